@@ -1,0 +1,171 @@
+//! Ends that come from outside: signals and closed outputs. Nothing may be left behind.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::process::{Child, Stdio};
+
+use rustix::process::Signal;
+
+use crate::program::{Place, cordial, finish, send};
+
+fn start(args: &[&str]) -> Child {
+    cordial().args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+#[test]
+fn a_signal_kills_what_runs_and_says_what_was_done() {
+    for (signal, name, status) in [(Signal::INT, "SIGINT", 130), (Signal::TERM, "SIGTERM", 143)] {
+        let place = Place::new();
+        let script = format!(r#"case $1 in done) echo done;; failed) exit 1;; *) {};; esac"#, Place::FAMILY);
+        let mut child = start(&["map", "-c", "2", "--", "sh", "-c", &script, "sh", "{}", place.text()]);
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(b"done\nfailed\none\ntwo\nnever\nnever\n").unwrap();
+        place.wait_for("one");
+        place.wait_for("two");
+        // Results are counted in order: with this line both are.
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut complaint = String::new();
+        stderr.read_line(&mut complaint).unwrap();
+        assert!(complaint.starts_with("cordial: item 2 \"failed\" failed: "), "{complaint}");
+        // The input is still open, and reading it must not keep the program alive.
+        send(&child, signal);
+        let ran = finish(child);
+        drop(input);
+        assert_eq!((ran.status, ran.stdout.as_slice()), (status, &b"done\n"[..]));
+        let last = io::read_to_string(stderr).unwrap();
+        assert_eq!(
+            last,
+            format!("cordial: stopped by {name}: 2 items are done (1 failed); the rest was killed or not run\n")
+        );
+        place.wait_until_family_is_gone("one");
+        place.wait_until_family_is_gone("two");
+        assert!(!place.path("never").exists());
+    }
+}
+
+#[test]
+fn a_signal_while_waiting_for_input_stops_too() {
+    let mut child = start(&["map", "-c", "1", "--", "echo"]);
+    let mut input = child.stdin.take().unwrap();
+    // The answer shows that it listens.
+    input.write_all(b"a\n").unwrap();
+    let mut answer = [0; 2];
+    child.stdout.as_mut().unwrap().read_exact(&mut answer).unwrap();
+    send(&child, Signal::INT);
+    let ran = finish(child);
+    drop(input);
+    assert_eq!((ran.status, ran.stderr.lines().count()), (130, 1));
+    assert!(ran.stderr.starts_with("cordial: stopped by SIGINT: "), "{}", ran.stderr);
+}
+
+#[test]
+fn two_signals_leave_nothing_behind_either() {
+    let place = Place::new();
+    let mut child = start(&["map", "-c", "1", "--", "sh", "-c", Place::FAMILY, "sh", "{}", place.text()]);
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"one\n").unwrap();
+    place.wait_for("one");
+    send(&child, Signal::INT);
+    send(&child, Signal::INT);
+    let ran = finish(child);
+    drop(input);
+    assert_eq!(ran.status, 130);
+    place.wait_until_family_is_gone("one");
+}
+
+#[test]
+fn a_signal_is_obeyed_while_nobody_reads_the_output() {
+    let place = Place::new();
+    // More than any pipe holds.
+    let script = format!(r#"case $1 in large) yes | head -c 4000000;; *) {};; esac"#, Place::FAMILY);
+    let mut child = start(&["map", "-c", "2", "--", "sh", "-c", &script, "sh", "{}", place.text()]);
+    let mut input = child.stdin.take().unwrap();
+    let mut output = child.stdout.take().unwrap();
+    input.write_all(b"large\none\n").unwrap();
+    place.wait_for("one");
+    // The first byte shows that it is printing; nobody reads the others.
+    output.read_exact(&mut [0]).unwrap();
+    send(&child, Signal::TERM);
+    assert_eq!(finish(child).status, 143);
+    drop((input, output));
+    place.wait_until_family_is_gone("one");
+}
+
+#[test]
+fn a_closed_standard_output_ends_the_run_quietly() {
+    let place = Place::new();
+    let script = format!(
+        r#"case $1 in first) echo first;; second) while [ ! -e "$2/closed" ]; do sleep 0.01; done; echo second;; *) {};; esac"#,
+        Place::FAMILY
+    );
+    let mut child = start(&["map", "-c", "3", "--", "sh", "-c", &script, "sh", "{}", place.text()]);
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"first\nsecond\nthird\n").unwrap();
+    let mut output = child.stdout.take().unwrap();
+    let mut first = [0; 6];
+    output.read_exact(&mut first).unwrap();
+    place.wait_for("third");
+    drop(output);
+    place.touch("closed");
+    let ran = finish(child);
+    drop(input);
+    assert_eq!((ran.status, ran.stderr.as_str()), (141, ""));
+    place.wait_until_family_is_gone("third");
+}
+
+#[test]
+fn a_closed_standard_error_changes_nothing() {
+    let (reader, writer) = io::pipe().unwrap();
+    drop(reader);
+    let mut child = cordial()
+        .args(["map", "--", "sh", "-c", "echo $1; echo $1 >&2; exit 1", "sh"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(writer)
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"a\nb\nc\n").unwrap();
+    let ran = finish(child);
+    assert_eq!((ran.status, ran.stdout.as_slice()), (3, &b"a\nb\nc\n"[..]));
+}
+
+#[test]
+fn with_both_outputs_closed_it_just_ends() {
+    let (reader, writer) = io::pipe().unwrap();
+    drop(reader);
+    let mut child = cordial()
+        .args(["map", "--", "sh", "-c", "echo $1; exit 1", "sh"])
+        .stdin(Stdio::piped())
+        .stdout(writer.try_clone().unwrap())
+        .stderr(writer)
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"a\nb\n").unwrap();
+    assert_eq!(finish(child).status, 141);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_broken_standard_output_is_told() {
+    let mut child = cordial()
+        .args(["map", "--", "echo"])
+        .stdin(Stdio::piped())
+        .stdout(File::create("/dev/full").unwrap())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"a\nb\n").unwrap();
+    let ran = finish(child);
+    assert_eq!(
+        (ran.status, ran.stderr.as_str()),
+        (255, "cordial: standard output cannot be written: No space left on device\n")
+    );
+}
+
+#[test]
+fn a_broken_standard_input_is_told() {
+    let child =
+        cordial().args(["map", "--", "echo"]).stdin(File::open("/").unwrap()).stderr(Stdio::piped()).spawn().unwrap();
+    let ran = finish(child);
+    assert_eq!((ran.status, ran.stderr.as_str()), (255, "cordial: standard input cannot be read: Is a directory\n"));
+}

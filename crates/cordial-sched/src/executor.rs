@@ -1,0 +1,251 @@
+//! The handle on an executor: prepare and start tasks, ask the time, close.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, OnceLock};
+use std::task::Waker;
+use std::time::Duration;
+
+use async_task::Runnable;
+
+use crate::pool::Pool;
+use crate::simulation::Draw;
+use crate::sync::{AtomicBool, Mutex, Ordering};
+use crate::timer::deadline;
+use crate::{Instant, JoinHandle, Key, Layer, Options, Timer};
+
+/// A handle on an executor. Cheap to clone; each thread of the executor has a count of its own.
+#[derive(Clone)]
+pub struct Executor {
+    home: Arc<Home>,
+}
+
+/// What clones of a handle count. One for every thread that starts tasks, so that threads do not fight for one count.
+struct Home {
+    core: Arc<Core>,
+}
+
+/// The executor itself.
+pub(crate) struct Core {
+    pub(crate) scheduler: Scheduler,
+    layer: Arc<dyn Layer>,
+    closed: AtomicBool,
+    tokio: tokio::runtime::Handle,
+    /// Owned here so that it can be shut down; `None` in a simulation, and after that.
+    tokio_threads: Mutex<Option<tokio::runtime::Runtime>>,
+}
+
+/// Who runs what is ready.
+#[expect(clippy::large_enum_variant, reason = "there is one for each executor, behind an `Arc`")]
+pub(crate) enum Scheduler {
+    Threads(Pool),
+    Simulated(Draw),
+}
+
+/// What every task carries: its name and its way home.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    pub(crate) key: Key,
+    pub(crate) executor: Executor,
+}
+
+/// A task that was prepared and has not been started.
+#[must_use = "a task that is never started never ends"]
+#[derive(Debug)]
+pub struct Start(Runnable<Ticket>);
+
+impl Start {
+    /// What wakes the task, for the table.
+    pub fn waker(&self) -> Waker {
+        self.0.waker()
+    }
+
+    /// Lets the task run.
+    pub fn start(self) {
+        self.0.schedule();
+    }
+}
+
+impl Executor {
+    /// Starts worker threads, and a tokio runtime with as many threads of its own.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses a thread or an I/O driver.
+    pub fn start(options: Options, layer: Arc<dyn Layer>) -> io::Result<Executor> {
+        // Threads of tokio start before the executor that they belong to is whole: they wait for it here.
+        let whole: Arc<OnceLock<std::sync::Weak<Core>>> = Arc::default();
+        let tokio_threads = {
+            let whole = whole.clone();
+            tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(options.workers)
+                .thread_name("cordial-io")
+                .enable_all()
+                .on_thread_start(move || {
+                    if let Some(core) = whole.wait().upgrade() {
+                        core.layer.thread_started(&Executor::of(core.clone()));
+                    }
+                })
+                .build()?
+        };
+        let (pool, seats) = Pool::new(options);
+        let core = Arc::new(Core {
+            scheduler: Scheduler::Threads(pool),
+            layer,
+            closed: AtomicBool::new(false),
+            tokio: tokio_threads.handle().clone(),
+            tokio_threads: Mutex::new(Some(tokio_threads)),
+        });
+        let _ = whole.set(Arc::downgrade(&core));
+        let executor = Executor::of(core);
+        let started = executor.pool().map_or(Ok(()), |pool| pool.start_threads(seats, &executor));
+        if let Err(refused) = started {
+            executor.close(Duration::MAX);
+            return Err(refused);
+        }
+        Ok(executor)
+    }
+
+    pub(crate) fn simulated(draw: Draw, layer: Arc<dyn Layer>, tokio: tokio::runtime::Handle) -> Executor {
+        Executor::of(Arc::new(Core {
+            scheduler: Scheduler::Simulated(draw),
+            layer,
+            closed: AtomicBool::new(false),
+            tokio,
+            tokio_threads: Mutex::new(None),
+        }))
+    }
+
+    pub(crate) fn of(core: Arc<Core>) -> Executor {
+        Executor { home: Arc::new(Home { core }) }
+    }
+
+    /// A handle with a count of its own, for one more thread that starts tasks.
+    #[must_use]
+    pub fn rehomed(&self) -> Executor {
+        Executor::of(self.home.core.clone())
+    }
+
+    /// The layer above, if it is an `L`.
+    pub fn layer<L: Layer>(&self) -> Option<&L> {
+        let layer: &dyn std::any::Any = &*self.home.core.layer;
+        layer.downcast_ref()
+    }
+
+    pub(crate) fn layer_dyn(&self) -> &dyn Layer {
+        &*self.home.core.layer
+    }
+
+    /// Makes a task of a future, with a key of the layer's table. Nothing runs before [`Start::start`].
+    ///
+    /// The future must catch its own panics and those of its destructors, and its output must not panic when dropped:
+    /// the first would be lost, the others abort the program.
+    pub fn prepare<F>(&self, key: Key, future: F) -> (Start, JoinHandle<F::Output>)
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let ticket = Ticket { key, executor: self.clone() };
+        let (runnable, task) = async_task::Builder::new().metadata(ticket).spawn(|_| future, schedule);
+        (Start(runnable), JoinHandle::new(task))
+    }
+
+    /// A future that is ready after `after`, or `None` if that is later than any clock will see.
+    pub fn timer(&self, after: Duration) -> Option<Timer> {
+        let _entered = self.home.core.tokio.enter();
+        deadline(Instant::now(), after).map(Timer::until)
+    }
+
+    /// A future that is ready at `deadline`.
+    pub fn timer_at(&self, deadline: Instant) -> Timer {
+        let _entered = self.home.core.tokio.enter();
+        Timer::until(deadline)
+    }
+
+    /// The time on this executor's clock.
+    pub fn now(&self) -> Instant {
+        if self.is_simulated() {
+            let _entered = self.home.core.tokio.enter();
+            return Instant::now();
+        }
+        // tokio's own `now` would be virtual on the thread of a simulation.
+        #[expect(clippy::disallowed_methods, reason = "this is the runtime's clock")]
+        Instant::from_std(std::time::Instant::now())
+    }
+
+    /// The tokio runtime beside this executor.
+    pub fn tokio(&self) -> &tokio::runtime::Handle {
+        &self.home.core.tokio
+    }
+
+    /// Whether this is the executor of a [`Simulation`](crate::Simulation).
+    pub fn is_simulated(&self) -> bool {
+        matches!(self.home.core.scheduler, Scheduler::Simulated(_))
+    }
+
+    /// How many worker threads there are; `None` in a simulation.
+    pub fn workers(&self) -> Option<usize> {
+        self.pool().map(Pool::workers)
+    }
+
+    /// Whether [`close`](Executor::close) or [`refuse`](Executor::refuse) was called.
+    pub fn is_closed(&self) -> bool {
+        self.home.core.closed.load(Ordering::SeqCst)
+    }
+
+    /// Marks the executor as closed, so that the layer above refuses new tasks. What runs goes on.
+    pub fn refuse(&self) {
+        self.home.core.closed.store(true, Ordering::SeqCst);
+    }
+
+    /// Ends the threads once nothing is ready. Every task must have been told to end before.
+    ///
+    /// Returns how many worker threads are still stuck in a poll after `limit`; each ends when its poll returns. Tokio's
+    /// threads end on their own time.
+    pub fn close(&self, limit: Duration) -> usize {
+        self.refuse();
+        let stuck = self.pool().map_or(0, |pool| pool.stop(limit));
+        let tokio_threads = self.home.core.tokio_threads.lock().take();
+        if let Some(runtime) = tokio_threads {
+            // Waits for nothing, so it is allowed inside async code, where dropping a tokio runtime panics.
+            runtime.shutdown_background();
+        }
+        stuck
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.home.core
+    }
+
+    pub(crate) fn pool(&self) -> Option<&Pool> {
+        match &self.home.core.scheduler {
+            Scheduler::Threads(pool) => Some(pool),
+            Scheduler::Simulated(_) => None,
+        }
+    }
+}
+
+/// Whatever wakes a task comes here: a timer, a socket, another task, its start.
+fn schedule(runnable: Runnable<Ticket>) {
+    let Err(runnable) = crate::worker::push_here(runnable) else { return };
+    let core = runnable.metadata().executor.core().clone();
+    match &core.scheduler {
+        Scheduler::Threads(pool) => {
+            pool.inject(runnable);
+            if pool.is_over() {
+                let executor = Executor::of(core.clone());
+                executor.layer_dyn().on_foreign_thread(&executor, &mut || pool.run_leftovers());
+            }
+        }
+        Scheduler::Simulated(draw) => draw.push(runnable),
+    }
+}
+
+impl fmt::Debug for Executor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Executor")
+            .field("workers", &self.workers())
+            .field("is_closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,20 @@
+//! Start work, do something else, await the result; and see a crash as a value.
+#![expect(clippy::print_stdout, reason = "an example prints")]
+
+use cordial::{Exit, Task};
+
+fn main() -> Result<(), Exit> {
+    cordial::run(async {
+        let primes = Task::spawn(async { (2..20_000).filter(|n| (2..*n).all(|d| n % d != 0)).count() });
+        println!("the task is counting, while this line is printed");
+        println!("there are {} primes below 20000", primes.await?);
+
+        let words: Vec<&str> = "one two".split(' ').collect();
+        let third = Task::spawn(async move { words[2].to_owned() });
+        match third.await {
+            Ok(word) => println!("the third word is {word}"),
+            Err(exit) => println!("no third word: {exit}"),
+        }
+        Ok(())
+    })?
+}

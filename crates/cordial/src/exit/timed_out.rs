@@ -1,0 +1,98 @@
+//! A limit that was exceeded.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Location;
+use crate::pid::Pid;
+
+/// The limit that was exceeded, and the task that exceeded it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TimedOut(Arc<Parts>);
+
+#[derive(PartialEq, Eq)]
+struct Parts {
+    limit: Duration,
+    pid: Pid,
+    label: Option<Arc<str>>,
+    spawned_at: Option<Location>,
+    /// How many others had not finished either, for a wait on many.
+    others: usize,
+}
+
+impl TimedOut {
+    pub(crate) fn new(limit: Duration, pid: Pid, label: Option<Arc<str>>, spawned_at: Option<Location>) -> TimedOut {
+        TimedOut(Arc::new(Parts { limit, pid, label, spawned_at, others: 0 }))
+    }
+
+    pub(crate) fn with_others(self, others: usize) -> TimedOut {
+        let Parts { limit, pid, label, spawned_at, .. } = &*self.0;
+        TimedOut(Arc::new(Parts {
+            limit: *limit,
+            pid: *pid,
+            label: label.clone(),
+            spawned_at: spawned_at.clone(),
+            others,
+        }))
+    }
+
+    /// The limit that was exceeded.
+    #[must_use]
+    pub fn limit(&self) -> Duration {
+        self.0.limit
+    }
+
+    /// The task that exceeded it; of several, the first in input order.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.0.pid
+    }
+
+    /// The label that the task had given itself.
+    #[must_use]
+    pub fn label(&self) -> Option<&str> {
+        self.0.label.as_deref()
+    }
+
+    /// Where the task was spawned, if it was still alive when the limit passed.
+    #[must_use]
+    pub fn spawned_at(&self) -> Option<&Location> {
+        self.0.spawned_at.as_ref()
+    }
+}
+
+impl fmt::Display for TimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Parts { limit, pid, label, spawned_at, others } = &*self.0;
+        write!(f, "took longer than its limit of {limit:?} (")?;
+        match spawned_at {
+            Some(place) => write_task(f, *pid, label.as_deref(), place)?,
+            None => write!(f, "process {pid}")?,
+        }
+        if *others > 0 {
+            write!(f, ", and {others} more")?;
+        }
+        f.write_str("); give it another limit with `.timeout(..)`")
+    }
+}
+
+impl fmt::Debug for TimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// How a task is named in a sentence.
+pub(super) fn write_task(
+    f: &mut fmt::Formatter<'_>,
+    pid: Pid,
+    label: Option<&str>,
+    spawned_at: &Location,
+) -> fmt::Result {
+    write!(f, "process {pid}")?;
+    if let Some(label) = label {
+        write!(f, " {label:?}")?;
+    }
+    write!(f, ", spawned at {spawned_at}")
+}

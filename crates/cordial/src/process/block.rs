@@ -1,0 +1,57 @@
+//! Blocking a thread until a future is ready, where that is allowed.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+
+use crossbeam_utils::sync::{Parker, Unparker};
+
+use super::context;
+use crate::unwind;
+
+struct Unpark(Unparker);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Unpark>) {
+        self.0.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Unpark>) {
+        self.0.unpark();
+    }
+}
+
+/// Blocks the thread until the future is ready.
+pub(crate) fn on<F: Future>(future: F) -> F::Output {
+    let parker = Parker::new();
+    let waker = Waker::from(Arc::new(Unpark(parker.unparker().clone())));
+    let mut cx = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut cx) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => parker.park(),
+        }
+    }
+}
+
+/// # Panics
+///
+/// On a thread whose blocking would stop others: tokio's workers, and that of a simulation.
+#[track_caller]
+pub(crate) fn assert_allowed(call: &str) {
+    assert!(
+        !context::own_runtime().is_some_and(|runtime| runtime.executor().is_simulated()),
+        "`{call}` would block the only thread of the simulation, so nothing could ever wake it; use `.await` instead"
+    );
+    assert!(
+        !is_tokio_worker(),
+        "`{call}` would block a thread that drives tokio's tasks; use `.await`, or call it inside `spawn_blocking`"
+    );
+}
+
+/// tokio tells by a panic only whether its own blocking calls are allowed here.
+fn is_tokio_worker() -> bool {
+    let Ok(tokio) = tokio::runtime::Handle::try_current() else { return false };
+    unwind::panics_silently(|| tokio.block_on(std::future::ready(())))
+}

@@ -1,0 +1,159 @@
+//! The future that the scheduler polls: the user's, wrapped in everything that makes it a process.
+//!
+//! ```text
+//!  poll ─► told to end? ──yes──────────────────────────────┐
+//!            │ no                                          ▼
+//!            └► user's poll ─► Pending ─► Pending      drop the user's future ─► out of the table ─► links, monitors
+//!                   │ Ready, panic, checkpoint ───────────▲                                              │
+//!                                                                                  Reply to the handle ◄─┘
+//! ```
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+use tracing::Span;
+
+use super::context;
+use super::entry::Entry;
+use super::signal::Signal;
+use crate::exit::{Exit, Location, PanicReport};
+use crate::pid::Pid;
+use crate::telemetry;
+use crate::unwind::{self, Caught, Unwound};
+
+/// What the user's future gave, as the handle and as the rest of the world see it.
+pub(crate) type Conclusion<T> = (Option<T>, Exit);
+
+/// The answer that waits in the task cell for whoever holds the handle.
+pub(crate) struct Reply<T>(Option<Result<T, Exit>>);
+
+impl<T> Reply<T> {
+    /// Once.
+    pub(crate) fn take(mut self) -> Result<T, Exit> {
+        self.0.take().unwrap_or(Err(Exit::NoProcess))
+    }
+}
+
+/// A value that nobody took is dropped wherever the last reference ends, and must not take anybody with it.
+impl<T> Drop for Reply<T> {
+    fn drop(&mut self) {
+        if let Some(Ok(value)) = self.0.take()
+            && let Err(Unwound::Panic(caught)) = unwind::catch(move || drop(value))
+        {
+            telemetry::lost_panic(&caught);
+        }
+    }
+}
+
+pin_project! {
+    /// A process as the scheduler sees it.
+    pub(crate) struct Body<F, C> {
+        pid: Pid,
+        span: Span,
+        conclude: C,
+        // `None` once it was dropped.
+        #[pin]
+        future: Option<F>,
+    }
+}
+
+impl<F, C> Body<F, C> {
+    pub(crate) fn new(pid: Pid, span: Span, future: F, conclude: C) -> Body<F, C> {
+        Body { pid, span, conclude, future: Some(future) }
+    }
+}
+
+impl<F, C, T> Future for Body<F, C>
+where
+    F: Future,
+    C: Fn(F::Output) -> Conclusion<T>,
+{
+    type Output = Reply<T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reply<T>> {
+        let mut this = self.project();
+        let pid = *this.pid;
+        context::as_process(pid, || {
+            let is_ending = context::with_runtime(|runtime| runtime.with(pid, |entry| entry.ending.is_some()));
+            let polled = if is_ending == Some(false) {
+                unwind::catch(|| {
+                    let _entered = this.span.enter();
+                    match this.future.as_mut().as_pin_mut() {
+                        Some(future) => future.poll(cx).map(|output| Some((this.conclude)(output))),
+                        None => Poll::Ready(None),
+                    }
+                })
+            } else {
+                Ok(Poll::Ready(None))
+            };
+            let concluded = match polled {
+                Ok(Poll::Pending) => return Poll::Pending,
+                Ok(Poll::Ready(concluded)) => Ok(concluded),
+                Err(unwound) => Err(unwound),
+            };
+            let dropped = unwind::catch(|| {
+                let _entered = this.span.enter();
+                this.future.set(None);
+            });
+            Poll::Ready(Reply(Some(end(pid, this.span, concluded, dropped))))
+        })
+    }
+}
+
+/// The process has ended and its destructors have run: takes it out of the table and tells the others.
+fn end<T>(
+    pid: Pid,
+    span: &Span,
+    concluded: Result<Option<Conclusion<T>>, Unwound>,
+    dropped: Result<(), Unwound>,
+) -> Result<T, Exit> {
+    let runtime = context::runtime();
+    let Some(mut entry) = runtime.remove(pid) else { return Err(Exit::NoProcess) };
+    let (value, own_exit, unwound) = match concluded {
+        Ok(Some((value, exit))) => (value, exit, None),
+        Ok(None) => (None, Exit::Normal, None),
+        Err(unwound) => (None, Exit::Normal, Some(unwound)),
+    };
+    let mut panics = [unwound, dropped.err()].into_iter().flatten().filter_map(|unwound| match unwound {
+        Unwound::Panic(caught) => Some(caught),
+        Unwound::Checkpoint => None,
+    });
+    // A crash is never lost: it goes before what the process was told to end with.
+    let exit = match (panics.next(), entry.ending.take()) {
+        (Some(caught), _) => Exit::Panic(Arc::new(report(pid, &entry, *caught))),
+        (None, Some(ending)) => *ending,
+        (None, None) => own_exit,
+    };
+    // A subscriber that panics must not keep the others from being told.
+    let _ = unwind::catch(|| {
+        let _entered = span.enter();
+        telemetry::stopped(&entry.subject(pid), &exit, entry.callers());
+        panics.for_each(|caught| telemetry::lost_panic(&caught));
+    });
+    if let Some(ties) = entry.ties.take() {
+        for peer in ties.links {
+            runtime.signal(peer, Signal::LinkEnded { from: pid, exit: exit.clone() });
+        }
+        for monitor in ties.monitors.into_values() {
+            // Whoever dropped the receiver no longer wants to know.
+            let _ = monitor.send(exit.clone());
+        }
+    }
+    value.ok_or(exit)
+}
+
+fn report(pid: Pid, entry: &Entry, caught: Caught) -> PanicReport {
+    let Caught { message, location, backtrace, thread } = caught;
+    PanicReport {
+        message,
+        location,
+        thread,
+        backtrace,
+        pid,
+        label: entry.label().cloned(),
+        spawned_at: Location::from(entry.spawned_at),
+        callers: entry.callers().to_vec(),
+    }
+}

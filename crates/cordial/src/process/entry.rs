@@ -1,0 +1,107 @@
+//! What the table knows of a live process.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::Location;
+use std::sync::Arc;
+use std::task::Waker;
+
+use cordial_sched::Instant;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::lineage::Lineage;
+use crate::exit::Exit;
+use crate::pid::Pid;
+use crate::telemetry::Subject;
+
+/// One live process, as others see it. Stands in the table from its spawn until its destructors have run.
+///
+/// ```text
+///            request, not asked to be told; kill; exit of a link
+///   alive ───────────────────────────────────────────────────────► ending (with `Exit`) ──► out of the table
+///     │ request, asked to be told                                      ▲        │
+///     └──────────► is_asked ──────────────── ends itself, or is killed ┘        └─ a poll does not return, and
+///                                                                                  a stop gave up: abandoned
+/// ```
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) waker: Waker,
+    pub(crate) spawned_at: &'static Location<'static>,
+    pub(crate) since: Instant,
+    pub(crate) lineage: Option<Arc<Lineage>>,
+    /// Made when the process spawns for the first time.
+    pub(crate) lineage_of_children: Option<Arc<Lineage>>,
+    /// What it ends with when its poll returns.
+    pub(crate) ending: Option<Box<Exit>>,
+    pub(crate) manners: Manners,
+    /// What most processes do not have.
+    pub(crate) ties: Option<Box<Ties>>,
+}
+
+/// How the process wants to be told to end, and what it was told.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Manners {
+    /// It once polled `shutdown_requested`, or trapped exits: a request does not end it. Never unset.
+    pub(crate) wants_notice: bool,
+    /// It was asked to end. Never unset.
+    pub(crate) is_asked: bool,
+    /// It was started by `run`.
+    pub(crate) is_root: bool,
+    /// A stop gave up waiting for it.
+    pub(crate) is_abandoned: bool,
+}
+
+/// Links, monitors, traps, and what else a process seldom has.
+#[derive(Debug, Default)]
+pub(crate) struct Ties {
+    pub(crate) label: Option<Arc<str>>,
+    pub(crate) links: BTreeSet<Pid>,
+    pub(crate) monitors: BTreeMap<u64, oneshot::Sender<Exit>>,
+    /// Each live `Exits` of the process. The channels have no bound of their own: what they hold is bounded by the
+    /// links that the process made and the requests that it got.
+    pub(crate) traps: BTreeMap<u64, mpsc::UnboundedSender<(Pid, Exit)>>,
+    /// Wakes `shutdown_requested`.
+    pub(crate) asked: Arc<Notify>,
+    last_id: u64,
+}
+
+impl Ties {
+    /// For a monitor or a trap.
+    pub(crate) fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+}
+
+impl Entry {
+    pub(crate) fn ties(&mut self) -> &mut Ties {
+        self.ties.get_or_insert_default()
+    }
+
+    pub(crate) fn label(&self) -> Option<&Arc<str>> {
+        self.ties.as_ref()?.label.as_ref()
+    }
+
+    pub(crate) fn traps_exits(&self) -> bool {
+        self.ties.as_ref().is_some_and(|ties| !ties.traps.is_empty())
+    }
+
+    pub(crate) fn callers(&self) -> &[Pid] {
+        self.lineage.as_ref().map_or(&[], |lineage| lineage.callers())
+    }
+
+    pub(crate) fn root(&self) -> Option<Pid> {
+        self.lineage.as_ref()?.root()
+    }
+
+    pub(crate) fn subject(&self, pid: Pid) -> Subject<'_> {
+        Subject { pid, label: self.label().map(|label| &**label), spawned_at: self.spawned_at }
+    }
+
+    /// What the children of this process have in common.
+    pub(crate) fn lineage_of_children(&mut self, own: Pid) -> Arc<Lineage> {
+        let Entry { lineage, lineage_of_children, manners, .. } = self;
+        lineage_of_children
+            .get_or_insert_with(|| Lineage::of_children(own, lineage.as_deref(), manners.is_root))
+            .clone()
+    }
+}

@@ -1,0 +1,72 @@
+//! What the output of a process without a handle means.
+
+use std::convert::Infallible;
+use std::error::Error;
+
+use crate::exit::Exit;
+
+/// What a process without a handle may end with: `()`, `!`, [`Infallible`], or a `Result` of one of them whose error
+/// fits into a box. An `Err` is an abnormal exit.
+///
+/// Sealed: it cannot be implemented outside this crate.
+///
+/// # Examples
+///
+/// ```
+/// use cordial::{Task, process};
+///
+/// cordial::testing::run(async {
+///     let pid = Task::start(async { Err::<(), _>("no luck") });
+///     assert_eq!(process::monitor(pid).await.to_string(), "no luck");
+/// });
+/// ```
+pub trait Outcome: sealed::Sealed {
+    /// `Err` with the exit that this output stands for.
+    #[doc(hidden)]
+    fn into_result(self) -> Result<(), Exit>;
+}
+
+#[expect(unnameable_types, reason = "that is what seals the trait")]
+mod sealed {
+    /// Keeps `Outcome` to this crate.
+    pub trait Sealed {}
+
+    /// A way to name `!`, which cannot be written as a type yet.
+    pub trait Returns {
+        type Output;
+    }
+
+    impl<T> Returns for fn() -> T {
+        type Output = T;
+    }
+}
+
+type Never = <fn() -> ! as sealed::Returns>::Output;
+
+impl sealed::Sealed for () {}
+impl Outcome for () {
+    fn into_result(self) -> Result<(), Exit> {
+        Ok(())
+    }
+}
+
+impl sealed::Sealed for Infallible {}
+impl Outcome for Infallible {
+    fn into_result(self) -> Result<(), Exit> {
+        match self {}
+    }
+}
+
+impl sealed::Sealed for Never {}
+impl Outcome for Never {
+    fn into_result(self) -> Result<(), Exit> {
+        self
+    }
+}
+
+impl<T: Outcome, E: Into<Box<dyn Error + Send + Sync>>> sealed::Sealed for Result<T, E> {}
+impl<T: Outcome, E: Into<Box<dyn Error + Send + Sync>>> Outcome for Result<T, E> {
+    fn into_result(self) -> Result<(), Exit> {
+        self.map_err(|error| Exit::from(error.into())).and_then(T::into_result)
+    }
+}

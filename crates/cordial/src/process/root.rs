@@ -1,0 +1,164 @@
+//! The root process of a program: signals of the operating system, and an orderly end.
+//!
+//! ```text
+//!  signal      what happens
+//!  first       the root process is asked to end, and has all the time it wants if it asked to be told
+//!  (root ends) what it has started, and what those have started, is shut down: 5 s, then killed
+//!  second      everything that descends from the root is killed, and `run` answers within 100 ms
+//! ```
+
+use std::io::Write;
+use std::panic::Location;
+use std::pin::pin;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+
+use super::block;
+use super::default_runtime;
+use super::os_signals::{OsSignal, OsSignals};
+use super::outcome::Outcome;
+use super::runtime::{Handle, as_value};
+use super::signal::Signal;
+use super::spawn::Spawn;
+use super::stop::{self, Shutdown};
+use crate::exit::Exit;
+
+/// How long the second signal waits for destructors. With what it takes to get here, less than 100 ms.
+const AFTER_SECOND_SIGNAL: Duration = Duration::from_millis(70);
+
+/// How a run ended.
+pub(crate) struct Ended<T> {
+    pub(crate) result: Result<T, Exit>,
+    /// The second signal, if there was one.
+    pub(crate) cut_short_by: Option<OsSignal>,
+}
+
+/// Runs a future as the root process of a program, on the default runtime, and blocks until everything that it started
+/// has ended.
+///
+/// The first SIGINT or SIGTERM (on Windows: Ctrl-C) asks the root process to end, without a limit: if it has polled
+/// [`shutdown_requested`](crate::shutdown_requested) it ends itself, else its future is dropped. When it has ended, so or
+/// by itself, every process that descends from it is shut down: asked, and killed after 5 s. Then `run` returns, and the
+/// runtime stays usable. A second signal kills all of them, and `run` answers [`Exit::Killed`] within 100 ms.
+///
+/// Processes that were spawned elsewhere (by other threads, or inside `tokio::spawn`) are left alone. tokio keeps its
+/// signal handlers: after `run` has returned, Ctrl-C no longer ends the program by itself.
+///
+/// # Errors
+///
+/// The [`Exit`] of the root process, if it gave no value.
+///
+/// # Panics
+///
+/// On a tokio worker and in a simulation, where blocking would stop everything; and if the default runtime cannot start.
+///
+/// # Examples
+///
+/// ```
+/// use cordial::{Exit, Task};
+///
+/// fn main() -> Result<(), Exit> {
+///     cordial::run(async {
+///         let task = Task::spawn(async { 6 * 7 });
+///         assert_eq!(task.await?, 42);
+///         Ok(())
+///     })?
+/// }
+/// ```
+#[track_caller]
+pub fn run<F>(future: F) -> Result<F::Output, Exit>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    block::assert_allowed("cordial::run");
+    run_on(default_runtime::get(), future, Location::caller()).result
+}
+
+/// [`run`] for `fn main`: the status is 0 after a value or an orderly shutdown. Any other exit is printed to standard
+/// error and the status is 1; after a second signal it is 130 (SIGINT) or 143 (SIGTERM).
+///
+/// # Panics
+///
+/// As [`run`].
+///
+/// # Examples
+///
+/// ```
+/// use std::process::ExitCode;
+///
+/// fn main() -> ExitCode {
+///     cordial::main(async {
+///         let text = cordial::Task::spawn(async { "hello" }).await?;
+///         println!("{text}");
+///         Ok::<(), cordial::Exit>(())
+///     })
+/// }
+/// ```
+#[track_caller]
+pub fn main<F>(future: F) -> ExitCode
+where
+    F: Future + Send + 'static,
+    F::Output: Outcome + Send + 'static,
+{
+    block::assert_allowed("cordial::main");
+    let ended = run_on(default_runtime::get(), future, Location::caller());
+    if let Some(signal) = ended.cut_short_by {
+        return ExitCode::from(signal.status());
+    }
+    match ended.result.and_then(Outcome::into_result) {
+        Ok(()) | Err(Exit::Normal | Exit::Shutdown(_)) => ExitCode::SUCCESS,
+        Err(exit) => {
+            // Standard error may be closed; the status tells it then.
+            let _ = writeln!(std::io::stderr(), "Error: {exit}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The caller has made sure that it may block.
+pub(crate) fn run_on<F>(runtime: &Handle, future: F, spawned_at: &'static Location<'static>) -> Ended<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let refused = |exit| Ended { result: Err(exit), cut_short_by: None };
+    let mut signals = match OsSignals::listen(runtime) {
+        Ok(signals) => signals,
+        Err(error) => return refused(Exit::from(error)),
+    };
+    let mut root = match Spawn::new(spawned_at).root().start(runtime, future, as_value) {
+        Ok(root) => root,
+        Err(refusal) => return refused(Exit::Refused(refusal)),
+    };
+    let pid = root.pid;
+    block::on(async {
+        let mut asked = false;
+        let result = loop {
+            match select(&mut root.join, pin!(signals.next())).await {
+                Either::Left((reply, _)) => break reply.take(),
+                Either::Right((signal, _)) if asked => return kill(runtime, pid, signal).await,
+                Either::Right(_) => {
+                    asked = true;
+                    runtime.signal(pid, Signal::Sent { from: None, reason: Exit::Shutdown(None) });
+                }
+            }
+        };
+        let mut stopped = pin!(stop::processes(runtime, |_, entry| entry.root() == Some(pid), Shutdown::default()));
+        loop {
+            match select(&mut stopped, pin!(signals.next())).await {
+                Either::Left(_) => return Ended { result, cut_short_by: None },
+                Either::Right((signal, _)) if asked => return kill(runtime, pid, signal).await,
+                // What is left has been asked already.
+                Either::Right(_) => asked = true,
+            }
+        }
+    })
+}
+
+async fn kill<T>(runtime: &Handle, root: crate::pid::Pid, signal: OsSignal) -> Ended<T> {
+    stop::kill(runtime, |pid, entry| pid == root || entry.root() == Some(root), AFTER_SECOND_SIGNAL).await;
+    Ended { result: Err(Exit::Killed), cut_short_by: Some(signal) }
+}

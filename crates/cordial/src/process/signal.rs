@@ -1,0 +1,104 @@
+//! The signals between processes, and the one function that applies them.
+//!
+//! | signal | not trapping | trapping |
+//! |---|---|---|
+//! | `Killed`, sent | ends `Killed` | ends `Killed` |
+//! | `Shutdown`, sent: a request | ends with it; one that asked to be told is told instead | told, as a value too |
+//! | `Normal` from another process | ignored | told |
+//! | `Normal` from itself | ends `Normal` | told |
+//! | anything else, sent | ends with it | told |
+//! | a linked process ended `Normal` | ignored | told |
+//! | a linked process ended otherwise, `Killed` too | ends with the same exit | told |
+//!
+//! The first signal that ends a process decides its exit. Applying one changes the entry under its lock; whom it wakes
+//! is done by [`Effect::act`] after the lock is released.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use tokio::sync::{Notify, mpsc};
+
+use super::entry::Entry;
+use crate::exit::Exit;
+use crate::pid::Pid;
+
+/// What one process tells another about ends.
+#[derive(Debug)]
+pub(crate) enum Signal {
+    /// `process::exit`, a request of an owner or supervisor, a kill.
+    /// `from` is `None` for a thread that runs no process.
+    Sent { from: Option<Pid>, reason: Exit },
+    /// A linked process has ended.
+    LinkEnded { from: Pid, exit: Exit },
+}
+
+/// What is left to do once the lock of the entry is released.
+#[must_use = "whoever is waiting is not woken"]
+#[derive(Debug, Default)]
+pub(crate) struct Effect {
+    wake: Option<Waker>,
+    tell: Vec<mpsc::UnboundedSender<(Pid, Exit)>>,
+    message: Option<(Pid, Exit)>,
+    notify: Option<Arc<Notify>>,
+}
+
+impl Effect {
+    /// Wakes and tells. Must not be called under a lock: it runs the wakers of the user.
+    pub(crate) fn act(self) {
+        if let Some(message) = self.message {
+            for trap in self.tell {
+                // A trap that was dropped in the meantime would have been dropped with the message in it.
+                let _ = trap.send(message.clone());
+            }
+        }
+        if let Some(notify) = self.notify {
+            notify.notify_waiters();
+        }
+        if let Some(waker) = self.wake {
+            waker.wake();
+        }
+    }
+}
+
+/// Applies a signal to the process `own`.
+pub(crate) fn apply(own: Pid, entry: &mut Entry, signal: Signal) -> Effect {
+    let (from, reason, is_sent) = match signal {
+        Signal::Sent { from, reason } => (from, reason, true),
+        Signal::LinkEnded { from, exit } => {
+            // Removed by an `unlink` that was faster: nothing is delivered.
+            if !entry.ties.as_mut().is_some_and(|ties| ties.links.remove(&from)) {
+                return Effect::default();
+            }
+            (Some(from), exit, false)
+        }
+    };
+    if entry.ending.is_some() {
+        return Effect::default();
+    }
+    match reason {
+        Exit::Killed if is_sent => end(entry, Exit::Killed),
+        Exit::Shutdown(_) if is_sent => request(entry, from.unwrap_or(own), reason),
+        _ if entry.traps_exits() => tell(entry, from.unwrap_or(own), reason),
+        Exit::Normal if !is_sent || from != Some(own) => Effect::default(),
+        _ => end(entry, reason),
+    }
+}
+
+fn end(entry: &mut Entry, exit: Exit) -> Effect {
+    entry.ending = Some(Box::new(exit));
+    Effect { wake: Some(entry.waker.clone()), ..Effect::default() }
+}
+
+fn tell(entry: &mut Entry, from: Pid, reason: Exit) -> Effect {
+    let tell = entry.ties.as_ref().map(|ties| ties.traps.values().cloned().collect()).unwrap_or_default();
+    Effect { tell, message: Some((from, reason)), ..Effect::default() }
+}
+
+fn request(entry: &mut Entry, from: Pid, reason: Exit) -> Effect {
+    entry.manners.is_asked = true;
+    if !entry.manners.wants_notice {
+        return end(entry, reason);
+    }
+    let notify = entry.ties.as_ref().map(|ties| ties.asked.clone());
+    Effect { notify, ..tell(entry, from, reason) }
+}

@@ -1,0 +1,69 @@
+//! How far a stream has come, to be read while somebody else consumes it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Counts of one stream. Clones show the same counts.
+///
+/// # Examples
+///
+/// ```
+/// use cordial::Task;
+///
+/// cordial::testing::run(async {
+///     let stream = Task::async_stream(0..10, |n| async move { assert_ne!(n, 3) });
+///     let progress = stream.progress();
+///     stream.collect().await;
+///     assert_eq!((progress.succeeded(), progress.failed(), progress.running()), (9, 1, 0));
+/// });
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Progress(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    started: AtomicUsize,
+    succeeded: AtomicUsize,
+    failed: AtomicUsize,
+    given_up: AtomicUsize,
+}
+
+impl Progress {
+    /// Items whose task was started.
+    #[must_use]
+    pub fn started(&self) -> usize {
+        self.0.started.load(Ordering::Relaxed)
+    }
+
+    /// Items that gave a value.
+    #[must_use]
+    pub fn succeeded(&self) -> usize {
+        self.0.succeeded.load(Ordering::Relaxed)
+    }
+
+    /// Items that gave an exit.
+    #[must_use]
+    pub fn failed(&self) -> usize {
+        self.0.failed.load(Ordering::Relaxed)
+    }
+
+    /// Items that run now.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        let ended = self.succeeded() + self.failed() + self.0.given_up.load(Ordering::Relaxed);
+        self.started().saturating_sub(ended)
+    }
+
+    pub(super) fn count_start(&self) {
+        self.0.started.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_end(&self, is_ok: bool) {
+        let count = if is_ok { &self.0.succeeded } else { &self.0.failed };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_given_up(&self, n: usize) {
+        self.0.given_up.fetch_add(n, Ordering::Relaxed);
+    }
+}

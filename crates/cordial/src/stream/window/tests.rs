@@ -1,0 +1,75 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// Runs `n` items through a window; `picks` says which of those that run finishes next.
+fn deliveries(n: usize, max_running: usize, max_ahead: usize, is_ordered: bool, picks: &[usize]) -> Vec<usize> {
+    let mut window = Window::new(max_running, max_ahead, is_ordered);
+    let mut running = Vec::new();
+    let mut picks = picks.iter().cycle();
+    let mut delivered = Vec::new();
+    let mut started = 0;
+    loop {
+        while started < n && window.may_start() {
+            running.push(window.start());
+            started += 1;
+        }
+        assert!(running.len() <= max_running);
+        assert_eq!(window.n_running(), running.len());
+        let held = window.n_running + window.n_finished;
+        assert!(held <= max_running + if is_ordered { max_ahead } else { max_running }, "{held} held");
+        if let Some(idx) = window.deliver() {
+            delivered.push(idx);
+        } else if running.is_empty() {
+            return delivered;
+        } else {
+            let idx = running.remove(picks.next().unwrap() % running.len());
+            window.finish(idx, idx);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_item_is_delivered_once_and_in_order_if_asked(
+        n in 0usize..60,
+        max_running in 1usize..9,
+        max_ahead in 0usize..9,
+        is_ordered: bool,
+        picks in proptest::collection::vec(0usize..9, 1..20),
+    ) {
+        let mut delivered = deliveries(n, max_running, max_ahead, is_ordered, &picks);
+        if !is_ordered {
+            delivered.sort_unstable();
+        }
+        prop_assert_eq!(delivered, (0..n).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_hanging_item_lets_the_others_run_ahead_as_far_as_allowed() {
+    let mut window = Window::new(2, 3, true);
+    assert_eq!(window.start(), 0);
+    while window.may_start() {
+        let idx = window.start();
+        window.finish(idx, idx);
+    }
+    assert_eq!(window.n_started, 2 + 3);
+    assert!(!window.has_next());
+    window.finish(0, 0);
+    assert_eq!(std::iter::from_fn(|| window.deliver()).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn a_cut_keeps_what_is_older_and_finished() {
+    let mut window = Window::new(5, 0, true);
+    for _ in 0..5 {
+        window.start();
+    }
+    window.finish(0, "0");
+    window.finish(2, "2");
+    window.finish(4, "4");
+    window.cut(3, "late");
+    assert_eq!(std::iter::from_fn(|| window.deliver()).collect::<Vec<_>>(), ["0", "2", "late"]);
+    assert_eq!(window.n_running(), 0);
+}

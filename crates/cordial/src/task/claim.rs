@@ -1,0 +1,168 @@
+//! The claim on a process and its answer: what is inside a [`Task`](super::Task) while the process runs.
+
+use std::error::Error;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use cordial_sched::JoinHandle;
+
+use crate::exit::Exit;
+use crate::pid::Pid;
+use crate::process::{Handle, Reply, Spawned, unlink_both};
+
+/// A process whose answer is a `T`, or can be made one.
+pub(super) trait Source<T>: Send + Sync {
+    /// The answer. Must not be polled again after it was ready.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Exit>>;
+
+    /// Whether the answer is there.
+    fn is_finished(&self) -> bool;
+
+    fn pid(&self) -> Pid;
+
+    fn runtime(&self) -> Handle;
+
+    /// Removes the link that the spawn made, if it made one.
+    fn unlink(&mut self);
+
+    /// Lets the process run on when this is dropped.
+    fn disown(&mut self);
+}
+
+/// The claim on a process. Dropping it asks the process to shut down.
+#[derive(Debug)]
+pub(super) struct Claim<T> {
+    join: JoinHandle<Reply<T>>,
+    pid: Pid,
+    linked_to: Option<Pid>,
+    is_owner: bool,
+}
+
+impl<T> Claim<T> {
+    pub(super) fn new(spawned: Spawned<T>) -> Claim<T> {
+        let Spawned { pid, join, linked_to } = spawned;
+        Claim { join, pid, linked_to, is_owner: true }
+    }
+
+    fn remove_link(&mut self) {
+        if let Some(peer) = self.linked_to.take() {
+            unlink_both(&Handle::of(&self.join), peer, self.pid);
+        }
+    }
+}
+
+impl<T: Send> Source<T> for Claim<T> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Exit>> {
+        Pin::new(&mut self.join).poll(cx).map(Reply::take)
+    }
+
+    fn is_finished(&self) -> bool {
+        self.join.is_finished()
+    }
+
+    fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    fn runtime(&self) -> Handle {
+        Handle::of(&self.join)
+    }
+
+    fn unlink(&mut self) {
+        self.remove_link();
+    }
+
+    fn disown(&mut self) {
+        self.is_owner = false;
+    }
+}
+
+impl<T> Drop for Claim<T> {
+    /// Giving up never strikes back, so the link goes first.
+    fn drop(&mut self) {
+        if self.join.is_finished() {
+            return;
+        }
+        self.remove_link();
+        if self.is_owner {
+            Handle::of(&self.join).request(self.pid);
+        }
+    }
+}
+
+/// A source whose inner `Err` is an exit.
+pub(super) struct OrExit<S, E> {
+    source: S,
+    error: PhantomData<fn() -> E>,
+}
+
+impl<S, E> OrExit<S, E> {
+    pub(super) fn new(source: S) -> OrExit<S, E> {
+        OrExit { source, error: PhantomData }
+    }
+}
+
+/// An answer whose inner `Err` is an exit.
+pub(super) fn flatten<U, E>(answer: Result<Result<U, E>, Exit>) -> Result<U, Exit>
+where
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    answer.and_then(|value| value.map_err(|error| Exit::from(error.into())))
+}
+
+impl<S, U, E> Source<U> for OrExit<S, E>
+where
+    S: Source<Result<U, E>>,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<U, Exit>> {
+        self.source.poll(cx).map(flatten)
+    }
+
+    fn is_finished(&self) -> bool {
+        self.source.is_finished()
+    }
+
+    fn pid(&self) -> Pid {
+        self.source.pid()
+    }
+
+    fn runtime(&self) -> Handle {
+        self.source.runtime()
+    }
+
+    fn unlink(&mut self) {
+        self.source.unlink();
+    }
+
+    fn disown(&mut self) {
+        self.source.disown();
+    }
+}
+
+impl<T> Source<T> for Box<dyn Source<T>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Exit>> {
+        (**self).poll(cx)
+    }
+
+    fn is_finished(&self) -> bool {
+        (**self).is_finished()
+    }
+
+    fn pid(&self) -> Pid {
+        (**self).pid()
+    }
+
+    fn runtime(&self) -> Handle {
+        (**self).runtime()
+    }
+
+    fn unlink(&mut self) {
+        (**self).unlink();
+    }
+
+    fn disown(&mut self) {
+        (**self).disown();
+    }
+}
