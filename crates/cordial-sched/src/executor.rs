@@ -153,13 +153,7 @@ impl Executor {
     /// A future that is ready after `after`, or `None` if that is later than any clock will see.
     pub fn timer(&self, after: Duration) -> Option<Timer> {
         let _entered = self.home.core.tokio.enter();
-        deadline(Instant::now(), after).map(Timer::until)
-    }
-
-    /// A future that is ready at `deadline`.
-    pub fn timer_at(&self, deadline: Instant) -> Timer {
-        let _entered = self.home.core.tokio.enter();
-        Timer::until(deadline)
+        deadline(Instant::now(), after).map(|deadline| Timer::until(deadline, self.clone()))
     }
 
     /// The time on this executor's clock.

@@ -28,6 +28,7 @@ mod simulation;
 mod sync;
 mod table;
 mod timer;
+mod unwind;
 mod watch;
 mod worker;
 

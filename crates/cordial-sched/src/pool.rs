@@ -9,6 +9,7 @@ use crossbeam_utils::sync::Parker;
 use crate::idle::{Idle, Notified};
 use crate::queue::{Queues, Ready};
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
+use crate::unwind;
 use crate::watch::{self, Progress, Watch};
 use crate::worker::{self, Seat};
 use crate::{Executor, Options};
@@ -110,7 +111,7 @@ impl Pool {
     /// With no worker left, whoever brings a task runs it. It was told to end, so it only cleans up.
     pub(crate) fn run_leftovers(&self) {
         while let Some(ready) = self.queues.take_any() {
-            ready.run();
+            unwind::poll_once(ready);
         }
     }
 }

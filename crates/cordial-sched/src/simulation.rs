@@ -10,7 +10,6 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Poll, Waker};
@@ -19,7 +18,7 @@ use std::time::Duration;
 use crate::executor::{Core, Scheduler};
 use crate::queue::Ready;
 use crate::sync::Mutex;
-use crate::{Executor, Layer};
+use crate::{Executor, Layer, unwind};
 
 /// How many tasks are polled before tokio's own get a turn.
 const TURN: usize = 61;
@@ -149,9 +148,7 @@ impl Simulation {
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
                     };
-                    #[expect(clippy::disallowed_methods, reason = "nothing that a task does may end the simulation")]
-                    let outcome = catch_unwind(AssertUnwindSafe(|| ready.run()));
-                    drop(outcome);
+                    unwind::poll_once(ready);
                 }
                 cx.waker().wake_by_ref();
                 Poll::Pending

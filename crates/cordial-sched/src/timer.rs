@@ -6,19 +6,19 @@ use std::time::Duration;
 
 pub use tokio::time::Instant;
 
+use crate::Executor;
+
 /// A future that is ready at a moment, from any thread and inside any other executor.
 #[derive(Debug)]
-pub struct Timer(Pin<Box<tokio::time::Sleep>>);
+pub struct Timer {
+    sleep: Pin<Box<tokio::time::Sleep>>,
+    executor: Executor,
+}
 
 impl Timer {
     /// Must be called with the executor's tokio runtime entered.
-    pub(crate) fn until(deadline: Instant) -> Timer {
-        Timer(Box::pin(tokio::time::sleep_until(deadline)))
-    }
-
-    /// Whether the moment has come.
-    pub fn is_elapsed(&self) -> bool {
-        self.0.is_elapsed()
+    pub(crate) fn until(deadline: Instant, executor: Executor) -> Timer {
+        Timer { sleep: Box::pin(tokio::time::sleep_until(deadline)), executor }
     }
 }
 
@@ -26,7 +26,8 @@ impl Future for Timer {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.0.as_mut().poll(cx)
+        // tokio's timers panic once their runtime is shut down. Nothing is on time then: the tasks have been told to end.
+        if self.executor.is_closed() { Poll::Pending } else { self.sleep.as_mut().poll(cx) }
     }
 }
 

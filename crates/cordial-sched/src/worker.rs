@@ -9,7 +9,6 @@
 //! ```
 
 use std::cell::OnceCell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crossbeam_deque::Worker;
@@ -20,6 +19,7 @@ use crate::executor::{Core, Scheduler};
 use crate::idle::Search;
 use crate::pool::Pool;
 use crate::queue::Ready;
+use crate::unwind;
 
 /// What makes a thread a worker.
 pub(crate) struct Seat {
@@ -76,10 +76,8 @@ fn run(local: &Local, pool: &Pool) {
 
 fn poll_once(ready: Ready, pool: &Pool, index: usize) {
     pool.progress[index].begin(ready.metadata().key);
-    #[expect(clippy::disallowed_methods, reason = "nothing that a task does may end a worker")]
-    let outcome = catch_unwind(AssertUnwindSafe(|| ready.run()));
+    unwind::poll_once(ready);
     pool.progress[index].end();
-    drop(outcome);
 }
 
 /// Puts a task into the queue of this thread, if it is a worker of the task's own executor.

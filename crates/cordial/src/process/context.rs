@@ -29,9 +29,9 @@ pub fn current() -> Option<Pid> {
     PROCESS.get()
 }
 
-/// Calls `f` with the runtime of this thread, or with the default one, which starts on first use.
+/// Calls `f` with the runtime of this thread, or with the default one, which starts on first use. Wakers of the user
+/// must not run inside.
 pub(crate) fn with_runtime<R>(f: impl FnOnce(&Handle) -> R) -> R {
-    // A handle of its own costs a count; only what may run code of the user pays for it, with `runtime`.
     RUNTIME.with(|runtime| match &*runtime.borrow() {
         Some(runtime) => f(runtime),
         None => f(default_runtime::get()),

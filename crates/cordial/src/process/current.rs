@@ -74,10 +74,9 @@ pub fn set_label(text: impl Into<Arc<str>>) {
 /// });
 /// ```
 pub fn exit(pid: Pid, reason: Exit) {
-    context::with_runtime(|runtime| {
-        let from = current().filter(|own| own.runtime() == pid.runtime());
-        runtime.signal(pid, Signal::Sent { from, reason });
-    });
+    let from = current().filter(|own| own.runtime() == pid.runtime());
+    let effect = context::with_runtime(|runtime| runtime.apply(pid, Signal::Sent { from, reason }));
+    effect.act();
 }
 
 /// Ends the calling process with this reason, here, whether or not it traps exits. Never returns.

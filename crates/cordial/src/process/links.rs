@@ -39,8 +39,8 @@ pub fn link(pid: Pid) {
     if own == pid {
         return;
     }
-    context::with_runtime(|runtime| {
-        let effect = runtime.with_both(own, pid, |mine, theirs| match (mine, theirs) {
+    let effect = context::with_runtime(|runtime| {
+        runtime.with_both(own, pid, |mine, theirs| match (mine, theirs) {
             (Some(mine), Some(theirs)) => {
                 mine.ties().links.insert(pid);
                 theirs.ties().links.insert(own);
@@ -48,11 +48,11 @@ pub fn link(pid: Pid) {
             }
             (Some(mine), None) => Some(apply(own, mine, Signal::Sent { from: Some(pid), reason: Exit::NoProcess })),
             (None, _) => None,
-        });
-        if let Some(effect) = effect {
-            effect.act();
-        }
+        })
     });
+    if let Some(effect) = effect {
+        effect.act();
+    }
 }
 
 /// Removes the link to a process, if there is one. What has not been delivered by now never will be.

@@ -15,7 +15,7 @@ use super::builder::Builder;
 use super::context;
 use super::entry::Entry;
 use super::root;
-use super::signal::{Signal, apply};
+use super::signal::{Effect, Signal, apply};
 use super::snapshot::Snapshot;
 use super::spawn::Spawn;
 use super::stop::{self, Shutdown, StopReport};
@@ -256,9 +256,12 @@ impl Handle {
 
     /// Applies a signal, and wakes whom it concerns. Nothing happens if there is no such process.
     pub(crate) fn signal(&self, pid: Pid, signal: Signal) {
-        if let Some(effect) = self.with(pid, |entry| apply(pid, entry, signal)) {
-            effect.act();
-        }
+        self.apply(pid, signal).act();
+    }
+
+    /// Applies a signal. Whom it concerns is woken by the effect.
+    pub(crate) fn apply(&self, pid: Pid, signal: Signal) -> Effect {
+        self.with(pid, |entry| apply(pid, entry, signal)).unwrap_or_default()
     }
 
     /// Asks a process to shut down, in the name of the caller if that is a process of this runtime.

@@ -1,0 +1,64 @@
+//! What does a switch between tasks cost?
+
+use cordial::Task;
+use tokio::sync::mpsc;
+use tokio::task::yield_now;
+
+use crate::measure::{Bench, Pair, in_tokio};
+
+const ROUNDS: u32 = 100_000;
+
+async fn ping(tx: mpsc::Sender<u32>, mut rx: mpsc::Receiver<u32>) {
+    for n in 0..ROUNDS {
+        tx.send(n).await.expect("the other side lives");
+        rx.recv().await.expect("the other side lives");
+    }
+}
+
+async fn pong(tx: mpsc::Sender<u32>, mut rx: mpsc::Receiver<u32>) {
+    while let Some(n) = rx.recv().await {
+        if tx.send(n).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Two tasks that wait for each other all the time.
+pub(crate) fn ping_pong(bench: &Bench) -> Pair {
+    let ours = async {
+        let (there, here) = (mpsc::channel(1), mpsc::channel(1));
+        let other = Task::spawn(pong(here.0, there.1));
+        ping(there.0, here.1).await;
+        other.await.expect("it does not fail");
+    };
+    let peer = async {
+        let (there, here) = (mpsc::channel(1), mpsc::channel(1));
+        let other = in_tokio(pong(here.0, there.1));
+        ping(there.0, here.1).await;
+        other.await;
+    };
+    bench.pair(ROUNDS, ours, peer)
+}
+
+async fn yields() {
+    for _ in 0..1000 {
+        yield_now().await;
+    }
+}
+
+/// Many tasks that are always ready.
+pub(crate) fn yielding(bench: &Bench) -> Pair {
+    let ours = async {
+        let tasks: Vec<Task<()>> = (0..1000).map(|_| Task::spawn(yields())).collect();
+        for task in tasks {
+            task.await.expect("it does not fail");
+        }
+    };
+    let peer = async {
+        let tasks: Vec<_> = (0..1000).map(|_| in_tokio(yields())).collect();
+        for task in tasks {
+            task.await;
+        }
+    };
+    bench.pair(1_000_000, ours, peer)
+}

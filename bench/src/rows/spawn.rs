@@ -1,0 +1,79 @@
+//! What does a task cost?
+
+use std::panic;
+
+use cordial::Task;
+use tokio::task::yield_now;
+
+use crate::measure::{Bench, Pair, in_tokio};
+
+/// A million tasks alive at once.
+pub(crate) fn many(bench: &Bench) -> Pair {
+    const N: u32 = 1_000_000;
+    let ours = async {
+        let tasks: Vec<Task<u32>> = (0..N).map(|n| Task::spawn(async move { n })).collect();
+        let mut sum = 0;
+        for task in tasks {
+            sum += u64::from(task.await.expect("it does not fail"));
+        }
+        sum
+    };
+    let peer = async {
+        let tasks: Vec<_> = (0..N).map(|n| in_tokio(async move { n })).collect();
+        let mut sum = 0;
+        for task in tasks {
+            sum += u64::from(task.await);
+        }
+        sum
+    };
+    bench.pair(N, ours, peer)
+}
+
+/// One task after the other. It is pending at its first poll, so that our limit of 5 s is really armed.
+pub(crate) fn one_by_one(bench: &Bench) -> Pair {
+    const N: u32 = 100_000;
+    let ours = async {
+        for n in 0..N {
+            let task = Task::spawn(async move {
+                yield_now().await;
+                n
+            });
+            task.await.expect("it does not fail");
+        }
+    };
+    let peer = async {
+        for n in 0..N {
+            in_tokio(async move {
+                yield_now().await;
+                n
+            })
+            .await;
+        }
+    };
+    bench.pair(N, ours, peer)
+}
+
+/// Every task panics; the hook is silent on both sides.
+pub(crate) fn panicking(bench: &Bench) -> Pair {
+    const N: u32 = 100_000;
+    panic::set_hook(Box::new(|_| {}));
+    let ours = async {
+        let tasks: Vec<Task<()>> = (0..N).map(|_| Task::spawn(async { panic!("as planned") })).collect();
+        let mut panics = 0u32;
+        for task in tasks {
+            panics += u32::from(task.await.is_err());
+        }
+        panics
+    };
+    #[expect(clippy::disallowed_methods, reason = "this is the peer")]
+    let peer = async {
+        let tasks: Vec<_> = (0..N).map(|_| tokio::spawn(async { panic!("as planned") })).collect();
+        let mut panics = 0u32;
+        for task in tasks {
+            let result: Result<(), _> = task.await;
+            panics += u32::from(result.is_err());
+        }
+        panics
+    };
+    bench.pair(N, ours, peer)
+}
