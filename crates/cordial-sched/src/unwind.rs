@@ -7,8 +7,9 @@ use crate::queue::Ready;
 
 /// Polls a task once. What it panics with is dropped: the layer above has caught what it wants to know.
 pub(crate) fn poll_once(ready: Ready) {
-    if let Err(payload) = catch(|| drop(ready.run()))
-        && let Err(next) = catch(|| drop(payload))
+    if let Err(payload) = catch(|| {
+        ready.run();
+    }) && let Err(next) = catch(|| drop(payload))
     {
         // The destructor of the payload panicked as well; that of the next one need not be tried.
         std::mem::forget(next);
