@@ -6,13 +6,13 @@ use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
 
-use async_task::Runnable;
+use async_task::{Runnable, ScheduleInfo, WithInfo};
 
 use crate::pool::Pool;
 use crate::simulation::Draw;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::timer::deadline;
-use crate::{Instant, JoinHandle, Key, Layer, Options, Timer};
+use crate::{Instant, JoinHandle, Key, Layer, Options, Statistics, Timer};
 
 /// A handle on an executor. Cheap to clone; each thread of the executor has a count of its own.
 #[derive(Clone)]
@@ -88,9 +88,8 @@ impl Executor {
                 })
                 .build()?
         };
-        let (pool, seats) = Pool::new(options);
         let core = Arc::new(Core {
-            scheduler: Scheduler::Threads(pool),
+            scheduler: Scheduler::Threads(Pool::new(options)),
             layer,
             closed: AtomicBool::new(false),
             tokio: tokio_threads.handle().clone(),
@@ -98,7 +97,7 @@ impl Executor {
         });
         let _ = whole.set(Arc::downgrade(&core));
         let executor = Executor::of(core);
-        let started = executor.pool().map_or(Ok(()), |pool| pool.start_threads(seats, &executor));
+        let started = executor.pool().map_or(Ok(()), |pool| pool.start_threads(&executor));
         if let Err(refused) = started {
             executor.close(Duration::MAX);
             return Err(refused);
@@ -146,7 +145,7 @@ impl Executor {
         F::Output: Send + 'static,
     {
         let ticket = Ticket { key, executor: self.clone() };
-        let (runnable, task) = async_task::Builder::new().metadata(ticket).spawn(|_| future, schedule);
+        let (runnable, task) = async_task::Builder::new().metadata(ticket).spawn(|_| future, WithInfo(schedule));
         (Start(runnable), JoinHandle::new(task))
     }
 
@@ -179,7 +178,12 @@ impl Executor {
 
     /// How many worker threads there are; `None` in a simulation.
     pub fn workers(&self) -> Option<usize> {
-        self.pool().map(Pool::workers)
+        self.pool().map(|pool| pool.options.workers)
+    }
+
+    /// Numbers of this moment; `None` in a simulation.
+    pub fn statistics(&self) -> Option<Statistics> {
+        self.pool().map(Statistics::take)
     }
 
     /// Whether [`close`](Executor::close) or [`refuse`](Executor::refuse) was called.
@@ -220,8 +224,8 @@ impl Executor {
 }
 
 /// Whatever wakes a task comes here: a timer, a socket, another task, its start.
-fn schedule(runnable: Runnable<Ticket>) {
-    let Err(runnable) = crate::worker::push_here(runnable) else { return };
+fn schedule(runnable: Runnable<Ticket>, info: ScheduleInfo) {
+    let Err(runnable) = crate::worker::push_here(runnable, info) else { return };
     let core = runnable.metadata().executor.core().clone();
     match &core.scheduler {
         Scheduler::Threads(pool) => {

@@ -17,4 +17,10 @@ pub trait Layer: Any + Send + Sync {
 
     /// One poll of `key` has lasted this long and has not returned. Told once per poll, from the watch thread.
     fn long_poll(&self, key: Key, lasted: Duration);
+
+    /// The watch found `key` in a poll: charge it with about this much busy time.
+    fn sampled(&self, key: Key, period: Duration);
+
+    /// Polls are stuck and work waits, but there are `max_threads` threads already. Told once until that is over.
+    fn threads_exhausted(&self, max_threads: usize);
 }

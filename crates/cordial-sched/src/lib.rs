@@ -17,14 +17,19 @@
 //!
 //! Not for use alone: the futures must catch their own panics. Use the `cordial` crate.
 
+mod crew;
 mod executor;
 mod idle;
 mod join;
 mod layer;
+mod look;
+mod lower;
 mod options;
 mod pool;
 mod queue;
+mod seat;
 mod simulation;
+mod statistics;
 mod sync;
 mod table;
 mod timer;
@@ -37,5 +42,6 @@ pub use join::JoinHandle;
 pub use layer::Layer;
 pub use options::Options;
 pub use simulation::{Simulation, Stalled};
+pub use statistics::Statistics;
 pub use table::{Key, Table};
 pub use timer::{Instant, Timer};

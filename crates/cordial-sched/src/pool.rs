@@ -1,90 +1,106 @@
-//! The worker threads and what they share.
+//! The threads and what they share.
 
 use std::io;
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use crossbeam_utils::CachePadded;
-use crossbeam_utils::sync::Parker;
-
-use crate::idle::{Idle, Notified};
-use crate::queue::{Queues, Ready};
-use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
-use crate::unwind;
-use crate::watch::{self, Progress, Watch};
-use crate::worker::{self, Seat};
-use crate::{Executor, Options};
+use crate::crew::{Crew, StandIn};
+use crate::idle::Idle;
+use crate::queue::Queues;
+use crate::seat::Ready;
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, Parker};
+use crate::watch::{self, Watch};
+use crate::worker;
+use crate::{Executor, Options, unwind};
 
 pub(crate) struct Pool {
+    pub(crate) options: Options,
     pub(crate) queues: Queues,
     pub(crate) idle: Idle,
-    pub(crate) progress: Box<[CachePadded<Progress>]>,
     pub(crate) watch: Watch,
     stopping: AtomicBool,
+    /// Threads that have not ended.
     n_running: AtomicUsize,
-    /// Where `stop` waits for the last worker.
-    last_one_out: Mutex<Vec<std::thread::Thread>>,
+    /// Who waits in `stop` for the last of them.
+    stoppers: Mutex<Vec<std::thread::Thread>>,
+    watch_parker: Mutex<Option<Parker>>,
+    executor: OnceLock<std::sync::Weak<crate::executor::Core>>,
 }
 
 impl Pool {
-    /// What is shared, and a seat for each worker thread.
-    pub(crate) fn new(options: Options) -> (Pool, Vec<Seat>) {
-        let (queues, own) = Queues::new(options.workers);
-        let parkers: Vec<Parker> = own.iter().map(|_| Parker::new()).collect();
-        let pool = Pool {
-            queues,
-            idle: Idle::new(&parkers),
-            progress: own.iter().map(|_| CachePadded::default()).collect(),
-            watch: Watch::new(options.stall_after),
+    pub(crate) fn new(options: Options) -> Pool {
+        let parker = Parker::new();
+        Pool {
+            options,
+            queues: Queues::new(Crew::new(options.workers, options.max_threads), options.max_threads),
+            idle: Idle::new(parker.unparker().clone()),
+            watch: Watch::default(),
             stopping: AtomicBool::new(false),
             n_running: AtomicUsize::new(0),
-            last_one_out: Mutex::new(Vec::new()),
-        };
-        let seats =
-            own.into_iter().zip(parkers).enumerate().map(|(index, (queue, parker))| Seat { index, queue, parker });
-        (pool, seats.collect())
-    }
-
-    pub(crate) fn start_threads(&self, seats: Vec<Seat>, executor: &Executor) -> io::Result<()> {
-        for seat in seats {
-            let executor = executor.rehomed();
-            self.n_running.fetch_add(1, Ordering::SeqCst);
-            spawn_thread(format!("cordial-worker-{}", seat.index), move || worker::work(seat, executor))
-                .inspect_err(|_| self.leave())?;
+            stoppers: Mutex::new(Vec::new()),
+            watch_parker: Mutex::new(Some(parker)),
+            executor: OnceLock::new(),
         }
-        let executor = executor.rehomed();
-        spawn_thread("cordial-watch".to_owned(), move || watch::watch(&executor))
     }
 
-    pub(crate) fn workers(&self) -> usize {
-        self.progress.len()
+    pub(crate) fn crew(&self) -> &Crew {
+        &self.queues.crew
+    }
+
+    pub(crate) fn start_threads(&self, executor: &Executor) -> io::Result<()> {
+        let _ = self.executor.set(std::sync::Arc::downgrade(executor.core()));
+        for _ in 0..self.options.workers {
+            self.follow(self.crew().call())?;
+        }
+        let Some(parker) = self.watch_parker.lock().take() else { return Ok(()) };
+        let executor = executor.rehomed();
+        spawn_thread("cordial-watch".to_owned(), move || watch::watch(&executor, &parker))
+    }
+
+    /// Brings a thread to work, as the crew says. `false` if there is none to be had.
+    pub(crate) fn follow(&self, stand_in: StandIn) -> io::Result<bool> {
+        match stand_in {
+            StandIn::NoneLeft => Ok(false),
+            StandIn::Wake(seat) => {
+                self.queues.seat(seat).unparker.unpark();
+                Ok(true)
+            }
+            StandIn::Start(seat) => {
+                let Some(core) = self.executor.get().and_then(std::sync::Weak::upgrade) else { return Ok(false) };
+                self.queues.open(seat);
+                self.n_running.fetch_add(1, Ordering::SeqCst);
+                let started =
+                    spawn_thread(format!("cordial-worker-{seat}"), move || worker::work(seat, Executor::of(core)));
+                if started.is_err() {
+                    // Whoever needed it sees that none came; asking at once again would be asking in vain.
+                    let _ = self.crew().vacate(seat);
+                    self.leave();
+                }
+                started.map(|()| true)
+            }
+        }
     }
 
     pub(crate) fn inject(&self, ready: Ready) {
         self.queues.inject(ready);
-        self.notify();
-    }
-
-    /// Whether all workers have ended, so that what is pushed now has to be run by whoever pushed it.
-    pub(crate) fn is_over(&self) -> bool {
-        self.n_running.load(Ordering::SeqCst) == 0
-    }
-
-    pub(crate) fn notify(&self) {
-        if self.idle.notify() == Notified::First {
-            self.watch.rouse();
-        }
+        self.idle.notify();
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
     }
 
-    /// Lets the workers end when nothing is ready. Returns how many have not ended after `limit`.
+    /// Whether all threads have ended, so that what is pushed now has to be run by whoever pushed it.
+    pub(crate) fn is_over(&self) -> bool {
+        self.n_running.load(Ordering::SeqCst) == 0
+    }
+
+    /// Lets the threads end when nothing is ready. Returns how many have not ended after `limit`.
     pub(crate) fn stop(&self, limit: Duration) -> usize {
-        self.last_one_out.lock().push(std::thread::current());
+        self.stoppers.lock().push(std::thread::current());
         self.stopping.store(true, Ordering::SeqCst);
-        self.idle.wake_all();
-        self.watch.rouse();
+        self.queues.seats().for_each(|(_, seat)| seat.unparker.unpark());
+        self.idle.rouse_watch();
         // A worker that stops its own pool cannot wait for itself.
         let own = usize::from(worker::is_worker_of(self));
         #[expect(clippy::disallowed_methods, reason = "threads end in real time")]
@@ -99,16 +115,16 @@ impl Pool {
         }
     }
 
-    /// A worker ends.
+    /// A thread ends.
     pub(crate) fn leave(&self) {
         if self.n_running.fetch_sub(1, Ordering::SeqCst) == 1 {
-            // Pushed between this worker's last look and now; whoever pushes from now on sees that all are gone.
+            // Pushed between this thread's last look and now; whoever pushes from now on sees that all are gone.
             self.run_leftovers();
         }
-        self.last_one_out.lock().iter().for_each(std::thread::Thread::unpark);
+        self.stoppers.lock().iter().for_each(std::thread::Thread::unpark);
     }
 
-    /// With no worker left, whoever brings a task runs it. It was told to end, so it only cleans up.
+    /// With no thread left, whoever brings a task runs it. It was told to end, so it only cleans up.
     pub(crate) fn run_leftovers(&self) {
         while let Some(ready) = self.queues.take_any() {
             unwind::poll_once(ready);

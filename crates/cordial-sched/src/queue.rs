@@ -1,54 +1,83 @@
-//! What is ready to run: a queue for each worker, open to thieves, and one for what comes from outside.
+//! What is ready to run: a queue and a slot for each thread, open to thieves, and a queue for what comes from outside.
 
-use async_task::Runnable;
-use crossbeam_deque::{Injector, Steal, Stealer, Worker};
+use std::sync::OnceLock;
 
-use crate::executor::Ticket;
+use crossbeam_deque::{Injector, Steal, Worker};
 
-pub(crate) type Ready = Runnable<Ticket>;
+use crate::crew::Crew;
+use crate::seat::{Ready, Seat};
 
 /// The ends of the queues that every thread may use.
 pub(crate) struct Queues {
     injector: Injector<Ready>,
-    stealers: Box<[Stealer<Ready>]>,
+    seats: Box<[OnceLock<Box<Seat>>]>,
+    pub(crate) crew: Crew,
 }
 
 impl Queues {
-    /// The shared ends, and for each worker its own.
-    pub(crate) fn new(workers: usize) -> (Queues, Vec<Worker<Ready>>) {
-        let own: Vec<Worker<Ready>> = (0..workers).map(|_| Worker::new_fifo()).collect();
-        (Queues { injector: Injector::new(), stealers: own.iter().map(Worker::stealer).collect() }, own)
+    pub(crate) fn new(crew: Crew, max_threads: usize) -> Queues {
+        Queues { injector: Injector::new(), seats: (0..max_threads).map(|_| OnceLock::new()).collect(), crew }
+    }
+
+    /// Makes the seat, if it was not made before.
+    pub(crate) fn open(&self, seat: usize) {
+        self.seats[seat].get_or_init(|| Box::new(Seat::new()));
+    }
+
+    /// A seat that was opened.
+    pub(crate) fn seat(&self, seat: usize) -> &Seat {
+        self.seats[seat].get().expect("opened before its thread was started")
+    }
+
+    /// All seats that may have a thread.
+    pub(crate) fn seats(&self) -> impl Iterator<Item = (usize, &Seat)> {
+        self.seats[..self.crew.n_seats()].iter().enumerate().filter_map(|(index, seat)| Some((index, &**seat.get()?)))
     }
 
     pub(crate) fn inject(&self, ready: Ready) {
         self.injector.push(ready);
     }
 
-    /// From outside first, then from the others, beginning with a random one.
-    pub(crate) fn find(&self, own: &Worker<Ready>) -> Option<Ready> {
-        self.take_injected(own).or_else(|| self.steal(own))
-    }
-
     pub(crate) fn take_injected(&self, own: &Worker<Ready>) -> Option<Ready> {
+        if self.injector.is_empty() {
+            return None;
+        }
         until_sure(|| self.injector.steal_batch_and_pop(own))
     }
 
-    fn steal(&self, own: &Worker<Ready>) -> Option<Ready> {
-        let first = fastrand::usize(..self.stealers.len());
-        (0..self.stealers.len()).find_map(|step| {
-            let victim = &self.stealers[(first + step) % self.stealers.len()];
-            until_sure(|| victim.steal_batch_and_pop(own))
+    /// From the queues of the others, beginning with a random one.
+    pub(crate) fn steal(&self, own: &Worker<Ready>) -> Option<Ready> {
+        let n_seats = self.crew.n_seats();
+        let first = fastrand::usize(..n_seats.max(1));
+        (0..n_seats).find_map(|step| {
+            let victim = self.seats[(first + step) % n_seats].get()?;
+            if victim.stealer.is_empty() {
+                return None;
+            }
+            until_sure(|| victim.stealer.steal_batch_and_pop(own))
         })
     }
 
+    /// From the slots of the others. Only for who is about to sleep, and for stuck threads: a task that was just woken
+    /// is best run where that happened.
+    pub(crate) fn take_slot(&self) -> Option<Ready> {
+        self.seats().find_map(|(_, seat)| seat.lifo.take())
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
-        self.injector.is_empty() && self.stealers.iter().all(Stealer::is_empty)
+        self.injector.is_empty() && self.seats().all(|(_, seat)| seat.stealer.is_empty())
     }
 
     /// For threads that have no queue.
     pub(crate) fn take_any(&self) -> Option<Ready> {
         until_sure(|| self.injector.steal())
-            .or_else(|| self.stealers.iter().find_map(|stealer| until_sure(|| stealer.steal())))
+            .or_else(|| self.seats().find_map(|(_, seat)| until_sure(|| seat.stealer.steal())))
+            .or_else(|| self.take_slot())
+    }
+
+    /// Tasks from outside, and tasks in the queues of the threads.
+    pub(crate) fn lengths(&self) -> (usize, usize) {
+        (self.injector.len(), self.seats().map(|(_, seat)| seat.stealer.len()).sum())
     }
 }
 

@@ -16,7 +16,7 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use crate::executor::{Core, Scheduler};
-use crate::queue::Ready;
+use crate::seat::Ready;
 use crate::sync::Mutex;
 use crate::{Executor, Layer, unwind};
 

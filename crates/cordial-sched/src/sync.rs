@@ -1,17 +1,8 @@
-//! The one place that names the locks and atomics of this crate's protocols.
+//! The one place that names the locks, atomics and parkers of this crate's protocols: std's, or those of the model
+//! checker.
 
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+#[cfg_attr(cordial_loom, path = "sync/checked.rs")]
+#[cfg_attr(not(cordial_loom), path = "sync/real.rs")]
+mod backend;
 
-/// A mutex without poisoning: nothing that can panic runs under a lock of this crate.
-#[derive(Debug, Default)]
-pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
-
-impl<T> Mutex<T> {
-    pub(crate) const fn new(value: T) -> Mutex<T> {
-        Mutex(std::sync::Mutex::new(value))
-    }
-
-    pub(crate) fn lock(&self) -> std::sync::MutexGuard<'_, T> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-}
+pub(crate) use backend::*;

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::queue::Ready;
+use crate::seat::Ready;
 
 /// Polls a task once. What it panics with is dropped: the layer above has caught what it wants to know.
 pub(crate) fn poll_once(ready: Ready) {

@@ -1,98 +1,177 @@
-//! The watch: a thread that sees polls that do not end. It sleeps without a timer while all workers do.
+//! The watch: a thread that sees polls that do not end, and brings others to work meanwhile.
 //!
-//! A worker bumps one counter at the start and at the end of each poll and stores the key; it reads no clock. The watch
-//! compares the counters about once a millisecond.
+//! It looks about once a millisecond while anything runs, and sleeps without a timer when nothing does. It runs no tasks.
+//!
+//! ```text
+//!  poll begins ── 1 look later, the same poll: its slot is for everybody
+//!              ── stall_after: reported; if work waits that nobody takes: lent, a stand-in comes to work
+//!              ── lent, and it computes: lowered (Linux)
+//!              ── it returns: the thread rests, or leaves if it was lowered
+//! ```
+//!
+//! A stopped program, a debugger and a suspended machine look like long polls of everybody. So after a gap in its own
+//! looks the watch forgets what it saw.
 
 use std::time::Duration;
 
-use crossbeam_utils::sync::{Parker, Unparker};
-
-use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering};
+use crate::crew::{Role, StandIn};
+use crate::lower::{self, CpuTime};
+use crate::pool::Pool;
+use crate::seat::Seat;
+use crate::sync::{AtomicU64, Ordering, Parker};
 use crate::{Executor, Key};
 
 /// How often the watch looks while anything runs.
 const PERIOD: Duration = Duration::from_millis(1);
 
-/// What a worker tells of its polls.
+/// A gap between two looks that no busy machine explains.
+const GAP: Duration = Duration::from_millis(100);
+
+/// How many looks without anybody awake it takes for the watch to sleep: waking it for every task costs more.
+const LINGER: u32 = 8;
+
+/// What a lent thread must have computed to be lowered; one that blocks has not.
+const COMPUTES: Duration = Duration::from_millis(1);
+
+/// Counts of the watch.
 #[derive(Debug, Default)]
-pub(crate) struct Progress {
-    /// Odd while polling.
-    polls: AtomicU32,
-    /// Index and generation of the key in the poll.
-    key: AtomicU64,
-}
-
-impl Progress {
-    pub(crate) fn begin(&self, key: Key) {
-        self.key.store(key.to_bits(), Ordering::Relaxed);
-        // Release pairs with the acquire in `current`: whoever sees the odd count sees the key.
-        self.polls.store(self.polls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
-    }
-
-    pub(crate) fn end(&self) {
-        self.polls.store(self.polls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
-    }
-
-    fn current(&self) -> Option<(u32, Key)> {
-        let polls = self.polls.load(Ordering::Acquire);
-        if polls.is_multiple_of(2) {
-            return None;
-        }
-        Key::from_bits(self.key.load(Ordering::Relaxed)).map(|key| (polls, key))
-    }
-}
-
 pub(crate) struct Watch {
-    stall_after: Duration,
-    /// Taken by the watch thread when it starts.
-    parker: Mutex<Option<Parker>>,
-    unparker: Unparker,
+    pub(crate) long_polls: AtomicU64,
+    pub(crate) lent: AtomicU64,
 }
 
-impl Watch {
-    pub(crate) fn new(stall_after: Duration) -> Watch {
-        let parker = Parker::new();
-        Watch { stall_after, unparker: parker.unparker().clone(), parker: Mutex::new(Some(parker)) }
-    }
-
-    /// To be called when the first worker wakes up. The parker keeps the token, so it may come too early.
-    pub(crate) fn rouse(&self) {
-        self.unparker.unpark();
-    }
-}
-
-/// One worker as the watch saw it last.
+/// One seat as the watch saw it last.
 #[derive(Clone, Copy, Default)]
 struct Seen {
-    polls: u32,
+    poll: Option<u32>,
     since: Duration,
-    reported: bool,
+    is_reported: bool,
+    cpu_time: Option<CpuTime>,
 }
 
 /// The life of the watch thread.
 #[expect(clippy::disallowed_methods, reason = "a poll lasts real time")]
-pub(crate) fn watch(executor: &Executor) {
+pub(crate) fn watch(executor: &Executor, parker: &Parker) {
     let Some(pool) = executor.pool() else { return };
-    let Some(parker) = pool.watch.parker.lock().take() else { return };
     let started = std::time::Instant::now();
-    let mut seen = vec![Seen::default(); pool.workers()];
+    let mut seen: Vec<Seen> = Vec::new();
+    let mut last = Duration::ZERO;
+    let mut quiet = 0;
+    let mut is_capped = false;
     while !pool.is_stopping() {
-        if pool.idle.all_asleep() {
-            parker.park();
+        quiet = if is_everybody_asleep(pool) { quiet + 1 } else { 0 };
+        if quiet > LINGER {
+            pool.idle.watch_sleeps(|| is_everybody_asleep(pool) && !pool.is_stopping(), || parker.park());
+            quiet = 0;
+        } else {
+            parker.park_timeout(PERIOD);
+        }
+        let now = started.elapsed();
+        if now - last > GAP {
+            seen.clear();
+        }
+        last = now;
+        let stuck = look(executor, pool, &mut seen, now);
+        if !stuck.is_empty() && !pool.queues.is_empty() {
+            let was_capped = is_capped;
+            is_capped = !bring_stand_ins(pool, &stuck);
+            if is_capped && !was_capped {
+                executor.layer_dyn().threads_exhausted(pool.options.max_threads);
+            }
+        } else if !pool.queues.is_empty() {
+            pool.idle.notify();
+        }
+        if pool.options.lower_stuck {
+            lower_those_that_compute(pool, &mut seen);
+        }
+    }
+}
+
+fn is_everybody_asleep(pool: &Pool) -> bool {
+    let strength = pool.crew().strength();
+    strength.lent == 0 && pool.idle.n_sleepers() >= strength.active
+}
+
+/// Samples every seat. Returns the active ones that are stuck, the longest first.
+fn look(executor: &Executor, pool: &Pool, seen: &mut Vec<Seen>, now: Duration) -> Vec<usize> {
+    let mut stuck: Vec<(Duration, usize)> = Vec::new();
+    // With everybody stuck, whoever comes next is likely to be as well: wait less.
+    let strength = pool.crew().strength();
+    let patience = if strength.lent >= pool.options.workers { PERIOD } else { pool.options.stall_after };
+    for (index, seat) in pool.queues.seats() {
+        if seen.len() <= index {
+            seen.resize(index + 1, Seen::default());
+        }
+        let Some((poll, key)) = seat.progress.current() else {
+            seen[index] = Seen::default();
+            if seat.is_lent.load(Ordering::SeqCst) {
+                // Its poll returned while it was lent, and it may have gone to sleep without noticing.
+                seat.unparker.unpark();
+            }
+            continue;
+        };
+        sample(executor, seat, key);
+        let seen = &mut seen[index];
+        if seen.poll != Some(poll) {
+            *seen = Seen { poll: Some(poll), since: now, is_reported: false, cpu_time: None };
             continue;
         }
-        parker.park_timeout(PERIOD);
-        let now = started.elapsed();
-        for (seen, progress) in seen.iter_mut().zip(&pool.progress) {
-            let Some((polls, key)) = progress.current() else { continue };
-            if polls != seen.polls {
-                *seen = Seen { polls, since: now, reported: false };
+        if let Some(ready) = seat.lifo.take() {
+            pool.inject(ready);
+        }
+        let lasted = now.saturating_sub(seen.since);
+        if lasted >= pool.options.stall_after && !seen.is_reported {
+            seen.is_reported = true;
+            pool.watch.long_polls.fetch_add(1, Ordering::Relaxed);
+            executor.layer_dyn().long_poll(key, lasted);
+        }
+        if lasted >= patience && pool.crew().role(index) == Role::Active {
+            stuck.push((lasted, index));
+        }
+    }
+    stuck.sort_unstable_by(|a, b| b.cmp(a));
+    stuck.into_iter().map(|(_, index)| index).collect()
+}
+
+fn sample(executor: &Executor, seat: &Seat, key: Key) {
+    seat.progress.busy_samples.fetch_add(1, Ordering::Relaxed);
+    executor.layer_dyn().sampled(key, PERIOD);
+}
+
+/// `false` if there are as many threads as there may be.
+fn bring_stand_ins(pool: &Pool, stuck: &[usize]) -> bool {
+    if pool.idle.n_sleepers() > 0 {
+        pool.idle.notify();
+        return true;
+    }
+    for &index in stuck.iter().take(pool.options.workers) {
+        match pool.crew().lend(index) {
+            None => continue,
+            Some(StandIn::NoneLeft) => return false,
+            Some(stand_in) => {
+                pool.queues.seat(index).is_lent.store(true, Ordering::SeqCst);
+                pool.watch.lent.fetch_add(1, Ordering::Relaxed);
+                // A system that has no more threads is at its cap as well.
+                if !pool.follow(stand_in).unwrap_or(false) {
+                    return false;
+                }
             }
-            let lasted = now - seen.since;
-            if lasted >= pool.watch.stall_after && !seen.reported {
-                seen.reported = true;
-                executor.layer_dyn().long_poll(key, lasted);
-            }
+        }
+    }
+    true
+}
+
+fn lower_those_that_compute(pool: &Pool, seen: &mut [Seen]) {
+    for (index, seat) in pool.queues.seats() {
+        let Some(seen) = seen.get_mut(index) else { continue };
+        if pool.crew().role(index) != (Role::Lent { is_lowered: false }) {
+            continue;
+        }
+        let thread_id = seat.thread_id.load(Ordering::SeqCst);
+        let Some(now) = CpuTime::of(thread_id) else { continue };
+        let before = *seen.cpu_time.get_or_insert(now);
+        if now.since(before) >= COMPUTES {
+            pool.crew().lower(index, || lower::lower(thread_id));
         }
     }
 }

@@ -1,94 +1,218 @@
 //! A worker thread: find what is ready, poll it once, look again, sleep.
 //!
 //! ```text
-//!        ┌────────────────────────────────────────────┐
-//!        ▼                                            │
-//!  own queue ─► injected ─► stolen ─► poll once ──────┤
-//!   (every 61st step: injected first)                 │
-//!        └─ nothing ─► sleep ─► woken: search ────────┘
+//!        ┌──────────────────────────────────────────────────────────────────────┐
+//!        ▼                                                                      │
+//!  own slot ─► own queue ─► injected ─► stolen ─► poll once ─► was my work lent?┤
+//!   (every 61st step: injected first)      │                    └ yes: rest, or leave
+//!                                          └─ nothing ─► look ─► sleep ─────────┘
 //! ```
 
-use std::cell::OnceCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
+use std::time::Duration;
 
-use crossbeam_deque::Worker;
-use crossbeam_utils::sync::Parker;
+use async_task::ScheduleInfo;
 
-use crate::Executor;
-use crate::executor::{Core, Scheduler};
-use crate::idle::Search;
+use crate::crew::ComeBack;
+use crate::executor::{Core, Executor, Scheduler};
+use crate::idle::{Looking, Slept};
 use crate::pool::Pool;
-use crate::queue::Ready;
-use crate::unwind;
-
-/// What makes a thread a worker.
-pub(crate) struct Seat {
-    pub(crate) index: usize,
-    pub(crate) queue: Worker<Ready>,
-    pub(crate) parker: Parker,
-}
-
-struct Local {
-    seat: Seat,
-    core: Arc<Core>,
-}
-
-thread_local!(static LOCAL: OnceCell<Local> = const { OnceCell::new() });
+use crate::seat::{Ready, Seat, Tools, add};
+use crate::sync::Ordering;
+use crate::{look, lower, unwind};
 
 /// How often the work from outside goes before a worker's own.
 const INJECTED_FIRST_EVERY: u32 = 61;
 
-/// The life of a worker thread.
-pub(crate) fn work(seat: Seat, executor: Executor) {
-    let core = executor.core().clone();
-    let _entered = executor.tokio().enter();
-    executor.layer_dyn().thread_started(&executor);
-    LOCAL.with(|local| {
-        let local = local.get_or_init(|| Local { seat, core: core.clone() });
-        if let Scheduler::Threads(pool) = &core.scheduler {
-            run(local, pool);
-            pool.leave();
-        }
-    });
+/// How often in a row the task woken last is run before the others of the queue.
+const SLOT_STREAK: u32 = 3;
+
+/// How long a thread waits to become active again before it ends.
+const REST: Duration = Duration::from_secs(10);
+
+/// What makes this thread a worker.
+struct Local {
+    seat_index: usize,
+    tools: Tools,
+    core: Arc<Core>,
+    slot_streak: Cell<u32>,
+    steps: Cell<u32>,
 }
 
-fn run(local: &Local, pool: &Pool) {
-    let Seat { index, queue, parker } = &local.seat;
-    let mut duty: Option<Search> = None;
-    let mut step: u32 = 0;
-    loop {
-        step = step.wrapping_add(1);
-        let injected = if step.is_multiple_of(INJECTED_FIRST_EVERY) { pool.queues.take_injected(queue) } else { None };
-        let ready = injected.or_else(|| queue.pop()).or_else(|| pool.queues.find(queue));
-        let last_searcher = duty.take().is_some_and(|search| pool.idle.searched(search));
-        match ready {
-            Some(ready) => {
-                if last_searcher && !pool.queues.is_empty() {
-                    pool.notify();
-                }
-                poll_once(ready, pool, *index);
+thread_local!(static LOCAL: RefCell<Option<Local>> = const { RefCell::new(None) });
+
+/// The life of a worker thread.
+pub(crate) fn work(seat_index: usize, executor: Executor) {
+    let core = executor.core().clone();
+    let Scheduler::Threads(pool) = &core.scheduler else { return };
+    let seat = pool.queues.seat(seat_index);
+    if let Some(tools) = seat.take_tools() {
+        let _entered = executor.tokio().enter();
+        executor.layer_dyn().thread_started(&executor);
+        seat.thread_id.store(lower::thread_id(), Ordering::SeqCst);
+        let local = Local { seat_index, tools, core: core.clone(), slot_streak: Cell::new(0), steps: Cell::new(0) };
+        LOCAL.set(Some(local));
+        LOCAL.with_borrow(|local| {
+            if let Some(local) = local {
+                stay(local, pool, seat);
             }
-            None if pool.is_stopping() => return,
-            None => duty = pool.idle.sleep(*index, parker, || pool.is_stopping() || !pool.queues.is_empty()),
+        });
+        if let Some(local) = LOCAL.take() {
+            hand_over(&local, pool, seat);
+            seat.leave_tools(local.tools);
+        }
+    }
+    let missing = pool.crew().vacate(seat_index);
+    if !pool.is_stopping()
+        && let Some(stand_in) = missing
+    {
+        // If the system has no more threads, a lent one that comes back stays.
+        let _ = pool.follow(stand_in);
+    }
+    pool.leave();
+}
+
+/// Works until the pool stops, or has no more use for this thread.
+fn stay(local: &Local, pool: &Pool, seat: &Seat) {
+    while run(local, pool, seat) == Until::Lent {
+        seat.is_lent.store(false, Ordering::SeqCst);
+        let mut come_back = pool.crew().come_back(local.seat_index);
+        if come_back == ComeBack::Rest {
+            hand_over(local, pool, seat);
+            local.tools.parker.park_timeout(REST);
+            come_back = pool.crew().rested(local.seat_index);
+        }
+        if come_back == ComeBack::Leave {
+            return;
         }
     }
 }
 
-fn poll_once(ready: Ready, pool: &Pool, index: usize) {
-    pool.progress[index].begin(ready.metadata().key);
+#[derive(PartialEq, Eq)]
+enum Until {
+    Stopping,
+    Lent,
+}
+
+fn run(local: &Local, pool: &Pool, seat: &Seat) -> Until {
+    let mut duty: Option<Looking> = None;
+    loop {
+        if seat.is_lent.load(Ordering::Acquire) {
+            put_down(pool, &mut duty);
+            return Until::Lent;
+        }
+        let mut ready = next(local, pool, seat);
+        if ready.is_none() && !pool.is_stopping() {
+            duty = duty.or_else(|| pool.idle.look());
+            if duty.is_some() {
+                ready = look::look(pool, &local.tools.queue);
+            }
+        }
+        put_down(pool, &mut duty);
+        if ready.is_none() {
+            if pool.is_stopping() && pool.queues.is_empty() {
+                return Until::Stopping;
+            }
+            (ready, duty) = sleep(local, pool, seat);
+            if ready.is_some() {
+                put_down(pool, &mut duty);
+            }
+        }
+        if let Some(ready) = ready {
+            poll_once(ready, seat);
+        }
+    }
+}
+
+/// Lets pushes wake somebody again. What was pushed before is seen here, or by the last look before the sleep.
+fn put_down(pool: &Pool, duty: &mut Option<Looking>) {
+    if let Some(looking) = duty.take() {
+        pool.idle.put_down(looking);
+        if !pool.queues.is_empty() {
+            pool.idle.notify();
+        }
+    }
+}
+
+/// What is this worker's own or nobody's, then what is another's.
+fn next(local: &Local, pool: &Pool, seat: &Seat) -> Option<Ready> {
+    let queue = &local.tools.queue;
+    let step = local.steps.get().wrapping_add(1);
+    local.steps.set(step);
+    if step.is_multiple_of(INJECTED_FIRST_EVERY)
+        && let Some(ready) = pool.queues.take_injected(queue)
+    {
+        return Some(ready);
+    }
+    if let Some(ready) = seat.lifo.take() {
+        let streak = local.slot_streak.get() + 1;
+        local.slot_streak.set(streak);
+        if streak <= SLOT_STREAK || queue.is_empty() {
+            return Some(ready);
+        }
+        queue.push(ready);
+    }
+    local.slot_streak.set(0);
+    queue.pop().or_else(|| pool.queues.take_injected(queue)).or_else(|| {
+        let stolen = pool.queues.steal(queue);
+        if stolen.is_some() {
+            add(&seat.progress.steals, 1);
+        }
+        stolen
+    })
+}
+
+fn sleep(local: &Local, pool: &Pool, seat: &Seat) -> (Option<Ready>, Option<Looking>) {
+    let Tools { queue, parker } = &local.tools;
+    let last_look = || {
+        if pool.is_stopping() {
+            return Some(None);
+        }
+        let found =
+            pool.queues.take_injected(queue).or_else(|| pool.queues.steal(queue)).or_else(|| pool.queues.take_slot());
+        found.map(Some)
+    };
+    let park = || {
+        add(&seat.progress.parks, 1);
+        parker.park();
+    };
+    match pool.idle.sleep(local.seat_index, &seat.unparker, park, last_look) {
+        Slept::Found(ready, duty) => (ready, duty),
+        Slept::Woken(duty) => (None, Some(duty)),
+        Slept::Roused => (None, None),
+    }
+}
+
+fn poll_once(ready: Ready, seat: &Seat) {
+    seat.progress.begin(ready.metadata().key);
     unwind::poll_once(ready);
-    pool.progress[index].end();
+    seat.progress.end();
+}
+
+/// What only this thread would have taken is for everybody.
+fn hand_over(local: &Local, pool: &Pool, seat: &Seat) {
+    while let Some(ready) = seat.lifo.take().or_else(|| local.tools.queue.pop()) {
+        pool.inject(ready);
+    }
 }
 
 /// Puts a task into the queue of this thread, if it is a worker of the task's own executor.
-pub(crate) fn push_here(ready: Ready) -> Result<(), Ready> {
+pub(crate) fn push_here(ready: Ready, info: ScheduleInfo) -> Result<(), Ready> {
     let mut ready = Some(ready);
     let _ = LOCAL.try_with(|local| {
-        let Some(local) = local.get() else { return };
+        let local = local.borrow();
+        let Some(local) = &*local else { return };
         let Scheduler::Threads(pool) = &local.core.scheduler else { return };
         if let Some(own) = ready.take_if(|ready| Arc::ptr_eq(ready.metadata().executor.core(), &local.core)) {
-            local.seat.queue.push(own);
-            pool.notify();
+            let queue = &local.tools.queue;
+            if info.woken_while_running {
+                // It yields: the others come first.
+                queue.push(own);
+            } else if let Some(previous) = pool.queues.seat(local.seat_index).lifo.swap(Some(own)) {
+                queue.push(previous);
+            }
+            pool.idle.notify();
         }
     });
     ready.map_or(Ok(()), Err)
@@ -96,11 +220,6 @@ pub(crate) fn push_here(ready: Ready) -> Result<(), Ready> {
 
 /// Whether this thread is a worker of the pool.
 pub(crate) fn is_worker_of(pool: &Pool) -> bool {
-    LOCAL
-        .try_with(|local| {
-            local.get().is_some_and(
-                |local| matches!(&local.core.scheduler, Scheduler::Threads(own) if std::ptr::eq(own, pool)),
-            )
-        })
-        .unwrap_or(false)
+    let is_own = |local: &Local| matches!(&local.core.scheduler, Scheduler::Threads(own) if std::ptr::eq(own, pool));
+    LOCAL.try_with(|local| local.borrow().as_ref().is_some_and(is_own)).unwrap_or(false)
 }

@@ -6,6 +6,7 @@
 //! | `stop` | debug | pid, label, spawned_at, exit |
 //! | `crash` | error (a kill: warn) | pid, label, spawned_at, exit, callers |
 //! | `long_poll` | warn, once for each spawn place | pid, label, spawned_at, lasted_ms |
+//! | `threads_exhausted` | warn, once until it is over | max_threads |
 //! | `abandoned` | warn | pid, label, spawned_at |
 //! | `refused` | error | spawned_at, refusal |
 //! | `lost_panic` | error | exit: a value that nobody took panicked when it was dropped |
@@ -63,6 +64,11 @@ pub(crate) fn long_poll(subject: &Subject<'_>, lasted: Duration) {
     let lasted_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
     event!(name: "long_poll", target: TARGET, Level::WARN, event = "long_poll", %pid, label, %spawned_at, lasted_ms,
         "a poll computes or blocks for long; other processes spawned here are not reported again");
+}
+
+pub(crate) fn threads_exhausted(max_threads: usize) {
+    event!(name: "threads_exhausted", target: TARGET, Level::WARN, event = "threads_exhausted", max_threads,
+        "polls compute or block, work waits, and there are as many threads as allowed; raise `max_threads` or await more");
 }
 
 pub(crate) fn abandoned(subject: &Subject<'_>) {

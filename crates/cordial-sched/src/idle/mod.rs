@@ -1,102 +1,147 @@
-//! Who sleeps, and who wakes whom. The protocol is told in `README.md` beside this file.
+//! Who sleeps, who looks for work, and who wakes whom. The protocol is told in `README.md` beside this file.
 
-use crossbeam_utils::sync::{Parker, Unparker};
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, Unparker, fence};
 
-use crate::sync::{AtomicUsize, Mutex, Ordering, fence};
-
-/// The sleep of a pool's workers.
+/// The sleep of a pool's threads, and of the watch.
 pub(crate) struct Idle {
-    /// Indexes of the workers that sleep, the latest last: it is the warmest.
-    sleepers: Mutex<Vec<usize>>,
+    /// The seats that sleep, the latest last: it is the warmest.
+    sleepers: Mutex<Vec<Sleeper>>,
     /// The length of `sleepers`, to be read without the lock.
     n_sleepers: AtomicUsize,
-    /// Workers that were woken and have not yet found work or gone back to sleep.
-    n_searchers: AtomicUsize,
-    unparkers: Box<[Unparker]>,
+    /// Whether somebody is awake and looks for work. At most one does.
+    is_looked_for: AtomicBool,
+    watch: Unparker,
+    is_watch_asleep: AtomicBool,
 }
 
-/// A worker was woken and owes the others a search.
-#[must_use = "whoever was woken must say how its search ended"]
-pub(crate) struct Search(());
+struct Sleeper {
+    seat: usize,
+    unparker: Unparker,
+}
 
-/// What a new piece of work did to the sleepers.
+/// The duty of the one who looks. Whoever has it finds every push that comes before it is put down.
+#[must_use = "the duty to look must be put down, or nobody is woken any more"]
+#[derive(Debug)]
+pub(crate) struct Looking(());
+
+/// How a sleep went.
 #[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Notified {
-    /// Somebody who is awake will find it.
-    Nobody,
-    /// A worker was woken, and others were awake already.
-    One,
-    /// A worker was woken that was asleep like all others.
-    First,
+#[derive(Debug)]
+pub(crate) enum Slept<W> {
+    /// Not at all: the last look found this.
+    Found(W, Option<Looking>),
+    /// Woken because there is work.
+    Woken(Looking),
+    /// Woken for another reason.
+    Roused,
 }
 
 impl Idle {
-    pub(crate) fn new(parkers: &[Parker]) -> Idle {
+    pub(crate) fn new(watch: Unparker) -> Idle {
         Idle {
-            sleepers: Mutex::new(Vec::with_capacity(parkers.len())),
+            sleepers: Mutex::new(Vec::new()),
             n_sleepers: AtomicUsize::new(0),
-            n_searchers: AtomicUsize::new(0),
-            unparkers: parkers.iter().map(|parker| parker.unparker().clone()).collect(),
+            is_looked_for: AtomicBool::new(false),
+            watch,
+            is_watch_asleep: AtomicBool::new(false),
         }
     }
 
-    /// To be called after every push: wakes one sleeper unless somebody is searching already.
-    pub(crate) fn notify(&self) -> Notified {
-        // Pairs with the fence in `sleep`: either this thread sees the sleeper, or the sleeper sees the push.
+    /// To be called after every push: wakes one sleeper unless somebody is looking already.
+    pub(crate) fn notify(&self) {
+        // Pairs with the fences in `sleep` and `put_down`: either this thread sees the sleeper and nobody looking, or
+        // they see the push.
         fence(Ordering::SeqCst);
-        if self.n_sleepers.load(Ordering::Relaxed) == 0 || self.n_searchers.load(Ordering::Relaxed) > 0 {
-            return Notified::Nobody;
+        if self.is_looked_for.load(Ordering::Relaxed) || self.n_sleepers.load(Ordering::Relaxed) == 0 {
+            return;
         }
-        let (index, slept) = {
+        let woken = {
             let mut sleepers = self.sleepers.lock();
-            let slept = sleepers.len();
-            let Some(index) = sleepers.pop() else { return Notified::Nobody };
-            self.n_searchers.fetch_add(1, Ordering::SeqCst);
+            // Under the lock nobody else hands out the duty to a sleeper; somebody awake may still take it up.
+            if sleepers.is_empty() || self.is_looked_for.swap(true, Ordering::SeqCst) {
+                return;
+            }
+            let woken = sleepers.pop();
             self.n_sleepers.store(sleepers.len(), Ordering::SeqCst);
-            (index, slept)
+            woken
         };
-        self.unparkers[index].unpark();
-        if slept == self.unparkers.len() { Notified::First } else { Notified::One }
+        if let Some(Sleeper { unparker, .. }) = woken {
+            unparker.unpark();
+            self.rouse_watch();
+        }
     }
 
-    /// Sleeps until woken, unless `has_work` says no at the last moment. Returns the duty to search if it was woken.
-    pub(crate) fn sleep(&self, index: usize, parker: &Parker, has_work: impl Fn() -> bool) -> Option<Search> {
+    /// Takes up the duty to look, if nobody has it.
+    pub(crate) fn look(&self) -> Option<Looking> {
+        (!self.is_looked_for.swap(true, Ordering::SeqCst)).then_some(Looking(()))
+    }
+
+    /// Puts the duty down. From here on pushes wake somebody again, so whoever calls this looks once more, or goes on
+    /// with work and calls `notify` if there is more of it.
+    pub(crate) fn put_down(&self, Looking(()): Looking) {
+        self.is_looked_for.store(false, Ordering::SeqCst);
+        // Pairs with the fence in `notify`.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Sleeps until woken, unless the last look finds something.
+    pub(crate) fn sleep<W>(
+        &self,
+        seat: usize,
+        unparker: &Unparker,
+        park: impl FnOnce(),
+        last_look: impl FnOnce() -> Option<W>,
+    ) -> Slept<W> {
         {
             let mut sleepers = self.sleepers.lock();
-            sleepers.push(index);
+            sleepers.push(Sleeper { seat, unparker: unparker.clone() });
             self.n_sleepers.store(sleepers.len(), Ordering::SeqCst);
         }
         // Pairs with the fence in `notify`.
         fence(Ordering::SeqCst);
-        if has_work() && self.rise(index) {
-            return None;
+        if let Some(work) = last_look() {
+            if self.rise(seat) {
+                return Slept::Found(work, None);
+            }
+            // Somebody was faster and has handed over the duty: the token of the parker is there, or about to be.
+            park();
+            return Slept::Found(work, Some(Looking(())));
         }
-        parker.park();
-        // Unparked by `notify`, which has taken this worker off the list, or by `wake_all`, which has not.
-        (!self.rise(index)).then_some(Search(()))
+        park();
+        // Unparked by `notify`, which has taken this seat off the list, or for another reason, which has not.
+        if self.rise(seat) { Slept::Roused } else { Slept::Woken(Looking(())) }
     }
 
-    /// Takes the worker off the list. `false` if a waker was faster.
-    fn rise(&self, index: usize) -> bool {
+    /// Takes the seat off the list. `false` if a waker was faster.
+    fn rise(&self, seat: usize) -> bool {
         let mut sleepers = self.sleepers.lock();
-        let Some(place) = sleepers.iter().position(|&sleeper| sleeper == index) else { return false };
+        let Some(place) = sleepers.iter().position(|sleeper| sleeper.seat == seat) else { return false };
         sleepers.remove(place);
         self.n_sleepers.store(sleepers.len(), Ordering::SeqCst);
         true
     }
 
-    /// The search has ended. With work found, and as the last searcher, somebody else must look whether there is more.
-    #[must_use = "more work may be waiting"]
-    pub(crate) fn searched(&self, Search(()): Search) -> bool {
-        self.n_searchers.fetch_sub(1, Ordering::SeqCst) == 1
+    pub(crate) fn n_sleepers(&self) -> usize {
+        self.n_sleepers.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn wake_all(&self) {
-        self.unparkers.iter().for_each(Unparker::unpark);
+    /// Wakes the watch, if it sleeps.
+    pub(crate) fn rouse_watch(&self) {
+        // Pairs with the fence in `watch_sleeps`: the caller has woken somebody before.
+        fence(Ordering::SeqCst);
+        if self.is_watch_asleep.load(Ordering::Relaxed) && self.is_watch_asleep.swap(false, Ordering::SeqCst) {
+            self.watch.unpark();
+        }
     }
 
-    pub(crate) fn all_asleep(&self) -> bool {
-        self.n_sleepers.load(Ordering::SeqCst) == self.unparkers.len()
+    /// The watch parks, unless somebody is awake after all.
+    pub(crate) fn watch_sleeps(&self, is_everybody_asleep: impl FnOnce() -> bool, park: impl FnOnce()) {
+        self.is_watch_asleep.store(true, Ordering::SeqCst);
+        // Pairs with the fence in `rouse_watch`: either the watch sees who was woken, or the waker sees the mark.
+        fence(Ordering::SeqCst);
+        if is_everybody_asleep() {
+            park();
+        }
+        self.is_watch_asleep.store(false, Ordering::SeqCst);
     }
 }

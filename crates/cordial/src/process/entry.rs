@@ -33,6 +33,8 @@ pub(crate) struct Entry {
     /// What it ends with when its poll returns.
     pub(crate) ending: Option<Box<Exit>>,
     pub(crate) manners: Manners,
+    /// How long it was found computing or blocking in a poll, sampled.
+    pub(crate) busy_ms: u32,
     /// What most processes do not have.
     pub(crate) ties: Option<Box<Ties>>,
 }

@@ -193,6 +193,15 @@ impl Layer for Shared {
         context::within(Handle { executor: executor.rehomed() }, body);
     }
 
+    fn sampled(&self, key: Key, period: Duration) {
+        let samples = u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
+        self.table.with(key, |entry| entry.busy_ms = entry.busy_ms.saturating_add(samples));
+    }
+
+    fn threads_exhausted(&self, max_threads: usize) {
+        telemetry::threads_exhausted(max_threads);
+    }
+
     fn long_poll(&self, key: Key, lasted: Duration) {
         let Some((label, spawned_at)) = self.table.with(key, |entry| (entry.label().cloned(), entry.spawned_at)) else {
             return;

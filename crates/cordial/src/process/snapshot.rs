@@ -39,6 +39,8 @@ pub struct ProcessInfo {
     pub traps_exits: bool,
     /// How far its life has come.
     pub state: ProcessState,
+    /// How long it was found in a poll, by looking about once a millisecond.
+    pub busy: Duration,
     /// How long ago it was spawned, on its runtime's clock.
     pub age: Duration,
 }
@@ -74,6 +76,7 @@ impl ProcessInfo {
                 (false, None, true) => ProcessState::Asked,
                 (false, None, false) => ProcessState::Alive,
             },
+            busy: Duration::from_millis(u64::from(entry.busy_ms)),
             age: runtime.executor().now().saturating_duration_since(entry.since),
         }
     }

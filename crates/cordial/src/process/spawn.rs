@@ -85,6 +85,7 @@ impl Spawn {
             lineage,
             lineage_of_children: None,
             ending: None,
+            busy_ms: 0,
             manners: Manners { is_root: self.is_root, ..Manners::default() },
             ties: None,
         };

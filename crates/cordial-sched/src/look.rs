@@ -1,0 +1,48 @@
+//! Looking again before going to sleep, for as long as a burst of work may pause.
+//!
+//! A task that was woken into a worker's slot is about to be run there, so a thief leaves it alone, unless that worker
+//! stays in one poll from one round to the next: then the slot is stuck behind it.
+
+use std::time::Duration;
+
+use crossbeam_deque::Worker;
+
+use crate::pool::Pool;
+use crate::seat::Ready;
+
+const ROUNDS: usize = 20;
+const ROUND: Duration = Duration::from_micros(10);
+
+/// Looks into all queues for some tens of microseconds.
+#[expect(clippy::disallowed_methods, reason = "a round lasts real time")]
+pub(crate) fn look(pool: &Pool, own: &Worker<Ready>) -> Option<Ready> {
+    let mut seen: Vec<Option<u32>> = Vec::new();
+    let mut round_started = std::time::Instant::now();
+    for _ in 0..ROUNDS {
+        loop {
+            if let Some(ready) = pool.queues.take_injected(own).or_else(|| pool.queues.steal(own)) {
+                return Some(ready);
+            }
+            if pool.is_stopping() {
+                return None;
+            }
+            let now = std::time::Instant::now();
+            if now - round_started >= ROUND {
+                round_started = now;
+                break;
+            }
+            std::thread::yield_now();
+        }
+        for (index, seat) in pool.queues.seats() {
+            let poll = seat.progress.current().map(|(poll, _)| poll);
+            if seen.len() <= index {
+                seen.resize(index + 1, None);
+            }
+            let is_same_poll = poll.is_some() && std::mem::replace(&mut seen[index], poll) == poll;
+            if is_same_poll && let Some(ready) = seat.lifo.take() {
+                return Some(ready);
+            }
+        }
+    }
+    None
+}

@@ -1,0 +1,105 @@
+//! A seat: what one thread of the pool shares with the others. It outlives the thread and is used again.
+
+use async_task::Runnable;
+use crossbeam_deque::{Stealer, Worker};
+use crossbeam_utils::CachePadded;
+use crossbeam_utils::atomic::AtomicCell;
+
+use crate::Key;
+use crate::executor::Ticket;
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering, Parker, Unparker};
+
+/// A task that is ready to be polled.
+pub(crate) type Ready = Runnable<Ticket>;
+
+pub(crate) struct Seat {
+    pub(crate) stealer: Stealer<Ready>,
+    /// The task woken last. Open to thieves, since it may be stuck behind the poll that woke it.
+    pub(crate) lifo: CachePadded<AtomicCell<Option<Ready>>>,
+    pub(crate) progress: CachePadded<Progress>,
+    pub(crate) unparker: Unparker,
+    /// Set by the watch when somebody else was given the work of this thread, which is stuck in a poll.
+    pub(crate) is_lent: AtomicBool,
+    /// What the system calls the thread; 0 where that is not known.
+    pub(crate) thread_id: AtomicU32,
+    /// What only the thread itself uses, while there is none.
+    tools: Mutex<Option<Tools>>,
+}
+
+/// What only the thread in the seat uses.
+pub(crate) struct Tools {
+    pub(crate) queue: Worker<Ready>,
+    pub(crate) parker: Parker,
+}
+
+impl Seat {
+    pub(crate) fn new() -> Seat {
+        let (queue, parker) = (Worker::new_fifo(), Parker::new());
+        Seat {
+            stealer: queue.stealer(),
+            lifo: CachePadded::default(),
+            progress: CachePadded::default(),
+            unparker: parker.unparker().clone(),
+            is_lent: AtomicBool::new(false),
+            thread_id: AtomicU32::new(0),
+            tools: Mutex::new(Some(Tools { queue, parker })),
+        }
+    }
+
+    /// For the thread that sits down.
+    pub(crate) fn take_tools(&self) -> Option<Tools> {
+        self.tools.lock().take()
+    }
+
+    /// From the thread that leaves.
+    pub(crate) fn leave_tools(&self, tools: Tools) {
+        *self.tools.lock() = Some(tools);
+    }
+}
+
+/// What a worker tells of its polls. It reads no clock: the watch compares the counts.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// Odd while polling. Wraps.
+    polls: AtomicU32,
+    /// Index and generation of the key in the poll.
+    key: AtomicU64,
+    pub(crate) steals: AtomicU64,
+    pub(crate) parks: AtomicU64,
+    /// How often the watch found the thread in a poll.
+    pub(crate) busy_samples: AtomicU64,
+    /// The polls of the counter's earlier rounds are lost; this one does not wrap in a lifetime.
+    finished: AtomicU64,
+}
+
+impl Progress {
+    pub(crate) fn begin(&self, key: Key) {
+        self.key.store(key.to_bits(), Ordering::Relaxed);
+        // Release pairs with the acquire in `current`: whoever sees the odd count sees the key.
+        self.polls.store(self.polls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+    }
+
+    pub(crate) fn end(&self) {
+        add(&self.finished, 1);
+        self.polls.store(self.polls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+    }
+
+    /// The number of the poll that lasts now, and whose it is.
+    pub(crate) fn current(&self) -> Option<(u32, Key)> {
+        let polls = self.polls.load(Ordering::Acquire);
+        if polls.is_multiple_of(2) {
+            return None;
+        }
+        Key::from_bits(self.key.load(Ordering::Relaxed)).map(|key| (polls, key))
+    }
+
+    /// Polls that have returned.
+    pub(crate) fn finished(&self) -> u64 {
+        self.finished.load(Ordering::Relaxed)
+    }
+}
+
+/// Counts for a counter that one thread writes and others read.
+pub(crate) fn add(counter: &AtomicU64, n: u64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+}
