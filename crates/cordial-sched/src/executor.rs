@@ -11,7 +11,7 @@ use async_task::{Runnable, ScheduleInfo, WithInfo};
 use crate::pool::Pool;
 use crate::simulation::Draw;
 use crate::sync::{AtomicBool, Mutex, Ordering};
-use crate::timer::deadline;
+use crate::timer::Limits;
 use crate::{Instant, JoinHandle, Key, Layer, Options, Statistics, Timer};
 
 /// A handle on an executor. Cheap to clone; each thread of the executor has a count of its own.
@@ -30,6 +30,7 @@ pub(crate) struct Core {
     pub(crate) scheduler: Scheduler,
     layer: Arc<dyn Layer>,
     closed: AtomicBool,
+    limits: Arc<Limits>,
     tokio: tokio::runtime::Handle,
     /// Owned here so that it can be shut down; `None` in a simulation, and after that.
     tokio_threads: Mutex<Option<tokio::runtime::Runtime>>,
@@ -88,7 +89,10 @@ impl Executor {
                 })
                 .build()?
         };
+        let limits = Limits::new(options.workers);
+        start_sweeper(tokio_threads.handle(), &limits);
         let core = Arc::new(Core {
+            limits,
             scheduler: Scheduler::Threads(Pool::new(options)),
             layer,
             closed: AtomicBool::new(false),
@@ -106,7 +110,10 @@ impl Executor {
     }
 
     pub(crate) fn simulated(draw: Draw, layer: Arc<dyn Layer>, tokio: tokio::runtime::Handle) -> Executor {
+        let limits = Limits::new(1);
+        start_sweeper(&tokio, &limits);
         Executor::of(Arc::new(Core {
+            limits,
             scheduler: Scheduler::Simulated(draw),
             layer,
             closed: AtomicBool::new(false),
@@ -149,10 +156,9 @@ impl Executor {
         (Start(runnable), JoinHandle::new(task))
     }
 
-    /// A future that is ready after `after`, or `None` if that is later than any clock will see.
+    /// A limit: a future that is ready after `after`, or `None` if that is later than any clock will see.
     pub fn timer(&self, after: Duration) -> Option<Timer> {
-        let _entered = self.home.core.tokio.enter();
-        deadline(Instant::now(), after).map(|deadline| Timer::until(deadline, self.clone()))
+        self.home.core.limits.timer(self.now(), after)
     }
 
     /// The time on this executor's clock.
@@ -221,6 +227,10 @@ impl Executor {
             Scheduler::Simulated(_) => None,
         }
     }
+}
+
+fn start_sweeper(tokio: &tokio::runtime::Handle, limits: &Arc<Limits>) {
+    tokio.spawn(limits.clone().sweep());
 }
 
 /// Whatever wakes a task comes here: a timer, a socket, another task, its start.

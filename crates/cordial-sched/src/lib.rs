@@ -21,6 +21,7 @@ mod crew;
 mod executor;
 mod idle;
 mod join;
+mod last_out;
 mod layer;
 mod look;
 mod lower;

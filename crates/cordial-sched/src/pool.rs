@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use crate::crew::{Crew, StandIn};
 use crate::idle::Idle;
+use crate::last_out::LastOut;
 use crate::queue::Queues;
 use crate::seat::Ready;
-use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, Parker};
+use crate::sync::{AtomicBool, Mutex, Ordering, Parker};
 use crate::watch::{self, Watch};
 use crate::worker;
 use crate::{Executor, Options, unwind};
@@ -19,8 +20,7 @@ pub(crate) struct Pool {
     pub(crate) idle: Idle,
     pub(crate) watch: Watch,
     stopping: AtomicBool,
-    /// Threads that have not ended.
-    n_running: AtomicUsize,
+    last_out: LastOut,
     /// Who waits in `stop` for the last of them.
     stoppers: Mutex<Vec<std::thread::Thread>>,
     watch_parker: Mutex<Option<Parker>>,
@@ -36,7 +36,7 @@ impl Pool {
             idle: Idle::new(parker.unparker().clone()),
             watch: Watch::default(),
             stopping: AtomicBool::new(false),
-            n_running: AtomicUsize::new(0),
+            last_out: LastOut::new(),
             stoppers: Mutex::new(Vec::new()),
             watch_parker: Mutex::new(Some(parker)),
             executor: OnceLock::new(),
@@ -68,7 +68,7 @@ impl Pool {
             StandIn::Start(seat) => {
                 let Some(core) = self.executor.get().and_then(std::sync::Weak::upgrade) else { return Ok(false) };
                 self.queues.open(seat);
-                self.n_running.fetch_add(1, Ordering::SeqCst);
+                self.last_out.enter();
                 let started =
                     spawn_thread(format!("cordial-worker-{seat}"), move || worker::work(seat, Executor::of(core)));
                 if started.is_err() {
@@ -92,7 +92,7 @@ impl Pool {
 
     /// Whether all threads have ended, so that what is pushed now has to be run by whoever pushed it.
     pub(crate) fn is_over(&self) -> bool {
-        self.n_running.load(Ordering::SeqCst) == 0
+        self.last_out.is_over()
     }
 
     /// Lets the threads end when nothing is ready. Returns how many have not ended after `limit`.
@@ -106,7 +106,7 @@ impl Pool {
         #[expect(clippy::disallowed_methods, reason = "threads end in real time")]
         let started = std::time::Instant::now();
         loop {
-            let left = self.n_running.load(Ordering::SeqCst).saturating_sub(own);
+            let left = self.last_out.n_running().saturating_sub(own);
             let waited = started.elapsed();
             if left == 0 || waited >= limit {
                 return left;
@@ -117,8 +117,7 @@ impl Pool {
 
     /// A thread ends.
     pub(crate) fn leave(&self) {
-        if self.n_running.fetch_sub(1, Ordering::SeqCst) == 1 {
-            // Pushed between this thread's last look and now; whoever pushes from now on sees that all are gone.
+        if self.last_out.leave() {
             self.run_leftovers();
         }
         self.stoppers.lock().iter().for_each(std::thread::Thread::unpark);

@@ -20,7 +20,7 @@ use std::sync::OnceLock;
 
 use crossbeam_utils::CachePadded;
 
-use crate::sync::{AtomicU32, AtomicUsize, Mutex, Ordering};
+use crate::sync::{AtomicU32, Mutex, Ordering};
 
 const SLOTS: u32 = 256;
 const PAGES: u32 = 256;
@@ -253,8 +253,8 @@ fn value_of<V>(slot: Option<&mut Slot<V>>, key: Option<Key>) -> Option<&mut V> {
 }
 
 /// Threads are numbered as they come and spread over the shards.
-fn shard_of_this_thread(shards: usize) -> usize {
-    static NUMBERED: AtomicUsize = AtomicUsize::new(0);
+pub(crate) fn shard_of_this_thread(shards: usize) -> usize {
+    static NUMBERED: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     thread_local!(static NUMBER: Cell<Option<usize>> = const { Cell::new(None) });
     let number = NUMBER.get().unwrap_or_else(|| {
         let number = NUMBERED.fetch_add(1, Ordering::Relaxed);
@@ -264,5 +264,5 @@ fn shard_of_this_thread(shards: usize) -> usize {
     number % shards
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(cordial_loom)))]
 mod tests;

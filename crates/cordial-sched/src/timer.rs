@@ -1,24 +1,126 @@
-//! Time as the executor counts it: real, or virtual in a simulation.
+//! Limits: moments that almost never come, because what they limit is done before.
+//!
+//! Arming and disarming one must cost next to nothing, so neither touches the timer wheel of tokio: an armed limit
+//! stands in the slab of the shard of its thread. One tokio task, the sweeper, sleeps until the earliest deadline that
+//! was ever in a shard since its last look, then wakes what is due and looks for the new earliest. Deadlines that were
+//! disarmed meanwhile cost one look in vain, as often as limits are long.
+//!
+//! ```text
+//!  arm: lock shard, insert; earlier than the shard's earliest? ─► it is the earliest now, and the sweeper is told
+//!  disarm: lock shard, remove
+//!  sweeper: lock each shard, take out what is due, note the earliest that is left ─► wake ─► sleep until the earliest
+//! ```
+//!
+//! Not for many moments that do come, one after the other: each look goes through all armed limits. For those there is
+//! `tokio::time`.
 
+use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+
+use crossbeam_utils::CachePadded;
+use slab::Slab;
+use tokio::sync::Notify;
 
 pub use tokio::time::Instant;
 
-use crate::Executor;
+use crate::sync::Mutex;
+use crate::table::shard_of_this_thread;
 
 /// A future that is ready at a moment, from any thread and inside any other executor.
-#[derive(Debug)]
 pub struct Timer {
-    sleep: Pin<Box<tokio::time::Sleep>>,
-    executor: Executor,
+    limits: Arc<Limits>,
+    deadline: Instant,
+    place: Option<Place>,
 }
 
-impl Timer {
-    /// Must be called with the executor's tokio runtime entered.
-    pub(crate) fn until(deadline: Instant, executor: Executor) -> Timer {
-        Timer { sleep: Box::pin(tokio::time::sleep_until(deadline)), executor }
+/// Where an armed limit stands.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    shard: usize,
+    key: usize,
+}
+
+/// All armed limits of an executor.
+pub(crate) struct Limits {
+    shards: Box<[CachePadded<Mutex<Shard>>]>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Shard {
+    armed: Slab<Armed>,
+    /// Not later than the earliest deadline of those.
+    earliest: Option<Instant>,
+}
+
+struct Armed {
+    deadline: Instant,
+    /// `None` once it was due.
+    waker: Option<Waker>,
+}
+
+impl Limits {
+    pub(crate) fn new(threads: usize) -> Arc<Limits> {
+        let shards = (0..threads.max(1)).map(|_| CachePadded::default()).collect();
+        Arc::new(Limits { shards, changed: Notify::new() })
+    }
+
+    /// A limit that is due `after` from `now`; `None` for a moment that no clock will see.
+    pub(crate) fn timer(self: &Arc<Limits>, now: Instant, after: Duration) -> Option<Timer> {
+        let deadline = now.checked_add(after)?;
+        Some(Timer { limits: self.clone(), deadline, place: None })
+    }
+
+    /// The life of the sweeper.
+    pub(crate) async fn sweep(self: Arc<Limits>) {
+        loop {
+            let (due, earliest) = self.take_due(Instant::now());
+            due.into_iter().for_each(Waker::wake);
+            match earliest {
+                Some(earliest) => drop(tokio::time::timeout_at(earliest, self.changed.notified()).await),
+                None => self.changed.notified().await,
+            }
+        }
+    }
+
+    fn take_due(&self, now: Instant) -> (Vec<Waker>, Option<Instant>) {
+        let mut due = Vec::new();
+        let mut earliest: Option<Instant> = None;
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            let Shard { armed, earliest: of_shard } = &mut *shard;
+            if of_shard.is_some_and(|of_shard| of_shard <= now) {
+                due.extend(
+                    armed
+                        .iter_mut()
+                        .filter(|(_, armed)| armed.deadline <= now)
+                        .filter_map(|(_, armed)| armed.waker.take()),
+                );
+                *of_shard =
+                    armed.iter().filter(|(_, armed)| armed.waker.is_some()).map(|(_, armed)| armed.deadline).min();
+            }
+            earliest = [earliest, *of_shard].into_iter().flatten().min();
+        }
+        (due, earliest)
+    }
+
+    fn arm(&self, deadline: Instant, waker: Waker) -> Place {
+        let index = shard_of_this_thread(self.shards.len());
+        let (key, is_earliest) = {
+            let mut shard = self.shards[index].lock();
+            let is_earliest = shard.earliest.is_none_or(|earliest| deadline < earliest);
+            if is_earliest {
+                shard.earliest = Some(deadline);
+            }
+            (shard.armed.insert(Armed { deadline, waker: Some(waker) }), is_earliest)
+        };
+        if is_earliest {
+            self.changed.notify_one();
+        }
+        Place { shard: index, key }
     }
 }
 
@@ -26,12 +128,41 @@ impl Future for Timer {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        // tokio's timers panic once their runtime is shut down. Nothing is on time then: the tasks have been told to end.
-        if self.executor.is_closed() { Poll::Pending } else { self.sleep.as_mut().poll(cx) }
+        let Some(Place { shard, key }) = self.place else {
+            let place = self.limits.arm(self.deadline, cx.waker().clone());
+            self.place = Some(place);
+            return Poll::Pending;
+        };
+        let shard = &self.limits.shards[shard];
+        let is_current = match shard.lock().armed.get(key) {
+            Some(Armed { waker: Some(waker), .. }) => waker.will_wake(cx.waker()),
+            _ => return Poll::Ready(()),
+        };
+        if is_current {
+            return Poll::Pending;
+        }
+        // Wakers are the user's: cloned before the lock is taken, dropped after it is released.
+        let mut waker = Some(cx.waker().clone());
+        match shard.lock().armed.get_mut(key) {
+            Some(Armed { waker: current @ Some(_), .. }) => std::mem::swap(current, &mut waker),
+            _ => return Poll::Ready(()),
+        }
+        Poll::Pending
     }
 }
 
-/// The moment that lies `after` from `now`; `None` for one that no clock will see.
-pub(crate) fn deadline(now: Instant, after: Duration) -> Option<Instant> {
-    now.checked_add(after)
+impl Drop for Timer {
+    fn drop(&mut self) {
+        if let Some(Place { shard, key }) = self.place {
+            let armed = self.limits.shards[shard].lock().armed.try_remove(key);
+            // Outside the lock: the waker is the user's.
+            drop(armed);
+        }
+    }
+}
+
+impl fmt::Debug for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timer").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
 }

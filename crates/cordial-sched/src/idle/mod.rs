@@ -145,3 +145,6 @@ impl Idle {
         self.is_watch_asleep.store(false, Ordering::SeqCst);
     }
 }
+
+#[cfg(all(test, cordial_loom))]
+mod tests;
