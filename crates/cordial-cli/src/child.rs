@@ -83,7 +83,11 @@ async fn watch(
 }
 
 /// Takes what the outputs still hold after the end of the process.
-async fn finish(stdout: &mut Pipe<ChildStdout>, stderr: &mut Pipe<ChildStderr>) -> io::Result<()> {
+async fn finish<O, E>(stdout: &mut Pipe<O>, stderr: &mut Pipe<E>) -> io::Result<()>
+where
+    O: AsyncRead + PipeEnd + Unpin,
+    E: AsyncRead + PipeEnd + Unpin,
+{
     let reading = async { tokio::try_join!(stdout.fill(), stderr.fill()) };
     if let Ok(read) = time::timeout(GRACE, reading).await {
         read?;

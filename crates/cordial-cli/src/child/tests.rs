@@ -3,12 +3,14 @@
 use std::ffi::OsString;
 use std::fs;
 use std::future::poll_fn;
-use std::io::{Read as _, Write as _};
+use std::io::{PipeReader, Read as _, Write as _};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
-use std::pin::pin;
-use std::task::Poll;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use tokio::io::ReadBuf;
 use tokio::task::yield_now;
 
 use super::*;
@@ -50,10 +52,14 @@ fn is_gone(pid: Pid) -> bool {
     is_zombie || test_kill_process(pid).is_err()
 }
 
+/// Waits for something to become so. The time is for the case that it never does.
 async fn wait_until(is_so: impl Fn() -> bool) {
-    while !is_so() {
-        yield_now().await;
-    }
+    let waiting = async {
+        while !is_so() {
+            yield_now().await;
+        }
+    };
+    time::timeout(Duration::from_secs(60), waiting).await.unwrap();
 }
 
 /// A command that starts another and waits for it for ever, and the file in which the pids of both stand once they run.
@@ -178,9 +184,39 @@ async fn what_a_pipe_holds_is_read_without_tokio_and_without_waiting() {
     assert_eq!(&rest, b"later");
 }
 
+/// A pipe of whose content tokio's driver has not heard.
+struct Unheard(PipeReader);
+
+impl AsyncRead for Unheard {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl AsFd for Unheard {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_pipes_hold_after_the_grace_is_not_lost() {
+    let (stdout, mut to_stdout) = io::pipe().unwrap();
+    let (stderr, mut to_stderr) = io::pipe().unwrap();
+    to_stdout.write_all(b"out").unwrap();
+    to_stderr.write_all(b"err").unwrap();
+    let (mut stdout, mut stderr) = (Pipe::new(Some(Unheard(stdout))), Pipe::new(Some(Unheard(stderr))));
+    finish(&mut stdout, &mut stderr).await.unwrap();
+    // The other ends are still open.
+    drop((to_stdout, to_stderr));
+    assert_eq!((text(stdout.capture).await.as_str(), text(stderr.capture).await.as_str()), ("out", "err"));
+}
+
 #[tokio::test]
 async fn an_output_that_is_always_ready_is_not_read_in_one_poll() {
-    let mut pipe = Pipe::new(Some(tokio::io::repeat(b'y')));
+    // It ends some time, so that this test ends too when it fails.
+    let endless = tokio::io::repeat(b'y').take(1 << 24);
+    let mut pipe = Pipe::new(Some(endless));
     let polled = {
         // Without tokio's own budget: the runtime that polls us may have none.
         let mut fill = pin!(tokio::task::coop::unconstrained(pipe.fill()));

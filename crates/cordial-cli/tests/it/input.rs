@@ -94,11 +94,14 @@ fn a_nul_byte_fails_alone() {
 
 #[test]
 fn the_command_has_no_standard_input() {
+    // More than is read at once: a command that shared our input would find the rest of it.
+    let input = format!("{}\n", "x".repeat(9999)).repeat(20);
+    let stdout = "9999\n".repeat(20);
     check(&[Case {
-        args: &["map", "--", "sh", "-c", "cat; echo $1", "sh"],
-        input: b"a\nb\n",
+        args: &["map", "-c", "1", "--", "sh", "-c", "cat; echo ${#1}", "sh"],
+        input: input.as_bytes(),
         status: 0,
-        stdout: b"a\nb\n",
+        stdout: stdout.as_bytes(),
         stderr: "",
     }]);
 }

@@ -7,14 +7,15 @@ fn an_item_over_its_limit_is_killed_with_its_children_and_the_others_go_on() {
     let place = Place::new();
     // Only the item named `family` waits for ever.
     let script = format!(r#"echo before $1; [ $1 != family ] || {{ {}; }}"#, Place::FAMILY);
-    // Long enough that the slowest machine has started everything, since the family has to leave its pids.
+    // Long enough that the slowest machine has started everything, since the family has to leave its pids; and longer than the limit
+    // that the library would set.
     let ran = run(
-        &["map", "-c", "1", "--timeout", "5s", "--", "sh", "-c", &script, "sh", "{}", place.text()],
+        &["map", "-c", "1", "--timeout", "6s", "--", "sh", "-c", &script, "sh", "{}", place.text()],
         b"a\nfamily\nb\n",
     );
     assert_eq!(String::from_utf8(ran.stdout).unwrap(), "before a\nbefore family\nbefore b\n");
     assert!(ran.stderr.starts_with("cordial: item 2 \"family\" failed: sh -c "), "{}", ran.stderr);
-    assert!(ran.stderr.ends_with(": took longer than 5s and was killed with its children\n"), "{}", ran.stderr);
+    assert!(ran.stderr.ends_with(": took longer than 6s and was killed with its children\n"), "{}", ran.stderr);
     assert_eq!((ran.status, ran.stderr.lines().count()), (1, 1));
     place.wait_until_family_is_gone("family");
 }

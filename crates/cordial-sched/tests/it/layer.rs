@@ -1,0 +1,90 @@
+//! The least that stands above an executor: a table of wakers, so that whoever is left can be counted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Waker;
+use std::time::Duration;
+
+use cordial_sched::{Executor, JoinHandle, Key, Layer, Options, Simulation, Table};
+
+pub(crate) struct Plain {
+    table: Table<Waker>,
+    /// How often a thread had to stand in for the workers.
+    n_foreign: AtomicUsize,
+}
+
+impl Plain {
+    fn new() -> Arc<Plain> {
+        Arc::new(Plain { table: Table::new(2), n_foreign: AtomicUsize::new(0) })
+    }
+}
+
+impl Layer for Plain {
+    fn thread_started(&self, _: &Executor) {}
+
+    fn on_foreign_thread(&self, _: &Executor, body: &mut dyn FnMut()) {
+        self.n_foreign.fetch_add(1, Ordering::SeqCst);
+        body();
+    }
+
+    fn long_poll(&self, _: Key, _: Duration) {}
+}
+
+pub(crate) fn executor(workers: usize) -> Executor {
+    let options = Options { workers, stall_after: Duration::from_millis(4), max_threads: 512, lower_stuck: false };
+    Executor::start(options, Plain::new()).unwrap()
+}
+
+pub(crate) fn simulation(seed: u64) -> Simulation {
+    Simulation::new(seed, Plain::new()).unwrap()
+}
+
+/// Starts a task that leaves the table when its future is dropped.
+pub(crate) fn spawn<F>(executor: &Executor, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let table = &plain(executor).table;
+    let key = table.reserve().unwrap();
+    let slot = Slot { executor: executor.clone(), key };
+    let body = async move {
+        let _slot = slot;
+        future.await
+    };
+    let (start, join) = executor.prepare(key, body);
+    table.occupy(key, start.waker());
+    start.start();
+    join
+}
+
+/// How many tasks are alive.
+pub(crate) fn n_alive(executor: &Executor) -> usize {
+    plain(executor).table.len()
+}
+
+pub(crate) fn n_foreign(executor: &Executor) -> usize {
+    plain(executor).n_foreign.load(Ordering::SeqCst)
+}
+
+/// Blocks this thread, which is no worker, until the task has ended.
+pub(crate) fn wait<T>(join: JoinHandle<T>) -> T {
+    let tokio = join.executor().tokio().clone();
+    tokio.block_on(join)
+}
+
+fn plain(executor: &Executor) -> &Plain {
+    executor.layer().expect("it was built with one")
+}
+
+struct Slot {
+    executor: Executor,
+    key: Key,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let waker = plain(&self.executor).table.remove(self.key);
+        drop(waker);
+    }
+}

@@ -1,0 +1,142 @@
+//! Closing an executor: its threads end, and what is ready is not forgotten.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use cordial_sched::Executor;
+
+use crate::layer::{executor, n_alive, n_foreign, spawn, wait};
+
+/// Keeps a worker in one poll until the sender is dropped. Returns when the poll has begun.
+fn block_a_worker(executor: &Executor) -> mpsc::Sender<()> {
+    let (release, released) = mpsc::channel::<()>();
+    let (tx, has_begun) = mpsc::channel();
+    let _join = spawn(executor, async move {
+        tx.send(()).unwrap();
+        let _ = released.recv();
+    });
+    has_begun.recv().unwrap();
+    release
+}
+
+#[test]
+fn close_ends_idle_threads() {
+    for workers in 1..4 {
+        let executor = executor(workers);
+        assert_eq!(executor.close(Duration::MAX), 0);
+        assert!(executor.is_closed());
+        assert_eq!(executor.close(Duration::MAX), 0, "nothing is left to do");
+    }
+}
+
+#[test]
+fn what_is_ready_when_it_closes_is_still_run() {
+    let executor = executor(1);
+    let release = block_a_worker(&executor);
+    let n_run = Arc::new(AtomicUsize::new(0));
+    for _ in 0..1000 {
+        let n_run = n_run.clone();
+        // It becomes ready a second time, inside of the run.
+        let _join = spawn(&executor, async move {
+            tokio::task::yield_now().await;
+            n_run.fetch_add(1, Ordering::SeqCst);
+        });
+    }
+    thread::scope(|scope| {
+        let closing = scope.spawn(|| executor.close(Duration::MAX));
+        while !executor.is_closed() {
+            thread::yield_now();
+        }
+        drop(release);
+        assert_eq!(closing.join().unwrap(), 0);
+    });
+    assert_eq!(n_run.load(Ordering::SeqCst), 1000);
+    assert_eq!(n_alive(&executor), 0);
+}
+
+#[test]
+fn a_worker_that_is_stuck_in_a_poll_is_counted() {
+    let executor = executor(1);
+    let release = block_a_worker(&executor);
+    assert_eq!(executor.close(Duration::ZERO), 1);
+    drop(release);
+    assert_eq!(executor.close(Duration::MAX), 0);
+}
+
+#[test]
+fn of_two_workers_only_the_stuck_one_stays() {
+    let executor = executor(2);
+    let release = block_a_worker(&executor);
+    while executor.close(Duration::ZERO) > 1 {
+        thread::yield_now();
+    }
+    assert_eq!(executor.close(Duration::ZERO), 1);
+    drop(release);
+    assert_eq!(executor.close(Duration::MAX), 0);
+}
+
+#[test]
+fn a_task_may_close_its_own_executor() {
+    let executor = executor(1);
+    let own = executor.clone();
+    assert_eq!(wait(spawn(&executor, async move { own.close(Duration::MAX) })), 0, "it does not wait for itself");
+    assert_eq!(executor.close(Duration::MAX), 0);
+}
+
+#[test]
+fn with_all_threads_gone_whoever_wakes_a_task_runs_it() {
+    let executor = executor(2);
+    let (tx, rx) = tokio::sync::oneshot::channel();
+    let join = spawn(&executor, async move {
+        let thread = rx.await;
+        (thread, thread::current().id())
+    });
+    assert_eq!(executor.close(Duration::MAX), 0);
+    let here = thread::current().id();
+    tx.send(here).unwrap();
+    assert!(join.is_finished(), "it ran inside `send`");
+    assert_eq!(block_on_here(join), (Ok(here), here));
+    assert_eq!(n_foreign(&executor), 1);
+    assert_eq!(n_alive(&executor), 0);
+}
+
+/// For what is ready.
+fn block_on_here<F: Future>(future: F) -> F::Output {
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(future).poll(&mut cx) {
+        std::task::Poll::Ready(output) => output,
+        std::task::Poll::Pending => panic!("it is ready"),
+    }
+}
+
+/// Threads and tasks start new tasks while the executor closes: each is run, by a worker or by who has brought it.
+#[test]
+fn nothing_is_forgotten_that_comes_while_it_closes() {
+    for _ in 0..200 {
+        let executor = executor(2);
+        let n_run = Arc::new(AtomicUsize::new(0));
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for _ in 0..100 {
+                        let (own, n_run) = (executor.clone(), n_run.clone());
+                        let _join = spawn(&executor, async move {
+                            let _child = spawn(&own, async move { n_run.fetch_add(1, Ordering::SeqCst) });
+                            tokio::task::yield_now().await;
+                        });
+                    }
+                });
+            }
+            executor.close(Duration::MAX);
+        });
+        // A worker that is about to end may hold the last ones.
+        assert_eq!(executor.close(Duration::MAX), 0);
+        while n_alive(&executor) > 0 {
+            thread::yield_now();
+        }
+        assert_eq!(n_run.load(Ordering::SeqCst), 200);
+    }
+}

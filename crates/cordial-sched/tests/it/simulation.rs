@@ -1,0 +1,115 @@
+//! The simulated executor: an order that repeats, a clock that jumps, and an end for what waits for itself.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use crate::layer::{n_alive, simulation, spawn};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// The order in which five tasks take three steps each.
+fn order(seed: u64) -> Vec<(usize, usize)> {
+    let simulation = simulation(seed);
+    let steps = Arc::new(Mutex::new(Vec::new()));
+    let joins: Vec<_> = (0..5)
+        .map(|task| {
+            let steps = steps.clone();
+            spawn(simulation.executor(), async move {
+                for step in 0..3 {
+                    steps.lock().unwrap().push((task, step));
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    for join in joins {
+        simulation.block_on(join).unwrap();
+    }
+    let steps = steps.lock().unwrap();
+    steps.clone()
+}
+
+#[test]
+fn the_order_belongs_to_the_seed() {
+    let orders: BTreeSet<_> = (0..100).map(order).collect();
+    assert!(orders.len() > 90, "seeds differ: {}", orders.len());
+    for seed in 0..100 {
+        assert_eq!(order(seed), order(seed));
+        assert_eq!(order(seed).len(), 15, "every step is taken once");
+    }
+}
+
+#[test]
+fn the_clock_jumps_to_the_next_timer() {
+    let simulation = simulation(3);
+    let executor = simulation.executor().clone();
+    let started = executor.now();
+    let ends: Vec<_> = [3, 1, 2]
+        .map(|hours| {
+            let own = executor.clone();
+            spawn(&executor, async move {
+                own.timer(hours * HOUR).expect("a clock will see that").await;
+                own.now() - started
+            })
+        })
+        .into_iter()
+        .map(|join| simulation.block_on(join).unwrap())
+        .collect();
+    // tokio's timers have a resolution of a millisecond.
+    for (end, hours) in ends.into_iter().zip([3, 1, 2]) {
+        assert!(end >= hours * HOUR && end - hours * HOUR < Duration::from_millis(2), "{end:?} after {hours} h");
+    }
+    assert!(executor.timer(Duration::MAX).is_none(), "no clock will see that");
+}
+
+#[test]
+fn the_clock_stands_while_anything_is_ready() {
+    let simulation = simulation(3);
+    let executor = simulation.executor().clone();
+    let started = executor.now();
+    let busy = spawn(&executor, async {
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+    });
+    let _sleeper = spawn(&executor, async { tokio::time::sleep(HOUR).await });
+    simulation.block_on(busy).unwrap();
+    assert_eq!(executor.now(), started);
+}
+
+#[test]
+fn a_program_that_waits_for_itself_stalls() {
+    for seed in 0..10 {
+        let simulation = simulation(seed);
+        let pending = spawn(simulation.executor(), std::future::pending::<()>());
+        assert!(simulation.block_on(pending).is_err());
+        assert_eq!(n_alive(simulation.executor()), 1);
+        let join = spawn(simulation.executor(), async { 7 });
+        assert_eq!(simulation.block_on(join).unwrap(), 7, "it can be used afterwards");
+    }
+}
+
+#[test]
+fn a_task_that_sleeps_does_not_stall() {
+    let simulation = simulation(1);
+    let join = spawn(simulation.executor(), async {
+        for _ in 0..30 {
+            tokio::time::sleep(24 * HOUR * 30).await;
+        }
+    });
+    assert!(simulation.block_on(join).is_ok(), "two and a half years in a second");
+}
+
+#[test]
+fn everything_runs_on_one_thread() {
+    let simulation = simulation(1);
+    let here = thread::current().id();
+    let join = spawn(simulation.executor(), async {
+        #[expect(clippy::disallowed_methods, reason = "what a library does that knows tokio only")]
+        let inner = tokio::spawn(async { thread::current().id() });
+        (inner.await.unwrap(), thread::current().id())
+    });
+    assert_eq!(simulation.block_on(join).unwrap(), (here, here));
+}

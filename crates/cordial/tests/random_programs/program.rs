@@ -1,0 +1,284 @@
+//! Programs as data: what each process of a run does, one operation after the other.
+//!
+//! Process 0 is the stage. It starts the processes `1..=ON_STAGE`; each of the others is brought to life by an operation
+//! of a process with a lower number. A process that nobody gets to spawn is a name that names nobody.
+
+use std::fmt;
+use std::ops::Range;
+
+use fastrand::Rng;
+
+/// The number of a process within its program.
+pub(crate) type Name = usize;
+
+/// The one that watches. No operation names it.
+pub(crate) const STAGE: Name = 0;
+
+/// How many processes are there from the start.
+pub(crate) const ON_STAGE: Name = 4;
+
+/// How many operations a program has, or some more. About half of them are reached: processes end early, hang, or are
+/// never born.
+const N_OPS: Range<usize> = 100..160;
+
+/// One step of one process. Times are in milliseconds of the virtual clock; a `handle` counts the handles that the process
+/// holds when it gets there, round and round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    Spawn(Name, Tie),
+    Start(Name, Tie),
+    Link(Name),
+    Unlink(Name),
+    /// Makes a monitor and gives it to the stage.
+    Monitor(Name),
+    /// Makes a monitor, awaits it so long, and drops it.
+    AwaitEnd(Name, u64),
+    Send(Name, Reason),
+    Exit(Reason),
+    Panic,
+    /// From here on its last destructor panics.
+    PanicInDrop,
+    Await {
+        handle: usize,
+        limit: Limit,
+        on_failure: OnFailure,
+    },
+    YieldFor {
+        handle: usize,
+        ms: u64,
+    },
+    Drop {
+        handle: usize,
+    },
+    Ignore {
+        handle: usize,
+    },
+    Shutdown {
+        handle: usize,
+        how: How,
+    },
+    /// Moves a handle into another process.
+    Give {
+        handle: usize,
+        to: Name,
+    },
+    YieldNow,
+    Sleep(u64),
+    TrapExits,
+    StopTrapping,
+    /// Waits so long for a trapped exit.
+    AwaitExit(u64),
+    /// Takes all trapped exits that are there.
+    TakeExits,
+    /// Polls `shutdown_requested` once.
+    AskToBeTold,
+    AwaitRequest(u64),
+    SetLabel,
+    /// The last operation is one of these.
+    Return,
+    Fail,
+    Hang,
+    Serve,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tie {
+    Free,
+    Linked,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    Normal,
+    Shutdown,
+    /// With a text that occurs once in a run, as that of `Error`.
+    ShutdownBecause,
+    Killed,
+    Error,
+    /// The last exit that it was told of.
+    Seen,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    Ms(u64),
+    Default,
+    None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnFailure {
+    GoOn,
+    /// As `task.await?` does.
+    EndToo,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    Grace(u64),
+    BrutalKill,
+    Infinity,
+}
+
+impl Op {
+    /// Whether nothing happens when the process holds no handle.
+    pub(crate) fn needs_handle(self) -> bool {
+        use Op::{Await, Drop, Give, Ignore, Shutdown, YieldFor};
+        matches!(self, Await { .. } | YieldFor { .. } | Drop { .. } | Ignore { .. } | Shutdown { .. } | Give { .. })
+    }
+
+    /// Whether nothing happens when the process does not trap.
+    pub(crate) fn needs_trap(self) -> bool {
+        matches!(self, Op::StopTrapping | Op::AwaitExit(_) | Op::TakeExits)
+    }
+
+    /// What it is counted as.
+    pub(crate) fn kind(self) -> String {
+        let name = |op: Op| format!("{op:?}").split(['(', ' ']).next().unwrap_or_default().to_owned();
+        match self {
+            Op::Spawn(_, Tie::Linked) => "SpawnLink".to_owned(),
+            Op::Start(_, Tie::Linked) => "StartLink".to_owned(),
+            Op::Send(_, reason) | Op::Exit(reason) => format!("{} {reason:?}", name(self)),
+            Op::Await { limit, .. } => {
+                format!("Await {}", if matches!(limit, Limit::None) { "without limit" } else { "with limit" })
+            }
+            Op::Shutdown { how: How::Grace(0), .. } => "Shutdown without grace".to_owned(),
+            Op::Shutdown { how: How::Grace(_), .. } => "Shutdown with grace".to_owned(),
+            Op::Shutdown { how, .. } => format!("Shutdown {how:?}"),
+            _ => name(self),
+        }
+    }
+}
+
+/// What every process does, by name.
+pub(crate) struct Program {
+    scripts: Vec<Vec<Op>>,
+}
+
+impl Program {
+    /// The program of a seed.
+    pub(crate) fn of_seed(seed: u64) -> Program {
+        let rng = &mut Rng::with_seed(seed);
+        let n_processes = rng.usize(ON_STAGE + 4..=ON_STAGE + 10);
+        let mut scripts = vec![Vec::new(); n_processes + 1];
+        let n_ops = rng.usize(N_OPS);
+        let parents: Vec<Name> = (ON_STAGE + 1..=n_processes).map(|child| rng.usize(1..child)).collect();
+        for _ in 0..n_ops - n_processes {
+            let op = any_op(rng, n_processes);
+            let actor =
+                if op.needs_handle() { parents[rng.usize(..parents.len())] } else { rng.usize(1..=n_processes) };
+            if matches!(op, Op::Ignore { .. } | Op::Shutdown { how: How::BrutalKill, .. }) {
+                // Else the task has seldom ended by then.
+                scripts[actor].push(Op::Sleep(rng.u64(..25)));
+            }
+            scripts[actor].push(op);
+        }
+        for (child, &parent) in (ON_STAGE + 1..).zip(&parents) {
+            let tie = if rng.bool() { Tie::Linked } else { Tie::Free };
+            let op = if rng.u8(..5) == 0 { Op::Start(child, tie) } else { Op::Spawn(child, tie) };
+            let early = scripts[parent].len() / 3;
+            scripts[parent].insert(rng.usize(..=early), op);
+        }
+        for script in scripts[1..].iter_mut().filter(|_| rng.u8(..3) == 0) {
+            script.insert(0, Op::TrapExits);
+        }
+        for script in &mut scripts[1..] {
+            script.push(last_op(rng));
+        }
+        Program { scripts }
+    }
+
+    pub(crate) fn script(&self, name: Name) -> &[Op] {
+        &self.scripts[name]
+    }
+
+    pub(crate) fn names(&self) -> Range<Name> {
+        1..self.scripts.len()
+    }
+
+    pub(crate) fn n_ops(&self) -> usize {
+        self.scripts.iter().map(Vec::len).sum()
+    }
+}
+
+fn any_op(rng: &mut Rng, n_processes: usize) -> Op {
+    let name = rng.usize(1..=n_processes);
+    let handle = rng.usize(..8);
+    let ms = rng.u64(..25);
+    match rng.u8(..100) {
+        0..6 => Op::Link(name),
+        6..9 => Op::Unlink(name),
+        9..13 => Op::Monitor(name),
+        13..16 => Op::AwaitEnd(name, ms),
+        16..25 => Op::Send(name, any_reason(rng)),
+        25..27 => Op::Exit(any_reason(rng)),
+        27..29 => Op::Panic,
+        29..31 => Op::PanicInDrop,
+        31..42 => Op::Await { handle, limit: any_limit(rng, ms), on_failure: any_consequence(rng) },
+        42..47 => Op::YieldFor { handle, ms },
+        47..50 => Op::Drop { handle },
+        50..54 => Op::Ignore { handle },
+        54..63 => Op::Shutdown { handle, how: any_way(rng, ms) },
+        63..67 => Op::Give { handle, to: name },
+        67..76 => Op::YieldNow,
+        76..82 => Op::Sleep(ms),
+        82..84 => Op::TrapExits,
+        84..85 => Op::StopTrapping,
+        85..89 => Op::AwaitExit(ms),
+        89..92 => Op::TakeExits,
+        92..94 => Op::AskToBeTold,
+        94..97 => Op::AwaitRequest(ms),
+        _ => Op::SetLabel,
+    }
+}
+
+fn any_reason(rng: &mut Rng) -> Reason {
+    match rng.u8(..9) {
+        6.. => Reason::Seen,
+        0 => Reason::Normal,
+        1 => Reason::Shutdown,
+        2 => Reason::ShutdownBecause,
+        3 => Reason::Killed,
+        _ => Reason::Error,
+    }
+}
+
+fn any_limit(rng: &mut Rng, ms: u64) -> Limit {
+    match rng.u8(..4) {
+        0 => Limit::Default,
+        1 => Limit::None,
+        _ => Limit::Ms(ms),
+    }
+}
+
+fn any_consequence(rng: &mut Rng) -> OnFailure {
+    if rng.bool() { OnFailure::EndToo } else { OnFailure::GoOn }
+}
+
+fn any_way(rng: &mut Rng, ms: u64) -> How {
+    match rng.u8(..7) {
+        0 => How::Grace(0),
+        1..4 => How::BrutalKill,
+        4 => How::Infinity,
+        _ => How::Grace(ms + 1),
+    }
+}
+
+fn last_op(rng: &mut Rng) -> Op {
+    match rng.u8(..10) {
+        0..4 => Op::Return,
+        4 => Op::Fail,
+        5..8 => Op::Hang,
+        _ => Op::Serve,
+    }
+}
+
+/// As it stands in the report of a seed that fails.
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for name in self.names() {
+            writeln!(f, "  {name}: {:?}", self.script(name))?;
+        }
+        Ok(())
+    }
+}
