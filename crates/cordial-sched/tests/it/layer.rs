@@ -28,6 +28,10 @@ impl Layer for Plain {
     }
 
     fn long_poll(&self, _: Key, _: Duration) {}
+
+    fn sampled(&self, _: Key, _: Duration) {}
+
+    fn threads_exhausted(&self, _: usize) {}
 }
 
 pub(crate) fn executor(workers: usize) -> Executor {
