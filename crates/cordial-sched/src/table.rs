@@ -120,10 +120,9 @@ impl<V> Table<V> {
     /// Reads or changes the value of a key. `None` when the task has ended or never was.
     pub fn with<R>(&self, key: Key, f: impl FnOnce(&mut V) -> R) -> Option<R> {
         let mut slot = self.slot(key.index)?.lock();
-        if slot.generation != key.generation.get() {
-            return None;
-        }
-        slot.value.as_mut().map(f)
+        // Not `map`: without a value, what `f` holds is dropped after the lock is released.
+        let value = value_of(Some(&mut slot), Some(key))?;
+        Some(f(value))
     }
 
     /// Reads or changes the values of two different keys at one moment. `None` stands for a key of another table.

@@ -69,10 +69,12 @@ pub(crate) fn install_hook(is_told: fn() -> bool) {
 /// Calls `f` and makes a value of its panic.
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Unwound> {
+    // A destructor may come here while a panic unwinds, whose note is for whoever catches that one.
+    let outer = if std::thread::panicking() { NOTE.take() } else { None };
     DEPTH.set(DEPTH.get() + 1);
     let outcome = catch_unwind(AssertUnwindSafe(f));
     DEPTH.set(DEPTH.get() - 1);
-    outcome.map_err(|payload| {
+    let outcome = outcome.map_err(|payload| {
         if payload.is::<Checkpoint>() {
             return Unwound::Checkpoint;
         }
@@ -83,7 +85,11 @@ pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Unwound> {
             note.map_or_else(|| (Location::unknown(), None), |note| (note.location, Some(note.backtrace)));
         let thread = std::thread::current().name().unwrap_or("unnamed").to_owned();
         Unwound::Panic(Box::new(Caught { message, location, backtrace, thread }))
-    })
+    });
+    if outer.is_some() {
+        NOTE.set(outer);
+    }
+    outcome
 }
 
 /// Whether `f` panics, without a word from the hook.

@@ -36,14 +36,19 @@ impl<T> Reply<T> {
     }
 }
 
-/// A value that nobody took is dropped wherever the last reference ends, and must not take anybody with it.
+/// An answer that nobody took is dropped wherever the last reference ends.
 impl<T> Drop for Reply<T> {
     fn drop(&mut self) {
-        if let Some(Ok(value)) = self.0.take()
-            && let Err(Unwound::Panic(caught)) = unwind::catch(move || drop(value))
-        {
-            telemetry::lost_panic(&caught);
+        if let Some(answer) = self.0.take() {
+            discard(answer);
         }
+    }
+}
+
+/// Drops what is the user's, a value or the error in an exit: it must not take anybody with it.
+fn discard<T>(unwanted: T) {
+    if let Err(Unwound::Panic(caught)) = unwind::catch(move || drop(unwanted)) {
+        telemetry::lost_panic(&caught);
     }
 }
 
@@ -141,7 +146,13 @@ fn end<T>(
             let _ = monitor.send(exit.clone());
         }
     }
-    value.ok_or(exit)
+    match value {
+        Some(value) => {
+            discard(exit);
+            Ok(value)
+        }
+        None => Err(exit),
+    }
 }
 
 fn report(pid: Pid, entry: &Entry, caught: Caught) -> PanicReport {

@@ -110,12 +110,17 @@ pub async fn exit_self(reason: Exit) -> ! {
             "`cordial::exit` ends the process that calls it, and this thread runs none; return from the function instead"
         )
     };
+    let mut reason = Some(Box::new(reason));
     let waker = context::with_runtime(|runtime| {
         runtime.with(own, |entry| {
-            entry.ending.get_or_insert(Box::new(reason));
+            if entry.ending.is_none() {
+                entry.ending = reason.take();
+            }
             entry.waker.clone()
         })
     });
+    // If it was ending already: outside of the lock, since an error in it is the user's.
+    drop(reason);
     if let Some(waker) = waker {
         waker.wake();
     }

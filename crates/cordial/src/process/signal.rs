@@ -40,11 +40,14 @@ pub(crate) struct Effect {
     tell: Vec<mpsc::UnboundedSender<(Pid, Exit)>>,
     message: Option<(Pid, Exit)>,
     notify: Option<Arc<Notify>>,
+    /// An error in it is the user's, and its destructor must not run under the lock.
+    unused: Option<Exit>,
 }
 
 impl Effect {
     /// Wakes and tells. Must not be called under a lock: it runs the wakers of the user.
     pub(crate) fn act(self) {
+        drop(self.unused);
         if let Some(message) = self.message {
             for trap in self.tell {
                 // A trap that was dropped in the meantime would have been dropped with the message in it.
@@ -67,21 +70,25 @@ pub(crate) fn apply(own: Pid, entry: &mut Entry, signal: Signal) -> Effect {
         Signal::LinkEnded { from, exit } => {
             // Removed by an `unlink` that was faster: nothing is delivered.
             if !entry.ties.as_mut().is_some_and(|ties| ties.links.remove(&from)) {
-                return Effect::default();
+                return ignore(exit);
             }
             (Some(from), exit, false)
         }
     };
     if entry.ending.is_some() {
-        return Effect::default();
+        return ignore(reason);
     }
     match reason {
         Exit::Killed if is_sent => end(entry, Exit::Killed),
         Exit::Shutdown(_) if is_sent => request(entry, from.unwrap_or(own), reason),
         _ if entry.traps_exits() => tell(entry, from.unwrap_or(own), reason),
-        Exit::Normal if !is_sent || from != Some(own) => Effect::default(),
+        Exit::Normal if !is_sent || from != Some(own) => ignore(reason),
         _ => end(entry, reason),
     }
+}
+
+fn ignore(unused: Exit) -> Effect {
+    Effect { unused: Some(unused), ..Effect::default() }
 }
 
 fn end(entry: &mut Entry, exit: Exit) -> Effect {

@@ -48,7 +48,10 @@ impl<T: Send> Future for Attempt<T> {
                 };
                 return Poll::Ready((this.idx, result));
             }
-            std::task::ready!(this.limit.poll(cx));
+            // An answer that is on its way wakes this, and does not time out.
+            if this.limit.poll(cx).is_pending() || this.task.is_finished() {
+                return Poll::Pending;
+            }
             match this.phase {
                 Phase::Running(Timeout::Infinity) => return Poll::Pending,
                 Phase::Running(Timeout::After(limit)) => {

@@ -211,7 +211,8 @@ impl<T: Send> Future for Task<T> {
         }
         let Timeout::After(limit) = self.limit else { return Poll::Pending };
         let mut armed = self.timer.take().unwrap_or_else(|| Limit::new(&self, self.limit));
-        if armed.poll(cx).is_pending() {
+        // An answer that is on its way wakes this, and does not time out.
+        if armed.poll(cx).is_pending() || self.is_finished() {
             self.timer = Some(armed);
             return Poll::Pending;
         }

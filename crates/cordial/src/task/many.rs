@@ -160,7 +160,8 @@ impl<T: Send> Future for AwaitMany<T> {
         let Timeout::After(limit) = this.limit else { return Poll::Pending };
         let Some(first) = this.waiting.iter().min_by_key(|waiting| waiting.idx) else { return Poll::Pending };
         let armed = this.armed.get_or_insert_with(|| Limit::new(&first.task, this.limit));
-        if armed.poll(cx).is_pending() {
+        // Answers that are on their way wake this, and do not time out.
+        if armed.poll(cx).is_pending() || this.waiting.iter().any(|waiting| waiting.task.is_finished()) {
             return Poll::Pending;
         }
         let timed_out = first.task.timed_out(limit).with_others(this.waiting.len() - 1);
@@ -254,6 +255,13 @@ async fn yield_many<T: Send>(options: YieldMany<'_, T>) -> Vec<Option<Result<T, 
     .await;
     drop(waiting);
     if time_is_up {
+        // Answers that are on their way do not time out.
+        for (task, result) in tasks.iter_mut().zip(&mut results) {
+            if result.is_none() && !task.is_taken() && task.is_finished() && taken < wanted {
+                *result = task.yield_for(Timeout::Infinity).await;
+                taken += 1;
+            }
+        }
         let late = tasks.iter_mut().zip(&mut results).filter(|(task, result)| result.is_none() && !task.is_taken());
         match on_timeout {
             OnTimeout::Nothing => {}

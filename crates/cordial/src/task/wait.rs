@@ -63,7 +63,9 @@ impl<T: Send> Task<T> {
         let mut limit = Limit::new(self, limit.into());
         poll_fn(|cx| match self.poll_answer(cx) {
             Poll::Ready(answer) => Poll::Ready(Some(answer)),
-            Poll::Pending => limit.poll(cx).map(|()| None),
+            // An answer that is on its way wakes this, and does not time out.
+            Poll::Pending if limit.poll(cx).is_pending() || self.is_finished() => Poll::Pending,
+            Poll::Pending => Poll::Ready(None),
         })
         .await
     }

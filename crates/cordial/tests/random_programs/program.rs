@@ -19,7 +19,7 @@ pub(crate) const ON_STAGE: Name = 4;
 
 /// How many operations a program has, or some more. About half of them are reached: processes end early, hang, or are
 /// never born.
-const N_OPS: Range<usize> = 100..160;
+const N_OPS: Range<usize> = 180..240;
 
 /// One step of one process. Times are in milliseconds of the virtual clock; a `handle` counts the handles that the process
 /// holds when it gets there, round and round.

@@ -1,0 +1,137 @@
+//! Tasks whose poll does not return: how long a stop waits for them, and what becomes of them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use cordial::process::{self, ProcessState};
+use cordial::{Exit, OnTimeout, Runtime, Shutdown, Task};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::probe::{Guard, Probe};
+
+/// How long a stop waits after the kill.
+const AFTER_KILL: Duration = Duration::from_millis(100);
+
+/// Where a task is stuck until it is released.
+#[derive(Clone, Default)]
+struct Stuck(Arc<AtomicBool>);
+
+impl Stuck {
+    /// A task that is in a poll when this returns, and gives `value` once it is released.
+    async fn task(&self, value: Guard) -> Task<Guard> {
+        let released = self.0.clone();
+        let (started, has_started) = oneshot::channel();
+        let task = Task::spawn(async move {
+            let _ = started.send(());
+            while !released.load(Ordering::SeqCst) {
+                std::hint::spin_loop();
+            }
+            value
+        });
+        let _ = has_started.await;
+        task
+    }
+
+    fn release(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+fn on_two_workers<T: Send + 'static>(test: impl Future<Output = T> + Send + 'static) -> T {
+    Runtime::builder().workers(2).build().unwrap().block_on(test).unwrap()
+}
+
+async fn check(how: Shutdown, grace: Duration, exit: Exit) {
+    let (stuck, value) = (Stuck::default(), Probe::default());
+    let task = stuck.task(value.guard()).await;
+    let pid = task.pid();
+    let mut end = process::monitor(pid);
+    let begun = Instant::now();
+    let answer = task.shutdown(how).await.map(|answer| answer.map(drop));
+    let took = begun.elapsed();
+    assert_eq!(answer, Some(Err(Exit::Killed)), "{how:?}");
+    assert!(took >= grace + AFTER_KILL && took < grace + 100 * AFTER_KILL, "{how:?} took {took:?}");
+
+    assert_eq!(process::info(pid).unwrap().state, ProcessState::Abandoned);
+    assert!(futures::FutureExt::now_or_never(&mut end).is_none(), "its monitor is told when the poll returns");
+    assert_eq!(value.drops(), 0);
+
+    stuck.release();
+    assert_eq!(end.await, exit, "{how:?}");
+    assert!(process::info(pid).is_none());
+    while value.drops() == 0 {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_shutdown_returns_100_ms_after_the_kill_and_the_rest_is_told_when_the_poll_returns() {
+    on_two_workers(async {
+        check(Shutdown::BrutalKill, Duration::ZERO, Exit::Killed).await;
+        check(Shutdown::After(Duration::ZERO), Duration::ZERO, Exit::Shutdown(None)).await;
+        let short = Duration::from_millis(50);
+        check(Shutdown::After(short), short, Exit::Shutdown(None)).await;
+    });
+}
+
+#[test]
+fn yield_many_that_kills_returns_too() {
+    on_two_workers(async {
+        let (stuck, value) = (Stuck::default(), Probe::default());
+        let mut tasks = [stuck.task(value.guard()).await];
+        let end = process::monitor(tasks[0].pid());
+        let results = Task::yield_many(&mut tasks).timeout(Duration::ZERO).on_timeout(OnTimeout::KillTask).await;
+        assert!(matches!(results[..], [Some(Err(Exit::Killed))]));
+        assert_eq!(process::info(end.pid()).unwrap().state, ProcessState::Abandoned);
+        let [task] = tasks;
+        assert!(matches!(task.await, Err(Exit::NoProcess)));
+        stuck.release();
+        assert_eq!(end.await, Exit::Killed);
+    });
+}
+
+#[test]
+fn without_limit_a_stuck_task_is_never_abandoned() {
+    on_two_workers(async {
+        let (stuck, value) = (Stuck::default(), Probe::default());
+        let task = stuck.task(value.guard()).await;
+        let pid = task.pid();
+        let mut stopping = Task::spawn(task.shutdown(Shutdown::Infinity));
+        assert!(stopping.yield_for(3 * AFTER_KILL).await.is_none());
+        assert_eq!(process::info(pid).unwrap().state, ProcessState::Ending);
+        stuck.release();
+        assert!(matches!(stopping.await, Ok(Some(Ok(_)))), "a value always wins");
+    });
+}
+
+#[test]
+fn a_stuck_task_that_returns_in_time_gives_its_value() {
+    on_two_workers(async {
+        let (stuck, value) = (Stuck::default(), Probe::default());
+        let task = stuck.task(value.guard()).await;
+        let pid = task.pid();
+        let mut stopping = Task::spawn(task.shutdown(Shutdown::After(Duration::from_secs(60))));
+        while process::info(pid).is_some_and(|info| info.state != ProcessState::Ending) {
+            assert!(stopping.yield_for(Duration::ZERO).await.is_none());
+            tokio::task::yield_now().await;
+        }
+        stuck.release();
+        assert!(matches!(stopping.await, Ok(Some(Ok(_)))));
+        assert_eq!(value.drops(), 1, "taken, and dropped here");
+    });
+}
+
+#[test]
+fn a_limit_that_passes_does_not_wait_for_a_stuck_task() {
+    on_two_workers(async {
+        let (stuck, value) = (Stuck::default(), Probe::default());
+        let task = stuck.task(value.guard()).await.timeout(Duration::from_millis(1));
+        let end = process::monitor(task.pid());
+        assert!(matches!(task.await, Err(Exit::Timeout(_))));
+        assert_eq!(value.drops(), 0);
+        stuck.release();
+        assert_eq!(end.await, Exit::Shutdown(None));
+    });
+}

@@ -1,0 +1,189 @@
+//! Awaiting many tasks with one deadline.
+//!
+//! Restates "await_many/2" of Elixir's `task_test.exs`. Where the others run on there and can no longer be awaited, they are
+//! given up here: asked to shut down (T-079).
+
+use std::future::pending;
+use std::time::Duration;
+
+use cordial::{Exit, Task, Timeout, process};
+use futures::{FutureExt, StreamExt};
+use tokio::time::{Instant, sleep};
+
+use crate::ends::{End, error};
+use crate::orders::{SECOND, in_every_order};
+use crate::probe::Probe;
+
+async fn value_after<T>(seconds: u32, value: T) -> T {
+    sleep(seconds * SECOND).await;
+    value
+}
+
+// T-065, T-066
+#[test]
+fn the_values_come_in_input_order() {
+    in_every_order(|| async {
+        for takes in [[0, 0, 0], [1, 2, 3], [3, 2, 1], [2, 3, 1]] {
+            let tasks = takes.into_iter().zip([1, 3, 9]).map(|(takes, value)| Task::spawn(value_after(takes, value)));
+            assert_eq!(Task::await_many(tasks).await, Ok(vec![1, 3, 9]), "{takes:?}");
+        }
+    });
+}
+
+// T-067
+#[test]
+fn no_tasks_are_ready_at_once() {
+    in_every_order(|| async {
+        for limit in [Timeout::After(Duration::ZERO), Timeout::Infinity] {
+            assert_eq!(Task::await_many(Vec::<Task<u8>>::new()).timeout(limit).now_or_never(), Some(Ok(vec![])));
+        }
+    });
+}
+
+// T-070
+#[test]
+fn a_deadline_that_passes_names_the_first_task_and_how_many_others() {
+    in_every_order(|| async {
+        let tasks = [Task::completed(()), Task::spawn(pending()), Task::spawn(pending()), Task::spawn(pending())];
+        let first = tasks[1].pid();
+        let Err(Exit::Timeout(timed_out)) = Task::await_many(tasks).timeout(Duration::ZERO).await else {
+            panic!("expected a timeout")
+        };
+        assert_eq!((timed_out.limit(), timed_out.pid()), (Duration::ZERO, first));
+        assert_eq!(timed_out.spawned_at().unwrap().file(), file!());
+        assert!(timed_out.to_string().contains(", and 2 more)"), "{timed_out}");
+    });
+}
+
+async fn check_first_failure(end: End) {
+    let probe = Probe::default();
+    let waiting = Task::spawn_link(probe.of(pending::<()>()));
+    let others_end = process::monitor(waiting.pid());
+    let how = end.clone();
+    let failing = Task::spawn(async {
+        sleep(SECOND).await;
+        how.meet().await;
+        pending().await
+    });
+    let begun = Instant::now();
+    let exit = Task::await_many([waiting, Task::completed(()), failing]).await.unwrap_err();
+    assert!(end.is(&exit), "{end:?} was told as {exit}");
+    assert_eq!((begun.elapsed(), probe.drops()), (SECOND, 0), "at once, without waiting for the others");
+    assert_eq!(others_end.await, Exit::Shutdown(None));
+    assert_eq!((begun.elapsed(), probe.drops()), (SECOND, 1));
+}
+
+// T-071, T-072, T-073, T-074, T-075, T-079
+#[test]
+fn the_first_failure_is_the_answer_at_once_and_the_others_are_given_up() {
+    in_every_order(|| async {
+        let mut exits = process::trap_exits();
+        for end in End::each().into_iter().filter(|end| !matches!(end, End::Returns)) {
+            check_first_failure(end).await;
+        }
+        assert_eq!(exits.next().now_or_never(), None, "nothing is told of those that were given up");
+    });
+}
+
+// T-079
+#[test]
+fn a_deadline_that_passes_gives_up_all_that_have_not_ended() {
+    in_every_order(|| async {
+        let tasks = [1, 2, 3, 4].map(|takes| Task::spawn(value_after(takes, ())));
+        let ends = tasks.each_ref().map(|task| process::monitor(task.pid()));
+        let answer = Task::await_many(tasks).timeout(2 * SECOND + SECOND / 2).await;
+        assert!(matches!(answer, Err(Exit::Timeout(_))));
+        let [a, b, c, d] = ends;
+        assert_eq!((a.await, b.await), (Exit::Normal, Exit::Normal));
+        assert_eq!((c.await, d.await), (Exit::Shutdown(None), Exit::Shutdown(None)));
+    });
+}
+
+// T-080
+#[test]
+fn one_deadline_holds_for_all() {
+    in_every_order(|| async {
+        for (limit, expected) in [(None, 5 * SECOND), (Some(2 * SECOND), 2 * SECOND)] {
+            // Their own limits do not count.
+            let tasks = [6, 7, 8].map(|takes| Task::spawn(value_after(takes, ())).timeout(SECOND));
+            let begun = Instant::now();
+            let all = Task::await_many(tasks);
+            let answer = match limit {
+                Some(limit) => all.timeout(limit).await,
+                None => all.await,
+            };
+            assert!(matches!(answer, Err(Exit::Timeout(_))));
+            assert_eq!(begun.elapsed(), expected);
+        }
+        let slow = [6, 7, 8].map(|takes| Task::spawn(value_after(takes, takes)));
+        assert_eq!(Task::await_many(slow).timeout(Duration::MAX).await, Ok(vec![6, 7, 8]));
+    });
+}
+
+#[test]
+fn the_deadline_counts_from_the_first_poll() {
+    in_every_order(|| async {
+        let all = Task::await_many([Task::spawn(value_after(14, 1))]);
+        sleep(10 * SECOND).await;
+        assert_eq!(all.await, Ok(vec![1]));
+
+        let mut all = Task::await_many([Task::spawn(pending::<()>())]);
+        assert!((&mut all).now_or_never().is_none());
+        sleep(3 * SECOND).await;
+        let begun = Instant::now();
+        assert!(matches!(all.await, Err(Exit::Timeout(_))));
+        assert_eq!(begun.elapsed(), 2 * SECOND);
+    });
+}
+
+// T-062
+#[test]
+fn results_that_are_there_never_time_out() {
+    in_every_order(|| async {
+        let tasks = [1, 2, 3].map(|value| Task::spawn(async move { value }));
+        sleep(SECOND).await;
+        assert_eq!(Task::await_many(tasks).timeout(Duration::ZERO).await, Ok(vec![1, 2, 3]));
+    });
+}
+
+#[test]
+fn a_handle_whose_result_was_taken_fails_all() {
+    in_every_order(|| async {
+        let mut taken = Task::spawn(async {});
+        assert_eq!((&mut taken).await, Ok(()));
+        assert_eq!(Task::await_many([Task::spawn(pending()), taken]).await, Err(Exit::NoProcess));
+    });
+}
+
+#[test]
+fn dropping_it_gives_up_all_tasks() {
+    in_every_order(|| async {
+        let tasks = [(); 3].map(|()| Task::spawn(pending::<()>()));
+        let ends = tasks.each_ref().map(|task| process::monitor(task.pid()));
+        let mut all = Task::await_many(tasks);
+        assert!((&mut all).now_or_never().is_none());
+        drop(all);
+        assert_eq!(futures::future::join_all(ends).await, vec![Exit::Shutdown(None); 3]);
+    });
+}
+
+#[test]
+fn it_is_polled_no_more_than_once_for_each_answer() {
+    in_every_order(|| async {
+        let probe = Probe::default();
+        let tasks = (1..=100).map(|takes| Task::spawn(value_after(takes, takes)));
+        let values = probe.of(Task::await_many(tasks).timeout(Timeout::Infinity)).await;
+        assert_eq!(values, Ok((1..=100).collect()));
+        // And at the start, where it gives way once after it has polled so many.
+        assert!(probe.polls() <= 102, "{} polls", probe.polls());
+    });
+}
+
+#[test]
+fn an_inner_err_is_a_value_unless_or_exit_makes_it_a_failure() {
+    in_every_order(|| async {
+        let tasks = || [Task::completed(Ok(1)), Task::spawn(async { Err(std::io::Error::other("no disk")) })];
+        assert!(Task::await_many(tasks()).await.unwrap()[1].is_err());
+        assert_eq!(Task::await_many(tasks().map(Task::or_exit)).await, Err(error("no disk")));
+    });
+}

@@ -1,0 +1,227 @@
+//! Panics in destructors: caught at the edge of the process, wherever they happen.
+#![expect(clippy::async_yields_async, reason = "handles and monitors are handed around, not awaited")]
+
+use std::fmt;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cordial::{Exit, Runtime, Shutdown, Task, process, testing};
+use futures::FutureExt;
+use tokio::sync::oneshot;
+use tracing::Level;
+
+use crate::events::{self, Told};
+use crate::orders::{SECOND, in_every_order};
+
+/// Panics when it is dropped.
+#[derive(Debug)]
+struct Bomb(&'static str);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("{}", self.0);
+    }
+}
+
+fn is_panic(exit: &Exit, message: &str) -> bool {
+    matches!(exit, Exit::Panic(report) if report.message() == message && report.location().file() == file!())
+}
+
+#[test]
+fn a_destructor_that_panics_while_its_task_is_ended_is_the_exit_of_the_task() {
+    in_every_order(|| async {
+        for how in [Shutdown::default(), Shutdown::After(Duration::ZERO), Shutdown::BrutalKill, Shutdown::Infinity] {
+            let task: Task<()> = Task::spawn_link(async {
+                let _bomb = Bomb("boom");
+                pending().await
+            });
+            let end = process::monitor(task.pid());
+            tokio::time::sleep(SECOND).await;
+            let answer = task.shutdown(how).await;
+            assert!(matches!(&answer, Some(Err(exit)) if is_panic(exit, "boom")), "{how:?}: {answer:?}");
+            assert!(is_panic(&end.await, "boom"));
+        }
+    });
+}
+
+#[test]
+fn a_destructor_that_panics_reaches_links_like_any_crash() {
+    in_every_order(|| async {
+        let owner: Task<()> = Task::spawn(async {
+            let pid = Task::start_link(async {
+                let _bomb = Bomb("boom");
+                pending::<()>().await
+            });
+            tokio::time::sleep(SECOND).await;
+            process::exit(pid, Exit::Killed);
+            pending().await
+        });
+        assert!(is_panic(&owner.await.unwrap_err(), "boom"));
+    });
+}
+
+#[test]
+fn a_destructor_that_panics_after_the_value_was_made_does_not_lose_the_value() {
+    /// Ready at once, and panics when it is dropped.
+    struct Ready(#[expect(dead_code, reason = "its destructor is what counts")] Bomb);
+    impl Future for Ready {
+        type Output = u8;
+        fn poll(self: std::pin::Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<u8> {
+            std::task::Poll::Ready(7)
+        }
+    }
+    in_every_order(|| async {
+        let task = Task::spawn(Ready(Bomb("boom")));
+        let end = process::monitor(task.pid());
+        assert_eq!(task.await, Ok(7));
+        assert!(is_panic(&end.await, "boom"), "the process crashed all the same");
+    });
+}
+
+#[test]
+fn of_two_panics_the_first_is_the_exit_and_the_other_is_told() {
+    if !events::is_alone(of_two_panics_the_first_is_the_exit_and_the_other_is_told) {
+        return;
+    }
+    /// Panics when it is polled, and again when it is dropped.
+    struct Twice(#[expect(dead_code, reason = "its destructor is what counts")] Bomb);
+    impl Future for Twice {
+        type Output = ();
+        fn poll(self: std::pin::Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<()> {
+            panic!("first")
+        }
+    }
+    let told = events::during(|| {
+        testing::run(async {
+            let exit = Task::spawn(Twice(Bomb("second"))).await.unwrap_err();
+            assert!(is_panic(&exit, "first"), "{exit}");
+        });
+    });
+    let [crash] = events::named(&told, "crash")[..] else { panic!("one crash: {told:?}") };
+    assert!(crash.field("exit").contains(": first"), "{crash:?}");
+    assert_lost(&told, &["second"]);
+}
+
+fn assert_lost(told: &[Told], messages: &[&str]) {
+    let lost = events::named(told, "lost_panic");
+    assert_eq!(lost.len(), messages.len(), "{told:?}");
+    for (event, message) in lost.into_iter().zip(messages) {
+        let exit = event.field("exit");
+        assert!(exit.contains(file!()) && exit.ends_with(message), "{exit}");
+        assert_eq!(event.level, Level::ERROR);
+    }
+}
+
+#[test]
+fn a_value_that_nobody_takes_and_whose_destructor_panics_is_told_and_harms_nobody() {
+    if !events::is_alone(a_value_that_nobody_takes_and_whose_destructor_panics_is_told_and_harms_nobody) {
+        return;
+    }
+    let told = events::during(|| {
+        testing::run(async {
+            let done = || async {
+                let task = Task::spawn(async { Bomb("boom") });
+                process::monitor(task.pid()).await;
+                task
+            };
+            drop(done().await);
+            drop(Task::await_many([done().await]));
+            assert!(Task::yield_many(&mut [done().await]).limit(0).await[0].is_none());
+
+            let late = || {
+                Task::spawn(async {
+                    assert!(cordial::shutdown_requested().now_or_never().is_none());
+                    tokio::time::sleep(2 * SECOND).await;
+                    Bomb("boom")
+                })
+            };
+            assert!(matches!(late().timeout(SECOND).await, Err(Exit::Timeout(_))));
+            let ignored = late();
+            tokio::time::sleep(SECOND).await;
+            assert!(ignored.ignore().is_none());
+            tokio::time::sleep(60 * SECOND).await;
+        });
+    });
+    assert_lost(&told, &["boom"; 5]);
+    assert!(events::named(&told, "crash").is_empty(), "no process crashed: {told:?}");
+}
+
+#[test]
+fn a_value_that_is_dropped_while_its_owner_unwinds_leaves_the_report_of_the_panic_whole() {
+    in_every_order(|| async {
+        let owner: Task<()> = Task::spawn(async {
+            let task = Task::spawn(async { Bomb("boom") });
+            process::monitor(task.pid()).await;
+            panic!("no luck")
+        });
+        assert!(is_panic(&owner.await.unwrap_err(), "no luck"));
+    });
+}
+
+#[test]
+fn a_payload_whose_destructor_panics_harms_nobody() {
+    in_every_order(|| async {
+        let task: Task<()> = Task::spawn(async { std::panic::panic_any(Bomb("boom")) });
+        let Err(Exit::Panic(report)) = task.await else { panic!("expected a panic") };
+        assert_eq!(report.message(), "a panic whose payload is not a text");
+        assert_eq!(report.location().file(), file!());
+    });
+}
+
+/// An error whose text and destructor are broken.
+#[derive(Debug)]
+struct Nasty(#[expect(dead_code, reason = "its destructor is what counts")] Bomb);
+
+impl fmt::Display for Nasty {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("no text")
+    }
+}
+
+impl std::error::Error for Nasty {}
+
+#[test]
+fn an_error_that_nobody_takes_and_whose_destructor_panics_harms_nobody() {
+    if !events::is_alone(an_error_that_nobody_takes_and_whose_destructor_panics_harms_nobody) {
+        return;
+    }
+    let told = events::during(|| {
+        testing::run(async {
+            Task::start(async { Err::<(), _>(Nasty(Bomb("boom"))) });
+            let nasty = Exit::Error(Arc::new(Nasty(Bomb("boom"))));
+            let task: Task<()> = Task::spawn(async { cordial::exit(nasty).await });
+            tokio::time::sleep(SECOND).await;
+            drop(task);
+
+            let nasty = Exit::Error(Arc::new(Nasty(Bomb("boom"))));
+            let task = Task::spawn(async {
+                process::exit(process::current().unwrap(), nasty);
+                7
+            });
+            assert_eq!(task.await, Ok(7), "it wins over the exit that came with it");
+        });
+    });
+    assert_lost(&told, &["boom"; 3]);
+}
+
+#[test]
+fn a_worker_goes_on_after_every_kind_of_broken_destructor() {
+    let runtime = Runtime::builder().workers(1).build().unwrap();
+    let answer = runtime.block_on(async {
+        Task::start(async {
+            let _bomb = Bomb("boom");
+        });
+        let (tx, rx) = oneshot::channel();
+        let task = Task::spawn(async {
+            let _ = tx.send(());
+            Bomb("boom")
+        });
+        let _ = rx.await;
+        process::monitor(task.pid()).await;
+        drop(task);
+        drop(Task::spawn(async { Bomb("boom") }));
+        Task::spawn(async { 7 }).await
+    });
+    assert_eq!(answer, Ok(Ok(7)));
+}

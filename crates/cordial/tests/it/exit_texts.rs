@@ -1,0 +1,99 @@
+//! What an exit says: what happened, where, which limit, and what to do.
+
+use std::error::Error;
+use std::fmt;
+use std::future::pending;
+use std::time::Duration;
+
+use cordial::{Exit, Refusal, Task, process};
+
+use crate::ends::error;
+use crate::orders::{SECOND, in_every_order};
+
+#[test]
+fn a_panic_names_the_message_its_place_the_task_and_its_spawn_place() {
+    in_every_order(|| async {
+        let task_line = line!() + 1;
+        let task: Task<()> = Task::spawn(async {
+            process::set_label("importer");
+            let place = Box::pin(async { panic!("no luck: {}", 7) });
+            place.await
+        });
+        let pid = task.pid();
+        let exit = task.await.unwrap_err();
+        let file = file!();
+        let panic_line = task_line + 2;
+        let text = exit.to_string();
+        assert!(text.starts_with(&format!("panicked at {file}:{panic_line}:")), "{text}");
+        assert!(text.contains(": no luck: 7 ("), "{text}");
+        assert!(text.contains(&format!("(process {pid} \"importer\", spawned at {file}:{task_line}:")), "{text}");
+        assert_eq!(format!("{exit:?}"), text);
+    });
+}
+
+#[test]
+fn a_timeout_names_the_limit_the_task_its_spawn_place_and_how_to_set_another() {
+    in_every_order(|| async {
+        let line = line!() + 1;
+        let task: Task<()> = Task::spawn(async {
+            process::set_label("importer");
+            pending().await
+        });
+        let pid = task.pid();
+        let exit = task.timeout(Duration::from_millis(1500)).await.unwrap_err();
+        let text = exit.to_string();
+        assert!(text.starts_with("took longer than its limit of 1.5s "), "{text}");
+        assert!(text.contains(&format!("(process {pid} \"importer\", spawned at {}:{line}:", file!())), "{text}");
+        assert!(text.ends_with("give it another limit with `.timeout(..)`"), "{text}");
+    });
+}
+
+#[test]
+fn a_timeout_of_many_says_how_many_had_not_ended() {
+    in_every_order(|| async {
+        for (n, told) in [(1, None), (2, Some(", and 1 more);")), (10, Some(", and 9 more);"))] {
+            let tasks = (0..n).map(|_| Task::spawn(pending::<()>()));
+            let text = Task::await_many(tasks).timeout(SECOND).await.unwrap_err().to_string();
+            assert_eq!(text.contains(" more"), told.is_some(), "{text}");
+            assert!(text.contains(told.unwrap_or(");")), "{text}");
+        }
+    });
+}
+
+#[test]
+fn each_exit_is_one_line_that_reads_after_the_name_of_its_task() {
+    for (exit, text) in [
+        (Exit::Normal, "ended normally"),
+        (Exit::Shutdown(None), "was shut down"),
+        (Exit::Shutdown(Some("enough".into())), "was shut down: enough"),
+        (Exit::Killed, "was killed"),
+        (error("no disk"), "no disk"),
+        (Exit::NoProcess, "there is no such process any more, or its result was already taken"),
+    ] {
+        assert_eq!((exit.to_string(), format!("{exit:?}")), (text.to_owned(), text.to_owned()));
+    }
+    for refusal in [Refusal::RuntimeStopped, Refusal::TooManyProcesses] {
+        let text = Exit::Refused(refusal).to_string();
+        assert!(text.starts_with("not started: ") && text.contains("; ") && !text.contains('\n'), "{text}");
+    }
+}
+
+#[test]
+fn an_error_keeps_its_text_and_its_source() {
+    #[derive(Debug)]
+    struct Misread(std::num::ParseIntError);
+    impl fmt::Display for Misread {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("the input has no number")
+        }
+    }
+    impl Error for Misread {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+    let boxed: Box<dyn Error + Send + Sync> = Box::new(Misread("x".parse::<u8>().unwrap_err()));
+    let exit = Exit::from(boxed);
+    assert_eq!(exit.to_string(), "the input has no number");
+    assert_eq!(exit.source().unwrap().to_string(), "invalid digit found in string");
+}

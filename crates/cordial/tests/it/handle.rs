@@ -1,0 +1,188 @@
+//! The handle: whom it names, who owns it, and where it may stand.
+//!
+//! Restates "async/1" of Elixir's `task_test.exs`. There the process that spawned must await; here a handle may move, and
+//! whoever holds it is the owner.
+#![expect(clippy::async_yields_async, reason = "handles and monitors are handed around, not awaited")]
+
+use std::future::pending;
+
+use cordial::{Exit, Pid, Shutdown, Task, process};
+use futures::FutureExt;
+use futures::future::{BoxFuture, join_all};
+use tokio::sync::oneshot;
+
+use crate::ends::error;
+use crate::orders::{SECOND, in_every_order};
+use crate::probe::Probe;
+
+// T-020
+#[test]
+fn only_spawn_link_links_the_task_to_its_owner() {
+    in_every_order(|| async {
+        let own = process::current().unwrap();
+        let linked = Task::spawn_link(pending::<()>());
+        let unlinked = Task::spawn(pending::<()>());
+        assert_eq!(process::info(linked.pid()).unwrap().links, [own]);
+        assert_eq!(process::info(own).unwrap().links, [linked.pid()]);
+        assert!(process::info(unlinked.pid()).unwrap().links.is_empty());
+    });
+}
+
+/// Spawns a task inside a task, and so on; the innermost one tells its callers and the pids on the way to it.
+fn chain(depth: usize, mut above: Vec<Pid>) -> BoxFuture<'static, (Vec<Pid>, Vec<Pid>)> {
+    async move {
+        if depth == 0 {
+            return (process::callers(), above);
+        }
+        above.insert(0, process::current().unwrap());
+        Task::spawn(chain(depth - 1, above)).await.unwrap()
+    }
+    .boxed()
+}
+
+// T-024
+#[test]
+fn callers_are_the_chain_of_spawners_nearest_first_and_the_last_32() {
+    in_every_order(|| async {
+        assert!(process::callers().is_empty());
+        for depth in [1, 3, 32, 40] {
+            let (callers, spawners) = chain(depth, vec![]).await;
+            assert_eq!(callers, spawners[..depth.min(32)]);
+        }
+    });
+}
+
+// T-027
+#[test]
+fn a_dropped_handle_asks_the_task_to_shut_down_and_does_not_wait() {
+    in_every_order(|| async {
+        let probe = Probe::default();
+        let task = Task::spawn(probe.of(pending::<()>()));
+        let end = process::monitor(task.pid());
+        let begun = tokio::time::Instant::now();
+        drop(task);
+        assert_eq!(probe.drops(), 0, "nothing of it runs inside the drop");
+        assert_eq!(end.await, Exit::Shutdown(None));
+        assert_eq!((probe.drops(), begun.elapsed()), (1, std::time::Duration::ZERO));
+    });
+}
+
+#[test]
+fn a_handle_that_moved_to_another_process_is_owned_by_that_one() {
+    in_every_order(|| async {
+        let (tx, rx) = oneshot::channel();
+        let holder = Task::spawn(async move {
+            let _task: Result<Task<()>, _> = rx.await;
+            pending::<()>().await
+        });
+        let maker = Task::spawn(async move {
+            let task = Task::spawn(pending());
+            let end = process::monitor(task.pid());
+            assert!(tx.send(task).is_ok());
+            end
+        });
+        let mut end = maker.await.unwrap();
+        tokio::time::sleep(SECOND).await;
+        assert_eq!((&mut end).now_or_never(), None, "its first owner is gone, and it runs on");
+        assert_eq!(holder.shutdown(Shutdown::default()).await, None);
+        assert_eq!(end.await, Exit::Shutdown(None));
+    });
+}
+
+#[test]
+fn a_link_stays_with_the_process_that_spawned_when_the_handle_moves() {
+    in_every_order(|| async {
+        let (tx, rx) = oneshot::channel();
+        let maker: Task<()> = Task::spawn(async move {
+            assert!(tx.send(Task::spawn_link(pending::<()>())).is_ok());
+            cordial::exit(error("no disk")).await
+        });
+        let moved = rx.await.unwrap();
+        assert_eq!(maker.await, Err(error("no disk")));
+        assert_eq!(moved.await, Err(error("no disk")), "told by the link, since nobody dropped the handle");
+    });
+}
+
+#[test]
+fn a_handle_that_moved_into_its_own_task_does_not_keep_it() {
+    in_every_order(|| async {
+        let (tx, rx) = oneshot::channel::<Task<()>>();
+        let task = Task::spawn(async move {
+            let _own = rx.await;
+        });
+        let end = process::monitor(task.pid());
+        assert!(tx.send(task).is_ok());
+        // It drops its own handle while it returns: the request comes too late for anything.
+        let exit = end.await;
+        assert!(matches!(exit, Exit::Normal | Exit::Shutdown(None)), "{exit}");
+    });
+}
+
+#[test]
+fn a_handle_whose_result_was_taken_answers_no_process_and_names_nobody() {
+    in_every_order(|| async {
+        let mut task = Task::spawn(async { 1 });
+        let pid = task.pid();
+        assert_eq!((&mut task).await, Ok(1));
+        assert_ne!(task.pid(), pid);
+        assert!(process::info(task.pid()).is_none() && task.is_finished());
+        assert_eq!((&mut task).await, Err(Exit::NoProcess));
+        assert_eq!(task.yield_for(SECOND).await, Some(Err(Exit::NoProcess)));
+        assert_eq!((&mut task).await, Err(Exit::NoProcess));
+    });
+}
+
+#[test]
+fn is_finished_turns_when_the_process_has_ended() {
+    in_every_order(|| async {
+        let task = Task::spawn(tokio::time::sleep(SECOND));
+        assert!(!task.is_finished());
+        process::monitor(task.pid()).await;
+        assert!(task.is_finished());
+        assert_eq!(task.timeout(std::time::Duration::ZERO).await, Ok(()));
+    });
+}
+
+#[test]
+fn handles_stand_in_join_all() {
+    in_every_order(|| async {
+        let slow = Task::spawn(async {
+            tokio::time::sleep(SECOND).await;
+            1
+        });
+        let failing = Task::spawn(async { cordial::exit(error("no disk")).await });
+        let answers = join_all([slow, Task::completed(2), failing]).await;
+        assert_eq!(answers, [Ok(1), Ok(2), Err(error("no disk"))]);
+    });
+}
+
+#[test]
+fn a_handle_by_reference_loses_nothing_in_a_select_that_another_branch_wins() {
+    in_every_order(|| async {
+        let mut task = Task::spawn(async {
+            tokio::time::sleep(3 * SECOND).await;
+            "done"
+        });
+        let mut ticks = 0;
+        let answer = loop {
+            tokio::select! {
+                answer = &mut task => break answer,
+                () = tokio::time::sleep(SECOND * 2 / 3) => ticks += 1,
+            }
+        };
+        assert_eq!((answer, ticks), (Ok("done"), 4));
+    });
+}
+
+#[test]
+fn a_handle_by_value_is_dropped_by_the_select_that_another_branch_wins() {
+    in_every_order(|| async {
+        let task = Task::spawn(pending::<()>());
+        let end = process::monitor(task.pid());
+        tokio::select! {
+            _ = task => unreachable!("it never ends by itself"),
+            () = tokio::time::sleep(SECOND) => {}
+        }
+        assert_eq!(end.await, Exit::Shutdown(None));
+    });
+}

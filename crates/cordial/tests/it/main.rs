@@ -1,0 +1,38 @@
+//! The library as its users meet it: one file for each behavior, through the public interface.
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
+
+mod abandoned;
+mod await_many;
+mod await_one;
+mod blocking;
+mod callers;
+mod checkpoint;
+mod completed;
+mod crash_records;
+mod destructors;
+mod ends;
+mod events;
+mod exit_texts;
+mod handle;
+mod ignore;
+mod links;
+mod long_polls;
+mod main_and_run;
+mod monitors;
+mod or_exit;
+mod orders;
+mod probe;
+mod program;
+mod records;
+mod requests;
+mod runtimes;
+mod shutdown;
+mod signals;
+mod simulation;
+mod spans;
+mod start;
+mod ties;
+mod tokio_inside;
+mod traps;
+mod yield_many;
+mod yield_one;

@@ -1,0 +1,60 @@
+//! Not a test: futures and values that count what happens to them.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+/// What happened to the futures and values that were made from this.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Probe(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    polls: AtomicUsize,
+    drops: AtomicUsize,
+}
+
+/// A future that is counted.
+pub(crate) struct Probed<F> {
+    future: Pin<Box<F>>,
+    guard: Guard,
+}
+
+/// A value whose drop is counted.
+#[derive(Debug)]
+pub(crate) struct Guard(Probe);
+
+impl Probe {
+    /// The future, with its polls and its drop counted.
+    pub(crate) fn of<F: Future>(&self, future: F) -> Probed<F> {
+        Probed { future: Box::pin(future), guard: self.guard() }
+    }
+
+    pub(crate) fn guard(&self) -> Guard {
+        Guard(self.clone())
+    }
+
+    pub(crate) fn polls(&self) -> usize {
+        self.0.polls.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn drops(&self) -> usize {
+        self.0.drops.load(Ordering::SeqCst)
+    }
+}
+
+impl<F: Future> Future for Probed<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.guard.0.0.polls.fetch_add(1, Ordering::SeqCst);
+        self.future.as_mut().poll(cx)
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.0.drops.fetch_add(1, Ordering::SeqCst);
+    }
+}

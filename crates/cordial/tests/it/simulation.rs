@@ -1,0 +1,259 @@
+//! The simulated runtime: an order that a seed chooses, a clock that costs nothing, and clear words when it goes wrong.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cordial::process;
+use cordial::testing::{run, run_seeded};
+use cordial::{Exit, Pid, Runtime, Task, Timeout};
+
+/// What the panic of `f` says.
+#[expect(clippy::disallowed_methods, reason = "the panic is what is tested")]
+#[track_caller]
+fn message_of(f: impl FnOnce()) -> String {
+    let payload = panic::catch_unwind(AssertUnwindSafe(f)).expect_err("it has to panic");
+    match payload.downcast::<String>() {
+        Ok(text) => *text,
+        Err(payload) => (*payload.downcast_ref::<&str>().unwrap()).to_owned(),
+    }
+}
+
+/// Twenty tasks with links, monitors, timers, crashes and streams, and everything that they see of one another.
+fn trace(seed: u64) -> String {
+    let trace: Arc<Mutex<String>> = Arc::default();
+    let note = {
+        let trace = trace.clone();
+        move |text: std::fmt::Arguments<'_>| writeln!(trace.lock().unwrap(), "{text}").unwrap()
+    };
+    // The number of a runtime differs from run to run, the rest of a pid does not.
+    let short = |pid: Pid| pid.to_string().split_once('.').unwrap().1.to_owned();
+    run_seeded(seed, async move {
+        let started = tokio::time::Instant::now();
+        let mut peers: Vec<Pid> = Vec::new();
+        let mut tasks = Vec::new();
+        for n in 0_u64..20 {
+            let (note, before) = (note.clone(), peers.clone());
+            let task = Task::spawn(async move {
+                for step in 0..5 {
+                    note(format_args!("{n} does {step} at {:?}", started.elapsed()));
+                    match (n + step) % 4 {
+                        0 => tokio::time::sleep(Duration::from_millis(n % 3)).await,
+                        1 => tokio::task::yield_now().await,
+                        2 => before.iter().rev().take(2).for_each(|peer| process::link(*peer)),
+                        _ => note(format_args!("{n} got {:?}", Task::spawn(async move { n }).await)),
+                    }
+                }
+                assert!(n != 13, "unlucky");
+            })
+            .timeout(Timeout::Infinity);
+            peers.push(task.pid());
+            tasks.push(task);
+        }
+        for (task, pid) in tasks.into_iter().zip(peers) {
+            let exit = task.await.map_err(|exit| exit.to_string().split(" (").next().unwrap_or_default().to_owned());
+            note(format_args!("{} ended with {exit:?} at {:?}", short(pid), started.elapsed()));
+        }
+    });
+    std::mem::take(&mut *trace.lock().unwrap())
+}
+
+#[test]
+fn a_seed_repeats_exactly_and_seeds_differ() {
+    let mut traces = BTreeSet::new();
+    for seed in 0..50 {
+        let first = trace(seed);
+        assert!(first.lines().count() > 60, "{first}");
+        for again in 1..=2 {
+            assert_eq!(trace(seed), first, "seed {seed}, repeated {again} times");
+        }
+        traces.insert(first);
+    }
+    assert!(traces.len() > 40, "50 seeds made only {} orders", traces.len());
+    for seen_somewhere in ["unlucky", "there is no such process", "Ok(())", "at 1ms", "at 2ms"] {
+        assert!(traces.iter().any(|trace| trace.contains(seen_somewhere)), "no seed shows {seen_somewhere:?}");
+    }
+}
+
+#[test]
+fn without_a_seed_it_is_seed_0() {
+    fn order(run: impl FnOnce(futures::future::BoxFuture<'static, Vec<Pid>>) -> Vec<Pid>) -> Vec<usize> {
+        let pids: Arc<Mutex<Vec<Pid>>> = Arc::default();
+        let told = pids.clone();
+        let started = run(Box::pin(async move {
+            let tasks: Vec<_> = (0..20)
+                .map(|_| {
+                    let told = told.clone();
+                    Task::spawn(async move { told.lock().unwrap().push(process::current().unwrap()) })
+                })
+                .collect();
+            let started = tasks.iter().map(Task::pid).collect();
+            Task::await_many(tasks).await.unwrap();
+            started
+        }));
+        let ran = pids.lock().unwrap();
+        ran.iter().map(|pid| started.iter().position(|other| other == pid).unwrap()).collect()
+    }
+    let plain = order(|future| run(future));
+    assert_eq!(plain, order(|future| run_seeded(0, future)));
+    assert_ne!(plain, order(|future| run_seeded(1, future)));
+}
+
+/// A year of timeouts; with a real clock this test would not end.
+#[test]
+fn time_costs_nothing() {
+    run(async {
+        let started = tokio::time::Instant::now();
+        let hour = Duration::from_secs(3600);
+        for n in 1..=24 {
+            let slow = Task::spawn(std::future::pending::<()>()).timeout(hour);
+            assert!(matches!(slow.await, Err(Exit::Timeout(_))));
+            assert_eq!(started.elapsed(), n * hour);
+        }
+        let year = 365 * 24 * hour;
+        assert_eq!(Task::spawn(tokio::time::sleep(year)).timeout(2 * year).await, Ok(()));
+        assert_eq!(started.elapsed(), 24 * hour + year);
+    });
+}
+
+#[test]
+fn it_gives_what_the_future_returns() {
+    assert_eq!(run(async { 6 * 7 }), 42);
+    assert_eq!(run_seeded(9, async { Task::spawn(async { "text" }).await }), Ok("text"));
+}
+
+#[test]
+fn a_root_that_ends_without_a_value_panics_with_the_exit_and_the_seed() {
+    let panicked = message_of(|| run_seeded(4711, async { panic!("no luck") }));
+    assert!(panicked.contains("no luck") && panicked.contains("(seed 4711)"), "{panicked}");
+    assert!(panicked.contains("simulation.rs:"), "the place stands there: {panicked}");
+    let killed = message_of(|| {
+        run_seeded(17, async {
+            process::exit(process::current().unwrap(), Exit::Killed);
+            std::future::pending::<()>().await
+        });
+    });
+    assert_eq!(killed, "the root process was killed (seed 17)");
+}
+
+#[test]
+fn a_deadlock_panics_with_the_seed_and_who_is_left() {
+    let is_dropped = Arc::new(AtomicBool::new(false));
+    let on_drop = SetOnDrop(is_dropped.clone());
+    let message = message_of(|| {
+        run_seeded(12, async {
+            process::set_label("root");
+            let ends = Task::spawn(async {});
+            let other = Task::spawn(async move {
+                process::set_label("philosopher");
+                let _on_drop = on_drop;
+                std::future::pending::<()>().await
+            });
+            let _ = (ends.await, other.timeout(Timeout::Infinity).await);
+        });
+    });
+    assert!(message.starts_with("nothing can run any more, and the root process has not ended (seed 12)"), "{message}");
+    let left = message.split_once("still there: ").unwrap().1;
+    assert_eq!(left.split("; ").count(), 2, "{left}");
+    for label in [r#""root" (spawned at "#, r#""philosopher" (spawned at "#] {
+        assert!(left.contains(label) && left.contains("simulation.rs:"), "{left}");
+    }
+    assert!(is_dropped.load(Ordering::SeqCst), "the destructors of those that were left have run");
+}
+
+struct SetOnDrop(Arc<AtomicBool>);
+
+impl Drop for SetOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// A program that still has a timer is not at its end, however far away that is.
+#[test]
+fn a_long_wait_is_no_deadlock() {
+    run(async {
+        let century = Duration::from_secs(100 * 365 * 24 * 3600);
+        let waits = Task::spawn(tokio::time::sleep(century / 50)).timeout(Timeout::Infinity);
+        assert_eq!(waits.await, Ok(()));
+    });
+}
+
+#[test]
+fn what_would_block_the_only_thread_panics_with_a_sentence() {
+    let elsewhere = Arc::new(Runtime::builder().workers(1).build().unwrap());
+    for (call, block) in [
+        ("Task::wait", Box::new(|| drop(Task::spawn(async {}).wait())) as Box<dyn FnOnce() + Send>),
+        ("cordial::run", Box::new(|| drop(cordial::run(async {})))),
+        ("cordial::main", Box::new(|| _ = cordial::main(async {}))),
+        ("Runtime::block_on", {
+            let elsewhere = elsewhere.clone();
+            Box::new(move || drop(elsewhere.block_on(async {})))
+        }),
+        ("Runtime::shutdown", Box::new(move || drop(elsewhere.shutdown(Duration::ZERO)))),
+    ] {
+        let exit = run(async move { Task::spawn(async move { block() }).await.unwrap_err() });
+        assert!(matches!(exit, Exit::Panic(_)), "{call}: {exit}");
+        let expected = format!("`{call}` would block the only thread of the simulation");
+        assert!(exit.to_string().contains(&expected), "{exit}");
+    }
+}
+
+#[test]
+fn what_still_runs_when_the_root_has_ended_is_shut_down() {
+    let n_ended = Arc::new(AtomicUsize::new(0));
+    let told = n_ended.clone();
+    run(async move {
+        let plain = told.clone();
+        Task::start(async move {
+            let _counts = CountOnDrop(plain, 1);
+            std::future::pending::<()>().await
+        });
+        let polite = told.clone();
+        Task::start(async move {
+            cordial::shutdown_requested().await;
+            tokio::time::sleep(Duration::from_secs(4)).await;
+            CountOnDrop(polite, 10);
+        });
+        let deaf = told;
+        Task::start(async move {
+            let _counts = CountOnDrop(deaf, 100);
+            cordial::shutdown_requested().await;
+            std::future::pending::<()>().await
+        });
+        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    });
+    assert_eq!(n_ended.load(Ordering::SeqCst), 111);
+}
+
+struct CountOnDrop(Arc<AtomicUsize>, usize);
+
+impl Drop for CountOnDrop {
+    fn drop(&mut self) {
+        self.0.fetch_add(self.1, Ordering::SeqCst);
+    }
+}
+
+/// Each is a runtime of its own, on the thread that calls it, also one inside another.
+#[test]
+fn a_simulation_inside_a_process_of_another_runtime_is_its_own_world() {
+    let runtime = Runtime::builder().workers(1).build().unwrap();
+    let (outer, inner, outer_again) = runtime
+        .block_on(async {
+            let outer = process::current().unwrap();
+            let inner = run(async move {
+                assert!(process::info(outer).is_none(), "a stranger here");
+                assert_eq!(process::callers(), []);
+                tokio::time::sleep(Duration::from_secs(3600)).await;
+                process::current().unwrap()
+            });
+            (outer, inner, process::current().unwrap())
+        })
+        .unwrap();
+    assert_ne!(outer, inner);
+    assert_eq!(outer, outer_again);
+}

@@ -1,0 +1,130 @@
+//! Tasks that nobody owns: `Task::start` and `Task::start_link`.
+//!
+//! Restates "start/1" and "start_link/1" of Elixir's `task_test.exs`, and the documentation of `Task`. How the end of the
+//! caller and that of the task act on each other is in the tables of `ties.rs`.
+//!
+//! Static children of a supervisor (T-001 to T-007) are not here: they come with the supervisors.
+
+use std::future::pending;
+
+use cordial::{Exit, Task, process};
+use tokio::sync::oneshot;
+
+use crate::ends::error;
+use crate::orders::in_every_order;
+use crate::probe::Probe;
+
+// T-008
+#[test]
+fn start_link_gives_the_pid_of_a_running_task_that_is_linked_to_its_caller() {
+    in_every_order(|| async {
+        let own = process::current().unwrap();
+        let (tx, rx) = oneshot::channel();
+        let pid = Task::start_link(async move {
+            let _ = tx.send(process::current());
+            pending::<()>().await
+        });
+        assert_eq!(process::info(pid).unwrap().links, [own]);
+        assert_eq!(process::info(own).unwrap().links, [pid]);
+        assert_eq!(rx.await, Ok(Some(pid)));
+    });
+}
+
+// T-011
+#[test]
+fn a_start_link_task_that_ends_normally_tells_its_caller_nothing() {
+    in_every_order(|| async {
+        let own = process::current().unwrap();
+        let pid = Task::start_link(async {});
+        assert_eq!(process::monitor(pid).await, Exit::Normal);
+        tokio::task::yield_now().await;
+        assert!(process::info(own).unwrap().links.is_empty());
+    });
+}
+
+// T-015
+#[test]
+fn start_gives_the_pid_of_a_running_task_that_is_linked_to_nobody() {
+    in_every_order(|| async {
+        let own = process::current().unwrap();
+        let (tx, rx) = oneshot::channel();
+        let pid = Task::start(async move {
+            let _ = tx.send(process::current());
+            pending::<()>().await
+        });
+        assert!(process::info(pid).unwrap().links.is_empty());
+        assert!(process::info(own).unwrap().links.is_empty());
+        assert_eq!(rx.await, Ok(Some(pid)));
+    });
+}
+
+// T-017
+#[test]
+fn a_started_task_completes_after_its_caller_has_crashed() {
+    in_every_order(|| async {
+        let (go, gate) = oneshot::channel::<()>();
+        let (tx, rx) = oneshot::channel();
+        let caller: Task<()> = Task::spawn(async move {
+            Task::start(async move {
+                let _ = gate.await;
+                let _ = tx.send("completed");
+            });
+            panic!("no luck")
+        });
+        assert!(caller.await.unwrap_err().is_abnormal());
+        go.send(()).unwrap();
+        assert_eq!(rx.await, Ok("completed"));
+    });
+}
+
+#[test]
+fn an_err_of_a_started_task_is_its_exit() {
+    in_every_order(|| async {
+        let failed = Task::start(async { Err::<(), _>(std::io::Error::other("no disk")) });
+        assert_eq!(process::monitor(failed).await, error("no disk"));
+
+        let told_how = Task::start(async { Err::<(), _>(Exit::Shutdown(None)) });
+        assert_eq!(process::monitor(told_how).await, Exit::Shutdown(None));
+
+        let succeeded = Task::start(async { Ok::<(), String>(()) });
+        assert_eq!(process::monitor(succeeded).await, Exit::Normal);
+    });
+}
+
+#[test]
+fn an_err_of_a_start_link_task_ends_its_caller() {
+    in_every_order(|| async {
+        let caller: Task<()> = Task::spawn(async {
+            Task::start_link(async { Err::<(), _>("no disk") });
+            pending().await
+        });
+        assert_eq!(caller.await, Err(error("no disk")));
+    });
+}
+
+#[test]
+fn a_task_runs_only_as_far_as_it_is_woken_and_is_dropped_once() {
+    let probe = Probe::default();
+    let (go, gate) = oneshot::channel::<()>();
+    let counted = probe.of(gate);
+    cordial::testing::run(async move {
+        let pid = Task::start(async move {
+            let _ = counted.await;
+        });
+        let end = process::monitor(pid);
+        tokio::time::sleep(crate::orders::SECOND).await;
+        go.send(()).unwrap();
+        end.await;
+    });
+    assert_eq!((probe.polls(), probe.drops()), (2, 1));
+}
+
+#[test]
+fn a_plain_thread_starts_a_task_that_has_no_callers_and_no_links() {
+    let (tx, rx) = std::sync::mpsc::channel();
+    Task::start_link(async move {
+        let own = process::current().unwrap();
+        let _ = tx.send((process::callers(), process::info(own).unwrap().links));
+    });
+    assert_eq!(rx.recv(), Ok((vec![], vec![])));
+}
