@@ -36,11 +36,14 @@ struct Checkpoint;
 struct Note {
     location: Location,
     backtrace: Backtrace,
+    turn: u64,
 }
 
 thread_local! {
     /// How many `catch` are on the stack: inside one, a panic is ours to tell.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
+    /// How many outermost `catch` this thread has begun. The note of an earlier one belongs to a panic that the user caught.
+    static TURN: Cell<u64> = const { Cell::new(0) };
     static NOTE: RefCell<Option<Note>> = const { RefCell::new(None) };
     static SILENT: Cell<bool> = const { Cell::new(false) };
 }
@@ -56,7 +59,7 @@ pub(crate) fn install_hook(is_told: fn() -> bool) {
             }
             if DEPTH.get() > 0 {
                 let location = info.location().map_or_else(Location::unknown, Location::told);
-                NOTE.set(Some(Note { location, backtrace: Backtrace::capture() }));
+                NOTE.set(Some(Note { location, backtrace: Backtrace::capture(), turn: TURN.get() }));
                 if is_told() {
                     return;
                 }
@@ -71,6 +74,9 @@ pub(crate) fn install_hook(is_told: fn() -> bool) {
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Unwound> {
     // A destructor may come here while a panic unwinds, whose note is for whoever catches that one.
     let outer = if std::thread::panicking() { NOTE.take() } else { None };
+    if DEPTH.get() == 0 {
+        TURN.set(TURN.get().wrapping_add(1));
+    }
     DEPTH.set(DEPTH.get() + 1);
     let outcome = catch_unwind(AssertUnwindSafe(f));
     DEPTH.set(DEPTH.get() - 1);
@@ -78,7 +84,7 @@ pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Unwound> {
         if payload.is::<Checkpoint>() {
             return Unwound::Checkpoint;
         }
-        let note = NOTE.take();
+        let note = NOTE.take().filter(|note| note.turn == TURN.get());
         let message = message_of(&*payload);
         drop_payload(payload);
         let (location, backtrace) =

@@ -135,7 +135,8 @@ pub(crate) async fn processes(
             return StopReport::default();
         }
     }
-    let mut killed = describe(runtime, &is_member);
+    // What is ending already was quick enough, however short the grace.
+    let mut killed = describe(runtime, &|pid, entry| is_member(pid, entry) && entry.ending.is_none());
     let all_gone = until_gone(runtime, &is_member, Handle::kill, runtime.executor().timer(AFTER_KILL)).await;
     let abandoned = if all_gone { Vec::new() } else { describe(runtime, &is_member) };
     for Stopped { pid, .. } in &abandoned {

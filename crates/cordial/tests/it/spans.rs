@@ -204,3 +204,15 @@ fn the_hook_forwards_to_the_one_that_it_replaced() {
     .map(|never: ()| never)
     .unwrap_err();
 }
+
+/// Regression: a panic that comes without the hook was told with the place of one that another process had caught itself.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "users catch panics too")]
+fn a_panic_that_a_process_catches_lends_its_place_to_no_other() {
+    testing::run(async {
+        Task::spawn(async { std::panic::catch_unwind(|| panic!("caught")).unwrap_err() }).await.unwrap();
+        let passed_on: Task<()> = Task::spawn(async { std::panic::resume_unwind(Box::new("passed on")) });
+        let Err(Exit::Panic(report)) = passed_on.await else { panic!("it has to crash") };
+        assert_eq!((report.message(), report.location().to_string().as_str()), ("passed on", "an unknown place"));
+    });
+}
