@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use cordial::Runtime;
 
-/// Pairs per row.
+/// Pairs of most rows.
 pub(crate) const PAIRS: usize = 15;
 
 /// Both runtimes, with the same number of workers.
@@ -16,16 +16,44 @@ pub(crate) struct Bench {
 /// One question.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
-    /// Times of one unit of work, ours and the peer's.
     pub(crate) measure: fn(&Bench) -> Pair,
-    /// The ratio that must be reached, and the one that we want.
-    pub(crate) budget: (f64, f64),
+    pub(crate) unit: Unit,
+    pub(crate) budget: Budget,
+    pub(crate) workers: usize,
+    pub(crate) pairs: usize,
+}
+
+impl Row {
+    pub(crate) const fn new(name: &'static str, measure: fn(&Bench) -> Pair, budget: Budget) -> Row {
+        Row { name, measure, unit: Unit::Seconds, budget, workers: 2, pairs: PAIRS }
+    }
+}
+
+/// What the numbers of a row are.
+#[derive(Clone, Copy)]
+pub(crate) enum Unit {
+    Seconds,
+    Bytes,
+    PerSecond,
+    Count,
+}
+
+/// What must be reached, and what we want.
+#[derive(Clone, Copy)]
+pub(crate) enum Budget {
+    /// Of ours to the peer's.
+    Ratio(f64, f64),
+    /// Of ours alone.
+    Ours(f64, f64),
+    /// There is none: the row shows.
+    None,
 }
 
 /// One measurement of each side, one after the other.
+#[derive(Clone, Copy)]
 pub(crate) struct Pair {
-    pub(crate) ours: Duration,
-    pub(crate) peer: Duration,
+    pub(crate) ours: f64,
+    pub(crate) peer: f64,
 }
 
 impl Bench {
@@ -39,15 +67,31 @@ impl Bench {
         Bench { cordial, tokio }
     }
 
-    /// Times both futures per unit. Each runs as a task of its runtime and does `n` units.
+    /// Runs a future as the root of our runtime.
+    pub(crate) fn ours<F>(&self, future: F) -> F::Output
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.cordial.block_on(future).expect("no task of a bench fails")
+    }
+
+    /// Runs a future as a spawned task of the peer's.
+    pub(crate) fn peer<F>(&self, future: F) -> F::Output
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.tokio.block_on(async { in_tokio(future).await })
+    }
+
+    /// Times both futures per unit of work, of which each does `n`.
     pub(crate) fn pair<A, B>(&self, n: u32, ours: A, peer: B) -> Pair
     where
         A: Future<Output: Send> + Send + 'static,
         B: Future<Output: Send> + Send + 'static,
     {
-        let ours = timed(|| drop(self.cordial.block_on(ours).expect("no task of a bench fails")));
-        let peer = timed(|| drop(self.tokio.block_on(async { in_tokio(peer).await })));
-        Pair { ours: ours / n, peer: peer / n }
+        let ours = timed(|| drop(self.ours(ours)));
+        let peer = timed(|| drop(self.peer(peer)));
+        Pair { ours: ours.as_secs_f64() / f64::from(n), peer: peer.as_secs_f64() / f64::from(n) }
     }
 }
 
@@ -62,28 +106,45 @@ where
 }
 
 #[expect(clippy::disallowed_methods, reason = "a bench measures real time")]
-pub(crate) fn timed(work: impl FnOnce()) -> Duration {
-    let started = Instant::now();
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+fn timed(work: impl FnOnce()) -> Duration {
+    let started = now();
     work();
     started.elapsed()
 }
 
 /// The line of the table.
 pub(crate) fn line(row: &Row, pairs: &[Pair]) -> String {
-    let ratios = sorted(pairs.iter().map(|pair| pair.ours.as_secs_f64() / pair.peer.as_secs_f64()));
-    let ours = median(&sorted(pairs.iter().map(|pair| pair.ours.as_secs_f64())));
-    let peer = median(&sorted(pairs.iter().map(|pair| pair.peer.as_secs_f64())));
-    let (low, high) = (ratios[0], ratios[ratios.len() - 1]);
-    format!(
-        "{:<52} {:>11.1?} {:>11.1?} {:>7.2} {:>15} {:>7.2} {:>7.2}",
-        row.name,
-        Duration::from_secs_f64(ours),
-        Duration::from_secs_f64(peer),
-        median(&ratios),
-        format!("{low:.2}..{high:.2}"),
-        row.budget.0,
-        row.budget.1
-    )
+    let ratios = sorted(pairs.iter().map(|pair| pair.ours / pair.peer));
+    let ours = median(&sorted(pairs.iter().map(|pair| pair.ours)));
+    let peer = median(&sorted(pairs.iter().map(|pair| pair.peer)));
+    let (floor, aim) = match row.budget {
+        Budget::Ratio(floor, aim) => (format!("{floor:.2}"), format!("{aim:.2}")),
+        Budget::Ours(floor, aim) => (row.unit.show(floor), row.unit.show(aim)),
+        Budget::None => (String::new(), String::new()),
+    };
+    let has_peer = peer.is_finite() && peer > 0.0;
+    let (ratio, spread) = if has_peer {
+        (format!("{:.2}", median(&ratios)), format!("{:.2}..{:.2}", ratios[0], ratios[ratios.len() - 1]))
+    } else {
+        (String::new(), String::new())
+    };
+    let peer = if has_peer { row.unit.show(peer) } else { String::new() };
+    format!("{:<50} {:>10} {peer:>10} {ratio:>6} {spread:>15} {floor:>10} {aim:>10}", row.name, row.unit.show(ours))
+}
+
+impl Unit {
+    fn show(self, value: f64) -> String {
+        match self {
+            Unit::Seconds => format!("{:.1?}", Duration::from_secs_f64(value)),
+            Unit::Bytes => format!("{value:.0} B"),
+            Unit::PerSecond => format!("{value:.0}/s"),
+            Unit::Count => format!("{value:.0}"),
+        }
+    }
 }
 
 fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {

@@ -1,19 +1,42 @@
 //! The rows of the table, each with the question that it answers.
 
+mod http;
+mod latency;
 mod messages;
 mod parallel;
 mod spawn;
 mod stream;
+mod system;
 
-use crate::measure::Row;
+use crate::measure::Budget::{None, Ours, Ratio};
+use crate::measure::{Row, Unit};
 
 pub(crate) const ALL: &[Row] = &[
-    Row { name: "spawn 1 M, then await all", measure: spawn::many, budget: (0.8, 0.6) },
-    Row { name: "spawn and await one by one, limit armed", measure: spawn::one_by_one, budget: (0.7, 0.4) },
-    Row { name: "ping-pong over bounded channels", measure: messages::ping_pong, budget: (0.8, 0.5) },
-    Row { name: "1000 tasks yielding", measure: messages::yielding, budget: (1.0, 0.7) },
-    Row { name: "200 us beside 200 us (peer: one after the other)", measure: parallel::two, budget: (0.65, 0.56) },
-    Row { name: "the same after 5 ms of own computing", measure: parallel::two_after_long, budget: (0.67, 0.6) },
-    Row { name: "stream of 1 M trivial items, 64 at a time", measure: stream::unordered_64, budget: (0.8, 0.5) },
-    Row { name: "100 k panicking tasks", measure: spawn::panicking, budget: (1.2, 1.0) },
+    Row::new("spawn 1 M, then await all", spawn::many, Ratio(0.8, 0.6)),
+    Row::new("spawn and await one by one, limit armed", spawn::one_by_one, Ratio(0.7, 0.4)),
+    Row::new("ping-pong over bounded channels", messages::ping_pong, Ratio(0.8, 0.5)),
+    Row::new("1000 tasks yielding", messages::yielding, None),
+    Row::new("200 us beside 200 us", parallel::two, Ours(260e-6, 225e-6)),
+    Row::new("200 us beside 200 us after 5 ms of computing", parallel::two_after_long, Ours(270e-6, 240e-6)),
+    Row::new("stream of 1 M trivial items, 64 at a time", stream::unordered_64, Ratio(0.8, 0.5)),
+    Row { pairs: 3, ..Row::new("wake-up p99 while 2 tasks spin for 2 s", latency::spin_2, None) },
+    Row { pairs: 3, ..Row::new("wake-up p99 while 8 tasks spin for 2 s", latency::spin_8, Ours(10e-3, 3e-3)) },
+    Row { pairs: 1, ..Row::new("wake-up p99 while 32 tasks spin for 2 s", latency::spin_32, None) },
+    Row { pairs: 3, ..Row::new("wake-up p99 while 100 tasks block for 1 s", latency::block_100, None) },
+    Row { unit: Unit::PerSecond, ..Row::new("HTTP answers, 64 connections", http::answers, Ratio(0.95, 1.05)) },
+    Row { unit: Unit::Bytes, pairs: 3, ..Row::new("memory per idle task", system::memory, Ours(500.0, 330.0)) },
+    Row::new("100 k panicking tasks", spawn::panicking, Ratio(1.2, 1.0)),
+    Row {
+        unit: Unit::Count,
+        pairs: 1,
+        ..Row::new("context switches in 10 s of idleness", system::idle, Ours(0.0, 0.0))
+    },
+    Row::new("scale: 1 k tasks", spawn::thousand, None),
+    Row { pairs: 3, ..Row::new("scale: 10 M tasks", spawn::ten_million, None) },
+    Row { workers: 1, ..Row::new("scale: 1 M tasks, 1 worker", spawn::many, None) },
+    Row { workers: 4, ..Row::new("scale: 1 M tasks, 4 workers", spawn::many, None) },
+    Row { workers: 8, ..Row::new("scale: 1 M tasks, 8 workers", spawn::many, None) },
+    Row { workers: 1, ..Row::new("scale: ping-pong, 1 worker", messages::ping_pong, None) },
+    Row { workers: 4, ..Row::new("scale: ping-pong, 4 workers", messages::ping_pong, None) },
+    Row { workers: 8, ..Row::new("scale: ping-pong, 8 workers", messages::ping_pong, None) },
 ];

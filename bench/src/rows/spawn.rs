@@ -9,7 +9,18 @@ use crate::measure::{Bench, Pair, in_tokio};
 
 /// A million tasks alive at once.
 pub(crate) fn many(bench: &Bench) -> Pair {
-    const N: u32 = 1_000_000;
+    at_once::<1_000_000>(bench)
+}
+
+pub(crate) fn thousand(bench: &Bench) -> Pair {
+    at_once::<1000>(bench)
+}
+
+pub(crate) fn ten_million(bench: &Bench) -> Pair {
+    at_once::<10_000_000>(bench)
+}
+
+fn at_once<const N: u32>(bench: &Bench) -> Pair {
     let ours = async {
         let tasks: Vec<Task<u32>> = (0..N).map(|n| Task::spawn(async move { n })).collect();
         let mut sum = 0;
