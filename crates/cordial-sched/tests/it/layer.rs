@@ -35,7 +35,16 @@ impl Layer for Plain {
 }
 
 pub(crate) fn executor(workers: usize) -> Executor {
-    let options = Options { workers, stall_after: Duration::from_millis(4), max_threads: 512, lower_stuck: false };
+    with_options(workers, 512)
+}
+
+pub(crate) fn with_options(workers: usize, max_threads: usize) -> Executor {
+    let options = Options { workers, stall_after: Duration::from_millis(4), max_threads, lower_stuck: false };
+    Executor::start(options, Plain::new()).unwrap()
+}
+
+pub(crate) fn with_lowering(workers: usize) -> Executor {
+    let options = Options { workers, stall_after: Duration::from_millis(4), max_threads: 512, lower_stuck: true };
     Executor::start(options, Plain::new()).unwrap()
 }
 

@@ -5,4 +5,5 @@ mod layer;
 mod panic;
 mod shutdown;
 mod simulation;
+mod traps;
 mod wake_races;

@@ -1,0 +1,181 @@
+//! The traps that other schedulers fell into, each with a test named for it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+use crate::layer::{executor, spawn, wait, with_options};
+
+/// Busy until it is released; it says when it began.
+fn busy(began: mpsc::Sender<()>, released: Arc<AtomicBool>) -> impl Future<Output = ()> + Send + 'static {
+    async move {
+        began.send(()).unwrap();
+        while !released.load(Ordering::SeqCst) {
+            std::hint::spin_loop();
+        }
+    }
+}
+
+#[test]
+fn computing_tasks_as_many_as_there_are_workers_stop_nobody() {
+    let executor = executor(2);
+    let released = Arc::new(AtomicBool::new(false));
+    let (began, begun) = mpsc::channel();
+    let stuck: Vec<_> = (0..8).map(|_| spawn(&executor, busy(began.clone(), released.clone()))).collect();
+    // All eight come to run, two on the workers and six on stand-ins, though none of them ends.
+    (0..8).for_each(|_| begun.recv().unwrap());
+    assert_eq!(wait(spawn(&executor, async { 7 })), 7);
+    released.store(true, Ordering::SeqCst);
+    stuck.into_iter().for_each(wait);
+    executor.close(std::time::Duration::MAX);
+}
+
+#[test]
+fn blocking_tasks_stay_under_the_cap_and_all_end() {
+    let executor = with_options(2, 16);
+    let (n_now, n_most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let tasks: Vec<_> = (0..1000)
+        .map(|_| {
+            let (n_now, n_most) = (n_now.clone(), n_most.clone());
+            spawn(&executor, async move {
+                n_most.fetch_max(n_now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                std::thread::sleep(std::time::Duration::from_millis(10));
+                n_now.fetch_sub(1, Ordering::SeqCst);
+            })
+        })
+        .collect();
+    tasks.into_iter().for_each(wait);
+    let n_most = n_most.load(Ordering::SeqCst);
+    assert!((3..=16).contains(&n_most), "{n_most} at once");
+    executor.close(std::time::Duration::MAX);
+}
+
+/// tokio issue 4941: the task that was woken sits in the slot of the worker whose poll waits for it.
+#[test]
+fn a_task_that_is_stuck_in_the_slot_behind_its_waker_is_stolen() {
+    let executor = executor(2);
+    let inner = executor.clone();
+    let outer = spawn(&executor, async move {
+        let (done, is_done) = mpsc::channel();
+        // Goes into the slot of this very worker, which then blocks until it has run.
+        let woken = spawn(&inner, async move { done.send(()).unwrap() });
+        is_done.recv().unwrap();
+        woken.await;
+    });
+    wait(outer);
+    executor.close(std::time::Duration::MAX);
+}
+
+/// With one worker only a stand-in can take it.
+#[test]
+fn a_task_that_is_stuck_in_the_only_slot_is_taken_by_a_stand_in() {
+    let executor = executor(1);
+    let inner = executor.clone();
+    let outer = spawn(&executor, async move {
+        let (done, is_done) = mpsc::channel();
+        let woken = spawn(&inner, async move { done.send(()).unwrap() });
+        is_done.recv().unwrap();
+        woken.await;
+    });
+    wait(outer);
+    executor.close(std::time::Duration::MAX);
+}
+
+/// async-std's draft took a queue after a millisecond and flooded the program with threads.
+#[test]
+fn a_long_poll_alone_brings_no_threads() {
+    let executor = executor(2);
+    let released = Arc::new(AtomicBool::new(false));
+    let (began, begun) = mpsc::channel();
+    let stuck = spawn(&executor, busy(began, released.clone()));
+    begun.recv().unwrap();
+    while executor.statistics().unwrap().long_polls == 0 {
+        std::thread::yield_now();
+    }
+    let statistics = executor.statistics().unwrap();
+    assert_eq!((statistics.workers, statistics.stand_ins), (2, 0), "nothing waits for a thread");
+    released.store(true, Ordering::SeqCst);
+    wait(stuck);
+    executor.close(std::time::Duration::MAX);
+}
+
+#[test]
+fn a_thread_that_computes_for_long_is_lowered_and_leaves() {
+    let executor = crate::layer::with_lowering(1);
+    let released = Arc::new(AtomicBool::new(false));
+    let (began, begun) = mpsc::channel();
+    let stuck = spawn(&executor, busy(began, released.clone()));
+    begun.recv().unwrap();
+    // Work that waits, so that a stand-in comes.
+    wait(spawn(&executor, async {}));
+    if cfg!(target_os = "linux") {
+        while executor.statistics().unwrap().lowered == 0 {
+            std::thread::yield_now();
+        }
+    }
+    released.store(true, Ordering::SeqCst);
+    wait(stuck);
+    while executor.statistics().unwrap().lowered > 0 {
+        std::thread::yield_now();
+    }
+    let statistics = executor.statistics().unwrap();
+    assert_eq!(statistics.workers, 1);
+    assert_eq!(wait(spawn(&executor, async { 7 })), 7);
+    executor.close(std::time::Duration::MAX);
+}
+
+#[test]
+fn a_yielding_task_does_not_keep_its_slot() {
+    let executor = executor(1);
+    let (order, happened) = mpsc::channel();
+    let first = order.clone();
+    let inner = executor.clone();
+    wait(spawn(&executor, async move {
+        let other = spawn(&inner, async move { order.send("other").unwrap() });
+        tokio::task::yield_now().await;
+        first.send("again").unwrap();
+        other.await;
+    }));
+    assert_eq!(happened.try_iter().collect::<Vec<_>>(), ["other", "again"]);
+    executor.close(std::time::Duration::MAX);
+}
+
+#[test]
+fn two_tasks_that_wake_each_other_do_not_keep_the_others_from_the_worker() {
+    let executor = executor(1);
+    let (there, mut here) = tokio::sync::mpsc::channel::<()>(1);
+    let (back, mut again) = tokio::sync::mpsc::channel::<()>(1);
+    let stop = Arc::new(AtomicBool::new(false));
+    let until = stop.clone();
+    let ping = spawn(&executor, async move {
+        while !until.load(Ordering::SeqCst) && there.send(()).await.is_ok() {
+            again.recv().await;
+        }
+    });
+    let pong = spawn(&executor, async move { while here.recv().await.is_some() && back.send(()).await.is_ok() {} });
+    // Comes to run although the slot is never empty for long.
+    wait(spawn(&executor, async move { stop.store(true, Ordering::SeqCst) }));
+    wait(ping);
+    wait(pong);
+    executor.close(std::time::Duration::MAX);
+}
+
+#[test]
+fn limits_fire_in_time_order_and_disarmed_ones_do_not() {
+    let executor = executor(2);
+    let ms = std::time::Duration::from_millis;
+    let inner = executor.clone();
+    wait(spawn(&executor, async move {
+        let short = inner.timer(ms(5)).unwrap();
+        let mut long = std::pin::pin!(inner.timer(ms(60_000)).unwrap());
+        assert!(futures_are_pending(&mut long).await);
+        short.await;
+        assert!(futures_are_pending(&mut long).await);
+        assert!(inner.timer(std::time::Duration::MAX).is_none());
+    }));
+    executor.close(std::time::Duration::MAX);
+}
+
+async fn futures_are_pending(future: &mut std::pin::Pin<&mut cordial_sched::Timer>) -> bool {
+    std::future::poll_fn(|cx| std::task::Poll::Ready(future.as_mut().poll(cx).is_pending())).await
+}
