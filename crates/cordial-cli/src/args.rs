@@ -57,7 +57,8 @@ Examples:
   cat hosts | cordial map -c 50 --timeout 5s -- ssh {} uptime
   seq 100 | cordial map -- sh -c 'echo \"$1\" squared is $(($1 * $1))' sh {}
 
-No shell is involved unless you start one, as in the last example; hand it the item as an argument, never inside the script.
+No shell is involved unless you start one, as in the last example; hand it the item as an argument, never inside the script. Lines are \
+taken as they are, empty ones and a carriage return at the end too. Only {} is replaced.
 
 Exit status:
   0         every item succeeded

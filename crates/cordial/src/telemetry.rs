@@ -1,15 +1,6 @@
 //! What the library tells of itself: `tracing` events of target `cordial::process`.
 //!
-//! | event | level | fields |
-//! |---|---|---|
-//! | `start` | trace | pid, spawned_at, caller |
-//! | `stop` | debug | pid, label, spawned_at, exit |
-//! | `crash` | error (a kill: warn) | pid, label, spawned_at, exit, callers |
-//! | `long_poll` | warn, once for each spawn place | pid, label, spawned_at, lasted_ms |
-//! | `threads_exhausted` | warn, once until it is over | max_threads |
-//! | `abandoned` | warn | pid, label, spawned_at |
-//! | `refused` | error | spawned_at, refusal |
-//! | `lost_panic` | error | exit: a value that nobody took panicked when it was dropped |
+//! The table of them stands on the page of the crate.
 //!
 //! The name of the event is also its field `event`, for subscribers that show no names.
 

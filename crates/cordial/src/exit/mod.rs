@@ -1,13 +1,7 @@
 //! How a process ended, as a value.
 //!
 //! Every process ends with exactly one [`Exit`]. It is what an await answers instead of a value, what a monitor
-//! resolves to, and what travels along links:
-//!
-//! ```text
-//!  exit of one side      other side, not trapping      other side, trapping
-//!  Normal                unaffected                    told
-//!  anything else         ends with the same exit       told
-//! ```
+//! resolves to, and what travels along links.
 
 mod location;
 mod panic_report;
@@ -25,6 +19,14 @@ pub use refusal::Refusal;
 pub use timed_out::TimedOut;
 
 /// How a process ended. Cheap to clone; `Display` and `Debug` are one line that a person can act on.
+///
+/// | exit of one side of a link | other side, not trapping | other side, trapping |
+/// |---|---|---|
+/// | `Normal` | unaffected | told |
+/// | anything else | ends with the same exit | told |
+///
+/// `?` makes an `Exit` of an [`io::Error`] and of a boxed error; for other errors write
+/// `.map_err(Box::<dyn Error + Send + Sync>::from)?`, or let the task return them and use [`Task::or_exit`](crate::Task::or_exit).
 ///
 /// # Elixir
 ///

@@ -73,7 +73,7 @@ impl fmt::Display for TimedOut {
         if *others > 0 {
             write!(f, ", and {others} more")?;
         }
-        f.write_str("); give it another limit with `.timeout(..)`")
+        f.write_str("); give it another limit with `.timeout(..)`, or `Timeout::Infinity` for none")
     }
 }
 

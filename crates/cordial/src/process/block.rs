@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use crossbeam_utils::sync::{Parker, Unparker};
 
 use super::context;
-use crate::unwind;
+use crate::{telemetry, unwind};
 
 struct Unpark(Unparker);
 
@@ -53,5 +53,7 @@ pub(crate) fn assert_allowed(call: &str) {
 /// tokio tells by a panic only whether its own blocking calls are allowed here.
 fn is_tokio_worker() -> bool {
     let Ok(tokio) = tokio::runtime::Handle::try_current() else { return false };
+    // The hook is what keeps silent.
+    unwind::install_hook(telemetry::tells_crashes);
     unwind::panics_silently(|| tokio.block_on(std::future::ready(())))
 }

@@ -11,7 +11,18 @@
 //! ```
 //!
 //! A process ends at an await point, or when its poll returns; nothing of it runs after anybody was told that it ended.
-//! Which signal does what is in one table, at the head of `signal.rs`.
+//!
+//! | signal | not trapping | trapping |
+//! |---|---|---|
+//! | `Killed`, sent | ends `Killed` | ends `Killed` |
+//! | `Shutdown`, sent: a request | ends with it; one that asked to be told is told instead | told, as a value too |
+//! | `Normal` from another process | ignored | told |
+//! | `Normal` from itself | ends `Normal` | told |
+//! | anything else, sent | ends with it | told |
+//! | a linked process ended `Normal` | ignored | told |
+//! | a linked process ended otherwise, `Killed` too | ends with the same exit | told |
+//!
+//! The first signal that ends a process decides its exit.
 
 mod block;
 mod body;
@@ -44,10 +55,15 @@ pub use snapshot::{ProcessInfo, ProcessState, Snapshot, info};
 pub use stop::Stopped;
 pub use traps::{Exits, trap_exits};
 
+#[doc(hidden)]
 pub use current::{checkpoint, exit_self};
+#[doc(hidden)]
 pub use requests::{is_shutdown_requested, shutdown_requested};
+#[doc(hidden)]
 pub use root::{main, run};
+#[doc(hidden)]
 pub use runtime::Runtime;
+#[doc(hidden)]
 pub use stop::{Shutdown, StopReport};
 
 pub(crate) use block::{assert_allowed as assert_may_block, on as block_on};

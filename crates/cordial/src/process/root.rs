@@ -43,6 +43,12 @@ pub(crate) struct Ended<T> {
 /// by itself, every process that descends from it is shut down: asked, and killed after 5 s. Then `run` returns, and the
 /// runtime stays usable. A second signal kills all of them, and `run` answers [`Exit::Killed`] within 100 ms.
 ///
+/// A root that has not polled `shutdown_requested` is dropped at its await, whatever it waits for there: to finish
+/// something on Ctrl-C, await `shutdown_requested`, in a `select!` with the work. Listening to `tokio::signal` is not
+/// asking to be told.
+///
+/// The output of the future is the value: where that is a `Result` itself, `run(..)?` unwraps ours and gives the inner one.
+///
 /// Processes that were spawned elsewhere (by other threads, or inside `tokio::spawn`) are left alone. tokio keeps its
 /// signal handlers: after `run` has returned, Ctrl-C no longer ends the program by itself.
 ///

@@ -1,14 +1,6 @@
 //! The signals between processes, and the one function that applies them.
 //!
-//! | signal | not trapping | trapping |
-//! |---|---|---|
-//! | `Killed`, sent | ends `Killed` | ends `Killed` |
-//! | `Shutdown`, sent: a request | ends with it; one that asked to be told is told instead | told, as a value too |
-//! | `Normal` from another process | ignored | told |
-//! | `Normal` from itself | ends `Normal` | told |
-//! | anything else, sent | ends with it | told |
-//! | a linked process ended `Normal` | ignored | told |
-//! | a linked process ended otherwise, `Killed` too | ends with the same exit | told |
+//! What each does is in the table of `process/mod.rs`, which this follows.
 //!
 //! The first signal that ends a process decides its exit. Applying one changes the entry under its lock; whom it wakes
 //! is done by [`Effect::act`] after the lock is released.

@@ -7,9 +7,8 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use crate::exit::Exit;
+use crate::exit::{Exit, TimedOut};
 use crate::process::{AFTER_KILL, abandon};
 use crate::task::{Limit, Task, Timeout};
 
@@ -24,7 +23,7 @@ pub(super) struct Attempt<T> {
 enum Phase {
     Running(Timeout),
     /// The limit has passed and the process was killed.
-    Killed(Duration),
+    Killed(TimedOut),
 }
 
 impl<T: Send> Attempt<T> {
@@ -43,7 +42,7 @@ impl<T: Send> Future for Attempt<T> {
         loop {
             if let Poll::Ready(answer) = this.task.poll_answer(cx) {
                 let result = match (answer, &this.phase) {
-                    (Err(_), Phase::Killed(limit)) => Err(Exit::Timeout(this.task.timed_out(*limit))),
+                    (Err(_), Phase::Killed(timed_out)) => Err(Exit::Timeout(timed_out.clone())),
                     (answer, _) => answer,
                 };
                 return Poll::Ready((this.idx, result));
@@ -52,15 +51,16 @@ impl<T: Send> Future for Attempt<T> {
             if this.limit.poll(cx).is_pending() || this.task.is_finished() {
                 return Poll::Pending;
             }
-            match this.phase {
+            match &this.phase {
                 Phase::Running(Timeout::Infinity) => return Poll::Pending,
                 Phase::Running(Timeout::After(limit)) => {
+                    // While the process can still be asked who it is.
+                    this.phase = Phase::Killed(this.task.timed_out(*limit));
                     this.task.kill();
                     this.limit = Limit::new(&this.task, Timeout::After(AFTER_KILL));
-                    this.phase = Phase::Killed(limit);
                 }
-                Phase::Killed(limit) => {
-                    let timed_out = this.task.timed_out(limit);
+                Phase::Killed(timed_out) => {
+                    let timed_out = timed_out.clone();
                     if let Some(runtime) = this.task.runtime() {
                         abandon(&runtime, this.task.pid());
                     }

@@ -1,5 +1,6 @@
 //! How far a stream has come, to be read while somebody else consumes it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,10 +18,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 ///     assert_eq!((progress.succeeded(), progress.failed(), progress.running()), (9, 1, 0));
 /// });
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Progress(Arc<Counts>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Counts {
     started: AtomicUsize,
     succeeded: AtomicUsize,
@@ -35,7 +36,7 @@ impl Progress {
         self.0.started.load(Ordering::Relaxed)
     }
 
-    /// Items that gave a value.
+    /// Items that gave a value; an `Err` inside it is a value like any other.
     #[must_use]
     pub fn succeeded(&self) -> usize {
         self.0.succeeded.load(Ordering::Relaxed)
@@ -50,8 +51,14 @@ impl Progress {
     /// Items that run now.
     #[must_use]
     pub fn running(&self) -> usize {
-        let ended = self.succeeded() + self.failed() + self.0.given_up.load(Ordering::Relaxed);
+        let ended = self.succeeded() + self.failed() + self.given_up();
         self.started().saturating_sub(ended)
+    }
+
+    /// Items that were running when the stream was dropped or ended early.
+    #[must_use]
+    pub fn given_up(&self) -> usize {
+        self.0.given_up.load(Ordering::Relaxed)
     }
 
     pub(super) fn count_start(&self) {
@@ -65,5 +72,17 @@ impl Progress {
 
     pub(super) fn count_given_up(&self, n: usize) {
         self.0.given_up.fetch_add(n, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Progress")
+            .field("started", &self.started())
+            .field("running", &self.running())
+            .field("succeeded", &self.succeeded())
+            .field("failed", &self.failed())
+            .field("given_up", &self.given_up())
+            .finish()
     }
 }

@@ -21,6 +21,20 @@ use crate::process::Handle;
 ///
 /// `&mut task` may be awaited in `select!` and `join_all`. A handle whose result was taken answers [`Exit::NoProcess`].
 ///
+/// Dropping asks and does not wait. Whoever has to know that the task has ended calls [`shutdown`](Task::shutdown);
+/// under `#[tokio::main]` nothing else waits for it when the program ends.
+///
+/// | to | call |
+/// |---|---|
+/// | run something beside and use its value | [`Task::spawn`], then `.await` |
+/// | fail together with it | [`Task::spawn_link`] |
+/// | let something run on alone | [`Task::start`] |
+/// | let something run on, and end if this process crashes | [`Task::start_link`] |
+/// | look whether it is done, and keep it if not | [`Task::yield_for`] |
+/// | have it ended, and know that it has | [`Task::shutdown`] |
+/// | let go of it without ending it | [`Task::ignore`] |
+/// | many at once | [`Task::await_many`], [`Task::yield_many`], [`Task::async_stream`] |
+///
 /// # Cancel safety
 ///
 /// Awaiting `&mut task` and dropping that future loses nothing. Dropping the task itself ends it.

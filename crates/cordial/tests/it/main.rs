@@ -31,6 +31,7 @@ mod signals;
 mod simulation;
 mod spans;
 mod start;
+mod stream;
 mod ties;
 mod tokio_inside;
 mod traps;
