@@ -7,8 +7,55 @@
 //!     └── a thread is missing ───────────────────┴──────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! There are never more than `workers` active threads; a stand-in is a thread like any other. All changes of role happen
-//! under one lock, seldom; a worker looks at its own flag after each poll.
+//! There are never more than `workers` active threads, but for a lent one that has not seen yet that it is; a stand-in is
+//! a thread like any other. All changes of role happen under one lock, seldom. What a thread must do is the verdict of its
+//! own call; so of two that race, one comes first and the other is told.
+//!
+//! # How a lent thread comes back
+//!
+//! A thread in a poll holds no lock and is told nothing. It looks at the flag `is_lent` of its seat after each poll.
+//!
+//! ```text
+//!  watch                                       thread
+//!  ─────                                       ──────
+//!  1 lend: active ─► lent                      1 end of the poll
+//!  2 flag up                                   2 read the flag
+//!  each millisecond, while the role is lent:     down: run something else, or sleep ──► 2
+//!  3 read whether a poll lasts, and the flag   3 flag down
+//!    no poll, and up: unpark                   4 come_back: lent ─► active, resting or leaving
+//! ```
+//!
+//! **A thread that goes to sleep with its work lent.** Its poll ended just before step 2 of the watch, and it found the
+//! flag down. The flag goes up afterwards, so a look of the watch sees that and unparks the thread: the token was given
+//! after the flag went up, and so the thread reads it when it has the token. The watch does not sleep while a thread is
+//! lent.
+//!
+//! **A flag without a role, a role without a flag.** The flag goes up after the role changed, so a thread that sees it finds
+//! itself lent. It goes down before the role changes back, so the flag of the next time is not taken down with it. The lock
+//! is between the two each time. That is why the flag may be relaxed.
+//!
+//! **A thread that is tired of resting while it is called.** `rested` and the call are under the lock: it was called and
+//! works, or it leaves and the call goes to another seat. The token of a call waits in the parker.
+//!
+//! **A stand-in that the system refuses.** The lent thread came back before that and rests: then it is called. It comes back
+//! after that: then one is missing and it works. Another one is not asked for.
+//!
+//! # Each ordering was taken away
+//!
+//! This failed in `crew/tests.rs`, and for `Progress` in `seat/tests.rs`:
+//!
+//! | change | what failed |
+//! |---|---|
+//! | the flag goes up before the role changes | a thread comes back that is not lent |
+//! | the flag goes down after `come_back` | the next lending is not seen |
+//! | the watch does not unpark | a lent thread sleeps for good |
+//! | a call leaves the role at resting | the called thread leaves |
+//! | `rested` does not look whether it was called | the called thread leaves |
+//! | `lower` outside the lock | a lowered thread rests, and would work again |
+//! | `vacate` asks for a thread that was just refused | a second one is asked for |
+//! | `vacate` calls nobody from its rest then | nobody is left to work |
+//! | `begin`: key or count relaxed, or the count first | a poll is told with another's key |
+//! | `current`: key or count relaxed, or the count not read again | the same |
 
 use crate::sync::{AtomicUsize, Mutex, Ordering};
 
@@ -72,7 +119,9 @@ pub(crate) struct Crew {
     workers: usize,
     max_threads: usize,
     roles: Mutex<Vec<Role>>,
-    /// The length of `roles`: in the seats from here on there is nobody and nothing.
+    /// The length of `roles`: in the seats from here on there is nobody and nothing. Relaxed, since it is raised before
+    /// the thread of a new seat starts, and so before each push there: the fences of `Idle` that bring the push to the one
+    /// who looks bring this number as well.
     n_seats: AtomicUsize,
 }
 
@@ -138,11 +187,14 @@ impl Crew {
         }
     }
 
-    /// The seat is free. If a thread is missing now, this says where it comes from.
+    /// The thread in this seat has ended, or could not be started. If one is missing now, this says where it comes from.
     pub(crate) fn vacate(&self, seat: usize) -> Option<StandIn> {
         let mut roles = self.roles.lock();
+        let was_refused = roles.get(seat) == Some(&Role::Active);
         self.set(&mut roles, seat, Role::Vacant);
-        (strength(&roles).active < self.workers).then(|| self.call_one(&mut roles))
+        let is_missing = strength(&roles).active < self.workers;
+        // The system has no thread to give: only one that rests can come.
+        (is_missing && (!was_refused || roles.contains(&Role::Resting))).then(|| self.call_one(&mut roles))
     }
 
     pub(crate) fn role(&self, seat: usize) -> Role {
@@ -196,3 +248,6 @@ fn strength(roles: &[Role]) -> Strength {
     }
     strength
 }
+
+#[cfg(all(test, cordial_loom))]
+mod tests;

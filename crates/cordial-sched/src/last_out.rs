@@ -1,16 +1,32 @@
 //! The last thread out of the pool, and who runs what is pushed after it.
 //!
 //! ```text
-//!  pusher                         last thread
-//!  ──────                         ───────────
-//!  1 push                         1 n_running: 1 ─► 0
-//!  2 read n_running               2 look into the queues once more
+//!  pusher                                last thread
+//!  ──────                                ───────────
+//!  1 push                                1 n_running: 1 ─► 0
+//!  2 fence (in `Idle::notify`)           2 fence
+//!  3 read n_running                      3 look into the queues once more
 //!    0: look into the queues
 //! ```
 //!
-//! The task must not lie there for good. Both first steps come before both second ones in one order that all agree on
-//! (`SeqCst`, and a fence after the push, which need not be): if the pusher reads 1, its push came before the last
-//! thread's step, and so before that thread's look. Both may look; each task is taken once.
+//! **The race that must not be.** The pusher reads 1 and goes, the last thread looks and sees nothing, and the task lies
+//! there for good. Of the two fences one comes first. If the pusher's does, the last look sees the push. If the last
+//! thread's does, the pusher reads 0 and looks itself. Both may look; each task is taken once.
+//!
+//! A thread that leaves before the last has pushed what it held into the queue for everybody. The last thread has counted
+//! after it, and so its look sees that too.
+//!
+//! **What is over is seen.** Whoever reads 0 in `n_running` sees all that the threads did: each count is a release, and
+//! the read is an acquire.
+//!
+//! **Each ordering was taken away**, and this failed (`last_out/tests.rs`):
+//!
+//! | change | what failed |
+//! |---|---|
+//! | `leave`: its fence, or the fence before the count | a task is lost |
+//! | `Idle::notify`: its fence | a task is lost |
+//! | `leave`: relaxed | what a thread did is not seen by who read 0 |
+//! | `n_running`: relaxed | the same |
 
 use crate::sync::{AtomicUsize, Ordering, fence};
 
@@ -26,27 +42,28 @@ impl LastOut {
     }
 
     pub(crate) fn enter(&self) {
-        self.n_running.fetch_add(1, Ordering::SeqCst);
+        self.n_running.fetch_add(1, Ordering::Relaxed);
     }
 
     /// `true` for the last one, which has to look into the queues once more.
     #[must_use = "what was pushed in the meantime is nobody's"]
     pub(crate) fn leave(&self) -> bool {
-        let is_last = self.n_running.fetch_sub(1, Ordering::SeqCst) == 1;
-        // Pairs with the fence in `is_over`.
+        // Release pairs with the acquire in `n_running`.
+        let is_last = self.n_running.fetch_sub(1, Ordering::Release) == 1;
+        // Pairs with the fence in `Idle::notify`.
         fence(Ordering::SeqCst);
         is_last
     }
 
-    /// Whether all have left. To be asked after a push: then the pusher has to look into the queues itself.
+    /// Whether all have left. To be asked after a push and its `Idle::notify`, whose fence pairs with the one in `leave`:
+    /// then the pusher has to look into the queues itself.
     pub(crate) fn is_over(&self) -> bool {
-        // Pairs with the fence in `leave`.
-        fence(Ordering::SeqCst);
         self.n_running.load(Ordering::Relaxed) == 0
     }
 
     pub(crate) fn n_running(&self) -> usize {
-        self.n_running.load(Ordering::SeqCst)
+        // Pairs with the release in `leave`.
+        self.n_running.load(Ordering::Acquire)
     }
 }
 

@@ -72,10 +72,14 @@ impl Pool {
                 let started =
                     spawn_thread(format!("cordial-worker-{seat}"), move || worker::work(seat, Executor::of(core)));
                 if started.is_err() {
-                    // Whoever needed it sees that none came; asking at once again would be asking in vain.
-                    let _ = self.crew().vacate(seat);
+                    // Whoever needed it sees that none came, unless one rests by now.
+                    if let Some(StandIn::Wake(resting)) = self.crew().vacate(seat) {
+                        self.queues.seat(resting).unparker.unpark();
+                    }
                     self.leave();
                 }
+                // It is up, and the watch may sleep.
+                self.idle.rouse_watch();
                 started.map(|()| true)
             }
         }
@@ -99,8 +103,9 @@ impl Pool {
     pub(crate) fn stop(&self, limit: Duration) -> usize {
         self.stoppers.lock().push(std::thread::current());
         self.stopping.store(true, Ordering::SeqCst);
-        self.queues.seats().for_each(|(_, seat)| seat.unparker.unpark());
+        // The fence in it pairs with the one in `Idle::sleep` too: a seat that is not seen below sees the flag.
         self.idle.rouse_watch();
+        self.queues.seats().for_each(|(_, seat)| seat.unparker.unpark());
         // A worker that stops its own pool cannot wait for itself.
         let own = usize::from(worker::is_worker_of(self));
         #[expect(clippy::disallowed_methods, reason = "threads end in real time")]

@@ -74,23 +74,27 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn begin(&self, key: Key) {
-        self.key.store(key.to_bits(), Ordering::Relaxed);
-        // Release pairs with the acquire in `current`: whoever sees the odd count sees the key.
+        // Release pairs with the second acquire in `current`: whoever sees this key sees that the poll before has ended.
+        self.key.store(key.to_bits(), Ordering::Release);
+        // Release pairs with the first acquire there: whoever sees the odd count sees the key.
         self.polls.store(self.polls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
     }
 
     pub(crate) fn end(&self) {
         add(&self.finished, 1);
-        self.polls.store(self.polls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+        self.polls.store(self.polls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 
-    /// The number of the poll that lasts now, and whose it is.
+    /// The number of the poll that lasts now, and whose it is. `None` between two polls as well.
     pub(crate) fn current(&self) -> Option<(u32, Key)> {
         let polls = self.polls.load(Ordering::Acquire);
         if polls.is_multiple_of(2) {
             return None;
         }
-        Key::from_bits(self.key.load(Ordering::Relaxed)).map(|key| (polls, key))
+        let key = self.key.load(Ordering::Acquire);
+        // The key may be the next poll's already.
+        let is_same = self.polls.load(Ordering::Relaxed) == polls;
+        Key::from_bits(key).filter(|_| is_same).map(|key| (polls, key))
     }
 
     /// Polls that have returned.
@@ -103,3 +107,6 @@ impl Progress {
 pub(crate) fn add(counter: &AtomicU64, n: u64) {
     counter.store(counter.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
 }
+
+#[cfg(all(test, cordial_loom))]
+mod tests;

@@ -104,7 +104,7 @@ fn look(executor: &Executor, pool: &Pool, seen: &mut Vec<Seen>, now: Duration) -
         }
         let Some((poll, key)) = seat.progress.current() else {
             seen[index] = Seen::default();
-            if seat.is_lent.load(Ordering::SeqCst) {
+            if seat.is_lent.load(Ordering::Relaxed) {
                 // Its poll returned while it was lent, and it may have gone to sleep without noticing.
                 seat.unparker.unpark();
             }
@@ -149,7 +149,7 @@ fn bring_stand_ins(pool: &Pool, stuck: &[usize]) -> bool {
             None => continue,
             Some(StandIn::NoneLeft) => return false,
             Some(stand_in) => {
-                pool.queues.seat(index).is_lent.store(true, Ordering::SeqCst);
+                pool.queues.seat(index).is_lent.store(true, Ordering::Relaxed);
                 pool.watch.lent.fetch_add(1, Ordering::Relaxed);
                 // A system that has no more threads is at its cap as well.
                 if !pool.follow(stand_in).unwrap_or(false) {
@@ -167,7 +167,7 @@ fn lower_those_that_compute(pool: &Pool, seen: &mut [Seen]) {
         if pool.crew().role(index) != (Role::Lent { is_lowered: false }) {
             continue;
         }
-        let thread_id = seat.thread_id.load(Ordering::SeqCst);
+        let thread_id = seat.thread_id.load(Ordering::Relaxed);
         let Some(now) = CpuTime::of(thread_id) else { continue };
         let before = *seen.cpu_time.get_or_insert(now);
         if now.since(before) >= COMPUTES {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use async_task::ScheduleInfo;
 
-use crate::crew::ComeBack;
+use crate::crew::{ComeBack, Role};
 use crate::executor::{Core, Executor, Scheduler};
 use crate::idle::{Looking, Slept};
 use crate::pool::Pool;
@@ -50,7 +50,7 @@ pub(crate) fn work(seat_index: usize, executor: Executor) {
     if let Some(tools) = seat.take_tools() {
         let _entered = executor.tokio().enter();
         executor.layer_dyn().thread_started(&executor);
-        seat.thread_id.store(lower::thread_id(), Ordering::SeqCst);
+        seat.thread_id.store(lower::thread_id(), Ordering::Relaxed);
         let local = Local { seat_index, tools, core: core.clone(), slot_streak: Cell::new(0), steps: Cell::new(0) };
         LOCAL.set(Some(local));
         LOCAL.with_borrow(|local| {
@@ -76,14 +76,26 @@ pub(crate) fn work(seat_index: usize, executor: Executor) {
 /// Works until the pool stops, or has no more use for this thread.
 fn stay(local: &Local, pool: &Pool, seat: &Seat) {
     while run(local, pool, seat) == Until::Lent {
-        seat.is_lent.store(false, Ordering::SeqCst);
+        seat.is_lent.store(false, Ordering::Relaxed);
         let mut come_back = pool.crew().come_back(local.seat_index);
         if come_back == ComeBack::Rest {
             hand_over(local, pool, seat);
-            local.tools.parker.park_timeout(REST);
+            rest(local, pool);
             come_back = pool.crew().rested(local.seat_index);
         }
         if come_back == ComeBack::Leave {
+            return;
+        }
+    }
+}
+
+/// Waits to be called. A token that is left from before is no call.
+#[expect(clippy::disallowed_methods, reason = "a rest lasts real time")]
+fn rest(local: &Local, pool: &Pool) {
+    let until = std::time::Instant::now() + REST;
+    while pool.crew().role(local.seat_index) == Role::Resting && !pool.is_stopping() {
+        local.tools.parker.park_deadline(until);
+        if std::time::Instant::now() >= until {
             return;
         }
     }
@@ -98,7 +110,7 @@ enum Until {
 fn run(local: &Local, pool: &Pool, seat: &Seat) -> Until {
     let mut duty: Option<Looking> = None;
     loop {
-        if seat.is_lent.load(Ordering::Acquire) {
+        if seat.is_lent.load(Ordering::Relaxed) {
             put_down(pool, &mut duty);
             return Until::Lent;
         }

@@ -6,11 +6,12 @@ use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, Unparker, fence};
 pub(crate) struct Idle {
     /// The seats that sleep, the latest last: it is the warmest.
     sleepers: Mutex<Vec<Sleeper>>,
-    /// The length of `sleepers`, to be read without the lock.
+    /// The length of `sleepers`, to be read without the lock. Written only under it.
     n_sleepers: AtomicUsize,
     /// Whether somebody is awake and looks for work. At most one does.
     is_looked_for: AtomicBool,
     watch: Unparker,
+    /// Only the watch writes it.
     is_watch_asleep: AtomicBool,
 }
 
@@ -50,7 +51,7 @@ impl Idle {
     /// To be called after every push: wakes one sleeper unless somebody is looking already.
     pub(crate) fn notify(&self) {
         // Pairs with the fences in `sleep` and `put_down`: either this thread sees the sleeper and nobody looking, or
-        // they see the push.
+        // they see the push. `LastOut::is_over` leans on it as well.
         fence(Ordering::SeqCst);
         if self.is_looked_for.load(Ordering::Relaxed) || self.n_sleepers.load(Ordering::Relaxed) == 0 {
             return;
@@ -58,11 +59,11 @@ impl Idle {
         let woken = {
             let mut sleepers = self.sleepers.lock();
             // Under the lock nobody else hands out the duty to a sleeper; somebody awake may still take it up.
-            if sleepers.is_empty() || self.is_looked_for.swap(true, Ordering::SeqCst) {
+            if sleepers.is_empty() || !self.take_up() {
                 return;
             }
             let woken = sleepers.pop();
-            self.n_sleepers.store(sleepers.len(), Ordering::SeqCst);
+            self.n_sleepers.store(sleepers.len(), Ordering::Relaxed);
             woken
         };
         if let Some(Sleeper { unparker, .. }) = woken {
@@ -73,13 +74,13 @@ impl Idle {
 
     /// Takes up the duty to look, if nobody has it.
     pub(crate) fn look(&self) -> Option<Looking> {
-        (!self.is_looked_for.swap(true, Ordering::SeqCst)).then_some(Looking(()))
+        self.take_up().then_some(Looking(()))
     }
 
-    /// Puts the duty down. From here on pushes wake somebody again, so whoever calls this looks once more, or goes on
-    /// with work and calls `notify` if there is more of it.
+    /// Puts the duty down. From here on pushes wake somebody again, so whoever calls this looks into the queues after it
+    /// and calls `notify` if there is something, or goes to sleep.
     pub(crate) fn put_down(&self, Looking(()): Looking) {
-        self.is_looked_for.store(false, Ordering::SeqCst);
+        self.is_looked_for.store(false, Ordering::Relaxed);
         // Pairs with the fence in `notify`.
         fence(Ordering::SeqCst);
     }
@@ -95,7 +96,7 @@ impl Idle {
         {
             let mut sleepers = self.sleepers.lock();
             sleepers.push(Sleeper { seat, unparker: unparker.clone() });
-            self.n_sleepers.store(sleepers.len(), Ordering::SeqCst);
+            self.n_sleepers.store(sleepers.len(), Ordering::Relaxed);
         }
         // Pairs with the fence in `notify`.
         fence(Ordering::SeqCst);
@@ -112,37 +113,46 @@ impl Idle {
         if self.rise(seat) { Slept::Roused } else { Slept::Woken(Looking(())) }
     }
 
-    /// Takes the seat off the list. `false` if a waker was faster.
-    fn rise(&self, seat: usize) -> bool {
-        let mut sleepers = self.sleepers.lock();
-        let Some(place) = sleepers.iter().position(|sleeper| sleeper.seat == seat) else { return false };
-        sleepers.remove(place);
-        self.n_sleepers.store(sleepers.len(), Ordering::SeqCst);
-        true
-    }
-
     pub(crate) fn n_sleepers(&self) -> usize {
-        self.n_sleepers.load(Ordering::SeqCst)
+        self.n_sleepers.load(Ordering::Relaxed)
     }
 
-    /// Wakes the watch, if it sleeps.
+    /// Wakes the watch, if it sleeps. To be called after what it has to see.
     pub(crate) fn rouse_watch(&self) {
-        // Pairs with the fence in `watch_sleeps`: the caller has woken somebody before.
+        // Pairs with the fence in `watch_sleeps`.
         fence(Ordering::SeqCst);
-        if self.is_watch_asleep.load(Ordering::Relaxed) && self.is_watch_asleep.swap(false, Ordering::SeqCst) {
+        if self.is_watch_asleep.load(Ordering::Relaxed) {
             self.watch.unpark();
         }
     }
 
     /// The watch parks, unless somebody is awake after all.
     pub(crate) fn watch_sleeps(&self, is_everybody_asleep: impl FnOnce() -> bool, park: impl FnOnce()) {
-        self.is_watch_asleep.store(true, Ordering::SeqCst);
-        // Pairs with the fence in `rouse_watch`: either the watch sees who was woken, or the waker sees the mark.
+        self.is_watch_asleep.store(true, Ordering::Relaxed);
+        // Pairs with the fence in `rouse_watch`: either the watch sees who is up, or they see the mark.
         fence(Ordering::SeqCst);
         if is_everybody_asleep() {
             park();
         }
-        self.is_watch_asleep.store(false, Ordering::SeqCst);
+        self.is_watch_asleep.store(false, Ordering::Relaxed);
+    }
+
+    /// `false` if somebody has the duty. Whoever reads here that it was put down has seen nothing else by that.
+    fn take_up(&self) -> bool {
+        self.is_looked_for.compare_exchange(false, true, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Takes the seat off the list. `false` if a waker was faster.
+    fn rise(&self, seat: usize) -> bool {
+        {
+            let mut sleepers = self.sleepers.lock();
+            let Some(place) = sleepers.iter().position(|sleeper| sleeper.seat == seat) else { return false };
+            sleepers.remove(place);
+            self.n_sleepers.store(sleepers.len(), Ordering::Relaxed);
+        }
+        // The watch may have taken this worker for asleep.
+        self.rouse_watch();
+        true
     }
 }
 

@@ -1,11 +1,11 @@
 //! Checked by loom: `RUSTFLAGS='--cfg cordial_loom' cargo test --release -p cordial-sched --lib`.
 //!
-//! A worker that sleeps through a push is a deadlock, which loom reports. Each model ends with a look at which ways it
-//! was taken, so that a protocol that never sleeps does not pass for one that never loses a wake-up.
+//! A worker or a watch that sleeps through what it should see is a deadlock, which loom reports. Each model ends with a
+//! look at which ways it was taken, so that a protocol that never sleeps does not pass for one that loses no wake-up.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
 
-use loom::sync::Arc;
 use loom::thread;
 
 use super::*;
@@ -29,18 +29,56 @@ impl Queue {
         }
         None
     }
+
+    fn is_empty(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+}
+
+/// How often a model went which way, over all its runs.
+#[derive(Default)]
+struct Ways {
+    found_at_once: Count,
+    found_at_last: Count,
+    found_and_woken: Count,
+    woken: Count,
+    woken_for_nothing: Count,
+    roused: Count,
+    watch_parked: Count,
+    watch_stayed_up: Count,
+}
+
+impl Ways {
+    #[track_caller]
+    fn assert_taken<const N: usize>(&self, ways: [(&str, &Count); N]) {
+        for (name, way) in ways {
+            assert!(way.load(Relaxed) > 0, "it never went this way: {name}");
+        }
+    }
+}
+
+fn once(way: &Count) {
+    way.fetch_add(1, Relaxed);
 }
 
 struct Model {
     idle: Idle,
     queue: Queue,
     watch: Parker,
+    n_looking: Count,
+    ways: Arc<Ways>,
 }
 
 impl Model {
-    fn new() -> Arc<Model> {
+    fn new(ways: &Arc<Ways>) -> loom::sync::Arc<Model> {
         let watch = Parker::new();
-        Arc::new(Model { idle: Idle::new(watch.unparker().clone()), queue: Queue(AtomicUsize::new(0)), watch })
+        loom::sync::Arc::new(Model {
+            idle: Idle::new(watch.unparker().clone()),
+            queue: Queue(AtomicUsize::new(0)),
+            watch,
+            n_looking: Count::new(0),
+            ways: ways.clone(),
+        })
     }
 
     fn push(&self) {
@@ -48,89 +86,114 @@ impl Model {
         self.idle.notify();
     }
 
-    /// The life of a worker until it has run `n` tasks, as `worker::run` does it.
-    fn work(&self, seat: usize, n: usize, ways: &Ways) {
-        let parker = Parker::new();
+    /// The life of a worker until it has found `n` tasks, as `worker::run` does it. The last one never ends.
+    fn work(&self, seat: usize, parker: &Parker, n: usize) {
         let mut duty: Option<Looking> = None;
         let mut left = n;
         while left > 0 {
             let mut found = self.queue.take();
             if found.is_none() {
-                duty = duty.or_else(|| self.idle.look());
+                duty = duty.or_else(|| self.idle.look().inspect(|_| self.looks()));
                 if duty.is_some() {
                     found = self.queue.take();
                 }
             }
+            if found.is_some() {
+                once(&self.ways.found_at_once);
+            }
             self.put_down(&mut duty);
             if found.is_none() {
-                match self.idle.sleep(seat, parker.unparker(), || parker.park(), || self.queue.take()) {
-                    Slept::Found(work, handed) => {
-                        ways.found_at_last.fetch_add(1, Relaxed);
-                        found = Some(work);
-                        duty = handed;
-                        self.put_down(&mut duty);
-                    }
-                    Slept::Woken(handed) => {
-                        ways.woken.fetch_add(1, Relaxed);
-                        duty = Some(handed);
-                    }
-                    Slept::Roused => unreachable!("nobody rouses without work here"),
+                (found, duty) = self.sleep(seat, parker);
+                if found.is_some() {
+                    self.put_down(&mut duty);
                 }
             }
             left -= usize::from(found.is_some());
         }
-        self.put_down(&mut duty);
+    }
+
+    /// As `worker::sleep`.
+    fn sleep(&self, seat: usize, parker: &Parker) -> (Option<()>, Option<Looking>) {
+        match self.idle.sleep(seat, parker.unparker(), || parker.park(), || self.queue.take()) {
+            Slept::Found(work, None) => {
+                once(&self.ways.found_at_last);
+                (Some(work), None)
+            }
+            Slept::Found(work, Some(duty)) => {
+                once(&self.ways.found_and_woken);
+                self.looks();
+                (Some(work), Some(duty))
+            }
+            Slept::Woken(duty) => {
+                once(if self.queue.is_empty() { &self.ways.woken_for_nothing } else { &self.ways.woken });
+                self.looks();
+                (None, Some(duty))
+            }
+            Slept::Roused => {
+                once(&self.ways.roused);
+                (None, None)
+            }
+        }
     }
 
     /// As `worker::put_down`.
     fn put_down(&self, duty: &mut Option<Looking>) {
         if let Some(looking) = duty.take() {
+            self.n_looking.fetch_sub(1, Relaxed);
             self.idle.put_down(looking);
-            if self.queue.0.load(Ordering::Relaxed) > 0 {
+            if !self.queue.is_empty() {
                 self.idle.notify();
             }
         }
     }
+
+    /// The watch would never sleep, or nobody be woken, if the number lagged behind for good.
+    fn assert_counted(&self) {
+        assert_eq!(self.idle.n_sleepers(), self.idle.sleepers.lock().len(), "the sleepers are not counted");
+    }
+
+    fn looks(&self) {
+        assert_eq!(self.n_looking.fetch_add(1, Relaxed), 0, "two have the duty to look");
+    }
 }
 
-/// For three threads with loops: every interleaving of up to two preemptions.
-fn bounded() -> loom::model::Builder {
+/// For three threads and more: every interleaving of up to so many preemptions.
+fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(2);
-    builder
-}
-
-#[derive(Default)]
-struct Ways {
-    found_at_last: Count,
-    woken: Count,
+    builder.preemption_bound = Some(preemptions);
+    builder.check(model);
 }
 
 #[test]
 fn a_push_is_never_slept_through() {
-    let ways = std::sync::Arc::new(Ways::default());
+    let ways = Arc::new(Ways::default());
     let seen = ways.clone();
     loom::model(move || {
-        let model = Model::new();
+        let model = Model::new(&ways);
         let worker = {
-            let (model, ways) = (model.clone(), ways.clone());
-            thread::spawn(move || model.work(0, 1, &ways))
+            let model = model.clone();
+            thread::spawn(move || model.work(0, &Parker::new(), 1))
         };
         model.push();
         worker.join().unwrap();
     });
-    assert!(seen.found_at_last.load(Relaxed) > 0, "the last look was never what found it");
-    assert!(seen.woken.load(Relaxed) > 0, "the worker never slept");
+    seen.assert_taken([
+        ("it did not sleep", &seen.found_at_once),
+        ("the last look found it", &seen.found_at_last),
+        ("the last look found it, and somebody woke the worker", &seen.found_and_woken),
+        ("woken", &seen.woken),
+    ]);
 }
 
 #[test]
 fn two_pushes_from_two_threads_reach_a_worker_that_sleeps_between() {
-    let ways = std::sync::Arc::new(Ways::default());
-    bounded().check(move || {
-        let model = Model::new();
+    let ways = Arc::new(Ways::default());
+    let seen = ways.clone();
+    check(3, move || {
+        let model = Model::new(&ways);
         let worker = {
-            let (model, ways) = (model.clone(), ways.clone());
-            thread::spawn(move || model.work(0, 2, &ways))
+            let model = model.clone();
+            thread::spawn(move || model.work(0, &Parker::new(), 2))
         };
         let other = {
             let model = model.clone();
@@ -140,44 +203,128 @@ fn two_pushes_from_two_threads_reach_a_worker_that_sleeps_between() {
         other.join().unwrap();
         worker.join().unwrap();
     });
+    assert_eq!(seen.roused.load(Relaxed), 0, "a sleep was ended by a token of the one before");
+    seen.assert_taken([("the last look found it", &seen.found_at_last), ("woken", &seen.woken)]);
 }
 
 #[test]
-fn the_duty_to_look_is_never_lost_between_two_workers() {
-    let ways = std::sync::Arc::new(Ways::default());
-    bounded().check(move || {
-        let model = Model::new();
-        let workers: Vec<_> = (0..2)
-            .map(|seat| {
-                let (model, ways) = (model.clone(), ways.clone());
-                thread::spawn(move || model.work(seat, 1, &ways))
+fn a_worker_that_never_comes_back_leaves_no_task_to_a_sleeper() {
+    let ways = Arc::new(Ways::default());
+    let seen = ways.clone();
+    check(2, move || {
+        let model = Model::new(&ways);
+        let workers = [0, 1].map(|seat| {
+            let model = model.clone();
+            thread::spawn(move || model.work(seat, &Parker::new(), 1))
+        });
+        // A thread of its own, so that no preemption is spent on getting it out of the way.
+        let pusher = {
+            let model = model.clone();
+            thread::spawn(move || {
+                model.push();
+                model.push();
             })
-            .collect();
-        model.push();
-        model.push();
+        };
+        pusher.join().unwrap();
         for worker in workers {
             worker.join().unwrap();
         }
+        model.assert_counted();
     });
+    seen.assert_taken([("the last look found it", &seen.found_at_last), ("woken", &seen.woken)]);
 }
 
 #[test]
-fn the_watch_does_not_sleep_while_a_worker_is_awake() {
-    loom::model(|| {
-        let model = Model::new();
-        let parker = Parker::new();
-        model.idle.sleepers.lock().push(Sleeper { seat: 0, unparker: parker.unparker().clone() });
-        model.idle.n_sleepers.store(1, Ordering::SeqCst);
-        let watch = {
+fn pushes_from_two_threads_reach_two_workers() {
+    let ways = Arc::new(Ways::default());
+    let seen = ways.clone();
+    check(2, move || {
+        let model = Model::new(&ways);
+        let workers = [0, 1].map(|seat| {
             let model = model.clone();
-            // Deadlocks if it parks although the worker was woken.
+            thread::spawn(move || model.work(seat, &Parker::new(), 1))
+        });
+        let other = {
+            let model = model.clone();
+            thread::spawn(move || model.push())
+        };
+        model.push();
+        other.join().unwrap();
+        for worker in workers {
+            worker.join().unwrap();
+        }
+        model.assert_counted();
+    });
+    seen.assert_taken([("the last look found it", &seen.found_at_last), ("woken", &seen.woken)]);
+}
+
+/// The worker goes into a poll that never ends; `is_up` stands for what it tells of its polls.
+fn watch_sees_a_worker(preemptions: usize, has_token: bool) -> Arc<Ways> {
+    let ways = Arc::new(Ways::default());
+    let seen = ways.clone();
+    check(preemptions, move || {
+        let model = Model::new(&ways);
+        let is_up = loom::sync::Arc::new(AtomicBool::new(false));
+        let worker = {
+            let (model, is_up) = (model.clone(), is_up.clone());
             thread::spawn(move || {
-                while model.idle.n_sleepers() == 1 {
-                    model.idle.watch_sleeps(|| model.idle.n_sleepers() == 1, || model.watch.park());
+                let parker = Parker::new();
+                if has_token {
+                    // Somebody has unparked the worker for another reason than work, before.
+                    parker.unparker().unpark();
+                }
+                let (mut found, mut duty) = model.sleep(0, &parker);
+                while found.is_none() {
+                    found = model.queue.take();
+                    model.put_down(&mut duty);
+                    if found.is_none() {
+                        (found, duty) = model.sleep(0, &parker);
+                    }
+                }
+                model.put_down(&mut duty);
+                is_up.store(true, Ordering::Relaxed);
+            })
+        };
+        let watch = {
+            let (model, is_up) = (model.clone(), is_up.clone());
+            thread::spawn(move || {
+                let is_everybody_asleep = || model.idle.n_sleepers() == 1;
+                while !is_up.load(Ordering::Relaxed) {
+                    if is_everybody_asleep() {
+                        let mut has_parked = false;
+                        model.idle.watch_sleeps(is_everybody_asleep, || {
+                            has_parked = true;
+                            model.watch.park();
+                        });
+                        once(if has_parked { &model.ways.watch_parked } else { &model.ways.watch_stayed_up });
+                    }
+                    thread::yield_now();
                 }
             })
         };
         model.push();
+        worker.join().unwrap();
         watch.join().unwrap();
     });
+    seen.assert_taken([
+        ("the watch parked", &seen.watch_parked),
+        ("the watch stayed up after all", &seen.watch_stayed_up),
+    ]);
+    seen
+}
+
+#[test]
+fn the_watch_does_not_sleep_while_a_worker_is_up() {
+    let seen = watch_sees_a_worker(3, false);
+    seen.assert_taken([
+        ("the last look found it", &seen.found_at_last),
+        ("the last look found it, and somebody woke the worker", &seen.found_and_woken),
+        ("woken", &seen.woken),
+    ]);
+}
+
+#[test]
+fn the_watch_does_not_sleep_while_a_worker_is_up_that_nobody_woke_for_work() {
+    let seen = watch_sees_a_worker(3, true);
+    seen.assert_taken([("roused", &seen.roused), ("woken", &seen.woken)]);
 }

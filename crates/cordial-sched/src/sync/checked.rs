@@ -55,6 +55,11 @@ impl Parker {
     pub(crate) fn park_timeout(&self, _limit: std::time::Duration) {
         self.park();
     }
+
+    /// As `park_timeout`.
+    pub(crate) fn park_deadline(&self, _deadline: std::time::Instant) {
+        self.park();
+    }
 }
 
 impl Unparker {

@@ -7,12 +7,10 @@ use std::sync::mpsc;
 use crate::layer::{executor, spawn, wait, with_options};
 
 /// Busy until it is released; it says when it began.
-fn busy(began: mpsc::Sender<()>, released: Arc<AtomicBool>) -> impl Future<Output = ()> + Send + 'static {
-    async move {
-        began.send(()).unwrap();
-        while !released.load(Ordering::SeqCst) {
-            std::hint::spin_loop();
-        }
+async fn busy(began: mpsc::Sender<()>, released: Arc<AtomicBool>) {
+    began.send(()).unwrap();
+    while !released.load(Ordering::SeqCst) {
+        std::hint::spin_loop();
     }
 }
 

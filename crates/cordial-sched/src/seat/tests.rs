@@ -1,0 +1,41 @@
+//! Checked by loom: `RUSTFLAGS='--cfg cordial_loom' cargo test --release -p cordial-sched --lib`.
+
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
+
+use loom::sync::Arc;
+use loom::thread;
+
+use super::*;
+
+#[test]
+fn a_poll_is_told_with_its_own_key() {
+    static FIRST: Count = Count::new(0);
+    static SECOND: Count = Count::new(0);
+    static NONE: Count = Count::new(0);
+    let keys = [1, 2].map(|index| Key::new(index, NonZeroU32::MIN));
+    loom::model(move || {
+        let progress = Arc::new(Progress::default());
+        let watch = {
+            let progress = progress.clone();
+            thread::spawn(move || {
+                let way = match progress.current() {
+                    None => &NONE,
+                    Some((1, key)) if key == keys[0] => &FIRST,
+                    Some((3, key)) if key == keys[1] => &SECOND,
+                    Some(_) => panic!("a poll was told with another's key"),
+                };
+                way.fetch_add(1, Relaxed);
+            })
+        };
+        // The worker is this thread: what it tells before the watch looks can still be read as it was.
+        for key in keys {
+            progress.begin(key);
+            progress.end();
+        }
+        watch.join().unwrap();
+    });
+    for (name, way) in [("the first poll", &FIRST), ("the second poll", &SECOND), ("none", &NONE)] {
+        assert!(way.load(Relaxed) > 0, "never seen: {name}");
+    }
+}
