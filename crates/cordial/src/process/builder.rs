@@ -6,7 +6,8 @@ use std::time::Duration;
 use cordial_sched::{Executor, Options};
 
 use super::default_runtime;
-use super::runtime::{self, Handle, Runtime};
+use super::handle::{self, Handle};
+use super::runtime::Runtime;
 use crate::error::BuildError;
 
 /// Options of a [`Runtime`]. Made by [`Runtime::builder`].
@@ -75,7 +76,7 @@ impl Builder {
         if max_threads < workers {
             return Err(BuildError::CapBelowWorkers { max_threads, workers });
         }
-        let layer = runtime::layer(workers);
+        let layer = handle::layer(workers);
         let options = Options { workers, stall_after, max_threads, lower_stuck };
         let executor = Executor::start(options, layer).map_err(BuildError::System)?;
         Ok(Runtime::new(Handle::new(executor)))

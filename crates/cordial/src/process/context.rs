@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 
 use super::default_runtime;
-use super::runtime::Handle;
+use super::handle::Handle;
 use crate::pid::Pid;
 
 thread_local! {

@@ -3,7 +3,8 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::builder::Builder;
-use super::runtime::{Handle, Runtime};
+use super::handle::Handle;
+use super::runtime::Runtime;
 use crate::error::BuildError;
 
 static DEFAULT: OnceLock<Runtime> = OnceLock::new();

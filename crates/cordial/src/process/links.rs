@@ -4,7 +4,7 @@
 //! links with it out of the table; then each peer is told, and a peer that no longer has the link ignores it.
 
 use super::context::{self, current};
-use super::runtime::Handle;
+use super::handle::Handle;
 use super::signal::{Signal, apply};
 use crate::exit::Exit;
 use crate::pid::Pid;

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 
 use super::context;
-use super::runtime::Handle;
+use super::handle::Handle;
 use crate::exit::Exit;
 use crate::pid::Pid;
 

@@ -17,11 +17,11 @@ use futures_util::future::{Either, select};
 
 use super::block;
 use super::default_runtime;
+use super::handle::Handle;
 use super::os_signals::{OsSignal, OsSignals};
 use super::outcome::Outcome;
-use super::runtime::{Handle, as_value};
 use super::signal::Signal;
-use super::spawn::Spawn;
+use super::spawn::{Spawn, as_value};
 use super::stop::{self, Shutdown};
 use crate::exit::Exit;
 

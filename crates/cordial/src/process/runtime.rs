@@ -1,27 +1,17 @@
 //! A runtime: a scheduler, a process table, a clock and an I/O driver, and nothing shared with any other runtime.
 
-use std::collections::BTreeSet;
-use std::num::NonZeroU32;
 use std::panic::Location;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use cordial_sched::{Executor, Key, Layer, Table};
-
 use super::block;
-use super::body::Conclusion;
 use super::builder::Builder;
 use super::context;
-use super::entry::Entry;
+use super::handle::Handle;
 use super::root;
-use super::signal::{Effect, Signal, apply};
 use super::snapshot::Snapshot;
-use super::spawn::Spawn;
+use super::spawn::{Spawn, as_value};
 use super::stop::{self, Shutdown, StopReport};
 use crate::exit::Exit;
-use crate::pid::Pid;
-use crate::telemetry;
 
 /// A runtime of one's own: worker threads, a process table, a clock, and tokio's I/O beside them.
 ///
@@ -127,183 +117,18 @@ impl Runtime {
         block::assert_allowed("Runtime::shutdown");
         let caller = context::current();
         let stop = stop::processes(&self.handle, |pid, _| Some(pid) != caller, limit.into());
-        let report = if self.handle.executor.is_closed() { StopReport::default() } else { block::on(stop) };
-        self.handle.executor.refuse();
+        let report = if self.handle.executor().is_closed() { StopReport::default() } else { block::on(stop) };
+        self.handle.executor().refuse();
         self.handle.kill_all();
-        self.handle.executor.close(stop::AFTER_KILL);
+        self.handle.executor().close(stop::AFTER_KILL);
         report
     }
 }
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        self.handle.executor.refuse();
+        self.handle.executor().refuse();
         self.handle.kill_all();
-        self.handle.executor.close(Duration::ZERO);
+        self.handle.executor().close(Duration::ZERO);
     }
-}
-
-/// A task's output is its value.
-pub(crate) fn as_value<T>(value: T) -> Conclusion<T> {
-    (Some(value), Exit::Normal)
-}
-
-/// The way to a runtime that everything inside it holds.
-#[derive(Clone, Debug)]
-pub(crate) struct Handle {
-    executor: Executor,
-}
-
-/// What the scheduler keeps for this layer.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    number: u32,
-    table: Table<Entry>,
-    /// The spawn places whose long polls were told.
-    told_places: Mutex<BTreeSet<(&'static str, u32, u32)>>,
-}
-
-impl Shared {
-    pub(crate) fn new(threads: usize) -> Shared {
-        // The numbers of runtimes are the only thing that they share.
-        static NUMBERS: AtomicU32 = AtomicU32::new(1);
-        Shared {
-            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
-            table: Table::new(threads),
-            told_places: Mutex::default(),
-        }
-    }
-
-    fn pid(&self, key: Key) -> Pid {
-        Pid::new(self.number, key.index(), key.generation().get())
-    }
-
-    fn key(&self, pid: Pid) -> Option<Key> {
-        let generation = NonZeroU32::new(pid.generation()).filter(|_| pid.runtime() == self.number)?;
-        Some(Key::new(pid.index(), generation))
-    }
-}
-
-impl Layer for Shared {
-    fn thread_started(&self, executor: &Executor) {
-        context::adopt(Handle { executor: executor.clone() });
-    }
-
-    fn on_foreign_thread(&self, executor: &Executor, body: &mut dyn FnMut()) {
-        context::within(Handle { executor: executor.rehomed() }, body);
-    }
-
-    fn sampled(&self, key: Key, period: Duration) {
-        let samples = u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
-        self.table.with(key, |entry| entry.busy_ms = entry.busy_ms.saturating_add(samples));
-    }
-
-    fn threads_exhausted(&self, max_threads: usize) {
-        telemetry::threads_exhausted(max_threads);
-    }
-
-    fn long_poll(&self, key: Key, lasted: Duration) {
-        let Some((label, spawned_at)) = self.table.with(key, |entry| (entry.label().cloned(), entry.spawned_at)) else {
-            return;
-        };
-        let place = (spawned_at.file(), spawned_at.line(), spawned_at.column());
-        if self.told_places.lock().unwrap_or_else(PoisonError::into_inner).insert(place) {
-            let subject = telemetry::Subject { pid: self.pid(key), label: label.as_deref(), spawned_at };
-            telemetry::long_poll(&subject, lasted);
-        }
-    }
-}
-
-impl Handle {
-    pub(crate) fn new(executor: Executor) -> Handle {
-        Handle { executor }
-    }
-
-    pub(crate) fn of<T>(join: &cordial_sched::JoinHandle<T>) -> Handle {
-        Handle { executor: join.executor().clone() }
-    }
-
-    pub(crate) fn executor(&self) -> &Executor {
-        &self.executor
-    }
-
-    fn shared(&self) -> &Shared {
-        self.executor.layer().expect("every executor of this crate was built with a `Shared`")
-    }
-
-    pub(crate) fn reserve(&self) -> Option<(Key, Pid)> {
-        let shared = self.shared();
-        let key = shared.table.reserve()?;
-        Some((key, shared.pid(key)))
-    }
-
-    pub(crate) fn occupy(&self, key: Key, entry: Entry) {
-        self.shared().table.occupy(key, entry);
-    }
-
-    /// Reads or changes a live process. Nothing of the user's may run inside `f`.
-    pub(crate) fn with<R>(&self, pid: Pid, f: impl FnOnce(&mut Entry) -> R) -> Option<R> {
-        let shared = self.shared();
-        shared.table.with(shared.key(pid)?, f)
-    }
-
-    /// The same for two at one moment.
-    pub(crate) fn with_both<R>(
-        &self,
-        a: Pid,
-        b: Pid,
-        f: impl FnOnce(Option<&mut Entry>, Option<&mut Entry>) -> R,
-    ) -> R {
-        let shared = self.shared();
-        shared.table.with_both(shared.key(a), shared.key(b), f)
-    }
-
-    pub(crate) fn remove(&self, pid: Pid) -> Option<Entry> {
-        let shared = self.shared();
-        shared.table.remove(shared.key(pid)?)
-    }
-
-    /// Applies a signal, and wakes whom it concerns. Nothing happens if there is no such process.
-    pub(crate) fn signal(&self, pid: Pid, signal: Signal) {
-        self.apply(pid, signal).act();
-    }
-
-    /// Applies a signal. Whom it concerns is woken by the effect.
-    pub(crate) fn apply(&self, pid: Pid, signal: Signal) -> Effect {
-        self.with(pid, |entry| apply(pid, entry, signal)).unwrap_or_default()
-    }
-
-    /// Asks a process to shut down, in the name of the caller if that is a process of this runtime.
-    pub(crate) fn request(&self, pid: Pid) {
-        let from = context::current().filter(|caller| caller.runtime() == pid.runtime());
-        self.signal(pid, Signal::Sent { from, reason: Exit::Shutdown(None) });
-    }
-
-    pub(crate) fn kill(&self, pid: Pid) {
-        self.signal(pid, Signal::Sent { from: None, reason: Exit::Killed });
-    }
-
-    fn kill_all(&self) {
-        for pid in self.members(|_, _| true) {
-            self.kill(pid);
-        }
-    }
-
-    /// The live processes that `is_member` says yes to.
-    pub(crate) fn members(&self, is_member: impl Fn(Pid, &Entry) -> bool) -> Vec<Pid> {
-        let mut members = Vec::new();
-        self.for_each(|pid, entry| members.extend(is_member(pid, entry).then_some(pid)));
-        members
-    }
-
-    pub(crate) fn for_each(&self, mut f: impl FnMut(Pid, &Entry)) {
-        let shared = self.shared();
-        shared.table.for_each(|key, entry| f(shared.pid(key), entry));
-    }
-}
-
-/// Builds what `threads` threads share, as the scheduler wants it.
-pub(crate) fn layer(threads: usize) -> Arc<Shared> {
-    crate::unwind::install_hook(telemetry::tells_crashes);
-    Arc::new(Shared::new(threads))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::context;
 use super::entry::Entry;
-use super::runtime::Handle;
+use super::handle::Handle;
 use crate::exit::Location;
 use crate::pid::Pid;
 

@@ -8,7 +8,7 @@ use tracing::{Level, Span};
 use super::body::{Body, Conclusion, Reply};
 use super::context;
 use super::entry::{Entry, Manners};
-use super::runtime::Handle;
+use super::handle::Handle;
 use super::signal::Signal;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
@@ -101,6 +101,11 @@ impl Spawn {
         start.start();
         Ok(Spawned { pid, join, linked_to })
     }
+}
+
+/// A task's output is its value.
+pub(crate) fn as_value<T>(value: T) -> Conclusion<T> {
+    (Some(value), Exit::Normal)
 }
 
 /// The polls of a process run in a span of its own if somebody asks for those, else in the span that spawned it.

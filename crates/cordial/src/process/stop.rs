@@ -17,8 +17,8 @@ use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
 
 use super::entry::Entry;
+use super::handle::Handle;
 use super::monitors;
-use super::runtime::Handle;
 use crate::exit::Location;
 use crate::pid::Pid;
 use crate::telemetry;

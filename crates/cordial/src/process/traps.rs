@@ -7,7 +7,7 @@ use futures_core::Stream;
 use tokio::sync::mpsc;
 
 use super::context::{self, current};
-use super::runtime::Handle;
+use super::handle::Handle;
 use crate::exit::Exit;
 use crate::pid::Pid;
 

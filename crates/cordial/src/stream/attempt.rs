@@ -29,7 +29,7 @@ enum Phase {
 impl<T: Send> Attempt<T> {
     /// The limit counts from here.
     pub(super) fn new(idx: usize, task: Task<T>, timeout: Timeout) -> Attempt<T> {
-        let limit = Limit::new(&task, timeout);
+        let limit = Limit::new(task.runtime().as_ref(), timeout);
         Attempt { idx, task, limit, phase: Phase::Running(timeout) }
     }
 }
@@ -57,7 +57,7 @@ impl<T: Send> Future for Attempt<T> {
                     // While the process can still be asked who it is.
                     this.phase = Phase::Killed(this.task.timed_out(*limit));
                     this.task.kill();
-                    this.limit = Limit::new(&this.task, Timeout::After(AFTER_KILL));
+                    this.limit = Limit::new(this.task.runtime().as_ref(), Timeout::After(AFTER_KILL));
                 }
                 Phase::Killed(timed_out) => {
                     let timed_out = timed_out.clone();

@@ -91,6 +91,11 @@ impl<T> Drop for Claim<T> {
     }
 }
 
+/// Whether the process is out of the table. Its answer may be on the way still.
+pub(super) fn has_ended<T>(source: &dyn Source<T>) -> bool {
+    source.runtime().with(source.pid(), |_| ()).is_none()
+}
+
 /// A source whose inner `Err` is an exit.
 pub(super) struct OrExit<S, E> {
     source: S,

@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::Timeout;
-use super::claim::{Claim, OrExit, Source, flatten};
-use super::wait::Limit;
+use super::claim::{Claim, OrExit, Source, flatten, has_ended};
+use super::limit::Limit;
 use crate::exit::{Exit, Location, TimedOut};
 use crate::pid::Pid;
 use crate::process::Handle;
@@ -211,11 +211,6 @@ impl<U: Send + 'static, E: Into<Box<dyn Error + Send + Sync>> + Send + 'static> 
     }
 }
 
-/// Whether the process is out of the table. Its answer may be on the way still.
-pub(super) fn has_ended<T>(source: &dyn Source<T>) -> bool {
-    source.runtime().with(source.pid(), |_| ()).is_none()
-}
-
 impl<T: Send> Future for Task<T> {
     type Output = Result<T, Exit>;
 
@@ -224,7 +219,7 @@ impl<T: Send> Future for Task<T> {
             return Poll::Ready(answer);
         }
         let Timeout::After(limit) = self.limit else { return Poll::Pending };
-        let mut armed = self.timer.take().unwrap_or_else(|| Limit::new(&self, self.limit));
+        let mut armed = self.timer.take().unwrap_or_else(|| Limit::new(self.runtime().as_ref(), self.limit));
         // An answer that is on its way wakes this, and does not time out.
         if armed.poll(cx).is_pending() || self.is_finished() {
             self.timer = Some(armed);

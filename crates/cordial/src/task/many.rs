@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 
-use super::wait::Limit;
+use super::limit::Limit;
 use super::{Task, Timeout};
 use crate::exit::Exit;
 use crate::process::Shutdown;
@@ -159,7 +159,7 @@ impl<T: Send> Future for AwaitMany<T> {
         }
         let Timeout::After(limit) = this.limit else { return Poll::Pending };
         let Some(first) = this.waiting.iter().min_by_key(|waiting| waiting.idx) else { return Poll::Pending };
-        let armed = this.armed.get_or_insert_with(|| Limit::new(&first.task, this.limit));
+        let armed = this.armed.get_or_insert_with(|| Limit::new(first.task.runtime().as_ref(), this.limit));
         // Answers that are on their way wake this, and do not time out.
         if armed.poll(cx).is_pending() || this.waiting.iter().any(|waiting| waiting.task.is_finished()) {
             return Poll::Pending;
@@ -231,8 +231,10 @@ async fn yield_many<T: Send>(options: YieldMany<'_, T>) -> Vec<Option<Result<T, 
     let mut results: Vec<Option<Result<T, Exit>>> = tasks.iter().map(|_| None).collect();
     let wanted = wanted.min(tasks.iter().filter(|task| !task.is_taken()).count());
     let mut taken = 0;
-    let mut limit =
-        tasks.iter().find(|task| task.source().is_some()).map_or(Limit::Never, |task| Limit::new(task, limit));
+    let mut limit = tasks
+        .iter()
+        .find(|task| task.source().is_some())
+        .map_or(Limit::Never, |task| Limit::new(task.runtime().as_ref(), limit));
     let mut waiting: FuturesUnordered<_> = tasks
         .iter_mut()
         .enumerate()

@@ -8,6 +8,7 @@
 
 mod claim;
 mod handle;
+mod limit;
 mod many;
 mod start;
 mod timeout;
@@ -17,4 +18,4 @@ pub use handle::Task;
 pub use many::{AwaitMany, OnTimeout, YieldMany};
 pub use timeout::Timeout;
 
-pub(crate) use wait::Limit;
+pub(crate) use limit::Limit;

@@ -1,13 +1,11 @@
 //! Waiting for one task: for a while, for its end, or not at all.
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use cordial_sched::Timer;
-
-use super::handle::has_ended;
+use super::claim::has_ended;
+use super::limit::Limit;
 use super::{Task, Timeout};
 use crate::exit::Exit;
 use crate::process::{AFTER_KILL, Shutdown, abandon, assert_may_block, block_on};
@@ -60,7 +58,7 @@ impl<T: Send> Task<T> {
     /// });
     /// ```
     pub async fn yield_for(&mut self, limit: impl Into<Timeout>) -> Option<Result<T, Exit>> {
-        let mut limit = Limit::new(self, limit.into());
+        let mut limit = Limit::new(self.runtime().as_ref(), limit.into());
         poll_fn(|cx| match self.poll_answer(cx) {
             Poll::Ready(answer) => Poll::Ready(Some(answer)),
             // An answer that is on its way wakes this, and does not time out.
@@ -184,33 +182,5 @@ fn unless<T>(answer: Result<T, Exit>, is_expected: fn(&Exit) -> bool) -> Option<
     match answer {
         Err(exit) if is_expected(&exit) => None,
         other => Some(other),
-    }
-}
-
-/// A limit of one call, on the clock of a task's runtime.
-pub(crate) enum Limit {
-    Passed,
-    Armed(Timer),
-    Never,
-}
-
-impl Limit {
-    pub(crate) fn new<T: Send>(task: &Task<T>, limit: Timeout) -> Limit {
-        match limit {
-            Timeout::After(Duration::ZERO) => Limit::Passed,
-            Timeout::After(limit) => {
-                let timer = task.runtime().and_then(|runtime| runtime.executor().timer(limit));
-                timer.map_or(Limit::Never, Limit::Armed)
-            }
-            Timeout::Infinity => Limit::Never,
-        }
-    }
-
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match self {
-            Limit::Passed => Poll::Ready(()),
-            Limit::Armed(timer) => Pin::new(timer).poll(cx),
-            Limit::Never => Poll::Pending,
-        }
     }
 }
