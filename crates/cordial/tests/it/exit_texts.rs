@@ -44,7 +44,7 @@ fn a_timeout_names_the_limit_the_task_its_spawn_place_and_how_to_set_another() {
         let text = exit.to_string();
         assert!(text.starts_with("took longer than its limit of 1.5s "), "{text}");
         assert!(text.contains(&format!("(process {pid} \"importer\", spawned at {}:{line}:", file!())), "{text}");
-        assert!(text.ends_with("give it another limit with `.timeout(..)`"), "{text}");
+        assert!(text.ends_with("give it another limit with `.timeout(..)`, or `Timeout::Infinity` for none"), "{text}");
     });
 }
 
