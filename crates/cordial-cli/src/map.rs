@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use cordial::{Exit, Task, Timeout};
+use cordial::{Exit, Runtime, Task, Timeout};
 use futures_core::Stream;
 use tokio::io::AsyncWrite;
 use tokio::time;
@@ -28,6 +28,11 @@ const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// Runs the command to its end and gives the exit status.
 pub(crate) fn run(options: MapOptions) -> ExitCode {
+    // Children inherit the priority of the thread that starts them, so no thread is ever lowered.
+    if let Err(error) = Runtime::builder().lower_stuck(false).install() {
+        let _ = writeln!(io::stderr(), "cordial: {error}");
+        return Verdict::Broken.into();
+    }
     let stopped = Arc::new(OnceLock::new());
     match cordial::run(root(options, Arc::clone(&stopped))) {
         Ok(verdict) => verdict,

@@ -12,7 +12,7 @@ use crate::pool::Pool;
 use crate::simulation::Draw;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::timer::Limits;
-use crate::{Instant, JoinHandle, Key, Layer, Options, Statistics, Timer};
+use crate::{Instant, JoinHandle, Key, Layer, Options, Statistics, Timer, unwind};
 
 /// A handle on an executor. Cheap to clone; each thread of the executor has a count of its own.
 #[derive(Clone)]
@@ -31,7 +31,8 @@ pub(crate) struct Core {
     layer: Arc<dyn Layer>,
     closed: AtomicBool,
     limits: Arc<Limits>,
-    tokio: tokio::runtime::Handle,
+    /// Set before anybody can ask for it.
+    tokio: OnceLock<tokio::runtime::Handle>,
     /// Owned here so that it can be shut down; `None` in a simulation, and after that.
     tokio_threads: Mutex<Option<tokio::runtime::Runtime>>,
 }
@@ -74,32 +75,27 @@ impl Executor {
     ///
     /// When the system refuses a thread or an I/O driver.
     pub fn start(options: Options, layer: Arc<dyn Layer>) -> io::Result<Executor> {
-        // Threads of tokio start before the executor that they belong to is whole: they wait for it here.
-        let whole: Arc<OnceLock<std::sync::Weak<Core>>> = Arc::default();
-        let tokio_threads = {
-            let whole = whole.clone();
-            tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(options.workers)
-                .thread_name("cordial-io")
-                .enable_all()
-                .on_thread_start(move || {
-                    if let Some(core) = whole.wait().upgrade() {
-                        core.layer.thread_started(&Executor::of(core.clone()));
-                    }
-                })
-                .build()?
-        };
-        let limits = Limits::new(options.workers);
-        start_sweeper(tokio_threads.handle(), &limits);
         let core = Arc::new(Core {
-            limits,
+            limits: Limits::new(options.workers),
             scheduler: Scheduler::Threads(Pool::new(options)),
             layer,
             closed: AtomicBool::new(false),
-            tokio: tokio_threads.handle().clone(),
-            tokio_threads: Mutex::new(Some(tokio_threads)),
+            tokio: OnceLock::new(),
+            tokio_threads: Mutex::new(None),
         });
-        let _ = whole.set(Arc::downgrade(&core));
+        let of_threads = Arc::downgrade(&core);
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(options.workers).thread_name("cordial-io").enable_all().on_thread_start(move || {
+            if let Some(core) = of_threads.upgrade() {
+                core.layer.thread_started(&Executor::of(core.clone()));
+            }
+        });
+        // tokio panics where the system has some of the threads that it needs, but not all.
+        let built = unwind::catch(|| builder.build()).unwrap_or_else(|message| Err(io::Error::other(message)));
+        let tokio_threads = built?;
+        let _ = core.tokio.set(tokio_threads.handle().clone());
+        start_sweeper(tokio_threads.handle(), &core.limits);
+        *core.tokio_threads.lock() = Some(tokio_threads);
         let executor = Executor::of(core);
         let started = executor.pool().map_or(Ok(()), |pool| pool.start_threads(&executor));
         if let Err(refused) = started {
@@ -117,7 +113,7 @@ impl Executor {
             scheduler: Scheduler::Simulated(draw),
             layer,
             closed: AtomicBool::new(false),
-            tokio,
+            tokio: OnceLock::from(tokio),
             tokio_threads: Mutex::new(None),
         }))
     }
@@ -164,7 +160,7 @@ impl Executor {
     /// The time on this executor's clock.
     pub fn now(&self) -> Instant {
         if self.is_simulated() {
-            let _entered = self.home.core.tokio.enter();
+            let _entered = self.tokio().enter();
             return Instant::now();
         }
         // tokio's own `now` would be virtual on the thread of a simulation.
@@ -173,8 +169,12 @@ impl Executor {
     }
 
     /// The tokio runtime beside this executor.
+    ///
+    /// # Panics
+    ///
+    /// While the executor is being built, when nobody has it yet.
     pub fn tokio(&self) -> &tokio::runtime::Handle {
-        &self.home.core.tokio
+        self.home.core.tokio.get().expect("set before the executor is handed out")
     }
 
     /// Whether this is the executor of a [`Simulation`](crate::Simulation).
@@ -209,12 +209,20 @@ impl Executor {
     pub fn close(&self, limit: Duration) -> usize {
         self.refuse();
         let stuck = self.pool().map_or(0, |pool| pool.stop(limit));
+        // Limits that are armed still, because a poll is stuck, pass all the same.
+        self.home.core.limits.leave_tokio();
         let tokio_threads = self.home.core.tokio_threads.lock().take();
         if let Some(runtime) = tokio_threads {
             // Waits for nothing, so it is allowed inside async code, where dropping a tokio runtime panics.
             runtime.shutdown_background();
         }
         stuck
+    }
+
+    /// Tells the layer above, on a thread that may block: what it does may be slow, or panic.
+    pub(crate) fn tell(&self, what: impl FnOnce(&dyn Layer) + Send + 'static) {
+        let executor = self.clone();
+        self.tokio().spawn_blocking(move || what(executor.layer_dyn()));
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {

@@ -15,7 +15,8 @@ pub trait Layer: Any + Send + Sync {
     /// Calls `body` on a thread that is not the executor's own, which runs its tasks meanwhile.
     fn on_foreign_thread(&self, executor: &Executor, body: &mut dyn FnMut());
 
-    /// One poll of `key` has lasted this long and has not returned. Told once per poll, from the watch thread.
+    /// One poll of `key` has lasted this long and has not returned. Told once per poll, from a thread of its own: it may
+    /// block.
     fn long_poll(&self, key: Key, lasted: Duration);
 
     /// The watch found `key` in a poll: charge it with about this much busy time.

@@ -96,7 +96,8 @@ impl Pool {
 
     /// Whether all threads have ended, so that what is pushed now has to be run by whoever pushed it.
     pub(crate) fn is_over(&self) -> bool {
-        self.last_out.is_over()
+        // While the system has no threads to give there may be none for a moment, and that is not the end.
+        self.is_stopping() && self.last_out.is_over()
     }
 
     /// Lets the threads end when nothing is ready. Returns how many have not ended after `limit`.

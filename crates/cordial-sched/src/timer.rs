@@ -26,8 +26,12 @@ use tokio::sync::Notify;
 
 pub use tokio::time::Instant;
 
-use crate::sync::Mutex;
+use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::table::shard_of_this_thread;
+use crate::unwind;
+
+/// How often the thread looks that takes the place of the sweeper, for as long as anything is armed.
+const ON_ITS_OWN: Duration = Duration::from_millis(5);
 
 /// A future that is ready at a moment, from any thread and inside any other executor.
 pub struct Timer {
@@ -47,6 +51,9 @@ struct Place {
 pub(crate) struct Limits {
     shards: Box<[CachePadded<Mutex<Shard>>]>,
     changed: Notify,
+    /// The sweeper is gone with its tokio runtime.
+    is_on_its_own: AtomicBool,
+    has_thread: AtomicBool,
 }
 
 #[derive(Default)]
@@ -65,7 +72,12 @@ struct Armed {
 impl Limits {
     pub(crate) fn new(threads: usize) -> Arc<Limits> {
         let shards = (0..threads.max(1)).map(|_| CachePadded::default()).collect();
-        Arc::new(Limits { shards, changed: Notify::new() })
+        Arc::new(Limits {
+            shards,
+            changed: Notify::new(),
+            is_on_its_own: AtomicBool::new(false),
+            has_thread: AtomicBool::new(false),
+        })
     }
 
     /// A limit that is due `after` from `now`; `None` for a moment that no clock will see.
@@ -78,7 +90,7 @@ impl Limits {
     pub(crate) async fn sweep(self: Arc<Limits>) {
         loop {
             let (due, earliest) = self.take_due(Instant::now());
-            due.into_iter().for_each(Waker::wake);
+            wake_all(due);
             match earliest {
                 Some(earliest) => drop(tokio::time::timeout_at(earliest, self.changed.notified()).await),
                 None => self.changed.notified().await,
@@ -107,7 +119,7 @@ impl Limits {
         (due, earliest)
     }
 
-    fn arm(&self, deadline: Instant, waker: Waker) -> Place {
+    fn arm(self: &Arc<Limits>, deadline: Instant, waker: Waker) -> Place {
         let index = shard_of_this_thread(self.shards.len());
         let (key, is_earliest) = {
             let mut shard = self.shards[index].lock();
@@ -120,7 +132,49 @@ impl Limits {
         if is_earliest {
             self.changed.notify_one();
         }
+        if self.is_on_its_own.load(Ordering::SeqCst) {
+            self.start_thread();
+        }
         Place { shard: index, key }
+    }
+
+    /// The tokio runtime is about to end, and polls may be stuck: a thread sees to what is armed, or will be.
+    pub(crate) fn leave_tokio(self: &Arc<Limits>) {
+        self.is_on_its_own.store(true, Ordering::SeqCst);
+        if self.is_armed() {
+            self.start_thread();
+        }
+    }
+
+    fn is_armed(&self) -> bool {
+        self.shards.iter().any(|shard| !shard.lock().armed.is_empty())
+    }
+
+    fn start_thread(self: &Arc<Limits>) {
+        if self.has_thread.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let limits = self.clone();
+        let sweep = move || {
+            while limits.is_armed() {
+                wake_all(limits.take_due(Instant::now()).0);
+                std::thread::sleep(ON_ITS_OWN);
+            }
+            limits.has_thread.store(false, Ordering::SeqCst);
+            // Armed since the last look, by somebody who saw a thread.
+            if limits.is_armed() {
+                limits.start_thread();
+            }
+        };
+        // Where the system has no thread to give, such a limit does not pass before its poll returns.
+        let _ = std::thread::Builder::new().name("cordial-limits".to_owned()).spawn(sweep);
+    }
+}
+
+/// Wakers are the user's, and one that panics must not keep the others asleep.
+fn wake_all(due: Vec<Waker>) {
+    for waker in due {
+        let _ = unwind::catch(|| waker.wake());
     }
 }
 

@@ -7,16 +7,25 @@ use crate::seat::Ready;
 
 /// Polls a task once. What it panics with is dropped: the layer above has caught what it wants to know.
 pub(crate) fn poll_once(ready: Ready) {
-    if let Err(payload) = catch(|| {
+    let _ = catch(|| {
         ready.run();
-    }) && let Err(next) = catch(|| drop(payload))
-    {
-        // The destructor of the payload panicked as well; that of the next one need not be tried.
-        std::mem::forget(next);
-    }
+    });
+}
+
+/// Calls `f` and makes a text of its panic.
+pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, String> {
+    catch_payload(f).map_err(|payload| {
+        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
+        if let Err(next) = catch_payload(|| drop(payload)) {
+            // The destructor of the payload panicked as well; that of the next one need not be tried.
+            std::mem::forget(next);
+        }
+        text
+    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
-fn catch(f: impl FnOnce()) -> Result<(), Box<dyn Any + Send>> {
+fn catch_payload<R>(f: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send>> {
     catch_unwind(AssertUnwindSafe(f))
 }

@@ -72,11 +72,16 @@ pub(crate) fn watch(executor: &Executor, parker: &Parker) {
         }
         last = now;
         let stuck = look(executor, pool, &mut seen, now);
+        // The system had no thread to give when one was needed.
+        if pool.crew().strength().active < pool.options.workers && !pool.queues.is_empty() && !pool.is_stopping() {
+            let _ = pool.follow(pool.crew().call());
+        }
         if !stuck.is_empty() && !pool.queues.is_empty() {
             let was_capped = is_capped;
             is_capped = !bring_stand_ins(pool, &stuck);
             if is_capped && !was_capped {
-                executor.layer_dyn().threads_exhausted(pool.options.max_threads);
+                let max_threads = pool.options.max_threads;
+                executor.tell(move |layer| layer.threads_exhausted(max_threads));
             }
         } else if !pool.queues.is_empty() {
             pool.idle.notify();
@@ -123,7 +128,7 @@ fn look(executor: &Executor, pool: &Pool, seen: &mut Vec<Seen>, now: Duration) -
         if lasted >= pool.options.stall_after && !seen.is_reported {
             seen.is_reported = true;
             pool.watch.long_polls.fetch_add(1, Ordering::Relaxed);
-            executor.layer_dyn().long_poll(key, lasted);
+            executor.tell(move |layer| layer.long_poll(key, lasted));
         }
         if lasted >= patience && pool.crew().role(index) == Role::Active {
             stuck.push((lasted, index));

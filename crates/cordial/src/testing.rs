@@ -12,7 +12,7 @@ use std::time::Duration;
 use cordial_sched::{Simulation, Stalled};
 
 use crate::exit::Exit;
-use crate::process::{Handle, Shutdown, Spawn, as_value, describe, layer, stop_processes};
+use crate::process::{Handle, Shutdown, Spawn, as_value, assert_may_block, describe, layer, stop_processes};
 
 /// Runs a future as the root process of a simulated runtime, with seed 0, and gives what it returns.
 ///
@@ -69,6 +69,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
+    assert_may_block("cordial::testing::run");
     let spawned_at = Location::caller();
     let simulation = match Simulation::new(seed, layer(1)) {
         Ok(simulation) => simulation,

@@ -51,6 +51,10 @@ thread_local! {
 /// Puts the hook in front of the one that is there. `is_told` says whether a caught panic will reach somebody.
 pub(crate) fn install_hook(is_told: fn() -> bool) {
     static INSTALLED: Once = Once::new();
+    if std::thread::panicking() {
+        // No hook can be set now. The next runtime, or the next use, does it.
+        return;
+    }
     INSTALLED.call_once(|| {
         let previous = take_hook();
         set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
@@ -101,6 +105,11 @@ pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Unwound> {
 /// Whether `f` panics, without a word from the hook.
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub(crate) fn panics_silently(f: impl FnOnce()) -> bool {
+    if cfg!(panic = "abort") {
+        // Whoever panics here ends the program, and should say why.
+        f();
+        return false;
+    }
     let before = SILENT.replace(true);
     let outcome = catch_unwind(AssertUnwindSafe(f));
     SILENT.set(before);

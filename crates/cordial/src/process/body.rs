@@ -127,8 +127,14 @@ fn end<T>(
     });
     // A crash is never lost: it goes before what the process was told to end with.
     let exit = match (panics.next(), entry.ending.take()) {
-        (Some(caught), _) => Exit::Panic(Arc::new(report(pid, &entry, *caught))),
-        (None, Some(ending)) => *ending,
+        (Some(caught), unheeded) => {
+            discard((unheeded, own_exit));
+            Exit::Panic(Arc::new(report(pid, &entry, *caught)))
+        }
+        (None, Some(ending)) => {
+            discard(own_exit);
+            *ending
+        }
         (None, None) => own_exit,
     };
     // A subscriber that panics must not keep the others from being told.
@@ -139,11 +145,12 @@ fn end<T>(
     });
     if let Some(ties) = entry.ties.take() {
         for peer in ties.links {
-            runtime.signal(peer, Signal::LinkEnded { from: pid, exit: exit.clone() });
+            // It may wake somebody, and a waker of the user that panics must not keep the others from being told.
+            let _ = unwind::catch(|| runtime.signal(peer, Signal::LinkEnded { from: pid, exit: exit.clone() }));
         }
         for monitor in ties.monitors.into_values() {
             // Whoever dropped the receiver no longer wants to know.
-            let _ = monitor.send(exit.clone());
+            let _ = unwind::catch(|| monitor.send(exit.clone()).is_ok());
         }
     }
     match value {

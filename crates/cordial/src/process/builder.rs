@@ -58,7 +58,11 @@ impl Builder {
         Builder { max_threads, ..self }
     }
 
-    /// Whether threads that are stuck in one poll may be given a lower priority by the system. Default: yes.
+    /// Whether threads that compute for long in one poll may be given a lower priority by the system, so that short work
+    /// goes first (Linux only). Default: yes.
+    ///
+    /// What a task starts after a long computation in the same poll, threads and child processes, keeps that priority for
+    /// good. Start it from another poll, or inside `tokio::task::spawn_blocking`.
     pub fn lower_stuck(self, lower_stuck: bool) -> Builder {
         Builder { lower_stuck, ..self }
     }

@@ -12,7 +12,7 @@ use super::handle::Handle;
 use super::signal::Signal;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::telemetry;
+use crate::{telemetry, unwind};
 
 /// What is the same for every kind of process but these.
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +93,8 @@ impl Spawn {
             entry.ties().links.insert(caller);
         }
         runtime.occupy(key, entry);
-        telemetry::started(pid, self.spawned_at, caller);
+        // A subscriber that panics must not leave a process behind that never starts.
+        let _ = unwind::catch(|| telemetry::started(pid, self.spawned_at, caller));
         if executor.is_closed() {
             // Whoever closed it may have looked into the table before this process stood there.
             runtime.signal(pid, Signal::Sent { from: None, reason: Exit::Killed });
@@ -110,6 +111,9 @@ pub(crate) fn as_value<T>(value: T) -> Conclusion<T> {
 
 /// The polls of a process run in a span of its own if somebody asks for those, else in the span that spawned it.
 fn span(pid: Pid, spawned_at: &'static Location<'static>) -> Span {
-    let own = tracing::span!(target: "cordial::task", Level::TRACE, "task", %pid, %spawned_at);
-    if own.is_disabled() { Span::current() } else { own }
+    unwind::catch(|| {
+        let own = tracing::span!(target: "cordial::task", Level::TRACE, "task", %pid, %spawned_at);
+        if own.is_disabled() { Span::current() } else { own }
+    })
+    .unwrap_or_else(|_| Span::none())
 }

@@ -10,6 +10,9 @@ use super::{Task, Timeout};
 use crate::exit::Exit;
 use crate::process::{AFTER_KILL, Shutdown, abandon, assert_may_block, block_on};
 
+/// How often `ignore` looks again for an answer that is on its way.
+const ABOUT_TO_ANSWER: usize = 10_000;
+
 impl<T: Send> Task<T> {
     /// Awaits the task on a thread that may block. The limit of the await holds.
     ///
@@ -126,8 +129,12 @@ impl<T: Send> Task<T> {
         }
         let source = self.source_mut()?;
         if !source.is_finished() && has_ended(source) {
-            // The process is out of the table, and the thread that ended it is about to put its answer down.
-            while !source.is_finished() {
+            // The process is out of the table, and the thread that ended it is about to put its answer down; unless that
+            // thread is this one, in a subscriber or a waker.
+            for _ in 0..ABOUT_TO_ANSWER {
+                if source.is_finished() {
+                    break;
+                }
                 std::thread::yield_now();
             }
         }
