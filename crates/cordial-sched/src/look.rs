@@ -14,35 +14,38 @@ const ROUNDS: usize = 20;
 const ROUND: Duration = Duration::from_micros(10);
 
 /// Looks into all queues for some tens of microseconds.
-#[expect(clippy::disallowed_methods, reason = "a round lasts real time")]
+///
+/// It looks at the workers once in a round and leaves them alone in between: each look takes the lines of the queues away
+/// from those who work with them.
 pub(crate) fn look(pool: &Pool, own: &Worker<Ready>) -> Option<Ready> {
     let mut seen: Vec<Option<u32>> = Vec::new();
-    let mut round_started = std::time::Instant::now();
     for _ in 0..ROUNDS {
-        loop {
-            if let Some(ready) = pool.queues.take_injected(own).or_else(|| pool.queues.steal(own)) {
-                return Some(ready);
-            }
-            if pool.is_stopping() {
-                return None;
-            }
-            let now = std::time::Instant::now();
-            if now - round_started >= ROUND {
-                round_started = now;
-                break;
-            }
-            std::thread::yield_now();
+        pause(pool);
+        if let Some(ready) = pool.queues.take_injected(own).or_else(|| pool.queues.steal(own)) {
+            return Some(ready);
+        }
+        if pool.is_stopping() {
+            return None;
         }
         for (index, seat) in pool.queues.seats() {
             let poll = seat.progress.current().map(|(poll, _)| poll);
             if seen.len() <= index {
                 seen.resize(index + 1, None);
             }
-            let is_same_poll = poll.is_some() && std::mem::replace(&mut seen[index], poll) == poll;
+            let is_same_poll = std::mem::replace(&mut seen[index], poll) == poll && poll.is_some();
             if is_same_poll && let Some(ready) = seat.lifo.take() {
                 return Some(ready);
             }
         }
     }
     None
+}
+
+#[expect(clippy::disallowed_methods, reason = "a round lasts real time")]
+fn pause(pool: &Pool) {
+    let started = std::time::Instant::now();
+    // What comes from outside has nobody else who would take it soon.
+    while started.elapsed() < ROUND && pool.queues.is_nothing_injected() {
+        std::thread::yield_now();
+    }
 }

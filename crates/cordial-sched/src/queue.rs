@@ -64,6 +64,10 @@ impl Queues {
         self.seats().find_map(|(_, seat)| seat.lifo.take())
     }
 
+    pub(crate) fn is_nothing_injected(&self) -> bool {
+        self.injector.is_empty()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.injector.is_empty() && self.seats().all(|(_, seat)| seat.stealer.is_empty())
     }

@@ -71,6 +71,7 @@ pub(crate) fn watch(executor: &Executor, parker: &Parker) {
             seen.clear();
         }
         last = now;
+        pool.idle.looked(false);
         let stuck = look(executor, pool, &mut seen, now);
         // The system had no thread to give when one was needed.
         if pool.crew().strength().active < pool.options.workers && !pool.queues.is_empty() && !pool.is_stopping() {

@@ -40,6 +40,12 @@ struct Local {
     steps: Cell<u32>,
 }
 
+impl Local {
+    fn seat<'pool>(&self, pool: &'pool Pool) -> &'pool Seat {
+        pool.queues.seat(self.seat_index)
+    }
+}
+
 thread_local!(static LOCAL: RefCell<Option<Local>> = const { RefCell::new(None) });
 
 /// The life of a worker thread.
@@ -119,6 +125,7 @@ fn run(local: &Local, pool: &Pool, seat: &Seat) -> Until {
             duty = duty.or_else(|| pool.idle.look());
             if duty.is_some() {
                 ready = look::look(pool, &local.tools.queue);
+                pool.idle.looked(ready.is_none());
             }
         }
         put_down(pool, &mut duty);
@@ -221,8 +228,10 @@ pub(crate) fn push_here(ready: Ready, info: ScheduleInfo) -> Result<(), Ready> {
             if info.woken_while_running {
                 // It yields: the others come first.
                 queue.push(own);
-            } else if let Some(previous) = pool.queues.seat(local.seat_index).lifo.swap(Some(own)) {
+            } else if let Some(previous) = local.seat(pool).lifo.swap(Some(own)) {
                 queue.push(previous);
+            } else {
+                return pool.idle.notify_of_slot();
             }
             pool.idle.notify();
         }

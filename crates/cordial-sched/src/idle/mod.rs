@@ -10,6 +10,9 @@ pub(crate) struct Idle {
     n_sleepers: AtomicUsize,
     /// Whether somebody is awake and looks for work. At most one does.
     is_looked_for: AtomicBool,
+    /// Nobody was worth waking for a slot lately. Only a hint: the watch takes it away with each look, and sees to what
+    /// was left in a slot.
+    was_in_vain: AtomicBool,
     watch: Unparker,
     /// Only the watch writes it.
     is_watch_asleep: AtomicBool,
@@ -43,6 +46,7 @@ impl Idle {
             sleepers: Mutex::new(Vec::new()),
             n_sleepers: AtomicUsize::new(0),
             is_looked_for: AtomicBool::new(false),
+            was_in_vain: AtomicBool::new(false),
             watch,
             is_watch_asleep: AtomicBool::new(false),
         }
@@ -70,6 +74,19 @@ impl Idle {
             unparker.unpark();
             self.rouse_watch();
         }
+    }
+
+    /// As `notify`, after a push into the slot of the caller, which most often takes it out again itself. Waking somebody
+    /// for that in vain is done once between two looks of the watch, not once for each push.
+    pub(crate) fn notify_of_slot(&self) {
+        if !self.was_in_vain.load(Ordering::Relaxed) {
+            self.notify();
+        }
+    }
+
+    /// Whoever looked has found something, or not.
+    pub(crate) fn looked(&self, was_in_vain: bool) {
+        self.was_in_vain.store(was_in_vain, Ordering::Relaxed);
     }
 
     /// Takes up the duty to look, if nobody has it.

@@ -14,6 +14,7 @@ mod ends;
 mod events;
 mod exit_texts;
 mod handle;
+mod hostile;
 mod ignore;
 mod links;
 mod long_polls;

@@ -1,0 +1,223 @@
+//! Code of the user in bad places: wakers, subscribers and destructors that panic or block, and runtimes that are gone. None
+//! of it may harm anybody else.
+
+use std::error::Error;
+use std::fmt;
+use std::future::{pending, poll_fn};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use cordial::{Exit, Runtime, Shutdown, Task, Timeout, process, testing};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::SubscriberExt;
+
+use crate::program;
+
+const MS: Duration = Duration::from_millis(1);
+
+fn with_workers(n: usize) -> Runtime {
+    Runtime::builder().workers(n).build().unwrap()
+}
+
+/// A task that blocks its worker until the sender is dropped, and is in that poll when this returns.
+fn stuck(runtime: &Runtime) -> (Task<()>, mpsc::Sender<()>) {
+    let (release, released) = mpsc::channel();
+    let (is_stuck, began) = mpsc::channel();
+    let start = async move {
+        Some(Task::spawn(async move {
+            is_stuck.send(()).unwrap();
+            let _ = released.recv();
+        }))
+    };
+    let task = runtime.block_on(start).unwrap().unwrap();
+    began.recv().unwrap();
+    (task, release)
+}
+
+#[test]
+fn a_limit_passes_although_its_runtime_is_gone_and_a_poll_is_stuck() {
+    let runtime = with_workers(1);
+    let (task, release) = stuck(&runtime);
+    drop(runtime);
+    let answer = task.timeout(50 * MS).wait();
+    assert!(matches!(answer, Err(Exit::Timeout(_))), "{answer:?}");
+    drop(release);
+}
+
+#[test]
+fn a_shutdown_gives_up_although_the_runtime_is_gone_and_a_poll_is_stuck() {
+    let runtime = with_workers(1);
+    let (task, release) = stuck(&runtime);
+    assert!(!runtime.shutdown(Duration::ZERO).is_clean());
+    let stopped = Task::spawn(task.shutdown(Shutdown::After(10 * MS))).timeout(Timeout::Infinity).wait().unwrap();
+    assert_eq!(stopped, Some(Err(Exit::Killed)));
+    drop(release);
+}
+
+/// Panics once.
+struct PanickingWaker(AtomicBool);
+
+impl Wake for PanickingWaker {
+    fn wake(self: Arc<PanickingWaker>) {
+        assert!(self.0.swap(true, Ordering::SeqCst), "a waker that panics");
+    }
+}
+
+#[test]
+fn a_waker_that_panics_keeps_no_limit_from_passing() {
+    let runtime = with_workers(2);
+    let slow = runtime.block_on(async { Some(Task::spawn(pending::<()>()).timeout(10 * MS)) }).unwrap().unwrap();
+    let panicking = Arc::new(PanickingWaker(AtomicBool::new(false)));
+    let waker = Waker::from(panicking.clone());
+    let mut slow = pin!(slow);
+    assert!(slow.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    while !panicking.0.load(Ordering::SeqCst) {
+        std::thread::yield_now();
+    }
+    let other = runtime.block_on(async { Task::spawn(pending::<()>()).timeout(10 * MS).await }).unwrap();
+    assert!(matches!(other, Err(Exit::Timeout(_))));
+}
+
+#[test]
+fn a_waker_that_panics_keeps_nobody_from_being_told_of_an_end() {
+    testing::run(async {
+        let task = Task::spawn(async {
+            tokio::time::sleep(MS).await;
+            7
+        });
+        let mut monitors = [process::monitor(task.pid()), process::monitor(task.pid())];
+        let waker = Waker::from(Arc::new(PanickingWaker(AtomicBool::new(false))));
+        assert!(pin!(&mut monitors[0]).poll(&mut Context::from_waker(&waker)).is_pending());
+        assert_eq!(task.await, Ok(7));
+        let [_, told] = monitors;
+        assert_eq!(told.await, Exit::Normal);
+    });
+}
+
+#[derive(Debug)]
+struct PanicsOnDrop;
+
+impl fmt::Display for PanicsOnDrop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an error that panics when dropped")
+    }
+}
+
+impl Error for PanicsOnDrop {}
+
+impl Drop for PanicsOnDrop {
+    fn drop(&mut self) {
+        panic!("dropped");
+    }
+}
+
+#[test]
+fn an_exit_that_loses_against_a_panic_harms_nobody_when_it_is_dropped() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("in a destructor");
+        }
+    }
+    testing::run(async {
+        let task = Task::spawn(async {
+            let _bomb = Bomb;
+            pending::<()>().await
+        });
+        let mut polled = false;
+        poll_fn(|cx| {
+            if std::mem::replace(&mut polled, true) {
+                Poll::Ready(())
+            } else {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        })
+        .await;
+        process::exit(task.pid(), Exit::Error(Arc::new(PanicsOnDrop)));
+        let exit = task.await.unwrap_err();
+        // Before its first poll there is no bomb, and the error is the exit itself.
+        assert!(matches!(exit, Exit::Panic(_) | Exit::Error(_)), "{exit}");
+        std::mem::forget(exit);
+    });
+}
+
+/// Panics at one event of ours, or blocks there until the end.
+struct Hostile {
+    event: &'static str,
+    does: fn(),
+}
+
+impl<S: Subscriber> Layer<S> for Hostile {
+    fn on_event(&self, event: &Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        if event.metadata().name() == self.event {
+            (self.does)();
+        }
+    }
+}
+
+#[test]
+fn a_subscriber_that_panics_or_blocks_stops_nobody() {
+    const NAME: &str = "hostile::a_subscriber_that_panics_or_blocks_stops_nobody";
+    let Some(part) = program::part() else {
+        for part in ["panics at start", "panics at long_poll", "blocks at long_poll"] {
+            assert_eq!(program::run(NAME, part).told(), ["went on"], "{part}");
+        }
+        return;
+    };
+    let hostile = match &*part {
+        "panics at start" => Hostile { event: "start", does: || panic!("a subscriber that panics") },
+        "panics at long_poll" => Hostile { event: "long_poll", does: || panic!("a subscriber that panics") },
+        _ => Hostile { event: "long_poll", does: || std::thread::park() },
+    };
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(hostile)).unwrap();
+    let runtime = with_workers(2);
+    // Both workers are stuck, one after the other is found to be, and a third task needs a stand-in.
+    let held: Vec<_> = (0..2).map(|_| stuck(&runtime)).collect();
+    assert_eq!(runtime.block_on(async { Task::spawn(async { 7 }).timeout(Timeout::Infinity).await }).unwrap(), Ok(7));
+    for (task, release) in held {
+        drop(release);
+        task.wait().unwrap();
+    }
+    program::tell("went on");
+    std::process::exit(0);
+}
+
+#[test]
+fn the_first_task_of_a_program_may_be_spawned_by_a_destructor_in_a_panic() {
+    const NAME: &str = "hostile::the_first_task_of_a_program_may_be_spawned_by_a_destructor_in_a_panic";
+    struct Spawns;
+    impl Drop for Spawns {
+        fn drop(&mut self) {
+            Task::start(async {});
+        }
+    }
+    if program::part().is_none() {
+        assert_eq!(program::run(NAME, "all").told(), ["went on"]);
+        return;
+    }
+    let panicked = std::thread::scope(|scope| {
+        scope
+            .spawn(|| {
+                let _spawns = Spawns;
+                panic!("while nothing of ours is there yet");
+            })
+            .join()
+            .is_err()
+    });
+    assert!(panicked && Task::spawn(async { 7 }).wait() == Ok(7));
+    program::tell("went on");
+}
+
+#[test]
+fn a_simulation_inside_a_simulation_is_refused_with_a_sentence() {
+    let exit = testing::run(async { Task::spawn(async { testing::run(async {}) }).await.unwrap_err() });
+    assert!(
+        exit.to_string().contains("`cordial::testing::run` would block the only thread of the simulation"),
+        "{exit}"
+    );
+}
