@@ -48,35 +48,23 @@ fn blocking_tasks_stay_under_the_cap_and_all_end() {
     executor.close(std::time::Duration::MAX);
 }
 
-/// tokio issue 4941: the task that was woken sits in the slot of the worker whose poll waits for it.
+/// tokio issue 4941: the task that was woken sits in the slot of the worker whose poll waits for it. With one worker only a
+/// stand-in can take it.
 #[test]
-fn a_task_that_is_stuck_in_the_slot_behind_its_waker_is_stolen() {
-    let executor = executor(2);
-    let inner = executor.clone();
-    let outer = spawn(&executor, async move {
-        let (done, is_done) = mpsc::channel();
-        // Goes into the slot of this very worker, which then blocks until it has run.
-        let woken = spawn(&inner, async move { done.send(()).unwrap() });
-        is_done.recv().unwrap();
-        woken.await;
-    });
-    wait(outer);
-    executor.close(std::time::Duration::MAX);
-}
-
-/// With one worker only a stand-in can take it.
-#[test]
-fn a_task_that_is_stuck_in_the_only_slot_is_taken_by_a_stand_in() {
-    let executor = executor(1);
-    let inner = executor.clone();
-    let outer = spawn(&executor, async move {
-        let (done, is_done) = mpsc::channel();
-        let woken = spawn(&inner, async move { done.send(()).unwrap() });
-        is_done.recv().unwrap();
-        woken.await;
-    });
-    wait(outer);
-    executor.close(std::time::Duration::MAX);
+fn a_task_that_is_stuck_in_the_slot_behind_its_waker_is_taken_out() {
+    for workers in [2, 1] {
+        let executor = executor(workers);
+        let inner = executor.clone();
+        let outer = spawn(&executor, async move {
+            let (done, is_done) = mpsc::channel();
+            // Goes into the slot of this very worker, which then blocks until it has run.
+            let woken = spawn(&inner, async move { done.send(()).unwrap() });
+            is_done.recv().unwrap();
+            woken.await;
+        });
+        wait(outer);
+        executor.close(std::time::Duration::MAX);
+    }
 }
 
 /// async-std's draft took a queue after a millisecond and flooded the program with threads.
