@@ -1,4 +1,4 @@
-//! Which signal does what: the table at the head of `process/signal.rs`, row by row and column by column.
+//! Which signal does what: the table in `process/mod.rs`, row by row and column by column.
 //!
 //! `cases.md` 4.23: L-005, L-006; `elixir.md` 1.0.
 
