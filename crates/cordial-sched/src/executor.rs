@@ -1,5 +1,6 @@
 //! The handle on an executor: prepare and start tasks, ask the time, close.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -12,7 +13,7 @@ use crate::pool::Pool;
 use crate::simulation::Draw;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::timer::Limits;
-use crate::{Instant, JoinHandle, Key, Layer, Options, Statistics, Timer, unwind};
+use crate::{Instant, JoinHandle, Key, Layer, Options, Statistics, Timer, lower, unwind};
 
 /// A handle on an executor. Cheap to clone; each thread of the executor has a count of its own.
 #[derive(Clone)]
@@ -90,6 +91,7 @@ impl Executor {
                 core.layer.thread_started(&Executor::of(core.clone()));
             }
         });
+        builder.on_thread_park(wait_for_turn_from_now_on);
         // tokio panics where the system has some of the threads that it needs, but not all.
         let built = unwind::catch(|| builder.build()).unwrap_or_else(|message| Err(io::Error::other(message)));
         let tokio_threads = built?;
@@ -234,6 +236,14 @@ impl Executor {
             Scheduler::Threads(pool) => Some(pool),
             Scheduler::Simulated(_) => None,
         }
+    }
+}
+
+/// Only the threads that drive tokio ever park, so those that block are left as they are.
+fn wait_for_turn_from_now_on() {
+    thread_local!(static WAITS: Cell<bool> = const { Cell::new(false) });
+    if !WAITS.replace(true) {
+        lower::wait_for_turn();
     }
 }
 

@@ -7,6 +7,7 @@ use crossbeam_utils::atomic::AtomicCell;
 
 use crate::Key;
 use crate::executor::Ticket;
+use crate::lower::Thread;
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering, Parker, Unparker};
 
 /// A task that is ready to be polled.
@@ -20,8 +21,8 @@ pub(crate) struct Seat {
     pub(crate) unparker: Unparker,
     /// Set by the watch when somebody else was given the work of this thread, which is stuck in a poll.
     pub(crate) is_lent: AtomicBool,
-    /// What the system calls the thread; 0 where that is not known.
-    pub(crate) thread_id: AtomicU32,
+    /// Who sits here, or sat here last.
+    pub(crate) thread: Mutex<Option<Thread>>,
     /// What only the thread itself uses, while there is none.
     tools: Mutex<Option<Tools>>,
 }
@@ -41,7 +42,7 @@ impl Seat {
             progress: CachePadded::default(),
             unparker: parker.unparker().clone(),
             is_lent: AtomicBool::new(false),
-            thread_id: AtomicU32::new(0),
+            thread: Mutex::new(None),
             tools: Mutex::new(Some(Tools { queue, parker })),
         }
     }

@@ -15,7 +15,6 @@
 use std::time::Duration;
 
 use crate::crew::{Role, StandIn};
-use crate::lower::{self, CpuTime};
 use crate::pool::Pool;
 use crate::seat::Seat;
 use crate::sync::{AtomicU64, Ordering, Parker};
@@ -46,7 +45,7 @@ struct Seen {
     poll: Option<u32>,
     since: Duration,
     is_reported: bool,
-    cpu_time: Option<CpuTime>,
+    cpu_time: Option<Duration>,
 }
 
 /// The life of the watch thread.
@@ -173,11 +172,11 @@ fn lower_those_that_compute(pool: &Pool, seen: &mut [Seen]) {
         if pool.crew().role(index) != (Role::Lent { is_lowered: false }) {
             continue;
         }
-        let thread_id = seat.thread_id.load(Ordering::Relaxed);
-        let Some(now) = CpuTime::of(thread_id) else { continue };
+        let Some(thread) = *seat.thread.lock() else { continue };
+        let Some(now) = thread.cpu_time() else { continue };
         let before = *seen.cpu_time.get_or_insert(now);
-        if now.since(before) >= COMPUTES {
-            pool.crew().lower(index, || lower::lower(thread_id));
+        if now.saturating_sub(before) >= COMPUTES {
+            pool.crew().lower(index, || thread.lower());
         }
     }
 }

@@ -20,7 +20,8 @@ use crate::idle::{Looking, Slept};
 use crate::pool::Pool;
 use crate::seat::{Ready, Seat, Tools, add};
 use crate::sync::Ordering;
-use crate::{look, lower, unwind};
+use crate::lower::Thread;
+use crate::{look, unwind};
 
 /// How often the work from outside goes before a worker's own.
 const INJECTED_FIRST_EVERY: u32 = 61;
@@ -56,7 +57,7 @@ pub(crate) fn work(seat_index: usize, executor: Executor) {
     if let Some(tools) = seat.take_tools() {
         let _entered = executor.tokio().enter();
         executor.layer_dyn().thread_started(&executor);
-        seat.thread_id.store(lower::thread_id(), Ordering::Relaxed);
+        *seat.thread.lock() = Some(Thread::current());
         let local = Local { seat_index, tools, core: core.clone(), slot_streak: Cell::new(0), steps: Cell::new(0) };
         LOCAL.set(Some(local));
         LOCAL.with_borrow(|local| {

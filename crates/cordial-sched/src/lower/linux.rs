@@ -1,36 +1,41 @@
-//! Linux: a nice value belongs to one thread, and any thread of the program may raise it.
+//! Linux: a scheduling policy belongs to one thread, and any thread of the program may worsen that of another.
 
 use std::time::Duration;
 
-use rustix::process::{Pid, setpriority_process};
+use uapi::c::{PRIO_PROCESS, SCHED_BATCH, SCHED_IDLE, c_int, pid_t};
 
 /// The lowest priority but that of idle work.
-const NICE: i32 = 19;
+const NICE: c_int = 19;
 
-/// How much a thread has computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct CpuTime(Duration);
+/// A thread of this program, as the kernel calls it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Thread(pid_t);
 
-impl CpuTime {
-    /// Of another thread of this program; `None` if it is gone, or the kernel does not tell.
-    pub(crate) fn of(thread_id: u32) -> Option<CpuTime> {
-        let text = std::fs::read_to_string(format!("/proc/self/task/{thread_id}/schedstat")).ok()?;
+impl Thread {
+    pub(crate) fn current() -> Thread {
+        Thread(uapi::gettid())
+    }
+
+    /// How much it has computed. `None` if it is gone, or the kernel does not tell.
+    pub(crate) fn cpu_time(self) -> Option<Duration> {
+        let text = std::fs::read_to_string(format!("/proc/self/task/{}/schedstat", self.0)).ok()?;
         let nanoseconds = text.split(' ').next()?.parse().ok()?;
-        Some(CpuTime(Duration::from_nanos(nanoseconds)))
+        Some(Duration::from_nanos(nanoseconds))
     }
 
-    pub(crate) fn since(self, earlier: CpuTime) -> Duration {
-        self.0.saturating_sub(earlier.0)
+    /// Lets everybody else interrupt it: it runs when a processor has nothing else to do, or at least after the others.
+    /// That cannot be taken back. `false` if neither is allowed.
+    pub(crate) fn lower(self) -> bool {
+        set_policy(self.0, SCHED_IDLE) || uapi::setpriority(PRIO_PROCESS as c_int, self.0.unsigned_abs(), NICE).is_ok()
     }
 }
 
-/// The calling thread, as the system calls it.
-pub(crate) fn thread_id() -> u32 {
-    rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs()
+/// From here on the calling thread, when it is woken, waits for its turn instead of interrupting who runs.
+pub(crate) fn wait_for_turn() {
+    // Where that is not allowed, the thread is as it was.
+    set_policy(uapi::gettid(), SCHED_BATCH);
 }
 
-/// Lets the system run the thread after others, for good. `false` if it may not.
-pub(crate) fn lower(thread_id: u32) -> bool {
-    let thread = i32::try_from(thread_id).ok().and_then(Pid::from_raw);
-    thread.is_some_and(|thread| setpriority_process(Some(thread), NICE).is_ok())
+fn set_policy(thread: pid_t, policy: c_int) -> bool {
+    uapi::sched_setscheduler(thread, policy, &uapi::pod_zeroed()).is_ok()
 }

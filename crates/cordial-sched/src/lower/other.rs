@@ -2,24 +2,22 @@
 
 use std::time::Duration;
 
-/// How much a thread has computed; not known here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct CpuTime(());
+/// A thread of this program; there is nothing to do with it here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Thread;
 
-impl CpuTime {
-    pub(crate) fn of(_thread_id: u32) -> Option<CpuTime> {
+impl Thread {
+    pub(crate) fn current() -> Thread {
+        Thread
+    }
+
+    pub(crate) fn cpu_time(self) -> Option<Duration> {
         None
     }
 
-    pub(crate) fn since(self, _earlier: CpuTime) -> Duration {
-        Duration::ZERO
+    pub(crate) fn lower(self) -> bool {
+        false
     }
 }
 
-pub(crate) fn thread_id() -> u32 {
-    0
-}
-
-pub(crate) fn lower(_thread_id: u32) -> bool {
-    false
-}
+pub(crate) fn wait_for_turn() {}
