@@ -13,7 +13,7 @@ use crate::pool::Pool;
 use crate::simulation::Draw;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::timer::Limits;
-use crate::{Instant, JoinHandle, Key, Layer, Options, Statistics, Timer, lower, unwind};
+use crate::{Alarm, Instant, JoinHandle, Key, Layer, Options, Statistics, Timer, lower, unwind, worker};
 
 /// A handle on an executor. Cheap to clone; each thread of the executor has a count of its own.
 #[derive(Clone)]
@@ -31,6 +31,7 @@ pub(crate) struct Core {
     pub(crate) scheduler: Scheduler,
     layer: Arc<dyn Layer>,
     closed: AtomicBool,
+    started: Instant,
     limits: Arc<Limits>,
     /// Set before anybody can ask for it.
     tokio: OnceLock<tokio::runtime::Handle>,
@@ -81,6 +82,7 @@ impl Executor {
             scheduler: Scheduler::Threads(Pool::new(options)),
             layer,
             closed: AtomicBool::new(false),
+            started: real_now(),
             tokio: OnceLock::new(),
             tokio_threads: Mutex::new(None),
         });
@@ -110,11 +112,16 @@ impl Executor {
     pub(crate) fn simulated(draw: Draw, layer: Arc<dyn Layer>, tokio: tokio::runtime::Handle) -> Executor {
         let limits = Limits::new(1);
         start_sweeper(&tokio, &limits);
+        let started = {
+            let _entered = tokio.enter();
+            Instant::now()
+        };
         Executor::of(Arc::new(Core {
             limits,
             scheduler: Scheduler::Simulated(draw),
             layer,
             closed: AtomicBool::new(false),
+            started,
             tokio: OnceLock::from(tokio),
             tokio_threads: Mutex::new(None),
         }))
@@ -156,7 +163,32 @@ impl Executor {
 
     /// A limit: a future that is ready after `after`, or `None` if that is later than any clock will see.
     pub fn timer(&self, after: Duration) -> Option<Timer> {
-        self.home.core.limits.timer(self.now(), after)
+        let deadline = self.now().checked_add(after)?;
+        Some(Timer::new(self.clone(), deadline))
+    }
+
+    /// A limit that is armed at once: wakes after `after`. `None` if that is later than any clock will see.
+    pub fn alarm(&self, after: Duration, waker: Waker) -> Option<Alarm> {
+        let deadline = self.now().checked_add(after)?;
+        Some(self.home.core.limits.arm(deadline, waker))
+    }
+
+    pub(crate) fn limits(&self) -> &Arc<Limits> {
+        &self.home.core.limits
+    }
+
+    /// Milliseconds since the executor was started. On a worker it may be late by a look or two of the watch; it is for
+    /// ages, not for deadlines.
+    pub fn coarse_now(&self) -> u64 {
+        match &self.home.core.scheduler {
+            // The watch is up while a worker is, but nobody else can tell.
+            Scheduler::Threads(pool) if worker::is_worker_of(pool) => pool.idle.clock.read(),
+            Scheduler::Threads(pool) => pool.idle.clock.set(),
+            Scheduler::Simulated(_) => {
+                let since_start = self.now().saturating_duration_since(self.home.core.started);
+                u64::try_from(since_start.as_millis()).unwrap_or(u64::MAX)
+            }
+        }
     }
 
     /// The time on this executor's clock.
@@ -165,9 +197,7 @@ impl Executor {
             let _entered = self.tokio().enter();
             return Instant::now();
         }
-        // tokio's own `now` would be virtual on the thread of a simulation.
-        #[expect(clippy::disallowed_methods, reason = "this is the runtime's clock")]
-        Instant::from_std(std::time::Instant::now())
+        real_now()
     }
 
     /// The tokio runtime beside this executor.
@@ -245,6 +275,12 @@ fn wait_for_turn_from_now_on() {
     if !WAITS.replace(true) {
         lower::wait_for_turn();
     }
+}
+
+/// tokio's own `now` would be virtual on the thread of a simulation.
+#[expect(clippy::disallowed_methods, reason = "this is the runtime's clock")]
+fn real_now() -> Instant {
+    Instant::from_std(std::time::Instant::now())
 }
 
 fn start_sweeper(tokio: &tokio::runtime::Handle, limits: &Arc<Limits>) {

@@ -17,6 +17,7 @@
 //!
 //! Not for use alone: the futures must catch their own panics. Use the `cordial` crate.
 
+mod clock;
 mod crew;
 mod executor;
 mod idle;
@@ -44,5 +45,5 @@ pub use layer::Layer;
 pub use options::Options;
 pub use simulation::{Simulation, Stalled};
 pub use statistics::Statistics;
-pub use table::{Key, Table};
-pub use timer::{Instant, Timer};
+pub use table::{Key, Record, Table};
+pub use timer::{Alarm, Instant, Timer};

@@ -12,6 +12,9 @@
 //!
 //! Nothing of the user's may run under a slot's lock: closures given to this module move values in and out, they drop
 //! nothing and wake nobody.
+//!
+//! One thing is asked before each poll: whether the task has to end. That takes no lock. Each change of a record under the
+//! lock leaves a mark in the slot if so; whoever wakes the task afterwards wakes it to the mark.
 
 use std::cell::Cell;
 use std::cmp::Ordering::{Equal, Greater, Less};
@@ -20,7 +23,7 @@ use std::sync::OnceLock;
 
 use crossbeam_utils::CachePadded;
 
-use crate::sync::{AtomicU32, Mutex, Ordering};
+use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering};
 
 const SLOTS: u32 = 256;
 const PAGES: u32 = 256;
@@ -63,14 +66,22 @@ impl Key {
     }
 }
 
-#[derive(Debug)]
-struct Slot<V> {
-    /// The latest generation handed out.
-    generation: u32,
-    value: Option<V>,
+/// What the layer above knows of a task.
+pub trait Record {
+    /// Whether the task has to end. Once it has, that stays.
+    fn is_ending(&self) -> bool;
 }
 
-type Page<V> = Box<[Mutex<Slot<V>>]>;
+#[derive(Debug)]
+struct Slot<V> {
+    /// The latest generation handed out. Written only by whoever took the index out of a free list.
+    generation: AtomicU32,
+    /// The generation that has to end. Written under the lock.
+    ending: AtomicU32,
+    value: Mutex<Option<V>>,
+}
+
+type Page<V> = Box<[Slot<V>]>;
 type Chapter<V> = Box<[OnceLock<Page<V>>]>;
 
 #[derive(Debug, Default)]
@@ -88,7 +99,7 @@ pub struct Table<V> {
     pages_made: AtomicU32,
 }
 
-impl<V> Table<V> {
+impl<V: Record> Table<V> {
     /// An empty table for about as many threads as given.
     pub fn new(threads: usize) -> Table<V> {
         Table {
@@ -103,9 +114,10 @@ impl<V> Table<V> {
     pub fn reserve(&self) -> Option<Key> {
         loop {
             let index = self.free_index()?;
-            let mut slot = self.slot(index)?.lock();
-            if let Some(generation) = slot.generation.checked_add(1).and_then(NonZeroU32::new) {
-                slot.generation = generation.get();
+            let slot = self.slot(index)?;
+            let latest = slot.generation.load(Ordering::Relaxed);
+            if let Some(generation) = latest.checked_add(1).and_then(NonZeroU32::new) {
+                slot.generation.store(generation.get(), Ordering::Relaxed);
                 return Some(Key { index, generation });
             }
         }
@@ -114,15 +126,23 @@ impl<V> Table<V> {
     /// Puts the value of a reserved key in its place.
     pub fn occupy(&self, key: Key, value: V) {
         let Some(slot) = self.slot(key.index) else { return };
-        slot.lock().value = Some(value);
+        *slot.value.lock() = Some(value);
+    }
+
+    /// Whether the record of a key says that the task has to end.
+    pub fn is_ending(&self, key: Key) -> bool {
+        self.slot(key.index).is_some_and(|slot| slot.ending.load(Ordering::Relaxed) == key.generation.get())
     }
 
     /// Reads or changes the value of a key. `None` when the task has ended or never was.
     pub fn with<R>(&self, key: Key, f: impl FnOnce(&mut V) -> R) -> Option<R> {
-        let mut slot = self.slot(key.index)?.lock();
+        let slot = self.slot(key.index)?;
+        let mut value = slot.value.lock();
         // Not `map`: without a value, what `f` holds is dropped after the lock is released.
-        let value = value_of(Some(&mut slot), Some(key))?;
-        Some(f(value))
+        let value = slot.value_of(value.as_mut(), key)?;
+        let result = f(value);
+        slot.mark(value);
+        Some(result)
     }
 
     /// Reads or changes the values of two different keys at one moment. `None` stands for a key of another table.
@@ -132,36 +152,44 @@ impl<V> Table<V> {
         b: Option<Key>,
         f: impl FnOnce(Option<&mut V>, Option<&mut V>) -> R,
     ) -> R {
-        let (slot_a, slot_b) = (a.and_then(|a| self.slot(a.index)), b.and_then(|b| self.slot(b.index)));
-        let lock = |slot: Option<_>| slot.map(Mutex::lock);
+        let slot_of = |key: Option<Key>| key.and_then(|key| Some((self.slot(key.index)?, key)));
+        let (a, b) = (slot_of(a), slot_of(b));
+        let index = |of: &Option<(_, Key)>| of.as_ref().map(|(_, key)| key.index);
         // Every thread that holds two slots took the lower index first.
-        let (mut slot_a, mut slot_b) = match a.map(|a| a.index).cmp(&b.map(|b| b.index)) {
+        let (mut guard_a, mut guard_b) = match index(&a).cmp(&index(&b)) {
             Less => {
-                let slot_a = lock(slot_a);
-                (slot_a, lock(slot_b))
+                let guard_a = lock(a);
+                (guard_a, lock(b))
             }
             // One slot, so at most one of the two is alive.
-            Equal if a.is_some_and(|a| self.with(a, |_| ()).is_some()) => (lock(slot_a), None),
-            Equal => (None, lock(slot_b)),
+            Equal if a.is_some_and(|(_, key)| self.with(key, |_| ()).is_some()) => (lock(a), None),
+            Equal => (None, lock(b)),
             Greater => {
-                let slot_b = lock(slot_b);
-                (lock(slot_a), slot_b)
+                let guard_b = lock(b);
+                (lock(a), guard_b)
             }
         };
-        f(value_of(slot_a.as_deref_mut(), a), value_of(slot_b.as_deref_mut(), b))
+        let mut value_a = a.zip(guard_a.as_mut()).and_then(|((slot, key), value)| slot.value_of(value.as_mut(), key));
+        let mut value_b = b.zip(guard_b.as_mut()).and_then(|((slot, key), value)| slot.value_of(value.as_mut(), key));
+        let result = f(value_a.as_deref_mut(), value_b.as_deref_mut());
+        for (of, value) in [(a, value_a), (b, value_b)] {
+            if let (Some((slot, _)), Some(value)) = (of, value) {
+                slot.mark(value);
+            }
+        }
+        result
     }
 
     /// Takes the value out and gives the slot back. `None` when that was done before.
     pub fn remove(&self, key: Key) -> Option<V> {
+        let slot = self.slot(key.index)?;
         let value = {
-            let mut slot = self.slot(key.index)?.lock();
-            if slot.generation != key.generation.get() {
-                return None;
-            }
-            slot.value.take()?
+            let mut value = slot.value.lock();
+            slot.value_of(value.as_mut(), key)?;
+            value.take()
         };
         self.give_back(key.index);
-        Some(value)
+        value
     }
 
     /// The keys of all live tasks, by index.
@@ -175,8 +203,9 @@ impl<V> Table<V> {
     pub fn for_each(&self, mut f: impl FnMut(Key, &V)) {
         for index in 0..self.pages_made.load(Ordering::Acquire) * SLOTS {
             let Some(slot) = self.slot(index) else { continue };
-            let slot = slot.lock();
-            if let (Some(generation), Some(value)) = (NonZeroU32::new(slot.generation), &slot.value) {
+            if let Some(value) = &*slot.value.lock()
+                && let Some(generation) = NonZeroU32::new(slot.generation.load(Ordering::Relaxed))
+            {
                 f(Key { index, generation }, value);
             }
         }
@@ -193,7 +222,7 @@ impl<V> Table<V> {
         self.len() == 0
     }
 
-    fn slot(&self, index: u32) -> Option<&Mutex<Slot<V>>> {
+    fn slot(&self, index: u32) -> Option<&Slot<V>> {
         let chapter = self.chapters.get((index / (SLOTS * PAGES)) as usize)?.get()?;
         let page = chapter[(index / SLOTS % PAGES) as usize].get()?;
         Some(&page[(index % SLOTS) as usize])
@@ -235,7 +264,7 @@ impl<V> Table<V> {
         let chapter =
             self.chapters[(number / PAGES) as usize].get_or_init(|| (0..PAGES).map(|_| OnceLock::new()).collect());
         chapter[(number % PAGES) as usize]
-            .get_or_init(|| (0..SLOTS).map(|_| Mutex::new(Slot { generation: 0, value: None })).collect());
+            .get_or_init(|| std::iter::repeat_with(Slot::empty).take(SLOTS as usize).collect());
         Some((number * SLOTS..(number + 1) * SLOTS).rev().collect())
     }
 
@@ -246,9 +275,26 @@ impl<V> Table<V> {
     }
 }
 
-fn value_of<V>(slot: Option<&mut Slot<V>>, key: Option<Key>) -> Option<&mut V> {
-    let (slot, key) = (slot?, key?);
-    if slot.generation == key.generation.get() { slot.value.as_mut() } else { None }
+fn lock<V>(of: Option<(&Slot<V>, Key)>) -> Option<MutexGuard<'_, Option<V>>> {
+    of.map(|(slot, _)| slot.value.lock())
+}
+
+impl<V: Record> Slot<V> {
+    fn empty() -> Slot<V> {
+        Slot { generation: AtomicU32::new(0), ending: AtomicU32::new(0), value: Mutex::new(None) }
+    }
+
+    /// The value, if it is that of the key. It is under the lock, so the generation belongs to it.
+    fn value_of<'a>(&self, value: Option<&'a mut V>, key: Key) -> Option<&'a mut V> {
+        value.filter(|_| self.generation.load(Ordering::Relaxed) == key.generation.get())
+    }
+
+    /// After a change, under the lock.
+    fn mark(&self, value: &V) {
+        if value.is_ending() {
+            self.ending.store(self.generation.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
 }
 
 /// Threads are numbered as they come and spread over the shards.

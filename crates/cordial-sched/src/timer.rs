@@ -28,23 +28,24 @@ pub use tokio::time::Instant;
 
 use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::table::shard_of_this_thread;
-use crate::unwind;
+use crate::{Executor, unwind};
 
 /// How often the thread looks that takes the place of the sweeper, for as long as anything is armed.
 const ON_ITS_OWN: Duration = Duration::from_millis(5);
 
 /// A future that is ready at a moment, from any thread and inside any other executor.
+#[derive(Debug)]
 pub struct Timer {
-    limits: Arc<Limits>,
+    executor: Executor,
     deadline: Instant,
-    place: Option<Place>,
+    alarm: Option<Alarm>,
 }
 
-/// Where an armed limit stands.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    shard: usize,
-    key: usize,
+/// An armed limit. Dropping it disarms it.
+pub struct Alarm {
+    limits: Arc<Limits>,
+    shard: u32,
+    key: u32,
 }
 
 /// All armed limits of an executor.
@@ -80,12 +81,6 @@ impl Limits {
         })
     }
 
-    /// A limit that is due `after` from `now`; `None` for a moment that no clock will see.
-    pub(crate) fn timer(self: &Arc<Limits>, now: Instant, after: Duration) -> Option<Timer> {
-        let deadline = now.checked_add(after)?;
-        Some(Timer { limits: self.clone(), deadline, place: None })
-    }
-
     /// The life of the sweeper.
     pub(crate) async fn sweep(self: Arc<Limits>) {
         loop {
@@ -119,7 +114,8 @@ impl Limits {
         (due, earliest)
     }
 
-    fn arm(self: &Arc<Limits>, deadline: Instant, waker: Waker) -> Place {
+    /// Wakes at the deadline, and until the alarm is dropped.
+    pub(crate) fn arm(self: &Arc<Limits>, deadline: Instant, waker: Waker) -> Alarm {
         let index = shard_of_this_thread(self.shards.len());
         let (key, is_earliest) = {
             let mut shard = self.shards[index].lock();
@@ -135,7 +131,10 @@ impl Limits {
         if self.is_on_its_own.load(Ordering::SeqCst) {
             self.start_thread();
         }
-        Place { shard: index, key }
+        // There are fewer tasks than that, and each waits for one limit at a time, as a rule.
+        let (shard, key) = (u32::try_from(index), u32::try_from(key));
+        let (Ok(shard), Ok(key)) = (shard, key) else { panic!("there are at most four billion limits at a time") };
+        Alarm { limits: self.clone(), shard, key }
     }
 
     /// The tokio runtime is about to end, and polls may be stuck: a thread sees to what is armed, or will be.
@@ -178,17 +177,10 @@ fn wake_all(due: Vec<Waker>) {
     }
 }
 
-impl Future for Timer {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(Place { shard, key }) = self.place else {
-            let place = self.limits.arm(self.deadline, cx.waker().clone());
-            self.place = Some(place);
-            return Poll::Pending;
-        };
-        let shard = &self.limits.shards[shard];
-        let is_current = match shard.lock().armed.get(key) {
+impl Alarm {
+    /// Ready once the deadline has passed.
+    pub fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let is_current = match self.shard().lock().armed.get(self.key()) {
             Some(Armed { waker: Some(waker), .. }) => waker.will_wake(cx.waker()),
             _ => return Poll::Ready(()),
         };
@@ -197,26 +189,51 @@ impl Future for Timer {
         }
         // Wakers are the user's: cloned before the lock is taken, dropped after it is released.
         let mut waker = Some(cx.waker().clone());
-        match shard.lock().armed.get_mut(key) {
+        match self.shard().lock().armed.get_mut(self.key()) {
             Some(Armed { waker: current @ Some(_), .. }) => std::mem::swap(current, &mut waker),
             _ => return Poll::Ready(()),
         }
         Poll::Pending
     }
-}
 
-impl Drop for Timer {
-    fn drop(&mut self) {
-        if let Some(Place { shard, key }) = self.place {
-            let armed = self.limits.shards[shard].lock().armed.try_remove(key);
-            // Outside the lock: the waker is the user's.
-            drop(armed);
-        }
+    fn shard(&self) -> &Mutex<Shard> {
+        &self.limits.shards[self.shard as usize]
+    }
+
+    fn key(&self) -> usize {
+        self.key as usize
     }
 }
 
-impl fmt::Debug for Timer {
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        let armed = self.shard().lock().armed.try_remove(self.key());
+        // Outside the lock: the waker is the user's.
+        drop(armed);
+    }
+}
+
+impl Timer {
+    pub(crate) fn new(executor: Executor, deadline: Instant) -> Timer {
+        Timer { executor, deadline, alarm: None }
+    }
+}
+
+impl Future for Timer {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(alarm) = &self.alarm {
+            return alarm.poll(cx);
+        }
+        let alarm = self.executor.limits().arm(self.deadline, cx.waker().clone());
+        self.alarm = Some(alarm);
+        Poll::Pending
+    }
+}
+
+impl fmt::Debug for Alarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Timer").field("deadline", &self.deadline).finish_non_exhaustive()
+        f.debug_struct("Alarm").field("shard", &self.shard).field("key", &self.key).finish_non_exhaustive()
     }
 }

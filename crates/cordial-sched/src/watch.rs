@@ -65,6 +65,7 @@ pub(crate) fn watch(executor: &Executor, parker: &Parker) {
         } else {
             parker.park_timeout(PERIOD);
         }
+        pool.idle.clock.set();
         let now = started.elapsed();
         if now - last > GAP {
             seen.clear();

@@ -38,6 +38,8 @@ struct Local {
     tools: Tools,
     core: Arc<Core>,
     slot_streak: Cell<u32>,
+    /// Whether something was put into the slot and not taken out here. A thief may have been faster.
+    has_slot: Cell<bool>,
     steps: Cell<u32>,
 }
 
@@ -58,7 +60,7 @@ pub(crate) fn work(seat_index: usize, executor: Executor) {
         let _entered = executor.tokio().enter();
         executor.layer_dyn().thread_started(&executor);
         *seat.thread.lock() = Some(Thread::current());
-        let local = Local { seat_index, tools, core: core.clone(), slot_streak: Cell::new(0), steps: Cell::new(0) };
+        let local = Local { seat_index, tools, core: core.clone(), slot_streak: Cell::new(0), has_slot: Cell::new(false), steps: Cell::new(0) };
         LOCAL.set(Some(local));
         LOCAL.with_borrow(|local| {
             if let Some(local) = local {
@@ -82,7 +84,7 @@ pub(crate) fn work(seat_index: usize, executor: Executor) {
 
 /// Works until the pool stops, or has no more use for this thread.
 fn stay(local: &Local, pool: &Pool, seat: &Seat) {
-    while run(local, pool, seat) == Until::Lent {
+    while run_on(local, pool, seat) == Until::Lent {
         seat.is_lent.store(false, Ordering::Relaxed);
         let mut come_back = pool.crew().come_back(local.seat_index);
         if come_back == ComeBack::Rest {
@@ -112,6 +114,16 @@ fn rest(local: &Local, pool: &Pool) {
 enum Until {
     Stopping,
     Lent,
+}
+
+/// The layer above catches panics. One that it does not must not end the thread all the same.
+fn run_on(local: &Local, pool: &Pool, seat: &Seat) -> Until {
+    loop {
+        if let Ok(until) = unwind::catch(|| run(local, pool, seat)) {
+            return until;
+        }
+        seat.progress.end();
+    }
 }
 
 fn run(local: &Local, pool: &Pool, seat: &Seat) -> Until {
@@ -165,7 +177,9 @@ fn next(local: &Local, pool: &Pool, seat: &Seat) -> Option<Ready> {
     {
         return Some(ready);
     }
-    if let Some(ready) = seat.lifo.take() {
+    if local.has_slot.take()
+        && let Some(ready) = seat.lifo.take()
+    {
         let streak = local.slot_streak.get() + 1;
         local.slot_streak.set(streak);
         if streak <= SLOT_STREAK || queue.is_empty() {
@@ -206,7 +220,7 @@ fn sleep(local: &Local, pool: &Pool, seat: &Seat) -> (Option<Ready>, Option<Look
 
 fn poll_once(ready: Ready, seat: &Seat) {
     seat.progress.begin(ready.metadata().key);
-    unwind::poll_once(ready);
+    ready.run();
     seat.progress.end();
 }
 
@@ -229,10 +243,10 @@ pub(crate) fn push_here(ready: Ready, info: ScheduleInfo) -> Result<(), Ready> {
             if info.woken_while_running {
                 // It yields: the others come first.
                 queue.push(own);
-            } else if let Some(previous) = local.seat(pool).lifo.swap(Some(own)) {
-                queue.push(previous);
             } else {
-                return pool.idle.notify_of_slot();
+                local.has_slot.set(true);
+                let Some(previous) = local.seat(pool).lifo.swap(Some(own)) else { return pool.idle.notify_of_slot() };
+                queue.push(previous);
             }
             pool.idle.notify();
         }

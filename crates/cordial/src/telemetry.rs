@@ -22,6 +22,11 @@ pub(crate) struct Subject<'a> {
     pub(crate) spawned_at: &'static Location<'static>,
 }
 
+/// Whether any subscriber takes events of this level. Asks nobody.
+pub(crate) fn may_be_told(level: Level) -> bool {
+    level <= tracing::level_filters::LevelFilter::current()
+}
+
 /// Whether a crash reaches a subscriber, so that the panic hook may keep quiet.
 pub(crate) fn tells_crashes() -> bool {
     tracing::enabled!(target: TARGET, Level::ERROR)

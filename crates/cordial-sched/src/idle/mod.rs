@@ -1,5 +1,6 @@
 //! Who sleeps, who looks for work, and who wakes whom. The protocol is told in `README.md` beside this file.
 
+use crate::clock::Clock;
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, Unparker, fence};
 
 /// The sleep of a pool's threads, and of the watch.
@@ -16,6 +17,7 @@ pub(crate) struct Idle {
     watch: Unparker,
     /// Only the watch writes it.
     is_watch_asleep: AtomicBool,
+    pub(crate) clock: Clock,
 }
 
 struct Sleeper {
@@ -49,6 +51,7 @@ impl Idle {
             was_in_vain: AtomicBool::new(false),
             watch,
             is_watch_asleep: AtomicBool::new(false),
+            clock: Clock::start(),
         }
     }
 
@@ -139,6 +142,7 @@ impl Idle {
         // Pairs with the fence in `watch_sleeps`.
         fence(Ordering::SeqCst);
         if self.is_watch_asleep.load(Ordering::Relaxed) {
+            self.clock.set();
             self.watch.unpark();
         }
     }

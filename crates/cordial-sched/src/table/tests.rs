@@ -1,5 +1,44 @@
 use super::*;
 
+macro_rules! never_ending {
+    ($($record:ty),*) => {$(
+        impl Record for $record {
+            fn is_ending(&self) -> bool {
+                false
+            }
+        }
+    )*};
+}
+
+never_ending!(i32, &str, (), char);
+
+/// Ends when it says so.
+struct Switch(bool);
+
+impl Record for Switch {
+    fn is_ending(&self) -> bool {
+        self.0
+    }
+}
+
+#[test]
+fn what_has_to_end_is_seen_without_the_lock_and_only_of_that_key() {
+    let table = Table::new(1);
+    let (first, other) = (table.reserve().unwrap(), table.reserve().unwrap());
+    table.occupy(first, Switch(false));
+    table.occupy(other, Switch(false));
+    assert!(!table.is_ending(first));
+    table.with(first, |switch| switch.0 = true);
+    assert!(table.is_ending(first) && !table.is_ending(other));
+    table.with_both(Some(first), Some(other), |_, other| other.unwrap().0 = true);
+    assert!(table.is_ending(other));
+    table.remove(first);
+    let next = table.reserve().unwrap();
+    table.occupy(next, Switch(false));
+    assert_eq!(next.index(), first.index());
+    assert!(!table.is_ending(next), "that was the one before");
+}
+
 #[test]
 fn a_key_leads_to_its_value_until_it_is_removed() {
     let table = Table::new(2);
@@ -30,7 +69,7 @@ fn a_slot_that_has_used_up_its_generations_is_retired() {
     let table = Table::new(1);
     let key = table.reserve().unwrap();
     table.occupy(key, ());
-    table.slot(key.index).unwrap().lock().generation = u32::MAX;
+    table.slot(key.index).unwrap().generation.store(u32::MAX, Ordering::Relaxed);
     table.remove(Key { index: key.index, generation: NonZeroU32::MAX });
     assert_ne!(table.reserve().unwrap().index(), key.index);
 }

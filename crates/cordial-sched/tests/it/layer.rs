@@ -5,10 +5,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
 use std::time::Duration;
 
-use cordial_sched::{Executor, JoinHandle, Key, Layer, Options, Simulation, Table};
+use cordial_sched::{Executor, JoinHandle, Key, Layer, Options, Record, Simulation, Table};
+
+/// What wakes a task.
+struct Live(Waker);
+
+impl Record for Live {
+    fn is_ending(&self) -> bool {
+        false
+    }
+}
 
 pub(crate) struct Plain {
-    table: Table<Waker>,
+    table: Table<Live>,
     /// How often a thread had to stand in for the workers.
     n_foreign: AtomicUsize,
 }
@@ -66,7 +75,7 @@ where
         future.await
     };
     let (start, join) = executor.prepare(key, body);
-    table.occupy(key, start.waker());
+    table.occupy(key, Live(start.waker()));
     start.start();
     join
 }
@@ -97,7 +106,7 @@ struct Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let waker = plain(&self.executor).table.remove(self.key);
-        drop(waker);
+        let live = plain(&self.executor).table.remove(self.key);
+        drop(live.map(|Live(waker)| waker));
     }
 }

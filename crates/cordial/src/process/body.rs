@@ -13,10 +13,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
-use tracing::Span;
+use tracing::{Level, Span};
 
 use super::context;
 use super::entry::Entry;
+use super::handle::Handle;
 use super::signal::Signal;
 use crate::exit::{Exit, Location, PanicReport};
 use crate::pid::Pid;
@@ -52,11 +53,19 @@ fn discard<T>(unwanted: T) {
     }
 }
 
+/// The same, with a thought for all that are ours alone.
+fn discard_exit(unwanted: Exit) {
+    if matches!(unwanted, Exit::Error(_)) {
+        discard(unwanted);
+    }
+}
+
 pin_project! {
     /// A process as the scheduler sees it.
     pub(crate) struct Body<F, C> {
         pid: Pid,
-        span: Span,
+        // Seldom there, so it takes little room.
+        span: Option<Box<Span>>,
         conclude: C,
         // `None` once it was dropped.
         #[pin]
@@ -65,7 +74,7 @@ pin_project! {
 }
 
 impl<F, C> Body<F, C> {
-    pub(crate) fn new(pid: Pid, span: Span, future: F, conclude: C) -> Body<F, C> {
+    pub(crate) fn new(pid: Pid, span: Option<Box<Span>>, future: F, conclude: C) -> Body<F, C> {
         Body { pid, span, conclude, future: Some(future) }
     }
 }
@@ -80,69 +89,70 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reply<T>> {
         let mut this = self.project();
         let pid = *this.pid;
-        context::as_process(pid, || {
-            let is_ending = context::with_runtime(|runtime| runtime.with(pid, |entry| entry.ending.is_some()));
-            let polled = if is_ending == Some(false) {
-                unwind::catch(|| {
-                    let _entered = this.span.enter();
-                    match this.future.as_mut().as_pin_mut() {
-                        Some(future) => future.poll(cx).map(|output| Some((this.conclude)(output))),
-                        None => Poll::Ready(None),
-                    }
-                })
-            } else {
-                Ok(Poll::Ready(None))
-            };
-            let concluded = match polled {
-                Ok(Poll::Pending) => return Poll::Pending,
-                Ok(Poll::Ready(concluded)) => Ok(concluded),
-                Err(unwound) => Err(unwound),
-            };
-            let dropped = unwind::catch(|| {
-                let _entered = this.span.enter();
+        context::as_process(pid, |runtime| {
+            let mut concluded = None;
+            let is_ending = runtime.is_ending(pid);
+            let polled = unwind::catch(|| {
+                let _entered = this.span.as_deref().map(Span::enter);
+                if !is_ending && let Some(future) = this.future.as_mut().as_pin_mut() {
+                    let output = std::task::ready!(future.poll(cx));
+                    concluded = Some((this.conclude)(output));
+                }
                 this.future.set(None);
+                Poll::Ready(())
             });
-            Poll::Ready(Reply(Some(end(pid, this.span, concluded, dropped))))
+            let unwound = match polled {
+                Ok(Poll::Pending) => return Poll::Pending,
+                Ok(Poll::Ready(())) => [None, None],
+                Err(unwound) => {
+                    // Nothing is left of the future if it was its destructor that panicked.
+                    let dropped = unwind::catch(|| {
+                        let _entered = this.span.as_deref().map(Span::enter);
+                        this.future.set(None);
+                    });
+                    [Some(unwound), dropped.err()]
+                }
+            };
+            Poll::Ready(Reply(Some(end(runtime, pid, this.span.as_deref(), concluded, unwound))))
         })
     }
 }
 
 /// The process has ended and its destructors have run: takes it out of the table and tells the others.
 fn end<T>(
+    runtime: &Handle,
     pid: Pid,
-    span: &Span,
-    concluded: Result<Option<Conclusion<T>>, Unwound>,
-    dropped: Result<(), Unwound>,
+    span: Option<&Span>,
+    concluded: Option<Conclusion<T>>,
+    unwound: [Option<Unwound>; 2],
 ) -> Result<T, Exit> {
-    let runtime = context::runtime();
     let Some(mut entry) = runtime.remove(pid) else { return Err(Exit::NoProcess) };
-    let (value, own_exit, unwound) = match concluded {
-        Ok(Some((value, exit))) => (value, exit, None),
-        Ok(None) => (None, Exit::Normal, None),
-        Err(unwound) => (None, Exit::Normal, Some(unwound)),
-    };
-    let mut panics = [unwound, dropped.err()].into_iter().flatten().filter_map(|unwound| match unwound {
+    let (value, own_exit) = concluded.unwrap_or((None, Exit::Normal));
+    let mut panics = unwound.into_iter().flatten().filter_map(|unwound| match unwound {
         Unwound::Panic(caught) => Some(caught),
         Unwound::Checkpoint => None,
     });
     // A crash is never lost: it goes before what the process was told to end with.
     let exit = match (panics.next(), entry.ending.take()) {
         (Some(caught), unheeded) => {
-            discard((unheeded, own_exit));
+            unheeded.into_iter().for_each(|exit| discard_exit(*exit));
+            discard_exit(own_exit);
             Exit::Panic(Arc::new(report(pid, &entry, *caught)))
         }
         (None, Some(ending)) => {
-            discard(own_exit);
+            discard_exit(own_exit);
             *ending
         }
         (None, None) => own_exit,
     };
-    // A subscriber that panics must not keep the others from being told.
-    let _ = unwind::catch(|| {
-        let _entered = span.enter();
-        telemetry::stopped(&entry.subject(pid), &exit, entry.callers());
-        panics.for_each(|caught| telemetry::lost_panic(&caught));
-    });
+    if telemetry::may_be_told(Level::ERROR) {
+        // A subscriber that panics must not keep the others from being told.
+        let _ = unwind::catch(|| {
+            let _entered = span.map(Span::enter);
+            telemetry::stopped(&entry.subject(pid), &exit, entry.callers());
+            panics.for_each(|caught| telemetry::lost_panic(&caught));
+        });
+    }
     if let Some(ties) = entry.ties.take() {
         for peer in ties.links {
             // It may wake somebody, and a waker of the user that panics must not keep the others from being told.
@@ -155,7 +165,7 @@ fn end<T>(
     }
     match value {
         Some(value) => {
-            discard(exit);
+            discard_exit(exit);
             Ok(value)
         }
         None => Err(exit),

@@ -130,7 +130,7 @@ pub async fn exit_self(reason: Exit) -> ! {
 /// Ends a long computation whose process has to end: it unwinds, with destructors but without the panic hook, if the
 /// process was killed, or was asked to shut down and never asked to be told.
 ///
-/// Call it now and then in a loop that does not await. It takes one uncontended lock. Outside a process, while
+/// Call it now and then in a loop that does not await. It costs a few loads. Outside a process, while
 /// panicking, and in a program built with `panic = "abort"` it does nothing.
 ///
 /// # Elixir
@@ -155,7 +155,7 @@ pub fn checkpoint() {
         return;
     }
     let Some(own) = current() else { return };
-    if context::with_runtime(|runtime| runtime.with(own, |entry| entry.ending.is_some())) == Some(true) {
+    if context::with_runtime(|runtime| runtime.is_ending(own)) {
         unwind::unwind_to_the_edge();
     }
 }

@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::task::Waker;
 
-use cordial_sched::Instant;
+use cordial_sched::Record;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::lineage::Lineage;
@@ -26,7 +26,8 @@ use crate::telemetry::Subject;
 pub(crate) struct Entry {
     pub(crate) waker: Waker,
     pub(crate) spawned_at: &'static Location<'static>,
-    pub(crate) since: Instant,
+    /// Milliseconds on the coarse clock of the executor.
+    pub(crate) since: u64,
     pub(crate) lineage: Option<Arc<Lineage>>,
     /// Made when the process spawns for the first time.
     pub(crate) lineage_of_children: Option<Arc<Lineage>>,
@@ -71,6 +72,12 @@ impl Ties {
     pub(crate) fn next_id(&mut self) -> u64 {
         self.last_id += 1;
         self.last_id
+    }
+}
+
+impl Record for Entry {
+    fn is_ending(&self) -> bool {
+        self.ending.is_some()
     }
 }
 

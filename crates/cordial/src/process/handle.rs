@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use cordial_sched::{Executor, Key, Layer, Table};
+use cordial_sched::{Executor, JoinHandle, Key, Layer, Table};
 
 use super::context;
 use super::entry::Entry;
@@ -86,7 +86,7 @@ impl Handle {
         Handle { executor }
     }
 
-    pub(crate) fn of<T>(join: &cordial_sched::JoinHandle<T>) -> Handle {
+    pub(crate) fn of<T>(join: &JoinHandle<T>) -> Handle {
         Handle { executor: join.executor().clone() }
     }
 
@@ -95,7 +95,7 @@ impl Handle {
     }
 
     fn shared(&self) -> &Shared {
-        self.executor.layer().expect("every executor of this crate was built with a `Shared`")
+        shared_of(&self.executor)
     }
 
     pub(crate) fn reserve(&self) -> Option<(Key, Pid)> {
@@ -112,6 +112,12 @@ impl Handle {
     pub(crate) fn with<R>(&self, pid: Pid, f: impl FnOnce(&mut Entry) -> R) -> Option<R> {
         let shared = self.shared();
         shared.table.with(shared.key(pid)?, f)
+    }
+
+    /// Whether a process has to end when its poll returns. Takes no lock.
+    pub(crate) fn is_ending(&self, pid: Pid) -> bool {
+        let shared = self.shared();
+        shared.key(pid).is_some_and(|key| shared.table.is_ending(key))
     }
 
     /// The same for two at one moment.
@@ -167,6 +173,15 @@ impl Handle {
         let shared = self.shared();
         shared.table.for_each(|key, entry| f(shared.pid(key), entry));
     }
+}
+
+fn shared_of(executor: &Executor) -> &Shared {
+    executor.layer().expect("every executor of this crate was built with a `Shared`")
+}
+
+/// The process that a claim is on.
+pub(crate) fn pid_of<T>(join: &JoinHandle<T>) -> Pid {
+    shared_of(join.executor()).pid(join.key())
 }
 
 /// Builds what `threads` threads share, as the scheduler wants it.

@@ -80,8 +80,16 @@ pub fn unlink(pid: Pid) {
     }
 }
 
+/// Removes the link of a process to the one that spawned it.
+pub(crate) fn unlink_from_caller(runtime: &Handle, pid: Pid) {
+    let caller = runtime.with(pid, |entry| entry.callers().first().copied());
+    if let Some(Some(caller)) = caller {
+        unlink_both(runtime, caller, pid);
+    }
+}
+
 /// Removes the link between two processes.
-pub(crate) fn unlink_both(runtime: &Handle, a: Pid, b: Pid) {
+fn unlink_both(runtime: &Handle, a: Pid, b: Pid) {
     if a == b {
         return;
     }

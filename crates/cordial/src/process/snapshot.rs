@@ -77,7 +77,7 @@ impl ProcessInfo {
                 (false, None, false) => ProcessState::Alive,
             },
             busy: Duration::from_millis(u64::from(entry.busy_ms)),
-            age: runtime.executor().now().saturating_duration_since(entry.since),
+            age: Duration::from_millis(runtime.executor().coarse_now().saturating_sub(entry.since)),
         }
     }
 }

@@ -37,8 +37,8 @@ pub(crate) enum Tie {
 pub(crate) struct Spawned<T> {
     pub(crate) pid: Pid,
     pub(crate) join: JoinHandle<Reply<T>>,
-    /// The process at the other end of the link that was asked for.
-    pub(crate) linked_to: Option<Pid>,
+    /// Whether it is linked to its first caller.
+    pub(crate) is_linked: bool,
 }
 
 impl Spawn {
@@ -69,19 +69,15 @@ impl Spawn {
         let caller = context::current().filter(|caller| caller.runtime() == pid.runtime());
         let linked_to = caller.filter(|_| self.tie == Tie::Link);
         // The caller cannot end before this returns, since it is what runs here.
-        let lineage = caller.and_then(|caller| {
-            runtime.with(caller, |entry| {
-                if linked_to.is_some() {
-                    entry.ties().links.insert(pid);
-                }
-                entry.lineage_of_children(caller)
-            })
-        });
+        let lineage = caller.and_then(|caller| context::lineage_of_children(runtime, caller));
+        if let Some(caller) = linked_to {
+            runtime.with(caller, |entry| entry.ties().links.insert(pid));
+        }
         let (start, join) = executor.prepare(key, Body::new(pid, span(pid, self.spawned_at), future, conclude));
         let mut entry = Entry {
             waker: start.waker(),
             spawned_at: self.spawned_at,
-            since: executor.now(),
+            since: executor.coarse_now(),
             lineage,
             lineage_of_children: None,
             ending: None,
@@ -94,13 +90,15 @@ impl Spawn {
         }
         runtime.occupy(key, entry);
         // A subscriber that panics must not leave a process behind that never starts.
-        let _ = unwind::catch(|| telemetry::started(pid, self.spawned_at, caller));
+        if telemetry::may_be_told(Level::TRACE) {
+            let _ = unwind::catch(|| telemetry::started(pid, self.spawned_at, caller));
+        }
         if executor.is_closed() {
             // Whoever closed it may have looked into the table before this process stood there.
             runtime.signal(pid, Signal::Sent { from: None, reason: Exit::Killed });
         }
         start.start();
-        Ok(Spawned { pid, join, linked_to })
+        Ok(Spawned { pid, join, is_linked: linked_to.is_some() })
     }
 }
 
@@ -110,10 +108,14 @@ pub(crate) fn as_value<T>(value: T) -> Conclusion<T> {
 }
 
 /// The polls of a process run in a span of its own if somebody asks for those, else in the span that spawned it.
-fn span(pid: Pid, spawned_at: &'static Location<'static>) -> Span {
-    unwind::catch(|| {
+fn span(pid: Pid, spawned_at: &'static Location<'static>) -> Option<Box<Span>> {
+    if !telemetry::may_be_told(Level::ERROR) {
+        return None;
+    }
+    let span = unwind::catch(|| {
         let own = tracing::span!(target: "cordial::task", Level::TRACE, "task", %pid, %spawned_at);
         if own.is_disabled() { Span::current() } else { own }
     })
-    .unwrap_or_else(|_| Span::none())
+    .ok()?;
+    (!span.is_none()).then(|| Box::new(span))
 }

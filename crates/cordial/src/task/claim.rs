@@ -4,12 +4,13 @@ use std::error::Error;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use cordial_sched::JoinHandle;
+use cordial_sched::{Alarm, JoinHandle};
 
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{Handle, Reply, Spawned, unlink_both};
+use crate::process::{Handle, Reply, Spawned, pid_of, unlink_from_caller};
 
 /// A process whose answer is a `T`, or can be made one.
 pub(super) trait Source<T>: Send + Sync {
@@ -23,6 +24,9 @@ pub(super) trait Source<T>: Send + Sync {
 
     fn runtime(&self) -> Handle;
 
+    /// Wakes after so long, on the clock of the runtime.
+    fn alarm(&self, after: Duration, cx: &mut Context<'_>) -> Option<Alarm>;
+
     /// Removes the link that the spawn made, if it made one.
     fn unlink(&mut self);
 
@@ -34,20 +38,20 @@ pub(super) trait Source<T>: Send + Sync {
 #[derive(Debug)]
 pub(super) struct Claim<T> {
     join: JoinHandle<Reply<T>>,
-    pid: Pid,
-    linked_to: Option<Pid>,
+    /// Whether it is linked to whoever spawned it.
+    is_linked: bool,
     is_owner: bool,
 }
 
 impl<T> Claim<T> {
     pub(super) fn new(spawned: Spawned<T>) -> Claim<T> {
-        let Spawned { pid, join, linked_to } = spawned;
-        Claim { join, pid, linked_to, is_owner: true }
+        let Spawned { join, is_linked, .. } = spawned;
+        Claim { join, is_linked, is_owner: true }
     }
 
     fn remove_link(&mut self) {
-        if let Some(peer) = self.linked_to.take() {
-            unlink_both(&Handle::of(&self.join), peer, self.pid);
+        if std::mem::take(&mut self.is_linked) {
+            unlink_from_caller(&Handle::of(&self.join), pid_of(&self.join));
         }
     }
 }
@@ -62,11 +66,15 @@ impl<T: Send> Source<T> for Claim<T> {
     }
 
     fn pid(&self) -> Pid {
-        self.pid
+        pid_of(&self.join)
     }
 
     fn runtime(&self) -> Handle {
         Handle::of(&self.join)
+    }
+
+    fn alarm(&self, after: Duration, cx: &mut Context<'_>) -> Option<Alarm> {
+        self.join.executor().alarm(after, cx.waker().clone())
     }
 
     fn unlink(&mut self) {
@@ -86,7 +94,7 @@ impl<T> Drop for Claim<T> {
         }
         self.remove_link();
         if self.is_owner {
-            Handle::of(&self.join).request(self.pid);
+            Handle::of(&self.join).request(pid_of(&self.join));
         }
     }
 }
@@ -137,6 +145,10 @@ where
         self.source.runtime()
     }
 
+    fn alarm(&self, after: Duration, cx: &mut Context<'_>) -> Option<Alarm> {
+        self.source.alarm(after, cx)
+    }
+
     fn unlink(&mut self) {
         self.source.unlink();
     }
@@ -161,6 +173,10 @@ impl<T> Source<T> for Box<dyn Source<T>> {
 
     fn runtime(&self) -> Handle {
         (**self).runtime()
+    }
+
+    fn alarm(&self, after: Duration, cx: &mut Context<'_>) -> Option<Alarm> {
+        (**self).alarm(after, cx)
     }
 
     fn unlink(&mut self) {

@@ -5,9 +5,10 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use cordial_sched::Alarm;
+
 use super::Timeout;
 use super::claim::{Claim, OrExit, Source, flatten, has_ended};
-use super::limit::Limit;
 use crate::exit::{Exit, Location, TimedOut};
 use crate::pid::Pid;
 use crate::process::Handle;
@@ -62,7 +63,7 @@ pub struct Task<T> {
     state: State<T>,
     limit: Timeout,
     /// Armed at the first poll that finds no answer.
-    timer: Option<Limit>,
+    alarm: Option<Alarm>,
 }
 
 enum State<T> {
@@ -93,15 +94,15 @@ impl<T> Task<T> {
     /// assert_eq!(patient.wait(), Ok(1));
     /// ```
     pub fn timeout(self, limit: impl Into<Timeout>) -> Task<T> {
-        Task { limit: limit.into(), timer: None, ..self }
+        Task { limit: limit.into(), alarm: None, ..self }
     }
 
     pub(super) fn answered(answer: Result<T, Exit>) -> Task<T> {
-        Task { state: State::Answered(answer), limit: Timeout::default(), timer: None }
+        Task { state: State::Answered(answer), limit: Timeout::default(), alarm: None }
     }
 
     pub(super) fn running(claim: Claim<T>) -> Task<T> {
-        Task { state: State::Running(claim), limit: Timeout::default(), timer: None }
+        Task { state: State::Running(claim), limit: Timeout::default(), alarm: None }
     }
 
     /// Whether the answer was taken, or the handle was given up.
@@ -162,7 +163,7 @@ impl<T: Send> Task<T> {
             None => self.take_answered().unwrap_or(Err(Exit::NoProcess)),
         };
         self.state = State::Taken;
-        self.timer = None;
+        self.alarm = None;
         Poll::Ready(answer)
     }
 
@@ -207,7 +208,7 @@ impl<U: Send + 'static, E: Into<Box<dyn Error + Send + Sync>> + Send + 'static> 
             State::Answered(answer) => State::Answered(flatten(answer)),
             State::Taken => State::Taken,
         };
-        Task { state, limit: self.limit, timer: self.timer.take() }
+        Task { state, limit: self.limit, alarm: self.alarm.take() }
     }
 }
 
@@ -219,10 +220,16 @@ impl<T: Send> Future for Task<T> {
             return Poll::Ready(answer);
         }
         let Timeout::After(limit) = self.limit else { return Poll::Pending };
-        let mut armed = self.timer.take().unwrap_or_else(|| Limit::new(self.runtime().as_ref(), self.limit));
+        let is_due = match &self.alarm {
+            Some(alarm) => alarm.poll(cx).is_ready(),
+            None if limit.is_zero() => true,
+            None => {
+                self.alarm = self.source().and_then(|source| source.alarm(limit, cx));
+                false
+            }
+        };
         // An answer that is on its way wakes this, and does not time out.
-        if armed.poll(cx).is_pending() || self.is_finished() {
-            self.timer = Some(armed);
+        if !is_due || self.is_finished() {
             return Poll::Pending;
         }
         let timed_out = self.timed_out(limit);

@@ -6,7 +6,7 @@ use super::Task;
 use super::claim::Claim;
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{Conclusion, Outcome, Spawn, as_value, current_runtime};
+use crate::process::{Conclusion, Outcome, Spawn, as_value, with_runtime};
 use crate::telemetry;
 
 impl<T: Send + 'static> Task<T> {
@@ -102,7 +102,7 @@ impl<T: Send + 'static> Task<T> {
     where
         F: Future<Output = T> + Send + 'static,
     {
-        match spawn.start(&current_runtime(), future, as_value) {
+        match with_runtime(|runtime| spawn.start(runtime, future, as_value)) {
             Ok(spawned) => Task::running(Claim::new(spawned)),
             Err(refusal) => {
                 telemetry::refused(spawn.spawned_at, &refusal);
@@ -178,7 +178,7 @@ where
     F: Future + Send + 'static,
     F::Output: Outcome,
 {
-    match spawn.start(&current_runtime(), future, as_outcome) {
+    match with_runtime(|runtime| spawn.start(runtime, future, as_outcome)) {
         Ok(spawned) => spawned.pid,
         Err(refusal) => {
             telemetry::refused(spawn.spawned_at, &refusal);
