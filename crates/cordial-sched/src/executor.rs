@@ -1,5 +1,6 @@
 //! The handle on an executor: prepare and start tasks, ask the time, close.
 
+use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
 use std::io;
@@ -138,9 +139,9 @@ impl Executor {
     }
 
     /// The layer above, if it is an `L`.
-    pub fn layer<L: Layer>(&self) -> Option<&L> {
-        let layer: &dyn std::any::Any = &*self.home.core.layer;
-        layer.downcast_ref()
+    pub fn layer<L: Layer>(&self) -> Option<Arc<L>> {
+        let layer: Arc<dyn Any + Send + Sync> = self.home.core.layer.clone();
+        layer.downcast().ok()
     }
 
     pub(crate) fn layer_dyn(&self) -> &dyn Layer {

@@ -67,7 +67,8 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let table = &plain(executor).table;
+    let plain = plain(executor);
+    let table = &plain.table;
     let key = table.reserve().unwrap();
     let slot = Slot { executor: executor.clone(), key };
     let body = async move {
@@ -95,7 +96,7 @@ pub(crate) fn wait<T>(join: JoinHandle<T>) -> T {
     tokio.block_on(join)
 }
 
-fn plain(executor: &Executor) -> &Plain {
+fn plain(executor: &Executor) -> Arc<Plain> {
     executor.layer().expect("it was built with one")
 }
 

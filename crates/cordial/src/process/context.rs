@@ -1,6 +1,6 @@
 //! Which runtime and which process the calling thread works for.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -9,12 +9,49 @@ use super::handle::Handle;
 use super::lineage::Lineage;
 use crate::pid::Pid;
 
-thread_local! {
-    /// Counted by the thread alone, so that it can be used without a borrow: `within` may come in between.
-    static RUNTIME: RefCell<Option<Rc<Handle>>> = const { RefCell::new(None) };
+thread_local!(static CONTEXT: Context = const { Context::of_a_stranger() });
+
+/// What a thread works for.
+struct Context {
+    /// Of a thread that belongs to a runtime, for good.
+    own: OnceCell<Handle>,
+    /// Of a thread that acts for a runtime until a call returns. Goes before `own`.
+    lent: RefCell<Option<Rc<Handle>>>,
+    is_lent: Cell<bool>,
+    process: Cell<Option<Pid>>,
     /// What the process that spawned last on this thread leaves to its children.
-    static LINEAGE: RefCell<Option<(Pid, Arc<Lineage>)>> = const { RefCell::new(None) };
-    static PROCESS: Cell<Option<Pid>> = const { Cell::new(None) };
+    lineage: RefCell<Option<(Pid, Arc<Lineage>)>>,
+}
+
+impl Context {
+    const fn of_a_stranger() -> Context {
+        Context {
+            own: OnceCell::new(),
+            lent: RefCell::new(None),
+            is_lent: Cell::new(false),
+            process: Cell::new(None),
+            lineage: RefCell::new(None),
+        }
+    }
+
+    fn with_runtime<R>(&self, f: impl FnOnce(&Handle) -> R) -> R {
+        if !self.is_lent.get()
+            && let Some(own) = self.own.get()
+        {
+            return f(own);
+        }
+        // Not under the borrow: `within` may come in between.
+        let lent = self.lent.borrow().clone();
+        match lent {
+            Some(lent) => f(&lent),
+            None => f(default_runtime::get()),
+        }
+    }
+
+    fn lend(&self, lent: Option<Rc<Handle>>) -> Option<Rc<Handle>> {
+        self.is_lent.set(lent.is_some());
+        self.lent.replace(lent)
+    }
 }
 
 /// The calling process; `None` on a thread that runs none.
@@ -32,15 +69,12 @@ thread_local! {
 /// ```
 #[must_use]
 pub fn current() -> Option<Pid> {
-    PROCESS.get()
+    CONTEXT.with(|context| context.process.get())
 }
 
 /// Calls `f` with the runtime of this thread, or with the default one, which starts on first use.
 pub(crate) fn with_runtime<R>(f: impl FnOnce(&Handle) -> R) -> R {
-    match RUNTIME.with_borrow(Option::clone) {
-        Some(runtime) => f(&runtime),
-        None => f(default_runtime::get()),
-    }
+    CONTEXT.with(|context| context.with_runtime(f))
 }
 
 /// The runtime of this thread, or the default one.
@@ -50,12 +84,13 @@ pub(crate) fn runtime() -> Handle {
 
 /// The runtime of this thread, if it has one.
 pub(crate) fn own_runtime() -> Option<Handle> {
-    RUNTIME.with_borrow(|runtime| runtime.as_deref().cloned())
+    CONTEXT.with(|context| context.lent.borrow().as_deref().or_else(|| context.own.get()).cloned())
 }
 
 /// This thread belongs to the runtime for good.
 pub(crate) fn adopt(runtime: Handle) {
-    RUNTIME.set(Some(Rc::new(runtime)));
+    // A thread is started for one runtime.
+    let _ = CONTEXT.with(|context| context.own.set(runtime));
 }
 
 /// Calls `body` as if this thread belonged to the runtime.
@@ -63,27 +98,33 @@ pub(crate) fn within(runtime: Handle, body: impl FnOnce()) {
     struct Restore(Option<Rc<Handle>>, Option<Pid>);
     impl Drop for Restore {
         fn drop(&mut self) {
-            RUNTIME.set(self.0.take());
-            PROCESS.set(self.1);
+            let ended = CONTEXT.with(|context| {
+                context.process.set(self.1);
+                context.lend(self.0.take())
+            });
+            drop(ended);
         }
     }
-    let _restore = Restore(RUNTIME.replace(Some(Rc::new(runtime))), PROCESS.replace(None));
+    let _restore = CONTEXT.with(|context| Restore(context.lend(Some(Rc::new(runtime))), context.process.take()));
     body();
 }
 
 /// Calls `body` as the process `pid`. `body` must not panic.
 pub(crate) fn as_process<R>(pid: Pid, body: impl FnOnce(&Handle) -> R) -> R {
-    with_runtime(|runtime| {
-        let before = PROCESS.replace(Some(pid));
-        let result = body(runtime);
-        PROCESS.set(before);
-        result
+    CONTEXT.with(|context| {
+        context.with_runtime(|runtime| {
+            let before = context.process.replace(Some(pid));
+            let result = body(runtime);
+            context.process.set(before);
+            result
+        })
     })
 }
 
 /// What the calling process `caller` leaves to its children, without a look into the table each time.
 pub(crate) fn lineage_of_children(runtime: &Handle, caller: Pid) -> Option<Arc<Lineage>> {
-    LINEAGE.with_borrow_mut(|last| {
+    CONTEXT.with(|context| {
+        let mut last = context.lineage.borrow_mut();
         if last.as_ref().is_none_or(|(of, _)| *of != caller) {
             *last = runtime.with(caller, |entry| (caller, entry.lineage_of_children(caller)));
         }

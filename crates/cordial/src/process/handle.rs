@@ -19,6 +19,8 @@ use crate::{telemetry, unwind};
 #[derive(Clone, Debug)]
 pub(crate) struct Handle {
     executor: Executor,
+    /// The layer of the executor.
+    shared: Arc<Shared>,
 }
 
 /// What the scheduler keeps for this layer.
@@ -53,11 +55,11 @@ impl Shared {
 
 impl Layer for Shared {
     fn thread_started(&self, executor: &Executor) {
-        context::adopt(Handle { executor: executor.clone() });
+        context::adopt(Handle::new(executor.clone()));
     }
 
     fn on_foreign_thread(&self, executor: &Executor, body: &mut dyn FnMut()) {
-        context::within(Handle { executor: executor.rehomed() }, body);
+        context::within(Handle::new(executor.rehomed()), body);
     }
 
     fn sampled(&self, key: Key, period: Duration) {
@@ -83,40 +85,37 @@ impl Layer for Shared {
 
 impl Handle {
     pub(crate) fn new(executor: Executor) -> Handle {
-        Handle { executor }
+        let shared = executor.layer().expect("every executor of this crate was built with a `Shared`");
+        Handle { executor, shared }
     }
 
     pub(crate) fn of<T>(join: &JoinHandle<T>) -> Handle {
-        Handle { executor: join.executor().clone() }
+        Handle::new(join.executor().clone())
     }
 
     pub(crate) fn executor(&self) -> &Executor {
         &self.executor
     }
 
-    fn shared(&self) -> &Shared {
-        shared_of(&self.executor)
-    }
-
     pub(crate) fn reserve(&self) -> Option<(Key, Pid)> {
-        let shared = self.shared();
+        let shared = &*self.shared;
         let key = shared.table.reserve()?;
         Some((key, shared.pid(key)))
     }
 
     pub(crate) fn occupy(&self, key: Key, entry: Entry) {
-        self.shared().table.occupy(key, entry);
+        self.shared.table.occupy(key, entry);
     }
 
     /// Reads or changes a live process. Nothing of the user's may run inside `f`.
     pub(crate) fn with<R>(&self, pid: Pid, f: impl FnOnce(&mut Entry) -> R) -> Option<R> {
-        let shared = self.shared();
+        let shared = &*self.shared;
         shared.table.with(shared.key(pid)?, f)
     }
 
     /// Whether a process has to end when its poll returns. Takes no lock.
     pub(crate) fn is_ending(&self, pid: Pid) -> bool {
-        let shared = self.shared();
+        let shared = &*self.shared;
         shared.key(pid).is_some_and(|key| shared.table.is_ending(key))
     }
 
@@ -127,12 +126,12 @@ impl Handle {
         b: Pid,
         f: impl FnOnce(Option<&mut Entry>, Option<&mut Entry>) -> R,
     ) -> R {
-        let shared = self.shared();
+        let shared = &*self.shared;
         shared.table.with_both(shared.key(a), shared.key(b), f)
     }
 
     pub(crate) fn remove(&self, pid: Pid) -> Option<Entry> {
-        let shared = self.shared();
+        let shared = &*self.shared;
         shared.table.remove(shared.key(pid)?)
     }
 
@@ -170,18 +169,14 @@ impl Handle {
     }
 
     pub(crate) fn for_each(&self, mut f: impl FnMut(Pid, &Entry)) {
-        let shared = self.shared();
+        let shared = &*self.shared;
         shared.table.for_each(|key, entry| f(shared.pid(key), entry));
     }
 }
 
-fn shared_of(executor: &Executor) -> &Shared {
-    executor.layer().expect("every executor of this crate was built with a `Shared`")
-}
-
 /// The process that a claim is on.
 pub(crate) fn pid_of<T>(join: &JoinHandle<T>) -> Pid {
-    shared_of(join.executor()).pid(join.key())
+    Handle::of(join).shared.pid(join.key())
 }
 
 /// Builds what `threads` threads share, as the scheduler wants it.
