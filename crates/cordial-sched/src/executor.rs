@@ -30,7 +30,7 @@ pub(crate) struct Core {
     pub(crate) scheduler: Scheduler,
     layer: Arc<dyn Layer>,
     closed: AtomicBool,
-    limits: Arc<Limits>,
+    pub(crate) limits: Arc<Limits>,
     /// Set before anybody can ask for it.
     tokio: OnceLock<tokio::runtime::Handle>,
     /// Owned here so that it can be shut down; `None` in a simulation, and after that.

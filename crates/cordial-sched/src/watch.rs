@@ -61,7 +61,11 @@ pub(crate) fn watch(executor: &Executor, parker: &Parker) {
     while !pool.is_stopping() {
         quiet = if is_everybody_asleep(pool) { quiet + 1 } else { 0 };
         if quiet > LINGER {
-            pool.idle.watch_sleeps(|| is_everybody_asleep(pool) && !pool.is_stopping(), || parker.park());
+            let park = || {
+                executor.core().limits.fall_quiet();
+                parker.park();
+            };
+            pool.idle.watch_sleeps(|| is_everybody_asleep(pool) && !pool.is_stopping(), park);
             quiet = 0;
         } else {
             parker.park_timeout(PERIOD);
