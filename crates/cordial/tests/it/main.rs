@@ -15,6 +15,8 @@ mod events;
 mod exit_texts;
 mod handle;
 mod hostile;
+#[cfg(target_os = "linux")]
+mod idle;
 mod ignore;
 mod links;
 mod long_polls;
@@ -33,6 +35,8 @@ mod simulation;
 mod spans;
 mod start;
 mod stream;
+#[cfg(target_os = "linux")]
+mod threads;
 mod ties;
 mod tokio_inside;
 mod traps;

@@ -10,6 +10,8 @@ use cordial::{BuildError, Exit, Pid, Refusal, Runtime, Shutdown, Task};
 use tokio::sync::oneshot;
 
 use crate::program;
+#[cfg(target_os = "linux")]
+use crate::threads;
 
 fn with_workers(n: usize) -> Runtime {
     Runtime::builder().workers(n).build().unwrap()
@@ -132,20 +134,11 @@ fn an_installed_runtime_is_the_default_one() {
     assert!(matches!(Runtime::builder().install(), Err(BuildError::AlreadyInUse)));
     Task::spawn(async {}).wait().unwrap();
     // A thread gives itself its name when it starts.
-    let n_workers = || threads().iter().filter(|name| name.starts_with("cordial-worker")).count();
+    let n_workers = || threads::names().iter().filter(|name| name.starts_with("cordial-worker")).count();
     while n_workers() < 3 {
         std::thread::yield_now();
     }
     program::tell(format_args!("{} workers", n_workers()));
-}
-
-/// The names of all threads. The system keeps 15 characters of each.
-#[cfg(target_os = "linux")]
-fn threads() -> Vec<String> {
-    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-    // One that ends in this moment has no name any more.
-    let names = tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok());
-    names.map(|name| name.trim_end().to_owned()).collect()
 }
 
 #[cfg(target_os = "linux")]
@@ -158,7 +151,7 @@ fn no_thread_is_left_after_a_shutdown_or_a_drop() {
         }
         return;
     };
-    let n_before = threads().len();
+    let n_before = threads::names().len();
     let runtime = with_workers(3);
     runtime
         .block_on(async {
@@ -168,8 +161,7 @@ fn no_thread_is_left_after_a_shutdown_or_a_drop() {
             }
         })
         .unwrap();
-    let is_ours = |name: &String| name.starts_with("cordial-");
-    while threads().iter().filter(|name| is_ours(name)).count() < 4 {
+    while threads::n_ours() < 4 {
         std::thread::yield_now();
     }
     program::tell("there are threads");
@@ -194,10 +186,10 @@ fn no_thread_is_left_after_a_shutdown_or_a_drop() {
         other => panic!("there is no part {other:?}"),
     }
     // If they never end, this program is ended as one that hangs.
-    while threads().len() > n_before {
+    while threads::names().len() > n_before {
         std::thread::yield_now();
     }
-    assert!(!threads().iter().any(is_ours));
+    assert_eq!(threads::n_ours(), 0);
     program::tell("none left");
 }
 
