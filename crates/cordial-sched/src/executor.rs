@@ -187,9 +187,12 @@ impl Executor {
         self.pool().map(|pool| pool.options.workers)
     }
 
-    /// Numbers of this moment; `None` in a simulation.
-    pub fn statistics(&self) -> Option<Statistics> {
-        self.pool().map(Statistics::take)
+    /// What it does at this moment, and what it has done so far.
+    pub fn statistics(&self) -> Statistics {
+        match &self.home.core.scheduler {
+            Scheduler::Threads(pool) => Statistics::take(pool),
+            Scheduler::Simulated(draw) => draw.statistics(),
+        }
     }
 
     /// Whether [`close`](Executor::close) or [`refuse`](Executor::refuse) was called.

@@ -37,7 +37,6 @@ const COMPUTES: Duration = Duration::from_millis(1);
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     pub(crate) long_polls: AtomicU64,
-    pub(crate) lent: AtomicU64,
 }
 
 /// One seat as the watch saw it last.
@@ -160,7 +159,6 @@ fn bring_stand_ins(pool: &Pool, stuck: &[usize]) -> bool {
             Some(StandIn::NoneLeft) => return false,
             Some(stand_in) => {
                 pool.queues.seat(index).is_lent.store(true, Ordering::Relaxed);
-                pool.watch.lent.fetch_add(1, Ordering::Relaxed);
                 // A system that has no more threads is at its cap as well.
                 if !pool.follow(stand_in).unwrap_or(false) {
                     return false;

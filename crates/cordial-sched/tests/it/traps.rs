@@ -75,10 +75,10 @@ fn a_long_poll_alone_brings_no_threads() {
     let (began, begun) = mpsc::channel();
     let stuck = spawn(&executor, busy(began, released.clone()));
     begun.recv().unwrap();
-    while executor.statistics().unwrap().long_polls == 0 {
+    while executor.statistics().long_polls == 0 {
         std::thread::yield_now();
     }
-    let statistics = executor.statistics().unwrap();
+    let statistics = executor.statistics();
     assert_eq!((statistics.workers, statistics.stand_ins), (2, 0), "nothing waits for a thread");
     released.store(true, Ordering::SeqCst);
     wait(stuck);
@@ -95,16 +95,16 @@ fn a_thread_that_computes_for_long_is_lowered_and_leaves() {
     // Work that waits, so that a stand-in comes.
     wait(spawn(&executor, async {}));
     if cfg!(target_os = "linux") {
-        while executor.statistics().unwrap().lowered == 0 {
+        while executor.statistics().lowered == 0 {
             std::thread::yield_now();
         }
     }
     released.store(true, Ordering::SeqCst);
     wait(stuck);
-    while executor.statistics().unwrap().lowered > 0 {
+    while executor.statistics().lowered > 0 {
         std::thread::yield_now();
     }
-    let statistics = executor.statistics().unwrap();
+    let statistics = executor.statistics();
     assert_eq!(statistics.workers, 1);
     assert_eq!(wait(spawn(&executor, async { 7 })), 7);
     executor.close(std::time::Duration::MAX);

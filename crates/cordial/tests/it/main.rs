@@ -34,6 +34,7 @@ mod signals;
 mod simulation;
 mod spans;
 mod start;
+mod statistics;
 mod stream;
 #[cfg(target_os = "linux")]
 mod threads;
