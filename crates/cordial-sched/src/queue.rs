@@ -92,7 +92,7 @@ impl Queues {
     }
 }
 
-fn until_sure(mut steal: impl FnMut() -> Steal<Ready>) -> Option<Ready> {
+pub(crate) fn until_sure(mut steal: impl FnMut() -> Steal<Ready>) -> Option<Ready> {
     loop {
         match steal() {
             Steal::Success(ready) => return Some(ready),

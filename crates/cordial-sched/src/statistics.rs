@@ -11,7 +11,8 @@ use crate::sync::Ordering;
 pub struct Statistics {
     /// Threads that run tasks, or sleep until there are some. One in a simulation.
     pub workers: usize,
-    /// Threads beyond the workers: stuck in a poll while a stand-in does their work, or resting before they end.
+    /// Threads beyond the workers: stuck in a poll while a stand-in does their work, resting, or about to end. With the
+    /// workers they are `max_threads` at most.
     pub stand_ins: usize,
     /// Threads that the system runs after the others, because they compute for long. They count as stand-ins too.
     pub lowered: usize,
@@ -38,7 +39,7 @@ impl Statistics {
         let (injected, queued) = pool.queues.lengths();
         let mut statistics = Statistics {
             workers: strength.active,
-            stand_ins: strength.lent + strength.resting,
+            stand_ins: strength.lent + strength.resting + strength.leaving,
             lowered: strength.lowered,
             injected,
             queued,

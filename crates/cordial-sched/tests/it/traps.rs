@@ -67,6 +67,37 @@ fn a_task_that_is_stuck_in_the_slot_behind_its_waker_is_taken_out() {
     }
 }
 
+/// Thieves come when they have nothing of their own, and these never do.
+#[test]
+fn tasks_in_the_queue_behind_a_stuck_poll_run_although_nobody_else_runs_dry() {
+    for max_threads in [2, 512] {
+        let executor = with_options(2, max_threads);
+        let stop = Arc::new(AtomicBool::new(false));
+        let always_ready = || {
+            let stop = stop.clone();
+            spawn(&executor, async move {
+                while !stop.load(Ordering::SeqCst) {
+                    tokio::task::yield_now().await;
+                }
+            })
+        };
+        let busy: Vec<_> = (0..64).map(|_| always_ready()).collect();
+        let inner = executor.clone();
+        wait(spawn(&executor, async move {
+            let (ran, has_run) = mpsc::channel();
+            // In the queue of this very worker, which then blocks until all of them have run.
+            for _ in 0..64 {
+                let ran = ran.clone();
+                let _join = spawn(&inner, async move { ran.send(()).unwrap() });
+            }
+            (0..64).for_each(|_| has_run.recv().unwrap());
+        }));
+        stop.store(true, Ordering::SeqCst);
+        busy.into_iter().for_each(wait);
+        executor.close(std::time::Duration::MAX);
+    }
+}
+
 /// async-std's draft took a queue after a millisecond and flooded the program with threads.
 #[test]
 fn a_long_poll_alone_brings_no_threads() {

@@ -19,6 +19,8 @@ mod hostile;
 mod idle;
 mod ignore;
 mod links;
+#[cfg(target_os = "linux")]
+mod load;
 mod long_polls;
 mod main_and_run;
 mod monitors;

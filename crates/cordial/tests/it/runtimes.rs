@@ -11,6 +11,8 @@ use tokio::sync::oneshot;
 
 use crate::program;
 #[cfg(target_os = "linux")]
+use crate::records::Records;
+#[cfg(target_os = "linux")]
 use crate::threads;
 
 fn with_workers(n: usize) -> Runtime {
@@ -146,7 +148,13 @@ fn an_installed_runtime_is_the_default_one() {
 fn no_thread_is_left_after_a_shutdown_or_a_drop() {
     const NAME: &str = "runtimes::no_thread_is_left_after_a_shutdown_or_a_drop";
     let Some(part) = program::part() else {
-        for part in ["shutdown", "drop", "drop on its own worker", "drop while a poll is stuck"] {
+        for part in [
+            "shutdown",
+            "shutdown while a poll is stuck",
+            "drop",
+            "drop on its own worker",
+            "drop while a poll is stuck",
+        ] {
             assert_eq!(program::run(NAME, part).told(), ["there are threads", "none left"], "{part}");
         }
         return;
@@ -170,18 +178,24 @@ fn no_thread_is_left_after_a_shutdown_or_a_drop() {
         "drop" => drop(runtime),
         "drop on its own worker" => drop_on_its_own_worker(runtime),
         "drop while a poll is stuck" => {
-            let (is_stuck, stuck) = mpsc::channel();
-            let (release, released) = mpsc::channel::<()>();
-            let start_stuck = async move {
-                Task::start(async move {
-                    is_stuck.send(()).unwrap();
-                    let _ = released.recv();
-                });
-            };
-            runtime.block_on(start_stuck).unwrap();
-            stuck.recv().unwrap();
+            let release = stick(&runtime);
             drop(runtime);
-            release.send(()).unwrap();
+            drop(release);
+        }
+        "shutdown while a poll is stuck" => {
+            let records = Records::install("cordial::process=warn".parse().unwrap());
+            let release = stick(&runtime);
+            let report = runtime.shutdown(Duration::ZERO);
+            assert_eq!(report.abandoned.len(), 1, "{report}");
+            let pid = report.abandoned[0].pid.to_string();
+            let told = records.of("abandoned");
+            assert_eq!(told.iter().map(|told| told.field("pid")).collect::<Vec<_>>(), [Some(&*pid)]);
+            // Everybody else has left, tokio's threads and the watch included.
+            while threads::n_ours() > 1 {
+                std::thread::yield_now();
+            }
+            assert!(threads::names().iter().any(|name| name.starts_with("cordial-worker")), "{:?}", threads::names());
+            drop(release);
         }
         other => panic!("there is no part {other:?}"),
     }
@@ -191,6 +205,22 @@ fn no_thread_is_left_after_a_shutdown_or_a_drop() {
     }
     assert_eq!(threads::n_ours(), 0);
     program::tell("none left");
+}
+
+/// Keeps a worker in a poll until the sender is dropped.
+#[cfg(target_os = "linux")]
+fn stick(runtime: &Runtime) -> mpsc::Sender<()> {
+    let (is_stuck, stuck) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let start_stuck = async move {
+        Task::start(async move {
+            is_stuck.send(()).unwrap();
+            let _ = released.recv();
+        });
+    };
+    runtime.block_on(start_stuck).unwrap();
+    stuck.recv().unwrap();
+    release
 }
 
 /// Comes back when the drop has.
