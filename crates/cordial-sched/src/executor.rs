@@ -33,7 +33,7 @@ pub(crate) struct Core {
     layer: Arc<dyn Layer>,
     closed: AtomicBool,
     started: Instant,
-    limits: Arc<Limits>,
+    pub(crate) limits: Arc<Limits>,
     /// Set before anybody can ask for it.
     tokio: OnceLock<tokio::runtime::Handle>,
     /// Owned here so that it can be shut down; `None` in a simulation, and after that.
@@ -220,9 +220,12 @@ impl Executor {
         self.pool().map(|pool| pool.options.workers)
     }
 
-    /// Numbers of this moment; `None` in a simulation.
-    pub fn statistics(&self) -> Option<Statistics> {
-        self.pool().map(Statistics::take)
+    /// What it does at this moment, and what it has done so far.
+    pub fn statistics(&self) -> Statistics {
+        match &self.home.core.scheduler {
+            Scheduler::Threads(pool) => Statistics::take(pool),
+            Scheduler::Simulated(draw) => draw.statistics(),
+        }
     }
 
     /// Whether [`close`](Executor::close) or [`refuse`](Executor::refuse) was called.

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use crossbeam_deque::{Injector, Steal, Worker};
 
 use crate::crew::Crew;
-use crate::seat::{Ready, Seat};
+use crate::seat::{Ready, Seat, add};
 
 /// The ends of the queues that every thread may use.
 pub(crate) struct Queues {
@@ -34,6 +34,11 @@ impl Queues {
         self.seats[..self.crew.n_seats()].iter().enumerate().filter_map(|(index, seat)| Some((index, &**seat.get()?)))
     }
 
+    /// All seats that had a thread, now or before. They are opened one after the other.
+    pub(crate) fn opened(&self) -> impl Iterator<Item = &Seat> {
+        self.seats.iter().map_while(|seat| Some(&**seat.get()?))
+    }
+
     pub(crate) fn inject(&self, ready: Ready) {
         self.injector.push(ready);
     }
@@ -46,7 +51,7 @@ impl Queues {
     }
 
     /// From the queues of the others, beginning with a random one.
-    pub(crate) fn steal(&self, own: &Worker<Ready>) -> Option<Ready> {
+    pub(crate) fn steal(&self, own: &Worker<Ready>, thief: &Seat) -> Option<Ready> {
         let n_seats = self.crew.n_seats();
         let first = fastrand::usize(..n_seats.max(1));
         (0..n_seats).find_map(|step| {
@@ -54,7 +59,9 @@ impl Queues {
             if victim.stealer.is_empty() {
                 return None;
             }
-            until_sure(|| victim.stealer.steal_batch_and_pop(own))
+            let stolen = until_sure(|| victim.stealer.steal_batch_and_pop(own))?;
+            add(&thief.progress.steals, 1);
+            Some(stolen)
         })
     }
 
@@ -85,7 +92,7 @@ impl Queues {
     }
 }
 
-fn until_sure(mut steal: impl FnMut() -> Steal<Ready>) -> Option<Ready> {
+pub(crate) fn until_sure(mut steal: impl FnMut() -> Steal<Ready>) -> Option<Ready> {
     loop {
         match steal() {
             Steal::Success(ready) => return Some(ready),

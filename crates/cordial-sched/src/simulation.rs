@@ -18,7 +18,7 @@ use std::time::Duration;
 use crate::executor::{Core, Scheduler};
 use crate::seat::Ready;
 use crate::sync::Mutex;
-use crate::{Executor, Layer, unwind};
+use crate::{Executor, Layer, Statistics, unwind};
 
 /// How many tasks are polled before tokio's own get a turn.
 const TURN: usize = 61;
@@ -33,12 +33,12 @@ struct Hat {
     ready: Vec<Ready>,
     choice: fastrand::Rng,
     driver: Option<Waker>,
-    drawn: u64,
+    polls: u64,
 }
 
 impl Draw {
     fn new(seed: u64) -> Draw {
-        Draw(Mutex::new(Hat { ready: Vec::new(), choice: fastrand::Rng::with_seed(seed), driver: None, drawn: 0 }))
+        Draw(Mutex::new(Hat { ready: Vec::new(), choice: fastrand::Rng::with_seed(seed), driver: None, polls: 0 }))
     }
 
     pub(crate) fn push(&self, ready: Ready) {
@@ -60,12 +60,17 @@ impl Draw {
         }
         let n_ready = hat.ready.len();
         let choice = hat.choice.usize(..n_ready);
-        hat.drawn += 1;
         Some(hat.ready.swap_remove(choice))
     }
 
-    fn drawn(&self) -> u64 {
-        self.0.lock().drawn
+    /// One that was drawn has been polled.
+    fn polled(&self) {
+        self.0.lock().polls += 1;
+    }
+
+    pub(crate) fn statistics(&self) -> Statistics {
+        let hat = self.0.lock();
+        Statistics { workers: 1, queued: hat.ready.len(), polls: hat.polls, ..Statistics::default() }
     }
 }
 
@@ -126,7 +131,7 @@ impl Simulation {
     fn drive<F: Future>(&self, main: F) -> Result<F::Output, Stalled> {
         let Scheduler::Simulated(draw) = &self.executor.core().scheduler else { return Err(Stalled) };
         let mut main = pin!(main);
-        let mut drawn_before = None;
+        let mut polls_before = None;
         // Without `unconstrained`, all tasks together would share one budget of tokio's.
         self.runtime.block_on(tokio::task::unconstrained(async {
             let mut horizon = pin!(tokio::time::sleep(NOBODY_COMES));
@@ -139,16 +144,17 @@ impl Simulation {
                         if horizon.as_mut().poll(cx).is_pending() {
                             return Poll::Pending;
                         }
-                        let drawn = Some(draw.drawn());
-                        if drawn == drawn_before {
+                        let polls = Some(draw.statistics().polls);
+                        if polls == polls_before {
                             return Poll::Ready(Err(Stalled));
                         }
-                        drawn_before = drawn;
+                        polls_before = polls;
                         horizon.as_mut().reset(tokio::time::Instant::now() + NOBODY_COMES);
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
                     };
                     unwind::poll_once(ready);
+                    draw.polled();
                 }
                 cx.waker().wake_by_ref();
                 Poll::Pending

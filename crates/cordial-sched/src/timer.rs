@@ -9,6 +9,7 @@
 //!  arm: lock shard, insert; earlier than the shard's earliest? ─► it is the earliest now, and the sweeper is told
 //!  disarm: lock shard, remove
 //!  sweeper: lock each shard, take out what is due, note the earliest that is left ─► wake ─► sleep until the earliest
+//!  the watch goes to sleep: nothing runs, so the sweeper looks for the earliest that is still armed, and sleeps until then
 //! ```
 //!
 //! Not for many moments that do come, one after the other: each look goes through all armed limits. For those there is
@@ -33,6 +34,9 @@ use crate::{Executor, unwind};
 /// How often the thread looks that takes the place of the sweeper, for as long as anything is armed.
 const ON_ITS_OWN: Duration = Duration::from_millis(5);
 
+/// A moment that is earlier than any that tokio's driver sleeps for.
+const SOON: Duration = Duration::from_millis(1);
+
 /// A future that is ready at a moment, from any thread and inside any other executor.
 #[derive(Debug)]
 pub struct Timer {
@@ -52,6 +56,8 @@ pub struct Alarm {
 pub(crate) struct Limits {
     shards: Box<[CachePadded<Mutex<Shard>>]>,
     changed: Notify,
+    /// Nothing runs any more, and the sweeper has not seen to that yet.
+    is_quiet: AtomicBool,
     /// The sweeper is gone with its tokio runtime.
     is_on_its_own: AtomicBool,
     has_thread: AtomicBool,
@@ -76,6 +82,7 @@ impl Limits {
         Arc::new(Limits {
             shards,
             changed: Notify::new(),
+            is_quiet: AtomicBool::new(false),
             is_on_its_own: AtomicBool::new(false),
             has_thread: AtomicBool::new(false),
         })
@@ -84,12 +91,31 @@ impl Limits {
     /// The life of the sweeper.
     pub(crate) async fn sweep(self: Arc<Limits>) {
         loop {
+            if self.is_quiet.swap(false, Ordering::SeqCst) {
+                self.forget_disarmed();
+                // A thread of tokio still sleeps until the earliest deadline that there was, tokio's own timers included:
+                // it does not notice that one is dropped. It looks anew when an earlier one comes.
+                tokio::time::sleep(SOON).await;
+            }
             let (due, earliest) = self.take_due(Instant::now());
             wake_all(due);
             match earliest {
                 Some(earliest) => drop(tokio::time::timeout_at(earliest, self.changed.notified()).await),
                 None => self.changed.notified().await,
             }
+        }
+    }
+
+    /// The program goes to sleep, and nothing that was disarmed is to wake it.
+    pub(crate) fn fall_quiet(&self) {
+        self.is_quiet.store(true, Ordering::SeqCst);
+        self.changed.notify_one();
+    }
+
+    fn forget_disarmed(&self) {
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            shard.earliest = next(&shard.armed);
         }
     }
 
@@ -106,8 +132,7 @@ impl Limits {
                         .filter(|(_, armed)| armed.deadline <= now)
                         .filter_map(|(_, armed)| armed.waker.take()),
                 );
-                *of_shard =
-                    armed.iter().filter(|(_, armed)| armed.waker.is_some()).map(|(_, armed)| armed.deadline).min();
+                *of_shard = next(armed);
             }
             earliest = [earliest, *of_shard].into_iter().flatten().min();
         }
@@ -168,6 +193,11 @@ impl Limits {
         // Where the system has no thread to give, such a limit does not pass before its poll returns.
         let _ = std::thread::Builder::new().name("cordial-limits".to_owned()).spawn(sweep);
     }
+}
+
+/// The earliest deadline that has not come.
+fn next(armed: &Slab<Armed>) -> Option<Instant> {
+    armed.iter().filter(|(_, armed)| armed.waker.is_some()).map(|(_, armed)| armed.deadline).min()
 }
 
 /// Wakers are the user's, and one that panics must not keep the others asleep.

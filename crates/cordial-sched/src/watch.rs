@@ -4,13 +4,14 @@
 //!
 //! ```text
 //!  poll begins ── 1 look later, the same poll: its slot is for everybody
-//!              ── stall_after: reported; if work waits that nobody takes: lent, a stand-in comes to work
+//!              ── stall_after: reported, and its queue is for everybody
+//!                              if work waits that nobody takes: lent, a stand-in comes to work
 //!              ── lent, and it computes: lowered (Linux)
 //!              ── it returns: the thread rests, or leaves if it was lowered
 //! ```
 //!
 //! A stopped program, a debugger and a suspended machine look like long polls of everybody. So after a gap in its own
-//! looks the watch forgets what it saw.
+//! looks the watch counts every poll from there on.
 
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::crew::{Role, StandIn};
 use crate::pool::Pool;
 use crate::seat::Seat;
 use crate::sync::{AtomicU64, Ordering, Parker};
-use crate::{Executor, Key};
+use crate::{Executor, Key, queue};
 
 /// How often the watch looks while anything runs.
 const PERIOD: Duration = Duration::from_millis(1);
@@ -32,11 +33,13 @@ const LINGER: u32 = 8;
 /// What a lent thread must have computed to be lowered; one that blocks has not.
 const COMPUTES: Duration = Duration::from_millis(1);
 
+/// How much of a stuck thread's queue one look gives to everybody.
+const RELEASED_AT_ONCE: usize = 64;
+
 /// Counts of the watch.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     pub(crate) long_polls: AtomicU64,
-    pub(crate) lent: AtomicU64,
 }
 
 /// One seat as the watch saw it last.
@@ -60,7 +63,11 @@ pub(crate) fn watch(executor: &Executor, parker: &Parker) {
     while !pool.is_stopping() {
         quiet = if is_everybody_asleep(pool) { quiet + 1 } else { 0 };
         if quiet > LINGER {
-            pool.idle.watch_sleeps(|| is_everybody_asleep(pool) && !pool.is_stopping(), || parker.park());
+            let park = || {
+                executor.core().limits.fall_quiet();
+                parker.park();
+            };
+            pool.idle.watch_sleeps(|| is_everybody_asleep(pool) && !pool.is_stopping(), park);
             quiet = 0;
         } else {
             parker.park_timeout(PERIOD);
@@ -68,7 +75,7 @@ pub(crate) fn watch(executor: &Executor, parker: &Parker) {
         pool.idle.clock.set();
         let now = started.elapsed();
         if now - last > GAP {
-            seen.clear();
+            seen.iter_mut().for_each(|seen| seen.since = now);
         }
         last = now;
         pool.idle.looked(false);
@@ -84,8 +91,12 @@ pub(crate) fn watch(executor: &Executor, parker: &Parker) {
                 let max_threads = pool.options.max_threads;
                 executor.tell(move |layer| layer.threads_exhausted(max_threads));
             }
-        } else if !pool.queues.is_empty() {
-            pool.idle.notify();
+        } else {
+            // As long as polls are stuck, the same shortage goes on, though nothing waits for a moment.
+            is_capped &= !stuck.is_empty();
+            if !pool.queues.is_empty() {
+                pool.idle.notify();
+            }
         }
         if pool.options.lower_stuck {
             lower_those_that_compute(pool, &mut seen);
@@ -126,6 +137,9 @@ fn look(executor: &Executor, pool: &Pool, seen: &mut Vec<Seen>, now: Duration) -
             pool.inject(ready);
         }
         let lasted = now.saturating_sub(seen.since);
+        if lasted >= pool.options.stall_after {
+            release_queue(pool, seat);
+        }
         if lasted >= pool.options.stall_after && !seen.is_reported {
             seen.is_reported = true;
             pool.watch.long_polls.fetch_add(1, Ordering::Relaxed);
@@ -137,6 +151,15 @@ fn look(executor: &Executor, pool: &Pool, seen: &mut Vec<Seen>, now: Duration) -
     }
     stuck.sort_unstable_by(|a, b| b.cmp(a));
     stuck.into_iter().map(|(_, index)| index).collect()
+}
+
+/// Others steal when they have nothing else to do, and that may never be: what stands behind a stuck poll is for everybody.
+fn release_queue(pool: &Pool, seat: &Seat) {
+    let released = std::iter::from_fn(|| queue::until_sure(|| seat.stealer.steal())).take(RELEASED_AT_ONCE);
+    let n_released = released.map(|ready| pool.queues.inject(ready)).count();
+    if n_released > 0 {
+        pool.idle.notify();
+    }
 }
 
 fn sample(executor: &Executor, seat: &Seat, key: Key) {
@@ -156,7 +179,6 @@ fn bring_stand_ins(pool: &Pool, stuck: &[usize]) -> bool {
             Some(StandIn::NoneLeft) => return false,
             Some(stand_in) => {
                 pool.queues.seat(index).is_lent.store(true, Ordering::Relaxed);
-                pool.watch.lent.fetch_add(1, Ordering::Relaxed);
                 // A system that has no more threads is at its cap as well.
                 if !pool.follow(stand_in).unwrap_or(false) {
                     return false;

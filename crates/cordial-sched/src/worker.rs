@@ -137,7 +137,7 @@ fn run(local: &Local, pool: &Pool, seat: &Seat) -> Until {
         if ready.is_none() && !pool.is_stopping() {
             duty = duty.or_else(|| pool.idle.look());
             if duty.is_some() {
-                ready = look::look(pool, &local.tools.queue);
+                ready = look::look(pool, &local.tools.queue, seat);
                 pool.idle.looked(ready.is_none());
             }
         }
@@ -188,13 +188,7 @@ fn next(local: &Local, pool: &Pool, seat: &Seat) -> Option<Ready> {
         queue.push(ready);
     }
     local.slot_streak.set(0);
-    queue.pop().or_else(|| pool.queues.take_injected(queue)).or_else(|| {
-        let stolen = pool.queues.steal(queue);
-        if stolen.is_some() {
-            add(&seat.progress.steals, 1);
-        }
-        stolen
-    })
+    queue.pop().or_else(|| pool.queues.take_injected(queue)).or_else(|| pool.queues.steal(queue, seat))
 }
 
 fn sleep(local: &Local, pool: &Pool, seat: &Seat) -> (Option<Ready>, Option<Looking>) {
@@ -203,8 +197,11 @@ fn sleep(local: &Local, pool: &Pool, seat: &Seat) -> (Option<Ready>, Option<Look
         if pool.is_stopping() {
             return Some(None);
         }
-        let found =
-            pool.queues.take_injected(queue).or_else(|| pool.queues.steal(queue)).or_else(|| pool.queues.take_slot());
+        let found = pool
+            .queues
+            .take_injected(queue)
+            .or_else(|| pool.queues.steal(queue, seat))
+            .or_else(|| pool.queues.take_slot());
         found.map(Some)
     };
     let park = || {

@@ -65,8 +65,8 @@ pub use exit::{Exit, Location, PanicReport, Refusal, TimedOut};
 pub use pid::Pid;
 #[doc(inline)]
 pub use process::{
-    Runtime, Shutdown, Snapshot, StopReport, checkpoint, exit_self as exit, is_shutdown_requested, main, run,
-    shutdown_requested,
+    Runtime, Shutdown, Snapshot, Statistics, StopReport, checkpoint, exit_self as exit, is_shutdown_requested, main,
+    run, shutdown_requested,
 };
 pub use stream::{AsyncStream, Progress, StreamTimeout};
 pub use task::{AwaitMany, OnTimeout, Task, Timeout, YieldMany};

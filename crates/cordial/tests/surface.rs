@@ -4,7 +4,9 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use cordial::{Exit, OnTimeout, Pid, Progress, Runtime, Shutdown, StopReport, Task, Timeout, process, testing};
+use cordial::{
+    Exit, OnTimeout, Pid, Progress, Runtime, Shutdown, Statistics, StopReport, Task, Timeout, process, testing,
+};
 use futures::StreamExt;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -108,6 +110,7 @@ fn main_of_a_program() -> Result<(), Exit> {
         .expect("threads can be started");
     let _: i32 = runtime.block_on(async move { from_a_plain_thread })?;
     let _snapshot = runtime.snapshot();
+    let _: [Statistics; 2] = [runtime.statistics(), process::statistics()];
     runtime.run(async {})?;
     let _: StopReport = runtime.shutdown(SECOND);
     let three: i32 = testing::run(async { 3 });

@@ -46,6 +46,7 @@ struct Ways {
     roused: Count,
     watch_parked: Count,
     watch_stayed_up: Count,
+    kept_quiet: Count,
 }
 
 impl Ways {
@@ -327,4 +328,85 @@ fn the_watch_does_not_sleep_while_a_worker_is_up() {
 fn the_watch_does_not_sleep_while_a_worker_is_up_that_nobody_woke_for_work() {
     let seen = watch_sees_a_worker(3, true);
     seen.assert_taken([("roused", &seen.roused), ("woken", &seen.woken)]);
+}
+
+/// The pusher goes on in a poll that never ends, so only the watch can bring what is in its slot to the sleeper. The hint
+/// that waking is in vain may be old, or come at any moment.
+#[test]
+fn a_push_into_a_slot_that_wakes_nobody_is_found_by_the_watch() {
+    let ways = Arc::new(Ways::default());
+    let seen = ways.clone();
+    check(2, move || {
+        let model = Model::new(&ways);
+        let slot = loom::sync::Arc::new(Queue(AtomicUsize::new(0)));
+        let worker = {
+            let model = model.clone();
+            thread::spawn(move || {
+                model.idle.looked(true);
+                model.work(0, &Parker::new(), 1);
+            })
+        };
+        let pusher = {
+            let (model, slot) = (model.clone(), slot.clone());
+            thread::spawn(move || {
+                slot.push();
+                if model.idle.was_in_vain.load(Ordering::Relaxed) {
+                    once(&model.ways.kept_quiet);
+                }
+                model.idle.notify_of_slot();
+            })
+        };
+        // As `watch::watch` and `watch::look`.
+        loop {
+            model.idle.looked(false);
+            if slot.take().is_some() {
+                model.push();
+                break;
+            }
+            thread::yield_now();
+        }
+        pusher.join().unwrap();
+        worker.join().unwrap();
+    });
+    seen.assert_taken([
+        ("nobody was woken for the slot", &seen.kept_quiet),
+        ("somebody was woken for the slot", &seen.woken_for_nothing),
+        ("woken for what the watch has moved", &seen.woken),
+    ]);
+}
+
+/// The end of the pool unparks every seat that it sees. A worker whose seat it does not see yet sees the flag.
+#[test]
+fn a_worker_that_comes_while_the_pool_ends_does_not_sleep_through_it() {
+    let ways = Arc::new(Ways::default());
+    let seen = ways.clone();
+    check(3, move || {
+        let model = Model::new(&ways);
+        let [is_open, is_stopping] = [(); 2].map(|()| loom::sync::Arc::new(AtomicBool::new(false)));
+        let parker = Parker::new();
+        let unparker = parker.unparker().clone();
+        let worker = {
+            let (model, is_open, is_stopping) = (model.clone(), is_open.clone(), is_stopping.clone());
+            thread::spawn(move || {
+                // As `Pool::follow`, whose thread this is.
+                is_open.store(true, Ordering::Relaxed);
+                let last_look = || is_stopping.load(Ordering::Relaxed).then_some(());
+                while !is_stopping.load(Ordering::Relaxed) {
+                    match model.idle.sleep(0, parker.unparker(), || parker.park(), last_look) {
+                        Slept::Found((), None) => return once(&model.ways.found_at_last),
+                        Slept::Roused => once(&model.ways.roused),
+                        Slept::Found((), Some(_)) | Slept::Woken(_) => panic!("there is no work"),
+                    }
+                }
+            })
+        };
+        // As `Pool::stop`.
+        is_stopping.store(true, Ordering::Relaxed);
+        model.idle.rouse_watch();
+        if is_open.load(Ordering::Relaxed) {
+            unparker.unpark();
+        }
+        worker.join().unwrap();
+    });
+    seen.assert_taken([("the last look found it", &seen.found_at_last), ("unparked", &seen.roused)]);
 }

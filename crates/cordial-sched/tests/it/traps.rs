@@ -1,4 +1,19 @@
 //! The traps that other schedulers fell into, each with a test named for it.
+//!
+//! Those whose tests stand elsewhere, in `crates/cordial/tests/it` unless a path says otherwise:
+//!
+//! | trap | test |
+//! |---|---|
+//! | a stop, a debugger, a suspended machine look like long polls | `load::a_program_that_was_stopped_and_goes_on_brings_no_flood_of_threads` |
+//! | blocking becomes part of the contract by accident | `long_polls::a_poll_that_lasts_is_told_once_for_each_spawn_place` |
+//! | what is told blocks or panics | `hostile::a_subscriber_that_panics_or_blocks_stops_nobody` |
+//! | a panic ends a worker | `panic::a_poll_that_panics_does_not_end_its_worker`, here |
+//! | a destructor aborts the program | `destructors::a_worker_goes_on_after_every_kind_of_broken_destructor` |
+//! | an output that nobody takes aborts it | `destructors::a_value_that_nobody_takes_and_whose_destructor_panics_is_told_and_harms_nobody` |
+//! | the watch sleeps through a poll that gets stuck | `the_watch_does_not_sleep_while_a_worker_is_up`, in `src/idle/tests.rs` |
+//! | dropping a tokio runtime inside async code panics | `runtimes::dropping_a_runtime_ends_its_processes_and_never_blocks` |
+//! | `block_on` inside async code panics | `blocking::inside_a_process_it_waits` |
+//! | a limit that was disarmed wakes an idle program | `idle::an_idle_program_makes_no_context_switch` |
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -67,6 +82,37 @@ fn a_task_that_is_stuck_in_the_slot_behind_its_waker_is_taken_out() {
     }
 }
 
+/// Thieves come when they have nothing of their own, and these never do.
+#[test]
+fn tasks_in_the_queue_behind_a_stuck_poll_run_although_nobody_else_runs_dry() {
+    for max_threads in [2, 512] {
+        let executor = with_options(2, max_threads);
+        let stop = Arc::new(AtomicBool::new(false));
+        let always_ready = || {
+            let stop = stop.clone();
+            spawn(&executor, async move {
+                while !stop.load(Ordering::SeqCst) {
+                    tokio::task::yield_now().await;
+                }
+            })
+        };
+        let busy: Vec<_> = (0..64).map(|_| always_ready()).collect();
+        let inner = executor.clone();
+        wait(spawn(&executor, async move {
+            let (ran, has_run) = mpsc::channel();
+            // In the queue of this very worker, which then blocks until all of them have run.
+            for _ in 0..64 {
+                let ran = ran.clone();
+                let _join = spawn(&inner, async move { ran.send(()).unwrap() });
+            }
+            (0..64).for_each(|_| has_run.recv().unwrap());
+        }));
+        stop.store(true, Ordering::SeqCst);
+        busy.into_iter().for_each(wait);
+        executor.close(std::time::Duration::MAX);
+    }
+}
+
 /// async-std's draft took a queue after a millisecond and flooded the program with threads.
 #[test]
 fn a_long_poll_alone_brings_no_threads() {
@@ -75,13 +121,100 @@ fn a_long_poll_alone_brings_no_threads() {
     let (began, begun) = mpsc::channel();
     let stuck = spawn(&executor, busy(began, released.clone()));
     begun.recv().unwrap();
-    while executor.statistics().unwrap().long_polls == 0 {
+    while executor.statistics().long_polls == 0 {
         std::thread::yield_now();
     }
-    let statistics = executor.statistics().unwrap();
+    let statistics = executor.statistics();
     assert_eq!((statistics.workers, statistics.stand_ins), (2, 0), "nothing waits for a thread");
     released.store(true, Ordering::SeqCst);
     wait(stuck);
+    executor.close(std::time::Duration::MAX);
+}
+
+/// There is one thread, it is stuck, and none may come: who looks is not among those that are looked at.
+#[test]
+fn detection_does_not_run_on_the_pool_that_it_watches() {
+    let executor = with_options(1, 1);
+    let inner = executor.clone();
+    wait(spawn(&executor, async move {
+        while inner.statistics().long_polls == 0 {
+            std::thread::yield_now();
+        }
+    }));
+    executor.close(std::time::Duration::MAX);
+}
+
+/// Nothing runs, so the watch sleeps without a timer; then one poll gets stuck and stays alone.
+#[test]
+fn a_sleeping_watch_is_woken_for_a_poll_that_gets_stuck() {
+    let executor = executor(1);
+    for n_long in 1..=20 {
+        // After some milliseconds without work it sleeps.
+        std::thread::sleep(std::time::Duration::from_millis(15));
+        let inner = executor.clone();
+        wait(spawn(&executor, async move {
+            while inner.statistics().long_polls < n_long {
+                std::thread::yield_now();
+            }
+        }));
+    }
+    executor.close(std::time::Duration::MAX);
+}
+
+/// The budget of tokio is not in force here: nothing makes such a task wait.
+#[test]
+fn a_socket_that_is_always_ready_keeps_one_poll_busy_and_the_watch_sees_it() {
+    let executor = executor(1);
+    let has_run = Arc::new(AtomicBool::new(false));
+    let until = has_run.clone();
+    let (began, begun) = mpsc::channel();
+    let busy = spawn(&executor, async move {
+        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        socket.connect(socket.local_addr().unwrap()).await.unwrap();
+        began.send(()).unwrap();
+        while !until.load(Ordering::SeqCst) {
+            // What the other end has no room for is lost, so there is always room.
+            socket.send(b"more").await.unwrap();
+        }
+    });
+    begun.recv().unwrap();
+    while executor.statistics().long_polls == 0 {
+        std::thread::yield_now();
+    }
+    wait(spawn(&executor, async move { has_run.store(true, Ordering::SeqCst) }));
+    wait(busy);
+    executor.close(std::time::Duration::MAX);
+}
+
+/// What tokio keeps for each thread is there on every thread that runs tasks, for as long as it does.
+#[test]
+fn timers_and_sockets_of_tokio_work_on_a_stand_in() {
+    async fn uses_tokio() {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (accepted, connected) = tokio::join!(listener.accept(), tokio::net::TcpStream::connect(address));
+        drop((accepted.unwrap(), connected.unwrap()));
+        #[expect(clippy::disallowed_methods, reason = "what a library does that knows tokio only")]
+        tokio::spawn(async {}).await.unwrap();
+    }
+    let executor = executor(1);
+    let released = Arc::new(AtomicBool::new(false));
+    let (began, begun) = mpsc::channel();
+    // Each stand-in is stuck as well, and so every round is another thread's.
+    let stuck: Vec<_> = (0..3)
+        .map(|_| {
+            let stuck = spawn(&executor, busy(began.clone(), released.clone()));
+            begun.recv().unwrap();
+            wait(spawn(&executor, uses_tokio()));
+            stuck
+        })
+        .collect();
+    assert!(executor.statistics().stand_ins >= 3);
+    released.store(true, Ordering::SeqCst);
+    stuck.into_iter().for_each(wait);
+    // A thread that was stuck and came back.
+    (0..10).for_each(|_| wait(spawn(&executor, uses_tokio())));
     executor.close(std::time::Duration::MAX);
 }
 
@@ -95,16 +228,16 @@ fn a_thread_that_computes_for_long_is_lowered_and_leaves() {
     // Work that waits, so that a stand-in comes.
     wait(spawn(&executor, async {}));
     if cfg!(target_os = "linux") {
-        while executor.statistics().unwrap().lowered == 0 {
+        while executor.statistics().lowered == 0 {
             std::thread::yield_now();
         }
     }
     released.store(true, Ordering::SeqCst);
     wait(stuck);
-    while executor.statistics().unwrap().lowered > 0 {
+    while executor.statistics().lowered > 0 {
         std::thread::yield_now();
     }
-    let statistics = executor.statistics().unwrap();
+    let statistics = executor.statistics();
     assert_eq!(statistics.workers, 1);
     assert_eq!(wait(spawn(&executor, async { 7 })), 7);
     executor.close(std::time::Duration::MAX);

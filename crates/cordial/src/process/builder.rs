@@ -52,8 +52,8 @@ impl Builder {
         Builder { stall_after, ..self }
     }
 
-    /// The most threads that may run processes at once. Default: 512. Below the number of workers, the runtime is not
-    /// built.
+    /// The most threads that may run processes at once; one that has run its last and is about to be gone does not
+    /// count. Default: 512. Below the number of workers, the runtime is not built.
     pub fn max_threads(self, max_threads: usize) -> Builder {
         Builder { max_threads, ..self }
     }

@@ -43,6 +43,7 @@ mod runtime;
 mod signal;
 mod snapshot;
 mod spawn;
+mod statistics;
 mod stop;
 mod traps;
 
@@ -53,6 +54,7 @@ pub use links::{link, unlink};
 pub use monitors::{Monitor, monitor};
 pub use outcome::Outcome;
 pub use snapshot::{ProcessInfo, ProcessState, Snapshot, info};
+pub use statistics::{Statistics, statistics};
 pub use stop::Stopped;
 pub use traps::{Exits, trap_exits};
 

@@ -10,6 +10,7 @@ use super::handle::Handle;
 use super::root;
 use super::snapshot::Snapshot;
 use super::spawn::{Spawn, as_value};
+use super::statistics::Statistics;
 use super::stop::{self, Shutdown, StopReport};
 use crate::exit::Exit;
 
@@ -100,6 +101,26 @@ impl Runtime {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         Snapshot::take(&self.handle)
+    }
+
+    /// What the scheduler does at this moment, and what it has done so far.
+    ///
+    /// # Elixir
+    ///
+    /// `:erlang.statistics/1`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = cordial::Runtime::builder().workers(2).build()?;
+    /// runtime.block_on(async { cordial::Task::spawn(async {}).await })??;
+    /// assert_eq!(runtime.statistics().workers, 2);
+    /// println!("{:#?}", runtime.statistics());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        self.handle.executor().statistics()
     }
 
     /// Asks every process to shut down, kills those that are left after `limit`, and ends the threads.

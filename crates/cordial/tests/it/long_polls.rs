@@ -76,3 +76,46 @@ fn a_poll_that_lasts_is_told_once_for_each_spawn_place() {
     }
     program::tell(labels.join(", then "));
 }
+
+/// Keeps as many threads in a poll as there may be, until a task that waits for one was told of `n` times.
+fn exhaust(runtime: &Runtime, records: &Records, n: usize) {
+    let waits = std::thread::scope(|scope| {
+        let (began, has_begun) = std::sync::mpsc::channel();
+        let stuck = (0..2).map(|_| {
+            let (began, records) = (began.clone(), records.clone());
+            let blocks = async move {
+                began.send(()).unwrap();
+                while records.of("threads_exhausted").len() < n {
+                    std::thread::yield_now();
+                }
+            };
+            scope.spawn(|| runtime.block_on(blocks))
+        });
+        let stuck: Vec<_> = stuck.collect();
+        (0..2).for_each(|_| has_begun.recv().unwrap());
+        let waits = runtime.block_on(async { 7 });
+        stuck.into_iter().for_each(|stuck| stuck.join().unwrap().unwrap());
+        waits
+    });
+    assert_eq!(waits, Ok(7));
+}
+
+#[test]
+fn at_the_cap_of_threads_that_is_told_once_until_it_is_over() {
+    const NAME: &str = "long_polls::at_the_cap_of_threads_that_is_told_once_until_it_is_over";
+    if program::part().is_none() {
+        assert_eq!(program::run(NAME, "").told(), ["twice"]);
+        return;
+    }
+    let records = Records::install("cordial::process=warn".parse().unwrap());
+    let runtime = Runtime::builder().workers(2).max_threads(2).stall_after(Duration::from_millis(4)).build().unwrap();
+    exhaust(&runtime, &records, 1);
+    exhaust(&runtime, &records, 2);
+    let told = records.of("threads_exhausted");
+    for record in &told {
+        assert_eq!((record.target, record.level), ("cordial::process", tracing::Level::WARN));
+        assert_eq!(record.field("max_threads"), Some("2"));
+    }
+    assert_eq!(told.len(), 2, "once each");
+    program::tell("twice");
+}

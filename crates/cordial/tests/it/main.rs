@@ -15,8 +15,12 @@ mod events;
 mod exit_texts;
 mod handle;
 mod hostile;
+#[cfg(target_os = "linux")]
+mod idle;
 mod ignore;
 mod links;
+#[cfg(target_os = "linux")]
+mod load;
 mod long_polls;
 mod main_and_run;
 mod monitors;
@@ -32,7 +36,10 @@ mod signals;
 mod simulation;
 mod spans;
 mod start;
+mod statistics;
 mod stream;
+#[cfg(target_os = "linux")]
+mod threads;
 mod ties;
 mod tokio_inside;
 mod traps;

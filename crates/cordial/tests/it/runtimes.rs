@@ -10,6 +10,10 @@ use cordial::{BuildError, Exit, Pid, Refusal, Runtime, Shutdown, Task};
 use tokio::sync::oneshot;
 
 use crate::program;
+#[cfg(target_os = "linux")]
+use crate::records::Records;
+#[cfg(target_os = "linux")]
+use crate::threads;
 
 fn with_workers(n: usize) -> Runtime {
     Runtime::builder().workers(n).build().unwrap()
@@ -132,20 +136,11 @@ fn an_installed_runtime_is_the_default_one() {
     assert!(matches!(Runtime::builder().install(), Err(BuildError::AlreadyInUse)));
     Task::spawn(async {}).wait().unwrap();
     // A thread gives itself its name when it starts.
-    let n_workers = || threads().iter().filter(|name| name.starts_with("cordial-worker")).count();
+    let n_workers = || threads::names().iter().filter(|name| name.starts_with("cordial-worker")).count();
     while n_workers() < 3 {
         std::thread::yield_now();
     }
     program::tell(format_args!("{} workers", n_workers()));
-}
-
-/// The names of all threads. The system keeps 15 characters of each.
-#[cfg(target_os = "linux")]
-fn threads() -> Vec<String> {
-    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-    // One that ends in this moment has no name any more.
-    let names = tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok());
-    names.map(|name| name.trim_end().to_owned()).collect()
 }
 
 #[cfg(target_os = "linux")]
@@ -153,12 +148,18 @@ fn threads() -> Vec<String> {
 fn no_thread_is_left_after_a_shutdown_or_a_drop() {
     const NAME: &str = "runtimes::no_thread_is_left_after_a_shutdown_or_a_drop";
     let Some(part) = program::part() else {
-        for part in ["shutdown", "drop", "drop on its own worker", "drop while a poll is stuck"] {
+        for part in [
+            "shutdown",
+            "shutdown while a poll is stuck",
+            "drop",
+            "drop on its own worker",
+            "drop while a poll is stuck",
+        ] {
             assert_eq!(program::run(NAME, part).told(), ["there are threads", "none left"], "{part}");
         }
         return;
     };
-    let n_before = threads().len();
+    let n_before = threads::names().len();
     let runtime = with_workers(3);
     runtime
         .block_on(async {
@@ -168,8 +169,7 @@ fn no_thread_is_left_after_a_shutdown_or_a_drop() {
             }
         })
         .unwrap();
-    let is_ours = |name: &String| name.starts_with("cordial-");
-    while threads().iter().filter(|name| is_ours(name)).count() < 4 {
+    while threads::n_ours() < 4 {
         std::thread::yield_now();
     }
     program::tell("there are threads");
@@ -178,27 +178,49 @@ fn no_thread_is_left_after_a_shutdown_or_a_drop() {
         "drop" => drop(runtime),
         "drop on its own worker" => drop_on_its_own_worker(runtime),
         "drop while a poll is stuck" => {
-            let (is_stuck, stuck) = mpsc::channel();
-            let (release, released) = mpsc::channel::<()>();
-            let start_stuck = async move {
-                Task::start(async move {
-                    is_stuck.send(()).unwrap();
-                    let _ = released.recv();
-                });
-            };
-            runtime.block_on(start_stuck).unwrap();
-            stuck.recv().unwrap();
+            let release = stick(&runtime);
             drop(runtime);
-            release.send(()).unwrap();
+            drop(release);
+        }
+        "shutdown while a poll is stuck" => {
+            let records = Records::install("cordial::process=warn".parse().unwrap());
+            let release = stick(&runtime);
+            let report = runtime.shutdown(Duration::ZERO);
+            assert_eq!(report.abandoned.len(), 1, "{report}");
+            let pid = report.abandoned[0].pid.to_string();
+            let told = records.of("abandoned");
+            assert_eq!(told.iter().map(|told| told.field("pid")).collect::<Vec<_>>(), [Some(&*pid)]);
+            // Everybody else has left, tokio's threads and the watch included.
+            while threads::n_ours() > 1 {
+                std::thread::yield_now();
+            }
+            assert!(threads::names().iter().any(|name| name.starts_with("cordial-worker")), "{:?}", threads::names());
+            drop(release);
         }
         other => panic!("there is no part {other:?}"),
     }
     // If they never end, this program is ended as one that hangs.
-    while threads().len() > n_before {
+    while threads::names().len() > n_before {
         std::thread::yield_now();
     }
-    assert!(!threads().iter().any(is_ours));
+    assert_eq!(threads::n_ours(), 0);
     program::tell("none left");
+}
+
+/// Keeps a worker in a poll until the sender is dropped.
+#[cfg(target_os = "linux")]
+fn stick(runtime: &Runtime) -> mpsc::Sender<()> {
+    let (is_stuck, stuck) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let start_stuck = async move {
+        Task::start(async move {
+            is_stuck.send(()).unwrap();
+            let _ = released.recv();
+        });
+    };
+    runtime.block_on(start_stuck).unwrap();
+    stuck.recv().unwrap();
+    release
 }
 
 /// Comes back when the drop has.
