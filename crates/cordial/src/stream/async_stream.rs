@@ -53,8 +53,9 @@ pin_project! {
         pub(super) options: Options,
         // What the output of an item means.
         pub(super) judge: fn(O) -> Result<T, Exit>,
-        // `None`: the input is given away at the first attempt.
-        pub(super) keep: Option<fn(&S::Item) -> S::Item>,
+        // `None`: the input is given away at the first attempt. No reference stands in this type, because evaluating the
+        // traits of a function pointer with one has crashed incremental builds.
+        pub(super) keep: Option<fn(S::Item) -> (S::Item, S::Item)>,
         // What a failure looks like. The input is there if it was kept.
         pub(super) fail: fn(usize, Option<S::Item>, Exit) -> E,
         pub(super) progress: Progress,
@@ -286,7 +287,7 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
         S::Item: Clone,
     {
         self.options.retry = Some(retry);
-        self.keep = Some(S::Item::clone);
+        self.keep = Some(twice);
         self
     }
 
@@ -321,7 +322,7 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
             spawner,
             options,
             judge,
-            keep: Some(S::Item::clone),
+            keep: Some(twice),
             fail: Failure::new,
             progress,
             spawned_at,
@@ -387,6 +388,10 @@ where
             spawned_at,
         }
     }
+}
+
+fn twice<I: Clone>(input: I) -> (I, I) {
+    (input.clone(), input)
 }
 
 impl<S: Stream, F, O, T, E, P> fmt::Debug for AsyncStream<S, F, O, T, E, P> {

@@ -48,7 +48,7 @@ where
     ///     assert_eq!(Task::async_stream([1, 2], |n| async move { 2 * n }).collect().await, [Ok(2), Ok(4)]);
     /// });
     /// ```
-    #[must_use = "nothing runs before it is awaited"]
+    #[must_use = "nothing runs before it is awaited, and failures are told only here"]
     pub async fn collect(self) -> Vec<Result<T, E>> {
         StreamExt::collect(self).await
     }
@@ -69,7 +69,7 @@ where
     ///     assert_eq!((values, exits.len()), (vec![3, 2], 1));
     /// });
     /// ```
-    #[must_use = "nothing runs before it is awaited"]
+    #[must_use = "nothing runs before it is awaited, and failures are told only here"]
     pub async fn partition(self) -> (Vec<T>, Vec<E>) {
         let mut parts = (Vec::new(), Vec::new());
         let mut stream = std::pin::pin!(self);

@@ -19,7 +19,7 @@ use futures_core::stream::FusedStream;
 
 use super::async_stream::AsyncStream;
 use super::brief::{Brief, Patience};
-use super::flights::{Flights, Landing, News};
+use super::flights::{Aloft, Flights, Landing, News, let_run_on};
 use super::options::{Options, StreamTimeout};
 use super::progress::Progress;
 use super::spawner::Spawner;
@@ -45,7 +45,7 @@ pub(super) struct Live<I, O, R> {
     rung: Vec<usize>,
     progress: Progress,
     /// What lets them run on when a signal ends the consumer, if that is wanted.
-    let_run_on: Option<fn(&mut Flights<I, O>)>,
+    let_run_on: Option<fn(Aloft<I, O>)>,
 }
 
 impl<I, O: Send, R> Live<I, O, R> {
@@ -58,7 +58,7 @@ impl<I, O: Send, R> Live<I, O, R> {
             to_start: VecDeque::new(),
             rung: Vec::new(),
             progress,
-            let_run_on: spawner.lets_run_on().then_some(Flights::let_run_on),
+            let_run_on: spawner.lets_run_on().then_some(let_run_on),
         }
     }
 
@@ -81,7 +81,7 @@ impl<I, O, R> Drop for Live<I, O, R> {
     fn drop(&mut self) {
         if let Some(let_run_on) = self.let_run_on.filter(|_| is_ended_by_signal()) {
             self.progress.count_given_up(self.flights.n_begun());
-            let_run_on(&mut self.flights);
+            let_run_on(self.flights.take());
         }
         self.give_up();
     }
@@ -181,12 +181,17 @@ where
                 && this.spawner.poll_room(cx).is_ready()
             {
                 live.to_start.pop_front();
-                let kept = &mut live.flights.get_mut(slot).input;
+                let flight = live.flights.get_mut(slot);
+                let input = flight.input.take().expect("given away only where there is no other attempt");
                 let input = match this.keep {
-                    Some(keep) => kept.as_ref().map(keep),
-                    None => kept.take(),
+                    Some(twice) => {
+                        let (input, kept) = twice(input);
+                        flight.input = Some(kept);
+                        input
+                    }
+                    None => input,
                 };
-                let future = (this.f)(input.expect("given away at the first attempt only if there is no other"));
+                let future = (this.f)(input);
                 let is_first = live.flights.get_mut(slot).n_attempts == 0;
                 let future = Brief::new(future, patience);
                 let task = this.spawner.spawn(live.flights.runtime(), this.spawned_at, future);

@@ -22,13 +22,16 @@ use crate::task::{Task, Timeout};
 
 /// The items at work. Dropping them gives them up.
 pub(super) struct Flights<I, O> {
-    slots: Slab<Flight<I, O>>,
+    slots: Aloft<I, O>,
     /// By slot. Each is made once, and serves whoever is in the slot.
     bells: Vec<Waker>,
     ready: Arc<Ready>,
     watch: Watch,
     runtime: Handle,
 }
+
+/// By slot.
+pub(super) type Aloft<I, O> = Slab<Flight<I, O>>;
 
 /// One item at work.
 pub(super) struct Flight<I, O> {
@@ -156,15 +159,6 @@ impl<I, O: Send> Flights<I, O> {
             },
         }
     }
-
-    /// Lets go of them. What runs runs on.
-    pub(super) fn let_run_on(&mut self) {
-        for flight in self.slots.drain() {
-            if let Phase::Running(task) = flight.phase {
-                drop(task.ignore());
-            }
-        }
-    }
 }
 
 impl<I, O> Flights<I, O> {
@@ -176,5 +170,18 @@ impl<I, O> Flights<I, O> {
     /// Gives them up.
     pub(super) fn clear(&mut self) {
         self.slots.clear();
+    }
+
+    pub(super) fn take(&mut self) -> Aloft<I, O> {
+        std::mem::take(&mut self.slots)
+    }
+}
+
+/// Lets go of them. What runs runs on.
+pub(super) fn let_run_on<I, O: Send>(mut flights: Aloft<I, O>) {
+    for flight in flights.drain() {
+        if let Phase::Running(task) = flight.phase {
+            drop(task.ignore());
+        }
     }
 }

@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Wake, Waker};
 
+use crate::unwind;
+
 /// The slots that were rung since the last look.
 #[derive(Default)]
 pub(super) struct Ready {
@@ -42,9 +44,10 @@ impl Ready {
             self.has_any.store(true, Ordering::Release);
             state.consumer.take()
         };
-        // Outside the lock: the waker is the user's.
+        // Outside the lock: the waker is the user's. One that panics takes nobody with it, be it an item that has ended, or
+        // what else is due.
         if let Some(consumer) = consumer {
-            consumer.wake();
+            let _ = unwind::catch(|| consumer.wake());
         }
     }
 
