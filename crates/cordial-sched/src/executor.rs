@@ -220,6 +220,14 @@ impl Executor {
         self.pool().map(|pool| pool.options.workers)
     }
 
+    /// A random number. In a simulation it is drawn from the seed.
+    pub fn random(&self) -> u64 {
+        match &self.home.core.scheduler {
+            Scheduler::Threads(_) => fastrand::u64(..),
+            Scheduler::Simulated(draw) => draw.random(),
+        }
+    }
+
     /// What it does at this moment, and what it has done so far.
     pub fn statistics(&self) -> Statistics {
         match &self.home.core.scheduler {

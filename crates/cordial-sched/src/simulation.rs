@@ -63,6 +63,10 @@ impl Draw {
         Some(hat.ready.swap_remove(choice))
     }
 
+    pub(crate) fn random(&self) -> u64 {
+        self.0.lock().choice.u64(..)
+    }
+
     /// One that was drawn has been polled.
     fn polled(&self) {
         self.0.lock().polls += 1;

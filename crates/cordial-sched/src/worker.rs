@@ -17,10 +17,10 @@ use async_task::ScheduleInfo;
 use crate::crew::{ComeBack, Role};
 use crate::executor::{Core, Executor, Scheduler};
 use crate::idle::{Looking, Slept};
+use crate::lower::Thread;
 use crate::pool::Pool;
 use crate::seat::{Ready, Seat, Tools, add};
 use crate::sync::Ordering;
-use crate::lower::Thread;
 use crate::{look, unwind};
 
 /// How often the work from outside goes before a worker's own.
@@ -60,7 +60,14 @@ pub(crate) fn work(seat_index: usize, executor: Executor) {
         let _entered = executor.tokio().enter();
         executor.layer_dyn().thread_started(&executor);
         *seat.thread.lock() = Some(Thread::current());
-        let local = Local { seat_index, tools, core: core.clone(), slot_streak: Cell::new(0), has_slot: Cell::new(false), steps: Cell::new(0) };
+        let local = Local {
+            seat_index,
+            tools,
+            core: core.clone(),
+            slot_streak: Cell::new(0),
+            has_slot: Cell::new(false),
+            steps: Cell::new(0),
+        };
         LOCAL.set(Some(local));
         LOCAL.with_borrow(|local| {
             if let Some(local) = local {

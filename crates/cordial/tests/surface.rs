@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use cordial::{
-    Exit, OnTimeout, Pid, Progress, Runtime, Shutdown, Statistics, StopReport, Task, Timeout, process, testing,
+    Backoff, Exit, Failure, OnTimeout, Pid, Progress, Retry, Runtime, Shutdown, Statistics, StopReport, StreamTimeout,
+    Task, Timeout, process, testing,
 };
 use futures::StreamExt;
 
@@ -59,9 +60,24 @@ async fn streams() {
     while let Some(page) = pages.next().await {
         let _: Result<Result<usize, std::io::Error>, Exit> = page;
     }
-    let counted = Task::async_stream(["a", "b"], fetch);
-    let progress: Progress = counted.progress();
-    let (_sizes, _exits): (Vec<_>, Vec<Exit>) = counted.partition().await;
+    let (_ok, failed): (Vec<u64>, Vec<Failure<u64>>) = Task::async_stream(0..10u64, |n| async move { n / (n % 2) })
+        .unordered()
+        .max_ahead(64)
+        .on_timeout(StreamTimeout::KillTask)
+        .retry(
+            Retry::times(3)
+                .backoff(Backoff::exponential(SECOND / 10, SECOND))
+                .when(|exit| !matches!(exit, Exit::Timeout(_))),
+        )
+        .zip_input_on_exit()
+        .partition()
+        .await;
+    for Failure { index, input, exit, .. } in failed {
+        let _: (usize, u64, Exit) = (index, input, exit);
+    }
+    let sizes = Task::async_stream(["a", "b"], fetch).or_exit();
+    let progress: Progress = sizes.progress();
+    let (_sizes, _exits): (Vec<usize>, Vec<Exit>) = sizes.partition().await;
     drop(progress);
     let source = futures::stream::iter(0..3);
     let _: Vec<Result<i32, Exit>> = Task::async_stream_from(source, |n| async move { n }).collect().await;

@@ -72,6 +72,7 @@ pub use stop::{Shutdown, StopReport};
 pub(crate) use block::{assert_allowed as assert_may_block, on as block_on};
 pub(crate) use body::{Conclusion, Reply};
 pub(crate) use context::{runtime as current_runtime, with_runtime};
+pub(crate) use current::is_ended_by_signal;
 pub(crate) use handle::{Handle, layer, pid_of};
 pub(crate) use links::unlink_from_caller;
 pub(crate) use spawn::{Spawn, Spawned, as_value};

@@ -6,7 +6,7 @@ use super::Task;
 use super::claim::Claim;
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{Conclusion, Outcome, Spawn, as_value, with_runtime};
+use crate::process::{Conclusion, Handle, Outcome, Spawn, as_value, with_runtime};
 use crate::telemetry;
 
 impl<T: Send + 'static> Task<T> {
@@ -35,7 +35,8 @@ impl<T: Send + 'static> Task<T> {
     where
         F: Future<Output = T> + Send + 'static,
     {
-        Task::launch(Spawn::new(Location::caller()), future)
+        let spawn = Spawn::new(Location::caller());
+        with_runtime(|runtime| Task::launch(runtime, spawn, future))
     }
 
     /// As [`spawn`](Task::spawn), and linked: a crash of the task also ends the calling process with the same exit,
@@ -65,7 +66,8 @@ impl<T: Send + 'static> Task<T> {
     where
         F: Future<Output = T> + Send + 'static,
     {
-        Task::launch(Spawn::new(Location::caller()).linked(), future)
+        let spawn = Spawn::new(Location::caller()).linked();
+        with_runtime(|runtime| Task::launch(runtime, spawn, future))
     }
 
     /// A task that has its value already. No process is started.
@@ -90,19 +92,19 @@ impl<T: Send + 'static> Task<T> {
         Task::answered(Ok(value))
     }
 
-    /// As [`spawn`](Task::spawn), in the name of another place.
-    pub(crate) fn spawn_at<F>(spawned_at: &'static Location<'static>, future: F) -> Task<T>
+    /// As [`spawn`](Task::spawn), on this runtime and in the name of another place.
+    pub(crate) fn spawn_at<F>(runtime: &Handle, spawned_at: &'static Location<'static>, future: F) -> Task<T>
     where
         F: Future<Output = T> + Send + 'static,
     {
-        Task::launch(Spawn::new(spawned_at), future)
+        Task::launch(runtime, Spawn::new(spawned_at), future)
     }
 
-    fn launch<F>(spawn: Spawn, future: F) -> Task<T>
+    fn launch<F>(runtime: &Handle, spawn: Spawn, future: F) -> Task<T>
     where
         F: Future<Output = T> + Send + 'static,
     {
-        match with_runtime(|runtime| spawn.start(runtime, future, as_value)) {
+        match spawn.start(runtime, future, as_value) {
             Ok(spawned) => Task::running(Claim::new(spawned)),
             Err(refusal) => {
                 telemetry::refused(spawn.spawned_at, &refusal);

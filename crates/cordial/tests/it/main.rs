@@ -38,6 +38,10 @@ mod spans;
 mod start;
 mod statistics;
 mod stream;
+mod stream_bounds;
+mod stream_ends;
+mod stream_failures;
+mod stream_model;
 #[cfg(target_os = "linux")]
 mod threads;
 mod ties;
