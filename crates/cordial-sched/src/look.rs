@@ -33,7 +33,7 @@ pub(crate) fn look(pool: &Pool, own: &Worker<Ready>, thief: &Seat) -> Option<Rea
                 seen.resize(index + 1, None);
             }
             let is_same_poll = std::mem::replace(&mut seen[index], poll) == poll && poll.is_some();
-            if is_same_poll && let Some(ready) = seat.lifo.take() {
+            if is_same_poll && let Some(ready) = seat.take_slot() {
                 return Some(ready);
             }
         }

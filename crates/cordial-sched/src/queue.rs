@@ -1,16 +1,16 @@
 //! What is ready to run: a queue and a slot for each thread, open to thieves, and a queue for what comes from outside.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use crossbeam_deque::{Injector, Steal, Worker};
+use crossbeam_deque::{Injector, Worker};
 
 use crate::crew::Crew;
-use crate::seat::{Ready, Seat, add};
+use crate::seat::{Ready, Seat, add, until_sure};
 
 /// The ends of the queues that every thread may use.
 pub(crate) struct Queues {
     injector: Injector<Ready>,
-    seats: Box<[OnceLock<Box<Seat>>]>,
+    seats: Box<[OnceLock<Arc<Seat>>]>,
     pub(crate) crew: Crew,
 }
 
@@ -21,11 +21,11 @@ impl Queues {
 
     /// Makes the seat, if it was not made before.
     pub(crate) fn open(&self, seat: usize) {
-        self.seats[seat].get_or_init(|| Box::new(Seat::new()));
+        self.seats[seat].get_or_init(|| Arc::new(Seat::new()));
     }
 
     /// A seat that was opened.
-    pub(crate) fn seat(&self, seat: usize) -> &Seat {
+    pub(crate) fn seat(&self, seat: usize) -> &Arc<Seat> {
         self.seats[seat].get().expect("opened before its thread was started")
     }
 
@@ -68,7 +68,7 @@ impl Queues {
     /// From the slots of the others. Only for who is about to sleep, and for stuck threads: a task that was just woken
     /// is best run where that happened.
     pub(crate) fn take_slot(&self) -> Option<Ready> {
-        self.seats().find_map(|(_, seat)| seat.lifo.take())
+        self.seats().find_map(|(_, seat)| seat.take_slot())
     }
 
     pub(crate) fn is_nothing_injected(&self) -> bool {
@@ -89,15 +89,5 @@ impl Queues {
     /// Tasks from outside, and tasks in the queues of the threads.
     pub(crate) fn lengths(&self) -> (usize, usize) {
         (self.injector.len(), self.seats().map(|(_, seat)| seat.stealer.len()).sum())
-    }
-}
-
-pub(crate) fn until_sure(mut steal: impl FnMut() -> Steal<Ready>) -> Option<Ready> {
-    loop {
-        match steal() {
-            Steal::Success(ready) => return Some(ready),
-            Steal::Empty => return None,
-            Steal::Retry => std::hint::spin_loop(),
-        }
     }
 }

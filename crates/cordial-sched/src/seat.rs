@@ -1,9 +1,8 @@
 //! A seat: what one thread of the pool shares with the others. It outlives the thread and is used again.
 
 use async_task::Runnable;
-use crossbeam_deque::{Stealer, Worker};
+use crossbeam_deque::{Steal, Stealer, Worker};
 use crossbeam_utils::CachePadded;
-use crossbeam_utils::atomic::AtomicCell;
 
 use crate::Key;
 use crate::executor::Ticket;
@@ -15,8 +14,8 @@ pub(crate) type Ready = Runnable<Ticket>;
 
 pub(crate) struct Seat {
     pub(crate) stealer: Stealer<Ready>,
-    /// The task woken last. Open to thieves, since it may be stuck behind the poll that woke it.
-    pub(crate) lifo: CachePadded<AtomicCell<Option<Ready>>>,
+    /// Where thieves find the task woken last: it may be stuck behind the poll that woke it.
+    slot: Stealer<Ready>,
     pub(crate) progress: CachePadded<Progress>,
     pub(crate) unparker: Unparker,
     /// Set by the watch when somebody else was given the work of this thread, which is stuck in a poll.
@@ -30,21 +29,31 @@ pub(crate) struct Seat {
 /// What only the thread in the seat uses.
 pub(crate) struct Tools {
     pub(crate) queue: Worker<Ready>,
+    /// The task woken last, and nothing else. A queue, since its owner puts something in without an exchange.
+    pub(crate) slot: Worker<Ready>,
     pub(crate) parker: Parker,
 }
 
 impl Seat {
     pub(crate) fn new() -> Seat {
-        let (queue, parker) = (Worker::new_fifo(), Parker::new());
+        let (queue, slot, parker) = (Worker::new_fifo(), Worker::new_fifo(), Parker::new());
         Seat {
             stealer: queue.stealer(),
-            lifo: CachePadded::default(),
+            slot: slot.stealer(),
             progress: CachePadded::default(),
             unparker: parker.unparker().clone(),
             is_lent: AtomicBool::new(false),
             thread: Mutex::new(None),
-            tools: Mutex::new(Some(Tools { queue, parker })),
+            tools: Mutex::new(Some(Tools { queue, slot, parker })),
         }
+    }
+
+    /// The task in the slot, for another thread.
+    pub(crate) fn take_slot(&self) -> Option<Ready> {
+        if self.slot.is_empty() {
+            return None;
+        }
+        until_sure(|| self.slot.steal())
     }
 
     /// For the thread that sits down.
@@ -69,6 +78,8 @@ pub(crate) struct Progress {
     pub(crate) parks: AtomicU64,
     /// How often the watch found the thread in a poll.
     pub(crate) busy_samples: AtomicU64,
+    /// The number of a poll that the watch has seen twice.
+    long: AtomicU32,
     /// The polls of the counter's earlier rounds are lost; this one does not wrap in a lifetime.
     finished: AtomicU64,
 }
@@ -98,9 +109,29 @@ impl Progress {
         Key::from_bits(key).filter(|_| is_same).map(|key| (polls, key))
     }
 
+    /// The watch has seen this poll before.
+    pub(crate) fn is_long(&self, poll: u32) {
+        self.long.store(poll, Ordering::Relaxed);
+    }
+
+    /// Whether the watch has seen the poll before in which this is asked. Only a hint, and only for the thread itself.
+    pub(crate) fn is_in_long_poll(&self) -> bool {
+        self.long.load(Ordering::Relaxed) == self.polls.load(Ordering::Relaxed)
+    }
+
     /// Polls that have returned.
     pub(crate) fn finished(&self) -> u64 {
         self.finished.load(Ordering::Relaxed)
+    }
+}
+
+pub(crate) fn until_sure(mut steal: impl FnMut() -> Steal<Ready>) -> Option<Ready> {
+    loop {
+        match steal() {
+            Steal::Success(ready) => return Some(ready),
+            Steal::Empty => return None,
+            Steal::Retry => std::hint::spin_loop(),
+        }
     }
 }
 

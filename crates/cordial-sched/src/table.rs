@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!  index  ┌ 10 bits ┬ 8 bits ┬ 8 bits ┐
-//!         │ chapter │  page  │  slot  │     free indexes: one list per shard, a thread sticks to its shard
+//!         │ chapter │  page  │  slot  │
 //!         └─────────┴────────┴────────┘
 //! ```
 //!
@@ -16,14 +16,15 @@
 //! One thing is asked before each poll: whether the task has to end. That takes no lock. Each change of a record under the
 //! lock leaves a mark in the slot if so; whoever wakes the task afterwards wakes it to the mark.
 
-use std::cell::Cell;
 use std::cmp::Ordering::{Equal, Greater, Less};
 use std::num::NonZeroU32;
 use std::sync::OnceLock;
 
-use crossbeam_utils::CachePadded;
-
+use self::free::Free;
+pub(crate) use self::free::shard_of_this_thread;
 use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering};
+
+mod free;
 
 const SLOTS: u32 = 256;
 const PAGES: u32 = 256;
@@ -84,18 +85,11 @@ struct Slot<V> {
 type Page<V> = Box<[Slot<V>]>;
 type Chapter<V> = Box<[OnceLock<Page<V>>]>;
 
-#[derive(Debug, Default)]
-struct Shard {
-    free: Vec<u32>,
-    /// Keys handed out here less those given back here. Only the sum over all shards means anything.
-    taken: isize,
-}
-
 /// A table of live tasks.
 #[derive(Debug)]
 pub struct Table<V> {
     chapters: Box<[OnceLock<Chapter<V>>]>,
-    shards: Box<[CachePadded<Mutex<Shard>>]>,
+    free: Free,
     pages_made: AtomicU32,
 }
 
@@ -104,7 +98,7 @@ impl<V: Record> Table<V> {
     pub fn new(threads: usize) -> Table<V> {
         Table {
             chapters: (0..CHAPTERS).map(|_| OnceLock::new()).collect(),
-            shards: (0..threads.max(1)).map(|_| CachePadded::default()).collect(),
+            free: Free::new(threads),
             pages_made: AtomicU32::new(0),
         }
     }
@@ -113,7 +107,7 @@ impl<V: Record> Table<V> {
     /// are alive.
     pub fn reserve(&self) -> Option<Key> {
         loop {
-            let index = self.free_index()?;
+            let index = self.free.take(|| self.new_page())?;
             let slot = self.slot(index)?;
             let latest = slot.generation.load(Ordering::Relaxed);
             if let Some(generation) = latest.checked_add(1).and_then(NonZeroU32::new) {
@@ -188,7 +182,7 @@ impl<V: Record> Table<V> {
             slot.value_of(value.as_mut(), key)?;
             value.take()
         };
-        self.give_back(key.index);
+        self.free.give(key.index);
         value
     }
 
@@ -211,10 +205,11 @@ impl<V: Record> Table<V> {
         }
     }
 
-    /// How many tasks are alive.
+    /// How many tasks are alive. Counts them.
     pub fn len(&self) -> usize {
-        let taken: isize = self.shards.iter().map(|shard| shard.lock().taken).sum();
-        usize::try_from(taken).unwrap_or(0)
+        let mut n_alive = 0;
+        self.for_each(|_, _| n_alive += 1);
+        n_alive
     }
 
     /// Whether no task is alive.
@@ -228,34 +223,6 @@ impl<V: Record> Table<V> {
         Some(&page[(index % SLOTS) as usize])
     }
 
-    /// An index from this thread's shard, else from a neighbor that has some, else from a new page.
-    fn free_index(&self) -> Option<u32> {
-        let own = shard_of_this_thread(self.shards.len());
-        {
-            let mut shard = self.shards[own].lock();
-            if let Some(index) = shard.free.pop() {
-                shard.taken += 1;
-                return Some(index);
-            }
-        }
-        let found = self.take_half_of_a_neighbor(own).or_else(|| self.new_page())?;
-        let mut shard = self.shards[own].lock();
-        shard.free.extend(found);
-        let index = shard.free.pop()?;
-        shard.taken += 1;
-        Some(index)
-    }
-
-    /// Tasks that start on one thread and end on another would otherwise ask for new pages without end.
-    fn take_half_of_a_neighbor(&self, own: usize) -> Option<Vec<u32>> {
-        (1..self.shards.len()).find_map(|step| {
-            let mut neighbor = self.shards[(own + step) % self.shards.len()].lock();
-            let rest = neighbor.free.len() / 2;
-            let half = neighbor.free.split_off(rest);
-            (!half.is_empty()).then_some(half)
-        })
-    }
-
     fn new_page(&self) -> Option<Vec<u32>> {
         let number = self
             .pages_made
@@ -266,12 +233,6 @@ impl<V: Record> Table<V> {
         chapter[(number % PAGES) as usize]
             .get_or_init(|| std::iter::repeat_with(Slot::empty).take(SLOTS as usize).collect());
         Some((number * SLOTS..(number + 1) * SLOTS).rev().collect())
-    }
-
-    fn give_back(&self, index: u32) {
-        let mut shard = self.shards[shard_of_this_thread(self.shards.len())].lock();
-        shard.free.push(index);
-        shard.taken -= 1;
     }
 }
 
@@ -295,18 +256,6 @@ impl<V: Record> Slot<V> {
             self.ending.store(self.generation.load(Ordering::Relaxed), Ordering::Relaxed);
         }
     }
-}
-
-/// Threads are numbered as they come and spread over the shards.
-pub(crate) fn shard_of_this_thread(shards: usize) -> usize {
-    static NUMBERED: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-    thread_local!(static NUMBER: Cell<Option<usize>> = const { Cell::new(None) });
-    let number = NUMBER.get().unwrap_or_else(|| {
-        let number = NUMBERED.fetch_add(1, Ordering::Relaxed);
-        NUMBER.set(Some(number));
-        number
-    });
-    number % shards
 }
 
 #[cfg(all(test, not(cordial_loom)))]

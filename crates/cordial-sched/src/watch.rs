@@ -17,9 +17,9 @@ use std::time::Duration;
 
 use crate::crew::{Role, StandIn};
 use crate::pool::Pool;
-use crate::seat::Seat;
+use crate::seat::{Seat, until_sure};
 use crate::sync::{AtomicU64, Ordering, Parker};
-use crate::{Executor, Key, queue};
+use crate::{Executor, Key};
 
 /// How often the watch looks while anything runs.
 const PERIOD: Duration = Duration::from_millis(1);
@@ -133,7 +133,8 @@ fn look(executor: &Executor, pool: &Pool, seen: &mut Vec<Seen>, now: Duration) -
             *seen = Seen { poll: Some(poll), since: now, is_reported: false, cpu_time: None };
             continue;
         }
-        if let Some(ready) = seat.lifo.take() {
+        seat.progress.is_long(poll);
+        if let Some(ready) = seat.take_slot() {
             pool.inject(ready);
         }
         let lasted = now.saturating_sub(seen.since);
@@ -155,7 +156,7 @@ fn look(executor: &Executor, pool: &Pool, seen: &mut Vec<Seen>, now: Duration) -
 
 /// Others steal when they have nothing else to do, and that may never be: what stands behind a stuck poll is for everybody.
 fn release_queue(pool: &Pool, seat: &Seat) {
-    let released = std::iter::from_fn(|| queue::until_sure(|| seat.stealer.steal())).take(RELEASED_AT_ONCE);
+    let released = std::iter::from_fn(|| until_sure(|| seat.stealer.steal())).take(RELEASED_AT_ONCE);
     let n_released = released.map(|ready| pool.queues.inject(ready)).count();
     if n_released > 0 {
         pool.idle.notify();

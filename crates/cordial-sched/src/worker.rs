@@ -35,18 +35,11 @@ const REST: Duration = Duration::from_secs(10);
 /// What makes this thread a worker.
 struct Local {
     seat_index: usize,
+    seat: Arc<Seat>,
     tools: Tools,
     core: Arc<Core>,
     slot_streak: Cell<u32>,
-    /// Whether something was put into the slot and not taken out here. A thief may have been faster.
-    has_slot: Cell<bool>,
     steps: Cell<u32>,
-}
-
-impl Local {
-    fn seat<'pool>(&self, pool: &'pool Pool) -> &'pool Seat {
-        pool.queues.seat(self.seat_index)
-    }
 }
 
 thread_local!(static LOCAL: RefCell<Option<Local>> = const { RefCell::new(None) });
@@ -62,10 +55,10 @@ pub(crate) fn work(seat_index: usize, executor: Executor) {
         *seat.thread.lock() = Some(Thread::current());
         let local = Local {
             seat_index,
+            seat: seat.clone(),
             tools,
             core: core.clone(),
             slot_streak: Cell::new(0),
-            has_slot: Cell::new(false),
             steps: Cell::new(0),
         };
         LOCAL.set(Some(local));
@@ -75,7 +68,7 @@ pub(crate) fn work(seat_index: usize, executor: Executor) {
             }
         });
         if let Some(local) = LOCAL.take() {
-            hand_over(&local, pool, seat);
+            hand_over(&local, pool);
             seat.leave_tools(local.tools);
         }
     }
@@ -95,7 +88,7 @@ fn stay(local: &Local, pool: &Pool, seat: &Seat) {
         seat.is_lent.store(false, Ordering::Relaxed);
         let mut come_back = pool.crew().come_back(local.seat_index);
         if come_back == ComeBack::Rest {
-            hand_over(local, pool, seat);
+            hand_over(local, pool);
             rest(local, pool);
             come_back = pool.crew().rested(local.seat_index);
         }
@@ -184,9 +177,7 @@ fn next(local: &Local, pool: &Pool, seat: &Seat) -> Option<Ready> {
     {
         return Some(ready);
     }
-    if local.has_slot.take()
-        && let Some(ready) = seat.lifo.take()
-    {
+    if let Some(ready) = local.tools.slot.pop() {
         let streak = local.slot_streak.get() + 1;
         local.slot_streak.set(streak);
         if streak <= SLOT_STREAK || queue.is_empty() {
@@ -199,7 +190,7 @@ fn next(local: &Local, pool: &Pool, seat: &Seat) -> Option<Ready> {
 }
 
 fn sleep(local: &Local, pool: &Pool, seat: &Seat) -> (Option<Ready>, Option<Looking>) {
-    let Tools { queue, parker } = &local.tools;
+    let Tools { queue, parker, .. } = &local.tools;
     let last_look = || {
         if pool.is_stopping() {
             return Some(None);
@@ -229,8 +220,8 @@ fn poll_once(ready: Ready, seat: &Seat) {
 }
 
 /// What only this thread would have taken is for everybody.
-fn hand_over(local: &Local, pool: &Pool, seat: &Seat) {
-    while let Some(ready) = seat.lifo.take().or_else(|| local.tools.queue.pop()) {
+fn hand_over(local: &Local, pool: &Pool) {
+    while let Some(ready) = local.tools.slot.pop().or_else(|| local.tools.queue.pop()) {
         pool.inject(ready);
     }
 }
@@ -243,13 +234,17 @@ pub(crate) fn push_here(ready: Ready, info: ScheduleInfo) -> Result<(), Ready> {
         let Some(local) = &*local else { return };
         let Scheduler::Threads(pool) = &local.core.scheduler else { return };
         if let Some(own) = ready.take_if(|ready| Arc::ptr_eq(ready.metadata().executor.core(), &local.core)) {
-            let queue = &local.tools.queue;
+            let Tools { queue, slot, .. } = &local.tools;
             if info.woken_while_running {
                 // It yields: the others come first.
                 queue.push(own);
+            } else if local.seat.progress.is_in_long_poll() {
+                // It would wait for the end of that in the slot.
+                queue.push(own);
             } else {
-                local.has_slot.set(true);
-                let Some(previous) = local.seat(pool).lifo.swap(Some(own)) else { return pool.idle.notify_of_slot() };
+                let previous = slot.pop();
+                slot.push(own);
+                let Some(previous) = previous else { return pool.idle.notify_of_slot() };
                 queue.push(previous);
             }
             pool.idle.notify();
