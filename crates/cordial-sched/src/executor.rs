@@ -14,7 +14,7 @@ use crate::pool::Pool;
 use crate::simulation::Draw;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::timer::Limits;
-use crate::{Alarm, Instant, JoinHandle, Key, Layer, Options, Statistics, Timer, lower, unwind, worker};
+use crate::{Instant, JoinHandle, Key, Layer, Options, Statistics, Timer, lower, unwind, worker};
 
 /// A handle on an executor. Cheap to clone; each thread of the executor has a count of its own.
 #[derive(Clone)]
@@ -166,12 +166,6 @@ impl Executor {
     pub fn timer(&self, after: Duration) -> Option<Timer> {
         let deadline = self.now().checked_add(after)?;
         Some(Timer::new(self.clone(), deadline))
-    }
-
-    /// A limit that is armed at once: wakes after `after`. `None` if that is later than any clock will see.
-    pub fn alarm(&self, after: Duration, waker: Waker) -> Option<Alarm> {
-        let deadline = self.now().checked_add(after)?;
-        Some(self.home.core.limits.arm(deadline, waker))
     }
 
     pub(crate) fn limits(&self) -> &Arc<Limits> {

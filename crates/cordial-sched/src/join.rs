@@ -3,19 +3,22 @@
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use crate::executor::Ticket;
+use crate::timer::Place;
 use crate::{Executor, Key};
 
-/// The claim on a task's output. Dropping it lets the task run on.
+/// The claim on a task's output, and the limit of the wait for it. Dropping it lets the task run on.
 pub struct JoinHandle<T> {
     /// `None` only inside `drop`.
     task: Option<async_task::Task<T, Ticket>>,
+    limit: Option<Place>,
 }
 
 impl<T> JoinHandle<T> {
     pub(crate) fn new(task: async_task::Task<T, Ticket>) -> JoinHandle<T> {
-        JoinHandle { task: Some(task) }
+        JoinHandle { task: Some(task), limit: None }
     }
 
     /// The key that the task was prepared with.
@@ -31,6 +34,28 @@ impl<T> JoinHandle<T> {
     /// Whether the output is there, or was taken.
     pub fn is_finished(&self) -> bool {
         self.task.as_ref().is_none_or(async_task::Task::is_finished)
+    }
+
+    /// Ready once `after` has passed since the first call, or since [`forget_limit`](JoinHandle::forget_limit). Never, if
+    /// that is later than any clock will see.
+    pub fn poll_limit(&mut self, after: Duration, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(place) = self.limit {
+            return self.executor().limits().poll(place, cx);
+        }
+        if after.is_zero() {
+            return Poll::Ready(());
+        }
+        let executor = self.executor();
+        let deadline = executor.now().checked_add(after);
+        self.limit = deadline.map(|deadline| executor.limits().arm(deadline, cx.waker().clone()));
+        Poll::Pending
+    }
+
+    /// The wait is over, or begins anew.
+    pub fn forget_limit(&mut self) {
+        if let Some(place) = self.limit.take() {
+            self.executor().limits().disarm(place);
+        }
     }
 
     fn ticket(&self) -> &Ticket {
@@ -51,6 +76,7 @@ impl<T> Future for JoinHandle<T> {
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
+        self.forget_limit();
         if let Some(task) = self.task.take() {
             task.detach();
         }

@@ -46,4 +46,4 @@ pub use options::Options;
 pub use simulation::{Simulation, Stalled};
 pub use statistics::Statistics;
 pub use table::{Key, Record, Table};
-pub use timer::{Alarm, Instant, Timer};
+pub use timer::{Instant, Timer};

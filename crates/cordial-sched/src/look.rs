@@ -18,7 +18,7 @@ const ROUND: Duration = Duration::from_micros(10);
 /// It looks at the workers once in a round and leaves them alone in between: each look takes the lines of the queues away
 /// from those who work with them.
 pub(crate) fn look(pool: &Pool, own: &Worker<Ready>, thief: &Seat) -> Option<Ready> {
-    let mut seen: Vec<Option<u32>> = Vec::new();
+    let mut seen: Vec<Option<u64>> = Vec::new();
     for _ in 0..ROUNDS {
         pause(pool);
         if let Some(ready) = pool.queues.take_injected(own).or_else(|| pool.queues.steal(own, thief)) {

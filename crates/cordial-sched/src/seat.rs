@@ -7,7 +7,7 @@ use crossbeam_utils::CachePadded;
 use crate::Key;
 use crate::executor::Ticket;
 use crate::lower::Thread;
-use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering, Parker, Unparker};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, Parker, Unparker};
 
 /// A task that is ready to be polled.
 pub(crate) type Ready = Runnable<Ticket>;
@@ -70,8 +70,8 @@ impl Seat {
 /// What a worker tells of its polls. It reads no clock: the watch compares the counts.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    /// Odd while polling. Wraps.
-    polls: AtomicU32,
+    /// Twice those that have returned, and odd while polling.
+    polls: AtomicU64,
     /// Index and generation of the key in the poll.
     key: AtomicU64,
     pub(crate) steals: AtomicU64,
@@ -79,9 +79,7 @@ pub(crate) struct Progress {
     /// How often the watch found the thread in a poll.
     pub(crate) busy_samples: AtomicU64,
     /// The number of a poll that the watch has seen twice.
-    long: AtomicU32,
-    /// The polls of the counter's earlier rounds are lost; this one does not wrap in a lifetime.
-    finished: AtomicU64,
+    long: AtomicU64,
 }
 
 impl Progress {
@@ -89,16 +87,15 @@ impl Progress {
         // Release pairs with the second acquire in `current`: whoever sees this key sees that the poll before has ended.
         self.key.store(key.to_bits(), Ordering::Release);
         // Release pairs with the first acquire there: whoever sees the odd count sees the key.
-        self.polls.store(self.polls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+        self.polls.store(self.polls.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
 
     pub(crate) fn end(&self) {
-        add(&self.finished, 1);
-        self.polls.store(self.polls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        add(&self.polls, 1);
     }
 
     /// The number of the poll that lasts now, and whose it is. `None` between two polls as well.
-    pub(crate) fn current(&self) -> Option<(u32, Key)> {
+    pub(crate) fn current(&self) -> Option<(u64, Key)> {
         let polls = self.polls.load(Ordering::Acquire);
         if polls.is_multiple_of(2) {
             return None;
@@ -110,7 +107,7 @@ impl Progress {
     }
 
     /// The watch has seen this poll before.
-    pub(crate) fn is_long(&self, poll: u32) {
+    pub(crate) fn is_long(&self, poll: u64) {
         self.long.store(poll, Ordering::Relaxed);
     }
 
@@ -121,7 +118,7 @@ impl Progress {
 
     /// Polls that have returned.
     pub(crate) fn finished(&self) -> u64 {
-        self.finished.load(Ordering::Relaxed)
+        self.polls.load(Ordering::Relaxed) / 2
     }
 }
 

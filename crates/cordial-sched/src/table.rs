@@ -14,7 +14,8 @@
 //! nothing and wake nobody.
 //!
 //! One thing is asked before each poll: whether the task has to end. That takes no lock. Each change of a record under the
-//! lock leaves a mark in the slot if so; whoever wakes the task afterwards wakes it to the mark.
+//! lock leaves a mark in the slot if so, and counts it; whoever wakes the task afterwards wakes it to both. As long as the
+//! count is what it was, nobody need look for a mark.
 
 use std::cmp::Ordering::{Equal, Greater, Less};
 use std::num::NonZeroU32;
@@ -90,6 +91,8 @@ type Chapter<V> = Box<[OnceLock<Page<V>>]>;
 pub struct Table<V> {
     chapters: Box<[OnceLock<Chapter<V>>]>,
     free: Free,
+    /// How often a mark was left. Wraps.
+    endings: AtomicU32,
     pages_made: AtomicU32,
 }
 
@@ -99,6 +102,7 @@ impl<V: Record> Table<V> {
         Table {
             chapters: (0..CHAPTERS).map(|_| OnceLock::new()).collect(),
             free: Free::new(threads),
+            endings: AtomicU32::new(0),
             pages_made: AtomicU32::new(0),
         }
     }
@@ -123,6 +127,11 @@ impl<V: Record> Table<V> {
         *slot.value.lock() = Some(value);
     }
 
+    /// Changes whenever a task has to end from now on.
+    pub fn endings(&self) -> u32 {
+        self.endings.load(Ordering::Relaxed)
+    }
+
     /// Whether the record of a key says that the task has to end.
     pub fn is_ending(&self, key: Key) -> bool {
         self.slot(key.index).is_some_and(|slot| slot.ending.load(Ordering::Relaxed) == key.generation.get())
@@ -135,7 +144,7 @@ impl<V: Record> Table<V> {
         // Not `map`: without a value, what `f` holds is dropped after the lock is released.
         let value = slot.value_of(value.as_mut(), key)?;
         let result = f(value);
-        slot.mark(value);
+        self.mark(slot, value);
         Some(result)
     }
 
@@ -168,7 +177,7 @@ impl<V: Record> Table<V> {
         let result = f(value_a.as_deref_mut(), value_b.as_deref_mut());
         for (of, value) in [(a, value_a), (b, value_b)] {
             if let (Some((slot, _)), Some(value)) = (of, value) {
-                slot.mark(value);
+                self.mark(slot, value);
             }
         }
         result
@@ -217,6 +226,15 @@ impl<V: Record> Table<V> {
         self.len() == 0
     }
 
+    /// After a change, under the lock.
+    fn mark(&self, slot: &Slot<V>, value: &V) {
+        let generation = slot.generation.load(Ordering::Relaxed);
+        if value.is_ending() && slot.ending.load(Ordering::Relaxed) != generation {
+            slot.ending.store(generation, Ordering::Relaxed);
+            self.endings.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     fn slot(&self, index: u32) -> Option<&Slot<V>> {
         let chapter = self.chapters.get((index / (SLOTS * PAGES)) as usize)?.get()?;
         let page = chapter[(index / SLOTS % PAGES) as usize].get()?;
@@ -248,13 +266,6 @@ impl<V: Record> Slot<V> {
     /// The value, if it is that of the key. It is under the lock, so the generation belongs to it.
     fn value_of<'a>(&self, value: Option<&'a mut V>, key: Key) -> Option<&'a mut V> {
         value.filter(|_| self.generation.load(Ordering::Relaxed) == key.generation.get())
-    }
-
-    /// After a change, under the lock.
-    fn mark(&self, value: &V) {
-        if value.is_ending() {
-            self.ending.store(self.generation.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
     }
 }
 

@@ -15,7 +15,6 @@
 //! Not for many moments that do come, one after the other: each look goes through all armed limits. For those there is
 //! `tokio::time`.
 
-use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -42,12 +41,12 @@ const SOON: Duration = Duration::from_millis(1);
 pub struct Timer {
     executor: Executor,
     deadline: Instant,
-    alarm: Option<Alarm>,
+    place: Option<Place>,
 }
 
-/// An armed limit. Dropping it disarms it.
-pub struct Alarm {
-    limits: Arc<Limits>,
+/// Where an armed limit stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
     shard: u32,
     key: u32,
 }
@@ -139,8 +138,8 @@ impl Limits {
         (due, earliest)
     }
 
-    /// Wakes at the deadline, and until the alarm is dropped.
-    pub(crate) fn arm(self: &Arc<Limits>, deadline: Instant, waker: Waker) -> Alarm {
+    /// Wakes at the deadline, until it is disarmed.
+    pub(crate) fn arm(self: &Arc<Limits>, deadline: Instant, waker: Waker) -> Place {
         let index = shard_of_this_thread(self.shards.len());
         let (key, is_earliest) = {
             let mut shard = self.shards[index].lock();
@@ -159,7 +158,38 @@ impl Limits {
         // There are fewer tasks than that, and each waits for one limit at a time, as a rule.
         let (shard, key) = (u32::try_from(index), u32::try_from(key));
         let (Ok(shard), Ok(key)) = (shard, key) else { panic!("there are at most four billion limits at a time") };
-        Alarm { limits: self.clone(), shard, key }
+        Place { shard, key }
+    }
+
+    /// Ready once the deadline has passed.
+    pub(crate) fn poll(&self, place: Place, cx: &mut Context<'_>) -> Poll<()> {
+        let (shard, key) = self.find(place);
+        let is_current = match shard.lock().armed.get(key) {
+            Some(Armed { waker: Some(waker), .. }) => waker.will_wake(cx.waker()),
+            _ => return Poll::Ready(()),
+        };
+        if is_current {
+            return Poll::Pending;
+        }
+        // Wakers are the user's: cloned before the lock is taken, dropped after it is released.
+        let mut waker = Some(cx.waker().clone());
+        match shard.lock().armed.get_mut(key) {
+            Some(Armed { waker: current @ Some(_), .. }) => std::mem::swap(current, &mut waker),
+            _ => return Poll::Ready(()),
+        }
+        Poll::Pending
+    }
+
+    /// To be called once for each limit that was armed.
+    pub(crate) fn disarm(&self, place: Place) {
+        let (shard, key) = self.find(place);
+        let armed = shard.lock().armed.try_remove(key);
+        // Outside the lock: the waker is the user's.
+        drop(armed);
+    }
+
+    fn find(&self, Place { shard, key }: Place) -> (&Mutex<Shard>, usize) {
+        (&self.shards[shard as usize], key as usize)
     }
 
     /// The tokio runtime is about to end, and polls may be stuck: a thread sees to what is armed, or will be.
@@ -207,45 +237,9 @@ fn wake_all(due: Vec<Waker>) {
     }
 }
 
-impl Alarm {
-    /// Ready once the deadline has passed.
-    pub fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let is_current = match self.shard().lock().armed.get(self.key()) {
-            Some(Armed { waker: Some(waker), .. }) => waker.will_wake(cx.waker()),
-            _ => return Poll::Ready(()),
-        };
-        if is_current {
-            return Poll::Pending;
-        }
-        // Wakers are the user's: cloned before the lock is taken, dropped after it is released.
-        let mut waker = Some(cx.waker().clone());
-        match self.shard().lock().armed.get_mut(self.key()) {
-            Some(Armed { waker: current @ Some(_), .. }) => std::mem::swap(current, &mut waker),
-            _ => return Poll::Ready(()),
-        }
-        Poll::Pending
-    }
-
-    fn shard(&self) -> &Mutex<Shard> {
-        &self.limits.shards[self.shard as usize]
-    }
-
-    fn key(&self) -> usize {
-        self.key as usize
-    }
-}
-
-impl Drop for Alarm {
-    fn drop(&mut self) {
-        let armed = self.shard().lock().armed.try_remove(self.key());
-        // Outside the lock: the waker is the user's.
-        drop(armed);
-    }
-}
-
 impl Timer {
     pub(crate) fn new(executor: Executor, deadline: Instant) -> Timer {
-        Timer { executor, deadline, alarm: None }
+        Timer { executor, deadline, place: None }
     }
 }
 
@@ -253,17 +247,19 @@ impl Future for Timer {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(alarm) = &self.alarm {
-            return alarm.poll(cx);
+        if let Some(place) = self.place {
+            return self.executor.limits().poll(place, cx);
         }
-        let alarm = self.executor.limits().arm(self.deadline, cx.waker().clone());
-        self.alarm = Some(alarm);
+        let place = self.executor.limits().arm(self.deadline, cx.waker().clone());
+        self.place = Some(place);
         Poll::Pending
     }
 }
 
-impl fmt::Debug for Alarm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Alarm").field("shard", &self.shard).field("key", &self.key).finish_non_exhaustive()
+impl Drop for Timer {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            self.executor.limits().disarm(place);
+        }
     }
 }

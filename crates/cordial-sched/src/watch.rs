@@ -45,7 +45,7 @@ pub(crate) struct Watch {
 /// One seat as the watch saw it last.
 #[derive(Clone, Copy, Default)]
 struct Seen {
-    poll: Option<u32>,
+    poll: Option<u64>,
     since: Duration,
     is_reported: bool,
     cpu_time: Option<Duration>,

@@ -235,11 +235,8 @@ pub(crate) fn push_here(ready: Ready, info: ScheduleInfo) -> Result<(), Ready> {
         let Scheduler::Threads(pool) = &local.core.scheduler else { return };
         if let Some(own) = ready.take_if(|ready| Arc::ptr_eq(ready.metadata().executor.core(), &local.core)) {
             let Tools { queue, slot, .. } = &local.tools;
-            if info.woken_while_running {
-                // It yields: the others come first.
-                queue.push(own);
-            } else if local.seat.progress.is_in_long_poll() {
-                // It would wait for the end of that in the slot.
+            // One that yields lets the others come first. In the slot it would wait for the end of a long poll.
+            if info.woken_while_running || local.seat.progress.is_in_long_poll() {
                 queue.push(own);
             } else {
                 let previous = slot.pop();

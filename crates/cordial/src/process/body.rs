@@ -64,6 +64,8 @@ pin_project! {
     /// A process as the scheduler sees it.
     pub(crate) struct Body<F, C> {
         pid: Pid,
+        // The count of endings at the last poll.
+        endings: u32,
         // Seldom there, so it takes little room.
         span: Option<Box<Span>>,
         conclude: C,
@@ -74,8 +76,9 @@ pin_project! {
 }
 
 impl<F, C> Body<F, C> {
-    pub(crate) fn new(pid: Pid, span: Option<Box<Span>>, future: F, conclude: C) -> Body<F, C> {
-        Body { pid, span, conclude, future: Some(future) }
+    /// `endings` is the count before the process could be told to end.
+    pub(crate) fn new(pid: Pid, endings: u32, span: Option<Box<Span>>, future: F, conclude: C) -> Body<F, C> {
+        Body { pid, endings, span, conclude, future: Some(future) }
     }
 }
 
@@ -91,7 +94,8 @@ where
         let pid = *this.pid;
         context::as_process(pid, |runtime| {
             let mut concluded = None;
-            let is_ending = runtime.is_ending(pid);
+            let endings = runtime.endings();
+            let is_ending = std::mem::replace(this.endings, endings) != endings && runtime.is_ending(pid);
             let polled = unwind::catch(|| {
                 let _entered = this.span.as_deref().map(Span::enter);
                 if !is_ending && let Some(future) = this.future.as_mut().as_pin_mut() {

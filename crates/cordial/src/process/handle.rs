@@ -113,6 +113,11 @@ impl Handle {
         shared.table.with(shared.key(pid)?, f)
     }
 
+    /// Changes whenever a process has to end from now on.
+    pub(crate) fn endings(&self) -> u32 {
+        self.shared.table.endings()
+    }
+
     /// Whether a process has to end when its poll returns. Takes no lock.
     pub(crate) fn is_ending(&self, pid: Pid) -> bool {
         let shared = &*self.shared;

@@ -73,7 +73,8 @@ impl Spawn {
         if let Some(caller) = linked_to {
             runtime.with(caller, |entry| entry.ties().links.insert(pid));
         }
-        let (start, join) = executor.prepare(key, Body::new(pid, span(pid, self.spawned_at), future, conclude));
+        let body = Body::new(pid, runtime.endings(), span(pid, self.spawned_at), future, conclude);
+        let (start, join) = executor.prepare(key, body);
         let mut entry = Entry {
             waker: start.waker(),
             spawned_at: self.spawned_at,

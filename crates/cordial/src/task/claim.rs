@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use cordial_sched::{Alarm, JoinHandle};
+use cordial_sched::JoinHandle;
 
 use crate::exit::Exit;
 use crate::pid::Pid;
@@ -24,8 +24,11 @@ pub(super) trait Source<T>: Send + Sync {
 
     fn runtime(&self) -> Handle;
 
-    /// Wakes after so long, on the clock of the runtime.
-    fn alarm(&self, after: Duration, cx: &mut Context<'_>) -> Option<Alarm>;
+    /// Ready once so long has passed since the first call, on the clock of the runtime.
+    fn poll_limit(&mut self, after: Duration, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// The limit counts from the next call.
+    fn forget_limit(&mut self);
 
     /// Removes the link that the spawn made, if it made one.
     fn unlink(&mut self);
@@ -47,6 +50,11 @@ impl<T> Claim<T> {
     pub(super) fn new(spawned: Spawned<T>) -> Claim<T> {
         let Spawned { join, is_linked, .. } = spawned;
         Claim { join, is_linked, is_owner: true }
+    }
+
+    /// The limit counts from the next poll.
+    pub(super) fn forget_limit(&mut self) {
+        self.join.forget_limit();
     }
 
     fn remove_link(&mut self) {
@@ -73,8 +81,12 @@ impl<T: Send> Source<T> for Claim<T> {
         Handle::of(&self.join)
     }
 
-    fn alarm(&self, after: Duration, cx: &mut Context<'_>) -> Option<Alarm> {
-        self.join.executor().alarm(after, cx.waker().clone())
+    fn poll_limit(&mut self, after: Duration, cx: &mut Context<'_>) -> Poll<()> {
+        self.join.poll_limit(after, cx)
+    }
+
+    fn forget_limit(&mut self) {
+        Claim::forget_limit(self);
     }
 
     fn unlink(&mut self) {
@@ -145,8 +157,12 @@ where
         self.source.runtime()
     }
 
-    fn alarm(&self, after: Duration, cx: &mut Context<'_>) -> Option<Alarm> {
-        self.source.alarm(after, cx)
+    fn poll_limit(&mut self, after: Duration, cx: &mut Context<'_>) -> Poll<()> {
+        self.source.poll_limit(after, cx)
+    }
+
+    fn forget_limit(&mut self) {
+        self.source.forget_limit();
     }
 
     fn unlink(&mut self) {
@@ -175,8 +191,12 @@ impl<T> Source<T> for Box<dyn Source<T>> {
         (**self).runtime()
     }
 
-    fn alarm(&self, after: Duration, cx: &mut Context<'_>) -> Option<Alarm> {
-        (**self).alarm(after, cx)
+    fn poll_limit(&mut self, after: Duration, cx: &mut Context<'_>) -> Poll<()> {
+        (**self).poll_limit(after, cx)
+    }
+
+    fn forget_limit(&mut self) {
+        (**self).forget_limit();
     }
 
     fn unlink(&mut self) {

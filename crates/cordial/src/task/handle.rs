@@ -5,8 +5,6 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use cordial_sched::Alarm;
-
 use super::Timeout;
 use super::claim::{Claim, OrExit, Source, flatten, has_ended};
 use crate::exit::{Exit, Location, TimedOut};
@@ -61,9 +59,8 @@ use crate::process::Handle;
 #[must_use = "dropping a Task shuts it down; use Task::start for fire-and-forget"]
 pub struct Task<T> {
     state: State<T>,
+    /// Counts from the first poll that finds no answer.
     limit: Timeout,
-    /// Armed at the first poll that finds no answer.
-    alarm: Option<Alarm>,
 }
 
 enum State<T> {
@@ -93,16 +90,21 @@ impl<T> Task<T> {
     /// let patient = Task::spawn(async { 1 }).timeout(Timeout::Infinity);
     /// assert_eq!(patient.wait(), Ok(1));
     /// ```
-    pub fn timeout(self, limit: impl Into<Timeout>) -> Task<T> {
-        Task { limit: limit.into(), alarm: None, ..self }
+    pub fn timeout(mut self, limit: impl Into<Timeout>) -> Task<T> {
+        match &mut self.state {
+            State::Running(claim) => claim.forget_limit(),
+            State::Mapped(source) => source.forget_limit(),
+            State::Answered(_) | State::Taken => {}
+        }
+        Task { limit: limit.into(), ..self }
     }
 
     pub(super) fn answered(answer: Result<T, Exit>) -> Task<T> {
-        Task { state: State::Answered(answer), limit: Timeout::default(), alarm: None }
+        Task { state: State::Answered(answer), limit: Timeout::default() }
     }
 
     pub(super) fn running(claim: Claim<T>) -> Task<T> {
-        Task { state: State::Running(claim), limit: Timeout::default(), alarm: None }
+        Task { state: State::Running(claim), limit: Timeout::default() }
     }
 
     /// Whether the answer was taken, or the handle was given up.
@@ -163,7 +165,6 @@ impl<T: Send> Task<T> {
             None => self.take_answered().unwrap_or(Err(Exit::NoProcess)),
         };
         self.state = State::Taken;
-        self.alarm = None;
         Poll::Ready(answer)
     }
 
@@ -201,7 +202,7 @@ impl<U: Send + 'static, E: Into<Box<dyn Error + Send + Sync>> + Send + 'static> 
             State::Answered(answer) => State::Answered(flatten(answer)),
             State::Taken => State::Taken,
         };
-        Task { state, limit: self.limit, alarm: self.alarm.take() }
+        Task { state, limit: self.limit }
     }
 }
 
@@ -213,14 +214,7 @@ impl<T: Send> Future for Task<T> {
             return Poll::Ready(answer);
         }
         let Timeout::After(limit) = self.limit else { return Poll::Pending };
-        let is_due = match &self.alarm {
-            Some(alarm) => alarm.poll(cx).is_ready(),
-            None if limit.is_zero() => true,
-            None => {
-                self.alarm = self.source().and_then(|source| source.alarm(limit, cx));
-                false
-            }
-        };
+        let is_due = self.source_mut().is_none_or(|source| source.poll_limit(limit, cx).is_ready());
         // An answer that is on its way wakes this, and does not time out.
         if !is_due || self.is_finished() {
             return Poll::Pending;
