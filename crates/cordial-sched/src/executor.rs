@@ -139,7 +139,13 @@ impl Executor {
     }
 
     /// The layer above, if it is an `L`.
-    pub fn layer<L: Layer>(&self) -> Option<Arc<L>> {
+    pub fn layer<L: Layer>(&self) -> Option<&L> {
+        let layer: &dyn Any = &*self.home.core.layer;
+        layer.downcast_ref()
+    }
+
+    /// The same, to keep.
+    pub fn shared_layer<L: Layer>(&self) -> Option<Arc<L>> {
         let layer: Arc<dyn Any + Send + Sync> = self.home.core.layer.clone();
         layer.downcast().ok()
     }

@@ -96,7 +96,7 @@ pub(crate) fn wait<T>(join: JoinHandle<T>) -> T {
     tokio.block_on(join)
 }
 
-fn plain(executor: &Executor) -> Arc<Plain> {
+fn plain(executor: &Executor) -> &Plain {
     executor.layer().expect("it was built with one")
 }
 

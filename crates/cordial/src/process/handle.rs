@@ -15,6 +15,8 @@ use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::{telemetry, unwind};
 
+const BUILT_WITH: &str = "every executor of this crate was built with a `Shared`";
+
 /// The way to a runtime that everything inside it holds.
 #[derive(Clone, Debug)]
 pub(crate) struct Handle {
@@ -85,7 +87,7 @@ impl Layer for Shared {
 
 impl Handle {
     pub(crate) fn new(executor: Executor) -> Handle {
-        let shared = executor.layer().expect("every executor of this crate was built with a `Shared`");
+        let shared = executor.shared_layer().expect(BUILT_WITH);
         Handle { executor, shared }
     }
 
@@ -181,7 +183,8 @@ impl Handle {
 
 /// The process that a claim is on.
 pub(crate) fn pid_of<T>(join: &JoinHandle<T>) -> Pid {
-    Handle::of(join).shared.pid(join.key())
+    let shared: &Shared = join.executor().layer().expect(BUILT_WITH);
+    shared.pid(join.key())
 }
 
 /// Builds what `threads` threads share, as the scheduler wants it.

@@ -104,9 +104,14 @@ enum Verdict {
 }
 
 impl<I, O: Send, T, E> Rules<'_, I, O, T, E> {
-    /// Looks at a slot, and puts what came of it where it belongs.
     fn look(&self, live: &mut Live<I, O, Result<T, E>>, slot: usize) -> Verdict {
-        let landing = match live.flights.look(slot) {
+        let news = live.flights.look(slot);
+        self.hear(live, slot, news)
+    }
+
+    /// Puts what came of a slot where it belongs.
+    fn hear(&self, live: &mut Live<I, O, Result<T, E>>, slot: usize, news: News<O>) -> Verdict {
+        let landing = match news {
             News::Nothing => return Verdict::GoOn,
             News::MayStart => {
                 live.to_start.push_back(slot);
@@ -198,8 +203,8 @@ where
                 if is_first {
                     live.progress.count_start();
                 }
-                live.flights.run(slot, task, rules.options.timeout);
-                if rules.look(&mut live, slot) == Verdict::End {
+                let news = live.flights.run(slot, task, rules.options.timeout);
+                if rules.hear(&mut live, slot, news) == Verdict::End {
                     this.source.set(None);
                 }
             }

@@ -102,8 +102,8 @@ impl<I, O: Send> Flights<I, O> {
         self.slots.remove(slot)
     }
 
-    /// The attempt has begun, and its limit counts from here.
-    pub(super) fn run(&mut self, slot: usize, task: Task<O>, limit: Timeout) {
+    /// The attempt has begun, and its limit counts from here. It may have ended already.
+    pub(super) fn run(&mut self, slot: usize, mut task: Task<O>, limit: Timeout) -> News<O> {
         match limit {
             Timeout::After(Duration::ZERO) => self.watch.set_passed(slot, task.pid(), Duration::ZERO),
             Timeout::After(limit) => self.watch.set_limit(slot, task.pid(), limit),
@@ -111,7 +111,22 @@ impl<I, O: Send> Flights<I, O> {
         }
         let flight = &mut self.slots[slot];
         flight.n_attempts += 1;
+        let answer = task.poll_answer(&mut Context::from_waker(&self.bells[slot]));
         flight.phase = Phase::Running(task);
+        match answer {
+            Poll::Ready(answer) => self.land(slot, answer),
+            Poll::Pending => News::Nothing,
+        }
+    }
+
+    fn land(&self, slot: usize, answer: Result<O, Exit>) -> News<O> {
+        News::Ended(match answer {
+            Ok(value) => Landing::Value(value),
+            Err(exit) => {
+                let timed_out = self.watch.take_timed_out(slot).filter(|_| matches!(exit, Exit::Killed));
+                timed_out.map_or(Landing::Failed(exit), Landing::TimedOut)
+            }
+        })
     }
 
     /// There will be another attempt.
@@ -144,11 +159,7 @@ impl<I, O: Send> Flights<I, O> {
                 News::MayStart
             }
             Phase::Running(task) => match task.poll_answer(&mut Context::from_waker(&self.bells[slot])) {
-                Poll::Ready(Ok(value)) => News::Ended(Landing::Value(value)),
-                Poll::Ready(Err(exit)) => {
-                    let timed_out = self.watch.take_timed_out(slot).filter(|_| matches!(exit, Exit::Killed));
-                    News::Ended(timed_out.map_or(Landing::Failed(exit), Landing::TimedOut))
-                }
+                Poll::Ready(answer) => self.land(slot, answer),
                 Poll::Pending => match self.watch.take_abandoned(slot) {
                     Some(timed_out) => {
                         task.give_up();

@@ -76,25 +76,30 @@ impl Progress {
     }
 
     pub(super) fn count_retry(&self) {
-        self.0.retried.fetch_add(1, Ordering::Relaxed);
+        add(&self.0.retried, 1);
     }
 
     pub(super) fn count_abandoned(&self) {
-        self.0.abandoned.fetch_add(1, Ordering::Relaxed);
+        add(&self.0.abandoned, 1);
     }
 
     pub(super) fn count_start(&self) {
-        self.0.started.fetch_add(1, Ordering::Relaxed);
+        add(&self.0.started, 1);
     }
 
     pub(super) fn count_end(&self, is_ok: bool) {
         let count = if is_ok { &self.0.succeeded } else { &self.0.failed };
-        count.fetch_add(1, Ordering::Relaxed);
+        add(count, 1);
     }
 
     pub(super) fn count_given_up(&self, n: usize) {
-        self.0.given_up.fetch_add(n, Ordering::Relaxed);
+        add(&self.0.given_up, n);
     }
+}
+
+/// Only the stream counts, so nobody comes in between.
+fn add(count: &AtomicUsize, n: usize) {
+    count.store(count.load(Ordering::Relaxed) + n, Ordering::Relaxed);
 }
 
 impl fmt::Debug for Progress {
