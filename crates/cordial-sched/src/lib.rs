@@ -44,5 +44,5 @@ pub use layer::Layer;
 pub use options::Options;
 pub use simulation::{Simulation, Stalled};
 pub use statistics::Statistics;
-pub use table::{Key, Table};
+pub use table::{Key, Table, shard_of_this_thread};
 pub use timer::{Instant, Timer};

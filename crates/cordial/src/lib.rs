@@ -50,17 +50,20 @@
 //!
 //! Polls run in the span that spawned the task, or in a child span of target `cordial::task` if that is enabled.
 
+mod backoff;
 mod error;
 mod exit;
 mod pid;
 pub mod process;
 mod stream;
+mod supervisor;
 mod task;
 mod telemetry;
 pub mod testing;
 mod unwind;
 
-pub use error::BuildError;
+pub use backoff::Backoff;
+pub use error::{BuildError, DeleteError, NotFound, StartError};
 pub use exit::{Exit, Location, PanicReport, Refusal, TimedOut};
 pub use pid::Pid;
 #[doc(inline)]
@@ -69,4 +72,5 @@ pub use process::{
     shutdown_requested,
 };
 pub use stream::{AsyncStream, Progress, StreamTimeout};
+pub use supervisor::{ChildSpec, Restart, Startable, Strategy, TaskSupervisor, TaskSupervisorBuilder};
 pub use task::{AwaitMany, OnTimeout, Task, Timeout, YieldMany};

@@ -9,19 +9,19 @@
 //! ```
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 use tracing::Span;
 
 use super::context;
-use super::entry::Entry;
+use super::entry::{About, Entry};
+use super::guardian;
 use super::signal::Signal;
-use crate::exit::{Exit, Location, PanicReport};
+use crate::exit::{Exit, Location};
 use crate::pid::Pid;
 use crate::telemetry;
-use crate::unwind::{self, Caught, Unwound};
+use crate::unwind::{self, Unwound};
 
 /// What the user's future gave, as the handle and as the rest of the world see it.
 pub(crate) type Conclusion<T> = (Option<T>, Exit);
@@ -46,7 +46,7 @@ impl<T> Drop for Reply<T> {
 }
 
 /// Drops what is the user's, a value or the error in an exit: it must not take anybody with it.
-fn discard<T>(unwanted: T) {
+pub(crate) fn discard<T>(unwanted: T) {
     if let Err(Unwound::Panic(caught)) = unwind::catch(move || drop(unwanted)) {
         telemetry::lost_panic(&caught);
     }
@@ -81,7 +81,7 @@ where
         let mut this = self.project();
         let pid = *this.pid;
         context::as_process(pid, || {
-            let is_ending = context::with_runtime(|runtime| runtime.with(pid, |entry| entry.ending.is_some()));
+            let is_ending = context::with_runtime(|runtime| runtime.with(pid, Entry::begin_poll));
             let polled = if is_ending == Some(false) {
                 unwind::catch(|| {
                     let _entered = this.span.enter();
@@ -129,7 +129,8 @@ fn end<T>(
     let exit = match (panics.next(), entry.ending.take()) {
         (Some(caught), unheeded) => {
             discard((unheeded, own_exit));
-            Exit::Panic(Arc::new(report(pid, &entry, *caught)))
+            let spawned_at = Location::from(entry.spawned_at);
+            caught.into_exit(pid, entry.label().cloned(), spawned_at, entry.callers().to_vec())
         }
         (None, Some(ending)) => {
             discard(own_exit);
@@ -137,13 +138,20 @@ fn end<T>(
         }
         (None, None) => own_exit,
     };
+    if exit.is_abnormal() {
+        runtime.crashes().add(&runtime, pid, &entry, &exit);
+    }
     // A subscriber that panics must not keep the others from being told.
     let _ = unwind::catch(|| {
         let _entered = span.enter();
-        telemetry::stopped(&entry.subject(pid), &exit, entry.callers());
+        telemetry::stopped(&About::of(&entry).subject(pid), &exit, entry.callers());
         panics.for_each(|caught| telemetry::lost_panic(&caught));
     });
+    if let Some(place) = entry.place.take() {
+        place.leave(&exit);
+    }
     if let Some(ties) = entry.ties.take() {
+        guardian::line_up(&runtime, &ties.guardians);
         for peer in ties.links {
             // It may wake somebody, and a waker of the user that panics must not keep the others from being told.
             let _ = unwind::catch(|| runtime.signal(peer, Signal::LinkEnded { from: pid, exit: exit.clone() }));
@@ -159,19 +167,5 @@ fn end<T>(
             Ok(value)
         }
         None => Err(exit),
-    }
-}
-
-fn report(pid: Pid, entry: &Entry, caught: Caught) -> PanicReport {
-    let Caught { message, location, backtrace, thread } = caught;
-    PanicReport {
-        message,
-        location,
-        thread,
-        backtrace,
-        pid,
-        label: entry.label().cloned(),
-        spawned_at: Location::from(entry.spawned_at),
-        callers: entry.callers().to_vec(),
     }
 }

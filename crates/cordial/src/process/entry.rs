@@ -8,7 +8,9 @@ use std::task::Waker;
 use cordial_sched::Instant;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::guardian::Guardian;
 use super::lineage::Lineage;
+use super::parent::{Parent, Place};
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::telemetry::Subject;
@@ -33,6 +35,14 @@ pub(crate) struct Entry {
     /// What it ends with when its poll returns.
     pub(crate) ending: Option<Box<Exit>>,
     pub(crate) manners: Manners,
+    /// Its place with its parent, if it has one.
+    pub(crate) place: Option<Place>,
+    /// How often it was polled.
+    pub(crate) polls: u32,
+    /// How often a poll of it was found to last too long.
+    pub(crate) long_polls: u32,
+    /// How long its present poll, if it is in one, has lasted, sampled.
+    pub(crate) in_poll_ms: u32,
     /// How long it was found computing or blocking in a poll, sampled.
     pub(crate) busy_ms: u32,
     /// What most processes do not have.
@@ -63,6 +73,10 @@ pub(crate) struct Ties {
     pub(crate) traps: BTreeMap<u64, mpsc::UnboundedSender<(Pid, Exit)>>,
     /// Wakes `shutdown_requested`.
     pub(crate) asked: Arc<Notify>,
+    /// Those that end with this process, as they were started.
+    pub(crate) guardians: Vec<Pid>,
+    /// If the process itself owns others.
+    pub(crate) guardian: Option<Box<Guardian>>,
     last_id: u64,
 }
 
@@ -74,9 +88,39 @@ impl Ties {
     }
 }
 
+/// What an event says of a process, taken out of its entry.
+#[derive(Debug)]
+pub(crate) struct About {
+    label: Option<Arc<str>>,
+    spawned_at: &'static Location<'static>,
+    child_of: Option<(Pid, u32)>,
+}
+
+impl About {
+    pub(crate) fn of(entry: &Entry) -> About {
+        About {
+            label: entry.label().cloned(),
+            spawned_at: entry.spawned_at,
+            child_of: entry.parent().map(|parent| (parent.pid, parent.incarnation)),
+        }
+    }
+
+    pub(crate) fn subject(&self, pid: Pid) -> Subject<'_> {
+        let About { label, spawned_at, child_of } = self;
+        Subject { pid, label: label.as_deref(), spawned_at, child_of: *child_of }
+    }
+}
+
 impl Entry {
     pub(crate) fn ties(&mut self) -> &mut Ties {
         self.ties.get_or_insert_default()
+    }
+
+    /// Whether it has to end instead.
+    pub(crate) fn begin_poll(&mut self) -> bool {
+        self.polls = self.polls.saturating_add(1);
+        self.in_poll_ms = 0;
+        self.ending.is_some()
     }
 
     pub(crate) fn label(&self) -> Option<&Arc<str>> {
@@ -87,16 +131,29 @@ impl Entry {
         self.ties.as_ref().is_some_and(|ties| !ties.traps.is_empty())
     }
 
+    pub(crate) fn guardian(&self) -> Option<&Guardian> {
+        self.ties.as_ref()?.guardian.as_deref()
+    }
+
+    pub(crate) fn guardian_mut(&mut self) -> Option<&mut Guardian> {
+        self.ties.as_mut()?.guardian.as_deref_mut()
+    }
+
+    /// Whether neither a parent nor an owner ends it in due order.
+    pub(crate) fn is_on_its_own(&self) -> bool {
+        self.place.is_none() && self.guardian().is_none()
+    }
+
+    pub(crate) fn parent(&self) -> Option<&Parent> {
+        self.place.as_ref().map(|place| &**place.parent())
+    }
+
     pub(crate) fn callers(&self) -> &[Pid] {
         self.lineage.as_ref().map_or(&[], |lineage| lineage.callers())
     }
 
     pub(crate) fn root(&self) -> Option<Pid> {
         self.lineage.as_ref()?.root()
-    }
-
-    pub(crate) fn subject(&self, pid: Pid) -> Subject<'_> {
-        Subject { pid, label: self.label().map(|label| &**label), spawned_at: self.spawned_at }
     }
 
     /// What the children of this process have in common.

@@ -1,21 +1,27 @@
 //! The one path on which a process comes to be.
 
 use std::panic::Location;
+use std::sync::Arc;
 
 use cordial_sched::JoinHandle;
+use tokio::sync::mpsc;
 use tracing::{Level, Span};
 
 use super::body::{Body, Conclusion, Reply};
 use super::context;
 use super::entry::{Entry, Manners};
+use super::guardian::Guardian;
 use super::handle::Handle;
+use super::lineage::Lineage;
+use super::outcome::Outcome;
+use super::parent::{Door, Place};
 use super::signal::Signal;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
 use crate::{telemetry, unwind};
 
 /// What is the same for every kind of process but these.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Spawn {
     /// Where the user wrote it.
     pub(crate) spawned_at: &'static Location<'static>,
@@ -23,6 +29,12 @@ pub(crate) struct Spawn {
     pub(crate) tie: Tie,
     /// Whether `run` waits for what descends from it.
     pub(crate) is_root: bool,
+    /// Its place with its parent, if it has one.
+    pub(crate) place: Option<Place>,
+    pub(crate) ancestry: Ancestry,
+    /// Makes it a guardian, which traps exits from its birth.
+    pub(crate) guardian: Option<(Guardian, mpsc::UnboundedSender<(Pid, Exit)>)>,
+    pub(crate) label: Option<Arc<str>>,
 }
 
 /// The tie between a process and the one that spawned it.
@@ -30,6 +42,15 @@ pub(crate) struct Spawn {
 pub(crate) enum Tie {
     None,
     Link,
+}
+
+/// Where a process comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum Ancestry {
+    /// From the process that calls.
+    Caller,
+    /// From where its earlier incarnations came.
+    Known(Option<Arc<Lineage>>),
 }
 
 /// A process that was started, and the claim on what it gives.
@@ -43,7 +64,15 @@ pub(crate) struct Spawned<T> {
 
 impl Spawn {
     pub(crate) fn new(spawned_at: &'static Location<'static>) -> Spawn {
-        Spawn { spawned_at, tie: Tie::None, is_root: false }
+        Spawn {
+            spawned_at,
+            tie: Tie::None,
+            is_root: false,
+            place: None,
+            ancestry: Ancestry::Caller,
+            guardian: None,
+            label: None,
+        }
     }
 
     pub(crate) fn linked(self) -> Spawn {
@@ -52,6 +81,10 @@ impl Spawn {
 
     pub(crate) fn root(self) -> Spawn {
         Spawn { is_root: true, ..self }
+    }
+
+    pub(crate) fn place(self, place: Place) -> Spawn {
+        Spawn { place: Some(place), ..self }
     }
 
     /// Starts a process on the runtime. `conclude` says what its output means.
@@ -68,15 +101,18 @@ impl Spawn {
         let (key, pid) = runtime.reserve().ok_or(Refusal::TooManyProcesses)?;
         let caller = context::current().filter(|caller| caller.runtime() == pid.runtime());
         let linked_to = caller.filter(|_| self.tie == Tie::Link);
-        // The caller cannot end before this returns, since it is what runs here.
-        let lineage = caller.and_then(|caller| {
-            runtime.with(caller, |entry| {
-                if linked_to.is_some() {
-                    entry.ties().links.insert(pid);
-                }
-                entry.lineage_of_children(caller)
-            })
-        });
+        let lineage = match self.ancestry {
+            // The caller cannot end before this returns, since it is what runs here.
+            Ancestry::Caller => caller.and_then(|caller| {
+                runtime.with(caller, |entry| {
+                    if linked_to.is_some() {
+                        entry.ties().links.insert(pid);
+                    }
+                    entry.lineage_of_children(caller)
+                })
+            }),
+            Ancestry::Known(lineage) => lineage,
+        };
         let (start, join) = executor.prepare(key, Body::new(pid, span(pid, self.spawned_at), future, conclude));
         let mut entry = Entry {
             waker: start.waker(),
@@ -85,16 +121,38 @@ impl Spawn {
             lineage,
             lineage_of_children: None,
             ending: None,
+            polls: 0,
+            long_polls: 0,
+            in_poll_ms: 0,
             busy_ms: 0,
             manners: Manners { is_root: self.is_root, ..Manners::default() },
+            place: None,
             ties: None,
         };
         if let Some(caller) = linked_to {
             entry.ties().links.insert(caller);
         }
+        if self.label.is_some() {
+            entry.ties().label = self.label;
+        }
+        if let Some((guardian, told)) = self.guardian {
+            entry.manners.wants_notice = true;
+            let ties = entry.ties();
+            ties.guardian = Some(Box::new(guardian));
+            let id = ties.next_id();
+            ties.traps.insert(id, told);
+        }
+        let parent = self.place.as_ref().map(|place| (place.parent().clone(), place.index()));
+        entry.place = self.place;
         runtime.occupy(key, entry);
+        let child_of = parent.as_ref().map(|(parent, _)| (parent.pid, parent.incarnation));
+        if let Some((parent, index)) = parent
+            && parent.children.arrived(index, pid) == Door::Closed
+        {
+            runtime.signal(pid, parent.shutdown.first_signal());
+        }
         // A subscriber that panics must not leave a process behind that never starts.
-        let _ = unwind::catch(|| telemetry::started(pid, self.spawned_at, caller));
+        let _ = unwind::catch(|| telemetry::started(pid, self.spawned_at, caller, child_of));
         if executor.is_closed() {
             // Whoever closed it may have looked into the table before this process stood there.
             runtime.signal(pid, Signal::Sent { from: None, reason: Exit::Killed });
@@ -104,9 +162,23 @@ impl Spawn {
     }
 }
 
+/// Where a process that is spawned here comes from.
+pub(crate) fn caller_lineage(runtime: &Handle) -> Option<Arc<Lineage>> {
+    let caller = context::current()?;
+    runtime.with(caller, |entry| entry.lineage_of_children(caller))
+}
+
 /// A task's output is its value.
 pub(crate) fn as_value<T>(value: T) -> Conclusion<T> {
     (Some(value), Exit::Normal)
+}
+
+/// A process without a handle: its output says how it ended.
+pub(crate) fn as_outcome<O: Outcome>(output: O) -> Conclusion<()> {
+    match output.into_result() {
+        Ok(()) => (Some(()), Exit::Normal),
+        Err(exit) => (None, exit),
+    }
 }
 
 /// The polls of a process run in a span of its own if somebody asks for those, else in the span that spawned it.

@@ -30,19 +30,27 @@ pub(super) trait Source<T>: Send + Sync {
     fn disown(&mut self);
 }
 
+/// Whether a handle owns its process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tenure {
+    Owned,
+    /// It runs on when the handle is given up.
+    Free,
+}
+
 /// The claim on a process. Dropping it asks the process to shut down.
 #[derive(Debug)]
 pub(super) struct Claim<T> {
     join: JoinHandle<Reply<T>>,
     pid: Pid,
     linked_to: Option<Pid>,
-    is_owner: bool,
+    tenure: Tenure,
 }
 
 impl<T> Claim<T> {
-    pub(super) fn new(spawned: Spawned<T>) -> Claim<T> {
+    pub(super) fn new(spawned: Spawned<T>, tenure: Tenure) -> Claim<T> {
         let Spawned { pid, join, linked_to } = spawned;
-        Claim { join, pid, linked_to, is_owner: true }
+        Claim { join, pid, linked_to, tenure }
     }
 
     fn remove_link(&mut self) {
@@ -74,7 +82,7 @@ impl<T: Send> Source<T> for Claim<T> {
     }
 
     fn disown(&mut self) {
-        self.is_owner = false;
+        self.tenure = Tenure::Free;
     }
 }
 
@@ -85,7 +93,7 @@ impl<T> Drop for Claim<T> {
             return;
         }
         self.remove_link();
-        if self.is_owner {
+        if self.tenure == Tenure::Owned {
             Handle::of(&self.join).request(self.pid);
         }
     }

@@ -18,4 +18,5 @@ pub use handle::Task;
 pub use many::{AwaitMany, OnTimeout, YieldMany};
 pub use timeout::Timeout;
 
+pub(crate) use claim::Tenure;
 pub(crate) use limit::Limit;
