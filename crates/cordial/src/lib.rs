@@ -72,5 +72,8 @@ pub use process::{
     shutdown_requested,
 };
 pub use stream::{AsyncStream, Progress, StreamTimeout};
-pub use supervisor::{ChildSpec, Restart, Startable, Strategy, TaskSupervisor, TaskSupervisorBuilder};
+pub use supervisor::{
+    AutoShutdown, ChildInfo, ChildKind, ChildSpec, ChildState, Counts, Restart, Startable, Strategy, Supervisor,
+    SupervisorBuilder, TaskSupervisor, TaskSupervisorBuilder,
+};
 pub use task::{AwaitMany, OnTimeout, Task, Timeout, YieldMany};

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tracing::field::{DisplayValue, display};
 use tracing::{Level, event};
 
+use crate::error::StartError;
 use crate::exit::{Exit, Location as Place, Refusal};
 use crate::pid::Pid;
 use crate::unwind::Caught;
@@ -125,7 +126,7 @@ pub(crate) fn waiting(child: &Child<'_>, pid: Pid) {
         incarnation, %spawned_at, %pid, "a restart waits for a process that is stuck in a poll");
 }
 
-pub(crate) fn not_started(child: &Child<'_>, reason: &Exit) {
+pub(crate) fn not_started(child: &Child<'_>, reason: &StartError) {
     let Child { supervisor, label, child, spawned_at, incarnation } = *child;
     event!(name: "start_failed", target: TARGET, Level::ERROR, event = "start_failed", %supervisor, label, child,
         incarnation, %spawned_at, %reason, "child failed to start");
@@ -139,13 +140,7 @@ pub(crate) fn gave_up(child: &Child<'_>, reason: &Exit, restarts: usize, window:
 }
 
 /// What a supervisor had to kill or to abandon when it stopped. `how` says which.
-pub(crate) fn forced(
-    supervisor: Pid,
-    pid: Pid,
-    label: Option<&str>,
-    spawned_at: &Place,
-    how: &'static str,
-) {
+pub(crate) fn forced(supervisor: Pid, pid: Pid, label: Option<&str>, spawned_at: &Place, how: &'static str) {
     event!(name: "forced", target: TARGET, Level::WARN, event = "forced", %pid, label, %supervisor, %spawned_at, how,
         "child did not end when it was asked to");
 }

@@ -46,13 +46,7 @@ impl Unwound {
 
 impl Caught {
     /// The exit of a process that it ended.
-    pub(crate) fn into_exit(
-        self,
-        pid: Pid,
-        label: Option<Arc<str>>,
-        spawned_at: Location,
-        callers: Vec<Pid>,
-    ) -> Exit {
+    pub(crate) fn into_exit(self, pid: Pid, label: Option<Arc<str>>, spawned_at: Location, callers: Vec<Pid>) -> Exit {
         let Caught { message, location, backtrace, thread } = self;
         Exit::Panic(Arc::new(PanicReport { message, location, thread, backtrace, pid, label, spawned_at, callers }))
     }

@@ -69,10 +69,12 @@ pub(crate) enum Told {
 /// What the guardian `own` has been told so far.
 pub(crate) fn told(runtime: &Handle, own: Pid) -> Told {
     runtime
-        .with(own, |entry| match (entry.guardian().is_some_and(|guardian| guardian.is_killed), entry.manners.is_asked) {
-            (true, _) => Told::Killed,
-            (false, true) => Told::Asked,
-            (false, false) => Told::Nothing,
+        .with(own, |entry| {
+            match (entry.guardian().is_some_and(|guardian| guardian.is_killed), entry.manners.is_asked) {
+                (true, _) => Told::Killed,
+                (false, true) => Told::Asked,
+                (false, false) => Told::Nothing,
+            }
         })
         .unwrap_or(Told::Killed)
 }

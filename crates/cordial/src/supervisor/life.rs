@@ -51,13 +51,8 @@ impl Life {
     pub(super) fn begin(&self) -> Incarnation {
         let mut current = self.lock();
         let number = current.number + 1;
-        let next = Incarnation {
-            pid: Pid::NOBODY,
-            number,
-            report: ReportSlot::default(),
-            stop: Arc::default(),
-            exit: None,
-        };
+        let next =
+            Incarnation { pid: Pid::NOBODY, number, report: ReportSlot::default(), stop: Arc::default(), exit: None };
         *current = next.clone();
         next
     }

@@ -22,15 +22,25 @@ mod order;
 mod spec;
 mod startable;
 mod tasks;
+mod tree;
 
 pub use order::Strategy;
 pub use spec::{ChildSpec, Restart};
 pub use startable::Startable;
 pub use tasks::{TaskSupervisor, TaskSupervisorBuilder};
+pub use tree::{AutoShutdown, ChildInfo, ChildKind, ChildState, Counts, Supervisor, SupervisorBuilder};
 
 use crate::pid::Pid;
 use crate::process::{StopReport, Stopped};
 use crate::telemetry;
+
+/// Whom a supervisor belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Belongs {
+    /// The process that starts it, if there is one.
+    ToStarter,
+    ToRuntime,
+}
 
 /// Tells of those that did not end when they were asked.
 fn tell_forced(supervisor: Pid, report: &StopReport) {

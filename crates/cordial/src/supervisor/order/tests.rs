@@ -7,11 +7,7 @@ fn a_restart() -> impl proptest::strategy::Strategy<Value = Restart> {
 }
 
 fn a_strategy() -> impl proptest::strategy::Strategy<Value = super::Strategy> {
-    prop_oneof![
-        Just(super::Strategy::OneForOne),
-        Just(super::Strategy::OneForAll),
-        Just(super::Strategy::RestForOne)
-    ]
+    prop_oneof![Just(super::Strategy::OneForOne), Just(super::Strategy::OneForAll), Just(super::Strategy::RestForOne)]
 }
 
 /// A supervisor as Elixir's documentation tells it: a list of children, one of which ends.

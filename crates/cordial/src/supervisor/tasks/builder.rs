@@ -8,6 +8,7 @@ use super::handle::TaskSupervisor;
 use super::live::Live;
 use crate::error::StartError;
 use crate::process::{Shutdown, current_runtime};
+use crate::supervisor::Belongs;
 use crate::supervisor::intensity::Limits;
 use crate::supervisor::nested::{ChildOf, Launched};
 use crate::supervisor::startable::{Startable, sealed};
@@ -20,16 +21,8 @@ pub struct TaskSupervisorBuilder {
     pub(super) max_children: Option<usize>,
     pub(super) limits: Limits,
     pub(super) shutdown: Shutdown,
-    pub(super) tenure: Belongs,
+    pub(super) belongs: Belongs,
     pub(super) spawned_at: &'static Location<'static>,
-}
-
-/// Whom a supervisor belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::supervisor) enum Belongs {
-    /// The process that starts it, if there is one.
-    ToStarter,
-    ToRuntime,
 }
 
 impl TaskSupervisorBuilder {
@@ -40,7 +33,7 @@ impl TaskSupervisorBuilder {
             max_children: None,
             limits: Limits::default(),
             shutdown: Shutdown::default(),
-            tenure: Belongs::ToStarter,
+            belongs: Belongs::ToStarter,
             spawned_at: Location::caller(),
         }
     }
@@ -64,7 +57,10 @@ impl TaskSupervisorBuilder {
     /// If the window is zero: it would count nothing.
     #[track_caller]
     pub fn max_restarts(self, max_restarts: usize, window: Duration) -> TaskSupervisorBuilder {
-        assert!(!window.is_zero(), "`max_restarts` with a window of zero counts nothing; use a longer one, such as 5 s");
+        assert!(
+            !window.is_zero(),
+            "`max_restarts` with a window of zero counts nothing; use a longer one, such as 5 s"
+        );
         TaskSupervisorBuilder { limits: Limits { max_restarts, window }, ..self }
     }
 
@@ -89,7 +85,7 @@ impl TaskSupervisorBuilder {
     /// assert_eq!(EMAILS.spawn(async { 1 }).wait(), Ok(1));
     /// ```
     pub fn unlinked(self) -> TaskSupervisorBuilder {
-        TaskSupervisorBuilder { tenure: Belongs::ToRuntime, ..self }
+        TaskSupervisorBuilder { belongs: Belongs::ToRuntime, ..self }
     }
 
     /// Starts it. It takes tasks when this returns.

@@ -13,9 +13,7 @@ use super::serve::Start;
 use crate::error::{NotFound, StartError};
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{
-    Outcome, Place, Shutdown, Spawn, StopReport, as_outcome, caller_lineage, release, stop_one,
-};
+use crate::process::{Outcome, Place, Shutdown, Spawn, StopReport, as_outcome, caller_lineage, release, stop_one};
 use crate::supervisor::clock::Clock;
 use crate::supervisor::factory::Ready;
 use crate::supervisor::nested::{ChildOf, Launched, Nested};
@@ -200,10 +198,7 @@ impl TaskSupervisor {
     ///
     /// None: a full supervisor is an error there.
     #[track_caller]
-    pub fn start_child_when_room<F>(
-        &self,
-        future: F,
-    ) -> impl Future<Output = Result<Pid, StartError>> + Send + use<F>
+    pub fn start_child_when_room<F>(&self, future: F) -> impl Future<Output = Result<Pid, StartError>> + Send + use<F>
     where
         F: Future + Send + 'static,
         F::Output: Outcome,

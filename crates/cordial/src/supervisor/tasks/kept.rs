@@ -8,8 +8,8 @@ use std::time::Duration;
 use slab::Slab;
 use tokio::sync::{Notify, mpsc};
 
-use super::roster::lock;
 use super::room::Room;
+use super::roster::lock;
 use crate::backoff::{Backoff, Waits};
 use crate::exit::Exit;
 use crate::pid::Pid;
@@ -167,11 +167,12 @@ impl Children for Kept {
         let (forgotten, is_drained) = {
             let mut records = self.lock();
             let Some(record) = records.records.get_mut(index as usize) else { return };
-            let is_over = record.state == State::Terminated || match exit {
-                Some(exit) => fate(record.restart, exit.is_abnormal()) != Fate::Restarts,
-                // The start was refused. Whoever started it sees to the rest.
-                None => false,
-            };
+            let is_over = record.state == State::Terminated
+                || match exit {
+                    Some(exit) => fate(record.restart, exit.is_abnormal()) != Fate::Restarts,
+                    // The start was refused. Whoever started it sees to the rest.
+                    None => false,
+                };
             record.state = State::Waits;
             let (pid, is_closed) = (record.pid, records.door == Door::Closed);
             let forgotten = (is_over || is_closed).then(|| records.records.remove(index as usize));

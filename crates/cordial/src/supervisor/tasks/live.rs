@@ -8,14 +8,13 @@ use cordial_sched::shard_of_this_thread;
 use crossbeam_utils::CachePadded;
 use tokio::sync::mpsc;
 
-use super::builder::{Belongs, TaskSupervisorBuilder};
+use super::builder::TaskSupervisorBuilder;
 use super::roster::{Roster, lock};
 use super::serve::serve;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{
-    About, Ancestry, Guardian, Handle, Place, ReportSlot, Spawn, Supervision, current, enlist,
-};
+use crate::process::{About, Ancestry, Guardian, Handle, Place, ReportSlot, Spawn, Supervision, current, enlist};
+use crate::supervisor::Belongs;
 use crate::supervisor::life::Life;
 
 /// What the handles share.
@@ -61,7 +60,7 @@ impl Live {
         let runtime = self.runtime().clone();
         let is_child = place.is_some();
         let owner = current()
-            .filter(|_| !is_child && self.options.tenure == Belongs::ToStarter)
+            .filter(|_| !is_child && self.options.belongs == Belongs::ToStarter)
             .filter(|owner| runtime.with(*owner, |_| ()).is_some());
         let incarnation = self.life.begin();
         let (ends, ended) = mpsc::unbounded_channel();

@@ -11,7 +11,6 @@ use crate::exit::Refusal;
 pub(super) struct Room {
     /// `None`: there is no limit.
     free: Option<Semaphore>,
-    pub(super) max_children: Option<usize>,
 }
 
 /// Room for one child. Dropping it gives it back.
@@ -21,7 +20,7 @@ pub(super) struct Permit(Option<Arc<Room>>);
 impl Room {
     pub(super) fn new(max_children: Option<usize>) -> Arc<Room> {
         let free = max_children.map(|n| Semaphore::new(n.min(Semaphore::MAX_PERMITS)));
-        Arc::new(Room { free, max_children })
+        Arc::new(Room { free })
     }
 
     /// Room for one more child, if there is some.

@@ -106,9 +106,8 @@ impl Nurse {
             if now.saturating_sub(record.started) > window {
                 record.waits = None;
             }
-            let wait = record.backoff.and_then(|backoff| {
-                record.waits.get_or_insert_with(|| backoff.waits(random)).next()
-            });
+            let wait =
+                record.backoff.and_then(|backoff| record.waits.get_or_insert_with(|| backoff.waits(random)).next());
             Some((record.id.clone(), record.spawned_at, record.incarnation, wait.unwrap_or_default()))
         });
         // Somebody has terminated it meanwhile.

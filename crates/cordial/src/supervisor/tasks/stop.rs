@@ -60,7 +60,8 @@ pub(super) async fn stop(ear: &mut Ear, roster: &Roster) -> StopReport {
                 None => until_all_have_ended(&runtime, &without_limit).await,
             }
         };
-        let drained_or_due = async { matches!(select(pin!(roster.until_drained()), pin!(time)).await, Either::Left(_)) };
+        let drained_or_due =
+            async { matches!(select(pin!(roster.until_drained()), pin!(time)).await, Either::Left(_)) };
         let waited = if is_killed { Some(drained_or_due.await) } else { ear.unless_killed(drained_or_due).await };
         match waited {
             Some(true) => break,
