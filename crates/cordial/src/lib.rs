@@ -71,7 +71,7 @@ pub use process::{
     Runtime, Shutdown, Snapshot, StopReport, checkpoint, exit_self as exit, is_shutdown_requested, main, run,
     shutdown_requested,
 };
-pub use stream::{AsyncStream, Progress, StreamTimeout};
+pub use stream::{AsyncStream, Failure, Progress, Retry, StreamTimeout};
 pub use supervisor::{
     AutoShutdown, ChildInfo, ChildKind, ChildSpec, ChildState, Counts, Restart, Startable, Strategy, Supervisor,
     SupervisorBuilder, TaskSupervisor, TaskSupervisorBuilder,

@@ -19,4 +19,3 @@ pub use many::{AwaitMany, OnTimeout, YieldMany};
 pub use timeout::Timeout;
 
 pub(crate) use claim::Tenure;
-pub(crate) use limit::Limit;

@@ -1,12 +1,15 @@
-//! Parallel streams: order, bounds, limits, and what is left when nobody looks any more. After Elixir's task_test.exs.
+//! Parallel streams: order, laziness, limits, and when items start. After Elixir's task_test.exs.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cordial::{Exit, StreamTimeout, Task, Timeout, process, testing};
+use cordial::{Exit, Runtime, StreamTimeout, Task, Timeout, process, testing};
 use futures::StreamExt;
 use tokio::time::{Instant, sleep};
+
+use crate::orders::in_every_order;
+use crate::probe::Probe;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -180,4 +183,218 @@ fn a_slow_async_source_holds_back_no_result() {
         assert_eq!((stream.next().await, stream.next().await), (Some(Ok(1)), Some(Ok(2))));
         assert_eq!(started.elapsed(), 2 * MS);
     });
+}
+
+// T-153, T-201
+#[test]
+fn unordered_timeouts_come_when_their_limit_passes_and_free_their_slots() {
+    in_every_order(|| async {
+        let begun = Instant::now();
+        let stream = Task::async_stream([100, 1, 100, 1], slow).unordered().timeout(50 * MS).max_concurrency(2);
+        let results = stream.collect().await;
+        assert_eq!(results[0], Ok(1));
+        assert!(matches!(results[..], [_, Err(Exit::Timeout(_)), Ok(1), Err(Exit::Timeout(_))]), "{results:?}");
+        assert_eq!(begun.elapsed(), 51 * MS, "the third began when the second had ended");
+    });
+}
+
+// T-149, T-150
+#[test]
+fn with_a_limit_of_zero_an_item_has_one_poll() {
+    in_every_order(|| async {
+        let results = Task::async_stream([0, 1, 0, 5000], |ms| async move {
+            if ms > 0 {
+                sleep(ms * MS).await;
+            }
+            ms
+        });
+        let begun = Instant::now();
+        let results = results.timeout(Duration::ZERO).collect().await;
+        let [Ok(0), Err(Exit::Timeout(late)), Ok(0), Err(Exit::Timeout(_))] = &results[..] else {
+            panic!("{results:?}")
+        };
+        assert_eq!((late.limit(), begun.elapsed()), (Duration::ZERO, Duration::ZERO));
+
+        let crash = Task::async_stream([()], |()| async { panic!("no luck") }).timeout(Duration::ZERO).next().await;
+        assert!(matches!(crash, Some(Err(Exit::Panic(_)))), "a crash is told as one");
+    });
+}
+
+// T-149
+#[test]
+fn a_limit_of_zero_may_end_the_stream() {
+    let results = testing::run(async {
+        let stream = Task::async_stream([()], |()| std::future::pending::<()>()).timeout(Duration::ZERO);
+        stream.on_timeout(StreamTimeout::EndStream).collect().await
+    });
+    assert!(matches!(results[..], [Err(Exit::Timeout(_))]), "{results:?}");
+}
+
+#[test]
+fn a_limit_that_no_clock_can_count_never_passes() {
+    testing::run(async {
+        let hour = 3_600_000 * MS;
+        let results = Task::async_stream([hour], sleep).timeout(Duration::MAX).collect().await;
+        assert_eq!(results, [Ok(())]);
+    });
+}
+
+// T-157
+#[test]
+fn input_made_of_several_parts_gives_each_element_once_in_order() {
+    let parts = (0..3).chain([7, 8].into_iter().skip(1)).chain((0..100).step_by(2).take(3));
+    let results = testing::run(async { Task::async_stream(parts, |n| async move { n }).collect().await });
+    assert_eq!(results, [0, 1, 2, 8, 0, 2, 4].map(Ok));
+}
+
+// T-158, T-168, T-170, T-172, T-173
+#[test]
+fn taking_some_of_a_longer_input_gives_the_first_ones_in_order() {
+    for n in [2, 4, 8] {
+        in_every_order(move || async move {
+            let whole = Task::async_stream((1..=8).take(4), |n| slow(10 * (9 - n))).max_concurrency(n).collect().await;
+            assert_eq!(whole, [80, 70, 60, 50].map(Ok), "{n} at once");
+            let first: Vec<_> =
+                Task::async_stream(1..=8, |n| slow(10 * (9 - n))).max_concurrency(n).take(4).collect().await;
+            assert_eq!(first, [80, 70, 60, 50].map(Ok), "{n} at once");
+            let failed = Task::async_stream(1..=8, |n: u32| async move {
+                slow(10 * (9 - n)).await;
+                cordial::exit(Exit::Shutdown(Some(n.to_string().into()))).await
+            });
+            let failed: Vec<Result<(), Exit>> =
+                failed.max_concurrency(n).take(4).map(|r| r.map(|never: ()| never)).collect().await;
+            let expected: Vec<_> = (1..=4).map(|n: u32| Err(Exit::Shutdown(Some(n.to_string().into())))).collect();
+            assert_eq!(failed, expected, "{n} at once");
+        });
+    }
+}
+
+// T-196
+#[test]
+fn an_item_that_ends_normally_without_a_value_is_an_exit() {
+    let results: Vec<Result<(), Exit>> = testing::run(async {
+        Task::async_stream([()], |()| async { cordial::exit(Exit::Normal).await }).collect().await
+    });
+    assert_eq!(results, [Err(Exit::Normal)]);
+}
+
+// T-181, T-180
+#[test]
+fn items_start_in_input_order_and_no_more_run_than_allowed() {
+    for n in [1, 2, 4, 9] {
+        in_every_order(move || async move {
+            let started = Arc::new(Mutex::new(Vec::new()));
+            let (seen, running) = (started.clone(), Arc::new(AtomicUsize::new(0)));
+            let stream = Task::async_stream(0..20u32, move |at| {
+                seen.lock().unwrap().push(at);
+                let running = running.clone();
+                async move {
+                    assert!(running.fetch_add(1, Ordering::SeqCst) < n);
+                    slow(7 * at % 5).await;
+                    running.fetch_sub(1, Ordering::SeqCst);
+                }
+            });
+            assert_eq!(stream.max_concurrency(n).unordered().collect().await, vec![Ok(()); 20]);
+            assert_eq!(*started.lock().unwrap(), (0..20).collect::<Vec<_>>());
+        });
+    }
+}
+
+// T-185, T-186
+#[test]
+fn while_the_consumer_pauses_items_run_and_time_out_but_none_starts() {
+    in_every_order(|| async {
+        let (dropped, n_started) = (Probe::default(), Arc::new(AtomicUsize::new(0)));
+        let (guards, count) = (dropped.clone(), n_started.clone());
+        let work = move |ms: u32| {
+            count.fetch_add(1, Ordering::SeqCst);
+            let guard = guards.guard();
+            async move {
+                let _guard = guard;
+                slow(ms).await
+            }
+        };
+        let mut stream = Task::async_stream([1, 20, 5000, 2, 3], work).timeout(50 * MS).max_concurrency(3);
+        assert_eq!(stream.next().await, Some(Ok(1)));
+        sleep(49 * MS).await;
+        let before = (dropped.drops(), n_started.load(Ordering::SeqCst));
+        assert_eq!(before, (3, 4), "1 and 20 have ended, 2 ran in the slot of 1, 5000 runs");
+        sleep(2 * MS).await;
+        assert_eq!(dropped.drops(), 4, "the limit has passed");
+        sleep(1000 * MS).await;
+        assert_eq!(n_started.load(Ordering::SeqCst), 4);
+        assert_eq!(stream.next().await, Some(Ok(20)), "it was done in time, whenever one looks");
+        assert!(matches!(stream.next().await, Some(Err(Exit::Timeout(_)))));
+        assert_eq!([stream.next().await, stream.next().await, stream.next().await], [Some(Ok(2)), Some(Ok(3)), None]);
+        assert_eq!(stream.next().await, None, "and so on");
+    });
+}
+
+// T-187
+#[test]
+fn unordered_no_more_starts_than_the_slots_and_what_was_taken() {
+    for (n, taken) in [(1, 1), (2, 3), (8, 10)] {
+        in_every_order(move || async move {
+            let n_started = Arc::new(AtomicUsize::new(0));
+            let count = n_started.clone();
+            let work = move |at: u32| {
+                count.fetch_add(1, Ordering::SeqCst);
+                slow(1 + at % 3)
+            };
+            let stream = Task::async_stream(0.., work).unordered().max_concurrency(n);
+            assert_eq!(stream.take(taken).count().await, taken);
+            assert_eq!(n_started.load(Ordering::SeqCst), n + taken - 1);
+        });
+    }
+}
+
+// T-188
+#[test]
+fn the_fastest_two_successes_of_all() {
+    in_every_order(|| async {
+        let mirrors = [(30, true), (10, false), (20, true), (40, true), (5, false)];
+        let stream = Task::async_stream(mirrors, |(ms, works)| async move {
+            slow(ms).await;
+            if works { Ok(ms) } else { Err("down") }
+        });
+        let begun = Instant::now();
+        let fastest: Vec<u32> =
+            stream.or_exit().unordered().max_concurrency(5).filter_map(async |r| r.ok()).take(2).collect().await;
+        assert_eq!((fastest, begun.elapsed()), (vec![20, 30], 30 * MS));
+    });
+}
+
+#[test]
+fn a_slow_consumer_finds_the_slots_filled_again() {
+    in_every_order(|| async {
+        let begun = Instant::now();
+        let mut stream = Task::async_stream([10; 12], slow).unordered().max_concurrency(4);
+        while stream.next().await.is_some() {
+            sleep(5 * MS).await;
+        }
+        assert_eq!(begun.elapsed(), (10 + 12 * 5) * MS, "the consumer never waits but for the first");
+    });
+}
+
+#[test]
+fn the_default_is_as_many_at_once_as_the_runtime_has_workers() {
+    async fn most_at_once() -> usize {
+        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let counts = (running, most.clone());
+        let stream = Task::async_stream(0..20, move |_| {
+            let (running, most) = counts.clone();
+            async move {
+                most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                tokio::task::yield_now().await;
+                sleep(MS).await;
+                running.fetch_sub(1, Ordering::SeqCst);
+            }
+        });
+        assert!(stream.collect().await.iter().all(Result::is_ok));
+        most.load(Ordering::SeqCst)
+    }
+    assert_eq!(testing::run(most_at_once()), 4);
+    let runtime = Runtime::builder().workers(3).build().unwrap();
+    // Made elsewhere: what counts is where it is polled.
+    assert!(runtime.block_on(most_at_once()).unwrap() <= 3);
 }

@@ -402,12 +402,31 @@ impl TaskSupervisor {
         ChildSpec::new(id, kind, Restart::Permanent, Shutdown::Infinity)
     }
 
-    fn launch<F>(&self, spawn: Spawn, tenure: Tenure, future: F) -> Task<F::Output>
+    /// Whether `max_children` was set.
+    pub(super) fn is_limited(&self) -> bool {
+        self.live.options.max_children.is_some()
+    }
+
+    pub(super) fn launch<F>(&self, spawn: Spawn, tenure: Tenure, future: F) -> Task<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        match self.place() {
+        self.launch_in(self.place(), spawn, tenure, future)
+    }
+
+    pub(super) fn launch_in<F>(
+        &self,
+        place: Result<Place, Refusal>,
+        spawn: Spawn,
+        tenure: Tenure,
+        future: F,
+    ) -> Task<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        match place {
             Ok(place) => Task::launch_on(self.live.runtime(), spawn.place(place), tenure, future),
             Err(refusal) => Task::refused(spawn.spawned_at, Some(self.pid()), refusal),
         }

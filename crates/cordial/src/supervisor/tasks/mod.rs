@@ -15,6 +15,7 @@ mod room;
 mod roster;
 mod serve;
 mod stop;
+mod stream;
 
 pub use builder::TaskSupervisorBuilder;
 pub use handle::TaskSupervisor;

@@ -1,0 +1,326 @@
+//! Items of a parallel stream that fail: as values, with their input, and tried again.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cordial::{Backoff, Exit, Failure, Retry, StreamTimeout, Task, process, testing};
+use futures::{FutureExt, StreamExt};
+use tokio::time::{Instant, sleep};
+
+use crate::ends::{End, error};
+use crate::orders::in_every_order;
+
+const MS: Duration = Duration::from_millis(1);
+
+/// Counts the attempts of each item, and when they began.
+#[derive(Clone, Default)]
+struct Attempts(Arc<Mutex<BTreeMap<u32, Vec<Instant>>>>);
+
+impl Attempts {
+    /// Notes one more, and gives how many there were before.
+    fn begin(&self, item: u32) -> usize {
+        let mut all = self.0.lock().unwrap();
+        let of_item = all.entry(item).or_default();
+        of_item.push(Instant::now());
+        of_item.len() - 1
+    }
+
+    fn of(&self, item: u32) -> Vec<Instant> {
+        self.0.lock().unwrap().get(&item).cloned().unwrap_or_default()
+    }
+}
+
+/// Fails the first `n` times.
+async fn fails(n: usize, attempt: usize) -> Result<usize, &'static str> {
+    if attempt < n { Err("busy") } else { Ok(attempt) }
+}
+
+// T-162, T-169: at, below and above the length of the input.
+#[test]
+fn each_way_to_fail_is_one_item_in_its_place() {
+    for n in [2, 7, 14] {
+        in_every_order(move || async move {
+            let stream = Task::async_stream(End::each(), |end| async move { end.meet().await });
+            let results = stream.max_concurrency(n).collect().await;
+            for (end, result) in End::each().iter().zip(&results) {
+                assert!(result.as_ref().map_or_else(|exit| end.is(exit), |()| end.is_normal()), "{end:?}: {result:?}");
+            }
+            assert_eq!(results.len(), 7);
+        });
+    }
+}
+
+// T-162: the consumer's traps hear nothing of its items.
+#[test]
+fn a_consumer_that_traps_is_not_told_of_failures() {
+    in_every_order(|| async {
+        let mut exits = process::trap_exits();
+        let crashed: Vec<Result<(), Exit>> = Task::async_stream(0..4, |n| async move { panic!("{n}") }).collect().await;
+        assert!(crashed.iter().all(|result| matches!(result, Err(Exit::Panic(_)))));
+        assert!(exits.next().now_or_never().is_none());
+    });
+}
+
+// T-166
+#[test]
+fn two_streams_with_failures_line_up() {
+    in_every_order(|| async {
+        let stream = || {
+            Task::async_stream(0..6u32, |n| async move {
+                sleep((7 - n) * MS).await;
+                if n % 2 == 0 { Err(Exit::Shutdown(Some(n.to_string().into()))) } else { Ok(n) }
+            })
+            .or_exit()
+        };
+        let pairs: Vec<_> = stream().max_concurrency(2).zip(stream().max_concurrency(3)).collect().await;
+        assert_eq!(pairs.len(), 6);
+        assert!(pairs.iter().all(|(a, b)| a == b), "{pairs:?}");
+    });
+}
+
+#[test]
+fn without_or_exit_an_inner_err_is_a_value_and_with_it_a_failure() {
+    in_every_order(|| async {
+        let parse = |text: &'static str| async move { text.parse::<u8>() };
+        let (values, exits) = Task::async_stream(["7", "x"], parse).partition().await;
+        assert_eq!((values.len(), values[1].is_err(), exits.len()), (2, true, 0));
+
+        let stream = Task::async_stream(["7", "x"], parse).or_exit();
+        let progress = stream.progress();
+        assert_eq!(stream.collect().await, [Ok(7), Err(error("invalid digit found in string"))]);
+        assert_eq!((progress.succeeded(), progress.failed()), (1, 1));
+    });
+}
+
+#[test]
+fn or_exit_leaves_exits_and_crashes_as_they_are_and_their_processes_end_normally() {
+    in_every_order(|| async {
+        let stream = Task::async_stream(0..3, |n| async move {
+            match n {
+                0 => Err(Exit::NoProcess),
+                1 => panic!("no luck"),
+                _ => Ok(n),
+            }
+        });
+        let results = stream.or_exit().collect().await;
+        assert!(matches!(&results[..], [Err(Exit::NoProcess), Err(Exit::Panic(_)), Ok(2)]), "{results:?}");
+    });
+}
+
+#[test]
+fn an_inner_timeout_is_not_that_of_the_item() {
+    in_every_order(|| async {
+        let inner = |n: u32| async move {
+            let hang = Task::spawn(std::future::pending::<()>()).timeout(MS);
+            if n == 0 { hang.await } else { Ok(()) }
+        };
+        let stream = Task::async_stream(0..3, inner).or_exit().on_timeout(StreamTimeout::EndStream).max_concurrency(1);
+        assert_eq!(stream.collect().await.len(), 3, "no item has exceeded its own limit");
+    });
+}
+
+// T-178
+#[test]
+fn failures_carry_index_and_input_in_every_order_of_results() {
+    for n in [2, 4, 8] {
+        in_every_order(move || async move {
+            let work = |ms: u64| async move {
+                sleep(Duration::from_millis(ms)).await;
+                if ms % 2 == 0 { Ok(ms) } else { Err(ms.to_string()) }
+            };
+            let inputs = [9, 4, 7, 2, 5, 1];
+            let stream = || Task::async_stream(inputs, work).or_exit().max_concurrency(n).zip_input_on_exit();
+            let (values, failed) = stream().partition().await;
+            assert_eq!(values, [4, 2]);
+            assert_eq!(failed.iter().map(|failure| failure.index).collect::<Vec<_>>(), [0, 2, 4, 5]);
+            let (_, unordered) = stream().unordered().partition().await;
+            for Failure { index, input, exit, .. } in failed.into_iter().chain(unordered) {
+                assert_eq!((input, exit.to_string()), (inputs[index], input.to_string()));
+            }
+        });
+    }
+}
+
+#[test]
+fn a_failure_is_an_error_that_tells_all() {
+    let failure = testing::run(async {
+        let read = |name: &'static str| async move { Err::<(), _>(std::io::Error::other(format!("no {name}"))) };
+        Task::async_stream(["disk"], read).or_exit().zip_input_on_exit().next().await.unwrap().unwrap_err()
+    });
+    let as_error: &(dyn Error + Send + Sync) = &failure.clone();
+    assert_eq!(as_error.to_string(), r#"item 0 ("disk"): no disk"#);
+    assert!(format!("{failure:?}").starts_with(r#"Failure { index: 0, input: "disk""#));
+}
+
+#[test]
+fn what_failed_is_tried_again_until_it_works_or_was_tried_often_enough() {
+    in_every_order(|| async {
+        let attempts = Attempts::default();
+        let counts = attempts.clone();
+        let work = move |n: u32| fails(n as usize, counts.begin(n));
+        let stream = Task::async_stream(0..6, work).or_exit().retry(Retry::times(3)).zip_input_on_exit();
+        let progress = stream.progress();
+        let begun = Instant::now();
+        let (values, failed) = stream.partition().await;
+        assert_eq!(values, [0, 1, 2, 3]);
+        assert_eq!(
+            failed.iter().map(|f| (f.index, f.input, f.exit.to_string())).collect::<Vec<_>>(),
+            [(4, 4, "busy".to_owned()), (5, 5, "busy".to_owned())]
+        );
+        assert_eq!((0..6).map(|n| attempts.of(n).len()).collect::<Vec<_>>(), [1, 2, 3, 4, 4, 4]);
+        assert_eq!((progress.started(), progress.succeeded(), progress.failed()), (6, 4, 2));
+        assert_eq!((progress.retried(), progress.running()), (1 + 2 + 3 + 3 + 3, 0));
+        assert_eq!(begun.elapsed(), Duration::ZERO, "without a backoff there is no wait");
+    });
+}
+
+#[test]
+fn panics_kills_and_timeouts_are_tried_again_as_well() {
+    in_every_order(|| async {
+        let attempts = Attempts::default();
+        let counts = attempts.clone();
+        let work = move |n: u32| {
+            let attempt = counts.begin(n);
+            async move {
+                match (attempt, n) {
+                    (0, 0) => panic!("no luck"),
+                    (0, 1) => process::exit(process::current().unwrap(), Exit::Killed),
+                    (0, 2) => std::future::pending().await,
+                    _ => return n,
+                }
+                std::future::pending().await
+            }
+        };
+        let stream = Task::async_stream(0..3, work).timeout(50 * MS).retry(Retry::times(1));
+        assert_eq!(stream.collect().await, [Ok(0), Ok(1), Ok(2)]);
+        let [first, second] = attempts.of(2)[..] else { panic!("two attempts") };
+        assert_eq!(second - first, 50 * MS, "the limit is that of each attempt");
+    });
+}
+
+#[test]
+fn exits_that_are_not_worth_it_are_not_tried_again() {
+    in_every_order(|| async {
+        let (attempts, asked) = (Attempts::default(), Arc::new(AtomicUsize::new(0)));
+        let (counts, count) = (attempts.clone(), asked.clone());
+        let work = move |n: u32| {
+            counts.begin(n);
+            async move { if n == 0 { std::future::pending().await } else { Err::<(), _>("busy") } }
+        };
+        let retry = Retry::times(2).when(move |exit| {
+            count.fetch_add(1, Ordering::SeqCst);
+            !matches!(exit, Exit::Timeout(_))
+        });
+        let results = Task::async_stream(0..2, work).or_exit().retry(retry).timeout(MS).collect().await;
+        assert!(matches!(&results[..], [Err(Exit::Timeout(_)), Err(Exit::Error(_))]));
+        assert_eq!((attempts.of(0).len(), attempts.of(1).len()), (1, 3));
+        assert_eq!(asked.load(Ordering::SeqCst), 1 + 2, "not after the last attempt");
+    });
+}
+
+#[test]
+fn waits_grow_with_jitter_and_keep_their_slot() {
+    in_every_order(|| async {
+        let attempts = Attempts::default();
+        let counts = attempts.clone();
+        let work = move |n: u32| fails(if n == 0 { 9 } else { 0 }, counts.begin(n));
+        let backoff = Backoff::exponential(100 * MS, 1000 * MS);
+        let stream =
+            Task::async_stream(0..2, work).or_exit().retry(Retry::times(5).backoff(backoff)).max_concurrency(1);
+        let progress = stream.progress();
+        let mut stream = Box::pin(stream.unordered());
+        assert!(tokio::time::timeout(99 * MS, stream.next()).await.is_err());
+        assert_eq!((progress.started(), progress.running()), (1, 1), "it keeps its only slot");
+        assert!(matches!(stream.next().await, Some(Err(Exit::Error(_)))));
+        assert_eq!(stream.next().await, Some(Ok(0)));
+        let waits: Vec<_> = attempts.of(0).windows(2).map(|pair| pair[1] - pair[0]).collect();
+        for (wait, (from, to)) in waits.iter().zip([(100, 200), (200, 400), (400, 800), (500, 1000), (500, 1000)]) {
+            // The timer of tokio counts in whole milliseconds.
+            assert!((from * MS..=(to + 1) * MS).contains(wait), "{waits:?}");
+        }
+        assert_eq!(waits.len(), 5);
+        assert_eq!(attempts.of(1), [*attempts.of(0).last().unwrap()], "then the next item has the slot");
+    });
+}
+
+#[test]
+fn a_seed_repeats_its_jitter_and_another_has_its_own() {
+    let waits = |seed| {
+        testing::run_seeded(seed, async {
+            let attempts = Attempts::default();
+            let counts = attempts.clone();
+            let backoff = Backoff::exponential(1000 * MS, 60_000 * MS);
+            let work = move |n: u32| fails(9, counts.begin(n));
+            let results =
+                Task::async_stream(0..3, work).or_exit().retry(Retry::times(4).backoff(backoff)).collect().await;
+            assert!(results.iter().all(Result::is_err));
+            let begun = attempts.of(0)[0];
+            (0..3).flat_map(|n| attempts.of(n)).map(|at| at - begun).collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(waits(3), waits(3));
+    assert_ne!(waits(3), waits(4));
+    let all = waits(3);
+    assert_ne!(all[1], all[6], "items that failed together do not come back together");
+}
+
+#[test]
+fn a_timeout_ends_the_stream_only_when_the_item_gives_up() {
+    in_every_order(|| async {
+        let attempts = Attempts::default();
+        let counts = attempts.clone();
+        let work = move |n: u32| {
+            counts.begin(n);
+            async move { if n == 1 { std::future::pending().await } else { n } }
+        };
+        let stream = Task::async_stream(0..5, work).timeout(10 * MS).on_timeout(StreamTimeout::EndStream);
+        let results = stream.retry(Retry::times(2)).max_concurrency(1).collect().await;
+        assert!(matches!(&results[..], [Ok(0), Err(Exit::Timeout(_))]), "{results:?}");
+        assert_eq!(attempts.of(1).len(), 3);
+    });
+}
+
+#[test]
+fn no_attempt_begins_after_the_stream_was_dropped_in_a_wait() {
+    in_every_order(|| async {
+        let attempts = Attempts::default();
+        let counts = attempts.clone();
+        let backoff = Backoff::exponential(100 * MS, 1000 * MS);
+        let stream = Task::async_stream([7], move |n| fails(9, counts.begin(n))).or_exit();
+        let mut stream = Box::pin(stream.retry(Retry::times(5).backoff(backoff)));
+        assert!(tokio::time::timeout(50 * MS, stream.next()).await.is_err());
+        drop(stream);
+        sleep(10_000 * MS).await;
+        assert_eq!(attempts.of(7).len(), 1);
+    });
+}
+
+#[test]
+fn no_retry_at_all_and_waits_without_end() {
+    in_every_order(|| async {
+        let none = Task::async_stream([1], |_| fails(1, 0)).or_exit().retry(Retry::times(0)).collect().await;
+        assert_eq!(none, [Err(error("busy"))]);
+
+        let forever = Backoff::exponential(Duration::MAX, Duration::MAX);
+        let mut stream = Box::pin(
+            Task::async_stream(0..2, |n| fails(1 - n, 0)).or_exit().retry(Retry::times(1).backoff(forever)).unordered(),
+        );
+        assert_eq!(stream.next().await, Some(Ok(0)));
+        assert!(tokio::time::timeout(100_000_000 * MS, stream.next()).await.is_err());
+    });
+}
+
+#[test]
+fn options_may_come_in_any_order() {
+    in_every_order(|| async {
+        let work = |n: u32| async move { if n == 1 { Err("odd") } else { Ok(n) } };
+        let first = Task::async_stream(0..3, work).zip_input_on_exit().retry(Retry::times(1)).or_exit().unordered();
+        let last = Task::async_stream(0..3, work).unordered().or_exit().retry(Retry::times(1)).zip_input_on_exit();
+        for (values, failed) in [first.partition().await, last.partition().await] {
+            assert_eq!((values.len(), failed.len(), failed[0].index), (2, 1, 1));
+        }
+    });
+}
