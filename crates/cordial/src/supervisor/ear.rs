@@ -51,7 +51,7 @@ pub(super) struct Ear {
 
 impl Ear {
     /// Waits until the supervisor has to end. Dropping this loses nothing.
-    pub(super) async fn to_end(&mut self) -> Why {
+    pub(super) async fn until_told(&mut self) -> Why {
         loop {
             let exit = match select(pin!(self.exits.recv()), pin!(self.stop.notified())).await {
                 Either::Left((Some(exit), _)) => exit,
@@ -71,7 +71,7 @@ impl Ear {
     }
 
     /// Waits until the supervisor is killed. Dropping this loses nothing.
-    pub(super) async fn to_be_killed(&mut self) {
+    pub(super) async fn until_killed(&mut self) {
         while told(&self.runtime, self.own) != Told::Killed {
             if self.exits.recv().await.is_none() {
                 return;
@@ -81,7 +81,7 @@ impl Ear {
 
     /// Does something, unless the supervisor has to end before that is done.
     pub(super) async fn unless_to_end<F: Future>(&mut self, deed: F) -> Result<F::Output, Why> {
-        match select(pin!(self.to_end()), pin!(deed)).await {
+        match select(pin!(self.until_told()), pin!(deed)).await {
             Either::Left((why, _)) => Err(why),
             Either::Right((output, _)) => Ok(output),
         }
@@ -89,7 +89,7 @@ impl Ear {
 
     /// Does something, unless the supervisor is killed before that is done.
     pub(super) async fn unless_killed<F: Future>(&mut self, deed: F) -> Option<F::Output> {
-        match select(pin!(self.to_be_killed()), pin!(deed)).await {
+        match select(pin!(self.until_killed()), pin!(deed)).await {
             Either::Left(_) => None,
             Either::Right((output, _)) => Some(output),
         }

@@ -280,7 +280,7 @@ impl TaskSupervisor {
             state: State::Runs,
         };
         let start = Start::of(&record);
-        let Ok(index) = roster.kept.add(record) else {
+        let Some(index) = roster.kept.add(record) else {
             return Err(StartError::Refused(Refusal::SupervisorStopped));
         };
         permit.hand_over();

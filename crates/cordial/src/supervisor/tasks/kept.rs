@@ -74,17 +74,18 @@ impl Kept {
         Kept { records: Mutex::new(Records { records: Slab::new(), door: Door::Open }), ends, drained, room }
     }
 
-    /// Keeps the record of a child that is about to start.
-    ///
-    /// # Errors
-    ///
-    /// The record, if the door is closed.
-    pub(super) fn add(&self, record: Record) -> Result<u32, Record> {
-        let mut records = self.lock();
-        match records.door {
-            Door::Open => Ok(u32::try_from(records.records.insert(record)).expect("as for a process")),
-            Door::Closed => Err(record),
-        }
+    /// Keeps the record of a child that is about to start. `None` if the door is closed.
+    pub(super) fn add(&self, record: Record) -> Option<u32> {
+        let mut unwanted = Some(record);
+        let index = {
+            let mut records = self.lock();
+            match records.door {
+                Door::Open => unwanted.take().map(|record| records.records.insert(record)),
+                Door::Closed => None,
+            }
+        };
+        discard(unwanted);
+        index.map(|index| u32::try_from(index).expect("there are not as many processes in a runtime"))
     }
 
     /// Reads or changes a record. Nothing of the user's may run or be dropped inside `f`.

@@ -17,13 +17,16 @@ use crate::process::{About, Ancestry, Guardian, Handle, Place, ReportSlot, Spawn
 use crate::supervisor::Belongs;
 use crate::supervisor::life::Life;
 
+/// `None` before the first incarnation.
+type Current = Option<Arc<Roster>>;
+
 /// What the handles share.
 pub(super) struct Live {
     pub(super) options: TaskSupervisorBuilder,
     pub(super) life: Life,
     /// The children of the incarnation that runs now, or ran last: one copy for each thread, so that those that start
     /// children do not meet.
-    rosters: Box<[CachePadded<Mutex<Option<Arc<Roster>>>>]>,
+    rosters: Box<[CachePadded<Mutex<Current>>]>,
     /// The supervisor whose child it is, and what it is called there.
     pub(super) parent: Mutex<Option<Pid>>,
     pub(super) restarts: AtomicU64,

@@ -41,7 +41,7 @@ pub(super) async fn serve(
     let mut ear = Ear { own, runtime: runtime.clone(), exits, stop: incarnation.stop.clone() };
     let intensity = Intensity::new(live.options.limits);
     let mut nurse = Nurse { own, live: live.clone(), roster: roster.clone(), intensity, due: BTreeSet::new(), ends };
-    let why = match select(pin!(ear.to_end()), pin!(nurse.work())).await {
+    let why = match select(pin!(ear.until_told()), pin!(nurse.work())).await {
         Either::Left((why, _)) | Either::Right((why, _)) => why,
     };
     if matches!(why, Why::OwnerEnded) {

@@ -70,10 +70,12 @@ pub struct Supervised {
     tasks: TaskSupervisor,
     orphans: Orphans,
     /// The wait for room.
-    waiting: Option<Pin<Box<dyn Future<Output = Result<Turn, Refusal>> + Send>>>,
+    waiting: Option<Waiting>,
     /// What it gave, kept for the next item.
     turn: Option<Result<Turn, Refusal>>,
 }
+
+type Waiting = Pin<Box<dyn Future<Output = Result<Turn, Refusal>> + Send>>;
 
 /// What becomes of the items when a signal ends the consumer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
