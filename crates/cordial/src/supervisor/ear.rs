@@ -70,6 +70,11 @@ impl Ear {
         }
     }
 
+    /// Why the supervisor has ended, after all: one that is killed while it ends for another reason was killed.
+    pub(super) fn in_the_end(&self, why: Why) -> Why {
+        if told(&self.runtime, self.own) == Told::Killed { Why::Killed } else { why }
+    }
+
     /// Waits until the supervisor is killed. Dropping this loses nothing.
     pub(super) async fn until_killed(&mut self) {
         while told(&self.runtime, self.own) != Told::Killed {

@@ -50,7 +50,7 @@ pub(super) async fn serve(
     let report = stop(&mut ear, &roster).await;
     last_resort.is_not_needed();
     incarnation.report.put(report);
-    let exit = why.into_exit();
+    let exit = ear.in_the_end(why).into_exit();
     live.life.ending(exit.clone());
     exit
 }

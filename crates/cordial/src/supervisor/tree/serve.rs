@@ -114,7 +114,7 @@ pub(super) async fn serve(
     tree.stop_all(&mut ear).await;
     last_resort.0 = None;
     incarnation.report.put(std::mem::take(&mut tree.report));
-    let exit = why.into_exit();
+    let exit = ear.in_the_end(why).into_exit();
     live.life.ending(exit.clone());
     discard(tree);
     if let Some(ready) = ready {
