@@ -108,7 +108,7 @@ fn on_threads() {
         let begun = tokio::time::Instant::now();
         let mut seed = 0;
         while begun.elapsed() < time {
-            let runs: Vec<_> = (0..4)
+            let runs: Vec<_> = (0..40)
                 .map(|_| {
                     seed += 1;
                     let ground = Ground::new(seed, Duration::from_millis(10), Kind::Threads);
