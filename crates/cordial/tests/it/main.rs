@@ -40,6 +40,7 @@ mod stream_model;
 mod supervised_streams;
 mod supervisor_abandoned;
 mod supervisor_restart;
+mod supervisor_run;
 mod supervisor_shown;
 mod supervisor_start;
 mod supervisor_stop;

@@ -163,7 +163,7 @@ fn a_supervisor_is_started_again_when_what_it_has_abandoned_is_gone() {
 fn terminating_a_stuck_task_gives_it_up() {
     on_two_workers(async {
         let stuck = Stuck::default();
-        let tasks = TaskSupervisor::builder().max_children(1).start();
+        let tasks = TaskSupervisor::builder().max_children(1).shutdown(Duration::from_millis(1)).start();
         let task = tasks.start_child(stuck.clone().here()).unwrap();
         stuck.until(1).await;
         assert_eq!(tasks.terminate_child(task).await, Ok(()));

@@ -116,7 +116,9 @@ fn what_supervisors_do_is_told() {
     let restart = one("restart");
     assert_eq!(restart.level, Level::WARN);
     assert_eq!((restart.field("child"), restart.field("label"), restart.field("incarnation")), ("a", "tree", "2"));
-    assert!(restart.field("reason").contains("was killed") && restart.field("spawned_at").contains("tree.rs"));
+    assert!(
+        restart.field("reason").contains("was killed") && restart.field("spawned_at").contains("supervisor_shown.rs")
+    );
     let give_up = one("give_up");
     assert_eq!(give_up.level, Level::ERROR);
     assert_eq!((give_up.field("child"), give_up.field("restarts"), give_up.field("window")), ("a", "2", "5s"));
