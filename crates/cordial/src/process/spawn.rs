@@ -33,7 +33,7 @@ pub(crate) struct Spawn {
     pub(crate) place: Option<Place>,
     pub(crate) ancestry: Ancestry,
     /// Makes it a guardian, which traps exits from its birth.
-    pub(crate) guardian: Option<(Guardian, mpsc::UnboundedSender<(Pid, Exit)>)>,
+    pub(crate) guardian: Option<Box<(Guardian, mpsc::UnboundedSender<(Pid, Exit)>)>>,
     pub(crate) label: Option<Arc<str>>,
 }
 
@@ -135,7 +135,8 @@ impl Spawn {
         if self.label.is_some() {
             entry.ties().label = self.label;
         }
-        if let Some((guardian, told)) = self.guardian {
+        if let Some(guardian) = self.guardian {
+            let (guardian, told) = *guardian;
             entry.manners.wants_notice = true;
             let ties = entry.ties();
             ties.guardian = Some(Box::new(guardian));

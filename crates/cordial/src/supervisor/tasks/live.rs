@@ -83,7 +83,7 @@ impl Live {
         };
         let mut spawn = Spawn::new(self.options.spawned_at);
         spawn.place = place;
-        spawn.guardian = Some((guardian, told));
+        spawn.guardian = Some(Box::new((guardian, told)));
         spawn.label.clone_from(&self.options.label);
         if owner.is_some() {
             spawn = spawn.linked();

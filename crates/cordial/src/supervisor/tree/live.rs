@@ -67,7 +67,7 @@ impl Live {
         };
         let mut spawn = Spawn::new(builder.spawned_at);
         spawn.place = place;
-        spawn.guardian = Some((guardian, told));
+        spawn.guardian = Some(Box::new((guardian, told)));
         spawn.label.clone_from(&builder.label);
         if owner.is_some() {
             spawn = spawn.linked();
