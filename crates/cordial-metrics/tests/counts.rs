@@ -1,4 +1,5 @@
 //! What happens in a simulated program is counted.
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -8,6 +8,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::mpsc;
+
 use super::handle::Handle;
 use super::snapshot::Supervision;
 use super::stop::StopReport;
@@ -123,5 +125,8 @@ pub(crate) fn line_up(runtime: &Handle, guardians: &[Pid]) {
     }
 }
 
-/// The exit that a guardian of this process is told of when the process ends, whatever that exit is.
-pub(crate) type Exits = tokio::sync::mpsc::UnboundedReceiver<(Pid, Exit)>;
+/// What a guardian is told: exits of processes that it is linked to, and requests. As much as it has links and gets requests.
+pub(crate) type Exits = mpsc::UnboundedReceiver<(Pid, Exit)>;
+
+/// The other end of it.
+pub(crate) type Tell = mpsc::UnboundedSender<(Pid, Exit)>;

@@ -4,13 +4,12 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use cordial_sched::JoinHandle;
-use tokio::sync::mpsc;
 use tracing::{Level, Span};
 
 use super::body::{Body, Conclusion, Reply};
 use super::context;
 use super::entry::{Entry, Manners};
-use super::guardian::Guardian;
+use super::guardian::{Guardian, Tell};
 use super::handle::Handle;
 use super::lineage::Lineage;
 use super::outcome::Outcome;
@@ -33,7 +32,7 @@ pub(crate) struct Spawn {
     pub(crate) place: Option<Place>,
     pub(crate) ancestry: Ancestry,
     /// Makes it a guardian, which traps exits from its birth.
-    pub(crate) guardian: Option<Box<(Guardian, mpsc::UnboundedSender<(Pid, Exit)>)>>,
+    pub(crate) guardian: Option<Box<(Guardian, Tell)>>,
     pub(crate) label: Option<Arc<str>>,
 }
 
