@@ -37,6 +37,56 @@ pin_project! {
     /// Memory: at most [`max_concurrency`](AsyncStream::max_concurrency) + [`max_ahead`](AsyncStream::max_ahead) items
     /// and results, however long the input is.
     ///
+    /// # Drain on Ctrl-C
+    ///
+    /// Let the source end when the program is asked to, rather than the consumer: what runs is finished and delivered,
+    /// and nothing new starts. Inside [`cordial::main`](crate::main), Ctrl-C is such a request to the root process.
+    ///
+    /// ```
+    /// use cordial::{Task, process};
+    /// use futures::{StreamExt, stream};
+    /// use std::time::Duration;
+    ///
+    /// # cordial::testing::run(async {
+    /// # let own = process::current().unwrap();
+    /// # Task::start(async move {
+    /// #     tokio::time::sleep(Duration::from_secs(35)).await;
+    /// #     process::exit(own, cordial::Exit::Shutdown(None)); // as Ctrl-C
+    /// # });
+    /// let jobs = stream::iter(0..).take_until(Box::pin(cordial::shutdown_requested()));
+    /// let mut results = Task::async_stream_from(jobs, |job: u32| async move {
+    ///     tokio::time::sleep(Duration::from_secs(10)).await;
+    ///     job
+    /// });
+    /// results = results.max_concurrency(2).timeout(Duration::from_secs(60));
+    /// let mut n_done = 0;
+    /// while let Some(result) = results.next().await {
+    ///     println!("job {} is done", result.unwrap());
+    ///     n_done += 1;
+    /// }
+    /// println!("asked to end, and nothing is half done");
+    /// # assert_eq!(n_done, 8, "six were done after 35 s, and two were at work");
+    /// # });
+    /// ```
+    ///
+    /// # Collect into a `Result`
+    ///
+    /// `try_collect` stops at the first failure and gives up the rest. With [`or_exit`](AsyncStream::or_exit) an `Err`
+    /// of an item is a failure too.
+    ///
+    /// ```
+    /// use cordial::{Exit, Task};
+    /// use futures::TryStreamExt;
+    ///
+    /// # cordial::testing::run(async {
+    /// let parse = |text: &'static str| async move { text.parse::<u8>() };
+    /// let all: Result<Vec<u8>, Exit> = Task::async_stream(["1", "2"], parse).or_exit().try_collect().await;
+    /// assert_eq!(all, Ok(vec![1, 2]));
+    /// let none: Result<Vec<u8>, Exit> = Task::async_stream(["1", "x"], parse).or_exit().try_collect().await;
+    /// assert_eq!(none.unwrap_err().to_string(), "invalid digit found in string");
+    /// # });
+    /// ```
+    ///
     /// [`futures::TryStreamExt`]: https://docs.rs/futures/latest/futures/stream/trait.TryStreamExt.html#method.try_collect
     #[must_use = "a stream is lazy: nothing runs and no input is pulled before it is polled"]
     pub struct AsyncStream<S, F, O, T = O, E = Exit, P = Unsupervised>

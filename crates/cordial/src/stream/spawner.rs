@@ -43,3 +43,6 @@ impl Spawner for Unsupervised {
         false
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,13 +9,13 @@
 //! seeds on the simulated runtime, and `CORDIAL_SEED=42` that one, with its log. On the real scheduler, where workers
 //! also spin and block, it lasts `CORDIAL_CHAOS_SECONDS`, 3 unless that says otherwise.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
+#![expect(clippy::print_stdout, reason = "it shows what it has reached")]
 
 mod ground;
 mod plan;
 mod worker;
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::panic::PanicHookInfo;
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
@@ -85,7 +85,7 @@ fn in_virtual_time() {
         testing::run_seeded(seed, async move { plan::run(of_run).await });
         let log = ground.check();
         if n_seeds == 1 {
-            writeln!(std::io::stdout(), "{}", log.join("\n")).unwrap();
+            println!("{}", log.join("\n"));
         }
         ground.add_to(&mut counts);
     }
@@ -132,5 +132,5 @@ fn on_threads() {
 
 fn tell(where_: &str, counts: &Counts) {
     let counts: Vec<String> = counts.iter().map(|(what, n)| format!("{what}: {n}")).collect();
-    writeln!(std::io::stdout(), "{where_}: {}", counts.join(", ")).unwrap();
+    println!("{where_}: {}", counts.join(", "));
 }

@@ -263,7 +263,7 @@ fn progress_is_read_while_another_consumes() {
 }
 
 /// The stream of the numbers to 9, of which 7 is a failure.
-fn numbers() -> impl Stream<Item = Result<u32, Exit>> + FusedStream + Send + Unpin {
+fn numbers() -> impl FusedStream<Item = Result<u32, Exit>> + Send + Unpin {
     let work = |n| async move { if n == 7 { Err("seven") } else { Ok(n) } };
     Task::async_stream(0..10, work).or_exit().max_concurrency(3)
 }

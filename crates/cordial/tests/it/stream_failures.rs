@@ -129,7 +129,7 @@ fn failures_carry_index_and_input_in_every_order_of_results() {
         in_every_order(move || async move {
             let work = |ms: u64| async move {
                 sleep(Duration::from_millis(ms)).await;
-                if ms % 2 == 0 { Ok(ms) } else { Err(ms.to_string()) }
+                if ms.is_multiple_of(2) { Ok(ms) } else { Err(ms.to_string()) }
             };
             let inputs = [9, 4, 7, 2, 5, 1];
             let stream = || Task::async_stream(inputs, work).or_exit().max_concurrency(n).zip_input_on_exit();

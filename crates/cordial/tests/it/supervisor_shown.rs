@@ -44,7 +44,10 @@ fn a_snapshot_shows_the_tree() {
             }) {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            tasks.start_child(pending::<()>()).unwrap();
+            let task = tasks.start_child(pending::<()>()).unwrap();
+            while process::info(task).unwrap().polls == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
             (tree, tasks)
         })
         .unwrap();

@@ -1,0 +1,59 @@
+//! Hashes every file below a folder, with a progress bar. Without an argument: below the current one. What is hidden or
+//! built is left out. Reading blocks and hashing computes: both may stand in a task.
+#![expect(clippy::print_stdout, reason = "an example prints")]
+
+use std::env;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cordial::{Exit, Task};
+use indicatif::{ProgressBar, ProgressStyle};
+use sha2::{Digest, Sha256};
+use walkdir::{DirEntry, WalkDir};
+
+async fn hash(path: PathBuf) -> io::Result<(u64, [u8; 32])> {
+    let (mut file, mut chunk) = (File::open(path)?, vec![0; 1 << 16]);
+    let (mut hasher, size) = (Sha256::new(), file.metadata()?.len());
+    loop {
+        match file.read(&mut chunk)? {
+            0 => return Ok((size, hasher.finalize().into())),
+            n_read => hasher.update(&chunk[..n_read]),
+        }
+        cordial::checkpoint(); // where its limit may end it
+    }
+}
+
+fn is_of_interest(entry: &DirEntry) -> bool {
+    let name = entry.file_name().to_string_lossy();
+    entry.depth() == 0 || !(name.starts_with('.') || name == "target")
+}
+
+fn main() -> Result<(), Exit> {
+    cordial::run(async {
+        let folder = env::args_os().nth(1).unwrap_or(".".into());
+        let entries = WalkDir::new(folder).sort_by_file_name().into_iter().filter_entry(is_of_interest);
+        let files = entries.flatten().filter(|entry| entry.file_type().is_file()).map(DirEntry::into_path);
+        let mut hashes = Task::async_stream(files, hash).timeout(Duration::from_secs(60)).or_exit().zip_input_on_exit();
+
+        let bar = ProgressBar::new_spinner().with_style(ProgressStyle::default_spinner());
+        let progress = hashes.progress();
+        // The hashes come in the order of the files, so that the hash of all of them is always the same.
+        let (mut whole, mut n_bytes) = (Sha256::new(), 0);
+        while let Some(hash) = hashes.next().await {
+            match hash {
+                Ok((size, hash)) => {
+                    whole.update(hash);
+                    n_bytes += size;
+                }
+                Err(failure) => bar.println(format!("{}: {}", failure.input.display(), failure.exit)),
+            }
+            bar.set_message(format!("{} files, {n_bytes} bytes", progress.succeeded()));
+        }
+        bar.finish_and_clear();
+        let text: String = whole.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        println!("{text}  {} files, {n_bytes} bytes, {} failed", progress.succeeded(), progress.failed());
+        Ok(())
+    })?
+}
