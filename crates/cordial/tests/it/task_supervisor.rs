@@ -379,3 +379,31 @@ fn on_a_runtime_that_was_shut_down_everything_is_refused() {
     assert!(matches!(tasks.start_child(async {}), Err(StartError::Refused(_))));
     assert!(matches!(tasks.spawn(async {}).wait(), Err(Exit::Refused(_))));
 }
+
+/// On the real scheduler: threads that start children at the same time lose none, and a stop in between leaves none.
+#[test]
+fn many_threads_start_children_while_the_supervisor_stops() {
+    const N: usize = 25_000;
+    let runtime = cordial::Runtime::builder().workers(2).build().unwrap();
+    for stops_early in [false, true] {
+        let tasks = runtime.block_on(async { TaskSupervisor::builder().unlinked().start() }).unwrap();
+        let n_started: usize = std::thread::scope(|scope| {
+            let start = || (0..N).filter(|_| tasks.start_child(pending::<()>()).is_ok()).count();
+            let starters: Vec<_> = (0..4).map(|_| scope.spawn(start)).collect();
+            if stops_early {
+                futures::executor::block_on(tasks.stop());
+            }
+            starters.into_iter().map(|starter| starter.join().unwrap()).sum()
+        });
+        if !stops_early {
+            assert_eq!(n_started, 4 * N);
+            let mut children = tasks.children();
+            children.sort();
+            children.dedup();
+            assert_eq!(children.len(), 4 * N);
+            assert_eq!(runtime.snapshot().processes.len(), 4 * N + 1);
+            assert!(futures::executor::block_on(tasks.stop()).is_clean());
+        }
+        assert!(tasks.children().is_empty() && runtime.snapshot().processes.is_empty());
+    }
+}

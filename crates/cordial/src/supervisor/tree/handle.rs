@@ -37,6 +37,9 @@ use crate::supervisor::spec::ChildSpec;
 /// | `OneForAll` | all others that run | all, also those that had ended or were terminated |
 /// | `RestForOne` | those after it that run | it and those after it, as above |
 ///
+/// A supervisor traps exits. A [`Shutdown`](Exit::Shutdown) that is sent to it stops it, and a kill makes it kill its
+/// children and end; other signals concern it only if they come from the process that it belongs to.
+///
 /// A temporary child that is stopped for the sake of another is forgotten as well. A restart that fails is tried again at
 /// once, or after the child's backoff, and counts like the first.
 ///
