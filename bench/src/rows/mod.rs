@@ -6,6 +6,7 @@ mod messages;
 mod parallel;
 mod spawn;
 mod stream;
+mod supervise;
 mod system;
 
 use crate::measure::Budget::{None, Ours, Ratio};
@@ -31,6 +32,13 @@ pub(crate) const ALL: &[Row] = &[
         pairs: 1,
         ..Row::new("context switches in 10 s of idleness", system::idle, Ours(0.0, 0.0))
     },
+    Row::new("start a child, which ends", supervise::start_and_end, Ratio(1.2, 0.9)),
+    Row::new("the same beside 100 k live ones", supervise::start_beside_100_000, Ratio(1.2, 0.9)),
+    Row { unit: Unit::PerSecond, ..Row::new("starts per second, 1 thread", supervise::starts_1, None) },
+    Row { unit: Unit::PerSecond, ..Row::new("starts per second, 2 threads", supervise::starts_2, None) },
+    Row { unit: Unit::PerSecond, ..Row::new("starts per second, 4 threads", supervise::starts_4, None) },
+    Row { unit: Unit::PerSecond, pairs: 5, ..Row::new("restarts per second", supervise::restarts, None) },
+    Row { pairs: 5, ..Row::new("stop of 100 k children", supervise::stop_100_000, None) },
     Row::new("scale: 1 k tasks", spawn::thousand, None),
     Row { pairs: 3, ..Row::new("scale: 10 M tasks", spawn::ten_million, None) },
     Row { workers: 1, ..Row::new("scale: 1 M tasks, 1 worker", spawn::many, None) },

@@ -45,5 +45,5 @@ pub use layer::Layer;
 pub use options::Options;
 pub use simulation::{Simulation, Stalled};
 pub use statistics::Statistics;
-pub use table::{Key, Record, Table};
+pub use table::{Key, Record, Table, shard_of_this_thread};
 pub use timer::{Instant, Timer};

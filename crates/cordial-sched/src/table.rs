@@ -13,16 +13,15 @@
 //! Nothing of the user's may run under a slot's lock: closures given to this module move values in and out, they drop
 //! nothing and wake nobody.
 //!
-//! One thing is asked before each poll: whether the task has to end. That takes no lock. Each change of a record under the
-//! lock leaves a mark in the slot if so, and counts it; whoever wakes the task afterwards wakes it to both. As long as the
-//! count is what it was, nobody need look for a mark.
+//! A poll begins without a lock: it is counted, and it is asked whether the task has to end instead. Each change of a record
+//! under the lock leaves a mark in the slot if so; whoever wakes the task afterwards wakes it to the mark.
 
 use std::cmp::Ordering::{Equal, Greater, Less};
 use std::num::NonZeroU32;
 use std::sync::OnceLock;
 
 use self::free::Free;
-pub(crate) use self::free::shard_of_this_thread;
+pub use self::free::shard_of_this_thread;
 use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering};
 
 mod free;
@@ -80,6 +79,8 @@ struct Slot<V> {
     generation: AtomicU32,
     /// The generation that has to end. Written under the lock.
     ending: AtomicU32,
+    /// Of the latest generation.
+    polls: AtomicU32,
     value: Mutex<Option<V>>,
 }
 
@@ -91,8 +92,6 @@ type Chapter<V> = Box<[OnceLock<Page<V>>]>;
 pub struct Table<V> {
     chapters: Box<[OnceLock<Chapter<V>>]>,
     free: Free,
-    /// How often a mark was left. Wraps.
-    endings: AtomicU32,
     pages_made: AtomicU32,
 }
 
@@ -102,7 +101,6 @@ impl<V: Record> Table<V> {
         Table {
             chapters: (0..CHAPTERS).map(|_| OnceLock::new()).collect(),
             free: Free::new(threads),
-            endings: AtomicU32::new(0),
             pages_made: AtomicU32::new(0),
         }
     }
@@ -116,6 +114,7 @@ impl<V: Record> Table<V> {
             let latest = slot.generation.load(Ordering::Relaxed);
             if let Some(generation) = latest.checked_add(1).and_then(NonZeroU32::new) {
                 slot.generation.store(generation.get(), Ordering::Relaxed);
+                slot.polls.store(0, Ordering::Relaxed);
                 return Some(Key { index, generation });
             }
         }
@@ -127,14 +126,21 @@ impl<V: Record> Table<V> {
         *slot.value.lock() = Some(value);
     }
 
-    /// Changes whenever a task has to end from now on.
-    pub fn endings(&self) -> u32 {
-        self.endings.load(Ordering::Relaxed)
+    /// Counts a poll. Whether the record says that the task has to end instead. Not for two threads at a time, as with polls.
+    pub fn begin_poll(&self, key: Key) -> bool {
+        let Some(slot) = self.slot(key.index) else { return false };
+        slot.polls.store(slot.polls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        slot.is_ending(key)
+    }
+
+    /// How many polls of the task that has the slot have begun. Wraps.
+    pub fn polls(&self, key: Key) -> u32 {
+        self.slot(key.index).map_or(0, |slot| slot.polls.load(Ordering::Relaxed))
     }
 
     /// Whether the record of a key says that the task has to end.
     pub fn is_ending(&self, key: Key) -> bool {
-        self.slot(key.index).is_some_and(|slot| slot.ending.load(Ordering::Relaxed) == key.generation.get())
+        self.slot(key.index).is_some_and(|slot| slot.is_ending(key))
     }
 
     /// Reads or changes the value of a key. `None` when the task has ended or never was.
@@ -144,7 +150,7 @@ impl<V: Record> Table<V> {
         // Not `map`: without a value, what `f` holds is dropped after the lock is released.
         let value = slot.value_of(value.as_mut(), key)?;
         let result = f(value);
-        self.mark(slot, value);
+        slot.mark(value);
         Some(result)
     }
 
@@ -177,7 +183,7 @@ impl<V: Record> Table<V> {
         let result = f(value_a.as_deref_mut(), value_b.as_deref_mut());
         for (of, value) in [(a, value_a), (b, value_b)] {
             if let (Some((slot, _)), Some(value)) = (of, value) {
-                self.mark(slot, value);
+                slot.mark(value);
             }
         }
         result
@@ -226,15 +232,6 @@ impl<V: Record> Table<V> {
         self.len() == 0
     }
 
-    /// After a change, under the lock.
-    fn mark(&self, slot: &Slot<V>, value: &V) {
-        let generation = slot.generation.load(Ordering::Relaxed);
-        if value.is_ending() && slot.ending.load(Ordering::Relaxed) != generation {
-            slot.ending.store(generation, Ordering::Relaxed);
-            self.endings.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
     fn slot(&self, index: u32) -> Option<&Slot<V>> {
         let chapter = self.chapters.get((index / (SLOTS * PAGES)) as usize)?.get()?;
         let page = chapter[(index / SLOTS % PAGES) as usize].get()?;
@@ -260,12 +257,28 @@ fn lock<V>(of: Option<(&Slot<V>, Key)>) -> Option<MutexGuard<'_, Option<V>>> {
 
 impl<V: Record> Slot<V> {
     fn empty() -> Slot<V> {
-        Slot { generation: AtomicU32::new(0), ending: AtomicU32::new(0), value: Mutex::new(None) }
+        Slot {
+            generation: AtomicU32::new(0),
+            ending: AtomicU32::new(0),
+            polls: AtomicU32::new(0),
+            value: Mutex::new(None),
+        }
     }
 
     /// The value, if it is that of the key. It is under the lock, so the generation belongs to it.
     fn value_of<'a>(&self, value: Option<&'a mut V>, key: Key) -> Option<&'a mut V> {
         value.filter(|_| self.generation.load(Ordering::Relaxed) == key.generation.get())
+    }
+
+    /// After a change, under the lock.
+    fn mark(&self, value: &V) {
+        if value.is_ending() {
+            self.ending.store(self.generation.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
+    fn is_ending(&self, key: Key) -> bool {
+        self.ending.load(Ordering::Relaxed) == key.generation.get()
     }
 }
 

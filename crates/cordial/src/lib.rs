@@ -24,6 +24,8 @@
 //! |---|---|
 //! | one task | [`Task`] |
 //! | a list of any length, bounded, failures beside successes | [`Task::async_stream`] |
+//! | many tasks that are owned, bounded, and end together | [`TaskSupervisor`] |
+//! | a service: parts that start in order, heal, and stop in order | [`Supervisor`], [`ChildSpec`] |
 //! | a program that ends in order on Ctrl-C | [`main`], [`run`], [`shutdown_requested`] |
 //! | links, monitors, labels, what tasks are made of | [`process`] |
 //! | tests with virtual time | [`testing`] |
@@ -39,14 +41,23 @@
 //!
 //! | event | level | fields |
 //! |---|---|---|
-//! | `start` | trace | pid, spawned_at, caller |
-//! | `stop` | debug | pid, label, spawned_at, exit |
-//! | `crash`: any end but `Normal` and `Shutdown` | error (a kill: warn) | pid, label, spawned_at, exit, callers |
-//! | `long_poll` | warn, once for each spawn place | pid, label, spawned_at, lasted_ms |
+//! | `start` | trace | pid, spawned_at, caller, supervisor, incarnation |
+//! | `stop` | debug | pid, label, supervisor, incarnation, spawned_at, exit |
+//! | `crash`: any end but `Normal` and `Shutdown` | error (a kill: warn) | pid, label, supervisor, incarnation, spawned_at, exit, callers |
+//! | `long_poll` | warn, once for each spawn place | pid, label, supervisor, incarnation, spawned_at, lasted_ms |
 //! | `threads_exhausted`: polls are stuck, and there are as many threads as allowed | warn, once until it is over | max_threads |
-//! | `abandoned`: a killed process whose poll does not return | warn | pid, label, spawned_at |
-//! | `refused`: spawned on a runtime that was shut down | error | spawned_at, refusal |
+//! | `abandoned`: a killed process whose poll does not return | warn | pid, label, supervisor, incarnation, spawned_at |
+//! | `refused`: spawned on a runtime that was shut down, or under a supervisor that is full, stopping or gone | error | spawned_at, supervisor, refusal |
+//! | `restart`: a child is started again | warn | supervisor, label, child, incarnation (the next one), spawned_at, reason, after_ms |
+//! | `restart_waits`: for a process that is stuck in a poll | warn | supervisor, label, child, incarnation, spawned_at, pid |
+//! | `start_failed`: a child failed to start | error | supervisor, label, child, incarnation, spawned_at, reason |
+//! | `give_up`: too many restarts | error | supervisor, label, child, incarnation, spawned_at, reason, restarts, window |
+//! | `forced`: a supervisor had to kill or abandon a child | warn | pid, label, supervisor, spawned_at, how |
 //! | `lost_panic`: a value that nobody took panicked when dropped | error | exit |
+//!
+//! `supervisor` is a pid. In events of a supervisor's own, `label` is its label and `child` the id; in the others `label` is
+//! that of the process, which is its id unless it has given itself another. `incarnation` and `supervisor` are there for
+//! children. The crate `cordial-metrics` counts these events.
 //!
 //! Polls run in the span that spawned the task, or in a child span of target `cordial::task` if that is enabled.
 
@@ -56,13 +67,14 @@ mod exit;
 mod pid;
 pub mod process;
 mod stream;
+mod supervisor;
 mod task;
 mod telemetry;
 pub mod testing;
 mod unwind;
 
 pub use backoff::Backoff;
-pub use error::BuildError;
+pub use error::{BuildError, DeleteError, NotFound, StartError};
 pub use exit::{Exit, Location, PanicReport, Refusal, TimedOut};
 pub use pid::Pid;
 #[doc(inline)]
@@ -71,4 +83,8 @@ pub use process::{
     run, shutdown_requested,
 };
 pub use stream::{AsyncStream, Failure, Progress, Retry, StreamTimeout};
+pub use supervisor::{
+    AutoShutdown, ChildInfo, ChildKind, ChildSpec, ChildState, Counts, Restart, Startable, Strategy, Supervisor,
+    SupervisorBuilder, TaskSupervisor, TaskSupervisorBuilder,
+};
 pub use task::{AwaitMany, OnTimeout, Task, Timeout, YieldMany};

@@ -12,7 +12,7 @@ use std::time::Duration;
 use cordial_sched::{Simulation, Stalled};
 
 use crate::exit::Exit;
-use crate::process::{Handle, Shutdown, Spawn, as_value, assert_may_block, describe, layer, stop_processes};
+use crate::process::{Handle, Shutdown, Spawn, as_value, assert_may_block, describe, layer, stop_all, stop_in_order};
 
 /// Runs a future as the root process of a simulated runtime, with seed 0, and gives what it returns.
 ///
@@ -82,7 +82,7 @@ where
             Ok(root) => root.join.await.take(),
             Err(refusal) => Err(Exit::Refused(refusal)),
         };
-        stop_processes(&runtime, |_, _| true, Shutdown::After(Duration::from_secs(5))).await;
+        stop_in_order(&runtime, |_, _| true, Shutdown::After(Duration::from_secs(5))).await;
         answer
     });
     match ended {
@@ -91,7 +91,7 @@ where
         Err(Stalled) => {
             let left: Vec<String> = describe(&runtime, &|_, _| true).iter().map(ToString::to_string).collect();
             // Their destructors run now; nothing stands in a table that nobody reads.
-            let _ = simulation.block_on(stop_processes(&runtime, |_, _| true, Shutdown::BrutalKill));
+            let _ = simulation.block_on(stop_all(&runtime, |_, _| true, Shutdown::BrutalKill));
             panic!(
                 "nothing can run any more, and the root process has not ended (seed {seed}); still there: {}",
                 left.join("; ")

@@ -10,9 +10,10 @@ use std::any::Any;
 use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, resume_unwind, set_hook, take_hook};
-use std::sync::Once;
+use std::sync::{Arc, Once};
 
-use crate::exit::Location;
+use crate::exit::{Exit, Location, PanicReport};
+use crate::pid::Pid;
 
 /// Why a call did not return.
 pub(crate) enum Unwound {
@@ -28,6 +29,27 @@ pub(crate) struct Caught {
     pub(crate) location: Location,
     pub(crate) backtrace: Option<Backtrace>,
     pub(crate) thread: String,
+}
+
+impl Unwound {
+    /// The exit of a child that has not started, because what should have started it panicked. A `checkpoint` goes on
+    /// unwinding: it means the calling process.
+    pub(crate) fn into_start_failure(self, id: &Arc<str>, spawned_at: &'static std::panic::Location<'static>) -> Exit {
+        match self {
+            Unwound::Panic(caught) => {
+                caught.into_exit(Pid::NOBODY, Some(id.clone()), Location::from(spawned_at), Vec::new())
+            }
+            Unwound::Checkpoint => unwind_to_the_edge(),
+        }
+    }
+}
+
+impl Caught {
+    /// The exit of a process that it ended.
+    pub(crate) fn into_exit(self, pid: Pid, label: Option<Arc<str>>, spawned_at: Location, callers: Vec<Pid>) -> Exit {
+        let Caught { message, location, backtrace, thread } = self;
+        Exit::Panic(Arc::new(PanicReport { message, location, thread, backtrace, pid, label, spawned_at, callers }))
+    }
 }
 
 /// The payload of an unwinding that is no panic.

@@ -136,8 +136,8 @@ impl Drop for Stock {
     }
 }
 
-/// Threads are numbered as they come and spread over the shards.
-pub(crate) fn shard_of_this_thread(shards: usize) -> usize {
+/// Which of so many shards is that of the calling thread. Threads are numbered as they come and spread over the shards.
+pub fn shard_of_this_thread(shards: usize) -> usize {
     static NUMBERED: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     thread_local!(static NUMBER: Cell<Option<usize>> = const { Cell::new(None) });
     let number = NUMBER.get().unwrap_or_else(|| {

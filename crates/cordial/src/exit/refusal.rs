@@ -10,12 +10,22 @@ pub enum Refusal {
     RuntimeStopped,
     /// As many processes are alive as one runtime can count.
     TooManyProcesses,
+    /// As many children run under the supervisor as it may have.
+    SupervisorFull,
+    /// The supervisor is stopping, or has ended, or is between two incarnations.
+    SupervisorStopped,
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Refusal::RuntimeStopped => "not started: the runtime was shut down; spawn before `shutdown`, or on another runtime",
+            Refusal::SupervisorFull => {
+                "not started: the supervisor runs as many children as `max_children` allows; raise it, or wait with `start_child_when_room`"
+            }
+            Refusal::SupervisorStopped => {
+                "not started: the supervisor is stopping, has ended, or is about to be started again"
+            }
             Refusal::TooManyProcesses => {
                 "not started: 67 million processes are alive in this runtime; bound them, for example with `Task::async_stream`"
             }

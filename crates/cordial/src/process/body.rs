@@ -9,20 +9,20 @@
 //! ```
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 use tracing::{Level, Span};
 
 use super::context;
-use super::entry::Entry;
+use super::entry::About;
+use super::guardian;
 use super::handle::Handle;
 use super::signal::Signal;
-use crate::exit::{Exit, Location, PanicReport};
+use crate::exit::{Exit, Location};
 use crate::pid::Pid;
 use crate::telemetry;
-use crate::unwind::{self, Caught, Unwound};
+use crate::unwind::{self, Unwound};
 
 /// What the user's future gave, as the handle and as the rest of the world see it.
 pub(crate) type Conclusion<T> = (Option<T>, Exit);
@@ -47,7 +47,7 @@ impl<T> Drop for Reply<T> {
 }
 
 /// Drops what is the user's, a value or the error in an exit: it must not take anybody with it.
-fn discard<T>(unwanted: T) {
+pub(crate) fn discard<T>(unwanted: T) {
     if let Err(Unwound::Panic(caught)) = unwind::catch(move || drop(unwanted)) {
         telemetry::lost_panic(&caught);
     }
@@ -64,8 +64,6 @@ pin_project! {
     /// A process as the scheduler sees it.
     pub(crate) struct Body<F, C> {
         pid: Pid,
-        // The count of endings at the last poll.
-        endings: u32,
         // Seldom there, so it takes little room.
         span: Option<Box<Span>>,
         conclude: C,
@@ -76,9 +74,8 @@ pin_project! {
 }
 
 impl<F, C> Body<F, C> {
-    /// `endings` is the count before the process could be told to end.
-    pub(crate) fn new(pid: Pid, endings: u32, span: Option<Box<Span>>, future: F, conclude: C) -> Body<F, C> {
-        Body { pid, endings, span, conclude, future: Some(future) }
+    pub(crate) fn new(pid: Pid, span: Option<Box<Span>>, future: F, conclude: C) -> Body<F, C> {
+        Body { pid, span, conclude, future: Some(future) }
     }
 }
 
@@ -94,8 +91,7 @@ where
         let pid = *this.pid;
         context::as_process(pid, |runtime| {
             let mut concluded = None;
-            let endings = runtime.endings();
-            let is_ending = std::mem::replace(this.endings, endings) != endings && runtime.is_ending(pid);
+            let is_ending = runtime.begin_poll(pid);
             let polled = unwind::catch(|| {
                 let _entered = this.span.as_deref().map(Span::enter);
                 if !is_ending && let Some(future) = this.future.as_mut().as_pin_mut() {
@@ -141,7 +137,8 @@ fn end<T>(
         (Some(caught), unheeded) => {
             unheeded.into_iter().for_each(|exit| discard_exit(*exit));
             discard_exit(own_exit);
-            Exit::Panic(Arc::new(report(pid, &entry, *caught)))
+            let spawned_at = Location::from(entry.spawned_at);
+            caught.into_exit(pid, entry.label().cloned(), spawned_at, entry.callers().to_vec())
         }
         (None, Some(ending)) => {
             discard_exit(own_exit);
@@ -149,15 +146,22 @@ fn end<T>(
         }
         (None, None) => own_exit,
     };
+    if exit.is_abnormal() {
+        runtime.crashes().add(runtime, pid, &entry, &exit);
+    }
     if telemetry::may_be_told(Level::ERROR) {
         // A subscriber that panics must not keep the others from being told.
         let _ = unwind::catch(|| {
             let _entered = span.map(Span::enter);
-            telemetry::stopped(&entry.subject(pid), &exit, entry.callers());
+            telemetry::stopped(&About::of(&entry).subject(pid), &exit, entry.callers());
             panics.for_each(|caught| telemetry::lost_panic(&caught));
         });
     }
+    if let Some(place) = entry.place.take() {
+        place.leave(&exit);
+    }
     if let Some(ties) = entry.ties.take() {
+        guardian::line_up(runtime, &ties.guardians);
         for peer in ties.links {
             // It may wake somebody, and a waker of the user that panics must not keep the others from being told.
             let _ = unwind::catch(|| runtime.signal(peer, Signal::LinkEnded { from: pid, exit: exit.clone() }));
@@ -173,19 +177,5 @@ fn end<T>(
             Ok(value)
         }
         None => Err(exit),
-    }
-}
-
-fn report(pid: Pid, entry: &Entry, caught: Caught) -> PanicReport {
-    let Caught { message, location, backtrace, thread } = caught;
-    PanicReport {
-        message,
-        location,
-        thread,
-        backtrace,
-        pid,
-        label: entry.label().cloned(),
-        spawned_at: Location::from(entry.spawned_at),
-        callers: entry.callers().to_vec(),
     }
 }

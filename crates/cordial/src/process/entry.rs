@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::Location;
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Duration;
 
 use cordial_sched::Record;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::guardian::Guardian;
 use super::lineage::Lineage;
+use super::parent::{Parent, Place};
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::telemetry::Subject;
@@ -34,10 +37,41 @@ pub(crate) struct Entry {
     /// What it ends with when its poll returns.
     pub(crate) ending: Option<Box<Exit>>,
     pub(crate) manners: Manners,
-    /// How long it was found computing or blocking in a poll, sampled.
-    pub(crate) busy_ms: u32,
+    /// Its place with its parent, if it has one.
+    pub(crate) place: Option<Place>,
+    pub(crate) samples: Samples,
     /// What most processes do not have.
     pub(crate) ties: Option<Box<Ties>>,
+}
+
+/// What the watch saw of the process.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Samples {
+    /// How long it was found computing or blocking in a poll.
+    pub(crate) busy_ms: u32,
+    /// How often a poll of it was found to last too long.
+    pub(crate) long_polls: u32,
+    /// The number of the poll in which it was found last.
+    latest_poll: u32,
+    /// For how long.
+    in_latest_ms: u32,
+}
+
+impl Samples {
+    /// It was found in the poll of this number.
+    pub(crate) fn add(&mut self, poll: u32, ms: u32) {
+        if self.latest_poll != poll {
+            self.latest_poll = poll;
+            self.in_latest_ms = 0;
+        }
+        self.busy_ms = self.busy_ms.saturating_add(ms);
+        self.in_latest_ms = self.in_latest_ms.saturating_add(ms);
+    }
+
+    /// For how long the poll of this number has lasted, as far as the samples tell.
+    pub(crate) fn in_poll(&self, poll: u32) -> Option<Duration> {
+        (self.latest_poll == poll && self.in_latest_ms > 0).then(|| Duration::from_millis(u64::from(self.in_latest_ms)))
+    }
 }
 
 /// How the process wants to be told to end, and what it was told.
@@ -66,6 +100,10 @@ pub(crate) struct Ties {
     pub(crate) traps: BTreeMap<u64, mpsc::UnboundedSender<(Pid, Exit)>>,
     /// Wakes `shutdown_requested`.
     pub(crate) asked: Arc<Notify>,
+    /// Those that end with this process, as they were started.
+    pub(crate) guardians: Vec<Pid>,
+    /// If the process itself owns others.
+    pub(crate) guardian: Option<Box<Guardian>>,
     last_id: u64,
 }
 
@@ -74,6 +112,29 @@ impl Ties {
     pub(crate) fn next_id(&mut self) -> u64 {
         self.last_id += 1;
         self.last_id
+    }
+}
+
+/// What an event says of a process, taken out of its entry.
+#[derive(Debug)]
+pub(crate) struct About {
+    label: Option<Arc<str>>,
+    spawned_at: &'static Location<'static>,
+    child_of: Option<(Pid, u32)>,
+}
+
+impl About {
+    pub(crate) fn of(entry: &Entry) -> About {
+        About {
+            label: entry.label().cloned(),
+            spawned_at: entry.spawned_at,
+            child_of: entry.parent().map(|parent| (parent.pid, parent.incarnation)),
+        }
+    }
+
+    pub(crate) fn subject(&self, pid: Pid) -> Subject<'_> {
+        let About { label, spawned_at, child_of } = self;
+        Subject { pid, label: label.as_deref(), spawned_at, child_of: *child_of }
     }
 }
 
@@ -96,16 +157,29 @@ impl Entry {
         self.ties.as_ref().is_some_and(|ties| !ties.traps.is_empty())
     }
 
+    pub(crate) fn guardian(&self) -> Option<&Guardian> {
+        self.ties.as_ref()?.guardian.as_deref()
+    }
+
+    pub(crate) fn guardian_mut(&mut self) -> Option<&mut Guardian> {
+        self.ties.as_mut()?.guardian.as_deref_mut()
+    }
+
+    /// Whether neither a parent nor an owner ends it in due order.
+    pub(crate) fn is_on_its_own(&self) -> bool {
+        self.place.is_none() && self.guardian().is_none()
+    }
+
+    pub(crate) fn parent(&self) -> Option<&Parent> {
+        self.place.as_ref().map(|place| &**place.parent())
+    }
+
     pub(crate) fn callers(&self) -> &[Pid] {
         self.lineage.as_ref().map_or(&[], |lineage| lineage.callers())
     }
 
     pub(crate) fn root(&self) -> Option<Pid> {
         self.lineage.as_ref()?.root()
-    }
-
-    pub(crate) fn subject(&self, pid: Pid) -> Subject<'_> {
-        Subject { pid, label: self.label().map(|label| &**label), spawned_at: self.spawned_at }
     }
 
     /// What the children of this process have in common.

@@ -9,7 +9,9 @@ use std::time::Duration;
 use cordial_sched::{Executor, JoinHandle, Key, Layer, Table};
 
 use super::context;
-use super::entry::Entry;
+use super::crashes::Crashes;
+use super::entry::{About, Entry};
+use super::guardian::Numbers;
 use super::signal::{Effect, Signal, apply};
 use crate::exit::Exit;
 use crate::pid::Pid;
@@ -32,6 +34,9 @@ pub(crate) struct Shared {
     table: Table<Entry>,
     /// The spawn places whose long polls were told.
     told_places: Mutex<BTreeSet<(&'static str, u32, u32)>>,
+    /// The numbers of guardians.
+    guardians: Numbers,
+    crashes: Crashes,
 }
 
 impl Shared {
@@ -42,6 +47,8 @@ impl Shared {
             number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             table: Table::new(threads),
             told_places: Mutex::default(),
+            guardians: Numbers::default(),
+            crashes: Crashes::default(),
         }
     }
 
@@ -66,7 +73,8 @@ impl Layer for Shared {
 
     fn sampled(&self, key: Key, period: Duration) {
         let samples = u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
-        self.table.with(key, |entry| entry.busy_ms = entry.busy_ms.saturating_add(samples));
+        let poll = self.table.polls(key);
+        self.table.with(key, |entry| entry.samples.add(poll, samples));
     }
 
     fn threads_exhausted(&self, max_threads: usize) {
@@ -74,13 +82,14 @@ impl Layer for Shared {
     }
 
     fn long_poll(&self, key: Key, lasted: Duration) {
-        let Some((label, spawned_at)) = self.table.with(key, |entry| (entry.label().cloned(), entry.spawned_at)) else {
-            return;
-        };
+        let about = self.table.with(key, |entry| {
+            entry.samples.long_polls = entry.samples.long_polls.saturating_add(1);
+            (About::of(entry), entry.spawned_at)
+        });
+        let Some((about, spawned_at)) = about else { return };
         let place = (spawned_at.file(), spawned_at.line(), spawned_at.column());
         if self.told_places.lock().unwrap_or_else(PoisonError::into_inner).insert(place) {
-            let subject = telemetry::Subject { pid: self.pid(key), label: label.as_deref(), spawned_at };
-            telemetry::long_poll(&subject, lasted);
+            telemetry::long_poll(&about.subject(self.pid(key)), lasted);
         }
     }
 }
@@ -99,6 +108,19 @@ impl Handle {
         &self.executor
     }
 
+    pub(crate) fn is_same(&self, other: &Handle) -> bool {
+        self.shared.number == other.shared.number
+    }
+
+    pub(crate) fn next_guardian(&self) -> u64 {
+        self.shared.guardians.next()
+    }
+
+    /// The latest crashes of processes here.
+    pub(crate) fn crashes(&self) -> &Crashes {
+        &self.shared.crashes
+    }
+
     pub(crate) fn reserve(&self) -> Option<(Key, Pid)> {
         let shared = &*self.shared;
         let key = shared.table.reserve()?;
@@ -115,9 +137,14 @@ impl Handle {
         shared.table.with(shared.key(pid)?, f)
     }
 
-    /// Changes whenever a process has to end from now on.
-    pub(crate) fn endings(&self) -> u32 {
-        self.shared.table.endings()
+    /// Counts a poll of the process that runs here. Whether it has to end instead. Takes no lock.
+    pub(crate) fn begin_poll(&self, pid: Pid) -> bool {
+        self.shared.key(pid).is_some_and(|key| self.shared.table.begin_poll(key))
+    }
+
+    /// How many polls of a live process have begun.
+    pub(crate) fn polls(&self, pid: Pid) -> u32 {
+        self.shared.key(pid).map_or(0, |key| self.shared.table.polls(key))
     }
 
     /// Whether a process has to end when its poll returns. Takes no lock.

@@ -89,7 +89,7 @@ pub(crate) fn unlink_from_caller(runtime: &Handle, pid: Pid) {
 }
 
 /// Removes the link between two processes.
-fn unlink_both(runtime: &Handle, a: Pid, b: Pid) {
+pub(crate) fn unlink_both(runtime: &Handle, a: Pid, b: Pid) {
     if a == b {
         return;
     }

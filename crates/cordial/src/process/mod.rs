@@ -23,20 +23,25 @@
 //! | a linked process ended otherwise, `Killed` too | ends with the same exit | told |
 //!
 //! The first signal that ends a process decides its exit.
+//!
+//! A process that owns others, a supervisor, is told of a kill too: it kills what it owns, and ends then.
 
 mod block;
 mod body;
 mod builder;
 mod context;
+mod crashes;
 mod current;
 mod default_runtime;
 mod entry;
+mod guardian;
 mod handle;
 mod lineage;
 mod links;
 mod monitors;
 mod os_signals;
 mod outcome;
+mod parent;
 mod requests;
 mod root;
 mod runtime;
@@ -49,11 +54,12 @@ mod traps;
 
 pub use builder::Builder;
 pub use context::current;
+pub use crashes::Crash;
 pub use current::{callers, exit, set_label};
 pub use links::{link, unlink};
 pub use monitors::{Monitor, monitor};
 pub use outcome::Outcome;
-pub use snapshot::{ProcessInfo, ProcessState, Snapshot, info};
+pub use snapshot::{ProcessInfo, ProcessState, Snapshot, Supervision, info};
 pub use statistics::{Statistics, statistics};
 pub use stop::Stopped;
 pub use traps::{Exits, trap_exits};
@@ -70,10 +76,17 @@ pub use runtime::Runtime;
 pub use stop::{Shutdown, StopReport};
 
 pub(crate) use block::{assert_allowed as assert_may_block, on as block_on};
-pub(crate) use body::{Conclusion, Reply};
+pub(crate) use body::{Conclusion, Reply, discard};
 pub(crate) use context::{runtime as current_runtime, with_runtime};
 pub(crate) use current::is_ended_by_signal;
+pub(crate) use guardian::{About, Exits as GuardianExits, Guardian, ReportSlot, Told, enlist, release, told};
 pub(crate) use handle::{Handle, layer, pid_of};
+pub(crate) use lineage::Lineage;
 pub(crate) use links::unlink_from_caller;
-pub(crate) use spawn::{Spawn, Spawned, as_value};
-pub(crate) use stop::{AFTER_KILL, abandon, describe, processes as stop_processes};
+pub(crate) use monitors::watch;
+pub(crate) use parent::{Children, Door, Parent, Place};
+pub(crate) use spawn::{Ancestry, Spawn, Spawned, as_outcome, as_value, caller_lineage};
+pub(crate) use stop::{
+    AFTER_KILL, Ended, abandon, describe, in_order as stop_in_order, kill_one, one as stop_one, processes as stop_all,
+    stopped,
+};

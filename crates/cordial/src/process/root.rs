@@ -17,12 +17,13 @@ use futures_util::future::{Either, select};
 
 use super::block;
 use super::default_runtime;
+use super::entry::Entry;
 use super::handle::Handle;
 use super::os_signals::{OsSignal, OsSignals};
 use super::outcome::Outcome;
 use super::signal::Signal;
 use super::spawn::{Spawn, as_value};
-use super::stop::{self, Shutdown};
+use super::stop::{self, Shutdown, StopReport};
 use crate::exit::Exit;
 
 /// How long the second signal waits for destructors. With what it takes to get here, less than 100 ms.
@@ -33,6 +34,8 @@ pub(crate) struct Ended<T> {
     pub(crate) result: Result<T, Exit>,
     /// The second signal, if there was one.
     pub(crate) cut_short_by: Option<OsSignal>,
+    /// Who did not end when asked.
+    pub(crate) report: StopReport,
 }
 
 /// Runs a future as the root process of a program, on the default runtime, and blocks until everything that it started
@@ -111,6 +114,9 @@ where
 {
     block::assert_allowed("cordial::main");
     let ended = run_on(default_runtime::get(), future, Location::caller());
+    if !ended.report.is_clean() {
+        let _ = writeln!(std::io::stderr(), "Stopped: {}", ended.report);
+    }
     if let Some(signal) = ended.cut_short_by {
         return ExitCode::from(signal.status());
     }
@@ -130,7 +136,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let refused = |exit| Ended { result: Err(exit), cut_short_by: None };
+    let refused = |exit| Ended { result: Err(exit), cut_short_by: None, report: StopReport::default() };
     let mut signals = match OsSignals::listen(runtime) {
         Ok(signals) => signals,
         Err(error) => return refused(Exit::from(error)),
@@ -152,10 +158,15 @@ where
                 }
             }
         };
-        let mut stopped = pin!(stop::processes(runtime, |_, entry| entry.root() == Some(pid), Shutdown::default()));
+        // One that belongs to the runtime stays.
+        let is_left = |_, entry: &Entry| {
+            let belongs_to_runtime = entry.guardian().is_some_and(|guardian| guardian.owner.is_none());
+            entry.root() == Some(pid) && !belongs_to_runtime
+        };
+        let mut stopped = pin!(stop::in_order(runtime, is_left, Shutdown::default()));
         loop {
             match select(&mut stopped, pin!(signals.next())).await {
-                Either::Left(_) => return Ended { result, cut_short_by: None },
+                Either::Left((report, _)) => return Ended { result, cut_short_by: None, report },
                 Either::Right((signal, _)) if asked => return kill(runtime, pid, signal).await,
                 // What is left has been asked already.
                 Either::Right(_) => asked = true,
@@ -166,5 +177,5 @@ where
 
 async fn kill<T>(runtime: &Handle, root: crate::pid::Pid, signal: OsSignal) -> Ended<T> {
     stop::kill(runtime, |pid, entry| pid == root || entry.root() == Some(root), AFTER_SECOND_SIGNAL).await;
-    Ended { result: Err(Exit::Killed), cut_short_by: Some(signal) }
+    Ended { result: Err(Exit::Killed), cut_short_by: Some(signal), report: StopReport::default() }
 }

@@ -137,7 +137,7 @@ impl Runtime {
     pub fn shutdown(&self, limit: impl Into<Shutdown>) -> StopReport {
         block::assert_allowed("Runtime::shutdown");
         let caller = context::current();
-        let stop = stop::processes(&self.handle, |pid, _| Some(pid) != caller, limit.into());
+        let stop = stop::within(&self.handle, |pid, _| Some(pid) != caller, limit.into());
         let report = if self.handle.executor().is_closed() { StopReport::default() } else { block::on(stop) };
         self.handle.executor().refuse();
         self.handle.kill_all();

@@ -71,7 +71,7 @@ pub(crate) fn apply(own: Pid, entry: &mut Entry, signal: Signal) -> Effect {
         return ignore(reason);
     }
     match reason {
-        Exit::Killed if is_sent => end(entry, Exit::Killed),
+        Exit::Killed if is_sent => kill(own, entry),
         Exit::Shutdown(_) if is_sent => request(entry, from.unwrap_or(own), reason),
         _ if entry.traps_exits() => tell(entry, from.unwrap_or(own), reason),
         Exit::Normal if !is_sent || from != Some(own) => ignore(reason),
@@ -86,6 +86,18 @@ fn ignore(unused: Exit) -> Effect {
 fn end(entry: &mut Entry, exit: Exit) -> Effect {
     entry.ending = Some(Box::new(exit));
     Effect { wake: Some(entry.waker.clone()), ..Effect::default() }
+}
+
+/// A guardian is told of its kill, and ends once what it owns has.
+fn kill(own: Pid, entry: &mut Entry) -> Effect {
+    match entry.guardian_mut() {
+        None => end(entry, Exit::Killed),
+        Some(guardian) if guardian.is_killed => Effect::default(),
+        Some(guardian) => {
+            guardian.is_killed = true;
+            tell(entry, own, Exit::Killed)
+        }
+    }
 }
 
 fn tell(entry: &mut Entry, from: Pid, reason: Exit) -> Effect {

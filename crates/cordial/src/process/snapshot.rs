@@ -3,13 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+
 use super::context;
+use super::crashes::Crash;
 use super::entry::Entry;
 use super::handle::Handle;
 use crate::exit::Location;
 use crate::pid::Pid;
 
-/// Everything that lives in one runtime. Each process is seen at a moment of its own.
+/// Everything that lives in one runtime. Each process is seen at a moment of its own, and none is seen twice.
+///
+/// The tree is in the processes: each names its supervisor, or the process that it ends with.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -17,6 +21,8 @@ pub struct Snapshot {
     pub processes: Vec<ProcessInfo>,
     /// Worker threads; `None` in a simulation.
     pub workers: Option<usize>,
+    /// The latest crashes, oldest first, up to 100.
+    pub crashes: Vec<Crash>,
 }
 
 /// One live process.
@@ -39,10 +45,43 @@ pub struct ProcessInfo {
     pub traps_exits: bool,
     /// How far its life has come.
     pub state: ProcessState,
+    /// The supervisor whose child it is, if it is one. No process has two.
+    pub supervisor: Option<Pid>,
+    /// What its supervisor calls it, if it was started by a child specification.
+    pub child_id: Option<Arc<str>>,
+    /// How many processes, this one included, have been that child. 1 without a supervisor.
+    pub incarnation: u32,
+    /// The process that it ends with, if it is a supervisor that was started by one.
+    pub owner: Option<Pid>,
+    /// What it supervises, if it is a supervisor.
+    pub supervises: Option<Supervision>,
+    /// How often it was polled.
+    pub polls: u32,
+    /// How many of its polls were found to last longer than `stall_after`.
+    pub long_polls: u32,
     /// How long it was found in a poll, by looking about once a millisecond.
     pub busy: Duration,
     /// How long ago it was spawned, on its runtime's clock.
     pub age: Duration,
+}
+
+/// What a supervisor does.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub struct Supervision {
+    /// Whom it starts again when a child has crashed: `"one_for_one"`, `"one_for_all"`, `"rest_for_one"`; `"tasks"` for a
+    /// task supervisor.
+    pub strategy: &'static str,
+    /// Which incarnation of the supervisor it is.
+    pub incarnation: u32,
+    /// How many restarts it has made.
+    pub restarts: u64,
+    /// The most children that may run at once, if there is a limit.
+    pub max_children: Option<usize>,
+    /// How many children have a process.
+    pub n_running: usize,
+    /// Those children that have none: by id, and whether a restart is due.
+    pub without_process: Vec<(Arc<str>, bool)>,
 }
 
 /// How far the life of a process has come.
@@ -60,7 +99,7 @@ pub enum ProcessState {
 }
 
 impl ProcessInfo {
-    fn new(runtime: &Handle, pid: Pid, entry: &Entry) -> ProcessInfo {
+    fn new(runtime: &Handle, now: u64, pid: Pid, entry: &Entry) -> ProcessInfo {
         let ties = entry.ties.as_deref();
         ProcessInfo {
             pid,
@@ -70,23 +109,40 @@ impl ProcessInfo {
             links: ties.map(|ties| ties.links.iter().copied().collect()).unwrap_or_default(),
             n_monitors: ties.map_or(0, |ties| ties.monitors.len()),
             traps_exits: entry.traps_exits(),
+            supervisor: entry.parent().map(|parent| parent.pid),
+            child_id: entry.parent().and_then(|parent| parent.id.clone()),
+            incarnation: entry.parent().map_or(1, |parent| parent.incarnation),
+            owner: entry.guardian().and_then(|guardian| guardian.owner),
+            supervises: None,
+            polls: runtime.polls(pid),
+            long_polls: entry.samples.long_polls,
             state: match (entry.manners.is_abandoned, &entry.ending, entry.manners.is_asked) {
                 (true, ..) => ProcessState::Abandoned,
                 (false, Some(_), _) => ProcessState::Ending,
                 (false, None, true) => ProcessState::Asked,
                 (false, None, false) => ProcessState::Alive,
             },
-            busy: Duration::from_millis(u64::from(entry.busy_ms)),
-            age: Duration::from_millis(runtime.executor().coarse_now().saturating_sub(entry.since)),
+            busy: Duration::from_millis(u64::from(entry.samples.busy_ms)),
+            age: Duration::from_millis(now.saturating_sub(entry.since)),
         }
     }
 }
 
 impl Snapshot {
     pub(crate) fn take(runtime: &Handle) -> Snapshot {
+        let now = runtime.executor().coarse_now();
         let mut processes = Vec::new();
-        runtime.for_each(|pid, entry| processes.push(ProcessInfo::new(runtime, pid, entry)));
-        Snapshot { processes, workers: runtime.executor().workers() }
+        let mut supervisors = Vec::new();
+        runtime.for_each(|pid, entry| {
+            if let Some(guardian) = entry.guardian() {
+                supervisors.push((processes.len(), guardian.about.clone()));
+            }
+            processes.push(ProcessInfo::new(runtime, now, pid, entry));
+        });
+        for (index, about) in supervisors {
+            processes[index].supervises = Some(about.supervision());
+        }
+        Snapshot { processes, workers: runtime.executor().workers(), crashes: runtime.crashes().latest() }
     }
 }
 
@@ -112,5 +168,12 @@ impl Snapshot {
 /// ```
 #[must_use]
 pub fn info(pid: Pid) -> Option<ProcessInfo> {
-    context::with_runtime(|runtime| runtime.with(pid, |entry| ProcessInfo::new(runtime, pid, entry)))
+    let (info, about) = context::with_runtime(|runtime| {
+        let now = runtime.executor().coarse_now();
+        runtime.with(pid, |entry| {
+            let about = entry.guardian().map(|guardian| guardian.about.clone());
+            (ProcessInfo::new(runtime, now, pid, entry), about)
+        })
+    })?;
+    Some(ProcessInfo { supervises: about.map(|about| about.supervision()), ..info })
 }

@@ -1,21 +1,26 @@
 //! The one path on which a process comes to be.
 
 use std::panic::Location;
+use std::sync::Arc;
 
 use cordial_sched::JoinHandle;
 use tracing::{Level, Span};
 
 use super::body::{Body, Conclusion, Reply};
 use super::context;
-use super::entry::{Entry, Manners};
+use super::entry::{Entry, Manners, Samples};
+use super::guardian::{Guardian, Tell};
 use super::handle::Handle;
+use super::lineage::Lineage;
+use super::outcome::Outcome;
+use super::parent::{Door, Place};
 use super::signal::Signal;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
 use crate::{telemetry, unwind};
 
 /// What is the same for every kind of process but these.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Spawn {
     /// Where the user wrote it.
     pub(crate) spawned_at: &'static Location<'static>,
@@ -23,6 +28,12 @@ pub(crate) struct Spawn {
     pub(crate) tie: Tie,
     /// Whether `run` waits for what descends from it.
     pub(crate) is_root: bool,
+    /// Its place with its parent, if it has one.
+    pub(crate) place: Option<Place>,
+    pub(crate) ancestry: Ancestry,
+    /// Makes it a guardian, which traps exits from its birth.
+    pub(crate) guardian: Option<Box<(Guardian, Tell)>>,
+    pub(crate) label: Option<Arc<str>>,
 }
 
 /// The tie between a process and the one that spawned it.
@@ -30,6 +41,15 @@ pub(crate) struct Spawn {
 pub(crate) enum Tie {
     None,
     Link,
+}
+
+/// Where a process comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum Ancestry {
+    /// From the process that calls.
+    Caller,
+    /// From where its earlier incarnations came.
+    Known(Option<Arc<Lineage>>),
 }
 
 /// A process that was started, and the claim on what it gives.
@@ -43,7 +63,15 @@ pub(crate) struct Spawned<T> {
 
 impl Spawn {
     pub(crate) fn new(spawned_at: &'static Location<'static>) -> Spawn {
-        Spawn { spawned_at, tie: Tie::None, is_root: false }
+        Spawn {
+            spawned_at,
+            tie: Tie::None,
+            is_root: false,
+            place: None,
+            ancestry: Ancestry::Caller,
+            guardian: None,
+            label: None,
+        }
     }
 
     pub(crate) fn linked(self) -> Spawn {
@@ -52,6 +80,10 @@ impl Spawn {
 
     pub(crate) fn root(self) -> Spawn {
         Spawn { is_root: true, ..self }
+    }
+
+    pub(crate) fn place(self, place: Place) -> Spawn {
+        Spawn { place: Some(place), ..self }
     }
 
     /// Starts a process on the runtime. `conclude` says what its output means.
@@ -69,11 +101,14 @@ impl Spawn {
         let caller = context::current().filter(|caller| caller.runtime() == pid.runtime());
         let linked_to = caller.filter(|_| self.tie == Tie::Link);
         // The caller cannot end before this returns, since it is what runs here.
-        let lineage = caller.and_then(|caller| context::lineage_of_children(runtime, caller));
         if let Some(caller) = linked_to {
             runtime.with(caller, |entry| entry.ties().links.insert(pid));
         }
-        let body = Body::new(pid, runtime.endings(), span(pid, self.spawned_at), future, conclude);
+        let lineage = match self.ancestry {
+            Ancestry::Caller => caller.and_then(|caller| context::lineage_of_children(runtime, caller)),
+            Ancestry::Known(lineage) => lineage,
+        };
+        let body = Body::new(pid, span(pid, self.spawned_at), future, conclude);
         let (start, join) = executor.prepare(key, body);
         let mut entry = Entry {
             waker: start.waker(),
@@ -82,17 +117,37 @@ impl Spawn {
             lineage,
             lineage_of_children: None,
             ending: None,
-            busy_ms: 0,
+            samples: Samples::default(),
             manners: Manners { is_root: self.is_root, ..Manners::default() },
+            place: None,
             ties: None,
         };
         if let Some(caller) = linked_to {
             entry.ties().links.insert(caller);
         }
+        if self.label.is_some() {
+            entry.ties().label = self.label;
+        }
+        if let Some(guardian) = self.guardian {
+            let (guardian, told) = *guardian;
+            entry.manners.wants_notice = true;
+            let ties = entry.ties();
+            ties.guardian = Some(Box::new(guardian));
+            let id = ties.next_id();
+            ties.traps.insert(id, told);
+        }
+        let parent = self.place.as_ref().map(|place| (place.parent().clone(), place.index()));
+        entry.place = self.place;
         runtime.occupy(key, entry);
+        let child_of = parent.as_ref().map(|(parent, _)| (parent.pid, parent.incarnation));
+        if let Some((parent, index)) = parent
+            && parent.children.arrived(index, pid) == Door::Closed
+        {
+            runtime.signal(pid, parent.shutdown.first_signal());
+        }
         // A subscriber that panics must not leave a process behind that never starts.
         if telemetry::may_be_told(Level::TRACE) {
-            let _ = unwind::catch(|| telemetry::started(pid, self.spawned_at, caller));
+            let _ = unwind::catch(|| telemetry::started(pid, self.spawned_at, caller, child_of));
         }
         if executor.is_closed() {
             // Whoever closed it may have looked into the table before this process stood there.
@@ -103,9 +158,23 @@ impl Spawn {
     }
 }
 
+/// Where a process that is spawned here comes from.
+pub(crate) fn caller_lineage(runtime: &Handle) -> Option<Arc<Lineage>> {
+    let caller = context::current()?;
+    runtime.with(caller, |entry| entry.lineage_of_children(caller))
+}
+
 /// A task's output is its value.
 pub(crate) fn as_value<T>(value: T) -> Conclusion<T> {
     (Some(value), Exit::Normal)
+}
+
+/// A process without a handle: its output says how it ended.
+pub(crate) fn as_outcome<O: Outcome>(output: O) -> Conclusion<()> {
+    match output.into_result() {
+        Ok(()) => (Some(()), Exit::Normal),
+        Err(exit) => (None, exit),
+    }
 }
 
 /// The polls of a process run in a span of its own if somebody asks for those, else in the span that spawned it.

@@ -16,10 +16,11 @@ use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
 
-use super::entry::Entry;
+use super::entry::{About, Entry};
 use super::handle::Handle;
 use super::monitors;
-use crate::exit::Location;
+use super::signal::Signal;
+use crate::exit::{Exit, Location};
 use crate::pid::Pid;
 use crate::telemetry;
 
@@ -59,6 +60,14 @@ impl Default for Shutdown {
     }
 }
 
+impl Shutdown {
+    /// The signal that this begins with.
+    pub(crate) fn first_signal(self) -> Signal {
+        let reason = if self == Shutdown::BrutalKill { Exit::Killed } else { Exit::Shutdown(None) };
+        Signal::Sent { from: None, reason }
+    }
+}
+
 impl From<Duration> for Shutdown {
     fn from(grace: Duration) -> Shutdown {
         Shutdown::After(grace)
@@ -85,9 +94,16 @@ pub struct Stopped {
     pub label: Option<Arc<str>>,
     /// Where it was spawned.
     pub spawned_at: Location,
+    /// How long its present poll had lasted, sampled about once a millisecond; `None` if it was not found in one.
+    pub in_poll: Option<Duration>,
 }
 
 impl StopReport {
+    pub(crate) fn add(&mut self, other: StopReport) {
+        self.killed.extend(other.killed);
+        self.abandoned.extend(other.abandoned);
+    }
+
     /// Whether everything ended when it was asked.
     #[must_use]
     pub fn is_clean(&self) -> bool {
@@ -110,13 +126,28 @@ impl fmt::Display for StopReport {
     }
 }
 
+impl Stopped {
+    pub(crate) fn of(runtime: &Handle, pid: Pid, entry: &Entry) -> Stopped {
+        Stopped {
+            pid,
+            label: entry.label().cloned(),
+            spawned_at: Location::from(entry.spawned_at),
+            in_poll: entry.samples.in_poll(runtime.polls(pid)),
+        }
+    }
+}
+
 impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "process {}", self.pid)?;
         if let Some(label) = &self.label {
             write!(f, " {label:?}")?;
         }
-        write!(f, " (spawned at {})", self.spawned_at)
+        write!(f, " (spawned at {})", self.spawned_at)?;
+        if let Some(in_poll) = self.in_poll {
+            write!(f, ", in one poll for {in_poll:?},")?;
+        }
+        Ok(())
     }
 }
 
@@ -187,20 +218,143 @@ pub(crate) fn describe(runtime: &Handle, is_member: &impl Fn(Pid, &Entry) -> boo
     let mut described = Vec::new();
     runtime.for_each(|pid, entry| {
         if is_member(pid, entry) {
-            let (label, spawned_at) = (entry.label().cloned(), Location::from(entry.spawned_at));
-            described.push(Stopped { pid, label, spawned_at });
+            described.push(Stopped::of(runtime, pid, entry));
         }
     });
     described
 }
 
+/// What it took to end a process.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    AsAsked,
+    Killed(Stopped),
+    Abandoned(Stopped),
+}
+
+/// Ends one process: asks it, kills it after its grace, and waits for a killed one that is stuck in a poll no longer
+/// than [`AFTER_KILL`]. A guardian that was killed ends as soon as what it owns was ended that way, so that is waited
+/// for without a limit of its own. Of a process that is gone: `AsAsked`.
+pub(crate) async fn one(runtime: &Handle, pid: Pid, shutdown: Shutdown) -> Ended {
+    let mut end = monitors::watch(runtime, pid);
+    runtime.signal(pid, shutdown.first_signal());
+    match shutdown {
+        Shutdown::After(grace) => {
+            if ends_within(&mut end, runtime.executor().timer(grace)).await {
+                return Ended::AsAsked;
+            }
+        }
+        Shutdown::Infinity => {
+            end.await;
+            return Ended::AsAsked;
+        }
+        Shutdown::BrutalKill => {}
+    }
+    let Some((killed, is_guardian)) = kill_one(runtime, pid) else { return Ended::AsAsked };
+    let limit = if is_guardian { None } else { runtime.executor().timer(AFTER_KILL) };
+    if ends_within(&mut end, limit).await {
+        return match killed {
+            Some(stopped) if shutdown != Shutdown::BrutalKill => Ended::Killed(stopped),
+            _ => Ended::AsAsked,
+        };
+    }
+    let stopped = stopped(runtime, pid);
+    abandon(runtime, pid);
+    stopped.map_or(Ended::AsAsked, Ended::Abandoned)
+}
+
+/// Kills a process, and says what it was, unless it was ending already, and whether it is a guardian. `None` if it is
+/// gone.
+pub(crate) fn kill_one(runtime: &Handle, pid: Pid) -> Option<(Option<Stopped>, bool)> {
+    let known = runtime
+        .with(pid, |entry| (entry.ending.is_none().then(|| Stopped::of(runtime, pid, entry)), entry.guardian().is_some()))?;
+    runtime.kill(pid);
+    Some(known)
+}
+
+/// What a report says of a process, if it is still there.
+pub(crate) fn stopped(runtime: &Handle, pid: Pid) -> Option<Stopped> {
+    runtime.with(pid, |entry| Stopped::of(runtime, pid, entry))
+}
+
+/// `None` is no limit.
+async fn ends_within(end: &mut monitors::Monitor, limit: Option<Timer>) -> bool {
+    match limit {
+        None => {
+            end.await;
+            true
+        }
+        Some(limit) => matches!(select(end, limit).await, Either::Left(_)),
+    }
+}
+
+/// Stops what is left of a program, in order: guardians without an owner, latest first, each with all it owns; then
+/// every process that nobody owns, as `shutdown` says; then the guardians that those owned. Guardians take the time that
+/// their children have.
+pub(crate) async fn in_order(
+    runtime: &Handle,
+    is_member: impl Fn(Pid, &Entry) -> bool,
+    shutdown: Shutdown,
+) -> StopReport {
+    let mut report = guardians(runtime, |pid, entry| {
+        let owner = entry.guardian().and_then(|guardian| guardian.owner);
+        is_member(pid, entry).then_some(owner)
+    })
+    .await;
+    report.add(processes(runtime, |pid, entry| is_member(pid, entry) && entry.is_on_its_own(), shutdown).await);
+    report.add(guardians(runtime, |pid, entry| is_member(pid, entry).then_some(None)).await);
+    report
+}
+
+/// As [`in_order`], but what is left when the time of `shutdown` is over is killed, whoever owns it.
+pub(crate) async fn within(
+    runtime: &Handle,
+    is_member: impl Fn(Pid, &Entry) -> bool,
+    shutdown: Shutdown,
+) -> StopReport {
+    let limit = match shutdown {
+        Shutdown::After(limit) => runtime.executor().timer(limit),
+        Shutdown::Infinity => None,
+        Shutdown::BrutalKill => return processes(runtime, is_member, shutdown).await,
+    };
+    let limit = async {
+        match limit {
+            Some(limit) => limit.await,
+            None => std::future::pending().await,
+        }
+    };
+    let in_order = std::pin::pin!(in_order(runtime, &is_member, Shutdown::Infinity));
+    match select(in_order, std::pin::pin!(limit)).await {
+        Either::Left((report, _)) => report,
+        Either::Right(_) => processes(runtime, &is_member, Shutdown::BrutalKill).await,
+    }
+}
+
+/// Stops those guardians, one after the other, the latest first, whose owner is none or has ended; `owner` leaves out
+/// those that are not meant.
+async fn guardians(runtime: &Handle, owner: impl Fn(Pid, &Entry) -> Option<Option<Pid>>) -> StopReport {
+    let mut report = StopReport::default();
+    loop {
+        let mut found = Vec::new();
+        runtime.for_each(|pid, entry| {
+            if let (Some(guardian), None, Some(owner)) = (entry.guardian(), &entry.place, owner(pid, entry)) {
+                found.push((guardian.number, pid, owner, guardian.report.clone()));
+            }
+        });
+        found.retain(|(.., owner, _)| owner.is_none_or(|owner| runtime.with(owner, |_| ()).is_none()));
+        let Some((_, pid, _, slot)) = found.into_iter().max_by_key(|(number, ..)| *number) else { return report };
+        one(runtime, pid, Shutdown::Infinity).await;
+        report.add(slot.get());
+    }
+}
+
 /// Nobody waits any more for a process that was killed and whose poll does not return.
 pub(crate) fn abandon(runtime: &Handle, pid: Pid) {
-    let label_and_place = runtime.with(pid, |entry| {
+    let about = runtime.with(pid, |entry| {
         let is_news = !std::mem::replace(&mut entry.manners.is_abandoned, true);
-        is_news.then(|| (entry.label().cloned(), entry.spawned_at))
+        is_news.then(|| About::of(entry))
     });
-    if let Some(Some((label, spawned_at))) = label_and_place {
-        telemetry::abandoned(&telemetry::Subject { pid, label: label.as_deref(), spawned_at });
+    if let Some(Some(about)) = about {
+        telemetry::abandoned(&about.subject(pid));
     }
 }

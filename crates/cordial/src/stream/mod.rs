@@ -30,3 +30,5 @@ pub use failure::Failure;
 pub use options::StreamTimeout;
 pub use progress::Progress;
 pub use retry::Retry;
+
+pub(crate) use spawner::Spawner;

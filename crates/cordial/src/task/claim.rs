@@ -37,19 +37,27 @@ pub(super) trait Source<T>: Send + Sync {
     fn disown(&mut self);
 }
 
+/// Whether a handle owns its process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tenure {
+    Owned,
+    /// It runs on when the handle is given up.
+    Free,
+}
+
 /// The claim on a process. Dropping it asks the process to shut down.
 #[derive(Debug)]
 pub(super) struct Claim<T> {
     join: JoinHandle<Reply<T>>,
     /// Whether it is linked to whoever spawned it.
     is_linked: bool,
-    is_owner: bool,
+    tenure: Tenure,
 }
 
 impl<T> Claim<T> {
-    pub(super) fn new(spawned: Spawned<T>) -> Claim<T> {
+    pub(super) fn new(spawned: Spawned<T>, tenure: Tenure) -> Claim<T> {
         let Spawned { join, is_linked, .. } = spawned;
-        Claim { join, is_linked, is_owner: true }
+        Claim { join, is_linked, tenure }
     }
 
     /// The limit counts from the next poll.
@@ -94,7 +102,7 @@ impl<T: Send> Source<T> for Claim<T> {
     }
 
     fn disown(&mut self) {
-        self.is_owner = false;
+        self.tenure = Tenure::Free;
     }
 }
 
@@ -105,7 +113,7 @@ impl<T> Drop for Claim<T> {
             return;
         }
         self.remove_link();
-        if self.is_owner {
+        if self.tenure == Tenure::Owned {
             Handle::of(&self.join).request(pid_of(&self.join));
         }
     }

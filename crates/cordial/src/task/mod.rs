@@ -17,3 +17,5 @@ mod wait;
 pub use handle::Task;
 pub use many::{AwaitMany, OnTimeout, YieldMany};
 pub use timeout::Timeout;
+
+pub(crate) use claim::Tenure;

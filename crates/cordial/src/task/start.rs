@@ -3,10 +3,10 @@
 use std::panic::Location;
 
 use super::Task;
-use super::claim::Claim;
-use crate::exit::Exit;
+use super::claim::{Claim, Tenure};
+use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{Conclusion, Handle, Outcome, Spawn, as_value, with_runtime};
+use crate::process::{Handle, Outcome, Spawn, as_outcome, as_value, with_runtime};
 use crate::telemetry;
 
 impl<T: Send + 'static> Task<T> {
@@ -104,13 +104,29 @@ impl<T: Send + 'static> Task<T> {
     where
         F: Future<Output = T> + Send + 'static,
     {
+        Task::launch_on(runtime, spawn, Tenure::Owned, future)
+    }
+
+    /// Spawns on a runtime, in the way that `spawn` says.
+    pub(crate) fn launch_on<F>(runtime: &Handle, spawn: Spawn, tenure: Tenure, future: F) -> Task<T>
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
+        let (spawned_at, supervisor) = (spawn.spawned_at, spawn.place.as_ref().map(|place| place.parent().pid));
         match spawn.start(runtime, future, as_value) {
-            Ok(spawned) => Task::running(Claim::new(spawned)),
-            Err(refusal) => {
-                telemetry::refused(spawn.spawned_at, &refusal);
-                Task::answered(Err(Exit::Refused(refusal)))
-            }
+            Ok(spawned) => Task::running(Claim::new(spawned, tenure)),
+            Err(refusal) => Task::refused(spawned_at, supervisor, refusal),
         }
+    }
+
+    /// A task that was not started, and says so.
+    pub(crate) fn refused(
+        spawned_at: &'static Location<'static>,
+        supervisor: Option<Pid>,
+        refusal: Refusal,
+    ) -> Task<T> {
+        telemetry::refused(spawned_at, supervisor, &refusal);
+        Task::answered(Err(Exit::Refused(refusal)))
     }
 }
 
@@ -180,19 +196,12 @@ where
     F: Future + Send + 'static,
     F::Output: Outcome,
 {
+    let spawned_at = spawn.spawned_at;
     match with_runtime(|runtime| spawn.start(runtime, future, as_outcome)) {
         Ok(spawned) => spawned.pid,
         Err(refusal) => {
-            telemetry::refused(spawn.spawned_at, &refusal);
+            telemetry::refused(spawned_at, None, &refusal);
             Pid::NOBODY
         }
-    }
-}
-
-/// A process without a handle: its output says how it ended.
-fn as_outcome<O: Outcome>(output: O) -> Conclusion<()> {
-    match output.into_result() {
-        Ok(()) => (Some(()), Exit::Normal),
-        Err(exit) => (None, exit),
     }
 }

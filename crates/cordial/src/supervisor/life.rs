@@ -1,0 +1,93 @@
+//! What a handle knows of the process behind it, one incarnation after the other.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::exit::Exit;
+use crate::pid::Pid;
+use crate::process::{Handle, ReportSlot, StopReport, watch};
+
+/// The process behind a handle.
+#[derive(Debug)]
+pub(super) struct Life {
+    runtime: Handle,
+    current: Mutex<Incarnation>,
+}
+
+/// One process of a supervisor.
+#[derive(Clone, Debug)]
+pub(super) struct Incarnation {
+    pub(super) pid: Pid,
+    /// From 1; 0 before there was any.
+    pub(super) number: u32,
+    pub(super) report: ReportSlot,
+    pub(super) stop: Arc<Notify>,
+    exit: Option<Exit>,
+}
+
+impl Life {
+    pub(super) fn new(runtime: Handle) -> Life {
+        let never = Incarnation {
+            pid: Pid::NOBODY,
+            number: 0,
+            report: ReportSlot::default(),
+            stop: Arc::default(),
+            exit: Some(Exit::NoProcess),
+        };
+        Life { runtime, current: Mutex::new(never) }
+    }
+
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// The present incarnation, or, if there is none, the last.
+    pub(super) fn current(&self) -> Incarnation {
+        self.lock().clone()
+    }
+
+    /// Begins the next incarnation, whose process is not there yet.
+    pub(super) fn begin(&self) -> Incarnation {
+        let mut current = self.lock();
+        let number = current.number + 1;
+        let next =
+            Incarnation { pid: Pid::NOBODY, number, report: ReportSlot::default(), stop: Arc::default(), exit: None };
+        *current = next.clone();
+        next
+    }
+
+    /// The process of the present incarnation has started.
+    pub(super) fn started(&self, pid: Pid) {
+        self.lock().pid = pid;
+    }
+
+    /// The process of the present incarnation is about to end.
+    pub(super) fn ending(&self, exit: Exit) {
+        self.lock().exit = Some(exit);
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.lock().exit.is_some()
+    }
+
+    pub(super) async fn ended(&self) -> Exit {
+        let pid = self.current().pid;
+        match watch(&self.runtime, pid).await {
+            Exit::NoProcess => self.lock().exit.clone().unwrap_or(Exit::NoProcess),
+            exit => exit,
+        }
+    }
+
+    pub(super) async fn stop(&self) -> StopReport {
+        let Incarnation { pid, stop, report, .. } = self.current();
+        let end = watch(&self.runtime, pid);
+        stop.notify_one();
+        end.await;
+        report.get()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Incarnation> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,132 @@
+//! A task supervisor behind its handles: what stays the same from one incarnation to the next, and what runs now.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use cordial_sched::shard_of_this_thread;
+use crossbeam_utils::CachePadded;
+use tokio::sync::mpsc;
+
+use super::builder::TaskSupervisorBuilder;
+use super::roster::{Roster, lock};
+use super::serve::serve;
+use crate::exit::{Exit, Refusal};
+use crate::pid::Pid;
+use crate::process::{About, Ancestry, Guardian, Handle, Place, ReportSlot, Spawn, Supervision, current, enlist};
+use crate::supervisor::Belongs;
+use crate::supervisor::life::Life;
+
+/// `None` before the first incarnation.
+type Current = Option<Arc<Roster>>;
+
+/// What the handles share.
+pub(super) struct Live {
+    pub(super) options: TaskSupervisorBuilder,
+    pub(super) life: Life,
+    /// The children of the incarnation that runs now, or ran last: one copy for each thread, so that those that start
+    /// children do not meet.
+    rosters: Box<[CachePadded<Mutex<Current>>]>,
+    /// The supervisor whose child it is, and what it is called there.
+    pub(super) parent: Mutex<Option<Pid>>,
+    pub(super) restarts: AtomicU64,
+}
+
+impl Live {
+    pub(super) fn new(runtime: Handle, options: TaskSupervisorBuilder) -> Arc<Live> {
+        let n_shards = runtime.executor().workers().unwrap_or(1);
+        Arc::new(Live {
+            options,
+            rosters: (0..n_shards.max(1)).map(|_| CachePadded::default()).collect(),
+            life: Life::new(runtime),
+            parent: Mutex::default(),
+            restarts: AtomicU64::new(0),
+        })
+    }
+
+    pub(super) fn runtime(&self) -> &Handle {
+        self.life.runtime()
+    }
+
+    /// The children of the incarnation that runs now, or ran last.
+    pub(super) fn roster(&self) -> Option<Arc<Roster>> {
+        self.with_roster(|roster| roster.cloned())
+    }
+
+    /// Nothing of the user's may run inside `f`.
+    pub(super) fn with_roster<R>(&self, f: impl FnOnce(Option<&Arc<Roster>>) -> R) -> R {
+        f(lock(&self.rosters[shard_of_this_thread(self.rosters.len())]).as_ref())
+    }
+
+    /// Starts the next incarnation: as a child in this place, or for whom the options say.
+    pub(super) fn start(self: &Arc<Live>, place: Option<Place>) -> Result<(Pid, ReportSlot), Refusal> {
+        let runtime = self.runtime().clone();
+        let is_child = place.is_some();
+        let owner = current()
+            .filter(|_| !is_child && self.options.belongs == Belongs::ToStarter)
+            .filter(|owner| runtime.with(*owner, |_| ()).is_some());
+        let incarnation = self.life.begin();
+        let (ends, ended) = mpsc::unbounded_channel();
+        let roster = Arc::new(Roster::new(self.rosters.len(), self.options.max_children, ends));
+        for copy in &self.rosters {
+            let previous = lock(copy).replace(roster.clone());
+            drop(previous);
+        }
+        let (told, exits) = mpsc::unbounded_channel();
+        let guardian = Guardian {
+            owner,
+            number: runtime.next_guardian(),
+            after: None,
+            is_killed: false,
+            about: self.clone(),
+            report: incarnation.report.clone(),
+        };
+        let mut spawn = Spawn::new(self.options.spawned_at);
+        spawn.place = place;
+        spawn.guardian = Some(Box::new((guardian, told)));
+        spawn.label.clone_from(&self.options.label);
+        if owner.is_some() {
+            spawn = spawn.linked();
+        } else if !is_child {
+            // It does not descend from whoever happens to start it.
+            spawn.ancestry = Ancestry::Known(None);
+        }
+        let served = serve(self.clone(), roster.clone(), incarnation.clone(), exits, ended);
+        let started = spawn.start(&runtime, served, |exit| (None::<()>, exit));
+        let pid = match started {
+            Ok(started) => started.pid,
+            Err(refusal) => {
+                roster.close();
+                self.life.ending(Exit::Refused(refusal.clone()));
+                return Err(refusal);
+            }
+        };
+        if let Some(owner) = owner {
+            enlist(&runtime, owner, pid);
+        }
+        self.life.started(pid);
+        roster.open(pid, self.options.shutdown);
+        Ok((pid, incarnation.report))
+    }
+}
+
+impl About for Live {
+    fn supervision(&self) -> Supervision {
+        let roster = self.roster();
+        let waiting = roster.as_ref().map(|roster| roster.kept.waiting()).unwrap_or_default();
+        Supervision {
+            strategy: "tasks",
+            incarnation: self.life.current().number,
+            restarts: self.restarts.load(Ordering::Relaxed),
+            max_children: self.options.max_children,
+            n_running: roster.map_or(0, |roster| roster.n_running()),
+            without_process: waiting.into_iter().map(|id| (id, true)).collect(),
+        }
+    }
+}
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Live").field("options", &self.options).field("life", &self.life).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,201 @@
+//! The process of a task supervisor: starts children again, and ends them all when it has to end.
+//!
+//! It has nothing to do with the start of a child, nor with the end of one that is not started again.
+
+use std::collections::BTreeSet;
+use std::panic::Location;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+use super::kept::{End, Record, State};
+use super::live::Live;
+use super::roster::Roster;
+use super::stop::{LastResort, stop};
+use crate::exit::{Exit, Refusal};
+use crate::pid::Pid;
+use crate::process::{Ancestry, GuardianExits, Lineage, Parent, Place, Shutdown, Spawn, current};
+use crate::supervisor::clock::Clock;
+use crate::supervisor::ear::{Ear, Why};
+use crate::supervisor::factory::{Factory, Ready, conclude};
+use crate::supervisor::intensity::{Intensity, Verdict};
+use crate::supervisor::life::Incarnation;
+use crate::telemetry;
+
+/// The life of one incarnation.
+pub(super) async fn serve(
+    live: Arc<Live>,
+    roster: Arc<Roster>,
+    incarnation: Incarnation,
+    exits: GuardianExits,
+    ends: mpsc::UnboundedReceiver<End>,
+) -> Exit {
+    let Some(own) = current() else { return Exit::NoProcess };
+    let runtime = live.runtime().clone();
+    let mut last_resort = LastResort::new(runtime.clone(), roster.clone());
+    let mut ear = Ear { own, runtime: runtime.clone(), exits, stop: incarnation.stop.clone() };
+    let intensity = Intensity::new(live.options.limits);
+    let mut nurse = Nurse { own, live: live.clone(), roster: roster.clone(), intensity, due: BTreeSet::new(), ends };
+    let why = match select(pin!(ear.until_told()), pin!(nurse.work())).await {
+        Either::Left((why, _)) | Either::Right((why, _)) => why,
+    };
+    if matches!(why, Why::OwnerEnded) {
+        ear.until_it_is_my_turn().await;
+    }
+    let report = stop(&mut ear, &roster).await;
+    last_resort.is_not_needed();
+    incarnation.report.put(report);
+    let exit = ear.in_the_end(why).into_exit();
+    live.life.ending(exit.clone());
+    exit
+}
+
+/// Starts children again.
+struct Nurse {
+    own: Pid,
+    live: Arc<Live>,
+    roster: Arc<Roster>,
+    intensity: Intensity,
+    /// The restarts that wait, by time.
+    due: BTreeSet<(Duration, u32)>,
+    ends: mpsc::UnboundedReceiver<End>,
+}
+
+impl Nurse {
+    /// Until there are too many restarts.
+    async fn work(&mut self) -> Why {
+        let clock = Clock::new(self.live.runtime());
+        loop {
+            let now = clock.now();
+            while let Some(&(at, index)) = self.due.first().filter(|(at, _)| *at <= now) {
+                self.due.remove(&(at, index));
+                self.start(index, now);
+            }
+            let until_due = async {
+                match self.due.first() {
+                    Some((at, _)) => sleep(at.saturating_sub(now)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let end = match select(pin!(self.ends.recv()), pin!(until_due)).await {
+                Either::Left((end, _)) => end,
+                Either::Right(_) => None,
+            };
+            // Its sender stands in the roster, which is ours.
+            if let Some(end) = end
+                && let Err(why) = self.ended(&end, clock.now())
+            {
+                return why;
+            }
+        }
+    }
+
+    /// A child has ended that has to be started again.
+    fn ended(&mut self, end: &End, now: Duration) -> Result<(), Why> {
+        let random = self.live.runtime().executor().random();
+        let window = self.intensity.window();
+        let known = self.roster.kept.with(end.index, |record| {
+            if record.pid != end.pid || record.state != State::Waits {
+                return None;
+            }
+            if now.saturating_sub(record.started) > window {
+                record.waits = None;
+            }
+            let wait =
+                record.backoff.and_then(|backoff| record.waits.get_or_insert_with(|| backoff.waits(random)).next());
+            Some((record.id.clone(), record.spawned_at, record.incarnation, wait.unwrap_or_default()))
+        });
+        // Somebody has terminated it meanwhile.
+        let Some((id, spawned_at, incarnation, wait)) = known.flatten() else { return Ok(()) };
+        let label = self.live.options.label.clone();
+        let child = telemetry::Child {
+            supervisor: self.own,
+            label: label.as_deref(),
+            child: &id,
+            spawned_at,
+            incarnation: incarnation.saturating_add(1),
+        };
+        if let Verdict::TooMany(n) = self.intensity.restart(now) {
+            telemetry::gave_up(&child, &end.exit, n, window);
+            return Err(Why::GaveUp);
+        }
+        telemetry::restarting(&child, &end.exit, wait);
+        self.live.restarts.fetch_add(1, Ordering::Relaxed);
+        if wait.is_zero() {
+            self.start(end.index, now);
+        } else {
+            self.due.insert((now.saturating_add(wait), end.index));
+        }
+        Ok(())
+    }
+
+    fn start(&self, index: u32, now: Duration) {
+        let known = self.roster.kept.with(index, |record| {
+            if record.state != State::Waits {
+                return None;
+            }
+            record.state = State::Runs;
+            record.incarnation = record.incarnation.saturating_add(1);
+            record.pid = Pid::NOBODY;
+            record.started = now;
+            Some(Start::of(record))
+        });
+        if let Some(Some(start)) = known {
+            // The runtime is shutting down if it refuses, and so will this supervisor.
+            let _ = start.begin(&self.live, &self.roster, self.own, index, |factory| factory.run(Ready::unheard()));
+        }
+    }
+}
+
+/// What it takes to start an incarnation of a kept child, taken out of its record.
+pub(super) struct Start {
+    pub(super) factory: Factory,
+    id: Arc<str>,
+    incarnation: u32,
+    shutdown: Shutdown,
+    spawned_at: &'static Location<'static>,
+    lineage: Option<Arc<Lineage>>,
+}
+
+impl Start {
+    pub(super) fn of(record: &Record) -> Start {
+        Start {
+            factory: record.factory.clone(),
+            id: record.id.clone(),
+            incarnation: record.incarnation,
+            shutdown: record.shutdown,
+            spawned_at: record.spawned_at,
+            lineage: record.lineage.clone(),
+        }
+    }
+
+    /// Starts it, as a child of `supervisor` with the record `index`.
+    pub(super) fn begin<F>(
+        self,
+        live: &Live,
+        roster: &Roster,
+        supervisor: Pid,
+        index: u32,
+        future: impl FnOnce(Factory) -> F,
+    ) -> Result<Pid, Refusal>
+    where
+        F: Future<Output = Result<(), Exit>> + Send + 'static,
+    {
+        let parent = Arc::new(Parent {
+            pid: supervisor,
+            id: Some(self.id.clone()),
+            incarnation: self.incarnation,
+            shutdown: self.shutdown,
+            children: roster.kept.clone(),
+        });
+        let mut spawn = Spawn::new(self.spawned_at).place(Place::new(parent, index));
+        spawn.label = Some(self.id);
+        spawn.ancestry = Ancestry::Known(self.lineage);
+        spawn.start(live.runtime(), future(self.factory), conclude).map(|started| started.pid)
+    }
+}

@@ -1,0 +1,432 @@
+//! The process of a supervisor: one thing after the other, and always ready to end.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::select;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
+
+use super::builder::{AutoShutdown, SupervisorBuilder};
+use super::call::Call;
+use super::child::{Child, State};
+use super::live::Live;
+use crate::error::StartError;
+use crate::exit::{Exit, Refusal};
+use crate::pid::Pid;
+use crate::process::{Children, Door, GuardianExits, Handle, StopReport, current, discard, release, watch};
+use crate::supervisor::clock::Clock;
+use crate::supervisor::ear::{Ear, Why};
+use crate::supervisor::intensity::{Intensity, Verdict};
+use crate::supervisor::life::Incarnation;
+use crate::supervisor::order::{Fate, Strategy, fate, plan};
+use crate::supervisor::spec::{ChildSpec, Restart};
+use crate::telemetry;
+
+/// What a supervisor knows of its children.
+pub(super) struct Tree {
+    pub(super) own: Pid,
+    pub(super) runtime: Handle,
+    pub(super) live: Arc<Live>,
+    pub(super) clock: Clock,
+    pub(super) label: Option<Arc<str>>,
+    pub(super) auto_shutdown: AutoShutdown,
+    intensity: Intensity,
+    /// By key: in start order.
+    pub(super) children: BTreeMap<u32, Child>,
+    next_key: u32,
+    /// Those that wait for a restart.
+    due: BTreeSet<u32>,
+    pub(super) ends: mpsc::UnboundedReceiver<End>,
+    /// One message for each end of a child, of which there are as many as children.
+    pub(super) tell_ends: mpsc::UnboundedSender<End>,
+    /// Ends that came while another was waited for.
+    pub(super) stash: VecDeque<End>,
+    pub(super) calls: mpsc::UnboundedReceiver<Call>,
+    pub(super) report: StopReport,
+}
+
+/// One incarnation of a child has ended.
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) key: u32,
+    pub(super) incarnation: u32,
+    pub(super) exit: Exit,
+}
+
+/// Tells the supervisor of the end of one incarnation of a child.
+#[derive(Debug)]
+pub(super) struct Register {
+    pub(super) incarnation: u32,
+    pub(super) tell: mpsc::UnboundedSender<End>,
+}
+
+impl Children for Register {
+    fn arrived(&self, _: u32, _: Pid) -> Door {
+        // The supervisor itself has started it, and ends it.
+        Door::Open
+    }
+
+    fn left(&self, key: u32, exit: Option<&Exit>) {
+        if let Some(exit) = exit {
+            // A supervisor that is gone has seen to its children, or has abandoned this one.
+            let _ = self.tell.send(End { key, incarnation: self.incarnation, exit: exit.clone() });
+        }
+    }
+}
+
+/// The life of a supervisor.
+pub(super) async fn serve(
+    mut tree: Tree,
+    incarnation: Incarnation,
+    exits: GuardianExits,
+    ready: oneshot::Sender<Result<(), StartError>>,
+) -> Exit {
+    let Some(own) = current() else { return Exit::NoProcess };
+    tree.own = own;
+    let live = tree.live.clone();
+    let mut last_resort = LastResort(Some(live.clone()));
+    let mut ear = Ear { own, runtime: tree.runtime.clone(), exits, stop: incarnation.stop.clone() };
+    let mut failure = None;
+    let mut ready = Some(ready);
+    let why = match tree.start_first(&mut ear).await {
+        Ok(()) => match ready.take().map(|ready| ready.send(Ok(()))) {
+            Some(Ok(())) => tree.work(&mut ear).await,
+            // Whoever wanted it has gone away.
+            _ => Why::Stopped,
+        },
+        Err(NotStarted::Child(error)) => {
+            let why = Why::FailedToStart(error.to_string().into());
+            failure = Some(error);
+            why
+        }
+        Err(NotStarted::Told(why)) => why,
+    };
+    if matches!(why, Why::OwnerEnded) {
+        ear.until_it_is_my_turn().await;
+    }
+    tree.calls.close();
+    tree.stop_all(&mut ear).await;
+    last_resort.0 = None;
+    incarnation.report.put(std::mem::take(&mut tree.report));
+    let exit = ear.in_the_end(why).into_exit();
+    live.life.ending(exit.clone());
+    discard(tree);
+    if let Some(ready) = ready {
+        // Whoever started it is answered, and not struck by the link.
+        release(&ear.runtime, own);
+        let _ = ready.send(Err(failure.unwrap_or(StartError::Refused(Refusal::SupervisorStopped))));
+    }
+    exit
+}
+
+/// Why a supervisor has not started.
+enum NotStarted {
+    Child(StartError),
+    Told(Why),
+}
+
+impl From<Why> for NotStarted {
+    fn from(why: Why) -> NotStarted {
+        NotStarted::Told(why)
+    }
+}
+
+/// Kills the children of a supervisor whose own code has failed: it must not leave orphans behind.
+struct LastResort(Option<Arc<Live>>);
+
+impl Drop for LastResort {
+    fn drop(&mut self) {
+        if let Some(live) = &self.0 {
+            let pids = live.view.children().into_iter().filter_map(|child| child.pid);
+            pids.for_each(|pid| live.life.runtime().kill(pid));
+        }
+    }
+}
+
+impl Tree {
+    pub(super) fn new(live: Arc<Live>, builder: SupervisorBuilder, calls: mpsc::UnboundedReceiver<Call>) -> Tree {
+        let (tell_ends, ends) = mpsc::unbounded_channel();
+        let runtime = live.life.runtime().clone();
+        let mut tree = Tree {
+            own: Pid::NOBODY,
+            clock: Clock::new(&runtime),
+            runtime,
+            live,
+            label: builder.label,
+            auto_shutdown: builder.auto_shutdown,
+            intensity: Intensity::new(builder.limits),
+            children: BTreeMap::new(),
+            next_key: 0,
+            due: BTreeSet::new(),
+            ends,
+            tell_ends,
+            stash: VecDeque::new(),
+            calls,
+            report: StopReport::default(),
+        };
+        for spec in builder.children {
+            tree.add(spec);
+        }
+        tree
+    }
+
+    pub(super) fn add(&mut self, spec: ChildSpec) -> u32 {
+        let key = self.next_key;
+        self.next_key += 1;
+        self.children.insert(key, Child::new(spec));
+        self.show(key);
+        key
+    }
+
+    pub(super) fn remove(&mut self, key: u32) {
+        self.live.view.remove(key);
+        self.due.remove(&key);
+        // Its factory is the user's.
+        discard(self.children.remove(&key));
+    }
+
+    pub(super) fn find(&self, id: &str) -> Option<u32> {
+        self.children.iter().find(|(_, child)| *child.spec.id == *id).map(|(key, _)| *key)
+    }
+
+    /// Lets others see how it stands with a child.
+    pub(super) fn show(&mut self, key: u32) {
+        let runtime = &self.runtime;
+        if let Some(child) = self.children.get_mut(&key) {
+            child.still_there(runtime);
+            self.live.view.put(key, child.info());
+        }
+    }
+
+    pub(super) fn set(&mut self, key: u32, state: State) {
+        if let Some(child) = self.children.get_mut(&key) {
+            child.state = state;
+        }
+        match state {
+            State::Due(_) => self.due.insert(key),
+            _ => self.due.remove(&key),
+        };
+        self.show(key);
+    }
+
+    async fn start_first(&mut self, ear: &mut Ear) -> Result<(), NotStarted> {
+        let keys: Vec<u32> = self.children.keys().copied().collect();
+        for key in keys {
+            if let Err(error) = self.start(key, ear).await? {
+                self.tell_not_started(key, &error);
+                return Err(NotStarted::Child(error));
+            }
+        }
+        Ok(())
+    }
+
+    async fn work(&mut self, ear: &mut Ear) -> Why {
+        loop {
+            if let Err(why) = self.step(ear).await {
+                return why;
+            }
+        }
+    }
+
+    /// One end, one call, or one restart; waits for one if there is none. Calls go in between restarts that keep failing.
+    async fn step(&mut self, ear: &mut Ear) -> Result<(), Why> {
+        if let Some(end) = self.stash.pop_front().or_else(|| self.ends.try_recv().ok()) {
+            return self.ended(end, ear).await;
+        }
+        if let Ok(call) = self.calls.try_recv() {
+            self.answer(call, ear).await?;
+        }
+        let waiting = match self.next_restart() {
+            Next::Start(key) => return self.restart(key, ear).await,
+            Next::Wait(waiting) => waiting,
+        };
+        enum Came {
+            End(Option<End>),
+            Call(Option<Call>),
+            Time,
+        }
+        let came = {
+            let (ends, calls) = (&mut self.ends, &mut self.calls);
+            let come = async {
+                tokio::select! {
+                    biased;
+                    end = ends.recv() => Came::End(end),
+                    call = calls.recv() => Came::Call(call),
+                    () = waiting.over(&self.runtime) => Came::Time,
+                }
+            };
+            ear.unless_to_end(come).await?
+        };
+        match came {
+            Came::End(Some(end)) => self.ended(end, ear).await,
+            Came::Call(Some(call)) => self.answer(call, ear).await,
+            // The senders of both are ours.
+            Came::Time | Came::End(None) | Came::Call(None) => Ok(()),
+        }
+    }
+
+    /// Which child is to be started now, or what is waited for.
+    fn next_restart(&mut self) -> Next {
+        let now = self.clock.now();
+        let mut waiting = Waiting::default();
+        for key in &self.due {
+            let Some(child) = self.children.get_mut(key) else { continue };
+            match (child.state, child.still_there(&self.runtime)) {
+                (State::Due(at), _) if at > now => {
+                    let wait = at - now;
+                    waiting.wait = Some(waiting.wait.map_or(wait, |other| other.min(wait)));
+                }
+                (_, Some(pid)) => waiting.until_gone.push(pid),
+                _ => return Next::Start(*key),
+            }
+            if self.live.strategy != Strategy::OneForOne {
+                // Those after it start when it has.
+                break;
+            }
+        }
+        Next::Wait(waiting)
+    }
+
+    async fn restart(&mut self, key: u32, ear: &mut Ear) -> Result<(), Why> {
+        let Err(error) = self.start(key, ear).await? else { return Ok(()) };
+        self.tell_not_started(key, &error);
+        let exit = match error {
+            StartError::Child { exit, .. } => exit,
+            StartError::Refused(refusal) => Exit::Refused(refusal),
+            other => Exit::from(Box::<dyn std::error::Error + Send + Sync>::from(other)),
+        };
+        self.fail(key, &exit, ear).await
+    }
+
+    /// A child has ended.
+    async fn ended(&mut self, end: End, ear: &mut Ear) -> Result<(), Why> {
+        let End { key, incarnation, exit } = end;
+        let is_present =
+            self.children.get(&key).is_some_and(|child| child.incarnation == incarnation && child.pid().is_some());
+        if !is_present {
+            // One that was abandoned has ended after all.
+            self.show(key);
+            return Ok(());
+        }
+        self.gone(key);
+        let Some(child) = self.children.get(&key) else { return Ok(()) };
+        let is_significant = child.spec.is_significant;
+        match fate(child.spec.restart, exit.is_abnormal()) {
+            Fate::Restarts => return self.fail(key, &exit, ear).await,
+            Fate::Stays => self.set(key, State::Stopped),
+            Fate::Forgotten => self.remove(key),
+        }
+        let is_over = match self.auto_shutdown {
+            AutoShutdown::Never => false,
+            AutoShutdown::AnySignificant => true,
+            AutoShutdown::AllSignificant => {
+                !self.children.values().any(|child| child.spec.is_significant && child.pid().is_some())
+            }
+        };
+        if is_significant && is_over { Err(Why::Significant) } else { Ok(()) }
+    }
+
+    /// A child has no process any more; what that has left behind is taken over.
+    pub(super) fn gone(&mut self, key: u32) {
+        let Some(child) = self.children.get_mut(&key) else { return };
+        child.state = State::Stopped;
+        if let Some(report) = child.report.take() {
+            let report = report.get();
+            child.leftovers.extend(report.abandoned.iter().map(|stopped| stopped.pid));
+            self.report.add(report);
+        }
+    }
+
+    /// A child that has to run does not: makes room for its restart, and lays down when that is.
+    async fn fail(&mut self, key: u32, reason: &Exit, ear: &mut Ear) -> Result<(), Why> {
+        let now = self.clock.now();
+        let window = self.intensity.window();
+        if let Verdict::TooMany(n) = self.intensity.restart(now) {
+            self.about(key, |child| telemetry::gave_up(child, reason, n, window));
+            self.set(key, State::Stopped);
+            return Err(Why::GaveUp);
+        }
+        let wait = self.children.get_mut(&key).map(|child| child.next_wait(&self.runtime, now, window));
+        let wait = wait.unwrap_or_default();
+        self.live.restarts.fetch_add(1, Ordering::Relaxed);
+        self.about(key, |child| telemetry::restarting(child, reason, wait));
+        self.set(key, State::Due(now.saturating_add(wait)));
+        let keys: Vec<u32> = self.children.keys().copied().collect();
+        let restarts: Vec<Restart> = self.children.values().map(|child| child.spec.restart).collect();
+        let Ok(ended) = keys.binary_search(&key) else { return Ok(()) };
+        let plan = plan(self.live.strategy, &restarts, ended);
+        for key in plan.stop.into_iter().map(|at| keys[at]) {
+            if self.children.get(&key).is_some_and(|child| child.pid().is_some()) {
+                self.stop(key, ear).await?;
+                if self.children.get(&key).is_some_and(|child| child.spec.restart == Restart::Temporary) {
+                    self.remove(key);
+                }
+            }
+        }
+        let at = now.saturating_add(wait);
+        for key in plan.start.into_iter().map(|at| keys[at]) {
+            self.set(key, State::Due(at));
+            let still_there = self.children.get_mut(&key).and_then(|child| child.still_there(&self.runtime));
+            if let Some(pid) = still_there {
+                self.about(key, |child| telemetry::waiting(child, pid));
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells something of a child; the incarnation is the one that comes next.
+    fn about(&self, key: u32, tell: impl FnOnce(&telemetry::Child<'_>)) {
+        if let Some(child) = self.children.get(&key) {
+            tell(&telemetry::Child {
+                supervisor: self.own,
+                label: self.label.as_deref(),
+                child: &child.spec.id,
+                spawned_at: child.spec.spawned_at,
+                incarnation: child.incarnation.saturating_add(1),
+            });
+        }
+    }
+
+    fn tell_not_started(&self, key: u32, error: &StartError) {
+        self.about(key, |child| telemetry::not_started(child, error));
+    }
+}
+
+/// What a supervisor with nothing else to do does next.
+enum Next {
+    Start(u32),
+    Wait(Waiting),
+}
+
+/// What has to pass before the next restart.
+#[derive(Default)]
+struct Waiting {
+    wait: Option<Duration>,
+    /// Processes that are stuck in a poll.
+    until_gone: Vec<Pid>,
+}
+
+impl Waiting {
+    /// When one of them has.
+    async fn over(self, runtime: &Handle) {
+        let mut ends: FuturesUnordered<_> = self.until_gone.into_iter().map(|pid| watch(runtime, pid)).collect();
+        let end = async {
+            if ends.next().await.is_none() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let time = async {
+            match self.wait {
+                Some(wait) => sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        };
+        select(pin!(end), pin!(time)).await;
+    }
+}

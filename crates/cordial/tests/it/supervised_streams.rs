@@ -1,0 +1,122 @@
+//! Streams whose items are children of a task supervisor.
+//!
+//! Restates the stream parts of Elixir's `task/supervisor_test.exs`.
+
+use std::future::pending;
+
+use cordial::{Exit, Refusal, Task, TaskSupervisor, process};
+use futures::StreamExt;
+use tokio::time::sleep;
+
+use crate::ends::error;
+use crate::orders::{SECOND, in_every_order};
+use crate::tree::settle;
+
+// S-045, S-048, S-054, S-058, S-060, S-061
+#[test]
+fn items_are_children_and_results_come_in_order() {
+    in_every_order(|| async {
+        let tasks = TaskSupervisor::start();
+        let slowest_first = |n: u32| async move {
+            sleep((10 - n) * SECOND / 10).await;
+            (n, process::info(process::current().unwrap()).unwrap().supervisor)
+        };
+        let expected: Vec<_> = (1..=4).map(|n| Ok((n, Some(tasks.pid())))).collect();
+        assert_eq!(tasks.async_stream(1..=4, slowest_first).collect().await, expected);
+        assert_eq!(tasks.async_stream_nolink(1..=4, slowest_first).collect().await, expected);
+        assert!(tasks.children().is_empty(), "nothing is left");
+    });
+}
+
+// S-049, S-056, S-062
+#[test]
+fn a_failure_is_an_item() {
+    in_every_order(|| async {
+        let tasks = TaskSupervisor::start();
+        let fails = |n: u32| async move { cordial::exit(error(if n == 1 { "one" } else { "more" })).await };
+        let failures =
+            tasks.async_stream_nolink(1..=2, fails).map(|item| item.map(|never: ()| never)).collect::<Vec<_>>();
+        assert_eq!(failures.await, [Err(error("one")), Err(error("more"))]);
+        let zipped = tasks.async_stream(1..=8, fails).zip_input_on_exit().take(4).collect::<Vec<_>>().await;
+        let inputs: Vec<u32> = zipped.into_iter().map(|item| item.map(|never: ()| never).unwrap_err().input).collect();
+        assert_eq!(inputs, [1, 2, 3, 4]);
+    });
+}
+
+// S-052, S-071
+#[test]
+fn a_stream_waits_for_room() {
+    in_every_order(|| async {
+        let tasks = TaskSupervisor::builder().max_children(2).start();
+        let other = tasks.start_child(sleep(3 * SECOND)).unwrap();
+        let begun = tokio::time::Instant::now();
+        let results = tasks.async_stream(0..6, |n| async move {
+            sleep(SECOND).await;
+            n
+        });
+        assert_eq!(results.max_concurrency(4).collect().await, (0..6).map(Ok).collect::<Vec<_>>());
+        assert!(begun.elapsed() < 6 * SECOND);
+        assert!(process::info(other).is_none());
+        assert!(tasks.children().is_empty());
+    });
+}
+
+// S-063, S-066, S-067, S-070
+#[test]
+fn a_stream_that_is_dropped_gives_up_what_runs_and_its_turn() {
+    in_every_order(|| async {
+        for is_linked in [true, false] {
+            let tasks = TaskSupervisor::builder().max_children(4).start();
+            let work = |n: u32| async move { if n == 0 { n } else { pending().await } };
+            let first = if is_linked {
+                tasks.async_stream(0.., work).max_concurrency(9).next().await
+            } else {
+                tasks.async_stream_nolink(0.., work).max_concurrency(9).next().await
+            };
+            assert_eq!(first, Some(Ok(0)));
+            settle().await;
+            assert!(tasks.children().is_empty());
+            for _ in 0..4 {
+                tasks.start_child(pending::<()>()).unwrap();
+            }
+        }
+    });
+}
+
+// S-068, S-069
+#[test]
+fn when_a_signal_ends_the_consumer_only_unlinked_items_run_on() {
+    in_every_order(|| async {
+        for (is_linked, left) in [(true, 0), (false, 3)] {
+            let tasks = TaskSupervisor::start();
+            let of_consumer = tasks.clone();
+            let consumer = Task::spawn(async move {
+                let work = |_: u32| pending::<()>();
+                if is_linked {
+                    of_consumer.async_stream(0..3, work).max_concurrency(3).collect().await
+                } else {
+                    of_consumer.async_stream_nolink(0..3, work).max_concurrency(3).collect().await
+                }
+            });
+            settle().await;
+            assert_eq!(tasks.children().len(), 3);
+            process::exit(consumer.pid(), Exit::Killed);
+            settle().await;
+            assert_eq!(tasks.children().len(), left, "linked: {is_linked}");
+        }
+    });
+}
+
+// S-072
+#[test]
+fn when_the_supervisor_stops_the_stream_says_so_and_ends() {
+    in_every_order(|| async {
+        let tasks = TaskSupervisor::builder().max_children(2).start();
+        let mut results = tasks.async_stream_nolink(0..4, |_| pending::<()>()).max_concurrency(3);
+        assert!(tokio::time::timeout(SECOND, results.next()).await.is_err());
+        tasks.stop().await;
+        let results: Vec<_> = StreamExt::collect(results).await;
+        let refused = || Err(Exit::Refused(Refusal::SupervisorStopped));
+        assert_eq!(results, [Err(Exit::Shutdown(None)), Err(Exit::Shutdown(None)), refused(), refused()]);
+    });
+}

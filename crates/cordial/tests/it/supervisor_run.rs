@@ -1,0 +1,149 @@
+//! A whole program with a tree: a signal stops it in order.
+#![cfg(unix)]
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use cordial::{ChildSpec, Strategy, Supervisor, TaskSupervisor, Timeout};
+use rustix::process::Signal;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::program;
+
+/// Tells when it is dropped.
+struct TellsItsDrop(&'static str);
+
+impl Drop for TellsItsDrop {
+    fn drop(&mut self) {
+        program::tell(format_args!("{} ended", self.0));
+    }
+}
+
+/// A child that takes this long to end when it is asked.
+fn child(id: &'static str, lingers: Duration) -> ChildSpec {
+    let child = ChildSpec::init(id, move || async move {
+        let tells = TellsItsDrop(id);
+        let mut request = Box::pin(cordial::shutdown_requested());
+        assert!(futures::poll!(&mut request).is_pending());
+        Ok::<_, std::io::Error>(async move {
+            let _tells = tells;
+            request.await;
+            tokio::time::sleep(lingers).await;
+        })
+    });
+    child.shutdown(Duration::from_millis(200))
+}
+
+fn end(status: ExitCode) -> ! {
+    let number = (0..=255).find(|&number| ExitCode::from(number) == status);
+    std::process::exit(number.unwrap().into())
+}
+
+#[test]
+fn a_signal_stops_the_tree_in_reverse_order_and_the_report_names_who_was_killed() {
+    const NAME: &str = "supervisor_run::a_signal_stops_the_tree_in_reverse_order_and_the_report_names_who_was_killed";
+    if program::part().is_some() {
+        end(cordial::main(async {
+            let _tells = TellsItsDrop("the root");
+            let first = Supervisor::builder(Strategy::OneForOne).child(child("first", Duration::ZERO));
+            let first = first.child(child("stubborn", Duration::from_secs(3600))).start().await?;
+            let second =
+                Supervisor::builder(Strategy::OneForOne).child(child("second", Duration::ZERO)).start().await?;
+            program::tell("ready");
+            std::future::pending::<()>().await;
+            drop((first, second));
+            Ok::<(), cordial::StartError>(())
+        }));
+    }
+    let mut program = program::start(NAME, "part");
+    program.wait_for("ready");
+    program.send(Signal::TERM);
+    let ran = program.finish();
+    assert_eq!(ran.status.code(), Some(0), "an orderly end");
+    assert_eq!(ran.told, ["the root ended", "second ended", "stubborn ended", "first ended"]);
+    assert!(ran.stderr.contains("Stopped: process") && ran.stderr.contains("\"stubborn\""), "{}", ran.stderr);
+}
+
+/// Answers each line until there is none, or, after a request, until there is no more for a while.
+async fn echo(mut stream: TcpStream) -> std::io::Result<()> {
+    let mut buffer = [0; 1024];
+    loop {
+        let n_read = tokio::select! {
+            n_read = stream.read(&mut buffer) => n_read?,
+            () = cordial::shutdown_requested(), if !cordial::is_shutdown_requested() => continue,
+        };
+        if n_read == 0 {
+            return Ok(());
+        }
+        stream.write_all(&buffer[..n_read]).await?;
+    }
+}
+
+async fn asks(client: &mut TcpStream, question: &[u8]) {
+    client.write_all(question).await.unwrap();
+    let mut answer = vec![0; question.len()];
+    client.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, question);
+}
+
+#[test]
+fn a_service_heals_while_a_client_is_connected_and_lets_it_finish_when_it_stops() {
+    let runtime = cordial::Runtime::builder().workers(2).build().unwrap();
+    let served = runtime.block_on(async {
+        let address = std::sync::Arc::new(std::sync::Mutex::new(None));
+        let connections =
+            TaskSupervisor::builder().label("connections").max_children(10).shutdown(Duration::from_secs(30)).start();
+        let listener = {
+            let (connections, address) = (connections.clone(), address.clone());
+            ChildSpec::init("listener", move || {
+                let (connections, address) = (connections.clone(), address.clone());
+                async move {
+                    let listener = TcpListener::bind("127.0.0.1:0").await?;
+                    *address.lock().unwrap() = Some(listener.local_addr()?);
+                    Ok::<_, std::io::Error>(async move {
+                        loop {
+                            let (stream, _) = listener.accept().await?;
+                            // Those that cannot be taken now are closed.
+                            let _ = connections.start_child(echo(stream));
+                        }
+                        #[expect(unreachable_code, reason = "it says what the loop gives")]
+                        Ok::<(), std::io::Error>(())
+                    })
+                }
+            })
+        };
+        let metrics = ChildSpec::task("metrics", std::future::pending::<()>).restart(cordial::Restart::Permanent);
+        let tree = Supervisor::builder(Strategy::RestForOne)
+            .child(connections.child_spec())
+            .child(listener)
+            .child(metrics)
+            .start()
+            .await
+            .unwrap();
+        let first_address = address.lock().unwrap().unwrap();
+        let mut client = TcpStream::connect(first_address).await.unwrap();
+        asks(&mut client, b"hello").await;
+        // The listener dies: it and what comes after it start again, and the connection goes on.
+        let listener = crate::tree::pid(&tree, "listener").await;
+        cordial::process::exit(listener, cordial::Exit::Killed);
+        while crate::tree::info(&tree, "metrics").await.unwrap().incarnation < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        asks(&mut client, b"still there").await;
+        let second_address = address.lock().unwrap().unwrap();
+        let mut other = TcpStream::connect(second_address).await.unwrap();
+        asks(&mut other, b"hello").await;
+        // The stop waits for connections that have something to finish.
+        let stopper = tree.clone();
+        let stop = cordial::Task::spawn(async move { stopper.stop().await }).timeout(Timeout::Infinity);
+        while crate::tree::state(&tree, "listener").await == Some(cordial::ChildState::Running) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(TcpStream::connect(second_address).await.is_err(), "nobody listens any more");
+        asks(&mut client, b"and one more").await;
+        drop((client, other));
+        stop.await.unwrap()
+    });
+    assert!(served.unwrap().is_clean());
+}

@@ -1,0 +1,140 @@
+//! What can be seen of supervisors: snapshots and events.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use cordial::{ChildSpec, Exit, Restart, Runtime, Shutdown, Strategy, Supervisor, TaskSupervisor, process, testing};
+use tracing::Level;
+
+use crate::events;
+use crate::orders::SECOND;
+use crate::tree::{Log, crash, pid, settle};
+
+#[test]
+fn a_snapshot_shows_the_tree() {
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let (tree, tasks) = runtime
+        .block_on(async {
+            let tasks = TaskSupervisor::builder().label("tasks").max_children(10).start();
+            let crashes = ChildSpec::task("once", {
+                let has_crashed = AtomicBool::new(false);
+                move || {
+                    let is_first = !has_crashed.swap(true, Ordering::SeqCst);
+                    async move {
+                        assert!(!is_first, "no luck");
+                        pending::<()>().await;
+                    }
+                }
+            });
+            let nested = || Supervisor::builder(Strategy::RestForOne).child(ChildSpec::task("leaf", pending::<()>));
+            let tree = Supervisor::builder(Strategy::OneForAll)
+                .label("tree")
+                .child(tasks.child_spec())
+                .child(ChildSpec::supervisor("nested", nested))
+                .child(crashes.restart(Restart::Permanent))
+                .child(ChildSpec::task("done", || async {}).restart(Restart::Transient))
+                .unlinked()
+                .start()
+                .await
+                .unwrap();
+            while tree.which_children().await.iter().any(|child| {
+                child.incarnation < 2 || (&*child.id == "done") != (child.state == cordial::ChildState::Stopped)
+            }) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            let task = tasks.start_child(pending::<()>()).unwrap();
+            while process::info(task).unwrap().polls == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            (tree, tasks)
+        })
+        .unwrap();
+    let snapshot = runtime.snapshot();
+    let of = |pid| snapshot.processes.iter().find(|process| process.pid == pid).unwrap();
+    let root = of(tree.pid());
+    assert_eq!((root.label.as_deref(), root.supervisor, root.owner), (Some("tree"), None, None));
+    let supervision = root.supervises.as_ref().unwrap();
+    assert_eq!((supervision.strategy, supervision.restarts, supervision.n_running), ("one_for_all", 1, 3));
+    assert_eq!(supervision.without_process, [(Arc::from("done"), false)]);
+    let mut children: Vec<_> = snapshot
+        .processes
+        .iter()
+        .filter_map(|process| Some((process.child_id.as_deref()?, process.supervisor?, process.incarnation)))
+        .collect();
+    children.sort();
+    let nested = snapshot.processes.iter().find(|process| process.label.as_deref() == Some("nested")).unwrap();
+    let own = tree.pid();
+    assert_eq!(children, [("leaf", nested.pid, 1), ("nested", own, 2), ("once", own, 2), ("tasks", own, 2)]);
+    let pool = of(tasks.pid()).supervises.clone().unwrap();
+    assert_eq!((pool.strategy, pool.max_children, pool.n_running, pool.incarnation), ("tasks", Some(10), 1, 2));
+    assert!(snapshot.processes.iter().any(|process| process.supervisor == Some(tasks.pid()) && process.polls == 1));
+    let crash = snapshot.crashes.iter().find(|crash| crash.label.as_deref() == Some("once")).unwrap();
+    assert_eq!((crash.supervisor, crash.incarnation), (Some(own), 1));
+    assert!(crash.exit.to_string().contains("no luck"));
+}
+
+#[test]
+fn what_supervisors_do_is_told() {
+    if !events::is_alone(what_supervisors_do_is_told) {
+        return;
+    }
+    let told = events::during(|| {
+        testing::run(async {
+            let tree = Supervisor::builder(Strategy::OneForOne)
+                .label("tree")
+                .max_restarts(1, 5 * SECOND)
+                .child(Log::default().child("a"))
+                .child(
+                    ChildSpec::task("slow", || async {
+                        cordial::shutdown_requested().await;
+                        pending::<()>().await;
+                    })
+                    .shutdown(SECOND),
+                )
+                .unlinked()
+                .start()
+                .await
+                .unwrap();
+            settle().await;
+            crash(&tree, "a").await;
+            process::exit(pid(&tree, "a").await, Exit::from(std::io::Error::other("no disk")));
+            assert_eq!(tree.ended().await, Exit::Shutdown(None));
+            let full = TaskSupervisor::builder().max_children(0).start();
+            full.start_child(async {}).unwrap_err();
+            full.stop().await;
+            let failed = ChildSpec::init("bad", || async { Err::<std::future::Ready<()>, _>("no luck") });
+            Supervisor::builder(Strategy::OneForOne)
+                .child(failed.shutdown(Shutdown::BrutalKill))
+                .start()
+                .await
+                .unwrap_err();
+        });
+    });
+    let one = |name| match events::named(&told, name)[..] {
+        [told] => told,
+        ref several => panic!("{name}: {several:?}"),
+    };
+    let restart = one("restart");
+    assert_eq!(restart.level, Level::WARN);
+    assert_eq!((restart.field("child"), restart.field("label"), restart.field("incarnation")), ("a", "tree", "2"));
+    assert!(
+        restart.field("reason").contains("was killed") && restart.field("spawned_at").contains("supervisor_shown.rs")
+    );
+    let give_up = one("give_up");
+    assert_eq!(give_up.level, Level::ERROR);
+    assert_eq!((give_up.field("child"), give_up.field("restarts"), give_up.field("window")), ("a", "2", "5s"));
+    assert_eq!(give_up.field("reason"), "no disk");
+    assert_eq!(give_up.field("supervisor"), restart.field("supervisor"));
+    let forced = one("forced");
+    assert_eq!((forced.field("how"), forced.field("label")), ("killed", "slow"));
+    let refused = one("refused");
+    assert!(refused.field("refusal").contains("max_children") && !refused.field("supervisor").is_empty());
+    let failed = one("start_failed");
+    assert!(failed.field("reason").contains("no luck") && failed.field("child") == "bad");
+    let crashes = events::named(&told, "crash");
+    let of_child: Vec<_> = crashes.iter().filter(|crash| crash.field("label") == "a").collect();
+    assert_eq!(of_child.iter().map(|crash| crash.field("incarnation")).collect::<Vec<_>>(), ["1", "2"]);
+    assert!(of_child.iter().all(|crash| crash.field("supervisor") == restart.field("supervisor")));
+}

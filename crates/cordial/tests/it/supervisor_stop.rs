@@ -1,0 +1,260 @@
+//! Stopping: in order, each child with its own grace; with the owner, with the parent, by a kill.
+//!
+//! Restates the stop parts of Elixir's `supervisor_test.exs` and `dynamic_supervisor_test.exs`.
+
+use std::future::pending;
+use std::time::Duration;
+
+use cordial::{
+    ChildSpec, Exit, Restart, Shutdown, Strategy, Supervisor, SupervisorBuilder, Task, TaskSupervisor, process,
+};
+use tokio::time::{Instant, sleep};
+
+use crate::orders::{SECOND, in_every_order};
+use crate::tree::{Log, Noted, pid, settle};
+
+fn one_for_one() -> SupervisorBuilder {
+    Supervisor::builder(Strategy::OneForOne)
+}
+
+/// Ends this long after it was asked to.
+async fn lingers(time: Duration) {
+    cordial::shutdown_requested().await;
+    sleep(time).await;
+}
+
+// V-045, V-046, V-047, V-048, V-049
+#[test]
+fn children_are_stopped_in_reverse_order_each_with_its_own_grace() {
+    in_every_order(|| async {
+        let log = Log::default();
+        let tree = one_for_one()
+            .child(log.child("waits").shutdown(60 * SECOND))
+            .child(log.child_that("in time", || lingers(SECOND)).shutdown(2 * SECOND))
+            .child(log.child_that("too slow", || lingers(10 * SECOND)).shutdown(3 * SECOND))
+            .child(log.child_that("brutal", || lingers(10 * SECOND)).shutdown(Shutdown::BrutalKill))
+            .child(log.child_that("patient", || lingers(20 * SECOND)).shutdown(Shutdown::Infinity))
+            .start()
+            .await
+            .unwrap();
+        settle().await;
+        let slow = pid(&tree, "too slow").await;
+        log.take();
+        let begun = Instant::now();
+        let report = tree.stop().await;
+        assert_eq!(begun.elapsed(), (20 + 3 + 1) * SECOND);
+        assert_eq!(log.take(), "-patient -brutal -too slow -in time -waits");
+        let killed: Vec<_> = report.killed.iter().map(|stopped| (stopped.pid, stopped.label.as_deref())).collect();
+        assert_eq!(killed, [(slow, Some("too slow"))]);
+        assert!(report.abandoned.is_empty());
+        assert_eq!(tree.ended().await, Exit::Normal);
+        assert_eq!(tree.stop().await.killed.len(), 1, "of one that has ended: the report of that end");
+    });
+}
+
+// V-050: a stop that never ends
+#[test]
+fn without_a_limit_a_stop_lasts_as_long_as_a_child_wants_and_a_kill_ends_it() {
+    in_every_order(|| async {
+        let log = Log::default();
+        let tree =
+            one_for_one().child(log.child_that("endless", || lingers(Duration::MAX)).shutdown(Shutdown::Infinity));
+        let tree = tree.child(log.child("b")).unlinked().start().await.unwrap();
+        settle().await;
+        let stopping = tree.clone();
+        let stop = Task::spawn(async move { stopping.stop().await }).timeout(Duration::MAX);
+        sleep(365 * 24 * 3600 * SECOND / 2).await;
+        assert!(!stop.is_finished());
+        process::exit(tree.pid(), Exit::Killed);
+        assert!(stop.await.is_ok());
+        assert_eq!(tree.ended().await, Exit::Killed);
+        assert_eq!(log.take(), "+endless +b -b -endless");
+    });
+}
+
+// V-052, S-043
+#[test]
+fn a_supervisor_ends_with_its_owner_however_that_ends() {
+    in_every_order(|| async {
+        for end in crate::ends::End::each() {
+            let log = Log::default();
+            let (of_owner, ends) = (log.clone(), end.clone());
+            let owner = Task::spawn(async move {
+                let log = of_owner;
+                let tree = one_for_one().child(log.child("a")).child(log.child("b")).start().await.unwrap();
+                let tasks = TaskSupervisor::start();
+                let noted = Noted::new(&log, "task");
+                tasks
+                    .start_child(async move {
+                        let _noted = noted;
+                        pending::<()>().await;
+                    })
+                    .unwrap();
+                ends.meet().await;
+                drop(tree);
+            });
+            drop(owner.await);
+            settle().await;
+            // The one that was started last has ended first.
+            assert_eq!(log.take(), "+a +b +task -task -b -a", "{end:?}");
+        }
+    });
+}
+
+#[test]
+fn of_several_supervisors_of_one_owner_the_latest_ends_first_and_the_others_wait() {
+    in_every_order(|| async {
+        let log = Log::default();
+        let of_owner = log.clone();
+        let owner = Task::spawn(async move {
+            for id in ["a", "b", "c"] {
+                one_for_one().child(of_owner.child_that(id, || lingers(SECOND))).start().await.unwrap();
+            }
+            let gone = one_for_one().child(of_owner.child("gone")).start().await.unwrap();
+            gone.stop().await;
+            settle().await;
+        });
+        owner.await.unwrap();
+        sleep(3500 * SECOND / 1000).await;
+        assert_eq!(log.take(), "+a +b +c +gone -gone -c -b -a");
+    });
+}
+
+#[test]
+fn unlinked_supervisors_belong_to_nobody() {
+    in_every_order(|| async {
+        let log = Log::default();
+        let of_owner = log.clone();
+        let tree = Task::spawn(async move { one_for_one().child(of_owner.child("a")).unlinked().start().await });
+        let tree = tree.await.unwrap().unwrap();
+        settle().await;
+        assert_eq!(log.take(), "+a");
+        process::exit(tree.pid(), Exit::Shutdown(Some("enough".into())));
+        assert_eq!(tree.ended().await, Exit::Shutdown(Some("enough".into())));
+        assert_eq!(log.take(), "-a");
+    });
+}
+
+// A supervisor dropped by everybody
+#[test]
+fn dropping_every_handle_stops_nothing() {
+    in_every_order(|| async {
+        let log = Log::default();
+        drop(one_for_one().child(log.child("a")).start().await.unwrap());
+        let tasks = TaskSupervisor::start();
+        let child = tasks.start_child(pending::<()>()).unwrap();
+        drop(tasks);
+        settle().await;
+        assert_eq!(log.take(), "+a");
+        assert!(process::info(child).is_some());
+    });
+}
+
+// V-053
+#[test]
+fn a_supervisor_that_is_killed_takes_its_children_with_it() {
+    in_every_order(|| async {
+        let log = Log::default();
+        let nested = {
+            let log = log.clone();
+            move || one_for_one().child(log.child_that("leaf", || lingers(60 * SECOND)))
+        };
+        let tree = one_for_one().child(log.child_that("a", || lingers(60 * SECOND)));
+        let tree = tree.child(ChildSpec::supervisor("nested", nested)).unlinked().start().await.unwrap();
+        settle().await;
+        let begun = Instant::now();
+        process::exit(tree.pid(), Exit::Killed);
+        assert_eq!(tree.ended().await, Exit::Killed);
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        let log = log.take();
+        assert!(log.contains("-leaf") && log.contains("-a"), "{log}: they are gone before the supervisor is");
+    });
+}
+
+// V-054
+#[test]
+fn a_supervisor_that_is_killed_in_the_middle_of_its_stop_leaves_no_orphans() {
+    in_every_order(|| async {
+        let log = Log::default();
+        let nested = {
+            let log = log.clone();
+            move || one_for_one().child(log.child_that("leaf", || lingers(60 * SECOND)).shutdown(60 * SECOND))
+        };
+        let nested = ChildSpec::supervisor("nested", nested).shutdown(SECOND);
+        let tree = one_for_one().child(log.child("a")).child(nested).start().await.unwrap();
+        settle().await;
+        let nested = pid(&tree, "nested").await;
+        let begun = Instant::now();
+        let report = tree.stop().await;
+        assert_eq!(begun.elapsed(), SECOND);
+        assert_eq!(log.take(), "+a +leaf -leaf -a");
+        assert!(report.killed.iter().any(|stopped| stopped.pid == nested));
+    });
+}
+
+#[test]
+fn the_report_of_a_tree_names_who_was_killed_at_any_depth() {
+    in_every_order(|| async {
+        let nested = || one_for_one().child(ChildSpec::task("stubborn", || lingers(60 * SECOND)).shutdown(SECOND));
+        let tree = one_for_one().child(ChildSpec::supervisor("nested", nested)).start().await.unwrap();
+        settle().await;
+        let report = tree.stop().await;
+        let labels: Vec<_> = report.killed.iter().map(|stopped| stopped.label.as_deref()).collect();
+        assert_eq!(labels, [Some("stubborn")]);
+    });
+}
+
+#[test]
+fn a_child_that_crashes_while_it_is_stopped_is_not_started_again() {
+    in_every_order(|| async {
+        let log = Log::default();
+        let crashes = log.child_that("a", || async {
+            cordial::shutdown_requested().await;
+            panic!("no luck");
+        });
+        let tree = one_for_one().child(crashes).start().await.unwrap();
+        settle().await;
+        assert!(tree.stop().await.is_clean());
+        assert_eq!(log.take(), "+a -a");
+    });
+}
+
+#[test]
+fn a_child_may_stop_its_own_supervisor() {
+    in_every_order(|| async {
+        let log = Log::default();
+        let (send, receive) = tokio::sync::oneshot::channel::<Supervisor>();
+        let mut receive = Some(receive);
+        let stops = ChildSpec::task("stops", move || {
+            let receive = receive.take();
+            async move {
+                if let Some(receive) = receive {
+                    receive.await.unwrap().stop().await;
+                }
+            }
+        });
+        let tree = one_for_one().child(log.child("a")).child(stops.restart(Restart::Permanent)).start().await.unwrap();
+        let _ = send.send(tree.clone());
+        assert_eq!(tree.ended().await, Exit::Normal);
+        assert_eq!(log.take(), "+a -a");
+    });
+}
+
+#[test]
+fn the_root_of_a_program_has_its_supervisors_stopped_before_everything_else() {
+    let log = Log::default();
+    let of_root = log.clone();
+    cordial::testing::run(async move {
+        let log = of_root;
+        let noted = Noted::new(&log, "other");
+        Task::start(async move {
+            let _noted = noted;
+            lingers(SECOND).await;
+        });
+        one_for_one().child(log.child_that("a", || lingers(SECOND))).start().await.unwrap();
+        one_for_one().child(log.child("unlinked")).unlinked().start().await.unwrap();
+        one_for_one().child(log.child("b")).start().await.unwrap();
+        settle().await;
+    });
+    assert_eq!(log.take(), "+other +a +unlinked +b -b -unlinked -a -other");
+}

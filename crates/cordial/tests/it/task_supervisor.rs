@@ -1,0 +1,409 @@
+//! Tasks under a supervisor.
+//!
+//! Restates Elixir's `task/supervisor_test.exs` and what of `dynamic_supervisor_test.exs` concerns tasks.
+
+use std::future::pending;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use cordial::{
+    AutoShutdown, Backoff, ChildSpec, Exit, Refusal, Restart, Shutdown, StartError, Strategy, Supervisor, Task,
+    TaskSupervisor, process,
+};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
+
+use crate::ends::{End, error};
+use crate::orders::{SECOND, in_every_order};
+use crate::tree::{Log, Noted, settle};
+
+const FULL: StartError = StartError::Refused(Refusal::SupervisorFull);
+const STOPPED: StartError = StartError::Refused(Refusal::SupervisorStopped);
+
+/// Ends this long after it was asked to.
+async fn lingers(time: Duration) {
+    cordial::shutdown_requested().await;
+    sleep(time).await;
+}
+
+// S-005, S-006, S-007, S-039
+#[test]
+fn children_are_those_that_run() {
+    in_every_order(|| async {
+        let tasks = TaskSupervisor::start();
+        assert!(tasks.children().is_empty());
+        let a = tasks.start_child(pending::<()>()).unwrap();
+        let b = tasks.spawn_nolink(sleep(SECOND));
+        let mut children = tasks.children();
+        children.sort();
+        let mut expected = [a, b.pid()];
+        expected.sort();
+        assert_eq!(children, expected);
+        assert_eq!(b.await, Ok(()));
+        assert_eq!(tasks.children(), [a]);
+        assert_eq!(tasks.terminate_child(a).await, Ok(()));
+        assert!(process::info(a).is_none() && tasks.children().is_empty());
+        assert!(tasks.terminate_child(a).await.is_err());
+        assert!(tasks.terminate_child(process::current().unwrap()).await.is_err(), "no child of it");
+    });
+}
+
+// S-011, S-016, S-023, S-036, V-061
+#[test]
+fn a_full_supervisor_refuses_and_has_room_as_soon_as_a_child_has_ended() {
+    in_every_order(|| async {
+        let none = TaskSupervisor::builder().max_children(0).start();
+        assert_eq!(none.start_child(async {}), Err(FULL));
+        let one = TaskSupervisor::builder().max_children(1).start();
+        let (release, released) = oneshot::channel::<()>();
+        let first = one.spawn(async move { released.await.is_ok() });
+        assert_eq!(one.start_child(async {}), Err(FULL));
+        assert_eq!(one.start_child_with(ChildSpec::task("a", || async {})), Err(FULL));
+        for task in [one.spawn(async {}), one.spawn_link(async {}), one.spawn_nolink(async {})] {
+            assert_eq!(task.await, Err(Exit::Refused(Refusal::SupervisorFull)));
+        }
+        let end = process::monitor(first.pid());
+        release.send(()).unwrap();
+        assert_eq!(end.await, Exit::Normal);
+        assert_eq!(one.spawn(async { 2 }).await, Ok(2));
+        let child = one.start_child(pending::<()>()).unwrap();
+        one.terminate_child(child).await.unwrap();
+        assert!(one.start_child(async {}).is_ok());
+    });
+}
+
+#[test]
+fn whoever_waits_for_room_gets_it_in_turn_or_hears_that_there_is_none() {
+    in_every_order(|| async {
+        let log = Log::default();
+        let one = TaskSupervisor::builder().max_children(1).start();
+        let begun = Instant::now();
+        let waiting: Vec<_> = ["a", "b", "c"]
+            .into_iter()
+            .map(|id| {
+                let noted = log.clone();
+                one.start_child_when_room(async move {
+                    let _noted = Noted::new(&noted, id);
+                    sleep(SECOND).await;
+                })
+            })
+            .collect();
+        for started in futures::future::join_all(waiting).await {
+            started.unwrap();
+        }
+        assert_eq!(begun.elapsed(), 2 * SECOND);
+        settle().await;
+        assert_eq!(log.take(), "+a -a +b -b +c");
+        // A turn that is given up goes to the next.
+        let given_up = one.start_child_when_room(async {});
+        assert!(tokio::time::timeout(SECOND / 2, given_up).await.is_err());
+        one.start_child_when_room(pending::<()>()).await.unwrap();
+        let stopper = one.clone();
+        let waits = Task::spawn(async move { one.start_child_when_room(async {}).await });
+        settle().await;
+        stopper.stop().await;
+        assert_eq!(waits.await.unwrap(), Err(STOPPED));
+    });
+}
+
+// S-012, S-037, S-053
+#[test]
+fn callers_follow_the_code_and_the_supervisor_owns() {
+    in_every_order(|| async {
+        let own = process::current().unwrap();
+        let tasks = TaskSupervisor::start();
+        let inner = tasks.clone();
+        let outer = tasks.spawn(async move {
+            let callers = inner.spawn(async { process::callers() }).await.unwrap();
+            (callers, process::info(process::current().unwrap()).unwrap().supervisor)
+        });
+        let outer_pid = outer.pid();
+        assert_eq!(outer.await.unwrap(), (vec![outer_pid, own], Some(tasks.pid())));
+        let supervisor = process::info(tasks.pid()).unwrap();
+        assert_eq!(supervisor.owner, Some(own));
+    });
+}
+
+// S-018, S-019, S-024, S-027, S-028, T-047
+#[test]
+fn ties_are_as_strong_as_the_calls_say() {
+    in_every_order(|| async {
+        let tasks = TaskSupervisor::start();
+        // A crash is a value.
+        for end in End::each().into_iter().filter(|end| !matches!(end, End::Returns)) {
+            for spawn in [TaskSupervisor::spawn, TaskSupervisor::spawn_nolink] {
+                let meets = end.clone();
+                let task =
+                    spawn(&tasks, Box::pin(async move { meets.meet().await }) as futures::future::BoxFuture<'_, _>);
+                let exit = task.await.unwrap_err();
+                assert!(end.is(&exit), "{end:?}: {exit:?}");
+            }
+        }
+        // A link is two-way.
+        let linked = tasks.clone();
+        let owner: Task<()> = Task::spawn(async move {
+            let _task: Task<()> = linked.spawn_link(async { cordial::exit(error("no disk")).await });
+            pending().await
+        });
+        assert_eq!(owner.await, Err(error("no disk")));
+        // An owned task ends with its handle, and one that is not owned runs on.
+        let (owned, free) = (tasks.spawn(pending::<()>()), tasks.spawn_nolink(pending::<()>()));
+        let (owned_pid, free_pid) = (owned.pid(), free.pid());
+        drop((owned, free));
+        settle().await;
+        assert!(process::info(owned_pid).is_none() && process::info(free_pid).is_some());
+        let late = tasks.spawn_nolink(pending::<()>());
+        let pid = late.pid();
+        assert!(matches!(late.timeout(SECOND).await, Err(Exit::Timeout(_))));
+        assert!(process::info(pid).is_some(), "it runs on");
+        // The supervisor's end is that of all.
+        let sees = tasks.spawn_nolink(pending::<()>());
+        tasks.stop().await;
+        assert_eq!(sees.await, Err(Exit::Shutdown(None)));
+        assert!(process::info(free_pid).is_none());
+    });
+}
+
+// S-010, S-015, S-031, S-041, S-042, V-072 to V-078
+#[test]
+fn a_stop_ends_all_at_once_each_with_its_own_grace() {
+    in_every_order(|| async {
+        let log = Log::default();
+        let tasks = TaskSupervisor::builder().shutdown(3 * SECOND).start();
+        let noted = |id, deed: futures::future::BoxFuture<'static, ()>| {
+            let noted = Noted::new(&log, id);
+            async move {
+                let _noted = noted;
+                deed.await;
+            }
+        };
+        for _ in 0..10 {
+            tasks.start_child(noted("quick", Box::pin(lingers(2 * SECOND)))).unwrap();
+            tasks.start_child(noted("waits", Box::pin(pending()))).unwrap();
+        }
+        let slow = tasks.start_child(noted("slow", Box::pin(lingers(60 * SECOND)))).unwrap();
+        let spec =
+            |id, time: Duration, shutdown: Shutdown| log.child_that(id, move || lingers(time)).shutdown(shutdown);
+        tasks.start_child_with(spec("brutal", 60 * SECOND, Shutdown::BrutalKill)).unwrap();
+        tasks.start_child_with(spec("patient", 7 * SECOND, Shutdown::Infinity)).unwrap();
+        let hasty = tasks.start_child_with(spec("hasty", 60 * SECOND, SECOND.into())).unwrap();
+        settle().await;
+        assert_eq!(tasks.children().len(), 24);
+        let begun = Instant::now();
+        let report = tasks.stop().await;
+        assert_eq!(begun.elapsed(), 7 * SECOND, "the longest, and not the sum");
+        let mut killed: Vec<_> = report.killed.iter().map(|stopped| stopped.pid).collect();
+        killed.sort();
+        let mut expected = [slow, hasty];
+        expected.sort();
+        assert_eq!(killed, expected);
+        assert!(report.abandoned.is_empty());
+        assert_eq!(tasks.ended().await, Exit::Normal);
+        let log = log.take();
+        let ends: Vec<_> = log.split(' ').filter(|what| what.starts_with('-')).collect();
+        assert_eq!(ends.len(), 24);
+        assert!(ends[..11].iter().all(|end| ["-waits", "-brutal"].contains(end)), "{ends:?}");
+        assert_eq!((ends[11], ends[22], ends[23]), ("-hasty", "-slow", "-patient"));
+        assert_eq!(tasks.start_child(async {}), Err(STOPPED));
+        assert_eq!(tasks.spawn(async {}).await, Err(Exit::Refused(Refusal::SupervisorStopped)));
+        assert!(tasks.children().is_empty());
+    });
+}
+
+// S-040
+#[test]
+fn terminating_a_child_gives_it_its_grace_and_holds_up_nobody() {
+    in_every_order(|| async {
+        let tasks = TaskSupervisor::builder().shutdown(3 * SECOND).start();
+        let child = tasks.start_child(lingers(60 * SECOND)).unwrap();
+        settle().await;
+        let begun = Instant::now();
+        let terminator = tasks.clone();
+        let terminated = Task::spawn(async move { terminator.terminate_child(child).await });
+        sleep(SECOND).await;
+        // S-044
+        assert_eq!(tasks.spawn(async { 1 }).await, Ok(1));
+        assert_eq!(terminated.await.unwrap(), Ok(()));
+        assert_eq!(begun.elapsed(), 3 * SECOND);
+        assert!(process::info(child).is_none());
+    });
+}
+
+/// How often a child of a task supervisor runs that ends so, once.
+async fn runs(restart: Restart, end: End) -> u32 {
+    let n_runs = Arc::new(AtomicU32::new(0));
+    let counted = n_runs.clone();
+    let child = ChildSpec::task("child", move || {
+        let is_first = counted.fetch_add(1, Ordering::SeqCst) == 0;
+        let end = end.clone();
+        async move { if is_first { end.meet().await } else { pending().await } }
+    });
+    let tasks = TaskSupervisor::start();
+    tasks.start_child_with(child.restart(restart)).unwrap();
+    sleep(SECOND).await;
+    assert_eq!(tasks.children().len(), usize::try_from(n_runs.load(Ordering::SeqCst)).unwrap() - 1);
+    tasks.stop().await;
+    n_runs.load(Ordering::SeqCst)
+}
+
+// S-032, S-033, S-034, V-062, V-063, V-064
+#[test]
+fn a_child_is_restarted_by_its_kind_and_its_exit() {
+    in_every_order(|| async {
+        for end in End::each() {
+            let is_abnormal = match &end {
+                End::Returns | End::Asked => false,
+                End::Panics | End::Killed => true,
+                End::Exits(exit) => exit.is_abnormal(),
+            };
+            assert_eq!(runs(Restart::Temporary, end.clone()).await, 1, "{end:?}");
+            assert_eq!(runs(Restart::Permanent, end.clone()).await, 2, "{end:?}");
+            assert_eq!(runs(Restart::Transient, end.clone()).await, 1 + u32::from(is_abnormal), "{end:?}");
+        }
+    });
+}
+
+// S-038
+#[test]
+fn a_restarted_child_has_the_callers_of_its_first_incarnation() {
+    in_every_order(|| async {
+        let tasks = TaskSupervisor::builder().unlinked().start();
+        let (send, mut receive) = tokio::sync::mpsc::unbounded_channel();
+        let starter = tasks.clone();
+        let task = Task::spawn(async move {
+            let child = ChildSpec::task("child", move || {
+                let send = send.clone();
+                async move {
+                    let own = process::info(process::current().unwrap()).unwrap();
+                    send.send((own.callers, own.incarnation, own.label)).unwrap();
+                    panic!("no luck");
+                }
+            });
+            starter.start_child_with(child.restart(Restart::Transient)).unwrap();
+        });
+        let own = process::current().unwrap();
+        let caller = task.pid();
+        task.await.unwrap();
+        for incarnation in 1..=4 {
+            let (callers, number, label) = receive.recv().await.unwrap();
+            assert_eq!((callers, number, label.as_deref()), (vec![caller, own], incarnation, Some("child")));
+        }
+        // The fourth crash is one too many.
+        assert_eq!(tasks.ended().await, Exit::Shutdown(None));
+    });
+}
+
+// V-069, V-070
+#[test]
+fn too_many_restarts_end_the_supervisor_and_its_owner() {
+    in_every_order(|| async {
+        let owner: Task<()> = Task::spawn(async {
+            let tasks = TaskSupervisor::builder().max_restarts(2, SECOND).start();
+            tasks.start_child(pending::<()>()).unwrap();
+            let crashes = ChildSpec::task("crashes", || async { Err::<(), _>("no luck") });
+            tasks.start_child_with(crashes.restart(Restart::Permanent)).unwrap();
+            pending().await
+        });
+        assert_eq!(owner.await, Err(Exit::Shutdown(None)));
+    });
+}
+
+// V-065, V-066, V-067, V-080, V-081
+#[test]
+fn a_child_that_waits_for_its_restart_keeps_its_room_and_can_be_terminated() {
+    in_every_order(|| async {
+        let tasks = TaskSupervisor::builder().max_children(1).start();
+        let log = Log::default();
+        let backoff = Backoff::exponential(10 * SECOND, 10 * SECOND);
+        let child = tasks.start_child_with(log.child("a").backoff(backoff)).unwrap();
+        settle().await;
+        process::exit(child, Exit::Killed);
+        settle().await;
+        assert!(tasks.children().is_empty());
+        assert_eq!(tasks.start_child(async {}), Err(FULL));
+        sleep(20 * SECOND).await;
+        let again = tasks.children();
+        assert_eq!((again.len(), &*log.take()), (1, "+a -a +a"));
+        process::exit(again[0], Exit::Killed);
+        settle().await;
+        assert_eq!(tasks.terminate_child(again[0]).await, Ok(()), "by its last pid");
+        assert!(tasks.start_child(async {}).is_ok());
+        sleep(60 * SECOND).await;
+        assert_eq!(log.take(), "-a");
+        let permanent = tasks.start_child_with(log.child("b")).unwrap();
+        tasks.terminate_child(permanent).await.unwrap();
+        sleep(60 * SECOND).await;
+        assert!(tasks.children().is_empty(), "a child that was terminated is not started again");
+    });
+}
+
+// V-060, and what a task supervisor cannot start
+#[test]
+fn what_cannot_be_started_is_told() {
+    in_every_order(|| async {
+        let tasks = TaskSupervisor::builder().max_children(1).start();
+        let panics = ChildSpec::task("bad", || -> std::future::Ready<()> { panic!("no luck") });
+        match tasks.start_child_with(panics).unwrap_err() {
+            StartError::Child { id, exit } => assert!(&*id == "bad" && exit.to_string().contains("no luck"), "{exit}"),
+            other => panic!("{other:?}"),
+        }
+        let nested = ChildSpec::supervisor("tree", || {
+            Supervisor::builder(Strategy::OneForOne).auto_shutdown(AutoShutdown::Never)
+        });
+        assert_eq!(tasks.start_child_with(nested), Err(StartError::NotATask("tree".into())));
+        let significant = ChildSpec::task("a", || async {}).significant();
+        assert_eq!(tasks.start_child_with(significant), Err(StartError::SignificantNever("a".into())));
+        let permanent = ChildSpec::task("a", || async {}).restart(Restart::Permanent).significant();
+        assert_eq!(tasks.start_child_with(permanent), Err(StartError::SignificantPermanent("a".into())));
+        assert!(tasks.start_child(async {}).is_ok(), "none of them has taken the room");
+    });
+}
+
+#[test]
+fn an_init_child_that_fails_ends_with_its_error() {
+    in_every_order(|| async {
+        let tasks = TaskSupervisor::start();
+        let bad = ChildSpec::init("bad", || async { Err::<std::future::Ready<()>, _>(io::Error::other("no disk")) });
+        let pid = tasks.start_child_with(bad.restart(Restart::Temporary)).unwrap();
+        assert_eq!(process::monitor(pid).await, error("no disk"));
+    });
+}
+
+#[test]
+fn on_a_runtime_that_was_shut_down_everything_is_refused() {
+    let runtime = cordial::Runtime::builder().workers(1).build().unwrap();
+    let tasks = runtime.block_on(async { TaskSupervisor::builder().unlinked().start() }).unwrap();
+    runtime.shutdown(SECOND);
+    assert!(matches!(tasks.start_child(async {}), Err(StartError::Refused(_))));
+    assert!(matches!(tasks.spawn(async {}).wait(), Err(Exit::Refused(_))));
+}
+
+/// On the real scheduler: threads that start children at the same time lose none, and a stop in between leaves none.
+#[test]
+fn many_threads_start_children_while_the_supervisor_stops() {
+    const N: usize = 25_000;
+    let runtime = cordial::Runtime::builder().workers(2).build().unwrap();
+    for stops_early in [false, true] {
+        let tasks = runtime.block_on(async { TaskSupervisor::builder().unlinked().start() }).unwrap();
+        let n_started: usize = std::thread::scope(|scope| {
+            let start = || (0..N).filter(|_| tasks.start_child(pending::<()>()).is_ok()).count();
+            let starters: Vec<_> = (0..4).map(|_| scope.spawn(start)).collect();
+            if stops_early {
+                futures::executor::block_on(tasks.stop());
+            }
+            starters.into_iter().map(|starter| starter.join().unwrap()).sum()
+        });
+        if !stops_early {
+            assert_eq!(n_started, 4 * N);
+            let mut children = tasks.children();
+            children.sort();
+            children.dedup();
+            assert_eq!(children.len(), 4 * N);
+            assert_eq!(runtime.snapshot().processes.len(), 4 * N + 1);
+            assert!(futures::executor::block_on(tasks.stop()).is_clean());
+        }
+        assert!(tasks.children().is_empty() && runtime.snapshot().processes.is_empty());
+    }
+}
