@@ -1,0 +1,141 @@
+//! The one thread that starts commands and waits for them.
+//!
+//! ```text
+//! tasks ──► requests ──► crew: a slot for each that runs ──► answers ──► tasks
+//!           (a few ahead)      its end starts the next one
+//! ```
+//!
+//! Why a thread of its own, below a library that runs tasks: the end of one command has to start the next one with nothing between, not
+//! the way through a task, its consumer and another task. A few requests wait here for that, in the order of the items. And what it
+//! costs to start a command, a fraction of a millisecond in which the thread stands still, holds up no task.
+//!
+//! This decides neither which items there are nor what comes of a failure, but for one thing: after the failure that is one too many,
+//! nothing more may start, and so they are counted here.
+
+mod child;
+mod crew;
+mod gate;
+mod pipe;
+
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{mpsc, oneshot};
+
+pub(crate) use gate::Gate;
+
+use crate::capture::{Capture, Room};
+use crate::failure::Failure;
+use crate::halt::Halt;
+use crate::item::Item;
+use crate::output::Live;
+use crate::stop::Stop;
+use crate::system::Groups;
+use crate::template::Template;
+
+/// The same for all commands.
+pub(crate) struct Settings {
+    pub(crate) template: Template,
+    /// Where the program was found, if it is always the same.
+    pub(crate) program: Option<PathBuf>,
+    pub(crate) workdir: Option<PathBuf>,
+    /// What commands have as standard input.
+    pub(crate) input: fn() -> Stdio,
+    pub(crate) outputs: Outputs,
+    pub(crate) at_once: usize,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) grace: Duration,
+    /// How often an item is tried.
+    pub(crate) attempts: u32,
+    pub(crate) gate: Gate,
+    /// The name of this run.
+    pub(crate) run: String,
+    pub(crate) groups: Groups,
+    pub(crate) room: Room,
+    pub(crate) stop: Stop,
+    pub(crate) halt: Arc<Halt>,
+}
+
+/// Where the outputs of commands go.
+pub(crate) enum Outputs {
+    /// Into captures, printed when an item is over.
+    Captured,
+    /// Line by line to whoever prints them.
+    Live(Live),
+    /// To our own.
+    Inherited,
+}
+
+/// One attempt of an item.
+pub(crate) struct Request {
+    pub(crate) item: Arc<Item>,
+    /// From 1.
+    pub(crate) attempt: u32,
+    pub(crate) answer: oneshot::Sender<Ended>,
+}
+
+/// A command that is over, with what it wrote.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) outcome: Result<(), Failure>,
+    pub(crate) stdout: Capture,
+    pub(crate) stderr: Capture,
+    /// `None` if no process came of it.
+    pub(crate) started: Option<SystemTime>,
+    pub(crate) took: Duration,
+    /// From 1; 0 if it never had one.
+    pub(crate) slot: usize,
+    /// What was run, or was to be.
+    pub(crate) words: Vec<OsString>,
+}
+
+impl Ended {
+    /// Without a process.
+    fn without(failure: Failure, slot: usize, room: &Room) -> Ended {
+        Ended {
+            outcome: Err(failure),
+            stdout: Capture::new(room),
+            stderr: Capture::new(room),
+            started: None,
+            took: Duration::ZERO,
+            slot,
+            words: Vec::new(),
+        }
+    }
+}
+
+/// Takes requests. Clones reach the same thread, which ends when they are gone and nothing runs.
+#[derive(Clone)]
+pub(crate) struct Launcher(mpsc::UnboundedSender<Request>);
+
+impl Launcher {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no thread or no files for it.
+    pub(crate) fn start(settings: Settings) -> io::Result<(Launcher, JoinHandle<()>)> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        // Unbounded, but whoever sends waits for an answer: there are never more than the stream has tasks.
+        let (sender, receiver) = mpsc::unbounded_channel();
+        #[expect(clippy::disallowed_methods, reason = "a scheduler of tasks between the end of a command and the next start costs more than the start")]
+        let thread = Builder::new().name("cordial-launch".to_owned()).spawn(move || {
+            runtime.block_on(crew::run(settings, receiver));
+        })?;
+        Ok((Launcher(sender), thread))
+    }
+
+    /// Runs a command for an item, after those asked for before. The answer fails only if the thread is gone. Dropping the answer kills the
+    /// command.
+    pub(crate) fn request(&self, item: Arc<Item>, attempt: u32) -> oneshot::Receiver<Ended> {
+        let (answer, receiver) = oneshot::channel();
+        // If the thread is gone, the answer is dropped with the request, and that is what the caller sees.
+        let _ = self.0.send(Request { item, attempt, answer });
+        receiver
+    }
+}
