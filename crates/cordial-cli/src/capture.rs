@@ -3,7 +3,7 @@
 //! Results may wait long for an older one. What all of them hold in memory, and how many files they have open, is counted in one place.
 
 use std::env;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Seek, Take, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
@@ -35,9 +35,8 @@ struct Held {
 impl Room {
     /// Whether there is room for another item.
     pub(crate) fn poll_has_room(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let has_room = || {
-            self.0.files.load(Ordering::SeqCst) < FILES && self.0.bytes.load(Ordering::SeqCst) < 2 * ALL_IN_MEMORY
-        };
+        let has_room =
+            || self.0.files.load(Ordering::SeqCst) < FILES && self.0.bytes.load(Ordering::SeqCst) < 2 * ALL_IN_MEMORY;
         if has_room() {
             return Poll::Ready(());
         }
@@ -129,7 +128,7 @@ impl Capture {
     /// # Errors
     ///
     /// When the temporary file cannot be read back.
-    pub(crate) fn read(&mut self) -> io::Result<impl Read> {
+    pub(crate) fn read(&mut self) -> io::Result<Take<&mut SpooledTempFile>> {
         self.file.rewind()?;
         // A failed append may have left a part behind that does not count.
         Ok((&mut self.file).take(self.length))

@@ -1,59 +1,77 @@
 //! What is done for every item: it is tried, perhaps more than once, and what came of it is written down.
 
-use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
+use std::error::Error;
+use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use futures_core::Stream;
-use tokio::sync::oneshot;
+use cordial::Exit;
 
-use crate::capture::Room;
+use crate::capture::{Holding, Room};
 use crate::failure::Failure;
 use crate::halt::Halt;
 use crate::item::Item;
-use crate::joblog::{Joblog, Past, Said};
-use crate::launch::{Ended, Launcher};
+use crate::launch::Launcher;
+use crate::ledger::Ledger;
 use crate::outcome::Outcome;
-use crate::results::Results;
-use crate::source::Source;
 use crate::stop::{Level, Stop};
-use crate::template::Template;
 
-/// What goes wrong for the run and not for an item.
+/// An item at work: what its attempts share.
 #[derive(Debug)]
-pub(crate) enum Broken {
-    Input(io::Error),
-    /// A sentence.
-    Record(String),
+pub(crate) struct Work {
+    item: Arc<Item>,
+    attempts: AtomicU32,
+    /// Of the last attempt that failed: the exit that the stream knows has no room for what a command wrote.
+    failed: Mutex<Option<Outcome>>,
+    _held: Holding,
 }
 
-/// Which items of an earlier run are run again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Resume {
-    No,
-    /// Those of which it says nothing.
-    Missing,
-    /// Those as well that failed.
-    Failed,
+impl Work {
+    pub(crate) fn new(item: Item, room: &Room) -> Arc<Work> {
+        let _held = room.hold(item.values.iter().map(|value| value.bytes().len()).sum());
+        Arc::new(Work { item: Arc::new(item), attempts: AtomicU32::new(0), failed: Mutex::new(None), _held })
+    }
+
+    pub(crate) fn item(&self) -> &Item {
+        &self.item
+    }
+
+    /// What came of an item that failed, of which the stream knows the exit.
+    pub(crate) fn into_outcome(self: Arc<Self>, exit: &Exit, room: &Room) -> Outcome {
+        let failed = self.failed().take();
+        failed.unwrap_or_else(|| Outcome::without(Arc::clone(&self.item), Failure::Lost(exit.to_string()), room))
+    }
+
+    fn failed(&self) -> MutexGuard<'_, Option<Outcome>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// Where the outcome of items is written down.
+/// What an attempt that failed tells the stream.
 #[derive(Debug)]
-pub(crate) struct Records {
-    pub(crate) joblog: Option<Joblog>,
-    pub(crate) past: Past,
-    pub(crate) results: Option<Results>,
-    pub(crate) resume: Resume,
+pub(crate) struct Failed {
+    is_final: bool,
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("it failed")
+    }
+}
+
+impl Error for Failed {}
+
+/// Whether another attempt is worth it.
+pub(crate) fn is_worth_it(exit: &Exit) -> bool {
+    matches!(exit, Exit::Error(error) if error.downcast_ref::<Failed>().is_some_and(|failed| !failed.is_final))
 }
 
 /// The same for all items.
 pub(crate) struct Job {
     pub(crate) launcher: Launcher,
-    /// For records, which name the command.
-    pub(crate) template: Template,
-    pub(crate) records: Records,
+    pub(crate) ledger: Arc<Ledger>,
+    /// How often an item is tried.
     pub(crate) attempts: u32,
     pub(crate) room: Room,
     pub(crate) stop: Stop,
@@ -61,120 +79,78 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// Runs the command for one item. It is asked for at once, not only when the future is polled: so commands start in the order of the
-    /// items.
+    /// Tries an item once. The first command is asked for at once, not only when the future is polled: so commands start in the order of
+    /// the items. A later one waits first, as long as nothing stops the run.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future kills the command and its children.
-    pub(crate) fn run(
-        self: Arc<Self>,
-        item: Result<Arc<Item>, Broken>,
-    ) -> impl Future<Output = Result<Outcome, Broken>> + Send + 'static {
-        let first = item.map(|item| (self.launcher.request(Arc::clone(&item), 1), item));
+    pub(crate) fn attempt(
+        self: &Arc<Self>,
+        work: Arc<Work>,
+    ) -> impl Future<Output = Result<Outcome, Failed>> + Send + use<> {
+        let job = Arc::clone(self);
+        let attempt = work.attempts.fetch_add(1, Ordering::Relaxed) + 1;
+        let first = (attempt == 1).then(|| job.launcher.request(Arc::clone(&work.item), 1));
         async move {
-            let (first, item) = first?;
-            let held = self.room.hold(item.values.iter().map(|value| value.bytes().len()).sum());
-            let outcome = self.attempts(first, item).await;
-            drop(held);
-            self.record(outcome)
+            let answer = match first {
+                Some(answer) => answer,
+                None => {
+                    tokio::select! {
+                        biased;
+                        () = job.stop.reached(Level::Soon) => {}
+                        () = tokio::time::sleep(pause(attempt)) => {}
+                    }
+                    if job.stop.level() > Level::Go {
+                        let failed = work.failed().take();
+                        return job.end(&work, failed.expect("there is another attempt only after a failed one"));
+                    }
+                    *work.failed() = None;
+                    job.launcher.request(Arc::clone(&work.item), attempt)
+                }
+            };
+            let item = Arc::clone(&work.item);
+            let outcome = match answer.await {
+                Ok(ended) => Outcome::new(item, attempt, ended),
+                Err(_) => {
+                    let failure = Failure::Lost("the thread that runs commands has ended".to_owned());
+                    Outcome::without(item, failure, &job.room)
+                }
+            };
+            let may_retry = attempt < job.attempts && job.stop.level() == Level::Go;
+            if may_retry && outcome.result.as_ref().is_err_and(|failure| !failure.is_unfinished()) {
+                *work.failed() = Some(outcome);
+                return Err(Failed { is_final: false });
+            }
+            job.end(&work, outcome)
         }
     }
 
-    async fn attempts(&self, first: oneshot::Receiver<Ended>, item: Arc<Item>) -> Outcome {
-        let mut answer = first;
-        let mut attempt = 1;
-        loop {
-            let Ok(ended) = answer.await else {
-                return Outcome::without(item, Failure::Lost("the thread that runs commands has ended".to_owned()), &self.room);
-            };
-            let may_retry = match &ended.outcome {
-                Ok(()) => false,
-                Err(failure) => !failure.is_unfinished() && attempt < self.attempts && self.stop.level() == Level::Go,
-            };
-            if !may_retry {
-                return Outcome::new(item, attempt, ended);
+    /// Writes down what came of an item.
+    fn end(&self, work: &Work, mut outcome: Outcome) -> Result<Outcome, Failed> {
+        if !outcome.result.as_ref().is_err_and(Failure::is_unfinished) {
+            let was_success = outcome.result.is_ok();
+            if self.ledger.record(&mut outcome).is_err() {
+                // The run cannot go on. What runs may end.
+                self.stop.raise(Level::Soon);
             }
-            let failed = Outcome::new(Arc::clone(&item), attempt, ended);
-            tokio::select! {
-                biased;
-                () = self.stop.reached(Level::Soon) => return failed,
-                () = tokio::time::sleep(crate::halt::pause(attempt)) => {}
+            if was_success && outcome.result.is_err() {
+                self.halt.count_failure(1, &self.stop);
             }
-            drop(failed);
-            attempt += 1;
-            answer = self.launcher.request(Arc::clone(&item), attempt);
         }
-    }
-
-    fn record(&self, mut outcome: Outcome) -> Result<Outcome, Broken> {
-        if outcome.result.as_ref().is_err_and(Failure::is_unfinished) {
+        if outcome.result.is_ok() {
             return Ok(outcome);
         }
-        let was_success = outcome.result.is_ok();
-        if let Some(results) = &self.records.results {
-            results.keep(&mut outcome);
-        }
-        if was_success && outcome.result.is_err() {
-            self.halt.count_failure(1, &self.stop);
-        }
-        if let Some(joblog) = &self.records.joblog {
-            let command = self.template.show(&outcome.item, outcome.slot);
-            joblog.record(&outcome, &command).map_err(Broken::Record)?;
-        }
-        Ok(outcome)
+        *work.failed() = Some(outcome);
+        Err(Failed { is_final: true })
     }
 }
 
-/// The items that are to be run, as far as there is room for what they will write.
-pub(crate) struct Todo {
-    pub(crate) source: Source,
-    pub(crate) job: Arc<Job>,
-    /// Done in an earlier run.
-    pub(crate) skipped: Arc<AtomicU64>,
-}
-
-impl Todo {
-    fn is_done(&self, item: &Item) -> Result<bool, Broken> {
-        let Job { records, template, .. } = &*self.job;
-        let said = match (&records.joblog, &records.results) {
-            _ if records.resume == Resume::No => Said::Nothing,
-            (None, Some(results)) => results.past(item.index),
-            _ => {
-                let command = (!template.knows_its_slot()).then(|| template.show(item, 0));
-                records.past.of(item.index, command.as_deref())
-            }
-        };
-        match said {
-            Said::Nothing => Ok(false),
-            Said::Succeeded => Ok(true),
-            Said::Failed => Ok(records.resume == Resume::Missing),
-            Said::Other => Err(Broken::Record(format!(
-                "the joblog has another command for item {} than {}: it belongs to another list; name another joblog, or give the same items",
-                item.index,
-                crate::shown::quoted(&template.show(item, 0)),
-            ))),
-        }
-    }
-}
-
-impl Stream for Todo {
-    type Item = Result<Arc<Item>, Broken>;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.get_mut();
-        ready!(this.job.room.poll_has_room(cx));
-        loop {
-            let item = match ready!(Pin::new(&mut this.source).poll_next(cx)) {
-                None => return Poll::Ready(None),
-                Some(Err(error)) => return Poll::Ready(Some(Err(Broken::Input(error)))),
-                Some(Ok(item)) => item,
-            };
-            match this.is_done(&item) {
-                Ok(true) => this.skipped.fetch_add(1, Ordering::Relaxed),
-                Ok(false) => return Poll::Ready(Some(Ok(Arc::new(item)))),
-                Err(broken) => return Poll::Ready(Some(Err(broken))),
-            };
-        }
-    }
+/// The pause before an attempt: from 100 ms, doubled each time, at most 30 s, and by chance up to half as long again, so that many who
+/// failed together do not come back together.
+///
+/// The stream could wait as well, but not be told to wait no longer.
+fn pause(attempt: u32) -> Duration {
+    let step = Duration::from_millis(100).saturating_mul(1 << attempt.saturating_sub(2).min(20));
+    step.min(Duration::from_secs(30)).mul_f64(1.0 + fastrand::f64() / 2.0)
 }

@@ -3,9 +3,9 @@
 //! A line is written when its item is over, in one call, whatever the order of the outputs: after a crash the file tells all that was done.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, BufRead, BufReader, Seek, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
@@ -64,53 +64,73 @@ pub(crate) struct Joblog {
 }
 
 impl Joblog {
-    /// A new file.
-    ///
     /// # Errors
     ///
-    /// A sentence, when it has content already or cannot be written.
-    pub(crate) fn create(path: &Path) -> Result<Joblog, String> {
-        let (mut file, shown) = open(path)?;
-        if file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0) {
-            return Err(format!(
-                "the joblog {shown} exists: go on with it by --resume or --resume-failed, or remove it, or name another"
-            ));
+    /// A sentence, when there is such a file with content.
+    pub(crate) fn check_new(path: &Path) -> Result<(), String> {
+        match fs::metadata(path) {
+            Ok(metadata) if metadata.is_file() && metadata.len() > 0 => Err(format!(
+                "the joblog {} exists: go on with it by --resume or --resume-failed, or remove it, or name another",
+                path.display()
+            )),
+            _ => Ok(()),
         }
-        file.write_all(HEADER.as_bytes()).map_err(|error| unwritable(&shown, &error))?;
-        Ok(Joblog { path: path.to_owned(), file: Mutex::new(file) })
     }
 
-    /// A file to go on with, and what it says. One that is not there is new.
+    /// What a file says. One that is not there says nothing.
     ///
     /// # Errors
     ///
-    /// A sentence, when it is no joblog, or that of another command, or cannot be read or written.
-    pub(crate) fn resume(path: &Path, template: &Template) -> Result<(Joblog, Past), String> {
-        let (mut file, shown) = open(path)?;
-        let mut past = Past::default();
-        let mut length = 0;
-        let mut reader = BufReader::new(&file);
-        let mut line = Vec::new();
+    /// A sentence, when it is no joblog, or that of another command, or cannot be read.
+    pub(crate) fn read(path: &Path, template: &Template) -> Result<Past, String> {
+        let shown = path.display();
         let unreadable = |error: io::Error| format!("the joblog {shown} cannot be read: {}", plain(&error));
-        loop {
+        let mut reader = match File::open(path) {
+            Ok(file) => BufReader::new(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Past::default()),
+            Err(error) => return Err(unreadable(error)),
+        };
+        let mut past = Past::default();
+        let mut line = Vec::new();
+        for number in 1.. {
             line.clear();
             reader.read_until(b'\n', &mut line).map_err(unreadable)?;
-            // A line without its end was being written when the run was killed: it is written again.
+            // A line without its end was being written when the run was killed: its item is run again.
             let Some(text) = line.strip_suffix(b"\n") else { break };
-            if length == 0 && line != HEADER.as_bytes() {
-                return Err(format!("{shown} is no joblog: its first line is {}", shown::quoted(text)));
+            if number == 1 {
+                if line != HEADER.as_bytes() {
+                    return Err(format!("{shown} is no joblog: it begins with {}; name another", shown::quoted(text)));
+                }
+                continue;
             }
-            if length > 0 {
-                let (index, entry) = entry(text, template).map_err(|what| format!("the joblog {shown} {what}; name another"))?;
-                past.0.insert(index, entry);
+            let (index, entry) =
+                entry(text, template).map_err(|what| format!("the joblog {shown} {what}; name another"))?;
+            past.0.insert(index, entry);
+        }
+        Ok(past)
+    }
+
+    /// A file to write to, behind what is there.
+    ///
+    /// # Errors
+    ///
+    /// A sentence, when it cannot be written.
+    pub(crate) fn open(path: &Path) -> Result<Joblog, String> {
+        let begin = || -> io::Result<File> {
+            let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+            if file.metadata()?.is_file() {
+                cut_unfinished(&mut file)?;
+                if file.metadata()?.len() > 0 {
+                    return Ok(file);
+                }
             }
-            length += line.len() as u64;
+            file.write_all(HEADER.as_bytes())?;
+            Ok(file)
+        };
+        match begin() {
+            Ok(file) => Ok(Joblog { path: path.to_owned(), file: Mutex::new(file) }),
+            Err(error) => Err(unwritable(&path.display().to_string(), &error)),
         }
-        file.set_len(length).and_then(|()| file.seek(io::SeekFrom::End(0)).map(drop)).map_err(unreadable)?;
-        if length == 0 {
-            file.write_all(HEADER.as_bytes()).map_err(|error| unwritable(&shown, &error))?;
-        }
-        Ok((Joblog { path: path.to_owned(), file: Mutex::new(file) }, past))
     }
 
     /// Writes the line of an item that is over.
@@ -144,15 +164,19 @@ impl Joblog {
     }
 }
 
-fn open(path: &Path) -> Result<(File, String), String> {
-    let shown = path.display().to_string();
-    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-    // A pipe or a device can be written only.
-    let opened = opened.or_else(|_| OpenOptions::new().append(true).open(path));
-    match opened {
-        Ok(file) => Ok((file, shown)),
-        Err(error) => Err(unwritable(&shown, &error)),
+/// Takes away a line that was being written when a run was killed.
+fn cut_unfinished(file: &mut File) -> io::Result<()> {
+    let mut end = file.metadata()?.len();
+    let mut byte = [0];
+    while end > 0 {
+        file.seek(io::SeekFrom::Start(end - 1))?;
+        file.read_exact(&mut byte)?;
+        if byte == *b"\n" {
+            break;
+        }
+        end -= 1;
     }
+    file.set_len(end)
 }
 
 fn unwritable(shown: &str, error: &io::Error) -> String {
@@ -163,7 +187,8 @@ fn unwritable(shown: &str, error: &io::Error) -> String {
 fn entry(line: &[u8], template: &Template) -> Result<(u64, Entry), String> {
     let fields: Vec<&[u8]> = line.splitn(9, |&byte| byte == b'\t').collect();
     let number = |at: usize| std::str::from_utf8(fields.get(at)?).ok()?.trim().parse::<i64>().ok();
-    let (Some(index), Some(code), Some(signal), Some(command)) = (number(0), number(6), number(7), fields.get(8)) else {
+    let (Some(index), Some(code), Some(signal), Some(command)) = (number(0), number(6), number(7), fields.get(8))
+    else {
         return Err(format!("has a line that is not one of a joblog: {}", shown::quoted(line)));
     };
     if !template.could_show(command) {

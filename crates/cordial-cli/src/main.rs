@@ -1,7 +1,7 @@
 //! The program `cordial`: glue between a command line and the library.
 //!
 //! ```text
-//! args ──► plan ──► map ──┬── source    values from a file, standard input or the command line, as items
+//! args ──► plan ──► map ──► work ─┬── source    values from a file, standard input or the command line, as items
 //!                         ├── job       one item: an attempt after the other, its record
 //!                         ├── launch    one thread that starts commands and waits for them
 //!                         └── report    prints outcomes, counts failures
@@ -18,12 +18,14 @@ mod item;
 mod job;
 mod joblog;
 mod launch;
+mod ledger;
 mod manual;
 mod map;
 mod outcome;
 mod output;
 mod plan;
 mod progress;
+mod queue;
 mod quote;
 mod report;
 mod results;
@@ -34,6 +36,7 @@ mod summary;
 mod system;
 mod template;
 mod verdict;
+mod work;
 
 use std::process::ExitCode;
 

@@ -26,7 +26,7 @@ impl Results {
     ///
     /// A sentence, when it exists or cannot be made.
     pub(crate) fn create(path: &Path) -> Result<Results, String> {
-        match fs::create_dir(path) {
+        match fs::create_dir_all(path.parent().unwrap_or(path)).and_then(|()| fs::create_dir(path)) {
             Ok(()) => Ok(Results(path.to_owned())),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(format!(
                 "the directory of results {} exists: go on with it by --resume or --resume-failed, or remove it, or name another",

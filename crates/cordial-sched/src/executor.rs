@@ -187,6 +187,14 @@ impl Executor {
         self.pool().map(|pool| pool.options.workers)
     }
 
+    /// A random number. In a simulation it is drawn from the seed.
+    pub fn random(&self) -> u64 {
+        match &self.home.core.scheduler {
+            Scheduler::Threads(_) => fastrand::u64(..),
+            Scheduler::Simulated(draw) => draw.random(),
+        }
+    }
+
     /// Numbers of this moment; `None` in a simulation.
     pub fn statistics(&self) -> Option<Statistics> {
         self.pool().map(Statistics::take)

@@ -64,6 +64,10 @@ impl Draw {
         Some(hat.ready.swap_remove(choice))
     }
 
+    pub(crate) fn random(&self) -> u64 {
+        self.0.lock().choice.u64(..)
+    }
+
     fn drawn(&self) -> u64 {
         self.0.lock().drawn
     }

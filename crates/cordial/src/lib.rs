@@ -50,6 +50,7 @@
 //!
 //! Polls run in the span that spawned the task, or in a child span of target `cordial::task` if that is enabled.
 
+mod backoff;
 mod error;
 mod exit;
 mod pid;
@@ -60,6 +61,7 @@ mod telemetry;
 pub mod testing;
 mod unwind;
 
+pub use backoff::Backoff;
 pub use error::BuildError;
 pub use exit::{Exit, Location, PanicReport, Refusal, TimedOut};
 pub use pid::Pid;
@@ -68,5 +70,5 @@ pub use process::{
     Runtime, Shutdown, Snapshot, StopReport, checkpoint, exit_self as exit, is_shutdown_requested, main, run,
     shutdown_requested,
 };
-pub use stream::{AsyncStream, Progress, StreamTimeout};
+pub use stream::{AsyncStream, Failure, Progress, Retry, StreamTimeout};
 pub use task::{AwaitMany, OnTimeout, Task, Timeout, YieldMany};

@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// The modules of `cordial`. Each may name those of earlier rows, and so nothing names the last; `lib.rs` may name all.
 const LAYERS: &[&str] =
-    &["pid", "exit", "error unwind", "telemetry", "process", "task", "stream", "supervisor", "testing"];
+    &["pid", "exit", "backoff error unwind", "telemetry", "process", "task", "stream", "supervisor", "testing"];
 
 /// Every static of `cordial`, by file and name, but for those of a thread: two runtimes in one OS process never meet.
 const STATICS: &[(&str, &str)] = &[

@@ -71,7 +71,8 @@ pub(super) async fn run(
 
     let result: io::Result<Result<ExitStatus, Failure>> = async {
         // Live lines are wanted at once.
-        let may_wait = !matches!(settings.outputs, Outputs::Live(_)) && settings.timeout.is_none_or(|limit| limit > SHORT);
+        let may_wait =
+            !matches!(settings.outputs, Outputs::Live(_)) && settings.timeout.is_none_or(|limit| limit > SHORT);
         if may_wait && let Ok(ended) = time::timeout(SHORT, group.ended()).await {
             ended?;
             if !outputs.may_hold() {
@@ -97,7 +98,15 @@ pub(super) async fn run(
         _ => Capture::new(&settings.room),
     };
     let (stdout, stderr) = sinks.map_or((None, None), |(out, err)| (Some(out), Some(err)));
-    Ended { outcome, stdout: capture(stdout), stderr: capture(stderr), started: Some(started), took: clock.elapsed(), slot, words }
+    Ended {
+        outcome,
+        stdout: capture(stdout),
+        stderr: capture(stderr),
+        started: Some(started),
+        took: clock.elapsed(),
+        slot,
+        words,
+    }
 }
 
 fn prepare(settings: &Settings, words: &[std::ffi::OsString]) -> Command {

@@ -22,7 +22,8 @@ use std::io;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::thread::{Builder, JoinHandle};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::Builder;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, oneshot};
@@ -114,20 +115,25 @@ impl Ended {
 pub(crate) struct Launcher(mpsc::UnboundedSender<Request>);
 
 impl Launcher {
-    /// Starts the thread.
+    /// Starts the thread. When it ends, the other end of the receiver is gone.
     ///
     /// # Errors
     ///
     /// When the system has no thread or no files for it.
-    pub(crate) fn start(settings: Settings) -> io::Result<(Launcher, JoinHandle<()>)> {
+    pub(crate) fn start(settings: Settings) -> io::Result<(Launcher, Receiver<()>)> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         // Unbounded, but whoever sends waits for an answer: there are never more than the stream has tasks.
         let (sender, receiver) = mpsc::unbounded_channel();
-        #[expect(clippy::disallowed_methods, reason = "a scheduler of tasks between the end of a command and the next start costs more than the start")]
-        let thread = Builder::new().name("cordial-launch".to_owned()).spawn(move || {
+        let (lives, ended) = channel();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a scheduler of tasks between the end of a command and the next start costs more than the start"
+        )]
+        Builder::new().name("cordial-launch".to_owned()).spawn(move || {
+            let _lives = lives;
             runtime.block_on(crew::run(settings, receiver));
         })?;
-        Ok((Launcher(sender), thread))
+        Ok((Launcher(sender), ended))
     }
 
     /// Runs a command for an item, after those asked for before. The answer fails only if the thread is gone. Dropping the answer kills the

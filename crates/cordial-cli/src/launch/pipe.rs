@@ -113,4 +113,3 @@ impl<R: AsyncRead + PipeEnd + Unpin> Pipe<R> {
         }
     }
 }
-

@@ -1,7 +1,8 @@
 //! What was captured, byte by byte or line by line.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Take};
 
+use tempfile::SpooledTempFile;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use crate::capture::Capture;
@@ -22,7 +23,11 @@ pub(crate) enum CopyError {
 ///
 /// Dropping the future may leave a part written.
 pub(crate) async fn copy<W: AsyncWrite + Unpin>(capture: &mut Capture, output: &mut W) -> Result<(), CopyError> {
-    blocks(capture, async |block| output.write_all(block).await).await
+    let mut blocks = Blocks::of(capture)?;
+    while let Some(block) = blocks.next()? {
+        output.write_all(block).await.map_err(CopyError::Write)?;
+    }
+    Ok(())
 }
 
 /// The same, with a tag before each line.
@@ -36,7 +41,8 @@ pub(crate) async fn copy_tagged<W: AsyncWrite + Unpin>(
     output: &mut W,
 ) -> Result<(), CopyError> {
     let mut is_at_start = true;
-    blocks(capture, async |block| {
+    let mut blocks = Blocks::of(capture)?;
+    while let Some(block) = blocks.next()? {
         let mut tagged = Vec::with_capacity(block.len() * 2);
         for part in block.split_inclusive(|&byte| byte == b'\n') {
             if is_at_start {
@@ -45,26 +51,28 @@ pub(crate) async fn copy_tagged<W: AsyncWrite + Unpin>(
             tagged.extend_from_slice(part);
             is_at_start = part.ends_with(b"\n");
         }
-        output.write_all(&tagged).await
-    })
-    .await
+        output.write_all(&tagged).await.map_err(CopyError::Write)?;
+    }
+    Ok(())
 }
 
-/// Hands over everything captured.
-pub(super) async fn blocks(
-    capture: &mut Capture,
-    mut write: impl AsyncFnMut(&[u8]) -> io::Result<()>,
-) -> Result<(), CopyError> {
-    let length = capture.length();
-    if length == 0 {
-        return Ok(());
+/// Everything captured, a part at a time.
+pub(super) struct Blocks<'a> {
+    captured: Take<&'a mut SpooledTempFile>,
+    block: Vec<u8>,
+}
+
+impl<'a> Blocks<'a> {
+    pub(super) fn of(capture: &'a mut Capture) -> Result<Blocks<'a>, CopyError> {
+        let size = BLOCK.min(usize::try_from(capture.length()).unwrap_or(BLOCK));
+        let captured = capture.read().map_err(CopyError::Read)?;
+        Ok(Blocks { captured, block: vec![0; size] })
     }
-    let mut captured = capture.read().map_err(CopyError::Read)?;
-    let mut block = vec![0; BLOCK.min(usize::try_from(length).unwrap_or(BLOCK))];
-    loop {
-        match captured.read(&mut block).map_err(CopyError::Read)? {
-            0 => return Ok(()),
-            n => write(&block[..n]).await.map_err(CopyError::Write)?,
+
+    pub(super) fn next(&mut self) -> Result<Option<&[u8]>, CopyError> {
+        match self.captured.read(&mut self.block).map_err(CopyError::Read)? {
+            0 => Ok(None),
+            n => Ok(Some(&self.block[..n])),
         }
     }
 }

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use super::copy::{CopyError, blocks};
+use super::copy::{Blocks, CopyError};
 use crate::capture::Capture;
 use crate::failure::Failure;
 use crate::item::Item;
@@ -111,15 +111,14 @@ fn incomplete(bytes: &[u8]) -> Option<usize> {
 async fn write_text<W: AsyncWrite + Unpin>(name: &str, capture: &mut Capture, output: &mut W) -> Result<(), CopyError> {
     write_field(name, output).await?;
     let mut held = Vec::new();
-    blocks(capture, async |block| {
+    let mut blocks = Blocks::of(capture)?;
+    while let Some(block) = blocks.next()? {
         held.extend_from_slice(block);
         let whole = held.len() - incomplete(&held).unwrap_or(0);
-        let text = String::from_utf8_lossy(&held[..whole]);
-        let quoted = Value::from(text).to_string();
+        let quoted = Value::from(String::from_utf8_lossy(&held[..whole])).to_string();
         held.drain(..whole);
-        output.write_all(&quoted.as_bytes()[1..quoted.len() - 1]).await
-    })
-    .await?;
+        output.write_all(&quoted.as_bytes()[1..quoted.len() - 1]).await.map_err(CopyError::Write)?;
+    }
     output.write_all(b"\"").await.map_err(CopyError::Write)
 }
 
@@ -130,15 +129,15 @@ async fn write_base64<W: AsyncWrite + Unpin>(
 ) -> Result<(), CopyError> {
     write_field(&format!("{name}_base64"), output).await?;
     let mut held = Vec::new();
-    blocks(capture, async |block| {
+    let mut blocks = Blocks::of(capture)?;
+    while let Some(block) = blocks.next()? {
         held.extend_from_slice(block);
         // Three bytes become four characters: what is left over waits.
         let whole = held.len() / 3 * 3;
         let encoded = STANDARD.encode(&held[..whole]);
         held.drain(..whole);
-        output.write_all(encoded.as_bytes()).await
-    })
-    .await?;
+        output.write_all(encoded.as_bytes()).await.map_err(CopyError::Write)?;
+    }
     output.write_all(STANDARD.encode(&held).as_bytes()).await.map_err(CopyError::Write)?;
     output.write_all(b"\"").await.map_err(CopyError::Write)
 }

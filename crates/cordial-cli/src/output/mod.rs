@@ -6,7 +6,7 @@ mod live;
 
 pub(crate) use copy::{CopyError, copy, copy_tagged};
 pub(crate) use json::print as print_json;
-pub(crate) use live::{Live, LiveLines, Lines, Which};
+pub(crate) use live::{Lines, Live, LiveLines, Which};
 
 /// What is printed of an item that is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

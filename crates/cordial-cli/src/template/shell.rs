@@ -153,7 +153,9 @@ fn parse(line: &[u8], placeholder: &[u8]) -> Result<Vec<Piece>, String> {
             (Inside::Nothing, b'\'') => Inside::Single,
             (Inside::Nothing, b'"') => Inside::Double,
             (Inside::Nothing, b'#') if is_start => Inside::Comment,
-            (Inside::Single | Inside::Ansi, b'\'') | (Inside::Double, b'"') | (Inside::Comment, b'\n') => Inside::Nothing,
+            (Inside::Single | Inside::Ansi, b'\'') | (Inside::Double, b'"') | (Inside::Comment, b'\n') => {
+                Inside::Nothing
+            }
             _ => inside,
         };
         let taken = if escapes { 2 } else { 1 };

@@ -23,9 +23,19 @@ fn holes_are_filled() {
     check(&["echo"], &["a b"], &["echo", "a b"], "echo 'a b'");
     check(&["echo", "<{}>", "x"], &["it's"], &["echo", "<it's>", "x"], r"echo '<''it'\''s''>' x");
     check(&["{}", "{#}:{%}"], &["ls"], &["ls", "7:3"], "ls 7:3");
-    check(&["a", "{.}", "{/}", "{//}", "{/.}"], &["x/y.tar.gz"], &["a", "x/y.tar", "y.tar.gz", "x", "y.tar"], "a x/y.tar y.tar.gz x y.tar");
+    check(
+        &["a", "{.}", "{/}", "{//}", "{/.}"],
+        &["x/y.tar.gz"],
+        &["a", "x/y.tar", "y.tar.gz", "x", "y.tar"],
+        "a x/y.tar y.tar.gz x y.tar",
+    );
     check(&["e", "{a}", "{1}", "${x}"], &["i"], &["e", "{a}", "{1}", "${x}", "i"], "e '{a}' '{1}' '${x}' i");
-    check(&["e", "x{.}y", "{}", "{#}"], &["1.a", "2.b"], &["e", "x1y", "x2y", "1.a", "2.b", "7"], "e x1y x2y 1.a 2.b 7");
+    check(
+        &["e", "x{.}y", "{}", "{#}"],
+        &["1.a", "2.b"],
+        &["e", "x1y", "x2y", "1.a", "2.b", "7"],
+        "e x1y x2y 1.a 2.b 7",
+    );
     check(&["e", ""], &[""], &["e", "", ""], "e '' ''");
 }
 

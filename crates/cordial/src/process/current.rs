@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::context::{self, current};
+use super::handle::Handle;
 use super::signal::Signal;
 use crate::exit::Exit;
 use crate::pid::Pid;
@@ -115,6 +116,7 @@ pub async fn exit_self(reason: Exit) -> ! {
         runtime.with(own, |entry| {
             if entry.ending.is_none() {
                 entry.ending = reason.take();
+                entry.manners.exits_itself = true;
             }
             entry.waker.clone()
         })
@@ -125,6 +127,13 @@ pub async fn exit_self(reason: Exit) -> ! {
         waker.wake();
     }
     std::future::pending().await
+}
+
+/// Whether a signal has ended the calling process, so that what it holds is being dropped.
+pub(crate) fn is_ended_by_signal() -> bool {
+    let Some(own) = current() else { return false };
+    let is_ended = |runtime: &Handle| runtime.with(own, |entry| entry.ending.is_some() && !entry.manners.exits_itself);
+    context::with_runtime(is_ended) == Some(true)
 }
 
 /// Ends a long computation whose process has to end: it unwinds, with destructors but without the panic hook, if the

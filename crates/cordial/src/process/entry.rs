@@ -46,6 +46,8 @@ pub(crate) struct Manners {
     pub(crate) wants_notice: bool,
     /// It was asked to end. Never unset.
     pub(crate) is_asked: bool,
+    /// It called `exit`: no signal ended it.
+    pub(crate) exits_itself: bool,
     /// It was started by `run`.
     pub(crate) is_root: bool,
     /// A stop gave up waiting for it.

@@ -70,6 +70,7 @@ pub use stop::{Shutdown, StopReport};
 pub(crate) use block::{assert_allowed as assert_may_block, on as block_on};
 pub(crate) use body::{Conclusion, Reply};
 pub(crate) use context::runtime as current_runtime;
+pub(crate) use current::is_ended_by_signal;
 pub(crate) use handle::{Handle, layer};
 pub(crate) use links::unlink_both;
 pub(crate) use spawn::{Spawn, Spawned, as_value};

@@ -1,292 +1,258 @@
-//! `AsyncStream`: pulls, spawns, collects and delivers, all inside the consumer's poll.
+//! What a poll of the stream does: looks at what rang, starts what may start, pulls, delivers.
+//!
+//! ```text
+//!  poll ─► look at what rang ─► start what has room ─► pull one item ─┐
+//!            ▲                                                        │
+//!            └────────── until nothing can start any more ────────────┘─► deliver one result, or wait
+//! ```
+//!
+//! While code of the user's may run (the source, the closure, what judges a failure), what the stream holds stands on the
+//! stack. So a panic in it gives everything up, and leaves a stream that has ended.
 
-use std::fmt;
-use std::panic::Location;
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_core::Stream;
-use futures_util::StreamExt;
-use futures_util::stream::{FuturesUnordered, Iter, iter};
-use pin_project_lite::pin_project;
+use futures_core::stream::FusedStream;
 
-use super::attempt::Attempt;
+use super::async_stream::AsyncStream;
+use super::brief::{Brief, Patience};
+use super::flights::{Flights, Landing, News};
 use super::options::{Options, StreamTimeout};
 use super::progress::Progress;
+use super::spawner::Spawner;
 use super::window::Window;
 use crate::exit::Exit;
-use crate::process::current_runtime;
-use crate::task::{Task, Timeout};
+use crate::process::{current_runtime, is_ended_by_signal};
+use crate::task::Timeout;
 
-/// How many items a stream of a simulated runtime runs at once by default.
-const DEFAULT_IN_SIMULATION: usize = 4;
-
-pin_project! {
-    /// A stream of results, made by [`Task::async_stream`]. Lazy: it must be polled, and runs items while it is not.
-    #[must_use = "a stream is lazy: nothing runs and no input is pulled before it is polled"]
-    pub struct AsyncStream<S, F, T> {
-        // `None` once it has ended, so that what it holds is dropped then.
-        #[pin]
-        source: Option<S>,
-        f: F,
-        running: FuturesUnordered<Attempt<T>>,
-        // Made at the first poll, when the options are settled.
-        window: Option<Window<Result<T, Exit>>>,
-        options: Options,
-        progress: Guard,
-        spawned_at: &'static Location<'static>,
-    }
+/// How far the life of a stream has come.
+pub(super) enum State<I, O, R> {
+    Fresh,
+    Live(Box<Live<I, O, R>>),
+    Ended,
 }
 
-impl Task<()> {
-    /// Runs `f` on every item, each in a process of its own, at most so many at once, and gives a stream of the results.
-    ///
-    /// Defaults: input order, as many at once as the runtime has workers (4 in simulation), 5 s for each item; failures
-    /// and timeouts are `Err` items, and the others go on. See [`AsyncStream`] for the options.
-    ///
-    /// Nothing runs before the stream is polled. Input is pulled one by one, when a slot is free: it may be endless. Items
-    /// run while the consumer is busy. Dropping the stream gives up what still runs.
-    ///
-    /// # Elixir
-    ///
-    /// `Task.async_stream/3`. There a timeout ends the caller by default, and one hanging item lets finished results pile
-    /// up without bound.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use cordial::Task;
-    /// use futures::StreamExt;
-    ///
-    /// cordial::testing::run(async {
-    ///     let mut lengths = Task::async_stream(["a", "bc"], |text| async move { text.len() }).max_concurrency(2);
-    ///     while let Some(length) = lengths.next().await {
-    ///         println!("{}", length.unwrap());
-    ///     }
-    /// });
-    /// ```
-    #[track_caller]
-    pub fn async_stream<I, F, Fut>(items: I, f: F) -> AsyncStream<Iter<I::IntoIter>, F, Fut::Output>
-    where
-        I: IntoIterator,
-        F: FnMut(I::Item) -> Fut,
-        Fut: Future + Send + 'static,
-        Fut::Output: Send + 'static,
-    {
-        AsyncStream::new(iter(items), f, Location::caller())
-    }
-
-    /// As [`async_stream`](Task::async_stream), over an async source. A slow source never holds back a result that is
-    /// ready.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use cordial::Task;
-    ///
-    /// cordial::testing::run(async {
-    ///     let source = futures::stream::iter(1..=3);
-    ///     let doubled = Task::async_stream_from(source, |n| async move { 2 * n }).collect().await;
-    ///     assert_eq!(doubled, [Ok(2), Ok(4), Ok(6)]);
-    /// });
-    /// ```
-    #[track_caller]
-    pub fn async_stream_from<S, F, Fut>(source: S, f: F) -> AsyncStream<S, F, Fut::Output>
-    where
-        S: Stream,
-        F: FnMut(S::Item) -> Fut,
-        Fut: Future + Send + 'static,
-        Fut::Output: Send + 'static,
-    {
-        AsyncStream::new(source, f, Location::caller())
-    }
+/// What a stream has once it is polled, until it ends.
+pub(super) struct Live<I, O, R> {
+    flights: Flights<I, O>,
+    window: Window<R>,
+    /// Slots whose next attempt may start as soon as there is room.
+    to_start: VecDeque<usize>,
+    /// Slots that rang. Empty between polls.
+    rung: Vec<usize>,
+    progress: Progress,
+    /// What lets them run on when a signal ends the consumer, if that is wanted.
+    let_run_on: Option<fn(&mut Flights<I, O>)>,
 }
 
-impl<S, F, T> AsyncStream<S, F, T> {
-    fn new(source: S, f: F, spawned_at: &'static Location<'static>) -> AsyncStream<S, F, T> {
-        AsyncStream {
-            source: Some(source),
-            f,
-            running: FuturesUnordered::new(),
-            window: None,
-            options: Options {
-                max_concurrency: current_runtime().executor().workers().unwrap_or(DEFAULT_IN_SIMULATION),
-                is_ordered: true,
-                max_ahead: None,
-                timeout: Timeout::default(),
-                on_timeout: StreamTimeout::default(),
-            },
-            progress: Guard(Progress::default()),
-            spawned_at,
+impl<I, O: Send, R> Live<I, O, R> {
+    fn new(options: &Options, progress: Progress, spawner: &impl Spawner) -> Live<I, O, R> {
+        let runtime = current_runtime();
+        let max_concurrency = options.max_concurrency(&runtime);
+        Live {
+            window: Window::new(max_concurrency, options.max_ahead(max_concurrency), options.order),
+            flights: Flights::new(runtime),
+            to_start: VecDeque::new(),
+            rung: Vec::new(),
+            progress,
+            let_run_on: spawner.lets_run_on().then_some(Flights::let_run_on),
         }
     }
 
-    /// Sets how many items run at once. Default: the number of workers; 4 in simulation. With 1 they run one after the
-    /// other.
-    ///
-    /// # Panics
-    ///
-    /// If it is 0: nothing would ever run.
-    #[track_caller]
-    pub fn max_concurrency(mut self, n: usize) -> Self {
-        assert!(
-            n > 0,
-            "max_concurrency(0) lets nothing run; use at least 1, or leave it out for the number of workers"
-        );
-        self.options.max_concurrency = n;
-        self
-    }
-
-    /// Gives each result as soon as it is there. Default: input order.
-    pub fn unordered(mut self) -> Self {
-        self.options.is_ordered = false;
-        self
-    }
-
-    /// Sets the limit of each item, counted from its spawn. Default: 5 s.
-    pub fn timeout(mut self, limit: impl Into<Timeout>) -> Self {
-        self.options.timeout = limit.into();
-        self
-    }
-
-    /// Sets what happens when an item exceeds its limit. Default: [`StreamTimeout::KillTask`].
-    pub fn on_timeout(mut self, on_timeout: StreamTimeout) -> Self {
-        self.options.on_timeout = on_timeout;
-        self
-    }
-
-    /// Sets how far an ordered stream runs ahead of an item that hangs: at most `max_concurrency + n` items are running
-    /// or waiting for an older one. Default: 4 × `max_concurrency`. With 0, each undelivered item keeps its slot.
-    pub fn max_ahead(mut self, n: usize) -> Self {
-        self.options.max_ahead = Some(n);
-        self
-    }
-
-    /// The counts of this stream, to be read while it is consumed.
-    #[must_use]
-    pub fn progress(&self) -> Progress {
-        self.progress.0.clone()
+    fn queue(&mut self, input: I) {
+        let slot = self.flights.insert(self.window.start(), input);
+        self.to_start.push_back(slot);
     }
 }
 
-impl<S, F, Fut, T> AsyncStream<S, F, T>
-where
-    S: Stream,
-    F: FnMut(S::Item) -> Fut,
-    Fut: Future<Output = T> + Send + 'static,
-    T: Send + 'static,
-{
-    /// The next result; `None` after the last one.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future loses nothing.
-    pub async fn next(&mut self) -> Option<Result<T, Exit>>
-    where
-        S: Unpin,
-        F: Unpin,
-    {
-        StreamExt::next(self).await
+impl<I, O, R> Live<I, O, R> {
+    /// Nothing more will run.
+    fn give_up(&mut self) {
+        self.progress.count_given_up(self.flights.n_begun());
+        self.to_start.clear();
+        self.flights.clear();
     }
+}
 
-    /// All results.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future gives up what runs and loses what was collected.
-    #[must_use = "nothing runs before it is awaited"]
-    pub async fn collect(self) -> Vec<Result<T, Exit>> {
-        StreamExt::collect(self).await
+impl<I, O, R> Drop for Live<I, O, R> {
+    fn drop(&mut self) {
+        if let Some(let_run_on) = self.let_run_on.filter(|_| is_ended_by_signal()) {
+            self.progress.count_given_up(self.flights.n_begun());
+            let_run_on(&mut self.flights);
+        }
+        self.give_up();
     }
+}
 
-    /// All values, and all exits, each in the order of the stream.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future gives up what runs and loses what was collected.
-    #[must_use = "nothing runs before it is awaited"]
-    pub async fn partition(self) -> (Vec<T>, Vec<Exit>) {
-        let mut parts = (Vec::new(), Vec::new());
-        let mut stream = std::pin::pin!(self);
-        while let Some(result) = StreamExt::next(&mut stream).await {
-            match result {
-                Ok(value) => parts.0.push(value),
-                Err(exit) => parts.1.push(exit),
+/// What the next result needs to know of the stream, apart from what runs.
+struct Rules<'a, I, O, T, E> {
+    options: &'a Options,
+    judge: fn(O) -> Result<T, Exit>,
+    fail: fn(usize, Option<I>, Exit) -> E,
+}
+
+/// What an attempt that has ended means for the stream.
+#[must_use = "the source has to be let go of"]
+#[derive(PartialEq)]
+enum Verdict {
+    GoOn,
+    /// This was the last result.
+    End,
+}
+
+impl<I, O: Send, T, E> Rules<'_, I, O, T, E> {
+    /// Looks at a slot, and puts what came of it where it belongs.
+    fn look(&self, live: &mut Live<I, O, Result<T, E>>, slot: usize) -> Verdict {
+        let landing = match live.flights.look(slot) {
+            News::Nothing => return Verdict::GoOn,
+            News::MayStart => {
+                live.to_start.push_back(slot);
+                return Verdict::GoOn;
             }
+            News::Ended(landing) => landing,
+        };
+        let is_late = matches!(landing, Landing::TimedOut(_) | Landing::Abandoned(_));
+        let result = match landing {
+            Landing::Value(output) => (self.judge)(output),
+            Landing::Failed(exit) => Err(exit),
+            Landing::TimedOut(timed_out) => Err(Exit::Timeout(timed_out)),
+            Landing::Abandoned(timed_out) => {
+                live.progress.count_abandoned();
+                Err(Exit::Timeout(timed_out))
+            }
+        };
+        let n_attempts = live.flights.get_mut(slot).n_attempts;
+        if let Err(exit) = &result
+            && let Some(retry) = self.options.retry.as_ref().filter(|retry| retry.is_due(n_attempts, exit))
+        {
+            live.progress.count_retry();
+            if let News::MayStart = live.flights.again(slot, retry.waits()) {
+                live.to_start.push_back(slot);
+            }
+            return Verdict::GoOn;
         }
-        parts
+        let flight = live.flights.remove(slot);
+        live.progress.count_end(result.is_ok());
+        let result = result.map_err(|exit| (self.fail)(flight.idx, flight.input, exit));
+        if is_late && self.options.on_timeout == StreamTimeout::EndStream {
+            live.give_up();
+            live.window.cut(flight.idx, result);
+            return Verdict::End;
+        }
+        live.window.finish(flight.idx, result);
+        Verdict::GoOn
     }
 }
 
-impl<S, F, Fut, T> Stream for AsyncStream<S, F, T>
+impl<S, F, Fut, T, E, P> Stream for AsyncStream<S, F, Fut::Output, T, E, P>
 where
     S: Stream,
     F: FnMut(S::Item) -> Fut,
-    Fut: Future<Output = T> + Send + 'static,
-    T: Send + 'static,
+    Fut: Future + Send + 'static,
+    Fut::Output: Send + 'static,
+    P: Spawner,
 {
-    type Item = Result<T, Exit>;
+    type Item = Result<T, E>;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<T, Exit>>> {
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<T, E>>> {
         let mut this = self.project();
-        let options = *this.options;
-        let progress = &this.progress.0;
-        let window = this
-            .window
-            .get_or_insert_with(|| Window::new(options.max_concurrency, options.max_ahead(), options.is_ordered));
+        let mut live = match std::mem::replace(this.state, State::Ended) {
+            State::Fresh => Box::new(Live::new(this.options, this.progress.clone(), this.spawner)),
+            State::Live(live) => live,
+            State::Ended => return Poll::Ready(None),
+        };
+        let rules = Rules { options: this.options, judge: *this.judge, fail: *this.fail };
+        let patience =
+            if rules.options.timeout == Timeout::After(Duration::ZERO) { Patience::OnePoll } else { Patience::Any };
         let mut has_pulled = false;
-        loop {
-            while let Poll::Ready(Some((idx, result))) = this.running.poll_next_unpin(cx) {
-                progress.count_end(result.is_ok());
-                if options.on_timeout == StreamTimeout::EndStream && matches!(result, Err(Exit::Timeout(_))) {
-                    progress.count_given_up(this.running.len());
-                    this.running.clear();
+        let polled = loop {
+            let mut rung = std::mem::take(&mut live.rung);
+            live.flights.ready().take(&mut rung);
+            for slot in rung.drain(..) {
+                if rules.look(&mut live, slot) == Verdict::End {
                     this.source.set(None);
-                    window.cut(idx, result);
-                } else {
-                    window.finish(idx, result);
+                }
+            }
+            live.rung = rung;
+            while let Some(&slot) = live.to_start.front()
+                && this.spawner.poll_room(cx).is_ready()
+            {
+                live.to_start.pop_front();
+                let kept = &mut live.flights.get_mut(slot).input;
+                let input = match this.keep {
+                    Some(keep) => kept.as_ref().map(keep),
+                    None => kept.take(),
+                };
+                let future = (this.f)(input.expect("given away at the first attempt only if there is no other"));
+                let is_first = live.flights.get_mut(slot).n_attempts == 0;
+                let future = Brief::new(future, patience);
+                let task = this.spawner.spawn(live.flights.runtime(), this.spawned_at, future);
+                if is_first {
+                    live.progress.count_start();
+                }
+                live.flights.run(slot, task, rules.options.timeout);
+                if rules.look(&mut live, slot) == Verdict::End {
+                    this.source.set(None);
                 }
             }
             // With a result at hand, at most one pull: a source that blocks must not hold it back for long.
-            if window.may_start()
-                && !(has_pulled && window.has_next())
+            if live.to_start.is_empty()
+                && live.window.may_start()
+                && !(has_pulled && live.window.has_next())
                 && let Some(source) = this.source.as_mut().as_pin_mut()
             {
                 match source.poll_next(cx) {
-                    Poll::Ready(Some(item)) => {
+                    Poll::Ready(Some(input)) => {
                         has_pulled = true;
-                        let task = Task::spawn_at(this.spawned_at, (this.f)(item));
-                        progress.count_start();
-                        this.running.push(Attempt::new(window.start(), task, options.timeout));
+                        live.queue(input);
                         continue;
                     }
                     Poll::Ready(None) => this.source.set(None),
                     Poll::Pending => {}
                 }
             }
-            return match window.deliver() {
-                Some(result) => Poll::Ready(Some(result)),
-                None if window.n_running() == 0 && this.source.is_none() => Poll::Ready(None),
-                None => Poll::Pending,
-            };
-        }
+            if let Some(result) = live.window.deliver() {
+                break Poll::Ready(Some(result));
+            }
+            if live.window.n_held() == 0 && this.source.is_none() {
+                return Poll::Ready(None);
+            }
+            if live.flights.ready().poll(cx.waker()).is_pending() {
+                break Poll::Pending;
+            }
+        };
+        *this.state = State::Live(live);
+        polled
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let n_held = match &self.state {
+            State::Fresh => 0,
+            State::Live(live) => live.window.n_held(),
+            State::Ended => return (0, Some(0)),
+        };
+        let (lower, upper) = self.source.as_ref().map_or((0, Some(0)), Stream::size_hint);
+        let lower = match self.options.on_timeout {
+            StreamTimeout::KillTask => lower.saturating_add(n_held),
+            // It may end with the next result.
+            StreamTimeout::EndStream => n_held.min(1),
+        };
+        (lower, upper.and_then(|upper| upper.checked_add(n_held)))
     }
 }
 
-/// Counts what still runs as given up when the stream is dropped.
-struct Guard(Progress);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        self.0.count_given_up(self.0.running());
-    }
-}
-
-impl<S, F, T> fmt::Debug for AsyncStream<S, F, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AsyncStream")
-            .field("options", &self.options)
-            .field("progress", &self.progress.0)
-            .finish_non_exhaustive()
+impl<S, F, Fut, T, E, P> FusedStream for AsyncStream<S, F, Fut::Output, T, E, P>
+where
+    S: Stream,
+    F: FnMut(S::Item) -> Fut,
+    Fut: Future + Send + 'static,
+    Fut::Output: Send + 'static,
+    P: Spawner,
+{
+    fn is_terminated(&self) -> bool {
+        matches!(self.state, State::Ended)
     }
 }

@@ -27,28 +27,30 @@ struct Counts {
     succeeded: AtomicUsize,
     failed: AtomicUsize,
     given_up: AtomicUsize,
+    abandoned: AtomicUsize,
+    retried: AtomicUsize,
 }
 
 impl Progress {
-    /// Items whose task was started.
+    /// Items that were started. One that is tried again counts once.
     #[must_use]
     pub fn started(&self) -> usize {
         self.0.started.load(Ordering::Relaxed)
     }
 
-    /// Items that gave a value; an `Err` inside it is a value like any other.
+    /// Items that gave a value. Without `or_exit`, an `Err` inside it is a value like any other.
     #[must_use]
     pub fn succeeded(&self) -> usize {
         self.0.succeeded.load(Ordering::Relaxed)
     }
 
-    /// Items that gave an exit.
+    /// Items that gave an exit, after their last attempt.
     #[must_use]
     pub fn failed(&self) -> usize {
         self.0.failed.load(Ordering::Relaxed)
     }
 
-    /// Items that run now.
+    /// Items that run now, or wait for their next attempt.
     #[must_use]
     pub fn running(&self) -> usize {
         let ended = self.succeeded() + self.failed() + self.given_up();
@@ -59,6 +61,26 @@ impl Progress {
     #[must_use]
     pub fn given_up(&self) -> usize {
         self.0.given_up.load(Ordering::Relaxed)
+    }
+
+    /// Attempts after the first of their item.
+    #[must_use]
+    pub fn retried(&self) -> usize {
+        self.0.retried.load(Ordering::Relaxed)
+    }
+
+    /// Attempts that could not be ended, because their poll did not return: nobody waits for them any more.
+    #[must_use]
+    pub fn abandoned(&self) -> usize {
+        self.0.abandoned.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_retry(&self) {
+        self.0.retried.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_abandoned(&self) {
+        self.0.abandoned.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn count_start(&self) {
@@ -83,6 +105,8 @@ impl fmt::Debug for Progress {
             .field("succeeded", &self.succeeded())
             .field("failed", &self.failed())
             .field("given_up", &self.given_up())
+            .field("retried", &self.retried())
+            .field("abandoned", &self.abandoned())
             .finish()
     }
 }

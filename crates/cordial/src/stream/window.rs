@@ -9,28 +9,31 @@
 
 use std::collections::VecDeque;
 
+use super::options::Order;
+
 /// The items between the source and the consumer.
 #[derive(Debug)]
 pub(super) struct Window<R> {
     max_running: usize,
     /// Results and running items together.
     max_held: usize,
-    is_ordered: bool,
+    order: Order,
     n_running: usize,
     n_finished: usize,
     n_started: usize,
-    /// Ordered: the item that is next for the consumer.
+    /// In the order of input: the item that is next for the consumer.
     next: usize,
-    /// Ordered: from `next` on, `None` while it runs. Unordered: whatever has finished.
+    /// In the order of input: from `next` on, `None` while it runs. Else whatever has finished.
     finished: VecDeque<Option<R>>,
 }
 
 impl<R> Window<R> {
-    pub(super) fn new(max_running: usize, max_ahead: usize, is_ordered: bool) -> Window<R> {
+    /// `max_ahead` is how many results may be held beyond `max_running`.
+    pub(super) fn new(max_running: usize, max_ahead: usize, order: Order) -> Window<R> {
         Window {
             max_running,
-            max_held: if is_ordered { max_running.saturating_add(max_ahead) } else { usize::MAX },
-            is_ordered,
+            max_held: max_running.saturating_add(max_ahead),
+            order,
             n_running: 0,
             n_finished: 0,
             n_started: 0,
@@ -40,7 +43,7 @@ impl<R> Window<R> {
     }
 
     pub(super) fn may_start(&self) -> bool {
-        self.n_running < self.max_running && self.n_running + self.n_finished < self.max_held
+        self.n_running < self.max_running && self.n_held() < self.max_held
     }
 
     /// The index of the item that starts now.
@@ -48,7 +51,7 @@ impl<R> Window<R> {
         let idx = self.n_started;
         self.n_started += 1;
         self.n_running += 1;
-        if self.is_ordered {
+        if self.order == Order::OfInput {
             self.finished.push_back(None);
         }
         idx
@@ -57,7 +60,7 @@ impl<R> Window<R> {
     pub(super) fn finish(&mut self, idx: usize, result: R) {
         self.n_running -= 1;
         self.n_finished += 1;
-        if self.is_ordered {
+        if self.order == Order::OfInput {
             self.finished[idx - self.next] = Some(result);
         } else {
             self.finished.push_back(Some(result));
@@ -80,7 +83,7 @@ impl<R> Window<R> {
 
     /// The stream ends with this result: what is older and finished comes first, in order; the rest is forgotten.
     pub(super) fn cut(&mut self, idx: usize, last: R) {
-        if self.is_ordered {
+        if self.order == Order::OfInput {
             self.finished.truncate(idx - self.next);
             self.finished.retain(Option::is_some);
         }
@@ -89,8 +92,9 @@ impl<R> Window<R> {
         self.n_running = 0;
     }
 
-    pub(super) fn n_running(&self) -> usize {
-        self.n_running
+    /// How many items are running, or wait to be delivered.
+    pub(super) fn n_held(&self) -> usize {
+        self.n_running + self.n_finished
     }
 }
 

@@ -167,19 +167,12 @@ impl<T: Send> Task<T> {
     }
 
     /// What is known of the process, for the report that it took too long.
-    pub(crate) fn timed_out(&self, limit: std::time::Duration) -> TimedOut {
+    pub(super) fn timed_out(&self, limit: std::time::Duration) -> TimedOut {
         let known = self.source().and_then(|source| {
             source.runtime().with(source.pid(), |entry| (entry.label().cloned(), Location::from(entry.spawned_at)))
         });
         let (label, spawned_at) = known.map_or((None, None), |(label, place)| (label, Some(place)));
         TimedOut::new(limit, self.pid(), label, spawned_at)
-    }
-
-    /// Kills the process. The handle is as good as before.
-    pub(crate) fn kill(&self) {
-        if let Some(source) = self.source() {
-            source.runtime().kill(source.pid());
-        }
     }
 
     pub(crate) fn runtime(&self) -> Option<Handle> {

@@ -17,5 +17,3 @@ mod wait;
 pub use handle::Task;
 pub use many::{AwaitMany, OnTimeout, YieldMany};
 pub use timeout::Timeout;
-
-pub(crate) use limit::Limit;

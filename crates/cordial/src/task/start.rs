@@ -6,7 +6,7 @@ use super::Task;
 use super::claim::Claim;
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{Conclusion, Outcome, Spawn, as_value, current_runtime};
+use crate::process::{Conclusion, Handle, Outcome, Spawn, as_value, current_runtime};
 use crate::telemetry;
 
 impl<T: Send + 'static> Task<T> {
@@ -35,7 +35,7 @@ impl<T: Send + 'static> Task<T> {
     where
         F: Future<Output = T> + Send + 'static,
     {
-        Task::launch(Spawn::new(Location::caller()), future)
+        Task::launch(&current_runtime(), Spawn::new(Location::caller()), future)
     }
 
     /// As [`spawn`](Task::spawn), and linked: a crash of the task also ends the calling process with the same exit,
@@ -65,7 +65,7 @@ impl<T: Send + 'static> Task<T> {
     where
         F: Future<Output = T> + Send + 'static,
     {
-        Task::launch(Spawn::new(Location::caller()).linked(), future)
+        Task::launch(&current_runtime(), Spawn::new(Location::caller()).linked(), future)
     }
 
     /// A task that has its value already. No process is started.
@@ -90,19 +90,19 @@ impl<T: Send + 'static> Task<T> {
         Task::answered(Ok(value))
     }
 
-    /// As [`spawn`](Task::spawn), in the name of another place.
-    pub(crate) fn spawn_at<F>(spawned_at: &'static Location<'static>, future: F) -> Task<T>
+    /// As [`spawn`](Task::spawn), on this runtime and in the name of another place.
+    pub(crate) fn spawn_at<F>(runtime: &Handle, spawned_at: &'static Location<'static>, future: F) -> Task<T>
     where
         F: Future<Output = T> + Send + 'static,
     {
-        Task::launch(Spawn::new(spawned_at), future)
+        Task::launch(runtime, Spawn::new(spawned_at), future)
     }
 
-    fn launch<F>(spawn: Spawn, future: F) -> Task<T>
+    fn launch<F>(runtime: &Handle, spawn: Spawn, future: F) -> Task<T>
     where
         F: Future<Output = T> + Send + 'static,
     {
-        match spawn.start(&current_runtime(), future, as_value) {
+        match spawn.start(runtime, future, as_value) {
             Ok(spawned) => Task::running(Claim::new(spawned)),
             Err(refusal) => {
                 telemetry::refused(spawn.spawned_at, &refusal);

@@ -55,6 +55,11 @@ impl Groups {
         self.signal(Signal::KILL);
     }
 
+    /// Whether nothing runs.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().running.is_empty()
+    }
+
     /// Tells the guard that it is not needed any more.
     pub(crate) fn dismiss_guard(&self) {
         let mut table = self.lock();

@@ -16,7 +16,12 @@ impl Ending {
     /// When there are too many open files.
     pub(super) fn of(pid: Pid) -> io::Result<Ending> {
         let file = pidfd_open(pid, PidfdFlags::NONBLOCK)?;
-        Ok(Ending(AsyncFd::with_interest(file, Interest::READABLE)?))
+        #[expect(
+            deprecated,
+            reason = "its replacement is unsafe for what may be closed behind its back; this file is owned"
+        )]
+        let file = AsyncFd::with_interest(file, Interest::READABLE)?;
+        Ok(Ending(file))
     }
 
     /// # Cancel safety

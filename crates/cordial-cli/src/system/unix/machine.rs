@@ -48,5 +48,8 @@ pub(crate) fn load() -> io::Result<f64> {
 pub(crate) fn free_memory() -> io::Result<u64> {
     let text = fs::read_to_string("/proc/meminfo")?;
     let number = text.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.trim().strip_suffix(" kB"));
-    number.and_then(|number| number.parse::<u64>().ok()).map(|kib| kib << 10).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    number
+        .and_then(|number| number.parse::<u64>().ok())
+        .map(|kib| kib << 10)
+        .ok_or_else(|| io::ErrorKind::InvalidData.into())
 }

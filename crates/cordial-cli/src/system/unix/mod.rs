@@ -17,7 +17,6 @@ use std::io::{self, ErrorKind};
 pub(crate) use std::os::fd::AsFd as PipeEnd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -55,11 +54,6 @@ pub(crate) fn bytes(word: OsString) -> Result<Vec<u8>, String> {
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Windows")]
 pub(crate) fn word(bytes: Vec<u8>) -> Result<OsString, Failure> {
     Ok(OsString::from_vec(bytes))
-}
-
-/// Bytes as the name of a file.
-pub(crate) fn path(bytes: Vec<u8>) -> Option<PathBuf> {
-    Some(OsString::from_vec(bytes).into())
 }
 
 /// Our standard input, to be read by us alone, and what commands get instead: nothing.

@@ -65,7 +65,10 @@ impl Suspensions {
     ///
     /// When the system refuses to install a handler.
     pub(crate) fn listen() -> io::Result<Self> {
-        Ok(Suspensions { suspend: signal(kind(rustix::process::Signal::TSTP))?, go_on: signal(kind(rustix::process::Signal::CONT))? })
+        Ok(Suspensions {
+            suspend: signal(kind(rustix::process::Signal::TSTP))?,
+            go_on: signal(kind(rustix::process::Signal::CONT))?,
+        })
     }
 
     /// Passes these signals on to the groups, for as long as it is polled: it never ends.

@@ -1,0 +1,208 @@
+//! Prints what came of each item, in the order it is given, and counts.
+//!
+//! Standard output that cannot be written ends the run. Standard error that cannot be written ends nothing: the statuses still count,
+//! and there is no place to complain.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::io::{AsyncWrite, AsyncWriteExt, BufWriter};
+
+use crate::failure::Failure;
+use crate::outcome::Outcome;
+use crate::output::{self, CopyError, Form, Lines, Which};
+use crate::progress::Progress;
+use crate::summary::Summary;
+
+/// Small outputs are written together, as long as the next one is there already.
+const BUFFER: usize = 64 * 1024;
+
+/// The outputs of a run and what they have seen.
+pub(crate) struct Report<O, E> {
+    stdout: BufWriter<O>,
+    stderr: E,
+    is_quiet: bool,
+    pub(crate) progress: Progress,
+    pub(crate) summary: Summary,
+    /// Rises with all that is printed, for those who wonder whether somebody reads it.
+    printed: Arc<AtomicU64>,
+}
+
+impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Report<O, E> {
+    pub(crate) fn new(stdout: O, stderr: E, is_quiet: bool) -> Self {
+        Report {
+            stdout: BufWriter::with_capacity(BUFFER, stdout),
+            stderr,
+            is_quiet,
+            progress: Progress::new(is_quiet),
+            summary: Summary::default(),
+            printed: Arc::default(),
+        }
+    }
+
+    pub(crate) fn printed(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.printed)
+    }
+
+    /// Prints the next item, and the complaint about it if there is one.
+    ///
+    /// # Errors
+    ///
+    /// When standard output cannot be written.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future may leave a part written.
+    pub(crate) async fn print(&mut self, mut outcome: Outcome, form: Form) -> io::Result<()> {
+        let is_over = !matches!(outcome.result, Err(Failure::NotRun));
+        if outcome.stdout.length() + outcome.stderr.length() > 0 || outcome.result.is_err() || form == Form::Json {
+            self.progress.clear();
+        }
+        if form == Form::Json {
+            if is_over {
+                let printed = output::print_json(&mut outcome, &mut self.stdout).await;
+                unless_unreadable(printed, &mut outcome)?;
+            }
+        } else {
+            let tag = (form == Form::Tagged).then(|| output::tag(&outcome.item));
+            let printed = match &tag {
+                Some(tag) => output::copy_tagged(&mut outcome.stdout, tag, &mut self.stdout).await,
+                None => output::copy(&mut outcome.stdout, &mut self.stdout).await,
+            };
+            unless_unreadable(printed, &mut outcome)?;
+            if outcome.stderr.length() > 0 {
+                // On a terminal both appear, in this order.
+                self.flush().await?;
+                let printed = match &tag {
+                    Some(tag) => output::copy_tagged(&mut outcome.stderr, tag, &mut self.stderr).await,
+                    None => output::copy(&mut outcome.stderr, &mut self.stderr).await,
+                };
+                if let Err(CopyError::Read(error)) = printed {
+                    lose(&mut outcome, error);
+                }
+                let _ = self.stderr.flush().await;
+            }
+        }
+        self.summary.count(&outcome);
+        if is_over
+            && !self.is_quiet
+            && let Some(complaint) = outcome.complaint()
+        {
+            self.flush().await?;
+            self.complain(&complaint).await;
+        }
+        self.printed.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Prints lines of an item that still runs.
+    ///
+    /// # Errors
+    ///
+    /// When standard output cannot be written.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future may leave a part written.
+    pub(crate) async fn print_lines(&mut self, lines: Lines) -> io::Result<()> {
+        self.progress.clear();
+        match lines.which {
+            Which::Stdout => self.stdout.write_all(&lines.bytes).await?,
+            Which::Stderr => {
+                self.flush().await?;
+                if self.stderr.write_all(&lines.bytes).await.is_ok() {
+                    let _ = self.stderr.flush().await;
+                }
+            }
+        }
+        self.printed.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Prints a line to standard output.
+    ///
+    /// # Errors
+    ///
+    /// When standard output cannot be written.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future may leave a part written.
+    pub(crate) async fn print_line(&mut self, line: &[u8]) -> io::Result<()> {
+        self.stdout.write_all(line).await?;
+        self.stdout.write_all(b"\n").await
+    }
+
+    /// Hands over what was printed so far.
+    ///
+    /// # Errors
+    ///
+    /// When standard output cannot be written.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub(crate) async fn flush(&mut self) -> io::Result<()> {
+        self.stdout.flush().await
+    }
+
+    /// Whether something waits for a flush.
+    pub(crate) fn holds_something(&self) -> bool {
+        !self.stdout.buffer().is_empty()
+    }
+
+    /// Brings the progress up to date.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future may leave a part of a line written.
+    pub(crate) async fn tick(&mut self) {
+        if let Some(line) = self.progress.tick() {
+            self.complain(&line).await;
+        }
+    }
+
+    /// Prints a line of ours to standard error.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future may leave a part of it written.
+    pub(crate) async fn complain(&mut self, text: &str) {
+        self.progress.clear();
+        // One write per line keeps lines whole when others write to the same place.
+        let line = format!("cordial: {text}\n");
+        if self.stderr.write_all(line.as_bytes()).await.is_ok() {
+            let _ = self.stderr.flush().await;
+        }
+    }
+
+    /// Prints the last lines of a run.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future may leave a part written.
+    pub(crate) async fn conclude(&mut self, lines: Vec<String>) {
+        let _ = self.flush().await;
+        self.progress.clear();
+        if !self.is_quiet && !lines.is_empty() {
+            self.complain(&lines.join("\n")).await;
+        }
+    }
+}
+
+/// What cannot be written ends the run; what cannot be read back fails its item.
+fn unless_unreadable(printed: Result<(), CopyError>, outcome: &mut Outcome) -> io::Result<()> {
+    match printed {
+        Ok(()) => {}
+        Err(CopyError::Write(error)) => return Err(error),
+        Err(CopyError::Read(error)) => lose(outcome, error),
+    }
+    Ok(())
+}
+
+fn lose(outcome: &mut Outcome, error: io::Error) {
+    if outcome.result.is_ok() {
+        outcome.result = Err(Failure::Unreadable(error));
+    }
+}
