@@ -127,13 +127,15 @@ async fn root(plan: Plan, name: String, rest: Rest) -> Verdict {
             verdict = &mut work => Some(verdict),
         }
     };
-    if verdict.is_none() {
-        // Not all was printed, but what is known can be told.
-        let lines =
-            rest.stopped_by.get().map(|by| report.summary.lines(Cause::Interrupted(*by), report.progress.total()));
-        let _ = time::timeout(LAST_WORD, report.conclude(lines.unwrap_or_default())).await;
+    match (verdict, rest.stopped_by.get()) {
+        (Some(verdict), _) => verdict,
+        (None, by) => {
+            // Not all was printed, but what is known can be told.
+            let by = by.copied().unwrap_or(Interrupt::Interrupt);
+            let _ = time::timeout(LAST_WORD, report.conclude(Cause::Interrupted(by))).await;
+            Verdict::Interrupted(by)
+        }
     }
-    verdict.unwrap_or_else(|| Verdict::Interrupted(rest.stopped_by.get().copied().unwrap_or(Interrupt::Interrupt)))
 }
 
 /// Waits until the program is asked to stop, and says by what.

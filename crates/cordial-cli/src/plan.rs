@@ -23,7 +23,7 @@ const LIST: &str = ":::";
 /// Where items come from.
 pub(crate) enum Items {
     StandardInput { delimiter: u8 },
-    File { file: File, path: PathBuf, delimiter: u8 },
+    File { file: File, delimiter: u8 },
     Given(Product),
 }
 
@@ -65,7 +65,7 @@ impl Plan {
         let delimiter = options.delimiter.unwrap_or(if options.null { 0 } else { b'\n' });
         let items = match (&options.arg_file, lists.is_empty()) {
             (Some(_), false) => return Err(format!("items come from --arg-file or stand behind {LIST}, not both")),
-            (Some(path), true) => Items::File { file: open(path)?, path: path.clone(), delimiter },
+            (Some(path), true) => Items::File { file: open(path)?, delimiter },
             (None, true) => Items::StandardInput { delimiter },
             (None, false) => Items::Given(Product::new(lists)),
         };

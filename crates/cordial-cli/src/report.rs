@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::outcome::Outcome;
 use crate::output::{self, CopyError, Form, Lines, Which};
 use crate::progress::Progress;
-use crate::summary::Summary;
+use crate::summary::{Cause, Summary};
 
 /// Small outputs are written together, as long as the next one is there already.
 const BUFFER: usize = 64 * 1024;
@@ -27,6 +27,18 @@ pub(crate) struct Report<O, E> {
     pub(crate) summary: Summary,
     /// Rises with all that is printed, for those who wonder whether somebody reads it.
     printed: Arc<AtomicU64>,
+    complaints: Complaints,
+}
+
+/// How the complaints about items stand in what was printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Complaints {
+    /// There are none.
+    No,
+    /// One below the other, and nothing follows them.
+    Together,
+    /// Other output came between.
+    Scattered,
 }
 
 impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Report<O, E> {
@@ -38,6 +50,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Report<O, E> {
             progress: Progress::new(is_quiet),
             summary: Summary::default(),
             printed: Arc::default(),
+            complaints: Complaints::No,
         }
     }
 
@@ -56,8 +69,8 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Report<O, E> {
     /// Dropping the future may leave a part written.
     pub(crate) async fn print(&mut self, mut outcome: Outcome, form: Form) -> io::Result<()> {
         let is_over = !matches!(outcome.result, Err(Failure::NotRun));
-        if outcome.stdout.length() + outcome.stderr.length() > 0 || outcome.result.is_err() || form == Form::Json {
-            self.progress.clear();
+        if outcome.stdout.length() + outcome.stderr.length() > 0 || form == Form::Json {
+            self.make_way();
         }
         if form == Form::Json {
             if is_over {
@@ -91,6 +104,9 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Report<O, E> {
         {
             self.flush().await?;
             self.complain(&complaint).await;
+            if self.complaints == Complaints::No {
+                self.complaints = Complaints::Together;
+            }
         }
         self.printed.fetch_add(1, Ordering::Relaxed);
         Ok(())
@@ -106,7 +122,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Report<O, E> {
     ///
     /// Dropping the future may leave a part written.
     pub(crate) async fn print_lines(&mut self, lines: Lines) -> io::Result<()> {
-        self.progress.clear();
+        self.make_way();
         match lines.which {
             Which::Stdout => self.stdout.write_all(&lines.bytes).await?,
             Which::Stderr => {
@@ -177,16 +193,27 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Report<O, E> {
         }
     }
 
-    /// Prints the last lines of a run.
+    /// Prints the last lines of a run: what it came to, and the complaints once more if they do not stand there already.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future may leave a part written.
-    pub(crate) async fn conclude(&mut self, lines: Vec<String>) {
+    pub(crate) async fn conclude(&mut self, cause: Cause) {
         let _ = self.flush().await;
         self.progress.clear();
-        if !self.is_quiet && !lines.is_empty() {
-            self.complain(&lines.join("\n")).await;
+        if let Some(first) = self.summary.first_line(cause, self.progress.total()).filter(|_| !self.is_quiet) {
+            let again = if self.complaints == Complaints::Scattered { self.summary.sentences() } else { Vec::new() };
+            let colon = if again.is_empty() { "" } else { ":" };
+            let lines: String = again.iter().map(|sentence| format!("\n  {sentence}")).collect();
+            self.complain(&format!("{first}{colon}{lines}")).await;
+        }
+    }
+
+    /// Something else than a complaint is printed.
+    fn make_way(&mut self) {
+        self.progress.clear();
+        if self.complaints == Complaints::Together {
+            self.complaints = Complaints::Scattered;
         }
     }
 }

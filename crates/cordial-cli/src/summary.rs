@@ -46,14 +46,6 @@ impl Summary {
         }
     }
 
-    pub(crate) fn done(&self) -> u64 {
-        self.succeeded + self.failed
-    }
-
-    pub(crate) fn failed(&self) -> u64 {
-        self.failed
-    }
-
     pub(crate) fn verdict(&self, cause: Cause, halt: &Halt) -> Verdict {
         match (cause, halt.status()) {
             (Cause::Interrupted(interrupt), _) => Verdict::Interrupted(interrupt),
@@ -62,32 +54,28 @@ impl Summary {
         }
     }
 
-    /// The lines at the end of a run: none if all went well. `total` is how many items there were, if that is known.
-    pub(crate) fn lines(&self, cause: Cause, total: Option<u64>) -> Vec<String> {
-        let done = self.done();
-        let are = if done == 1 { "item is" } else { "items are" };
-        let first = match cause {
-            Cause::Finished if self.failed == 0 => return Vec::new(),
-            Cause::Finished => {
-                format!("{} of {done} {} failed:", self.failed, if done == 1 { "item" } else { "items" })
-            }
-            Cause::Halted | Cause::Interrupted(_) => {
-                let by = match cause {
-                    Cause::Interrupted(interrupt) => interrupt.name(),
-                    _ => "failures",
-                };
-                let left = total.map(|total| total.saturating_sub(done + self.stopped));
-                let left = match left {
-                    Some(left) => format!("{left} not started"),
-                    None => "the rest of the input not started".to_owned(),
-                };
-                let failed = self.failed;
-                format!("stopped by {by}: {done} {are} done ({failed} failed), {} ended early, {left}", self.stopped)
-            }
+    /// What the run came to; `None` if all went well. `total` is how many items there were, if that is known.
+    pub(crate) fn first_line(&self, cause: Cause, total: Option<u64>) -> Option<String> {
+        let done = self.succeeded + self.failed;
+        let (items, are) = if done == 1 { ("item", "is") } else { ("items", "are") };
+        let by = match cause {
+            Cause::Finished if self.failed == 0 => return None,
+            Cause::Finished => return Some(format!("{} of {done} {items} failed", self.failed)),
+            Cause::Halted => "failures",
+            Cause::Interrupted(interrupt) => interrupt.name(),
         };
+        let left = match total {
+            Some(total) => format!("{} not started", total.saturating_sub(done + self.stopped)),
+            None => "the rest of the input not started".to_owned(),
+        };
+        let (failed, stopped) = (self.failed, self.stopped);
+        Some(format!("stopped by {by}: {done} {items} {are} done ({failed} failed), {stopped} ended early, {left}"))
+    }
+
+    /// What failed and why, as far as it was kept.
+    pub(crate) fn sentences(&self) -> Vec<String> {
         let unsaid = (self.failed + self.stopped).saturating_sub(self.sentences.len() as u64);
-        let more = (unsaid > 0).then(|| format!("  and {unsaid} more"));
-        let sentences = self.sentences.iter().map(|sentence| format!("  {sentence}"));
-        std::iter::once(first).chain(sentences).chain(more).collect()
+        let more = (unsaid > 0).then(|| format!("and {unsaid} more"));
+        self.sentences.iter().cloned().chain(more).collect()
     }
 }

@@ -113,8 +113,7 @@ where
     let queue = Queue { source, ledger, room: room.clone(), skipped: Arc::clone(&skipped) };
     let runner = Arc::clone(&job);
     let results = Task::async_stream_from(queue, move |work| runner.attempt(work))
-        // A few wait where commands are started, so that none of them waits for us.
-        .max_concurrency(at_once.saturating_add(2 + (at_once / 4).min(64)))
+        .max_concurrency(Launcher::wanted(at_once))
         .max_ahead(AHEAD)
         // Items have a limit of their own, which ends their processes in a known way.
         .timeout(Timeout::Infinity)
@@ -145,7 +144,7 @@ fn source(items: Items, options: &MapOptions, stop: &Stop) -> Result<(Source, fn
         Items::StandardInput { delimiter } => {
             Source::read(standard_input, delimiter, longest, per_command, stop.clone())
         }
-        Items::File { file, delimiter, .. } => {
+        Items::File { file, delimiter } => {
             Source::read(tokio::fs::File::from_std(file), delimiter, longest, per_command, stop.clone())
         }
     };
@@ -242,8 +241,7 @@ where
         None if job.stop.level() > Level::Go && job.ledger.broken.get().is_none() => Cause::Halted,
         None => Cause::Finished,
     };
-    let lines = report.summary.lines(cause, report.progress.total());
-    let _ = time::timeout(LAST_WORD, report.conclude(lines)).await;
+    let _ = time::timeout(LAST_WORD, report.conclude(cause)).await;
     match job.ledger.broken.get() {
         Some(broken) => tell(broken, report).await,
         None => report.summary.verdict(cause, &job.halt),

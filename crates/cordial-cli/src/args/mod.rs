@@ -71,7 +71,7 @@ pub(crate) struct MapOptions {
     pub(crate) shell: bool,
 
     /// How many at once; 0: as many as the system allows [default: cores]
-    #[arg(short = 'c', long, visible_short_aliases = ['j', 'P'], aliases = ["jobs", "max-procs"], value_name = "N", help_heading = RUNNING, value_parser = values::jobs, default_value = "cores", hide_default_value = true, allow_negative_numbers = true)]
+    #[arg(short = 'c', long, visible_short_aliases = ['j', 'P'], aliases = ["jobs", "max-procs", "max-concurrency"], value_name = "N", help_heading = RUNNING, value_parser = values::jobs, default_value = "cores", hide_default_value = true, allow_negative_numbers = true)]
     pub(crate) concurrency: Jobs,
 
     /// Run the commands in DIR

@@ -154,8 +154,11 @@ async fn attend(
         () = limit => Some(Failure::TimedOut(settings.timeout.unwrap_or_default())),
     };
     if failure.is_some() {
-        group.terminate();
-        if !matches!(time::timeout(settings.grace, watch(&mut group, outs)).await, Ok(Ok(()))) {
+        let is_over = !settings.grace.is_zero() && {
+            group.terminate();
+            matches!(time::timeout(settings.grace, watch(&mut group, outs)).await, Ok(Ok(())))
+        };
+        if !is_over {
             group.kill();
             let _ = time::timeout(DYING, watch(&mut group, outs)).await;
         }

@@ -1,11 +1,11 @@
-//! The one thread that starts commands and waits for them.
+//! The threads that start commands and wait for them.
 //!
 //! ```text
 //! tasks ──► requests ──► crew: a slot for each that runs ──► answers ──► tasks
 //!           (a few ahead)      its end starts the next one
 //! ```
 //!
-//! Why a thread of its own, below a library that runs tasks: the end of one command has to start the next one with nothing between, not
+//! Why threads of our own, below a library that runs tasks: the end of one command has to start the next one with nothing between, not
 //! the way through a task, its consumer and another task. A few requests wait here for that, in the order of the items. And what it
 //! costs to start a command, a fraction of a millisecond in which the thread stands still, holds up no task.
 //!
@@ -22,12 +22,14 @@ use std::io;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
-use std::thread::Builder;
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, oneshot};
 
+use crew::Crew;
 pub(crate) use gate::Gate;
 
 use crate::capture::{Capture, Room};
@@ -110,38 +112,56 @@ impl Ended {
     }
 }
 
-/// Takes requests. Clones reach the same thread, which ends when they are gone and nothing runs.
+/// Takes requests. Clones reach the same threads, which end when they are gone and nothing runs.
 #[derive(Clone)]
-pub(crate) struct Launcher(mpsc::UnboundedSender<Request>);
+pub(crate) struct Launcher {
+    requests: mpsc::UnboundedSender<Request>,
+    /// Those that were not taken yet.
+    waiting: Arc<AtomicUsize>,
+}
 
 impl Launcher {
-    /// Starts the thread. When it ends, the other end of the receiver is gone.
+    /// How many requests should be made at once so that none of the slots waits for one.
+    pub(crate) fn wanted(at_once: usize) -> usize {
+        at_once.saturating_add(crew::AHEAD)
+    }
+
+    /// Starts the threads. When all have ended, the other end of the receiver is gone.
     ///
     /// # Errors
     ///
-    /// When the system has no thread or no files for it.
+    /// When the system has no thread or no files for them.
     pub(crate) fn start(settings: Settings) -> io::Result<(Launcher, Receiver<()>)> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let at_once = settings.at_once;
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(at_once);
         // Unbounded, but whoever sends waits for an answer: there are never more than the stream has tasks.
-        let (sender, receiver) = mpsc::unbounded_channel();
+        let (sender, requests) = mpsc::unbounded_channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let crew = Arc::new(Crew::new(settings, requests, Arc::clone(&waiting)));
         let (lives, ended) = channel();
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a scheduler of tasks between the end of a command and the next start costs more than the start"
-        )]
-        Builder::new().name("cordial-launch".to_owned()).spawn(move || {
-            let _lives = lives;
-            runtime.block_on(crew::run(settings, receiver));
-        })?;
-        Ok((Launcher(sender), ended))
+        for n in 0..threads {
+            let share = at_once / threads + usize::from(n < at_once % threads);
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let (crew, lives) = (Arc::clone(&crew), lives.clone());
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a scheduler between the end of a command and the next start costs more than the start"
+            )]
+            thread::Builder::new().name("cordial-launch".to_owned()).spawn(move || {
+                let _lives = lives;
+                runtime.block_on(crew.work(share));
+            })?;
+        }
+        Ok((Launcher { requests: sender, waiting }, ended))
     }
 
-    /// Runs a command for an item, after those asked for before. The answer fails only if the thread is gone. Dropping the answer kills the
+    /// Runs a command for an item, after those asked for before. The answer fails only if the threads are gone. Dropping the answer kills the
     /// command.
     pub(crate) fn request(&self, item: Arc<Item>, attempt: u32) -> oneshot::Receiver<Ended> {
         let (answer, receiver) = oneshot::channel();
-        // If the thread is gone, the answer is dropped with the request, and that is what the caller sees.
-        let _ = self.0.send(Request { item, attempt, answer });
+        // If the threads are gone, the answer is dropped with the request, and that is what the caller sees.
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _ = self.requests.send(Request { item, attempt, answer });
         receiver
     }
 }

@@ -118,8 +118,7 @@ fn name(value: &[u8]) -> &[u8] {
 
 fn stem(value: &[u8]) -> &[u8] {
     match value.iter().rposition(|&byte| byte == b'.' || byte == b'/') {
-        // An extension has at least one character.
-        Some(at) if value[at] == b'.' && at + 1 < value.len() => &value[..at],
+        Some(at) if value[at] == b'.' => &value[..at],
         _ => value,
     }
 }

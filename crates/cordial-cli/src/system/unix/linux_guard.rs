@@ -116,16 +116,30 @@ fn note(running: &mut HashSet<Pid>, word: i32) -> bool {
 /// Kills the groups of a run whose first processes are in our session.
 fn kill_untold(run: &str) {
     let entry = format!("{RUN}={run}");
-    let session = rustix::process::getsid(None).ok();
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    for pid in processes.filter_map(|process| process.file_name().to_str()?.parse().ok().and_then(Pid::from_raw)) {
-        let is_first = rustix::process::getpgid(Some(pid)).is_ok_and(|group| group == pid);
-        let environment = || fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).unwrap_or_default();
-        if is_first
-            && rustix::process::getsid(Some(pid)).ok() == session
+    let Some(Place { session, .. }) = place("self") else { return };
+    for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Ok(name) = process.file_name().into_string() else { continue };
+        let Some(pid) = name.parse().ok().and_then(Pid::from_raw) else { continue };
+        let environment = || fs::read(format!("/proc/{name}/environ")).unwrap_or_default();
+        if place(&name) == Some(Place { group: pid.as_raw_nonzero().get(), session })
             && environment().split(|&byte| byte == 0).any(|variable| variable == entry.as_bytes())
         {
             let _ = kill_process_group(pid, Signal::KILL);
         }
     }
+}
+
+/// Where a process belongs. The numbers are 0 for what is outside of our namespace.
+#[derive(Debug, PartialEq, Eq)]
+struct Place {
+    group: i32,
+    session: i32,
+}
+
+/// `None` if there is no such process any more.
+fn place(process: &str) -> Option<Place> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name of the program stands in parentheses, and may have some itself.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(2);
+    Some(Place { group: fields.next()?.parse().ok()?, session: fields.next()?.parse().ok()? })
 }
