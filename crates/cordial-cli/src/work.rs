@@ -133,8 +133,11 @@ where
     conclude(&job, &rest, report).await
 }
 
+/// Makes the standard input of a command.
+type NoInput = fn() -> Stdio;
+
 /// The items, and what commands get as standard input.
-fn source(items: Items, options: &MapOptions, stop: &Stop) -> Result<(Source, fn() -> Stdio), String> {
+fn source(items: Items, options: &MapOptions, stop: &Stop) -> Result<(Source, NoInput), String> {
     let per_command = options.max_args.get();
     let (standard_input, input) =
         system::standard_input().map_err(|error| format!("standard input cannot be taken over: {}", plain(&error)))?;
@@ -185,7 +188,7 @@ where
     E: AsyncWrite + Unpin,
 {
     enum Next {
-        Result(Option<Result<Outcome, Failure<Arc<Work>>>>),
+        Result(Option<Box<Result<Outcome, Failure<Arc<Work>>>>>),
         Lines(Lines),
         /// Nothing else is there at the moment.
         Flush,
@@ -204,7 +207,7 @@ where
                 return Poll::Ready(Next::Lines(lines));
             }
             if let Poll::Ready(result) = results.as_mut().poll_next(cx) {
-                return Poll::Ready(Next::Result(result));
+                return Poll::Ready(Next::Result(result.map(Box::new)));
             }
             if holds_something {
                 return Poll::Ready(Next::Flush);
@@ -214,9 +217,9 @@ where
         .await;
         match next {
             Next::Lines(lines) => report.print_lines(lines).await?,
-            Next::Result(Some(Ok(outcome))) => report.print(outcome, form).await?,
-            Next::Result(Some(Err(Failure { input, exit, .. }))) => {
-                report.print(input.into_outcome(&exit, room), form).await?;
+            Next::Result(Some(result)) => {
+                let outcome = result.unwrap_or_else(|Failure { input, exit, .. }| input.into_outcome(&exit, room));
+                report.print(outcome, form).await?;
             }
             Next::Result(None) => break,
             Next::Flush => report.flush().await?,

@@ -110,7 +110,7 @@ impl Slots {
 
 /// How a command has left its slot.
 enum Left {
-    Over(oneshot::Sender<Ended>, Ended),
+    Over(oneshot::Sender<Ended>, Box<Ended>),
     /// The system has no room for another process or file while the others run.
     NoRoom(Request),
 }
@@ -134,7 +134,7 @@ impl Crew {
                     biased;
                     Some(left) = running.next(), if !running.is_empty() => {
                         match left {
-                            Left::Over(answer, ended) => answers.add(answer, ended),
+                            Left::Over(answer, ended) => answers.add(answer, *ended),
                             Left::NoRoom(request) => {
                                 self.waiting.fetch_add(1, Ordering::Relaxed);
                                 self.inbox.lock().await.waiting.push_back(request);
@@ -196,7 +196,7 @@ impl Crew {
         {
             settings.halt.count_failure(failure.status(), &settings.stop);
         }
-        Left::Over(answer, ended)
+        Left::Over(answer, Box::new(ended))
     }
 
     fn lock_slots(&self) -> std::sync::MutexGuard<'_, Slots> {

@@ -143,10 +143,7 @@ impl Launcher {
             let share = at_once / threads + usize::from(n < at_once % threads);
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let (crew, lives) = (Arc::clone(&crew), lives.clone());
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "a scheduler between the end of a command and the next start costs more than the start"
-            )]
+            // A scheduler between the end of a command and the next start costs more than the start.
             thread::Builder::new().name("cordial-launch".to_owned()).spawn(move || {
                 let _lives = lives;
                 runtime.block_on(crew.work(share));

@@ -42,7 +42,12 @@ impl Ahead {
                         known.finish();
                     }
                 }
-                if (is_last && read.is_ok()) || sender.send(read).await.is_err() || is_last {
+                let is_end = is_last && read.is_ok();
+                if is_end || sender.send(read).await.is_err() {
+                    return;
+                }
+                // An error is the last thing that is sent.
+                if is_last {
                     return;
                 }
             }

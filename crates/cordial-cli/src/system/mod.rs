@@ -14,6 +14,7 @@ pub(crate) use this::{
 
 /// A request from outside to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "it has the name of its signal")]
 pub(crate) enum Interrupt {
     /// SIGINT: a person pressed Ctrl-C.
     Interrupt,

@@ -18,6 +18,11 @@ fn ask(program: &str, args: &[&str], input: &[u8]) -> Option<Answer> {
     Some(Answer { status: output.status.code().unwrap(), stdout: output.stdout })
 }
 
+#[expect(clippy::print_stderr, reason = "a test that is not run says so")]
+fn skipped() {
+    eprintln!("SKIPPED: there is no parallel on this machine");
+}
+
 #[test]
 fn xargs_gives_the_same() {
     let lines: String = (1..=300).map(|n| format!("line {n}\n")).collect();
@@ -58,7 +63,7 @@ fn gnu_parallel_gives_the_same() {
         (&["-k", "--dry-run", "echo", "x{}"], &["--dry-run", "echo", "x{}"], b"a\nb c\n"),
     ] {
         let Some(theirs) = ask("parallel", theirs, input) else {
-            eprintln!("SKIPPED: there is no parallel on this machine");
+            skipped();
             return;
         };
         let ours = run(&[&["map"], ours].concat(), input);
@@ -76,7 +81,7 @@ fn gnu_parallel_reads_our_joblog() {
     assert_eq!(ran.status, 1);
     let again = ["-k", "--joblog", log, "--resume-failed", "echo {}"];
     let Some(theirs) = ask("parallel", &again, b"1\n2\n3\n") else {
-        eprintln!("SKIPPED: there is no parallel on this machine");
+        skipped();
         return;
     };
     assert_eq!(String::from_utf8(theirs.stdout).unwrap(), "2\n3\n");

@@ -60,7 +60,7 @@ fn a_joblog_that_is_not_ours_is_refused_and_left_alone() {
     run(&["map", "-c1", "--joblog", path, "echo", "<{}>"], b"1\n2\n");
     let before = fs::read(&log).unwrap();
     let marker = place.path("ran");
-    for command in [&["touch", marker.to_str().unwrap()][..], &["echo", "[{}]"], &["--shell", "echo {}"]] {
+    for command in [&["touch", marker.to_str().unwrap()][..], &["echo", "[{}]"], &["--shell", "printf {}"]] {
         let ran = run(&[&["map", "--resume", "--joblog", path], command].concat(), b"1\n2\n3\n");
         assert_eq!((ran.status, ran.stdout.len()), (255, 0), "{command:?}");
         assert!(ran.stderr.contains("is that of another command, \"echo '<'1'>'\"; name another"), "{}", ran.stderr);

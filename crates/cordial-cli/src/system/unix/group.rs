@@ -58,13 +58,13 @@ impl Group {
     }
 
     /// Asks all processes to end. Those that are stopped go on, to hear it.
-    pub(crate) fn terminate(&self) {
+    pub(crate) fn terminate(&mut self) {
         // It fails only if the whole group has ended in this moment.
         let _ = kill_process_group(self.id, Signal::TERM);
         let _ = kill_process_group(self.id, Signal::CONT);
     }
 
-    pub(crate) fn kill(&self) {
+    pub(crate) fn kill(&mut self) {
         let _ = kill_process_group(self.id, Signal::KILL);
     }
 
