@@ -27,13 +27,13 @@ use crate::system;
 const NO_ROOM: Duration = Duration::from_millis(20);
 
 /// How long an answer waits for others, to wake tasks once for all of them, as long as there is enough to start meanwhile.
-const COMPANY: Duration = Duration::from_millis(4);
+const COMPANY: Duration = Duration::from_millis(10);
 
 /// How many requests are enough for each thread.
 const ENOUGH: usize = 4;
 
 /// How many requests should wait beyond those that run.
-pub(super) const AHEAD: usize = 24;
+pub(super) const AHEAD: usize = 64;
 
 /// What the threads share.
 pub(super) struct Crew {
