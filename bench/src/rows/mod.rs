@@ -1,5 +1,6 @@
 //! The rows of the table, each with the question that it answers.
 
+mod commands;
 mod http;
 mod latency;
 mod messages;
@@ -39,6 +40,18 @@ pub(crate) const ALL: &[Row] = &[
     Row { unit: Unit::PerSecond, ..Row::new("starts per second, 4 threads", supervise::starts_4, None) },
     Row { unit: Unit::PerSecond, pairs: 5, ..Row::new("restarts per second", supervise::restarts, None) },
     Row { pairs: 5, ..Row::new("stop of 100 k children", supervise::stop_100_000, None) },
+    Row { pairs: 5, ..Row::new("map: 5000 x true, 2 at a time, to xargs", commands::xargs_2, Ratio(0.9, 0.85)) },
+    Row { pairs: 5, ..Row::new("map: 5000 x true, 16 at a time, to xargs", commands::xargs_16, Ratio(0.9, 0.85)) },
+    Row { pairs: 1, ..Row::new("map: 5000 x true, 2 at a time, to parallel", commands::parallel_2, Ratio(0.125, 0.1)) },
+    Row {
+        pairs: 1,
+        ..Row::new("map: 5000 x true, 16 at a time, to parallel", commands::parallel_16, Ratio(0.125, 0.1))
+    },
+    Row {
+        unit: Unit::Bytes,
+        pairs: 1,
+        ..Row::new("map: memory for 100 k items, to 5 k items", commands::memory_of_many, Ratio(1.1, 1.0))
+    },
     Row::new("scale: 1 k tasks", spawn::thousand, None),
     Row { pairs: 3, ..Row::new("scale: 10 M tasks", spawn::ten_million, None) },
     Row { workers: 1, ..Row::new("scale: 1 M tasks, 1 worker", spawn::many, None) },

@@ -3,10 +3,11 @@
 use std::env;
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use crate::system;
+use crate::system::{self, EndedBy};
 
 /// The ways for an item to fail. `Display` is one line that a person can act on.
 #[derive(Debug)]
@@ -40,8 +41,39 @@ pub(crate) enum Failure {
     Unwatched(io::Error),
     /// The output of the command was kept, but cannot be read back.
     Unreadable(io::Error),
+    /// What it wrote could not be written to a file of its own.
+    NotKept {
+        path: PathBuf,
+        error: io::Error,
+    },
+    /// It was asked to stop, because the whole run was.
+    Stopped,
+    /// It never ran, because the run was stopped before.
+    NotRun,
     /// The task of the item ended without a result.
     Lost(String),
+}
+
+impl Failure {
+    /// Whether the item is not to blame: the run was stopped.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        matches!(self, Failure::Stopped | Failure::NotRun)
+    }
+
+    /// The exit status that a shell would see.
+    pub(crate) fn status(&self) -> u8 {
+        match self {
+            Failure::Ended(status) => match system::ended_by(*status) {
+                EndedBy::Code(code) => u8::try_from(code).unwrap_or(1),
+                EndedBy::Signal(signal) => 128 + signal as u8,
+            },
+            // As `timeout` does.
+            Failure::TimedOut(_) => 124,
+            Failure::NotStarted { error, .. } if error.kind() == io::ErrorKind::NotFound => 127,
+            Failure::NotStarted { .. } => 126,
+            _ => 1,
+        }
+    }
 }
 
 impl fmt::Display for Failure {
@@ -67,7 +99,7 @@ impl fmt::Display for Failure {
             }
             Failure::Ended(status) => f.write_str(&system::ending(*status)),
             Failure::TimedOut(limit) => {
-                write!(f, "took longer than {} and {}", humantime::format_duration(*limit), system::KILLED)
+                write!(f, "took longer than {} and was ended", humantime::format_duration(*limit))
             }
             Failure::Uncaptured(error) => {
                 let advice = system::advice_on_keeping(error);
@@ -84,6 +116,9 @@ impl fmt::Display for Failure {
             Failure::Unreadable(error) => {
                 write!(f, "its output cannot be read back from a temporary file: {}", plain(error))
             }
+            Failure::NotKept { path, error } => write!(f, "{} cannot be written: {}", path.display(), plain(error)),
+            Failure::Stopped => write!(f, "was ended before it was done"),
+            Failure::NotRun => write!(f, "was not started"),
             Failure::Lost(why) => f.write_str(why),
         }
     }

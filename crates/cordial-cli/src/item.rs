@@ -1,29 +1,36 @@
-//! One item: a line of input, as bytes, and its place in the input.
+//! One item: what one command is run for. It has one value, or as many as `-n` or the lists after `:::` give it.
 
-/// A line of input, counted from 1.
+/// The values of one command, and its place among the commands, counted from 1.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Item {
-    pub(crate) number: u64,
-    pub(crate) line: Line,
+    pub(crate) index: u64,
+    pub(crate) values: Vec<Value>,
 }
 
-/// The bytes of a line, without its newline.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Line {
+/// The bytes of a value, without what ended it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Value {
     Whole(Vec<u8>),
-    /// A line that no command can take as an argument. Only its start was kept, so that it can be shown.
+    /// A value that no command can take as an argument. Only its start was kept, so that it can be shown.
     TooLong {
         start: Vec<u8>,
         length: u64,
     },
 }
 
-impl Line {
-    /// As much of the line as there is, to be shown to a person.
+impl Value {
+    /// As much of the value as there is, to be shown to a person.
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
-            Line::Whole(bytes) => bytes,
-            Line::TooLong { start, .. } => start,
+            Value::Whole(bytes) => bytes,
+            Value::TooLong { start, .. } => start,
         }
+    }
+}
+
+impl Item {
+    /// The values in one text, to be shown to a person.
+    pub(crate) fn text(&self) -> Vec<u8> {
+        self.values.iter().map(Value::bytes).collect::<Vec<&[u8]>>().join(&b' ')
     }
 }

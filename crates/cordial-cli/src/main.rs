@@ -1,26 +1,42 @@
 //! The program `cordial`: glue between a command line and the library.
 //!
 //! ```text
-//! args ──► map ──► input   standard input, line by line, as items
-//!           ├────► job     one item: command, then child with its capture
-//!           └────► report  prints outcomes in order, counts failures
+//! args ──► plan ──► map ──► work ─┬── source    values from a file, standard input or the command line, as items
+//!                         ├── job       one item: an attempt after the other, its record
+//!                         ├── launch    one thread that starts commands and waits for them
+//!                         └── report    prints outcomes, counts failures
 //! ```
 //!
-//! Nothing here decides how tasks run; that is the library's part. What differs between operating systems is in `system`.
+//! Which item runs when, in what order results come and what a failure does to the others is the library's part. What differs between
+//! operating systems is in `system`.
 
 mod args;
 mod capture;
-mod child;
-mod command;
 mod failure;
-mod input;
+mod halt;
 mod item;
 mod job;
+mod joblog;
+mod launch;
+mod ledger;
+mod manual;
 mod map;
+mod outcome;
+mod output;
+mod plan;
+mod progress;
+mod queue;
+mod quote;
 mod report;
+mod results;
 mod shown;
+mod source;
+mod stop;
+mod summary;
 mod system;
+mod template;
 mod verdict;
+mod work;
 
 use std::process::ExitCode;
 
@@ -28,7 +44,10 @@ use crate::args::{Args, Command};
 
 fn main() -> ExitCode {
     match args::parse() {
-        Ok(Args { command: Command::Map(options) }) => map::run(options),
+        Ok(Args { command: Command::Map(options) }) => map::run(*options),
+        Ok(Args { command: Command::Completions { shell } }) => manual::completions(shell),
+        Ok(Args { command: Command::Manual }) => manual::manual(),
+        Ok(Args { command: Command::Guard }) => system::guard(),
         Err(status) => status,
     }
 }

@@ -1,121 +1,141 @@
-//! The command `map`: a stream of tasks over the lines of standard input, each task one command.
+//! The command `map` from its start to its end, whoever brings that about.
 //!
-//! Order, limits and giving up are the stream's work. What is left here is to print results as they come, and to stop for one of four
-//! reasons: the input has ended, somebody asks us to, nobody reads our output, or our input or output is broken.
+//! ```text
+//! signal   what happens
+//! first    no new items; what runs is asked to stop and given the grace; the rest is printed and counted
+//! second   everything is killed
+//! ```
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
+use std::time::{Duration, SystemTime};
 
-use cordial::{Exit, Runtime, Task, Timeout};
-use futures_core::Stream;
-use tokio::io::AsyncWrite;
+use cordial::{Exit, Runtime};
 use tokio::time;
 
 use crate::args::MapOptions;
-use crate::command::Template;
 use crate::failure::plain;
-use crate::input::Items;
-use crate::item::Item;
-use crate::job::{Done, Job};
+use crate::plan::Plan;
 use crate::report::Report;
-use crate::system::{self, Interrupt, Interrupts};
+use crate::stop::{Level, Stop};
+use crate::summary::Cause;
+use crate::system::{self, Groups, Interrupt, Interrupts, Suspensions};
 use crate::verdict::Verdict;
+use crate::work::work;
 
 /// How long a last word may take. Whoever should read it may have stopped reading before.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
+/// How long the thread that runs commands may take to end when everything was killed.
+const LAST_REAPING: Duration = Duration::from_secs(3);
+
+/// What outlives the root process.
+#[derive(Clone, Default)]
+pub(crate) struct Rest {
+    pub(crate) groups: Groups,
+    /// The first signal.
+    pub(crate) stopped_by: Arc<OnceLock<Interrupt>>,
+    /// Is closed when the thread that runs commands has ended.
+    pub(crate) launcher: Arc<OnceLock<Mutex<mpsc::Receiver<()>>>>,
+}
+
 /// Runs the command to its end and gives the exit status.
 pub(crate) fn run(options: MapOptions) -> ExitCode {
-    // Children inherit the priority of the thread that starts them, so no thread is ever lowered.
-    if let Err(error) = Runtime::builder().lower_stuck(false).install() {
-        let _ = writeln!(io::stderr(), "cordial: {error}");
-        return Verdict::Broken.into();
+    let begun = Plan::new(options).and_then(|plan| {
+        if let Some(by) = plan.options.nice {
+            system::lower_priority(by).map_err(|error| format!("--nice {by} is refused: {}", plain(&error)))?;
+        }
+        Ok(plan)
+    });
+    let plan = match begun {
+        Ok(plan) => plan,
+        Err(sentence) => return broken(&sentence),
+    };
+    let name = run_name();
+    let (guard, rest) = match system::start_guard(&name) {
+        Ok((pipe, guard)) => (Some(guard), Rest { groups: Groups::new(Some(pipe)), ..Rest::default() }),
+        // As on systems that have none: what runs when we are killed outright goes on.
+        Err(_) => (None, Rest::default()),
+    };
+    if let Err(error) = Runtime::builder().install() {
+        return broken(&error.to_string());
     }
-    let stopped = Arc::new(OnceLock::new());
-    match cordial::run(root(options, Arc::clone(&stopped))) {
+    let verdict = match cordial::run(root(plan, name, rest.clone())) {
         Ok(verdict) => verdict,
         // A second signal ended us before the first was fully obeyed.
-        Err(Exit::Killed) => Verdict::Interrupted(stopped.get().copied().unwrap_or(Interrupt::Interrupt)),
+        Err(Exit::Killed) => Verdict::Interrupted(rest.stopped_by.get().copied().unwrap_or(Interrupt::Interrupt)),
         Err(exit) => {
             let _ = writeln!(io::stderr(), "cordial: this is an error of cordial itself, please report it: {exit}");
             Verdict::Broken
         }
+    };
+    rest.groups.kill_all();
+    if let Some(launcher) = rest.launcher.get().and_then(|launcher| launcher.lock().ok()) {
+        let _ = launcher.recv_timeout(LAST_REAPING);
     }
-    .into()
+    rest.groups.dismiss_guard();
+    if let Some(mut guard) = guard {
+        // It ends with the pipe, which was closed just now.
+        let _ = guard.wait();
+    }
+    verdict.into()
+}
+
+fn broken(sentence: &str) -> ExitCode {
+    let _ = writeln!(io::stderr(), "cordial: {sentence}");
+    Verdict::Broken.into()
+}
+
+/// Another one for each run of the machine.
+fn run_name() -> String {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    format!("{}-{}", std::process::id(), now.as_nanos())
 }
 
 /// The root process. By asking for requests to shut down it keeps the right to end by itself.
-async fn root(options: MapOptions, stopped: Arc<OnceLock<Interrupt>>) -> Verdict {
-    let mut report = Report::new(tokio::io::stdout(), tokio::io::stderr());
-    let mut interrupts = match Interrupts::listen() {
-        Ok(interrupts) => interrupts,
+async fn root(plan: Plan, name: String, rest: Rest) -> Verdict {
+    let mut report = Report::new(tokio::io::stdout(), tokio::io::stderr(), plan.options.quiet);
+    let listened = Interrupts::listen().and_then(|interrupts| Ok((interrupts, Suspensions::listen()?)));
+    let (mut interrupts, mut suspensions) = match listened {
+        Ok(listened) => listened,
         Err(error) => {
-            report.complain(&format!("requests to stop cannot be heard: {}", plain(&error))).await;
+            report.complain(&format!("signals cannot be heard: {}", plain(&error))).await;
             return Verdict::Broken;
         }
     };
-    let max_concurrency = options.max_concurrency().get();
-    let job = Arc::new(Job { template: Template::new(options.command), timeout: options.timeout });
-    let items = Items::new(tokio::io::stdin(), system::LONGEST_ARGUMENT);
-    let results = Task::async_stream_from(items, move |item| run_item(Arc::clone(&job), item))
-        .max_concurrency(max_concurrency)
-        // Items have a limit of their own, which ends their processes in a known way.
-        .timeout(Timeout::Infinity);
-
-    let interrupt = tokio::select! {
-        biased;
-        interrupt = asked_to_stop(&mut interrupts) => interrupt,
-        verdict = print(results, &mut report) => return verdict,
-    };
-    // The stream is gone, and with it all that ran.
-    let _ = stopped.set(interrupt);
-    let _ = time::timeout(LAST_WORD, report.stopped(interrupt)).await;
-    Verdict::Interrupted(interrupt)
-}
-
-/// What a task does. An input that cannot be read passes through, so that it is told after the items before it.
-async fn run_item(job: Arc<Job>, item: io::Result<Item>) -> io::Result<Done> {
-    Ok(job.run(item?).await)
-}
-
-/// Prints results until there are no more.
-async fn print<O, E>(results: impl Stream<Item = Result<io::Result<Done>, Exit>>, report: &mut Report<O, E>) -> Verdict
-where
-    O: AsyncWrite + Unpin,
-    E: AsyncWrite + Unpin,
-{
-    let mut results = std::pin::pin!(results);
-    while let Some(result) = std::future::poll_fn(|cx| results.as_mut().poll_next(cx)).await {
-        let printed = match result {
-            Ok(Ok(done)) => report.print(done).await,
-            Ok(Err(error)) => {
-                report.complain(&format!("standard input cannot be read: {}", plain(&error))).await;
-                return Verdict::Broken;
-            }
-            Err(exit) => {
-                report.print_lost(exit.to_string()).await;
-                Ok(())
-            }
+    let stop = Stop::new();
+    let printed = report.printed();
+    let groups = rest.groups.clone();
+    let verdict = {
+        let mut work = Box::pin(work(plan, name, rest.clone(), stop.clone(), &mut report));
+        let mut pass_on = std::pin::pin!(suspensions.pass_on(&groups));
+        let interrupt = tokio::select! {
+            biased;
+            interrupt = asked_to_stop(&mut interrupts) => interrupt,
+            () = &mut pass_on => return Verdict::Broken,
+            verdict = &mut work => return verdict,
         };
-        if let Err(error) = printed {
-            return unwritable(error, report).await;
+        let _ = rest.stopped_by.set(interrupt);
+        stop.raise(Level::Now);
+        tokio::select! {
+            biased;
+            _ = interrupts.next() => None,
+            () = &mut pass_on => None,
+            () = nobody_reads(&groups, &printed) => None,
+            verdict = &mut work => Some(verdict),
+        }
+    };
+    match (verdict, rest.stopped_by.get()) {
+        (Some(verdict), _) => verdict,
+        (None, by) => {
+            // Not all was printed, but what is known can be told.
+            let by = by.copied().unwrap_or(Interrupt::Interrupt);
+            let _ = time::timeout(LAST_WORD, report.conclude(Cause::Interrupted(by))).await;
+            Verdict::Interrupted(by)
         }
     }
-    report.verdict()
-}
-
-async fn unwritable<O, E>(error: io::Error, report: &mut Report<O, E>) -> Verdict
-where
-    O: AsyncWrite + Unpin,
-    E: AsyncWrite + Unpin,
-{
-    if error.kind() == io::ErrorKind::BrokenPipe {
-        return Verdict::OutputClosed;
-    }
-    report.complain(&format!("standard output cannot be written: {}", plain(&error))).await;
-    Verdict::Broken
 }
 
 /// Waits until the program is asked to stop, and says by what.
@@ -127,5 +147,18 @@ async fn asked_to_stop(interrupts: &mut Interrupts) -> Interrupt {
         () = cordial::shutdown_requested() => {
             time::timeout(LAST_WORD, interrupts.next()).await.unwrap_or(Interrupt::Terminate)
         }
+    }
+}
+
+/// Waits until nothing runs any more, and yet nothing gets printed.
+async fn nobody_reads(groups: &Groups, printed: &AtomicU64) {
+    let mut before = None;
+    loop {
+        let now = groups.is_empty().then(|| printed.load(Ordering::Relaxed));
+        if now.is_some() && now == before {
+            return;
+        }
+        before = now;
+        time::sleep(LAST_WORD).await;
     }
 }

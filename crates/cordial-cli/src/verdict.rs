@@ -11,6 +11,10 @@ pub(crate) enum Verdict {
     Finished {
         failed: u64,
     },
+    /// An item failed, and with `--fail-fast` its status is ours.
+    FirstFailure {
+        status: u8,
+    },
     Interrupted(Interrupt),
     /// Nobody reads standard output any more. Not an error: `| head` does it.
     OutputClosed,
@@ -23,6 +27,7 @@ impl Verdict {
         match self {
             // More failures than this cannot be told apart: larger numbers mean something else.
             Verdict::Finished { failed } => failed.min(101) as u8,
+            Verdict::FirstFailure { status } => status,
             Verdict::Interrupted(interrupt) => interrupt.status(),
             // As a shell reports a program that SIGPIPE ended, which is what other filters do.
             Verdict::OutputClosed => 141,
@@ -52,6 +57,8 @@ mod tests {
     fn other_ends_have_the_status_that_shells_give_them() {
         assert_eq!(Verdict::Interrupted(Interrupt::Interrupt).status(), 130);
         assert_eq!(Verdict::Interrupted(Interrupt::Terminate).status(), 143);
+        assert_eq!(Verdict::Interrupted(Interrupt::Hangup).status(), 129);
+        assert_eq!(Verdict::FirstFailure { status: 7 }.status(), 7);
         assert_eq!(Verdict::OutputClosed.status(), 141);
         assert_eq!(Verdict::Broken.status(), 255);
     }

@@ -1,54 +1,112 @@
-//! Windows: the same names as in `unix.rs`, with what the system offers without further crates.
+//! Windows: the same names as on Unix, with what the system offers without further crates.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{self, ErrorKind};
 pub(crate) use std::os::windows::io::AsHandle as PipeEnd;
-use std::process::ExitStatus;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStderr, ChildStdout, Command, ExitCode, ExitStatus, Stdio};
+use std::time::Duration;
 
-use tokio::process::{Child, Command};
+use tokio::io::Stdin;
 use tokio::signal::windows;
 
-use super::Interrupt;
+use super::{EndedBy, Interrupt};
 use crate::failure::Failure;
 use crate::shown;
 
 /// A whole command line has at most 32767 UTF-16 units; an argument alone has fewer.
 pub(crate) const LONGEST_ARGUMENT: usize = 32_766;
 
-/// What `kill_group` did, in words.
+/// What `Group::kill` did, in words.
 pub(crate) const KILLED: &str = "was killed";
 
-/// The texts before, between and after the placeholders of a word. A word that is not text has none.
-pub(crate) fn split(word: OsString, placeholder: &str) -> Vec<OsString> {
-    match word.to_str() {
-        Some(text) => text.split(placeholder).map(OsString::from).collect(),
-        None => vec![word],
-    }
+/// How often a process is asked whether it has ended.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// The bytes of a word of the command line, which has to be text.
+pub(crate) fn bytes(word: OsString) -> Result<Vec<u8>, String> {
+    word.into_string().map(String::into_bytes).map_err(|word| format!("{} is not text", word.display()))
 }
 
-/// The bytes of an item as an argument.
-pub(crate) fn argument(bytes: Vec<u8>) -> Result<OsString, Failure> {
-    match bytes.iter().position(|&byte| byte == 0) {
-        Some(at) => Err(Failure::Nul { position: at + 1 }),
-        None => String::from_utf8(bytes).map(OsString::from).map_err(|_| Failure::NotText),
-    }
+/// Bytes as a word of a command.
+pub(crate) fn word(bytes: Vec<u8>) -> Result<OsString, Failure> {
+    String::from_utf8(bytes).map(OsString::from).map_err(|_| Failure::NotText)
 }
 
-/// There are no process groups to kill here; at least the process itself never outlives its item.
-pub(crate) fn own_group(command: &mut Command) {
-    command.kill_on_drop(true);
+/// Our standard input, and what commands get instead: nothing.
+#[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
+pub(crate) fn standard_input() -> io::Result<(Stdin, fn() -> Stdio)> {
+    Ok((tokio::io::stdin(), Stdio::null))
 }
 
-/// Kills a running child. Its own children run on: killing them takes a job object.
-pub(crate) fn kill_group(child: &mut Child) {
-    // It fails only if the process has ended in this moment.
-    let _ = child.start_kill();
+/// A pipe cannot be asked here without reading from it.
+pub(crate) fn may_hold(_: &impl PipeEnd) -> bool {
+    true
 }
 
-/// Does nothing: a pipe cannot be read here without waiting, so what counts is what came during the grace time.
+/// Does nothing: a pipe cannot be read here without waiting, so what counts is what came before.
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
 pub(crate) fn read_available(_: &impl PipeEnd, _: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
     Ok(())
+}
+
+/// A program has the name of its file here.
+pub(crate) fn call_it(_: &mut Command, _: &OsStr) {}
+
+/// The system looks for programs itself.
+#[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
+pub(crate) fn program(_: &[u8], _: Option<&Path>) -> Result<Option<PathBuf>, String> {
+    Ok(None)
+}
+
+/// Whether a process cannot be started because there are so many others.
+pub(crate) fn is_shortage(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::OutOfMemory
+}
+
+/// How many commands the system allows at once.
+pub(crate) fn most_at_once() -> usize {
+    1000
+}
+
+/// # Errors
+///
+/// Always.
+pub(crate) fn lower_priority(_: i32) -> io::Result<()> {
+    Err(ErrorKind::Unsupported.into())
+}
+
+/// # Errors
+///
+/// Always.
+pub(crate) fn load() -> io::Result<f64> {
+    Err(ErrorKind::Unsupported.into())
+}
+
+/// # Errors
+///
+/// Always.
+pub(crate) fn free_memory() -> io::Result<u64> {
+    Err(ErrorKind::Unsupported.into())
+}
+
+/// There is no guard: what runs when we are killed outright goes on.
+///
+/// # Errors
+///
+/// Always.
+pub(crate) fn start_guard(_: &str) -> io::Result<(File, std::process::Child)> {
+    Err(ErrorKind::Unsupported.into())
+}
+
+pub(crate) fn guard() -> ExitCode {
+    ExitCode::SUCCESS
+}
+
+/// How a process ended, in numbers.
+pub(crate) fn ended_by(status: ExitStatus) -> EndedBy {
+    EndedBy::Code(status.code().unwrap_or(-1))
 }
 
 /// How a process ended, as the end of the sentence "the command …".
@@ -71,6 +129,73 @@ pub(crate) fn advice(program: &OsStr, error: &io::Error) -> Option<String> {
 /// What to do about output that cannot be kept in a temporary file.
 pub(crate) fn advice_on_keeping(_: &io::Error) -> &'static str {
     "set TMP to a directory that has room"
+}
+
+/// There are no process groups here; every process knows of its own only.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Groups;
+
+impl Groups {
+    pub(crate) fn new(_: Option<File>) -> Self {
+        Groups
+    }
+
+    pub(crate) fn kill_all(&self) {}
+
+    pub(crate) fn is_empty(&self) -> bool {
+        true
+    }
+
+    pub(crate) fn dismiss_guard(&self) {}
+}
+
+/// One running command. Its own children run on when it is killed: killing them takes a job object.
+#[derive(Debug)]
+pub(crate) struct Group(std::process::Child);
+
+impl Group {
+    /// # Errors
+    ///
+    /// When the system starts no process.
+    pub(crate) fn start(command: &mut Command, _: &Groups) -> io::Result<Group> {
+        command.spawn().map(Group)
+    }
+
+    pub(crate) fn take_outputs(&mut self) -> (Option<ChildStdout>, Option<ChildStderr>) {
+        (self.0.stdout.take(), self.0.stderr.take())
+    }
+
+    /// Waits for the end of the process, without a limit.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub(crate) async fn ended(&mut self) -> io::Result<()> {
+        while self.0.try_wait()?.is_none() {
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
+    /// Processes cannot be asked here.
+    pub(crate) fn terminate(&mut self) {
+        self.kill();
+    }
+
+    pub(crate) fn kill(&mut self) {
+        // It fails only if the process has ended in this moment.
+        let _ = self.0.kill();
+    }
+
+    pub(crate) fn finish(mut self) -> io::Result<ExitStatus> {
+        self.0.wait()
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.kill();
+    }
 }
 
 /// Requests from outside to stop, from the moment of `listen` on.
@@ -98,5 +223,27 @@ impl Interrupts {
             _ = self.interrupt.recv() => Interrupt::Interrupt,
             _ = self.terminate.recv() => Interrupt::Terminate,
         }
+    }
+}
+
+/// There is no Ctrl-Z here.
+pub(crate) struct Suspensions;
+
+impl Suspensions {
+    /// # Errors
+    ///
+    /// Never.
+    #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
+    pub(crate) fn listen() -> io::Result<Self> {
+        Ok(Suspensions)
+    }
+
+    /// Never ends.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub(crate) async fn pass_on(&mut self, _: &Groups) {
+        std::future::pending().await
     }
 }

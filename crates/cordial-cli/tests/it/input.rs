@@ -39,6 +39,12 @@ fn the_item_goes_where_the_placeholder_is() {
     ]);
 }
 
+/// Standard error of a run with one failure. The complaint stands there a second time if other output has followed it.
+fn told(complaint: &str, summary: &str, is_followed: bool) -> String {
+    let again = if is_followed { format!(":\n  {complaint}") } else { String::new() };
+    format!("cordial: {complaint}\ncordial: {summary}{again}\n")
+}
+
 #[test]
 fn the_longest_line_that_fits_is_an_item() {
     let mut line = vec![b'x'; 131_071];
@@ -59,8 +65,12 @@ fn a_line_that_does_not_fit_fails_alone() {
                 input: input.as_bytes(),
                 status: 1,
                 stdout: if end.len() > 1 { b"before\nafter\n" } else { b"before\n" },
-                stderr: &format!(
-                    "cordial: item 2 \"{x80}…\" failed: it is {length} bytes long, and the system takes at most 131071 bytes as one argument\n"
+                stderr: &told(
+                    &format!(
+                        "item 2 \"{x80}…\" failed: it is {length} bytes long, and the system takes at most 131071 bytes as one argument"
+                    ),
+                    if end.len() > 1 { "1 of 3 items failed" } else { "1 of 2 items failed" },
+                    end.len() > 1,
                 ),
             }]);
         }
@@ -75,8 +85,12 @@ fn a_line_that_does_not_fit_with_its_surroundings_fails_alone() {
         input: format!("{}\na\n", "x".repeat(131_071)).as_bytes(),
         status: 1,
         stdout: b"<a>\n",
-        stderr: &format!(
-            "cordial: item 1 \"{x80}…\" failed: with the text around it, it makes an argument of 131073 bytes, and the system takes at most 131071\n"
+        stderr: &told(
+            &format!(
+                "item 1 \"{x80}…\" failed: with the text around it, it makes an argument of 131073 bytes, and the system takes at most 131071"
+            ),
+            "1 of 2 items failed",
+            true,
         ),
     }]);
 }
@@ -88,7 +102,11 @@ fn a_nul_byte_fails_alone() {
         input: b"a\nb\0c\nd\n",
         status: 1,
         stdout: b"a\nd\n",
-        stderr: "cordial: item 2 \"b\\0c\" failed: it has a NUL byte, as byte 2, and no argument of a command can hold one\n",
+        stderr: &told(
+            "item 2 \"b\\0c\" failed: it has a NUL byte, as byte 2, and no argument of a command can hold one",
+            "1 of 3 items failed",
+            true,
+        ),
     }]);
 }
 

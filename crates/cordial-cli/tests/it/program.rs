@@ -43,6 +43,13 @@ pub(crate) fn run(args: &[&str], input: &[u8]) -> Ran {
     finish(cordial().args(args).stdin(file(input)).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
 }
 
+/// Runs a shell script in which `$0` is the binary.
+pub(crate) fn shell(script: &str) -> Ran {
+    let mut command = Command::new("sh");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_cordial")]).stdin(Stdio::null());
+    finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+}
+
 /// Waits for the end of the binary and takes what it still has to say.
 pub(crate) fn finish(child: Child) -> Ran {
     let output = child.wait_with_output().unwrap();

@@ -14,7 +14,9 @@ fn start(args: &[&str]) -> Child {
 
 #[test]
 fn a_signal_kills_what_runs_and_says_what_was_done() {
-    for (signal, name, status) in [(Signal::INT, "SIGINT", 130), (Signal::TERM, "SIGTERM", 143)] {
+    for (signal, name, status) in
+        [(Signal::INT, "SIGINT", 130), (Signal::TERM, "SIGTERM", 143), (Signal::HUP, "SIGHUP", 129)]
+    {
         let place = Place::new();
         let script = format!(r#"case $1 in done) echo done;; failed) exit 1;; *) {};; esac"#, Place::FAMILY);
         let mut child = start(&["map", "-c", "2", "--", "sh", "-c", &script, "sh", "{}", place.text()]);
@@ -33,9 +35,16 @@ fn a_signal_kills_what_runs_and_says_what_was_done() {
         drop(input);
         assert_eq!((ran.status, ran.stdout.as_slice()), (status, &b"done\n"[..]));
         let last = io::read_to_string(stderr).unwrap();
+        let lines: Vec<&str> = last.lines().collect();
         assert_eq!(
-            last,
-            format!("cordial: stopped by {name}: 2 items are done (1 failed); the rest was killed or not run\n")
+            lines,
+            [
+                "cordial: item 3 \"one\" was ended before it was done",
+                "cordial: item 4 \"two\" was ended before it was done",
+                &format!(
+                    "cordial: stopped by {name}: 2 items are done (1 failed), 2 ended early, the rest of the input not started"
+                ),
+            ]
         );
         place.wait_until_family_is_gone("one");
         place.wait_until_family_is_gone("two");
@@ -167,5 +176,5 @@ fn a_broken_standard_input_is_told() {
     let child =
         cordial().args(["map", "--", "echo"]).stdin(File::open("/").unwrap()).stderr(Stdio::piped()).spawn().unwrap();
     let ran = finish(child);
-    assert_eq!((ran.status, ran.stderr.as_str()), (255, "cordial: standard input cannot be read: Is a directory\n"));
+    assert_eq!((ran.status, ran.stderr.as_str()), (255, "cordial: the items cannot be read: Is a directory\n"));
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-
 use super::context;
 use super::crashes::Crash;
 use super::entry::Entry;

@@ -266,8 +266,9 @@ pub(crate) async fn one(runtime: &Handle, pid: Pid, shutdown: Shutdown) -> Ended
 /// Kills a process, and says what it was, unless it was ending already, and whether it is a guardian. `None` if it is
 /// gone.
 pub(crate) fn kill_one(runtime: &Handle, pid: Pid) -> Option<(Option<Stopped>, bool)> {
-    let known = runtime
-        .with(pid, |entry| (entry.ending.is_none().then(|| Stopped::of(runtime, pid, entry)), entry.guardian().is_some()))?;
+    let known = runtime.with(pid, |entry| {
+        (entry.ending.is_none().then(|| Stopped::of(runtime, pid, entry)), entry.guardian().is_some())
+    })?;
     runtime.kill(pid);
     Some(known)
 }

@@ -1,18 +1,37 @@
 //! Linux, macOS and their relatives.
 
+#[cfg_attr(target_os = "linux", path = "linux_ending.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "other_ending.rs")]
+mod ending;
+mod group;
+mod groups;
+#[cfg_attr(target_os = "linux", path = "linux_guard.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "other_guard.rs")]
+mod guard;
+mod machine;
+mod program;
+mod requests;
+
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
 pub(crate) use std::os::fd::AsFd as PipeEnd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, ExitStatus, Stdio};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::process::{Child, Command};
-use tokio::signal::unix::{self, SignalKind};
+use rustix::process::Signal;
+use tokio::fs::File;
 
-use super::Interrupt;
+pub(crate) use group::Group;
+pub(crate) use groups::Groups;
+pub(crate) use guard::{guard, start_guard};
+pub(crate) use machine::{free_memory, load, lower_priority, most_at_once};
+pub(crate) use program::program;
+pub(crate) use requests::{Interrupts, Suspensions};
+
+use super::EndedBy;
 use crate::failure::Failure;
 use crate::shown;
 
@@ -25,40 +44,33 @@ pub(crate) const KILLED: &str = "was killed with its children";
 
 const TOO_MANY_FILES: &str = "run fewer at once (-c), or allow more open files (ulimit -n)";
 
-/// The texts before, between and after the placeholders of a word.
-pub(crate) fn split(word: OsString, placeholder: &str) -> Vec<OsString> {
-    let mut texts = Vec::new();
-    let mut rest = word.as_bytes();
-    while let Some(at) = rest.windows(placeholder.len()).position(|part| part == placeholder.as_bytes()) {
-        texts.push(OsStr::from_bytes(&rest[..at]).to_owned());
-        rest = &rest[at + placeholder.len()..];
-    }
-    texts.push(OsStr::from_bytes(rest).to_owned());
-    texts
+/// The bytes of a word of the command line.
+#[expect(clippy::unnecessary_wraps, reason = "the same signature as on Windows")]
+pub(crate) fn bytes(word: OsString) -> Result<Vec<u8>, String> {
+    Ok(word.into_vec())
 }
 
-/// The bytes of an item as an argument.
-pub(crate) fn argument(bytes: Vec<u8>) -> Result<OsString, Failure> {
-    match bytes.iter().position(|&byte| byte == 0) {
-        Some(at) => Err(Failure::Nul { position: at + 1 }),
-        None => Ok(OsString::from_vec(bytes)),
-    }
+/// Bytes without a NUL as a word of a command.
+#[expect(clippy::unnecessary_wraps, reason = "the same signature as on Windows")]
+pub(crate) fn word(bytes: Vec<u8>) -> Result<OsString, Failure> {
+    Ok(OsString::from_vec(bytes))
 }
 
-/// Has the command start in a process group of its own, so that it can be killed together with the processes it starts, and so that
-/// Ctrl-C at a terminal reaches only us.
-pub(crate) fn own_group(command: &mut Command) {
-    command.process_group(0);
+/// Our standard input, to be read by us alone, and what commands get instead: nothing.
+///
+/// From here on our own standard input is `/dev/null`, so that commands inherit it, which is cheaper than to open it for each of them.
+pub(crate) fn standard_input() -> io::Result<(File, fn() -> Stdio)> {
+    let input = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
+    rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null")?)?;
+    Ok((File::from_std(input.into()), Stdio::inherit))
 }
 
-/// Kills a running child and every process of its group. Does nothing once the end of the child was learned: from then on its number
-/// may belong to somebody else.
-pub(crate) fn kill_group(child: &mut Child) {
-    let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-    if let Some(group) = group {
-        // It fails only if the whole group has ended in this moment.
-        let _ = kill_process_group(group, Signal::KILL);
-    }
+/// Whether a pipe holds something, or may still come to hold it: somebody has its other end.
+pub(crate) fn may_hold(pipe: &impl PipeEnd) -> bool {
+    let mut polled = [PollFd::new(pipe, PollFlags::IN)];
+    let _ = rustix::event::poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+    // All its writers are gone, and it holds nothing.
+    polled[0].revents() != PollFlags::HUP
 }
 
 /// Hands over what a pipe holds at this moment, without waiting.
@@ -81,6 +93,24 @@ pub(crate) fn read_available(pipe: &impl PipeEnd, mut take: impl FnMut(&[u8]) ->
         }
     }
     Ok(())
+}
+
+/// Gives a program another name than that of its file.
+pub(crate) fn call_it(command: &mut Command, name: &OsStr) {
+    command.arg0(name);
+}
+
+/// Whether a process cannot be started because there are so many others.
+pub(crate) fn is_shortage(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::AGAIN | Errno::NOMEM))
+}
+
+/// How a process ended, in numbers.
+pub(crate) fn ended_by(status: ExitStatus) -> EndedBy {
+    match status.signal() {
+        Some(signal) => EndedBy::Signal(signal),
+        None => EndedBy::Code(status.code().unwrap_or(-1)),
+    }
 }
 
 /// How a process ended, as the end of the sentence "the command …".
@@ -150,36 +180,5 @@ pub(crate) fn advice_on_keeping(error: &io::Error) -> &'static str {
     match Errno::from_io_error(error) {
         Some(Errno::MFILE | Errno::NFILE) => TOO_MANY_FILES,
         _ => "set TMPDIR to a directory that has room",
-    }
-}
-
-/// Requests from outside to stop, from the moment of `listen` on.
-pub(crate) struct Interrupts {
-    interrupt: unix::Signal,
-    terminate: unix::Signal,
-}
-
-impl Interrupts {
-    /// # Errors
-    ///
-    /// When the system refuses to install a handler.
-    pub(crate) fn listen() -> io::Result<Self> {
-        Ok(Interrupts {
-            interrupt: unix::signal(SignalKind::interrupt())?,
-            terminate: unix::signal(SignalKind::terminate())?,
-        })
-    }
-
-    /// Waits for the next request, without limit: most runs never see one.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future loses nothing.
-    pub(crate) async fn next(&mut self) -> Interrupt {
-        tokio::select! {
-            biased;
-            _ = self.interrupt.recv() => Interrupt::Interrupt,
-            _ = self.terminate.recv() => Interrupt::Terminate,
-        }
     }
 }

@@ -1,0 +1,91 @@
+//! Output that is printed while its item runs, whole lines at a time.
+
+use std::mem;
+
+use tokio::sync::mpsc;
+
+use super::tag;
+use crate::item::Item;
+
+/// How many batches of lines may wait to be printed. Then commands wait as well.
+const WAITING: usize = 16;
+
+/// A line longer than this is printed in parts.
+const LONGEST: usize = 1024 * 1024;
+
+/// One of the two outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    Stdout,
+    Stderr,
+}
+
+/// Lines of one output of one item.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    pub(crate) which: Which,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Where lines are sent.
+pub(crate) struct Live {
+    sender: mpsc::Sender<Lines>,
+    is_tagged: bool,
+}
+
+impl Live {
+    pub(crate) fn new(is_tagged: bool) -> (Live, mpsc::Receiver<Lines>) {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        (Live { sender, is_tagged }, receiver)
+    }
+
+    pub(crate) fn of(&self, which: Which, item: &Item) -> LiveLines {
+        let tag = if self.is_tagged { tag(item) } else { Vec::new() };
+        LiveLines { which, sender: self.sender.clone(), tag, rest: Vec::new() }
+    }
+}
+
+/// Makes lines of what an item writes.
+pub(crate) struct LiveLines {
+    which: Which,
+    sender: mpsc::Sender<Lines>,
+    tag: Vec<u8>,
+    /// A line in the making.
+    rest: Vec<u8>,
+}
+
+impl LiveLines {
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses the lines that were not sent.
+    pub(crate) async fn push(&mut self, bytes: &[u8]) {
+        let mut lines = Vec::new();
+        for part in bytes.split_inclusive(|&byte| byte == b'\n') {
+            if self.rest.is_empty() {
+                self.rest.extend_from_slice(&self.tag);
+            }
+            self.rest.extend_from_slice(part);
+            if part.ends_with(b"\n") || self.rest.len() > LONGEST {
+                lines.append(&mut self.rest);
+            }
+        }
+        self.send(lines).await;
+    }
+
+    /// Sends a last line without an end, as it is.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses it.
+    pub(crate) async fn finish(&mut self) {
+        let rest = mem::take(&mut self.rest);
+        self.send(rest).await;
+    }
+
+    async fn send(&self, bytes: Vec<u8>) {
+        if !bytes.is_empty() {
+            // If nobody prints any more, the run is over.
+            let _ = self.sender.send(Lines { which: self.which, bytes }).await;
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Text as a shell reads it back: for the joblog, for `--dry-run`, and for people who paste.
+
+use std::borrow::Cow;
+
+/// A word that a POSIX shell reads as these bytes. One with control characters takes the form `$'…'`, so that it stays on one line; that
+/// form is understood by bash, zsh and POSIX shells since 2024.
+pub(crate) fn word(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-+./,:=@%^".contains(byte) || *byte >= 0x80;
+    if !bytes.is_empty() && bytes.iter().all(is_plain) {
+        return Cow::Borrowed(bytes);
+    }
+    let mut quoted = Vec::with_capacity(bytes.len() + 2);
+    if bytes.iter().any(u8::is_ascii_control) {
+        quoted.extend_from_slice(b"$'");
+        for &byte in bytes {
+            match byte {
+                b'\n' => quoted.extend_from_slice(b"\\n"),
+                b'\t' => quoted.extend_from_slice(b"\\t"),
+                b'\r' => quoted.extend_from_slice(b"\\r"),
+                b'\'' | b'\\' => quoted.extend_from_slice(&[b'\\', byte]),
+                _ if byte.is_ascii_control() => quoted.extend_from_slice(format!("\\{byte:03o}").as_bytes()),
+                _ => quoted.push(byte),
+            }
+        }
+    } else {
+        quoted.push(b'\'');
+        for &byte in bytes {
+            match byte {
+                b'\'' => quoted.extend_from_slice(b"'\\''"),
+                _ => quoted.push(byte),
+            }
+        }
+    }
+    quoted.push(b'\'');
+    Cow::Owned(quoted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_quoted_only_if_it_must_be() {
+        for (bytes, quoted) in [
+            (&b"plain-1.txt"[..], &b"plain-1.txt"[..]),
+            (b"", b"''"),
+            (b"a b", b"'a b'"),
+            (b"it's", b"'it'\\''s'"),
+            (b"$(id)", b"'$(id)'"),
+            (b"~", b"'~'"),
+            (b"a\nb'\\", b"$'a\\nb\\'\\\\'"),
+            (b"\x1b[", b"$'\\033['"),
+            (b"\xff\xc3\xa9", b"\xff\xc3\xa9"),
+        ] {
+            assert_eq!(&*word(bytes), quoted);
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The lists after `:::`: every combination of one value of each, the last list running fastest.
+
+use crate::item::Value;
+
+/// The values of all combinations, one after the other.
+#[derive(Debug)]
+pub(crate) struct Product {
+    lists: Vec<Vec<Vec<u8>>>,
+    /// The combination that is next, as a number, and how much of it was given.
+    combination: u64,
+    given: usize,
+}
+
+impl Product {
+    pub(crate) fn new(lists: Vec<Vec<Vec<u8>>>) -> Self {
+        Product { lists, combination: 0, given: 0 }
+    }
+
+    /// How many values belong together.
+    pub(crate) fn width(&self) -> usize {
+        self.lists.len()
+    }
+
+    /// How many values there are in all.
+    pub(crate) fn total(&self) -> u64 {
+        self.combinations().saturating_mul(self.lists.len() as u64)
+    }
+
+    fn combinations(&self) -> u64 {
+        self.lists.iter().fold(1, |product, list| product.saturating_mul(list.len() as u64))
+    }
+
+    /// The next value.
+    pub(super) fn next(&mut self) -> Option<Value> {
+        if self.combination >= self.combinations() {
+            return None;
+        }
+        let faster: u64 = self.lists[self.given + 1..].iter().map(|list| list.len() as u64).product();
+        let list = &self.lists[self.given];
+        let value = list[(self.combination / faster % list.len() as u64) as usize].clone();
+        self.given += 1;
+        if self.given == self.lists.len() {
+            (self.combination, self.given) = (self.combination + 1, 0);
+        }
+        Some(Value::Whole(value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_list_runs_fastest() {
+        for (lists, expected) in [
+            (&[&["a", "b"][..]][..], "a b"),
+            (&[&["a", "b"], &["1", "2", "3"]], "a 1 a 2 a 3 b 1 b 2 b 3"),
+            (&[&["a", "b"], &[]], ""),
+            (&[&["a"], &["1", "2"], &["x"]], "a 1 x a 2 x"),
+        ] {
+            let lists = lists.iter().map(|list| list.iter().map(|text| text.as_bytes().to_vec()).collect()).collect();
+            let mut product = Product::new(lists);
+            let total = product.total();
+            let values: Vec<Value> = std::iter::from_fn(|| product.next()).collect();
+            let texts: Vec<_> = values.iter().map(|value| String::from_utf8_lossy(value.bytes())).collect();
+            assert_eq!((texts.join(" ").as_str(), total), (expected, values.len() as u64));
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The end of a process, by asking whenever some child has ended. It does not reap.
+
+use std::io;
+
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+#[derive(Debug)]
+pub(super) struct Ending {
+    pid: Pid,
+    children: Signal,
+}
+
+impl Ending {
+    /// # Errors
+    ///
+    /// When the system refuses to install a handler.
+    pub(super) fn of(pid: Pid) -> io::Result<Ending> {
+        Ok(Ending { pid, children: signal(SignalKind::child())? })
+    }
+
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub(super) async fn wait(&mut self) -> io::Result<()> {
+        let asked = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        while waitid(WaitId::Pid(self.pid), asked)?.is_none() {
+            self.children.recv().await;
+        }
+        Ok(())
+    }
+}

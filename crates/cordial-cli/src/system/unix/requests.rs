@@ -1,0 +1,94 @@
+//! What others ask of us by signals: to stop, to pause, to go on.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::super::Interrupt;
+
+/// Requests from outside to stop, from the moment of `listen` on.
+pub(crate) struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
+    /// `None` where the one who started us said that it is not for us, as `nohup` does.
+    hangup: Option<Signal>,
+}
+
+impl Interrupts {
+    /// # Errors
+    ///
+    /// When the system refuses to install a handler.
+    pub(crate) fn listen() -> io::Result<Self> {
+        Ok(Interrupts {
+            hangup: if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) },
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for the next request, without limit: most runs never see one.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub(crate) async fn next(&mut self) -> Interrupt {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = self.interrupt.recv() => Interrupt::Interrupt,
+            _ = self.terminate.recv() => Interrupt::Terminate,
+            _ = hangup => Interrupt::Hangup,
+        }
+    }
+}
+
+/// Where the system does not tell, it is not.
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
+}
+
+/// Ctrl-Z and what follows it, from the moment of `listen` on.
+pub(crate) struct Suspensions {
+    suspend: Signal,
+    go_on: Signal,
+}
+
+impl Suspensions {
+    /// # Errors
+    ///
+    /// When the system refuses to install a handler.
+    pub(crate) fn listen() -> io::Result<Self> {
+        Ok(Suspensions {
+            suspend: signal(kind(rustix::process::Signal::TSTP))?,
+            go_on: signal(kind(rustix::process::Signal::CONT))?,
+        })
+    }
+
+    /// Passes these signals on to the groups, for as long as it is polled: it never ends.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub(crate) async fn pass_on(&mut self, groups: &super::Groups) {
+        loop {
+            tokio::select! {
+                _ = self.suspend.recv() => {
+                    groups.signal(rustix::process::Signal::TSTP);
+                    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
+                }
+                _ = self.go_on.recv() => groups.signal(rustix::process::Signal::CONT),
+            }
+        }
+    }
+}
+
+fn kind(signal: rustix::process::Signal) -> SignalKind {
+    SignalKind::from_raw(signal.as_raw())
+}

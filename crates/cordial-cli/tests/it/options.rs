@@ -1,0 +1,133 @@
+//! A table: option, input, and every byte and status that must come of it.
+
+use crate::program::{Case, Place, check, run, shell};
+
+/// Cases that write nothing to standard error and succeed.
+fn table(cases: &[(&[&str], &[u8], &[u8])]) {
+    for (args, input, stdout) in cases {
+        let args = [&["map"], *args].concat();
+        check(&[Case { args: &args, input, status: 0, stdout, stderr: "" }]);
+    }
+}
+
+#[test]
+fn items_come_from_everywhere() {
+    let place = Place::new();
+    std::fs::write(place.path("list"), "x\ny\n").unwrap();
+    let list = place.path("list");
+    let list = list.to_str().unwrap();
+    table(&[
+        (&["-0", "printf", "<%s>"], b"a\nb\0c\0\0", b"<a\nb><c><>"),
+        (&["-d", ",", "printf", "<%s>"], b"a,b\n,c", b"<a><b\n><c>"),
+        (&["-d", "\\t", "printf", "<%s>"], b"a\tb", b"<a><b>"),
+        (&["-a", list, "echo"], b"not read", b"x\ny\n"),
+        (&["echo", ":::", "a b", "", "c"], b"not read", b"a b\n\nc\n"),
+        (&["echo", ":::"], b"not read", b""),
+        (&["echo", ":::", "a", "b", ":::", "1", "2"], b"", b"a 1\na 2\nb 1\nb 2\n"),
+        (&["echo", "{}-x", ":::", "a", ":::", "1", "2"], b"", b"a-x 1-x\na-x 2-x\n"),
+        (&["-n", "2", "echo"], b"1\n2\n3\n", b"1 2\n3\n"),
+        (&["-n2", "echo", "<{}>", "x"], b"1\n2\n3\n", b"<1> <2> x\n<3> x\n"),
+        (&["-N", "100", "echo"], b"1\n2\n3", b"1 2 3\n"),
+        (&["-r", "echo"], b"", b""),
+    ]);
+}
+
+#[test]
+fn placeholders_are_filled() {
+    table(&[
+        (&["echo", "{.} {/} {//} {/.}"], b"a/b.c\n", b"a/b b.c a b\n"),
+        (&["-c1", "echo", "{#}", "{%}", "{}"], b"a\nb\n", b"1 1 a\n2 1 b\n"),
+        (&["echo", "{#}"], b"a\nb\n", b"1\n2\n"),
+        (&["-I", "X", "echo", "X{}", "{.}"], b"a.b\n", b"a.b{} a\n"),
+        (&["echo", "{a,b}", "{1}", "{ }", "${x}", "{", "}"], b"i\n", b"{a,b} {1} { } ${x} { } i\n"),
+    ]);
+}
+
+#[test]
+fn a_shell_line_is_safe_from_its_items() {
+    let evil = b"$(echo no)`echo no`; echo no; \"'\\ * ~ # & | > no\n";
+    let shown = [&evil[..evil.len() - 1], b"\n"].concat();
+    table(&[
+        (&["--shell", "printf '%s\\n' {}"], evil, &shown),
+        (&["--shell", "printf '%s\\n'"], evil, &shown),
+        (&["--shell", "x={}; printf '%s\\n' \"$x\""], evil, &shown),
+        (&["--shell", "printf '%s\\n' \"$1\""], evil, &shown),
+        (&["--shell", "printf '%s\\n' `printf %s {} | wc -l`"], evil, b"0\n"),
+        (&["--shell", "cat <<END\n$1\nEND"], evil, &shown),
+        (&["--shell", "echo", "{#}", "{%}", "{/.}|", "tr", "a-z", "A-Z"], b"x/y z.c\n", b"1 1 Y Z\n"),
+        (&["--shell", "-n2", "echo {} $#; echo {.}"], b"a b.c\nd\n", b"a b.c d 2\na b d\n"),
+        (&["--shell", "echo no > /dev/null # {}\necho yes"], b"a\n", b"yes a\n"),
+    ]);
+}
+
+#[test]
+fn commands_find_their_place() {
+    table(&[
+        (&["-c1", "--shell", "echo $CORDIAL_INDEX $CORDIAL_SLOT $CORDIAL_ATTEMPT # $1"], b"a\nb\n", b"1 1 1\n2 1 1\n"),
+        (&["--workdir", "/", "--shell", "pwd # $1"], b"a\n", b"/\n"),
+        (&["--nice", "3", "--shell", "nice # $1"], b"a\n", b"3\n"),
+        (&["-P0", "echo"], b"a\nb\n", b"a\nb\n"),
+        (&["-j", "2", "echo"], b"a\nb\n", b"a\nb\n"),
+        (&["--memfree", "1K", "--load", "100000", "--delay", "1ms", "echo"], b"a\nb\n", b"a\nb\n"),
+    ]);
+}
+
+#[test]
+fn a_slot_is_never_used_twice_at_once() {
+    let place = Place::new();
+    let script = r#"mkdir "$2/$CORDIAL_SLOT" || echo taken; sleep 0.0$(($1 % 3)); rmdir "$2/$CORDIAL_SLOT""#;
+    let input: String = (0..60).map(|n| format!("{n}\n")).collect();
+    let ran = run(&["map", "-c", "7", "sh", "-c", script, "sh", "{}", place.text()], input.as_bytes());
+    assert_eq!((ran.status, ran.stdout.as_slice(), ran.stderr.as_str()), (0, &b""[..], ""));
+}
+
+#[test]
+fn outputs_take_the_form_that_is_asked_for() {
+    let two = "printf 'a\\nb'; sleep 0.3; echo c; printf d";
+    table(&[
+        (&["--tag", "--shell", "printf 'a\\nb'; echo c; printf d # $1"], b"x\n", b"x\ta\nx\tbc\nx\td"),
+        (&["--tag", "-n2", "echo"], b"x\ny\n", b"x y\tx y\n"),
+        (&["--line-buffer", "--shell", two], b"x\n", b"a\nbc\nd"),
+        (&["--lb", "--tag", "--shell", "echo a; echo b # $1"], b"x\n", b"x\ta\nx\tb\n"),
+        (&["-u", "echo"], b"x\n", b"x\n"),
+        (&["-k", "echo"], b"x\ny\n", b"x\ny\n"),
+        (&["-c1", "--unordered", "echo"], b"x\ny\n", b"x\ny\n"),
+        (
+            &["--dry-run", "no-such-command", "{}", "-o", "{/.}.x"],
+            b"a b/it's.c\n",
+            b"no-such-command 'a b/it'\\''s.c' -o 'it'\\''s'.x\n",
+        ),
+        (&["--dry-run", "--shell", "cat < {} | wc"], b"a b\n", b"cat < 'a b' | wc\n"),
+    ]);
+}
+
+#[test]
+fn results_come_as_they_are_ready_when_order_is_not_wanted() {
+    let place = Place::new();
+    let script = r#"[ $1 != 1 ] || while [ ! -e "$2/2" ]; do sleep 0.01; done; echo $1; touch "$2/$1""#;
+    let ran = run(&["map", "--unordered", "-c2", "sh", "-c", script, "sh", "{}", place.text()], b"1\n2\n");
+    assert_eq!((ran.status, ran.stdout.as_slice()), (0, &b"2\n1\n"[..]));
+}
+
+#[test]
+fn lines_are_printed_while_their_item_runs() {
+    // The second line is written only when somebody has seen the first.
+    let place = Place::new();
+    let ran = shell(&format!(
+        "echo 1 | \"$0\" map --line-buffer --shell 'echo first; while [ ! -e {0}/seen ]; do sleep 0.01; done; echo second # $1' \
+         | while read line; do echo \"$line\"; touch {0}/seen; done",
+        place.text()
+    ));
+    assert_eq!((ran.status, ran.stdout.as_slice()), (0, &b"first\nsecond\n"[..]));
+}
+
+#[test]
+fn quiet_says_nothing_about_failures() {
+    check(&[Case {
+        args: &["map", "--quiet", "sh", "-c", "echo $1 >&2; exit 1", "sh"],
+        input: b"a\nb\n",
+        status: 2,
+        stdout: b"",
+        stderr: "a\nb\n",
+    }]);
+}

@@ -1,0 +1,123 @@
+//! A person at a terminal: the bar, Ctrl-C, Ctrl-Z. `script` gives the terminal.
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use crate::program::{Place, wait_until};
+
+/// A session at a terminal.
+struct Session {
+    child: Child,
+    seen: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Session {
+    fn start(line: &str) -> Session {
+        let line = line.replace("cordial", env!("CARGO_BIN_EXE_cordial"));
+        let mut child = Command::new("script")
+            .args(["-qefc", &line, "/dev/null"])
+            .env("TERM", "xterm")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (mut output, all) = (child.stdout.take().unwrap(), Arc::clone(&seen));
+        #[expect(clippy::disallowed_methods, reason = "a test without a runtime")]
+        thread::spawn(move || {
+            let mut block = [0; 4096];
+            while let Ok(n @ 1..) = output.read(&mut block) {
+                all.lock().unwrap().extend_from_slice(&block[..n]);
+            }
+        });
+        Session { child, seen }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.seen.lock().unwrap()).into_owned()
+    }
+
+    fn wait_for(&self, text: &str) {
+        wait_until(&format!("{text:?} is seen"), || self.text().contains(text));
+    }
+
+    fn type_in(&mut self, keys: &[u8]) {
+        self.child.stdin.as_mut().unwrap().write_all(keys).unwrap();
+    }
+
+    fn end(mut self) -> (i32, String) {
+        let status = self.child.wait().unwrap().code().unwrap();
+        wait_until("all is read", || Arc::strong_count(&self.seen) == 1);
+        (status, self.text())
+    }
+}
+
+impl Drop for Session {
+    /// For a test that fails before the end.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+    }
+}
+
+#[test]
+fn there_is_a_bar_and_ctrl_c_ends_the_run() {
+    let place = Place::new();
+    let mut session = Session::start(&format!(
+        "cordial map -c2 --shell 'case {{}} in bad) exit 1;; *) echo $$ $$ > {0}/{{}}; exec sleep 1000;; esac' ::: bad one two three",
+        place.text()
+    ));
+    place.wait_for("one");
+    place.wait_for("two");
+    session.wait_for("1/4");
+    session.wait_for("1 failed");
+    session.type_in(&[3]);
+    let (status, text) = session.end();
+    assert_eq!(status, 130, "{text}");
+    assert!(text.contains("stopped by SIGINT: 1 item is done (1 failed), 2 ended early, 1 not started"), "{text}");
+    place.wait_until_family_is_gone("one");
+    place.wait_until_family_is_gone("two");
+    assert!(!place.path("three").exists());
+}
+
+#[test]
+fn output_does_not_mix_with_the_bar() {
+    let session = Session::start("cordial map -c1 --shell 'sleep 0.3; echo line {}' ::: 1 2 3");
+    let (status, text) = session.end();
+    assert_eq!(status, 0);
+    for n in 1..=3 {
+        // The bar was taken away just before.
+        assert!(text.contains(&format!("\r\x1b[2Kline {n}\r\n")), "{text:?}");
+    }
+    assert!(text.contains("2/3"), "{text:?}");
+}
+
+#[test]
+fn there_is_no_bar_when_it_is_quiet() {
+    let (status, text) = Session::start("cordial map --quiet --shell 'sleep 0.5; echo {}' ::: 1").end();
+    assert_eq!((status, text.as_str()), (0, "1\r\n"));
+}
+
+#[test]
+fn ctrl_z_stops_what_runs_and_going_on_lets_it_go_on() {
+    let place = Place::new();
+    let mut session = Session::start("bash --norc -i");
+    let script = format!("echo $$ > {0}/pid; while [ ! -e {0}/go ]; do sleep 0.01; done; echo done", place.text());
+    let line = format!("{} map --shell '{script}' ::: 1\n", env!("CARGO_BIN_EXE_cordial"));
+    session.type_in(line.as_bytes());
+    let pid = || fs::read_to_string(place.path("pid")).unwrap_or_default();
+    wait_until("it runs", || pid().ends_with('\n'));
+    let is_stopped = || fs::read_to_string(format!("/proc/{}/status", pid().trim())).unwrap().contains("State:\tT");
+    assert!(!is_stopped());
+    session.type_in(&[26]);
+    wait_until("it is stopped", is_stopped);
+    session.wait_for("Stopped");
+    place.touch("go");
+    session.type_in(b"fg\n");
+    session.wait_for("done 1\r\n");
+    session.type_in(b"exit\n");
+    assert_eq!(session.end().0, 0);
+}
