@@ -1,10 +1,13 @@
 //! What does a switch between tasks cost?
 
+use std::pin::pin;
+use std::task::{Context, Waker};
+
 use cordial::Task;
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
 
-use crate::measure::{Bench, Pair, in_tokio};
+use crate::measure::{Bench, Pair, in_tokio, now};
 
 const ROUNDS: u32 = 100_000;
 
@@ -38,6 +41,20 @@ pub(crate) fn ping_pong(bench: &Bench) -> Pair {
         other.await;
     };
     bench.pair(ROUNDS, ours, peer)
+}
+
+/// The same exchange with nobody between the two: what the channels cost is the least that a scheduler can reach.
+pub(crate) fn channels_alone(bench: &Bench) -> Pair {
+    let started = now();
+    let (there, here) = (mpsc::channel(1), mpsc::channel(1));
+    let (mut ping, mut pong) = (pin!(ping(there.0, here.1)), pin!(pong(here.0, there.1)));
+    let mut cx = Context::from_waker(Waker::noop());
+    while ping.as_mut().poll(&mut cx).is_pending() {
+        // It ends with the other, which drops its end of the channels.
+        let _ = pong.as_mut().poll(&mut cx);
+    }
+    let alone = started.elapsed().as_secs_f64() / f64::from(ROUNDS);
+    Pair { ours: alone, peer: ping_pong(bench).peer }
 }
 
 async fn yields() {

@@ -17,6 +17,7 @@ pub(crate) const ALL: &[Row] = &[
     Row::new("spawn 1 M, then await all", spawn::many, Ratio(0.8, 0.6)),
     Row::new("spawn and await one by one, limit armed", spawn::one_by_one, Ratio(0.7, 0.4)),
     Row::new("ping-pong over bounded channels", messages::ping_pong, Ratio(0.8, 0.5)),
+    Row::new("the channels of ping-pong alone, no scheduler", messages::channels_alone, None),
     Row::new("1000 tasks yielding", messages::yielding, None),
     Row::new("200 us beside 200 us", parallel::two, Ours(260e-6, 225e-6)),
     Row::new("200 us beside 200 us after 5 ms of computing", parallel::two_after_long, Ours(270e-6, 240e-6)),
