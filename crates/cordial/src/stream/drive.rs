@@ -28,6 +28,10 @@ use crate::exit::Exit;
 use crate::process::{current_runtime, is_ended_by_signal};
 use crate::task::Timeout;
 
+/// How many results in a row are given without a pause. A consumer that always finds one would otherwise stay in one poll
+/// for as long as the stream lasts, and its thread with it.
+const BUDGET: usize = 64;
+
 /// How far the life of a stream has come.
 pub(super) enum State<I, O, R> {
     Fresh,
@@ -43,6 +47,8 @@ pub(super) struct Live<I, O, R> {
     to_start: VecDeque<usize>,
     /// Slots that rang. Empty between polls.
     rung: Vec<usize>,
+    /// Results given since the consumer waited last.
+    n_in_a_row: usize,
     progress: Progress,
     /// What lets them run on when a signal ends the consumer, if that is wanted.
     let_run_on: Option<fn(Aloft<I, O>)>,
@@ -57,6 +63,7 @@ impl<I, O: Send, R> Live<I, O, R> {
             flights: Flights::new(runtime),
             to_start: VecDeque::new(),
             rung: Vec::new(),
+            n_in_a_row: 0,
             progress,
             let_run_on: spawner.lets_run_on().then_some(let_run_on),
         }
@@ -224,7 +231,12 @@ where
                     Poll::Pending => {}
                 }
             }
+            if live.n_in_a_row == BUDGET && live.window.has_next() {
+                cx.waker().wake_by_ref();
+                break Poll::Pending;
+            }
             if let Some(result) = live.window.deliver() {
+                live.n_in_a_row += 1;
                 break Poll::Ready(Some(result));
             }
             if live.window.n_held() == 0 && this.source.is_none() {
@@ -234,6 +246,9 @@ where
                 break Poll::Pending;
             }
         };
+        if polled.is_pending() {
+            live.n_in_a_row = 0;
+        }
         *this.state = State::Live(live);
         polled
     }
