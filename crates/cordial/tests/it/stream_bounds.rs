@@ -349,3 +349,22 @@ fn it_is_send_and_unpin_if_its_source_is() {
         assert_eq!(check(stream).collect().await.len(), 3);
     });
 }
+
+/// Found by a consumer on two workers: there was a result whenever it asked, so it stayed in one poll, which was told as
+/// long, and its thread was lent and lowered.
+#[test]
+fn a_consumer_that_always_finds_a_result_lets_others_run_in_between() {
+    testing::run(async {
+        let mut stream = Task::async_stream(0..200, |n| async move { n }).max_concurrency(200);
+        assert!(stream.next().now_or_never().is_none(), "nothing has run yet");
+        sleep(MS).await;
+        let mut n_in_a_row = 0;
+        while let Some(Some(result)) = stream.next().now_or_never() {
+            assert_eq!(result, Ok(n_in_a_row));
+            n_in_a_row += 1;
+        }
+        assert_eq!(n_in_a_row, 64);
+        let rest = stream.collect().await;
+        assert_eq!(rest, (64..200).map(Ok).collect::<Vec<_>>(), "it woke itself");
+    });
+}
