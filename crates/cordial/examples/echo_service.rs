@@ -3,12 +3,10 @@
 #![expect(clippy::print_stdout, reason = "an example shows something")]
 
 use std::io;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use cordial::{ChildSpec, Exit, Restart, Strategy, Supervisor, TaskSupervisor, process};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{io::AsyncReadExt, io::AsyncWriteExt, net::TcpListener, net::TcpStream};
 
 async fn echo(mut stream: TcpStream) -> io::Result<()> {
     let (mut reader, mut writer) = stream.split();
@@ -38,7 +36,7 @@ async fn report(connections: TaskSupervisor) {
     }
 }
 
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     cordial::main(async {
         let connections =
             TaskSupervisor::builder().label("connections").max_children(1000).shutdown(Duration::from_secs(30)).start();
@@ -50,9 +48,11 @@ fn main() -> ExitCode {
             .start()
             .await?;
         let mut client = TcpStream::connect("127.0.0.1:4096").await?;
-        client.write_all(b"hello").await?;
-        process::exit(tree.which_children().await[1].pid.unwrap_or(tree.pid()), Exit::Killed); // the listener
         let mut answer = [0; 5];
+        client.write_all(b"hello").await?;
+        client.read_exact(&mut answer).await?;
+        process::exit(tree.which_children().await[1].pid.unwrap_or(tree.pid()), Exit::Killed); // the listener
+        client.write_all(b"again").await?;
         client.read_exact(&mut answer).await?; // the connection has not noticed
         println!("{}", String::from_utf8_lossy(&answer));
         Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())

@@ -105,6 +105,13 @@ impl From<Refusal> for StartError {
     }
 }
 
+/// So that `?` on the start of a supervisor works where an exit is returned.
+impl From<StartError> for Exit {
+    fn from(error: StartError) -> Exit {
+        Exit::Error(Arc::new(error))
+    }
+}
+
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -59,7 +59,7 @@ pub use current::{callers, exit, set_label};
 pub use links::{link, unlink};
 pub use monitors::{Monitor, monitor};
 pub use outcome::Outcome;
-pub use snapshot::{ProcessInfo, ProcessState, Snapshot, Supervision, info};
+pub use snapshot::{ProcessInfo, ProcessState, Snapshot, Supervision, info, snapshot};
 pub use statistics::{Statistics, statistics};
 pub use stop::Stopped;
 pub use traps::{Exits, trap_exits};

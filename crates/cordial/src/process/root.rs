@@ -44,7 +44,8 @@ pub(crate) struct Ended<T> {
 /// The first SIGINT or SIGTERM (on Windows: Ctrl-C) asks the root process to end, without a limit: if it has polled
 /// [`shutdown_requested`](crate::shutdown_requested) it ends itself, else its future is dropped. When it has ended, so or
 /// by itself, every process that descends from it is shut down: asked, and killed after 5 s. Then `run` returns, and the
-/// runtime stays usable. A second signal kills all of them, and `run` answers [`Exit::Killed`] within 100 ms.
+/// runtime stays usable. A second signal kills all of them, and `run` answers [`Exit::Killed`] within 100 ms. Whoever
+/// signals a program and its group sends two: `timeout` needs `--foreground`.
 ///
 /// A root that has not polled `shutdown_requested` is dropped at its await, whatever it waits for there: to finish
 /// something on Ctrl-C, await `shutdown_requested`, in a `select!` with the work. Listening to `tokio::signal` is not

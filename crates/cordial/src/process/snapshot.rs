@@ -145,6 +145,29 @@ impl Snapshot {
     }
 }
 
+/// Everything that lives in this runtime, each process as it was when it was looked at: inside a process of a
+/// [`Runtime`](crate::Runtime) that one, elsewhere the default one, which starts on first use. From outside of a runtime
+/// of one's own, see [`Runtime::snapshot`](crate::Runtime::snapshot).
+///
+/// # Elixir
+///
+/// `Process.list/0`, and `Process.info/1` of each.
+///
+/// # Examples
+///
+/// ```
+/// use cordial::{Task, process};
+///
+/// cordial::testing::run(async {
+///     let task = Task::spawn(std::future::pending::<()>());
+///     assert!(process::snapshot().processes.iter().any(|process| process.pid == task.pid()));
+/// });
+/// ```
+#[must_use]
+pub fn snapshot() -> Snapshot {
+    context::with_runtime(Snapshot::take)
+}
+
 /// What is known of a live process; `None` once it has ended, and for a pid of another runtime.
 ///
 /// # Elixir

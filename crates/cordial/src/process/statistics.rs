@@ -8,7 +8,7 @@ use super::context;
 /// [`Runtime`](crate::Runtime) of that one, elsewhere of the default one, which starts on first use. From outside of a
 /// runtime of one's own, see [`Runtime::statistics`](crate::Runtime::statistics).
 ///
-/// For the processes themselves, see [`Runtime::snapshot`](crate::Runtime::snapshot) and [`info`](super::info).
+/// For the processes themselves, see [`snapshot`](super::snapshot()) and [`info`](super::info).
 ///
 /// # Elixir
 ///

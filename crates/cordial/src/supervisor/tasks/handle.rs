@@ -188,7 +188,7 @@ impl TaskSupervisor {
     ///
     /// # Errors
     ///
-    /// [`StartError::Refused`] when the supervisor is stopping or gone, or ends during the wait.
+    /// [`StartError::Refused`] when the supervisor is stopping, gone, or between two incarnations, or ends during the wait.
     ///
     /// # Cancel safety
     ///

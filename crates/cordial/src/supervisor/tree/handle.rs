@@ -212,6 +212,9 @@ impl Supervisor {
 
     /// How the supervisor ends, when it has.
     ///
+    /// The process that started it learns of a give-up here only if it traps exits, or if the supervisor is unlinked:
+    /// else the give-up ends that process first.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
