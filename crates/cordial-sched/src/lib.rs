@@ -29,6 +29,7 @@ mod lower;
 mod options;
 mod pool;
 mod queue;
+mod scout;
 mod seat;
 mod simulation;
 mod statistics;

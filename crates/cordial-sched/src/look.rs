@@ -8,6 +8,7 @@ use std::time::Duration;
 use crossbeam_deque::Worker;
 
 use crate::pool::Pool;
+use crate::scout::Scout;
 use crate::seat::{Ready, Seat};
 
 const ROUNDS: usize = 20;
@@ -17,11 +18,11 @@ const ROUND: Duration = Duration::from_micros(10);
 ///
 /// It looks at the workers once in a round and leaves them alone in between: each look takes the lines of the queues away
 /// from those who work with them.
-pub(crate) fn look(pool: &Pool, own: &Worker<Ready>, thief: &Seat) -> Option<Ready> {
+pub(crate) fn look(pool: &Pool, own: &Worker<Ready>, thief: &Seat, scout: &Scout) -> Option<Ready> {
     let mut seen: Vec<Option<u64>> = Vec::new();
     for _ in 0..ROUNDS {
         pause(pool);
-        if let Some(ready) = pool.queues.take_injected(own).or_else(|| pool.queues.steal(own, thief)) {
+        if let Some(ready) = pool.queues.take_injected(own).or_else(|| pool.queues.steal(own, thief, scout)) {
             return Some(ready);
         }
         if pool.is_stopping() {

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use crossbeam_deque::{Injector, Worker};
 
 use crate::crew::Crew;
+use crate::scout::Scout;
 use crate::seat::{Ready, Seat, add, until_sure};
 
 /// The ends of the queues that every thread may use.
@@ -50,13 +51,14 @@ impl Queues {
         until_sure(|| self.injector.steal_batch_and_pop(own))
     }
 
-    /// From the queues of the others, beginning with a random one.
-    pub(crate) fn steal(&self, own: &Worker<Ready>, thief: &Seat) -> Option<Ready> {
+    /// From the queues of the others that are not left alone, beginning with a random one.
+    pub(crate) fn steal(&self, own: &Worker<Ready>, thief: &Seat, scout: &Scout) -> Option<Ready> {
         let n_seats = self.crew.n_seats();
         let first = fastrand::usize(..n_seats.max(1));
         (0..n_seats).find_map(|step| {
-            let victim = self.seats[(first + step) % n_seats].get()?;
-            if victim.stealer.is_empty() {
+            let index = (first + step) % n_seats;
+            let victim = self.seats[index].get()?;
+            if victim.stealer.is_empty() || scout.leaves_alone(index, victim) {
                 return None;
             }
             let stolen = until_sure(|| victim.stealer.steal_batch_and_pop(own))?;

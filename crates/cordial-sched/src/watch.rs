@@ -16,6 +16,7 @@
 use std::time::Duration;
 
 use crate::crew::{Role, StandIn};
+use crate::idle::Looked;
 use crate::pool::Pool;
 use crate::seat::{Seat, until_sure};
 use crate::sync::{AtomicU64, Ordering, Parker};
@@ -78,7 +79,7 @@ pub(crate) fn watch(executor: &Executor, parker: &Parker) {
             seen.iter_mut().for_each(|seen| seen.since = now);
         }
         last = now;
-        pool.idle.looked(false);
+        pool.idle.looked(Looked::Found);
         let stuck = look(executor, pool, &mut seen, now);
         // The system had no thread to give when one was needed.
         if pool.crew().strength().active < pool.options.workers && !pool.queues.is_empty() && !pool.is_stopping() {

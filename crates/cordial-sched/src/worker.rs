@@ -16,9 +16,10 @@ use async_task::ScheduleInfo;
 
 use crate::crew::{ComeBack, Role};
 use crate::executor::{Core, Executor, Scheduler};
-use crate::idle::{Looking, Slept};
+use crate::idle::{Looked, Looking, Slept};
 use crate::lower::Thread;
 use crate::pool::Pool;
+use crate::scout::Scout;
 use crate::seat::{Ready, Seat, Tools, add};
 use crate::sync::Ordering;
 use crate::{look, unwind};
@@ -40,6 +41,7 @@ struct Local {
     core: Arc<Core>,
     slot_streak: Cell<u32>,
     steps: Cell<u32>,
+    scout: Scout,
 }
 
 thread_local!(static LOCAL: RefCell<Option<Local>> = const { RefCell::new(None) });
@@ -60,6 +62,7 @@ pub(crate) fn work(seat_index: usize, executor: Executor) {
             core: core.clone(),
             slot_streak: Cell::new(0),
             steps: Cell::new(0),
+            scout: Scout::default(),
         };
         LOCAL.set(Some(local));
         LOCAL.with_borrow(|local| {
@@ -137,8 +140,13 @@ fn run(local: &Local, pool: &Pool, seat: &Seat) -> Until {
         if ready.is_none() && !pool.is_stopping() {
             duty = duty.or_else(|| pool.idle.look());
             if duty.is_some() {
-                ready = look::look(pool, &local.tools.queue, seat);
-                pool.idle.looked(ready.is_none());
+                local.scout.sets_out();
+                ready = look::look(pool, &local.tools.queue, seat, &local.scout);
+                pool.idle.looked(match ready {
+                    Some(_) => Looked::Found,
+                    None if local.scout.has_left_alone() => Looked::LeftAlone,
+                    None => Looked::InVain,
+                });
             }
         }
         put_down(pool, &mut duty);
@@ -161,8 +169,10 @@ fn run(local: &Local, pool: &Pool, seat: &Seat) -> Until {
 fn put_down(pool: &Pool, duty: &mut Option<Looking>) {
     if let Some(looking) = duty.take() {
         pool.idle.put_down(looking);
-        if !pool.queues.is_empty() {
+        if !pool.queues.is_nothing_injected() {
             pool.idle.notify();
+        } else if !pool.queues.is_empty() {
+            pool.idle.notify_of_queue();
         }
     }
 }
@@ -186,7 +196,7 @@ fn next(local: &Local, pool: &Pool, seat: &Seat) -> Option<Ready> {
         queue.push(ready);
     }
     local.slot_streak.set(0);
-    queue.pop().or_else(|| pool.queues.take_injected(queue)).or_else(|| pool.queues.steal(queue, seat))
+    queue.pop().or_else(|| pool.queues.take_injected(queue)).or_else(|| pool.queues.steal(queue, seat, &local.scout))
 }
 
 fn sleep(local: &Local, pool: &Pool, seat: &Seat) -> (Option<Ready>, Option<Looking>) {
@@ -198,8 +208,8 @@ fn sleep(local: &Local, pool: &Pool, seat: &Seat) -> (Option<Ready>, Option<Look
         let found = pool
             .queues
             .take_injected(queue)
-            .or_else(|| pool.queues.steal(queue, seat))
-            .or_else(|| pool.queues.take_slot());
+            .or_else(|| pool.queues.steal(queue, seat, &local.scout))
+            .or_else(|| if local.scout.has_left_alone() { None } else { pool.queues.take_slot() });
         found.map(Some)
     };
     let park = || {
@@ -244,7 +254,7 @@ pub(crate) fn push_here(ready: Ready, info: ScheduleInfo) -> Result<(), Ready> {
                 let Some(previous) = previous else { return pool.idle.notify_of_slot() };
                 queue.push(previous);
             }
-            pool.idle.notify();
+            pool.idle.notify_of_queue();
         }
     });
     ready.map_or(Ok(()), Err)

@@ -14,6 +14,8 @@ pub(crate) struct Idle {
     /// Nobody was worth waking for a slot lately. Only a hint: the watch takes it away with each look, and sees to what
     /// was left in a slot.
     was_in_vain: AtomicBool,
+    /// Nobody was worth waking for a worker's queue either. A hint like that, and the watch sees to it as well.
+    was_left_alone: AtomicBool,
     watch: Unparker,
     /// Only the watch writes it.
     is_watch_asleep: AtomicBool,
@@ -29,6 +31,15 @@ struct Sleeper {
 #[must_use = "the duty to look must be put down, or nobody is woken any more"]
 #[derive(Debug)]
 pub(crate) struct Looking(());
+
+/// What a look came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Looked {
+    Found,
+    InVain,
+    /// There was something, but nothing that was worth taking.
+    LeftAlone,
+}
 
 /// How a sleep went.
 #[must_use]
@@ -49,6 +60,7 @@ impl Idle {
             n_sleepers: AtomicUsize::new(0),
             is_looked_for: AtomicBool::new(false),
             was_in_vain: AtomicBool::new(false),
+            was_left_alone: AtomicBool::new(false),
             watch,
             is_watch_asleep: AtomicBool::new(false),
             clock: Clock::start(),
@@ -87,9 +99,18 @@ impl Idle {
         }
     }
 
-    /// Whoever looked has found something, or not.
-    pub(crate) fn looked(&self, was_in_vain: bool) {
-        self.was_in_vain.store(was_in_vain, Ordering::Relaxed);
+    /// As `notify`, after a push into a queue of the caller. If the caller was left alone because it is quick, nobody is
+    /// woken to see that again.
+    pub(crate) fn notify_of_queue(&self) {
+        if !self.was_left_alone.load(Ordering::Relaxed) {
+            self.notify();
+        }
+    }
+
+    /// What the last look came to.
+    pub(crate) fn looked(&self, looked: Looked) {
+        self.was_in_vain.store(looked != Looked::Found, Ordering::Relaxed);
+        self.was_left_alone.store(looked == Looked::LeftAlone, Ordering::Relaxed);
     }
 
     /// Takes up the duty to look, if nobody has it.

@@ -342,7 +342,7 @@ fn a_push_into_a_slot_that_wakes_nobody_is_found_by_the_watch() {
         let worker = {
             let model = model.clone();
             thread::spawn(move || {
-                model.idle.looked(true);
+                model.idle.looked(Looked::InVain);
                 model.work(0, &Parker::new(), 1);
             })
         };
@@ -358,7 +358,7 @@ fn a_push_into_a_slot_that_wakes_nobody_is_found_by_the_watch() {
         };
         // As `watch::watch` and `watch::look`.
         loop {
-            model.idle.looked(false);
+            model.idle.looked(Looked::Found);
             if slot.take().is_some() {
                 model.push();
                 break;
@@ -373,6 +373,41 @@ fn a_push_into_a_slot_that_wakes_nobody_is_found_by_the_watch() {
         ("somebody was woken for the slot", &seen.woken_for_nothing),
         ("woken for what the watch has moved", &seen.woken),
     ]);
+}
+
+/// The pusher is left alone, and gets slow all the same. The hint may be old, or come at any moment.
+#[test]
+fn a_push_into_a_queue_that_wakes_nobody_is_told_by_the_watch() {
+    let ways = Arc::new(Ways::default());
+    let seen = ways.clone();
+    check(2, move || {
+        let model = Model::new(&ways);
+        let worker = {
+            let model = model.clone();
+            thread::spawn(move || {
+                model.idle.looked(Looked::LeftAlone);
+                model.work(0, &Parker::new(), 1);
+            })
+        };
+        let pusher = {
+            let model = model.clone();
+            thread::spawn(move || {
+                model.queue.push();
+                if model.idle.was_left_alone.load(Ordering::Relaxed) {
+                    once(&model.ways.kept_quiet);
+                }
+                model.idle.notify_of_queue();
+            })
+        };
+        pusher.join().unwrap();
+        // As `watch::watch`.
+        model.idle.looked(Looked::Found);
+        if !model.queue.is_empty() {
+            model.idle.notify();
+        }
+        worker.join().unwrap();
+    });
+    seen.assert_taken([("nobody was woken for the queue", &seen.kept_quiet), ("woken", &seen.woken)]);
 }
 
 /// The end of the pool unparks every seat that it sees. A worker whose seat it does not see yet sees the flag.

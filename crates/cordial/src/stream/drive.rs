@@ -30,7 +30,7 @@ use crate::task::Timeout;
 
 /// How many results in a row are given without a pause. A consumer that always finds one would otherwise stay in one poll
 /// for as long as the stream lasts, and its thread with it.
-const BUDGET: usize = 64;
+const BUDGET: usize = 16;
 
 /// How far the life of a stream has come.
 pub(super) enum State<I, O, R> {
