@@ -3,7 +3,7 @@
 //! A task that was woken into a worker's slot is about to be run there, so a thief leaves it alone, unless that worker
 //! stays in one poll from one round to the next: then the slot is stuck behind it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_deque::Worker;
 
@@ -14,22 +14,26 @@ use crate::seat::{Ready, Seat};
 const ROUNDS: usize = 20;
 const ROUND: Duration = Duration::from_micros(10);
 
+/// Whoever yields the processor and gets it back later than this has kept another thread waiting.
+const TURN_OF_ANOTHER: Duration = Duration::from_micros(3);
+
 /// Looks into all queues for some tens of microseconds.
 ///
 /// It looks at the workers once in a round and leaves them alone in between: each look takes the lines of the queues away
-/// from those who work with them.
+/// from those who work with them. Where the processors have other work to do, it looks once and goes to sleep.
 pub(crate) fn look(pool: &Pool, own: &Worker<Ready>, thief: &Seat, scout: &Scout) -> Option<Ready> {
-    let mut seen: Vec<Option<u64>> = Vec::new();
+    let current = |seat: &Seat| seat.progress.current().map(|(poll, _)| poll);
+    let mut seen: Vec<Option<u64>> = pool.queues.seats().map(|(_, seat)| current(seat)).collect();
     for _ in 0..ROUNDS {
-        pause(pool);
+        let demand = pause(pool);
         if let Some(ready) = pool.queues.take_injected(own).or_else(|| pool.queues.steal(own, thief, scout)) {
             return Some(ready);
         }
-        if pool.is_stopping() {
+        if pool.is_stopping() || demand == Demand::Wanted {
             return None;
         }
         for (index, seat) in pool.queues.seats() {
-            let poll = seat.progress.current().map(|(poll, _)| poll);
+            let poll = current(seat);
             if seen.len() <= index {
                 seen.resize(index + 1, None);
             }
@@ -42,11 +46,25 @@ pub(crate) fn look(pool: &Pool, own: &Worker<Ready>, thief: &Seat, scout: &Scout
     None
 }
 
+/// Whether somebody else wants the processor, so that looking takes it from them.
+#[must_use]
+#[derive(PartialEq, Eq)]
+enum Demand {
+    Idle,
+    Wanted,
+}
+
+/// Waits for the next round, or for something from outside, which has nobody else who would take it soon.
 #[expect(clippy::disallowed_methods, reason = "a round lasts real time")]
-fn pause(pool: &Pool) {
-    let started = std::time::Instant::now();
-    // What comes from outside has nobody else who would take it soon.
-    while started.elapsed() < ROUND && pool.queues.is_nothing_injected() {
+fn pause(pool: &Pool) -> Demand {
+    let started = Instant::now();
+    let mut waited = Duration::ZERO;
+    while waited < ROUND && pool.queues.is_nothing_injected() {
         std::thread::yield_now();
+        let before = std::mem::replace(&mut waited, started.elapsed());
+        if waited - before > TURN_OF_ANOTHER {
+            return Demand::Wanted;
+        }
     }
+    Demand::Idle
 }
