@@ -83,7 +83,9 @@ fn a_handle_works_inside_another_runtime() {
     })
     .unwrap();
     assert_eq!(told.recv(), Ok("given up"));
-    assert_eq!(there.block_on(async move { process::monitor(pid).await }), Ok(Exit::NoProcess));
+    // Its destructors have run; whether it is out of the table by now is a race.
+    let exit = there.block_on(async move { process::monitor(pid).await }).unwrap();
+    assert!(matches!(exit, Exit::Shutdown(_) | Exit::NoProcess), "{exit:?}");
 }
 
 #[test]

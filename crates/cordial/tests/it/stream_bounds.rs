@@ -363,8 +363,8 @@ fn a_consumer_that_always_finds_a_result_lets_others_run_in_between() {
             assert_eq!(result, Ok(n_in_a_row));
             n_in_a_row += 1;
         }
-        assert_eq!(n_in_a_row, 64);
+        assert_eq!(n_in_a_row, 16);
         let rest = stream.collect().await;
-        assert_eq!(rest, (64..200).map(Ok).collect::<Vec<_>>(), "it woke itself");
+        assert_eq!(rest, (16..200).map(Ok).collect::<Vec<_>>(), "it woke itself");
     });
 }
