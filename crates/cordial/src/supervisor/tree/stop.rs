@@ -10,7 +10,7 @@ use super::child::State;
 use super::serve::Tree;
 use crate::error::{DeleteError, NotFound, StartError};
 use crate::pid::Pid;
-use crate::process::{Ended, Shutdown, StopReport, discard, stop_one};
+use crate::process::{Ended, Shutdown, StopReport, discard, stop_one, stopped};
 use crate::supervisor::ear::{Ear, Why};
 use crate::supervisor::spec::{ChildSpec, Restart};
 use crate::supervisor::tell_forced;
@@ -54,8 +54,21 @@ impl Tree {
             self.note(key, ended);
             self.gone(key);
         }
+        self.note_leftovers();
         let keys: Vec<u32> = self.children.keys().copied().collect();
         keys.into_iter().for_each(|key| self.remove(key));
+    }
+
+    /// Notes those that were abandoned before the stop and are still there.
+    fn note_leftovers(&mut self) {
+        for child in self.children.values_mut() {
+            child.still_there(&self.runtime);
+            for pid in &child.leftovers {
+                let is_known = self.report.abandoned.iter().any(|stopped| stopped.pid == *pid);
+                let left = if is_known { None } else { stopped(&self.runtime, *pid) };
+                self.report.abandoned.extend(left);
+            }
+        }
     }
 
     fn how_to_stop(&self, key: u32) -> Option<(Pid, Shutdown)> {
