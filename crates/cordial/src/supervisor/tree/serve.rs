@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use futures_util::future::select;
+use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
@@ -94,7 +94,15 @@ pub(super) async fn serve(
     let mut ear = Ear { own, runtime: tree.runtime.clone(), exits, stop: incarnation.stop.clone() };
     let mut failure = None;
     let mut ready = Some(ready);
-    let why = match tree.start_first(&mut ear).await {
+    let started = match &mut ready {
+        Some(ready) => match select(pin!(tree.start_first(&mut ear)), pin!(ready.closed())).await {
+            Either::Left((started, _)) => started,
+            // Whoever wanted it has gone away.
+            Either::Right(_) => Err(NotStarted::Told(Why::Stopped)),
+        },
+        None => Ok(()),
+    };
+    let why = match started {
         Ok(()) => match ready.take().map(|ready| ready.send(Ok(()))) {
             Some(Ok(())) => tree.work(&mut ear).await,
             // Whoever wanted it has gone away.
