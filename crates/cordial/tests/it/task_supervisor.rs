@@ -407,3 +407,27 @@ fn many_threads_start_children_while_the_supervisor_stops() {
         assert!(tasks.children().is_empty() && runtime.snapshot().processes.is_empty());
     }
 }
+
+#[test]
+fn the_restart_of_a_child_that_was_terminated_starts_no_other_one_early() {
+    in_every_order(|| async {
+        let tasks = TaskSupervisor::builder().max_restarts(9, SECOND).start();
+        let waits = |time| Backoff::exponential(time, time);
+        let crashes = ChildSpec::task("first", || async { panic!("no luck") }).restart(Restart::Permanent);
+        let first = tasks.start_child_with(crashes.backoff(waits(60 * SECOND))).unwrap();
+        sleep(SECOND).await;
+        tasks.terminate_child(first).await.unwrap();
+        let (send, mut starts) = tokio::sync::mpsc::unbounded_channel();
+        let second = ChildSpec::task("second", move || {
+            let _ = send.send(());
+            async {
+                sleep(SECOND).await;
+                panic!("no luck");
+            }
+        });
+        tasks.start_child_with(second.restart(Restart::Permanent).backoff(waits(600 * SECOND))).unwrap();
+        sleep(300 * SECOND).await;
+        assert_eq!((starts.try_recv().is_ok(), starts.try_recv().is_ok()), (true, false));
+        tasks.stop().await;
+    });
+}

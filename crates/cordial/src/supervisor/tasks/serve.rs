@@ -61,8 +61,8 @@ struct Nurse {
     live: Arc<Live>,
     roster: Arc<Roster>,
     intensity: Intensity,
-    /// The restarts that wait, by time.
-    due: BTreeSet<(Duration, u32)>,
+    /// The restarts that wait, by time, with the last process: another child may have that place by then.
+    due: BTreeSet<(Duration, u32, Pid)>,
     ends: mpsc::UnboundedReceiver<End>,
 }
 
@@ -72,13 +72,13 @@ impl Nurse {
         let clock = Clock::new(self.live.runtime());
         loop {
             let now = clock.now();
-            while let Some(&(at, index)) = self.due.first().filter(|(at, _)| *at <= now) {
-                self.due.remove(&(at, index));
-                self.start(index, now);
+            while let Some(&(at, index, last)) = self.due.first().filter(|(at, ..)| *at <= now) {
+                self.due.remove(&(at, index, last));
+                self.start(index, last, now);
             }
             let until_due = async {
                 match self.due.first() {
-                    Some((at, _)) => sleep(at.saturating_sub(now)).await,
+                    Some((at, ..)) => sleep(at.saturating_sub(now)).await,
                     None => std::future::pending().await,
                 }
             };
@@ -127,16 +127,16 @@ impl Nurse {
         telemetry::restarting(&child, &end.exit, wait);
         self.live.restarts.fetch_add(1, Ordering::Relaxed);
         if wait.is_zero() {
-            self.start(end.index, now);
+            self.start(end.index, end.pid, now);
         } else {
-            self.due.insert((now.saturating_add(wait), end.index));
+            self.due.insert((now.saturating_add(wait), end.index, end.pid));
         }
         Ok(())
     }
 
-    fn start(&self, index: u32, now: Duration) {
+    fn start(&self, index: u32, last: Pid, now: Duration) {
         let known = self.roster.kept.with(index, |record| {
-            if record.state != State::Waits {
+            if record.pid != last || record.state != State::Waits {
                 return None;
             }
             record.state = State::Runs;
