@@ -500,3 +500,25 @@ fn a_crash_in_the_middle_of_a_group_restart_is_one_more_restart() {
         tree.stop().await;
     });
 }
+
+#[test]
+fn all_significant_children_have_not_ended_while_one_waits_for_its_restart() {
+    in_every_order(|| async {
+        let wait = 10 * SECOND;
+        let runs = Arc::new(AtomicU32::new(0));
+        let of_child = runs.clone();
+        let flaky = ChildSpec::task("flaky", move || {
+            let run = of_child.fetch_add(1, Ordering::SeqCst);
+            async move {
+                sleep(SECOND).await;
+                assert!(run > 0, "no luck");
+            }
+        });
+        let flaky = flaky.restart(Restart::Transient).backoff(Backoff::exponential(wait, wait)).significant();
+        let short = ChildSpec::task("short", || sleep(2 * SECOND)).restart(Restart::Transient).significant();
+        let tree = Supervisor::builder(Strategy::OneForOne).auto_shutdown(AutoShutdown::AllSignificant).unlinked();
+        let tree = tree.child(flaky).child(short).start().await.unwrap();
+        assert_eq!(tree.ended().await, Exit::Shutdown(None));
+        assert_eq!(runs.load(Ordering::SeqCst), 2, "it was started again before");
+    });
+}

@@ -29,7 +29,7 @@ pub enum AutoShutdown {
     Never,
     /// When one of them has.
     AnySignificant,
-    /// When the last of them that ran has.
+    /// When the last of them that ran has. One that waits for its restart counts as running.
     AllSignificant,
 }
 

@@ -334,7 +334,7 @@ impl Tree {
             AutoShutdown::Never => false,
             AutoShutdown::AnySignificant => true,
             AutoShutdown::AllSignificant => {
-                !self.children.values().any(|child| child.spec.is_significant && child.pid().is_some())
+                !self.children.values().any(|child| child.spec.is_significant && child.state != State::Stopped)
             }
         };
         if is_significant && is_over { Err(Why::Significant) } else { Ok(()) }
