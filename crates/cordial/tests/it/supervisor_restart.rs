@@ -522,3 +522,29 @@ fn all_significant_children_have_not_ended_while_one_waits_for_its_restart() {
         assert_eq!(runs.load(Ordering::SeqCst), 2, "it was started again before");
     });
 }
+
+#[test]
+fn backoff_grows_while_a_child_is_slow_to_fail_to_start() {
+    in_every_order(|| async {
+        let attempts = Arc::new(Mutex::new(Vec::new()));
+        let (of_child, begun) = (attempts.clone(), Instant::now());
+        let connects = ChildSpec::init("connects", move || {
+            let attempts = of_child.clone();
+            async move {
+                attempts.lock().unwrap().push(begun.elapsed());
+                if attempts.lock().unwrap().len() > 1 {
+                    // Longer than the window of 5 s.
+                    sleep(10 * SECOND).await;
+                    return Err(io::Error::other("nobody answers"));
+                }
+                Ok(async { sleep(SECOND).await })
+            }
+        });
+        let tree = Supervisor::builder(Strategy::OneForOne);
+        let tree = tree.child(connects.backoff(Backoff::exponential(SECOND, 1000 * SECOND))).start().await.unwrap();
+        sleep(2000 * SECOND).await;
+        let attempts = attempts.lock().unwrap().len();
+        assert!((5..20).contains(&attempts), "{attempts}");
+        tree.stop().await;
+    });
+}

@@ -55,6 +55,10 @@ impl Tree {
         }
         self.set(key, State::Starting(pid));
         if ear.unless_to_end(is_ready.wait()).await? {
+            let now = self.clock.now();
+            if let Some(child) = self.children.get_mut(&key) {
+                child.started = Some(now);
+            }
             self.set(key, State::Running(pid));
             return Ok(Ok(pid));
         }
@@ -69,7 +73,7 @@ impl Tree {
         let gone = StartError::Refused(Refusal::SupervisorStopped);
         let child = self.children.get_mut(&key).ok_or(gone)?;
         child.incarnation = child.incarnation.saturating_add(1);
-        child.started = self.clock.now();
+        child.started = None;
         let (incarnation, spec) = (child.incarnation, &mut child.spec);
         let parent = Arc::new(Parent {
             pid: self.own,
