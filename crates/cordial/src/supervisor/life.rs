@@ -47,24 +47,28 @@ impl Life {
         self.lock().clone()
     }
 
-    /// Begins the next incarnation, whose process is not there yet.
-    pub(super) fn begin(&self) -> Incarnation {
-        let mut current = self.lock();
-        let number = current.number + 1;
-        let next =
-            Incarnation { pid: Pid::NOBODY, number, report: ReportSlot::default(), stop: Arc::default(), exit: None };
-        *current = next.clone();
-        next
+    /// The next incarnation, whose process is not there yet. Nobody sees it before that.
+    pub(super) fn next(&self) -> Incarnation {
+        let number = self.lock().number + 1;
+        Incarnation { pid: Pid::NOBODY, number, report: ReportSlot::default(), stop: Arc::default(), exit: None }
     }
 
-    /// The process of the present incarnation has started.
-    pub(super) fn started(&self, pid: Pid) {
-        self.lock().pid = pid;
+    /// The process of an incarnation has started. Whoever starts it says so, and so does the process, which may be faster.
+    pub(super) fn started(&self, incarnation: &Incarnation, pid: Pid) {
+        let mut current = self.lock();
+        if current.number < incarnation.number {
+            *current = Incarnation { pid, ..incarnation.clone() };
+        }
     }
 
     /// The process of the present incarnation is about to end.
     pub(super) fn ending(&self, exit: Exit) {
         self.lock().exit = Some(exit);
+    }
+
+    /// No process was started for an incarnation.
+    pub(super) fn refused(&self, incarnation: &Incarnation, exit: Exit) {
+        *self.lock() = Incarnation { exit: Some(exit), ..incarnation.clone() };
     }
 
     pub(super) fn is_over(&self) -> bool {

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use cordial::{
-    AutoShutdown, Backoff, ChildSpec, Exit, Refusal, Restart, Shutdown, StartError, Strategy, Supervisor, Task,
-    TaskSupervisor, process,
+    AutoShutdown, Backoff, ChildSpec, Exit, Refusal, Restart, Runtime, Shutdown, StartError, Strategy, Supervisor,
+    Task, TaskSupervisor, process,
 };
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
@@ -430,4 +430,35 @@ fn the_restart_of_a_child_that_was_terminated_starts_no_other_one_early() {
         assert_eq!((starts.try_recv().is_ok(), starts.try_recv().is_ok()), (true, false));
         tasks.stop().await;
     });
+}
+
+#[test]
+fn children_that_are_started_while_their_supervisor_is_started_again_are_its_children() {
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    runtime
+        .block_on(async {
+            let tasks = TaskSupervisor::builder().label("tasks").start();
+            let tree = Supervisor::builder(Strategy::OneForOne).max_restarts(usize::MAX, SECOND);
+            let tree = tree.child(tasks.child_spec()).start().await.unwrap();
+            let of_starter = tasks.clone();
+            let starter = Task::spawn(async move {
+                for _ in 0..20_000 {
+                    assert_ne!(of_starter.pid().to_string(), "<0.0.0>");
+                    let child = ChildSpec::task("child", pending::<()>).restart(Restart::Transient);
+                    let Ok(child) = of_starter.start_child_with(child) else { continue };
+                    if let Some(supervisor) = process::info(child).and_then(|info| info.supervisor) {
+                        assert_ne!(supervisor.to_string(), "<0.0.0>");
+                    }
+                }
+            });
+            let mut starter = starter.timeout(600 * SECOND);
+            while starter.yield_for(Duration::from_micros(100)).await.is_none_or(|ended| {
+                ended.unwrap();
+                false
+            }) {
+                process::exit(tasks.pid(), Exit::Killed);
+            }
+            tree.stop().await;
+        })
+        .unwrap();
 }

@@ -36,6 +36,7 @@ pub(super) async fn serve(
     ends: mpsc::UnboundedReceiver<End>,
 ) -> Exit {
     let Some(own) = current() else { return Exit::NoProcess };
+    live.life.started(&incarnation, own);
     let runtime = live.runtime().clone();
     let mut last_resort = LastResort::new(runtime.clone(), roster.clone());
     let mut ear = Ear { own, runtime: runtime.clone(), exits, stop: incarnation.stop.clone() };

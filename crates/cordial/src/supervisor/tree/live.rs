@@ -53,7 +53,7 @@ impl Live {
             calls,
             restarts: AtomicU64::new(0),
         });
-        let incarnation = live.life.begin();
+        let incarnation = live.life.next();
         let report = incarnation.report.clone();
         let (told, exits) = mpsc::unbounded_channel();
         let (ready, is_ready) = oneshot::channel();
@@ -76,12 +76,12 @@ impl Live {
             spawn.ancestry = Ancestry::Known(None);
         }
         let tree = Tree::new(live.clone(), builder, called);
-        let served = serve(tree, incarnation, exits, ready);
+        let served = serve(tree, incarnation.clone(), exits, ready);
         let started = spawn.start(runtime, Box::pin(served), |exit| (None::<()>, exit))?;
         if let Some(owner) = owner {
             enlist(runtime, owner, started.pid);
         }
-        live.life.started(started.pid);
+        live.life.started(&incarnation, started.pid);
         Ok(Started { live, pid: started.pid, report, is_ready })
     }
 }

@@ -90,6 +90,7 @@ pub(super) async fn serve(
     let Some(own) = current() else { return Exit::NoProcess };
     tree.own = own;
     let live = tree.live.clone();
+    live.life.started(&incarnation, own);
     let mut last_resort = LastResort(Some(live.clone()));
     let mut ear = Ear { own, runtime: tree.runtime.clone(), exits, stop: incarnation.stop.clone() };
     let mut failure = None;
