@@ -105,8 +105,15 @@ impl Ear {
         let next = self.runtime.with(self.own, |entry| entry.guardian().and_then(|guardian| guardian.after));
         if let Some(next) = next.flatten() {
             let end = watch(&self.runtime, next);
-            self.unless_killed(end).await;
+            self.unless_asked(end).await;
         }
+    }
+
+    /// Does something, unless the supervisor is asked to end or killed before that is done.
+    async fn unless_asked<F: Future>(&mut self, deed: F) {
+        let until_asked =
+            async { while told(&self.runtime, self.own) == Told::Nothing && self.exits.recv().await.is_some() {} };
+        select(pin!(until_asked), pin!(deed)).await;
     }
 
     fn owner(&self) -> Option<Pid> {

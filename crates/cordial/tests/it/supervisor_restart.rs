@@ -548,3 +548,27 @@ fn backoff_grows_while_a_child_is_slow_to_fail_to_start() {
         tree.stop().await;
     });
 }
+
+#[test]
+fn one_that_is_handed_over_while_its_owner_ends_keeps_no_other_one_waiting() {
+    for seed in 0..200 {
+        cordial::testing::run_seeded(seed, async {
+            let (send, receive) = tokio::sync::oneshot::channel();
+            let owner = Task::spawn(async move {
+                // They end latest first.
+                let (first, emails) = (TaskSupervisor::start(), TaskSupervisor::builder().label("emails").start());
+                let _ = send.send((first, emails));
+                pending::<()>().await;
+            });
+            let (first, emails) = receive.await.unwrap();
+            let tree = Supervisor::builder(Strategy::OneForOne).child(emails.child_spec()).unlinked();
+            let tree = Task::spawn(tree.start());
+            drop(owner);
+            let tree = tree.await.unwrap().unwrap();
+            first.ended().await;
+            settle().await;
+            assert_eq!(emails.spawn(async { 1 }).await, Ok(1));
+            tree.stop().await;
+        });
+    }
+}
