@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{GuardianExits, Handle, Told, told, watch};
+use crate::process::{GuardianExits, Handle, Told, discard, told, watch};
 
 /// Why a supervisor ends.
 #[derive(Clone, Debug)]
@@ -64,8 +64,8 @@ impl Ear {
                 (Told::Asked, (_, exit @ Exit::Shutdown(_))) => return Why::Asked(exit),
                 (Told::Asked, _) => return Why::Asked(Exit::Shutdown(None)),
                 (Told::Nothing, (from, _)) if Some(from) == self.owner() => return Why::OwnerEnded,
-                // Of somebody who has linked itself: no concern of a supervisor.
-                (Told::Nothing, _) => {}
+                // Of one that owned it before.
+                (Told::Nothing, (_, exit)) => discard(exit),
             }
         }
     }

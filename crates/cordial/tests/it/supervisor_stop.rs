@@ -258,3 +258,26 @@ fn the_root_of_a_program_has_its_supervisors_stopped_before_everything_else() {
     });
     assert_eq!(log.take(), "+other +a +unlinked +b -b -unlinked -a -other");
 }
+
+#[test]
+fn exits_of_strangers_hold_up_no_supervisor() {
+    let runtime = cordial::Runtime::builder().workers(2).build().unwrap();
+    runtime
+        .block_on(async {
+            let log = Log::default();
+            let tree = one_for_one().child(log.child("a")).unlinked().start().await.unwrap();
+            let supervisor = tree.pid();
+            let storm = Task::spawn(async move {
+                while process::info(supervisor).is_some() {
+                    for _ in 0..64 {
+                        process::exit(supervisor, Exit::NoProcess);
+                    }
+                    tokio::task::yield_now().await;
+                }
+            });
+            sleep(Duration::from_millis(50)).await;
+            assert!(tokio::time::timeout(20 * SECOND, tree.stop()).await.is_ok());
+            storm.await.unwrap();
+        })
+        .unwrap();
+}
