@@ -240,6 +240,8 @@ impl Tree {
             if let Err(why) = self.step(ear).await {
                 return why;
             }
+            // What was forced in the course of a restart has been told.
+            self.report = StopReport::default();
         }
     }
 
