@@ -572,3 +572,21 @@ fn one_that_is_handed_over_while_its_owner_ends_keeps_no_other_one_waiting() {
         });
     }
 }
+
+#[test]
+fn a_task_supervisor_that_was_deleted_from_a_tree_may_go_to_another() {
+    in_every_order(|| async {
+        let emails = TaskSupervisor::builder().label("emails").start();
+        let first = Supervisor::builder(Strategy::OneForOne).child(emails.child_spec()).start().await.unwrap();
+        let second = Supervisor::builder(Strategy::OneForOne).start().await.unwrap();
+        first.terminate_child("emails").await.unwrap();
+        let taken = StartError::AlreadySupervised("emails".into());
+        assert_eq!(second.start_child(emails.child_spec()).await, Err(taken), "it may be started again in the first");
+        first.delete_child("emails").await.unwrap();
+        second.start_child(emails.child_spec()).await.unwrap();
+        assert_eq!(emails.spawn(async { 1 }).await, Ok(1));
+        first.stop().await;
+        assert_eq!(emails.spawn(async { 1 }).await, Ok(1));
+        second.stop().await;
+    });
+}

@@ -16,7 +16,7 @@ use crate::pid::Pid;
 use crate::process::{Outcome, Place, Shutdown, Spawn, StopReport, as_outcome, caller_lineage, release, stop_one};
 use crate::supervisor::clock::Clock;
 use crate::supervisor::factory::Ready;
-use crate::supervisor::nested::{ChildOf, Launched, Nested};
+use crate::supervisor::nested::{ChildOf, HandedOver, Launched, Nested};
 use crate::supervisor::spec::{ChildSpec, Kind, Restart};
 use crate::task::{Task, Tenure};
 use crate::{telemetry, unwind};
@@ -398,7 +398,7 @@ impl TaskSupervisor {
     #[track_caller]
     pub fn child_spec(&self) -> ChildSpec {
         let id = self.live.options.label.clone().unwrap_or_else(|| "TaskSupervisor".into());
-        let kind = Kind::Supervisor(Nested::HandedOver(self.clone()));
+        let kind = Kind::Supervisor(Nested::HandedOver(HandedOver::new(self.clone())));
         ChildSpec::new(id, kind, Restart::Permanent, Shutdown::Infinity)
     }
 
@@ -494,6 +494,11 @@ impl TaskSupervisor {
             }
         }
         self.next_incarnation(place)
+    }
+
+    /// This supervisor no longer has it as a child.
+    pub(in crate::supervisor) fn is_given_up_by(&self, parent: Pid) {
+        lock(&self.live.parent).take_if(|present| *present == parent);
     }
 
     fn next_incarnation(&self, place: Place) -> Result<Launched, StartError> {
