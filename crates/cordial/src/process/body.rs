@@ -49,7 +49,7 @@ impl<T> Drop for Reply<T> {
 /// Drops what is the user's, a value or the error in an exit: it must not take anybody with it.
 pub(crate) fn discard<T>(unwanted: T) {
     if let Err(Unwound::Panic(caught)) = unwind::catch(move || drop(unwanted)) {
-        telemetry::lost_panic(&caught);
+        unwind::tell(|| telemetry::lost_panic(&caught));
     }
 }
 

@@ -22,7 +22,7 @@ use super::monitors;
 use super::signal::Signal;
 use crate::exit::{Exit, Location};
 use crate::pid::Pid;
-use crate::telemetry;
+use crate::{telemetry, unwind};
 
 /// How long a stop waits for a process whose poll does not return, after it was killed.
 pub(crate) const AFTER_KILL: Duration = Duration::from_millis(100);
@@ -356,6 +356,6 @@ pub(crate) fn abandon(runtime: &Handle, pid: Pid) {
         is_news.then(|| About::of(entry))
     });
     if let Some(Some(about)) = about {
-        telemetry::abandoned(&about.subject(pid));
+        unwind::tell(|| telemetry::abandoned(&about.subject(pid)));
     }
 }

@@ -19,13 +19,13 @@ use super::roster::Roster;
 use super::stop::{LastResort, stop};
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{Ancestry, GuardianExits, Lineage, Parent, Place, Shutdown, Spawn, current};
+use crate::process::{Ancestry, GuardianExits, Lineage, Parent, Place, Shutdown, Spawn, current, discard};
 use crate::supervisor::clock::Clock;
 use crate::supervisor::ear::{Ear, Why};
 use crate::supervisor::factory::{Factory, Ready, conclude};
 use crate::supervisor::intensity::{Intensity, Verdict};
 use crate::supervisor::life::Incarnation;
-use crate::telemetry;
+use crate::{telemetry, unwind};
 
 /// The life of one incarnation.
 pub(super) async fn serve(
@@ -50,6 +50,10 @@ pub(super) async fn serve(
     }
     let report = stop(&mut ear, &roster).await;
     last_resort.is_not_needed();
+    // Exits may hold errors of the user's: one after the other, for two that panic in one unwind abort the program.
+    while let Ok(end) = nurse.ends.try_recv() {
+        discard(end);
+    }
     incarnation.report.put(report);
     let exit = ear.in_the_end(why).into_exit();
     live.life.ending(exit.clone());
@@ -88,10 +92,13 @@ impl Nurse {
                 Either::Right(_) => None,
             };
             // Its sender stands in the roster, which is ours.
-            if let Some(end) = end
-                && let Err(why) = self.ended(&end, clock.now())
-            {
-                return why;
+            if let Some(end) = end {
+                let result = self.ended(&end, clock.now());
+                // The error in it is the user's.
+                discard(end);
+                if let Err(why) = result {
+                    return why;
+                }
             }
         }
     }
@@ -122,10 +129,10 @@ impl Nurse {
             incarnation: incarnation.saturating_add(1),
         };
         if let Verdict::TooMany(n) = self.intensity.restart(now) {
-            telemetry::gave_up(&child, &end.exit, n, window);
+            unwind::tell(|| telemetry::gave_up(&child, &end.exit, n, window));
             return Err(Why::GaveUp);
         }
-        telemetry::restarting(&child, &end.exit, wait);
+        unwind::tell(|| telemetry::restarting(&child, &end.exit, wait));
         self.live.restarts.fetch_add(1, Ordering::Relaxed);
         if wait.is_zero() {
             self.start(end.index, end.pid, now);

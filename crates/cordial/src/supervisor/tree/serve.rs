@@ -26,7 +26,7 @@ use crate::supervisor::intensity::{Intensity, Verdict};
 use crate::supervisor::life::Incarnation;
 use crate::supervisor::order::{Fate, Strategy, fate, plan};
 use crate::supervisor::spec::{ChildSpec, Restart};
-use crate::telemetry;
+use crate::{telemetry, unwind};
 
 /// What a supervisor knows of its children.
 pub(super) struct Tree {
@@ -104,13 +104,16 @@ pub(super) async fn serve(
         None => Ok(()),
     };
     let why = match started {
-        Ok(()) => match ready.take().map(|ready| ready.send(Ok(()))) {
-            Some(Ok(())) => tree.work(&mut ear).await,
+        Ok(()) => match ready.take().map(|ready| unwind::catch(|| ready.send(Ok(())))) {
             // Whoever wanted it has gone away.
-            _ => Why::Stopped,
+            None | Some(Ok(Err(_))) => Why::Stopped,
+            Some(Ok(Ok(())) | Err(_)) => tree.work(&mut ear).await,
         },
         Err(NotStarted::Child(error)) => {
-            let why = Why::FailedToStart(error.to_string().into());
+            let text = unwind::catch(|| error.to_string());
+            let text =
+                text.unwrap_or_else(|_| "a child failed to start, and its error panics when it is shown".to_owned());
+            let why = Why::FailedToStart(text.into());
             failure = Some(error);
             why
         }
@@ -125,11 +128,16 @@ pub(super) async fn serve(
     incarnation.report.put(std::mem::take(&mut tree.report));
     let exit = ear.in_the_end(why).into_exit();
     live.life.ending(exit.clone());
+    // Exits may hold errors of the user's: one after the other, for two that panic in one unwind abort the program.
+    while let Some(end) = tree.stash.pop_front().or_else(|| tree.ends.try_recv().ok()) {
+        discard(end);
+    }
     discard(tree);
     if let Some(ready) = ready {
         // Whoever started it is answered, and not struck by the link.
         release(&ear.runtime, own);
-        let _ = ready.send(Err(failure.unwrap_or(StartError::Refused(Refusal::SupervisorStopped))));
+        let error = failure.unwrap_or(StartError::Refused(Refusal::SupervisorStopped));
+        unwind::tell(|| ready.send(Err(error)));
     }
     exit
 }
@@ -312,12 +320,22 @@ impl Tree {
             StartError::Refused(refusal) => Exit::Refused(refusal),
             other => Exit::from(Box::<dyn std::error::Error + Send + Sync>::from(other)),
         };
-        self.fail(key, &exit, ear).await
+        let failed = self.fail(key, &exit, ear).await;
+        discard(exit);
+        failed
+    }
+
+    async fn ended(&mut self, end: End, ear: &mut Ear) -> Result<(), Why> {
+        let result = self.child_ended(&end, ear).await;
+        // The error in it is the user's.
+        discard(end);
+        result
     }
 
     /// A child has ended.
-    async fn ended(&mut self, end: End, ear: &mut Ear) -> Result<(), Why> {
+    async fn child_ended(&mut self, end: &End, ear: &mut Ear) -> Result<(), Why> {
         let End { key, incarnation, exit } = end;
+        let (key, incarnation) = (*key, *incarnation);
         let is_present =
             self.children.get(&key).is_some_and(|child| child.incarnation == incarnation && child.pid().is_some());
         if !is_present {
@@ -329,7 +347,7 @@ impl Tree {
         let Some(child) = self.children.get(&key) else { return Ok(()) };
         let is_significant = child.spec.is_significant;
         match fate(child.spec.restart, exit.is_abnormal()) {
-            Fate::Restarts => return self.fail(key, &exit, ear).await,
+            Fate::Restarts => return self.fail(key, exit, ear).await,
             Fate::Stays => self.set(key, State::Stopped),
             Fate::Forgotten => self.remove(key),
         }
@@ -394,13 +412,14 @@ impl Tree {
     /// Tells something of a child; the incarnation is the one that comes next.
     fn about(&self, key: u32, tell: impl FnOnce(&telemetry::Child<'_>)) {
         if let Some(child) = self.children.get(&key) {
-            tell(&telemetry::Child {
+            let child = telemetry::Child {
                 supervisor: self.own,
                 label: self.label.as_deref(),
                 child: &child.spec.id,
                 spawned_at: child.spec.spawned_at,
                 incarnation: child.incarnation.saturating_add(1),
-            });
+            };
+            unwind::tell(|| tell(&child));
         }
     }
 

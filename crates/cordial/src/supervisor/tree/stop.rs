@@ -14,6 +14,7 @@ use crate::process::{Ended, Shutdown, StopReport, discard, stop_one, stopped};
 use crate::supervisor::ear::{Ear, Why};
 use crate::supervisor::spec::{ChildSpec, Restart};
 use crate::supervisor::tell_forced;
+use crate::unwind;
 
 impl Tree {
     /// Ends a child that has a process. It has none afterwards, or one that is abandoned.
@@ -24,7 +25,8 @@ impl Tree {
         let is_gone = self.note(key, ended);
         if is_gone {
             // It has been told already.
-            ear.unless_to_end(self.until_ended(key)).await?;
+            let exit = ear.unless_to_end(self.until_ended(key)).await?;
+            discard(exit);
         }
         self.gone(key);
         self.show(key);
@@ -102,16 +104,20 @@ impl Tree {
         // Who no longer waits for an answer does not need it.
         match call {
             Call::Start(spec, answer) => {
-                let _ = answer.send(self.start_new(*spec, ear).await?);
+                let result = self.start_new(*spec, ear).await?;
+                unwind::tell(|| answer.send(result));
             }
             Call::Terminate(id, answer) => {
-                let _ = answer.send(self.terminate(&id, ear).await?);
+                let result = self.terminate(&id, ear).await?;
+                unwind::tell(|| answer.send(result));
             }
             Call::Restart(id, answer) => {
-                let _ = answer.send(self.restart_by_hand(id, ear).await?);
+                let result = self.restart_by_hand(id, ear).await?;
+                unwind::tell(|| answer.send(result));
             }
             Call::Delete(id, answer) => {
-                let _ = answer.send(self.delete(&id));
+                let result = self.delete(&id);
+                unwind::tell(|| answer.send(result));
             }
         }
         Ok(())
