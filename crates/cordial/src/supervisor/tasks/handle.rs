@@ -324,15 +324,25 @@ impl TaskSupervisor {
         let roster = self.live.roster().ok_or(NotFound)?;
         let runtime = self.live.runtime();
         let own = self.pid();
-        let shutdown: Option<Shutdown> = runtime
-            .with(pid, |entry| entry.parent().filter(|parent| parent.pid == own).map(|parent| parent.shutdown))
-            .flatten();
-        if let Some(waiting) = roster.kept.terminate(pid).flatten() {
-            roster.kept.forget(Some(waiting));
-            return Ok(());
+        let known = runtime.with(pid, |entry| {
+            let place = entry.place.as_ref().filter(|place| place.parent().pid == own)?;
+            // Those that are started again have an id.
+            Some((place.parent().shutdown, place.parent().id.is_some().then_some(place.index())))
+        });
+        match known.flatten() {
+            Some((shutdown, kept)) => {
+                if let Some(index) = kept {
+                    roster.kept.terminate(index, pid);
+                }
+                stop_one(runtime, pid, shutdown).await;
+                Ok(())
+            }
+            None => {
+                let waiting = roster.kept.take_waiting(pid).ok_or(NotFound)?;
+                roster.kept.forget(Some(waiting));
+                Ok(())
+            }
         }
-        stop_one(runtime, pid, shutdown.ok_or(NotFound)?).await;
-        Ok(())
     }
 
     /// Ends all tasks, all at once, each with its own grace, and then the supervisor, whose exit is [`Exit::Normal`]. Waits
