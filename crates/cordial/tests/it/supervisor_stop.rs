@@ -6,7 +6,7 @@ use std::future::pending;
 use std::time::Duration;
 
 use cordial::{
-    ChildSpec, Exit, Restart, Shutdown, Strategy, Supervisor, SupervisorBuilder, Task, TaskSupervisor, process,
+    ChildSpec, Exit, Restart, Shutdown, StartError, Strategy, Supervisor, SupervisorBuilder, Task, TaskSupervisor, process,
 };
 use tokio::time::{Instant, sleep};
 
@@ -280,4 +280,37 @@ fn exits_of_strangers_hold_up_no_supervisor() {
             storm.await.unwrap();
         })
         .unwrap();
+}
+
+/// The child is asked to end while it waits for the answer, and it has all the time.
+#[test]
+fn a_call_that_waits_while_its_supervisor_stops_is_refused_at_once() {
+    in_every_order(|| async {
+        let (send, receive) = tokio::sync::oneshot::channel::<Supervisor>();
+        let mut receive = Some(receive);
+        let asks = ChildSpec::task("asks", move || {
+            let receive = receive.take();
+            async move {
+                let _exits = process::trap_exits();
+                let tree = receive.unwrap().await.unwrap();
+                let started = tree.start_child(ChildSpec::task("late", pending::<()>)).await;
+                assert!(matches!(started, Err(StartError::Refused(_))), "{started:?}");
+            }
+        });
+        let hangs = ChildSpec::init("hangs", || async {
+            pending::<()>().await;
+            Ok::<_, std::io::Error>(pending::<()>())
+        });
+        let tree = one_for_one().child(asks.shutdown(Shutdown::Infinity)).start().await.unwrap();
+        settle().await;
+        let busy = Task::spawn({
+            let tree = tree.clone();
+            async move { tree.start_child(hangs).await }
+        });
+        settle().await;
+        assert!(send.send(tree.clone()).is_ok());
+        settle().await;
+        assert!(tokio::time::timeout(SECOND, tree.stop()).await.is_ok_and(|report| report.is_clean()));
+        assert!(busy.await.unwrap().is_err());
+    });
 }

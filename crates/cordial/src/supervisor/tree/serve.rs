@@ -119,10 +119,10 @@ pub(super) async fn serve(
         }
         Err(NotStarted::Told(why)) => why,
     };
+    tree.refuse_calls().await;
     if matches!(why, Why::OwnerEnded) {
         ear.until_it_is_my_turn().await;
     }
-    tree.calls.close();
     tree.stop_all(&mut ear).await;
     last_resort.0 = None;
     incarnation.report.put(std::mem::take(&mut tree.report));
@@ -250,6 +250,15 @@ impl Tree {
             }
             // What was forced in the course of a restart has been told.
             self.report = StopReport::default();
+        }
+    }
+
+    /// Refuses what was asked and is not answered, and what will be: it may be a child that waits for the answer.
+    async fn refuse_calls(&mut self) {
+        self.calls.close();
+        // This waits for those only who were asking when the door was closed.
+        while let Some(call) = self.calls.recv().await {
+            discard(call);
         }
     }
 
