@@ -26,6 +26,28 @@ pub(super) struct Incarnation {
     exit: Option<Exit>,
 }
 
+/// A supervisor that has just started, for whoever waits for that. Dropped before it is taken, it stops it.
+#[derive(Debug)]
+pub(super) struct Fresh(Option<Arc<Notify>>);
+
+impl Fresh {
+    pub(super) fn new(incarnation: &Incarnation) -> Fresh {
+        Fresh(Some(incarnation.stop.clone()))
+    }
+
+    pub(super) fn take(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        if let Some(stop) = &self.0 {
+            stop.notify_one();
+        }
+    }
+}
+
 impl Life {
     pub(super) fn new(runtime: Handle) -> Life {
         let never = Incarnation {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::life::Fresh;
 use super::startable::Startable;
 use super::tasks::TaskSupervisor;
 use crate::error::StartError;
@@ -78,7 +79,7 @@ pub struct ChildOf {
 pub struct Launched {
     pub(super) pid: Pid,
     /// Whether its own children have started. `None`: it has none to start.
-    pub(super) is_ready: Option<oneshot::Receiver<Result<(), StartError>>>,
+    pub(super) is_ready: Option<oneshot::Receiver<Result<Fresh, StartError>>>,
     /// What it leaves behind when it ends.
     pub(super) report: ReportSlot,
 }

@@ -403,3 +403,17 @@ fn a_start_that_hangs_and_that_nobody_waits_for_any_more_is_undone() {
         assert_eq!(log.take(), "+a -a");
     });
 }
+
+#[test]
+fn a_start_whose_answer_nobody_takes_is_undone() {
+    in_every_order(|| async {
+        let log = Log::default();
+        let mut start = Box::pin(one_for_one().child(log.child("a")).unlinked().start());
+        assert!(futures::poll!(&mut start).is_pending());
+        settle().await;
+        assert_eq!(log.take(), "+a", "the answer is there");
+        drop(start);
+        settle().await;
+        assert_eq!(log.take(), "-a");
+    });
+}

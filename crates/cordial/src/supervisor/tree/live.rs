@@ -15,7 +15,7 @@ use crate::exit::Refusal;
 use crate::pid::Pid;
 use crate::process::{About, Ancestry, Guardian, Handle, Place, ReportSlot, Spawn, Supervision, current, enlist};
 use crate::supervisor::Belongs;
-use crate::supervisor::life::Life;
+use crate::supervisor::life::{Fresh, Life};
 use crate::supervisor::order::Strategy;
 
 /// What the handles share.
@@ -32,7 +32,7 @@ pub(super) struct Started {
     pub(super) live: Arc<Live>,
     pub(super) pid: Pid,
     pub(super) report: ReportSlot,
-    pub(super) is_ready: oneshot::Receiver<Result<(), StartError>>,
+    pub(super) is_ready: oneshot::Receiver<Result<Fresh, StartError>>,
 }
 
 impl Live {

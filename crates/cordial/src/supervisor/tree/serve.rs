@@ -23,7 +23,7 @@ use crate::process::{Children, Door, GuardianExits, Handle, StopReport, current,
 use crate::supervisor::clock::Clock;
 use crate::supervisor::ear::{Ear, Why};
 use crate::supervisor::intensity::{Intensity, Verdict};
-use crate::supervisor::life::Incarnation;
+use crate::supervisor::life::{Fresh, Incarnation};
 use crate::supervisor::order::{Fate, Strategy, fate, plan};
 use crate::supervisor::spec::{ChildSpec, Restart};
 use crate::{telemetry, unwind};
@@ -85,7 +85,7 @@ pub(super) async fn serve(
     mut tree: Tree,
     incarnation: Incarnation,
     exits: GuardianExits,
-    ready: oneshot::Sender<Result<(), StartError>>,
+    ready: oneshot::Sender<Result<Fresh, StartError>>,
 ) -> Exit {
     let Some(own) = current() else { return Exit::NoProcess };
     tree.own = own;
@@ -104,7 +104,7 @@ pub(super) async fn serve(
         None => Ok(()),
     };
     let why = match started {
-        Ok(()) => match ready.take().map(|ready| unwind::catch(|| ready.send(Ok(())))) {
+        Ok(()) => match ready.take().map(|ready| unwind::catch(|| ready.send(Ok(Fresh::new(&incarnation))))) {
             // Whoever wanted it has gone away.
             None | Some(Ok(Err(_))) => Why::Stopped,
             Some(Ok(Ok(())) | Err(_)) => tree.work(&mut ear).await,
