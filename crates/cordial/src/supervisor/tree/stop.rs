@@ -1,6 +1,7 @@
 //! Stopping one child, or all, and answering calls.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 
@@ -10,7 +11,7 @@ use super::child::State;
 use super::serve::Tree;
 use crate::error::{DeleteError, NotFound, StartError};
 use crate::pid::Pid;
-use crate::process::{Ended, Shutdown, StopReport, discard, stop_one, stopped};
+use crate::process::{Ended, Shutdown, StopReport, Told, discard, stop_one, stopped, told};
 use crate::supervisor::ear::{Ear, Why};
 use crate::supervisor::spec::{ChildSpec, Restart};
 use crate::supervisor::tell_forced;
@@ -39,6 +40,11 @@ impl Tree {
         // What happened before the stop was told then.
         discard(before);
         let runtime = self.runtime.clone();
+        // Whoever is ended by a kill that cuts the stop short had to be killed.
+        let last_shutdown = match told(&runtime, self.own) {
+            Told::Killed => Shutdown::BrutalKill,
+            Told::Asked | Told::Nothing => Shutdown::After(Duration::ZERO),
+        };
         let keys: Vec<u32> = self.children.keys().rev().copied().collect();
         for key in keys {
             let Some((pid, shutdown)) = self.how_to_stop(key) else { continue };
@@ -50,7 +56,7 @@ impl Tree {
         // Whoever is left is here because of a kill.
         let left: Vec<(u32, Pid)> =
             self.children.iter().filter_map(|(key, child)| Some((*key, child.pid()?))).collect();
-        let kills = left.iter().map(|(_, pid)| stop_one(&runtime, *pid, Shutdown::BrutalKill));
+        let kills = left.iter().map(|(_, pid)| stop_one(&runtime, *pid, last_shutdown));
         let kills = join_all(kills).await;
         for ((key, _), ended) in left.into_iter().zip(kills) {
             self.note(key, ended);
