@@ -226,3 +226,19 @@ fn a_supervisor_is_not_started_again_while_one_that_it_gave_up_before_is_there()
         tree.stop().await;
     });
 }
+
+#[test]
+fn a_stop_names_one_that_was_given_up_and_forgotten() {
+    on_two_workers(async {
+        let stuck = Stuck::default();
+        let child = stuck.child("stuck").restart(Restart::Temporary);
+        let tree = Supervisor::builder(Strategy::OneForOne).child(child).start().await.unwrap();
+        stuck.until(1).await;
+        let stuck_pid = pid(&tree, "stuck").await;
+        tree.terminate_child("stuck").await.unwrap();
+        assert!(tree.which_children().await.is_empty());
+        let report = tree.stop().await;
+        assert_eq!(report.abandoned.iter().map(|stopped| stopped.pid).collect::<Vec<_>>(), [stuck_pid]);
+        stuck.release();
+    });
+}

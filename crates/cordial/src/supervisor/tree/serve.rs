@@ -49,6 +49,8 @@ pub(super) struct Tree {
     pub(super) stash: VecDeque<End>,
     pub(super) calls: mpsc::UnboundedReceiver<Call>,
     pub(super) report: StopReport,
+    /// Processes of children that are forgotten, which were abandoned and may still be there.
+    pub(super) leftovers: Vec<Pid>,
 }
 
 /// One incarnation of a child has ended.
@@ -186,6 +188,7 @@ impl Tree {
             stash: VecDeque::new(),
             calls,
             report: StopReport::default(),
+            leftovers: Vec::new(),
         };
         for spec in builder.children {
             tree.add(spec);
@@ -204,8 +207,13 @@ impl Tree {
     pub(super) fn remove(&mut self, key: u32) {
         self.live.view.remove(key);
         self.due.remove(&key);
+        let Some(mut child) = self.children.remove(&key) else { return };
+        if child.still_there(&self.runtime).is_some() {
+            self.leftovers.retain(|pid| self.runtime.with(*pid, |_| ()).is_some());
+            self.leftovers.append(&mut child.leftovers);
+        }
         // Its factory is the user's.
-        discard(self.children.remove(&key));
+        discard(child);
     }
 
     pub(super) fn find(&self, id: &str) -> Option<u32> {

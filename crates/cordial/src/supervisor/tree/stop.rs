@@ -69,14 +69,10 @@ impl Tree {
 
     /// Notes those that were abandoned before the stop and are still there.
     fn note_leftovers(&mut self) {
-        for child in self.children.values_mut() {
-            child.still_there(&self.runtime);
-            for pid in &child.leftovers {
-                let is_known = self.report.abandoned.iter().any(|stopped| stopped.pid == *pid);
-                let left = if is_known { None } else { stopped(&self.runtime, *pid) };
-                self.report.abandoned.extend(left);
-            }
-        }
+        let leftovers = self.children.values().flat_map(|child| &child.leftovers).chain(&self.leftovers);
+        let left = leftovers.filter_map(|pid| stopped(&self.runtime, *pid));
+        let abandoned = left.collect();
+        self.report.add(StopReport { abandoned, ..StopReport::default() });
     }
 
     fn how_to_stop(&self, key: u32) -> Option<(Pid, Shutdown)> {
