@@ -161,8 +161,8 @@ fn end<T>(
         place.leave(&exit);
     }
     if let Some(ties) = entry.ties.take() {
-        guardian::line_up(runtime, &ties.guardians);
-        for peer in ties.links {
+        guardian::line_up(runtime, pid, &ties.guardians);
+        for peer in ties.links.into_iter().chain(ties.guardians) {
             // It may wake somebody, and a waker of the user that panics must not keep the others from being told.
             let _ = unwind::catch(|| runtime.signal(peer, Signal::LinkEnded { from: pid, exit: exit.clone() }));
         }

@@ -116,13 +116,15 @@ pub(crate) fn release(runtime: &Handle, guardian: Pid) {
     });
 }
 
-/// The owner of these has ended: each learns whom to let end first. They are told of the end over their links.
-pub(crate) fn line_up(runtime: &Handle, guardians: &[Pid]) {
+/// The owner of these has ended: each learns whom to let end first. They are told of the end as over a link, whether or not
+/// it is still there.
+pub(crate) fn line_up(runtime: &Handle, owner: Pid, guardians: &[Pid]) {
     let mut after = None;
     for pid in guardians.iter().rev() {
         let is_there = runtime.with(*pid, |entry| {
             if let Some(guardian) = entry.guardian_mut() {
                 guardian.after = after;
+                entry.ties().links.insert(owner);
             }
         });
         if is_there.is_some() {

@@ -314,3 +314,19 @@ fn a_call_that_waits_while_its_supervisor_stops_is_refused_at_once() {
         assert!(busy.await.unwrap().is_err());
     });
 }
+
+#[test]
+fn a_supervisor_ends_with_its_owner_although_the_link_is_gone() {
+    in_every_order(|| async {
+        let log = Log::default();
+        let child = log.child("a");
+        let owner = Task::spawn(async move {
+            let tree = one_for_one().child(child).start().await.unwrap();
+            process::unlink(tree.pid());
+            tree
+        });
+        let tree = owner.await.unwrap();
+        assert_eq!(tree.ended().await, Exit::Shutdown(None));
+        assert_eq!(log.take(), "+a -a");
+    });
+}
