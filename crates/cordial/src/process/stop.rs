@@ -244,7 +244,7 @@ pub(crate) enum Ended {
 
 /// Ends one process: asks it, kills it after its grace, and waits for a killed one that is stuck in a poll no longer
 /// than [`AFTER_KILL`]. A guardian that was killed ends as soon as what it owns was ended that way, so that is waited
-/// for without a limit of its own. Of a process that is gone: `AsAsked`.
+/// for without a limit of its own, unless its own poll does not return. Of a process that is gone: `AsAsked`.
 pub(crate) async fn one(runtime: &Handle, pid: Pid, shutdown: Shutdown) -> Ended {
     let mut end = monitors::watch(runtime, pid);
     runtime.signal(pid, shutdown.first_signal());
@@ -261,12 +261,17 @@ pub(crate) async fn one(runtime: &Handle, pid: Pid, shutdown: Shutdown) -> Ended
         Shutdown::BrutalKill => {}
     }
     let Some((killed, is_guardian)) = kill_one(runtime, pid) else { return Ended::AsAsked };
-    let limit = if is_guardian { None } else { runtime.executor().timer(AFTER_KILL) };
-    if ends_within(&mut end, limit).await {
-        return match killed {
-            Some(stopped) if shutdown != Shutdown::BrutalKill => Ended::Killed(stopped),
-            _ => Ended::AsAsked,
-        };
+    loop {
+        let before = in_poll(runtime, pid);
+        if ends_within(&mut end, runtime.executor().timer(AFTER_KILL)).await {
+            return match killed {
+                Some(stopped) if shutdown != Shutdown::BrutalKill => Ended::Killed(stopped),
+                _ => Ended::AsAsked,
+            };
+        }
+        if !is_guardian || in_poll(runtime, pid) > before {
+            break;
+        }
     }
     let stopped = stopped(runtime, pid);
     abandon(runtime, pid);
@@ -286,6 +291,11 @@ pub(crate) fn kill_one(runtime: &Handle, pid: Pid) -> Option<(Option<Stopped>, b
 /// What a report says of a process, if it is still there.
 pub(crate) fn stopped(runtime: &Handle, pid: Pid) -> Option<Stopped> {
     runtime.with(pid, |entry| Stopped::of(runtime, pid, entry))
+}
+
+/// How long the present poll of a process has lasted, if it was found in one.
+fn in_poll(runtime: &Handle, pid: Pid) -> Option<Duration> {
+    runtime.with(pid, |entry| entry.samples.in_poll(runtime.polls(pid))).flatten()
 }
 
 /// `None` is no limit.

@@ -242,3 +242,36 @@ fn a_stop_names_one_that_was_given_up_and_forgotten() {
         stuck.release();
     });
 }
+
+#[test]
+fn a_supervisor_whose_own_poll_does_not_return_is_given_up() {
+    on_two_workers(async {
+        let (stuck, mut runs) = (Stuck::default(), 0);
+        let of_builder = stuck.clone();
+        // The options of a supervisor are made in the process of its parent.
+        let builder = move || {
+            runs += 1;
+            if runs > 1 {
+                of_builder.is_in_it.send_modify(|n| *n += 1);
+                while !of_builder.is_released.load(Ordering::SeqCst) {
+                    std::hint::spin_loop();
+                }
+            }
+            TaskSupervisor::builder().label("inner").max_restarts(0, SECOND)
+        };
+        let inner = std::sync::Mutex::new(Some(builder));
+        let outer = move || {
+            let inner = inner.lock().unwrap().take().unwrap();
+            Supervisor::builder(Strategy::OneForOne).child(ChildSpec::supervisor("inner", inner))
+        };
+        let outer = ChildSpec::supervisor("outer", outer).shutdown(Duration::from_millis(1));
+        let tree = Supervisor::builder(Strategy::OneForOne).child(outer).start().await.unwrap();
+        let outer = pid(&tree, "outer").await;
+        let inner = process::snapshot().processes.into_iter().find(|info| info.supervisor == Some(outer));
+        process::exit(inner.unwrap().pid, Exit::Killed);
+        stuck.until(1).await;
+        let report = tree.stop().await;
+        assert_eq!(report.abandoned.iter().map(|stopped| stopped.pid).collect::<Vec<_>>(), [outer]);
+        stuck.release();
+    });
+}
