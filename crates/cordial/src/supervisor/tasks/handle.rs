@@ -339,7 +339,7 @@ impl TaskSupervisor {
             }
             None => {
                 let waiting = roster.kept.take_waiting(pid).ok_or(NotFound)?;
-                roster.kept.forget(Some(waiting));
+                roster.kept.forget(waiting);
                 Ok(())
             }
         }

@@ -106,16 +106,17 @@ impl Kept {
         });
     }
 
-    /// Takes out the child that waits for a restart, or is about to, and whose last process was this one.
-    pub(super) fn take_waiting(&self, pid: Pid) -> Option<Record> {
+    /// The child that waits for a restart, or is about to, and whose last process was this one, is not to be started again.
+    /// Its record, if it waits.
+    pub(super) fn take_waiting(&self, pid: Pid) -> Option<Option<Record>> {
         let mut records = self.lock();
         let (index, record) = records.records.iter_mut().find(|(_, record)| record.pid == pid)?;
         if record.state == State::Waits {
-            return records.records.try_remove(index);
+            return Some(records.records.try_remove(index));
         }
         // It has left the table, and is about to say that it has ended.
         record.state = State::Terminated;
-        None
+        Some(None)
     }
 
     /// Starts nobody again. Those that wait for it are forgotten.
