@@ -98,10 +98,18 @@ impl Life {
     }
 
     pub(super) async fn ended(&self) -> Exit {
-        let pid = self.current().pid;
-        match watch(&self.runtime, pid).await {
-            Exit::NoProcess => self.lock().exit.clone().unwrap_or(Exit::NoProcess),
-            exit => exit,
+        loop {
+            let pid = self.current().pid;
+            match watch(&self.runtime, pid).await {
+                Exit::NoProcess => {
+                    let current = self.lock();
+                    // Else the next incarnation has started meanwhile.
+                    if current.pid == pid {
+                        return current.exit.clone().unwrap_or(Exit::NoProcess);
+                    }
+                }
+                exit => return exit,
+            }
         }
     }
 
