@@ -5,9 +5,7 @@ use std::future::pending;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use cordial::{
-    ChildSpec, Pid, Runtime, StopReport, Strategy, Supervisor, SupervisorBuilder, TaskSupervisor, process,
-};
+use cordial::{ChildSpec, Pid, Runtime, StopReport, Strategy, Supervisor, SupervisorBuilder, TaskSupervisor, process};
 use tokio::time::sleep;
 
 use crate::orders::{SECOND, in_every_order};

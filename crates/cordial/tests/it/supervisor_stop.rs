@@ -6,7 +6,8 @@ use std::future::pending;
 use std::time::Duration;
 
 use cordial::{
-    ChildSpec, Exit, Restart, Shutdown, StartError, Strategy, Supervisor, SupervisorBuilder, Task, TaskSupervisor, process,
+    ChildSpec, Exit, Restart, Shutdown, StartError, Strategy, Supervisor, SupervisorBuilder, Task, TaskSupervisor,
+    process,
 };
 use tokio::time::{Instant, sleep};
 
