@@ -124,6 +124,12 @@ pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Unwound> {
     outcome
 }
 
+/// Calls `f`, which tells somebody something. A waker or a subscriber of the user's that panics is no reason to do less
+/// than that.
+pub(crate) fn tell<R>(f: impl FnOnce() -> R) {
+    let _ = catch(|| drop(f()));
+}
+
 /// Whether `f` panics, without a word from the hook.
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub(crate) fn panics_silently(f: impl FnOnce()) -> bool {

@@ -49,7 +49,7 @@ impl<T> Drop for Reply<T> {
 /// Drops what is the user's, a value or the error in an exit: it must not take anybody with it.
 pub(crate) fn discard<T>(unwanted: T) {
     if let Err(Unwound::Panic(caught)) = unwind::catch(move || drop(unwanted)) {
-        telemetry::lost_panic(&caught);
+        unwind::tell(|| telemetry::lost_panic(&caught));
     }
 }
 
@@ -161,8 +161,8 @@ fn end<T>(
         place.leave(&exit);
     }
     if let Some(ties) = entry.ties.take() {
-        guardian::line_up(runtime, &ties.guardians);
-        for peer in ties.links {
+        guardian::line_up(runtime, pid, &ties.guardians);
+        for peer in ties.links.into_iter().chain(ties.guardians) {
             // It may wake somebody, and a waker of the user that panics must not keep the others from being told.
             let _ = unwind::catch(|| runtime.signal(peer, Signal::LinkEnded { from: pid, exit: exit.clone() }));
         }

@@ -98,25 +98,33 @@ pub(crate) fn enlist(runtime: &Handle, owner: Pid, guardian: Pid) {
     }
 }
 
-/// `guardian` no longer ends with its owner.
+/// `guardian` no longer ends with its owner, unless that has ended already: then it is told of that, and others may wait
+/// for its end.
 pub(crate) fn release(runtime: &Handle, guardian: Pid) {
-    let owner = runtime.with(guardian, |entry| entry.guardian_mut().and_then(|guardian| guardian.owner.take()));
+    let owner = runtime.with(guardian, |entry| entry.guardian().and_then(|guardian| guardian.owner));
     let Some(owner) = owner.flatten() else { return };
-    super::links::unlink_both(runtime, owner, guardian);
-    runtime.with(owner, |entry| {
-        if let Some(ties) = &mut entry.ties {
-            ties.guardians.retain(|pid| *pid != guardian);
+    runtime.with_both(owner, guardian, |owning, owned| {
+        let (Some(owning), Some(owned)) = (owning.and_then(|entry| entry.ties.as_mut()), owned) else { return };
+        owning.guardians.retain(|pid| *pid != guardian);
+        owning.links.remove(&guardian);
+        if let Some(ties) = &mut owned.ties {
+            ties.links.remove(&owner);
+            if let Some(guardian) = &mut ties.guardian {
+                guardian.owner = None;
+            }
         }
     });
 }
 
-/// The owner of these has ended: each learns whom to let end first. They are told of the end over their links.
-pub(crate) fn line_up(runtime: &Handle, guardians: &[Pid]) {
+/// The owner of these has ended: each learns whom to let end first. They are told of the end as over a link, whether or not
+/// it is still there.
+pub(crate) fn line_up(runtime: &Handle, owner: Pid, guardians: &[Pid]) {
     let mut after = None;
     for pid in guardians.iter().rev() {
         let is_there = runtime.with(*pid, |entry| {
             if let Some(guardian) = entry.guardian_mut() {
                 guardian.after = after;
+                entry.ties().links.insert(owner);
             }
         });
         if is_there.is_some() {

@@ -73,6 +73,8 @@ pub(crate) fn apply(own: Pid, entry: &mut Entry, signal: Signal) -> Effect {
     match reason {
         Exit::Killed if is_sent => kill(own, entry),
         Exit::Shutdown(_) if is_sent => request(entry, from.unwrap_or(own), reason),
+        // Of its own accord it is concerned with its owner only. What it does not hear it need not work off.
+        _ if entry.guardian().is_some_and(|guardian| from.is_none() || guardian.owner != from) => ignore(reason),
         _ if entry.traps_exits() => tell(entry, from.unwrap_or(own), reason),
         Exit::Normal if !is_sent || from != Some(own) => ignore(reason),
         _ => end(entry, reason),

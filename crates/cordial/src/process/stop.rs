@@ -6,6 +6,7 @@
 //!     ends: not reported      ends: reported as killed       reported as abandoned
 //! ```
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::task::Poll;
@@ -22,7 +23,7 @@ use super::monitors;
 use super::signal::Signal;
 use crate::exit::{Exit, Location};
 use crate::pid::Pid;
-use crate::telemetry;
+use crate::{telemetry, unwind};
 
 /// How long a stop waits for a process whose poll does not return, after it was killed.
 pub(crate) const AFTER_KILL: Duration = Duration::from_millis(100);
@@ -99,9 +100,12 @@ pub struct Stopped {
 }
 
 impl StopReport {
+    /// Adds those of another report that are not in this one.
     pub(crate) fn add(&mut self, other: StopReport) {
-        self.killed.extend(other.killed);
-        self.abandoned.extend(other.abandoned);
+        let known: BTreeSet<Pid> = self.killed.iter().chain(&self.abandoned).map(|stopped| stopped.pid).collect();
+        let is_news = |stopped: &Stopped| !known.contains(&stopped.pid);
+        self.killed.extend(other.killed.into_iter().filter(is_news));
+        self.abandoned.extend(other.abandoned.into_iter().filter(is_news));
     }
 
     /// Whether everything ended when it was asked.
@@ -168,7 +172,13 @@ pub(crate) async fn processes(
     }
     // What is ending already was quick enough, however short the grace.
     let mut killed = describe(runtime, &|pid, entry| is_member(pid, entry) && entry.ending.is_none());
-    let all_gone = until_gone(runtime, &is_member, Handle::kill, runtime.executor().timer(AFTER_KILL)).await;
+    let mut all_gone = until_gone(runtime, &is_member, Handle::kill, runtime.executor().timer(AFTER_KILL)).await;
+    if !all_gone {
+        // A guardian gives up what it owns after the same time, and ends a moment later.
+        let is_guardian = |pid, entry: &Entry| is_member(pid, entry) && entry.guardian().is_some();
+        until_gone(runtime, &is_guardian, Handle::kill, runtime.executor().timer(AFTER_KILL)).await;
+        all_gone = runtime.members(&is_member).is_empty();
+    }
     let abandoned = if all_gone { Vec::new() } else { describe(runtime, &is_member) };
     for Stopped { pid, .. } in &abandoned {
         killed.retain(|stopped| stopped.pid != *pid);
@@ -234,7 +244,7 @@ pub(crate) enum Ended {
 
 /// Ends one process: asks it, kills it after its grace, and waits for a killed one that is stuck in a poll no longer
 /// than [`AFTER_KILL`]. A guardian that was killed ends as soon as what it owns was ended that way, so that is waited
-/// for without a limit of its own. Of a process that is gone: `AsAsked`.
+/// for without a limit of its own, unless its own poll does not return. Of a process that is gone: `AsAsked`.
 pub(crate) async fn one(runtime: &Handle, pid: Pid, shutdown: Shutdown) -> Ended {
     let mut end = monitors::watch(runtime, pid);
     runtime.signal(pid, shutdown.first_signal());
@@ -251,12 +261,17 @@ pub(crate) async fn one(runtime: &Handle, pid: Pid, shutdown: Shutdown) -> Ended
         Shutdown::BrutalKill => {}
     }
     let Some((killed, is_guardian)) = kill_one(runtime, pid) else { return Ended::AsAsked };
-    let limit = if is_guardian { None } else { runtime.executor().timer(AFTER_KILL) };
-    if ends_within(&mut end, limit).await {
-        return match killed {
-            Some(stopped) if shutdown != Shutdown::BrutalKill => Ended::Killed(stopped),
-            _ => Ended::AsAsked,
-        };
+    loop {
+        let before = in_poll(runtime, pid);
+        if ends_within(&mut end, runtime.executor().timer(AFTER_KILL)).await {
+            return match killed {
+                Some(stopped) if shutdown != Shutdown::BrutalKill => Ended::Killed(stopped),
+                _ => Ended::AsAsked,
+            };
+        }
+        if !is_guardian || in_poll(runtime, pid) > before {
+            break;
+        }
     }
     let stopped = stopped(runtime, pid);
     abandon(runtime, pid);
@@ -278,6 +293,11 @@ pub(crate) fn stopped(runtime: &Handle, pid: Pid) -> Option<Stopped> {
     runtime.with(pid, |entry| Stopped::of(runtime, pid, entry))
 }
 
+/// How long the present poll of a process has lasted, if it was found in one.
+fn in_poll(runtime: &Handle, pid: Pid) -> Option<Duration> {
+    runtime.with(pid, |entry| entry.samples.in_poll(runtime.polls(pid))).flatten()
+}
+
 /// `None` is no limit.
 async fn ends_within(end: &mut monitors::Monitor, limit: Option<Timer>) -> bool {
     match limit {
@@ -297,14 +317,25 @@ pub(crate) async fn in_order(
     is_member: impl Fn(Pid, &Entry) -> bool,
     shutdown: Shutdown,
 ) -> StopReport {
-    let mut report = guardians(runtime, |pid, entry| {
+    let mut report = StopReport::default();
+    in_order_into(&mut report, runtime, &is_member, shutdown).await;
+    report
+}
+
+/// What has happened so far is in the report, also when this is dropped half way.
+async fn in_order_into(
+    report: &mut StopReport,
+    runtime: &Handle,
+    is_member: &impl Fn(Pid, &Entry) -> bool,
+    shutdown: Shutdown,
+) {
+    let without_owner = |pid, entry: &Entry| {
         let owner = entry.guardian().and_then(|guardian| guardian.owner);
         is_member(pid, entry).then_some(owner)
-    })
-    .await;
+    };
+    guardians(report, runtime, without_owner).await;
     report.add(processes(runtime, |pid, entry| is_member(pid, entry) && entry.is_on_its_own(), shutdown).await);
-    report.add(guardians(runtime, |pid, entry| is_member(pid, entry).then_some(None)).await);
-    report
+    guardians(report, runtime, |pid, entry| is_member(pid, entry).then_some(None)).await;
 }
 
 /// As [`in_order`], but what is left when the time of `shutdown` is over is killed, whoever owns it.
@@ -324,17 +355,27 @@ pub(crate) async fn within(
             None => std::future::pending().await,
         }
     };
-    let in_order = std::pin::pin!(in_order(runtime, &is_member, Shutdown::Infinity));
-    match select(in_order, std::pin::pin!(limit)).await {
-        Either::Left((report, _)) => report,
-        Either::Right(_) => processes(runtime, &is_member, Shutdown::BrutalKill).await,
+    let mut report = StopReport::default();
+    let is_in_time = {
+        let in_order = std::pin::pin!(in_order_into(&mut report, runtime, &is_member, Shutdown::Infinity));
+        matches!(select(in_order, std::pin::pin!(limit)).await, Either::Left(_))
+    };
+    if !is_in_time {
+        // What they have forced so far, and will in a moment.
+        let mut of_guardians = Vec::new();
+        runtime.for_each(|pid, entry| {
+            let guardian = entry.guardian().filter(|_| is_member(pid, entry));
+            of_guardians.extend(guardian.map(|guardian| guardian.report.clone()));
+        });
+        report.add(processes(runtime, &is_member, Shutdown::BrutalKill).await);
+        of_guardians.into_iter().for_each(|slot| report.add(slot.get()));
     }
+    report
 }
 
 /// Stops those guardians, one after the other, the latest first, whose owner is none or has ended; `owner` leaves out
 /// those that are not meant.
-async fn guardians(runtime: &Handle, owner: impl Fn(Pid, &Entry) -> Option<Option<Pid>>) -> StopReport {
-    let mut report = StopReport::default();
+async fn guardians(report: &mut StopReport, runtime: &Handle, owner: impl Fn(Pid, &Entry) -> Option<Option<Pid>>) {
     loop {
         let mut found = Vec::new();
         runtime.for_each(|pid, entry| {
@@ -343,7 +384,7 @@ async fn guardians(runtime: &Handle, owner: impl Fn(Pid, &Entry) -> Option<Optio
             }
         });
         found.retain(|(.., owner, _)| owner.is_none_or(|owner| runtime.with(owner, |_| ()).is_none()));
-        let Some((_, pid, _, slot)) = found.into_iter().max_by_key(|(number, ..)| *number) else { return report };
+        let Some((_, pid, _, slot)) = found.into_iter().max_by_key(|(number, ..)| *number) else { return };
         one(runtime, pid, Shutdown::Infinity).await;
         report.add(slot.get());
     }
@@ -356,6 +397,6 @@ pub(crate) fn abandon(runtime: &Handle, pid: Pid) {
         is_news.then(|| About::of(entry))
     });
     if let Some(Some(about)) = about {
-        telemetry::abandoned(&about.subject(pid));
+        unwind::tell(|| telemetry::abandoned(&about.subject(pid)));
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{GuardianExits, Handle, Told, told, watch};
+use crate::process::{GuardianExits, Handle, Told, discard, told, watch};
 
 /// Why a supervisor ends.
 #[derive(Clone, Debug)]
@@ -64,8 +64,8 @@ impl Ear {
                 (Told::Asked, (_, exit @ Exit::Shutdown(_))) => return Why::Asked(exit),
                 (Told::Asked, _) => return Why::Asked(Exit::Shutdown(None)),
                 (Told::Nothing, (from, _)) if Some(from) == self.owner() => return Why::OwnerEnded,
-                // Of somebody who has linked itself: no concern of a supervisor.
-                (Told::Nothing, _) => {}
+                // Of one that owned it before.
+                (Told::Nothing, (_, exit)) => discard(exit),
             }
         }
     }
@@ -105,8 +105,15 @@ impl Ear {
         let next = self.runtime.with(self.own, |entry| entry.guardian().and_then(|guardian| guardian.after));
         if let Some(next) = next.flatten() {
             let end = watch(&self.runtime, next);
-            self.unless_killed(end).await;
+            self.unless_asked(end).await;
         }
+    }
+
+    /// Does something, unless the supervisor is asked to end or killed before that is done.
+    async fn unless_asked<F: Future>(&mut self, deed: F) {
+        let until_asked =
+            async { while told(&self.runtime, self.own) == Told::Nothing && self.exits.recv().await.is_some() {} };
+        select(pin!(until_asked), pin!(deed)).await;
     }
 
     fn owner(&self) -> Option<Pid> {

@@ -26,6 +26,28 @@ pub(super) struct Incarnation {
     exit: Option<Exit>,
 }
 
+/// A supervisor that has just started, for whoever waits for that. Dropped before it is taken, it stops it.
+#[derive(Debug)]
+pub(super) struct Fresh(Option<Arc<Notify>>);
+
+impl Fresh {
+    pub(super) fn new(incarnation: &Incarnation) -> Fresh {
+        Fresh(Some(incarnation.stop.clone()))
+    }
+
+    pub(super) fn take(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        if let Some(stop) = &self.0 {
+            stop.notify_one();
+        }
+    }
+}
+
 impl Life {
     pub(super) fn new(runtime: Handle) -> Life {
         let never = Incarnation {
@@ -47,19 +69,18 @@ impl Life {
         self.lock().clone()
     }
 
-    /// Begins the next incarnation, whose process is not there yet.
-    pub(super) fn begin(&self) -> Incarnation {
-        let mut current = self.lock();
-        let number = current.number + 1;
-        let next =
-            Incarnation { pid: Pid::NOBODY, number, report: ReportSlot::default(), stop: Arc::default(), exit: None };
-        *current = next.clone();
-        next
+    /// The next incarnation, whose process is not there yet. Nobody sees it before that.
+    pub(super) fn next(&self) -> Incarnation {
+        let number = self.lock().number + 1;
+        Incarnation { pid: Pid::NOBODY, number, report: ReportSlot::default(), stop: Arc::default(), exit: None }
     }
 
-    /// The process of the present incarnation has started.
-    pub(super) fn started(&self, pid: Pid) {
-        self.lock().pid = pid;
+    /// The process of an incarnation has started. Whoever starts it says so, and so does the process, which may be faster.
+    pub(super) fn started(&self, incarnation: &Incarnation, pid: Pid) {
+        let mut current = self.lock();
+        if current.number < incarnation.number {
+            *current = Incarnation { pid, ..incarnation.clone() };
+        }
     }
 
     /// The process of the present incarnation is about to end.
@@ -67,15 +88,28 @@ impl Life {
         self.lock().exit = Some(exit);
     }
 
+    /// No process was started for an incarnation.
+    pub(super) fn refused(&self, incarnation: &Incarnation, exit: Exit) {
+        *self.lock() = Incarnation { exit: Some(exit), ..incarnation.clone() };
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.lock().exit.is_some()
     }
 
     pub(super) async fn ended(&self) -> Exit {
-        let pid = self.current().pid;
-        match watch(&self.runtime, pid).await {
-            Exit::NoProcess => self.lock().exit.clone().unwrap_or(Exit::NoProcess),
-            exit => exit,
+        loop {
+            let pid = self.current().pid;
+            match watch(&self.runtime, pid).await {
+                Exit::NoProcess => {
+                    let current = self.lock();
+                    // Else the next incarnation has started meanwhile.
+                    if current.pid == pid {
+                        return current.exit.clone().unwrap_or(Exit::NoProcess);
+                    }
+                }
+                exit => return exit,
+            }
         }
     }
 

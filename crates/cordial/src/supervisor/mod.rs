@@ -32,7 +32,7 @@ pub use tree::{AutoShutdown, ChildInfo, ChildKind, ChildState, Counts, Superviso
 
 use crate::pid::Pid;
 use crate::process::{StopReport, Stopped};
-use crate::telemetry;
+use crate::{telemetry, unwind};
 
 /// Whom a supervisor belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ enum Belongs {
 fn tell_forced(supervisor: Pid, report: &StopReport) {
     let tell = |stopped: &Stopped, how| {
         let Stopped { pid, label, spawned_at, .. } = stopped;
-        telemetry::forced(supervisor, *pid, label.as_deref(), spawned_at, how);
+        unwind::tell(|| telemetry::forced(supervisor, *pid, label.as_deref(), spawned_at, how));
     };
     report.killed.iter().for_each(|stopped| tell(stopped, "killed"));
     report.abandoned.iter().for_each(|stopped| tell(stopped, "abandoned"));

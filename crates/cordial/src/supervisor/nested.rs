@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::life::Fresh;
 use super::startable::Startable;
 use super::tasks::TaskSupervisor;
 use crate::error::StartError;
@@ -16,7 +17,27 @@ pub(super) enum Nested {
     /// Each incarnation is built anew.
     Built(Box<dyn FnMut(ChildOf) -> Result<Launched, StartError> + Send>),
     /// The one that runs becomes the child; the next incarnations are started under the same handle.
-    HandedOver(TaskSupervisor),
+    HandedOver(HandedOver),
+}
+
+/// A task supervisor that belongs to whoever has this, as long as it does.
+pub(super) struct HandedOver {
+    tasks: TaskSupervisor,
+    to: Option<Pid>,
+}
+
+impl HandedOver {
+    pub(super) fn new(tasks: TaskSupervisor) -> HandedOver {
+        HandedOver { tasks, to: None }
+    }
+}
+
+impl Drop for HandedOver {
+    fn drop(&mut self) {
+        if let Some(parent) = self.to {
+            self.tasks.is_given_up_by(parent);
+        }
+    }
 }
 
 impl Nested {
@@ -32,7 +53,14 @@ impl Nested {
     pub(super) fn launch(&mut self, child_of: ChildOf) -> Result<Launched, StartError> {
         match self {
             Nested::Built(launch) => launch(child_of),
-            Nested::HandedOver(tasks) => tasks.become_child(child_of),
+            Nested::HandedOver(handed_over) => {
+                let parent = child_of.place.parent().pid;
+                let launched = handed_over.tasks.become_child(child_of);
+                if !matches!(launched, Err(StartError::AlreadySupervised(_))) {
+                    handed_over.to = Some(parent);
+                }
+                launched
+            }
         }
     }
 }
@@ -51,7 +79,7 @@ pub struct ChildOf {
 pub struct Launched {
     pub(super) pid: Pid,
     /// Whether its own children have started. `None`: it has none to start.
-    pub(super) is_ready: Option<oneshot::Receiver<Result<(), StartError>>>,
+    pub(super) is_ready: Option<oneshot::Receiver<Result<Fresh, StartError>>>,
     /// What it leaves behind when it ends.
     pub(super) report: ReportSlot,
 }

@@ -10,7 +10,10 @@ use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use cordial::{Exit, Runtime, Shutdown, Task, Timeout, process, testing};
+use cordial::{
+    ChildSpec, Exit, Restart, Runtime, Shutdown, StartError, Strategy, Supervisor, Task, TaskSupervisor, Timeout,
+    process, testing,
+};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
@@ -220,4 +223,138 @@ fn a_simulation_inside_a_simulation_is_refused_with_a_sentence() {
         exit.to_string().contains("`cordial::testing::run` would block the only thread of the simulation"),
         "{exit}"
     );
+}
+
+/// An error that panics whenever it is dropped.
+#[derive(Debug)]
+struct Bomb;
+
+impl fmt::Display for Bomb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a bomb")
+    }
+}
+
+impl Error for Bomb {}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a destructor that panics");
+    }
+}
+
+fn bomb() -> Result<(), Box<dyn Error + Send + Sync>> {
+    Err(Box::new(Bomb))
+}
+
+#[test]
+fn a_supervisor_outlives_errors_that_panic_when_they_are_dropped() {
+    testing::run(async {
+        let fails = || {
+            let fails = ChildSpec::task("fails", || async {
+                tokio::time::sleep(2 * MS).await;
+                bomb()
+            });
+            fails.restart(Restart::Permanent)
+        };
+        let tree = Supervisor::builder(Strategy::OneForOne).max_restarts(9, MS).child(fails()).start().await.unwrap();
+        let tasks = TaskSupervisor::builder().max_restarts(9, MS).start();
+        tasks.start_child_with(fails()).unwrap();
+        let (of_tree, of_tasks) = (tree.pid(), tasks.pid());
+        Task::start(async move {
+            process::link(of_tree);
+            process::link(of_tasks);
+            bomb()
+        });
+        tokio::time::sleep(20 * MS).await;
+        assert!(tree.which_children().await[0].incarnation > 5);
+        assert_eq!((tree.pid(), tasks.pid()), (of_tree, of_tasks));
+        assert!(process::info(of_tree).is_some() && process::info(of_tasks).is_some());
+        tree.stop().await;
+        tasks.stop().await;
+    });
+}
+
+#[test]
+fn a_stop_outlives_several_errors_that_panic_when_they_are_dropped() {
+    testing::run(async {
+        let last_words = |id: &'static str| {
+            ChildSpec::task(id, || async {
+                cordial::shutdown_requested().await;
+                bomb()
+            })
+        };
+        let tree = Supervisor::builder(Strategy::OneForOne).unlinked();
+        let tree = tree.child(last_words("a")).child(last_words("b")).child(last_words("c")).start().await.unwrap();
+        tokio::task::yield_now().await;
+        tree.stop().await;
+        assert_eq!(tree.ended().await, Exit::Normal);
+    });
+}
+
+#[derive(Debug)]
+struct PanicsWhenShown;
+
+impl fmt::Display for PanicsWhenShown {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("a text that panics")
+    }
+}
+
+impl Error for PanicsWhenShown {}
+
+#[test]
+fn a_failure_to_start_is_told_although_its_error_panics_when_it_is_shown() {
+    testing::run(async {
+        let fails = ChildSpec::init("fails", || async { Err::<std::future::Pending<()>, _>(PanicsWhenShown) });
+        let started = Supervisor::builder(Strategy::OneForOne).child(fails).start().await;
+        assert!(matches!(started, Err(StartError::Child { id, .. }) if &*id == "fails"));
+    });
+}
+
+#[test]
+fn a_waker_that_panics_takes_nobody_with_it_that_waits_for_a_supervisor() {
+    testing::run(async {
+        let waker = || Waker::from(Arc::new(PanickingWaker(AtomicBool::new(false))));
+        let one = TaskSupervisor::builder().max_children(1).start();
+        let task = one.spawn(async {
+            tokio::time::sleep(MS).await;
+            7
+        });
+        let end = process::monitor(task.pid());
+        let mut first = pin!(one.start_child_when_room(async {}));
+        assert!(first.as_mut().poll(&mut Context::from_waker(&waker())).is_pending());
+        let second = Task::spawn(one.start_child_when_room(async {}));
+        assert_eq!((end.await, task.await), (Exit::Normal, Ok(7)));
+        let child = ChildSpec::task("child", pending::<()>);
+        let tree = Supervisor::builder(Strategy::OneForOne).child(child).start().await.unwrap();
+        let mut call = pin!(tree.terminate_child("child"));
+        assert!(call.as_mut().poll(&mut Context::from_waker(&waker())).is_pending());
+        tokio::time::sleep(MS).await;
+        assert_eq!(call.await, Ok(()));
+        assert!(tree.stop().await.is_clean());
+        one.stop().await;
+        assert!(second.await.unwrap().is_err());
+        assert!(first.await.is_err());
+    });
+}
+
+#[test]
+fn a_subscriber_that_panics_ends_no_supervisor() {
+    const NAME: &str = "hostile::a_subscriber_that_panics_ends_no_supervisor";
+    let Some(_) = program::part() else {
+        assert_eq!(program::run(NAME, "child").told(), ["went on"]);
+        return;
+    };
+    let hostile = Hostile { event: "restart", does: || panic!("a subscriber that panics") };
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(hostile)).unwrap();
+    testing::run(async {
+        let again = ChildSpec::task("again", || tokio::time::sleep(10 * MS)).restart(Restart::Permanent);
+        let tree = Supervisor::builder(Strategy::OneForOne).child(again).unlinked().start().await.unwrap();
+        tokio::time::sleep(25 * MS).await;
+        assert_eq!(tree.which_children().await[0].incarnation, 3);
+        tree.stop().await;
+    });
+    program::tell("went on");
+    std::process::exit(0);
 }

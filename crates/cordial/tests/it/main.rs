@@ -44,6 +44,7 @@ mod stream_failures;
 mod stream_model;
 mod supervised_streams;
 mod supervisor_abandoned;
+mod supervisor_report;
 mod supervisor_restart;
 mod supervisor_run;
 mod supervisor_shown;

@@ -174,3 +174,104 @@ fn terminating_a_stuck_task_gives_it_up() {
         assert!(tasks.start_child(async {}).is_ok());
     });
 }
+
+#[test]
+fn a_stop_names_one_that_was_given_up_before_it() {
+    on_two_workers(async {
+        let stuck = Stuck::default();
+        let tree = Supervisor::builder(Strategy::OneForOne).child(stuck.child("stuck")).start().await.unwrap();
+        stuck.until(1).await;
+        let stuck_pid = pid(&tree, "stuck").await;
+        tree.terminate_child("stuck").await.unwrap();
+        let report = tree.stop().await;
+        assert_eq!(report.abandoned.iter().map(|stopped| stopped.pid).collect::<Vec<_>>(), [stuck_pid]);
+        stuck.release();
+    });
+}
+
+#[test]
+fn a_supervisor_is_not_started_again_while_one_that_it_gave_up_before_is_there() {
+    on_two_workers(async {
+        let (stuck, trees) = (Stuck::default(), Arc::new(std::sync::Mutex::new(Vec::new())));
+        let (of_child, seen) = (stuck.clone(), trees.clone());
+        // The nested supervisor gives up its stuck child by itself, and is killed afterwards.
+        let nested = move || {
+            let (of_child, seen) = (of_child.clone(), seen.clone());
+            let bomb = ChildSpec::task("bomb", move || {
+                let seen = seen.clone();
+                async move {
+                    let own = process::current().unwrap();
+                    seen.lock().unwrap().push((own, process::info(own).unwrap().supervisor.unwrap()));
+                    std::future::pending::<()>().await;
+                }
+            });
+            Supervisor::builder(Strategy::OneForAll)
+                .child(bomb.restart(Restart::Permanent))
+                .child(of_child.child("stuck"))
+        };
+        let tree = Supervisor::builder(Strategy::OneForOne);
+        let tree = tree.child(ChildSpec::supervisor("nested", nested)).start().await.unwrap();
+        stuck.until(1).await;
+        let (bomb, supervisor) = trees.lock().unwrap()[0];
+        process::exit(bomb, Exit::Killed);
+        while trees.lock().unwrap().len() < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        process::exit(supervisor, Exit::Killed);
+        until(&tree, "nested", ChildState::Restarting).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(*stuck.is_in_it.borrow(), 1, "the first incarnation is still there");
+        stuck.release();
+        stuck.until(2).await;
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn a_stop_names_one_that_was_given_up_and_forgotten() {
+    on_two_workers(async {
+        let stuck = Stuck::default();
+        let child = stuck.child("stuck").restart(Restart::Temporary);
+        let tree = Supervisor::builder(Strategy::OneForOne).child(child).start().await.unwrap();
+        stuck.until(1).await;
+        let stuck_pid = pid(&tree, "stuck").await;
+        tree.terminate_child("stuck").await.unwrap();
+        assert!(tree.which_children().await.is_empty());
+        let report = tree.stop().await;
+        assert_eq!(report.abandoned.iter().map(|stopped| stopped.pid).collect::<Vec<_>>(), [stuck_pid]);
+        stuck.release();
+    });
+}
+
+#[test]
+fn a_supervisor_whose_own_poll_does_not_return_is_given_up() {
+    on_two_workers(async {
+        let (stuck, mut runs) = (Stuck::default(), 0);
+        let of_builder = stuck.clone();
+        // The options of a supervisor are made in the process of its parent.
+        let builder = move || {
+            runs += 1;
+            if runs > 1 {
+                of_builder.is_in_it.send_modify(|n| *n += 1);
+                while !of_builder.is_released.load(Ordering::SeqCst) {
+                    std::hint::spin_loop();
+                }
+            }
+            TaskSupervisor::builder().label("inner").max_restarts(0, SECOND)
+        };
+        let inner = std::sync::Mutex::new(Some(builder));
+        let outer = move || {
+            let inner = inner.lock().unwrap().take().unwrap();
+            Supervisor::builder(Strategy::OneForOne).child(ChildSpec::supervisor("inner", inner))
+        };
+        let outer = ChildSpec::supervisor("outer", outer).shutdown(Duration::from_millis(1));
+        let tree = Supervisor::builder(Strategy::OneForOne).child(outer).start().await.unwrap();
+        let outer = pid(&tree, "outer").await;
+        let inner = process::snapshot().processes.into_iter().find(|info| info.supervisor == Some(outer));
+        process::exit(inner.unwrap().pid, Exit::Killed);
+        stuck.until(1).await;
+        let report = tree.stop().await;
+        assert_eq!(report.abandoned.iter().map(|stopped| stopped.pid).collect::<Vec<_>>(), [outer]);
+        stuck.release();
+    });
+}

@@ -500,3 +500,93 @@ fn a_crash_in_the_middle_of_a_group_restart_is_one_more_restart() {
         tree.stop().await;
     });
 }
+
+#[test]
+fn all_significant_children_have_not_ended_while_one_waits_for_its_restart() {
+    in_every_order(|| async {
+        let wait = 10 * SECOND;
+        let runs = Arc::new(AtomicU32::new(0));
+        let of_child = runs.clone();
+        let flaky = ChildSpec::task("flaky", move || {
+            let run = of_child.fetch_add(1, Ordering::SeqCst);
+            async move {
+                sleep(SECOND).await;
+                assert!(run > 0, "no luck");
+            }
+        });
+        let flaky = flaky.restart(Restart::Transient).backoff(Backoff::exponential(wait, wait)).significant();
+        let short = ChildSpec::task("short", || sleep(2 * SECOND)).restart(Restart::Transient).significant();
+        let tree = Supervisor::builder(Strategy::OneForOne).auto_shutdown(AutoShutdown::AllSignificant).unlinked();
+        let tree = tree.child(flaky).child(short).start().await.unwrap();
+        assert_eq!(tree.ended().await, Exit::Shutdown(None));
+        assert_eq!(runs.load(Ordering::SeqCst), 2, "it was started again before");
+    });
+}
+
+#[test]
+fn backoff_grows_while_a_child_is_slow_to_fail_to_start() {
+    in_every_order(|| async {
+        let attempts = Arc::new(Mutex::new(Vec::new()));
+        let (of_child, begun) = (attempts.clone(), Instant::now());
+        let connects = ChildSpec::init("connects", move || {
+            let attempts = of_child.clone();
+            async move {
+                attempts.lock().unwrap().push(begun.elapsed());
+                if attempts.lock().unwrap().len() > 1 {
+                    // Longer than the window of 5 s.
+                    sleep(10 * SECOND).await;
+                    return Err(io::Error::other("nobody answers"));
+                }
+                Ok(async { sleep(SECOND).await })
+            }
+        });
+        let tree = Supervisor::builder(Strategy::OneForOne);
+        let tree = tree.child(connects.backoff(Backoff::exponential(SECOND, 1000 * SECOND))).start().await.unwrap();
+        sleep(2000 * SECOND).await;
+        let attempts = attempts.lock().unwrap().len();
+        assert!((5..20).contains(&attempts), "{attempts}");
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn one_that_is_handed_over_while_its_owner_ends_keeps_no_other_one_waiting() {
+    for seed in 0..200 {
+        cordial::testing::run_seeded(seed, async {
+            let (send, receive) = tokio::sync::oneshot::channel();
+            let owner = Task::spawn(async move {
+                // They end latest first.
+                let (first, emails) = (TaskSupervisor::start(), TaskSupervisor::builder().label("emails").start());
+                let _ = send.send((first, emails));
+                pending::<()>().await;
+            });
+            let (first, emails) = receive.await.unwrap();
+            let tree = Supervisor::builder(Strategy::OneForOne).child(emails.child_spec()).unlinked();
+            let tree = Task::spawn(tree.start());
+            drop(owner);
+            let tree = tree.await.unwrap().unwrap();
+            first.ended().await;
+            settle().await;
+            assert_eq!(emails.spawn(async { 1 }).await, Ok(1));
+            tree.stop().await;
+        });
+    }
+}
+
+#[test]
+fn a_task_supervisor_that_was_deleted_from_a_tree_may_go_to_another() {
+    in_every_order(|| async {
+        let emails = TaskSupervisor::builder().label("emails").start();
+        let first = Supervisor::builder(Strategy::OneForOne).child(emails.child_spec()).start().await.unwrap();
+        let second = Supervisor::builder(Strategy::OneForOne).start().await.unwrap();
+        first.terminate_child("emails").await.unwrap();
+        let taken = StartError::AlreadySupervised("emails".into());
+        assert_eq!(second.start_child(emails.child_spec()).await, Err(taken), "it may be started again in the first");
+        first.delete_child("emails").await.unwrap();
+        second.start_child(emails.child_spec()).await.unwrap();
+        assert_eq!(emails.spawn(async { 1 }).await, Ok(1));
+        first.stop().await;
+        assert_eq!(emails.spawn(async { 1 }).await, Ok(1));
+        second.stop().await;
+    });
+}

@@ -388,3 +388,32 @@ fn children_have_their_supervisor_as_their_caller_and_their_id_as_their_label() 
         assert_eq!(tree.ended().await, Exit::Normal);
     });
 }
+
+#[test]
+fn a_start_that_hangs_and_that_nobody_waits_for_any_more_is_undone() {
+    in_every_order(|| async {
+        let log = Log::default();
+        let hangs = ChildSpec::init("hangs", || async {
+            pending::<()>().await;
+            Ok::<_, io::Error>(pending::<()>())
+        });
+        let start = one_for_one().child(log.child("a")).child(hangs).start();
+        assert!(tokio::time::timeout(SECOND, start).await.is_err());
+        settle().await;
+        assert_eq!(log.take(), "+a -a");
+    });
+}
+
+#[test]
+fn a_start_whose_answer_nobody_takes_is_undone() {
+    in_every_order(|| async {
+        let log = Log::default();
+        let mut start = Box::pin(one_for_one().child(log.child("a")).unlinked().start());
+        assert!(futures::poll!(&mut start).is_pending());
+        settle().await;
+        assert_eq!(log.take(), "+a", "the answer is there");
+        drop(start);
+        settle().await;
+        assert_eq!(log.take(), "-a");
+    });
+}

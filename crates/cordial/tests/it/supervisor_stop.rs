@@ -6,7 +6,8 @@ use std::future::pending;
 use std::time::Duration;
 
 use cordial::{
-    ChildSpec, Exit, Restart, Shutdown, Strategy, Supervisor, SupervisorBuilder, Task, TaskSupervisor, process,
+    ChildSpec, Exit, Restart, Shutdown, StartError, Strategy, Supervisor, SupervisorBuilder, Task, TaskSupervisor,
+    process,
 };
 use tokio::time::{Instant, sleep};
 
@@ -257,4 +258,76 @@ fn the_root_of_a_program_has_its_supervisors_stopped_before_everything_else() {
         settle().await;
     });
     assert_eq!(log.take(), "+other +a +unlinked +b -b -unlinked -a -other");
+}
+
+#[test]
+fn exits_of_strangers_hold_up_no_supervisor() {
+    let runtime = cordial::Runtime::builder().workers(2).build().unwrap();
+    runtime
+        .block_on(async {
+            let log = Log::default();
+            let tree = one_for_one().child(log.child("a")).unlinked().start().await.unwrap();
+            let supervisor = tree.pid();
+            let storm = Task::spawn(async move {
+                while process::info(supervisor).is_some() {
+                    for _ in 0..64 {
+                        process::exit(supervisor, Exit::NoProcess);
+                    }
+                    tokio::task::yield_now().await;
+                }
+            });
+            sleep(Duration::from_millis(50)).await;
+            assert!(tokio::time::timeout(20 * SECOND, tree.stop()).await.is_ok());
+            storm.await.unwrap();
+        })
+        .unwrap();
+}
+
+/// The child is asked to end while it waits for the answer, and it has all the time.
+#[test]
+fn a_call_that_waits_while_its_supervisor_stops_is_refused_at_once() {
+    in_every_order(|| async {
+        let (send, receive) = tokio::sync::oneshot::channel::<Supervisor>();
+        let mut receive = Some(receive);
+        let asks = ChildSpec::task("asks", move || {
+            let receive = receive.take();
+            async move {
+                let _exits = process::trap_exits();
+                let tree = receive.unwrap().await.unwrap();
+                let started = tree.start_child(ChildSpec::task("late", pending::<()>)).await;
+                assert!(matches!(started, Err(StartError::Refused(_))), "{started:?}");
+            }
+        });
+        let hangs = ChildSpec::init("hangs", || async {
+            pending::<()>().await;
+            Ok::<_, std::io::Error>(pending::<()>())
+        });
+        let tree = one_for_one().child(asks.shutdown(Shutdown::Infinity)).start().await.unwrap();
+        settle().await;
+        let busy = Task::spawn({
+            let tree = tree.clone();
+            async move { tree.start_child(hangs).await }
+        });
+        settle().await;
+        assert!(send.send(tree.clone()).is_ok());
+        settle().await;
+        assert!(tokio::time::timeout(SECOND, tree.stop()).await.is_ok_and(|report| report.is_clean()));
+        assert!(busy.await.unwrap().is_err());
+    });
+}
+
+#[test]
+fn a_supervisor_ends_with_its_owner_although_the_link_is_gone() {
+    in_every_order(|| async {
+        let log = Log::default();
+        let child = log.child("a");
+        let owner = Task::spawn(async move {
+            let tree = one_for_one().child(child).start().await.unwrap();
+            process::unlink(tree.pid());
+            tree
+        });
+        let tree = owner.await.unwrap();
+        assert_eq!(tree.ended().await, Exit::Shutdown(None));
+        assert_eq!(log.take(), "+a -a");
+    });
 }

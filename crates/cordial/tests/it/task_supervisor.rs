@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use cordial::{
-    AutoShutdown, Backoff, ChildSpec, Exit, Refusal, Restart, Shutdown, StartError, Strategy, Supervisor, Task,
-    TaskSupervisor, process,
+    AutoShutdown, Backoff, ChildSpec, Exit, Refusal, Restart, Runtime, Shutdown, StartError, Strategy, Supervisor,
+    Task, TaskSupervisor, process,
 };
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
@@ -406,4 +406,59 @@ fn many_threads_start_children_while_the_supervisor_stops() {
         }
         assert!(tasks.children().is_empty() && runtime.snapshot().processes.is_empty());
     }
+}
+
+#[test]
+fn the_restart_of_a_child_that_was_terminated_starts_no_other_one_early() {
+    in_every_order(|| async {
+        let tasks = TaskSupervisor::builder().max_restarts(9, SECOND).start();
+        let waits = |time| Backoff::exponential(time, time);
+        let crashes = ChildSpec::task("first", || async { panic!("no luck") }).restart(Restart::Permanent);
+        let first = tasks.start_child_with(crashes.backoff(waits(60 * SECOND))).unwrap();
+        sleep(SECOND).await;
+        tasks.terminate_child(first).await.unwrap();
+        let (send, mut starts) = tokio::sync::mpsc::unbounded_channel();
+        let second = ChildSpec::task("second", move || {
+            let _ = send.send(());
+            async {
+                sleep(SECOND).await;
+                panic!("no luck");
+            }
+        });
+        tasks.start_child_with(second.restart(Restart::Permanent).backoff(waits(600 * SECOND))).unwrap();
+        sleep(300 * SECOND).await;
+        assert_eq!((starts.try_recv().is_ok(), starts.try_recv().is_ok()), (true, false));
+        tasks.stop().await;
+    });
+}
+
+#[test]
+fn children_that_are_started_while_their_supervisor_is_started_again_are_its_children() {
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    runtime
+        .block_on(async {
+            let tasks = TaskSupervisor::builder().label("tasks").start();
+            let tree = Supervisor::builder(Strategy::OneForOne).max_restarts(usize::MAX, SECOND);
+            let tree = tree.child(tasks.child_spec()).start().await.unwrap();
+            let of_starter = tasks.clone();
+            let starter = Task::spawn(async move {
+                for _ in 0..20_000 {
+                    assert_ne!(of_starter.pid().to_string(), "<0.0.0>");
+                    let child = ChildSpec::task("child", pending::<()>).restart(Restart::Transient);
+                    let Ok(child) = of_starter.start_child_with(child) else { continue };
+                    if let Some(supervisor) = process::info(child).and_then(|info| info.supervisor) {
+                        assert_ne!(supervisor.to_string(), "<0.0.0>");
+                    }
+                }
+            });
+            let mut starter = starter.timeout(600 * SECOND);
+            while starter.yield_for(Duration::from_micros(100)).await.is_none_or(|ended| {
+                ended.unwrap();
+                false
+            }) {
+                process::exit(tasks.pid(), Exit::Killed);
+            }
+            tree.stop().await;
+        })
+        .unwrap();
 }

@@ -16,7 +16,7 @@ use crate::pid::Pid;
 use crate::process::{Outcome, Place, Shutdown, Spawn, StopReport, as_outcome, caller_lineage, release, stop_one};
 use crate::supervisor::clock::Clock;
 use crate::supervisor::factory::Ready;
-use crate::supervisor::nested::{ChildOf, Launched, Nested};
+use crate::supervisor::nested::{ChildOf, HandedOver, Launched, Nested};
 use crate::supervisor::spec::{ChildSpec, Kind, Restart};
 use crate::task::{Task, Tenure};
 use crate::{telemetry, unwind};
@@ -324,15 +324,25 @@ impl TaskSupervisor {
         let roster = self.live.roster().ok_or(NotFound)?;
         let runtime = self.live.runtime();
         let own = self.pid();
-        let shutdown: Option<Shutdown> = runtime
-            .with(pid, |entry| entry.parent().filter(|parent| parent.pid == own).map(|parent| parent.shutdown))
-            .flatten();
-        if let Some(waiting) = roster.kept.terminate(pid).flatten() {
-            roster.kept.forget(Some(waiting));
-            return Ok(());
+        let known = runtime.with(pid, |entry| {
+            let place = entry.place.as_ref().filter(|place| place.parent().pid == own)?;
+            // Those that are started again have an id.
+            Some((place.parent().shutdown, place.parent().id.is_some().then_some(place.index())))
+        });
+        match known.flatten() {
+            Some((shutdown, kept)) => {
+                if let Some(index) = kept {
+                    roster.kept.terminate(index, pid);
+                }
+                stop_one(runtime, pid, shutdown).await;
+                Ok(())
+            }
+            None => {
+                let waiting = roster.kept.take_waiting(pid).ok_or(NotFound)?;
+                roster.kept.forget(waiting);
+                Ok(())
+            }
         }
-        stop_one(runtime, pid, shutdown.ok_or(NotFound)?).await;
-        Ok(())
     }
 
     /// Ends all tasks, all at once, each with its own grace, and then the supervisor, whose exit is [`Exit::Normal`]. Waits
@@ -398,7 +408,7 @@ impl TaskSupervisor {
     #[track_caller]
     pub fn child_spec(&self) -> ChildSpec {
         let id = self.live.options.label.clone().unwrap_or_else(|| "TaskSupervisor".into());
-        let kind = Kind::Supervisor(Nested::HandedOver(self.clone()));
+        let kind = Kind::Supervisor(Nested::HandedOver(HandedOver::new(self.clone())));
         ChildSpec::new(id, kind, Restart::Permanent, Shutdown::Infinity)
     }
 
@@ -494,6 +504,11 @@ impl TaskSupervisor {
             }
         }
         self.next_incarnation(place)
+    }
+
+    /// This supervisor no longer has it as a child.
+    pub(in crate::supervisor) fn is_given_up_by(&self, parent: Pid) {
+        lock(&self.live.parent).take_if(|present| *present == parent);
     }
 
     fn next_incarnation(&self, place: Place) -> Result<Launched, StartError> {

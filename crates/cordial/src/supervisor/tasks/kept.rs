@@ -97,13 +97,24 @@ impl Kept {
         self.lock().records.try_remove(index as usize)
     }
 
-    /// The child whose process is, or was, this one is not to be started again. Its record, if it does not run.
-    pub(super) fn terminate(&self, pid: Pid) -> Option<Option<Record>> {
+    /// The child in this place, whose process is this one, is not to be started again.
+    pub(super) fn terminate(&self, index: u32, pid: Pid) {
+        self.with(index, |record| {
+            if record.pid == pid && record.state == State::Runs {
+                record.state = State::Terminated;
+            }
+        });
+    }
+
+    /// The child that waits for a restart, or is about to, and whose last process was this one, is not to be started again.
+    /// Its record, if it waits.
+    pub(super) fn take_waiting(&self, pid: Pid) -> Option<Option<Record>> {
         let mut records = self.lock();
         let (index, record) = records.records.iter_mut().find(|(_, record)| record.pid == pid)?;
         if record.state == State::Waits {
             return Some(records.records.try_remove(index));
         }
+        // It has left the table, and is about to say that it has ended.
         record.state = State::Terminated;
         Some(None)
     }

@@ -65,13 +65,9 @@ impl Live {
         let owner = current()
             .filter(|_| !is_child && self.options.belongs == Belongs::ToStarter)
             .filter(|owner| runtime.with(*owner, |_| ()).is_some());
-        let incarnation = self.life.begin();
+        let incarnation = self.life.next();
         let (ends, ended) = mpsc::unbounded_channel();
         let roster = Arc::new(Roster::new(self.rosters.len(), self.options.max_children, ends));
-        for copy in &self.rosters {
-            let previous = lock(copy).replace(roster.clone());
-            drop(previous);
-        }
         let (told, exits) = mpsc::unbounded_channel();
         let guardian = Guardian {
             owner,
@@ -97,15 +93,20 @@ impl Live {
             Ok(started) => started.pid,
             Err(refusal) => {
                 roster.close();
-                self.life.ending(Exit::Refused(refusal.clone()));
+                self.life.refused(&incarnation, Exit::Refused(refusal.clone()));
                 return Err(refusal);
             }
         };
         if let Some(owner) = owner {
             enlist(&runtime, owner, pid);
         }
-        self.life.started(pid);
+        self.life.started(&incarnation, pid);
         roster.open(pid, self.options.shutdown);
+        // Now that it has a pid, which its children name.
+        for copy in &self.rosters {
+            let previous = lock(copy).replace(roster.clone());
+            drop(previous);
+        }
         Ok((pid, incarnation.report))
     }
 }

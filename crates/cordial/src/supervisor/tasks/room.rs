@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use crate::exit::Refusal;
+use crate::unwind;
 
 /// Room for children. One for each incarnation of a task supervisor.
 #[derive(Debug)]
@@ -51,7 +52,8 @@ impl Room {
     /// Whoever waits is refused, from now on.
     pub(super) fn close(&self) {
         if let Some(free) = &self.free {
-            free.close();
+            // Whoever waits is taken off the queue first and woken then: so each gets its turn.
+            while unwind::catch(|| free.close()).is_err() {}
         }
     }
 }
@@ -66,7 +68,7 @@ impl Permit {
 impl Room {
     pub(super) fn leave(&self) {
         if let Some(free) = &self.free {
-            free.add_permits(1);
+            unwind::tell(|| free.add_permits(1));
         }
     }
 }

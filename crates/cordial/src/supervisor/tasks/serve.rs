@@ -19,13 +19,13 @@ use super::roster::Roster;
 use super::stop::{LastResort, stop};
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{Ancestry, GuardianExits, Lineage, Parent, Place, Shutdown, Spawn, current};
+use crate::process::{Ancestry, GuardianExits, Lineage, Parent, Place, Shutdown, Spawn, current, discard};
 use crate::supervisor::clock::Clock;
 use crate::supervisor::ear::{Ear, Why};
 use crate::supervisor::factory::{Factory, Ready, conclude};
 use crate::supervisor::intensity::{Intensity, Verdict};
 use crate::supervisor::life::Incarnation;
-use crate::telemetry;
+use crate::{telemetry, unwind};
 
 /// The life of one incarnation.
 pub(super) async fn serve(
@@ -36,6 +36,7 @@ pub(super) async fn serve(
     ends: mpsc::UnboundedReceiver<End>,
 ) -> Exit {
     let Some(own) = current() else { return Exit::NoProcess };
+    live.life.started(&incarnation, own);
     let runtime = live.runtime().clone();
     let mut last_resort = LastResort::new(runtime.clone(), roster.clone());
     let mut ear = Ear { own, runtime: runtime.clone(), exits, stop: incarnation.stop.clone() };
@@ -49,6 +50,10 @@ pub(super) async fn serve(
     }
     let report = stop(&mut ear, &roster).await;
     last_resort.is_not_needed();
+    // Exits may hold errors of the user's: one after the other, for two that panic in one unwind abort the program.
+    while let Ok(end) = nurse.ends.try_recv() {
+        discard(end);
+    }
     incarnation.report.put(report);
     let exit = ear.in_the_end(why).into_exit();
     live.life.ending(exit.clone());
@@ -61,8 +66,8 @@ struct Nurse {
     live: Arc<Live>,
     roster: Arc<Roster>,
     intensity: Intensity,
-    /// The restarts that wait, by time.
-    due: BTreeSet<(Duration, u32)>,
+    /// The restarts that wait, by time, with the last process: another child may have that place by then.
+    due: BTreeSet<(Duration, u32, Pid)>,
     ends: mpsc::UnboundedReceiver<End>,
 }
 
@@ -72,13 +77,13 @@ impl Nurse {
         let clock = Clock::new(self.live.runtime());
         loop {
             let now = clock.now();
-            while let Some(&(at, index)) = self.due.first().filter(|(at, _)| *at <= now) {
-                self.due.remove(&(at, index));
-                self.start(index, now);
+            while let Some(&(at, index, last)) = self.due.first().filter(|(at, ..)| *at <= now) {
+                self.due.remove(&(at, index, last));
+                self.start(index, last, now);
             }
             let until_due = async {
                 match self.due.first() {
-                    Some((at, _)) => sleep(at.saturating_sub(now)).await,
+                    Some((at, ..)) => sleep(at.saturating_sub(now)).await,
                     None => std::future::pending().await,
                 }
             };
@@ -87,10 +92,13 @@ impl Nurse {
                 Either::Right(_) => None,
             };
             // Its sender stands in the roster, which is ours.
-            if let Some(end) = end
-                && let Err(why) = self.ended(&end, clock.now())
-            {
-                return why;
+            if let Some(end) = end {
+                let result = self.ended(&end, clock.now());
+                // The error in it is the user's.
+                discard(end);
+                if let Err(why) = result {
+                    return why;
+                }
             }
         }
     }
@@ -121,22 +129,22 @@ impl Nurse {
             incarnation: incarnation.saturating_add(1),
         };
         if let Verdict::TooMany(n) = self.intensity.restart(now) {
-            telemetry::gave_up(&child, &end.exit, n, window);
+            unwind::tell(|| telemetry::gave_up(&child, &end.exit, n, window));
             return Err(Why::GaveUp);
         }
-        telemetry::restarting(&child, &end.exit, wait);
+        unwind::tell(|| telemetry::restarting(&child, &end.exit, wait));
         self.live.restarts.fetch_add(1, Ordering::Relaxed);
         if wait.is_zero() {
-            self.start(end.index, now);
+            self.start(end.index, end.pid, now);
         } else {
-            self.due.insert((now.saturating_add(wait), end.index));
+            self.due.insert((now.saturating_add(wait), end.index, end.pid));
         }
         Ok(())
     }
 
-    fn start(&self, index: u32, now: Duration) {
+    fn start(&self, index: u32, last: Pid, now: Duration) {
         let known = self.roster.kept.with(index, |record| {
-            if record.state != State::Waits {
+            if record.pid != last || record.state != State::Waits {
                 return None;
             }
             record.state = State::Runs;

@@ -18,7 +18,7 @@ use tokio::time::sleep;
 
 use super::roster::Roster;
 use crate::pid::Pid;
-use crate::process::{AFTER_KILL, Handle, Shutdown, StopReport, abandon, kill_one, stopped, watch};
+use crate::process::{AFTER_KILL, Handle, Shutdown, StopReport, Told, abandon, kill_one, stopped, told, watch};
 use crate::supervisor::clock::Clock;
 use crate::supervisor::ear::Ear;
 use crate::supervisor::tell_forced;
@@ -50,6 +50,7 @@ pub(super) async fn stop(ear: &mut Ear, roster: &Roster) -> StopReport {
     }
     let mut killed = BTreeMap::new();
     let mut report = StopReport::default();
+    let was_killed = told(&runtime, ear.own) == Told::Killed;
     let mut is_killed = false;
     loop {
         let now = clock.now();
@@ -71,7 +72,11 @@ pub(super) async fn stop(ear: &mut Ear, roster: &Roster) -> StopReport {
                 due.clear();
                 without_limit.clear();
                 let left: Vec<Pid> = everybody(&runtime, roster).into_iter().map(|(pid, _)| pid).collect();
-                left.iter().for_each(|pid| runtime.kill(*pid));
+                for pid in &left {
+                    let described = kill_one(&runtime, *pid).and_then(|(described, _)| described);
+                    // Whoever is ended by a kill that cuts the stop short had to be killed.
+                    killed.extend(described.filter(|_| !was_killed).map(|stopped| (*pid, stopped)));
+                }
                 due.insert((clock.now() + AFTER_KILL, Next::Abandon), left);
                 continue;
             }

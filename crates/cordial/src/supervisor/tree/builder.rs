@@ -29,7 +29,7 @@ pub enum AutoShutdown {
     Never,
     /// When one of them has.
     AnySignificant,
-    /// When the last of them that ran has.
+    /// When the last of them that ran has. One that waits for its restart counts as running.
     AllSignificant,
 }
 
@@ -126,7 +126,10 @@ impl SupervisorBuilder {
         self.check()?;
         let started = Live::start(&current_runtime(), self, None)?;
         match started.is_ready.await {
-            Ok(Ok(())) => Ok(Supervisor::new(started.live)),
+            Ok(Ok(fresh)) => {
+                fresh.take();
+                Ok(Supervisor::new(started.live))
+            }
             Ok(Err(error)) => Err(error),
             Err(_ended) => Err(StartError::Refused(Refusal::SupervisorStopped)),
         }

@@ -13,8 +13,8 @@ pub(super) struct Child {
     pub(super) spec: ChildSpec,
     pub(super) state: State,
     pub(super) incarnation: u32,
-    /// When the present incarnation started, on the supervisor's clock.
-    pub(super) started: Duration,
+    /// When the present incarnation had started, on the supervisor's clock. `None`: it has not.
+    pub(super) started: Option<Duration>,
     /// The backoff that is under way.
     pub(super) waits: Option<Waits>,
     /// Of a supervisor: what it leaves behind when it ends.
@@ -39,7 +39,7 @@ impl Child {
             spec,
             state: State::Stopped,
             incarnation: 0,
-            started: Duration::ZERO,
+            started: None,
             waits: None,
             report: None,
             leftovers: Vec::new(),
@@ -61,7 +61,7 @@ impl Child {
 
     /// How long the next restart waits. The backoff begins anew if the child has run for longer than `window`.
     pub(super) fn next_wait(&mut self, runtime: &Handle, now: Duration, window: Duration) -> Duration {
-        if now.saturating_sub(self.started) > window {
+        if self.started.is_some_and(|started| now.saturating_sub(started) > window) {
             self.waits = None;
         }
         let Some(backoff) = self.spec.backoff else { return Duration::ZERO };

@@ -15,7 +15,7 @@ use crate::exit::Refusal;
 use crate::pid::Pid;
 use crate::process::{About, Ancestry, Guardian, Handle, Place, ReportSlot, Spawn, Supervision, current, enlist};
 use crate::supervisor::Belongs;
-use crate::supervisor::life::Life;
+use crate::supervisor::life::{Fresh, Life};
 use crate::supervisor::order::Strategy;
 
 /// What the handles share.
@@ -32,7 +32,7 @@ pub(super) struct Started {
     pub(super) live: Arc<Live>,
     pub(super) pid: Pid,
     pub(super) report: ReportSlot,
-    pub(super) is_ready: oneshot::Receiver<Result<(), StartError>>,
+    pub(super) is_ready: oneshot::Receiver<Result<Fresh, StartError>>,
 }
 
 impl Live {
@@ -53,7 +53,7 @@ impl Live {
             calls,
             restarts: AtomicU64::new(0),
         });
-        let incarnation = live.life.begin();
+        let incarnation = live.life.next();
         let report = incarnation.report.clone();
         let (told, exits) = mpsc::unbounded_channel();
         let (ready, is_ready) = oneshot::channel();
@@ -76,12 +76,12 @@ impl Live {
             spawn.ancestry = Ancestry::Known(None);
         }
         let tree = Tree::new(live.clone(), builder, called);
-        let served = serve(tree, incarnation, exits, ready);
+        let served = serve(tree, incarnation.clone(), exits, ready);
         let started = spawn.start(runtime, Box::pin(served), |exit| (None::<()>, exit))?;
         if let Some(owner) = owner {
             enlist(runtime, owner, started.pid);
         }
-        live.life.started(started.pid);
+        live.life.started(&incarnation, started.pid);
         Ok(Started { live, pid: started.pid, report, is_ready })
     }
 }

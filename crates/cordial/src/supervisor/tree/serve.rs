@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use futures_util::future::select;
+use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
@@ -23,10 +23,10 @@ use crate::process::{Children, Door, GuardianExits, Handle, StopReport, current,
 use crate::supervisor::clock::Clock;
 use crate::supervisor::ear::{Ear, Why};
 use crate::supervisor::intensity::{Intensity, Verdict};
-use crate::supervisor::life::Incarnation;
+use crate::supervisor::life::{Fresh, Incarnation};
 use crate::supervisor::order::{Fate, Strategy, fate, plan};
 use crate::supervisor::spec::{ChildSpec, Restart};
-use crate::telemetry;
+use crate::{telemetry, unwind};
 
 /// What a supervisor knows of its children.
 pub(super) struct Tree {
@@ -49,6 +49,8 @@ pub(super) struct Tree {
     pub(super) stash: VecDeque<End>,
     pub(super) calls: mpsc::UnboundedReceiver<Call>,
     pub(super) report: StopReport,
+    /// Processes of children that are forgotten, which were abandoned and may still be there.
+    pub(super) leftovers: Vec<Pid>,
 }
 
 /// One incarnation of a child has ended.
@@ -85,42 +87,59 @@ pub(super) async fn serve(
     mut tree: Tree,
     incarnation: Incarnation,
     exits: GuardianExits,
-    ready: oneshot::Sender<Result<(), StartError>>,
+    ready: oneshot::Sender<Result<Fresh, StartError>>,
 ) -> Exit {
     let Some(own) = current() else { return Exit::NoProcess };
     tree.own = own;
     let live = tree.live.clone();
+    live.life.started(&incarnation, own);
     let mut last_resort = LastResort(Some(live.clone()));
     let mut ear = Ear { own, runtime: tree.runtime.clone(), exits, stop: incarnation.stop.clone() };
     let mut failure = None;
     let mut ready = Some(ready);
-    let why = match tree.start_first(&mut ear).await {
-        Ok(()) => match ready.take().map(|ready| ready.send(Ok(()))) {
-            Some(Ok(())) => tree.work(&mut ear).await,
+    let started = match &mut ready {
+        Some(ready) => match select(pin!(tree.start_first(&mut ear)), pin!(ready.closed())).await {
+            Either::Left((started, _)) => started,
             // Whoever wanted it has gone away.
-            _ => Why::Stopped,
+            Either::Right(_) => Err(NotStarted::Told(Why::Stopped)),
+        },
+        None => Ok(()),
+    };
+    let why = match started {
+        Ok(()) => match ready.take().map(|ready| unwind::catch(|| ready.send(Ok(Fresh::new(&incarnation))))) {
+            // Whoever wanted it has gone away.
+            None | Some(Ok(Err(_))) => Why::Stopped,
+            Some(Ok(Ok(())) | Err(_)) => tree.work(&mut ear).await,
         },
         Err(NotStarted::Child(error)) => {
-            let why = Why::FailedToStart(error.to_string().into());
+            let text = unwind::catch(|| error.to_string());
+            let text =
+                text.unwrap_or_else(|_| "a child failed to start, and its error panics when it is shown".to_owned());
+            let why = Why::FailedToStart(text.into());
             failure = Some(error);
             why
         }
         Err(NotStarted::Told(why)) => why,
     };
+    tree.refuse_calls().await;
     if matches!(why, Why::OwnerEnded) {
         ear.until_it_is_my_turn().await;
     }
-    tree.calls.close();
     tree.stop_all(&mut ear).await;
     last_resort.0 = None;
     incarnation.report.put(std::mem::take(&mut tree.report));
     let exit = ear.in_the_end(why).into_exit();
     live.life.ending(exit.clone());
+    // Exits may hold errors of the user's: one after the other, for two that panic in one unwind abort the program.
+    while let Some(end) = tree.stash.pop_front().or_else(|| tree.ends.try_recv().ok()) {
+        discard(end);
+    }
     discard(tree);
     if let Some(ready) = ready {
         // Whoever started it is answered, and not struck by the link.
         release(&ear.runtime, own);
-        let _ = ready.send(Err(failure.unwrap_or(StartError::Refused(Refusal::SupervisorStopped))));
+        let error = failure.unwrap_or(StartError::Refused(Refusal::SupervisorStopped));
+        unwind::tell(|| ready.send(Err(error)));
     }
     exit
 }
@@ -169,6 +188,7 @@ impl Tree {
             stash: VecDeque::new(),
             calls,
             report: StopReport::default(),
+            leftovers: Vec::new(),
         };
         for spec in builder.children {
             tree.add(spec);
@@ -187,8 +207,13 @@ impl Tree {
     pub(super) fn remove(&mut self, key: u32) {
         self.live.view.remove(key);
         self.due.remove(&key);
+        let Some(mut child) = self.children.remove(&key) else { return };
+        if child.still_there(&self.runtime).is_some() {
+            self.leftovers.retain(|pid| self.runtime.with(*pid, |_| ()).is_some());
+            self.leftovers.append(&mut child.leftovers);
+        }
         // Its factory is the user's.
-        discard(self.children.remove(&key));
+        discard(child);
     }
 
     pub(super) fn find(&self, id: &str) -> Option<u32> {
@@ -231,6 +256,17 @@ impl Tree {
             if let Err(why) = self.step(ear).await {
                 return why;
             }
+            // What was forced in the course of a restart has been told.
+            self.report = StopReport::default();
+        }
+    }
+
+    /// Refuses what was asked and is not answered, and what will be: it may be a child that waits for the answer.
+    async fn refuse_calls(&mut self) {
+        self.calls.close();
+        // This waits for those only who were asking when the door was closed.
+        while let Some(call) = self.calls.recv().await {
+            discard(call);
         }
     }
 
@@ -301,12 +337,22 @@ impl Tree {
             StartError::Refused(refusal) => Exit::Refused(refusal),
             other => Exit::from(Box::<dyn std::error::Error + Send + Sync>::from(other)),
         };
-        self.fail(key, &exit, ear).await
+        let failed = self.fail(key, &exit, ear).await;
+        discard(exit);
+        failed
+    }
+
+    async fn ended(&mut self, end: End, ear: &mut Ear) -> Result<(), Why> {
+        let result = self.child_ended(&end, ear).await;
+        // The error in it is the user's.
+        discard(end);
+        result
     }
 
     /// A child has ended.
-    async fn ended(&mut self, end: End, ear: &mut Ear) -> Result<(), Why> {
+    async fn child_ended(&mut self, end: &End, ear: &mut Ear) -> Result<(), Why> {
         let End { key, incarnation, exit } = end;
+        let (key, incarnation) = (*key, *incarnation);
         let is_present =
             self.children.get(&key).is_some_and(|child| child.incarnation == incarnation && child.pid().is_some());
         if !is_present {
@@ -318,7 +364,7 @@ impl Tree {
         let Some(child) = self.children.get(&key) else { return Ok(()) };
         let is_significant = child.spec.is_significant;
         match fate(child.spec.restart, exit.is_abnormal()) {
-            Fate::Restarts => return self.fail(key, &exit, ear).await,
+            Fate::Restarts => return self.fail(key, exit, ear).await,
             Fate::Stays => self.set(key, State::Stopped),
             Fate::Forgotten => self.remove(key),
         }
@@ -326,7 +372,7 @@ impl Tree {
             AutoShutdown::Never => false,
             AutoShutdown::AnySignificant => true,
             AutoShutdown::AllSignificant => {
-                !self.children.values().any(|child| child.spec.is_significant && child.pid().is_some())
+                !self.children.values().any(|child| child.spec.is_significant && child.state != State::Stopped)
             }
         };
         if is_significant && is_over { Err(Why::Significant) } else { Ok(()) }
@@ -383,13 +429,14 @@ impl Tree {
     /// Tells something of a child; the incarnation is the one that comes next.
     fn about(&self, key: u32, tell: impl FnOnce(&telemetry::Child<'_>)) {
         if let Some(child) = self.children.get(&key) {
-            tell(&telemetry::Child {
+            let child = telemetry::Child {
                 supervisor: self.own,
                 label: self.label.as_deref(),
                 child: &child.spec.id,
                 spawned_at: child.spec.spawned_at,
                 incarnation: child.incarnation.saturating_add(1),
-            });
+            };
+            unwind::tell(|| tell(&child));
         }
     }
 

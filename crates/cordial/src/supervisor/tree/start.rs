@@ -12,6 +12,7 @@ use crate::pid::Pid;
 use crate::process::{Parent, Place, ReportSlot, Spawn};
 use crate::supervisor::ear::{Ear, Why};
 use crate::supervisor::factory::{Ready, conclude};
+use crate::supervisor::life::Fresh;
 use crate::supervisor::nested::{ChildOf, Launched};
 use crate::supervisor::spec::Kind;
 use crate::unwind;
@@ -26,7 +27,7 @@ struct Begun {
 /// Tells whether the child has started.
 enum IsReady {
     Worker(oneshot::Receiver<()>),
-    Supervisor(Option<oneshot::Receiver<Result<(), StartError>>>),
+    Supervisor(Option<oneshot::Receiver<Result<Fresh, StartError>>>),
 }
 
 impl IsReady {
@@ -34,7 +35,13 @@ impl IsReady {
         match self {
             IsReady::Worker(is_ready) => is_ready.await.is_ok(),
             IsReady::Supervisor(None) => true,
-            IsReady::Supervisor(Some(is_ready)) => matches!(is_ready.await, Ok(Ok(()))),
+            IsReady::Supervisor(Some(is_ready)) => match is_ready.await {
+                Ok(Ok(fresh)) => {
+                    fresh.take();
+                    true
+                }
+                _ => false,
+            },
         }
     }
 }
@@ -55,6 +62,10 @@ impl Tree {
         }
         self.set(key, State::Starting(pid));
         if ear.unless_to_end(is_ready.wait()).await? {
+            let now = self.clock.now();
+            if let Some(child) = self.children.get_mut(&key) {
+                child.started = Some(now);
+            }
             self.set(key, State::Running(pid));
             return Ok(Ok(pid));
         }
@@ -69,7 +80,7 @@ impl Tree {
         let gone = StartError::Refused(Refusal::SupervisorStopped);
         let child = self.children.get_mut(&key).ok_or(gone)?;
         child.incarnation = child.incarnation.saturating_add(1);
-        child.started = self.clock.now();
+        child.started = None;
         let (incarnation, spec) = (child.incarnation, &mut child.spec);
         let parent = Arc::new(Parent {
             pid: self.own,

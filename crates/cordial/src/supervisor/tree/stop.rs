@@ -1,6 +1,7 @@
 //! Stopping one child, or all, and answering calls.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 
@@ -10,10 +11,11 @@ use super::child::State;
 use super::serve::Tree;
 use crate::error::{DeleteError, NotFound, StartError};
 use crate::pid::Pid;
-use crate::process::{Ended, Shutdown, StopReport, discard, stop_one};
+use crate::process::{Ended, Shutdown, StopReport, Told, discard, stop_one, stopped, told};
 use crate::supervisor::ear::{Ear, Why};
 use crate::supervisor::spec::{ChildSpec, Restart};
 use crate::supervisor::tell_forced;
+use crate::unwind;
 
 impl Tree {
     /// Ends a child that has a process. It has none afterwards, or one that is abandoned.
@@ -24,7 +26,8 @@ impl Tree {
         let is_gone = self.note(key, ended);
         if is_gone {
             // It has been told already.
-            ear.unless_to_end(self.until_ended(key)).await?;
+            let exit = ear.unless_to_end(self.until_ended(key)).await?;
+            discard(exit);
         }
         self.gone(key);
         self.show(key);
@@ -37,6 +40,11 @@ impl Tree {
         // What happened before the stop was told then.
         discard(before);
         let runtime = self.runtime.clone();
+        // Whoever is ended by a kill that cuts the stop short had to be killed.
+        let last_shutdown = match told(&runtime, self.own) {
+            Told::Killed => Shutdown::BrutalKill,
+            Told::Asked | Told::Nothing => Shutdown::After(Duration::ZERO),
+        };
         let keys: Vec<u32> = self.children.keys().rev().copied().collect();
         for key in keys {
             let Some((pid, shutdown)) = self.how_to_stop(key) else { continue };
@@ -48,14 +56,23 @@ impl Tree {
         // Whoever is left is here because of a kill.
         let left: Vec<(u32, Pid)> =
             self.children.iter().filter_map(|(key, child)| Some((*key, child.pid()?))).collect();
-        let kills = left.iter().map(|(_, pid)| stop_one(&runtime, *pid, Shutdown::BrutalKill));
+        let kills = left.iter().map(|(_, pid)| stop_one(&runtime, *pid, last_shutdown));
         let kills = join_all(kills).await;
         for ((key, _), ended) in left.into_iter().zip(kills) {
             self.note(key, ended);
             self.gone(key);
         }
+        self.note_leftovers();
         let keys: Vec<u32> = self.children.keys().copied().collect();
         keys.into_iter().for_each(|key| self.remove(key));
+    }
+
+    /// Notes those that were abandoned before the stop and are still there.
+    fn note_leftovers(&mut self) {
+        let leftovers = self.children.values().flat_map(|child| &child.leftovers).chain(&self.leftovers);
+        let left = leftovers.filter_map(|pid| stopped(&self.runtime, *pid));
+        let abandoned = left.collect();
+        self.report.add(StopReport { abandoned, ..StopReport::default() });
     }
 
     fn how_to_stop(&self, key: u32) -> Option<(Pid, Shutdown)> {
@@ -89,16 +106,20 @@ impl Tree {
         // Who no longer waits for an answer does not need it.
         match call {
             Call::Start(spec, answer) => {
-                let _ = answer.send(self.start_new(*spec, ear).await?);
+                let result = self.start_new(*spec, ear).await?;
+                unwind::tell(|| answer.send(result));
             }
             Call::Terminate(id, answer) => {
-                let _ = answer.send(self.terminate(&id, ear).await?);
+                let result = self.terminate(&id, ear).await?;
+                unwind::tell(|| answer.send(result));
             }
             Call::Restart(id, answer) => {
-                let _ = answer.send(self.restart_by_hand(id, ear).await?);
+                let result = self.restart_by_hand(id, ear).await?;
+                unwind::tell(|| answer.send(result));
             }
             Call::Delete(id, answer) => {
-                let _ = answer.send(self.delete(&id));
+                let result = self.delete(&id);
+                unwind::tell(|| answer.send(result));
             }
         }
         Ok(())
