@@ -98,12 +98,12 @@ impl Nurse {
     /// A child has ended that has to be started again.
     fn ended(&mut self, end: &End, now: Duration) -> Result<(), Why> {
         let random = self.live.runtime().executor().random();
-        let window = self.intensity.window();
+        let limits = self.intensity.limits();
         let known = self.roster.kept.with(end.index, |record| {
             if record.pid != end.pid || record.state != State::Waits {
                 return None;
             }
-            if now.saturating_sub(record.started) > window {
+            if now.saturating_sub(record.started) > limits.window {
                 record.waits = None;
             }
             let wait =
@@ -113,17 +113,13 @@ impl Nurse {
         // Somebody has terminated it meanwhile.
         let Some((id, spawned_at, incarnation, wait)) = known.flatten() else { return Ok(()) };
         let label = self.live.options.label.clone();
-        let child = telemetry::Child {
-            supervisor: self.own,
-            label: label.as_deref(),
-            child: &id,
-            spawned_at,
-            incarnation: incarnation.saturating_add(1),
-        };
-        if let Verdict::TooMany(n) = self.intensity.restart(now) {
-            telemetry::gave_up(&child, &end.exit, n, window);
+        let mut child =
+            telemetry::Child { supervisor: self.own, label: label.as_deref(), child: &id, spawned_at, incarnation };
+        if self.intensity.restart(now) == Verdict::TooMany {
+            telemetry::gave_up(&child, &end.exit, limits.max_restarts, limits.window);
             return Err(Why::GaveUp);
         }
+        child.incarnation = incarnation.saturating_add(1);
         telemetry::restarting(&child, &end.exit, wait);
         self.live.restarts.fetch_add(1, Ordering::Relaxed);
         if wait.is_zero() {
