@@ -36,7 +36,8 @@
 //!
 //! # What it tells of itself
 //!
-//! Without a `tracing` subscriber a panic in a task prints as usual, and nothing else is said. With one, these are
+//! Without a `tracing` subscriber a panic in a task prints as usual, and nothing else is said before the end of the program:
+//! then [`main`] prints the exit of its root. With one, these are
 //! events of target `cordial::process`, and a panic is told once, as `crash`:
 //!
 //! | event | level | fields |

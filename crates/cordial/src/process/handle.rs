@@ -11,6 +11,7 @@ use cordial_sched::{Executor, JoinHandle, Key, Layer, Table};
 use super::context;
 use super::crashes::Crashes;
 use super::entry::{About, Entry};
+use super::give_ups::GiveUps;
 use super::guardian::Numbers;
 use super::signal::{Effect, Signal, apply};
 use crate::exit::Exit;
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     /// The numbers of guardians.
     guardians: Numbers,
     crashes: Crashes,
+    give_ups: GiveUps,
 }
 
 impl Shared {
@@ -49,6 +51,7 @@ impl Shared {
             told_places: Mutex::default(),
             guardians: Numbers::default(),
             crashes: Crashes::default(),
+            give_ups: GiveUps::default(),
         }
     }
 
@@ -119,6 +122,11 @@ impl Handle {
     /// The latest crashes of processes here.
     pub(crate) fn crashes(&self) -> &Crashes {
         &self.shared.crashes
+    }
+
+    /// The exits of supervisors here that gave up.
+    pub(crate) fn give_ups(&self) -> &GiveUps {
+        &self.shared.give_ups
     }
 
     pub(crate) fn reserve(&self) -> Option<(Key, Pid)> {

@@ -34,6 +34,7 @@ mod crashes;
 mod current;
 mod default_runtime;
 mod entry;
+mod give_ups;
 mod guardian;
 mod handle;
 mod lineage;

@@ -4,11 +4,12 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use cordial::{ChildSpec, Strategy, Supervisor, TaskSupervisor, Timeout};
+use cordial::{AutoShutdown, ChildSpec, Exit, Restart, Strategy, Supervisor, TaskSupervisor, Timeout};
 use rustix::process::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::orders::SECOND;
 use crate::program;
 
 /// Tells when it is dropped.
@@ -63,6 +64,58 @@ fn a_signal_stops_the_tree_in_reverse_order_and_the_report_names_who_was_killed(
     assert_eq!(ran.status.code(), Some(0), "an orderly end");
     assert_eq!(ran.told, ["the root ended", "second ended", "stubborn ended", "first ended"]);
     assert!(ran.stderr.contains("Stopped: process") && ran.stderr.contains("\"stubborn\""), "{}", ran.stderr);
+}
+
+#[test]
+fn a_root_that_ends_because_a_supervisor_gave_up_was_no_orderly_end() {
+    const NAME: &str = "supervisor_run::a_root_that_ends_because_a_supervisor_gave_up_was_no_orderly_end";
+    let gave_up = "Error: was shut down: supervisor \"tree\" gave up on child ";
+    // The part, the status, and how the last line on standard error begins and ends.
+    let cases = [
+        ("its own", 1, gave_up, "\"poller\", after 0 restarts within 5s: no disk"),
+        ("that of a task of it", 1, gave_up, "\"poller\", after 0 restarts within 5s: no disk"),
+        ("one that belongs to nobody", 1, gave_up, "\"poller\", after 0 restarts within 5s: no disk"),
+        ("a nested one", 1, gave_up, "gave up on child \"poller\", after 0 restarts within 5s: no disk"),
+        ("its own, which has done its work", 0, "", ""),
+    ];
+    let Some(part) = program::part() else {
+        for (part, status, begin, end) in cases {
+            let ran = program::run(NAME, part);
+            assert_eq!(ran.status.code(), Some(status), "{part}: {}", ran.stderr);
+            let last = ran.stderr.lines().last().unwrap_or_default();
+            assert!(last.starts_with(begin) && last.ends_with(end), "{part}: {}", ran.stderr);
+            assert_eq!(last.is_empty(), status == 0, "{part}: {}", ran.stderr);
+        }
+        return;
+    };
+    let builder = |label: &str| Supervisor::builder(Strategy::OneForOne).label(label).max_restarts(0, 5 * SECOND);
+    let fails = || ChildSpec::task("poller", || async { Err::<(), _>("no disk") }).restart(Restart::Permanent);
+    end(cordial::main(async move {
+        match &*part {
+            "its own" => drop(builder("tree").child(fails()).start().await?),
+            "that of a task of it" => {
+                cordial::Task::start_link(async move {
+                    let _tree = builder("tree").child(fails()).start().await;
+                    std::future::pending::<()>().await;
+                });
+            }
+            "one that belongs to nobody" => {
+                let tree = builder("tree").child(fails()).unlinked().start().await?;
+                return Err(tree.ended().await);
+            }
+            "a nested one" => {
+                let nested = ChildSpec::supervisor("nested", move || builder("nested").child(fails()));
+                drop(builder("tree").child(nested).start().await?);
+            }
+            "its own, which has done its work" => {
+                let work = ChildSpec::task("work", || async {}).significant();
+                drop(builder("tree").auto_shutdown(AutoShutdown::AnySignificant).child(work).start().await?);
+            }
+            other => panic!("there is no part {other:?}"),
+        }
+        std::future::pending::<()>().await;
+        Ok::<(), Exit>(())
+    }))
 }
 
 /// Answers each line until there is none, or, after a request, until there is no more for a while.

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::ends::{End, error};
 use crate::orders::{SECOND, in_every_order};
-use crate::tree::{Log, Noted, settle};
+use crate::tree::{Log, Noted, has_given_up, settle};
 
 const FULL: StartError = StartError::Refused(Refusal::SupervisorFull);
 const STOPPED: StartError = StartError::Refused(Refusal::SupervisorStopped);
@@ -291,7 +291,7 @@ fn a_restarted_child_has_the_callers_of_its_first_incarnation() {
             assert_eq!((callers, number, label.as_deref()), (vec![caller, own], incarnation, Some("child")));
         }
         // The fourth crash is one too many.
-        assert_eq!(tasks.ended().await, Exit::Shutdown(None));
+        assert!(has_given_up(&tasks.ended().await));
     });
 }
 
@@ -306,7 +306,7 @@ fn too_many_restarts_end_the_supervisor_and_its_owner() {
             tasks.start_child_with(crashes.restart(Restart::Permanent)).unwrap();
             pending().await
         });
-        assert_eq!(owner.await, Err(Exit::Shutdown(None)));
+        assert!(has_given_up(&owner.await.unwrap_err()));
     });
 }
 

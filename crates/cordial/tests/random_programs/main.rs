@@ -5,8 +5,8 @@
 //! ```
 //!
 //! The model says what has to be true of every run, and how every process has to end. A seed that fails tells its
-//! program, and what does not fit. `CORDIAL_SEEDS=100` runs the first hundred seeds, which may be too few to reach everything; `CORDIAL_SEED=42` runs that one and
-//! shows its log.
+//! program, and what does not fit. `CORDIAL_SEEDS=100` runs the first hundred seeds, which may be too few to reach
+//! everything; `CORDIAL_SEED=42` runs that one and shows its log.
 
 mod actor;
 mod event;

@@ -23,6 +23,7 @@ use crate::process::{Ancestry, GuardianExits, Lineage, Parent, Place, Shutdown, 
 use crate::supervisor::clock::Clock;
 use crate::supervisor::ear::{Ear, Why};
 use crate::supervisor::factory::{Factory, Ready, conclude};
+use crate::supervisor::give_up;
 use crate::supervisor::intensity::{Intensity, Verdict};
 use crate::supervisor::life::Incarnation;
 use crate::telemetry;
@@ -116,8 +117,7 @@ impl Nurse {
         let mut child =
             telemetry::Child { supervisor: self.own, label: label.as_deref(), child: &id, spawned_at, incarnation };
         if self.intensity.restart(now) == Verdict::TooMany {
-            telemetry::gave_up(&child, &end.exit, limits.max_restarts, limits.window);
-            return Err(Why::GaveUp);
+            return Err(give_up(self.live.runtime(), &child, &end.exit, limits));
         }
         child.incarnation = incarnation.saturating_add(1);
         telemetry::restarting(&child, &end.exit, wait);

@@ -22,6 +22,7 @@ use crate::pid::Pid;
 use crate::process::{Children, Door, GuardianExits, Handle, StopReport, current, discard, release, watch};
 use crate::supervisor::clock::Clock;
 use crate::supervisor::ear::{Ear, Why};
+use crate::supervisor::give_up;
 use crate::supervisor::intensity::{Intensity, Verdict};
 use crate::supervisor::life::Incarnation;
 use crate::supervisor::order::{Fate, Strategy, fate, plan};
@@ -347,12 +348,11 @@ impl Tree {
     async fn fail(&mut self, key: u32, reason: &Exit, ear: &mut Ear) -> Result<(), Why> {
         let now = self.clock.now();
         let limits = self.intensity.limits();
-        if self.intensity.restart(now) == Verdict::TooMany {
-            self.about(key, Which::Latest, |child| {
-                telemetry::gave_up(child, reason, limits.max_restarts, limits.window)
-            });
+        if self.intensity.restart(now) == Verdict::TooMany
+            && let Some(why) = self.about(key, Which::Latest, |child| give_up(&self.runtime, child, reason, limits))
+        {
             self.set(key, State::Stopped);
-            return Err(Why::GaveUp);
+            return Err(why);
         }
         let wait = self.children.get_mut(&key).map(|child| child.next_wait(&self.runtime, now, limits.window));
         let wait = wait.unwrap_or_default();
@@ -383,8 +383,8 @@ impl Tree {
     }
 
     /// Tells something of an incarnation of a child.
-    fn about(&self, key: u32, which: Which, tell: impl FnOnce(&telemetry::Child<'_>)) {
-        if let Some(child) = self.children.get(&key) {
+    fn about<R>(&self, key: u32, which: Which, tell: impl FnOnce(&telemetry::Child<'_>) -> R) -> Option<R> {
+        self.children.get(&key).map(|child| {
             tell(&telemetry::Child {
                 supervisor: self.own,
                 label: self.label.as_deref(),
@@ -394,8 +394,8 @@ impl Tree {
                     Which::Latest => child.incarnation,
                     Which::Next => child.incarnation.saturating_add(1),
                 },
-            });
-        }
+            })
+        })
     }
 
     fn tell_not_started(&self, key: u32, error: &StartError) {
