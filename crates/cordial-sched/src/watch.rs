@@ -51,6 +51,16 @@ struct Seen {
     cpu_time: Option<Duration>,
 }
 
+/// When the watch looks.
+struct Moment {
+    /// Since it was started.
+    now: Duration,
+    /// The same moment on the coarse clock.
+    clock: u64,
+    /// Since it looked before.
+    passed: Duration,
+}
+
 /// The life of the watch thread.
 #[expect(clippy::disallowed_methods, reason = "a poll lasts real time")]
 pub(crate) fn watch(executor: &Executor, parker: &Parker) {
@@ -72,14 +82,16 @@ pub(crate) fn watch(executor: &Executor, parker: &Parker) {
         } else {
             parker.park_timeout(PERIOD);
         }
-        pool.idle.clock.set();
+        let clock = pool.idle.clock.set();
         let now = started.elapsed();
-        if now - last > GAP {
+        let mut passed = now - last;
+        if passed > GAP {
             seen.iter_mut().for_each(|seen| seen.since = now);
+            passed = PERIOD;
         }
         last = now;
         pool.idle.looked(false);
-        let stuck = look(executor, pool, &mut seen, now);
+        let stuck = look(executor, pool, &mut seen, &Moment { now, clock, passed });
         // The system had no thread to give when one was needed.
         if pool.crew().strength().active < pool.options.workers && !pool.queues.is_empty() && !pool.is_stopping() {
             let _ = pool.follow(pool.crew().call());
@@ -110,7 +122,8 @@ fn is_everybody_asleep(pool: &Pool) -> bool {
 }
 
 /// Samples every seat. Returns the active ones that are stuck, the longest first.
-fn look(executor: &Executor, pool: &Pool, seen: &mut Vec<Seen>, now: Duration) -> Vec<usize> {
+fn look(executor: &Executor, pool: &Pool, seen: &mut Vec<Seen>, moment: &Moment) -> Vec<usize> {
+    let now = moment.now;
     let mut stuck: Vec<(Duration, usize)> = Vec::new();
     // With everybody stuck, whoever comes next is likely to be as well: wait less.
     let strength = pool.crew().strength();
@@ -127,17 +140,18 @@ fn look(executor: &Executor, pool: &Pool, seen: &mut Vec<Seen>, now: Duration) -
             }
             continue;
         };
-        sample(executor, seat, key);
         let seen = &mut seen[index];
+        // It is in the same poll since the last look, or nobody knows for how long.
+        sample(executor, seat, key, if seen.poll == Some(poll) { moment.passed } else { PERIOD });
         if seen.poll != Some(poll) {
             *seen = Seen { poll: Some(poll), since: now, is_reported: false, cpu_time: None };
             continue;
         }
-        seat.progress.is_long(poll);
+        let lasted = now.saturating_sub(seen.since);
+        seat.progress.is_long(poll, moment.clock.saturating_sub(milliseconds(lasted)));
         if let Some(ready) = seat.take_slot() {
             pool.inject(ready);
         }
-        let lasted = now.saturating_sub(seen.since);
         if lasted >= pool.options.stall_after {
             release_queue(pool, seat);
         }
@@ -163,9 +177,13 @@ fn release_queue(pool: &Pool, seat: &Seat) {
     }
 }
 
-fn sample(executor: &Executor, seat: &Seat, key: Key) {
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn sample(executor: &Executor, seat: &Seat, key: Key, time: Duration) {
     seat.progress.busy_samples.fetch_add(1, Ordering::Relaxed);
-    executor.layer_dyn().sampled(key, PERIOD);
+    executor.layer_dyn().sampled(key, time);
 }
 
 /// `false` if there are as many threads as there may be.
