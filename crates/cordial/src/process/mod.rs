@@ -46,6 +46,7 @@ mod parent;
 mod requests;
 mod root;
 mod runtime;
+mod shown;
 mod signal;
 mod snapshot;
 mod spawn;
