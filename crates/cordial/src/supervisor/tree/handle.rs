@@ -26,7 +26,9 @@ use crate::supervisor::spec::ChildSpec;
 /// gives up in silence.
 ///
 /// Whom it belongs to is told at [`start`](SupervisorBuilder::start). For many children that do not depend on each other there is
-/// [`TaskSupervisor`](crate::TaskSupervisor).
+/// [`TaskSupervisor`](crate::TaskSupervisor). To make one the child of another, do not start it: give its builder to
+/// [`ChildSpec::supervisor`]. Only a task supervisor that runs can be handed over, with
+/// [`child_spec`](crate::TaskSupervisor::child_spec).
 ///
 /// | child has ended | `Permanent` | `Transient` | `Temporary` |
 /// |---|---|---|---|
