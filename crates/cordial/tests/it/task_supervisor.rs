@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use cordial::{
     AutoShutdown, Backoff, ChildSpec, Exit, Refusal, Restart, Shutdown, StartError, Strategy, Supervisor, Task,
-    TaskSupervisor, process,
+    TaskSupervisor, Timeout, process,
 };
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
@@ -209,6 +209,47 @@ fn a_stop_ends_all_at_once_each_with_its_own_grace() {
         assert_eq!(tasks.start_child(async {}), Err(STOPPED));
         assert_eq!(tasks.spawn(async {}).await, Err(Exit::Refused(Refusal::SupervisorStopped)));
         assert!(tasks.children().is_empty());
+    });
+}
+
+#[test]
+fn between_two_incarnations_it_says_that_trying_again_helps() {
+    in_every_order(|| async {
+        let restarting = StartError::Refused(Refusal::SupervisorRestarting);
+        let tasks = TaskSupervisor::builder().label("tasks").max_children(10).shutdown(10 * SECOND).start();
+        let spec = tasks.child_spec().backoff(Backoff::exponential(10 * SECOND, 10 * SECOND));
+        let tree = Supervisor::builder(Strategy::OneForOne).child(spec).start().await.unwrap();
+        tasks.start_child(lingers(5 * SECOND)).unwrap();
+        settle().await;
+        let stopper = tasks.clone();
+        let stop = Task::spawn(async move { stopper.stop().await }).timeout(Timeout::Infinity);
+        for moment in ["while it stops", "while its restart waits"] {
+            sleep(SECOND).await;
+            assert_eq!(tasks.start_child(async {}), Err(restarting.clone()), "{moment}");
+            assert_eq!(tasks.start_child_when_room(async {}).await, Err(restarting.clone()), "{moment}");
+            let spec = ChildSpec::task("child", || async {});
+            assert_eq!(tasks.start_child_with(spec), Err(restarting.clone()), "{moment}");
+            let refused = Exit::Refused(Refusal::SupervisorRestarting);
+            assert_eq!(tasks.spawn(async {}).await, Err(refused.clone()), "{moment}");
+            assert_eq!(tasks.async_stream([1], |_| async {}).collect().await, [Err(refused)], "{moment}");
+            sleep(5 * SECOND).await;
+        }
+        assert!(stop.await.unwrap().is_clean());
+        sleep(20 * SECOND).await;
+        assert_eq!(tasks.incarnation(), 2);
+        tasks.start_child(async {}).unwrap();
+
+        tree.terminate_child("tasks").await.unwrap();
+        assert_eq!(tasks.start_child(async {}), Err(STOPPED), "nobody starts it again but by hand");
+        tree.restart_child("tasks").await.unwrap();
+        tasks.start_child(lingers(5 * SECOND)).unwrap();
+        settle().await;
+        let stopper = tree.clone();
+        let stop = Task::spawn(async move { stopper.stop().await });
+        sleep(SECOND).await;
+        assert_eq!(tasks.start_child(async {}), Err(STOPPED), "it ends with its supervisor");
+        assert!(stop.timeout(Timeout::Infinity).await.unwrap().is_clean());
+        assert_eq!(tasks.start_child(async {}), Err(STOPPED), "there is no supervisor any more");
     });
 }
 
