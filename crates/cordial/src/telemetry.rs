@@ -152,3 +152,6 @@ pub(crate) fn forced(supervisor: Pid, pid: Pid, label: Option<&str>, spawned_at:
     event!(name: "forced", target: TARGET, Level::WARN, event = "forced", %pid, label, %supervisor, %spawned_at, how,
         "child did not end when it was asked to");
 }
+
+#[cfg(test)]
+mod tests;
