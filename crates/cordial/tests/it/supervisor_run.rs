@@ -133,6 +133,78 @@ async fn echo(mut stream: TcpStream) -> std::io::Result<()> {
     }
 }
 
+/// A tree with a listener, connections that have this grace, and a reporter that depends on both.
+async fn service(grace: Duration) -> Result<Supervisor, cordial::StartError> {
+    let connections = TaskSupervisor::builder().label("connections").max_children(10).shutdown(grace).start();
+    let of_listener = connections.clone();
+    let listener = ChildSpec::init("listener", move || {
+        let connections = of_listener.clone();
+        async move {
+            let listener = TcpListener::bind("127.0.0.1:0").await?;
+            program::tell(listener.local_addr()?);
+            Ok::<_, std::io::Error>(async move {
+                let _tells = TellsItsDrop("listener");
+                while let Ok((stream, _)) = listener.accept().await {
+                    // Those that cannot be taken now are closed.
+                    let _ = connections.start_child(echo(stream));
+                }
+            })
+        }
+    });
+    let reporter = ChildSpec::task("reporter", || async {
+        let _tells = TellsItsDrop("reporter");
+        std::future::pending::<()>().await;
+    });
+    Supervisor::builder(Strategy::RestForOne)
+        .child(connections.child_spec())
+        .child(listener)
+        .child(reporter.restart(Restart::Permanent))
+        .start()
+        .await
+}
+
+/// From outside the program, as a client that knows nothing of it.
+fn asks_from_outside(client: &mut std::net::TcpStream, question: &[u8]) {
+    use std::io::{Read, Write};
+    client.write_all(question).unwrap();
+    let mut answer = vec![0; question.len()];
+    client.read_exact(&mut answer).unwrap();
+    assert_eq!(answer, question);
+}
+
+#[test]
+fn a_signal_lets_connections_finish_within_their_grace_and_kills_those_that_do_not() {
+    const NAME: &str =
+        "supervisor_run::a_signal_lets_connections_finish_within_their_grace_and_kills_those_that_do_not";
+    if let Some(part) = program::part() {
+        let grace = if part == "finish" { Duration::from_secs(3600) } else { Duration::from_millis(1) };
+        end(cordial::main(async move {
+            let _tree = service(grace).await?;
+            std::future::pending::<()>().await;
+            Ok::<(), cordial::StartError>(())
+        }));
+    }
+    for part in ["finish", "linger"] {
+        let mut program = program::start(NAME, part);
+        let address: std::net::SocketAddr = program.hear().unwrap().parse().unwrap();
+        let mut clients = [0; 3].map(|_| std::net::TcpStream::connect(address).unwrap());
+        clients.iter_mut().for_each(|client| asks_from_outside(client, b"hello"));
+        program.send(Signal::TERM);
+        program.wait_for("reporter ended");
+        program.wait_for("listener ended");
+        if part == "finish" {
+            assert!(std::net::TcpStream::connect(address).is_err(), "nobody listens any more");
+            clients.iter_mut().for_each(|client| asks_from_outside(client, b"and one more"));
+            drop(clients);
+        }
+        let ran = program.finish();
+        assert_eq!(ran.status.code(), Some(0), "{part}: {}", ran.stderr);
+        let n_killed = ran.stderr.matches("supervisor_run.rs").count();
+        assert_eq!(n_killed, if part == "finish" { 0 } else { 3 }, "{part}: {}", ran.stderr);
+        assert_eq!(ran.stderr.contains("Stopped: process <"), part == "linger", "{part}: {}", ran.stderr);
+    }
+}
+
 async fn asks(client: &mut TcpStream, question: &[u8]) {
     client.write_all(question).await.unwrap();
     let mut answer = vec![0; question.len()];
