@@ -11,6 +11,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use super::snapshot::{ProcessInfo, ProcessState, Snapshot, Supervision};
 use crate::pid::Pid;
@@ -53,7 +54,7 @@ impl fmt::Display for Snapshot {
         let forest = Forest::of(self);
         forest.write_below(f, None, 0)?;
         for crash in self.crashes.iter().rev().take(CRASHES).rev() {
-            write!(f, "\ncrashed after {:.1?}: ", crash.age)?;
+            write!(f, "\ncrashed after {}: ", Rough(crash.age))?;
             write_name(f, crash.label.as_deref(), &crash.spawned_at)?;
             write!(f, " {}: {}", crash.pid, crash.exit)?;
         }
@@ -119,8 +120,8 @@ fn write_process(f: &mut fmt::Formatter<'_>, process: &ProcessInfo) -> fmt::Resu
         ProcessState::Ending => ", ending",
         ProcessState::Abandoned => ", abandoned",
     })?;
-    write!(f, ", {:.1?} old", process.age)?;
-    process.in_poll.map_or(Ok(()), |lasted| write!(f, ", in a poll for {lasted:.1?}"))
+    write!(f, ", {} old", Rough(process.age))?;
+    process.in_poll.map_or(Ok(()), |lasted| write!(f, ", in a poll for {}", Rough(lasted)))
 }
 
 /// What it is called, or else where it was spawned.
@@ -128,6 +129,22 @@ fn write_name(f: &mut fmt::Formatter<'_>, label: Option<&str>, spawned_at: &impl
     match label {
         Some(label) => f.write_str(label),
         None => spawned_at.fmt(f),
+    }
+}
+
+/// A time that a person can read at a glance.
+struct Rough(Duration);
+
+impl fmt::Display for Rough {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (milliseconds, seconds) = (self.0.as_millis(), self.0.as_secs_f64());
+        match seconds {
+            ..1.0 => write!(f, "{milliseconds}ms"),
+            ..120.0 => write!(f, "{seconds:.1}s"),
+            ..7200.0 => write!(f, "{:.1}min", seconds / 60.0),
+            ..172_800.0 => write!(f, "{:.1}h", seconds / 3600.0),
+            _ => write!(f, "{:.1}d", seconds / 86_400.0),
+        }
     }
 }
 

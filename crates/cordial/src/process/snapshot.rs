@@ -165,7 +165,7 @@ impl Snapshot {
     }
 }
 
-/// Everything that lives in this runtime, each process as it was when it was looked at: inside a process of a
+/// Everything that lives in this runtime, each process as it was when it was looked at, while the others run on: inside a process of a
 /// [`Runtime`](crate::Runtime) that one, elsewhere the default one, which starts on first use. From outside of a runtime
 /// of one's own, see [`Runtime::snapshot`](crate::Runtime::snapshot).
 ///

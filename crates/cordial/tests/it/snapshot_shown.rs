@@ -65,3 +65,18 @@ fn a_snapshot_as_text_shows_children_below_their_supervisors() {
         assert_eq!(lines(&shown), expected.collect::<Vec<_>>(), "{shown}");
     });
 }
+
+#[test]
+fn ages_are_told_in_a_unit_that_a_person_reads() {
+    testing::run(async {
+        for (age, told) in
+            [(5, "5ms"), (90_000, "90.0s"), (150_000, "2.5min"), (9_000_000, "2.5h"), (864_000_000, "10.0d")]
+        {
+            let sleeper = cordial::Task::spawn(pending::<()>());
+            tokio::time::sleep(std::time::Duration::from_millis(age)).await;
+            let shown = process::snapshot().to_string();
+            let line = shown.lines().find(|line| line.contains(&sleeper.pid().to_string())).unwrap();
+            assert!(line.ends_with(&format!(", {told} old")), "{line}");
+        }
+    });
+}
