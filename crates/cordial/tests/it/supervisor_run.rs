@@ -144,6 +144,8 @@ async fn service(grace: Duration) -> Result<Supervisor, cordial::StartError> {
             program::tell(listener.local_addr()?);
             Ok::<_, std::io::Error>(async move {
                 let _tells = TellsItsDrop("listener");
+                // Dropped before that is told.
+                let listener = listener;
                 while let Ok((stream, _)) = listener.accept().await {
                     // Those that cannot be taken now are closed.
                     let _ = connections.start_child(echo(stream));
@@ -265,7 +267,10 @@ fn a_service_heals_while_a_client_is_connected_and_lets_it_finish_when_it_stops(
         while crate::tree::state(&tree, "listener").await == Some(cordial::ChildState::Running) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        assert!(TcpStream::connect(second_address).await.is_err(), "nobody listens any more");
+        // Nobody listens any more, but for a moment a program that another test is starting: it has a copy of the socket.
+        while TcpStream::connect(second_address).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         asks(&mut client, b"and one more").await;
         drop((client, other));
         stop.await.unwrap()
