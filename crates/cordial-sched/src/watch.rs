@@ -46,7 +46,10 @@ pub(crate) struct Watch {
 #[derive(Clone, Copy, Default)]
 struct Seen {
     poll: Option<u64>,
+    /// Since when it counts: later than `first` if the watch could not look for a while.
     since: Duration,
+    /// When it was seen first, on the coarse clock.
+    first: u64,
     is_reported: bool,
     cpu_time: Option<Duration>,
 }
@@ -144,14 +147,14 @@ fn look(executor: &Executor, pool: &Pool, seen: &mut Vec<Seen>, moment: &Moment)
         // It is in the same poll since the last look, or nobody knows for how long.
         sample(executor, seat, key, if seen.poll == Some(poll) { moment.passed } else { PERIOD });
         if seen.poll != Some(poll) {
-            *seen = Seen { poll: Some(poll), since: now, is_reported: false, cpu_time: None };
+            *seen = Seen { poll: Some(poll), since: now, first: moment.clock, is_reported: false, cpu_time: None };
             continue;
         }
-        let lasted = now.saturating_sub(seen.since);
-        seat.progress.is_long(poll, moment.clock.saturating_sub(milliseconds(lasted)));
+        seat.progress.is_long(poll, seen.first);
         if let Some(ready) = seat.take_slot() {
             pool.inject(ready);
         }
+        let lasted = now.saturating_sub(seen.since);
         if lasted >= pool.options.stall_after {
             release_queue(pool, seat);
         }
@@ -175,10 +178,6 @@ fn release_queue(pool: &Pool, seat: &Seat) {
     if n_released > 0 {
         pool.idle.notify();
     }
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn sample(executor: &Executor, seat: &Seat, key: Key, time: Duration) {

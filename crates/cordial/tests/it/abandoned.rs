@@ -143,7 +143,7 @@ fn the_time_in_a_poll_is_that_of_the_poll() {
         let (stuck, value) = (Stuck::default(), Probe::default());
         let (before, task) = (Instant::now(), stuck.task(value.guard()).await);
         let within = Instant::now();
-        // A watch that is kept from looking begins anew, so this may take longer than a moment.
+        // A watch that is kept from looking does not know what was busy meanwhile, so this may take longer than a moment.
         loop {
             let lasts_at_least = within.elapsed();
             let info = process::info(task.pid()).unwrap();
