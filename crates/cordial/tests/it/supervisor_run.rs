@@ -123,8 +123,10 @@ async fn echo(mut stream: TcpStream) -> std::io::Result<()> {
     let mut buffer = [0; 1024];
     loop {
         let n_read = tokio::select! {
-            n_read = stream.read(&mut buffer) => n_read?,
+            // Asked first, so that whoever has an answer knows that there is a grace.
+            biased;
             () = cordial::shutdown_requested(), if !cordial::is_shutdown_requested() => continue,
+            n_read = stream.read(&mut buffer) => n_read?,
         };
         if n_read == 0 {
             return Ok(());
