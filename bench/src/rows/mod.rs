@@ -9,6 +9,7 @@ mod spawn;
 mod stream;
 mod supervise;
 mod system;
+mod watch;
 
 use crate::measure::Budget::{None, Ours, Ratio};
 use crate::measure::{Row, Unit};
@@ -41,6 +42,9 @@ pub(crate) const ALL: &[Row] = &[
     Row { unit: Unit::PerSecond, ..Row::new("starts per second, 4 threads", supervise::starts_4, None) },
     Row { unit: Unit::PerSecond, pairs: 5, ..Row::new("restarts per second", supervise::restarts, None) },
     Row { pairs: 5, ..Row::new("stop of 100 k children", supervise::stop_100_000, None) },
+    Row::new("snapshot of 100 k processes", watch::snapshot_100_000, Ours(100e-3, 30e-3)),
+    Row::new("start a child while snapshots are taken, to alone", watch::start_beside_snapshots, None),
+    Row::new("longest of 20 k starts meanwhile, to alone", watch::longest_start_beside_snapshots, None),
     Row { pairs: 5, ..Row::new("map: 5000 x true, 2 at a time, to xargs", commands::xargs_2, Ratio(0.9, 0.85)) },
     Row { pairs: 5, ..Row::new("map: 5000 x true, 16 at a time, to xargs", commands::xargs_16, Ratio(0.9, 0.85)) },
     Row { pairs: 1, ..Row::new("map: 5000 x true, 2 at a time, to parallel", commands::parallel_2, Ratio(0.125, 0.1)) },

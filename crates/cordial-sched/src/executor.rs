@@ -192,6 +192,16 @@ impl Executor {
         }
     }
 
+    /// The polls that last now and which the watch has seen twice, so that they have lasted for a millisecond or more: whose,
+    /// and for how long. The times may be too short by the millisecond or two before the watch looked.
+    pub fn long_polls(&self) -> Vec<(Key, Duration)> {
+        let Some(pool) = self.pool() else { return Vec::new() };
+        let now = pool.idle.clock.set();
+        let lasted = |since: u64| Duration::from_millis(now.saturating_sub(since));
+        let long = pool.queues.seats().filter_map(|(_, seat)| seat.progress.long_poll());
+        long.map(|(key, since)| (key, lasted(since))).collect()
+    }
+
     /// The time on this executor's clock.
     pub fn now(&self) -> Instant {
         if self.is_simulated() {

@@ -19,8 +19,8 @@ pub trait Layer: Any + Send + Sync {
     /// block.
     fn long_poll(&self, key: Key, lasted: Duration);
 
-    /// The watch found `key` in a poll: charge it with about this much busy time.
-    fn sampled(&self, key: Key, period: Duration);
+    /// The watch found `key` in a poll: charge it with this much busy time. Exact but for the beginning and the end of a poll.
+    fn sampled(&self, key: Key, time: Duration);
 
     /// Polls are stuck and work waits, but there are `max_threads` threads already. Told once until that is over.
     fn threads_exhausted(&self, max_threads: usize);

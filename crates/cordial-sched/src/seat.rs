@@ -80,6 +80,8 @@ pub(crate) struct Progress {
     pub(crate) busy_samples: AtomicU64,
     /// The number of a poll that the watch has seen twice.
     long: AtomicU64,
+    /// When the watch saw it first, in milliseconds of the coarse clock.
+    long_since: AtomicU64,
 }
 
 impl Progress {
@@ -106,9 +108,20 @@ impl Progress {
         Key::from_bits(key).filter(|_| is_same).map(|key| (polls, key))
     }
 
-    /// The watch has seen this poll before.
-    pub(crate) fn is_long(&self, poll: u64) {
-        self.long.store(poll, Ordering::Relaxed);
+    /// The watch has seen this poll before, first at this time of the coarse clock.
+    pub(crate) fn is_long(&self, poll: u64, since: u64) {
+        // Both releases pair with the acquires in `long_poll`: whoever sees the time of this poll sees its count in `current`.
+        self.long_since.store(since, Ordering::Release);
+        self.long.store(poll, Ordering::Release);
+    }
+
+    /// Whose poll lasts now, and since when, if the watch has seen it twice.
+    pub(crate) fn long_poll(&self) -> Option<(Key, u64)> {
+        let long = self.long.load(Ordering::Acquire);
+        let since = self.long_since.load(Ordering::Acquire);
+        // Asked last: if it is still the same, the time is not that of a later poll.
+        let (poll, key) = self.current()?;
+        (poll == long).then_some((key, since))
     }
 
     /// Whether the watch has seen the poll before in which this is asked. Only a hint, and only for the thread itself.

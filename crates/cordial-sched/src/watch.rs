@@ -47,9 +47,22 @@ pub(crate) struct Watch {
 #[derive(Clone, Copy, Default)]
 struct Seen {
     poll: Option<u64>,
+    /// Since when it counts: later than `first` if the watch could not look for a while.
     since: Duration,
+    /// When it was seen first, on the coarse clock.
+    first: u64,
     is_reported: bool,
     cpu_time: Option<Duration>,
+}
+
+/// When the watch looks.
+struct Moment {
+    /// Since it was started.
+    now: Duration,
+    /// The same moment on the coarse clock.
+    clock: u64,
+    /// Since it looked before.
+    passed: Duration,
 }
 
 /// The life of the watch thread.
@@ -73,14 +86,16 @@ pub(crate) fn watch(executor: &Executor, parker: &Parker) {
         } else {
             parker.park_timeout(PERIOD);
         }
-        pool.idle.clock.set();
+        let clock = pool.idle.clock.set();
         let now = started.elapsed();
-        if now - last > GAP {
+        let mut passed = now - last;
+        if passed > GAP {
             seen.iter_mut().for_each(|seen| seen.since = now);
+            passed = PERIOD;
         }
         last = now;
         pool.idle.looked(Looked::Found);
-        let stuck = look(executor, pool, &mut seen, now);
+        let stuck = look(executor, pool, &mut seen, &Moment { now, clock, passed });
         // The system had no thread to give when one was needed.
         if pool.crew().strength().active < pool.options.workers && !pool.queues.is_empty() && !pool.is_stopping() {
             let _ = pool.follow(pool.crew().call());
@@ -111,7 +126,8 @@ fn is_everybody_asleep(pool: &Pool) -> bool {
 }
 
 /// Samples every seat. Returns the active ones that are stuck, the longest first.
-fn look(executor: &Executor, pool: &Pool, seen: &mut Vec<Seen>, now: Duration) -> Vec<usize> {
+fn look(executor: &Executor, pool: &Pool, seen: &mut Vec<Seen>, moment: &Moment) -> Vec<usize> {
+    let now = moment.now;
     let mut stuck: Vec<(Duration, usize)> = Vec::new();
     // With everybody stuck, whoever comes next is likely to be as well: wait less.
     let strength = pool.crew().strength();
@@ -128,13 +144,14 @@ fn look(executor: &Executor, pool: &Pool, seen: &mut Vec<Seen>, now: Duration) -
             }
             continue;
         };
-        sample(executor, seat, key);
         let seen = &mut seen[index];
+        // It is in the same poll since the last look, or nobody knows for how long.
+        sample(executor, seat, key, if seen.poll == Some(poll) { moment.passed } else { PERIOD });
         if seen.poll != Some(poll) {
-            *seen = Seen { poll: Some(poll), since: now, is_reported: false, cpu_time: None };
+            *seen = Seen { poll: Some(poll), since: now, first: moment.clock, is_reported: false, cpu_time: None };
             continue;
         }
-        seat.progress.is_long(poll);
+        seat.progress.is_long(poll, seen.first);
         if let Some(ready) = seat.take_slot() {
             pool.inject(ready);
         }
@@ -164,9 +181,9 @@ fn release_queue(pool: &Pool, seat: &Seat) {
     }
 }
 
-fn sample(executor: &Executor, seat: &Seat, key: Key) {
+fn sample(executor: &Executor, seat: &Seat, key: Key, time: Duration) {
     seat.progress.busy_samples.fetch_add(1, Ordering::Relaxed);
-    executor.layer_dyn().sampled(key, PERIOD);
+    executor.layer_dyn().sampled(key, time);
 }
 
 /// `false` if there are as many threads as there may be.

@@ -36,7 +36,8 @@
 //!
 //! # What it tells of itself
 //!
-//! Without a `tracing` subscriber a panic in a task prints as usual, and nothing else is said. With one, these are
+//! Without a `tracing` subscriber a panic in a task prints as usual, and nothing else is said before the end of the program:
+//! then [`main`] prints the exit of its root. With one, these are
 //! events of target `cordial::process`, and a panic is told once, as `crash`:
 //!
 //! | event | level | fields |
@@ -49,15 +50,16 @@
 //! | `abandoned`: a killed process whose poll does not return | warn | pid, label, supervisor, incarnation, spawned_at |
 //! | `refused`: spawned on a runtime that was shut down, or under a supervisor that is full, stopping or gone | error | spawned_at, supervisor, refusal |
 //! | `restart`: a child is started again | warn | supervisor, label, child, incarnation (the next one), spawned_at, reason, after_ms |
-//! | `restart_waits`: for a process that is stuck in a poll | warn | supervisor, label, child, incarnation, spawned_at, pid |
-//! | `start_failed`: a child failed to start | error | supervisor, label, child, incarnation, spawned_at, reason |
-//! | `give_up`: too many restarts | error | supervisor, label, child, incarnation, spawned_at, reason, restarts, window |
+//! | `restart_waits`: for a process that is stuck in a poll | warn | supervisor, label, child, incarnation (the next one), spawned_at, pid |
+//! | `start_failed`: a child failed to start | error | supervisor, label, child, incarnation (this one), spawned_at, reason |
+//! | `give_up`: one restart too many would be due | error | supervisor, label, child, incarnation (the last one), spawned_at, reason, restarts, window |
 //! | `forced`: a supervisor had to kill or abandon a child | warn | pid, label, supervisor, spawned_at, how |
 //! | `lost_panic`: a value that nobody took panicked when dropped | error | exit |
 //!
 //! `supervisor` is a pid. In events of a supervisor's own, `label` is its label and `child` the id; in the others `label` is
 //! that of the process, which is its id unless it has given itself another. `incarnation` and `supervisor` are there for
-//! children. The crate `cordial-metrics` counts these events.
+//! children. `restarts` is how many were made within the last `window`, as many as `max_restarts` allows. The crate
+//! `cordial-metrics` counts these events.
 //!
 //! Polls run in the span that spawned the task, or in a child span of target `cordial::task` if that is enabled.
 

@@ -116,7 +116,7 @@ pub(crate) struct Child<'a> {
     pub(crate) incarnation: u32,
 }
 
-/// `incarnation` is the one that comes next.
+/// The incarnation is the one that comes next.
 pub(crate) fn restarting(child: &Child<'_>, reason: &Exit, after: Duration) {
     let Child { supervisor, label, child, spawned_at, incarnation } = *child;
     let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
@@ -124,19 +124,22 @@ pub(crate) fn restarting(child: &Child<'_>, reason: &Exit, after: Duration) {
         %spawned_at, %reason, after_ms, "child is started again");
 }
 
-/// `pid` is that of an abandoned process that is still there.
+/// The incarnation is the one that comes next; `pid` is that of an abandoned process that is still there.
 pub(crate) fn waiting(child: &Child<'_>, pid: Pid) {
     let Child { supervisor, label, child, spawned_at, incarnation } = *child;
     event!(name: "restart_waits", target: TARGET, Level::WARN, event = "restart_waits", %supervisor, label, child,
         incarnation, %spawned_at, %pid, "a restart waits for a process that is stuck in a poll");
 }
 
+/// The incarnation is the one that has not started.
 pub(crate) fn not_started(child: &Child<'_>, reason: &StartError) {
     let Child { supervisor, label, child, spawned_at, incarnation } = *child;
     event!(name: "start_failed", target: TARGET, Level::ERROR, event = "start_failed", %supervisor, label, child,
         incarnation, %spawned_at, %reason, "child failed to start");
 }
 
+/// The incarnation is the one that has ended, or has not started. `restarts` were made within the `window` before that, which
+/// is as many as are allowed.
 pub(crate) fn gave_up(child: &Child<'_>, reason: &Exit, restarts: usize, window: Duration) {
     let Child { supervisor, label, child, spawned_at, incarnation } = *child;
     event!(name: "give_up", target: TARGET, Level::ERROR, event = "give_up", %supervisor, label, child, incarnation,
@@ -149,3 +152,6 @@ pub(crate) fn forced(supervisor: Pid, pid: Pid, label: Option<&str>, spawned_at:
     event!(name: "forced", target: TARGET, Level::WARN, event = "forced", %pid, label, %supervisor, %spawned_at, how,
         "child did not end when it was asked to");
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,7 +47,8 @@ pub use timed_out::TimedOut;
 pub enum Exit {
     /// It ran to its end, or asked to exit so.
     Normal,
-    /// An orderly end: its owner or supervisor asked for it. Elixir's `:shutdown` and `{:shutdown, x}`.
+    /// An orderly end: its owner or supervisor asked for it. Elixir's `:shutdown` and `{:shutdown, x}`. A supervisor that gave
+    /// up ends so as well, and the text says on which child, and why.
     Shutdown(Option<Arc<str>>),
     /// It was killed. The signal cannot be trapped; over a link it is an exit like any other.
     Killed,

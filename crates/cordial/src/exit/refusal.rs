@@ -12,8 +12,10 @@ pub enum Refusal {
     TooManyProcesses,
     /// As many children run under the supervisor as it may have.
     SupervisorFull,
-    /// The supervisor is stopping, or has ended, or is between two incarnations.
+    /// The supervisor is stopping, or has ended.
     SupervisorStopped,
+    /// The supervisor is between two incarnations, as far as its own supervisor knows: try again in a moment.
+    SupervisorRestarting,
 }
 
 impl fmt::Display for Refusal {
@@ -24,7 +26,10 @@ impl fmt::Display for Refusal {
                 "not started: the supervisor runs as many children as `max_children` allows; raise it, or wait with `start_child_when_room`"
             }
             Refusal::SupervisorStopped => {
-                "not started: the supervisor is stopping, has ended, or is about to be started again"
+                "not started: the supervisor is stopping or has ended; start it again, or see why it ended with `ended`"
+            }
+            Refusal::SupervisorRestarting => {
+                "not started: the supervisor is between two incarnations; try again in a moment"
             }
             Refusal::TooManyProcesses => {
                 "not started: 67 million processes are alive in this runtime; bound them, for example with `Task::async_stream`"

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::Location;
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::Duration;
 
 use cordial_sched::Record;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -47,31 +46,10 @@ pub(crate) struct Entry {
 /// What the watch saw of the process.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Samples {
-    /// How long it was found computing or blocking in a poll.
-    pub(crate) busy_ms: u32,
+    /// How long it was found computing or blocking in a poll, in microseconds.
+    pub(crate) busy_us: u64,
     /// How often a poll of it was found to last too long.
     pub(crate) long_polls: u32,
-    /// The number of the poll in which it was found last.
-    latest_poll: u32,
-    /// For how long.
-    in_latest_ms: u32,
-}
-
-impl Samples {
-    /// It was found in the poll of this number.
-    pub(crate) fn add(&mut self, poll: u32, ms: u32) {
-        if self.latest_poll != poll {
-            self.latest_poll = poll;
-            self.in_latest_ms = 0;
-        }
-        self.busy_ms = self.busy_ms.saturating_add(ms);
-        self.in_latest_ms = self.in_latest_ms.saturating_add(ms);
-    }
-
-    /// For how long the poll of this number has lasted, as far as the samples tell.
-    pub(crate) fn in_poll(&self, poll: u32) -> Option<Duration> {
-        (self.latest_poll == poll && self.in_latest_ms > 0).then(|| Duration::from_millis(u64::from(self.in_latest_ms)))
-    }
 }
 
 /// How the process wants to be told to end, and what it was told.

@@ -1,6 +1,6 @@
 //! The way to a runtime that everything inside it holds: its table, and the scheduler below.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +11,7 @@ use cordial_sched::{Executor, JoinHandle, Key, Layer, Table};
 use super::context;
 use super::crashes::Crashes;
 use super::entry::{About, Entry};
+use super::give_ups::GiveUps;
 use super::guardian::Numbers;
 use super::signal::{Effect, Signal, apply};
 use crate::exit::Exit;
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     /// The numbers of guardians.
     guardians: Numbers,
     crashes: Crashes,
+    give_ups: GiveUps,
 }
 
 impl Shared {
@@ -49,6 +51,7 @@ impl Shared {
             told_places: Mutex::default(),
             guardians: Numbers::default(),
             crashes: Crashes::default(),
+            give_ups: GiveUps::default(),
         }
     }
 
@@ -71,10 +74,9 @@ impl Layer for Shared {
         context::within(Handle::new(executor.rehomed()), body);
     }
 
-    fn sampled(&self, key: Key, period: Duration) {
-        let samples = u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
-        let poll = self.table.polls(key);
-        self.table.with(key, |entry| entry.samples.add(poll, samples));
+    fn sampled(&self, key: Key, time: Duration) {
+        let time = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.table.with(key, |entry| entry.samples.busy_us = entry.samples.busy_us.saturating_add(time));
     }
 
     fn threads_exhausted(&self, max_threads: usize) {
@@ -121,6 +123,11 @@ impl Handle {
         &self.shared.crashes
     }
 
+    /// The exits of supervisors here that gave up.
+    pub(crate) fn give_ups(&self) -> &GiveUps {
+        &self.shared.give_ups
+    }
+
     pub(crate) fn reserve(&self) -> Option<(Key, Pid)> {
         let shared = &*self.shared;
         let key = shared.table.reserve()?;
@@ -145,6 +152,11 @@ impl Handle {
     /// How many polls of a live process have begun.
     pub(crate) fn polls(&self, pid: Pid) -> u32 {
         self.shared.key(pid).map_or(0, |key| self.shared.table.polls(key))
+    }
+
+    /// Who is in a poll that lasts, and for how long.
+    pub(crate) fn long_polls(&self) -> BTreeMap<Pid, Duration> {
+        self.executor.long_polls().into_iter().map(|(key, lasted)| (self.shared.pid(key), lasted)).collect()
     }
 
     /// Whether a process has to end when its poll returns. Takes no lock.

@@ -90,6 +90,10 @@ where
 /// [`run`] for `fn main`: the status is 0 after a value or an orderly shutdown. Any other exit is printed to standard
 /// error and the status is 1; after a second signal it is 130 (SIGINT) or 143 (SIGTERM).
 ///
+/// An orderly shutdown is [`Exit::Shutdown`]: somebody has asked for it, or the root ended itself so. It is none if a
+/// [`Supervisor`](crate::Supervisor) gave up and the root ended with it, though that exit is a `Shutdown` too: that is
+/// printed, with the child and its last exit, and the status is 1, so that whatever runs the program can start it again.
+///
 /// # Panics
 ///
 /// As [`run`].
@@ -114,7 +118,8 @@ where
     F::Output: Outcome + Send + 'static,
 {
     block::assert_allowed("cordial::main");
-    let ended = run_on(default_runtime::get(), future, Location::caller());
+    let runtime = default_runtime::get();
+    let ended = run_on(runtime, future, Location::caller());
     if !ended.report.is_clean() {
         let _ = writeln!(std::io::stderr(), "Stopped: {}", ended.report);
     }
@@ -122,7 +127,8 @@ where
         return ExitCode::from(signal.status());
     }
     match ended.result.and_then(Outcome::into_result) {
-        Ok(()) | Err(Exit::Normal | Exit::Shutdown(_)) => ExitCode::SUCCESS,
+        Ok(()) | Err(Exit::Normal) => ExitCode::SUCCESS,
+        Err(exit @ Exit::Shutdown(_)) if !runtime.give_ups().has(&exit) => ExitCode::SUCCESS,
         Err(exit) => {
             // Standard error may be closed; the status tells it then.
             let _ = writeln!(std::io::stderr(), "Error: {exit}");

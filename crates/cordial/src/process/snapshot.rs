@@ -1,5 +1,6 @@
 //! What lives in a runtime, to be looked at.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use crate::exit::Location;
 use crate::pid::Pid;
 
 /// Everything that lives in one runtime. Each process is seen at a moment of its own, and none is seen twice.
+/// `to_string()` shows it as a tree.
 ///
 /// The tree is in the processes: each names its supervisor, or the process that it ends with.
 #[non_exhaustive]
@@ -58,8 +60,12 @@ pub struct ProcessInfo {
     pub polls: u32,
     /// How many of its polls were found to last longer than `stall_after`.
     pub long_polls: u32,
-    /// How long it was found in a poll, by looking about once a millisecond.
+    /// How long it has computed or blocked in polls, by looking about once a millisecond: of long polls nearly all, of short
+    /// ones a fair share.
     pub busy: Duration,
+    /// For how long it has been in its present poll; `None` if it is in none, or for less than about a millisecond, and always
+    /// in a simulation.
+    pub in_poll: Option<Duration>,
     /// How long ago it was spawned, on its runtime's clock.
     pub age: Duration,
 }
@@ -97,8 +103,21 @@ pub enum ProcessState {
     Abandoned,
 }
 
+/// What is the same for all that are looked at together.
+struct Seen {
+    /// Milliseconds on the coarse clock.
+    now: u64,
+    long_polls: BTreeMap<Pid, Duration>,
+}
+
+impl Seen {
+    fn now(runtime: &Handle) -> Seen {
+        Seen { now: runtime.executor().coarse_now(), long_polls: runtime.long_polls() }
+    }
+}
+
 impl ProcessInfo {
-    fn new(runtime: &Handle, now: u64, pid: Pid, entry: &Entry) -> ProcessInfo {
+    fn new(runtime: &Handle, seen: &Seen, pid: Pid, entry: &Entry) -> ProcessInfo {
         let ties = entry.ties.as_deref();
         ProcessInfo {
             pid,
@@ -121,22 +140,23 @@ impl ProcessInfo {
                 (false, None, true) => ProcessState::Asked,
                 (false, None, false) => ProcessState::Alive,
             },
-            busy: Duration::from_millis(u64::from(entry.samples.busy_ms)),
-            age: Duration::from_millis(now.saturating_sub(entry.since)),
+            busy: Duration::from_micros(entry.samples.busy_us),
+            in_poll: seen.long_polls.get(&pid).copied(),
+            age: Duration::from_millis(seen.now.saturating_sub(entry.since)),
         }
     }
 }
 
 impl Snapshot {
     pub(crate) fn take(runtime: &Handle) -> Snapshot {
-        let now = runtime.executor().coarse_now();
+        let seen = Seen::now(runtime);
         let mut processes = Vec::new();
         let mut supervisors = Vec::new();
         runtime.for_each(|pid, entry| {
             if let Some(guardian) = entry.guardian() {
                 supervisors.push((processes.len(), guardian.about.clone()));
             }
-            processes.push(ProcessInfo::new(runtime, now, pid, entry));
+            processes.push(ProcessInfo::new(runtime, &seen, pid, entry));
         });
         for (index, about) in supervisors {
             processes[index].supervises = Some(about.supervision());
@@ -145,7 +165,7 @@ impl Snapshot {
     }
 }
 
-/// Everything that lives in this runtime, each process as it was when it was looked at: inside a process of a
+/// Everything that lives in this runtime, each process as it was when it was looked at, while the others run on: inside a process of a
 /// [`Runtime`](crate::Runtime) that one, elsewhere the default one, which starts on first use. From outside of a runtime
 /// of one's own, see [`Runtime::snapshot`](crate::Runtime::snapshot).
 ///
@@ -191,10 +211,10 @@ pub fn snapshot() -> Snapshot {
 #[must_use]
 pub fn info(pid: Pid) -> Option<ProcessInfo> {
     let (info, about) = context::with_runtime(|runtime| {
-        let now = runtime.executor().coarse_now();
+        let seen = Seen::now(runtime);
         runtime.with(pid, |entry| {
             let about = entry.guardian().map(|guardian| guardian.about.clone());
-            (ProcessInfo::new(runtime, now, pid, entry), about)
+            (ProcessInfo::new(runtime, &seen, pid, entry), about)
         })
     })?;
     Some(ProcessInfo { supervises: about.map(|about| about.supervision()), ..info })

@@ -95,7 +95,8 @@ pub struct Stopped {
     pub label: Option<Arc<str>>,
     /// Where it was spawned.
     pub spawned_at: Location,
-    /// How long its present poll had lasted, sampled about once a millisecond; `None` if it was not found in one.
+    /// For how long it had been in a poll; `None` if it was not, or for less than about a millisecond. The time is exact but for
+    /// the first millisecond or two.
     pub in_poll: Option<Duration>,
 }
 
@@ -136,7 +137,7 @@ impl Stopped {
             pid,
             label: entry.label().cloned(),
             spawned_at: Location::from(entry.spawned_at),
-            in_poll: entry.samples.in_poll(runtime.polls(pid)),
+            in_poll: runtime.long_polls().get(&pid).copied(),
         }
     }
 }
@@ -295,7 +296,7 @@ pub(crate) fn stopped(runtime: &Handle, pid: Pid) -> Option<Stopped> {
 
 /// How long the present poll of a process has lasted, if it was found in one.
 fn in_poll(runtime: &Handle, pid: Pid) -> Option<Duration> {
-    runtime.with(pid, |entry| entry.samples.in_poll(runtime.polls(pid))).flatten()
+    runtime.long_polls().get(&pid).copied()
 }
 
 /// `None` is no limit.

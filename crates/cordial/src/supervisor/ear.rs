@@ -20,8 +20,8 @@ pub(super) enum Why {
     /// The process that it belongs to has ended.
     OwnerEnded,
     Killed,
-    /// Too many restarts, or no end of them.
-    GaveUp,
+    /// Too many restarts. The exit says of whom.
+    GaveUp(Exit),
     /// Significant children have ended.
     Significant,
     /// A child failed to start while the supervisor did.
@@ -32,8 +32,8 @@ impl Why {
     pub(super) fn into_exit(self) -> Exit {
         match self {
             Why::Stopped => Exit::Normal,
-            Why::Asked(exit) => exit,
-            Why::OwnerEnded | Why::GaveUp | Why::Significant => Exit::Shutdown(None),
+            Why::Asked(exit) | Why::GaveUp(exit) => exit,
+            Why::OwnerEnded | Why::Significant => Exit::Shutdown(None),
             Why::Killed => Exit::Killed,
             Why::FailedToStart(text) => Exit::Shutdown(Some(text)),
         }

@@ -37,8 +37,8 @@ impl Default for Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Allowed,
-    /// With this one, so many lie within the window.
-    TooMany(usize),
+    /// As many as are allowed were made within the window that ends now.
+    TooMany,
 }
 
 impl Intensity {
@@ -46,8 +46,8 @@ impl Intensity {
         Intensity { limits, stamps: VecDeque::new() }
     }
 
-    pub(super) fn window(&self) -> Duration {
-        self.limits.window
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// A restart is due `now`, which is never earlier than at the last call.
@@ -57,7 +57,7 @@ impl Intensity {
             self.stamps.pop_front();
         }
         self.stamps.push_back(now);
-        if self.stamps.len() <= max_restarts { Verdict::Allowed } else { Verdict::TooMany(self.stamps.len()) }
+        if self.stamps.len() <= max_restarts { Verdict::Allowed } else { Verdict::TooMany }
     }
 }
 

@@ -30,8 +30,11 @@ pub use startable::Startable;
 pub use tasks::{TaskSupervisor, TaskSupervisorBuilder};
 pub use tree::{AutoShutdown, ChildInfo, ChildKind, ChildState, Counts, Supervisor, SupervisorBuilder};
 
+use self::ear::Why;
+use self::intensity::Limits;
+use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{StopReport, Stopped};
+use crate::process::{Handle, StopReport, Stopped};
 use crate::{telemetry, unwind};
 
 /// Whom a supervisor belongs to.
@@ -40,6 +43,20 @@ enum Belongs {
     /// The process that starts it, if there is one.
     ToStarter,
     ToRuntime,
+}
+
+/// A child would have to be started again once too often: tells of it, and gives the reason for which its supervisor ends.
+fn give_up(runtime: &Handle, child: &telemetry::Child<'_>, reason: &Exit, limits: Limits) -> Why {
+    let Limits { max_restarts, window } = limits;
+    unwind::tell(|| telemetry::gave_up(child, reason, max_restarts, window));
+    let supervisor = child.label.map_or_else(|| child.supervisor.to_string(), |label| format!("{label:?}"));
+    let restarts = if max_restarts == 1 { "restart" } else { "restarts" };
+    // The text of an error is made by code of the user's.
+    let reason = unwind::catch(|| reason.to_string()).unwrap_or_default();
+    Why::GaveUp(runtime.give_ups().exit(format!(
+        "supervisor {supervisor} gave up on child {:?}, after {max_restarts} {restarts} within {window:?}: {reason}",
+        child.child
+    )))
 }
 
 /// Tells of those that did not end when they were asked.

@@ -1,7 +1,7 @@
 //! A supervisor as the child of another.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use tokio::sync::oneshot;
 
@@ -65,6 +65,12 @@ impl Nested {
     }
 }
 
+/// What a supervisor expects of its children.
+pub(super) trait Outlook: fmt::Debug + Send + Sync {
+    /// Whether the child of this key, which ends or has ended, will be started again.
+    fn starts_again(&self, key: u32) -> bool;
+}
+
 /// Where a supervisor stands as a child.
 #[expect(unnameable_types, reason = "for a sealed trait")]
 #[derive(Debug)]
@@ -72,6 +78,7 @@ pub struct ChildOf {
     pub(super) runtime: Handle,
     pub(super) id: Arc<str>,
     pub(super) place: Place,
+    pub(super) outlook: Weak<dyn Outlook>,
 }
 
 /// A supervisor that has been started as a child.

@@ -127,6 +127,10 @@ impl ChildSpec {
     /// [`TaskSupervisor::builder`](crate::TaskSupervisor::builder) gives. Its restart is [`Restart::Permanent`], and it
     /// has all the time that its children take to end.
     ///
+    /// Each incarnation is built and started anew, so there is no handle on it from outside; what it does is seen in a
+    /// [`Snapshot`](crate::Snapshot). For a task supervisor whose handle others use, there is
+    /// [`TaskSupervisor::child_spec`](crate::TaskSupervisor::child_spec).
+    ///
     /// # Examples
     ///
     /// ```

@@ -57,7 +57,7 @@ pub(crate) async fn run(ground: Ground) {
         sleep(ground.time(2)).await;
         disturb(&ground, &tree, &tasks, &mut n_added).await;
     }
-    if process::info(tree.pid()).is_none() && end.await == Exit::Shutdown(None) {
+    if process::info(tree.pid()).is_none() && matches!(end.await, Exit::Shutdown(Some(_))) {
         ground.count("tree gave up");
     }
     // What is under way comes to its end, so that all that happens after it is the stop.

@@ -135,3 +135,51 @@ fn a_limit_that_passes_does_not_wait_for_a_stuck_task() {
         assert_eq!(end.await, Exit::Shutdown(None));
     });
 }
+
+/// What is told of a poll that lasts is its time, and not a count of looks, which come late.
+#[test]
+fn the_time_in_a_poll_is_that_of_the_poll() {
+    on_two_workers(async {
+        let (stuck, value) = (Stuck::default(), Probe::default());
+        let (before, task) = (Instant::now(), stuck.task(value.guard()).await);
+        let within = Instant::now();
+        // A watch that is kept from looking does not know what was busy meanwhile, so this may take longer than a moment.
+        loop {
+            let lasts_at_least = within.elapsed();
+            let info = process::info(task.pid()).unwrap();
+            let [in_poll, busy] = [info.in_poll.unwrap_or_default(), info.busy];
+            let lasts_at_most = before.elapsed() + Duration::from_millis(2);
+            assert!(in_poll <= lasts_at_most && busy <= lasts_at_most, "{in_poll:?} and {busy:?} in {lasts_at_most:?}");
+            if [in_poll, busy].iter().all(|time| *time > AFTER_KILL && *time * 50 > lasts_at_least * 49) {
+                break;
+            }
+            assert!(lasts_at_least < 600 * AFTER_KILL, "{in_poll:?} and {busy:?} in {lasts_at_least:?}");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        stuck.release();
+        assert!(task.await.is_ok());
+    });
+}
+
+#[test]
+fn a_process_that_waits_after_a_long_poll_is_in_none() {
+    on_two_workers(async {
+        let stuck = Stuck::default();
+        let released = stuck.0.clone();
+        let task = Task::spawn(async move {
+            while !released.load(Ordering::SeqCst) {
+                std::hint::spin_loop();
+            }
+            std::future::pending::<()>().await;
+        });
+        let info = || process::info(task.pid()).unwrap();
+        while info().in_poll.is_none() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        stuck.release();
+        while info().in_poll.is_some() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(info().polls, 1, "no other poll has begun");
+    });
+}

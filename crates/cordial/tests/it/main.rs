@@ -34,6 +34,7 @@ mod runtimes;
 mod shutdown;
 mod signals;
 mod simulation;
+mod snapshot_shown;
 mod spans;
 mod start;
 mod statistics;

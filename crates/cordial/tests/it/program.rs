@@ -82,15 +82,20 @@ impl Program {
     /// Waits until the program tells this.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, what: &str) {
+        let told = self.hear();
+        assert_eq!(told.as_deref(), Some(what), "what the program tells next");
+    }
+
+    /// What the program tells next; `None` if it ends without that.
+    pub(crate) fn hear(&mut self) -> Option<String> {
         let mut line = String::new();
         loop {
             line.clear();
-            let n_read = self.stdout.read_line(&mut line).unwrap();
-            assert_ne!(n_read, 0, "the program has ended and never told {what:?}");
-            match line.trim_end().strip_prefix(MARK) {
-                Some(told) if told == what => return,
-                Some(told) => panic!("the program told {told:?} before {what:?}"),
-                None => {}
+            if self.stdout.read_line(&mut line).unwrap() == 0 {
+                return None;
+            }
+            if let Some(told) = line.trim_end().strip_prefix(MARK) {
+                return Some(told.to_owned());
             }
         }
     }

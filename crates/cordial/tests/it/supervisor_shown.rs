@@ -10,7 +10,7 @@ use tracing::Level;
 
 use crate::events;
 use crate::orders::SECOND;
-use crate::tree::{Log, crash, pid, settle};
+use crate::tree::{Log, crash, has_given_up, pid, settle};
 
 #[test]
 fn a_snapshot_shows_the_tree() {
@@ -100,7 +100,7 @@ fn what_supervisors_do_is_told() {
             settle().await;
             crash(&tree, "a").await;
             process::exit(pid(&tree, "a").await, Exit::from(std::io::Error::other("no disk")));
-            assert_eq!(tree.ended().await, Exit::Shutdown(None));
+            assert!(has_given_up(&tree.ended().await));
             let full = TaskSupervisor::builder().max_children(0).start();
             full.start_child(async {}).unwrap_err();
             full.stop().await;
@@ -124,8 +124,8 @@ fn what_supervisors_do_is_told() {
     );
     let give_up = one("give_up");
     assert_eq!(give_up.level, Level::ERROR);
-    assert_eq!((give_up.field("child"), give_up.field("restarts"), give_up.field("window")), ("a", "2", "5s"));
-    assert_eq!(give_up.field("reason"), "no disk");
+    assert_eq!((give_up.field("child"), give_up.field("restarts"), give_up.field("window")), ("a", "1", "5s"));
+    assert_eq!((give_up.field("incarnation"), give_up.field("reason")), ("2", "no disk"));
     assert_eq!(give_up.field("supervisor"), restart.field("supervisor"));
     let forced = one("forced");
     assert_eq!((forced.field("how"), forced.field("label")), ("killed", "slow"));
@@ -133,8 +133,40 @@ fn what_supervisors_do_is_told() {
     assert!(refused.field("refusal").contains("max_children") && !refused.field("supervisor").is_empty());
     let failed = one("start_failed");
     assert!(failed.field("reason").contains("no luck") && failed.field("child") == "bad");
+    assert_eq!(failed.field("incarnation"), "1");
     let crashes = events::named(&told, "crash");
     let of_child: Vec<_> = crashes.iter().filter(|crash| crash.field("label") == "a").collect();
     assert_eq!(of_child.iter().map(|crash| crash.field("incarnation")).collect::<Vec<_>>(), ["1", "2"]);
     assert!(of_child.iter().all(|crash| crash.field("supervisor") == restart.field("supervisor")));
+}
+
+#[test]
+fn a_give_up_tells_the_restarts_that_were_made_and_the_incarnation_that_was_the_last() {
+    if !events::is_alone(a_give_up_tells_the_restarts_that_were_made_and_the_incarnation_that_was_the_last) {
+        return;
+    }
+    let crashes = || ChildSpec::task("crashes", || async { Err::<(), _>("no luck") }).restart(Restart::Permanent);
+    for allowed in [0, 1, 3] {
+        let of_tree = events::during(|| {
+            testing::run(async move {
+                let tree = Supervisor::builder(Strategy::OneForOne).max_restarts(allowed, 5 * SECOND).child(crashes());
+                tree.unlinked().start().await.unwrap().ended().await;
+            });
+        });
+        let of_tasks = events::during(|| {
+            testing::run(async move {
+                let tasks = TaskSupervisor::builder().max_restarts(allowed, 5 * SECOND).unlinked().start();
+                tasks.start_child_with(crashes()).unwrap();
+                tasks.ended().await;
+            });
+        });
+        for told in [of_tree, of_tasks] {
+            let restarts = events::named(&told, "restart");
+            let next: Vec<_> = restarts.iter().map(|restart| restart.field("incarnation").to_owned()).collect();
+            assert_eq!(next, (2..allowed + 2).map(|n| n.to_string()).collect::<Vec<_>>());
+            let [give_up] = events::named(&told, "give_up")[..] else { panic!("{told:?}") };
+            assert_eq!(give_up.field("restarts"), allowed.to_string());
+            assert_eq!(give_up.field("incarnation"), (allowed + 1).to_string());
+        }
+    }
 }

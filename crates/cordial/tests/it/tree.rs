@@ -73,6 +73,11 @@ pub(crate) async fn state(tree: &Supervisor, id: &str) -> Option<ChildState> {
     info(tree, id).await.map(|child| child.state)
 }
 
+/// Whether this is the exit of a supervisor that gave up.
+pub(crate) fn has_given_up(exit: &Exit) -> bool {
+    matches!(exit, Exit::Shutdown(Some(why)) if why.contains(" gave up on child "))
+}
+
 /// Crashes a child, and waits until everything has settled.
 pub(crate) async fn crash(tree: &Supervisor, id: &str) {
     let pid = pid(tree, id).await;

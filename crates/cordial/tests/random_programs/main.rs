@@ -5,8 +5,8 @@
 //! ```
 //!
 //! The model says what has to be true of every run, and how every process has to end. A seed that fails tells its
-//! program, and what does not fit. `CORDIAL_SEEDS=100` runs the first hundred seeds; `CORDIAL_SEED=42` runs that one and
-//! shows its log.
+//! program, and what does not fit. `CORDIAL_SEEDS=100` runs the first hundred seeds, which may be too few to reach
+//! everything; `CORDIAL_SEED=42` runs that one and shows its log.
 
 mod actor;
 mod event;
@@ -29,8 +29,9 @@ type Counts = BTreeMap<String, u64>;
 
 const SEEDS: u64 = 10_000;
 
-/// As many runs reach everything below, by far.
-const ENOUGH: u64 = 1000;
+/// As many runs reach everything below: the rarest outcome about thirteen times. Runs of more seeds begin with these, so they
+/// reach it as well. Fewer seeds are asked for nothing but that each run fits the model.
+const ENOUGH: u64 = 5000;
 
 /// Everything that has to be reached, as it is counted. `Refused` is no exit of these runs, where nothing is spawned
 /// after the end of a runtime. A `shutdown` never tells the exit that it asks for: that is `None`.

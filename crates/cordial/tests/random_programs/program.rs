@@ -167,7 +167,7 @@ impl Program {
             let op = any_op(rng, n_processes);
             let actor =
                 if op.needs_handle() { parents[rng.usize(..parents.len())] } else { rng.usize(1..=n_processes) };
-            if matches!(op, Op::Ignore { .. } | Op::Shutdown { how: How::BrutalKill, .. }) {
+            if matches!(op, Op::Ignore { .. } | Op::Shutdown { .. }) {
                 // Else the task has seldom ended by then.
                 scripts[actor].push(Op::Sleep(rng.u64(..25)));
             }
@@ -232,6 +232,9 @@ fn any_op(rng: &mut Rng, n_processes: usize) -> Op {
     }
 }
 
+/// Those that do not depend on what happened before.
+const REASONS: [Reason; 5] = [Reason::Normal, Reason::Shutdown, Reason::ShutdownBecause, Reason::Killed, Reason::Error];
+
 fn any_reason(rng: &mut Rng) -> Reason {
     match rng.u8(..9) {
         6.. => Reason::Seen,
@@ -266,9 +269,11 @@ fn any_way(rng: &mut Rng, ms: u64) -> How {
 
 fn last_op(rng: &mut Rng) -> Op {
     match rng.u8(..10) {
-        0..4 => Op::Return,
-        4 => Op::Fail,
-        5..8 => Op::Hang,
+        0..3 => Op::Return,
+        3 => Op::Fail,
+        // More exits, so that every kind of them meets every kind of call.
+        4..6 => Op::Exit(rng.choice(REASONS).unwrap_or(Reason::Normal)),
+        6..8 => Op::Hang,
         _ => Op::Serve,
     }
 }

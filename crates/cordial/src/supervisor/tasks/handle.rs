@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::builder::TaskSupervisorBuilder;
 use super::kept::{Record, State};
-use super::live::Live;
+use super::live::{ChildOfTree, Live};
 use super::room::Permit;
 use super::roster::{Roster, lock};
 use super::serve::Start;
@@ -28,7 +28,8 @@ use crate::{telemetry, unwind};
 /// supervisor belongs to the process that starts it: when that ends, for whatever reason, the supervisor ends its tasks
 /// and then itself. Started outside a process, or with [`unlinked`](TaskSupervisorBuilder::unlinked), it belongs to the
 /// runtime. Under a [`Supervisor`](crate::Supervisor) it is a child, see [`child_spec`](TaskSupervisor::child_spec), and the
-/// handle stays good across its restarts; between two incarnations it refuses what is asked of it.
+/// handle stays good across its restarts; between two incarnations it refuses what is asked of it, with
+/// [`Refusal::SupervisorRestarting`]: try again.
 ///
 /// | to | call |
 /// |---|---|
@@ -206,7 +207,7 @@ impl TaskSupervisor {
         let (tasks, spawned_at) = (self.clone(), Location::caller());
         async move {
             let place = match tasks.room().await {
-                Ok(turn) => turn.place(),
+                Ok(turn) => turn.place().map_err(|refusal| tasks.live.explain(refusal)),
                 Err(refusal) => Err(refusal),
             };
             let place = place.inspect_err(|refusal| tasks.tell_refused(spawned_at, refusal));
@@ -260,6 +261,7 @@ impl TaskSupervisor {
             let roster = roster.ok_or(Refusal::SupervisorStopped)?;
             Ok((roster.clone(), roster.room.try_enter()?))
         });
+        let entered = entered.map_err(|refusal| self.live.explain(refusal));
         let (roster, permit) = entered.inspect_err(|refusal| self.tell_refused(spawned_at, refusal))?;
         let made = match unwind::catch(|| factory.make(Ready::unheard())) {
             Ok(made) => made,
@@ -281,7 +283,7 @@ impl TaskSupervisor {
         };
         let start = Start::of(&record);
         let Some(index) = roster.kept.add(record) else {
-            return Err(StartError::Refused(Refusal::SupervisorStopped));
+            return Err(StartError::Refused(self.live.explain(Refusal::SupervisorStopped)));
         };
         permit.hand_over();
         let supervisor = self.pid();
@@ -385,6 +387,9 @@ impl TaskSupervisor {
     /// Hands it over to a [`Supervisor`](crate::Supervisor): when that starts, the incarnation that runs becomes its child,
     /// and no longer ends with the process that started it. If none runs, one is started.
     ///
+    /// Use this where somebody keeps the handle to start tasks. A [`Supervisor`](crate::Supervisor) cannot be handed over,
+    /// and has no such call: whoever wants one in a tree gives its builder to [`ChildSpec::supervisor`].
+    ///
     /// The child is permanent, has all the time that its tasks take to end, and is called by its label, or
     /// `"TaskSupervisor"`. A second tree that takes it does not start.
     ///
@@ -456,19 +461,20 @@ impl TaskSupervisor {
 
     /// A place for a child that is not started again, if there is room.
     fn place(&self) -> Result<Place, Refusal> {
-        self.live.with_roster(|roster| {
+        let place = self.live.with_roster(|roster| {
             let roster = roster.ok_or(Refusal::SupervisorStopped)?;
             let permit = roster.room.try_enter()?;
             let place = roster.place()?;
             permit.hand_over();
             Ok(place)
-        })
+        });
+        place.map_err(|refusal| self.live.explain(refusal))
     }
 
     /// Waits for room.
     pub(super) async fn room(&self) -> Result<Turn, Refusal> {
         let roster = self.live.roster().ok_or(Refusal::SupervisorStopped)?;
-        let permit = roster.room.clone().enter().await?;
+        let permit = roster.room.clone().enter().await.map_err(|refusal| self.live.explain(refusal))?;
         Ok(Turn { roster, permit })
     }
 
@@ -478,15 +484,17 @@ impl TaskSupervisor {
 
     /// Becomes the child of the calling process, a supervisor.
     pub(in crate::supervisor) fn become_child(&self, child_of: ChildOf) -> Result<Launched, StartError> {
-        let ChildOf { runtime, id, place } = child_of;
+        let ChildOf { runtime, id, place, outlook } = child_of;
         let new_parent = place.parent().pid;
         {
             let mut parent = lock(&self.live.parent);
-            let has_other = parent.is_some_and(|pid| pid != new_parent && runtime.with(pid, |_| ()).is_some());
+            let has_other = parent
+                .as_ref()
+                .is_some_and(|known| known.parent != new_parent && runtime.with(known.parent, |_| ()).is_some());
             if has_other || !self.live.runtime().is_same(&runtime) {
                 return Err(StartError::AlreadySupervised(id));
             }
-            *parent = Some(new_parent);
+            *parent = Some(ChildOfTree { parent: new_parent, key: place.index(), outlook });
         }
         let incarnation = self.live.life.current();
         if !self.live.life.is_over() {
@@ -508,7 +516,7 @@ impl TaskSupervisor {
 
     /// This supervisor no longer has it as a child.
     pub(in crate::supervisor) fn is_given_up_by(&self, parent: Pid) {
-        lock(&self.live.parent).take_if(|present| *present == parent);
+        lock(&self.live.parent).take_if(|present| present.parent == parent);
     }
 
     fn next_incarnation(&self, place: Place) -> Result<Launched, StartError> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use cordial_sched::shard_of_this_thread;
 use crossbeam_utils::CachePadded;
@@ -16,9 +16,18 @@ use crate::pid::Pid;
 use crate::process::{About, Ancestry, Guardian, Handle, Place, ReportSlot, Spawn, Supervision, current, enlist};
 use crate::supervisor::Belongs;
 use crate::supervisor::life::Life;
+use crate::supervisor::nested::Outlook;
 
 /// `None` before the first incarnation.
 type Current = Option<Arc<Roster>>;
+
+/// Whose child it is.
+#[derive(Debug)]
+pub(super) struct ChildOfTree {
+    pub(super) parent: Pid,
+    pub(super) key: u32,
+    pub(super) outlook: Weak<dyn Outlook>,
+}
 
 /// What the handles share.
 pub(super) struct Live {
@@ -27,8 +36,7 @@ pub(super) struct Live {
     /// The children of the incarnation that runs now, or ran last: one copy for each thread, so that those that start
     /// children do not meet.
     rosters: Box<[CachePadded<Mutex<Current>>]>,
-    /// The supervisor whose child it is, and what it is called there.
-    pub(super) parent: Mutex<Option<Pid>>,
+    pub(super) parent: Mutex<Option<ChildOfTree>>,
     pub(super) restarts: AtomicU64,
 }
 
@@ -51,6 +59,20 @@ impl Live {
     /// The children of the incarnation that runs now, or ran last.
     pub(super) fn roster(&self) -> Option<Arc<Roster>> {
         self.with_roster(|roster| roster.cloned())
+    }
+
+    /// Says more of a refusal, if somebody is to start this supervisor again.
+    pub(super) fn explain(&self, refusal: Refusal) -> Refusal {
+        if refusal != Refusal::SupervisorStopped {
+            return refusal;
+        }
+        let known = lock(&self.parent).as_ref().map(|child| (child.outlook.clone(), child.key));
+        let outlook = known.and_then(|(outlook, key)| Some((outlook.upgrade()?, key)));
+        if outlook.is_some_and(|(outlook, key)| outlook.starts_again(key)) {
+            Refusal::SupervisorRestarting
+        } else {
+            refusal
+        }
     }
 
     /// Nothing of the user's may run inside `f`.

@@ -23,6 +23,7 @@ use crate::process::{Ancestry, GuardianExits, Lineage, Parent, Place, Shutdown, 
 use crate::supervisor::clock::Clock;
 use crate::supervisor::ear::{Ear, Why};
 use crate::supervisor::factory::{Factory, Ready, conclude};
+use crate::supervisor::give_up;
 use crate::supervisor::intensity::{Intensity, Verdict};
 use crate::supervisor::life::Incarnation;
 use crate::{telemetry, unwind};
@@ -106,12 +107,12 @@ impl Nurse {
     /// A child has ended that has to be started again.
     fn ended(&mut self, end: &End, now: Duration) -> Result<(), Why> {
         let random = self.live.runtime().executor().random();
-        let window = self.intensity.window();
+        let limits = self.intensity.limits();
         let known = self.roster.kept.with(end.index, |record| {
             if record.pid != end.pid || record.state != State::Waits {
                 return None;
             }
-            if now.saturating_sub(record.started) > window {
+            if now.saturating_sub(record.started) > limits.window {
                 record.waits = None;
             }
             let wait =
@@ -121,17 +122,12 @@ impl Nurse {
         // Somebody has terminated it meanwhile.
         let Some((id, spawned_at, incarnation, wait)) = known.flatten() else { return Ok(()) };
         let label = self.live.options.label.clone();
-        let child = telemetry::Child {
-            supervisor: self.own,
-            label: label.as_deref(),
-            child: &id,
-            spawned_at,
-            incarnation: incarnation.saturating_add(1),
-        };
-        if let Verdict::TooMany(n) = self.intensity.restart(now) {
-            unwind::tell(|| telemetry::gave_up(&child, &end.exit, n, window));
-            return Err(Why::GaveUp);
+        let mut child =
+            telemetry::Child { supervisor: self.own, label: label.as_deref(), child: &id, spawned_at, incarnation };
+        if self.intensity.restart(now) == Verdict::TooMany {
+            return Err(give_up(self.live.runtime(), &child, &end.exit, limits));
         }
+        child.incarnation = incarnation.saturating_add(1);
         unwind::tell(|| telemetry::restarting(&child, &end.exit, wait));
         self.live.restarts.fetch_add(1, Ordering::Relaxed);
         if wait.is_zero() {

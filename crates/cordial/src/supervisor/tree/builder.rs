@@ -164,7 +164,7 @@ impl sealed::Sealed for SupervisorBuilder {}
 impl Startable for SupervisorBuilder {
     fn launch(mut self, child_of: ChildOf) -> Result<Launched, StartError> {
         self.check()?;
-        let ChildOf { runtime, id, place } = child_of;
+        let ChildOf { runtime, id, place, .. } = child_of;
         self.label.get_or_insert(id);
         let started = Live::start(&runtime, self, Some(place))?;
         Ok(Launched { pid: started.pid, is_ready: Some(started.is_ready), report: started.report })

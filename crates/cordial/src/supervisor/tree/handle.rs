@@ -20,11 +20,15 @@ use crate::supervisor::spec::ChildSpec;
 /// handle on it, and clones are handles on the same one; dropping them stops nothing.
 ///
 /// A child that ends and has to run is started again, once its last process is fully gone. With too many restarts within a
-/// time, the supervisor gives up: it stops its children and ends with [`Exit::Shutdown`], and whoever it belongs to
-/// sees to the rest. It never goes on without what it has to run, and never gives up in silence.
+/// time, the supervisor gives up: it stops its children and ends with [`Exit::Shutdown`], whose text names the child and its
+/// last exit, and whoever it belongs to sees to the rest: a process ends with the same exit unless it traps exits, and a
+/// program ends so with the status 1, see [`main`](crate::main). It never goes on without what it has to run, and never
+/// gives up in silence.
 ///
 /// Whom it belongs to is told at [`start`](SupervisorBuilder::start). For many children that do not depend on each other there is
-/// [`TaskSupervisor`](crate::TaskSupervisor).
+/// [`TaskSupervisor`](crate::TaskSupervisor). To make one the child of another, do not start it: give its builder to
+/// [`ChildSpec::supervisor`]. Only a task supervisor that runs can be handed over, with
+/// [`child_spec`](crate::TaskSupervisor::child_spec).
 ///
 /// | child has ended | `Permanent` | `Transient` | `Temporary` |
 /// |---|---|---|---|

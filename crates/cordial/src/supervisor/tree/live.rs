@@ -16,6 +16,7 @@ use crate::pid::Pid;
 use crate::process::{About, Ancestry, Guardian, Handle, Place, ReportSlot, Spawn, Supervision, current, enlist};
 use crate::supervisor::Belongs;
 use crate::supervisor::life::{Fresh, Life};
+use crate::supervisor::nested::Outlook;
 use crate::supervisor::order::Strategy;
 
 /// What the handles share.
@@ -83,6 +84,13 @@ impl Live {
         }
         live.life.started(&incarnation, started.pid);
         Ok(Started { live, pid: started.pid, report, is_ready })
+    }
+}
+
+impl Outlook for Live {
+    fn starts_again(&self, key: u32) -> bool {
+        // A supervisor takes calls until it ends.
+        !self.calls.is_closed() && self.view.starts_again(key)
     }
 }
 

@@ -22,6 +22,7 @@ use crate::pid::Pid;
 use crate::process::{Children, Door, GuardianExits, Handle, StopReport, current, discard, release, watch};
 use crate::supervisor::clock::Clock;
 use crate::supervisor::ear::{Ear, Why};
+use crate::supervisor::give_up;
 use crate::supervisor::intensity::{Intensity, Verdict};
 use crate::supervisor::life::{Fresh, Incarnation};
 use crate::supervisor::order::{Fate, Strategy, fate, plan};
@@ -392,16 +393,17 @@ impl Tree {
     /// A child that has to run does not: makes room for its restart, and lays down when that is.
     async fn fail(&mut self, key: u32, reason: &Exit, ear: &mut Ear) -> Result<(), Why> {
         let now = self.clock.now();
-        let window = self.intensity.window();
-        if let Verdict::TooMany(n) = self.intensity.restart(now) {
-            self.about(key, |child| telemetry::gave_up(child, reason, n, window));
+        let limits = self.intensity.limits();
+        if self.intensity.restart(now) == Verdict::TooMany
+            && let Some(why) = self.about(key, Which::Latest, |child| give_up(&self.runtime, child, reason, limits))
+        {
             self.set(key, State::Stopped);
-            return Err(Why::GaveUp);
+            return Err(why);
         }
-        let wait = self.children.get_mut(&key).map(|child| child.next_wait(&self.runtime, now, window));
+        let wait = self.children.get_mut(&key).map(|child| child.next_wait(&self.runtime, now, limits.window));
         let wait = wait.unwrap_or_default();
         self.live.restarts.fetch_add(1, Ordering::Relaxed);
-        self.about(key, |child| telemetry::restarting(child, reason, wait));
+        self.about(key, Which::Next, |child| unwind::tell(|| telemetry::restarting(child, reason, wait)));
         self.set(key, State::Due(now.saturating_add(wait)));
         let keys: Vec<u32> = self.children.keys().copied().collect();
         let restarts: Vec<Restart> = self.children.values().map(|child| child.spec.restart).collect();
@@ -420,29 +422,40 @@ impl Tree {
             self.set(key, State::Due(at));
             let still_there = self.children.get_mut(&key).and_then(|child| child.still_there(&self.runtime));
             if let Some(pid) = still_there {
-                self.about(key, |child| telemetry::waiting(child, pid));
+                self.about(key, Which::Next, |child| unwind::tell(|| telemetry::waiting(child, pid)));
             }
         }
         Ok(())
     }
 
-    /// Tells something of a child; the incarnation is the one that comes next.
-    fn about(&self, key: u32, tell: impl FnOnce(&telemetry::Child<'_>)) {
-        if let Some(child) = self.children.get(&key) {
-            let child = telemetry::Child {
+    /// Tells something of an incarnation of a child.
+    fn about<R>(&self, key: u32, which: Which, tell: impl FnOnce(&telemetry::Child<'_>) -> R) -> Option<R> {
+        self.children.get(&key).map(|child| {
+            tell(&telemetry::Child {
                 supervisor: self.own,
                 label: self.label.as_deref(),
                 child: &child.spec.id,
                 spawned_at: child.spec.spawned_at,
-                incarnation: child.incarnation.saturating_add(1),
-            };
-            unwind::tell(|| tell(&child));
-        }
+                incarnation: match which {
+                    Which::Latest => child.incarnation,
+                    Which::Next => child.incarnation.saturating_add(1),
+                },
+            })
+        })
     }
 
     fn tell_not_started(&self, key: u32, error: &StartError) {
-        self.about(key, |child| telemetry::not_started(child, error));
+        self.about(key, Which::Latest, |child| unwind::tell(|| telemetry::not_started(child, error)));
     }
+}
+
+/// Which incarnation of a child something is told of.
+#[derive(Clone, Copy)]
+enum Which {
+    /// The one that has ended or has not started.
+    Latest,
+    /// The one that is to come.
+    Next,
 }
 
 /// What a supervisor with nothing else to do does next.

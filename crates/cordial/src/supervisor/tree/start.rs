@@ -1,6 +1,6 @@
 //! Starting one child.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use tokio::sync::oneshot;
 
@@ -100,7 +100,8 @@ impl Tree {
             }
             Kind::Supervisor(nested) => {
                 let (id, runtime) = (spec.id.clone(), self.runtime.clone());
-                let child_of = ChildOf { runtime, id: id.clone(), place };
+                let child_of =
+                    ChildOf { runtime, id: id.clone(), place, outlook: Arc::downgrade(&self.live) as Weak<_> };
                 let launched = unwind::catch(|| nested.launch(child_of)).map_err(|unwound| StartError::Child {
                     exit: unwound.into_start_failure(&id, spec.spawned_at),
                     id: id.clone(),

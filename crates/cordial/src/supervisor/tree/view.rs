@@ -80,6 +80,16 @@ impl View {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
+    /// Whether a child that ends now, or has ended, will be started again, whatever its exit.
+    pub(super) fn starts_again(&self, key: u32) -> bool {
+        let children = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        children.get(&key).is_some_and(|child| match child.state {
+            ChildState::Restarting => true,
+            ChildState::Starting | ChildState::Running => child.restart == Restart::Permanent,
+            ChildState::Stopped | ChildState::Abandoned => false,
+        })
+    }
+
     pub(super) fn counts(&self) -> Counts {
         let children = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut counts = Counts { specs: children.len(), ..Counts::default() };

@@ -1,0 +1,158 @@
+//! A snapshot as a person reads it: a line for each process, what it owns indented below it.
+//!
+//! ```text
+//! 5 processes, 2 workers, 1 crash
+//! main <1.0.1>, 12.0s old
+//!   app <1.1.1>: rest_for_one, 2 running, 1 restart, 12.0s old
+//!     connections <1.2.1>: tasks, 1 of at most 1000 running, 12.0s old
+//!       src/main.rs:20:9 <1.4.1>, 3.0s old, in a poll for 9ms
+//!     listener <1.3.2>, incarnation 2, 3.0s old
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use super::snapshot::{ProcessInfo, ProcessState, Snapshot, Supervision};
+use crate::pid::Pid;
+
+/// How many of those below one process are shown: a person reads no more.
+const SHOWN: usize = 20;
+
+/// How many of the latest crashes are shown.
+const CRASHES: usize = 5;
+
+/// The tree as a text for people: each process with its pid, what it is called or where it was spawned, its state, its age and
+/// for how long it has been in a poll, if it is in one; supervisors with their strategy, how many children run and how many
+/// restarts there were. Children stand below their supervisor, oldest first, and of many alike the first 20. What it looks like
+/// may change.
+///
+/// # Examples
+///
+/// ```
+/// use cordial::{ChildSpec, Strategy, Supervisor, process};
+///
+/// cordial::testing::run(async {
+///     let poller = ChildSpec::task("poller", std::future::pending::<()>);
+///     let _tree = Supervisor::builder(Strategy::OneForOne).label("app").child(poller).start().await.unwrap();
+///     let shown = process::snapshot().to_string();
+///     let lines: Vec<&str> = shown.lines().collect();
+///     assert!(lines[0].starts_with("3 processes"));
+///     assert!(lines[2].starts_with("  app <") && lines[2].contains(">: one_for_one, 1 running"));
+///     assert!(lines[3].starts_with("    poller <"));
+/// });
+/// ```
+impl fmt::Display for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Counted(self.processes.len(), "process", "processes"))?;
+        if let Some(workers) = self.workers {
+            write!(f, ", {}", Counted(workers, "worker", "workers"))?;
+        }
+        if !self.crashes.is_empty() {
+            write!(f, ", {}", Counted(self.crashes.len(), "crash", "crashes"))?;
+        }
+        let forest = Forest::of(self);
+        forest.write_below(f, None, 0)?;
+        for crash in self.crashes.iter().rev().take(CRASHES).rev() {
+            write!(f, "\ncrashed after {}: ", Rough(crash.age))?;
+            write_name(f, crash.label.as_deref(), &crash.spawned_at)?;
+            write!(f, " {}: {}", crash.pid, crash.exit)?;
+        }
+        Ok(())
+    }
+}
+
+/// Who stands below whom; `None` is nobody.
+struct Forest<'a>(BTreeMap<Option<Pid>, Vec<&'a ProcessInfo>>);
+
+impl<'a> Forest<'a> {
+    fn of(snapshot: &'a Snapshot) -> Forest<'a> {
+        let mut pids: Vec<Pid> = snapshot.processes.iter().map(|process| process.pid).collect();
+        pids.sort_unstable();
+        let mut below: BTreeMap<Option<Pid>, Vec<&ProcessInfo>> = BTreeMap::new();
+        for process in &snapshot.processes {
+            // Each was seen at a moment of its own, so the one above may have ended.
+            let above = process.supervisor.or(process.owner).filter(|pid| pids.binary_search(pid).is_ok());
+            below.entry(above).or_default().push(process);
+        }
+        below.values_mut().for_each(|alike| alike.sort_by_key(|process| (std::cmp::Reverse(process.age), process.pid)));
+        Forest(below)
+    }
+
+    fn write_below(&self, f: &mut fmt::Formatter<'_>, above: Option<Pid>, depth: usize) -> fmt::Result {
+        let below = self.0.get(&above).map(Vec::as_slice).unwrap_or_default();
+        // Those that own others are the skeleton of the program, and few.
+        let (owners, others): (Vec<&ProcessInfo>, Vec<_>) =
+            below.iter().partition(|process| process.supervises.is_some() || self.0.contains_key(&Some(process.pid)));
+        let hidden = others.len().saturating_sub(SHOWN);
+        for process in owners.into_iter().chain(others.into_iter().take(SHOWN)) {
+            write!(f, "\n{:1$}", "", 2 * depth)?;
+            write_process(f, process)?;
+            for (id, is_due) in process.supervises.iter().flat_map(|supervision| &supervision.without_process) {
+                let why = if *is_due { "is to be started again" } else { "has ended" };
+                write!(f, "\n{:1$}{id}: {why}", "", 2 * depth + 2)?;
+            }
+            self.write_below(f, Some(process.pid), depth + 1)?;
+        }
+        if hidden > 0 {
+            write!(f, "\n{:1$}and {hidden} more", "", 2 * depth)?;
+        }
+        Ok(())
+    }
+}
+
+fn write_process(f: &mut fmt::Formatter<'_>, process: &ProcessInfo) -> fmt::Result {
+    write_name(f, process.label.as_deref().or(process.child_id.as_deref()), &process.spawned_at)?;
+    write!(f, " {}", process.pid)?;
+    if let Some(Supervision { strategy, max_children, n_running, restarts, .. }) = &process.supervises {
+        let of = max_children.map(|max| format!(" of at most {max}")).unwrap_or_default();
+        write!(f, ": {strategy}, {n_running}{of} running")?;
+        if *restarts > 0 {
+            write!(f, ", {}", Counted(usize::try_from(*restarts).unwrap_or(usize::MAX), "restart", "restarts"))?;
+        }
+    }
+    if process.incarnation > 1 {
+        write!(f, ", incarnation {}", process.incarnation)?;
+    }
+    f.write_str(match process.state {
+        ProcessState::Alive => "",
+        ProcessState::Asked => ", asked to end",
+        ProcessState::Ending => ", ending",
+        ProcessState::Abandoned => ", abandoned",
+    })?;
+    write!(f, ", {} old", Rough(process.age))?;
+    process.in_poll.map_or(Ok(()), |lasted| write!(f, ", in a poll for {}", Rough(lasted)))
+}
+
+/// What it is called, or else where it was spawned.
+fn write_name(f: &mut fmt::Formatter<'_>, label: Option<&str>, spawned_at: &impl fmt::Display) -> fmt::Result {
+    match label {
+        Some(label) => f.write_str(label),
+        None => spawned_at.fmt(f),
+    }
+}
+
+/// A time that a person can read at a glance.
+struct Rough(Duration);
+
+impl fmt::Display for Rough {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (milliseconds, seconds) = (self.0.as_millis(), self.0.as_secs_f64());
+        match seconds {
+            ..1.0 => write!(f, "{milliseconds}ms"),
+            ..120.0 => write!(f, "{seconds:.1}s"),
+            ..7200.0 => write!(f, "{:.1}min", seconds / 60.0),
+            ..172_800.0 => write!(f, "{:.1}h", seconds / 3600.0),
+            _ => write!(f, "{:.1}d", seconds / 86_400.0),
+        }
+    }
+}
+
+/// A number of things.
+struct Counted(usize, &'static str, &'static str);
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.0, if self.0 == 1 { self.1 } else { self.2 })
+    }
+}

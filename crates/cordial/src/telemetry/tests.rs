@@ -1,0 +1,88 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+
+use super::*;
+use crate::unwind::{self, Unwound};
+
+/// The levels and the fields of each event.
+type Table = BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)>;
+
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<Table>>);
+
+impl<S: Subscriber> Layer<S> for Told {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let metadata = event.metadata();
+        assert_eq!(metadata.target(), TARGET);
+        let mut told = self.0.lock().unwrap();
+        let (levels, fields) = told.entry(metadata.name().to_owned()).or_default();
+        levels.insert(metadata.level().to_string().to_lowercase());
+        fields.extend(metadata.fields().iter().map(|field| field.name().to_owned()));
+    }
+}
+
+/// Every event, in each of its forms.
+fn tell_all() {
+    let (pid, spawned_at) = (Pid::new(1, 2, 3), Location::caller());
+    let subject = Subject { pid, label: None, spawned_at, child_of: Some((pid, 1)) };
+    let child = Child { supervisor: pid, label: None, child: "child", spawned_at, incarnation: 1 };
+    started(pid, spawned_at, None, None);
+    for exit in [Exit::Normal, Exit::Shutdown(None), Exit::Killed, Exit::NoProcess] {
+        stopped(&subject, &exit, &[]);
+    }
+    long_poll(&subject, Duration::ZERO);
+    threads_exhausted(1);
+    abandoned(&subject);
+    let Err(Unwound::Panic(caught)) = unwind::catch(|| std::panic::panic_any("planned")) else {
+        panic!("it panics");
+    };
+    lost_panic(&caught);
+    refused(spawned_at, None, &Refusal::SupervisorFull);
+    restarting(&child, &Exit::Killed, Duration::ZERO);
+    waiting(&child, pid);
+    not_started(&child, &StartError::ZeroWindow);
+    gave_up(&child, &Exit::Killed, 3, Duration::ZERO);
+    forced(pid, pid, None, &Place::from(spawned_at), "killed");
+}
+
+/// The table on the page of the crate.
+fn documented() -> Table {
+    let rows = include_str!("../lib.rs").lines().filter_map(|line| line.strip_prefix("//! | `"));
+    let levels_in = |cell: &str| {
+        let words = cell.split(|c: char| !c.is_alphabetic());
+        words.filter(|word| ["trace", "debug", "info", "warn", "error"].contains(word)).map(str::to_owned).collect()
+    };
+    rows.map(|row| {
+        let cells: Vec<&str> = row.split(" | ").collect();
+        let [name, level, fields] = cells[..] else { panic!("a row has three cells: {row}") };
+        let name = name.split('`').next().unwrap_or_default();
+        // What stands in brackets after a field explains it.
+        let fields = fields.trim_end_matches(" |").split(", ").filter_map(|field| field.split(' ').next());
+        let fields = fields.map(str::to_owned).collect();
+        (name.to_owned(), (levels_in(level), fields))
+    })
+    .collect()
+}
+
+#[test]
+fn the_table_of_events_is_that_of_the_code() {
+    let told = Told::default();
+    let all = told.0.clone();
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(told), tell_all);
+    let mut told = std::mem::take(&mut *all.lock().unwrap());
+    for (_, fields) in told.values_mut() {
+        assert!(fields.remove("message") && fields.remove("event"));
+    }
+    let in_code = include_str!("../telemetry.rs").split("event!(name: \"").skip(1);
+    let in_code: BTreeSet<&str> = in_code.filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(told.keys().map(String::as_str).collect::<BTreeSet<_>>(), in_code, "this test tells every event");
+    let documented = documented();
+    assert_eq!(documented.keys().collect::<Vec<_>>(), told.keys().collect::<Vec<_>>());
+    for (name, row) in documented {
+        assert_eq!(row, told[&name], "{name}");
+    }
+}
