@@ -31,8 +31,13 @@ pin_project! {
     /// It is a [`Stream`], so everything of `futures::StreamExt` and `TryStreamExt` works on it. After its last result it
     /// may be polled on, and gives `None`.
     ///
-    /// Its source, its closure and the filter of its [`Retry`] run where it is polled. When one of them panics, so does
-    /// the poll; everything that runs is given up, and the stream is at its end.
+    /// Its source, its closure, the filter of its [`Retry`], and the clones and conversions that its options ask for run
+    /// where it is polled. When one of them panics, so does the poll; everything that runs is given up, results that were
+    /// not delivered are lost, and the stream is at its end.
+    ///
+    /// A consumer that is [asked to shut down](crate::shutdown_requested) and has not asked to be told is dropped with its
+    /// stream, which waits for nothing: neither for items nor for a [`retry`](AsyncStream::retry). For one that has asked, the
+    /// stream goes on as before.
     ///
     /// Memory: at most [`max_concurrency`](AsyncStream::max_concurrency) + [`max_ahead`](AsyncStream::max_ahead) items
     /// and results, however long the input is.
@@ -314,8 +319,13 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
     /// [`or_exit`](AsyncStream::or_exit) for an `Err`. Default: no item is tried again.
     ///
     /// Each attempt is a process of its own, with the full limit. An item keeps its slot while it waits for its next
-    /// attempt, and is an `Err` only when it has given up, with the exit of its last attempt. An attempt begins when
-    /// the stream is polled, as the first one does.
+    /// attempt, and is an `Err` only when it has given up, with the exit of its last attempt.
+    ///
+    /// An attempt begins when the stream is polled, as the first one does, for the closure runs there: behind a consumer that
+    /// is busy when the wait is over, it begins late. If that matters, let the consumer hand its results on, and poll.
+    ///
+    /// A consumer that drains when it is asked to end waits for attempts too. So that what fails then fails for good, ask in
+    /// the filter: `.when(|_| !cordial::is_shutdown_requested())`.
     ///
     /// # Examples
     ///
