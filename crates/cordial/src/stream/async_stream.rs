@@ -321,8 +321,9 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
     /// Each attempt is a process of its own, with the full limit. An item keeps its slot while it waits for its next
     /// attempt, and is an `Err` only when it has given up, with the exit of its last attempt.
     ///
-    /// An attempt begins when the stream is polled, as the first one does, for the closure runs there: behind a consumer that
-    /// is busy when the wait is over, it begins late. If that matters, let the consumer hand its results on, and poll.
+    /// An attempt begins when the stream is polled, as the first one does, for the filter and the closure run there: a
+    /// consumer that is busy when an item fails, or when a wait is over, makes the next attempt late. If that matters, let it
+    /// hand its results on, and poll.
     ///
     /// A consumer that drains when it is asked to end waits for attempts too. So that what fails then fails for good, ask in
     /// the filter: `.when(|_| !cordial::is_shutdown_requested())`.
