@@ -126,9 +126,13 @@ impl Task<()> {
     ///
     /// Nothing runs before the stream is polled. Input is pulled one by one, when a slot is free: it may be endless, and
     /// it may block the thread, though nothing is delivered meanwhile: between two results that are ready it is pulled once at
-    /// most. Items run, and their limits pass, while the consumer is busy. Dropping the stream gives up what still runs.
+    /// most. Dropping the stream gives up what still runs.
     ///
-    /// Whoever polls the stream is the caller of the items, and its tracing span is theirs.
+    /// Items run, and their limits pass, while the consumer is busy; new ones begin when it asks for the next result. Whoever
+    /// polls the stream is the caller of the items, and its tracing span is theirs.
+    ///
+    /// A future is moved into its process, so it borrows nothing: `f` clones what all of them use, outside of the
+    /// `async move` block.
     ///
     /// # Elixir
     ///
@@ -145,6 +149,24 @@ impl Task<()> {
     ///     while let Some(length) = lengths.next().await {
     ///         println!("{}", length.unwrap());
     ///     }
+    /// });
+    /// ```
+    ///
+    /// What all items use, and values that tell whose they are:
+    ///
+    /// ```
+    /// use cordial::Task;
+    /// use std::sync::Arc;
+    ///
+    /// cordial::testing::run(async {
+    ///     let prices = Arc::new([30, 20, 10]);
+    ///     let totals = Task::async_stream([(7, 1), (8, 2)], |(order, quantity)| {
+    ///         let prices = prices.clone();
+    ///         async move { (order, quantity * prices[quantity]) }
+    ///     });
+    ///     let (mut totals, failed) = totals.unordered().partition().await;
+    ///     totals.sort();
+    ///     assert_eq!((totals, failed.len()), (vec![(7, 20), (8, 20)], 0));
     /// });
     /// ```
     #[track_caller]
@@ -170,6 +192,25 @@ impl Task<()> {
     ///     let source = futures::stream::iter(1..=3);
     ///     let doubled = Task::async_stream_from(source, |n| async move { 2 * n }).collect().await;
     ///     assert_eq!(doubled, [Ok(2), Ok(4), Ok(6)]);
+    /// });
+    /// ```
+    ///
+    /// A channel is a source to which others add while the results are consumed. It ends when they have dropped their senders.
+    ///
+    /// ```
+    /// use cordial::Task;
+    /// use futures::stream;
+    ///
+    /// cordial::testing::run(async {
+    ///     let (jobs, mut queue) = tokio::sync::mpsc::channel(8);
+    ///     Task::start(async move {
+    ///         for job in 1..=3 {
+    ///             jobs.send(job).await.unwrap();
+    ///         }
+    ///     });
+    ///     let source = stream::poll_fn(move |cx| queue.poll_recv(cx));
+    ///     let done = Task::async_stream_from(source, |job| async move { 10 * job }).collect().await;
+    ///     assert_eq!(done, [Ok(10), Ok(20), Ok(30)]);
     /// });
     /// ```
     #[track_caller]
@@ -231,7 +272,8 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
 
     /// Gives each result as soon as it is there. Default: input order. Each result keeps its slot until it is delivered.
     ///
-    /// Which item has failed is told by [`zip_input_on_exit`](AsyncStream::zip_input_on_exit).
+    /// Which item has failed is told by [`zip_input_on_exit`](AsyncStream::zip_input_on_exit); to know whose a value is, let
+    /// the item return that with it.
     ///
     /// # Elixir
     ///

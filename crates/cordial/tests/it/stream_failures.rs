@@ -325,7 +325,6 @@ fn options_may_come_in_any_order() {
     });
 }
 
-/// A first wait of zero is none: found by a mutation that gave it to the clock.
 #[test]
 fn a_backoff_of_nothing_takes_no_time() {
     in_every_order(|| async {
