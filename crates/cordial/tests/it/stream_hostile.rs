@@ -292,7 +292,7 @@ fn a_source_that_lies_about_its_length_is_not_believed() {
             assert_eq!(stream.size_hint(), hint);
             assert_eq!(stream.next().await, Some(Ok(1)));
             let upper = stream.size_hint().1;
-            assert!(hint.1 != Some(usize::MAX) || upper.is_none_or(|upper| upper == usize::MAX), "{upper:?}");
+            assert!(hint.1 != Some(usize::MAX) || upper.is_none_or(|upper| upper >= 2), "{upper:?}");
             assert_eq!(stream.collect().await, [Ok(2), Ok(3)]);
         });
     }
