@@ -536,3 +536,27 @@ fn a_panic_in_a_clone_that_is_caught_ends_the_stream() {
         assert_eq!(probe.n_alive(), 0);
     });
 }
+
+/// Its first poll does not return, so it cannot end itself: it is killed, and a checkpoint may tell it so.
+#[test]
+fn without_time_to_lose_a_first_poll_may_be_ended_at_a_checkpoint() {
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let (results, end) = runtime
+        .block_on(async {
+            let (tell, told) = mpsc::channel();
+            let stream = Task::async_stream([()], move |()| {
+                let tell = tell.clone();
+                async move {
+                    tell.send(process::current().unwrap()).unwrap();
+                    loop {
+                        cordial::checkpoint();
+                    }
+                }
+            });
+            let results: Vec<Result<(), Exit>> = stream.timeout(Duration::ZERO).collect().await;
+            (results, process::monitor(told.recv().unwrap()).await)
+        })
+        .unwrap();
+    assert!(matches!(results[..], [Err(Exit::Timeout(_))]), "{results:?}");
+    assert!(matches!(end, Exit::Killed | Exit::NoProcess), "{end}");
+}
