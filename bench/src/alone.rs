@@ -7,6 +7,7 @@ use std::time::Duration;
 use cordial::Task;
 
 use crate::measure::{Bench, in_tokio};
+use crate::rows::{consume_ours, consume_peer};
 
 /// `cordial-bench --alone PART` prints the number of that part.
 pub(crate) const FLAG: &str = "--alone";
@@ -22,6 +23,12 @@ pub(crate) fn ask(part: &str) -> f64 {
 
 pub(crate) fn run(part: &str) -> f64 {
     let bench = Bench::start(2);
+    if let Some(n_items) = part.strip_prefix("stream ours ").and_then(|n| n.parse().ok()) {
+        return bench.ours(peak_growth(consume_ours(n_items)));
+    }
+    if let Some(n_items) = part.strip_prefix("stream peer ").and_then(|n| n.parse().ok()) {
+        return bench.peer(peak_growth(consume_peer(n_items)));
+    }
     match part {
         "memory ours" => bench.ours(async {
             let before = resident_bytes();
@@ -55,11 +62,21 @@ pub(crate) fn run(part: &str) -> f64 {
     }
 }
 
-/// Linux only; elsewhere the row shows nothing.
+/// By how many bytes the most that this program ever held grows.
+async fn peak_growth(work: impl Future<Output = ()>) -> f64 {
+    let before = bytes("VmHWM:");
+    work.await;
+    bytes("VmHWM:") - before
+}
+
 fn resident_bytes() -> f64 {
+    bytes("VmRSS:")
+}
+
+/// What the system tells of this program. Linux only; elsewhere the row shows nothing.
+fn bytes(what: &str) -> f64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let kib =
-        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse::<f64>().ok());
+    let kib = status.lines().find_map(|line| line.strip_prefix(what)?.trim().strip_suffix(" kB")?.parse::<f64>().ok());
     kib.map_or(f64::NAN, |kib| kib * 1024.0)
 }
 

@@ -11,6 +11,7 @@ pub(crate) const PAIRS: usize = 15;
 pub(crate) struct Bench {
     pub(crate) cordial: Runtime,
     pub(crate) tokio: tokio::runtime::Runtime,
+    pub(crate) workers: usize,
 }
 
 /// One question.
@@ -64,7 +65,7 @@ impl Bench {
             .enable_all()
             .build()
             .expect("threads can be started");
-        Bench { cordial, tokio }
+        Bench { cordial, tokio, workers }
     }
 
     /// Runs a future as the root of our runtime.
@@ -110,7 +111,7 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-fn timed(work: impl FnOnce()) -> Duration {
+pub(crate) fn timed(work: impl FnOnce()) -> Duration {
     let started = now();
     work();
     started.elapsed()

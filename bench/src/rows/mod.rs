@@ -14,6 +14,10 @@ mod watch;
 use crate::measure::Budget::{None, Ours, Ratio};
 use crate::measure::{Row, Unit};
 
+pub(crate) use stream::{consume_ours, consume_peer};
+
+const M: u32 = 1_000_000;
+
 pub(crate) const ALL: &[Row] = &[
     Row::new("spawn 1 M, then await all", spawn::many, Ratio(0.8, 0.6)),
     Row::new("spawn and await one by one, limit armed", spawn::one_by_one, Ratio(0.7, 0.4)),
@@ -22,7 +26,13 @@ pub(crate) const ALL: &[Row] = &[
     Row::new("1000 tasks yielding", messages::yielding, None),
     Row::new("200 us beside 200 us", parallel::two, Ours(260e-6, 225e-6)),
     Row::new("200 us beside 200 us after 5 ms of computing", parallel::two_after_long, Ours(270e-6, 240e-6)),
-    Row::new("stream of 1 M trivial items, 64 at a time", stream::unordered_64, Ratio(0.8, 0.5)),
+    Row::new("stream of 1 M trivial items, 2 at a time", stream::ordered::<M, 2>, Ratio(0.8, 0.5)),
+    Row::new("stream of 1 M trivial items, 64 at a time", stream::ordered::<M, 64>, Ratio(0.8, 0.5)),
+    Row::new("stream of 1 M trivial items, 1000 at a time", stream::ordered::<M, 1000>, Ratio(0.8, 0.5)),
+    Row::new("stream, unordered, 2 at a time", stream::unordered::<M, 2>, Ratio(0.8, 0.5)),
+    Row::new("stream, unordered, 64 at a time", stream::unordered::<M, 64>, Ratio(0.8, 0.5)),
+    Row::new("stream, unordered, 1000 at a time", stream::unordered::<M, 1000>, Ratio(0.8, 0.5)),
+    Row::new("stream of computations of 50 us, to rayon", parallel::map, Ratio(1.15, 1.0)),
     Row { pairs: 3, ..Row::new("wake-up p99 while 2 tasks spin for 2 s", latency::spin_2, None) },
     Row { pairs: 3, ..Row::new("wake-up p99 while 8 tasks spin for 2 s", latency::spin_8, Ours(10e-3, 3e-3)) },
     Row { pairs: 1, ..Row::new("wake-up p99 while 32 tasks spin for 2 s", latency::spin_32, None) },
@@ -56,6 +66,24 @@ pub(crate) const ALL: &[Row] = &[
         unit: Unit::Bytes,
         pairs: 1,
         ..Row::new("map: memory for 100 k items, to 5 k items", commands::memory_of_many, Ratio(1.1, 1.0))
+    },
+    Row::new("scale: stream of 1 k items", stream::unordered::<1000, 64>, None),
+    Row { pairs: 5, ..Row::new("scale: stream of 100 k items", stream::unordered::<100_000, 64>, None) },
+    Row { pairs: 3, ..Row::new("scale: stream of 10 M items", stream::unordered::<10_000_000, 64>, None) },
+    Row {
+        unit: Unit::Bytes,
+        pairs: 3,
+        ..Row::new("scale: stream, memory for 1 k items", stream::memory::<1000>, None)
+    },
+    Row {
+        unit: Unit::Bytes,
+        pairs: 3,
+        ..Row::new("scale: stream, memory for 100 k items", stream::memory::<100_000>, None)
+    },
+    Row {
+        unit: Unit::Bytes,
+        pairs: 1,
+        ..Row::new("scale: stream, memory for 10 M items", stream::memory::<10_000_000>, None)
     },
     Row::new("scale: 1 k tasks", spawn::thousand, None),
     Row { pairs: 3, ..Row::new("scale: 10 M tasks", spawn::ten_million, None) },

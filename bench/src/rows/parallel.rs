@@ -1,11 +1,13 @@
-//! Does `let t = Task::spawn(work()); other_work(); t.await` run in parallel?
+//! Does `let t = Task::spawn(work()); other_work(); t.await` run in parallel, and a stream of computations?
 
 use std::hint::black_box;
 use std::time::Duration;
 
 use cordial::Task;
+use rayon::ThreadPoolBuilder;
+use rayon::prelude::*;
 
-use crate::measure::{Bench, Pair, in_tokio, now};
+use crate::measure::{Bench, Pair, in_tokio, now, timed};
 
 const ROUNDS: u32 = 200;
 
@@ -46,4 +48,25 @@ fn after(bench: &Bench, before: Duration) -> Pair {
     };
     let Pair { ours, peer } = bench.pair(ROUNDS, ours, peer);
     Pair { ours: ours - before.as_secs_f64(), peer: peer - before.as_secs_f64() }
+}
+
+/// Computations of about 50 us through a stream as it is made, against a parallel map of rayon with as many threads. Per
+/// computation.
+pub(crate) fn map(bench: &Bench) -> Pair {
+    const N: u32 = 4000;
+    let pool = ThreadPoolBuilder::new().num_threads(bench.workers).build().expect("threads can be started");
+    let ours = timed(|| drop(bench.ours(Task::async_stream(0..N, |n| async move { mix(n) }).collect())));
+    let peer = timed(|| drop(pool.install(|| (0..N).into_par_iter().map(mix).collect::<Vec<_>>())));
+    Pair { ours: ours.as_secs_f64() / f64::from(N), peer: peer.as_secs_f64() / f64::from(N) }
+}
+
+/// About 50 us of computing, always the same: a clock would count the waits as work.
+fn mix(seed: u32) -> u64 {
+    let mut state = u64::from(seed) + 1;
+    for _ in 0..30_000 {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+    }
+    state
 }

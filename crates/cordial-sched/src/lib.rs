@@ -48,3 +48,4 @@ pub use simulation::{Simulation, Stalled};
 pub use statistics::Statistics;
 pub use table::{Key, Record, Table, shard_of_this_thread};
 pub use timer::{Instant, Timer};
+pub use worker::wake_last;

@@ -10,6 +10,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use async_task::ScheduleInfo;
@@ -41,6 +42,8 @@ struct Local {
     core: Arc<Core>,
     slot_streak: Cell<u32>,
     steps: Cell<u32>,
+    /// Whether what is woken now comes after all that is ready here.
+    wakes_last: Cell<bool>,
     scout: Scout,
 }
 
@@ -62,6 +65,7 @@ pub(crate) fn work(seat_index: usize, executor: Executor) {
             core: core.clone(),
             slot_streak: Cell::new(0),
             steps: Cell::new(0),
+            wakes_last: Cell::new(false),
             scout: Scout::default(),
         };
         LOCAL.set(Some(local));
@@ -246,7 +250,7 @@ pub(crate) fn push_here(ready: Ready, info: ScheduleInfo) -> Result<(), Ready> {
         if let Some(own) = ready.take_if(|ready| Arc::ptr_eq(ready.metadata().executor.core(), &local.core)) {
             let Tools { queue, slot, .. } = &local.tools;
             // One that yields lets the others come first. In the slot it would wait for the end of a long poll.
-            if info.woken_while_running || local.seat.progress.is_in_long_poll() {
+            if info.woken_while_running || local.wakes_last.get() || local.seat.progress.is_in_long_poll() {
                 queue.push(own);
             } else {
                 let previous = slot.pop();
@@ -258,6 +262,25 @@ pub(crate) fn push_here(ready: Ready, info: ScheduleInfo) -> Result<(), Ready> {
         }
     });
     ready.map_or(Ok(()), Err)
+}
+
+/// Wakes whoever had better come after all that is ready on this thread, because that may be for it as well.
+///
+/// Elsewhere than on a worker it is woken as by [`Waker::wake`].
+pub fn wake_last(waker: Waker) {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            set_wakes_last(self.0);
+        }
+    }
+    let _restore = Restore(set_wakes_last(true));
+    waker.wake();
+}
+
+fn set_wakes_last(wakes_last: bool) -> bool {
+    let set = |local: &Local| local.wakes_last.replace(wakes_last);
+    LOCAL.try_with(|local| local.borrow().as_ref().is_some_and(set)).unwrap_or(false)
 }
 
 /// Whether this thread is a worker of the pool.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cordial::{Exit, Task};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use sha2::{Digest, Sha256};
 use walkdir::{DirEntry, WalkDir};
 
@@ -35,9 +35,10 @@ fn main() -> Result<(), Exit> {
         let folder = env::args_os().nth(1).unwrap_or(".".into());
         let entries = WalkDir::new(folder).sort_by_file_name().into_iter().filter_entry(is_of_interest);
         let files = entries.flatten().filter(|entry| entry.file_type().is_file()).map(DirEntry::into_path);
-        let mut hashes = Task::async_stream(files, hash).timeout(Duration::from_secs(60)).or_exit().zip_input_on_exit();
+        let files: Vec<PathBuf> = files.collect(); // all of them first: a bar has an end
 
-        let bar = ProgressBar::new_spinner().with_style(ProgressStyle::default_spinner());
+        let bar = ProgressBar::new(files.len() as u64);
+        let mut hashes = Task::async_stream(files, hash).timeout(Duration::from_secs(60)).or_exit().zip_input_on_exit();
         let progress = hashes.progress();
         // The hashes come in the order of the files, so that the hash of all of them is always the same.
         let (mut whole, mut n_bytes) = (Sha256::new(), 0);
@@ -49,7 +50,7 @@ fn main() -> Result<(), Exit> {
                 }
                 Err(failure) => bar.println(format!("{}: {}", failure.input.display(), failure.exit)),
             }
-            bar.set_message(format!("{} files, {n_bytes} bytes", progress.succeeded()));
+            bar.inc(1);
         }
         bar.finish_and_clear();
         let text: String = whole.finalize().iter().map(|byte| format!("{byte:02x}")).collect();

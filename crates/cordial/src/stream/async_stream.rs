@@ -31,8 +31,13 @@ pin_project! {
     /// It is a [`Stream`], so everything of `futures::StreamExt` and `TryStreamExt` works on it. After its last result it
     /// may be polled on, and gives `None`.
     ///
-    /// Its source, its closure and the filter of its [`Retry`] run where it is polled. When one of them panics, so does
-    /// the poll; everything that runs is given up, and the stream is at its end.
+    /// Its source, its closure, the filter of its [`Retry`], and the clones and conversions that its options ask for run
+    /// where it is polled. When one of them panics, so does the poll; everything that runs is given up, results that were
+    /// not delivered are lost, and the stream is at its end.
+    ///
+    /// A consumer that is [asked to shut down](crate::shutdown_requested) and has not asked to be told is dropped with its
+    /// stream, which waits for nothing: neither for items nor for a [`retry`](AsyncStream::retry). For one that has asked, the
+    /// stream goes on as before.
     ///
     /// Memory: at most [`max_concurrency`](AsyncStream::max_concurrency) + [`max_ahead`](AsyncStream::max_ahead) items
     /// and results, however long the input is.
@@ -121,9 +126,13 @@ impl Task<()> {
     ///
     /// Nothing runs before the stream is polled. Input is pulled one by one, when a slot is free: it may be endless, and
     /// it may block the thread, though nothing is delivered meanwhile: between two results that are ready it is pulled once at
-    /// most. Items run, and their limits pass, while the consumer is busy. Dropping the stream gives up what still runs.
+    /// most. Dropping the stream gives up what still runs.
     ///
-    /// Whoever polls the stream is the caller of the items, and its tracing span is theirs.
+    /// Items run, and their limits pass, while the consumer is busy; new ones begin when it asks for the next result. Whoever
+    /// polls the stream is the caller of the items, and its tracing span is theirs.
+    ///
+    /// A future is moved into its process, so it borrows nothing: `f` clones what all of them use, outside of the
+    /// `async move` block.
     ///
     /// # Elixir
     ///
@@ -140,6 +149,24 @@ impl Task<()> {
     ///     while let Some(length) = lengths.next().await {
     ///         println!("{}", length.unwrap());
     ///     }
+    /// });
+    /// ```
+    ///
+    /// What all items use, and values that tell whose they are:
+    ///
+    /// ```
+    /// use cordial::Task;
+    /// use std::sync::Arc;
+    ///
+    /// cordial::testing::run(async {
+    ///     let prices = Arc::new([30, 20, 10]);
+    ///     let totals = Task::async_stream([(7, 1), (8, 2)], |(order, quantity)| {
+    ///         let prices = prices.clone();
+    ///         async move { (order, quantity * prices[quantity]) }
+    ///     });
+    ///     let (mut totals, failed) = totals.unordered().partition().await;
+    ///     totals.sort();
+    ///     assert_eq!((totals, failed.len()), (vec![(7, 20), (8, 20)], 0));
     /// });
     /// ```
     #[track_caller]
@@ -165,6 +192,25 @@ impl Task<()> {
     ///     let source = futures::stream::iter(1..=3);
     ///     let doubled = Task::async_stream_from(source, |n| async move { 2 * n }).collect().await;
     ///     assert_eq!(doubled, [Ok(2), Ok(4), Ok(6)]);
+    /// });
+    /// ```
+    ///
+    /// A channel is a source to which others add while the results are consumed. It ends when they have dropped their senders.
+    ///
+    /// ```
+    /// use cordial::Task;
+    /// use futures::stream;
+    ///
+    /// cordial::testing::run(async {
+    ///     let (jobs, mut queue) = tokio::sync::mpsc::channel(8);
+    ///     Task::start(async move {
+    ///         for job in 1..=3 {
+    ///             jobs.send(job).await.unwrap();
+    ///         }
+    ///     });
+    ///     let source = stream::poll_fn(move |cx| queue.poll_recv(cx));
+    ///     let done = Task::async_stream_from(source, |job| async move { 10 * job }).collect().await;
+    ///     assert_eq!(done, [Ok(10), Ok(20), Ok(30)]);
     /// });
     /// ```
     #[track_caller]
@@ -226,7 +272,8 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
 
     /// Gives each result as soon as it is there. Default: input order. Each result keeps its slot until it is delivered.
     ///
-    /// Which item has failed is told by [`zip_input_on_exit`](AsyncStream::zip_input_on_exit).
+    /// Which item has failed is told by [`zip_input_on_exit`](AsyncStream::zip_input_on_exit); to know whose a value is, let
+    /// the item return that with it.
     ///
     /// # Elixir
     ///
@@ -314,8 +361,14 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
     /// [`or_exit`](AsyncStream::or_exit) for an `Err`. Default: no item is tried again.
     ///
     /// Each attempt is a process of its own, with the full limit. An item keeps its slot while it waits for its next
-    /// attempt, and is an `Err` only when it has given up, with the exit of its last attempt. An attempt begins when
-    /// the stream is polled, as the first one does.
+    /// attempt, and is an `Err` only when it has given up, with the exit of its last attempt.
+    ///
+    /// An attempt begins when the stream is polled, as the first one does, for the filter and the closure run there: a
+    /// consumer that is busy when an item fails, or when a wait is over, makes the next attempt late. If that matters, let it
+    /// hand its results on, and poll.
+    ///
+    /// A consumer that drains when it is asked to end waits for attempts too. So that what fails then fails for good, ask in
+    /// the filter: `.when(|_| !cordial::is_shutdown_requested())`.
     ///
     /// # Examples
     ///

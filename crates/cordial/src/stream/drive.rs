@@ -29,7 +29,7 @@ use crate::process::{current_runtime, is_ended_by_signal};
 use crate::task::Timeout;
 
 /// How many results in a row are given without a pause. A consumer that always finds one would otherwise stay in one poll
-/// for as long as the stream lasts, and its thread with it.
+/// for as long as the stream lasts, and its thread with it. As many attempts after the first begin in one poll.
 const BUDGET: usize = 16;
 
 /// How far the life of a stream has come.
@@ -180,6 +180,8 @@ where
         let patience =
             if rules.options.timeout == Timeout::After(Duration::ZERO) { Patience::OnePoll } else { Patience::Any };
         let mut has_pulled = false;
+        // What cannot be started has failed at once, and may be tried again at once, for ever.
+        let mut n_again = 0;
         let polled = loop {
             let mut rung = std::mem::take(&mut live.rung);
             live.flights.ready().take(&mut rung);
@@ -189,7 +191,8 @@ where
                 }
             }
             live.rung = rung;
-            while let Some(&slot) = live.to_start.front()
+            while n_again < BUDGET
+                && let Some(&slot) = live.to_start.front()
                 && this.spawner.poll_room(cx).is_ready()
             {
                 live.to_start.pop_front();
@@ -209,6 +212,8 @@ where
                 let task = this.spawner.spawn(live.flights.runtime(), this.spawned_at, future);
                 if is_first {
                     live.progress.count_start();
+                } else {
+                    n_again += 1;
                 }
                 let news = live.flights.run(slot, task, rules.options.timeout);
                 if rules.hear(&mut live, slot, news) == Verdict::End {
@@ -241,6 +246,10 @@ where
             }
             if live.window.n_held() == 0 && this.source.is_none() {
                 return Poll::Ready(None);
+            }
+            if n_again == BUDGET {
+                cx.waker().wake_by_ref();
+                break Poll::Pending;
             }
             if live.flights.ready().poll(cx.waker()).is_pending() {
                 break Poll::Pending;

@@ -17,7 +17,8 @@ pub enum StreamTimeout {
     /// The item is killed and is `Err(Exit::Timeout)`; the others go on. The default.
     #[default]
     KillTask,
-    /// That `Err` is the last item, and everything still running is given up.
+    /// That `Err` is the last item, and everything still running is given up. In input order, values of older items that
+    /// are there come before it; one that still runs, because it was tried again, is left out.
     EndStream,
 }
 

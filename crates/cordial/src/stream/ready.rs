@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Wake, Waker};
 
+use cordial_sched::wake_last;
+
 use crate::unwind;
 
 /// The slots that were rung since the last look.
@@ -44,10 +46,12 @@ impl Ready {
             self.has_any.store(true, Ordering::Release);
             state.consumer.take()
         };
+        // Others of the stream may be about to end on this thread: the consumer then finds them all at once.
+        //
         // Outside the lock: the waker is the user's. One that panics takes nobody with it, be it an item that has ended, or
         // what else is due.
         if let Some(consumer) = consumer {
-            let _ = unwind::catch(|| consumer.wake());
+            let _ = unwind::catch(|| wake_last(consumer));
         }
     }
 

@@ -204,3 +204,6 @@ impl Wake for Shared {
         self.look();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,6 +42,7 @@ mod stream;
 mod stream_bounds;
 mod stream_ends;
 mod stream_failures;
+mod stream_hostile;
 mod stream_model;
 mod supervised_streams;
 mod supervisor_abandoned;

@@ -12,6 +12,7 @@ pub(crate) struct Probe(Arc<Counts>);
 #[derive(Debug, Default)]
 struct Counts {
     polls: AtomicUsize,
+    guards: AtomicUsize,
     drops: AtomicUsize,
 }
 
@@ -32,7 +33,13 @@ impl Probe {
     }
 
     pub(crate) fn guard(&self) -> Guard {
+        self.0.guards.fetch_add(1, Ordering::SeqCst);
         Guard(self.clone())
+    }
+
+    /// How many futures and guards are not dropped.
+    pub(crate) fn n_alive(&self) -> usize {
+        self.0.guards.load(Ordering::SeqCst) - self.drops()
     }
 
     pub(crate) fn polls(&self) -> usize {

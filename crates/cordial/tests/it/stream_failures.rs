@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cordial::{Backoff, Exit, Failure, Retry, StreamTimeout, Task, process, testing};
+use cordial::{Backoff, Exit, Failure, Retry, Shutdown, StreamTimeout, Task, process, testing};
 use futures::{FutureExt, StreamExt};
 use tokio::time::{Instant, sleep};
 
@@ -322,5 +322,108 @@ fn options_may_come_in_any_order() {
         for (values, failed) in [first.partition().await, last.partition().await] {
             assert_eq!((values.len(), failed.len(), failed[0].index), (2, 1, 1));
         }
+    });
+}
+
+#[test]
+fn a_backoff_of_nothing_takes_no_time() {
+    in_every_order(|| async {
+        let backoff = Backoff::exponential(Duration::ZERO, 1000 * MS);
+        let (begun, mut attempt) = (Instant::now(), 0);
+        let work = move |_: u32| {
+            attempt += 1;
+            fails(3, attempt - 1)
+        };
+        let results = Task::async_stream([0], work).or_exit().retry(Retry::times(9).backoff(backoff)).collect().await;
+        assert_eq!((results, begun.elapsed()), (vec![Ok(3)], Duration::ZERO));
+    });
+}
+
+/// How a consumer takes it to be asked to shut down.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Consumer {
+    /// It has not asked to be told.
+    Careless,
+    /// It pulls no more and waits for what runs.
+    Drains,
+    /// As that, and what fails then is not tried again.
+    DrainsOnce,
+}
+
+#[test]
+fn a_stop_waits_for_a_backoff_only_if_the_consumer_does() {
+    // Items fail after 10 s, and wait for 60 s to be tried again. The consumer is asked after 15 s, in a wait, or after 5 s.
+    for (consumer, asked_after, n_attempts, lasted) in [
+        (Consumer::Careless, 15, 1, 15),
+        (Consumer::Careless, 5, 1, 5),
+        (Consumer::Drains, 15, 2, 80),
+        (Consumer::Drains, 5, 2, 80),
+        (Consumer::DrainsOnce, 15, 2, 80),
+        (Consumer::DrainsOnce, 5, 1, 10),
+    ] {
+        in_every_order(move || async move {
+            let attempts = Attempts::default();
+            let counts = attempts.clone();
+            let consumer = Task::spawn(async move {
+                let work = move |n: u32| {
+                    counts.begin(n);
+                    async {
+                        sleep(10_000 * MS).await;
+                        Err::<(), _>("busy")
+                    }
+                };
+                let backoff = Backoff::exponential(60_000 * MS, 60_000 * MS);
+                let retry = Retry::times(1).backoff(backoff);
+                let retry = match consumer {
+                    Consumer::DrainsOnce => retry.when(|_| !cordial::is_shutdown_requested()),
+                    _ => retry,
+                };
+                let jobs = futures::stream::iter(0..);
+                let jobs = match consumer {
+                    Consumer::Careless => jobs.boxed(),
+                    _ => jobs.take_until(Box::pin(cordial::shutdown_requested())).boxed(),
+                };
+                let stream = Task::async_stream_from(jobs, work).or_exit().max_concurrency(2).retry(retry);
+                stream.timeout(20_000 * MS).collect().await.len()
+            });
+            let begun = Instant::now();
+            sleep(asked_after * 1000 * MS).await;
+            let result = consumer.shutdown(Shutdown::Infinity).await;
+            let expected = (consumer_value(result.as_ref()), begun.elapsed().as_secs());
+            let n_results = if lasted == asked_after { None } else { Some(2) };
+            assert_eq!(expected, (n_results, u64::from(lasted)));
+            sleep(1_000_000 * MS).await;
+            assert_eq!((attempts.of(0).len(), attempts.of(1).len(), attempts.of(2).len()), (n_attempts, n_attempts, 0));
+        });
+    }
+}
+
+fn consumer_value(result: Option<&Result<usize, Exit>>) -> Option<usize> {
+    result.map(|result| *result.as_ref().unwrap())
+}
+
+#[test]
+fn behind_a_busy_consumer_an_attempt_begins_late_and_items_run_on() {
+    in_every_order(|| async {
+        let attempts = Attempts::default();
+        let counts = attempts.clone();
+        let work = move |n: u32| {
+            let attempt = counts.begin(n);
+            async move {
+                sleep(10 * MS).await;
+                if n == 1 && attempt == 0 { Err("once") } else { Ok(n) }
+            }
+        };
+        let backoff = Backoff::exponential(100 * MS, 100 * MS);
+        let stream = Task::async_stream(0..2, work).or_exit().max_concurrency(2);
+        let mut stream = stream.retry(Retry::times(1).backoff(backoff));
+        assert_eq!(stream.next().await, Some(Ok(0)));
+        sleep(MS).await;
+        assert!(stream.next().now_or_never().is_none(), "it has failed, and waits");
+        sleep(5000 * MS).await;
+        assert_eq!(attempts.of(1).len(), 1, "its closure runs where the stream is polled");
+        assert_eq!(stream.next().await, Some(Ok(1)));
+        let [first, second] = attempts.of(1)[..] else { panic!("two attempts") };
+        assert_eq!((second - first).as_millis(), 5011);
     });
 }

@@ -6,6 +6,7 @@ use std::future::pending;
 
 use cordial::{Exit, Refusal, Task, TaskSupervisor, process};
 use futures::StreamExt;
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use crate::ends::error;
@@ -90,20 +91,41 @@ fn when_a_signal_ends_the_consumer_only_unlinked_items_run_on() {
         for (is_linked, left) in [(true, 0), (false, 3)] {
             let tasks = TaskSupervisor::start();
             let of_consumer = tasks.clone();
+            let (tell, told) = oneshot::channel();
             let consumer = Task::spawn(async move {
                 let work = |_: u32| pending::<()>();
                 if is_linked {
-                    of_consumer.async_stream(0..3, work).max_concurrency(3).collect().await
+                    let stream = of_consumer.async_stream(0..3, work).max_concurrency(3);
+                    tell.send(stream.progress()).unwrap_or_default();
+                    stream.collect().await
                 } else {
-                    of_consumer.async_stream_nolink(0..3, work).max_concurrency(3).collect().await
+                    let stream = of_consumer.async_stream_nolink(0..3, work).max_concurrency(3);
+                    tell.send(stream.progress()).unwrap_or_default();
+                    stream.collect().await
                 }
             });
             settle().await;
             assert_eq!(tasks.children().len(), 3);
+            let progress = told.await.unwrap();
+            assert_eq!((progress.running(), progress.given_up()), (3, 0));
             process::exit(consumer.pid(), Exit::Killed);
             settle().await;
             assert_eq!(tasks.children().len(), left, "linked: {is_linked}");
+            assert_eq!((progress.running(), progress.given_up()), (0, 3), "the stream waits for none of them");
         }
+    });
+}
+
+#[test]
+fn what_waits_for_room_has_not_begun() {
+    in_every_order(|| async {
+        let tasks = TaskSupervisor::builder().max_children(2).start();
+        let mut stream = tasks.async_stream(0.., |_: u32| pending::<()>()).max_concurrency(9);
+        let progress = stream.progress();
+        assert!(tokio::time::timeout(SECOND, stream.next()).await.is_err());
+        assert_eq!((progress.started(), progress.running()), (2, 2));
+        drop(stream);
+        assert_eq!((progress.started(), progress.running(), progress.given_up()), (2, 0, 2));
     });
 }
 
