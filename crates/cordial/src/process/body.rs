@@ -5,7 +5,7 @@
 //!            │ no                                          ▼
 //!            └► user's poll ─► Pending ─► Pending      drop the user's future ─► out of the table ─► links, monitors
 //!                   │ Ready, panic, checkpoint ───────────▲                                              │
-//!                                                                                  Reply to the handle ◄─┘
+//!                                                                               Reply to its recipient ◄─┘
 //! ```
 
 use std::pin::Pin;
@@ -37,6 +37,26 @@ impl<T> Reply<T> {
     }
 }
 
+/// Who gets the answer of a process, once everybody else was told of its end.
+pub(crate) trait Recipient<T> {
+    /// What waits in the task cell after that.
+    type Receipt;
+
+    /// Must not panic.
+    fn receive(self, reply: Reply<T>) -> Self::Receipt;
+}
+
+/// Whoever holds the handle.
+pub(crate) struct Holder;
+
+impl<T> Recipient<T> for Holder {
+    type Receipt = Reply<T>;
+
+    fn receive(self, reply: Reply<T>) -> Reply<T> {
+        reply
+    }
+}
+
 /// An answer that nobody took is dropped wherever the last reference ends.
 impl<T> Drop for Reply<T> {
     fn drop(&mut self) {
@@ -62,31 +82,34 @@ fn discard_exit(unwanted: Exit) {
 
 pin_project! {
     /// A process as the scheduler sees it.
-    pub(crate) struct Body<F, C> {
+    pub(crate) struct Body<F, C, R> {
         pid: Pid,
         // Seldom there, so it takes little room.
         span: Option<Box<Span>>,
         conclude: C,
+        // Until the end.
+        recipient: Option<R>,
         // `None` once it was dropped.
         #[pin]
         future: Option<F>,
     }
 }
 
-impl<F, C> Body<F, C> {
-    pub(crate) fn new(pid: Pid, span: Option<Box<Span>>, future: F, conclude: C) -> Body<F, C> {
-        Body { pid, span, conclude, future: Some(future) }
+impl<F, C, R> Body<F, C, R> {
+    pub(crate) fn new(pid: Pid, span: Option<Box<Span>>, future: F, conclude: C, recipient: R) -> Body<F, C, R> {
+        Body { pid, span, conclude, recipient: Some(recipient), future: Some(future) }
     }
 }
 
-impl<F, C, T> Future for Body<F, C>
+impl<F, C, R, T> Future for Body<F, C, R>
 where
     F: Future,
     C: Fn(F::Output) -> Conclusion<T>,
+    R: Recipient<T>,
 {
-    type Output = Reply<T>;
+    type Output = R::Receipt;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reply<T>> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R::Receipt> {
         let mut this = self.project();
         let pid = *this.pid;
         context::as_process(pid, |runtime| {
@@ -113,7 +136,8 @@ where
                     [Some(unwound), dropped.err()]
                 }
             };
-            Poll::Ready(Reply(Some(end(runtime, pid, this.span.as_deref(), concluded, unwound))))
+            let reply = Reply(Some(end(runtime, pid, this.span.as_deref(), concluded, unwound)));
+            Poll::Ready(this.recipient.take().expect("not polled again after its end").receive(reply))
         })
     }
 }

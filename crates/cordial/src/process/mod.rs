@@ -78,7 +78,7 @@ pub use runtime::Runtime;
 pub use stop::{Shutdown, StopReport};
 
 pub(crate) use block::{assert_allowed as assert_may_block, on as block_on};
-pub(crate) use body::{Conclusion, Reply, discard};
+pub(crate) use body::{Conclusion, Recipient, Reply, discard};
 pub(crate) use context::{runtime as current_runtime, with_runtime};
 pub(crate) use current::is_ended_by_signal;
 pub(crate) use guardian::{About, Exits as GuardianExits, Guardian, ReportSlot, Told, enlist, release, told};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cordial_sched::JoinHandle;
 use tracing::{Level, Span};
 
-use super::body::{Body, Conclusion, Reply};
+use super::body::{Body, Conclusion, Holder, Recipient, Reply};
 use super::context;
 use super::entry::{Entry, Manners, Samples};
 use super::guardian::{Guardian, Tell};
@@ -54,9 +54,9 @@ pub(crate) enum Ancestry {
 
 /// A process that was started, and the claim on what it gives.
 #[derive(Debug)]
-pub(crate) struct Spawned<T> {
+pub(crate) struct Spawned<R> {
     pub(crate) pid: Pid,
-    pub(crate) join: JoinHandle<Reply<T>>,
+    pub(crate) join: JoinHandle<R>,
     /// Whether it is linked to its first caller.
     pub(crate) is_linked: bool,
 }
@@ -87,11 +87,41 @@ impl Spawn {
     }
 
     /// Starts a process on the runtime. `conclude` says what its output means.
-    pub(crate) fn start<F, C, T>(self, runtime: &Handle, future: F, conclude: C) -> Result<Spawned<T>, Refusal>
+    pub(crate) fn start<F, C, T>(self, runtime: &Handle, future: F, conclude: C) -> Result<Spawned<Reply<T>>, Refusal>
     where
         F: Future + Send + 'static,
         C: Fn(F::Output) -> Conclusion<T> + Send + 'static,
         T: Send + 'static,
+    {
+        self.start_for(runtime, future, conclude, Holder)
+    }
+
+    /// Starts a process that nobody holds: its output goes to the recipient. A refusal is told.
+    pub(crate) fn send_off<F, R>(self, runtime: &Handle, future: F, recipient: R) -> Result<Pid, Refusal>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+        R: Recipient<F::Output> + Send + 'static,
+        R::Receipt: Send + 'static,
+    {
+        let (spawned_at, supervisor) = (self.spawned_at, self.place.as_ref().map(|place| place.parent().pid));
+        let started = self.start_for(runtime, future, as_value, recipient);
+        started.map(|spawned| spawned.pid).inspect_err(|refusal| telemetry::refused(spawned_at, supervisor, refusal))
+    }
+
+    fn start_for<F, C, T, R>(
+        self,
+        runtime: &Handle,
+        future: F,
+        conclude: C,
+        recipient: R,
+    ) -> Result<Spawned<R::Receipt>, Refusal>
+    where
+        F: Future + Send + 'static,
+        C: Fn(F::Output) -> Conclusion<T> + Send + 'static,
+        T: Send + 'static,
+        R: Recipient<T> + Send + 'static,
+        R::Receipt: Send + 'static,
     {
         let executor = runtime.executor();
         if executor.is_closed() {
@@ -108,7 +138,7 @@ impl Spawn {
             Ancestry::Caller => caller.and_then(|caller| context::lineage_of_children(runtime, caller)),
             Ancestry::Known(lineage) => lineage,
         };
-        let body = Body::new(pid, span(pid, self.spawned_at), future, conclude);
+        let body = Body::new(pid, span(pid, self.spawned_at), future, conclude, recipient);
         let (start, join) = executor.prepare(key, body);
         let mut entry = Entry {
             waker: start.waker(),

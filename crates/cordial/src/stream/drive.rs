@@ -19,9 +19,10 @@ use futures_core::stream::FusedStream;
 
 use super::async_stream::AsyncStream;
 use super::brief::{Brief, Patience};
-use super::flights::{Aloft, Flights, Landing, News, let_run_on};
+use super::flights::{Flights, Landing, News};
 use super::options::{Options, StreamTimeout};
 use super::progress::Progress;
+use super::ready;
 use super::spawner::Spawner;
 use super::window::Window;
 use crate::exit::Exit;
@@ -45,16 +46,16 @@ pub(super) struct Live<I, O, R> {
     window: Window<R>,
     /// Slots whose next attempt may start as soon as there is room.
     to_start: VecDeque<usize>,
-    /// Slots that rang. Empty between polls.
-    rung: Vec<usize>,
+    /// What has happened. Empty between polls.
+    news: ready::News<O>,
     /// Results given since the consumer waited last.
     n_in_a_row: usize,
     progress: Progress,
-    /// What lets them run on when a signal ends the consumer, if that is wanted.
-    let_run_on: Option<fn(Aloft<I, O>)>,
+    /// Whether they run on when a signal ends the consumer.
+    lets_run_on: bool,
 }
 
-impl<I, O: Send, R> Live<I, O, R> {
+impl<I, O: Send + 'static, R> Live<I, O, R> {
     fn new(options: &Options, progress: Progress, spawner: &impl Spawner) -> Live<I, O, R> {
         let runtime = current_runtime();
         let max_concurrency = options.max_concurrency(&runtime);
@@ -62,10 +63,10 @@ impl<I, O: Send, R> Live<I, O, R> {
             window: Window::new(max_concurrency, options.max_ahead(max_concurrency), options.order),
             flights: Flights::new(runtime),
             to_start: VecDeque::new(),
-            rung: Vec::new(),
+            news: ready::News::default(),
             n_in_a_row: 0,
             progress,
-            let_run_on: spawner.lets_run_on().then_some(let_run_on),
+            lets_run_on: spawner.lets_run_on(),
         }
     }
 
@@ -86,9 +87,9 @@ impl<I, O, R> Live<I, O, R> {
 
 impl<I, O, R> Drop for Live<I, O, R> {
     fn drop(&mut self) {
-        if let Some(let_run_on) = self.let_run_on.filter(|_| is_ended_by_signal()) {
+        if self.lets_run_on && is_ended_by_signal() {
             self.progress.count_given_up(self.flights.n_begun());
-            let_run_on(self.flights.take());
+            self.flights.let_run_on();
         }
         self.give_up();
     }
@@ -110,12 +111,7 @@ enum Verdict {
     End,
 }
 
-impl<I, O: Send, T, E> Rules<'_, I, O, T, E> {
-    fn look(&self, live: &mut Live<I, O, Result<T, E>>, slot: usize) -> Verdict {
-        let news = live.flights.look(slot);
-        self.hear(live, slot, news)
-    }
-
+impl<I, O: Send + 'static, T, E> Rules<'_, I, O, T, E> {
     /// Puts what came of a slot where it belongs.
     fn hear(&self, live: &mut Live<I, O, Result<T, E>>, slot: usize, news: News<O>) -> Verdict {
         let landing = match news {
@@ -183,14 +179,23 @@ where
         // What cannot be started has failed at once, and may be tried again at once, for ever.
         let mut n_again = 0;
         let polled = loop {
-            let mut rung = std::mem::take(&mut live.rung);
-            live.flights.ready().take(&mut rung);
-            for slot in rung.drain(..) {
-                if rules.look(&mut live, slot) == Verdict::End {
+            let mut news = std::mem::take(&mut live.news);
+            live.flights.ready().take(&mut news);
+            // A reply always wins, so answers come first.
+            for answer in news.answers.drain(..) {
+                let slot = answer.slot;
+                let heard = live.flights.hear(answer);
+                if rules.hear(&mut live, slot, heard) == Verdict::End {
                     this.source.set(None);
                 }
             }
-            live.rung = rung;
+            for slot in news.rung.drain(..) {
+                let seen = live.flights.look(slot);
+                if rules.hear(&mut live, slot, seen) == Verdict::End {
+                    this.source.set(None);
+                }
+            }
+            live.news = news;
             while n_again < BUDGET
                 && let Some(&slot) = live.to_start.front()
                 && this.spawner.poll_room(cx).is_ready()
@@ -209,13 +214,14 @@ where
                 let future = (this.f)(input);
                 let is_first = live.flights.get_mut(slot).n_attempts == 0;
                 let future = Brief::new(future, patience);
-                let task = this.spawner.spawn(live.flights.runtime(), this.spawned_at, future);
+                let addressee = live.flights.addressee(slot);
+                let started = this.spawner.spawn(live.flights.runtime(), this.spawned_at, future, addressee);
                 if is_first {
                     live.progress.count_start();
                 } else {
                     n_again += 1;
                 }
-                let news = live.flights.run(slot, task, rules.options.timeout);
+                let news = live.flights.run(slot, started, rules.options.timeout);
                 if rules.hear(&mut live, slot, news) == Verdict::End {
                     this.source.set(None);
                 }

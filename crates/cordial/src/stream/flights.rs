@@ -8,52 +8,51 @@
 //! ```
 
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use slab::Slab;
 
-use super::ready::{Bell, Ready};
+use super::ready::{Addressee, Answer, Ready};
 use super::watch::Watch;
 use crate::backoff::{Backoff, Waits};
-use crate::exit::{Exit, TimedOut};
+use crate::exit::{Exit, Refusal, TimedOut};
+use crate::pid::Pid;
 use crate::process::Handle;
-use crate::task::{Task, Timeout};
+use crate::task::Timeout;
 
 /// The items at work. Dropping them gives them up.
 pub(super) struct Flights<I, O> {
-    slots: Aloft<I, O>,
-    /// By slot. Each is made once, and serves whoever is in the slot.
-    bells: Vec<Waker>,
-    ready: Arc<Ready>,
+    slots: Slab<Flight<I>>,
+    ready: Arc<Ready<O>>,
     watch: Watch,
     runtime: Handle,
+    latest_attempt: u64,
 }
 
-/// By slot.
-pub(super) type Aloft<I, O> = Slab<Flight<I, O>>;
-
 /// One item at work.
-pub(super) struct Flight<I, O> {
+pub(super) struct Flight<I> {
     pub(super) idx: usize,
     /// Until the first attempt, and for as long as somebody may want it.
     pub(super) input: Option<I>,
     pub(super) n_attempts: usize,
     waits: Option<Box<Waits>>,
-    phase: Phase<O>,
+    phase: Phase,
 }
 
-enum Phase<O> {
+enum Phase {
     /// It may start as soon as there is room.
     Queued,
-    Running(Task<O>),
+    Running {
+        pid: Pid,
+        attempt: u64,
+    },
     /// For its next attempt.
     Waiting,
 }
 
-/// What is new about a slot that rang.
+/// What is new about a slot.
 pub(super) enum News<O> {
-    /// It was rung in vain.
+    /// It was rung in vain, or the answer is that of another attempt.
     Nothing,
     /// It waits no longer, and is queued.
     MayStart,
@@ -69,54 +68,64 @@ pub(super) enum Landing<O> {
     Abandoned(TimedOut),
 }
 
-impl<I, O: Send> Flights<I, O> {
+impl<I, O: Send + 'static> Flights<I, O> {
     pub(super) fn new(runtime: Handle) -> Flights<I, O> {
-        let ready = Arc::<Ready>::default();
+        let ready = Arc::<Ready<O>>::default();
         let watch = Watch::new(runtime.clone(), ready.clone());
-        Flights { slots: Slab::new(), bells: Vec::new(), ready, watch, runtime }
+        Flights { slots: Slab::new(), ready, watch, runtime, latest_attempt: 0 }
     }
 
     pub(super) fn runtime(&self) -> &Handle {
         &self.runtime
     }
 
-    pub(super) fn ready(&self) -> &Ready {
+    pub(super) fn ready(&self) -> &Ready<O> {
         &self.ready
     }
 
     /// Queues an item, and gives its slot.
     pub(super) fn insert(&mut self, idx: usize, input: I) -> usize {
         let phase = Phase::Queued;
-        let slot = self.slots.insert(Flight { idx, input: Some(input), n_attempts: 0, waits: None, phase });
-        if self.bells.len() == slot {
-            self.bells.push(Waker::from(Arc::new(Bell { ready: self.ready.clone(), slot })));
-        }
-        slot
+        self.slots.insert(Flight { idx, input: Some(input), n_attempts: 0, waits: None, phase })
     }
 
-    pub(super) fn get_mut(&mut self, slot: usize) -> &mut Flight<I, O> {
+    pub(super) fn get_mut(&mut self, slot: usize) -> &mut Flight<I> {
         &mut self.slots[slot]
     }
 
-    pub(super) fn remove(&mut self, slot: usize) -> Flight<I, O> {
+    pub(super) fn remove(&mut self, slot: usize) -> Flight<I> {
         self.slots.remove(slot)
     }
 
-    /// The attempt has begun, and its limit counts from here. It may have ended already.
-    pub(super) fn run(&mut self, slot: usize, mut task: Task<O>, limit: Timeout) -> News<O> {
-        match limit {
-            Timeout::After(Duration::ZERO) => self.watch.set_passed(slot, task.pid(), Duration::ZERO),
-            Timeout::After(limit) => self.watch.set_limit(slot, task.pid(), limit),
-            Timeout::Infinity => {}
-        }
+    /// For the answer of the next attempt in this slot.
+    pub(super) fn addressee(&mut self, slot: usize) -> Addressee<O> {
+        self.latest_attempt += 1;
+        Addressee { ready: self.ready.clone(), slot, attempt: self.latest_attempt }
+    }
+
+    /// That attempt has begun, and its limit counts from here. Or it was refused.
+    pub(super) fn run(&mut self, slot: usize, started: Result<Pid, Refusal>, limit: Timeout) -> News<O> {
         let flight = &mut self.slots[slot];
         flight.n_attempts += 1;
-        let answer = task.poll_answer(&mut Context::from_waker(&self.bells[slot]));
-        flight.phase = Phase::Running(task);
-        match answer {
-            Poll::Ready(answer) => self.land(slot, answer),
-            Poll::Pending => News::Nothing,
+        let pid = match started {
+            Ok(pid) => pid,
+            Err(refusal) => return News::Ended(Landing::Failed(Exit::Refused(refusal))),
+        };
+        flight.phase = Phase::Running { pid, attempt: self.latest_attempt };
+        match limit {
+            Timeout::After(Duration::ZERO) => self.watch.set_passed(slot, pid, Duration::ZERO),
+            Timeout::After(limit) => self.watch.set_limit(slot, pid, limit),
+            Timeout::Infinity => {}
         }
+        News::Nothing
+    }
+
+    /// What an answer means. One that comes too late is for nobody.
+    pub(super) fn hear(&self, answer: Answer<O>) -> News<O> {
+        let Answer { slot, attempt, reply } = answer;
+        let is_awaited =
+            |flight: &Flight<I>| matches!(flight.phase, Phase::Running { attempt: own, .. } if own == attempt);
+        if self.slots.get(slot).is_some_and(is_awaited) { self.land(slot, reply.take()) } else { News::Nothing }
     }
 
     fn land(&self, slot: usize, answer: Result<O, Exit>) -> News<O> {
@@ -148,25 +157,22 @@ impl<I, O: Send> Flights<I, O> {
         }
     }
 
-    /// What is new about a slot that rang, or whose attempt has just begun.
+    /// What is new about a slot that rang.
     pub(super) fn look(&mut self, slot: usize) -> News<O> {
         let Some(flight) = self.slots.get_mut(slot) else { return News::Nothing };
-        match &mut flight.phase {
+        match flight.phase {
             Phase::Queued => News::Nothing,
             Phase::Waiting if self.watch.is_waiting(slot) => News::Nothing,
             Phase::Waiting => {
                 flight.phase = Phase::Queued;
                 News::MayStart
             }
-            Phase::Running(task) => match task.poll_answer(&mut Context::from_waker(&self.bells[slot])) {
-                Poll::Ready(answer) => self.land(slot, answer),
-                Poll::Pending => match self.watch.take_abandoned(slot) {
-                    Some(timed_out) => {
-                        task.give_up();
-                        News::Ended(Landing::Abandoned(timed_out))
-                    }
-                    None => News::Nothing,
-                },
+            Phase::Running { pid, .. } => match self.watch.take_abandoned(slot) {
+                Some(timed_out) => {
+                    self.runtime.request(pid);
+                    News::Ended(Landing::Abandoned(timed_out))
+                }
+                None => News::Nothing,
             },
         }
     }
@@ -180,19 +186,17 @@ impl<I, O> Flights<I, O> {
 
     /// Gives them up.
     pub(super) fn clear(&mut self) {
-        self.slots.clear();
-    }
-
-    pub(super) fn take(&mut self) -> Aloft<I, O> {
-        std::mem::take(&mut self.slots)
-    }
-}
-
-/// Lets go of them. What runs runs on.
-pub(super) fn let_run_on<I, O: Send>(mut flights: Aloft<I, O>) {
-    for flight in flights.drain() {
-        if let Phase::Running(task) = flight.phase {
-            drop(task.ignore());
+        for (_, flight) in &self.slots {
+            if let Phase::Running { pid, .. } = flight.phase {
+                self.runtime.request(pid);
+            }
         }
+        self.let_run_on();
+    }
+
+    /// Lets go of them. What runs runs on.
+    pub(super) fn let_run_on(&mut self) {
+        self.ready.close();
+        self.slots.clear();
     }
 }

@@ -1,66 +1,84 @@
-//! Which items want to be looked at, and who looks.
+//! What has happened to the items since the consumer looked last, and who looks.
 //!
 //! ```text
-//!  process ends ─► Bell ─┐
-//!  limit passes ─► Watch ┴► ring(slot) ──► slots ──► take, by the consumer's poll
-//!                                └─► wakes the consumer, if it waits
+//!  process ends ─► Addressee ─► answer(slot) ─┐
+//!  limit passes ─► Watch ─────► ring(slot) ───┴─► lists ──► take, by the consumer's poll
+//!                                             └─► wakes the consumer, if it waits
 //! ```
 //!
-//! A slot may be rung in vain: who looks has to find out what is new. Nothing is rung often, so the list needs no bound
-//! of its own: once for each attempt that ends, and at most twice for its limit.
+//! A slot may be rung in vain: who looks has to find out what is new. The lists need no bound of their own: there is one
+//! answer for each attempt, which the stream bounds, and it rings at most twice for a limit.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Wake, Waker};
+use std::task::{Poll, Waker};
 
 use cordial_sched::wake_last;
 
+use crate::process::{Recipient, Reply};
 use crate::unwind;
 
-/// The slots that were rung since the last look.
-#[derive(Default)]
-pub(super) struct Ready {
-    /// Whether `rung` has any; changed under the lock, read without it.
-    has_any: AtomicBool,
-    state: Mutex<State>,
+/// Rings for a slot.
+pub(super) trait Ring: Send + Sync {
+    fn ring(&self, slot: usize);
 }
 
-#[derive(Default)]
-struct State {
-    rung: Vec<usize>,
+/// What has happened since the last look.
+pub(super) struct Ready<O> {
+    /// Whether there is any; changed under the lock, read without it.
+    has_any: AtomicBool,
+    state: Mutex<State<O>>,
+}
+
+struct State<O> {
+    news: News<O>,
     /// There while the consumer waits.
     consumer: Option<Waker>,
+    /// Nobody will look any more.
+    is_closed: bool,
 }
 
-/// Rings for one slot.
-pub(super) struct Bell {
-    pub(super) ready: Arc<Ready>,
+/// What a look finds.
+pub(super) struct News<O> {
+    pub(super) answers: Vec<Answer<O>>,
+    /// Slots that were rung.
+    pub(super) rung: Vec<usize>,
+}
+
+/// How an attempt has ended. The slot may belong to another one by now.
+pub(super) struct Answer<O> {
     pub(super) slot: usize,
+    pub(super) attempt: u64,
+    pub(super) reply: Reply<O>,
 }
 
-impl Ready {
-    pub(super) fn ring(&self, slot: usize) {
-        let consumer = {
-            let mut state = self.lock();
-            state.rung.push(slot);
-            self.has_any.store(true, Ordering::Release);
-            state.consumer.take()
-        };
-        // Others of the stream may be about to end on this thread: the consumer then finds them all at once.
-        //
-        // Outside the lock: the waker is the user's. One that panics takes nobody with it, be it an item that has ended, or
-        // what else is due.
-        if let Some(consumer) = consumer {
-            let _ = unwind::catch(|| wake_last(consumer));
-        }
-    }
+/// Passes the answer of an attempt on.
+pub(super) struct Addressee<O> {
+    pub(super) ready: Arc<Ready<O>>,
+    pub(super) slot: usize,
+    pub(super) attempt: u64,
+}
 
-    /// Moves what was rung into an empty list.
-    pub(super) fn take(&self, rung: &mut Vec<usize>) {
-        // Pairs with the store in `ring`. What is rung after this load is seen by `wait` at the latest, under the lock.
+impl<O> Default for News<O> {
+    fn default() -> News<O> {
+        News { answers: Vec::new(), rung: Vec::new() }
+    }
+}
+
+impl<O> Default for Ready<O> {
+    fn default() -> Ready<O> {
+        let state = State { news: News::default(), consumer: None, is_closed: false };
+        Ready { has_any: AtomicBool::new(false), state: Mutex::new(state) }
+    }
+}
+
+impl<O> Ready<O> {
+    /// Moves what has happened into empty lists.
+    pub(super) fn take(&self, news: &mut News<O>) {
+        // Pairs with the store in `note`. What comes after this load is seen by `poll` at the latest, under the lock.
         if self.has_any.load(Ordering::Acquire) {
             let mut state = self.lock();
-            std::mem::swap(&mut state.rung, rung);
+            std::mem::swap(&mut state.news, news);
             self.has_any.store(false, Ordering::Release);
         }
     }
@@ -70,7 +88,7 @@ impl Ready {
         // Wakers are the user's: cloned before the lock is taken, dropped after it is released.
         let mut consumer = Some(waker.clone());
         let mut state = self.lock();
-        if state.rung.is_empty() {
+        if state.news.answers.is_empty() && state.news.rung.is_empty() {
             std::mem::swap(&mut state.consumer, &mut consumer);
             drop(state);
             return Poll::Pending;
@@ -79,17 +97,56 @@ impl Ready {
         Poll::Ready(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    /// Nobody will look any more: answers are for nobody.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.is_closed = true;
+        let unseen = std::mem::take(&mut state.news);
+        drop(state);
+        drop(unseen);
+    }
+
+    fn answer(&self, answer: Answer<O>) {
+        let mut state = self.lock();
+        if state.is_closed {
+            drop(state);
+            drop(answer);
+            return;
+        }
+        state.news.answers.push(answer);
+        self.note(state);
+    }
+
+    fn note(&self, mut state: MutexGuard<'_, State<O>>) {
+        self.has_any.store(true, Ordering::Release);
+        let consumer = state.consumer.take();
+        drop(state);
+        // Others of the stream may be about to end on this thread: the consumer then finds them all at once.
+        //
+        // Outside the lock: the waker is the user's. One that panics takes nobody with it, be it an item that has ended, or
+        // what else is due.
+        if let Some(consumer) = consumer {
+            let _ = unwind::catch(|| wake_last(consumer));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<O>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Wake for Bell {
-    fn wake(self: Arc<Bell>) {
-        self.ready.ring(self.slot);
+impl<O: Send> Ring for Ready<O> {
+    fn ring(&self, slot: usize) {
+        let mut state = self.lock();
+        state.news.rung.push(slot);
+        self.note(state);
     }
+}
 
-    fn wake_by_ref(self: &Arc<Bell>) {
-        self.ready.ring(self.slot);
+impl<O> Recipient<O> for Addressee<O> {
+    type Receipt = ();
+
+    fn receive(self, reply: Reply<O>) {
+        self.ready.answer(Answer { slot: self.slot, attempt: self.attempt, reply });
     }
 }

@@ -3,19 +3,28 @@
 use std::panic::Location;
 use std::task::{Context, Poll};
 
-use crate::process::Handle;
-use crate::task::Task;
+use crate::exit::Refusal;
+use crate::pid::Pid;
+use crate::process::{Handle, Recipient, Spawn};
 
 /// Starts the items of a stream.
 pub(crate) trait Spawner {
     /// Ready when one more item may start. What was promised is kept until the next `spawn`.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Starts an item on the runtime, in the name of the place where the stream was made.
-    fn spawn<F>(&mut self, runtime: &Handle, spawned_at: &'static Location<'static>, future: F) -> Task<F::Output>
+    /// Starts an item on the runtime, in the name of the place where the stream was made. Its output goes to the recipient.
+    fn spawn<F, R>(
+        &mut self,
+        runtime: &Handle,
+        spawned_at: &'static Location<'static>,
+        future: F,
+        recipient: R,
+    ) -> Result<Pid, Refusal>
     where
         F: Future + Send + 'static,
-        F::Output: Send + 'static;
+        F::Output: Send + 'static,
+        R: Recipient<F::Output> + Send + 'static,
+        R::Receipt: Send + 'static;
 
     /// Whether items that run already go on when a signal ends the consumer.
     fn lets_run_on(&self) -> bool;
@@ -31,12 +40,20 @@ impl Spawner for Unsupervised {
         Poll::Ready(())
     }
 
-    fn spawn<F>(&mut self, runtime: &Handle, spawned_at: &'static Location<'static>, future: F) -> Task<F::Output>
+    fn spawn<F, R>(
+        &mut self,
+        runtime: &Handle,
+        spawned_at: &'static Location<'static>,
+        future: F,
+        recipient: R,
+    ) -> Result<Pid, Refusal>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
+        R: Recipient<F::Output> + Send + 'static,
+        R::Receipt: Send + 'static,
     {
-        Task::spawn_at(runtime, spawned_at, future)
+        Spawn::new(spawned_at).send_off(runtime, future, recipient)
     }
 
     fn lets_run_on(&self) -> bool {

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use cordial_sched::{Instant, Timer};
 
-use super::ready::Ready;
+use super::ready::Ring;
 use crate::exit::{Location, TimedOut};
 use crate::pid::Pid;
 use crate::process::{AFTER_KILL, Handle, abandon};
@@ -27,7 +27,7 @@ pub(super) struct Watch(Arc<Shared>);
 
 struct Shared {
     runtime: Handle,
-    ready: Arc<Ready>,
+    ready: Arc<dyn Ring>,
     state: Mutex<State>,
 }
 
@@ -55,7 +55,7 @@ enum Then {
 }
 
 impl Watch {
-    pub(super) fn new(runtime: Handle, ready: Arc<Ready>) -> Watch {
+    pub(super) fn new(runtime: Handle, ready: Arc<dyn Ring>) -> Watch {
         Watch(Arc::new(Shared { runtime, ready, state: Mutex::default() }))
     }
 

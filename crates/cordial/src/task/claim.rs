@@ -55,7 +55,7 @@ pub(super) struct Claim<T> {
 }
 
 impl<T> Claim<T> {
-    pub(super) fn new(spawned: Spawned<T>, tenure: Tenure) -> Claim<T> {
+    pub(super) fn new(spawned: Spawned<Reply<T>>, tenure: Tenure) -> Claim<T> {
         let Spawned { join, is_linked, .. } = spawned;
         Claim { join, is_linked, tenure }
     }

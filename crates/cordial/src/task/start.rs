@@ -92,14 +92,6 @@ impl<T: Send + 'static> Task<T> {
         Task::answered(Ok(value))
     }
 
-    /// As [`spawn`](Task::spawn), on this runtime and in the name of another place.
-    pub(crate) fn spawn_at<F>(runtime: &Handle, spawned_at: &'static Location<'static>, future: F) -> Task<T>
-    where
-        F: Future<Output = T> + Send + 'static,
-    {
-        Task::launch(runtime, Spawn::new(spawned_at), future)
-    }
-
     fn launch<F>(runtime: &Handle, spawn: Spawn, future: F) -> Task<T>
     where
         F: Future<Output = T> + Send + 'static,

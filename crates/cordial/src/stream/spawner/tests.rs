@@ -11,6 +11,7 @@ use super::*;
 use crate::exit::Exit;
 use crate::process;
 use crate::stream::{AsyncStream, Retry};
+use crate::task::Task;
 use crate::testing;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -55,19 +56,28 @@ impl Spawner for House {
         Poll::Pending
     }
 
-    fn spawn<F>(&mut self, runtime: &Handle, spawned_at: &'static Location<'static>, future: F) -> Task<F::Output>
+    fn spawn<F, R>(
+        &mut self,
+        runtime: &Handle,
+        spawned_at: &'static Location<'static>,
+        future: F,
+        recipient: R,
+    ) -> Result<Pid, Refusal>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
+        R: Recipient<F::Output> + Send + 'static,
+        R::Receipt: Send + 'static,
     {
         let mut room = self.room.lock().unwrap();
         room.0 = room.0.checked_sub(1).expect("an item started without room");
         drop(room);
         let leaves = Leaves(self.clone());
-        Task::spawn_at(runtime, spawned_at, async move {
+        let future = async move {
             let _leaves = leaves;
             future.await
-        })
+        };
+        Spawn::new(spawned_at).send_off(runtime, future, recipient)
     }
 
     fn lets_run_on(&self) -> bool {

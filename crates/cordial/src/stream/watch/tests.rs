@@ -2,6 +2,7 @@ use std::sync::Weak;
 
 use super::*;
 use crate::process::current_runtime;
+use crate::stream::ready::{News, Ready};
 use crate::testing;
 
 /// The timer would keep it for as long as a limit may be.
@@ -9,7 +10,7 @@ use crate::testing;
 fn a_watch_that_is_dropped_leaves_nothing_behind() {
     testing::run(async {
         let hour = Duration::from_secs(3600);
-        let watch = Watch::new(current_runtime(), Arc::default());
+        let watch = Watch::new(current_runtime(), Arc::new(Ready::<()>::default()));
         watch.set_wait(0, 2 * hour);
         watch.set_wait(1, hour);
         let shared: Weak<Shared> = Arc::downgrade(&watch.0);
@@ -22,19 +23,19 @@ fn a_watch_that_is_dropped_leaves_nothing_behind() {
 fn each_wait_rings_once_when_it_is_over() {
     testing::run(async {
         let second = Duration::from_secs(1);
-        let ready = Arc::<Ready>::default();
+        let ready = Arc::<Ready<()>>::default();
         let watch = Watch::new(current_runtime(), ready.clone());
         // The timer stands at the earliest, whichever comes first.
         for (slot, seconds) in [(0, 3), (1, 1), (2, 2), (3, 3)] {
             watch.set_wait(slot, seconds * second);
         }
-        let mut rung = Vec::new();
+        let mut news = News::default();
         for expected in [vec![], vec![1], vec![2], vec![0, 3], vec![]] {
-            rung.clear();
-            ready.take(&mut rung);
-            assert_eq!(rung, expected);
+            news.rung.clear();
+            ready.take(&mut news);
+            assert_eq!(news.rung, expected);
             let waiting: Vec<usize> = (0..4).filter(|slot| watch.is_waiting(*slot)).collect();
-            assert!(waiting.iter().all(|slot| !rung.contains(slot)));
+            assert!(waiting.iter().all(|slot| !news.rung.contains(slot)));
             tokio::time::sleep(second + Duration::from_millis(2)).await;
         }
     });
@@ -45,7 +46,7 @@ fn each_wait_rings_once_when_it_is_over() {
 fn a_limit_that_passed_harms_nobody_who_has_its_slot_now() {
     testing::run(async {
         let hour = Duration::from_secs(3600);
-        let watch = Watch::new(current_runtime(), Arc::default());
+        let watch = Watch::new(current_runtime(), Arc::new(Ready::<()>::default()));
         let late = || TimedOut::new(hour, Pid::NOBODY, None, None);
         watch.set_limit(0, Pid::NOBODY, hour);
         assert!(!watch.0.note_kill(0, Pid::NOBODY, late()));

@@ -13,7 +13,9 @@ use super::serve::Start;
 use crate::error::{NotFound, StartError};
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{Outcome, Place, Shutdown, Spawn, StopReport, as_outcome, caller_lineage, release, stop_one};
+use crate::process::{
+    Outcome, Place, Recipient, Shutdown, Spawn, StopReport, as_outcome, caller_lineage, release, stop_one,
+};
 use crate::supervisor::clock::Clock;
 use crate::supervisor::factory::Ready;
 use crate::supervisor::nested::{ChildOf, HandedOver, Launched, Nested};
@@ -427,24 +429,28 @@ impl TaskSupervisor {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.launch_in(self.place(), spawn, tenure, future)
-    }
-
-    pub(super) fn launch_in<F>(
-        &self,
-        place: Result<Place, Refusal>,
-        spawn: Spawn,
-        tenure: Tenure,
-        future: F,
-    ) -> Task<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        match place {
+        match self.place() {
             Ok(place) => Task::launch_on(self.live.runtime(), spawn.place(place), tenure, future),
             Err(refusal) => Task::refused(spawn.spawned_at, Some(self.pid()), refusal),
         }
+    }
+
+    /// Starts a child whose output goes to the recipient.
+    pub(super) fn send_off<F, R>(
+        &self,
+        place: Result<Place, Refusal>,
+        spawn: Spawn,
+        future: F,
+        recipient: R,
+    ) -> Result<Pid, Refusal>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+        R: Recipient<F::Output> + Send + 'static,
+        R::Receipt: Send + 'static,
+    {
+        let place = place.inspect_err(|refusal| self.tell_refused(spawn.spawned_at, refusal))?;
+        spawn.place(place).send_off(self.live.runtime(), future, recipient)
     }
 
     fn start_in<F>(&self, place: Place, spawned_at: &'static Location<'static>, future: F) -> Result<Pid, StartError>
@@ -460,7 +466,7 @@ impl TaskSupervisor {
     }
 
     /// A place for a child that is not started again, if there is room.
-    fn place(&self) -> Result<Place, Refusal> {
+    pub(super) fn place(&self) -> Result<Place, Refusal> {
         let place = self.live.with_roster(|roster| {
             let roster = roster.ok_or(Refusal::SupervisorStopped)?;
             let permit = roster.room.try_enter()?;

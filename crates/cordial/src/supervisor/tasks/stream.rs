@@ -9,9 +9,9 @@ use futures_util::stream::{Iter, iter};
 
 use super::handle::{TaskSupervisor, Turn};
 use crate::exit::{Exit, Refusal};
-use crate::process::{Handle, Spawn};
+use crate::pid::Pid;
+use crate::process::{Handle, Recipient, Spawn};
 use crate::stream::{AsyncStream, Spawner};
-use crate::task::{Task, Tenure};
 
 /// A stream of a task supervisor.
 type Under<I, F, O> = AsyncStream<Iter<I>, F, O, O, Exit, Supervised>;
@@ -105,15 +105,23 @@ impl Spawner for Supervised {
         Poll::Ready(())
     }
 
-    fn spawn<F>(&mut self, _: &Handle, spawned_at: &'static Location<'static>, future: F) -> Task<F::Output>
+    fn spawn<F, R>(
+        &mut self,
+        _: &Handle,
+        spawned_at: &'static Location<'static>,
+        future: F,
+        recipient: R,
+    ) -> Result<Pid, Refusal>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
+        R: Recipient<F::Output> + Send + 'static,
+        R::Receipt: Send + 'static,
     {
         let spawn = Spawn::new(spawned_at);
         match self.turn.take() {
-            None => self.tasks.launch(spawn, Tenure::Owned, future),
-            Some(turn) => self.tasks.launch_in(turn.and_then(Turn::place), spawn, Tenure::Owned, future),
+            None => self.tasks.send_off(self.tasks.place(), spawn, future, recipient),
+            Some(turn) => self.tasks.send_off(turn.and_then(Turn::place), spawn, future, recipient),
         }
     }
 
