@@ -78,3 +78,11 @@ fn a_huge_number_at_once_is_as_many_as_there_are() {
         stderr: "",
     }]);
 }
+
+#[test]
+fn live_lines_are_all_there_also_where_a_command_ends_before_they_are_read() {
+    for round in 0..20 {
+        let ran = shell(r#"seq 2 | "$0" map --lb --shell 'yes {} | head -c 1000000' | wc -c"#);
+        assert_eq!(ran.stdout.trim_ascii(), b"2000000", "round {round}");
+    }
+}
