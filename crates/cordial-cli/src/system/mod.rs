@@ -44,6 +44,15 @@ impl Interrupt {
     }
 }
 
+/// How a thread waits for a command that may be short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// It stands still and does nothing else, which is cheaper.
+    Standing,
+    /// It has other commands to look after.
+    Aside,
+}
+
 /// How an operating-system process ended, in numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EndedBy {
