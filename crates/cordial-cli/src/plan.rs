@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicU64;
 
 use crate::args::MapOptions;
 use crate::failure::plain;
@@ -166,5 +167,5 @@ fn ledger(options: &MapOptions, template: Template) -> Result<Ledger, String> {
         };
         joblog = options.joblog.as_deref().map(Joblog::open).transpose()?;
     }
-    Ok(Ledger { template, joblog, past, results, resume, broken: OnceLock::new() })
+    Ok(Ledger { template, joblog, past, results, resume, left_failed: AtomicU64::new(0), broken: OnceLock::new() })
 }

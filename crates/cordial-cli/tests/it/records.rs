@@ -47,6 +47,10 @@ fn a_joblog_has_the_columns_of_gnu_parallel_and_is_gone_on_with() {
 
     let resumed = map(&["--resume"], b"it's\nbad\nugly\nnew\n");
     assert_eq!((resumed.status, lines(&resumed).as_str()), (0, "new\n"));
+    assert_eq!(
+        resumed.stderr.lines().last(),
+        Some("cordial: 2 items that had failed were left out; --resume-failed runs what failed again")
+    );
     let again = map(&["--resume-failed"], b"it's\nbad\nugly\nnew\n");
     assert_eq!((again.status, lines(&again).as_str()), (2, "bad\nugly\n"));
     assert_eq!(logged(&place).len(), 6);
