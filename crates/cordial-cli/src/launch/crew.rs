@@ -37,7 +37,7 @@ const SHORT: Duration = Duration::from_millis(20);
 const ENOUGH: usize = 4;
 
 /// How many requests should wait beyond those that run.
-pub(super) const AHEAD: usize = 512;
+pub(super) const AHEAD: usize = 256;
 
 /// What the threads share.
 pub(super) struct Crew {
