@@ -87,6 +87,8 @@ pub(super) async fn run(
     .await;
     let outcome = match result {
         Ok(Ok(status)) if status.success() => Ok(()),
+        // Killed together with all others.
+        Ok(Ok(status)) if settings.stop.level() == Level::Kill && system::was_killed(status) => Err(Failure::Killed),
         Ok(Ok(status)) => Err(Failure::Ended(status)),
         Ok(Err(failure)) => Err(failure),
         Err(error) => Err(Failure::Uncaptured(error)),
@@ -154,7 +156,11 @@ async fn attend(
     if failure.is_some() {
         let is_over = !settings.grace.is_zero() && {
             group.terminate();
-            matches!(time::timeout(settings.grace, watch(&mut group, outs)).await, Ok(Ok(())))
+            tokio::select! {
+                biased;
+                ended = time::timeout(settings.grace, watch(&mut group, outs)) => matches!(ended, Ok(Ok(()))),
+                () = settings.stop.reached(Level::Kill) => false,
+            }
         };
         if !is_over {
             group.kill();
@@ -163,6 +169,8 @@ async fn attend(
     }
     let late = take_rest(outs).await.map_err(Failure::Uncaptured);
     match failure {
+        // Whatever has ended it in the end.
+        Some(Failure::Stopped) if settings.stop.level() == Level::Kill => Err(Failure::Killed),
         Some(failure) => Err(failure),
         None => {
             let status = group.finish().map_err(Failure::Unwatched)?;

@@ -104,6 +104,11 @@ pub(crate) fn guard() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// Whether a process ended because it was killed. The system gives it an ordinary status.
+pub(crate) fn was_killed(_: ExitStatus) -> bool {
+    true
+}
+
 /// How a process ended, in numbers.
 pub(crate) fn ended_by(status: ExitStatus) -> EndedBy {
     EndedBy::Code(status.code().unwrap_or(-1))
