@@ -48,6 +48,8 @@ pub(crate) enum Failure {
     },
     /// It was asked to stop, because the whole run was.
     Stopped,
+    /// It was killed, because somebody did not want to wait for its end.
+    Killed,
     /// It never ran, because the run was stopped before.
     NotRun,
     /// The task of the item ended without a result.
@@ -57,7 +59,7 @@ pub(crate) enum Failure {
 impl Failure {
     /// Whether the item is not to blame: the run was stopped.
     pub(crate) fn is_unfinished(&self) -> bool {
-        matches!(self, Failure::Stopped | Failure::NotRun)
+        matches!(self, Failure::Stopped | Failure::Killed | Failure::NotRun)
     }
 
     /// The exit status that a shell would see.
@@ -99,7 +101,7 @@ impl fmt::Display for Failure {
             }
             Failure::Ended(status) => f.write_str(&system::ending(*status)),
             Failure::TimedOut(limit) => {
-                write!(f, "took longer than {} and was ended", humantime::format_duration(*limit))
+                write!(f, "took longer than {} (--timeout) and was ended", humantime::format_duration(*limit))
             }
             Failure::Uncaptured(error) => {
                 let advice = system::advice_on_keeping(error);
@@ -118,6 +120,7 @@ impl fmt::Display for Failure {
             }
             Failure::NotKept { path, error } => write!(f, "{} cannot be written: {}", path.display(), plain(error)),
             Failure::Stopped => write!(f, "was ended before it was done"),
+            Failure::Killed => write!(f, "was killed before it was done"),
             Failure::NotRun => write!(f, "was not started"),
             Failure::Lost(why) => f.write_str(why),
         }

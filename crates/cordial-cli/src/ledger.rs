@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::item::Item;
 use crate::joblog::{Joblog, Past, Said};
@@ -37,6 +38,8 @@ pub(crate) struct Ledger {
     pub(crate) past: Past,
     pub(crate) results: Option<Results>,
     pub(crate) resume: Resume,
+    /// How many items were left out although they had failed.
+    pub(crate) left_failed: AtomicU64,
     /// The first reason why the run cannot go on.
     pub(crate) broken: OnceLock<Broken>,
 }
@@ -65,13 +68,27 @@ impl Ledger {
         match said {
             Said::Nothing => Ok(false),
             Said::Succeeded => Ok(true),
-            Said::Failed => Ok(self.resume == Resume::Missing),
+            Said::Failed => {
+                let is_left = self.resume == Resume::Missing;
+                self.left_failed.fetch_add(u64::from(is_left), Ordering::Relaxed);
+                Ok(is_left)
+            }
             Said::Other => Err(self.breaks(Broken::Ledger(format!(
                 "the joblog has another command for item {} than {}: it belongs to another list; name another joblog, or give the same items",
                 item.index,
                 shown::quoted(&self.template.show(item, 0)),
             )))),
         }
+    }
+
+    /// What a person should know who goes on with a run, as a sentence.
+    pub(crate) fn advice(&self) -> Option<String> {
+        let (items, were) = match self.left_failed.load(Ordering::Relaxed) {
+            0 => return None,
+            1 => ("1 item".to_owned(), "was"),
+            number => (format!("{number} items"), "were"),
+        };
+        Some(format!("{items} that had failed {were} left out; --resume-failed runs what failed again"))
     }
 
     /// Writes down what came of an item.

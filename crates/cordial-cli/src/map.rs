@@ -6,13 +6,14 @@
 //! second   everything is killed
 //! ```
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal, Write as _};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::{Duration, SystemTime};
 
-use cordial::{Exit, Runtime};
+use cordial::Runtime;
+use tokio::io::AsyncWriteExt;
 use tokio::time;
 
 use crate::args::MapOptions;
@@ -59,13 +60,13 @@ pub(crate) fn run(options: MapOptions) -> ExitCode {
         // As on systems that have none: what runs when we are killed outright goes on.
         Err(_) => (None, Rest::default()),
     };
-    if let Err(error) = Runtime::builder().install() {
-        return broken(&error.to_string());
-    }
-    let verdict = match cordial::run(root(plan, name, rest.clone())) {
+    let runtime = match Runtime::builder().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return broken(&error.to_string()),
+    };
+    // Not `run`, which hears signals itself: the second one would end the root process before it has told what was killed.
+    let verdict = match runtime.block_on(root(plan, name, rest.clone())) {
         Ok(verdict) => verdict,
-        // A second signal ended us before the first was fully obeyed.
-        Err(Exit::Killed) => Verdict::Interrupted(rest.stopped_by.get().copied().unwrap_or(Interrupt::Interrupt)),
         Err(exit) => {
             let _ = writeln!(io::stderr(), "cordial: this is an error of cordial itself, please report it: {exit}");
             Verdict::Broken
@@ -94,7 +95,7 @@ fn run_name() -> String {
     format!("{}-{}", std::process::id(), now.as_nanos())
 }
 
-/// The root process. By asking for requests to shut down it keeps the right to end by itself.
+/// The root process.
 async fn root(plan: Plan, name: String, rest: Rest) -> Verdict {
     let mut report = Report::new(tokio::io::stdout(), tokio::io::stderr(), plan.options.quiet);
     let listened = Interrupts::listen().and_then(|interrupts| Ok((interrupts, Suspensions::listen()?)));
@@ -108,23 +109,34 @@ async fn root(plan: Plan, name: String, rest: Rest) -> Verdict {
     let stop = Stop::new();
     let printed = report.printed();
     let groups = rest.groups.clone();
+    let (grace, is_quiet) = (plan.options.grace, plan.options.quiet);
     let verdict = {
         let mut work = Box::pin(work(plan, name, rest.clone(), stop.clone(), &mut report));
         let mut pass_on = std::pin::pin!(suspensions.pass_on(&groups));
         let interrupt = tokio::select! {
             biased;
-            interrupt = asked_to_stop(&mut interrupts) => interrupt,
+            interrupt = interrupts.next() => interrupt,
             () = &mut pass_on => return Verdict::Broken,
             verdict = &mut work => return verdict,
         };
         let _ = rest.stopped_by.set(interrupt);
         stop.raise(Level::Now);
-        tokio::select! {
+        tell_terminal(grace, is_quiet).await;
+        let is_over = tokio::select! {
             biased;
             _ = interrupts.next() => None,
             () = &mut pass_on => None,
             () = nobody_reads(&groups, &printed) => None,
             verdict = &mut work => Some(verdict),
+        };
+        match is_over {
+            Some(verdict) => Some(verdict),
+            None => {
+                stop.raise(Level::Kill);
+                groups.kill_all();
+                // What was running has its last word.
+                time::timeout(LAST_WORD, &mut work).await.ok()
+            }
         }
     };
     match (verdict, rest.stopped_by.get()) {
@@ -138,16 +150,17 @@ async fn root(plan: Plan, name: String, rest: Rest) -> Verdict {
     }
 }
 
-/// Waits until the program is asked to stop, and says by what.
-async fn asked_to_stop(interrupts: &mut Interrupts) -> Interrupt {
-    tokio::select! {
-        biased;
-        interrupt = interrupts.next() => interrupt,
-        // The library heard of a signal before we did; ours must be near.
-        () = cordial::shutdown_requested() => {
-            time::timeout(LAST_WORD, interrupts.next()).await.unwrap_or(Interrupt::Terminate)
-        }
+/// Says to a person at a terminal what the signal has done, and what another one would do.
+async fn tell_terminal(grace: Duration, is_quiet: bool) {
+    if is_quiet || !io::stderr().is_terminal() {
+        return;
     }
+    // The bar, which may stand there, comes back with its next tick.
+    let line = format!(
+        "\r\x1b[2Kcordial: what runs is asked to stop and has {} for it; once more kills it\n",
+        humantime::format_duration(grace)
+    );
+    let _ = time::timeout(LAST_WORD, tokio::io::stderr().write_all(line.as_bytes())).await;
 }
 
 /// Waits until nothing runs any more, and yet nothing gets printed.

@@ -3,8 +3,9 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicU64;
 
 use crate::args::MapOptions;
 use crate::failure::plain;
@@ -13,12 +14,20 @@ use crate::joblog::{Joblog, Past};
 use crate::ledger::{Ledger, Resume};
 use crate::output::Form;
 use crate::results::Results;
+use crate::shown;
 use crate::source::Product;
 use crate::system;
 use crate::template::Template;
 
 /// The word before a list of items.
 const LIST: &str = ":::";
+
+/// Words of GNU parallel that begin other lists, and what to do instead.
+const OTHER_LISTS: [(&str, &str); 3] = [
+    ("::::", "-a FILE reads items from a file"),
+    (":::+", "paste gives lines that belong together"),
+    ("::::+", "paste FILE FILE gives lines that belong together"),
+];
 
 /// Where items come from.
 pub(crate) enum Items {
@@ -56,6 +65,9 @@ impl Plan {
     /// A sentence that names what is wrong and the way out.
     pub(crate) fn new(mut options: MapOptions) -> Result<Plan, String> {
         let words = std::mem::take(&mut options.command);
+        if let Some((list, way)) = OTHER_LISTS.iter().find(|(list, _)| words.iter().any(|word| word == list)) {
+            return Err(format!("{list} is absent here: {way}; docs/map.md has the rest"));
+        }
         let mut parts = words.split(|word| word == LIST);
         let command = bytes(parts.next().unwrap_or_default())?;
         let lists = parts.map(bytes).collect::<Result<Vec<_>, String>>()?;
@@ -80,6 +92,12 @@ impl Plan {
             Some(name) => system::program(name, options.workdir.as_deref())?,
             None => None,
         };
+        if runs.line_in_quotes().is_some_and(|name| !name.contains(&b'/') || is_file(name, &options)) {
+            return Err(format!(
+                "there is no program {}; it is one word: leave out the quotes, or use --shell to run it as a line for sh",
+                shown::quoted(&command[0]),
+            ));
+        }
         check_machine(&options)?;
         Ok(Plan {
             at_once: options.concurrency.number(system::most_at_once()),
@@ -96,6 +114,11 @@ impl Plan {
             options,
         })
     }
+}
+
+fn is_file(name: &[u8], options: &MapOptions) -> bool {
+    let name = system::word(name.to_vec()).unwrap_or_default();
+    options.workdir.as_deref().unwrap_or(Path::new("")).join(name).is_file()
 }
 
 fn bytes(words: &[OsString]) -> Result<Vec<Vec<u8>>, String> {
@@ -166,5 +189,5 @@ fn ledger(options: &MapOptions, template: Template) -> Result<Ledger, String> {
         };
         joblog = options.joblog.as_deref().map(Joblog::open).transpose()?;
     }
-    Ok(Ledger { template, joblog, past, results, resume, broken: OnceLock::new() })
+    Ok(Ledger { template, joblog, past, results, resume, left_failed: AtomicU64::new(0), broken: OnceLock::new() })
 }

@@ -16,8 +16,8 @@ pub(crate) const TICK: Duration = Duration::from_millis(100);
 /// How often there is a line.
 const LINE: Duration = Duration::from_secs(30);
 
-const WITH_TOTAL: &str = "{bar:30} {pos}/{len}  {per_sec}  {eta} left{msg}";
-const WITHOUT_TOTAL: &str = "{spinner} {pos} done  {per_sec}  {elapsed}{msg}";
+const WITH_TOTAL: &str = "{bar:30} {pos}/{len}{msg}";
+const WITHOUT_TOTAL: &str = "{spinner} {pos} done  {elapsed}{msg}";
 
 /// What there is to tell.
 pub(crate) struct Facts {
@@ -94,8 +94,7 @@ impl Progress {
                     bar.set_style(style(WITH_TOTAL));
                     bar.set_length(total);
                 }
-                let failed = facts.failed();
-                bar.set_message(if failed > 0 { format!("  {failed} failed") } else { String::new() });
+                bar.set_message(message(facts, self.started.elapsed()));
                 bar.set_position(facts.done());
                 bar.tick();
                 *is_drawn = true;
@@ -128,16 +127,37 @@ fn style(template: &str) -> ProgressStyle {
     style.progress_chars("=> ")
 }
 
+/// What stands behind the bar.
+fn message(facts: &Facts, passed: Duration) -> String {
+    let rate = rate(facts, passed).map(|rate| format!("  {rate}")).unwrap_or_default();
+    let left = left(facts, passed).map(|left| format!("  {left} left")).unwrap_or_default();
+    let failed = if facts.failed() > 0 { format!("  {} failed", facts.failed()) } else { String::new() };
+    format!("{rate}{left}{failed}")
+}
+
 fn line(facts: &Facts, passed: Duration) -> String {
     let (done, failed) = (facts.done(), facts.failed());
-    let rate = done as f64 / passed.as_secs_f64().max(0.001);
-    let (of, left) = match facts.total() {
-        Some(total) if rate > 0.0 => {
-            let left = Duration::from_secs((total.saturating_sub(done) as f64 / rate) as u64);
-            (format!(" of {total}"), format!(", {} left", humantime::format_duration(left)))
-        }
-        Some(total) => (format!(" of {total}"), String::new()),
-        None => (String::new(), String::new()),
-    };
-    format!("{done}{of} done, {failed} failed, {rate:.1}/s{left}")
+    let of = facts.total().map(|total| format!(" of {total}")).unwrap_or_default();
+    let rate = rate(facts, passed).map(|rate| format!(", {rate}")).unwrap_or_default();
+    let left = left(facts, passed).map(|left| format!(", {left} left")).unwrap_or_default();
+    format!("{done}{of} done, {failed} failed{rate}{left}")
+}
+
+/// How many are done in a second, or a minute where they are few; `None` as long as none is done.
+fn rate(facts: &Facts, passed: Duration) -> Option<String> {
+    let rate = facts.done() as f64 / passed.as_secs_f64().max(0.001);
+    match rate {
+        0.0 => None,
+        rate if rate >= 10.0 => Some(format!("{rate:.0}/s")),
+        rate if rate >= 1.0 => Some(format!("{rate:.1}/s")),
+        rate => Some(format!("{:.1}/min", rate * 60.0)),
+    }
+}
+
+/// How long the rest will take, as far as what is done tells; `None` as long as it tells nothing.
+fn left(facts: &Facts, passed: Duration) -> Option<String> {
+    let (done, total) = (facts.done(), facts.total()?);
+    let left = total.checked_sub(done).filter(|&left| done > 0 && left > 0)?;
+    let seconds = (left as f64 * passed.as_secs_f64() / done as f64).ceil();
+    Some(humantime::format_duration(Duration::from_secs(seconds as u64)).to_string())
 }

@@ -209,6 +209,17 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Report<O, E> {
         }
     }
 
+    /// Prints what a person may want to do next.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future may leave a part written.
+    pub(crate) async fn advise(&mut self, advice: &str) {
+        if !self.is_quiet {
+            self.complain(advice).await;
+        }
+    }
+
     /// Something else than a complaint is printed.
     fn make_way(&mut self) {
         self.progress.clear();

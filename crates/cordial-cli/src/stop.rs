@@ -12,6 +12,8 @@ pub(crate) enum Level {
     Soon,
     /// What runs is asked to stop, and killed after its grace.
     Now,
+    /// What runs is killed.
+    Kill,
 }
 
 /// The word. Clones share it.

@@ -26,6 +26,8 @@ pub(crate) struct Summary {
     failed: u64,
     /// Were running when the run was stopped.
     stopped: u64,
+    /// The same, and somebody did not want to wait for their end.
+    killed: u64,
     not_run: u64,
     sentences: Vec<String>,
 }
@@ -35,6 +37,7 @@ impl Summary {
         *match &outcome.result {
             Ok(()) => &mut self.succeeded,
             Err(Failure::Stopped) => &mut self.stopped,
+            Err(Failure::Killed) => &mut self.killed,
             Err(Failure::NotRun) => &mut self.not_run,
             Err(_) => &mut self.failed,
         } += 1;
@@ -65,16 +68,19 @@ impl Summary {
             Cause::Interrupted(interrupt) => interrupt.name(),
         };
         let left = match total {
-            Some(total) => format!("{} not started", total.saturating_sub(done + self.stopped)),
+            Some(total) => format!("{} not started", total.saturating_sub(done + self.stopped + self.killed)),
             None => "the rest of the input not started".to_owned(),
         };
         let (failed, stopped) = (self.failed, self.stopped);
-        Some(format!("stopped by {by}: {done} {items} {are} done ({failed} failed), {stopped} ended early, {left}"))
+        let killed = if self.killed > 0 { format!(", {} killed", self.killed) } else { String::new() };
+        Some(format!(
+            "stopped by {by}: {done} {items} {are} done ({failed} failed), {stopped} ended early{killed}, {left}"
+        ))
     }
 
     /// What failed and why, as far as it was kept.
     pub(crate) fn sentences(&self) -> Vec<String> {
-        let unsaid = (self.failed + self.stopped).saturating_sub(self.sentences.len() as u64);
+        let unsaid = (self.failed + self.stopped + self.killed).saturating_sub(self.sentences.len() as u64);
         let more = (unsaid > 0).then(|| format!("and {unsaid} more"));
         self.sentences.iter().cloned().chain(more).collect()
     }

@@ -244,7 +244,13 @@ where
         None if job.stop.level() > Level::Go && job.ledger.broken.get().is_none() => Cause::Halted,
         None => Cause::Finished,
     };
-    let _ = time::timeout(LAST_WORD, report.conclude(cause)).await;
+    let _ = time::timeout(LAST_WORD, async {
+        report.conclude(cause).await;
+        if let Some(advice) = job.ledger.advice() {
+            report.advise(&advice).await;
+        }
+    })
+    .await;
     match job.ledger.broken.get() {
         Some(broken) => tell(broken, report).await,
         None => report.summary.verdict(cause, &job.halt),

@@ -17,19 +17,23 @@ const ROUND: Duration = Duration::from_micros(10);
 /// Whoever yields the processor and gets it back later than this has kept another thread waiting.
 const TURN_OF_ANOTHER: Duration = Duration::from_micros(3);
 
+/// How many such turns of others it takes to see that the processor is wanted. One may be an interrupt.
+const TURNS: usize = 3;
+
 /// Looks into all queues for some tens of microseconds.
 ///
 /// It looks at the workers once in a round and leaves them alone in between: each look takes the lines of the queues away
-/// from those who work with them. Where the processors have other work to do, it looks once and goes to sleep.
+/// from those who work with them. Where the processors have other work to do, it goes to sleep.
 pub(crate) fn look(pool: &Pool, own: &Worker<Ready>, thief: &Seat, scout: &Scout) -> Option<Ready> {
     let current = |seat: &Seat| seat.progress.current().map(|(poll, _)| poll);
     let mut seen: Vec<Option<u64>> = pool.queues.seats().map(|(_, seat)| current(seat)).collect();
+    let mut turns = 0;
     for _ in 0..ROUNDS {
-        let demand = pause(pool);
+        turns += pause(pool);
         if let Some(ready) = pool.queues.take_injected(own).or_else(|| pool.queues.steal(own, thief, scout)) {
             return Some(ready);
         }
-        if pool.is_stopping() || demand == Demand::Wanted {
+        if pool.is_stopping() || turns >= TURNS {
             return None;
         }
         for (index, seat) in pool.queues.seats() {
@@ -46,25 +50,16 @@ pub(crate) fn look(pool: &Pool, own: &Worker<Ready>, thief: &Seat, scout: &Scout
     None
 }
 
-/// Whether somebody else wants the processor, so that looking takes it from them.
-#[must_use]
-#[derive(PartialEq, Eq)]
-enum Demand {
-    Idle,
-    Wanted,
-}
-
-/// Waits for the next round, or for something from outside, which has nobody else who would take it soon.
+/// Waits for the next round, or for something from outside, which has nobody else who would take it soon. Gives how often
+/// another thread had its turn meanwhile.
 #[expect(clippy::disallowed_methods, reason = "a round lasts real time")]
-fn pause(pool: &Pool) -> Demand {
+fn pause(pool: &Pool) -> usize {
     let started = Instant::now();
-    let mut waited = Duration::ZERO;
+    let (mut waited, mut turns) = (Duration::ZERO, 0);
     while waited < ROUND && pool.queues.is_nothing_injected() {
         std::thread::yield_now();
         let before = std::mem::replace(&mut waited, started.elapsed());
-        if waited - before > TURN_OF_ANOTHER {
-            return Demand::Wanted;
-        }
+        turns += usize::from(waited - before > TURN_OF_ANOTHER);
     }
-    Demand::Idle
+    turns
 }

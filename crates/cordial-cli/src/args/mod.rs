@@ -1,9 +1,11 @@
 //! The command line: options, their meaning and the help text. Whether they make sense together is decided in `plan`.
 
+mod foreign;
 mod help;
 mod values;
 
 use std::ffi::OsString;
+use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -130,7 +132,7 @@ pub(crate) struct MapOptions {
     #[arg(long, value_name = "soon|now,fail=N[%]", help_heading = FAILURE, value_parser = values::halt)]
     pub(crate) halt: Option<Policy>,
 
-    /// Try a failed item up to N times more, with growing pauses
+    /// Try a failed item up to N times more; only the last is shown
     #[arg(long, value_name = "N", help_heading = FAILURE, default_value_t = 0, hide_default_value = true)]
     pub(crate) retries: u32,
 
@@ -183,7 +185,10 @@ const LONG: &str = "Long work";
 pub(crate) fn parse() -> Result<Args, ExitCode> {
     Args::try_parse().map_err(|error| {
         // With both outputs closed there is nobody left to tell.
-        let _ = error.print();
+        let _ = match foreign::sentence(&error) {
+            Some(sentence) => writeln!(io::stderr(), "cordial: {sentence}"),
+            None => error.print(),
+        };
         if error.use_stderr() { ExitCode::from(Verdict::Broken) } else { ExitCode::SUCCESS }
     })
 }

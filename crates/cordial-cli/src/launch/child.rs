@@ -25,7 +25,7 @@ use crate::failure::Failure;
 use crate::item::Item;
 use crate::output::Which;
 use crate::stop::Level;
-use crate::system::{self, Group};
+use crate::system::{self, Group, Wait};
 use crate::template::CommandLine;
 
 /// How long the outputs may stay open after the process has ended.
@@ -46,6 +46,7 @@ pub(super) async fn run(
     item: &Item,
     attempt: u32,
     slot: usize,
+    wait: Wait,
     unwanted: impl Future<Output = ()>,
 ) -> Ended {
     let CommandLine { words, environment } = match settings.template.fill(item, slot) {
@@ -73,11 +74,8 @@ pub(super) async fn run(
         // Live lines are wanted at once.
         let may_wait =
             !matches!(settings.outputs, Outputs::Live(_)) && settings.timeout.is_none_or(|limit| limit > SHORT);
-        if may_wait && let Ok(ended) = time::timeout(SHORT, group.ended()).await {
-            ended?;
-            if !outputs.may_hold() {
-                return Ok(group.finish().map_err(Failure::Unwatched));
-            }
+        if may_wait && group.ended_within(SHORT, wait).await? && !outputs.may_hold() {
+            return Ok(group.finish().map_err(Failure::Unwatched));
         }
         let (out, err) = sinks.take().expect("nobody took them before");
         let mut outs = outputs.read(out, err)?;
@@ -89,6 +87,8 @@ pub(super) async fn run(
     .await;
     let outcome = match result {
         Ok(Ok(status)) if status.success() => Ok(()),
+        // Killed together with all others.
+        Ok(Ok(status)) if settings.stop.level() == Level::Kill && system::was_killed(status) => Err(Failure::Killed),
         Ok(Ok(status)) => Err(Failure::Ended(status)),
         Ok(Err(failure)) => Err(failure),
         Err(error) => Err(Failure::Uncaptured(error)),
@@ -156,7 +156,11 @@ async fn attend(
     if failure.is_some() {
         let is_over = !settings.grace.is_zero() && {
             group.terminate();
-            matches!(time::timeout(settings.grace, watch(&mut group, outs)).await, Ok(Ok(())))
+            tokio::select! {
+                biased;
+                ended = time::timeout(settings.grace, watch(&mut group, outs)) => matches!(ended, Ok(Ok(()))),
+                () = settings.stop.reached(Level::Kill) => false,
+            }
         };
         if !is_over {
             group.kill();
@@ -165,6 +169,8 @@ async fn attend(
     }
     let late = take_rest(outs).await.map_err(Failure::Uncaptured);
     match failure {
+        // Whatever has ended it in the end.
+        Some(Failure::Stopped) if settings.stop.level() == Level::Kill => Err(Failure::Killed),
         Some(failure) => Err(failure),
         None => {
             let status = group.finish().map_err(Failure::Unwatched)?;

@@ -21,19 +21,23 @@ use super::gate::Gate;
 use super::{Ended, Request, Settings};
 use crate::failure::Failure;
 use crate::stop::Level;
-use crate::system;
+use crate::system::{self, Wait};
 
 /// How long a start waits that the system has no room for.
 const NO_ROOM: Duration = Duration::from_millis(20);
 
-/// How long an answer waits for others, to wake tasks once for all of them, as long as there is enough to start meanwhile.
-const COMPANY: Duration = Duration::from_millis(10);
+/// How long the answer of a short command waits for others, to wake tasks once for all of them, as long as there is enough to start
+/// meanwhile. Each time wakes half a dozen threads, whose cores the commands want.
+const COMPANY: Duration = Duration::from_millis(100);
+
+/// A command that took longer than this is answered at once.
+const SHORT: Duration = Duration::from_millis(20);
 
 /// How many requests are enough for each thread.
 const ENOUGH: usize = 4;
 
 /// How many requests should wait beyond those that run.
-pub(super) const AHEAD: usize = 64;
+pub(super) const AHEAD: usize = 256;
 
 /// What the threads share.
 pub(super) struct Crew {
@@ -53,8 +57,11 @@ struct Answers {
 
 impl Answers {
     fn add(&mut self, answer: oneshot::Sender<Ended>, ended: Ended) {
-        if self.held.is_empty() {
-            self.until = Instant::now() + COMPANY;
+        let now = Instant::now();
+        if ended.took > SHORT {
+            self.until = now;
+        } else if self.held.is_empty() {
+            self.until = now + COMPANY;
         }
         self.held.push((answer, ended));
     }
@@ -127,6 +134,7 @@ impl Crew {
         let mut running = FuturesUnordered::new();
         let mut answers = Answers { held: Vec::new(), until: Instant::now() };
         let mut is_open = true;
+        let wait = if at_once == 1 { Wait::Standing } else { Wait::Aside };
         while is_open || !running.is_empty() {
             let request = {
                 let next = pin!(async { self.inbox.lock().await.next().await });
@@ -141,7 +149,7 @@ impl Crew {
                                 time::sleep(NO_ROOM).await;
                             }
                         }
-                        if self.waiting.load(Ordering::Relaxed) < ENOUGH {
+                        if self.waiting.load(Ordering::Relaxed) < ENOUGH || Instant::now() >= answers.until {
                             answers.send();
                         }
                         continue;
@@ -157,7 +165,7 @@ impl Crew {
                 None => is_open = false,
                 Some(request) => {
                     self.waiting.fetch_sub(1, Ordering::Relaxed);
-                    running.push(self.serve(request));
+                    running.push(self.serve(request, wait));
                 }
             }
         }
@@ -165,22 +173,22 @@ impl Crew {
     }
 
     /// Runs one command and answers.
-    async fn serve(&self, request: Request) -> Left {
+    async fn serve(&self, request: Request, wait: Wait) -> Left {
         let slot = self.lock_slots().take();
         let is_alone = self.running.fetch_add(1, Ordering::SeqCst) == 0;
-        let left = self.serve_in(slot, request, is_alone).await;
+        let left = self.serve_in(slot, request, is_alone, wait).await;
         self.running.fetch_sub(1, Ordering::SeqCst);
         self.lock_slots().free.push(Reverse(slot));
         left
     }
 
-    async fn serve_in(&self, slot: usize, request: Request, is_alone: bool) -> Left {
+    async fn serve_in(&self, slot: usize, request: Request, is_alone: bool, wait: Wait) -> Left {
         let settings = &self.settings;
         let Request { item, attempt, mut answer } = request;
         let ended = if settings.stop.level() > Level::Go {
             Ended::without(Failure::NotRun, slot, &settings.room)
         } else {
-            match child::run(settings, &item, attempt, slot, answer.closed()).await {
+            match child::run(settings, &item, attempt, slot, wait, answer.closed()).await {
                 // With nothing else running there is nothing to wait for.
                 Ended { outcome: Err(Failure::NotStarted { error, .. }), .. }
                     if !is_alone && system::is_shortage(&error) =>

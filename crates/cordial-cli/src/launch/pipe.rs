@@ -66,7 +66,7 @@ impl<R: AsyncRead + PipeEnd + Unpin> Pipe<R> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing, but for a live line that nobody took yet; another call goes on where it was.
+    /// Dropping the future loses nothing; another call goes on where it was.
     pub(super) async fn fill(&mut self) -> io::Result<()> {
         self.block.resize(BLOCK, 0);
         while self.reader.is_some() {

@@ -41,7 +41,7 @@ impl Live {
 
     pub(crate) fn of(&self, which: Which, item: &Item) -> LiveLines {
         let tag = if self.is_tagged { tag(item) } else { Vec::new() };
-        LiveLines { which, sender: self.sender.clone(), tag, rest: Vec::new() }
+        LiveLines { which, sender: self.sender.clone(), tag, rest: Vec::new(), ready: Vec::new() }
     }
 }
 
@@ -52,40 +52,45 @@ pub(crate) struct LiveLines {
     tag: Vec<u8>,
     /// A line in the making.
     rest: Vec<u8>,
+    /// Lines that wait for room: whoever sends them may be interrupted by the end of the item.
+    ready: Vec<u8>,
 }
 
 impl LiveLines {
     /// # Cancel safety
     ///
-    /// Dropping the future loses the lines that were not sent.
+    /// Dropping the future loses nothing: what was not sent goes with the next lines, or with the last.
     pub(crate) async fn push(&mut self, bytes: &[u8]) {
-        let mut lines = Vec::new();
         for part in bytes.split_inclusive(|&byte| byte == b'\n') {
             if self.rest.is_empty() {
                 self.rest.extend_from_slice(&self.tag);
             }
             self.rest.extend_from_slice(part);
             if part.ends_with(b"\n") || self.rest.len() > LONGEST {
-                lines.append(&mut self.rest);
+                self.ready.append(&mut self.rest);
             }
         }
-        self.send(lines).await;
+        self.send().await;
     }
 
-    /// Sends a last line without an end, as it is.
+    /// Sends what is left, and a last line without an end as it is.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses it.
+    /// Dropping the future loses nothing.
     pub(crate) async fn finish(&mut self) {
-        let rest = mem::take(&mut self.rest);
-        self.send(rest).await;
+        self.ready.append(&mut self.rest);
+        self.send().await;
     }
 
-    async fn send(&self, bytes: Vec<u8>) {
-        if !bytes.is_empty() {
-            // If nobody prints any more, the run is over.
-            let _ = self.sender.send(Lines { which: self.which, bytes }).await;
+    async fn send(&mut self) {
+        if self.ready.is_empty() {
+            return;
+        }
+        match self.sender.reserve().await {
+            Ok(room) => room.send(Lines { which: self.which, bytes: mem::take(&mut self.ready) }),
+            // Nobody prints any more: the run is over.
+            Err(_) => self.ready.clear(),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::Known;
 const CHUNK: usize = 16 * 1024;
 
 /// How many chunks may wait.
-const MOST: usize = 16;
+const MOST: usize = 8;
 
 /// The chunks of an input. After an error there are no more.
 pub(crate) struct Ahead(pub(super) mpsc::Receiver<io::Result<Vec<u8>>>);
@@ -31,6 +31,8 @@ impl Ahead {
                 let mut chunk = vec![0; CHUNK];
                 let read = input.read(&mut chunk).await.map(|n| {
                     chunk.truncate(n);
+                    // Of a pipe a read may bring little, and many chunks may wait.
+                    chunk.shrink_to_fit();
                     chunk
                 });
                 let is_last = !matches!(&read, Ok(chunk) if !chunk.is_empty());

@@ -9,7 +9,7 @@ mod this;
 pub(crate) use this::{
     Group, Groups, Interrupts, KILLED, LONGEST_ARGUMENT, PipeEnd, Suspensions, advice, advice_on_keeping, bytes,
     call_it, ended_by, ending, free_memory, guard, is_shortage, load, lower_priority, may_hold, most_at_once, program,
-    read_available, standard_input, start_guard, word,
+    read_available, standard_input, start_guard, was_killed, word,
 };
 
 /// A request from outside to stop.
@@ -42,6 +42,15 @@ impl Interrupt {
             Interrupt::Terminate => 143,
         }
     }
+}
+
+/// How a thread waits for a command that may be short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// It stands still and does nothing else, which is cheaper.
+    Standing,
+    /// It has other commands to look after.
+    Aside,
 }
 
 /// How an operating-system process ended, in numbers.

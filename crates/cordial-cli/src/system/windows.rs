@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::io::Stdin;
 use tokio::signal::windows;
 
-use super::{EndedBy, Interrupt};
+use super::{EndedBy, Interrupt, Wait};
 use crate::failure::Failure;
 use crate::shown;
 
@@ -104,6 +104,11 @@ pub(crate) fn guard() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// Whether a process ended because it was killed. The system gives it an ordinary status.
+pub(crate) fn was_killed(_: ExitStatus) -> bool {
+    true
+}
+
 /// How a process ended, in numbers.
 pub(crate) fn ended_by(status: ExitStatus) -> EndedBy {
     EndedBy::Code(status.code().unwrap_or(-1))
@@ -175,6 +180,15 @@ impl Group {
             tokio::time::sleep(LOOK).await;
         }
         Ok(())
+    }
+
+    /// Whether the process ends in this time.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub(crate) async fn ended_within(&mut self, limit: Duration, _: Wait) -> io::Result<bool> {
+        tokio::time::timeout(limit, self.ended()).await.map_or(Ok(false), |ended| ended.map(|()| true))
     }
 
     /// Processes cannot be asked here.

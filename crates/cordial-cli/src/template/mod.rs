@@ -116,6 +116,19 @@ impl Template {
         }
     }
 
+    /// The only word, up to its first blank, if an item stands behind that: a line for a shell, by mistake.
+    pub(crate) fn line_in_quotes(&self) -> Option<&[u8]> {
+        let Template::Words(words) = self else { return None };
+        // An item that is not named stands in a word of its own.
+        let only = match &words[..] {
+            [only] => only,
+            _ => return None,
+        };
+        let [Piece::Text(first), _, ..] = &only[..] else { return None };
+        let blank = first.iter().position(|&byte| byte == b' ')?;
+        Some(&first[..blank])
+    }
+
     /// The program, where it is the same for all items.
     pub(crate) fn program(&self) -> Option<&[u8]> {
         match self {

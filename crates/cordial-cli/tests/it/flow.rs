@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
-use crate::program::{Case, Place, check, cordial, finish, run};
+use crate::program::{Case, Place, check, cordial, finish, run, shell};
 
 #[test]
 fn results_come_in_the_order_of_the_input_with_the_slowest_first() {
@@ -77,4 +77,23 @@ fn a_huge_number_at_once_is_as_many_as_there_are() {
         stdout: b"a\nb\n",
         stderr: "",
     }]);
+}
+
+#[test]
+fn live_lines_are_all_there_also_where_a_command_ends_before_they_are_read() {
+    for round in 0..20 {
+        let ran = shell(r#"seq 2 | "$0" map --lb --shell 'yes {} | head -c 1000000' | wc -c"#);
+        assert_eq!(ran.stdout.trim_ascii(), b"2000000", "round {round}");
+    }
+}
+
+#[test]
+fn without_a_standard_input_there_are_no_items_but_those_given() {
+    for (script, output) in [(r#""$0" map echo <&-"#, ""), (r#""$0" map echo ::: a <&-"#, "a\n")] {
+        let ran = shell(script);
+        assert_eq!((ran.status, ran.stdout.as_slice(), ran.stderr.as_str()), (0, output.as_bytes(), ""), "{script}");
+    }
+    // Nobody wants more than the first line, and that is no failure.
+    let ran = shell(r#"seq 100000 | { "$0" map -c1 echo; echo "status $?" >&2; } | head -1"#);
+    assert_eq!((ran.stdout.as_slice(), ran.stderr.as_str()), (&b"1\n"[..], "status 141\n"));
 }

@@ -2,7 +2,7 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,8 @@ fn with(marker: &str) -> Vec<String> {
     processes.filter_map(|process| process.file_name().into_string().ok()).filter(|pid| has_it(pid)).collect()
 }
 
+const AT_ONCE: usize = 40;
+
 #[test]
 fn a_hundred_kills_at_random_moments_leave_nothing_behind() {
     for round in 0..100 {
@@ -28,7 +30,7 @@ fn a_hundred_kills_at_random_moments_leave_nothing_behind() {
         // Short and long commands, some of them with children, so that there is always something starting.
         let script = "case $(($1 % 3)) in 0) exit 0;; 1) sleep 1000;; 2) sleep 1000 & wait;; esac";
         let mut child = cordial()
-            .args(["map", "-c", "40", "--quiet", "sh", "-c", script, "sh", ":::"])
+            .args(["map", "-c", &AT_ONCE.to_string(), "--quiet", "sh", "-c", script, "sh", ":::"])
             .args((0..100).map(|n| n.to_string()))
             .env(name, value)
             .stdin(Stdio::null())
@@ -45,8 +47,16 @@ fn a_hundred_kills_at_random_moments_leave_nothing_behind() {
             if left.is_empty() {
                 break;
             }
-            let names: Vec<_> = left.iter().map(|pid| fs::read_to_string(format!("/proc/{pid}/stat"))).collect();
-            assert!(killed.elapsed() < Duration::from_secs(5), "round {round}: {names:?}");
+            if killed.elapsed() > Duration::from_secs(1) {
+                // A busy machine is late with everything. It gets as long as it takes for as many processes that do nothing.
+                for _ in 0..AT_ONCE {
+                    Command::new("true").status().unwrap();
+                }
+                let left = with(&marker);
+                let names: Vec<_> = left.iter().map(|pid| fs::read_to_string(format!("/proc/{pid}/stat"))).collect();
+                assert!(left.is_empty(), "round {round}: {names:?} after {:?}", killed.elapsed());
+                break;
+            }
             thread::sleep(Duration::from_millis(5));
         }
     }

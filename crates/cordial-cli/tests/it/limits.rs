@@ -16,7 +16,7 @@ fn an_item_over_its_limit_is_killed_with_its_children_and_the_others_go_on() {
     assert_eq!(String::from_utf8(ran.stdout).unwrap(), "before a\nbefore family\nbefore b\n");
     assert!(ran.stderr.starts_with("cordial: item 2 \"family\" failed: sh -c "), "{}", ran.stderr);
     assert!(
-        ran.stderr.contains(": took longer than 6s and was ended\ncordial: 1 of 3 items failed:\n"),
+        ran.stderr.contains(": took longer than 6s (--timeout) and was ended\ncordial: 1 of 3 items failed:\n"),
         "{}",
         ran.stderr
     );
@@ -42,7 +42,7 @@ fn what_is_asked_to_stop_has_the_grace_to_do_so() {
         let script = "trap 'echo asked; exit 0' TERM; while :; do sleep 0.01; done";
         let ran = run(&["map", "--timeout", "0.5", "--grace", grace, "--", "sh", "-c", script, "sh"], b"a\n");
         assert_eq!((ran.status, String::from_utf8(ran.stdout).unwrap().as_str()), (1, stdout), "{grace}");
-        assert!(ran.stderr.contains("took longer than 500ms and was ended"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("took longer than 500ms (--timeout) and was ended"), "{}", ran.stderr);
     }
 }
 
@@ -52,4 +52,17 @@ fn no_more_start_than_the_system_has_room_for() {
     let ran = shell("ulimit -n 40; seq 60 | \"$0\" map -c 30 -- sh -c 'sleep 0.02; echo $1' sh");
     let expected: String = (1..=60).map(|n| format!("{n}\n")).collect();
     assert_eq!((ran.status, String::from_utf8(ran.stdout).unwrap(), ran.stderr), (0, expected, String::new()));
+}
+
+#[test]
+fn more_arguments_than_the_system_takes_fail_their_command_only() {
+    let ran = shell(r#"seq 300001 | "$0" map -c1 -n 300000 sh -c 'echo $#' sh"#);
+    assert_eq!((ran.status, ran.stdout.as_slice()), (1, &b"1\n"[..]));
+    assert!(
+        ran.stderr
+            .contains("cannot be started: Argument list too long; its arguments and the environment are together"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("give it fewer items (-n)"), "{}", ran.stderr);
 }

@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 
 use rustix::process::Signal;
 
-use crate::program::{Place, cordial, finish, send};
+use crate::program::{Place, cordial, finish, send, wait_until};
 
 fn start(args: &[&str]) -> Child {
     cordial().args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
@@ -65,6 +65,81 @@ fn a_signal_while_waiting_for_input_stops_too() {
     drop(input);
     assert_eq!((ran.status, ran.stderr.lines().count()), (130, 1));
     assert!(ran.stderr.starts_with("cordial: stopped by SIGINT: "), "{}", ran.stderr);
+}
+
+#[test]
+fn a_second_signal_kills_and_says_so() {
+    let place = Place::new();
+    // They do not hear the first.
+    let script = format!("trap '' TERM; {}", Place::FAMILY);
+    let mut child = start(&["map", "-c", "2", "--grace", "1h", "--", "sh", "-c", &script, "sh", "{}", place.text()]);
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"one\ntwo\nnever\n").unwrap();
+    drop(input);
+    place.wait_for("one");
+    place.wait_for("two");
+    send(&child, Signal::HUP);
+    // Two that come at the same moment are one for the system.
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    send(&child, Signal::HUP);
+    let ran = finish(child);
+    assert_eq!(ran.status, 129);
+    assert_eq!(
+        ran.stderr,
+        "cordial: item 1 \"one\" was killed before it was done\n\
+         cordial: item 2 \"two\" was killed before it was done\n\
+         cordial: stopped by SIGHUP: 0 items are done (0 failed), 0 ended early, 2 killed, 1 not started\n"
+    );
+    place.wait_until_family_is_gone("one");
+    place.wait_until_family_is_gone("two");
+}
+
+#[test]
+fn nohup_is_not_undone() {
+    let place = Place::new();
+    let mut command = std::process::Command::new("nohup");
+    let mut child = command
+        .args([
+            env!("CARGO_BIN_EXE_cordial"),
+            "map",
+            "-c1",
+            "sh",
+            "-c",
+            "touch $1/begun; while [ ! -e $1/go ]; do sleep 0.01; done; echo done",
+            "sh",
+            place.text(),
+        ])
+        .args([":::", "a"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    place.wait_for("begun");
+    send(&child, Signal::HUP);
+    send(&child, Signal::HUP);
+    place.touch("go");
+    let mut output = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
+    assert_eq!((child.wait().unwrap().code(), output.as_str()), (Some(0), "done\n"));
+}
+
+#[test]
+fn what_is_stopped_goes_on() {
+    let place = Place::new();
+    let script =
+        r#"echo $$ > "$2/pid.new"; mv "$2/pid.new" "$2/pid"; while [ ! -e "$2/go" ]; do sleep 0.01; done; echo done"#;
+    let child = start(&["map", "sh", "-c", script, "sh", "{}", place.text(), ":::", "a"]);
+    place.wait_for("pid");
+    let pid = std::fs::read_to_string(place.path("pid")).unwrap();
+    let state = |pid: &str| std::fs::read_to_string(format!("/proc/{}/status", pid.trim())).unwrap();
+    let own = child.id().to_string();
+    send(&child, Signal::TSTP);
+    wait_until("both are stopped", || state(&pid).contains("State:\tT") && state(&own).contains("State:\tT"));
+    send(&child, Signal::CONT);
+    place.touch("go");
+    let ran = finish(child);
+    assert_eq!((ran.status, ran.stdout.as_slice()), (0, &b"done\n"[..]));
 }
 
 #[test]

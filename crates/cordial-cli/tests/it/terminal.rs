@@ -74,9 +74,11 @@ fn there_is_a_bar_and_ctrl_c_ends_the_run() {
     place.wait_for("two");
     session.wait_for("1/4");
     session.wait_for("1 failed");
+    assert!(!session.text().contains("0s left"), "{}", session.text());
     session.type_in(&[3]);
     let (status, text) = session.end();
     assert_eq!(status, 130, "{text}");
+    assert!(text.contains("cordial: what runs is asked to stop and has 5s for it; once more kills it\r\n"), "{text}");
     assert!(text.contains("stopped by SIGINT: 1 item is done (1 failed), 2 ended early, 1 not started"), "{text}");
     place.wait_until_family_is_gone("one");
     place.wait_until_family_is_gone("two");
@@ -93,6 +95,8 @@ fn output_does_not_mix_with_the_bar() {
         assert!(text.contains(&format!("\r\x1b[2Kline {n}\r\n")), "{text:?}");
     }
     assert!(text.contains("2/3"), "{text:?}");
+    // A short rate, and how long it takes.
+    assert!(text.contains("/s  1s left"), "{text:?}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::io;
 use std::process::Stdio;
 
-use crate::program::{cordial, finish, run, shell};
+use crate::program::{Place, cordial, finish, run, shell};
 
 #[test]
 fn bad_usage_has_its_own_status() {
@@ -38,6 +38,22 @@ fn bad_usage_has_its_own_status() {
         (&["map", "no-such-command"], "there is no program \"no-such-command\" in any directory of PATH"),
         (&["map", "/no/such/command"], "the program \"/no/such/command\" cannot be started: No such file or directory"),
         (&["map", "wc -l"], "use --shell to run it as a line for sh"),
+        (&["map", "gzip {}"], "there is no program \"gzip {}\"; it is one word: leave out the quotes, or use --shell"),
+        (&["map", "no-such -k {}", ":::", "a", "b"], "leave out the quotes, or use --shell"),
+        (&["map", "/bin/echo {}"], "leave out the quotes, or use --shell"),
+        (&["map", "echo", "::::", "file"], ":::: is absent here: -a FILE reads items from a file"),
+        (&["map", "echo", ":::", "a", ":::+", "b"], ":::+ is absent here: paste gives lines"),
+        (&["map", "-t", "true"], "-t is absent here: --dry-run prints the commands before"),
+        (&["map", "-L", "1", "true"], "-L is absent here: every line is an item here: -n N"),
+        (&["map", "-L1", "true"], "-L is absent here: "),
+        (&["map", "-s", "100", "true"], "-n N gives N items to each command"),
+        (&["map", "--colsep", ",", "true"], "--colsep is absent here: items are whole here"),
+        (&["map", "--colsep=,", "true"], "--colsep is absent here: "),
+        (&["map", "-S", "host", "true"], "-S is absent here: to run one command on many machines: cordial map ssh {}"),
+        (&["map", "--pipe", "wc"], "--pipe is absent here: commands read nothing on standard input here"),
+        (&["map", "--tty", "vi"], "--tty is absent here; docs/map.md says what there is"),
+        (&["map", "-X", "true"], "a word with {} is repeated for each"),
+        (&["map", "--will-cite", "true"], "leave it out"),
         (&["map", "--shell", "echo '{}'"], "{} stands inside quotes"),
         (&["map", "--no-such-option", "true"], "unexpected argument '--no-such-option'"),
         (&["no-such-command"], "unrecognized subcommand 'no-such-command'"),
@@ -46,6 +62,21 @@ fn bad_usage_has_its_own_status() {
         assert_eq!((ran.status, ran.stdout.as_slice()), (255, &b""[..]), "{args:?}");
         assert!(ran.stderr.contains(sentence), "{args:?}: {}", ran.stderr);
     }
+}
+
+#[test]
+fn habits_that_cost_nothing_are_taken() {
+    for habit in ["--bar", "--eta", "--progress", "-k", "-r", "--no-run-if-empty"] {
+        let ran = run(&["map", habit, "echo", ":::", "a"], b"");
+        assert_eq!((ran.status, ran.stdout.as_slice(), ran.stderr.as_str()), (0, &b"a\n"[..], ""), "{habit}");
+    }
+    // A blank in the path of a program is no mistake.
+    let place = Place::new();
+    let script = format!(
+        "mkdir '{0}/my tools'; ln -s /bin/echo '{0}/my tools/say'; \"$0\" map '{0}/my tools/{{}}' ::: say",
+        place.text()
+    );
+    assert_eq!(shell(&script).stdout, b"\n");
 }
 
 #[test]
@@ -70,8 +101,12 @@ fn the_help_of_map_fits_on_two_screens_and_its_examples_can_be_pasted() {
     let examples = text.split("Examples:\n").nth(1).unwrap().split("\n\n").next().unwrap();
     assert_eq!(examples.lines().count(), 5);
     for line in examples.lines() {
-        let dry = line.replacen("cordial map", "\"$0\" map --dry-run", 1);
-        let ran = shell(&format!("cd \"$(mktemp -d)\"; touch a.log b.txt c.rs; {dry}"));
+        let pasted = line.replacen("cordial map", "\"$0\" map", 1);
+        // Nobody is asked over the network.
+        let ran = shell(&format!(
+            "d=\"$(mktemp -d)\"; cd \"$d\"; mkdir bin; printf '#!/bin/sh\\necho $*' | tee bin/curl > bin/ping; chmod +x bin/*;
+             PATH=\"$d/bin:$PATH\"; touch a.log c.rs; echo text > b.txt; {pasted}; status=$?; cat b.upper a.log.gz 2>&-; rm -r \"$d\"; exit $status"
+        ));
         assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{line}");
         assert!(!ran.stdout.is_empty(), "{line}");
     }

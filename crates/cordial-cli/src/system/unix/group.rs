@@ -9,9 +9,12 @@
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::time;
 
+use super::super::Wait;
 use super::Groups;
 use super::ending::Ending;
 
@@ -55,6 +58,18 @@ impl Group {
     /// Dropping the future loses nothing.
     pub(crate) async fn ended(&mut self) -> io::Result<()> {
         self.ending.wait().await
+    }
+
+    /// Whether the first process ends in this time.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub(crate) async fn ended_within(&mut self, limit: Duration, wait: Wait) -> io::Result<bool> {
+        match wait {
+            Wait::Standing => Ok(self.ending.stand(limit)),
+            Wait::Aside => time::timeout(limit, self.ended()).await.map_or(Ok(false), |ended| ended.map(|()| true)),
+        }
     }
 
     /// Asks all processes to end. Those that are stopped go on, to hear it.

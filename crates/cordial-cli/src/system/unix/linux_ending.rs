@@ -2,33 +2,48 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 #[derive(Debug)]
-pub(super) struct Ending(AsyncFd<OwnedFd>);
+pub(super) struct Ending {
+    file: Arc<OwnedFd>,
+    /// From the first wait on that is not done standing. Most commands never need it.
+    watched: Option<AsyncFd<Arc<OwnedFd>>>,
+}
 
 impl Ending {
     /// # Errors
     ///
     /// When there are too many open files.
     pub(super) fn of(pid: Pid) -> io::Result<Ending> {
-        let file = pidfd_open(pid, PidfdFlags::NONBLOCK)?;
-        #[expect(
-            deprecated,
-            reason = "its replacement is unsafe for what may be closed behind its back; this file is owned"
-        )]
-        let file = AsyncFd::with_interest(file, Interest::READABLE)?;
-        Ok(Ending(file))
+        Ok(Ending { file: Arc::new(pidfd_open(pid, PidfdFlags::NONBLOCK)?), watched: None })
+    }
+
+    /// Whether the process ends in this time. The thread stands still meanwhile.
+    pub(super) fn stand(&self, limit: Duration) -> bool {
+        let limit = Timespec::try_from(limit).ok();
+        matches!(poll(&mut [PollFd::new(&self.file, PollFlags::IN)], limit.as_ref()), Ok(1))
     }
 
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
     pub(super) async fn wait(&mut self) -> io::Result<()> {
-        self.0.readable().await?.retain_ready();
+        let watched = match &mut self.watched {
+            Some(watched) => watched,
+            #[expect(
+                deprecated,
+                reason = "its replacement is unsafe for what may be closed behind its back; this file is owned"
+            )]
+            empty => empty.insert(AsyncFd::with_interest(Arc::clone(&self.file), Interest::READABLE)?),
+        };
+        watched.readable().await?.retain_ready();
         Ok(())
     }
 }

@@ -105,6 +105,11 @@ pub(crate) fn is_shortage(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::AGAIN | Errno::NOMEM))
 }
 
+/// Whether a process ended because it was killed.
+pub(crate) fn was_killed(status: ExitStatus) -> bool {
+    status.signal() == Some(Signal::KILL.as_raw())
+}
+
 /// How a process ended, in numbers.
 pub(crate) fn ended_by(status: ExitStatus) -> EndedBy {
     match status.signal() {
@@ -161,9 +166,10 @@ pub(crate) fn advice(program: &OsStr, error: &io::Error) -> Option<String> {
         }
         (_, ErrorKind::NotFound) => Some(format!("is {shown} installed and in PATH?")),
         (_, ErrorKind::PermissionDenied) => Some(format!("is {shown} a program that you may run (chmod +x)?")),
-        (Some(Errno::TOOBIG), _) => {
-            Some("its arguments and the environment are together too long for the system".to_owned())
-        }
+        (Some(Errno::TOOBIG), _) => Some(
+            "its arguments and the environment are together too long for the system: give it fewer items (-n)"
+                .to_owned(),
+        ),
         (Some(Errno::NOEXEC), _) => Some(format!("if {shown} is a script, it needs a first line such as #!/bin/sh")),
         (Some(Errno::MFILE | Errno::NFILE), _) => {
             Some("run fewer at once (-c), or allow more open files (ulimit -n)".to_owned())

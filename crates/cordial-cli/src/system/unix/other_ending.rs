@@ -1,6 +1,7 @@
 //! The end of a process, by asking whenever some child has ended. It does not reap.
 
 use std::io;
+use std::time::Duration;
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -17,6 +18,11 @@ impl Ending {
     /// When the system refuses to install a handler.
     pub(super) fn of(pid: Pid) -> io::Result<Ending> {
         Ok(Ending { pid, children: signal(SignalKind::child())? })
+    }
+
+    /// Nothing here can be waited for with a limit by a thread that stands still: whoever asks goes on to wait as others do.
+    pub(super) fn stand(&self, _: Duration) -> bool {
+        false
     }
 
     /// # Cancel safety
