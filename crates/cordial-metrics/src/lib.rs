@@ -33,9 +33,10 @@ use std::fmt;
 
 use metrics::{Counter, counter};
 use tracing::field::{Field, Visit};
+use tracing::subscriber::Interest;
 use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::dynamic_filter_fn;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
@@ -48,7 +49,10 @@ pub fn layer<S>() -> impl Layer<S>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
-    Counters.with_filter(filter_fn(is_ours))
+    // `sometimes`, not `always`: the panic hook asks with `enabled!` whether a crash is told, and the answer of each filter
+    // would else be taken for that on the crash. To count is not to tell: on the question it stays `false`.
+    let interest = |metadata: &Metadata<'_>| if is_ours(metadata) { Interest::sometimes() } else { Interest::never() };
+    Counters.with_filter(dynamic_filter_fn(|metadata, _| is_ours(metadata)).with_callsite_filter(interest))
 }
 
 fn is_ours(metadata: &Metadata<'_>) -> bool {

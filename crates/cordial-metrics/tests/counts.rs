@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cordial::{ChildSpec, Exit, Restart, Strategy, Supervisor, TaskSupervisor, process, testing};
+use cordial::{ChildSpec, Exit, Restart, Strategy, Supervisor, Task, TaskSupervisor, process, testing};
 use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use tracing_subscriber::layer::SubscriberExt;
 
@@ -59,6 +59,23 @@ fn what_happens_is_counted() {
     // The root, the tree, its child twice, the task supervisor.
     assert_eq!(of("cordial_starts_total "), Some(5), "{counts:?}");
     assert_eq!(of("cordial_stops_total "), Some(3), "{counts:?}");
+}
+
+#[test]
+fn a_panic_that_another_layer_shows_is_counted() {
+    let recorder = Counts::default();
+    let shown = tracing_subscriber::fmt::layer().with_test_writer();
+    let subscriber = tracing_subscriber::registry().with(shown).with(cordial_metrics::layer());
+    let program = || {
+        testing::run(async {
+            for _ in 0..2 {
+                assert!(Task::spawn(async { panic!("no luck") }).await.map(|never: ()| never).is_err());
+            }
+        });
+    };
+    metrics::with_local_recorder(&recorder, || tracing::subscriber::with_default(subscriber, program));
+    let counts = recorder.0.lock().unwrap().clone();
+    assert_eq!(counts.get("cordial_crashes_total ").copied(), Some(2), "{counts:?}");
 }
 
 fn program() {

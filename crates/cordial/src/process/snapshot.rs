@@ -32,7 +32,7 @@ pub struct Snapshot {
 pub struct ProcessInfo {
     /// Its pid.
     pub pid: Pid,
-    /// The label that it has given itself.
+    /// Its label: the one that it has given itself, or else that of a supervisor or the id of a child.
     pub label: Option<Arc<str>>,
     /// Where it was spawned.
     pub spawned_at: Location,

@@ -91,7 +91,7 @@ pub struct StopReport {
 pub struct Stopped {
     /// Its pid.
     pub pid: Pid,
-    /// The label that it had given itself.
+    /// Its label: the one that it had given itself, or else that of a supervisor or the id of a child.
     pub label: Option<Arc<str>>,
     /// Where it was spawned.
     pub spawned_at: Location,

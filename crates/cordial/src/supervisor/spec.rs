@@ -95,6 +95,10 @@ impl ChildSpec {
     /// A child that first gets ready and then serves: the outer future does the first and gives the inner one. The next
     /// sibling starts only after that. Its restart is [`Restart::Permanent`], its shutdown 5 s.
     ///
+    /// What it has got ready for its siblings goes through something that the factories share, such as a `Mutex` or a `watch`
+    /// channel. Where there is nothing to serve then, the inner future is `std::future::pending::<()>()`: one that ends would
+    /// be started again.
+    ///
     /// # Elixir
     ///
     /// A `GenServer`, whose `init/1` is the outer future.
@@ -171,7 +175,8 @@ impl ChildSpec {
     /// Sets how long a restart waits. Default: it does not.
     ///
     /// The waits grow as long as the child keeps failing. They begin anew once it has run for longer than the window of its
-    /// supervisor's restart intensity. A wait holds up nothing else.
+    /// supervisor's restart intensity. A wait holds up nothing else. Where `max_restarts` waits are longer than that window,
+    /// the supervisor never gives up on this child.
     pub fn backoff(self, backoff: Backoff) -> ChildSpec {
         ChildSpec { backoff: Some(backoff), ..self }
     }

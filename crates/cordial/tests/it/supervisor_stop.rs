@@ -6,13 +6,13 @@ use std::future::pending;
 use std::time::Duration;
 
 use cordial::{
-    ChildSpec, Exit, Restart, Shutdown, StartError, Strategy, Supervisor, SupervisorBuilder, Task, TaskSupervisor,
-    process,
+    Backoff, ChildSpec, ChildState, Exit, Restart, Shutdown, StartError, Strategy, Supervisor, SupervisorBuilder, Task,
+    TaskSupervisor, process,
 };
 use tokio::time::{Instant, sleep};
 
 use crate::orders::{SECOND, in_every_order};
-use crate::tree::{Log, Noted, pid, settle};
+use crate::tree::{Log, Noted, crash, pid, settle, state};
 
 fn one_for_one() -> SupervisorBuilder {
     Supervisor::builder(Strategy::OneForOne)
@@ -50,6 +50,28 @@ fn children_are_stopped_in_reverse_order_each_with_its_own_grace() {
         assert!(report.abandoned.is_empty());
         assert_eq!(tree.ended().await, Exit::Normal);
         assert_eq!(tree.stop().await.killed.len(), 1, "of one that has ended: the report of that end");
+    });
+}
+
+#[test]
+fn a_restart_that_is_due_is_no_more_when_the_stop_begins() {
+    in_every_order(|| async {
+        let log = Log::default();
+        let tree = one_for_one()
+            .child(log.child_that("slow", || lingers(SECOND)))
+            .child(log.child("crashed").backoff(Backoff::exponential(60 * SECOND, 60 * SECOND)))
+            .start()
+            .await
+            .unwrap();
+        settle().await;
+        crash(&tree, "crashed").await;
+        assert_eq!(state(&tree, "crashed").await, Some(ChildState::Restarting));
+        let of_stop = tree.clone();
+        let stop = Task::spawn(async move { of_stop.stop().await });
+        sleep(SECOND / 2).await;
+        assert_eq!(state(&tree, "crashed").await, Some(ChildState::Stopped));
+        assert!(process::snapshot().to_string().contains("crashed: has ended"));
+        assert!(stop.await.unwrap().is_clean());
     });
 }
 

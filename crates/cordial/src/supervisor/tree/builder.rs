@@ -19,6 +19,10 @@ use crate::supervisor::startable::{Startable, sealed};
 
 /// Whether a supervisor ends when significant children have: see [`ChildSpec::significant`].
 ///
+/// It stops its other children, and its exit is [`Exit::Shutdown`](crate::Exit::Shutdown) without a text. The process that
+/// started it ends with that too, unless it traps exits or the supervisor is [`unlinked`](SupervisorBuilder::unlinked): as
+/// the root of a program, with the status 0.
+///
 /// # Elixir
 ///
 /// The option `:auto_shutdown`.
@@ -93,8 +97,8 @@ impl SupervisorBuilder {
     /// have started are stopped in reverse order, and the supervisor ends.
     ///
     /// It belongs to the process that awaits this: when that ends, for whatever reason, it stops its children in reverse
-    /// order and ends; when it gives up, that process ends too, unless it traps exits. If a process has several
-    /// supervisors, they end latest first.
+    /// order and ends; when it gives up, or shuts down because significant children have ended, that process ends too, unless
+    /// it traps exits. If a process has several supervisors, they end latest first.
     ///
     /// # Errors
     ///

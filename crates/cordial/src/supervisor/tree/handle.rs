@@ -86,7 +86,7 @@ impl Supervisor {
         Supervisor { live }
     }
 
-    /// The children in start order, also while the supervisor is busy.
+    /// The children in start order, also while the supervisor is busy. None when it has ended.
     ///
     /// # Cancel safety
     ///
@@ -216,8 +216,8 @@ impl Supervisor {
 
     /// How the supervisor ends, when it has.
     ///
-    /// The process that started it learns of a give-up here only if it traps exits, or if the supervisor is unlinked:
-    /// else the give-up ends that process first.
+    /// The process that started it learns of a give-up or an [automatic shutdown](crate::AutoShutdown) here only if it
+    /// [traps exits](crate::process::trap_exits), or if the supervisor is unlinked: else that ends the process first.
     ///
     /// # Cancel safety
     ///

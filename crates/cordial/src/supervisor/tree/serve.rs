@@ -42,7 +42,7 @@ pub(super) struct Tree {
     pub(super) children: BTreeMap<u32, Child>,
     next_key: u32,
     /// Those that wait for a restart.
-    due: BTreeSet<u32>,
+    pub(super) due: BTreeSet<u32>,
     pub(super) ends: mpsc::UnboundedReceiver<End>,
     /// One message for each end of a child, of which there are as many as children.
     pub(super) tell_ends: mpsc::UnboundedSender<End>,

@@ -39,6 +39,8 @@ impl Tree {
         let before = std::mem::take(&mut self.report);
         // What happened before the stop was told then.
         discard(before);
+        // No restart is made any more.
+        std::mem::take(&mut self.due).into_iter().for_each(|key| self.set(key, State::Stopped));
         let runtime = self.runtime.clone();
         // Whoever is ended by a kill that cuts the stop short had to be killed.
         let last_shutdown = match told(&runtime, self.own) {
