@@ -8,7 +8,7 @@
 //! For its users it is told with [`AsyncStream`]: the options, how to drain it on Ctrl-C, how to collect it into a `Result`.
 //!
 //! Pure parts: `window` (which item may start, which result is next), `retry`, `options`, `failure`. What runs: `flights`
-//! (items at work), `ready` (which of them rang), `watch` (limits), and `drive`, which is one poll. Who starts an item is
+//! (items at work), `ready` (what has come of them), `watch` (limits), and `drive`, which is one poll. Who starts an item is
 //! behind `spawner`.
 
 mod async_stream;
