@@ -103,10 +103,21 @@ pub struct Stopped {
 impl StopReport {
     /// Adds those of another report that are not in this one.
     pub(crate) fn add(&mut self, other: StopReport) {
-        let known: BTreeSet<Pid> = self.killed.iter().chain(&self.abandoned).map(|stopped| stopped.pid).collect();
-        let is_news = |stopped: &Stopped| !known.contains(&stopped.pid);
+        // What is added is often one or none, and what is there may be many.
+        let mut news: BTreeSet<Pid> = other.pids().collect();
+        if news.is_empty() {
+            return;
+        }
+        for known in self.pids() {
+            news.remove(&known);
+        }
+        let is_news = |stopped: &Stopped| news.contains(&stopped.pid);
         self.killed.extend(other.killed.into_iter().filter(is_news));
         self.abandoned.extend(other.abandoned.into_iter().filter(is_news));
+    }
+
+    fn pids(&self) -> impl Iterator<Item = Pid> {
+        self.killed.iter().chain(&self.abandoned).map(|stopped| stopped.pid)
     }
 
     /// Whether everything ended when it was asked.
