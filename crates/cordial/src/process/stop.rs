@@ -199,9 +199,18 @@ pub(crate) async fn processes(
     StopReport { killed, abandoned }
 }
 
-/// Kills every process that `is_member` says yes to, and waits for their ends, up to a limit.
-pub(crate) async fn kill(runtime: &Handle, is_member: impl Fn(Pid, &Entry) -> bool, limit: Duration) {
-    until_gone(runtime, &is_member, Handle::kill, runtime.executor().timer(limit)).await;
+/// Kills every process that `is_member` says yes to, and waits for their ends, up to a limit. The report tells only who is
+/// stuck.
+pub(crate) async fn kill(runtime: &Handle, is_member: impl Fn(Pid, &Entry) -> bool, limit: Duration) -> StopReport {
+    if until_gone(runtime, &is_member, Handle::kill, runtime.executor().timer(limit)).await {
+        return StopReport::default();
+    }
+    // A guardian that is left waits for one that is stuck, and is not.
+    let abandoned = describe(runtime, &|pid, entry| is_member(pid, entry) && entry.guardian().is_none());
+    for Stopped { pid, .. } in &abandoned {
+        abandon(runtime, *pid);
+    }
+    StopReport { abandoned, ..StopReport::default() }
 }
 
 /// Does `act` to every member until none is left. `false` if the limit passes before; `None` is no limit.
@@ -334,8 +343,8 @@ pub(crate) async fn in_order(
     report
 }
 
-/// What has happened so far is in the report, also when this is dropped half way.
-async fn in_order_into(
+/// The same. What has happened so far is in the report, also when this is dropped half way.
+pub(crate) async fn in_order_into(
     report: &mut StopReport,
     runtime: &Handle,
     is_member: &impl Fn(Pid, &Entry) -> bool,
