@@ -25,6 +25,7 @@ use super::signal::Signal;
 use super::spawn::{Spawn, as_value};
 use super::stop::{self, Shutdown, StopReport};
 use crate::exit::Exit;
+use crate::pid::Pid;
 
 /// How long the second signal waits for destructors. With what it takes to get here, less than 100 ms.
 const AFTER_SECOND_SIGNAL: Duration = Duration::from_millis(70);
@@ -88,7 +89,8 @@ where
 }
 
 /// [`run`] for `fn main`: the status is 0 after a value or an orderly shutdown. Any other exit is printed to standard
-/// error and the status is 1; after a second signal it is 130 (SIGINT) or 143 (SIGTERM).
+/// error and the status is 1; after a second signal it is 130 (SIGINT) or 143 (SIGTERM). Who did not end when asked is named
+/// on standard error; after a second signal, who is stuck in a poll.
 ///
 /// An orderly shutdown is [`Exit::Shutdown`]: somebody has asked for it, or the root ended itself so. It is none if a
 /// [`Supervisor`](crate::Supervisor) gave up and the root ended with it, though that exit is a `Shutdown` too: that is
@@ -158,7 +160,7 @@ where
         let result = loop {
             match select(&mut root.join, pin!(signals.next())).await {
                 Either::Left((reply, _)) => break reply.take(),
-                Either::Right((signal, _)) if asked => return kill(runtime, pid, signal).await,
+                Either::Right((signal, _)) if asked => return kill(runtime, pid, signal, StopReport::default()).await,
                 Either::Right(_) => {
                     asked = true;
                     runtime.signal(pid, Signal::Sent { from: None, reason: Exit::Shutdown(None) });
@@ -170,19 +172,28 @@ where
             let belongs_to_runtime = entry.guardian().is_some_and(|guardian| guardian.owner.is_none());
             entry.root() == Some(pid) && !belongs_to_runtime
         };
-        let mut stopped = pin!(stop::in_order(runtime, is_left, Shutdown::default()));
-        loop {
-            match select(&mut stopped, pin!(signals.next())).await {
-                Either::Left((report, _)) => return Ended { result, cut_short_by: None, report },
-                Either::Right((signal, _)) if asked => return kill(runtime, pid, signal).await,
-                // What is left has been asked already.
-                Either::Right(_) => asked = true,
+        let mut report = StopReport::default();
+        let cut_short_by = {
+            let mut stopped = pin!(stop::in_order_into(&mut report, runtime, &is_left, Shutdown::default()));
+            loop {
+                match select(&mut stopped, pin!(signals.next())).await {
+                    Either::Left(((), _)) => break None,
+                    Either::Right((signal, _)) if asked => break Some(signal),
+                    // What is left has been asked already.
+                    Either::Right(_) => asked = true,
+                }
             }
+        };
+        match cut_short_by {
+            None => Ended { result, cut_short_by, report },
+            Some(signal) => kill(runtime, pid, signal, report).await,
         }
     })
 }
 
-async fn kill<T>(runtime: &Handle, root: crate::pid::Pid, signal: OsSignal) -> Ended<T> {
-    stop::kill(runtime, |pid, entry| pid == root || entry.root() == Some(root), AFTER_SECOND_SIGNAL).await;
-    Ended { result: Err(Exit::Killed), cut_short_by: Some(signal), report: StopReport::default() }
+/// The report tells what was forced before, and who is stuck: that everybody else was killed is what the signal asked for.
+async fn kill<T>(runtime: &Handle, root: Pid, signal: OsSignal, mut report: StopReport) -> Ended<T> {
+    let is_meant = |pid, entry: &Entry| pid == root || entry.root() == Some(root);
+    report.add(stop::kill(runtime, is_meant, AFTER_SECOND_SIGNAL).await);
+    Ended { result: Err(Exit::Killed), cut_short_by: Some(signal), report }
 }

@@ -103,10 +103,21 @@ pub struct Stopped {
 impl StopReport {
     /// Adds those of another report that are not in this one.
     pub(crate) fn add(&mut self, other: StopReport) {
-        let known: BTreeSet<Pid> = self.killed.iter().chain(&self.abandoned).map(|stopped| stopped.pid).collect();
-        let is_news = |stopped: &Stopped| !known.contains(&stopped.pid);
+        // What is added is often one or none, and what is there may be many.
+        let mut news: BTreeSet<Pid> = other.pids().collect();
+        if news.is_empty() {
+            return;
+        }
+        for known in self.pids() {
+            news.remove(&known);
+        }
+        let is_news = |stopped: &Stopped| news.contains(&stopped.pid);
         self.killed.extend(other.killed.into_iter().filter(is_news));
         self.abandoned.extend(other.abandoned.into_iter().filter(is_news));
+    }
+
+    fn pids(&self) -> impl Iterator<Item = Pid> {
+        self.killed.iter().chain(&self.abandoned).map(|stopped| stopped.pid)
     }
 
     /// Whether everything ended when it was asked.
@@ -188,9 +199,18 @@ pub(crate) async fn processes(
     StopReport { killed, abandoned }
 }
 
-/// Kills every process that `is_member` says yes to, and waits for their ends, up to a limit.
-pub(crate) async fn kill(runtime: &Handle, is_member: impl Fn(Pid, &Entry) -> bool, limit: Duration) {
-    until_gone(runtime, &is_member, Handle::kill, runtime.executor().timer(limit)).await;
+/// Kills every process that `is_member` says yes to, and waits for their ends, up to a limit. The report tells only who is
+/// stuck.
+pub(crate) async fn kill(runtime: &Handle, is_member: impl Fn(Pid, &Entry) -> bool, limit: Duration) -> StopReport {
+    if until_gone(runtime, &is_member, Handle::kill, runtime.executor().timer(limit)).await {
+        return StopReport::default();
+    }
+    // A guardian that is left waits for one that is stuck, and is not.
+    let abandoned = describe(runtime, &|pid, entry| is_member(pid, entry) && entry.guardian().is_none());
+    for Stopped { pid, .. } in &abandoned {
+        abandon(runtime, *pid);
+    }
+    StopReport { abandoned, ..StopReport::default() }
 }
 
 /// Does `act` to every member until none is left. `false` if the limit passes before; `None` is no limit.
@@ -323,8 +343,8 @@ pub(crate) async fn in_order(
     report
 }
 
-/// What has happened so far is in the report, also when this is dropped half way.
-async fn in_order_into(
+/// The same. What has happened so far is in the report, also when this is dropped half way.
+pub(crate) async fn in_order_into(
     report: &mut StopReport,
     runtime: &Handle,
     is_member: &impl Fn(Pid, &Entry) -> bool,

@@ -2,23 +2,40 @@
 
 use std::time::Duration;
 
-use cordial::{Runtime, Task, process};
+use cordial::{ChildSpec, Location, Restart, Runtime, TaskSupervisor, process};
+use tokio::sync::oneshot;
 
 use crate::program;
-use crate::records::Records;
+use crate::records::{Record, Records};
 
-/// Blocks the poll until so many long polls were told.
-fn block_until_told(records: &Records, n: usize) {
-    while records.of("long_poll").len() < n {
-        std::thread::yield_now();
+/// The long polls of children, which are labelled from their birth. On a busy machine a poll of anybody may last.
+fn told_of_children(records: &Records) -> Vec<Record> {
+    let records = records.of("long_poll").into_iter();
+    records.filter(|record| record.field("label").is_some_and(|label| label.ends_with(" place"))).collect()
+}
+
+/// Waits without blocking until so many of them were told.
+async fn until_told(records: &Records, n: usize) {
+    while told_of_children(records).len() < n {
+        tokio::task::yield_now().await;
     }
 }
 
-/// The same without blocking.
-async fn until_told(records: &Records, n: usize) {
-    while records.of("long_poll").len() < n {
-        tokio::task::yield_now().await;
-    }
+/// A child that blocks its poll until so many were told, and tells then where it was spawned.
+#[track_caller]
+fn blocks_until_told(label: &'static str, records: &Records, n: usize) -> (ChildSpec, oneshot::Receiver<Location>) {
+    let (tell, place) = oneshot::channel();
+    let mut once = Some((tell, records.clone()));
+    let child = ChildSpec::task(label, move || {
+        let (tell, records) = once.take().unwrap();
+        async move {
+            while told_of_children(&records).len() < n {
+                std::thread::yield_now();
+            }
+            tell.send(process::info(process::current().unwrap()).unwrap().spawned_at).unwrap();
+        }
+    });
+    (child.restart(Restart::Temporary), place)
 }
 
 #[test]
@@ -35,35 +52,26 @@ fn a_poll_that_lasts_is_told_once_for_each_spawn_place() {
     let told = records.clone();
     let spawned_at = runtime
         .block_on(async move {
-            let mut tasks = Vec::new();
-            // The second one is never told: it comes from where the first one came.
-            for n_told in [1, 3] {
-                let records = told.clone();
-                tasks.push(Task::spawn(async move {
-                    process::set_label("first place");
-                    block_until_told(&records, n_told);
-                    process::info(process::current().unwrap()).unwrap().spawned_at
-                }));
+            let tasks = TaskSupervisor::start();
+            let mut places = Vec::new();
+            let mut start = |(child, place)| {
+                tasks.start_child_with(child).unwrap();
+                places.push(place);
+            };
+            // The second one is never told: it comes from where the first one came, and waits for the third place.
+            for n in [1, 3] {
+                start(blocks_until_told("first place", &told, n));
                 until_told(&told, 1).await;
             }
-            let records = told.clone();
-            tasks.push(Task::spawn(async move {
-                process::set_label("second place");
-                block_until_told(&records, 2);
-                process::info(process::current().unwrap()).unwrap().spawned_at
-            }));
+            start(blocks_until_told("second place", &told, 2));
             until_told(&told, 2).await;
             // When this one is told, the one that is not has been stuck for longer.
-            let records = told.clone();
-            tasks.push(Task::spawn(async move {
-                process::set_label("third place");
-                block_until_told(&records, 3);
-                process::info(process::current().unwrap()).unwrap().spawned_at
-            }));
-            Task::await_many(tasks).timeout(Duration::from_secs(60)).await.unwrap()
+            start(blocks_until_told("third place", &told, 3));
+            futures::future::try_join_all(places).await
         })
+        .unwrap()
         .unwrap();
-    let records = records.of("long_poll");
+    let records = told_of_children(&records);
     let labels: Vec<&str> = records.iter().map(|record| record.field("label").unwrap()).collect();
     let places: Vec<&str> = records.iter().map(|record| record.field("spawned_at").unwrap()).collect();
     assert_eq!(places, [0, 2, 3].map(|idx| spawned_at[idx].to_string()));

@@ -67,6 +67,49 @@ fn a_signal_stops_the_tree_in_reverse_order_and_the_report_names_who_was_killed(
 }
 
 #[test]
+fn a_second_signal_during_a_stop_names_who_is_stuck_at_any_depth_once() {
+    const NAME: &str = "supervisor_run::a_second_signal_during_a_stop_names_who_is_stuck_at_any_depth_once";
+    const LONG: Duration = Duration::from_secs(3600);
+    if program::part().is_some() {
+        let stuck = |id| {
+            let spins = move || async move {
+                program::tell(id);
+                loop {
+                    std::thread::yield_now();
+                }
+            };
+            ChildSpec::task(id, spins).shutdown(LONG)
+        };
+        end(cordial::main(async move {
+            let nested = move || Supervisor::builder(Strategy::OneForOne).child(stuck("inner"));
+            let _tree = Supervisor::builder(Strategy::OneForOne)
+                .child(child("quick", Duration::ZERO))
+                .child(stuck("outer"))
+                .child(ChildSpec::supervisor("nested", nested))
+                .child(child("last", Duration::ZERO))
+                .start()
+                .await?;
+            program::tell("ready");
+            std::future::pending::<()>().await;
+            Ok::<(), cordial::StartError>(())
+        }));
+    }
+    let mut program = program::start(NAME, "part");
+    // Those that spin may be faster than the tree that starts them, or slower.
+    let mut told = [(); 3].map(|()| program.hear().unwrap());
+    told.sort_unstable();
+    assert_eq!(told, ["inner", "outer", "ready"]);
+    program.send(Signal::TERM);
+    program.wait_for("last ended");
+    program.send(Signal::TERM);
+    let ran = program.finish();
+    assert_eq!(ran.status.code(), Some(143));
+    let n = |what: &str| ran.stderr.matches(what).count();
+    let counts = [n("\"inner\""), n("\"outer\""), n("is stuck in a poll and was abandoned"), n("process <")];
+    assert_eq!(counts, [1, 1, 2, 2], "{}", ran.stderr);
+}
+
+#[test]
 fn a_root_that_ends_because_a_supervisor_gave_up_was_no_orderly_end() {
     const NAME: &str = "supervisor_run::a_root_that_ends_because_a_supervisor_gave_up_was_no_orderly_end";
     let gave_up = "Error: was shut down: supervisor \"tree\" gave up on child ";

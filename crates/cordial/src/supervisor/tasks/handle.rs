@@ -285,12 +285,15 @@ impl TaskSupervisor {
         };
         let start = Start::of(&record);
         let Some(index) = roster.kept.add(record) else {
-            return Err(StartError::Refused(self.live.explain(Refusal::SupervisorStopped)));
+            let refusal = self.live.explain(Refusal::SupervisorStopped);
+            self.tell_refused(spawned_at, &refusal);
+            return Err(StartError::Refused(refusal));
         };
         permit.hand_over();
         let supervisor = self.pid();
         start.begin(&self.live, &roster, supervisor, index, |_| made).map_err(|refusal| {
             roster.kept.forget(roster.kept.remove(index));
+            self.tell_refused(spawned_at, &refusal);
             StartError::Refused(refusal)
         })
     }

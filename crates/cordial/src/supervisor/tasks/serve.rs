@@ -17,6 +17,7 @@ use super::kept::{End, Record, State};
 use super::live::Live;
 use super::roster::Roster;
 use super::stop::{LastResort, stop};
+use crate::error::StartError;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
 use crate::process::{Ancestry, GuardianExits, Lineage, Parent, Place, Shutdown, Spawn, current, discard};
@@ -27,6 +28,9 @@ use crate::supervisor::give_up;
 use crate::supervisor::intensity::{Intensity, Verdict};
 use crate::supervisor::life::Incarnation;
 use crate::{telemetry, unwind};
+
+/// How long the restart of a child that the runtime has refused waits at least: others have to end before there is room.
+const AFTER_REFUSAL: Duration = Duration::from_millis(1);
 
 /// The life of one incarnation.
 pub(super) async fn serve(
@@ -80,7 +84,9 @@ impl Nurse {
             let now = clock.now();
             while let Some(&(at, index, last)) = self.due.first().filter(|(at, ..)| *at <= now) {
                 self.due.remove(&(at, index, last));
-                self.start(index, last, now);
+                if let Err(why) = self.start(index, last, now) {
+                    return why;
+                }
             }
             let until_due = async {
                 match self.due.first() {
@@ -106,6 +112,18 @@ impl Nurse {
 
     /// A child has ended that has to be started again.
     fn ended(&mut self, end: &End, now: Duration) -> Result<(), Why> {
+        match self.wait(end, now)? {
+            None => Ok(()),
+            Some(Duration::ZERO) => self.start(end.index, end.pid, now),
+            Some(wait) => {
+                self.due.insert((now.saturating_add(wait), end.index, end.pid));
+                Ok(())
+            }
+        }
+    }
+
+    /// How long the restart of a child waits. `None` if it is not to be started again.
+    fn wait(&mut self, end: &End, now: Duration) -> Result<Option<Duration>, Why> {
         let random = self.live.runtime().executor().random();
         let limits = self.intensity.limits();
         let known = self.roster.kept.with(end.index, |record| {
@@ -120,7 +138,7 @@ impl Nurse {
             Some((record.id.clone(), record.spawned_at, record.incarnation, wait.unwrap_or_default()))
         });
         // Somebody has terminated it meanwhile.
-        let Some((id, spawned_at, incarnation, wait)) = known.flatten() else { return Ok(()) };
+        let Some((id, spawned_at, incarnation, wait)) = known.flatten() else { return Ok(None) };
         let label = self.live.options.label.clone();
         let mut child =
             telemetry::Child { supervisor: self.own, label: label.as_deref(), child: &id, spawned_at, incarnation };
@@ -130,15 +148,10 @@ impl Nurse {
         child.incarnation = incarnation.saturating_add(1);
         unwind::tell(|| telemetry::restarting(&child, &end.exit, wait));
         self.live.restarts.fetch_add(1, Ordering::Relaxed);
-        if wait.is_zero() {
-            self.start(end.index, end.pid, now);
-        } else {
-            self.due.insert((now.saturating_add(wait), end.index, end.pid));
-        }
-        Ok(())
+        Ok(Some(wait))
     }
 
-    fn start(&self, index: u32, last: Pid, now: Duration) {
+    fn start(&mut self, index: u32, last: Pid, now: Duration) -> Result<(), Why> {
         let known = self.roster.kept.with(index, |record| {
             if record.pid != last || record.state != State::Waits {
                 return None;
@@ -149,10 +162,31 @@ impl Nurse {
             record.started = now;
             Some(Start::of(record))
         });
-        if let Some(Some(start)) = known {
-            // The runtime is shutting down if it refuses, and so will this supervisor.
-            let _ = start.begin(&self.live, &self.roster, self.own, index, |factory| factory.run(Ready::unheard()));
+        let Some(Some(start)) = known else { return Ok(()) };
+        let begun = start.begin(&self.live, &self.roster, self.own, index, |factory| factory.run(Ready::unheard()));
+        match begun {
+            // A runtime that shuts down ends this supervisor as well.
+            Ok(_) | Err(Refusal::RuntimeStopped) => Ok(()),
+            Err(refusal) => self.refused(index, last, refusal, now),
         }
+    }
+
+    /// A child could not be started again: as with one that has ended, that is tried again, or too much.
+    fn refused(&mut self, index: u32, last: Pid, refusal: Refusal, now: Duration) -> Result<(), Why> {
+        let known = self.roster.kept.with(index, |record| {
+            // It is known by its last process until it has another.
+            record.pid = last;
+            (record.id.clone(), record.spawned_at, record.incarnation)
+        });
+        // The supervisor is about to stop.
+        let Some((id, spawned_at, incarnation)) = known else { return Ok(()) };
+        let label = self.live.options.label.as_deref();
+        let child = telemetry::Child { supervisor: self.own, label, child: &id, spawned_at, incarnation };
+        unwind::tell(|| telemetry::not_started(&child, &StartError::Refused(refusal.clone())));
+        if let Some(wait) = self.wait(&End { index, pid: last, exit: Exit::Refused(refusal) }, now)? {
+            self.due.insert((now.saturating_add(wait.max(AFTER_REFUSAL)), index, last));
+        }
+        Ok(())
     }
 }
 

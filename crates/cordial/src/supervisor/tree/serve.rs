@@ -40,6 +40,8 @@ pub(super) struct Tree {
     intensity: Intensity,
     /// By key: in start order.
     pub(super) children: BTreeMap<u32, Child>,
+    /// The keys by id, which no two children share.
+    keys: BTreeMap<Arc<str>, u32>,
     next_key: u32,
     /// Those that wait for a restart.
     pub(super) due: BTreeSet<u32>,
@@ -182,6 +184,7 @@ impl Tree {
             auto_shutdown: builder.auto_shutdown,
             intensity: Intensity::new(builder.limits),
             children: BTreeMap::new(),
+            keys: BTreeMap::new(),
             next_key: 0,
             due: BTreeSet::new(),
             ends,
@@ -200,6 +203,7 @@ impl Tree {
     pub(super) fn add(&mut self, spec: ChildSpec) -> u32 {
         let key = self.next_key;
         self.next_key += 1;
+        self.keys.insert(spec.id.clone(), key);
         self.children.insert(key, Child::new(spec));
         self.show(key);
         key
@@ -209,6 +213,7 @@ impl Tree {
         self.live.view.remove(key);
         self.due.remove(&key);
         let Some(mut child) = self.children.remove(&key) else { return };
+        self.keys.remove(&child.spec.id);
         if child.still_there(&self.runtime).is_some() {
             self.leftovers.retain(|pid| self.runtime.with(*pid, |_| ()).is_some());
             self.leftovers.append(&mut child.leftovers);
@@ -218,7 +223,7 @@ impl Tree {
     }
 
     pub(super) fn find(&self, id: &str) -> Option<u32> {
-        self.children.iter().find(|(_, child)| *child.spec.id == *id).map(|(key, _)| *key)
+        self.keys.get(id).copied()
     }
 
     /// Lets others see how it stands with a child.
@@ -405,8 +410,14 @@ impl Tree {
         self.live.restarts.fetch_add(1, Ordering::Relaxed);
         self.about(key, Which::Next, |child| unwind::tell(|| telemetry::restarting(child, reason, wait)));
         self.set(key, State::Due(now.saturating_add(wait)));
-        let keys: Vec<u32> = self.children.keys().copied().collect();
-        let restarts: Vec<Restart> = self.children.values().map(|child| child.spec.restart).collect();
+        // Those that the strategy leaves alone are not looked at: they may be many.
+        let concerned = match self.live.strategy {
+            Strategy::OneForOne => key..=key,
+            Strategy::OneForAll => 0..=u32::MAX,
+            Strategy::RestForOne => key..=u32::MAX,
+        };
+        let concerned = self.children.range(concerned).map(|(key, child)| (*key, child.spec.restart));
+        let (keys, restarts): (Vec<u32>, Vec<Restart>) = concerned.unzip();
         let Ok(ended) = keys.binary_search(&key) else { return Ok(()) };
         let plan = plan(self.live.strategy, &restarts, ended);
         for key in plan.stop.into_iter().map(|at| keys[at]) {
