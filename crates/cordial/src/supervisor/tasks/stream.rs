@@ -17,8 +17,8 @@ use crate::stream::{AsyncStream, Spawner};
 type Under<I, F, O> = AsyncStream<Iter<I>, F, O, O, Exit, Supervised>;
 
 impl TaskSupervisor {
-    /// As [`Task::async_stream`](crate::Task::async_stream), with items that are children of this supervisor. While it is full, the stream waits for
-    /// room. When it is stopping or gone, items are `Err(Exit::Refused)`.
+    /// As [`Task::async_stream`](crate::Task::async_stream), with items that are children of this supervisor. While it is
+    /// full, the stream waits for room. When it is stopping or gone, items are `Err(Exit::Refused)`.
     ///
     /// # Elixir
     ///
