@@ -560,3 +560,37 @@ fn without_time_to_lose_a_first_poll_may_be_ended_at_a_checkpoint() {
     assert!(matches!(results[..], [Err(Exit::Timeout(_))]), "{results:?}");
     assert!(matches!(end, Exit::Killed | Exit::NoProcess), "{end}");
 }
+
+/// The process of an item has ended when its value goes: what the destructor does, it does in nobody's name.
+#[test]
+fn a_value_that_nobody_wants_is_dropped_outside_of_its_process() {
+    struct Nosy(Arc<AtomicUsize>);
+
+    impl Drop for Nosy {
+        fn drop(&mut self) {
+            let is_ghost = process::current().is_some_and(|own| process::info(own).is_none());
+            self.0.fetch_add(if is_ghost { 1000 } else { 1 }, Ordering::SeqCst);
+        }
+    }
+
+    in_every_order(|| async {
+        let (n_dropped, probe) = (Arc::new(AtomicUsize::new(0)), Probe::default());
+        let (count, guards) = (n_dropped.clone(), probe.clone());
+        let work = move |()| {
+            let (nosy, guard) = (Nosy(count.clone()), guards.guard());
+            async move {
+                let _exits = process::trap_exits();
+                let _guard = guard;
+                sleep(MS).await;
+                nosy
+            }
+        };
+        let mut stream = Task::async_stream([(); 3], work).max_concurrency(3);
+        assert!(stream.next().now_or_never().is_none());
+        tokio::task::yield_now().await;
+        sleep(MS / 2).await;
+        drop(stream);
+        sleep(SECOND).await;
+        assert_eq!((n_dropped.load(Ordering::SeqCst), probe.n_alive()), (3, 0));
+    });
+}
