@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A slot may be rung in vain: who looks has to find out what is new. The lists need no bound of their own: there is one
-//! answer for each attempt, which the stream bounds, and it rings at most twice for a limit.
+//! answer for each attempt that is awaited, which the stream bounds, and it rings at most twice for a limit.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,6 +34,8 @@ struct State<O> {
     news: News<O>,
     /// There while the consumer waits.
     consumer: Option<Waker>,
+    /// Attempts that were abandoned and have not ended.
+    forgotten: Vec<u64>,
     /// Nobody will look any more.
     is_closed: bool,
 }
@@ -67,7 +69,7 @@ impl<O> Default for News<O> {
 
 impl<O> Default for Ready<O> {
     fn default() -> Ready<O> {
-        let state = State { news: News::default(), consumer: None, is_closed: false };
+        let state = State { news: News::default(), consumer: None, forgotten: Vec::new(), is_closed: false };
         Ready { has_any: AtomicBool::new(false), state: Mutex::new(state) }
     }
 }
@@ -106,9 +108,26 @@ impl<O> Ready<O> {
         drop(unseen);
     }
 
+    /// Nobody waits for this attempt any more: its answer is dropped as soon as it comes, or now.
+    pub(super) fn forget(&self, attempt: u64) {
+        let mut state = self.lock();
+        let answers = &mut state.news.answers;
+        let place = answers.iter().position(|answer| answer.attempt == attempt);
+        let late = place.map(|place| answers.remove(place));
+        if late.is_none() {
+            state.forgotten.push(attempt);
+        }
+        drop(state);
+        drop(late);
+    }
+
     fn answer(&self, answer: Answer<O>) {
         let mut state = self.lock();
-        if state.is_closed {
+        let forgotten = state.forgotten.iter().position(|attempt| *attempt == answer.attempt);
+        if let Some(place) = forgotten {
+            state.forgotten.swap_remove(place);
+        }
+        if state.is_closed || forgotten.is_some() {
             drop(state);
             drop(answer);
             return;

@@ -594,3 +594,42 @@ fn a_value_that_nobody_wants_is_dropped_outside_of_its_process() {
         assert_eq!((n_dropped.load(Ordering::SeqCst), probe.n_alive()), (3, 0));
     });
 }
+
+/// What comes late is for nobody, so nobody keeps it: a consumer that is away would hold one for each attempt that was abandoned.
+#[test]
+fn what_an_abandoned_attempt_gives_after_all_is_dropped_at_once() {
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let held = runtime.block_on(async {
+        let (probe, (tell, told)) = (Probe::default(), mpsc::channel());
+        let guards = probe.clone();
+        let work = move |n: u32| {
+            let (tell, guards) = (tell.clone(), guards.clone());
+            async move {
+                let (release, released) = mpsc::channel::<()>();
+                tell.send((process::current().unwrap(), release)).unwrap();
+                let _ = released.recv();
+                (n, guards.guard())
+            }
+        };
+        let mut stream = Task::async_stream(0..4, work).max_concurrency(1).max_ahead(0).timeout(10 * MS);
+        for _ in 0..3 {
+            assert!(matches!(stream.next().await, Some(Err(Exit::Timeout(_)))));
+        }
+        let hostages: Vec<_> = told.try_iter().collect();
+        assert_eq!(hostages.len(), 3);
+        for (pid, release) in hostages {
+            let end = process::monitor(pid);
+            drop(release);
+            end.await;
+        }
+        // Each has been told of; its value goes a moment later.
+        let begun = Instant::now();
+        while probe.drops() < 3 && begun.elapsed() < SECOND {
+            sleep(MS).await;
+        }
+        let held = probe.n_alive();
+        drop(stream);
+        held
+    });
+    assert_eq!(held, Ok(0), "the stream was not polled meanwhile");
+}
