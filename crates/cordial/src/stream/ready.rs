@@ -15,7 +15,7 @@ use std::task::{Poll, Waker};
 
 use cordial_sched::wake_last;
 
-use crate::process::{Recipient, Reply};
+use crate::process::{Recipient, Reply, discard};
 use crate::unwind;
 
 /// Rings for a slot.
@@ -93,6 +93,7 @@ impl<O> Ready<O> {
         if state.news.answers.is_empty() && state.news.rung.is_empty() {
             std::mem::swap(&mut state.consumer, &mut consumer);
             drop(state);
+            consumer.into_iter().for_each(discard);
             return Poll::Pending;
         }
         drop(state);
@@ -104,8 +105,10 @@ impl<O> Ready<O> {
         let mut state = self.lock();
         state.is_closed = true;
         let unseen = std::mem::take(&mut state.news);
+        let consumer = state.consumer.take();
         drop(state);
         drop(unseen);
+        consumer.into_iter().for_each(discard);
     }
 
     /// Nobody waits for this attempt any more: its answer is dropped as soon as it comes, or now.
@@ -157,8 +160,10 @@ impl<O> Ready<O> {
 impl<O: Send> Ring for Ready<O> {
     fn ring(&self, slot: usize) {
         let mut state = self.lock();
-        state.news.rung.push(slot);
-        self.note(state);
+        if !state.is_closed {
+            state.news.rung.push(slot);
+            self.note(state);
+        }
     }
 }
 

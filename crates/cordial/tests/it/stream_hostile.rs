@@ -633,3 +633,54 @@ fn what_an_abandoned_attempt_gives_after_all_is_dropped_at_once() {
     });
     assert_eq!(held, Ok(0), "the stream was not polled meanwhile");
 }
+
+#[test]
+fn the_waker_of_a_consumer_goes_with_the_stream_even_if_an_item_is_stuck() {
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let (stuck, told) = Stuck::new();
+    let n_holders = runtime.block_on(async move {
+        let mut stream = Task::async_stream([()], move |()| stuck.attempt());
+        let waker = Arc::new(Hostile(AtomicUsize::new(99)));
+        assert!(stream.poll_next_unpin(&mut Context::from_waker(&Waker::from(waker.clone()))).is_pending());
+        let _stuck = told.recv().unwrap();
+        drop(stream);
+        Arc::strong_count(&waker)
+    });
+    assert_eq!(n_holders, Ok(1));
+}
+
+/// A waker that panics when the last of it goes.
+struct Brittle;
+
+impl Wake for Brittle {
+    fn wake(self: Arc<Brittle>) {}
+}
+
+impl Drop for Brittle {
+    fn drop(&mut self) {
+        panic!("a waker that panics when it is dropped");
+    }
+}
+
+#[test]
+fn a_waker_that_panics_when_it_is_dropped_ends_no_stream() {
+    in_every_order(|| async {
+        let work = |n: u32| sleep(n * MS);
+        for n_polls in [1, 2, 3] {
+            let mut stream = Task::async_stream(1..=4, work).max_concurrency(4);
+            for _ in 0..n_polls {
+                let brittle = std::mem::ManuallyDrop::new(Waker::from(Arc::new(Brittle)));
+                let polled = stream.poll_next_unpin(&mut Context::from_waker(&brittle));
+                assert!(polled.is_pending());
+                // The stream has the last of them.
+                drop(std::mem::ManuallyDrop::into_inner(brittle));
+            }
+            if n_polls == 1 {
+                drop(stream);
+                continue;
+            }
+            sleep(2 * MS).await;
+            assert_eq!(stream.collect().await, vec![Ok(()); 4]);
+        }
+    });
+}
