@@ -684,3 +684,69 @@ fn a_waker_that_panics_when_it_is_dropped_ends_no_stream() {
         }
     });
 }
+
+/// Items on a runtime that is shut down while some run, some are stuck and some wait for a worker: each is answered.
+#[test]
+fn a_consumer_elsewhere_hears_of_every_item_of_a_runtime_that_is_shut_down() {
+    for n_workers in [1, 2, 8] {
+        let [here, there] = [n_workers, 1].map(|n| Runtime::builder().workers(n).build().unwrap());
+        let probe = Probe::default();
+        let (guards, (stuck, told)) = (probe.clone(), Stuck::new());
+        let started = here.block_on(async move {
+            let work = move |n: u32| {
+                let (attempt, guard) = ((n == 0).then(|| stuck.attempt()), guards.guard());
+                async move {
+                    if let Some(attempt) = attempt {
+                        attempt.await;
+                    }
+                    match n % 3 {
+                        0 => pending().await,
+                        1 => tokio::task::yield_now().await,
+                        _ => {}
+                    }
+                    guard
+                }
+            };
+            let mut stream = Task::async_stream(0..12, work).unordered().max_concurrency(6).timeout(Timeout::Infinity);
+            assert!(stream.next().now_or_never().is_none_or(|first| first.is_some()));
+            stream
+        });
+        let stream = started.unwrap();
+        let progress = stream.progress();
+        let (_, release) = told.recv().unwrap();
+        let consumer = std::thread::spawn(move || there.block_on(async move { stream.collect().await.len() }));
+        let report = here.shutdown(Duration::ZERO);
+        drop(release);
+        drop(report);
+        let n_seen = consumer.join().unwrap().unwrap();
+        assert!(n_seen == 12 || n_seen == 11, "{n_seen}");
+        assert_eq!((progress.running(), progress.given_up(), progress.succeeded() + progress.failed()), (0, 0, 12));
+        assert_eq!(probe.n_alive(), 0);
+    }
+}
+
+/// It comes behind what is ready on its thread, but not behind what becomes ready for ever.
+#[test]
+fn a_consumer_among_thousands_of_ready_tasks_has_its_turn() {
+    let runtime = Runtime::builder().workers(1).build().unwrap();
+    let per_task = runtime.block_on(async {
+        let n_turns = Arc::new(AtomicUsize::new(0));
+        let crowd: Vec<_> = (0..1000)
+            .map(|_| {
+                let n_turns = n_turns.clone();
+                Task::spawn(async move {
+                    loop {
+                        n_turns.fetch_add(1, Ordering::Relaxed);
+                        tokio::task::yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        let n_done = Task::async_stream(0..20, |n| async move { n }).max_concurrency(1).count().await;
+        assert_eq!(n_done, 20);
+        drop::<Vec<Task<()>>>(crowd);
+        n_turns.load(Ordering::Relaxed) / 1000
+    });
+    let per_task = per_task.unwrap();
+    assert!(per_task <= 100, "twenty results took {per_task} turns of everybody else");
+}
