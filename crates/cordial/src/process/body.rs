@@ -112,7 +112,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R::Receipt> {
         let mut this = self.project();
         let pid = *this.pid;
-        context::as_process(pid, |runtime| {
+        let polled = context::as_process(pid, |runtime| {
             let mut concluded = None;
             let is_ending = runtime.begin_poll(pid);
             let polled = unwind::catch(|| {
@@ -136,9 +136,10 @@ where
                     [Some(unwound), dropped.err()]
                 }
             };
-            let reply = Reply(Some(end(runtime, pid, this.span.as_deref(), concluded, unwound)));
-            Poll::Ready(this.recipient.take().expect("not polled again after its end").receive(reply))
-        })
+            Poll::Ready(Reply(Some(end(runtime, pid, this.span.as_deref(), concluded, unwound))))
+        });
+        // The process is no more: what the recipient drops or wakes, it does not in its name.
+        polled.map(|reply| this.recipient.take().expect("not polled again after its end").receive(reply))
     }
 }
 

@@ -167,8 +167,9 @@ impl<I, O: Send + 'static> Flights<I, O> {
                 flight.phase = Phase::Queued;
                 News::MayStart
             }
-            Phase::Running { pid, .. } => match self.watch.take_abandoned(slot) {
+            Phase::Running { pid, attempt } => match self.watch.take_abandoned(slot) {
                 Some(timed_out) => {
+                    self.ready.forget(attempt);
                     self.runtime.request(pid);
                     News::Ended(Landing::Abandoned(timed_out))
                 }

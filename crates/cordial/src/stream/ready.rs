@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A slot may be rung in vain: who looks has to find out what is new. The lists need no bound of their own: there is one
-//! answer for each attempt, which the stream bounds, and it rings at most twice for a limit.
+//! answer for each attempt that is awaited, which the stream bounds, and it rings at most twice for a limit.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ use std::task::{Poll, Waker};
 
 use cordial_sched::wake_last;
 
-use crate::process::{Recipient, Reply};
+use crate::process::{Recipient, Reply, discard};
 use crate::unwind;
 
 /// Rings for a slot.
@@ -34,6 +34,8 @@ struct State<O> {
     news: News<O>,
     /// There while the consumer waits.
     consumer: Option<Waker>,
+    /// Attempts that were abandoned and have not ended.
+    forgotten: Vec<u64>,
     /// Nobody will look any more.
     is_closed: bool,
 }
@@ -67,7 +69,7 @@ impl<O> Default for News<O> {
 
 impl<O> Default for Ready<O> {
     fn default() -> Ready<O> {
-        let state = State { news: News::default(), consumer: None, is_closed: false };
+        let state = State { news: News::default(), consumer: None, forgotten: Vec::new(), is_closed: false };
         Ready { has_any: AtomicBool::new(false), state: Mutex::new(state) }
     }
 }
@@ -91,6 +93,7 @@ impl<O> Ready<O> {
         if state.news.answers.is_empty() && state.news.rung.is_empty() {
             std::mem::swap(&mut state.consumer, &mut consumer);
             drop(state);
+            consumer.into_iter().for_each(discard);
             return Poll::Pending;
         }
         drop(state);
@@ -102,13 +105,32 @@ impl<O> Ready<O> {
         let mut state = self.lock();
         state.is_closed = true;
         let unseen = std::mem::take(&mut state.news);
+        let consumer = state.consumer.take();
         drop(state);
         drop(unseen);
+        consumer.into_iter().for_each(discard);
+    }
+
+    /// Nobody waits for this attempt any more: its answer is dropped as soon as it comes, or now.
+    pub(super) fn forget(&self, attempt: u64) {
+        let mut state = self.lock();
+        let answers = &mut state.news.answers;
+        let place = answers.iter().position(|answer| answer.attempt == attempt);
+        let late = place.map(|place| answers.remove(place));
+        if late.is_none() {
+            state.forgotten.push(attempt);
+        }
+        drop(state);
+        drop(late);
     }
 
     fn answer(&self, answer: Answer<O>) {
         let mut state = self.lock();
-        if state.is_closed {
+        let forgotten = state.forgotten.iter().position(|attempt| *attempt == answer.attempt);
+        if let Some(place) = forgotten {
+            state.forgotten.swap_remove(place);
+        }
+        if state.is_closed || forgotten.is_some() {
             drop(state);
             drop(answer);
             return;
@@ -138,8 +160,10 @@ impl<O> Ready<O> {
 impl<O: Send> Ring for Ready<O> {
     fn ring(&self, slot: usize) {
         let mut state = self.lock();
-        state.news.rung.push(slot);
-        self.note(state);
+        if !state.is_closed {
+            state.news.rung.push(slot);
+            self.note(state);
+        }
     }
 }
 

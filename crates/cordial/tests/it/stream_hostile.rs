@@ -560,3 +560,193 @@ fn without_time_to_lose_a_first_poll_may_be_ended_at_a_checkpoint() {
     assert!(matches!(results[..], [Err(Exit::Timeout(_))]), "{results:?}");
     assert!(matches!(end, Exit::Killed | Exit::NoProcess), "{end}");
 }
+
+/// The process of an item has ended when its value goes: what the destructor does, it does in nobody's name.
+#[test]
+fn a_value_that_nobody_wants_is_dropped_outside_of_its_process() {
+    struct Nosy(Arc<AtomicUsize>);
+
+    impl Drop for Nosy {
+        fn drop(&mut self) {
+            let is_ghost = process::current().is_some_and(|own| process::info(own).is_none());
+            self.0.fetch_add(if is_ghost { 1000 } else { 1 }, Ordering::SeqCst);
+        }
+    }
+
+    in_every_order(|| async {
+        let (n_dropped, probe) = (Arc::new(AtomicUsize::new(0)), Probe::default());
+        let (count, guards) = (n_dropped.clone(), probe.clone());
+        let work = move |()| {
+            let (nosy, guard) = (Nosy(count.clone()), guards.guard());
+            async move {
+                let _exits = process::trap_exits();
+                let _guard = guard;
+                sleep(MS).await;
+                nosy
+            }
+        };
+        let mut stream = Task::async_stream([(); 3], work).max_concurrency(3);
+        assert!(stream.next().now_or_never().is_none());
+        tokio::task::yield_now().await;
+        sleep(MS / 2).await;
+        drop(stream);
+        sleep(SECOND).await;
+        assert_eq!((n_dropped.load(Ordering::SeqCst), probe.n_alive()), (3, 0));
+    });
+}
+
+/// What comes late is for nobody, so nobody keeps it: a consumer that is away would hold one for each attempt that was abandoned.
+#[test]
+fn what_an_abandoned_attempt_gives_after_all_is_dropped_at_once() {
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let held = runtime.block_on(async {
+        let (probe, (tell, told)) = (Probe::default(), mpsc::channel());
+        let guards = probe.clone();
+        let work = move |n: u32| {
+            let (tell, guards) = (tell.clone(), guards.clone());
+            async move {
+                let (release, released) = mpsc::channel::<()>();
+                tell.send((process::current().unwrap(), release)).unwrap();
+                let _ = released.recv();
+                (n, guards.guard())
+            }
+        };
+        let mut stream = Task::async_stream(0..4, work).max_concurrency(1).max_ahead(0).timeout(10 * MS);
+        for _ in 0..3 {
+            assert!(matches!(stream.next().await, Some(Err(Exit::Timeout(_)))));
+        }
+        let hostages: Vec<_> = told.try_iter().collect();
+        assert_eq!(hostages.len(), 3);
+        for (pid, release) in hostages {
+            let end = process::monitor(pid);
+            drop(release);
+            end.await;
+        }
+        // Each has been told of; its value goes a moment later.
+        let begun = Instant::now();
+        while probe.drops() < 3 && begun.elapsed() < SECOND {
+            sleep(MS).await;
+        }
+        let held = probe.n_alive();
+        drop(stream);
+        held
+    });
+    assert_eq!(held, Ok(0), "the stream was not polled meanwhile");
+}
+
+#[test]
+fn the_waker_of_a_consumer_goes_with_the_stream_even_if_an_item_is_stuck() {
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let (stuck, told) = Stuck::new();
+    let n_holders = runtime.block_on(async move {
+        let mut stream = Task::async_stream([()], move |()| stuck.attempt());
+        let waker = Arc::new(Hostile(AtomicUsize::new(99)));
+        assert!(stream.poll_next_unpin(&mut Context::from_waker(&Waker::from(waker.clone()))).is_pending());
+        let _stuck = told.recv().unwrap();
+        drop(stream);
+        Arc::strong_count(&waker)
+    });
+    assert_eq!(n_holders, Ok(1));
+}
+
+/// A waker that panics when the last of it goes.
+struct Brittle;
+
+impl Wake for Brittle {
+    fn wake(self: Arc<Brittle>) {}
+}
+
+impl Drop for Brittle {
+    fn drop(&mut self) {
+        panic!("a waker that panics when it is dropped");
+    }
+}
+
+#[test]
+fn a_waker_that_panics_when_it_is_dropped_ends_no_stream() {
+    in_every_order(|| async {
+        let work = |n: u32| sleep(n * MS);
+        for n_polls in [1, 2, 3] {
+            let mut stream = Task::async_stream(1..=4, work).max_concurrency(4);
+            for _ in 0..n_polls {
+                let brittle = std::mem::ManuallyDrop::new(Waker::from(Arc::new(Brittle)));
+                let polled = stream.poll_next_unpin(&mut Context::from_waker(&brittle));
+                assert!(polled.is_pending());
+                // The stream has the last of them.
+                drop(std::mem::ManuallyDrop::into_inner(brittle));
+            }
+            if n_polls == 1 {
+                drop(stream);
+                continue;
+            }
+            sleep(2 * MS).await;
+            assert_eq!(stream.collect().await, vec![Ok(()); 4]);
+        }
+    });
+}
+
+/// Items on a runtime that is shut down while some run, some are stuck and some wait for a worker: each is answered.
+#[test]
+fn a_consumer_elsewhere_hears_of_every_item_of_a_runtime_that_is_shut_down() {
+    for n_workers in [1, 2, 8] {
+        let [here, there] = [n_workers, 1].map(|n| Runtime::builder().workers(n).build().unwrap());
+        let probe = Probe::default();
+        let (guards, (stuck, told)) = (probe.clone(), Stuck::new());
+        let started = here.block_on(async move {
+            let work = move |n: u32| {
+                let (attempt, guard) = ((n == 0).then(|| stuck.attempt()), guards.guard());
+                async move {
+                    if let Some(attempt) = attempt {
+                        attempt.await;
+                    }
+                    match n % 3 {
+                        0 => pending().await,
+                        1 => tokio::task::yield_now().await,
+                        _ => {}
+                    }
+                    guard
+                }
+            };
+            let mut stream = Task::async_stream(0..12, work).unordered().max_concurrency(6).timeout(Timeout::Infinity);
+            assert!(stream.next().now_or_never().is_none_or(|first| first.is_some()));
+            stream
+        });
+        let stream = started.unwrap();
+        let progress = stream.progress();
+        let (_, release) = told.recv().unwrap();
+        let consumer = std::thread::spawn(move || there.block_on(async move { stream.collect().await.len() }));
+        let report = here.shutdown(Duration::ZERO);
+        drop(release);
+        drop(report);
+        let n_seen = consumer.join().unwrap().unwrap();
+        assert!(n_seen == 12 || n_seen == 11, "{n_seen}");
+        assert_eq!((progress.running(), progress.given_up(), progress.succeeded() + progress.failed()), (0, 0, 12));
+        assert_eq!(probe.n_alive(), 0);
+    }
+}
+
+/// It comes behind what is ready on its thread, but not behind what becomes ready for ever.
+#[test]
+fn a_consumer_among_thousands_of_ready_tasks_has_its_turn() {
+    let runtime = Runtime::builder().workers(1).build().unwrap();
+    let per_task = runtime.block_on(async {
+        let n_turns = Arc::new(AtomicUsize::new(0));
+        let crowd: Vec<_> = (0..1000)
+            .map(|_| {
+                let n_turns = n_turns.clone();
+                Task::spawn(async move {
+                    loop {
+                        n_turns.fetch_add(1, Ordering::Relaxed);
+                        tokio::task::yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        let n_done = Task::async_stream(0..20, |n| async move { n }).max_concurrency(1).count().await;
+        assert_eq!(n_done, 20);
+        drop::<Vec<Task<()>>>(crowd);
+        n_turns.load(Ordering::Relaxed) / 1000
+    });
+    let per_task = per_task.unwrap();
+    assert!(per_task <= 100, "twenty results took {per_task} turns of everybody else");
+}
