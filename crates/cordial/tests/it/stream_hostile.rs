@@ -714,11 +714,13 @@ fn a_consumer_elsewhere_hears_of_every_item_of_a_runtime_that_is_shut_down() {
         let stream = started.unwrap();
         let progress = stream.progress();
         let (_, release) = told.recv().unwrap();
-        let consumer = std::thread::spawn(move || there.block_on(async move { stream.collect().await.len() }));
-        let report = here.shutdown(Duration::ZERO);
-        drop(release);
-        drop(report);
-        let n_seen = consumer.join().unwrap().unwrap();
+        let n_seen = std::thread::scope(|scope| {
+            let consumer = scope.spawn(move || there.block_on(async move { stream.collect().await.len() }));
+            let report = here.shutdown(Duration::ZERO);
+            drop(release);
+            drop(report);
+            consumer.join().unwrap().unwrap()
+        });
         assert!(n_seen == 12 || n_seen == 11, "{n_seen}");
         assert_eq!((progress.running(), progress.given_up(), progress.succeeded() + progress.failed()), (0, 0, 12));
         assert_eq!(probe.n_alive(), 0);
