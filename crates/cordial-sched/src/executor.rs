@@ -163,9 +163,29 @@ impl Executor {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let ticket = Ticket { key, executor: self.clone() };
-        let (runnable, task) = async_task::Builder::new().metadata(ticket).spawn(|_| future, WithInfo(schedule));
+        let (runnable, task) = self.cell(key, future);
         (Start(runnable), JoinHandle::new(task))
+    }
+
+    /// As [`prepare`](Executor::prepare), for an output that nobody takes.
+    pub fn prepare_alone<F>(&self, key: Key, future: F) -> Start
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let (runnable, task) = self.cell(key, future);
+        // Cheapest at once, when nobody else has a reference.
+        task.detach();
+        Start(runnable)
+    }
+
+    fn cell<F>(&self, key: Key, future: F) -> (Runnable<Ticket>, async_task::Task<F::Output, Ticket>)
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let ticket = Ticket { key, executor: self.clone() };
+        async_task::Builder::new().metadata(ticket).spawn(|_| future, WithInfo(schedule))
     }
 
     /// A limit: a future that is ready after `after`, or `None` if that is later than any clock will see.

@@ -15,7 +15,7 @@ use crate::seat::Seat;
 const SHORT: Duration = Duration::from_micros(1);
 
 /// How long tasks may wait for a worker with short polls.
-const SOON: Duration = Duration::from_micros(100);
+const SOON: Duration = Duration::from_micros(40);
 
 /// Over less time than this a pace says nothing.
 const WINDOW: Duration = Duration::from_micros(5);

@@ -87,7 +87,7 @@ pub(crate) use lineage::Lineage;
 pub(crate) use links::unlink_from_caller;
 pub(crate) use monitors::watch;
 pub(crate) use parent::{Children, Door, Parent, Place};
-pub(crate) use spawn::{Ancestry, Spawn, Spawned, as_outcome, as_value, caller_lineage};
+pub(crate) use spawn::{Ancestry, Claimed, Spawn, Spawned, as_outcome, as_value, caller_lineage};
 pub(crate) use stop::{
     AFTER_KILL, Ended, abandon, describe, in_order as stop_in_order, kill_one, one as stop_one, processes as stop_all,
     stopped,

@@ -3,7 +3,7 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use cordial_sched::JoinHandle;
+use cordial_sched::{Executor, JoinHandle, Key, Start};
 use tracing::{Level, Span};
 
 use super::body::{Body, Conclusion, Holder, Recipient, Reply};
@@ -52,11 +52,14 @@ pub(crate) enum Ancestry {
     Known(Option<Arc<Lineage>>),
 }
 
-/// A process that was started, and the claim on what it gives.
+/// A process that was started for whoever holds the handle.
+pub(crate) type Claimed<T> = Spawned<JoinHandle<Reply<T>>>;
+
+/// A process that was started, and the claim on what it gives, if somebody has one.
 #[derive(Debug)]
-pub(crate) struct Spawned<R> {
+pub(crate) struct Spawned<J> {
     pub(crate) pid: Pid,
-    pub(crate) join: JoinHandle<R>,
+    pub(crate) join: J,
     /// Whether it is linked to its first caller.
     pub(crate) is_linked: bool,
 }
@@ -87,13 +90,13 @@ impl Spawn {
     }
 
     /// Starts a process on the runtime. `conclude` says what its output means.
-    pub(crate) fn start<F, C, T>(self, runtime: &Handle, future: F, conclude: C) -> Result<Spawned<Reply<T>>, Refusal>
+    pub(crate) fn start<F, C, T>(self, runtime: &Handle, future: F, conclude: C) -> Result<Claimed<T>, Refusal>
     where
         F: Future + Send + 'static,
         C: Fn(F::Output) -> Conclusion<T> + Send + 'static,
         T: Send + 'static,
     {
-        self.start_for(runtime, future, conclude, Holder)
+        self.start_for(runtime, future, conclude, Holder, Executor::prepare)
     }
 
     /// Starts a process that nobody holds: its output goes to the recipient. A refusal is told.
@@ -105,23 +108,23 @@ impl Spawn {
         R::Receipt: Send + 'static,
     {
         let (spawned_at, supervisor) = (self.spawned_at, self.place.as_ref().map(|place| place.parent().pid));
-        let started = self.start_for(runtime, future, as_value, recipient);
+        let alone = |executor: &Executor, key, body| (executor.prepare_alone(key, body), ());
+        let started = self.start_for(runtime, future, as_value, recipient, alone);
         started.map(|spawned| spawned.pid).inspect_err(|refusal| telemetry::refused(spawned_at, supervisor, refusal))
     }
 
-    fn start_for<F, C, T, R>(
+    fn start_for<F, C, T, R, J>(
         self,
         runtime: &Handle,
         future: F,
         conclude: C,
         recipient: R,
-    ) -> Result<Spawned<R::Receipt>, Refusal>
+        prepare: impl FnOnce(&Executor, Key, Body<F, C, R>) -> (Start, J),
+    ) -> Result<Spawned<J>, Refusal>
     where
         F: Future + Send + 'static,
         C: Fn(F::Output) -> Conclusion<T> + Send + 'static,
-        T: Send + 'static,
         R: Recipient<T> + Send + 'static,
-        R::Receipt: Send + 'static,
     {
         let executor = runtime.executor();
         if executor.is_closed() {
@@ -139,7 +142,7 @@ impl Spawn {
             Ancestry::Known(lineage) => lineage,
         };
         let body = Body::new(pid, span(pid, self.spawned_at), future, conclude, recipient);
-        let (start, join) = executor.prepare(key, body);
+        let (start, join) = prepare(executor, key, body);
         let mut entry = Entry {
             waker: start.waker(),
             spawned_at: self.spawned_at,

@@ -179,23 +179,25 @@ where
         // What cannot be started has failed at once, and may be tried again at once, for ever.
         let mut n_again = 0;
         let polled = loop {
-            let mut news = std::mem::take(&mut live.news);
-            live.flights.ready().take(&mut news);
-            // A reply always wins, so answers come first.
-            for answer in news.answers.drain(..) {
-                let slot = answer.slot;
-                let heard = live.flights.hear(answer);
-                if rules.hear(&mut live, slot, heard) == Verdict::End {
-                    this.source.set(None);
+            if live.flights.ready().has_any() {
+                let mut news = std::mem::take(&mut live.news);
+                live.flights.ready().take(&mut news);
+                // A reply always wins, so answers come first.
+                for answer in news.answers.drain(..) {
+                    let slot = answer.slot;
+                    let heard = live.flights.hear(answer);
+                    if rules.hear(&mut live, slot, heard) == Verdict::End {
+                        this.source.set(None);
+                    }
                 }
-            }
-            for slot in news.rung.drain(..) {
-                let seen = live.flights.look(slot);
-                if rules.hear(&mut live, slot, seen) == Verdict::End {
-                    this.source.set(None);
+                for slot in news.rung.drain(..) {
+                    let seen = live.flights.look(slot);
+                    if rules.hear(&mut live, slot, seen) == Verdict::End {
+                        this.source.set(None);
+                    }
                 }
+                live.news = news;
             }
-            live.news = news;
             while n_again < BUDGET
                 && let Some(&slot) = live.to_start.front()
                 && this.spawner.poll_room(cx).is_ready()

@@ -75,14 +75,16 @@ impl<O> Default for Ready<O> {
 }
 
 impl<O> Ready<O> {
+    /// Whether there is something to take. What comes after this is seen by `poll` at the latest, under the lock.
+    pub(super) fn has_any(&self) -> bool {
+        self.has_any.load(Ordering::Relaxed)
+    }
+
     /// Moves what has happened into empty lists.
     pub(super) fn take(&self, news: &mut News<O>) {
-        // Pairs with the store in `note`. What comes after this load is seen by `poll` at the latest, under the lock.
-        if self.has_any.load(Ordering::Acquire) {
-            let mut state = self.lock();
-            std::mem::swap(&mut state.news, news);
-            self.has_any.store(false, Ordering::Release);
-        }
+        let mut state = self.lock();
+        std::mem::swap(&mut state.news, news);
+        self.has_any.store(false, Ordering::Relaxed);
     }
 
     /// Notes who waits. Ready: there is something to take.
@@ -140,7 +142,7 @@ impl<O> Ready<O> {
     }
 
     fn note(&self, mut state: MutexGuard<'_, State<O>>) {
-        self.has_any.store(true, Ordering::Release);
+        self.has_any.store(true, Ordering::Relaxed);
         let consumer = state.consumer.take();
         drop(state);
         // Others of the stream may be about to end on this thread: the consumer then finds them all at once.
