@@ -60,6 +60,7 @@ pub(crate) fn run(options: MapOptions) -> ExitCode {
         // As on systems that have none: what runs when we are killed outright goes on.
         Err(_) => (None, Rest::default()),
     };
+    system::be_deaf_to_ends();
     let runtime = match Runtime::builder().build() {
         Ok(runtime) => runtime,
         Err(error) => return broken(&error.to_string()),

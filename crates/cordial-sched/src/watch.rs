@@ -28,8 +28,9 @@ const PERIOD: Duration = Duration::from_millis(1);
 /// A gap between two looks that no busy machine explains.
 const GAP: Duration = Duration::from_millis(100);
 
-/// How many looks without anybody awake it takes for the watch to sleep: waking it for every task costs more.
-const LINGER: u32 = 8;
+/// The watch does not sleep as soon as everybody does, since waking it for every task costs more. It waits twice as long for
+/// each look that finds nobody awake, and sleeps when that would be longer than this.
+const LINGER: Duration = Duration::from_millis(4);
 
 /// What a lent thread must have computed to be lowered; one that blocks has not.
 const COMPUTES: Duration = Duration::from_millis(1);
@@ -72,19 +73,19 @@ pub(crate) fn watch(executor: &Executor, parker: &Parker) {
     let started = std::time::Instant::now();
     let mut seen: Vec<Seen> = Vec::new();
     let mut last = Duration::ZERO;
-    let mut quiet = 0;
+    let mut pause = PERIOD;
     let mut is_capped = false;
     while !pool.is_stopping() {
-        quiet = if is_everybody_asleep(pool) { quiet + 1 } else { 0 };
-        if quiet > LINGER {
+        pause = if is_everybody_asleep(pool) { 2 * pause } else { PERIOD };
+        if pause > LINGER {
             let park = || {
                 executor.core().limits.fall_quiet();
                 parker.park();
             };
             pool.idle.watch_sleeps(|| is_everybody_asleep(pool) && !pool.is_stopping(), park);
-            quiet = 0;
+            pause = PERIOD;
         } else {
-            parker.park_timeout(PERIOD);
+            parker.park_timeout(pause);
         }
         let clock = pool.idle.clock.set();
         let now = started.elapsed();

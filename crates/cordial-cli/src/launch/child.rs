@@ -38,6 +38,9 @@ const DYING: Duration = Duration::from_secs(1);
 /// system that are made for them.
 const SHORT: Duration = Duration::from_millis(4);
 
+/// How long a command of another thread may take to be what it is to be: until then it has all files that we have.
+const STARTS: Duration = Duration::from_millis(1);
+
 type Outs = (Pipe<tokio::process::ChildStdout>, Pipe<tokio::process::ChildStderr>);
 
 /// Runs a command, until `unwanted` resolves: then it is killed.
@@ -218,7 +221,8 @@ impl Waiting {
     }
 
     fn may_hold(&self) -> bool {
-        self.0.as_ref().is_some_and(system::may_hold) || self.1.as_ref().is_some_and(system::may_hold)
+        self.0.as_ref().is_some_and(|pipe| system::may_hold(pipe, STARTS))
+            || self.1.as_ref().is_some_and(|pipe| system::may_hold(pipe, STARTS))
     }
 
     /// # Errors

@@ -31,7 +31,7 @@ const NO_ROOM: Duration = Duration::from_millis(20);
 const COMPANY: Duration = Duration::from_millis(100);
 
 /// A command that took longer than this is answered at once.
-const SHORT: Duration = Duration::from_millis(20);
+const SHORT: Duration = Duration::from_millis(100);
 
 /// How many requests are enough for each thread.
 const ENOUGH: usize = 4;

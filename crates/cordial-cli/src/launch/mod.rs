@@ -38,7 +38,7 @@ use crate::halt::Halt;
 use crate::item::Item;
 use crate::output::Live;
 use crate::stop::Stop;
-use crate::system::Groups;
+use crate::system::{self, Groups};
 use crate::template::Template;
 
 /// The same for all commands.
@@ -146,6 +146,7 @@ impl Launcher {
             // A scheduler between the end of a command and the next start costs more than the start.
             thread::Builder::new().name("cordial-launch".to_owned()).spawn(move || {
                 let _lives = lives;
+                system::hear_ends();
                 runtime.block_on(crew.work(share));
             })?;
         }

@@ -1,6 +1,7 @@
 //! One output of a command, and where what it writes goes.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::task;
@@ -92,7 +93,7 @@ impl<R: AsyncRead + PipeEnd + Unpin> Pipe<R> {
 
     /// Whether the output may still hold something, or somebody may still write to it.
     pub(super) fn is_open(&self) -> bool {
-        self.reader.as_ref().is_some_and(system::may_hold)
+        self.reader.as_ref().is_some_and(|reader| system::may_hold(reader, Duration::ZERO))
     }
 
     /// Reads what is there, without waiting for more, and is done with the output.

@@ -7,9 +7,9 @@
 mod this;
 
 pub(crate) use this::{
-    Group, Groups, Interrupts, KILLED, LONGEST_ARGUMENT, PipeEnd, Suspensions, advice, advice_on_keeping, bytes,
-    call_it, ended_by, ending, free_memory, guard, is_shortage, load, lower_priority, may_hold, most_at_once, program,
-    read_available, standard_input, start_guard, was_killed, word,
+    Group, Groups, Interrupts, KILLED, LONGEST_ARGUMENT, PipeEnd, Suspensions, advice, advice_on_keeping,
+    be_deaf_to_ends, bytes, call_it, ended_by, ending, free_memory, guard, hear_ends, is_shortage, load,
+    lower_priority, may_hold, most_at_once, program, read_available, standard_input, start_guard, was_killed, word,
 };
 
 /// A request from outside to stop.

@@ -41,7 +41,7 @@ pub(crate) fn standard_input() -> io::Result<(Stdin, fn() -> Stdio)> {
 }
 
 /// A pipe cannot be asked here without reading from it.
-pub(crate) fn may_hold(_: &impl PipeEnd) -> bool {
+pub(crate) fn may_hold(_: &impl PipeEnd, _: Duration) -> bool {
     true
 }
 
@@ -59,6 +59,11 @@ pub(crate) fn call_it(_: &mut Command, _: &OsStr) {}
 pub(crate) fn program(_: &[u8], _: Option<&Path>) -> Result<Option<PathBuf>, String> {
     Ok(None)
 }
+
+/// There is no signal for the end of a child.
+pub(crate) fn be_deaf_to_ends() {}
+
+pub(crate) fn hear_ends() {}
 
 /// Whether a process cannot be started because there are so many others.
 pub(crate) fn is_shortage(error: &io::Error) -> bool {

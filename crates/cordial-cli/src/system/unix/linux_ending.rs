@@ -5,10 +5,24 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::sys::signal::{SigSet, Signal};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+
+/// Blocks SIGCHLD for this thread and all that it starts. Nobody here wants the signal, but the system wakes somebody for it, though only to
+/// throw it away, where a child ends while the thread that started it has signals blocked, which it has during each start. With many
+/// commands at once that is one of three.
+pub(crate) fn be_deaf_to_ends() {
+    // It fails only for signals that there are not.
+    let _ = SigSet::from(Signal::SIGCHLD).thread_block();
+}
+
+/// For a thread that starts commands: they inherit what it blocks.
+pub(crate) fn hear_ends() {
+    let _ = SigSet::from(Signal::SIGCHLD).thread_unblock();
+}
 
 #[derive(Debug)]
 pub(super) struct Ending {

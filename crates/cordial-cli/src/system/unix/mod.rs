@@ -18,12 +18,14 @@ pub(crate) use std::os::fd::AsFd as PipeEnd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::process::Signal;
 use tokio::fs::File;
 
+pub(crate) use ending::{be_deaf_to_ends, hear_ends};
 pub(crate) use group::Group;
 pub(crate) use groups::Groups;
 pub(crate) use guard::{guard, start_guard};
@@ -66,9 +68,9 @@ pub(crate) fn standard_input() -> io::Result<(File, fn() -> Stdio)> {
 }
 
 /// Whether a pipe holds something, or may still come to hold it: somebody has its other end.
-pub(crate) fn may_hold(pipe: &impl PipeEnd) -> bool {
+pub(crate) fn may_hold(pipe: &impl PipeEnd, within: Duration) -> bool {
     let mut polled = [PollFd::new(pipe, PollFlags::IN)];
-    let _ = rustix::event::poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+    let _ = rustix::event::poll(&mut polled, Timespec::try_from(within).ok().as_ref());
     // All its writers are gone, and it holds nothing.
     polled[0].revents() != PollFlags::HUP
 }
