@@ -7,7 +7,6 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
-use std::process::Stdio;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
@@ -36,7 +35,7 @@ use crate::report::Report;
 use crate::source::Source;
 use crate::stop::{Level, Stop};
 use crate::summary::Cause;
-use crate::system;
+use crate::system::{self, Common, Outs, Starter};
 use crate::verdict::Verdict;
 
 /// How long a last word may take. Whoever should read it may have stopped reading before.
@@ -52,7 +51,7 @@ where
     E: AsyncWrite + Unpin,
 {
     let Plan { items, template, program, at_once, printing, policy, ledger, options } = plan;
-    let (mut source, input) = match source(items, &options, &stop) {
+    let mut source = match source(items, &options, &stop) {
         Ok(source) => source,
         Err(sentence) => {
             report.complain(&sentence).await;
@@ -81,18 +80,17 @@ where
         }
     };
     let attempts = options.retries.saturating_add(1);
+    let outs = if matches!(outputs, Outputs::Inherited) { Outs::Ours } else { Outs::Pipes };
+    let starter = Starter::new(Common { program, workdir: options.workdir.clone(), outputs: outs, run: name });
     let settings = Settings {
         template,
-        program,
-        workdir: options.workdir.clone(),
-        input,
+        starter,
         outputs,
         at_once,
         timeout: options.timeout,
         grace: options.grace,
         attempts,
         gate: Gate::new(options.delay, options.load, options.memfree),
-        run: name,
         groups: rest.groups.clone(),
         room: room.clone(),
         stop: stop.clone(),
@@ -133,17 +131,14 @@ where
     conclude(&job, &rest, report).await
 }
 
-/// Makes the standard input of a command.
-type NoInput = fn() -> Stdio;
-
-/// The items, and what commands get as standard input.
-fn source(items: Items, options: &MapOptions, stop: &Stop) -> Result<(Source, NoInput), String> {
+/// The items. From here on standard input is ours alone.
+fn source(items: Items, options: &MapOptions, stop: &Stop) -> Result<Source, String> {
     let per_command = options.max_args.get();
-    let (standard_input, input) =
+    let standard_input =
         system::standard_input().map_err(|error| format!("standard input cannot be taken over: {}", plain(&error)))?;
     let longest = system::LONGEST_ARGUMENT;
     let (source, reading) = match items {
-        Items::Given(product) => return Ok((Source::given(product, per_command, stop.clone()), input)),
+        Items::Given(product) => return Ok(Source::given(product, per_command, stop.clone())),
         Items::StandardInput { delimiter } => {
             Source::read(standard_input, delimiter, longest, per_command, stop.clone())
         }
@@ -152,7 +147,7 @@ fn source(items: Items, options: &MapOptions, stop: &Stop) -> Result<(Source, No
         }
     };
     Task::start(reading);
-    Ok((source, input))
+    Ok(source)
 }
 
 /// Prints commands instead of running them.

@@ -13,7 +13,7 @@
 //! Dropping the future at any point kills the process and its group.
 
 use std::io;
-use std::process::{ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{ChildStderr, ChildStdout, ExitStatus};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::{self, Instant};
@@ -52,16 +52,16 @@ pub(super) async fn run(
     wait: Wait,
     unwanted: impl Future<Output = ()>,
 ) -> Ended {
-    let CommandLine { words, environment } = match settings.template.fill(item, slot) {
+    let CommandLine { words, environment: mut variables } = match settings.template.fill(item, slot) {
         Ok(line) => line,
         Err(failure) => return Ended::without(failure, slot, &settings.room),
     };
-    let mut command = prepare(settings, &words);
-    command.envs(environment).env("CORDIAL_INDEX", item.index.to_string()).env("CORDIAL_SLOT", slot.to_string());
-    command.env("CORDIAL_ATTEMPT", attempt.to_string());
+    variables.push(("CORDIAL_INDEX", item.index.to_string().into()));
+    variables.push(("CORDIAL_SLOT", slot.to_string().into()));
+    variables.push(("CORDIAL_ATTEMPT", attempt.to_string().into()));
     let started = SystemTime::now();
     let clock = Instant::now();
-    let mut group = match Group::start(&mut command, &settings.groups) {
+    let mut group = match Group::start(&settings.starter, &words, &variables, &settings.groups) {
         Ok(group) => group,
         Err(error) => {
             let advice = system::advice(&words[0], &error);
@@ -110,25 +110,6 @@ pub(super) async fn run(
         slot,
         words,
     }
-}
-
-fn prepare(settings: &Settings, words: &[std::ffi::OsString]) -> Command {
-    let mut command = match &settings.program {
-        Some(place) => {
-            let mut command = Command::new(place);
-            system::call_it(&mut command, &words[0]);
-            command
-        }
-        None => Command::new(&words[0]),
-    };
-    command.args(&words[1..]).stdin((settings.input)()).env("CORDIAL_RUN", &settings.run);
-    if let Some(workdir) = &settings.workdir {
-        command.current_dir(workdir);
-    }
-    if !matches!(settings.outputs, Outputs::Inherited) {
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    }
-    command
 }
 
 /// Waits for the end of a group, and brings it about where need be.

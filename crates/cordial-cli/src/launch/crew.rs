@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -44,33 +44,29 @@ pub(super) struct Crew {
     settings: Settings,
     inbox: tokio::sync::Mutex<Inbox>,
     slots: Mutex<Slots>,
+    answers: Mutex<Answers>,
     running: AtomicUsize,
     /// Requests that were sent and not taken.
     waiting: Arc<AtomicUsize>,
 }
 
-/// Answers that wait for others.
+/// Answers that wait for others: those of all threads, so that tasks are woken once for all of them.
+#[derive(Default)]
 struct Answers {
     held: Vec<(oneshot::Sender<Ended>, Ended)>,
-    until: Instant,
+    /// `None` if there are none.
+    until: Option<Instant>,
 }
 
 impl Answers {
     fn add(&mut self, answer: oneshot::Sender<Ended>, ended: Ended) {
         let now = Instant::now();
         if ended.took > SHORT {
-            self.until = now;
-        } else if self.held.is_empty() {
-            self.until = now + COMPANY;
+            self.until = Some(now);
+        } else {
+            self.until.get_or_insert(now + COMPANY);
         }
         self.held.push((answer, ended));
-    }
-
-    fn send(&mut self) {
-        for (answer, ended) in self.held.drain(..) {
-            // Nobody may want to know any more.
-            let _ = answer.send(ended);
-        }
     }
 }
 
@@ -126,39 +122,38 @@ impl Crew {
     pub(super) fn new(mut settings: Settings, requests: UnboundedReceiver<Request>, waiting: Arc<AtomicUsize>) -> Crew {
         let inbox = Inbox { requests, waiting: VecDeque::new(), gate: std::mem::take(&mut settings.gate) };
         let inbox = tokio::sync::Mutex::new(inbox);
-        Crew { settings, inbox, slots: Mutex::default(), running: AtomicUsize::new(0), waiting }
+        let (slots, answers) = (Mutex::default(), Mutex::default());
+        Crew { settings, inbox, slots, answers, running: AtomicUsize::new(0), waiting }
     }
 
     /// What one of the threads does until there are no more requests and it runs nothing.
     pub(super) async fn work(&self, at_once: usize) {
         let mut running = FuturesUnordered::new();
-        let mut answers = Answers { held: Vec::new(), until: Instant::now() };
         let mut is_open = true;
         let wait = if at_once == 1 { Wait::Standing } else { Wait::Aside };
         while is_open || !running.is_empty() {
+            let until = self.lock_answers().until;
+            if until.is_some_and(|until| Instant::now() >= until || self.waiting.load(Ordering::Relaxed) < ENOUGH) {
+                self.answer();
+                continue;
+            }
             let request = {
                 let next = pin!(async { self.inbox.lock().await.next().await });
                 tokio::select! {
                     biased;
                     Some(left) = running.next(), if !running.is_empty() => {
                         match left {
-                            Left::Over(answer, ended) => answers.add(answer, *ended),
+                            Left::Over(answer, ended) => self.lock_answers().add(answer, *ended),
                             Left::NoRoom(request) => {
                                 self.waiting.fetch_add(1, Ordering::Relaxed);
                                 self.inbox.lock().await.waiting.push_back(request);
                                 time::sleep(NO_ROOM).await;
                             }
                         }
-                        if self.waiting.load(Ordering::Relaxed) < ENOUGH || Instant::now() >= answers.until {
-                            answers.send();
-                        }
                         continue;
                     }
                     request = next, if is_open && running.len() < at_once => request,
-                    () = time::sleep_until(answers.until), if !answers.held.is_empty() => {
-                        answers.send();
-                        continue;
-                    }
+                    () = async { time::sleep_until(until.unwrap_or_else(Instant::now)).await }, if until.is_some() => continue,
                 }
             };
             match request {
@@ -169,7 +164,20 @@ impl Crew {
                 }
             }
         }
-        answers.send();
+        self.answer();
+    }
+
+    /// Sends all answers that are held.
+    fn answer(&self) {
+        let Answers { held, .. } = std::mem::take(&mut *self.lock_answers());
+        for (answer, ended) in held {
+            // Nobody may want to know any more.
+            let _ = answer.send(ended);
+        }
+    }
+
+    fn lock_answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs one command and answers.
@@ -207,7 +215,7 @@ impl Crew {
         Left::Over(answer, Box::new(ended))
     }
 
-    fn lock_slots(&self) -> std::sync::MutexGuard<'_, Slots> {
+    fn lock_slots(&self) -> MutexGuard<'_, Slots> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

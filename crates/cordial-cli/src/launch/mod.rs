@@ -19,8 +19,6 @@ mod pipe;
 
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
@@ -38,17 +36,13 @@ use crate::halt::Halt;
 use crate::item::Item;
 use crate::output::Live;
 use crate::stop::Stop;
-use crate::system::{self, Groups};
+use crate::system::{self, Groups, Starter};
 use crate::template::Template;
 
 /// The same for all commands.
 pub(crate) struct Settings {
     pub(crate) template: Template,
-    /// Where the program was found, if it is always the same.
-    pub(crate) program: Option<PathBuf>,
-    pub(crate) workdir: Option<PathBuf>,
-    /// What commands have as standard input.
-    pub(crate) input: fn() -> Stdio,
+    pub(crate) starter: Starter,
     pub(crate) outputs: Outputs,
     pub(crate) at_once: usize,
     pub(crate) timeout: Option<Duration>,
@@ -56,8 +50,6 @@ pub(crate) struct Settings {
     /// How often an item is tried.
     pub(crate) attempts: u32,
     pub(crate) gate: Gate,
-    /// The name of this run.
-    pub(crate) run: String,
     pub(crate) groups: Groups,
     pub(crate) room: Room,
     pub(crate) stop: Stop,

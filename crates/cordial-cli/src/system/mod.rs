@@ -6,11 +6,52 @@
 #[cfg_attr(not(unix), path = "windows.rs")]
 mod this;
 
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
 pub(crate) use this::{
-    Group, Groups, Interrupts, KILLED, LONGEST_ARGUMENT, PipeEnd, Suspensions, advice, advice_on_keeping,
-    be_deaf_to_ends, bytes, call_it, ended_by, ending, free_memory, guard, hear_ends, is_shortage, load,
-    lower_priority, may_hold, most_at_once, program, read_available, standard_input, start_guard, was_killed, word,
+    Group, Groups, Interrupts, KILLED, LONGEST_ARGUMENT, PipeEnd, Starter, Suspensions, advice, advice_on_keeping,
+    be_deaf_to_ends, bytes, ended_by, ending, free_memory, guard, hear_ends, is_shortage, load, lower_priority,
+    may_hold, most_at_once, program, read_available, standard_input, start_guard, was_killed, word,
 };
+
+/// The variable of a command that names its run.
+const RUN: &str = "CORDIAL_RUN";
+
+/// What is the same for all commands of a run.
+pub(crate) struct Common {
+    /// Where the program was found, if it is always the same.
+    pub(crate) program: Option<PathBuf>,
+    pub(crate) workdir: Option<PathBuf>,
+    pub(crate) outputs: Outs,
+    pub(crate) run: String,
+}
+
+/// Where the outputs of a command go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outs {
+    Pipes,
+    /// To our own.
+    Ours,
+}
+
+impl Common {
+    /// A command for the standard library, with these words and variables beside our own.
+    fn command(&self, words: &[OsString], variables: &[(&str, OsString)]) -> Command {
+        let program = self.program.as_ref().map_or(words[0].as_os_str(), |place| place.as_os_str());
+        let mut command = Command::new(program);
+        command.args(&words[1..]).env(RUN, &self.run);
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        if let Some(workdir) = &self.workdir {
+            command.current_dir(workdir);
+        }
+        if self.outputs == Outs::Pipes {
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        }
+        command
+    }
+}
 
 /// A request from outside to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

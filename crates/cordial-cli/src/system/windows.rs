@@ -5,13 +5,13 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 pub(crate) use std::os::windows::io::AsHandle as PipeEnd;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStderr, ChildStdout, Command, ExitCode, ExitStatus, Stdio};
+use std::process::{ChildStderr, ChildStdout, ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
 use tokio::io::Stdin;
 use tokio::signal::windows;
 
-use super::{EndedBy, Interrupt, Wait};
+use super::{Common, EndedBy, Interrupt, Wait};
 use crate::failure::Failure;
 use crate::shown;
 
@@ -34,10 +34,10 @@ pub(crate) fn word(bytes: Vec<u8>) -> Result<OsString, Failure> {
     String::from_utf8(bytes).map(OsString::from).map_err(|_| Failure::NotText)
 }
 
-/// Our standard input, and what commands get instead: nothing.
+/// Our standard input. What commands get instead is nothing.
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
-pub(crate) fn standard_input() -> io::Result<(Stdin, fn() -> Stdio)> {
-    Ok((tokio::io::stdin(), Stdio::null))
+pub(crate) fn standard_input() -> io::Result<Stdin> {
+    Ok(tokio::io::stdin())
 }
 
 /// A pipe cannot be asked here without reading from it.
@@ -50,9 +50,6 @@ pub(crate) fn may_hold(_: &impl PipeEnd, _: Duration) -> bool {
 pub(crate) fn read_available(_: &impl PipeEnd, _: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
     Ok(())
 }
-
-/// A program has the name of its file here.
-pub(crate) fn call_it(_: &mut Command, _: &OsStr) {}
 
 /// The system looks for programs itself.
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
@@ -159,6 +156,15 @@ impl Groups {
     pub(crate) fn dismiss_guard(&self) {}
 }
 
+/// Starts the commands of a run.
+pub(crate) struct Starter(Common);
+
+impl Starter {
+    pub(crate) fn new(common: Common) -> Starter {
+        Starter(common)
+    }
+}
+
 /// One running command. Its own children run on when it is killed: killing them takes a job object.
 #[derive(Debug)]
 pub(crate) struct Group(std::process::Child);
@@ -167,8 +173,13 @@ impl Group {
     /// # Errors
     ///
     /// When the system starts no process.
-    pub(crate) fn start(command: &mut Command, _: &Groups) -> io::Result<Group> {
-        command.spawn().map(Group)
+    pub(crate) fn start(
+        starter: &Starter,
+        words: &[OsString],
+        variables: &[(&str, OsString)],
+        _: &Groups,
+    ) -> io::Result<Group> {
+        starter.0.command(words, variables).stdin(Stdio::null()).spawn().map(Group)
     }
 
     pub(crate) fn take_outputs(&mut self) -> (Option<ChildStdout>, Option<ChildStderr>) {

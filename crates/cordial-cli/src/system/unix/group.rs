@@ -6,23 +6,25 @@
 //!                       so its number, which is that of the group, is still ours             forgets the group, it is reaped
 //! ```
 
+use std::ffi::OsString;
 use std::io;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ChildStderr, ChildStdout, ExitStatus};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, waitpid};
 use tokio::time;
 
 use super::super::Wait;
 use super::Groups;
 use super::ending::Ending;
+use super::start::{Started, Starter};
 
 /// A running group. Dropping it kills it.
 #[derive(Debug)]
 pub(crate) struct Group {
-    child: Child,
     id: Pid,
+    outputs: (Option<ChildStdout>, Option<ChildStderr>),
     ending: Ending,
     groups: Groups,
     is_finished: bool,
@@ -32,23 +34,30 @@ impl Group {
     /// # Errors
     ///
     /// When the system starts no process; and when it does not tell of its end, in which case it was killed.
-    pub(crate) fn start(command: &mut Command, groups: &Groups) -> io::Result<Group> {
-        let mut child = command.process_group(0).spawn()?;
-        let id = Pid::from_child(&child);
+    pub(crate) fn start(
+        starter: &Starter,
+        words: &[OsString],
+        variables: &[(&str, OsString)],
+        groups: &Groups,
+    ) -> io::Result<Group> {
+        let Started { id, stdout, stderr } = starter.start(words, variables)?;
         groups.add(id);
         match Ending::of(id) {
-            Ok(ending) => Ok(Group { child, id, ending, groups: groups.clone(), is_finished: false }),
+            Ok(ending) => {
+                let (outputs, groups) = ((stdout, stderr), groups.clone());
+                Ok(Group { id, outputs, ending, groups, is_finished: false })
+            }
             Err(error) => {
                 let _ = kill_process_group(id, Signal::KILL);
                 groups.remove(id);
-                let _ = child.wait();
+                let _ = reap(id, WaitOptions::empty());
                 Err(error)
             }
         }
     }
 
     pub(crate) fn take_outputs(&mut self) -> (Option<ChildStdout>, Option<ChildStderr>) {
-        (self.child.stdout.take(), self.child.stderr.take())
+        (self.outputs.0.take(), self.outputs.1.take())
     }
 
     /// Waits for the end of the first process, without a limit.
@@ -86,7 +95,8 @@ impl Group {
     /// Kills what is left after the end of the first process, and tells how that ended.
     pub(crate) fn finish(mut self) -> io::Result<ExitStatus> {
         self.forget();
-        self.child.wait()
+        let status = reap(self.id, WaitOptions::empty())?;
+        Ok(status.expect("it was waited for"))
     }
 
     fn forget(&mut self) {
@@ -101,7 +111,13 @@ impl Drop for Group {
         if !self.is_finished {
             self.forget();
             // It is dying. If that takes longer than we live, the system reaps it.
-            let _ = self.child.try_wait();
+            let _ = reap(self.id, WaitOptions::NOHANG);
         }
     }
+}
+
+/// `None` if it has not ended, and the options say not to wait.
+fn reap(id: Pid, options: WaitOptions) -> io::Result<Option<ExitStatus>> {
+    let ended = rustix::io::retry_on_intr(|| waitpid(Some(id), options))?;
+    Ok(ended.map(|(_, status)| ExitStatus::from_raw(status.as_raw())))
 }

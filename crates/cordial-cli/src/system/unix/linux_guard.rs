@@ -25,8 +25,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// The variable of a command that names its run.
-const RUN: &str = "CORDIAL_RUN";
+use super::super::RUN;
 
 /// The variable of the guard that names the run. It must not find itself.
 const GUARDED: &str = "CORDIAL_GUARDED";

@@ -11,13 +11,14 @@ mod guard;
 mod machine;
 mod program;
 mod requests;
+mod start;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
 pub(crate) use std::os::fd::AsFd as PipeEnd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Command, ExitStatus, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -32,6 +33,7 @@ pub(crate) use guard::{guard, start_guard};
 pub(crate) use machine::{free_memory, load, lower_priority, most_at_once};
 pub(crate) use program::program;
 pub(crate) use requests::{Interrupts, Suspensions};
+pub(crate) use start::Starter;
 
 use super::EndedBy;
 use crate::failure::Failure;
@@ -58,13 +60,13 @@ pub(crate) fn word(bytes: Vec<u8>) -> Result<OsString, Failure> {
     Ok(OsString::from_vec(bytes))
 }
 
-/// Our standard input, to be read by us alone, and what commands get instead: nothing.
+/// Our standard input, to be read by us alone. What commands get instead is nothing.
 ///
 /// From here on our own standard input is `/dev/null`, so that commands inherit it, which is cheaper than to open it for each of them.
-pub(crate) fn standard_input() -> io::Result<(File, fn() -> Stdio)> {
+pub(crate) fn standard_input() -> io::Result<File> {
     let input = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
     rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null")?)?;
-    Ok((File::from_std(input.into()), Stdio::inherit))
+    Ok(File::from_std(input.into()))
 }
 
 /// Whether a pipe holds something, or may still come to hold it: somebody has its other end.
@@ -95,11 +97,6 @@ pub(crate) fn read_available(pipe: &impl PipeEnd, mut take: impl FnMut(&[u8]) ->
         }
     }
     Ok(())
-}
-
-/// Gives a program another name than that of its file.
-pub(crate) fn call_it(command: &mut Command, name: &OsStr) {
-    command.arg0(name);
 }
 
 /// Whether a process cannot be started because there are so many others.

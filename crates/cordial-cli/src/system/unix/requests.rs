@@ -49,9 +49,19 @@ impl Interrupts {
 
 /// Where the system does not tell, it is not.
 fn is_hangup_ignored() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
+    ignored().is_some_and(|ignored| ignored & bit(nix::sys::signal::Signal::SIGHUP) != 0)
+}
+
+/// The signals that are ignored, a bit for each; `None` where the system does not tell.
+pub(super) fn ignored() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(ignored.trim(), 16).ok()
+}
+
+/// The place of a signal among those.
+pub(super) fn bit(signal: nix::sys::signal::Signal) -> u64 {
+    1 << (signal as i32 - 1)
 }
 
 /// Ctrl-Z and what follows it, from the moment of `listen` on.
