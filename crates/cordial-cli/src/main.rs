@@ -42,6 +42,11 @@ use std::process::ExitCode;
 
 use crate::args::{Args, Command};
 
+/// One heap for all threads. That of libc gives each thread its own, and with items that come from one thread and go in another, all of
+/// them grow for long.
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 fn main() -> ExitCode {
     match args::parse() {
         Ok(Args { command: Command::Map(options) }) => map::run(*options),

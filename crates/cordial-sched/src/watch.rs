@@ -1,6 +1,7 @@
 //! The watch: a thread that sees polls that do not end, and brings others to work meanwhile.
 //!
-//! It looks about once a millisecond while anything runs, and sleeps without a timer when nothing does. It runs no tasks.
+//! It looks about once a millisecond while anything runs, and sleeps without a timer when nothing does. What begins a moment after
+//! everybody went to sleep it sees some milliseconds late. It runs no tasks.
 //!
 //! ```text
 //!  poll begins ── 1 look later, the same poll: its slot is for everybody

@@ -28,7 +28,7 @@ const NO_ROOM: Duration = Duration::from_millis(20);
 
 /// How long the answer of a short command waits for others, to wake tasks once for all of them, as long as there is enough to start
 /// meanwhile. Each time wakes half a dozen threads, whose cores the commands want.
-const COMPANY: Duration = Duration::from_millis(100);
+const COMPANY: Duration = Duration::from_millis(50);
 
 /// A command that took longer than this is answered at once.
 const SHORT: Duration = Duration::from_millis(100);
@@ -37,7 +37,7 @@ const SHORT: Duration = Duration::from_millis(100);
 const ENOUGH: usize = 4;
 
 /// How many requests should wait beyond those that run.
-pub(super) const AHEAD: usize = 256;
+pub(super) const AHEAD: usize = 128;
 
 /// What the threads share.
 pub(super) struct Crew {
@@ -153,7 +153,7 @@ impl Crew {
                         continue;
                     }
                     request = next, if is_open && running.len() < at_once => request,
-                    () = async { time::sleep_until(until.unwrap_or_else(Instant::now)).await }, if until.is_some() => continue,
+                    () = time::sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => continue,
                 }
             };
             match request {

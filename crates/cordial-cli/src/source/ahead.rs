@@ -12,7 +12,7 @@ use super::Known;
 const CHUNK: usize = 16 * 1024;
 
 /// How many chunks may wait.
-const MOST: usize = 8;
+const MOST: usize = 4;
 
 /// The chunks of an input. After an error there are no more.
 pub(crate) struct Ahead(pub(super) mpsc::Receiver<io::Result<Vec<u8>>>);

@@ -1,7 +1,7 @@
 //! Where items come from: values, read or given, grouped as the commands take them. A stream in bounded memory.
 //!
 //! ```text
-//! input ──► Ahead: chunks (16 KiB), at most 16 ──► Lines: values ──┐
+//! input ──► Ahead: chunks (16 KiB), at most 4  ──► Lines: values ──┐
 //!                                                                  ├──► Source: items
 //! ::: a b ::: 1 2 ─────────────────────────────► Product: values ──┘    as long as nothing says stop
 //! ```

@@ -14,6 +14,7 @@ mod program;
 mod records;
 mod retries;
 mod spill;
+mod start;
 mod stop;
 mod terminal;
 mod usage;

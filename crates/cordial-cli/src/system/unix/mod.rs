@@ -69,7 +69,8 @@ pub(crate) fn standard_input() -> io::Result<File> {
     Ok(File::from_std(input.into()))
 }
 
-/// Whether a pipe holds something, or may still come to hold it: somebody has its other end.
+/// Whether a pipe holds something, or may still come to hold it: somebody has its other end. As long as it is empty and somebody
+/// has, the answer takes this time.
 pub(crate) fn may_hold(pipe: &impl PipeEnd, within: Duration) -> bool {
     let mut polled = [PollFd::new(pipe, PollFlags::IN)];
     let _ = rustix::event::poll(&mut polled, Timespec::try_from(within).ok().as_ref());
