@@ -19,6 +19,24 @@ impl<T> Mutex<T> {
     }
 }
 
+/// A cell that is taken and filled by swaps, each of which sees what those before it saw.
+#[derive(Debug)]
+pub(crate) struct OwnerCell<T>(Mutex<Option<T>>);
+
+impl<T> OwnerCell<T> {
+    pub(crate) fn new(value: Option<T>) -> OwnerCell<T> {
+        OwnerCell(Mutex::new(value))
+    }
+
+    pub(crate) fn take(&self) -> Option<T> {
+        self.swap(None)
+    }
+
+    pub(crate) fn swap(&self, value: Option<T>) -> Option<T> {
+        std::mem::replace(&mut self.0.lock(), value)
+    }
+}
+
 /// A parker of one token.
 #[derive(Debug, Default)]
 pub(crate) struct Parker(Unparker);

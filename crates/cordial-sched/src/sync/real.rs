@@ -5,6 +5,9 @@ pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize
 
 pub(crate) use crossbeam_utils::sync::{Parker, Unparker};
 
+/// A cell that is taken and filled by swaps. One word of a box is swapped without a lock.
+pub(crate) type OwnerCell<T> = crossbeam_utils::atomic::AtomicCell<Option<T>>;
+
 /// A mutex without poisoning: nothing that can panic runs under a lock of this crate.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(std::sync::Mutex<T>);

@@ -1,0 +1,57 @@
+//! Where a task is while it waits, and how those who wake it and the one who polls it agree on who has it.
+//!
+//! A task belongs to one at a time. The cell holds it while nobody has it; if somebody has, it holds nothing, or a mark
+//! that says that the task was woken since.
+//!
+//! ```text
+//!                    ┌─────── take: the task ◄──── wake
+//!                    ▼                               │ nothing or a mark there:
+//!       queue ─► polled ─► put ─► the cell           └ swap: a mark in, and what came meanwhile out
+//!         ▲                 │ a mark was there:
+//!         └─────────────────┴ take it back
+//! ```
+//!
+//! Each step is one swap of the whole cell, and each swap sees what those before it saw: no wake-up is lost. Whoever
+//! wakes swaps twice unless the task is there, and may have taken the mark of another for a moment. If the task comes
+//! in that moment, its second swap finds it. A mark may outlive the wake-up that it was left for; then the task is
+//! polled once in vain.
+
+use crate::sync::OwnerCell;
+
+/// What a cell holds.
+pub(crate) trait Token {
+    /// Whether it only says that the task was woken.
+    fn is_mark(&self) -> bool;
+}
+
+/// The cell. It is empty at first: whoever made the task has it.
+pub(crate) struct Parked<T>(OwnerCell<T>);
+
+impl<T: Token> Parked<T> {
+    pub(crate) fn empty() -> Parked<T> {
+        Parked(OwnerCell::new(None))
+    }
+
+    /// For whoever wakes the task: the task, to be queued. `None` if somebody has it, who will see the mark.
+    pub(crate) fn take(&self, new_mark: impl FnOnce() -> T) -> Option<T> {
+        let mark = match self.0.take() {
+            Some(task) if !task.is_mark() => return Some(task),
+            mark => mark.unwrap_or_else(new_mark),
+        };
+        self.0.swap(Some(mark)).filter(|came| !came.is_mark())
+    }
+
+    /// For whoever has polled the task. Given back if it was woken meanwhile.
+    pub(crate) fn put(&self, task: T) -> Option<T> {
+        let mark = self.0.swap(Some(task))?;
+        self.take(|| mark)
+    }
+
+    /// Forgets that a task was woken which has ended.
+    pub(crate) fn clear(&self) {
+        drop(self.0.take());
+    }
+}
+
+#[cfg(all(test, cordial_loom))]
+mod tests;
