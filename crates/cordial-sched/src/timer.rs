@@ -32,7 +32,8 @@
 //! |---|---|
 //! | `fall_quiet`: the word before the mark | deadlock: the sweeper sleeps, and wakes for what was disarmed |
 //! | `arm`: the word before the limit is in its shard | deadlock: the sweeper sleeps through a limit |
-//! | a word that nobody waits for is not kept | deadlock in both |
+//! | `arm`: no word | deadlock: the same |
+//! | a word that nobody waits for is not kept | deadlock: one of the two is not heard |
 //!
 //! Who takes the place of the sweeper when tokio is gone stands in `timer/takeover.rs`.
 //!

@@ -33,7 +33,7 @@
 //! | `arm` asks before the limit is in its shard | deadlock: armed while tokio goes, or while the thread ends |
 //! | `leave_tokio` looks before it says that tokio is gone | deadlock: armed while tokio goes |
 //! | `ends` looks before it says that there is no thread, or does not look | deadlock: armed while the thread ends |
-//! | the mark is read, then written, in two steps | two threads |
+//! | the mark is read, then written, in two steps | deadlock: armed while the thread ends, each takes the other for the thread |
 
 use crate::sync::{AtomicBool, Ordering};
 
