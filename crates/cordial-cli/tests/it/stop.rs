@@ -159,6 +159,8 @@ fn a_stop_misses_nothing_that_is_just_being_started() {
             .spawn()
             .unwrap();
         let own = Pid::from_child(&child);
+        // It comes first, and until it is its program it looks like a command.
+        wait_until("there is a guard", || has_guard(child.id()));
         let all = || states_of_commands(child.id());
         wait_until("some commands run", || all().len() > n_before);
         kill_process_group(own, Signal::TSTP).unwrap();
@@ -177,15 +179,29 @@ fn a_stop_misses_nothing_that_is_just_being_started() {
 /// The states of all commands that a process has started. One that has not become its program yet counts.
 #[cfg(target_os = "linux")]
 fn states_of_commands(parent: u32) -> Vec<char> {
-    let is_guard =
-        |pid: u32| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.ends_with(b"guard\0"));
+    let commands = children(parent).filter(|(pid, _)| !is_guard(*pid));
+    commands.filter_map(|(_, stat)| stat.chars().next()).collect()
+}
+
+#[cfg(target_os = "linux")]
+fn has_guard(parent: u32) -> bool {
+    children(parent).any(|(pid, _)| is_guard(pid))
+}
+
+#[cfg(target_os = "linux")]
+fn is_guard(pid: u32) -> bool {
+    std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.ends_with(b"guard\0"))
+}
+
+/// All children of a process, each with what `stat_of` tells.
+#[cfg(target_os = "linux")]
+fn children(parent: u32) -> impl Iterator<Item = (u32, String)> {
+    let parent = parent.to_string();
     let processes =
         std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     processes
         .filter_map(|pid| Some((pid, stat_of(pid)?)))
-        .filter(|(pid, stat)| stat.split(' ').nth(1) == Some(&parent.to_string()) && !is_guard(*pid))
-        .filter_map(|(_, stat)| stat.chars().next())
-        .collect()
+        .filter(move |(_, stat)| stat.split(' ').nth(1) == Some(parent.as_str()))
 }
 
 #[cfg(target_os = "linux")]
