@@ -66,7 +66,6 @@ impl<T> JoinHandle<T> {
             self.executor().limits().disarm(place);
         }
     }
-
 }
 
 impl<T> Future for JoinHandle<T> {

@@ -58,7 +58,7 @@ pub(super) async fn run(
     command.env("CORDIAL_ATTEMPT", attempt.to_string());
     let started = SystemTime::now();
     let clock = Instant::now();
-    let mut group = match Group::start(&mut command, &settings.groups) {
+    let mut group = match Group::start(&mut command, &settings.groups).await {
         Ok(group) => group,
         Err(error) => {
             let advice = system::advice(&words[0], &error);

@@ -162,7 +162,11 @@ impl Group {
     /// # Errors
     ///
     /// When the system starts no process.
-    pub(crate) fn start(command: &mut Command, _: &Groups) -> io::Result<Group> {
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future before it is ready starts nothing.
+    pub(crate) async fn start(command: &mut Command, _: &Groups) -> io::Result<Group> {
         command.spawn().map(Group)
     }
 

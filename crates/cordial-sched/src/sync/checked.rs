@@ -37,6 +37,29 @@ impl<T> OwnerCell<T> {
     }
 }
 
+/// As that of tokio: a word for one who waits, or for the next one who does. There is only one that waits.
+#[derive(Debug, Default)]
+pub(crate) struct Notify(Parker);
+
+impl Notify {
+    pub(crate) fn new() -> Notify {
+        Notify::default()
+    }
+
+    pub(crate) fn notify_one(&self) {
+        self.0.unparker().unpark();
+    }
+
+    /// A model has no executor: it stands still, at the first poll.
+    pub(crate) async fn notified(&self) {
+        self.wait();
+    }
+
+    pub(crate) fn wait(&self) {
+        self.0.park();
+    }
+}
+
 /// A parker of one token.
 #[derive(Debug, Default)]
 pub(crate) struct Parker(Unparker);

@@ -32,10 +32,16 @@ impl Group {
     /// # Errors
     ///
     /// When the system starts no process; and when it does not tell of its end, in which case it was killed.
-    pub(crate) fn start(command: &mut Command, groups: &Groups) -> io::Result<Group> {
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future before it is ready starts nothing.
+    pub(crate) async fn start(command: &mut Command, groups: &Groups) -> io::Result<Group> {
+        let starting = groups.starting().await;
         let mut child = command.process_group(0).spawn()?;
         let id = Pid::from_child(&child);
         groups.add(id);
+        drop(starting);
         match Ending::of(id) {
             Ok(ending) => Ok(Group { child, id, ending, groups: groups.clone(), is_finished: false }),
             Err(error) => {
