@@ -13,7 +13,8 @@ use crate::worker;
 pub(crate) struct Home {
     parked: Parked<Box<Task>>,
     join: Mutex<Join>,
-    /// How many tasks have ended here, in a simulation. Wraps.
+    /// How many tasks have ended here, in a simulation. Wraps. Relaxed: a simulation has one thread, and strangers who ring
+    /// a waker of it come when they come.
     ended: AtomicU32,
 }
 

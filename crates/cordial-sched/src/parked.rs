@@ -15,6 +15,14 @@
 //! wakes swaps twice unless the task is there, and may have taken the mark of another for a moment. If the task comes
 //! in that moment, its second swap finds it. A mark may outlive the wake-up that it was left for; then the task is
 //! polled once in vain.
+//!
+//! Taken away, one at a time, and what `tests.rs` says:
+//!
+//! | what | |
+//! |---|---|
+//! | `put` looks for a mark | a wake-up is lost |
+//! | the second swap of `take` gives the task that it finds | a wake-up is lost |
+//! | the mark of another is put back | a wake-up is lost |
 
 use crate::sync::OwnerCell;
 
