@@ -96,14 +96,17 @@ impl Home {
 
     /// The task when it is done, for the handle, which is not to come back after that.
     pub(crate) fn poll_join(&self, cx: &Context<'_>) -> Poll<Box<Task>> {
+        let is_waiting = match &*self.join.lock() {
+            Join::Waits(Some(waker)) if waker.will_wake(cx.waker()) => return Poll::Pending,
+            Join::Waits(_) => true,
+            Join::Done(_) | Join::Abandoned => false,
+        };
+        // Wakers are the user's: cloned before the lock is taken, dropped after it is released.
+        let mut new = is_waiting.then(|| cx.waker().clone());
         let mut join = self.join.lock();
         if let Join::Waits(waker) = &mut *join {
-            let before = match waker {
-                Some(before) if before.will_wake(cx.waker()) => None,
-                _ => waker.replace(cx.waker().clone()),
-            };
+            std::mem::swap(waker, &mut new);
             drop(join);
-            drop(before);
             return Poll::Pending;
         }
         match std::mem::replace(&mut *join, Join::Waits(None)) {
