@@ -6,14 +6,14 @@ use std::task::{Context, Poll, Wake, Waker};
 use crate::parked::Parked;
 use crate::sync::{AtomicU32, Mutex, Ordering};
 use crate::task::Task;
-use crate::worker;
+use crate::worker::{self, Woken};
 
 /// Never freed: one task after another lives here.
 #[repr(align(64))]
 pub(crate) struct Home {
     parked: Parked<Box<Task>>,
     join: Mutex<Join>,
-    /// How many tasks have ended here, in a simulation. Wraps.
+    /// How many tasks have ended here, in a simulation. Wraps. Written, and compared by wakers, under the lock of `join`.
     ended: AtomicU32,
 }
 
@@ -73,6 +73,7 @@ impl Home {
 
     /// The task has ended, and wakers from `exact_waker` wake nobody any more.
     pub(crate) fn turn_over(&self) {
+        let _join = self.join.lock();
         self.ended.store(self.ended.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         self.parked.clear();
     }
@@ -162,8 +163,16 @@ impl Wake for ExactKnock {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if self.home.ended.load(Ordering::Relaxed) == self.ended {
-            worker::wake(self.home);
+        let ready = {
+            // Whoever asks from another thread must not find the next task of the home, which may be another simulation's.
+            let _join = self.home.join.lock();
+            if self.home.ended.load(Ordering::Relaxed) != self.ended {
+                return;
+            }
+            self.home.take()
+        };
+        if let Some(ready) = ready {
+            worker::queue(ready, Woken::AtRest);
         }
     }
 }
