@@ -84,7 +84,7 @@ fn take_batch() -> Boxes {
         return from_shelf;
     }
     let homes: Box<[Home]> = std::iter::repeat_with(Home::new).take(BATCH).collect();
-    Box::leak(homes).iter().map(|home| new_task(home)).collect()
+    Box::leak(homes).iter().map(new_task).collect()
 }
 
 fn new_task(home: &'static Home) -> Box<Task> {
