@@ -1,7 +1,6 @@
 //! The cell that a task lives in: who has it, who gets its output, who is woken, and what is left for the next task there.
 
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -116,7 +115,6 @@ fn of_all_wakers_that_a_handle_was_polled_with_the_last_is_woken() {
         assert_eq!(probes.each_ref().map(|probe| probe.woken()), [0, 1, 0]);
         assert_eq!(poll_once(&mut join, Waker::noop()), Poll::Ready(true));
         assert!(join.is_finished(), "it was taken");
-        assert!(catch_unwind(AssertUnwindSafe(|| poll_once(&mut join, Waker::noop()))).is_err());
     }
 }
 
@@ -364,7 +362,8 @@ fn a_task_that_is_never_started_is_dropped_with_its_start() {
 
 #[test]
 fn a_thread_may_start_tasks_while_it_ends() {
-    thread_local!(static LAST: Mutex<Option<OnDrop<Box<dyn FnMut()>>>> = const { Mutex::new(None) });
+    type Last = OnDrop<Box<dyn FnMut()>>;
+    thread_local!(static LAST: Mutex<Option<Last>> = const { Mutex::new(None) });
     let executor = executor(1);
     let n_run = Arc::new(AtomicUsize::new(0));
     for round in 0..100 {
