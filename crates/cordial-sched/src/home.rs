@@ -6,15 +6,14 @@ use std::task::{Context, Poll, Wake, Waker};
 use crate::parked::Parked;
 use crate::sync::{AtomicU32, Mutex, Ordering};
 use crate::task::Task;
-use crate::worker;
+use crate::worker::{self, Woken};
 
 /// Never freed: one task after another lives here.
 #[repr(align(64))]
 pub(crate) struct Home {
     parked: Parked<Box<Task>>,
     join: Mutex<Join>,
-    /// How many tasks have ended here, in a simulation. Wraps. Relaxed: a simulation has one thread, and strangers who ring
-    /// a waker of it come when they come.
+    /// How many tasks have ended here, in a simulation. Wraps. Relaxed: written and decided upon under the lock of `join`.
     ended: AtomicU32,
 }
 
@@ -58,6 +57,11 @@ impl Home {
         self.parked.take(|| Task::empty(self, Waker::noop().clone()))
     }
 
+    /// For whoever is about to poll the task: what woke it so far needs no poll of its own.
+    pub(crate) fn forget_marks(&self) {
+        self.parked.forget_marks();
+    }
+
     pub(crate) fn park(&self, task: Box<Task>) -> Option<Box<Task>> {
         self.parked.put(task)
     }
@@ -74,8 +78,9 @@ impl Home {
 
     /// The task has ended, and wakers from `exact_waker` wake nobody any more.
     pub(crate) fn turn_over(&self) {
+        let _join = self.join.lock();
         self.ended.store(self.ended.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-        self.parked.clear();
+        self.parked.forget_marks();
     }
 
     /// The task is done, and has a handle.
@@ -97,20 +102,30 @@ impl Home {
 
     /// The task when it is done, for the handle, which is not to come back after that.
     pub(crate) fn poll_join(&self, cx: &Context<'_>) -> Poll<Box<Task>> {
+        match self.take_done() {
+            Err(Some(known)) if known.will_wake(cx.waker()) => self.wait_for_end(known),
+            Err(_unknown) => self.wait_for_end(cx.waker().clone()),
+            Ok(task) => Poll::Ready(task),
+        }
+    }
+
+    fn take_done(&self) -> Result<Box<Task>, Option<Waker>> {
+        match std::mem::replace(&mut *self.join.lock(), Join::Waits(None)) {
+            Join::Done(task) => Ok(task),
+            Join::Waits(waker) => Err(waker),
+            Join::Abandoned => Err(None),
+        }
+    }
+
+    /// Wakers are the user's: they are cloned before the lock is taken, and dropped after it is released.
+    fn wait_for_end(&self, waker: Waker) -> Poll<Box<Task>> {
         let mut join = self.join.lock();
-        if let Join::Waits(waker) = &mut *join {
-            let before = match waker {
-                Some(before) if before.will_wake(cx.waker()) => None,
-                _ => waker.replace(cx.waker().clone()),
-            };
-            drop(join);
-            drop(before);
+        if let Join::Waits(_) = &*join {
+            *join = Join::Waits(Some(waker));
             return Poll::Pending;
         }
-        match std::mem::replace(&mut *join, Join::Waits(None)) {
-            Join::Done(task) => Poll::Ready(task),
-            _ => Poll::Pending,
-        }
+        drop(join);
+        self.take_done().map_or(Poll::Pending, Poll::Ready)
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -160,8 +175,16 @@ impl Wake for ExactKnock {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if self.home.ended.load(Ordering::Relaxed) == self.ended {
-            worker::wake(self.home);
+        let ready = {
+            // Whoever asks from another thread must not find the next task of the home, which may be another simulation's.
+            let _join = self.home.join.lock();
+            if self.home.ended.load(Ordering::Relaxed) != self.ended {
+                return;
+            }
+            self.home.take()
+        };
+        if let Some(ready) = ready {
+            worker::queue(ready, Woken::AtRest);
         }
     }
 }

@@ -49,7 +49,11 @@ pub(crate) fn take(is_simulated: bool) -> Box<Task> {
         boxes.pop()
     });
     // Where the thread ends, its stock is gone before its last tasks are.
-    from_stock.ok().flatten().unwrap_or_else(|| new_task(Box::leak(Box::new(Home::new()))))
+    from_stock
+        .ok()
+        .flatten()
+        .or_else(|| SHELF.lock().pop())
+        .unwrap_or_else(|| new_task(Box::leak(Box::new(Home::new()))))
 }
 
 pub(crate) fn give(task: Box<Task>, is_simulated: bool) {

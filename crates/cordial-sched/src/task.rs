@@ -78,6 +78,7 @@ impl Task {
 
     pub(crate) fn poll(&mut self) -> Poll<Claim> {
         let Some(job) = &mut self.job else { return Poll::Ready(Claim::Nobody) };
+        self.home.forget_marks();
         job.work.as_mut().poll(&mut Context::from_waker(&self.waker))
     }
 
