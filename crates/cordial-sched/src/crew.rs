@@ -40,6 +40,23 @@
 //! **A stand-in that the system refuses.** The lent thread came back before that and rests: then it is called. It comes back
 //! after that: then one is missing and it works. Another one is not asked for.
 //!
+//! # How the polls of a thread are told
+//!
+//! ```text
+//!  thread (`begin`)          watch (`current`, `is_long`)          who asks (`long_poll`)
+//!  ────────────────          ────────────────────────────          ──────────────────────
+//!  1 key                     1 count: odd?                         1 number of the long poll
+//!  2 count, odd              2 key                                 2 its time
+//!                            3 count: still the same?              3 `current`: still the same number?
+//!                            4 seen before: its time,
+//!                              then its number
+//! ```
+//!
+//! Nobody waits for anybody: who comes too late, or between two polls, is told of none. **A poll with another's key**: who
+//! sees a count sees its key, or a later one; and who sees a later key sees that the count has moved. **A poll with another's
+//! time**: who sees a number sees its time, or a later one; and who sees a later time sees a later count, because the watch
+//! has seen it.
+//!
 //! # Each ordering was taken away
 //!
 //! This failed in `crew/tests.rs`, and for `Progress` in `seat/tests.rs`:
@@ -56,6 +73,9 @@
 //! | `vacate` calls nobody from its rest then | nobody is left to work |
 //! | `begin`: key or count relaxed, or the count first | a poll is told with another's key |
 //! | `current`: key or count relaxed, or the count not read again | the same |
+//! | `is_long`: number or time relaxed, or the number first | a long poll is told with another's time |
+//! | `long_poll`: number or time relaxed | the same |
+//! | `long_poll`: `current` asked first, or its number not compared | the same |
 
 use crate::sync::{AtomicUsize, Mutex, Ordering};
 

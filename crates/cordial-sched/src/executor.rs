@@ -5,16 +5,16 @@ use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, OnceLock};
-use std::task::Waker;
 use std::time::Duration;
 
-use async_task::{Runnable, ScheduleInfo, WithInfo};
-
 use crate::pool::Pool;
+use crate::seat::Ready;
 use crate::simulation::Draw;
 use crate::sync::{AtomicBool, Mutex, Ordering};
+use crate::task::{Claim, Task};
 use crate::timer::Limits;
-use crate::{Instant, JoinHandle, Key, Layer, Options, Statistics, Timer, lower, unwind, worker};
+use crate::worker::Woken;
+use crate::{Instant, JoinHandle, Key, Layer, Options, Rouse, Statistics, Timer, lower, unwind, worker};
 
 /// A handle on an executor. Cheap to clone; each thread of the executor has a count of its own.
 #[derive(Clone)]
@@ -47,27 +47,25 @@ pub(crate) enum Scheduler {
     Simulated(Draw),
 }
 
-/// What every task carries: its name and its way home.
-#[derive(Debug)]
-pub(crate) struct Ticket {
-    pub(crate) key: Key,
-    pub(crate) executor: Executor,
-}
-
 /// A task that was prepared and has not been started.
 #[must_use = "a task that is never started never ends"]
-#[derive(Debug)]
-pub struct Start(Runnable<Ticket>);
+pub struct Start(Ready);
 
 impl Start {
     /// What wakes the task, for the table.
-    pub fn waker(&self) -> Waker {
-        self.0.waker()
+    pub fn rouse(&self) -> Rouse {
+        self.0.home().rouse()
     }
 
     /// Lets the task run.
     pub fn start(self) {
-        self.0.schedule();
+        worker::queue(self.0, Woken::AtRest);
+    }
+}
+
+impl fmt::Debug for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Start").field("key", &self.0.key()).finish()
     }
 }
 
@@ -163,8 +161,9 @@ impl Executor {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (runnable, task) = self.cell(key, future);
-        (Start(runnable), JoinHandle::new(task))
+        let task = Task::new(key, self.clone(), future, Claim::Joined);
+        let join = JoinHandle::new(task.home(), key, self.clone(), Task::take_output);
+        (Start(task), join)
     }
 
     /// As [`prepare`](Executor::prepare), for an output that nobody takes.
@@ -173,19 +172,7 @@ impl Executor {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (runnable, task) = self.cell(key, future);
-        // Cheapest at once, when nobody else has a reference.
-        task.detach();
-        Start(runnable)
-    }
-
-    fn cell<F>(&self, key: Key, future: F) -> (Runnable<Ticket>, async_task::Task<F::Output, Ticket>)
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        let ticket = Ticket { key, executor: self.clone() };
-        async_task::Builder::new().metadata(ticket).spawn(|_| future, WithInfo(schedule))
+        Start(Task::new(key, self.clone(), future, Claim::Nobody))
     }
 
     /// A limit: a future that is ready after `after`, or `None` if that is later than any clock will see.
@@ -329,19 +316,18 @@ fn start_sweeper(tokio: &tokio::runtime::Handle, limits: &Arc<Limits>) {
     tokio.spawn(limits.clone().sweep());
 }
 
-/// Whatever wakes a task comes here: a timer, a socket, another task, its start.
-fn schedule(runnable: Runnable<Ticket>, info: ScheduleInfo) {
-    let Err(runnable) = crate::worker::push_here(runnable, info) else { return };
-    let core = runnable.metadata().executor.core().clone();
+/// A task that is ready, on a thread that is no worker of its executor.
+pub(crate) fn bring(ready: Ready) {
+    let Some(core) = ready.executor().map(|executor| executor.core().clone()) else { return };
     match &core.scheduler {
         Scheduler::Threads(pool) => {
-            pool.inject(runnable);
+            pool.inject(ready);
             if pool.is_over() {
                 let executor = Executor::of(core.clone());
                 executor.layer_dyn().on_foreign_thread(&executor, &mut || pool.run_leftovers());
             }
         }
-        Scheduler::Simulated(draw) => draw.push(runnable),
+        Scheduler::Simulated(draw) => draw.push(ready),
     }
 }
 

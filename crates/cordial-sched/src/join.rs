@@ -5,35 +5,44 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::executor::Ticket;
+use crate::home::Home;
+use crate::task::Task;
 use crate::timer::Place;
 use crate::{Executor, Key};
 
 /// The claim on a task's output, and the limit of the wait for it. Dropping it lets the task run on.
 pub struct JoinHandle<T> {
-    /// `None` only inside `drop`.
-    task: Option<async_task::Task<T, Ticket>>,
+    /// `None` once the output was taken.
+    home: Option<&'static Home>,
+    key: Key,
+    executor: Executor,
+    take_output: fn(&mut Task) -> Option<T>,
     limit: Option<Place>,
 }
 
 impl<T> JoinHandle<T> {
-    pub(crate) fn new(task: async_task::Task<T, Ticket>) -> JoinHandle<T> {
-        JoinHandle { task: Some(task), limit: None }
+    pub(crate) fn new(
+        home: &'static Home,
+        key: Key,
+        executor: Executor,
+        take_output: fn(&mut Task) -> Option<T>,
+    ) -> JoinHandle<T> {
+        JoinHandle { home: Some(home), key, executor, take_output, limit: None }
     }
 
     /// The key that the task was prepared with.
     pub fn key(&self) -> Key {
-        self.ticket().key
+        self.key
     }
 
     /// The executor that runs the task.
     pub fn executor(&self) -> &Executor {
-        &self.ticket().executor
+        &self.executor
     }
 
     /// Whether the output is there, or was taken.
     pub fn is_finished(&self) -> bool {
-        self.task.as_ref().is_none_or(async_task::Task::is_finished)
+        self.home.is_none_or(Home::is_done)
     }
 
     /// Ready once `after` has passed since the first call, or since [`forget_limit`](JoinHandle::forget_limit). Never, if
@@ -57,10 +66,6 @@ impl<T> JoinHandle<T> {
             self.executor().limits().disarm(place);
         }
     }
-
-    fn ticket(&self) -> &Ticket {
-        self.task.as_ref().expect("there until the handle is dropped").metadata()
-    }
 }
 
 impl<T> Future for JoinHandle<T> {
@@ -70,15 +75,20 @@ impl<T> Future for JoinHandle<T> {
     ///
     /// If polled again after it was ready.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        Pin::new(self.task.as_mut().expect("there until the handle is dropped")).poll(cx)
+        let home = self.home.expect("polled again after it was ready");
+        let mut task = std::task::ready!(home.poll_join(cx));
+        self.home = None;
+        let output = (self.take_output)(&mut task);
+        task.retire();
+        Poll::Ready(output.expect("put there by the last poll"))
     }
 }
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
         self.forget_limit();
-        if let Some(task) = self.task.take() {
-            task.detach();
+        if let Some(home) = self.home.take() {
+            home.abandon();
         }
     }
 }

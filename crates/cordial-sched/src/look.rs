@@ -17,9 +17,6 @@ const ROUND: Duration = Duration::from_micros(10);
 /// Whoever yields the processor and gets it back later than this has kept another thread waiting.
 const TURN_OF_ANOTHER: Duration = Duration::from_micros(3);
 
-/// How many such turns of others it takes to see that the processor is wanted. One may be an interrupt.
-const TURNS: usize = 3;
-
 /// Looks into all queues for some tens of microseconds.
 ///
 /// It looks at the workers once in a round and leaves them alone in between: each look takes the lines of the queues away
@@ -27,13 +24,12 @@ const TURNS: usize = 3;
 pub(crate) fn look(pool: &Pool, own: &Worker<Ready>, thief: &Seat, scout: &Scout) -> Option<Ready> {
     let current = |seat: &Seat| seat.progress.current().map(|(poll, _)| poll);
     let mut seen: Vec<Option<u64>> = pool.queues.seats().map(|(_, seat)| current(seat)).collect();
-    let mut turns = 0;
     for _ in 0..ROUNDS {
-        turns += pause(pool);
+        let is_wanted = pause(pool);
         if let Some(ready) = pool.queues.take_injected(own).or_else(|| pool.queues.steal(own, thief, scout)) {
             return Some(ready);
         }
-        if pool.is_stopping() || turns >= TURNS {
+        if pool.is_stopping() || is_wanted {
             return None;
         }
         for (index, seat) in pool.queues.seats() {
@@ -50,16 +46,16 @@ pub(crate) fn look(pool: &Pool, own: &Worker<Ready>, thief: &Seat, scout: &Scout
     None
 }
 
-/// Waits for the next round, or for something from outside, which has nobody else who would take it soon. Gives how often
-/// another thread had its turn meanwhile.
+/// Waits for the next round, or for something from outside, which has nobody else who would take it soon. Whether another
+/// thread had its turn meanwhile.
 #[expect(clippy::disallowed_methods, reason = "a round lasts real time")]
-fn pause(pool: &Pool) -> usize {
+fn pause(pool: &Pool) -> bool {
     let started = Instant::now();
-    let (mut waited, mut turns) = (Duration::ZERO, 0);
-    while waited < ROUND && pool.queues.is_nothing_injected() {
+    let (mut waited, mut had_turn) = (Duration::ZERO, false);
+    while waited < ROUND && !had_turn && pool.queues.is_nothing_injected() {
         std::thread::yield_now();
         let before = std::mem::replace(&mut waited, started.elapsed());
-        turns += usize::from(waited - before > TURN_OF_ANOTHER);
+        had_turn = waited - before > TURN_OF_ANOTHER;
     }
-    turns
+    had_turn
 }

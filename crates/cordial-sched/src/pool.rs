@@ -1,5 +1,6 @@
 //! The threads and what they share.
 
+use std::cell::RefCell;
 use std::io;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -130,12 +131,35 @@ impl Pool {
     }
 
     /// With no thread left, whoever brings a task runs it. It was told to end, so it only cleans up.
+    ///
+    /// Such a task may wake the next one, and wait for it in the same poll, so that runs in runs are allowed; but a long
+    /// row of them must not use up the stack.
     pub(crate) fn run_leftovers(&self) {
+        let own = std::ptr::from_ref(self).addr();
+        let is_deep = RUNS.try_with(|runs| {
+            let mut runs = runs.borrow_mut();
+            let is_deep = runs.iter().filter(|run| **run == own).count() >= DEEPEST;
+            if !is_deep {
+                runs.push(own);
+            }
+            is_deep
+        });
+        // The run around this one goes on until nothing is left.
+        if is_deep == Ok(true) {
+            return;
+        }
         while let Some(ready) = self.queues.take_any() {
             unwind::poll_once(ready);
         }
+        let _ = RUNS.try_with(|runs| runs.borrow_mut().pop());
     }
 }
+
+/// How many runs of one pool's leftovers there are inside of each other on a thread.
+const DEEPEST: usize = 8;
+
+// The pools, by address, whose leftovers this thread runs, the innermost last.
+thread_local!(static RUNS: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) });
 
 fn spawn_thread(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
     std::thread::Builder::new().name(name).spawn(body).map(drop)

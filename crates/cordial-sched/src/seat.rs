@@ -1,16 +1,14 @@
 //! A seat: what one thread of the pool shares with the others. It outlives the thread and is used again.
 
-use async_task::Runnable;
 use crossbeam_deque::{Steal, Stealer, Worker};
 use crossbeam_utils::CachePadded;
 
 use crate::Key;
-use crate::executor::Ticket;
 use crate::lower::Thread;
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, Parker, Unparker};
 
 /// A task that is ready to be polled.
-pub(crate) type Ready = Runnable<Ticket>;
+pub(crate) type Ready = Box<crate::task::Task>;
 
 pub(crate) struct Seat {
     pub(crate) stealer: Stealer<Ready>,

@@ -210,7 +210,8 @@ impl<V: Record> Table<V> {
 
     /// Shows every live task to `f`, by index. Each is seen at a moment of its own.
     pub fn for_each(&self, mut f: impl FnMut(Key, &V)) {
-        for index in 0..self.pages_made.load(Ordering::Acquire) * SLOTS {
+        // Relaxed: a page brings itself (`OnceLock`), and one that is counted but not there yet has no task.
+        for index in 0..self.pages_made.load(Ordering::Relaxed) * SLOTS {
             let Some(slot) = self.slot(index) else { continue };
             if let Some(value) = &*slot.value.lock()
                 && let Some(generation) = NonZeroU32::new(slot.generation.load(Ordering::Relaxed))
@@ -241,7 +242,7 @@ impl<V: Record> Table<V> {
     fn new_page(&self) -> Option<Vec<u32>> {
         let number = self
             .pages_made
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |made| (made < CHAPTERS * PAGES).then_some(made + 1))
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |made| (made < CHAPTERS * PAGES).then_some(made + 1))
             .ok()?;
         let chapter =
             self.chapters[(number / PAGES) as usize].get_or_init(|| (0..PAGES).map(|_| OnceLock::new()).collect());

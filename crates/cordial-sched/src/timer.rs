@@ -12,6 +12,31 @@
 //!  the watch goes to sleep: nothing runs, so the sweeper looks for the earliest that is still armed, and sleeps until then
 //! ```
 //!
+//! # How the sweeper is told
+//!
+//! ```text
+//!  one who arms, or the watch            sweeper
+//!  ──────────────────────────            ───────
+//!  1 a limit into its shard, or          1 take the mark, look into the shards
+//!    the mark: all is quiet              2 wait for a word, or for the earliest deadline ──► 1
+//!  2 a word: `changed`
+//! ```
+//!
+//! A word that nobody waits for is kept, and two of them are one (`tokio::sync::Notify`). **Told between the look and the
+//! wait**: then the wait is over at once. **Two words for one wait**: both were given after what they tell of, and whoever
+//! takes a word sees what came before each. So the mark is relaxed, and the shards need nothing but their locks.
+//!
+//! `timer/tests.rs` checks that in loom, with a word of the same kind, and each ordering was taken away:
+//!
+//! | change | what failed |
+//! |---|---|
+//! | `fall_quiet`: the word before the mark | deadlock: the sweeper sleeps, and wakes for what was disarmed |
+//! | `arm`: the word before the limit is in its shard | deadlock: the sweeper sleeps through a limit |
+//! | `arm`: no word | deadlock: the same |
+//! | a word that nobody waits for is not kept | deadlock: one of the two is not heard |
+//!
+//! Who takes the place of the sweeper when tokio is gone stands in `timer/takeover.rs`.
+//!
 //! Not for many moments that do come, one after the other: each look goes through all armed limits. For those there is
 //! `tokio::time`.
 
@@ -22,13 +47,15 @@ use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 use slab::Slab;
-use tokio::sync::Notify;
 
 pub use tokio::time::Instant;
 
-use crate::sync::{AtomicBool, Mutex, Ordering};
+use self::takeover::{Need, Takeover};
+use crate::sync::{AtomicBool, Mutex, Notify, Ordering};
 use crate::table::shard_of_this_thread;
 use crate::{Executor, unwind};
+
+mod takeover;
 
 /// How often the thread looks that takes the place of the sweeper, for as long as anything is armed.
 const ON_ITS_OWN: Duration = Duration::from_millis(5);
@@ -57,9 +84,8 @@ pub(crate) struct Limits {
     changed: Notify,
     /// Nothing runs any more, and the sweeper has not seen to that yet.
     is_quiet: AtomicBool,
-    /// The sweeper is gone with its tokio runtime.
-    is_on_its_own: AtomicBool,
-    has_thread: AtomicBool,
+    /// The sweeper goes with its tokio runtime.
+    takeover: Takeover,
 }
 
 #[derive(Default)]
@@ -78,19 +104,13 @@ struct Armed {
 impl Limits {
     pub(crate) fn new(threads: usize) -> Arc<Limits> {
         let shards = (0..threads.max(1)).map(|_| CachePadded::default()).collect();
-        Arc::new(Limits {
-            shards,
-            changed: Notify::new(),
-            is_quiet: AtomicBool::new(false),
-            is_on_its_own: AtomicBool::new(false),
-            has_thread: AtomicBool::new(false),
-        })
+        Arc::new(Limits { shards, changed: Notify::new(), is_quiet: AtomicBool::new(false), takeover: Takeover::new() })
     }
 
     /// The life of the sweeper.
     pub(crate) async fn sweep(self: Arc<Limits>) {
         loop {
-            if self.is_quiet.swap(false, Ordering::SeqCst) {
+            if self.take_quiet() {
                 self.forget_disarmed();
                 // A thread of tokio still sleeps until the earliest deadline that there was, tokio's own timers included:
                 // it does not notice that one is dropped. It looks anew when an earlier one comes.
@@ -107,8 +127,13 @@ impl Limits {
 
     /// The program goes to sleep, and nothing that was disarmed is to wake it.
     pub(crate) fn fall_quiet(&self) {
-        self.is_quiet.store(true, Ordering::SeqCst);
+        // Read and written in one step, as by the sweeper: the model checker does not order a plain store among such steps.
+        self.is_quiet.swap(true, Ordering::Relaxed);
         self.changed.notify_one();
+    }
+
+    fn take_quiet(&self) -> bool {
+        self.is_quiet.swap(false, Ordering::Relaxed)
     }
 
     fn forget_disarmed(&self) {
@@ -140,6 +165,14 @@ impl Limits {
 
     /// Wakes at the deadline, until it is disarmed.
     pub(crate) fn arm(self: &Arc<Limits>, deadline: Instant, waker: Waker) -> Place {
+        let place = self.put(deadline, waker);
+        if self.takeover.armed() == Need::Thread {
+            self.start_thread();
+        }
+        place
+    }
+
+    fn put(&self, deadline: Instant, waker: Waker) -> Place {
         let index = shard_of_this_thread(self.shards.len());
         let (key, is_earliest) = {
             let mut shard = self.shards[index].lock();
@@ -151,9 +184,6 @@ impl Limits {
         };
         if is_earliest {
             self.changed.notify_one();
-        }
-        if self.is_on_its_own.load(Ordering::SeqCst) {
-            self.start_thread();
         }
         // There are fewer tasks than that, and each waits for one limit at a time, as a rule.
         let (shard, key) = (u32::try_from(index), u32::try_from(key));
@@ -194,8 +224,7 @@ impl Limits {
 
     /// The tokio runtime is about to end, and polls may be stuck: a thread sees to what is armed, or will be.
     pub(crate) fn leave_tokio(self: &Arc<Limits>) {
-        self.is_on_its_own.store(true, Ordering::SeqCst);
-        if self.is_armed() {
+        if self.takeover.leave_tokio(|| self.is_armed()) == Need::Thread {
             self.start_thread();
         }
     }
@@ -205,23 +234,24 @@ impl Limits {
     }
 
     fn start_thread(self: &Arc<Limits>) {
-        if self.has_thread.swap(true, Ordering::SeqCst) {
-            return;
-        }
         let limits = self.clone();
-        let sweep = move || {
-            while limits.is_armed() {
-                wake_all(limits.take_due(Instant::now()).0);
-                std::thread::sleep(ON_ITS_OWN);
-            }
-            limits.has_thread.store(false, Ordering::SeqCst);
-            // Armed since the last look, by somebody who saw a thread.
-            if limits.is_armed() {
-                limits.start_thread();
-            }
-        };
+        let sweep = move || limits.sweep_alone(|| std::thread::sleep(ON_ITS_OWN));
         // Where the system has no thread to give, such a limit does not pass before its poll returns.
         let _ = std::thread::Builder::new().name("cordial-limits".to_owned()).spawn(sweep);
+    }
+
+    /// The life of the thread.
+    fn sweep_alone(&self, pause: impl Fn()) {
+        loop {
+            while self.is_armed() {
+                wake_all(self.take_due(Instant::now()).0);
+                pause();
+            }
+            // Armed since the last look, by somebody who saw a thread.
+            if self.takeover.ends(|| self.is_armed()) == Need::Nothing {
+                return;
+            }
+        }
     }
 }
 
@@ -263,3 +293,6 @@ impl Drop for Timer {
         }
     }
 }
+
+#[cfg(all(test, cordial_loom))]
+mod tests;

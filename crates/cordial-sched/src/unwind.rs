@@ -8,7 +8,7 @@ use crate::seat::Ready;
 /// Polls a task once. What it panics with is dropped: the layer above has caught what it wants to know.
 pub(crate) fn poll_once(ready: Ready) {
     let _ = catch(|| {
-        ready.run();
+        crate::worker::poll_elsewhere(ready);
     });
 }
 

@@ -10,20 +10,19 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::Duration;
-
-use async_task::ScheduleInfo;
 
 use crate::crew::{ComeBack, Role};
 use crate::executor::{Core, Executor, Scheduler};
+use crate::home::Home;
 use crate::idle::{Looked, Looking, Slept};
 use crate::lower::Thread;
 use crate::pool::Pool;
 use crate::scout::Scout;
 use crate::seat::{Ready, Seat, Tools, add};
 use crate::sync::Ordering;
-use crate::{look, unwind};
+use crate::{executor, look, unwind};
 
 /// How often the work from outside goes before a worker's own.
 const INJECTED_FIRST_EVERY: u32 = 61;
@@ -42,6 +41,10 @@ struct Local {
     core: Arc<Core>,
     slot_streak: Cell<u32>,
     steps: Cell<u32>,
+    /// The home of the task that is polled now.
+    polled: Cell<Option<&'static Home>>,
+    /// Whether it was woken by its own poll.
+    is_woken: Cell<bool>,
     /// Whether what is woken now comes after all that is ready here.
     wakes_last: Cell<bool>,
     scout: Scout,
@@ -66,6 +69,8 @@ pub(crate) fn work(seat_index: usize, executor: Executor) {
             slot_streak: Cell::new(0),
             steps: Cell::new(0),
             wakes_last: Cell::new(false),
+            polled: Cell::new(None),
+            is_woken: Cell::new(false),
             scout: Scout::default(),
         };
         LOCAL.set(Some(local));
@@ -164,7 +169,7 @@ fn run(local: &Local, pool: &Pool, seat: &Seat) -> Until {
             }
         }
         if let Some(ready) = ready {
-            poll_once(ready, seat);
+            poll_once(local, ready, seat);
         }
     }
 }
@@ -227,10 +232,39 @@ fn sleep(local: &Local, pool: &Pool, seat: &Seat) -> (Option<Ready>, Option<Look
     }
 }
 
-fn poll_once(ready: Ready, seat: &Seat) {
-    seat.progress.begin(ready.metadata().key);
-    ready.run();
+fn poll_once(local: &Local, mut ready: Ready, seat: &Seat) {
+    if let Some(key) = ready.key() {
+        seat.progress.begin(key);
+    }
+    local.polled.set(Some(ready.home()));
+    local.is_woken.set(false);
+    let polled = ready.poll();
+    local.polled.set(None);
+    let woken = match polled {
+        Poll::Ready(claim) => {
+            ready.finish(claim);
+            None
+        }
+        // Nobody else knew of this wake-up, so the task need not go home.
+        Poll::Pending if local.is_woken.get() => Some(ready),
+        Poll::Pending => ready.park(),
+    };
+    if let Some(ready) = woken {
+        queue(ready, Woken::WhilePolled);
+    }
     seat.progress.end();
+}
+
+/// Polls a task on a thread that is no worker.
+pub(crate) fn poll_elsewhere(mut ready: Ready) {
+    match ready.poll() {
+        Poll::Ready(claim) => ready.finish(claim),
+        Poll::Pending => {
+            if let Some(ready) = ready.park() {
+                queue(ready, Woken::WhilePolled);
+            }
+        }
+    }
 }
 
 /// What only this thread would have taken is for everybody.
@@ -240,28 +274,66 @@ fn hand_over(local: &Local, pool: &Pool) {
     }
 }
 
-/// Puts a task into the queue of this thread, if it is a worker of the task's own executor.
-pub(crate) fn push_here(ready: Ready, info: ScheduleInfo) -> Result<(), Ready> {
+/// When a task was woken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Woken {
+    WhilePolled,
+    AtRest,
+}
+
+/// Whatever wakes a task comes here: a timer, a socket, another task.
+pub(crate) fn wake(home: &'static Home) {
+    let left = LOCAL.try_with(|local| {
+        let local = local.borrow();
+        let Some(local) = &*local else { return home.take() };
+        if local.polled.get().is_some_and(|polled| std::ptr::eq(polled, home)) {
+            local.is_woken.set(true);
+            return None;
+        }
+        local.push(home.take()?, Woken::AtRest).err()
+    });
+    if let Some(ready) = left.unwrap_or_else(|_| home.take()) {
+        executor::bring(ready);
+    }
+}
+
+/// A task that is ready: into the queue of this thread, if it is a worker of the task's own executor, else wherever that is.
+pub(crate) fn queue(ready: Ready, woken: Woken) {
     let mut ready = Some(ready);
     let _ = LOCAL.try_with(|local| {
-        let local = local.borrow();
-        let Some(local) = &*local else { return };
-        let Scheduler::Threads(pool) = &local.core.scheduler else { return };
-        if let Some(own) = ready.take_if(|ready| Arc::ptr_eq(ready.metadata().executor.core(), &local.core)) {
-            let Tools { queue, slot, .. } = &local.tools;
-            // One that yields lets the others come first. In the slot it would wait for the end of a long poll.
-            if info.woken_while_running || local.wakes_last.get() || local.seat.progress.is_in_long_poll() {
-                queue.push(own);
-            } else {
-                let previous = slot.pop();
-                slot.push(own);
-                let Some(previous) = previous else { return pool.idle.notify_of_slot() };
-                queue.push(previous);
-            }
-            pool.idle.notify_of_queue();
+        if let Some(local) = &*local.borrow()
+            && let Some(own) = ready.take()
+        {
+            ready = local.push(own, woken).err();
         }
     });
-    ready.map_or(Ok(()), Err)
+    if let Some(ready) = ready {
+        executor::bring(ready);
+    }
+}
+
+impl Local {
+    fn push(&self, ready: Ready, woken: Woken) -> Result<(), Ready> {
+        let Scheduler::Threads(pool) = &self.core.scheduler else { return Err(ready) };
+        if !ready.executor().is_some_and(|executor| Arc::ptr_eq(executor.core(), &self.core)) {
+            return Err(ready);
+        }
+        let Tools { queue, slot, .. } = &self.tools;
+        // One that yields lets the others come first. In the slot it would wait for the end of a long poll.
+        if woken == Woken::WhilePolled || self.wakes_last.get() || self.seat.progress.is_in_long_poll() {
+            queue.push(ready);
+        } else {
+            let previous = slot.pop();
+            slot.push(ready);
+            let Some(previous) = previous else {
+                pool.idle.notify_of_slot();
+                return Ok(());
+            };
+            queue.push(previous);
+        }
+        pool.idle.notify_of_queue();
+        Ok(())
+    }
 }
 
 /// Wakes whoever had better come after all that is ready on this thread, because that may be for it as well.

@@ -31,7 +31,7 @@ async fn listen(connections: TaskSupervisor) -> io::Result<impl Future<Output = 
 
 async fn report(connections: TaskSupervisor) {
     loop {
-        println!("{} connections", connections.children().len());
+        println!("connections: {}", connections.children().len());
         sleep(Duration::from_secs(10)).await;
     }
 }

@@ -61,7 +61,7 @@ pub(super) async fn run(
     variables.push(("CORDIAL_ATTEMPT", attempt.to_string().into()));
     let started = SystemTime::now();
     let clock = Instant::now();
-    let mut group = match Group::start(&settings.starter, &words, &variables, &settings.groups) {
+    let mut group = match Group::start(&settings.starter, &words, &variables, &settings.groups).await {
         Ok(group) => group,
         Err(error) => {
             let advice = system::advice(&words[0], &error);

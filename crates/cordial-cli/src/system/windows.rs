@@ -173,7 +173,11 @@ impl Group {
     /// # Errors
     ///
     /// When the system starts no process.
-    pub(crate) fn start(
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future before it is ready starts nothing.
+    pub(crate) async fn start(
         starter: &Starter,
         words: &[OsString],
         variables: &[(&str, OsString)],

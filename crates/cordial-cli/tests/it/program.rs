@@ -106,6 +106,11 @@ impl Place {
         File::create(self.path(name)).unwrap();
     }
 
+    /// Writes into what is there, such as a named pipe that somebody reads.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        File::options().write(true).open(self.path(name)).unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
     pub(crate) fn wait_for(&self, name: &str) {
         wait_until(&format!("{name} exists"), || self.path(name).exists());
     }

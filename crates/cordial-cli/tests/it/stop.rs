@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Stdio};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::program::{Place, cordial, finish, send, wait_until};
 
@@ -127,8 +128,8 @@ fn nohup_is_not_undone() {
 #[test]
 fn what_is_stopped_goes_on() {
     let place = Place::new();
-    let script =
-        r#"echo $$ > "$2/pid.new"; mv "$2/pid.new" "$2/pid"; while [ ! -e "$2/go" ]; do sleep 0.01; done; echo done"#;
+    // It waits without children: while one is being made, its parent is not seen as stopped.
+    let script = r#"mkfifo "$2/go"; echo $$ > "$2/pid.new"; mv "$2/pid.new" "$2/pid"; read go < "$2/go"; echo done"#;
     let child = start(&["map", "sh", "-c", script, "sh", "{}", place.text(), ":::", "a"]);
     place.wait_for("pid");
     let pid = std::fs::read_to_string(place.path("pid")).unwrap();
@@ -137,9 +138,82 @@ fn what_is_stopped_goes_on() {
     send(&child, Signal::TSTP);
     wait_until("both are stopped", || state(&pid).contains("State:\tT") && state(&own).contains("State:\tT"));
     send(&child, Signal::CONT);
-    place.touch("go");
+    place.write("go", "\n");
     let ran = finish(child);
     assert_eq!((ran.status, ran.stdout.as_slice()), (0, &b"done\n"[..]));
+}
+
+/// What a terminal does: its signals are for the whole group in its foreground, in which a command is for its first moment.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_stop_misses_nothing_that_is_just_being_started() {
+    const COMMANDS: usize = 40;
+    for n_before in (0..COMMANDS - 1).step_by(2) {
+        let items = (0..COMMANDS).map(|_| "1000");
+        let child = cordial()
+            .args(["map", "-c40", "sleep", ":::"])
+            .args(items)
+            .process_group(0)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let own = Pid::from_child(&child);
+        // It comes first, and until it is its program it looks like a command.
+        wait_until("there is a guard", || has_guard(child.id()));
+        let all = || states_of_commands(child.id());
+        wait_until("some commands run", || all().len() > n_before);
+        kill_process_group(own, Signal::TSTP).unwrap();
+        wait_until("we are stopped", || state_of(child.id()) == Some('T'));
+        wait_until("all that runs is stopped", || all().iter().all(|state| *state == 'T'));
+        kill_process_group(own, Signal::CONT).unwrap();
+        wait_until("all is started, and nothing is stopped any more", || {
+            let all = all();
+            all.len() == COMMANDS && !all.contains(&'T')
+        });
+        send(&child, Signal::INT);
+        assert_eq!(finish(child).status, 130);
+    }
+}
+
+/// The states of all commands that a process has started. One that has not become its program yet counts.
+#[cfg(target_os = "linux")]
+fn states_of_commands(parent: u32) -> Vec<char> {
+    let commands = children(parent).filter(|(pid, _)| !is_guard(*pid));
+    commands.filter_map(|(_, stat)| stat.chars().next()).collect()
+}
+
+#[cfg(target_os = "linux")]
+fn has_guard(parent: u32) -> bool {
+    children(parent).any(|(pid, _)| is_guard(pid))
+}
+
+#[cfg(target_os = "linux")]
+fn is_guard(pid: u32) -> bool {
+    std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.ends_with(b"guard\0"))
+}
+
+/// All children of a process, each with what `stat_of` tells.
+#[cfg(target_os = "linux")]
+fn children(parent: u32) -> impl Iterator<Item = (u32, String)> {
+    let parent = parent.to_string();
+    let processes =
+        std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    processes
+        .filter_map(|pid| Some((pid, stat_of(pid)?)))
+        .filter(move |(_, stat)| stat.split(' ').nth(1) == Some(parent.as_str()))
+}
+
+#[cfg(target_os = "linux")]
+fn state_of(pid: u32) -> Option<char> {
+    stat_of(pid)?.chars().next()
+}
+
+/// State, parent, and more.
+#[cfg(target_os = "linux")]
+fn stat_of(pid: u32) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    Some(stat.rsplit_once(") ")?.1.to_owned())
 }
 
 #[test]

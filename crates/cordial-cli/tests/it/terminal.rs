@@ -109,7 +109,8 @@ fn there_is_no_bar_when_it_is_quiet() {
 fn ctrl_z_stops_what_runs_and_going_on_lets_it_go_on() {
     let place = Place::new();
     let mut session = Session::start("bash --norc -i");
-    let script = format!("echo $$ > {0}/pid; while [ ! -e {0}/go ]; do sleep 0.01; done; echo done", place.text());
+    // It waits without children: while one is being made, its parent is not seen as stopped.
+    let script = format!("mkfifo {0}/go; echo $$ > {0}/pid; read go < {0}/go; echo done", place.text());
     let line = format!("{} map --shell '{script}' ::: 1\n", env!("CARGO_BIN_EXE_cordial"));
     session.type_in(line.as_bytes());
     let pid = || fs::read_to_string(place.path("pid")).unwrap_or_default();
@@ -119,8 +120,8 @@ fn ctrl_z_stops_what_runs_and_going_on_lets_it_go_on() {
     session.type_in(&[26]);
     wait_until("it is stopped", is_stopped);
     session.wait_for("Stopped");
-    place.touch("go");
     session.type_in(b"fg\n");
+    place.write("go", "\n");
     session.wait_for("done 1\r\n");
     session.type_in(b"exit\n");
     assert_eq!(session.end().0, 0);

@@ -19,6 +19,47 @@ impl<T> Mutex<T> {
     }
 }
 
+/// A cell that is taken and filled by swaps, each of which sees what those before it saw.
+#[derive(Debug)]
+pub(crate) struct OwnerCell<T>(Mutex<Option<T>>);
+
+impl<T> OwnerCell<T> {
+    pub(crate) fn new(value: Option<T>) -> OwnerCell<T> {
+        OwnerCell(Mutex::new(value))
+    }
+
+    pub(crate) fn take(&self) -> Option<T> {
+        self.swap(None)
+    }
+
+    pub(crate) fn swap(&self, value: Option<T>) -> Option<T> {
+        std::mem::replace(&mut self.0.lock(), value)
+    }
+}
+
+/// As that of tokio: a word for one who waits, or for the next one who does. There is only one that waits.
+#[derive(Debug, Default)]
+pub(crate) struct Notify(Parker);
+
+impl Notify {
+    pub(crate) fn new() -> Notify {
+        Notify::default()
+    }
+
+    pub(crate) fn notify_one(&self) {
+        self.0.unparker().unpark();
+    }
+
+    /// A model has no executor: it stands still, at the first poll.
+    pub(crate) async fn notified(&self) {
+        self.wait();
+    }
+
+    pub(crate) fn wait(&self) {
+        self.0.park();
+    }
+}
+
 /// A parker of one token.
 #[derive(Debug, Default)]
 pub(crate) struct Parker(Unparker);

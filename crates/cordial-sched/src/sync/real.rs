@@ -4,6 +4,10 @@ pub(crate) use std::sync::MutexGuard;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
 pub(crate) use crossbeam_utils::sync::{Parker, Unparker};
+pub(crate) use tokio::sync::Notify;
+
+/// A cell that is taken and filled by swaps. One word of a box is swapped without a lock.
+pub(crate) type OwnerCell<T> = crossbeam_utils::atomic::AtomicCell<Option<T>>;
 
 /// A mutex without poisoning: nothing that can panic runs under a lock of this crate.
 #[derive(Debug, Default)]

@@ -1,14 +1,13 @@
-//! The least that stands above an executor: a table of wakers, so that whoever is left can be counted.
+//! The least that stands above an executor: a table of what lives, so that whoever is left can be counted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Waker;
 use std::time::Duration;
 
 use cordial_sched::{Executor, JoinHandle, Key, Layer, Options, Record, Simulation, Table};
 
-/// What wakes a task.
-struct Live(Waker);
+/// A task.
+struct Live;
 
 impl Record for Live {
     fn is_ending(&self) -> bool {
@@ -76,7 +75,7 @@ where
         future.await
     };
     let (start, join) = executor.prepare(key, body);
-    table.occupy(key, Live(start.waker()));
+    table.occupy(key, Live);
     start.start();
     join
 }
@@ -107,7 +106,6 @@ struct Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let live = plain(&self.executor).table.remove(self.key);
-        drop(live.map(|Live(waker)| waker));
+        plain(&self.executor).table.remove(self.key);
     }
 }

@@ -1,6 +1,7 @@
 //! The executor as the layer above sees it: nothing that is ready is forgotten, and nothing that a task does stops the rest.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
+mod cell;
 mod layer;
 mod panic;
 mod shutdown;

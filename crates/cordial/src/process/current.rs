@@ -112,19 +112,19 @@ pub async fn exit_self(reason: Exit) -> ! {
         )
     };
     let mut reason = Some(Box::new(reason));
-    let waker = context::with_runtime(|runtime| {
+    let rouse = context::with_runtime(|runtime| {
         runtime.with(own, |entry| {
             if entry.ending.is_none() {
                 entry.ending = reason.take();
                 entry.manners.exits_itself = true;
             }
-            entry.waker.clone()
+            entry.rouse
         })
     });
     // If it was ending already: outside of the lock, since an error in it is the user's.
     drop(reason);
-    if let Some(waker) = waker {
-        waker.wake();
+    if let Some(rouse) = rouse {
+        rouse.wake();
     }
     std::future::pending().await
 }

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::Location;
 use std::sync::Arc;
-use std::task::Waker;
 
-use cordial_sched::Record;
+use cordial_sched::{Record, Rouse};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::guardian::Guardian;
@@ -26,7 +25,7 @@ use crate::telemetry::Subject;
 /// ```
 #[derive(Debug)]
 pub(crate) struct Entry {
-    pub(crate) waker: Waker,
+    pub(crate) rouse: Rouse,
     pub(crate) spawned_at: &'static Location<'static>,
     /// Milliseconds on the coarse clock of the executor.
     pub(crate) since: u64,

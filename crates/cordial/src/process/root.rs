@@ -18,6 +18,7 @@ use futures_util::future::{Either, select};
 use super::block;
 use super::default_runtime;
 use super::entry::Entry;
+use super::gathered::Gathered;
 use super::handle::Handle;
 use super::os_signals::{OsSignal, OsSignals};
 use super::outcome::Outcome;
@@ -160,7 +161,7 @@ where
         let result = loop {
             match select(&mut root.join, pin!(signals.next())).await {
                 Either::Left((reply, _)) => break reply.take(),
-                Either::Right((signal, _)) if asked => return kill(runtime, pid, signal, StopReport::default()).await,
+                Either::Right((signal, _)) if asked => return kill(runtime, pid, signal, Gathered::default()).await,
                 Either::Right(_) => {
                     asked = true;
                     runtime.signal(pid, Signal::Sent { from: None, reason: Exit::Shutdown(None) });
@@ -172,7 +173,7 @@ where
             let belongs_to_runtime = entry.guardian().is_some_and(|guardian| guardian.owner.is_none());
             entry.root() == Some(pid) && !belongs_to_runtime
         };
-        let mut report = StopReport::default();
+        let mut report = Gathered::default();
         let cut_short_by = {
             let mut stopped = pin!(stop::in_order_into(&mut report, runtime, &is_left, Shutdown::default()));
             loop {
@@ -185,15 +186,15 @@ where
             }
         };
         match cut_short_by {
-            None => Ended { result, cut_short_by, report },
+            None => Ended { result, cut_short_by, report: report.take() },
             Some(signal) => kill(runtime, pid, signal, report).await,
         }
     })
 }
 
 /// The report tells what was forced before, and who is stuck: that everybody else was killed is what the signal asked for.
-async fn kill<T>(runtime: &Handle, root: Pid, signal: OsSignal, mut report: StopReport) -> Ended<T> {
+async fn kill<T>(runtime: &Handle, root: Pid, signal: OsSignal, mut report: Gathered) -> Ended<T> {
     let is_meant = |pid, entry: &Entry| pid == root || entry.root() == Some(root);
     report.add(stop::kill(runtime, is_meant, AFTER_SECOND_SIGNAL).await);
-    Ended { result: Err(Exit::Killed), cut_short_by: Some(signal), report }
+    Ended { result: Err(Exit::Killed), cut_short_by: Some(signal), report: report.take() }
 }

@@ -6,8 +6,8 @@
 //! is done by [`Effect::act`] after the lock is released.
 
 use std::sync::Arc;
-use std::task::Waker;
 
+use cordial_sched::Rouse;
 use tokio::sync::{Notify, mpsc};
 
 use super::entry::Entry;
@@ -28,7 +28,7 @@ pub(crate) enum Signal {
 #[must_use = "whoever is waiting is not woken"]
 #[derive(Debug, Default)]
 pub(crate) struct Effect {
-    wake: Option<Waker>,
+    wake: Option<Rouse>,
     tell: Vec<mpsc::UnboundedSender<(Pid, Exit)>>,
     message: Option<(Pid, Exit)>,
     notify: Option<Arc<Notify>>,
@@ -87,7 +87,7 @@ fn ignore(unused: Exit) -> Effect {
 
 fn end(entry: &mut Entry, exit: Exit) -> Effect {
     entry.ending = Some(Box::new(exit));
-    Effect { wake: Some(entry.waker.clone()), ..Effect::default() }
+    Effect { wake: Some(entry.rouse), ..Effect::default() }
 }
 
 /// A guardian is told of its kill, and ends once what it owns has.

@@ -144,7 +144,7 @@ impl Spawn {
         let body = Body::new(pid, span(pid, self.spawned_at), future, conclude, recipient);
         let (start, join) = prepare(executor, key, body);
         let mut entry = Entry {
-            waker: start.waker(),
+            rouse: start.rouse(),
             spawned_at: self.spawned_at,
             since: executor.coarse_now(),
             lineage,

@@ -6,7 +6,6 @@
 //!     ends: not reported      ends: reported as killed       reported as abandoned
 //! ```
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::task::Poll;
@@ -18,6 +17,7 @@ use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
 
 use super::entry::{About, Entry};
+use super::gathered::Gathered;
 use super::handle::Handle;
 use super::monitors;
 use super::signal::Signal;
@@ -101,25 +101,6 @@ pub struct Stopped {
 }
 
 impl StopReport {
-    /// Adds those of another report that are not in this one.
-    pub(crate) fn add(&mut self, other: StopReport) {
-        // What is added is often one or none, and what is there may be many.
-        let mut news: BTreeSet<Pid> = other.pids().collect();
-        if news.is_empty() {
-            return;
-        }
-        for known in self.pids() {
-            news.remove(&known);
-        }
-        let is_news = |stopped: &Stopped| news.contains(&stopped.pid);
-        self.killed.extend(other.killed.into_iter().filter(is_news));
-        self.abandoned.extend(other.abandoned.into_iter().filter(is_news));
-    }
-
-    fn pids(&self) -> impl Iterator<Item = Pid> {
-        self.killed.iter().chain(&self.abandoned).map(|stopped| stopped.pid)
-    }
-
     /// Whether everything ended when it was asked.
     #[must_use]
     pub fn is_clean(&self) -> bool {
@@ -338,14 +319,14 @@ pub(crate) async fn in_order(
     is_member: impl Fn(Pid, &Entry) -> bool,
     shutdown: Shutdown,
 ) -> StopReport {
-    let mut report = StopReport::default();
+    let mut report = Gathered::default();
     in_order_into(&mut report, runtime, &is_member, shutdown).await;
-    report
+    report.take()
 }
 
 /// The same. What has happened so far is in the report, also when this is dropped half way.
 pub(crate) async fn in_order_into(
-    report: &mut StopReport,
+    report: &mut Gathered,
     runtime: &Handle,
     is_member: &impl Fn(Pid, &Entry) -> bool,
     shutdown: Shutdown,
@@ -376,7 +357,7 @@ pub(crate) async fn within(
             None => std::future::pending().await,
         }
     };
-    let mut report = StopReport::default();
+    let mut report = Gathered::default();
     let is_in_time = {
         let in_order = std::pin::pin!(in_order_into(&mut report, runtime, &is_member, Shutdown::Infinity));
         matches!(select(in_order, std::pin::pin!(limit)).await, Either::Left(_))
@@ -391,12 +372,12 @@ pub(crate) async fn within(
         report.add(processes(runtime, &is_member, Shutdown::BrutalKill).await);
         of_guardians.into_iter().for_each(|slot| report.add(slot.get()));
     }
-    report
+    report.take()
 }
 
 /// Stops those guardians, one after the other, the latest first, whose owner is none or has ended; `owner` leaves out
 /// those that are not meant.
-async fn guardians(report: &mut StopReport, runtime: &Handle, owner: impl Fn(Pid, &Entry) -> Option<Option<Pid>>) {
+async fn guardians(report: &mut Gathered, runtime: &Handle, owner: impl Fn(Pid, &Entry) -> Option<Option<Pid>>) {
     loop {
         let mut found = Vec::new();
         runtime.for_each(|pid, entry| {

@@ -198,6 +198,7 @@ impl<I, O> Flights<I, O> {
     /// Lets go of them. What runs runs on.
     pub(super) fn let_run_on(&mut self) {
         self.ready.close();
+        self.watch.clear();
         self.slots.clear();
     }
 }

@@ -75,6 +75,12 @@ impl Watch {
         self.0.set(slot, wait, Then::Retry);
     }
 
+    /// Nobody wants to know of any of them.
+    pub(super) fn clear(&self) {
+        let state = std::mem::take(&mut *self.0.lock());
+        drop(state);
+    }
+
     pub(super) fn is_waiting(&self, slot: usize) -> bool {
         matches!(self.0.lock().deadlines.get(slot), Some(Some(Deadline { then: Then::Retry, .. })))
     }
@@ -99,8 +105,7 @@ impl Watch {
 /// The timer holds what it wakes, so they must be parted.
 impl Drop for Watch {
     fn drop(&mut self) {
-        let state = std::mem::take(&mut *self.0.lock());
-        drop(state);
+        self.clear();
     }
 }
 

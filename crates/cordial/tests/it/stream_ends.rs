@@ -405,3 +405,36 @@ fn its_runtime_may_stop_while_it_is_consumed() {
     let third = futures::executor::block_on(stream.next());
     assert!(matches!(third, Some(Err(Exit::Refused(_)))), "{third:?}");
 }
+
+/// Whoever was given up is asked to stop, and has the time that it takes: its limit was for a result that nobody wants now.
+#[test]
+fn a_timeout_that_ends_the_stream_takes_the_limits_of_what_was_given_up_along() {
+    in_every_order(|| async {
+        let has_finished = Arc::new(AtomicBool::new(false));
+        let finished = has_finished.clone();
+        let mut stream = Task::async_stream(0..3, move |n| {
+            let finished = finished.clone();
+            async move {
+                match n {
+                    0 => sleep(20 * MS).await,
+                    1 => pending().await,
+                    // Begins when the first has ended, so its limit is later than the one that ends the stream.
+                    _ => {
+                        cordial::shutdown_requested().await;
+                        sleep(100 * MS).await;
+                        finished.store(true, Ordering::Relaxed);
+                    }
+                }
+            }
+        })
+        .max_concurrency(2)
+        .timeout(50 * MS)
+        .on_timeout(StreamTimeout::EndStream);
+        assert!(stream.next().await.unwrap().is_ok());
+        assert!(matches!(stream.next().await, Some(Err(Exit::Timeout(_)))));
+        // The stream is there still, and nobody polls it.
+        sleep(SECOND).await;
+        assert!(has_finished.load(Ordering::Relaxed), "the limit has killed it");
+        assert!(stream.next().await.is_none());
+    });
+}

@@ -1,10 +1,10 @@
 //! Parallel streams against a model that does one thing after the other: whatever takes how long, fails how often and is
-//! tried again, the results are the same.
+//! tried again, the results are the same. Where a timeout ends the stream, they are some of those, and nothing is left.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cordial::{Backoff, Exit, Progress, Retry, Task, process, testing};
+use cordial::{Backoff, Exit, Progress, Retry, StreamTimeout, Task, process, testing};
 use futures::StreamExt;
 use proptest::prelude::*;
 use tokio::time::{Instant, sleep};
@@ -43,6 +43,7 @@ struct Setting {
     is_ordered: bool,
     retries: usize,
     retries_timeouts: bool,
+    on_timeout: StreamTimeout,
     has_backoff: bool,
     seed: u64,
     /// How long the consumer is busy with each result.
@@ -95,14 +96,19 @@ impl Drop for Running {
     }
 }
 
-async fn work(setting: Arc<Setting>, book: Arc<Mutex<Book>>, idx: usize, attempt: usize) -> Result<u32, &'static str> {
+async fn work(
+    setting: Arc<Setting>,
+    book: Arc<Mutex<Book>>,
+    idx: usize,
+    attempt: usize,
+) -> Result<(usize, u32), &'static str> {
     book.lock().unwrap().running += 1;
     let running = Running(book.clone());
     assert!(book.lock().unwrap().running <= setting.max_concurrency, "too many run");
     let Attempt { ms, end } = setting.items[idx].attempt(attempt);
     sleep(ms * MS).await;
     match end {
-        AttemptEnd::Value => return Ok(ms),
+        AttemptEnd::Value => return Ok((idx, ms)),
         AttemptEnd::Err => return Err("no luck"),
         AttemptEnd::Panic => panic!("no luck"),
         AttemptEnd::Exit => cordial::exit(Exit::Shutdown(None)).await,
@@ -111,7 +117,7 @@ async fn work(setting: Arc<Setting>, book: Arc<Mutex<Book>>, idx: usize, attempt
     }
     std::future::pending::<()>().await;
     drop(running);
-    Ok(0)
+    Ok((idx, 0))
 }
 
 fn kind(exit: &Exit) -> AttemptEnd {
@@ -147,6 +153,7 @@ async fn streamed(setting: Arc<Setting>) -> (Vec<Came>, Duration, Progress) {
         .max_concurrency(setting.max_concurrency)
         .max_ahead(setting.max_ahead)
         .timeout(LIMIT)
+        .on_timeout(setting.on_timeout)
         .or_exit()
         .retry(retry)
         .zip_input_on_exit();
@@ -161,7 +168,7 @@ async fn streamed(setting: Arc<Setting>) -> (Vec<Came>, Duration, Progress) {
             book.attempts.clone()
         };
         came.push(match result {
-            Ok(ms) => (if setting.is_ordered { came.len() } else { usize::MAX }, Ok(ms), 0),
+            Ok((idx, ms)) => (idx, Ok(ms), attempts[idx]),
             Err(failure) => {
                 assert_eq!(failure.index, failure.input);
                 (failure.index, Err(kind(&failure.exit)), attempts[failure.index])
@@ -169,21 +176,27 @@ async fn streamed(setting: Arc<Setting>) -> (Vec<Came>, Duration, Progress) {
         });
         sleep(setting.busy_ms * MS).await;
     }
+    let lasted = begun.elapsed();
+    // What was given up ends at its await.
+    sleep(MS).await;
     let book = book.lock().unwrap();
-    assert_eq!(book.first_starts, (0..setting.items.len()).collect::<Vec<_>>(), "they start in input order");
+    assert!(book.first_starts.iter().copied().eq(0..book.first_starts.len()), "they start in input order");
     assert_eq!(book.running, 0, "nothing is left");
-    for (idx, result, n_attempts) in &mut came {
-        if result.is_ok() && setting.is_ordered {
-            *n_attempts = book.attempts[*idx];
-        }
-    }
-    (came, begun.elapsed(), progress)
+    (came, lasted, progress)
 }
 
 fn check(setting: Setting) -> Result<(), TestCaseError> {
-    let (mut expected, lasted_alone) = model(&setting);
+    let (expected, lasted_alone) = model(&setting);
     let shared = Arc::new(setting.clone());
     let (mut came, lasted, progress) = testing::run_seeded(setting.seed, streamed(shared));
+    let busy = setting.busy_ms * MS * u32::try_from(setting.items.len()).unwrap();
+    if !setting.has_backoff {
+        prop_assert!(lasted <= lasted_alone + busy, "in parallel it takes no longer");
+    }
+    let is_timeout = |came: &Came| came.1 == Err(AttemptEnd::Hangs);
+    if setting.on_timeout == StreamTimeout::EndStream && expected.iter().any(is_timeout) {
+        return check_cut(&setting, &expected, &came, &progress);
+    }
     let n_failed = expected.iter().filter(|(_, result, _)| result.is_err()).count();
     let n_retried: usize = expected.iter().map(|(_, _, n_attempts)| n_attempts - 1).sum();
     prop_assert_eq!(
@@ -191,22 +204,35 @@ fn check(setting: Setting) -> Result<(), TestCaseError> {
         (expected.len(), n_failed, n_retried, 0, 0)
     );
     if !setting.is_ordered {
-        // A value does not tell whose it is, but there are as many of each.
-        for came in expected.iter_mut().filter(|(_, result, _)| result.is_ok()) {
-            (came.0, came.2) = (usize::MAX, 0);
-        }
-        let key = |came: &Came| format!("{came:?}");
-        came.sort_by_key(key);
-        expected.sort_by_key(key);
+        came.sort_by_key(|(idx, ..)| *idx);
     }
     prop_assert_eq!(came, expected);
-    let busy = setting.busy_ms * MS * u32::try_from(setting.items.len()).unwrap();
-    if !setting.has_backoff {
-        prop_assert!(lasted <= lasted_alone + busy, "in parallel it takes no longer");
-        if setting.max_concurrency == 1 && setting.busy_ms == 0 {
-            prop_assert_eq!(lasted, lasted_alone, "one after the other it takes as long");
-        }
+    if !setting.has_backoff && setting.max_concurrency == 1 && setting.busy_ms == 0 {
+        prop_assert_eq!(lasted, lasted_alone, "one after the other it takes as long");
     }
+    Ok(())
+}
+
+/// Of a stream that a timeout has ended.
+fn check_cut(setting: &Setting, expected: &[Came], came: &[Came], progress: &Progress) -> Result<(), TestCaseError> {
+    let is_timeout = |came: &Came| came.1 == Err(AttemptEnd::Hangs);
+    prop_assert_eq!(came.iter().position(is_timeout), came.len().checked_sub(1), "the timeout comes last");
+    for came in came {
+        prop_assert_eq!(came, &expected[came.0]);
+    }
+    let mut indexes: Vec<usize> = came.iter().map(|(idx, ..)| *idx).collect();
+    if setting.is_ordered {
+        prop_assert!(indexes.is_sorted(), "they come in input order");
+    }
+    indexes.sort_unstable();
+    indexes.dedup();
+    prop_assert_eq!(indexes.len(), came.len(), "each comes once");
+    if setting.max_concurrency == 1 {
+        let first = expected.iter().position(is_timeout).map_or(0, |idx| idx + 1);
+        prop_assert_eq!(came, &expected[..first], "one after the other, nothing is given up");
+    }
+    prop_assert_eq!(progress.running(), 0);
+    prop_assert_eq!(progress.started(), progress.succeeded() + progress.failed() + progress.given_up());
     Ok(())
 }
 
@@ -227,11 +253,21 @@ prop_compose! {
         items in proptest::collection::vec(proptest::collection::vec(attempts(), 1..4).prop_map(Item), 0..25),
         (max_concurrency, max_ahead, is_ordered) in (1usize..9, 0usize..9, any::<bool>()),
         (retries, retries_timeouts, has_backoff) in (0usize..4, any::<bool>(), any::<bool>()),
+        on_timeout in prop_oneof![2 => Just(StreamTimeout::KillTask), 1 => Just(StreamTimeout::EndStream)],
         seed: u64,
         busy_ms in prop_oneof![3 => Just(0u32), 1 => 1u32..30],
     ) -> Setting {
         Setting {
-            items, max_concurrency, max_ahead, is_ordered, retries, retries_timeouts, has_backoff, seed, busy_ms,
+            items,
+            max_concurrency,
+            max_ahead,
+            is_ordered,
+            retries,
+            retries_timeouts,
+            on_timeout,
+            has_backoff,
+            seed,
+            busy_ms,
         }
     }
 }

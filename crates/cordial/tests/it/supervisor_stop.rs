@@ -53,6 +53,22 @@ fn children_are_stopped_in_reverse_order_each_with_its_own_grace() {
     });
 }
 
+/// As many as in a large program: what is told of one must not cost a look at all the others.
+#[test]
+fn twenty_thousand_children_that_have_to_be_killed_are_all_told() {
+    const CHILDREN: usize = 20_000;
+    cordial::testing::run(async {
+        let deaf = |n: usize| ChildSpec::task(format!("{n}"), || lingers(SECOND)).shutdown(Duration::ZERO);
+        let builder = (0..CHILDREN).fold(one_for_one(), |builder, n| builder.child(deaf(n)));
+        let tree = builder.start().await.unwrap();
+        settle().await;
+        let report = tree.stop().await;
+        assert_eq!((report.killed.len(), report.abandoned.len()), (CHILDREN, 0));
+        let labels = report.killed.iter().map(|stopped| stopped.label.as_deref().unwrap().parse::<usize>().unwrap());
+        assert!(labels.eq((0..CHILDREN).rev()), "in the order in which they were stopped");
+    });
+}
+
 #[test]
 fn a_restart_that_is_due_is_no_more_when_the_stop_begins() {
     in_every_order(|| async {

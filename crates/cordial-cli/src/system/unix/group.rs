@@ -34,14 +34,20 @@ impl Group {
     /// # Errors
     ///
     /// When the system starts no process; and when it does not tell of its end, in which case it was killed.
-    pub(crate) fn start(
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future before it is ready starts nothing.
+    pub(crate) async fn start(
         starter: &Starter,
         words: &[OsString],
         variables: &[(&str, OsString)],
         groups: &Groups,
     ) -> io::Result<Group> {
+        let starting = groups.starting().await;
         let Started { id, stdout, stderr } = starter.start(words, variables)?;
         groups.add(id);
+        drop(starting);
         match Ending::of(id) {
             Ok(ending) => {
                 let (outputs, groups) = ((stdout, stderr), groups.clone());

@@ -18,6 +18,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ use rustix::io::{Errno, ioctl_fionbio};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::super::RUN;
+use super::newborn;
 
 /// The variable of the guard that names the run. It must not find itself.
 const GUARDED: &str = "CORDIAL_GUARDED";
@@ -45,16 +47,21 @@ const LOOK: Duration = Duration::from_millis(40);
 /// When the system starts no process.
 pub(crate) fn start_guard(run: &str) -> io::Result<(File, Child)> {
     let (reader, writer) = io::pipe()?;
-    let guard = Command::new("/proc/self/exe")
-        .arg("guard")
-        .env_clear()
-        .env(GUARDED, run)
-        .current_dir("/")
-        .process_group(0)
-        .stdin(reader)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
+    let mut command = Command::new("/proc/self/exe");
+    command.arg("guard").env_clear().env(GUARDED, run).current_dir("/").process_group(0);
+    command.stdin(reader).stdout(Stdio::null()).stderr(Stdio::null());
+    let guard = thread::scope(|scope| {
+        let (tell, told) = mpsc::channel();
+        scope.spawn(move || tell.send(command.spawn()));
+        loop {
+            match told.recv_timeout(LOOK) {
+                Ok(spawned) => return spawned,
+                // Ctrl-Z in this moment has stopped it, and its start waits for it.
+                Err(RecvTimeoutError::Timeout) => newborn::let_go_on(|_| false),
+                Err(RecvTimeoutError::Disconnected) => return Err(io::Error::other("it was not started")),
+            }
+        }
+    })?;
     Ok((std::os::fd::OwnedFd::from(writer).into(), guard))
 }
 

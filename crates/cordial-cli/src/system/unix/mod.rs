@@ -9,6 +9,9 @@ mod groups;
 #[cfg_attr(not(target_os = "linux"), path = "other_guard.rs")]
 mod guard;
 mod machine;
+#[cfg_attr(target_os = "linux", path = "linux_newborn.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "other_newborn.rs")]
+mod newborn;
 mod program;
 mod requests;
 mod start;

@@ -87,13 +87,21 @@ impl Suspensions {
     ///
     /// Dropping the future loses nothing.
     pub(crate) async fn pass_on(&mut self, groups: &super::Groups) {
+        let mut held = None;
         loop {
             tokio::select! {
                 _ = self.suspend.recv() => {
+                    if held.is_none() {
+                        held = groups.hold().await;
+                    }
                     groups.signal(rustix::process::Signal::TSTP);
                     let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
                 }
-                _ = self.go_on.recv() => groups.signal(rustix::process::Signal::CONT),
+                // Only this lets us go on. Until then, threads of ours that have not stopped yet start nothing.
+                _ = self.go_on.recv() => {
+                    groups.signal(rustix::process::Signal::CONT);
+                    held = None;
+                }
             }
         }
     }

@@ -23,9 +23,13 @@ use crate::supervisor::startable::{Startable, sealed};
 /// started it ends with that too, unless it traps exits or the supervisor is [`unlinked`](SupervisorBuilder::unlinked): as
 /// the root of a program, with the status 0.
 ///
+/// Children that did not end when they were asked are told as `forced` events, and in the report of
+/// [`Supervisor::stop`](crate::Supervisor::stop), which can be asked for after the end.
+///
 /// # Elixir
 ///
-/// The option `:auto_shutdown`.
+/// The option `:auto_shutdown`. There as well, a child that has to be killed is an error in the log (`shutdown_error`), and
+/// the exit is `:shutdown` all the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AutoShutdown {
     /// It does not, and may have no significant children. The default.

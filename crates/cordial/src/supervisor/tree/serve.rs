@@ -19,7 +19,7 @@ use super::live::Live;
 use crate::error::StartError;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{Children, Door, GuardianExits, Handle, StopReport, current, discard, release, watch};
+use crate::process::{Children, Door, Gathered, GuardianExits, Handle, current, discard, release, watch};
 use crate::supervisor::clock::Clock;
 use crate::supervisor::ear::{Ear, Why};
 use crate::supervisor::give_up;
@@ -51,7 +51,7 @@ pub(super) struct Tree {
     /// Ends that came while another was waited for.
     pub(super) stash: VecDeque<End>,
     pub(super) calls: mpsc::UnboundedReceiver<Call>,
-    pub(super) report: StopReport,
+    pub(super) report: Gathered,
     /// Processes of children that are forgotten, which were abandoned and may still be there.
     pub(super) leftovers: Vec<Pid>,
 }
@@ -130,7 +130,7 @@ pub(super) async fn serve(
     }
     tree.stop_all(&mut ear).await;
     last_resort.0 = None;
-    incarnation.report.put(std::mem::take(&mut tree.report));
+    incarnation.report.put(tree.report.take());
     let exit = ear.in_the_end(why).into_exit();
     live.life.ending(exit.clone());
     // Exits may hold errors of the user's: one after the other, for two that panic in one unwind abort the program.
@@ -191,7 +191,7 @@ impl Tree {
             tell_ends,
             stash: VecDeque::new(),
             calls,
-            report: StopReport::default(),
+            report: Gathered::default(),
             leftovers: Vec::new(),
         };
         for spec in builder.children {
@@ -263,7 +263,7 @@ impl Tree {
                 return why;
             }
             // What was forced in the course of a restart has been told.
-            self.report = StopReport::default();
+            self.report = Gathered::default();
         }
     }
 

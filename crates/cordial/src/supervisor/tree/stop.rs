@@ -36,7 +36,7 @@ impl Tree {
 
     /// Ends all children, in reverse order, one after the other; all at once when the supervisor is killed.
     pub(super) async fn stop_all(&mut self, ear: &mut Ear) {
-        let before = std::mem::take(&mut self.report);
+        let before = self.report.take();
         // What happened before the stop was told then.
         discard(before);
         // No restart is made any more.

@@ -1,0 +1,467 @@
+//! The cell that a task lives in: who has it, who gets its output, who is woken, and what is left for the next task there.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+use std::time::Duration;
+
+use cordial_sched::{Executor, JoinHandle};
+
+use crate::layer::{executor, n_alive, simulation, spawn, wait};
+
+/// Counts how often it was woken.
+#[derive(Default)]
+struct Probe(AtomicUsize);
+
+impl Probe {
+    fn woken(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Wake for Probe {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Calls something when it is dropped.
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+fn poll_once<T>(join: &mut JoinHandle<T>, waker: &Waker) -> Poll<T> {
+    pin!(join).poll(&mut Context::from_waker(waker))
+}
+
+/// Waits without being woken.
+fn spin_until(holds: impl Fn() -> bool) {
+    while !holds() {
+        thread::yield_now();
+    }
+}
+
+/// Gives its waker away at each poll, until it may end.
+async fn give_wakers(wakers: mpsc::Sender<Waker>, may_end: Arc<AtomicBool>) {
+    poll_fn(|cx| {
+        let _ = wakers.send(cx.waker().clone());
+        if may_end.load(Ordering::SeqCst) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+#[test]
+fn an_output_is_dropped_once_whatever_becomes_of_the_handle_at_the_very_end() {
+    const ROUNDS: usize = 20_000;
+    let executor = executor(1);
+    let n_dropped = Arc::new(AtomicUsize::new(0));
+    let mut rng = fastrand::Rng::with_seed(0);
+    for round in 0..ROUNDS {
+        let began = Arc::new(AtomicBool::new(false));
+        let (begins, counts) = (began.clone(), n_dropped.clone());
+        let mut join = spawn(&executor, async move {
+            begins.store(true, Ordering::SeqCst);
+            OnDrop(move || {
+                counts.fetch_add(1, Ordering::SeqCst);
+            })
+        });
+        spin_until(|| began.load(Ordering::SeqCst));
+        (0..rng.u32(..60)).for_each(|_| std::hint::spin_loop());
+        match round % 4 {
+            0 => drop(join),
+            1 => {
+                let _ = poll_once(&mut join, Waker::noop());
+            }
+            2 => {
+                let _ = join.is_finished();
+                drop(wait(join));
+            }
+            _ => {
+                let probe = Arc::new(Probe::default());
+                let first = poll_once(&mut join, Waker::noop());
+                if first.is_pending() && poll_once(&mut join, &probe.clone().into()).is_pending() {
+                    spin_until(|| probe.woken() > 0);
+                    assert!(join.is_finished());
+                    assert!(poll_once(&mut join, Waker::noop()).is_ready());
+                }
+            }
+        }
+    }
+    assert_eq!(executor.close(Duration::MAX), 0);
+    assert_eq!(n_dropped.load(Ordering::SeqCst), ROUNDS);
+}
+
+#[test]
+fn of_all_wakers_that_a_handle_was_polled_with_the_last_is_woken() {
+    let executor = executor(1);
+    for _ in 0..100 {
+        let (tx, rx) = tokio::sync::oneshot::channel::<()>();
+        let mut join = spawn(&executor, async { rx.await.is_ok() });
+        let probes: [Arc<Probe>; 3] = Default::default();
+        for index in [0, 1, 2, 0, 2, 2, 1] {
+            assert!(poll_once(&mut join, &probes[index].clone().into()).is_pending());
+        }
+        assert!(!join.is_finished());
+        tx.send(()).unwrap();
+        spin_until(|| probes[1].woken() > 0);
+        assert!(join.is_finished());
+        assert_eq!(probes.each_ref().map(|probe| probe.woken()), [0, 1, 0]);
+        assert_eq!(poll_once(&mut join, Waker::noop()), Poll::Ready(true));
+        assert!(join.is_finished(), "it was taken");
+    }
+}
+
+#[test]
+fn a_handle_that_was_read_says_nothing_of_the_next_task_of_the_home() {
+    let executor = executor(1);
+    let mut join = spawn(&executor, async { 1 });
+    spin_until(|| join.is_finished());
+    assert_eq!(poll_once(&mut join, Waker::noop()), Poll::Ready(1));
+    let next: Vec<_> = (0..200).map(|_| spawn(&executor, std::future::pending::<()>())).collect();
+    assert!(join.is_finished());
+    drop(join);
+    assert!(next.iter().all(|next| !next.is_finished()));
+}
+
+#[test]
+fn a_waker_that_panics_harms_neither_its_worker_nor_the_task() {
+    struct Broken;
+    impl Wake for Broken {
+        fn wake(self: Arc<Self>) {
+            panic!("planned");
+        }
+    }
+    let broken = Waker::from(Arc::new(Broken));
+    let executor = executor(1);
+    for round in 0..100 {
+        let (tx, rx) = tokio::sync::oneshot::channel::<()>();
+        let mut join = spawn(&executor, async move {
+            let _ = rx.await;
+            round
+        });
+        assert!(poll_once(&mut join, &broken).is_pending());
+        tx.send(()).unwrap();
+        spin_until(|| join.is_finished());
+        assert_eq!(poll_once(&mut join, Waker::noop()), Poll::Ready(round));
+        // Wakes itself: the worker still knows whom it polls.
+        assert_eq!(wait(spawn(&executor, yield_often(10, round))), round);
+    }
+    assert_eq!(executor.close(Duration::MAX), 0);
+    assert_eq!(n_alive(&executor), 0);
+}
+
+async fn yield_often<T>(times: usize, value: T) -> T {
+    for _ in 0..times {
+        tokio::task::yield_now().await;
+    }
+    value
+}
+
+#[test]
+fn a_wake_up_inside_a_poll_that_panics_goes_nowhere() {
+    let executor = executor(1);
+    for round in 0..100 {
+        let _join = spawn(&executor, async {
+            poll_fn(|cx| -> Poll<()> {
+                cx.waker().wake_by_ref();
+                panic!("planned");
+            })
+            .await;
+        });
+        assert_eq!(wait(spawn(&executor, yield_often(3, round))), round);
+    }
+    assert_eq!(executor.close(Duration::MAX), 0);
+    assert_eq!(n_alive(&executor), 0);
+}
+
+#[test]
+fn wakers_that_outlive_their_task_wake_nobody_for_good() {
+    let (wakers, given) = mpsc::channel();
+    for _ in 0..4 {
+        let executor = executor(2);
+        for _ in 0..100 {
+            wait(spawn(&executor, give_wakers(wakers.clone(), Arc::new(AtomicBool::new(true)))));
+        }
+        executor.close(Duration::MAX);
+    }
+    let old: Vec<Waker> = given.try_iter().collect();
+    assert_eq!(old.len(), 400);
+    let executor = executor(2);
+    let until = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !until.load(Ordering::SeqCst) {
+                old.iter().for_each(Waker::wake_by_ref);
+                old.iter().cloned().for_each(Waker::wake);
+            }
+        });
+        for round in 0..1000 {
+            let (tx, rx) = tokio::sync::oneshot::channel();
+            let join = spawn(&executor, async { yield_often(3, rx.await.unwrap()).await });
+            tx.send(round).unwrap();
+            assert_eq!(wait(join), round);
+        }
+        until.store(true, Ordering::SeqCst);
+    });
+    assert_eq!(executor.close(Duration::MAX), 0);
+    assert_eq!(n_alive(&executor), 0);
+}
+
+/// Two threads wake, the worker polls: at no moment two have the task, and its last poll sees the last message.
+#[test]
+fn a_task_that_many_wake_is_polled_by_one_at_a_time_and_to_the_end() {
+    const MESSAGES: usize = 20_000;
+    let executor = executor(2);
+    let is_polled = AtomicBool::new(false);
+    let n_sent = Arc::new(AtomicUsize::new(0));
+    let waker: Arc<Mutex<Option<Waker>>> = Arc::default();
+    let (seen, place) = (n_sent.clone(), waker.clone());
+    let join = spawn(
+        &executor,
+        poll_fn(move |cx| {
+            assert!(!is_polled.swap(true, Ordering::SeqCst), "two have it");
+            place.lock().unwrap().get_or_insert_with(|| cx.waker().clone());
+            let is_over = seen.load(Ordering::SeqCst) == 2 * MESSAGES;
+            is_polled.store(false, Ordering::SeqCst);
+            if is_over { Poll::Ready(()) } else { Poll::Pending }
+        }),
+    );
+    spin_until(|| waker.lock().unwrap().is_some());
+    let waker = waker.lock().unwrap().clone().unwrap();
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..MESSAGES {
+                    n_sent.fetch_add(1, Ordering::SeqCst);
+                    waker.wake_by_ref();
+                }
+            });
+        }
+    });
+    wait(join);
+    executor.close(Duration::MAX);
+}
+
+/// Starts tasks, drops handles of others, wakes, and waits for what is ready, all in one destructor.
+fn busy_drop(executor: &Executor, deep: usize, n_dropped: &Arc<AtomicUsize>) -> OnDrop<impl FnMut() + use<>> {
+    let (executor, n_dropped) = (executor.clone(), n_dropped.clone());
+    OnDrop(move || {
+        n_dropped.fetch_add(1, Ordering::SeqCst);
+        let Some(deeper) = deep.checked_sub(1) else { return };
+        let (tx, rx) = tokio::sync::oneshot::channel::<()>();
+        let waits = spawn(&executor, rx);
+        let (inner, counts) = (executor.clone(), n_dropped.clone());
+        let output: Box<dyn FnOnce() -> Box<dyn std::any::Any + Send> + Send> =
+            Box::new(move || Box::new(busy_drop_boxed(&inner, deeper, &counts)));
+        let mut join = spawn(&executor, async move {
+            yield_often(1, ()).await;
+            output()
+        });
+        let _ = poll_once(&mut join, Waker::noop());
+        drop(join);
+        tx.send(()).unwrap();
+        drop(waits);
+    })
+}
+
+fn busy_drop_boxed(executor: &Executor, deep: usize, n_dropped: &Arc<AtomicUsize>) -> Box<dyn std::any::Any + Send> {
+    Box::new(busy_drop(executor, deep, n_dropped))
+}
+
+#[test]
+fn destructors_may_start_and_wake_and_join_and_drop() {
+    for workers in 1..3 {
+        let executor = executor(workers);
+        let n_dropped = Arc::new(AtomicUsize::new(0));
+        for round in 0..300 {
+            // In the future, in an output that nobody takes, in one that lies there, and in one that is taken.
+            let held = busy_drop(&executor, 3, &n_dropped);
+            let output = busy_drop(&executor, 3, &n_dropped);
+            let join = spawn(&executor, async move {
+                let _held = held;
+                yield_often(1, ()).await;
+                output
+            });
+            match round % 3 {
+                0 => drop(join),
+                1 => {
+                    spin_until(|| join.is_finished());
+                    drop(join);
+                }
+                _ => drop(wait(join)),
+            }
+        }
+        spin_until(|| n_alive(&executor) == 0);
+        assert_eq!(executor.close(Duration::MAX), 0);
+        assert_eq!(n_dropped.load(Ordering::SeqCst), 300 * 2 * 4);
+    }
+}
+
+#[test]
+fn a_task_that_is_left_over_may_yield_for_long() {
+    let executor = executor(1);
+    let (tx, rx) = tokio::sync::oneshot::channel::<()>();
+    let join = spawn(&executor, async {
+        rx.await.unwrap();
+        yield_often(100_000, 7).await
+    });
+    executor.close(Duration::MAX);
+    tx.send(()).unwrap();
+    assert_eq!(wait(join), 7);
+}
+
+#[test]
+fn tasks_that_are_left_over_may_wake_one_another_in_a_long_row() {
+    const TASKS: usize = 20_000;
+    let executor = executor(1);
+    let (first, mut rx) = tokio::sync::oneshot::channel::<()>();
+    for _ in 0..TASKS {
+        let (tx, next) = tokio::sync::oneshot::channel();
+        let _join = spawn(&executor, async move {
+            rx.await.unwrap();
+            tx.send(()).unwrap();
+        });
+        rx = next;
+    }
+    executor.close(Duration::MAX);
+    first.send(()).unwrap();
+    assert_eq!(n_alive(&executor), 0);
+    assert!(rx.blocking_recv().is_ok());
+}
+
+#[test]
+fn a_task_that_is_never_started_is_dropped_with_its_start() {
+    for is_simulated in [false, true] {
+        let (simulation, real) = (simulation(1), executor(1));
+        let executor = if is_simulated { simulation.executor() } else { &real };
+        let key = spawn(executor, async {}).key();
+        let n_dropped = Arc::new(AtomicUsize::new(0));
+        let future = || {
+            let counts = n_dropped.clone();
+            let held = OnDrop(move || {
+                counts.fetch_add(1, Ordering::SeqCst);
+            });
+            async move { drop(held) }
+        };
+        drop(executor.prepare_alone(key, future()));
+        let (start, mut join) = executor.prepare(key, future());
+        assert!(poll_once(&mut join, Waker::noop()).is_pending());
+        drop(start);
+        assert_eq!(n_dropped.load(Ordering::SeqCst), 2);
+        assert!(poll_once(&mut join, Waker::noop()).is_pending(), "it never ends");
+        assert!(!join.is_finished());
+    }
+}
+
+#[test]
+fn a_thread_may_start_tasks_while_it_ends() {
+    type Last = OnDrop<Box<dyn FnMut()>>;
+    thread_local!(static LAST: Mutex<Option<Last>> = const { Mutex::new(None) });
+    let executor = executor(1);
+    let n_run = Arc::new(AtomicUsize::new(0));
+    for round in 0..100 {
+        let (inner, n_run) = (executor.clone(), n_run.clone());
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                // Before the stock is there, or after: what is made first goes last.
+                if round % 2 == 0 {
+                    let _join = spawn(&inner, async {});
+                }
+                let at_end = inner.clone();
+                let last: Box<dyn FnMut()> = Box::new(move || {
+                    let n_run = n_run.clone();
+                    let _join = spawn(&at_end, async move { n_run.fetch_add(1, Ordering::SeqCst) });
+                });
+                LAST.with(|place| *place.lock().unwrap() = Some(OnDrop(last)));
+                let _join = spawn(&inner, async {});
+            });
+        });
+    }
+    spin_until(|| n_run.load(Ordering::SeqCst) == 100);
+    executor.close(Duration::MAX);
+}
+
+/// What eight tasks do in a simulation: they start others, wake each other, and end.
+fn story(seed: u64) -> Vec<(usize, usize)> {
+    let simulation = simulation(seed);
+    let executor = simulation.executor().clone();
+    let steps: Arc<Mutex<Vec<(usize, usize)>>> = Arc::default();
+    let told = steps.clone();
+    let main = spawn(&executor, {
+        let executor = executor.clone();
+        async move {
+            let notify = Arc::new(tokio::sync::Notify::new());
+            let joins: Vec<_> = (0..8)
+                .map(|task| {
+                    let (executor, told, notify) = (executor.clone(), told.clone(), notify.clone());
+                    spawn(&executor.clone(), async move {
+                        for step in 0..4 {
+                            told.lock().unwrap().push((task, step));
+                            notify.notify_waiters();
+                            spawn(&executor, yield_often(step, ())).await;
+                            if step == 1 {
+                                let waits = notify.notified();
+                                let _ = tokio::time::timeout(Duration::from_millis(5), waits).await;
+                            }
+                        }
+                    })
+                })
+                .collect();
+            for join in joins {
+                join.await;
+            }
+        }
+    });
+    simulation.block_on(main).unwrap();
+    let polls = usize::try_from(executor.statistics().polls).unwrap();
+    let mut steps = steps.lock().unwrap().clone();
+    steps.push((usize::MAX, polls));
+    steps
+}
+
+#[test]
+fn a_seed_does_the_same_while_real_runtimes_run_and_other_simulations_ring_old_wakers() {
+    let expected: Vec<_> = (0..20).map(story).collect();
+    let until = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let (wakers, given) = mpsc::channel();
+            let executor = executor(2);
+            let mut seed = 0;
+            while !until.load(Ordering::SeqCst) {
+                seed += 1;
+                let simulation = simulation(seed);
+                for of in [simulation.executor(), &executor] {
+                    let may_end = Arc::new(AtomicBool::new(true));
+                    let joins: Vec<_> =
+                        (0..20).map(|_| spawn(of, give_wakers(wakers.clone(), may_end.clone()))).collect();
+                    for join in joins {
+                        if of.is_simulated() {
+                            simulation.block_on(join).unwrap();
+                        } else {
+                            wait(join);
+                        }
+                    }
+                }
+                let old: Vec<Waker> = given.try_iter().collect();
+                for _ in 0..20 {
+                    old.iter().for_each(Waker::wake_by_ref);
+                    thread::yield_now();
+                }
+            }
+        });
+        for _ in 0..20 {
+            for (seed, expected) in (0..).zip(&expected) {
+                assert_eq!(&story(seed), expected, "seed {seed}");
+            }
+        }
+        until.store(true, Ordering::SeqCst);
+    });
+}

@@ -1,0 +1,124 @@
+//! Task supervisors in a tree: one parent at a time, from one owner to another, and the same handle across restarts.
+
+use std::future::pending;
+
+use cordial::{Backoff, Exit, StartError, Strategy, Supervisor, Task, TaskSupervisor};
+use tokio::time::sleep;
+
+use crate::orders::{SECOND, in_every_order};
+use crate::tree::{Log, crash, pid, settle};
+
+#[test]
+fn the_handle_of_a_task_supervisor_is_good_across_its_restarts() {
+    in_every_order(|| async {
+        let log = Log::default();
+        let emails = TaskSupervisor::builder().label("emails").start();
+        let (first, noted) = (emails.pid(), crate::tree::Noted::new(&log, "email"));
+        emails
+            .start_child(async move {
+                let _noted = noted;
+                pending::<()>().await;
+            })
+            .unwrap();
+        let backoff = Backoff::exponential(SECOND, SECOND);
+        let tree = Supervisor::builder(Strategy::OneForOne).child(emails.child_spec().backoff(backoff));
+        let tree = tree.start().await.unwrap();
+        assert_eq!(
+            (pid(&tree, "emails").await, emails.incarnation()),
+            (first, 1),
+            "the one that runs becomes the child"
+        );
+        assert_eq!(log.take(), "+email");
+        crash(&tree, "emails").await;
+        assert_eq!(log.take(), "-email");
+        // Between incarnations.
+        assert!(matches!(emails.start_child(async {}), Err(StartError::Refused(_))));
+        assert!(matches!(emails.spawn(async {}).await, Err(Exit::Refused(_))));
+        assert_eq!(emails.ended().await, Exit::Killed);
+        sleep(3 * SECOND).await;
+        assert_eq!(emails.incarnation(), 2);
+        assert_eq!(emails.pid(), pid(&tree, "emails").await);
+        assert_eq!(emails.spawn(async { 1 }).await, Ok(1));
+        tree.stop().await;
+        assert!(emails.start_child(async {}).is_err());
+    });
+}
+
+// A supervisor handed to two trees
+#[test]
+fn a_task_supervisor_has_one_parent() {
+    in_every_order(|| async {
+        let log = Log::default();
+        let emails = TaskSupervisor::builder().label("emails").start();
+        let first = Supervisor::builder(Strategy::OneForOne).child(emails.child_spec()).start().await.unwrap();
+        let second = Supervisor::builder(Strategy::OneForOne).child(log.child("a")).child(emails.child_spec());
+        assert_eq!(second.start().await.unwrap_err(), StartError::AlreadySupervised("emails".into()));
+        assert_eq!(log.take(), "+a -a");
+        assert_eq!(emails.spawn(async { 1 }).await, Ok(1), "the first tree has it");
+        first.stop().await;
+        // One that has ended can be handed over again, and is started then.
+        let third = Supervisor::builder(Strategy::OneForOne).child(emails.child_spec()).start().await.unwrap();
+        assert_eq!((emails.spawn(async { 1 }).await, emails.incarnation()), (Ok(1), 2));
+        third.stop().await;
+    });
+}
+
+#[test]
+fn one_that_was_handed_over_no_longer_ends_with_its_first_owner() {
+    in_every_order(|| async {
+        let (send, receive) = tokio::sync::oneshot::channel();
+        let owner = Task::spawn(async move {
+            let emails = TaskSupervisor::builder().label("emails").start();
+            let _ = send.send(emails.clone());
+            pending::<()>().await;
+        });
+        let emails = receive.await.unwrap();
+        let tree = Supervisor::builder(Strategy::OneForOne).child(emails.child_spec()).start().await.unwrap();
+        drop(owner);
+        settle().await;
+        assert_eq!((emails.spawn(async { 1 }).await, emails.incarnation()), (Ok(1), 1));
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn one_that_is_handed_over_while_its_owner_ends_keeps_no_other_one_waiting() {
+    for seed in 0..200 {
+        cordial::testing::run_seeded(seed, async {
+            let (send, receive) = tokio::sync::oneshot::channel();
+            let owner = Task::spawn(async move {
+                // They end latest first.
+                let (first, emails) = (TaskSupervisor::start(), TaskSupervisor::builder().label("emails").start());
+                let _ = send.send((first, emails));
+                pending::<()>().await;
+            });
+            let (first, emails) = receive.await.unwrap();
+            let tree = Supervisor::builder(Strategy::OneForOne).child(emails.child_spec()).unlinked();
+            let tree = Task::spawn(tree.start());
+            drop(owner);
+            let tree = tree.await.unwrap().unwrap();
+            first.ended().await;
+            settle().await;
+            assert_eq!(emails.spawn(async { 1 }).await, Ok(1));
+            tree.stop().await;
+        });
+    }
+}
+
+#[test]
+fn a_task_supervisor_that_was_deleted_from_a_tree_may_go_to_another() {
+    in_every_order(|| async {
+        let emails = TaskSupervisor::builder().label("emails").start();
+        let first = Supervisor::builder(Strategy::OneForOne).child(emails.child_spec()).start().await.unwrap();
+        let second = Supervisor::builder(Strategy::OneForOne).start().await.unwrap();
+        first.terminate_child("emails").await.unwrap();
+        let taken = StartError::AlreadySupervised("emails".into());
+        assert_eq!(second.start_child(emails.child_spec()).await, Err(taken), "it may be started again in the first");
+        first.delete_child("emails").await.unwrap();
+        second.start_child(emails.child_spec()).await.unwrap();
+        assert_eq!(emails.spawn(async { 1 }).await, Ok(1));
+        first.stop().await;
+        assert_eq!(emails.spawn(async { 1 }).await, Ok(1));
+        second.stop().await;
+    });
+}
