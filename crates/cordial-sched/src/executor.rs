@@ -154,8 +154,8 @@ impl Executor {
 
     /// Makes a task of a future, with a key of the layer's table. Nothing runs before [`Start::start`].
     ///
-    /// The future must catch its own panics and those of its destructors, and its output must not panic when dropped:
-    /// the first would be lost, the others abort the program.
+    /// The future must catch its own panics and those of its destructors, and its output must not panic when dropped: such
+    /// a panic is lost, and whoever joins the task waits for ever.
     pub fn prepare<F>(&self, key: Key, future: F) -> (Start, JoinHandle<F::Output>)
     where
         F: Future + Send + 'static,
