@@ -7,6 +7,7 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::origin::Origin;
 use crate::pool::Pool;
 use crate::seat::Ready;
 use crate::simulation::Draw;
@@ -14,7 +15,7 @@ use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::task::{Claim, Task};
 use crate::timer::Limits;
 use crate::worker::Woken;
-use crate::{Instant, JoinHandle, Key, Layer, Options, Rouse, Statistics, Timer, lower, unwind, worker};
+use crate::{Instant, JoinHandle, Key, Layer, Options, Statistics, TaskRef, Timer, lower, stock, unwind, worker};
 
 /// A handle on an executor. Cheap to clone; each thread of the executor has a count of its own.
 #[derive(Clone)]
@@ -30,6 +31,7 @@ struct Home {
 /// The executor itself.
 pub(crate) struct Core {
     pub(crate) scheduler: Scheduler,
+    pub(crate) origin: &'static Origin,
     layer: Arc<dyn Layer>,
     closed: AtomicBool,
     started: Instant,
@@ -40,6 +42,12 @@ pub(crate) struct Core {
     tokio_threads: Mutex<Option<tokio::runtime::Runtime>>,
 }
 
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.origin.end();
+    }
+}
+
 /// Who runs what is ready.
 #[expect(clippy::large_enum_variant, reason = "there is one for each executor, behind an `Arc`")]
 pub(crate) enum Scheduler {
@@ -47,25 +55,61 @@ pub(crate) enum Scheduler {
     Simulated(Draw),
 }
 
-/// A task that was prepared and has not been started.
-#[must_use = "a task that is never started never ends"]
-pub struct Start(Ready);
+/// The place of a task that is not made yet.
+#[must_use = "a task that is not made never runs"]
+pub struct Vacant(Ready);
 
-impl Start {
-    /// What wakes the task, for the table.
-    pub fn rouse(&self) -> Rouse {
-        self.0.home().rouse()
+impl Vacant {
+    /// The task that will be made here.
+    pub fn task(&self) -> TaskRef {
+        self.0.home().task_ref()
     }
+}
 
+impl fmt::Debug for Vacant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vacant").finish_non_exhaustive()
+    }
+}
+
+/// A task that was prepared and has not been started.
+#[must_use = "a task that is not started never runs"]
+pub struct Start<T> {
+    task: Ready,
+    key: Key,
+    take_output: fn(&mut Task) -> Option<T>,
+}
+
+/// The same for a task whose output nobody takes.
+#[must_use = "a task that is not started never runs"]
+pub struct StartAlone(Ready);
+
+impl<T> Start<T> {
+    /// Lets the task run on the executor that prepared it.
+    pub fn start(self, executor: &Executor) -> JoinHandle<T> {
+        let Start { task, key, take_output } = self;
+        let home = task.home();
+        worker::queue(task, Woken::AtRest);
+        JoinHandle::new(home, key, executor.clone(), take_output)
+    }
+}
+
+impl StartAlone {
     /// Lets the task run.
     pub fn start(self) {
         worker::queue(self.0, Woken::AtRest);
     }
 }
 
-impl fmt::Debug for Start {
+impl<T> fmt::Debug for Start<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Start").field("key", &self.0.key()).finish()
+        f.debug_struct("Start").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for StartAlone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StartAlone").field("key", &self.0.key()).finish()
     }
 }
 
@@ -79,12 +123,14 @@ impl Executor {
         let core = Arc::new(Core {
             limits: Limits::new(options.workers),
             scheduler: Scheduler::Threads(Pool::new(options)),
+            origin: Origin::new(false),
             layer,
             closed: AtomicBool::new(false),
             started: real_now(),
             tokio: OnceLock::new(),
             tokio_threads: Mutex::new(None),
         });
+        core.origin.begin(&core);
         let of_threads = Arc::downgrade(&core);
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         builder.worker_threads(options.workers).thread_name("cordial-io").enable_all().on_thread_start(move || {
@@ -115,15 +161,18 @@ impl Executor {
             let _entered = tokio.enter();
             Instant::now()
         };
-        Executor::of(Arc::new(Core {
+        let core = Arc::new(Core {
             limits,
             scheduler: Scheduler::Simulated(draw),
+            origin: Origin::new(true),
             layer,
             closed: AtomicBool::new(false),
             started,
             tokio: OnceLock::from(tokio),
             tokio_threads: Mutex::new(None),
-        }))
+        });
+        core.origin.begin(&core);
+        Executor::of(core)
     }
 
     pub(crate) fn of(core: Arc<Core>) -> Executor {
@@ -152,27 +201,36 @@ impl Executor {
         &*self.home.core.layer
     }
 
+    /// A place for a task, to be made by [`prepare`](Executor::prepare) or [`prepare_alone`](Executor::prepare_alone).
+    pub fn vacant(&self) -> Vacant {
+        let place = stock::take(self.is_simulated());
+        place.home().move_in();
+        Vacant(place)
+    }
+
     /// Makes a task of a future, with a key of the layer's table. Nothing runs before [`Start::start`].
     ///
     /// The future must catch its own panics and those of its destructors, and its output must not panic when dropped: such
     /// a panic is lost, and whoever joins the task waits for ever.
-    pub fn prepare<F>(&self, key: Key, future: F) -> (Start, JoinHandle<F::Output>)
+    pub fn prepare<F>(&self, vacant: Vacant, key: Key, future: F) -> Start<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let task = Task::new(key, self.clone(), future, Claim::Joined);
-        let join = JoinHandle::new(task.home(), key, self.clone(), Task::take_output);
-        (Start(task), join)
+        let Vacant(mut task) = vacant;
+        task.fill(key, self.home.core.origin, future, Claim::Joined);
+        Start { task, key, take_output: Task::take_output }
     }
 
     /// As [`prepare`](Executor::prepare), for an output that nobody takes.
-    pub fn prepare_alone<F>(&self, key: Key, future: F) -> Start
+    pub fn prepare_alone<F>(&self, vacant: Vacant, key: Key, future: F) -> StartAlone
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        Start(Task::new(key, self.clone(), future, Claim::Nobody))
+        let Vacant(mut task) = vacant;
+        task.fill(key, self.home.core.origin, future, Claim::Nobody);
+        StartAlone(task)
     }
 
     /// A limit: a future that is ready after `after`, or `None` if that is later than any clock will see.
@@ -318,7 +376,7 @@ fn start_sweeper(tokio: &tokio::runtime::Handle, limits: &Arc<Limits>) {
 
 /// A task that is ready, on a thread that is no worker of its executor.
 pub(crate) fn bring(ready: Ready) {
-    let Some(core) = ready.executor().map(|executor| executor.core().clone()) else { return };
+    let Some(core) = ready.origin().and_then(Origin::core) else { return unwind::drop(ready) };
     match &core.scheduler {
         Scheduler::Threads(pool) => {
             pool.inject(ready);

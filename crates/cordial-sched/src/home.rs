@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::parked::Parked;
-use crate::sync::{AtomicU32, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicU32, Mutex, Ordering};
 use crate::task::Task;
 use crate::worker::{self, Woken};
 
@@ -12,6 +12,12 @@ use crate::worker::{self, Woken};
 #[repr(align(64))]
 pub(crate) struct Home {
     parked: Parked<Box<Task>>,
+    /// How many polls of the task that lives here have begun. Wraps. Relaxed: written by whoever has the task.
+    polls: AtomicU32,
+    /// The task that lives here has to end. Relaxed: whoever sets it wakes the task afterwards.
+    is_ending: AtomicBool,
+    /// A hint, so that a look that finds nothing takes no lock.
+    is_done: AtomicBool,
     join: Mutex<Join>,
     /// How many tasks have ended here, in a simulation. Wraps. Relaxed: written and decided upon under the lock of `join`.
     ended: AtomicU32,
@@ -26,30 +32,61 @@ enum Join {
     Abandoned,
 }
 
-/// What wakes a task for the layer above. It may wake the next task of the same home, if that one has ended: a poll in vain.
+/// A live task, for the layer above. Once the task has ended it means the next one of the same home: waking that is a poll
+/// in vain, and nothing else may be done with it.
 #[derive(Clone, Copy)]
-pub struct Rouse(&'static Home);
+pub struct TaskRef(&'static Home);
 
-impl Rouse {
+impl TaskRef {
     /// The task is to be polled.
     pub fn wake(self) {
         worker::wake(self.0);
     }
+
+    /// Marks the task as one that has to end. To be followed by [`wake`](TaskRef::wake); the poll after that sees the mark.
+    pub fn mark_ending(self) {
+        self.0.is_ending.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the task was marked.
+    #[must_use]
+    pub fn is_ending(self) -> bool {
+        self.0.is_ending.load(Ordering::Relaxed)
+    }
+
+    /// How many polls of the task have begun. Wraps.
+    #[must_use]
+    pub fn polls(self) -> u32 {
+        self.0.polls.load(Ordering::Relaxed)
+    }
 }
 
-impl std::fmt::Debug for Rouse {
+impl std::fmt::Debug for TaskRef {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rouse").finish_non_exhaustive()
+        f.debug_struct("TaskRef").finish_non_exhaustive()
     }
 }
 
 impl Home {
     pub(crate) fn new() -> Home {
-        Home { parked: Parked::empty(), join: Mutex::new(Join::Waits(None)), ended: AtomicU32::new(0) }
+        Home {
+            parked: Parked::empty(),
+            polls: AtomicU32::new(0),
+            is_ending: AtomicBool::new(false),
+            is_done: AtomicBool::new(false),
+            join: Mutex::new(Join::Waits(None)),
+            ended: AtomicU32::new(0),
+        }
     }
 
-    pub(crate) fn rouse(&'static self) -> Rouse {
-        Rouse(self)
+    pub(crate) fn task_ref(&'static self) -> TaskRef {
+        TaskRef(self)
+    }
+
+    /// A new task comes to live here.
+    pub(crate) fn move_in(&self) {
+        self.polls.store(0, Ordering::Relaxed);
+        self.is_ending.store(false, Ordering::Relaxed);
     }
 
     /// The task, to be queued, if nobody has it. Whoever has it learns that it was woken.
@@ -58,7 +95,8 @@ impl Home {
     }
 
     /// For whoever is about to poll the task: what woke it so far needs no poll of its own.
-    pub(crate) fn forget_marks(&self) {
+    pub(crate) fn begin_poll(&self) {
+        self.polls.store(self.polls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         self.parked.forget_marks();
     }
 
@@ -89,6 +127,7 @@ impl Home {
         if let Join::Waits(waker) = &mut *join {
             let waker = waker.take();
             *join = Join::Done(task);
+            self.is_done.store(true, Ordering::Release);
             drop(join);
             if let Some(waker) = waker {
                 waker.wake();
@@ -102,34 +141,25 @@ impl Home {
 
     /// The task when it is done, for the handle, which is not to come back after that.
     pub(crate) fn poll_join(&self, cx: &Context<'_>) -> Poll<Box<Task>> {
-        match self.take_done() {
-            Err(Some(known)) if known.will_wake(cx.waker()) => self.wait_for_end(known),
-            Err(_unknown) => self.wait_for_end(cx.waker().clone()),
-            Ok(task) => Poll::Ready(task),
-        }
-    }
-
-    fn take_done(&self) -> Result<Box<Task>, Option<Waker>> {
-        match std::mem::replace(&mut *self.join.lock(), Join::Waits(None)) {
-            Join::Done(task) => Ok(task),
-            Join::Waits(waker) => Err(waker),
-            Join::Abandoned => Err(None),
-        }
-    }
-
-    /// Wakers are the user's: they are cloned before the lock is taken, and dropped after it is released.
-    fn wait_for_end(&self, waker: Waker) -> Poll<Box<Task>> {
+        // Wakers are the user's: they are cloned before the lock is taken, and dropped after it is released.
+        let mut waker = if self.is_done() { None } else { Some(cx.waker().clone()) };
         let mut join = self.join.lock();
-        if let Join::Waits(_) = &*join {
-            *join = Join::Waits(Some(waker));
+        if let Join::Waits(known) = &mut *join {
+            std::mem::swap(known, &mut waker);
+            drop(join);
             return Poll::Pending;
         }
+        let done = std::mem::replace(&mut *join, Join::Waits(None));
+        self.is_done.store(false, Ordering::Relaxed);
         drop(join);
-        self.take_done().map_or(Poll::Pending, Poll::Ready)
+        match done {
+            Join::Done(task) => Poll::Ready(task),
+            Join::Waits(_) | Join::Abandoned => Poll::Pending,
+        }
     }
 
     pub(crate) fn is_done(&self) -> bool {
-        matches!(&*self.join.lock(), Join::Done(_))
+        self.is_done.load(Ordering::Acquire)
     }
 
     /// The handle is dropped before it had the task.
@@ -138,6 +168,7 @@ impl Home {
         let before = std::mem::replace(&mut *join, Join::Abandoned);
         if let Join::Done(task) = before {
             *join = Join::Waits(None);
+            self.is_done.store(false, Ordering::Relaxed);
             drop(join);
             task.retire();
         } else {

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!            prepare                    start                    poll ─► Ready
-//!  future ────────────► Start, JoinHandle ─────► queue ─► worker ──────────────► output in the JoinHandle
+//!  future ────────────► Start ──► JoinHandle ────► queue ─► worker ──────────────► output in the JoinHandle
 //!                         │ waker                  ▲         │ Pending
 //!                         ▼                        └─ wake ──┘
 //!                    Table: Key ─► record of the layer above
@@ -28,6 +28,7 @@ mod layer;
 mod look;
 mod lower;
 mod options;
+mod origin;
 mod parked;
 mod pool;
 mod queue;
@@ -44,13 +45,13 @@ mod unwind;
 mod watch;
 mod worker;
 
-pub use executor::{Executor, Start};
-pub use home::Rouse;
+pub use executor::{Executor, Start, StartAlone, Vacant};
+pub use home::TaskRef;
 pub use join::JoinHandle;
 pub use layer::Layer;
 pub use options::Options;
 pub use simulation::{Simulation, Stalled};
 pub use statistics::Statistics;
-pub use table::{Key, Record, Table, shard_of_this_thread};
+pub use table::{Key, Table, shard_of_this_thread};
 pub use timer::{Instant, Timer};
 pub use worker::wake_last;

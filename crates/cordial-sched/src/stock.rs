@@ -5,6 +5,9 @@
 //!  give ──► stock of the thread ── 32, when it has 64 ──► shelf
 //! ```
 //!
+//! A box in the stock keeps what was allocated for the future of its last task. On the shelf that is given back when nothing
+//! runs any more.
+//!
 //! Simulations have a shelf of their own, so that no stranger ever wakes a task of theirs: what a seed decides must not
 //! depend on what else the program does.
 
@@ -71,6 +74,23 @@ pub(crate) fn give(task: Box<Task>, is_simulated: bool) {
     });
     if let Some(task) = task {
         SHELF.lock().push(task);
+    }
+}
+
+/// Nothing runs any more: gives back what is kept on the shelf for the futures of tasks to come.
+pub(crate) fn fall_quiet() {
+    let mut next = 0;
+    loop {
+        let spares: Vec<_> = {
+            let mut shelf = SHELF.lock();
+            let Some(boxes) = shelf.get_mut(next..) else { return };
+            if boxes.is_empty() {
+                return;
+            }
+            boxes.iter_mut().take(BATCH).filter_map(|task| task.take_spare()).collect()
+        };
+        drop(spares);
+        next += BATCH;
     }
 }
 

@@ -12,9 +12,6 @@
 //!
 //! Nothing of the user's may run under a slot's lock: closures given to this module move values in and out, they drop
 //! nothing and wake nobody.
-//!
-//! A poll begins without a lock: it is counted, and it is asked whether the task has to end instead. Each change of a record
-//! under the lock leaves a mark in the slot if so; whoever wakes the task afterwards wakes it to the mark.
 
 use std::cmp::Ordering::{Equal, Greater, Less};
 use std::num::NonZeroU32;
@@ -67,20 +64,12 @@ impl Key {
     }
 }
 
-/// What the layer above knows of a task.
-pub trait Record {
-    /// Whether the task has to end. Once it has, that stays.
-    fn is_ending(&self) -> bool;
-}
-
+/// Neighbors belong to other threads as soon as they are handed out.
 #[derive(Debug)]
+#[repr(align(64))]
 struct Slot<V> {
     /// The latest generation handed out. Written only by whoever took the index out of a free list.
     generation: AtomicU32,
-    /// The generation that has to end. Written under the lock.
-    ending: AtomicU32,
-    /// Of the latest generation.
-    polls: AtomicU32,
     value: Mutex<Option<V>>,
 }
 
@@ -95,7 +84,7 @@ pub struct Table<V> {
     pages_made: AtomicU32,
 }
 
-impl<V: Record> Table<V> {
+impl<V> Table<V> {
     /// An empty table for about as many threads as given.
     pub fn new(threads: usize) -> Table<V> {
         Table {
@@ -114,33 +103,16 @@ impl<V: Record> Table<V> {
             let latest = slot.generation.load(Ordering::Relaxed);
             if let Some(generation) = latest.checked_add(1).and_then(NonZeroU32::new) {
                 slot.generation.store(generation.get(), Ordering::Relaxed);
-                slot.polls.store(0, Ordering::Relaxed);
                 return Some(Key { index, generation });
             }
         }
     }
 
     /// Puts the value of a reserved key in its place.
-    pub fn occupy(&self, key: Key, value: V) {
+    pub fn occupy(&self, key: Key, value: impl FnOnce() -> V) {
         let Some(slot) = self.slot(key.index) else { return };
-        *slot.value.lock() = Some(value);
-    }
-
-    /// Counts a poll. Whether the record says that the task has to end instead. Not for two threads at a time, as with polls.
-    pub fn begin_poll(&self, key: Key) -> bool {
-        let Some(slot) = self.slot(key.index) else { return false };
-        slot.polls.store(slot.polls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-        slot.is_ending(key)
-    }
-
-    /// How many polls of the task that has the slot have begun. Wraps.
-    pub fn polls(&self, key: Key) -> u32 {
-        self.slot(key.index).map_or(0, |slot| slot.polls.load(Ordering::Relaxed))
-    }
-
-    /// Whether the record of a key says that the task has to end.
-    pub fn is_ending(&self, key: Key) -> bool {
-        self.slot(key.index).is_some_and(|slot| slot.is_ending(key))
+        // Made in its place: it is too large to be carried around.
+        slot.value.lock().get_or_insert_with(value);
     }
 
     /// Reads or changes the value of a key. `None` when the task has ended or never was.
@@ -149,9 +121,7 @@ impl<V: Record> Table<V> {
         let mut value = slot.value.lock();
         // Not `map`: without a value, what `f` holds is dropped after the lock is released.
         let value = slot.value_of(value.as_mut(), key)?;
-        let result = f(value);
-        slot.mark(value);
-        Some(result)
+        Some(f(value))
     }
 
     /// Reads or changes the values of two different keys at one moment. `None` stands for a key of another table.
@@ -178,15 +148,9 @@ impl<V: Record> Table<V> {
                 (lock(a), guard_b)
             }
         };
-        let mut value_a = a.zip(guard_a.as_mut()).and_then(|((slot, key), value)| slot.value_of(value.as_mut(), key));
-        let mut value_b = b.zip(guard_b.as_mut()).and_then(|((slot, key), value)| slot.value_of(value.as_mut(), key));
-        let result = f(value_a.as_deref_mut(), value_b.as_deref_mut());
-        for (of, value) in [(a, value_a), (b, value_b)] {
-            if let (Some((slot, _)), Some(value)) = (of, value) {
-                slot.mark(value);
-            }
-        }
-        result
+        let value_a = a.zip(guard_a.as_mut()).and_then(|((slot, key), value)| slot.value_of(value.as_mut(), key));
+        let value_b = b.zip(guard_b.as_mut()).and_then(|((slot, key), value)| slot.value_of(value.as_mut(), key));
+        f(value_a, value_b)
     }
 
     /// Takes the value out and gives the slot back. `None` when that was done before.
@@ -256,30 +220,14 @@ fn lock<V>(of: Option<(&Slot<V>, Key)>) -> Option<MutexGuard<'_, Option<V>>> {
     of.map(|(slot, _)| slot.value.lock())
 }
 
-impl<V: Record> Slot<V> {
+impl<V> Slot<V> {
     fn empty() -> Slot<V> {
-        Slot {
-            generation: AtomicU32::new(0),
-            ending: AtomicU32::new(0),
-            polls: AtomicU32::new(0),
-            value: Mutex::new(None),
-        }
+        Slot { generation: AtomicU32::new(0), value: Mutex::new(None) }
     }
 
     /// The value, if it is that of the key. It is under the lock, so the generation belongs to it.
     fn value_of<'a>(&self, value: Option<&'a mut V>, key: Key) -> Option<&'a mut V> {
         value.filter(|_| self.generation.load(Ordering::Relaxed) == key.generation.get())
-    }
-
-    /// After a change, under the lock.
-    fn mark(&self, value: &V) {
-        if value.is_ending() {
-            self.ending.store(self.generation.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
-    }
-
-    fn is_ending(&self, key: Key) -> bool {
-        self.ending.load(Ordering::Relaxed) == key.generation.get()
     }
 }
 

@@ -16,23 +16,34 @@ use std::task::{Context, Poll, Waker};
 use pin_project_lite::pin_project;
 
 use crate::home::Home;
+use crate::origin::Origin;
 use crate::parked::Token;
-use crate::{Executor, Key, stock};
+use crate::{Key, stock};
 
 /// A box for one task after another.
 pub(crate) struct Task {
     home: &'static Home,
     waker: Waker,
-    /// `None` in the stock, and in a mark.
-    job: Option<Job>,
+    content: Content,
+}
+
+enum Content {
+    /// Of a box that was never used, and of a mark.
+    Nothing,
+    /// What the task before has left: a place for the future of the next one, if that is of the same type.
+    Spare(Pin<Box<dyn Work>>),
+    Job(Job),
 }
 
 /// What makes it a certain task.
 struct Job {
     key: Key,
-    executor: Executor,
+    origin: &'static Origin,
     work: Pin<Box<dyn Work>>,
 }
+
+/// Larger futures are not worth to be kept for the next task.
+const LARGEST_SPARE: usize = 512;
 
 /// Who gets the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,19 +55,20 @@ pub(crate) enum Claim {
 
 impl Task {
     pub(crate) fn empty(home: &'static Home, waker: Waker) -> Box<Task> {
-        Box::new(Task { home, waker, job: None })
+        Box::new(Task { home, waker, content: Content::Nothing })
     }
 
-    /// One that nobody has begun.
-    pub(crate) fn new<F>(key: Key, executor: Executor, future: F, claim: Claim) -> Box<Task>
+    /// Puts a job into a box that has none.
+    pub(crate) fn fill<F>(&mut self, key: Key, origin: &'static Origin, future: F, claim: Claim)
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let mut task = stock::take(executor.is_simulated());
-        let work = Box::pin(Run { claim, state: State::Running { future } });
-        task.job = Some(Job { key, executor, work });
-        task
+        let work = match std::mem::replace(&mut self.content, Content::Nothing) {
+            Content::Spare(spare) => renew(spare, claim, future),
+            Content::Nothing | Content::Job(_) => Run::boxed(claim, future),
+        };
+        self.content = Content::Job(Job { key, origin, work });
     }
 
     pub(crate) fn home(&self) -> &'static Home {
@@ -64,11 +76,18 @@ impl Task {
     }
 
     pub(crate) fn key(&self) -> Option<Key> {
-        self.job.as_ref().map(|job| job.key)
+        self.job().map(|job| job.key)
     }
 
-    pub(crate) fn executor(&self) -> Option<&Executor> {
-        self.job.as_ref().map(|job| &job.executor)
+    pub(crate) fn origin(&self) -> Option<&'static Origin> {
+        self.job().map(|job| job.origin)
+    }
+
+    fn job(&self) -> Option<&Job> {
+        match &self.content {
+            Content::Job(job) => Some(job),
+            Content::Nothing | Content::Spare(_) => None,
+        }
     }
 
     /// What the task has polls for.
@@ -77,8 +96,8 @@ impl Task {
     }
 
     pub(crate) fn poll(&mut self) -> Poll<Claim> {
-        let Some(job) = &mut self.job else { return Poll::Ready(Claim::Nobody) };
-        self.home.forget_marks();
+        let Content::Job(job) = &mut self.content else { return Poll::Ready(Claim::Nobody) };
+        self.home.begin_poll();
         job.work.as_mut().poll(&mut Context::from_waker(&self.waker))
     }
 
@@ -98,30 +117,66 @@ impl Task {
     /// Once.
     pub(crate) fn take_output<T: 'static>(&mut self) -> Option<T> {
         let mut output: Option<T> = None;
-        self.job.as_mut()?.work.as_mut().take_output(&mut output);
+        if let Content::Job(job) = &mut self.content {
+            job.work.as_mut().take_output(&mut output);
+        }
         output
     }
 
     /// Nobody wants anything of it any more.
     pub(crate) fn retire(mut self: Box<Self>) {
-        let is_simulated = self.executor().is_some_and(Executor::is_simulated);
-        self.job = None;
-        stock::give(self, is_simulated);
+        let Content::Job(mut job) = std::mem::replace(&mut self.content, Content::Nothing) else { return };
+        job.work.as_mut().clear();
+        if size_of_val(&*job.work) <= LARGEST_SPARE {
+            self.content = Content::Spare(job.work);
+        }
+        stock::give(self, job.origin.is_simulated());
+    }
+
+    /// What was left for the next task.
+    pub(crate) fn take_spare(&mut self) -> Option<Pin<Box<dyn Work>>> {
+        match std::mem::replace(&mut self.content, Content::Nothing) {
+            Content::Spare(spare) => Some(spare),
+            other => {
+                self.content = other;
+                None
+            }
+        }
     }
 }
 
 impl Token for Box<Task> {
     fn is_mark(&self) -> bool {
-        self.job.is_none()
+        self.job().is_none()
     }
 }
 
 /// A future of any type, and after that its output.
-trait Work: Send {
+pub(crate) trait Work: Send {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Claim>;
 
     /// Puts the output into an `Option` of its type.
     fn take_output(self: Pin<&mut Self>, output: &mut dyn Any);
+
+    /// Drops the future or the output, whichever is there.
+    fn clear(self: Pin<&mut Self>);
+
+    /// Begins anew with the future out of an `Option` of its type. Nothing happens to one of another type.
+    fn renew(self: Pin<&mut Self>, claim: Claim, future: &mut dyn Any);
+}
+
+/// Uses the place of a future that is done for the next one, or another place if that is of another type.
+fn renew<F>(mut spare: Pin<Box<dyn Work>>, claim: Claim, future: F) -> Pin<Box<dyn Work>>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let mut future = Some(future);
+    spare.as_mut().renew(claim, &mut future);
+    match future {
+        None => spare,
+        Some(future) => Run::boxed(claim, future),
+    }
 }
 
 pin_project! {
@@ -142,9 +197,19 @@ pin_project! {
     }
 }
 
+impl<F> Run<F>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn boxed(claim: Claim, future: F) -> Pin<Box<dyn Work>> {
+        Box::pin(Run { claim, state: State::Running { future } })
+    }
+}
+
 impl<F> Work for Run<F>
 where
-    F: Future + Send,
+    F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Claim> {
@@ -161,6 +226,18 @@ where
             && let StateReplaced::Done { output } = self.project().state.project_replace(State::Taken)
         {
             *place = Some(output);
+        }
+    }
+
+    fn clear(self: Pin<&mut Self>) {
+        self.project().state.set(State::Taken);
+    }
+
+    fn renew(self: Pin<&mut Self>, claim: Claim, future: &mut dyn Any) {
+        if let Some(future) = future.downcast_mut::<Option<F>>().and_then(Option::take) {
+            let mut run = self.project();
+            *run.claim = claim;
+            run.state.set(State::Running { future });
         }
     }
 }

@@ -40,6 +40,7 @@
 //! Not for many moments that do come, one after the other: each look goes through all armed limits. For those there is
 //! `tokio::time`.
 
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -74,7 +75,8 @@ pub struct Timer {
 /// Where an armed limit stands.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
-    shard: u32,
+    /// Its number, from one on.
+    shard: NonZeroU32,
     key: u32,
 }
 
@@ -186,8 +188,10 @@ impl Limits {
             self.changed.notify_one();
         }
         // There are fewer tasks than that, and each waits for one limit at a time, as a rule.
-        let (shard, key) = (u32::try_from(index), u32::try_from(key));
-        let (Ok(shard), Ok(key)) = (shard, key) else { panic!("there are at most four billion limits at a time") };
+        let (shard, key) = (u32::try_from(index + 1).map(NonZeroU32::new), u32::try_from(key));
+        let (Ok(Some(shard)), Ok(key)) = (shard, key) else {
+            panic!("there are at most four billion limits at a time")
+        };
         Place { shard, key }
     }
 
@@ -219,7 +223,7 @@ impl Limits {
     }
 
     fn find(&self, Place { shard, key }: Place) -> (&Mutex<Shard>, usize) {
-        (&self.shards[shard as usize], key as usize)
+        (&self.shards[shard.get() as usize - 1], key as usize)
     }
 
     /// The tokio runtime is about to end, and polls may be stuck: a thread sees to what is armed, or will be.

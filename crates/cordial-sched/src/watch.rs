@@ -21,7 +21,7 @@ use crate::idle::Looked;
 use crate::pool::Pool;
 use crate::seat::{Seat, until_sure};
 use crate::sync::{AtomicU64, Ordering, Parker};
-use crate::{Executor, Key};
+use crate::{Executor, Key, stock};
 
 /// How often the watch looks while anything runs.
 const PERIOD: Duration = Duration::from_millis(1);
@@ -81,6 +81,7 @@ pub(crate) fn watch(executor: &Executor, parker: &Parker) {
         if pause > LINGER {
             let park = || {
                 executor.core().limits.fall_quiet();
+                stock::fall_quiet();
                 parker.park();
             };
             pool.idle.watch_sleeps(|| is_everybody_asleep(pool) && !pool.is_stopping(), park);

@@ -315,7 +315,7 @@ pub(crate) fn queue(ready: Ready, woken: Woken) {
 impl Local {
     fn push(&self, ready: Ready, woken: Woken) -> Result<(), Ready> {
         let Scheduler::Threads(pool) = &self.core.scheduler else { return Err(ready) };
-        if !ready.executor().is_some_and(|executor| Arc::ptr_eq(executor.core(), &self.core)) {
+        if !ready.origin().is_some_and(|origin| std::ptr::eq(origin, self.core.origin)) {
             return Err(ready);
         }
         let Tools { queue, slot, .. } = &self.tools;

@@ -1,6 +1,7 @@
 //! The name of a process.
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 /// The name of a process: printable, ordered, and never used twice.
 ///
@@ -20,35 +21,36 @@ use std::fmt;
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pid {
-    runtime: u32,
-    index: u32,
-    generation: u32,
+    runtime: NonZeroU32,
+    /// The index, then the generation: two words instead of three numbers, which travel in registers.
+    place: u64,
 }
 
 impl Pid {
     /// The pid of no process.
-    pub(crate) const NOBODY: Pid = Pid { runtime: 0, index: 0, generation: 0 };
+    pub(crate) const NOBODY: Pid = Pid { runtime: NonZeroU32::MAX, place: 0 };
 
-    pub(crate) fn new(runtime: u32, index: u32, generation: u32) -> Pid {
-        Pid { runtime, index, generation }
+    pub(crate) fn new(runtime: NonZeroU32, index: u32, generation: u32) -> Pid {
+        Pid { runtime, place: u64::from(index) << 32 | u64::from(generation) }
     }
 
-    pub(crate) fn runtime(self) -> u32 {
+    pub(crate) fn runtime(self) -> NonZeroU32 {
         self.runtime
     }
 
     pub(crate) fn index(self) -> u32 {
-        self.index
+        (self.place >> 32) as u32
     }
 
     pub(crate) fn generation(self) -> u32 {
-        self.generation
+        self.place as u32
     }
 }
 
 impl fmt::Display for Pid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "<{}.{}.{}>", self.runtime, self.index, self.generation)
+        let runtime = if *self == Pid::NOBODY { 0 } else { self.runtime.get() };
+        write!(f, "<{runtime}.{}.{}>", self.index(), self.generation())
     }
 }
 

@@ -1,50 +1,11 @@
 use super::*;
 
-macro_rules! never_ending {
-    ($($record:ty),*) => {$(
-        impl Record for $record {
-            fn is_ending(&self) -> bool {
-                false
-            }
-        }
-    )*};
-}
-
-never_ending!(i32, &str, (), char);
-
-/// Ends when it says so.
-struct Switch(bool);
-
-impl Record for Switch {
-    fn is_ending(&self) -> bool {
-        self.0
-    }
-}
-
-#[test]
-fn what_has_to_end_is_seen_without_the_lock_and_only_of_that_key() {
-    let table = Table::new(1);
-    let (first, other) = (table.reserve().unwrap(), table.reserve().unwrap());
-    table.occupy(first, Switch(false));
-    table.occupy(other, Switch(false));
-    assert!(!table.is_ending(first));
-    table.with(first, |switch| switch.0 = true);
-    assert!(table.is_ending(first) && !table.is_ending(other));
-    table.with_both(Some(first), Some(other), |_, other| other.unwrap().0 = true);
-    assert!(table.is_ending(other));
-    table.remove(first);
-    let next = table.reserve().unwrap();
-    table.occupy(next, Switch(false));
-    assert_eq!(next.index(), first.index());
-    assert!(!table.is_ending(next), "that was the one before");
-}
-
 #[test]
 fn a_key_leads_to_its_value_until_it_is_removed() {
     let table = Table::new(2);
     let key = table.reserve().unwrap();
     assert_eq!(table.with(key, |v: &mut i32| *v), None, "reserved is not yet there");
-    table.occupy(key, 7);
+    table.occupy(key, || 7);
     assert_eq!(table.with(key, |v| *v), Some(7));
     assert_eq!(table.remove(key), Some(7));
     assert_eq!(table.remove(key), None);
@@ -55,10 +16,10 @@ fn a_key_leads_to_its_value_until_it_is_removed() {
 fn a_slot_is_used_again_but_its_key_is_not() {
     let table = Table::new(1);
     let first = table.reserve().unwrap();
-    table.occupy(first, "first");
+    table.occupy(first, || "first");
     table.remove(first);
     let second = table.reserve().unwrap();
-    table.occupy(second, "second");
+    table.occupy(second, || "second");
     assert_eq!(first.index(), second.index());
     assert_eq!(table.with(first, |v| *v), None);
     assert_eq!(table.with(second, |v| *v), Some("second"));
@@ -68,7 +29,7 @@ fn a_slot_is_used_again_but_its_key_is_not() {
 fn a_slot_that_has_used_up_its_generations_is_retired() {
     let table = Table::new(1);
     let key = table.reserve().unwrap();
-    table.occupy(key, ());
+    table.occupy(key, || ());
     table.slot(key.index).unwrap().generation.store(u32::MAX, Ordering::Relaxed);
     table.remove(Key { index: key.index, generation: NonZeroU32::MAX });
     assert_ne!(table.reserve().unwrap().index(), key.index);
@@ -78,15 +39,15 @@ fn a_slot_that_has_used_up_its_generations_is_retired() {
 fn both_values_come_in_the_order_asked_for() {
     let table = Table::new(1);
     let (a, b) = (table.reserve().unwrap(), table.reserve().unwrap());
-    table.occupy(a, 'a');
-    table.occupy(b, 'b');
+    table.occupy(a, || 'a');
+    table.occupy(b, || 'b');
     let pair = |x, y| table.with_both(Some(x), Some(y), |x, y| (x.copied(), y.copied()));
     assert_eq!(pair(a, b), (Some('a'), Some('b')));
     assert_eq!(pair(b, a), (Some('b'), Some('a')));
     table.remove(b);
     assert_eq!(pair(a, b), (Some('a'), None));
     let c = table.reserve().unwrap();
-    table.occupy(c, 'c');
+    table.occupy(c, || 'c');
     assert_eq!(b.index(), c.index());
     assert_eq!((pair(b, c), pair(c, b)), ((None, Some('c')), (Some('c'), None)), "one slot, two keys");
     assert_eq!(table.with_both(None, Some(a), |x, y| (x.copied(), y.copied())), (None, Some('a')));
@@ -97,7 +58,7 @@ fn tasks_that_start_here_and_end_there_do_not_ask_for_pages_without_end() {
     let table = Table::new(2);
     for _ in 0..100 {
         let keys: Vec<Key> = (0..SLOTS).map(|_| table.reserve().unwrap()).collect();
-        keys.iter().for_each(|&key| table.occupy(key, ()));
+        keys.iter().for_each(|&key| table.occupy(key, || ()));
         std::thread::scope(|scope| {
             scope.spawn(|| keys.iter().for_each(|&key| assert!(table.remove(key).is_some())));
         });

@@ -4,16 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use cordial_sched::{Executor, JoinHandle, Key, Layer, Options, Record, Simulation, Table};
+use cordial_sched::{Executor, JoinHandle, Key, Layer, Options, Simulation, Table};
 
 /// A task.
 struct Live;
-
-impl Record for Live {
-    fn is_ending(&self) -> bool {
-        false
-    }
-}
 
 pub(crate) struct Plain {
     table: Table<Live>,
@@ -74,10 +68,9 @@ where
         let _slot = slot;
         future.await
     };
-    let (start, join) = executor.prepare(key, body);
-    table.occupy(key, Live);
-    start.start();
-    join
+    let start = executor.prepare(executor.vacant(), key, body);
+    table.occupy(key, || Live);
+    start.start(executor)
 }
 
 /// How many tasks are alive.

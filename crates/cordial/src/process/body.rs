@@ -9,15 +9,17 @@
 //! ```
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 use tracing::{Level, Span};
 
-use super::context;
+use super::context::{self, Running};
 use super::entry::About;
 use super::guardian;
 use super::handle::Handle;
+use super::lineage::Lineage;
 use super::signal::Signal;
 use crate::exit::{Exit, Location};
 use crate::pid::Pid;
@@ -28,12 +30,16 @@ use crate::unwind::{self, Unwound};
 pub(crate) type Conclusion<T> = (Option<T>, Exit);
 
 /// The answer that waits in the task cell for whoever holds the handle.
-pub(crate) struct Reply<T>(Option<Result<T, Exit>>);
+pub(crate) struct Reply<T> {
+    answer: Option<Result<T, Exit>>,
+    /// Goes back to where it came from: whoever awaits a process is most often who spawned it, and counts it there.
+    _lineage: Option<Arc<Lineage>>,
+}
 
 impl<T> Reply<T> {
     /// Once.
     pub(crate) fn take(mut self) -> Result<T, Exit> {
-        self.0.take().unwrap_or(Err(Exit::NoProcess))
+        self.answer.take().unwrap_or(Err(Exit::NoProcess))
     }
 }
 
@@ -60,7 +66,7 @@ impl<T> Recipient<T> for Holder {
 /// An answer that nobody took is dropped wherever the last reference ends.
 impl<T> Drop for Reply<T> {
     fn drop(&mut self) {
-        if let Some(answer) = self.0.take() {
+        if let Some(answer) = self.answer.take() {
             discard(answer);
         }
     }
@@ -83,7 +89,7 @@ fn discard_exit(unwanted: Exit) {
 pin_project! {
     /// A process as the scheduler sees it.
     pub(crate) struct Body<F, C, R> {
-        pid: Pid,
+        process: Running,
         // Seldom there, so it takes little room.
         span: Option<Box<Span>>,
         conclude: C,
@@ -96,8 +102,14 @@ pin_project! {
 }
 
 impl<F, C, R> Body<F, C, R> {
-    pub(crate) fn new(pid: Pid, span: Option<Box<Span>>, future: F, conclude: C, recipient: R) -> Body<F, C, R> {
-        Body { pid, span, conclude, recipient: Some(recipient), future: Some(future) }
+    pub(super) fn new(
+        process: Running,
+        span: Option<Box<Span>>,
+        future: F,
+        conclude: C,
+        recipient: R,
+    ) -> Body<F, C, R> {
+        Body { process, span, conclude, recipient: Some(recipient), future: Some(future) }
     }
 }
 
@@ -111,10 +123,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R::Receipt> {
         let mut this = self.project();
-        let pid = *this.pid;
-        let polled = context::as_process(pid, |runtime| {
+        let process = *this.process;
+        let polled = context::as_process(process, |runtime| {
             let mut concluded = None;
-            let is_ending = runtime.begin_poll(pid);
+            let is_ending = process.task.is_ending();
             let polled = unwind::catch(|| {
                 let _entered = this.span.as_deref().map(Span::enter);
                 if !is_ending && let Some(future) = this.future.as_mut().as_pin_mut() {
@@ -136,7 +148,7 @@ where
                     [Some(unwound), dropped.err()]
                 }
             };
-            Poll::Ready(Reply(Some(end(runtime, pid, this.span.as_deref(), concluded, unwound))))
+            Poll::Ready(end(runtime, process.pid, this.span.as_deref(), concluded, unwound))
         });
         // The process is no more: what the recipient drops or wakes, it does not in its name.
         polled.map(|reply| this.recipient.take().expect("not polled again after its end").receive(reply))
@@ -150,8 +162,8 @@ fn end<T>(
     span: Option<&Span>,
     concluded: Option<Conclusion<T>>,
     unwound: [Option<Unwound>; 2],
-) -> Result<T, Exit> {
-    let Some(mut entry) = runtime.remove(pid) else { return Err(Exit::NoProcess) };
+) -> Reply<T> {
+    let Some(mut entry) = runtime.remove(pid) else { return Reply { answer: None, _lineage: None } };
     let (value, own_exit) = concluded.unwrap_or((None, Exit::Normal));
     let mut panics = unwound.into_iter().flatten().filter_map(|unwound| match unwound {
         Unwound::Panic(caught) => Some(caught),
@@ -196,11 +208,12 @@ fn end<T>(
             let _ = unwind::catch(|| monitor.send(exit.clone()).is_ok());
         }
     }
-    match value {
+    let answer = match value {
         Some(value) => {
             discard_exit(exit);
             Ok(value)
         }
         None => Err(exit),
-    }
+    };
+    Reply { answer: Some(answer), _lineage: entry.lineage.take() }
 }

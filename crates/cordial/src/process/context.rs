@@ -4,6 +4,8 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use cordial_sched::TaskRef;
+
 use super::default_runtime;
 use super::handle::Handle;
 use super::lineage::Lineage;
@@ -18,9 +20,16 @@ struct Context {
     /// Of a thread that acts for a runtime until a call returns. Goes before `own`.
     lent: RefCell<Option<Rc<Handle>>>,
     is_lent: Cell<bool>,
-    process: Cell<Option<Pid>>,
+    process: Cell<Option<Running>>,
     /// What the process that spawned last on this thread leaves to its children.
     lineage: RefCell<Option<(Pid, Arc<Lineage>)>>,
+}
+
+/// The process that a thread runs.
+#[derive(Clone, Copy)]
+pub(super) struct Running {
+    pub(super) pid: Pid,
+    pub(super) task: TaskRef,
 }
 
 impl Context {
@@ -69,7 +78,7 @@ impl Context {
 /// ```
 #[must_use]
 pub fn current() -> Option<Pid> {
-    CONTEXT.with(|context| context.process.get())
+    CONTEXT.with(|context| context.process.get().map(|running| running.pid))
 }
 
 /// Calls `f` with the runtime of this thread, or with the default one, which starts on first use.
@@ -95,7 +104,7 @@ pub(crate) fn adopt(runtime: Handle) {
 
 /// Calls `body` as if this thread belonged to the runtime.
 pub(crate) fn within(runtime: Handle, body: impl FnOnce()) {
-    struct Restore(Option<Rc<Handle>>, Option<Pid>);
+    struct Restore(Option<Rc<Handle>>, Option<Running>);
     impl Drop for Restore {
         fn drop(&mut self) {
             let ended = CONTEXT.with(|context| {
@@ -109,11 +118,16 @@ pub(crate) fn within(runtime: Handle, body: impl FnOnce()) {
     body();
 }
 
-/// Calls `body` as the process `pid`. `body` must not panic.
-pub(crate) fn as_process<R>(pid: Pid, body: impl FnOnce(&Handle) -> R) -> R {
+/// Whether the process that this thread runs has to end when its poll returns. Takes no lock.
+pub(super) fn is_ending() -> bool {
+    CONTEXT.with(|context| context.process.get().is_some_and(|running| running.task.is_ending()))
+}
+
+/// Calls `body` as a process. `body` must not panic.
+pub(super) fn as_process<R>(process: Running, body: impl FnOnce(&Handle) -> R) -> R {
     CONTEXT.with(|context| {
         context.with_runtime(|runtime| {
-            let before = context.process.replace(Some(pid));
+            let before = context.process.replace(Some(process));
             let result = body(runtime);
             context.process.set(before);
             result

@@ -112,19 +112,19 @@ pub async fn exit_self(reason: Exit) -> ! {
         )
     };
     let mut reason = Some(Box::new(reason));
-    let rouse = context::with_runtime(|runtime| {
+    let ended = context::with_runtime(|runtime| {
         runtime.with(own, |entry| {
-            if entry.ending.is_none() {
-                entry.ending = reason.take();
-                entry.manners.exits_itself = true;
+            if entry.ending.is_some() {
+                return None;
             }
-            entry.rouse
+            entry.manners.exits_itself = true;
+            reason.take().map(|reason| entry.end_with(reason))
         })
     });
     // If it was ending already: outside of the lock, since an error in it is the user's.
     drop(reason);
-    if let Some(rouse) = rouse {
-        rouse.wake();
+    if let Some(task) = ended.flatten() {
+        task.wake();
     }
     std::future::pending().await
 }
@@ -163,8 +163,7 @@ pub fn checkpoint() {
     if cfg!(panic = "abort") || std::thread::panicking() {
         return;
     }
-    let Some(own) = current() else { return };
-    if context::with_runtime(|runtime| runtime.is_ending(own)) {
+    if context::is_ending() {
         unwind::unwind_to_the_edge();
     }
 }

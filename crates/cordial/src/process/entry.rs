@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::Location;
 use std::sync::Arc;
 
-use cordial_sched::{Record, Rouse};
+use cordial_sched::TaskRef;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::guardian::Guardian;
@@ -25,14 +25,14 @@ use crate::telemetry::Subject;
 /// ```
 #[derive(Debug)]
 pub(crate) struct Entry {
-    pub(crate) rouse: Rouse,
+    pub(crate) task: TaskRef,
     pub(crate) spawned_at: &'static Location<'static>,
     /// Milliseconds on the coarse clock of the executor.
     pub(crate) since: u64,
     pub(crate) lineage: Option<Arc<Lineage>>,
     /// Made when the process spawns for the first time.
     pub(crate) lineage_of_children: Option<Arc<Lineage>>,
-    /// What it ends with when its poll returns.
+    /// What it ends with when its poll returns. Set by `end_with`.
     pub(crate) ending: Option<Box<Exit>>,
     pub(crate) manners: Manners,
     /// Its place with its parent, if it has one.
@@ -115,13 +115,15 @@ impl About {
     }
 }
 
-impl Record for Entry {
-    fn is_ending(&self) -> bool {
-        self.ending.is_some()
-    }
-}
-
 impl Entry {
+    /// What wakes it, for it ends in a poll.
+    #[must_use = "it ends once it is woken"]
+    pub(crate) fn end_with(&mut self, exit: Box<Exit>) -> TaskRef {
+        self.ending = Some(exit);
+        self.task.mark_ending();
+        self.task
+    }
+
     pub(crate) fn ties(&mut self) -> &mut Ties {
         self.ties.get_or_insert_default()
     }

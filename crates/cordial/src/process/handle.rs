@@ -31,7 +31,7 @@ pub(crate) struct Handle {
 /// What the scheduler keeps for this layer.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    number: u32,
+    number: NonZeroU32,
     table: Table<Entry>,
     /// The spawn places whose long polls were told.
     told_places: Mutex<BTreeSet<(&'static str, u32, u32)>>,
@@ -46,7 +46,7 @@ impl Shared {
         // The numbers of runtimes are the only thing that they share.
         static NUMBERS: AtomicU32 = AtomicU32::new(1);
         Shared {
-            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
+            number: NonZeroU32::new(NUMBERS.fetch_add(1, Ordering::Relaxed)).unwrap_or(NonZeroU32::MIN),
             table: Table::new(threads),
             told_places: Mutex::default(),
             guardians: Numbers::default(),
@@ -134,7 +134,7 @@ impl Handle {
         Some((key, shared.pid(key)))
     }
 
-    pub(crate) fn occupy(&self, key: Key, entry: Entry) {
+    pub(crate) fn occupy(&self, key: Key, entry: impl FnOnce() -> Entry) {
         self.shared.table.occupy(key, entry);
     }
 
@@ -144,25 +144,9 @@ impl Handle {
         shared.table.with(shared.key(pid)?, f)
     }
 
-    /// Counts a poll of the process that runs here. Whether it has to end instead. Takes no lock.
-    pub(crate) fn begin_poll(&self, pid: Pid) -> bool {
-        self.shared.key(pid).is_some_and(|key| self.shared.table.begin_poll(key))
-    }
-
-    /// How many polls of a live process have begun.
-    pub(crate) fn polls(&self, pid: Pid) -> u32 {
-        self.shared.key(pid).map_or(0, |key| self.shared.table.polls(key))
-    }
-
     /// Who is in a poll that lasts, and for how long.
     pub(crate) fn long_polls(&self) -> BTreeMap<Pid, Duration> {
         self.executor.long_polls().into_iter().map(|(key, lasted)| (self.shared.pid(key), lasted)).collect()
-    }
-
-    /// Whether a process has to end when its poll returns. Takes no lock.
-    pub(crate) fn is_ending(&self, pid: Pid) -> bool {
-        let shared = &*self.shared;
-        shared.key(pid).is_some_and(|key| shared.table.is_ending(key))
     }
 
     /// The same for two at one moment.

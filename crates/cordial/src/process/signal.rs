@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use cordial_sched::Rouse;
+use cordial_sched::TaskRef;
 use tokio::sync::{Notify, mpsc};
 
 use super::entry::Entry;
@@ -28,7 +28,7 @@ pub(crate) enum Signal {
 #[must_use = "whoever is waiting is not woken"]
 #[derive(Debug, Default)]
 pub(crate) struct Effect {
-    wake: Option<Rouse>,
+    wake: Option<TaskRef>,
     tell: Vec<mpsc::UnboundedSender<(Pid, Exit)>>,
     message: Option<(Pid, Exit)>,
     notify: Option<Arc<Notify>>,
@@ -86,8 +86,7 @@ fn ignore(unused: Exit) -> Effect {
 }
 
 fn end(entry: &mut Entry, exit: Exit) -> Effect {
-    entry.ending = Some(Box::new(exit));
-    Effect { wake: Some(entry.rouse), ..Effect::default() }
+    Effect { wake: Some(entry.end_with(Box::new(exit))), ..Effect::default() }
 }
 
 /// A guardian is told of its kill, and ends once what it owns has.

@@ -117,7 +117,7 @@ impl Seen {
 }
 
 impl ProcessInfo {
-    fn new(runtime: &Handle, seen: &Seen, pid: Pid, entry: &Entry) -> ProcessInfo {
+    fn new(seen: &Seen, pid: Pid, entry: &Entry) -> ProcessInfo {
         let ties = entry.ties.as_deref();
         ProcessInfo {
             pid,
@@ -132,7 +132,7 @@ impl ProcessInfo {
             incarnation: entry.parent().map_or(1, |parent| parent.incarnation),
             owner: entry.guardian().and_then(|guardian| guardian.owner),
             supervises: None,
-            polls: runtime.polls(pid),
+            polls: entry.task.polls(),
             long_polls: entry.samples.long_polls,
             state: match (entry.manners.is_abandoned, &entry.ending, entry.manners.is_asked) {
                 (true, ..) => ProcessState::Abandoned,
@@ -156,7 +156,7 @@ impl Snapshot {
             if let Some(guardian) = entry.guardian() {
                 supervisors.push((processes.len(), guardian.about.clone()));
             }
-            processes.push(ProcessInfo::new(runtime, &seen, pid, entry));
+            processes.push(ProcessInfo::new(&seen, pid, entry));
         });
         for (index, about) in supervisors {
             processes[index].supervises = Some(about.supervision());
@@ -214,7 +214,7 @@ pub fn info(pid: Pid) -> Option<ProcessInfo> {
         let seen = Seen::now(runtime);
         runtime.with(pid, |entry| {
             let about = entry.guardian().map(|guardian| guardian.about.clone());
-            (ProcessInfo::new(runtime, &seen, pid, entry), about)
+            (ProcessInfo::new(&seen, pid, entry), about)
         })
     })?;
     Some(ProcessInfo { supervises: about.map(|about| about.supervision()), ..info })

@@ -3,12 +3,12 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use cordial_sched::{Executor, JoinHandle, Key, Start};
+use cordial_sched::{Executor, JoinHandle, Key, Start, StartAlone, Vacant};
 use tracing::{Level, Span};
 
 use super::body::{Body, Conclusion, Holder, Recipient, Reply};
-use super::context;
-use super::entry::{Entry, Manners, Samples};
+use super::context::{self, Running};
+use super::entry::{Entry, Manners, Samples, Ties};
 use super::guardian::{Guardian, Tell};
 use super::handle::Handle;
 use super::lineage::Lineage;
@@ -96,7 +96,7 @@ impl Spawn {
         C: Fn(F::Output) -> Conclusion<T> + Send + 'static,
         T: Send + 'static,
     {
-        self.start_for(runtime, future, conclude, Holder, Executor::prepare)
+        self.start_for(runtime, future, conclude, Holder, Executor::prepare, Start::start)
     }
 
     /// Starts a process that nobody holds: its output goes to the recipient. A refusal is told.
@@ -108,18 +108,19 @@ impl Spawn {
         R::Receipt: Send + 'static,
     {
         let (spawned_at, supervisor) = (self.spawned_at, self.place.as_ref().map(|place| place.parent().pid));
-        let alone = |executor: &Executor, key, body| (executor.prepare_alone(key, body), ());
-        let started = self.start_for(runtime, future, as_value, recipient, alone);
+        let start = |start: StartAlone, _: &Executor| start.start();
+        let started = self.start_for(runtime, future, as_value, recipient, Executor::prepare_alone, start);
         started.map(|spawned| spawned.pid).inspect_err(|refusal| telemetry::refused(spawned_at, supervisor, refusal))
     }
 
-    fn start_for<F, C, T, R, J>(
+    fn start_for<F, C, T, R, S, J>(
         self,
         runtime: &Handle,
         future: F,
         conclude: C,
         recipient: R,
-        prepare: impl FnOnce(&Executor, Key, Body<F, C, R>) -> (Start, J),
+        prepare: impl FnOnce(&Executor, Vacant, Key, Body<F, C, R>) -> S,
+        start: impl FnOnce(S, &Executor) -> J,
     ) -> Result<Spawned<J>, Refusal>
     where
         F: Future + Send + 'static,
@@ -141,37 +142,40 @@ impl Spawn {
             Ancestry::Caller => caller.and_then(|caller| context::lineage_of_children(runtime, caller)),
             Ancestry::Known(lineage) => lineage,
         };
-        let body = Body::new(pid, span(pid, self.spawned_at), future, conclude, recipient);
-        let (start, join) = prepare(executor, key, body);
-        let mut entry = Entry {
-            rouse: start.rouse(),
-            spawned_at: self.spawned_at,
-            since: executor.coarse_now(),
-            lineage,
-            lineage_of_children: None,
-            ending: None,
-            samples: Samples::default(),
-            manners: Manners { is_root: self.is_root, ..Manners::default() },
-            place: None,
-            ties: None,
-        };
+        let vacant = executor.vacant();
+        let task = vacant.task();
+        let body = Body::new(Running { pid, task }, span(pid, self.spawned_at), future, conclude, recipient);
+        let prepared = prepare(executor, vacant, key, body);
+        let mut ties: Option<Box<Ties>> = None;
         if let Some(caller) = linked_to {
-            entry.ties().links.insert(caller);
+            ties.get_or_insert_default().links.insert(caller);
         }
         if self.label.is_some() {
-            entry.ties().label = self.label;
+            ties.get_or_insert_default().label = self.label;
         }
+        let is_guardian = self.guardian.is_some();
         if let Some(guardian) = self.guardian {
             let (guardian, told) = *guardian;
-            entry.manners.wants_notice = true;
-            let ties = entry.ties();
+            let ties = ties.get_or_insert_default();
             ties.guardian = Some(Box::new(guardian));
             let id = ties.next_id();
             ties.traps.insert(id, told);
         }
+        let (spawned_at, since, is_root) = (self.spawned_at, executor.coarse_now(), self.is_root);
         let parent = self.place.as_ref().map(|place| (place.parent().clone(), place.index()));
-        entry.place = self.place;
-        runtime.occupy(key, entry);
+        let place = self.place;
+        runtime.occupy(key, || Entry {
+            task,
+            spawned_at,
+            since,
+            lineage,
+            lineage_of_children: None,
+            ending: None,
+            samples: Samples::default(),
+            manners: Manners { is_root, wants_notice: is_guardian, ..Manners::default() },
+            place,
+            ties,
+        });
         let child_of = parent.as_ref().map(|(parent, _)| (parent.pid, parent.incarnation));
         if let Some((parent, index)) = parent
             && parent.children.arrived(index, pid) == Door::Closed
@@ -186,8 +190,7 @@ impl Spawn {
             // Whoever closed it may have looked into the table before this process stood there.
             runtime.signal(pid, Signal::Sent { from: None, reason: Exit::Killed });
         }
-        start.start();
-        Ok(Spawned { pid, join, is_linked: linked_to.is_some() })
+        Ok(Spawned { pid, join: start(prepared, executor), is_linked: linked_to.is_some() })
     }
 }
 

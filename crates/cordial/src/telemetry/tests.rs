@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 
 use tracing::{Event, Subscriber};
@@ -27,7 +28,7 @@ impl<S: Subscriber> Layer<S> for Told {
 
 /// Every event, in each of its forms.
 fn tell_all() {
-    let (pid, spawned_at) = (Pid::new(1, 2, 3), Location::caller());
+    let (pid, spawned_at) = (Pid::new(NonZeroU32::MIN, 2, 3), Location::caller());
     let subject = Subject { pid, label: None, spawned_at, child_of: Some((pid, 1)) };
     let child = Child { supervisor: pid, label: None, child: "child", spawned_at, incarnation: 1 };
     started(pid, spawned_at, None, None);
