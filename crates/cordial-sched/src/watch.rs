@@ -36,6 +36,9 @@ const LINGER: Duration = Duration::from_millis(4);
 /// What a lent thread must have computed to be lowered; one that blocks has not.
 const COMPUTES: Duration = Duration::from_millis(1);
 
+/// A poll that is shorter than this many nanoseconds.
+const SHORT_NANOS: u32 = 1000;
+
 /// How much of a stuck thread's queue one look gives to everybody.
 const RELEASED_AT_ONCE: usize = 64;
 
@@ -76,6 +79,7 @@ pub(crate) fn watch(executor: &Executor, parker: &Parker) {
     let mut last = Duration::ZERO;
     let mut pause = PERIOD;
     let mut is_capped = false;
+    let (mut n_finished_before, mut waits) = (0, false);
     while !pool.is_stopping() {
         pause = if is_everybody_asleep(pool) { 2 * pause } else { PERIOD };
         if pause > LINGER {
@@ -103,7 +107,12 @@ pub(crate) fn watch(executor: &Executor, parker: &Parker) {
         if pool.crew().strength().active < pool.options.workers && !pool.queues.is_empty() && !pool.is_stopping() {
             let _ = pool.follow(pool.crew().call());
         }
-        if !stuck.is_empty() && !pool.queues.is_empty() {
+        let n_finished: u64 = pool.queues.opened().map(|seat| seat.progress.finished()).sum();
+        let n_done = n_finished.wrapping_sub(std::mem::replace(&mut n_finished_before, n_finished));
+        let waited_before = std::mem::replace(&mut waits, waits_for_long(pool, n_done, passed));
+        // One look may have come while the system had taken the processor from whoever else works.
+        let nobody_works = stuck.len() >= pool.crew().strength().active;
+        if !stuck.is_empty() && waits && (waited_before || nobody_works) {
             let was_capped = is_capped;
             is_capped = !bring_stand_ins(pool, &stuck);
             if is_capped && !was_capped {
@@ -121,6 +130,17 @@ pub(crate) fn watch(executor: &Executor, parker: &Parker) {
             lower_those_that_compute(pool, &mut seen);
         }
     }
+}
+
+/// Whether work waits that nobody takes soon. Where polls are short and as many were done since the last look as tasks wait
+/// now, those are done before the next look, and sooner than a thread could come for them.
+fn waits_for_long(pool: &Pool, n_done: u64, passed: Duration) -> bool {
+    if pool.queues.is_empty() {
+        return false;
+    }
+    let (injected, queued) = pool.queues.lengths();
+    let is_quick = Duration::from_nanos(n_done) * SHORT_NANOS > passed;
+    !is_quick || injected.saturating_add(queued) as u64 > n_done
 }
 
 fn is_everybody_asleep(pool: &Pool) -> bool {
