@@ -76,7 +76,6 @@ impl fmt::Debug for Vacant {
 #[must_use = "a task that is not started never runs"]
 pub struct Start<T> {
     task: Ready,
-    key: Key,
     take_output: fn(&mut Task) -> Option<T>,
 }
 
@@ -87,10 +86,10 @@ pub struct StartAlone(Ready);
 impl<T> Start<T> {
     /// Lets the task run on the executor that prepared it.
     pub fn start(self, executor: &Executor) -> JoinHandle<T> {
-        let Start { task, key, take_output } = self;
+        let Start { task, take_output } = self;
         let home = task.home();
         worker::queue(task, Woken::AtRest);
-        JoinHandle::new(home, key, executor.clone(), take_output)
+        JoinHandle::new(home, executor.clone(), take_output)
     }
 }
 
@@ -103,13 +102,13 @@ impl StartAlone {
 
 impl<T> fmt::Debug for Start<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Start").field("key", &self.key).finish_non_exhaustive()
+        f.debug_struct("Start").field("key", &self.task.home().key()).finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for StartAlone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StartAlone").field("key", &self.0.key()).finish()
+        f.debug_struct("StartAlone").field("key", &self.0.home().key()).finish()
     }
 }
 
@@ -201,35 +200,35 @@ impl Executor {
         &*self.home.core.layer
     }
 
-    /// A place for a task, to be made by [`prepare`](Executor::prepare) or [`prepare_alone`](Executor::prepare_alone).
-    pub fn vacant(&self) -> Vacant {
+    /// A place for a task with a key of the layer's table, to be made by [`prepare`](Executor::prepare) or [`prepare_alone`](Executor::prepare_alone).
+    pub fn vacant(&self, key: Key) -> Vacant {
         let place = stock::take(self.is_simulated());
-        place.home().move_in();
+        place.home().move_in(key);
         Vacant(place)
     }
 
-    /// Makes a task of a future, with a key of the layer's table. Nothing runs before [`Start::start`].
+    /// Makes a task of a future. Nothing runs before [`Start::start`].
     ///
     /// The future must catch its own panics and those of its destructors, and its output must not panic when dropped: such
     /// a panic is lost, and whoever joins the task waits for ever.
-    pub fn prepare<F>(&self, vacant: Vacant, key: Key, future: F) -> Start<F::Output>
+    pub fn prepare<F>(&self, vacant: Vacant, future: F) -> Start<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
         let Vacant(mut task) = vacant;
-        task.fill(key, self.home.core.origin, future, Claim::Joined);
-        Start { task, key, take_output: Task::take_output }
+        task.fill(self.home.core.origin, future, Claim::Joined);
+        Start { task, take_output: Task::take_output }
     }
 
     /// As [`prepare`](Executor::prepare), for an output that nobody takes.
-    pub fn prepare_alone<F>(&self, vacant: Vacant, key: Key, future: F) -> StartAlone
+    pub fn prepare_alone<F>(&self, vacant: Vacant, future: F) -> StartAlone
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
         let Vacant(mut task) = vacant;
-        task.fill(key, self.home.core.origin, future, Claim::Nobody);
+        task.fill(self.home.core.origin, future, Claim::Nobody);
         StartAlone(task)
     }
 

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
+use crate::Key;
 use crate::parked::Parked;
-use crate::sync::{AtomicBool, AtomicU32, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering};
 use crate::task::Task;
 use crate::worker::{self, Woken};
 
-/// Never freed: one task after another lives here.
+/// Never freed: one task after another lives here. In one line of the cache.
 #[repr(align(64))]
 pub(crate) struct Home {
     parked: Parked<Box<Task>>,
@@ -18,6 +19,8 @@ pub(crate) struct Home {
     is_ending: AtomicBool,
     /// A hint, so that a look that finds nothing takes no lock.
     is_done: AtomicBool,
+    /// The key of the task that lives here, in one word. Relaxed: written before the task is started.
+    key: AtomicU64,
     join: Mutex<Join>,
     /// How many tasks have ended here, in a simulation. Wraps. Relaxed: written and decided upon under the lock of `join`.
     ended: AtomicU32,
@@ -54,6 +57,16 @@ impl TaskRef {
         self.0.is_ending.load(Ordering::Relaxed)
     }
 
+    /// The key of the task.
+    ///
+    /// # Panics
+    ///
+    /// Never: there is no `TaskRef` before there is a key.
+    #[must_use]
+    pub fn key(self) -> Key {
+        self.0.key()
+    }
+
     /// How many polls of the task have begun. Wraps.
     #[must_use]
     pub fn polls(self) -> u32 {
@@ -74,6 +87,7 @@ impl Home {
             polls: AtomicU32::new(0),
             is_ending: AtomicBool::new(false),
             is_done: AtomicBool::new(false),
+            key: AtomicU64::new(0),
             join: Mutex::new(Join::Waits(None)),
             ended: AtomicU32::new(0),
         }
@@ -84,9 +98,15 @@ impl Home {
     }
 
     /// A new task comes to live here.
-    pub(crate) fn move_in(&self) {
+    pub(crate) fn move_in(&self, key: Key) {
+        self.key.store(key.to_bits(), Ordering::Relaxed);
         self.polls.store(0, Ordering::Relaxed);
         self.is_ending.store(false, Ordering::Relaxed);
+    }
+
+    /// The key of the task that lives here.
+    pub(crate) fn key(&self) -> Key {
+        Key::from_bits(self.key.load(Ordering::Relaxed)).expect("asked only of a home in which a task lives")
     }
 
     /// The task, to be queued, if nobody has it. Whoever has it learns that it was woken.

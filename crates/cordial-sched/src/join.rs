@@ -14,7 +14,6 @@ use crate::{Executor, Key};
 pub struct JoinHandle<T> {
     /// `None` once the output was taken.
     home: Option<&'static Home>,
-    key: Key,
     executor: Executor,
     take_output: fn(&mut Task) -> Option<T>,
     limit: Option<Place>,
@@ -23,16 +22,15 @@ pub struct JoinHandle<T> {
 impl<T> JoinHandle<T> {
     pub(crate) fn new(
         home: &'static Home,
-        key: Key,
         executor: Executor,
         take_output: fn(&mut Task) -> Option<T>,
     ) -> JoinHandle<T> {
-        JoinHandle { home: Some(home), key, executor, take_output, limit: None }
+        JoinHandle { home: Some(home), executor, take_output, limit: None }
     }
 
-    /// The key that the task was prepared with.
-    pub fn key(&self) -> Key {
-        self.key
+    /// The key of the task; `None` once the output was taken.
+    pub fn key(&self) -> Option<Key> {
+        self.home.map(Home::key)
     }
 
     /// The executor that runs the task.

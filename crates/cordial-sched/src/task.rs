@@ -18,7 +18,7 @@ use pin_project_lite::pin_project;
 use crate::home::Home;
 use crate::origin::Origin;
 use crate::parked::Token;
-use crate::{Key, stock};
+use crate::stock;
 
 /// A box for one task after another.
 pub(crate) struct Task {
@@ -37,7 +37,6 @@ enum Content {
 
 /// What makes it a certain task.
 struct Job {
-    key: Key,
     origin: &'static Origin,
     work: Pin<Box<dyn Work>>,
 }
@@ -59,7 +58,7 @@ impl Task {
     }
 
     /// Puts a job into a box that has none.
-    pub(crate) fn fill<F>(&mut self, key: Key, origin: &'static Origin, future: F, claim: Claim)
+    pub(crate) fn fill<F>(&mut self, origin: &'static Origin, future: F, claim: Claim)
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -68,15 +67,11 @@ impl Task {
             Content::Spare(spare) => renew(spare, claim, future),
             Content::Nothing | Content::Job(_) => Run::boxed(claim, future),
         };
-        self.content = Content::Job(Job { key, origin, work });
+        self.content = Content::Job(Job { origin, work });
     }
 
     pub(crate) fn home(&self) -> &'static Home {
         self.home
-    }
-
-    pub(crate) fn key(&self) -> Option<Key> {
-        self.job().map(|job| job.key)
     }
 
     pub(crate) fn origin(&self) -> Option<&'static Origin> {

@@ -36,8 +36,8 @@ const LINGER: Duration = Duration::from_millis(4);
 /// What a lent thread must have computed to be lowered; one that blocks has not.
 const COMPUTES: Duration = Duration::from_millis(1);
 
-/// A poll that is shorter than this many nanoseconds.
-const SHORT_NANOS: u32 = 1000;
+/// A poll, and what it takes to get to the next one, that a thread does not pay to come for.
+const SHORT: Duration = Duration::from_micros(1);
 
 /// How much of a stuck thread's queue one look gives to everybody.
 const RELEASED_AT_ONCE: usize = 64;
@@ -132,15 +132,16 @@ pub(crate) fn watch(executor: &Executor, parker: &Parker) {
     }
 }
 
-/// Whether work waits that nobody takes soon. Where polls are short and as many were done since the last look as tasks wait
-/// now, those are done before the next look, and sooner than a thread could come for them.
+/// Whether work waits that nobody takes soon. Where polls are short, and as fast as since the last look all that waits is done
+/// before a poll would be called long, it is done sooner than by a thread that comes for it.
 fn waits_for_long(pool: &Pool, n_done: u64, passed: Duration) -> bool {
     if pool.queues.is_empty() {
         return false;
     }
     let (injected, queued) = pool.queues.lengths();
-    let is_quick = Duration::from_nanos(n_done) * SHORT_NANOS > passed;
-    !is_quick || injected.saturating_add(queued) as u64 > n_done
+    let (n_done, n_waiting) = (u128::from(n_done), injected.saturating_add(queued) as u128);
+    let is_quick = n_done * SHORT.as_nanos() > passed.as_nanos();
+    !is_quick || n_waiting * passed.as_nanos() > n_done * pool.options.stall_after.as_nanos()
 }
 
 fn is_everybody_asleep(pool: &Pool) -> bool {

@@ -233,9 +233,7 @@ fn sleep(local: &Local, pool: &Pool, seat: &Seat) -> (Option<Ready>, Option<Look
 }
 
 fn poll_once(local: &Local, mut ready: Ready, seat: &Seat) {
-    if let Some(key) = ready.key() {
-        seat.progress.begin(key);
-    }
+    seat.progress.begin(ready.home().key());
     local.polled.set(Some(ready.home()));
     local.is_woken.set(false);
     let polled = ready.poll();

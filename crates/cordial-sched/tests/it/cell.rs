@@ -341,7 +341,7 @@ fn a_task_that_is_never_started_is_dropped_with_its_start() {
     for is_simulated in [false, true] {
         let (simulation, real) = (simulation(1), executor(1));
         let executor = if is_simulated { simulation.executor() } else { &real };
-        let key = spawn(executor, async {}).key();
+        let key = spawn(executor, async {}).key().unwrap();
         let n_dropped = Arc::new(AtomicUsize::new(0));
         let future = || {
             let counts = n_dropped.clone();
@@ -350,8 +350,8 @@ fn a_task_that_is_never_started_is_dropped_with_its_start() {
             });
             async move { drop(held) }
         };
-        drop(executor.prepare_alone(executor.vacant(), key, future()));
-        drop(executor.prepare(executor.vacant(), key, future()));
+        drop(executor.prepare_alone(executor.vacant(key), future()));
+        drop(executor.prepare(executor.vacant(key), future()));
         assert_eq!(n_dropped.load(Ordering::SeqCst), 2);
     }
 }

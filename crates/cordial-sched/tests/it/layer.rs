@@ -68,7 +68,7 @@ where
         let _slot = slot;
         future.await
     };
-    let start = executor.prepare(executor.vacant(), key, body);
+    let start = executor.prepare(executor.vacant(key), body);
     table.occupy(key, || Live);
     start.start(executor)
 }

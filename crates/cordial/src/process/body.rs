@@ -12,10 +12,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use cordial_sched::TaskRef;
 use pin_project_lite::pin_project;
 use tracing::{Level, Span};
 
-use super::context::{self, Running};
+use super::context;
 use super::entry::About;
 use super::guardian;
 use super::handle::Handle;
@@ -89,7 +90,7 @@ fn discard_exit(unwanted: Exit) {
 pin_project! {
     /// A process as the scheduler sees it.
     pub(crate) struct Body<F, C, R> {
-        process: Running,
+        task: TaskRef,
         // Seldom there, so it takes little room.
         span: Option<Box<Span>>,
         conclude: C,
@@ -102,14 +103,8 @@ pin_project! {
 }
 
 impl<F, C, R> Body<F, C, R> {
-    pub(super) fn new(
-        process: Running,
-        span: Option<Box<Span>>,
-        future: F,
-        conclude: C,
-        recipient: R,
-    ) -> Body<F, C, R> {
-        Body { process, span, conclude, recipient: Some(recipient), future: Some(future) }
+    pub(super) fn new(task: TaskRef, span: Option<Box<Span>>, future: F, conclude: C, recipient: R) -> Body<F, C, R> {
+        Body { task, span, conclude, recipient: Some(recipient), future: Some(future) }
     }
 }
 
@@ -123,10 +118,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R::Receipt> {
         let mut this = self.project();
-        let process = *this.process;
-        let polled = context::as_process(process, |runtime| {
+        let task = *this.task;
+        let polled = context::as_process(task, |runtime, pid| {
             let mut concluded = None;
-            let is_ending = process.task.is_ending();
+            let is_ending = task.is_ending();
             let polled = unwind::catch(|| {
                 let _entered = this.span.as_deref().map(Span::enter);
                 if !is_ending && let Some(future) = this.future.as_mut().as_pin_mut() {
@@ -148,7 +143,7 @@ where
                     [Some(unwound), dropped.err()]
                 }
             };
-            Poll::Ready(end(runtime, process.pid, this.span.as_deref(), concluded, unwound))
+            Poll::Ready(end(runtime, pid, this.span.as_deref(), concluded, unwound))
         });
         // The process is no more: what the recipient drops or wakes, it does not in its name.
         polled.map(|reply| this.recipient.take().expect("not polled again after its end").receive(reply))

@@ -27,9 +27,9 @@ struct Context {
 
 /// The process that a thread runs.
 #[derive(Clone, Copy)]
-pub(super) struct Running {
-    pub(super) pid: Pid,
-    pub(super) task: TaskRef,
+struct Running {
+    pid: Pid,
+    task: TaskRef,
 }
 
 impl Context {
@@ -123,12 +123,13 @@ pub(super) fn is_ending() -> bool {
     CONTEXT.with(|context| context.process.get().is_some_and(|running| running.task.is_ending()))
 }
 
-/// Calls `body` as a process. `body` must not panic.
-pub(super) fn as_process<R>(process: Running, body: impl FnOnce(&Handle) -> R) -> R {
+/// Calls `body` as the process that a task is. `body` must not panic.
+pub(super) fn as_process<R>(task: TaskRef, body: impl FnOnce(&Handle, Pid) -> R) -> R {
     CONTEXT.with(|context| {
         context.with_runtime(|runtime| {
-            let before = context.process.replace(Some(process));
-            let result = body(runtime);
+            let pid = runtime.pid_of(task);
+            let before = context.process.replace(Some(Running { pid, task }));
+            let result = body(runtime, pid);
             context.process.set(before);
             result
         })

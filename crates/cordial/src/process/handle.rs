@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use cordial_sched::{Executor, JoinHandle, Key, Layer, Table};
+use cordial_sched::{Executor, JoinHandle, Key, Layer, Table, TaskRef};
 
 use super::context;
 use super::crashes::Crashes;
@@ -134,6 +134,10 @@ impl Handle {
         Some((key, shared.pid(key)))
     }
 
+    pub(crate) fn pid_of(&self, task: TaskRef) -> Pid {
+        self.shared.pid(task.key())
+    }
+
     pub(crate) fn occupy(&self, key: Key, entry: impl FnOnce() -> Entry) {
         self.shared.table.occupy(key, entry);
     }
@@ -207,7 +211,7 @@ impl Handle {
 /// The process that a claim is on.
 pub(crate) fn pid_of<T>(join: &JoinHandle<T>) -> Pid {
     let shared: &Shared = join.executor().layer().expect(BUILT_WITH);
-    shared.pid(join.key())
+    join.key().map_or(Pid::NOBODY, |key| shared.pid(key))
 }
 
 /// Builds what `threads` threads share, as the scheduler wants it.

@@ -3,11 +3,11 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use cordial_sched::{Executor, JoinHandle, Key, Start, StartAlone, Vacant};
+use cordial_sched::{Executor, JoinHandle, Start, StartAlone, Vacant};
 use tracing::{Level, Span};
 
 use super::body::{Body, Conclusion, Holder, Recipient, Reply};
-use super::context::{self, Running};
+use super::context;
 use super::entry::{Entry, Manners, Samples, Ties};
 use super::guardian::{Guardian, Tell};
 use super::handle::Handle;
@@ -119,7 +119,7 @@ impl Spawn {
         future: F,
         conclude: C,
         recipient: R,
-        prepare: impl FnOnce(&Executor, Vacant, Key, Body<F, C, R>) -> S,
+        prepare: impl FnOnce(&Executor, Vacant, Body<F, C, R>) -> S,
         start: impl FnOnce(S, &Executor) -> J,
     ) -> Result<Spawned<J>, Refusal>
     where
@@ -142,10 +142,10 @@ impl Spawn {
             Ancestry::Caller => caller.and_then(|caller| context::lineage_of_children(runtime, caller)),
             Ancestry::Known(lineage) => lineage,
         };
-        let vacant = executor.vacant();
+        let vacant = executor.vacant(key);
         let task = vacant.task();
-        let body = Body::new(Running { pid, task }, span(pid, self.spawned_at), future, conclude, recipient);
-        let prepared = prepare(executor, vacant, key, body);
+        let body = Body::new(task, span(pid, self.spawned_at), future, conclude, recipient);
+        let prepared = prepare(executor, vacant, body);
         let mut ties: Option<Box<Ties>> = None;
         if let Some(caller) = linked_to {
             ties.get_or_insert_default().links.insert(caller);

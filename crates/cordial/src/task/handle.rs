@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use super::Timeout;
 use super::claim::{Claim, OrExit, Source, flatten, has_ended};
+use super::timeout::Compact;
 use crate::exit::{Exit, Location, TimedOut};
 use crate::pid::Pid;
 use crate::process::Handle;
@@ -60,7 +61,7 @@ use crate::process::Handle;
 pub struct Task<T> {
     state: State<T>,
     /// Counts from the first poll that finds no answer.
-    limit: Timeout,
+    limit: Compact,
 }
 
 enum State<T> {
@@ -96,15 +97,15 @@ impl<T> Task<T> {
             State::Mapped(source) => source.forget_limit(),
             State::Answered(_) | State::Taken => {}
         }
-        Task { limit: limit.into(), ..self }
+        Task { limit: limit.into().into(), ..self }
     }
 
     pub(super) fn answered(answer: Result<T, Exit>) -> Task<T> {
-        Task { state: State::Answered(answer), limit: Timeout::default() }
+        Task { state: State::Answered(answer), limit: Timeout::default().into() }
     }
 
     pub(super) fn running(claim: Claim<T>) -> Task<T> {
-        Task { state: State::Running(claim), limit: Timeout::default() }
+        Task { state: State::Running(claim), limit: Timeout::default().into() }
     }
 
     /// Whether the answer was taken, or the handle was given up.
@@ -213,7 +214,7 @@ impl<T: Send> Future for Task<T> {
         if let Poll::Ready(answer) = self.poll_answer(cx) {
             return Poll::Ready(answer);
         }
-        let Timeout::After(limit) = self.limit else { return Poll::Pending };
+        let Timeout::After(limit) = self.limit.get() else { return Poll::Pending };
         let is_due = self.source_mut().is_none_or(|source| source.poll_limit(limit, cx).is_ready());
         // An answer that is on its way wakes this, and does not time out.
         if !is_due || self.is_finished() {

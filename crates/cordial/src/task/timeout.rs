@@ -37,3 +37,28 @@ impl From<Duration> for Timeout {
         Timeout::After(limit)
     }
 }
+
+/// A [`Timeout`] in one word, since handles stand in long lists.
+#[derive(Clone, Copy)]
+pub(super) struct Compact(u64);
+
+impl Compact {
+    const INFINITY: u64 = u64::MAX;
+
+    pub(super) fn get(self) -> Timeout {
+        match self.0 {
+            Compact::INFINITY => Timeout::Infinity,
+            nanoseconds => Timeout::After(Duration::from_nanos(nanoseconds)),
+        }
+    }
+}
+
+impl From<Timeout> for Compact {
+    /// What is longer than some 580 years is as good as without limit.
+    fn from(limit: Timeout) -> Compact {
+        match limit {
+            Timeout::After(limit) => Compact(u64::try_from(limit.as_nanos()).unwrap_or(Compact::INFINITY)),
+            Timeout::Infinity => Compact(Compact::INFINITY),
+        }
+    }
+}
