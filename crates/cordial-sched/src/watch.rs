@@ -79,7 +79,7 @@ pub(crate) fn watch(executor: &Executor, parker: &Parker) {
     let mut last = Duration::ZERO;
     let mut pause = PERIOD;
     let mut is_capped = false;
-    let (mut n_finished_before, mut waits) = (0, false);
+    let (mut n_finished_before, mut waits_since) = (0, None);
     while !pool.is_stopping() {
         pause = if is_everybody_asleep(pool) { 2 * pause } else { PERIOD };
         if pause > LINGER {
@@ -109,10 +109,11 @@ pub(crate) fn watch(executor: &Executor, parker: &Parker) {
         }
         let n_finished: u64 = pool.queues.opened().map(|seat| seat.progress.finished()).sum();
         let n_done = n_finished.wrapping_sub(std::mem::replace(&mut n_finished_before, n_finished));
-        let waited_before = std::mem::replace(&mut waits, waits_for_long(pool, n_done, passed));
-        // One look may have come while the system had taken the processor from whoever else works.
+        waits_since = waits_for_long(pool, n_done, passed).then(|| waits_since.unwrap_or(now));
+        // The system may have taken the processor from whoever else works, for a moment.
         let nobody_works = stuck.len() >= pool.crew().strength().active;
-        if !stuck.is_empty() && waits && (waited_before || nobody_works) {
+        let is_late = waits_since.is_some_and(|since| nobody_works || now - since >= pool.options.stall_after);
+        if !stuck.is_empty() && is_late {
             let was_capped = is_capped;
             is_capped = !bring_stand_ins(pool, &stuck);
             if is_capped && !was_capped {
