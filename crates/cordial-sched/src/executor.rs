@@ -201,6 +201,7 @@ impl Executor {
     }
 
     /// A place for a task with a key of the layer's table, to be made by [`prepare`](Executor::prepare) or [`prepare_alone`](Executor::prepare_alone).
+    #[inline]
     pub fn vacant(&self, key: Key) -> Vacant {
         let place = stock::take(self.is_simulated());
         place.home().move_in(key);
@@ -211,6 +212,7 @@ impl Executor {
     ///
     /// The future must catch its own panics and those of its destructors, and its output must not panic when dropped: such
     /// a panic is lost, and whoever joins the task waits for ever.
+    #[inline(always)]
     pub fn prepare<F>(&self, vacant: Vacant, future: F) -> Start<F::Output>
     where
         F: Future + Send + 'static,
@@ -222,6 +224,7 @@ impl Executor {
     }
 
     /// As [`prepare`](Executor::prepare), for an output that nobody takes.
+    #[inline(always)]
     pub fn prepare_alone<F>(&self, vacant: Vacant, future: F) -> StartAlone
     where
         F: Future + Send + 'static,
@@ -311,6 +314,7 @@ impl Executor {
     }
 
     /// Whether [`close`](Executor::close) or [`refuse`](Executor::refuse) was called.
+    #[inline]
     pub fn is_closed(&self) -> bool {
         self.home.core.closed.load(Ordering::SeqCst)
     }
@@ -343,6 +347,7 @@ impl Executor {
         self.tokio().spawn_blocking(move || what(executor.layer_dyn()));
     }
 
+    #[inline]
     pub(crate) fn core(&self) -> &Arc<Core> {
         &self.home.core
     }

@@ -47,11 +47,13 @@ impl TaskRef {
     }
 
     /// Marks the task as one that has to end. To be followed by [`wake`](TaskRef::wake); the poll after that sees the mark.
+    #[inline]
     pub fn mark_ending(self) {
         self.0.is_ending.store(true, Ordering::Relaxed);
     }
 
     /// Whether the task was marked.
+    #[inline]
     #[must_use]
     pub fn is_ending(self) -> bool {
         self.0.is_ending.load(Ordering::Relaxed)
@@ -62,6 +64,7 @@ impl TaskRef {
     /// # Panics
     ///
     /// Never: there is no `TaskRef` before there is a key.
+    #[inline]
     #[must_use]
     pub fn key(self) -> Key {
         self.0.key()
@@ -105,6 +108,7 @@ impl Home {
     }
 
     /// The key of the task that lives here.
+    #[inline]
     pub(crate) fn key(&self) -> Key {
         Key::from_bits(self.key.load(Ordering::Relaxed)).expect("asked only of a home in which a task lives")
     }

@@ -64,9 +64,9 @@ impl Key {
     }
 }
 
-/// Neighbors belong to other threads as soon as they are handed out.
+/// The generation and the lock are asked first, so they stand side by side.
 #[derive(Debug)]
-#[repr(align(64))]
+#[repr(C)]
 struct Slot<V> {
     /// The latest generation handed out. Written only by whoever took the index out of a free list.
     generation: AtomicU32,

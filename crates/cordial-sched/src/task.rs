@@ -58,6 +58,7 @@ impl Task {
     }
 
     /// Puts a job into a box that has none.
+    #[inline(always)]
     pub(crate) fn fill<F>(&mut self, origin: &'static Origin, future: F, claim: Claim)
     where
         F: Future + Send + 'static,
@@ -161,6 +162,7 @@ pub(crate) trait Work: Send {
 }
 
 /// Uses the place of a future that is done for the next one, or another place if that is of another type.
+#[inline(always)]
 fn renew<F>(mut spare: Pin<Box<dyn Work>>, claim: Claim, future: F) -> Pin<Box<dyn Work>>
 where
     F: Future + Send + 'static,

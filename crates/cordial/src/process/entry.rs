@@ -37,7 +37,6 @@ pub(crate) struct Entry {
     pub(crate) manners: Manners,
     /// Its place with its parent, if it has one.
     pub(crate) place: Option<Place>,
-    pub(crate) samples: Samples,
     /// What most processes do not have.
     pub(crate) ties: Option<Box<Ties>>,
 }
@@ -81,6 +80,8 @@ pub(crate) struct Ties {
     pub(crate) guardians: Vec<Pid>,
     /// If the process itself owns others.
     pub(crate) guardian: Option<Box<Guardian>>,
+    /// Of those that were found in a poll.
+    pub(crate) samples: Samples,
     last_id: u64,
 }
 
@@ -130,6 +131,10 @@ impl Entry {
 
     pub(crate) fn label(&self) -> Option<&Arc<str>> {
         self.ties.as_ref()?.label.as_ref()
+    }
+
+    pub(crate) fn samples(&self) -> Samples {
+        self.ties.as_ref().map_or_else(Samples::default, |ties| ties.samples)
     }
 
     pub(crate) fn traps_exits(&self) -> bool {

@@ -55,6 +55,7 @@ impl Shared {
         }
     }
 
+    #[inline]
     fn pid(&self, key: Key) -> Pid {
         Pid::new(self.number, key.index(), key.generation().get())
     }
@@ -76,7 +77,10 @@ impl Layer for Shared {
 
     fn sampled(&self, key: Key, time: Duration) {
         let time = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        self.table.with(key, |entry| entry.samples.busy_us = entry.samples.busy_us.saturating_add(time));
+        self.table.with(key, |entry| {
+            let samples = &mut entry.ties().samples;
+            samples.busy_us = samples.busy_us.saturating_add(time);
+        });
     }
 
     fn threads_exhausted(&self, max_threads: usize) {
@@ -85,7 +89,8 @@ impl Layer for Shared {
 
     fn long_poll(&self, key: Key, lasted: Duration) {
         let about = self.table.with(key, |entry| {
-            entry.samples.long_polls = entry.samples.long_polls.saturating_add(1);
+            let samples = &mut entry.ties().samples;
+            samples.long_polls = samples.long_polls.saturating_add(1);
             (About::of(entry), entry.spawned_at)
         });
         let Some((about, spawned_at)) = about else { return };
@@ -128,12 +133,14 @@ impl Handle {
         &self.shared.give_ups
     }
 
+    #[inline]
     pub(crate) fn reserve(&self) -> Option<(Key, Pid)> {
         let shared = &*self.shared;
         let key = shared.table.reserve()?;
         Some((key, shared.pid(key)))
     }
 
+    #[inline]
     pub(crate) fn pid_of(&self, task: TaskRef) -> Pid {
         self.shared.pid(task.key())
     }

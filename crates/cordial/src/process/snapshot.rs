@@ -133,14 +133,14 @@ impl ProcessInfo {
             owner: entry.guardian().and_then(|guardian| guardian.owner),
             supervises: None,
             polls: entry.task.polls(),
-            long_polls: entry.samples.long_polls,
+            long_polls: entry.samples().long_polls,
             state: match (entry.manners.is_abandoned, &entry.ending, entry.manners.is_asked) {
                 (true, ..) => ProcessState::Abandoned,
                 (false, Some(_), _) => ProcessState::Ending,
                 (false, None, true) => ProcessState::Asked,
                 (false, None, false) => ProcessState::Alive,
             },
-            busy: Duration::from_micros(entry.samples.busy_us),
+            busy: Duration::from_micros(entry.samples().busy_us),
             in_poll: seen.long_polls.get(&pid).copied(),
             age: Duration::from_millis(seen.now.saturating_sub(entry.since)),
         }

@@ -8,7 +8,7 @@ use tracing::{Level, Span};
 
 use super::body::{Body, Conclusion, Holder, Recipient, Reply};
 use super::context;
-use super::entry::{Entry, Manners, Samples, Ties};
+use super::entry::{Entry, Manners, Ties};
 use super::guardian::{Guardian, Tell};
 use super::handle::Handle;
 use super::lineage::Lineage;
@@ -171,7 +171,6 @@ impl Spawn {
             lineage,
             lineage_of_children: None,
             ending: None,
-            samples: Samples::default(),
             manners: Manners { is_root, wants_notice: is_guardian, ..Manners::default() },
             place,
             ties,
