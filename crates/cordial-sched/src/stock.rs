@@ -5,8 +5,8 @@
 //!  give ──► stock of the thread ── 32, when it has 64 ──► shelf
 //! ```
 //!
-//! A box in the stock keeps what was allocated for the future of its last task. On the shelf that is given back when nothing
-//! runs any more.
+//! A box keeps what was allocated for the future of its last task. When nothing runs any more, that is given back of those
+//! that nobody has needed for long (`stock/shelf.rs`).
 //!
 //! Simulations have a shelf of their own, so that no stranger ever wakes a task of theirs: what a seed decides must not
 //! depend on what else the program does.
@@ -14,16 +14,19 @@
 use std::cell::RefCell;
 use std::sync::LazyLock;
 
+use self::shelf::Shelf;
 use crate::home::Home;
 use crate::sync::Mutex;
 use crate::task::Task;
+
+mod shelf;
 
 /// How many change between a stock and the shelf, and how many homes are made at once.
 const BATCH: usize = 32;
 
 type Boxes = Vec<Box<Task>>;
 
-static SHELF: LazyLock<Mutex<Boxes>> = LazyLock::new(Mutex::default);
+static SHELF: LazyLock<Mutex<Shelf<Box<Task>>>> = LazyLock::new(|| Mutex::new(Shelf::new()));
 static SHELF_OF_SIMULATIONS: LazyLock<Mutex<Boxes>> = LazyLock::new(Mutex::default);
 
 thread_local!(static STOCK: RefCell<Stock> = const { RefCell::new(Stock(Vec::new())) });
@@ -33,7 +36,7 @@ struct Stock(Boxes);
 
 impl Drop for Stock {
     fn drop(&mut self) {
-        SHELF.lock().append(&mut self.0);
+        SHELF.lock().put(self.0.drain(..));
     }
 }
 
@@ -55,7 +58,7 @@ pub(crate) fn take(is_simulated: bool) -> Box<Task> {
     from_stock
         .ok()
         .flatten()
-        .or_else(|| SHELF.lock().pop())
+        .or_else(|| SHELF.lock().take(1).pop())
         .unwrap_or_else(|| new_task(Box::leak(Box::new(Home::new()))))
 }
 
@@ -69,37 +72,32 @@ pub(crate) fn give(task: Box<Task>, is_simulated: bool) {
         let Stock(boxes) = &mut *stock.borrow_mut();
         boxes.extend(task.take());
         if boxes.len() >= 2 * BATCH {
-            SHELF.lock().extend(boxes.drain(..BATCH));
+            SHELF.lock().put(boxes.drain(..BATCH));
         }
     });
     if let Some(task) = task {
-        SHELF.lock().push(task);
+        SHELF.lock().put([task]);
     }
 }
 
-/// Nothing runs any more: gives back what is kept on the shelf for the futures of tasks to come.
+/// Nothing runs any more: gives back what is kept for futures and was not needed for long.
 pub(crate) fn fall_quiet() {
-    let mut next = 0;
+    SHELF.lock().fall_quiet();
     loop {
-        let spares: Vec<_> = {
+        let (n_stripped, spares): (usize, Vec<_>) = {
             let mut shelf = SHELF.lock();
-            let Some(boxes) = shelf.get_mut(next..) else { return };
-            if boxes.is_empty() {
-                return;
-            }
-            boxes.iter_mut().take(BATCH).filter_map(|task| task.take_spare()).collect()
+            let idle = shelf.strip(BATCH);
+            (idle.len(), idle.iter_mut().filter_map(|task| task.take_spare()).collect())
         };
         drop(spares);
-        next += BATCH;
+        if n_stripped == 0 {
+            return;
+        }
     }
 }
 
 fn take_batch() -> Boxes {
-    let from_shelf = {
-        let mut shelf = SHELF.lock();
-        let rest = shelf.len().saturating_sub(BATCH);
-        shelf.split_off(rest)
-    };
+    let from_shelf = SHELF.lock().take(BATCH);
     if !from_shelf.is_empty() {
         return from_shelf;
     }
