@@ -1,7 +1,7 @@
 //! The handle on an executor: prepare and start tasks, ask the time, close.
 
 use std::any::Any;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -134,7 +134,10 @@ impl Executor {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         builder.worker_threads(options.workers).thread_name("cordial-io").enable_all().on_thread_start(move || {
             if let Some(core) = of_threads.upgrade() {
-                core.layer.thread_started(&Executor::of(core.clone()));
+                let executor = Executor::of(core);
+                executor.layer_dyn().thread_started(&executor);
+                // A thread is started once.
+                let _ = SERVED.with(|served| served.set(executor));
             }
         });
         builder.on_thread_park(wait_for_turn_from_now_on);
@@ -212,6 +215,7 @@ impl Executor {
     ///
     /// The future must catch its own panics and those of its destructors, and its output must not panic when dropped: such
     /// a panic is lost, and whoever joins the task waits for ever.
+    // A future that is made by the caller is large, and would be carried around.
     #[inline(always)]
     pub fn prepare<F>(&self, vacant: Vacant, future: F) -> Start<F::Output>
     where
@@ -224,6 +228,7 @@ impl Executor {
     }
 
     /// As [`prepare`](Executor::prepare), for an output that nobody takes.
+    // As `prepare`.
     #[inline(always)]
     pub fn prepare_alone<F>(&self, vacant: Vacant, future: F) -> StartAlone
     where
@@ -378,9 +383,27 @@ fn start_sweeper(tokio: &tokio::runtime::Handle, limits: &Arc<Limits>) {
     tokio.spawn(limits.clone().sweep());
 }
 
+// The executor that a thread of tokio belongs to: most of what it wakes is there, and found without counting.
+thread_local!(static SERVED: OnceCell<Executor> = const { OnceCell::new() });
+
 /// A task that is ready, on a thread that is no worker of its executor.
 pub(crate) fn bring(ready: Ready) {
-    let Some(core) = ready.origin().and_then(Origin::core) else { return unwind::drop(ready) };
+    let Some(origin) = ready.origin() else { return };
+    let mut ready = Some(ready);
+    let _ = SERVED.try_with(|served| {
+        let core = served.get().map(Executor::core).filter(|core| std::ptr::eq(core.origin, origin))?;
+        bring_to(core, ready.take()?);
+        Some(())
+    });
+    if let Some(ready) = ready {
+        match origin.core() {
+            Some(core) => bring_to(&core, ready),
+            None => unwind::drop(ready),
+        }
+    }
+}
+
+fn bring_to(core: &Arc<Core>, ready: Ready) {
     match &core.scheduler {
         Scheduler::Threads(pool) => {
             pool.inject(ready);

@@ -58,6 +58,7 @@ impl Task {
     }
 
     /// Puts a job into a box that has none.
+    // As `Executor::prepare`.
     #[inline(always)]
     pub(crate) fn fill<F>(&mut self, origin: &'static Origin, future: F, claim: Claim)
     where
@@ -162,6 +163,7 @@ pub(crate) trait Work: Send {
 }
 
 /// Uses the place of a future that is done for the next one, or another place if that is of another type.
+// As `Executor::prepare`.
 #[inline(always)]
 fn renew<F>(mut spare: Pin<Box<dyn Work>>, claim: Claim, future: F) -> Pin<Box<dyn Work>>
 where
