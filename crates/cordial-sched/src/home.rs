@@ -13,8 +13,6 @@ use crate::worker::{self, Woken};
 #[repr(align(64))]
 pub(crate) struct Home {
     parked: Parked<Box<Task>>,
-    /// How many polls of the task that lives here have begun. Wraps. Relaxed: written by whoever has the task.
-    polls: AtomicU32,
     /// The task that lives here has to end. Relaxed: whoever sets it wakes the task afterwards.
     is_ending: AtomicBool,
     /// A hint, so that a look that finds nothing takes no lock.
@@ -73,7 +71,7 @@ impl TaskRef {
     /// How many polls of the task have begun. Wraps.
     #[must_use]
     pub fn polls(self) -> u32 {
-        self.0.polls.load(Ordering::Relaxed)
+        self.0.parked.polls()
     }
 }
 
@@ -87,7 +85,6 @@ impl Home {
     pub(crate) fn new() -> Home {
         Home {
             parked: Parked::empty(),
-            polls: AtomicU32::new(0),
             is_ending: AtomicBool::new(false),
             is_done: AtomicBool::new(false),
             key: AtomicU64::new(0),
@@ -103,7 +100,7 @@ impl Home {
     /// A new task comes to live here.
     pub(crate) fn move_in(&self, key: Key) {
         self.key.store(key.to_bits(), Ordering::Relaxed);
-        self.polls.store(0, Ordering::Relaxed);
+        self.parked.forget_polls();
         self.is_ending.store(false, Ordering::Relaxed);
     }
 
@@ -118,10 +115,9 @@ impl Home {
         self.parked.take(|| Task::empty(self, Waker::noop().clone()))
     }
 
-    /// For whoever is about to poll the task: what woke it so far needs no poll of its own.
+    /// For whoever is about to poll the task.
     pub(crate) fn begin_poll(&self) {
-        self.polls.store(self.polls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-        self.parked.forget_marks();
+        self.parked.begin_poll();
     }
 
     pub(crate) fn park(&self, task: Box<Task>) -> Option<Box<Task>> {
@@ -243,3 +239,6 @@ impl Wake for ExactKnock {
         }
     }
 }
+
+#[cfg(all(test, not(cordial_loom)))]
+mod tests;

@@ -34,6 +34,7 @@ mod pool;
 mod queue;
 mod scout;
 mod seat;
+mod shortage;
 mod simulation;
 mod statistics;
 mod stock;

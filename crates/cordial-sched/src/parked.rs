@@ -24,7 +24,7 @@
 //! | the second swap of `take` gives the task that it finds | a wake-up is lost |
 //! | the mark of another is put back | a wake-up is lost |
 
-use crate::sync::{AtomicBool, Ordering, OwnerCell};
+use crate::sync::{AtomicBool, AtomicU32, Ordering, OwnerCell};
 
 /// What a cell holds.
 pub(crate) trait Token {
@@ -37,11 +37,13 @@ pub(crate) struct Parked<T> {
     cell: OwnerCell<T>,
     /// A hint, so relaxed: a mark was left.
     may_be_marked: AtomicBool,
+    /// How many polls have begun. Wraps. Relaxed: counted by whoever has the task.
+    polls: AtomicU32,
 }
 
 impl<T: Token> Parked<T> {
     pub(crate) fn empty() -> Parked<T> {
-        Parked { cell: OwnerCell::new(None), may_be_marked: AtomicBool::new(false) }
+        Parked { cell: OwnerCell::new(None), may_be_marked: AtomicBool::new(false), polls: AtomicU32::new(0) }
     }
 
     /// For whoever wakes the task: the task, to be queued. `None` if somebody has it, who will see the mark.
@@ -59,6 +61,22 @@ impl<T: Token> Parked<T> {
     pub(crate) fn put(&self, task: T) -> Option<T> {
         let mark = self.cell.swap(Some(task))?;
         self.take(|| mark)
+    }
+
+    /// For whoever has the task and is about to poll it: what woke it so far needs no poll of its own.
+    pub(crate) fn begin_poll(&self) {
+        self.polls.store(self.polls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        self.forget_marks();
+    }
+
+    /// How many polls have begun since `forget_polls`.
+    pub(crate) fn polls(&self) -> u32 {
+        self.polls.load(Ordering::Relaxed)
+    }
+
+    /// For whoever has the task, which is a new one.
+    pub(crate) fn forget_polls(&self) {
+        self.polls.store(0, Ordering::Relaxed);
     }
 
     /// For whoever has the task and is about to poll it, or has seen it end.

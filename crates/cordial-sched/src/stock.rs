@@ -80,10 +80,11 @@ pub(crate) fn give(task: Box<Task>, is_simulated: bool) {
     }
 }
 
-/// Nothing runs any more: gives back what is kept for futures and was not needed for long.
-pub(crate) fn fall_quiet() {
+/// Nothing runs any more: gives back what is kept for futures and was not needed for long. For as long as it is quiet: what
+/// is left over has to wait for the next time.
+pub(crate) fn fall_quiet(is_quiet: impl Fn() -> bool) {
     SHELF.lock().fall_quiet();
-    loop {
+    while is_quiet() {
         let (n_stripped, spares): (usize, Vec<_>) = {
             let mut shelf = SHELF.lock();
             let idle = shelf.strip(BATCH);

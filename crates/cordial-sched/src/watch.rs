@@ -6,7 +6,7 @@
 //! ```text
 //!  poll begins ── 1 look later, the same poll: its slot is for everybody
 //!              ── stall_after: reported, and its queue is for everybody
-//!                              if work waits that nobody takes: lent, a stand-in comes to work
+//!                              if work waits that nobody takes soon: lent, a stand-in comes to work
 //!              ── lent, and it computes: lowered (Linux)
 //!              ── it returns: the thread rests, or leaves if it was lowered
 //! ```
@@ -20,6 +20,7 @@ use crate::crew::{Role, StandIn};
 use crate::idle::Looked;
 use crate::pool::Pool;
 use crate::seat::{Seat, until_sure};
+use crate::shortage::{Shortage, Sight};
 use crate::sync::{AtomicU64, Ordering, Parker};
 use crate::{Executor, Key, stock};
 
@@ -35,9 +36,6 @@ const LINGER: Duration = Duration::from_millis(4);
 
 /// What a lent thread must have computed to be lowered; one that blocks has not.
 const COMPUTES: Duration = Duration::from_millis(1);
-
-/// A poll, and what it takes to get to the next one, that a thread does not pay to come for.
-const SHORT: Duration = Duration::from_micros(1);
 
 /// How much of a stuck thread's queue one look gives to everybody.
 const RELEASED_AT_ONCE: usize = 64;
@@ -79,13 +77,13 @@ pub(crate) fn watch(executor: &Executor, parker: &Parker) {
     let mut last = Duration::ZERO;
     let mut pause = PERIOD;
     let mut is_capped = false;
-    let (mut n_finished_before, mut waits_since) = (0, None);
+    let mut shortage = Shortage::none(pool.options.stall_after);
     while !pool.is_stopping() {
         pause = if is_everybody_asleep(pool) { 2 * pause } else { PERIOD };
         if pause > LINGER {
             let park = || {
                 executor.core().limits.fall_quiet();
-                stock::fall_quiet();
+                stock::fall_quiet(|| is_everybody_asleep(pool));
                 parker.park();
             };
             pool.idle.watch_sleeps(|| is_everybody_asleep(pool) && !pool.is_stopping(), park);
@@ -107,13 +105,16 @@ pub(crate) fn watch(executor: &Executor, parker: &Parker) {
         if pool.crew().strength().active < pool.options.workers && !pool.queues.is_empty() && !pool.is_stopping() {
             let _ = pool.follow(pool.crew().call());
         }
-        let n_finished: u64 = pool.queues.opened().map(|seat| seat.progress.finished()).sum();
-        let n_done = n_finished.wrapping_sub(std::mem::replace(&mut n_finished_before, n_finished));
-        waits_since = waits_for_long(pool, n_done, passed).then(|| waits_since.unwrap_or(now));
-        // The system may have taken the processor from whoever else works, for a moment.
-        let nobody_works = stuck.len() >= pool.crew().strength().active;
-        let is_late = waits_since.is_some_and(|since| nobody_works || now - since >= pool.options.stall_after);
-        if !stuck.is_empty() && is_late {
+        let (injected, queued) = pool.queues.lengths();
+        let sight = Sight {
+            now,
+            passed,
+            n_finished: pool.queues.opened().map(|seat| seat.progress.finished()).sum(),
+            n_waiting: injected.saturating_add(queued),
+            n_active: pool.crew().strength().active,
+            n_stuck: stuck.len(),
+        };
+        if shortage.look(&sight) {
             let was_capped = is_capped;
             is_capped = !bring_stand_ins(pool, &stuck);
             if is_capped && !was_capped {
@@ -131,18 +132,6 @@ pub(crate) fn watch(executor: &Executor, parker: &Parker) {
             lower_those_that_compute(pool, &mut seen);
         }
     }
-}
-
-/// Whether work waits that nobody takes soon. Where polls are short, and as fast as since the last look all that waits is done
-/// before a poll would be called long, it is done sooner than by a thread that comes for it.
-fn waits_for_long(pool: &Pool, n_done: u64, passed: Duration) -> bool {
-    if pool.queues.is_empty() {
-        return false;
-    }
-    let (injected, queued) = pool.queues.lengths();
-    let (n_done, n_waiting) = (u128::from(n_done), injected.saturating_add(queued) as u128);
-    let is_quick = n_done * SHORT.as_nanos() > passed.as_nanos();
-    !is_quick || n_waiting * passed.as_nanos() > n_done * pool.options.stall_after.as_nanos()
 }
 
 fn is_everybody_asleep(pool: &Pool) -> bool {

@@ -28,7 +28,7 @@ impl World {
     fn run(&self, task: Model) {
         let mut ready = Some(task);
         while let Some(mut task) = ready {
-            self.home.forget_marks();
+            self.home.begin_poll();
             let seen = self.messages.iter().filter(|message| message.load(Ordering::Relaxed)).count();
             *task = Some(seen);
             self.polls.fetch_add(1, Ordering::Relaxed);

@@ -337,6 +337,62 @@ fn tasks_that_are_left_over_may_wake_one_another_in_a_long_row() {
 }
 
 #[test]
+fn a_task_whose_executor_is_gone_is_dropped_by_whoever_wakes_it() {
+    for round in 0..20 {
+        let executor = executor(1);
+        let (wakers, waker) = mpsc::channel();
+        let n_dropped = Arc::new(AtomicUsize::new(0));
+        let counts = n_dropped.clone();
+        let held = OnDrop(move || {
+            counts.fetch_add(1, Ordering::SeqCst);
+            // Whoever wakes it is not to blame.
+            assert_ne!(round, 0, "as planned");
+        });
+        let key = spawn(&executor, async {}).key().unwrap();
+        let future = async move {
+            let _held = held;
+            give_wakers(wakers, Arc::default()).await;
+        };
+        executor.prepare_alone(executor.vacant(key), future).start();
+        let waker: Waker = waker.recv().unwrap();
+        executor.close(Duration::MAX);
+        drop(executor);
+        assert_eq!(n_dropped.load(Ordering::SeqCst), 0);
+        // Tokio's threads go in their own time, and hold the executor until then.
+        spin_until(|| {
+            waker.wake_by_ref();
+            n_dropped.load(Ordering::SeqCst) > 0
+        });
+        waker.wake();
+        assert_eq!(n_dropped.load(Ordering::SeqCst), 1);
+    }
+}
+
+#[test]
+fn what_a_task_held_is_dropped_at_its_end_though_its_place_is_kept() {
+    let executor = executor(1);
+    let n_dropped = Arc::new(AtomicUsize::new(0));
+    for round in 0..1000 {
+        let counts = n_dropped.clone();
+        let held = OnDrop(move || {
+            counts.fetch_add(1, Ordering::SeqCst);
+        });
+        // Two types in turn, so that a place is sometimes right for the next task and sometimes not.
+        let output = if round % 3 == 0 {
+            wait(spawn(&executor, async move { drop(held) }));
+            round
+        } else {
+            wait(spawn(&executor, async move {
+                let _held = held;
+                round
+            }))
+        };
+        assert_eq!((output, n_dropped.load(Ordering::SeqCst)), (round, round + 1));
+    }
+    executor.close(Duration::MAX);
+}
+
+#[test]
 fn a_task_that_is_never_started_is_dropped_with_its_start() {
     for is_simulated in [false, true] {
         let (simulation, real) = (simulation(1), executor(1));

@@ -231,3 +231,6 @@ impl<T: Send> fmt::Debug for Task<T> {
         f.debug_struct("Task").field("pid", &self.pid()).field("is_finished", &self.is_finished()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

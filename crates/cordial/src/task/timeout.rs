@@ -62,3 +62,6 @@ impl From<Timeout> for Compact {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
