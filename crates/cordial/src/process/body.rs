@@ -119,7 +119,8 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R::Receipt> {
         let mut this = self.project();
         let task = *this.task;
-        let polled = context::as_process(task, |runtime, pid| {
+        let mut reply = None;
+        context::as_process(task, |runtime, pid| {
             let mut concluded = None;
             let is_ending = task.is_ending();
             let polled = unwind::catch(|| {
@@ -132,7 +133,7 @@ where
                 Poll::Ready(())
             });
             let unwound = match polled {
-                Ok(Poll::Pending) => return Poll::Pending,
+                Ok(Poll::Pending) => return,
                 Ok(Poll::Ready(())) => [None, None],
                 Err(unwound) => {
                     // Nothing is left of the future if it was its destructor that panicked.
@@ -143,10 +144,11 @@ where
                     [Some(unwound), dropped.err()]
                 }
             };
-            Poll::Ready(end(runtime, pid, this.span.as_deref(), concluded, unwound))
+            reply = Some(end(runtime, pid, this.span.as_deref(), concluded, unwound));
         });
+        let Some(reply) = reply else { return Poll::Pending };
         // The process is no more: what the recipient drops or wakes, it does not in its name.
-        polled.map(|reply| this.recipient.take().expect("not polled again after its end").receive(reply))
+        Poll::Ready(this.recipient.take().expect("not polled again after its end").receive(reply))
     }
 }
 
