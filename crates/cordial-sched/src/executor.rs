@@ -15,7 +15,9 @@ use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::task::{Claim, Task};
 use crate::timer::Limits;
 use crate::worker::Woken;
-use crate::{Instant, JoinHandle, Key, Layer, Options, Statistics, TaskRef, Timer, lower, stock, unwind, worker};
+use crate::{
+    Instant, JoinHandle, Key, Layer, Options, Statistics, TaskRef, Timer, lower, stock, unwanted, unwind, worker,
+};
 
 /// A handle on an executor. Cheap to clone; each thread of the executor has a count of its own.
 #[derive(Clone)]
@@ -336,6 +338,10 @@ impl Executor {
     pub fn close(&self, limit: Duration) -> usize {
         self.refuse();
         let stuck = self.pool().map_or(0, |pool| pool.stop(limit));
+        if let Some(pool) = self.pool().filter(|pool| pool.has_leftovers()) {
+            // There may have been no thread for a while.
+            self.layer_dyn().on_foreign_thread(self, &mut || pool.run_leftovers());
+        }
         // Limits that are armed still, because a poll is stuck, pass all the same.
         self.home.core.limits.leave_tokio();
         let tokio_threads = self.home.core.tokio_threads.lock().take();
@@ -346,10 +352,12 @@ impl Executor {
         stuck
     }
 
-    /// Tells the layer above, on a thread that may block: what it does may be slow, or panic.
+    /// Tells the layer above, on a thread that may block: what it does may be slow, or panic. Where the system has no thread
+    /// to give, nobody is told.
     pub(crate) fn tell(&self, what: impl FnOnce(&dyn Layer) + Send + 'static) {
         let executor = self.clone();
-        self.tokio().spawn_blocking(move || what(executor.layer_dyn()));
+        // Tokio panics then.
+        let _ = unwind::catch(|| drop(self.tokio().spawn_blocking(move || what(executor.layer_dyn()))));
     }
 
     #[inline]
@@ -398,7 +406,7 @@ pub(crate) fn bring(ready: Ready) {
     if let Some(ready) = ready {
         match origin.core() {
             Some(core) => bring_to(&core, ready),
-            None => unwind::drop(ready),
+            None => unwanted::drop(ready),
         }
     }
 }

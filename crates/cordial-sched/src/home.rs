@@ -7,6 +7,7 @@ use crate::Key;
 use crate::parked::Parked;
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering};
 use crate::task::Task;
+use crate::unwind;
 use crate::worker::{self, Woken};
 
 /// Never freed: one task after another lives here. In one line of the cache.
@@ -172,6 +173,8 @@ impl Home {
         let done = std::mem::replace(&mut *join, Join::Waits(None));
         self.is_done.store(false, Ordering::Relaxed);
         drop(join);
+        // The clone was made in vain, and dropping it must not take the task along.
+        let _ = unwind::catch(|| drop(waker));
         match done {
             Join::Done(task) => Poll::Ready(task),
             Join::Waits(_) | Join::Abandoned => Poll::Pending,

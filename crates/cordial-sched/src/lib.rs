@@ -42,6 +42,7 @@ mod sync;
 mod table;
 mod task;
 mod timer;
+mod unwanted;
 mod unwind;
 mod watch;
 mod worker;

@@ -70,14 +70,17 @@ impl Pool {
                 let Some(core) = self.executor.get().and_then(std::sync::Weak::upgrade) else { return Ok(false) };
                 self.queues.open(seat);
                 self.last_out.enter();
-                let started =
-                    spawn_thread(format!("cordial-worker-{seat}"), move || worker::work(seat, Executor::of(core)));
+                let executor = Executor::of(core.clone());
+                let started = spawn_thread(format!("cordial-worker-{seat}"), move || worker::work(seat, executor));
                 if started.is_err() {
                     // Whoever needed it sees that none came, unless one rests by now.
                     if let Some(StandIn::Wake(resting)) = self.crew().vacate(seat) {
                         self.queues.seat(resting).unparker.unpark();
                     }
-                    self.leave();
+                    if self.leave() {
+                        let executor = Executor::of(core);
+                        executor.layer_dyn().on_foreign_thread(&executor, &mut || self.run_leftovers());
+                    }
                 }
                 // It is up, and the watch may sleep.
                 self.idle.rouse_watch();
@@ -101,6 +104,11 @@ impl Pool {
         self.is_stopping() && self.last_out.is_over()
     }
 
+    /// Whether all threads have ended, and left something.
+    pub(crate) fn has_leftovers(&self) -> bool {
+        self.is_over() && !self.queues.is_empty()
+    }
+
     /// Lets the threads end when nothing is ready. Returns how many have not ended after `limit`.
     pub(crate) fn stop(&self, limit: Duration) -> usize {
         self.stoppers.lock().push(std::thread::current());
@@ -122,12 +130,13 @@ impl Pool {
         }
     }
 
-    /// A thread ends.
-    pub(crate) fn leave(&self) {
-        if self.last_out.leave() {
-            self.run_leftovers();
-        }
+    /// A thread ends. `true` if it has to run what is left over. Where the pool goes on, that waits for the next thread.
+    #[must_use = "what is left over is nobody's"]
+    pub(crate) fn leave(&self) -> bool {
+        // The fence in it pairs with the one in `stop`: this thread sees the flag, or `stop` that nobody is left.
+        let has_leftovers = self.last_out.leave() && self.is_stopping();
         self.stoppers.lock().iter().for_each(std::thread::Thread::unpark);
+        has_leftovers
     }
 
     /// With no thread left, whoever brings a task runs it. It was told to end, so it only cleans up.

@@ -12,17 +12,12 @@ pub(crate) fn poll_once(ready: Ready) {
     });
 }
 
-/// Drops a task that nobody can run any more, with what it holds of the user's.
-pub(crate) fn drop(unwanted: Ready) {
-    let _ = catch(|| std::mem::drop(unwanted));
-}
-
 /// Calls `f` and makes a text of its panic.
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, String> {
     catch_payload(f).map_err(|payload| {
         let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let text = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
-        if let Err(next) = catch_payload(|| std::mem::drop(payload)) {
+        if let Err(next) = catch_payload(|| drop(payload)) {
             // The destructor of the payload panicked as well; that of the next one need not be tried.
             std::mem::forget(next);
         }

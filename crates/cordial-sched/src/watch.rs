@@ -66,6 +66,8 @@ struct Moment {
     clock: u64,
     /// Since it looked before.
     passed: Duration,
+    /// No poll has returned since then.
+    is_still: bool,
 }
 
 /// The life of the watch thread.
@@ -78,6 +80,7 @@ pub(crate) fn watch(executor: &Executor, parker: &Parker) {
     let mut pause = PERIOD;
     let mut is_capped = false;
     let mut shortage = Shortage::none(pool.options.stall_after);
+    let mut n_finished_before = 0;
     while !pool.is_stopping() {
         pause = if is_everybody_asleep(pool) { 2 * pause } else { PERIOD };
         if pause > LINGER {
@@ -100,7 +103,9 @@ pub(crate) fn watch(executor: &Executor, parker: &Parker) {
         }
         last = now;
         pool.idle.looked(Looked::Found);
-        let stuck = look(executor, pool, &mut seen, &Moment { now, clock, passed });
+        let n_finished: u64 = pool.queues.opened().map(|seat| seat.progress.finished()).sum();
+        let is_still = std::mem::replace(&mut n_finished_before, n_finished) == n_finished;
+        let stuck = look(executor, pool, &mut seen, &Moment { now, clock, passed, is_still });
         // The system had no thread to give when one was needed.
         if pool.crew().strength().active < pool.options.workers && !pool.queues.is_empty() && !pool.is_stopping() {
             let _ = pool.follow(pool.crew().call());
@@ -109,7 +114,7 @@ pub(crate) fn watch(executor: &Executor, parker: &Parker) {
         let sight = Sight {
             now,
             passed,
-            n_finished: pool.queues.opened().map(|seat| seat.progress.finished()).sum(),
+            n_finished,
             n_waiting: injected.saturating_add(queued),
             n_active: pool.crew().strength().active,
             n_stuck: stuck.len(),
@@ -136,16 +141,21 @@ pub(crate) fn watch(executor: &Executor, parker: &Parker) {
 
 fn is_everybody_asleep(pool: &Pool) -> bool {
     let strength = pool.crew().strength();
-    strength.lent == 0 && pool.idle.n_sleepers() >= strength.active
+    // Where the system has refused a thread, only the watch will see that there is work for one.
+    let is_complete = strength.active >= pool.options.workers;
+    is_complete && strength.lent == 0 && pool.idle.n_sleepers() >= strength.active
 }
 
 /// Samples every seat. Returns the active ones that are stuck, the longest first.
 fn look(executor: &Executor, pool: &Pool, seen: &mut Vec<Seen>, moment: &Moment) -> Vec<usize> {
     let now = moment.now;
     let mut stuck: Vec<(Duration, usize)> = Vec::new();
-    // With everybody stuck, whoever comes next is likely to be as well: wait less.
-    let strength = pool.crew().strength();
-    let patience = if strength.lent >= pool.options.workers { PERIOD } else { pool.options.stall_after };
+    // With everybody stuck, whoever comes next is likely to be as well: wait less, and not at all where nothing moves.
+    let patience = match pool.crew().strength().lent >= pool.options.workers {
+        true if moment.is_still => Duration::ZERO,
+        true => PERIOD,
+        false => pool.options.stall_after,
+    };
     for (index, seat) in pool.queues.seats() {
         if seen.len() <= index {
             seen.resize(index + 1, Seen::default());
@@ -163,6 +173,9 @@ fn look(executor: &Executor, pool: &Pool, seen: &mut Vec<Seen>, moment: &Moment)
         sample(executor, seat, key, if seen.poll == Some(poll) { moment.passed } else { PERIOD });
         if seen.poll != Some(poll) {
             *seen = Seen { poll: Some(poll), since: now, first: moment.clock, is_reported: false, cpu_time: None };
+            if patience.is_zero() && pool.crew().role(index) == Role::Active {
+                stuck.push((Duration::ZERO, index));
+            }
             continue;
         }
         seat.progress.is_long(poll, seen.first);

@@ -91,7 +91,9 @@ pub(crate) fn work(seat_index: usize, executor: Executor) {
         // If the system has no more threads, a lent one that comes back stays.
         let _ = pool.follow(stand_in);
     }
-    pool.leave();
+    if pool.leave() {
+        pool.run_leftovers();
+    }
 }
 
 /// Works until the pool stops, or has no more use for this thread.

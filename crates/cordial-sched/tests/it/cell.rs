@@ -369,6 +369,32 @@ fn a_task_whose_executor_is_gone_is_dropped_by_whoever_wakes_it() {
 }
 
 #[test]
+fn a_long_row_of_tasks_without_an_executor_is_dropped_without_using_up_the_stack() {
+    const TASKS: usize = 100_000;
+    for is_simulated in [false, true] {
+        let (simulation, real) = (simulation(1), executor(1));
+        let executor = if is_simulated { simulation.executor().clone() } else { real.clone() };
+        let key = spawn(&executor, async {}).key().unwrap();
+        let (first, mut rx) = tokio::sync::oneshot::channel::<()>();
+        for _ in 0..TASKS {
+            let (tx, next) = tokio::sync::oneshot::channel();
+            let future = async move {
+                let _tx = tx;
+                let _ = rx.await;
+            };
+            executor.prepare_alone(executor.vacant(key), future).start();
+            rx = next;
+        }
+        let _ = simulation.block_on(async { tokio::time::sleep(Duration::from_secs(1)).await });
+        real.close(Duration::MAX);
+        drop((executor, simulation, real));
+        drop(first);
+        let last = std::cell::RefCell::new(rx);
+        spin_until(|| last.borrow_mut().try_recv() == Err(tokio::sync::oneshot::error::TryRecvError::Closed));
+    }
+}
+
+#[test]
 fn what_a_task_held_is_dropped_at_its_end_though_its_place_is_kept() {
     let executor = executor(1);
     let n_dropped = Arc::new(AtomicUsize::new(0));

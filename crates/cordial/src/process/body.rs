@@ -145,6 +145,10 @@ where
                 }
             };
             reply = Some(end(runtime, pid, this.span.as_deref(), concluded, unwound));
+            // Its subscriber is the user's.
+            if let Some(span) = this.span.take() {
+                let _ = unwind::catch(|| drop(span));
+            }
         });
         let Some(reply) = reply else { return Poll::Pending };
         // The process is no more: what the recipient drops or wakes, it does not in its name.

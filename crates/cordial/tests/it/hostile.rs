@@ -190,6 +190,46 @@ fn a_subscriber_that_panics_or_blocks_stops_nobody() {
     std::process::exit(0);
 }
 
+/// Panics when a span is closed.
+struct PanicsAtClose;
+
+impl Subscriber for PanicsAtClose {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, _: &Event<'_>) {}
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+
+    fn try_close(&self, _: tracing::span::Id) -> bool {
+        panic!("a subscriber that panics")
+    }
+}
+
+#[test]
+fn a_subscriber_that_panics_when_a_span_is_closed_keeps_no_answer_back() {
+    const NAME: &str = "hostile::a_subscriber_that_panics_when_a_span_is_closed_keeps_no_answer_back";
+    if program::part().is_none() {
+        assert_eq!(program::run(NAME, "only").told(), ["went on"]);
+        return;
+    }
+    tracing::subscriber::set_global_default(PanicsAtClose).unwrap();
+    assert_eq!(Task::spawn(async { 5 }).timeout(Timeout::Infinity).wait(), Ok(5));
+    program::tell("went on");
+    std::process::exit(0);
+}
+
 #[test]
 fn the_first_task_of_a_program_may_be_spawned_by_a_destructor_in_a_panic() {
     const NAME: &str = "hostile::the_first_task_of_a_program_may_be_spawned_by_a_destructor_in_a_panic";
