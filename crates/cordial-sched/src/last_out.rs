@@ -16,6 +16,11 @@
 //! A thread that leaves before the last has pushed what it held into the queue for everybody. The last thread has counted
 //! after it, and so its look sees that too.
 //!
+//! **A pool that goes on.** Where the system has refused the next thread, the last one may leave a pool that is not stopping.
+//! What waits then waits for the watch, which tries again. If the pool is stopped at that moment, either the thread, after
+//! its fence, sees the flag, or whoever stops the pool, after the fence in `Idle::rouse_watch`, reads 0; one of them, or both,
+//! look into the queues (`Pool::leave`, `Executor::close`).
+//!
 //! **What is over is seen.** Whoever reads 0 in `n_running` sees all that the threads did: each count is a release, and
 //! the read is an acquire.
 //!
@@ -23,7 +28,7 @@
 //!
 //! | change | what failed |
 //! |---|---|
-//! | `leave`: its fence, or the fence before the count | a task is lost |
+//! | `leave`: its fence, or the fence before the count | a task is lost, also where the pool is stopped meanwhile |
 //! | `Idle::notify`: its fence | a task is lost |
 //! | `leave`: relaxed | what a thread did is not seen by who read 0 |
 //! | `n_running`: relaxed | the same |

@@ -26,7 +26,7 @@ pub struct Statistics {
     pub steals: u64,
     /// Times that a worker went to sleep.
     pub parks: u64,
-    /// Polls that lasted longer than `stall_after`, each told once.
+    /// Polls that lasted longer than `stall_after`, each counted once.
     pub long_polls: u64,
     /// How often each thread was found in a poll, those that have ended included. Looked at about once a millisecond
     /// while anything runs. Empty in a simulation.

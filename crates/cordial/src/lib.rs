@@ -44,8 +44,8 @@
 //! |---|---|---|
 //! | `start` | trace | pid, spawned_at, caller, supervisor, incarnation |
 //! | `stop` | debug | pid, label, supervisor, incarnation, spawned_at, exit |
-//! | `crash`: any end but `Normal` and `Shutdown` | error (a kill: warn) | pid, label, supervisor, incarnation, spawned_at, exit, callers |
-//! | `long_poll` | warn, once for each spawn place | pid, label, supervisor, incarnation, spawned_at, lasted_ms |
+//! | `crash`, instead of `stop`: any end but `Normal` and `Shutdown` | error (a kill: warn) | pid, label, supervisor, incarnation, spawned_at, exit, callers |
+//! | `long_poll`: told while it lasts | warn, once for each spawn place | pid, label, supervisor, incarnation, spawned_at, lasted_ms (so far) |
 //! | `threads_exhausted`: polls are stuck, and there are as many threads as allowed | warn, once until it is over | max_threads |
 //! | `abandoned`: a killed process whose poll does not return | warn | pid, label, supervisor, incarnation, spawned_at |
 //! | `refused`: spawned on a runtime that was shut down, or under a supervisor that is full, stopping or gone | error | spawned_at, supervisor, refusal |

@@ -81,7 +81,7 @@ pub(crate) fn long_poll(subject: &Subject<'_>, lasted: Duration) {
     let (supervisor, incarnation) = (subject.supervisor(), subject.incarnation());
     let lasted_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
     event!(name: "long_poll", target: TARGET, Level::WARN, event = "long_poll", %pid, label, supervisor, incarnation,
-        %spawned_at, lasted_ms, "a poll computes or blocks for long; other processes spawned here are not reported again");
+        %spawned_at, lasted_ms, "a poll computes or blocks for long, and lasts; the others go on, and its like from the same place are not told");
 }
 
 pub(crate) fn threads_exhausted(max_threads: usize) {

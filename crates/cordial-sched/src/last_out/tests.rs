@@ -7,7 +7,7 @@ use loom::thread;
 
 use super::*;
 use crate::idle::Idle;
-use crate::sync::Parker;
+use crate::sync::{AtomicBool, Parker};
 
 /// A queue that only counts. Its orderings are the weakest: the protocol must not lean on the queue.
 ///
@@ -16,6 +16,7 @@ struct Model {
     last_out: LastOut,
     idle: Idle,
     queue: AtomicUsize,
+    is_stopping: AtomicBool,
 }
 
 impl Model {
@@ -23,7 +24,7 @@ impl Model {
         let last_out = LastOut::new();
         (0..n_running).for_each(|_| last_out.enter());
         let idle = Idle::new(Parker::new().unparker().clone());
-        Arc::new(Model { last_out, idle, queue: AtomicUsize::new(0) })
+        Arc::new(Model { last_out, idle, queue: AtomicUsize::new(0), is_stopping: AtomicBool::new(true) })
     }
 
     /// As `Pool::inject`.
@@ -38,7 +39,14 @@ impl Model {
 
     /// As `Pool::leave`.
     fn leave(&self) -> usize {
-        if self.last_out.leave() { self.take_all() } else { 0 }
+        if self.last_out.leave() && self.is_stopping.load(Ordering::Relaxed) { self.take_all() } else { 0 }
+    }
+
+    /// As `Pool::stop`, and what `Executor::close` does after it.
+    fn stop(&self) -> usize {
+        self.is_stopping.store(true, Ordering::Relaxed);
+        self.idle.rouse_watch();
+        if self.last_out.is_over() { self.take_all() } else { 0 }
     }
 }
 
@@ -84,6 +92,29 @@ fn what_a_thread_hands_over_is_run_by_the_last() {
         assert_eq!(by_first + by_second, 1, "a task was lost, or run twice");
     });
     for (who, n) in [("the first thread", &BY_FIRST), ("the second thread", &BY_SECOND)] {
+        assert!(n.load(Relaxed) > 0, "never taken by {who}");
+    }
+}
+
+#[test]
+fn what_the_last_thread_leaves_to_a_pool_that_stops_is_run_once() {
+    static BY_THREAD: Count = Count::new(0);
+    static BY_STOPPER: Count = Count::new(0);
+    loom::model(|| {
+        let model = Model::new(1);
+        model.is_stopping.store(false, Ordering::Relaxed);
+        model.queue.store(1, Ordering::Relaxed);
+        let leaving = {
+            let model = model.clone();
+            thread::spawn(move || model.leave())
+        };
+        let by_stopper = model.stop();
+        let by_thread = leaving.join().unwrap();
+        BY_THREAD.fetch_add(by_thread, Relaxed);
+        BY_STOPPER.fetch_add(by_stopper, Relaxed);
+        assert_eq!(by_thread + by_stopper, 1, "a task was lost, or run twice");
+    });
+    for (who, n) in [("the thread", &BY_THREAD), ("who stops the pool", &BY_STOPPER)] {
         assert!(n.load(Relaxed) > 0, "never taken by {who}");
     }
 }

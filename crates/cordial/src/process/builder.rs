@@ -47,7 +47,12 @@ impl Builder {
         Builder { workers, ..self }
     }
 
-    /// How long one poll may last before it is reported as long. Default: 4 ms.
+    /// How long one poll may last before it is reported as long, and another thread comes to do the work that waits.
+    /// Default: 4 ms.
+    ///
+    /// Such threads come a few in a millisecond: where hundreds of tasks block at the same moment, the others wait for some
+    /// hundred milliseconds. A thread that has nothing to stand in for any more ends after 10 s, or at once if it was
+    /// lowered.
     pub fn stall_after(self, stall_after: Duration) -> Builder {
         Builder { stall_after, ..self }
     }
