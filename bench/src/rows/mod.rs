@@ -26,6 +26,7 @@ pub(crate) const ALL: &[Row] = &[
     Row::new("1000 tasks yielding", messages::yielding, None),
     Row::new("200 us beside 200 us", parallel::two, Ours(260e-6, 225e-6)),
     Row::new("200 us beside 200 us after 5 ms of computing", parallel::two_after_long, Ours(270e-6, 240e-6)),
+    Row::new("the same with two bare threads", parallel::bare_threads_after_long, None),
     Row::new("stream of 1 M trivial items, 2 at a time", stream::ordered::<M, 2>, Ratio(0.8, 0.5)),
     Row::new("stream of 1 M trivial items, 64 at a time", stream::ordered::<M, 64>, Ratio(0.8, 0.5)),
     Row::new("stream of 1 M trivial items, 1000 at a time", stream::ordered::<M, 1000>, Ratio(0.8, 0.5)),

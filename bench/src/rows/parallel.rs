@@ -1,6 +1,9 @@
 //! Does `let t = Task::spawn(work()); other_work(); t.await` run in parallel, and a stream of computations?
 
 use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::Duration;
 
 use cordial::Task;
@@ -26,6 +29,39 @@ pub(crate) fn two(bench: &Bench) -> Pair {
 /// The same when the caller has just computed for 5 ms, so that the other worker sleeps. The 5 ms are not counted.
 pub(crate) fn two_after_long(bench: &Bench) -> Pair {
     after(bench, Duration::from_millis(5))
+}
+
+/// The same without a scheduler: a thread that sleeps is woken to compute, and this one waits for it, spinning. What is beyond
+/// the 200 us is the system's, and the least that a scheduler can reach. The peer is tokio still.
+pub(crate) fn bare_threads_after_long(bench: &Bench) -> Pair {
+    let work = Duration::from_micros(200);
+    let has_ended = Arc::new(AtomicU32::new(0));
+    let (other, ended) = (Arc::new(AtomicU32::new(0)), has_ended.clone());
+    let asked = other.clone();
+    #[expect(clippy::disallowed_methods, reason = "the question is what a bare thread does")]
+    let thread = std::thread::spawn(move || {
+        for round in 1..=ROUNDS {
+            while asked.load(Acquire) < round {
+                std::thread::park();
+            }
+            compute(work);
+            ended.store(round, Release);
+        }
+    });
+    let mut took = Duration::ZERO;
+    for round in 1..=ROUNDS {
+        compute(Duration::from_millis(5));
+        took += timed(|| {
+            other.store(round, Release);
+            thread.thread().unpark();
+            compute(work);
+            while has_ended.load(Acquire) < round {
+                std::hint::spin_loop();
+            }
+        });
+    }
+    thread.join().expect("it does not panic");
+    Pair { ours: took.as_secs_f64() / f64::from(ROUNDS), peer: two_after_long(bench).peer }
 }
 
 fn after(bench: &Bench, before: Duration) -> Pair {

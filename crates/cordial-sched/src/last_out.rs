@@ -30,6 +30,7 @@
 //! |---|---|
 //! | `leave`: its fence, or the fence before the count | a task is lost, also where the pool is stopped meanwhile |
 //! | `Idle::notify`: its fence | a task is lost |
+//! | `Idle::rouse_watch`: its fence | a task is lost where the pool is stopped |
 //! | `leave`: relaxed | what a thread did is not seen by who read 0 |
 //! | `n_running`: relaxed | the same |
 
