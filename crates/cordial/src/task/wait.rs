@@ -81,6 +81,9 @@ impl<T: Send> Task<T> {
     /// If the poll of the task does not return, this answers `Some(Err(Killed))` 100 ms after the kill, and the process
     /// is *abandoned*: it ends when its poll returns. With [`Shutdown::Infinity`] it waits without limit.
     ///
+    /// Monitors, links and events tell the first signal that ended the process, also where this gives a value that came in
+    /// the same poll, or the kill that came after the request.
+    ///
     /// # Cancel safety
     ///
     /// Once polled, the request or the kill is in force. Dropping the future gives up the kill after the grace time.
