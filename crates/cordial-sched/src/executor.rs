@@ -205,7 +205,8 @@ impl Executor {
         &*self.home.core.layer
     }
 
-    /// A place for a task with a key of the layer's table, to be made by [`prepare`](Executor::prepare) or [`prepare_alone`](Executor::prepare_alone).
+    /// A place for a task with a key of the layer's table, to be made by [`prepare`](Executor::prepare) or
+    /// [`prepare_alone`](Executor::prepare_alone).
     #[inline]
     pub fn vacant(&self, key: Key) -> Vacant {
         let place = stock::take(self.is_simulated());

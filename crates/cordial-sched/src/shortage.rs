@@ -15,8 +15,8 @@ pub(crate) struct Sight {
     pub(crate) now: Duration,
     /// Since the look before.
     pub(crate) passed: Duration,
-    /// Polls that have ever returned.
-    pub(crate) n_finished: u64,
+    /// Polls that have returned since the look before.
+    pub(crate) n_done: u64,
     /// Tasks in the queues.
     pub(crate) n_waiting: usize,
     pub(crate) n_active: usize,
@@ -28,19 +28,17 @@ pub(crate) struct Sight {
 #[derive(Debug)]
 pub(crate) struct Shortage {
     stall_after: Duration,
-    n_finished: u64,
     since: Option<Duration>,
 }
 
 impl Shortage {
     pub(crate) fn none(stall_after: Duration) -> Shortage {
-        Shortage { stall_after, n_finished: 0, since: None }
+        Shortage { stall_after, since: None }
     }
 
     /// For each look: whether it is time for a stand-in.
     pub(crate) fn look(&mut self, sight: &Sight) -> bool {
-        let n_done = sight.n_finished.wrapping_sub(std::mem::replace(&mut self.n_finished, sight.n_finished));
-        self.since = self.waits(sight, n_done).then(|| self.since.unwrap_or(sight.now));
+        self.since = self.waits(sight).then(|| self.since.unwrap_or(sight.now));
         let nobody_works = sight.n_stuck >= sight.n_active;
         // Whoever works may have lost the processor for a moment.
         let is_late = |since| nobody_works || sight.now.saturating_sub(since) >= self.stall_after;
@@ -48,8 +46,8 @@ impl Shortage {
     }
 
     /// Whether something waits that will not have been taken in time at the pace of the last look.
-    fn waits(&self, sight: &Sight, n_done: u64) -> bool {
-        let (n_done, n_waiting, passed) = (u128::from(n_done), sight.n_waiting as u128, sight.passed.as_nanos());
+    fn waits(&self, sight: &Sight) -> bool {
+        let (n_done, n_waiting, passed) = (u128::from(sight.n_done), sight.n_waiting as u128, sight.passed.as_nanos());
         let is_quick = n_done * SHORT.as_nanos() > passed;
         n_waiting > 0 && (!is_quick || n_waiting * passed > n_done * self.stall_after.as_nanos())
     }

@@ -104,8 +104,8 @@ pub(crate) fn watch(executor: &Executor, parker: &Parker) {
         last = now;
         pool.idle.looked(Looked::Found);
         let n_finished: u64 = pool.queues.opened().map(|seat| seat.progress.finished()).sum();
-        let is_still = std::mem::replace(&mut n_finished_before, n_finished) == n_finished;
-        let stuck = look(executor, pool, &mut seen, &Moment { now, clock, passed, is_still });
+        let n_done = n_finished.wrapping_sub(std::mem::replace(&mut n_finished_before, n_finished));
+        let stuck = look(executor, pool, &mut seen, &Moment { now, clock, passed, is_still: n_done == 0 });
         // The system had no thread to give when one was needed.
         if pool.crew().strength().active < pool.options.workers && !pool.queues.is_empty() && !pool.is_stopping() {
             let _ = pool.follow(pool.crew().call());
@@ -114,7 +114,7 @@ pub(crate) fn watch(executor: &Executor, parker: &Parker) {
         let sight = Sight {
             now,
             passed,
-            n_finished,
+            n_done,
             n_waiting: injected.saturating_add(queued),
             n_active: pool.crew().strength().active,
             n_stuck: stuck.len(),

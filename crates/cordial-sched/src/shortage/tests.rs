@@ -6,8 +6,8 @@ const LOOK: Duration = Duration::from_millis(1);
 fn looks_until_a_stand_in(n_done_in_each: u64, n_waiting: usize, n_stuck: usize) -> Option<u32> {
     let mut shortage = Shortage::none(4 * LOOK);
     (0..100).find(|&look| {
-        let n_finished = n_done_in_each * u64::from(look + 1);
-        shortage.look(&Sight { now: LOOK * look, passed: LOOK, n_finished, n_waiting, n_active: 2, n_stuck })
+        let n_done = n_done_in_each;
+        shortage.look(&Sight { now: LOOK * look, passed: LOOK, n_done, n_waiting, n_active: 2, n_stuck })
     })
 }
 
@@ -40,8 +40,7 @@ fn none_comes_where_nobody_is_stuck_or_nothing_waits() {
 fn the_wait_begins_anew_when_nothing_waits() {
     let mut shortage = Shortage::none(4 * LOOK);
     let mut look = |look: u32, n_waiting| {
-        let (now, n_finished) = (LOOK * look, 0);
-        shortage.look(&Sight { now, passed: LOOK, n_finished, n_waiting, n_active: 2, n_stuck: 1 })
+        shortage.look(&Sight { now: LOOK * look, passed: LOOK, n_done: 0, n_waiting, n_active: 2, n_stuck: 1 })
     };
     assert!((0..4).all(|at| !look(at, 1)));
     assert!(!look(4, 0));
