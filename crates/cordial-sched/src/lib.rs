@@ -1,7 +1,7 @@
 //! An executor for tasks that may compute or block.
 //!
 //! It runs futures and knows nothing of what they are for: no pids, no links, no reasons. The layer above keeps its
-//! own record of each task in a [`Table`] and is told of threads and long polls through [`Layer`].
+//! own record of each task in a [`Table`] and is told of threads and long polls through [`Hooks`].
 //!
 //! ```text
 //!            prepare                    start                    poll ─► Ready
@@ -17,43 +17,30 @@
 //!
 //! Not for use alone: the futures must catch their own panics. Use the `cordial` crate.
 
-mod clock;
-mod crew;
+mod coarse_clock;
 mod executor;
-mod home;
+mod free_list;
 mod idle;
-mod join;
-mod last_out;
-mod layer;
-mod look;
-mod lower;
-mod options;
-mod origin;
-mod parked;
 mod pool;
-mod queue;
-mod scout;
-mod seat;
-mod shortage;
+mod priority;
+mod schedule;
 mod simulation;
-mod statistics;
-mod stock;
 mod sync;
+mod sysmon;
 mod table;
 mod task;
-mod timer;
-mod unwanted;
+mod threads;
+mod timeout;
 mod unwind;
-mod watch;
 mod worker;
 
-pub use executor::{Executor, Start, StartAlone, Vacant};
-pub use home::TaskRef;
-pub use join::JoinHandle;
-pub use layer::Layer;
-pub use options::Options;
+pub use executor::hooks::Hooks;
+pub use executor::options::Options;
+pub use executor::statistics::Statistics;
+pub use executor::{Executor, Prepared, PreparedDetached, Reserved};
 pub use simulation::{Simulation, Stalled};
-pub use statistics::Statistics;
 pub use table::{Key, Table, shard_of_this_thread};
-pub use timer::{Instant, Timer};
+pub use task::header::TaskRef;
+pub use task::join::JoinHandle;
+pub use timeout::{Instant, Timer};
 pub use worker::wake_last;

@@ -5,14 +5,14 @@ use std::io;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::crew::{Crew, StandIn};
 use crate::idle::Idle;
-use crate::last_out::LastOut;
-use crate::queue::Queues;
-use crate::seat::Ready;
 use crate::sync::{AtomicBool, Mutex, Ordering, Parker};
-use crate::watch::{self, Watch};
+use crate::sysmon::{self, Watch};
+use crate::task::runnable::Runnable;
+use crate::threads::running::RunningThreads;
+use crate::threads::{StandIn, Threads};
 use crate::worker;
+use crate::worker::queues::Queues;
 use crate::{Executor, Options, unwind};
 
 pub(crate) struct Pool {
@@ -21,7 +21,7 @@ pub(crate) struct Pool {
     pub(crate) idle: Idle,
     pub(crate) watch: Watch,
     stopping: AtomicBool,
-    last_out: LastOut,
+    running: RunningThreads,
     /// Who waits in `stop` for the last of them.
     stoppers: Mutex<Vec<std::thread::Thread>>,
     watch_parker: Mutex<Option<Parker>>,
@@ -33,63 +33,63 @@ impl Pool {
         let parker = Parker::new();
         Pool {
             options,
-            queues: Queues::new(Crew::new(options.workers, options.max_threads), options.max_threads),
+            queues: Queues::new(Threads::new(options.workers, options.max_threads), options.max_threads),
             idle: Idle::new(parker.unparker().clone()),
             watch: Watch::default(),
             stopping: AtomicBool::new(false),
-            last_out: LastOut::new(),
+            running: RunningThreads::new(),
             stoppers: Mutex::new(Vec::new()),
             watch_parker: Mutex::new(Some(parker)),
             executor: OnceLock::new(),
         }
     }
 
-    pub(crate) fn crew(&self) -> &Crew {
-        &self.queues.crew
+    pub(crate) fn threads(&self) -> &Threads {
+        &self.queues.threads
     }
 
     pub(crate) fn start_threads(&self, executor: &Executor) -> io::Result<()> {
         let _ = self.executor.set(std::sync::Arc::downgrade(executor.core()));
         for _ in 0..self.options.workers {
-            self.follow(self.crew().call())?;
+            self.follow(self.threads().call())?;
         }
         let Some(parker) = self.watch_parker.lock().take() else { return Ok(()) };
-        let executor = executor.rehomed();
-        spawn_thread("cordial-watch".to_owned(), move || watch::watch(&executor, &parker))
+        let executor = executor.with_local_count();
+        spawn_thread("cordial-watch".to_owned(), move || sysmon::watch(&executor, &parker))
     }
 
-    /// Brings a thread to work, as the crew says. `false` if there is none to be had.
+    /// Brings a thread to work, as the threads says. `false` if there is none to be had.
     pub(crate) fn follow(&self, stand_in: StandIn) -> io::Result<bool> {
         match stand_in {
             StandIn::NoneLeft => Ok(false),
-            StandIn::Wake(seat) => {
+            StandIn::Unpark(seat) => {
                 self.queues.seat(seat).unparker.unpark();
                 Ok(true)
             }
-            StandIn::Start(seat) => {
+            StandIn::Spawn(seat) => {
                 let Some(core) = self.executor.get().and_then(std::sync::Weak::upgrade) else { return Ok(false) };
                 self.queues.open(seat);
-                self.last_out.enter();
+                self.running.enter();
                 let executor = Executor::of(core.clone());
                 let started = spawn_thread(format!("cordial-worker-{seat}"), move || worker::work(seat, executor));
                 if started.is_err() {
                     // Whoever needed it sees that none came, unless one rests by now.
-                    if let Some(StandIn::Wake(resting)) = self.crew().vacate(seat) {
+                    if let Some(StandIn::Unpark(resting)) = self.threads().release(seat) {
                         self.queues.seat(resting).unparker.unpark();
                     }
                     if self.leave() {
                         let executor = Executor::of(core);
-                        executor.layer_dyn().on_foreign_thread(&executor, &mut || self.run_leftovers());
+                        executor.hooks_dyn().on_foreign_thread(&executor, &mut || self.run_leftovers());
                     }
                 }
                 // It is up, and the watch may sleep.
-                self.idle.rouse_watch();
+                self.idle.wake_sysmon();
                 started.map(|()| true)
             }
         }
     }
 
-    pub(crate) fn inject(&self, ready: Ready) {
+    pub(crate) fn inject(&self, ready: Box<Runnable>) {
         self.queues.inject(ready);
         self.idle.notify();
     }
@@ -101,7 +101,7 @@ impl Pool {
     /// Whether all threads have ended, so that what is pushed now has to be run by whoever pushed it.
     pub(crate) fn is_over(&self) -> bool {
         // While the system has no threads to give there may be none for a moment, and that is not the end.
-        self.is_stopping() && self.last_out.is_over()
+        self.is_stopping() && self.running.is_over()
     }
 
     /// Whether all threads have ended, and left something.
@@ -114,14 +114,14 @@ impl Pool {
         self.stoppers.lock().push(std::thread::current());
         self.stopping.store(true, Ordering::SeqCst);
         // The fence in it pairs with the one in `Idle::sleep` too: a seat that is not seen below sees the flag.
-        self.idle.rouse_watch();
+        self.idle.wake_sysmon();
         self.queues.seats().for_each(|(_, seat)| seat.unparker.unpark());
         // A worker that stops its own pool cannot wait for itself.
         let own = usize::from(worker::is_worker_of(self));
         #[expect(clippy::disallowed_methods, reason = "threads end in real time")]
         let started = std::time::Instant::now();
         loop {
-            let left = self.last_out.n_running().saturating_sub(own);
+            let left = self.running.n_running().saturating_sub(own);
             let waited = started.elapsed();
             if left == 0 || waited >= limit {
                 return left;
@@ -134,7 +134,7 @@ impl Pool {
     #[must_use = "what is left over is nobody's"]
     pub(crate) fn leave(&self) -> bool {
         // The fence in it pairs with the one in `stop`: this thread sees the flag, or `stop` that nobody is left.
-        let has_leftovers = self.last_out.leave() && self.is_stopping();
+        let has_leftovers = self.running.leave() && self.is_stopping();
         self.stoppers.lock().iter().for_each(std::thread::Thread::unpark);
         has_leftovers
     }

@@ -3,12 +3,12 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::seat::Ready;
+use crate::task::runnable::Runnable;
 
 /// Polls a task once. What it panics with is dropped: the layer above has caught what it wants to know.
-pub(crate) fn poll_once(ready: Ready) {
+pub(crate) fn poll_once(ready: Box<Runnable>) {
     let _ = catch(|| {
-        crate::worker::poll_elsewhere(ready);
+        crate::worker::poll_on_foreign_thread(ready);
     });
 }
 

@@ -1,6 +1,6 @@
 //! Who sleeps, who looks for work, and who wakes whom. The protocol is told in `README.md` beside this file.
 
-use crate::clock::Clock;
+use crate::coarse_clock::CoarseClock;
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, Unparker, fence};
 
 /// The sleep of a pool's threads, and of the watch.
@@ -10,7 +10,7 @@ pub(crate) struct Idle {
     /// The length of `sleepers`, to be read without the lock. Written only under it.
     n_sleepers: AtomicUsize,
     /// Whether somebody is awake and looks for work. At most one does.
-    is_looked_for: AtomicBool,
+    is_searching: AtomicBool,
     /// Nobody was worth waking for a slot lately. Only a hint: the watch takes it away with each look, and sees to what
     /// was left in a slot.
     was_in_vain: AtomicBool,
@@ -18,8 +18,8 @@ pub(crate) struct Idle {
     was_left_alone: AtomicBool,
     watch: Unparker,
     /// Only the watch writes it.
-    is_watch_asleep: AtomicBool,
-    pub(crate) clock: Clock,
+    is_sysmon_asleep: AtomicBool,
+    pub(crate) clock: CoarseClock,
 }
 
 struct Sleeper {
@@ -30,15 +30,15 @@ struct Sleeper {
 /// The duty of the one who looks. Whoever has it finds every push that comes before it is put down.
 #[must_use = "the duty to look must be put down, or nobody is woken any more"]
 #[derive(Debug)]
-pub(crate) struct Looking(());
+pub(crate) struct Searching(());
 
 /// What a look came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Looked {
+pub(crate) enum SearchResult {
     Found,
-    InVain,
+    Nothing,
     /// There was something, but nothing that was worth taking.
-    LeftAlone,
+    Skipped,
 }
 
 /// How a sleep went.
@@ -46,11 +46,11 @@ pub(crate) enum Looked {
 #[derive(Debug)]
 pub(crate) enum Slept<W> {
     /// Not at all: the last look found this.
-    Found(W, Option<Looking>),
+    Found(W, Option<Searching>),
     /// Woken because there is work.
-    Woken(Looking),
+    Woken(Searching),
     /// Woken for another reason.
-    Roused,
+    Spurious,
 }
 
 impl Idle {
@@ -58,21 +58,21 @@ impl Idle {
         Idle {
             sleepers: Mutex::new(Vec::new()),
             n_sleepers: AtomicUsize::new(0),
-            is_looked_for: AtomicBool::new(false),
+            is_searching: AtomicBool::new(false),
             was_in_vain: AtomicBool::new(false),
             was_left_alone: AtomicBool::new(false),
             watch,
-            is_watch_asleep: AtomicBool::new(false),
-            clock: Clock::start(),
+            is_sysmon_asleep: AtomicBool::new(false),
+            clock: CoarseClock::start(),
         }
     }
 
     /// To be called after every push: wakes one sleeper unless somebody is looking already.
     pub(crate) fn notify(&self) {
-        // Pairs with the fences in `sleep` and `put_down`: either this thread sees the sleeper and nobody looking, or
-        // they see the push. `LastOut::is_over` leans on it as well.
+        // Pairs with the fences in `sleep` and `stop_searching`: either this thread sees the sleeper and nobody looking, or
+        // they see the push. `RunningThreads::is_over` leans on it as well.
         fence(Ordering::SeqCst);
-        if self.is_looked_for.load(Ordering::Relaxed) || self.n_sleepers.load(Ordering::Relaxed) == 0 {
+        if self.is_searching.load(Ordering::Relaxed) || self.n_sleepers.load(Ordering::Relaxed) == 0 {
             return;
         }
         let woken = {
@@ -87,7 +87,7 @@ impl Idle {
         };
         if let Some(Sleeper { unparker, .. }) = woken {
             unparker.unpark();
-            self.rouse_watch();
+            self.wake_sysmon();
         }
     }
 
@@ -108,20 +108,20 @@ impl Idle {
     }
 
     /// What the last look came to.
-    pub(crate) fn looked(&self, looked: Looked) {
-        self.was_in_vain.store(looked != Looked::Found, Ordering::Relaxed);
-        self.was_left_alone.store(looked == Looked::LeftAlone, Ordering::Relaxed);
+    pub(crate) fn record_search(&self, record_search: SearchResult) {
+        self.was_in_vain.store(record_search != SearchResult::Found, Ordering::Relaxed);
+        self.was_left_alone.store(record_search == SearchResult::Skipped, Ordering::Relaxed);
     }
 
     /// Takes up the duty to look, if nobody has it.
-    pub(crate) fn look(&self) -> Option<Looking> {
-        self.take_up().then_some(Looking(()))
+    pub(crate) fn look(&self) -> Option<Searching> {
+        self.take_up().then_some(Searching(()))
     }
 
     /// Puts the duty down. From here on pushes wake somebody again, so whoever calls this looks into the queues after it
     /// and calls `notify` if there is something, or goes to sleep.
-    pub(crate) fn put_down(&self, Looking(()): Looking) {
-        self.is_looked_for.store(false, Ordering::Relaxed);
+    pub(crate) fn stop_searching(&self, Searching(()): Searching) {
+        self.is_searching.store(false, Ordering::Relaxed);
         // Pairs with the fence in `notify`.
         fence(Ordering::SeqCst);
     }
@@ -142,16 +142,16 @@ impl Idle {
         // Pairs with the fence in `notify`.
         fence(Ordering::SeqCst);
         if let Some(work) = last_look() {
-            if self.rise(seat) {
+            if self.remove_sleeper(seat) {
                 return Slept::Found(work, None);
             }
             // Somebody was faster and has handed over the duty: the token of the parker is there, or about to be.
             park();
-            return Slept::Found(work, Some(Looking(())));
+            return Slept::Found(work, Some(Searching(())));
         }
         park();
         // Unparked by `notify`, which has taken this seat off the list, or for another reason, which has not.
-        if self.rise(seat) { Slept::Roused } else { Slept::Woken(Looking(())) }
+        if self.remove_sleeper(seat) { Slept::Spurious } else { Slept::Woken(Searching(())) }
     }
 
     pub(crate) fn n_sleepers(&self) -> usize {
@@ -159,33 +159,33 @@ impl Idle {
     }
 
     /// Wakes the watch, if it sleeps. To be called after what it has to see.
-    pub(crate) fn rouse_watch(&self) {
-        // Pairs with the fence in `watch_sleeps`.
+    pub(crate) fn wake_sysmon(&self) {
+        // Pairs with the fence in `sysmon_sleeps`.
         fence(Ordering::SeqCst);
-        if self.is_watch_asleep.load(Ordering::Relaxed) {
+        if self.is_sysmon_asleep.load(Ordering::Relaxed) {
             self.clock.set();
             self.watch.unpark();
         }
     }
 
     /// The watch parks, unless somebody is awake after all.
-    pub(crate) fn watch_sleeps(&self, is_everybody_asleep: impl FnOnce() -> bool, park: impl FnOnce()) {
-        self.is_watch_asleep.store(true, Ordering::Relaxed);
-        // Pairs with the fence in `rouse_watch`: either the watch sees who is up, or they see the mark.
+    pub(crate) fn sysmon_sleeps(&self, is_everybody_asleep: impl FnOnce() -> bool, park: impl FnOnce()) {
+        self.is_sysmon_asleep.store(true, Ordering::Relaxed);
+        // Pairs with the fence in `wake_sysmon`: either the watch sees who is up, or they see the mark.
         fence(Ordering::SeqCst);
         if is_everybody_asleep() {
             park();
         }
-        self.is_watch_asleep.store(false, Ordering::Relaxed);
+        self.is_sysmon_asleep.store(false, Ordering::Relaxed);
     }
 
     /// `false` if somebody has the duty. Whoever reads here that it was put down has seen nothing else by that.
     fn take_up(&self) -> bool {
-        self.is_looked_for.compare_exchange(false, true, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        self.is_searching.compare_exchange(false, true, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// Takes the seat off the list. `false` if a waker was faster.
-    fn rise(&self, seat: usize) -> bool {
+    fn remove_sleeper(&self, seat: usize) -> bool {
         {
             let mut sleepers = self.sleepers.lock();
             let Some(place) = sleepers.iter().position(|sleeper| sleeper.seat == seat) else { return false };
@@ -193,7 +193,7 @@ impl Idle {
             self.n_sleepers.store(sleepers.len(), Ordering::Relaxed);
         }
         // The watch may have taken this worker for asleep.
-        self.rouse_watch();
+        self.wake_sysmon();
         true
     }
 }

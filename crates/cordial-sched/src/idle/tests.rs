@@ -89,7 +89,7 @@ impl Model {
 
     /// The life of a worker until it has found `n` tasks, as `worker::run` does it. The last one never ends.
     fn work(&self, seat: usize, parker: &Parker, n: usize) {
-        let mut duty: Option<Looking> = None;
+        let mut duty: Option<Searching> = None;
         let mut left = n;
         while left > 0 {
             let mut found = self.queue.take();
@@ -102,11 +102,11 @@ impl Model {
             if found.is_some() {
                 once(&self.ways.found_at_once);
             }
-            self.put_down(&mut duty);
+            self.stop_searching(&mut duty);
             if found.is_none() {
                 (found, duty) = self.sleep(seat, parker);
                 if found.is_some() {
-                    self.put_down(&mut duty);
+                    self.stop_searching(&mut duty);
                 }
             }
             left -= usize::from(found.is_some());
@@ -114,7 +114,7 @@ impl Model {
     }
 
     /// As `worker::sleep`.
-    fn sleep(&self, seat: usize, parker: &Parker) -> (Option<()>, Option<Looking>) {
+    fn sleep(&self, seat: usize, parker: &Parker) -> (Option<()>, Option<Searching>) {
         match self.idle.sleep(seat, parker.unparker(), || parker.park(), || self.queue.take()) {
             Slept::Found(work, None) => {
                 once(&self.ways.found_at_last);
@@ -130,18 +130,18 @@ impl Model {
                 self.looks();
                 (None, Some(duty))
             }
-            Slept::Roused => {
+            Slept::Spurious => {
                 once(&self.ways.roused);
                 (None, None)
             }
         }
     }
 
-    /// As `worker::put_down`.
-    fn put_down(&self, duty: &mut Option<Looking>) {
+    /// As `worker::stop_searching`.
+    fn stop_searching(&self, duty: &mut Option<Searching>) {
         if let Some(looking) = duty.take() {
             self.n_looking.fetch_sub(1, Relaxed);
-            self.idle.put_down(looking);
+            self.idle.stop_searching(looking);
             if !self.queue.is_empty() {
                 self.idle.notify();
             }
@@ -277,12 +277,12 @@ fn watch_sees_a_worker(preemptions: usize, has_token: bool) -> Arc<Ways> {
                 let (mut found, mut duty) = model.sleep(0, &parker);
                 while found.is_none() {
                     found = model.queue.take();
-                    model.put_down(&mut duty);
+                    model.stop_searching(&mut duty);
                     if found.is_none() {
                         (found, duty) = model.sleep(0, &parker);
                     }
                 }
-                model.put_down(&mut duty);
+                model.stop_searching(&mut duty);
                 is_up.store(true, Ordering::Relaxed);
             })
         };
@@ -293,7 +293,7 @@ fn watch_sees_a_worker(preemptions: usize, has_token: bool) -> Arc<Ways> {
                 while !is_up.load(Ordering::Relaxed) {
                     if is_everybody_asleep() {
                         let mut has_parked = false;
-                        model.idle.watch_sleeps(is_everybody_asleep, || {
+                        model.idle.sysmon_sleeps(is_everybody_asleep, || {
                             has_parked = true;
                             model.watch.park();
                         });
@@ -330,7 +330,7 @@ fn the_watch_does_not_sleep_while_a_worker_is_up_that_nobody_woke_for_work() {
     seen.assert_taken([("roused", &seen.roused), ("woken", &seen.woken)]);
 }
 
-/// The pusher goes on in a poll that never ends, so only the watch can bring what is in its slot to the sleeper. The hint
+/// The pusher goes on in a poll that never ends, so only the watch can schedule_remote what is in its slot to the sleeper. The hint
 /// that waking is in vain may be old, or come at any moment.
 #[test]
 fn a_push_into_a_slot_that_wakes_nobody_is_found_by_the_watch() {
@@ -342,7 +342,7 @@ fn a_push_into_a_slot_that_wakes_nobody_is_found_by_the_watch() {
         let worker = {
             let model = model.clone();
             thread::spawn(move || {
-                model.idle.looked(Looked::InVain);
+                model.idle.record_search(SearchResult::Nothing);
                 model.work(0, &Parker::new(), 1);
             })
         };
@@ -358,7 +358,7 @@ fn a_push_into_a_slot_that_wakes_nobody_is_found_by_the_watch() {
         };
         // As `watch::watch` and `watch::look`.
         loop {
-            model.idle.looked(Looked::Found);
+            model.idle.record_search(SearchResult::Found);
             if slot.take().is_some() {
                 model.push();
                 break;
@@ -385,7 +385,7 @@ fn a_push_into_a_queue_that_wakes_nobody_is_told_by_the_watch() {
         let worker = {
             let model = model.clone();
             thread::spawn(move || {
-                model.idle.looked(Looked::LeftAlone);
+                model.idle.record_search(SearchResult::Skipped);
                 model.work(0, &Parker::new(), 1);
             })
         };
@@ -401,7 +401,7 @@ fn a_push_into_a_queue_that_wakes_nobody_is_told_by_the_watch() {
         };
         pusher.join().unwrap();
         // As `watch::watch`.
-        model.idle.looked(Looked::Found);
+        model.idle.record_search(SearchResult::Found);
         if !model.queue.is_empty() {
             model.idle.notify();
         }
@@ -429,7 +429,7 @@ fn a_worker_that_comes_while_the_pool_ends_does_not_sleep_through_it() {
                 while !is_stopping.load(Ordering::Relaxed) {
                     match model.idle.sleep(0, parker.unparker(), || parker.park(), last_look) {
                         Slept::Found((), None) => return once(&model.ways.found_at_last),
-                        Slept::Roused => once(&model.ways.roused),
+                        Slept::Spurious => once(&model.ways.roused),
                         Slept::Found((), Some(_)) | Slept::Woken(_) => panic!("there is no work"),
                     }
                 }
@@ -437,7 +437,7 @@ fn a_worker_that_comes_while_the_pool_ends_does_not_sleep_through_it() {
         };
         // As `Pool::stop`.
         is_stopping.store(true, Ordering::Relaxed);
-        model.idle.rouse_watch();
+        model.idle.wake_sysmon();
         if is_open.load(Ordering::Relaxed) {
             unparker.unpark();
         }

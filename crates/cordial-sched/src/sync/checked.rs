@@ -66,10 +66,10 @@ pub(crate) struct Parker(Unparker);
 
 /// Gives the token.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Unparker(Arc<Token>);
+pub(crate) struct Unparker(Arc<SlotValue>);
 
 #[derive(Debug, Default)]
-struct Token {
+struct SlotValue {
     is_there: loom::sync::Mutex<bool>,
     came: loom::sync::Condvar,
 }

@@ -18,7 +18,7 @@ use crate::sync::{Mutex, Ordering};
 /// How many change between a stock and a shard.
 const BATCH: usize = 32;
 
-thread_local!(static STOCK: RefCell<Stock> = const { RefCell::new(Stock { of: Weak::new(), indexes: Vec::new() }) });
+thread_local!(static MAGAZINE: RefCell<Magazine> = const { RefCell::new(Magazine { of: Weak::new(), indexes: Vec::new() }) });
 
 /// The free indexes of one table.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(super) struct Free {
 struct Shards(Box<[CachePadded<Mutex<Vec<u32>>>]>);
 
 /// The free indexes that only one thread can take.
-struct Stock {
+struct Magazine {
     of: Weak<Shards>,
     indexes: Vec<u32>,
 }
@@ -43,7 +43,7 @@ impl Free {
     /// An index for the caller alone. `new_page` makes more of them.
     pub(super) fn take(&self, new_page: impl Fn() -> Option<Vec<u32>>) -> Option<u32> {
         // Where the thread ends, its stock is gone before its last tasks are.
-        let from_stock = STOCK.try_with(|stock| {
+        let from_stock = MAGAZINE.try_with(|stock| {
             let mut stock = stock.borrow_mut();
             if !stock.serves(&self.shards) {
                 return None;
@@ -66,7 +66,7 @@ impl Free {
 
     /// Takes an index back.
     pub(super) fn give(&self, index: u32) {
-        let to_stock = STOCK.try_with(|stock| {
+        let to_stock = MAGAZINE.try_with(|stock| {
             let mut stock = stock.borrow_mut();
             if !stock.serves(&self.shards) {
                 return false;
@@ -114,7 +114,7 @@ impl Shards {
     }
 }
 
-impl Stock {
+impl Magazine {
     /// Whether this is a stock of these. One whose table is gone begins anew.
     fn serves(&mut self, shards: &Arc<Shards>) -> bool {
         if std::ptr::eq(self.of.as_ptr(), Arc::as_ptr(shards)) {
@@ -123,12 +123,12 @@ impl Stock {
         if self.of.strong_count() > 0 {
             return false;
         }
-        *self = Stock { of: Arc::downgrade(shards), indexes: Vec::new() };
+        *self = Magazine { of: Arc::downgrade(shards), indexes: Vec::new() };
         true
     }
 }
 
-impl Drop for Stock {
+impl Drop for Magazine {
     fn drop(&mut self) {
         if let Some(shards) = self.of.upgrade() {
             shards.own().lock().append(&mut self.indexes);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use cordial_sched::{Executor, JoinHandle};
 
-use crate::layer::{executor, n_alive, simulation, spawn, wait};
+use crate::hooks::{executor, n_alive, simulation, spawn, wait};
 
 /// Counts how often it was woken.
 #[derive(Default)]
@@ -353,7 +353,7 @@ fn a_task_whose_executor_is_gone_is_dropped_by_whoever_wakes_it() {
             let _held = held;
             give_wakers(wakers, Arc::default()).await;
         };
-        executor.prepare_alone(executor.vacant(key), future).start();
+        executor.prepare_detached(executor.reserve(key), future).start();
         let waker: Waker = waker.recv().unwrap();
         executor.close(Duration::MAX);
         drop(executor);
@@ -382,7 +382,7 @@ fn a_long_row_of_tasks_without_an_executor_is_dropped_without_using_up_the_stack
                 let _tx = tx;
                 let _ = rx.await;
             };
-            executor.prepare_alone(executor.vacant(key), future).start();
+            executor.prepare_detached(executor.reserve(key), future).start();
             rx = next;
         }
         let _ = simulation.block_on(async { tokio::time::sleep(Duration::from_secs(1)).await });
@@ -432,8 +432,8 @@ fn a_task_that_is_never_started_is_dropped_with_its_start() {
             });
             async move { drop(held) }
         };
-        drop(executor.prepare_alone(executor.vacant(key), future()));
-        drop(executor.prepare(executor.vacant(key), future()));
+        drop(executor.prepare_detached(executor.reserve(key), future()));
+        drop(executor.prepare(executor.reserve(key), future()));
         assert_eq!(n_dropped.load(Ordering::SeqCst), 2);
     }
 }

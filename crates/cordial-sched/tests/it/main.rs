@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
 mod cell;
-mod layer;
+mod hooks;
 mod panic;
 mod shutdown;
 mod simulation;

@@ -3,7 +3,7 @@
 use std::panic::panic_any;
 use std::time::Duration;
 
-use crate::layer::{executor, n_alive, simulation, spawn, wait};
+use crate::hooks::{executor, n_alive, simulation, spawn, wait};
 
 /// A payload whose destructor panics with another one.
 struct Nested(u8);

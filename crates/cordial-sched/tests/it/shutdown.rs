@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cordial_sched::Executor;
 
-use crate::layer::{executor, n_alive, n_foreign, spawn, wait};
+use crate::hooks::{executor, n_alive, n_foreign, spawn, wait};
 
 /// Keeps a worker in one poll until the sender is dropped. Returns when the poll has begun.
 fn block_a_worker(executor: &Executor) -> mpsc::Sender<()> {

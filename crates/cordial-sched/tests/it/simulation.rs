@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crate::layer::{n_alive, simulation, spawn};
+use crate::hooks::{n_alive, simulation, spawn};
 
 const HOUR: Duration = Duration::from_secs(3600);
 

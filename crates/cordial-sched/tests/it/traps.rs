@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-use crate::layer::{executor, spawn, wait, with_options};
+use crate::hooks::{executor, spawn, wait, with_options};
 
 /// Busy until it is released; it says when it began.
 async fn busy(began: mpsc::Sender<()>, released: Arc<AtomicBool>) {
@@ -131,7 +131,7 @@ fn a_long_poll_alone_brings_no_threads() {
     executor.close(std::time::Duration::MAX);
 }
 
-/// There is one thread, it is stuck, and none may come: who looks is not among those that are looked at.
+/// There is one thread, it is stuck, and none may come: who looks is not among those that are record_search at.
 #[test]
 fn detection_does_not_run_on_the_pool_that_it_watches() {
     let executor = with_options(1, 1);
@@ -220,21 +220,21 @@ fn timers_and_sockets_of_tokio_work_on_a_stand_in() {
 
 #[test]
 fn a_thread_that_computes_for_long_is_lowered_and_leaves() {
-    let executor = crate::layer::with_lowering(1);
+    let executor = crate::hooks::with_lowering(1);
     let released = Arc::new(AtomicBool::new(false));
     let (began, begun) = mpsc::channel();
     let stuck = spawn(&executor, busy(began, released.clone()));
     begun.recv().unwrap();
-    // Work that waits, so that a stand-in comes.
+    // DynFuture that waits, so that a stand-in comes.
     wait(spawn(&executor, async {}));
     if cfg!(target_os = "linux") {
-        while executor.statistics().lowered == 0 {
+        while executor.statistics().deprioritized == 0 {
             std::thread::yield_now();
         }
     }
     released.store(true, Ordering::SeqCst);
     wait(stuck);
-    while executor.statistics().lowered > 0 {
+    while executor.statistics().deprioritized > 0 {
         std::thread::yield_now();
     }
     let statistics = executor.statistics();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::layer::{executor, n_alive, spawn, wait};
+use crate::hooks::{executor, n_alive, spawn, wait};
 
 /// Gives back what comes in, one higher, until nothing comes any more.
 async fn echo(mut balls: mpsc::Receiver<u64>, back: mpsc::Sender<u64>) {

@@ -86,7 +86,7 @@ impl Builder {
             return Err(BuildError::CapBelowWorkers { max_threads, workers });
         }
         let layer = handle::layer(workers);
-        let options = Options { workers, stall_after, max_threads, lower_stuck };
+        let options = Options { workers, stall_after, max_threads, deprioritize_long_polls: lower_stuck };
         let executor = Executor::start(options, layer).map_err(BuildError::System)?;
         Ok(Runtime::new(Handle::new(executor)))
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use cordial_sched::{Executor, JoinHandle, Key, Layer, Table, TaskRef};
+use cordial_sched::{Executor, Hooks, JoinHandle, Key, Table, TaskRef};
 
 use super::context;
 use super::crashes::Crashes;
@@ -66,13 +66,13 @@ impl Shared {
     }
 }
 
-impl Layer for Shared {
+impl Hooks for Shared {
     fn thread_started(&self, executor: &Executor) {
         context::adopt(Handle::new(executor.clone()));
     }
 
     fn on_foreign_thread(&self, executor: &Executor, body: &mut dyn FnMut()) {
-        context::within(Handle::new(executor.rehomed()), body);
+        context::within(Handle::new(executor.with_local_count()), body);
     }
 
     fn sampled(&self, key: Key, time: Duration) {
@@ -103,7 +103,7 @@ impl Layer for Shared {
 
 impl Handle {
     pub(crate) fn new(executor: Executor) -> Handle {
-        let shared = executor.shared_layer().expect(BUILT_WITH);
+        let shared = executor.shared_hooks().expect(BUILT_WITH);
         Handle { executor, shared }
     }
 
@@ -217,7 +217,7 @@ impl Handle {
 
 /// The process that a claim is on.
 pub(crate) fn pid_of<T>(join: &JoinHandle<T>) -> Pid {
-    let shared: &Shared = join.executor().layer().expect(BUILT_WITH);
+    let shared: &Shared = join.executor().hooks().expect(BUILT_WITH);
     join.key().map_or(Pid::NOBODY, |key| shared.pid(key))
 }
 

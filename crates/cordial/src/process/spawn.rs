@@ -3,7 +3,7 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use cordial_sched::{Executor, JoinHandle, Start, StartAlone, Vacant};
+use cordial_sched::{Executor, JoinHandle, Prepared, PreparedDetached, Reserved};
 use tracing::{Level, Span};
 
 use super::body::{Body, Conclusion, Holder, Recipient, Reply};
@@ -96,7 +96,7 @@ impl Spawn {
         C: Fn(F::Output) -> Conclusion<T> + Send + 'static,
         T: Send + 'static,
     {
-        self.start_for(runtime, future, conclude, Holder, Executor::prepare, Start::start)
+        self.start_for(runtime, future, conclude, Holder, Executor::prepare, Prepared::start)
     }
 
     /// Starts a process that nobody holds: its output goes to the recipient. A refusal is told.
@@ -108,8 +108,8 @@ impl Spawn {
         R::Receipt: Send + 'static,
     {
         let (spawned_at, supervisor) = (self.spawned_at, self.place.as_ref().map(|place| place.parent().pid));
-        let start = |start: StartAlone, _: &Executor| start.start();
-        let started = self.start_for(runtime, future, as_value, recipient, Executor::prepare_alone, start);
+        let start = |start: PreparedDetached, _: &Executor| start.start();
+        let started = self.start_for(runtime, future, as_value, recipient, Executor::prepare_detached, start);
         started.map(|spawned| spawned.pid).inspect_err(|refusal| telemetry::refused(spawned_at, supervisor, refusal))
     }
 
@@ -119,7 +119,7 @@ impl Spawn {
         future: F,
         conclude: C,
         recipient: R,
-        prepare: impl FnOnce(&Executor, Vacant, Body<F, C, R>) -> S,
+        prepare: impl FnOnce(&Executor, Reserved, Body<F, C, R>) -> S,
         start: impl FnOnce(S, &Executor) -> J,
     ) -> Result<Spawned<J>, Refusal>
     where
@@ -142,10 +142,10 @@ impl Spawn {
             Ancestry::Caller => caller.and_then(|caller| context::lineage_of_children(runtime, caller)),
             Ancestry::Known(lineage) => lineage,
         };
-        let vacant = executor.vacant(key);
-        let task = vacant.task();
+        let reserved = executor.reserve(key);
+        let task = reserved.task();
         let body = Body::new(task, span(pid, self.spawned_at), future, conclude, recipient);
-        let prepared = prepare(executor, vacant, body);
+        let prepared = prepare(executor, reserved, body);
         let mut ties: Option<Box<Ties>> = None;
         if let Some(caller) = linked_to {
             ties.get_or_insert_default().links.insert(caller);

@@ -155,7 +155,7 @@ fn a_thousand_tasks_that_block_and_a_thousand_that_compute_stay_under_the_cap_an
     // They rest for 10 s.
     assert!(ended.elapsed() < Duration::from_secs(12), "{:?}", ended.elapsed());
     let after = runtime.statistics();
-    assert_eq!((after.workers, after.stand_ins, after.lowered), (2, 0, 0));
+    assert_eq!((after.workers, after.stand_ins, after.deprioritized), (2, 0, 0));
     assert!(after.polls >= before.polls && after.polls >= 2000, "{} polls, then {}", before.polls, after.polls);
     program::tell("gone");
 }

@@ -33,7 +33,7 @@ fn polls_steals_and_parks_are_counted() {
         })
         .unwrap();
     let statistics = until(&runtime, |told| told.polls >= 3 && told.steals >= 1 && told.parks >= 1);
-    assert_eq!((statistics.workers, statistics.stand_ins, statistics.lowered), (2, 0, 0));
+    assert_eq!((statistics.workers, statistics.stand_ins, statistics.deprioritized), (2, 0, 0));
     assert_eq!((statistics.long_polls, statistics.busy_samples.len()), (0, 2));
 }
 
@@ -110,7 +110,7 @@ fn a_simulation_is_one_worker_and_counts_its_polls() {
         assert_eq!(Task::await_many(tasks).await, Ok((0..10).collect()));
         let after = statistics();
         assert!(after.polls > 10 && after.queued == 0, "{after:?}");
-        let idle = [after.stand_ins, after.lowered, after.injected, after.busy_samples.len()];
+        let idle = [after.stand_ins, after.deprioritized, after.injected, after.busy_samples.len()];
         assert_eq!((idle, after.steals, after.parks, after.long_polls), ([0; 4], 0, 0, 0));
     });
 }

@@ -1,6 +1,0 @@
-use super::*;
-
-#[test]
-fn a_home_is_one_line_of_the_cache() {
-    assert_eq!(size_of::<Home>(), 64);
-}

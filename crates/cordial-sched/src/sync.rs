@@ -1,8 +1,0 @@
-//! The one place that names the locks, atomics and parkers of this crate's protocols: std's, or those of the model
-//! checker.
-
-#[cfg_attr(cordial_loom, path = "sync/checked.rs")]
-#[cfg_attr(not(cordial_loom), path = "sync/real.rs")]
-mod backend;
-
-pub(crate) use backend::*;

@@ -1,0 +1,7 @@
+//! The life of a task.
+
+pub(crate) mod header;
+pub(crate) mod join;
+pub(crate) mod orphans;
+pub(crate) mod runnable;
+pub(crate) mod slot;

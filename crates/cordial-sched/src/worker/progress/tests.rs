@@ -1,0 +1,87 @@
+//! Checked by loom: `RUSTFLAGS='--cfg cordial_loom' cargo test --release -p cordial-sched --lib`.
+
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
+
+use loom::sync::Arc;
+use loom::thread;
+
+use super::*;
+
+#[test]
+fn a_poll_is_told_with_its_own_key() {
+    static FIRST: Count = Count::new(0);
+    static SECOND: Count = Count::new(0);
+    static NONE: Count = Count::new(0);
+    let keys = [1, 2].map(|index| Key::new(index, NonZeroU32::MIN));
+    loom::model(move || {
+        let progress = Arc::new(PollProgress::default());
+        let watch = {
+            let progress = progress.clone();
+            thread::spawn(move || {
+                let way = match progress.current() {
+                    None => &NONE,
+                    Some((1, key)) if key == keys[0] => &FIRST,
+                    Some((3, key)) if key == keys[1] => &SECOND,
+                    Some(_) => panic!("a poll was told with another's key"),
+                };
+                way.fetch_add(1, Relaxed);
+            })
+        };
+        // The worker is this thread: what it tells before the watch looks can still be read as it was.
+        for key in keys {
+            progress.begin(key);
+            progress.end();
+        }
+        watch.join().unwrap();
+    });
+    for (name, way) in [("the first poll", &FIRST), ("the second poll", &SECOND), ("none", &NONE)] {
+        assert!(way.load(Relaxed) > 0, "never seen: {name}");
+    }
+}
+
+/// The watch takes every poll for a long one: it calls it long at the first look.
+#[test]
+fn a_long_poll_is_told_with_its_own_key_and_time() {
+    static FIRST: Count = Count::new(0);
+    static SECOND: Count = Count::new(0);
+    static NONE: Count = Count::new(0);
+    let keys = [1, 2].map(|index| Key::new(index, NonZeroU32::MIN));
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(2);
+    builder.check(move || {
+        let progress = Arc::new(PollProgress::default());
+        let watch = {
+            let progress = progress.clone();
+            thread::spawn(move || {
+                for _ in 0..2 {
+                    if let Some((poll, _)) = progress.current() {
+                        progress.is_long(poll, 10 * poll);
+                    }
+                }
+            })
+        };
+        let reader = {
+            let progress = progress.clone();
+            thread::spawn(move || {
+                let way = match progress.long_poll() {
+                    None => &NONE,
+                    Some((key, 10)) if key == keys[0] => &FIRST,
+                    Some((key, 30)) if key == keys[1] => &SECOND,
+                    Some(strange) => panic!("a long poll was told with another's key or time: {strange:?}"),
+                };
+                way.fetch_add(1, Relaxed);
+            })
+        };
+        // As above.
+        for key in keys {
+            progress.begin(key);
+            progress.end();
+        }
+        watch.join().unwrap();
+        reader.join().unwrap();
+    });
+    for (name, way) in [("the first poll", &FIRST), ("the second poll", &SECOND), ("none", &NONE)] {
+        assert!(way.load(Relaxed) > 0, "never seen: {name}");
+    }
+}
