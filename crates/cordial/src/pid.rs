@@ -28,7 +28,7 @@ pub struct Pid {
 
 impl Pid {
     /// The pid of no process.
-    pub(crate) const NOBODY: Pid = Pid { runtime: NonZeroU32::MAX, place: 0 };
+    pub(crate) const NO_PROCESS: Pid = Pid { runtime: NonZeroU32::MAX, place: 0 };
 
     pub(crate) fn new(runtime: NonZeroU32, index: u32, generation: u32) -> Pid {
         Pid { runtime, place: u64::from(index) << 32 | u64::from(generation) }
@@ -49,7 +49,7 @@ impl Pid {
 
 impl fmt::Display for Pid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let runtime = if *self == Pid::NOBODY { 0 } else { self.runtime.get() };
+        let runtime = if *self == Pid::NO_PROCESS { 0 } else { self.runtime.get() };
         write!(f, "<{runtime}.{}.{}>", self.index(), self.generation())
     }
 }

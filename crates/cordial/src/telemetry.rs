@@ -37,12 +37,12 @@ impl Subject<'_> {
 }
 
 /// Whether any subscriber takes events of this level. Asks nobody.
-pub(crate) fn may_be_told(level: Level) -> bool {
+pub(crate) fn is_enabled(level: Level) -> bool {
     level <= tracing::level_filters::LevelFilter::current()
 }
 
 /// Whether a crash reaches a subscriber, so that the panic hook may keep quiet.
-pub(crate) fn tells_crashes() -> bool {
+pub(crate) fn has_crash_subscriber() -> bool {
     tracing::enabled!(target: TARGET, Level::ERROR)
 }
 
@@ -117,7 +117,7 @@ pub(crate) struct Child<'a> {
 }
 
 /// The incarnation is the one that comes next.
-pub(crate) fn restarting(child: &Child<'_>, reason: &Exit, after: Duration) {
+pub(crate) fn restart(child: &Child<'_>, reason: &Exit, after: Duration) {
     let Child { supervisor, label, child, spawned_at, incarnation } = *child;
     let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
     event!(name: "restart", target: TARGET, Level::WARN, event = "restart", %supervisor, label, child, incarnation,
@@ -125,14 +125,14 @@ pub(crate) fn restarting(child: &Child<'_>, reason: &Exit, after: Duration) {
 }
 
 /// The incarnation is the one that comes next; `pid` is that of an abandoned process that is still there.
-pub(crate) fn waiting(child: &Child<'_>, pid: Pid) {
+pub(crate) fn restart_waits(child: &Child<'_>, pid: Pid) {
     let Child { supervisor, label, child, spawned_at, incarnation } = *child;
     event!(name: "restart_waits", target: TARGET, Level::WARN, event = "restart_waits", %supervisor, label, child,
         incarnation, %spawned_at, %pid, "a restart waits for a process that is stuck in a poll");
 }
 
 /// The incarnation is the one that has not started.
-pub(crate) fn not_started(child: &Child<'_>, reason: &StartError) {
+pub(crate) fn start_failed(child: &Child<'_>, reason: &StartError) {
     let Child { supervisor, label, child, spawned_at, incarnation } = *child;
     event!(name: "start_failed", target: TARGET, Level::ERROR, event = "start_failed", %supervisor, label, child,
         incarnation, %spawned_at, %reason, "child failed to start");
@@ -140,7 +140,7 @@ pub(crate) fn not_started(child: &Child<'_>, reason: &StartError) {
 
 /// The incarnation is the one that has ended, or has not started. `restarts` were made within the `window` before that, which
 /// is as many as are allowed.
-pub(crate) fn gave_up(child: &Child<'_>, reason: &Exit, restarts: usize, window: Duration) {
+pub(crate) fn give_up(child: &Child<'_>, reason: &Exit, restarts: usize, window: Duration) {
     let Child { supervisor, label, child, spawned_at, incarnation } = *child;
     event!(name: "give_up", target: TARGET, Level::ERROR, event = "give_up", %supervisor, label, child, incarnation,
         %spawned_at, %reason, restarts, window = ?window,

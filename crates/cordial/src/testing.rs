@@ -12,7 +12,7 @@ use std::time::Duration;
 use cordial_sched::{Simulation, Stalled};
 
 use crate::exit::Exit;
-use crate::process::{Handle, Shutdown, Spawn, as_value, assert_may_block, describe, layer, stop_all, stop_in_order};
+use crate::process::{Handle, Shutdown, Spawn, assert_may_block, describe_all, hooks, stop_all, stop_in_order};
 
 /// Runs a future as the root process of a simulated runtime, with seed 0, and gives what it returns.
 ///
@@ -71,13 +71,13 @@ where
 {
     assert_may_block("cordial::testing::run");
     let spawned_at = Location::caller();
-    let simulation = match Simulation::new(seed, layer(1)) {
+    let simulation = match Simulation::new(seed, hooks(1)) {
         Ok(simulation) => simulation,
         Err(error) => panic!("the simulated runtime cannot start: {error}"),
     };
     let runtime = Handle::new(simulation.executor().clone());
     let ended = simulation.block_on(async {
-        let root = Spawn::new(spawned_at).root().start(&runtime, future, as_value);
+        let root = Spawn::new(spawned_at).root().start(&runtime, future, Ok);
         let answer = match root {
             Ok(root) => root.join.await.take(),
             Err(refusal) => Err(Exit::Refused(refusal)),
@@ -89,7 +89,7 @@ where
         Ok(Ok(output)) => output,
         Ok(Err(exit)) => panic!("the root process {exit} (seed {seed})"),
         Err(Stalled) => {
-            let left: Vec<String> = describe(&runtime, &|_, _| true).iter().map(ToString::to_string).collect();
+            let left: Vec<String> = describe_all(&runtime, &|_, _| true).iter().map(ToString::to_string).collect();
             // Their destructors run now; nothing stands in a table that nobody reads.
             let _ = simulation.block_on(stop_all(&runtime, |_, _| true, Shutdown::BrutalKill));
             panic!(

@@ -37,9 +37,9 @@ impl Unwound {
     pub(crate) fn into_start_failure(self, id: &Arc<str>, spawned_at: &'static std::panic::Location<'static>) -> Exit {
         match self {
             Unwound::Panic(caught) => {
-                caught.into_exit(Pid::NOBODY, Some(id.clone()), Location::from(spawned_at), Vec::new())
+                caught.into_exit(Pid::NO_PROCESS, Some(id.clone()), Location::from(spawned_at), Vec::new())
             }
-            Unwound::Checkpoint => unwind_to_the_edge(),
+            Unwound::Checkpoint => unwind_to_catch(),
         }
     }
 }
@@ -126,7 +126,7 @@ pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Unwound> {
 
 /// Calls `f`, which tells somebody something. A waker or a subscriber of the user's that panics is no reason to do less
 /// than that.
-pub(crate) fn tell<R>(f: impl FnOnce() -> R) {
+pub(crate) fn ignore_panic<R>(f: impl FnOnce() -> R) {
     let _ = catch(|| drop(f()));
 }
 
@@ -145,7 +145,7 @@ pub(crate) fn panics_silently(f: impl FnOnce()) -> bool {
 }
 
 /// Leaves everything up to the next [`catch`]. The hook is not called.
-pub(crate) fn unwind_to_the_edge() -> ! {
+pub(crate) fn unwind_to_catch() -> ! {
     resume_unwind(Box::new(Checkpoint))
 }
 

@@ -85,7 +85,7 @@ impl Builder {
         if max_threads < workers {
             return Err(BuildError::CapBelowWorkers { max_threads, workers });
         }
-        let layer = handle::layer(workers);
+        let layer = handle::hooks(workers);
         let options = Options { workers, stall_after, max_threads, deprioritize_long_polls: lower_stuck };
         let executor = Executor::start(options, layer).map_err(BuildError::System)?;
         Ok(Runtime::new(Handle::new(executor)))

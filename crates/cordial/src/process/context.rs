@@ -43,7 +43,7 @@ impl Context {
         }
     }
 
-    fn with_runtime<R>(&self, f: impl FnOnce(&Handle) -> R) -> R {
+    fn with_current_runtime<R>(&self, f: impl FnOnce(&Handle) -> R) -> R {
         if !self.is_lent.get()
             && let Some(own) = self.own.get()
         {
@@ -82,13 +82,13 @@ pub fn current() -> Option<Pid> {
 }
 
 /// Calls `f` with the runtime of this thread, or with the default one, which starts on first use.
-pub(crate) fn with_runtime<R>(f: impl FnOnce(&Handle) -> R) -> R {
-    CONTEXT.with(|context| context.with_runtime(f))
+pub(crate) fn with_current_runtime<R>(f: impl FnOnce(&Handle) -> R) -> R {
+    CONTEXT.with(|context| context.with_current_runtime(f))
 }
 
 /// The runtime of this thread, or the default one.
-pub(crate) fn runtime() -> Handle {
-    with_runtime(Handle::clone)
+pub(crate) fn current_runtime() -> Handle {
+    with_current_runtime(Handle::clone)
 }
 
 /// The runtime of this thread, if it has one.
@@ -126,7 +126,7 @@ pub(super) fn is_ending() -> bool {
 /// Calls `body` as the process that a task is. `body` must not panic.
 pub(super) fn as_process<R>(task: TaskRef, body: impl FnOnce(&Handle, Pid) -> R) -> R {
     CONTEXT.with(|context| {
-        context.with_runtime(|runtime| {
+        context.with_current_runtime(|runtime| {
             let pid = runtime.pid_of(task);
             let before = context.process.replace(Some(Running { pid, task }));
             let result = body(runtime, pid);

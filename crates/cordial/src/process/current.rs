@@ -30,7 +30,7 @@ use crate::unwind;
 #[must_use]
 pub fn callers() -> Vec<Pid> {
     let Some(own) = current() else { return Vec::new() };
-    context::with_runtime(|runtime| runtime.with(own, |entry| entry.callers().to_vec())).unwrap_or_default()
+    context::with_current_runtime(|runtime| runtime.with(own, |entry| entry.callers().to_vec())).unwrap_or_default()
 }
 
 /// Gives the calling process a label, which reports, events and snapshots show. The latest one counts. Outside a
@@ -48,7 +48,8 @@ pub fn callers() -> Vec<Pid> {
 pub fn set_label(text: impl Into<Arc<str>>) {
     let Some(own) = current() else { return };
     let label = text.into();
-    let previous = context::with_runtime(|runtime| runtime.with(own, |entry| entry.ties().label.replace(label)));
+    let previous =
+        context::with_current_runtime(|runtime| runtime.with(own, |entry| entry.rare().label.replace(label)));
     drop(previous);
 }
 
@@ -76,7 +77,7 @@ pub fn set_label(text: impl Into<Arc<str>>) {
 /// ```
 pub fn exit(pid: Pid, reason: Exit) {
     let from = current().filter(|own| own.runtime() == pid.runtime());
-    let effect = context::with_runtime(|runtime| runtime.apply(pid, Signal::Sent { from, reason }));
+    let effect = context::with_current_runtime(|runtime| runtime.apply(pid, Signal::Sent { from, reason }));
     effect.act();
 }
 
@@ -112,7 +113,7 @@ pub async fn exit_self(reason: Exit) -> ! {
         )
     };
     let mut reason = Some(Box::new(reason));
-    let ended = context::with_runtime(|runtime| {
+    let ended = context::with_current_runtime(|runtime| {
         runtime.with(own, |entry| {
             if entry.ending.is_some() {
                 return None;
@@ -133,7 +134,7 @@ pub async fn exit_self(reason: Exit) -> ! {
 pub(crate) fn is_ended_by_signal() -> bool {
     let Some(own) = current() else { return false };
     let is_ended = |runtime: &Handle| runtime.with(own, |entry| entry.ending.is_some() && !entry.manners.exits_itself);
-    context::with_runtime(is_ended) == Some(true)
+    context::with_current_runtime(is_ended) == Some(true)
 }
 
 /// Ends a long computation whose process has to end: it unwinds, with destructors but without the panic hook, if the
@@ -164,6 +165,6 @@ pub fn checkpoint() {
         return;
     }
     if context::is_ending() {
-        unwind::unwind_to_the_edge();
+        unwind::unwind_to_catch();
     }
 }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use cordial_sched::TaskRef;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::child_slot::{ChildSlot, Parent};
 use super::guardian::Guardian;
 use super::lineage::Lineage;
-use super::parent::{Parent, Place};
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::telemetry::Subject;
@@ -35,10 +35,10 @@ pub(crate) struct Entry {
     /// What it ends with when its poll returns. Set by `end_with`.
     pub(crate) ending: Option<Box<Exit>>,
     pub(crate) manners: Manners,
-    /// Its place with its parent, if it has one.
-    pub(crate) place: Option<Place>,
+    /// Its child_slot with its parent, if it has one.
+    pub(crate) child_slot: Option<ChildSlot>,
     /// What most processes do not have.
-    pub(crate) ties: Option<Box<Ties>>,
+    pub(crate) rare: Option<Box<Rare>>,
 }
 
 /// What the watch saw of the process.
@@ -67,7 +67,7 @@ pub(crate) struct Manners {
 
 /// Links, monitors, traps, and what else a process seldom has.
 #[derive(Debug, Default)]
-pub(crate) struct Ties {
+pub(crate) struct Rare {
     pub(crate) label: Option<Arc<str>>,
     pub(crate) links: BTreeSet<Pid>,
     pub(crate) monitors: BTreeMap<u64, oneshot::Sender<Exit>>,
@@ -85,7 +85,7 @@ pub(crate) struct Ties {
     last_id: u64,
 }
 
-impl Ties {
+impl Rare {
     /// For a monitor or a trap.
     pub(crate) fn next_id(&mut self) -> u64 {
         self.last_id += 1;
@@ -95,15 +95,15 @@ impl Ties {
 
 /// What an event says of a process, taken out of its entry.
 #[derive(Debug)]
-pub(crate) struct About {
+pub(crate) struct EventSubject {
     label: Option<Arc<str>>,
     spawned_at: &'static Location<'static>,
     child_of: Option<(Pid, u32)>,
 }
 
-impl About {
-    pub(crate) fn of(entry: &Entry) -> About {
-        About {
+impl EventSubject {
+    pub(crate) fn of(entry: &Entry) -> EventSubject {
+        EventSubject {
             label: entry.label().cloned(),
             spawned_at: entry.spawned_at,
             child_of: entry.parent().map(|parent| (parent.pid, parent.incarnation)),
@@ -111,7 +111,7 @@ impl About {
     }
 
     pub(crate) fn subject(&self, pid: Pid) -> Subject<'_> {
-        let About { label, spawned_at, child_of } = self;
+        let EventSubject { label, spawned_at, child_of } = self;
         Subject { pid, label: label.as_deref(), spawned_at, child_of: *child_of }
     }
 }
@@ -125,37 +125,37 @@ impl Entry {
         self.task
     }
 
-    pub(crate) fn ties(&mut self) -> &mut Ties {
-        self.ties.get_or_insert_default()
+    pub(crate) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 
     pub(crate) fn label(&self) -> Option<&Arc<str>> {
-        self.ties.as_ref()?.label.as_ref()
+        self.rare.as_ref()?.label.as_ref()
     }
 
     pub(crate) fn samples(&self) -> Samples {
-        self.ties.as_ref().map_or_else(Samples::default, |ties| ties.samples)
+        self.rare.as_ref().map_or_else(Samples::default, |rare| rare.samples)
     }
 
     pub(crate) fn traps_exits(&self) -> bool {
-        self.ties.as_ref().is_some_and(|ties| !ties.traps.is_empty())
+        self.rare.as_ref().is_some_and(|rare| !rare.traps.is_empty())
     }
 
     pub(crate) fn guardian(&self) -> Option<&Guardian> {
-        self.ties.as_ref()?.guardian.as_deref()
+        self.rare.as_ref()?.guardian.as_deref()
     }
 
     pub(crate) fn guardian_mut(&mut self) -> Option<&mut Guardian> {
-        self.ties.as_mut()?.guardian.as_deref_mut()
+        self.rare.as_mut()?.guardian.as_deref_mut()
     }
 
     /// Whether neither a parent nor an owner ends it in due order.
     pub(crate) fn is_on_its_own(&self) -> bool {
-        self.place.is_none() && self.guardian().is_none()
+        self.child_slot.is_none() && self.guardian().is_none()
     }
 
     pub(crate) fn parent(&self) -> Option<&Parent> {
-        self.place.as_ref().map(|place| &**place.parent())
+        self.child_slot.as_ref().map(|child_slot| &**child_slot.parent())
     }
 
     pub(crate) fn callers(&self) -> &[Pid] {

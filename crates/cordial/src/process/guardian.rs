@@ -26,12 +26,12 @@ pub(crate) struct Guardian {
     /// The guardian of the same owner that was started next and has to end first. Set when the owner ends.
     pub(crate) after: Option<Pid>,
     pub(crate) is_killed: bool,
-    pub(crate) about: Arc<dyn About>,
+    pub(crate) supervisor: Arc<dyn Supervise>,
     pub(crate) report: ReportSlot,
 }
 
 /// What a guardian tells of what it owns. Called with the lock of its entry released.
-pub(crate) trait About: std::fmt::Debug + Send + Sync {
+pub(crate) trait Supervise: std::fmt::Debug + Send + Sync {
     fn supervision(&self) -> Supervision;
 }
 
@@ -61,30 +61,29 @@ impl Numbers {
 
 /// What a guardian has been told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
-    Nothing,
-    /// It was asked to end.
-    Asked,
-    Killed,
+pub(crate) enum ShutdownRequest {
+    None,
+    Shutdown,
+    Kill,
 }
 
 /// What the guardian `own` has been told so far.
-pub(crate) fn told(runtime: &Handle, own: Pid) -> Told {
+pub(crate) fn shutdown_request(runtime: &Handle, own: Pid) -> ShutdownRequest {
     runtime
         .with(own, |entry| {
             match (entry.guardian().is_some_and(|guardian| guardian.is_killed), entry.manners.is_asked) {
-                (true, _) => Told::Killed,
-                (false, true) => Told::Asked,
-                (false, false) => Told::Nothing,
+                (true, _) => ShutdownRequest::Kill,
+                (false, true) => ShutdownRequest::Shutdown,
+                (false, false) => ShutdownRequest::None,
             }
         })
-        .unwrap_or(Told::Killed)
+        .unwrap_or(ShutdownRequest::Kill)
 }
 
 /// Makes `guardian` one of those that end with the calling process, its owner, to which it is linked.
-pub(crate) fn enlist(runtime: &Handle, owner: Pid, guardian: Pid) {
+pub(crate) fn attach_to_owner(runtime: &Handle, owner: Pid, guardian: Pid) {
     let listed = runtime.with(owner, |entry| {
-        let guardians = &mut entry.ties().guardians;
+        let guardians = &mut entry.rare().guardians;
         guardians.push(guardian);
         // Those that have ended are forgotten now and then.
         let is_time = guardians.len() > 8 && guardians.len().is_power_of_two();
@@ -94,22 +93,22 @@ pub(crate) fn enlist(runtime: &Handle, owner: Pid, guardian: Pid) {
     ended.retain(|pid| runtime.with(*pid, |_| ()).is_none());
     ended.sort_unstable();
     if !ended.is_empty() {
-        runtime.with(owner, |entry| entry.ties().guardians.retain(|pid| ended.binary_search(pid).is_err()));
+        runtime.with(owner, |entry| entry.rare().guardians.retain(|pid| ended.binary_search(pid).is_err()));
     }
 }
 
 /// `guardian` no longer ends with its owner, unless that has ended already: then it is told of that, and others may wait
 /// for its end.
-pub(crate) fn release(runtime: &Handle, guardian: Pid) {
+pub(crate) fn detach_from_owner(runtime: &Handle, guardian: Pid) {
     let owner = runtime.with(guardian, |entry| entry.guardian().and_then(|guardian| guardian.owner));
     let Some(owner) = owner.flatten() else { return };
     runtime.with_both(owner, guardian, |owning, owned| {
-        let (Some(owning), Some(owned)) = (owning.and_then(|entry| entry.ties.as_mut()), owned) else { return };
+        let (Some(owning), Some(owned)) = (owning.and_then(|entry| entry.rare.as_mut()), owned) else { return };
         owning.guardians.retain(|pid| *pid != guardian);
         owning.links.remove(&guardian);
-        if let Some(ties) = &mut owned.ties {
-            ties.links.remove(&owner);
-            if let Some(guardian) = &mut ties.guardian {
+        if let Some(rare) = &mut owned.rare {
+            rare.links.remove(&owner);
+            if let Some(guardian) = &mut rare.guardian {
                 guardian.owner = None;
             }
         }
@@ -118,13 +117,13 @@ pub(crate) fn release(runtime: &Handle, guardian: Pid) {
 
 /// The owner of these has ended: each learns whom to let end first. They are told of the end as over a link, whether or not
 /// it is still there.
-pub(crate) fn line_up(runtime: &Handle, owner: Pid, guardians: &[Pid]) {
+pub(crate) fn order_by_start(runtime: &Handle, owner: Pid, guardians: &[Pid]) {
     let mut after = None;
     for pid in guardians.iter().rev() {
         let is_there = runtime.with(*pid, |entry| {
             if let Some(guardian) = entry.guardian_mut() {
                 guardian.after = after;
-                entry.ties().links.insert(owner);
+                entry.rare().links.insert(owner);
             }
         });
         if is_there.is_some() {
@@ -134,7 +133,7 @@ pub(crate) fn line_up(runtime: &Handle, owner: Pid, guardians: &[Pid]) {
 }
 
 /// What a guardian is told: exits of processes that it is linked to, and requests. As much as it has links and gets requests.
-pub(crate) type Exits = mpsc::UnboundedReceiver<(Pid, Exit)>;
+pub(crate) type ExitReceiver = mpsc::UnboundedReceiver<(Pid, Exit)>;
 
 /// The other end of it.
-pub(crate) type Tell = mpsc::UnboundedSender<(Pid, Exit)>;
+pub(crate) type ExitSender = mpsc::UnboundedSender<(Pid, Exit)>;

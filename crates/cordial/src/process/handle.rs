@@ -10,9 +10,9 @@ use cordial_sched::{Executor, Hooks, JoinHandle, Key, Table, TaskRef};
 
 use super::context;
 use super::crashes::Crashes;
-use super::entry::{About, Entry};
-use super::give_ups::GiveUps;
+use super::entry::{Entry, EventSubject};
 use super::guardian::Numbers;
+use super::restart_limit_exits::RestartLimitExits;
 use super::signal::{Effect, Signal, apply};
 use crate::exit::Exit;
 use crate::pid::Pid;
@@ -38,7 +38,7 @@ pub(crate) struct Shared {
     /// The numbers of guardians.
     guardians: Numbers,
     crashes: Crashes,
-    give_ups: GiveUps,
+    restart_limit_exits: RestartLimitExits,
 }
 
 impl Shared {
@@ -51,7 +51,7 @@ impl Shared {
             told_places: Mutex::default(),
             guardians: Numbers::default(),
             crashes: Crashes::default(),
-            give_ups: GiveUps::default(),
+            restart_limit_exits: RestartLimitExits::default(),
         }
     }
 
@@ -78,7 +78,7 @@ impl Hooks for Shared {
     fn sampled(&self, key: Key, time: Duration) {
         let time = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         self.table.with(key, |entry| {
-            let samples = &mut entry.ties().samples;
+            let samples = &mut entry.rare().samples;
             samples.busy_us = samples.busy_us.saturating_add(time);
         });
     }
@@ -89,9 +89,9 @@ impl Hooks for Shared {
 
     fn long_poll(&self, key: Key, lasted: Duration) {
         let about = self.table.with(key, |entry| {
-            let samples = &mut entry.ties().samples;
+            let samples = &mut entry.rare().samples;
             samples.long_polls = samples.long_polls.saturating_add(1);
-            (About::of(entry), entry.spawned_at)
+            (EventSubject::of(entry), entry.spawned_at)
         });
         let Some((about, spawned_at)) = about else { return };
         let place = (spawned_at.file(), spawned_at.line(), spawned_at.column());
@@ -119,7 +119,7 @@ impl Handle {
         self.shared.number == other.shared.number
     }
 
-    pub(crate) fn next_guardian(&self) -> u64 {
+    pub(crate) fn next_guardian_number(&self) -> u64 {
         self.shared.guardians.next()
     }
 
@@ -129,8 +129,8 @@ impl Handle {
     }
 
     /// The exits of supervisors here that gave up.
-    pub(crate) fn give_ups(&self) -> &GiveUps {
-        &self.shared.give_ups
+    pub(crate) fn restart_limit_exits(&self) -> &RestartLimitExits {
+        &self.shared.restart_limit_exits
     }
 
     #[inline]
@@ -187,7 +187,7 @@ impl Handle {
     }
 
     /// Asks a process to shut down, in the name of the caller if that is a process of this runtime.
-    pub(crate) fn request(&self, pid: Pid) {
+    pub(crate) fn request_shutdown(&self, pid: Pid) {
         let from = context::current().filter(|caller| caller.runtime() == pid.runtime());
         self.signal(pid, Signal::Sent { from, reason: Exit::Shutdown(None) });
     }
@@ -218,11 +218,11 @@ impl Handle {
 /// The process that a claim is on.
 pub(crate) fn pid_of<T>(join: &JoinHandle<T>) -> Pid {
     let shared: &Shared = join.executor().hooks().expect(BUILT_WITH);
-    join.key().map_or(Pid::NOBODY, |key| shared.pid(key))
+    join.key().map_or(Pid::NO_PROCESS, |key| shared.pid(key))
 }
 
 /// Builds what `threads` threads share, as the scheduler wants it.
-pub(crate) fn layer(threads: usize) -> Arc<Shared> {
-    unwind::install_hook(telemetry::tells_crashes);
+pub(crate) fn hooks(threads: usize) -> Arc<Shared> {
+    unwind::install_hook(telemetry::has_crash_subscriber);
     Arc::new(Shared::new(threads))
 }

@@ -1,4 +1,4 @@
-//! Links: symmetric ties, made and removed under the locks of both sides.
+//! Links: symmetric rare, made and removed under the locks of both sides.
 //!
 //! Both locks are held together, the lower slot first, so a link is never half made. A process that ends takes its
 //! links with it out of the table; then each peer is told, and a peer that no longer has the link ignores it.
@@ -39,11 +39,11 @@ pub fn link(pid: Pid) {
     if own == pid {
         return;
     }
-    let effect = context::with_runtime(|runtime| {
+    let effect = context::with_current_runtime(|runtime| {
         runtime.with_both(own, pid, |mine, theirs| match (mine, theirs) {
             (Some(mine), Some(theirs)) => {
-                mine.ties().links.insert(pid);
-                theirs.ties().links.insert(own);
+                mine.rare().links.insert(pid);
+                theirs.rare().links.insert(own);
                 None
             }
             (Some(mine), None) => Some(apply(own, mine, Signal::Sent { from: Some(pid), reason: Exit::NoProcess })),
@@ -76,7 +76,7 @@ pub fn link(pid: Pid) {
 /// ```
 pub fn unlink(pid: Pid) {
     if let Some(own) = current() {
-        context::with_runtime(|runtime| unlink_both(runtime, own, pid));
+        context::with_current_runtime(|runtime| unlink_both(runtime, own, pid));
     }
 }
 
@@ -95,8 +95,8 @@ pub(crate) fn unlink_both(runtime: &Handle, a: Pid, b: Pid) {
     }
     runtime.with_both(a, b, |first, second| {
         for (entry, peer) in [(first, b), (second, a)] {
-            if let Some(ties) = entry.and_then(|entry| entry.ties.as_mut()) {
-                ties.links.remove(&peer);
+            if let Some(rare) = entry.and_then(|entry| entry.rare.as_mut()) {
+                rare.links.remove(&peer);
             }
         }
     });

@@ -26,16 +26,14 @@
 //!
 //! A process that owns others, a supervisor, is told of a kill too: it kills what it owns, and ends then.
 
-mod block;
-mod body;
+mod block_on;
 mod builder;
+mod child_slot;
 mod context;
 mod crashes;
 mod current;
 mod default_runtime;
 mod entry;
-mod gathered;
-mod give_ups;
 mod guardian;
 mod handle;
 mod lineage;
@@ -43,8 +41,10 @@ mod links;
 mod monitors;
 mod os_signals;
 mod outcome;
-mod parent;
+mod process_future;
+mod report_builder;
 mod requests;
+mod restart_limit_exits;
 mod root;
 mod runtime;
 mod shown;
@@ -78,19 +78,21 @@ pub use runtime::Runtime;
 #[doc(hidden)]
 pub use stop::{Shutdown, StopReport};
 
-pub(crate) use block::{assert_allowed as assert_may_block, on as block_on};
-pub(crate) use body::{Conclusion, Recipient, Reply, discard};
-pub(crate) use context::{runtime as current_runtime, with_runtime};
+pub(crate) use block_on::{assert_may_block, block_on};
+pub(crate) use child_slot::{Admission, ChildRegistry, ChildSlot, Parent};
+pub(crate) use context::{current_runtime, with_current_runtime};
 pub(crate) use current::is_ended_by_signal;
-pub(crate) use gathered::Gathered;
-pub(crate) use guardian::{About, Exits as GuardianExits, Guardian, ReportSlot, Told, enlist, release, told};
-pub(crate) use handle::{Handle, layer, pid_of};
+pub(crate) use guardian::{
+    ExitReceiver, Guardian, ReportSlot, ShutdownRequest, Supervise, attach_to_owner, detach_from_owner,
+    shutdown_request,
+};
+pub(crate) use handle::{Handle, hooks, pid_of};
 pub(crate) use lineage::Lineage;
 pub(crate) use links::unlink_from_caller;
-pub(crate) use monitors::watch;
-pub(crate) use parent::{Children, Door, Parent, Place};
-pub(crate) use spawn::{Ancestry, Claimed, Spawn, Spawned, as_outcome, as_value, caller_lineage};
+pub(crate) use monitors::monitor_on;
+pub(crate) use process_future::{Recipient, Reply, discard};
+pub(crate) use report_builder::ReportBuilder;
+pub(crate) use spawn::{Ancestry, Spawn, Spawned, SpawnedTask, caller_lineage};
 pub(crate) use stop::{
-    AFTER_KILL, Ended, abandon, describe, in_order as stop_in_order, kill_one, one as stop_one, processes as stop_all,
-    stopped,
+    ABANDON_AFTER, StopOutcome, abandon, describe_all, describe_one, kill_one, stop_all, stop_in_order, stop_one,
 };

@@ -50,15 +50,15 @@ enum State {
 /// });
 /// ```
 pub fn monitor(pid: Pid) -> Monitor {
-    context::with_runtime(|runtime| watch(runtime, pid))
+    context::with_current_runtime(|runtime| monitor_on(runtime, pid))
 }
 
-pub(crate) fn watch(runtime: &Handle, pid: Pid) -> Monitor {
+pub(crate) fn monitor_on(runtime: &Handle, pid: Pid) -> Monitor {
     let (sender, exit) = oneshot::channel();
     let id = runtime.with(pid, |entry| {
-        let ties = entry.ties();
-        let id = ties.next_id();
-        ties.monitors.insert(id, sender);
+        let rare = entry.rare();
+        let id = rare.next_id();
+        rare.monitors.insert(id, sender);
         id
     });
     let state = id.map_or(State::NoProcess, |id| State::Watching { runtime: runtime.clone(), id, exit });
@@ -97,7 +97,7 @@ impl Future for Monitor {
 impl Drop for Monitor {
     fn drop(&mut self) {
         if let State::Watching { runtime, id, .. } = &self.state {
-            let sender = runtime.with(self.pid, |entry| entry.ties.as_mut().and_then(|ties| ties.monitors.remove(id)));
+            let sender = runtime.with(self.pid, |entry| entry.rare.as_mut().and_then(|rare| rare.monitors.remove(id)));
             drop(sender);
         }
     }

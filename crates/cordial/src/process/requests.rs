@@ -58,15 +58,15 @@ pub async fn shutdown_requested() {
 #[must_use]
 pub fn is_shutdown_requested() -> bool {
     let Some(own) = current() else { return false };
-    context::with_runtime(|runtime| runtime.with(own, |entry| entry.manners.is_asked)).unwrap_or(false)
+    context::with_current_runtime(|runtime| runtime.with(own, |entry| entry.manners.is_asked)).unwrap_or(false)
 }
 
 fn want_notice() -> Option<Arc<Notify>> {
     let own = current()?;
-    context::with_runtime(|runtime| {
+    context::with_current_runtime(|runtime| {
         runtime.with(own, |entry| {
             entry.manners.wants_notice = true;
-            entry.ties().asked.clone()
+            entry.rare().asked.clone()
         })
     })
 }

@@ -15,15 +15,15 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 
-use super::block;
+use super::block_on::{assert_may_block, block_on};
 use super::default_runtime;
 use super::entry::Entry;
-use super::gathered::Gathered;
 use super::handle::Handle;
 use super::os_signals::{OsSignal, OsSignals};
 use super::outcome::Outcome;
+use super::report_builder::ReportBuilder;
 use super::signal::Signal;
-use super::spawn::{Spawn, as_value};
+use super::spawn::Spawn;
 use super::stop::{self, Shutdown, StopReport};
 use crate::exit::Exit;
 use crate::pid::Pid;
@@ -85,7 +85,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    block::assert_allowed("cordial::run");
+    assert_may_block("cordial::run");
     run_on(default_runtime::get(), future, Location::caller()).result
 }
 
@@ -120,7 +120,7 @@ where
     F: Future + Send + 'static,
     F::Output: Outcome + Send + 'static,
 {
-    block::assert_allowed("cordial::main");
+    assert_may_block("cordial::main");
     let runtime = default_runtime::get();
     let ended = run_on(runtime, future, Location::caller());
     if !ended.report.is_clean() {
@@ -131,7 +131,7 @@ where
     }
     match ended.result.and_then(Outcome::into_result) {
         Ok(()) | Err(Exit::Normal) => ExitCode::SUCCESS,
-        Err(exit @ Exit::Shutdown(_)) if !runtime.give_ups().has(&exit) => ExitCode::SUCCESS,
+        Err(exit @ Exit::Shutdown(_)) if !runtime.restart_limit_exits().has(&exit) => ExitCode::SUCCESS,
         Err(exit) => {
             // Standard error may be closed; the status tells it then.
             let _ = writeln!(std::io::stderr(), "Error: {exit}");
@@ -151,17 +151,19 @@ where
         Ok(signals) => signals,
         Err(error) => return refused(Exit::from(error)),
     };
-    let mut root = match Spawn::new(spawned_at).root().start(runtime, future, as_value) {
+    let mut root = match Spawn::new(spawned_at).root().start(runtime, future, Ok) {
         Ok(root) => root,
         Err(refusal) => return refused(Exit::Refused(refusal)),
     };
     let pid = root.pid;
-    block::on(async {
+    block_on(async {
         let mut asked = false;
         let result = loop {
             match select(&mut root.join, pin!(signals.next())).await {
                 Either::Left((reply, _)) => break reply.take(),
-                Either::Right((signal, _)) if asked => return kill(runtime, pid, signal, Gathered::default()).await,
+                Either::Right((signal, _)) if asked => {
+                    return kill(runtime, pid, signal, ReportBuilder::default()).await;
+                }
                 Either::Right(_) => {
                     asked = true;
                     runtime.signal(pid, Signal::Sent { from: None, reason: Exit::Shutdown(None) });
@@ -173,9 +175,9 @@ where
             let belongs_to_runtime = entry.guardian().is_some_and(|guardian| guardian.owner.is_none());
             entry.root() == Some(pid) && !belongs_to_runtime
         };
-        let mut report = Gathered::default();
+        let mut report = ReportBuilder::default();
         let cut_short_by = {
-            let mut stopped = pin!(stop::in_order_into(&mut report, runtime, &is_left, Shutdown::default()));
+            let mut stopped = pin!(stop::stop_in_order_into(&mut report, runtime, &is_left, Shutdown::default()));
             loop {
                 match select(&mut stopped, pin!(signals.next())).await {
                     Either::Left(((), _)) => break None,
@@ -193,8 +195,8 @@ where
 }
 
 /// The report tells what was forced before, and who is stuck: that everybody else was killed is what the signal asked for.
-async fn kill<T>(runtime: &Handle, root: Pid, signal: OsSignal, mut report: Gathered) -> Ended<T> {
+async fn kill<T>(runtime: &Handle, root: Pid, signal: OsSignal, mut report: ReportBuilder) -> Ended<T> {
     let is_meant = |pid, entry: &Entry| pid == root || entry.root() == Some(root);
-    report.add(stop::kill(runtime, is_meant, AFTER_SECOND_SIGNAL).await);
+    report.add(stop::kill_all(runtime, is_meant, AFTER_SECOND_SIGNAL).await);
     Ended { result: Err(Exit::Killed), cut_short_by: Some(signal), report: report.take() }
 }

@@ -3,13 +3,13 @@
 use std::panic::Location;
 use std::time::Duration;
 
-use super::block;
+use super::block_on::{assert_may_block, block_on};
 use super::builder::Builder;
 use super::context;
 use super::handle::Handle;
 use super::root;
 use super::snapshot::Snapshot;
-use super::spawn::{Spawn, as_value};
+use super::spawn::Spawn;
 use super::statistics::Statistics;
 use super::stop::{self, Shutdown, StopReport};
 use crate::exit::Exit;
@@ -73,9 +73,9 @@ impl Runtime {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        block::assert_allowed("Runtime::block_on");
-        let spawned = Spawn::new(Location::caller()).start(&self.handle, future, as_value).map_err(Exit::Refused)?;
-        block::on(spawned.join).take()
+        assert_may_block("Runtime::block_on");
+        let spawned = Spawn::new(Location::caller()).start(&self.handle, future, Ok).map_err(Exit::Refused)?;
+        block_on(spawned.join).take()
     }
 
     /// Runs a future as the root process of a program: [`cordial::run`](crate::run) on this runtime.
@@ -93,7 +93,7 @@ impl Runtime {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        block::assert_allowed("Runtime::run");
+        assert_may_block("Runtime::run");
         root::run_on(&self.handle, future, Location::caller()).result
     }
 
@@ -135,13 +135,13 @@ impl Runtime {
     ///
     /// On a tokio worker and in a simulation, where blocking would stop everything.
     pub fn shutdown(&self, limit: impl Into<Shutdown>) -> StopReport {
-        block::assert_allowed("Runtime::shutdown");
+        assert_may_block("Runtime::shutdown");
         let caller = context::current();
-        let stop = stop::within(&self.handle, |pid, _| Some(pid) != caller, limit.into());
-        let report = if self.handle.executor().is_closed() { StopReport::default() } else { block::on(stop) };
+        let stop = stop::stop_within(&self.handle, |pid, _| Some(pid) != caller, limit.into());
+        let report = if self.handle.executor().is_closed() { StopReport::default() } else { block_on(stop) };
         self.handle.executor().refuse();
         self.handle.kill_all();
-        self.handle.executor().close(stop::AFTER_KILL);
+        self.handle.executor().close(stop::ABANDON_AFTER);
         report
     }
 }

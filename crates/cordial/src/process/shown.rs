@@ -24,7 +24,7 @@ const CRASHES: usize = 5;
 
 /// The tree as a text for people: each process with its pid, what it is called or where it was spawned, its state, its age and
 /// for how long it has been in a poll, if it is in one; supervisors with their strategy, how many children run and how many
-/// restarts there were. Children stand below their supervisor, oldest first, and of many alike the first 20. What it looks like
+/// restarts there were. ChildRegistry stand below their supervisor, oldest first, and of many alike the first 20. What it looks like
 /// may change.
 ///
 /// # Examples

@@ -61,7 +61,7 @@ pub(crate) fn apply(own: Pid, entry: &mut Entry, signal: Signal) -> Effect {
         Signal::Sent { from, reason } => (from, reason, true),
         Signal::LinkEnded { from, exit } => {
             // Removed by an `unlink` that was faster: nothing is delivered.
-            if !entry.ties.as_mut().is_some_and(|ties| ties.links.remove(&from)) {
+            if !entry.rare.as_mut().is_some_and(|rare| rare.links.remove(&from)) {
                 return ignore(exit);
             }
             (Some(from), exit, false)
@@ -102,7 +102,7 @@ fn kill(own: Pid, entry: &mut Entry) -> Effect {
 }
 
 fn tell(entry: &mut Entry, from: Pid, reason: Exit) -> Effect {
-    let tell = entry.ties.as_ref().map(|ties| ties.traps.values().cloned().collect()).unwrap_or_default();
+    let tell = entry.rare.as_ref().map(|rare| rare.traps.values().cloned().collect()).unwrap_or_default();
     Effect { tell, message: Some((from, reason)), ..Effect::default() }
 }
 
@@ -111,6 +111,6 @@ fn request(entry: &mut Entry, from: Pid, reason: Exit) -> Effect {
     if !entry.manners.wants_notice {
         return end(entry, reason);
     }
-    let notify = entry.ties.as_ref().map(|ties| ties.asked.clone());
+    let notify = entry.rare.as_ref().map(|rare| rare.asked.clone());
     Effect { notify, ..tell(entry, from, reason) }
 }

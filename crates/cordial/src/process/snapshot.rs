@@ -118,14 +118,14 @@ impl Seen {
 
 impl ProcessInfo {
     fn new(seen: &Seen, pid: Pid, entry: &Entry) -> ProcessInfo {
-        let ties = entry.ties.as_deref();
+        let rare = entry.rare.as_deref();
         ProcessInfo {
             pid,
             label: entry.label().cloned(),
             spawned_at: Location::from(entry.spawned_at),
             callers: entry.callers().to_vec(),
-            links: ties.map(|ties| ties.links.iter().copied().collect()).unwrap_or_default(),
-            n_monitors: ties.map_or(0, |ties| ties.monitors.len()),
+            links: rare.map(|rare| rare.links.iter().copied().collect()).unwrap_or_default(),
+            n_monitors: rare.map_or(0, |rare| rare.monitors.len()),
             traps_exits: entry.traps_exits(),
             supervisor: entry.parent().map(|parent| parent.pid),
             child_id: entry.parent().and_then(|parent| parent.id.clone()),
@@ -154,7 +154,7 @@ impl Snapshot {
         let mut supervisors = Vec::new();
         runtime.for_each(|pid, entry| {
             if let Some(guardian) = entry.guardian() {
-                supervisors.push((processes.len(), guardian.about.clone()));
+                supervisors.push((processes.len(), guardian.supervisor.clone()));
             }
             processes.push(ProcessInfo::new(&seen, pid, entry));
         });
@@ -185,7 +185,7 @@ impl Snapshot {
 /// ```
 #[must_use]
 pub fn snapshot() -> Snapshot {
-    context::with_runtime(Snapshot::take)
+    context::with_current_runtime(Snapshot::take)
 }
 
 /// What is known of a live process; `None` once it has ended, and for a pid of another runtime.
@@ -210,10 +210,10 @@ pub fn snapshot() -> Snapshot {
 /// ```
 #[must_use]
 pub fn info(pid: Pid) -> Option<ProcessInfo> {
-    let (info, about) = context::with_runtime(|runtime| {
+    let (info, about) = context::with_current_runtime(|runtime| {
         let seen = Seen::now(runtime);
         runtime.with(pid, |entry| {
-            let about = entry.guardian().map(|guardian| guardian.about.clone());
+            let about = entry.guardian().map(|guardian| guardian.supervisor.clone());
             (ProcessInfo::new(&seen, pid, entry), about)
         })
     })?;

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use cordial_sched::{Executor, JoinHandle, Prepared, PreparedDetached, Reserved};
 use tracing::{Level, Span};
 
-use super::body::{Body, Conclusion, Holder, Recipient, Reply};
+use super::child_slot::{Admission, ChildSlot};
 use super::context;
-use super::entry::{Entry, Manners, Ties};
-use super::guardian::{Guardian, Tell};
+use super::entry::{Entry, Manners, Rare};
+use super::guardian::{ExitSender, Guardian};
 use super::handle::Handle;
 use super::lineage::Lineage;
-use super::outcome::Outcome;
-use super::parent::{Door, Place};
+use super::process_future::{Holder, ProcessFuture, Recipient, Reply};
 use super::signal::Signal;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
@@ -28,11 +27,11 @@ pub(crate) struct Spawn {
     pub(crate) tie: Tie,
     /// Whether `run` waits for what descends from it.
     pub(crate) is_root: bool,
-    /// Its place with its parent, if it has one.
-    pub(crate) place: Option<Place>,
+    /// Its child_slot with its parent, if it has one.
+    pub(crate) child_slot: Option<ChildSlot>,
     pub(crate) ancestry: Ancestry,
     /// Makes it a guardian, which traps exits from its birth.
-    pub(crate) guardian: Option<Box<(Guardian, Tell)>>,
+    pub(crate) guardian: Option<Box<(Guardian, ExitSender)>>,
     pub(crate) label: Option<Arc<str>>,
 }
 
@@ -53,7 +52,7 @@ pub(crate) enum Ancestry {
 }
 
 /// A process that was started for whoever holds the handle.
-pub(crate) type Claimed<T> = Spawned<JoinHandle<Reply<T>>>;
+pub(crate) type SpawnedTask<T> = Spawned<JoinHandle<Reply<T>>>;
 
 /// A process that was started, and the claim on what it gives, if somebody has one.
 #[derive(Debug)]
@@ -70,7 +69,7 @@ impl Spawn {
             spawned_at,
             tie: Tie::None,
             is_root: false,
-            place: None,
+            child_slot: None,
             ancestry: Ancestry::Caller,
             guardian: None,
             label: None,
@@ -85,31 +84,32 @@ impl Spawn {
         Spawn { is_root: true, ..self }
     }
 
-    pub(crate) fn place(self, place: Place) -> Spawn {
-        Spawn { place: Some(place), ..self }
+    pub(crate) fn child_slot(self, child_slot: ChildSlot) -> Spawn {
+        Spawn { child_slot: Some(child_slot), ..self }
     }
 
-    /// Starts a process on the runtime. `conclude` says what its output means.
-    pub(crate) fn start<F, C, T>(self, runtime: &Handle, future: F, conclude: C) -> Result<Claimed<T>, Refusal>
+    /// Starts a process on the runtime. `into_result` says what its output means.
+    pub(crate) fn start<F, C, T>(self, runtime: &Handle, future: F, into_result: C) -> Result<SpawnedTask<T>, Refusal>
     where
         F: Future + Send + 'static,
-        C: Fn(F::Output) -> Conclusion<T> + Send + 'static,
+        C: Fn(F::Output) -> Result<T, Exit> + Send + 'static,
         T: Send + 'static,
     {
-        self.start_for(runtime, future, conclude, Holder, Executor::prepare, Prepared::start)
+        self.start_for(runtime, future, into_result, Holder, Executor::prepare, Prepared::start)
     }
 
     /// Starts a process that nobody holds: its output goes to the recipient. A refusal is told.
-    pub(crate) fn send_off<F, R>(self, runtime: &Handle, future: F, recipient: R) -> Result<Pid, Refusal>
+    pub(crate) fn start_detached<F, R>(self, runtime: &Handle, future: F, recipient: R) -> Result<Pid, Refusal>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
         R: Recipient<F::Output> + Send + 'static,
-        R::Receipt: Send + 'static,
+        R::Output: Send + 'static,
     {
-        let (spawned_at, supervisor) = (self.spawned_at, self.place.as_ref().map(|place| place.parent().pid));
+        let (spawned_at, supervisor) =
+            (self.spawned_at, self.child_slot.as_ref().map(|child_slot| child_slot.parent().pid));
         let start = |start: PreparedDetached, _: &Executor| start.start();
-        let started = self.start_for(runtime, future, as_value, recipient, Executor::prepare_detached, start);
+        let started = self.start_for(runtime, future, Ok, recipient, Executor::prepare_detached, start);
         started.map(|spawned| spawned.pid).inspect_err(|refusal| telemetry::refused(spawned_at, supervisor, refusal))
     }
 
@@ -117,14 +117,14 @@ impl Spawn {
         self,
         runtime: &Handle,
         future: F,
-        conclude: C,
+        into_result: C,
         recipient: R,
-        prepare: impl FnOnce(&Executor, Reserved, Body<F, C, R>) -> S,
+        prepare: impl FnOnce(&Executor, Reserved, ProcessFuture<F, C, R>) -> S,
         start: impl FnOnce(S, &Executor) -> J,
     ) -> Result<Spawned<J>, Refusal>
     where
         F: Future + Send + 'static,
-        C: Fn(F::Output) -> Conclusion<T> + Send + 'static,
+        C: Fn(F::Output) -> Result<T, Exit> + Send + 'static,
         R: Recipient<T> + Send + 'static,
     {
         let executor = runtime.executor();
@@ -136,7 +136,7 @@ impl Spawn {
         let linked_to = caller.filter(|_| self.tie == Tie::Link);
         // The caller cannot end before this returns, since it is what runs here.
         if let Some(caller) = linked_to {
-            runtime.with(caller, |entry| entry.ties().links.insert(pid));
+            runtime.with(caller, |entry| entry.rare().links.insert(pid));
         }
         let lineage = match self.ancestry {
             Ancestry::Caller => caller.and_then(|caller| context::lineage_of_children(runtime, caller)),
@@ -144,26 +144,26 @@ impl Spawn {
         };
         let reserved = executor.reserve(key);
         let task = reserved.task();
-        let body = Body::new(task, span(pid, self.spawned_at), future, conclude, recipient);
+        let body = ProcessFuture::new(task, span(pid, self.spawned_at), future, into_result, recipient);
         let prepared = prepare(executor, reserved, body);
-        let mut ties: Option<Box<Ties>> = None;
+        let mut rare: Option<Box<Rare>> = None;
         if let Some(caller) = linked_to {
-            ties.get_or_insert_default().links.insert(caller);
+            rare.get_or_insert_default().links.insert(caller);
         }
         if self.label.is_some() {
-            ties.get_or_insert_default().label = self.label;
+            rare.get_or_insert_default().label = self.label;
         }
         let is_guardian = self.guardian.is_some();
         if let Some(guardian) = self.guardian {
             let (guardian, told) = *guardian;
-            let ties = ties.get_or_insert_default();
-            ties.guardian = Some(Box::new(guardian));
-            let id = ties.next_id();
-            ties.traps.insert(id, told);
+            let rare = rare.get_or_insert_default();
+            rare.guardian = Some(Box::new(guardian));
+            let id = rare.next_id();
+            rare.traps.insert(id, told);
         }
         let (spawned_at, since, is_root) = (self.spawned_at, executor.coarse_now(), self.is_root);
-        let parent = self.place.as_ref().map(|place| (place.parent().clone(), place.index()));
-        let place = self.place;
+        let parent = self.child_slot.as_ref().map(|child_slot| (child_slot.parent().clone(), child_slot.index()));
+        let child_slot = self.child_slot;
         runtime.occupy(key, || Entry {
             task,
             spawned_at,
@@ -172,17 +172,17 @@ impl Spawn {
             lineage_of_children: None,
             ending: None,
             manners: Manners { is_root, wants_notice: is_guardian, ..Manners::default() },
-            place,
-            ties,
+            child_slot,
+            rare,
         });
         let child_of = parent.as_ref().map(|(parent, _)| (parent.pid, parent.incarnation));
         if let Some((parent, index)) = parent
-            && parent.children.arrived(index, pid) == Door::Closed
+            && parent.children.registered(index, pid) == Admission::Closed
         {
             runtime.signal(pid, parent.shutdown.first_signal());
         }
         // A subscriber that panics must not leave a process behind that never starts.
-        if telemetry::may_be_told(Level::TRACE) {
+        if telemetry::is_enabled(Level::TRACE) {
             let _ = unwind::catch(|| telemetry::started(pid, self.spawned_at, caller, child_of));
         }
         if executor.is_closed() {
@@ -199,22 +199,9 @@ pub(crate) fn caller_lineage(runtime: &Handle) -> Option<Arc<Lineage>> {
     runtime.with(caller, |entry| entry.lineage_of_children(caller))
 }
 
-/// A task's output is its value.
-pub(crate) fn as_value<T>(value: T) -> Conclusion<T> {
-    (Some(value), Exit::Normal)
-}
-
-/// A process without a handle: its output says how it ended.
-pub(crate) fn as_outcome<O: Outcome>(output: O) -> Conclusion<()> {
-    match output.into_result() {
-        Ok(()) => (Some(()), Exit::Normal),
-        Err(exit) => (None, exit),
-    }
-}
-
 /// The polls of a process run in a span of its own if somebody asks for those, else in the span that spawned it.
 fn span(pid: Pid, spawned_at: &'static Location<'static>) -> Option<Box<Span>> {
-    if !telemetry::may_be_told(Level::ERROR) {
+    if !telemetry::is_enabled(Level::ERROR) {
         return None;
     }
     let span = unwind::catch(|| {

@@ -29,5 +29,5 @@ use super::context;
 /// ```
 #[must_use]
 pub fn statistics() -> Statistics {
-    context::with_runtime(|runtime| runtime.executor().statistics())
+    context::with_current_runtime(|runtime| runtime.executor().statistics())
 }

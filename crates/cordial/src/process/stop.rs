@@ -16,17 +16,17 @@ use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
 
-use super::entry::{About, Entry};
-use super::gathered::Gathered;
+use super::entry::{Entry, EventSubject};
 use super::handle::Handle;
-use super::monitors;
+use super::monitors::{Monitor, monitor_on};
+use super::report_builder::ReportBuilder;
 use super::signal::Signal;
 use crate::exit::{Exit, Location};
 use crate::pid::Pid;
 use crate::{telemetry, unwind};
 
 /// How long a stop waits for a process whose poll does not return, after it was killed.
-pub(crate) const AFTER_KILL: Duration = Duration::from_millis(100);
+pub(crate) const ABANDON_AFTER: Duration = Duration::from_millis(100);
 
 /// How a process is stopped.
 ///
@@ -149,7 +149,7 @@ impl fmt::Display for Stopped {
 }
 
 /// Stops every process that `is_member` says yes to, also those that are spawned meanwhile.
-pub(crate) async fn processes(
+pub(crate) async fn stop_all(
     runtime: &Handle,
     is_member: impl Fn(Pid, &Entry) -> bool,
     shutdown: Shutdown,
@@ -159,20 +159,20 @@ pub(crate) async fn processes(
             Shutdown::After(grace) => runtime.executor().timer(grace),
             _ => None,
         };
-        if until_gone(runtime, &is_member, Handle::request, grace).await {
+        if until_gone(runtime, &is_member, Handle::request_shutdown, grace).await {
             return StopReport::default();
         }
     }
     // What is ending already was quick enough, however short the grace.
-    let mut killed = describe(runtime, &|pid, entry| is_member(pid, entry) && entry.ending.is_none());
-    let mut all_gone = until_gone(runtime, &is_member, Handle::kill, runtime.executor().timer(AFTER_KILL)).await;
+    let mut killed = describe_all(runtime, &|pid, entry| is_member(pid, entry) && entry.ending.is_none());
+    let mut all_gone = until_gone(runtime, &is_member, Handle::kill, runtime.executor().timer(ABANDON_AFTER)).await;
     if !all_gone {
         // A guardian gives up what it owns after the same time, and ends a moment later.
         let is_guardian = |pid, entry: &Entry| is_member(pid, entry) && entry.guardian().is_some();
-        until_gone(runtime, &is_guardian, Handle::kill, runtime.executor().timer(AFTER_KILL)).await;
+        until_gone(runtime, &is_guardian, Handle::kill, runtime.executor().timer(ABANDON_AFTER)).await;
         all_gone = runtime.members(&is_member).is_empty();
     }
-    let abandoned = if all_gone { Vec::new() } else { describe(runtime, &is_member) };
+    let abandoned = if all_gone { Vec::new() } else { describe_all(runtime, &is_member) };
     for Stopped { pid, .. } in &abandoned {
         killed.retain(|stopped| stopped.pid != *pid);
         abandon(runtime, *pid);
@@ -182,12 +182,12 @@ pub(crate) async fn processes(
 
 /// Kills every process that `is_member` says yes to, and waits for their ends, up to a limit. The report tells only who is
 /// stuck.
-pub(crate) async fn kill(runtime: &Handle, is_member: impl Fn(Pid, &Entry) -> bool, limit: Duration) -> StopReport {
+pub(crate) async fn kill_all(runtime: &Handle, is_member: impl Fn(Pid, &Entry) -> bool, limit: Duration) -> StopReport {
     if until_gone(runtime, &is_member, Handle::kill, runtime.executor().timer(limit)).await {
         return StopReport::default();
     }
     // A guardian that is left waits for one that is stuck, and is not.
-    let abandoned = describe(runtime, &|pid, entry| is_member(pid, entry) && entry.guardian().is_none());
+    let abandoned = describe_all(runtime, &|pid, entry| is_member(pid, entry) && entry.guardian().is_none());
     for Stopped { pid, .. } in &abandoned {
         abandon(runtime, *pid);
     }
@@ -209,7 +209,7 @@ async fn until_gone(
         let mut ends: FuturesUnordered<_> = members
             .into_iter()
             .map(|pid| {
-                let end = monitors::watch(runtime, pid);
+                let end = monitor_on(runtime, pid);
                 act(runtime, pid);
                 end
             })
@@ -226,7 +226,7 @@ async fn until_gone(
 }
 
 /// The processes that `is_member` says yes to.
-pub(crate) fn describe(runtime: &Handle, is_member: &impl Fn(Pid, &Entry) -> bool) -> Vec<Stopped> {
+pub(crate) fn describe_all(runtime: &Handle, is_member: &impl Fn(Pid, &Entry) -> bool) -> Vec<Stopped> {
     let mut described = Vec::new();
     runtime.for_each(|pid, entry| {
         if is_member(pid, entry) {
@@ -238,46 +238,46 @@ pub(crate) fn describe(runtime: &Handle, is_member: &impl Fn(Pid, &Entry) -> boo
 
 /// What it took to end a process.
 #[derive(Debug)]
-pub(crate) enum Ended {
-    AsAsked,
+pub(crate) enum StopOutcome {
+    AsRequested,
     Killed(Stopped),
     Abandoned(Stopped),
 }
 
 /// Ends one process: asks it, kills it after its grace, and waits for a killed one that is stuck in a poll no longer
-/// than [`AFTER_KILL`]. A guardian that was killed ends as soon as what it owns was ended that way, so that is waited
-/// for without a limit of its own, unless its own poll does not return. Of a process that is gone: `AsAsked`.
-pub(crate) async fn one(runtime: &Handle, pid: Pid, shutdown: Shutdown) -> Ended {
-    let mut end = monitors::watch(runtime, pid);
+/// than [`ABANDON_AFTER`]. A guardian that was killed ends as soon as what it owns was ended that way, so that is waited
+/// for without a limit of its own, unless its own poll does not return. Of a process that is gone: `AsRequested`.
+pub(crate) async fn stop_one(runtime: &Handle, pid: Pid, shutdown: Shutdown) -> StopOutcome {
+    let mut end = monitor_on(runtime, pid);
     runtime.signal(pid, shutdown.first_signal());
     match shutdown {
         Shutdown::After(grace) => {
             if ends_within(&mut end, runtime.executor().timer(grace)).await {
-                return Ended::AsAsked;
+                return StopOutcome::AsRequested;
             }
         }
         Shutdown::Infinity => {
             end.await;
-            return Ended::AsAsked;
+            return StopOutcome::AsRequested;
         }
         Shutdown::BrutalKill => {}
     }
-    let Some((killed, is_guardian)) = kill_one(runtime, pid) else { return Ended::AsAsked };
+    let Some((killed, is_guardian)) = kill_one(runtime, pid) else { return StopOutcome::AsRequested };
     loop {
         let before = in_poll(runtime, pid);
-        if ends_within(&mut end, runtime.executor().timer(AFTER_KILL)).await {
+        if ends_within(&mut end, runtime.executor().timer(ABANDON_AFTER)).await {
             return match killed {
-                Some(stopped) if shutdown != Shutdown::BrutalKill => Ended::Killed(stopped),
-                _ => Ended::AsAsked,
+                Some(stopped) if shutdown != Shutdown::BrutalKill => StopOutcome::Killed(stopped),
+                _ => StopOutcome::AsRequested,
             };
         }
         if !is_guardian || in_poll(runtime, pid) > before {
             break;
         }
     }
-    let stopped = stopped(runtime, pid);
+    let stopped = describe_one(runtime, pid);
     abandon(runtime, pid);
-    stopped.map_or(Ended::AsAsked, Ended::Abandoned)
+    stopped.map_or(StopOutcome::AsRequested, StopOutcome::Abandoned)
 }
 
 /// Kills a process, and says what it was, unless it was ending already, and whether it is a guardian. `None` if it is
@@ -291,7 +291,7 @@ pub(crate) fn kill_one(runtime: &Handle, pid: Pid) -> Option<(Option<Stopped>, b
 }
 
 /// What a report says of a process, if it is still there.
-pub(crate) fn stopped(runtime: &Handle, pid: Pid) -> Option<Stopped> {
+pub(crate) fn describe_one(runtime: &Handle, pid: Pid) -> Option<Stopped> {
     runtime.with(pid, |entry| Stopped::of(runtime, pid, entry))
 }
 
@@ -301,7 +301,7 @@ fn in_poll(runtime: &Handle, pid: Pid) -> Option<Duration> {
 }
 
 /// `None` is no limit.
-async fn ends_within(end: &mut monitors::Monitor, limit: Option<Timer>) -> bool {
+async fn ends_within(end: &mut Monitor, limit: Option<Timer>) -> bool {
     match limit {
         None => {
             end.await;
@@ -314,19 +314,19 @@ async fn ends_within(end: &mut monitors::Monitor, limit: Option<Timer>) -> bool 
 /// Stops what is left of a program, in order: guardians without an owner, latest first, each with all it owns; then
 /// every process that nobody owns, as `shutdown` says; then the guardians that those owned. Guardians take the time that
 /// their children have.
-pub(crate) async fn in_order(
+pub(crate) async fn stop_in_order(
     runtime: &Handle,
     is_member: impl Fn(Pid, &Entry) -> bool,
     shutdown: Shutdown,
 ) -> StopReport {
-    let mut report = Gathered::default();
-    in_order_into(&mut report, runtime, &is_member, shutdown).await;
+    let mut report = ReportBuilder::default();
+    stop_in_order_into(&mut report, runtime, &is_member, shutdown).await;
     report.take()
 }
 
 /// The same. What has happened so far is in the report, also when this is dropped half way.
-pub(crate) async fn in_order_into(
-    report: &mut Gathered,
+pub(crate) async fn stop_in_order_into(
+    report: &mut ReportBuilder,
     runtime: &Handle,
     is_member: &impl Fn(Pid, &Entry) -> bool,
     shutdown: Shutdown,
@@ -336,12 +336,12 @@ pub(crate) async fn in_order_into(
         is_member(pid, entry).then_some(owner)
     };
     guardians(report, runtime, without_owner).await;
-    report.add(processes(runtime, |pid, entry| is_member(pid, entry) && entry.is_on_its_own(), shutdown).await);
+    report.add(stop_all(runtime, |pid, entry| is_member(pid, entry) && entry.is_on_its_own(), shutdown).await);
     guardians(report, runtime, |pid, entry| is_member(pid, entry).then_some(None)).await;
 }
 
-/// As [`in_order`], but what is left when the time of `shutdown` is over is killed, whoever owns it.
-pub(crate) async fn within(
+/// As [`stop_in_order`], but what is left when the time of `shutdown` is over is killed, whoever owns it.
+pub(crate) async fn stop_within(
     runtime: &Handle,
     is_member: impl Fn(Pid, &Entry) -> bool,
     shutdown: Shutdown,
@@ -349,7 +349,7 @@ pub(crate) async fn within(
     let limit = match shutdown {
         Shutdown::After(limit) => runtime.executor().timer(limit),
         Shutdown::Infinity => None,
-        Shutdown::BrutalKill => return processes(runtime, is_member, shutdown).await,
+        Shutdown::BrutalKill => return stop_all(runtime, is_member, shutdown).await,
     };
     let limit = async {
         match limit {
@@ -357,9 +357,9 @@ pub(crate) async fn within(
             None => std::future::pending().await,
         }
     };
-    let mut report = Gathered::default();
+    let mut report = ReportBuilder::default();
     let is_in_time = {
-        let in_order = std::pin::pin!(in_order_into(&mut report, runtime, &is_member, Shutdown::Infinity));
+        let in_order = std::pin::pin!(stop_in_order_into(&mut report, runtime, &is_member, Shutdown::Infinity));
         matches!(select(in_order, std::pin::pin!(limit)).await, Either::Left(_))
     };
     if !is_in_time {
@@ -369,7 +369,7 @@ pub(crate) async fn within(
             let guardian = entry.guardian().filter(|_| is_member(pid, entry));
             of_guardians.extend(guardian.map(|guardian| guardian.report.clone()));
         });
-        report.add(processes(runtime, &is_member, Shutdown::BrutalKill).await);
+        report.add(stop_all(runtime, &is_member, Shutdown::BrutalKill).await);
         of_guardians.into_iter().for_each(|slot| report.add(slot.get()));
     }
     report.take()
@@ -377,17 +377,17 @@ pub(crate) async fn within(
 
 /// Stops those guardians, one after the other, the latest first, whose owner is none or has ended; `owner` leaves out
 /// those that are not meant.
-async fn guardians(report: &mut Gathered, runtime: &Handle, owner: impl Fn(Pid, &Entry) -> Option<Option<Pid>>) {
+async fn guardians(report: &mut ReportBuilder, runtime: &Handle, owner: impl Fn(Pid, &Entry) -> Option<Option<Pid>>) {
     loop {
         let mut found = Vec::new();
         runtime.for_each(|pid, entry| {
-            if let (Some(guardian), None, Some(owner)) = (entry.guardian(), &entry.place, owner(pid, entry)) {
+            if let (Some(guardian), None, Some(owner)) = (entry.guardian(), &entry.child_slot, owner(pid, entry)) {
                 found.push((guardian.number, pid, owner, guardian.report.clone()));
             }
         });
         found.retain(|(.., owner, _)| owner.is_none_or(|owner| runtime.with(owner, |_| ()).is_none()));
         let Some((_, pid, _, slot)) = found.into_iter().max_by_key(|(number, ..)| *number) else { return };
-        one(runtime, pid, Shutdown::Infinity).await;
+        stop_one(runtime, pid, Shutdown::Infinity).await;
         report.add(slot.get());
     }
 }
@@ -396,9 +396,9 @@ async fn guardians(report: &mut Gathered, runtime: &Handle, owner: impl Fn(Pid, 
 pub(crate) fn abandon(runtime: &Handle, pid: Pid) {
     let about = runtime.with(pid, |entry| {
         let is_news = !std::mem::replace(&mut entry.manners.is_abandoned, true);
-        is_news.then(|| About::of(entry))
+        is_news.then(|| EventSubject::of(entry))
     });
     if let Some(Some(about)) = about {
-        unwind::tell(|| telemetry::abandoned(&about.subject(pid)));
+        unwind::ignore_panic(|| telemetry::abandoned(&about.subject(pid)));
     }
 }

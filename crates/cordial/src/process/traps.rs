@@ -61,13 +61,13 @@ pub fn trap_exits() -> Exits {
     let Some(own) = current() else {
         panic!("`trap_exits` is for processes, and this thread runs none; call it inside `cordial::run` or a task")
     };
-    let runtime = context::runtime();
+    let runtime = context::current_runtime();
     let (sender, exits) = mpsc::unbounded_channel();
     let id = runtime.with(own, |entry| {
         entry.manners.wants_notice = true;
-        let ties = entry.ties();
-        let id = ties.next_id();
-        ties.traps.insert(id, sender);
+        let rare = entry.rare();
+        let id = rare.next_id();
+        rare.traps.insert(id, sender);
         id
     });
     Exits { own, id: id.unwrap_or_default(), exits, runtime }
@@ -84,7 +84,7 @@ impl Stream for Exits {
 impl Drop for Exits {
     fn drop(&mut self) {
         let sender =
-            self.runtime.with(self.own, |entry| entry.ties.as_mut().and_then(|ties| ties.traps.remove(&self.id)));
+            self.runtime.with(self.own, |entry| entry.rare.as_mut().and_then(|rare| rare.traps.remove(&self.id)));
         drop(sender);
     }
 }

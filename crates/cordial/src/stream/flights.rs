@@ -170,7 +170,7 @@ impl<I, O: Send + 'static> Flights<I, O> {
             Phase::Running { pid, attempt } => match self.watch.take_abandoned(slot) {
                 Some(timed_out) => {
                     self.ready.forget(attempt);
-                    self.runtime.request(pid);
+                    self.runtime.request_shutdown(pid);
                     News::Ended(Landing::Abandoned(timed_out))
                 }
                 None => News::Nothing,
@@ -189,7 +189,7 @@ impl<I, O> Flights<I, O> {
     pub(super) fn clear(&mut self) {
         for (_, flight) in &self.slots {
             if let Phase::Running { pid, .. } = flight.phase {
-                self.runtime.request(pid);
+                self.runtime.request_shutdown(pid);
             }
         }
         self.let_run_on();

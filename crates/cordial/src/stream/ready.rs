@@ -170,7 +170,7 @@ impl<O: Send> Ring for Ready<O> {
 }
 
 impl<O> Recipient<O> for Addressee<O> {
-    type Receipt = ();
+    type Output = ();
 
     fn receive(self, reply: Reply<O>) {
         self.ready.answer(Answer { slot: self.slot, attempt: self.attempt, reply });

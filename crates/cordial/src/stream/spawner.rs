@@ -24,7 +24,7 @@ pub(crate) trait Spawner {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
         R: Recipient<F::Output> + Send + 'static,
-        R::Receipt: Send + 'static;
+        R::Output: Send + 'static;
 
     /// Whether items that run already go on when a signal ends the consumer.
     fn lets_run_on(&self) -> bool;
@@ -51,9 +51,9 @@ impl Spawner for Unsupervised {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
         R: Recipient<F::Output> + Send + 'static,
-        R::Receipt: Send + 'static,
+        R::Output: Send + 'static,
     {
-        Spawn::new(spawned_at).send_off(runtime, future, recipient)
+        Spawn::new(spawned_at).start_detached(runtime, future, recipient)
     }
 
     fn lets_run_on(&self) -> bool {

@@ -20,7 +20,7 @@ use cordial_sched::{Instant, Timer};
 use super::ready::Ring;
 use crate::exit::{Location, TimedOut};
 use crate::pid::Pid;
-use crate::process::{AFTER_KILL, Handle, abandon};
+use crate::process::{ABANDON_AFTER, Handle, abandon};
 
 /// The deadlines of one stream, by slot. Dropped, it no longer looks.
 pub(super) struct Watch(Arc<Shared>);
@@ -67,7 +67,7 @@ impl Watch {
     /// The process in this slot ends itself when its limit passes, if it can.
     pub(super) fn set_passed(&self, slot: usize, pid: Pid, limit: Duration) {
         let timed_out = self.0.timed_out(pid, limit).unwrap_or_else(|| TimedOut::new(limit, pid, None, None));
-        self.0.set(slot, AFTER_KILL, Then::Abandon(pid, timed_out));
+        self.0.set(slot, ABANDON_AFTER, Then::Abandon(pid, timed_out));
     }
 
     /// Rings for this slot after the wait.
@@ -180,7 +180,7 @@ impl Shared {
 
     /// `false`: by now the slot belongs to another attempt.
     fn note_kill(self: &Arc<Shared>, slot: usize, pid: Pid, timed_out: TimedOut) -> bool {
-        let at = self.runtime.executor().now().checked_add(AFTER_KILL);
+        let at = self.runtime.executor().now().checked_add(ABANDON_AFTER);
         let mut state = self.lock();
         let Some(place @ None) = state.deadlines.get_mut(slot) else { return false };
         *place = Some(Deadline { at, then: Then::Abandon(pid, timed_out) });

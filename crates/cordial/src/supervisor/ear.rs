@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{GuardianExits, Handle, Told, discard, told, watch};
+use crate::process::{ExitReceiver, Handle, ShutdownRequest, discard, monitor_on, shutdown_request};
 
 /// Why a supervisor ends.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ impl Why {
 pub(super) struct Ear {
     pub(super) own: Pid,
     pub(super) runtime: Handle,
-    pub(super) exits: GuardianExits,
+    pub(super) exits: ExitReceiver,
     pub(super) stop: Arc<Notify>,
 }
 
@@ -59,25 +59,25 @@ impl Ear {
                 Either::Left((None, _)) => return Why::Killed,
                 Either::Right(_) => return Why::Stopped,
             };
-            match (told(&self.runtime, self.own), exit) {
-                (Told::Killed, _) => return Why::Killed,
-                (Told::Asked, (_, exit @ Exit::Shutdown(_))) => return Why::Asked(exit),
-                (Told::Asked, _) => return Why::Asked(Exit::Shutdown(None)),
-                (Told::Nothing, (from, _)) if Some(from) == self.owner() => return Why::OwnerEnded,
+            match (shutdown_request(&self.runtime, self.own), exit) {
+                (ShutdownRequest::Kill, _) => return Why::Killed,
+                (ShutdownRequest::Shutdown, (_, exit @ Exit::Shutdown(_))) => return Why::Asked(exit),
+                (ShutdownRequest::Shutdown, _) => return Why::Asked(Exit::Shutdown(None)),
+                (ShutdownRequest::None, (from, _)) if Some(from) == self.owner() => return Why::OwnerEnded,
                 // Of one that owned it before.
-                (Told::Nothing, (_, exit)) => discard(exit),
+                (ShutdownRequest::None, (_, exit)) => discard(exit),
             }
         }
     }
 
     /// Why the supervisor has ended, after all: one that is killed while it ends for another reason was killed.
     pub(super) fn in_the_end(&self, why: Why) -> Why {
-        if told(&self.runtime, self.own) == Told::Killed { Why::Killed } else { why }
+        if shutdown_request(&self.runtime, self.own) == ShutdownRequest::Kill { Why::Killed } else { why }
     }
 
     /// Waits until the supervisor is killed. Dropping this loses nothing.
     pub(super) async fn until_killed(&mut self) {
-        while told(&self.runtime, self.own) != Told::Killed {
+        while shutdown_request(&self.runtime, self.own) != ShutdownRequest::Kill {
             if self.exits.recv().await.is_none() {
                 return;
             }
@@ -104,15 +104,18 @@ impl Ear {
     pub(super) async fn until_it_is_my_turn(&mut self) {
         let next = self.runtime.with(self.own, |entry| entry.guardian().and_then(|guardian| guardian.after));
         if let Some(next) = next.flatten() {
-            let end = watch(&self.runtime, next);
+            let end = monitor_on(&self.runtime, next);
             self.unless_asked(end).await;
         }
     }
 
     /// Does something, unless the supervisor is asked to end or killed before that is done.
     async fn unless_asked<F: Future>(&mut self, deed: F) {
-        let until_asked =
-            async { while told(&self.runtime, self.own) == Told::Nothing && self.exits.recv().await.is_some() {} };
+        let until_asked = async {
+            while shutdown_request(&self.runtime, self.own) == ShutdownRequest::None
+                && self.exits.recv().await.is_some()
+            {}
+        };
         select(pin!(until_asked), pin!(deed)).await;
     }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
 use crate::exit::Exit;
-use crate::process::{Conclusion, Outcome};
+use crate::process::Outcome;
 
 /// The future of one incarnation.
 type Made = Pin<Box<dyn Future<Output = Result<(), Exit>> + Send>>;
@@ -97,13 +97,5 @@ impl Factory {
     /// The same, made where it runs.
     pub(super) async fn run(self, ready: Ready) -> Result<(), Exit> {
         self.make(ready).await
-    }
-}
-
-/// How the process of a child ends.
-pub(super) fn conclude(result: Result<(), Exit>) -> Conclusion<()> {
-    match result {
-        Ok(()) => (Some(()), Exit::Normal),
-        Err(exit) => (None, exit),
     }
 }

@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{Handle, ReportSlot, StopReport, watch};
+use crate::process::{Handle, ReportSlot, StopReport, monitor_on};
 
 /// The process behind a handle.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl Drop for Fresh {
 impl Life {
     pub(super) fn new(runtime: Handle) -> Life {
         let never = Incarnation {
-            pid: Pid::NOBODY,
+            pid: Pid::NO_PROCESS,
             number: 0,
             report: ReportSlot::default(),
             stop: Arc::default(),
@@ -72,7 +72,7 @@ impl Life {
     /// The next incarnation, whose process is not there yet. Nobody sees it before that.
     pub(super) fn next(&self) -> Incarnation {
         let number = self.lock().number + 1;
-        Incarnation { pid: Pid::NOBODY, number, report: ReportSlot::default(), stop: Arc::default(), exit: None }
+        Incarnation { pid: Pid::NO_PROCESS, number, report: ReportSlot::default(), stop: Arc::default(), exit: None }
     }
 
     /// The process of an incarnation has started. Whoever starts it says so, and so does the process, which may be faster.
@@ -100,7 +100,7 @@ impl Life {
     pub(super) async fn ended(&self) -> Exit {
         loop {
             let pid = self.current().pid;
-            match watch(&self.runtime, pid).await {
+            match monitor_on(&self.runtime, pid).await {
                 Exit::NoProcess => {
                     let current = self.lock();
                     // Else the next incarnation has started meanwhile.
@@ -115,7 +115,7 @@ impl Life {
 
     pub(super) async fn stop(&self) -> StopReport {
         let Incarnation { pid, stop, report, .. } = self.current();
-        let end = watch(&self.runtime, pid);
+        let end = monitor_on(&self.runtime, pid);
         stop.notify_one();
         end.await;
         report.get()

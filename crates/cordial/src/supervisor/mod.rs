@@ -48,12 +48,12 @@ enum Belongs {
 /// A child would have to be started again once too often: tells of it, and gives the reason for which its supervisor ends.
 fn give_up(runtime: &Handle, child: &telemetry::Child<'_>, reason: &Exit, limits: Limits) -> Why {
     let Limits { max_restarts, window } = limits;
-    unwind::tell(|| telemetry::gave_up(child, reason, max_restarts, window));
+    unwind::ignore_panic(|| telemetry::give_up(child, reason, max_restarts, window));
     let supervisor = child.label.map_or_else(|| child.supervisor.to_string(), |label| format!("{label:?}"));
     let restarts = if max_restarts == 1 { "restart" } else { "restarts" };
     // The text of an error is made by code of the user's.
     let reason = unwind::catch(|| reason.to_string()).unwrap_or_default();
-    Why::GaveUp(runtime.give_ups().exit(format!(
+    Why::GaveUp(runtime.restart_limit_exits().exit(format!(
         "supervisor {supervisor} gave up on child {:?}, after {max_restarts} {restarts} within {window:?}: {reason}",
         child.child
     )))
@@ -63,7 +63,7 @@ fn give_up(runtime: &Handle, child: &telemetry::Child<'_>, reason: &Exit, limits
 fn tell_forced(supervisor: Pid, report: &StopReport) {
     let tell = |stopped: &Stopped, how| {
         let Stopped { pid, label, spawned_at, .. } = stopped;
-        unwind::tell(|| telemetry::forced(supervisor, *pid, label.as_deref(), spawned_at, how));
+        unwind::ignore_panic(|| telemetry::forced(supervisor, *pid, label.as_deref(), spawned_at, how));
     };
     report.killed.iter().for_each(|stopped| tell(stopped, "killed"));
     report.abandoned.iter().for_each(|stopped| tell(stopped, "abandoned"));

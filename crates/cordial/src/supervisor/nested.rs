@@ -10,7 +10,7 @@ use super::startable::Startable;
 use super::tasks::TaskSupervisor;
 use crate::error::StartError;
 use crate::pid::Pid;
-use crate::process::{Handle, Place, ReportSlot};
+use crate::process::{ChildSlot, Handle, ReportSlot};
 
 /// How a supervisor comes to be the child of another.
 pub(super) enum Nested {
@@ -77,7 +77,7 @@ pub(super) trait Outlook: fmt::Debug + Send + Sync {
 pub struct ChildOf {
     pub(super) runtime: Handle,
     pub(super) id: Arc<str>,
-    pub(super) place: Place,
+    pub(super) place: ChildSlot,
     pub(super) outlook: Weak<dyn Outlook>,
 }
 

@@ -10,7 +10,7 @@ use cordial_sched::JoinHandle;
 
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{Claimed, Handle, Reply, Spawned, pid_of, unlink_from_caller};
+use crate::process::{Handle, Reply, Spawned, SpawnedTask, pid_of, unlink_from_caller};
 
 /// A process whose answer is a `T`, or can be made one.
 pub(super) trait Source<T>: Send + Sync {
@@ -55,7 +55,7 @@ pub(super) struct Claim<T> {
 }
 
 impl<T> Claim<T> {
-    pub(super) fn new(spawned: Claimed<T>, tenure: Tenure) -> Claim<T> {
+    pub(super) fn new(spawned: SpawnedTask<T>, tenure: Tenure) -> Claim<T> {
         let Spawned { join, is_linked, .. } = spawned;
         Claim { join, is_linked, tenure }
     }
@@ -114,7 +114,7 @@ impl<T> Drop for Claim<T> {
         }
         self.remove_link();
         if self.tenure == Tenure::Owned {
-            Handle::of(&self.join).request(pid_of(&self.join));
+            Handle::of(&self.join).request_shutdown(pid_of(&self.join));
         }
     }
 }

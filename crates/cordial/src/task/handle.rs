@@ -134,7 +134,7 @@ impl<T: Send> Task<T> {
     /// The process. That of [`Task::completed`], and of a task that was refused, names nobody.
     #[must_use]
     pub fn pid(&self) -> Pid {
-        self.source().map_or(Pid::NOBODY, Source::pid)
+        self.source().map_or(Pid::NO_PROCESS, Source::pid)
     }
 
     /// Whether the process has ended, so that an await answers at once.

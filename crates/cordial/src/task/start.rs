@@ -6,7 +6,7 @@ use super::Task;
 use super::claim::{Claim, Tenure};
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{Handle, Outcome, Spawn, as_outcome, as_value, with_runtime};
+use crate::process::{Handle, Outcome, Spawn, with_current_runtime};
 use crate::telemetry;
 
 impl<T: Send + 'static> Task<T> {
@@ -36,7 +36,7 @@ impl<T: Send + 'static> Task<T> {
         F: Future<Output = T> + Send + 'static,
     {
         let spawn = Spawn::new(Location::caller());
-        with_runtime(|runtime| Task::launch(runtime, spawn, future))
+        with_current_runtime(|runtime| Task::launch(runtime, spawn, future))
     }
 
     /// As [`spawn`](Task::spawn), and linked: a crash of the task also ends the calling process with the same exit,
@@ -67,7 +67,7 @@ impl<T: Send + 'static> Task<T> {
         F: Future<Output = T> + Send + 'static,
     {
         let spawn = Spawn::new(Location::caller()).linked();
-        with_runtime(|runtime| Task::launch(runtime, spawn, future))
+        with_current_runtime(|runtime| Task::launch(runtime, spawn, future))
     }
 
     /// A task that has its value already. No process is started.
@@ -104,8 +104,8 @@ impl<T: Send + 'static> Task<T> {
     where
         F: Future<Output = T> + Send + 'static,
     {
-        let (spawned_at, supervisor) = (spawn.spawned_at, spawn.place.as_ref().map(|place| place.parent().pid));
-        match spawn.start(runtime, future, as_value) {
+        let (spawned_at, supervisor) = (spawn.spawned_at, spawn.child_slot.as_ref().map(|place| place.parent().pid));
+        match spawn.start(runtime, future, Ok) {
             Ok(spawned) => Task::running(Claim::new(spawned, tenure)),
             Err(refusal) => Task::refused(spawned_at, supervisor, refusal),
         }
@@ -189,11 +189,11 @@ where
     F::Output: Outcome,
 {
     let spawned_at = spawn.spawned_at;
-    match with_runtime(|runtime| spawn.start(runtime, future, as_outcome)) {
+    match with_current_runtime(|runtime| spawn.start(runtime, future, Outcome::into_result)) {
         Ok(spawned) => spawned.pid,
         Err(refusal) => {
             telemetry::refused(spawned_at, None, &refusal);
-            Pid::NOBODY
+            Pid::NO_PROCESS
         }
     }
 }

@@ -8,7 +8,7 @@ use super::claim::has_ended;
 use super::limit::Limit;
 use super::{Task, Timeout};
 use crate::exit::Exit;
-use crate::process::{AFTER_KILL, Shutdown, abandon, assert_may_block, block_on};
+use crate::process::{ABANDON_AFTER, Shutdown, abandon, assert_may_block, block_on};
 
 /// How often `ignore` looks again for an answer that is on its way.
 const ABOUT_TO_ANSWER: usize = 10_000;
@@ -162,7 +162,7 @@ impl<T: Send> Task<T> {
         source.unlink();
         let (pid, runtime) = (source.pid(), source.runtime());
         if shutdown != Shutdown::BrutalKill {
-            runtime.request(pid);
+            runtime.request_shutdown(pid);
             let grace = match shutdown {
                 Shutdown::After(grace) => Timeout::After(grace),
                 Shutdown::BrutalKill | Shutdown::Infinity => Timeout::Infinity,
@@ -175,7 +175,7 @@ impl<T: Send> Task<T> {
             }
         }
         runtime.kill(pid);
-        match self.yield_for(AFTER_KILL).await {
+        match self.yield_for(ABANDON_AFTER).await {
             Some(answer) if shutdown == Shutdown::BrutalKill => unless(answer, |exit| matches!(exit, Exit::Killed)),
             Some(answer) => unless(answer, |exit| matches!(exit, Exit::Shutdown(None))),
             None => {

@@ -27,7 +27,7 @@ impl<S: Subscriber> Layer<S> for Told {
 }
 
 /// Every event, in each of its forms.
-fn tell_all() {
+fn emit_all() {
     let (pid, spawned_at) = (Pid::new(NonZeroU32::MIN, 2, 3), Location::caller());
     let subject = Subject { pid, label: None, spawned_at, child_of: Some((pid, 1)) };
     let child = Child { supervisor: pid, label: None, child: "child", spawned_at, incarnation: 1 };
@@ -43,10 +43,10 @@ fn tell_all() {
     };
     lost_panic(&caught);
     refused(spawned_at, None, &Refusal::SupervisorFull);
-    restarting(&child, &Exit::Killed, Duration::ZERO);
-    waiting(&child, pid);
-    not_started(&child, &StartError::ZeroWindow);
-    gave_up(&child, &Exit::Killed, 3, Duration::ZERO);
+    restart(&child, &Exit::Killed, Duration::ZERO);
+    restart_waits(&child, pid);
+    start_failed(&child, &StartError::ZeroWindow);
+    give_up(&child, &Exit::Killed, 3, Duration::ZERO);
     forced(pid, pid, None, &Place::from(spawned_at), "killed");
 }
 
@@ -73,7 +73,7 @@ fn documented() -> Table {
 fn the_table_of_events_is_that_of_the_code() {
     let told = Told::default();
     let all = told.0.clone();
-    tracing::subscriber::with_default(tracing_subscriber::registry().with(told), tell_all);
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(told), emit_all);
     let mut told = std::mem::take(&mut *all.lock().unwrap());
     for (_, fields) in told.values_mut() {
         assert!(fields.remove("message") && fields.remove("event"));

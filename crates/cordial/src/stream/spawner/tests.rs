@@ -67,7 +67,7 @@ impl Spawner for House {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
         R: Recipient<F::Output> + Send + 'static,
-        R::Receipt: Send + 'static,
+        R::Output: Send + 'static,
     {
         let mut room = self.room.lock().unwrap();
         room.0 = room.0.checked_sub(1).expect("an item started without room");
@@ -77,7 +77,7 @@ impl Spawner for House {
             let _leaves = leaves;
             future.await
         };
-        Spawn::new(spawned_at).send_off(runtime, future, recipient)
+        Spawn::new(spawned_at).start_detached(runtime, future, recipient)
     }
 
     fn lets_run_on(&self) -> bool {

@@ -47,11 +47,11 @@ fn a_limit_that_passed_harms_nobody_who_has_its_slot_now() {
     testing::run(async {
         let hour = Duration::from_secs(3600);
         let watch = Watch::new(current_runtime(), Arc::new(Ready::<()>::default()));
-        let late = || TimedOut::new(hour, Pid::NOBODY, None, None);
-        watch.set_limit(0, Pid::NOBODY, hour);
-        assert!(!watch.0.note_kill(0, Pid::NOBODY, late()));
+        let late = || TimedOut::new(hour, Pid::NO_PROCESS, None, None);
+        watch.set_limit(0, Pid::NO_PROCESS, hour);
+        assert!(!watch.0.note_kill(0, Pid::NO_PROCESS, late()));
         assert!(watch.take_timed_out(0).is_none(), "the other one has not exceeded its own");
-        assert!(watch.0.note_kill(0, Pid::NOBODY, late()), "nobody else came");
+        assert!(watch.0.note_kill(0, Pid::NO_PROCESS, late()), "nobody else came");
         assert!(watch.take_timed_out(0).is_some());
     });
 }

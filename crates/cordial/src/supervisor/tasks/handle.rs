@@ -14,7 +14,7 @@ use crate::error::{NotFound, StartError};
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
 use crate::process::{
-    Outcome, Place, Recipient, Shutdown, Spawn, StopReport, as_outcome, caller_lineage, release, stop_one,
+    ChildSlot, Outcome, Recipient, Shutdown, Spawn, StopReport, caller_lineage, detach_from_owner, stop_one,
 };
 use crate::supervisor::clock::Clock;
 use crate::supervisor::factory::Ready;
@@ -280,7 +280,7 @@ impl TaskSupervisor {
             lineage: caller_lineage(self.live.runtime()),
             incarnation: 1,
             started: Clock::new(self.live.runtime()).now(),
-            pid: Pid::NOBODY,
+            pid: Pid::NO_PROCESS,
             state: State::Runs,
         };
         let start = Start::of(&record);
@@ -332,7 +332,7 @@ impl TaskSupervisor {
         let runtime = self.live.runtime();
         let own = self.pid();
         let known = runtime.with(pid, |entry| {
-            let place = entry.place.as_ref().filter(|place| place.parent().pid == own)?;
+            let place = entry.child_slot.as_ref().filter(|place| place.parent().pid == own)?;
             // Those that are started again have an id.
             Some((place.parent().shutdown, place.parent().id.is_some().then_some(place.index())))
         });
@@ -433,15 +433,15 @@ impl TaskSupervisor {
         F::Output: Send + 'static,
     {
         match self.place() {
-            Ok(place) => Task::launch_on(self.live.runtime(), spawn.place(place), tenure, future),
+            Ok(place) => Task::launch_on(self.live.runtime(), spawn.child_slot(place), tenure, future),
             Err(refusal) => Task::refused(spawn.spawned_at, Some(self.pid()), refusal),
         }
     }
 
     /// Starts a child whose output goes to the recipient.
-    pub(super) fn send_off<F, R>(
+    pub(super) fn start_detached<F, R>(
         &self,
-        place: Result<Place, Refusal>,
+        place: Result<ChildSlot, Refusal>,
         spawn: Spawn,
         future: F,
         recipient: R,
@@ -450,18 +450,23 @@ impl TaskSupervisor {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
         R: Recipient<F::Output> + Send + 'static,
-        R::Receipt: Send + 'static,
+        R::Output: Send + 'static,
     {
         let place = place.inspect_err(|refusal| self.tell_refused(spawn.spawned_at, refusal))?;
-        spawn.place(place).send_off(self.live.runtime(), future, recipient)
+        spawn.child_slot(place).start_detached(self.live.runtime(), future, recipient)
     }
 
-    fn start_in<F>(&self, place: Place, spawned_at: &'static Location<'static>, future: F) -> Result<Pid, StartError>
+    fn start_in<F>(
+        &self,
+        place: ChildSlot,
+        spawned_at: &'static Location<'static>,
+        future: F,
+    ) -> Result<Pid, StartError>
     where
         F: Future + Send + 'static,
         F::Output: Outcome,
     {
-        let started = Spawn::new(spawned_at).place(place).start(self.live.runtime(), future, as_outcome);
+        let started = Spawn::new(spawned_at).child_slot(place).start(self.live.runtime(), future, Outcome::into_result);
         started.map(|started| started.pid).map_err(|refusal| {
             self.tell_refused(spawned_at, &refusal);
             StartError::Refused(refusal)
@@ -469,7 +474,7 @@ impl TaskSupervisor {
     }
 
     /// A place for a child that is not started again, if there is room.
-    pub(super) fn place(&self) -> Result<Place, Refusal> {
+    pub(super) fn place(&self) -> Result<ChildSlot, Refusal> {
         let place = self.live.with_roster(|roster| {
             let roster = roster.ok_or(Refusal::SupervisorStopped)?;
             let permit = roster.room.try_enter()?;
@@ -508,12 +513,12 @@ impl TaskSupervisor {
         let incarnation = self.live.life.current();
         if !self.live.life.is_over() {
             let (index, children) = (place.index(), place.parent().children.clone());
-            release(&runtime, incarnation.pid);
+            detach_from_owner(&runtime, incarnation.pid);
             let mut place = Some(place);
-            runtime.with(incarnation.pid, |entry| entry.place = place.take());
+            runtime.with(incarnation.pid, |entry| entry.child_slot = place.take());
             match place {
                 None => {
-                    let _ = children.arrived(index, incarnation.pid);
+                    let _ = children.registered(index, incarnation.pid);
                     return Ok(Launched { pid: incarnation.pid, is_ready: None, report: incarnation.report });
                 }
                 // It has ended meanwhile.
@@ -528,7 +533,7 @@ impl TaskSupervisor {
         lock(&self.live.parent).take_if(|present| present.parent == parent);
     }
 
-    fn next_incarnation(&self, place: Place) -> Result<Launched, StartError> {
+    fn next_incarnation(&self, place: ChildSlot) -> Result<Launched, StartError> {
         let (pid, report) = self.live.start(Some(place)).map_err(StartError::Refused)?;
         Ok(Launched { pid, is_ready: None, report })
     }
@@ -541,7 +546,7 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    pub(super) fn place(self) -> Result<Place, Refusal> {
+    pub(super) fn place(self) -> Result<ChildSlot, Refusal> {
         let place = self.roster.place()?;
         self.permit.hand_over();
         Ok(place)

@@ -13,7 +13,7 @@ use super::roster::lock;
 use crate::backoff::{Backoff, Waits};
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{Children, Door, Lineage, Shutdown, discard};
+use crate::process::{Admission, ChildRegistry, Lineage, Shutdown, discard};
 use crate::supervisor::factory::Factory;
 use crate::supervisor::order::{Fate, fate};
 use crate::supervisor::spec::Restart;
@@ -38,7 +38,7 @@ pub(super) struct End {
 #[derive(Debug)]
 struct Records {
     records: Slab<Record>,
-    door: Door,
+    door: Admission,
 }
 
 /// One child that may be started again.
@@ -71,7 +71,7 @@ pub(super) enum State {
 
 impl Kept {
     pub(super) fn new(room: Arc<Room>, ends: mpsc::UnboundedSender<End>, drained: Arc<Notify>) -> Kept {
-        Kept { records: Mutex::new(Records { records: Slab::new(), door: Door::Open }), ends, drained, room }
+        Kept { records: Mutex::new(Records { records: Slab::new(), door: Admission::Open }), ends, drained, room }
     }
 
     /// Keeps the record of a child that is about to start. `None` if the door is closed.
@@ -80,8 +80,8 @@ impl Kept {
         let index = {
             let mut records = self.lock();
             match records.door {
-                Door::Open => unwanted.take().map(|record| records.records.insert(record)),
-                Door::Closed => None,
+                Admission::Open => unwanted.take().map(|record| records.records.insert(record)),
+                Admission::Closed => None,
             }
         };
         discard(unwanted);
@@ -123,7 +123,7 @@ impl Kept {
     pub(super) fn close(&self) {
         let forgotten = {
             let mut records = self.lock();
-            records.door = Door::Closed;
+            records.door = Admission::Closed;
             let waiting = records.records.iter().filter(|(_, record)| record.state == State::Waits);
             let waiting: Vec<usize> = waiting.map(|(index, _)| index).collect();
             waiting.into_iter().map(|index| records.records.remove(index)).collect::<Vec<Record>>()
@@ -132,13 +132,13 @@ impl Kept {
     }
 
     pub(super) fn is_somebody_coming(&self) -> bool {
-        self.lock().records.iter().any(|(_, record)| record.state == State::Runs && record.pid == Pid::NOBODY)
+        self.lock().records.iter().any(|(_, record)| record.state == State::Runs && record.pid == Pid::NO_PROCESS)
     }
 
     pub(super) fn pids(&self) -> Vec<Pid> {
         let records = self.lock();
         let running = records.records.iter().filter(|(_, record)| record.state != State::Waits);
-        running.map(|(_, record)| record.pid).filter(|pid| *pid != Pid::NOBODY).collect()
+        running.map(|(_, record)| record.pid).filter(|pid| *pid != Pid::NO_PROCESS).collect()
     }
 
     pub(super) fn n_running(&self) -> usize {
@@ -166,8 +166,8 @@ impl Kept {
     }
 }
 
-impl Children for Kept {
-    fn arrived(&self, index: u32, pid: Pid) -> Door {
+impl ChildRegistry for Kept {
+    fn registered(&self, index: u32, pid: Pid) -> Admission {
         let mut records = self.lock();
         if let Some(record) = records.records.get_mut(index as usize) {
             record.pid = pid;
@@ -175,7 +175,7 @@ impl Children for Kept {
         records.door
     }
 
-    fn left(&self, index: u32, exit: Option<&Exit>) {
+    fn exited(&self, index: u32, exit: Option<&Exit>) {
         let (forgotten, is_drained) = {
             let mut records = self.lock();
             let Some(record) = records.records.get_mut(index as usize) else { return };
@@ -186,7 +186,7 @@ impl Children for Kept {
                     None => false,
                 };
             record.state = State::Waits;
-            let (pid, is_closed) = (record.pid, records.door == Door::Closed);
+            let (pid, is_closed) = (record.pid, records.door == Admission::Closed);
             let forgotten = (is_over || is_closed).then(|| records.records.remove(index as usize));
             if let (None, Some(exit)) = (&forgotten, exit) {
                 // A supervisor that has ended meanwhile starts nobody again.

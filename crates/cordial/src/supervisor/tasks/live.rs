@@ -13,7 +13,9 @@ use super::roster::{Roster, lock};
 use super::serve::serve;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{About, Ancestry, Guardian, Handle, Place, ReportSlot, Spawn, Supervision, current, enlist};
+use crate::process::{
+    Ancestry, ChildSlot, Guardian, Handle, ReportSlot, Spawn, Supervise, Supervision, attach_to_owner, current,
+};
 use crate::supervisor::Belongs;
 use crate::supervisor::life::Life;
 use crate::supervisor::nested::Outlook;
@@ -81,7 +83,7 @@ impl Live {
     }
 
     /// Starts the next incarnation: as a child in this place, or for whom the options say.
-    pub(super) fn start(self: &Arc<Live>, place: Option<Place>) -> Result<(Pid, ReportSlot), Refusal> {
+    pub(super) fn start(self: &Arc<Live>, place: Option<ChildSlot>) -> Result<(Pid, ReportSlot), Refusal> {
         let runtime = self.runtime().clone();
         let is_child = place.is_some();
         let owner = current()
@@ -93,14 +95,14 @@ impl Live {
         let (told, exits) = mpsc::unbounded_channel();
         let guardian = Guardian {
             owner,
-            number: runtime.next_guardian(),
+            number: runtime.next_guardian_number(),
             after: None,
             is_killed: false,
-            about: self.clone(),
+            supervisor: self.clone(),
             report: incarnation.report.clone(),
         };
         let mut spawn = Spawn::new(self.options.spawned_at);
-        spawn.place = place;
+        spawn.child_slot = place;
         spawn.guardian = Some(Box::new((guardian, told)));
         spawn.label.clone_from(&self.options.label);
         if owner.is_some() {
@@ -110,7 +112,7 @@ impl Live {
             spawn.ancestry = Ancestry::Known(None);
         }
         let served = serve(self.clone(), roster.clone(), incarnation.clone(), exits, ended);
-        let started = spawn.start(&runtime, served, |exit| (None::<()>, exit));
+        let started = spawn.start(&runtime, served, Err::<(), Exit>);
         let pid = match started {
             Ok(started) => started.pid,
             Err(refusal) => {
@@ -120,7 +122,7 @@ impl Live {
             }
         };
         if let Some(owner) = owner {
-            enlist(&runtime, owner, pid);
+            attach_to_owner(&runtime, owner, pid);
         }
         self.life.started(&incarnation, pid);
         roster.open(pid, self.options.shutdown);
@@ -133,7 +135,7 @@ impl Live {
     }
 }
 
-impl About for Live {
+impl Supervise for Live {
     fn supervision(&self) -> Supervision {
         let roster = self.roster();
         let waiting = roster.as_ref().map(|roster| roster.kept.waiting()).unwrap_or_default();

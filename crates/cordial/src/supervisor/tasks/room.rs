@@ -68,7 +68,7 @@ impl Permit {
 impl Room {
     pub(super) fn leave(&self) {
         if let Some(free) = &self.free {
-            unwind::tell(|| free.add_permits(1));
+            unwind::ignore_panic(|| free.add_permits(1));
         }
     }
 }

@@ -24,7 +24,7 @@ use super::kept::{End, Kept};
 use super::room::Room;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{Children, Door, Parent, Place, Shutdown};
+use crate::process::{Admission, ChildRegistry, ChildSlot, Parent, Shutdown};
 
 /// The children of one incarnation.
 #[derive(Debug)]
@@ -55,9 +55,9 @@ struct List {
 
 #[derive(Debug)]
 struct Members {
-    /// `NOBODY` before they have arrived.
+    /// `NO_PROCESS` before they have arrived.
     pids: Slab<Pid>,
-    door: Door,
+    door: Admission,
 }
 
 impl Roster {
@@ -65,7 +65,7 @@ impl Roster {
         let (room, drained) = (Room::new(max_children), Arc::new(Notify::new()));
         let kept = Arc::new(Kept::new(room.clone(), ends, drained.clone()));
         let list = || {
-            let members = Mutex::new(Members { pids: Slab::new(), door: Door::Open });
+            let members = Mutex::new(Members { pids: Slab::new(), door: Admission::Open });
             Arc::new(List { members, room: room.clone(), drained: drained.clone() })
         };
         let shards = (0..n_shards.max(1)).map(|_| CachePadded::new(Shard { door: Mutex::default(), list: list() }));
@@ -77,7 +77,7 @@ impl Roster {
     pub(super) fn open(&self, pid: Pid, shutdown: Shutdown) {
         for shard in &self.shards {
             let mut door = lock(&shard.door);
-            if shard.list.lock().door == Door::Open {
+            if shard.list.lock().door == Admission::Open {
                 let children = shard.list.clone();
                 *door = Some(Arc::new(Parent { pid, id: None, incarnation: 1, shutdown, children }));
             }
@@ -85,13 +85,13 @@ impl Roster {
     }
 
     /// A place for a child that is not started again, for whom there is room.
-    pub(super) fn place(&self) -> Result<Place, Refusal> {
+    pub(super) fn place(&self) -> Result<ChildSlot, Refusal> {
         let shard = &self.shards[shard_of_this_thread(self.shards.len())];
         let door = lock(&shard.door);
         let parent = door.as_ref().ok_or(Refusal::SupervisorStopped)?;
-        let index = shard.list.lock().pids.insert(Pid::NOBODY);
+        let index = shard.list.lock().pids.insert(Pid::NO_PROCESS);
         let index = u32::try_from(index).expect("there are not as many processes in a runtime");
-        Ok(Place::new(parent.clone(), index))
+        Ok(ChildSlot::new(parent.clone(), index))
     }
 
     /// Lets nobody in any more. Whoever has a place and has not arrived is told to end when it does.
@@ -99,7 +99,7 @@ impl Roster {
         self.room.close();
         for shard in &self.shards {
             let mut door = lock(&shard.door);
-            shard.list.lock().door = Door::Closed;
+            shard.list.lock().door = Admission::Closed;
             *door = None;
         }
         self.kept.close();
@@ -107,7 +107,8 @@ impl Roster {
 
     /// Whether somebody has a place and has not arrived. That is a matter of a few steps of the thread that starts it.
     pub(super) fn is_somebody_coming(&self) -> bool {
-        let is_coming = |shard: &CachePadded<Shard>| shard.list.lock().pids.iter().any(|(_, pid)| *pid == Pid::NOBODY);
+        let is_coming =
+            |shard: &CachePadded<Shard>| shard.list.lock().pids.iter().any(|(_, pid)| *pid == Pid::NO_PROCESS);
         self.shards.iter().any(is_coming) || self.kept.is_somebody_coming()
     }
 
@@ -115,7 +116,7 @@ impl Roster {
     pub(super) fn pids(&self) -> Vec<Pid> {
         let mut pids = Vec::new();
         for shard in &self.shards {
-            pids.extend(shard.list.lock().pids.iter().map(|(_, pid)| *pid).filter(|pid| *pid != Pid::NOBODY));
+            pids.extend(shard.list.lock().pids.iter().map(|(_, pid)| *pid).filter(|pid| *pid != Pid::NO_PROCESS));
         }
         pids
     }
@@ -139,8 +140,8 @@ impl List {
     }
 }
 
-impl Children for List {
-    fn arrived(&self, index: u32, pid: Pid) -> Door {
+impl ChildRegistry for List {
+    fn registered(&self, index: u32, pid: Pid) -> Admission {
         let mut members = self.lock();
         if let Some(place) = members.pids.get_mut(index as usize) {
             *place = pid;
@@ -148,11 +149,11 @@ impl Children for List {
         members.door
     }
 
-    fn left(&self, index: u32, _: Option<&Exit>) {
+    fn exited(&self, index: u32, _: Option<&Exit>) {
         let is_drained = {
             let mut members = self.lock();
             members.pids.try_remove(index as usize);
-            members.door == Door::Closed && members.pids.is_empty()
+            members.door == Admission::Closed && members.pids.is_empty()
         };
         self.room.leave();
         if is_drained {

@@ -3,6 +3,7 @@
 //! It has nothing to do with the start of a child, nor with the end of one that is not started again.
 
 use std::collections::BTreeSet;
+use std::convert::identity;
 use std::panic::Location;
 use std::pin::pin;
 use std::sync::Arc;
@@ -20,10 +21,10 @@ use super::stop::{LastResort, stop};
 use crate::error::StartError;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{Ancestry, GuardianExits, Lineage, Parent, Place, Shutdown, Spawn, current, discard};
+use crate::process::{Ancestry, ChildSlot, ExitReceiver, Lineage, Parent, Shutdown, Spawn, current, discard};
 use crate::supervisor::clock::Clock;
 use crate::supervisor::ear::{Ear, Why};
-use crate::supervisor::factory::{Factory, Ready, conclude};
+use crate::supervisor::factory::{Factory, Ready};
 use crate::supervisor::give_up;
 use crate::supervisor::intensity::{Intensity, Verdict};
 use crate::supervisor::life::Incarnation;
@@ -37,7 +38,7 @@ pub(super) async fn serve(
     live: Arc<Live>,
     roster: Arc<Roster>,
     incarnation: Incarnation,
-    exits: GuardianExits,
+    exits: ExitReceiver,
     ends: mpsc::UnboundedReceiver<End>,
 ) -> Exit {
     let Some(own) = current() else { return Exit::NoProcess };
@@ -146,7 +147,7 @@ impl Nurse {
             return Err(give_up(self.live.runtime(), &child, &end.exit, limits));
         }
         child.incarnation = incarnation.saturating_add(1);
-        unwind::tell(|| telemetry::restarting(&child, &end.exit, wait));
+        unwind::ignore_panic(|| telemetry::restart(&child, &end.exit, wait));
         self.live.restarts.fetch_add(1, Ordering::Relaxed);
         Ok(Some(wait))
     }
@@ -158,7 +159,7 @@ impl Nurse {
             }
             record.state = State::Runs;
             record.incarnation = record.incarnation.saturating_add(1);
-            record.pid = Pid::NOBODY;
+            record.pid = Pid::NO_PROCESS;
             record.started = now;
             Some(Start::of(record))
         });
@@ -182,7 +183,7 @@ impl Nurse {
         let Some((id, spawned_at, incarnation)) = known else { return Ok(()) };
         let label = self.live.options.label.as_deref();
         let child = telemetry::Child { supervisor: self.own, label, child: &id, spawned_at, incarnation };
-        unwind::tell(|| telemetry::not_started(&child, &StartError::Refused(refusal.clone())));
+        unwind::ignore_panic(|| telemetry::start_failed(&child, &StartError::Refused(refusal.clone())));
         if let Some(wait) = self.wait(&End { index, pid: last, exit: Exit::Refused(refusal) }, now)? {
             self.due.insert((now.saturating_add(wait.max(AFTER_REFUSAL)), index, last));
         }
@@ -231,9 +232,9 @@ impl Start {
             shutdown: self.shutdown,
             children: roster.kept.clone(),
         });
-        let mut spawn = Spawn::new(self.spawned_at).place(Place::new(parent, index));
+        let mut spawn = Spawn::new(self.spawned_at).child_slot(ChildSlot::new(parent, index));
         spawn.label = Some(self.id);
         spawn.ancestry = Ancestry::Known(self.lineage);
-        spawn.start(live.runtime(), future(self.factory), conclude).map(|started| started.pid)
+        spawn.start(live.runtime(), future(self.factory), identity).map(|started| started.pid)
     }
 }

@@ -18,7 +18,10 @@ use tokio::time::sleep;
 
 use super::roster::Roster;
 use crate::pid::Pid;
-use crate::process::{AFTER_KILL, Handle, Shutdown, StopReport, Told, abandon, kill_one, stopped, told, watch};
+use crate::process::{
+    ABANDON_AFTER, Handle, Shutdown, ShutdownRequest, StopReport, abandon, describe_one, kill_one, monitor_on,
+    shutdown_request,
+};
 use crate::supervisor::clock::Clock;
 use crate::supervisor::ear::Ear;
 use crate::supervisor::tell_forced;
@@ -44,13 +47,13 @@ pub(super) async fn stop(ear: &mut Ear, roster: &Roster) -> StopReport {
         runtime.signal(pid, shutdown.first_signal());
         match shutdown {
             Shutdown::After(grace) => due.entry((grace, Next::Kill)).or_default().push(pid),
-            Shutdown::BrutalKill => due.entry((AFTER_KILL, Next::Abandon)).or_default().push(pid),
+            Shutdown::BrutalKill => due.entry((ABANDON_AFTER, Next::Abandon)).or_default().push(pid),
             Shutdown::Infinity => without_limit.push(pid),
         }
     }
     let mut killed = BTreeMap::new();
     let mut report = StopReport::default();
-    let was_killed = told(&runtime, ear.own) == Told::Killed;
+    let was_killed = shutdown_request(&runtime, ear.own) == ShutdownRequest::Kill;
     let mut is_killed = false;
     loop {
         let now = clock.now();
@@ -77,7 +80,7 @@ pub(super) async fn stop(ear: &mut Ear, roster: &Roster) -> StopReport {
                     // Whoever is ended by a kill that cuts the stop short had to be killed.
                     killed.extend(described.filter(|_| !was_killed).map(|stopped| (*pid, stopped)));
                 }
-                due.insert((clock.now() + AFTER_KILL, Next::Abandon), left);
+                due.insert((clock.now() + ABANDON_AFTER, Next::Abandon), left);
                 continue;
             }
         }
@@ -92,12 +95,12 @@ pub(super) async fn stop(ear: &mut Ear, roster: &Roster) -> StopReport {
                     }
                 }
                 if !left.is_empty() {
-                    due.entry((clock.now() + AFTER_KILL, Next::Abandon)).or_default().extend(left);
+                    due.entry((clock.now() + ABANDON_AFTER, Next::Abandon)).or_default().extend(left);
                 }
             }
             Next::Abandon => {
                 for pid in pids {
-                    if let Some(stopped) = stopped(&runtime, pid) {
+                    if let Some(stopped) = describe_one(&runtime, pid) {
                         killed.remove(&pid);
                         abandon(&runtime, pid);
                         report.abandoned.push(stopped);
@@ -120,7 +123,7 @@ fn everybody(runtime: &Handle, roster: &Roster) -> Vec<(Pid, Shutdown)> {
 }
 
 async fn until_all_have_ended(runtime: &Handle, pids: &[Pid]) {
-    let mut ends: FuturesUnordered<_> = pids.iter().map(|pid| watch(runtime, *pid)).collect();
+    let mut ends: FuturesUnordered<_> = pids.iter().map(|pid| monitor_on(runtime, *pid)).collect();
     while ends.next().await.is_some() {}
 }
 

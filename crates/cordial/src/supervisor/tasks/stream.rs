@@ -116,12 +116,12 @@ impl Spawner for Supervised {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
         R: Recipient<F::Output> + Send + 'static,
-        R::Receipt: Send + 'static,
+        R::Output: Send + 'static,
     {
         let spawn = Spawn::new(spawned_at);
         match self.turn.take() {
-            None => self.tasks.send_off(self.tasks.place(), spawn, future, recipient),
-            Some(turn) => self.tasks.send_off(turn.and_then(Turn::place), spawn, future, recipient),
+            None => self.tasks.start_detached(self.tasks.place(), spawn, future, recipient),
+            Some(turn) => self.tasks.start_detached(turn.and_then(Turn::place), spawn, future, recipient),
         }
     }
 

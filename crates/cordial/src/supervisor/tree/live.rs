@@ -11,9 +11,11 @@ use super::call::Call;
 use super::serve::{Tree, serve};
 use super::view::{ChildState, View};
 use crate::error::StartError;
-use crate::exit::Refusal;
+use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{About, Ancestry, Guardian, Handle, Place, ReportSlot, Spawn, Supervision, current, enlist};
+use crate::process::{
+    Ancestry, ChildSlot, Guardian, Handle, ReportSlot, Spawn, Supervise, Supervision, attach_to_owner, current,
+};
 use crate::supervisor::Belongs;
 use crate::supervisor::life::{Fresh, Life};
 use crate::supervisor::nested::Outlook;
@@ -40,7 +42,7 @@ impl Live {
     pub(super) fn start(
         runtime: &Handle,
         builder: SupervisorBuilder,
-        place: Option<Place>,
+        place: Option<ChildSlot>,
     ) -> Result<Started, Refusal> {
         let is_child = place.is_some();
         let owner = current()
@@ -60,14 +62,14 @@ impl Live {
         let (ready, is_ready) = oneshot::channel();
         let guardian = Guardian {
             owner,
-            number: runtime.next_guardian(),
+            number: runtime.next_guardian_number(),
             after: None,
             is_killed: false,
-            about: live.clone(),
+            supervisor: live.clone(),
             report: report.clone(),
         };
         let mut spawn = Spawn::new(builder.spawned_at);
-        spawn.place = place;
+        spawn.child_slot = place;
         spawn.guardian = Some(Box::new((guardian, told)));
         spawn.label.clone_from(&builder.label);
         if owner.is_some() {
@@ -78,9 +80,9 @@ impl Live {
         }
         let tree = Tree::new(live.clone(), builder, called);
         let served = serve(tree, incarnation.clone(), exits, ready);
-        let started = spawn.start(runtime, Box::pin(served), |exit| (None::<()>, exit))?;
+        let started = spawn.start(runtime, Box::pin(served), Err::<(), Exit>)?;
         if let Some(owner) = owner {
-            enlist(runtime, owner, started.pid);
+            attach_to_owner(runtime, owner, started.pid);
         }
         live.life.started(&incarnation, started.pid);
         Ok(Started { live, pid: started.pid, report, is_ready })
@@ -94,7 +96,7 @@ impl Outlook for Live {
     }
 }
 
-impl About for Live {
+impl Supervise for Live {
     fn supervision(&self) -> Supervision {
         let children = self.view.children();
         let without = children.iter().filter(|child| child.pid.is_none());

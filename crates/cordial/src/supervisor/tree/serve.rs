@@ -19,7 +19,9 @@ use super::live::Live;
 use crate::error::StartError;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{Children, Door, Gathered, GuardianExits, Handle, current, discard, release, watch};
+use crate::process::{
+    Admission, ChildRegistry, ExitReceiver, Handle, ReportBuilder, current, detach_from_owner, discard, monitor_on,
+};
 use crate::supervisor::clock::Clock;
 use crate::supervisor::ear::{Ear, Why};
 use crate::supervisor::give_up;
@@ -51,7 +53,7 @@ pub(super) struct Tree {
     /// Ends that came while another was waited for.
     pub(super) stash: VecDeque<End>,
     pub(super) calls: mpsc::UnboundedReceiver<Call>,
-    pub(super) report: Gathered,
+    pub(super) report: ReportBuilder,
     /// Processes of children that are forgotten, which were abandoned and may still be there.
     pub(super) leftovers: Vec<Pid>,
 }
@@ -71,13 +73,13 @@ pub(super) struct Register {
     pub(super) tell: mpsc::UnboundedSender<End>,
 }
 
-impl Children for Register {
-    fn arrived(&self, _: u32, _: Pid) -> Door {
+impl ChildRegistry for Register {
+    fn registered(&self, _: u32, _: Pid) -> Admission {
         // The supervisor itself has started it, and ends it.
-        Door::Open
+        Admission::Open
     }
 
-    fn left(&self, key: u32, exit: Option<&Exit>) {
+    fn exited(&self, key: u32, exit: Option<&Exit>) {
         if let Some(exit) = exit {
             // A supervisor that is gone has seen to its children, or has abandoned this one.
             let _ = self.tell.send(End { key, incarnation: self.incarnation, exit: exit.clone() });
@@ -89,7 +91,7 @@ impl Children for Register {
 pub(super) async fn serve(
     mut tree: Tree,
     incarnation: Incarnation,
-    exits: GuardianExits,
+    exits: ExitReceiver,
     ready: oneshot::Sender<Result<Fresh, StartError>>,
 ) -> Exit {
     let Some(own) = current() else { return Exit::NoProcess };
@@ -140,9 +142,9 @@ pub(super) async fn serve(
     discard(tree);
     if let Some(ready) = ready {
         // Whoever started it is answered, and not struck by the link.
-        release(&ear.runtime, own);
+        detach_from_owner(&ear.runtime, own);
         let error = failure.unwrap_or(StartError::Refused(Refusal::SupervisorStopped));
-        unwind::tell(|| ready.send(Err(error)));
+        unwind::ignore_panic(|| ready.send(Err(error)));
     }
     exit
 }
@@ -176,7 +178,7 @@ impl Tree {
         let (tell_ends, ends) = mpsc::unbounded_channel();
         let runtime = live.life.runtime().clone();
         let mut tree = Tree {
-            own: Pid::NOBODY,
+            own: Pid::NO_PROCESS,
             clock: Clock::new(&runtime),
             runtime,
             live,
@@ -191,7 +193,7 @@ impl Tree {
             tell_ends,
             stash: VecDeque::new(),
             calls,
-            report: Gathered::default(),
+            report: ReportBuilder::default(),
             leftovers: Vec::new(),
         };
         for spec in builder.children {
@@ -263,7 +265,7 @@ impl Tree {
                 return why;
             }
             // What was forced in the course of a restart has been told.
-            self.report = Gathered::default();
+            self.report = ReportBuilder::default();
         }
     }
 
@@ -408,7 +410,7 @@ impl Tree {
         let wait = self.children.get_mut(&key).map(|child| child.next_wait(&self.runtime, now, limits.window));
         let wait = wait.unwrap_or_default();
         self.live.restarts.fetch_add(1, Ordering::Relaxed);
-        self.about(key, Which::Next, |child| unwind::tell(|| telemetry::restarting(child, reason, wait)));
+        self.about(key, Which::Next, |child| unwind::ignore_panic(|| telemetry::restart(child, reason, wait)));
         self.set(key, State::Due(now.saturating_add(wait)));
         // Those that the strategy leaves alone are not looked at: they may be many.
         let concerned = match self.live.strategy {
@@ -433,7 +435,7 @@ impl Tree {
             self.set(key, State::Due(at));
             let still_there = self.children.get_mut(&key).and_then(|child| child.still_there(&self.runtime));
             if let Some(pid) = still_there {
-                self.about(key, Which::Next, |child| unwind::tell(|| telemetry::waiting(child, pid)));
+                self.about(key, Which::Next, |child| unwind::ignore_panic(|| telemetry::restart_waits(child, pid)));
             }
         }
         Ok(())
@@ -456,7 +458,7 @@ impl Tree {
     }
 
     fn tell_not_started(&self, key: u32, error: &StartError) {
-        self.about(key, Which::Latest, |child| unwind::tell(|| telemetry::not_started(child, error)));
+        self.about(key, Which::Latest, |child| unwind::ignore_panic(|| telemetry::start_failed(child, error)));
     }
 }
 
@@ -486,7 +488,7 @@ struct Waiting {
 impl Waiting {
     /// When one of them has.
     async fn over(self, runtime: &Handle) {
-        let mut ends: FuturesUnordered<_> = self.until_gone.into_iter().map(|pid| watch(runtime, pid)).collect();
+        let mut ends: FuturesUnordered<_> = self.until_gone.into_iter().map(|pid| monitor_on(runtime, pid)).collect();
         let end = async {
             if ends.next().await.is_none() {
                 std::future::pending::<()>().await;

@@ -1,5 +1,6 @@
 //! Starting one child.
 
+use std::convert::identity;
 use std::sync::{Arc, Weak};
 
 use tokio::sync::oneshot;
@@ -9,9 +10,9 @@ use super::serve::{Register, Tree};
 use crate::error::StartError;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{Parent, Place, ReportSlot, Spawn};
+use crate::process::{ChildSlot, Parent, ReportSlot, Spawn};
 use crate::supervisor::ear::{Ear, Why};
-use crate::supervisor::factory::{Ready, conclude};
+use crate::supervisor::factory::Ready;
 use crate::supervisor::life::Fresh;
 use crate::supervisor::nested::{ChildOf, Launched};
 use crate::supervisor::spec::Kind;
@@ -89,13 +90,13 @@ impl Tree {
             shutdown: spec.shutdown,
             children: Arc::new(Register { incarnation, tell: self.tell_ends.clone() }),
         });
-        let place = Place::new(parent, key);
+        let place = ChildSlot::new(parent, key);
         match &mut spec.kind {
             Kind::Worker(factory) => {
                 let (ready, is_ready) = Ready::new();
-                let mut spawn = Spawn::new(spec.spawned_at).place(place);
+                let mut spawn = Spawn::new(spec.spawned_at).child_slot(place);
                 spawn.label = Some(spec.id.clone());
-                let started = spawn.start(&self.runtime, factory.clone().run(ready), conclude)?;
+                let started = spawn.start(&self.runtime, factory.clone().run(ready), identity)?;
                 Ok(Begun { pid: started.pid, is_ready: IsReady::Worker(is_ready), report: None })
             }
             Kind::Supervisor(nested) => {

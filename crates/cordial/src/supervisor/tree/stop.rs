@@ -11,7 +11,9 @@ use super::child::State;
 use super::serve::Tree;
 use crate::error::{DeleteError, NotFound, StartError};
 use crate::pid::Pid;
-use crate::process::{Ended, Shutdown, StopReport, Told, discard, stop_one, stopped, told};
+use crate::process::{
+    Shutdown, ShutdownRequest, StopOutcome, StopReport, describe_one, discard, shutdown_request, stop_one,
+};
 use crate::supervisor::ear::{Ear, Why};
 use crate::supervisor::spec::{ChildSpec, Restart};
 use crate::supervisor::tell_forced;
@@ -43,9 +45,9 @@ impl Tree {
         std::mem::take(&mut self.due).into_iter().for_each(|key| self.set(key, State::Stopped));
         let runtime = self.runtime.clone();
         // Whoever is ended by a kill that cuts the stop short had to be killed.
-        let last_shutdown = match told(&runtime, self.own) {
-            Told::Killed => Shutdown::BrutalKill,
-            Told::Asked | Told::Nothing => Shutdown::After(Duration::ZERO),
+        let last_shutdown = match shutdown_request(&runtime, self.own) {
+            ShutdownRequest::Kill => Shutdown::BrutalKill,
+            ShutdownRequest::Shutdown | ShutdownRequest::None => Shutdown::After(Duration::ZERO),
         };
         let keys: Vec<u32> = self.children.keys().rev().copied().collect();
         for key in keys {
@@ -72,7 +74,7 @@ impl Tree {
     /// Notes those that were abandoned before the stop and are still there.
     fn note_leftovers(&mut self) {
         let leftovers = self.children.values().flat_map(|child| &child.leftovers).chain(&self.leftovers);
-        let left = leftovers.filter_map(|pid| stopped(&self.runtime, *pid));
+        let left = leftovers.filter_map(|pid| describe_one(&self.runtime, *pid));
         let abandoned = left.collect();
         self.report.add(StopReport { abandoned, ..StopReport::default() });
     }
@@ -83,15 +85,15 @@ impl Tree {
     }
 
     /// Notes what it took to end a child. Whether it is gone.
-    fn note(&mut self, key: u32, ended: Ended) -> bool {
+    fn note(&mut self, key: u32, ended: StopOutcome) -> bool {
         let mut report = StopReport::default();
         let is_gone = match ended {
-            Ended::AsAsked => true,
-            Ended::Killed(stopped) => {
+            StopOutcome::AsRequested => true,
+            StopOutcome::Killed(stopped) => {
                 report.killed.push(stopped);
                 true
             }
-            Ended::Abandoned(stopped) => {
+            StopOutcome::Abandoned(stopped) => {
                 if let Some(child) = self.children.get_mut(&key) {
                     child.leftovers.push(stopped.pid);
                 }
@@ -109,19 +111,19 @@ impl Tree {
         match call {
             Call::Start(spec, answer) => {
                 let result = self.start_new(*spec, ear).await?;
-                unwind::tell(|| answer.send(result));
+                unwind::ignore_panic(|| answer.send(result));
             }
             Call::Terminate(id, answer) => {
                 let result = self.terminate(&id, ear).await?;
-                unwind::tell(|| answer.send(result));
+                unwind::ignore_panic(|| answer.send(result));
             }
             Call::Restart(id, answer) => {
                 let result = self.restart_by_hand(id, ear).await?;
-                unwind::tell(|| answer.send(result));
+                unwind::ignore_panic(|| answer.send(result));
             }
             Call::Delete(id, answer) => {
                 let result = self.delete(&id);
-                unwind::tell(|| answer.send(result));
+                unwind::ignore_panic(|| answer.send(result));
             }
         }
         Ok(())

@@ -7,15 +7,15 @@ use crate::pid::Pid;
 
 /// A report in which nobody stands twice.
 #[derive(Debug, Default)]
-pub(crate) struct Gathered {
+pub(crate) struct ReportBuilder {
     report: StopReport,
     pids: BTreeSet<Pid>,
 }
 
-impl Gathered {
+impl ReportBuilder {
     /// Adds those of another report that are not in this one.
     pub(crate) fn add(&mut self, other: StopReport) {
-        let Gathered { report, pids } = self;
+        let ReportBuilder { report, pids } = self;
         report.killed.extend(other.killed.into_iter().filter(|stopped| pids.insert(stopped.pid)));
         report.abandoned.extend(other.abandoned.into_iter().filter(|stopped| pids.insert(stopped.pid)));
     }

@@ -22,7 +22,7 @@ impl Wake for Unpark {
 }
 
 /// Blocks the thread until the future is ready.
-pub(crate) fn on<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let parker = Parker::new();
     let waker = Waker::from(Arc::new(Unpark(parker.unparker().clone())));
     let mut cx = Context::from_waker(&waker);
@@ -39,7 +39,7 @@ pub(crate) fn on<F: Future>(future: F) -> F::Output {
 ///
 /// On a thread whose blocking would stop others: tokio's workers, and that of a simulation.
 #[track_caller]
-pub(crate) fn assert_allowed(call: &str) {
+pub(crate) fn assert_may_block(call: &str) {
     assert!(
         !context::own_runtime().is_some_and(|runtime| runtime.executor().is_simulated()),
         "`{call}` would block the only thread of the simulation, so nothing could ever wake it; use `.await` instead"
@@ -54,6 +54,6 @@ pub(crate) fn assert_allowed(call: &str) {
 fn is_tokio_worker() -> bool {
     let Ok(tokio) = tokio::runtime::Handle::try_current() else { return false };
     // The hook is what keeps silent.
-    unwind::install_hook(telemetry::tells_crashes);
+    unwind::install_hook(telemetry::has_crash_subscriber);
     unwind::panics_silently(|| tokio.block_on(std::future::ready(())))
 }

@@ -17,7 +17,7 @@ use pin_project_lite::pin_project;
 use tracing::{Level, Span};
 
 use super::context;
-use super::entry::About;
+use super::entry::EventSubject;
 use super::guardian;
 use super::handle::Handle;
 use super::lineage::Lineage;
@@ -26,9 +26,6 @@ use crate::exit::{Exit, Location};
 use crate::pid::Pid;
 use crate::telemetry;
 use crate::unwind::{self, Unwound};
-
-/// What the user's future gave, as the handle and as the rest of the world see it.
-pub(crate) type Conclusion<T> = (Option<T>, Exit);
 
 /// The answer that waits in the task cell for whoever holds the handle.
 pub(crate) struct Reply<T> {
@@ -47,17 +44,17 @@ impl<T> Reply<T> {
 /// Who gets the answer of a process, once everybody else was told of its end.
 pub(crate) trait Recipient<T> {
     /// What waits in the task cell after that.
-    type Receipt;
+    type Output;
 
     /// Must not panic.
-    fn receive(self, reply: Reply<T>) -> Self::Receipt;
+    fn receive(self, reply: Reply<T>) -> Self::Output;
 }
 
 /// Whoever holds the handle.
 pub(crate) struct Holder;
 
 impl<T> Recipient<T> for Holder {
-    type Receipt = Reply<T>;
+    type Output = Reply<T>;
 
     fn receive(self, reply: Reply<T>) -> Reply<T> {
         reply
@@ -76,7 +73,7 @@ impl<T> Drop for Reply<T> {
 /// Drops what is the user's, a value or the error in an exit: it must not take anybody with it.
 pub(crate) fn discard<T>(unwanted: T) {
     if let Err(Unwound::Panic(caught)) = unwind::catch(move || drop(unwanted)) {
-        unwind::tell(|| telemetry::lost_panic(&caught));
+        unwind::ignore_panic(|| telemetry::lost_panic(&caught));
     }
 }
 
@@ -89,11 +86,11 @@ fn discard_exit(unwanted: Exit) {
 
 pin_project! {
     /// A process as the scheduler sees it.
-    pub(crate) struct Body<F, C, R> {
+    pub(crate) struct ProcessFuture<F, C, R> {
         task: TaskRef,
         // Seldom there, so it takes little room.
         span: Option<Box<Span>>,
-        conclude: C,
+        into_result: C,
         // Until the end.
         recipient: Option<R>,
         // `None` once it was dropped.
@@ -102,32 +99,38 @@ pin_project! {
     }
 }
 
-impl<F, C, R> Body<F, C, R> {
-    pub(super) fn new(task: TaskRef, span: Option<Box<Span>>, future: F, conclude: C, recipient: R) -> Body<F, C, R> {
-        Body { task, span, conclude, recipient: Some(recipient), future: Some(future) }
+impl<F, C, R> ProcessFuture<F, C, R> {
+    pub(super) fn new(
+        task: TaskRef,
+        span: Option<Box<Span>>,
+        future: F,
+        into_result: C,
+        recipient: R,
+    ) -> ProcessFuture<F, C, R> {
+        ProcessFuture { task, span, into_result, recipient: Some(recipient), future: Some(future) }
     }
 }
 
-impl<F, C, R, T> Future for Body<F, C, R>
+impl<F, C, R, T> Future for ProcessFuture<F, C, R>
 where
     F: Future,
-    C: Fn(F::Output) -> Conclusion<T>,
+    C: Fn(F::Output) -> Result<T, Exit>,
     R: Recipient<T>,
 {
-    type Output = R::Receipt;
+    type Output = R::Output;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R::Receipt> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R::Output> {
         let mut this = self.project();
         let task = *this.task;
         let mut reply = None;
         context::as_process(task, |runtime, pid| {
-            let mut concluded = None;
+            let mut result = None;
             let is_ending = task.is_ending();
             let polled = unwind::catch(|| {
                 let _entered = this.span.as_deref().map(Span::enter);
                 if !is_ending && let Some(future) = this.future.as_mut().as_pin_mut() {
                     let output = std::task::ready!(future.poll(cx));
-                    concluded = Some((this.conclude)(output));
+                    result = Some((this.into_result)(output));
                 }
                 this.future.set(None);
                 Poll::Ready(())
@@ -144,7 +147,7 @@ where
                     [Some(unwound), dropped.err()]
                 }
             };
-            reply = Some(end(runtime, pid, this.span.as_deref(), concluded, unwound));
+            reply = Some(end(runtime, pid, this.span.as_deref(), result, unwound));
             // Its subscriber is the user's.
             if let Some(span) = this.span.take() {
                 let _ = unwind::catch(|| drop(span));
@@ -161,11 +164,15 @@ fn end<T>(
     runtime: &Handle,
     pid: Pid,
     span: Option<&Span>,
-    concluded: Option<Conclusion<T>>,
+    result: Option<Result<T, Exit>>,
     unwound: [Option<Unwound>; 2],
 ) -> Reply<T> {
     let Some(mut entry) = runtime.remove(pid) else { return Reply { answer: None, _lineage: None } };
-    let (value, own_exit) = concluded.unwrap_or((None, Exit::Normal));
+    let (value, own_exit) = match result {
+        Some(Ok(value)) => (Some(value), Exit::Normal),
+        Some(Err(exit)) => (None, exit),
+        None => (None, Exit::Normal),
+    };
     let mut panics = unwound.into_iter().flatten().filter_map(|unwound| match unwound {
         Unwound::Panic(caught) => Some(caught),
         Unwound::Checkpoint => None,
@@ -187,24 +194,24 @@ fn end<T>(
     if exit.is_abnormal() {
         runtime.crashes().add(runtime, pid, &entry, &exit);
     }
-    if telemetry::may_be_told(Level::ERROR) {
+    if telemetry::is_enabled(Level::ERROR) {
         // A subscriber that panics must not keep the others from being told.
         let _ = unwind::catch(|| {
             let _entered = span.map(Span::enter);
-            telemetry::stopped(&About::of(&entry).subject(pid), &exit, entry.callers());
+            telemetry::stopped(&EventSubject::of(&entry).subject(pid), &exit, entry.callers());
             panics.for_each(|caught| telemetry::lost_panic(&caught));
         });
     }
-    if let Some(place) = entry.place.take() {
-        place.leave(&exit);
+    if let Some(child_slot) = entry.child_slot.take() {
+        child_slot.leave(&exit);
     }
-    if let Some(ties) = entry.ties.take() {
-        guardian::line_up(runtime, pid, &ties.guardians);
-        for peer in ties.links.into_iter().chain(ties.guardians) {
+    if let Some(rare) = entry.rare.take() {
+        guardian::order_by_start(runtime, pid, &rare.guardians);
+        for peer in rare.links.into_iter().chain(rare.guardians) {
             // It may wake somebody, and a waker of the user that panics must not keep the others from being told.
             let _ = unwind::catch(|| runtime.signal(peer, Signal::LinkEnded { from: pid, exit: exit.clone() }));
         }
-        for monitor in ties.monitors.into_values() {
+        for monitor in rare.monitors.into_values() {
             // Whoever dropped the receiver no longer wants to know.
             let _ = unwind::catch(|| monitor.send(exit.clone()).is_ok());
         }

@@ -20,21 +20,21 @@ pub(crate) struct Parent {
     pub(crate) incarnation: u32,
     /// How the parent ends it.
     pub(crate) shutdown: Shutdown,
-    pub(crate) children: Arc<dyn Children>,
+    pub(crate) children: Arc<dyn ChildRegistry>,
 }
 
 /// Where a parent counts its children. Called with no lock held, from whatever thread starts or ends a child.
-pub(crate) trait Children: fmt::Debug + Send + Sync {
+pub(crate) trait ChildRegistry: fmt::Debug + Send + Sync {
     /// The child in this place stands in the table now.
-    fn arrived(&self, index: u32, pid: Pid) -> Door;
+    fn registered(&self, index: u32, pid: Pid) -> Admission;
 
     /// The child in this place has ended, or, without an exit, was never started.
-    fn left(&self, index: u32, exit: Option<&Exit>);
+    fn exited(&self, index: u32, exit: Option<&Exit>);
 }
 
 /// Whether a parent takes children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Door {
+pub(crate) enum Admission {
     Open,
     /// It ends all it has, so one that arrives has to end as well.
     Closed,
@@ -42,16 +42,16 @@ pub(crate) enum Door {
 
 /// A child's place with its parent. Dropping it gives it up.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct ChildSlot {
     parent: Arc<Parent>,
     index: u32,
-    is_taken: bool,
+    is_occupied: bool,
 }
 
-impl Place {
+impl ChildSlot {
     /// The place `index`, which `parent` keeps free for it.
-    pub(crate) fn new(parent: Arc<Parent>, index: u32) -> Place {
-        Place { parent, index, is_taken: true }
+    pub(crate) fn new(parent: Arc<Parent>, index: u32) -> ChildSlot {
+        ChildSlot { parent, index, is_occupied: true }
     }
 
     pub(crate) fn parent(&self) -> &Arc<Parent> {
@@ -64,15 +64,15 @@ impl Place {
 
     /// The child has ended.
     pub(crate) fn leave(mut self, exit: &Exit) {
-        self.is_taken = false;
-        self.parent.children.left(self.index, Some(exit));
+        self.is_occupied = false;
+        self.parent.children.exited(self.index, Some(exit));
     }
 }
 
-impl Drop for Place {
+impl Drop for ChildSlot {
     fn drop(&mut self) {
-        if self.is_taken {
-            self.parent.children.left(self.index, None);
+        if self.is_occupied {
+            self.parent.children.exited(self.index, None);
         }
     }
 }

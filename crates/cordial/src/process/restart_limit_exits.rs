@@ -7,9 +7,9 @@ use crate::exit::Exit;
 /// The texts of those exits that somebody still has. An exit that travels, over links or by `?`, keeps its text, and by that
 /// it is known: not by what the text says.
 #[derive(Debug, Default)]
-pub(crate) struct GiveUps(Mutex<Vec<Weak<str>>>);
+pub(crate) struct RestartLimitExits(Mutex<Vec<Weak<str>>>);
 
-impl GiveUps {
+impl RestartLimitExits {
     /// The exit of a supervisor that gives up. The text says on whom, and why.
     pub(crate) fn exit(&self, text: String) -> Exit {
         let text: Arc<str> = text.into();
