@@ -9,14 +9,16 @@ use crate::idle::Idle;
 use crate::sync::{AtomicBool, Mutex, Ordering, Parker};
 use crate::sysmon::{self, Watch};
 use crate::task::runnable::Runnable;
+use crate::task::schedule::{self, SchedulerRef};
 use crate::threads::running::RunningThreads;
 use crate::threads::{StandIn, Threads};
 use crate::worker;
 use crate::worker::queues::Queues;
-use crate::{Executor, Options, unwind};
+use crate::{Executor, Options};
 
 pub(crate) struct Pool {
     pub(crate) options: Options,
+    pub(crate) scheduler: SchedulerRef,
     pub(crate) queues: Queues,
     pub(crate) idle: Idle,
     pub(crate) watch: Watch,
@@ -29,10 +31,11 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    pub(crate) fn new(options: Options) -> Pool {
+    pub(crate) fn new(options: Options, scheduler: SchedulerRef) -> Pool {
         let parker = Parker::new();
         Pool {
             options,
+            scheduler,
             queues: Queues::new(Threads::new(options.workers, options.max_threads), options.max_threads),
             idle: Idle::new(parker.unparker().clone()),
             watch: Watch::default(),
@@ -89,7 +92,7 @@ impl Pool {
         }
     }
 
-    pub(crate) fn inject(&self, ready: Box<Runnable>) {
+    pub(crate) fn inject(&self, ready: Runnable) {
         self.queues.inject(ready);
         self.idle.notify();
     }
@@ -117,7 +120,7 @@ impl Pool {
         self.idle.wake_sysmon();
         self.queues.seats().for_each(|(_, seat)| seat.unparker.unpark());
         // A worker that stops its own pool cannot wait for itself.
-        let own = usize::from(worker::is_worker_of(self));
+        let own = usize::from(schedule::is_worker_of(self.scheduler));
         #[expect(clippy::disallowed_methods, reason = "threads end in real time")]
         let started = std::time::Instant::now();
         loop {
@@ -158,7 +161,7 @@ impl Pool {
             return;
         }
         while let Some(ready) = self.queues.take_any() {
-            unwind::poll_once(ready);
+            schedule::poll_caught(ready);
         }
         let _ = RUNS.try_with(|runs| runs.borrow_mut().pop());
     }

@@ -3,15 +3,6 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::task::runnable::Runnable;
-
-/// Polls a task once. What it panics with is dropped: the layer above has caught what it wants to know.
-pub(crate) fn poll_once(ready: Box<Runnable>) {
-    let _ = catch(|| {
-        crate::worker::poll_on_foreign_thread(ready);
-    });
-}
-
 /// Calls `f` and makes a text of its panic.
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, String> {
     catch_payload(f).map_err(|payload| {

@@ -1,27 +1,24 @@
 //! The handle on an executor: prepare and start tasks, ask the time, close.
 
 use std::any::Any;
-use std::cell::{Cell, OnceCell};
+use std::cell::Cell;
 use std::fmt;
 use std::io;
+use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::pool::Pool;
-use crate::schedule::SchedulerRef;
 use crate::simulation::SeededQueue;
 use crate::sync::{AtomicBool, Mutex, Ordering};
-use crate::task::orphans;
 use crate::task::runnable::{Delivery, Runnable};
+use crate::task::schedule::{self, LocalSchedule, Placement, Schedule, SchedulerRef};
 use crate::timeout::Timeouts;
-use crate::worker::Woken;
 pub(crate) mod hooks;
 pub(crate) mod options;
 pub(crate) mod statistics;
 
-use crate::{
-    Hooks, Instant, JoinHandle, Key, Options, Statistics, TaskRef, Timer, free_list, priority, unwind, worker,
-};
+use crate::{Hooks, Instant, JoinHandle, Key, Options, Statistics, TaskRef, Timer, free_list, priority, unwind};
 
 /// A handle on an executor. Cheap to clone; each thread of the executor has a count of its own.
 #[derive(Clone)]
@@ -37,7 +34,7 @@ struct LocalCount {
 /// The executor itself.
 pub(crate) struct Core {
     pub(crate) scheduler: Scheduler,
-    pub(crate) origin: &'static SchedulerRef,
+    pub(crate) scheduler_ref: SchedulerRef,
     hooks: Arc<dyn Hooks>,
     closed: AtomicBool,
     started: Instant,
@@ -50,7 +47,7 @@ pub(crate) struct Core {
 
 impl Drop for Core {
     fn drop(&mut self) {
-        self.origin.end();
+        self.scheduler_ref.disconnect();
     }
 }
 
@@ -63,7 +60,7 @@ pub(crate) enum Scheduler {
 
 /// The place of a task that is not made yet.
 #[must_use = "a task that is not made never runs"]
-pub struct Reserved(Box<Runnable>);
+pub struct Reserved(Runnable);
 
 impl Reserved {
     /// The task that will be made here.
@@ -81,20 +78,20 @@ impl fmt::Debug for Reserved {
 /// A task that was prepared and has not been started.
 #[must_use = "a task that is not started never runs"]
 pub struct Prepared<T> {
-    task: Box<Runnable>,
+    task: Runnable,
     take_output: fn(&mut Runnable) -> Option<T>,
 }
 
 /// The same for a task whose output nobody takes.
 #[must_use = "a task that is not started never runs"]
-pub struct PreparedDetached(Box<Runnable>);
+pub struct PreparedDetached(Runnable);
 
 impl<T> Prepared<T> {
     /// Lets the task run on the executor that prepared it.
     pub fn start(self, executor: &Executor) -> JoinHandle<T> {
         let Prepared { task, take_output } = self;
         let header = task.header();
-        worker::queue(task, Woken::AtRest);
+        schedule::queue(task, Placement::Next);
         JoinHandle::new(header, executor.clone(), take_output)
     }
 }
@@ -102,7 +99,7 @@ impl<T> Prepared<T> {
 impl PreparedDetached {
     /// Lets the task run.
     pub fn start(self) {
-        worker::queue(self.0, Woken::AtRest);
+        schedule::queue(self.0, Placement::Next);
     }
 }
 
@@ -125,25 +122,25 @@ impl Executor {
     ///
     /// When the system refuses a thread or an I/O driver.
     pub fn start(options: Options, hooks: Arc<dyn Hooks>) -> io::Result<Executor> {
+        let scheduler_ref = SchedulerRef::new(false);
         let core = Arc::new(Core {
             limits: Timeouts::new(options.workers),
-            scheduler: Scheduler::Threads(Pool::new(options)),
-            origin: SchedulerRef::new(false),
+            scheduler: Scheduler::Threads(Pool::new(options, scheduler_ref)),
+            scheduler_ref,
             hooks,
             closed: AtomicBool::new(false),
             started: real_now(),
             tokio: OnceLock::new(),
             tokio_threads: Mutex::new(None),
         });
-        core.origin.begin(&core);
+        connect(&core);
         let of_threads = Arc::downgrade(&core);
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         builder.worker_threads(options.workers).thread_name("cordial-io").enable_all().on_thread_start(move || {
             if let Some(core) = of_threads.upgrade() {
                 let executor = Executor::of(core);
                 executor.hooks_dyn().thread_started(&executor);
-                // A thread is started once.
-                let _ = SERVED.with(|served| served.set(executor));
+                schedule::enter(Rc::new(IoThread { executor }));
             }
         });
         builder.on_thread_park(wait_for_turn_from_now_on);
@@ -172,14 +169,14 @@ impl Executor {
         let core = Arc::new(Core {
             limits,
             scheduler: Scheduler::Simulated(draw),
-            origin: SchedulerRef::new(true),
+            scheduler_ref: SchedulerRef::new(true),
             hooks,
             closed: AtomicBool::new(false),
             started,
             tokio: OnceLock::from(tokio),
             tokio_threads: Mutex::new(None),
         });
-        core.origin.begin(&core);
+        connect(&core);
         Executor::of(core)
     }
 
@@ -230,7 +227,7 @@ impl Executor {
         F::Output: Send + 'static,
     {
         let Reserved(mut task) = reserve;
-        task.fill(self.local.core.origin, future, Delivery::Join);
+        task.fill(self.local.core.scheduler_ref, future, Delivery::Join);
         Prepared { task, take_output: Runnable::take_output }
     }
 
@@ -243,7 +240,7 @@ impl Executor {
         F::Output: Send + 'static,
     {
         let Reserved(mut task) = reserve;
-        task.fill(self.local.core.origin, future, Delivery::Discard);
+        task.fill(self.local.core.scheduler_ref, future, Delivery::Discard);
         PreparedDetached(task)
     }
 
@@ -262,7 +259,7 @@ impl Executor {
     pub fn coarse_now(&self) -> u64 {
         match &self.local.core.scheduler {
             // The watch is up while a worker is, but nobody else can tell.
-            Scheduler::Threads(pool) if worker::is_worker_of(pool) => pool.idle.clock.read(),
+            Scheduler::Threads(pool) if schedule::is_worker_of(pool.scheduler) => pool.idle.clock.read(),
             Scheduler::Threads(pool) => pool.idle.clock.set(),
             Scheduler::Simulated(_) => {
                 let since_start = self.now().saturating_duration_since(self.local.core.started);
@@ -396,36 +393,49 @@ fn start_sweeper(tokio: &tokio::runtime::Handle, limits: &Arc<Timeouts>) {
     tokio.spawn(limits.clone().sweep());
 }
 
-// The executor that a thread of tokio belongs to: most of what it wakes is there, and found without counting.
-thread_local!(static SERVED: OnceCell<Executor> = const { OnceCell::new() });
+fn connect(core: &Arc<Core>) {
+    let scheduler: std::sync::Weak<Core> = Arc::downgrade(core);
+    core.scheduler_ref.connect(scheduler);
+}
 
-/// A task that is ready, on a thread that is no worker of its executor.
-pub(crate) fn schedule_remote(ready: Box<Runnable>) {
-    let Some(origin) = ready.origin() else { return };
-    let mut ready = Some(ready);
-    let _ = SERVED.try_with(|served| {
-        let core = served.get().map(Executor::core).filter(|core| std::ptr::eq(core.origin, origin))?;
-        bring_to(core, ready.take()?);
-        Some(())
-    });
-    if let Some(ready) = ready {
-        match origin.core() {
-            Some(core) => bring_to(&core, ready),
-            None => orphans::drop(ready),
+impl Schedule for Core {
+    fn schedule(self: Arc<Core>, runnable: Runnable) {
+        self.schedule_here(runnable);
+    }
+}
+
+impl Core {
+    fn schedule_here(self: &Arc<Core>, runnable: Runnable) {
+        match &self.scheduler {
+            Scheduler::Threads(pool) => {
+                pool.inject(runnable);
+                if pool.is_over() {
+                    let executor = Executor::of(self.clone());
+                    executor.hooks_dyn().on_foreign_thread(&executor, &mut || pool.run_leftovers());
+                }
+            }
+            Scheduler::Simulated(draw) => draw.push(runnable),
         }
     }
 }
 
-fn bring_to(core: &Arc<Core>, ready: Box<Runnable>) {
-    match &core.scheduler {
-        Scheduler::Threads(pool) => {
-            pool.inject(ready);
-            if pool.is_over() {
-                let executor = Executor::of(core.clone());
-                executor.hooks_dyn().on_foreign_thread(&executor, &mut || pool.run_leftovers());
-            }
+/// A thread of tokio. Most of the tasks that it wakes belong to its executor, which it need not count for that.
+struct IoThread {
+    executor: Executor,
+}
+
+impl LocalSchedule for IoThread {
+    fn push(&self, runnable: Runnable, _: Placement) -> Result<(), Runnable> {
+        let core = self.executor.core();
+        if runnable.scheduler() != Some(core.scheduler_ref) {
+            return Err(runnable);
         }
-        Scheduler::Simulated(draw) => draw.push(ready),
+        core.schedule_here(runnable);
+        Ok(())
+    }
+
+    fn is_worker_of(&self, _: SchedulerRef) -> bool {
+        false
     }
 }
 

@@ -24,9 +24,9 @@ mod depot;
 /// How many change between a stock and the shelf, and how many headers are made at once.
 const BATCH: usize = 32;
 
-type Boxes = Vec<Box<Runnable>>;
+type Boxes = Vec<Runnable>;
 
-static DEPOT: LazyLock<Mutex<Depot<Box<Runnable>>>> = LazyLock::new(|| Mutex::new(Depot::new()));
+static DEPOT: LazyLock<Mutex<Depot<Runnable>>> = LazyLock::new(|| Mutex::new(Depot::new()));
 static DEPOT_OF_SIMULATIONS: LazyLock<Mutex<Boxes>> = LazyLock::new(Mutex::default);
 
 thread_local!(static MAGAZINE: RefCell<Magazine> = const { RefCell::new(Magazine(Vec::new())) });
@@ -40,7 +40,7 @@ impl Drop for Magazine {
     }
 }
 
-pub(crate) fn take(is_simulated: bool) -> Box<Runnable> {
+pub(crate) fn take(is_simulated: bool) -> Runnable {
     if is_simulated {
         let on_shelf = DEPOT_OF_SIMULATIONS.lock().pop();
         let mut task = on_shelf.unwrap_or_else(|| new_task(Box::leak(Box::new(Header::new()))));
@@ -62,7 +62,7 @@ pub(crate) fn take(is_simulated: bool) -> Box<Runnable> {
         .unwrap_or_else(|| new_task(Box::leak(Box::new(Header::new()))))
 }
 
-pub(crate) fn give(task: Box<Runnable>, is_simulated: bool) {
+pub(crate) fn give(task: Runnable, is_simulated: bool) {
     if is_simulated {
         task.header().bump_generation();
         return DEPOT_OF_SIMULATIONS.lock().push(task);
@@ -106,6 +106,6 @@ fn take_batch() -> Boxes {
     Box::leak(headers).iter().map(new_task).collect()
 }
 
-fn new_task(header: &'static Header) -> Box<Runnable> {
+fn new_task(header: &'static Header) -> Runnable {
     Runnable::empty(header, header.waker())
 }

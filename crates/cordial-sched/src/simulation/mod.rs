@@ -18,7 +18,8 @@ use std::time::Duration;
 use crate::executor::{Core, Scheduler};
 use crate::sync::Mutex;
 use crate::task::runnable::Runnable;
-use crate::{Executor, Hooks, Statistics, unwind};
+use crate::task::schedule;
+use crate::{Executor, Hooks, Statistics};
 
 /// How many tasks are polled before tokio's own get a turn.
 const TURN: usize = 61;
@@ -30,7 +31,7 @@ const NOBODY_COMES: Duration = Duration::from_secs(365 * 24 * 3600);
 pub(crate) struct SeededQueue(Mutex<Hat>);
 
 struct Hat {
-    ready: Vec<Box<Runnable>>,
+    ready: Vec<Runnable>,
     choice: fastrand::Rng,
     driver: Option<Waker>,
     polls: u64,
@@ -46,7 +47,7 @@ impl SeededQueue {
         }))
     }
 
-    pub(crate) fn push(&self, ready: Box<Runnable>) {
+    pub(crate) fn push(&self, ready: Runnable) {
         let driver = {
             let mut hat = self.0.lock();
             hat.ready.push(ready);
@@ -57,7 +58,7 @@ impl SeededQueue {
         }
     }
 
-    fn draw(&self, driver: &Waker) -> Option<Box<Runnable>> {
+    fn draw(&self, driver: &Waker) -> Option<Runnable> {
         let mut hat = self.0.lock();
         if hat.ready.is_empty() {
             hat.driver = Some(driver.clone());
@@ -162,7 +163,7 @@ impl Simulation {
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
                     };
-                    unwind::poll_once(ready);
+                    schedule::poll_caught(ready);
                     draw.polled();
                 }
                 cx.waker().wake_by_ref();

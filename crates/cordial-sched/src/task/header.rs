@@ -6,14 +6,14 @@ use std::task::{Context, Poll, Wake, Waker};
 use crate::Key;
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering};
 use crate::task::runnable::Runnable;
+use crate::task::schedule::{self, Placement};
 use crate::task::slot::OwnerSlot;
 use crate::unwind;
-use crate::worker::{self, Woken};
 
 /// Never freed: one task after another lives here. In one line of the cache.
 #[repr(align(64))]
 pub(crate) struct Header {
-    parked: OwnerSlot<Box<Runnable>>,
+    parked: OwnerSlot<Runnable>,
     /// The task that lives here has to end. Relaxed: whoever sets it wakes the task afterwards.
     is_ending: AtomicBool,
     /// A hint, so that a look that finds nothing takes no lock.
@@ -29,7 +29,7 @@ pub(crate) struct Header {
 enum Join {
     /// For the end of the task; with whom to wake then.
     Waits(Option<Waker>),
-    Done(Box<Runnable>),
+    Done(Runnable),
     /// The handle is gone.
     Abandoned,
 }
@@ -42,7 +42,7 @@ pub struct TaskRef(&'static Header);
 impl TaskRef {
     /// The task is to be polled.
     pub fn wake(self) {
-        worker::wake(self.0);
+        schedule::wake(self.0);
     }
 
     /// Marks the task as one that has to end. To be followed by [`wake`](TaskRef::wake); the poll after that sees the mark.
@@ -112,7 +112,7 @@ impl Header {
     }
 
     /// The task, to be queued, if nobody has it. Whoever has it learns that it was woken.
-    pub(crate) fn take(&'static self) -> Option<Box<Runnable>> {
+    pub(crate) fn take(&'static self) -> Option<Runnable> {
         self.parked.take(|| Runnable::empty(self, Waker::noop().clone()))
     }
 
@@ -121,7 +121,7 @@ impl Header {
         self.parked.begin_poll();
     }
 
-    pub(crate) fn park(&self, task: Box<Runnable>) -> Option<Box<Runnable>> {
+    pub(crate) fn park(&self, task: Runnable) -> Option<Runnable> {
         self.parked.put(task)
     }
 
@@ -143,7 +143,7 @@ impl Header {
     }
 
     /// The task is done, and has a handle.
-    pub(crate) fn finish(&self, task: Box<Runnable>) {
+    pub(crate) fn finish(&self, task: Runnable) {
         let mut join = self.join.lock();
         if let Join::Waits(waker) = &mut *join {
             let waker = waker.take();
@@ -161,7 +161,7 @@ impl Header {
     }
 
     /// The task when it is done, for the handle, which is not to come back after that.
-    pub(crate) fn poll_join(&self, cx: &Context<'_>) -> Poll<Box<Runnable>> {
+    pub(crate) fn poll_join(&self, cx: &Context<'_>) -> Poll<Runnable> {
         // Wakers are the user's: they are cloned before the lock is taken, and dropped after it is released.
         let mut waker = if self.is_done() { None } else { Some(cx.waker().clone()) };
         let mut join = self.join.lock();
@@ -205,7 +205,7 @@ struct CellWaker(&'static Header);
 
 impl Wake for CellWaker {
     fn wake(self: Arc<Self>) {
-        worker::wake(self.0);
+        schedule::wake(self.0);
         // What is never freed need not be counted, and counting costs each wake-up an exchange. A count of 64 bits does not
         // run over in the life of a machine.
         if usize::BITS >= 64 {
@@ -214,7 +214,7 @@ impl Wake for CellWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        worker::wake(self.0);
+        schedule::wake(self.0);
     }
 }
 
@@ -238,7 +238,7 @@ impl Wake for GenerationWaker {
             self.header.take()
         };
         if let Some(ready) = ready {
-            worker::queue(ready, Woken::AtRest);
+            schedule::queue(ready, Placement::Next);
         }
     }
 }

@@ -9,9 +9,9 @@ use crate::task::runnable::Runnable;
 use crate::unwind;
 
 // Those that wait until this thread has dropped the one before. `None` while it drops none.
-thread_local!(static WAITING: RefCell<Option<Vec<Box<Runnable>>>> = const { RefCell::new(None) });
+thread_local!(static WAITING: RefCell<Option<Vec<Runnable>>> = const { RefCell::new(None) });
 
-pub(crate) fn drop(task: Box<Runnable>) {
+pub(crate) fn drop(task: Runnable) {
     let mut next = Some(task);
     let begins = WAITING.try_with(|waiting| match &mut *waiting.borrow_mut() {
         Some(waiting) => {

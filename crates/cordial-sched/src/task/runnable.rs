@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  stock ─► start ─► queue ─► polled ─┬─ Pending ─► its header ── woken ─► queue
-//!    ▲                                └─ Box<Runnable> ───► its header ── joined ──┐
+//!    ▲                                └─ Runnable ───► its header ── joined ──┐
 //!    └───────────────────────────────────────────────────────────────────┘
 //! ```
 //!
@@ -16,12 +16,15 @@ use std::task::{Context, Poll, Waker};
 use pin_project_lite::pin_project;
 
 use crate::free_list;
-use crate::schedule::SchedulerRef;
 use crate::task::header::Header;
+use crate::task::schedule::SchedulerRef;
 use crate::task::slot::SlotValue;
 
+/// The one owner of a task. One word.
+pub(crate) struct Runnable(Box<Task>);
+
 /// A box for one task after another.
-pub(crate) struct Runnable {
+struct Task {
     header: &'static Header,
     waker: Waker,
     content: Content,
@@ -37,7 +40,7 @@ enum Content {
 
 /// What makes it a certain task.
 struct Job {
-    origin: &'static SchedulerRef,
+    scheduler: SchedulerRef,
     work: Pin<Box<dyn DynFuture>>,
 }
 
@@ -53,35 +56,35 @@ pub(crate) enum Delivery {
 }
 
 impl Runnable {
-    pub(crate) fn empty(header: &'static Header, waker: Waker) -> Box<Runnable> {
-        Box::new(Runnable { header, waker, content: Content::Nothing })
+    pub(crate) fn empty(header: &'static Header, waker: Waker) -> Runnable {
+        Runnable(Box::new(Task { header, waker, content: Content::Nothing }))
     }
 
     /// Puts a job into a box that has none.
     // As `Executor::prepare`.
     #[inline(always)]
-    pub(crate) fn fill<F>(&mut self, origin: &'static SchedulerRef, future: F, claim: Delivery)
+    pub(crate) fn fill<F>(&mut self, scheduler: SchedulerRef, future: F, claim: Delivery)
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let work = match std::mem::replace(&mut self.content, Content::Nothing) {
+        let work = match std::mem::replace(&mut self.0.content, Content::Nothing) {
             Content::Spare(spare) => renew(spare, claim, future),
             Content::Nothing | Content::Job(_) => FutureCell::boxed(claim, future),
         };
-        self.content = Content::Job(Job { origin, work });
+        self.0.content = Content::Job(Job { scheduler, work });
     }
 
     pub(crate) fn header(&self) -> &'static Header {
-        self.header
+        self.0.header
     }
 
-    pub(crate) fn origin(&self) -> Option<&'static SchedulerRef> {
-        self.job().map(|job| job.origin)
+    pub(crate) fn scheduler(&self) -> Option<SchedulerRef> {
+        self.job().map(|job| job.scheduler)
     }
 
     fn job(&self) -> Option<&Job> {
-        match &self.content {
+        match &self.0.content {
             Content::Job(job) => Some(job),
             Content::Nothing | Content::Spare(_) => None,
         }
@@ -89,24 +92,24 @@ impl Runnable {
 
     /// What the task has polls for.
     pub(crate) fn set_waker(&mut self, waker: Waker) {
-        self.waker = waker;
+        self.0.waker = waker;
     }
 
     pub(crate) fn poll(&mut self) -> Poll<Delivery> {
-        let Content::Job(job) = &mut self.content else { return Poll::Ready(Delivery::Discard) };
-        self.header.begin_poll();
-        job.work.as_mut().poll(&mut Context::from_waker(&self.waker))
+        let Content::Job(job) = &mut self.0.content else { return Poll::Ready(Delivery::Discard) };
+        self.0.header.begin_poll();
+        job.work.as_mut().poll(&mut Context::from_waker(&self.0.waker))
     }
 
     /// Back to the header: the task waits, and is given back if it was woken meanwhile.
-    pub(crate) fn park(self: Box<Self>) -> Option<Box<Runnable>> {
-        self.header.park(self)
+    pub(crate) fn park(self) -> Option<Runnable> {
+        self.0.header.park(self)
     }
 
     /// The future is done.
-    pub(crate) fn finish(self: Box<Self>, claim: Delivery) {
+    pub(crate) fn finish(self, claim: Delivery) {
         match claim {
-            Delivery::Join => self.header.finish(self),
+            Delivery::Join => self.0.header.finish(self),
             Delivery::Discard => self.retire(),
         }
     }
@@ -114,35 +117,35 @@ impl Runnable {
     /// Once.
     pub(crate) fn take_output<T: 'static>(&mut self) -> Option<T> {
         let mut output: Option<T> = None;
-        if let Content::Job(job) = &mut self.content {
+        if let Content::Job(job) = &mut self.0.content {
             job.work.as_mut().take_output(&mut output);
         }
         output
     }
 
     /// Nobody wants anything of it any more.
-    pub(crate) fn retire(mut self: Box<Self>) {
-        let Content::Job(mut job) = std::mem::replace(&mut self.content, Content::Nothing) else { return };
+    pub(crate) fn retire(mut self) {
+        let Content::Job(mut job) = std::mem::replace(&mut self.0.content, Content::Nothing) else { return };
         job.work.as_mut().clear();
         if size_of_val(&*job.work) <= LARGEST_SPARE {
-            self.content = Content::Spare(job.work);
+            self.0.content = Content::Spare(job.work);
         }
-        free_list::give(self, job.origin.is_simulated());
+        free_list::give(self, job.scheduler.is_simulated());
     }
 
     /// What was left for the next task.
     pub(crate) fn take_spare(&mut self) -> Option<Pin<Box<dyn DynFuture>>> {
-        match std::mem::replace(&mut self.content, Content::Nothing) {
+        match std::mem::replace(&mut self.0.content, Content::Nothing) {
             Content::Spare(spare) => Some(spare),
             other => {
-                self.content = other;
+                self.0.content = other;
                 None
             }
         }
     }
 }
 
-impl SlotValue for Box<Runnable> {
+impl SlotValue for Runnable {
     fn is_notified_mark(&self) -> bool {
         self.job().is_none()
     }

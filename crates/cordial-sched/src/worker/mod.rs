@@ -8,9 +8,9 @@
 //!                                          └─ nothing ─► look ─► sleep ─────────┘
 //! ```
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use self::progress::add;
@@ -21,10 +21,10 @@ use crate::idle::{SearchResult, Searching, Slept};
 use crate::pool::Pool;
 use crate::priority::Thread;
 use crate::sync::Ordering;
-use crate::task::header::Header;
 use crate::task::runnable::Runnable;
+use crate::task::schedule::{self, LocalSchedule, Placement, SchedulerRef};
 use crate::threads::{Resume, ThreadState};
-use crate::{executor, unwind};
+use crate::unwind;
 
 pub(crate) mod progress;
 pub(crate) mod queues;
@@ -49,16 +49,8 @@ struct Local {
     core: Arc<Core>,
     slot_streak: Cell<u32>,
     steps: Cell<u32>,
-    /// The header of the task that is polled now.
-    polled: Cell<Option<&'static Header>>,
-    /// Whether it was woken by its own poll.
-    is_woken: Cell<bool>,
-    /// Whether what is woken now comes after all that is ready here.
-    wakes_last: Cell<bool>,
     steal_policy: StealPolicy,
 }
-
-thread_local!(static LOCAL: RefCell<Option<Local>> = const { RefCell::new(None) });
 
 /// The life of a worker thread.
 pub(crate) fn work(seat_index: usize, executor: Executor) {
@@ -69,28 +61,21 @@ pub(crate) fn work(seat_index: usize, executor: Executor) {
         let _entered = executor.tokio().enter();
         executor.hooks_dyn().thread_started(&executor);
         *seat.thread.lock() = Some(Thread::current());
-        let local = Local {
+        let local = Rc::new(Local {
             seat_index,
             seat: seat.clone(),
             tools,
             core: core.clone(),
             slot_streak: Cell::new(0),
             steps: Cell::new(0),
-            wakes_last: Cell::new(false),
-            polled: Cell::new(None),
-            is_woken: Cell::new(false),
             steal_policy: StealPolicy::default(),
-        };
-        LOCAL.set(Some(local));
-        LOCAL.with_borrow(|local| {
-            if let Some(local) = local {
-                stay(local, pool, seat);
-            }
         });
-        if let Some(local) = LOCAL.take() {
-            hand_over(&local, pool);
-            seat.leave_tools(local.tools);
-        }
+        schedule::enter(local.clone());
+        stay(&local, pool, seat);
+        schedule::leave();
+        hand_over(&local, pool);
+        let local = Rc::into_inner(local).expect("only the thread itself had another");
+        seat.leave_tools(local.tools);
     }
     let missing = pool.threads().release(seat_index);
     if !pool.is_stopping()
@@ -179,7 +164,7 @@ fn run(local: &Local, pool: &Pool, seat: &Remote) -> Until {
             }
         }
         if let Some(ready) = ready {
-            poll_once(local, ready, seat);
+            poll_once(ready, seat);
         }
     }
 }
@@ -197,7 +182,7 @@ fn stop_searching(pool: &Pool, duty: &mut Option<Searching>) {
 }
 
 /// What is this worker's own or nobody's, then what is another's.
-fn next(local: &Local, pool: &Pool, seat: &Remote) -> Option<Box<Runnable>> {
+fn next(local: &Local, pool: &Pool, seat: &Remote) -> Option<Runnable> {
     let queue = &local.tools.queue;
     let step = local.steps.get().wrapping_add(1);
     local.steps.set(step);
@@ -221,7 +206,7 @@ fn next(local: &Local, pool: &Pool, seat: &Remote) -> Option<Box<Runnable>> {
         .or_else(|| pool.queues.steal(queue, seat, &local.steal_policy))
 }
 
-fn sleep(local: &Local, pool: &Pool, seat: &Remote) -> (Option<Box<Runnable>>, Option<Searching>) {
+fn sleep(local: &Local, pool: &Pool, seat: &Remote) -> (Option<Runnable>, Option<Searching>) {
     let Tools { queue, parker, .. } = &local.tools;
     let last_look = || {
         if pool.is_stopping() {
@@ -245,37 +230,10 @@ fn sleep(local: &Local, pool: &Pool, seat: &Remote) -> (Option<Box<Runnable>>, O
     }
 }
 
-fn poll_once(local: &Local, mut ready: Box<Runnable>, seat: &Remote) {
+fn poll_once(ready: Runnable, seat: &Remote) {
     seat.progress.begin(ready.header().key());
-    local.polled.set(Some(ready.header()));
-    local.is_woken.set(false);
-    let polled = ready.poll();
-    local.polled.set(None);
-    let woken = match polled {
-        Poll::Ready(claim) => {
-            ready.finish(claim);
-            None
-        }
-        // Nobody else knew of this wake-up, so the task need not go header.
-        Poll::Pending if local.is_woken.get() => Some(ready),
-        Poll::Pending => ready.park(),
-    };
-    if let Some(ready) = woken {
-        queue(ready, Woken::WhilePolled);
-    }
+    schedule::poll(ready);
     seat.progress.end();
-}
-
-/// Polls a task on a thread that is no worker.
-pub(crate) fn poll_on_foreign_thread(mut ready: Box<Runnable>) {
-    match ready.poll() {
-        Poll::Ready(claim) => ready.finish(claim),
-        Poll::Pending => {
-            if let Some(ready) = ready.park() {
-                queue(ready, Woken::WhilePolled);
-            }
-        }
-    }
 }
 
 /// What only this thread would have taken is for everybody.
@@ -285,57 +243,19 @@ fn hand_over(local: &Local, pool: &Pool) {
     }
 }
 
-/// When a task was woken.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Woken {
-    WhilePolled,
-    AtRest,
-}
-
-/// Whatever wakes a task comes here: a timer, a socket, another task.
-pub(crate) fn wake(header: &'static Header) {
-    let left = LOCAL.try_with(|local| {
-        let local = local.borrow();
-        let Some(local) = &*local else { return header.take() };
-        if local.polled.get().is_some_and(|polled| std::ptr::eq(polled, header)) {
-            local.is_woken.set(true);
-            return None;
+impl LocalSchedule for Local {
+    fn push(&self, runnable: Runnable, placement: Placement) -> Result<(), Runnable> {
+        if runnable.scheduler() != Some(self.core.scheduler_ref) {
+            return Err(runnable);
         }
-        local.push(header.take()?, Woken::AtRest).err()
-    });
-    if let Some(ready) = left.unwrap_or_else(|_| header.take()) {
-        executor::schedule_remote(ready);
-    }
-}
-
-/// A task that is ready: into the queue of this thread, if it is a worker of the task's own executor, else wherever that is.
-pub(crate) fn queue(ready: Box<Runnable>, woken: Woken) {
-    let mut ready = Some(ready);
-    let _ = LOCAL.try_with(|local| {
-        if let Some(local) = &*local.borrow()
-            && let Some(own) = ready.take()
-        {
-            ready = local.push(own, woken).err();
-        }
-    });
-    if let Some(ready) = ready {
-        executor::schedule_remote(ready);
-    }
-}
-
-impl Local {
-    fn push(&self, ready: Box<Runnable>, woken: Woken) -> Result<(), Box<Runnable>> {
-        let Scheduler::Threads(pool) = &self.core.scheduler else { return Err(ready) };
-        if !ready.origin().is_some_and(|origin| std::ptr::eq(origin, self.core.origin)) {
-            return Err(ready);
-        }
+        let Scheduler::Threads(pool) = &self.core.scheduler else { return Err(runnable) };
         let Tools { queue, slot, .. } = &self.tools;
-        // One that yields lets the others come first. In the slot it would wait for the end of a long poll.
-        if woken == Woken::WhilePolled || self.wakes_last.get() || self.seat.progress.is_in_long_poll() {
-            queue.push(ready);
+        // In the slot it would wait for the end of a long poll.
+        if placement == Placement::Last || self.seat.progress.is_in_long_poll() {
+            queue.push(runnable);
         } else {
             let previous = slot.pop();
-            slot.push(ready);
+            slot.push(runnable);
             let Some(previous) = previous else {
                 pool.idle.notify_of_slot();
                 return Ok(());
@@ -345,29 +265,8 @@ impl Local {
         pool.idle.notify_of_queue();
         Ok(())
     }
-}
 
-/// Wakes whoever had better come after all that is ready on this thread, because that may be for it as well.
-///
-/// Elsewhere than on a worker it is woken as by [`Waker::wake`].
-pub fn wake_last(waker: Waker) {
-    struct Restore(bool);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            set_wakes_last(self.0);
-        }
+    fn is_worker_of(&self, scheduler: SchedulerRef) -> bool {
+        self.core.scheduler_ref == scheduler
     }
-    let _restore = Restore(set_wakes_last(true));
-    waker.wake();
-}
-
-fn set_wakes_last(wakes_last: bool) -> bool {
-    let set = |local: &Local| local.wakes_last.replace(wakes_last);
-    LOCAL.try_with(|local| local.borrow().as_ref().is_some_and(set)).unwrap_or(false)
-}
-
-/// Whether this thread is a worker of the pool.
-pub(crate) fn is_worker_of(pool: &Pool) -> bool {
-    let is_own = |local: &Local| matches!(&local.core.scheduler, Scheduler::Threads(own) if std::ptr::eq(own, pool));
-    LOCAL.try_with(|local| local.borrow().as_ref().is_some_and(is_own)).unwrap_or(false)
 }

@@ -12,7 +12,7 @@ use crate::worker::steal_policy::StealPolicy;
 
 /// The ends of the queues that every thread may use.
 pub(crate) struct Queues {
-    injector: Injector<Box<Runnable>>,
+    injector: Injector<Runnable>,
     seats: Box<[OnceLock<Arc<Remote>>]>,
     pub(crate) threads: Threads,
 }
@@ -45,11 +45,11 @@ impl Queues {
         self.seats.iter().map_while(|seat| Some(&**seat.get()?))
     }
 
-    pub(crate) fn inject(&self, ready: Box<Runnable>) {
+    pub(crate) fn inject(&self, ready: Runnable) {
         self.injector.push(ready);
     }
 
-    pub(crate) fn take_injected(&self, own: &Worker<Box<Runnable>>) -> Option<Box<Runnable>> {
+    pub(crate) fn take_injected(&self, own: &Worker<Runnable>) -> Option<Runnable> {
         if self.injector.is_empty() {
             return None;
         }
@@ -57,12 +57,7 @@ impl Queues {
     }
 
     /// From the queues of the others that are not left alone, beginning with a random one.
-    pub(crate) fn steal(
-        &self,
-        own: &Worker<Box<Runnable>>,
-        thief: &Remote,
-        steal_policy: &StealPolicy,
-    ) -> Option<Box<Runnable>> {
+    pub(crate) fn steal(&self, own: &Worker<Runnable>, thief: &Remote, steal_policy: &StealPolicy) -> Option<Runnable> {
         let n_seats = self.threads.n_seats();
         let first = fastrand::usize(..n_seats.max(1));
         (0..n_seats).find_map(|step| {
@@ -79,7 +74,7 @@ impl Queues {
 
     /// From the slots of the others. Only for who is about to sleep, and for stuck threads: a task that was just woken
     /// is best run where that happened.
-    pub(crate) fn take_slot(&self) -> Option<Box<Runnable>> {
+    pub(crate) fn take_slot(&self) -> Option<Runnable> {
         self.seats().find_map(|(_, seat)| seat.take_slot())
     }
 
@@ -92,7 +87,7 @@ impl Queues {
     }
 
     /// For threads that have no queue.
-    pub(crate) fn take_any(&self) -> Option<Box<Runnable>> {
+    pub(crate) fn take_any(&self) -> Option<Runnable> {
         until_sure(|| self.injector.steal())
             .or_else(|| self.seats().find_map(|(_, seat)| until_sure(|| seat.stealer.steal())))
             .or_else(|| self.take_slot())

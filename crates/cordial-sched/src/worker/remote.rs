@@ -9,9 +9,9 @@ use crate::task::runnable::Runnable;
 use crate::worker::progress::PollProgress;
 
 pub(crate) struct Remote {
-    pub(crate) stealer: Stealer<Box<Runnable>>,
+    pub(crate) stealer: Stealer<Runnable>,
     /// Where thieves find the task woken last: it may be stuck behind the poll that woke it.
-    slot: Stealer<Box<Runnable>>,
+    slot: Stealer<Runnable>,
     pub(crate) progress: CachePadded<PollProgress>,
     pub(crate) unparker: Unparker,
     /// Set by the watch when somebody else was given the work of this thread, which is stuck in a poll.
@@ -24,9 +24,9 @@ pub(crate) struct Remote {
 
 /// What only the thread in the seat uses.
 pub(crate) struct Tools {
-    pub(crate) queue: Worker<Box<Runnable>>,
+    pub(crate) queue: Worker<Runnable>,
     /// The task woken last, and nothing else. A queue, since its owner puts something in without an exchange.
-    pub(crate) slot: Worker<Box<Runnable>>,
+    pub(crate) slot: Worker<Runnable>,
     pub(crate) parker: Parker,
 }
 
@@ -45,7 +45,7 @@ impl Remote {
     }
 
     /// The task in the slot, for another thread.
-    pub(crate) fn take_slot(&self) -> Option<Box<Runnable>> {
+    pub(crate) fn take_slot(&self) -> Option<Runnable> {
         if self.slot.is_empty() {
             return None;
         }
@@ -63,7 +63,7 @@ impl Remote {
     }
 }
 
-pub(crate) fn until_sure(mut steal: impl FnMut() -> Steal<Box<Runnable>>) -> Option<Box<Runnable>> {
+pub(crate) fn until_sure(mut steal: impl FnMut() -> Steal<Runnable>) -> Option<Runnable> {
     loop {
         match steal() {
             Steal::Success(ready) => return Some(ready),

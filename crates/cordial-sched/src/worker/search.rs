@@ -24,10 +24,10 @@ const TURN_OF_ANOTHER: Duration = Duration::from_micros(3);
 /// from those who work with them. Where the processors have other work to do, it goes to sleep.
 pub(crate) fn look(
     pool: &Pool,
-    own: &Worker<Box<Runnable>>,
+    own: &Worker<Runnable>,
     thief: &Remote,
     steal_policy: &StealPolicy,
-) -> Option<Box<Runnable>> {
+) -> Option<Runnable> {
     let current = |seat: &Remote| seat.progress.current().map(|(poll, _)| poll);
     let mut seen: Vec<Option<u64>> = pool.queues.seats().map(|(_, seat)| current(seat)).collect();
     for _ in 0..ROUNDS {

@@ -1,0 +1,242 @@
+//! From a woken task to a queue: what a scheduler is to its tasks, and what the calling thread is to the schedulers.
+//!
+//! ```text
+//!  wake ─► does this thread poll the task? ── yes ─► noted: it is queued again when the poll returns
+//!            │ no: take the task out of its slot
+//!            ▼
+//!          does this thread serve the task's scheduler? ── yes ─► LocalSchedule::push: the thread's own queue
+//!            │ no
+//!            ▼
+//!          SchedulerRef::schedule, from any thread ── the scheduler is gone ─► the task is dropped
+//! ```
+//!
+//! A task does not keep its scheduler alive: its handle does, and so does every thread that runs tasks.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::{Arc, Weak};
+use std::task::{Poll, Waker};
+
+use crate::sync::Mutex;
+use crate::task::header::Header;
+use crate::task::orphans;
+use crate::task::runnable::Runnable;
+use crate::unwind;
+
+/// A scheduler, as its tasks see it.
+pub(crate) trait Schedule: Send + Sync {
+    /// Queues a runnable task. Called on any thread.
+    fn schedule(self: Arc<Self>, runnable: Runnable);
+}
+
+/// What a thread that serves one scheduler does for the tasks of that scheduler. The fast path of a wake-up.
+pub(crate) trait LocalSchedule {
+    /// Queues a runnable task of this thread's scheduler. Gives back a task of another scheduler.
+    fn push(&self, runnable: Runnable, placement: Placement) -> Result<(), Runnable>;
+
+    /// Whether this thread is a worker of `scheduler`, and not merely one of its I/O threads.
+    fn is_worker_of(&self, scheduler: SchedulerRef) -> bool;
+}
+
+/// Where a runnable task goes in the queue of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Placement {
+    /// Before the tasks that are ready: it was woken a moment ago.
+    Next,
+    /// Behind them: it was woken during its own poll, or by [`wake_last`].
+    Last,
+}
+
+/// A task's reference to its scheduler.
+#[derive(Clone, Copy)]
+pub(crate) struct SchedulerRef(&'static Shared);
+
+struct Shared {
+    /// Empty before the scheduler is there, and after it is gone.
+    scheduler: Mutex<Option<Weak<dyn Schedule>>>,
+    is_simulated: bool,
+}
+
+impl SchedulerRef {
+    /// For a scheduler that is about to be made.
+    pub(crate) fn new(is_simulated: bool) -> SchedulerRef {
+        SchedulerRef(Box::leak(Box::new(Shared { scheduler: Mutex::new(None), is_simulated })))
+    }
+
+    /// Connects the reference with its scheduler. To be called before the first task is queued.
+    pub(crate) fn connect(self, scheduler: Weak<dyn Schedule>) {
+        *self.0.scheduler.lock() = Some(scheduler);
+    }
+
+    /// Frees what was kept of a scheduler that is gone.
+    pub(crate) fn disconnect(self) {
+        *self.0.scheduler.lock() = None;
+    }
+
+    pub(crate) fn is_simulated(self) -> bool {
+        self.0.is_simulated
+    }
+
+    /// Queues a task, on a thread that does not serve this scheduler.
+    fn schedule(self, runnable: Runnable) {
+        let scheduler = self.0.scheduler.lock().as_ref().and_then(Weak::upgrade);
+        match scheduler {
+            Some(scheduler) => scheduler.schedule(runnable),
+            None => orphans::drop(runnable),
+        }
+    }
+}
+
+impl PartialEq for SchedulerRef {
+    #[inline]
+    fn eq(&self, other: &SchedulerRef) -> bool {
+        std::ptr::eq(self.0, other.0)
+    }
+}
+
+/// What the calling thread is to the schedulers, and what it does for them.
+struct ThreadContext {
+    /// A worker or an I/O thread; `None` on any other thread.
+    local: RefCell<Option<Rc<dyn LocalSchedule>>>,
+    /// The task that is polled now, the innermost if a poll runs another one.
+    polled: Cell<Option<&'static Header>>,
+    /// Whether that task was woken on this thread since its poll began.
+    is_woken: Cell<bool>,
+    /// Whether tasks that are woken now go behind those that are ready.
+    wakes_last: Cell<bool>,
+}
+
+thread_local!(static CONTEXT: ThreadContext = const {
+    ThreadContext {
+        local: RefCell::new(None),
+        polled: Cell::new(None),
+        is_woken: Cell::new(false),
+        wakes_last: Cell::new(false),
+    }
+});
+
+/// Makes the calling thread serve a scheduler, until [`leave`] or its end.
+pub(crate) fn enter(local: Rc<dyn LocalSchedule>) {
+    CONTEXT.with(|context| *context.local.borrow_mut() = Some(local));
+}
+
+/// The calling thread serves no scheduler any more.
+pub(crate) fn leave() {
+    // A thread that ends has left already.
+    let local = CONTEXT.try_with(|context| context.local.take());
+    drop(local);
+}
+
+/// Whether the calling thread is a worker of `scheduler`.
+pub(crate) fn is_worker_of(scheduler: SchedulerRef) -> bool {
+    let is_worker =
+        |context: &ThreadContext| context.local.borrow().as_ref().is_some_and(|local| local.is_worker_of(scheduler));
+    CONTEXT.try_with(is_worker).unwrap_or(false)
+}
+
+/// Polls a task once, then queues, parks or finishes it.
+#[inline]
+pub(crate) fn poll(mut runnable: Runnable) {
+    let header = runnable.header();
+    let (polled, is_woken) = CONTEXT
+        .try_with(|context| {
+            let _outer =
+                Outer { context, polled: context.polled.replace(Some(header)), is_woken: context.is_woken.take() };
+            let polled = runnable.poll();
+            (polled, context.is_woken.get())
+        })
+        // Where the thread ends, its context is gone before its last tasks are.
+        .unwrap_or_else(|_| (runnable.poll(), false));
+    let runnable = match polled {
+        Poll::Ready(delivery) => return runnable.finish(delivery),
+        // No other thread was woken for it: it need not go through its slot.
+        Poll::Pending if is_woken => Some(runnable),
+        Poll::Pending => runnable.park(),
+    };
+    if let Some(runnable) = runnable {
+        queue(runnable, Placement::Last);
+    }
+}
+
+/// Polls a task once. A panic is dropped: the layer above has caught what it wants to know.
+pub(crate) fn poll_caught(runnable: Runnable) {
+    let _ = unwind::catch(|| poll(runnable));
+}
+
+/// The poll around this one, which goes on when this one returns or panics.
+struct Outer<'a> {
+    context: &'a ThreadContext,
+    polled: Option<&'static Header>,
+    is_woken: bool,
+}
+
+impl Drop for Outer<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.context.polled.set(self.polled);
+        self.context.is_woken.set(self.is_woken);
+    }
+}
+
+/// Wakes a task.
+pub(crate) fn wake(header: &'static Header) {
+    let rest = CONTEXT.try_with(|context| {
+        if context.polled.get().is_some_and(|polled| std::ptr::eq(polled, header)) {
+            context.is_woken.set(true);
+            return None;
+        }
+        context.push(header.take()?, Placement::Next).err()
+    });
+    if let Some(runnable) = rest.unwrap_or_else(|_| header.take()) {
+        schedule_remote(runnable);
+    }
+}
+
+/// Queues a runnable task: on this thread if that serves the task's scheduler, else from outside.
+pub(crate) fn queue(runnable: Runnable, placement: Placement) {
+    let mut runnable = Some(runnable);
+    let _ = CONTEXT.try_with(|context| {
+        runnable = context.push(runnable.take()?, placement).err();
+        Some(())
+    });
+    if let Some(runnable) = runnable {
+        schedule_remote(runnable);
+    }
+}
+
+fn schedule_remote(runnable: Runnable) {
+    if let Some(scheduler) = runnable.scheduler() {
+        scheduler.schedule(runnable);
+    }
+}
+
+impl ThreadContext {
+    #[inline]
+    fn push(&self, runnable: Runnable, placement: Placement) -> Result<(), Runnable> {
+        let placement = if self.wakes_last.get() { Placement::Last } else { placement };
+        match &*self.local.borrow() {
+            Some(local) => local.push(runnable, placement),
+            None => Err(runnable),
+        }
+    }
+}
+
+/// Wakes a task so that it runs after all tasks that are ready on this worker, because they may have something for it
+/// as well.
+///
+/// On a thread that is no worker it does what [`Waker::wake`] does.
+pub fn wake_last(waker: Waker) {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            set_wakes_last(self.0);
+        }
+    }
+    let _restore = Restore(set_wakes_last(true));
+    waker.wake();
+}
+
+/// Returns what was set before.
+fn set_wakes_last(wakes_last: bool) -> bool {
+    CONTEXT.try_with(|context| context.wakes_last.replace(wakes_last)).unwrap_or(false)
+}
