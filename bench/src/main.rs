@@ -1,18 +1,18 @@
-//! Side by side with tokio: one command, one table of ratios. See `README.md` for the method.
+//! Benchmarks of cordial against tokio and others: prints one table of ratios. `README.md` describes the method.
 #![expect(clippy::print_stdout, reason = "the table is the product")]
 
-mod alone;
 mod measure;
 mod rows;
+mod subprocess;
 
 use measure::{Bench, Pair};
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     if let [flag, part] = &words[..]
-        && flag == alone::FLAG
+        && flag == subprocess::FLAG
     {
-        println!("{}", alone::run(part));
+        println!("{}", subprocess::run(part));
         return;
     }
     println!(

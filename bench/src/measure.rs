@@ -1,20 +1,20 @@
-//! Pairs, medians and the line that is printed for them.
+//! Pairs, their medians, and the printed line.
 
 use std::time::{Duration, Instant};
 
 use cordial::Runtime;
 
-/// Pairs of most rows.
+/// The number of pairs of most rows.
 pub(crate) const PAIRS: usize = 15;
 
-/// Both runtimes, with the same number of workers.
+/// Our runtime and the peer's, with the same number of workers.
 pub(crate) struct Bench {
     pub(crate) cordial: Runtime,
     pub(crate) tokio: tokio::runtime::Runtime,
     pub(crate) workers: usize,
 }
 
-/// One question.
+/// One row of the table.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) measure: fn(&Bench) -> Pair,
@@ -30,7 +30,7 @@ impl Row {
     }
 }
 
-/// What the numbers of a row are.
+/// The unit of a row's values.
 #[derive(Clone, Copy)]
 pub(crate) enum Unit {
     Seconds,
@@ -39,18 +39,18 @@ pub(crate) enum Unit {
     Count,
 }
 
-/// What must be reached, and what we want.
+/// The floor, which must be reached, and the aim of a row.
 #[derive(Clone, Copy)]
 pub(crate) enum Budget {
-    /// Of ours to the peer's.
+    /// As ratios of our value to the peer's.
     Ratio(f64, f64),
-    /// Of ours alone.
+    /// As values of ours.
     Ours(f64, f64),
-    /// There is none: the row shows.
+    /// The row has neither: it only informs.
     None,
 }
 
-/// One measurement of each side, one after the other.
+/// One measurement of each side, taken one after the other. A side that has no number is NaN.
 #[derive(Clone, Copy)]
 pub(crate) struct Pair {
     pub(crate) ours: f64,
@@ -59,12 +59,12 @@ pub(crate) struct Pair {
 
 impl Bench {
     pub(crate) fn start(workers: usize) -> Bench {
-        let cordial = Runtime::builder().workers(workers).build().expect("threads can be started");
+        let cordial = Runtime::builder().workers(workers).build().expect("the system has threads");
         let tokio = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(workers)
             .enable_all()
             .build()
-            .expect("threads can be started");
+            .expect("the system has threads");
         Bench { cordial, tokio, workers }
     }
 
@@ -73,10 +73,10 @@ impl Bench {
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        self.cordial.block_on(future).expect("no task of a bench fails")
+        self.cordial.block_on(future).expect("no task of a benchmark fails")
     }
 
-    /// Runs a future as a spawned task of the peer's.
+    /// Runs a future as a spawned task of the peer.
     pub(crate) fn peer<F>(&self, future: F) -> F::Output
     where
         F: Future<Output: Send> + Send + 'static,
@@ -84,7 +84,7 @@ impl Bench {
         self.tokio.block_on(async { in_tokio(future).await })
     }
 
-    /// Times both futures per unit of work, of which each does `n`.
+    /// Runs both futures, each of which does `n` units of work. Returns the seconds per unit.
     pub(crate) fn pair<A, B>(&self, n: u32, ours: A, peer: B) -> Pair
     where
         A: Future<Output: Send> + Send + 'static,
@@ -96,28 +96,29 @@ impl Bench {
     }
 }
 
-/// A task on the runtime of the peer.
+/// Spawns a task on the peer's runtime. Returns a future of its output.
 #[expect(clippy::disallowed_methods, reason = "this is the peer")]
 pub(crate) fn in_tokio<F>(future: F) -> impl Future<Output = F::Output> + Send + 'static
 where
     F: Future<Output: Send> + Send + 'static,
 {
     let handle = tokio::spawn(future);
-    async { handle.await.expect("no task of a bench fails") }
+    async { handle.await.expect("no task of a benchmark fails") }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a bench measures real time")]
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
+/// Returns how long `work` takes.
 pub(crate) fn timed(work: impl FnOnce()) -> Duration {
     let started = now();
     work();
     started.elapsed()
 }
 
-/// The line of the table.
+/// Returns the row's line of the table.
 pub(crate) fn line(row: &Row, pairs: &[Pair]) -> String {
     let ratios = sorted(pairs.iter().map(|pair| pair.ours / pair.peer));
     let ours = median(&sorted(pairs.iter().map(|pair| pair.ours)));

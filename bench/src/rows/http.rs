@@ -1,4 +1,4 @@
-//! What do tokio's sockets cost in our tasks?
+//! What does a server with tokio's sockets cost, when it runs in our tasks?
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,25 +13,25 @@ const CONNECTIONS: usize = 64;
 const LENGTH: Duration = Duration::from_millis(700);
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
 
-/// Answers per second over connections that are kept; the client is a thread of its own, and the same for both.
+/// Answers per second over 64 persistent connections. The client runs on one thread and is the same for both sides.
 pub(crate) fn answers(bench: &Bench) -> Pair {
     let ours = measure(bench.ours(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback is there");
-        let address = listener.local_addr().expect("it is bound");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("the loopback interface exists");
+        let address = listener.local_addr().expect("the listener is bound");
         Task::start(async move {
             for _ in 0..CONNECTIONS {
-                let (stream, _) = listener.accept().await.expect("a client comes");
+                let (stream, _) = listener.accept().await.expect("a client connects");
                 Task::start(async move { serve(stream).await });
             }
         });
         address
     }));
     let peer = measure(bench.peer(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback is there");
-        let address = listener.local_addr().expect("it is bound");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("the loopback interface exists");
+        let address = listener.local_addr().expect("the listener is bound");
         drop(in_tokio(async move {
             for _ in 0..CONNECTIONS {
-                let (stream, _) = listener.accept().await.expect("a client comes");
+                let (stream, _) = listener.accept().await.expect("a client connects");
                 drop(in_tokio(serve(stream)));
             }
         }));
@@ -53,13 +53,13 @@ fn measure(address: SocketAddr) -> f64 {
     let client = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a client can be built");
     client.block_on(async {
         let started = now();
-        let clients = (0..CONNECTIONS).map(|_| ask_again_and_again(address));
+        let clients = (0..CONNECTIONS).map(|_| request_repeatedly(address));
         let answers: usize = futures::future::join_all(clients).await.into_iter().sum();
         answers as f64 / started.elapsed().as_secs_f64()
     })
 }
 
-async fn ask_again_and_again(address: SocketAddr) -> usize {
+async fn request_repeatedly(address: SocketAddr) -> usize {
     let mut stream = TcpStream::connect(address).await.expect("the server listens");
     let started = now();
     let mut answers = 0;

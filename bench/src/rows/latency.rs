@@ -1,4 +1,4 @@
-//! How long does a task wait for its turn while others compute or block?
+//! How late does a task wake up while other tasks compute or block?
 
 use std::time::Duration;
 
@@ -29,20 +29,20 @@ fn spin() {
     }
 }
 
-/// The p99 of how late a task wakes up that sleeps 1 ms again and again for 2 s, beside `n` that are busy.
+/// The 99th percentile of the lateness of a task that sleeps for 1 ms, repeatedly for 2 s, beside `n` tasks that run `busy`.
 fn beside(bench: &Bench, n: usize, busy: fn()) -> Pair {
     let ours = bench.ours(async move {
         let tasks: Vec<Task<()>> =
             (0..n).map(|_| Task::spawn(async move { busy() }).timeout(Timeout::Infinity)).collect();
-        let p99 = late_p99().await;
+        let p99 = lateness_p99().await;
         for task in tasks {
-            task.await.expect("it does not fail");
+            task.await.expect("the task does not fail");
         }
         p99
     });
     let peer = bench.peer(async move {
         let tasks: Vec<_> = (0..n).map(|_| in_tokio(async move { busy() })).collect();
-        let p99 = late_p99().await;
+        let p99 = lateness_p99().await;
         for task in tasks {
             task.await;
         }
@@ -51,7 +51,7 @@ fn beside(bench: &Bench, n: usize, busy: fn()) -> Pair {
     Pair { ours, peer }
 }
 
-async fn late_p99() -> f64 {
+async fn lateness_p99() -> f64 {
     let mut late = Vec::new();
     let started = now();
     while started.elapsed() < Duration::from_secs(2) {

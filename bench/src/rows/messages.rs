@@ -1,4 +1,4 @@
-//! What does a switch between tasks cost?
+//! What does a switch between two tasks cost?
 
 use std::pin::pin;
 use std::task::{Context, Waker};
@@ -13,8 +13,8 @@ const ROUNDS: u32 = 100_000;
 
 async fn ping(tx: mpsc::Sender<u32>, mut rx: mpsc::Receiver<u32>) {
     for n in 0..ROUNDS {
-        tx.send(n).await.expect("the other side lives");
-        rx.recv().await.expect("the other side lives");
+        tx.send(n).await.expect("the other task lives");
+        rx.recv().await.expect("the other task lives");
     }
 }
 
@@ -26,13 +26,13 @@ async fn pong(tx: mpsc::Sender<u32>, mut rx: mpsc::Receiver<u32>) {
     }
 }
 
-/// Two tasks that wait for each other all the time.
+/// Two tasks that send a message back and forth.
 pub(crate) fn ping_pong(bench: &Bench) -> Pair {
     let ours = async {
         let (there, here) = (mpsc::channel(1), mpsc::channel(1));
         let other = Task::spawn(pong(here.0, there.1));
         ping(there.0, here.1).await;
-        other.await.expect("it does not fail");
+        other.await.expect("the task does not fail");
     };
     let peer = async {
         let (there, here) = (mpsc::channel(1), mpsc::channel(1));
@@ -43,18 +43,18 @@ pub(crate) fn ping_pong(bench: &Bench) -> Pair {
     bench.pair(ROUNDS, ours, peer)
 }
 
-/// The same exchange with nobody between the two: what the channels cost is the least that a scheduler can reach.
+/// The same messages without a scheduler. The cost of the channels is the lower bound for any scheduler.
 pub(crate) fn channels_alone(bench: &Bench) -> Pair {
     let started = now();
     let (there, here) = (mpsc::channel(1), mpsc::channel(1));
     let (mut ping, mut pong) = (pin!(ping(there.0, here.1)), pin!(pong(here.0, there.1)));
     let mut cx = Context::from_waker(Waker::noop());
     while ping.as_mut().poll(&mut cx).is_pending() {
-        // It ends with the other, which drops its end of the channels.
+        // `pong` ends when `ping` drops its ends of the channels.
         let _ = pong.as_mut().poll(&mut cx);
     }
-    let alone = started.elapsed().as_secs_f64() / f64::from(ROUNDS);
-    Pair { ours: alone, peer: ping_pong(bench).peer }
+    let channels = started.elapsed().as_secs_f64() / f64::from(ROUNDS);
+    Pair { ours: channels, peer: ping_pong(bench).peer }
 }
 
 async fn yields() {
@@ -63,12 +63,12 @@ async fn yields() {
     }
 }
 
-/// Many tasks that are always ready.
+/// 1000 tasks that are always ready, each of which yields 1000 times.
 pub(crate) fn yielding(bench: &Bench) -> Pair {
     let ours = async {
         let tasks: Vec<Task<()>> = (0..1000).map(|_| Task::spawn(yields())).collect();
         for task in tasks {
-            task.await.expect("it does not fail");
+            task.await.expect("the task does not fail");
         }
     };
     let peer = async {

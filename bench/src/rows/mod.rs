@@ -1,15 +1,15 @@
-//! The rows of the table, each with the question that it answers.
+//! The rows of the table. Each file opens with the question that its rows answer.
 
-mod commands;
 mod http;
 mod latency;
+mod map;
 mod messages;
 mod parallel;
+mod resources;
+mod snapshots;
 mod spawn;
 mod stream;
 mod supervise;
-mod system;
-mod watch;
 
 use crate::measure::Budget::{None, Ours, Ratio};
 use crate::measure::{Row, Unit};
@@ -20,7 +20,7 @@ const M: u32 = 1_000_000;
 
 pub(crate) const ALL: &[Row] = &[
     Row::new("spawn 1 M, then await all", spawn::many, Ratio(0.8, 0.6)),
-    Row::new("spawn and await one by one, limit armed", spawn::one_by_one, Ratio(0.7, 0.4)),
+    Row::new("spawn and await one by one, timeout armed", spawn::one_by_one, Ratio(0.7, 0.4)),
     Row::new("ping-pong over bounded channels", messages::ping_pong, Ratio(0.8, 0.5)),
     Row::new("the channels of ping-pong alone, no scheduler", messages::channels_alone, None),
     Row::new("1000 tasks yielding", messages::yielding, None),
@@ -39,12 +39,12 @@ pub(crate) const ALL: &[Row] = &[
     Row { pairs: 1, ..Row::new("wake-up p99 while 32 tasks spin for 2 s", latency::spin_32, None) },
     Row { pairs: 3, ..Row::new("wake-up p99 while 100 tasks block for 1 s", latency::block_100, None) },
     Row { unit: Unit::PerSecond, ..Row::new("HTTP answers, 64 connections", http::answers, Ratio(0.95, 1.05)) },
-    Row { unit: Unit::Bytes, pairs: 3, ..Row::new("memory per idle task", system::memory, Ours(500.0, 330.0)) },
+    Row { unit: Unit::Bytes, pairs: 3, ..Row::new("memory per idle task", resources::memory, Ours(500.0, 330.0)) },
     Row::new("100 k panicking tasks", spawn::panicking, Ratio(1.2, 1.0)),
     Row {
         unit: Unit::Count,
         pairs: 1,
-        ..Row::new("context switches in 10 s of idleness", system::idle, Ours(0.0, 0.0))
+        ..Row::new("context switches in 10 s of idleness", resources::idle, Ours(0.0, 0.0))
     },
     Row::new("start a child, which ends", supervise::start_and_end, Ratio(1.2, 0.9)),
     Row::new("the same beside 100 k live ones", supervise::start_beside_100_000, Ratio(1.2, 0.9)),
@@ -53,20 +53,17 @@ pub(crate) const ALL: &[Row] = &[
     Row { unit: Unit::PerSecond, ..Row::new("starts per second, 4 threads", supervise::starts_4, None) },
     Row { unit: Unit::PerSecond, pairs: 5, ..Row::new("restarts per second", supervise::restarts, None) },
     Row { pairs: 5, ..Row::new("stop of 100 k children", supervise::stop_100_000, None) },
-    Row::new("snapshot of 100 k processes", watch::snapshot_100_000, Ours(100e-3, 30e-3)),
-    Row::new("start a child while snapshots are taken, to alone", watch::start_beside_snapshots, None),
-    Row::new("longest of 20 k starts meanwhile, to alone", watch::longest_start_beside_snapshots, None),
-    Row { pairs: 5, ..Row::new("map: 5000 x true, 2 at a time, to xargs", commands::xargs_2, Ratio(0.9, 0.85)) },
-    Row { pairs: 5, ..Row::new("map: 5000 x true, 16 at a time, to xargs", commands::xargs_16, Ratio(0.9, 0.85)) },
-    Row { pairs: 1, ..Row::new("map: 5000 x true, 2 at a time, to parallel", commands::parallel_2, Ratio(0.125, 0.1)) },
-    Row {
-        pairs: 1,
-        ..Row::new("map: 5000 x true, 16 at a time, to parallel", commands::parallel_16, Ratio(0.125, 0.1))
-    },
+    Row::new("snapshot of 100 k processes", snapshots::snapshot_100_000, Ours(100e-3, 30e-3)),
+    Row::new("start a child during snapshots, to without", snapshots::start_beside_snapshots, None),
+    Row::new("longest of 20 k such starts, to without", snapshots::longest_start_beside_snapshots, None),
+    Row { pairs: 5, ..Row::new("map: 5000 x true, 2 at a time, to xargs", map::xargs_2, Ratio(0.9, 0.85)) },
+    Row { pairs: 5, ..Row::new("map: 5000 x true, 16 at a time, to xargs", map::xargs_16, Ratio(0.9, 0.85)) },
+    Row { pairs: 1, ..Row::new("map: 5000 x true, 2 at a time, to parallel", map::parallel_2, Ratio(0.125, 0.1)) },
+    Row { pairs: 1, ..Row::new("map: 5000 x true, 16 at a time, to parallel", map::parallel_16, Ratio(0.125, 0.1)) },
     Row {
         unit: Unit::Bytes,
         pairs: 1,
-        ..Row::new("map: memory for 100 k items, to 5 k items", commands::memory_of_many, Ratio(1.1, 1.0))
+        ..Row::new("map: memory for 100 k items, to 5 k items", map::memory_of_many, Ratio(1.1, 1.0))
     },
     Row::new("scale: stream of 1 k items", stream::unordered::<1000, 64>, None),
     Row { pairs: 5, ..Row::new("scale: stream of 100 k items", stream::unordered::<100_000, 64>, None) },

@@ -1,4 +1,4 @@
-//! Does `let t = Task::spawn(work()); other_work(); t.await` run in parallel, and a stream of computations?
+//! Does `let t = Task::spawn(work()); other_work(); t.await` run in parallel? Does a stream of computations?
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -21,47 +21,46 @@ fn compute(length: Duration) {
     }
 }
 
-/// Two computations of 200 us; the peer's time is that of tokio, which runs one after the other.
+/// Two computations of 200 us. tokio, the peer, runs them one after the other.
 pub(crate) fn two(bench: &Bench) -> Pair {
     after(bench, Duration::ZERO)
 }
 
-/// The same when the caller has just computed for 5 ms, so that the other worker sleeps. The 5 ms are not counted.
+/// The same after the caller has computed for 5 ms, so that the other worker sleeps. The 5 ms are not counted.
 pub(crate) fn two_after_long(bench: &Bench) -> Pair {
     after(bench, Duration::from_millis(5))
 }
 
-/// The same without a scheduler: a thread that sleeps is woken to compute, and this one waits for it, spinning. What is beyond
-/// the 200 us is the system's, and the least that a scheduler can reach. The peer is tokio still.
+/// The same without a scheduler: this thread unparks another one, which computes, and spins until it has finished. The time beyond
+/// 200 us is the kernel's, and the lower bound for any scheduler. The peer is still tokio.
 pub(crate) fn bare_threads_after_long(bench: &Bench) -> Pair {
     let work = Duration::from_micros(200);
-    let has_ended = Arc::new(AtomicU32::new(0));
-    let (other, ended) = (Arc::new(AtomicU32::new(0)), has_ended.clone());
-    let asked = other.clone();
-    #[expect(clippy::disallowed_methods, reason = "the question is what a bare thread does")]
+    let (requested, finished) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let (request, finish) = (requested.clone(), finished.clone());
+    #[expect(clippy::disallowed_methods, reason = "the row measures a bare thread")]
     let thread = std::thread::spawn(move || {
         for round in 1..=ROUNDS {
-            while asked.load(Acquire) < round {
+            while request.load(Acquire) < round {
                 std::thread::park();
             }
             compute(work);
-            ended.store(round, Release);
+            finish.store(round, Release);
         }
     });
-    let mut took = Duration::ZERO;
+    let mut elapsed = Duration::ZERO;
     for round in 1..=ROUNDS {
         compute(Duration::from_millis(5));
-        took += timed(|| {
-            other.store(round, Release);
+        elapsed += timed(|| {
+            requested.store(round, Release);
             thread.thread().unpark();
             compute(work);
-            while has_ended.load(Acquire) < round {
+            while finished.load(Acquire) < round {
                 std::hint::spin_loop();
             }
         });
     }
-    thread.join().expect("it does not panic");
-    Pair { ours: took.as_secs_f64() / f64::from(ROUNDS), peer: two_after_long(bench).peer }
+    thread.join().expect("the thread does not panic");
+    Pair { ours: elapsed.as_secs_f64() / f64::from(ROUNDS), peer: two_after_long(bench).peer }
 }
 
 fn after(bench: &Bench, before: Duration) -> Pair {
@@ -71,7 +70,7 @@ fn after(bench: &Bench, before: Duration) -> Pair {
             compute(before);
             let other = Task::spawn(async move { compute(work) });
             compute(work);
-            other.await.expect("it does not fail");
+            other.await.expect("the task does not fail");
         }
     };
     let peer = async move {
@@ -86,17 +85,17 @@ fn after(bench: &Bench, before: Duration) -> Pair {
     Pair { ours: ours - before.as_secs_f64(), peer: peer - before.as_secs_f64() }
 }
 
-/// Computations of about 50 us through a stream as it is made, against a parallel map of rayon with as many threads. Per
+/// Computations of about 50 us in a stream with default options, against rayon's parallel map with as many threads. Time per
 /// computation.
 pub(crate) fn map(bench: &Bench) -> Pair {
     const N: u32 = 4000;
-    let pool = ThreadPoolBuilder::new().num_threads(bench.workers).build().expect("threads can be started");
+    let pool = ThreadPoolBuilder::new().num_threads(bench.workers).build().expect("the system has threads");
     let ours = timed(|| drop(bench.ours(Task::async_stream(0..N, |n| async move { mix(n) }).collect())));
     let peer = timed(|| drop(pool.install(|| (0..N).into_par_iter().map(mix).collect::<Vec<_>>())));
     Pair { ours: ours.as_secs_f64() / f64::from(N), peer: peer.as_secs_f64() / f64::from(N) }
 }
 
-/// About 50 us of computing, always the same: a clock would count the waits as work.
+/// Computes for about 50 us: a fixed amount of work, because a clock would count preemption as work.
 fn mix(seed: u32) -> u64 {
     let mut state = u64::from(seed) + 1;
     for _ in 0..30_000 {

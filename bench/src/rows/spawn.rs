@@ -7,25 +7,25 @@ use tokio::task::yield_now;
 
 use crate::measure::{Bench, Pair, in_tokio};
 
-/// A million tasks alive at once.
+/// Spawns a million tasks, then awaits all of them.
 pub(crate) fn many(bench: &Bench) -> Pair {
-    at_once::<1_000_000>(bench)
+    all_at_once::<1_000_000>(bench)
 }
 
 pub(crate) fn thousand(bench: &Bench) -> Pair {
-    at_once::<1000>(bench)
+    all_at_once::<1000>(bench)
 }
 
 pub(crate) fn ten_million(bench: &Bench) -> Pair {
-    at_once::<10_000_000>(bench)
+    all_at_once::<10_000_000>(bench)
 }
 
-fn at_once<const N: u32>(bench: &Bench) -> Pair {
+fn all_at_once<const N: u32>(bench: &Bench) -> Pair {
     let ours = async {
         let tasks: Vec<Task<u32>> = (0..N).map(|n| Task::spawn(async move { n })).collect();
         let mut sum = 0;
         for task in tasks {
-            sum += u64::from(task.await.expect("it does not fail"));
+            sum += u64::from(task.await.expect("the task does not fail"));
         }
         sum
     };
@@ -40,7 +40,7 @@ fn at_once<const N: u32>(bench: &Bench) -> Pair {
     bench.pair(N, ours, peer)
 }
 
-/// One task after the other. It is pending at its first poll, so that our limit of 5 s is really armed.
+/// Spawns and awaits one task after the other. Each is pending at its first poll, so that our timeout of 5 s is really armed.
 pub(crate) fn one_by_one(bench: &Bench) -> Pair {
     const N: u32 = 100_000;
     let ours = async {
@@ -49,7 +49,7 @@ pub(crate) fn one_by_one(bench: &Bench) -> Pair {
                 yield_now().await;
                 n
             });
-            task.await.expect("it does not fail");
+            task.await.expect("the task does not fail");
         }
     };
     let peer = async {
@@ -64,12 +64,12 @@ pub(crate) fn one_by_one(bench: &Bench) -> Pair {
     bench.pair(N, ours, peer)
 }
 
-/// Every task panics; the hook is silent on both sides.
+/// Every task panics. The panic hook prints nothing on either side.
 pub(crate) fn panicking(bench: &Bench) -> Pair {
     const N: u32 = 100_000;
     panic::set_hook(Box::new(|_| {}));
     let ours = async {
-        let tasks: Vec<Task<()>> = (0..N).map(|_| Task::spawn(async { panic!("as planned") })).collect();
+        let tasks: Vec<Task<()>> = (0..N).map(|_| Task::spawn(async { panic!("expected") })).collect();
         let mut panics = 0u32;
         for task in tasks {
             panics += u32::from(task.await.is_err());
@@ -78,7 +78,7 @@ pub(crate) fn panicking(bench: &Bench) -> Pair {
     };
     #[expect(clippy::disallowed_methods, reason = "this is the peer")]
     let peer = async {
-        let tasks: Vec<_> = (0..N).map(|_| tokio::spawn(async { panic!("as planned") })).collect();
+        let tasks: Vec<_> = (0..N).map(|_| tokio::spawn(async { panic!("expected") })).collect();
         let mut panics = 0u32;
         for task in tasks {
             let result: Result<(), _> = task.await;

@@ -1,46 +1,53 @@
-//! What does an item of a parallel stream cost, and what does the stream hold?
+//! What does an item of a parallel stream cost, and how much memory does the stream hold?
 
 use cordial::Task;
 use futures::stream::iter;
 use futures::{Stream, StreamExt};
 
-use crate::alone;
 use crate::measure::{Bench, Pair, in_tokio};
+use crate::subprocess;
 
-/// A measurement has at least so many items: a short input is consumed again and again.
-const AT_LEAST: u32 = 200_000;
+/// The least number of items in a measurement. A shorter input is consumed repeatedly.
+const MIN_ITEMS: u32 = 200_000;
 
-/// Trivial items in the order of input, against `tokio::spawn` in `buffered`.
-pub(crate) fn ordered<const ITEMS: u32, const AT_ONCE: usize>(bench: &Bench) -> Pair {
-    let ours = || sum(Task::async_stream(0..ITEMS, own).max_concurrency(AT_ONCE).map(|n| n.expect("it does not fail")));
-    let peer = || sum(iter(0..ITEMS).map(|n| in_tokio(own(n))).buffered(AT_ONCE));
-    again_and_again(bench, ITEMS, ours, peer)
+/// Trivial items in input order, against `tokio::spawn` in `buffered`.
+pub(crate) fn ordered<const ITEMS: u32, const CONCURRENCY: usize>(bench: &Bench) -> Pair {
+    let ours = || {
+        sum(Task::async_stream(0..ITEMS, identity)
+            .max_concurrency(CONCURRENCY)
+            .map(|n| n.expect("the task does not fail")))
+    };
+    let peer = || sum(iter(0..ITEMS).map(|n| in_tokio(identity(n))).buffered(CONCURRENCY));
+    repeated(bench, ITEMS, ours, peer)
 }
 
-/// The same as they come, against `buffer_unordered`.
-pub(crate) fn unordered<const ITEMS: u32, const AT_ONCE: usize>(bench: &Bench) -> Pair {
-    let stream = || Task::async_stream(0..ITEMS, own).unordered().max_concurrency(AT_ONCE);
-    let ours = move || sum(stream().map(|n| n.expect("it does not fail")));
-    let peer = || sum(iter(0..ITEMS).map(|n| in_tokio(own(n))).buffer_unordered(AT_ONCE));
-    again_and_again(bench, ITEMS, ours, peer)
+/// The same in completion order, against `buffer_unordered`.
+pub(crate) fn unordered<const ITEMS: u32, const CONCURRENCY: usize>(bench: &Bench) -> Pair {
+    let stream = || Task::async_stream(0..ITEMS, identity).unordered().max_concurrency(CONCURRENCY);
+    let ours = move || sum(stream().map(|n| n.expect("the task does not fail")));
+    let peer = || sum(iter(0..ITEMS).map(|n| in_tokio(identity(n))).buffer_unordered(CONCURRENCY));
+    repeated(bench, ITEMS, ours, peer)
 }
 
-/// How much the memory of a program grows at most while it consumes a stream, both in a program of their own.
+/// By how much the peak memory of a program grows while it consumes a stream. Each side runs in its own process.
 pub(crate) fn memory<const ITEMS: u32>(_: &Bench) -> Pair {
-    Pair { ours: alone::ask(&format!("stream ours {ITEMS}")), peer: alone::ask(&format!("stream peer {ITEMS}")) }
+    Pair {
+        ours: subprocess::measure(&format!("stream ours {ITEMS}")),
+        peer: subprocess::measure(&format!("stream peer {ITEMS}")),
+    }
 }
 
-/// For [`memory`].
+/// Our side of [`memory`].
 pub(crate) async fn consume_ours(n_items: u32) {
-    sum(Task::async_stream(0..n_items, own).max_concurrency(64).map(|n| n.expect("it does not fail"))).await;
+    sum(Task::async_stream(0..n_items, identity).max_concurrency(64).map(|n| n.expect("the task does not fail"))).await;
 }
 
-/// For [`memory`].
+/// The peer's side of [`memory`].
 pub(crate) async fn consume_peer(n_items: u32) {
-    sum(iter(0..n_items).map(|n| in_tokio(own(n))).buffered(64)).await;
+    sum(iter(0..n_items).map(|n| in_tokio(identity(n))).buffered(64)).await;
 }
 
-fn again_and_again<A, B>(
+fn repeated<A, B>(
     bench: &Bench,
     n_items: u32,
     ours: impl Fn() -> A + Send + Sync + 'static,
@@ -50,7 +57,7 @@ where
     A: Future<Output = u64> + Send + 'static,
     B: Future<Output = u64> + Send + 'static,
 {
-    let n_rounds = AT_LEAST.div_ceil(n_items);
+    let n_rounds = MIN_ITEMS.div_ceil(n_items);
     let ours = async move {
         for _ in 0..n_rounds {
             ours().await;
@@ -64,7 +71,7 @@ where
     bench.pair(n_items * n_rounds, ours, peer)
 }
 
-async fn own(n: u32) -> u32 {
+async fn identity(n: u32) -> u32 {
     n
 }
 

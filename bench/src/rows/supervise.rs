@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::measure::{Bench, Pair, now};
 
-/// Told by the last of so many.
+/// Lets one task wait until `n` tasks have counted down.
 #[derive(Clone)]
 struct Latch(Arc<(AtomicU32, Notify)>);
 
@@ -19,23 +19,23 @@ impl Latch {
         Latch(Arc::new((AtomicU32::new(n), Notify::new())))
     }
 
-    fn count(&self) {
+    fn count_down(&self) {
         if self.0.0.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.1.notify_one();
         }
     }
 
-    async fn over(&self) {
+    async fn wait(&self) {
         self.0.1.notified().await;
     }
 }
 
-/// Children that are started and end, against tasks under a tracker.
+/// Starts children that end at once, against tasks under a tracker.
 pub(crate) fn start_and_end(bench: &Bench) -> Pair {
     start_beside::<0>(bench)
 }
 
-/// The same beside many that live on.
+/// The same beside 100 k children that live on.
 pub(crate) fn start_beside_100_000(bench: &Bench) -> Pair {
     start_beside::<100_000>(bench)
 }
@@ -50,22 +50,22 @@ fn start_beside<const LIVE: usize>(bench: &Bench) -> Pair {
     let tracker = TaskTracker::new();
     let pending: Vec<_> =
         (0..LIVE).map(|_| tracker.spawn_on(std::future::pending::<()>(), bench.tokio.handle())).collect();
-    let (of_ours, of_peer) = (tasks.clone(), tracker.clone());
+    let (our_side, peer_side) = (tasks.clone(), tracker.clone());
     let ours = async move {
         let latch = Latch::new(N);
         for _ in 0..N {
             let latch = latch.clone();
-            of_ours.start_child(async move { latch.count() }).expect("there is room");
+            our_side.start_child(async move { latch.count_down() }).expect("there is no child limit");
         }
-        latch.over().await;
+        latch.wait().await;
     };
     let peer = async move {
         let latch = Latch::new(N);
         for _ in 0..N {
             let latch = latch.clone();
-            of_peer.spawn(async move { latch.count() });
+            peer_side.spawn(async move { latch.count_down() });
         }
-        latch.over().await;
+        latch.wait().await;
     };
     let pair = bench.pair(N, ours, peer);
     bench.ours(async move { tasks.stop().await });
@@ -85,12 +85,12 @@ pub(crate) fn starts_4(bench: &Bench) -> Pair {
     starts_from_threads::<4>(bench)
 }
 
-/// Starts per second, from so many threads at once, under one supervisor.
+/// Starts per second, from `THREADS` threads at the same time, under one supervisor.
 fn starts_from_threads<const THREADS: u32>(bench: &Bench) -> Pair {
     const N: u32 = 200_000;
     let tasks = bench.ours(async { TaskSupervisor::builder().unlinked().start() });
     let ours = per_second::<THREADS>(N, || {
-        tasks.start_child(async {}).expect("there is room");
+        tasks.start_child(async {}).expect("there is no child limit");
     });
     bench.ours(async move { tasks.stop().await });
     let tracker = TaskTracker::new();
@@ -101,30 +101,30 @@ fn starts_from_threads<const THREADS: u32>(bench: &Bench) -> Pair {
 }
 
 fn per_second<const THREADS: u32>(n: u32, start: impl Fn() + Sync) -> f64 {
-    let begun = now();
+    let started = now();
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| (0..n / THREADS).for_each(|_| start()));
         }
     });
-    f64::from(n) / begun.elapsed().as_secs_f64()
+    f64::from(n) / started.elapsed().as_secs_f64()
 }
 
-/// A child that ends at once, and is started again.
+/// Restarts per second of a child that ends at once.
 pub(crate) fn restarts(bench: &Bench) -> Pair {
     const N: u32 = 20_000;
-    let begun = now();
+    let started = now();
     bench.ours(async {
-        let (latch, left) = (Latch::new(N), Arc::new(AtomicU32::new(N)));
-        let told = latch.clone();
+        let (latch, remaining) = (Latch::new(N), Arc::new(AtomicU32::new(N)));
+        let counter = latch.clone();
         let child = ChildSpec::task("restarts", move || {
-            let told = told.clone();
-            let is_over = left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).is_err();
+            let counter = counter.clone();
+            let is_over = remaining.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1)).is_err();
             async move {
                 if is_over {
                     std::future::pending::<()>().await;
                 }
-                told.count();
+                counter.count_down();
             }
         });
         let tree = Supervisor::builder(Strategy::OneForOne)
@@ -132,14 +132,14 @@ pub(crate) fn restarts(bench: &Bench) -> Pair {
             .child(child.restart(Restart::Permanent))
             .start()
             .await
-            .expect("it starts");
-        latch.over().await;
+            .expect("the supervisor starts");
+        latch.wait().await;
         tree.stop().await
     });
-    Pair { ours: f64::from(N) / begun.elapsed().as_secs_f64(), peer: f64::NAN }
+    Pair { ours: f64::from(N) / started.elapsed().as_secs_f64(), peer: f64::NAN }
 }
 
-/// How long it takes to end a hundred thousand children that wait, against aborting and joining as many tasks.
+/// Stops 100 k children that wait, against aborting and joining as many tasks.
 pub(crate) fn stop_100_000(bench: &Bench) -> Pair {
     const N: usize = 100_000;
     let tasks = bench.ours(async {
@@ -147,12 +147,12 @@ pub(crate) fn stop_100_000(bench: &Bench) -> Pair {
         (0..N).for_each(|_| drop(tasks.start_child(std::future::pending::<()>())));
         tasks
     });
-    let begun = now();
+    let started = now();
     bench.ours(async move { tasks.stop().await });
-    let ours = begun.elapsed().as_secs_f64();
+    let ours = started.elapsed().as_secs_f64();
     let mut set = tokio::task::JoinSet::new();
     (0..N).for_each(|_| drop(set.spawn_on(std::future::pending::<()>(), bench.tokio.handle())));
-    let begun = now();
+    let started = now();
     bench.peer(async move { set.shutdown().await });
-    Pair { ours, peer: begun.elapsed().as_secs_f64() }
+    Pair { ours, peer: started.elapsed().as_secs_f64() }
 }

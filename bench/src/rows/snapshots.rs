@@ -1,4 +1,4 @@
-//! What does it cost to look, and does it hold up those who are looked at?
+//! What does a snapshot cost, and does it delay the start of processes?
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,8 +9,8 @@ use crate::measure::{Bench, Pair, now};
 
 const LIVE: usize = 100_000;
 
-/// A supervisor with a hundred thousand children that wait.
-fn crowd(bench: &Bench) -> TaskSupervisor {
+/// Starts a supervisor with 100 k children that wait.
+fn start_children(bench: &Bench) -> TaskSupervisor {
     bench.ours(async {
         let tasks = TaskSupervisor::builder().unlinked().start();
         (0..LIVE).for_each(|_| drop(tasks.start_child(std::future::pending::<()>())));
@@ -18,29 +18,29 @@ fn crowd(bench: &Bench) -> TaskSupervisor {
     })
 }
 
-/// One snapshot of the whole runtime, and its end.
+/// Takes one snapshot of the whole runtime and drops it.
 pub(crate) fn snapshot_100_000(bench: &Bench) -> Pair {
-    let tasks = crowd(bench);
-    let begun = now();
-    let n_seen = bench.cordial.snapshot().processes.len();
-    let ours = begun.elapsed().as_secs_f64();
-    assert!(n_seen >= LIVE, "only {n_seen} were seen");
+    let tasks = start_children(bench);
+    let started = now();
+    let n_processes = bench.cordial.snapshot().processes.len();
+    let ours = started.elapsed().as_secs_f64();
+    assert!(n_processes >= LIVE, "the snapshot has only {n_processes} processes");
     bench.ours(async move { tasks.stop().await });
     Pair { ours, peer: f64::NAN }
 }
 
-/// The mean time of a start while a thread takes one snapshot after the other, to that without.
+/// The mean time of a start while another thread takes one snapshot after the other, compared with no snapshots.
 pub(crate) fn start_beside_snapshots(bench: &Bench) -> Pair {
     beside_snapshots(bench, |all| all.iter().sum::<Duration>() / u32::try_from(all.len()).unwrap_or(u32::MAX))
 }
 
-/// The longest of them.
+/// The longest of 20 k starts in the same situation.
 pub(crate) fn longest_start_beside_snapshots(bench: &Bench) -> Pair {
     beside_snapshots(bench, |all| all.iter().max().copied().unwrap_or_default())
 }
 
-fn beside_snapshots(bench: &Bench, of: fn(&[Duration]) -> Duration) -> Pair {
-    let tasks = crowd(bench);
+fn beside_snapshots(bench: &Bench, summarize: fn(&[Duration]) -> Duration) -> Pair {
+    let tasks = start_children(bench);
     let is_over = AtomicBool::new(false);
     let ours = std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -50,20 +50,20 @@ fn beside_snapshots(bench: &Bench, of: fn(&[Duration]) -> Duration) -> Pair {
         });
         let times = starts(&tasks);
         is_over.store(true, Ordering::Relaxed);
-        of(&times)
+        summarize(&times)
     });
-    let peer = of(&starts(&tasks));
+    let peer = summarize(&starts(&tasks));
     bench.ours(async move { tasks.stop().await });
     Pair { ours: ours.as_secs_f64(), peer: peer.as_secs_f64() }
 }
 
-/// How long each of so many starts takes, one after the other.
+/// Starts 20 k children one after the other. Returns the time of each start.
 fn starts(tasks: &TaskSupervisor) -> Vec<Duration> {
     const N: usize = 20_000;
     let start = |_| {
-        let begun = now();
-        tasks.start_child(async {}).expect("there is room");
-        begun.elapsed()
+        let started = now();
+        tasks.start_child(async {}).expect("there is no child limit");
+        started.elapsed()
     };
     (0..N).map(start).collect()
 }

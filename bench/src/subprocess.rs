@@ -1,4 +1,4 @@
-//! Measurements that need an operating-system process of their own: this program runs itself and reads one number.
+//! Measurements that need their own operating-system process: this program runs itself and reads the number that it prints.
 
 use std::fs;
 use std::process::Command;
@@ -9,18 +9,19 @@ use cordial::Task;
 use crate::measure::{Bench, in_tokio};
 use crate::rows::{consume_ours, consume_peer};
 
-/// `cordial-bench --alone PART` prints the number of that part.
-pub(crate) const FLAG: &str = "--alone";
+/// `cordial-bench --part PART` prints the number of this part.
+pub(crate) const FLAG: &str = "--part";
 
 const IDLE_TASKS: u32 = 200_000;
 
-/// Runs this program for one part.
-pub(crate) fn ask(part: &str) -> f64 {
-    let own = std::env::current_exe().expect("a program knows where it is");
-    let output = Command::new(own).args([FLAG, part]).output().expect("it runs once more");
+/// Runs this program in a new process for one part. Returns NaN if it prints no number.
+pub(crate) fn measure(part: &str) -> f64 {
+    let program = std::env::current_exe().expect("the path of the program is known");
+    let output = Command::new(program).args([FLAG, part]).output().expect("the program can be started again");
     String::from_utf8_lossy(&output.stdout).trim().parse().unwrap_or(f64::NAN)
 }
 
+/// Measures one part in this process. Returns NaN for an unknown one.
 pub(crate) fn run(part: &str) -> f64 {
     let bench = Bench::start(2);
     if let Some(n_items) = part.strip_prefix("stream ours ").and_then(|n| n.parse().ok()) {
@@ -49,10 +50,10 @@ pub(crate) fn run(part: &str) -> f64 {
         "idle" => {
             bench.ours(async {
                 for n in 0..1000 {
-                    Task::spawn(async move { n }).await.expect("it does not fail");
+                    Task::spawn(async move { n }).await.expect("the task does not fail");
                 }
             });
-            // Workers and the watch look around before they sleep.
+            // Workers and sysmon search for tasks before they sleep.
             std::thread::sleep(Duration::from_secs(1));
             let before = context_switches();
             std::thread::sleep(Duration::from_secs(10));
@@ -62,7 +63,7 @@ pub(crate) fn run(part: &str) -> f64 {
     }
 }
 
-/// By how many bytes the most that this program ever held grows.
+/// Returns by how many bytes `work` raises the peak memory of this program.
 async fn peak_growth(work: impl Future<Output = ()>) -> f64 {
     let before = bytes("VmHWM:");
     work.await;
@@ -73,27 +74,27 @@ fn resident_bytes() -> f64 {
     bytes("VmRSS:")
 }
 
-/// What the system tells of this program. Linux only; elsewhere the row shows nothing.
-fn bytes(what: &str) -> f64 {
+/// Returns a value of `/proc/self/status` in bytes. Linux only; elsewhere NaN, and the row shows no number.
+fn bytes(key: &str) -> f64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let kib = status.lines().find_map(|line| line.strip_prefix(what)?.trim().strip_suffix(" kB")?.parse::<f64>().ok());
+    let kib = status.lines().find_map(|line| line.strip_prefix(key)?.trim().strip_suffix(" kB")?.parse::<f64>().ok());
     kib.map_or(f64::NAN, |kib| kib * 1024.0)
 }
 
-/// The first thread has the name of this program.
-fn is_of_the_library(name: &str) -> bool {
+/// Whether a thread belongs to the library. The main thread has the name of this program.
+fn is_library_thread(name: &str) -> bool {
     name.starts_with("cordial-") && name.trim_end() != "cordial-bench"
 }
 
-/// Of all threads of ours, those of tokio beside us included.
+/// Returns the context switches of all threads of the library, including those of its tokio runtime.
 fn context_switches() -> f64 {
     let Ok(tasks) = fs::read_dir("/proc/self/task") else { return f64::NAN };
-    let of_ours = tasks
+    let library_threads = tasks
         .flatten()
-        .filter(|task| fs::read_to_string(task.path().join("comm")).is_ok_and(|name| is_of_the_library(&name)));
+        .filter(|task| fs::read_to_string(task.path().join("comm")).is_ok_and(|name| is_library_thread(&name)));
     let switches = |status: String| -> f64 {
         let counts = status.lines().filter(|line| line.contains("ctxt_switches"));
         counts.filter_map(|line| line.split_whitespace().last()?.parse::<f64>().ok()).sum()
     };
-    of_ours.filter_map(|task| fs::read_to_string(task.path().join("status")).ok()).map(switches).sum()
+    library_threads.filter_map(|task| fs::read_to_string(task.path().join("status")).ok()).map(switches).sum()
 }
