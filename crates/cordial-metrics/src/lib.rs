@@ -119,3 +119,8 @@ impl Visit for Text {
         }
     }
 }
+
+/// The program in the page of the crate, as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Pages;

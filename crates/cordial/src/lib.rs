@@ -90,3 +90,9 @@ pub use supervisor::{
     SupervisorBuilder, TaskSupervisor, TaskSupervisorBuilder,
 };
 pub use task::{AwaitMany, OnTimeout, Task, Timeout, YieldMany};
+
+/// The programs in the pages, as documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../README.md")]
+struct Pages;

@@ -219,19 +219,3 @@ fn every_law_can_be_broken() {
         assert!(broken.len() == 1 && broken[0].contains(told), "{path} with {text:?} has to tell {told:?}: {broken:?}");
     }
 }
-
-/// The program in README.md is `examples/hello.rs` but for its attributes, and so it is compiled and run.
-#[test]
-fn the_readme_shows_an_example_that_runs() {
-    let files = files();
-    let text =
-        |path: &str| &files.iter().find(|(name, _)| name == path).unwrap_or_else(|| panic!("{path} is missing")).1;
-    let shown = text("README.md")
-        .split("```rust\n")
-        .nth(1)
-        .and_then(|rest| rest.split("```").next())
-        .expect("it has a program");
-    let hello = text("crates/cordial/examples/hello.rs");
-    let run: String = hello.split_inclusive('\n').filter(|line| !line.starts_with("#![")).collect();
-    assert_eq!(shown, run, "README.md and hello.rs differ");
-}

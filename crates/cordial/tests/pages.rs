@@ -1,0 +1,168 @@
+//! Checks the Markdown pages of this repository: their programs are compiled, and their links and file names lead to files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+/// A code span that ends like this is the name of a file.
+const ENDINGS: &[&str] = &[".rs", ".md", ".toml"];
+
+/// A file name in a page that starts with this word is an example.
+const EXAMPLE: &str = "foo";
+
+#[test]
+fn the_readme_starts_with_the_hello_example() {
+    let files = files();
+    let hello = files[Path::new("crates/cordial/examples/hello.rs")].split_inclusive('\n');
+    let hello: String = hello.filter(|line| !line.starts_with("#![")).collect();
+    let readme = &files[Path::new("README.md")];
+    let program = *rust_programs(readme).first().expect("README.md has a program");
+    assert_eq!(program, hello, "README.md and hello.rs differ");
+    let before = readme.split("```rust").next().expect("a split yields at least one part");
+    let last_line = before.lines().count() + program.lines().count() + 2;
+    assert!(last_line <= 30, "the program in README.md ends on line {last_line}; it has to end by line 30");
+}
+
+#[test]
+fn every_program_in_a_page_is_compiled() {
+    let files = files();
+    let included: Vec<PathBuf> = files.iter().flat_map(|(path, text)| included_pages(path, text)).collect();
+    let forgotten: Vec<&Path> = pages(&files)
+        .filter(|(path, page)| !rust_programs(page).is_empty() && !included.iter().any(|included| included == path))
+        .map(|(path, _)| path)
+        .collect();
+    assert!(forgotten.is_empty(), "no `#[doc = include_str!(…)]` makes a documentation test of {forgotten:?}");
+}
+
+#[test]
+fn every_link_and_file_name_in_a_page_leads_to_a_file() {
+    let files = files();
+    let broken: Vec<String> = pages(&files).flat_map(|(path, page)| broken_names(&files, path, page)).collect();
+    assert!(broken.is_empty(), "{} broken names:\n{}", broken.len(), broken.join("\n"));
+}
+
+/// ARCHITECTURE.md lists the statics and thread-locals of the libraries, with reasons.
+#[test]
+fn the_table_of_statics_is_complete() {
+    let files = files();
+    let listed = listed_statics(&files[Path::new("ARCHITECTURE.md")]);
+    let found: BTreeSet<String> = files.iter().flat_map(|(path, text)| statics(path, text)).collect();
+    let missing: Vec<_> = found.difference(&listed).collect();
+    let gone: Vec<_> = listed.difference(&found).collect();
+    assert!(missing.is_empty() && gone.is_empty(), "ARCHITECTURE.md does not list {missing:?}, and lists {gone:?}");
+}
+
+#[test]
+fn broken_pages_are_found() {
+    let files = BTreeMap::from([
+        (PathBuf::from("docs/page.md"), String::new()),
+        (PathBuf::from("src/task/wait.rs"), String::new()),
+    ]);
+    let broken = |text| broken_names(&files, Path::new("docs/page.md"), text);
+    assert_eq!(broken("[a](page.md) [b](../src/task) `task/wait.rs` `wait.rs` `foo.rs` [c](https://docs.rs)").len(), 0);
+    assert_eq!(broken("```sh\ncat gone.rs\n```\n`a b.rs` `*.rs`").len(), 0);
+    assert_eq!(broken("[a](gone.md)"), ["docs/page.md: nothing at gone.md"]);
+    assert_eq!(broken("text\n`ait.rs`"), ["docs/page.md: no file ait.rs"]);
+    assert_eq!(rust_programs("```rust\na\n```\n```sh\nb\n```\n```rust\nc\n```\n"), ["a\n", "c\n"]);
+    let source =
+        "thread_local!(static A: u8 = 0);\nfn f() -> &'static str {\n    static B: u8 = 0;\n}\n// static C: u8\n";
+    let found = ["cordial b.rs A".to_owned(), "cordial b.rs B".to_owned()];
+    assert_eq!(statics(Path::new("crates/cordial/src/b.rs"), source), found);
+    assert_eq!(listed_statics("| `cordial` | `b.rs` | `A` | thread | why |"), BTreeSet::from([found[0].clone()]));
+    let doc_test = concat!("#[doc = include", r#"_str!("../../README.md")]"#);
+    assert_eq!(included_pages(Path::new("a/src/lib.rs"), doc_test), [PathBuf::from("README.md")]);
+}
+
+fn pages(files: &BTreeMap<PathBuf, String>) -> impl Iterator<Item = (&Path, &str)> {
+    let is_page = |path: &Path| path.extension().is_some_and(|extension| extension == "md");
+    files.iter().filter(move |(path, _)| is_page(path)).map(|(path, text)| (path.as_path(), text.as_str()))
+}
+
+/// Returns the contents of the fenced blocks that are marked as Rust.
+fn rust_programs(page: &str) -> Vec<&str> {
+    page.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+/// Returns the pages that a source file includes into its documentation.
+fn included_pages(path: &Path, text: &str) -> Vec<PathBuf> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let targets = text.split("#[doc = include_str!(\"").skip(1).filter_map(|rest| rest.split('"').next());
+    targets.map(|target| normalized(&folder.join(target))).collect()
+}
+
+fn broken_names(files: &BTreeMap<PathBuf, String>, path: &Path, page: &str) -> Vec<String> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    // Every second part is inside a fenced block.
+    let prose: String = page.split("```").step_by(2).collect();
+    let mut broken = Vec::new();
+    for target in prose.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+        let file = normalized(&folder.join(target));
+        if !target.is_empty() && !target.contains("://") && !files.keys().any(|path| path.starts_with(&file)) {
+            broken.push(format!("{}: nothing at {target}", path.display()));
+        }
+    }
+    // Every second part is a code span.
+    for name in prose.split('`').skip(1).step_by(2) {
+        let is_file = ENDINGS.iter().any(|ending| name.ends_with(ending) && name != *ending);
+        let is_plain = !name.contains([' ', '*']) && !name.starts_with(EXAMPLE);
+        if is_file && is_plain && !files.keys().any(|path| path.ends_with(name)) {
+            broken.push(format!("{}: no file {name}", path.display()));
+        }
+    }
+    broken
+}
+
+/// Returns crate, file and name of each static and thread-local in a source file of the libraries.
+fn statics(path: &Path, text: &str) -> Vec<String> {
+    let path = path.to_string_lossy().replace('\\', "/");
+    let Some((library, file)) = path.strip_prefix("crates/").and_then(|path| path.split_once("/src/")) else {
+        return Vec::new();
+    };
+    if !["cordial", "cordial-sched"].contains(&library) || file.ends_with("tests.rs") {
+        return Vec::new();
+    }
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let names = code.flat_map(|line| line.split("static ").skip(1)).filter_map(|rest| rest.split_once(':'));
+    let is_name = |name: &str| name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+    names.map(|(name, _)| name).filter(|name| is_name(name)).map(|name| format!("{library} {file} {name}")).collect()
+}
+
+fn listed_statics(page: &str) -> BTreeSet<String> {
+    let rows = page.lines().map(|line| line.split('|').map(|cell| cell.trim().trim_matches('`')).collect::<Vec<_>>());
+    rows.filter(|cells| cells.len() == 7 && cells[1].starts_with("cordial"))
+        .map(|cells| format!("{} {} {}", cells[1], cells[2], cells[3]))
+        .collect()
+}
+
+/// Resolves `..` without asking the file system.
+fn normalized(path: &Path) -> PathBuf {
+    let mut normalized = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => drop(normalized.pop()),
+            other => normalized.push(other),
+        }
+    }
+    normalized
+}
+
+/// Reads every text file of the repository except those that Git or cargo made. The paths are relative to the root.
+fn files() -> BTreeMap<PathBuf, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut files = BTreeMap::new();
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(root.join(&folder)).expect("the repository is readable") {
+            let path = folder.join(entry.expect("the repository is readable").file_name());
+            if path.ends_with(".git") || root.join(&path).join("CACHEDIR.TAG").exists() {
+                continue;
+            } else if root.join(&path).is_dir() {
+                folders.push(path);
+            } else if let Ok(text) = fs::read_to_string(root.join(&path)) {
+                files.insert(path, text);
+            }
+        }
+    }
+    assert!(files.contains_key(Path::new("crates/cordial/src/lib.rs")), "the repository was not found");
+    files
+}
