@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use crate::program;
 use crate::records::{Record, Records};
 
-/// The long polls of children, which are labelled from their birth. On a busy machine a poll of anybody may last.
+/// The long polls of children, which are labeled from their birth. On a busy machine a poll of anybody may last.
 fn told_of_children(records: &Records) -> Vec<Record> {
     let records = records.of("long_poll").into_iter();
     records.filter(|record| record.field("label").is_some_and(|label| label.ends_with(" place"))).collect()
