@@ -97,7 +97,7 @@ impl Bench {
 }
 
 /// Spawns a task on the peer's runtime. Returns a future of its output.
-#[expect(clippy::disallowed_methods, reason = "this is the peer")]
+#[expect(clippy::disallowed_methods, reason = "tokio is the peer")]
 pub(crate) fn in_tokio<F>(future: F) -> impl Future<Output = F::Output> + Send + 'static
 where
     F: Future<Output: Send> + Send + 'static,

@@ -43,7 +43,7 @@ pub(crate) fn ping_pong(bench: &Bench) -> Pair {
     bench.pair(ROUNDS, ours, peer)
 }
 
-/// The same messages without a scheduler. The cost of the channels is the lower bound for any scheduler.
+/// The same messages without a scheduler: the cost of the channels, which both sides of [`ping_pong`] pay.
 pub(crate) fn channels_alone(bench: &Bench) -> Pair {
     let started = now();
     let (there, here) = (mpsc::channel(1), mpsc::channel(1));

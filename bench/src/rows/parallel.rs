@@ -14,6 +14,7 @@ use crate::measure::{Bench, Pair, in_tokio, now, timed};
 
 const ROUNDS: u32 = 200;
 
+/// Keeps the processor busy for `length`.
 fn compute(length: Duration) {
     let started = now();
     while started.elapsed() < length {
@@ -31,8 +32,8 @@ pub(crate) fn two_after_long(bench: &Bench) -> Pair {
     after(bench, Duration::from_millis(5))
 }
 
-/// The same without a scheduler: this thread unparks another one, which computes, and spins until it has finished. The time beyond
-/// 200 us is the kernel's, and the lower bound for any scheduler. The peer is still tokio.
+/// The same without a scheduler, for comparison: this thread unparks another one, computes, and spins until the other one has
+/// finished. The time beyond 200 us is what the kernel takes to wake a thread. The peer is still tokio.
 pub(crate) fn bare_threads_after_long(bench: &Bench) -> Pair {
     let work = Duration::from_micros(200);
     let (requested, finished) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));

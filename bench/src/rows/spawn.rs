@@ -76,7 +76,7 @@ pub(crate) fn panicking(bench: &Bench) -> Pair {
         }
         panics
     };
-    #[expect(clippy::disallowed_methods, reason = "this is the peer")]
+    #[expect(clippy::disallowed_methods, reason = "tokio is the peer")]
     let peer = async {
         let tasks: Vec<_> = (0..N).map(|_| tokio::spawn(async { panic!("expected") })).collect();
         let mut panics = 0u32;
