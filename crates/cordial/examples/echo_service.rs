@@ -1,6 +1,6 @@
-//! A TCP service as one tree: it starts in order, heals itself, and lets its connections finish when it stops.
-//! It shows that and ends. With the argument `stay` it serves until Ctrl-C or SIGTERM: try `nc 127.0.0.1 4096`.
-#![expect(clippy::print_stdout, reason = "an example shows something")]
+//! A TCP service as a supervision tree. It starts in order, restarts what crashes, and lets connections finish when it stops.
+//! Demonstrates that and ends. With the argument `stay` it serves until Ctrl-C or SIGTERM: try `nc 127.0.0.1 4096`.
+#![expect(clippy::print_stdout, reason = "an example prints")]
 
 use std::{io, time::Duration};
 
@@ -14,7 +14,7 @@ async fn echo(mut stream: TcpStream) -> io::Result<()> {
         if n == 0 {
             return stream.write_all(b"bye\n").await;
         }
-        sleep(Duration::from_millis(200)).await; // a request to end waits until the answer is out
+        sleep(Duration::from_millis(200)).await; // not interrupted by a shutdown: the task has opted in to a graceful one
         stream.write_all(&buffer[..n]).await?;
     }
 }
@@ -39,22 +39,22 @@ async fn report(connections: TaskSupervisor) {
 fn main() -> std::process::ExitCode {
     cordial::main(async {
         let connections = TaskSupervisor::builder().label("connections").max_children(1000);
-        let connections = connections.shutdown(Duration::from_secs(30)).start(); // how long each has to finish
-        let (of_listener, of_report) = (connections.clone(), connections.clone());
+        let connections = connections.shutdown(Duration::from_secs(30)).start(); // the grace time of each connection
+        let (for_listener, for_report) = (connections.clone(), connections.clone());
         let tree = Supervisor::builder(Strategy::RestForOne).child(connections.child_spec());
-        let tree = tree.child(ChildSpec::init("listener", move || listen(of_listener.clone())));
-        let metrics = ChildSpec::task("metrics", move || report(of_report.clone()));
+        let tree = tree.child(ChildSpec::init("listener", move || listen(for_listener.clone())));
+        let metrics = ChildSpec::task("metrics", move || report(for_report.clone()));
         let tree = tree.child(metrics.restart(Restart::Permanent)).label("echo").start().await?;
-        let (mut client, mut answer) = (TcpStream::connect("127.0.0.1:4096").await?, String::new());
-        process::exit(tree.which_children().await[1].pid.unwrap_or(tree.pid()), Exit::Killed); // the listener
-        client.write_all(b"hello, ").await?; // the connection has not noticed
+        let (mut client, mut reply) = (TcpStream::connect("127.0.0.1:4096").await?, String::new());
+        process::exit(tree.which_children().await[1].pid.unwrap_or(tree.pid()), Exit::Killed); // kills the listener
+        client.write_all(b"hello, ").await?; // the connection is not affected
         sleep(Duration::from_millis(100)).await;
         println!("{}", process::snapshot());
-        let serves_on = std::env::args().any(|argument| argument == "stay");
-        sleep(if serves_on { Duration::MAX } else { Duration::ZERO }).await;
-        let stop = Task::spawn(async move { tree.stop().await }); // in the middle of an answer
-        client.read_to_string(&mut answer).await?;
-        println!("{answer}{}", stop.await?);
+        let stays = std::env::args().any(|argument| argument == "stay");
+        sleep(if stays { Duration::MAX } else { Duration::ZERO }).await;
+        let stop = Task::spawn(async move { tree.stop().await }); // while a reply is being sent
+        client.read_to_string(&mut reply).await?;
+        println!("{reply}{}", stop.await?);
         Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     })
 }

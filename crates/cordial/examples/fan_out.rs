@@ -1,6 +1,7 @@
-//! Counts the lines of many files in parallel: four at a time, one second each. Without arguments: what is in the current folder.
+//! Counts the lines of many files in parallel, four at a time, with a timeout of one second for each file.
+//! Takes the files as arguments; without arguments, counts the entries of the current folder.
 //!
-//! A file that cannot be read, and one that takes too long, is a failure beside the successes. The others go on.
+//! A file that cannot be read, or takes too long, is a failure of its own: the other files are counted.
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use std::{env, fs, io};
 
 use cordial::{Exit, Task};
 
-/// May block, as the standard library does: the other tasks go on.
+/// Blocks its thread, as `std::fs` does. The scheduler lets the other tasks go on.
 async fn count_lines(path: PathBuf) -> io::Result<usize> {
     Ok(fs::read_to_string(path)?.lines().count())
 }

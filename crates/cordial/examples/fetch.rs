@@ -1,6 +1,6 @@
-//! Fetches 200 pages, 50 at a time. The server, on this machine, is slow; some of its pages fail, and some hang.
+//! Fetches 200 pages, 50 at a time, from a local server whose pages are slow; some fail, and some hang.
 //!
-//! A page that fails is tried again, one that hangs is not: its limit was long enough.
+//! A page that fails is retried. A page that exceeds its timeout is not.
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
 use std::io;
@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 const MS: Duration = Duration::from_millis(1);
 
-/// Answers one request for a page, which is a number.
+/// Answers one request. The path is the number of a page.
 async fn answer(mut client: TcpStream) -> io::Result<()> {
     let mut request = [0; 1024];
     let n_read = client.read(&mut request).await?;
@@ -49,10 +49,10 @@ fn main() -> Result<(), Exit> {
         let retry = Retry::times(2).backoff(Backoff::exponential(50 * MS, 1000 * MS));
         let pages = Task::async_stream(urls, fetch).max_concurrency(50).timeout(1000 * MS).or_exit();
         let pages = pages.retry(retry.when(|exit| !matches!(exit, Exit::Timeout(_)))).zip_input_on_exit();
-        let (begun, progress) = (Instant::now(), pages.progress());
+        let (started, progress) = (Instant::now(), pages.progress());
         let (sizes, failed) = pages.partition().await;
-        println!("{} pages, {} bytes, in {:.1?}", sizes.len(), sizes.iter().sum::<usize>(), begun.elapsed());
-        println!("{} failed, after {} attempts more; of those that hung:", failed.len(), progress.retried());
+        println!("{} pages, {} bytes, in {:.1?}", sizes.len(), sizes.iter().sum::<usize>(), started.elapsed());
+        println!("{} pages failed, after {} retries; these timed out:", failed.len(), progress.retried());
         failed.iter().filter(|page| matches!(page.exit, Exit::Timeout(_))).for_each(|page| println!("  {page}"));
         Ok(())
     })?

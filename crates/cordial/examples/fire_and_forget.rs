@@ -1,6 +1,6 @@
-//! Requests that count themselves: the metric is sent by a task that nobody awaits, and never delays or fails a request.
+//! Sends a metric for each request in a task without a handle, so that the metric neither delays nor fails the request.
 //!
-//! The collector of the metrics takes its time, and is out of order once.
+//! The collector that receives the metrics is slow, and fails once.
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 const MS: Duration = Duration::from_millis(1);
 
-/// Where metrics are sent to.
+/// Receives metrics.
 #[derive(Clone, Default)]
 struct Collector {
     n_received: Arc<AtomicUsize>,
@@ -23,14 +23,14 @@ impl Collector {
         process::set_label(format!("metric of {path}"));
         sleep(300 * MS).await;
         if path == "/basket" {
-            return Err("the collector is out of order");
+            return Err("the collector is not available");
         }
         self.n_received.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
 }
 
-/// Answers a request. The `Err` of the metric is for whoever watches it: a `tracing` subscriber, or a monitor.
+/// Answers a request. If the metric fails, a `tracing` subscriber gets an event, and the monitor the exit.
 async fn handle(path: &'static str, collector: Collector) -> (String, process::Monitor) {
     let metric = process::monitor(Task::start(collector.send(path)));
     sleep(10 * MS).await;
@@ -42,13 +42,13 @@ fn main() -> Result<(), Exit> {
         let collector = Collector::default();
         let mut metrics = Vec::new();
         for path in ["/", "/basket", "/pay", "/thanks"] {
-            let begun = Instant::now();
+            let started = Instant::now();
             let (answer, metric) = handle(path, collector.clone()).await;
-            println!("{answer} after {} ms", begun.elapsed().as_millis());
+            println!("{answer} after {} ms", started.elapsed().as_millis());
             metrics.push((path, metric));
         }
         println!("{} metrics received so far", collector.n_received.load(Ordering::SeqCst));
-        // A program that ends asks what still runs to end too. These have something to say.
+        // When the root process ends, all its tasks are shut down, so this waits for the metrics first.
         for (path, metric) in metrics {
             println!("the metric of {path} {}", metric.await);
         }

@@ -1,5 +1,5 @@
-//! Hashes every file below a folder, with a progress bar. Without an argument: below the current one. What is hidden or
-//! built is left out. Reading blocks and hashing computes: both may stand in a task.
+//! Hashes all files below a folder (default: the current one), with a progress bar. Skips hidden files and `target`.
+//! Reading blocks, and hashing computes: a task may do both.
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
 use std::env;
@@ -21,11 +21,11 @@ async fn hash(path: PathBuf) -> io::Result<(u64, [u8; 32])> {
             0 => return Ok((size, hasher.finalize().into())),
             n_read => hasher.update(&chunk[..n_read]),
         }
-        cordial::checkpoint(); // where its limit may end it
+        cordial::checkpoint(); // ends the task here if its timeout has elapsed
     }
 }
 
-fn is_of_interest(entry: &DirEntry) -> bool {
+fn is_included(entry: &DirEntry) -> bool {
     let name = entry.file_name().to_string_lossy();
     entry.depth() == 0 || !(name.starts_with('.') || name == "target")
 }
@@ -33,19 +33,19 @@ fn is_of_interest(entry: &DirEntry) -> bool {
 fn main() -> Result<(), Exit> {
     cordial::run(async {
         let folder = env::args_os().nth(1).unwrap_or(".".into());
-        let entries = WalkDir::new(folder).sort_by_file_name().into_iter().filter_entry(is_of_interest);
+        let entries = WalkDir::new(folder).sort_by_file_name().into_iter().filter_entry(is_included);
         let files = entries.flatten().filter(|entry| entry.file_type().is_file()).map(DirEntry::into_path);
-        let files: Vec<PathBuf> = files.collect(); // all of them first: a bar has an end
+        let files: Vec<PathBuf> = files.collect(); // collected first, because the bar needs their number
 
         let bar = ProgressBar::new(files.len() as u64);
         let mut hashes = Task::async_stream(files, hash).timeout(Duration::from_secs(60)).or_exit().zip_input_on_exit();
         let progress = hashes.progress();
-        // The hashes come in the order of the files, so that the hash of all of them is always the same.
-        let (mut whole, mut n_bytes) = (Sha256::new(), 0);
+        // Results come in the order of the files, so the hash over all of them does not depend on timing.
+        let (mut total, mut n_bytes) = (Sha256::new(), 0);
         while let Some(hash) = hashes.next().await {
             match hash {
                 Ok((size, hash)) => {
-                    whole.update(hash);
+                    total.update(hash);
                     n_bytes += size;
                 }
                 Err(failure) => bar.println(format!("{}: {}", failure.input.display(), failure.exit)),
@@ -53,7 +53,7 @@ fn main() -> Result<(), Exit> {
             bar.inc(1);
         }
         bar.finish_and_clear();
-        let text: String = whole.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let text: String = total.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         println!("{text}  {} files, {n_bytes} bytes, {} failed", progress.succeeded(), progress.failed());
         Ok(())
     })?

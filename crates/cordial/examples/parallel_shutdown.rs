@@ -1,4 +1,6 @@
-//! Stops four workers at once. Each may take the grace time, but only if it asked to be told.
+//! Shuts down four tasks in parallel, each with the same grace time.
+//!
+//! A task that has opted in to graceful shutdown, with `shutdown_requested`, may use the grace time; others end at once.
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
 use std::time::Duration;
@@ -9,8 +11,8 @@ use tokio::time::{Instant, sleep};
 
 const GRACE: Duration = Duration::from_millis(300);
 
-/// Works until it is asked to stop, and then needs `closing` to put its things away.
-async fn worker(closing: Duration) -> String {
+/// Works until it is asked to shut down, and then needs `cleanup` to finish.
+async fn worker(cleanup: Duration) -> String {
     let mut items = 0;
     loop {
         tokio::select! {
@@ -18,11 +20,11 @@ async fn worker(closing: Duration) -> String {
             () = sleep(Duration::from_millis(10)) => items += 1,
         }
     }
-    sleep(closing).await;
-    format!("{items} items, then {closing:?} to put things away")
+    sleep(cleanup).await;
+    format!("{items} items, then {cleanup:?} of cleanup")
 }
 
-/// Never asks to be told: it ends at its current await.
+/// Has not opted in: a request to shut down ends it at its current await.
 async fn listener() -> String {
     std::future::pending().await
 }
@@ -37,16 +39,16 @@ fn main() -> Result<(), Exit> {
         ];
         sleep(GRACE).await;
 
-        let asked = Instant::now();
+        let started = Instant::now();
         let ends = join_all(workers.map(|(name, task)| async move { (name, task.shutdown(GRACE).await) })).await;
         for (name, end) in ends {
             match end {
                 Some(Ok(report)) => println!("{name:8}  {report}"),
                 Some(Err(exit)) => println!("{name:8}  {exit}"),
-                None => println!("{name:8}  ended where it waited"),
+                None => println!("{name:8}  ended at its current await"),
             }
         }
-        println!("all four are gone after {:.1?}", asked.elapsed());
+        println!("all four have ended after {:.1?}", started.elapsed());
         Ok(())
     })?
 }

@@ -1,4 +1,4 @@
-//! Processes a table of an embedded database, 20 records at a time, and splits successes from failures.
+//! Processes the records of an embedded database, 20 at a time, and separates successes from failures.
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
 use std::error::Error;
@@ -8,12 +8,12 @@ use std::time::Duration;
 use cordial::{Exit, Failure, Task};
 use redb::{Database, ReadOnlyTable, ReadableTable, ReadableTableMetadata, TableDefinition};
 
-type Failed = Box<dyn Error + Send + Sync>;
-/// As somebody typed them: quantity x price.
+type BoxError = Box<dyn Error + Send + Sync>;
+/// The text of an order is `quantity x price`. Some orders have a typing error.
 const ORDERS: TableDefinition<'_, u64, &str> = TableDefinition::new("orders");
 const TOTALS: TableDefinition<'_, u64, u64> = TableDefinition::new("totals");
 
-fn filled(path: &Path) -> Result<Database, Failed> {
+fn create_database(path: &Path) -> Result<Database, BoxError> {
     let database = Database::create(path)?;
     let writing = database.begin_write()?;
     for id in 0..500 {
@@ -23,19 +23,19 @@ fn filled(path: &Path) -> Result<Database, Failed> {
     Ok(writing.commit().map(|()| database)?)
 }
 
-/// Asks somebody far away, as real work does.
-async fn total((id, order): (u64, String)) -> Result<(u64, u64), Failed> {
+/// Stands for a request to a remote service.
+async fn total((id, order): (u64, String)) -> Result<(u64, u64), BoxError> {
     tokio::time::sleep(Duration::from_millis(20)).await;
     let (quantity, price) = order.split_once(" x ").ok_or("not an order")?;
     Ok((id, quantity.parse::<u64>()? * price.parse::<u64>()?))
 }
 
-/// Reads as it is asked, record by record.
-fn records(orders: &ReadOnlyTable<u64, &'static str>) -> Result<impl Iterator<Item = (u64, String)>, Failed> {
+/// Reads the records one by one, when the stream pulls them.
+fn records(orders: &ReadOnlyTable<u64, &'static str>) -> Result<impl Iterator<Item = (u64, String)>, BoxError> {
     Ok(orders.iter()?.flatten().map(|(id, order)| (id.value(), order.value().to_owned())))
 }
 
-async fn process(database: &Database) -> Result<(), Failed> {
+async fn process(database: &Database) -> Result<(), BoxError> {
     let orders = database.begin_read()?.open_table(ORDERS)?;
     let results = Task::async_stream(records(&orders)?, total).max_concurrency(20).or_exit().zip_input_on_exit();
     let (totals, failed) = results.partition().await;
@@ -47,7 +47,7 @@ async fn process(database: &Database) -> Result<(), Failed> {
     writing.commit()?;
     println!("{} orders, {} totals", orders.len()?, database.begin_read()?.open_table(TOTALS)?.len()?);
     for Failure { input: (id, order), exit, .. } in failed {
-        println!("order {id} ({order:?}) has none: {exit}");
+        println!("order {id} ({order:?}) has no total: {exit}");
     }
     Ok(())
 }
@@ -55,6 +55,6 @@ async fn process(database: &Database) -> Result<(), Failed> {
 fn main() -> Result<(), Exit> {
     cordial::run(async {
         let file = tempfile::NamedTempFile::new()?;
-        Ok(process(&filled(file.path())?).await?)
+        Ok(process(&create_database(file.path())?).await?)
     })?
 }

@@ -1,4 +1,4 @@
-//! The ways to consume a stream that are there without `futures::StreamExt`.
+//! Methods that consume a stream and need no `futures::StreamExt`.
 
 use futures_core::Stream;
 use futures_util::StreamExt;
@@ -10,7 +10,7 @@ where
     S: Stream,
     Self: Stream<Item = Result<T, E>>,
 {
-    /// The next result; `None` after the last one.
+    /// Returns the next result, or `None` after the last one.
     ///
     /// # Cancel safety
     ///
@@ -33,11 +33,11 @@ where
         StreamExt::next(self).await
     }
 
-    /// All results.
+    /// Returns all results, in the order of the stream.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives up what runs and loses what was collected.
+    /// Dropping the future asks all running items to shut down, and loses the results so far.
     ///
     /// # Examples
     ///
@@ -48,16 +48,16 @@ where
     ///     assert_eq!(Task::async_stream([1, 2], |n| async move { 2 * n }).collect().await, [Ok(2), Ok(4)]);
     /// });
     /// ```
-    #[must_use = "nothing runs before it is awaited, and failures are told only here"]
+    #[must_use = "nothing runs before it is awaited, and only its output shows which items have failed"]
     pub async fn collect(self) -> Vec<Result<T, E>> {
         StreamExt::collect(self).await
     }
 
-    /// All values, and all failures, each in the order of the stream.
+    /// Returns all values and all failures, each in the order of the stream.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives up what runs and loses what was collected.
+    /// Dropping the future asks all running items to shut down, and loses the results so far.
     ///
     /// # Examples
     ///
@@ -69,16 +69,16 @@ where
     ///     assert_eq!((values, exits.len()), (vec![3, 2], 1));
     /// });
     /// ```
-    #[must_use = "nothing runs before it is awaited, and failures are told only here"]
+    #[must_use = "nothing runs before it is awaited, and only its output shows which items have failed"]
     pub async fn partition(self) -> (Vec<T>, Vec<E>) {
-        let mut parts = (Vec::new(), Vec::new());
+        let (mut values, mut failures) = (Vec::new(), Vec::new());
         let mut stream = std::pin::pin!(self);
         while let Some(result) = StreamExt::next(&mut stream).await {
             match result {
-                Ok(value) => parts.0.push(value),
-                Err(failure) => parts.1.push(failure),
+                Ok(value) => values.push(value),
+                Err(failure) => failures.push(failure),
             }
         }
-        parts
+        (values, failures)
     }
 }

@@ -1,13 +1,13 @@
-//! A failure that knows its input.
+//! A failure together with its input.
 
 use std::error::Error;
 use std::fmt;
 
 use crate::exit::Exit;
 
-/// An item that has failed: which one, what it was made from, and why.
+/// A failed item: its index, its input, and its exit.
 ///
-/// What the items of a stream fail with after [`zip_input_on_exit`](crate::AsyncStream::zip_input_on_exit).
+/// The error type of a stream after [`zip_input_on_exit`](crate::AsyncStream::zip_input_on_exit).
 ///
 /// # Elixir
 ///
@@ -29,17 +29,17 @@ use crate::exit::Exit;
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Failure<Input> {
-    /// Its place in the input, from 0.
+    /// The position of the item in the input, counted from 0.
     pub index: usize,
-    /// What it was made from.
+    /// The input of the item.
     pub input: Input,
-    /// Why there is no value; of several attempts, the last one's.
+    /// Why the item has no value. After several attempts: the exit of the last one.
     pub exit: Exit,
 }
 
 impl<Input> Failure<Input> {
     pub(super) fn new(index: usize, input: Option<Input>, exit: Exit) -> Failure<Input> {
-        Failure { index, input: input.expect("a stream that makes these keeps its input"), exit }
+        Failure { index, input: input.expect("`zip_input_on_exit` keeps a copy of each input"), exit }
     }
 }
 
@@ -50,7 +50,7 @@ impl<Input: fmt::Debug> fmt::Display for Failure<Input> {
     }
 }
 
-/// The exit stands in the text; the source is what lies behind it.
+/// `Display` shows the exit, so `source` returns the source of the exit: a chain of errors does not show the exit twice.
 impl<Input: fmt::Debug> Error for Failure<Input> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.exit.source()

@@ -1,29 +1,50 @@
-//! Parallel streams: a list of any length through a bounded number of tasks.
+//! Parallel streams: input of any length through a bounded number of tasks.
 //!
 //! ```text
-//!  source ──pull──► at most max_concurrency tasks ──► finished, waiting for an older one ──► consumer
+//!  source ──pull──► at most max_concurrency tasks ──► finished, waiting for an older item ──► consumer
 //!  (only when a slot is free)                         (ordered: bounded by max_ahead)
 //! ```
 //!
-//! For its users it is told with [`AsyncStream`]: the options, how to drain it on Ctrl-C, how to collect it into a `Result`.
+//! The page of [`AsyncStream`] is for users: the options, how to drain a stream on Ctrl-C, how to collect it into a `Result`.
 //!
-//! Pure parts: `window` (which item may start, which result is next), `retry`, `options`, `failure`. What runs: `flights`
-//! (items at work), `ready` (what has come of them), `watch` (limits), and `drive`, which is one poll. Who starts an item is
-//! behind `spawner`.
+//! The modules, in the order in which they build on each other. Each imports only earlier ones:
+//!
+//! - `failure`, `progress`, `retry`, `options`: public types, and the settings of a stream.
+//! - `window`: which item may start, and which result is next. Pure: no tasks, no time.
+//! - `spawner`: who starts the process of an item. A task supervisor brings its own.
+//! - `single_poll`: the future of an item whose timeout is zero.
+//! - `completions`: the queue in which processes deliver their results to the consumer.
+//! - `deadlines`: timeouts of attempts and waits before retries. Kills and abandons processes.
+//! - `in_flight`: the items in their slots, each with its current attempt.
+//! - `active`: everything that a stream holds between its first poll and its end.
+//! - `async_stream`: the public type. `setters` has its options, `constructors` the functions that return one.
+//! - `poll`: one poll of the stream. `consume`: `next`, `collect`, `partition`.
+
+mod failure;
+mod progress;
+mod retry;
+
+mod options;
+
+mod spawner;
+mod window;
+
+mod completions;
+mod single_poll;
+
+mod deadlines;
+
+mod in_flight;
+
+mod active;
 
 mod async_stream;
-mod brief;
+
+mod constructors;
+mod poll;
+mod setters;
+
 mod consume;
-mod drive;
-mod failure;
-mod flights;
-mod options;
-mod progress;
-mod ready;
-mod retry;
-mod spawner;
-mod watch;
-mod window;
 
 pub use async_stream::AsyncStream;
 pub use failure::Failure;

@@ -1,33 +1,33 @@
-//! What a stream can be told.
+//! The options of a stream.
 
 use super::retry::Retry;
 use crate::process::Handle;
 use crate::task::Timeout;
 
-/// How many items a stream of a simulated runtime runs at once by default.
+/// The default of `max_concurrency` in a simulation, whose runtime has no workers.
 const DEFAULT_IN_SIMULATION: usize = 4;
 
-/// What a stream does when an item exceeds its limit.
+/// What a stream does when an item exceeds its timeout.
 ///
 /// # Elixir
 ///
-/// The option `:on_timeout`, whose default there ends the caller.
+/// The option `:on_timeout`. Its default there ends the caller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StreamTimeout {
-    /// The item is killed and is `Err(Exit::Timeout)`; the others go on. The default.
+    /// The item is killed, and its result is `Err(Exit::Timeout)`; the other items go on. The default.
     #[default]
     KillTask,
-    /// That `Err` is the last item, and everything still running is given up. In input order, values of older items that
-    /// are there come before it; one that still runs, because it was tried again, is left out.
+    /// The stream ends: that `Err` is its last result, and all running items are asked to shut down. In an ordered stream,
+    /// results of older items come first if they are there; an older item that still runs is left out.
     EndStream,
 }
 
-/// In which order results come.
+/// In which order results are delivered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Order {
     #[default]
-    OfInput,
-    OfEnds,
+    Input,
+    Completion,
 }
 
 /// The options of one stream.
@@ -48,11 +48,11 @@ impl Options {
         self.max_concurrency.unwrap_or_else(|| runtime.executor().workers().unwrap_or(DEFAULT_IN_SIMULATION))
     }
 
-    /// How many results may wait for an older item.
+    /// How many finished results may wait for an older item.
     pub(super) fn max_ahead(&self, max_concurrency: usize) -> usize {
         match self.order {
-            Order::OfInput => self.max_ahead.unwrap_or(max_concurrency.saturating_mul(4)),
-            Order::OfEnds => 0,
+            Order::Input => self.max_ahead.unwrap_or(max_concurrency.saturating_mul(4)),
+            Order::Completion => 0,
         }
     }
 }

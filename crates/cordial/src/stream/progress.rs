@@ -1,10 +1,10 @@
-//! How far a stream has come, to be read while somebody else consumes it.
+//! Counters of a stream.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Counts of one stream. Clones show the same counts.
+/// Counters of one stream. Can be read from any thread while the stream is consumed. Clones share the same counters.
 ///
 /// # Examples
 ///
@@ -19,32 +19,32 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// });
 /// ```
 #[derive(Clone, Default)]
-pub struct Progress(Arc<Counts>);
+pub struct Progress(Arc<ProgressCounters>);
 
 #[derive(Default)]
-struct Counts {
+struct ProgressCounters {
     started: AtomicUsize,
     succeeded: AtomicUsize,
     failed: AtomicUsize,
-    given_up: AtomicUsize,
+    cancelled: AtomicUsize,
     abandoned: AtomicUsize,
     retried: AtomicUsize,
 }
 
 impl Progress {
-    /// Items that were started. One that is tried again counts once.
+    /// Items whose first attempt has started. Retries are not counted.
     #[must_use]
     pub fn started(&self) -> usize {
         self.0.started.load(Ordering::Relaxed)
     }
 
-    /// Items that gave a value. Without `or_exit`, an `Err` inside it is a value like any other.
+    /// Items that returned a value. Without [`or_exit`](crate::AsyncStream::or_exit), an inner `Err` is a value too.
     #[must_use]
     pub fn succeeded(&self) -> usize {
         self.0.succeeded.load(Ordering::Relaxed)
     }
 
-    /// Items that gave an exit, after their last attempt.
+    /// Items whose last attempt failed.
     #[must_use]
     pub fn failed(&self) -> usize {
         self.0.failed.load(Ordering::Relaxed)
@@ -53,26 +53,42 @@ impl Progress {
     /// Items that run now, or wait for their next attempt.
     #[must_use]
     pub fn running(&self) -> usize {
-        let ended = self.succeeded() + self.failed() + self.given_up();
+        let ended = self.succeeded() + self.failed() + self.cancelled();
         self.started().saturating_sub(ended)
     }
 
-    /// Items that were running when the stream was dropped or ended early.
+    /// Items that had started and had no result when the stream was dropped or ended early.
     #[must_use]
-    pub fn given_up(&self) -> usize {
-        self.0.given_up.load(Ordering::Relaxed)
+    pub fn cancelled(&self) -> usize {
+        self.0.cancelled.load(Ordering::Relaxed)
     }
 
-    /// Attempts after the first of their item.
+    /// Attempts after the first one of an item.
     #[must_use]
     pub fn retried(&self) -> usize {
         self.0.retried.load(Ordering::Relaxed)
     }
 
-    /// Attempts that could not be ended, because their poll did not return: nobody waits for them any more.
+    /// Attempts that were killed and whose poll did not return within 100 ms. The stream no longer waits for them.
     #[must_use]
     pub fn abandoned(&self) -> usize {
         self.0.abandoned.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_start(&self) {
+        add(&self.0.started, 1);
+    }
+
+    pub(super) fn count_success(&self) {
+        add(&self.0.succeeded, 1);
+    }
+
+    pub(super) fn count_failure(&self) {
+        add(&self.0.failed, 1);
+    }
+
+    pub(super) fn count_cancelled(&self, n: usize) {
+        add(&self.0.cancelled, n);
     }
 
     pub(super) fn count_retry(&self) {
@@ -82,24 +98,11 @@ impl Progress {
     pub(super) fn count_abandoned(&self) {
         add(&self.0.abandoned, 1);
     }
-
-    pub(super) fn count_start(&self) {
-        add(&self.0.started, 1);
-    }
-
-    pub(super) fn count_end(&self, is_ok: bool) {
-        let count = if is_ok { &self.0.succeeded } else { &self.0.failed };
-        add(count, 1);
-    }
-
-    pub(super) fn count_given_up(&self, n: usize) {
-        add(&self.0.given_up, n);
-    }
 }
 
-/// Only the stream counts, so nobody comes in between.
-fn add(count: &AtomicUsize, n: usize) {
-    count.store(count.load(Ordering::Relaxed) + n, Ordering::Relaxed);
+/// Only the stream writes the counters, and it has one owner: a load and a store are enough, and cheaper than `fetch_add`.
+fn add(counter: &AtomicUsize, n: usize) {
+    counter.store(counter.load(Ordering::Relaxed) + n, Ordering::Relaxed);
 }
 
 impl fmt::Debug for Progress {
@@ -109,7 +112,7 @@ impl fmt::Debug for Progress {
             .field("running", &self.running())
             .field("succeeded", &self.succeeded())
             .field("failed", &self.failed())
-            .field("given_up", &self.given_up())
+            .field("cancelled", &self.cancelled())
             .field("retried", &self.retried())
             .field("abandoned", &self.abandoned())
             .finish()

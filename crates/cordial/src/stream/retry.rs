@@ -1,4 +1,4 @@
-//! Whether an item that failed is tried again, and when.
+//! Whether a failed item is retried, and when.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::backoff::Backoff;
 use crate::exit::Exit;
 
-/// How often a stream tries an item again that has failed, after which wait, and after which exits.
+/// How often a stream retries a failed item, after which wait, and after which exits.
 ///
 /// # Examples
 ///
@@ -21,46 +21,50 @@ use crate::exit::Exit;
 /// ```
 #[derive(Clone)]
 pub struct Retry {
-    times: usize,
+    max_retries: usize,
     backoff: Option<Backoff>,
-    when: Option<Filter>,
+    filter: Option<RetryFilter>,
 }
 
-/// Says after which exits another attempt is worth it.
-type Filter = Arc<dyn Fn(&Exit) -> bool + Send + Sync>;
+/// Returns whether an item that failed with this exit is retried.
+type RetryFilter = Arc<dyn Fn(&Exit) -> bool + Send + Sync>;
 
 impl Retry {
-    /// Up to so many more attempts after the first one. With 0 there is only the first.
+    /// Returns a policy of up to `n` attempts after the first one. With 0 there is only the first attempt.
     #[must_use]
     pub fn times(n: usize) -> Retry {
-        Retry { times: n, backoff: None, when: None }
+        Retry { max_retries: n, backoff: None, filter: None }
     }
 
-    /// Sets the waits between attempts. Default: none, the next attempt begins at once.
+    /// Sets the waits between attempts. Default: none, the next attempt starts at once.
     #[must_use]
     pub fn backoff(self, backoff: Backoff) -> Retry {
         Retry { backoff: Some(backoff), ..self }
     }
 
-    /// Sets after which exits there is another attempt; after others the item has failed. Default: after all. It runs
-    /// where the stream is consumed, and is asked once for each failure that could be followed by an attempt.
+    /// Sets after which exits an item is retried; after any other exit the item has failed. Default: after all exits.
+    ///
+    /// The filter runs where the stream is polled, once for each failure that is not of the last attempt.
     #[must_use]
-    pub fn when(self, is_worth_it: impl Fn(&Exit) -> bool + Send + Sync + 'static) -> Retry {
-        Retry { when: Some(Arc::new(is_worth_it)), ..self }
+    pub fn when(self, filter: impl Fn(&Exit) -> bool + Send + Sync + 'static) -> Retry {
+        Retry { filter: Some(Arc::new(filter)), ..self }
     }
 
-    /// Whether there is another attempt when one has ended so, and `n_attempts` were made.
-    pub(super) fn is_due(&self, n_attempts: usize, exit: &Exit) -> bool {
-        n_attempts <= self.times && self.when.as_ref().is_none_or(|when| when(exit))
+    /// Whether an item that has made `n_attempts` attempts, the last of which ended with `exit`, is retried.
+    pub(super) fn should_retry(&self, n_attempts: usize, exit: &Exit) -> bool {
+        n_attempts <= self.max_retries && self.filter.as_ref().is_none_or(|filter| filter(exit))
     }
 
-    pub(super) fn waits(&self) -> Option<Backoff> {
+    pub(super) fn configured_backoff(&self) -> Option<Backoff> {
         self.backoff
     }
 }
 
 impl fmt::Debug for Retry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Retry").field("times", &self.times).field("backoff", &self.backoff).finish_non_exhaustive()
+        f.debug_struct("Retry")
+            .field("times", &self.max_retries)
+            .field("backoff", &self.backoff)
+            .finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! Who starts the items of a stream. All else is the same for a stream of its own and for one under a supervisor.
+//! Who starts the processes of a stream: the stream itself, or a task supervisor. The rest of a stream does not know which.
 
 use std::panic::Location;
 use std::task::{Context, Poll};
@@ -7,12 +7,12 @@ use crate::exit::Refusal;
 use crate::pid::Pid;
 use crate::process::{Handle, Recipient, Spawn};
 
-/// Starts the items of a stream.
+/// Starts the processes of a stream.
 pub(crate) trait Spawner {
-    /// Ready when one more item may start. What was promised is kept until the next `spawn`.
-    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+    /// Returns `Ready` when one more process may start. The capacity stays reserved until the next `spawn`.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Starts an item on the runtime, in the name of the place where the stream was made. Its output goes to the recipient.
+    /// Starts a process on `runtime`. `spawned_at` is where the stream was made. The output of `future` goes to `recipient`.
     fn spawn<F, R>(
         &mut self,
         runtime: &Handle,
@@ -26,17 +26,17 @@ pub(crate) trait Spawner {
         R: Recipient<F::Output> + Send + 'static,
         R::Output: Send + 'static;
 
-    /// Whether items that run already go on when a signal ends the consumer.
-    fn lets_run_on(&self) -> bool;
+    /// Whether running items go on when a signal ends the consumer.
+    fn items_outlive_consumer(&self) -> bool;
 }
 
-/// There is room for as many items as the stream wants, and they belong to it alone.
+/// Starts as many processes as the stream wants. They belong to the stream alone.
 #[expect(unnameable_types, reason = "the default of a type parameter that users leave out")]
 #[derive(Clone, Copy, Debug)]
 pub struct Unsupervised;
 
 impl Spawner for Unsupervised {
-    fn poll_room(&mut self, _: &mut Context<'_>) -> Poll<()> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<()> {
         Poll::Ready(())
     }
 
@@ -56,7 +56,7 @@ impl Spawner for Unsupervised {
         Spawn::new(spawned_at).start_detached(runtime, future, recipient)
     }
 
-    fn lets_run_on(&self) -> bool {
+    fn items_outlive_consumer(&self) -> bool {
         false
     }
 }

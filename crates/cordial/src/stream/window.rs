@@ -11,19 +11,20 @@ use std::collections::VecDeque;
 
 use super::options::Order;
 
-/// The items between the source and the consumer.
+/// The items that have started and were not delivered yet.
 #[derive(Debug)]
 pub(super) struct Window<R> {
     max_running: usize,
-    /// Results and running items together.
+    /// Bound on `n_running + n_finished`.
     max_held: usize,
     order: Order,
     n_running: usize,
     n_finished: usize,
     n_started: usize,
-    /// In the order of input: the item that is next for the consumer.
+    /// Input order only: the index of the item that is delivered next.
     next: usize,
-    /// In the order of input: from `next` on, `None` while it runs. Else whatever has finished.
+    /// Input order: one entry for each started item from `next` on, `None` while the item runs.
+    /// Completion order: the finished items.
     finished: VecDeque<Option<R>>,
 }
 
@@ -46,12 +47,12 @@ impl<R> Window<R> {
         self.n_running < self.max_running && self.n_held() < self.max_held
     }
 
-    /// The index of the item that starts now.
+    /// Starts an item, and returns its index.
     pub(super) fn start(&mut self) -> usize {
         let idx = self.n_started;
         self.n_started += 1;
         self.n_running += 1;
-        if self.order == Order::OfInput {
+        if self.order == Order::Input {
             self.finished.push_back(None);
         }
         idx
@@ -60,14 +61,14 @@ impl<R> Window<R> {
     pub(super) fn finish(&mut self, idx: usize, result: R) {
         self.n_running -= 1;
         self.n_finished += 1;
-        if self.order == Order::OfInput {
+        if self.order == Order::Input {
             self.finished[idx - self.next] = Some(result);
         } else {
             self.finished.push_back(Some(result));
         }
     }
 
-    /// Whether `deliver` would give something.
+    /// Whether `deliver` would return a result.
     pub(super) fn has_next(&self) -> bool {
         matches!(self.finished.front(), Some(Some(_)))
     }
@@ -78,12 +79,13 @@ impl<R> Window<R> {
         }
         self.next += 1;
         self.n_finished -= 1;
-        self.finished.pop_front().flatten()
+        let result = self.finished.pop_front().flatten();
+        Some(result.expect("`has_next` saw a finished item in front"))
     }
 
-    /// The stream ends with this result: what is older and finished comes first, in order; the rest is forgotten.
+    /// Makes `last` the last result. In input order, results of older items come first; all running items are dropped.
     pub(super) fn cut(&mut self, idx: usize, last: R) {
-        if self.order == Order::OfInput {
+        if self.order == Order::Input {
             self.finished.truncate(idx - self.next);
             self.finished.retain(Option::is_some);
         }

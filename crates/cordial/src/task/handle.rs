@@ -1,48 +1,50 @@
-//! `Task<T>`: the handle, what it knows, and what happens when it is dropped or awaited.
+//! `Task<T>`: the handle, its await, and its drop.
 
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use super::Timeout;
-use super::claim::{Claim, OrExit, Source, flatten, has_ended};
-use super::timeout::Compact;
-use crate::exit::{Exit, Location, TimedOut};
+use super::deadline;
+use super::join::{ErasedJoin, JoinControl, OrExit, OwnedJoin, flatten};
+use super::timeout::{CompactTimeout, Timeout};
+use crate::exit::{Exit, TimedOut};
 use crate::pid::Pid;
-use crate::process::Handle;
 
-/// The handle on a process that runs one future. It owns the process: awaiting it gives the value, dropping it asks the
-/// process to shut down.
+/// An owned handle to a process that runs one future.
 ///
-/// The await answers `Err` with the [`Exit`] when there is no value: a panic, a kill, or the limit, which is 5 s unless
-/// [`timeout`](Task::timeout) says otherwise and counts from the first poll. When the limit passes, the handle is given
-/// up as if it was dropped. A value that is already there never times out.
+/// Awaiting the handle returns `Ok` with the output of the future, or `Err` with the [`Exit`] that tells why there is no
+/// output: a panic, a kill, or the timeout of the await. The timeout is 5 s unless [`timeout`](Task::timeout) sets another
+/// one, and counts from the first poll. When it elapses, the await returns [`Exit::Timeout`], and the task is asked to shut
+/// down as if the handle was dropped. A result that is already there never times out.
 ///
-/// `&mut task` may be awaited in `select!` and `join_all`. A handle whose result was taken answers [`Exit::NoProcess`].
+/// `&mut task` can be awaited in `select!` and `join_all`. Awaiting a handle whose result was taken returns
+/// [`Exit::NoProcess`].
 ///
-/// Dropping asks and does not wait. Whoever has to know that the task has ended calls [`shutdown`](Task::shutdown);
-/// under `#[tokio::main]` nothing else waits for it when the program ends.
+/// Dropping the handle asks the process to shut down, and does not wait for its end. To wait for the end, call
+/// [`shutdown`](Task::shutdown); under `#[tokio::main]` nothing else waits for the task when the program ends.
 ///
 /// | to | call |
 /// |---|---|
-/// | run something beside and use its value | [`Task::spawn`], then `.await` |
-/// | fail together with it | [`Task::spawn_link`] |
-/// | let something run on alone | [`Task::start`] |
-/// | let something run on, and end if this process crashes | [`Task::start_link`] |
-/// | look whether it is done, and keep it if not | [`Task::yield_for`] |
-/// | have it ended, and know that it has | [`Task::shutdown`] |
-/// | let go of it without ending it | [`Task::ignore`] |
-/// | many at once | [`Task::await_many`], [`Task::yield_many`], [`Task::async_stream`] |
+/// | run a future in parallel and use its output | [`Task::spawn`], then `.await` |
+/// | fail together with the task | [`Task::spawn_link`] |
+/// | let a future run on without a handle | [`Task::start`] |
+/// | the same, and end it if this process crashes | [`Task::start_link`] |
+/// | check for the result, and keep the handle if there is none yet | [`Task::yield_for`] |
+/// | end the task, and wait until it has ended | [`Task::shutdown`] |
+/// | drop the handle without ending the task | [`Task::ignore`] |
+/// | wait for many tasks | [`Task::await_many`], [`Task::yield_many`], [`Task::async_stream`] |
 ///
 /// # Cancel safety
 ///
-/// Awaiting `&mut task` and dropping that future loses nothing. Dropping the task itself ends it.
+/// Awaiting `&mut task` is cancel safe: dropping that future loses nothing. Dropping the task itself asks the process to
+/// shut down.
 ///
 /// # Elixir
 ///
-/// `%Task{}` and `Task.await/2`. There the process that spawned must also await, and failures end it; here a handle may
-/// move, and failures are values.
+/// `%Task{}` and `Task.await/2`. There, only the process that spawned the task can await it, and a failure ends that
+/// process. Here, a handle can be moved to another owner, and a failure is a value.
 ///
 /// # Examples
 ///
@@ -59,25 +61,25 @@ use crate::process::Handle;
 /// ```
 #[must_use = "dropping a Task shuts it down; use Task::start for fire-and-forget"]
 pub struct Task<T> {
-    state: State<T>,
-    /// Counts from the first poll that finds no answer.
-    limit: Compact,
+    state: TaskState<T>,
+    /// Counts from the first poll that finds no result.
+    timeout: CompactTimeout,
 }
 
-enum State<T> {
-    Running(Claim<T>),
-    /// After `or_exit`.
-    Mapped(Box<dyn Source<T>>),
-    /// There is no process, or never was.
-    Answered(Result<T, Exit>),
-    /// The answer was taken, or the handle was given up.
+enum TaskState<T> {
+    Running(OwnedJoin<T>),
+    /// Running, after `or_exit`.
+    Mapped(Box<dyn ErasedJoin<T>>),
+    /// The result is known without a process: the task was made by `completed`, or refused.
+    Ready(Result<T, Exit>),
+    /// The result was taken, or the handle was released.
     Taken,
 }
 
 impl<T> Unpin for Task<T> {}
 
 impl<T> Task<T> {
-    /// Sets the limit of the await. Default: 5 s.
+    /// Sets the timeout of the await. Default: 5 s.
     ///
     /// # Elixir
     ///
@@ -88,40 +90,40 @@ impl<T> Task<T> {
     /// ```
     /// use cordial::{Task, Timeout};
     ///
-    /// let patient = Task::spawn(async { 1 }).timeout(Timeout::Infinity);
-    /// assert_eq!(patient.wait(), Ok(1));
+    /// let task = Task::spawn(async { 1 }).timeout(Timeout::Infinity);
+    /// assert_eq!(task.wait(), Ok(1));
     /// ```
     pub fn timeout(mut self, limit: impl Into<Timeout>) -> Task<T> {
         match &mut self.state {
-            State::Running(claim) => claim.forget_limit(),
-            State::Mapped(source) => source.forget_limit(),
-            State::Answered(_) | State::Taken => {}
+            TaskState::Running(join) => join.reset_timeout(),
+            TaskState::Mapped(join) => join.control_mut().reset_timeout(),
+            TaskState::Ready(_) | TaskState::Taken => {}
         }
-        Task { limit: limit.into().into(), ..self }
+        Task { timeout: limit.into().into(), ..self }
     }
 
-    pub(super) fn answered(answer: Result<T, Exit>) -> Task<T> {
-        Task { state: State::Answered(answer), limit: Timeout::default().into() }
+    pub(super) fn from_result(result: Result<T, Exit>) -> Task<T> {
+        Task { state: TaskState::Ready(result), timeout: Timeout::default().into() }
     }
 
-    pub(super) fn running(claim: Claim<T>) -> Task<T> {
-        Task { state: State::Running(claim), limit: Timeout::default().into() }
+    pub(super) fn from_join(join: OwnedJoin<T>) -> Task<T> {
+        Task { state: TaskState::Running(join), timeout: Timeout::default().into() }
     }
 
-    /// Whether the answer was taken, or the handle was given up.
+    /// Whether the result was taken, or the handle was released.
     pub(super) fn is_taken(&self) -> bool {
-        matches!(self.state, State::Taken)
+        matches!(self.state, TaskState::Taken)
     }
 
-    /// Lets go of the process, if there is one: it is asked to shut down unless it was disowned.
-    pub(crate) fn give_up(&mut self) {
-        self.state = State::Taken;
+    /// Drops the join handle, if there is one. Its process is asked to shut down, unless it was detached.
+    pub(super) fn release(&mut self) {
+        self.state = TaskState::Taken;
     }
 
-    /// The answer that needs no process to wait for.
-    pub(super) fn take_answered(&mut self) -> Option<Result<T, Exit>> {
-        match std::mem::replace(&mut self.state, State::Taken) {
-            State::Answered(answer) => Some(answer),
+    /// Takes a result that is known without a process.
+    pub(super) fn take_ready(&mut self) -> Option<Result<T, Exit>> {
+        match std::mem::replace(&mut self.state, TaskState::Taken) {
+            TaskState::Ready(result) => Some(result),
             other => {
                 self.state = other;
                 None
@@ -131,60 +133,56 @@ impl<T> Task<T> {
 }
 
 impl<T: Send> Task<T> {
-    /// The process. That of [`Task::completed`], and of a task that was refused, names nobody.
+    /// Returns the pid of the process. A task from [`Task::completed`], and one that was refused, has the pid of no process.
     #[must_use]
     pub fn pid(&self) -> Pid {
-        self.source().map_or(Pid::NO_PROCESS, Source::pid)
+        self.control().map_or(Pid::NO_PROCESS, JoinControl::pid)
     }
 
-    /// Whether the process has ended, so that an await answers at once.
+    /// Returns whether the process has ended, so that an await returns at once.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.source().is_none_or(|source| source.is_finished() || has_ended(source))
+        self.control().is_none_or(|join| join.is_finished() || join.has_exited())
     }
 
-    pub(super) fn source(&self) -> Option<&dyn Source<T>> {
+    /// The join handle of the process, or `None` if there is no process to wait for.
+    pub(super) fn control(&self) -> Option<&dyn JoinControl> {
         match &self.state {
-            State::Running(claim) => Some(claim),
-            State::Mapped(source) => Some(&**source),
-            State::Answered(_) | State::Taken => None,
+            TaskState::Running(join) => Some(join),
+            TaskState::Mapped(join) => Some(join.control()),
+            TaskState::Ready(_) | TaskState::Taken => None,
         }
     }
 
-    pub(super) fn source_mut(&mut self) -> Option<&mut dyn Source<T>> {
+    pub(super) fn control_mut(&mut self) -> Option<&mut dyn JoinControl> {
         match &mut self.state {
-            State::Running(claim) => Some(claim),
-            State::Mapped(source) => Some(&mut **source),
-            State::Answered(_) | State::Taken => None,
+            TaskState::Running(join) => Some(join),
+            TaskState::Mapped(join) => Some(join.control_mut()),
+            TaskState::Ready(_) | TaskState::Taken => None,
         }
     }
 
-    /// The answer, whatever the limit of the await.
-    pub(crate) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Exit>> {
-        let answer = match self.source_mut() {
-            Some(source) => std::task::ready!(source.poll(cx)),
-            None => self.take_answered().unwrap_or(Err(Exit::NoProcess)),
+    /// Polls for the result. The timeout of the await does not apply.
+    pub(super) fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Exit>> {
+        let result = match &mut self.state {
+            TaskState::Running(join) => ready!(join.poll(cx)),
+            TaskState::Mapped(join) => ready!(join.poll(cx)),
+            TaskState::Ready(_) | TaskState::Taken => self.take_ready().unwrap_or(Err(Exit::NoProcess)),
         };
-        self.state = State::Taken;
-        Poll::Ready(answer)
+        self.state = TaskState::Taken;
+        Poll::Ready(result)
     }
 
-    /// What is known of the process, for the report that it took too long.
-    pub(super) fn timed_out(&self, limit: std::time::Duration) -> TimedOut {
-        let known = self.source().and_then(|source| {
-            source.runtime().with(source.pid(), |entry| (entry.label().cloned(), Location::from(entry.spawned_at)))
-        });
-        let (label, spawned_at) = known.map_or((None, None), |(label, place)| (label, Some(place)));
-        TimedOut::new(limit, self.pid(), label, spawned_at)
-    }
-
-    pub(crate) fn runtime(&self) -> Option<Handle> {
-        self.source().map(Source::runtime)
+    /// Describes this task for the report that it took too long.
+    pub(super) fn timed_out(&self, timeout: Duration) -> TimedOut {
+        let known = self.control().and_then(|join| deadline::timed_out(&join.runtime(), join.pid(), timeout));
+        known.unwrap_or_else(|| TimedOut::new(timeout, self.pid(), None, None))
     }
 }
 
 impl<U: Send + 'static, E: Into<Box<dyn Error + Send + Sync>> + Send + 'static> Task<Result<U, E>> {
-    /// Makes an inner `Err` an [`Exit::Error`], so that one `?` is enough. An error that is an `Exit` stays that exit.
+    /// Turns an inner `Err` into an [`Exit::Error`], so that one `?` is enough. An error that is an [`Exit`] becomes that
+    /// exit.
     ///
     /// # Examples
     ///
@@ -197,13 +195,13 @@ impl<U: Send + 'static, E: Into<Box<dyn Error + Send + Sync>> + Send + 'static> 
     /// });
     /// ```
     pub fn or_exit(mut self) -> Task<U> {
-        let state = match std::mem::replace(&mut self.state, State::Taken) {
-            State::Running(claim) => State::Mapped(Box::new(OrExit::new(claim))),
-            State::Mapped(source) => State::Mapped(Box::new(OrExit::new(source))),
-            State::Answered(answer) => State::Answered(flatten(answer)),
-            State::Taken => State::Taken,
+        let state = match std::mem::replace(&mut self.state, TaskState::Taken) {
+            TaskState::Running(join) => TaskState::Mapped(Box::new(OrExit::new(join))),
+            TaskState::Mapped(join) => TaskState::Mapped(Box::new(OrExit::new(join))),
+            TaskState::Ready(result) => TaskState::Ready(flatten(result)),
+            TaskState::Taken => TaskState::Taken,
         };
-        Task { state, limit: self.limit }
+        Task { state, timeout: self.timeout }
     }
 }
 
@@ -211,17 +209,17 @@ impl<T: Send> Future for Task<T> {
     type Output = Result<T, Exit>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, Exit>> {
-        if let Poll::Ready(answer) = self.poll_answer(cx) {
-            return Poll::Ready(answer);
+        if let Poll::Ready(result) = self.poll_result(cx) {
+            return Poll::Ready(result);
         }
-        let Timeout::After(limit) = self.limit.get() else { return Poll::Pending };
-        let is_due = self.source_mut().is_none_or(|source| source.poll_limit(limit, cx).is_ready());
-        // An answer that is on its way wakes this, and does not time out.
-        if !is_due || self.is_finished() {
+        let Timeout::After(timeout) = self.timeout.get() else { return Poll::Pending };
+        let join = self.control_mut().expect("only a running task is pending");
+        // A process that has exited does not time out: its result is about to arrive, and wakes this task.
+        if join.poll_timeout(timeout, cx).is_pending() || self.is_finished() {
             return Poll::Pending;
         }
-        let timed_out = self.timed_out(limit);
-        self.give_up();
+        let timed_out = self.timed_out(timeout);
+        self.release();
         Poll::Ready(Err(Exit::Timeout(timed_out)))
     }
 }

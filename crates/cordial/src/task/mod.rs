@@ -1,21 +1,42 @@
-//! Tasks: a process that runs one future, and the handle that owns it.
+//! Tasks: a process that runs one future, and the handle that owns the process.
 //!
 //! ```text
-//!  owner   ──spawn──┬───────── other work ──────── await ──► value, or why there is none
+//!  owner   ──spawn──┬───────── other work ──────── await ──► Ok(value) or Err(exit)
 //!  task             └── runs in parallel ──┐         ▲
 //!                                          └─ done ──┘      handle dropped: the task is asked to shut down
 //! ```
+//!
+//! The modules, in the order in which they build on each other. Each imports only earlier ones:
+//!
+//! - `timeout`: how long to wait, a public type.
+//! - `deadline`: a timeout that is counting down, and the report that it elapsed.
+//! - `join`: the join handle inside a `Task`; what dropping it does.
+//! - `handle`: `Task` itself, its await and its drop.
+//! - `start`: the functions that start tasks.
+//! - `wait`, `shutdown`: waiting for one task, ending one task.
+//! - `await_many`, `yield_many`: waiting for many tasks.
+//!
+//! Not for how a process runs and ends: that is [`process`](crate::process).
 
-mod claim;
-mod handle;
-mod limit;
-mod many;
-mod start;
 mod timeout;
+
+mod deadline;
+mod join;
+
+mod handle;
+
+mod start;
+
+mod shutdown;
 mod wait;
 
-pub use handle::Task;
-pub use many::{AwaitMany, OnTimeout, YieldMany};
-pub use timeout::Timeout;
+mod await_many;
+mod yield_many;
 
-pub(crate) use claim::Tenure;
+pub use await_many::AwaitMany;
+pub use handle::Task;
+pub use timeout::Timeout;
+pub use yield_many::{OnTimeout, YieldMany};
+
+pub(crate) use deadline::timed_out;
+pub(crate) use join::Ownership;

@@ -1,19 +1,20 @@
-//! Bringing tasks to life.
+//! The functions that start tasks.
 
 use std::panic::Location;
 
-use super::Task;
-use super::claim::{Claim, Tenure};
+use super::handle::Task;
+use super::join::{OwnedJoin, Ownership};
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
 use crate::process::{Handle, Outcome, Spawn, with_current_runtime};
 use crate::telemetry;
 
 impl<T: Send + 'static> Task<T> {
-    /// Runs a future in a process of its own, in parallel with the caller, and gives the handle that owns it.
+    /// Runs a future in a new process, in parallel with the caller, and returns the handle that owns the process.
     ///
-    /// A crash is the `Err` of the await and affects nobody else. Works from anywhere: inside a process it runs on the
-    /// same runtime, elsewhere on the default one, which starts on first use. The current tracing span goes with it.
+    /// A crash of the task is the `Err` of the await and affects no other process. Works anywhere: inside a process the
+    /// task runs on the same runtime, elsewhere on the default runtime, which starts on first use. The polls of the task
+    /// run in the current tracing span. If the runtime was shut down, the await returns [`Exit::Refused`].
     ///
     /// # Elixir
     ///
@@ -36,13 +37,14 @@ impl<T: Send + 'static> Task<T> {
         F: Future<Output = T> + Send + 'static,
     {
         let spawn = Spawn::new(Location::caller());
-        with_current_runtime(|runtime| Task::launch(runtime, spawn, future))
+        with_current_runtime(|runtime| Task::spawn_on(runtime, spawn, Ownership::Owned, future))
     }
 
-    /// As [`spawn`](Task::spawn), and linked: a crash of the task also ends the calling process with the same exit,
-    /// unless that traps exits. Outside a process there is nobody to link to.
+    /// Does the same as [`spawn`](Task::spawn), and links the task to the calling process: a crash of the task also ends
+    /// the calling process with the same exit, unless that process traps exits. Outside a process there is no link.
     ///
-    /// Giving up the handle removes the link first, so that it never strikes back.
+    /// Dropping the handle removes the link before it asks the task to shut down, so that the exit of the task does not end
+    /// the calling process.
     ///
     /// # Elixir
     ///
@@ -67,10 +69,10 @@ impl<T: Send + 'static> Task<T> {
         F: Future<Output = T> + Send + 'static,
     {
         let spawn = Spawn::new(Location::caller()).linked();
-        with_current_runtime(|runtime| Task::launch(runtime, spawn, future))
+        with_current_runtime(|runtime| Task::spawn_on(runtime, spawn, Ownership::Owned, future))
     }
 
-    /// A task that has its value already. No process is started.
+    /// Returns a task that already has its value. No process is started.
     ///
     /// # Elixir
     ///
@@ -89,43 +91,38 @@ impl<T: Send + 'static> Task<T> {
     /// assert_eq!(task.wait(), Ok(7));
     /// ```
     pub fn completed(value: T) -> Task<T> {
-        Task::answered(Ok(value))
+        Task::from_result(Ok(value))
     }
 
-    fn launch<F>(runtime: &Handle, spawn: Spawn, future: F) -> Task<T>
-    where
-        F: Future<Output = T> + Send + 'static,
-    {
-        Task::launch_on(runtime, spawn, Tenure::Owned, future)
-    }
-
-    /// Spawns on a runtime, in the way that `spawn` says.
-    pub(crate) fn launch_on<F>(runtime: &Handle, spawn: Spawn, tenure: Tenure, future: F) -> Task<T>
+    /// Spawns a future on `runtime`, with the options in `spawn`.
+    pub(crate) fn spawn_on<F>(runtime: &Handle, spawn: Spawn, ownership: Ownership, future: F) -> Task<T>
     where
         F: Future<Output = T> + Send + 'static,
     {
         let (spawned_at, supervisor) = (spawn.spawned_at, spawn.child_slot.as_ref().map(|place| place.parent().pid));
         match spawn.start(runtime, future, Ok) {
-            Ok(spawned) => Task::running(Claim::new(spawned, tenure)),
+            Ok(spawned) => Task::from_join(OwnedJoin::new(spawned, ownership)),
             Err(refusal) => Task::refused(spawned_at, supervisor, refusal),
         }
     }
 
-    /// A task that was not started, and says so.
+    /// Returns a task that was not started, whose result is the refusal. Emits the event `refused`.
     pub(crate) fn refused(
         spawned_at: &'static Location<'static>,
         supervisor: Option<Pid>,
         refusal: Refusal,
     ) -> Task<T> {
         telemetry::refused(spawned_at, supervisor, &refusal);
-        Task::answered(Err(Exit::Refused(refusal)))
+        Task::from_result(Err(Exit::Refused(refusal)))
     }
 }
 
 impl Task<()> {
-    /// Runs a future in a process that nobody owns, and gives its pid. It runs to its end, or to that of the runtime.
+    /// Runs a future in a new process without a handle, and returns its pid. The process runs until the future ends, or
+    /// until the runtime shuts down.
     ///
-    /// An `Err`, like a panic, is an abnormal exit: it is told to telemetry, to monitors and links.
+    /// An `Err` is an abnormal exit, as a panic is: it is emitted as an event and delivered to monitors and links. If the
+    /// runtime was shut down, the event `refused` is emitted, and the pid is that of no process.
     ///
     /// # Elixir
     ///
@@ -147,11 +144,12 @@ impl Task<()> {
         F: Future + Send + 'static,
         F::Output: Outcome,
     {
-        begin(Spawn::new(Location::caller()), future)
+        start_without_handle(Spawn::new(Location::caller()), future)
     }
 
-    /// As [`start`](Task::start), and linked to the calling process: any exit of one but [`Exit::Normal`] ends the other
-    /// with the same exit, unless it traps exits. After a normal end of the caller it runs on.
+    /// Does the same as [`start`](Task::start), and links the new process to the calling one: any exit of one of them but
+    /// [`Exit::Normal`] ends the other with the same exit, unless the other traps exits. When the calling process ends
+    /// normally, the new process runs on.
     ///
     /// # Elixir
     ///
@@ -163,12 +161,8 @@ impl Task<()> {
     /// use cordial::{Exit, Task, process};
     ///
     /// cordial::testing::run(async {
-    ///     let caller = Task::spawn(async {
-    ///         let child = Task::start_link(std::future::pending::<()>());
-    ///         let watch = process::monitor(child);
-    ///         (child, watch)
-    ///     });
-    ///     let (child, _watch) = caller.await.unwrap();
+    ///     let caller = Task::spawn(async { Task::start_link(std::future::pending::<()>()) });
+    ///     let child = caller.await.unwrap();
     ///     assert!(process::info(child).is_some(), "its caller ended normally");
     ///     process::exit(child, Exit::Killed);
     /// });
@@ -179,11 +173,11 @@ impl Task<()> {
         F: Future + Send + 'static,
         F::Output: Outcome,
     {
-        begin(Spawn::new(Location::caller()).linked(), future)
+        start_without_handle(Spawn::new(Location::caller()).linked(), future)
     }
 }
 
-fn begin<F>(spawn: Spawn, future: F) -> Pid
+fn start_without_handle<F>(spawn: Spawn, future: F) -> Pid
 where
     F: Future + Send + 'static,
     F::Output: Outcome,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How long to wait for a result.
+/// How long to wait for a result. Default: 5 s.
 ///
 /// # Elixir
 ///
@@ -19,9 +19,10 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timeout {
-    /// This long. Zero takes only what is there already; what no clock can count is as good as `Infinity`.
+    /// Waits this long. With zero, only a result that is already there counts. A duration too long for the clock means
+    /// [`Infinity`](Timeout::Infinity).
     After(Duration),
-    /// Without limit.
+    /// Waits without a timeout.
     Infinity,
 }
 
@@ -38,27 +39,29 @@ impl From<Duration> for Timeout {
     }
 }
 
-/// A [`Timeout`] in one word, since handles stand in long lists.
+/// A [`Timeout`] in 8 bytes instead of 16: programs keep long lists of task handles.
 #[derive(Clone, Copy)]
-pub(super) struct Compact(u64);
+pub(super) struct CompactTimeout(u64);
 
-impl Compact {
+impl CompactTimeout {
     const INFINITY: u64 = u64::MAX;
 
     pub(super) fn get(self) -> Timeout {
         match self.0 {
-            Compact::INFINITY => Timeout::Infinity,
+            CompactTimeout::INFINITY => Timeout::Infinity,
             nanoseconds => Timeout::After(Duration::from_nanos(nanoseconds)),
         }
     }
 }
 
-impl From<Timeout> for Compact {
-    /// What is longer than some 580 years is as good as without limit.
-    fn from(limit: Timeout) -> Compact {
-        match limit {
-            Timeout::After(limit) => Compact(u64::try_from(limit.as_nanos()).unwrap_or(Compact::INFINITY)),
-            Timeout::Infinity => Compact(Compact::INFINITY),
+impl From<Timeout> for CompactTimeout {
+    /// A timeout of more than 584 years, which is `u64::MAX` nanoseconds, becomes `Infinity`.
+    fn from(timeout: Timeout) -> CompactTimeout {
+        match timeout {
+            Timeout::After(timeout) => {
+                CompactTimeout(u64::try_from(timeout.as_nanos()).unwrap_or(CompactTimeout::INFINITY))
+            }
+            Timeout::Infinity => CompactTimeout(CompactTimeout::INFINITY),
         }
     }
 }

@@ -1,30 +1,29 @@
-//! Waiting for one task: for a while, for its end, or not at all.
+//! Waiting for one task: blocking, for a limited time, or not at all.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
-use super::claim::has_ended;
-use super::limit::Limit;
-use super::{Task, Timeout};
+use super::deadline::Deadline;
+use super::handle::Task;
+use super::timeout::Timeout;
 use crate::exit::Exit;
-use crate::process::{ABANDON_AFTER, Shutdown, abandon, assert_may_block, block_on};
+use crate::process::{assert_may_block, block_on};
 
-/// How often `ignore` looks again for an answer that is on its way.
-const ABOUT_TO_ANSWER: usize = 10_000;
+/// How often `ignore` yields its thread while it waits for the result of a process that has exited.
+const MAX_YIELDS: usize = 10_000;
 
 impl<T: Send> Task<T> {
-    /// Awaits the task on a thread that may block. The limit of the await holds.
+    /// Awaits the task and blocks the calling thread meanwhile. The timeout of the await applies.
     ///
-    /// Fine on plain threads, in `spawn_blocking`, and inside a process, where it counts as a long poll.
+    /// Can be called on plain threads, in `spawn_blocking`, and inside a process, where it counts as a long poll.
     ///
     /// # Errors
     ///
-    /// As the await: the [`Exit`] of the task, or [`Exit::Timeout`].
+    /// The same as the await: the [`Exit`] of the task, or [`Exit::Timeout`].
     ///
     /// # Panics
     ///
-    /// On a tokio worker and in a simulation, where blocking would stop everything.
+    /// On a tokio worker thread and in a simulation, where blocking would stop all other tasks.
     ///
     /// # Examples
     ///
@@ -37,8 +36,9 @@ impl<T: Send> Task<T> {
         block_on(self)
     }
 
-    /// Waits up to a limit. `None`: it still runs, and the handle is as good as before. The limit of the await, which
-    /// counts from the first await, is another matter.
+    /// Waits for the result up to a timeout. Returns `None` if the task still runs; the handle can then be used as before.
+    ///
+    /// Independent of the timeout of the await, which counts from the first await.
     ///
     /// # Cancel safety
     ///
@@ -61,54 +61,22 @@ impl<T: Send> Task<T> {
     /// });
     /// ```
     pub async fn yield_for(&mut self, limit: impl Into<Timeout>) -> Option<Result<T, Exit>> {
-        let mut limit = Limit::new(self.runtime().as_ref(), limit.into());
-        poll_fn(|cx| match self.poll_answer(cx) {
-            Poll::Ready(answer) => Poll::Ready(Some(answer)),
-            // An answer that is on its way wakes this, and does not time out.
-            Poll::Pending if limit.poll(cx).is_pending() || self.is_finished() => Poll::Pending,
+        let timeout = limit.into();
+        // Without a process the first poll returns a result, and the deadline is never polled.
+        let mut deadline = self.control().map_or(Deadline::Never, |join| Deadline::new(&join.runtime(), timeout));
+        poll_fn(|cx| match self.poll_result(cx) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            // A process that has exited does not time out: its result is about to arrive, and wakes this task.
+            Poll::Pending if deadline.poll(cx).is_pending() || self.is_finished() => Poll::Pending,
             Poll::Pending => Poll::Ready(None),
         })
         .await
     }
 
-    /// Ends the task and waits until it has ended, destructors included.
+    /// Returns the result if it is already there. Otherwise drops the handle without ending the task: the task runs on, and
+    /// its value is dropped.
     ///
-    /// `None`: it ended the way this call asked, with `Shutdown(None)`, or `Killed` for [`Shutdown::BrutalKill`].
-    /// `Some(Ok)`: it had a value, or gave one in its grace time; a value always wins. `Some(Err)`: it ended some other
-    /// way, or was killed after its grace. A link to the task is removed first. Of a handle whose result was taken:
-    /// `Some(Err(NoProcess))`.
-    ///
-    /// If the poll of the task does not return, this answers `Some(Err(Killed))` 100 ms after the kill, and the process
-    /// is *abandoned*: it ends when its poll returns. With [`Shutdown::Infinity`] it waits without limit.
-    ///
-    /// Monitors, links and events tell the first signal that ended the process, also where this gives a value that came in
-    /// the same poll, or the kill that came after the request.
-    ///
-    /// # Cancel safety
-    ///
-    /// Once polled, the request or the kill is in force. Dropping the future gives up the kill after the grace time.
-    ///
-    /// # Elixir
-    ///
-    /// `Task.shutdown/2`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use cordial::{Shutdown, Task};
-    ///
-    /// cordial::testing::run(async {
-    ///     let task = Task::spawn(std::future::pending::<()>());
-    ///     assert_eq!(task.shutdown(Shutdown::default()).await, None);
-    /// });
-    /// ```
-    pub async fn shutdown(mut self, shutdown: impl Into<Shutdown>) -> Option<Result<T, Exit>> {
-        self.end(shutdown.into()).await
-    }
-
-    /// Takes what is there already, and lets go of the task: it runs on, and its value is dropped.
-    ///
-    /// `None`: it had not ended. The link, if any, is removed.
+    /// Returns `None` if the task had not ended. The link to the task, if there is one, is removed.
     ///
     /// # Elixir
     ///
@@ -123,74 +91,34 @@ impl<T: Send> Task<T> {
     /// ```
     #[doc(alias = "detach")]
     pub fn ignore(mut self) -> Option<Result<T, Exit>> {
-        self.let_go()
+        self.take_or_detach()
     }
 
-    pub(super) fn let_go(&mut self) -> Option<Result<T, Exit>> {
-        if let Some(answer) = self.take_answered() {
-            return Some(answer);
+    /// Implements [`ignore`](Task::ignore).
+    pub(super) fn take_or_detach(&mut self) -> Option<Result<T, Exit>> {
+        if let Some(result) = self.take_ready() {
+            return Some(result);
         }
-        let source = self.source_mut()?;
-        if !source.is_finished() && has_ended(source) {
-            // The process is out of the table, and the thread that ended it is about to put its answer down; unless that
-            // thread is this one, in a subscriber or a waker.
-            for _ in 0..ABOUT_TO_ANSWER {
-                if source.is_finished() {
+        let join = self.control()?;
+        if join.has_exited() {
+            // The process has left the table, and the thread that ran it is about to store its result. The result does
+            // not arrive if that thread is the current one, inside a `tracing` subscriber or a waker: hence the bound.
+            for _ in 0..MAX_YIELDS {
+                if join.is_finished() {
                     break;
                 }
                 std::thread::yield_now();
             }
         }
-        if source.is_finished()
-            && let Poll::Ready(answer) = self.poll_answer(&mut Context::from_waker(Waker::noop()))
+        if join.is_finished()
+            && let Poll::Ready(result) = self.poll_result(&mut Context::from_waker(Waker::noop()))
         {
-            return Some(answer);
+            return Some(result);
         }
-        let source = self.source_mut()?;
-        source.unlink();
-        source.disown();
-        self.give_up();
+        let join = self.control_mut()?;
+        join.unlink();
+        join.detach();
+        self.release();
         None
-    }
-
-    /// Ends the task as `shutdown` says.
-    pub(super) async fn end(&mut self, shutdown: Shutdown) -> Option<Result<T, Exit>> {
-        if let Some(answer) = self.take_answered() {
-            return Some(answer);
-        }
-        let Some(source) = self.source_mut() else { return Some(Err(Exit::NoProcess)) };
-        source.unlink();
-        let (pid, runtime) = (source.pid(), source.runtime());
-        if shutdown != Shutdown::BrutalKill {
-            runtime.request_shutdown(pid);
-            let grace = match shutdown {
-                Shutdown::After(grace) => Timeout::After(grace),
-                Shutdown::BrutalKill | Shutdown::Infinity => Timeout::Infinity,
-            };
-            // Without any grace, request and kill come back to back.
-            if grace != Timeout::After(Duration::ZERO)
-                && let Some(answer) = self.yield_for(grace).await
-            {
-                return unless(answer, |exit| matches!(exit, Exit::Shutdown(None)));
-            }
-        }
-        runtime.kill(pid);
-        match self.yield_for(ABANDON_AFTER).await {
-            Some(answer) if shutdown == Shutdown::BrutalKill => unless(answer, |exit| matches!(exit, Exit::Killed)),
-            Some(answer) => unless(answer, |exit| matches!(exit, Exit::Shutdown(None))),
-            None => {
-                abandon(&runtime, pid);
-                self.give_up();
-                Some(Err(Exit::Killed))
-            }
-        }
-    }
-}
-
-/// `None` for the end that was asked for.
-fn unless<T>(answer: Result<T, Exit>, is_expected: fn(&Exit) -> bool) -> Option<Result<T, Exit>> {
-    match answer {
-        Err(exit) if is_expected(&exit) => None,
-        other => Some(other),
     }
 }

@@ -258,7 +258,7 @@ fn progress_is_read_while_another_consumes() {
         }
         assert_eq!(consumer.await.unwrap().len(), 6);
         assert_eq!(counts(), (6, 0, 5, 1));
-        assert_eq!(progress.clone().given_up(), 0);
+        assert_eq!(progress.clone().cancelled(), 0);
     });
 }
 

@@ -74,7 +74,7 @@ fn dropped_after_any_poll_it_leaves_nothing_behind() {
             let n_running = progress.running();
             drop(stream);
             sleep(MS).await;
-            assert_eq!((probe.n_alive(), progress.running(), progress.given_up()), (0, 0, n_running));
+            assert_eq!((probe.n_alive(), progress.running(), progress.cancelled()), (0, 0, n_running));
         });
     }
 }

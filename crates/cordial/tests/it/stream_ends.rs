@@ -62,7 +62,7 @@ fn dropped_at_any_moment_it_leaves_nothing_behind() {
                 assert!(shares.n_out() > 0, "the source is there");
                 let n_running = progress.running();
                 drop(stream);
-                assert_eq!((progress.running(), progress.given_up()), (0, n_running));
+                assert_eq!((progress.running(), progress.cancelled()), (0, n_running));
                 shares.are_back().await;
             });
         }
@@ -260,7 +260,7 @@ fn a_timeout_that_ends_the_stream_gives_up_the_rest_and_the_source() {
         assert!(matches!(stream.next().await, Some(Err(Exit::Timeout(_)))));
         shares.are_back().await;
         assert_eq!(stream.next().await, None);
-        assert_eq!((progress.running(), progress.failed(), progress.given_up()), (0, 1, 3));
+        assert_eq!((progress.running(), progress.failed(), progress.cancelled()), (0, 1, 3));
     });
 }
 

@@ -200,7 +200,7 @@ fn check(setting: Setting) -> Result<(), TestCaseError> {
     let n_failed = expected.iter().filter(|(_, result, _)| result.is_err()).count();
     let n_retried: usize = expected.iter().map(|(_, _, n_attempts)| n_attempts - 1).sum();
     prop_assert_eq!(
-        (progress.started(), progress.failed(), progress.retried(), progress.running(), progress.given_up()),
+        (progress.started(), progress.failed(), progress.retried(), progress.running(), progress.cancelled()),
         (expected.len(), n_failed, n_retried, 0, 0)
     );
     if !setting.is_ordered {
@@ -232,7 +232,7 @@ fn check_cut(setting: &Setting, expected: &[Came], came: &[Came], progress: &Pro
         prop_assert_eq!(came, &expected[..first], "one after the other, nothing is given up");
     }
     prop_assert_eq!(progress.running(), 0);
-    prop_assert_eq!(progress.started(), progress.succeeded() + progress.failed() + progress.given_up());
+    prop_assert_eq!(progress.started(), progress.succeeded() + progress.failed() + progress.cancelled());
     Ok(())
 }
 

@@ -207,7 +207,7 @@ fn a_consumer_elsewhere_hears_of_every_item_of_a_runtime_that_is_shut_down() {
             consumer.join().unwrap().unwrap()
         });
         assert!(n_seen == 12 || n_seen == 11, "{n_seen}");
-        assert_eq!((progress.running(), progress.given_up(), progress.succeeded() + progress.failed()), (0, 0, 12));
+        assert_eq!((progress.running(), progress.cancelled(), progress.succeeded() + progress.failed()), (0, 0, 12));
         assert_eq!(probe.n_alive(), 0);
     }
 }

@@ -107,11 +107,11 @@ fn when_a_signal_ends_the_consumer_only_unlinked_items_run_on() {
             settle().await;
             assert_eq!(tasks.children().len(), 3);
             let progress = told.await.unwrap();
-            assert_eq!((progress.running(), progress.given_up()), (3, 0));
+            assert_eq!((progress.running(), progress.cancelled()), (3, 0));
             process::exit(consumer.pid(), Exit::Killed);
             settle().await;
             assert_eq!(tasks.children().len(), left, "linked: {is_linked}");
-            assert_eq!((progress.running(), progress.given_up()), (0, 3), "the stream waits for none of them");
+            assert_eq!((progress.running(), progress.cancelled()), (0, 3), "the stream waits for none of them");
         }
     });
 }
@@ -125,7 +125,7 @@ fn what_waits_for_room_has_not_begun() {
         assert!(tokio::time::timeout(SECOND, stream.next()).await.is_err());
         assert_eq!((progress.started(), progress.running()), (2, 2));
         drop(stream);
-        assert_eq!((progress.started(), progress.running(), progress.given_up()), (2, 0, 2));
+        assert_eq!((progress.started(), progress.running(), progress.cancelled()), (2, 0, 2));
     });
 }
 

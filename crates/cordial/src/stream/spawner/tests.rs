@@ -1,4 +1,4 @@
-//! What a supervisor will ask of a stream: waiting for room, and items that run on.
+//! What a task supervisor requires of a stream: it waits for capacity, and its items can outlive the consumer.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,43 +16,50 @@ use crate::testing;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Room for some, which others take up as well.
+/// A spawner with a limited number of permits.
 #[derive(Clone)]
-struct House {
-    room: Arc<Mutex<(usize, Vec<Waker>)>>,
-    lets_run_on: bool,
+struct LimitedSpawner {
+    state: Arc<Mutex<Permits>>,
+    items_outlive_consumer: bool,
 }
 
-impl House {
-    fn of(n: usize) -> House {
-        House { room: Arc::new(Mutex::new((n, Vec::new()))), lets_run_on: false }
+struct Permits {
+    n_free: usize,
+    waiting: Vec<Waker>,
+}
+
+impl LimitedSpawner {
+    fn with_permits(n: usize) -> LimitedSpawner {
+        let state = Permits { n_free: n, waiting: Vec::new() };
+        LimitedSpawner { state: Arc::new(Mutex::new(state)), items_outlive_consumer: false }
     }
 
-    fn free(&self) {
+    fn release(&self) {
         let waiting = {
-            let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
-            room.0 += 1;
-            std::mem::take(&mut room.1)
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.n_free += 1;
+            std::mem::take(&mut state.waiting)
         };
         waiting.into_iter().for_each(Waker::wake);
     }
 }
 
-struct Leaves(House);
+/// Releases a permit when it is dropped.
+struct AcquiredPermit(LimitedSpawner);
 
-impl Drop for Leaves {
+impl Drop for AcquiredPermit {
     fn drop(&mut self) {
-        self.0.free();
+        self.0.release();
     }
 }
 
-impl Spawner for House {
-    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut room = self.room.lock().unwrap();
-        if room.0 > 0 {
+impl Spawner for LimitedSpawner {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock().unwrap();
+        if state.n_free > 0 {
             return Poll::Ready(());
         }
-        room.1.push(cx.waker().clone());
+        state.waiting.push(cx.waker().clone());
         Poll::Pending
     }
 
@@ -69,51 +76,51 @@ impl Spawner for House {
         R: Recipient<F::Output> + Send + 'static,
         R::Output: Send + 'static,
     {
-        let mut room = self.room.lock().unwrap();
-        room.0 = room.0.checked_sub(1).expect("an item started without room");
-        drop(room);
-        let leaves = Leaves(self.clone());
+        let mut state = self.state.lock().unwrap();
+        state.n_free = state.n_free.checked_sub(1).expect("an item started without a permit");
+        drop(state);
+        let permit = AcquiredPermit(self.clone());
         let future = async move {
-            let _leaves = leaves;
+            let _permit = permit;
             future.await
         };
         Spawn::new(spawned_at).start_detached(runtime, future, recipient)
     }
 
-    fn lets_run_on(&self) -> bool {
-        self.lets_run_on
+    fn items_outlive_consumer(&self) -> bool {
+        self.items_outlive_consumer
     }
 }
 
 #[test]
-fn a_stream_waits_for_room_instead_of_failing() {
+fn a_stream_waits_for_capacity_instead_of_failing() {
     for seed in 0..20 {
         testing::run_seeded(seed, async {
-            let house = House::of(2);
-            let pulled = Arc::new(AtomicUsize::new(0));
-            let count = pulled.clone();
-            let items = (0..6u32).inspect(move |_| _ = count.fetch_add(1, Ordering::SeqCst));
+            let spawner = LimitedSpawner::with_permits(2);
+            let n_pulled = Arc::new(AtomicUsize::new(0));
+            let counter = n_pulled.clone();
+            let items = (0..6u32).inspect(move |_| _ = counter.fetch_add(1, Ordering::SeqCst));
             let work = |n| async move {
                 tokio::time::sleep(SECOND).await;
                 if n == 3 { Err("no luck") } else { Ok(n) }
             };
-            let stream = AsyncStream::new(iter(items), work, house.clone(), Location::caller());
+            let stream = AsyncStream::new(iter(items), work, spawner.clone(), Location::caller());
             let mut stream = stream.max_concurrency(4).or_exit().retry(Retry::times(2));
-            let begun = tokio::time::Instant::now();
+            let started = tokio::time::Instant::now();
             assert!(tokio::time::timeout(SECOND / 2, stream.next()).await.is_err());
-            assert_eq!(pulled.load(Ordering::SeqCst), 3, "one waits with its input");
+            assert_eq!(n_pulled.load(Ordering::SeqCst), 3, "two items run, and one is queued with its input");
             let (values, exits) = stream.partition().await;
             assert_eq!((values, exits.len()), (vec![0, 1, 2, 4, 5], 1));
-            let lasted = begun.elapsed();
-            assert!((4 * SECOND..=5 * SECOND).contains(&lasted), "eight attempts, two at once, took {lasted:?}");
-            assert_eq!(house.room.lock().unwrap().0, 2);
+            let elapsed = started.elapsed();
+            assert!((4 * SECOND..=5 * SECOND).contains(&elapsed), "eight attempts, two at once, took {elapsed:?}");
+            assert_eq!(spawner.state.lock().unwrap().n_free, 2);
         });
     }
 }
 
 /// How the consumer of a stream ends.
 #[derive(Clone, Debug)]
-enum End {
+enum ConsumerEnd {
     Signal(Exit),
     Exits,
     Panics,
@@ -121,48 +128,49 @@ enum End {
 }
 
 #[test]
-fn items_run_on_only_when_a_signal_ends_the_consumer() {
-    let signals = [Exit::Killed, Exit::Shutdown(None), Exit::NoProcess].map(End::Signal);
-    for end in signals.into_iter().chain([End::Exits, End::Panics, End::Returns]) {
-        for lets_run_on in [true, false] {
-            let how = end.clone();
+fn items_outlive_the_consumer_only_when_a_signal_ends_it() {
+    let signals = [Exit::Killed, Exit::Shutdown(None), Exit::NoProcess].map(ConsumerEnd::Signal);
+    for end in signals.into_iter().chain([ConsumerEnd::Exits, ConsumerEnd::Panics, ConsumerEnd::Returns]) {
+        for items_outlive_consumer in [true, false] {
+            let end = end.clone();
             testing::run(async move {
-                let done = Arc::new(AtomicUsize::new(0));
-                let count = done.clone();
-                let own = how.clone();
+                let n_done = Arc::new(AtomicUsize::new(0));
+                let counter = n_done.clone();
+                let consumer_end = end.clone();
                 let consumer = Task::spawn(async move {
                     let work = move |_| {
-                        let count = count.clone();
+                        let counter = counter.clone();
                         async move {
                             tokio::time::sleep(2 * SECOND).await;
-                            count.fetch_add(1, Ordering::SeqCst);
+                            counter.fetch_add(1, Ordering::SeqCst);
                         }
                     };
-                    let house = House { lets_run_on, ..House::of(9) };
-                    let mut stream = AsyncStream::new(iter(0..5), work, house, Location::caller());
+                    let spawner = LimitedSpawner { items_outlive_consumer, ..LimitedSpawner::with_permits(9) };
+                    let mut stream = AsyncStream::new(iter(0..5), work, spawner, Location::caller());
                     let _ = tokio::time::timeout(SECOND, stream.next()).await;
-                    match own {
-                        End::Signal(_) => drop(stream.next().await),
-                        End::Exits => cordial_exit().await,
-                        End::Panics => panic!("no luck"),
-                        End::Returns => {}
+                    match consumer_end {
+                        ConsumerEnd::Signal(_) => drop(stream.next().await),
+                        ConsumerEnd::Exits => exit_by_itself().await,
+                        ConsumerEnd::Panics => panic!("no luck"),
+                        ConsumerEnd::Returns => {}
                     }
                 });
                 tokio::time::sleep(SECOND + SECOND / 2).await;
-                if let End::Signal(exit) = &how {
+                if let ConsumerEnd::Signal(exit) = &end {
                     process::exit(consumer.pid(), exit.clone());
                 }
                 let _ = consumer.await;
                 tokio::time::sleep(10 * SECOND).await;
-                let runs_on = lets_run_on && matches!(how, End::Signal(_));
-                // Four at once in simulation; nothing new starts.
-                assert_eq!(done.load(Ordering::SeqCst), if runs_on { 4 } else { 0 }, "{how:?}, {lets_run_on}");
+                let outlived = items_outlive_consumer && matches!(end, ConsumerEnd::Signal(_));
+                // In simulation four items run at once. The fifth never starts.
+                let expected = if outlived { 4 } else { 0 };
+                assert_eq!(n_done.load(Ordering::SeqCst), expected, "{end:?}, {items_outlive_consumer}");
             });
         }
     }
 }
 
-/// The process ends itself, without any signal.
-async fn cordial_exit() {
+/// Ends the process without a signal.
+async fn exit_by_itself() {
     process::exit_self(Exit::Shutdown(None)).await
 }

@@ -2,7 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Runs `n` items through a window; `picks` says which of those that run finishes next.
+/// Runs `n` items through a window, and returns their indexes in the order of delivery. `picks` selects which of the
+/// running items finishes next.
 fn deliveries(n: usize, max_running: usize, max_ahead: usize, order: Order, picks: &[usize]) -> Vec<usize> {
     let mut window = Window::new(max_running, max_ahead, order);
     let mut running = Vec::new();
@@ -30,14 +31,14 @@ fn deliveries(n: usize, max_running: usize, max_ahead: usize, order: Order, pick
 
 proptest! {
     #[test]
-    fn every_item_is_delivered_once_and_in_order_if_asked(
+    fn every_item_is_delivered_once_and_in_input_order_if_ordered(
         n in 0usize..60,
         max_running in 1usize..9,
         max_ahead in 0usize..9,
         is_ordered: bool,
         picks in proptest::collection::vec(0usize..9, 1..20),
     ) {
-        let order = if is_ordered { Order::OfInput } else { Order::OfEnds };
+        let order = if is_ordered { Order::Input } else { Order::Completion };
         let mut delivered = deliveries(n, max_running, max_ahead, order, &picks);
         if !is_ordered {
             delivered.sort_unstable();
@@ -47,8 +48,8 @@ proptest! {
 }
 
 #[test]
-fn a_hanging_item_lets_the_others_run_ahead_as_far_as_allowed() {
-    let mut window = Window::new(2, 3, Order::OfInput);
+fn items_behind_a_hanging_item_run_ahead_up_to_max_ahead() {
+    let mut window = Window::new(2, 3, Order::Input);
     assert_eq!(window.start(), 0);
     while window.may_start() {
         let idx = window.start();
@@ -61,15 +62,15 @@ fn a_hanging_item_lets_the_others_run_ahead_as_far_as_allowed() {
 }
 
 #[test]
-fn a_cut_keeps_what_is_older_and_finished() {
-    let mut window = Window::new(5, 0, Order::OfInput);
+fn a_cut_keeps_finished_results_of_older_items() {
+    let mut window = Window::new(5, 0, Order::Input);
     for _ in 0..5 {
         window.start();
     }
     window.finish(0, "0");
     window.finish(2, "2");
     window.finish(4, "4");
-    window.cut(3, "late");
-    assert_eq!(std::iter::from_fn(|| window.deliver()).collect::<Vec<_>>(), ["0", "2", "late"]);
+    window.cut(3, "last");
+    assert_eq!(std::iter::from_fn(|| window.deliver()).collect::<Vec<_>>(), ["0", "2", "last"]);
     assert_eq!(window.n_held(), 0);
 }

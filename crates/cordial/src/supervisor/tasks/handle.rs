@@ -20,7 +20,7 @@ use crate::supervisor::clock::Clock;
 use crate::supervisor::factory::Ready;
 use crate::supervisor::nested::{ChildOf, HandedOver, Launched, Nested};
 use crate::supervisor::spec::{ChildSpec, Kind, Restart};
-use crate::task::{Task, Tenure};
+use crate::task::{Ownership, Task};
 use crate::{telemetry, unwind};
 
 /// A supervisor of tasks, none of which depends on another: it owns them, bounds them, shows them, and ends them when it
@@ -110,7 +110,7 @@ impl TaskSupervisor {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.launch(Spawn::new(Location::caller()), Tenure::Owned, future)
+        self.launch(Spawn::new(Location::caller()), Ownership::Owned, future)
     }
 
     /// As [`Task::spawn_link`], under this supervisor.
@@ -124,7 +124,7 @@ impl TaskSupervisor {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.launch(Spawn::new(Location::caller()).linked(), Tenure::Owned, future)
+        self.launch(Spawn::new(Location::caller()).linked(), Ownership::Owned, future)
     }
 
     /// As [`spawn`](TaskSupervisor::spawn), but the handle does not own the task: when it is given up, by a drop, by the
@@ -151,7 +151,7 @@ impl TaskSupervisor {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.launch(Spawn::new(Location::caller()), Tenure::Free, future)
+        self.launch(Spawn::new(Location::caller()), Ownership::Detached, future)
     }
 
     /// Starts a child that is not started again: [`Restart::Temporary`]. An `Err`, like a panic, is an abnormal exit.
@@ -427,13 +427,13 @@ impl TaskSupervisor {
         self.live.options.max_children.is_some()
     }
 
-    pub(super) fn launch<F>(&self, spawn: Spawn, tenure: Tenure, future: F) -> Task<F::Output>
+    pub(super) fn launch<F>(&self, spawn: Spawn, ownership: Ownership, future: F) -> Task<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
         match self.place() {
-            Ok(place) => Task::launch_on(self.live.runtime(), spawn.child_slot(place), tenure, future),
+            Ok(place) => Task::spawn_on(self.live.runtime(), spawn.child_slot(place), ownership, future),
             Err(refusal) => Task::refused(spawn.spawned_at, Some(self.pid()), refusal),
         }
     }

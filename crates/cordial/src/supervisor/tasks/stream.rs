@@ -91,7 +91,7 @@ impl Supervised {
 }
 
 impl Spawner for Supervised {
-    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.turn.is_none() && self.tasks.is_limited() {
             let tasks = &self.tasks;
             let waiting = self.waiting.get_or_insert_with(|| {
@@ -125,7 +125,7 @@ impl Spawner for Supervised {
         }
     }
 
-    fn lets_run_on(&self) -> bool {
+    fn items_outlive_consumer(&self) -> bool {
         self.orphans == Orphans::RunOn
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
 
 #[test]
-fn a_handle_is_small_since_handles_stand_in_long_lists() {
+fn a_task_handle_is_at_most_48_bytes() {
     assert!(size_of::<Task<u32>>() <= 48, "{} bytes", size_of::<Task<u32>>());
 }

@@ -1,0 +1,136 @@
+//! What a stream holds between its first poll and its end: the items in flight, and the window of their results.
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+
+use super::completions::Batch;
+use super::in_flight::{Completion, InFlight, RetryStart, SlotEvent};
+use super::options::{Options, StreamTimeout};
+use super::progress::Progress;
+use super::spawner::Spawner;
+use super::window::Window;
+use crate::exit::Exit;
+use crate::process::{current_runtime, is_ended_by_signal};
+
+/// The state of a stream.
+pub(super) enum StreamState<I, O, R> {
+    NotPolled,
+    Active(Box<ActiveStream<I, O, R>>),
+    Ended,
+}
+
+/// A stream that was polled and has not ended. Dropping it asks all running items to shut down.
+pub(super) struct ActiveStream<I, O, R> {
+    pub(super) in_flight: InFlight<I, O>,
+    pub(super) window: Window<R>,
+    /// Slots of queued items, in the order in which they start.
+    pub(super) queue: VecDeque<usize>,
+    /// Kept for its memory. Empty between polls.
+    pub(super) batch: Batch<O>,
+    /// How many results were delivered since the last poll that returned `Pending`.
+    pub(super) n_delivered_in_row: usize,
+    pub(super) progress: Progress,
+    /// Whether running items go on when a signal ends the consumer.
+    items_outlive_consumer: bool,
+}
+
+/// How a stream turns a completion into a result.
+pub(super) struct ResultRules<'a, I, O, T, E> {
+    pub(super) options: &'a Options,
+    pub(super) into_result: fn(O) -> Result<T, Exit>,
+    pub(super) into_error: fn(usize, Option<I>, Exit) -> E,
+}
+
+impl<I, O: Send + 'static, R> ActiveStream<I, O, R> {
+    pub(super) fn new(options: &Options, progress: Progress, spawner: &impl Spawner) -> ActiveStream<I, O, R> {
+        let runtime = current_runtime();
+        let max_concurrency = options.max_concurrency(&runtime);
+        ActiveStream {
+            window: Window::new(max_concurrency, options.max_ahead(max_concurrency), options.order),
+            in_flight: InFlight::new(runtime),
+            queue: VecDeque::new(),
+            batch: Batch::default(),
+            n_delivered_in_row: 0,
+            progress,
+            items_outlive_consumer: spawner.items_outlive_consumer(),
+        }
+    }
+
+    /// Adds an item from the source to the window and to the queue.
+    pub(super) fn enqueue(&mut self, input: I) {
+        let slot = self.in_flight.insert(self.window.start(), input);
+        self.queue.push_back(slot);
+    }
+}
+
+impl<I, O: Send + 'static, T, E> ActiveStream<I, O, Result<T, E>> {
+    /// Applies an event of a slot: queues the item, schedules a retry, or moves its result into the window. Returns `Break`
+    /// if this was the last result of the stream.
+    #[must_use = "after the last result, the source has to be dropped"]
+    pub(super) fn apply(
+        &mut self,
+        rules: &ResultRules<'_, I, O, T, E>,
+        slot: usize,
+        event: SlotEvent<O>,
+    ) -> ControlFlow<()> {
+        let completion = match event {
+            SlotEvent::Completed(completion) => completion,
+            SlotEvent::Queued => {
+                self.queue.push_back(slot);
+                return ControlFlow::Continue(());
+            }
+        };
+        let has_timed_out = matches!(completion, Completion::TimedOut(_) | Completion::Abandoned(_));
+        let result = match completion {
+            Completion::Value(output) => (rules.into_result)(output),
+            Completion::Failed(exit) => Err(exit),
+            Completion::TimedOut(timed_out) => Err(Exit::Timeout(timed_out)),
+            Completion::Abandoned(timed_out) => {
+                self.progress.count_abandoned();
+                Err(Exit::Timeout(timed_out))
+            }
+        };
+        let n_attempts = self.in_flight.get_mut(slot).n_attempts;
+        if let Err(exit) = &result
+            && let Some(retry) = rules.options.retry.as_ref().filter(|retry| retry.should_retry(n_attempts, exit))
+        {
+            self.progress.count_retry();
+            if self.in_flight.retry(slot, retry.configured_backoff()) == RetryStart::Now {
+                self.queue.push_back(slot);
+            }
+            return ControlFlow::Continue(());
+        }
+        let item = self.in_flight.remove(slot);
+        match &result {
+            Ok(_) => self.progress.count_success(),
+            Err(_) => self.progress.count_failure(),
+        }
+        let result = result.map_err(|exit| (rules.into_error)(item.idx, item.input, exit));
+        if has_timed_out && rules.options.on_timeout == StreamTimeout::EndStream {
+            self.cancel();
+            self.window.cut(item.idx, result);
+            return ControlFlow::Break(());
+        }
+        self.window.finish(item.idx, result);
+        ControlFlow::Continue(())
+    }
+}
+
+impl<I, O, R> ActiveStream<I, O, R> {
+    /// Asks all running items to shut down, and drops all others that have no result yet.
+    fn cancel(&mut self) {
+        self.progress.count_cancelled(self.in_flight.n_started());
+        self.queue.clear();
+        self.in_flight.cancel_all();
+    }
+}
+
+impl<I, O, R> Drop for ActiveStream<I, O, R> {
+    fn drop(&mut self) {
+        if self.items_outlive_consumer && is_ended_by_signal() {
+            self.progress.count_cancelled(self.in_flight.n_started());
+            self.in_flight.detach_all();
+        }
+        self.cancel();
+    }
+}

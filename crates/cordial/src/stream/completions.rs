@@ -1,0 +1,177 @@
+//! The queue in which the processes of a stream deliver their replies, and through which the consumer is woken.
+//!
+//! ```text
+//!  a process ends ────► CompletionSender ─► reply ─────────┐
+//!  a deadline passes ─► Deadlines ────────► notify(slot) ──┴─► Batch ──► take, in the poll of the consumer
+//!                                                          └─► wakes the consumer, if it waits
+//! ```
+//!
+//! A notification can be spurious: the consumer looks at the slot to find out what has changed. The lists need no bound of
+//! their own. Each attempt adds at most one reply and two notifications, and the stream bounds the number of attempts.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+
+use cordial_sched::wake_last;
+
+use crate::process::{Recipient, Reply, discard};
+use crate::unwind;
+
+/// Notifies the consumer about a slot.
+pub(super) trait NotifySlot: Send + Sync {
+    fn notify(&self, slot: usize);
+}
+
+/// The completion queue of one stream. `O` is the output of an item.
+pub(super) struct Completions<O> {
+    /// Whether the batch has entries. Written under the lock, read without it.
+    has_entries: AtomicBool,
+    state: Mutex<QueueState<O>>,
+}
+
+struct QueueState<O> {
+    batch: Batch<O>,
+    /// `Some` while the consumer waits.
+    consumer: Option<Waker>,
+    /// Abandoned attempts that have not ended: their replies are dropped.
+    abandoned: Vec<u64>,
+    /// After `close`: all replies are dropped.
+    is_closed: bool,
+}
+
+/// What was delivered since the consumer took the last batch.
+pub(super) struct Batch<O> {
+    pub(super) replies: Vec<AttemptReply<O>>,
+    pub(super) notified_slots: Vec<usize>,
+}
+
+/// The reply of the process of one attempt. By now, its slot may belong to another attempt.
+pub(super) struct AttemptReply<O> {
+    pub(super) slot: usize,
+    pub(super) attempt: u64,
+    pub(super) reply: Reply<O>,
+}
+
+/// Sends the reply of one attempt.
+pub(super) struct CompletionSender<O> {
+    pub(super) completions: Arc<Completions<O>>,
+    pub(super) slot: usize,
+    pub(super) attempt: u64,
+}
+
+impl<O> Default for Batch<O> {
+    fn default() -> Batch<O> {
+        Batch { replies: Vec::new(), notified_slots: Vec::new() }
+    }
+}
+
+impl<O> Default for Completions<O> {
+    fn default() -> Completions<O> {
+        let state = QueueState { batch: Batch::default(), consumer: None, abandoned: Vec::new(), is_closed: false };
+        Completions { has_entries: AtomicBool::new(false), state: Mutex::new(state) }
+    }
+}
+
+impl<O> Completions<O> {
+    /// Whether there is something to take. `Relaxed`: an entry that this misses is seen by `poll`, under the lock.
+    pub(super) fn has_entries(&self) -> bool {
+        self.has_entries.load(Ordering::Relaxed)
+    }
+
+    /// Takes all entries. `batch` must be empty.
+    pub(super) fn take(&self, batch: &mut Batch<O>) {
+        let mut state = self.lock();
+        std::mem::swap(&mut state.batch, batch);
+        self.has_entries.store(false, Ordering::Relaxed);
+    }
+
+    /// Returns `Ready` if there is something to take. Otherwise the next entry wakes `waker`.
+    pub(super) fn poll(&self, waker: &Waker) -> Poll<()> {
+        // A waker is user code: it is cloned before the lock is taken, and dropped after the lock is released.
+        let mut consumer = Some(waker.clone());
+        let mut state = self.lock();
+        if state.batch.replies.is_empty() && state.batch.notified_slots.is_empty() {
+            std::mem::swap(&mut state.consumer, &mut consumer);
+            drop(state);
+            consumer.into_iter().for_each(discard);
+            return Poll::Pending;
+        }
+        drop(state);
+        Poll::Ready(())
+    }
+
+    /// Ends the queue: replies that were not taken, and those that arrive later, are dropped.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.is_closed = true;
+        let batch = std::mem::take(&mut state.batch);
+        let consumer = state.consumer.take();
+        drop(state);
+        drop(batch);
+        consumer.into_iter().for_each(discard);
+    }
+
+    /// Drops the reply of an abandoned attempt: now if it has arrived, otherwise when it arrives.
+    pub(super) fn abandon(&self, attempt: u64) {
+        let mut state = self.lock();
+        let replies = &mut state.batch.replies;
+        let arrived = replies.iter().position(|reply| reply.attempt == attempt);
+        let arrived = arrived.map(|position| replies.remove(position));
+        if arrived.is_none() {
+            state.abandoned.push(attempt);
+        }
+        drop(state);
+        drop(arrived);
+    }
+
+    fn push(&self, reply: AttemptReply<O>) {
+        let mut state = self.lock();
+        let abandoned = state.abandoned.iter().position(|attempt| *attempt == reply.attempt);
+        if let Some(position) = abandoned {
+            state.abandoned.swap_remove(position);
+        }
+        if state.is_closed || abandoned.is_some() {
+            drop(state);
+            drop(reply);
+            return;
+        }
+        state.batch.replies.push(reply);
+        self.wake_consumer(state);
+    }
+
+    /// Wakes the consumer after an entry was added.
+    fn wake_consumer(&self, mut state: MutexGuard<'_, QueueState<O>>) {
+        self.has_entries.store(true, Ordering::Relaxed);
+        let consumer = state.consumer.take();
+        // The waker is user code: it is called after the lock is released.
+        drop(state);
+        // `wake_last`: more items of the stream may be about to end on this thread, and the consumer then takes their
+        // replies in one batch. A waker that panics must disturb neither the process that ended nor the other deadlines.
+        if let Some(consumer) = consumer {
+            let _ = unwind::catch(|| wake_last(consumer));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, QueueState<O>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<O: Send> NotifySlot for Completions<O> {
+    fn notify(&self, slot: usize) {
+        let mut state = self.lock();
+        if !state.is_closed {
+            state.batch.notified_slots.push(slot);
+            self.wake_consumer(state);
+        }
+    }
+}
+
+impl<O> Recipient<O> for CompletionSender<O> {
+    type Output = ();
+
+    fn receive(self, reply: Reply<O>) {
+        self.completions.push(AttemptReply { slot: self.slot, attempt: self.attempt, reply });
+    }
+}

@@ -1,0 +1,119 @@
+//! `Task::async_stream` and `Task::async_stream_from`.
+
+use std::panic::Location;
+
+use futures_core::Stream;
+use futures_util::stream::{Iter, iter};
+
+use super::async_stream::AsyncStream;
+use super::spawner::Unsupervised;
+use crate::task::Task;
+
+impl Task<()> {
+    /// Runs `f` on every item, each in a process of its own, with bounded concurrency, and returns a stream of the results.
+    ///
+    /// Defaults: results come in input order; as many items run at once as the runtime has workers (4 in simulation); each
+    /// item has a timeout of 5 s. Failures and timeouts are `Err` results, and the other items go on. See [`AsyncStream`]
+    /// for the options.
+    ///
+    /// Nothing runs before the stream is polled. Input is pulled one by one, when a slot is free, so the input can be
+    /// endless. The iterator may block its thread; nothing is delivered meanwhile, so it is called at most once between two
+    /// results that are ready. Dropping the stream asks all running items to shut down.
+    ///
+    /// Items run, and their timeouts elapse, while the consumer is busy. New items start only when the stream is polled. The
+    /// process that polls the stream is the caller of the items, and their polls run in its tracing span.
+    ///
+    /// A future is moved into its process and cannot borrow: `f` clones what all items share, outside of the `async move`
+    /// block.
+    ///
+    /// # Elixir
+    ///
+    /// `Task.async_stream/3`. There, a timeout ends the caller by default, and the results behind a hanging item pile up
+    /// without bound.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::Task;
+    ///
+    /// cordial::testing::run(async {
+    ///     let mut lengths = Task::async_stream(["a", "bc"], |text| async move { text.len() }).max_concurrency(2);
+    ///     while let Some(length) = lengths.next().await {
+    ///         println!("{}", length.unwrap());
+    ///     }
+    /// });
+    /// ```
+    ///
+    /// Data that all items share, and values that carry the id of their item:
+    ///
+    /// ```
+    /// use cordial::Task;
+    /// use std::sync::Arc;
+    ///
+    /// cordial::testing::run(async {
+    ///     let prices = Arc::new([30, 20, 10]);
+    ///     let totals = Task::async_stream([(7, 1), (8, 2)], |(order, quantity)| {
+    ///         let prices = prices.clone();
+    ///         async move { (order, quantity * prices[quantity]) }
+    ///     });
+    ///     let (mut totals, failed) = totals.unordered().partition().await;
+    ///     totals.sort();
+    ///     assert_eq!((totals, failed.len()), (vec![(7, 20), (8, 20)], 0));
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn async_stream<I, F, Fut>(items: I, f: F) -> AsyncStream<Iter<I::IntoIter>, F, Fut::Output>
+    where
+        I: IntoIterator,
+        F: FnMut(I::Item) -> Fut,
+        Fut: Future + Send + 'static,
+        Fut::Output: Send + 'static,
+    {
+        AsyncStream::new(iter(items), f, Unsupervised, Location::caller())
+    }
+
+    /// Does the same as [`async_stream`](Task::async_stream), with an async source. A slow source never delays a result
+    /// that is ready.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::Task;
+    ///
+    /// cordial::testing::run(async {
+    ///     let source = futures::stream::iter(1..=3);
+    ///     let doubled = Task::async_stream_from(source, |n| async move { 2 * n }).collect().await;
+    ///     assert_eq!(doubled, [Ok(2), Ok(4), Ok(6)]);
+    /// });
+    /// ```
+    ///
+    /// With a channel as the source, items can be added while results are consumed. The stream ends after all senders were
+    /// dropped.
+    ///
+    /// ```
+    /// use cordial::Task;
+    /// use futures::stream;
+    ///
+    /// cordial::testing::run(async {
+    ///     let (tx, mut rx) = tokio::sync::mpsc::channel(8);
+    ///     Task::start(async move {
+    ///         for job in 1..=3 {
+    ///             tx.send(job).await.unwrap();
+    ///         }
+    ///     });
+    ///     let jobs = stream::poll_fn(move |cx| rx.poll_recv(cx));
+    ///     let done = Task::async_stream_from(jobs, |job| async move { 10 * job }).collect().await;
+    ///     assert_eq!(done, [Ok(10), Ok(20), Ok(30)]);
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn async_stream_from<S, F, Fut>(source: S, f: F) -> AsyncStream<S, F, Fut::Output>
+    where
+        S: Stream,
+        F: FnMut(S::Item) -> Fut,
+        Fut: Future + Send + 'static,
+        Fut::Output: Send + 'static,
+    {
+        AsyncStream::new(source, f, Unsupervised, Location::caller())
+    }
+}

@@ -1,0 +1,226 @@
+//! The timeouts of attempts, and the waits before the next attempts. They elapse also while the stream is not polled.
+//!
+//! ```text
+//!  attempt starts ── timeout ──► killed ── 100 ms ──► abandoned: the slot is notified, the item is `Err(Timeout)`
+//!        │                          └ ended: `Err(Timeout)`, unless it returned a value in its last poll
+//!        └ ended in time: its reply
+//!  attempt failed ── backoff ──► the slot is notified, the next attempt may start
+//! ```
+//!
+//! One timer serves the whole stream. It is armed for the earliest deadline, and wakes [`SharedDeadlines`] instead of the
+//! consumer. An attempt that ends in time leaves its deadline where it is: the next attempt in its slot overwrites the
+//! deadline, or the timer finds that the process has exited. So a timeout costs one reading of the clock and one lock
+//! without contention, and the timer is rearmed about once per timeout period.
+//!
+//! The steps after a timeout are those of every forced end of a process, and share the 100 ms and the last step with it.
+//! They are not awaited, as a [`Task::shutdown`](crate::Task::shutdown) is, because nothing may poll the stream meanwhile.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Wake, Waker};
+use std::time::Duration;
+
+use cordial_sched::{Instant, Timer};
+
+use super::completions::NotifySlot;
+use crate::exit::TimedOut;
+use crate::pid::Pid;
+use crate::process::{ABANDON_AFTER, Handle, abandon};
+use crate::task::timed_out;
+
+/// The deadlines of one stream, one for each slot. Dropping it cancels them.
+pub(super) struct Deadlines(Arc<SharedDeadlines>);
+
+/// What the stream and its timer share.
+struct SharedDeadlines {
+    runtime: Handle,
+    completions: Arc<dyn NotifySlot>,
+    state: Mutex<DeadlineState>,
+}
+
+#[derive(Default)]
+struct DeadlineState {
+    /// By slot.
+    slots: Vec<Option<SlotDeadline>>,
+    timer: Option<(Instant, Timer)>,
+}
+
+struct SlotDeadline {
+    /// `None`: never, either because the clock cannot represent the moment, or because the action is `Abandoned`.
+    at: Option<Instant>,
+    action: DeadlineAction,
+}
+
+/// What happens when a deadline passes.
+enum DeadlineAction {
+    /// The process has exceeded this timeout.
+    Kill(Pid, Duration),
+    /// The process was killed, and its poll has not returned.
+    Abandon(Pid, TimedOut),
+    /// Nothing: the process was abandoned, and the consumer has not taken notice yet.
+    Abandoned(TimedOut),
+    Retry,
+}
+
+impl Deadlines {
+    pub(super) fn new(runtime: Handle, completions: Arc<dyn NotifySlot>) -> Deadlines {
+        Deadlines(Arc::new(SharedDeadlines { runtime, completions, state: Mutex::default() }))
+    }
+
+    /// Starts the timeout of the process in this slot.
+    pub(super) fn set_timeout(&self, slot: usize, pid: Pid, timeout: Duration) {
+        self.0.set(slot, timeout, DeadlineAction::Kill(pid, timeout));
+    }
+
+    /// Starts a timeout of zero: the process kills itself after its first poll, and is abandoned if that poll does not
+    /// return.
+    pub(super) fn set_single_poll(&self, slot: usize, pid: Pid) {
+        let zero = Duration::ZERO;
+        // The process may have exited already.
+        let timed_out = timed_out(&self.0.runtime, pid, zero).unwrap_or_else(|| TimedOut::new(zero, pid, None, None));
+        self.0.set(slot, ABANDON_AFTER, DeadlineAction::Abandon(pid, timed_out));
+    }
+
+    /// Notifies this slot after the backoff.
+    pub(super) fn set_backoff(&self, slot: usize, backoff: Duration) {
+        self.0.set(slot, backoff, DeadlineAction::Retry);
+    }
+
+    /// Cancels all deadlines.
+    pub(super) fn clear(&self) {
+        let state = std::mem::take(&mut *self.0.lock());
+        drop(state);
+    }
+
+    pub(super) fn is_in_backoff(&self, slot: usize) -> bool {
+        matches!(self.0.lock().slots.get(slot), Some(Some(SlotDeadline { action: DeadlineAction::Retry, .. })))
+    }
+
+    /// Removes the deadline of a process that has ended. Returns the report of its timeout if the timeout had elapsed.
+    pub(super) fn take_timed_out(&self, slot: usize) -> Option<TimedOut> {
+        match self.0.lock().slots.get_mut(slot)?.take()?.action {
+            DeadlineAction::Abandon(_, timed_out) | DeadlineAction::Abandoned(timed_out) => Some(timed_out),
+            DeadlineAction::Kill(..) | DeadlineAction::Retry => None,
+        }
+    }
+
+    /// If the process in this slot was abandoned, removes its deadline and returns the report of its timeout.
+    pub(super) fn take_abandoned(&self, slot: usize) -> Option<TimedOut> {
+        let mut state = self.0.lock();
+        let deadline = state.slots.get_mut(slot)?;
+        let Some(SlotDeadline { action: DeadlineAction::Abandoned(timed_out), .. }) = deadline else { return None };
+        let timed_out = timed_out.clone();
+        *deadline = None;
+        Some(timed_out)
+    }
+}
+
+/// The timer holds the `SharedDeadlines` as its waker, and is held by them: dropping the timer breaks the cycle.
+impl Drop for Deadlines {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+impl SharedDeadlines {
+    fn set(self: &Arc<SharedDeadlines>, slot: usize, after: Duration, action: DeadlineAction) {
+        let at = self.runtime.executor().now().checked_add(after);
+        let mut state = self.lock();
+        if state.slots.len() <= slot {
+            state.slots.resize_with(slot + 1, || None);
+        }
+        state.slots[slot] = Some(SlotDeadline { at, action });
+        if let Some(at) = at {
+            self.arm(&mut state, at);
+        }
+    }
+
+    /// Arms the timer for `at`, unless it is armed for an earlier moment.
+    fn arm(self: &Arc<SharedDeadlines>, state: &mut DeadlineState, at: Instant) {
+        if state.timer.as_ref().is_some_and(|(armed, _)| *armed <= at) {
+            return;
+        }
+        let executor = self.runtime.executor();
+        let Some(mut timer) = executor.timer(at.saturating_duration_since(executor.now())) else { return };
+        let waker = Waker::from(self.clone());
+        if Pin::new(&mut timer).poll(&mut Context::from_waker(&waker)).is_pending() {
+            state.timer = Some((at, timer));
+        }
+    }
+
+    /// Runs the actions of all deadlines that have passed.
+    fn run_due(self: &Arc<SharedDeadlines>) {
+        for (slot, action) in self.take_due() {
+            match action {
+                DeadlineAction::Kill(pid, timeout) => {
+                    // The report is made before the kill, while the process is in the table. A process that is not there
+                    // has ended in time: its reply has arrived, or is about to.
+                    let timed_out = timed_out(&self.runtime, pid, timeout);
+                    if timed_out.is_some_and(|timed_out| self.set_abandon(slot, pid, timed_out)) {
+                        self.runtime.kill(pid);
+                    }
+                }
+                DeadlineAction::Abandon(pid, _) => {
+                    self.runtime.kill(pid);
+                    abandon(&self.runtime, pid);
+                    self.completions.notify(slot);
+                }
+                DeadlineAction::Retry => self.completions.notify(slot),
+                DeadlineAction::Abandoned(_) => unreachable!("its deadline is never"),
+            }
+        }
+    }
+
+    /// Removes all deadlines that have passed, and arms the timer for the next one.
+    fn take_due(self: &Arc<SharedDeadlines>) -> Vec<(usize, DeadlineAction)> {
+        let now = self.runtime.executor().now();
+        let mut due = Vec::new();
+        let mut state = self.lock();
+        let elapsed = state.timer.take();
+        for (slot, deadline) in state.slots.iter_mut().enumerate() {
+            let is_due = |deadline: &mut SlotDeadline| deadline.at.is_some_and(|at| at <= now);
+            let Some(SlotDeadline { action, .. }) = deadline.take_if(is_due) else { continue };
+            if let DeadlineAction::Abandon(_, timed_out) = &action {
+                *deadline = Some(SlotDeadline { at: None, action: DeadlineAction::Abandoned(timed_out.clone()) });
+            }
+            due.push((slot, action));
+        }
+        if let Some(next) = state.slots.iter().flatten().filter_map(|deadline| deadline.at).min() {
+            self.arm(&mut state, next);
+        }
+        drop(state);
+        drop(elapsed);
+        due
+    }
+
+    /// Sets the deadline after which a process that is about to be killed is abandoned. Returns `false`, and changes
+    /// nothing, if the slot belongs to another attempt by now.
+    #[must_use = "the process of another attempt must not be killed"]
+    fn set_abandon(self: &Arc<SharedDeadlines>, slot: usize, pid: Pid, timed_out: TimedOut) -> bool {
+        let at = self.runtime.executor().now().checked_add(ABANDON_AFTER);
+        let mut state = self.lock();
+        let Some(deadline @ None) = state.slots.get_mut(slot) else { return false };
+        *deadline = Some(SlotDeadline { at, action: DeadlineAction::Abandon(pid, timed_out) });
+        if let Some(at) = at {
+            self.arm(&mut state, at);
+        }
+        true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, DeadlineState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wake for SharedDeadlines {
+    fn wake(self: Arc<SharedDeadlines>) {
+        self.run_due();
+    }
+
+    fn wake_by_ref(self: &Arc<SharedDeadlines>) {
+        self.run_due();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,57 @@
+use std::sync::Weak;
+
+use super::*;
+use crate::process::current_runtime;
+use crate::stream::completions::{Batch, Completions};
+use crate::testing;
+
+/// Otherwise the timer would keep the deadlines in memory for as long as the longest timeout.
+#[test]
+fn dropped_deadlines_are_freed() {
+    testing::run(async {
+        let hour = Duration::from_secs(3600);
+        let deadlines = Deadlines::new(current_runtime(), Arc::new(Completions::<()>::default()));
+        deadlines.set_backoff(0, 2 * hour);
+        deadlines.set_backoff(1, hour);
+        let shared: Weak<SharedDeadlines> = Arc::downgrade(&deadlines.0);
+        drop(deadlines);
+        assert!(shared.upgrade().is_none());
+    });
+}
+
+#[test]
+fn each_slot_is_notified_once_when_its_backoff_is_over() {
+    testing::run(async {
+        let second = Duration::from_secs(1);
+        let completions = Arc::<Completions<()>>::default();
+        let deadlines = Deadlines::new(current_runtime(), completions.clone());
+        // Out of order: the timer has to be armed for the earliest one.
+        for (slot, seconds) in [(0, 3), (1, 1), (2, 2), (3, 3)] {
+            deadlines.set_backoff(slot, seconds * second);
+        }
+        let mut batch = Batch::default();
+        for expected in [vec![], vec![1], vec![2], vec![0, 3], vec![]] {
+            batch.notified_slots.clear();
+            completions.take(&mut batch);
+            assert_eq!(batch.notified_slots, expected);
+            let in_backoff: Vec<usize> = (0..4).filter(|slot| deadlines.is_in_backoff(*slot)).collect();
+            assert!(in_backoff.iter().all(|slot| !batch.notified_slots.contains(slot)));
+            tokio::time::sleep(second + Duration::from_millis(2)).await;
+        }
+    });
+}
+
+/// After a timeout has elapsed and before its process is killed, the slot can be given to another attempt.
+#[test]
+fn an_elapsed_timeout_does_not_affect_the_next_attempt_in_its_slot() {
+    testing::run(async {
+        let hour = Duration::from_secs(3600);
+        let deadlines = Deadlines::new(current_runtime(), Arc::new(Completions::<()>::default()));
+        let timed_out = || TimedOut::new(hour, Pid::NO_PROCESS, None, None);
+        deadlines.set_timeout(0, Pid::NO_PROCESS, hour);
+        assert!(!deadlines.0.set_abandon(0, Pid::NO_PROCESS, timed_out()));
+        assert!(deadlines.take_timed_out(0).is_none(), "the next attempt has not exceeded its own timeout");
+        assert!(deadlines.0.set_abandon(0, Pid::NO_PROCESS, timed_out()), "there is no other attempt");
+        assert!(deadlines.take_timed_out(0).is_some());
+    });
+}

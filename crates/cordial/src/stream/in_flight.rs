@@ -1,0 +1,212 @@
+//! The items in flight: each in a slot, with the attempt that runs, and the input that is kept for the next attempt.
+//!
+//! ```text
+//!              ┌───────── may start ──────────┐
+//!  insert ─► Queued ─► Running ── ended ──► retry, or remove (the stream decides)
+//!              ▲                              │
+//!              └────── InBackoff ◄────────────┘
+//! ```
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use slab::Slab;
+
+use super::completions::{AttemptReply, CompletionSender, Completions};
+use super::deadlines::Deadlines;
+use crate::backoff::{Backoff, Waits};
+use crate::exit::{Exit, Refusal, TimedOut};
+use crate::pid::Pid;
+use crate::process::Handle;
+use crate::task::Timeout;
+
+/// The items in flight. Must be emptied with `cancel_all` or `detach_all` before it is dropped.
+pub(super) struct InFlight<I, O> {
+    slots: Slab<InFlightItem<I>>,
+    completions: Arc<Completions<O>>,
+    deadlines: Deadlines,
+    runtime: Handle,
+    latest_attempt: u64,
+}
+
+/// One item in flight.
+pub(super) struct InFlightItem<I> {
+    pub(super) idx: usize,
+    /// `Some` until the first attempt, and afterwards if the stream keeps a copy of each input.
+    pub(super) input: Option<I>,
+    pub(super) n_attempts: usize,
+    /// The waits between attempts, from the first retry on.
+    waits: Option<Box<Waits>>,
+    phase: ItemPhase,
+}
+
+enum ItemPhase {
+    /// The next attempt starts as soon as the spawner has capacity.
+    Queued,
+    Running {
+        pid: Pid,
+        attempt: u64,
+    },
+    /// The next attempt starts after a wait.
+    InBackoff,
+}
+
+/// What has happened to a slot.
+pub(super) enum SlotEvent<O> {
+    /// The backoff is over: the item is queued.
+    Queued,
+    Completed(Completion<O>),
+}
+
+/// How an attempt ended.
+pub(super) enum Completion<O> {
+    Value(O),
+    Failed(Exit),
+    TimedOut(TimedOut),
+    /// It was killed because of its timeout, and its poll did not return.
+    Abandoned(TimedOut),
+}
+
+/// When the next attempt of an item starts.
+#[must_use = "an item whose retry starts now has to be queued"]
+#[derive(PartialEq, Eq)]
+pub(super) enum RetryStart {
+    Now,
+    AfterBackoff,
+}
+
+impl<I, O: Send + 'static> InFlight<I, O> {
+    pub(super) fn new(runtime: Handle) -> InFlight<I, O> {
+        let completions = Arc::<Completions<O>>::default();
+        let deadlines = Deadlines::new(runtime.clone(), completions.clone());
+        InFlight { slots: Slab::new(), completions, deadlines, runtime, latest_attempt: 0 }
+    }
+
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    pub(super) fn completions(&self) -> &Completions<O> {
+        &self.completions
+    }
+
+    /// Adds a queued item, and returns its slot.
+    pub(super) fn insert(&mut self, idx: usize, input: I) -> usize {
+        let phase = ItemPhase::Queued;
+        self.slots.insert(InFlightItem { idx, input: Some(input), n_attempts: 0, waits: None, phase })
+    }
+
+    pub(super) fn get_mut(&mut self, slot: usize) -> &mut InFlightItem<I> {
+        &mut self.slots[slot]
+    }
+
+    pub(super) fn remove(&mut self, slot: usize) -> InFlightItem<I> {
+        self.slots.remove(slot)
+    }
+
+    /// Numbers the next attempt in this slot, and returns the sender for its reply.
+    pub(super) fn next_attempt(&mut self, slot: usize) -> CompletionSender<O> {
+        self.latest_attempt += 1;
+        CompletionSender { completions: self.completions.clone(), slot, attempt: self.latest_attempt }
+    }
+
+    /// Records that the attempt numbered last has started, and starts its timeout. An attempt that was refused has ended.
+    pub(super) fn attempt_started(
+        &mut self,
+        slot: usize,
+        started: Result<Pid, Refusal>,
+        timeout: Timeout,
+    ) -> Option<SlotEvent<O>> {
+        let item = &mut self.slots[slot];
+        item.n_attempts += 1;
+        let pid = match started {
+            Ok(pid) => pid,
+            Err(refusal) => return Some(SlotEvent::Completed(Completion::Failed(Exit::Refused(refusal)))),
+        };
+        item.phase = ItemPhase::Running { pid, attempt: self.latest_attempt };
+        match timeout {
+            Timeout::After(Duration::ZERO) => self.deadlines.set_single_poll(slot, pid),
+            Timeout::After(timeout) => self.deadlines.set_timeout(slot, pid, timeout),
+            Timeout::Infinity => {}
+        }
+        None
+    }
+
+    /// Handles a reply. `None` if the slot belongs to another attempt by now.
+    pub(super) fn on_reply(&self, reply: AttemptReply<O>) -> Option<SlotEvent<O>> {
+        let AttemptReply { slot, attempt, reply } = reply;
+        match self.slots.get(slot)?.phase {
+            ItemPhase::Running { attempt: current, .. } if current == attempt => {}
+            _ => return None,
+        }
+        Some(SlotEvent::Completed(match reply.take() {
+            Ok(value) => Completion::Value(value),
+            Err(exit) => {
+                let timed_out = self.deadlines.take_timed_out(slot).filter(|_| matches!(exit, Exit::Killed));
+                timed_out.map_or(Completion::Failed(exit), Completion::TimedOut)
+            }
+        }))
+    }
+
+    /// Handles a notification. `None` if it was spurious.
+    pub(super) fn on_notified(&mut self, slot: usize) -> Option<SlotEvent<O>> {
+        let item = self.slots.get_mut(slot)?;
+        match item.phase {
+            ItemPhase::Queued => None,
+            ItemPhase::InBackoff if self.deadlines.is_in_backoff(slot) => None,
+            ItemPhase::InBackoff => {
+                item.phase = ItemPhase::Queued;
+                Some(SlotEvent::Queued)
+            }
+            ItemPhase::Running { pid, attempt } => {
+                let timed_out = self.deadlines.take_abandoned(slot)?;
+                self.completions.abandon(attempt);
+                self.runtime.request_shutdown(pid);
+                Some(SlotEvent::Completed(Completion::Abandoned(timed_out)))
+            }
+        }
+    }
+
+    /// Schedules the next attempt of an item whose attempt has ended.
+    pub(super) fn retry(&mut self, slot: usize, backoff: Option<Backoff>) -> RetryStart {
+        let random = || self.runtime.executor().random();
+        let item = &mut self.slots[slot];
+        let waits = &mut item.waits;
+        let wait = backoff.and_then(|backoff| waits.get_or_insert_with(|| Box::new(backoff.waits(random()))).next());
+        match wait.filter(|wait| !wait.is_zero()) {
+            Some(wait) => {
+                item.phase = ItemPhase::InBackoff;
+                self.deadlines.set_backoff(slot, wait);
+                RetryStart::AfterBackoff
+            }
+            None => {
+                item.phase = ItemPhase::Queued;
+                RetryStart::Now
+            }
+        }
+    }
+}
+
+impl<I, O> InFlight<I, O> {
+    /// How many items have made at least one attempt.
+    pub(super) fn n_started(&self) -> usize {
+        self.slots.iter().filter(|(_, item)| item.n_attempts > 0).count()
+    }
+
+    /// Asks all running processes to shut down, and removes all items.
+    pub(super) fn cancel_all(&mut self) {
+        for (_, item) in &self.slots {
+            if let ItemPhase::Running { pid, .. } = item.phase {
+                self.runtime.request_shutdown(pid);
+            }
+        }
+        self.detach_all();
+    }
+
+    /// Removes all items. Their processes run on.
+    pub(super) fn detach_all(&mut self) {
+        self.completions.close();
+        self.deadlines.clear();
+        self.slots.clear();
+    }
+}

@@ -1,0 +1,201 @@
+//! One poll of a stream: applies completions, starts items, pulls input, delivers a result.
+//!
+//! ```text
+//!  poll ─► apply completions ─► start queued items ─► pull one item ─┐
+//!            ▲                                                       │
+//!            └────────── until nothing more can start ───────────────┘─► deliver one result, or wait
+//! ```
+//!
+//! During a poll the [`ActiveStream`] is on the stack, and the state of the stream is `Ended`. So a panic in user code (the
+//! source, the closure, the filter of a retry) drops it, which asks all running items to shut down, and the stream has ended.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_core::Stream;
+use futures_core::stream::FusedStream;
+
+use super::active::{ActiveStream, ResultRules, StreamState};
+use super::async_stream::{AsyncStream, AsyncStreamProjection};
+use super::in_flight::SlotEvent;
+use super::options::StreamTimeout;
+use super::single_poll::{ItemFuture, PollLimit};
+use super::spawner::Spawner;
+use crate::task::Timeout;
+
+/// How many results a stream delivers in a row before it returns `Pending` once. Without this bound, a consumer that always
+/// finds a result would stay in one poll, on one thread, for as long as the stream lasts. Also how many retries start in
+/// one poll.
+const POLL_BUDGET: usize = 16;
+
+type Active<S, O, T, E> = Box<ActiveStream<<S as Stream>::Item, O, Result<T, E>>>;
+
+impl<S, F, Fut, T, E, P> AsyncStreamProjection<'_, S, F, Fut::Output, T, E, P>
+where
+    S: Stream,
+    F: FnMut(S::Item) -> Fut,
+    Fut: Future + Send + 'static,
+    Fut::Output: Send + 'static,
+    P: Spawner,
+{
+    /// Applies all completions that have arrived.
+    fn apply_completions(&mut self, active: &mut Active<S, Fut::Output, T, E>) {
+        if !active.in_flight.completions().has_entries() {
+            return;
+        }
+        let mut batch = std::mem::take(&mut active.batch);
+        active.in_flight.completions().take(&mut batch);
+        // A reply wins over a timeout, so replies come first.
+        for reply in batch.replies.drain(..) {
+            let slot = reply.slot;
+            let event = active.in_flight.on_reply(reply);
+            self.apply(active, slot, event);
+        }
+        for slot in batch.notified_slots.drain(..) {
+            let event = active.in_flight.on_notified(slot);
+            self.apply(active, slot, event);
+        }
+        active.batch = batch;
+    }
+
+    fn apply(&mut self, active: &mut Active<S, Fut::Output, T, E>, slot: usize, event: Option<SlotEvent<Fut::Output>>) {
+        let Some(event) = event else { return };
+        let rules = ResultRules { options: self.options, into_result: *self.into_result, into_error: *self.into_error };
+        if active.apply(&rules, slot, event).is_break() {
+            self.source.set(None);
+        }
+    }
+
+    /// Starts queued items while the spawner has capacity. `n_retries` counts the retries that this poll has started: an
+    /// item that is refused fails at once and may be retried at once, which without a bound would never end.
+    fn start_queued(&mut self, cx: &mut Context<'_>, active: &mut Active<S, Fut::Output, T, E>, n_retries: &mut usize) {
+        let timeout = self.options.timeout;
+        let poll_limit =
+            if timeout == Timeout::After(Duration::ZERO) { PollLimit::Single } else { PollLimit::Unlimited };
+        while *n_retries < POLL_BUDGET
+            && let Some(&slot) = active.queue.front()
+            && self.spawner.poll_ready(cx).is_ready()
+        {
+            active.queue.pop_front();
+            let item = active.in_flight.get_mut(slot);
+            let mut input = item.input.take().expect("an item that is attempted again keeps a copy of its input");
+            if let Some(clone_pair) = self.clone_input {
+                let kept;
+                (input, kept) = clone_pair(input);
+                item.input = Some(kept);
+            }
+            let is_first = item.n_attempts == 0;
+            let future = ItemFuture::new((self.f)(input), poll_limit);
+            let sender = active.in_flight.next_attempt(slot);
+            let started = self.spawner.spawn(active.in_flight.runtime(), self.spawned_at, future, sender);
+            if is_first {
+                active.progress.count_start();
+            } else {
+                *n_retries += 1;
+            }
+            let event = active.in_flight.attempt_started(slot, started, timeout);
+            self.apply(active, slot, event);
+        }
+    }
+
+    /// Pulls one item from the source if it could start now. Returns whether there was one.
+    fn pull(&mut self, cx: &mut Context<'_>, active: &mut Active<S, Fut::Output, T, E>) -> bool {
+        if active.queue.is_empty()
+            && active.window.may_start()
+            && let Some(source) = self.source.as_mut().as_pin_mut()
+        {
+            match source.poll_next(cx) {
+                Poll::Ready(Some(input)) => {
+                    active.enqueue(input);
+                    return true;
+                }
+                Poll::Ready(None) => self.source.set(None),
+                Poll::Pending => {}
+            }
+        }
+        false
+    }
+}
+
+impl<S, F, Fut, T, E, P> Stream for AsyncStream<S, F, Fut::Output, T, E, P>
+where
+    S: Stream,
+    F: FnMut(S::Item) -> Fut,
+    Fut: Future + Send + 'static,
+    Fut::Output: Send + 'static,
+    P: Spawner,
+{
+    type Item = Result<T, E>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<T, E>>> {
+        let mut this = self.project();
+        let mut active = match std::mem::replace(this.state, StreamState::Ended) {
+            StreamState::NotPolled => Box::new(ActiveStream::new(this.options, this.progress.clone(), this.spawner)),
+            StreamState::Active(active) => active,
+            StreamState::Ended => return Poll::Ready(None),
+        };
+        let mut has_pulled = false;
+        let mut n_retries = 0;
+        let polled = loop {
+            this.apply_completions(&mut active);
+            this.start_queued(cx, &mut active, &mut n_retries);
+            // When a result is ready, at most one pull: a source that blocks delays the result no longer than that.
+            if !(has_pulled && active.window.has_next()) && this.pull(cx, &mut active) {
+                has_pulled = true;
+                continue;
+            }
+            if active.n_delivered_in_row == POLL_BUDGET && active.window.has_next() {
+                cx.waker().wake_by_ref();
+                break Poll::Pending;
+            }
+            if let Some(result) = active.window.deliver() {
+                active.n_delivered_in_row += 1;
+                break Poll::Ready(Some(result));
+            }
+            if active.window.n_held() == 0 && this.source.is_none() {
+                return Poll::Ready(None);
+            }
+            if n_retries == POLL_BUDGET {
+                cx.waker().wake_by_ref();
+                break Poll::Pending;
+            }
+            if active.in_flight.completions().poll(cx.waker()).is_pending() {
+                break Poll::Pending;
+            }
+        };
+        if polled.is_pending() {
+            active.n_delivered_in_row = 0;
+        }
+        *this.state = StreamState::Active(active);
+        polled
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let n_held = match &self.state {
+            StreamState::NotPolled => 0,
+            StreamState::Active(active) => active.window.n_held(),
+            StreamState::Ended => return (0, Some(0)),
+        };
+        let (lower, upper) = self.source.as_ref().map_or((0, Some(0)), Stream::size_hint);
+        let lower = match self.options.on_timeout {
+            StreamTimeout::KillTask => lower.saturating_add(n_held),
+            // The next result may be the last one.
+            StreamTimeout::EndStream => n_held.min(1),
+        };
+        (lower, upper.and_then(|upper| upper.checked_add(n_held)))
+    }
+}
+
+impl<S, F, Fut, T, E, P> FusedStream for AsyncStream<S, F, Fut::Output, T, E, P>
+where
+    S: Stream,
+    F: FnMut(S::Item) -> Fut,
+    Fut: Future + Send + 'static,
+    Fut::Output: Send + 'static,
+    P: Spawner,
+{
+    fn is_terminated(&self) -> bool {
+        matches!(self.state, StreamState::Ended)
+    }
+}

@@ -1,0 +1,273 @@
+//! The options of an `AsyncStream`, set before its first poll, and its counters.
+
+use std::error::Error;
+
+use futures_core::Stream;
+
+use super::active::StreamState;
+use super::async_stream::AsyncStream;
+use super::failure::Failure;
+use super::options::{Order, StreamTimeout};
+use super::progress::Progress;
+use super::retry::Retry;
+use crate::exit::Exit;
+use crate::task::Timeout;
+
+impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
+    /// Sets how many items run at once. Default: the number of workers of the runtime that polls the stream; 4 in
+    /// simulation. With 1, items run one after the other.
+    ///
+    /// # Panics
+    ///
+    /// If `n` is 0, because no item could ever run.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::Task;
+    ///
+    /// cordial::testing::run(async {
+    ///     let numbers = Task::async_stream(0..100, |n| async move { n }).max_concurrency(50).collect().await;
+    ///     assert_eq!(numbers.len(), 100);
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn max_concurrency(mut self, n: usize) -> Self {
+        assert!(
+            n > 0,
+            "max_concurrency(0) lets nothing run; use at least 1, or leave it out for the number of workers"
+        );
+        self.options.max_concurrency = Some(n);
+        self
+    }
+
+    /// Delivers results in the order in which items finish. Default: input order.
+    ///
+    /// Each result keeps its slot until it is delivered. To find out which item a failure belongs to, use
+    /// [`zip_input_on_exit`](AsyncStream::zip_input_on_exit). To find out which item a value belongs to, let the item return
+    /// its id together with the value.
+    ///
+    /// # Elixir
+    ///
+    /// `ordered: false`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::Task;
+    /// use std::time::Duration;
+    ///
+    /// cordial::testing::run(async {
+    ///     let wait = |ms| async move { tokio::time::sleep(Duration::from_millis(ms)).await; ms };
+    ///     assert_eq!(Task::async_stream([20, 10], wait).unordered().collect().await, [Ok(10), Ok(20)]);
+    /// });
+    /// ```
+    pub fn unordered(mut self) -> Self {
+        self.options.order = Order::Completion;
+        self
+    }
+
+    /// Sets the timeout of each attempt of an item, counted from its spawn. Default: 5 s.
+    ///
+    /// The timeout elapses also while the stream is not polled. With zero, an item is polled once: it returns its value in
+    /// that poll, or has exceeded its timeout.
+    ///
+    /// An item that was killed because of its timeout, and whose poll does not return, is abandoned 100 ms later: its result
+    /// is `Err(Exit::Timeout)`, its slot is free, and [`Progress::abandoned`] counts it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::{Exit, Task};
+    /// use std::time::Duration;
+    ///
+    /// cordial::testing::run(async {
+    ///     let results = Task::async_stream([1, 100], |seconds| tokio::time::sleep(Duration::from_secs(seconds)));
+    ///     let results = results.timeout(Duration::from_secs(10)).collect().await;
+    ///     assert!(matches!(results[..], [Ok(()), Err(Exit::Timeout(_))]));
+    /// });
+    /// ```
+    pub fn timeout(mut self, limit: impl Into<Timeout>) -> Self {
+        self.options.timeout = limit.into();
+        self
+    }
+
+    /// Sets what happens when an item exceeds its timeout. Default: [`StreamTimeout::KillTask`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::{StreamTimeout, Task};
+    /// use std::time::Duration;
+    ///
+    /// cordial::testing::run(async {
+    ///     let results = Task::async_stream([1, 100, 2], |seconds| tokio::time::sleep(Duration::from_secs(seconds)))
+    ///         .on_timeout(StreamTimeout::EndStream)
+    ///         .max_concurrency(1);
+    ///     assert_eq!(results.collect().await.len(), 2);
+    /// });
+    /// ```
+    pub fn on_timeout(mut self, on_timeout: StreamTimeout) -> Self {
+        self.options.on_timeout = on_timeout;
+        self
+    }
+
+    /// Sets how far an ordered stream runs ahead of a hanging item: at most `max_concurrency + n` items run, or wait for an
+    /// older item. Default: 4 × `max_concurrency`. With 0, each result keeps its slot until it is delivered. Has no effect
+    /// on an unordered stream.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::Task;
+    ///
+    /// // If the first item hangs, the items up to index 11 run, and no others.
+    /// let stream = Task::async_stream(0.., |n: u64| async move { n }).max_concurrency(2).max_ahead(10);
+    /// # drop(stream);
+    /// ```
+    pub fn max_ahead(mut self, n: usize) -> Self {
+        self.options.max_ahead = Some(n);
+        self
+    }
+
+    /// Retries failed items. Default: no retries.
+    ///
+    /// An item has failed when its attempt ends without a value, for example by a panic or by its timeout. For an inner
+    /// `Err` see [`or_exit`](AsyncStream::or_exit).
+    ///
+    /// Each attempt runs in a new process, with a new timeout. An item keeps its slot while it waits for its next attempt.
+    /// Its result is an `Err` only after its last attempt, with the exit of that attempt.
+    ///
+    /// Like a first attempt, a retry starts when the stream is polled, because the filter and the closure run there. So a
+    /// consumer that is busy when an item fails, or when a backoff is over, delays the retry. To avoid the delay, let
+    /// another task process the results, and poll the stream all the time.
+    ///
+    /// A consumer that drains the stream after a request to shut down also waits for retries. To stop retrying then, use the
+    /// filter: `.when(|_| !cordial::is_shutdown_requested())`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::{Backoff, Retry, Task};
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    /// use std::time::Duration;
+    ///
+    /// cordial::testing::run(async {
+    ///     static CALLS: AtomicU32 = AtomicU32::new(0);
+    ///     let flaky = |n: u32| async move { if CALLS.fetch_add(1, Ordering::SeqCst) < 2 { Err("busy") } else { Ok(n) } };
+    ///     let backoff = Backoff::exponential(Duration::from_millis(100), Duration::from_secs(5));
+    ///     let results = Task::async_stream([7], flaky).or_exit().retry(Retry::times(3).backoff(backoff));
+    ///     assert_eq!(results.collect().await, [Ok(7)]);
+    /// });
+    /// ```
+    pub fn retry(mut self, retry: Retry) -> Self
+    where
+        S::Item: Clone,
+    {
+        self.options.retry = Some(retry);
+        self.clone_input = Some(clone_pair);
+        self
+    }
+
+    /// Turns each failure into a [`Failure`], which has the index and the input of the item. Without this option a failure
+    /// is an [`Exit`], and in an unordered stream it does not show which item has failed.
+    ///
+    /// The stream keeps a copy of each input until its item has a result.
+    ///
+    /// # Elixir
+    ///
+    /// `zip_input_on_exit: true`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::Task;
+    ///
+    /// cordial::testing::run(async {
+    ///     let (_, failed) = Task::async_stream([2, 0], |n| async move { 6 / n }).zip_input_on_exit().partition().await;
+    ///     assert_eq!((failed[0].index, failed[0].input), (1, 0));
+    /// });
+    /// ```
+    pub fn zip_input_on_exit(self) -> AsyncStream<S, F, O, T, Failure<S::Item>, P>
+    where
+        S::Item: Clone,
+    {
+        let AsyncStream { source, f, spawner, options, into_result, progress, spawned_at, .. } = self;
+        AsyncStream {
+            state: StreamState::NotPolled,
+            source,
+            f,
+            spawner,
+            options,
+            into_result,
+            clone_input: Some(clone_pair),
+            into_error: Failure::new,
+            progress,
+            spawned_at,
+        }
+    }
+
+    /// Returns the counters of this stream, which can be read while the stream is consumed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::Task;
+    ///
+    /// cordial::testing::run(async {
+    ///     let stream = Task::async_stream(0..10, |n| async move { n });
+    ///     let progress = stream.progress();
+    ///     let consumer = Task::spawn(stream.collect());
+    ///     while progress.succeeded() < 10 {
+    ///         tokio::task::yield_now().await;
+    ///     }
+    ///     assert_eq!(consumer.await.unwrap().len(), 10);
+    /// });
+    /// ```
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.progress.clone()
+    }
+}
+
+impl<S, F, U, X, E, P> AsyncStream<S, F, Result<U, X>, Result<U, X>, E, P>
+where
+    S: Stream,
+    X: Into<Box<dyn Error + Send + Sync>>,
+{
+    /// Turns an inner `Err` into an [`Exit::Error`], and so into a failure for [`retry`](AsyncStream::retry),
+    /// [`zip_input_on_exit`](AsyncStream::zip_input_on_exit) and [`partition`](AsyncStream::partition). An error that is an
+    /// [`Exit`] becomes that exit. Without this option an inner `Err` is part of the value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::Task;
+    ///
+    /// cordial::testing::run(async {
+    ///     let numbers = Task::async_stream(["7", "x"], |text| async move { text.parse::<u8>() }).or_exit();
+    ///     let (values, exits) = numbers.partition().await;
+    ///     assert_eq!(values, [7]);
+    ///     assert_eq!(exits[0].to_string(), "invalid digit found in string");
+    /// });
+    /// ```
+    pub fn or_exit(self) -> AsyncStream<S, F, Result<U, X>, U, E, P> {
+        let AsyncStream { source, f, spawner, options, clone_input, into_error, progress, spawned_at, .. } = self;
+        AsyncStream {
+            state: StreamState::NotPolled,
+            source,
+            f,
+            spawner,
+            options,
+            into_result: |output| output.map_err(|error| Exit::from(error.into())),
+            clone_input,
+            into_error,
+            progress,
+            spawned_at,
+        }
+    }
+}
+
+fn clone_pair<I: Clone>(input: I) -> (I, I) {
+    (input.clone(), input)
+}

@@ -1,0 +1,137 @@
+//! Awaiting many tasks with one deadline.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+
+use super::deadline::Deadline;
+use super::handle::Task;
+use super::timeout::Timeout;
+use crate::exit::Exit;
+
+impl<T: Send + 'static> Task<T> {
+    /// Awaits all tasks and returns their values in input order. One timeout applies to the whole list: 5 s unless
+    /// [`AwaitMany::timeout`] sets another one. The timeouts of the single tasks do not apply.
+    ///
+    /// When a task fails, or the timeout elapses, the future returns that `Err` at once, and the other tasks are asked to
+    /// shut down. An empty list is ready at once.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future asks all tasks to shut down, and loses the values that have arrived.
+    ///
+    /// # Elixir
+    ///
+    /// `Task.await_many/2`. There, the other tasks run on and can no longer be awaited.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::Task;
+    ///
+    /// cordial::testing::run(async {
+    ///     let squares = Task::await_many((1..=3).map(|n| Task::spawn(async move { n * n }))).await;
+    ///     assert_eq!(squares, Ok(vec![1, 4, 9]));
+    /// });
+    /// ```
+    pub fn await_many(tasks: impl IntoIterator<Item = Task<T>>) -> AwaitMany<T> {
+        let running: FuturesUnordered<_> =
+            tasks.into_iter().enumerate().map(|(idx, task)| Indexed { idx, task }).collect();
+        let values = running.iter().map(|_| None).collect();
+        AwaitMany { running, values: Some(values), timeout: Timeout::default(), deadline: None }
+    }
+}
+
+/// Future of the values of many tasks. Returned by [`Task::await_many`]. Panics if it is polled again after it was ready.
+#[must_use = "dropping it gives up all tasks"]
+pub struct AwaitMany<T> {
+    running: FuturesUnordered<Indexed<T>>,
+    /// By input index: the values that have arrived. `None` once this was ready.
+    values: Option<Vec<Option<T>>>,
+    timeout: Timeout,
+    /// Armed by the first poll that finds no result.
+    deadline: Option<Deadline>,
+}
+
+/// A task and its index in the input.
+struct Indexed<T> {
+    idx: usize,
+    task: Task<T>,
+}
+
+impl<T: Send> Future for Indexed<T> {
+    type Output = (usize, Result<T, Exit>);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let idx = self.idx;
+        self.task.poll_result(cx).map(|result| (idx, result))
+    }
+}
+
+impl<T> Unpin for AwaitMany<T> {}
+
+impl<T> AwaitMany<T> {
+    /// Sets the timeout of the whole list, counted from the first poll. Default: 5 s.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::{Exit, Task};
+    /// use std::time::Duration;
+    ///
+    /// cordial::testing::run(async {
+    ///     let stuck = [Task::spawn(std::future::pending::<()>())];
+    ///     let values = Task::await_many(stuck).timeout(Duration::ZERO).await;
+    ///     assert!(matches!(values, Err(Exit::Timeout(_))));
+    /// });
+    /// ```
+    pub fn timeout(self, limit: impl Into<Timeout>) -> AwaitMany<T> {
+        AwaitMany { timeout: limit.into(), deadline: None, ..self }
+    }
+}
+
+impl<T: Send> Future for AwaitMany<T> {
+    type Output = Result<Vec<T>, Exit>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Vec<T>, Exit>> {
+        let this = self.get_mut();
+        let mut values = this.values.take().expect("polled again after it was ready");
+        while let Poll::Ready(next) = this.running.poll_next_unpin(cx) {
+            match next {
+                Some((idx, Ok(value))) => values[idx] = Some(value),
+                Some((_, Err(exit))) => {
+                    this.running.clear();
+                    return Poll::Ready(Err(exit));
+                }
+                None => {
+                    let values = values.into_iter().map(|value| value.expect("every task has returned a value"));
+                    return Poll::Ready(Ok(values.collect()));
+                }
+            }
+        }
+        this.values = Some(values);
+        let Timeout::After(timeout) = this.timeout else { return Poll::Pending };
+        let first = this.running.iter().min_by_key(|indexed| indexed.idx).expect("pending, so a task is running");
+        let deadline = this.deadline.get_or_insert_with(|| {
+            let join = first.task.control().expect("a task without a process is never pending");
+            Deadline::new(&join.runtime(), this.timeout)
+        });
+        // A process that has exited does not time out: its result is about to arrive, and wakes this task.
+        if deadline.poll(cx).is_pending() || this.running.iter().any(|indexed| indexed.task.is_finished()) {
+            return Poll::Pending;
+        }
+        let timed_out = first.task.timed_out(timeout).with_others(this.running.len() - 1);
+        this.running.clear();
+        this.values = None;
+        Poll::Ready(Err(Exit::Timeout(timed_out)))
+    }
+}
+
+impl<T> fmt::Debug for AwaitMany<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AwaitMany").field("running", &self.running.len()).field("timeout", &self.timeout).finish()
+    }
+}

@@ -1,0 +1,44 @@
+//! The deadline of one wait, and the report that it elapsed.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use cordial_sched::Timer;
+
+use super::timeout::Timeout;
+use crate::exit::{Location, TimedOut};
+use crate::pid::Pid;
+use crate::process::Handle;
+
+/// The deadline of one wait, on the clock of a runtime.
+pub(super) enum Deadline {
+    Elapsed,
+    Armed(Timer),
+    Never,
+}
+
+impl Deadline {
+    /// Starts counting down. A deadline that is later than the clock can represent never elapses.
+    pub(super) fn new(runtime: &Handle, timeout: Timeout) -> Deadline {
+        match timeout {
+            Timeout::After(Duration::ZERO) => Deadline::Elapsed,
+            Timeout::After(timeout) => runtime.executor().timer(timeout).map_or(Deadline::Never, Deadline::Armed),
+            Timeout::Infinity => Deadline::Never,
+        }
+    }
+
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Deadline::Elapsed => Poll::Ready(()),
+            Deadline::Armed(timer) => Pin::new(timer).poll(cx),
+            Deadline::Never => Poll::Pending,
+        }
+    }
+}
+
+/// Describes a process that exceeded its timeout. `None` if the process has left the process table.
+pub(crate) fn timed_out(runtime: &Handle, pid: Pid, timeout: Duration) -> Option<TimedOut> {
+    let known = runtime.with(pid, |entry| (entry.label().cloned(), Location::from(entry.spawned_at)));
+    known.map(|(label, spawned_at)| TimedOut::new(timeout, pid, label, Some(spawned_at)))
+}

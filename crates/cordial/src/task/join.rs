@@ -1,0 +1,202 @@
+//! The join handle inside a [`Task`](crate::Task), through which the result of the process arrives.
+//!
+//! ```text
+//!  Task<T> ──┬── OwnedJoin<T>                        after `spawn`: no allocation
+//!            └── Box<dyn ErasedJoin<T>> ── OrExit ── after `or_exit`: the type of the process output is erased
+//! ```
+
+use std::error::Error;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use cordial_sched::JoinHandle;
+
+use crate::exit::Exit;
+use crate::pid::Pid;
+use crate::process::{Handle, Reply, Spawned, SpawnedTask, pid_of, unlink_from_caller};
+
+/// A join handle whose result is a `T`, whatever the process itself returns.
+pub(super) trait ErasedJoin<T>: Send + Sync {
+    /// Polls for the result. Must not be called again after it returned `Ready`.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Exit>>;
+
+    fn control(&self) -> &dyn JoinControl;
+
+    fn control_mut(&mut self) -> &mut dyn JoinControl;
+}
+
+/// The operations of a join handle that do not depend on the type of the result.
+pub(super) trait JoinControl: Send + Sync {
+    fn pid(&self) -> Pid;
+
+    fn runtime(&self) -> Handle;
+
+    /// Whether the result has arrived, so that a poll returns it.
+    fn is_finished(&self) -> bool;
+
+    /// Returns `Ready` once `timeout` has elapsed since the first call, on the clock of the runtime.
+    fn poll_timeout(&mut self, timeout: Duration, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Stops the timeout. It counts again from the next call of `poll_timeout`.
+    fn reset_timeout(&mut self);
+
+    /// Removes the link between the process and its spawner, if the spawn made one.
+    fn unlink(&mut self);
+
+    /// Lets the process run on when the join handle is dropped.
+    fn detach(&mut self);
+}
+
+impl dyn JoinControl + '_ {
+    /// Whether the process has left the process table. Its result may not have arrived yet.
+    pub(super) fn has_exited(&self) -> bool {
+        self.runtime().with(self.pid(), |_| ()).is_none()
+    }
+}
+
+/// Whether a join handle owns its process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ownership {
+    /// Dropping the join handle asks the process to shut down.
+    Owned,
+    /// The process runs on when the join handle is dropped.
+    Detached,
+}
+
+/// The join handle of a process that returns a `T`.
+#[derive(Debug)]
+pub(super) struct OwnedJoin<T> {
+    join: JoinHandle<Reply<T>>,
+    /// Whether the spawn linked the process to its spawner, and the link was not removed since.
+    is_linked: bool,
+    ownership: Ownership,
+}
+
+impl<T> OwnedJoin<T> {
+    pub(super) fn new(spawned: SpawnedTask<T>, ownership: Ownership) -> OwnedJoin<T> {
+        let Spawned { join, is_linked, .. } = spawned;
+        OwnedJoin { join, is_linked, ownership }
+    }
+
+    pub(super) fn reset_timeout(&mut self) {
+        self.join.forget_limit();
+    }
+
+    fn remove_link(&mut self) {
+        if std::mem::take(&mut self.is_linked) {
+            unlink_from_caller(&Handle::of(&self.join), pid_of(&self.join));
+        }
+    }
+}
+
+impl<T: Send> ErasedJoin<T> for OwnedJoin<T> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Exit>> {
+        Pin::new(&mut self.join).poll(cx).map(Reply::take)
+    }
+
+    fn control(&self) -> &dyn JoinControl {
+        self
+    }
+
+    fn control_mut(&mut self) -> &mut dyn JoinControl {
+        self
+    }
+}
+
+impl<T: Send> JoinControl for OwnedJoin<T> {
+    fn pid(&self) -> Pid {
+        pid_of(&self.join)
+    }
+
+    fn runtime(&self) -> Handle {
+        Handle::of(&self.join)
+    }
+
+    fn is_finished(&self) -> bool {
+        self.join.is_finished()
+    }
+
+    fn poll_timeout(&mut self, timeout: Duration, cx: &mut Context<'_>) -> Poll<()> {
+        self.join.poll_limit(timeout, cx)
+    }
+
+    fn reset_timeout(&mut self) {
+        OwnedJoin::reset_timeout(self);
+    }
+
+    fn unlink(&mut self) {
+        self.remove_link();
+    }
+
+    fn detach(&mut self) {
+        self.ownership = Ownership::Detached;
+    }
+}
+
+impl<T> Drop for OwnedJoin<T> {
+    /// Asks an owned process to shut down. Removes the link first, so that the exit of the process does not end its
+    /// spawner.
+    fn drop(&mut self) {
+        if self.join.is_finished() {
+            return;
+        }
+        self.remove_link();
+        if self.ownership == Ownership::Owned {
+            Handle::of(&self.join).request_shutdown(pid_of(&self.join));
+        }
+    }
+}
+
+/// A join handle that turns an inner `Err` into an exit.
+pub(super) struct OrExit<J, E> {
+    join: J,
+    error: PhantomData<fn() -> E>,
+}
+
+impl<J, E> OrExit<J, E> {
+    pub(super) fn new(join: J) -> OrExit<J, E> {
+        OrExit { join, error: PhantomData }
+    }
+}
+
+impl<J, U, E> ErasedJoin<U> for OrExit<J, E>
+where
+    J: ErasedJoin<Result<U, E>>,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<U, Exit>> {
+        self.join.poll(cx).map(flatten)
+    }
+
+    fn control(&self) -> &dyn JoinControl {
+        self.join.control()
+    }
+
+    fn control_mut(&mut self) -> &mut dyn JoinControl {
+        self.join.control_mut()
+    }
+}
+
+/// Turns an inner `Err` into an exit.
+pub(super) fn flatten<U, E>(result: Result<Result<U, E>, Exit>) -> Result<U, Exit>
+where
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    result.and_then(|value| value.map_err(|error| Exit::from(error.into())))
+}
+
+impl<T> ErasedJoin<T> for Box<dyn ErasedJoin<T>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Exit>> {
+        (**self).poll(cx)
+    }
+
+    fn control(&self) -> &dyn JoinControl {
+        (**self).control()
+    }
+
+    fn control_mut(&mut self) -> &mut dyn JoinControl {
+        (**self).control_mut()
+    }
+}

@@ -1,0 +1,177 @@
+//! Waiting for many tasks with one deadline, while the caller keeps their handles.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
+
+use super::deadline::Deadline;
+use super::handle::Task;
+use super::timeout::Timeout;
+use crate::exit::Exit;
+use crate::process::Shutdown;
+
+/// What [`Task::yield_many`] does with the tasks that still run when its timeout elapses.
+///
+/// # Elixir
+///
+/// The option `:on_timeout`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnTimeout {
+    /// The tasks run on, and their handles can be used as before. The default.
+    #[default]
+    Nothing,
+    /// The tasks run on, and their handles are detached as by [`Task::ignore`].
+    Ignore,
+    /// The tasks are killed, and have ended when the call returns.
+    KillTask,
+}
+
+impl<T: Send + 'static> Task<T> {
+    /// Waits for several tasks until all of them have ended, or as many as
+    /// [`limit`](YieldMany::limit) says, or the timeout elapses. The caller keeps the handles.
+    ///
+    /// Returns one entry for each handle, in order: `Some` with the result, which is taken from the handle, or `None` if
+    /// the task still runs or its result was taken before. See [`YieldMany`] for the options.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses the results that it has already taken.
+    ///
+    /// # Elixir
+    ///
+    /// `Task.yield_many/2`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::{OnTimeout, Task};
+    /// use std::time::Duration;
+    ///
+    /// cordial::testing::run(async {
+    ///     let mut tasks = [1, 30].map(|s| Task::spawn(async move {
+    ///         tokio::time::sleep(Duration::from_secs(s)).await;
+    ///         s
+    ///     }));
+    ///     let results = Task::yield_many(&mut tasks).timeout(Duration::from_secs(2)).on_timeout(OnTimeout::KillTask).await;
+    ///     assert_eq!(results, [Some(Ok(1)), None]);
+    /// });
+    /// ```
+    pub fn yield_many(tasks: &mut [Task<T>]) -> YieldMany<'_, T> {
+        YieldMany { tasks, timeout: Timeout::default(), limit: usize::MAX, on_timeout: OnTimeout::Nothing }
+    }
+}
+
+/// The options of a wait for several tasks; `.await` starts the wait. Returned by [`Task::yield_many`].
+#[must_use = "nothing is waited for before it is awaited"]
+pub struct YieldMany<'a, T> {
+    tasks: &'a mut [Task<T>],
+    timeout: Timeout,
+    limit: usize,
+    on_timeout: OnTimeout,
+}
+
+impl<T> YieldMany<'_, T> {
+    /// Sets how long to wait. Default: 5 s.
+    pub fn timeout(self, limit: impl Into<Timeout>) -> Self {
+        YieldMany { timeout: limit.into(), ..self }
+    }
+
+    /// Sets after how many results the wait ends; failures count as results. Default: all.
+    ///
+    /// A limit above the number of tasks that can still have a result means all of those. Reaching the limit is not a
+    /// timeout: [`on_timeout`](YieldMany::on_timeout) does not apply to the other tasks.
+    pub fn limit(self, limit: usize) -> Self {
+        YieldMany { limit, ..self }
+    }
+
+    /// Sets what happens to the tasks that still run when the timeout elapses. Default: [`OnTimeout::Nothing`].
+    pub fn on_timeout(self, on_timeout: OnTimeout) -> Self {
+        YieldMany { on_timeout, ..self }
+    }
+}
+
+/// The future that `YieldMany` turns into.
+type YieldManyFuture<'a, T> = Pin<Box<dyn Future<Output = Vec<Option<Result<T, Exit>>>> + Send + 'a>>;
+
+impl<'a, T: Send + 'static> IntoFuture for YieldMany<'a, T> {
+    type Output = Vec<Option<Result<T, Exit>>>;
+    type IntoFuture = YieldManyFuture<'a, T>;
+
+    fn into_future(self) -> YieldManyFuture<'a, T> {
+        Box::pin(yield_many(self))
+    }
+}
+
+impl<T> fmt::Debug for YieldMany<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("YieldMany")
+            .field("tasks", &self.tasks.len())
+            .field("timeout", &self.timeout)
+            .field("limit", &self.limit)
+            .field("on_timeout", &self.on_timeout)
+            .finish()
+    }
+}
+
+/// Why a wait for several tasks ended.
+#[derive(PartialEq)]
+enum WaitEnd {
+    /// All tasks have ended, or as many as the limit says.
+    EnoughResults,
+    TimeoutElapsed,
+}
+
+async fn yield_many<T: Send>(options: YieldMany<'_, T>) -> Vec<Option<Result<T, Exit>>> {
+    let YieldMany { tasks, timeout, limit, on_timeout } = options;
+    let mut results: Vec<Option<Result<T, Exit>>> = tasks.iter().map(|_| None).collect();
+    let limit = limit.min(tasks.iter().filter(|task| !task.is_taken()).count());
+    let mut n_results = 0;
+    // Where no task has a process, all results are there, and the deadline is never polled.
+    let mut deadline =
+        tasks.iter().find_map(Task::control).map_or(Deadline::Never, |join| Deadline::new(&join.runtime(), timeout));
+    let mut running: FuturesUnordered<_> = tasks
+        .iter_mut()
+        .enumerate()
+        .filter(|(_, task)| !task.is_taken())
+        .map(|(idx, task)| poll_fn(move |cx| task.poll_result(cx).map(|result| (idx, result))))
+        .collect();
+    let wait_end = poll_fn(|cx| {
+        while n_results < limit {
+            match running.poll_next_unpin(cx) {
+                Poll::Ready(next) => {
+                    let (idx, result) = next.expect("`limit` is at most the number of tasks without a result");
+                    results[idx] = Some(result);
+                    n_results += 1;
+                }
+                Poll::Pending => return deadline.poll(cx).map(|()| WaitEnd::TimeoutElapsed),
+            }
+        }
+        Poll::Ready(WaitEnd::EnoughResults)
+    })
+    .await;
+    drop(running);
+    if wait_end == WaitEnd::TimeoutElapsed {
+        // Processes that have exited do not time out: their results are about to arrive.
+        for (task, result) in tasks.iter_mut().zip(&mut results) {
+            if result.is_none() && !task.is_taken() && task.is_finished() && n_results < limit {
+                *result = task.yield_for(Timeout::Infinity).await;
+                n_results += 1;
+            }
+        }
+        let running = tasks.iter_mut().zip(&mut results).filter(|(task, result)| result.is_none() && !task.is_taken());
+        match on_timeout {
+            OnTimeout::Nothing => {}
+            OnTimeout::Ignore => running.for_each(|(task, result)| *result = task.take_or_detach()),
+            OnTimeout::KillTask => {
+                let kills = running.map(|(task, result)| async move { *result = task.end(Shutdown::BrutalKill).await });
+                join_all(kills).await;
+            }
+        }
+    }
+    results
+}
