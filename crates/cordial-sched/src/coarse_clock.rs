@@ -1,7 +1,7 @@
-//! A clock that costs one load: it shows when somebody read the real one last.
+//! A clock that costs one load and advances only when a thread updates it.
 //!
-//! The watch sets it with each look. While the watch sleeps nobody does, so whoever wakes the watch sets it as well. It is
-//! good for ages; no deadline is ever computed from it.
+//! Sysmon updates the clock once in each of its rounds, so it is at most a few milliseconds late while any worker runs. A
+//! thread that wakes a sleeping sysmon updates it too. For measuring ages; never compute a deadline from it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -18,13 +18,13 @@ impl CoarseClock {
         CoarseClock { started: Instant::now(), milliseconds: AtomicU64::new(0) }
     }
 
-    /// Milliseconds since the start, as of the last `set`.
+    /// Returns the milliseconds between the start and the last [`update`](CoarseClock::update).
     pub(crate) fn read(&self) -> u64 {
         self.milliseconds.load(Ordering::Relaxed)
     }
 
-    /// Reads the real clock.
-    pub(crate) fn set(&self) -> u64 {
+    /// Advances this clock to the real time, and returns it in milliseconds since the start.
+    pub(crate) fn update(&self) -> u64 {
         let milliseconds = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.milliseconds.store(milliseconds, Ordering::Relaxed);
         milliseconds

@@ -23,6 +23,7 @@ mod free_list;
 mod idle;
 mod pool;
 mod priority;
+mod remote;
 mod simulation;
 mod sync;
 mod sysmon;

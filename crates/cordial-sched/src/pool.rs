@@ -1,49 +1,68 @@
-//! The threads and what they share.
+//! What the worker threads and sysmon of one executor share: thread states, queues, sleep, and the end of the pool.
+//!
+//! The pool does not know how its threads are started or what they run: the executor passes that in as [`Callbacks`].
 
 use std::cell::RefCell;
 use std::io;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::idle::Idle;
-use crate::sync::{AtomicBool, Mutex, Ordering, Parker};
-use crate::sysmon::{self, Watch};
+use crate::remote::queues::Queues;
+use crate::sync::{AtomicU64, Mutex, Ordering, Unparker};
 use crate::task::runnable::Runnable;
-use crate::task::schedule::{self, SchedulerRef};
+use crate::task::schedule;
 use crate::threads::running::RunningThreads;
-use crate::threads::{StandIn, Threads};
-use crate::worker;
-use crate::worker::queues::Queues;
-use crate::{Executor, Options};
+use crate::threads::{Activation, Resume, ThreadCounts, Threads};
 
 pub(crate) struct Pool {
-    pub(crate) options: Options,
-    pub(crate) scheduler: SchedulerRef,
     pub(crate) queues: Queues,
     pub(crate) idle: Idle,
-    pub(crate) watch: Watch,
-    stopping: AtomicBool,
+    /// Polls that lasted for `stall_after`. Written by sysmon.
+    pub(crate) long_polls: AtomicU64,
     running: RunningThreads,
-    /// Who waits in `stop` for the last of them.
-    stoppers: Mutex<Vec<std::thread::Thread>>,
-    watch_parker: Mutex<Option<Parker>>,
-    executor: OnceLock<std::sync::Weak<crate::executor::Core>>,
+    /// The threads that wait in `stop` for the workers to end.
+    stop_waiters: Mutex<Vec<std::thread::Thread>>,
+    callbacks: Callbacks,
+}
+
+/// What the pool needs of the executor that owns it.
+pub(crate) struct Callbacks {
+    pub(crate) spawn_worker: SpawnWorker,
+    pub(crate) on_foreign_thread: OnForeignThread,
+}
+
+/// Starts a thread that calls `worker::run` with this index. Returns `Ok(false)` if the executor is being dropped.
+pub(crate) type SpawnWorker = Box<dyn Fn(usize) -> io::Result<bool> + Send + Sync>;
+
+/// Calls its argument, which runs tasks, on a thread that is not the executor's own.
+pub(crate) type OnForeignThread = Box<dyn Fn(&mut dyn FnMut()) + Send + Sync>;
+
+/// What the threads of a pool do now, and have done so far.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) threads: ThreadCounts,
+    /// Tasks in the injector.
+    pub(crate) injected: usize,
+    /// Tasks in the queues of the workers.
+    pub(crate) queued: usize,
+    pub(crate) polls: u64,
+    pub(crate) steals: u64,
+    pub(crate) parks: u64,
+    pub(crate) long_polls: u64,
+    /// For each thread, also for those that have ended.
+    pub(crate) busy_samples: Vec<u64>,
 }
 
 impl Pool {
-    pub(crate) fn new(options: Options, scheduler: SchedulerRef) -> Pool {
-        let parker = Parker::new();
+    /// Makes a pool without threads. `sysmon` unparks its sysmon.
+    pub(crate) fn new(threads: Threads, sysmon: Unparker, callbacks: Callbacks) -> Pool {
         Pool {
-            options,
-            scheduler,
-            queues: Queues::new(Threads::new(options.workers, options.max_threads), options.max_threads),
-            idle: Idle::new(parker.unparker().clone()),
-            watch: Watch::default(),
-            stopping: AtomicBool::new(false),
+            queues: Queues::new(threads),
+            idle: Idle::new(sysmon),
+            long_polls: AtomicU64::new(0),
             running: RunningThreads::new(),
-            stoppers: Mutex::new(Vec::new()),
-            watch_parker: Mutex::new(Some(parker)),
-            executor: OnceLock::new(),
+            stop_waiters: Mutex::new(Vec::new()),
+            callbacks,
         }
     }
 
@@ -51,80 +70,93 @@ impl Pool {
         &self.queues.threads
     }
 
-    pub(crate) fn start_threads(&self, executor: &Executor) -> io::Result<()> {
-        let _ = self.executor.set(std::sync::Arc::downgrade(executor.core()));
-        for _ in 0..self.options.workers {
-            self.follow(self.threads().call())?;
-        }
-        let Some(parker) = self.watch_parker.lock().take() else { return Ok(()) };
-        let executor = executor.with_local_count();
-        spawn_thread("cordial-watch".to_owned(), move || sysmon::watch(&executor, &parker))
+    /// Starts as many worker threads as should be active.
+    pub(crate) fn start_workers(&self) -> io::Result<()> {
+        (0..self.threads().workers()).try_for_each(|_| self.activate(self.threads().activate()).map(drop))
     }
 
-    /// Brings a thread to work, as the threads says. `false` if there is none to be had.
-    pub(crate) fn follow(&self, stand_in: StandIn) -> io::Result<bool> {
-        match stand_in {
-            StandIn::NoneLeft => Ok(false),
-            StandIn::Unpark(seat) => {
-                self.queues.seat(seat).unparker.unpark();
+    /// Unparks or starts a thread, as the table of threads has decided. Returns `false` if no thread is left to be activated.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses a thread. If another one has parked meanwhile, that is activated instead.
+    pub(crate) fn activate(&self, activation: Activation) -> io::Result<bool> {
+        match activation {
+            Activation::AtLimit => Ok(false),
+            Activation::Unpark(index) => {
+                self.queues.remote(index).unparker.unpark();
                 Ok(true)
             }
-            StandIn::Spawn(seat) => {
-                let Some(core) = self.executor.get().and_then(std::sync::Weak::upgrade) else { return Ok(false) };
-                self.queues.open(seat);
-                self.running.enter();
-                let executor = Executor::of(core.clone());
-                let started = spawn_thread(format!("cordial-worker-{seat}"), move || worker::work(seat, executor));
-                if started.is_err() {
-                    // Whoever needed it sees that none came, unless one rests by now.
-                    if let Some(StandIn::Unpark(resting)) = self.threads().release(seat) {
-                        self.queues.seat(resting).unparker.unpark();
+            Activation::Spawn(index) => {
+                self.queues.open(index);
+                self.running.thread_starts();
+                let spawned = (self.callbacks.spawn_worker)(index);
+                if !matches!(spawned, Ok(true)) {
+                    if let Some(Activation::Unpark(parked)) = self.threads().release(index) {
+                        self.queues.remote(parked).unparker.unpark();
                     }
-                    if self.leave() {
-                        let executor = Executor::of(core);
-                        executor.hooks_dyn().on_foreign_thread(&executor, &mut || self.run_leftovers());
+                    if self.thread_exited() {
+                        (self.callbacks.on_foreign_thread)(&mut || self.run_remaining_tasks());
                     }
                 }
-                // It is up, and the watch may sleep.
+                // Sysmon may sleep, and has to see the new thread.
                 self.idle.wake_sysmon();
-                started.map(|()| true)
+                spawned
             }
         }
     }
 
-    pub(crate) fn inject(&self, ready: Runnable) {
-        self.queues.inject(ready);
+    /// Makes a stand-in active for a worker in a long poll, and lets that worker know. Returns `None` if the worker is not
+    /// active. To be followed by [`activate`](Pool::activate).
+    pub(crate) fn replace_blocked(&self, index: usize) -> Option<Activation> {
+        let activation = self.threads().replace_blocked(index)?;
+        if activation != Activation::AtLimit {
+            // Set after the state has changed: see `threads/README.md`.
+            self.queues.remote(index).is_blocked.store(true, Ordering::Relaxed);
+        }
+        Some(activation)
+    }
+
+    /// A worker has noticed that it was replaced. Returns what it has to do.
+    pub(crate) fn resume(&self, index: usize) -> Resume {
+        // Cleared before the state changes: see `threads/README.md`.
+        self.queues.remote(index).is_blocked.store(false, Ordering::Relaxed);
+        self.threads().resume(index)
+    }
+
+    pub(crate) fn inject(&self, task: Runnable) {
+        self.queues.inject(task);
         self.idle.notify();
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::SeqCst)
+        self.running.is_stopping()
     }
 
-    /// Whether all threads have ended, so that what is pushed now has to be run by whoever pushed it.
-    pub(crate) fn is_over(&self) -> bool {
-        // While the system has no threads to give there may be none for a moment, and that is not the end.
-        self.is_stopping() && self.running.is_over()
+    /// Whether all threads of a pool that is stopping have ended. If so, a thread that pushes must call
+    /// [`run_remaining_tasks`](Pool::run_remaining_tasks).
+    pub(crate) fn have_all_exited(&self) -> bool {
+        self.running.have_all_exited()
     }
 
-    /// Whether all threads have ended, and left something.
-    pub(crate) fn has_leftovers(&self) -> bool {
-        self.is_over() && !self.queues.is_empty()
+    /// Whether all threads have ended and left tasks in the queues.
+    pub(crate) fn has_remaining_tasks(&self) -> bool {
+        self.have_all_exited() && self.queues.has_queued()
     }
 
-    /// Lets the threads end when nothing is ready. Returns how many have not ended after `limit`.
-    pub(crate) fn stop(&self, limit: Duration) -> usize {
-        self.stoppers.lock().push(std::thread::current());
-        self.stopping.store(true, Ordering::SeqCst);
-        // The fence in it pairs with the one in `Idle::sleep` too: a seat that is not seen below sees the flag.
-        self.idle.wake_sysmon();
-        self.queues.seats().for_each(|(_, seat)| seat.unparker.unpark());
-        // A worker that stops its own pool cannot wait for itself.
-        let own = usize::from(schedule::is_worker_of(self.scheduler));
+    /// Lets the threads end once no task is ready, and waits for them. Returns how many have not ended after `limit`.
+    ///
+    /// `n_own` is the number of workers that cannot end before this call returns: one if the caller is a worker of this
+    /// pool, otherwise zero.
+    pub(crate) fn stop(&self, limit: Duration, n_own: usize) -> usize {
+        self.stop_waiters.lock().push(std::thread::current());
+        self.running.stop(&self.idle);
+        // A worker whose remote is not seen here sees that the pool is stopping: see `idle/README.md`.
+        self.queues.unpark_all();
         #[expect(clippy::disallowed_methods, reason = "threads end in real time")]
         let started = std::time::Instant::now();
         loop {
-            let left = self.running.n_running().saturating_sub(own);
+            let left = self.running.n_running().saturating_sub(n_own);
             let waited = started.elapsed();
             if left == 0 || waited >= limit {
                 return left;
@@ -133,46 +165,76 @@ impl Pool {
         }
     }
 
-    /// A thread ends. `true` if it has to run what is left over. Where the pool goes on, that waits for the next thread.
-    #[must_use = "what is left over is nobody's"]
-    pub(crate) fn leave(&self) -> bool {
-        // The fence in it pairs with the one in `stop`: this thread sees the flag, or `stop` that nobody is left.
-        let has_leftovers = self.running.leave() && self.is_stopping();
-        self.stoppers.lock().iter().for_each(std::thread::Thread::unpark);
-        has_leftovers
+    /// A thread with this index ends: a replacement is activated if one is missing, and the last thread of a pool that is
+    /// stopping runs the tasks that are left.
+    pub(crate) fn exit_worker(&self, index: usize) {
+        let replacement = self.threads().release(index);
+        if !self.is_stopping()
+            && let Some(replacement) = replacement
+        {
+            // If the system has no thread to give, a blocked one that resumes stays active.
+            let _ = self.activate(replacement);
+        }
+        if self.thread_exited() {
+            self.run_remaining_tasks();
+        }
     }
 
-    /// With no thread left, whoever brings a task runs it. It was told to end, so it only cleans up.
+    /// A thread ends. Returns `true` if the caller has to run the remaining tasks.
+    #[must_use = "the remaining tasks would never run"]
+    fn thread_exited(&self) -> bool {
+        let has_to_run_remaining_tasks = self.running.thread_exited();
+        self.stop_waiters.lock().iter().for_each(std::thread::Thread::unpark);
+        has_to_run_remaining_tasks
+    }
+
+    /// Runs all queued tasks on this thread, because no worker is left. Each was cancelled before, so it only cleans up.
     ///
-    /// Such a task may wake the next one, and wait for it in the same poll, so that runs in runs are allowed; but a long
-    /// row of them must not use up the stack.
-    pub(crate) fn run_leftovers(&self) {
+    /// Such a task may wake another one, which calls this function again, inside of the outer call. That is needed where the
+    /// first task blocks until the second has run. Below a fixed depth the inner call leaves the task to the outer one, so
+    /// that a long chain of wake-ups does not overflow the stack.
+    pub(crate) fn run_remaining_tasks(&self) {
         let own = std::ptr::from_ref(self).addr();
-        let is_deep = RUNS.try_with(|runs| {
-            let mut runs = runs.borrow_mut();
-            let is_deep = runs.iter().filter(|run| **run == own).count() >= DEEPEST;
-            if !is_deep {
-                runs.push(own);
+        let is_too_deep = NESTED.try_with(|nested| {
+            let mut nested = nested.borrow_mut();
+            let is_too_deep = nested.iter().filter(|pool| **pool == own).count() >= MAX_DEPTH;
+            if !is_too_deep {
+                nested.push(own);
             }
-            is_deep
+            is_too_deep
         });
-        // The run around this one goes on until nothing is left.
-        if is_deep == Ok(true) {
+        if is_too_deep == Ok(true) {
             return;
         }
-        while let Some(ready) = self.queues.take_any() {
-            schedule::poll_caught(ready);
+        while let Some(task) = self.queues.take_any() {
+            schedule::poll_caught(task);
         }
-        let _ = RUNS.try_with(|runs| runs.borrow_mut().pop());
+        let _ = NESTED.try_with(|nested| nested.borrow_mut().pop());
+    }
+
+    /// Reads all counters, one after the other, while the threads go on.
+    pub(crate) fn counters(&self) -> Counters {
+        let (injected, queued) = self.queues.lengths();
+        let mut counters = Counters {
+            threads: self.threads().counts(),
+            injected,
+            queued,
+            long_polls: self.long_polls.load(Ordering::Relaxed),
+            ..Counters::default()
+        };
+        for remote in self.queues.all_remotes() {
+            let progress = &remote.progress;
+            counters.polls += progress.finished();
+            counters.steals += progress.steals.load(Ordering::Relaxed);
+            counters.parks += progress.parks.load(Ordering::Relaxed);
+            counters.busy_samples.push(progress.busy_samples.load(Ordering::Relaxed));
+        }
+        counters
     }
 }
 
-/// How many runs of one pool's leftovers there are inside of each other on a thread.
-const DEEPEST: usize = 8;
+/// How many calls of `run_remaining_tasks` for one pool may be nested on a thread.
+const MAX_DEPTH: usize = 8;
 
-// The pools, by address, whose leftovers this thread runs, the innermost last.
-thread_local!(static RUNS: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) });
-
-fn spawn_thread(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    std::thread::Builder::new().name(name).spawn(body).map(drop)
-}
+// The addresses of the pools whose remaining tasks this thread runs, the innermost last.
+thread_local!(static NESTED: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) });

@@ -8,14 +8,15 @@ use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::pool::Pool;
+use crate::pool::{Counters, Pool};
 use crate::simulation::SeededQueue;
-use crate::sync::{AtomicBool, Mutex, Ordering};
+use crate::sync::{AtomicBool, Mutex, Ordering, Parker};
 use crate::task::runnable::{Delivery, Runnable};
 use crate::task::schedule::{self, LocalSchedule, Placement, Schedule, SchedulerRef};
 use crate::timeout::Timeouts;
 pub(crate) mod hooks;
 pub(crate) mod options;
+mod pool_threads;
 pub(crate) mod statistics;
 
 use crate::{Hooks, Instant, JoinHandle, Key, Options, Statistics, TaskRef, Timer, free_list, priority, unwind};
@@ -52,9 +53,8 @@ impl Drop for Core {
 }
 
 /// Who runs what is ready.
-#[expect(clippy::large_enum_variant, reason = "there is one for each executor, behind an `Arc`")]
 pub(crate) enum Scheduler {
-    Threads(Pool),
+    Threads(Arc<Pool>),
     Simulated(SeededQueue),
 }
 
@@ -123,9 +123,10 @@ impl Executor {
     /// When the system refuses a thread or an I/O driver.
     pub fn start(options: Options, hooks: Arc<dyn Hooks>) -> io::Result<Executor> {
         let scheduler_ref = SchedulerRef::new(false);
-        let core = Arc::new(Core {
+        let sysmon = Parker::new();
+        let core = Arc::new_cyclic(|core| Core {
             limits: Timeouts::new(options.workers),
-            scheduler: Scheduler::Threads(Pool::new(options, scheduler_ref)),
+            scheduler: Scheduler::Threads(pool_threads::new_pool(&options, scheduler_ref, &sysmon, core)),
             scheduler_ref,
             hooks,
             closed: AtomicBool::new(false),
@@ -151,7 +152,7 @@ impl Executor {
         start_sweeper(tokio_threads.handle(), &core.limits);
         *core.tokio_threads.lock() = Some(tokio_threads);
         let executor = Executor::of(core);
-        let started = executor.pool().map_or(Ok(()), |pool| pool.start_threads(&executor));
+        let started = executor.pool().map_or(Ok(()), |pool| pool_threads::start(&executor, pool, &options, sysmon));
         if let Err(refused) = started {
             executor.close(Duration::MAX);
             return Err(refused);
@@ -259,8 +260,8 @@ impl Executor {
     pub fn coarse_now(&self) -> u64 {
         match &self.local.core.scheduler {
             // The watch is up while a worker is, but nobody else can tell.
-            Scheduler::Threads(pool) if schedule::is_worker_of(pool.scheduler) => pool.idle.clock.read(),
-            Scheduler::Threads(pool) => pool.idle.clock.set(),
+            Scheduler::Threads(pool) if schedule::is_worker_of(self.local.core.scheduler_ref) => pool.idle.clock.read(),
+            Scheduler::Threads(pool) => pool.idle.clock.update(),
             Scheduler::Simulated(_) => {
                 let since_start = self.now().saturating_duration_since(self.local.core.started);
                 u64::try_from(since_start.as_millis()).unwrap_or(u64::MAX)
@@ -272,9 +273,9 @@ impl Executor {
     /// and for how long. The times may be too short by the millisecond or two before the watch record_search.
     pub fn long_polls(&self) -> Vec<(Key, Duration)> {
         let Some(pool) = self.pool() else { return Vec::new() };
-        let now = pool.idle.clock.set();
+        let now = pool.idle.clock.update();
         let lasted = |since: u64| Duration::from_millis(now.saturating_sub(since));
-        let long = pool.queues.seats().filter_map(|(_, seat)| seat.progress.long_poll());
+        let long = pool.queues.remotes().filter_map(|(_, remote)| remote.progress.long_poll());
         long.map(|(key, since)| (key, lasted(since))).collect()
     }
 
@@ -303,7 +304,7 @@ impl Executor {
 
     /// How many worker threads there are; `None` in a simulation.
     pub fn workers(&self) -> Option<usize> {
-        self.pool().map(|pool| pool.options.workers)
+        self.pool().map(|pool| pool.threads().workers())
     }
 
     /// A random number. In a simulation it is drawn from the seed.
@@ -317,7 +318,7 @@ impl Executor {
     /// What it does at this moment, and what it has done so far.
     pub fn statistics(&self) -> Statistics {
         match &self.local.core.scheduler {
-            Scheduler::Threads(pool) => Statistics::take(pool),
+            Scheduler::Threads(pool) => statistics_of(pool.counters()),
             Scheduler::Simulated(draw) => draw.statistics(),
         }
     }
@@ -339,10 +340,14 @@ impl Executor {
     /// threads end on their own time.
     pub fn close(&self, limit: Duration) -> usize {
         self.refuse();
-        let stuck = self.pool().map_or(0, |pool| pool.stop(limit));
-        if let Some(pool) = self.pool().filter(|pool| pool.has_leftovers()) {
+        let stuck = self.pool().map_or(0, |pool| {
+            // A worker that closes its own executor cannot wait for itself.
+            let n_own = usize::from(schedule::is_worker_of(self.local.core.scheduler_ref));
+            pool.stop(limit, n_own)
+        });
+        if let Some(pool) = self.pool().filter(|pool| pool.has_remaining_tasks()) {
             // There may have been no thread for a while.
-            self.hooks_dyn().on_foreign_thread(self, &mut || pool.run_leftovers());
+            self.hooks_dyn().on_foreign_thread(self, &mut || pool.run_remaining_tasks());
         }
         // Timeouts that are armed still, because a poll is stuck, pass all the same.
         self.local.core.limits.leave_tokio();
@@ -367,7 +372,7 @@ impl Executor {
         &self.local.core
     }
 
-    pub(crate) fn pool(&self) -> Option<&Pool> {
+    pub(crate) fn pool(&self) -> Option<&Arc<Pool>> {
         match &self.local.core.scheduler {
             Scheduler::Threads(pool) => Some(pool),
             Scheduler::Simulated(_) => None,
@@ -379,7 +384,7 @@ impl Executor {
 fn wait_for_turn_from_now_on() {
     thread_local!(static WAITS: Cell<bool> = const { Cell::new(false) });
     if !WAITS.replace(true) {
-        priority::wait_for_turn();
+        priority::disable_wakeup_preemption();
     }
 }
 
@@ -391,6 +396,21 @@ fn real_now() -> Instant {
 
 fn start_sweeper(tokio: &tokio::runtime::Handle, limits: &Arc<Timeouts>) {
     tokio.spawn(limits.clone().sweep());
+}
+
+fn statistics_of(counters: Counters) -> Statistics {
+    Statistics {
+        workers: counters.threads.active,
+        stand_ins: counters.threads.inactive(),
+        deprioritized: counters.threads.deprioritized,
+        injected: counters.injected,
+        queued: counters.queued,
+        polls: counters.polls,
+        steals: counters.steals,
+        parks: counters.parks,
+        long_polls: counters.long_polls,
+        busy_samples: counters.busy_samples,
+    }
 }
 
 fn connect(core: &Arc<Core>) {
@@ -409,9 +429,9 @@ impl Core {
         match &self.scheduler {
             Scheduler::Threads(pool) => {
                 pool.inject(runnable);
-                if pool.is_over() {
+                if pool.have_all_exited() {
                     let executor = Executor::of(self.clone());
-                    executor.hooks_dyn().on_foreign_thread(&executor, &mut || pool.run_leftovers());
+                    executor.hooks_dyn().on_foreign_thread(&executor, &mut || pool.run_remaining_tasks());
                 }
             }
             Scheduler::Simulated(draw) => draw.push(runnable),

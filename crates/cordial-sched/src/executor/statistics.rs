@@ -1,8 +1,5 @@
 //! What a scheduler has done so far, and what it does now.
 
-use crate::pool::Pool;
-use crate::sync::Ordering;
-
 /// What a scheduler does at one moment, and what it has done since it was started.
 ///
 /// The numbers are read one after the other while everything goes on. Those of what was done never go back.
@@ -31,28 +28,4 @@ pub struct Statistics {
     /// How often each thread was found in a poll, those that have ended included. SearchResult at about once a millisecond
     /// while anything runs. Empty in a simulation.
     pub busy_samples: Vec<u64>,
-}
-
-impl Statistics {
-    pub(crate) fn take(pool: &Pool) -> Statistics {
-        let counts = pool.threads().counts();
-        let (injected, queued) = pool.queues.lengths();
-        let mut statistics = Statistics {
-            workers: counts.active,
-            stand_ins: counts.lent + counts.resting + counts.leaving,
-            deprioritized: counts.deprioritized,
-            injected,
-            queued,
-            long_polls: pool.watch.long_polls.load(Ordering::Relaxed),
-            ..Statistics::default()
-        };
-        for seat in pool.queues.opened() {
-            let progress = &seat.progress;
-            statistics.polls += progress.finished();
-            statistics.steals += progress.steals.load(Ordering::Relaxed);
-            statistics.parks += progress.parks.load(Ordering::Relaxed);
-            statistics.busy_samples.push(progress.busy_samples.load(Ordering::Relaxed));
-        }
-        statistics
-    }
 }

@@ -1,84 +1,87 @@
-//! Who sleeps, who looks for work, and who wakes whom. The protocol is told in `README.md` beside this file.
+//! Which workers sleep, which one searches for work, and who wakes whom. `README.md` beside this file explains the protocol.
 
 use crate::coarse_clock::CoarseClock;
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, Unparker, fence};
 
-/// The sleep of a pool's threads, and of the watch.
+/// The sleep of a pool's workers, and of its sysmon.
 pub(crate) struct Idle {
-    /// The seats that sleep, the latest last: it is the warmest.
+    /// The sleeping workers. The last one fell asleep last; its caches are the warmest, so it is woken first.
     sleepers: Mutex<Vec<Sleeper>>,
-    /// The length of `sleepers`, to be read without the lock. Written only under it.
+    /// The length of `sleepers`, to be read without the lock. Written only under the lock.
     n_sleepers: AtomicUsize,
-    /// Whether somebody is awake and looks for work. At most one does.
+    /// Whether a worker searches for work. At most one does.
     is_searching: AtomicBool,
-    /// Nobody was worth waking for a slot lately. Only a hint: the watch takes it away with each look, and sees to what
-    /// was left in a slot.
-    was_in_vain: AtomicBool,
-    /// Nobody was worth waking for a worker's queue either. A hint like that, and the watch sees to it as well.
-    was_left_alone: AtomicBool,
-    watch: Unparker,
-    /// Only the watch writes it.
+    /// The last search found nothing, so pushes into a LIFO slot wake no worker. A hint: sysmon clears it in each of its
+    /// rounds, and moves a task that is stuck in a slot to the injector.
+    skips_slot_wakeups: AtomicBool,
+    /// The last search took nothing that it found, so pushes into a worker's own queue wake no worker. A hint: sysmon clears
+    /// it in each of its rounds, and calls `notify` if a queue is not empty.
+    skips_queue_wakeups: AtomicBool,
+    sysmon: Unparker,
+    /// Written only by sysmon.
     is_sysmon_asleep: AtomicBool,
     pub(crate) clock: CoarseClock,
 }
 
 struct Sleeper {
-    seat: usize,
+    /// The index of the worker.
+    worker: usize,
     unparker: Unparker,
 }
 
-/// The duty of the one who looks. Whoever has it finds every push that comes before it is put down.
-#[must_use = "the duty to look must be put down, or nobody is woken any more"]
+/// Proof that the holder is the one worker that searches. The holder finds every push that comes before `stop_searching`.
+#[must_use = "while a worker counts as searching, pushes wake no other: pass this to `stop_searching`"]
 #[derive(Debug)]
 pub(crate) struct Searching(());
 
-/// What a look came to.
+/// The result of one search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SearchResult {
     Found,
     Nothing,
-    /// There was something, but nothing that was worth taking.
+    /// There were tasks, but stealing them would not have paid.
     Skipped,
 }
 
-/// How a sleep went.
+/// How a sleep ended.
 #[must_use]
 #[derive(Debug)]
 pub(crate) enum Slept<W> {
-    /// Not at all: the last look found this.
+    /// The worker did not sleep: its last look found this. With `Searching` if it was woken at the same moment.
     Found(W, Option<Searching>),
-    /// Woken because there is work.
+    /// A push woke the worker, which searches now.
     Woken(Searching),
-    /// Woken for another reason.
+    /// The worker was unparked, but not by a push.
     Spurious,
 }
 
 impl Idle {
-    pub(crate) fn new(watch: Unparker) -> Idle {
+    /// Makes the state of a pool in which all are awake. `sysmon` unparks its sysmon.
+    pub(crate) fn new(sysmon: Unparker) -> Idle {
         Idle {
             sleepers: Mutex::new(Vec::new()),
             n_sleepers: AtomicUsize::new(0),
             is_searching: AtomicBool::new(false),
-            was_in_vain: AtomicBool::new(false),
-            was_left_alone: AtomicBool::new(false),
-            watch,
+            skips_slot_wakeups: AtomicBool::new(false),
+            skips_queue_wakeups: AtomicBool::new(false),
+            sysmon,
             is_sysmon_asleep: AtomicBool::new(false),
             clock: CoarseClock::start(),
         }
     }
 
-    /// To be called after every push: wakes one sleeper unless somebody is looking already.
+    /// Wakes one sleeper, unless a worker is searching already. To be called after every push.
     pub(crate) fn notify(&self) {
-        // Pairs with the fences in `sleep` and `stop_searching`: either this thread sees the sleeper and nobody looking, or
-        // they see the push. `RunningThreads::is_over` leans on it as well.
+        // Pairs with the fences in `sleep` and `stop_searching`: either this thread sees the sleeper and no searcher, or
+        // the worker sees the push. `RunningThreads::have_all_exited` relies on this fence as well.
         fence(Ordering::SeqCst);
         if self.is_searching.load(Ordering::Relaxed) || self.n_sleepers.load(Ordering::Relaxed) == 0 {
             return;
         }
         let woken = {
             let mut sleepers = self.sleepers.lock();
-            // Under the lock nobody else hands out the duty to a sleeper; somebody awake may still take it up.
-            if sleepers.is_empty() || !self.take_up() {
+            // The lock keeps other threads from waking a sleeper; a worker that is awake may still begin to search.
+            if sleepers.is_empty() || !self.try_set_searching() {
                 return;
             }
             let woken = sleepers.pop();
@@ -91,108 +94,118 @@ impl Idle {
         }
     }
 
-    /// As `notify`, after a push into the slot of the caller, which most often takes it out again itself. Waking somebody
-    /// for that in vain is done once between two looks of the watch, not once for each push.
-    pub(crate) fn notify_of_slot(&self) {
-        if !self.was_in_vain.load(Ordering::Relaxed) {
+    /// Like [`notify`](Idle::notify), after a push into the caller's own LIFO slot.
+    ///
+    /// The caller usually takes the task back a moment later. Waking a worker in vain is therefore done once in a round of
+    /// sysmon, not once for each push.
+    pub(crate) fn notify_slot_push(&self) {
+        if !self.skips_slot_wakeups.load(Ordering::Relaxed) {
             self.notify();
         }
     }
 
-    /// As `notify`, after a push into a queue of the caller. If the caller was left alone because it is quick, nobody is
-    /// woken to see that again.
-    pub(crate) fn notify_of_queue(&self) {
-        if !self.was_left_alone.load(Ordering::Relaxed) {
+    /// Like [`notify`](Idle::notify), after a push into the caller's own queue.
+    ///
+    /// If the last searcher skipped the queues because their owners are quick, waking another one would end the same way.
+    pub(crate) fn notify_queue_push(&self) {
+        if !self.skips_queue_wakeups.load(Ordering::Relaxed) {
             self.notify();
         }
     }
 
-    /// What the last look came to.
-    pub(crate) fn record_search(&self, record_search: SearchResult) {
-        self.was_in_vain.store(record_search != SearchResult::Found, Ordering::Relaxed);
-        self.was_left_alone.store(record_search == SearchResult::Skipped, Ordering::Relaxed);
+    /// Sets the hints for pushes into slots and queues by the result of a search.
+    pub(crate) fn record_search(&self, result: SearchResult) {
+        self.skips_slot_wakeups.store(result != SearchResult::Found, Ordering::Relaxed);
+        self.skips_queue_wakeups.store(result == SearchResult::Skipped, Ordering::Relaxed);
     }
 
-    /// Takes up the duty to look, if nobody has it.
-    pub(crate) fn look(&self) -> Option<Searching> {
-        self.take_up().then_some(Searching(()))
+    /// Forgets the last search, so that the next push into a slot or a queue wakes a worker. Called by sysmon.
+    pub(crate) fn clear_hints(&self) {
+        self.record_search(SearchResult::Found);
     }
 
-    /// Puts the duty down. From here on pushes wake somebody again, so whoever calls this looks into the queues after it
-    /// and calls `notify` if there is something, or goes to sleep.
+    /// Makes the caller the searcher, unless there is one.
+    pub(crate) fn start_searching(&self) -> Option<Searching> {
+        self.try_set_searching().then_some(Searching(()))
+    }
+
+    /// Ends the search. From here on pushes wake a worker again.
+    ///
+    /// Afterwards the caller must look into the queues once more, and call `notify` if one is not empty, or go to sleep.
     pub(crate) fn stop_searching(&self, Searching(()): Searching) {
         self.is_searching.store(false, Ordering::Relaxed);
         // Pairs with the fence in `notify`.
         fence(Ordering::SeqCst);
     }
 
-    /// Sleeps until woken, unless the last look finds something.
+    /// Puts the worker on the list of sleepers, and parks it unless `last_look` finds something.
     pub(crate) fn sleep<W>(
         &self,
-        seat: usize,
+        worker: usize,
         unparker: &Unparker,
         park: impl FnOnce(),
         last_look: impl FnOnce() -> Option<W>,
     ) -> Slept<W> {
         {
             let mut sleepers = self.sleepers.lock();
-            sleepers.push(Sleeper { seat, unparker: unparker.clone() });
+            sleepers.push(Sleeper { worker, unparker: unparker.clone() });
             self.n_sleepers.store(sleepers.len(), Ordering::Relaxed);
         }
         // Pairs with the fence in `notify`.
         fence(Ordering::SeqCst);
-        if let Some(work) = last_look() {
-            if self.remove_sleeper(seat) {
-                return Slept::Found(work, None);
+        if let Some(found) = last_look() {
+            if self.remove_sleeper(worker) {
+                return Slept::Found(found, None);
             }
-            // Somebody was faster and has handed over the duty: the token of the parker is there, or about to be.
+            // A pusher took this worker off the list first and made it the searcher. The token of its parker is there, or
+            // about to be; it must not end the next sleep.
             park();
-            return Slept::Found(work, Some(Searching(())));
+            return Slept::Found(found, Some(Searching(())));
         }
         park();
-        // Unparked by `notify`, which has taken this seat off the list, or for another reason, which has not.
-        if self.remove_sleeper(seat) { Slept::Spurious } else { Slept::Woken(Searching(())) }
+        // `notify` takes the worker off the list before it unparks it. Others that unpark it do not.
+        if self.remove_sleeper(worker) { Slept::Spurious } else { Slept::Woken(Searching(())) }
     }
 
     pub(crate) fn n_sleepers(&self) -> usize {
         self.n_sleepers.load(Ordering::Relaxed)
     }
 
-    /// Wakes the watch, if it sleeps. To be called after what it has to see.
+    /// Wakes sysmon if it sleeps. To be called after the change that sysmon has to see.
     pub(crate) fn wake_sysmon(&self) {
-        // Pairs with the fence in `sysmon_sleeps`.
+        // Pairs with the fence in `sysmon_sleep`.
         fence(Ordering::SeqCst);
         if self.is_sysmon_asleep.load(Ordering::Relaxed) {
-            self.clock.set();
-            self.watch.unpark();
+            self.clock.update();
+            self.sysmon.unpark();
         }
     }
 
-    /// The watch parks, unless somebody is awake after all.
-    pub(crate) fn sysmon_sleeps(&self, is_everybody_asleep: impl FnOnce() -> bool, park: impl FnOnce()) {
+    /// Parks sysmon, unless `is_all_asleep` says on a last look that a worker is awake.
+    pub(crate) fn sysmon_sleep(&self, is_all_asleep: impl FnOnce() -> bool, park: impl FnOnce()) {
         self.is_sysmon_asleep.store(true, Ordering::Relaxed);
-        // Pairs with the fence in `wake_sysmon`: either the watch sees who is up, or they see the mark.
+        // Pairs with the fence in `wake_sysmon`: either sysmon sees the worker that is awake, or the waker sees the mark.
         fence(Ordering::SeqCst);
-        if is_everybody_asleep() {
+        if is_all_asleep() {
             park();
         }
         self.is_sysmon_asleep.store(false, Ordering::Relaxed);
     }
 
-    /// `false` if somebody has the duty. Whoever reads here that it was put down has seen nothing else by that.
-    fn take_up(&self) -> bool {
+    /// Returns `false` if there is a searcher. Relaxed: reading that the last search has ended proves nothing else.
+    fn try_set_searching(&self) -> bool {
         self.is_searching.compare_exchange(false, true, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Takes the seat off the list. `false` if a waker was faster.
-    fn remove_sleeper(&self, seat: usize) -> bool {
+    /// Takes the worker off the list. Returns `false` if `notify` did that first.
+    fn remove_sleeper(&self, worker: usize) -> bool {
         {
             let mut sleepers = self.sleepers.lock();
-            let Some(place) = sleepers.iter().position(|sleeper| sleeper.seat == seat) else { return false };
-            sleepers.remove(place);
+            let Some(position) = sleepers.iter().position(|sleeper| sleeper.worker == worker) else { return false };
+            sleepers.remove(position);
             self.n_sleepers.store(sleepers.len(), Ordering::Relaxed);
         }
-        // The watch may have taken this worker for asleep.
+        // Sysmon may have counted this worker as asleep.
         self.wake_sysmon();
         true
     }

@@ -1,20 +1,31 @@
 //! Checked by loom: `RUSTFLAGS='--cfg cordial_loom' cargo test --release -p cordial-sched --lib`.
 //!
-//! A worker or a watch that sleeps through what it should see is a deadlock, which loom reports. Each model ends with a
-//! look at which ways it was taken, so that a protocol that never sleeps does not pass for one that loses no wake-up.
+//! The models run the shipped loops of worker and sysmon (`worker/run_loop.rs`, `sysmon/run_loop.rs`). A worker or a sysmon
+//! that sleeps through what it should see is a deadlock, which loom reports. Each model ends by checking which ways its runs
+//! have gone, so that a protocol that never sleeps does not pass for one that loses no wake-up.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
 
 use loom::thread;
 
 use super::*;
+use crate::remote::queues::Queues;
 use crate::sync::Parker;
+use crate::sysmon::run_loop::{self as sysmon_loop, SysmonOps};
+use crate::threads::running::RunningThreads;
+use crate::threads::{Activation, Threads};
+use crate::worker::run_loop::{self, Left, WorkerOps};
 
-/// A queue that only counts. Its orderings are the weakest: the protocol must not lean on the queue.
+/// A queue that only counts. Its orderings are the weakest: the protocol must not rely on the queue.
 struct Queue(AtomicUsize);
 
 impl Queue {
+    fn new() -> Queue {
+        Queue(AtomicUsize::new(0))
+    }
+
     fn push(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
@@ -38,15 +49,15 @@ impl Queue {
 /// How often a model went which way, over all its runs.
 #[derive(Default)]
 struct Ways {
-    found_at_once: Count,
+    found_awake: Count,
     found_at_last: Count,
     found_and_woken: Count,
     woken: Count,
-    woken_for_nothing: Count,
-    roused: Count,
-    watch_parked: Count,
-    watch_stayed_up: Count,
-    kept_quiet: Count,
+    woken_in_vain: Count,
+    spurious: Count,
+    sysmon_parked: Count,
+    sysmon_stayed_awake: Count,
+    skipped_wakeup: Count,
 }
 
 impl Ways {
@@ -58,26 +69,27 @@ impl Ways {
     }
 }
 
-fn once(way: &Count) {
+fn count(way: &Count) {
     way.fetch_add(1, Relaxed);
 }
 
+/// What the threads of a model share.
 struct Model {
     idle: Idle,
     queue: Queue,
-    watch: Parker,
-    n_looking: Count,
+    sysmon: Parker,
+    n_searching: Count,
     ways: Arc<Ways>,
 }
 
 impl Model {
     fn new(ways: &Arc<Ways>) -> loom::sync::Arc<Model> {
-        let watch = Parker::new();
+        let sysmon = Parker::new();
         loom::sync::Arc::new(Model {
-            idle: Idle::new(watch.unparker().clone()),
-            queue: Queue(AtomicUsize::new(0)),
-            watch,
-            n_looking: Count::new(0),
+            idle: Idle::new(sysmon.unparker().clone()),
+            queue: Queue::new(),
+            sysmon,
+            n_searching: Count::new(0),
             ways: ways.clone(),
         })
     }
@@ -87,74 +99,113 @@ impl Model {
         self.idle.notify();
     }
 
-    /// The life of a worker until it has found `n` tasks, as `worker::run` does it. The last one never ends.
-    fn work(&self, seat: usize, parker: &Parker, n: usize) {
-        let mut duty: Option<Searching> = None;
-        let mut left = n;
-        while left > 0 {
-            let mut found = self.queue.take();
-            if found.is_none() {
-                duty = duty.or_else(|| self.idle.look().inspect(|_| self.looks()));
-                if duty.is_some() {
-                    found = self.queue.take();
-                }
-            }
-            if found.is_some() {
-                once(&self.ways.found_at_once);
-            }
-            self.stop_searching(&mut duty);
-            if found.is_none() {
-                (found, duty) = self.sleep(seat, parker);
-                if found.is_some() {
-                    self.stop_searching(&mut duty);
-                }
-            }
-            left -= usize::from(found.is_some());
-        }
+    /// Runs a worker until it has polled `n` tasks. The last poll never ends.
+    fn work(&self, index: usize, n: usize) {
+        let parker = Parker::new();
+        let worker =
+            ModelWorker { model: self, index, parker: &parker, left: Cell::new(n), has_slept: Cell::new(false) };
+        assert_eq!(run_loop::run(&worker), Left::Blocked);
     }
 
-    /// As `worker::sleep`.
-    fn sleep(&self, seat: usize, parker: &Parker) -> (Option<()>, Option<Searching>) {
-        match self.idle.sleep(seat, parker.unparker(), || parker.park(), || self.queue.take()) {
-            Slept::Found(work, None) => {
-                once(&self.ways.found_at_last);
-                (Some(work), None)
-            }
-            Slept::Found(work, Some(duty)) => {
-                once(&self.ways.found_and_woken);
-                self.looks();
-                (Some(work), Some(duty))
-            }
-            Slept::Woken(duty) => {
-                once(if self.queue.is_empty() { &self.ways.woken_for_nothing } else { &self.ways.woken });
-                self.looks();
-                (None, Some(duty))
-            }
-            Slept::Spurious => {
-                once(&self.ways.roused);
-                (None, None)
-            }
-        }
-    }
-
-    /// As `worker::stop_searching`.
-    fn stop_searching(&self, duty: &mut Option<Searching>) {
-        if let Some(looking) = duty.take() {
-            self.n_looking.fetch_sub(1, Relaxed);
-            self.idle.stop_searching(looking);
-            if !self.queue.is_empty() {
-                self.idle.notify();
-            }
-        }
-    }
-
-    /// The watch would never sleep, or nobody be woken, if the number lagged behind for good.
+    /// If the number lagged behind for good, sysmon would never sleep, or no worker be woken.
     fn assert_counted(&self) {
         assert_eq!(self.idle.n_sleepers(), self.idle.sleepers.lock().len(), "the sleepers are not counted");
     }
 
-    fn looks(&self) {
-        assert_eq!(self.n_looking.fetch_add(1, Relaxed), 0, "two have the duty to look");
+    fn begins_search(&self) {
+        assert_eq!(self.n_searching.fetch_add(1, Relaxed), 0, "two workers are searching");
+    }
+}
+
+/// A worker that ends after some tasks, as if it was replaced during its last poll.
+struct ModelWorker<'a> {
+    model: &'a Model,
+    index: usize,
+    parker: &'a Parker,
+    left: Cell<usize>,
+    has_slept: Cell<bool>,
+}
+
+impl WorkerOps for ModelWorker<'_> {
+    type Task = ();
+
+    fn is_blocked(&self) -> bool {
+        self.left.get() == 0
+    }
+
+    fn is_stopping(&self) -> bool {
+        false
+    }
+
+    fn next_task(&self) -> Option<()> {
+        self.model.queue.take()
+    }
+
+    fn search(&self) -> Option<()> {
+        self.model.queue.take()
+    }
+
+    fn last_look(&self) -> Option<()> {
+        self.model.queue.take()
+    }
+
+    fn poll(&self, (): ()) {
+        if !self.has_slept.get() {
+            count(&self.model.ways.found_awake);
+        }
+        self.left.set(self.left.get() - 1);
+    }
+
+    fn has_injected(&self) -> bool {
+        !self.model.queue.is_empty()
+    }
+
+    fn has_queued(&self) -> bool {
+        false
+    }
+
+    fn idle(&self) -> &Idle {
+        &self.model.idle
+    }
+
+    fn index(&self) -> usize {
+        self.index
+    }
+
+    fn unparker(&self) -> &Unparker {
+        self.parker.unparker()
+    }
+
+    fn park(&self) {
+        self.parker.park();
+    }
+
+    fn start_searching(&self) -> Option<Searching> {
+        self.model.idle.start_searching().inspect(|_| self.model.begins_search())
+    }
+
+    fn stop_searching(&self, searching: Searching) {
+        self.model.n_searching.fetch_sub(1, Relaxed);
+        self.model.idle.stop_searching(searching);
+    }
+
+    fn sleep(&self) -> Slept<Option<()>> {
+        self.has_slept.set(true);
+        let Model { ways, queue, .. } = self.model;
+        let slept = run_loop::sleep(self);
+        match &slept {
+            Slept::Found(_, None) => count(&ways.found_at_last),
+            Slept::Found(_, Some(_)) => {
+                count(&ways.found_and_woken);
+                self.model.begins_search();
+            }
+            Slept::Woken(_) => {
+                count(if queue.is_empty() { &ways.woken_in_vain } else { &ways.woken });
+                self.model.begins_search();
+            }
+            Slept::Spurious => count(&ways.spurious),
+        }
+        slept
     }
 }
 
@@ -166,35 +217,35 @@ fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
 }
 
 #[test]
-fn a_push_is_never_slept_through() {
+fn a_worker_does_not_sleep_through_a_push() {
     let ways = Arc::new(Ways::default());
     let seen = ways.clone();
     loom::model(move || {
         let model = Model::new(&ways);
         let worker = {
             let model = model.clone();
-            thread::spawn(move || model.work(0, &Parker::new(), 1))
+            thread::spawn(move || model.work(0, 1))
         };
         model.push();
         worker.join().unwrap();
     });
     seen.assert_taken([
-        ("it did not sleep", &seen.found_at_once),
+        ("it did not sleep", &seen.found_awake),
         ("the last look found it", &seen.found_at_last),
-        ("the last look found it, and somebody woke the worker", &seen.found_and_woken),
+        ("the last look found it, and the worker was woken", &seen.found_and_woken),
         ("woken", &seen.woken),
     ]);
 }
 
 #[test]
-fn two_pushes_from_two_threads_reach_a_worker_that_sleeps_between() {
+fn two_pushes_from_two_threads_reach_a_worker_that_sleeps_in_between() {
     let ways = Arc::new(Ways::default());
     let seen = ways.clone();
     check(3, move || {
         let model = Model::new(&ways);
         let worker = {
             let model = model.clone();
-            thread::spawn(move || model.work(0, &Parker::new(), 2))
+            thread::spawn(move || model.work(0, 2))
         };
         let other = {
             let model = model.clone();
@@ -204,19 +255,19 @@ fn two_pushes_from_two_threads_reach_a_worker_that_sleeps_between() {
         other.join().unwrap();
         worker.join().unwrap();
     });
-    assert_eq!(seen.roused.load(Relaxed), 0, "a sleep was ended by a token of the one before");
+    assert_eq!(seen.spurious.load(Relaxed), 0, "a sleep was ended by a token of the one before");
     seen.assert_taken([("the last look found it", &seen.found_at_last), ("woken", &seen.woken)]);
 }
 
 #[test]
-fn a_worker_that_never_comes_back_leaves_no_task_to_a_sleeper() {
+fn a_worker_whose_poll_never_ends_leaves_no_task_to_a_sleeper() {
     let ways = Arc::new(Ways::default());
     let seen = ways.clone();
     check(2, move || {
         let model = Model::new(&ways);
-        let workers = [0, 1].map(|seat| {
+        let workers = [0, 1].map(|index| {
             let model = model.clone();
-            thread::spawn(move || model.work(seat, &Parker::new(), 1))
+            thread::spawn(move || model.work(index, 1))
         });
         // A thread of its own, so that no preemption is spent on getting it out of the way.
         let pusher = {
@@ -241,9 +292,9 @@ fn pushes_from_two_threads_reach_two_workers() {
     let seen = ways.clone();
     check(2, move || {
         let model = Model::new(&ways);
-        let workers = [0, 1].map(|seat| {
+        let workers = [0, 1].map(|index| {
             let model = model.clone();
-            thread::spawn(move || model.work(seat, &Parker::new(), 1))
+            thread::spawn(move || model.work(index, 1))
         });
         let other = {
             let model = model.clone();
@@ -259,125 +310,201 @@ fn pushes_from_two_threads_reach_two_workers() {
     seen.assert_taken([("the last look found it", &seen.found_at_last), ("woken", &seen.woken)]);
 }
 
-/// The worker goes into a poll that never ends; `is_up` stands for what it tells of its polls.
-fn watch_sees_a_worker(preemptions: usize, has_token: bool) -> Arc<Ways> {
+/// A sysmon that sleeps when the one worker does, and ends when the worker has published its poll.
+struct ModelSysmon<'a> {
+    model: &'a Model,
+    is_polling: &'a AtomicBool,
+}
+
+impl SysmonOps for ModelSysmon<'_> {
+    fn is_stopping(&self) -> bool {
+        self.is_polling.load(Ordering::Relaxed)
+    }
+
+    fn is_all_asleep(&self) -> bool {
+        self.model.idle.n_sleepers() == 1
+    }
+
+    fn should_sleep(&mut self) -> bool {
+        let should_sleep = self.is_all_asleep();
+        if should_sleep {
+            // Taken back by `park`.
+            count(&self.model.ways.sysmon_stayed_awake);
+        }
+        should_sleep
+    }
+
+    fn park(&self) {
+        count(&self.model.ways.sysmon_parked);
+        self.model.ways.sysmon_stayed_awake.fetch_sub(1, Relaxed);
+        self.model.sysmon.park();
+    }
+
+    fn wait(&self) {}
+
+    fn observe(&mut self) -> bool {
+        thread::yield_now();
+        false
+    }
+
+    /// It must not help the worker, which has to be woken by the pusher.
+    fn has_queued(&self) -> bool {
+        false
+    }
+
+    fn deprioritize(&mut self) {}
+
+    fn idle(&self) -> &Idle {
+        &self.model.idle
+    }
+}
+
+/// The worker begins asleep and goes into a poll that never ends. `is_polling` stands for its published progress.
+fn sysmon_sees_a_worker(preemptions: usize, has_token: bool) -> Arc<Ways> {
     let ways = Arc::new(Ways::default());
     let seen = ways.clone();
     check(preemptions, move || {
         let model = Model::new(&ways);
-        let is_up = loom::sync::Arc::new(AtomicBool::new(false));
+        let is_polling = loom::sync::Arc::new(AtomicBool::new(false));
         let worker = {
-            let (model, is_up) = (model.clone(), is_up.clone());
+            let (model, is_polling) = (model.clone(), is_polling.clone());
             thread::spawn(move || {
                 let parker = Parker::new();
                 if has_token {
-                    // Somebody has unparked the worker for another reason than work, before.
+                    // The worker was unparked before, but not by a push.
                     parker.unparker().unpark();
                 }
-                let (mut found, mut duty) = model.sleep(0, &parker);
-                while found.is_none() {
-                    found = model.queue.take();
-                    model.stop_searching(&mut duty);
-                    if found.is_none() {
-                        (found, duty) = model.sleep(0, &parker);
-                    }
-                }
-                model.stop_searching(&mut duty);
-                is_up.store(true, Ordering::Relaxed);
+                let (left, has_slept) = (Cell::new(1), Cell::new(false));
+                let worker = ModelWorker { model: &model, index: 0, parker: &parker, left, has_slept };
+                assert_eq!(run_loop::run(&worker), Left::Blocked);
+                is_polling.store(true, Ordering::Relaxed);
             })
         };
-        let watch = {
-            let (model, is_up) = (model.clone(), is_up.clone());
-            thread::spawn(move || {
-                let is_everybody_asleep = || model.idle.n_sleepers() == 1;
-                while !is_up.load(Ordering::Relaxed) {
-                    if is_everybody_asleep() {
-                        let mut has_parked = false;
-                        model.idle.sysmon_sleeps(is_everybody_asleep, || {
-                            has_parked = true;
-                            model.watch.park();
-                        });
-                        once(if has_parked { &model.ways.watch_parked } else { &model.ways.watch_stayed_up });
-                    }
-                    thread::yield_now();
-                }
-            })
+        let sysmon = {
+            let (model, is_polling) = (model.clone(), is_polling.clone());
+            thread::spawn(move || sysmon_loop::run(&mut ModelSysmon { model: &model, is_polling: &is_polling }))
         };
         model.push();
         worker.join().unwrap();
-        watch.join().unwrap();
+        sysmon.join().unwrap();
     });
     seen.assert_taken([
-        ("the watch parked", &seen.watch_parked),
-        ("the watch stayed up after all", &seen.watch_stayed_up),
+        ("sysmon parked", &seen.sysmon_parked),
+        ("sysmon stayed awake after all", &seen.sysmon_stayed_awake),
     ]);
     seen
 }
 
 #[test]
-fn the_watch_does_not_sleep_while_a_worker_is_up() {
-    let seen = watch_sees_a_worker(3, false);
+fn sysmon_does_not_sleep_while_a_worker_is_awake() {
+    let seen = sysmon_sees_a_worker(3, false);
     seen.assert_taken([
         ("the last look found it", &seen.found_at_last),
-        ("the last look found it, and somebody woke the worker", &seen.found_and_woken),
+        ("the last look found it, and the worker was woken", &seen.found_and_woken),
         ("woken", &seen.woken),
     ]);
 }
 
 #[test]
-fn the_watch_does_not_sleep_while_a_worker_is_up_that_nobody_woke_for_work() {
-    let seen = watch_sees_a_worker(3, true);
-    seen.assert_taken([("roused", &seen.roused), ("woken", &seen.woken)]);
+fn sysmon_does_not_sleep_while_a_worker_is_awake_that_was_not_woken_by_a_push() {
+    let seen = sysmon_sees_a_worker(3, true);
+    seen.assert_taken([("spurious", &seen.spurious), ("woken", &seen.woken)]);
 }
 
-/// The pusher goes on in a poll that never ends, so only the watch can schedule_remote what is in its slot to the sleeper. The hint
-/// that waking is in vain may be old, or come at any moment.
+/// A sysmon that helps: its rounds move the task in `slot` to the queue, and it ends when `is_done` says so.
+struct HelpingSysmon<'a, D> {
+    model: &'a Model,
+    slot: &'a Queue,
+    is_done: D,
+    has_moved: bool,
+    n_rounds: usize,
+}
+
+impl<D: Fn(&Self) -> bool> SysmonOps for HelpingSysmon<'_, D> {
+    fn is_stopping(&self) -> bool {
+        (self.is_done)(self)
+    }
+
+    fn is_all_asleep(&self) -> bool {
+        false
+    }
+
+    fn should_sleep(&mut self) -> bool {
+        false
+    }
+
+    fn park(&self) {
+        panic!("it does not sleep");
+    }
+
+    fn wait(&self) {
+        if self.n_rounds > 0 {
+            thread::yield_now();
+        }
+    }
+
+    /// The pusher is in the same poll from the first round on.
+    fn observe(&mut self) -> bool {
+        self.n_rounds += 1;
+        if self.slot.take().is_some() {
+            self.has_moved = true;
+            self.model.push();
+        }
+        false
+    }
+
+    fn has_queued(&self) -> bool {
+        !self.model.queue.is_empty()
+    }
+
+    fn deprioritize(&mut self) {}
+
+    fn idle(&self) -> &Idle {
+        &self.model.idle
+    }
+}
+
+/// The pusher stays in a poll that never ends, so only sysmon can bring the task in its slot to the sleeper. The hint that
+/// such wake-ups are in vain may be old, or be set at any moment.
 #[test]
-fn a_push_into_a_slot_that_wakes_nobody_is_found_by_the_watch() {
+fn a_push_into_a_slot_that_wakes_no_worker_is_found_by_sysmon() {
     let ways = Arc::new(Ways::default());
     let seen = ways.clone();
     check(2, move || {
         let model = Model::new(&ways);
-        let slot = loom::sync::Arc::new(Queue(AtomicUsize::new(0)));
+        let slot = loom::sync::Arc::new(Queue::new());
         let worker = {
             let model = model.clone();
             thread::spawn(move || {
                 model.idle.record_search(SearchResult::Nothing);
-                model.work(0, &Parker::new(), 1);
+                model.work(0, 1);
             })
         };
         let pusher = {
             let (model, slot) = (model.clone(), slot.clone());
             thread::spawn(move || {
                 slot.push();
-                if model.idle.was_in_vain.load(Ordering::Relaxed) {
-                    once(&model.ways.kept_quiet);
+                if model.idle.skips_slot_wakeups.load(Ordering::Relaxed) {
+                    count(&model.ways.skipped_wakeup);
                 }
-                model.idle.notify_of_slot();
+                model.idle.notify_slot_push();
             })
         };
-        // As `watch::watch` and `watch::look`.
-        loop {
-            model.idle.record_search(SearchResult::Found);
-            if slot.take().is_some() {
-                model.push();
-                break;
-            }
-            thread::yield_now();
-        }
+        let is_done = |sysmon: &HelpingSysmon<'_, _>| sysmon.has_moved;
+        run_helping_sysmon(&model, &slot, is_done);
         pusher.join().unwrap();
         worker.join().unwrap();
     });
     seen.assert_taken([
-        ("nobody was woken for the slot", &seen.kept_quiet),
-        ("somebody was woken for the slot", &seen.woken_for_nothing),
-        ("woken for what the watch has moved", &seen.woken),
+        ("no worker was woken for the slot", &seen.skipped_wakeup),
+        ("a worker was woken for the slot", &seen.woken_in_vain),
+        ("woken for the task that sysmon has moved", &seen.woken),
     ]);
 }
 
-/// The pusher is left alone, and gets slow all the same. The hint may be old, or come at any moment.
+/// The pusher was skipped as a quick worker, and then stays in a poll. The hint may be old, or be set at any moment.
 #[test]
-fn a_push_into_a_queue_that_wakes_nobody_is_told_by_the_watch() {
+fn a_push_into_a_queue_that_wakes_no_worker_is_found_by_sysmon() {
     let ways = Arc::new(Ways::default());
     let seen = ways.clone();
     check(2, move || {
@@ -386,62 +513,121 @@ fn a_push_into_a_queue_that_wakes_nobody_is_told_by_the_watch() {
             let model = model.clone();
             thread::spawn(move || {
                 model.idle.record_search(SearchResult::Skipped);
-                model.work(0, &Parker::new(), 1);
+                model.work(0, 1);
             })
         };
         let pusher = {
             let model = model.clone();
             thread::spawn(move || {
                 model.queue.push();
-                if model.idle.was_left_alone.load(Ordering::Relaxed) {
-                    once(&model.ways.kept_quiet);
+                if model.idle.skips_queue_wakeups.load(Ordering::Relaxed) {
+                    count(&model.ways.skipped_wakeup);
                 }
-                model.idle.notify_of_queue();
+                model.idle.notify_queue_push();
             })
         };
         pusher.join().unwrap();
-        // As `watch::watch`.
-        model.idle.record_search(SearchResult::Found);
-        if !model.queue.is_empty() {
-            model.idle.notify();
-        }
+        // One round has to be enough.
+        run_helping_sysmon(&model, &Queue::new(), |sysmon| sysmon.n_rounds == 1);
         worker.join().unwrap();
     });
-    seen.assert_taken([("nobody was woken for the queue", &seen.kept_quiet), ("woken", &seen.woken)]);
+    seen.assert_taken([("no worker was woken for the queue", &seen.skipped_wakeup), ("woken", &seen.woken)]);
 }
 
-/// The end of the pool unparks every seat that it sees. A worker whose seat it does not see yet sees the flag.
+/// A worker without tasks, of a pool that stops.
+struct StoppingWorker<'a> {
+    model: &'a Model,
+    running: &'a RunningThreads,
+    queues: &'a Queues,
+    parker: &'a Parker,
+}
+
+impl WorkerOps for StoppingWorker<'_> {
+    type Task = ();
+
+    fn is_blocked(&self) -> bool {
+        false
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.running.is_stopping()
+    }
+
+    fn next_task(&self) -> Option<()> {
+        None
+    }
+
+    fn search(&self) -> Option<()> {
+        None
+    }
+
+    fn last_look(&self) -> Option<()> {
+        None
+    }
+
+    fn poll(&self, (): ()) {
+        panic!("there is no task");
+    }
+
+    fn has_injected(&self) -> bool {
+        false
+    }
+
+    fn has_queued(&self) -> bool {
+        false
+    }
+
+    fn idle(&self) -> &Idle {
+        &self.model.idle
+    }
+
+    fn index(&self) -> usize {
+        0
+    }
+
+    fn unparker(&self) -> &Unparker {
+        &self.queues.remote(0).unparker
+    }
+
+    fn park(&self) {
+        self.parker.park();
+    }
+
+    fn sleep(&self) -> Slept<Option<()>> {
+        let slept = run_loop::sleep(self);
+        match &slept {
+            Slept::Found(_, None) => count(&self.model.ways.found_at_last),
+            Slept::Spurious => count(&self.model.ways.spurious),
+            Slept::Found(_, Some(_)) | Slept::Woken(_) => panic!("there is no task"),
+        }
+        slept
+    }
+}
+
+/// `Pool::stop` unparks every worker that it sees. A worker that it does not see yet sees that the pool is stopping.
 #[test]
-fn a_worker_that_comes_while_the_pool_ends_does_not_sleep_through_it() {
+fn a_worker_that_starts_while_the_pool_stops_does_not_sleep() {
     let ways = Arc::new(Ways::default());
     let seen = ways.clone();
     check(3, move || {
         let model = Model::new(&ways);
-        let [is_open, is_stopping] = [(); 2].map(|()| loom::sync::Arc::new(AtomicBool::new(false)));
-        let parker = Parker::new();
-        let unparker = parker.unparker().clone();
+        let running = loom::sync::Arc::new(RunningThreads::new());
+        let queues = loom::sync::Arc::new(Queues::new(Threads::new(1, 1)));
         let worker = {
-            let (model, is_open, is_stopping) = (model.clone(), is_open.clone(), is_stopping.clone());
+            let (model, running, queues) = (model.clone(), running.clone(), queues.clone());
             thread::spawn(move || {
-                // As `Pool::follow`, whose thread this is.
-                is_open.store(true, Ordering::Relaxed);
-                let last_look = || is_stopping.load(Ordering::Relaxed).then_some(());
-                while !is_stopping.load(Ordering::Relaxed) {
-                    match model.idle.sleep(0, parker.unparker(), || parker.park(), last_look) {
-                        Slept::Found((), None) => return once(&model.ways.found_at_last),
-                        Slept::Spurious => once(&model.ways.roused),
-                        Slept::Found((), Some(_)) | Slept::Woken(_) => panic!("there is no work"),
-                    }
-                }
+                // As `Pool::activate`, whose thread this is.
+                assert_eq!(queues.threads.activate(), Activation::Spawn(0));
+                queues.open(0);
+                let parker = queues.remote(0).take_local().unwrap().parker;
+                let worker = StoppingWorker { model: &model, running: &running, queues: &queues, parker: &parker };
+                assert_eq!(run_loop::run(&worker), Left::Stopping);
             })
         };
         // As `Pool::stop`.
-        is_stopping.store(true, Ordering::Relaxed);
-        model.idle.wake_sysmon();
-        if is_open.load(Ordering::Relaxed) {
-            unparker.unpark();
-        }
+        running.stop(&model.idle);
+        queues.unpark_all();
         worker.join().unwrap();
     });
-    seen.assert_taken([("the last look found it", &seen.found_at_last), ("unparked", &seen.roused)]);
+    seen.assert_taken([("the last look found it", &seen.found_at_last), ("unparked", &seen.spurious)]);
 }

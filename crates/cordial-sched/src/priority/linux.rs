@@ -1,4 +1,4 @@
-//! Linux: a scheduling policy belongs to one thread, and any thread of the program may worsen that of another.
+//! Linux: each thread has its own scheduling policy, and a thread may worsen that of any other thread of the program.
 
 use std::time::Duration;
 
@@ -10,50 +10,53 @@ use thread_priority::{
     ThreadId, ThreadPriority, ThreadPriorityValue, set_thread_priority_and_policy, thread_native_id,
 };
 
-/// The lowest priority but that of idle work.
+/// The weakest nice value, used where the idle policy is not allowed.
 const NICE: i32 = 19;
 
-/// A thread of this program.
+/// The identity of a thread of this program.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Thread {
-    of_kernel: Pid,
-    /// As the threads library calls it: a number, or the address of something that is gone when the thread is.
-    of_library: usize,
+pub(crate) struct OsThread {
+    kernel_id: Pid,
+    /// The `pthread_t`. Depending on the C library it may be an address that dangles after the thread has ended.
+    pthread_id: usize,
 }
 
-impl Thread {
-    pub(crate) fn current() -> Thread {
-        Thread { of_kernel: rustix::thread::gettid(), of_library: thread_native_id() as usize }
+impl OsThread {
+    pub(crate) fn current() -> OsThread {
+        OsThread { kernel_id: rustix::thread::gettid(), pthread_id: thread_native_id() as usize }
     }
 
-    /// How much it has computed. `None` if it is gone, or the kernel does not tell.
+    /// Returns the processor time that the thread has used, or `None` if it has ended or the kernel keeps no such record.
     pub(crate) fn cpu_time(self) -> Option<Duration> {
-        let text = std::fs::read_to_string(format!("/proc/self/task/{}/schedstat", self.of_kernel)).ok()?;
+        let text = std::fs::read_to_string(format!("/proc/self/task/{}/schedstat", self.kernel_id)).ok()?;
         let nanoseconds = text.split(' ').next()?.parse().ok()?;
         Some(Duration::from_nanos(nanoseconds))
     }
 
-    /// Lets everybody else interrupt it: it runs when a processor has nothing else to do, or at least after the others.
-    /// That cannot be taken back. `false` if neither is allowed. The thread must not have ended.
-    pub(crate) fn lower(self) -> bool {
+    /// Lets every other thread preempt this one: it gets the idle policy, or else the weakest nice value. An unprivileged
+    /// program cannot undo that.
+    ///
+    /// Returns `false` if the system allows neither. The thread must not have ended.
+    pub(crate) fn deprioritize(self) -> bool {
         let own_nice = getpriority_process(None);
-        let is_idle = set_thread_priority_and_policy(self.of_library as ThreadId, Min, Normal(Idle)).is_ok();
+        let is_idle = set_thread_priority_and_policy(self.pthread_id as ThreadId, Min, Normal(Idle)).is_ok();
         if let Ok(own_nice) = own_nice {
-            // The library means the thread, and sets the nice value of its caller.
+            // The library sets the policy of that thread but the nice value of its caller. Restore the latter.
             let _ = setpriority_process(None, own_nice);
         }
-        is_idle || setpriority_process(Some(self.of_kernel), NICE).is_ok()
+        is_idle || setpriority_process(Some(self.kernel_id), NICE).is_ok()
     }
 }
 
-/// From here on the calling thread, when it is woken, waits for its turn instead of interrupting who runs.
-pub(crate) fn wait_for_turn() {
+/// Gives the calling thread the batch policy: when it wakes up it no longer preempts the thread that is running.
+pub(crate) fn disable_wakeup_preemption() {
     let Ok(own_nice) = getpriority_process(None) else { return };
-    // The library sets the nice value as well, and counts it from 0 to 99.
+    // The library changes the nice value together with the policy, on a scale of its own from 0 to 99. Find the point of
+    // that scale that keeps the nice value.
     let mut priorities = (0..=99).filter_map(|n| ThreadPriorityValue::try_from(n).ok().map(Crossplatform));
     let is_own = |priority: &ThreadPriority| priority.to_posix(Normal(Batch)).is_ok_and(|nice| nice == own_nice);
-    if let Some(as_it_is) = priorities.find(is_own) {
-        // Where that is not allowed, the thread is as it was.
-        let _ = set_thread_priority_and_policy(thread_native_id(), as_it_is, Normal(Batch));
+    if let Some(unchanged) = priorities.find(is_own) {
+        // If the system refuses, the thread keeps its policy.
+        let _ = set_thread_priority_and_policy(thread_native_id(), unchanged, Normal(Batch));
     }
 }

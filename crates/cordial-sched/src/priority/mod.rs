@@ -1,13 +1,14 @@
-//! Which thread the system runs first, where a program may decide that.
+//! The operating system's scheduling priority of single threads, where a program may change it (Linux).
 //!
-//! A thread that computes for long runs after the others: it is *lowered*.
+//! A worker thread that computes in one poll for long is *deprioritized*: the system prefers every other thread to it.
 //!
-//! A thread of tokio that brings an event to a worker must not interrupt whoever caused the event: it would do so for each
-//! one, with two switches of threads for a few microseconds of work. If it *waits for its turn* while the processor is
-//! taken, it finds many events at once. It still interrupts lowered threads, and on a free processor it runs at once.
+//! A tokio I/O thread that wakes up to handle an event normally preempts the thread that caused the event. Under load that is
+//! two context switches for a few microseconds of work, once for each event. I/O threads therefore *disable wake-up
+//! preemption*: while the processor is busy they wait for their time slice and then find many events at once. They still
+//! preempt deprioritized threads, and run at once on an idle processor.
 
 #[cfg_attr(target_os = "linux", path = "linux.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "other.rs")]
 mod system;
 
-pub(crate) use system::{Thread, wait_for_turn};
+pub(crate) use system::{OsThread, disable_wakeup_preemption};

@@ -1,23 +1,23 @@
-//! Elsewhere no thread is lowered.
+//! Other systems: threads keep their priority.
 
 use std::time::Duration;
 
-/// A thread of this program; there is nothing to do with it here.
+/// The identity of a thread of this program. Carries nothing, since nothing can be done with it here.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Thread;
+pub(crate) struct OsThread;
 
-impl Thread {
-    pub(crate) fn current() -> Thread {
-        Thread
+impl OsThread {
+    pub(crate) fn current() -> OsThread {
+        OsThread
     }
 
     pub(crate) fn cpu_time(self) -> Option<Duration> {
         None
     }
 
-    pub(crate) fn lower(self) -> bool {
+    pub(crate) fn deprioritize(self) -> bool {
         false
     }
 }
 
-pub(crate) fn wait_for_turn() {}
+pub(crate) fn disable_wakeup_preemption() {}

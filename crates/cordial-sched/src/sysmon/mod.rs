@@ -1,253 +1,318 @@
-//! The watch: a thread that sees polls that do not end, and brings others to work meanwhile.
+//! Sysmon: a thread that detects long polls and activates other threads meanwhile. Named after the one of Go's runtime.
 //!
-//! It looks about once a millisecond while anything runs, and sleeps without a timer when nothing does. What begins a moment after
-//! everybody went to sleep it sees some milliseconds late. It runs no tasks.
+//! It runs a round about once a millisecond while any worker is awake, and sleeps without a timer while all are asleep. A poll
+//! that begins shortly after all workers fell asleep is seen some milliseconds late. Sysmon runs no tasks.
 //!
 //! ```text
-//!  poll begins ── 1 look later, the same poll: its slot is for everybody
-//!              ── stall_after: reported, and its queue is for everybody
-//!                              if work waits that nobody takes soon: lent, a stand-in comes to work
-//!              ── lent, and it computes: lowered (Linux)
-//!              ── it returns: the thread rests, or leaves if it was lowered
+//!  a poll begins ── seen in two rounds: the task in its LIFO slot goes to the injector
+//!                ── lasts for stall_after: emitted as an event, and the tasks in its queue go to the injector
+//!                                          if tasks are starving: blocked, and a stand-in becomes active
+//!                ── blocked, and it computes: deprioritized (Linux)
+//!                ── it returns: the thread parks, or exits if it was deprioritized
 //! ```
 //!
-//! A stopped program, a debugger and a suspended machine look like long polls of everybody. So after a gap in its own
-//! looks the watch counts every poll from there on.
+//! A stopped program, a debugger and a suspended machine make all polls look long. So after a gap between its own rounds
+//! sysmon measures every poll from there on.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use self::run_loop::SysmonOps;
 use self::starvation::{Observation, StarvationDetector};
-use crate::idle::SearchResult;
+use crate::Key;
+use crate::idle::Idle;
 use crate::pool::Pool;
-use crate::sync::{AtomicU64, Ordering, Parker};
-use crate::threads::{StandIn, ThreadState};
-use crate::worker::remote::{Remote, until_sure};
-use crate::{Executor, Key, free_list};
+use crate::remote::{Remote, retry};
+use crate::sync::{Ordering, Parker};
+use crate::threads::{Activation, ThreadState};
 
+pub(crate) mod run_loop;
 mod starvation;
 
-/// How often the watch looks while anything runs.
+/// The time between two rounds while a worker is awake.
 const PERIOD: Duration = Duration::from_millis(1);
 
-/// A gap between two looks that no busy machine explains.
+/// A longer gap between two rounds is not explained by a busy machine: the program was stopped.
 const GAP: Duration = Duration::from_millis(100);
 
-/// The watch does not sleep as soon as everybody does, since waking it for every task costs more. It waits twice as long for
-/// each look that finds nobody awake, and sleeps when that would be longer than this.
+/// Sysmon does not sleep as soon as all workers do, since waking it for every task would cost more. It doubles the time to
+/// the next round for each round that finds all asleep, and sleeps when that would exceed this.
 const LINGER: Duration = Duration::from_millis(4);
 
-/// What a lent thread must have computed to be lowered; one that blocks has not.
+/// A blocked thread that has used this much processor time is deprioritized. One that blocks in the system uses none.
 const COMPUTES: Duration = Duration::from_millis(1);
 
-/// How much of a stuck thread's queue one look gives to everybody.
-const RELEASED_AT_ONCE: usize = 64;
+/// How many tasks of a stuck worker's queue one round moves to the injector.
+const MOVED_PER_ROUND: usize = 64;
 
-/// Counts of the watch.
-#[derive(Debug, Default)]
-pub(crate) struct Watch {
-    pub(crate) long_polls: AtomicU64,
+/// What sysmon calls in the executor.
+pub(crate) trait SysmonHooks {
+    /// A task was found in a poll, and has used about this much time since the round before.
+    fn sampled(&self, key: Key, time: Duration);
+
+    /// A poll has lasted for `stall_after`. Called once for each poll.
+    fn long_poll(&self, key: Key, lasted: Duration);
+
+    /// Tasks are starving, and there are `max_threads` threads already. Called once until that is over.
+    fn threads_exhausted(&self, max_threads: usize);
+
+    /// All workers sleep: frees memory that is kept for reuse, for as long as `is_all_asleep`.
+    fn trim(&self, is_all_asleep: &dyn Fn() -> bool);
 }
 
-/// One seat as the watch saw it last.
+/// The settings of sysmon.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    /// How long a poll may last before it counts as long.
+    pub(crate) stall_after: Duration,
+    pub(crate) deprioritizes: bool,
+}
+
+/// The state of the sysmon thread.
+struct Sysmon<'a, H> {
+    pool: &'a Pool,
+    hooks: &'a H,
+    parker: &'a Parker,
+    settings: Settings,
+    started: Instant,
+    /// When the last round was, since `started`.
+    last_round: Duration,
+    /// How long to wait for the next round.
+    pause: Duration,
+    /// For each worker, by index.
+    sightings: Vec<Sighting>,
+    starvation: StarvationDetector,
+    n_finished: u64,
+    /// Whether `threads_exhausted` was called for the starvation that goes on.
+    is_exhausted: bool,
+}
+
+/// The poll in which sysmon saw a worker last.
 #[derive(Clone, Copy, Default)]
-struct Seen {
+struct Sighting {
+    /// The number of the poll, or `None` if the worker was in no poll.
     poll: Option<u64>,
-    /// Since when it counts: later than `first` if the watch could not look for a while.
+    /// The poll counts from here on: later than its first sighting if sysmon was stopped for a while.
     since: Duration,
-    /// When it was seen first, on the coarse clock.
-    first: u64,
+    /// The first sighting, on the coarse clock.
+    first_seen: u64,
     is_reported: bool,
+    /// The processor time of the thread when it was first seen as blocked.
     cpu_time: Option<Duration>,
 }
 
-/// When the watch looks.
-struct Moment {
-    /// Since it was started.
+/// The times of one round.
+struct Round {
+    /// Since sysmon was started.
     now: Duration,
     /// The same moment on the coarse clock.
     clock: u64,
-    /// Since it record_search before.
-    passed: Duration,
-    /// No poll has returned since then.
-    is_still: bool,
+    /// Since the round before.
+    elapsed: Duration,
+    /// Polls that have returned since the round before.
+    n_finished: u64,
 }
 
-/// The life of the watch thread.
+/// Runs sysmon on this thread until the pool stops.
 #[expect(clippy::disallowed_methods, reason = "a poll lasts real time")]
-pub(crate) fn watch(executor: &Executor, parker: &Parker) {
-    let Some(pool) = executor.pool() else { return };
-    let started = std::time::Instant::now();
-    let mut seen: Vec<Seen> = Vec::new();
-    let mut last = Duration::ZERO;
-    let mut pause = PERIOD;
-    let mut is_capped = false;
-    let mut shortage = StarvationDetector::none(pool.options.stall_after);
-    let mut n_finished_before = 0;
-    while !pool.is_stopping() {
-        pause = if is_everybody_asleep(pool) { 2 * pause } else { PERIOD };
-        if pause > LINGER {
-            let park = || {
-                executor.core().limits.fall_quiet();
-                free_list::fall_quiet(|| is_everybody_asleep(pool));
-                parker.park();
-            };
-            pool.idle.sysmon_sleeps(|| is_everybody_asleep(pool) && !pool.is_stopping(), park);
-            pause = PERIOD;
-        } else {
-            parker.park_timeout(pause);
+pub(crate) fn run(pool: &Pool, hooks: &impl SysmonHooks, settings: Settings, parker: &Parker) {
+    run_loop::run(&mut Sysmon {
+        pool,
+        hooks,
+        parker,
+        settings,
+        started: Instant::now(),
+        last_round: Duration::ZERO,
+        pause: PERIOD,
+        sightings: Vec::new(),
+        starvation: StarvationDetector::new(settings.stall_after),
+        n_finished: 0,
+        is_exhausted: false,
+    });
+}
+
+impl<H: SysmonHooks> SysmonOps for Sysmon<'_, H> {
+    fn is_stopping(&self) -> bool {
+        self.pool.is_stopping()
+    }
+
+    fn is_all_asleep(&self) -> bool {
+        let counts = self.pool.threads().counts();
+        // Where the system has refused a thread, only sysmon will notice that there are tasks for one.
+        let is_complete = counts.active >= self.pool.threads().workers();
+        is_complete && counts.blocked == 0 && self.pool.idle.n_sleepers() >= counts.active
+    }
+
+    fn should_sleep(&mut self) -> bool {
+        self.pause = if self.is_all_asleep() { 2 * self.pause } else { PERIOD };
+        let should_sleep = self.pause > LINGER;
+        if should_sleep {
+            self.pause = PERIOD;
         }
-        let clock = pool.idle.clock.set();
-        let now = started.elapsed();
-        let mut passed = now - last;
-        if passed > GAP {
-            seen.iter_mut().for_each(|seen| seen.since = now);
-            passed = PERIOD;
+        should_sleep
+    }
+
+    fn park(&self) {
+        self.hooks.trim(&|| self.is_all_asleep());
+        self.parker.park();
+    }
+
+    fn wait(&self) {
+        self.parker.park_timeout(self.pause);
+    }
+
+    fn observe(&mut self) -> bool {
+        let round = self.begin_round();
+        let stuck = self.find_stuck(&round);
+        let threads = self.pool.threads();
+        if threads.counts().active < threads.workers() && self.pool.queues.has_queued() && !self.pool.is_stopping() {
+            // The system refused a thread before. Try again; if it refuses, the next round tries once more.
+            let _ = self.pool.activate(threads.activate());
         }
-        last = now;
-        pool.idle.record_search(SearchResult::Found);
-        let n_finished: u64 = pool.queues.opened().map(|seat| seat.progress.finished()).sum();
-        let n_done = n_finished.wrapping_sub(std::mem::replace(&mut n_finished_before, n_finished));
-        let stuck = look(executor, pool, &mut seen, &Moment { now, clock, passed, is_still: n_done == 0 });
-        // The system had no thread to give when one was needed.
-        if pool.threads().counts().active < pool.options.workers && !pool.queues.is_empty() && !pool.is_stopping() {
-            let _ = pool.follow(pool.threads().call());
-        }
-        let (injected, queued) = pool.queues.lengths();
-        let sight = Observation {
-            now,
-            passed,
-            n_done,
+        let (injected, queued) = self.pool.queues.lengths();
+        let is_starving = self.starvation.observe(&Observation {
+            now: round.now,
+            elapsed: round.elapsed,
+            n_finished: round.n_finished,
             n_waiting: injected.saturating_add(queued),
-            n_active: pool.threads().counts().active,
+            n_active: threads.counts().active,
             n_stuck: stuck.len(),
-        };
-        if shortage.look(&sight) {
-            let was_capped = is_capped;
-            is_capped = !bring_stand_ins(pool, &stuck);
-            if is_capped && !was_capped {
-                let max_threads = pool.options.max_threads;
-                executor.tell(move |layer| layer.threads_exhausted(max_threads));
+        });
+        if is_starving {
+            let was_exhausted = self.is_exhausted;
+            self.is_exhausted = !activate_stand_ins(self.pool, &stuck);
+            if self.is_exhausted && !was_exhausted {
+                self.hooks.threads_exhausted(threads.max_threads());
             }
         } else {
-            // As long as polls are stuck, the same shortage goes on, though nothing waits for a moment.
-            is_capped &= !stuck.is_empty();
-            if !pool.queues.is_empty() {
-                pool.idle.notify();
+            // As long as polls are stuck, the same starvation goes on, though no task waits for a moment.
+            self.is_exhausted &= !stuck.is_empty();
+        }
+        is_starving
+    }
+
+    fn has_queued(&self) -> bool {
+        self.pool.queues.has_queued()
+    }
+
+    fn deprioritize(&mut self) {
+        if !self.settings.deprioritizes {
+            return;
+        }
+        for (index, remote) in self.pool.queues.remotes() {
+            let Some(sighting) = self.sightings.get_mut(index) else { continue };
+            if self.pool.threads().state(index) != (ThreadState::Blocked { is_deprioritized: false }) {
+                continue;
+            }
+            let Some(thread) = *remote.os_thread.lock() else { continue };
+            let Some(now) = thread.cpu_time() else { continue };
+            let before = *sighting.cpu_time.get_or_insert(now);
+            if now.saturating_sub(before) >= COMPUTES {
+                self.pool.threads().deprioritize(index, || thread.deprioritize());
             }
         }
-        if pool.options.deprioritize_long_polls {
-            lower_those_that_compute(pool, &mut seen);
-        }
+    }
+
+    fn idle(&self) -> &Idle {
+        &self.pool.idle
     }
 }
 
-fn is_everybody_asleep(pool: &Pool) -> bool {
-    let counts = pool.threads().counts();
-    // Where the system has refused a thread, only the watch will see that there is work for one.
-    let is_complete = counts.active >= pool.options.workers;
-    is_complete && counts.lent == 0 && pool.idle.n_sleepers() >= counts.active
-}
-
-/// Samples every seat. Returns the active ones that are stuck, the longest first.
-fn look(executor: &Executor, pool: &Pool, seen: &mut Vec<Seen>, moment: &Moment) -> Vec<usize> {
-    let now = moment.now;
-    let mut stuck: Vec<(Duration, usize)> = Vec::new();
-    // With everybody stuck, whoever comes next is likely to be as well: wait less, and not at all where nothing moves.
-    let patience = match pool.threads().counts().lent >= pool.options.workers {
-        true if moment.is_still => Duration::ZERO,
-        true => PERIOD,
-        false => pool.options.stall_after,
-    };
-    for (index, seat) in pool.queues.seats() {
-        if seen.len() <= index {
-            seen.resize(index + 1, Seen::default());
+impl<H: SysmonHooks> Sysmon<'_, H> {
+    fn begin_round(&mut self) -> Round {
+        let clock = self.pool.idle.clock.update();
+        let now = self.started.elapsed();
+        let mut elapsed = now - std::mem::replace(&mut self.last_round, now);
+        if elapsed > GAP {
+            self.sightings.iter_mut().for_each(|sighting| sighting.since = now);
+            elapsed = PERIOD;
         }
-        let Some((poll, key)) = seat.progress.current() else {
-            seen[index] = Seen::default();
-            if seat.is_blocked.load(Ordering::Relaxed) {
-                // Its poll returned while it was lent, and it may have gone to sleep without noticing.
-                seat.unparker.unpark();
-            }
-            continue;
+        let total: u64 = self.pool.queues.all_remotes().map(|remote| remote.progress.finished()).sum();
+        let n_finished = total.wrapping_sub(std::mem::replace(&mut self.n_finished, total));
+        Round { now, clock, elapsed, n_finished }
+    }
+
+    /// Looks at every worker, and moves the tasks behind long polls to the injector. Returns the active workers that are
+    /// stuck, the one with the longest poll first.
+    fn find_stuck(&mut self, round: &Round) -> Vec<usize> {
+        let Settings { stall_after, .. } = self.settings;
+        let pool = self.pool;
+        let mut stuck: Vec<(Duration, usize)> = Vec::new();
+        // If all the original workers are blocked, the next polls are probably long too. Wait less for those, and not at all
+        // if no poll returns.
+        let patience = match pool.threads().counts().blocked >= pool.threads().workers() {
+            true if round.n_finished == 0 => Duration::ZERO,
+            true => PERIOD,
+            false => stall_after,
         };
-        let seen = &mut seen[index];
-        // It is in the same poll since the last look, or nobody knows for how long.
-        sample(executor, seat, key, if seen.poll == Some(poll) { moment.passed } else { PERIOD });
-        if seen.poll != Some(poll) {
-            *seen = Seen { poll: Some(poll), since: now, first: moment.clock, is_reported: false, cpu_time: None };
-            if patience.is_zero() && pool.threads().role(index) == ThreadState::Active {
-                stuck.push((Duration::ZERO, index));
+        for (index, remote) in pool.queues.remotes() {
+            if self.sightings.len() <= index {
+                self.sightings.resize(index + 1, Sighting::default());
             }
-            continue;
+            let sighting = &mut self.sightings[index];
+            let Some((poll, key)) = remote.progress.current() else {
+                *sighting = Sighting::default();
+                remote.unpark_if_blocked();
+                continue;
+            };
+            let is_same_poll = sighting.poll == Some(poll);
+            remote.progress.busy_samples.fetch_add(1, Ordering::Relaxed);
+            // A poll that is new may have begun at any time since the last round.
+            self.hooks.sampled(key, if is_same_poll { round.elapsed } else { PERIOD });
+            let is_active = || pool.threads().state(index) == ThreadState::Active;
+            if !is_same_poll {
+                *sighting =
+                    Sighting { poll: Some(poll), since: round.now, first_seen: round.clock, ..Sighting::default() };
+                if patience.is_zero() && is_active() {
+                    stuck.push((Duration::ZERO, index));
+                }
+                continue;
+            }
+            remote.progress.mark_long(poll, sighting.first_seen);
+            if let Some(task) = remote.steal_lifo_slot() {
+                pool.inject(task);
+            }
+            let lasted = round.now.saturating_sub(sighting.since);
+            if lasted >= stall_after {
+                move_queue(pool, remote);
+                if !sighting.is_reported {
+                    sighting.is_reported = true;
+                    pool.long_polls.fetch_add(1, Ordering::Relaxed);
+                    self.hooks.long_poll(key, lasted);
+                }
+            }
+            if lasted >= patience && is_active() {
+                stuck.push((lasted, index));
+            }
         }
-        seat.progress.is_long(poll, seen.first);
-        if let Some(ready) = seat.take_slot() {
-            pool.inject(ready);
-        }
-        let lasted = now.saturating_sub(seen.since);
-        if lasted >= pool.options.stall_after {
-            release_queue(pool, seat);
-        }
-        if lasted >= pool.options.stall_after && !seen.is_reported {
-            seen.is_reported = true;
-            pool.watch.long_polls.fetch_add(1, Ordering::Relaxed);
-            executor.tell(move |layer| layer.long_poll(key, lasted));
-        }
-        if lasted >= patience && pool.threads().role(index) == ThreadState::Active {
-            stuck.push((lasted, index));
-        }
+        stuck.sort_unstable_by(|a, b| b.cmp(a));
+        stuck.into_iter().map(|(_, index)| index).collect()
     }
-    stuck.sort_unstable_by(|a, b| b.cmp(a));
-    stuck.into_iter().map(|(_, index)| index).collect()
 }
 
-/// Others steal when they have nothing else to do, and that may never be: what stands behind a stuck poll is for everybody.
-fn release_queue(pool: &Pool, seat: &Remote) {
-    let released = std::iter::from_fn(|| until_sure(|| seat.stealer.steal())).take(RELEASED_AT_ONCE);
-    let n_released = released.map(|ready| pool.queues.inject(ready)).count();
-    if n_released > 0 {
+/// Moves tasks behind a stuck poll to the injector. Workers steal only when they have no task of their own, which may never
+/// happen.
+fn move_queue(pool: &Pool, remote: &Remote) {
+    let stolen = std::iter::from_fn(|| retry(|| remote.stealer.steal())).take(MOVED_PER_ROUND);
+    let n_moved = stolen.map(|task| pool.queues.inject(task)).count();
+    if n_moved > 0 {
         pool.idle.notify();
     }
 }
 
-fn sample(executor: &Executor, seat: &Remote, key: Key, time: Duration) {
-    seat.progress.busy_samples.fetch_add(1, Ordering::Relaxed);
-    executor.hooks_dyn().sampled(key, time);
-}
-
-/// `false` if there are as many threads as there may be.
-fn bring_stand_ins(pool: &Pool, stuck: &[usize]) -> bool {
+/// Wakes a sleeping worker or activates stand-ins for stuck ones. Returns `false` if no more threads can be activated.
+fn activate_stand_ins(pool: &Pool, stuck: &[usize]) -> bool {
     if pool.idle.n_sleepers() > 0 {
         pool.idle.notify();
         return true;
     }
-    for &index in stuck.iter().take(pool.options.workers) {
-        match pool.threads().replace_blocked(index) {
+    for &index in stuck.iter().take(pool.threads().workers()) {
+        match pool.replace_blocked(index) {
             None => continue,
-            Some(StandIn::NoneLeft) => return false,
-            Some(stand_in) => {
-                pool.queues.seat(index).is_blocked.store(true, Ordering::Relaxed);
-                // A system that has no more threads is at its cap as well.
-                if !pool.follow(stand_in).unwrap_or(false) {
-                    return false;
-                }
-            }
+            Some(Activation::AtLimit) => return false,
+            // A system that refuses a thread is a limit as well.
+            Some(stand_in) if !pool.activate(stand_in).unwrap_or(false) => return false,
+            Some(_) => {}
         }
     }
     true
-}
-
-fn lower_those_that_compute(pool: &Pool, seen: &mut [Seen]) {
-    for (index, seat) in pool.queues.seats() {
-        let Some(seen) = seen.get_mut(index) else { continue };
-        if pool.threads().role(index) != (ThreadState::Blocked { is_deprioritized: false }) {
-            continue;
-        }
-        let Some(thread) = *seat.thread.lock() else { continue };
-        let Some(now) = thread.cpu_time() else { continue };
-        let before = *seen.cpu_time.get_or_insert(now);
-        if now.saturating_sub(before) >= COMPUTES {
-            pool.threads().lower(index, || thread.lower());
-        }
-    }
 }

@@ -1,55 +1,57 @@
-//! Whether work waits for so long that a stand-in is worth its thread.
+//! Whether tasks have waited for so long behind long polls that a stand-in is worth its thread.
 //!
-//! A thread that comes takes a processor from somebody, and it costs more to wake it than to do a few short tasks. So what is
-//! done soon anyhow is left to who does it. A poll may last for `stall_after` before anybody calls it long, and so may work
-//! wait, if somebody works at all.
+//! An additional thread competes for the processors, and waking it costs more than running a few short tasks. So tasks that
+//! will be taken soon are left to the workers that take them. While at least one worker makes progress, tasks may wait for
+//! `stall_after`, just as a poll may last for that long before it counts as long.
 
 use std::time::Duration;
 
-/// A poll, and what it takes to get to the next one, that a thread does not pay to come for.
-const SHORT: Duration = Duration::from_micros(1);
+use crate::remote::SHORT_POLL;
 
-/// What the watch sees in one look.
+/// What sysmon sees in one round.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Observation {
     pub(crate) now: Duration,
-    /// Since the look before.
-    pub(crate) passed: Duration,
-    /// Polls that have returned since the look before.
-    pub(crate) n_done: u64,
+    /// Since the round before.
+    pub(crate) elapsed: Duration,
+    /// Polls that have returned since the round before.
+    pub(crate) n_finished: u64,
     /// Tasks in the queues.
     pub(crate) n_waiting: usize,
+    /// Active threads.
     pub(crate) n_active: usize,
-    /// Of the active threads.
+    /// Active threads in long polls.
     pub(crate) n_stuck: usize,
 }
 
-/// What the watch remembers between two looks.
+/// The state that is kept from one round to the next.
 #[derive(Debug)]
 pub(crate) struct StarvationDetector {
     stall_after: Duration,
+    /// When tasks began to wait too long. `None` while they do not.
     since: Option<Duration>,
 }
 
 impl StarvationDetector {
-    pub(crate) fn none(stall_after: Duration) -> StarvationDetector {
+    pub(crate) fn new(stall_after: Duration) -> StarvationDetector {
         StarvationDetector { stall_after, since: None }
     }
 
-    /// For each look: whether it is time for a stand-in.
-    pub(crate) fn look(&mut self, sight: &Observation) -> bool {
-        self.since = self.waits(sight).then(|| self.since.unwrap_or(sight.now));
-        let nobody_works = sight.n_stuck >= sight.n_active;
-        // Whoever works may have lost the processor for a moment.
-        let is_late = |since| nobody_works || sight.now.saturating_sub(since) >= self.stall_after;
-        sight.n_stuck > 0 && self.since.is_some_and(is_late)
+    /// Called once in each round. Returns whether it is time for a stand-in.
+    pub(crate) fn observe(&mut self, observation: &Observation) -> bool {
+        self.since = self.is_waiting(observation).then(|| self.since.unwrap_or(observation.now));
+        let are_all_stuck = observation.n_stuck >= observation.n_active;
+        // A worker that is not stuck may have lost its processor for a moment: give it time.
+        let is_late = |since| are_all_stuck || observation.now.saturating_sub(since) >= self.stall_after;
+        observation.n_stuck > 0 && self.since.is_some_and(is_late)
     }
 
-    /// Whether something waits that will not have been taken in time at the pace of the last look.
-    fn waits(&self, sight: &Observation) -> bool {
-        let (n_done, n_waiting, passed) = (u128::from(sight.n_done), sight.n_waiting as u128, sight.passed.as_nanos());
-        let is_quick = n_done * SHORT.as_nanos() > passed;
-        n_waiting > 0 && (!is_quick || n_waiting * passed > n_done * self.stall_after.as_nanos())
+    /// Whether tasks wait that would not be taken within `stall_after` at the pace of the last round.
+    fn is_waiting(&self, observation: &Observation) -> bool {
+        let (n_finished, n_waiting) = (u128::from(observation.n_finished), observation.n_waiting as u128);
+        let elapsed = observation.elapsed.as_nanos();
+        let is_quick = n_finished * SHORT_POLL.as_nanos() > elapsed;
+        n_waiting > 0 && (!is_quick || n_waiting * elapsed > n_finished * self.stall_after.as_nanos())
     }
 }
 

@@ -1,271 +1,223 @@
-//! The threads of the pool: who is at work, whose work was lent to somebody else, who rests.
+//! The state of each worker thread: active, blocked in a long poll, parked, exiting.
 //!
 //! ```text
-//!            poll does not return, work waits                 its poll returned, the pool is full
-//!   active ───────────────────────────────────► lent ──────────────────────────────────────────► resting ── 10 s ──► gone
-//!     ▲                                          │ it was deprioritized: gone, and a stand-in if one is missing   │
-//!     └── a thread is missing ───────────────────┴──────────────────────────────────────────────────────────┘
+//!            a long poll, and tasks wait                 its poll returned, `workers` are active
+//!   active ──────────────────────────────► blocked ─────────────────────────────────────────► parked ── 10 s ──► exits
+//!     ▲                                      │ it was deprioritized: it exits, replaced if needed   │
+//!     └── a worker is missing ───────────────┴──────────────────────────────────────────────────────┘
 //! ```
 //!
-//! There are never more than `workers` active threads, but for a lent one that has not seen yet that it is; a stand-in is
-//! a thread like any other. All changes of role happen under one lock, seldom. What a thread must do is the verdict of its
-//! own call; so of two that race, one comes first and the other is told.
+//! At most `workers` threads are active, plus blocked ones whose poll has returned and who have not noticed yet that they
+//! were replaced. A *stand-in* is the thread that becomes active for a blocked one; it is a worker like any other.
 //!
-//! # How a lent thread comes back
+//! All changes of state happen under one lock; they are rare. Each call returns what the caller has to do next, so of two
+//! calls that race the second one returns a verdict that fits the first. `README.md` beside this file shows how a blocked
+//! thread learns that it was replaced, and which orderings that needs.
 //!
-//! A thread in a poll holds no lock and is told nothing. It looks at the flag `is_blocked` of its seat after each poll.
-//!
-//! ```text
-//!  watch                                       thread
-//!  ─────                                       ──────
-//!  1 replace_blocked: active ─► lent                      1 end of the poll
-//!  2 flag up                                   2 read the flag
-//!  each millisecond, while the role is lent:     down: run something else, or sleep ──► 2
-//!  3 read whether a poll lasts, and the flag   3 flag down
-//!    no poll, and up: unpark                   4 resume: lent ─► active, resting or leaving
-//! ```
-//!
-//! **A thread that goes to sleep with its work lent.** Its poll ended just before step 2 of the watch, and it found the
-//! flag down. The flag goes up afterwards, so a look of the watch sees that and unparks the thread: the token was given
-//! after the flag went up, and so the thread reads it when it has the token. The watch does not sleep while a thread is
-//! lent.
-//!
-//! **A flag without a role, a role without a flag.** The flag goes up after the role changed, so a thread that sees it finds
-//! itself lent. It goes down before the role changes back, so the flag of the next time is not taken down with it. The lock
-//! is between the two each time. That is why the flag may be relaxed.
-//!
-//! **A thread that is tired of resting while it is called.** `idle_timeout` and the call are under the lock: it was called and
-//! works, or it leaves and the call goes to another seat. The token of a call waits in the parker.
-//!
-//! **A stand-in that the system refuses.** The lent thread came back before that and rests: then it is called. It comes back
-//! after that: then one is missing and it works. Another one is not asked for.
-//!
-//! # How the polls of a thread are told
-//!
-//! ```text
-//!  thread (`begin`)          watch (`current`, `is_long`)          who asks (`long_poll`)
-//!  ────────────────          ────────────────────────────          ──────────────────────
-//!  1 key                     1 count: odd?                         1 number of the long poll
-//!  2 count, odd              2 key                                 2 its time
-//!                            3 count: still the same?              3 `current`: still the same number?
-//!                            4 seen before: its time,
-//!                              then its number
-//! ```
-//!
-//! Nobody waits for anybody: who comes too late, or between two polls, is told of none. **A poll with another's key**: who
-//! sees a count sees its key, or a later one; and who sees a later key sees that the count has moved. **A poll with another's
-//! time**: who sees a number sees its time, or a later one; and who sees a later time sees a later count, because the watch
-//! has seen it.
-//!
-//! # Each ordering was taken away
-//!
-//! This failed in `threads/tests.rs`, and for `PollProgress` in `seat/tests.rs`:
-//!
-//! | change | what failed |
-//! |---|---|
-//! | the flag goes up before the role changes | a thread comes back that is not lent |
-//! | the flag goes down after `resume` | the next lending is not seen |
-//! | the watch does not unpark | a lent thread sleeps for good |
-//! | a call leaves the role at resting | the called thread leaves |
-//! | `idle_timeout` does not look whether it was called | the called thread leaves |
-//! | `lower` outside the lock | a deprioritized thread rests, and would work again |
-//! | `release` asks for a thread that was just refused | a second one is asked for |
-//! | `release` calls nobody from its rest then | nobody is left to work |
-//! | `begin`: key or count relaxed, or the count first | a poll is told with another's key |
-//! | `current`: key or count relaxed, or the count not read again | the same |
-//! | `is_long`: number or time relaxed, or the number first | a long poll is told with another's time |
-//! | `long_poll`: number or time relaxed | the same |
-//! | `long_poll`: `current` asked first, or its number not compared | the same |
+//! This module knows no queues and starts no threads: it only decides.
 
 use crate::sync::{AtomicUsize, Mutex, Ordering};
 
 pub(crate) mod running;
 
-/// What a thread is for.
+/// The state of the thread with one index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ThreadState {
-    /// There is no thread.
+    /// No thread has this index.
     Vacant,
     /// It runs tasks, or sleeps until there are some.
     Active,
-    /// It is stuck in a poll, and somebody else is active for it.
+    /// It is in a long poll, and a stand-in is active instead.
     Blocked {
-        /// The system runs it after others, and that cannot be taken back.
+        /// The system prefers all other threads to this one, which cannot be undone.
         is_deprioritized: bool,
     },
-    /// It waits to become active.
+    /// It waits to become active again.
     Parked,
-    /// It is about to end; its seat is not free yet.
+    /// It is about to end; its index is not free yet.
     Exiting,
 }
 
-/// What a thread has to do that comes back from a long poll.
+/// What a thread has to do after a long poll.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Resume {
-    DynFuture,
+    Run,
     Park,
     Exit,
 }
 
-/// What to do for one more active thread.
+/// How one more thread becomes active.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum StandIn {
-    /// Unpark the thread in this seat.
+pub(crate) enum Activation {
+    /// Unpark the thread with this index.
     Unpark(usize),
-    /// Start a thread for this seat.
+    /// Start a thread with this index.
     Spawn(usize),
-    /// There are as many threads as there may be.
-    NoneLeft,
+    /// There are `max_threads` threads already.
+    AtLimit,
 }
 
-/// Numbers of threads by role.
+/// The number of threads in each state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ThreadCounts {
     pub(crate) active: usize,
-    pub(crate) lent: usize,
+    pub(crate) blocked: usize,
+    /// Of the blocked ones.
     pub(crate) deprioritized: usize,
-    pub(crate) resting: usize,
-    pub(crate) leaving: usize,
+    pub(crate) parked: usize,
+    pub(crate) exiting: usize,
 }
 
 impl ThreadCounts {
-    pub(crate) fn threads(self) -> usize {
-        self.active + self.lent + self.resting + self.leaving
+    /// Threads that are not active.
+    pub(crate) fn inactive(self) -> usize {
+        self.blocked + self.parked + self.exiting
     }
 }
 
-/// The roles of all threads.
+/// The states of all threads of a pool.
 pub(crate) struct Threads {
     workers: usize,
     max_threads: usize,
-    roles: Mutex<Vec<ThreadState>>,
-    /// The length of `roles`: in the seats from here on there is nobody and nothing. Relaxed, since it is raised before
-    /// the thread of a new seat starts, and so before each push there: the fences of `Idle` that schedule_remote the push to the one
-    /// who looks schedule_remote this number as well.
-    n_seats: AtomicUsize,
+    states: Mutex<Vec<ThreadState>>,
+    /// The length of `states`. Relaxed, since it grows before the thread with a new index starts, and so before each push
+    /// into that thread's queue: the fences of `Idle` that publish the push publish this number as well.
+    index_bound: AtomicUsize,
 }
 
 impl Threads {
+    /// Makes a table without threads. `workers` is how many should be active, `max_threads` the most that may exist.
     pub(crate) fn new(workers: usize, max_threads: usize) -> Threads {
-        Threads { workers, max_threads, roles: Mutex::new(Vec::new()), n_seats: AtomicUsize::new(0) }
+        Threads { workers, max_threads, states: Mutex::new(Vec::new()), index_bound: AtomicUsize::new(0) }
     }
 
-    /// How many seats have to be record_search at to see every thread.
-    pub(crate) fn n_seats(&self) -> usize {
-        self.n_seats.load(Ordering::Relaxed)
+    pub(crate) fn workers(&self) -> usize {
+        self.workers
     }
 
-    /// One more active thread.
-    pub(crate) fn call(&self) -> StandIn {
-        self.call_one(&mut self.roles.lock())
+    pub(crate) fn max_threads(&self) -> usize {
+        self.max_threads
     }
 
-    /// The thread is stuck, and somebody is active for it from now on. `None` if it is not active.
-    pub(crate) fn replace_blocked(&self, seat: usize) -> Option<StandIn> {
-        let mut roles = self.roles.lock();
-        if roles.get(seat) != Some(&ThreadState::Active) {
+    /// Returns a number that is above the index of every thread, and falls again when threads end.
+    pub(crate) fn index_bound(&self) -> usize {
+        self.index_bound.load(Ordering::Relaxed)
+    }
+
+    /// Makes one more thread active.
+    pub(crate) fn activate(&self) -> Activation {
+        self.activate_one(&mut self.states.lock())
+    }
+
+    /// Makes a stand-in active for a thread in a long poll. Returns `None` if that thread is not active.
+    pub(crate) fn replace_blocked(&self, index: usize) -> Option<Activation> {
+        let mut states = self.states.lock();
+        if states.get(index) != Some(&ThreadState::Active) {
             return None;
         }
-        let stand_in = self.call_one(&mut roles);
-        if stand_in != StandIn::NoneLeft {
-            roles[seat] = ThreadState::Blocked { is_deprioritized: false };
+        let activation = self.activate_one(&mut states);
+        if activation != Activation::AtLimit {
+            states[index] = ThreadState::Blocked { is_deprioritized: false };
         }
-        Some(stand_in)
+        Some(activation)
     }
 
-    /// The system will run the lent thread after others. `false` if it has come back.
-    pub(crate) fn lower(&self, seat: usize, lower: impl FnOnce() -> bool) -> bool {
-        let mut roles = self.roles.lock();
-        let Some(ThreadState::Blocked { is_deprioritized }) = roles.get_mut(seat) else { return false };
-        *is_deprioritized = lower();
+    /// Calls `deprioritize` if the thread is still blocked, under the lock so that it stays so. Returns whether the thread is
+    /// deprioritized now.
+    pub(crate) fn deprioritize(&self, index: usize, deprioritize: impl FnOnce() -> bool) -> bool {
+        let mut states = self.states.lock();
+        let Some(ThreadState::Blocked { is_deprioritized }) = states.get_mut(index) else { return false };
+        *is_deprioritized = deprioritize();
         *is_deprioritized
     }
 
-    /// The long poll of a lent thread has returned.
-    pub(crate) fn resume(&self, seat: usize) -> Resume {
-        let mut roles = self.roles.lock();
-        let is_full = counts(&roles).active >= self.workers;
-        let (role, resume) = match roles.get(seat) {
+    /// The long poll of a blocked thread has returned.
+    pub(crate) fn resume(&self, index: usize) -> Resume {
+        let mut states = self.states.lock();
+        let is_full = counts(&states).active >= self.workers;
+        let (state, resume) = match states.get(index) {
             Some(ThreadState::Blocked { is_deprioritized: true }) => (ThreadState::Exiting, Resume::Exit),
             Some(ThreadState::Blocked { is_deprioritized: false }) if is_full => (ThreadState::Parked, Resume::Park),
-            _ => (ThreadState::Active, Resume::DynFuture),
+            _ => (ThreadState::Active, Resume::Run),
         };
-        self.set(&mut roles, seat, role);
+        self.set(&mut states, index, state);
         resume
     }
 
-    /// A resting thread was woken or is tired of waiting.
-    pub(crate) fn idle_timeout(&self, seat: usize) -> Resume {
-        let mut roles = self.roles.lock();
-        match roles.get(seat) {
+    /// A parked thread was unparked, or has waited long enough.
+    pub(crate) fn idle_timeout(&self, index: usize) -> Resume {
+        let mut states = self.states.lock();
+        match states.get(index) {
             Some(ThreadState::Parked) => {
-                self.set(&mut roles, seat, ThreadState::Exiting);
+                self.set(&mut states, index, ThreadState::Exiting);
                 Resume::Exit
             }
-            Some(ThreadState::Active) => Resume::DynFuture,
+            Some(ThreadState::Active) => Resume::Run,
             _ => Resume::Exit,
         }
     }
 
-    /// The thread in this seat has ended, or could not be started. If one is missing now, this says where it comes from.
-    pub(crate) fn release(&self, seat: usize) -> Option<StandIn> {
-        let mut roles = self.roles.lock();
-        let was_refused = roles.get(seat) == Some(&ThreadState::Active);
-        self.set(&mut roles, seat, ThreadState::Vacant);
-        let is_missing = counts(&roles).active < self.workers;
-        // The system has no thread to give: only one that rests can come.
-        (is_missing && (!was_refused || roles.contains(&ThreadState::Parked))).then(|| self.call_one(&mut roles))
+    /// The thread with this index has ended, or the system refused to start it. Returns how to replace it, if fewer than
+    /// `workers` threads are active now.
+    pub(crate) fn release(&self, index: usize) -> Option<Activation> {
+        let mut states = self.states.lock();
+        let was_refused = states.get(index) == Some(&ThreadState::Active);
+        self.set(&mut states, index, ThreadState::Vacant);
+        let is_missing = counts(&states).active < self.workers;
+        // A system that has just refused a thread would refuse the next one too: only a parked one can become active.
+        (is_missing && (!was_refused || states.contains(&ThreadState::Parked))).then(|| self.activate_one(&mut states))
     }
 
-    pub(crate) fn role(&self, seat: usize) -> ThreadState {
-        self.roles.lock().get(seat).copied().unwrap_or(ThreadState::Vacant)
+    pub(crate) fn state(&self, index: usize) -> ThreadState {
+        self.states.lock().get(index).copied().unwrap_or(ThreadState::Vacant)
     }
 
     pub(crate) fn counts(&self) -> ThreadCounts {
-        counts(&self.roles.lock())
+        counts(&self.states.lock())
     }
 
-    fn call_one(&self, roles: &mut Vec<ThreadState>) -> StandIn {
-        if let Some(seat) = roles.iter().position(|role| *role == ThreadState::Parked) {
-            roles[seat] = ThreadState::Active;
-            return StandIn::Unpark(seat);
+    fn activate_one(&self, states: &mut Vec<ThreadState>) -> Activation {
+        if let Some(index) = states.iter().position(|state| *state == ThreadState::Parked) {
+            states[index] = ThreadState::Active;
+            return Activation::Unpark(index);
         }
-        if counts(roles).threads() >= self.max_threads {
-            return StandIn::NoneLeft;
+        let counts = counts(states);
+        if counts.active + counts.inactive() >= self.max_threads {
+            return Activation::AtLimit;
         }
-        let seat = roles.iter().position(|role| *role == ThreadState::Vacant).unwrap_or(roles.len());
-        if seat == roles.len() {
-            roles.push(ThreadState::Vacant);
+        let index = states.iter().position(|state| *state == ThreadState::Vacant).unwrap_or(states.len());
+        if index == states.len() {
+            states.push(ThreadState::Vacant);
         }
-        self.set(roles, seat, ThreadState::Active);
-        StandIn::Spawn(seat)
+        self.set(states, index, ThreadState::Active);
+        Activation::Spawn(index)
     }
 
-    fn set(&self, roles: &mut Vec<ThreadState>, seat: usize, role: ThreadState) {
-        if let Some(place) = roles.get_mut(seat) {
-            *place = role;
+    fn set(&self, states: &mut Vec<ThreadState>, index: usize, state: ThreadState) {
+        if let Some(current) = states.get_mut(index) {
+            *current = state;
         }
-        while roles.last() == Some(&ThreadState::Vacant) {
-            roles.pop();
+        while states.last() == Some(&ThreadState::Vacant) {
+            states.pop();
         }
-        self.n_seats.store(roles.len(), Ordering::Relaxed);
+        self.index_bound.store(states.len(), Ordering::Relaxed);
     }
 }
 
-fn counts(roles: &[ThreadState]) -> ThreadCounts {
+fn counts(states: &[ThreadState]) -> ThreadCounts {
     let mut counts = ThreadCounts::default();
-    for role in roles {
-        match role {
+    for state in states {
+        match state {
             ThreadState::Vacant => {}
             ThreadState::Active => counts.active += 1,
             ThreadState::Blocked { is_deprioritized } => {
-                counts.lent += 1;
+                counts.blocked += 1;
                 counts.deprioritized += usize::from(*is_deprioritized);
             }
-            ThreadState::Parked => counts.resting += 1,
-            ThreadState::Exiting => counts.leaving += 1,
+            ThreadState::Parked => counts.parked += 1,
+            ThreadState::Exiting => counts.exiting += 1,
         }
     }
     counts

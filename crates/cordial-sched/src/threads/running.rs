@@ -1,4 +1,4 @@
-//! The last thread out of the pool, and who runs what is pushed after it.
+//! How many threads have not ended, and which thread runs the tasks that are pushed after the last one has ended.
 //!
 //! ```text
 //!  pusher                                last thread
@@ -9,66 +9,84 @@
 //!    0: look into the queues
 //! ```
 //!
-//! **The race that must not be.** The pusher reads 1 and goes, the last thread looks and sees nothing, and the task lies
-//! there for good. Of the two fences one comes first. If the pusher's does, the last look sees the push. If the last
-//! thread's does, the pusher reads 0 and looks itself. Both may look; each task is taken once.
+//! **A task that no thread runs.** The pusher would have to read 1, and the last thread find the queues empty. Of the two
+//! fences one comes first. If it is the pusher's, the last look sees the push. If it is the last thread's, the pusher reads 0
+//! and looks into the queues itself. Both may look; each task is taken once.
 //!
-//! A thread that leaves before the last has pushed what it held into the queue for everybody. The last thread has counted
-//! after it, and so its look sees that too.
+//! A thread that ends before the last one has moved its tasks to the injector first. The last thread has decremented the
+//! counter after it, so the last look sees those too.
 //!
-//! **A pool that goes on.** Where the system has refused the next thread, the last one may leave a pool that is not stopping.
-//! What waits then waits for the watch, which tries again. If the pool is stopped at that moment, either the thread, after
-//! its fence, sees the flag, or whoever stops the pool, after the fence in `Idle::wake_sysmon`, reads 0; one of them, or both,
-//! look into the queues (`Pool::leave`, `Executor::close`).
+//! **A pool that is not stopping.** Where the system has refused the next thread, the last one may end although the pool
+//! goes on. The tasks then wait for sysmon, which tries again to start a thread. If the pool is stopped at that moment, there
+//! are two fences again: either the thread, after its fence, sees that the pool is stopping, or the thread that stops it,
+//! after the fence in `Idle::wake_sysmon`, reads 0. At least one of them looks into the queues (`Pool::thread_exited`,
+//! `Executor::close`).
 //!
-//! **What is over is seen.** Whoever reads 0 in `n_running` sees all that the threads did: each count is a release, and
-//! the read is an acquire.
+//! **Effects of ended threads.** A thread that reads 0 in `n_running` sees everything that the ended threads did: each
+//! decrement is a release, and the read is an acquire.
 //!
-//! **Each ordering was taken away**, and this failed (`running/tests.rs`):
+//! **Each ordering was removed**, and this failed (`running/tests.rs`):
 //!
 //! | change | what failed |
 //! |---|---|
-//! | `leave`: its fence, or the fence before the count | a task is lost, also where the pool is stopped meanwhile |
+//! | `thread_exited`: its fence, or the fence before the decrement | a task is lost, also where the pool is stopped meanwhile |
 //! | `Idle::notify`: its fence | a task is lost |
 //! | `Idle::wake_sysmon`: its fence | a task is lost where the pool is stopped |
-//! | `leave`: relaxed | what a thread did is not seen by who read 0 |
+//! | `thread_exited`: relaxed | effects of an ended thread are not seen after reading 0 |
 //! | `n_running`: relaxed | the same |
 
-use crate::sync::{AtomicUsize, Ordering, fence};
+use crate::idle::Idle;
+use crate::sync::{AtomicBool, AtomicUsize, Ordering, fence};
 
-/// Threads that have not ended.
+/// The threads that have not ended, and whether they are to end.
 #[derive(Debug)]
 pub(crate) struct RunningThreads {
     n_running: AtomicUsize,
+    /// Relaxed: ordered by the fences above. Those in `Idle::sleep` order it for workers that are about to park.
+    is_stopping: AtomicBool,
 }
 
 impl RunningThreads {
     pub(crate) fn new() -> RunningThreads {
-        RunningThreads { n_running: AtomicUsize::new(0) }
+        RunningThreads { n_running: AtomicUsize::new(0), is_stopping: AtomicBool::new(false) }
     }
 
-    pub(crate) fn enter(&self) {
+    /// A thread is about to be started.
+    pub(crate) fn thread_starts(&self) {
         self.n_running.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// `true` for the last one, which has to look into the queues once more.
-    #[must_use = "what was pushed in the meantime is nobody's"]
-    pub(crate) fn leave(&self) -> bool {
+    /// A thread ends. Returns `true` if it is the last one of a pool that is stopping: it must look into the queues once more.
+    #[must_use = "tasks that were pushed in the meantime would never run"]
+    pub(crate) fn thread_exited(&self) -> bool {
         // Release pairs with the acquire in `n_running`.
         let is_last = self.n_running.fetch_sub(1, Ordering::Release) == 1;
-        // Pairs with the fence in `Idle::notify`.
+        // Pairs with the fences in `Idle::notify` and in `stop`.
         fence(Ordering::SeqCst);
-        is_last
+        is_last && self.is_stopping()
     }
 
-    /// Whether all have left. To be asked after a push and its `Idle::notify`, whose fence pairs with the one in `leave`:
-    /// then the pusher has to look into the queues itself.
-    pub(crate) fn is_over(&self) -> bool {
-        self.n_running.load(Ordering::Relaxed) == 0
+    /// Lets the threads end, and wakes sysmon so that it ends too. The caller wakes the workers afterwards.
+    pub(crate) fn stop(&self, idle: &Idle) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+        // The fence in it pairs with the ones in `thread_exited` and `Idle::sleep`.
+        idle.wake_sysmon();
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
+    }
+
+    /// Whether all threads of a pool that is stopping have ended. If so, a thread that pushes must run the task itself.
+    ///
+    /// To be called after a push and its `Idle::notify`, whose fence pairs with the one in `thread_exited`.
+    pub(crate) fn have_all_exited(&self) -> bool {
+        // A pool that goes on may have no thread for a moment, because the system refused one.
+        self.is_stopping() && self.n_running.load(Ordering::Relaxed) == 0
     }
 
     pub(crate) fn n_running(&self) -> usize {
-        // Pairs with the release in `leave`.
+        // Pairs with the release in `thread_exited`.
         self.n_running.load(Ordering::Acquire)
     }
 }

@@ -1,272 +1,253 @@
-//! A worker thread: find what is ready, poll it once, look again, sleep.
+//! A worker thread: takes a task that is ready, polls it once, takes the next one, sleeps when there is none.
 //!
 //! ```text
-//!        ┌──────────────────────────────────────────────────────────────────────┐
-//!        ▼                                                                      │
-//!  own slot ─► own queue ─► injected ─► stolen ─► poll once ─► was my work lent?┤
-//!   (every 61st step: injected first)      │                    └ yes: rest, or leave
-//!                                          └─ nothing ─► look ─► sleep ─────────┘
+//!        ┌───────────────────────────────────────────────────────────────────────────┐
+//!        ▼                                                                           │
+//!  LIFO slot ─► own queue ─► injector ─► steal ─► poll once ─► was I replaced?  ─────┤
+//!   (every 61st step: injector first)      │                    └ yes: park, or exit │
+//!                                          └─ nothing ─► search ─► sleep ────────────┘
 //! ```
+//!
+//! The files in reading order: this one (the thread, and the order in which it takes tasks), `run_loop` (the loop), `search`.
+//! The queues and everything else that other threads see of a worker are in `remote`, the state of the thread in `threads`.
 
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::progress::add;
-use self::remote::{Remote, Tools};
-use self::steal_policy::StealPolicy;
-use crate::executor::{Core, Executor, Scheduler};
-use crate::idle::{SearchResult, Searching, Slept};
+use self::run_loop::{Left, WorkerOps};
+use crate::idle::{Idle, SearchResult};
 use crate::pool::Pool;
-use crate::priority::Thread;
-use crate::sync::Ordering;
+use crate::priority::OsThread;
+use crate::remote::progress::add;
+use crate::remote::steal_policy::StealPolicy;
+use crate::remote::{Local, Remote};
+use crate::sync::{Ordering, Parker, Unparker};
 use crate::task::runnable::Runnable;
 use crate::task::schedule::{self, LocalSchedule, Placement, SchedulerRef};
 use crate::threads::{Resume, ThreadState};
 use crate::unwind;
 
-pub(crate) mod progress;
-pub(crate) mod queues;
-pub(crate) mod remote;
+pub(crate) mod run_loop;
 mod search;
-pub(crate) mod steal_policy;
 
-/// How often the work from outside goes before a worker's own.
-const INJECTED_FIRST_EVERY: u32 = 61;
+/// In every step with this interval, a worker takes from the injector before its own queue.
+const INJECTOR_INTERVAL: u32 = 61;
 
-/// How often in a row the task woken last is run before the others of the queue.
-const SLOT_STREAK: u32 = 3;
+/// How many times in a row the LIFO slot goes before the queue.
+const LIFO_STREAK: u32 = 3;
 
-/// How long a thread waits to become active again before it ends.
-const REST: Duration = Duration::from_secs(10);
+/// How long a parked thread waits to be activated before it exits.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What makes this thread a worker.
-struct Local {
-    seat_index: usize,
-    seat: Arc<Remote>,
-    tools: Tools,
-    core: Arc<Core>,
-    slot_streak: Cell<u32>,
+/// A worker, on its own thread.
+struct WorkerThread {
+    index: usize,
+    pool: Arc<Pool>,
+    scheduler: SchedulerRef,
+    remote: Arc<Remote>,
+    local: Local,
+    lifo_streak: Cell<u32>,
     steps: Cell<u32>,
     steal_policy: StealPolicy,
 }
 
-/// The life of a worker thread.
-pub(crate) fn work(seat_index: usize, executor: Executor) {
-    let core = executor.core().clone();
-    let Scheduler::Threads(pool) = &core.scheduler else { return };
-    let seat = pool.queues.seat(seat_index);
-    if let Some(tools) = seat.take_tools() {
-        let _entered = executor.tokio().enter();
-        executor.hooks_dyn().thread_started(&executor);
-        *seat.thread.lock() = Some(Thread::current());
-        let local = Rc::new(Local {
-            seat_index,
-            seat: seat.clone(),
-            tools,
-            core: core.clone(),
-            slot_streak: Cell::new(0),
-            steps: Cell::new(0),
-            steal_policy: StealPolicy::default(),
+/// Makes the calling thread the worker with this index, until the pool stops or needs it no more.
+///
+/// The caller has entered a tokio runtime and called the hooks of the executor.
+pub(crate) fn run(pool: &Arc<Pool>, index: usize, scheduler: SchedulerRef) {
+    let remote = pool.queues.remote(index);
+    *remote.os_thread.lock() = Some(OsThread::current());
+    let worker = Rc::new(WorkerThread {
+        index,
+        pool: pool.clone(),
+        scheduler,
+        remote: remote.clone(),
+        local: remote.take_local().expect("an index belongs to one thread at a time"),
+        lifo_streak: Cell::new(0),
+        steps: Cell::new(0),
+        steal_policy: StealPolicy::default(),
+    });
+    schedule::enter(worker.clone());
+    worker.run_until_exit();
+    schedule::leave();
+    worker.hand_over();
+    let WorkerThread { local, .. } = Rc::into_inner(worker).expect("the other reference was dropped by `leave`");
+    remote.put_back(local);
+    pool.exit_worker(index);
+}
+
+/// Parks a thread that was replaced, until it is activated, [`IDLE_TIMEOUT`] has passed, or the pool stops.
+#[expect(clippy::disallowed_methods, reason = "a thread parks for real time")]
+pub(crate) fn park_until_activated(pool: &Pool, index: usize, parker: &Parker) -> Resume {
+    let deadline = std::time::Instant::now() + IDLE_TIMEOUT;
+    // The parker may have a token from before, which does not mean that the thread was activated.
+    while pool.threads().state(index) == ThreadState::Parked && !pool.is_stopping() {
+        parker.park_deadline(deadline);
+        if std::time::Instant::now() >= deadline {
+            break;
+        }
+    }
+    pool.threads().idle_timeout(index)
+}
+
+impl WorkerThread {
+    fn run_until_exit(&self) {
+        while self.run_caught() == Left::Blocked {
+            let mut resume = self.pool.resume(self.index);
+            if resume == Resume::Park {
+                self.hand_over();
+                resume = park_until_activated(&self.pool, self.index, &self.local.parker);
+            }
+            if resume == Resume::Exit {
+                return;
+            }
+        }
+    }
+
+    /// Runs the loop. The layer above catches the panics of its tasks; one that it misses does not end the thread either.
+    fn run_caught(&self) -> Left {
+        loop {
+            if let Ok(left) = unwind::catch(|| run_loop::run(self)) {
+                return left;
+            }
+            self.remote.progress.end();
+        }
+    }
+
+    /// Moves the tasks that only this thread would take soon to the injector.
+    fn hand_over(&self) {
+        let Local { queue, lifo_slot, .. } = &self.local;
+        while let Some(task) = lifo_slot.pop().or_else(|| queue.pop()) {
+            self.pool.inject(task);
+        }
+    }
+
+    fn take_injected(&self) -> Option<Runnable> {
+        self.pool.queues.take_injected(&self.local.queue)
+    }
+
+    fn steal(&self) -> Option<Runnable> {
+        self.pool.queues.steal(&self.local.queue, &self.remote, &self.steal_policy)
+    }
+}
+
+impl WorkerOps for WorkerThread {
+    type Task = Runnable;
+
+    #[inline(always)]
+    fn is_blocked(&self) -> bool {
+        self.remote.is_blocked.load(Ordering::Relaxed)
+    }
+
+    #[inline(always)]
+    fn is_stopping(&self) -> bool {
+        self.pool.is_stopping()
+    }
+
+    #[inline(always)]
+    fn next_task(&self) -> Option<Runnable> {
+        let Local { queue, lifo_slot, .. } = &self.local;
+        let step = self.steps.get().wrapping_add(1);
+        self.steps.set(step);
+        if step.is_multiple_of(INJECTOR_INTERVAL)
+            && let Some(task) = self.take_injected()
+        {
+            return Some(task);
+        }
+        if let Some(task) = lifo_slot.pop() {
+            let streak = self.lifo_streak.get() + 1;
+            self.lifo_streak.set(streak);
+            if streak <= LIFO_STREAK || queue.is_empty() {
+                return Some(task);
+            }
+            queue.push(task);
+        }
+        self.lifo_streak.set(0);
+        queue.pop().or_else(|| self.take_injected()).or_else(|| self.steal())
+    }
+
+    #[inline(always)]
+    fn search(&self) -> Option<Runnable> {
+        self.steal_policy.begin_search();
+        let task = search::search(&self.pool, &self.local.queue, &self.remote, &self.steal_policy);
+        self.pool.idle.record_search(match task {
+            Some(_) => SearchResult::Found,
+            None if self.steal_policy.has_skipped() => SearchResult::Skipped,
+            None => SearchResult::Nothing,
         });
-        schedule::enter(local.clone());
-        stay(&local, pool, seat);
-        schedule::leave();
-        hand_over(&local, pool);
-        let local = Rc::into_inner(local).expect("only the thread itself had another");
-        seat.leave_tools(local.tools);
+        task
     }
-    let missing = pool.threads().release(seat_index);
-    if !pool.is_stopping()
-        && let Some(stand_in) = missing
-    {
-        // If the system has no more threads, a lent one that comes back stays.
-        let _ = pool.follow(stand_in);
+
+    #[inline(always)]
+    fn last_look(&self) -> Option<Runnable> {
+        let from_slot = || if self.steal_policy.has_skipped() { None } else { self.pool.queues.steal_any_lifo_slot() };
+        self.take_injected().or_else(|| self.steal()).or_else(from_slot)
     }
-    if pool.leave() {
-        pool.run_leftovers();
+
+    #[inline(always)]
+    fn poll(&self, task: Runnable) {
+        self.remote.progress.begin(task.header().key());
+        schedule::poll(task);
+        self.remote.progress.end();
+    }
+
+    #[inline(always)]
+    fn has_injected(&self) -> bool {
+        self.pool.queues.has_injected()
+    }
+
+    #[inline(always)]
+    fn has_queued(&self) -> bool {
+        self.pool.queues.has_queued()
+    }
+
+    #[inline(always)]
+    fn idle(&self) -> &Idle {
+        &self.pool.idle
+    }
+
+    #[inline(always)]
+    fn index(&self) -> usize {
+        self.index
+    }
+
+    #[inline(always)]
+    fn unparker(&self) -> &Unparker {
+        &self.remote.unparker
+    }
+
+    #[inline(always)]
+    fn park(&self) {
+        add(&self.remote.progress.parks, 1);
+        self.local.parker.park();
     }
 }
 
-/// Works until the pool stops, or has no more use for this thread.
-fn stay(local: &Local, pool: &Pool, seat: &Remote) {
-    while run_on(local, pool, seat) == Until::Blocked {
-        seat.is_blocked.store(false, Ordering::Relaxed);
-        let mut resume = pool.threads().resume(local.seat_index);
-        if resume == Resume::Park {
-            hand_over(local, pool);
-            rest(local, pool);
-            resume = pool.threads().idle_timeout(local.seat_index);
+impl LocalSchedule for WorkerThread {
+    fn push(&self, task: Runnable, placement: Placement) -> Result<(), Runnable> {
+        if task.scheduler() != Some(self.scheduler) {
+            return Err(task);
         }
-        if resume == Resume::Exit {
-            return;
-        }
-    }
-}
-
-/// Waits to be called. A token that is left from before is no call.
-#[expect(clippy::disallowed_methods, reason = "a rest lasts real time")]
-fn rest(local: &Local, pool: &Pool) {
-    let until = std::time::Instant::now() + REST;
-    while pool.threads().role(local.seat_index) == ThreadState::Parked && !pool.is_stopping() {
-        local.tools.parker.park_deadline(until);
-        if std::time::Instant::now() >= until {
-            return;
-        }
-    }
-}
-
-#[derive(PartialEq, Eq)]
-enum Until {
-    Stopping,
-    Blocked,
-}
-
-/// The layer above catches panics. One that it does not must not end the thread all the same.
-fn run_on(local: &Local, pool: &Pool, seat: &Remote) -> Until {
-    loop {
-        if let Ok(until) = unwind::catch(|| run(local, pool, seat)) {
-            return until;
-        }
-        seat.progress.end();
-    }
-}
-
-fn run(local: &Local, pool: &Pool, seat: &Remote) -> Until {
-    let mut duty: Option<Searching> = None;
-    loop {
-        if seat.is_blocked.load(Ordering::Relaxed) {
-            stop_searching(pool, &mut duty);
-            return Until::Blocked;
-        }
-        let mut ready = next(local, pool, seat);
-        if ready.is_none() && !pool.is_stopping() {
-            duty = duty.or_else(|| pool.idle.look());
-            if duty.is_some() {
-                local.steal_policy.begin_search();
-                ready = search::look(pool, &local.tools.queue, seat, &local.steal_policy);
-                pool.idle.record_search(match ready {
-                    Some(_) => SearchResult::Found,
-                    None if local.steal_policy.has_skipped() => SearchResult::Skipped,
-                    None => SearchResult::Nothing,
-                });
-            }
-        }
-        stop_searching(pool, &mut duty);
-        if ready.is_none() {
-            if pool.is_stopping() && pool.queues.is_empty() {
-                return Until::Stopping;
-            }
-            (ready, duty) = sleep(local, pool, seat);
-            if ready.is_some() {
-                stop_searching(pool, &mut duty);
-            }
-        }
-        if let Some(ready) = ready {
-            poll_once(ready, seat);
-        }
-    }
-}
-
-/// Lets pushes wake somebody again. What was pushed before is seen here, or by the last look before the sleep.
-fn stop_searching(pool: &Pool, duty: &mut Option<Searching>) {
-    if let Some(looking) = duty.take() {
-        pool.idle.stop_searching(looking);
-        if !pool.queues.is_nothing_injected() {
-            pool.idle.notify();
-        } else if !pool.queues.is_empty() {
-            pool.idle.notify_of_queue();
-        }
-    }
-}
-
-/// What is this worker's own or nobody's, then what is another's.
-fn next(local: &Local, pool: &Pool, seat: &Remote) -> Option<Runnable> {
-    let queue = &local.tools.queue;
-    let step = local.steps.get().wrapping_add(1);
-    local.steps.set(step);
-    if step.is_multiple_of(INJECTED_FIRST_EVERY)
-        && let Some(ready) = pool.queues.take_injected(queue)
-    {
-        return Some(ready);
-    }
-    if let Some(ready) = local.tools.slot.pop() {
-        let streak = local.slot_streak.get() + 1;
-        local.slot_streak.set(streak);
-        if streak <= SLOT_STREAK || queue.is_empty() {
-            return Some(ready);
-        }
-        queue.push(ready);
-    }
-    local.slot_streak.set(0);
-    queue
-        .pop()
-        .or_else(|| pool.queues.take_injected(queue))
-        .or_else(|| pool.queues.steal(queue, seat, &local.steal_policy))
-}
-
-fn sleep(local: &Local, pool: &Pool, seat: &Remote) -> (Option<Runnable>, Option<Searching>) {
-    let Tools { queue, parker, .. } = &local.tools;
-    let last_look = || {
-        if pool.is_stopping() {
-            return Some(None);
-        }
-        let found = pool
-            .queues
-            .take_injected(queue)
-            .or_else(|| pool.queues.steal(queue, seat, &local.steal_policy))
-            .or_else(|| if local.steal_policy.has_skipped() { None } else { pool.queues.take_slot() });
-        found.map(Some)
-    };
-    let park = || {
-        add(&seat.progress.parks, 1);
-        parker.park();
-    };
-    match pool.idle.sleep(local.seat_index, &seat.unparker, park, last_look) {
-        Slept::Found(ready, duty) => (ready, duty),
-        Slept::Woken(duty) => (None, Some(duty)),
-        Slept::Spurious => (None, None),
-    }
-}
-
-fn poll_once(ready: Runnable, seat: &Remote) {
-    seat.progress.begin(ready.header().key());
-    schedule::poll(ready);
-    seat.progress.end();
-}
-
-/// What only this thread would have taken is for everybody.
-fn hand_over(local: &Local, pool: &Pool) {
-    while let Some(ready) = local.tools.slot.pop().or_else(|| local.tools.queue.pop()) {
-        pool.inject(ready);
-    }
-}
-
-impl LocalSchedule for Local {
-    fn push(&self, runnable: Runnable, placement: Placement) -> Result<(), Runnable> {
-        if runnable.scheduler() != Some(self.core.scheduler_ref) {
-            return Err(runnable);
-        }
-        let Scheduler::Threads(pool) = &self.core.scheduler else { return Err(runnable) };
-        let Tools { queue, slot, .. } = &self.tools;
-        // In the slot it would wait for the end of a long poll.
-        if placement == Placement::Last || self.seat.progress.is_in_long_poll() {
-            queue.push(runnable);
+        let Local { queue, lifo_slot, .. } = &self.local;
+        // During a long poll a task in the LIFO slot would wait for the end of that poll.
+        if placement == Placement::Last || self.remote.progress.is_in_long_poll() {
+            queue.push(task);
         } else {
-            let previous = slot.pop();
-            slot.push(runnable);
+            let previous = lifo_slot.pop();
+            lifo_slot.push(task);
             let Some(previous) = previous else {
-                pool.idle.notify_of_slot();
+                self.pool.idle.notify_slot_push();
                 return Ok(());
             };
             queue.push(previous);
         }
-        pool.idle.notify_of_queue();
+        self.pool.idle.notify_queue_push();
         Ok(())
     }
 
     fn is_worker_of(&self, scheduler: SchedulerRef) -> bool {
-        self.core.scheduler_ref == scheduler
+        self.scheduler == scheduler
     }
 }

@@ -1,67 +1,66 @@
-//! Searching again before going to sleep, for as long as a burst of work may pause.
+//! The search of a worker that has no task left, for as long as a burst of work may pause, before it goes to sleep.
 //!
-//! A task that was woken into a worker's slot is about to be run there, so a thief leaves it alone, unless that worker
-//! stays in one poll from one round to the next: then the slot is stuck behind it.
+//! A task in the LIFO slot of another worker is about to run there, so the searcher does not steal it at first sight. Only if
+//! that worker stays in one poll from one round to the next, the task is stuck behind that poll.
 
 use std::time::{Duration, Instant};
 
-use crossbeam_deque::Worker;
-
 use crate::pool::Pool;
+use crate::remote::Remote;
+use crate::remote::steal_policy::StealPolicy;
 use crate::task::runnable::Runnable;
-use crate::worker::remote::Remote;
-use crate::worker::steal_policy::StealPolicy;
+use crossbeam_deque::Worker;
 
 const ROUNDS: usize = 20;
 const ROUND: Duration = Duration::from_micros(10);
 
-/// Whoever yields the processor and gets it back later than this has kept another thread waiting.
-const TURN_OF_ANOTHER: Duration = Duration::from_micros(3);
+/// A thread that yields the processor for longer than this has let another thread run.
+const ANOTHER_RAN: Duration = Duration::from_micros(3);
 
-/// Looks into all queues for some tens of microseconds.
+/// Searches all queues for up to 200 µs.
 ///
-/// It looks at the workers once in a round and leaves them alone in between: each look takes the lines of the queues away
-/// from those who work with them. Where the processors have other work to do, it goes to sleep.
-pub(crate) fn look(
+/// It visits the other workers once in a round and only waits in between: each visit takes the cache lines of the queues away
+/// from their owners. Where other threads need the processor, it gives up after one more visit.
+pub(crate) fn search(
     pool: &Pool,
     own: &Worker<Runnable>,
     thief: &Remote,
     steal_policy: &StealPolicy,
 ) -> Option<Runnable> {
-    let current = |seat: &Remote| seat.progress.current().map(|(poll, _)| poll);
-    let mut seen: Vec<Option<u64>> = pool.queues.seats().map(|(_, seat)| current(seat)).collect();
+    let current = |remote: &Remote| remote.progress.current().map(|(poll, _)| poll);
+    let mut last: Vec<Option<u64>> = pool.queues.remotes().map(|(_, remote)| current(remote)).collect();
     for _ in 0..ROUNDS {
-        let is_wanted = pause(pool);
-        if let Some(ready) = pool.queues.take_injected(own).or_else(|| pool.queues.steal(own, thief, steal_policy)) {
-            return Some(ready);
+        let is_processor_wanted = wait_a_round(pool);
+        if let Some(task) = pool.queues.take_injected(own).or_else(|| pool.queues.steal(own, thief, steal_policy)) {
+            return Some(task);
         }
-        if pool.is_stopping() || is_wanted {
+        if pool.is_stopping() || is_processor_wanted {
             return None;
         }
-        for (index, seat) in pool.queues.seats() {
-            let poll = current(seat);
-            if seen.len() <= index {
-                seen.resize(index + 1, None);
+        for (index, remote) in pool.queues.remotes() {
+            let poll = current(remote);
+            if last.len() <= index {
+                last.resize(index + 1, None);
             }
-            let is_same_poll = std::mem::replace(&mut seen[index], poll) == poll && poll.is_some();
-            if is_same_poll && let Some(ready) = seat.take_slot() {
-                return Some(ready);
+            let is_same_poll = std::mem::replace(&mut last[index], poll) == poll && poll.is_some();
+            if is_same_poll && let Some(task) = remote.steal_lifo_slot() {
+                return Some(task);
             }
         }
     }
     None
 }
 
-/// Waits for the next round, or for something from outside, which has nobody else who would take it soon. Whether another
-/// thread had its turn meanwhile.
+/// Waits for the end of the round, or for an injected task, since no other worker would take that soon. Returns whether
+/// another thread ran on this processor meanwhile.
 #[expect(clippy::disallowed_methods, reason = "a round lasts real time")]
-fn pause(pool: &Pool) -> bool {
+fn wait_a_round(pool: &Pool) -> bool {
     let started = Instant::now();
-    let (mut waited, mut had_turn) = (Duration::ZERO, false);
-    while waited < ROUND && !had_turn && pool.queues.is_nothing_injected() {
+    let (mut waited, mut has_another_run) = (Duration::ZERO, false);
+    while waited < ROUND && !has_another_run && !pool.queues.has_injected() {
         std::thread::yield_now();
         let before = std::mem::replace(&mut waited, started.elapsed());
-        had_turn = waited - before > TURN_OF_ANOTHER;
+        has_another_run = waited - before > ANOTHER_RAN;
     }
-    had_turn
+    has_another_run
 }

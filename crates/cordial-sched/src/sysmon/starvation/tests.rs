@@ -1,49 +1,58 @@
 use super::*;
 
-const LOOK: Duration = Duration::from_millis(1);
+const ROUND: Duration = Duration::from_millis(1);
 
-/// How many looks it takes until a stand-in comes; `None` if none does in a hundred.
-fn looks_until_a_stand_in(n_done_in_each: u64, n_waiting: usize, n_stuck: usize) -> Option<u32> {
-    let mut shortage = StarvationDetector::none(4 * LOOK);
-    (0..100).find(|&look| {
-        let n_done = n_done_in_each;
-        shortage.look(&Observation { now: LOOK * look, passed: LOOK, n_done, n_waiting, n_active: 2, n_stuck })
+/// Returns after how many rounds a stand-in comes; `None` if none does in a hundred.
+fn rounds_until_a_stand_in(n_finished: u64, n_waiting: usize, n_stuck: usize) -> Option<u32> {
+    let mut detector = StarvationDetector::new(4 * ROUND);
+    (0..100).find(|&round| {
+        detector.observe(&Observation {
+            now: ROUND * round,
+            elapsed: ROUND,
+            n_finished,
+            n_waiting,
+            n_active: 2,
+            n_stuck,
+        })
     })
 }
 
 #[test]
-fn a_stand_in_comes_at_once_where_nobody_works() {
-    assert_eq!(looks_until_a_stand_in(0, 1, 2), Some(0));
+fn a_stand_in_comes_at_once_if_all_workers_are_stuck() {
+    assert_eq!(rounds_until_a_stand_in(0, 1, 2), Some(0));
 }
 
 #[test]
-fn where_somebody_works_it_comes_after_a_while() {
-    for (n_done, n_waiting) in [(0, 1), (20, 10), (999, 1), (5000, 20_001)] {
-        assert_eq!(looks_until_a_stand_in(n_done, n_waiting, 1), Some(4), "{n_done} done, {n_waiting} waiting");
+fn a_stand_in_comes_after_stall_after_if_a_worker_makes_progress() {
+    for (n_finished, n_waiting) in [(0, 1), (20, 10), (999, 1), (5000, 20_001)] {
+        let rounds = rounds_until_a_stand_in(n_finished, n_waiting, 1);
+        assert_eq!(rounds, Some(4), "{n_finished} finished, {n_waiting} waiting");
     }
 }
 
 #[test]
-fn none_comes_for_what_is_done_soon() {
-    for (n_done, n_waiting) in [(5000, 1), (5000, 20_000)] {
-        assert_eq!(looks_until_a_stand_in(n_done, n_waiting, 1), None, "{n_done} done, {n_waiting} waiting");
+fn no_stand_in_comes_for_tasks_that_are_taken_soon() {
+    for (n_finished, n_waiting) in [(5000, 1), (5000, 20_000)] {
+        let rounds = rounds_until_a_stand_in(n_finished, n_waiting, 1);
+        assert_eq!(rounds, None, "{n_finished} finished, {n_waiting} waiting");
     }
 }
 
 #[test]
-fn none_comes_where_nobody_is_stuck_or_nothing_waits() {
-    assert_eq!(looks_until_a_stand_in(0, 1, 0), None);
-    assert_eq!(looks_until_a_stand_in(0, 0, 2), None);
+fn no_stand_in_comes_if_no_worker_is_stuck_or_no_task_waits() {
+    assert_eq!(rounds_until_a_stand_in(0, 1, 0), None);
+    assert_eq!(rounds_until_a_stand_in(0, 0, 2), None);
 }
 
 #[test]
-fn the_wait_begins_anew_when_nothing_waits() {
-    let mut shortage = StarvationDetector::none(4 * LOOK);
-    let mut look = |look: u32, n_waiting| {
-        shortage.look(&Observation { now: LOOK * look, passed: LOOK, n_done: 0, n_waiting, n_active: 2, n_stuck: 1 })
+fn the_wait_starts_again_after_a_round_in_which_no_task_waits() {
+    let mut detector = StarvationDetector::new(4 * ROUND);
+    let mut observe = |round: u32, n_waiting| {
+        let now = ROUND * round;
+        detector.observe(&Observation { now, elapsed: ROUND, n_finished: 0, n_waiting, n_active: 2, n_stuck: 1 })
     };
-    assert!((0..4).all(|at| !look(at, 1)));
-    assert!(!look(4, 0));
-    assert!((5..9).all(|at| !look(at, 1)));
-    assert!(look(9, 1));
+    assert!((0..4).all(|round| !observe(round, 1)));
+    assert!(!observe(4, 0));
+    assert!((5..9).all(|round| !observe(round, 1)));
+    assert!(observe(9, 1));
 }

@@ -1,0 +1,73 @@
+//! Connects an executor with its pool and sysmon, which do not know it, and starts their threads.
+
+use std::io;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::{Core, Executor};
+use crate::pool::{Callbacks, Pool};
+use crate::sync::Parker;
+use crate::sysmon::{self, SysmonHooks};
+use crate::task::schedule::SchedulerRef;
+use crate::threads::Threads;
+use crate::{Key, Options, free_list, worker};
+
+/// Makes the pool of an executor that is about to be made.
+pub(super) fn new_pool(options: &Options, scheduler: SchedulerRef, sysmon: &Parker, core: &Weak<Core>) -> Arc<Pool> {
+    let of_workers = core.clone();
+    let spawn_worker = move |index| {
+        let Some(core) = of_workers.upgrade() else { return Ok(false) };
+        // Keeps the executor alive for as long as the worker runs.
+        let executor = Executor::of(core);
+        spawn_thread(format!("cordial-worker-{index}"), move || {
+            let Some(pool) = executor.pool() else { return };
+            let _entered = executor.tokio().enter();
+            executor.hooks_dyn().thread_started(&executor);
+            worker::run(pool, index, scheduler);
+        })
+        .map(|()| true)
+    };
+    let of_foreign = core.clone();
+    let on_foreign_thread = move |run: &mut dyn FnMut()| {
+        if let Some(core) = of_foreign.upgrade() {
+            let executor = Executor::of(core);
+            executor.hooks_dyn().on_foreign_thread(&executor, run);
+        }
+    };
+    let callbacks = Callbacks { spawn_worker: Box::new(spawn_worker), on_foreign_thread: Box::new(on_foreign_thread) };
+    let threads = Threads::new(options.workers, options.max_threads);
+    Arc::new(Pool::new(threads, sysmon.unparker().clone(), callbacks))
+}
+
+/// Starts the workers and sysmon.
+pub(super) fn start(executor: &Executor, pool: &Arc<Pool>, options: &Options, sysmon: Parker) -> io::Result<()> {
+    pool.start_workers()?;
+    let settings =
+        sysmon::Settings { stall_after: options.stall_after, deprioritizes: options.deprioritize_long_polls };
+    let executor = executor.with_local_count();
+    let pool = pool.clone();
+    spawn_thread("cordial-sysmon".to_owned(), move || sysmon::run(&pool, &executor, settings, &sysmon))
+}
+
+fn spawn_thread(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    std::thread::Builder::new().name(name).spawn(body).map(drop)
+}
+
+impl SysmonHooks for Executor {
+    fn sampled(&self, key: Key, time: Duration) {
+        self.hooks_dyn().sampled(key, time);
+    }
+
+    fn long_poll(&self, key: Key, lasted: Duration) {
+        self.tell(move |hooks| hooks.long_poll(key, lasted));
+    }
+
+    fn threads_exhausted(&self, max_threads: usize) {
+        self.tell(move |hooks| hooks.threads_exhausted(max_threads));
+    }
+
+    fn trim(&self, is_all_asleep: &dyn Fn() -> bool) {
+        self.limits().fall_quiet();
+        free_list::fall_quiet(is_all_asleep);
+    }
+}

@@ -1,0 +1,97 @@
+//! What other threads see of each worker: the ends of its queues for thieves, its unparker, the progress of its polls.
+//!
+//! The files in reading order: `progress` (what a worker publishes about its polls), this one, `steal_policy` (when a thief
+//! skips a worker), `queues` (the remotes of all workers, and the injector). Nothing here runs tasks; that is `worker`.
+
+use std::time::Duration;
+
+use crossbeam_deque::{Steal, Stealer, Worker};
+use crossbeam_utils::CachePadded;
+
+use self::progress::PollProgress;
+use crate::priority::OsThread;
+use crate::sync::{AtomicBool, Mutex, Ordering, Parker, Unparker};
+use crate::task::runnable::Runnable;
+
+pub(crate) mod progress;
+pub(crate) mod queues;
+pub(crate) mod steal_policy;
+
+/// A poll that takes less than this, with the way to the next one, is cheaper than waking another thread for it or moving
+/// the task to another processor.
+pub(crate) const SHORT_POLL: Duration = Duration::from_micros(1);
+
+/// The shared part of one worker. It outlives the thread, and the next thread with the same index uses it again.
+pub(crate) struct Remote {
+    pub(crate) stealer: Stealer<Runnable>,
+    /// The other end of [`Local::lifo_slot`]: its task may be stuck behind the poll that woke it.
+    lifo_slot: Stealer<Runnable>,
+    pub(crate) progress: CachePadded<PollProgress>,
+    pub(crate) unparker: Unparker,
+    /// Set by sysmon when a stand-in has replaced this worker, which is in a long poll.
+    pub(crate) is_blocked: AtomicBool,
+    /// The thread that uses this, or used it last.
+    pub(crate) os_thread: Mutex<Option<OsThread>>,
+    /// Kept here while there is no thread.
+    local: Mutex<Option<Local>>,
+}
+
+/// The part of one worker that only its thread uses.
+pub(crate) struct Local {
+    pub(crate) queue: Worker<Runnable>,
+    /// The task that was woken last, and nothing else. A queue, because its owner can push without an atomic exchange.
+    pub(crate) lifo_slot: Worker<Runnable>,
+    pub(crate) parker: Parker,
+}
+
+impl Remote {
+    pub(crate) fn new() -> Remote {
+        let (queue, lifo_slot, parker) = (Worker::new_fifo(), Worker::new_fifo(), Parker::new());
+        Remote {
+            stealer: queue.stealer(),
+            lifo_slot: lifo_slot.stealer(),
+            progress: CachePadded::default(),
+            unparker: parker.unparker().clone(),
+            is_blocked: AtomicBool::new(false),
+            os_thread: Mutex::new(None),
+            local: Mutex::new(Some(Local { queue, lifo_slot, parker })),
+        }
+    }
+
+    /// Steals the task in the LIFO slot.
+    pub(crate) fn steal_lifo_slot(&self) -> Option<Runnable> {
+        if self.lifo_slot.is_empty() {
+            return None;
+        }
+        retry(|| self.lifo_slot.steal())
+    }
+
+    /// Unparks a worker that was replaced and is in no poll any more: it may have gone to sleep before it was replaced, and
+    /// has to notice.
+    pub(crate) fn unpark_if_blocked(&self) {
+        if self.is_blocked.load(Ordering::Relaxed) {
+            self.unparker.unpark();
+        }
+    }
+
+    /// Takes the local part, for a thread that starts. `None` while another thread has it.
+    pub(crate) fn take_local(&self) -> Option<Local> {
+        self.local.lock().take()
+    }
+
+    /// Returns the local part, from a thread that exits.
+    pub(crate) fn put_back(&self, local: Local) {
+        *self.local.lock() = Some(local);
+    }
+}
+
+/// Steals until the answer is certain.
+pub(crate) fn retry(mut steal: impl FnMut() -> Steal<Runnable>) -> Option<Runnable> {
+    loop {
+        match steal() {
+            Steal::Success(task) => return Some(task),
+            Steal::Empty => return None,
+            Steal::Retry => std::hint::spin_loop(),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What a worker publishes about its polls. It reads no clock: sysmon compares the numbers of polls in each round.
+//!
+//! ```text
+//!  worker (`begin`)          sysmon (`current`, `mark_long`)       reader (`long_poll`)
+//!  ────────────────          ───────────────────────────────       ────────────────────
+//!  1 store the key           1 read the number: odd?               1 read the number of the long poll
+//!  2 store the number, odd   2 read the key                        2 read its time
+//!                            3 the number again: the same?         3 `current`: the same number?
+//!                            4 seen in the last round:
+//!                              store its time, then its number
+//! ```
+//!
+//! No thread waits for another: a reader that comes too late, or between two polls, gets `None`.
+//!
+//! **A poll with the key of another.** A reader that sees a number sees its key or a later one. If it sees a later key, it sees
+//! that the number has changed too.
+//!
+//! **A poll with the time of another.** A reader that sees the number of a long poll sees its time or a later one. If it sees
+//! a later time, it sees a later number in `current` too, because sysmon had seen that number.
+//!
+//! **Each ordering was removed**, and this failed (`progress/tests.rs`):
+//!
+//! | change | what failed |
+//! |---|---|
+//! | `begin`: key or number relaxed, or the number first | a poll is reported with the key of another |
+//! | `current`: key or number relaxed, or the number not read again | the same |
+//! | `mark_long`: number or time relaxed, or the number first | a long poll is reported with the time of another |
+//! | `long_poll`: number or time relaxed | the same |
+//! | `long_poll`: `current` read first, or its number not compared | the same |
+
+use crate::Key;
+use crate::sync::{AtomicU64, Ordering};
+
+/// The progress of one worker.
+#[derive(Debug, Default)]
+pub(crate) struct PollProgress {
+    /// Twice the number of polls that have returned, plus one during a poll. The *number* of a poll is its odd value.
+    polls: AtomicU64,
+    /// Index and generation of the key of the task that is polled, or was polled last.
+    key: AtomicU64,
+    /// Batches of tasks that the worker has stolen.
+    pub(crate) steals: AtomicU64,
+    /// Times that the worker has parked.
+    pub(crate) parks: AtomicU64,
+    /// Rounds in which sysmon found the worker in a poll.
+    pub(crate) busy_samples: AtomicU64,
+    /// The number of the last poll that sysmon has seen in two rounds.
+    long: AtomicU64,
+    /// When sysmon saw that poll first, in milliseconds of the coarse clock.
+    long_since: AtomicU64,
+}
+
+impl PollProgress {
+    /// A poll begins.
+    pub(crate) fn begin(&self, key: Key) {
+        // Release pairs with the second acquire in `current`: a reader of this key sees that the poll before has ended.
+        self.key.store(key.to_bits(), Ordering::Release);
+        // Release pairs with the first acquire there: a reader of the odd number sees the key.
+        self.polls.store(self.polls.load(Ordering::Relaxed) + 1, Ordering::Release);
+    }
+
+    /// The poll has returned.
+    pub(crate) fn end(&self) {
+        add(&self.polls, 1);
+    }
+
+    /// Returns the number of the poll that lasts now and the key of its task, or `None` between two polls.
+    pub(crate) fn current(&self) -> Option<(u64, Key)> {
+        let polls = self.polls.load(Ordering::Acquire);
+        if polls.is_multiple_of(2) {
+            return None;
+        }
+        let key = self.key.load(Ordering::Acquire);
+        // The key may be the next poll's already.
+        let is_same = self.polls.load(Ordering::Relaxed) == polls;
+        Key::from_bits(key).filter(|_| is_same).map(|key| (polls, key))
+    }
+
+    /// Marks a poll as long: sysmon has seen it in two rounds, first when the coarse clock read `since`.
+    pub(crate) fn mark_long(&self, poll: u64, since: u64) {
+        // Both releases pair with the acquires in `long_poll`: a reader of this time sees the number of its poll in `current`.
+        self.long_since.store(since, Ordering::Release);
+        self.long.store(poll, Ordering::Release);
+    }
+
+    /// Returns the key of the poll that lasts now and the time of its first sighting, if the poll is marked as long.
+    pub(crate) fn long_poll(&self) -> Option<(Key, u64)> {
+        let long = self.long.load(Ordering::Acquire);
+        let since = self.long_since.load(Ordering::Acquire);
+        // Read last: if this is still the same poll, the time is not that of a later one.
+        let (poll, key) = self.current()?;
+        (poll == long).then_some((key, since))
+    }
+
+    /// Whether the poll that calls this is marked as long. A hint, and only for the worker itself.
+    pub(crate) fn is_in_long_poll(&self) -> bool {
+        self.long.load(Ordering::Relaxed) == self.polls.load(Ordering::Relaxed)
+    }
+
+    /// Returns how many polls have returned.
+    pub(crate) fn finished(&self) -> u64 {
+        self.polls.load(Ordering::Relaxed) / 2
+    }
+}
+
+/// Adds to a counter that only this thread writes.
+pub(crate) fn add(counter: &AtomicU64, n: u64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+}
+
+#[cfg(all(test, cordial_loom))]
+mod tests;

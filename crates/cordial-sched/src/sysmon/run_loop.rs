@@ -1,0 +1,53 @@
+//! The loop of sysmon, over the operations of which it is made.
+//!
+//! The loom models of `idle` run this loop too, with workers and queues that only count.
+
+use crate::idle::Idle;
+
+/// The operations of sysmon.
+pub(crate) trait SysmonOps {
+    fn is_stopping(&self) -> bool;
+
+    /// Whether all workers sleep and none is blocked.
+    fn is_all_asleep(&self) -> bool;
+
+    /// Whether the workers have been asleep for long enough that sysmon should sleep as well.
+    fn should_sleep(&mut self) -> bool;
+
+    /// Parks until a worker wakes up.
+    fn park(&self);
+
+    /// Waits for the next round.
+    fn wait(&self);
+
+    /// Looks at all workers. Returns whether tasks are starving, in which case it has activated stand-ins.
+    fn observe(&mut self) -> bool;
+
+    /// Whether a task is in the injector or in the queue of a worker.
+    fn has_queued(&self) -> bool;
+
+    /// Deprioritizes blocked threads that compute.
+    fn deprioritize(&mut self);
+
+    fn idle(&self) -> &Idle;
+}
+
+/// Runs rounds until the pool stops.
+pub(crate) fn run<S: SysmonOps>(sysmon: &mut S) {
+    while !sysmon.is_stopping() {
+        if sysmon.should_sleep() {
+            let sysmon = &*sysmon;
+            let is_all_asleep = || sysmon.is_all_asleep() && !sysmon.is_stopping();
+            sysmon.idle().sysmon_sleep(is_all_asleep, || sysmon.park());
+        } else {
+            sysmon.wait();
+        }
+        // From here on pushes into slots and queues wake workers again. For those before, see `observe` and the next lines.
+        sysmon.idle().clear_hints();
+        let is_starving = sysmon.observe();
+        if !is_starving && sysmon.has_queued() {
+            sysmon.idle().notify();
+        }
+        sysmon.deprioritize();
+    }
+}

@@ -1,0 +1,127 @@
+//! The loop of a worker, over the operations of which it is made.
+//!
+//! The shipped worker implements [`WorkerOps`] with real queues; the loom models of `idle` and `threads` implement it with
+//! queues that only count. So a change of this loop changes what the models check.
+
+use crate::idle::{Idle, Searching, Slept};
+use crate::sync::Unparker;
+
+/// The operations of a worker.
+pub(crate) trait WorkerOps {
+    type Task;
+
+    /// Whether the worker was replaced during a long poll.
+    fn is_blocked(&self) -> bool;
+
+    fn is_stopping(&self) -> bool;
+
+    /// Takes a task: of this worker, from outside, or of another worker.
+    fn next_task(&self) -> Option<Self::Task>;
+
+    /// Looks into all queues for longer than [`next_task`](WorkerOps::next_task). Called only by the searcher.
+    fn search(&self) -> Option<Self::Task>;
+
+    /// Looks into all queues once more, when the worker is on the list of sleepers already.
+    fn last_look(&self) -> Option<Self::Task>;
+
+    /// Polls a task once. Panics of the task may pass through.
+    fn poll(&self, task: Self::Task);
+
+    fn has_injected(&self) -> bool;
+
+    /// Whether a task is in the injector or in the queue of a worker.
+    fn has_queued(&self) -> bool;
+
+    fn idle(&self) -> &Idle;
+
+    /// The index of the worker.
+    fn index(&self) -> usize;
+
+    fn unparker(&self) -> &Unparker;
+
+    fn park(&self);
+
+    /// Becomes the searcher, unless there is one.
+    #[inline(always)]
+    fn start_searching(&self) -> Option<Searching> {
+        self.idle().start_searching()
+    }
+
+    /// Ends the search.
+    #[inline(always)]
+    fn stop_searching(&self, searching: Searching) {
+        self.idle().stop_searching(searching);
+    }
+
+    /// Sleeps until a push or the end of the pool.
+    #[inline(always)]
+    fn sleep(&self) -> Slept<Option<Self::Task>> {
+        sleep(self)
+    }
+}
+
+/// Why a worker has left its loop.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// The pool is stopping, and no task is ready.
+    Stopping,
+    /// The worker was replaced during a long poll.
+    Blocked,
+}
+
+/// Runs tasks until the pool stops or the worker is replaced.
+#[inline(always)]
+pub(crate) fn run<W: WorkerOps>(worker: &W) -> Left {
+    let mut searching: Option<Searching> = None;
+    loop {
+        if worker.is_blocked() {
+            stop_searching(worker, &mut searching);
+            return Left::Blocked;
+        }
+        let mut task = worker.next_task();
+        if task.is_none() && !worker.is_stopping() {
+            searching = searching.or_else(|| worker.start_searching());
+            if searching.is_some() {
+                task = worker.search();
+            }
+        }
+        stop_searching(worker, &mut searching);
+        if task.is_none() {
+            if worker.is_stopping() && !worker.has_queued() {
+                return Left::Stopping;
+            }
+            (task, searching) = match worker.sleep() {
+                Slept::Found(task, searching) => (task, searching),
+                Slept::Woken(searching) => (None, Some(searching)),
+                Slept::Spurious => (None, None),
+            };
+            if task.is_some() {
+                stop_searching(worker, &mut searching);
+            }
+        }
+        if let Some(task) = task {
+            worker.poll(task);
+        }
+    }
+}
+
+/// Lets pushes wake a worker again, and wakes one for a push that relied on this search.
+#[inline(always)]
+fn stop_searching<W: WorkerOps>(worker: &W, searching: &mut Option<Searching>) {
+    if let Some(searching) = searching.take() {
+        worker.stop_searching(searching);
+        if worker.has_injected() {
+            worker.idle().notify();
+        } else if worker.has_queued() {
+            worker.idle().notify_queue_push();
+        }
+    }
+}
+
+/// The default of [`WorkerOps::sleep`]. Finds `None` if the pool is stopping.
+#[inline(always)]
+pub(crate) fn sleep<W: WorkerOps + ?Sized>(worker: &W) -> Slept<Option<W::Task>> {
+    let last_look = || if worker.is_stopping() { Some(None) } else { worker.last_look().map(Some) };
+    worker.idle().sleep(worker.index(), worker.unparker(), || worker.park(), last_look)
+}
