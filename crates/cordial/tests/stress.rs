@@ -1,10 +1,10 @@
-//! The real executor under a million tasks: none is lost, none runs twice, every question is answered.
+//! The real scheduler with a million tasks: no task is lost, none runs twice, and every await returns.
 //!
-//! Tasks are started by plain threads, by processes and by tokio's tasks; they return, panic, exit, wait for ever, serve,
-//! or have linked children; their handles are awaited, dropped, ignored, shut down, or killed first. Nothing here
-//! looks at a clock: a task that is lost makes the test hang.
+//! Plain threads, processes and tokio tasks start the tasks. The tasks return, panic, exit, are pending for ever, wait for a
+//! shutdown request, or have linked children. Their handles are awaited, dropped, ignored or shut down. The tests read no clock:
+//! a lost task makes a test hang.
 //!
-//! `CORDIAL_TASKS=10000` starts fewer.
+//! `CORDIAL_TASKS=10000` starts fewer tasks.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
 use std::collections::BTreeMap;
@@ -22,83 +22,83 @@ use tokio::sync::mpsc;
 
 const TASKS: usize = 1_000_000;
 
-/// How many tasks one spawner has in flight.
+/// The number of tasks that one spawner runs concurrently.
 const BATCH: usize = 64;
 
 /// What a task does.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Body {
+enum Behavior {
     Returns,
     Yields,
     Panics,
     Exits,
-    /// For ever.
+    /// Is pending for ever.
     Waits,
-    /// Until it is asked to end.
+    /// Waits for a shutdown request.
     Serves,
     /// Has a linked child of one of the kinds above.
     IsParent,
 }
 
-/// What becomes of its handle.
+/// What happens with the handle of a task.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Fate {
+enum HandleUse {
     Awaited,
     Killed,
     Dropped,
     Ignored,
     ShutDown,
     BrutallyKilled,
-    /// There is none.
+    /// There is no handle: `Task::start`.
     Started,
 }
 
-impl Body {
-    fn any(rng: &mut Rng) -> Body {
+impl Behavior {
+    fn any(rng: &mut Rng) -> Behavior {
         match rng.u8(..64) {
-            0..24 => Body::Returns,
-            24..38 => Body::Yields,
-            38 => Body::Panics,
-            39..42 => Body::Exits,
-            42..50 => Body::Waits,
-            50..58 => Body::Serves,
-            _ => Body::IsParent,
+            0..24 => Behavior::Returns,
+            24..38 => Behavior::Yields,
+            38 => Behavior::Panics,
+            39..42 => Behavior::Exits,
+            42..50 => Behavior::Waits,
+            50..58 => Behavior::Serves,
+            _ => Behavior::IsParent,
         }
     }
 
     fn ends_by_itself(self) -> bool {
-        !matches!(self, Body::Waits | Body::Serves)
+        !matches!(self, Behavior::Waits | Behavior::Serves)
     }
 }
 
-impl Fate {
-    fn any(rng: &mut Rng, body: Body) -> Fate {
+impl HandleUse {
+    fn any(rng: &mut Rng, behavior: Behavior) -> HandleUse {
         match rng.u8(..16) {
-            0..5 if body.ends_by_itself() => Fate::Awaited,
-            5..7 if body.ends_by_itself() => Fate::Ignored,
-            7..9 => Fate::Started,
-            9..11 => Fate::ShutDown,
-            11..13 => Fate::BrutallyKilled,
-            13..15 => Fate::Killed,
-            _ => Fate::Dropped,
+            0..5 if behavior.ends_by_itself() => HandleUse::Awaited,
+            5..7 if behavior.ends_by_itself() => HandleUse::Ignored,
+            7..9 => HandleUse::Started,
+            9..11 => HandleUse::ShutDown,
+            11..13 => HandleUse::BrutallyKilled,
+            13..15 => HandleUse::Killed,
+            _ => HandleUse::Dropped,
         }
     }
 }
 
-/// Why a task ends.
+/// When the tasks of a test end.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Ends {
-    AsItWants,
-    /// Or before.
+    ByThemselves,
+    /// The runtime is shut down while they run.
     WithTheRuntime,
 }
 
-/// What was counted.
+/// The counts of one test.
 struct Counts {
     n_tasks: usize,
     ends: Ends,
     started: AtomicUsize,
-    /// By the number of the task.
+    /// Indexed by the number of the task.
     runs: Box<[AtomicU8]>,
     drops: Box<[AtomicU8]>,
     n_dropped: Mutex<usize>,
@@ -108,7 +108,7 @@ struct Counts {
 
 impl Counts {
     fn of(n_tasks: usize, ends: Ends) -> Arc<Counts> {
-        // The last tasks may have children.
+        // Twice the number, since the last tasks may have children.
         let zeros = || (0..n_tasks * 2).map(|_| AtomicU8::new(0)).collect();
         Arc::new(Counts {
             n_tasks,
@@ -137,7 +137,7 @@ impl Counts {
         }
     }
 
-    /// Every task that was started ran once at most, and its future was dropped exactly once.
+    /// Checks that every started task ran at most once, and that its future was dropped exactly once.
     fn check(&self) {
         let n_started = self.started.load(Ordering::SeqCst);
         for number in 0..n_started {
@@ -146,7 +146,7 @@ impl Counts {
         }
     }
 
-    #[expect(clippy::print_stdout, reason = "how much was reached is a result of the run")]
+    #[expect(clippy::print_stdout, reason = "the counts are a result of the run")]
     fn print(&self) {
         let n_ran = self.runs.iter().filter(|runs| runs.load(Ordering::SeqCst) == 1).count();
         println!("{} tasks were started, and {n_ran} of them ran", self.started.load(Ordering::SeqCst));
@@ -154,7 +154,7 @@ impl Counts {
     }
 }
 
-/// Is dropped with the future of its task.
+/// The number of a task. It is dropped with the future of the task.
 struct Number {
     number: usize,
     counts: Arc<Counts>,
@@ -179,52 +179,61 @@ impl Drop for Number {
     }
 }
 
-/// What one task is given.
+/// The arguments of one task.
 struct Start {
     number: Number,
-    body: Body,
+    behavior: Behavior,
     seed: u64,
-    /// Whoever is let go leaves a monitor here. It closes when the last task of a batch has ended.
-    let_go: mpsc::UnboundedSender<Monitor>,
+    /// Receives a monitor of each task that is not awaited. The channel closes when the last task of a batch has ended.
+    monitors: mpsc::UnboundedSender<Monitor>,
 }
 
 impl Start {
-    fn new(counts: &Arc<Counts>, rng: &mut Rng, body: Body, let_go: &mpsc::UnboundedSender<Monitor>) -> Start {
-        Start { number: Number::next(counts), body, seed: rng.u64(..), let_go: let_go.clone() }
+    fn new(
+        counts: &Arc<Counts>,
+        rng: &mut Rng,
+        behavior: Behavior,
+        monitors: &mpsc::UnboundedSender<Monitor>,
+    ) -> Start {
+        Start { number: Number::next(counts), behavior, seed: rng.u64(..), monitors: monitors.clone() }
     }
 
-    /// In a box, since a parent has a child of the same kind.
+    /// Boxed, since a parent has a child of the same type.
     fn run(self) -> BoxFuture<'static, usize> {
-        Box::pin(self.live())
+        Box::pin(self.execute())
     }
 
-    async fn live(self) -> usize {
+    async fn execute(self) -> usize {
         self.number.runs();
         let number = self.number.number;
-        match self.body {
-            Body::Returns => {}
-            Body::Yields => {
+        match self.behavior {
+            Behavior::Returns => {}
+            Behavior::Yields => {
                 for _ in 0..self.seed % 4 {
                     tokio::task::yield_now().await;
                 }
             }
-            Body::Panics => panic!("planned panic of {number}"),
-            Body::Exits => cordial::exit(Exit::from(std::io::Error::other(format!("planned exit of {number}")))).await,
-            Body::Waits => std::future::pending().await,
-            Body::Serves => cordial::shutdown_requested().await,
-            Body::IsParent => self.raise_a_child().await,
+            Behavior::Panics => panic!("planned panic of {number}"),
+            Behavior::Exits => {
+                cordial::exit(Exit::from(std::io::Error::other(format!("planned exit of {number}")))).await
+            }
+            Behavior::Waits => std::future::pending().await,
+            Behavior::Serves => cordial::shutdown_requested().await,
+            Behavior::IsParent => self.run_child().await,
         }
         number
     }
 
-    async fn raise_a_child(&self) {
+    async fn run_child(&self) {
         let rng = &mut Rng::with_seed(self.seed);
-        let body = std::iter::repeat_with(|| Body::any(rng)).find(|body| *body != Body::IsParent).expect("endless");
-        let child = Start::new(&self.number.counts, &mut Rng::with_seed(self.seed), body, &self.let_go);
+        let behavior = std::iter::repeat_with(|| Behavior::any(rng))
+            .find(|behavior| *behavior != Behavior::IsParent)
+            .expect("the iterator is infinite");
+        let child = Start::new(&self.number.counts, &mut Rng::with_seed(self.seed), behavior, &self.monitors);
         let child: Task<usize> = Task::spawn_link(child.run());
-        let _ = self.let_go.send(process::monitor(child.pid()));
-        if body.ends_by_itself() {
-            // An `Err` means that this process is ending as well.
+        let _ = self.monitors.send(process::monitor(child.pid()));
+        if behavior.ends_by_itself() {
+            // An `Err` also ends this process, over the link.
             let _ = child.timeout(Timeout::Infinity).await;
         } else {
             tokio::task::yield_now().await;
@@ -246,109 +255,110 @@ fn kind(exit: &Exit) -> &'static str {
     }
 }
 
-/// Starts tasks until there are enough, from whatever runs this.
+/// Starts batches of tasks until enough tasks were started.
 async fn spawn_batches(counts: Arc<Counts>, seed: u64) {
     let rng = &mut Rng::with_seed(seed);
     while !counts.is_enough() {
-        let (let_go, mut left) = mpsc::unbounded_channel();
+        let (monitors, mut received) = mpsc::unbounded_channel();
         let mut tasks = Vec::with_capacity(BATCH);
         for _ in 0..BATCH {
-            let body = Body::any(rng);
-            let fate = Fate::any(rng, body);
-            let start = Start::new(&counts, rng, body, &let_go);
+            let behavior = Behavior::any(rng);
+            let handle_use = HandleUse::any(rng, behavior);
+            let start = Start::new(&counts, rng, behavior, &monitors);
             let number = start.number.number;
-            if fate == Fate::Started {
+            if handle_use == HandleUse::Started {
                 let pid = Task::start(async { _ = start.run().await });
-                let _ = let_go.send(process::monitor(pid));
-                if !body.ends_by_itself() {
+                let _ = monitors.send(process::monitor(pid));
+                if !behavior.ends_by_itself() {
                     process::exit(pid, Exit::Killed);
                 }
             } else {
-                tasks.push((number, body, fate, Task::spawn(start.run())));
+                tasks.push((number, behavior, handle_use, Task::spawn(start.run())));
             }
         }
         rng.shuffle(&mut tasks);
-        for (number, body, fate, task) in tasks {
-            meet(&counts, &let_go, number, body, fate, task).await;
+        for (number, behavior, handle_use, task) in tasks {
+            use_handle(&counts, &monitors, number, behavior, handle_use, task).await;
         }
-        drop(let_go);
-        while let Some(monitor) = left.recv().await {
+        drop(monitors);
+        while let Some(monitor) = received.recv().await {
             let exit = monitor.await;
             counts.answered(format!("monitor: {}", kind(&exit)));
         }
     }
 }
 
-/// Lets the handle of one task meet its fate.
-async fn meet(
+/// Uses the handle of one task.
+async fn use_handle(
     counts: &Counts,
-    let_go: &mpsc::UnboundedSender<Monitor>,
+    monitors: &mpsc::UnboundedSender<Monitor>,
     number: usize,
-    body: Body,
-    fate: Fate,
+    behavior: Behavior,
+    handle_use: HandleUse,
     task: Task<usize>,
 ) {
     let pid = task.pid();
-    if fate != Fate::Awaited {
-        let _ = let_go.send(process::monitor(pid));
+    if handle_use != HandleUse::Awaited {
+        let _ = monitors.send(process::monitor(pid));
     }
-    let answer = match fate {
-        Fate::Awaited => Some(task.timeout(Timeout::Infinity).await),
-        Fate::Killed => {
+    let answer = match handle_use {
+        HandleUse::Awaited => Some(task.timeout(Timeout::Infinity).await),
+        HandleUse::Killed => {
             process::exit(pid, Exit::Killed);
             Some(task.timeout(Timeout::Infinity).await)
         }
-        Fate::ShutDown => task.shutdown(Shutdown::Infinity).await,
-        Fate::BrutallyKilled => task.shutdown(Shutdown::BrutalKill).await,
-        Fate::Ignored => task.ignore(),
-        Fate::Dropped | Fate::Started => {
+        HandleUse::ShutDown => task.shutdown(Shutdown::Infinity).await,
+        HandleUse::BrutallyKilled => task.shutdown(Shutdown::BrutalKill).await,
+        HandleUse::Ignored => task.ignore(),
+        HandleUse::Dropped | HandleUse::Started => {
             drop(task);
             None
         }
     };
-    let told = match &answer {
+    let outcome = match &answer {
         None => "None",
         Some(Ok(value)) => {
             assert_eq!(*value, number, "the value of another task");
-            assert_ne!(body, Body::Panics, "a value of a task that panics");
+            assert_ne!(behavior, Behavior::Panics, "a value from a task that panics");
             "a value"
         }
         Some(Err(exit)) => kind(exit),
     };
-    if fate == Fate::Awaited && counts.ends == Ends::AsItWants {
-        match body {
-            Body::Returns | Body::Yields => assert_eq!(told, "a value"),
-            Body::Panics => assert_eq!(told, "Panic"),
-            Body::Exits => assert_eq!(told, "Error"),
+    if handle_use == HandleUse::Awaited && counts.ends == Ends::ByThemselves {
+        match behavior {
+            Behavior::Returns | Behavior::Yields => assert_eq!(outcome, "a value"),
+            Behavior::Panics => assert_eq!(outcome, "Panic"),
+            Behavior::Exits => assert_eq!(outcome, "Error"),
             _ => {}
         }
     }
-    counts.answered(format!("{fate:?}: {told}"));
+    counts.answered(format!("{handle_use:?}: {outcome}"));
 }
 
-/// Panics that are no part of the test.
+/// The number of panics that are not part of the test.
 static UNPLANNED: AtomicUsize = AtomicUsize::new(0);
 
-/// Most panics are part of the test. Comes before the first runtime, so that its hook is first.
+/// Hides panics that are part of the test. Called before the first runtime starts, so that the hook of the runtime replaces this
+/// one.
 fn hide_planned_panics() {
     static HIDDEN: Once = Once::new();
     HIDDEN.call_once(|| {
-        let shown = std::panic::take_hook();
+        let previous = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
             if !info.payload().downcast_ref::<String>().is_some_and(|text| text.starts_with("planned")) {
                 UNPLANNED.fetch_add(1, Ordering::SeqCst);
-                shown(info);
+                previous(info);
             }
         }));
     });
 }
 
-/// Plain threads use the default runtime; processes, and tokio's tasks, are those of another one.
+/// Plain threads spawn on the default runtime. Processes and tokio tasks spawn on another runtime.
 #[test]
 fn no_task_is_lost_or_run_twice() {
     hide_planned_panics();
     let n_tasks = std::env::var("CORDIAL_TASKS").ok().and_then(|n| n.parse().ok()).unwrap_or(TASKS);
-    let counts = Counts::of(n_tasks, Ends::AsItWants);
+    let counts = Counts::of(n_tasks, Ends::ByThemselves);
     let runtime = Runtime::builder().workers(2).build().unwrap();
     thread::scope(|scope| {
         for seed in 0..3 {
@@ -359,7 +369,7 @@ fn no_task_is_lost_or_run_twice() {
         let processes = async move {
             let spawners = (10..13).map(|seed| Task::spawn(spawn_batches(of_runtime.clone(), seed)));
             let tokio_spawners = (20..22).map(|seed| {
-                #[expect(clippy::disallowed_methods, reason = "what a library does that knows tokio only")]
+                #[expect(clippy::disallowed_methods, reason = "a library that knows only tokio spawns like this")]
                 tokio::spawn(spawn_batches(of_runtime.clone(), seed))
             });
             let tokio_spawners: Vec<_> = tokio_spawners.collect();
@@ -371,10 +381,10 @@ fn no_task_is_lost_or_run_twice() {
         runtime.block_on(processes).unwrap();
     });
 
-    // Every handle and every monitor has answered, so everything has ended.
+    // Every handle and every monitor has resolved, so every task has ended.
     counts.print();
     counts.check();
-    assert!(runtime.snapshot().processes.is_empty(), "nothing is left in the table");
+    assert!(runtime.snapshot().processes.is_empty(), "processes are left in the table");
     let answers = counts.answers.lock().unwrap();
     for reached in [
         "Awaited: a value",
@@ -393,9 +403,9 @@ fn no_task_is_lost_or_run_twice() {
     }
 }
 
-/// Spawners go on while their runtime is shut down, until they are killed or refused.
+/// Spawners run on while their runtime is shut down, until they are killed or refused.
 #[test]
-fn a_runtime_that_is_shut_down_at_work_drops_everything_once() {
+fn a_runtime_that_is_shut_down_under_load_drops_every_future_once() {
     hide_planned_panics();
     let counts = Counts::of(TASKS, Ends::WithTheRuntime);
     let rng = &mut Rng::with_seed(0);
@@ -415,7 +425,7 @@ fn a_runtime_that_is_shut_down_at_work_drops_everything_once() {
             }
             runtime.shutdown(if rng.bool() { Shutdown::BrutalKill } else { Shutdown::default() });
             let answer = root.join().unwrap();
-            // It ends by itself only when there are no numbers left.
+            // The spawners end by themselves only when enough tasks were started.
             assert!(matches!(answer, Err(Exit::Killed | Exit::Shutdown(None))) || counts.is_enough(), "{answer:?}");
         });
         counts.wait_for_drops();

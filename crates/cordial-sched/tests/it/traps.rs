@@ -4,16 +4,16 @@
 //!
 //! | trap | test |
 //! |---|---|
-//! | a stop, a debugger, a suspended machine look like long polls | `load::a_program_that_was_stopped_and_goes_on_brings_no_flood_of_threads` |
-//! | blocking becomes part of the contract by accident | `long_polls::a_poll_that_lasts_is_told_once_for_each_spawn_place` |
-//! | what is told blocks or panics | `hostile::a_subscriber_that_panics_or_blocks_stops_nobody` |
+//! | a stop, a debugger, a suspended machine look like long polls | `overload::a_program_that_is_stopped_and_continued_starts_no_threads` |
+//! | blocking becomes part of the contract by accident | `long_polls::a_long_poll_is_emitted_once_per_spawn_location` |
+//! | what is told blocks or panics | `faulty_user_code::a_subscriber_that_panics_or_blocks_does_not_stop_other_tasks` |
 //! | a panic ends a worker | `panic::a_poll_that_panics_does_not_end_its_worker`, here |
-//! | a destructor aborts the program | `destructors::a_worker_goes_on_after_every_kind_of_broken_destructor` |
-//! | an output that nobody takes aborts it | `destructors::a_value_that_nobody_takes_and_whose_destructor_panics_is_told_and_harms_nobody` |
+//! | a destructor aborts the program | `destructors::a_worker_survives_every_kind_of_panicking_destructor` |
+//! | an output that nobody takes aborts it | `destructors::a_panic_in_the_destructor_of_an_unused_value_is_emitted_and_affects_no_process` |
 //! | the watch sleeps through a poll that gets stuck | `the_watch_does_not_sleep_while_a_worker_is_up`, in `src/idle/tests.rs` |
-//! | dropping a tokio runtime inside async code panics | `runtimes::dropping_a_runtime_ends_its_processes_and_never_blocks` |
-//! | `block_on` inside async code panics | `blocking::inside_a_process_it_waits` |
-//! | a limit that was disarmed wakes an idle program | `idle::an_idle_program_makes_no_context_switch` |
+//! | dropping a tokio runtime inside async code panics | `runtimes::dropping_a_runtime_kills_its_processes_and_never_blocks` |
+//! | `block_on` inside async code panics | `blocking::wait_works_inside_a_process` |
+//! | a limit that was disarmed wakes an idle program | `idle::an_idle_program_makes_no_context_switches` |
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,17 +1,17 @@
-//! Random trees of supervisors, with random crashes, kills, slow stops, failing starts and terminations.
+//! Random supervision trees with random crashes, kills, slow stops, failing starts and terminations.
 //!
 //! ```text
-//!  seed ─► a tree and the deeds of its workers ─► a while of chaos ─► an orderly stop ─► what has to be true of the log
+//!  seed ─► a tree and the actions of its workers ─► random disturbances ─► an orderly stop ─► invariants of the log
 //! ```
 //!
-//! Of every run: each process has ended exactly once, never after its supervisor; an incarnation begins when the last one is
-//! gone; the last stop goes through the tree in reverse order; nothing is left. `CORDIAL_SEEDS=100` runs the first hundred
-//! seeds on the simulated runtime, and `CORDIAL_SEED=42` that one, with its log. On the real scheduler, where workers
-//! also spin and block, it lasts `CORDIAL_CHAOS_SECONDS`, 3 unless that says otherwise.
+//! The invariants: each process exits exactly once, and not after its supervisor. An incarnation starts when the previous one has
+//! exited. The final stop goes through the tree in reverse order. Nothing is left running. `CORDIAL_SEEDS=100` runs the first
+//! hundred seeds on the simulated runtime, and `CORDIAL_SEED=42` runs one seed and prints its log. On the real scheduler, where
+//! workers also spin and block, the test runs for `CORDIAL_CHAOS_SECONDS`, by default 3.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
-#![expect(clippy::print_stdout, reason = "it shows what it has reached")]
+#![expect(clippy::print_stdout, reason = "the counts are a result of the run")]
 
-mod ground;
+mod harness;
 mod plan;
 mod worker;
 
@@ -22,14 +22,14 @@ use std::time::Duration;
 
 use cordial::{Runtime, Shutdown, testing};
 
-use crate::ground::{Ground, Kind};
+use crate::harness::{Harness, Kind};
 
 const SEEDS: u64 = 3000;
 
 /// How often each thing has happened.
 type Counts = BTreeMap<&'static str, u64>;
 
-/// What has to be reached by all seeds together.
+/// The outcomes that all seeds together must reach.
 const REACHED: &[&str] = &[
     "worker crashed",
     "worker returned",
@@ -37,16 +37,16 @@ const REACHED: &[&str] = &[
     "worker failed to start",
     "factory panicked",
     "worker was slow to start",
-    "worker lingered",
+    "worker used its grace time",
     "worker was killed",
     "supervisor was killed",
-    "supervisor was asked",
+    "supervisor was requested to stop",
     "task supervisor was killed",
     "tree did not start",
     "tree gave up",
     "tree was stopped",
     "child was terminated",
-    "child was restarted by hand",
+    "child was restarted by a call",
     "child was deleted",
     "child was added",
     "task was started",
@@ -60,36 +60,36 @@ fn env(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Panics of workers are meant, and there are many.
-fn keep_quiet() {
-    static QUIET: Once = Once::new();
-    QUIET.call_once(|| {
-        let hook = std::panic::take_hook();
+/// Hides the planned panics of workers.
+fn hide_planned_panics() {
+    static HIDDEN: Once = Once::new();
+    HIDDEN.call_once(|| {
+        let previous = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
-            if info.payload().downcast_ref::<String>().is_none_or(|text| text != worker::MEANT) {
-                hook(info);
+            if info.payload().downcast_ref::<String>().is_none_or(|text| text != worker::PLANNED) {
+                previous(info);
             }
         }));
     });
 }
 
 #[test]
-fn in_virtual_time() {
-    keep_quiet();
+fn random_trees_in_virtual_time() {
+    hide_planned_panics();
     let mut counts = Counts::new();
     let seeds = env("CORDIAL_SEED").map_or(0..env("CORDIAL_SEEDS").unwrap_or(SEEDS), |seed| seed..seed + 1);
     let n_seeds = seeds.end - seeds.start;
     for seed in seeds {
-        let ground = Ground::new(seed, Duration::from_secs(1), Kind::Virtual);
-        let of_run = ground.clone();
+        let harness = Harness::new(seed, Duration::from_secs(1), Kind::Virtual);
+        let of_run = harness.clone();
         testing::run_seeded(seed, async move { plan::run(of_run).await });
-        let log = ground.check();
+        let log = harness.check();
         if n_seeds == 1 {
             println!("{}", log.join("\n"));
         }
-        ground.add_to(&mut counts);
+        harness.add_to(&mut counts);
     }
-    tell("virtual time", &counts);
+    print_counts("virtual time", &counts);
     if n_seeds >= SEEDS {
         for what in REACHED {
             assert!(counts.contains_key(what), "no seed has reached {what:?}");
@@ -98,39 +98,39 @@ fn in_virtual_time() {
 }
 
 #[test]
-fn on_threads() {
-    keep_quiet();
+fn random_trees_on_threads() {
+    hide_planned_panics();
     let time = Duration::from_secs(env("CORDIAL_CHAOS_SECONDS").unwrap_or(3));
     let runtime = Runtime::builder().workers(2).build().unwrap();
     let counts = Arc::new(Mutex::new(Counts::new()));
     let of_runs = counts.clone();
-    let runs = async move {
+    let all = async move {
         let begun = tokio::time::Instant::now();
         let mut seed = 0;
         while begun.elapsed() < time {
             let runs: Vec<_> = (0..40)
                 .map(|_| {
                     seed += 1;
-                    let ground = Ground::new(seed, Duration::from_millis(10), Kind::Threads);
-                    let run = cordial::Task::spawn(plan::run(ground.clone())).timeout(cordial::Timeout::Infinity);
-                    (ground, run)
+                    let harness = Harness::new(seed, Duration::from_millis(10), Kind::Threads);
+                    let run = cordial::Task::spawn(plan::run(harness.clone())).timeout(cordial::Timeout::Infinity);
+                    (harness, run)
                 })
                 .collect();
-            for (ground, run) in runs {
+            for (harness, run) in runs {
                 run.await.unwrap();
-                ground.until_all_have_ended().await;
-                ground.check();
-                ground.add_to(&mut of_runs.lock().unwrap());
+                harness.wait_for_all().await;
+                harness.check();
+                harness.add_to(&mut of_runs.lock().unwrap());
             }
         }
     };
-    runtime.block_on(runs).unwrap();
+    runtime.block_on(all).unwrap();
     assert!(runtime.snapshot().processes.is_empty(), "{:?}", runtime.snapshot().processes);
     assert!(runtime.shutdown(Shutdown::default()).is_clean());
-    tell("threads", &counts.lock().unwrap());
+    print_counts("threads", &counts.lock().unwrap());
 }
 
-fn tell(where_: &str, counts: &Counts) {
+fn print_counts(scheduler: &str, counts: &Counts) {
     let counts: Vec<String> = counts.iter().map(|(what, n)| format!("{what}: {n}")).collect();
-    println!("{where_}: {}", counts.join(", "));
+    println!("{scheduler}: {}", counts.join(", "));
 }

@@ -1,4 +1,4 @@
-//! What a worker does, one incarnation after the other.
+//! The random behavior of a worker in each incarnation.
 
 use std::future::pending;
 use std::io;
@@ -6,68 +6,68 @@ use std::io;
 use cordial::{Backoff, ChildSpec, Exit, Restart, Shutdown};
 use tokio::time::sleep;
 
-use crate::ground::{Ground, Kind, Path};
+use crate::harness::{Harness, Kind, Path};
 
-/// The text of every panic here.
-pub(crate) const MEANT: &str = "meant";
+/// The message of every planned panic.
+pub(crate) const PLANNED: &str = "planned";
 
-/// A worker of this path.
-pub(crate) fn worker(ground: &Ground, path: Path, id: String) -> ChildSpec {
-    let of_child = ground.clone();
-    let spec = if ground.chance(2) {
+/// A worker at this path.
+pub(crate) fn worker(harness: &Harness, path: Path, id: String) -> ChildSpec {
+    let of_child = harness.clone();
+    let spec = if harness.one_in(2) {
         ChildSpec::task(id, move || {
             fail_at_once(&of_child);
-            live(of_child.clone(), Some(path.clone()))
+            work(of_child.clone(), Some(path.clone()))
         })
     } else {
         ChildSpec::init(id, move || {
             fail_at_once(&of_child);
-            let (ground, path) = (of_child.clone(), path.clone());
+            let (harness, path) = (of_child.clone(), path.clone());
             async move {
-                if ground.chance(4) {
-                    ground.count("worker was slow to start");
-                    sleep(ground.time(3)).await;
+                if harness.one_in(4) {
+                    harness.count("worker was slow to start");
+                    sleep(harness.time(3)).await;
                 }
-                if !ground.is_calm() && ground.chance(15) {
-                    ground.count("worker failed to start");
+                if !harness.is_calm() && harness.one_in(15) {
+                    harness.count("worker failed to start");
                     return Err(io::Error::other("no disk"));
                 }
-                Ok(live(ground, Some(path)))
+                Ok(work(harness, Some(path)))
             }
         })
     };
-    let spec = spec.restart(match ground.dice(6) {
+    let spec = spec.restart(match harness.random(6) {
         0 => Restart::Temporary,
         1 | 2 => Restart::Transient,
         _ => Restart::Permanent,
     });
-    let spec = match ground.dice(6) {
+    let spec = match harness.random(6) {
         0 => spec.shutdown(Shutdown::BrutalKill),
         1 => spec.shutdown(Shutdown::Infinity),
-        2 => spec.shutdown(ground.time(1)),
-        _ => spec.shutdown(ground.units(4)),
+        2 => spec.shutdown(harness.time(1)),
+        _ => spec.shutdown(harness.units(4)),
     };
-    if ground.chance(4) { spec.backoff(Backoff::exponential(ground.time(2), ground.units(4))) } else { spec }
+    if harness.one_in(4) { spec.backoff(Backoff::exponential(harness.time(2), harness.units(4))) } else { spec }
 }
 
-fn fail_at_once(ground: &Ground) {
-    if !ground.is_calm() && ground.chance(30) {
-        ground.count("factory panicked");
-        panic!("{MEANT}");
+fn fail_at_once(harness: &Harness) {
+    if !harness.is_calm() && harness.one_in(30) {
+        harness.count("factory panicked");
+        panic!("{PLANNED}");
     }
 }
 
-/// The life of a worker, or of a task.
-pub(crate) async fn live(ground: Ground, path: Option<Path>) -> Result<(), Exit> {
-    let _presence = ground.enter(path);
-    let lingers = ground.chance(3);
-    let time = ground.time(20);
-    if lingers {
+/// The future of a worker or of a task.
+pub(crate) async fn work(harness: Harness, path: Option<Path>) -> Result<(), Exit> {
+    let _registration = harness.enter(path);
+    let is_graceful = harness.one_in(3);
+    let time = harness.time(20);
+    if is_graceful {
         tokio::select! {
             biased;
             () = cordial::shutdown_requested() => {
-                ground.count("worker lingered");
-                sleep(ground.time(6)).await;
+                harness.count("worker used its grace time");
+                sleep(harness.time(6)).await;
                 return Ok(());
             }
             () = sleep(time) => {}
@@ -75,36 +75,36 @@ pub(crate) async fn live(ground: Ground, path: Option<Path>) -> Result<(), Exit>
     } else {
         sleep(time).await;
     }
-    if ground.is_calm() {
-        if lingers {
+    if harness.is_calm() {
+        if is_graceful {
             cordial::shutdown_requested().await;
             return Ok(());
         }
         pending::<()>().await;
     }
-    match ground.dice(7) {
+    match harness.random(7) {
         0 => {
-            ground.count("worker returned");
+            harness.count("worker returned");
             Ok(())
         }
         1 => {
-            ground.count("worker exited");
+            harness.count("worker exited");
             cordial::exit(Exit::Shutdown(None)).await
         }
         2 | 3 => {
-            ground.count("worker crashed");
-            panic!("{MEANT}");
+            harness.count("worker crashed");
+            panic!("{PLANNED}");
         }
-        4 if ground.kind == Kind::Threads => {
-            ground.count("worker blocked");
-            std::thread::sleep(ground.time(30));
+        4 if harness.kind == Kind::Threads => {
+            harness.count("worker blocked");
+            std::thread::sleep(harness.time(30));
             Err(Exit::from(io::Error::other("blocked")))
         }
-        5 if ground.kind == Kind::Threads => {
-            ground.count("worker spun");
+        5 if harness.kind == Kind::Threads => {
+            harness.count("worker spun");
             let begun = tokio::time::Instant::now();
-            let with_checkpoint = ground.chance(2);
-            let time = ground.time(20);
+            let with_checkpoint = harness.one_in(2);
+            let time = harness.time(20);
             while begun.elapsed() < time {
                 if with_checkpoint {
                     cordial::checkpoint();
@@ -113,8 +113,8 @@ pub(crate) async fn live(ground: Ground, path: Option<Path>) -> Result<(), Exit>
             }
             Ok(())
         }
-        // Who has asked to be told once has to listen.
-        _ if lingers => {
+        // A process that has opted in must react to the request.
+        _ if is_graceful => {
             cordial::shutdown_requested().await;
             Ok(())
         }

@@ -1,4 +1,4 @@
-//! Tasks whose poll does not return: how long a stop waits for them, and what becomes of them.
+//! Tasks whose poll does not return: how long a shutdown waits for them, and and which state they are in afterwards.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,17 +9,17 @@ use cordial::{Exit, OnTimeout, Runtime, Shutdown, Task};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::probe::{Guard, Probe};
+use crate::harness::probe::{Guard, Probe};
 
-/// How long a stop waits after the kill.
+/// How long a shutdown waits after the kill.
 const AFTER_KILL: Duration = Duration::from_millis(100);
 
-/// Where a task is stuck until it is released.
+/// Blocks tasks inside a poll until `release` is called.
 #[derive(Clone, Default)]
 struct Stuck(Arc<AtomicBool>);
 
 impl Stuck {
-    /// A task that is in a poll when this returns, and gives `value` once it is released.
+    /// Spawns a task that is inside a poll when this returns. After `release` the task returns `value`.
     async fn task(&self, value: Guard) -> Task<Guard> {
         let released = self.0.clone();
         let (started, has_started) = oneshot::channel();
@@ -55,7 +55,7 @@ async fn check(how: Shutdown, grace: Duration, exit: Exit) {
     assert!(took >= grace + AFTER_KILL && took < grace + 100 * AFTER_KILL, "{how:?} took {took:?}");
 
     assert_eq!(process::info(pid).unwrap().state, ProcessState::Abandoned);
-    assert!(futures::FutureExt::now_or_never(&mut end).is_none(), "its monitor is told when the poll returns");
+    assert!(futures::FutureExt::now_or_never(&mut end).is_none(), "the monitor resolves only when the poll returns");
     assert_eq!(value.drops(), 0);
 
     stuck.release();
@@ -67,7 +67,7 @@ async fn check(how: Shutdown, grace: Duration, exit: Exit) {
 }
 
 #[test]
-fn a_shutdown_returns_100_ms_after_the_kill_and_the_rest_is_told_when_the_poll_returns() {
+fn a_shutdown_returns_100_ms_after_the_kill_and_monitors_are_notified_when_the_poll_returns() {
     on_two_workers(async {
         check(Shutdown::BrutalKill, Duration::ZERO, Exit::Killed).await;
         check(Shutdown::After(Duration::ZERO), Duration::ZERO, Exit::Shutdown(None)).await;
@@ -77,7 +77,7 @@ fn a_shutdown_returns_100_ms_after_the_kill_and_the_rest_is_told_when_the_poll_r
 }
 
 #[test]
-fn yield_many_that_kills_returns_too() {
+fn yield_many_with_kill_abandons_a_stuck_task() {
     on_two_workers(async {
         let (stuck, value) = (Stuck::default(), Probe::default());
         let mut tasks = [stuck.task(value.guard()).await];
@@ -93,7 +93,7 @@ fn yield_many_that_kills_returns_too() {
 }
 
 #[test]
-fn without_limit_a_stuck_task_is_never_abandoned() {
+fn a_shutdown_without_a_timeout_never_abandons_a_stuck_task() {
     on_two_workers(async {
         let (stuck, value) = (Stuck::default(), Probe::default());
         let task = stuck.task(value.guard()).await;
@@ -102,12 +102,12 @@ fn without_limit_a_stuck_task_is_never_abandoned() {
         assert!(stopping.yield_for(3 * AFTER_KILL).await.is_none());
         assert_eq!(process::info(pid).unwrap().state, ProcessState::Ending);
         stuck.release();
-        assert!(matches!(stopping.await, Ok(Some(Ok(_)))), "a value always wins");
+        assert!(matches!(stopping.await, Ok(Some(Ok(_)))), "a value takes precedence over the exit");
     });
 }
 
 #[test]
-fn a_stuck_task_that_returns_in_time_gives_its_value() {
+fn a_stuck_task_that_returns_within_the_grace_time_delivers_its_value() {
     on_two_workers(async {
         let (stuck, value) = (Stuck::default(), Probe::default());
         let task = stuck.task(value.guard()).await;
@@ -119,12 +119,12 @@ fn a_stuck_task_that_returns_in_time_gives_its_value() {
         }
         stuck.release();
         assert!(matches!(stopping.await, Ok(Some(Ok(_)))));
-        assert_eq!(value.drops(), 1, "taken, and dropped here");
+        assert_eq!(value.drops(), 1, "delivered, and dropped by this test");
     });
 }
 
 #[test]
-fn a_limit_that_passes_does_not_wait_for_a_stuck_task() {
+fn an_await_that_times_out_does_not_wait_for_a_stuck_task() {
     on_two_workers(async {
         let (stuck, value) = (Stuck::default(), Probe::default());
         let task = stuck.task(value.guard()).await.timeout(Duration::from_millis(1));
@@ -136,14 +136,14 @@ fn a_limit_that_passes_does_not_wait_for_a_stuck_task() {
     });
 }
 
-/// What is told of a poll that lasts is its time, and not a count of looks, which come late.
+/// The reported times are measured. A count of the sysmon thread's samples would be too low whenever a sample is late.
 #[test]
-fn the_time_in_a_poll_is_that_of_the_poll() {
+fn the_reported_poll_time_is_the_duration_of_the_poll() {
     on_two_workers(async {
         let (stuck, value) = (Stuck::default(), Probe::default());
         let (before, task) = (Instant::now(), stuck.task(value.guard()).await);
         let within = Instant::now();
-        // A watch that is kept from looking does not know what was busy meanwhile, so this may take longer than a moment.
+        // Busy time is not accounted while the sysmon thread is not scheduled, so this may take several rounds.
         loop {
             let lasts_at_least = within.elapsed();
             let info = process::info(task.pid()).unwrap();
@@ -162,7 +162,7 @@ fn the_time_in_a_poll_is_that_of_the_poll() {
 }
 
 #[test]
-fn a_process_that_waits_after_a_long_poll_is_in_none() {
+fn a_process_that_is_pending_after_a_long_poll_reports_no_poll() {
     on_two_workers(async {
         let stuck = Stuck::default();
         let released = stuck.0.clone();
@@ -180,6 +180,6 @@ fn a_process_that_waits_after_a_long_poll_is_in_none() {
         while info().in_poll.is_some() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        assert_eq!(info().polls, 1, "no other poll has begun");
+        assert_eq!(info().polls, 1, "no second poll has begun");
     });
 }

@@ -1,7 +1,7 @@
 //! Awaiting many tasks with one deadline.
 //!
-//! Restates "await_many/2" of Elixir's `task_test.exs`. Where the others run on there and can no longer be awaited, they are
-//! given up here: asked to shut down (T-079).
+//! Restates "await_many/2" of Elixir's `task_test.exs`. In Elixir, after a failure the remaining tasks run on and can no longer be
+//! awaited. Here they are asked to shut down (T-079).
 
 use std::future::pending;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use cordial::{Exit, Task, Timeout, process};
 use futures::{FutureExt, StreamExt};
 use tokio::time::{Instant, sleep};
 
-use crate::ends::{End, error};
-use crate::orders::{SECOND, in_every_order};
-use crate::probe::Probe;
+use crate::harness::exit_kind::{ExitKind, error};
+use crate::harness::probe::Probe;
+use crate::harness::seeds::{SECOND, for_each_seed};
 
 async fn value_after<T>(seconds: u32, value: T) -> T {
     sleep(seconds * SECOND).await;
@@ -21,8 +21,8 @@ async fn value_after<T>(seconds: u32, value: T) -> T {
 
 // T-065, T-066
 #[test]
-fn the_values_come_in_input_order() {
-    in_every_order(|| async {
+fn values_are_returned_in_input_order() {
+    for_each_seed(|| async {
         for takes in [[0, 0, 0], [1, 2, 3], [3, 2, 1], [2, 3, 1]] {
             let tasks = takes.into_iter().zip([1, 3, 9]).map(|(takes, value)| Task::spawn(value_after(takes, value)));
             assert_eq!(Task::await_many(tasks).await, Ok(vec![1, 3, 9]), "{takes:?}");
@@ -32,8 +32,8 @@ fn the_values_come_in_input_order() {
 
 // T-067
 #[test]
-fn no_tasks_are_ready_at_once() {
-    in_every_order(|| async {
+fn awaiting_no_tasks_is_ready_at_once() {
+    for_each_seed(|| async {
         for limit in [Timeout::After(Duration::ZERO), Timeout::Infinity] {
             assert_eq!(Task::await_many(Vec::<Task<u8>>::new()).timeout(limit).now_or_never(), Some(Ok(vec![])));
         }
@@ -42,8 +42,8 @@ fn no_tasks_are_ready_at_once() {
 
 // T-070
 #[test]
-fn a_deadline_that_passes_names_the_first_task_and_how_many_others() {
-    in_every_order(|| async {
+fn a_timeout_names_the_first_pending_task_and_the_number_of_others() {
+    for_each_seed(|| async {
         let tasks = [Task::completed(()), Task::spawn(pending()), Task::spawn(pending()), Task::spawn(pending())];
         let first = tasks[1].pid();
         let Err(Exit::Timeout(timed_out)) = Task::await_many(tasks).timeout(Duration::ZERO).await else {
@@ -55,40 +55,44 @@ fn a_deadline_that_passes_names_the_first_task_and_how_many_others() {
     });
 }
 
-async fn check_first_failure(end: End) {
+async fn check_first_failure(kind: ExitKind) {
     let probe = Probe::default();
     let waiting = Task::spawn_link(probe.of(pending::<()>()));
     let others_end = process::monitor(waiting.pid());
-    let how = end.clone();
+    let how = kind.clone();
     let failing = Task::spawn(async {
         sleep(SECOND).await;
-        how.meet().await;
+        how.perform().await;
         pending().await
     });
     let begun = Instant::now();
     let exit = Task::await_many([waiting, Task::completed(()), failing]).await.unwrap_err();
-    assert!(end.is(&exit), "{end:?} was told as {exit}");
-    assert_eq!((begun.elapsed(), probe.drops()), (SECOND, 0), "at once, without waiting for the others");
+    assert!(kind.matches(&exit), "{kind:?} was reported as {exit}");
+    assert_eq!(
+        (begun.elapsed(), probe.drops()),
+        (SECOND, 0),
+        "returns at once, without waiting for the remaining tasks"
+    );
     assert_eq!(others_end.await, Exit::Shutdown(None));
     assert_eq!((begun.elapsed(), probe.drops()), (SECOND, 1));
 }
 
 // T-071, T-072, T-073, T-074, T-075, T-079
 #[test]
-fn the_first_failure_is_the_answer_at_once_and_the_others_are_given_up() {
-    in_every_order(|| async {
+fn the_first_failure_is_returned_at_once_and_the_other_tasks_are_asked_to_shut_down() {
+    for_each_seed(|| async {
         let mut exits = process::trap_exits();
-        for end in End::each().into_iter().filter(|end| !matches!(end, End::Returns)) {
-            check_first_failure(end).await;
+        for kind in ExitKind::all().into_iter().filter(|kind| !matches!(kind, ExitKind::Returns)) {
+            check_first_failure(kind).await;
         }
-        assert_eq!(exits.next().now_or_never(), None, "nothing is told of those that were given up");
+        assert_eq!(exits.next().now_or_never(), None, "the tasks that were asked to shut down send no exit");
     });
 }
 
 // T-079
 #[test]
-fn a_deadline_that_passes_gives_up_all_that_have_not_ended() {
-    in_every_order(|| async {
+fn a_timeout_asks_all_pending_tasks_to_shut_down() {
+    for_each_seed(|| async {
         let tasks = [1, 2, 3, 4].map(|takes| Task::spawn(value_after(takes, ())));
         let ends = tasks.each_ref().map(|task| process::monitor(task.pid()));
         let answer = Task::await_many(tasks).timeout(2 * SECOND + SECOND / 2).await;
@@ -101,10 +105,10 @@ fn a_deadline_that_passes_gives_up_all_that_have_not_ended() {
 
 // T-080
 #[test]
-fn one_deadline_holds_for_all() {
-    in_every_order(|| async {
+fn all_tasks_share_one_deadline() {
+    for_each_seed(|| async {
         for (limit, expected) in [(None, 5 * SECOND), (Some(2 * SECOND), 2 * SECOND)] {
-            // Their own limits do not count.
+            // The timeout of each handle is ignored.
             let tasks = [6, 7, 8].map(|takes| Task::spawn(value_after(takes, ())).timeout(SECOND));
             let begun = Instant::now();
             let all = Task::await_many(tasks);
@@ -121,8 +125,8 @@ fn one_deadline_holds_for_all() {
 }
 
 #[test]
-fn the_deadline_counts_from_the_first_poll() {
-    in_every_order(|| async {
+fn the_deadline_starts_at_the_first_poll() {
+    for_each_seed(|| async {
         let all = Task::await_many([Task::spawn(value_after(14, 1))]);
         sleep(10 * SECOND).await;
         assert_eq!(all.await, Ok(vec![1]));
@@ -138,8 +142,8 @@ fn the_deadline_counts_from_the_first_poll() {
 
 // T-062
 #[test]
-fn results_that_are_there_never_time_out() {
-    in_every_order(|| async {
+fn available_results_never_time_out() {
+    for_each_seed(|| async {
         let tasks = [1, 2, 3].map(|value| Task::spawn(async move { value }));
         sleep(SECOND).await;
         assert_eq!(Task::await_many(tasks).timeout(Duration::ZERO).await, Ok(vec![1, 2, 3]));
@@ -147,8 +151,8 @@ fn results_that_are_there_never_time_out() {
 }
 
 #[test]
-fn a_handle_whose_result_was_taken_fails_all() {
-    in_every_order(|| async {
+fn a_handle_whose_result_was_taken_fails_the_whole_await() {
+    for_each_seed(|| async {
         let mut taken = Task::spawn(async {});
         assert_eq!((&mut taken).await, Ok(()));
         assert_eq!(Task::await_many([Task::spawn(pending()), taken]).await, Err(Exit::NoProcess));
@@ -156,8 +160,8 @@ fn a_handle_whose_result_was_taken_fails_all() {
 }
 
 #[test]
-fn dropping_it_gives_up_all_tasks() {
-    in_every_order(|| async {
+fn dropping_await_many_asks_all_tasks_to_shut_down() {
+    for_each_seed(|| async {
         let tasks = [(); 3].map(|()| Task::spawn(pending::<()>()));
         let ends = tasks.each_ref().map(|task| process::monitor(task.pid()));
         let mut all = Task::await_many(tasks);
@@ -168,20 +172,20 @@ fn dropping_it_gives_up_all_tasks() {
 }
 
 #[test]
-fn it_is_polled_no_more_than_once_for_each_answer() {
-    in_every_order(|| async {
+fn await_many_is_polled_at_most_once_per_result() {
+    for_each_seed(|| async {
         let probe = Probe::default();
         let tasks = (1..=100).map(|takes| Task::spawn(value_after(takes, takes)));
         let values = probe.of(Task::await_many(tasks).timeout(Timeout::Infinity)).await;
         assert_eq!(values, Ok((1..=100).collect()));
-        // And at the start, where it gives way once after it has polled so many.
+        // One poll for each result, one at the start, and one after it has yielded once because it polled many handles.
         assert!(probe.polls() <= 102, "{} polls", probe.polls());
     });
 }
 
 #[test]
 fn an_inner_err_is_a_value_unless_or_exit_makes_it_a_failure() {
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let tasks = || [Task::completed(Ok(1)), Task::spawn(async { Err(std::io::Error::other("no disk")) })];
         assert!(Task::await_many(tasks()).await.unwrap()[1].is_err());
         assert_eq!(Task::await_many(tasks().map(Task::or_exit)).await, Err(error("no disk")));

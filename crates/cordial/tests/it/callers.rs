@@ -1,4 +1,4 @@
-//! Where a process comes from and what it is called: callers, labels, spawn places, `process::info`, snapshots.
+//! The identity of a process: callers, label, spawn location, `process::info`, snapshots.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -16,24 +16,25 @@ fn own_info() -> ProcessInfo {
     process::info(own()).unwrap()
 }
 
-/// The lines of each generation, the eldest first: spawns `generations` processes, each in the one before.
-fn descend(generations: usize, mut line: Vec<Pid>) -> BoxFuture<'static, Vec<(Vec<Pid>, Vec<Pid>)>> {
+/// Spawns a chain of `generations` processes, each inside the previous one. Returns for each process, oldest first, the expected
+/// callers and those that `process::callers` returned.
+fn descend(generations: usize, mut ancestors: Vec<Pid>) -> BoxFuture<'static, Vec<(Vec<Pid>, Vec<Pid>)>> {
     Box::pin(async move {
-        let seen = (line.clone(), process::callers());
-        line.insert(0, own());
+        let seen = (ancestors.clone(), process::callers());
+        ancestors.insert(0, own());
         if generations == 0 {
             return vec![seen];
         }
-        let mut all = Task::spawn(descend(generations - 1, line)).await.unwrap();
+        let mut all = Task::spawn(descend(generations - 1, ancestors)).await.unwrap();
         all.insert(0, seen);
         all
     })
 }
 
 #[test]
-fn callers_are_the_nearest_32_nearest_first() {
+fn callers_are_the_nearest_32_spawners_nearest_first() {
     testing::run(async {
-        let generations = Task::start_in_nobodys_name(descend(70, Vec::new())).await;
+        let generations = without_callers(descend(70, Vec::new())).await;
         assert_eq!(generations.len(), 71);
         for (expected, seen) in generations {
             assert_eq!(seen, expected.iter().copied().take(32).collect::<Vec<_>>());
@@ -41,40 +42,34 @@ fn callers_are_the_nearest_32_nearest_first() {
     });
 }
 
-trait InNobodysName {
-    async fn start_in_nobodys_name<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T;
-}
-
-impl InNobodysName for Task<()> {
-    /// A process without callers: its spawner is a task of tokio's.
-    #[expect(clippy::disallowed_methods, reason = "a task of tokio's is no process, which is what this needs")]
-    async fn start_in_nobodys_name<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
-        tokio::spawn(async { Task::spawn(future).await.unwrap() }).await.unwrap()
-    }
+/// Runs a process without callers: a tokio task spawns it.
+#[expect(clippy::disallowed_methods, reason = "a tokio task is not a process, so it is no caller")]
+async fn without_callers<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
+    tokio::spawn(async { Task::spawn(future).await.unwrap() }).await.unwrap()
 }
 
 #[test]
-fn every_way_to_spawn_tells_who_called() {
+fn every_way_to_spawn_records_the_caller() {
     testing::run(async {
-        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-        let see = move || {
-            let tell = tell.clone();
-            async move { tell.send(process::callers()).unwrap() }
+        let (tx, mut rx) = tokio::sync::mpsc::unbounded_channel();
+        let send_callers = move || {
+            let tx = tx.clone();
+            async move { tx.send(process::callers()).unwrap() }
         };
-        Task::spawn(see()).await.unwrap();
-        Task::spawn_link(see()).await.unwrap();
-        process::monitor(Task::start(see())).await;
-        process::monitor(Task::start_link(see())).await;
-        let mut items = Task::async_stream(0..4, |_| see());
+        Task::spawn(send_callers()).await.unwrap();
+        Task::spawn_link(send_callers()).await.unwrap();
+        process::monitor(Task::start(send_callers())).await;
+        process::monitor(Task::start_link(send_callers())).await;
+        let mut items = Task::async_stream(0..4, |_| send_callers());
         while items.next().await.is_some() {}
         let own = own();
         for n in 1..=8 {
-            assert_eq!(told.recv().await.unwrap(), [own], "spawn number {n}");
+            assert_eq!(rx.recv().await.unwrap(), [own], "spawn number {n}");
         }
     });
 }
 
-/// An item of a stream is spawned by whoever consumes it, and what the item spawns is one generation further.
+/// The consumer of a stream is the caller of the items. The item is the caller of the tasks that it spawns.
 #[test]
 fn callers_reach_through_streams_and_tasks() {
     testing::run(async {
@@ -99,17 +94,17 @@ fn callers_reach_through_streams_and_tasks() {
 #[test]
 fn callers_stay_when_the_callers_have_ended() {
     testing::run(async {
-        let (tell, told) = oneshot::channel();
-        let (go, gone) = oneshot::channel::<()>();
+        let (tx, rx) = oneshot::channel();
+        let (go, gate) = oneshot::channel::<()>();
         let parent = Task::start(async move {
             Task::start(async move {
-                let _ = gone.await;
-                let _ = tell.send(process::callers());
+                let _ = gate.await;
+                let _ = tx.send(process::callers());
             });
         });
         process::monitor(parent).await;
         go.send(()).unwrap();
-        assert_eq!(told.await, Ok(vec![parent, own()]));
+        assert_eq!(rx.await, Ok(vec![parent, own()]));
     });
 }
 
@@ -117,13 +112,13 @@ fn callers_stay_when_the_callers_have_ended() {
 fn outside_a_process_there_are_no_callers_no_label_and_no_pid() {
     assert_eq!(process::callers(), []);
     assert_eq!(process::current(), None);
-    process::set_label("nobody");
+    process::set_label("ignored");
     let task = Task::spawn(async { (process::callers(), own_info().label) });
     assert_eq!(task.wait(), Ok((vec![], None)));
 }
 
 #[test]
-fn the_latest_label_is_told_everywhere() {
+fn the_latest_label_is_used_everywhere() {
     testing::run(async {
         process::set_label("first");
         process::set_label(String::from("importer"));
@@ -134,57 +129,57 @@ fn the_latest_label_is_told_everywhere() {
             process::set_label("parser");
             panic!("no luck")
         });
-        let Err(Exit::Panic(report)) = crash.await.map(|never: ()| never) else { panic!("it has to crash") };
+        let Err(Exit::Panic(report)) = crash.await.map(|never: ()| never) else { panic!("expected a panic") };
         assert_eq!((report.label(), report.callers()), (Some("parser"), &[own()][..]));
-        let shown = report.to_string();
-        assert!(shown.contains(r#""parser", spawned at "#) && shown.contains(&report.pid().to_string()), "{shown}");
+        let text = report.to_string();
+        assert!(text.contains(r#""parser", spawned at "#) && text.contains(&report.pid().to_string()), "{text}");
 
         let slow = Task::spawn(async {
             process::set_label("turtle");
             std::future::pending::<()>().await
         });
-        let Err(Exit::Timeout(timed_out)) = slow.await else { panic!("it has to time out") };
+        let Err(Exit::Timeout(timed_out)) = slow.await else { panic!("expected a timeout") };
         assert_eq!(timed_out.label(), Some("turtle"));
         assert!(timed_out.to_string().contains(r#""turtle""#), "{timed_out}");
     });
 }
 
-fn is_at((place, line): (Location, u32)) {
-    let file = place.file().replace('\\', "/");
-    assert!(file.ends_with("tests/it/callers.rs"), "{place} is not in this file");
-    assert_eq!(place.line(), line, "{place}");
-    assert!(place.column() > 1, "{place}");
-    assert_eq!(place.to_string(), format!("{}:{line}:{}", place.file(), place.column()));
+fn assert_at((location, line): (Location, u32)) {
+    let file = location.file().replace('\\', "/");
+    assert!(file.ends_with("tests/it/callers.rs"), "{location} is not in this file");
+    assert_eq!(location.line(), line, "{location}");
+    assert!(location.column() > 1, "{location}");
+    assert_eq!(location.to_string(), format!("{}:{line}:{}", location.file(), location.column()));
 }
 
 #[test]
-fn the_spawn_place_is_where_the_user_wrote_it() {
+fn the_spawn_location_is_in_user_code() {
     async fn spawned_at() -> Location {
         own_info().spawned_at
     }
     testing::run(async {
-        is_at((Task::spawn(spawned_at()).await.unwrap(), line!()));
-        is_at((Task::spawn_link(spawned_at()).await.unwrap(), line!()));
-        is_at((process::info(Task::start(std::future::pending::<()>())).unwrap().spawned_at, line!()));
-        is_at((process::info(Task::start_link(std::future::pending::<()>())).unwrap().spawned_at, line!()));
+        assert_at((Task::spawn(spawned_at()).await.unwrap(), line!()));
+        assert_at((Task::spawn_link(spawned_at()).await.unwrap(), line!()));
+        assert_at((process::info(Task::start(std::future::pending::<()>())).unwrap().spawned_at, line!()));
+        assert_at((process::info(Task::start_link(std::future::pending::<()>())).unwrap().spawned_at, line!()));
         let (stream, line) = (Task::async_stream(0..1, |_| spawned_at()), line!());
-        is_at((stream.collect().await.remove(0).unwrap(), line));
+        assert_at((stream.collect().await.remove(0).unwrap(), line));
         let (stream, line) = (Task::async_stream_from(futures::stream::iter(0..1), |_| spawned_at()), line!());
-        is_at((stream.collect().await.remove(0).unwrap(), line));
+        assert_at((stream.collect().await.remove(0).unwrap(), line));
         let (crash, line): (Task<()>, u32) = (Task::spawn(async { panic!("no luck") }), line!());
-        let Err(Exit::Panic(report)) = crash.await else { panic!("it has to crash") };
-        is_at((report.spawned_at().clone(), line));
-        is_at((report.location().clone(), line));
+        let Err(Exit::Panic(report)) = crash.await else { panic!("expected a panic") };
+        assert_at((report.spawned_at().clone(), line));
+        assert_at((report.location().clone(), line));
     });
-    is_at((testing::run(spawned_at()), line!()));
-    is_at((cordial::run(spawned_at()).unwrap(), line!()));
+    assert_at((testing::run(spawned_at()), line!()));
+    assert_at((cordial::run(spawned_at()).unwrap(), line!()));
     let runtime = Runtime::builder().workers(1).build().unwrap();
-    is_at((runtime.block_on(spawned_at()).unwrap(), line!()));
-    is_at((runtime.run(spawned_at()).unwrap(), line!()));
+    assert_at((runtime.block_on(spawned_at()).unwrap(), line!()));
+    assert_at((runtime.run(spawned_at()).unwrap(), line!()));
 }
 
 #[test]
-fn info_tells_what_a_process_is_doing() {
+fn info_describes_a_process() {
     testing::run(async {
         let (is_ready, ready) = oneshot::channel();
         let task = Task::spawn(async move {
@@ -197,7 +192,7 @@ fn info_tells_what_a_process_is_doing() {
         let pid = task.pid();
         let child = ready.await.unwrap();
         tokio::time::sleep(Duration::from_secs(90)).await;
-        let _watches = [(); 2].map(|()| process::monitor(pid));
+        let _monitors = [(); 2].map(|()| process::monitor(pid));
         let info = process::info(pid).unwrap();
         assert_eq!((info.pid, info.state, info.n_monitors), (pid, ProcessState::Alive, 2));
         assert_eq!((info.links, info.traps_exits, info.callers), (vec![child], true, vec![own()]));
@@ -228,9 +223,9 @@ fn a_pid_is_never_used_twice() {
     });
 }
 
-/// Alive, asked, in a poll that does not return, and given up: all four states at once.
+/// One process in each state: running, shutdown requested, exiting, abandoned.
 #[test]
-fn a_snapshot_shows_everybody_and_how_far_they_are() {
+fn a_snapshot_lists_every_process_with_its_state() {
     let runtime = Runtime::builder().workers(2).build().unwrap();
     let snapshot = runtime.snapshot();
     assert!(snapshot.processes.is_empty());
@@ -240,31 +235,31 @@ fn a_snapshot_shows_everybody_and_how_far_they_are() {
     let (is_stuck, stuck) = oneshot::channel();
     let ends = runtime
         .block_on(async move {
-            let alive = Task::start(async {
-                process::set_label("alive");
+            let running = Task::start(async {
+                process::set_label("running");
                 std::future::pending::<()>().await
             });
-            let (tell, told) = oneshot::channel();
-            let asked = Task::spawn(async move {
-                process::set_label("asked");
+            let (traps, is_trapping) = oneshot::channel();
+            let requested = Task::spawn(async move {
+                process::set_label("requested");
                 let _exits = process::trap_exits();
-                let _ = tell.send(());
+                let _ = traps.send(());
                 std::future::pending::<()>().await
             });
-            told.await.unwrap();
-            let asked_pid = asked.pid();
-            drop(asked);
-            let sticks = Task::spawn(async move {
+            is_trapping.await.unwrap();
+            let requested_pid = requested.pid();
+            drop(requested);
+            let blocked = Task::spawn(async move {
                 process::set_label("stuck");
                 let _ = is_stuck.send(());
                 let _ = released.recv();
             });
             stuck.await.unwrap();
-            let stuck_pid = sticks.pid();
-            process::exit(stuck_pid, Exit::from(std::io::Error::other("told to end")));
+            let stuck_pid = blocked.pid();
+            process::exit(stuck_pid, Exit::from(std::io::Error::other("no disk")));
             assert_eq!(process::info(stuck_pid).unwrap().state, ProcessState::Ending);
-            assert_eq!(sticks.shutdown(cordial::Shutdown::BrutalKill).await, Some(Err(Exit::Killed)));
-            [alive, asked_pid, stuck_pid].map(|pid| (pid, process::monitor(pid)))
+            assert_eq!(blocked.shutdown(cordial::Shutdown::BrutalKill).await, Some(Err(Exit::Killed)));
+            [running, requested_pid, stuck_pid].map(|pid| (pid, process::monitor(pid)))
         })
         .unwrap();
 
@@ -275,7 +270,8 @@ fn a_snapshot_shows_everybody_and_how_far_they_are() {
         .map(|process| (process.pid, process.label.as_deref().map(str::to_owned), process.state, process.n_monitors))
         .collect();
     seen.sort_by_key(|(pid, ..)| ends.iter().position(|(end, _)| end == pid));
-    let states = [("alive", ProcessState::Alive), ("asked", ProcessState::Asked), ("stuck", ProcessState::Abandoned)];
+    let states =
+        [("running", ProcessState::Alive), ("requested", ProcessState::Asked), ("stuck", ProcessState::Abandoned)];
     let expected: Vec<_> =
         ends.iter().zip(states).map(|((pid, _), (label, state))| (*pid, Some(label.to_owned()), state, 1)).collect();
     assert_eq!(seen, expected);
@@ -283,6 +279,6 @@ fn a_snapshot_shows_everybody_and_how_far_they_are() {
     release.send(()).unwrap();
     let [.., (stuck_pid, end)] = ends;
     let exit = futures::executor::block_on(end);
-    assert_eq!(exit.to_string(), "told to end", "an abandoned process ends when its poll returns");
+    assert_eq!(exit.to_string(), "no disk", "an abandoned process exits when its poll returns");
     assert!(runtime.snapshot().processes.iter().all(|process| process.pid != stuck_pid));
 }

@@ -1,4 +1,4 @@
-//! `checkpoint`: leaving a long computation whose process has to end.
+//! `checkpoint`: unwinds a long computation whose process has to exit.
 
 use std::future::pending;
 
@@ -6,19 +6,19 @@ use cordial::{Exit, Runtime, Shutdown, Task, checkpoint, process, shutdown_reque
 use futures::FutureExt;
 use tokio::sync::oneshot;
 
-use crate::ends::error;
-use crate::orders::in_every_order;
-use crate::probe::Probe;
-use crate::program;
+use crate::harness::exit_kind::error;
+use crate::harness::probe::Probe;
+use crate::harness::seeds::for_each_seed;
+use crate::harness::subprocess;
 
-/// A task that asked to be told or not, and sends itself a signal before its checkpoint.
-async fn check(is_told: bool, signal: Option<Exit>, goes_on: bool) {
-    let (beyond, local) = (Probe::default(), Probe::default());
-    let (counted, guard) = (beyond.clone(), local.guard());
+/// Spawns a task that opts in to graceful shutdown or not, and sends itself a signal before its checkpoint.
+async fn check(opts_in: bool, signal: Option<Exit>, continues: bool) {
+    let (after_checkpoint, local) = (Probe::default(), Probe::default());
+    let (counted, guard) = (after_checkpoint.clone(), local.guard());
     let sent = signal.clone();
     let task = Task::spawn(async move {
         let _guard = guard;
-        if is_told {
+        if opts_in {
             assert!(shutdown_requested().now_or_never().is_none());
         }
         if let Some(signal) = sent {
@@ -28,16 +28,16 @@ async fn check(is_told: bool, signal: Option<Exit>, goes_on: bool) {
         counted.of(async { 7 }).await
     });
     let answer = task.await;
-    let expected = if goes_on { Ok(7) } else { Err(signal.clone().unwrap()) };
-    assert_eq!(answer, expected, "told: {is_told}, signal: {signal:?}");
-    assert_eq!(beyond.polls(), usize::from(goes_on));
+    let expected = if continues { Ok(7) } else { Err(signal.clone().unwrap()) };
+    assert_eq!(answer, expected, "opts in: {opts_in}, signal: {signal:?}");
+    assert_eq!(after_checkpoint.polls(), usize::from(continues));
     assert_eq!(local.drops(), 1, "destructors run");
 }
 
 #[test]
-fn it_unwinds_if_the_process_was_killed_or_was_asked_and_did_not_ask_to_be_told() {
-    in_every_order(|| async {
-        for (is_told, signal, goes_on) in [
+fn a_checkpoint_unwinds_after_a_kill_and_after_a_request_without_opt_in() {
+    for_each_seed(|| async {
+        for (opts_in, signal, continues) in [
             (false, None, true),
             (true, None, true),
             (false, Some(Exit::Shutdown(None)), false),
@@ -46,13 +46,13 @@ fn it_unwinds_if_the_process_was_killed_or_was_asked_and_did_not_ask_to_be_told(
             (true, Some(Exit::Killed), false),
             (false, Some(error("no disk")), false),
         ] {
-            check(is_told, signal, goes_on).await;
+            check(opts_in, signal, continues).await;
         }
     });
 }
 
 #[test]
-fn it_leaves_a_computation_on_another_thread() {
+fn a_checkpoint_ends_a_computation_on_another_thread() {
     let runtime = Runtime::builder().workers(2).build().unwrap();
     for how in [Shutdown::default(), Shutdown::BrutalKill, Shutdown::Infinity] {
         let probe = Probe::default();
@@ -74,7 +74,7 @@ fn it_leaves_a_computation_on_another_thread() {
 }
 
 #[test]
-fn it_does_nothing_outside_a_process_and_while_panicking() {
+fn a_checkpoint_does_nothing_outside_a_process_and_while_panicking() {
     checkpoint();
 
     struct Checks(Probe);
@@ -84,7 +84,7 @@ fn it_does_nothing_outside_a_process_and_while_panicking() {
             drop(self.0.guard());
         }
     }
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let probe = Probe::default();
         let checks = Checks(probe.clone());
         let task: Task<()> = Task::spawn(async move {
@@ -93,12 +93,12 @@ fn it_does_nothing_outside_a_process_and_while_panicking() {
             panic!("no luck")
         });
         assert!(matches!(task.await, Err(Exit::Panic(_))));
-        assert_eq!(probe.drops(), 1, "the destructor went past its checkpoint");
+        assert_eq!(probe.drops(), 1, "the checkpoint in the destructor returned");
     });
 }
 
 #[test]
-fn a_checkpoint_in_a_destructor_of_a_killed_task_is_no_crash() {
+fn a_checkpoint_in_a_destructor_of_a_killed_task_causes_no_crash() {
     struct Checks(Probe);
     impl Drop for Checks {
         fn drop(&mut self) {
@@ -107,23 +107,23 @@ fn a_checkpoint_in_a_destructor_of_a_killed_task_is_no_crash() {
             drop(self.0.guard());
         }
     }
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let probe = Probe::default();
         let checks = Checks(probe.clone());
         let task = Task::spawn(async move {
             let _checks = checks;
             pending::<()>().await
         });
-        tokio::time::sleep(crate::orders::SECOND).await;
+        tokio::time::sleep(crate::harness::seeds::SECOND).await;
         assert_eq!(task.shutdown(Shutdown::BrutalKill).await, None);
         assert_eq!(probe.drops(), 1);
     });
 }
 
 #[test]
-fn it_unwinds_without_the_panic_hook() {
-    if program::part().is_none() {
-        let ran = program::run("checkpoint::it_unwinds_without_the_panic_hook", "");
+fn a_checkpoint_unwinds_without_the_panic_hook() {
+    if subprocess::case().is_none() {
+        let ran = subprocess::run(test_name!(), "");
         assert!(ran.status.success() && !ran.stderr.contains("panicked"), "{}", ran.stderr);
         return;
     }

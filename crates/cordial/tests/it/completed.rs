@@ -1,24 +1,24 @@
-//! A handle that has its value already.
+//! `Task::completed`: a handle that holds its value and has no process.
 //!
-//! Restates "completed/1" of Elixir's `task_test.exs`, and what the other calls do with a handle without process.
+//! Restates "completed/1" of Elixir's `task_test.exs`, and covers every other call on such a handle.
 
 use std::time::Duration;
 
 use cordial::{OnTimeout, Shutdown, Task, process};
 use futures::FutureExt;
 
-use crate::orders::{SECOND, in_every_order};
-use crate::probe::Probe;
+use crate::harness::probe::Probe;
+use crate::harness::seeds::{SECOND, for_each_seed};
 
 // T-031
 #[test]
-fn it_is_ready_at_once_and_no_process_is_started() {
-    in_every_order(|| async {
+fn a_completed_handle_is_ready_at_once_and_starts_no_process() {
+    for_each_seed(|| async {
         let before = process::info(process::current().unwrap()).unwrap().pid;
         let task = Task::completed(7).timeout(Duration::ZERO);
         assert!(process::info(task.pid()).is_none());
         assert_ne!(task.pid(), before);
-        assert_eq!(task.pid(), Task::completed("another").pid(), "that of nobody");
+        assert_eq!(task.pid(), Task::completed("another").pid(), "all completed handles share one pid");
         assert!(task.is_finished());
         assert_eq!(process::monitor(task.pid()).now_or_never(), Some(cordial::Exit::NoProcess));
         assert_eq!(task.now_or_never(), Some(Ok(7)));
@@ -27,7 +27,7 @@ fn it_is_ready_at_once_and_no_process_is_started() {
 
 // T-031
 #[test]
-fn it_works_without_a_runtime() {
+fn a_completed_handle_works_without_a_runtime() {
     assert_eq!(Task::completed(7).now_or_never(), Some(Ok(7)));
     assert_eq!(Task::completed(7).wait(), Ok(7));
     assert_eq!(Task::await_many([Task::completed(7)]).now_or_never(), Some(Ok(vec![7])));
@@ -35,8 +35,8 @@ fn it_works_without_a_runtime() {
 
 // T-034, T-035, T-121
 #[test]
-fn every_call_gives_the_value() {
-    in_every_order(|| async {
+fn every_call_returns_the_value() {
+    for_each_seed(|| async {
         assert_eq!(Task::completed(7).ignore(), Some(Ok(7)));
         for how in [Shutdown::default(), Shutdown::After(Duration::ZERO), Shutdown::BrutalKill, Shutdown::Infinity] {
             assert_eq!(Task::completed(7).shutdown(how).now_or_never(), Some(Some(Ok(7))));
@@ -48,13 +48,13 @@ fn every_call_gives_the_value() {
             let mut tasks = [1, 2].map(Task::completed);
             let some = Task::yield_many(&mut tasks).timeout(Duration::ZERO).limit(1).on_timeout(on_timeout);
             assert_eq!(some.await, [Some(Ok(1)), None]);
-            assert_eq!(tasks[1].yield_for(SECOND).await, Some(Ok(2)), "it is left for the next call");
+            assert_eq!(tasks[1].yield_for(SECOND).await, Some(Ok(2)), "the next call can still take it");
         }
     });
 }
 
 #[test]
-fn a_value_that_nobody_takes_is_dropped_with_its_handle() {
+fn a_value_that_is_not_taken_is_dropped_with_its_handle() {
     let probe = Probe::default();
     drop(Task::completed(probe.guard()));
     assert_eq!(probe.drops(), 1);

@@ -1,32 +1,31 @@
-//! What is told of the end of a task, and how often.
+//! Which events are emitted when a task exits, and how often.
 //!
-//! Restates "logging" of Elixir's `task_test.exs`. There a task that was killed tells nothing itself (T-207), since it runs no
-//! code; neither does it here, and the runtime tells of it: a `crash` of level WARN. T-206 is about registered names, which do
-//! not exist; the label is what stands in a record.
+//! Restates "logging" of Elixir's `task_test.exs`. In Elixir a killed task logs nothing itself (T-207), since it runs no code. Here
+//! the runtime emits a `crash` event of level WARN for it.
 
 use std::future::pending;
 
 use cordial::{Exit, Task, process, testing};
 use tracing::Level;
 
-use crate::ends::{End, error};
-use crate::events::{self, Told};
-use crate::orders::SECOND;
-use crate::program;
+use crate::harness::events::{self, Emitted};
+use crate::harness::exit_kind::{ExitKind, error};
+use crate::harness::seeds::SECOND;
+use crate::harness::subprocess;
 
-/// What was told of the process that has this label.
-fn of<'a>(told: &'a [Told], label: &str) -> Vec<&'a Told> {
-    told.iter().filter(|told| told.field("label") == label).collect()
+/// The events whose `label` field is `label`.
+fn of<'a>(events: &'a [Emitted], label: &str) -> Vec<&'a Emitted> {
+    events.iter().filter(|event| event.field("label") == label).collect()
 }
 
 // T-202, T-205
 #[test]
-fn a_crash_is_told_once_with_pid_label_spawn_place_exit_and_callers() {
-    if !events::is_alone(a_crash_is_told_once_with_pid_label_spawn_place_exit_and_callers) {
+fn a_crash_is_emitted_once_with_pid_label_spawn_location_exit_and_callers() {
+    if !subprocess::is_isolated(test_name!()) {
         return;
     }
     let (tx, rx) = std::sync::mpsc::channel();
-    let told = events::during(|| {
+    let emitted = events::capture(|| {
         testing::run(async move {
             let root = process::current().unwrap();
             let middle = Task::spawn(async move {
@@ -47,84 +46,84 @@ fn a_crash_is_told_once_with_pid_label_spawn_place_exit_and_callers() {
         });
     });
     let (pid, own, root, report) = rx.recv().unwrap();
-    let [crash] = of(&told, "importer")[..] else { panic!("exactly one: {told:?}") };
+    let [crash] = of(&emitted, "importer")[..] else { panic!("exactly one: {emitted:?}") };
     assert_eq!((crash.name, crash.level, crash.field("event")), ("crash", Level::ERROR, "crash"));
     assert_eq!(crash.field("pid"), pid.to_string());
     assert_eq!(crash.field("spawned_at"), report.spawned_at().to_string());
     assert_eq!(crash.field("exit"), Exit::Panic(report).to_string());
     assert_eq!(crash.field("callers"), format!("{:?}", [own, root]));
-    assert_eq!(events::named(&told, "crash").len(), 1, "the others ended normally: {told:?}");
+    assert_eq!(events::named(&emitted, "crash").len(), 1, "all other processes exit normally: {emitted:?}");
 }
 
-fn check(end: End, spawn: fn(End), expected: (&str, Level)) {
-    let how = end.clone();
-    let told = events::during(|| {
+fn check(kind: ExitKind, spawn: fn(ExitKind), expected: (&str, Level)) {
+    let how = kind.clone();
+    let emitted = events::capture(|| {
         testing::run(async move {
-            // A link is told, and does not end this process.
+            // The linked exit must not end this process.
             let _exits = process::trap_exits();
             spawn(how);
             tokio::time::sleep(SECOND).await;
         });
     });
-    let [event] = of(&told, "the task")[..] else { panic!("exactly one of {end:?}: {told:?}") };
-    assert_eq!((event.name, event.level), expected, "{end:?}");
-    let exit = match end {
-        End::Panics => "no luck".to_owned(),
-        End::Returns => Exit::Normal.to_string(),
-        End::Exits(exit) => exit.to_string(),
-        End::Killed => Exit::Killed.to_string(),
-        End::Asked => Exit::Shutdown(None).to_string(),
+    let [event] = of(&emitted, "the task")[..] else { panic!("exactly one of {kind:?}: {emitted:?}") };
+    assert_eq!((event.name, event.level), expected, "{kind:?}");
+    let exit = match kind {
+        ExitKind::Panics => "no luck".to_owned(),
+        ExitKind::Returns => Exit::Normal.to_string(),
+        ExitKind::Exits(exit) => exit.to_string(),
+        ExitKind::Killed => Exit::Killed.to_string(),
+        ExitKind::ShutdownRequest => Exit::Shutdown(None).to_string(),
     };
     assert!(event.field("exit").contains(&exit), "{event:?}");
     assert_eq!(event.field("callers").is_empty(), event.name == "stop");
 }
 
-/// Whether anybody looks at the result makes no difference.
-const WAYS: [fn(End); 4] = [
-    |end| {
-        Task::start(labeled(end));
+/// Ways to spawn the task. Whether its result is read makes no difference for the events.
+const WAYS: [fn(ExitKind); 4] = [
+    |kind| {
+        Task::start(labeled(kind));
     },
-    |end| {
-        Task::start_link(labeled(end));
+    |kind| {
+        Task::start_link(labeled(kind));
     },
-    |end| {
-        let task = Task::spawn(labeled(end));
+    |kind| {
+        let task = Task::spawn(labeled(kind));
         Task::start(async { drop(task.await) });
     },
-    |end| {
-        let mut task = Task::spawn(labeled(end));
+    |kind| {
+        let mut task = Task::spawn(labeled(kind));
         Task::start(async move { drop(Task::yield_many(std::slice::from_mut(&mut task)).await) });
     },
 ];
 
-async fn labeled(end: End) {
+async fn labeled(kind: ExitKind) {
     process::set_label("the task");
-    end.meet().await;
+    kind.perform().await;
 }
 
 // T-202, T-207
 #[test]
-fn only_an_abnormal_end_is_told_as_a_crash_and_a_kill_as_a_warning() {
-    if !events::is_alone(only_an_abnormal_end_is_told_as_a_crash_and_a_kill_as_a_warning) {
+fn only_an_abnormal_exit_is_emitted_as_a_crash_and_a_kill_as_a_warning() {
+    if !subprocess::is_isolated(test_name!()) {
         return;
     }
-    for (end, spawn) in End::each().into_iter().flat_map(|end| WAYS.map(|spawn| (end.clone(), spawn))) {
-        let expected = match &end {
-            End::Panics => ("crash", Level::ERROR),
-            End::Killed => ("crash", Level::WARN),
-            End::Exits(exit) if exit.is_abnormal() => ("crash", Level::ERROR),
-            End::Returns | End::Exits(_) | End::Asked => ("stop", Level::DEBUG),
+    for (kind, spawn) in ExitKind::all().into_iter().flat_map(|kind| WAYS.map(|spawn| (kind.clone(), spawn))) {
+        let expected = match &kind {
+            ExitKind::Panics => ("crash", Level::ERROR),
+            ExitKind::Killed => ("crash", Level::WARN),
+            ExitKind::Exits(exit) if exit.is_abnormal() => ("crash", Level::ERROR),
+            ExitKind::Returns | ExitKind::Exits(_) | ExitKind::ShutdownRequest => ("stop", Level::DEBUG),
         };
-        check(end, spawn, expected);
+        check(kind, spawn, expected);
     }
 }
 
 #[test]
-fn an_err_is_a_crash_of_a_started_task_and_a_value_of_one_with_a_handle() {
-    if !events::is_alone(an_err_is_a_crash_of_a_started_task_and_a_value_of_one_with_a_handle) {
+fn an_err_is_a_crash_of_a_started_task_and_a_value_of_a_task_with_a_handle() {
+    if !subprocess::is_isolated(test_name!()) {
         return;
     }
-    let told = events::during(|| {
+    let emitted = events::capture(|| {
         testing::run(async {
             Task::start(async {
                 process::set_label("started");
@@ -138,19 +137,19 @@ fn an_err_is_a_crash_of_a_started_task_and_a_value_of_one_with_a_handle() {
             tokio::time::sleep(SECOND).await;
         });
     });
-    let [started] = of(&told, "started")[..] else { panic!("exactly one: {told:?}") };
+    let [started] = of(&emitted, "started")[..] else { panic!("exactly one: {emitted:?}") };
     assert_eq!((started.name, started.field("exit")), ("crash", "no disk"));
-    let [with_a_handle] = of(&told, "with a handle")[..] else { panic!("exactly one: {told:?}") };
+    let [with_a_handle] = of(&emitted, "with a handle")[..] else { panic!("exactly one: {emitted:?}") };
     assert_eq!((with_a_handle.name, with_a_handle.field("exit")), ("stop", "ended normally"));
 }
 
 // T-141
 #[test]
-fn an_owner_that_shuts_down_takes_its_tasks_with_it_and_nothing_is_told_as_a_crash() {
-    if !events::is_alone(an_owner_that_shuts_down_takes_its_tasks_with_it_and_nothing_is_told_as_a_crash) {
+fn an_owner_that_shuts_down_ends_its_tasks_and_no_crash_is_emitted() {
+    if !subprocess::is_isolated(test_name!()) {
         return;
     }
-    let told = events::during(|| {
+    let emitted = events::capture(|| {
         testing::run(async {
             for exit in [Exit::Shutdown(None), Exit::Shutdown(Some("enough".into())), Exit::Normal] {
                 let owner: Task<()> = Task::spawn(async {
@@ -164,16 +163,16 @@ fn an_owner_that_shuts_down_takes_its_tasks_with_it_and_nothing_is_told_as_a_cra
             }
         });
     });
-    assert!(events::named(&told, "crash").is_empty(), "{told:?}");
-    assert_eq!(events::named(&told, "stop").len(), 1 + 3 * 4);
+    assert!(events::named(&emitted, "crash").is_empty(), "{emitted:?}");
+    assert_eq!(events::named(&emitted, "stop").len(), 1 + 3 * 4);
 }
 
 #[test]
-fn a_link_that_passes_a_crash_on_makes_one_crash_of_each_process() {
-    if !events::is_alone(a_link_that_passes_a_crash_on_makes_one_crash_of_each_process) {
+fn a_crash_that_a_link_passes_on_is_emitted_once_per_process() {
+    if !subprocess::is_isolated(test_name!()) {
         return;
     }
-    let told = events::during(|| {
+    let emitted = events::capture(|| {
         testing::run(async {
             let owner: Task<()> = Task::spawn(async {
                 process::set_label("owner");
@@ -188,18 +187,18 @@ fn a_link_that_passes_a_crash_on_makes_one_crash_of_each_process() {
         });
     });
     for label in ["owner", "task"] {
-        let [crash] = of(&told, label)[..] else { panic!("exactly one of the {label}: {told:?}") };
+        let [crash] = of(&emitted, label)[..] else { panic!("exactly one of the {label}: {emitted:?}") };
         assert_eq!((crash.name, crash.field("exit")), ("crash", "no disk"));
     }
-    assert_eq!(events::named(&told, "crash").len(), 2);
+    assert_eq!(events::named(&emitted, "crash").len(), 2);
 }
 
 #[test]
-fn a_label_is_the_latest_one() {
-    if !events::is_alone(a_label_is_the_latest_one) {
+fn an_event_has_the_latest_label() {
+    if !subprocess::is_isolated(test_name!()) {
         return;
     }
-    let told = events::during(|| {
+    let emitted = events::capture(|| {
         testing::run(async {
             let task: Task<()> = Task::spawn(async {
                 process::set_label("first");
@@ -210,44 +209,44 @@ fn a_label_is_the_latest_one() {
             assert!(exit.to_string().contains("\"latest\""), "{exit}");
         });
     });
-    assert_eq!(of(&told, "latest").len(), 1);
+    assert_eq!(of(&emitted, "latest").len(), 1);
 }
 
-/// Runs the test again in a program of its own, which has to succeed and to write "no luck" to standard error so often.
+/// Runs the test in a process of its own, which must succeed and print "no luck" to standard error `times` times.
 fn assert_printed(test: &str, times: usize) {
-    let ran = program::run(&format!("crash_records::{test}"), "");
+    let ran = subprocess::run(test, "");
     assert!(ran.status.success() && ran.stderr.matches("no luck").count() == times, "{}", ran.stderr);
 }
 
 #[test]
 fn without_a_subscriber_a_crash_is_printed_once() {
-    if program::part().is_none() {
-        return assert_printed("without_a_subscriber_a_crash_is_printed_once", 1);
+    if subprocess::case().is_none() {
+        return assert_printed(test_name!(), 1);
     }
     let task: Task<()> = Task::spawn(async { panic!("no luck") });
     assert!(task.wait().is_err());
 }
 
 #[test]
-fn with_a_subscriber_a_crash_is_told_to_it_alone() {
-    if program::part().is_none() {
-        return assert_printed("with_a_subscriber_a_crash_is_told_to_it_alone", 0);
+fn with_a_subscriber_a_crash_is_emitted_and_not_printed() {
+    if subprocess::case().is_none() {
+        return assert_printed(test_name!(), 0);
     }
-    let told = events::during(|| {
+    let emitted = events::capture(|| {
         testing::run(async {
             let task: Task<()> = Task::spawn(async { panic!("no luck") });
             assert!(task.await.is_err());
         });
     });
-    assert_eq!(events::named(&told, "crash").len(), 1);
+    assert_eq!(events::named(&emitted, "crash").len(), 1);
 }
 
 #[test]
-fn a_panic_outside_any_process_is_left_to_the_hook_that_was_there() {
-    if program::part().is_none() {
-        return assert_printed("a_panic_outside_any_process_is_left_to_the_hook_that_was_there", 1);
+fn a_panic_outside_any_process_is_passed_to_the_previous_hook() {
+    if subprocess::case().is_none() {
+        return assert_printed(test_name!(), 1);
     }
-    events::during(|| {
+    events::capture(|| {
         testing::run(async {});
         let outside = std::thread::scope(|scope| scope.spawn(|| panic!("no luck")).join());
         assert!(outside.is_err());

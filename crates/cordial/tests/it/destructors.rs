@@ -1,5 +1,5 @@
-//! Panics in destructors: caught at the edge of the process, wherever they happen.
-#![expect(clippy::async_yields_async, reason = "handles and monitors are handed around, not awaited")]
+//! Panics in destructors are caught by the process, wherever they happen.
+#![expect(clippy::async_yields_async, reason = "handles and monitors are passed around, not awaited")]
 
 use std::fmt;
 use std::future::pending;
@@ -11,8 +11,9 @@ use futures::FutureExt;
 use tokio::sync::oneshot;
 use tracing::Level;
 
-use crate::events::{self, Told};
-use crate::orders::{SECOND, in_every_order};
+use crate::harness::events::{self, Emitted};
+use crate::harness::seeds::{SECOND, for_each_seed};
+use crate::harness::subprocess;
 
 /// Panics when it is dropped.
 #[derive(Debug)]
@@ -29,8 +30,8 @@ fn is_panic(exit: &Exit, message: &str) -> bool {
 }
 
 #[test]
-fn a_destructor_that_panics_while_its_task_is_ended_is_the_exit_of_the_task() {
-    in_every_order(|| async {
+fn a_panic_in_a_destructor_during_a_shutdown_is_the_exit_of_the_task() {
+    for_each_seed(|| async {
         for how in [Shutdown::default(), Shutdown::After(Duration::ZERO), Shutdown::BrutalKill, Shutdown::Infinity] {
             let task: Task<()> = Task::spawn_link(async {
                 let _bomb = Bomb("boom");
@@ -46,8 +47,8 @@ fn a_destructor_that_panics_while_its_task_is_ended_is_the_exit_of_the_task() {
 }
 
 #[test]
-fn a_destructor_that_panics_reaches_links_like_any_crash() {
-    in_every_order(|| async {
+fn a_panic_in_a_destructor_reaches_links_like_any_crash() {
+    for_each_seed(|| async {
         let owner: Task<()> = Task::spawn(async {
             let pid = Task::start_link(async {
                 let _bomb = Bomb("boom");
@@ -62,50 +63,50 @@ fn a_destructor_that_panics_reaches_links_like_any_crash() {
 }
 
 #[test]
-fn a_destructor_that_panics_after_the_value_was_made_does_not_lose_the_value() {
+fn a_panic_in_a_destructor_after_the_value_was_returned_does_not_lose_the_value() {
     /// Ready at once, and panics when it is dropped.
-    struct Ready(#[expect(dead_code, reason = "its destructor is what counts")] Bomb);
+    struct Ready(#[expect(dead_code, reason = "only its destructor matters")] Bomb);
     impl Future for Ready {
         type Output = u8;
         fn poll(self: std::pin::Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<u8> {
             std::task::Poll::Ready(7)
         }
     }
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let task = Task::spawn(Ready(Bomb("boom")));
         let end = process::monitor(task.pid());
         assert_eq!(task.await, Ok(7));
-        assert!(is_panic(&end.await, "boom"), "the process crashed all the same");
+        assert!(is_panic(&end.await, "boom"), "the process crashed nevertheless");
     });
 }
 
 #[test]
-fn of_two_panics_the_first_is_the_exit_and_the_other_is_told() {
-    if !events::is_alone(of_two_panics_the_first_is_the_exit_and_the_other_is_told) {
+fn of_two_panics_the_first_is_the_exit_and_the_second_is_emitted() {
+    if !subprocess::is_isolated(test_name!()) {
         return;
     }
     /// Panics when it is polled, and again when it is dropped.
-    struct Twice(#[expect(dead_code, reason = "its destructor is what counts")] Bomb);
+    struct Twice(#[expect(dead_code, reason = "only its destructor matters")] Bomb);
     impl Future for Twice {
         type Output = ();
         fn poll(self: std::pin::Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<()> {
             panic!("first")
         }
     }
-    let told = events::during(|| {
+    let emitted = events::capture(|| {
         testing::run(async {
             let exit = Task::spawn(Twice(Bomb("second"))).await.unwrap_err();
             assert!(is_panic(&exit, "first"), "{exit}");
         });
     });
-    let [crash] = events::named(&told, "crash")[..] else { panic!("one crash: {told:?}") };
+    let [crash] = events::named(&emitted, "crash")[..] else { panic!("one crash: {emitted:?}") };
     assert!(crash.field("exit").contains(": first"), "{crash:?}");
-    assert_lost(&told, &["second"]);
+    assert_lost(&emitted, &["second"]);
 }
 
-fn assert_lost(told: &[Told], messages: &[&str]) {
-    let lost = events::named(told, "lost_panic");
-    assert_eq!(lost.len(), messages.len(), "{told:?}");
+fn assert_lost(emitted: &[Emitted], messages: &[&str]) {
+    let lost = events::named(emitted, "lost_panic");
+    assert_eq!(lost.len(), messages.len(), "{emitted:?}");
     for (event, message) in lost.into_iter().zip(messages) {
         let exit = event.field("exit");
         assert!(exit.contains(file!()) && exit.ends_with(message), "{exit}");
@@ -114,11 +115,11 @@ fn assert_lost(told: &[Told], messages: &[&str]) {
 }
 
 #[test]
-fn a_value_that_nobody_takes_and_whose_destructor_panics_is_told_and_harms_nobody() {
-    if !events::is_alone(a_value_that_nobody_takes_and_whose_destructor_panics_is_told_and_harms_nobody) {
+fn a_panic_in_the_destructor_of_an_unused_value_is_emitted_and_affects_no_process() {
+    if !subprocess::is_isolated(test_name!()) {
         return;
     }
-    let told = events::during(|| {
+    let emitted = events::capture(|| {
         testing::run(async {
             let done = || async {
                 let task = Task::spawn(async { Bomb("boom") });
@@ -143,13 +144,13 @@ fn a_value_that_nobody_takes_and_whose_destructor_panics_is_told_and_harms_nobod
             tokio::time::sleep(60 * SECOND).await;
         });
     });
-    assert_lost(&told, &["boom"; 5]);
-    assert!(events::named(&told, "crash").is_empty(), "no process crashed: {told:?}");
+    assert_lost(&emitted, &["boom"; 5]);
+    assert!(events::named(&emitted, "crash").is_empty(), "no process crashed: {emitted:?}");
 }
 
 #[test]
-fn a_value_that_is_dropped_while_its_owner_unwinds_leaves_the_report_of_the_panic_whole() {
-    in_every_order(|| async {
+fn a_value_that_is_dropped_while_its_owner_unwinds_does_not_change_the_panic_report() {
+    for_each_seed(|| async {
         let owner: Task<()> = Task::spawn(async {
             let task = Task::spawn(async { Bomb("boom") });
             process::monitor(task.pid()).await;
@@ -160,8 +161,8 @@ fn a_value_that_is_dropped_while_its_owner_unwinds_leaves_the_report_of_the_pani
 }
 
 #[test]
-fn a_payload_whose_destructor_panics_harms_nobody() {
-    in_every_order(|| async {
+fn a_panic_in_the_destructor_of_a_payload_affects_no_process() {
+    for_each_seed(|| async {
         let task: Task<()> = Task::spawn(async { std::panic::panic_any(Bomb("boom")) });
         let Err(Exit::Panic(report)) = task.await else { panic!("expected a panic") };
         assert_eq!(report.message(), "a panic whose payload is not a text");
@@ -169,9 +170,9 @@ fn a_payload_whose_destructor_panics_harms_nobody() {
     });
 }
 
-/// An error whose text and destructor are broken.
+/// An error whose `Display` and destructor panic.
 #[derive(Debug)]
-struct Nasty(#[expect(dead_code, reason = "its destructor is what counts")] Bomb);
+struct Nasty(#[expect(dead_code, reason = "only its destructor matters")] Bomb);
 
 impl fmt::Display for Nasty {
     fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -182,11 +183,11 @@ impl fmt::Display for Nasty {
 impl std::error::Error for Nasty {}
 
 #[test]
-fn an_error_that_nobody_takes_and_whose_destructor_panics_harms_nobody() {
-    if !events::is_alone(an_error_that_nobody_takes_and_whose_destructor_panics_harms_nobody) {
+fn a_panic_in_the_destructor_of_an_unused_error_affects_no_process() {
+    if !subprocess::is_isolated(test_name!()) {
         return;
     }
-    let told = events::during(|| {
+    let emitted = events::capture(|| {
         testing::run(async {
             Task::start(async { Err::<(), _>(Nasty(Bomb("boom"))) });
             let nasty = Exit::Error(Arc::new(Nasty(Bomb("boom"))));
@@ -199,14 +200,14 @@ fn an_error_that_nobody_takes_and_whose_destructor_panics_harms_nobody() {
                 process::exit(process::current().unwrap(), nasty);
                 7
             });
-            assert_eq!(task.await, Ok(7), "it wins over the exit that came with it");
+            assert_eq!(task.await, Ok(7), "the value takes precedence over the exit");
         });
     });
-    assert_lost(&told, &["boom"; 3]);
+    assert_lost(&emitted, &["boom"; 3]);
 }
 
 #[test]
-fn a_worker_goes_on_after_every_kind_of_broken_destructor() {
+fn a_worker_survives_every_kind_of_panicking_destructor() {
     let runtime = Runtime::builder().workers(1).build().unwrap();
     let answer = runtime.block_on(async {
         Task::start(async {

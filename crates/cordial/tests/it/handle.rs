@@ -1,8 +1,8 @@
-//! The handle: whom it names, who owns it, and where it may stand.
+//! The `Task` handle: its pid, its owner, and the futures that it can be part of.
 //!
-//! Restates "async/1" of Elixir's `task_test.exs`. There the process that spawned must await; here a handle may move, and
-//! whoever holds it is the owner.
-#![expect(clippy::async_yields_async, reason = "handles and monitors are handed around, not awaited")]
+//! Restates "async/1" of Elixir's `task_test.exs`. In Elixir only the spawning process may await. Here a handle may move, and the
+//! process that holds it is the owner.
+#![expect(clippy::async_yields_async, reason = "handles and monitors are passed around, not awaited")]
 
 use std::future::pending;
 
@@ -11,14 +11,14 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
 use tokio::sync::oneshot;
 
-use crate::ends::error;
-use crate::orders::{SECOND, in_every_order};
-use crate::probe::Probe;
+use crate::harness::exit_kind::error;
+use crate::harness::probe::Probe;
+use crate::harness::seeds::{SECOND, for_each_seed};
 
 // T-020
 #[test]
 fn only_spawn_link_links_the_task_to_its_owner() {
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let own = process::current().unwrap();
         let linked = Task::spawn_link(pending::<()>());
         let unlinked = Task::spawn(pending::<()>());
@@ -28,7 +28,7 @@ fn only_spawn_link_links_the_task_to_its_owner() {
     });
 }
 
-/// Spawns a task inside a task, and so on; the innermost one tells its callers and the pids on the way to it.
+/// Spawns a chain of nested tasks. The innermost one returns its callers and the pids of the tasks around it.
 fn chain(depth: usize, mut above: Vec<Pid>) -> BoxFuture<'static, (Vec<Pid>, Vec<Pid>)> {
     async move {
         if depth == 0 {
@@ -42,8 +42,8 @@ fn chain(depth: usize, mut above: Vec<Pid>) -> BoxFuture<'static, (Vec<Pid>, Vec
 
 // T-024
 #[test]
-fn callers_are_the_chain_of_spawners_nearest_first_and_the_last_32() {
-    in_every_order(|| async {
+fn callers_are_the_last_32_spawners_nearest_first() {
+    for_each_seed(|| async {
         assert!(process::callers().is_empty());
         for depth in [1, 3, 32, 40] {
             let (callers, spawners) = chain(depth, vec![]).await;
@@ -55,35 +55,35 @@ fn callers_are_the_chain_of_spawners_nearest_first_and_the_last_32() {
 // T-027
 #[test]
 fn a_dropped_handle_asks_the_task_to_shut_down_and_does_not_wait() {
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let probe = Probe::default();
         let task = Task::spawn(probe.of(pending::<()>()));
         let end = process::monitor(task.pid());
         let begun = tokio::time::Instant::now();
         drop(task);
-        assert_eq!(probe.drops(), 0, "nothing of it runs inside the drop");
+        assert_eq!(probe.drops(), 0, "the future is not dropped inside the call of `drop`");
         assert_eq!(end.await, Exit::Shutdown(None));
         assert_eq!((probe.drops(), begun.elapsed()), (1, std::time::Duration::ZERO));
     });
 }
 
 #[test]
-fn a_handle_that_moved_to_another_process_is_owned_by_that_one() {
-    in_every_order(|| async {
+fn a_handle_that_moved_to_another_process_is_owned_by_that_process() {
+    for_each_seed(|| async {
         let (tx, rx) = oneshot::channel();
         let holder = Task::spawn(async move {
             let _task: Result<Task<()>, _> = rx.await;
             pending::<()>().await
         });
-        let maker = Task::spawn(async move {
+        let spawner = Task::spawn(async move {
             let task = Task::spawn(pending());
             let end = process::monitor(task.pid());
             assert!(tx.send(task).is_ok());
             end
         });
-        let mut end = maker.await.unwrap();
+        let mut end = spawner.await.unwrap();
         tokio::time::sleep(SECOND).await;
-        assert_eq!((&mut end).now_or_never(), None, "its first owner is gone, and it runs on");
+        assert_eq!((&mut end).now_or_never(), None, "the first owner has exited, and the task runs on");
         assert_eq!(holder.shutdown(Shutdown::default()).await, None);
         assert_eq!(end.await, Exit::Shutdown(None));
     });
@@ -91,36 +91,36 @@ fn a_handle_that_moved_to_another_process_is_owned_by_that_one() {
 
 #[test]
 fn a_link_stays_with_the_process_that_spawned_when_the_handle_moves() {
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let (tx, rx) = oneshot::channel();
-        let maker: Task<()> = Task::spawn(async move {
+        let spawner: Task<()> = Task::spawn(async move {
             assert!(tx.send(Task::spawn_link(pending::<()>())).is_ok());
             cordial::exit(error("no disk")).await
         });
         let moved = rx.await.unwrap();
-        assert_eq!(maker.await, Err(error("no disk")));
-        assert_eq!(moved.await, Err(error("no disk")), "told by the link, since nobody dropped the handle");
+        assert_eq!(spawner.await, Err(error("no disk")));
+        assert_eq!(moved.await, Err(error("no disk")), "ended by the link, since the handle was not dropped");
     });
 }
 
 #[test]
-fn a_handle_that_moved_into_its_own_task_does_not_keep_it() {
-    in_every_order(|| async {
+fn a_handle_that_moved_into_its_own_task_does_not_keep_the_task_alive() {
+    for_each_seed(|| async {
         let (tx, rx) = oneshot::channel::<Task<()>>();
         let task = Task::spawn(async move {
             let _own = rx.await;
         });
         let end = process::monitor(task.pid());
         assert!(tx.send(task).is_ok());
-        // It drops its own handle while it returns: the request comes too late for anything.
+        // The task drops its own handle while it returns, so the shutdown request usually comes too late.
         let exit = end.await;
         assert!(matches!(exit, Exit::Normal | Exit::Shutdown(None)), "{exit}");
     });
 }
 
 #[test]
-fn a_handle_whose_result_was_taken_answers_no_process_and_names_nobody() {
-    in_every_order(|| async {
+fn a_handle_whose_result_was_taken_returns_no_process_and_has_no_pid_of_a_process() {
+    for_each_seed(|| async {
         let mut task = Task::spawn(async { 1 });
         let pid = task.pid();
         assert_eq!((&mut task).await, Ok(1));
@@ -133,8 +133,8 @@ fn a_handle_whose_result_was_taken_answers_no_process_and_names_nobody() {
 }
 
 #[test]
-fn is_finished_turns_when_the_process_has_ended() {
-    in_every_order(|| async {
+fn is_finished_becomes_true_when_the_process_has_exited() {
+    for_each_seed(|| async {
         let task = Task::spawn(tokio::time::sleep(SECOND));
         assert!(!task.is_finished());
         process::monitor(task.pid()).await;
@@ -144,8 +144,8 @@ fn is_finished_turns_when_the_process_has_ended() {
 }
 
 #[test]
-fn handles_stand_in_join_all() {
-    in_every_order(|| async {
+fn handles_work_in_join_all() {
+    for_each_seed(|| async {
         let slow = Task::spawn(async {
             tokio::time::sleep(SECOND).await;
             1
@@ -158,7 +158,7 @@ fn handles_stand_in_join_all() {
 
 #[test]
 fn a_handle_by_reference_loses_nothing_in_a_select_that_another_branch_wins() {
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let mut task = Task::spawn(async {
             tokio::time::sleep(3 * SECOND).await;
             "done"
@@ -176,11 +176,11 @@ fn a_handle_by_reference_loses_nothing_in_a_select_that_another_branch_wins() {
 
 #[test]
 fn a_handle_by_value_is_dropped_by_the_select_that_another_branch_wins() {
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let task = Task::spawn(pending::<()>());
         let end = process::monitor(task.pid());
         tokio::select! {
-            _ = task => unreachable!("it never ends by itself"),
+            _ = task => unreachable!("the task never finishes"),
             () = tokio::time::sleep(SECOND) => {}
         }
         assert_eq!(end.await, Exit::Shutdown(None));

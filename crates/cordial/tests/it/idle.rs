@@ -1,4 +1,4 @@
-//! A program that does nothing costs nothing: while no task runs, no thread of ours does, tokio's included.
+//! An idle program uses no CPU time: while no task runs, no thread of the runtime runs, including those of tokio.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use cordial::{Runtime, Task};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::{program, threads};
+use crate::harness::{subprocess, threads};
 
-/// How long nothing runs. The default limit of an await is half of it: one that was armed and disarmed just before passes
-/// in this time.
+/// How long the program is idle. It is twice the default timeout of an await, so that a timeout that was armed and disarmed just
+/// before is also due within this time.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// How long the last of the work may take to end: workers and the watch look around before they sleep.
-const ENDING: Duration = Duration::from_secs(1);
+/// How long workers and the sysmon thread may search for work before they sleep.
+const SETTLING: Duration = Duration::from_secs(1);
 
-/// Uses everything: limits, timers and sockets of tokio, stand-ins.
+/// Uses timeouts, and timers and sockets of tokio.
 async fn work() {
     for n in 0..1000 {
         assert_eq!(
@@ -41,21 +41,20 @@ async fn work() {
 }
 
 #[test]
-fn an_idle_program_makes_no_context_switch() {
-    const NAME: &str = "idle::an_idle_program_makes_no_context_switch";
-    if program::part().is_none() {
-        assert_eq!(program::run(NAME, "all").told(), ["worked", "no switch"]);
+fn an_idle_program_makes_no_context_switches() {
+    if subprocess::case().is_none() {
+        assert_eq!(subprocess::run(test_name!(), "all").reports(), ["worked", "no switch"]);
         return;
     }
-    // On a busy machine, polls would be told as long, and a thread that has told one rests for 10 s.
+    // Disables the detection of long polls: on a busy machine there would be stand-ins, and those park for 10 s before they exit.
     let runtime = Runtime::builder().workers(2).stall_after(Duration::from_secs(3600)).build().unwrap();
     runtime.block_on(work()).unwrap();
-    program::tell("worked");
-    std::thread::sleep(ENDING);
+    subprocess::report("worked");
+    std::thread::sleep(SETTLING);
     let before = threads::switches();
     std::thread::sleep(IDLE);
     let after = threads::switches();
-    assert_eq!(before.len(), 5, "two workers, two of tokio's, and the watch: {before:?}");
+    assert_eq!(before.len(), 5, "two workers, two tokio threads and the sysmon thread: {before:?}");
     assert_eq!(before, after);
-    program::tell("no switch");
+    subprocess::report("no switch");
 }

@@ -1,7 +1,7 @@
-//! Letting go of a task without ending it.
+//! `Task::ignore`: drops the handle without ending the task.
 //!
 //! Restates "ignore/1" of Elixir's `task_test.exs`.
-#![expect(clippy::async_yields_async, reason = "handles and monitors are handed around, not awaited")]
+#![expect(clippy::async_yields_async, reason = "handles and monitors are passed around, not awaited")]
 
 use std::time::Duration;
 
@@ -9,71 +9,71 @@ use cordial::{Exit, Task, process};
 use futures::{FutureExt, StreamExt};
 use tokio::time::sleep;
 
-use crate::ends::End;
-use crate::orders::{SECOND, in_every_order};
-use crate::probe::Probe;
+use crate::harness::exit_kind::ExitKind;
+use crate::harness::probe::Probe;
+use crate::harness::seeds::{SECOND, for_each_seed};
 
 // T-036, T-038
 #[test]
-fn of_a_task_that_has_ended_it_gives_the_result() {
-    in_every_order(|| async {
+fn ignore_returns_the_result_of_a_task_that_has_ended() {
+    for_each_seed(|| async {
         let mut exits = process::trap_exits();
-        for end in End::each() {
-            let task = Task::spawn_link(end.clone().meet());
+        for kind in ExitKind::all() {
+            let task = Task::spawn_link(kind.clone().perform());
             process::monitor(task.pid()).await;
             let exit = task.ignore().unwrap().err().unwrap_or(Exit::Normal);
-            assert!(end.is(&exit), "{end:?} was told as {exit}");
+            assert!(kind.matches(&exit), "{kind:?} was reported as {exit}");
             let (_, exit) = exits.next().await.unwrap();
-            assert!(end.is(&exit), "{end:?} was told over the link as {exit}");
+            assert!(kind.matches(&exit), "{kind:?} was trapped as {exit}");
         }
-        assert_eq!(exits.next().now_or_never(), None, "once");
+        assert_eq!(exits.next().now_or_never(), None, "one exit per task");
     });
 }
 
 // T-037, T-039
 #[test]
-fn a_task_that_runs_runs_on_without_its_owner() {
-    in_every_order(|| async {
+fn a_running_task_that_is_ignored_runs_on_unlinked() {
+    for_each_seed(|| async {
         let own = process::current().unwrap();
-        for end in End::each() {
+        for kind in ExitKind::all() {
             let probe = Probe::default();
             let value = probe.guard();
-            let how = end.clone();
+            let how = kind.clone();
             let task = Task::spawn_link(async move {
                 sleep(SECOND).await;
-                how.meet().await;
+                how.perform().await;
                 value
             });
-            let watch = process::monitor(task.pid());
+            let monitor = process::monitor(task.pid());
             assert!(task.ignore().is_none());
             assert!(process::info(own).unwrap().links.is_empty());
             assert_eq!(probe.drops(), 0);
-            // Its owner lives, although it does not trap exits.
-            let exit = watch.await;
-            assert!(end.is(&exit), "{end:?} was told as {exit}");
+            // The owner runs on, although it does not trap exits.
+            let exit = monitor.await;
+            assert!(kind.matches(&exit), "{kind:?} was reported as {exit}");
             sleep(SECOND).await;
-            assert_eq!(probe.drops(), 1, "its value was dropped");
+            assert_eq!(probe.drops(), 1, "the value was dropped");
         }
     });
 }
 
 #[test]
-fn an_ignored_task_survives_the_end_of_who_ignored_it() {
-    in_every_order(|| async {
+fn an_ignored_task_survives_the_exit_of_its_owner() {
+    for_each_seed(|| async {
         let owner = Task::spawn(async {
             let task = Task::spawn_link(sleep(60 * SECOND));
-            let watch = process::monitor(task.pid());
+            let monitor = process::monitor(task.pid());
             assert_eq!(task.ignore(), None);
-            watch
+            monitor
         });
-        let watch = owner.await.unwrap();
-        assert_eq!(watch.await, Exit::Normal);
+        let monitor = owner.await.unwrap();
+        assert_eq!(monitor.await, Exit::Normal);
     });
 }
 
 #[test]
-fn ignoring_a_handle_whose_result_was_taken_gives_nothing() {
-    in_every_order(|| async {
+fn ignoring_a_handle_whose_result_was_taken_returns_none() {
+    for_each_seed(|| async {
         let mut task = Task::spawn(async { 7 });
         assert_eq!(task.yield_for(SECOND).await, Some(Ok(7)));
         assert_eq!(task.ignore(), None);

@@ -1,6 +1,4 @@
-//! Links: symmetric ties, by which ends travel.
-//!
-//! `cases.md` 4.23: L-001, L-002, L-004, L-013. What a process that traps sees of them is in `traps.rs`.
+//! Links: symmetric connections that pass exits on. `trap_exits.rs` has the tests of processes that trap exits.
 
 use std::io;
 use std::sync::Arc;
@@ -12,7 +10,7 @@ use cordial::{Exit, Pid, Runtime, Task, testing};
 use futures::StreamExt;
 use tokio::sync::oneshot;
 
-/// Longer than anything here takes, on a clock that is virtual.
+/// Longer than anything here takes, on the virtual clock.
 const SETTLED: Duration = Duration::from_secs(3600);
 
 fn error(text: &str) -> Exit {
@@ -24,7 +22,7 @@ async fn is_alive_when_settled(pid: Pid) -> bool {
     process::info(pid).is_some()
 }
 
-/// A process that is linked to `peers` when this returns, and waits.
+/// Starts a process that is linked to `peers` when this returns, and then waits for ever.
 async fn linked_to(peers: impl IntoIterator<Item = Pid> + Send + 'static) -> Pid {
     let (is_linked, linked) = oneshot::channel();
     let pid = Task::start(async move {
@@ -40,49 +38,48 @@ fn waiting() -> Pid {
     Task::start(std::future::pending::<()>())
 }
 
-/// L-001, L-002: whichever of the two made the link.
+// L-001, L-002: whichever of the two processes created the link
 #[test]
-fn an_exit_of_one_side_ends_the_other_unless_it_is_normal() {
+fn an_exit_of_one_side_ends_the_other_side_unless_it_is_normal() {
     for exit in [Exit::Normal, Exit::Shutdown(None), Exit::Killed, error("no luck")] {
         let both = exit.clone();
         testing::run(async move {
-            let made_by_the_one_that_ends = {
-                let stays = waiting();
-                let ends = exit.clone();
+            let linked_by_the_exiting_side = {
+                let peer = waiting();
+                let exit = exit.clone();
                 Task::start(async move {
-                    process::link(stays);
-                    cordial::exit(ends).await
+                    process::link(peer);
+                    cordial::exit(exit).await
                 });
-                stays
+                peer
             };
-            let made_by_the_one_that_stays = {
-                let (go, gone) = oneshot::channel::<()>();
-                let ends = exit.clone();
-                let peer = Task::start(async move {
-                    let _ = gone.await;
-                    cordial::exit(ends).await
+            let linked_by_the_remaining_side = {
+                let (go, gate) = oneshot::channel::<()>();
+                let exit = exit.clone();
+                let exiting = Task::start(async move {
+                    let _ = gate.await;
+                    cordial::exit(exit).await
                 });
-                let stays = linked_to([peer]).await;
+                let peer = linked_to([exiting]).await;
                 go.send(()).unwrap();
-                stays
+                peer
             };
-            let made_with_the_spawn = {
-                let (tell, told) = oneshot::channel();
-                let ends = exit.clone();
+            let linked_at_spawn = {
+                let (tx, rx) = oneshot::channel();
                 Task::start(async move {
-                    let _ = tell.send(Task::start_link(std::future::pending::<()>()));
-                    cordial::exit(ends).await
+                    let _ = tx.send(Task::start_link(std::future::pending::<()>()));
+                    cordial::exit(exit).await
                 });
-                told.await.unwrap()
+                rx.await.unwrap()
             };
-            for stays in [made_by_the_one_that_ends, made_by_the_one_that_stays, made_with_the_spawn] {
+            for peer in [linked_by_the_exiting_side, linked_by_the_remaining_side, linked_at_spawn] {
                 let expected = (both != Exit::Normal).then_some(both.clone());
-                let end = process::monitor(stays);
-                // One that has ended already answers `NoProcess`, so the state is asked first.
+                let end = process::monitor(peer);
+                // If the peer has already exited, its monitor resolves to `NoProcess`.
                 if expected.is_none() {
-                    assert!(is_alive_when_settled(stays).await, "{both} ended the other side");
+                    assert!(is_alive_when_settled(peer).await, "{both} ended the peer");
                 } else {
-                    let ended = tokio::time::timeout(SETTLED, end).await.expect("the other side lives on");
+                    let ended = tokio::time::timeout(SETTLED, end).await.expect("the peer did not exit");
                     assert!(ended == both || ended == Exit::NoProcess, "{both} arrived as {ended}");
                 }
             }
@@ -90,13 +87,13 @@ fn an_exit_of_one_side_ends_the_other_unless_it_is_normal() {
     }
 }
 
-/// L-001: a panic arrives as the same panic, and everybody on the chain ends with it.
+// L-001: every process of the chain exits with the same panic
 #[test]
-fn a_crash_runs_along_a_chain_of_links() {
+fn a_crash_ends_every_process_of_a_chain_of_links() {
     testing::run(async {
-        let (go, gone) = oneshot::channel::<()>();
+        let (go, gate) = oneshot::channel::<()>();
         let a = Task::start(async move {
-            let _ = gone.await;
+            let _ = gate.await;
             panic!("no luck");
         });
         let b = linked_to([a]).await;
@@ -110,23 +107,23 @@ fn a_crash_runs_along_a_chain_of_links() {
     });
 }
 
-/// L-004.
+// L-004
 #[test]
-fn a_process_that_traps_ends_the_chain() {
+fn a_process_that_traps_exits_stops_the_propagation() {
     testing::run(async {
-        let (go, gone) = oneshot::channel::<()>();
+        let (go, gate) = oneshot::channel::<()>();
         let a = Task::start(async move {
-            let _ = gone.await;
+            let _ = gate.await;
             panic!("no luck");
         });
-        let (tell, told) = oneshot::channel();
+        let (traps, is_trapping) = oneshot::channel();
         let b = Task::spawn(async move {
             let mut exits = process::trap_exits();
             process::link(a);
-            let _ = tell.send(());
+            let _ = traps.send(());
             exits.next().await.unwrap().0
         });
-        told.await.unwrap();
+        is_trapping.await.unwrap();
         let c = linked_to([b.pid()]).await;
         go.send(()).unwrap();
         assert_eq!(b.await, Ok(a));
@@ -135,20 +132,20 @@ fn a_process_that_traps_ends_the_chain() {
 }
 
 #[test]
-fn linking_twice_is_linking_once_and_both_sides_know_it() {
+fn links_are_symmetric_and_not_counted() {
     testing::run(async {
         let a = waiting();
         let b = linked_to([a, a]).await;
         assert_eq!((process::info(a).unwrap().links, process::info(b).unwrap().links), (vec![b], vec![a]));
-        // From the other side too.
-        let (tell, told) = oneshot::channel();
+        // A second link, from the other side.
+        let (links, is_linked) = oneshot::channel();
         let c = Task::spawn(async move {
             process::link(b);
-            let _ = tell.send(());
+            let _ = links.send(());
             cordial::shutdown_requested().await;
             process::unlink(b);
         });
-        told.await.unwrap();
+        is_linked.await.unwrap();
         assert_eq!(process::info(b).unwrap().links, [a, c.pid()]);
         assert_eq!(c.shutdown(SETTLED).await, Some(Ok(())));
         assert_eq!(process::info(b).unwrap().links, [a], "one `unlink` is enough");
@@ -171,7 +168,7 @@ fn a_link_to_oneself_does_nothing() {
 }
 
 #[test]
-fn outside_a_process_there_is_nobody_to_link() {
+fn link_and_unlink_do_nothing_outside_a_process() {
     testing::run(async {
         let task = Task::spawn(std::future::pending::<()>());
         let pid = task.pid();
@@ -184,34 +181,34 @@ fn outside_a_process_there_is_nobody_to_link() {
     });
 }
 
-#[expect(clippy::disallowed_methods, reason = "a task of tokio's is no process, which is what this needs")]
+#[expect(clippy::disallowed_methods, reason = "a tokio task is not a process")]
 async fn tokio_spawn(future: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(future).await.unwrap();
 }
 
-/// Who is linked to somebody that is not there ends as if that one ended now.
+/// A link to a pid without a process acts as if that process exited now with `NoProcess`.
 #[test]
-fn a_link_to_nobody_acts_as_if_it_ended_now() {
+fn a_link_to_an_unknown_pid_acts_as_if_the_process_exited_now() {
     let elsewhere = Runtime::builder().workers(1).build().unwrap();
-    let (tell, told) = std::sync::mpsc::channel();
-    elsewhere.block_on(async move { tell.send(Task::start(std::future::pending::<()>())).unwrap() }).unwrap();
-    let of_another_runtime = told.recv().unwrap();
+    let (tx, rx) = std::sync::mpsc::channel();
+    elsewhere.block_on(async move { tx.send(Task::start(std::future::pending::<()>())).unwrap() }).unwrap();
+    let of_another_runtime = rx.recv().unwrap();
     testing::run(async move {
         let dead = Task::start(async {});
         assert_eq!(process::monitor(dead).await, Exit::Normal);
         let unknown = Task::completed(()).pid();
-        for nobody in [dead, unknown, of_another_runtime] {
+        for absent in [dead, unknown, of_another_runtime] {
             let task = Task::spawn(async move {
-                process::link(nobody);
+                process::link(absent);
                 std::future::pending::<()>().await
             });
-            assert_eq!(task.await, Err(Exit::NoProcess), "{nobody}");
+            assert_eq!(task.await, Err(Exit::NoProcess), "{absent}");
             let traps = Task::spawn(async move {
                 let mut exits = process::trap_exits();
-                process::link(nobody);
+                process::link(absent);
                 exits.next().await
             });
-            assert_eq!(traps.await, Ok(Some((nobody, Exit::NoProcess))));
+            assert_eq!(traps.await, Ok(Some((absent, Exit::NoProcess))));
         }
     });
     assert!(elsewhere.block_on(async move { process::info(of_another_runtime).is_some() }).unwrap());
@@ -219,14 +216,14 @@ fn a_link_to_nobody_acts_as_if_it_ended_now() {
 }
 
 #[test]
-fn an_unlink_before_the_end_keeps_it_away_from_whichever_side_unlinks() {
+fn after_an_unlink_by_either_side_an_exit_is_not_passed_on() {
     testing::run(async {
         let a = waiting();
         let b = linked_to([a]).await;
         let c = Task::start(async move {
             process::link(b);
             process::unlink(b);
-            process::unlink(b); // absent by now
+            process::unlink(b); // the link is already removed
             std::future::pending::<()>().await
         });
         tokio::task::yield_now().await;
@@ -236,41 +233,41 @@ fn an_unlink_before_the_end_keeps_it_away_from_whichever_side_unlinks() {
     });
 }
 
-/// L-013: what is sent after an `unlink` arrives whatever becomes of the link and of its sender.
+// L-013
 #[test]
-fn a_signal_after_an_unlink_is_delivered_even_if_the_sender_ends() {
+fn a_signal_after_an_unlink_is_delivered_even_if_the_sender_exits() {
     testing::run(async {
-        let (tell, told) = oneshot::channel::<Pid>();
+        let (tx, rx) = oneshot::channel::<Pid>();
         let mut receiver = Task::spawn(async move {
             let mut exits = process::trap_exits();
-            process::link(told.await.unwrap());
+            process::link(rx.await.unwrap());
             (exits.next().await, exits.next().await)
         });
         let pid = receiver.pid();
         let sender = Task::start(async move {
-            // Linked by now, since the other one has nothing else to do.
+            // On the virtual clock, the receiver has run and is linked now.
             tokio::time::sleep(Duration::from_secs(1)).await;
             process::unlink(pid);
             process::exit(pid, error("sent"));
             cordial::exit(error("not delivered")).await
         });
-        tell.send(sender).unwrap();
+        tx.send(sender).unwrap();
         assert_eq!(process::monitor(sender).await, error("not delivered"));
-        assert_eq!(receiver.yield_for(SETTLED).await, None, "one value came, and no second one");
+        assert_eq!(receiver.yield_for(SETTLED).await, None, "the receiver gets one exit, and no second one");
         process::exit(pid, Exit::Normal);
         let own = process::current().unwrap();
         assert_eq!(receiver.await, Ok((Some((sender, error("sent"))), Some((own, Exit::Normal)))));
     });
 }
 
-/// Two that are linked end at one moment, each with an exit of its own; a third is linked to both, and others watch.
+/// Two linked processes exit at the same time, each with an exit of its own. A third process is linked to both and monitors both.
 ///
 /// ```text
-///   a ═════ b       each end arrives at c exactly once, and is the one that the monitors saw
-///    ╚═ c ═╝        a and b cannot both end with the exit of the other
+///   a ═════ b       c receives each exit exactly once, and it is the exit that the monitors return
+///    ╚═ c ═╝        a and b cannot both exit with the exit of the other
 /// ```
 #[test]
-fn ends_that_race_are_each_delivered_exactly_once() {
+fn concurrent_exits_are_each_delivered_exactly_once() {
     const ROUNDS: usize = 10_000;
     let runtime = Runtime::builder().workers(2).build().unwrap();
     let at_the_start = Arc::new(AtomicUsize::new(0));
@@ -278,31 +275,31 @@ fn ends_that_race_are_each_delivered_exactly_once() {
         .block_on(async move {
             let mut exits = process::trap_exits();
             for round in 1..=ROUNDS {
-                let (tell, told) = oneshot::channel::<Pid>();
-                let (go, gone) = (oneshot::channel::<()>(), oneshot::channel::<()>());
-                let b = racer(gone.1, None, at_the_start.clone(), round, "b");
-                let a = racer(go.1, Some((b, tell)), at_the_start.clone(), round, "a");
-                assert_eq!(told.await, Ok(b), "round {round}: they are linked");
+                let (links, is_linked) = oneshot::channel::<Pid>();
+                let (go_a, go_b) = (oneshot::channel::<()>(), oneshot::channel::<()>());
+                let b = racer(go_b.1, None, at_the_start.clone(), round, "b");
+                let a = racer(go_a.1, Some((b, links)), at_the_start.clone(), round, "a");
+                assert_eq!(is_linked.await, Ok(b), "round {round}: a and b are linked");
                 process::link(a);
                 process::link(b);
                 let ends: [Monitor; 4] = [a, b, a, b].map(process::monitor);
-                go.0.send(()).unwrap();
-                gone.0.send(()).unwrap();
+                go_a.0.send(()).unwrap();
+                go_b.0.send(()).unwrap();
                 let [a_end, b_end, again_a, again_b] = within_a_minute(futures::future::join_all(ends)).await;
-                assert_eq!((&a_end, &b_end), (&again_a, &again_b), "round {round}: monitors agree");
-                let mut told = [within_a_minute_one(exits.next()).await, within_a_minute_one(exits.next()).await]
+                assert_eq!((&a_end, &b_end), (&again_a, &again_b), "round {round}: the monitors disagree");
+                let mut trapped = [within_a_minute_one(exits.next()).await, within_a_minute_one(exits.next()).await]
                     .map(Option::unwrap);
-                told.sort_by_key(|(from, _)| *from != a);
-                assert_eq!(told, [(a, a_end.clone()), (b, b_end.clone())], "round {round}");
+                trapped.sort_by_key(|(from, _)| *from != a);
+                assert_eq!(trapped, [(a, a_end.clone()), (b, b_end.clone())], "round {round}");
                 let crossed = (a_end, b_end) == (error("b"), error("a"));
-                assert!(!crossed, "round {round}: each ended by the end of the other");
+                assert!(!crossed, "round {round}: each process has the exit of the other");
             }
-            assert!(futures::poll!(exits.next()).is_pending(), "an end was delivered twice");
+            assert!(futures::poll!(exits.next()).is_pending(), "an exit was delivered twice");
         })
         .unwrap();
 }
 
-/// Linked to the other one before it says so, and then at the line until both have come.
+/// Starts a process that links itself if it is asked to, waits for `go`, spins until both racers are there, and fails with `name`.
 fn racer(
     go: oneshot::Receiver<()>,
     link: Option<(Pid, oneshot::Sender<Pid>)>,
@@ -311,9 +308,9 @@ fn racer(
     name: &'static str,
 ) -> Pid {
     Task::start(async move {
-        if let Some((other, tell)) = link {
+        if let Some((other, linked)) = link {
             process::link(other);
-            let _ = tell.send(other);
+            let _ = linked.send(other);
         }
         let _ = go.await;
         at_the_start.fetch_add(1, Ordering::SeqCst);
@@ -324,27 +321,27 @@ fn racer(
     })
 }
 
-/// A monitor that hangs is a failure, not a test that never ends.
+/// Fails the test if a monitor hangs, so that the test does not hang.
 async fn within_a_minute(ends: futures::future::JoinAll<Monitor>) -> [Exit; 4] {
     let ends = tokio::time::timeout(Duration::from_secs(60), ends).await.expect("a monitor hangs");
     ends.try_into().unwrap()
 }
 
 async fn within_a_minute_one<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), future).await.expect("an end was lost")
+    tokio::time::timeout(Duration::from_secs(60), future).await.expect("an exit was lost")
 }
 
-/// A link that is made while the other side ends is either whole or a link to nobody; it is never lost.
+/// A link that is created while the other side exits is either complete or acts like a link to no process. It is never lost.
 #[test]
-fn a_link_made_while_the_other_side_ends_always_ends_the_one_that_makes_it() {
+fn a_link_created_while_the_other_side_exits_always_ends_its_creator() {
     const ROUNDS: usize = 10_000;
     let runtime = Runtime::builder().workers(2).build().unwrap();
     runtime
         .block_on(async {
             for round in 1..=ROUNDS {
-                let mortal = Task::start(async { Err::<(), _>("gone") });
+                let exiting = Task::start(async { Err::<(), _>("gone") });
                 let linked = Task::spawn(async move {
-                    process::link(mortal);
+                    process::link(exiting);
                     std::future::pending::<()>().await
                 });
                 match linked.timeout(Duration::from_secs(60)).await {

@@ -1,5 +1,8 @@
-//! The library as its users meet it: one file for each behavior, through the public interface.
+//! The library as its users see it: one file per behavior, through the public interface.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
+
+#[macro_use]
+mod harness;
 
 mod abandoned;
 mod await_many;
@@ -10,63 +13,54 @@ mod checkpoint;
 mod completed;
 mod crash_records;
 mod destructors;
-mod ends;
-mod events;
-mod exit_texts;
+mod exit_display;
+mod exit_propagation;
+mod faulty_user_code;
 mod handle;
-mod hostile;
 #[cfg(target_os = "linux")]
 mod idle;
 mod ignore;
 mod links;
-#[cfg(target_os = "linux")]
-mod load;
 mod long_polls;
 mod main_and_run;
 mod monitors;
 mod or_exit;
-mod orders;
-mod probe;
-mod program;
-mod records;
-mod requests;
+#[cfg(target_os = "linux")]
+mod overload;
 mod runtimes;
 mod shutdown;
+mod shutdown_requests;
 mod signals;
 mod simulation;
-mod snapshot_shown;
+mod snapshot_display;
 mod spans;
 mod start;
 mod statistics;
 mod stream;
+mod stream_abandoned;
 mod stream_bounds;
+mod stream_cleanup;
 mod stream_consumers;
-mod stream_ends;
 mod stream_failures;
 mod stream_limits;
 mod stream_model;
 mod stream_panics;
 mod stream_sources;
-mod stream_stuck;
 mod stream_wakers;
 mod supervised_streams;
 mod supervisor_abandoned;
 mod supervisor_backoff;
+mod supervisor_events;
 mod supervisor_intensity;
 mod supervisor_owners;
 mod supervisor_report;
 mod supervisor_restart;
 mod supervisor_run;
-mod supervisor_shown;
 mod supervisor_significant;
 mod supervisor_start;
 mod supervisor_stop;
 mod task_supervisor;
-#[cfg(target_os = "linux")]
-mod threads;
-mod ties;
-mod tokio_inside;
-mod traps;
-mod tree;
+mod tokio_interop;
+mod trap_exits;
 mod yield_many;
 mod yield_one;

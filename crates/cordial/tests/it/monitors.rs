@@ -1,7 +1,5 @@
-//! Monitors: one-way watches that answer once.
-//!
-//! `cases.md` 4.23: L-008, L-009, L-010, L-011 (there is no mailbox, so dropping the watch is all there is).
-#![expect(clippy::async_yields_async, reason = "handles leave the runtime that they were made in")]
+//! Monitors: one-way, and each resolves once.
+#![expect(clippy::async_yields_async, reason = "handles leave the runtime that they were created in")]
 
 use std::io;
 use std::time::Duration;
@@ -10,7 +8,7 @@ use cordial::process::{self, Monitor};
 use cordial::{Exit, Pid, Runtime, Task, testing};
 use futures::FutureExt;
 
-/// Longer than anything here takes, on a clock that is virtual.
+/// Longer than anything here takes, on the virtual clock.
 const SETTLED: Duration = Duration::from_secs(3600);
 
 fn waiting() -> Pid {
@@ -21,7 +19,7 @@ fn n_monitors(pid: Pid) -> usize {
     process::info(pid).unwrap().n_monitors
 }
 
-/// L-008, L-010.
+// L-008, L-010
 #[test]
 fn every_monitor_of_a_process_gets_its_exit() {
     let exits = [
@@ -47,56 +45,59 @@ fn every_monitor_of_a_process_gets_its_exit() {
 }
 
 #[test]
-fn a_monitor_of_a_value_says_normal_and_of_an_err_says_the_error() {
+fn a_monitor_returns_normal_for_a_value_and_the_error_for_an_err() {
     testing::run(async {
         assert_eq!(process::monitor(Task::start(async {})).await, Exit::Normal);
         let failed = process::monitor(Task::start(async { Err::<(), _>("no luck") })).await;
         assert_eq!(failed, Exit::from(io::Error::other("no luck")));
-        // For a task with a handle, an `Err` is a value like any other.
+        // The `Err` of a task with a handle is a value.
         let task = Task::spawn(async { Err::<(), _>("a value") });
         let end = process::monitor(task.pid());
         assert_eq!((end.await, task.await), (Exit::Normal, Ok(Err("a value"))));
     });
 }
 
-/// L-009.
+// L-009
 #[test]
-fn a_monitor_of_nobody_answers_at_once() {
+fn a_monitor_of_an_unknown_pid_resolves_at_once() {
     let elsewhere = Runtime::builder().workers(1).build().unwrap();
     let foreign = elsewhere.block_on(async { waiting() }).unwrap();
     testing::run(async move {
         let dead = Task::start(async {});
         assert_eq!(process::monitor(dead).await, Exit::Normal);
-        for nobody in [dead, Task::completed(()).pid(), foreign] {
-            assert_eq!(process::monitor(nobody).now_or_never(), Some(Exit::NoProcess), "{nobody}");
+        for absent in [dead, Task::completed(()).pid(), foreign] {
+            assert_eq!(process::monitor(absent).now_or_never(), Some(Exit::NoProcess), "{absent}");
         }
     });
 }
 
-/// L-008.
+// L-008
 #[test]
-fn a_watch_affects_neither_side() {
+fn a_monitor_affects_neither_process() {
     testing::run(async {
-        let watched = waiting();
-        let watcher = Task::start(async move {
-            let _watch = process::monitor(watched);
+        let monitored = waiting();
+        let monitoring = Task::start(async move {
+            let _monitor = process::monitor(monitored);
             panic!("no luck");
         });
-        assert!(process::monitor(watcher).await.is_abnormal());
+        assert!(process::monitor(monitoring).await.is_abnormal());
         tokio::time::sleep(SETTLED).await;
-        assert!(process::info(watched).is_some(), "the end of a watcher ends nobody");
-        assert_eq!(n_monitors(watched), 0, "and takes its watch along");
+        assert!(
+            process::info(monitored).is_some(),
+            "the exit of the monitoring process does not end the monitored one"
+        );
+        assert_eq!(n_monitors(monitored), 0, "and its monitor is removed");
 
-        let alive = Task::spawn(async move { process::monitor(watched).await });
+        let alive = Task::spawn(async move { process::monitor(monitored).await });
         tokio::task::yield_now().await;
-        process::exit(watched, Exit::Killed);
-        assert_eq!(alive.await, Ok(Exit::Killed), "the end of the watched one is a value");
+        process::exit(monitored, Exit::Killed);
+        assert_eq!(alive.await, Ok(Exit::Killed), "the exit of the monitored process is a value");
     });
 }
 
-/// L-011.
+// L-011
 #[test]
-fn a_monitor_that_is_dropped_ends_the_watch_and_no_other() {
+fn dropping_a_monitor_removes_it_and_no_other() {
     testing::run(async {
         let pid = waiting();
         let (first, second) = (process::monitor(pid), process::monitor(pid));
@@ -120,7 +121,7 @@ fn a_monitor_may_be_polled_by_reference_and_loses_nothing() {
 }
 
 #[test]
-fn a_monitor_that_has_answered_says_so_when_it_is_polled_again() {
+fn a_monitor_that_is_polled_after_it_resolved_panics_with_a_clear_message() {
     testing::run(async {
         let mut end = process::monitor(Task::start(async {}));
         assert_eq!((&mut end).await, Exit::Normal);
@@ -129,9 +130,9 @@ fn a_monitor_that_has_answered_says_so_when_it_is_polled_again() {
     });
 }
 
-/// The exit is kept: nobody has to wait while it happens.
+/// The exit is stored until the monitor is polled.
 #[test]
-fn a_monitor_answers_however_late_it_is_asked() {
+fn a_monitor_keeps_the_exit_until_it_is_polled() {
     testing::run(async {
         let pid = Task::start(async { panic!("no luck") });
         let end = process::monitor(pid);
@@ -158,18 +159,18 @@ fn a_monitor_outlives_the_runtime_of_the_process() {
     assert_eq!(futures::executor::block_on(end), Exit::Killed);
 }
 
-/// Set while the process ends, a watch answers with its exit or that it is gone, and always answers.
+/// A monitor that is created while the process exits resolves either to its exit or to `NoProcess`. It never hangs.
 #[test]
-fn a_monitor_set_while_the_process_ends_never_hangs() {
+fn a_monitor_created_while_the_process_exits_never_hangs() {
     const ROUNDS: usize = 10_000;
     let runtime = Runtime::builder().workers(2).build().unwrap();
     runtime
         .block_on(async {
             for round in 1..=ROUNDS {
                 let pid = Task::start(async { Err::<(), _>("gone") });
-                let watchers = [(); 2].map(|()| Task::spawn(async move { process::monitor(pid).await }));
-                for watcher in watchers {
-                    match watcher.timeout(Duration::from_secs(60)).await {
+                let monitoring = [(); 2].map(|()| Task::spawn(async move { process::monitor(pid).await }));
+                for task in monitoring {
+                    match task.timeout(Duration::from_secs(60)).await {
                         Ok(Exit::NoProcess) => {}
                         Ok(Exit::Error(error)) if error.to_string() == "gone" => {}
                         other => panic!("round {round}: {other:?}"),

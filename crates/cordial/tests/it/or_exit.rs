@@ -1,5 +1,5 @@
-//! `or_exit`: an inner `Err` as the exit of the await.
-#![expect(clippy::async_yields_async, reason = "handles and monitors are handed around, not awaited")]
+//! `or_exit`: the await returns an inner `Err` as an exit.
+#![expect(clippy::async_yields_async, reason = "handles and monitors are passed around, not awaited")]
 
 use std::fmt;
 use std::future::pending;
@@ -10,8 +10,8 @@ use cordial::{Exit, Refusal, Runtime, Shutdown, Task, process};
 use futures::FutureExt;
 use tokio::time::Instant;
 
-use crate::ends::{End, error};
-use crate::orders::{SECOND, in_every_order};
+use crate::harness::exit_kind::{ExitKind, error};
+use crate::harness::seeds::{SECOND, for_each_seed};
 
 type Inner = Result<u8, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -31,7 +31,7 @@ async fn check(inner: Inner, expected: Result<u8, Exit>) {
 
 #[test]
 fn an_inner_err_becomes_an_exit_with_its_text_and_an_ok_its_value() {
-    in_every_order(|| async {
+    for_each_seed(|| async {
         check(Ok(7), Ok(7)).await;
         check(Err("no disk".into()), Err(error("no disk"))).await;
     });
@@ -39,7 +39,7 @@ fn an_inner_err_becomes_an_exit_with_its_text_and_an_ok_its_value() {
 
 #[test]
 fn an_inner_exit_stays_that_exit() {
-    in_every_order(|| async {
+    for_each_seed(|| async {
         for exit in [Exit::Normal, Exit::Shutdown(None), Exit::Killed, Exit::NoProcess] {
             let inner = exit.clone();
             let task = Task::spawn(async { Err::<(), Exit>(inner) });
@@ -49,24 +49,24 @@ fn an_inner_exit_stays_that_exit() {
 }
 
 #[test]
-fn a_task_that_ended_without_an_answer_keeps_its_exit() {
-    in_every_order(|| async {
-        for end in End::each().into_iter().filter(|end| !matches!(end, End::Returns)) {
-            let how = end.clone();
+fn a_task_that_ended_without_a_value_keeps_its_exit() {
+    for_each_seed(|| async {
+        for kind in ExitKind::all().into_iter().filter(|kind| !matches!(kind, ExitKind::Returns)) {
+            let how = kind.clone();
             let task: Task<Inner> = Task::spawn(async {
-                how.meet().await;
+                how.perform().await;
                 pending().await
             });
             let exit = task.or_exit().await.unwrap_err();
-            assert!(end.is(&exit), "{end:?} was told as {exit}");
+            assert!(kind.matches(&exit), "{kind:?} was reported as {exit}");
         }
     });
 }
 
 #[test]
-fn it_may_be_nested_and_the_outermost_err_counts() {
+fn or_exit_can_be_nested_and_the_outermost_err_is_returned() {
     type Nested = Result<Result<u8, String>, &'static str>;
-    in_every_order(|| async {
+    for_each_seed(|| async {
         for (answer, expected) in [
             (Ok(Ok(7)), Ok(7)),
             (Ok(Err("inner".to_owned())), Err(error("inner"))),
@@ -80,8 +80,8 @@ fn it_may_be_nested_and_the_outermost_err_counts() {
 }
 
 #[test]
-fn the_handle_is_otherwise_as_before() {
-    in_every_order(|| async {
+fn or_exit_keeps_pid_timeout_and_link_of_the_handle() {
+    for_each_seed(|| async {
         let own = process::current().unwrap();
         let task: Task<Inner> = Task::spawn_link(pending());
         let pid = task.pid();
@@ -97,7 +97,7 @@ fn the_handle_is_otherwise_as_before() {
         let task: Task<Inner> = Task::spawn_link(tokio::time::sleep(SECOND).map(|()| Ok(7)));
         let end = process::monitor(task.pid());
         assert!(task.or_exit().ignore().is_none());
-        assert_eq!(end.await, Exit::Normal, "ignored, so it ran on");
+        assert_eq!(end.await, Exit::Normal, "an ignored task runs on");
 
         let task: Task<Inner> = Task::spawn_link(pending());
         assert!(task.or_exit().shutdown(Shutdown::BrutalKill).await.is_none());
@@ -110,8 +110,8 @@ fn the_handle_is_otherwise_as_before() {
 }
 
 #[test]
-fn the_limit_that_began_before_goes_on() {
-    in_every_order(|| async {
+fn or_exit_keeps_a_started_timeout() {
+    for_each_seed(|| async {
         let mut task: Task<Inner> = Task::spawn(pending());
         assert!((&mut task).now_or_never().is_none());
         tokio::time::sleep(3 * SECOND).await;
@@ -122,8 +122,8 @@ fn the_limit_that_began_before_goes_on() {
 }
 
 #[test]
-fn a_handle_whose_result_was_taken_answers_no_process() {
-    in_every_order(|| async {
+fn a_handle_whose_result_was_taken_returns_no_process() {
+    for_each_seed(|| async {
         let mut task = Task::spawn(async { Err::<u8, _>("no disk") });
         assert_eq!((&mut task).await, Ok(Err("no disk")));
         assert_eq!(task.or_exit().await, Err(Exit::NoProcess));

@@ -1,5 +1,5 @@
-//! Runtimes: two never meet, a bad one is not built, and one that is dropped or shut down leaves nothing behind.
-#![expect(clippy::async_yields_async, reason = "handles leave the runtime that they were made in")]
+//! Runtimes are isolated from each other. Invalid options are rejected. A runtime that is dropped or shut down leaves nothing behind.
+#![expect(clippy::async_yields_async, reason = "handles leave the runtime that they were created in")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -9,11 +9,11 @@ use cordial::process::{self, ProcessState};
 use cordial::{BuildError, Exit, Pid, Refusal, Runtime, Shutdown, Task};
 use tokio::sync::oneshot;
 
-use crate::program;
 #[cfg(target_os = "linux")]
-use crate::records::Records;
+use crate::harness::records::Records;
+use crate::harness::subprocess;
 #[cfg(target_os = "linux")]
-use crate::threads;
+use crate::harness::threads;
 
 fn with_workers(n: usize) -> Runtime {
     Runtime::builder().workers(n).build().unwrap()
@@ -28,9 +28,9 @@ fn refused() -> Exit {
 }
 
 /// Sends when it is dropped, so that a test can wait for a destructor.
-struct TellsItsDrop(mpsc::Sender<&'static str>, &'static str);
+struct SendsOnDrop(mpsc::Sender<&'static str>, &'static str);
 
-impl Drop for TellsItsDrop {
+impl Drop for SendsOnDrop {
     fn drop(&mut self) {
         let _ = self.0.send(self.1);
     }
@@ -39,16 +39,20 @@ impl Drop for TellsItsDrop {
 #[test]
 fn a_pid_of_one_runtime_is_unknown_in_another() {
     let (here, there) = (with_workers(1), with_workers(1));
-    let stranger = there.block_on(async { waiting() }).unwrap();
+    let foreign = there.block_on(async { waiting() }).unwrap();
     here.block_on(async move {
         let own = process::current().unwrap();
-        assert_ne!(stranger.to_string().split('.').next(), own.to_string().split('.').next(), "the numbers differ");
-        assert!(process::info(stranger).is_none());
-        assert_eq!(process::monitor(stranger).await, Exit::NoProcess);
-        process::exit(stranger, Exit::Killed);
-        process::unlink(stranger);
+        assert_ne!(
+            foreign.to_string().split('.').next(),
+            own.to_string().split('.').next(),
+            "the runtime numbers must differ"
+        );
+        assert!(process::info(foreign).is_none());
+        assert_eq!(process::monitor(foreign).await, Exit::NoProcess);
+        process::exit(foreign, Exit::Killed);
+        process::unlink(foreign);
         let linked = Task::spawn(async move {
-            process::link(stranger);
+            process::link(foreign);
             std::future::pending::<()>().await
         });
         assert_eq!(linked.await, Err(Exit::NoProcess));
@@ -56,40 +60,40 @@ fn a_pid_of_one_runtime_is_unknown_in_another() {
     .unwrap();
     let still_there = there.snapshot().processes;
     assert_eq!(still_there.len(), 1);
-    assert_eq!((still_there[0].pid, still_there[0].state), (stranger, ProcessState::Alive));
+    assert_eq!((still_there[0].pid, still_there[0].state), (foreign, ProcessState::Alive));
     assert_eq!((still_there[0].n_monitors, still_there[0].links.len()), (0, 0));
     assert!(here.snapshot().processes.is_empty());
 }
 
-/// The handle is the tie, wherever it is held: it acts in the runtime of its task.
+/// A handle acts on its task in the task's own runtime, wherever the handle is.
 #[test]
 fn a_handle_works_inside_another_runtime() {
     let (here, there) = (with_workers(1), with_workers(1));
-    let (tell, told) = mpsc::channel();
-    let (answered, given_up) = there
+    let (tx, rx) = mpsc::channel();
+    let (awaited, dropped) = there
         .block_on(async move {
-            let given_up = Task::spawn(async move {
-                let _tells = TellsItsDrop(tell, "given up");
+            let dropped = Task::spawn(async move {
+                let _guard = SendsOnDrop(tx, "shut down");
                 std::future::pending::<()>().await
             });
-            (Task::spawn(async { 6 * 7 }), given_up)
+            (Task::spawn(async { 6 * 7 }), dropped)
         })
         .unwrap();
-    let pid = given_up.pid();
+    let pid = dropped.pid();
     here.block_on(async move {
-        assert_eq!(answered.await, Ok(42));
-        assert!(process::info(given_up.pid()).is_none());
-        drop(given_up);
+        assert_eq!(awaited.await, Ok(42));
+        assert!(process::info(dropped.pid()).is_none());
+        drop(dropped);
     })
     .unwrap();
-    assert_eq!(told.recv(), Ok("given up"));
-    // Its destructors have run; whether it is out of the table by now is a race.
+    assert_eq!(rx.recv(), Ok("shut down"));
+    // The destructors of the task have run. It may still be in the table.
     let exit = there.block_on(async move { process::monitor(pid).await }).unwrap();
     assert!(matches!(exit, Exit::Shutdown(_) | Exit::NoProcess), "{exit:?}");
 }
 
 #[test]
-fn a_runtime_that_cannot_work_is_not_built() {
+fn invalid_options_are_rejected() {
     type IsExpected = fn(&BuildError) -> bool;
     let cases: [(_, IsExpected, &str); 4] = [
         (Runtime::builder().workers(0), |e| matches!(e, BuildError::NoWorkers), "at least one worker"),
@@ -105,16 +109,16 @@ fn a_runtime_that_cannot_work_is_not_built() {
             "raise it to at least 1",
         ),
     ];
-    for (builder, is_expected, sentence) in cases {
+    for (builder, is_expected, text) in cases {
         for error in [builder.clone().build().unwrap_err(), builder.install().unwrap_err()] {
-            // Another test may have started the default runtime before.
+            // Another test may have started the default runtime already.
             let is_late = matches!(error, BuildError::AlreadyInUse);
             assert!(is_late || is_expected(&error), "{error:?}");
-            assert!(is_late || error.to_string().contains(sentence), "{error}");
+            assert!(is_late || error.to_string().contains(text), "{error}");
         }
     }
-    let fits = Runtime::builder().workers(2).max_threads(2).stall_after(Duration::ZERO).lower_stuck(false).build();
-    assert_eq!(fits.unwrap().snapshot().workers, Some(2));
+    let runtime = Runtime::builder().workers(2).max_threads(2).stall_after(Duration::ZERO).lower_stuck(false).build();
+    assert_eq!(runtime.unwrap().snapshot().workers, Some(2));
 }
 
 #[test]
@@ -127,37 +131,35 @@ fn a_default_runtime_that_is_in_use_cannot_be_installed() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn an_installed_runtime_is_the_default_one() {
-    const NAME: &str = "runtimes::an_installed_runtime_is_the_default_one";
-    if program::part().is_none() {
-        assert_eq!(program::run(NAME, "").told(), ["3 workers"]);
+fn an_installed_runtime_is_the_default_runtime() {
+    if subprocess::case().is_none() {
+        assert_eq!(subprocess::run(test_name!(), "").reports(), ["3 workers"]);
         return;
     }
     assert!(matches!(Runtime::builder().workers(0).install(), Err(BuildError::NoWorkers)));
     Runtime::builder().workers(3).install().unwrap();
     assert!(matches!(Runtime::builder().install(), Err(BuildError::AlreadyInUse)));
     Task::spawn(async {}).wait().unwrap();
-    // A thread gives itself its name when it starts.
+    // A thread sets its name itself, after it has started.
     let n_workers = || threads::names().iter().filter(|name| name.starts_with("cordial-worker")).count();
     while n_workers() < 3 {
         std::thread::yield_now();
     }
-    program::tell(format_args!("{} workers", n_workers()));
+    subprocess::report(format_args!("{} workers", n_workers()));
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn no_thread_is_left_after_a_shutdown_or_a_drop() {
-    const NAME: &str = "runtimes::no_thread_is_left_after_a_shutdown_or_a_drop";
-    let Some(part) = program::part() else {
-        for part in [
+    let Some(case) = subprocess::case() else {
+        for case in [
             "shutdown",
             "shutdown while a poll is stuck",
             "drop",
             "drop on its own worker",
             "drop while a poll is stuck",
         ] {
-            assert_eq!(program::run(NAME, part).told(), ["there are threads", "none left"], "{part}");
+            assert_eq!(subprocess::run(test_name!(), case).reports(), ["there are threads", "none left"], "{case}");
         }
         return;
     };
@@ -174,44 +176,44 @@ fn no_thread_is_left_after_a_shutdown_or_a_drop() {
     while threads::n_ours() < 4 {
         std::thread::yield_now();
     }
-    program::tell("there are threads");
-    match &*part {
+    subprocess::report("there are threads");
+    match &*case {
         "shutdown" => assert!(runtime.shutdown(Duration::ZERO).is_clean()),
         "drop" => drop(runtime),
         "drop on its own worker" => drop_on_its_own_worker(runtime),
         "drop while a poll is stuck" => {
-            let release = stick(&runtime);
+            let release = block_a_worker(&runtime);
             drop(runtime);
             drop(release);
         }
         "shutdown while a poll is stuck" => {
             let records = Records::install("cordial::process=warn".parse().unwrap());
-            let release = stick(&runtime);
+            let release = block_a_worker(&runtime);
             let report = runtime.shutdown(Duration::ZERO);
             assert_eq!(report.abandoned.len(), 1, "{report}");
             let pid = report.abandoned[0].pid.to_string();
-            let told = records.of("abandoned");
-            assert_eq!(told.iter().map(|told| told.field("pid")).collect::<Vec<_>>(), [Some(&*pid)]);
-            // Everybody else has left, tokio's threads and the watch included.
+            let emitted = records.of("abandoned");
+            assert_eq!(emitted.iter().map(|record| record.field("pid")).collect::<Vec<_>>(), [Some(&*pid)]);
+            // All other threads exit, including the tokio threads and the sysmon thread.
             while threads::n_ours() > 1 {
                 std::thread::yield_now();
             }
             assert!(threads::names().iter().any(|name| name.starts_with("cordial-worker")), "{:?}", threads::names());
             drop(release);
         }
-        other => panic!("there is no part {other:?}"),
+        other => panic!("there is no case {other:?}"),
     }
-    // If they never end, this program is ended as one that hangs.
+    // If a thread never exits, the time limit of the subprocess ends it.
     while threads::names().len() > n_before {
         std::thread::yield_now();
     }
     assert_eq!(threads::n_ours(), 0);
-    program::tell("none left");
+    subprocess::report("none left");
 }
 
-/// Keeps a worker in a poll until the sender is dropped.
+/// Blocks a worker inside a poll until the sender is dropped.
 #[cfg(target_os = "linux")]
-fn stick(runtime: &Runtime) -> mpsc::Sender<()> {
+fn block_a_worker(runtime: &Runtime) -> mpsc::Sender<()> {
     let (is_stuck, stuck) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
     let start_stuck = async move {
@@ -225,29 +227,29 @@ fn stick(runtime: &Runtime) -> mpsc::Sender<()> {
     release
 }
 
-/// Comes back when the drop has.
+/// Returns when the drop has returned.
 fn drop_on_its_own_worker(runtime: Runtime) {
-    let (hand_over, handed_over) = oneshot::channel::<Runtime>();
+    let (tx, rx) = oneshot::channel::<Runtime>();
     let (is_dropped, dropped) = mpsc::channel();
     runtime
         .block_on(async move {
             Task::start(async move {
-                drop(handed_over.await.unwrap());
+                drop(rx.await.unwrap());
                 is_dropped.send(process::current().is_some()).unwrap();
                 std::future::pending::<()>().await
             })
         })
         .unwrap();
-    hand_over.send(runtime).unwrap();
+    tx.send(runtime).unwrap();
     assert_eq!(dropped.recv(), Ok(true));
 }
 
-/// Whoever drops it, wherever: every process ends with its destructors, and the thread goes on.
+/// Wherever a runtime is dropped, every process is killed, its destructors run, and the dropping thread is not blocked.
 #[test]
-fn dropping_a_runtime_ends_its_processes_and_never_blocks() {
+fn dropping_a_runtime_kills_its_processes_and_never_blocks() {
     fn in_a_tokio_runtime(mut builder: tokio::runtime::Builder) -> impl FnOnce(Runtime) {
         let tokio = builder.enable_all().build().unwrap();
-        // Inside the main future, and inside a task of tokio's.
+        // Inside the main future, and inside a tokio task.
         move |runtime| {
             let second = with_workers(1);
             tokio.block_on(async move {
@@ -267,34 +269,34 @@ fn dropping_a_runtime_ends_its_processes_and_never_blocks() {
     ];
     for (place, drops) in places {
         let runtime = with_workers(2);
-        let (tell, told) = mpsc::channel();
-        let watches = runtime
+        let (tx, rx) = mpsc::channel();
+        let monitors = runtime
             .block_on(async move {
-                let mut watches = Vec::new();
+                let mut monitors = Vec::new();
                 for _ in 0..10 {
-                    let tell = tell.clone();
+                    let tx = tx.clone();
                     let (is_ready, ready) = oneshot::channel();
                     let pid = Task::start(async move {
-                        let _tells = TellsItsDrop(tell, "its destructor has run");
-                        // Not even one that asked to be told is asked: nobody waits for it.
+                        let _guard = SendsOnDrop(tx, "its destructor has run");
+                        // Killed without a request, although it has opted in: the drop does not wait.
                         let mut request = std::pin::pin!(cordial::shutdown_requested());
                         assert!(futures::poll!(&mut request).is_pending());
                         let _ = is_ready.send(());
                         std::future::pending::<()>().await
                     });
                     ready.await.unwrap();
-                    watches.push(process::monitor(pid));
+                    monitors.push(process::monitor(pid));
                 }
-                watches
+                monitors
             })
             .unwrap();
         drops(runtime);
         for _ in 0..10 {
-            assert_eq!(told.recv(), Ok("its destructor has run"), "{place}");
+            assert_eq!(rx.recv(), Ok("its destructor has run"), "{place}");
         }
-        assert!(told.recv().is_err(), "{place}: eleven destructors for ten processes");
-        for watch in watches {
-            assert_eq!(futures::executor::block_on(watch), Exit::Killed, "{place}");
+        assert!(rx.recv().is_err(), "{place}: more destructors than processes");
+        for monitor in monitors {
+            assert_eq!(futures::executor::block_on(monitor), Exit::Killed, "{place}");
         }
     }
 }
@@ -304,17 +306,17 @@ async fn spawn_on_tokio(future: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(future).await.unwrap();
 }
 
-/// A poll that does not return cannot be ended, and does not hold up who drops the runtime.
+/// A poll that does not return cannot be interrupted. It does not block the thread that drops the runtime.
 #[test]
-fn a_drop_does_not_wait_for_a_poll() {
+fn dropping_a_runtime_does_not_wait_for_a_poll() {
     let runtime = with_workers(1);
     let (is_stuck, stuck) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
-    let (tell, told) = mpsc::channel();
+    let (tx, rx) = mpsc::channel();
     let task = runtime
         .block_on(async move {
             Task::spawn(async move {
-                let _tells = TellsItsDrop(tell, "dropped");
+                let _guard = SendsOnDrop(tx, "dropped");
                 is_stuck.send(()).unwrap();
                 let _ = released.recv();
                 std::future::pending::<()>().await
@@ -323,25 +325,25 @@ fn a_drop_does_not_wait_for_a_poll() {
         .unwrap();
     stuck.recv().unwrap();
     drop(runtime);
-    assert_eq!(told.try_recv(), Err(mpsc::TryRecvError::Empty), "it is in its poll");
+    assert_eq!(rx.try_recv(), Err(mpsc::TryRecvError::Empty), "the process is still inside its poll");
     release.send(()).unwrap();
-    assert_eq!(told.recv(), Ok("dropped"));
+    assert_eq!(rx.recv(), Ok("dropped"));
     assert_eq!(task.wait(), Err(Exit::Killed));
 }
 
 #[test]
-fn a_spawn_after_the_shutdown_answers_refused() {
+fn a_spawn_after_the_shutdown_is_refused() {
     let runtime = with_workers(2);
     assert!(runtime.shutdown(Shutdown::default()).is_clean());
     assert_eq!(runtime.block_on(async {}), Err(refused()));
     assert_eq!(runtime.run(async {}), Err(refused()));
-    assert!(runtime.shutdown(Shutdown::default()).is_clean(), "a second time there is nothing to do");
+    assert!(runtime.shutdown(Shutdown::default()).is_clean(), "a second shutdown has nothing to do");
     assert!(runtime.snapshot().processes.is_empty());
 }
 
-/// A destructor is the only thing that still runs then, and it may spawn.
+/// Destructors still run then, and may try to spawn.
 #[test]
-fn a_spawn_inside_a_destructor_of_a_dropped_runtime_answers_refused() {
+fn a_spawn_in_a_destructor_of_a_dropped_runtime_is_refused() {
     struct Spawns(mpsc::Sender<(Result<(), Exit>, Pid, bool)>);
     impl Drop for Spawns {
         fn drop(&mut self) {
@@ -353,48 +355,48 @@ fn a_spawn_inside_a_destructor_of_a_dropped_runtime_answers_refused() {
         }
     }
     let runtime = with_workers(1);
-    let (tell, told) = mpsc::channel();
+    let (tx, rx) = mpsc::channel();
     let task = runtime
         .block_on(async move {
             Task::spawn(async move {
-                let _spawns = Spawns(tell);
+                let _spawns = Spawns(tx);
                 std::future::pending::<()>().await
             })
         })
         .unwrap();
     runtime.block_on(tokio::task::yield_now()).unwrap();
     drop(runtime);
-    let Ok((answer, pid, is_finished)) = told.recv() else { panic!("its destructor has not run") };
+    let Ok((answer, pid, is_finished)) = rx.recv() else { panic!("the destructor has not run") };
     assert_eq!((answer, is_finished), (Err(refused()), true));
-    assert_eq!(pid, Task::completed(()).pid(), "it is the pid of nobody");
+    assert_eq!(pid, Task::completed(()).pid(), "the pid of a task that has no process");
     assert_eq!(task.wait(), Err(Exit::Killed));
 }
 
 #[test]
-fn a_shutdown_reports_who_did_not_end_when_asked() {
+fn a_shutdown_reports_the_processes_that_had_to_be_killed_or_abandoned() {
     let runtime = with_workers(2);
     let (is_stuck, stuck) = oneshot::channel();
     let (release, released) = mpsc::channel::<()>();
-    let (tell, told) = mpsc::channel();
-    let (deaf, sticks, spawned_at) = runtime
+    let (tx, rx) = mpsc::channel();
+    let (ignoring, stuck_pid, spawned_at) = runtime
         .block_on(async move {
             waiting();
-            let polite = Task::spawn(async {
+            let graceful = Task::spawn(async {
                 cordial::shutdown_requested().await;
-                "closed the books"
+                "finished"
             });
-            drop(polite.ignore());
+            drop(graceful.ignore());
             let (is_ready, ready) = oneshot::channel();
-            let deaf = Task::start(async {
-                process::set_label("deaf");
+            let ignoring = Task::start(async {
+                process::set_label("ignores requests");
                 let _exits = process::trap_exits();
                 let _ = is_ready.send(());
                 std::future::pending::<()>().await
             });
             ready.await.unwrap();
-            let sticks = Task::start(async move {
-                let _tells = TellsItsDrop(tell, "released");
-                // It asked to be told, so that it is the kill that it does not notice.
+            let stuck_pid = Task::start(async move {
+                let _guard = SendsOnDrop(tx, "released");
+                // Opted in, so that the request alone does not end it.
                 let mut request = std::pin::pin!(cordial::shutdown_requested());
                 assert!(futures::poll!(&mut request).is_pending());
                 let _ = is_stuck.send(());
@@ -402,69 +404,73 @@ fn a_shutdown_reports_who_did_not_end_when_asked() {
                 std::future::pending::<()>().await
             });
             stuck.await.unwrap();
-            (deaf, sticks, process::info(sticks).unwrap().spawned_at)
+            (ignoring, stuck_pid, process::info(stuck_pid).unwrap().spawned_at)
         })
         .unwrap();
-    let watch = runtime.block_on(async move { process::monitor(sticks) }).unwrap();
+    let monitor = runtime.block_on(async move { process::monitor(stuck_pid) }).unwrap();
 
     let report = runtime.shutdown(Duration::from_millis(1));
     assert!(!report.is_clean());
     let named = |stopped: &[process::Stopped]| {
         stopped.iter().map(|s| (s.pid, s.label.as_deref().map(str::to_owned))).collect::<Vec<_>>()
     };
-    assert_eq!(named(&report.killed), [(deaf, Some("deaf".to_owned()))]);
-    assert_eq!(named(&report.abandoned), [(sticks, None)]);
+    assert_eq!(named(&report.killed), [(ignoring, Some("ignores requests".to_owned()))]);
+    assert_eq!(named(&report.abandoned), [(stuck_pid, None)]);
     assert_eq!(report.abandoned[0].spawned_at, spawned_at);
-    let shown = report.to_string();
-    assert!(shown.contains(r#""deaf" (spawned at "#) && shown.contains(") was killed; "), "{shown}");
-    assert!(shown.ends_with("is stuck in a poll and was abandoned"), "{shown}");
+    let text = report.to_string();
+    assert!(text.contains(r#""ignores requests" (spawned at "#) && text.contains(") was killed; "), "{text}");
+    assert!(text.ends_with("is stuck in a poll and was abandoned"), "{text}");
     let left: Vec<_> = runtime.snapshot().processes.iter().map(|process| (process.pid, process.state)).collect();
-    assert_eq!(left, [(sticks, ProcessState::Abandoned)], "the table keeps it until it is really gone");
+    assert_eq!(
+        left,
+        [(stuck_pid, ProcessState::Abandoned)],
+        "an abandoned process stays in the table until its poll returns"
+    );
 
     release.send(()).unwrap();
-    assert_eq!(told.recv(), Ok("released"));
-    assert_eq!(futures::executor::block_on(watch), Exit::Killed);
+    assert_eq!(rx.recv(), Ok("released"));
+    assert_eq!(futures::executor::block_on(monitor), Exit::Killed);
     assert!(runtime.snapshot().processes.is_empty());
 }
 
 #[test]
-fn a_shutdown_that_kills_at_once_asks_nobody() {
+fn a_brutal_shutdown_sends_no_requests() {
     let runtime = with_workers(2);
-    let (tell, told) = mpsc::channel();
-    let polite = runtime
+    let (tx, rx) = mpsc::channel();
+    let graceful = runtime
         .block_on(async move {
             let (is_ready, ready) = oneshot::channel();
-            let polite = Task::start(async move {
+            let graceful = Task::start(async move {
                 let mut request = std::pin::pin!(cordial::shutdown_requested());
                 assert!(futures::poll!(&mut request).is_pending());
                 let _ = is_ready.send(());
                 request.await;
-                tell.send("was asked").unwrap();
+                tx.send("requested").unwrap();
             });
             ready.await.unwrap();
-            polite
+            graceful
         })
         .unwrap();
     let report = runtime.shutdown(Shutdown::BrutalKill);
-    assert_eq!(report.killed.iter().map(|stopped| stopped.pid).collect::<Vec<_>>(), [polite]);
-    assert!(told.recv().is_err());
+    assert_eq!(report.killed.iter().map(|stopped| stopped.pid).collect::<Vec<_>>(), [graceful]);
+    assert!(rx.recv().is_err());
 }
 
-/// It cannot wait for the process that it runs in; that one ends when its poll returns.
+/// `shutdown` cannot wait for the process that calls it. That process exits when its poll returns.
 #[test]
 fn a_shutdown_inside_its_own_process_does_not_wait_for_it() {
     let runtime = Arc::new(with_workers(2));
     let inside = runtime.clone();
     let has_run_on = Arc::new(AtomicBool::new(false));
     let report: Arc<Mutex<Option<bool>>> = Arc::default();
-    let (note, told) = (has_run_on.clone(), report.clone());
+    let (ran_on, result) = (has_run_on.clone(), report.clone());
     let exit = runtime
         .block_on(async move {
             waiting();
             let is_clean = inside.shutdown(Shutdown::default()).is_clean();
-            *told.lock().unwrap() = Some(is_clean);
+            *result.lock().unwrap() = Some(is_clean);
             tokio::task::yield_now().await;
-            note.store(true, Ordering::SeqCst);
+            ran_on.store(true, Ordering::SeqCst);
         })
         .unwrap_err();
     assert_eq!((exit, *report.lock().unwrap()), (Exit::Killed, Some(true)));

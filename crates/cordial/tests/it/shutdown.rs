@@ -1,7 +1,7 @@
-//! Ending a task and knowing that it has ended.
+//! `Task::shutdown`: ends a task and returns when it has ended.
 //!
-//! Restates "shutdown/2" of Elixir's `task_test.exs`; the table is that of `elixir.md` 1.6.
-#![expect(clippy::async_yields_async, reason = "handles and monitors are handed around, not awaited")]
+//! Restates "shutdown/2" of Elixir's `task_test.exs`.
+#![expect(clippy::async_yields_async, reason = "handles and monitors are passed around, not awaited")]
 
 use std::future::pending;
 use std::time::Duration;
@@ -12,71 +12,71 @@ use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
-use crate::ends::{End, error};
-use crate::orders::{SECOND, in_every_order};
-use crate::probe::Probe;
+use crate::harness::exit_kind::{ExitKind, error};
+use crate::harness::probe::Probe;
+use crate::harness::seeds::{SECOND, for_each_seed};
 
-/// What `shutdown` answers.
+/// The expected result of `shutdown`.
 #[derive(Clone, Debug)]
-enum Answer {
-    /// It ended the way the call asked for.
+enum Expected {
+    /// `None`: the task ended in the way that the call asked for.
     Nothing,
     Value(u8),
-    /// It ended so.
-    By(End),
+    /// An exit of this kind.
+    Failure(ExitKind),
 }
 
-use Answer::{By, Nothing, Value};
+use Expected::{Failure, Nothing, Value};
 
-impl Answer {
-    fn is(&self, answer: &Option<Result<u8, Exit>>) -> bool {
-        match (self, answer) {
+impl Expected {
+    fn matches(&self, result: &Option<Result<u8, Exit>>) -> bool {
+        match (self, result) {
             (Nothing, None) => true,
-            (Value(value), Some(Ok(given))) => value == given,
-            (By(end), Some(Err(exit))) => end.is(exit),
+            (Value(expected), Some(Ok(value))) => expected == value,
+            (Failure(kind), Some(Err(exit))) => kind.matches(exit),
             _ => false,
         }
     }
 }
 
-/// Whatever the answer, the task is dead and its destructors have run (T-139), and its owner, who is linked, is not struck
-/// (T-135).
-async fn check(what: &str, task: impl AsyncFnOnce(Probe) -> Task<u8>, how: Shutdown, expected: Answer) {
+/// Checks the result. In every case the process has exited, its destructors have run (T-139), and its linked owner, the calling
+/// process, has not been ended by the link (T-135).
+async fn check(what: &str, task: impl AsyncFnOnce(Probe) -> Task<u8>, how: Shutdown, expected: Expected) {
     let probe = Probe::default();
     let task = task(probe.clone()).await;
     let pid = task.pid();
-    let answer = task.shutdown(how).await;
-    assert!(expected.is(&answer), "{what}, {how:?}: {answer:?} instead of {expected:?}");
-    assert!(process::info(pid).is_none(), "{what}, {how:?}: it lives");
+    let result = task.shutdown(how).await;
+    assert!(expected.matches(&result), "{what}, {how:?}: {result:?} instead of {expected:?}");
+    assert!(process::info(pid).is_none(), "{what}, {how:?}: the process has not exited");
     assert_eq!(probe.drops(), 1, "{what}, {how:?}");
 }
 
-/// Each way of asking, and the grace that it gives.
+/// All graceful ways of `shutdown`.
 const GRACEFUL: [Shutdown; 4] =
     [Shutdown::After(Duration::ZERO), Shutdown::After(SECOND), Shutdown::After(Duration::MAX), Shutdown::Infinity];
 
-/// `Nothing` for the end that was asked for.
-fn unless_asked_for(end: &End, how: Shutdown) -> Answer {
-    let asked_for = if how == Shutdown::BrutalKill { Exit::Killed } else { Exit::Shutdown(None) };
-    match end {
-        End::Returns => Value(7),
-        end if end.is(&asked_for) => Nothing,
-        end => By(end.clone()),
+/// What `shutdown` returns for a task that has ended with `end`: `Nothing` if that is the exit that the call asks for.
+fn expected_after(kind: &ExitKind, how: Shutdown) -> Expected {
+    let requested = if how == Shutdown::BrutalKill { Exit::Killed } else { Exit::Shutdown(None) };
+    match kind {
+        ExitKind::Returns => Value(7),
+        kind if kind.matches(&requested) => Nothing,
+        kind => Failure(kind.clone()),
     }
 }
 
 // T-116, T-117, T-118, T-125, T-128, T-129, T-130, T-131, T-139
 #[test]
-fn of_a_task_that_has_ended_already_the_answer_is_how() {
-    in_every_order(|| async {
+fn shutting_down_a_task_that_has_ended_returns_its_result() {
+    for_each_seed(|| async {
         let _exits = process::trap_exits();
-        for (how, end) in
-            GRACEFUL.into_iter().chain([Shutdown::BrutalKill]).flat_map(|how| End::each().map(|end| (how, end)))
+        for (how, kind) in
+            GRACEFUL.into_iter().chain([Shutdown::BrutalKill]).flat_map(|how| ExitKind::all().map(|kind| (how, kind)))
         {
-            let expected = unless_asked_for(&end, how);
+            let expected = expected_after(&kind, how);
             let task = async |probe: Probe| {
                 let task = Task::spawn_link(probe.of(async move {
-                    end.meet().await;
+                    kind.perform().await;
                     7
                 }));
                 process::monitor(task.pid()).await;
@@ -89,8 +89,8 @@ fn of_a_task_that_has_ended_already_the_answer_is_how() {
 
 // T-123, T-137
 #[test]
-fn a_task_that_waits_ends_at_once() {
-    in_every_order(|| async {
+fn a_pending_task_is_shut_down_at_once() {
+    for_each_seed(|| async {
         for how in GRACEFUL.into_iter().chain([Shutdown::BrutalKill]) {
             for polled in [false, true] {
                 let begun = Instant::now();
@@ -109,8 +109,8 @@ fn a_task_that_waits_ends_at_once() {
     });
 }
 
-/// A linked task that asked to be told, and does this when it is.
-async fn told(probe: Probe, then: impl Future<Output = u8> + Send + 'static) -> Task<u8> {
+/// Spawns a linked task that opts in to graceful shutdown, and runs `then` on a shutdown request.
+async fn spawn_graceful(probe: Probe, then: impl Future<Output = u8> + Send + 'static) -> Task<u8> {
     let (ready, is_ready) = oneshot::channel();
     let task = Task::spawn_link(probe.of(async move {
         let mut requested = std::pin::pin!(cordial::shutdown_requested());
@@ -123,33 +123,41 @@ async fn told(probe: Probe, then: impl Future<Output = u8> + Send + 'static) -> 
     task
 }
 
-/// What a told task does, and what a graceful call that gives it the time answers.
-type Deed = (&'static str, fn() -> BoxFuture<'static, u8>, Answer);
+/// What a graceful task does on a shutdown request, and the expected result if the grace time is long enough.
+type Reaction = (&'static str, fn() -> BoxFuture<'static, u8>, Expected);
 
-fn deeds() -> Vec<Deed> {
+fn reactions() -> Vec<Reaction> {
     vec![
         ("returns", || async { 7 }.boxed(), Value(7)),
         ("returns in time", || sleep(SECOND / 2).map(|()| 7).boxed(), Value(7)),
-        ("fails", || async { cordial::exit(error("no disk")).await }.boxed(), By(End::Exits(error("no disk")))),
-        ("panics", || async { panic!("no luck") }.boxed(), By(End::Panics)),
-        ("exits so", || async { cordial::exit(Exit::Shutdown(None)).await }.boxed(), Nothing),
         (
-            "exits so for a reason",
-            || async { cordial::exit(Exit::Shutdown(Some("enough".into()))).await }.boxed(),
-            By(End::Exits(Exit::Shutdown(Some("enough".into())))),
+            "fails",
+            || async { cordial::exit(error("no disk")).await }.boxed(),
+            Failure(ExitKind::Exits(error("no disk"))),
         ),
-        ("exits normally", || async { cordial::exit(Exit::Normal).await }.boxed(), By(End::Exits(Exit::Normal))),
-        ("kills itself", || End::Killed.meet().map(|()| 7).boxed(), By(End::Killed)),
+        ("panics", || async { panic!("no luck") }.boxed(), Failure(ExitKind::Panics)),
+        ("exits with Shutdown", || async { cordial::exit(Exit::Shutdown(None)).await }.boxed(), Nothing),
+        (
+            "exits with Shutdown and a reason",
+            || async { cordial::exit(Exit::Shutdown(Some("enough".into()))).await }.boxed(),
+            Failure(ExitKind::Exits(Exit::Shutdown(Some("enough".into())))),
+        ),
+        (
+            "exits normally",
+            || async { cordial::exit(Exit::Normal).await }.boxed(),
+            Failure(ExitKind::Exits(Exit::Normal)),
+        ),
+        ("kills itself", || ExitKind::Killed.perform().map(|()| 7).boxed(), Failure(ExitKind::Killed)),
     ]
 }
 
 // T-134, T-135, T-136
 #[test]
-fn a_told_task_ends_in_its_own_way_within_the_grace() {
-    in_every_order(|| async {
-        for (what, deed, expected) in deeds() {
+fn a_graceful_task_finishes_in_its_own_way_within_the_grace_time() {
+    for_each_seed(|| async {
+        for (what, react, expected) in reactions() {
             for how in GRACEFUL.into_iter().skip(1) {
-                check(what, async |probe| told(probe, deed()).await, how, expected.clone()).await;
+                check(what, async |probe| spawn_graceful(probe, react()).await, how, expected.clone()).await;
             }
         }
     });
@@ -157,25 +165,27 @@ fn a_told_task_ends_in_its_own_way_within_the_grace() {
 
 // T-123, T-133, T-137, T-139
 #[test]
-fn a_told_task_that_gets_no_time_is_killed() {
-    in_every_order(|| async {
-        for (what, deed, _) in deeds() {
-            let killed = By(End::Killed);
-            check(what, async |probe| told(probe, deed()).await, Shutdown::After(Duration::ZERO), killed).await;
-            check(what, async |probe| told(probe, deed()).await, Shutdown::BrutalKill, Nothing).await;
+fn a_graceful_task_without_a_grace_time_is_killed() {
+    for_each_seed(|| async {
+        for (what, react, _) in reactions() {
+            let killed = Failure(ExitKind::Killed);
+            check(what, async |probe| spawn_graceful(probe, react()).await, Shutdown::After(Duration::ZERO), killed)
+                .await;
+            check(what, async |probe| spawn_graceful(probe, react()).await, Shutdown::BrutalKill, Nothing).await;
         }
     });
 }
 
 // T-133
 #[test]
-fn a_told_task_that_takes_too_long_is_killed_after_the_grace() {
-    in_every_order(|| async {
+fn a_graceful_task_that_takes_too_long_is_killed_after_the_grace_time() {
+    for_each_seed(|| async {
         for (how, grace) in
             [(Duration::from_millis(1).into(), Duration::from_millis(1)), (Shutdown::default(), 5 * SECOND)]
         {
             let begun = Instant::now();
-            check("too slow", async |probe| told(probe, pending()).await, how, By(End::Killed)).await;
+            check("too slow", async |probe| spawn_graceful(probe, pending()).await, how, Failure(ExitKind::Killed))
+                .await;
             assert_eq!(begun.elapsed(), grace);
         }
     });
@@ -183,8 +193,8 @@ fn a_told_task_that_takes_too_long_is_killed_after_the_grace() {
 
 // T-133
 #[test]
-fn a_task_that_traps_exits_and_ignores_the_request_is_killed_after_the_grace() {
-    in_every_order(|| async {
+fn a_task_that_traps_exits_and_ignores_the_request_is_killed_after_the_grace_time() {
+    for_each_seed(|| async {
         let (ready, is_ready) = oneshot::channel();
         let task: Task<()> = Task::spawn(async move {
             let _exits = process::trap_exits();
@@ -198,10 +208,10 @@ fn a_task_that_traps_exits_and_ignores_the_request_is_killed_after_the_grace() {
 
 // T-138
 #[test]
-fn without_limit_it_waits_as_long_as_a_told_task_wants() {
-    in_every_order(|| async {
+fn a_shutdown_without_a_timeout_waits_for_a_graceful_task() {
+    for_each_seed(|| async {
         let probe = Probe::default();
-        let task = told(probe.clone(), pending()).await;
+        let task = spawn_graceful(probe.clone(), pending()).await;
         let pid = task.pid();
         let days = 30 * 24 * 3600 * SECOND;
         assert!(tokio::time::timeout(days, task.shutdown(Shutdown::Infinity)).await.is_err());
@@ -212,10 +222,10 @@ fn without_limit_it_waits_as_long_as_a_told_task_wants() {
 
 // T-140
 #[test]
-fn a_shutdown_whose_caller_is_killed_has_asked_all_the_same() {
-    in_every_order(|| async {
+fn a_shutdown_whose_caller_is_killed_has_sent_its_request() {
+    for_each_seed(|| async {
         let (tx, rx) = oneshot::channel();
-        let task = told(Probe::default(), async {
+        let task = spawn_graceful(Probe::default(), async {
             sleep(10 * SECOND).await;
             let _ = tx.send(cordial::is_shutdown_requested());
             7
@@ -233,8 +243,8 @@ fn a_shutdown_whose_caller_is_killed_has_asked_all_the_same() {
 
 // T-140
 #[test]
-fn a_shutdown_that_was_never_polled_gives_up_the_handle() {
-    in_every_order(|| async {
+fn dropping_an_unpolled_shutdown_drops_the_handle() {
+    for_each_seed(|| async {
         let task = Task::spawn_link(pending::<()>());
         let end = process::monitor(task.pid());
         drop(task.shutdown(Shutdown::Infinity));
@@ -243,8 +253,8 @@ fn a_shutdown_that_was_never_polled_gives_up_the_handle() {
 }
 
 #[test]
-fn of_a_handle_whose_result_was_taken_the_answer_is_no_process() {
-    in_every_order(|| async {
+fn shutting_down_a_handle_whose_result_was_taken_returns_no_process() {
+    for_each_seed(|| async {
         for how in [Shutdown::default(), Shutdown::BrutalKill, Shutdown::Infinity] {
             let mut task = Task::spawn(async { 7 });
             assert_eq!((&mut task).await, Ok(7));
@@ -253,10 +263,10 @@ fn of_a_handle_whose_result_was_taken_the_answer_is_no_process() {
     });
 }
 
-// T-125: the value and the end came together.
+// T-125: the task is ended in the poll that returns its value.
 #[test]
-fn a_value_wins_over_the_end_that_came_with_it() {
-    in_every_order(|| async {
+fn a_value_takes_precedence_over_an_exit_of_the_same_poll() {
+    for_each_seed(|| async {
         for how in GRACEFUL.into_iter().chain([Shutdown::BrutalKill]) {
             for exit in [Exit::Killed, Exit::Shutdown(None), error("no disk")] {
                 let task = async |probe: Probe| {
@@ -268,7 +278,7 @@ fn a_value_wins_over_the_end_that_came_with_it() {
                     task
                 };
                 let _exits = process::trap_exits();
-                check("value and end", task, how, Value(7)).await;
+                check("value and exit", task, how, Value(7)).await;
             }
         }
     });

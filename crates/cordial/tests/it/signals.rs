@@ -1,6 +1,4 @@
-//! Which signal does what: the table in `process/mod.rs`, row by row and column by column.
-//!
-//! `cases.md` 4.23: L-005, L-006; `elixir.md` 1.0.
+//! The effect of each signal: the table in `process/mod.rs`, row by row and column by column.
 
 use std::fmt;
 use std::pin::pin;
@@ -13,17 +11,17 @@ use cordial::{Exit, Pid, Task, testing};
 use futures::StreamExt;
 use tokio::sync::oneshot;
 
-/// Longer than anything here takes, on a clock that is virtual.
+/// Longer than anything here takes, on the virtual clock.
 const SETTLED: Duration = Duration::from_secs(3600);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Receiver {
     Plain,
-    AskedToBeTold,
+    OptedIn,
     Trapping,
 }
 
-use Receiver::{AskedToBeTold, Plain, Trapping};
+use Receiver::{OptedIn, Plain, Trapping};
 
 #[derive(Clone, Debug)]
 enum Signal {
@@ -31,34 +29,34 @@ enum Signal {
     SentByItself(Exit),
     SentFromOutside(Exit),
     PeerEnded(Exit),
-    /// The exit of the peer is the consequence of a kill that was sent to it.
+    /// The peer was killed, and its exit arrives over the link.
     PeerWasKilled,
 }
 
 use Signal::{PeerEnded, PeerWasKilled, Sent, SentByItself, SentFromOutside};
 
-/// What a receiver shows of a signal.
+/// The observed effect of a signal.
 #[derive(Clone, Debug, PartialEq)]
 enum Effect {
     Ignored,
     Ends(Exit),
-    /// It lives, and knows that it was asked.
-    Told,
-    /// It lives, and its `Exits` gave this.
-    Value(By, Exit),
-    /// Both.
-    ToldAndValue(By, Exit),
+    /// The receiver runs on, and `is_shutdown_requested` is true.
+    Requested,
+    /// The receiver runs on, and its `Exits` stream returned this.
+    Value(Origin, Exit),
+    /// Both of these.
+    RequestedAndValue(Origin, Exit),
 }
 
-use Effect::{Ends, Ignored, Told, ToldAndValue, Value};
+use Effect::{Ends, Ignored, Requested, RequestedAndValue, Value};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum By {
+enum Origin {
     TheSender,
     Itself,
 }
 
-use By::{Itself, TheSender};
+use Origin::{Itself, TheSender};
 
 fn shutdown() -> Exit {
     Exit::Shutdown(None)
@@ -72,7 +70,7 @@ fn error() -> Exit {
     Exit::from(std::io::Error::other("the disk is gone"))
 }
 
-/// A receiver of each kind gets the signal, each in a simulation of its own.
+/// Sends the signal to a receiver of each kind, each in a simulation of its own.
 fn check(signal: &Signal, expected: [(Receiver, Effect); 3]) {
     for (receiver, expected) in expected {
         let (given, of) = (signal.clone(), signal.clone());
@@ -90,7 +88,7 @@ async fn observe(signal: Signal, receiver: Receiver) -> Effect {
     let sender = match signal {
         Sent(reason) => Some(Task::start(async move { process::exit(pid, reason) })),
         SentByItself(_) => None,
-        // A task of tokio's is no process.
+        // A tokio task is not a process.
         SentFromOutside(reason) => {
             spawn_outside(async move { process::exit(pid, reason) });
             None
@@ -114,24 +112,24 @@ async fn observe(signal: Signal, receiver: Receiver) -> Effect {
     let ended = tokio::time::timeout(SETTLED, &mut end).await.ok();
     let values = values.lock().unwrap().clone();
     if let Some(exit) = ended {
-        assert_eq!(values, [], "it has ended, so nothing was a value");
+        assert_eq!(values, [], "a signal that ends the receiver is not trapped");
         return Ends(exit);
     }
-    let was_told = process::info(pid).unwrap().state == ProcessState::Asked;
+    let is_requested = process::info(pid).unwrap().state == ProcessState::Asked;
     process::exit(pid, Exit::Killed);
     match &values[..] {
-        [] if was_told => Told,
+        [] if is_requested => Requested,
         [] => Ignored,
         [(from, exit)] => {
             let from = if *from == pid { Itself } else { TheSender };
-            assert!(from == Itself || sender == Some(values[0].0), "a stranger's pid came with the value");
-            if was_told { ToldAndValue(from, exit.clone()) } else { Value(from, exit.clone()) }
+            assert!(from == Itself || sender == Some(values[0].0), "the trapped exit has the pid of another process");
+            if is_requested { RequestedAndValue(from, exit.clone()) } else { Value(from, exit.clone()) }
         }
-        several => panic!("one signal was told {} times: {several:?}", several.len()),
+        several => panic!("one signal was trapped {} times: {several:?}", several.len()),
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "what is tested here comes from outside")]
+#[expect(clippy::disallowed_methods, reason = "the signal has to come from outside of any process")]
 fn spawn_outside(future: impl Future<Output = ()> + Send + 'static) {
     drop(tokio::spawn(future));
 }
@@ -144,7 +142,7 @@ async fn receive(
 ) {
     let mut exits = (receiver == Trapping).then(process::trap_exits);
     let mut request = pin!(cordial::shutdown_requested());
-    if receiver == AskedToBeTold {
+    if receiver == OptedIn {
         assert!(futures::poll!(&mut request).is_pending());
     }
     if let SentByItself(reason) = signal {
@@ -158,37 +156,40 @@ async fn receive(
 }
 
 #[test]
-fn a_kill_that_is_sent_ends_everybody() {
+fn a_sent_kill_ends_every_receiver() {
     for signal in [Sent(Exit::Killed), SentByItself(Exit::Killed), SentFromOutside(Exit::Killed)] {
-        check(&signal, [Plain, AskedToBeTold, Trapping].map(|receiver| (receiver, Ends(Exit::Killed))));
+        check(&signal, [Plain, OptedIn, Trapping].map(|receiver| (receiver, Ends(Exit::Killed))));
     }
 }
 
 #[test]
-fn a_request_to_shut_down_ends_only_who_did_not_ask_to_be_told() {
+fn a_shutdown_request_ends_only_receivers_that_did_not_opt_in() {
     for reason in [shutdown, shutdown_because] {
         for (signal, from) in
             [(Sent(reason()), TheSender), (SentByItself(reason()), Itself), (SentFromOutside(reason()), Itself)]
         {
-            check(&signal, [(Plain, Ends(reason())), (AskedToBeTold, Told), (Trapping, ToldAndValue(from, reason()))]);
+            check(
+                &signal,
+                [(Plain, Ends(reason())), (OptedIn, Requested), (Trapping, RequestedAndValue(from, reason()))],
+            );
         }
     }
 }
 
 #[test]
-fn a_normal_exit_that_is_sent_ends_only_the_sender_itself() {
-    let ignored = |from| [(Plain, Ignored), (AskedToBeTold, Ignored), (Trapping, Value(from, Exit::Normal))];
+fn a_sent_normal_exit_ends_only_its_own_sender() {
+    let ignored = |from| [(Plain, Ignored), (OptedIn, Ignored), (Trapping, Value(from, Exit::Normal))];
     check(&Sent(Exit::Normal), ignored(TheSender));
     check(&SentFromOutside(Exit::Normal), ignored(Itself));
     let ends = Ends(Exit::Normal);
     check(
         &SentByItself(Exit::Normal),
-        [(Plain, ends.clone()), (AskedToBeTold, ends), (Trapping, Value(Itself, Exit::Normal))],
+        [(Plain, ends.clone()), (OptedIn, ends), (Trapping, Value(Itself, Exit::Normal))],
     );
 }
 
 #[test]
-fn any_other_exit_that_is_sent_ends_who_does_not_trap() {
+fn any_other_sent_exit_ends_receivers_that_do_not_trap() {
     for reason in [error(), Exit::NoProcess] {
         for (signal, from) in [
             (Sent(reason.clone()), TheSender),
@@ -196,29 +197,26 @@ fn any_other_exit_that_is_sent_ends_who_does_not_trap() {
             (SentFromOutside(reason.clone()), Itself),
         ] {
             let ends = Ends(reason.clone());
-            check(&signal, [(Plain, ends.clone()), (AskedToBeTold, ends), (Trapping, Value(from, reason.clone()))]);
+            check(&signal, [(Plain, ends.clone()), (OptedIn, ends), (Trapping, Value(from, reason.clone()))]);
         }
     }
 }
 
 #[test]
-fn the_normal_end_of_a_linked_process_is_only_told() {
-    check(
-        &PeerEnded(Exit::Normal),
-        [(Plain, Ignored), (AskedToBeTold, Ignored), (Trapping, Value(TheSender, Exit::Normal))],
-    );
+fn the_normal_exit_of_a_linked_process_can_only_be_trapped() {
+    check(&PeerEnded(Exit::Normal), [(Plain, Ignored), (OptedIn, Ignored), (Trapping, Value(TheSender, Exit::Normal))]);
 }
 
-/// Only who traps survives it: an exit that comes over a link is no request, and `Killed` is one like any other.
+/// Only a trapping process survives: an exit over a link is not a request, and a `Killed` over a link can be trapped.
 #[test]
-fn any_other_end_of_a_linked_process_ends_who_does_not_trap() {
+fn any_other_exit_of_a_linked_process_ends_receivers_that_do_not_trap() {
     let signals = [shutdown(), shutdown_because(), error(), Exit::NoProcess, Exit::Killed]
         .map(|exit| (PeerEnded(exit.clone()), exit))
         .into_iter()
         .chain([(PeerWasKilled, Exit::Killed)]);
     for (signal, exit) in signals {
         let ends = Ends(exit.clone());
-        check(&signal, [(Plain, ends.clone()), (AskedToBeTold, ends), (Trapping, Value(TheSender, exit))]);
+        check(&signal, [(Plain, ends.clone()), (OptedIn, ends), (Trapping, Value(TheSender, exit))]);
     }
 }
 
@@ -235,7 +233,7 @@ fn the_first_signal_that_ends_a_process_decides_its_exit() {
 }
 
 #[test]
-fn a_crash_while_ending_goes_before_the_exit_that_was_sent() {
+fn a_panic_in_a_destructor_replaces_the_exit_that_was_sent() {
     struct Crashes;
     impl Drop for Crashes {
         fn drop(&mut self) {
@@ -255,7 +253,7 @@ fn a_crash_while_ending_goes_before_the_exit_that_was_sent() {
 }
 
 #[test]
-fn a_signal_to_nobody_is_ignored() {
+fn a_signal_to_an_unknown_pid_is_ignored() {
     testing::run(async {
         let completed = Task::completed(());
         process::exit(completed.pid(), Exit::Killed);
@@ -280,51 +278,51 @@ fn a_process_may_end_itself_with_any_exit_even_if_it_traps() {
     }
 }
 
-/// An error that looks at a process when it is dropped, as user code may.
+/// An error whose destructor reads the info of a process, as user code may.
 #[derive(Debug)]
-struct LooksAround {
-    at: Pid,
-    n_looked: Arc<AtomicUsize>,
+struct ReadsInfoOnDrop {
+    pid: Pid,
+    n_drops: Arc<AtomicUsize>,
 }
 
-impl fmt::Display for LooksAround {
+impl fmt::Display for ReadsInfoOnDrop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("it looks around")
+        f.write_str("reads info on drop")
     }
 }
 
-impl std::error::Error for LooksAround {}
+impl std::error::Error for ReadsInfoOnDrop {}
 
-impl Drop for LooksAround {
+impl Drop for ReadsInfoOnDrop {
     fn drop(&mut self) {
-        let _ = process::info(self.at);
-        self.n_looked.fetch_add(1, Ordering::SeqCst);
+        let _ = process::info(self.pid);
+        self.n_drops.fetch_add(1, Ordering::SeqCst);
     }
 }
 
-/// Regression: the error was dropped under the lock of the receiver, and its destructor waited for that lock for ever.
+/// Regression: the error was dropped under the lock of the receiver, and its destructor deadlocked on that lock.
 #[test]
-fn an_exit_that_nobody_takes_is_dropped_outside_of_every_lock() {
-    let n_looked: Arc<AtomicUsize> = Arc::default();
-    let counter = n_looked.clone();
+fn an_unused_exit_is_dropped_outside_of_every_lock() {
+    let n_drops: Arc<AtomicUsize> = Arc::default();
+    let counter = n_drops.clone();
     testing::run(async move {
-        let looks = move |at| Exit::Error(Arc::new(LooksAround { at, n_looked: counter.clone() }));
+        let exit_for = move |pid| Exit::Error(Arc::new(ReadsInfoOnDrop { pid, n_drops: counter.clone() }));
         let task = Task::spawn(std::future::pending::<()>());
         process::exit(task.pid(), error());
-        process::exit(task.pid(), looks(task.pid()));
-        assert_eq!(task.await, Err(error()), "it was ending already");
+        process::exit(task.pid(), exit_for(task.pid()));
+        assert_eq!(task.await, Err(error()), "the first signal decides");
 
-        let look = looks.clone();
+        let own_exit = exit_for.clone();
         let ends_twice = Task::spawn(async move {
             let own = process::current().unwrap();
             process::exit(own, error());
-            cordial::exit(look(own)).await
+            cordial::exit(own_exit(own)).await
         });
-        assert_eq!(ends_twice.await.map(|never: ()| never), Err(error()), "it was ending by itself");
+        assert_eq!(ends_twice.await.map(|never: ()| never), Err(error()), "the first signal decides");
 
         let dead = Task::start(async {});
         assert_eq!(process::monitor(dead).await, Exit::Normal);
-        process::exit(dead, looks(dead));
+        process::exit(dead, exit_for(dead));
     });
-    assert_eq!(n_looked.load(Ordering::SeqCst), 3);
+    assert_eq!(n_drops.load(Ordering::SeqCst), 3);
 }

@@ -1,4 +1,4 @@
-//! The simulated runtime: an order that a seed chooses, a clock that costs nothing, and clear words when it goes wrong.
+//! The simulated runtime: a schedule chosen by a seed, a virtual clock, and clear messages when a test fails.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -11,25 +11,25 @@ use cordial::process;
 use cordial::testing::{run, run_seeded};
 use cordial::{Exit, Pid, Runtime, Task, Timeout};
 
-/// What the panic of `f` says.
-#[expect(clippy::disallowed_methods, reason = "the panic is what is tested")]
+/// Returns the message of the panic of `f`.
+#[expect(clippy::disallowed_methods, reason = "the panic is tested")]
 #[track_caller]
 fn message_of(f: impl FnOnce()) -> String {
-    let payload = panic::catch_unwind(AssertUnwindSafe(f)).expect_err("it has to panic");
+    let payload = panic::catch_unwind(AssertUnwindSafe(f)).expect_err("a panic was expected");
     match payload.downcast::<String>() {
         Ok(text) => *text,
         Err(payload) => (*payload.downcast_ref::<&str>().unwrap()).to_owned(),
     }
 }
 
-/// Twenty tasks with links, monitors, timers, crashes and streams, and everything that they see of one another.
+/// Runs twenty tasks with links, timers and crashes. Returns a trace of everything that they observe.
 fn trace(seed: u64) -> String {
     let trace: Arc<Mutex<String>> = Arc::default();
     let note = {
         let trace = trace.clone();
         move |text: std::fmt::Arguments<'_>| writeln!(trace.lock().unwrap(), "{text}").unwrap()
     };
-    // The number of a runtime differs from run to run, the rest of a pid does not.
+    // The runtime number of a pid differs between runs. The rest of it does not.
     let short = |pid: Pid| pid.to_string().split_once('.').unwrap().1.to_owned();
     run_seeded(seed, async move {
         let started = tokio::time::Instant::now();
@@ -72,22 +72,22 @@ fn a_seed_repeats_exactly_and_seeds_differ() {
         }
         traces.insert(first);
     }
-    assert!(traces.len() > 40, "50 seeds made only {} orders", traces.len());
-    for seen_somewhere in ["unlucky", "there is no such process", "Ok(())", "at 1ms", "at 2ms"] {
-        assert!(traces.iter().any(|trace| trace.contains(seen_somewhere)), "no seed shows {seen_somewhere:?}");
+    assert!(traces.len() > 40, "50 seeds produced only {} different traces", traces.len());
+    for expected in ["unlucky", "there is no such process", "Ok(())", "at 1ms", "at 2ms"] {
+        assert!(traces.iter().any(|trace| trace.contains(expected)), "no trace contains {expected:?}");
     }
 }
 
 #[test]
-fn without_a_seed_it_is_seed_0() {
+fn the_default_seed_is_0() {
     fn order(run: impl FnOnce(futures::future::BoxFuture<'static, Vec<Pid>>) -> Vec<Pid>) -> Vec<usize> {
         let pids: Arc<Mutex<Vec<Pid>>> = Arc::default();
-        let told = pids.clone();
+        let ran = pids.clone();
         let started = run(Box::pin(async move {
             let tasks: Vec<_> = (0..20)
                 .map(|_| {
-                    let told = told.clone();
-                    Task::spawn(async move { told.lock().unwrap().push(process::current().unwrap()) })
+                    let ran = ran.clone();
+                    Task::spawn(async move { ran.lock().unwrap().push(process::current().unwrap()) })
                 })
                 .collect();
             let started = tasks.iter().map(Task::pid).collect();
@@ -102,9 +102,9 @@ fn without_a_seed_it_is_seed_0() {
     assert_ne!(plain, order(|future| run_seeded(1, future)));
 }
 
-/// A year of timeouts; with a real clock this test would not end.
+/// More than a year of virtual time.
 #[test]
-fn time_costs_nothing() {
+fn virtual_time_passes_without_waiting() {
     run(async {
         let started = tokio::time::Instant::now();
         let hour = Duration::from_secs(3600);
@@ -120,16 +120,16 @@ fn time_costs_nothing() {
 }
 
 #[test]
-fn it_gives_what_the_future_returns() {
+fn run_returns_the_value_of_the_future() {
     assert_eq!(run(async { 6 * 7 }), 42);
     assert_eq!(run_seeded(9, async { Task::spawn(async { "text" }).await }), Ok("text"));
 }
 
 #[test]
-fn a_root_that_ends_without_a_value_panics_with_the_exit_and_the_seed() {
+fn a_root_that_ends_without_a_value_panics_with_its_exit_and_the_seed() {
     let panicked = message_of(|| run_seeded(4711, async { panic!("no luck") }));
     assert!(panicked.contains("no luck") && panicked.contains("(seed 4711)"), "{panicked}");
-    assert!(panicked.contains("simulation.rs:"), "the place stands there: {panicked}");
+    assert!(panicked.contains("simulation.rs:"), "the location is missing: {panicked}");
     let killed = message_of(|| {
         run_seeded(17, async {
             process::exit(process::current().unwrap(), Exit::Killed);
@@ -140,7 +140,7 @@ fn a_root_that_ends_without_a_value_panics_with_the_exit_and_the_seed() {
 }
 
 #[test]
-fn a_deadlock_panics_with_the_seed_and_who_is_left() {
+fn a_deadlock_panics_with_the_seed_and_the_remaining_processes() {
     let is_dropped = Arc::new(AtomicBool::new(false));
     let on_drop = SetOnDrop(is_dropped.clone());
     let message = message_of(|| {
@@ -156,12 +156,12 @@ fn a_deadlock_panics_with_the_seed_and_who_is_left() {
         });
     });
     assert!(message.starts_with("nothing can run any more, and the root process has not ended (seed 12)"), "{message}");
-    let left = message.split_once("still there: ").unwrap().1;
-    assert_eq!(left.split("; ").count(), 2, "{left}");
+    let listed = message.split_once("still there: ").unwrap().1;
+    assert_eq!(listed.split("; ").count(), 2, "{listed}");
     for label in [r#""root" (spawned at "#, r#""philosopher" (spawned at "#] {
-        assert!(left.contains(label) && left.contains("simulation.rs:"), "{left}");
+        assert!(listed.contains(label) && listed.contains("simulation.rs:"), "{listed}");
     }
-    assert!(is_dropped.load(Ordering::SeqCst), "the destructors of those that were left have run");
+    assert!(is_dropped.load(Ordering::SeqCst), "the destructors of the remaining processes have not run");
 }
 
 struct SetOnDrop(Arc<AtomicBool>);
@@ -172,9 +172,9 @@ impl Drop for SetOnDrop {
     }
 }
 
-/// A program that still has a timer is not at its end, however far away that is.
+/// A program with a pending timer is not deadlocked, however late the timer is.
 #[test]
-fn a_long_wait_is_no_deadlock() {
+fn a_long_timer_is_no_deadlock() {
     run(async {
         let century = Duration::from_secs(100 * 365 * 24 * 3600);
         let waits = Task::spawn(tokio::time::sleep(century / 50)).timeout(Timeout::Infinity);
@@ -183,7 +183,7 @@ fn a_long_wait_is_no_deadlock() {
 }
 
 #[test]
-fn what_would_block_the_only_thread_panics_with_a_sentence() {
+fn blocking_calls_panic_with_a_clear_message() {
     let elsewhere = Arc::new(Runtime::builder().workers(1).build().unwrap());
     for (call, block) in [
         ("Task::wait", Box::new(|| drop(Task::spawn(async {}).wait())) as Box<dyn FnOnce() + Send>),
@@ -203,24 +203,24 @@ fn what_would_block_the_only_thread_panics_with_a_sentence() {
 }
 
 #[test]
-fn what_still_runs_when_the_root_has_ended_is_shut_down() {
+fn remaining_processes_are_shut_down_when_the_root_has_exited() {
     let n_ended = Arc::new(AtomicUsize::new(0));
-    let told = n_ended.clone();
+    let counter = n_ended.clone();
     run(async move {
-        let plain = told.clone();
+        let plain = counter.clone();
         Task::start(async move {
             let _counts = CountOnDrop(plain, 1);
             std::future::pending::<()>().await
         });
-        let polite = told.clone();
+        let graceful = counter.clone();
         Task::start(async move {
             cordial::shutdown_requested().await;
             tokio::time::sleep(Duration::from_secs(4)).await;
-            CountOnDrop(polite, 10);
+            CountOnDrop(graceful, 10);
         });
-        let deaf = told;
+        let ignoring = counter;
         Task::start(async move {
-            let _counts = CountOnDrop(deaf, 100);
+            let _counts = CountOnDrop(ignoring, 100);
             cordial::shutdown_requested().await;
             std::future::pending::<()>().await
         });
@@ -238,15 +238,15 @@ impl Drop for CountOnDrop {
     }
 }
 
-/// Each is a runtime of its own, on the thread that calls it, also one inside another.
+/// A simulation is a runtime of its own on the calling thread, also inside a process of another runtime.
 #[test]
-fn a_simulation_inside_a_process_of_another_runtime_is_its_own_world() {
+fn a_simulation_inside_a_process_of_another_runtime_is_isolated() {
     let runtime = Runtime::builder().workers(1).build().unwrap();
     let (outer, inner, outer_again) = runtime
         .block_on(async {
             let outer = process::current().unwrap();
             let inner = run(async move {
-                assert!(process::info(outer).is_none(), "a stranger here");
+                assert!(process::info(outer).is_none(), "the outer process is unknown in the simulation");
                 assert_eq!(process::callers(), []);
                 tokio::time::sleep(Duration::from_secs(3600)).await;
                 process::current().unwrap()

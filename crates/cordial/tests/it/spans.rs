@@ -1,22 +1,22 @@
-//! What a `tracing` subscriber and the panic hook see of processes: spans follow tasks, and a crash is told once.
+//! `tracing` spans follow tasks, and a crash is either emitted as an event or printed by the panic hook.
 //!
-//! The subscriber and the hook belong to a whole program, so each case runs in one of its own.
+//! The subscriber and the hook are global to an OS process, so each case runs in one of its own.
 
 use cordial::{Exit, Runtime, Shutdown, Task, process, testing};
 use tracing::Level;
 
-use crate::program;
-use crate::records::Records;
+use crate::harness::records::Records;
+use crate::harness::subprocess;
 
-/// Spawns in every way inside the span of a request, and tells from inside.
+/// Spawns in every way inside the span of a request. Each task emits events.
 async fn serve_a_request() {
     async fn work(name: &'static str) {
         tracing::info!(target: "app", event = "app", name, "before the await");
         tokio::task::yield_now().await;
         tracing::info!(target: "app", event = "app", name, "after the await");
     }
-    struct TellsItsDrop;
-    impl Drop for TellsItsDrop {
+    struct EmitsOnDrop;
+    impl Drop for EmitsOnDrop {
         fn drop(&mut self) {
             tracing::info!(target: "app", event = "app", name = "destructor", "in a destructor");
         }
@@ -34,7 +34,7 @@ async fn serve_a_request() {
     });
     let (is_ready, ready) = tokio::sync::oneshot::channel();
     let dropped = Task::spawn(async {
-        let _tells = TellsItsDrop;
+        let _guard = EmitsOnDrop;
         let _ = is_ready.send(());
         std::future::pending::<()>().await
     });
@@ -47,17 +47,16 @@ async fn serve_a_request() {
     Task::spawn(work("no request")).await.unwrap();
 }
 
-/// Whatever else is let through, every event of a request carries its fields.
+/// With every filter, each event of a request carries the fields of its span.
 #[test]
 fn the_span_of_a_request_follows_its_tasks() {
-    const NAME: &str = "spans::the_span_of_a_request_follows_its_tasks";
     let filters =
         ["app=info", "app=info,cordial=error", "app=info,cordial::process=trace", "app=info,cordial=trace", "trace"];
-    let Some(part) = program::part() else {
+    let Some(case) = subprocess::case() else {
         for filter in filters {
             for runtime in ["real", "simulated"] {
                 assert_eq!(
-                    program::run(NAME, &format!("{runtime} {filter}")).told(),
+                    subprocess::run(test_name!(), &format!("{runtime} {filter}")).reports(),
                     ["11 events"],
                     "{runtime}, {filter}"
                 );
@@ -65,7 +64,7 @@ fn the_span_of_a_request_follows_its_tasks() {
         }
         return;
     };
-    let (runtime, filter) = part.split_once(' ').unwrap();
+    let (runtime, filter) = case.split_once(' ').unwrap();
     let has_own_spans = filter.ends_with("cordial=trace") || filter == "trace";
     let records = Records::install(filter.parse().unwrap());
     match runtime {
@@ -91,15 +90,14 @@ fn the_span_of_a_request_follows_its_tasks() {
         }
     }
     assert_eq!(n_outside, 2);
-    program::tell(format_args!("{n_inside} events"));
+    subprocess::report(format_args!("{n_inside} events"));
 }
 
-/// The events of the library itself stand in the span of whom they are about.
+/// An event of the library is emitted in the span of the process that it is about.
 #[test]
-fn the_crash_of_a_task_is_told_in_the_span_of_its_request() {
-    const NAME: &str = "spans::the_crash_of_a_task_is_told_in_the_span_of_its_request";
-    if program::part().is_none() {
-        assert_eq!(program::run(NAME, "").told(), ["7"]);
+fn a_crash_is_emitted_in_the_span_of_its_request() {
+    if subprocess::case().is_none() {
+        assert_eq!(subprocess::run(test_name!(), "").reports(), ["7"]);
         return;
     }
     let records = Records::install("app=info,cordial=error".parse().unwrap());
@@ -109,16 +107,15 @@ fn the_crash_of_a_task_is_told_in_the_span_of_its_request() {
         drop(entered);
         task.await.unwrap_err();
     });
-    let [crash] = &records.of("crash")[..] else { panic!("one crash is told once") };
+    let [crash] = &records.of("crash")[..] else { panic!("expected one crash event") };
     assert_eq!((crash.target, crash.level, crash.spans.len()), ("cordial::process", Level::ERROR, 1));
-    program::tell(&crash.spans[0].1["id"]);
+    subprocess::report(&crash.spans[0].1["id"]);
 }
 
-/// A subscriber that takes the event, and what standard error says then.
+/// With a subscriber that takes the event, nothing is printed.
 #[test]
-fn a_crash_is_told_once_by_the_subscriber_or_by_the_hook() {
-    const NAME: &str = "spans::a_crash_is_told_once_by_the_subscriber_or_by_the_hook";
-    // The filter of the subscriber, how often it is told, and whether it is printed.
+fn a_crash_is_emitted_or_printed_once() {
+    // The filter of the subscriber, the number of crash events, and whether the crash is printed.
     let cases = [
         ("none", 0, true),
         ("trace", 1, false),
@@ -126,16 +123,17 @@ fn a_crash_is_told_once_by_the_subscriber_or_by_the_hook() {
         ("app=trace", 0, true),
         ("cordial=off", 0, true),
     ];
-    let Some(part) = program::part() else {
-        for (filter, n_told, is_printed) in cases {
-            for how in ["body", "destructor", "simulated", "tokio beside it"] {
-                let ran = program::run(NAME, &format!("{filter}/{how}"));
-                // A panic in a task of tokio's is none of ours: it is printed, and no crash.
-                let (n_told, is_printed) = if how.starts_with("tokio") { (0, true) } else { (n_told, is_printed) };
+    let Some(case) = subprocess::case() else {
+        for (filter, n_emitted, is_printed) in cases {
+            for how in ["body", "destructor", "simulated", "tokio task"] {
+                let ran = subprocess::run(test_name!(), &format!("{filter}/{how}"));
+                // A panic in a tokio task is not a crash of a process, so it is printed.
+                let (n_emitted, is_printed) =
+                    if how.starts_with("tokio") { (0, true) } else { (n_emitted, is_printed) };
                 let n_printed = ran.stderr.matches("no luck").count();
                 assert_eq!(n_printed, usize::from(is_printed), "{filter}, {how}: {}", ran.stderr);
                 assert_eq!(ran.stderr.matches("panicked at").count(), n_printed, "{filter}, {how}: {}", ran.stderr);
-                assert_eq!(ran.told(), [format!("{n_told} crashes")], "{filter}, {how}");
+                assert_eq!(ran.reports(), [format!("{n_emitted} crashes")], "{filter}, {how}");
             }
         }
         return;
@@ -146,7 +144,7 @@ fn a_crash_is_told_once_by_the_subscriber_or_by_the_hook() {
             panic!("no luck");
         }
     }
-    let (filter, how) = part.split_once('/').unwrap();
+    let (filter, how) = case.split_once('/').unwrap();
     let records = if filter == "none" { Records::default() } else { Records::install(filter.parse().unwrap()) };
     let body = async { panic!("no luck") };
     let crash = match how {
@@ -154,7 +152,7 @@ fn a_crash_is_told_once_by_the_subscriber_or_by_the_hook() {
         "destructor" => Task::spawn(async { Crashes }).wait().map_or_else(
             |exit| exit,
             |crashes| {
-                // A value is the user's: it is dropped here by a process.
+                // The value belongs to the user. Another process drops it here.
                 Task::spawn(async move { drop(crashes) }).wait().unwrap_err()
             },
         ),
@@ -165,54 +163,53 @@ fn a_crash_is_told_once_by_the_subscriber_or_by_the_hook() {
         }
     };
     assert!(matches!(crash, Exit::Panic(_)) != how.starts_with("tokio"), "{crash}");
-    program::tell(format_args!("{} crashes", records.of("crash").len()));
+    subprocess::report(format_args!("{} crashes", records.of("crash").len()));
 }
 
-#[expect(clippy::disallowed_methods, reason = "a task of tokio's is no process, which is what this needs")]
+#[expect(clippy::disallowed_methods, reason = "a tokio task is not a process")]
 async fn on_tokio(future: impl Future<Output = ()> + Send + 'static) -> bool {
     tokio::spawn(future).await.unwrap_err().is_panic()
 }
 
-/// The hook of the program is called as before: always outside of processes, and inside when nobody else tells.
+/// The hook of the program is called outside of processes, and inside if no subscriber takes the crash event.
 #[test]
-fn the_hook_forwards_to_the_one_that_it_replaced() {
-    const NAME: &str = "spans::the_hook_forwards_to_the_one_that_it_replaced";
-    let Some(part) = program::part() else {
-        let outside = "the own hook: outside, on a plain thread";
-        let inside = "the own hook: inside a process";
-        assert_eq!(program::run(NAME, "without a subscriber").told(), [outside, inside]);
-        assert_eq!(program::run(NAME, "with a subscriber").told(), [outside]);
+fn the_panic_hook_forwards_to_the_previous_hook() {
+    let Some(case) = subprocess::case() else {
+        let outside = "user hook: outside, on a plain thread";
+        let inside = "user hook: inside a process";
+        assert_eq!(subprocess::run(test_name!(), "without a subscriber").reports(), [outside, inside]);
+        assert_eq!(subprocess::run(test_name!(), "with a subscriber").reports(), [outside]);
         return;
     };
     std::panic::set_hook(Box::new(|info| {
-        program::tell(format_args!("the own hook: {}", info.payload_as_str().unwrap()));
+        subprocess::report(format_args!("user hook: {}", info.payload_as_str().unwrap()));
     }));
-    if part == "with a subscriber" {
+    if case == "with a subscriber" {
         Records::install("error".parse().unwrap());
     }
     Task::spawn(async {}).wait().unwrap();
-    #[expect(clippy::disallowed_methods, reason = "what happens outside of processes is what is tested")]
+    #[expect(clippy::disallowed_methods, reason = "a panic outside of processes is tested")]
     std::thread::spawn(|| panic!("outside, on a plain thread")).join().unwrap_err();
     Task::<()>::spawn(async { panic!("inside a process") }).wait().unwrap_err();
-    // Not a panic: it unwinds without the hook.
+    // A checkpoint unwinds without calling the hook.
     Task::spawn(async {
         process::exit(process::current().unwrap(), Exit::Killed);
         cordial::checkpoint();
-        unreachable!("it was killed")
+        unreachable!("the process was killed")
     })
     .wait()
     .map(|never: ()| never)
     .unwrap_err();
 }
 
-/// Regression: a panic that comes without the hook was told with the place of one that another process had caught itself.
+/// Regression: a panic without a hook call was reported with the location of a panic that another process had caught itself.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "users catch panics too")]
-fn a_panic_that_a_process_catches_lends_its_place_to_no_other() {
+fn a_panic_without_a_hook_call_has_no_location_of_another_panic() {
     testing::run(async {
         Task::spawn(async { std::panic::catch_unwind(|| panic!("caught")).unwrap_err() }).await.unwrap();
         let passed_on: Task<()> = Task::spawn(async { std::panic::resume_unwind(Box::new("passed on")) });
-        let Err(Exit::Panic(report)) = passed_on.await else { panic!("it has to crash") };
+        let Err(Exit::Panic(report)) = passed_on.await else { panic!("expected a panic") };
         assert_eq!((report.message(), report.location().to_string().as_str()), ("passed on", "an unknown place"));
     });
 }

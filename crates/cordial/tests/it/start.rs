@@ -1,23 +1,21 @@
-//! Tasks that nobody owns: `Task::start` and `Task::start_link`.
+//! Tasks without a handle: `Task::start` and `Task::start_link`.
 //!
-//! Restates "start/1" and "start_link/1" of Elixir's `task_test.exs`, and the documentation of `Task`. How the end of the
-//! caller and that of the task act on each other is in the tables of `ties.rs`.
-//!
-//! Static children of a supervisor (T-001 to T-007) are not here: they come with the supervisors.
+//! Restates "start/1" and "start_link/1" of Elixir's `task_test.exs`, and the documentation of `Task`. `exit_propagation.rs` has the
+//! tables of how the exits of caller and task affect each other.
 
 use std::future::pending;
 
 use cordial::{Exit, Task, process};
 use tokio::sync::oneshot;
 
-use crate::ends::error;
-use crate::orders::in_every_order;
-use crate::probe::Probe;
+use crate::harness::exit_kind::error;
+use crate::harness::probe::Probe;
+use crate::harness::seeds::for_each_seed;
 
 // T-008
 #[test]
-fn start_link_gives_the_pid_of_a_running_task_that_is_linked_to_its_caller() {
-    in_every_order(|| async {
+fn start_link_returns_the_pid_of_a_running_task_that_is_linked_to_its_caller() {
+    for_each_seed(|| async {
         let own = process::current().unwrap();
         let (tx, rx) = oneshot::channel();
         let pid = Task::start_link(async move {
@@ -32,8 +30,8 @@ fn start_link_gives_the_pid_of_a_running_task_that_is_linked_to_its_caller() {
 
 // T-011
 #[test]
-fn a_start_link_task_that_ends_normally_tells_its_caller_nothing() {
-    in_every_order(|| async {
+fn a_start_link_task_that_exits_normally_sends_nothing_to_its_caller() {
+    for_each_seed(|| async {
         let own = process::current().unwrap();
         let pid = Task::start_link(async {});
         assert_eq!(process::monitor(pid).await, Exit::Normal);
@@ -44,8 +42,8 @@ fn a_start_link_task_that_ends_normally_tells_its_caller_nothing() {
 
 // T-015
 #[test]
-fn start_gives_the_pid_of_a_running_task_that_is_linked_to_nobody() {
-    in_every_order(|| async {
+fn start_returns_the_pid_of_a_running_task_without_links() {
+    for_each_seed(|| async {
         let own = process::current().unwrap();
         let (tx, rx) = oneshot::channel();
         let pid = Task::start(async move {
@@ -61,7 +59,7 @@ fn start_gives_the_pid_of_a_running_task_that_is_linked_to_nobody() {
 // T-017
 #[test]
 fn a_started_task_completes_after_its_caller_has_crashed() {
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let (go, gate) = oneshot::channel::<()>();
         let (tx, rx) = oneshot::channel();
         let caller: Task<()> = Task::spawn(async move {
@@ -79,12 +77,12 @@ fn a_started_task_completes_after_its_caller_has_crashed() {
 
 #[test]
 fn an_err_of_a_started_task_is_its_exit() {
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let failed = Task::start(async { Err::<(), _>(std::io::Error::other("no disk")) });
         assert_eq!(process::monitor(failed).await, error("no disk"));
 
-        let told_how = Task::start(async { Err::<(), _>(Exit::Shutdown(None)) });
-        assert_eq!(process::monitor(told_how).await, Exit::Shutdown(None));
+        let shut_down = Task::start(async { Err::<(), _>(Exit::Shutdown(None)) });
+        assert_eq!(process::monitor(shut_down).await, Exit::Shutdown(None));
 
         let succeeded = Task::start(async { Ok::<(), String>(()) });
         assert_eq!(process::monitor(succeeded).await, Exit::Normal);
@@ -93,7 +91,7 @@ fn an_err_of_a_started_task_is_its_exit() {
 
 #[test]
 fn an_err_of_a_start_link_task_ends_its_caller() {
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let caller: Task<()> = Task::spawn(async {
             Task::start_link(async { Err::<(), _>("no disk") });
             pending().await
@@ -103,7 +101,7 @@ fn an_err_of_a_start_link_task_ends_its_caller() {
 }
 
 #[test]
-fn a_task_runs_only_as_far_as_it_is_woken_and_is_dropped_once() {
+fn a_task_is_polled_once_per_wake_up_and_dropped_once() {
     let probe = Probe::default();
     let (go, gate) = oneshot::channel::<()>();
     let counted = probe.of(gate);
@@ -112,7 +110,7 @@ fn a_task_runs_only_as_far_as_it_is_woken_and_is_dropped_once() {
             let _ = counted.await;
         });
         let end = process::monitor(pid);
-        tokio::time::sleep(crate::orders::SECOND).await;
+        tokio::time::sleep(crate::harness::seeds::SECOND).await;
         go.send(()).unwrap();
         end.await;
     });

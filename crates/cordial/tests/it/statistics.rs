@@ -1,4 +1,4 @@
-//! What the scheduler tells of itself in numbers, real and simulated.
+//! The statistics of the real and the simulated scheduler.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use cordial::process::statistics;
 use cordial::{Runtime, Statistics, Task, testing};
 
-/// A poll that is long in the middle of a test is none.
+/// No poll of a test counts as long.
 const NEVER: Duration = Duration::from_secs(3600);
 
-/// A thread counts after its poll, and so after the test may have gone on.
+/// Waits until the statistics satisfy a condition: a worker counts a poll after it, when the test may already have continued.
 fn until(runtime: &Runtime, holds: impl Fn(&Statistics) -> bool) -> Statistics {
     loop {
         let statistics = runtime.statistics();
@@ -26,19 +26,19 @@ fn polls_steals_and_parks_are_counted() {
     runtime
         .block_on(async {
             let (ran, has_run) = mpsc::channel();
-            // The second one takes the slot from the first, which then stands in the queue of a worker that blocks.
+            // The second task displaces the first from the worker's LIFO slot into its queue, and the worker blocks.
             let tasks = [ran.clone(), ran].map(|ran| Task::spawn(async move { ran.send(()).unwrap() }));
             (0..2).for_each(|_| has_run.recv().unwrap());
             Task::await_many(tasks).await.unwrap();
         })
         .unwrap();
-    let statistics = until(&runtime, |told| told.polls >= 3 && told.steals >= 1 && told.parks >= 1);
+    let statistics = until(&runtime, |now| now.polls >= 3 && now.steals >= 1 && now.parks >= 1);
     assert_eq!((statistics.workers, statistics.stand_ins, statistics.deprioritized), (2, 0, 0));
     assert_eq!((statistics.long_polls, statistics.busy_samples.len()), (0, 2));
 }
 
 #[test]
-fn what_waits_in_the_queues_is_counted() {
+fn queued_tasks_are_counted() {
     let runtime = Runtime::builder().workers(1).stall_after(NEVER).build().unwrap();
     let (ready, is_ready) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
@@ -56,17 +56,17 @@ fn what_waits_in_the_queues_is_counted() {
         is_ready.recv().unwrap();
         let outside = (0..5).map(|_| scope.spawn(|| runtime.block_on(async {})));
         let outside: Vec<_> = outside.collect();
-        // The watch moves the task in the slot of a worker that is busy for long to those.
-        let statistics = until(&runtime, |told| told.injected >= 6);
+        // The sysmon thread moves the task in the slot of a long-busy worker to the injected tasks.
+        let statistics = until(&runtime, |now| now.injected >= 6);
         assert_eq!((statistics.injected, statistics.queued), (6, 9));
         release.send(()).unwrap();
         outside.into_iter().for_each(|outside| outside.join().unwrap().unwrap());
         blocked.join().unwrap().unwrap()
     });
-    assert_eq!((own.injected, own.queued), (6, 9), "a process asks for the numbers of its own runtime");
+    assert_eq!((own.injected, own.queued), (6, 9), "a process reads the statistics of its own runtime");
     let busy = own.busy_samples[0];
-    assert!(busy > 0, "the watch has looked");
-    let after = until(&runtime, |told| told.polls >= 17);
+    assert!(busy > 0, "the sysmon thread has not sampled");
+    let after = until(&runtime, |now| now.polls >= 17);
     assert_eq!((after.injected, after.queued), (0, 0));
     assert!(after.busy_samples[0] >= busy && after.long_polls == 0);
 }
@@ -89,14 +89,14 @@ fn stuck_threads_are_counted() {
             (release, runtime.block_on(stuck).unwrap().unwrap())
         })
         .unzip();
-    // The third one runs on a stand-in, and is stuck there: only what waits would bring the next.
+    // The third task runs on a stand-in and is stuck there. No task is queued, so no further stand-in starts.
     (0..3).for_each(|_| has_begun.recv().unwrap());
-    let statistics = until(&runtime, |told| told.long_polls >= 3);
+    let statistics = until(&runtime, |now| now.long_polls >= 3);
     assert_eq!(statistics.workers, 2);
     assert!(statistics.stand_ins >= 1 && statistics.busy_samples.len() >= 3, "{statistics:?}");
     drop(releases);
     tasks.into_iter().for_each(|task| task.wait().unwrap());
-    let after = until(&runtime, |told| told.polls >= 6);
+    let after = until(&runtime, |now| now.polls >= 6);
     assert_eq!(after.workers, 2);
 }
 
@@ -104,7 +104,7 @@ fn stuck_threads_are_counted() {
 fn a_simulation_is_one_worker_and_counts_its_polls() {
     testing::run(async {
         let before = statistics();
-        assert_eq!((before.workers, before.polls, before.queued), (1, 0, 0), "its own poll has not returned");
+        assert_eq!((before.workers, before.polls, before.queued), (1, 0, 0), "the running poll is not counted yet");
         let tasks: Vec<_> = (0..10).map(|n| Task::spawn(async move { n })).collect();
         assert_eq!(statistics().queued, 10);
         assert_eq!(Task::await_many(tasks).await, Ok((0..10).collect()));

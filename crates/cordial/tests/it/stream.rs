@@ -1,4 +1,6 @@
-//! Parallel streams: order, laziness, limits, and when items start. After Elixir's task_test.exs.
+//! Parallel streams: order, laziness, timeouts, and when items start.
+//!
+//! Restates parts of "async_stream" of Elixir's `task_test.exs`.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,8 +10,8 @@ use cordial::{Exit, Runtime, StreamTimeout, Task, Timeout, process, testing};
 use futures::StreamExt;
 use tokio::time::{Instant, sleep};
 
-use crate::orders::in_every_order;
-use crate::probe::Probe;
+use crate::harness::probe::Probe;
+use crate::harness::seeds::for_each_seed;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -18,7 +20,7 @@ async fn slow(ms: u32) -> u32 {
     ms
 }
 
-// T-158, T-161: at, below and above the length of the input.
+// T-158, T-161: a concurrency equal to, below and above the length of the input
 #[test]
 fn results_come_in_input_order_however_long_they_take() {
     for n in [4, 2, 8] {
@@ -39,7 +41,7 @@ fn unordered_results_come_as_they_are_ready() {
 
 // T-151, T-180
 #[test]
-fn one_at_a_time_is_one_after_the_other() {
+fn with_concurrency_1_items_run_one_after_the_other() {
     let (results, lasted) = testing::run(async {
         let started = Instant::now();
         let results = Task::async_stream([40, 30, 20, 10], slow).unordered().max_concurrency(1).collect().await;
@@ -66,7 +68,7 @@ fn nothing_runs_and_no_input_is_pulled_before_the_first_poll() {
 // T-144
 #[test]
 #[should_panic(expected = "max_concurrency(0) lets nothing run; use at least 1")]
-fn none_at_once_is_refused_when_it_is_asked_for() {
+fn a_concurrency_of_zero_panics() {
     let _ = Task::async_stream(0..3, |n| async move { n }).max_concurrency(0);
 }
 
@@ -79,13 +81,13 @@ fn endless_input_is_pulled_only_into_free_slots() {
         Task::async_stream(items, |n| async move { n }).max_concurrency(3).take(10).collect().await
     });
     assert_eq!(first, (0..10).map(Ok).collect::<Vec<_>>());
-    // Ten were delivered; no more than the slots and the run-ahead can be beyond.
+    // Ten were delivered. Beyond them, only the slots and the read-ahead may have been pulled.
     assert!(pulled.load(Ordering::SeqCst) <= 10 + 3 + 4 * 3);
 }
 
 // T-176
 #[test]
-fn an_item_that_takes_too_long_is_a_timeout_that_names_it_and_the_others_go_on() {
+fn a_timeout_names_the_item_and_the_other_items_continue() {
     let results = testing::run(async {
         let work = |ms| async move {
             process::set_label(format!("item {ms}"));
@@ -115,7 +117,7 @@ fn a_timeout_that_ends_the_stream_is_its_last_item() {
 }
 
 #[test]
-fn a_hanging_item_lets_the_others_run_ahead_only_so_far() {
+fn a_hanging_item_limits_how_far_other_items_run_ahead() {
     let started = Arc::new(AtomicUsize::new(0));
     let count = started.clone();
     testing::run(async move {
@@ -135,7 +137,7 @@ fn a_hanging_item_lets_the_others_run_ahead_only_so_far() {
 
 // T-163, T-189, T-200
 #[test]
-fn a_stream_that_is_dropped_leaves_nothing_behind_before_time_moves() {
+fn a_dropped_stream_ends_nested_streams_before_time_advances() {
     testing::run(async {
         let n_alive = Arc::new(());
         let alive = n_alive.clone();
@@ -166,7 +168,7 @@ fn a_stream_that_is_dropped_leaves_nothing_behind_before_time_moves() {
 
 // T-162
 #[test]
-fn a_crash_is_one_item_and_the_consumer_lives() {
+fn a_crash_is_one_item_and_does_not_end_the_consumer() {
     let (values, exits) = testing::run(async {
         Task::async_stream(1..=4, |n| async move { if n % 2 == 0 { panic!("even") } else { n } }).partition().await
     });
@@ -175,7 +177,7 @@ fn a_crash_is_one_item_and_the_consumer_lives() {
 }
 
 #[test]
-fn a_slow_async_source_holds_back_no_result() {
+fn a_slow_async_source_delays_no_result() {
     testing::run(async {
         let source = futures::stream::iter([1, 2]).chain(futures::stream::pending());
         let mut stream = Task::async_stream_from(source, slow).max_concurrency(8);
@@ -187,21 +189,21 @@ fn a_slow_async_source_holds_back_no_result() {
 
 // T-153, T-201
 #[test]
-fn unordered_timeouts_come_when_their_limit_passes_and_free_their_slots() {
-    in_every_order(|| async {
+fn unordered_timeouts_are_delivered_when_they_elapse_and_free_their_slots() {
+    for_each_seed(|| async {
         let begun = Instant::now();
         let stream = Task::async_stream([100, 1, 100, 1], slow).unordered().timeout(50 * MS).max_concurrency(2);
         let results = stream.collect().await;
         assert_eq!(results[0], Ok(1));
         assert!(matches!(results[..], [_, Err(Exit::Timeout(_)), Ok(1), Err(Exit::Timeout(_))]), "{results:?}");
-        assert_eq!(begun.elapsed(), 51 * MS, "the third began when the second had ended");
+        assert_eq!(begun.elapsed(), 51 * MS, "the third item starts when the second has ended");
     });
 }
 
 // T-149, T-150
 #[test]
-fn with_a_limit_of_zero_an_item_has_one_poll() {
-    in_every_order(|| async {
+fn with_a_timeout_of_zero_an_item_is_polled_once() {
+    for_each_seed(|| async {
         let results = Task::async_stream([0, 1, 0, 5000], |ms| async move {
             if ms > 0 {
                 sleep(ms * MS).await;
@@ -216,13 +218,13 @@ fn with_a_limit_of_zero_an_item_has_one_poll() {
         assert_eq!((late.limit(), begun.elapsed()), (Duration::ZERO, Duration::ZERO));
 
         let crash = Task::async_stream([()], |()| async { panic!("no luck") }).timeout(Duration::ZERO).next().await;
-        assert!(matches!(crash, Some(Err(Exit::Panic(_)))), "a crash is told as one");
+        assert!(matches!(crash, Some(Err(Exit::Panic(_)))), "a crash is an item");
     });
 }
 
 // T-149
 #[test]
-fn a_limit_of_zero_may_end_the_stream() {
+fn a_timeout_of_zero_can_end_the_stream() {
     let results = testing::run(async {
         let stream = Task::async_stream([()], |()| std::future::pending::<()>()).timeout(Duration::ZERO);
         stream.on_timeout(StreamTimeout::EndStream).collect().await
@@ -231,7 +233,7 @@ fn a_limit_of_zero_may_end_the_stream() {
 }
 
 #[test]
-fn a_limit_that_no_clock_can_count_never_passes() {
+fn a_timeout_of_duration_max_never_elapses() {
     testing::run(async {
         let hour = 3_600_000 * MS;
         let results = Task::async_stream([hour], sleep).timeout(Duration::MAX).collect().await;
@@ -241,7 +243,7 @@ fn a_limit_that_no_clock_can_count_never_passes() {
 
 // T-157
 #[test]
-fn input_made_of_several_parts_gives_each_element_once_in_order() {
+fn a_concatenated_input_yields_each_element_once_in_order() {
     let parts = (0..3).chain([7, 8].into_iter().skip(1)).chain((0..100).step_by(2).take(3));
     let results = testing::run(async { Task::async_stream(parts, |n| async move { n }).collect().await });
     assert_eq!(results, [0, 1, 2, 8, 0, 2, 4].map(Ok));
@@ -249,9 +251,9 @@ fn input_made_of_several_parts_gives_each_element_once_in_order() {
 
 // T-158, T-168, T-170, T-172, T-173
 #[test]
-fn taking_some_of_a_longer_input_gives_the_first_ones_in_order() {
+fn take_returns_the_first_results_in_order() {
     for n in [2, 4, 8] {
-        in_every_order(move || async move {
+        for_each_seed(move || async move {
             let whole = Task::async_stream((1..=8).take(4), |n| slow(10 * (9 - n))).max_concurrency(n).collect().await;
             assert_eq!(whole, [80, 70, 60, 50].map(Ok), "{n} at once");
             let first: Vec<_> =
@@ -280,9 +282,9 @@ fn an_item_that_ends_normally_without_a_value_is_an_exit() {
 
 // T-181, T-180
 #[test]
-fn items_start_in_input_order_and_no_more_run_than_allowed() {
+fn items_start_in_input_order_within_the_concurrency_limit() {
     for n in [1, 2, 4, 9] {
-        in_every_order(move || async move {
+        for_each_seed(move || async move {
             let started = Arc::new(Mutex::new(Vec::new()));
             let (seen, running) = (started.clone(), Arc::new(AtomicUsize::new(0)));
             let stream = Task::async_stream(0..20u32, move |at| {
@@ -302,8 +304,8 @@ fn items_start_in_input_order_and_no_more_run_than_allowed() {
 
 // T-185, T-186
 #[test]
-fn while_the_consumer_pauses_items_run_and_time_out_but_none_starts() {
-    in_every_order(|| async {
+fn while_the_consumer_pauses_items_run_and_time_out_but_no_item_starts() {
+    for_each_seed(|| async {
         let (dropped, n_started) = (Probe::default(), Arc::new(AtomicUsize::new(0)));
         let (guards, count) = (dropped.clone(), n_started.clone());
         let work = move |ms: u32| {
@@ -318,23 +320,23 @@ fn while_the_consumer_pauses_items_run_and_time_out_but_none_starts() {
         assert_eq!(stream.next().await, Some(Ok(1)));
         sleep(49 * MS).await;
         let before = (dropped.drops(), n_started.load(Ordering::SeqCst));
-        assert_eq!(before, (3, 4), "1 and 20 have ended, 2 ran in the slot of 1, 5000 runs");
+        assert_eq!(before, (3, 4), "1 and 20 have ended, 2 ran in the slot of 1, and 5000 runs");
         sleep(2 * MS).await;
-        assert_eq!(dropped.drops(), 4, "the limit has passed");
+        assert_eq!(dropped.drops(), 4, "the timeout has elapsed");
         sleep(1000 * MS).await;
         assert_eq!(n_started.load(Ordering::SeqCst), 4);
-        assert_eq!(stream.next().await, Some(Ok(20)), "it was done in time, whenever one looks");
+        assert_eq!(stream.next().await, Some(Ok(20)), "the item finished in time, however late the stream is polled");
         assert!(matches!(stream.next().await, Some(Err(Exit::Timeout(_)))));
         assert_eq!([stream.next().await, stream.next().await, stream.next().await], [Some(Ok(2)), Some(Ok(3)), None]);
-        assert_eq!(stream.next().await, None, "and so on");
+        assert_eq!(stream.next().await, None, "the stream is fused");
     });
 }
 
 // T-187
 #[test]
-fn unordered_no_more_starts_than_the_slots_and_what_was_taken() {
+fn an_unordered_stream_starts_only_as_many_items_as_slots_are_free() {
     for (n, taken) in [(1, 1), (2, 3), (8, 10)] {
-        in_every_order(move || async move {
+        for_each_seed(move || async move {
             let n_started = Arc::new(AtomicUsize::new(0));
             let count = n_started.clone();
             let work = move |at: u32| {
@@ -350,8 +352,8 @@ fn unordered_no_more_starts_than_the_slots_and_what_was_taken() {
 
 // T-188
 #[test]
-fn the_fastest_two_successes_of_all() {
-    in_every_order(|| async {
+fn an_unordered_stream_returns_the_two_fastest_successes() {
+    for_each_seed(|| async {
         let mirrors = [(30, true), (10, false), (20, true), (40, true), (5, false)];
         let stream = Task::async_stream(mirrors, |(ms, works)| async move {
             slow(ms).await;
@@ -365,36 +367,36 @@ fn the_fastest_two_successes_of_all() {
 }
 
 #[test]
-fn a_slow_consumer_finds_the_slots_filled_again() {
-    in_every_order(|| async {
+fn slots_are_refilled_while_the_consumer_is_slow() {
+    for_each_seed(|| async {
         let begun = Instant::now();
         let mut stream = Task::async_stream([10; 12], slow).unordered().max_concurrency(4);
         while stream.next().await.is_some() {
             sleep(5 * MS).await;
         }
-        assert_eq!(begun.elapsed(), (10 + 12 * 5) * MS, "the consumer never waits but for the first");
+        assert_eq!(begun.elapsed(), (10 + 12 * 5) * MS, "the consumer waits only for the first item");
     });
 }
 
 #[test]
-fn the_default_is_as_many_at_once_as_the_runtime_has_workers() {
-    async fn most_at_once() -> usize {
-        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let counts = (running, most.clone());
+fn the_default_concurrency_is_the_number_of_workers() {
+    async fn max_concurrent() -> usize {
+        let (running, max) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let counts = (running, max.clone());
         let stream = Task::async_stream(0..20, move |_| {
-            let (running, most) = counts.clone();
+            let (running, max) = counts.clone();
             async move {
-                most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                max.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                 tokio::task::yield_now().await;
                 sleep(MS).await;
                 running.fetch_sub(1, Ordering::SeqCst);
             }
         });
         assert!(stream.collect().await.iter().all(Result::is_ok));
-        most.load(Ordering::SeqCst)
+        max.load(Ordering::SeqCst)
     }
-    assert_eq!(testing::run(most_at_once()), 4);
+    assert_eq!(testing::run(max_concurrent()), 4);
     let runtime = Runtime::builder().workers(3).build().unwrap();
-    // Made elsewhere: what counts is where it is polled.
-    assert!(runtime.block_on(most_at_once()).unwrap() <= 3);
+    // The default depends on the runtime that polls the stream.
+    assert!(runtime.block_on(max_concurrent()).unwrap() <= 3);
 }

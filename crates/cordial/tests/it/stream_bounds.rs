@@ -1,4 +1,4 @@
-//! What a parallel stream holds, and for whom it waits: memory, sources that are slow or block, consumers that are busy.
+//! The memory bound of a parallel stream, slow and blocking sources, and busy consumers.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -11,22 +11,22 @@ use futures::stream::{self, FusedStream};
 use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
 use tokio::time::{Instant, sleep};
 
-use crate::ends::error;
-use crate::orders::in_every_order;
+use crate::harness::exit_kind::error;
+use crate::harness::seeds::for_each_seed;
 
 const MS: Duration = Duration::from_millis(1);
 
-/// How many values of one kind there are, and were at most.
+/// Counts the live values of one kind, and their maximum.
 #[derive(Clone, Default)]
-struct Census(Arc<(AtomicUsize, AtomicUsize)>);
+struct LiveCount(Arc<(AtomicUsize, AtomicUsize)>);
 
-/// A value that is counted.
-struct Counted(Census);
+/// A counted value.
+struct Counted(LiveCount);
 
-impl Census {
+impl LiveCount {
     fn value(&self) -> Counted {
-        let (now, most) = &*self.0;
-        most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        let (now, max) = &*self.0;
+        max.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
         Counted(self.clone())
     }
 
@@ -34,7 +34,7 @@ impl Census {
         self.0.0.load(Ordering::SeqCst)
     }
 
-    fn most(&self) -> usize {
+    fn max(&self) -> usize {
         self.0.1.load(Ordering::SeqCst)
     }
 }
@@ -51,9 +51,9 @@ impl Drop for Counted {
     }
 }
 
-/// Consumes a long stream whose every hundredth item is slow, and gives the most inputs and results there were at once.
-async fn most_held(length: u32, n: usize, max_ahead: Option<usize>) -> (usize, usize) {
-    let (inputs, results) = (Census::default(), Census::default());
+/// Consumes a long stream in which every hundredth item is slow. Returns the maximum numbers of live inputs and results.
+async fn max_held(length: u32, n: usize, max_ahead: Option<usize>) -> (usize, usize) {
+    let (inputs, results) = (LiveCount::default(), LiveCount::default());
     let (of_inputs, of_results) = (inputs.clone(), results.clone());
     let items = (0..length).map(move |n| (n, of_inputs.value()));
     let work = move |(n, input): (u32, Counted)| {
@@ -72,15 +72,15 @@ async fn most_held(length: u32, n: usize, max_ahead: Option<usize>) -> (usize, u
         None => stream.unordered().map(drop).count().await,
     };
     assert_eq!((n_results, inputs.now(), results.now()), (length as usize, 0, 0));
-    (inputs.most(), results.most())
+    (inputs.max(), results.max())
 }
 
 #[test]
-fn memory_is_bounded_by_concurrency_and_run_ahead_whatever_the_length() {
+fn memory_is_bounded_by_concurrency_and_max_ahead_for_any_length() {
     for (n, max_ahead) in [(1, Some(0)), (4, Some(0)), (4, Some(10)), (16, Some(3)), (1, None), (8, None)] {
         let bound = n + max_ahead.unwrap_or(0);
         for length in [10, 300, 10_000] {
-            let (inputs, results) = testing::run(most_held(length, n, max_ahead));
+            let (inputs, results) = testing::run(max_held(length, n, max_ahead));
             assert!(inputs <= n, "{inputs} inputs of {length} with {n} and {max_ahead:?}");
             assert!(results <= bound, "{results} results of {length} with {n} and {max_ahead:?}");
         }
@@ -88,16 +88,16 @@ fn memory_is_bounded_by_concurrency_and_run_ahead_whatever_the_length() {
 }
 
 #[test]
-fn memory_is_bounded_on_threads_too() {
+fn memory_is_bounded_on_the_real_scheduler_too() {
     let runtime = Runtime::builder().workers(2).build().unwrap();
-    let (inputs, results) = runtime.block_on(most_held(20_000, 8, Some(8))).unwrap();
+    let (inputs, results) = runtime.block_on(max_held(20_000, 8, Some(8))).unwrap();
     assert!(inputs <= 8 && results <= 16, "{inputs} inputs and {results} results");
 }
 
 #[test]
-fn without_retry_and_zip_no_input_is_kept_and_with_them_only_while_it_is_at_work() {
-    in_every_order(|| async {
-        let inputs = Census::default();
+fn inputs_are_stored_only_for_zip_and_only_while_their_items_run() {
+    for_each_seed(|| async {
+        let inputs = LiveCount::default();
         let of_inputs = inputs.clone();
         let items = (0..100).map(move |_| of_inputs.value());
         let hang = |_input| async {
@@ -109,13 +109,13 @@ fn without_retry_and_zip_no_input_is_kept_and_with_them_only_while_it_is_at_work
             assert!(inputs.now() <= 4);
         }
         assert_eq!(inputs.now(), 0);
-        assert!(inputs.most() <= 8, "each at work has its own and the one that is kept");
+        assert!(inputs.max() <= 8, "each running item has its input and one stored copy");
     });
 }
 
 #[test]
-fn a_hanging_item_bounds_what_is_pulled_by_default_too() {
-    in_every_order(|| async {
+fn a_hanging_item_limits_what_is_pulled_by_default_too() {
+    for_each_seed(|| async {
         let pulled = Arc::new(AtomicUsize::new(0));
         let count = pulled.clone();
         let items = std::iter::repeat_with(move || count.fetch_add(1, Ordering::SeqCst));
@@ -127,14 +127,14 @@ fn a_hanging_item_bounds_what_is_pulled_by_default_too() {
 }
 
 #[test]
-fn a_source_that_blocks_is_pulled_at_most_once_between_two_results_that_are_ready() {
-    in_every_order(|| async {
+fn a_blocking_source_is_pulled_at_most_once_between_two_ready_results() {
+    for_each_seed(|| async {
         let pulled = Arc::new(AtomicUsize::new(0));
         let count = pulled.clone();
         let items = std::iter::repeat_with(move || count.fetch_add(1, Ordering::SeqCst));
-        for order in ["of input", "of ends"] {
+        for order in ["input order", "completion order"] {
             let stream = Task::async_stream(items.clone(), |n| sleep((1 + n as u32 % 3) * MS)).max_concurrency(6);
-            let mut stream = if order == "of input" { stream } else { stream.unordered() };
+            let mut stream = if order == "input order" { stream } else { stream.unordered() };
             let (mut before, mut n_ready) = (0, 0);
             for _ in 0..50 {
                 let result = stream.next().now_or_never();
@@ -142,7 +142,7 @@ fn a_source_that_blocks_is_pulled_at_most_once_between_two_results_that_are_read
                 if let Some(Some(result)) = result {
                     result.unwrap();
                     n_ready += 1;
-                    assert!(now - before <= 1, "pulled {} times before a result {order}", now - before);
+                    assert!(now - before <= 1, "pulled {} times before a result ({order})", now - before);
                 }
                 before = now;
                 if n_ready % 4 == 0 {
@@ -154,25 +154,25 @@ fn a_source_that_blocks_is_pulled_at_most_once_between_two_results_that_are_read
     });
 }
 
-/// An endless source that blocks its consumer: what was started runs, others run, and it goes on when the source does.
+/// While an endless source blocks the consumer, started items and unrelated tasks run.
 #[test]
-fn a_source_that_blocks_stops_neither_its_items_nor_others() {
+fn a_blocking_source_stops_neither_items_nor_other_tasks() {
     let runtime = Runtime::builder().workers(1).build().unwrap();
-    let (pass, passes) = mpsc::channel::<&str>();
+    let (tx, rx) = mpsc::channel::<&str>();
     let items = (0..).inspect(move |n| {
-        // Before the second and the third item somebody else has to run, on the only worker.
+        // The source waits for another task before it yields the second and the third item, on the only worker.
         if let Some(expected) = ["item 0", "other"].get((*n as usize).wrapping_sub(1)) {
-            assert_eq!(passes.recv().as_ref(), Ok(expected));
+            assert_eq!(rx.recv().as_ref(), Ok(expected));
         }
     });
     let results = runtime.block_on(async move {
-        let other = pass.clone();
+        let other = tx.clone();
         let work = move |n: u32| {
-            let pass = pass.clone();
+            let tx = tx.clone();
             let other = other.clone();
             async move {
                 if n == 0 {
-                    pass.send("item 0").unwrap();
+                    tx.send("item 0").unwrap();
                     Task::start(async move { other.send("other").unwrap_or_default() });
                 }
                 n
@@ -187,19 +187,19 @@ fn a_source_that_blocks_stops_neither_its_items_nor_others() {
 fn items_run_in_parallel_while_the_consumer_is_busy() {
     let runtime = Runtime::builder().workers(2).build().unwrap();
     let done = runtime.block_on(async {
-        let (tell, told) = mpsc::channel::<Pid>();
+        let (tx, rx) = mpsc::channel::<Pid>();
         let work = move |n: u32| {
-            let tell = tell.clone();
+            let tx = tx.clone();
             async move {
                 tokio::task::yield_now().await;
-                tell.send(process::current().unwrap()).unwrap();
+                tx.send(process::current().unwrap()).unwrap();
                 n
             }
         };
         let mut stream = Task::async_stream(0..4, work).max_concurrency(4);
         assert_eq!(stream.next().await, Some(Ok(0)));
-        // Blocks this process: the others come to their ends nevertheless, and each is a process of its own.
-        let mut pids: Vec<Pid> = (0..4).map(|_| told.recv().unwrap()).collect();
+        // `recv` blocks this process. The items finish nevertheless, each in a process of its own.
+        let mut pids: Vec<Pid> = (0..4).map(|_| rx.recv().unwrap()).collect();
         pids.sort_unstable();
         pids.dedup();
         (pids.len(), stream.collect().await)
@@ -208,9 +208,9 @@ fn items_run_in_parallel_while_the_consumer_is_busy() {
 }
 
 #[test]
-fn a_slow_source_and_slow_items_are_watched_together() {
-    in_every_order(|| async {
-        // Something comes every 10 ms; items take 25 ms.
+fn a_slow_source_and_slow_items_are_polled_together() {
+    for_each_seed(|| async {
+        // The source yields an item every 10 ms, and an item takes 25 ms.
         let source = stream::unfold(0, |n| async move {
             sleep(10 * MS).await;
             Some((n, n + 1))
@@ -226,8 +226,8 @@ fn a_slow_source_and_slow_items_are_watched_together() {
 }
 
 #[test]
-fn callers_and_process_of_the_items_are_those_of_the_consumer() {
-    in_every_order(|| async {
+fn the_consumer_is_the_caller_of_the_items() {
+    for_each_seed(|| async {
         let made_here = Task::async_stream(0..3, |_| async { (process::current(), process::callers()) });
         let own = process::current().unwrap();
         let consumer = Task::spawn(async move { (process::current().unwrap(), made_here.collect().await) });
@@ -241,8 +241,8 @@ fn callers_and_process_of_the_items_are_those_of_the_consumer() {
 }
 
 #[test]
-fn progress_is_read_while_another_consumes() {
-    in_every_order(|| async {
+fn progress_can_be_read_while_another_process_consumes_the_stream() {
+    for_each_seed(|| async {
         let work = |n: u32| async move {
             sleep(n * 10 * MS).await;
             assert_ne!(n, 2);
@@ -262,15 +262,15 @@ fn progress_is_read_while_another_consumes() {
     });
 }
 
-/// The stream of the numbers to 9, of which 7 is a failure.
+/// A stream of the numbers 0 to 9 in which 7 is a failure.
 fn numbers() -> impl FusedStream<Item = Result<u32, Exit>> + Send + Unpin {
     let work = |n| async move { if n == 7 { Err("seven") } else { Ok(n) } };
     Task::async_stream(0..10, work).or_exit().max_concurrency(3)
 }
 
 #[test]
-fn the_combinators_of_streams_work_on_it() {
-    in_every_order(|| async {
+fn stream_combinators_work() {
+    for_each_seed(|| async {
         let seven = || error("seven");
         assert_eq!(numbers().try_collect::<Vec<_>>().await, Err(seven()));
         assert_eq!(numbers().take(3).try_collect::<Vec<_>>().await, Ok(vec![0, 1, 2]));
@@ -311,7 +311,7 @@ fn the_combinators_of_streams_work_on_it() {
 }
 
 trait BufferUnorderedWith: Stream<Item = Result<u32, Exit>> + Sized {
-    /// Its results once more through tasks of their own.
+    /// Passes each result through a task of its own.
     async fn buffer_unordered_with(self, n: usize) -> usize {
         self.map(|result| Task::spawn(async move { result })).buffer_unordered(n).count().await
     }
@@ -320,8 +320,8 @@ trait BufferUnorderedWith: Stream<Item = Result<u32, Exit>> + Sized {
 impl<S: Stream<Item = Result<u32, Exit>>> BufferUnorderedWith for S {}
 
 #[test]
-fn it_tells_how_much_there_is_to_come() {
-    in_every_order(|| async {
+fn size_hint_counts_the_remaining_results() {
+    for_each_seed(|| async {
         let mut stream = Task::async_stream(0..10, |n| async move { n }).max_concurrency(4);
         assert_eq!(stream.size_hint(), (10, Some(10)));
         for left in (0..10).rev() {
@@ -334,9 +334,9 @@ fn it_tells_how_much_there_is_to_come() {
     });
 }
 
-/// Held across awaits of any process, by whatever thread polls it.
+/// A process that holds the stream across an await may be polled by any thread.
 #[test]
-fn it_is_send_and_unpin_if_its_source_is() {
+fn a_stream_is_send_and_unpin_if_its_source_is() {
     fn check<T: Send + Unpin>(value: T) -> T {
         value
     }
@@ -350,13 +350,13 @@ fn it_is_send_and_unpin_if_its_source_is() {
     });
 }
 
-/// Found by a consumer on two workers: there was a result whenever it asked, so it stayed in one poll, which was told as
-/// long, and its thread was lent and lowered.
+/// Regression: a consumer that found a result at every poll of the stream never yielded, so its own poll was reported as long,
+/// and its worker was replaced by a stand-in and deprioritized.
 #[test]
-fn a_consumer_that_always_finds_a_result_lets_others_run_in_between() {
+fn a_consumer_that_always_finds_a_result_yields_to_other_tasks() {
     testing::run(async {
         let mut stream = Task::async_stream(0..200, |n| async move { n }).max_concurrency(200);
-        assert!(stream.next().now_or_never().is_none(), "nothing has run yet");
+        assert!(stream.next().now_or_never().is_none(), "no item has run yet");
         sleep(MS).await;
         let mut n_in_a_row = 0;
         while let Some(Some(result)) = stream.next().now_or_never() {
@@ -365,6 +365,6 @@ fn a_consumer_that_always_finds_a_result_lets_others_run_in_between() {
         }
         assert_eq!(n_in_a_row, 16);
         let rest = stream.collect().await;
-        assert_eq!(rest, (16..200).map(Ok).collect::<Vec<_>>(), "it woke itself");
+        assert_eq!(rest, (16..200).map(Ok).collect::<Vec<_>>(), "the stream woke its consumer");
     });
 }

@@ -1,4 +1,4 @@
-//! Who consumes a parallel stream: in a select, on another runtime, in a crowd; who drops it half way, or forgets it.
+//! Consumers of a parallel stream: in a `select!`, on another runtime, among many ready tasks, and those that drop or forget it.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use cordial::{Backoff, Pid, Retry, Runtime, Task};
 use futures::{FutureExt, StreamExt};
 use tokio::time::sleep;
 
-use crate::orders::{SECOND, in_every_order};
-use crate::probe::Probe;
+use crate::harness::probe::Probe;
+use crate::harness::seeds::{SECOND, for_each_seed};
 
 const MS: Duration = Duration::from_millis(1);
 
 #[test]
-fn in_a_select_no_result_is_lost() {
-    in_every_order(|| async {
+fn no_result_is_lost_in_a_select() {
+    for_each_seed(|| async {
         let mut stream = Task::async_stream(0..50u32, |n| async move {
             sleep(n % 5 * 7 * MS).await;
             n
@@ -39,11 +39,11 @@ fn in_a_select_no_result_is_lost() {
     });
 }
 
-/// Yields after each poll, and drops the stream after so many.
+/// Drops the stream after `n_polls` polls.
 #[test]
-fn dropped_after_any_poll_it_leaves_nothing_behind() {
+fn a_stream_dropped_after_any_poll_leaves_nothing_behind() {
     for n_polls in 0..60 {
-        in_every_order(move || async move {
+        for_each_seed(move || async move {
             let probe = Probe::default();
             let guards = probe.clone();
             let work = move |n: u32| {
@@ -80,8 +80,8 @@ fn dropped_after_any_poll_it_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_stream_that_is_forgotten_runs_what_it_started_to_its_limit_and_starts_nothing_more() {
-    in_every_order(|| async {
+fn a_forgotten_stream_starts_nothing_more_and_its_items_run_until_their_timeout() {
+    for_each_seed(|| async {
         let (probe, n_started) = (Probe::default(), Arc::new(AtomicUsize::new(0)));
         let (guards, count) = (probe.clone(), n_started.clone());
         let mut stream = Task::async_stream(0u32.., move |n| {
@@ -103,9 +103,9 @@ fn a_stream_that_is_forgotten_runs_what_it_started_to_its_limit_and_starts_nothi
     });
 }
 
-/// Two runtimes: the items belong to the one that polled first.
+/// The items belong to the runtime that polled the stream first.
 #[test]
-fn consumed_on_two_runtimes_its_items_stay_on_the_first() {
+fn a_stream_consumed_on_two_runtimes_keeps_its_items_on_the_first() {
     let [first, second] = [(); 2].map(|()| Runtime::builder().workers(1).build().unwrap());
     let work = |n: u32| async move {
         tokio::task::yield_now().await;
@@ -126,28 +126,28 @@ fn consumed_on_two_runtimes_its_items_stay_on_the_first() {
     assert!(rest.iter().all(|result| runtime_of(result.as_ref().unwrap().1) == runtime_of(owner)));
 }
 
-/// The process of an item has ended when its value goes: what the destructor does, it does in nobody's name.
+/// The process of an item has exited when the value is dropped, so the destructor must not run inside that process.
 #[test]
-fn a_value_that_nobody_wants_is_dropped_outside_of_its_process() {
-    struct Nosy(Arc<AtomicUsize>);
+fn an_unused_value_is_dropped_outside_of_its_process() {
+    struct ReadsInfoOnDrop(Arc<AtomicUsize>);
 
-    impl Drop for Nosy {
+    impl Drop for ReadsInfoOnDrop {
         fn drop(&mut self) {
-            let is_ghost = process::current().is_some_and(|own| process::info(own).is_none());
-            self.0.fetch_add(if is_ghost { 1000 } else { 1 }, Ordering::SeqCst);
+            let is_in_exited_process = process::current().is_some_and(|own| process::info(own).is_none());
+            self.0.fetch_add(if is_in_exited_process { 1000 } else { 1 }, Ordering::SeqCst);
         }
     }
 
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let (n_dropped, probe) = (Arc::new(AtomicUsize::new(0)), Probe::default());
         let (count, guards) = (n_dropped.clone(), probe.clone());
         let work = move |()| {
-            let (nosy, guard) = (Nosy(count.clone()), guards.guard());
+            let (value, guard) = (ReadsInfoOnDrop(count.clone()), guards.guard());
             async move {
                 let _exits = process::trap_exits();
                 let _guard = guard;
                 sleep(MS).await;
-                nosy
+                value
             }
         };
         let mut stream = Task::async_stream([(); 3], work).max_concurrency(3);
@@ -160,18 +160,18 @@ fn a_value_that_nobody_wants_is_dropped_outside_of_its_process() {
     });
 }
 
-/// It comes behind what is ready on its thread, but not behind what becomes ready for ever.
+/// A woken consumer is queued behind the ready tasks of its worker, but not behind those that become ready later.
 #[test]
-fn a_consumer_among_thousands_of_ready_tasks_has_its_turn() {
+fn a_consumer_among_a_thousand_ready_tasks_is_polled_soon() {
     let runtime = Runtime::builder().workers(1).build().unwrap();
     let per_task = runtime.block_on(async {
-        let n_turns = Arc::new(AtomicUsize::new(0));
-        let crowd: Vec<_> = (0..1000)
+        let n_polls = Arc::new(AtomicUsize::new(0));
+        let others: Vec<_> = (0..1000)
             .map(|_| {
-                let n_turns = n_turns.clone();
+                let n_polls = n_polls.clone();
                 Task::spawn(async move {
                     loop {
-                        n_turns.fetch_add(1, Ordering::Relaxed);
+                        n_polls.fetch_add(1, Ordering::Relaxed);
                         tokio::task::yield_now().await;
                     }
                 })
@@ -179,9 +179,9 @@ fn a_consumer_among_thousands_of_ready_tasks_has_its_turn() {
             .collect();
         let n_done = Task::async_stream(0..20, |n| async move { n }).max_concurrency(1).count().await;
         assert_eq!(n_done, 20);
-        drop::<Vec<Task<()>>>(crowd);
-        n_turns.load(Ordering::Relaxed) / 1000
+        drop::<Vec<Task<()>>>(others);
+        n_polls.load(Ordering::Relaxed) / 1000
     });
     let per_task = per_task.unwrap();
-    assert!(per_task <= 100, "twenty results took {per_task} turns of everybody else");
+    assert!(per_task <= 100, "twenty results took {per_task} polls of every other task");
 }

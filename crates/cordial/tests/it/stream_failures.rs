@@ -1,4 +1,4 @@
-//! Items of a parallel stream that fail: as values, with their input, and tried again.
+//! Failing items of a parallel stream: failures as values, with their input, and retries.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -10,17 +10,17 @@ use cordial::{Backoff, Exit, Failure, Retry, Shutdown, StreamTimeout, Task, proc
 use futures::{FutureExt, StreamExt};
 use tokio::time::{Instant, sleep};
 
-use crate::ends::{End, error};
-use crate::orders::in_every_order;
+use crate::harness::exit_kind::{ExitKind, error};
+use crate::harness::seeds::for_each_seed;
 
 const MS: Duration = Duration::from_millis(1);
 
-/// Counts the attempts of each item, and when they began.
+/// Records the start of each attempt of each item.
 #[derive(Clone, Default)]
 struct Attempts(Arc<Mutex<BTreeMap<u32, Vec<Instant>>>>);
 
 impl Attempts {
-    /// Notes one more, and gives how many there were before.
+    /// Records the start of an attempt. Returns the number of earlier attempts.
     fn begin(&self, item: u32) -> usize {
         let mut all = self.0.lock().unwrap();
         let of_item = all.entry(item).or_default();
@@ -33,30 +33,33 @@ impl Attempts {
     }
 }
 
-/// Fails the first `n` times.
+/// Fails in the first `n` attempts.
 async fn fails(n: usize, attempt: usize) -> Result<usize, &'static str> {
     if attempt < n { Err("busy") } else { Ok(attempt) }
 }
 
-// T-162, T-169: at, below and above the length of the input.
+// T-162, T-169: a concurrency below, equal to and above the length of the input
 #[test]
-fn each_way_to_fail_is_one_item_in_its_place() {
+fn each_kind_of_failure_is_one_item_at_its_position() {
     for n in [2, 7, 14] {
-        in_every_order(move || async move {
-            let stream = Task::async_stream(End::each(), |end| async move { end.meet().await });
+        for_each_seed(move || async move {
+            let stream = Task::async_stream(ExitKind::all(), |kind| async move { kind.perform().await });
             let results = stream.max_concurrency(n).collect().await;
-            for (end, result) in End::each().iter().zip(&results) {
-                assert!(result.as_ref().map_or_else(|exit| end.is(exit), |()| end.is_normal()), "{end:?}: {result:?}");
+            for (kind, result) in ExitKind::all().iter().zip(&results) {
+                assert!(
+                    result.as_ref().map_or_else(|exit| kind.matches(exit), |()| kind.is_normal()),
+                    "{kind:?}: {result:?}"
+                );
             }
             assert_eq!(results.len(), 7);
         });
     }
 }
 
-// T-162: the consumer's traps hear nothing of its items.
+// T-162: the consumer traps no exits of items
 #[test]
-fn a_consumer_that_traps_is_not_told_of_failures() {
-    in_every_order(|| async {
+fn a_consumer_that_traps_exits_receives_none_from_items() {
+    for_each_seed(|| async {
         let mut exits = process::trap_exits();
         let crashed: Vec<Result<(), Exit>> = Task::async_stream(0..4, |n| async move { panic!("{n}") }).collect().await;
         assert!(crashed.iter().all(|result| matches!(result, Err(Exit::Panic(_)))));
@@ -67,7 +70,7 @@ fn a_consumer_that_traps_is_not_told_of_failures() {
 // T-166
 #[test]
 fn two_streams_with_failures_line_up() {
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let stream = || {
             Task::async_stream(0..6u32, |n| async move {
                 sleep((7 - n) * MS).await;
@@ -83,7 +86,7 @@ fn two_streams_with_failures_line_up() {
 
 #[test]
 fn without_or_exit_an_inner_err_is_a_value_and_with_it_a_failure() {
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let parse = |text: &'static str| async move { text.parse::<u8>() };
         let (values, exits) = Task::async_stream(["7", "x"], parse).partition().await;
         assert_eq!((values.len(), values[1].is_err(), exits.len()), (2, true, 0));
@@ -97,7 +100,7 @@ fn without_or_exit_an_inner_err_is_a_value_and_with_it_a_failure() {
 
 #[test]
 fn or_exit_leaves_exits_and_crashes_as_they_are_and_their_processes_end_normally() {
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let stream = Task::async_stream(0..3, |n| async move {
             match n {
                 0 => Err(Exit::NoProcess),
@@ -111,22 +114,22 @@ fn or_exit_leaves_exits_and_crashes_as_they_are_and_their_processes_end_normally
 }
 
 #[test]
-fn an_inner_timeout_is_not_that_of_the_item() {
-    in_every_order(|| async {
+fn an_inner_timeout_is_not_a_timeout_of_the_item() {
+    for_each_seed(|| async {
         let inner = |n: u32| async move {
             let hang = Task::spawn(std::future::pending::<()>()).timeout(MS);
             if n == 0 { hang.await } else { Ok(()) }
         };
         let stream = Task::async_stream(0..3, inner).or_exit().on_timeout(StreamTimeout::EndStream).max_concurrency(1);
-        assert_eq!(stream.collect().await.len(), 3, "no item has exceeded its own limit");
+        assert_eq!(stream.collect().await.len(), 3, "no item has exceeded its own timeout");
     });
 }
 
 // T-178
 #[test]
-fn failures_carry_index_and_input_in_every_order_of_results() {
+fn failures_have_index_and_input_in_both_orders() {
     for n in [2, 4, 8] {
-        in_every_order(move || async move {
+        for_each_seed(move || async move {
             let work = |ms: u64| async move {
                 sleep(Duration::from_millis(ms)).await;
                 if ms.is_multiple_of(2) { Ok(ms) } else { Err(ms.to_string()) }
@@ -145,7 +148,7 @@ fn failures_carry_index_and_input_in_every_order_of_results() {
 }
 
 #[test]
-fn a_failure_is_an_error_that_tells_all() {
+fn a_failure_is_an_error_with_index_input_and_exit() {
     let failure = testing::run(async {
         let read = |name: &'static str| async move { Err::<(), _>(std::io::Error::other(format!("no {name}"))) };
         Task::async_stream(["disk"], read).or_exit().zip_input_on_exit().next().await.unwrap().unwrap_err()
@@ -156,8 +159,8 @@ fn a_failure_is_an_error_that_tells_all() {
 }
 
 #[test]
-fn what_failed_is_tried_again_until_it_works_or_was_tried_often_enough() {
-    in_every_order(|| async {
+fn a_failed_item_is_retried_until_it_succeeds_or_has_no_attempts_left() {
+    for_each_seed(|| async {
         let attempts = Attempts::default();
         let counts = attempts.clone();
         let work = move |n: u32| fails(n as usize, counts.begin(n));
@@ -173,13 +176,13 @@ fn what_failed_is_tried_again_until_it_works_or_was_tried_often_enough() {
         assert_eq!((0..6).map(|n| attempts.of(n).len()).collect::<Vec<_>>(), [1, 2, 3, 4, 4, 4]);
         assert_eq!((progress.started(), progress.succeeded(), progress.failed()), (6, 4, 2));
         assert_eq!((progress.retried(), progress.running()), (1 + 2 + 3 + 3 + 3, 0));
-        assert_eq!(begun.elapsed(), Duration::ZERO, "without a backoff there is no wait");
+        assert_eq!(begun.elapsed(), Duration::ZERO, "without a backoff, retries start at once");
     });
 }
 
 #[test]
-fn panics_kills_and_timeouts_are_tried_again_as_well() {
-    in_every_order(|| async {
+fn panics_kills_and_timeouts_are_retried_too() {
+    for_each_seed(|| async {
         let attempts = Attempts::default();
         let counts = attempts.clone();
         let work = move |n: u32| {
@@ -197,15 +200,15 @@ fn panics_kills_and_timeouts_are_tried_again_as_well() {
         let stream = Task::async_stream(0..3, work).timeout(50 * MS).retry(Retry::times(1));
         assert_eq!(stream.collect().await, [Ok(0), Ok(1), Ok(2)]);
         let [first, second] = attempts.of(2)[..] else { panic!("two attempts") };
-        assert_eq!(second - first, 50 * MS, "the limit is that of each attempt");
+        assert_eq!(second - first, 50 * MS, "each attempt has the whole timeout");
     });
 }
 
 #[test]
-fn exits_that_are_not_worth_it_are_not_tried_again() {
-    in_every_order(|| async {
-        let (attempts, asked) = (Attempts::default(), Arc::new(AtomicUsize::new(0)));
-        let (counts, count) = (attempts.clone(), asked.clone());
+fn exits_rejected_by_the_predicate_are_not_retried() {
+    for_each_seed(|| async {
+        let (attempts, n_decisions) = (Attempts::default(), Arc::new(AtomicUsize::new(0)));
+        let (counts, count) = (attempts.clone(), n_decisions.clone());
         let work = move |n: u32| {
             counts.begin(n);
             async move { if n == 0 { std::future::pending().await } else { Err::<(), _>("busy") } }
@@ -217,13 +220,13 @@ fn exits_that_are_not_worth_it_are_not_tried_again() {
         let results = Task::async_stream(0..2, work).or_exit().retry(retry).timeout(MS).collect().await;
         assert!(matches!(&results[..], [Err(Exit::Timeout(_)), Err(Exit::Error(_))]));
         assert_eq!((attempts.of(0).len(), attempts.of(1).len()), (1, 3));
-        assert_eq!(asked.load(Ordering::SeqCst), 1 + 2, "not after the last attempt");
+        assert_eq!(n_decisions.load(Ordering::SeqCst), 1 + 2, "the predicate is not called after the last attempt");
     });
 }
 
 #[test]
-fn waits_grow_with_jitter_and_keep_their_slot() {
-    in_every_order(|| async {
+fn backoffs_grow_with_jitter_and_keep_their_slot() {
+    for_each_seed(|| async {
         let attempts = Attempts::default();
         let counts = attempts.clone();
         let work = move |n: u32| fails(if n == 0 { 9 } else { 0 }, counts.begin(n));
@@ -233,16 +236,20 @@ fn waits_grow_with_jitter_and_keep_their_slot() {
         let progress = stream.progress();
         let mut stream = Box::pin(stream.unordered());
         assert!(tokio::time::timeout(99 * MS, stream.next()).await.is_err());
-        assert_eq!((progress.started(), progress.running()), (1, 1), "it keeps its only slot");
+        assert_eq!((progress.started(), progress.running()), (1, 1), "a waiting retry keeps its slot");
         assert!(matches!(stream.next().await, Some(Err(Exit::Error(_)))));
         assert_eq!(stream.next().await, Some(Ok(0)));
         let waits: Vec<_> = attempts.of(0).windows(2).map(|pair| pair[1] - pair[0]).collect();
         for (wait, (from, to)) in waits.iter().zip([(100, 200), (200, 400), (400, 800), (500, 1000), (500, 1000)]) {
-            // The timer of tokio counts in whole milliseconds.
+            // The tokio timer has a resolution of 1 ms.
             assert!((from * MS..=(to + 1) * MS).contains(wait), "{waits:?}");
         }
         assert_eq!(waits.len(), 5);
-        assert_eq!(attempts.of(1), [*attempts.of(0).last().unwrap()], "then the next item has the slot");
+        assert_eq!(
+            attempts.of(1),
+            [*attempts.of(0).last().unwrap()],
+            "the next item starts in the slot that becomes free"
+        );
     });
 }
 
@@ -264,12 +271,12 @@ fn a_seed_repeats_its_jitter_and_another_has_its_own() {
     assert_eq!(waits(3), waits(3));
     assert_ne!(waits(3), waits(4));
     let all = waits(3);
-    assert_ne!(all[1], all[6], "items that failed together do not come back together");
+    assert_ne!(all[1], all[6], "items that failed at the same time are retried at different times");
 }
 
 #[test]
-fn a_timeout_ends_the_stream_only_when_the_item_gives_up() {
-    in_every_order(|| async {
+fn a_timeout_ends_the_stream_only_after_the_last_attempt() {
+    for_each_seed(|| async {
         let attempts = Attempts::default();
         let counts = attempts.clone();
         let work = move |n: u32| {
@@ -284,8 +291,8 @@ fn a_timeout_ends_the_stream_only_when_the_item_gives_up() {
 }
 
 #[test]
-fn no_attempt_begins_after_the_stream_was_dropped_in_a_wait() {
-    in_every_order(|| async {
+fn no_attempt_starts_after_the_stream_was_dropped_during_a_backoff() {
+    for_each_seed(|| async {
         let attempts = Attempts::default();
         let counts = attempts.clone();
         let backoff = Backoff::exponential(100 * MS, 1000 * MS);
@@ -299,8 +306,8 @@ fn no_attempt_begins_after_the_stream_was_dropped_in_a_wait() {
 }
 
 #[test]
-fn no_retry_at_all_and_waits_without_end() {
-    in_every_order(|| async {
+fn zero_retries_and_an_infinite_backoff() {
+    for_each_seed(|| async {
         let none = Task::async_stream([1], |_| fails(1, 0)).or_exit().retry(Retry::times(0)).collect().await;
         assert_eq!(none, [Err(error("busy"))]);
 
@@ -315,7 +322,7 @@ fn no_retry_at_all_and_waits_without_end() {
 
 #[test]
 fn options_may_come_in_any_order() {
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let work = |n: u32| async move { if n == 1 { Err("odd") } else { Ok(n) } };
         let first = Task::async_stream(0..3, work).zip_input_on_exit().retry(Retry::times(1)).or_exit().unordered();
         let last = Task::async_stream(0..3, work).unordered().or_exit().retry(Retry::times(1)).zip_input_on_exit();
@@ -326,8 +333,8 @@ fn options_may_come_in_any_order() {
 }
 
 #[test]
-fn a_backoff_of_nothing_takes_no_time() {
-    in_every_order(|| async {
+fn a_backoff_of_zero_takes_no_time() {
+    for_each_seed(|| async {
         let backoff = Backoff::exponential(Duration::ZERO, 1000 * MS);
         let (begun, mut attempt) = (Instant::now(), 0);
         let work = move |_: u32| {
@@ -339,29 +346,29 @@ fn a_backoff_of_nothing_takes_no_time() {
     });
 }
 
-/// How a consumer takes it to be asked to shut down.
+/// How a consumer reacts to a shutdown request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Consumer {
-    /// It has not asked to be told.
-    Careless,
-    /// It pulls no more and waits for what runs.
+    /// It has not opted in to graceful shutdown.
+    NotOptedIn,
+    /// It pulls no more items and waits for the running ones.
     Drains,
-    /// As that, and what fails then is not tried again.
-    DrainsOnce,
+    /// Like `Drains`, without retries after the request.
+    DrainsWithoutRetries,
 }
 
 #[test]
-fn a_stop_waits_for_a_backoff_only_if_the_consumer_does() {
-    // Items fail after 10 s, and wait for 60 s to be tried again. The consumer is asked after 15 s, in a wait, or after 5 s.
-    for (consumer, asked_after, n_attempts, lasted) in [
-        (Consumer::Careless, 15, 1, 15),
-        (Consumer::Careless, 5, 1, 5),
+fn a_shutdown_waits_for_a_backoff_only_if_the_consumer_does() {
+    // Items fail after 10 s and are retried 60 s later. The request comes after 15 s, during the backoff, or after 5 s.
+    for (consumer, requested_after, n_attempts, lasted) in [
+        (Consumer::NotOptedIn, 15, 1, 15),
+        (Consumer::NotOptedIn, 5, 1, 5),
         (Consumer::Drains, 15, 2, 80),
         (Consumer::Drains, 5, 2, 80),
-        (Consumer::DrainsOnce, 15, 2, 80),
-        (Consumer::DrainsOnce, 5, 1, 10),
+        (Consumer::DrainsWithoutRetries, 15, 2, 80),
+        (Consumer::DrainsWithoutRetries, 5, 1, 10),
     ] {
-        in_every_order(move || async move {
+        for_each_seed(move || async move {
             let attempts = Attempts::default();
             let counts = attempts.clone();
             let consumer = Task::spawn(async move {
@@ -375,22 +382,22 @@ fn a_stop_waits_for_a_backoff_only_if_the_consumer_does() {
                 let backoff = Backoff::exponential(60_000 * MS, 60_000 * MS);
                 let retry = Retry::times(1).backoff(backoff);
                 let retry = match consumer {
-                    Consumer::DrainsOnce => retry.when(|_| !cordial::is_shutdown_requested()),
+                    Consumer::DrainsWithoutRetries => retry.when(|_| !cordial::is_shutdown_requested()),
                     _ => retry,
                 };
                 let jobs = futures::stream::iter(0..);
                 let jobs = match consumer {
-                    Consumer::Careless => jobs.boxed(),
+                    Consumer::NotOptedIn => jobs.boxed(),
                     _ => jobs.take_until(Box::pin(cordial::shutdown_requested())).boxed(),
                 };
                 let stream = Task::async_stream_from(jobs, work).or_exit().max_concurrency(2).retry(retry);
                 stream.timeout(20_000 * MS).collect().await.len()
             });
             let begun = Instant::now();
-            sleep(asked_after * 1000 * MS).await;
+            sleep(requested_after * 1000 * MS).await;
             let result = consumer.shutdown(Shutdown::Infinity).await;
             let expected = (consumer_value(result.as_ref()), begun.elapsed().as_secs());
-            let n_results = if lasted == asked_after { None } else { Some(2) };
+            let n_results = if lasted == requested_after { None } else { Some(2) };
             assert_eq!(expected, (n_results, u64::from(lasted)));
             sleep(1_000_000 * MS).await;
             assert_eq!((attempts.of(0).len(), attempts.of(1).len(), attempts.of(2).len()), (n_attempts, n_attempts, 0));
@@ -403,8 +410,8 @@ fn consumer_value(result: Option<&Result<usize, Exit>>) -> Option<usize> {
 }
 
 #[test]
-fn behind_a_busy_consumer_an_attempt_begins_late_and_items_run_on() {
-    in_every_order(|| async {
+fn while_the_consumer_is_busy_retries_are_delayed_and_items_run_on() {
+    for_each_seed(|| async {
         let attempts = Attempts::default();
         let counts = attempts.clone();
         let work = move |n: u32| {
@@ -419,9 +426,9 @@ fn behind_a_busy_consumer_an_attempt_begins_late_and_items_run_on() {
         let mut stream = stream.retry(Retry::times(1).backoff(backoff));
         assert_eq!(stream.next().await, Some(Ok(0)));
         sleep(MS).await;
-        assert!(stream.next().now_or_never().is_none(), "it has failed, and waits");
+        assert!(stream.next().now_or_never().is_none(), "the item has failed and waits for its retry");
         sleep(5000 * MS).await;
-        assert_eq!(attempts.of(1).len(), 1, "its closure runs where the stream is polled");
+        assert_eq!(attempts.of(1).len(), 1, "the closure runs only inside a poll of the stream");
         assert_eq!(stream.next().await, Some(Ok(1)));
         let [first, second] = attempts.of(1)[..] else { panic!("two attempts") };
         assert_eq!((second - first).as_millis(), 5011);

@@ -1,4 +1,4 @@
-//! The options of a parallel stream at their ends: no bounds, no time, retries without end, a timeout that ends it.
+//! Extreme options of a parallel stream: maximal bounds, unlimited retries, and a timeout that ends an ordered stream.
 
 use std::future::pending;
 use std::time::Duration;
@@ -7,33 +7,32 @@ use cordial::{Backoff, Exit, Retry, Runtime, StreamTimeout, Task};
 use futures::{FutureExt, StreamExt};
 use tokio::time::{Instant, sleep};
 
-use crate::orders::{SECOND, in_every_order};
-use crate::probe::Probe;
+use crate::harness::probe::Probe;
+use crate::harness::seeds::{SECOND, for_each_seed};
 
 const MS: Duration = Duration::from_millis(1);
 
 #[test]
-fn options_without_bounds_are_taken_at_their_word() {
-    in_every_order(|| async {
-        let most = usize::MAX;
-        for (n, max_ahead) in [(most, None), (most, Some(most)), (1, Some(most)), (most, Some(0)), (most / 4 + 1, None)]
-        {
+fn maximal_options_work() {
+    for_each_seed(|| async {
+        let max = usize::MAX;
+        for (n, max_ahead) in [(max, None), (max, Some(max)), (1, Some(max)), (max, Some(0)), (max / 4 + 1, None)] {
             let stream = Task::async_stream(0..100, |n| async move { n }).max_concurrency(n);
             let stream = if let Some(max_ahead) = max_ahead { stream.max_ahead(max_ahead) } else { stream };
-            let retry = Retry::times(most).backoff(Backoff::exponential(Duration::MAX, Duration::MAX));
+            let retry = Retry::times(max).backoff(Backoff::exponential(Duration::MAX, Duration::MAX));
             let stream = stream.timeout(Duration::MAX).retry(retry);
             assert_eq!(stream.collect().await, (0..100).map(Ok).collect::<Vec<_>>());
         }
         let unordered =
-            Task::async_stream(0..100, |n| async move { n }).unordered().max_concurrency(most).max_ahead(most);
+            Task::async_stream(0..100, |n| async move { n }).unordered().max_concurrency(max).max_ahead(max);
         assert_eq!(unordered.count().await, 100);
     });
 }
 
-/// In input order an older item may still run when a younger one ends the stream: after a failed attempt it has a new limit.
+/// In input order, an earlier item may still run when a later one ends the stream: a retry starts with a new timeout.
 #[test]
-fn a_timeout_that_ends_an_ordered_stream_comes_after_what_is_older_and_done() {
-    in_every_order(|| async {
+fn a_timeout_that_ends_an_ordered_stream_follows_the_finished_earlier_items() {
+    for_each_seed(|| async {
         let probe = Probe::default();
         let (guards, mut n_of_1) = (probe.clone(), 0);
         let work = move |n: u32| {
@@ -63,9 +62,10 @@ fn a_timeout_that_ends_an_ordered_stream_comes_after_what_is_older_and_done() {
     });
 }
 
-/// Never started, as its runtime is gone: a retry without a wait and without end must not keep the consumer in one poll.
+/// The runtime of the stream is gone, so no attempt can start. Unlimited retries without a backoff must not keep the consumer in
+/// one poll.
 #[test]
-fn retries_of_what_cannot_start_let_the_consumer_go() {
+fn retries_of_items_that_cannot_start_yield_to_the_consumer() {
     let gone = Runtime::builder().workers(1).build().unwrap();
     let stream = gone.block_on(async {
         let mut stream = Task::async_stream(0.., |_: u32| pending::<()>()).max_concurrency(1);

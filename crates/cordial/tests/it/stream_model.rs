@@ -1,5 +1,5 @@
-//! Parallel streams against a model that does one thing after the other: whatever takes how long, fails how often and is
-//! tried again, the results are the same. Where a timeout ends the stream, they are some of those, and nothing is left.
+//! Property test: a parallel stream returns the same results as a sequential model, for any durations, failures and retries. If a
+//! timeout ends the stream, its results are a subset of those of the model, and nothing is left running.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,20 +9,20 @@ use futures::StreamExt;
 use proptest::prelude::*;
 use tokio::time::{Instant, sleep};
 
-use crate::ends::error;
+use crate::harness::exit_kind::error;
 
 const MS: Duration = Duration::from_millis(1);
 const LIMIT: Duration = Duration::from_millis(50);
 
-/// How one attempt goes: it takes so long, and ends so.
+/// One attempt of an item: its duration and its outcome.
 #[derive(Clone, Copy, Debug)]
 struct Attempt {
     ms: u32,
-    end: AttemptEnd,
+    outcome: Outcome,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum AttemptEnd {
+enum Outcome {
     Value,
     Err,
     Panic,
@@ -31,7 +31,7 @@ enum AttemptEnd {
     Hangs,
 }
 
-/// The attempts of one item. After the last one it goes on like that.
+/// The attempts of one item. Further attempts are like the last one.
 #[derive(Clone, Debug)]
 struct Item(Vec<Attempt>);
 
@@ -46,12 +46,12 @@ struct Setting {
     on_timeout: StreamTimeout,
     has_backoff: bool,
     seed: u64,
-    /// How long the consumer is busy with each result.
+    /// For how long the consumer is busy with each result.
     busy_ms: u32,
 }
 
-/// What came of an item: its value, or the kind of its failure, and after how many attempts.
-type Came = (usize, Result<u32, AttemptEnd>, usize);
+/// The result of an item: its index, its value or the kind of its failure, and the number of attempts.
+type ItemResult = (usize, Result<u32, Outcome>, usize);
 
 impl Item {
     fn attempt(&self, n: usize) -> Attempt {
@@ -59,36 +59,36 @@ impl Item {
     }
 }
 
-/// One after the other, without any of the machinery: what has to come, and how long it takes without waits.
-fn model(setting: &Setting) -> (Vec<Came>, Duration) {
-    let mut lasted = Duration::ZERO;
+/// Runs the items sequentially. Returns the expected results, and the total duration without backoffs.
+fn model(setting: &Setting) -> (Vec<ItemResult>, Duration) {
+    let mut duration = Duration::ZERO;
     let one = |(idx, item): (usize, &Item)| {
         for n in 0.. {
-            let Attempt { ms, end } = item.attempt(n);
-            lasted += if end == AttemptEnd::Hangs { LIMIT } else { ms * MS };
-            let is_over = n == setting.retries || (end == AttemptEnd::Hangs && !setting.retries_timeouts);
-            match end {
-                AttemptEnd::Value => return (idx, Ok(ms), n + 1),
-                _ if is_over => return (idx, Err(end), n + 1),
+            let Attempt { ms, outcome } = item.attempt(n);
+            duration += if outcome == Outcome::Hangs { LIMIT } else { ms * MS };
+            let is_last = n == setting.retries || (outcome == Outcome::Hangs && !setting.retries_timeouts);
+            match outcome {
+                Outcome::Value => return (idx, Ok(ms), n + 1),
+                _ if is_last => return (idx, Err(outcome), n + 1),
                 _ => {}
             }
         }
-        unreachable!("an item is over after its last attempt")
+        unreachable!("the loop returns after the last attempt")
     };
-    let came = setting.items.iter().enumerate().map(one).collect();
-    (came, lasted)
+    let results = setting.items.iter().enumerate().map(one).collect();
+    (results, duration)
 }
 
-/// Notes what happens, and checks what must never happen.
+/// Counts what the items do, for the invariants that are checked during the run.
 #[derive(Default)]
-struct Book {
+struct Tracker {
     attempts: Vec<usize>,
     first_starts: Vec<usize>,
     running: usize,
     n_delivered: usize,
 }
 
-struct Running(Arc<Mutex<Book>>);
+struct Running(Arc<Mutex<Tracker>>);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -98,50 +98,50 @@ impl Drop for Running {
 
 async fn work(
     setting: Arc<Setting>,
-    book: Arc<Mutex<Book>>,
+    tracker: Arc<Mutex<Tracker>>,
     idx: usize,
     attempt: usize,
 ) -> Result<(usize, u32), &'static str> {
-    book.lock().unwrap().running += 1;
-    let running = Running(book.clone());
-    assert!(book.lock().unwrap().running <= setting.max_concurrency, "too many run");
-    let Attempt { ms, end } = setting.items[idx].attempt(attempt);
+    tracker.lock().unwrap().running += 1;
+    let running = Running(tracker.clone());
+    assert!(tracker.lock().unwrap().running <= setting.max_concurrency, "more items run than max_concurrency");
+    let Attempt { ms, outcome } = setting.items[idx].attempt(attempt);
     sleep(ms * MS).await;
-    match end {
-        AttemptEnd::Value => return Ok((idx, ms)),
-        AttemptEnd::Err => return Err("no luck"),
-        AttemptEnd::Panic => panic!("no luck"),
-        AttemptEnd::Exit => cordial::exit(Exit::Shutdown(None)).await,
-        AttemptEnd::Killed => process::exit(process::current().unwrap(), Exit::Killed),
-        AttemptEnd::Hangs => {}
+    match outcome {
+        Outcome::Value => return Ok((idx, ms)),
+        Outcome::Err => return Err("no luck"),
+        Outcome::Panic => panic!("no luck"),
+        Outcome::Exit => cordial::exit(Exit::Shutdown(None)).await,
+        Outcome::Killed => process::exit(process::current().unwrap(), Exit::Killed),
+        Outcome::Hangs => {}
     }
     std::future::pending::<()>().await;
     drop(running);
     Ok((idx, 0))
 }
 
-fn kind(exit: &Exit) -> AttemptEnd {
+fn kind(exit: &Exit) -> Outcome {
     match exit {
-        Exit::Error(_) if *exit == error("no luck") => AttemptEnd::Err,
-        Exit::Panic(_) => AttemptEnd::Panic,
-        Exit::Shutdown(None) => AttemptEnd::Exit,
-        Exit::Killed => AttemptEnd::Killed,
-        Exit::Timeout(_) => AttemptEnd::Hangs,
-        other => panic!("nothing ends so: {other}"),
+        Exit::Error(_) if *exit == error("no luck") => Outcome::Err,
+        Exit::Panic(_) => Outcome::Panic,
+        Exit::Shutdown(None) => Outcome::Exit,
+        Exit::Killed => Outcome::Killed,
+        Exit::Timeout(_) => Outcome::Hangs,
+        other => panic!("unexpected exit: {other}"),
     }
 }
 
-/// The same with the stream.
-async fn streamed(setting: Arc<Setting>) -> (Vec<Came>, Duration, Progress) {
-    let book = Arc::new(Mutex::new(Book { attempts: vec![0; setting.items.len()], ..Book::default() }));
-    let (rules, notes) = (setting.clone(), book.clone());
+/// Runs the items as a parallel stream and checks the invariants.
+async fn run_stream(setting: Arc<Setting>) -> (Vec<ItemResult>, Duration, Progress) {
+    let tracker = Arc::new(Mutex::new(Tracker { attempts: vec![0; setting.items.len()], ..Tracker::default() }));
+    let (rules, notes) = (setting.clone(), tracker.clone());
     let start = move |idx: usize| {
-        let mut book = notes.lock().unwrap();
-        let attempt = book.attempts[idx];
-        book.attempts[idx] += 1;
+        let mut tracker = notes.lock().unwrap();
+        let attempt = tracker.attempts[idx];
+        tracker.attempts[idx] += 1;
         if attempt == 0 {
-            book.first_starts.push(idx);
-            let n_held = book.first_starts.len() - book.n_delivered;
+            tracker.first_starts.push(idx);
+            let n_held = tracker.first_starts.len() - tracker.n_delivered;
             assert!(n_held <= rules.max_concurrency + if rules.is_ordered { rules.max_ahead } else { 0 });
         }
         work(rules.clone(), notes.clone(), idx, attempt)
@@ -160,14 +160,14 @@ async fn streamed(setting: Arc<Setting>) -> (Vec<Came>, Duration, Progress) {
     let mut stream = if setting.is_ordered { stream } else { stream.unordered() };
     let progress = stream.progress();
     let begun = Instant::now();
-    let mut came: Vec<Came> = Vec::new();
+    let mut results: Vec<ItemResult> = Vec::new();
     while let Some(result) = StreamExt::next(&mut stream).await {
         let attempts = {
-            let mut book = book.lock().unwrap();
-            book.n_delivered += 1;
-            book.attempts.clone()
+            let mut tracker = tracker.lock().unwrap();
+            tracker.n_delivered += 1;
+            tracker.attempts.clone()
         };
-        came.push(match result {
+        results.push(match result {
             Ok((idx, ms)) => (idx, Ok(ms), attempts[idx]),
             Err(failure) => {
                 assert_eq!(failure.index, failure.input);
@@ -176,26 +176,29 @@ async fn streamed(setting: Arc<Setting>) -> (Vec<Came>, Duration, Progress) {
         });
         sleep(setting.busy_ms * MS).await;
     }
-    let lasted = begun.elapsed();
-    // What was given up ends at its await.
+    let duration = begun.elapsed();
+    // Cancelled items end at their next await point.
     sleep(MS).await;
-    let book = book.lock().unwrap();
-    assert!(book.first_starts.iter().copied().eq(0..book.first_starts.len()), "they start in input order");
-    assert_eq!(book.running, 0, "nothing is left");
-    (came, lasted, progress)
+    let tracker = tracker.lock().unwrap();
+    assert!(tracker.first_starts.iter().copied().eq(0..tracker.first_starts.len()), "items must start in input order");
+    assert_eq!(tracker.running, 0, "no item may be left running");
+    (results, duration, progress)
 }
 
 fn check(setting: Setting) -> Result<(), TestCaseError> {
-    let (expected, lasted_alone) = model(&setting);
+    let (expected, sequential_duration) = model(&setting);
     let shared = Arc::new(setting.clone());
-    let (mut came, lasted, progress) = testing::run_seeded(setting.seed, streamed(shared));
+    let (mut results, duration, progress) = testing::run_seeded(setting.seed, run_stream(shared));
     let busy = setting.busy_ms * MS * u32::try_from(setting.items.len()).unwrap();
     if !setting.has_backoff {
-        prop_assert!(lasted <= lasted_alone + busy, "in parallel it takes no longer");
+        prop_assert!(
+            duration <= sequential_duration + busy,
+            "a parallel run must not take longer than a sequential one"
+        );
     }
-    let is_timeout = |came: &Came| came.1 == Err(AttemptEnd::Hangs);
+    let is_timeout = |result: &ItemResult| result.1 == Err(Outcome::Hangs);
     if setting.on_timeout == StreamTimeout::EndStream && expected.iter().any(is_timeout) {
-        return check_cut(&setting, &expected, &came, &progress);
+        return check_ended_stream(&setting, &expected, &results, &progress);
     }
     let n_failed = expected.iter().filter(|(_, result, _)| result.is_err()).count();
     let n_retried: usize = expected.iter().map(|(_, _, n_attempts)| n_attempts - 1).sum();
@@ -204,32 +207,37 @@ fn check(setting: Setting) -> Result<(), TestCaseError> {
         (expected.len(), n_failed, n_retried, 0, 0)
     );
     if !setting.is_ordered {
-        came.sort_by_key(|(idx, ..)| *idx);
+        results.sort_by_key(|(idx, ..)| *idx);
     }
-    prop_assert_eq!(came, expected);
+    prop_assert_eq!(results, expected);
     if !setting.has_backoff && setting.max_concurrency == 1 && setting.busy_ms == 0 {
-        prop_assert_eq!(lasted, lasted_alone, "one after the other it takes as long");
+        prop_assert_eq!(duration, sequential_duration, "with max_concurrency 1 the run is sequential");
     }
     Ok(())
 }
 
-/// Of a stream that a timeout has ended.
-fn check_cut(setting: &Setting, expected: &[Came], came: &[Came], progress: &Progress) -> Result<(), TestCaseError> {
-    let is_timeout = |came: &Came| came.1 == Err(AttemptEnd::Hangs);
-    prop_assert_eq!(came.iter().position(is_timeout), came.len().checked_sub(1), "the timeout comes last");
-    for came in came {
-        prop_assert_eq!(came, &expected[came.0]);
+/// Checks a stream that was ended by a timeout.
+fn check_ended_stream(
+    setting: &Setting,
+    expected: &[ItemResult],
+    results: &[ItemResult],
+    progress: &Progress,
+) -> Result<(), TestCaseError> {
+    let is_timeout = |result: &ItemResult| result.1 == Err(Outcome::Hangs);
+    prop_assert_eq!(results.iter().position(is_timeout), results.len().checked_sub(1), "the timeout is the last item");
+    for result in results {
+        prop_assert_eq!(result, &expected[result.0]);
     }
-    let mut indexes: Vec<usize> = came.iter().map(|(idx, ..)| *idx).collect();
+    let mut indexes: Vec<usize> = results.iter().map(|(idx, ..)| *idx).collect();
     if setting.is_ordered {
-        prop_assert!(indexes.is_sorted(), "they come in input order");
+        prop_assert!(indexes.is_sorted(), "results must be in input order");
     }
     indexes.sort_unstable();
     indexes.dedup();
-    prop_assert_eq!(indexes.len(), came.len(), "each comes once");
+    prop_assert_eq!(indexes.len(), results.len(), "each item has one result");
     if setting.max_concurrency == 1 {
         let first = expected.iter().position(is_timeout).map_or(0, |idx| idx + 1);
-        prop_assert_eq!(came, &expected[..first], "one after the other, nothing is given up");
+        prop_assert_eq!(results, &expected[..first], "with max_concurrency 1 no item is cancelled");
     }
     prop_assert_eq!(progress.running(), 0);
     prop_assert_eq!(progress.started(), progress.succeeded() + progress.failed() + progress.cancelled());
@@ -237,15 +245,15 @@ fn check_cut(setting: &Setting, expected: &[Came], came: &[Came], progress: &Pro
 }
 
 fn attempts() -> impl Strategy<Value = Attempt> {
-    let end = prop_oneof![
-        4 => Just(AttemptEnd::Value),
-        2 => Just(AttemptEnd::Err),
-        1 => Just(AttemptEnd::Panic),
-        1 => Just(AttemptEnd::Exit),
-        1 => Just(AttemptEnd::Killed),
-        1 => Just(AttemptEnd::Hangs),
+    let outcome = prop_oneof![
+        4 => Just(Outcome::Value),
+        2 => Just(Outcome::Err),
+        1 => Just(Outcome::Panic),
+        1 => Just(Outcome::Exit),
+        1 => Just(Outcome::Killed),
+        1 => Just(Outcome::Hangs),
     ];
-    (0u32..40, end).prop_map(|(ms, end)| Attempt { ms, end })
+    (0u32..40, outcome).prop_map(|(ms, outcome)| Attempt { ms, outcome })
 }
 
 prop_compose! {
@@ -276,7 +284,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_stream_gives_what_one_after_the_other_would(setting in settings()) {
+    fn a_parallel_stream_returns_the_results_of_a_sequential_run(setting in settings()) {
         check(setting)?;
     }
 }

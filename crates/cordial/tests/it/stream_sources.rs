@@ -1,4 +1,4 @@
-//! The input of a parallel stream: sources that lie about their length, or have nothing more for now.
+//! The source of a parallel stream: wrong size hints, and sources that are pending.
 
 use std::future::pending;
 use std::pin::Pin;
@@ -9,12 +9,12 @@ use cordial::process::{self};
 use cordial::{Exit, Pid, Runtime, StreamTimeout, Task, Timeout};
 use futures::Stream;
 
-use crate::orders::in_every_order;
+use crate::harness::seeds::for_each_seed;
 
-/// A source of three that claims what it likes.
-struct Liar(u32, (usize, Option<usize>));
+/// A source of three items with any size hint.
+struct WrongHint(u32, (usize, Option<usize>));
 
-impl Stream for Liar {
+impl Stream for WrongHint {
     type Item = u32;
 
     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<u32>> {
@@ -28,10 +28,10 @@ impl Stream for Liar {
 }
 
 #[test]
-fn a_source_that_lies_about_its_length_is_not_believed() {
+fn a_wrong_size_hint_of_the_source_does_no_harm() {
     for hint in [(0, Some(0)), (usize::MAX, Some(usize::MAX)), (usize::MAX, None), (9, Some(2))] {
-        in_every_order(move || async move {
-            let mut stream = Task::async_stream_from(Liar(0, hint), |n| async move { n }).max_concurrency(2);
+        for_each_seed(move || async move {
+            let mut stream = Task::async_stream_from(WrongHint(0, hint), |n| async move { n }).max_concurrency(2);
             assert_eq!(stream.size_hint(), hint);
             assert_eq!(stream.next().await, Some(Ok(1)));
             let upper = stream.size_hint().1;
@@ -42,8 +42,8 @@ fn a_source_that_lies_about_its_length_is_not_believed() {
 }
 
 #[test]
-fn it_promises_no_more_than_it_may_give() {
-    in_every_order(|| async {
+fn the_size_hint_promises_no_more_than_a_stream_that_may_end_early_returns() {
+    for_each_seed(|| async {
         let work = |n: u32| async move {
             if n == 1 {
                 pending().await
@@ -54,19 +54,19 @@ fn it_promises_no_more_than_it_may_give() {
         assert_eq!(stream.size_hint(), (0, Some(10)));
         assert_eq!(stream.next().await, Some(Ok(())));
         let (lower, upper) = stream.size_hint();
-        assert!(lower <= 1, "one more, the timeout, is all there is: {lower}");
+        assert!(lower <= 1, "only the timeout may still come: {lower}");
         assert_eq!(upper, Some(9));
         assert!(matches!(stream.next().await, Some(Err(Exit::Timeout(_)))));
         assert_eq!((stream.size_hint().0, stream.next().await), (0, None));
     });
 }
 
-/// An async source that finds its item ended, and has nothing more for now: the end is not overlooked.
+/// An item ends while the async source is being polled, and the source then returns pending. The result must not be missed.
 #[test]
-fn an_item_that_ends_during_the_pull_is_delivered() {
-    struct Slow(Option<mpsc::Receiver<Pid>>, bool);
+fn an_item_that_ends_while_the_source_is_polled_is_delivered() {
+    struct WaitsForItem(Option<mpsc::Receiver<Pid>>, bool);
 
-    impl Stream for Slow {
+    impl Stream for WaitsForItem {
         type Item = ();
 
         fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<()>> {
@@ -77,7 +77,7 @@ fn an_item_that_ends_during_the_pull_is_delivered() {
                 while process::info(pid).is_some() {
                     std::thread::yield_now();
                 }
-                // It is gone; let its handle be told.
+                // The process has exited. Gives its worker time to deliver the result.
                 (0..100).for_each(|_| std::thread::yield_now());
             }
             Poll::Pending
@@ -86,13 +86,13 @@ fn an_item_that_ends_during_the_pull_is_delivered() {
 
     let runtime = Runtime::builder().workers(2).build().unwrap();
     for _ in 0..50 {
-        let (tell, told) = mpsc::channel();
+        let (tx, rx) = mpsc::channel();
         let first = runtime.block_on(async move {
             let work = move |()| {
-                let tell = tell.clone();
-                async move { tell.send(process::current().unwrap()).unwrap() }
+                let tx = tx.clone();
+                async move { tx.send(process::current().unwrap()).unwrap() }
             };
-            let stream = Task::async_stream_from(Slow(Some(told), false), work).max_concurrency(2);
+            let stream = Task::async_stream_from(WaitsForItem(Some(rx), false), work).max_concurrency(2);
             stream.timeout(Timeout::Infinity).next().await
         });
         assert_eq!(first, Ok(Some(Ok(()))));

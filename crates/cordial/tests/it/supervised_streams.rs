@@ -9,14 +9,14 @@ use futures::StreamExt;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use crate::ends::error;
-use crate::orders::{SECOND, in_every_order};
-use crate::tree::settle;
+use crate::harness::children::settle;
+use crate::harness::exit_kind::error;
+use crate::harness::seeds::{SECOND, for_each_seed};
 
 // S-045, S-048, S-054, S-058, S-060, S-061
 #[test]
 fn items_are_children_and_results_come_in_order() {
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let tasks = TaskSupervisor::start();
         let slowest_first = |n: u32| async move {
             sleep((10 - n) * SECOND / 10).await;
@@ -25,14 +25,14 @@ fn items_are_children_and_results_come_in_order() {
         let expected: Vec<_> = (1..=4).map(|n| Ok((n, Some(tasks.pid())))).collect();
         assert_eq!(tasks.async_stream(1..=4, slowest_first).collect().await, expected);
         assert_eq!(tasks.async_stream_nolink(1..=4, slowest_first).collect().await, expected);
-        assert!(tasks.children().is_empty(), "nothing is left");
+        assert!(tasks.children().is_empty(), "all children have exited");
     });
 }
 
 // S-049, S-056, S-062
 #[test]
-fn a_failure_is_an_item() {
-    in_every_order(|| async {
+fn failures_are_items() {
+    for_each_seed(|| async {
         let tasks = TaskSupervisor::start();
         let fails = |n: u32| async move { cordial::exit(error(if n == 1 { "one" } else { "more" })).await };
         let failures =
@@ -46,8 +46,8 @@ fn a_failure_is_an_item() {
 
 // S-052, S-071
 #[test]
-fn a_stream_waits_for_room() {
-    in_every_order(|| async {
+fn a_stream_waits_when_the_supervisor_is_full() {
+    for_each_seed(|| async {
         let tasks = TaskSupervisor::builder().max_children(2).start();
         let other = tasks.start_child(sleep(3 * SECOND)).unwrap();
         let begun = tokio::time::Instant::now();
@@ -64,8 +64,8 @@ fn a_stream_waits_for_room() {
 
 // S-063, S-066, S-067, S-070
 #[test]
-fn a_stream_that_is_dropped_gives_up_what_runs_and_its_turn() {
-    in_every_order(|| async {
+fn a_dropped_stream_ends_its_children_and_leaves_the_waiting_queue() {
+    for_each_seed(|| async {
         for is_linked in [true, false] {
             let tasks = TaskSupervisor::builder().max_children(4).start();
             let work = |n: u32| async move { if n == 0 { n } else { pending().await } };
@@ -87,38 +87,38 @@ fn a_stream_that_is_dropped_gives_up_what_runs_and_its_turn() {
 // S-068, S-069
 #[test]
 fn when_a_signal_ends_the_consumer_only_unlinked_items_run_on() {
-    in_every_order(|| async {
-        for (is_linked, left) in [(true, 0), (false, 3)] {
+    for_each_seed(|| async {
+        for (is_linked, n_remaining) in [(true, 0), (false, 3)] {
             let tasks = TaskSupervisor::start();
             let of_consumer = tasks.clone();
-            let (tell, told) = oneshot::channel();
+            let (tx, rx) = oneshot::channel();
             let consumer = Task::spawn(async move {
                 let work = |_: u32| pending::<()>();
                 if is_linked {
                     let stream = of_consumer.async_stream(0..3, work).max_concurrency(3);
-                    tell.send(stream.progress()).unwrap_or_default();
+                    tx.send(stream.progress()).unwrap_or_default();
                     stream.collect().await
                 } else {
                     let stream = of_consumer.async_stream_nolink(0..3, work).max_concurrency(3);
-                    tell.send(stream.progress()).unwrap_or_default();
+                    tx.send(stream.progress()).unwrap_or_default();
                     stream.collect().await
                 }
             });
             settle().await;
             assert_eq!(tasks.children().len(), 3);
-            let progress = told.await.unwrap();
+            let progress = rx.await.unwrap();
             assert_eq!((progress.running(), progress.cancelled()), (3, 0));
             process::exit(consumer.pid(), Exit::Killed);
             settle().await;
-            assert_eq!(tasks.children().len(), left, "linked: {is_linked}");
-            assert_eq!((progress.running(), progress.cancelled()), (0, 3), "the stream waits for none of them");
+            assert_eq!(tasks.children().len(), n_remaining, "linked: {is_linked}");
+            assert_eq!((progress.running(), progress.cancelled()), (0, 3), "all three count as cancelled");
         }
     });
 }
 
 #[test]
-fn what_waits_for_room_has_not_begun() {
-    in_every_order(|| async {
+fn an_item_that_waits_for_the_supervisor_is_not_started() {
+    for_each_seed(|| async {
         let tasks = TaskSupervisor::builder().max_children(2).start();
         let mut stream = tasks.async_stream(0.., |_: u32| pending::<()>()).max_concurrency(9);
         let progress = stream.progress();
@@ -131,8 +131,8 @@ fn what_waits_for_room_has_not_begun() {
 
 // S-072
 #[test]
-fn when_the_supervisor_stops_the_stream_says_so_and_ends() {
-    in_every_order(|| async {
+fn when_the_supervisor_stops_the_remaining_items_are_refused() {
+    for_each_seed(|| async {
         let tasks = TaskSupervisor::builder().max_children(2).start();
         let mut results = tasks.async_stream_nolink(0..4, |_| pending::<()>()).max_concurrency(3);
         assert!(tokio::time::timeout(SECOND, results.next()).await.is_err());

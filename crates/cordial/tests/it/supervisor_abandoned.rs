@@ -1,4 +1,4 @@
-//! Children whose poll does not return: a stop gives them up, a restart waits for them. On the real scheduler.
+//! Children whose poll does not return, on the real scheduler: a stop abandons them, and a restart waits for them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,20 +9,20 @@ use cordial::{
 };
 use tokio::sync::watch;
 
-use crate::orders::SECOND;
-use crate::tree::{Log, pid};
+use crate::harness::children::{Log, pid};
+use crate::harness::seeds::SECOND;
 
-/// Where children are stuck until they are released.
+/// Blocks children inside a poll until `release` is called.
 #[derive(Clone, Default)]
 struct Stuck {
     is_released: Arc<AtomicBool>,
-    is_in_it: watch::Sender<u32>,
+    n_entered: watch::Sender<u32>,
 }
 
 impl Stuck {
-    /// In one poll until it is released; after that, no longer.
-    async fn here(self) {
-        self.is_in_it.send_modify(|n| *n += 1);
+    /// Blocks in one poll until `release`, and is pending after that.
+    async fn block(self) {
+        self.n_entered.send_modify(|n| *n += 1);
         while !self.is_released.load(Ordering::SeqCst) {
             std::hint::spin_loop();
         }
@@ -31,11 +31,13 @@ impl Stuck {
 
     fn child(&self, id: &'static str) -> ChildSpec {
         let stuck = self.clone();
-        ChildSpec::task(id, move || stuck.clone().here()).restart(Restart::Permanent).shutdown(Duration::from_millis(1))
+        ChildSpec::task(id, move || stuck.clone().block())
+            .restart(Restart::Permanent)
+            .shutdown(Duration::from_millis(1))
     }
 
-    async fn until(&self, n_entered: u32) {
-        self.is_in_it.subscribe().wait_for(|n| *n >= n_entered).await.unwrap();
+    async fn wait_entered(&self, least: u32) {
+        self.n_entered.subscribe().wait_for(|n| *n >= least).await.unwrap();
     }
 
     fn release(&self) {
@@ -49,37 +51,37 @@ fn on_two_workers(test: impl Future<Output = ()> + Send + 'static) {
     assert!(runtime.shutdown(60 * SECOND).abandoned.is_empty());
 }
 
-/// Waits until the state of a child is this.
-async fn until(tree: &Supervisor, id: &str, state: ChildState) {
-    while crate::tree::state(tree, id).await != Some(state) {
+/// Waits until a child has this state.
+async fn wait_state(tree: &Supervisor, id: &str, state: ChildState) {
+    while crate::harness::children::state(tree, id).await != Some(state) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
 #[test]
-fn terminating_one_gives_it_up_and_it_cannot_be_started_before_it_is_gone() {
+fn a_terminated_stuck_child_is_abandoned_and_cannot_be_restarted_before_it_has_exited() {
     on_two_workers(async {
         let stuck = Stuck::default();
         let tree = Supervisor::builder(Strategy::OneForOne).child(stuck.child("stuck")).start().await.unwrap();
-        stuck.until(1).await;
+        stuck.wait_entered(1).await;
         let stuck_pid = pid(&tree, "stuck").await;
         assert_eq!(tree.terminate_child("stuck").await, Ok(()));
-        assert_eq!(crate::tree::state(&tree, "stuck").await, Some(ChildState::Abandoned));
+        assert_eq!(crate::harness::children::state(&tree, "stuck").await, Some(ChildState::Abandoned));
         assert_eq!(process::info(stuck_pid).unwrap().state, process::ProcessState::Abandoned);
         let still_there = StartError::StillThere { id: "stuck".into(), pid: stuck_pid };
         assert_eq!(tree.restart_child("stuck").await, Err(still_there));
         let end = process::monitor(stuck_pid);
         stuck.release();
         end.await;
-        until(&tree, "stuck", ChildState::Stopped).await;
+        wait_state(&tree, "stuck", ChildState::Stopped).await;
         tree.restart_child("stuck").await.unwrap();
-        assert_eq!(crate::tree::info(&tree, "stuck").await.unwrap().incarnation, 2);
+        assert_eq!(crate::harness::children::info(&tree, "stuck").await.unwrap().incarnation, 2);
         tree.stop().await;
     });
 }
 
 #[test]
-fn a_restart_of_a_group_waits_for_it_visibly_and_holds_up_nobody() {
+fn a_group_restart_waits_for_a_stuck_child_without_blocking_other_calls() {
     on_two_workers(async {
         let (stuck, log) = (Stuck::default(), Log::default());
         let tree = Supervisor::builder(Strategy::OneForAll)
@@ -89,27 +91,27 @@ fn a_restart_of_a_group_waits_for_it_visibly_and_holds_up_nobody() {
             .start()
             .await
             .unwrap();
-        stuck.until(1).await;
+        stuck.wait_entered(1).await;
         process::exit(pid(&tree, "c").await, Exit::Killed);
-        // Everything that can start before the stuck one has.
-        until(&tree, "a", ChildState::Running).await;
-        while crate::tree::info(&tree, "a").await.unwrap().incarnation < 2 {
+        // The children before the stuck one start again.
+        wait_state(&tree, "a", ChildState::Running).await;
+        while crate::harness::children::info(&tree, "a").await.unwrap().incarnation < 2 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        assert_eq!(crate::tree::state(&tree, "stuck").await, Some(ChildState::Restarting));
-        assert_eq!(crate::tree::state(&tree, "c").await, Some(ChildState::Restarting));
+        assert_eq!(crate::harness::children::state(&tree, "stuck").await, Some(ChildState::Restarting));
+        assert_eq!(crate::harness::children::state(&tree, "c").await, Some(ChildState::Restarting));
         tree.start_child(log.child("new")).await.unwrap();
         assert_eq!(log.take(), "+a +c -c -a +a +new");
         stuck.release();
-        stuck.until(2).await;
-        until(&tree, "c", ChildState::Running).await;
+        stuck.wait_entered(2).await;
+        wait_state(&tree, "c", ChildState::Running).await;
         assert_eq!(log.take(), "+c");
         assert!(tree.stop().await.abandoned.is_empty());
     });
 }
 
 #[test]
-fn a_stop_gives_it_up_and_names_it() {
+fn a_stop_abandons_stuck_children_and_reports_them() {
     on_two_workers(async {
         let (stuck, log) = (Stuck::default(), Log::default());
         let of_nested = stuck.clone();
@@ -123,8 +125,8 @@ fn a_stop_gives_it_up_and_names_it() {
             .start()
             .await
             .unwrap();
-        let task = tasks.start_child(stuck.clone().here()).unwrap();
-        stuck.until(3).await;
+        let task = tasks.start_child(stuck.clone().block()).unwrap();
+        stuck.wait_entered(3).await;
         let pids = [pid(&tree, "stuck").await, task];
         let report = tree.stop().await;
         assert!(report.killed.is_empty(), "{report}");
@@ -141,33 +143,33 @@ fn a_stop_gives_it_up_and_names_it() {
 }
 
 #[test]
-fn a_supervisor_is_started_again_when_what_it_has_abandoned_is_gone() {
+fn a_supervisor_is_restarted_when_its_abandoned_children_have_exited() {
     on_two_workers(async {
         let stuck = Stuck::default();
         let tasks = TaskSupervisor::builder().label("tasks").shutdown(Duration::from_millis(1)).start();
         let tree = Supervisor::builder(Strategy::OneForOne).child(tasks.child_spec()).start().await.unwrap();
-        tasks.start_child(stuck.clone().here()).unwrap();
-        stuck.until(1).await;
+        tasks.start_child(stuck.clone().block()).unwrap();
+        stuck.wait_entered(1).await;
         process::exit(tasks.pid(), Exit::Killed);
         assert_eq!(tasks.ended().await, Exit::Killed);
-        until(&tree, "tasks", ChildState::Restarting).await;
+        wait_state(&tree, "tasks", ChildState::Restarting).await;
         assert!(tasks.start_child(async {}).is_err());
         stuck.release();
-        until(&tree, "tasks", ChildState::Running).await;
+        wait_state(&tree, "tasks", ChildState::Running).await;
         assert_eq!(tasks.incarnation(), 2);
         tree.stop().await;
     });
 }
 
 #[test]
-fn terminating_a_stuck_task_gives_it_up() {
+fn terminating_a_stuck_task_abandons_it() {
     on_two_workers(async {
         let stuck = Stuck::default();
         let tasks = TaskSupervisor::builder().max_children(1).shutdown(Duration::from_millis(1)).start();
-        let task = tasks.start_child(stuck.clone().here()).unwrap();
-        stuck.until(1).await;
+        let task = tasks.start_child(stuck.clone().block()).unwrap();
+        stuck.wait_entered(1).await;
         assert_eq!(tasks.terminate_child(task).await, Ok(()));
-        assert!(tasks.start_child(async {}).is_err(), "it is still there, and has its room");
+        assert!(tasks.start_child(async {}).is_err(), "an abandoned task counts for max_children");
         let end = process::monitor(task);
         stuck.release();
         end.await;
@@ -176,11 +178,11 @@ fn terminating_a_stuck_task_gives_it_up() {
 }
 
 #[test]
-fn a_stop_names_one_that_was_given_up_before_it() {
+fn a_stop_reports_a_child_that_was_abandoned_earlier() {
     on_two_workers(async {
         let stuck = Stuck::default();
         let tree = Supervisor::builder(Strategy::OneForOne).child(stuck.child("stuck")).start().await.unwrap();
-        stuck.until(1).await;
+        stuck.wait_entered(1).await;
         let stuck_pid = pid(&tree, "stuck").await;
         tree.terminate_child("stuck").await.unwrap();
         let report = tree.stop().await;
@@ -190,14 +192,14 @@ fn a_stop_names_one_that_was_given_up_before_it() {
 }
 
 #[test]
-fn a_supervisor_is_not_started_again_while_one_that_it_gave_up_before_is_there() {
+fn a_supervisor_is_not_restarted_while_an_earlier_abandoned_child_exists() {
     on_two_workers(async {
         let (stuck, trees) = (Stuck::default(), Arc::new(std::sync::Mutex::new(Vec::new())));
         let (of_child, seen) = (stuck.clone(), trees.clone());
-        // The nested supervisor gives up its stuck child by itself, and is killed afterwards.
+        // The nested supervisor abandons its stuck child, and is killed after that.
         let nested = move || {
             let (of_child, seen) = (of_child.clone(), seen.clone());
-            let bomb = ChildSpec::task("bomb", move || {
+            let crashing = ChildSpec::task("crashing", move || {
                 let seen = seen.clone();
                 async move {
                     let own = process::current().unwrap();
@@ -206,34 +208,34 @@ fn a_supervisor_is_not_started_again_while_one_that_it_gave_up_before_is_there()
                 }
             });
             Supervisor::builder(Strategy::OneForAll)
-                .child(bomb.restart(Restart::Permanent))
+                .child(crashing.restart(Restart::Permanent))
                 .child(of_child.child("stuck"))
         };
         let tree = Supervisor::builder(Strategy::OneForOne);
         let tree = tree.child(ChildSpec::supervisor("nested", nested)).start().await.unwrap();
-        stuck.until(1).await;
-        let (bomb, supervisor) = trees.lock().unwrap()[0];
-        process::exit(bomb, Exit::Killed);
+        stuck.wait_entered(1).await;
+        let (crashing, supervisor) = trees.lock().unwrap()[0];
+        process::exit(crashing, Exit::Killed);
         while trees.lock().unwrap().len() < 2 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         process::exit(supervisor, Exit::Killed);
-        until(&tree, "nested", ChildState::Restarting).await;
+        wait_state(&tree, "nested", ChildState::Restarting).await;
         tokio::time::sleep(Duration::from_millis(50)).await;
-        assert_eq!(*stuck.is_in_it.borrow(), 1, "the first incarnation is still there");
+        assert_eq!(*stuck.n_entered.borrow(), 1, "the child of the first incarnation has not exited");
         stuck.release();
-        stuck.until(2).await;
+        stuck.wait_entered(2).await;
         tree.stop().await;
     });
 }
 
 #[test]
-fn a_stop_names_one_that_was_given_up_and_forgotten() {
+fn a_stop_reports_an_abandoned_temporary_child() {
     on_two_workers(async {
         let stuck = Stuck::default();
         let child = stuck.child("stuck").restart(Restart::Temporary);
         let tree = Supervisor::builder(Strategy::OneForOne).child(child).start().await.unwrap();
-        stuck.until(1).await;
+        stuck.wait_entered(1).await;
         let stuck_pid = pid(&tree, "stuck").await;
         tree.terminate_child("stuck").await.unwrap();
         assert!(tree.which_children().await.is_empty());
@@ -244,15 +246,15 @@ fn a_stop_names_one_that_was_given_up_and_forgotten() {
 }
 
 #[test]
-fn a_supervisor_whose_own_poll_does_not_return_is_given_up() {
+fn a_supervisor_whose_own_poll_does_not_return_is_abandoned() {
     on_two_workers(async {
         let (stuck, mut runs) = (Stuck::default(), 0);
         let of_builder = stuck.clone();
-        // The options of a supervisor are made in the process of its parent.
+        // The builder closure of a nested supervisor runs in the process of its parent.
         let builder = move || {
             runs += 1;
             if runs > 1 {
-                of_builder.is_in_it.send_modify(|n| *n += 1);
+                of_builder.n_entered.send_modify(|n| *n += 1);
                 while !of_builder.is_released.load(Ordering::SeqCst) {
                     std::hint::spin_loop();
                 }
@@ -269,7 +271,7 @@ fn a_supervisor_whose_own_poll_does_not_return_is_given_up() {
         let outer = pid(&tree, "outer").await;
         let inner = process::snapshot().processes.into_iter().find(|info| info.supervisor == Some(outer));
         process::exit(inner.unwrap().pid, Exit::Killed);
-        stuck.until(1).await;
+        stuck.wait_entered(1).await;
         let report = tree.stop().await;
         assert_eq!(report.abandoned.iter().map(|stopped| stopped.pid).collect::<Vec<_>>(), [outer]);
         stuck.release();

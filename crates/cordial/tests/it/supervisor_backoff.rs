@@ -1,4 +1,4 @@
-//! Restarts that wait: for how long, what goes on meanwhile, and what ends the wait.
+//! Backoff between restarts: its duration, the calls that are possible meanwhile, and what ends it.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -7,13 +7,13 @@ use std::time::Duration;
 use cordial::{Backoff, ChildSpec, ChildState, DeleteError, StartError, Strategy, Supervisor};
 use tokio::time::{Instant, sleep};
 
-use crate::orders::{SECOND, in_every_order};
-use crate::tree::{Log, crash, info, state};
+use crate::harness::children::{Log, crash, info, state};
+use crate::harness::seeds::{SECOND, for_each_seed};
 
-// V-039, and backoff
+// V-039
 #[test]
-fn a_restart_waits_as_its_backoff_says_and_holds_up_nobody() {
-    in_every_order(|| async {
+fn a_restart_waits_for_its_backoff_without_blocking_other_calls() {
+    for_each_seed(|| async {
         let log = Log::default();
         let backoff = Backoff::exponential(10 * SECOND, 60 * SECOND);
         let tree = Supervisor::builder(Strategy::OneForOne)
@@ -30,7 +30,7 @@ fn a_restart_waits_as_its_backoff_says_and_holds_up_nobody() {
         assert_eq!(tree.restart_child("patient").await, Err(StartError::Restarting("patient".into())));
         assert_eq!(tree.start_child(log.child("patient")).await, Err(StartError::Restarting("patient".into())));
         assert_eq!(tree.count_children().await.active, 1);
-        // Others are started, restarted and terminated meanwhile.
+        // Other children can be started, restarted and terminated meanwhile.
         let begun = Instant::now();
         crash(&tree, "other").await;
         tree.start_child(log.child("new")).await.unwrap();
@@ -38,17 +38,17 @@ fn a_restart_waits_as_its_backoff_says_and_holds_up_nobody() {
         assert!(begun.elapsed() < SECOND);
         assert_eq!(log.take(), "-other +other +new -new");
         sleep(9 * SECOND - begun.elapsed()).await;
-        assert_eq!(log.take(), "", "10 s at least");
+        assert_eq!(log.take(), "", "the backoff is at least 10 s");
         sleep(11 * SECOND).await;
-        assert_eq!(log.take(), "+patient", "20 s at most");
+        assert_eq!(log.take(), "+patient", "the backoff is at most 20 s");
         assert_eq!(info(&tree, "patient").await.unwrap().incarnation, 2);
         tree.stop().await;
     });
 }
 
 #[test]
-fn backoff_grows_while_a_child_keeps_failing_and_begins_anew_when_it_has_run() {
-    in_every_order(|| async {
+fn the_backoff_grows_while_a_child_keeps_failing_and_is_reset_when_it_has_run() {
+    for_each_seed(|| async {
         let backoff = Backoff::exponential(SECOND, 60 * SECOND);
         let tree = Supervisor::builder(Strategy::OneForOne).child(Log::default().child("a").backoff(backoff));
         let tree = tree.max_restarts(100, 5 * SECOND).start().await.unwrap();
@@ -72,8 +72,8 @@ fn backoff_grows_while_a_child_keeps_failing_and_begins_anew_when_it_has_run() {
 }
 
 #[test]
-fn one_for_all_stops_the_others_at_once_and_waits_before_it_starts_them() {
-    in_every_order(|| async {
+fn one_for_all_stops_all_siblings_at_once_and_starts_them_after_the_backoff() {
+    for_each_seed(|| async {
         let log = Log::default();
         let backoff = Backoff::exponential(10 * SECOND, 10 * SECOND);
         let tree =
@@ -91,7 +91,7 @@ fn one_for_all_stops_the_others_at_once_and_waits_before_it_starts_them() {
 
 #[test]
 fn a_child_that_waits_for_its_restart_can_be_terminated() {
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let log = Log::default();
         let backoff = Backoff::exponential(10 * SECOND, 10 * SECOND);
         let tree =
@@ -108,7 +108,7 @@ fn a_child_that_waits_for_its_restart_can_be_terminated() {
 
 #[test]
 fn a_supervisor_that_waits_for_a_restart_stops_at_once() {
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let log = Log::default();
         let backoff = Backoff::exponential(3600 * SECOND, 3600 * SECOND);
         let tree =
@@ -122,8 +122,8 @@ fn a_supervisor_that_waits_for_a_restart_stops_at_once() {
 }
 
 #[test]
-fn backoff_grows_while_a_child_is_slow_to_fail_to_start() {
-    in_every_order(|| async {
+fn the_backoff_grows_while_slow_starts_keep_failing() {
+    for_each_seed(|| async {
         let attempts = Arc::new(Mutex::new(Vec::new()));
         let (of_child, begun) = (attempts.clone(), Instant::now());
         let connects = ChildSpec::init("connects", move || {
@@ -131,9 +131,9 @@ fn backoff_grows_while_a_child_is_slow_to_fail_to_start() {
             async move {
                 attempts.lock().unwrap().push(begun.elapsed());
                 if attempts.lock().unwrap().len() > 1 {
-                    // Longer than the window of 5 s.
+                    // Longer than the restart window of 5 s.
                     sleep(10 * SECOND).await;
-                    return Err(io::Error::other("nobody answers"));
+                    return Err(io::Error::other("connection refused"));
                 }
                 Ok(async { sleep(SECOND).await })
             }

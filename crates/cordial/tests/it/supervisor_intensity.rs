@@ -1,4 +1,4 @@
-//! How many restarts are too many, and who learns that a supervisor has given up.
+//! Restart intensity: when a supervisor gives up, and which processes end with it.
 //!
 //! Restates the restart parts of Elixir's `supervisor_test.exs` and `dynamic_supervisor_test.exs`.
 
@@ -9,13 +9,13 @@ use cordial::{ChildSpec, Exit, Restart, Strategy, Supervisor, Task, TaskSupervis
 use futures::StreamExt;
 use tokio::time::sleep;
 
-use crate::orders::{SECOND, in_every_order};
-use crate::tree::{Log, crash, has_given_up, info, pid, settle};
+use crate::harness::children::{Log, crash, has_given_up, info, pid, settle};
+use crate::harness::seeds::{SECOND, for_each_seed};
 
 // V-033, V-034
 #[test]
-fn too_many_restarts_within_the_window_end_the_supervisor() {
-    in_every_order(|| async {
+fn too_many_restarts_within_the_window_end_the_supervisor_tree() {
+    for_each_seed(|| async {
         for allowed in [0, 1, 3] {
             let log = Log::default();
             let tree = Supervisor::builder(Strategy::OneForOne).child(log.child("a")).child(log.child("b")).unlinked();
@@ -32,8 +32,8 @@ fn too_many_restarts_within_the_window_end_the_supervisor() {
 }
 
 #[test]
-fn restarts_that_lie_far_enough_apart_go_on_for_ever() {
-    in_every_order(|| async {
+fn restarts_that_are_far_enough_apart_are_unlimited() {
+    for_each_seed(|| async {
         let tree = Supervisor::builder(Strategy::OneForOne).child(Log::default().child("a"));
         let tree = tree.max_restarts(1, SECOND).start().await.unwrap();
         for _ in 0..50 {
@@ -48,7 +48,7 @@ fn restarts_that_lie_far_enough_apart_go_on_for_ever() {
 // V-037
 #[test]
 fn a_supervisor_that_gave_up_is_restarted_by_its_parent_if_it_is_permanent() {
-    in_every_order(|| async {
+    for_each_seed(|| async {
         for (restart, expected) in [(Restart::Permanent, "-a +a"), (Restart::Transient, "-a")] {
             let log = Log::default();
             let (of_leaf, leaf) = (log.clone(), Arc::new(Mutex::new(None)));
@@ -80,8 +80,8 @@ fn a_supervisor_that_gave_up_is_restarted_by_its_parent_if_it_is_permanent() {
 }
 
 #[test]
-fn giving_up_ends_whoever_started_the_supervisor_unless_it_traps() {
-    in_every_order(|| async {
+fn giving_up_ends_the_owner_unless_it_traps_exits() {
+    for_each_seed(|| async {
         let failing =
             || Supervisor::builder(Strategy::OneForOne).max_restarts(0, SECOND).child(Log::default().child("a"));
         let owner: Task<()> = Task::spawn(async move {
@@ -100,8 +100,8 @@ fn giving_up_ends_whoever_started_the_supervisor_unless_it_traps() {
 }
 
 #[test]
-fn the_exit_of_a_supervisor_that_gave_up_says_on_whom_and_why() {
-    in_every_order(|| async {
+fn the_exit_of_a_supervisor_that_gave_up_names_the_child_and_the_reason() {
+    for_each_seed(|| async {
         let fails = || ChildSpec::task("poller", || async { Err::<(), _>("no disk") }).restart(Restart::Permanent);
         let tree = Supervisor::builder(Strategy::OneForOne).label("tree").max_restarts(1, SECOND).child(fails());
         let text = "supervisor \"tree\" gave up on child \"poller\", after 1 restart within 1s: no disk";

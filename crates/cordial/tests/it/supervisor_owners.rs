@@ -1,22 +1,22 @@
-//! Task supervisors in a tree: one parent at a time, from one owner to another, and the same handle across restarts.
+//! Task supervisors as children of a tree: one parent at a time, a change of owner, and one handle across restarts.
 
 use std::future::pending;
 
 use cordial::{Backoff, Exit, StartError, Strategy, Supervisor, Task, TaskSupervisor};
 use tokio::time::sleep;
 
-use crate::orders::{SECOND, in_every_order};
-use crate::tree::{Log, crash, pid, settle};
+use crate::harness::children::{Log, crash, pid, settle};
+use crate::harness::seeds::{SECOND, for_each_seed};
 
 #[test]
-fn the_handle_of_a_task_supervisor_is_good_across_its_restarts() {
-    in_every_order(|| async {
+fn the_handle_of_a_task_supervisor_stays_valid_across_restarts() {
+    for_each_seed(|| async {
         let log = Log::default();
         let emails = TaskSupervisor::builder().label("emails").start();
-        let (first, noted) = (emails.pid(), crate::tree::Noted::new(&log, "email"));
+        let (first, guard) = (emails.pid(), crate::harness::children::LogGuard::new(&log, "email"));
         emails
             .start_child(async move {
-                let _noted = noted;
+                let _guard = guard;
                 pending::<()>().await;
             })
             .unwrap();
@@ -26,7 +26,7 @@ fn the_handle_of_a_task_supervisor_is_good_across_its_restarts() {
         assert_eq!(
             (pid(&tree, "emails").await, emails.incarnation()),
             (first, 1),
-            "the one that runs becomes the child"
+            "the running incarnation becomes the child"
         );
         assert_eq!(log.take(), "+email");
         crash(&tree, "emails").await;
@@ -44,19 +44,18 @@ fn the_handle_of_a_task_supervisor_is_good_across_its_restarts() {
     });
 }
 
-// A supervisor handed to two trees
 #[test]
 fn a_task_supervisor_has_one_parent() {
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let log = Log::default();
         let emails = TaskSupervisor::builder().label("emails").start();
         let first = Supervisor::builder(Strategy::OneForOne).child(emails.child_spec()).start().await.unwrap();
         let second = Supervisor::builder(Strategy::OneForOne).child(log.child("a")).child(emails.child_spec());
         assert_eq!(second.start().await.unwrap_err(), StartError::AlreadySupervised("emails".into()));
         assert_eq!(log.take(), "+a -a");
-        assert_eq!(emails.spawn(async { 1 }).await, Ok(1), "the first tree has it");
+        assert_eq!(emails.spawn(async { 1 }).await, Ok(1), "the supervisor stays in the first tree");
         first.stop().await;
-        // One that has ended can be handed over again, and is started then.
+        // A task supervisor that has ended can become a child again, and is started then.
         let third = Supervisor::builder(Strategy::OneForOne).child(emails.child_spec()).start().await.unwrap();
         assert_eq!((emails.spawn(async { 1 }).await, emails.incarnation()), (Ok(1), 2));
         third.stop().await;
@@ -64,8 +63,8 @@ fn a_task_supervisor_has_one_parent() {
 }
 
 #[test]
-fn one_that_was_handed_over_no_longer_ends_with_its_first_owner() {
-    in_every_order(|| async {
+fn a_task_supervisor_in_a_tree_does_not_end_with_its_first_owner() {
+    for_each_seed(|| async {
         let (send, receive) = tokio::sync::oneshot::channel();
         let owner = Task::spawn(async move {
             let emails = TaskSupervisor::builder().label("emails").start();
@@ -82,12 +81,12 @@ fn one_that_was_handed_over_no_longer_ends_with_its_first_owner() {
 }
 
 #[test]
-fn one_that_is_handed_over_while_its_owner_ends_keeps_no_other_one_waiting() {
+fn a_task_supervisor_that_changes_its_owner_does_not_delay_the_exit_of_others() {
     for seed in 0..200 {
         cordial::testing::run_seeded(seed, async {
             let (send, receive) = tokio::sync::oneshot::channel();
             let owner = Task::spawn(async move {
-                // They end latest first.
+                // The supervisors of an owner end in reverse order.
                 let (first, emails) = (TaskSupervisor::start(), TaskSupervisor::builder().label("emails").start());
                 let _ = send.send((first, emails));
                 pending::<()>().await;
@@ -106,14 +105,14 @@ fn one_that_is_handed_over_while_its_owner_ends_keeps_no_other_one_waiting() {
 }
 
 #[test]
-fn a_task_supervisor_that_was_deleted_from_a_tree_may_go_to_another() {
-    in_every_order(|| async {
+fn a_task_supervisor_that_was_deleted_from_a_tree_can_join_another() {
+    for_each_seed(|| async {
         let emails = TaskSupervisor::builder().label("emails").start();
         let first = Supervisor::builder(Strategy::OneForOne).child(emails.child_spec()).start().await.unwrap();
         let second = Supervisor::builder(Strategy::OneForOne).start().await.unwrap();
         first.terminate_child("emails").await.unwrap();
         let taken = StartError::AlreadySupervised("emails".into());
-        assert_eq!(second.start_child(emails.child_spec()).await, Err(taken), "it may be started again in the first");
+        assert_eq!(second.start_child(emails.child_spec()).await, Err(taken), "the first tree may start it again");
         first.delete_child("emails").await.unwrap();
         second.start_child(emails.child_spec()).await.unwrap();
         assert_eq!(emails.spawn(async { 1 }).await, Ok(1));

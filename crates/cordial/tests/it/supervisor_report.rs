@@ -1,4 +1,4 @@
-//! What a report of a stop names: each that had to be killed or abandoned, once, at whatever depth.
+//! Stop reports: each child that had to be killed or abandoned is listed once, at any depth.
 
 use std::collections::BTreeSet;
 use std::future::pending;
@@ -8,15 +8,15 @@ use std::time::Duration;
 use cordial::{ChildSpec, Pid, Runtime, StopReport, Strategy, Supervisor, SupervisorBuilder, TaskSupervisor, process};
 use tokio::time::sleep;
 
-use crate::orders::{SECOND, in_every_order};
-use crate::tree::settle;
+use crate::harness::children::settle;
+use crate::harness::seeds::{SECOND, for_each_seed};
 
 fn one_for_one() -> SupervisorBuilder {
     Supervisor::builder(Strategy::OneForOne)
 }
 
-/// Ends this long after it was asked to.
-async fn lingers(time: Duration) {
+/// Exits this long after a shutdown request.
+async fn exits_late(time: Duration) {
     cordial::shutdown_requested().await;
     sleep(time).await;
 }
@@ -27,53 +27,53 @@ fn labels(stopped: &[process::Stopped]) -> Vec<&str> {
     labels
 }
 
-/// Fails if anybody is named twice.
-fn names_each_once(report: &StopReport) {
+/// Fails if a process is listed twice.
+fn assert_each_listed_once(report: &StopReport) {
     let pids: Vec<Pid> = report.killed.iter().chain(&report.abandoned).map(|stopped| stopped.pid).collect();
     assert_eq!(pids.iter().collect::<BTreeSet<_>>().len(), pids.len(), "{report}");
 }
 
 #[test]
-fn whoever_is_killed_below_a_supervisor_that_took_too_long_is_named() {
-    in_every_order(|| async {
-        let leaf = |id| ChildSpec::task(id, || lingers(60 * SECOND)).shutdown(30 * SECOND);
-        let nested = move || one_for_one().child(leaf("not yet asked")).child(leaf("slow"));
+fn processes_killed_below_a_supervisor_that_took_too_long_are_reported() {
+    for_each_seed(|| async {
+        let leaf = |id| ChildSpec::task(id, || exits_late(60 * SECOND)).shutdown(30 * SECOND);
+        let nested = move || one_for_one().child(leaf("not yet requested")).child(leaf("slow"));
         let tree = one_for_one().child(ChildSpec::supervisor("nested", nested).shutdown(SECOND)).start().await.unwrap();
         let tasks = TaskSupervisor::builder().label("tasks").shutdown(30 * SECOND).start();
         tasks
             .start_child(async {
                 process::set_label("slow task");
-                lingers(60 * SECOND).await;
+                exits_late(60 * SECOND).await;
             })
             .unwrap();
         tree.start_child(tasks.child_spec().shutdown(SECOND)).await.unwrap();
         settle().await;
         let report = tree.stop().await;
-        names_each_once(&report);
-        assert_eq!(labels(&report.killed), ["nested", "not yet asked", "slow", "slow task", "tasks"]);
+        assert_each_listed_once(&report);
+        assert_eq!(labels(&report.killed), ["nested", "not yet requested", "slow", "slow task", "tasks"]);
         assert!(report.abandoned.is_empty());
     });
 }
 
 #[test]
-fn whoever_ends_in_time_below_a_supervisor_that_is_killed_is_not_named() {
-    in_every_order(|| async {
-        let nested = || one_for_one().child(ChildSpec::task("leaf", || lingers(60 * SECOND)));
+fn processes_below_a_supervisor_that_is_to_be_killed_are_not_reported() {
+    for_each_seed(|| async {
+        let nested = || one_for_one().child(ChildSpec::task("leaf", || exits_late(60 * SECOND)));
         let nested = ChildSpec::supervisor("nested", nested).shutdown(cordial::Shutdown::BrutalKill);
         let tree = one_for_one().child(nested).start().await.unwrap();
         settle().await;
         let report = tree.stop().await;
-        assert!(report.is_clean(), "this is how they were to be ended: {report}");
+        assert!(report.is_clean(), "a kill that was asked for is not reported: {report}");
     });
 }
 
-/// In one poll until the sender is dropped.
+/// A child that blocks in one poll until the sender is dropped.
 fn stuck(id: &'static str, entered: mpsc::Sender<()>, released: mpsc::Receiver<()>) -> ChildSpec {
     let mut once = Some((entered, released));
     ChildSpec::task(id, move || {
         let once = once.take();
         async move {
-            let (entered, released) = once.expect("it is started once");
+            let (entered, released) = once.expect("the child is started once");
             let _ = entered.send(());
             let _ = released.recv();
             pending::<()>().await
@@ -82,7 +82,7 @@ fn stuck(id: &'static str, entered: mpsc::Sender<()>, released: mpsc::Receiver<(
 }
 
 #[test]
-fn the_shutdown_of_a_runtime_names_a_stuck_leaf_and_not_its_supervisors() {
+fn the_shutdown_of_a_runtime_reports_a_stuck_leaf_as_abandoned_and_its_supervisors_as_killed() {
     let runtime = Runtime::builder().workers(2).build().unwrap();
     let (entered, is_entered) = mpsc::channel();
     let (release, released) = mpsc::channel();
@@ -95,18 +95,18 @@ fn the_shutdown_of_a_runtime_names_a_stuck_leaf_and_not_its_supervisors() {
     started.unwrap().unwrap();
     is_entered.recv().unwrap();
     let report = runtime.shutdown(Duration::from_millis(1));
-    names_each_once(&report);
+    assert_each_listed_once(&report);
     assert_eq!(labels(&report.abandoned), ["leaf"], "{report}");
     assert_eq!(labels(&report.killed), ["nested", "top"], "{report}");
     drop(release);
 }
 
 #[test]
-fn the_shutdown_of_a_runtime_names_those_whom_supervisors_killed_before_its_limit() {
+fn the_shutdown_of_a_runtime_reports_processes_that_supervisors_killed_before_its_timeout() {
     let runtime = Runtime::builder().workers(2).build().unwrap();
     let started = runtime.block_on(async {
-        let slow = |id| ChildSpec::task(id, || lingers(600 * SECOND)).shutdown(600 * SECOND);
-        let quick = |id| ChildSpec::task(id, || lingers(600 * SECOND)).shutdown(Duration::from_millis(1));
+        let slow = |id| ChildSpec::task(id, || exits_late(600 * SECOND)).shutdown(600 * SECOND);
+        let quick = |id| ChildSpec::task(id, || exits_late(600 * SECOND)).shutdown(Duration::from_millis(1));
         one_for_one().label("first").child(slow("slow")).child(quick("in the middle")).unlinked().start().await?;
         one_for_one().label("second").child(quick("before")).unlinked().start().await?;
         while process::snapshot().processes.iter().filter(|process| process.polls > 0).count() < 6 {
@@ -116,7 +116,7 @@ fn the_shutdown_of_a_runtime_names_those_whom_supervisors_killed_before_its_limi
     });
     started.unwrap().unwrap();
     let report = runtime.shutdown(Duration::from_millis(300));
-    names_each_once(&report);
+    assert_each_listed_once(&report);
     assert_eq!(labels(&report.killed), ["before", "first", "in the middle", "slow"], "{report}");
     assert!(report.abandoned.is_empty(), "{report}");
 }

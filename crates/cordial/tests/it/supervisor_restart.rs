@@ -1,4 +1,4 @@
-//! Restarts: who is stopped and started, in which order, and what a restart that fails means.
+//! Restarts: which children are stopped and started, in which order, and failing restarts.
 //!
 //! Restates the restart parts of Elixir's `supervisor_test.exs` and `dynamic_supervisor_test.exs`.
 
@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use cordial::{ChildSpec, ChildState, Restart, Strategy, Supervisor, process};
 use tokio::time::sleep;
 
-use crate::orders::{SECOND, in_every_order};
-use crate::tree::{Log, crash, has_given_up, info, state};
+use crate::harness::children::{Log, crash, has_given_up, info, state};
+use crate::harness::seeds::{SECOND, for_each_seed};
 
 // V-025, V-026, V-036
 #[test]
-fn a_strategy_says_who_is_stopped_and_started_in_which_order() {
-    in_every_order(|| async {
+fn a_strategy_determines_which_children_are_restarted_in_which_order() {
+    for_each_seed(|| async {
         for (strategy, crashed, expected) in [
             (Strategy::OneForOne, "b", "-b +b"),
             (Strategy::OneForAll, "b", "-b -c -a +a +b +c"),
@@ -27,7 +27,7 @@ fn a_strategy_says_who_is_stopped_and_started_in_which_order() {
         ] {
             let log = Log::default();
             let tree = Supervisor::builder(strategy).child(log.child("a")).child(log.child("b")).child(log.child("c"));
-            // A restart of all is one restart.
+            // A group restart counts once.
             let tree = tree.max_restarts(1, SECOND).start().await.unwrap();
             log.take();
             crash(&tree, crashed).await;
@@ -39,46 +39,46 @@ fn a_strategy_says_who_is_stopped_and_started_in_which_order() {
 
 // V-029, V-030, V-031
 #[test]
-fn siblings_that_had_ended_come_back_and_temporary_ones_do_not() {
-    in_every_order(|| async {
+fn a_group_restart_starts_ended_siblings_but_no_temporary_ones() {
+    for_each_seed(|| async {
         for strategy in [Strategy::OneForAll, Strategy::RestForOne] {
             let log = Log::default();
             let tree = Supervisor::builder(strategy)
                 .child(log.child("a"))
                 .child(log.child("temporary").restart(Restart::Temporary))
                 .child(log.child_that("done", || sleep(SECOND)).restart(Restart::Transient))
-                .child(log.child("by hand"))
+                .child(log.child("manual"))
                 .start()
                 .await
                 .unwrap();
             sleep(2 * SECOND).await;
-            tree.terminate_child("by hand").await.unwrap();
-            assert_eq!(log.take(), "+a +temporary +done +by hand -done -by hand");
+            tree.terminate_child("manual").await.unwrap();
+            assert_eq!(log.take(), "+a +temporary +done +manual -done -manual");
             crash(&tree, "a").await;
             sleep(2 * SECOND).await;
-            assert_eq!(log.take(), "-a -temporary +a +done +by hand -done", "{strategy:?}");
+            assert_eq!(log.take(), "-a -temporary +a +done +manual -done", "{strategy:?}");
             assert_eq!(state(&tree, "temporary").await, None);
             tree.start_child(log.child("temporary").restart(Restart::Temporary)).await.unwrap();
             log.take();
             crash(&tree, "temporary").await;
-            assert_eq!(log.take(), "-temporary", "its own end concerns nobody");
+            assert_eq!(log.take(), "-temporary", "the exit of a temporary child restarts no sibling");
             tree.stop().await;
         }
     });
 }
 
-/// Starts once, and then fails so many times.
+/// A child that starts once, and then fails to start `failures` times.
 fn flaky(log: &Log, failures: u32) -> ChildSpec {
     let (n_starts, log) = (AtomicU32::new(0), log.clone());
     ChildSpec::init("flaky", move || {
         let start = n_starts.fetch_add(1, Ordering::SeqCst);
-        let noted = crate::tree::Noted::new(&log, "flaky");
+        let guard = crate::harness::children::LogGuard::new(&log, "flaky");
         async move {
             if (1..=failures).contains(&start) {
                 return Err(io::Error::other("no disk"));
             }
             Ok(async move {
-                let _noted = noted;
+                let _guard = guard;
                 pending::<()>().await;
             })
         }
@@ -87,8 +87,8 @@ fn flaky(log: &Log, failures: u32) -> ChildSpec {
 
 // V-038, V-068, V-069, V-070
 #[test]
-fn a_restart_that_fails_is_tried_again_and_counts() {
-    in_every_order(|| async {
+fn a_failed_restart_is_retried_and_counts() {
+    for_each_seed(|| async {
         for (failures, survives) in [(1, true), (2, true), (3, false), (9, false)] {
             let log = Log::default();
             let tree = Supervisor::builder(Strategy::OneForOne).child(flaky(&log, failures)).unlinked();
@@ -106,10 +106,10 @@ fn a_restart_that_fails_is_tried_again_and_counts() {
     });
 }
 
-// 3.5: the retry is anchored at the child that failed to start.
+/// As in Erlang, the retry begins with the child that failed to start, not with the child that crashed.
 #[test]
-fn in_a_group_the_retry_begins_with_whoever_failed() {
-    in_every_order(|| async {
+fn a_retried_group_restart_begins_with_the_child_that_failed() {
+    for_each_seed(|| async {
         for (strategy, expected) in [
             (Strategy::OneForAll, "-a -c -flaky +a +flaky -flaky -a +a +flaky +c"),
             (Strategy::RestForOne, "-a -c -flaky +a +flaky -flaky +flaky +c"),
@@ -126,8 +126,8 @@ fn in_a_group_the_retry_begins_with_whoever_failed() {
 }
 
 #[test]
-fn a_start_that_hangs_can_be_stopped() {
-    in_every_order(|| async {
+fn a_supervisor_with_a_hanging_start_can_be_stopped() {
+    for_each_seed(|| async {
         let log = Log::default();
         let n_starts = AtomicU32::new(0);
         let hangs = ChildSpec::init("hangs", move || {
@@ -149,7 +149,7 @@ fn a_start_that_hangs_can_be_stopped() {
 
 #[test]
 fn a_crash_in_the_middle_of_a_group_restart_is_one_more_restart() {
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let log = Log::default();
         let n_starts = Arc::new(AtomicU32::new(0));
         let slow = {

@@ -1,4 +1,4 @@
-//! A whole program with a tree: a signal stops it in order.
+//! A whole program with a supervision tree, which OS signals stop in order.
 #![cfg(unix)]
 
 use std::process::ExitCode;
@@ -9,78 +9,76 @@ use rustix::process::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::orders::SECOND;
-use crate::program;
+use crate::harness::seeds::SECOND;
+use crate::harness::subprocess;
 
-/// Tells when it is dropped.
-struct TellsItsDrop(&'static str);
+/// Reports its drop.
+struct ReportsDrop(&'static str);
 
-impl Drop for TellsItsDrop {
+impl Drop for ReportsDrop {
     fn drop(&mut self) {
-        program::tell(format_args!("{} ended", self.0));
+        subprocess::report(format_args!("{} ended", self.0));
     }
 }
 
-/// A child that takes this long to end when it is asked.
-fn child(id: &'static str, lingers: Duration) -> ChildSpec {
+/// A child that exits this long after a shutdown request.
+fn child(id: &'static str, delay: Duration) -> ChildSpec {
     let child = ChildSpec::init(id, move || async move {
-        let tells = TellsItsDrop(id);
+        let guard = ReportsDrop(id);
         let mut request = Box::pin(cordial::shutdown_requested());
         assert!(futures::poll!(&mut request).is_pending());
         Ok::<_, std::io::Error>(async move {
-            let _tells = tells;
+            let _guard = guard;
             request.await;
-            tokio::time::sleep(lingers).await;
+            tokio::time::sleep(delay).await;
         })
     });
     child.shutdown(Duration::from_millis(200))
 }
 
-fn end(status: ExitCode) -> ! {
+fn exit_with(status: ExitCode) -> ! {
     let number = (0..=255).find(|&number| ExitCode::from(number) == status);
     std::process::exit(number.unwrap().into())
 }
 
 #[test]
-fn a_signal_stops_the_tree_in_reverse_order_and_the_report_names_who_was_killed() {
-    const NAME: &str = "supervisor_run::a_signal_stops_the_tree_in_reverse_order_and_the_report_names_who_was_killed";
-    if program::part().is_some() {
-        end(cordial::main(async {
-            let _tells = TellsItsDrop("the root");
+fn a_signal_stops_the_trees_in_reverse_order_and_killed_children_are_reported() {
+    if subprocess::case().is_some() {
+        exit_with(cordial::main(async {
+            let _guard = ReportsDrop("the root");
             let first = Supervisor::builder(Strategy::OneForOne).child(child("first", Duration::ZERO));
             let first = first.child(child("stubborn", Duration::from_secs(3600))).start().await?;
             let second =
                 Supervisor::builder(Strategy::OneForOne).child(child("second", Duration::ZERO)).start().await?;
-            program::tell("ready");
+            subprocess::report("ready");
             std::future::pending::<()>().await;
             drop((first, second));
             Ok::<(), cordial::StartError>(())
         }));
     }
-    let mut program = program::start(NAME, "part");
-    program.wait_for("ready");
-    program.send(Signal::TERM);
-    let ran = program.finish();
-    assert_eq!(ran.status.code(), Some(0), "an orderly end");
-    assert_eq!(ran.told, ["the root ended", "second ended", "stubborn ended", "first ended"]);
+    let mut subprocess = subprocess::start(test_name!(), "case");
+    subprocess.wait_for("ready");
+    subprocess.send(Signal::TERM);
+    let ran = subprocess.finish();
+    assert_eq!(ran.status.code(), Some(0), "an orderly shutdown");
+    assert_eq!(ran.reports, ["the root ended", "second ended", "stubborn ended", "first ended"]);
     assert!(ran.stderr.contains("Stopped: process") && ran.stderr.contains("\"stubborn\""), "{}", ran.stderr);
 }
 
 #[test]
-fn a_second_signal_during_a_stop_names_who_is_stuck_at_any_depth_once() {
-    const NAME: &str = "supervisor_run::a_second_signal_during_a_stop_names_who_is_stuck_at_any_depth_once";
+fn a_second_signal_during_a_stop_reports_stuck_processes_at_any_depth_once() {
     const LONG: Duration = Duration::from_secs(3600);
-    if program::part().is_some() {
+    if subprocess::case().is_some() {
         let stuck = |id| {
             let spins = move || async move {
-                program::tell(id);
+                subprocess::report(id);
                 loop {
                     std::thread::yield_now();
                 }
             };
             ChildSpec::task(id, spins).shutdown(LONG)
         };
-        end(cordial::main(async move {
+        exit_with(cordial::main(async move {
             let nested = move || Supervisor::builder(Strategy::OneForOne).child(stuck("inner"));
             let _tree = Supervisor::builder(Strategy::OneForOne)
                 .child(child("quick", Duration::ZERO))
@@ -89,20 +87,20 @@ fn a_second_signal_during_a_stop_names_who_is_stuck_at_any_depth_once() {
                 .child(child("last", Duration::ZERO))
                 .start()
                 .await?;
-            program::tell("ready");
+            subprocess::report("ready");
             std::future::pending::<()>().await;
             Ok::<(), cordial::StartError>(())
         }));
     }
-    let mut program = program::start(NAME, "part");
-    // Those that spin may be faster than the tree that starts them, or slower.
-    let mut told = [(); 3].map(|()| program.hear().unwrap());
-    told.sort_unstable();
-    assert_eq!(told, ["inner", "outer", "ready"]);
-    program.send(Signal::TERM);
-    program.wait_for("last ended");
-    program.send(Signal::TERM);
-    let ran = program.finish();
+    let mut subprocess = subprocess::start(test_name!(), "case");
+    // In any order: the spinning children run in parallel with the root.
+    let mut reports = [(); 3].map(|()| subprocess.next_report().unwrap());
+    reports.sort_unstable();
+    assert_eq!(reports, ["inner", "outer", "ready"]);
+    subprocess.send(Signal::TERM);
+    subprocess.wait_for("last ended");
+    subprocess.send(Signal::TERM);
+    let ran = subprocess.finish();
     assert_eq!(ran.status.code(), Some(143));
     let n = |what: &str| ran.stderr.matches(what).count();
     let counts = [n("\"inner\""), n("\"outer\""), n("is stuck in a poll and was abandoned"), n("process <")];
@@ -110,63 +108,62 @@ fn a_second_signal_during_a_stop_names_who_is_stuck_at_any_depth_once() {
 }
 
 #[test]
-fn a_root_that_ends_because_a_supervisor_gave_up_was_no_orderly_end() {
-    const NAME: &str = "supervisor_run::a_root_that_ends_because_a_supervisor_gave_up_was_no_orderly_end";
+fn the_status_is_1_if_a_supervisor_that_gave_up_ended_the_root() {
     let gave_up = "Error: was shut down: supervisor \"tree\" gave up on child ";
-    // The part, the status, and how the last line on standard error begins and ends.
+    // The case, the status, and the beginning and the end of the last line on standard error.
     let cases = [
-        ("its own", 1, gave_up, "\"poller\", after 0 restarts within 5s: no disk"),
-        ("that of a task of it", 1, gave_up, "\"poller\", after 0 restarts within 5s: no disk"),
-        ("one that belongs to nobody", 1, gave_up, "\"poller\", after 0 restarts within 5s: no disk"),
-        ("a nested one", 1, gave_up, "gave up on child \"poller\", after 0 restarts within 5s: no disk"),
-        ("its own, which has done its work", 0, "", ""),
+        ("own supervisor", 1, gave_up, "\"poller\", after 0 restarts within 5s: no disk"),
+        ("supervisor of a task", 1, gave_up, "\"poller\", after 0 restarts within 5s: no disk"),
+        ("unlinked supervisor", 1, gave_up, "\"poller\", after 0 restarts within 5s: no disk"),
+        ("nested supervisor", 1, gave_up, "gave up on child \"poller\", after 0 restarts within 5s: no disk"),
+        ("own supervisor, automatic shutdown", 0, "", ""),
     ];
-    let Some(part) = program::part() else {
-        for (part, status, begin, end) in cases {
-            let ran = program::run(NAME, part);
-            assert_eq!(ran.status.code(), Some(status), "{part}: {}", ran.stderr);
+    let Some(case) = subprocess::case() else {
+        for (case, status, begin, end) in cases {
+            let ran = subprocess::run(test_name!(), case);
+            assert_eq!(ran.status.code(), Some(status), "{case}: {}", ran.stderr);
             let last = ran.stderr.lines().last().unwrap_or_default();
-            assert!(last.starts_with(begin) && last.ends_with(end), "{part}: {}", ran.stderr);
-            assert_eq!(last.is_empty(), status == 0, "{part}: {}", ran.stderr);
+            assert!(last.starts_with(begin) && last.ends_with(end), "{case}: {}", ran.stderr);
+            assert_eq!(last.is_empty(), status == 0, "{case}: {}", ran.stderr);
         }
         return;
     };
     let builder = |label: &str| Supervisor::builder(Strategy::OneForOne).label(label).max_restarts(0, 5 * SECOND);
     let fails = || ChildSpec::task("poller", || async { Err::<(), _>("no disk") }).restart(Restart::Permanent);
-    end(cordial::main(async move {
-        match &*part {
-            "its own" => drop(builder("tree").child(fails()).start().await?),
-            "that of a task of it" => {
+    exit_with(cordial::main(async move {
+        match &*case {
+            "own supervisor" => drop(builder("tree").child(fails()).start().await?),
+            "supervisor of a task" => {
                 cordial::Task::start_link(async move {
                     let _tree = builder("tree").child(fails()).start().await;
                     std::future::pending::<()>().await;
                 });
             }
-            "one that belongs to nobody" => {
+            "unlinked supervisor" => {
                 let tree = builder("tree").child(fails()).unlinked().start().await?;
                 return Err(tree.ended().await);
             }
-            "a nested one" => {
+            "nested supervisor" => {
                 let nested = ChildSpec::supervisor("nested", move || builder("nested").child(fails()));
                 drop(builder("tree").child(nested).start().await?);
             }
-            "its own, which has done its work" => {
+            "own supervisor, automatic shutdown" => {
                 let work = ChildSpec::task("work", || async {}).significant();
                 drop(builder("tree").auto_shutdown(AutoShutdown::AnySignificant).child(work).start().await?);
             }
-            other => panic!("there is no part {other:?}"),
+            other => panic!("there is no case {other:?}"),
         }
         std::future::pending::<()>().await;
         Ok::<(), Exit>(())
     }))
 }
 
-/// Answers each line until there is none, or, after a request, until there is no more for a while.
+/// Sends all input back until the client closes the connection. Opts in to graceful shutdown.
 async fn echo(mut stream: TcpStream) -> std::io::Result<()> {
     let mut buffer = [0; 1024];
     loop {
         let n_read = tokio::select! {
-            // Asked first, so that whoever has an answer knows that there is a grace.
+            // Polled first, so that the process has opted in before it sends its first answer.
             biased;
             () = cordial::shutdown_requested(), if !cordial::is_shutdown_requested() => continue,
             n_read = stream.read(&mut buffer) => n_read?,
@@ -178,7 +175,7 @@ async fn echo(mut stream: TcpStream) -> std::io::Result<()> {
     }
 }
 
-/// A tree with a listener, connections that have this grace, and a reporter that depends on both.
+/// A tree with connections that have this grace time, a listener, and a reporter.
 async fn service(grace: Duration) -> Result<Supervisor, cordial::StartError> {
     let connections = TaskSupervisor::builder().label("connections").max_children(10).shutdown(grace).start();
     let of_listener = connections.clone();
@@ -186,20 +183,20 @@ async fn service(grace: Duration) -> Result<Supervisor, cordial::StartError> {
         let connections = of_listener.clone();
         async move {
             let listener = TcpListener::bind("127.0.0.1:0").await?;
-            program::tell(listener.local_addr()?);
+            subprocess::report(listener.local_addr()?);
             Ok::<_, std::io::Error>(async move {
-                let _tells = TellsItsDrop("listener");
-                // Dropped before that is told.
+                let _guard = ReportsDrop("listener");
+                // Declared after the guard, so dropped before it.
                 let listener = listener;
                 while let Ok((stream, _)) = listener.accept().await {
-                    // Those that cannot be taken now are closed.
+                    // A connection that is refused is closed.
                     let _ = connections.start_child(echo(stream));
                 }
             })
         }
     });
     let reporter = ChildSpec::task("reporter", || async {
-        let _tells = TellsItsDrop("reporter");
+        let _guard = ReportsDrop("reporter");
         std::future::pending::<()>().await;
     });
     Supervisor::builder(Strategy::RestForOne)
@@ -210,8 +207,8 @@ async fn service(grace: Duration) -> Result<Supervisor, cordial::StartError> {
         .await
 }
 
-/// From outside the program, as a client that knows nothing of it.
-fn asks_from_outside(client: &mut std::net::TcpStream, question: &[u8]) {
+/// Sends `question` from the test process and expects it back.
+fn assert_echo_blocking(client: &mut std::net::TcpStream, question: &[u8]) {
     use std::io::{Read, Write};
     client.write_all(question).unwrap();
     let mut answer = vec![0; question.len()];
@@ -220,39 +217,37 @@ fn asks_from_outside(client: &mut std::net::TcpStream, question: &[u8]) {
 }
 
 #[test]
-fn a_signal_lets_connections_finish_within_their_grace_and_kills_those_that_do_not() {
-    const NAME: &str =
-        "supervisor_run::a_signal_lets_connections_finish_within_their_grace_and_kills_those_that_do_not";
-    if let Some(part) = program::part() {
-        let grace = if part == "finish" { Duration::from_secs(3600) } else { Duration::from_millis(1) };
-        end(cordial::main(async move {
+fn after_a_signal_connections_may_finish_within_their_grace_time() {
+    if let Some(case) = subprocess::case() {
+        let grace = if case == "finish" { Duration::from_secs(3600) } else { Duration::from_millis(1) };
+        exit_with(cordial::main(async move {
             let _tree = service(grace).await?;
             std::future::pending::<()>().await;
             Ok::<(), cordial::StartError>(())
         }));
     }
-    for part in ["finish", "linger"] {
-        let mut program = program::start(NAME, part);
-        let address: std::net::SocketAddr = program.hear().unwrap().parse().unwrap();
+    for case in ["finish", "linger"] {
+        let mut subprocess = subprocess::start(test_name!(), case);
+        let address: std::net::SocketAddr = subprocess.next_report().unwrap().parse().unwrap();
         let mut clients = [0; 3].map(|_| std::net::TcpStream::connect(address).unwrap());
-        clients.iter_mut().for_each(|client| asks_from_outside(client, b"hello"));
-        program.send(Signal::TERM);
-        program.wait_for("reporter ended");
-        program.wait_for("listener ended");
-        if part == "finish" {
-            assert!(std::net::TcpStream::connect(address).is_err(), "nobody listens any more");
-            clients.iter_mut().for_each(|client| asks_from_outside(client, b"and one more"));
+        clients.iter_mut().for_each(|client| assert_echo_blocking(client, b"hello"));
+        subprocess.send(Signal::TERM);
+        subprocess.wait_for("reporter ended");
+        subprocess.wait_for("listener ended");
+        if case == "finish" {
+            assert!(std::net::TcpStream::connect(address).is_err(), "the listener is closed");
+            clients.iter_mut().for_each(|client| assert_echo_blocking(client, b"and one more"));
             drop(clients);
         }
-        let ran = program.finish();
-        assert_eq!(ran.status.code(), Some(0), "{part}: {}", ran.stderr);
+        let ran = subprocess.finish();
+        assert_eq!(ran.status.code(), Some(0), "{case}: {}", ran.stderr);
         let n_killed = ran.stderr.matches("supervisor_run.rs").count();
-        assert_eq!(n_killed, if part == "finish" { 0 } else { 3 }, "{part}: {}", ran.stderr);
-        assert_eq!(ran.stderr.contains("Stopped: process <"), part == "linger", "{part}: {}", ran.stderr);
+        assert_eq!(n_killed, if case == "finish" { 0 } else { 3 }, "{case}: {}", ran.stderr);
+        assert_eq!(ran.stderr.contains("Stopped: process <"), case == "linger", "{case}: {}", ran.stderr);
     }
 }
 
-async fn asks(client: &mut TcpStream, question: &[u8]) {
+async fn assert_echo(client: &mut TcpStream, question: &[u8]) {
     client.write_all(question).await.unwrap();
     let mut answer = vec![0; question.len()];
     client.read_exact(&mut answer).await.unwrap();
@@ -260,7 +255,7 @@ async fn asks(client: &mut TcpStream, question: &[u8]) {
 }
 
 #[test]
-fn a_service_heals_while_a_client_is_connected_and_lets_it_finish_when_it_stops() {
+fn connections_survive_a_restart_of_the_listener_and_may_finish_during_a_stop() {
     let runtime = cordial::Runtime::builder().workers(2).build().unwrap();
     let served = runtime.block_on(async {
         let address = std::sync::Arc::new(std::sync::Mutex::new(None));
@@ -276,10 +271,10 @@ fn a_service_heals_while_a_client_is_connected_and_lets_it_finish_when_it_stops(
                     Ok::<_, std::io::Error>(async move {
                         loop {
                             let (stream, _) = listener.accept().await?;
-                            // Those that cannot be taken now are closed.
+                            // A connection that is refused is closed.
                             let _ = connections.start_child(echo(stream));
                         }
-                        #[expect(unreachable_code, reason = "it says what the loop gives")]
+                        #[expect(unreachable_code, reason = "states the type of the output")]
                         Ok::<(), std::io::Error>(())
                     })
                 }
@@ -295,28 +290,28 @@ fn a_service_heals_while_a_client_is_connected_and_lets_it_finish_when_it_stops(
             .unwrap();
         let first_address = address.lock().unwrap().unwrap();
         let mut client = TcpStream::connect(first_address).await.unwrap();
-        asks(&mut client, b"hello").await;
-        // The listener dies: it and what comes after it start again, and the connection goes on.
-        let listener = crate::tree::pid(&tree, "listener").await;
+        assert_echo(&mut client, b"hello").await;
+        // The listener is killed. It and the children after it are restarted. The connection is not affected.
+        let listener = crate::harness::children::pid(&tree, "listener").await;
         cordial::process::exit(listener, cordial::Exit::Killed);
-        while crate::tree::info(&tree, "metrics").await.unwrap().incarnation < 2 {
+        while crate::harness::children::info(&tree, "metrics").await.unwrap().incarnation < 2 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        asks(&mut client, b"still there").await;
+        assert_echo(&mut client, b"still there").await;
         let second_address = address.lock().unwrap().unwrap();
         let mut other = TcpStream::connect(second_address).await.unwrap();
-        asks(&mut other, b"hello").await;
-        // The stop waits for connections that have something to finish.
+        assert_echo(&mut other, b"hello").await;
+        // The stop waits for the connections.
         let stopper = tree.clone();
         let stop = cordial::Task::spawn(async move { stopper.stop().await }).timeout(Timeout::Infinity);
-        while crate::tree::state(&tree, "listener").await == Some(cordial::ChildState::Running) {
+        while crate::harness::children::state(&tree, "listener").await == Some(cordial::ChildState::Running) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        // Nobody listens any more, but for a moment a program that another test is starting: it has a copy of the socket.
+        // The listener is closed. A subprocess that another test is starting may hold a copy of its socket for a moment.
         while TcpStream::connect(second_address).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        asks(&mut client, b"and one more").await;
+        assert_echo(&mut client, b"and one more").await;
         drop((client, other));
         stop.await.unwrap()
     });

@@ -1,6 +1,6 @@
-//! Significant children: whose end is that of their supervisor.
+//! Significant children and automatic shutdown.
 //!
-//! Restates what Elixir's `supervisor_test.exs` says of `:auto_shutdown`.
+//! Restates the `:auto_shutdown` tests of Elixir's `supervisor_test.exs`.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -9,26 +9,26 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use cordial::{AutoShutdown, Backoff, ChildSpec, Exit, Restart, Strategy, Supervisor, process};
 use tokio::time::sleep;
 
-use crate::orders::{SECOND, in_every_order};
-use crate::tree::{Log, crash, settle};
+use crate::harness::children::{Log, crash, settle};
+use crate::harness::seeds::{SECOND, for_each_seed};
 
 // V-040, V-042, V-044
 #[test]
-fn the_end_of_significant_children_is_that_of_the_supervisor() {
-    in_every_order(|| async {
+fn the_exit_of_significant_children_stops_the_supervisor() {
+    for_each_seed(|| async {
         for (auto_shutdown, after_first) in
             [(AutoShutdown::AnySignificant, false), (AutoShutdown::AllSignificant, true)]
         {
             for restart in [Restart::Transient, Restart::Temporary] {
                 let log = Log::default();
-                let brief = |id, seconds: u32| {
+                let short = |id, seconds: u32| {
                     log.child_that(id, move || sleep(seconds * SECOND)).restart(restart).significant()
                 };
                 let tree = Supervisor::builder(Strategy::OneForOne)
                     .auto_shutdown(auto_shutdown)
                     .child(log.child("other"))
-                    .child(brief("first", 1))
-                    .child(brief("second", 2))
+                    .child(short("first", 1))
+                    .child(short("second", 2))
                     .unlinked()
                     .start()
                     .await
@@ -43,19 +43,19 @@ fn the_end_of_significant_children_is_that_of_the_supervisor() {
 }
 
 #[test]
-fn what_an_automatic_shutdown_had_to_kill_stands_in_the_report_of_the_end() {
-    in_every_order(|| async {
+fn children_killed_by_an_automatic_shutdown_are_reported() {
+    for_each_seed(|| async {
         let log = Log::default();
         let tree = Supervisor::builder(Strategy::OneForOne)
             .auto_shutdown(AutoShutdown::AnySignificant)
             .child(
-                log.child_that("deaf", || async {
+                log.child_that("stubborn", || async {
                     cordial::shutdown_requested().await;
                     pending().await
                 })
                 .shutdown(SECOND),
             )
-            .child(log.child_that("brief", || sleep(SECOND)).restart(Restart::Temporary).significant())
+            .child(log.child_that("short", || sleep(SECOND)).restart(Restart::Temporary).significant())
             .unlinked()
             .start()
             .await
@@ -63,13 +63,13 @@ fn what_an_automatic_shutdown_had_to_kill_stands_in_the_report_of_the_end() {
         assert_eq!(tree.ended().await, Exit::Shutdown(None));
         let report = tree.stop().await;
         let killed: Vec<_> = report.killed.iter().map(|stopped| stopped.label.as_deref()).collect();
-        assert_eq!((killed, report.abandoned.len()), (vec![Some("deaf")], 0));
+        assert_eq!((killed, report.abandoned.len()), (vec![Some("stubborn")], 0));
     });
 }
 
 #[test]
-fn a_significant_child_that_crashes_or_is_terminated_ends_nobody() {
-    in_every_order(|| async {
+fn a_significant_child_that_crashes_or_is_terminated_does_not_stop_the_supervisor() {
+    for_each_seed(|| async {
         let log = Log::default();
         let tree = Supervisor::builder(Strategy::OneForOne)
             .auto_shutdown(AutoShutdown::AnySignificant)
@@ -87,8 +87,8 @@ fn a_significant_child_that_crashes_or_is_terminated_ends_nobody() {
 }
 
 #[test]
-fn all_significant_children_have_not_ended_while_one_waits_for_its_restart() {
-    in_every_order(|| async {
+fn all_significant_waits_for_a_child_that_waits_for_its_restart() {
+    for_each_seed(|| async {
         let wait = 10 * SECOND;
         let runs = Arc::new(AtomicU32::new(0));
         let of_child = runs.clone();
@@ -104,6 +104,6 @@ fn all_significant_children_have_not_ended_while_one_waits_for_its_restart() {
         let tree = Supervisor::builder(Strategy::OneForOne).auto_shutdown(AutoShutdown::AllSignificant).unlinked();
         let tree = tree.child(flaky).child(short).start().await.unwrap();
         assert_eq!(tree.ended().await, Exit::Shutdown(None));
-        assert_eq!(runs.load(Ordering::SeqCst), 2, "it was started again before");
+        assert_eq!(runs.load(Ordering::SeqCst), 2, "the flaky child must be restarted before the shutdown");
     });
 }

@@ -1,4 +1,4 @@
-//! Starting a tree, and the calls that manage its children.
+//! Starting a supervision tree, and the calls that manage its children.
 //!
 //! Restates the suites of Elixir's `supervisor_test.exs` and the child parts of `task_test.exs`.
 
@@ -14,9 +14,9 @@ use cordial::{
 };
 use tokio::time::{Instant, sleep};
 
-use crate::ends::{End, error};
-use crate::orders::{SECOND, in_every_order};
-use crate::tree::{Log, crash, info, pid, settle, state};
+use crate::harness::children::{Log, crash, info, pid, settle, state};
+use crate::harness::exit_kind::{ExitKind, error};
+use crate::harness::seeds::{SECOND, for_each_seed};
 
 fn one_for_one() -> SupervisorBuilder {
     Supervisor::builder(Strategy::OneForOne)
@@ -24,8 +24,8 @@ fn one_for_one() -> SupervisorBuilder {
 
 // T-001
 #[test]
-fn a_task_child_has_started_whatever_it_gives() {
-    in_every_order(|| async {
+fn a_task_child_starts_successfully_whatever_it_returns() {
+    for_each_seed(|| async {
         let tree = one_for_one()
             .child(ChildSpec::task("nothing", || async {}))
             .child(ChildSpec::task("error", || async { Err::<(), _>("no luck") }))
@@ -33,14 +33,14 @@ fn a_task_child_has_started_whatever_it_gives() {
             .await
             .unwrap();
         settle().await;
-        assert_eq!(tree.count_children().await, Counts::default(), "temporary children that have ended are forgotten");
+        assert_eq!(tree.count_children().await, Counts::default(), "temporary children are removed when they exit");
     });
 }
 
 // T-002
 #[test]
-fn the_work_of_a_task_child_is_not_waited_for() {
-    in_every_order(|| async {
+fn starting_a_task_child_does_not_wait_for_its_work() {
+    for_each_seed(|| async {
         let begun = Instant::now();
         let (log, other) = (Log::default(), Log::default());
         let slow = log.child_that("slow", || sleep(60 * SECOND));
@@ -53,7 +53,7 @@ fn the_work_of_a_task_child_is_not_waited_for() {
 
 // T-003, T-004
 #[test]
-fn what_a_specification_says_unless_it_is_told_otherwise() {
+fn defaults_and_overrides_of_a_child_spec() {
     let text = |spec: &ChildSpec| format!("{spec:?}");
     let task = ChildSpec::task("a", || async {});
     assert!(text(&task).contains(r#"id: "a", restart: Temporary, shutdown: After(5s), backoff: None"#), "{task:?}");
@@ -70,15 +70,15 @@ fn what_a_specification_says_unless_it_is_told_otherwise() {
     assert!(text(&emails).contains(r#"id: "emails", restart: Permanent, shutdown: Infinity"#), "{emails:?}");
 }
 
-/// How often a child runs that ends so, time after time.
-async fn runs(restart: Restart, ends: Vec<End>) -> u32 {
+/// Returns how often a child is run whose incarnations exit in these ways, one after the other. A later one never exits.
+async fn runs(restart: Restart, kinds: Vec<ExitKind>) -> u32 {
     let n_runs = Arc::new(AtomicU32::new(0));
     let counted = n_runs.clone();
     let child = ChildSpec::task("child", move || {
-        let end = ends.get(counted.fetch_add(1, Ordering::SeqCst) as usize).cloned();
+        let kind = kinds.get(counted.fetch_add(1, Ordering::SeqCst) as usize).cloned();
         async move {
-            match end {
-                Some(end) => end.meet().await,
+            match kind {
+                Some(kind) => kind.perform().await,
                 None => pending().await,
             }
         }
@@ -91,27 +91,27 @@ async fn runs(restart: Restart, ends: Vec<End>) -> u32 {
 
 // T-005, T-006, T-007, V-025, V-028
 #[test]
-fn a_child_is_restarted_by_its_kind_and_its_exit() {
-    in_every_order(|| async {
-        for end in End::each() {
-            let exit_is_abnormal = match &end {
-                End::Returns | End::Asked => false,
-                End::Panics | End::Killed => true,
-                End::Exits(exit) => exit.is_abnormal(),
+fn restart_kind_and_exit_decide_whether_a_child_is_restarted() {
+    for_each_seed(|| async {
+        for kind in ExitKind::all() {
+            let exit_is_abnormal = match &kind {
+                ExitKind::Returns | ExitKind::ShutdownRequest => false,
+                ExitKind::Panics | ExitKind::Killed => true,
+                ExitKind::Exits(exit) => exit.is_abnormal(),
             };
-            assert_eq!(runs(Restart::Temporary, vec![end.clone()]).await, 1, "{end:?}");
-            assert_eq!(runs(Restart::Permanent, vec![end.clone()]).await, 2, "{end:?}");
+            assert_eq!(runs(Restart::Temporary, vec![kind.clone()]).await, 1, "{kind:?}");
+            assert_eq!(runs(Restart::Permanent, vec![kind.clone()]).await, 2, "{kind:?}");
             let transient = if exit_is_abnormal { 2 } else { 1 };
-            assert_eq!(runs(Restart::Transient, vec![end.clone()]).await, transient, "{end:?}");
+            assert_eq!(runs(Restart::Transient, vec![kind.clone()]).await, transient, "{kind:?}");
         }
-        assert_eq!(runs(Restart::Transient, vec![End::Panics, End::Returns]).await, 2);
+        assert_eq!(runs(Restart::Transient, vec![ExitKind::Panics, ExitKind::Returns]).await, 2);
     });
 }
 
 // V-007
 #[test]
-fn children_start_in_order_each_when_the_one_before_has() {
-    in_every_order(|| async {
+fn children_start_in_order_each_after_the_previous_one_has_started() {
+    for_each_seed(|| async {
         let log = Log::default();
         let slow = {
             let log = log.clone();
@@ -119,7 +119,7 @@ fn children_start_in_order_each_when_the_one_before_has() {
                 let log = log.clone();
                 async move {
                     sleep(SECOND).await;
-                    log.note("slow is ready");
+                    log.push("slow is ready");
                     Ok::<_, io::Error>(pending::<()>())
                 }
             })
@@ -132,14 +132,14 @@ fn children_start_in_order_each_when_the_one_before_has() {
     });
 }
 
-/// A child that fails to start so.
+/// A child that fails to start in this way.
 fn failing(how: &'static str) -> ChildSpec {
     match how {
-        "the outer future gives an error" => {
+        "the outer future returns an error" => {
             ChildSpec::init("bad", || async { Err::<std::future::Ready<()>, _>(io::Error::other("no disk")) })
         }
         "the outer future panics" => ChildSpec::init("bad", || async {
-            if how_unlucky() {
+            if always() {
                 panic!("no luck");
             }
             Ok::<_, io::Error>(async {})
@@ -152,16 +152,16 @@ fn failing(how: &'static str) -> ChildSpec {
         }
         "the builder panics" => ChildSpec::supervisor("bad", || -> SupervisorBuilder { panic!("no luck") }),
         "a grandchild" => ChildSpec::supervisor("bad", || one_for_one().child(failing("the factory panics"))),
-        other => panic!("there is no way to fail {other:?}"),
+        other => panic!("unknown way to fail {other:?}"),
     }
 }
 
-fn how_unlucky() -> bool {
+fn always() -> bool {
     true
 }
 
 const FAILURES: [&str; 6] = [
-    "the outer future gives an error",
+    "the outer future returns an error",
     "the outer future panics",
     "the factory panics",
     "the factory of an init child panics",
@@ -169,10 +169,10 @@ const FAILURES: [&str; 6] = [
     "a grandchild",
 ];
 
-// V-008, and a factory that panics
+// V-008
 #[test]
-fn when_a_child_fails_to_start_those_before_it_are_stopped_and_those_after_it_never_start() {
-    in_every_order(|| async {
+fn when_a_child_fails_to_start_earlier_children_are_stopped_and_later_ones_never_start() {
+    for_each_seed(|| async {
         for how in FAILURES {
             let log = Log::default();
             let tree = one_for_one().child(log.child("a")).child(log.child("b")).child(failing(how));
@@ -182,7 +182,7 @@ fn when_a_child_fails_to_start_those_before_it_are_stopped_and_those_after_it_ne
                     assert_eq!(&*id, "bad", "{how}");
                     let text = exit.to_string();
                     let expected = match how {
-                        "the outer future gives an error" => "no disk",
+                        "the outer future returns an error" => "no disk",
                         "a grandchild" => "the child \"bad\" failed to start",
                         _ => "no luck",
                     };
@@ -190,15 +190,15 @@ fn when_a_child_fails_to_start_those_before_it_are_stopped_and_those_after_it_ne
                 }
                 other => panic!("{how}: {other:?}"),
             }
-            assert_eq!(log.take(), "+a +b -b -a", "{how}: the starter lives, and everything is gone");
+            assert_eq!(log.take(), "+a +b -b -a", "{how}: all started children must be stopped");
         }
     });
 }
 
-// V-010, V-055, and the other bad inputs of a builder
+// V-010, V-055
 #[test]
-fn bad_options_start_nothing() {
-    in_every_order(|| async {
+fn invalid_options_start_nothing() {
+    for_each_seed(|| async {
         let log = Log::default();
         let twins = one_for_one().child(log.child("a")).child(log.child("b")).child(log.child("a"));
         assert_eq!(twins.start().await.unwrap_err(), StartError::DuplicateId("a".into()));
@@ -214,14 +214,14 @@ fn bad_options_start_nothing() {
 
 #[test]
 #[should_panic(expected = "a window of zero counts nothing")]
-fn a_task_supervisor_with_a_window_of_zero_is_told_so_at_once() {
+fn a_task_supervisor_with_a_window_of_zero_panics() {
     drop(TaskSupervisor::builder().max_restarts(3, Duration::ZERO));
 }
 
 // V-014, V-015
 #[test]
-fn what_is_told_of_children() {
-    in_every_order(|| async {
+fn children_are_listed_and_counted() {
+    for_each_seed(|| async {
         let tree = one_for_one().start().await.unwrap();
         assert!(tree.which_children().await.is_empty());
         assert_eq!(tree.count_children().await, Counts::default());
@@ -240,8 +240,8 @@ fn what_is_told_of_children() {
 
 // V-016, V-018, V-020, V-021, V-022, V-023
 #[test]
-fn the_life_of_a_child_that_is_managed_by_hand() {
-    in_every_order(|| async {
+fn children_can_be_terminated_restarted_and_deleted_by_calls() {
+    for_each_seed(|| async {
         let log = Log::default();
         let tree = one_for_one().child(log.child("a")).start().await.unwrap();
         let first = tree.start_child(log.child("b")).await.unwrap();
@@ -254,9 +254,9 @@ fn the_life_of_a_child_that_is_managed_by_hand() {
         );
         assert_eq!(tree.terminate_child("b").await, Ok(()));
         assert!(process::info(first).is_none());
-        assert_eq!(tree.terminate_child("b").await, Ok(()), "it has no process, and that is what was asked for");
+        assert_eq!(tree.terminate_child("b").await, Ok(()), "terminating a child without a process succeeds");
         settle().await;
-        assert_eq!(state(&tree, "b").await, Some(ChildState::Stopped), "it is not started again");
+        assert_eq!(state(&tree, "b").await, Some(ChildState::Stopped), "a terminated child is not restarted");
         assert_eq!(tree.start_child(log.child("b")).await, Err(StartError::AlreadyPresent("b".into())));
         let second = tree.restart_child("b").await.unwrap();
         assert_ne!(second, first);
@@ -270,19 +270,19 @@ fn the_life_of_a_child_that_is_managed_by_hand() {
 
         let failed = tree.start_child(failing("the factory panics")).await;
         assert!(matches!(failed, Err(StartError::Child { .. })), "{failed:?}");
-        assert_eq!(info(&tree, "bad").await.map(|child| child.state), None, "what fails to start is forgotten");
+        assert_eq!(info(&tree, "bad").await.map(|child| child.state), None, "a child that fails to start is removed");
 
         tree.start_child(log.child("t").restart(Restart::Temporary)).await.unwrap();
         tree.terminate_child("t").await.unwrap();
-        assert_eq!(state(&tree, "t").await, None, "a temporary child is forgotten");
+        assert_eq!(state(&tree, "t").await, None, "a temporary child is removed when it is terminated");
         tree.stop().await;
     });
 }
 
 // V-013
 #[test]
-fn a_bad_child_is_refused_and_not_started() {
-    in_every_order(|| async {
+fn an_invalid_child_is_refused_and_not_started() {
+    for_each_seed(|| async {
         let log = Log::default();
         let tree = one_for_one().start().await.unwrap();
         let significant = log.child("a").restart(Restart::Transient).significant();
@@ -297,8 +297,8 @@ fn a_bad_child_is_refused_and_not_started() {
 }
 
 #[test]
-fn a_child_that_fails_by_hand_stays_without_a_process() {
-    in_every_order(|| async {
+fn a_child_that_fails_to_restart_by_a_call_stays_without_a_process() {
+    for_each_seed(|| async {
         let n_runs = AtomicU32::new(0);
         let once = ChildSpec::init("once", move || {
             let run = n_runs.fetch_add(1, Ordering::SeqCst);
@@ -313,10 +313,9 @@ fn a_child_that_fails_by_hand_stays_without_a_process() {
     });
 }
 
-// Starting a child while stopping
 #[test]
-fn a_supervisor_that_stops_or_is_gone_refuses() {
-    in_every_order(|| async {
+fn a_supervisor_that_stops_or_has_stopped_refuses_calls() {
+    for_each_seed(|| async {
         let log = Log::default();
         let slow = log.child_that("slow", || async {
             cordial::shutdown_requested().await;
@@ -331,7 +330,7 @@ fn a_supervisor_that_stops_or_is_gone_refuses() {
         sleep(SECOND).await;
         let gone = StartError::Refused(Refusal::SupervisorStopped);
         assert_eq!(tree.start_child(log.child("late")).await, Err(gone.clone()));
-        assert_eq!(tree.which_children().await.len(), 1, "to look is possible meanwhile");
+        assert_eq!(tree.which_children().await.len(), 1, "children can be listed during a stop");
         assert!(stopping.await.unwrap().is_clean());
         assert_eq!(tree.restart_child("slow").await, Err(gone));
         assert!(tree.terminate_child("slow").await.is_err());
@@ -342,8 +341,8 @@ fn a_supervisor_that_stops_or_is_gone_refuses() {
 }
 
 #[test]
-fn a_start_that_nobody_waits_for_any_more_is_undone() {
-    in_every_order(|| async {
+fn a_start_whose_future_is_dropped_is_undone() {
+    for_each_seed(|| async {
         let log = Log::default();
         let slow = ChildSpec::init("slow", || async {
             sleep(5 * SECOND).await;
@@ -364,12 +363,12 @@ fn a_supervisor_nests_to_any_depth() {
         }
         one_for_one().child(ChildSpec::supervisor(format!("level {depth}"), move || level(depth - 1, log.clone())))
     }
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let log = Log::default();
         let tree = level(20, log.clone()).start().await.unwrap();
         assert_eq!(log.take(), "+leaf");
         crash(&tree, "level 20").await;
-        assert_eq!(log.take(), "-leaf +leaf", "a supervisor that is killed leaves nobody behind");
+        assert_eq!(log.take(), "-leaf +leaf", "a killed supervisor leaves no descendants behind");
         assert!(tree.stop().await.is_clean());
         assert_eq!(log.take(), "-leaf");
     });
@@ -377,7 +376,7 @@ fn a_supervisor_nests_to_any_depth() {
 
 #[test]
 fn children_have_their_supervisor_as_their_caller_and_their_id_as_their_label() {
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let own = process::current().unwrap();
         let tree = one_for_one().child(Log::default().child("a")).start().await.unwrap();
         let child = process::info(pid(&tree, "a").await).unwrap();
@@ -390,8 +389,8 @@ fn children_have_their_supervisor_as_their_caller_and_their_id_as_their_label() 
 }
 
 #[test]
-fn a_start_that_hangs_and_that_nobody_waits_for_any_more_is_undone() {
-    in_every_order(|| async {
+fn a_hanging_start_whose_future_is_dropped_is_undone() {
+    for_each_seed(|| async {
         let log = Log::default();
         let hangs = ChildSpec::init("hangs", || async {
             pending::<()>().await;
@@ -405,13 +404,13 @@ fn a_start_that_hangs_and_that_nobody_waits_for_any_more_is_undone() {
 }
 
 #[test]
-fn a_start_whose_answer_nobody_takes_is_undone() {
-    in_every_order(|| async {
+fn a_start_whose_future_is_dropped_before_it_is_ready_is_undone() {
+    for_each_seed(|| async {
         let log = Log::default();
         let mut start = Box::pin(one_for_one().child(log.child("a")).unlinked().start());
         assert!(futures::poll!(&mut start).is_pending());
         settle().await;
-        assert_eq!(log.take(), "+a", "the answer is there");
+        assert_eq!(log.take(), "+a", "the tree has started");
         drop(start);
         settle().await;
         assert_eq!(log.take(), "-a");

@@ -1,4 +1,4 @@
-//! Stopping: in order, each child with its own grace; with the owner, with the parent, by a kill.
+//! Stopping a supervisor: the order, the grace times, and what stops it: a call, its owner, its parent, a kill.
 //!
 //! Restates the stop parts of Elixir's `supervisor_test.exs` and `dynamic_supervisor_test.exs`.
 
@@ -11,30 +11,30 @@ use cordial::{
 };
 use tokio::time::{Instant, sleep};
 
-use crate::orders::{SECOND, in_every_order};
-use crate::tree::{Log, Noted, crash, pid, settle, state};
+use crate::harness::children::{Log, LogGuard, crash, pid, settle, state};
+use crate::harness::seeds::{SECOND, for_each_seed};
 
 fn one_for_one() -> SupervisorBuilder {
     Supervisor::builder(Strategy::OneForOne)
 }
 
-/// Ends this long after it was asked to.
-async fn lingers(time: Duration) {
+/// Exits this long after a shutdown request.
+async fn exits_late(time: Duration) {
     cordial::shutdown_requested().await;
     sleep(time).await;
 }
 
 // V-045, V-046, V-047, V-048, V-049
 #[test]
-fn children_are_stopped_in_reverse_order_each_with_its_own_grace() {
-    in_every_order(|| async {
+fn children_are_stopped_in_reverse_order_each_with_its_own_grace_time() {
+    for_each_seed(|| async {
         let log = Log::default();
         let tree = one_for_one()
             .child(log.child("waits").shutdown(60 * SECOND))
-            .child(log.child_that("in time", || lingers(SECOND)).shutdown(2 * SECOND))
-            .child(log.child_that("too slow", || lingers(10 * SECOND)).shutdown(3 * SECOND))
-            .child(log.child_that("brutal", || lingers(10 * SECOND)).shutdown(Shutdown::BrutalKill))
-            .child(log.child_that("patient", || lingers(20 * SECOND)).shutdown(Shutdown::Infinity))
+            .child(log.child_that("in time", || exits_late(SECOND)).shutdown(2 * SECOND))
+            .child(log.child_that("too slow", || exits_late(10 * SECOND)).shutdown(3 * SECOND))
+            .child(log.child_that("brutal", || exits_late(10 * SECOND)).shutdown(Shutdown::BrutalKill))
+            .child(log.child_that("patient", || exits_late(20 * SECOND)).shutdown(Shutdown::Infinity))
             .start()
             .await
             .unwrap();
@@ -49,32 +49,32 @@ fn children_are_stopped_in_reverse_order_each_with_its_own_grace() {
         assert_eq!(killed, [(slow, Some("too slow"))]);
         assert!(report.abandoned.is_empty());
         assert_eq!(tree.ended().await, Exit::Normal);
-        assert_eq!(tree.stop().await.killed.len(), 1, "of one that has ended: the report of that end");
+        assert_eq!(tree.stop().await.killed.len(), 1, "a later stop returns the report of the first");
     });
 }
 
-/// As many as in a large program: what is told of one must not cost a look at all the others.
+/// Regression: the report of one child took time proportional to the number of all children.
 #[test]
-fn twenty_thousand_children_that_have_to_be_killed_are_all_told() {
+fn twenty_thousand_killed_children_are_all_reported() {
     const CHILDREN: usize = 20_000;
     cordial::testing::run(async {
-        let deaf = |n: usize| ChildSpec::task(format!("{n}"), || lingers(SECOND)).shutdown(Duration::ZERO);
-        let builder = (0..CHILDREN).fold(one_for_one(), |builder, n| builder.child(deaf(n)));
+        let stubborn = |n: usize| ChildSpec::task(format!("{n}"), || exits_late(SECOND)).shutdown(Duration::ZERO);
+        let builder = (0..CHILDREN).fold(one_for_one(), |builder, n| builder.child(stubborn(n)));
         let tree = builder.start().await.unwrap();
         settle().await;
         let report = tree.stop().await;
         assert_eq!((report.killed.len(), report.abandoned.len()), (CHILDREN, 0));
         let labels = report.killed.iter().map(|stopped| stopped.label.as_deref().unwrap().parse::<usize>().unwrap());
-        assert!(labels.eq((0..CHILDREN).rev()), "in the order in which they were stopped");
+        assert!(labels.eq((0..CHILDREN).rev()), "the report must list the children in stop order");
     });
 }
 
 #[test]
-fn a_restart_that_is_due_is_no_more_when_the_stop_begins() {
-    in_every_order(|| async {
+fn a_stop_cancels_waiting_restarts() {
+    for_each_seed(|| async {
         let log = Log::default();
         let tree = one_for_one()
-            .child(log.child_that("slow", || lingers(SECOND)))
+            .child(log.child_that("slow", || exits_late(SECOND)))
             .child(log.child("crashed").backoff(Backoff::exponential(60 * SECOND, 60 * SECOND)))
             .start()
             .await
@@ -91,13 +91,13 @@ fn a_restart_that_is_due_is_no_more_when_the_stop_begins() {
     });
 }
 
-// V-050: a stop that never ends
+// V-050
 #[test]
-fn without_a_limit_a_stop_lasts_as_long_as_a_child_wants_and_a_kill_ends_it() {
-    in_every_order(|| async {
+fn a_stop_without_a_timeout_waits_for_its_child_and_a_kill_ends_it() {
+    for_each_seed(|| async {
         let log = Log::default();
         let tree =
-            one_for_one().child(log.child_that("endless", || lingers(Duration::MAX)).shutdown(Shutdown::Infinity));
+            one_for_one().child(log.child_that("endless", || exits_late(Duration::MAX)).shutdown(Shutdown::Infinity));
         let tree = tree.child(log.child("b")).unlinked().start().await.unwrap();
         settle().await;
         let stopping = tree.clone();
@@ -113,41 +113,41 @@ fn without_a_limit_a_stop_lasts_as_long_as_a_child_wants_and_a_kill_ends_it() {
 
 // V-052, S-043
 #[test]
-fn a_supervisor_ends_with_its_owner_however_that_ends() {
-    in_every_order(|| async {
-        for end in crate::ends::End::each() {
+fn a_supervisor_ends_with_its_owner_for_every_kind_of_exit() {
+    for_each_seed(|| async {
+        for kind in crate::harness::exit_kind::ExitKind::all() {
             let log = Log::default();
-            let (of_owner, ends) = (log.clone(), end.clone());
+            let (of_owner, how) = (log.clone(), kind.clone());
             let owner = Task::spawn(async move {
                 let log = of_owner;
                 let tree = one_for_one().child(log.child("a")).child(log.child("b")).start().await.unwrap();
                 let tasks = TaskSupervisor::start();
-                let noted = Noted::new(&log, "task");
+                let guard = LogGuard::new(&log, "task");
                 tasks
                     .start_child(async move {
-                        let _noted = noted;
+                        let _guard = guard;
                         pending::<()>().await;
                     })
                     .unwrap();
-                ends.meet().await;
+                how.perform().await;
                 drop(tree);
             });
             drop(owner.await);
             settle().await;
-            // The one that was started last has ended first.
-            assert_eq!(log.take(), "+a +b +task -task -b -a", "{end:?}");
+            // The supervisor that was started last stops first.
+            assert_eq!(log.take(), "+a +b +task -task -b -a", "{kind:?}");
         }
     });
 }
 
 #[test]
-fn of_several_supervisors_of_one_owner_the_latest_ends_first_and_the_others_wait() {
-    in_every_order(|| async {
+fn several_supervisors_of_one_owner_end_in_reverse_order_one_after_the_other() {
+    for_each_seed(|| async {
         let log = Log::default();
         let of_owner = log.clone();
         let owner = Task::spawn(async move {
             for id in ["a", "b", "c"] {
-                one_for_one().child(of_owner.child_that(id, || lingers(SECOND))).start().await.unwrap();
+                one_for_one().child(of_owner.child_that(id, || exits_late(SECOND))).start().await.unwrap();
             }
             let gone = one_for_one().child(of_owner.child("gone")).start().await.unwrap();
             gone.stop().await;
@@ -160,8 +160,8 @@ fn of_several_supervisors_of_one_owner_the_latest_ends_first_and_the_others_wait
 }
 
 #[test]
-fn unlinked_supervisors_belong_to_nobody() {
-    in_every_order(|| async {
+fn an_unlinked_supervisor_has_no_owner() {
+    for_each_seed(|| async {
         let log = Log::default();
         let of_owner = log.clone();
         let tree = Task::spawn(async move { one_for_one().child(of_owner.child("a")).unlinked().start().await });
@@ -174,10 +174,9 @@ fn unlinked_supervisors_belong_to_nobody() {
     });
 }
 
-// A supervisor dropped by everybody
 #[test]
 fn dropping_every_handle_stops_nothing() {
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let log = Log::default();
         drop(one_for_one().child(log.child("a")).start().await.unwrap());
         let tasks = TaskSupervisor::start();
@@ -191,14 +190,14 @@ fn dropping_every_handle_stops_nothing() {
 
 // V-053
 #[test]
-fn a_supervisor_that_is_killed_takes_its_children_with_it() {
-    in_every_order(|| async {
+fn a_killed_supervisor_ends_its_children_first() {
+    for_each_seed(|| async {
         let log = Log::default();
         let nested = {
             let log = log.clone();
-            move || one_for_one().child(log.child_that("leaf", || lingers(60 * SECOND)))
+            move || one_for_one().child(log.child_that("leaf", || exits_late(60 * SECOND)))
         };
-        let tree = one_for_one().child(log.child_that("a", || lingers(60 * SECOND)));
+        let tree = one_for_one().child(log.child_that("a", || exits_late(60 * SECOND)));
         let tree = tree.child(ChildSpec::supervisor("nested", nested)).unlinked().start().await.unwrap();
         settle().await;
         let begun = Instant::now();
@@ -206,18 +205,18 @@ fn a_supervisor_that_is_killed_takes_its_children_with_it() {
         assert_eq!(tree.ended().await, Exit::Killed);
         assert_eq!(begun.elapsed(), Duration::ZERO);
         let log = log.take();
-        assert!(log.contains("-leaf") && log.contains("-a"), "{log}: they are gone before the supervisor is");
+        assert!(log.contains("-leaf") && log.contains("-a"), "{log}: the children must exit before their supervisor");
     });
 }
 
 // V-054
 #[test]
-fn a_supervisor_that_is_killed_in_the_middle_of_its_stop_leaves_no_orphans() {
-    in_every_order(|| async {
+fn a_supervisor_that_is_killed_during_its_stop_leaves_no_orphans() {
+    for_each_seed(|| async {
         let log = Log::default();
         let nested = {
             let log = log.clone();
-            move || one_for_one().child(log.child_that("leaf", || lingers(60 * SECOND)).shutdown(60 * SECOND))
+            move || one_for_one().child(log.child_that("leaf", || exits_late(60 * SECOND)).shutdown(60 * SECOND))
         };
         let nested = ChildSpec::supervisor("nested", nested).shutdown(SECOND);
         let tree = one_for_one().child(log.child("a")).child(nested).start().await.unwrap();
@@ -232,9 +231,9 @@ fn a_supervisor_that_is_killed_in_the_middle_of_its_stop_leaves_no_orphans() {
 }
 
 #[test]
-fn the_report_of_a_tree_names_who_was_killed_at_any_depth() {
-    in_every_order(|| async {
-        let nested = || one_for_one().child(ChildSpec::task("stubborn", || lingers(60 * SECOND)).shutdown(SECOND));
+fn the_report_of_a_tree_lists_killed_processes_at_any_depth() {
+    for_each_seed(|| async {
+        let nested = || one_for_one().child(ChildSpec::task("stubborn", || exits_late(60 * SECOND)).shutdown(SECOND));
         let tree = one_for_one().child(ChildSpec::supervisor("nested", nested)).start().await.unwrap();
         settle().await;
         let report = tree.stop().await;
@@ -244,8 +243,8 @@ fn the_report_of_a_tree_names_who_was_killed_at_any_depth() {
 }
 
 #[test]
-fn a_child_that_crashes_while_it_is_stopped_is_not_started_again() {
-    in_every_order(|| async {
+fn a_child_that_crashes_during_a_stop_is_not_restarted() {
+    for_each_seed(|| async {
         let log = Log::default();
         let crashes = log.child_that("a", || async {
             cordial::shutdown_requested().await;
@@ -260,7 +259,7 @@ fn a_child_that_crashes_while_it_is_stopped_is_not_started_again() {
 
 #[test]
 fn a_child_may_stop_its_own_supervisor() {
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let log = Log::default();
         let (send, receive) = tokio::sync::oneshot::channel::<Supervisor>();
         let mut receive = Some(receive);
@@ -280,17 +279,17 @@ fn a_child_may_stop_its_own_supervisor() {
 }
 
 #[test]
-fn the_root_of_a_program_has_its_supervisors_stopped_before_everything_else() {
+fn the_supervisors_of_the_root_stop_before_its_other_descendants() {
     let log = Log::default();
     let of_root = log.clone();
     cordial::testing::run(async move {
         let log = of_root;
-        let noted = Noted::new(&log, "other");
+        let guard = LogGuard::new(&log, "other");
         Task::start(async move {
-            let _noted = noted;
-            lingers(SECOND).await;
+            let _guard = guard;
+            exits_late(SECOND).await;
         });
-        one_for_one().child(log.child_that("a", || lingers(SECOND))).start().await.unwrap();
+        one_for_one().child(log.child_that("a", || exits_late(SECOND))).start().await.unwrap();
         one_for_one().child(log.child("unlinked")).unlinked().start().await.unwrap();
         one_for_one().child(log.child("b")).start().await.unwrap();
         settle().await;
@@ -299,14 +298,14 @@ fn the_root_of_a_program_has_its_supervisors_stopped_before_everything_else() {
 }
 
 #[test]
-fn exits_of_strangers_hold_up_no_supervisor() {
+fn exits_sent_by_other_processes_do_not_delay_a_supervisor() {
     let runtime = cordial::Runtime::builder().workers(2).build().unwrap();
     runtime
         .block_on(async {
             let log = Log::default();
             let tree = one_for_one().child(log.child("a")).unlinked().start().await.unwrap();
             let supervisor = tree.pid();
-            let storm = Task::spawn(async move {
+            let sender = Task::spawn(async move {
                 while process::info(supervisor).is_some() {
                     for _ in 0..64 {
                         process::exit(supervisor, Exit::NoProcess);
@@ -316,18 +315,18 @@ fn exits_of_strangers_hold_up_no_supervisor() {
             });
             sleep(Duration::from_millis(50)).await;
             assert!(tokio::time::timeout(20 * SECOND, tree.stop()).await.is_ok());
-            storm.await.unwrap();
+            sender.await.unwrap();
         })
         .unwrap();
 }
 
-/// The child is asked to end while it waits for the answer, and it has all the time.
+/// A child calls its own supervisor while that stops. The child has no time limit, so the call must be refused.
 #[test]
-fn a_call_that_waits_while_its_supervisor_stops_is_refused_at_once() {
-    in_every_order(|| async {
+fn a_call_that_waits_while_the_supervisor_stops_is_refused_at_once() {
+    for_each_seed(|| async {
         let (send, receive) = tokio::sync::oneshot::channel::<Supervisor>();
         let mut receive = Some(receive);
-        let asks = ChildSpec::task("asks", move || {
+        let calls = ChildSpec::task("calls", move || {
             let receive = receive.take();
             async move {
                 let _exits = process::trap_exits();
@@ -340,7 +339,7 @@ fn a_call_that_waits_while_its_supervisor_stops_is_refused_at_once() {
             pending::<()>().await;
             Ok::<_, std::io::Error>(pending::<()>())
         });
-        let tree = one_for_one().child(asks.shutdown(Shutdown::Infinity)).start().await.unwrap();
+        let tree = one_for_one().child(calls.shutdown(Shutdown::Infinity)).start().await.unwrap();
         settle().await;
         let busy = Task::spawn({
             let tree = tree.clone();
@@ -355,8 +354,8 @@ fn a_call_that_waits_while_its_supervisor_stops_is_refused_at_once() {
 }
 
 #[test]
-fn a_supervisor_ends_with_its_owner_although_the_link_is_gone() {
-    in_every_order(|| async {
+fn a_supervisor_ends_with_its_owner_even_if_it_was_unlinked() {
+    for_each_seed(|| async {
         let log = Log::default();
         let child = log.child("a");
         let owner = Task::spawn(async move {

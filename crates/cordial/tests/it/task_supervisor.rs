@@ -1,6 +1,6 @@
-//! Tasks under a supervisor.
+//! Tasks under a task supervisor.
 //!
-//! Restates Elixir's `task/supervisor_test.exs` and what of `dynamic_supervisor_test.exs` concerns tasks.
+//! Restates Elixir's `task/supervisor_test.exs`, and the parts of `dynamic_supervisor_test.exs` that apply to tasks.
 
 use std::future::pending;
 use std::io;
@@ -15,23 +15,23 @@ use cordial::{
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
-use crate::ends::{End, error};
-use crate::orders::{SECOND, in_every_order};
-use crate::tree::{Log, Noted, has_given_up, settle};
+use crate::harness::children::{Log, LogGuard, has_given_up, settle};
+use crate::harness::exit_kind::{ExitKind, error};
+use crate::harness::seeds::{SECOND, for_each_seed};
 
 const FULL: StartError = StartError::Refused(Refusal::SupervisorFull);
 const STOPPED: StartError = StartError::Refused(Refusal::SupervisorStopped);
 
-/// Ends this long after it was asked to.
-async fn lingers(time: Duration) {
+/// Exits this long after a shutdown request.
+async fn exits_late(time: Duration) {
     cordial::shutdown_requested().await;
     sleep(time).await;
 }
 
 // S-005, S-006, S-007, S-039
 #[test]
-fn children_are_those_that_run() {
-    in_every_order(|| async {
+fn children_lists_the_running_tasks() {
+    for_each_seed(|| async {
         let tasks = TaskSupervisor::start();
         assert!(tasks.children().is_empty());
         let a = tasks.start_child(pending::<()>()).unwrap();
@@ -46,14 +46,14 @@ fn children_are_those_that_run() {
         assert_eq!(tasks.terminate_child(a).await, Ok(()));
         assert!(process::info(a).is_none() && tasks.children().is_empty());
         assert!(tasks.terminate_child(a).await.is_err());
-        assert!(tasks.terminate_child(process::current().unwrap()).await.is_err(), "no child of it");
+        assert!(tasks.terminate_child(process::current().unwrap()).await.is_err(), "not a child of this supervisor");
     });
 }
 
 // S-011, S-016, S-023, S-036, V-061
 #[test]
-fn a_full_supervisor_refuses_and_has_room_as_soon_as_a_child_has_ended() {
-    in_every_order(|| async {
+fn a_full_supervisor_refuses_children_until_one_has_exited() {
+    for_each_seed(|| async {
         let none = TaskSupervisor::builder().max_children(0).start();
         assert_eq!(none.start_child(async {}), Err(FULL));
         let one = TaskSupervisor::builder().max_children(1).start();
@@ -75,17 +75,17 @@ fn a_full_supervisor_refuses_and_has_room_as_soon_as_a_child_has_ended() {
 }
 
 #[test]
-fn whoever_waits_for_room_gets_it_in_turn_or_hears_that_there_is_none() {
-    in_every_order(|| async {
+fn start_child_when_room_waits_in_line_and_fails_when_the_supervisor_stops() {
+    for_each_seed(|| async {
         let log = Log::default();
         let one = TaskSupervisor::builder().max_children(1).start();
         let begun = Instant::now();
         let waiting: Vec<_> = ["a", "b", "c"]
             .into_iter()
             .map(|id| {
-                let noted = log.clone();
+                let log = log.clone();
                 one.start_child_when_room(async move {
-                    let _noted = Noted::new(&noted, id);
+                    let _guard = LogGuard::new(&log, id);
                     sleep(SECOND).await;
                 })
             })
@@ -96,9 +96,9 @@ fn whoever_waits_for_room_gets_it_in_turn_or_hears_that_there_is_none() {
         assert_eq!(begun.elapsed(), 2 * SECOND);
         settle().await;
         assert_eq!(log.take(), "+a -a +b -b +c");
-        // A turn that is given up goes to the next.
-        let given_up = one.start_child_when_room(async {});
-        assert!(tokio::time::timeout(SECOND / 2, given_up).await.is_err());
+        // A dropped call leaves the queue.
+        let dropped = one.start_child_when_room(async {});
+        assert!(tokio::time::timeout(SECOND / 2, dropped).await.is_err());
         one.start_child_when_room(pending::<()>()).await.unwrap();
         let stopper = one.clone();
         let waits = Task::spawn(async move { one.start_child_when_room(async {}).await });
@@ -110,8 +110,8 @@ fn whoever_waits_for_room_gets_it_in_turn_or_hears_that_there_is_none() {
 
 // S-012, S-037, S-053
 #[test]
-fn callers_follow_the_code_and_the_supervisor_owns() {
-    in_every_order(|| async {
+fn callers_are_the_spawning_processes_and_the_supervisor_is_separate() {
+    for_each_seed(|| async {
         let own = process::current().unwrap();
         let tasks = TaskSupervisor::start();
         let inner = tasks.clone();
@@ -128,17 +128,17 @@ fn callers_follow_the_code_and_the_supervisor_owns() {
 
 // S-018, S-019, S-024, S-027, S-028, T-047
 #[test]
-fn ties_are_as_strong_as_the_calls_say() {
-    in_every_order(|| async {
+fn spawn_spawn_link_and_spawn_nolink_differ_in_their_links() {
+    for_each_seed(|| async {
         let tasks = TaskSupervisor::start();
-        // A crash is a value.
-        for end in End::each().into_iter().filter(|end| !matches!(end, End::Returns)) {
+        // A crash is returned by the await.
+        for kind in ExitKind::all().into_iter().filter(|kind| !matches!(kind, ExitKind::Returns)) {
             for spawn in [TaskSupervisor::spawn, TaskSupervisor::spawn_nolink] {
-                let meets = end.clone();
+                let how = kind.clone();
                 let task =
-                    spawn(&tasks, Box::pin(async move { meets.meet().await }) as futures::future::BoxFuture<'_, _>);
+                    spawn(&tasks, Box::pin(async move { how.perform().await }) as futures::future::BoxFuture<'_, _>);
                 let exit = task.await.unwrap_err();
-                assert!(end.is(&exit), "{end:?}: {exit:?}");
+                assert!(kind.matches(&exit), "{kind:?}: {exit:?}");
             }
         }
         // A link is two-way.
@@ -148,44 +148,44 @@ fn ties_are_as_strong_as_the_calls_say() {
             pending().await
         });
         assert_eq!(owner.await, Err(error("no disk")));
-        // An owned task ends with its handle, and one that is not owned runs on.
-        let (owned, free) = (tasks.spawn(pending::<()>()), tasks.spawn_nolink(pending::<()>()));
-        let (owned_pid, free_pid) = (owned.pid(), free.pid());
-        drop((owned, free));
+        // Dropping the handle ends a task of `spawn`, and not one of `spawn_nolink`.
+        let (owned, unlinked) = (tasks.spawn(pending::<()>()), tasks.spawn_nolink(pending::<()>()));
+        let (owned_pid, unlinked_pid) = (owned.pid(), unlinked.pid());
+        drop((owned, unlinked));
         settle().await;
-        assert!(process::info(owned_pid).is_none() && process::info(free_pid).is_some());
+        assert!(process::info(owned_pid).is_none() && process::info(unlinked_pid).is_some());
         let late = tasks.spawn_nolink(pending::<()>());
         let pid = late.pid();
         assert!(matches!(late.timeout(SECOND).await, Err(Exit::Timeout(_))));
-        assert!(process::info(pid).is_some(), "it runs on");
-        // The supervisor's end is that of all.
-        let sees = tasks.spawn_nolink(pending::<()>());
+        assert!(process::info(pid).is_some(), "a timeout does not end a task of `spawn_nolink`");
+        // All tasks end with the supervisor.
+        let task = tasks.spawn_nolink(pending::<()>());
         tasks.stop().await;
-        assert_eq!(sees.await, Err(Exit::Shutdown(None)));
-        assert!(process::info(free_pid).is_none());
+        assert_eq!(task.await, Err(Exit::Shutdown(None)));
+        assert!(process::info(unlinked_pid).is_none());
     });
 }
 
 // S-010, S-015, S-031, S-041, S-042, V-072 to V-078
 #[test]
-fn a_stop_ends_all_at_once_each_with_its_own_grace() {
-    in_every_order(|| async {
+fn a_stop_shuts_all_tasks_down_in_parallel_each_with_its_own_grace_time() {
+    for_each_seed(|| async {
         let log = Log::default();
         let tasks = TaskSupervisor::builder().shutdown(3 * SECOND).start();
-        let noted = |id, deed: futures::future::BoxFuture<'static, ()>| {
-            let noted = Noted::new(&log, id);
+        let logged = |id, work: futures::future::BoxFuture<'static, ()>| {
+            let guard = LogGuard::new(&log, id);
             async move {
-                let _noted = noted;
-                deed.await;
+                let _guard = guard;
+                work.await;
             }
         };
         for _ in 0..10 {
-            tasks.start_child(noted("quick", Box::pin(lingers(2 * SECOND)))).unwrap();
-            tasks.start_child(noted("waits", Box::pin(pending()))).unwrap();
+            tasks.start_child(logged("quick", Box::pin(exits_late(2 * SECOND)))).unwrap();
+            tasks.start_child(logged("waits", Box::pin(pending()))).unwrap();
         }
-        let slow = tasks.start_child(noted("slow", Box::pin(lingers(60 * SECOND)))).unwrap();
+        let slow = tasks.start_child(logged("slow", Box::pin(exits_late(60 * SECOND)))).unwrap();
         let spec =
-            |id, time: Duration, shutdown: Shutdown| log.child_that(id, move || lingers(time)).shutdown(shutdown);
+            |id, time: Duration, shutdown: Shutdown| log.child_that(id, move || exits_late(time)).shutdown(shutdown);
         tasks.start_child_with(spec("brutal", 60 * SECOND, Shutdown::BrutalKill)).unwrap();
         tasks.start_child_with(spec("patient", 7 * SECOND, Shutdown::Infinity)).unwrap();
         let hasty = tasks.start_child_with(spec("hasty", 60 * SECOND, SECOND.into())).unwrap();
@@ -193,7 +193,7 @@ fn a_stop_ends_all_at_once_each_with_its_own_grace() {
         assert_eq!(tasks.children().len(), 24);
         let begun = Instant::now();
         let report = tasks.stop().await;
-        assert_eq!(begun.elapsed(), 7 * SECOND, "the longest, and not the sum");
+        assert_eq!(begun.elapsed(), 7 * SECOND, "the children are shut down in parallel");
         let mut killed: Vec<_> = report.killed.iter().map(|stopped| stopped.pid).collect();
         killed.sort();
         let mut expected = [slow, hasty];
@@ -213,17 +213,17 @@ fn a_stop_ends_all_at_once_each_with_its_own_grace() {
 }
 
 #[test]
-fn between_two_incarnations_it_says_that_trying_again_helps() {
-    in_every_order(|| async {
+fn calls_between_two_incarnations_are_refused_as_restarting() {
+    for_each_seed(|| async {
         let restarting = StartError::Refused(Refusal::SupervisorRestarting);
         let tasks = TaskSupervisor::builder().label("tasks").max_children(10).shutdown(10 * SECOND).start();
         let spec = tasks.child_spec().backoff(Backoff::exponential(10 * SECOND, 10 * SECOND));
         let tree = Supervisor::builder(Strategy::OneForOne).child(spec).start().await.unwrap();
-        tasks.start_child(lingers(5 * SECOND)).unwrap();
+        tasks.start_child(exits_late(5 * SECOND)).unwrap();
         settle().await;
         let stopper = tasks.clone();
         let stop = Task::spawn(async move { stopper.stop().await }).timeout(Timeout::Infinity);
-        for moment in ["while it stops", "while its restart waits"] {
+        for moment in ["during its stop", "during its backoff"] {
             sleep(SECOND).await;
             assert_eq!(tasks.start_child(async {}), Err(restarting.clone()), "{moment}");
             assert_eq!(tasks.start_child_when_room(async {}).await, Err(restarting.clone()), "{moment}");
@@ -240,25 +240,25 @@ fn between_two_incarnations_it_says_that_trying_again_helps() {
         tasks.start_child(async {}).unwrap();
 
         tree.terminate_child("tasks").await.unwrap();
-        assert_eq!(tasks.start_child(async {}), Err(STOPPED), "nobody starts it again but by hand");
+        assert_eq!(tasks.start_child(async {}), Err(STOPPED), "a terminated child is restarted only by a call");
         tree.restart_child("tasks").await.unwrap();
-        tasks.start_child(lingers(5 * SECOND)).unwrap();
+        tasks.start_child(exits_late(5 * SECOND)).unwrap();
         settle().await;
         let stopper = tree.clone();
         let stop = Task::spawn(async move { stopper.stop().await });
         sleep(SECOND).await;
-        assert_eq!(tasks.start_child(async {}), Err(STOPPED), "it ends with its supervisor");
+        assert_eq!(tasks.start_child(async {}), Err(STOPPED), "the task supervisor stops with its parent");
         assert!(stop.timeout(Timeout::Infinity).await.unwrap().is_clean());
-        assert_eq!(tasks.start_child(async {}), Err(STOPPED), "there is no supervisor any more");
+        assert_eq!(tasks.start_child(async {}), Err(STOPPED), "the parent is gone");
     });
 }
 
 // S-040
 #[test]
-fn terminating_a_child_gives_it_its_grace_and_holds_up_nobody() {
-    in_every_order(|| async {
+fn terminating_a_child_waits_for_its_grace_time_without_blocking_other_calls() {
+    for_each_seed(|| async {
         let tasks = TaskSupervisor::builder().shutdown(3 * SECOND).start();
-        let child = tasks.start_child(lingers(60 * SECOND)).unwrap();
+        let child = tasks.start_child(exits_late(60 * SECOND)).unwrap();
         settle().await;
         let begun = Instant::now();
         let terminator = tasks.clone();
@@ -272,14 +272,14 @@ fn terminating_a_child_gives_it_its_grace_and_holds_up_nobody() {
     });
 }
 
-/// How often a child of a task supervisor runs that ends so, once.
-async fn runs(restart: Restart, end: End) -> u32 {
+/// Returns how often a child of a task supervisor is run whose first incarnation exits in this way.
+async fn runs(restart: Restart, kind: ExitKind) -> u32 {
     let n_runs = Arc::new(AtomicU32::new(0));
     let counted = n_runs.clone();
     let child = ChildSpec::task("child", move || {
         let is_first = counted.fetch_add(1, Ordering::SeqCst) == 0;
-        let end = end.clone();
-        async move { if is_first { end.meet().await } else { pending().await } }
+        let kind = kind.clone();
+        async move { if is_first { kind.perform().await } else { pending().await } }
     });
     let tasks = TaskSupervisor::start();
     tasks.start_child_with(child.restart(restart)).unwrap();
@@ -291,17 +291,17 @@ async fn runs(restart: Restart, end: End) -> u32 {
 
 // S-032, S-033, S-034, V-062, V-063, V-064
 #[test]
-fn a_child_is_restarted_by_its_kind_and_its_exit() {
-    in_every_order(|| async {
-        for end in End::each() {
-            let is_abnormal = match &end {
-                End::Returns | End::Asked => false,
-                End::Panics | End::Killed => true,
-                End::Exits(exit) => exit.is_abnormal(),
+fn restart_kind_and_exit_decide_whether_a_child_is_restarted() {
+    for_each_seed(|| async {
+        for kind in ExitKind::all() {
+            let is_abnormal = match &kind {
+                ExitKind::Returns | ExitKind::ShutdownRequest => false,
+                ExitKind::Panics | ExitKind::Killed => true,
+                ExitKind::Exits(exit) => exit.is_abnormal(),
             };
-            assert_eq!(runs(Restart::Temporary, end.clone()).await, 1, "{end:?}");
-            assert_eq!(runs(Restart::Permanent, end.clone()).await, 2, "{end:?}");
-            assert_eq!(runs(Restart::Transient, end.clone()).await, 1 + u32::from(is_abnormal), "{end:?}");
+            assert_eq!(runs(Restart::Temporary, kind.clone()).await, 1, "{kind:?}");
+            assert_eq!(runs(Restart::Permanent, kind.clone()).await, 2, "{kind:?}");
+            assert_eq!(runs(Restart::Transient, kind.clone()).await, 1 + u32::from(is_abnormal), "{kind:?}");
         }
     });
 }
@@ -309,7 +309,7 @@ fn a_child_is_restarted_by_its_kind_and_its_exit() {
 // S-038
 #[test]
 fn a_restarted_child_has_the_callers_of_its_first_incarnation() {
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let tasks = TaskSupervisor::builder().unlinked().start();
         let (send, mut receive) = tokio::sync::mpsc::unbounded_channel();
         let starter = tasks.clone();
@@ -339,7 +339,7 @@ fn a_restarted_child_has_the_callers_of_its_first_incarnation() {
 // V-069, V-070
 #[test]
 fn too_many_restarts_end_the_supervisor_and_its_owner() {
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let owner: Task<()> = Task::spawn(async {
             let tasks = TaskSupervisor::builder().max_restarts(2, SECOND).start();
             tasks.start_child(pending::<()>()).unwrap();
@@ -353,8 +353,8 @@ fn too_many_restarts_end_the_supervisor_and_its_owner() {
 
 // V-065, V-066, V-067, V-080, V-081
 #[test]
-fn a_child_that_waits_for_its_restart_keeps_its_room_and_can_be_terminated() {
-    in_every_order(|| async {
+fn a_child_that_waits_for_its_restart_counts_for_max_children_and_can_be_terminated() {
+    for_each_seed(|| async {
         let tasks = TaskSupervisor::builder().max_children(1).start();
         let log = Log::default();
         let backoff = Backoff::exponential(10 * SECOND, 10 * SECOND);
@@ -369,7 +369,11 @@ fn a_child_that_waits_for_its_restart_keeps_its_room_and_can_be_terminated() {
         assert_eq!((again.len(), &*log.take()), (1, "+a -a +a"));
         process::exit(again[0], Exit::Killed);
         settle().await;
-        assert_eq!(tasks.terminate_child(again[0]).await, Ok(()), "by its last pid");
+        assert_eq!(
+            tasks.terminate_child(again[0]).await,
+            Ok(()),
+            "a child that waits for its restart has its last pid"
+        );
         assert!(tasks.start_child(async {}).is_ok());
         sleep(60 * SECOND).await;
         assert_eq!(log.take(), "-a");
@@ -380,10 +384,10 @@ fn a_child_that_waits_for_its_restart_keeps_its_room_and_can_be_terminated() {
     });
 }
 
-// V-060, and what a task supervisor cannot start
+// V-060
 #[test]
-fn what_cannot_be_started_is_told() {
-    in_every_order(|| async {
+fn a_child_that_cannot_be_started_is_refused_with_a_reason() {
+    for_each_seed(|| async {
         let tasks = TaskSupervisor::builder().max_children(1).start();
         let panics = ChildSpec::task("bad", || -> std::future::Ready<()> { panic!("no luck") });
         match tasks.start_child_with(panics).unwrap_err() {
@@ -398,13 +402,13 @@ fn what_cannot_be_started_is_told() {
         assert_eq!(tasks.start_child_with(significant), Err(StartError::SignificantNever("a".into())));
         let permanent = ChildSpec::task("a", || async {}).restart(Restart::Permanent).significant();
         assert_eq!(tasks.start_child_with(permanent), Err(StartError::SignificantPermanent("a".into())));
-        assert!(tasks.start_child(async {}).is_ok(), "none of them has taken the room");
+        assert!(tasks.start_child(async {}).is_ok(), "a refused child does not count for max_children");
     });
 }
 
 #[test]
-fn an_init_child_that_fails_ends_with_its_error() {
-    in_every_order(|| async {
+fn an_init_child_that_fails_exits_with_its_error() {
+    for_each_seed(|| async {
         let tasks = TaskSupervisor::start();
         let bad = ChildSpec::init("bad", || async { Err::<std::future::Ready<()>, _>(io::Error::other("no disk")) });
         let pid = tasks.start_child_with(bad.restart(Restart::Temporary)).unwrap();
@@ -413,7 +417,7 @@ fn an_init_child_that_fails_ends_with_its_error() {
 }
 
 #[test]
-fn on_a_runtime_that_was_shut_down_everything_is_refused() {
+fn after_a_shutdown_of_the_runtime_every_start_is_refused() {
     let runtime = cordial::Runtime::builder().workers(1).build().unwrap();
     let tasks = runtime.block_on(async { TaskSupervisor::builder().unlinked().start() }).unwrap();
     runtime.shutdown(SECOND);
@@ -421,9 +425,9 @@ fn on_a_runtime_that_was_shut_down_everything_is_refused() {
     assert!(matches!(tasks.spawn(async {}).wait(), Err(Exit::Refused(_))));
 }
 
-/// On the real scheduler: threads that start children at the same time lose none, and a stop in between leaves none.
+/// On the real scheduler: no child that is started concurrently is lost, and a concurrent stop leaves none.
 #[test]
-fn many_threads_start_children_while_the_supervisor_stops() {
+fn many_threads_can_start_children_while_the_supervisor_stops() {
     const N: usize = 25_000;
     let runtime = cordial::Runtime::builder().workers(2).build().unwrap();
     for stops_early in [false, true] {
@@ -450,8 +454,8 @@ fn many_threads_start_children_while_the_supervisor_stops() {
 }
 
 #[test]
-fn the_restart_of_a_child_that_was_terminated_starts_no_other_one_early() {
-    in_every_order(|| async {
+fn a_cancelled_restart_does_not_restart_another_child_early() {
+    for_each_seed(|| async {
         let tasks = TaskSupervisor::builder().max_restarts(9, SECOND).start();
         let waits = |time| Backoff::exponential(time, time);
         let crashes = ChildSpec::task("first", || async { panic!("no luck") }).restart(Restart::Permanent);
@@ -474,7 +478,7 @@ fn the_restart_of_a_child_that_was_terminated_starts_no_other_one_early() {
 }
 
 #[test]
-fn children_that_are_started_while_their_supervisor_is_started_again_are_its_children() {
+fn children_started_while_their_supervisor_restarts_belong_to_it() {
     let runtime = Runtime::builder().workers(2).build().unwrap();
     runtime
         .block_on(async {

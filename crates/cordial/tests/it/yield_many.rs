@@ -1,4 +1,4 @@
-//! Looking which of several tasks are done.
+//! `Task::yield_many`: the results of those tasks that end within a timeout.
 //!
 //! Restates "yield_many/2" of Elixir's `task_test.exs` and `task.ex`.
 
@@ -11,9 +11,9 @@ use futures::{FutureExt, StreamExt};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
-use crate::ends::{End, error};
-use crate::orders::{SECOND, in_every_order};
-use crate::probe::Probe;
+use crate::harness::exit_kind::{ExitKind, error};
+use crate::harness::probe::Probe;
+use crate::harness::seeds::{SECOND, for_each_seed};
 
 fn never() -> Task<u8> {
     Task::spawn(pending())
@@ -29,22 +29,22 @@ fn is_alive(task: &Task<u8>) -> bool {
 
 // T-095
 #[test]
-fn a_value_wins_over_the_end_that_came_with_it() {
-    in_every_order(|| async {
+fn a_value_takes_precedence_over_an_exit_of_the_same_poll() {
+    for_each_seed(|| async {
         let mut tasks = [Task::spawn(async {
             process::exit(process::current().unwrap(), error("no disk"));
             7
         })];
         assert_eq!(process::monitor(tasks[0].pid()).await, error("no disk"));
         assert_eq!(Task::yield_many(&mut tasks).timeout(Duration::ZERO).await, [Some(Ok(7))]);
-        assert_eq!(Task::yield_many(&mut tasks).timeout(Duration::ZERO).await, [None], "nothing is left over");
+        assert_eq!(Task::yield_many(&mut tasks).timeout(Duration::ZERO).await, [None], "the result was taken");
     });
 }
 
 // T-097, T-106
 #[test]
-fn tasks_that_are_killed_when_the_time_is_up_are_dead_on_return() {
-    in_every_order(|| async {
+fn kill_task_on_timeout_kills_pending_tasks_before_it_returns() {
+    for_each_seed(|| async {
         for limit in [Duration::ZERO, SECOND] {
             let probe = Probe::default();
             let mut tasks = [Task::spawn(probe.of(pending())), Task::completed(7), Task::spawn(probe.of(pending()))];
@@ -62,8 +62,8 @@ fn tasks_that_are_killed_when_the_time_is_up_are_dead_on_return() {
 
 // T-098
 #[test]
-fn tasks_that_are_ignored_when_the_time_is_up_run_on_and_are_lost() {
-    in_every_order(|| async {
+fn ignore_on_timeout_lets_pending_tasks_run_on_without_handles() {
+    for_each_seed(|| async {
         let mut exits = process::trap_exits();
         let mut tasks = [Task::spawn_link(async {
             sleep(60 * SECOND).await;
@@ -82,13 +82,13 @@ fn tasks_that_are_ignored_when_the_time_is_up_run_on_and_are_lost() {
 
 // T-099, T-102, T-107
 #[test]
-fn results_come_in_input_order_and_only_of_those_that_ended() {
-    in_every_order(|| async {
+fn results_are_in_input_order_and_pending_tasks_have_none() {
+    for_each_seed(|| async {
         let mut tasks = [Task::spawn(async { 1 }), never(), exits_normally()];
         sleep(SECOND).await;
         let results = Task::yield_many(&mut tasks).timeout(Duration::ZERO).await;
         assert_eq!(results, [Some(Ok(1)), None, Some(Err(Exit::Normal))]);
-        assert!(is_alive(&tasks[1]), "nothing happens to it when the time is up");
+        assert!(is_alive(&tasks[1]), "a pending task runs on after the timeout");
 
         let mut tasks = [3_u8, 1, 2].map(|value| {
             Task::spawn(async move {
@@ -104,8 +104,8 @@ fn results_come_in_input_order_and_only_of_those_that_ended() {
 
 // T-103
 #[test]
-fn each_call_takes_no_more_than_its_limit_of_results() {
-    in_every_order(|| async {
+fn each_call_takes_at_most_limit_results() {
+    for_each_seed(|| async {
         let mut tasks = [Task::spawn(async { 1 }), never(), exits_normally()];
         sleep(SECOND).await;
         let first = Task::yield_many(&mut tasks).timeout(Timeout::Infinity).limit(1).await;
@@ -120,8 +120,8 @@ fn each_call_takes_no_more_than_its_limit_of_results() {
 
 // T-104
 #[test]
-fn the_limit_is_clamped_to_the_tasks_still_worth_waiting_for() {
-    in_every_order(|| async {
+fn the_limit_is_clamped_to_the_number_of_handles_with_a_result() {
+    for_each_seed(|| async {
         let mut tasks = [Task::spawn(async { 1 })];
         let results = Task::yield_many(&mut tasks).timeout(Timeout::Infinity).limit(2).await;
         assert_eq!(results, [Some(Ok(1))]);
@@ -132,18 +132,18 @@ fn the_limit_is_clamped_to_the_tasks_still_worth_waiting_for() {
         assert_eq!(results, [None, Some(Ok(2)), Some(Ok(3))], "a handle whose result was taken does not count");
 
         let again = Task::yield_many(&mut tasks).timeout(Timeout::Infinity).into_future().now_or_never();
-        assert_eq!(again, Some(vec![None, None, None]), "nothing is left to wait for");
+        assert_eq!(again, Some(vec![None, None, None]), "no handle has a result to wait for");
     });
 }
 
 #[test]
 fn a_limit_of_zero_and_an_empty_list_are_ready_at_once() {
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let mut tasks = [Task::completed(1), never()];
         let none = Task::yield_many(&mut tasks).timeout(Timeout::Infinity).limit(0).on_timeout(OnTimeout::KillTask);
         assert_eq!(none.into_future().now_or_never(), Some(vec![None, None]));
         assert!(is_alive(&tasks[1]));
-        assert_eq!(tasks[0].yield_for(SECOND).await, Some(Ok(1)), "it was not taken");
+        assert_eq!(tasks[0].yield_for(SECOND).await, Some(Ok(1)), "the result was not taken");
 
         let none = Task::<u8>::yield_many(&mut []).timeout(Timeout::Infinity);
         assert_eq!(none.into_future().now_or_never(), Some(vec![]));
@@ -152,8 +152,8 @@ fn a_limit_of_zero_and_an_empty_list_are_ready_at_once() {
 
 // T-105, T-106
 #[test]
-fn reaching_the_limit_is_no_timeout() {
-    in_every_order(|| async {
+fn reaching_the_limit_is_not_a_timeout() {
+    for_each_seed(|| async {
         for on_timeout in [OnTimeout::KillTask, OnTimeout::Ignore] {
             let mut tasks = [never(), Task::spawn(async { 2 })];
             let waited = Task::yield_many(&mut tasks).timeout(Timeout::Infinity).limit(1).on_timeout(on_timeout);
@@ -170,12 +170,12 @@ fn reaching_the_limit_is_no_timeout() {
 // T-108
 #[test]
 fn values_and_failures_both_count() {
-    in_every_order(|| async {
-        for end in End::each() {
+    for_each_seed(|| async {
+        for kind in ExitKind::all() {
             let mut tasks = [
                 never(),
                 Task::spawn(async {
-                    end.meet().await;
+                    kind.perform().await;
                     1
                 }),
                 Task::spawn(async { 2 }),
@@ -188,14 +188,14 @@ fn values_and_failures_both_count() {
 
 // T-110
 #[test]
-fn a_task_that_answers_while_it_is_killed_gives_its_value() {
+fn a_task_that_returns_while_it_is_killed_delivers_its_value() {
     let runtime = Runtime::builder().workers(2).build().unwrap();
     let results = runtime.block_on(async {
         let (started, has_started) = oneshot::channel();
         let task = Task::spawn(async move {
             let _ = started.send(());
             let own = process::current().unwrap();
-            // One poll that lasts until the kill has come.
+            // One poll that lasts until the process is killed.
             while process::info(own).unwrap().state != ProcessState::Ending {
                 std::hint::spin_loop();
             }
@@ -208,8 +208,8 @@ fn a_task_that_answers_while_it_is_killed_gives_its_value() {
 }
 
 #[test]
-fn the_time_is_up_after_five_seconds_unless_it_is_said_otherwise() {
-    in_every_order(|| async {
+fn the_default_timeout_of_yield_many_is_five_seconds() {
+    for_each_seed(|| async {
         for (limit, expected) in [(None, 5 * SECOND), (Some(60 * SECOND), 60 * SECOND)] {
             let mut tasks = [never().timeout(SECOND), Task::completed(2)];
             let begun = Instant::now();

@@ -1,4 +1,4 @@
-//! Looking whether a task is done, and keeping it if not.
+//! `Task::yield_for`: waits for a task for a limited time and keeps the handle.
 //!
 //! Restates "yield/2" of Elixir's `task_test.exs` and its documentation.
 
@@ -9,14 +9,14 @@ use cordial::{Exit, Shutdown, Task, Timeout, process};
 use futures::{FutureExt, StreamExt};
 use tokio::time::{Instant, sleep};
 
-use crate::ends::End;
-use crate::orders::{SECOND, in_every_order};
-use crate::probe::Probe;
+use crate::harness::exit_kind::ExitKind;
+use crate::harness::probe::Probe;
+use crate::harness::seeds::{SECOND, for_each_seed};
 
 // T-084
 #[test]
-fn without_a_result_there_is_nothing_after_the_limit() {
-    in_every_order(|| async {
+fn without_a_result_yield_for_returns_none_after_the_timeout() {
+    for_each_seed(|| async {
         for limit in [Duration::ZERO, SECOND, 60 * SECOND] {
             let mut task = Task::spawn(pending::<()>());
             let begun = Instant::now();
@@ -28,8 +28,8 @@ fn without_a_result_there_is_nothing_after_the_limit() {
 
 // T-085, T-091
 #[test]
-fn the_handle_stays_good_until_it_gave_a_result() {
-    in_every_order(|| async {
+fn the_handle_stays_valid_until_it_has_returned_a_result() {
+    for_each_seed(|| async {
         for awaited in [false, true] {
             let mut task = Task::spawn(async {
                 sleep(SECOND * 7 / 2).await;
@@ -46,34 +46,34 @@ fn the_handle_stays_good_until_it_gave_a_result() {
     });
 }
 
-async fn check_end(end: End, spawn: fn(End) -> Task<()>) {
-    let mut task = spawn(end.clone());
+async fn check_end(kind: ExitKind, spawn: fn(ExitKind) -> Task<()>) {
+    let mut task = spawn(kind.clone());
     let result = task.yield_for(Timeout::Infinity).await.unwrap();
     let exit = result.err().unwrap_or(Exit::Normal);
-    assert!(end.is(&exit), "{end:?} was told as {exit}");
+    assert!(kind.matches(&exit), "{kind:?} was reported as {exit}");
 }
 
 // T-086, T-087, T-088
 #[test]
-fn a_task_that_ended_gives_its_exit_and_the_owner_lives() {
-    in_every_order(|| async {
+fn a_task_that_ended_returns_its_exit_and_does_not_end_the_owner() {
+    for_each_seed(|| async {
         let mut exits = process::trap_exits();
-        for end in End::each() {
-            check_end(end, |end| Task::spawn(end.meet())).await;
+        for kind in ExitKind::all() {
+            check_end(kind, |kind| Task::spawn(kind.perform())).await;
         }
         assert_eq!(exits.next().now_or_never(), None);
-        for end in End::each() {
-            check_end(end.clone(), |end| Task::spawn_link(end.meet())).await;
+        for kind in ExitKind::all() {
+            check_end(kind.clone(), |kind| Task::spawn_link(kind.perform())).await;
             let (_, exit) = exits.next().await.unwrap();
-            assert!(end.is(&exit), "{end:?} was told over the link as {exit}");
+            assert!(kind.matches(&exit), "{kind:?} was trapped as {exit}");
         }
     });
 }
 
 // T-062
 #[test]
-fn a_result_that_is_there_is_given_without_waiting() {
-    in_every_order(|| async {
+fn an_available_result_is_returned_without_waiting() {
+    for_each_seed(|| async {
         let mut task = Task::spawn(async { 7 });
         sleep(SECOND).await;
         assert_eq!(task.yield_for(Duration::ZERO).now_or_never(), Some(Some(Ok(7))));
@@ -82,8 +82,8 @@ fn a_result_that_is_there_is_given_without_waiting() {
 
 // T-093
 #[test]
-fn yield_else_shut_down_does_not_lose_a_value_that_came_in_between() {
-    in_every_order(|| async {
+fn yield_else_shutdown_does_not_lose_a_value_returned_in_between() {
+    for_each_seed(|| async {
         let mut task = Task::spawn(async {
             sleep(3 * SECOND).await;
             "done"
@@ -101,7 +101,7 @@ fn yield_else_shut_down_does_not_lose_a_value_that_came_in_between() {
 // T-094
 #[test]
 fn yield_else_ignore_lets_a_slow_task_run_on() {
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let probe = Probe::default();
         let value = probe.guard();
         let mut task = Task::spawn(async move {
@@ -113,13 +113,13 @@ fn yield_else_ignore_lets_a_slow_task_run_on() {
         assert!(task.ignore().is_none());
         assert_eq!(probe.drops(), 0);
         assert_eq!(end.await, Exit::Normal);
-        assert_eq!(probe.drops(), 1, "its value was dropped");
+        assert_eq!(probe.drops(), 1, "the value was dropped");
     });
 }
 
 #[test]
-fn a_yield_that_is_dropped_loses_nothing() {
-    in_every_order(|| async {
+fn dropping_a_yield_loses_nothing() {
+    for_each_seed(|| async {
         let mut task = Task::spawn(async {
             sleep(2 * SECOND).await;
             7

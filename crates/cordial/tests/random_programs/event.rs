@@ -1,30 +1,30 @@
-//! What is written down of a run. One thread runs everything, so the order of the events is the order of what happened.
+//! The log of a run. One thread runs everything, so the order of the log is the order of the events.
 
 use cordial::Exit;
 
-use crate::program::{How, Name, Op, Tie};
+use crate::program::{How, Linkage, Name, Op};
 
-/// One thing that happened.
+/// One event of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Event {
-    Born {
+    Spawned {
         who: Name,
         by: Name,
-        tie: Tie,
+        linkage: Linkage,
         has_handle: bool,
     },
-    /// The process gets to this operation.
-    Did(Name, Op),
+    /// The process begins with this operation.
+    Step(Name, Op),
     Polled(Name),
-    /// Its future was ready.
+    /// The future of the process was ready.
     Returned(Name),
-    /// Its future, and everything in it, was dropped.
+    /// The future of the process was dropped with everything in it.
     Destroyed(Name),
-    /// It panics from here.
+    /// The process is about to panic.
     Panicked(Name, String),
-    /// It calls `cordial::exit`.
+    /// The process calls `cordial::exit`.
     Exiting(Name, Cause),
-    /// Its future is about to be ready with this `Err`.
+    /// The future of the process is about to return this `Err`.
     Failing(Name, Cause),
 
     Linked(Name, Name),
@@ -35,19 +35,19 @@ pub(crate) enum Event {
         cause: Cause,
     },
 
-    /// A monitor was made. Its number is the place of this event in the log.
-    Watched {
+    /// A monitor was created. Its number is the index of this event in the log.
+    MonitorCreated {
         of: Name,
-        keeper: Keeper,
+        awaited_by: AwaitedBy,
     },
-    /// The monitor of that number answered.
+    /// The monitor of this number resolved.
     Down {
-        watch: usize,
+        number: usize,
         cause: Cause,
     },
-    /// The monitor of that number was dropped without an answer.
-    NotDown {
-        watch: usize,
+    /// The monitor of this number was dropped before it resolved.
+    MonitorDropped {
+        number: usize,
     },
 
     Trapping(Name),
@@ -57,34 +57,34 @@ pub(crate) enum Event {
         from: Option<Name>,
         cause: Cause,
     },
-    /// It has taken all trapped exits that there are.
-    AllTrapped(Name),
+    /// The process has taken all exits that it has trapped so far.
+    NothingTrapped(Name),
 
-    /// It polls `shutdown_requested` from here on.
-    WantsNotice(Name),
-    /// Whether a request was seen.
-    Noticed {
+    /// The process opts in to graceful shutdown: it is about to poll `shutdown_requested`.
+    OptedIn(Name),
+    /// Whether `shutdown_requested` was ready.
+    RequestPolled {
         who: Name,
-        is_asked: bool,
+        is_requested: bool,
     },
 
-    /// A handle is dropped.
-    GivenUp {
+    /// A handle is dropped, or its await times out.
+    HandleDropped {
         of: Name,
         by: Name,
     },
     /// `shutdown` is called on a handle.
-    Stopping {
+    ShutdownCalled {
         of: Name,
         by: Name,
         how: How,
     },
-    /// It may wait without limit from here on, for the answer of a handle.
+    /// The process may wait without a timeout for the result of a handle.
     Waiting {
         who: Name,
         of: Name,
     },
-    Answered {
+    CallReturned {
         of: Name,
         by: Name,
         call: Call,
@@ -94,28 +94,28 @@ pub(crate) enum Event {
     ValueMade(Name),
     ValueDropped(Name),
 
-    /// The table as the checker sees it: who is there, and the links of each.
-    Seen(Vec<(Name, Vec<Name>)>),
-    /// For long, nothing but hanging has happened. Everybody is asked to end now.
-    Curtain,
-    /// Who is still in the table when all were told to end.
-    Over {
-        left: Vec<Name>,
+    /// The process table: the running processes, and the links of each.
+    Table(Vec<(Name, Vec<Name>)>),
+    /// No process has made progress for a long time. The runner shuts all processes down now.
+    Quiescent,
+    /// The run has finished. These processes are still in the table.
+    Finished {
+        remaining: Vec<Name>,
     },
 }
 
-/// Who awaits a monitor.
+/// The process that awaits a monitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keeper {
-    /// The stage, from the birth of the process on.
-    Birth,
-    /// The stage, for a process that has made the monitor.
-    Stage,
-    /// The process that has made it, for a while.
-    Maker,
+pub(crate) enum AwaitedBy {
+    /// The runner. The monitor was created when the process was spawned.
+    RunnerFromSpawn,
+    /// The runner. Another process created the monitor.
+    Runner,
+    /// The process that created the monitor, for a limited time.
+    Process,
 }
 
-/// What a handle was asked.
+/// A call on a handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Call {
     Await,
@@ -124,18 +124,18 @@ pub(crate) enum Call {
     Shutdown(How),
 }
 
-/// An exit, in the names of the program.
+/// An exit with the names of processes instead of pids.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Cause {
     Normal,
     Shutdown(Option<String>),
     Killed,
-    /// Of the await of this process.
+    /// A timeout of the await of this process.
     Timeout(Option<Name>),
     Panic(String),
     Error(String),
     NoProcess,
-    /// No variant that a run may show.
+    /// A variant that must not occur.
     Other(String),
 }
 
@@ -153,12 +153,12 @@ impl Cause {
         }
     }
 
-    /// The variant.
+    /// The name of the variant, for the counts.
     fn kind(&self) -> &'static str {
         match self {
             Cause::Normal => "Normal",
             Cause::Shutdown(None) => "Shutdown",
-            Cause::Shutdown(Some(_)) => "Shutdown because",
+            Cause::Shutdown(Some(_)) => "Shutdown with reason",
             Cause::Killed => "Killed",
             Cause::Timeout(_) => "Timeout",
             Cause::Panic(_) => "Panic",
@@ -170,17 +170,17 @@ impl Cause {
 }
 
 impl Event {
-    /// What the event is counted as.
+    /// The outcome that this event counts as, if any.
     pub(crate) fn outcome(&self) -> Option<String> {
         let outcome = match self {
-            Event::Did(_, op) => format!("operation: {}", op.kind()),
+            Event::Step(_, op) => format!("operation: {}", op.kind()),
             Event::Down { cause, .. } => format!("monitor: {}", cause.kind()),
-            Event::NotDown { .. } => "monitor: dropped".to_owned(),
+            Event::MonitorDropped { .. } => "monitor: dropped".to_owned(),
             Event::Trapped { cause, .. } => format!("trap: {}", cause.kind()),
-            Event::AllTrapped(_) => "trap: nothing".to_owned(),
-            Event::Noticed { is_asked, .. } => format!("asked: {is_asked}"),
-            Event::GivenUp { .. } => "handle: dropped".to_owned(),
-            Event::Answered { call, answer, was_taken, .. } => {
+            Event::NothingTrapped(_) => "trap: nothing".to_owned(),
+            Event::RequestPolled { is_requested, .. } => format!("shutdown requested: {is_requested}"),
+            Event::HandleDropped { .. } => "handle: dropped".to_owned(),
+            Event::CallReturned { call, answer, was_taken, .. } => {
                 let answer = match answer {
                     _ if *was_taken => "taken before",
                     None => "None",

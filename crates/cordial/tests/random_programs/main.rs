@@ -1,19 +1,19 @@
-//! Random programs on the simulated runtime: ten thousand seeds, each a program and the order in which it runs.
+//! Random programs on the simulated runtime. Each of ten thousand seeds determines a program and its schedule.
 //!
 //! ```text
-//!  seed ─► program: what each process does ─► stage and actors: run it, and write a log ─► model: reads the log
+//!  seed ─► program: a script per process ─► runner and interpreters: run it, write a log ─► model: checks the log
 //! ```
 //!
-//! The model says what has to be true of every run, and how every process has to end. A seed that fails tells its
-//! program, and what does not fit. `CORDIAL_SEEDS=100` runs the first hundred seeds, which may be too few to reach
-//! everything; `CORDIAL_SEED=42` runs that one and shows its log.
+//! The model knows the invariants of every run and the expected exit of every process. A failing seed prints its program and the
+//! first event that does not match the model. `CORDIAL_SEEDS=100` runs the first hundred seeds, which may be too few to reach
+//! every outcome. `CORDIAL_SEED=42` runs one seed and prints its log.
 
-mod actor;
 mod event;
+mod harness;
+mod interpreter;
 mod model;
 mod program;
-mod stage;
-mod world;
+mod runner;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -29,23 +29,22 @@ type Counts = BTreeMap<String, u64>;
 
 const SEEDS: u64 = 10_000;
 
-/// As many runs reach everything below: the rarest outcome about thirteen times. Runs of more seeds begin with these, so they
-/// reach it as well. Fewer seeds are asked for nothing but that each run fits the model.
+/// This many seeds reach every outcome below, the rarest one about thirteen times. With fewer seeds, the outcomes are not checked.
 const ENOUGH: u64 = 5000;
 
-/// Everything that has to be reached, as it is counted. `Refused` is no exit of these runs, where nothing is spawned
-/// after the end of a runtime. A `shutdown` never tells the exit that it asks for: that is `None`.
+/// The outcomes that must be reached. `Refused` does not occur, since these programs spawn nothing after the end of the runtime.
+/// A `shutdown` does not return the exit that it asks for, but `None`.
 #[rustfmt::skip]
 const OUTCOMES: &[(&str, &[&str])] = &[
     (
         "operation",
         &[
             "Spawn", "SpawnLink", "Start", "StartLink", "Link", "Unlink", "Monitor", "AwaitEnd", "Send Normal",
-            "Send Shutdown", "Send ShutdownBecause", "Send Killed", "Send Error", "Send Seen", "Exit Normal", "Exit Shutdown",
-            "Exit ShutdownBecause", "Exit Killed", "Exit Error", "Exit Seen", "Panic", "PanicInDrop", "Await with limit",
+            "Send Shutdown", "Send ShutdownBecause", "Send Killed", "Send Error", "Send LastReceived", "Exit Normal", "Exit Shutdown",
+            "Exit ShutdownBecause", "Exit Killed", "Exit Error", "Exit LastReceived", "Panic", "PanicInDrop", "Await with limit",
             "Await without limit", "YieldFor", "Drop", "Ignore", "Shutdown with grace", "Shutdown without grace",
             "Shutdown BrutalKill", "Shutdown Infinity", "Give", "YieldNow", "Sleep", "TrapExits", "StopTrapping",
-            "AwaitExit", "TakeExits", "AskToBeTold", "AwaitRequest", "SetLabel", "Return", "Fail", "Hang", "Serve",
+            "AwaitExit", "TakeExits", "PollRequest", "AwaitRequest", "SetLabel", "Return", "Fail", "Hang", "Serve",
         ],
     ),
     ("monitor", EXITS),
@@ -56,31 +55,32 @@ const OUTCOMES: &[(&str, &[&str])] = &[
     ("await", &["a value", "taken before"]),
     ("yield_for", EXITS),
     ("yield_for", &["a value", "None", "taken before"]),
-    ("ignore", &["Normal", "Shutdown", "Shutdown because", "Killed", "Panic", "Error", "NoProcess"]),
+    ("ignore", &["Normal", "Shutdown", "Shutdown with reason", "Killed", "Panic", "Error", "NoProcess"]),
     ("ignore", &["a value", "None", "taken before"]),
-    ("shutdown", &["Normal", "Shutdown because", "Killed", "Panic", "Error", "NoProcess"]),
+    ("shutdown", &["Normal", "Shutdown with reason", "Killed", "Panic", "Error", "NoProcess"]),
     ("shutdown", &["a value", "None", "taken before"]),
-    ("shutdown by kill", &["Normal", "Shutdown", "Shutdown because", "Panic", "Error", "NoProcess"]),
+    ("shutdown by kill", &["Normal", "Shutdown", "Shutdown with reason", "Panic", "Error", "NoProcess"]),
     ("shutdown by kill", &["a value", "None", "taken before"]),
-    ("asked", &["true", "false"]),
+    ("shutdown requested", &["true", "false"]),
     ("handle", &["dropped"]),
 ];
 
-/// Every way to end.
-const EXITS: &[&str] = &["Normal", "Shutdown", "Shutdown because", "Killed", "Timeout", "Panic", "Error", "NoProcess"];
+/// Every kind of exit.
+const EXITS: &[&str] =
+    &["Normal", "Shutdown", "Shutdown with reason", "Killed", "Timeout", "Panic", "Error", "NoProcess"];
 
 fn env(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// A seed that fails shows its program, also if it is the runtime that panics.
-struct ToldIfItFails<'a>(u64, &'a str);
+/// Prints the program of a failing seed, also if the runtime itself panics.
+struct PrintOnPanic<'a>(u64, &'a str);
 
-impl Drop for ToldIfItFails<'_> {
+impl Drop for PrintOnPanic<'_> {
     #[expect(clippy::print_stderr, reason = "libtest shows it with the failure")]
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("seed {} fails; its program:\n{}", self.0, self.1);
+            eprintln!("seed {} fails. Its program:\n{}", self.0, self.1);
         }
     }
 }
@@ -89,13 +89,13 @@ fn run(seed: u64, counts: &mut Counts) -> Vec<Event> {
     let program = Program::of_seed(seed);
     assert!(program.n_ops() >= 50);
     let text = program.to_string();
-    let _told = ToldIfItFails(seed, &text);
-    let log = stage::run(seed, program);
-    if let Err((at, misfit)) = model::check(&log) {
+    let _print = PrintOnPanic(seed, &text);
+    let log = runner::run(seed, program);
+    if let Err((at, mismatch)) = model::check(&log) {
         let before = log[at.saturating_sub(30)..log.len().min(at + 1)].iter();
         let last: Vec<String> =
-            before.filter(|event| !matches!(event, Event::Seen(_))).map(|e| format!("  {e:?}")).collect();
-        panic!("seed {seed}, event {at}: {misfit}\nthe last events:\n{}", last.join("\n"));
+            before.filter(|event| !matches!(event, Event::Table(_))).map(|e| format!("  {e:?}")).collect();
+        panic!("seed {seed}, event {at}: {mismatch}\nthe last events:\n{}", last.join("\n"));
     }
     for outcome in log.iter().filter_map(Event::outcome) {
         *counts.entry(outcome).or_default() += 1;
@@ -111,21 +111,22 @@ fn run_all(seeds: Range<u64>) -> Counts {
     counts
 }
 
-/// Most panics are part of a program, and need not be shown. Comes before the first runtime, so that its hook is first.
+/// Hides panics that are part of a program. Called before the first runtime starts, so that the hook of the runtime replaces this
+/// one.
 fn hide_planned_panics() {
     static HIDDEN: Once = Once::new();
     HIDDEN.call_once(|| {
-        let shown = std::panic::take_hook();
+        let previous = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
             if !info.payload().downcast_ref::<String>().is_some_and(|text| text.starts_with("planned")) {
-                shown(info);
+                previous(info);
             }
         }));
     });
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "how much was reached is a result of the run")]
+#[expect(clippy::print_stdout, reason = "the counts are a result of the run")]
 fn every_random_program_keeps_the_invariants() {
     hide_planned_panics();
     if let Some(seed) = env("CORDIAL_SEED") {
@@ -142,9 +143,9 @@ fn every_random_program_keeps_the_invariants() {
         counts
     });
     let n_ops: u64 = counts.iter().filter(|(outcome, _)| outcome.starts_with("operation")).map(|(_, n)| n).sum();
-    // Past libtest, which keeps what a passing test prints.
+    // Written directly, since libtest captures the `println!` output of a passing test.
     let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{n_seeds} programs have done {n_ops} operations, and how often they reached what:").unwrap();
+    writeln!(stdout, "{n_seeds} programs executed {n_ops} operations. Counts of the outcomes:").unwrap();
     counts.iter().for_each(|(outcome, n)| writeln!(stdout, "{n:8} {outcome}").unwrap());
     if n_seeds >= ENOUGH {
         let missing: Vec<String> = OUTCOMES

@@ -1,7 +1,7 @@
-//! Programs as data: what each process of a run does, one operation after the other.
+//! Programs as data: the operations of each process of a run.
 //!
-//! Process 0 is the stage. It starts the processes `1..=ON_STAGE`; each of the others is brought to life by an operation
-//! of a process with a lower number. A process that nobody gets to spawn is a name that names nobody.
+//! Process 0 is the root process, which is the runner. It starts the processes `1..=N_INITIAL`. Each other process is spawned by an
+//! operation of a process with a lower number. Some are never spawned, since their parent may exit before.
 
 use std::fmt;
 use std::ops::Range;
@@ -11,32 +11,32 @@ use fastrand::Rng;
 /// The number of a process within its program.
 pub(crate) type Name = usize;
 
-/// The one that watches. No operation names it.
-pub(crate) const STAGE: Name = 0;
+/// The root process of a run. No operation refers to it.
+pub(crate) const ROOT: Name = 0;
 
-/// How many processes are there from the start.
-pub(crate) const ON_STAGE: Name = 4;
+/// The number of processes that the runner starts.
+pub(crate) const N_INITIAL: Name = 4;
 
-/// How many operations a program has, or some more. About half of them are reached: processes end early, hang, or are
-/// never born.
+/// The approximate number of operations of a program. About half of them are reached: processes exit early, hang, or are never
+/// spawned.
 const N_OPS: Range<usize> = 180..240;
 
-/// One step of one process. Times are in milliseconds of the virtual clock; a `handle` counts the handles that the process
-/// holds when it gets there, round and round.
+/// One operation of one process. Times are in milliseconds of the virtual clock. A `handle` is an index into the handles that the
+/// process owns at that time, modulo their number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Op {
-    Spawn(Name, Tie),
-    Start(Name, Tie),
+    Spawn(Name, Linkage),
+    Start(Name, Linkage),
     Link(Name),
     Unlink(Name),
-    /// Makes a monitor and gives it to the stage.
+    /// Creates a monitor that the runner awaits.
     Monitor(Name),
-    /// Makes a monitor, awaits it so long, and drops it.
+    /// Creates a monitor, awaits it for at most this time, and drops it.
     AwaitEnd(Name, u64),
     Send(Name, Reason),
     Exit(Reason),
     Panic,
-    /// From here on its last destructor panics.
+    /// From now on, the last destructor of the process panics.
     PanicInDrop,
     Await {
         handle: usize,
@@ -66,15 +66,15 @@ pub(crate) enum Op {
     Sleep(u64),
     TrapExits,
     StopTrapping,
-    /// Waits so long for a trapped exit.
+    /// Waits for a trapped exit for at most this time.
     AwaitExit(u64),
-    /// Takes all trapped exits that are there.
+    /// Takes all exits that were trapped so far.
     TakeExits,
     /// Polls `shutdown_requested` once.
-    AskToBeTold,
+    PollRequest,
     AwaitRequest(u64),
     SetLabel,
-    /// The last operation is one of these.
+    // The last operation of a script is one of these.
     Return,
     Fail,
     Hang,
@@ -82,8 +82,8 @@ pub(crate) enum Op {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tie {
-    Free,
+pub(crate) enum Linkage {
+    Unlinked,
     Linked,
 }
 
@@ -91,12 +91,12 @@ pub(crate) enum Tie {
 pub(crate) enum Reason {
     Normal,
     Shutdown,
-    /// With a text that occurs once in a run, as that of `Error`.
+    /// With a text that is unique in the run, as is the text of `Error`.
     ShutdownBecause,
     Killed,
     Error,
-    /// The last exit that it was told of.
-    Seen,
+    /// The last exit that the process has received.
+    LastReceived,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,9 +108,9 @@ pub(crate) enum Limit {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OnFailure {
-    GoOn,
-    /// As `task.await?` does.
-    EndToo,
+    Continue,
+    /// Exits with the failure, as `task.await?` does.
+    ExitToo,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,23 +121,23 @@ pub(crate) enum How {
 }
 
 impl Op {
-    /// Whether nothing happens when the process holds no handle.
+    /// Whether the operation is skipped if the process owns no handle.
     pub(crate) fn needs_handle(self) -> bool {
         use Op::{Await, Drop, Give, Ignore, Shutdown, YieldFor};
         matches!(self, Await { .. } | YieldFor { .. } | Drop { .. } | Ignore { .. } | Shutdown { .. } | Give { .. })
     }
 
-    /// Whether nothing happens when the process does not trap.
+    /// Whether the operation is skipped if the process does not trap exits.
     pub(crate) fn needs_trap(self) -> bool {
         matches!(self, Op::StopTrapping | Op::AwaitExit(_) | Op::TakeExits)
     }
 
-    /// What it is counted as.
+    /// The name that the operation is counted under.
     pub(crate) fn kind(self) -> String {
         let name = |op: Op| format!("{op:?}").split(['(', ' ']).next().unwrap_or_default().to_owned();
         match self {
-            Op::Spawn(_, Tie::Linked) => "SpawnLink".to_owned(),
-            Op::Start(_, Tie::Linked) => "StartLink".to_owned(),
+            Op::Spawn(_, Linkage::Linked) => "SpawnLink".to_owned(),
+            Op::Start(_, Linkage::Linked) => "StartLink".to_owned(),
             Op::Send(_, reason) | Op::Exit(reason) => format!("{} {reason:?}", name(self)),
             Op::Await { limit, .. } => {
                 format!("Await {}", if matches!(limit, Limit::None) { "without limit" } else { "with limit" })
@@ -150,7 +150,7 @@ impl Op {
     }
 }
 
-/// What every process does, by name.
+/// The script of every process, by name.
 pub(crate) struct Program {
     scripts: Vec<Vec<Op>>,
 }
@@ -159,23 +159,23 @@ impl Program {
     /// The program of a seed.
     pub(crate) fn of_seed(seed: u64) -> Program {
         let rng = &mut Rng::with_seed(seed);
-        let n_processes = rng.usize(ON_STAGE + 4..=ON_STAGE + 10);
+        let n_processes = rng.usize(N_INITIAL + 4..=N_INITIAL + 10);
         let mut scripts = vec![Vec::new(); n_processes + 1];
         let n_ops = rng.usize(N_OPS);
-        let parents: Vec<Name> = (ON_STAGE + 1..=n_processes).map(|child| rng.usize(1..child)).collect();
+        let parents: Vec<Name> = (N_INITIAL + 1..=n_processes).map(|child| rng.usize(1..child)).collect();
         for _ in 0..n_ops - n_processes {
             let op = any_op(rng, n_processes);
-            let actor =
+            let process =
                 if op.needs_handle() { parents[rng.usize(..parents.len())] } else { rng.usize(1..=n_processes) };
             if matches!(op, Op::Ignore { .. } | Op::Shutdown { .. }) {
-                // Else the task has seldom ended by then.
-                scripts[actor].push(Op::Sleep(rng.u64(..25)));
+                // Without the sleep, the task has seldom ended by then.
+                scripts[process].push(Op::Sleep(rng.u64(..25)));
             }
-            scripts[actor].push(op);
+            scripts[process].push(op);
         }
-        for (child, &parent) in (ON_STAGE + 1..).zip(&parents) {
-            let tie = if rng.bool() { Tie::Linked } else { Tie::Free };
-            let op = if rng.u8(..5) == 0 { Op::Start(child, tie) } else { Op::Spawn(child, tie) };
+        for (child, &parent) in (N_INITIAL + 1..).zip(&parents) {
+            let linkage = if rng.bool() { Linkage::Linked } else { Linkage::Unlinked };
+            let op = if rng.u8(..5) == 0 { Op::Start(child, linkage) } else { Op::Spawn(child, linkage) };
             let early = scripts[parent].len() / 3;
             scripts[parent].insert(rng.usize(..=early), op);
         }
@@ -226,18 +226,18 @@ fn any_op(rng: &mut Rng, n_processes: usize) -> Op {
         84..85 => Op::StopTrapping,
         85..89 => Op::AwaitExit(ms),
         89..92 => Op::TakeExits,
-        92..94 => Op::AskToBeTold,
+        92..94 => Op::PollRequest,
         94..97 => Op::AwaitRequest(ms),
         _ => Op::SetLabel,
     }
 }
 
-/// Those that do not depend on what happened before.
+/// The reasons that do not depend on earlier events.
 const REASONS: [Reason; 5] = [Reason::Normal, Reason::Shutdown, Reason::ShutdownBecause, Reason::Killed, Reason::Error];
 
 fn any_reason(rng: &mut Rng) -> Reason {
     match rng.u8(..9) {
-        6.. => Reason::Seen,
+        6.. => Reason::LastReceived,
         0 => Reason::Normal,
         1 => Reason::Shutdown,
         2 => Reason::ShutdownBecause,
@@ -255,7 +255,7 @@ fn any_limit(rng: &mut Rng, ms: u64) -> Limit {
 }
 
 fn any_consequence(rng: &mut Rng) -> OnFailure {
-    if rng.bool() { OnFailure::EndToo } else { OnFailure::GoOn }
+    if rng.bool() { OnFailure::ExitToo } else { OnFailure::Continue }
 }
 
 fn any_way(rng: &mut Rng, ms: u64) -> How {
@@ -271,14 +271,14 @@ fn last_op(rng: &mut Rng) -> Op {
     match rng.u8(..10) {
         0..3 => Op::Return,
         3 => Op::Fail,
-        // More exits, so that every kind of them meets every kind of call.
+        // More exits, so that every kind of exit meets every kind of call.
         4..6 => Op::Exit(rng.choice(REASONS).unwrap_or(Reason::Normal)),
         6..8 => Op::Hang,
         _ => Op::Serve,
     }
 }
 
-/// As it stands in the report of a seed that fails.
+/// The text that a failing seed prints.
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for name in self.names() {

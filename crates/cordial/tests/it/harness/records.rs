@@ -1,4 +1,4 @@
-//! Not a test: a subscriber that keeps what it is told, for programs that run one test (see `program.rs`).
+//! A global `tracing` subscriber that stores events with their spans. For subprocesses, which run one test.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +14,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 pub(crate) type Fields = BTreeMap<&'static str, String>;
 
-/// One event, and the spans around it, the innermost first.
+/// One event and the spans around it, innermost first.
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
     pub(crate) target: &'static str,
@@ -27,7 +27,7 @@ pub(crate) struct Record {
 pub(crate) struct Records(Arc<Mutex<Vec<Record>>>);
 
 impl Records {
-    /// Becomes the one subscriber of this program, for what the filter lets through.
+    /// Installs the global subscriber with this filter.
     pub(crate) fn install(filter: Targets) -> Records {
         let records = Records::default();
         let subscriber = tracing_subscriber::registry().with(records.clone().with_filter(filter));
@@ -35,7 +35,7 @@ impl Records {
         records
     }
 
-    /// All so far whose field `event` is this.
+    /// All events so far whose field `event` has this value.
     pub(crate) fn of(&self, event: &str) -> Vec<Record> {
         let records = self.0.lock().unwrap();
         records.iter().filter(|record| record.is(event)).cloned().collect()

@@ -1,4 +1,4 @@
-//! What can be seen of supervisors: snapshots and events.
+//! Snapshots and events of supervisors.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -8,9 +8,10 @@ use std::time::Duration;
 use cordial::{ChildSpec, Exit, Restart, Runtime, Shutdown, Strategy, Supervisor, TaskSupervisor, process, testing};
 use tracing::Level;
 
-use crate::events;
-use crate::orders::SECOND;
-use crate::tree::{Log, crash, has_given_up, pid, settle};
+use crate::harness::children::{Log, crash, has_given_up, pid, settle};
+use crate::harness::events;
+use crate::harness::seeds::SECOND;
+use crate::harness::subprocess;
 
 #[test]
 fn a_snapshot_shows_the_tree() {
@@ -76,11 +77,11 @@ fn a_snapshot_shows_the_tree() {
 }
 
 #[test]
-fn what_supervisors_do_is_told() {
-    if !events::is_alone(what_supervisors_do_is_told) {
+fn supervisors_emit_events() {
+    if !subprocess::is_isolated(test_name!()) {
         return;
     }
-    let told = events::during(|| {
+    let emitted = events::capture(|| {
         testing::run(async {
             let tree = Supervisor::builder(Strategy::OneForOne)
                 .label("tree")
@@ -112,15 +113,15 @@ fn what_supervisors_do_is_told() {
                 .unwrap_err();
         });
     });
-    let one = |name| match events::named(&told, name)[..] {
-        [told] => told,
+    let one = |name| match events::named(&emitted, name)[..] {
+        [event] => event,
         ref several => panic!("{name}: {several:?}"),
     };
     let restart = one("restart");
     assert_eq!(restart.level, Level::WARN);
     assert_eq!((restart.field("child"), restart.field("label"), restart.field("incarnation")), ("a", "tree", "2"));
     assert!(
-        restart.field("reason").contains("was killed") && restart.field("spawned_at").contains("supervisor_shown.rs")
+        restart.field("reason").contains("was killed") && restart.field("spawned_at").contains("supervisor_events.rs")
     );
     let give_up = one("give_up");
     assert_eq!(give_up.level, Level::ERROR);
@@ -134,37 +135,37 @@ fn what_supervisors_do_is_told() {
     let failed = one("start_failed");
     assert!(failed.field("reason").contains("no luck") && failed.field("child") == "bad");
     assert_eq!(failed.field("incarnation"), "1");
-    let crashes = events::named(&told, "crash");
+    let crashes = events::named(&emitted, "crash");
     let of_child: Vec<_> = crashes.iter().filter(|crash| crash.field("label") == "a").collect();
     assert_eq!(of_child.iter().map(|crash| crash.field("incarnation")).collect::<Vec<_>>(), ["1", "2"]);
     assert!(of_child.iter().all(|crash| crash.field("supervisor") == restart.field("supervisor")));
 }
 
 #[test]
-fn a_give_up_tells_the_restarts_that_were_made_and_the_incarnation_that_was_the_last() {
-    if !events::is_alone(a_give_up_tells_the_restarts_that_were_made_and_the_incarnation_that_was_the_last) {
+fn give_up_has_the_number_of_restarts_and_the_last_incarnation() {
+    if !subprocess::is_isolated(test_name!()) {
         return;
     }
     let crashes = || ChildSpec::task("crashes", || async { Err::<(), _>("no luck") }).restart(Restart::Permanent);
     for allowed in [0, 1, 3] {
-        let of_tree = events::during(|| {
+        let of_tree = events::capture(|| {
             testing::run(async move {
                 let tree = Supervisor::builder(Strategy::OneForOne).max_restarts(allowed, 5 * SECOND).child(crashes());
                 tree.unlinked().start().await.unwrap().ended().await;
             });
         });
-        let of_tasks = events::during(|| {
+        let of_tasks = events::capture(|| {
             testing::run(async move {
                 let tasks = TaskSupervisor::builder().max_restarts(allowed, 5 * SECOND).unlinked().start();
                 tasks.start_child_with(crashes()).unwrap();
                 tasks.ended().await;
             });
         });
-        for told in [of_tree, of_tasks] {
-            let restarts = events::named(&told, "restart");
+        for emitted in [of_tree, of_tasks] {
+            let restarts = events::named(&emitted, "restart");
             let next: Vec<_> = restarts.iter().map(|restart| restart.field("incarnation").to_owned()).collect();
             assert_eq!(next, (2..allowed + 2).map(|n| n.to_string()).collect::<Vec<_>>());
-            let [give_up] = events::named(&told, "give_up")[..] else { panic!("{told:?}") };
+            let [give_up] = events::named(&emitted, "give_up")[..] else { panic!("{emitted:?}") };
             assert_eq!(give_up.field("restarts"), allowed.to_string());
             assert_eq!(give_up.field("incarnation"), (allowed + 1).to_string());
         }

@@ -1,4 +1,4 @@
-//! Items of a parallel stream whose poll does not return: abandoned, tried again, left to a runtime that ends; and what they give after all.
+//! Items of a parallel stream whose poll does not return: they are abandoned, may be retried, and their late values are dropped.
 
 use std::future::pending;
 use std::sync::mpsc;
@@ -9,38 +9,38 @@ use cordial::{Backoff, Exit, Pid, Retry, Runtime, StreamTimeout, Task, Timeout};
 use futures::FutureExt;
 use tokio::time::{Instant, sleep};
 
-use crate::orders::SECOND;
-use crate::probe::Probe;
+use crate::harness::probe::Probe;
+use crate::harness::seeds::SECOND;
 
 const MS: Duration = Duration::from_millis(1);
 
-/// An item that blocks its worker in each of its attempts, until it is let go.
+/// Attempts that block their worker. Each sends its pid and a sender whose drop releases it.
 pub(crate) struct Stuck {
-    tell: mpsc::Sender<(Pid, mpsc::Sender<()>)>,
+    tx: mpsc::Sender<(Pid, mpsc::Sender<()>)>,
 }
 
 impl Stuck {
     pub(crate) fn new() -> (Stuck, mpsc::Receiver<(Pid, mpsc::Sender<()>)>) {
-        let (tell, told) = mpsc::channel();
-        (Stuck { tell }, told)
+        let (tx, rx) = mpsc::channel();
+        (Stuck { tx }, rx)
     }
 
     pub(crate) fn attempt(&self) -> impl Future<Output = ()> + Send + use<> {
-        let tell = self.tell.clone();
+        let tx = self.tx.clone();
         async move {
             let (release, released) = mpsc::channel();
-            tell.send((process::current().unwrap(), release)).unwrap();
+            tx.send((process::current().unwrap(), release)).unwrap();
             let _ = released.recv();
-            // A value would count, as long as nobody has looked.
+            // A value would still be delivered if the stream was not polled since the timeout.
             pending().await
         }
     }
 }
 
 #[test]
-fn an_abandoned_item_may_be_tried_again_and_its_slot_is_its_own() {
+fn an_abandoned_item_may_be_retried_in_its_slot() {
     let runtime = Runtime::builder().workers(2).build().unwrap();
-    let (stuck, told) = Stuck::new();
+    let (stuck, blocked) = Stuck::new();
     let (results, counts) = runtime
         .block_on(async move {
             let stream = Task::async_stream(0..2u32, move |n| {
@@ -59,34 +59,34 @@ fn an_abandoned_item_may_be_tried_again_and_its_slot_is_its_own() {
         .unwrap();
     assert!(matches!(results[..], [Err(Exit::Timeout(_)), Ok(())]), "{results:?}");
     assert_eq!(counts, (3, 2, 1, 0));
-    assert_eq!(told.try_iter().count(), 3, "and they are let go");
+    assert_eq!(blocked.try_iter().count(), 3, "each attempt has blocked");
 }
 
 #[test]
-fn an_abandoned_item_ends_the_stream_if_a_timeout_does() {
+fn an_abandoned_item_ends_the_stream_if_timeouts_end_it() {
     let runtime = Runtime::builder().workers(2).build().unwrap();
-    let (stuck, told) = Stuck::new();
+    let (stuck, blocked) = Stuck::new();
     let stream = async move {
         let stream = Task::async_stream(0..2, move |_| stuck.attempt());
         stream.max_concurrency(1).timeout(10 * MS).on_timeout(StreamTimeout::EndStream).collect().await
     };
     let results = runtime.block_on(stream).unwrap();
     assert!(matches!(results[..], [Err(Exit::Timeout(_))]), "{results:?}");
-    drop(told);
+    drop(blocked);
 }
 
-/// Both rings of a slot, that it was abandoned and that its poll returned after all, are there when the consumer looks.
+/// When the stream is polled, both notifications of a slot are queued: the item was abandoned, and then its poll returned.
 #[test]
-fn an_end_after_the_item_was_abandoned_cuts_no_wait_short() {
+fn a_late_exit_of_an_abandoned_item_does_not_shorten_a_backoff() {
     let runtime = Runtime::builder().workers(2).build().unwrap();
-    let (stuck, told) = Stuck::new();
+    let (stuck, blocked) = Stuck::new();
     let n_more = runtime.block_on(async move {
         let hour = Duration::from_secs(3600);
         let retry = Retry::times(1).backoff(Backoff::exponential(hour, hour));
         let mut stream = Task::async_stream([()], move |()| stuck.attempt()).timeout(10 * MS).retry(retry);
         assert!(stream.next().now_or_never().is_none());
-        let (pid, release) = told.recv().unwrap();
-        // In the way of its own consumer: nobody looks meanwhile.
+        let (pid, release) = blocked.recv().unwrap();
+        // The consumer blocks here, so the stream is not polled meanwhile.
         while process::info(pid).is_some_and(|info| info.state != ProcessState::Abandoned) {
             std::thread::yield_now();
         }
@@ -102,47 +102,47 @@ fn an_end_after_the_item_was_abandoned_cuts_no_wait_short() {
             assert!(stream.next().now_or_never().is_none());
             tokio::task::yield_now().await;
         }
-        told.try_iter().count()
+        blocked.try_iter().count()
     });
-    assert_eq!(n_more, Ok(0), "the next attempt is an hour away");
+    assert_eq!(n_more, Ok(0), "the retry is due in an hour");
 }
 
-/// Its first poll does not return, so it cannot end itself: it is killed, and a checkpoint may tell it so.
+/// With a timeout of zero, an item is killed during its first poll. A checkpoint in that poll unwinds it.
 #[test]
-fn without_time_to_lose_a_first_poll_may_be_ended_at_a_checkpoint() {
+fn with_a_timeout_of_zero_a_first_poll_can_be_ended_at_a_checkpoint() {
     let runtime = Runtime::builder().workers(2).build().unwrap();
     let (results, end) = runtime
         .block_on(async {
-            let (tell, told) = mpsc::channel();
+            let (tx, rx) = mpsc::channel();
             let stream = Task::async_stream([()], move |()| {
-                let tell = tell.clone();
+                let tx = tx.clone();
                 async move {
-                    tell.send(process::current().unwrap()).unwrap();
+                    tx.send(process::current().unwrap()).unwrap();
                     loop {
                         cordial::checkpoint();
                     }
                 }
             });
             let results: Vec<Result<(), Exit>> = stream.timeout(Duration::ZERO).collect().await;
-            (results, process::monitor(told.recv().unwrap()).await)
+            (results, process::monitor(rx.recv().unwrap()).await)
         })
         .unwrap();
     assert!(matches!(results[..], [Err(Exit::Timeout(_))]), "{results:?}");
     assert!(matches!(end, Exit::Killed | Exit::NoProcess), "{end}");
 }
 
-/// What comes late is for nobody, so nobody keeps it: a consumer that is away would hold one for each attempt that was abandoned.
+/// A late value must not be stored until the stream is polled: an idle consumer would hold one for each abandoned attempt.
 #[test]
-fn what_an_abandoned_attempt_gives_after_all_is_dropped_at_once() {
+fn the_late_value_of_an_abandoned_attempt_is_dropped_at_once() {
     let runtime = Runtime::builder().workers(2).build().unwrap();
     let held = runtime.block_on(async {
-        let (probe, (tell, told)) = (Probe::default(), mpsc::channel());
+        let (probe, (tx, rx)) = (Probe::default(), mpsc::channel());
         let guards = probe.clone();
         let work = move |n: u32| {
-            let (tell, guards) = (tell.clone(), guards.clone());
+            let (tx, guards) = (tx.clone(), guards.clone());
             async move {
                 let (release, released) = mpsc::channel::<()>();
-                tell.send((process::current().unwrap(), release)).unwrap();
+                tx.send((process::current().unwrap(), release)).unwrap();
                 let _ = released.recv();
                 (n, guards.guard())
             }
@@ -151,14 +151,14 @@ fn what_an_abandoned_attempt_gives_after_all_is_dropped_at_once() {
         for _ in 0..3 {
             assert!(matches!(stream.next().await, Some(Err(Exit::Timeout(_)))));
         }
-        let hostages: Vec<_> = told.try_iter().collect();
-        assert_eq!(hostages.len(), 3);
-        for (pid, release) in hostages {
+        let blocked: Vec<_> = rx.try_iter().collect();
+        assert_eq!(blocked.len(), 3);
+        for (pid, release) in blocked {
             let end = process::monitor(pid);
             drop(release);
             end.await;
         }
-        // Each has been told of; its value goes a moment later.
+        // The monitors have resolved. The values are dropped a moment later.
         let begun = Instant::now();
         while probe.drops() < 3 && begun.elapsed() < SECOND {
             sleep(MS).await;
@@ -167,16 +167,16 @@ fn what_an_abandoned_attempt_gives_after_all_is_dropped_at_once() {
         drop(stream);
         held
     });
-    assert_eq!(held, Ok(0), "the stream was not polled meanwhile");
+    assert_eq!(held, Ok(0), "late values must be dropped without a poll of the stream");
 }
 
-/// Items on a runtime that is shut down while some run, some are stuck and some wait for a worker: each is answered.
+/// The runtime of the items is shut down while some run, some are stuck and some are queued. Each item gets a result.
 #[test]
-fn a_consumer_elsewhere_hears_of_every_item_of_a_runtime_that_is_shut_down() {
+fn a_consumer_on_another_runtime_gets_every_result_of_a_runtime_that_is_shut_down() {
     for n_workers in [1, 2, 8] {
         let [here, there] = [n_workers, 1].map(|n| Runtime::builder().workers(n).build().unwrap());
         let probe = Probe::default();
-        let (guards, (stuck, told)) = (probe.clone(), Stuck::new());
+        let (guards, (stuck, blocked)) = (probe.clone(), Stuck::new());
         let started = here.block_on(async move {
             let work = move |n: u32| {
                 let (attempt, guard) = ((n == 0).then(|| stuck.attempt()), guards.guard());
@@ -198,7 +198,7 @@ fn a_consumer_elsewhere_hears_of_every_item_of_a_runtime_that_is_shut_down() {
         });
         let stream = started.unwrap();
         let progress = stream.progress();
-        let (_, release) = told.recv().unwrap();
+        let (_, release) = blocked.recv().unwrap();
         let n_seen = std::thread::scope(|scope| {
             let consumer = scope.spawn(move || there.block_on(async move { stream.collect().await.len() }));
             let report = here.shutdown(Duration::ZERO);

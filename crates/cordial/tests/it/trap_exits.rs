@@ -1,6 +1,4 @@
-//! Trapping exits: ends and requests as values.
-//!
-//! `cases.md` 4.23: L-003, L-005. What each signal becomes is in `signals.rs`.
+//! Trapping exits: exits and shutdown requests as values. `signals.rs` has the table of the effects of each signal.
 
 use std::io;
 use std::time::Duration;
@@ -10,14 +8,14 @@ use cordial::{Exit, Pid, Shutdown, Task, testing};
 use futures::{FutureExt, StreamExt};
 use tokio::sync::oneshot;
 
-/// Longer than anything here takes, on a clock that is virtual.
+/// Longer than anything here takes, on the virtual clock.
 const SETTLED: Duration = Duration::from_secs(3600);
 
 fn error(text: &str) -> Exit {
     Exit::from(io::Error::other(text.to_owned()))
 }
 
-/// Everything that comes until nothing has come for long.
+/// Returns all trapped exits until none arrives for an hour.
 async fn drain(exits: &mut Exits) -> Vec<(Pid, Exit)> {
     let mut drained = Vec::new();
     while let Ok(Some(value)) = tokio::time::timeout(SETTLED, exits.next()).await {
@@ -26,29 +24,33 @@ async fn drain(exits: &mut Exits) -> Vec<(Pid, Exit)> {
     drained
 }
 
-/// L-003.
+// L-003
 #[test]
-fn each_end_of_a_linked_process_is_one_value_with_its_pid() {
+fn each_exit_of_a_linked_process_is_one_value_with_its_pid() {
     testing::run(async {
         let mut exits = process::trap_exits();
-        let ends = [Exit::Normal, Exit::Shutdown(None), Exit::Killed, error("no luck"), Exit::NoProcess];
-        let mut expected: Vec<(Pid, Exit)> = ends
-            .map(|end| {
-                let exit = end.clone();
-                (Task::start_link(async move { cordial::exit(end).await }), exit)
+        let all = [Exit::Normal, Exit::Shutdown(None), Exit::Killed, error("no luck"), Exit::NoProcess];
+        let mut expected: Vec<(Pid, Exit)> = all
+            .map(|exit| {
+                let own = exit.clone();
+                (Task::start_link(async move { cordial::exit(own).await }), exit)
             })
             .into();
         let mut drained = drain(&mut exits).await;
         expected.sort_by_key(|(pid, _)| *pid);
         drained.sort_by_key(|(pid, _)| *pid);
         assert_eq!(drained, expected);
-        assert_eq!(process::info(process::current().unwrap()).unwrap().links, [], "the links are gone with the peers");
+        assert_eq!(
+            process::info(process::current().unwrap()).unwrap().links,
+            [],
+            "the links are removed with the peers"
+        );
     });
 }
 
-/// L-003, for the two ways in which a process crashes.
+// L-003: a panic and an `Err`
 #[test]
-fn a_crash_of_a_linked_process_is_a_value_that_tells_it() {
+fn a_crash_of_a_linked_process_is_a_value_with_its_reason() {
     testing::run(async {
         let mut exits = process::trap_exits();
         let panics = Task::start_link(async { panic!("no luck") });
@@ -60,25 +62,25 @@ fn a_crash_of_a_linked_process_is_a_value_that_tells_it() {
     });
 }
 
-/// L-005.
+// L-005
 #[test]
-fn a_kill_is_not_trapped_but_its_consequence_over_a_link_is() {
+fn a_kill_cannot_be_trapped_but_the_exit_of_a_killed_peer_can() {
     testing::run(async {
         let mut exits = process::trap_exits();
-        let (tell, told) = oneshot::channel();
+        let (ready, is_ready) = oneshot::channel();
         let traps_too = Task::start_link(async move {
             let mut exits = process::trap_exits();
-            let _ = tell.send(());
+            let _ = ready.send(());
             while exits.next().await.is_some() {}
         });
-        told.await.unwrap();
+        is_ready.await.unwrap();
         process::exit(traps_too, Exit::Killed);
         assert_eq!(drain(&mut exits).await, [(traps_too, Exit::Killed)]);
     });
 }
 
 #[test]
-fn each_of_several_streams_gets_everything() {
+fn each_of_several_streams_receives_every_exit() {
     testing::run(async {
         let mut streams = [(); 3].map(|()| process::trap_exits());
         let child = Task::start_link(async { Err::<(), _>("no luck") });
@@ -88,13 +90,13 @@ fn each_of_several_streams_gets_everything() {
         let [first, mut second, third] = streams;
         drop((first, third));
         let child = Task::start_link(async {});
-        assert_eq!(drain(&mut second).await, [(child, Exit::Normal)], "one that is left is enough");
+        assert_eq!(drain(&mut second).await, [(child, Exit::Normal)], "one remaining stream is enough");
     });
 }
 
-/// A stream made later does not see what came before.
+/// A stream does not receive exits that were trapped before it was created.
 #[test]
-fn a_stream_gets_what_comes_while_it_lives() {
+fn a_stream_receives_the_exits_trapped_during_its_lifetime() {
     testing::run(async {
         let mut early = process::trap_exits();
         let before = Task::start_link(async {});
@@ -107,7 +109,7 @@ fn a_stream_gets_what_comes_while_it_lives() {
 }
 
 #[test]
-fn a_process_traps_only_while_a_stream_lives() {
+fn a_process_traps_exits_only_while_it_has_a_stream() {
     testing::run(async {
         let task = Task::spawn(async {
             let own = process::current().unwrap();
@@ -122,41 +124,41 @@ fn a_process_traps_only_while_a_stream_lives() {
     });
 }
 
-/// The grace time is for whoever ever asked to be told; trapping is asking.
+/// Trapping exits opts in to graceful shutdown, and the opt-in lasts after the stream is dropped.
 #[test]
-fn after_the_stream_is_dropped_a_request_still_leaves_the_grace_time() {
+fn after_the_stream_is_dropped_a_request_still_has_its_grace_time() {
     testing::run(async {
-        let (tell, told) = oneshot::channel();
+        let (ready, is_ready) = oneshot::channel();
         let task = Task::spawn(async move {
             drop(process::trap_exits());
-            let _ = tell.send(());
+            let _ = ready.send(());
             tokio::time::sleep(Duration::from_secs(2)).await;
             cordial::is_shutdown_requested()
         });
-        told.await.unwrap();
+        is_ready.await.unwrap();
         assert_eq!(task.shutdown(Duration::from_secs(3)).await, Some(Ok(true)));
     });
 }
 
-/// A request names its sender, if that is a process.
+/// The pid is that of the requesting process, or the receiver's own pid if the request comes from outside of any process.
 #[test]
-fn a_request_is_a_value_with_the_pid_of_who_asked_or_its_own() {
-    async fn first_value(ask: impl FnOnce(Task<Option<(Pid, Exit)>>) -> Pid) -> (Pid, Pid) {
-        let (tell, told) = oneshot::channel();
-        let (give, given) = oneshot::channel();
+fn a_request_is_a_value_with_the_pid_of_the_requesting_process_or_its_own() {
+    async fn first_value(request: impl FnOnce(Task<Option<(Pid, Exit)>>) -> Pid) -> (Pid, Pid) {
+        let (ready, is_ready) = oneshot::channel();
+        let (tx, rx) = oneshot::channel();
         let task = Task::spawn(async move {
             let mut exits = process::trap_exits();
-            let _ = tell.send(());
+            let _ = ready.send(());
             let value = exits.next().await;
             let own = process::current().unwrap();
             assert_eq!(process::info(own).unwrap().state, ProcessState::Asked);
             assert!(cordial::is_shutdown_requested());
-            let _ = give.send(value.clone());
+            let _ = tx.send(value.clone());
             value
         });
-        told.await.unwrap();
-        let expected = ask(task);
-        let (from, exit) = given.await.unwrap().unwrap();
+        is_ready.await.unwrap();
+        let expected = request(task);
+        let (from, exit) = rx.await.unwrap().unwrap();
         assert_eq!(exit, Exit::Shutdown(None));
         (from, expected)
     }
@@ -167,14 +169,14 @@ fn a_request_is_a_value_with_the_pid_of_who_asked_or_its_own() {
             own
         })
         .await;
-        assert_eq!(from, expected, "the owner gave up the handle");
+        assert_eq!(from, expected, "the owner dropped the handle");
 
         let (from, expected) = first_value(|task| {
-            let asks = Task::spawn(async move {
+            let other = Task::spawn(async move {
                 let _ = task.shutdown(Shutdown::Infinity).await;
             });
-            let pid = asks.pid();
-            let _ = asks.ignore();
+            let pid = other.pid();
+            let _ = other.ignore();
             pid
         })
         .await;
@@ -182,7 +184,7 @@ fn a_request_is_a_value_with_the_pid_of_who_asked_or_its_own() {
 
         let (from, expected) = first_value(|task| {
             let pid = task.pid();
-            outside(task);
+            drop_outside(task);
             pid
         })
         .await;
@@ -190,27 +192,27 @@ fn a_request_is_a_value_with_the_pid_of_who_asked_or_its_own() {
     });
 }
 
-#[expect(clippy::disallowed_methods, reason = "a task of tokio's is no process, which is what this needs")]
-fn outside<T: Send + 'static>(task: Task<T>) {
+#[expect(clippy::disallowed_methods, reason = "a tokio task is not a process")]
+fn drop_outside<T: Send + 'static>(task: Task<T>) {
     drop(tokio::spawn(async move { drop(task) }));
 }
 
 #[test]
-fn a_request_and_the_end_of_a_peer_each_come_once() {
+fn a_request_and_the_exit_of_a_peer_are_each_received_once() {
     testing::run(async {
-        let (tell, told) = oneshot::channel();
-        let (go, gone) = oneshot::channel::<()>();
+        let (ready, is_ready) = oneshot::channel();
+        let (go, gate) = oneshot::channel::<()>();
         let task = Task::spawn(async move {
             let mut exits = process::trap_exits();
             let peer = Task::start_link(async move {
-                let _ = gone.await;
+                let _ = gate.await;
                 Err::<(), _>("no luck")
             });
-            let _ = tell.send(peer);
+            let _ = ready.send(peer);
             cordial::shutdown_requested().await;
             drain(&mut exits).await
         });
-        let peer = told.await.unwrap();
+        let peer = is_ready.await.unwrap();
         let own = process::current().unwrap();
         go.send(()).unwrap();
         assert_eq!(process::monitor(peer).await, error("no luck"));
@@ -222,13 +224,13 @@ fn a_request_and_the_end_of_a_peer_each_come_once() {
 #[test]
 fn a_stream_that_outlives_its_process_ends() {
     testing::run(async {
-        let (give, given) = oneshot::channel();
+        let (tx, rx) = oneshot::channel();
         let task = Task::spawn(async move {
-            let _ = give.send(process::trap_exits());
+            let _ = tx.send(process::trap_exits());
             std::future::pending::<()>().await
         });
-        let mut exits = given.await.unwrap();
-        assert_eq!(exits.next().now_or_never(), None, "its process lives, and nothing has come");
+        let mut exits = rx.await.unwrap();
+        assert_eq!(exits.next().now_or_never(), None, "the process runs, and no exit was trapped");
         process::exit(task.pid(), error("trapped"));
         assert_eq!(exits.next().await, Some((process::current().unwrap(), error("trapped"))));
         process::exit(task.pid(), Exit::Killed);
@@ -238,14 +240,14 @@ fn a_stream_that_outlives_its_process_ends() {
 }
 
 #[test]
-fn trapping_outside_a_process_panics_with_a_sentence() {
+fn trap_exits_outside_a_process_panics_with_a_clear_message() {
     testing::run(async {
         let message = message_outside().await;
         assert!(message.contains("`trap_exits` is for processes"), "{message}");
     });
 }
 
-#[expect(clippy::disallowed_methods, reason = "a task of tokio's is no process, which is what this needs")]
+#[expect(clippy::disallowed_methods, reason = "a tokio task is not a process")]
 async fn message_outside() -> String {
     tokio::spawn(async { drop(process::trap_exits()) }).await.unwrap_err().to_string()
 }

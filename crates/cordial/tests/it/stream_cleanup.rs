@@ -1,4 +1,6 @@
-//! What is left of a parallel stream that ends before its input does: nothing. After Elixir's task_test.exs.
+//! A parallel stream that ends before its input leaves nothing behind.
+//!
+//! Restates parts of "async_stream" of Elixir's `task_test.exs`.
 
 use std::future::pending;
 use std::panic::AssertUnwindSafe;
@@ -13,30 +15,30 @@ use futures::{FutureExt, Stream, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 
-use crate::orders::{SECOND, in_every_order};
+use crate::harness::seeds::{SECOND, for_each_seed};
 
 const MS: Duration = Duration::from_millis(1);
 
-/// What one test holds: each part of a stream takes a share, and all have to come back.
+/// A reference count that the source, the items and the consumer of a stream share. It detects what is not dropped.
 #[derive(Clone, Default)]
 struct Shares(Arc<()>);
 
 impl Shares {
-    fn n_out(&self) -> usize {
+    fn n_live(&self) -> usize {
         Arc::strong_count(&self.0) - 1
     }
 
-    /// Waits until all are back, which must not take any time.
-    async fn are_back(&self) {
+    /// Waits until all clones are dropped, which must not take any virtual time.
+    async fn assert_all_dropped(&self) {
         let begun = Instant::now();
-        while self.n_out() > 0 {
+        while self.n_live() > 0 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(begun.elapsed(), Duration::ZERO, "destructors run before time moves");
+        assert_eq!(begun.elapsed(), Duration::ZERO, "the destructors must run before time advances");
     }
 }
 
-/// An endless source whose items each hold a share, as it does itself.
+/// An endless source that holds a share and gives one to each item.
 fn source(shares: &Shares) -> impl Iterator<Item = (u32, Shares)> + Send + use<> {
     let shares = shares.clone();
     (0..).map(move |n| (n, shares.clone()))
@@ -49,7 +51,7 @@ async fn work((n, _share): (u32, Shares)) -> u32 {
 
 // T-163, T-164, T-189
 #[test]
-fn dropped_at_any_moment_it_leaves_nothing_behind() {
+fn a_stream_dropped_at_any_moment_leaves_nothing_behind() {
     for at in 0..40 {
         for seed in [0, 1] {
             cordial::testing::run_seeded(seed, async move {
@@ -59,26 +61,26 @@ fn dropped_at_any_moment_it_leaves_nothing_behind() {
                 let progress = stream.progress();
                 let mut stream = Box::pin(stream);
                 let _ = tokio::time::timeout(at * MS, async { while stream.next().await.is_some() {} }).await;
-                assert!(shares.n_out() > 0, "the source is there");
+                assert!(shares.n_live() > 0, "the source must hold a share");
                 let n_running = progress.running();
                 drop(stream);
                 assert_eq!((progress.running(), progress.cancelled()), (0, n_running));
-                shares.are_back().await;
+                shares.assert_all_dropped().await;
             });
         }
     }
 }
 
-// T-163: the first item is taken, the others never end.
+// T-163: the first item is taken, the others never finish
 #[test]
-fn dropped_by_a_consumer_that_lives_on_it_ends_what_runs() {
+fn dropping_a_stream_ends_its_running_items() {
     for n in [4, 2, 8] {
-        in_every_order(move || async move {
-            let (tell, mut told) = mpsc::unbounded_channel();
+        for_each_seed(move || async move {
+            let (tx, mut rx) = mpsc::unbounded_channel();
             let work = move |at: u32| {
-                let tell = tell.clone();
+                let tx = tx.clone();
                 async move {
-                    tell.send(process::current().unwrap()).unwrap();
+                    tx.send(process::current().unwrap()).unwrap();
                     if at > 0 {
                         pending().await
                     }
@@ -90,7 +92,7 @@ fn dropped_by_a_consumer_that_lives_on_it_ends_what_runs() {
             drop(stream);
             sleep(MS).await;
             let mut pids: Vec<Pid> = Vec::new();
-            while let Ok(pid) = told.try_recv() {
+            while let Ok(pid) = rx.try_recv() {
                 pids.push(pid);
             }
             assert!(pids.len() >= n.min(4) && pids.iter().all(|pid| process::info(*pid).is_none()), "{n} at once");
@@ -98,11 +100,11 @@ fn dropped_by_a_consumer_that_lives_on_it_ends_what_runs() {
     }
 }
 
-// T-198, T-200: streams in streams, whose consumer ends in each way.
+// T-198, T-200: nested streams whose consumer is ended in each way
 #[test]
-fn ended_with_its_consumer_it_leaves_nothing_behind() {
+fn a_stream_that_ends_with_its_consumer_leaves_nothing_behind() {
     for exit in [Exit::Killed, Exit::Shutdown(None), Exit::NoProcess] {
-        in_every_order(|| {
+        for_each_seed(|| {
             let exit = exit.clone();
             async move {
                 let shares = Shares::default();
@@ -118,32 +120,32 @@ fn ended_with_its_consumer_it_leaves_nothing_behind() {
                     Task::async_stream(source(&all), nested).timeout(Timeout::Infinity).collect().await
                 });
                 sleep(MS).await;
-                assert!(shares.n_out() > 4 * 4, "the inner items run");
+                assert!(shares.n_live() > 4 * 4, "the inner items must run");
                 process::exit(consumer.pid(), exit.clone());
                 assert_eq!(consumer.await, Err(exit));
-                shares.are_back().await;
+                shares.assert_all_dropped().await;
             }
         });
     }
 }
 
-/// Where a panic comes from.
+/// The code that panics.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum From {
+enum PanicSite {
     Source,
     Closure,
-    /// What says whether to try again.
-    Filter,
+    /// The predicate of `Retry::when`.
+    RetryPredicate,
     Consumer,
 }
 
-const EACH: [From; 4] = [From::Source, From::Closure, From::Filter, From::Consumer];
+const EACH: [PanicSite; 4] = [PanicSite::Source, PanicSite::Closure, PanicSite::RetryPredicate, PanicSite::Consumer];
 
 /// A stream that panics when it comes to item 5.
-fn panicking(shares: &Shares, from: From) -> impl Stream<Item = Result<u32, Exit>> + Send + use<> {
-    let items = source(shares).inspect(move |(n, _)| assert!(*n < 5 || from != From::Source, "no luck"));
+fn panicking(shares: &Shares, site: PanicSite) -> impl Stream<Item = Result<u32, Exit>> + Send + use<> {
+    let items = source(shares).inspect(move |(n, _)| assert!(*n < 5 || site != PanicSite::Source, "no luck"));
     let work = move |(n, share): (u32, Shares)| {
-        assert!(n < 5 || from != From::Closure, "no luck");
+        assert!(n < 5 || site != PanicSite::Closure, "no luck");
         async move {
             let _share = share;
             match n {
@@ -154,70 +156,71 @@ fn panicking(shares: &Shares, from: From) -> impl Stream<Item = Result<u32, Exit
             n
         }
     };
-    let retry = Retry::times(1).when(move |_| if from == From::Filter { panic!("no luck") } else { false });
+    let retry =
+        Retry::times(1).when(move |_| if site == PanicSite::RetryPredicate { panic!("no luck") } else { false });
     let stream = Task::async_stream(items, work).retry(retry).unordered().max_concurrency(3);
-    stream.inspect(move |result| assert!(*result != Ok(4) || from != From::Consumer, "no luck"))
+    stream.inspect(move |result| assert!(*result != Ok(4) || site != PanicSite::Consumer, "no luck"))
 }
 
 // T-190, T-191
 #[test]
 fn a_panic_in_the_source_the_closure_or_the_consumer_leaves_nothing_behind() {
-    for from in EACH {
-        in_every_order(move || async move {
+    for site in EACH {
+        for_each_seed(move || async move {
             let shares = Shares::default();
             let all = shares.clone();
-            let consumer = Task::spawn(async move { panicking(&all, from).collect::<Vec<_>>().await });
-            let Err(Exit::Panic(report)) = consumer.await else { panic!("{from:?} has to panic") };
-            assert_eq!(report.message(), "no luck", "{from:?}");
-            shares.are_back().await;
+            let consumer = Task::spawn(async move { panicking(&all, site).collect::<Vec<_>>().await });
+            let Err(Exit::Panic(report)) = consumer.await else { panic!("{site:?} must panic") };
+            assert_eq!(report.message(), "no luck", "{site:?}");
+            shares.assert_all_dropped().await;
         });
     }
 }
 
 #[test]
-fn after_a_panic_that_the_consumer_caught_the_stream_has_ended() {
-    for from in [From::Source, From::Closure, From::Filter] {
-        in_every_order(move || async move {
+fn after_a_caught_panic_the_stream_has_ended() {
+    for site in [PanicSite::Source, PanicSite::Closure, PanicSite::RetryPredicate] {
+        for_each_seed(move || async move {
             let shares = Shares::default();
-            let mut stream = Box::pin(panicking(&shares, from));
+            let mut stream = Box::pin(panicking(&shares, site));
             let all = AssertUnwindSafe(async { while stream.next().await.is_some() {} });
             assert!(all.catch_unwind().await.is_err());
-            while shares.n_out() > 2 {
-                // The source and the closure may hold what is theirs; no item does.
+            while shares.n_live() > 2 {
+                // The source and the closure may still hold their shares. No item may.
                 tokio::task::yield_now().await;
             }
-            assert!(stream.next().await.is_none() && stream.next().await.is_none(), "{from:?}");
+            assert!(stream.next().await.is_none() && stream.next().await.is_none(), "{site:?}");
             drop(stream);
-            shares.are_back().await;
+            shares.assert_all_dropped().await;
         });
     }
 }
 
 #[test]
-fn a_source_that_ends_early_is_let_go_of_and_asked_no_more() {
-    in_every_order(|| async {
+fn a_source_that_has_ended_is_dropped_and_not_pulled_again() {
+    for_each_seed(|| async {
         let (shares, mut n_ends) = (Shares::default(), 0);
         let held = shares.clone();
-        // Not fused: it would go on.
-        let mut left = vec![None, Some(9), None, Some(2), Some(1)];
+        // Not fused: it would return items after its end.
+        let mut remaining = vec![None, Some(9), None, Some(2), Some(1)];
         let items = std::iter::from_fn(move || {
             let _ = &held;
-            let item = left.pop().expect("asked again after its end");
+            let item = remaining.pop().expect("the source was pulled after its end");
             n_ends += u32::from(item.is_none());
-            assert!(n_ends < 2, "asked again after its end");
+            assert!(n_ends < 2, "the source was pulled after its end");
             item
         });
         let mut stream = Task::async_stream(items, |n| async move { n });
         assert_eq!((stream.next().await, stream.next().await), (Some(Ok(1)), Some(Ok(2))));
         assert_eq!((stream.next().await, stream.next().await), (None, None));
-        assert_eq!(shares.n_out(), 0, "while the stream is still there");
+        assert_eq!(shares.n_live(), 0, "the source must be dropped before the stream");
     });
 }
 
 // T-174, T-175
 #[test]
-fn when_all_is_consumed_the_source_and_what_comes_after_are_closed() {
-    in_every_order(|| async {
+fn a_consumed_stream_drops_its_source_and_the_stages_after_it() {
+    for_each_seed(|| async {
         let (before, after) = (Shares::default(), Shares::default());
         let held = after.clone();
         let results: Vec<_> = Task::async_stream(source(&before).take(4), work)
@@ -227,13 +230,13 @@ fn when_all_is_consumed_the_source_and_what_comes_after_are_closed() {
             })
             .collect()
             .await;
-        assert_eq!((results.len(), before.n_out(), after.n_out()), (4, 0, 0));
+        assert_eq!((results.len(), before.n_live(), after.n_live()), (4, 0, 0));
     });
 }
 
 #[test]
 fn an_empty_input_ends_at_once() {
-    in_every_order(|| async {
+    for_each_seed(|| async {
         let begun = Instant::now();
         assert!(Task::async_stream(Vec::<u8>::new(), |n| async move { n }).collect().await.is_empty());
         assert_eq!(begun.elapsed(), Duration::ZERO);
@@ -241,8 +244,8 @@ fn an_empty_input_ends_at_once() {
 }
 
 #[test]
-fn a_timeout_that_ends_the_stream_gives_up_the_rest_and_the_source() {
-    in_every_order(|| async {
+fn a_timeout_that_ends_the_stream_cancels_all_other_items_and_drops_the_source() {
+    for_each_seed(|| async {
         let shares = Shares::default();
         let hang = |(n, share): (u32, Shares)| async move {
             let _share = share;
@@ -258,60 +261,60 @@ fn a_timeout_that_ends_the_stream_gives_up_the_rest_and_the_source() {
         let mut stream = stream.unordered().max_concurrency(4);
         assert_eq!((stream.next().await, stream.next().await), (Some(Ok(0)), Some(Ok(3))));
         assert!(matches!(stream.next().await, Some(Err(Exit::Timeout(_)))));
-        shares.are_back().await;
+        shares.assert_all_dropped().await;
         assert_eq!(stream.next().await, None);
         assert_eq!((progress.running(), progress.failed(), progress.cancelled()), (0, 1, 3));
     });
 }
 
-/// Looks only once, whatever becomes of it.
-struct Once(AtomicBool);
+/// A waker that panics when it is woken for the first time.
+struct PanickingWaker(AtomicBool);
 
-impl Wake for Once {
-    fn wake(self: Arc<Once>) {
-        assert!(self.0.swap(true, Ordering::SeqCst), "a waker that panics");
+impl Wake for PanickingWaker {
+    fn wake(self: Arc<PanickingWaker>) {
+        assert!(self.0.swap(true, Ordering::SeqCst), "planned panic of a waker");
     }
 }
 
 #[test]
-fn a_consumer_whose_waker_panics_keeps_no_limit_from_passing() {
+fn a_panicking_waker_of_the_consumer_does_not_prevent_timeouts() {
     let runtime = Runtime::builder().workers(2).build().unwrap();
     let ended = runtime.block_on(async {
-        let (ends, mut ended) = mpsc::unbounded_channel::<()>();
+        let (tx, mut rx) = mpsc::unbounded_channel::<()>();
         let hang = move |()| {
-            let ends = ends.clone();
+            let tx = tx.clone();
             async move {
-                let _ends = ends;
+                let _tx = tx;
                 pending::<()>().await
             }
         };
         let mut stream = Task::async_stream([(); 8], hang).timeout(10 * MS).max_concurrency(8);
-        let waker = Waker::from(Arc::new(Once(AtomicBool::new(false))));
+        let waker = Waker::from(Arc::new(PanickingWaker(AtomicBool::new(false))));
         assert!(stream.poll_next_unpin(&mut Context::from_waker(&waker)).is_pending());
-        // All eight are killed, so only the closure holds a sender.
-        while ended.sender_strong_count() > 1 {
+        // When all eight are killed, only the closure holds a sender.
+        while rx.sender_strong_count() > 1 {
             tokio::task::yield_now().await;
         }
-        assert!(ended.try_recv().is_err());
+        assert!(rx.try_recv().is_err());
         stream.collect().await.len()
     });
     assert_eq!(ended, Ok(8));
 }
 
 #[test]
-fn an_item_that_cannot_be_ended_is_given_up_and_counted_and_its_slot_is_free() {
+fn an_item_that_cannot_be_killed_is_abandoned_and_frees_its_slot() {
     let runtime = Runtime::builder().workers(2).build().unwrap();
     let released = Arc::new(AtomicBool::new(false));
     let release = released.clone();
     let (pid, end) = runtime
         .block_on(async move {
-            let (tell, told) = oneshot::channel();
-            let mut tell = Some(tell);
+            let (tx, rx) = oneshot::channel();
+            let mut tx = Some(tx);
             let work = move |n: u32| {
-                let (released, tell) = (released.clone(), tell.take());
+                let (released, tx) = (released.clone(), tx.take());
                 async move {
-                    if let Some(tell) = tell {
-                        tell.send(process::current().unwrap()).unwrap();
+                    if let Some(tx) = tx {
+                        tx.send(process::current().unwrap()).unwrap();
                         while !released.load(Ordering::SeqCst) {
                             std::hint::spin_loop();
                         }
@@ -324,9 +327,9 @@ fn an_item_that_cannot_be_ended_is_given_up_and_counted_and_its_slot_is_free() {
             let begun = Instant::now();
             let results = stream.collect().await;
             assert!(matches!(results[..], [Err(Exit::Timeout(_)), Ok(1), Ok(2)]), "{results:?}");
-            assert!(begun.elapsed() >= 120 * MS, "100 ms after its limit, and not before");
+            assert!(begun.elapsed() >= 120 * MS, "the item is abandoned 100 ms after its timeout");
             assert_eq!((progress.failed(), progress.abandoned(), progress.running()), (1, 1, 0));
-            let pid = told.await.unwrap();
+            let pid = rx.await.unwrap();
             assert_eq!(process::info(pid).unwrap().state, ProcessState::Abandoned);
             (pid, process::monitor(pid))
         })
@@ -337,7 +340,7 @@ fn an_item_that_cannot_be_ended_is_given_up_and_counted_and_its_slot_is_free() {
 }
 
 #[test]
-fn without_time_to_lose_an_item_that_cannot_be_ended_is_given_up_too() {
+fn with_a_timeout_of_zero_an_item_that_cannot_be_killed_is_abandoned_too() {
     let runtime = Runtime::builder().workers(2).build().unwrap();
     let released = Arc::new(AtomicBool::new(false));
     let release = released.clone();
@@ -357,8 +360,8 @@ fn without_time_to_lose_an_item_that_cannot_be_ended_is_given_up_too() {
 }
 
 #[test]
-fn items_that_asked_to_be_told_may_finish_when_the_stream_is_dropped() {
-    in_every_order(|| async {
+fn items_that_opted_in_to_graceful_shutdown_may_finish_when_the_stream_is_dropped() {
+    for_each_seed(|| async {
         let (done, is_done) = oneshot::channel();
         let mut done = Some(done);
         let mut stream = Box::pin(Task::async_stream([()], move |()| {
@@ -376,11 +379,11 @@ fn items_that_asked_to_be_told_may_finish_when_the_stream_is_dropped() {
 }
 
 #[test]
-fn a_stream_may_be_polled_by_one_and_then_by_another() {
-    in_every_order(|| async {
+fn a_stream_may_move_to_another_process_after_a_poll() {
+    for_each_seed(|| async {
         let mut stream = Task::async_stream(1..=3u32, |n| sleep(n * 10 * MS)).max_concurrency(3);
         let first = Task::spawn(async move {
-            // Polled once by hand, so that the waker of this process stays behind.
+            // Polled once by hand, so that the stream stores the waker of this process.
             let polled = std::future::poll_fn(|cx| Poll::Ready(stream.poll_next_unpin(cx).is_pending())).await;
             (polled, stream)
         });
@@ -391,7 +394,7 @@ fn a_stream_may_be_polled_by_one_and_then_by_another() {
 }
 
 #[test]
-fn its_runtime_may_stop_while_it_is_consumed() {
+fn the_runtime_may_be_shut_down_while_a_stream_is_consumed() {
     let runtime = Runtime::builder().workers(2).build().unwrap();
     let stream = runtime.block_on(async {
         let mut stream = Box::pin(Task::async_stream(0.., |_: u32| pending::<()>()).max_concurrency(2));
@@ -406,10 +409,10 @@ fn its_runtime_may_stop_while_it_is_consumed() {
     assert!(matches!(third, Some(Err(Exit::Refused(_)))), "{third:?}");
 }
 
-/// Whoever was given up is asked to stop, and has the time that it takes: its limit was for a result that nobody wants now.
+/// A cancelled item is asked to shut down and has no time limit: the timeout was for a result that is not needed any more.
 #[test]
-fn a_timeout_that_ends_the_stream_takes_the_limits_of_what_was_given_up_along() {
-    in_every_order(|| async {
+fn items_cancelled_by_a_timeout_have_no_timeout_any_more() {
+    for_each_seed(|| async {
         let has_finished = Arc::new(AtomicBool::new(false));
         let finished = has_finished.clone();
         let mut stream = Task::async_stream(0..3, move |n| {
@@ -418,7 +421,7 @@ fn a_timeout_that_ends_the_stream_takes_the_limits_of_what_was_given_up_along() 
                 match n {
                     0 => sleep(20 * MS).await,
                     1 => pending().await,
-                    // Begins when the first has ended, so its limit is later than the one that ends the stream.
+                    // Starts when the first item has ended, so its timeout is later than the one that ends the stream.
                     _ => {
                         cordial::shutdown_requested().await;
                         sleep(100 * MS).await;
@@ -432,9 +435,9 @@ fn a_timeout_that_ends_the_stream_takes_the_limits_of_what_was_given_up_along() 
         .on_timeout(StreamTimeout::EndStream);
         assert!(stream.next().await.unwrap().is_ok());
         assert!(matches!(stream.next().await, Some(Err(Exit::Timeout(_)))));
-        // The stream is there still, and nobody polls it.
+        // The stream is not dropped, and not polled either.
         sleep(SECOND).await;
-        assert!(has_finished.load(Ordering::Relaxed), "the limit has killed it");
+        assert!(has_finished.load(Ordering::Relaxed), "the timeout has killed the cancelled item");
         assert!(stream.next().await.is_none());
     });
 }

@@ -1,5 +1,5 @@
-//! Code of the user in bad places: wakers, subscribers and destructors that panic or block, and runtimes that are gone. None
-//! of it may harm anybody else.
+//! Faulty user code: wakers, subscribers, destructors and error texts that panic or block, and handles of runtimes that are gone.
+//! Other tasks and supervisors must not be affected.
 
 use std::error::Error;
 use std::fmt;
@@ -18,7 +18,7 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::program;
+use crate::harness::subprocess;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -26,7 +26,7 @@ fn with_workers(n: usize) -> Runtime {
     Runtime::builder().workers(n).build().unwrap()
 }
 
-/// A task that blocks its worker until the sender is dropped, and is in that poll when this returns.
+/// Spawns a task that blocks its worker until the sender is dropped. The task is inside that poll when this returns.
 fn stuck(runtime: &Runtime) -> (Task<()>, mpsc::Sender<()>) {
     let (release, released) = mpsc::channel();
     let (is_stuck, began) = mpsc::channel();
@@ -42,7 +42,7 @@ fn stuck(runtime: &Runtime) -> (Task<()>, mpsc::Sender<()>) {
 }
 
 #[test]
-fn a_limit_passes_although_its_runtime_is_gone_and_a_poll_is_stuck() {
+fn an_await_times_out_even_if_the_runtime_is_gone_and_the_poll_is_stuck() {
     let runtime = with_workers(1);
     let (task, release) = stuck(&runtime);
     drop(runtime);
@@ -52,7 +52,7 @@ fn a_limit_passes_although_its_runtime_is_gone_and_a_poll_is_stuck() {
 }
 
 #[test]
-fn a_shutdown_gives_up_although_the_runtime_is_gone_and_a_poll_is_stuck() {
+fn a_shutdown_returns_even_if_the_runtime_is_gone_and_the_poll_is_stuck() {
     let runtime = with_workers(1);
     let (task, release) = stuck(&runtime);
     assert!(!runtime.shutdown(Duration::ZERO).is_clean());
@@ -61,17 +61,17 @@ fn a_shutdown_gives_up_although_the_runtime_is_gone_and_a_poll_is_stuck() {
     drop(release);
 }
 
-/// Panics once.
+/// A waker that panics when it is woken for the first time.
 struct PanickingWaker(AtomicBool);
 
 impl Wake for PanickingWaker {
     fn wake(self: Arc<PanickingWaker>) {
-        assert!(self.0.swap(true, Ordering::SeqCst), "a waker that panics");
+        assert!(self.0.swap(true, Ordering::SeqCst), "planned panic of a waker");
     }
 }
 
 #[test]
-fn a_waker_that_panics_keeps_no_limit_from_passing() {
+fn a_panicking_waker_does_not_prevent_other_timeouts() {
     let runtime = with_workers(2);
     let slow = runtime.block_on(async { Some(Task::spawn(pending::<()>()).timeout(10 * MS)) }).unwrap().unwrap();
     let panicking = Arc::new(PanickingWaker(AtomicBool::new(false)));
@@ -86,7 +86,7 @@ fn a_waker_that_panics_keeps_no_limit_from_passing() {
 }
 
 #[test]
-fn a_waker_that_panics_keeps_nobody_from_being_told_of_an_end() {
+fn a_panicking_waker_does_not_prevent_the_notification_of_other_monitors() {
     testing::run(async {
         let task = Task::spawn(async {
             tokio::time::sleep(MS).await;
@@ -96,8 +96,8 @@ fn a_waker_that_panics_keeps_nobody_from_being_told_of_an_end() {
         let waker = Waker::from(Arc::new(PanickingWaker(AtomicBool::new(false))));
         assert!(pin!(&mut monitors[0]).poll(&mut Context::from_waker(&waker)).is_pending());
         assert_eq!(task.await, Ok(7));
-        let [_, told] = monitors;
-        assert_eq!(told.await, Exit::Normal);
+        let [_, second] = monitors;
+        assert_eq!(second.await, Exit::Normal);
     });
 }
 
@@ -119,7 +119,7 @@ impl Drop for PanicsOnDrop {
 }
 
 #[test]
-fn an_exit_that_loses_against_a_panic_harms_nobody_when_it_is_dropped() {
+fn an_exit_that_is_replaced_by_a_panic_may_panic_when_it_is_dropped() {
     struct Bomb;
     impl Drop for Bomb {
         fn drop(&mut self) {
@@ -143,54 +143,53 @@ fn an_exit_that_loses_against_a_panic_harms_nobody_when_it_is_dropped() {
         .await;
         process::exit(task.pid(), Exit::Error(Arc::new(PanicsOnDrop)));
         let exit = task.await.unwrap_err();
-        // Before its first poll there is no bomb, and the error is the exit itself.
+        // If the task was not polled yet, there is no bomb, and the error itself is the exit.
         assert!(matches!(exit, Exit::Panic(_) | Exit::Error(_)), "{exit}");
         std::mem::forget(exit);
     });
 }
 
-/// Panics at one event of ours, or blocks there until the end.
-struct Hostile {
+/// A subscriber layer that calls `action` for every event of one name.
+struct FaultyLayer {
     event: &'static str,
-    does: fn(),
+    action: fn(),
 }
 
-impl<S: Subscriber> Layer<S> for Hostile {
+impl<S: Subscriber> Layer<S> for FaultyLayer {
     fn on_event(&self, event: &Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
         if event.metadata().name() == self.event {
-            (self.does)();
+            (self.action)();
         }
     }
 }
 
 #[test]
-fn a_subscriber_that_panics_or_blocks_stops_nobody() {
-    const NAME: &str = "hostile::a_subscriber_that_panics_or_blocks_stops_nobody";
-    let Some(part) = program::part() else {
-        for part in ["panics at start", "panics at long_poll", "blocks at long_poll"] {
-            assert_eq!(program::run(NAME, part).told(), ["went on"], "{part}");
+fn a_subscriber_that_panics_or_blocks_does_not_stop_other_tasks() {
+    let Some(case) = subprocess::case() else {
+        for case in ["panics at start", "panics at long_poll", "blocks at long_poll"] {
+            assert_eq!(subprocess::run(test_name!(), case).reports(), ["continued"], "{case}");
         }
         return;
     };
-    let hostile = match &*part {
-        "panics at start" => Hostile { event: "start", does: || panic!("a subscriber that panics") },
-        "panics at long_poll" => Hostile { event: "long_poll", does: || panic!("a subscriber that panics") },
-        _ => Hostile { event: "long_poll", does: || std::thread::park() },
+    let faulty = match &*case {
+        "panics at start" => FaultyLayer { event: "start", action: || panic!("planned panic of a subscriber") },
+        "panics at long_poll" => FaultyLayer { event: "long_poll", action: || panic!("planned panic of a subscriber") },
+        _ => FaultyLayer { event: "long_poll", action: || std::thread::park() },
     };
-    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(hostile)).unwrap();
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(faulty)).unwrap();
     let runtime = with_workers(2);
-    // Both workers are stuck, one after the other is found to be, and a third task needs a stand-in.
+    // Both workers are blocked and are detected one after the other, so a third task needs a stand-in.
     let held: Vec<_> = (0..2).map(|_| stuck(&runtime)).collect();
     assert_eq!(runtime.block_on(async { Task::spawn(async { 7 }).timeout(Timeout::Infinity).await }).unwrap(), Ok(7));
     for (task, release) in held {
         drop(release);
         task.wait().unwrap();
     }
-    program::tell("went on");
+    subprocess::report("continued");
     std::process::exit(0);
 }
 
-/// Panics when a span is closed.
+/// A subscriber that panics when a span is closed.
 struct PanicsAtClose;
 
 impl Subscriber for PanicsAtClose {
@@ -213,51 +212,49 @@ impl Subscriber for PanicsAtClose {
     fn exit(&self, _: &tracing::span::Id) {}
 
     fn try_close(&self, _: tracing::span::Id) -> bool {
-        panic!("a subscriber that panics")
+        panic!("planned panic of a subscriber")
     }
 }
 
 #[test]
-fn a_subscriber_that_panics_when_a_span_is_closed_keeps_no_answer_back() {
-    const NAME: &str = "hostile::a_subscriber_that_panics_when_a_span_is_closed_keeps_no_answer_back";
-    if program::part().is_none() {
-        assert_eq!(program::run(NAME, "only").told(), ["went on"]);
+fn a_subscriber_that_panics_when_a_span_is_closed_does_not_prevent_the_result() {
+    if subprocess::case().is_none() {
+        assert_eq!(subprocess::run(test_name!(), "only").reports(), ["continued"]);
         return;
     }
     tracing::subscriber::set_global_default(PanicsAtClose).unwrap();
     assert_eq!(Task::spawn(async { 5 }).timeout(Timeout::Infinity).wait(), Ok(5));
-    program::tell("went on");
+    subprocess::report("continued");
     std::process::exit(0);
 }
 
 #[test]
 fn the_first_task_of_a_program_may_be_spawned_by_a_destructor_in_a_panic() {
-    const NAME: &str = "hostile::the_first_task_of_a_program_may_be_spawned_by_a_destructor_in_a_panic";
     struct Spawns;
     impl Drop for Spawns {
         fn drop(&mut self) {
             Task::start(async {});
         }
     }
-    if program::part().is_none() {
-        assert_eq!(program::run(NAME, "all").told(), ["went on"]);
+    if subprocess::case().is_none() {
+        assert_eq!(subprocess::run(test_name!(), "all").reports(), ["continued"]);
         return;
     }
     let panicked = std::thread::scope(|scope| {
         scope
             .spawn(|| {
                 let _spawns = Spawns;
-                panic!("while nothing of ours is there yet");
+                panic!("before the first runtime exists");
             })
             .join()
             .is_err()
     });
     assert!(panicked && Task::spawn(async { 7 }).wait() == Ok(7));
-    program::tell("went on");
+    subprocess::report("continued");
 }
 
 #[test]
-fn a_simulation_inside_a_simulation_is_refused_with_a_sentence() {
+fn a_simulation_inside_a_simulation_panics_with_a_clear_message() {
     let exit = testing::run(async { Task::spawn(async { testing::run(async {}) }).await.unwrap_err() });
     assert!(
         exit.to_string().contains("`cordial::testing::run` would block the only thread of the simulation"),
@@ -265,7 +262,7 @@ fn a_simulation_inside_a_simulation_is_refused_with_a_sentence() {
     );
 }
 
-/// An error that panics whenever it is dropped.
+/// An error that panics when it is dropped.
 #[derive(Debug)]
 struct Bomb;
 
@@ -279,7 +276,7 @@ impl Error for Bomb {}
 
 impl Drop for Bomb {
     fn drop(&mut self) {
-        panic!("a destructor that panics");
+        panic!("planned panic of a destructor");
     }
 }
 
@@ -288,7 +285,7 @@ fn bomb() -> Result<(), Box<dyn Error + Send + Sync>> {
 }
 
 #[test]
-fn a_supervisor_outlives_errors_that_panic_when_they_are_dropped() {
+fn a_supervisor_survives_errors_that_panic_when_they_are_dropped() {
     testing::run(async {
         let fails = || {
             let fails = ChildSpec::task("fails", || async {
@@ -316,16 +313,22 @@ fn a_supervisor_outlives_errors_that_panic_when_they_are_dropped() {
 }
 
 #[test]
-fn a_stop_outlives_several_errors_that_panic_when_they_are_dropped() {
+fn a_stop_completes_despite_errors_that_panic_when_they_are_dropped() {
     testing::run(async {
-        let last_words = |id: &'static str| {
+        let fails_on_request = |id: &'static str| {
             ChildSpec::task(id, || async {
                 cordial::shutdown_requested().await;
                 bomb()
             })
         };
         let tree = Supervisor::builder(Strategy::OneForOne).unlinked();
-        let tree = tree.child(last_words("a")).child(last_words("b")).child(last_words("c")).start().await.unwrap();
+        let tree = tree
+            .child(fails_on_request("a"))
+            .child(fails_on_request("b"))
+            .child(fails_on_request("c"))
+            .start()
+            .await
+            .unwrap();
         tokio::task::yield_now().await;
         tree.stop().await;
         assert_eq!(tree.ended().await, Exit::Normal);
@@ -333,27 +336,27 @@ fn a_stop_outlives_several_errors_that_panic_when_they_are_dropped() {
 }
 
 #[derive(Debug)]
-struct PanicsWhenShown;
+struct PanicsInDisplay;
 
-impl fmt::Display for PanicsWhenShown {
+impl fmt::Display for PanicsInDisplay {
     fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        panic!("a text that panics")
+        panic!("planned panic of an error text")
     }
 }
 
-impl Error for PanicsWhenShown {}
+impl Error for PanicsInDisplay {}
 
 #[test]
-fn a_failure_to_start_is_told_although_its_error_panics_when_it_is_shown() {
+fn a_start_failure_is_returned_even_if_the_text_of_its_error_panics() {
     testing::run(async {
-        let fails = ChildSpec::init("fails", || async { Err::<std::future::Pending<()>, _>(PanicsWhenShown) });
+        let fails = ChildSpec::init("fails", || async { Err::<std::future::Pending<()>, _>(PanicsInDisplay) });
         let started = Supervisor::builder(Strategy::OneForOne).child(fails).start().await;
         assert!(matches!(started, Err(StartError::Child { id, .. }) if &*id == "fails"));
     });
 }
 
 #[test]
-fn a_waker_that_panics_takes_nobody_with_it_that_waits_for_a_supervisor() {
+fn a_panicking_waker_does_not_affect_other_callers_of_a_supervisor() {
     testing::run(async {
         let waker = || Waker::from(Arc::new(PanickingWaker(AtomicBool::new(false))));
         let one = TaskSupervisor::builder().max_children(1).start();
@@ -380,14 +383,13 @@ fn a_waker_that_panics_takes_nobody_with_it_that_waits_for_a_supervisor() {
 }
 
 #[test]
-fn a_subscriber_that_panics_ends_no_supervisor() {
-    const NAME: &str = "hostile::a_subscriber_that_panics_ends_no_supervisor";
-    let Some(_) = program::part() else {
-        assert_eq!(program::run(NAME, "child").told(), ["went on"]);
+fn a_panicking_subscriber_does_not_end_a_supervisor() {
+    let Some(_) = subprocess::case() else {
+        assert_eq!(subprocess::run(test_name!(), "child").reports(), ["continued"]);
         return;
     };
-    let hostile = Hostile { event: "restart", does: || panic!("a subscriber that panics") };
-    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(hostile)).unwrap();
+    let faulty = FaultyLayer { event: "restart", action: || panic!("planned panic of a subscriber") };
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(faulty)).unwrap();
     testing::run(async {
         let again = ChildSpec::task("again", || tokio::time::sleep(10 * MS)).restart(Restart::Permanent);
         let tree = Supervisor::builder(Strategy::OneForOne).child(again).unlinked().start().await.unwrap();
@@ -395,6 +397,6 @@ fn a_subscriber_that_panics_ends_no_supervisor() {
         assert_eq!(tree.which_children().await[0].incarnation, 3);
         tree.stop().await;
     });
-    program::tell("went on");
+    subprocess::report("continued");
     std::process::exit(0);
 }

@@ -1,4 +1,4 @@
-//! What a run shares: its dice, its log, and what has to be true of the log.
+//! The state that a run shares: its random numbers, its log, and the invariants that are checked.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -9,7 +9,7 @@ use fastrand::Rng;
 
 use crate::Counts;
 
-/// Where a run takes place.
+/// The scheduler of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Kind {
     Virtual,
@@ -17,7 +17,7 @@ pub(crate) enum Kind {
 }
 
 #[derive(Clone)]
-pub(crate) struct Ground {
+pub(crate) struct Harness {
     pub(crate) kind: Kind,
     unit: Duration,
     inner: Arc<Mutex<Inner>>,
@@ -27,27 +27,27 @@ struct Inner {
     rng: Rng,
     log: Vec<String>,
     counts: Counts,
-    /// What may not be, and was.
+    /// Violated invariants.
     wrong: Vec<String>,
-    /// The workers that live, by path.
+    /// The running workers, by path.
     alive: BTreeMap<Path, Pid>,
-    /// Those of tasks, which have no path of their own.
+    /// The number of running tasks, which have no path.
     n_tasks_alive: usize,
-    /// Every pid that was seen.
-    seen: Vec<Pid>,
-    /// Workers do nothing by themselves any more.
+    /// Every pid of the run.
+    pids: Vec<Pid>,
+    /// Workers take no random actions any more.
     is_calm: bool,
     /// The last stop has begun.
     is_stopping: bool,
-    /// In which order workers have ended since then.
+    /// The paths of the workers that have exited since then, in order.
     ends: Vec<Path>,
 }
 
-/// Where a worker stands: the index of each child from the top.
+/// The position of a worker in the tree: the child indexes from the top.
 pub(crate) type Path = Vec<usize>;
 
-impl Ground {
-    pub(crate) fn new(seed: u64, unit: Duration, kind: Kind) -> Ground {
+impl Harness {
+    pub(crate) fn new(seed: u64, unit: Duration, kind: Kind) -> Harness {
         let inner = Inner {
             rng: Rng::with_seed(seed),
             log: Vec::new(),
@@ -55,12 +55,12 @@ impl Ground {
             wrong: Vec::new(),
             alive: BTreeMap::new(),
             n_tasks_alive: 0,
-            seen: Vec::new(),
+            pids: Vec::new(),
             is_calm: false,
             is_stopping: false,
             ends: Vec::new(),
         };
-        Ground { kind, unit, inner: Arc::new(Mutex::new(inner)) }
+        Harness { kind, unit, inner: Arc::new(Mutex::new(inner)) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -68,17 +68,17 @@ impl Ground {
     }
 
     /// A number below `n`.
-    pub(crate) fn dice(&self, n: usize) -> usize {
+    pub(crate) fn random(&self, n: usize) -> usize {
         self.lock().rng.usize(..n)
     }
 
-    pub(crate) fn chance(&self, one_in: usize) -> bool {
-        self.dice(one_in) == 0
+    pub(crate) fn one_in(&self, n: usize) -> bool {
+        self.random(n) == 0
     }
 
-    /// Up to so many units.
+    /// A random duration of at most this many units.
     pub(crate) fn time(&self, units: usize) -> Duration {
-        let milli_units = self.dice(units * 1000 + 1);
+        let milli_units = self.random(units * 1000 + 1);
         self.unit * u32::try_from(milli_units).unwrap() / 1000
     }
 
@@ -92,12 +92,12 @@ impl Ground {
         inner.log.push(what.to_owned());
     }
 
-    pub(crate) fn saw(&self, pid: Pid) {
-        self.lock().seen.push(pid);
+    pub(crate) fn add_pid(&self, pid: Pid) {
+        self.lock().pids.push(pid);
     }
 
-    /// A worker that lives, by chance.
-    pub(crate) fn anybody(&self) -> Option<Pid> {
+    /// A random running worker.
+    pub(crate) fn random_worker(&self) -> Option<Pid> {
         let mut inner = self.lock();
         let Inner { alive, rng, .. } = &mut *inner;
         let n_alive = alive.len();
@@ -116,14 +116,14 @@ impl Ground {
         self.lock().is_calm
     }
 
-    /// The calling process is the worker of this path; of a task, without a path.
-    pub(crate) fn enter(&self, path: Option<Path>) -> Presence {
+    /// Registers the calling process as the worker of this path. A task has no path.
+    pub(crate) fn enter(&self, path: Option<Path>) -> Registration {
         let own = process::current().unwrap();
         let info = process::info(own).unwrap();
         let supervisor = info.supervisor.unwrap();
-        self.saw(supervisor);
+        self.add_pid(supervisor);
         let mut inner = self.lock();
-        inner.seen.push(own);
+        inner.pids.push(own);
         inner.log.push(format!("+{path:?} {own} of {supervisor}"));
         if info.incarnation > 1 {
             *inner.counts.entry("later incarnation").or_default() += 1;
@@ -131,30 +131,31 @@ impl Ground {
         match &path {
             Some(path) => {
                 if let Some(other) = inner.alive.insert(path.clone(), own) {
-                    inner.wrong.push(format!("{path:?} begins as {own} while {other} lives"));
+                    inner.wrong.push(format!("{path:?} starts as {own} while {other} is running"));
                 }
             }
             None => inner.n_tasks_alive += 1,
         }
         drop(inner);
-        Presence { ground: self.clone(), own, supervisor, path }
+        Registration { harness: self.clone(), own, supervisor, path }
     }
 
-    pub(crate) async fn until_all_have_ended(&self) {
+    pub(crate) async fn wait_for_all(&self) {
         loop {
-            let left: Vec<Pid> = self.lock().seen.iter().copied().filter(|pid| process::info(*pid).is_some()).collect();
-            let Some(pid) = left.first() else { return };
+            let remaining: Vec<Pid> =
+                self.lock().pids.iter().copied().filter(|pid| process::info(*pid).is_some()).collect();
+            let Some(pid) = remaining.first() else { return };
             process::monitor(*pid).await;
         }
     }
 
-    /// Fails unless everything is as it has to be. Gives the log.
+    /// Fails if an invariant was violated. Returns the log.
     #[track_caller]
     pub(crate) fn check(&self) -> Vec<String> {
         let mut inner = self.lock();
         let mut wrong = std::mem::take(&mut inner.wrong);
         if !inner.alive.is_empty() || inner.n_tasks_alive > 0 {
-            wrong.push(format!("{:?} and {} tasks have not ended", inner.alive, inner.n_tasks_alive));
+            wrong.push(format!("{:?} and {} tasks have not exited", inner.alive, inner.n_tasks_alive));
         }
         if self.kind == Kind::Virtual {
             let ends = &inner.ends;
@@ -163,7 +164,7 @@ impl Ground {
             wrong.extend(
                 pairs
                     .filter(|(first, next)| first < next)
-                    .map(|(first, next)| format!("{first:?} has ended before {next:?}")),
+                    .map(|(first, next)| format!("{first:?} has exited before {next:?}")),
             );
         }
         assert!(wrong.is_empty(), "{}\n\nlog:\n{}", wrong.join("\n"), inner.log.join("\n"));
@@ -177,28 +178,28 @@ impl Ground {
     }
 }
 
-/// Lives as long as a worker.
-pub(crate) struct Presence {
-    ground: Ground,
+/// Held by a worker for its whole lifetime.
+pub(crate) struct Registration {
+    harness: Harness,
     own: Pid,
     supervisor: Pid,
     path: Option<Path>,
 }
 
-impl Drop for Presence {
+impl Drop for Registration {
     fn drop(&mut self) {
         let state = process::info(self.own).map(|own| own.state);
         let has_supervisor = process::info(self.supervisor).is_some();
-        let mut inner = self.ground.lock();
+        let mut inner = self.harness.lock();
         inner.log.push(format!("-{:?} {}", self.path, self.own));
-        // One that was abandoned may.
+        // An abandoned process may outlive its supervisor.
         if !has_supervisor && state != Some(process::ProcessState::Abandoned) {
             inner.wrong.push(format!("{:?} {} outlives its supervisor {}", self.path, self.own, self.supervisor));
         }
         match &self.path {
             Some(path) => {
                 if inner.alive.remove(path) != Some(self.own) {
-                    inner.wrong.push(format!("{path:?} {} was not the one that lives", self.own));
+                    inner.wrong.push(format!("{path:?} {} was not registered", self.own));
                 }
                 if inner.is_stopping {
                     inner.ends.push(path.clone());

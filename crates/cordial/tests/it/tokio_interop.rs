@@ -1,6 +1,6 @@
-//! tokio inside tasks and tasks inside tokio, with no set-up: on the real runtime everything, in simulation what needs
-//! no I/O driver.
-#![expect(clippy::disallowed_methods, reason = "that users of tokio call these inside our tasks is what is tested")]
+//! tokio inside tasks and tasks inside tokio, without set-up: everything on the real runtime, and in simulation everything that
+//! needs no I/O driver.
+#![expect(clippy::disallowed_methods, reason = "users of tokio may call these inside our tasks")]
 
 use std::io;
 use std::time::Duration;
@@ -13,12 +13,12 @@ fn own() -> Pid {
     process::current().unwrap()
 }
 
-/// The first number of a pid.
+/// The runtime number of a pid.
 fn runtime_of(pid: Pid) -> String {
     pid.to_string().trim_start_matches('<').split('.').next().unwrap().to_owned()
 }
 
-/// Runs it as a process of the default runtime and of one of its own.
+/// Runs the future as a process of the default runtime, and of a separate runtime.
 fn on_real_runtimes<F, T>(future: impl Fn() -> F)
 where
     F: Future<Output = T> + Send + 'static,
@@ -78,7 +78,7 @@ fn child_processes_of_tokio_work() {
 fn signals_of_tokio_work() {
     use tokio::signal::unix::{SignalKind, signal};
     on_real_runtimes(async || {
-        // One that does nothing to who does not listen, because the other tests do not.
+        // A signal that is ignored by default, since other tests run in this OS process.
         let mut windows = signal(SignalKind::window_change()).unwrap();
         rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::WINCH).unwrap();
         assert_eq!(windows.recv().await, Some(()));
@@ -93,7 +93,7 @@ fn spawn_blocking_works_and_may_wait_for_a_task() {
     });
 }
 
-/// Threads of tokio's beside ours know our runtime: what is spawned there is at home where its spawner is.
+/// A tokio task of our runtime uses that runtime: a task spawned in it belongs to the runtime of the spawning process.
 async fn spawn_from_both_sides() {
     let parent = own();
     let (in_tokio, inner) = tokio::spawn(async {
@@ -101,35 +101,36 @@ async fn spawn_from_both_sides() {
             let nested = tokio::spawn(async { Task::spawn(async { own() }).await.unwrap() });
             (own(), process::callers(), nested.await.unwrap())
         });
-        // Looked up by a task of tokio's, as any other process is.
+        // A tokio task can look up a process.
         assert_eq!(process::info(inner.pid()).unwrap().pid, inner.pid());
         (process::current(), inner.await.unwrap())
     })
     .await
     .unwrap();
     let (child, callers, nested) = inner;
-    assert_eq!(in_tokio, None, "a task of tokio's is no process");
-    assert_eq!(callers, [], "and so it is nobody's caller");
+    assert_eq!(in_tokio, None, "a tokio task is not a process");
+    assert_eq!(callers, [], "a tokio task is not a caller");
     for pid in [child, nested] {
-        assert_eq!(runtime_of(pid), runtime_of(parent), "{pid} and {parent} are of one runtime");
+        assert_eq!(runtime_of(pid), runtime_of(parent), "{pid} and {parent} must be of one runtime");
     }
 }
 
 #[test]
-fn a_task_inside_a_task_of_tokio_lives_in_our_runtime() {
+fn a_task_spawned_in_a_tokio_task_belongs_to_our_runtime() {
     on_real_runtimes(spawn_from_both_sides);
     testing::run(spawn_from_both_sides());
 }
 
-/// The same calls inside somebody else's runtime: tasks run on our default one, and their handles are futures there.
+/// Inside a foreign tokio runtime, tasks run on our default runtime, and their handles are futures of the foreign one.
 async fn library_inside_a_foreign_runtime() {
-    let home = runtime_of(std::thread::spawn(|| Task::spawn(async { own() }).wait().unwrap()).join().unwrap());
+    let default_runtime =
+        runtime_of(std::thread::spawn(|| Task::spawn(async { own() }).wait().unwrap()).join().unwrap());
     assert_eq!(process::current(), None);
-    assert_eq!(runtime_of(Task::spawn(async { own() }).await.unwrap()), home);
+    assert_eq!(runtime_of(Task::spawn(async { own() }).await.unwrap()), default_runtime);
     let inside = tokio::spawn(async { Task::spawn(async { own() }).await.unwrap() });
-    assert_eq!(runtime_of(inside.await.unwrap()), home);
+    assert_eq!(runtime_of(inside.await.unwrap()), default_runtime);
 
-    // Its timers and sockets are those of our runtime, whatever the foreign one has enabled.
+    // A task uses the timers and sockets of our runtime, whatever the foreign runtime has enabled.
     let moment = Duration::from_millis(1);
     let task = Task::spawn(async move {
         tokio::time::sleep(moment).await;
@@ -137,7 +138,7 @@ async fn library_inside_a_foreign_runtime() {
     });
     assert_eq!(task.await.unwrap().unwrap(), b"there and back");
     let never = Task::spawn(std::future::pending::<()>()).timeout(moment);
-    assert!(matches!(never.await, Err(Exit::Timeout(_))), "limits need no timer of the foreign runtime");
+    assert!(matches!(never.await, Err(Exit::Timeout(_))), "a timeout needs no timer of the foreign runtime");
 
     let mut first = Task::spawn(async { 1 });
     let second = Task::spawn(async { 2 });
@@ -151,7 +152,7 @@ async fn library_inside_a_foreign_runtime() {
 }
 
 #[test]
-fn tasks_work_inside_a_tokio_main() {
+fn tasks_work_inside_a_foreign_tokio_runtime() {
     let builders = [tokio::runtime::Builder::new_multi_thread, tokio::runtime::Builder::new_current_thread];
     for builder in builders {
         for enable in [true, false] {
@@ -176,7 +177,7 @@ fn tasks_work_inside_other_executors() {
 }
 
 #[test]
-fn waiting_on_a_worker_of_tokio_panics_with_a_sentence() {
+fn wait_on_a_tokio_worker_panics_with_a_clear_message() {
     for builder in [tokio::runtime::Builder::new_multi_thread, tokio::runtime::Builder::new_current_thread] {
         let tokio = builder().enable_all().build().unwrap();
         let panicked = tokio
@@ -190,7 +191,7 @@ fn waiting_on_a_worker_of_tokio_panics_with_a_sentence() {
 }
 
 #[test]
-fn in_simulation_tasks_of_tokio_run_and_their_timers_are_virtual() {
+fn in_simulation_tokio_tasks_run_and_tokio_timers_are_virtual() {
     testing::run(async {
         let hour = Duration::from_secs(3600);
         let started = tokio::time::Instant::now();
@@ -209,9 +210,9 @@ fn in_simulation_tasks_of_tokio_run_and_their_timers_are_virtual() {
     });
 }
 
-/// What the first use says: there is nothing that could ever make it ready.
+/// The first use panics, since nothing could ever wake the task.
 #[test]
-fn in_simulation_what_needs_the_system_crashes_with_a_clear_message() {
+fn in_simulation_io_panics_with_a_clear_message() {
     async fn check<T: Send + 'static>(what: &str, future: impl Future<Output = T> + Send + 'static) {
         let exit = Task::spawn(future).await.err().unwrap_or(Exit::Normal);
         let Exit::Panic(report) = &exit else { panic!("{what}: {exit}") };

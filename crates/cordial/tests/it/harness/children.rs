@@ -1,63 +1,63 @@
-//! Not a test: children that tell when they start and when they end.
+//! Children that log their start and their end, and shortcuts for the calls of a supervisor.
 
 use std::future::pending;
 use std::sync::{Arc, Mutex};
 
 use cordial::{ChildInfo, ChildSpec, ChildState, Exit, Pid, Restart, Supervisor, process};
 
-/// What has happened, in order: `+a` when the child a has started, `-a` when its destructors have run.
+/// A log of child events in order: `+a` when the child `a` starts, `-a` when its future is dropped.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
 
 impl Log {
-    pub(crate) fn note(&self, what: impl Into<String>) {
-        self.0.lock().unwrap().push(what.into());
+    pub(crate) fn push(&self, event: impl Into<String>) {
+        self.0.lock().unwrap().push(event.into());
     }
 
-    /// What has happened since the last call.
+    /// Returns the events since the last call, separated by spaces.
     pub(crate) fn take(&self) -> String {
         std::mem::take(&mut *self.0.lock().unwrap()).join(" ")
     }
 
-    /// A child that runs until it is ended. It is permanent.
+    /// A permanent child that never ends by itself.
     #[track_caller]
     pub(crate) fn child(&self, id: &'static str) -> ChildSpec {
         self.child_that(id, pending::<()>)
     }
 
-    /// A child that does this. It is permanent.
+    /// A permanent child that runs `work`.
     #[track_caller]
-    pub(crate) fn child_that<F, Fut>(&self, id: &'static str, mut deed: F) -> ChildSpec
+    pub(crate) fn child_that<F, Fut>(&self, id: &'static str, mut work: F) -> ChildSpec
     where
         F: FnMut() -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
         let log = self.clone();
         let spec = ChildSpec::task(id, move || {
-            let noted = Noted::new(&log, id);
-            let deed = deed();
+            let guard = LogGuard::new(&log, id);
+            let work = work();
             async move {
-                let _noted = noted;
-                deed.await;
+                let _guard = guard;
+                work.await;
             }
         });
         spec.restart(Restart::Permanent)
     }
 }
 
-/// Notes its birth and its death.
-pub(crate) struct Noted(Log, &'static str);
+/// Logs its creation and its drop.
+pub(crate) struct LogGuard(Log, &'static str);
 
-impl Noted {
-    pub(crate) fn new(log: &Log, id: &'static str) -> Noted {
-        log.note(format!("+{id}"));
-        Noted(log.clone(), id)
+impl LogGuard {
+    pub(crate) fn new(log: &Log, id: &'static str) -> LogGuard {
+        log.push(format!("+{id}"));
+        LogGuard(log.clone(), id)
     }
 }
 
-impl Drop for Noted {
+impl Drop for LogGuard {
     fn drop(&mut self) {
-        self.0.note(format!("-{}", self.1));
+        self.0.push(format!("-{}", self.1));
     }
 }
 
@@ -73,19 +73,19 @@ pub(crate) async fn state(tree: &Supervisor, id: &str) -> Option<ChildState> {
     info(tree, id).await.map(|child| child.state)
 }
 
-/// Whether this is the exit of a supervisor that gave up.
+/// Whether this is the exit of a supervisor that gave up, which means that it has exceeded its restart intensity.
 pub(crate) fn has_given_up(exit: &Exit) -> bool {
     matches!(exit, Exit::Shutdown(Some(why)) if why.contains(" gave up on child "))
 }
 
-/// Crashes a child, and waits until everything has settled.
+/// Kills a child and lets everything run that can run.
 pub(crate) async fn crash(tree: &Supervisor, id: &str) {
     let pid = pid(tree, id).await;
     process::exit(pid, Exit::Killed);
     settle().await;
 }
 
-/// Waits until everything that can run has run, without letting much time pass.
+/// Lets everything run that can run, and 1 ms of virtual time pass.
 pub(crate) async fn settle() {
     tokio::time::sleep(std::time::Duration::from_millis(1)).await;
 }

@@ -1,4 +1,4 @@
-//! What an exit says: what happened, where, which limit, and what to do.
+//! The text of an exit: what happened, where, which timeout, and what to do about it.
 
 use std::error::Error;
 use std::fmt;
@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use cordial::{Exit, Refusal, Task, process};
 
-use crate::ends::error;
-use crate::orders::{SECOND, in_every_order};
+use crate::harness::exit_kind::error;
+use crate::harness::seeds::{SECOND, for_each_seed};
 
 #[test]
-fn a_panic_names_the_message_its_place_the_task_and_its_spawn_place() {
-    in_every_order(|| async {
+fn a_panic_names_message_location_task_and_spawn_location() {
+    for_each_seed(|| async {
         let task_line = line!() + 1;
         let task: Task<()> = Task::spawn(async {
             process::set_label("importer");
@@ -32,8 +32,8 @@ fn a_panic_names_the_message_its_place_the_task_and_its_spawn_place() {
 }
 
 #[test]
-fn a_timeout_names_the_limit_the_task_its_spawn_place_and_how_to_set_another() {
-    in_every_order(|| async {
+fn a_timeout_names_the_duration_the_task_its_spawn_location_and_how_to_change_it() {
+    for_each_seed(|| async {
         let line = line!() + 1;
         let task: Task<()> = Task::spawn(async {
             process::set_label("importer");
@@ -49,19 +49,19 @@ fn a_timeout_names_the_limit_the_task_its_spawn_place_and_how_to_set_another() {
 }
 
 #[test]
-fn a_timeout_of_many_says_how_many_had_not_ended() {
-    in_every_order(|| async {
-        for (n, told) in [(1, None), (2, Some(", and 1 more);")), (10, Some(", and 9 more);"))] {
+fn a_timeout_of_await_many_says_how_many_tasks_were_pending() {
+    for_each_seed(|| async {
+        for (n, expected) in [(1, None), (2, Some(", and 1 more);")), (10, Some(", and 9 more);"))] {
             let tasks = (0..n).map(|_| Task::spawn(pending::<()>()));
             let text = Task::await_many(tasks).timeout(SECOND).await.unwrap_err().to_string();
-            assert_eq!(text.contains(" more"), told.is_some(), "{text}");
-            assert!(text.contains(told.unwrap_or(");")), "{text}");
+            assert_eq!(text.contains(" more"), expected.is_some(), "{text}");
+            assert!(text.contains(expected.unwrap_or(");")), "{text}");
         }
     });
 }
 
 #[test]
-fn each_exit_is_one_line_that_reads_after_the_name_of_its_task() {
+fn each_exit_is_one_line_that_can_follow_the_name_of_its_task() {
     for (exit, text) in [
         (Exit::Normal, "ended normally"),
         (Exit::Shutdown(None), "was shut down"),

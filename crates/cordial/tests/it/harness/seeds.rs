@@ -1,4 +1,4 @@
-//! Not a test: the same test in many orders of execution.
+//! Runs a test in several schedules.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use cordial::testing;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
-/// Runs the test on the virtual clock, in the order of each of twenty seeds.
+/// Runs the test on the virtual clock, once for each of twenty seeds.
 #[track_caller]
-pub(crate) fn in_every_order<F>(test: impl Fn() -> F)
+pub(crate) fn for_each_seed<F>(test: impl Fn() -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {

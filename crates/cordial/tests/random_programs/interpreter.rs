@@ -1,4 +1,4 @@
-//! The interpreter: a process that does what its script says, and writes down what comes of it.
+//! The interpreter: a process that executes its script and logs what happens.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,118 +9,126 @@ use cordial::{Exit, Pid, Shutdown, Task, Timeout};
 use futures::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
 
-use crate::event::{Call, Event, Keeper};
-use crate::program::{How, Limit, Name, OnFailure, Op, Reason, Tie};
-use crate::world::{Held, Probed, Value, World};
+use crate::event::{AwaitedBy, Call, Event};
+use crate::harness::{Harness, LoggedFuture, LoggedHandle, Value};
+use crate::program::{How, Limit, Linkage, Name, OnFailure, Op, Reason};
 
-/// One process of a program.
-struct Actor {
-    world: Arc<World>,
+/// The state of one process of a program.
+struct Interpreter {
+    harness: Arc<Harness>,
     name: Name,
-    /// The handles that it holds, the latest last.
-    handles: Vec<Held>,
-    inbox: mpsc::UnboundedReceiver<Held>,
+    /// The handles that this process owns, the latest last.
+    handles: Vec<LoggedHandle>,
+    inbox: mpsc::UnboundedReceiver<LoggedHandle>,
     exits: Option<Exits>,
-    /// The last exit that it was told of.
-    seen: Option<Exit>,
+    /// The last exit that this process received from a monitor, a trap or a handle.
+    last_received: Option<Exit>,
     panics_in_drop: Arc<AtomicBool>,
 }
 
-/// Starts a process that others own.
-pub(crate) fn spawn(world: &Arc<World>, name: Name, tie: Tie) -> Held {
-    let (actor, inbox) = Actor::new(world, name);
-    let (own_world, panics) = (world.clone(), actor.panics_in_drop.clone());
-    let body = async move {
-        match actor.act().await {
+/// Spawns a process with a handle.
+pub(crate) fn spawn(harness: &Arc<Harness>, name: Name, linkage: Linkage) -> LoggedHandle {
+    let (interpreter, inbox) = Interpreter::new(harness, name);
+    let (own_harness, panics) = (harness.clone(), interpreter.panics_in_drop.clone());
+    let future = async move {
+        match interpreter.act().await {
             Ok(value) => value,
-            Err(exit) => end(&own_world, name, exit).await,
+            Err(exit) => end(&own_harness, name, exit).await,
         }
     };
-    let body = Probed::new(world, name, &panics, body);
-    let task = match tie {
-        Tie::Free => Task::spawn(body),
-        Tie::Linked => Task::spawn_link(body),
+    let future = LoggedFuture::new(harness, name, &panics, future);
+    let task = match linkage {
+        Linkage::Unlinked => Task::spawn(future),
+        Linkage::Linked => Task::spawn_link(future),
     };
-    world.write(Event::Born { who: name, by: world.own_name(), tie, has_handle: true });
-    world.enter(name, task.pid(), inbox);
-    Held::new(world, name, task)
+    harness.write(Event::Spawned { who: name, by: harness.own_name(), linkage, has_handle: true });
+    harness.register(name, task.pid(), inbox);
+    LoggedHandle::new(harness, name, task)
 }
 
-/// Starts a process that nobody owns.
-pub(crate) fn start(world: &Arc<World>, name: Name, tie: Tie) {
-    let (actor, inbox) = Actor::new(world, name);
-    let (own_world, panics) = (world.clone(), actor.panics_in_drop.clone());
-    let body = async move {
-        actor.act().await.map(drop).inspect_err(|exit| {
-            own_world.write(Event::Failing(name, own_world.cause(exit)));
+/// Starts a process without a handle.
+pub(crate) fn start(harness: &Arc<Harness>, name: Name, linkage: Linkage) {
+    let (interpreter, inbox) = Interpreter::new(harness, name);
+    let (own_harness, panics) = (harness.clone(), interpreter.panics_in_drop.clone());
+    let future = async move {
+        interpreter.act().await.map(drop).inspect_err(|exit| {
+            own_harness.write(Event::Failing(name, own_harness.cause(exit)));
         })
     };
-    let body = Probed::new(world, name, &panics, body);
-    let pid = match tie {
-        Tie::Free => Task::start(body),
-        Tie::Linked => Task::start_link(body),
+    let future = LoggedFuture::new(harness, name, &panics, future);
+    let pid = match linkage {
+        Linkage::Unlinked => Task::start(future),
+        Linkage::Linked => Task::start_link(future),
     };
-    world.write(Event::Born { who: name, by: world.own_name(), tie, has_handle: false });
-    world.enter(name, pid, inbox);
+    harness.write(Event::Spawned { who: name, by: harness.own_name(), linkage, has_handle: false });
+    harness.register(name, pid, inbox);
 }
 
-async fn end(world: &World, name: Name, exit: Exit) -> ! {
-    world.write(Event::Exiting(name, world.cause(&exit)));
+async fn end(harness: &Harness, name: Name, exit: Exit) -> ! {
+    harness.write(Event::Exiting(name, harness.cause(&exit)));
     cordial::exit(exit).await
 }
 
-impl Actor {
-    fn new(world: &Arc<World>, name: Name) -> (Actor, mpsc::UnboundedSender<Held>) {
+impl Interpreter {
+    fn new(harness: &Arc<Harness>, name: Name) -> (Interpreter, mpsc::UnboundedSender<LoggedHandle>) {
         let (sender, inbox) = mpsc::unbounded_channel();
-        let world = world.clone();
+        let harness = harness.clone();
         (
-            Actor { world, name, handles: Vec::new(), inbox, exits: None, seen: None, panics_in_drop: Arc::default() },
+            Interpreter {
+                harness,
+                name,
+                handles: Vec::new(),
+                inbox,
+                exits: None,
+                last_received: None,
+                panics_in_drop: Arc::default(),
+            },
             sender,
         )
     }
 
     async fn act(mut self) -> Result<Value, Exit> {
-        let world = self.world.clone();
-        for (at, &op) in world.program.script(self.name).iter().enumerate() {
-            while let Ok(given) = self.inbox.try_recv() {
-                self.handles.push(given);
+        let harness = self.harness.clone();
+        for (at, &op) in harness.program.script(self.name).iter().enumerate() {
+            while let Ok(handle) = self.inbox.try_recv() {
+                self.handles.push(handle);
             }
             let is_idle = op.needs_handle() && self.handles.is_empty() || op.needs_trap() && self.exits.is_none();
             if is_idle {
                 continue;
             }
-            self.write(Event::Did(self.name, op));
-            self.world.changed.notify_one();
+            self.write(Event::Step(self.name, op));
+            self.harness.changed.notify_one();
             self.perform(op, at).await?;
         }
-        Ok(Value::new(&self.world, self.name))
+        Ok(Value::new(&self.harness, self.name))
     }
 
     fn write(&self, event: Event) {
-        self.world.write(event);
+        self.harness.write(event);
     }
 
     async fn perform(&mut self, op: Op, at: usize) -> Result<(), Exit> {
         let own = self.name;
         match op {
-            Op::Spawn(child, tie) => self.handles.push(spawn(&self.world, child, tie)),
-            Op::Start(child, tie) => start(&self.world, child, tie),
+            Op::Spawn(child, linkage) => self.handles.push(spawn(&self.harness, child, linkage)),
+            Op::Start(child, linkage) => start(&self.harness, child, linkage),
             Op::Link(name) => {
-                process::link(self.world.pid(name));
+                process::link(self.harness.pid(name));
                 self.write(Event::Linked(own, name));
             }
             Op::Unlink(name) => {
-                process::unlink(self.world.pid(name));
+                process::unlink(self.harness.pid(name));
                 self.write(Event::Unlinked(own, name));
             }
-            Op::Monitor(name) => self.world.watch(name, Keeper::Stage),
+            Op::Monitor(name) => self.harness.monitor(name, AwaitedBy::Runner),
             Op::AwaitEnd(name, ms) => self.await_end(name, ms).await,
             Op::Send(to, reason) => {
                 let exit = self.exit(reason, at);
-                self.write(Event::Sent { by: own, to, cause: self.world.cause(&exit) });
-                process::exit(self.world.pid(to), exit);
+                self.write(Event::Sent { by: own, to, cause: self.harness.cause(&exit) });
+                process::exit(self.harness.pid(to), exit);
             }
-            Op::Exit(reason) => end(&self.world, own, self.exit(reason, at)).await,
+            Op::Exit(reason) => end(&self.harness, own, self.exit(reason, at)).await,
             Op::Panic => {
                 let message = format!("planned panic of {own}");
                 self.write(Event::Panicked(own, message.clone()));
@@ -132,11 +140,11 @@ impl Actor {
             Op::SetLabel => {
                 let label = format!("process {own}, step {at}");
                 process::set_label(label.as_str());
-                let info = process::current().and_then(process::info).expect("it runs");
-                assert_eq!(info.label.as_deref(), Some(&*label), "a label is there as soon as it is set");
+                let info = process::current().and_then(process::info).expect("the calling process is running");
+                assert_eq!(info.label.as_deref(), Some(&*label), "a label is visible as soon as it is set");
             }
             Op::TrapExits | Op::StopTrapping | Op::AwaitExit(_) | Op::TakeExits => self.trap(op).await,
-            Op::AskToBeTold | Op::AwaitRequest(_) | Op::Serve => self.listen(op).await,
+            Op::PollRequest | Op::AwaitRequest(_) | Op::Serve => self.poll_request(op).await,
             Op::Return => {}
             Op::Fail => return Err(self.exit(Reason::Error, at)),
             Op::Hang => std::future::pending().await,
@@ -158,19 +166,19 @@ impl Actor {
             Reason::ShutdownBecause => Exit::Shutdown(Some(text.into())),
             Reason::Killed => Exit::Killed,
             Reason::Error => Exit::from(std::io::Error::other(text)),
-            Reason::Seen => self.seen.clone().unwrap_or(Exit::NoProcess),
+            Reason::LastReceived => self.last_received.clone().unwrap_or(Exit::NoProcess),
         }
     }
 
     async fn await_end(&mut self, of: Name, ms: u64) {
-        let monitor = process::monitor(self.world.pid(of));
-        let watch = self.world.write(Event::Watched { of, keeper: Keeper::Maker });
+        let monitor = process::monitor(self.harness.pid(of));
+        let number = self.harness.write(Event::MonitorCreated { of, awaited_by: AwaitedBy::Process });
         let answer = tokio::time::timeout(Duration::from_millis(ms), monitor).await;
         self.write(match &answer {
-            Ok(exit) => Event::Down { watch, cause: self.world.cause(exit) },
-            Err(_) => Event::NotDown { watch },
+            Ok(exit) => Event::Down { number, cause: self.harness.cause(exit) },
+            Err(_) => Event::MonitorDropped { number },
         });
-        self.seen = answer.ok().or(self.seen.take());
+        self.last_received = answer.ok().or(self.last_received.take());
     }
 
     async fn trap(&mut self, op: Op) {
@@ -201,15 +209,15 @@ impl Actor {
 
     fn trapped(&mut self, next: Option<(Pid, Exit)>) {
         let who = self.name;
-        let Some((pid, exit)) = next else { return self.write(Event::AllTrapped(who)) };
-        self.write(Event::Trapped { who, from: self.world.name_of(pid), cause: self.world.cause(&exit) });
-        self.seen = Some(exit);
+        let Some((pid, exit)) = next else { return self.write(Event::NothingTrapped(who)) };
+        self.write(Event::Trapped { who, from: self.harness.name_of(pid), cause: self.harness.cause(&exit) });
+        self.last_received = Some(exit);
     }
 
-    async fn listen(&self, op: Op) {
+    async fn poll_request(&self, op: Op) {
         let who = self.name;
-        self.write(Event::WantsNotice(who));
-        let is_asked = match op {
+        self.write(Event::OptedIn(who));
+        let is_requested = match op {
             Op::AwaitRequest(ms) => {
                 tokio::time::timeout(Duration::from_millis(ms), cordial::shutdown_requested()).await.is_ok()
             }
@@ -219,11 +227,15 @@ impl Actor {
             }
             _ => cordial::shutdown_requested().now_or_never().is_some(),
         };
-        assert_eq!(cordial::is_shutdown_requested(), is_asked, "both tell the same");
-        self.write(Event::Noticed { who, is_asked });
+        assert_eq!(
+            cordial::is_shutdown_requested(),
+            is_requested,
+            "`is_shutdown_requested` and `shutdown_requested` disagree"
+        );
+        self.write(Event::RequestPolled { who, is_requested });
     }
 
-    /// What the script says about one of the handles, if there is any.
+    /// Executes an operation on one of the handles.
     async fn use_handle(&mut self, op: Op) -> Result<(), Exit> {
         let (Op::Await { handle, .. }
         | Op::YieldFor { handle, .. }
@@ -244,11 +256,11 @@ impl Actor {
                     Limit::Default => Timeout::default(),
                     Limit::None => Timeout::Infinity,
                 });
-                self.world.write(Event::Waiting { who: self.name, of });
+                self.harness.write(Event::Waiting { who: self.name, of });
                 let answer = held.task().await;
                 held.was_taken = true;
-                self.answered(of, Call::Await, was_taken, Some(&answer));
-                if on_failure == OnFailure::EndToo {
+                self.log_result(of, Call::Await, was_taken, Some(&answer));
+                if on_failure == OnFailure::ExitToo {
                     return answer.map(drop);
                 }
             }
@@ -256,43 +268,43 @@ impl Actor {
                 let held = &mut self.handles[idx];
                 let answer = held.task().yield_for(Duration::from_millis(ms)).await;
                 held.was_taken |= answer.is_some();
-                self.answered(of, Call::YieldFor, was_taken, answer.as_ref());
+                self.log_result(of, Call::YieldFor, was_taken, answer.as_ref());
             }
             Op::Shutdown { how, .. } => {
                 let mut held = self.handles.remove(idx);
                 if !was_taken {
-                    self.write(Event::Stopping { of, by: self.name, how });
+                    self.write(Event::ShutdownCalled { of, by: self.name, how });
                 }
                 let shutdown = match how {
                     How::Grace(ms) => Shutdown::After(Duration::from_millis(ms)),
                     How::BrutalKill => Shutdown::BrutalKill,
                     How::Infinity => Shutdown::Infinity,
                 };
-                self.world.write(Event::Waiting { who: self.name, of });
-                let answer = held.move_out().shutdown(shutdown).await;
+                self.harness.write(Event::Waiting { who: self.name, of });
+                let answer = held.take_handle().shutdown(shutdown).await;
                 held.settled();
-                self.answered(of, Call::Shutdown(how), was_taken, answer.as_ref());
+                self.log_result(of, Call::Shutdown(how), was_taken, answer.as_ref());
             }
             Op::Ignore { .. } => {
                 let mut held = self.handles.remove(idx);
-                let answer = held.move_out().ignore();
+                let answer = held.take_handle().ignore();
                 held.settled();
-                self.answered(of, Call::Ignore, was_taken, answer.as_ref());
+                self.log_result(of, Call::Ignore, was_taken, answer.as_ref());
             }
-            Op::Give { to, .. } => self.world.give(self.handles.remove(idx), to),
+            Op::Give { to, .. } => self.harness.give(self.handles.remove(idx), to),
             _ => drop(self.handles.remove(idx)),
         }
         Ok(())
     }
 
-    fn answered(&mut self, of: Name, call: Call, was_taken: bool, answer: Option<&Result<Value, Exit>>) {
+    fn log_result(&mut self, of: Name, call: Call, was_taken: bool, answer: Option<&Result<Value, Exit>>) {
         let cause = answer.map(|answer| match answer {
             Ok(_) => Ok(()),
-            Err(exit) => Err(self.world.cause(exit)),
+            Err(exit) => Err(self.harness.cause(exit)),
         });
-        self.write(Event::Answered { of, by: self.name, call, was_taken, answer: cause });
+        self.write(Event::CallReturned { of, by: self.name, call, was_taken, answer: cause });
         if let Some(Err(exit)) = answer {
-            self.seen = Some(exit.clone());
+            self.last_received = Some(exit.clone());
         }
     }
 }

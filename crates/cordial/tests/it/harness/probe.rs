@@ -1,11 +1,11 @@
-//! Not a test: futures and values that count what happens to them.
+//! Futures and values that count their polls and drops.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
-/// What happened to the futures and values that were made from this.
+/// Counts for all futures and guards that were created from it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Probe(Arc<Counts>);
 
@@ -16,7 +16,7 @@ struct Counts {
     drops: AtomicUsize,
 }
 
-/// A future that is counted.
+/// A future whose polls and drop are counted.
 pub(crate) struct Probed<F> {
     future: Pin<Box<F>>,
     guard: Guard,
@@ -27,7 +27,7 @@ pub(crate) struct Probed<F> {
 pub(crate) struct Guard(Probe);
 
 impl Probe {
-    /// The future, with its polls and its drop counted.
+    /// Wraps a future so that its polls and its drop are counted.
     pub(crate) fn of<F: Future>(&self, future: F) -> Probed<F> {
         Probed { future: Box::pin(future), guard: self.guard() }
     }
@@ -37,7 +37,7 @@ impl Probe {
         Guard(self.clone())
     }
 
-    /// How many futures and guards are not dropped.
+    /// The number of futures and guards that are not dropped yet.
     pub(crate) fn n_alive(&self) -> usize {
         self.0.guards.load(Ordering::SeqCst) - self.drops()
     }

@@ -1,4 +1,4 @@
-//! Not a test: the threads of this program, as the system tells of them.
+//! The threads of this OS process, read from `/proc`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,17 +7,17 @@ use std::path::PathBuf;
 /// One thread.
 pub(crate) struct Thread(PathBuf);
 
-/// All that there are now.
+/// All threads of this process.
 pub(crate) fn all() -> Vec<Thread> {
     fs::read_dir("/proc/self/task").unwrap().map(|task| Thread(task.unwrap().path())).collect()
 }
 
-/// Their names, of which the system keeps 15 characters each.
+/// The names of all threads. The system truncates a name to 15 characters.
 pub(crate) fn names() -> Vec<String> {
     all().iter().filter_map(Thread::name).collect()
 }
 
-/// How many are ours.
+/// The number of threads that belong to runtimes of this library.
 pub(crate) fn n_ours() -> usize {
     names().iter().filter(|name| is_ours(name)).count()
 }
@@ -26,14 +26,14 @@ pub(crate) fn is_ours(name: &str) -> bool {
     name.starts_with("cordial-")
 }
 
-/// How often the system has taken the processor from each of ours, or was given it.
+/// The number of voluntary and involuntary context switches of each of these threads.
 pub(crate) fn switches() -> BTreeMap<String, u64> {
     let ours =
         all().into_iter().filter_map(|thread| thread.name().filter(|name| is_ours(name)).map(|name| (name, thread)));
     ours.filter_map(|(name, thread)| Some((format!("{name} {}", thread.0.display()), thread.switches()?))).collect()
 }
 
-// One that ends in this moment has no files any more.
+// `None` if the thread has just exited: its files are gone.
 impl Thread {
     fn name(&self) -> Option<String> {
         fs::read_to_string(self.0.join("comm")).ok().map(|name| name.trim_end().to_owned())

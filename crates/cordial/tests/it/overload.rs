@@ -1,8 +1,8 @@
-//! Programs with far more to compute and to block on than there are threads: others go on, the number of threads stays
-//! within bounds, and goes back.
+//! Programs with far more computing and blocking tasks than threads: unrelated tasks run on, and the number of threads stays
+//! within its limit and goes back to the number of workers.
 #![expect(
     clippy::disallowed_methods,
-    reason = "the real scheduler is the subject, and the system's clock and threads with it"
+    reason = "the real scheduler is tested, with the clock and the threads of the system"
 )]
 
 use std::io::{Read, Write};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use cordial::{Runtime, Statistics, Task, Timeout};
 
-use crate::{program, threads};
+use crate::harness::{subprocess, threads};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -20,7 +20,7 @@ fn n_workers() -> usize {
     threads::names().iter().filter(|name| name.starts_with("cordial-worker")).count()
 }
 
-/// Computes for so long, in one poll.
+/// Spins for this duration.
 fn compute(how_long: Duration) {
     let until = Instant::now() + how_long;
     while Instant::now() < until {
@@ -28,35 +28,35 @@ fn compute(how_long: Duration) {
     }
 }
 
-/// Counts who is in it at one moment.
+/// Counts how many calls are running at the same time.
 #[derive(Clone, Default)]
-struct Crowd(Arc<[AtomicUsize; 2]>);
+struct Concurrency(Arc<[AtomicUsize; 2]>);
 
-impl Crowd {
+impl Concurrency {
     fn with<R>(&self, body: impl FnOnce() -> R) -> R {
-        let [now, most] = &*self.0;
-        most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        let [now, max] = &*self.0;
+        max.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
         let result = body();
         now.fetch_sub(1, Ordering::SeqCst);
         result
     }
 
-    fn most(&self) -> usize {
+    fn max(&self) -> usize {
         self.0[1].load(Ordering::SeqCst)
     }
 }
 
-type Works = Vec<Box<dyn FnOnce() + Send>>;
+type Calls = Vec<Box<dyn FnOnce() + Send>>;
 
-/// What blocks in a poll: a sleep, a socket, a file.
-fn blocking(n: usize, crowd: &Crowd) -> Works {
+/// Calls that block inside a poll: in a sleep, on a socket, or on a pipe.
+fn blocking(n: usize, concurrency: &Concurrency) -> Calls {
     const LONG: Duration = Duration::from_millis(50);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut sender = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let socket = Arc::new(listener.accept().unwrap().0);
     let (file, mut writer) = std::io::pipe().unwrap();
     let file = Arc::new(file);
-    // One byte for each of those that read.
+    // One byte for each reader.
     let n_readers = n.div_ceil(3);
     std::thread::spawn(move || {
         for _ in 0..n_readers {
@@ -67,19 +67,19 @@ fn blocking(n: usize, crowd: &Crowd) -> Works {
         std::thread::sleep(Duration::MAX);
     });
     let kinds = (0..n).map(|number| -> Box<dyn FnOnce() + Send> {
-        let (crowd, socket, file) = (crowd.clone(), socket.clone(), file.clone());
+        let (concurrency, socket, file) = (concurrency.clone(), socket.clone(), file.clone());
         match number % 3 {
-            0 => Box::new(move || crowd.with(|| std::thread::sleep(LONG))),
-            1 => Box::new(move || crowd.with(|| (&*socket).read_exact(&mut [0]).unwrap())),
-            _ => Box::new(move || crowd.with(|| (&*file).read_exact(&mut [0]).unwrap())),
+            0 => Box::new(move || concurrency.with(|| std::thread::sleep(LONG))),
+            1 => Box::new(move || concurrency.with(|| (&*socket).read_exact(&mut [0]).unwrap())),
+            _ => Box::new(move || concurrency.with(|| (&*file).read_exact(&mut [0]).unwrap())),
         }
     });
     kinds.collect()
 }
 
-/// Runs all of these as tasks. A task beside them sleeps for a millisecond, again and again: by how much it was late at
-/// most.
-fn beside(runtime: &Runtime, works: Works) -> Duration {
+/// Runs each of the calls as a task. Another task repeatedly sleeps for a millisecond meanwhile. Returns the longest time that one
+/// of these sleeps took.
+fn max_delay_beside(runtime: &Runtime, calls: Calls) -> Duration {
     let is_over = Arc::new(AtomicBool::new(false));
     let is_over_too = is_over.clone();
     let unrelated = async move {
@@ -93,7 +93,7 @@ fn beside(runtime: &Runtime, works: Works) -> Duration {
     };
     let everything = async move {
         let unrelated = Task::spawn(unrelated).timeout(Timeout::Infinity);
-        let tasks: Vec<_> = works.into_iter().map(|work| Task::spawn(async move { work() })).collect();
+        let tasks: Vec<_> = calls.into_iter().map(|call| Task::spawn(async move { call() })).collect();
         Task::await_many(tasks).timeout(Timeout::Infinity).await.unwrap();
         is_over.store(true, Ordering::SeqCst);
         unrelated.await.unwrap()
@@ -101,21 +101,22 @@ fn beside(runtime: &Runtime, works: Works) -> Duration {
     runtime.block_on(everything).unwrap()
 }
 
-fn computing(n: usize, how_long: Duration, crowd: &Crowd) -> Works {
+fn computing(n: usize, how_long: Duration, concurrency: &Concurrency) -> Calls {
     let work = |_| -> Box<dyn FnOnce() + Send> {
-        let crowd = crowd.clone();
-        Box::new(move || crowd.with(|| compute(how_long)))
+        let concurrency = concurrency.clone();
+        Box::new(move || concurrency.with(|| compute(how_long)))
     };
     (0..n).map(work).collect()
 }
 
 #[test]
-fn a_thousand_tasks_that_block_and_a_thousand_that_compute_stay_under_the_cap_and_leave_no_thread() {
-    const NAME: &str =
-        "load::a_thousand_tasks_that_block_and_a_thousand_that_compute_stay_under_the_cap_and_leave_no_thread";
+fn a_thousand_blocking_and_a_thousand_computing_tasks_respect_max_threads_and_leave_no_stand_in() {
     const CAP: usize = 400;
-    if program::part().is_none() {
-        assert_eq!(program::run(NAME, "").told(), ["8 computed", "1000 blocked", "1000 computed", "gone"]);
+    if subprocess::case().is_none() {
+        assert_eq!(
+            subprocess::run(test_name!(), "").reports(),
+            ["8 computed", "1000 blocked", "1000 computed", "stand-ins exited"]
+        );
         return;
     }
     let runtime = Runtime::builder().workers(2).max_threads(CAP).build().unwrap();
@@ -130,19 +131,19 @@ fn a_thousand_tasks_that_block_and_a_thousand_that_compute_stay_under_the_cap_an
             }
             n_most
         });
-        // With two threads and no more, the task beside them would be late by half of the sum: for the third, in which
-        // all wait in one line with it, only that everything ends is asked.
-        let crowds = [(); 3].map(|()| Crowd::default());
+        // With only two threads, the unrelated task would be delayed by half of the total time. In the third case all tasks
+        // wait in the same queue as the unrelated one, so its delay is not checked.
+        let counters = [(); 3].map(|()| Concurrency::default());
         let kinds = [
-            ("8 computed", computing(8, 1000 * MS, &crowds[0]), Some(2000 * MS)),
-            ("1000 blocked", blocking(1000, &crowds[1]), Some(4000 * MS)),
-            ("1000 computed", computing(1000, 10 * MS, &crowds[2]), None),
+            ("8 computed", computing(8, 1000 * MS, &counters[0]), Some(2000 * MS)),
+            ("1000 blocked", blocking(1000, &counters[1]), Some(4000 * MS)),
+            ("1000 computed", computing(1000, 10 * MS, &counters[2]), None),
         ];
-        for (crowd, (what, works, may_be_late)) in crowds.iter().zip(kinds) {
-            let late = beside(&runtime, works);
-            assert!((3..=CAP).contains(&crowd.most()), "{what}: {} at once", crowd.most());
+        for (concurrency, (what, calls, may_be_late)) in counters.iter().zip(kinds) {
+            let late = max_delay_beside(&runtime, calls);
+            assert!((3..=CAP).contains(&concurrency.max()), "{what}: {} at once", concurrency.max());
             assert!(may_be_late.is_none_or(|bound| late < bound), "{what}: late by {late:?}");
-            program::tell(what);
+            subprocess::report(what);
         }
         is_over.store(true, Ordering::SeqCst);
         let n_most = counted.join().unwrap();
@@ -152,31 +153,30 @@ fn a_thousand_tasks_that_block_and_a_thousand_that_compute_stay_under_the_cap_an
     while n_workers() > 2 {
         std::thread::sleep(10 * MS);
     }
-    // They rest for 10 s.
+    // Idle stand-ins exit after 10 s.
     assert!(ended.elapsed() < Duration::from_secs(12), "{:?}", ended.elapsed());
     let after = runtime.statistics();
     assert_eq!((after.workers, after.stand_ins, after.deprioritized), (2, 0, 0));
     assert!(after.polls >= before.polls && after.polls >= 2000, "{} polls, then {}", before.polls, after.polls);
-    program::tell("gone");
+    subprocess::report("stand-ins exited");
 }
 
-/// A debugger stops a program by the same signal; a suspended machine looks the same from inside.
+/// A debugger stops a program with the same signal, and a suspended machine looks the same from inside.
 #[test]
-fn a_program_that_was_stopped_and_goes_on_brings_no_flood_of_threads() {
-    const NAME: &str = "load::a_program_that_was_stopped_and_goes_on_brings_no_flood_of_threads";
+fn a_program_that_is_stopped_and_continued_starts_no_threads() {
     const STOPS: usize = 2;
-    /// Longer than the watch bears with a poll, which is longer than a busy machine keeps a thread waiting.
+    /// Longer than the threshold of a long poll, which in turn is longer than a busy machine delays a thread.
     const STOP: Duration = Duration::from_millis(600);
-    if program::part().is_none() {
-        let mut program = program::start(NAME, "");
-        program.wait_for("at work");
+    if subprocess::case().is_none() {
+        let mut subprocess = subprocess::start(test_name!(), "");
+        subprocess.wait_for("at work");
         for _ in 0..STOPS {
-            program.send(rustix::process::Signal::STOP);
+            subprocess.send(rustix::process::Signal::STOP);
             std::thread::sleep(STOP);
-            program.send(rustix::process::Signal::CONT);
-            program.wait_for("goes on");
+            subprocess.send(rustix::process::Signal::CONT);
+            subprocess.wait_for("resumed");
         }
-        assert_eq!(program.finish().told(), ["no more threads than before"]);
+        assert_eq!(subprocess.finish().reports(), ["no more threads than before"]);
         return;
     }
     let runtime = Runtime::builder().workers(4).stall_after(STOP / 2).build().unwrap();
@@ -186,7 +186,7 @@ fn a_program_that_was_stopped_and_goes_on_brings_no_flood_of_threads() {
         .block_on(async move {
             let spinning = [spinning.clone(), spinning]
                 .map(|is_over| Task::spawn(async move { while !is_over.load(Ordering::SeqCst) {} }));
-            // All threads have something in hand at any moment, and more waits.
+            // All threads are busy at any moment, and more tasks are queued.
             let short = (0..64).map(|_| {
                 let is_over = others.clone();
                 Task::spawn(async move {
@@ -201,26 +201,26 @@ fn a_program_that_was_stopped_and_goes_on_brings_no_flood_of_threads() {
         })
         .unwrap();
     let numbers = || (runtime.statistics().stand_ins, runtime.statistics().long_polls, n_workers());
-    // Those that compute for ever have stand-ins, and were told of.
+    // The two spinning tasks have stand-ins, and their long polls were emitted.
     let before = (2, 2, 6);
     while numbers() != before {
         std::thread::sleep(MS);
     }
-    // Before the test hears of it and stops the program.
+    // Read before the test stops the program.
     let mut last = Instant::now();
-    program::tell("at work");
+    subprocess::report("at work");
     for _ in 0..STOPS {
         while last.elapsed() < STOP / 2 {
             last = Instant::now();
             std::thread::sleep(MS);
         }
-        // The watch has its time to look.
+        // Gives the sysmon thread time for several samples.
         std::thread::sleep(STOP / 2);
         last = Instant::now();
-        program::tell("goes on");
+        subprocess::report("resumed");
     }
     assert_eq!(numbers(), before);
-    program::tell("no more threads than before");
+    subprocess::report("no more threads than before");
     is_over.store(true, Ordering::SeqCst);
     drop(tasks);
 }

@@ -1,4 +1,4 @@
-//! Being asked to shut down: who is told, who gets time, and who ends at once.
+//! Shutdown requests: which processes get a grace time, and which are shut down at once.
 
 use std::future::pending;
 use std::time::Duration;
@@ -9,40 +9,40 @@ use futures::{FutureExt, StreamExt};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
-use crate::orders::{SECOND, in_every_order};
-use crate::probe::Probe;
+use crate::harness::probe::Probe;
+use crate::harness::seeds::{SECOND, for_each_seed};
 
-/// What a task did before it was asked, and whether that was asking to be told.
+/// What a task did before the shutdown request. Some of it opts in to graceful shutdown.
 #[derive(Clone, Copy, Debug)]
 enum Before {
     Nothing,
-    MadeTheFuture,
-    AskedWhetherRequested,
+    CreatedTheFuture,
+    CalledIsRequested,
     PolledTheFuture,
     PolledAndDroppedTheFuture,
     Trapped,
     TrappedAndDroppedTheTrap,
-    LetAnotherProcessPoll,
+    AnotherProcessPolled,
 }
 
-async fn check(before: Before, gets_the_grace: bool) {
+async fn check(before: Before, is_graceful: bool) {
     let (ready, is_ready) = oneshot::channel();
     let task = Task::spawn(async move {
         let mut requested = Box::pin(shutdown_requested());
         let mut trap = None;
         match before {
-            Before::Nothing | Before::MadeTheFuture => {}
-            Before::AskedWhetherRequested => assert!(!is_shutdown_requested()),
+            Before::Nothing | Before::CreatedTheFuture => {}
+            Before::CalledIsRequested => assert!(!is_shutdown_requested()),
             Before::PolledTheFuture => assert!(requested.as_mut().now_or_never().is_none()),
             Before::PolledAndDroppedTheFuture => assert!(shutdown_requested().now_or_never().is_none()),
             Before::Trapped => trap = Some(process::trap_exits()),
             Before::TrappedAndDroppedTheTrap => drop(process::trap_exits()),
-            Before::LetAnotherProcessPoll => {
+            Before::AnotherProcessPolled => {
                 Task::spawn(async { assert!(shutdown_requested().now_or_never().is_none()) }).await.unwrap();
             }
         }
         let _ = ready.send(());
-        // The request comes 1 s from now; the task needs 2 s more.
+        // The request comes after 1 s. The task needs 2 s more.
         sleep(3 * SECOND).await;
         drop(trap);
         "finished"
@@ -51,30 +51,30 @@ async fn check(before: Before, gets_the_grace: bool) {
     sleep(SECOND).await;
     let begun = Instant::now();
     let answer = task.shutdown(5 * SECOND).await;
-    let expected = if gets_the_grace { (Some(Ok("finished")), 2 * SECOND) } else { (None, Duration::ZERO) };
+    let expected = if is_graceful { (Some(Ok("finished")), 2 * SECOND) } else { (None, Duration::ZERO) };
     assert_eq!((answer, begun.elapsed()), expected, "{before:?}");
 }
 
 #[test]
-fn only_a_task_that_asked_to_be_told_gets_a_grace_time_and_then_to_its_end() {
-    in_every_order(|| async {
-        for (before, gets_the_grace) in [
+fn only_a_task_that_opted_in_to_graceful_shutdown_gets_a_grace_time() {
+    for_each_seed(|| async {
+        for (before, is_graceful) in [
             (Before::Nothing, false),
-            (Before::MadeTheFuture, false),
-            (Before::AskedWhetherRequested, false),
-            (Before::LetAnotherProcessPoll, false),
+            (Before::CreatedTheFuture, false),
+            (Before::CalledIsRequested, false),
+            (Before::AnotherProcessPolled, false),
             (Before::PolledTheFuture, true),
             (Before::PolledAndDroppedTheFuture, true),
             (Before::Trapped, true),
             (Before::TrappedAndDroppedTheTrap, true),
         ] {
-            check(before, gets_the_grace).await;
+            check(before, is_graceful).await;
         }
     });
 }
 
-/// A task that asked to be told, and then does this.
-async fn told<T: Send + 'static>(then: impl Future<Output = T> + Send + 'static) -> Task<T> {
+/// Spawns a task that opts in to graceful shutdown and then runs `then`.
+async fn spawn_graceful<T: Send + 'static>(then: impl Future<Output = T> + Send + 'static) -> Task<T> {
     let (ready, is_ready) = oneshot::channel();
     let task = Task::spawn(async move {
         assert!(shutdown_requested().now_or_never().is_none());
@@ -86,9 +86,9 @@ async fn told<T: Send + 'static>(then: impl Future<Output = T> + Send + 'static)
 }
 
 #[test]
-fn a_request_leaves_a_mark_that_stays() {
-    in_every_order(|| async {
-        let task = told(async {
+fn a_shutdown_request_stays_visible() {
+    for_each_seed(|| async {
+        let task = spawn_graceful(async {
             assert!(!is_shutdown_requested());
             shutdown_requested().await;
             for _ in 0..3 {
@@ -105,9 +105,9 @@ fn a_request_leaves_a_mark_that_stays() {
 }
 
 #[test]
-fn a_request_that_came_while_nobody_waited_is_not_missed() {
-    in_every_order(|| async {
-        let task = told(async {
+fn a_request_that_came_before_the_wait_is_not_missed() {
+    for_each_seed(|| async {
+        let task = spawn_graceful(async {
             sleep(3 * SECOND).await;
             let begun = Instant::now();
             shutdown_requested().await;
@@ -118,9 +118,9 @@ fn a_request_that_came_while_nobody_waited_is_not_missed() {
 }
 
 #[test]
-fn everybody_in_the_process_who_waits_for_a_request_is_told() {
-    in_every_order(|| async {
-        let task = told(async {
+fn all_shutdown_requested_futures_of_a_process_are_woken() {
+    for_each_seed(|| async {
+        let task = spawn_graceful(async {
             futures::join!(shutdown_requested(), shutdown_requested(), async {
                 futures::future::join_all([shutdown_requested(), shutdown_requested()]).await;
             });
@@ -131,9 +131,9 @@ fn everybody_in_the_process_who_waits_for_a_request_is_told() {
 }
 
 #[test]
-fn a_process_that_was_asked_and_finishes_says_so_to_who_looks() {
-    in_every_order(|| async {
-        let task = told(sleep(10 * SECOND)).await;
+fn info_shows_that_a_shutdown_was_requested() {
+    for_each_seed(|| async {
+        let task = spawn_graceful(sleep(10 * SECOND)).await;
         assert_eq!(process::info(task.pid()).unwrap().state, ProcessState::Alive);
         process::exit(task.pid(), Exit::Shutdown(None));
         assert_eq!(process::info(task.pid()).unwrap().state, ProcessState::Asked);
@@ -142,9 +142,9 @@ fn a_process_that_was_asked_and_finishes_says_so_to_who_looks() {
 }
 
 #[test]
-fn a_told_task_whose_handle_is_dropped_takes_the_time_it_needs() {
-    in_every_order(|| async {
-        let task = told(async {
+fn a_graceful_task_whose_handle_is_dropped_has_no_time_limit() {
+    for_each_seed(|| async {
+        let task = spawn_graceful(async {
             shutdown_requested().await;
             sleep(1000 * SECOND).await;
         });
@@ -157,8 +157,8 @@ fn a_told_task_whose_handle_is_dropped_takes_the_time_it_needs() {
 }
 
 #[test]
-fn a_trap_gives_the_request_as_a_value_with_the_pid_of_who_asked() {
-    in_every_order(|| async {
+fn a_trapped_request_has_the_pid_of_the_requesting_process() {
+    for_each_seed(|| async {
         let own = process::current().unwrap();
         let (ready, is_ready) = oneshot::channel();
         let task = Task::spawn(async {
@@ -173,35 +173,35 @@ fn a_trap_gives_the_request_as_a_value_with_the_pid_of_who_asked() {
 }
 
 #[test]
-fn a_task_that_ends_by_a_request_knows_it_while_its_destructors_run() {
-    struct Tells(Option<oneshot::Sender<bool>>);
-    impl Drop for Tells {
+fn is_shutdown_requested_is_true_in_destructors_after_a_request() {
+    struct SendsOnDrop(Option<oneshot::Sender<bool>>);
+    impl Drop for SendsOnDrop {
         fn drop(&mut self) {
             let _ = self.0.take().unwrap().send(is_shutdown_requested());
         }
     }
-    in_every_order(|| async {
-        for (how, knows) in [(Shutdown::default(), true), (Shutdown::BrutalKill, false)] {
+    for_each_seed(|| async {
+        for (how, is_requested) in [(Shutdown::default(), true), (Shutdown::BrutalKill, false)] {
             let (tx, rx) = oneshot::channel();
             let task = Task::spawn(async move {
-                let _tells = Tells(Some(tx));
+                let _guard = SendsOnDrop(Some(tx));
                 pending::<()>().await
             });
             sleep(SECOND).await;
             assert_eq!(task.shutdown(how).await, None);
-            assert_eq!(rx.await, Ok(knows));
+            assert_eq!(rx.await, Ok(is_requested));
         }
     });
 }
 
 #[test]
-fn a_future_in_the_middle_of_a_poll_ends_when_that_poll_returns() {
-    in_every_order(|| async {
+fn a_future_that_is_being_polled_is_dropped_when_the_poll_returns() {
+    for_each_seed(|| async {
         let probe = Probe::default();
         let before = probe.clone();
         let task: Task<()> = Task::spawn(probe.of(async move {
             process::exit(process::current().unwrap(), Exit::Killed);
-            assert_eq!(before.drops(), 0, "it runs on to its next await point");
+            assert_eq!(before.drops(), 0, "the future runs on to its next await point");
             pending().await
         }));
         assert_eq!(task.await, Err(Exit::Killed));
@@ -210,8 +210,8 @@ fn a_future_in_the_middle_of_a_poll_ends_when_that_poll_returns() {
 }
 
 #[test]
-fn a_task_that_is_told_to_end_before_its_first_poll_is_never_polled() {
-    in_every_order(|| async {
+fn a_task_that_is_shut_down_before_its_first_poll_is_never_polled() {
+    for_each_seed(|| async {
         let probe = Probe::default();
         let task = Task::spawn(probe.of(async { 7 }));
         assert_eq!(task.shutdown(Shutdown::default()).await, None);

@@ -1,26 +1,26 @@
-//! A snapshot as a text.
+//! The text of a snapshot.
 
 use std::future::pending;
 
 use cordial::{ChildSpec, Restart, Strategy, Supervisor, TaskSupervisor, process, testing};
 
-use crate::orders::SECOND;
-use crate::tree::{crash, pid};
+use crate::harness::children::{crash, pid};
+use crate::harness::seeds::SECOND;
 
-/// The numbers of pids and of runtimes are left out, and so are places.
-fn lines(shown: &str) -> Vec<String> {
+/// Returns the lines of a snapshot without pids and with `PLACE` for each location.
+fn lines(text: &str) -> Vec<String> {
     let without_pids = |line: &str| {
         let mut line = line.to_owned();
         while let (Some(from), Some(to)) = (line.find(" <"), line.find('>')) {
             line.replace_range(from..=to, "");
         }
-        let place = line.find("crates/").into_iter().chain(line.find("tests/")).min();
-        let Some(from) = place else { return line };
+        let location = line.find("crates/").into_iter().chain(line.find("tests/")).min();
+        let Some(from) = location else { return line };
         let to = line[from..].find([',', ' ']).map_or(line.len(), |at| from + at);
         line.replace_range(from..to, "PLACE");
         line
     };
-    shown.lines().map(without_pids).collect()
+    text.lines().map(without_pids).collect()
 }
 
 #[test]
@@ -45,8 +45,8 @@ fn a_snapshot_as_text_shows_children_below_their_supervisors() {
         crash(&tree, "listener").await;
         let listener = pid(&tree, "listener").await;
         tokio::time::sleep(SECOND).await;
-        let shown = process::snapshot().to_string();
-        assert!(shown.contains(&format!("listener {listener}, incarnation 2")), "{shown}");
+        let text = process::snapshot().to_string();
+        assert!(text.contains(&format!("listener {listener}, incarnation 2")), "{text}");
         let connection = "      PLACE, 3.0s old";
         let expected = [
             "28 processes, 1 crash",
@@ -62,21 +62,21 @@ fn a_snapshot_as_text_shows_children_below_their_supervisors() {
             "    listener, incarnation 2, 1.0s old",
             "crashed after 2.0s: listener: was killed",
         ]);
-        assert_eq!(lines(&shown), expected.collect::<Vec<_>>(), "{shown}");
+        assert_eq!(lines(&text), expected.collect::<Vec<_>>(), "{text}");
     });
 }
 
 #[test]
-fn ages_are_told_in_a_unit_that_a_person_reads() {
+fn ages_are_displayed_in_a_readable_unit() {
     testing::run(async {
-        for (age, told) in
+        for (age, expected) in
             [(5, "5ms"), (90_000, "90.0s"), (150_000, "2.5min"), (9_000_000, "2.5h"), (864_000_000, "10.0d")]
         {
             let sleeper = cordial::Task::spawn(pending::<()>());
             tokio::time::sleep(std::time::Duration::from_millis(age)).await;
-            let shown = process::snapshot().to_string();
-            let line = shown.lines().find(|line| line.contains(&sleeper.pid().to_string())).unwrap();
-            assert!(line.ends_with(&format!(", {told} old")), "{line}");
+            let text = process::snapshot().to_string();
+            let line = text.lines().find(|line| line.contains(&sleeper.pid().to_string())).unwrap();
+            assert!(line.ends_with(&format!(", {expected} old")), "{line}");
         }
     });
 }

@@ -1,0 +1,17 @@
+//! The harness of these tests.
+//!
+//! - `seeds` runs a test on the virtual clock in several schedules.
+//! - `exit_kind`, `probe` and `children` are data, futures and children for such tests.
+//! - `subprocess` runs a test in an OS process of its own, for what is global to one: signals, standard error, threads, the
+//!   `tracing` subscriber. `events` and `records` are such subscribers, `threads` reads the threads of the process.
+
+pub(crate) mod children;
+pub(crate) mod events;
+pub(crate) mod exit_kind;
+pub(crate) mod probe;
+pub(crate) mod records;
+pub(crate) mod seeds;
+#[macro_use]
+pub(crate) mod subprocess;
+#[cfg(target_os = "linux")]
+pub(crate) mod threads;

@@ -1,0 +1,160 @@
+//! Runs a test in an OS process of its own: this test binary again, with one test to run.
+//!
+//! ```text
+//!  test ── case() is None ──► start(test_name!(), case) ──► this binary --exact test
+//!                                                               └─ case() is Some: runs the case, reports on standard output
+//! ```
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+const CASE: &str = "CORDIAL_TEST_CASE";
+
+/// The prefix of each report on standard output. libtest writes other lines there.
+const MARK: &str = "report: ";
+
+/// How long a subprocess may run before it ends itself, so that its test fails.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// The name of the enclosing test function as libtest prints it, for example `runtimes::invalid_options_are_rejected`.
+macro_rules! test_name {
+    () => {{
+        fn here() {}
+        $crate::harness::subprocess::enclosing_test(&here)
+    }};
+}
+
+/// The function around `here`, without the crate and without closures. For `test_name!`.
+pub(crate) fn enclosing_test<F>(here: &F) -> &'static str {
+    let path = std::any::type_name_of_val(here);
+    let (_crate, path) = path.split_once("::").expect("a function has a path");
+    let path = path.strip_suffix("::here").expect("the path ends with the name of the function");
+    path.split("::{{closure}}").next().unwrap_or(path)
+}
+
+/// The case that this subprocess has to run. `None` in the test itself.
+pub(crate) fn case() -> Option<String> {
+    let case = std::env::var(CASE).ok()?;
+    #[expect(clippy::disallowed_methods, reason = "the limit must hold even if the library hangs")]
+    std::thread::spawn(|| {
+        std::thread::sleep(LIMIT);
+        report("the time limit has passed");
+        std::process::exit(99);
+    });
+    Some(case)
+}
+
+/// Sends a line to the test that started this subprocess.
+pub(crate) fn report(what: impl std::fmt::Display) {
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "\n{MARK}{what}").unwrap();
+}
+
+/// Whether this is the subprocess of `test`. Otherwise runs that subprocess, which must succeed, and returns false.
+///
+/// For tests with a subscriber on one thread: `tracing` caches for the whole OS process which events are enabled, so other tests
+/// in the same process could interfere.
+pub(crate) fn is_isolated(test: &str) -> bool {
+    if case().is_some() {
+        return true;
+    }
+    let ran = run(test, "");
+    assert!(ran.status.success(), "{}", ran.stderr);
+    false
+}
+
+/// A running subprocess.
+pub(crate) struct Subprocess {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+}
+
+/// A subprocess that has ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) status: ExitStatus,
+    /// The reports after the last `wait_for`.
+    pub(crate) reports: Vec<String>,
+    pub(crate) stderr: String,
+}
+
+/// Starts a subprocess that runs one case of `test`.
+pub(crate) fn start(test: &str, case: &str) -> Subprocess {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(CASE, case)
+        .env("RUST_BACKTRACE", "0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut subprocess = Subprocess { child, stdout };
+    let mut line = String::new();
+    while !line.starts_with("running ") {
+        line.clear();
+        assert_ne!(subprocess.stdout.read_line(&mut line).unwrap(), 0, "the subprocess ran no test");
+    }
+    assert_eq!(line.trim_end(), "running 1 test", "there is no test `{test}`");
+    subprocess
+}
+
+/// Runs one case of `test` to its end.
+pub(crate) fn run(test: &str, case: &str) -> Ran {
+    start(test, case).finish()
+}
+
+impl Subprocess {
+    /// Waits for the next report, which must be this one.
+    #[track_caller]
+    pub(crate) fn wait_for(&mut self, expected: &str) {
+        let report = self.next_report();
+        assert_eq!(report.as_deref(), Some(expected), "the next report");
+    }
+
+    /// The next report. `None` if the subprocess ends without one.
+    pub(crate) fn next_report(&mut self) -> Option<String> {
+        let mut line = String::new();
+        loop {
+            line.clear();
+            if self.stdout.read_line(&mut line).unwrap() == 0 {
+                return None;
+            }
+            if let Some(report) = line.trim_end().strip_prefix(MARK) {
+                return Some(report.to_owned());
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn send(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    pub(crate) fn finish(mut self) -> Ran {
+        let mut stdout = String::new();
+        self.stdout.read_to_string(&mut stdout).unwrap();
+        let output = self.child.wait_with_output().unwrap();
+        let reports = stdout.lines().filter_map(|line| line.strip_prefix(MARK)).map(str::to_owned).collect();
+        Ran { status: output.status, reports, stderr: String::from_utf8(output.stderr).unwrap() }
+    }
+}
+
+impl Ran {
+    /// The reports. Fails if the subprocess failed.
+    #[track_caller]
+    pub(crate) fn reports(self) -> Vec<String> {
+        assert!(self.status.success(), "{}\n{}", self.status, self.stderr);
+        self.reports
+    }
+}
+
+#[test]
+fn test_name_is_the_name_that_libtest_prints() {
+    let in_closure = || test_name!();
+    assert_eq!(test_name!(), "harness::subprocess::test_name_is_the_name_that_libtest_prints");
+    assert_eq!(in_closure(), test_name!());
+}
