@@ -1,4 +1,4 @@
-//! Start work, do something else, await the result; and see a crash as a value.
+//! Starts a task, does something else, and awaits the result. A second task crashes: its result is an error.
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
 use cordial::{Exit, Task};
@@ -6,7 +6,7 @@ use cordial::{Exit, Task};
 fn main() -> Result<(), Exit> {
     cordial::run(async {
         let primes = Task::spawn(async { (2..20_000).filter(|n| (2..*n).all(|d| n % d != 0)).count() });
-        println!("the task is counting, while this line is printed");
+        println!("this line is printed while the task counts");
         println!("there are {} primes below 20000", primes.await?);
 
         let words: Vec<&str> = "one two".split(' ').collect();
