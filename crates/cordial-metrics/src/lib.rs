@@ -1,33 +1,4 @@
-//! Counters of what `cordial` tells of itself, through the `metrics` facade.
-//!
-//! The library itself counts nothing for this: it tells `tracing` events, and this is a layer that counts them. Where it is
-//! not installed it costs nothing.
-//!
-//! ```
-//! use tracing_subscriber::layer::SubscriberExt;
-//! use tracing_subscriber::util::SubscriberInitExt;
-//!
-//! tracing_subscriber::registry().with(cordial_metrics::layer()).init();
-//! // Then a recorder of your choice, such as that of `metrics-exporter-prometheus`.
-//! ```
-//!
-//! | counter | counts | labels |
-//! |---|---|---|
-//! | `cordial_starts_total` | processes that started | |
-//! | `cordial_stops_total` | processes that ended `Normal` or `Shutdown` | |
-//! | `cordial_crashes_total` | processes that ended otherwise, kills too | |
-//! | `cordial_restarts_total` | restarts | `supervisor`: its label |
-//! | `cordial_failed_starts_total` | children that failed to start | `supervisor` |
-//! | `cordial_give_ups_total` | supervisors that gave up | `supervisor` |
-//! | `cordial_refusals_total` | processes that were not started | |
-//! | `cordial_forced_ends_total` | children that a stop had to kill or abandon | `how` |
-//! | `cordial_long_polls_total` | spawn places whose polls last long; each is told once | |
-//! | `cordial_abandoned_polls_total` | killed processes whose poll does not return | |
-//! | `cordial_threads_exhausted_total` | times when all threads were stuck | |
-//!
-//! Labels are those that the program gives, and so are as few as its supervisors.
-//!
-//! Not for what lives now: that is what `cordial::Runtime::snapshot` is for.
+#![doc = include_str!("../README.md")]
 
 use std::fmt;
 
@@ -42,28 +13,34 @@ use tracing_subscriber::registry::LookupSpan;
 
 const TARGET: &str = "cordial::process";
 
-/// A layer that counts. Whatever the filters of other layers, it sees all events of the library and no others.
+/// Returns the layer that counts. It receives all events of `cordial` and no others; filters of other layers do not affect
+/// it.
 ///
-/// Starts are events of the level trace: where starting a process must cost as little as possible, filter them out.
+/// The event of a start has the level `TRACE`. If this layer enables it, every start of a process emits an event. To avoid
+/// that cost, filter the event out; `cordial_starts_total` then stays 0.
 pub fn layer<S>() -> impl Layer<S>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
-    // `sometimes`, not `always`: the panic hook asks with `enabled!` whether a crash is told, and the answer of each filter
-    // would else be taken for that on the crash. To count is not to tell: on the question it stays `false`.
-    let interest = |metadata: &Metadata<'_>| if is_ours(metadata) { Interest::sometimes() } else { Interest::never() };
-    Counters.with_filter(dynamic_filter_fn(|metadata, _| is_ours(metadata)).with_callsite_filter(interest))
+    // The panic hook of `cordial` calls `tracing::enabled!` to find out whether a subscriber reports crashes. This layer does
+    // not report them, so its filter returns false for that query, which is not an event.
+    //
+    // The interest is `sometimes` and not `always`: after `always`, tracing does not call the filter for the crash event, and
+    // uses its latest answer, the one to the query.
+    let interest =
+        |metadata: &Metadata<'_>| if is_counted(metadata) { Interest::sometimes() } else { Interest::never() };
+    CountingLayer.with_filter(dynamic_filter_fn(|metadata, _| is_counted(metadata)).with_callsite_filter(interest))
 }
 
-fn is_ours(metadata: &Metadata<'_>) -> bool {
+fn is_counted(metadata: &Metadata<'_>) -> bool {
     metadata.target() == TARGET && metadata.is_event()
 }
 
-/// Counts the events that it is shown.
+/// Increments the counter of each event that it receives.
 #[derive(Debug)]
-struct Counters;
+struct CountingLayer;
 
-impl<S: Subscriber> Layer<S> for Counters {
+impl<S: Subscriber> Layer<S> for CountingLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         if let Some(counter) = counter_of(event) {
             counter.increment(1);
@@ -71,9 +48,10 @@ impl<S: Subscriber> Layer<S> for Counters {
     }
 }
 
+/// Returns the counter of an event, or `None` if the event is not counted.
 fn counter_of(event: &Event<'_>) -> Option<Counter> {
     let by_supervisor = |name: &'static str| {
-        let label = Text::of(event, "label");
+        let label = FieldText::read(event, "label");
         if label.is_empty() { counter!(name) } else { counter!(name, "supervisor" => label) }
     };
     Some(match event.metadata().name() {
@@ -84,7 +62,7 @@ fn counter_of(event: &Event<'_>) -> Option<Counter> {
         "start_failed" => by_supervisor("cordial_failed_starts_total"),
         "give_up" => by_supervisor("cordial_give_ups_total"),
         "refused" => counter!("cordial_refusals_total"),
-        "forced" => counter!("cordial_forced_ends_total", "how" => Text::of(event, "how")),
+        "forced" => counter!("cordial_forced_ends_total", "how" => FieldText::read(event, "how")),
         "long_poll" => counter!("cordial_long_polls_total"),
         "abandoned" => counter!("cordial_abandoned_polls_total"),
         "threads_exhausted" => counter!("cordial_threads_exhausted_total"),
@@ -92,21 +70,22 @@ fn counter_of(event: &Event<'_>) -> Option<Counter> {
     })
 }
 
-/// The text of one field.
-struct Text {
+/// A visitor that keeps the text of one field.
+struct FieldText {
     name: &'static str,
     text: String,
 }
 
-impl Text {
-    fn of(event: &Event<'_>, name: &'static str) -> String {
-        let mut text = Text { name, text: String::new() };
-        event.record(&mut text);
-        text.text
+impl FieldText {
+    /// Returns the text of a field of `event`. Empty if the event has no such field, or no value for it.
+    fn read(event: &Event<'_>, name: &'static str) -> String {
+        let mut field = FieldText { name, text: String::new() };
+        event.record(&mut field);
+        field.text
     }
 }
 
-impl Visit for Text {
+impl Visit for FieldText {
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == self.name {
             value.clone_into(&mut self.text);
@@ -119,8 +98,3 @@ impl Visit for Text {
         }
     }
 }
-
-/// The program in the page of the crate, as a documentation test.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Pages;
