@@ -86,7 +86,7 @@ pub use process::{
 };
 pub use stream::{AsyncStream, Failure, Progress, Retry, StreamTimeout};
 pub use supervisor::{
-    AutoShutdown, ChildInfo, ChildKind, ChildSpec, ChildState, Counts, Restart, Startable, Strategy, Supervisor,
+    AutoShutdown, ChildCounts, ChildInfo, ChildKind, ChildSpec, ChildState, Restart, Startable, Strategy, Supervisor,
     SupervisorBuilder, TaskSupervisor, TaskSupervisorBuilder,
 };
 pub use task::{AwaitMany, OnTimeout, Task, Timeout, YieldMany};

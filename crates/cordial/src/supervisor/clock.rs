@@ -1,4 +1,4 @@
-//! The time of a runtime, counted from when somebody began to look.
+//! The time of a runtime, as a duration since a fixed start: what the pure parts count with.
 
 use std::time::Duration;
 
@@ -6,19 +6,19 @@ use cordial_sched::Instant;
 
 use crate::process::Handle;
 
-/// Counts time on the clock of a runtime.
+/// Measures the time since its creation on the clock of a runtime, which a test may control.
 #[derive(Clone, Debug)]
 pub(super) struct Clock {
     runtime: Handle,
-    zero: Instant,
+    start: Instant,
 }
 
 impl Clock {
     pub(super) fn new(runtime: &Handle) -> Clock {
-        Clock { runtime: runtime.clone(), zero: runtime.executor().now() }
+        Clock { runtime: runtime.clone(), start: runtime.executor().now() }
     }
 
     pub(super) fn now(&self) -> Duration {
-        self.runtime.executor().now().saturating_duration_since(self.zero)
+        self.runtime.executor().now().saturating_duration_since(self.start)
     }
 }

@@ -1,4 +1,4 @@
-//! What makes the future of each incarnation of a child.
+//! Factories: they create the future of each incarnation of a child.
 
 use std::error::Error;
 use std::pin::Pin;
@@ -10,50 +10,55 @@ use crate::exit::Exit;
 use crate::process::Outcome;
 
 /// The future of one incarnation.
-type Made = Pin<Box<dyn Future<Output = Result<(), Exit>> + Send>>;
+type ChildFuture = Pin<Box<dyn Future<Output = Result<(), Exit>> + Send>>;
 
-type Make = Box<dyn FnMut(Ready) -> Made + Send>;
+type CreateFuture = Box<dyn FnMut(InitAck) -> ChildFuture + Send>;
 
-/// Makes the futures. There is one, which whoever calls it has for that time: no lock is held while it runs.
+/// Creates the futures of a child. Clones share one function of the user. A call takes that function out of the mutex, so
+/// that no lock is held while it runs, and puts it back afterwards.
 #[derive(Clone)]
-pub(super) struct Factory(Arc<Mutex<Option<Make>>>);
+pub(super) struct Factory(Arc<Mutex<Option<CreateFuture>>>);
 
-/// Tells that the child has started. Dropped without that, it says that the child has not.
-pub(super) struct Ready(Option<oneshot::Sender<()>>);
+/// Acknowledges to the supervisor that the child has started. Dropped without that, it reports a failure to start.
+///
+/// OTP's `proc_lib:init_ack`.
+pub(super) struct InitAck(Option<oneshot::Sender<()>>);
 
-impl Ready {
-    pub(super) fn new() -> (Ready, oneshot::Receiver<()>) {
-        let (ready, is_ready) = oneshot::channel();
-        (Ready(Some(ready)), is_ready)
+impl InitAck {
+    pub(super) fn new() -> (InitAck, oneshot::Receiver<()>) {
+        let (sender, receiver) = oneshot::channel();
+        (InitAck(Some(sender)), receiver)
     }
 
-    /// For nobody.
-    pub(super) fn unheard() -> Ready {
-        Ready(None)
+    /// Returns one that no supervisor waits for.
+    pub(super) fn ignored() -> InitAck {
+        InitAck(None)
     }
 
-    fn tell(self) {
-        if let Some(ready) = self.0 {
-            // Whoever no longer waits for the start has ended the child.
-            let _ = ready.send(());
+    fn send(self) {
+        if let Some(sender) = self.0 {
+            // A supervisor that no longer waits has stopped the child.
+            let _ = sender.send(());
         }
     }
 }
 
 impl Factory {
+    /// The factory of [`ChildSpec::task`](crate::ChildSpec::task): the child has started when `factory` has returned.
     pub(super) fn of_task<F, Fut>(mut factory: F) -> Factory
     where
         F: FnMut() -> Fut + Send + 'static,
         Fut: Future + Send + 'static,
         Fut::Output: Outcome,
     {
-        Factory::new(Box::new(move |ready| {
+        Factory::new(Box::new(move |ack| {
             let future = factory();
-            ready.tell();
+            ack.send();
             Box::pin(async move { future.await.into_result() })
         }))
     }
 
+    /// The factory of [`ChildSpec::init`](crate::ChildSpec::init): the child has started when the outer future is ready.
     pub(super) fn of_init<F, Outer, Inner, E>(mut factory: F) -> Factory
     where
         F: FnMut() -> Outer + Send + 'static,
@@ -62,40 +67,37 @@ impl Factory {
         Inner::Output: Outcome,
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        Factory::new(Box::new(move |ready| {
+        Factory::new(Box::new(move |ack| {
             let outer = factory();
             Box::pin(async move {
                 let inner = outer.await.map_err(|error| Exit::from(error.into()))?;
-                ready.tell();
+                ack.send();
                 inner.await.into_result()
             })
         }))
     }
 
-    fn new(make: Make) -> Factory {
-        Factory(Arc::new(Mutex::new(Some(make))))
+    fn new(create: CreateFuture) -> Factory {
+        Factory(Arc::new(Mutex::new(Some(create))))
     }
 
-    /// The future of the next incarnation. May panic: it runs code of the user's.
-    pub(super) fn make(&self, ready: Ready) -> Made {
-        /// Gives it back, also when it panics.
-        struct Lent<'a>(&'a Factory, Option<Make>);
-        impl Drop for Lent<'_> {
+    /// Creates the future of the next incarnation. Runs code of the user, which may panic.
+    pub(super) fn create(&self, ack: InitAck) -> ChildFuture {
+        /// Puts the function back, also when it panics.
+        struct Taken<'a>(&'a Factory, Option<CreateFuture>);
+        impl Drop for Taken<'_> {
             fn drop(&mut self) {
                 *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = self.1.take();
             }
         }
-        let make = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let mut lent = Lent(self, make);
-        match &mut lent.1 {
-            Some(make) => make(ready),
-            // A child is started again when its last incarnation is gone, so nobody else can have it.
-            None => Box::pin(async { Err(Exit::NoProcess) }),
-        }
+        let create = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut taken = Taken(self, create);
+        let create = taken.1.as_mut().expect("an incarnation starts after the last one is gone, so no other call runs");
+        create(ack)
     }
 
-    /// The same, made where it runs.
-    pub(super) async fn run(self, ready: Ready) -> Result<(), Exit> {
-        self.make(ready).await
+    /// Creates the future where it is first polled: in the process of the child.
+    pub(super) async fn run(self, ack: InitAck) -> Result<(), Exit> {
+        self.create(ack).await
     }
 }

@@ -1,63 +1,63 @@
-//! How many restarts are too many. Pure: whoever asks brings the time.
+//! Restart intensity: how many restarts are allowed within a window of time. Pure: the caller passes the time.
 //!
 //! ```text
-//!  window 5 s, at most 3          ┌───── window ─────┐
-//!  restarts    │        │         │  │        │      │ the fourth: too many
-//!  ────────────┴────────┴─────────┴──┴────────┴──────┴───► time
-//!              └ forgotten ┘
+//!  3 restarts within 5 s          ┌──── 5 s ─────┐
+//!  restarts    │        │         │  │     │     │ the fourth within 5 s: too many
+//!  ────────────┴────────┴─────────┴──┴─────┴─────┴──► time
+//!              └ older than 5 s: dropped
 //! ```
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// The restarts of one supervisor.
+/// Counts the restarts of one supervisor.
 #[derive(Clone, Debug)]
 pub(super) struct Intensity {
-    limits: Limits,
-    /// When the latest restarts were, oldest first; never more than are allowed, and one.
-    stamps: VecDeque<Duration>,
+    limit: RestartLimit,
+    /// The times of the restarts within the window, oldest first: at most one more than the limit allows.
+    restarts: VecDeque<Duration>,
 }
 
-/// How many restarts are allowed within which time.
+/// How many restarts are allowed within which window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Limits {
+pub(super) struct RestartLimit {
     pub(super) max_restarts: usize,
     pub(super) window: Duration,
 }
 
-/// Elixir's: 3 within 5 s.
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits { max_restarts: 3, window: Duration::from_secs(5) }
+/// The default of Elixir: 3 restarts within 5 s.
+impl Default for RestartLimit {
+    fn default() -> RestartLimit {
+        RestartLimit { max_restarts: 3, window: Duration::from_secs(5) }
     }
 }
 
-/// Whether a restart may take place.
-#[must_use = "a restart that is too many must not take place"]
+/// Whether one more restart is allowed.
+#[must_use = "a restart beyond the limit must not take place"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum LimitCheck {
     Allowed,
-    /// As many as are allowed were made within the window that ends now.
-    TooMany,
+    /// The window that ends now contains as many restarts as the limit allows.
+    Exceeded,
 }
 
 impl Intensity {
-    pub(super) fn new(limits: Limits) -> Intensity {
-        Intensity { limits, stamps: VecDeque::new() }
+    pub(super) fn new(limit: RestartLimit) -> Intensity {
+        Intensity { limit, restarts: VecDeque::new() }
     }
 
-    pub(super) fn limits(&self) -> Limits {
-        self.limits
+    pub(super) fn limit(&self) -> RestartLimit {
+        self.limit
     }
 
-    /// A restart is due `now`, which is never earlier than at the last call.
-    pub(super) fn restart(&mut self, now: Duration) -> Verdict {
-        let Limits { max_restarts, window } = self.limits;
-        while self.stamps.front().is_some_and(|stamp| now.saturating_sub(*stamp) > window) {
-            self.stamps.pop_front();
+    /// Counts a restart at the time `now`, which must not be earlier than that of the previous call.
+    pub(super) fn restart(&mut self, now: Duration) -> LimitCheck {
+        let RestartLimit { max_restarts, window } = self.limit;
+        while self.restarts.front().is_some_and(|time| now.saturating_sub(*time) > window) {
+            self.restarts.pop_front();
         }
-        self.stamps.push_back(now);
-        if self.stamps.len() <= max_restarts { Verdict::Allowed } else { Verdict::TooMany }
+        self.restarts.push_back(now);
+        if self.restarts.len() <= max_restarts { LimitCheck::Allowed } else { LimitCheck::Exceeded }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a supervisor knows of a child before it runs.
+//! Child specifications: how a child starts, stops and restarts.
 
 use std::error::Error;
 use std::fmt;
@@ -6,42 +6,27 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use super::factory::Factory;
-use super::nested::Nested;
+use super::nested::NestedSupervisor;
+use super::restart::Restart;
 use super::startable::Startable;
 use crate::backoff::Backoff;
 use crate::process::{Outcome, Shutdown};
 
-/// Whether a child that has ended by itself is started again.
+/// The specification of a child: how its supervisor starts it, stops it, and whether it starts it again.
+///
+/// | constructor | runs | has started when | `restart` | `shutdown` |
+/// |---|---|---|---|---|
+/// | [`task`](ChildSpec::task) | the future that the factory returns | the factory has returned | `Temporary` | 5 s |
+/// | [`init`](ChildSpec::init) | the outer future, then the inner one | the outer future is ready | `Permanent` | 5 s |
+/// | [`supervisor`](ChildSpec::supervisor) | a new supervisor | all its children have started | `Permanent` | no limit |
+/// | [`TaskSupervisor::child_spec`](crate::TaskSupervisor::child_spec) | a task supervisor that already runs | at once | `Permanent` | no limit |
+///
+/// The factory is called once for each incarnation, in the process of the child; that of a supervisor in the process of
+/// its parent. If it panics, or if an outer future returns `Err`, the child has failed to start.
 ///
 /// # Elixir
 ///
-/// The `restart` value of a child specification.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Restart {
-    /// Always.
-    Permanent,
-    /// After an abnormal exit: any but [`Exit::Normal`](crate::Exit::Normal) and
-    /// [`Exit::Shutdown`](crate::Exit::Shutdown).
-    Transient,
-    /// Never; when it has ended, it is forgotten.
-    Temporary,
-}
-
-/// A child of a supervisor: how it is started, and what becomes of it when it ends.
-///
-/// | made by | starts | `restart` | `shutdown` |
-/// |---|---|---|---|
-/// | [`task`](ChildSpec::task) | the future that the factory gives; it has started when the factory has returned | `Temporary` | 5 s |
-/// | [`init`](ChildSpec::init) | the inner future, once the outer one has given it; it has started then | `Permanent` | 5 s |
-/// | [`supervisor`](ChildSpec::supervisor) | a supervisor, once all its children have started | `Permanent` | without limit |
-/// | [`TaskSupervisor::child_spec`](crate::TaskSupervisor::child_spec) | a task supervisor that runs already | `Permanent` | without limit |
-///
-/// The factory is called for each incarnation, in the process of the child; that of a supervisor in the process of its
-/// parent. When it panics, or an outer future gives `Err`, the child has failed to start.
-///
-/// # Elixir
-///
-/// `Supervisor.child_spec/2`. There every child is permanent unless it says otherwise, and a `Task` says temporary.
+/// `Supervisor.child_spec/2`. There a child is permanent by default, and a `Task` temporary.
 ///
 /// # Examples
 ///
@@ -59,10 +44,10 @@ pub enum Restart {
 ///     tree.stop().await;
 /// });
 /// ```
-#[must_use = "a child is started by a supervisor"]
+#[must_use = "a specification does nothing before a supervisor starts it"]
 pub struct ChildSpec {
     pub(super) id: Arc<str>,
-    pub(super) kind: Kind,
+    pub(super) start: ChildStart,
     pub(super) restart: Restart,
     pub(super) shutdown: Shutdown,
     pub(super) backoff: Option<Backoff>,
@@ -70,14 +55,14 @@ pub struct ChildSpec {
     pub(super) spawned_at: &'static Location<'static>,
 }
 
-/// What is started.
-pub(super) enum Kind {
+/// How the incarnations of a child start.
+pub(super) enum ChildStart {
     Worker(Factory),
-    Supervisor(Nested),
+    Supervisor(NestedSupervisor),
 }
 
 impl ChildSpec {
-    /// A child that runs the future which the factory gives. Its restart is [`Restart::Temporary`], its shutdown 5 s.
+    /// Specifies a child that runs the future that `factory` returns. Its restart is [`Restart::Temporary`], its shutdown 5 s.
     ///
     /// # Elixir
     ///
@@ -89,15 +74,19 @@ impl ChildSpec {
         Fut: Future + Send + 'static,
         Fut::Output: Outcome,
     {
-        ChildSpec::new(id.into(), Kind::Worker(Factory::of_task(factory)), Restart::Temporary, Shutdown::default())
+        ChildSpec::new(
+            id.into(),
+            ChildStart::Worker(Factory::of_task(factory)),
+            Restart::Temporary,
+            Shutdown::default(),
+        )
     }
 
-    /// A child that first gets ready and then serves: the outer future does the first and gives the inner one. The next
-    /// sibling starts only after that. Its restart is [`Restart::Permanent`], its shutdown 5 s.
+    /// Specifies a child that initializes before it serves: the outer future initializes and returns the inner future, which
+    /// serves. The next sibling starts after the outer future is ready. Its restart is [`Restart::Permanent`], its shutdown 5 s.
     ///
-    /// What it has got ready for its siblings goes through something that the factories share, such as a `Mutex` or a `watch`
-    /// channel. Where there is nothing to serve then, the inner future is `std::future::pending::<()>()`: one that ends would
-    /// be started again.
+    /// To pass something that was initialized to the siblings, let their factories share a `Mutex` or a `watch` channel. A child
+    /// that has nothing to serve returns `std::future::pending::<()>()`, since one whose inner future ends is started again.
     ///
     /// # Elixir
     ///
@@ -124,15 +113,20 @@ impl ChildSpec {
         Inner::Output: Outcome,
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        ChildSpec::new(id.into(), Kind::Worker(Factory::of_init(factory)), Restart::Permanent, Shutdown::default())
+        ChildSpec::new(
+            id.into(),
+            ChildStart::Worker(Factory::of_init(factory)),
+            Restart::Permanent,
+            Shutdown::default(),
+        )
     }
 
-    /// A child that is a supervisor itself: what [`Supervisor::builder`](crate::Supervisor::builder) or
-    /// [`TaskSupervisor::builder`](crate::TaskSupervisor::builder) gives. Its restart is [`Restart::Permanent`], and it
-    /// has all the time that its children take to end.
+    /// Specifies a child that is itself a supervisor. `builder` returns a [`Supervisor::builder`](crate::Supervisor::builder)
+    /// or a [`TaskSupervisor::builder`](crate::TaskSupervisor::builder). Its restart is [`Restart::Permanent`], and its shutdown
+    /// has no limit, because its children have limits of their own.
     ///
-    /// Each incarnation is built and started anew, so there is no handle on it from outside; what it does is seen in a
-    /// [`Snapshot`](crate::Snapshot). For a task supervisor whose handle others use, there is
+    /// A new supervisor is built for each incarnation, so there is no handle to it; a [`Snapshot`](crate::Snapshot) shows it.
+    /// For a task supervisor that other code starts tasks under, use
     /// [`TaskSupervisor::child_spec`](crate::TaskSupervisor::child_spec).
     ///
     /// # Examples
@@ -152,37 +146,42 @@ impl ChildSpec {
         F: FnMut() -> S + Send + 'static,
         S: Startable,
     {
-        ChildSpec::new(id.into(), Kind::Supervisor(Nested::built(builder)), Restart::Permanent, Shutdown::Infinity)
+        ChildSpec::new(
+            id.into(),
+            ChildStart::Supervisor(NestedSupervisor::built(builder)),
+            Restart::Permanent,
+            Shutdown::Infinity,
+        )
     }
 
     #[track_caller]
-    pub(super) fn new(id: Arc<str>, kind: Kind, restart: Restart, shutdown: Shutdown) -> ChildSpec {
+    pub(super) fn new(id: Arc<str>, start: ChildStart, restart: Restart, shutdown: Shutdown) -> ChildSpec {
         let spawned_at = Location::caller();
-        ChildSpec { id, kind, restart, shutdown, backoff: None, is_significant: false, spawned_at }
+        ChildSpec { id, start, restart, shutdown, backoff: None, is_significant: false, spawned_at }
     }
 
-    /// Sets whether it is started again when it has ended by itself.
+    /// Sets whether the child is started again after it has exited by itself.
     pub fn restart(self, restart: Restart) -> ChildSpec {
         ChildSpec { restart, ..self }
     }
 
-    /// Sets how its supervisor ends it. A process gets the time only if it has asked to be told, with
-    /// [`shutdown_requested`](crate::shutdown_requested) or by trapping exits; others end at once.
+    /// Sets how its supervisor stops the child. The grace period applies only if the process has opted in to graceful shutdown,
+    /// with [`shutdown_requested`](crate::shutdown_requested) or by trapping exits. Any other process is stopped at once.
     pub fn shutdown(self, shutdown: impl Into<Shutdown>) -> ChildSpec {
         ChildSpec { shutdown: shutdown.into(), ..self }
     }
 
-    /// Sets how long a restart waits. Default: it does not.
+    /// Sets the delays before restarts. Default: no delay.
     ///
-    /// The waits grow as long as the child keeps failing. They begin anew once it has run for longer than the window of its
-    /// supervisor's restart intensity. A wait holds up nothing else. Where `max_restarts` waits are longer than that window,
-    /// the supervisor never gives up on this child.
+    /// The delays grow while the child keeps failing. They start over after an incarnation that ran for longer than the window
+    /// of its supervisor's restart intensity. The supervisor does other work during a delay. If `max_restarts` delays take longer
+    /// than the window, the restarts of this child alone never exceed the intensity.
     pub fn backoff(self, backoff: Backoff) -> ChildSpec {
         ChildSpec { backoff: Some(backoff), ..self }
     }
 
-    /// Makes its end that of its supervisor, as that one's [`AutoShutdown`](crate::AutoShutdown) says: when it is
-    /// transient and ends without a crash, or is temporary and ends at all.
+    /// Makes the child significant: its exit may shut down its supervisor, see [`AutoShutdown`](crate::AutoShutdown). Only exits
+    /// after which it is not started again count: the orderly exit of a transient child, and any exit of a temporary one.
     pub fn significant(self) -> ChildSpec {
         ChildSpec { is_significant: true, ..self }
     }

@@ -1,19 +1,58 @@
-//! What can be the child that is a supervisor.
+//! Supervisors that start as children of others: what they are given and what they return.
 
-use super::nested::{ChildOf, Launched};
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use tokio::sync::oneshot;
+
+use super::incarnation::StartGuard;
 use crate::error::StartError;
+use crate::pid::Pid;
+use crate::process::{ChildSlot, Handle, ReportSlot};
 
 /// The options of a supervisor, for [`ChildSpec::supervisor`](crate::ChildSpec::supervisor).
 ///
-/// Sealed: it cannot be implemented outside this crate.
+/// Sealed: only types of this crate implement it.
 pub trait Startable: sealed::Sealed {
-    /// Starts it as a child.
+    /// Starts the supervisor as a child of the calling process.
     #[doc(hidden)]
-    fn launch(self, child_of: ChildOf) -> Result<Launched, StartError>;
+    fn start_as_child(self, position: ChildPosition) -> Result<StartedSupervisor, StartError>;
 }
 
 #[expect(unnameable_types, reason = "that is what seals the trait")]
 pub(super) mod sealed {
-    /// Keeps `Startable` to this crate.
+    /// Prevents implementations of `Startable` outside this crate.
     pub trait Sealed {}
+}
+
+/// The position of a supervisor that is a child: its parent, its id and its slot.
+#[expect(unnameable_types, reason = "for a sealed trait")]
+#[derive(Debug)]
+pub struct ChildPosition {
+    pub(super) runtime: Handle,
+    pub(super) id: Arc<str>,
+    pub(super) slot: ChildSlot,
+    pub(super) parent: Weak<dyn WillRestart>,
+}
+
+/// A parent, as a child that refuses a call sees it: whether the call may succeed later.
+pub(super) trait WillRestart: fmt::Debug + Send + Sync {
+    /// Returns whether the child with this key, which is exiting or has exited, will be started again.
+    fn will_restart(&self, key: u32) -> bool;
+}
+
+/// A supervisor that has been started as a child.
+#[expect(unnameable_types, reason = "for a sealed trait")]
+pub struct StartedSupervisor {
+    pub(super) pid: Pid,
+    /// Receives the outcome once its own children have started. `None` if it starts without children.
+    pub(super) ready: Option<oneshot::Receiver<Result<StartGuard, StartError>>>,
+    /// Where it leaves the report of its stop.
+    pub(super) report: ReportSlot,
+}
+
+impl fmt::Debug for StartedSupervisor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StartedSupervisor").field("pid", &self.pid).finish_non_exhaustive()
+    }
 }

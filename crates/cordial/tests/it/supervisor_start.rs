@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use cordial::{
-    AutoShutdown, ChildKind, ChildSpec, ChildState, Counts, DeleteError, Exit, Refusal, Restart, Shutdown, StartError,
-    Strategy, Supervisor, SupervisorBuilder, Task, TaskSupervisor, process,
+    AutoShutdown, ChildCounts, ChildKind, ChildSpec, ChildState, DeleteError, Exit, Refusal, Restart, Shutdown,
+    StartError, Strategy, Supervisor, SupervisorBuilder, Task, TaskSupervisor, process,
 };
 use tokio::time::{Instant, sleep};
 
@@ -33,7 +33,11 @@ fn a_task_child_starts_successfully_whatever_it_returns() {
             .await
             .unwrap();
         settle().await;
-        assert_eq!(tree.count_children().await, Counts::default(), "temporary children are removed when they exit");
+        assert_eq!(
+            tree.count_children().await,
+            ChildCounts::default(),
+            "temporary children are removed when they exit"
+        );
     });
 }
 
@@ -224,7 +228,7 @@ fn children_are_listed_and_counted() {
     for_each_seed(|| async {
         let tree = one_for_one().start().await.unwrap();
         assert!(tree.which_children().await.is_empty());
-        assert_eq!(tree.count_children().await, Counts::default());
+        assert_eq!(tree.count_children().await, ChildCounts::default());
         let worker = tree.start_child(Log::default().child("worker")).await.unwrap();
         tree.start_child(ChildSpec::supervisor("supervisor", one_for_one)).await.unwrap();
         let children = tree.which_children().await;

@@ -1,19 +1,23 @@
-//! Supervisors of tasks: many children, none of which depends on another.
+//! Supervisors of many tasks that do not depend on each other.
 //!
 //! ```text
-//!  TaskSupervisor ──► Live: the options, and the incarnation that runs now
-//!   (the handle)        └► Roster: who runs; the door that each start passes, with no message to the process
-//!                            └► Kept: those that may be started again
-//!  its process: watches for restarts and for reasons to end; when there is one, ends all children at once
+//!  TaskSupervisor ─► TasksShared: the options, and the incarnation that runs
+//!  (handle)            └► TaskChildren: the running children; each start goes here, not to the process of the supervisor
+//!                           └► RestartableChildren: the ones that may be started again
+//!  the process of the supervisor: restarts children; when there is a reason to stop, stops all of them at once
 //! ```
 
 mod builder;
+mod child_limit;
+mod children;
 mod handle;
-mod kept;
-mod live;
-mod room;
-mod roster;
-mod serve;
+mod reservation;
+mod restartable;
+mod server;
+mod shared;
+mod start;
+mod start_child;
+mod start_restartable;
 mod stop;
 mod stream;
 

@@ -1,4 +1,4 @@
-//! Streams whose items are children of a task supervisor.
+//! Streams whose items run as children of a task supervisor.
 
 use std::fmt;
 use std::panic::Location;
@@ -7,22 +7,24 @@ use std::task::{Context, Poll, ready};
 
 use futures_util::stream::{Iter, iter};
 
-use super::handle::{TaskSupervisor, Turn};
+use super::handle::TaskSupervisor;
+use super::reservation::Reservation;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
 use crate::process::{Handle, Recipient, Spawn};
 use crate::stream::{AsyncStream, Spawner};
 
-/// A stream of a task supervisor.
-type Under<I, F, O> = AsyncStream<Iter<I>, F, O, O, Exit, Supervised>;
+/// A stream under a task supervisor.
+type SupervisedStream<I, F, O> = AsyncStream<Iter<I>, F, O, O, Exit, Supervised>;
 
 impl TaskSupervisor {
-    /// As [`Task::async_stream`](crate::Task::async_stream), with items that are children of this supervisor. While it is
-    /// full, the stream waits for room. When it is stopping or gone, items are `Err(Exit::Refused)`.
+    /// Creates a stream as [`Task::async_stream`](crate::Task::async_stream) does, with items that run as children of this
+    /// supervisor. While the supervisor is full, the stream waits. If it is stopping or gone, each item is
+    /// `Err(Exit::Refused)`.
     ///
     /// # Elixir
     ///
-    /// `Task.Supervisor.async_stream/4` with failures as items; there a full supervisor raises.
+    /// `Task.Supervisor.async_stream/4` with failures as items. There a full supervisor raises.
     ///
     /// # Examples
     ///
@@ -36,31 +38,32 @@ impl TaskSupervisor {
     /// });
     /// ```
     #[track_caller]
-    pub fn async_stream<I, F, Fut>(&self, items: I, f: F) -> Under<I::IntoIter, F, Fut::Output>
+    pub fn async_stream<I, F, Fut>(&self, items: I, f: F) -> SupervisedStream<I::IntoIter, F, Fut::Output>
     where
         I: IntoIterator,
         F: FnMut(I::Item) -> Fut,
         Fut: Future + Send + 'static,
         Fut::Output: Send + 'static,
     {
-        AsyncStream::new(iter(items), f, Supervised::new(self, Orphans::End), Location::caller())
+        AsyncStream::new(iter(items), f, Supervised::new(self, AfterSignal::ShutDown), Location::caller())
     }
 
-    /// As [`async_stream`](TaskSupervisor::async_stream), but items that run already go on when the consumer is ended by a
-    /// signal: a kill, a link, its supervisor. When the stream is dropped in any other way, they are given up.
+    /// Creates a stream as [`async_stream`](TaskSupervisor::async_stream) does, but items that are running continue when a signal
+    /// ends the process that consumes the stream: a kill, the exit of a linked process, or a request of its supervisor. If the
+    /// stream is dropped for any other reason, the items are shut down.
     ///
     /// # Elixir
     ///
     /// `Task.Supervisor.async_stream_nolink/4`.
     #[track_caller]
-    pub fn async_stream_nolink<I, F, Fut>(&self, items: I, f: F) -> Under<I::IntoIter, F, Fut::Output>
+    pub fn async_stream_nolink<I, F, Fut>(&self, items: I, f: F) -> SupervisedStream<I::IntoIter, F, Fut::Output>
     where
         I: IntoIterator,
         F: FnMut(I::Item) -> Fut,
         Fut: Future + Send + 'static,
         Fut::Output: Send + 'static,
     {
-        AsyncStream::new(iter(items), f, Supervised::new(self, Orphans::RunOn), Location::caller())
+        AsyncStream::new(iter(items), f, Supervised::new(self, AfterSignal::Continue), Location::caller())
     }
 }
 
@@ -68,39 +71,40 @@ impl TaskSupervisor {
 #[expect(unnameable_types, reason = "a type parameter that users leave out")]
 pub struct Supervised {
     tasks: TaskSupervisor,
-    orphans: Orphans,
-    /// The wait for room.
-    waiting: Option<Waiting>,
-    /// What it gave, kept for the next item.
-    turn: Option<Result<Turn, Refusal>>,
+    after_signal: AfterSignal,
+    /// The wait for a reservation, while the supervisor is full.
+    waiting: Option<ReservationFuture>,
+    /// The reservation for the next item.
+    reservation: Option<Result<Reservation, Refusal>>,
 }
 
-type Waiting = Pin<Box<dyn Future<Output = Result<Turn, Refusal>> + Send>>;
+type ReservationFuture = Pin<Box<dyn Future<Output = Result<Reservation, Refusal>> + Send>>;
 
-/// What becomes of the items when a signal ends the consumer.
+/// What happens to running items when a signal ends the consumer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Orphans {
-    End,
-    RunOn,
+enum AfterSignal {
+    ShutDown,
+    Continue,
 }
 
 impl Supervised {
-    fn new(tasks: &TaskSupervisor, orphans: Orphans) -> Supervised {
-        Supervised { tasks: tasks.clone(), orphans, waiting: None, turn: None }
+    fn new(tasks: &TaskSupervisor, after_signal: AfterSignal) -> Supervised {
+        Supervised { tasks: tasks.clone(), after_signal, waiting: None, reservation: None }
     }
 }
 
 impl Spawner for Supervised {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.turn.is_none() && self.tasks.is_limited() {
+        let is_limited = self.tasks.shared().options.max_children.is_some();
+        if self.reservation.is_none() && is_limited {
             let tasks = &self.tasks;
             let waiting = self.waiting.get_or_insert_with(|| {
                 let tasks = tasks.clone();
-                Box::pin(async move { tasks.room().await })
+                Box::pin(async move { tasks.shared().reserve().await })
             });
-            let turn = ready!(waiting.as_mut().poll(cx));
+            let reservation = ready!(waiting.as_mut().poll(cx));
             self.waiting = None;
-            self.turn = Some(turn);
+            self.reservation = Some(reservation);
         }
         Poll::Ready(())
     }
@@ -118,20 +122,19 @@ impl Spawner for Supervised {
         R: Recipient<F::Output> + Send + 'static,
         R::Output: Send + 'static,
     {
-        let spawn = Spawn::new(spawned_at);
-        match self.turn.take() {
-            None => self.tasks.start_detached(self.tasks.place(), spawn, future, recipient),
-            Some(turn) => self.tasks.start_detached(turn.and_then(Turn::place), spawn, future, recipient),
-        }
+        self.tasks.start_detached(self.reservation.take(), Spawn::new(spawned_at), future, recipient)
     }
 
     fn items_outlive_consumer(&self) -> bool {
-        self.orphans == Orphans::RunOn
+        self.after_signal == AfterSignal::Continue
     }
 }
 
 impl fmt::Debug for Supervised {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Supervised").field("tasks", &self.tasks).field("orphans", &self.orphans).finish_non_exhaustive()
+        f.debug_struct("Supervised")
+            .field("tasks", &self.tasks)
+            .field("after_signal", &self.after_signal)
+            .finish_non_exhaustive()
     }
 }

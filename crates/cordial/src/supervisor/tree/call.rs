@@ -1,4 +1,4 @@
-//! What a handle asks of the process of a supervisor.
+//! The calls of handles to the process of a supervisor.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::error::{DeleteError, NotFound, StartError};
 use crate::pid::Pid;
 use crate::supervisor::spec::ChildSpec;
 
-/// A question and where its answer goes. Whoever asks waits for the answer, so there are no more of them than askers.
+/// A call, with the channel for its reply. Each caller waits for the reply, so the queue is as long as there are callers.
 pub(super) enum Call {
     Start(Box<ChildSpec>, oneshot::Sender<Result<Pid, StartError>>),
     Terminate(Arc<str>, oneshot::Sender<Result<(), NotFound>>),

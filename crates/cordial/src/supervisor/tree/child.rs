@@ -1,91 +1,109 @@
-//! One child of a supervisor, as its supervisor knows it.
+//! One child, as the process of its supervisor knows it.
 
 use std::time::Duration;
 
-use super::view::{ChildInfo, ChildKind, ChildState};
+use super::info::{ChildInfo, ChildKind, ChildState};
 use crate::backoff::Waits;
 use crate::pid::Pid;
-use crate::process::{Handle, ReportSlot};
-use crate::supervisor::spec::{ChildSpec, Kind};
+use crate::process::{Handle, ReportSlot, StopReport};
+use crate::supervisor::spec::{ChildSpec, ChildStart};
 
-/// One child, with what has happened to it.
-pub(super) struct Child {
+/// One child.
+pub(super) struct TreeChild {
     pub(super) spec: ChildSpec,
-    pub(super) state: State,
+    pub(super) status: ChildStatus,
     pub(super) incarnation: u32,
-    /// When the present incarnation had started, on the supervisor's clock. `None`: it has not.
-    pub(super) started: Option<Duration>,
-    /// The backoff that is under way.
-    pub(super) waits: Option<Waits>,
-    /// Of a supervisor: what it leaves behind when it ends.
+    /// When the present incarnation had finished starting, on the clock of the supervisor. `None` before that.
+    pub(super) started_at: Option<Duration>,
+    /// The delays before further restarts, if the child has a backoff and has been restarted.
+    pub(super) delays: Option<Waits>,
+    /// Where the present incarnation leaves the report of its stop, if it is a supervisor.
     pub(super) report: Option<ReportSlot>,
-    /// Processes of its last incarnation that were abandoned and may still be there.
-    pub(super) leftovers: Vec<Pid>,
+    /// Processes of the last incarnation that were abandoned and may not have exited yet.
+    pub(super) abandoned: Vec<Pid>,
 }
 
-/// How it stands with a child.
+/// Whether a child has a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum ChildStatus {
     Starting(Pid),
     Running(Pid),
-    /// To be started, not before this time.
-    Due(Duration),
+    /// It is to be started at this time or later.
+    RestartAt(Duration),
     Stopped,
 }
 
-impl Child {
-    pub(super) fn new(spec: ChildSpec) -> Child {
-        Child {
+impl TreeChild {
+    pub(super) fn new(spec: ChildSpec) -> TreeChild {
+        TreeChild {
             spec,
-            state: State::Stopped,
+            status: ChildStatus::Stopped,
             incarnation: 0,
-            started: None,
-            waits: None,
+            started_at: None,
+            delays: None,
             report: None,
-            leftovers: Vec::new(),
+            abandoned: Vec::new(),
         }
     }
 
     pub(super) fn pid(&self) -> Option<Pid> {
-        match self.state {
-            State::Starting(pid) | State::Running(pid) => Some(pid),
-            State::Due(_) | State::Stopped => None,
+        match self.status {
+            ChildStatus::Starting(pid) | ChildStatus::Running(pid) => Some(pid),
+            ChildStatus::RestartAt(_) | ChildStatus::Stopped => None,
         }
     }
 
-    /// Its process, or one that belonged to it, that is stuck in a poll and still there.
-    pub(super) fn still_there(&mut self, runtime: &Handle) -> Option<Pid> {
-        self.leftovers.retain(|pid| runtime.with(*pid, |_| ()).is_some());
-        self.leftovers.first().copied()
+    /// Returns an abandoned process of the last incarnation that has not exited yet. The child must not be started before it
+    /// has.
+    pub(super) fn abandoned_pid(&self, runtime: &Handle) -> Option<Pid> {
+        self.abandoned.iter().copied().find(|pid| exists(runtime, *pid))
     }
 
-    /// How long the next restart waits. The backoff begins anew if the child has run for longer than `window`.
-    pub(super) fn next_wait(&mut self, runtime: &Handle, now: Duration, window: Duration) -> Duration {
-        if self.started.is_some_and(|started| now.saturating_sub(started) > window) {
-            self.waits = None;
+    /// Forgets the abandoned processes that have exited.
+    pub(super) fn prune_abandoned(&mut self, runtime: &Handle) {
+        self.abandoned.retain(|pid| exists(runtime, *pid));
+    }
+
+    /// Marks the process as gone. Returns the report of its stop, which is empty unless the child is a supervisor.
+    pub(super) fn process_gone(&mut self) -> StopReport {
+        self.status = ChildStatus::Stopped;
+        let report = self.report.take().map(|report| report.get()).unwrap_or_default();
+        self.abandoned.extend(report.abandoned.iter().map(|stopped| stopped.pid));
+        report
+    }
+
+    /// Returns the delay before the next restart. The backoff starts over if the last incarnation ran for longer than `window`.
+    pub(super) fn next_delay(&mut self, runtime: &Handle, now: Duration, window: Duration) -> Duration {
+        if self.started_at.is_some_and(|started_at| now.saturating_sub(started_at) > window) {
+            self.delays = None;
         }
         let Some(backoff) = self.spec.backoff else { return Duration::ZERO };
-        let waits = self.waits.get_or_insert_with(|| backoff.waits(runtime.executor().random()));
-        waits.next().unwrap_or_default()
+        let delays = self.delays.get_or_insert_with(|| backoff.waits(runtime.executor().random()));
+        delays.next().expect("a backoff has no last delay")
     }
 
     pub(super) fn info(&self) -> ChildInfo {
         ChildInfo {
             id: self.spec.id.clone(),
-            pid: self.pid().or_else(|| self.leftovers.first().copied()),
-            kind: match self.spec.kind {
-                Kind::Worker(_) => ChildKind::Worker,
-                Kind::Supervisor(_) => ChildKind::Supervisor,
+            pid: self.pid().or_else(|| self.abandoned.first().copied()),
+            kind: match self.spec.start {
+                ChildStart::Worker(_) => ChildKind::Worker,
+                ChildStart::Supervisor(_) => ChildKind::Supervisor,
             },
             restart: self.spec.restart,
-            state: match self.state {
-                State::Starting(_) => ChildState::Starting,
-                State::Running(_) => ChildState::Running,
-                State::Due(_) => ChildState::Restarting,
-                State::Stopped if self.leftovers.is_empty() => ChildState::Stopped,
-                State::Stopped => ChildState::Abandoned,
+            state: match self.status {
+                ChildStatus::Starting(_) => ChildState::Starting,
+                ChildStatus::Running(_) => ChildState::Running,
+                ChildStatus::RestartAt(_) => ChildState::Restarting,
+                ChildStatus::Stopped if self.abandoned.is_empty() => ChildState::Stopped,
+                ChildStatus::Stopped => ChildState::Abandoned,
             },
             incarnation: self.incarnation,
         }
     }
+}
+
+/// Returns whether a process has not exited yet.
+pub(super) fn exists(runtime: &Handle, pid: Pid) -> bool {
+    runtime.with(pid, |_| ()).is_some()
 }

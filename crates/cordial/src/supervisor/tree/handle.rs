@@ -7,50 +7,50 @@ use tokio::sync::oneshot;
 
 use super::builder::SupervisorBuilder;
 use super::call::Call;
-use super::live::Live;
-use super::view::{ChildInfo, Counts};
+use super::info::{ChildCounts, ChildInfo};
+use super::shared::TreeShared;
 use crate::error::{DeleteError, NotFound, StartError};
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
 use crate::process::StopReport;
-use crate::supervisor::order::Strategy;
 use crate::supervisor::spec::ChildSpec;
+use crate::supervisor::strategy::Strategy;
 
-/// A supervisor of children that are started in order, restarted by a strategy, and stopped in reverse order. This is a
-/// handle on it, and clones are handles on the same one; dropping them stops nothing.
+/// A supervisor, which starts its children in order, restarts them by a strategy, and stops them in reverse order.
 ///
-/// A child that ends and has to run is started again, once its last process is fully gone. With too many restarts within a
-/// time, the supervisor gives up: it stops its children and ends with [`Exit::Shutdown`], whose text names the child and its
-/// last exit, and whoever it belongs to sees to the rest: a process ends with the same exit unless it traps exits, and a
-/// program ends so with the status 1, see [`main`](crate::main). It never goes on without what it has to run, and never
-/// gives up in silence.
+/// This is a handle. Clones are handles of the same supervisor, and dropping them does not stop it.
 ///
-/// Whom it belongs to is told at [`start`](SupervisorBuilder::start). For many children that do not depend on each other there is
-/// [`TaskSupervisor`](crate::TaskSupervisor). To make one the child of another, do not start it: give its builder to
-/// [`ChildSpec::supervisor`]. Only a task supervisor that runs can be handed over, with
+/// When a child exits that has to run, the supervisor starts it again, once its last process is gone. If restarts exceed the
+/// intensity, the supervisor gives up: it emits an event, stops its children and exits with [`Exit::Shutdown`]. The text of that
+/// exit names the child and its last exit. The process that the supervisor belongs to exits likewise, unless it traps exits; a
+/// program whose root exits so returns status 1, see [`main`](crate::main).
+///
+/// [`SupervisorBuilder::start`] says which process a supervisor belongs to. For many children that do not depend on each other,
+/// use a [`TaskSupervisor`](crate::TaskSupervisor). To make a supervisor the child of another, do not start it, but pass its
+/// builder to [`ChildSpec::supervisor`]. Only a task supervisor can be handed over while it runs, with
 /// [`child_spec`](crate::TaskSupervisor::child_spec).
 ///
-/// | child has ended | `Permanent` | `Transient` | `Temporary` |
+/// | exit of a child | `Permanent` | `Transient` | `Temporary` |
 /// |---|---|---|---|
-/// | `Normal`, `Shutdown` | restart | stays, without a process | forgotten |
-/// | otherwise | restart | restart | forgotten |
+/// | `Normal`, `Shutdown` | restarted | kept, without a process | removed |
+/// | any other | restarted | restarted | removed |
 ///
-/// | restart under | stopped, in reverse order | started, in order |
+/// | strategy | stops, in reverse start order | starts, in start order |
 /// |---|---|---|
 /// | `OneForOne` | | that child |
-/// | `OneForAll` | all others that run | all, also those that had ended or were terminated |
-/// | `RestForOne` | those after it that run | it and those after it, as above |
+/// | `OneForAll` | all other running children | all children, also those that had exited or were terminated |
+/// | `RestForOne` | the running children after it | that child and all children after it, as above |
 ///
-/// A supervisor traps exits. A [`Shutdown`](Exit::Shutdown) that is sent to it stops it, and a kill makes it kill its
-/// children and end; other signals concern it only if they come from the process that it belongs to.
+/// A temporary child that a restart stops is removed as well. A restart that fails is tried again at once, or after the backoff
+/// of the child, and each attempt counts.
 ///
-/// A temporary child that is stopped for the sake of another is forgotten as well. A restart that fails is tried again at
-/// once, or after the child's backoff, and counts like the first.
+/// A supervisor traps exits. A [`Shutdown`](Exit::Shutdown) signal stops it. After a kill it kills its children and exits. Other
+/// signals have an effect only if they come from the process that it belongs to.
 ///
 /// # Elixir
 ///
-/// `Supervisor`. Here a restart may wait ([`ChildSpec::backoff`]) and waits for a process that is stuck in a poll; and a child
-/// that is slow to start or stop holds up nobody who only looks.
+/// `Supervisor`. Here a restart can be delayed ([`ChildSpec::backoff`]) and waits for a process that is stuck in a poll, and
+/// `which_children` and `count_children` do not wait while a child starts or stops.
 ///
 /// # Examples
 ///
@@ -72,172 +72,173 @@ use crate::supervisor::spec::ChildSpec;
 /// ```
 #[derive(Clone)]
 pub struct Supervisor {
-    live: Arc<Live>,
+    shared: Arc<TreeShared>,
 }
 
 impl Supervisor {
-    /// Options for one, with a strategy.
+    /// Returns the options of a new supervisor.
     #[track_caller]
     pub fn builder(strategy: Strategy) -> SupervisorBuilder {
         SupervisorBuilder::new(strategy)
     }
 
-    pub(super) fn new(live: Arc<Live>) -> Supervisor {
-        Supervisor { live }
+    pub(super) fn new(shared: Arc<TreeShared>) -> Supervisor {
+        Supervisor { shared }
     }
 
-    /// The children in start order, also while the supervisor is busy. None when it has ended.
+    /// Returns the children in start order, also while the supervisor is busy. There are none after it has exited.
     ///
     /// # Cancel safety
     ///
-    /// It does not wait.
+    /// The future is ready at its first poll.
     ///
     /// # Elixir
     ///
     /// `Supervisor.which_children/1`.
     pub async fn which_children(&self) -> Vec<ChildInfo> {
-        self.live.view.children()
+        self.shared.children.all()
     }
 
-    /// How many children there are, also while the supervisor is busy.
+    /// Returns how many children there are, also while the supervisor is busy.
     ///
     /// # Cancel safety
     ///
-    /// It does not wait.
+    /// The future is ready at its first poll.
     ///
     /// # Elixir
     ///
     /// `Supervisor.count_children/1`.
-    pub async fn count_children(&self) -> Counts {
-        self.live.view.counts()
+    pub async fn count_children(&self) -> ChildCounts {
+        self.shared.children.counts()
     }
 
-    /// Adds a child after all others and starts it.
+    /// Adds a child after all others, starts it, and waits until it has started.
     ///
     /// # Errors
     ///
-    /// [`StartError::AlreadyStarted`], [`StartError::AlreadyPresent`] or [`StartError::Restarting`] if there is a child
-    /// of that id; [`StartError::Child`] if it fails to start, and is forgotten;
-    /// [`StartError::SignificantPermanent`] and [`StartError::SignificantNever`];
-    /// [`StartError::Refused`] when the supervisor is stopping or gone.
+    /// [`StartError::AlreadyStarted`], [`StartError::AlreadyPresent`] or [`StartError::Restarting`] if the supervisor has a child
+    /// with this id. [`StartError::Child`] if the child fails to start; it is removed. [`StartError::SignificantPermanent`] or
+    /// [`StartError::SignificantNever`] if a child cannot be significant here. [`StartError::Refused`] if the supervisor is
+    /// stopping or gone.
     ///
     /// # Cancel safety
     ///
-    /// Once polled, the child is started, whether or not anybody waits for it.
+    /// After the first poll the child is started, even if the future is dropped.
     ///
     /// # Elixir
     ///
     /// `Supervisor.start_child/2`.
     pub async fn start_child(&self, spec: ChildSpec) -> Result<Pid, StartError> {
-        let gone = Err(StartError::Refused(Refusal::SupervisorStopped));
-        self.ask(|answer| Call::Start(Box::new(spec), answer)).await.unwrap_or(gone)
+        let refused = Err(StartError::Refused(Refusal::SupervisorStopped));
+        self.call(|reply| Call::Start(Box::new(spec), reply)).await.unwrap_or(refused)
     }
 
-    /// Ends a child, by its shutdown, and waits for that. It is not started again but by
-    /// [`restart_child`](Supervisor::restart_child), or for the sake of another; a temporary one is forgotten.
+    /// Stops a child as its [`shutdown`](ChildSpec::shutdown) says, and waits until its process has exited. The child is started
+    /// again only by [`restart_child`](Supervisor::restart_child), or together with another child by the strategy. A temporary
+    /// child is removed.
     ///
-    /// One whose poll does not return is abandoned 100 ms after it was killed, and this answers `Ok` then.
+    /// If the poll of the process does not return, it is abandoned 100 ms after the kill, and this returns `Ok`.
     ///
     /// # Errors
     ///
-    /// [`NotFound`] if there is no such child, or no supervisor any more.
+    /// [`NotFound`] if the supervisor has no such child, or is stopping or gone.
     ///
     /// # Cancel safety
     ///
-    /// Once polled, the child is ended.
+    /// After the first poll the child is stopped, even if the future is dropped.
     ///
     /// # Elixir
     ///
     /// `Supervisor.terminate_child/2`.
     pub async fn terminate_child(&self, id: impl Into<Arc<str>>) -> Result<(), NotFound> {
         let id = id.into();
-        self.ask(|answer| Call::Terminate(id, answer)).await.unwrap_or(Err(NotFound))
+        self.call(|reply| Call::Terminate(id, reply)).await.unwrap_or(Err(NotFound))
     }
 
-    /// Starts a child that has no process.
+    /// Starts a child that has no process, and waits until it has started.
     ///
     /// # Errors
     ///
-    /// [`StartError::NotFound`], [`StartError::AlreadyStarted`], [`StartError::Restarting`];
-    /// [`StartError::StillThere`] if its last process is stuck in a poll; [`StartError::Child`] if it fails to start, and stays
-    /// without a process; [`StartError::Refused`] when the supervisor is stopping or gone.
+    /// [`StartError::NotFound`], [`StartError::AlreadyStarted`] or [`StartError::Restarting`].
+    /// [`StartError::StillThere`] if its last process is stuck in a poll. [`StartError::Child`] if the child fails to start; it
+    /// stays without a process. [`StartError::Refused`] if the supervisor is stopping or gone.
     ///
     /// # Cancel safety
     ///
-    /// Once polled, the child is started.
+    /// After the first poll the child is started, even if the future is dropped.
     ///
     /// # Elixir
     ///
     /// `Supervisor.restart_child/2`.
     pub async fn restart_child(&self, id: impl Into<Arc<str>>) -> Result<Pid, StartError> {
         let id = id.into();
-        let gone = Err(StartError::Refused(Refusal::SupervisorStopped));
-        self.ask(|answer| Call::Restart(id, answer)).await.unwrap_or(gone)
+        let refused = Err(StartError::Refused(Refusal::SupervisorStopped));
+        self.call(|reply| Call::Restart(id, reply)).await.unwrap_or(refused)
     }
 
-    /// Forgets a child that has no process.
+    /// Removes a child that has no process.
     ///
     /// # Errors
     ///
-    /// [`DeleteError`]: there is no such child, or it runs, or it is about to.
+    /// [`DeleteError`] if there is no such child, if it is running, or if it will be restarted.
     ///
     /// # Cancel safety
     ///
-    /// Once polled, the child is forgotten.
+    /// After the first poll the child is removed, even if the future is dropped.
     ///
     /// # Elixir
     ///
     /// `Supervisor.delete_child/2`.
     pub async fn delete_child(&self, id: impl Into<Arc<str>>) -> Result<(), DeleteError> {
         let id = id.into();
-        self.ask(|answer| Call::Delete(id, answer)).await.unwrap_or(Err(DeleteError::NotFound))
+        self.call(|reply| Call::Delete(id, reply)).await.unwrap_or(Err(DeleteError::NotFound))
     }
 
-    /// Stops the children in reverse order, one after the other, and then the supervisor, whose exit is
-    /// [`Exit::Normal`]. Waits for that, and tells who had to be killed or abandoned. Of one that has ended: the report of that
-    /// end.
+    /// Stops the children one after another in reverse start order, and then the supervisor, whose exit is [`Exit::Normal`].
+    /// Waits for that, and returns the children that had to be killed or abandoned. If the supervisor has already exited, returns
+    /// the report of that stop.
     ///
     /// # Cancel safety
     ///
-    /// Once polled, the stop takes place.
+    /// After the first poll the supervisor stops, even if the future is dropped.
     ///
     /// # Elixir
     ///
     /// `Supervisor.stop/1`.
     pub async fn stop(&self) -> StopReport {
-        self.live.life.stop().await
+        self.shared.incarnations.stop().await
     }
 
-    /// The process of the supervisor.
+    /// Returns the pid of the supervisor.
     #[must_use]
     pub fn pid(&self) -> Pid {
-        self.live.life.current().pid
+        self.shared.incarnations.pid()
     }
 
-    /// How the supervisor ends, when it has.
+    /// Waits until the supervisor has exited, and returns its exit.
     ///
-    /// The process that started it learns of a give-up or an [automatic shutdown](crate::AutoShutdown) here only if it
-    /// [traps exits](crate::process::trap_exits), or if the supervisor is unlinked: else that ends the process first.
+    /// If the supervisor gives up or [shuts down automatically](crate::AutoShutdown), the process that started it exits as well,
+    /// and can await this only if it [traps exits](crate::process::trap_exits) or if the supervisor is unlinked.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing.
+    /// Nothing is lost.
     pub async fn ended(&self) -> Exit {
-        self.live.life.ended().await
+        self.shared.incarnations.ended().await
     }
 
-    /// `None` if the supervisor ends without an answer.
-    async fn ask<T>(&self, call: impl FnOnce(oneshot::Sender<T>) -> Call) -> Option<T> {
-        let (sender, answer) = oneshot::channel();
-        self.live.calls.send(call(sender)).ok()?;
-        answer.await.ok()
+    /// Sends a call and waits for the reply. Returns `None` if the supervisor exits without a reply.
+    async fn call<T>(&self, call: impl FnOnce(oneshot::Sender<T>) -> Call) -> Option<T> {
+        let (sender, reply) = oneshot::channel();
+        self.shared.calls.send(call(sender)).ok()?;
+        reply.await.ok()
     }
 }
 
 impl fmt::Debug for Supervisor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Supervisor")
-            .field("strategy", &self.live.strategy)
+            .field("strategy", &self.shared.strategy)
             .field("pid", &self.pid())
             .finish_non_exhaustive()
     }

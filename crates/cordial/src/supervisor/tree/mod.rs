@@ -1,24 +1,33 @@
-//! Supervisors of few children that depend on each other: started in order, stopped in reverse, restarted by a strategy.
+//! Supervisors of a few children that depend on each other: started in order, restarted by a strategy, stopped in reverse.
 //!
 //! ```text
-//!  Supervisor ──calls──► the process of the supervisor ──starts, stops──► children
-//!  (the handle)            │ one thing after the other, as Erlang's        │
-//!     └─reads─► View ◄─────┴──────────────── ends ◄────────────────────────┘
+//!  Supervisor ──── calls ────► process of the supervisor ── starts, stops ──► children
+//!  (handle)                      │ one thing at a time, as in Erlang             │
+//!     └── reads ─► ChildInfos ◄──┴──────────────── exits ◄───────────────────────┘
 //! ```
 //!
-//! What is only read is read from the view, and never waits. What changes something waits its turn behind a child that
-//! takes long to start or to stop; a wait before a restart holds up nobody.
+//! Handles read the state of the children without waiting. A call that changes something waits while the supervisor starts or
+//! stops a child. The delay before a restart blocks no call.
 
 mod builder;
 mod call;
+mod calls;
 mod child;
+mod children;
+mod exits;
 mod handle;
-mod live;
-mod serve;
+mod info;
+mod restarts;
+mod server;
+mod shared;
 mod start;
+mod start_child;
+mod state;
 mod stop;
-mod view;
 
 pub use builder::{AutoShutdown, SupervisorBuilder};
 pub use handle::Supervisor;
-pub use view::{ChildInfo, ChildKind, ChildState, Counts};
+pub use info::{ChildCounts, ChildInfo, ChildKind, ChildState};
+
+#[cfg(test)]
+mod tests;

@@ -1,132 +1,102 @@
-//! Starting one child.
+//! Starting a supervisor: on its own, or as the child of another.
 
-use std::convert::identity;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
-use super::child::State;
-use super::serve::{Register, Tree};
+use super::builder::SupervisorBuilder;
+use super::children::ChildTable;
+use super::handle::Supervisor;
+use super::server::serve_tree;
+use super::shared::TreeShared;
+use super::state::TreeState;
 use crate::error::StartError;
-use crate::exit::{Exit, Refusal};
-use crate::pid::Pid;
-use crate::process::{ChildSlot, Parent, ReportSlot, Spawn};
-use crate::supervisor::ear::{Ear, Why};
-use crate::supervisor::factory::Ready;
-use crate::supervisor::life::Fresh;
-use crate::supervisor::nested::{ChildOf, Launched};
-use crate::supervisor::spec::Kind;
-use crate::unwind;
+use crate::exit::Refusal;
+use crate::process::{ChildSlot, Handle, current_runtime};
+use crate::supervisor::incarnation::StartGuard;
+use crate::supervisor::spawn::{SpawnSupervisor, SpawnedSupervisor};
+use crate::supervisor::startable::{ChildPosition, Startable, StartedSupervisor, sealed};
 
-/// A child whose process is there.
-struct Begun {
-    pid: Pid,
-    is_ready: IsReady,
-    report: Option<ReportSlot>,
+/// A supervisor whose process has started.
+struct StartedTree {
+    shared: Arc<TreeShared>,
+    process: SpawnedSupervisor,
+    /// Receives the outcome once the children have started.
+    ready: oneshot::Receiver<Result<StartGuard, StartError>>,
 }
 
-/// Tells whether the child has started.
-enum IsReady {
-    Worker(oneshot::Receiver<()>),
-    Supervisor(Option<oneshot::Receiver<Result<Fresh, StartError>>>),
-}
-
-impl IsReady {
-    async fn wait(self) -> bool {
-        match self {
-            IsReady::Worker(is_ready) => is_ready.await.is_ok(),
-            IsReady::Supervisor(None) => true,
-            IsReady::Supervisor(Some(is_ready)) => match is_ready.await {
-                Ok(Ok(fresh)) => {
-                    fresh.take();
-                    true
-                }
-                _ => false,
-            },
-        }
-    }
-}
-
-impl Tree {
-    /// Starts the next incarnation of a child and waits until it has started. One that does not has no process afterwards.
-    pub(super) async fn start(&mut self, key: u32, ear: &mut Ear) -> Result<Result<Pid, StartError>, Why> {
-        let begun = match self.begin(key) {
-            Ok(begun) => begun,
-            Err(error) => {
-                self.set(key, State::Stopped);
-                return Ok(Err(error));
+impl SupervisorBuilder {
+    /// Starts the supervisor and its children one after another, each after the previous one has started. If a child fails to
+    /// start, the supervisor stops those that have started, in reverse order, and exits.
+    ///
+    /// The supervisor belongs to the process that awaits this. When that process exits, for any reason, the supervisor stops its
+    /// children in reverse order and exits. When the supervisor gives up or shuts down automatically, that process exits too,
+    /// unless it traps exits. Several supervisors of one process stop in reverse start order.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Child`] names the child that failed to start, and its exit. [`StartError::DuplicateId`],
+    /// [`StartError::SignificantPermanent`], [`StartError::SignificantNever`] and [`StartError::ZeroWindow`]: no process was
+    /// started. [`StartError::AlreadySupervised`]: a task supervisor among the children has another parent already.
+    /// [`StartError::Refused`]: the runtime was shut down, or the supervisor was stopped while it started.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future before it is ready stops the children that have started, in reverse order.
+    ///
+    /// # Elixir
+    ///
+    /// `Supervisor.start_link/2`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::{ChildSpec, StartError, Strategy, Supervisor};
+    ///
+    /// cordial::testing::run(async {
+    ///     let twice = || ChildSpec::task("twin", || async {});
+    ///     let started = Supervisor::builder(Strategy::OneForOne).child(twice()).child(twice()).start().await;
+    ///     assert_eq!(started.unwrap_err(), StartError::DuplicateId("twin".into()));
+    /// });
+    /// ```
+    pub async fn start(self) -> Result<Supervisor, StartError> {
+        self.check()?;
+        let started = self.start_process(&current_runtime(), None)?;
+        match started.ready.await {
+            Ok(Ok(guard)) => {
+                guard.disarm();
+                Ok(Supervisor::new(started.shared))
             }
-        };
-        let Begun { pid, is_ready, report } = begun;
-        if let Some(child) = self.children.get_mut(&key) {
-            child.report = report;
-        }
-        self.set(key, State::Starting(pid));
-        if ear.unless_to_end(is_ready.wait()).await? {
-            let now = self.clock.now();
-            if let Some(child) = self.children.get_mut(&key) {
-                child.started = Some(now);
-            }
-            self.set(key, State::Running(pid));
-            return Ok(Ok(pid));
-        }
-        let exit = ear.unless_to_end(self.until_ended(key)).await?;
-        self.gone(key);
-        self.show(key);
-        let id = self.children.get(&key).map(|child| child.spec.id.clone()).unwrap_or_default();
-        Ok(Err(StartError::Child { id, exit }))
-    }
-
-    fn begin(&mut self, key: u32) -> Result<Begun, StartError> {
-        let gone = StartError::Refused(Refusal::SupervisorStopped);
-        let child = self.children.get_mut(&key).ok_or(gone)?;
-        child.incarnation = child.incarnation.saturating_add(1);
-        child.started = None;
-        let (incarnation, spec) = (child.incarnation, &mut child.spec);
-        let parent = Arc::new(Parent {
-            pid: self.own,
-            id: Some(spec.id.clone()),
-            incarnation,
-            shutdown: spec.shutdown,
-            children: Arc::new(Register { incarnation, tell: self.tell_ends.clone() }),
-        });
-        let place = ChildSlot::new(parent, key);
-        match &mut spec.kind {
-            Kind::Worker(factory) => {
-                let (ready, is_ready) = Ready::new();
-                let mut spawn = Spawn::new(spec.spawned_at).child_slot(place);
-                spawn.label = Some(spec.id.clone());
-                let started = spawn.start(&self.runtime, factory.clone().run(ready), identity)?;
-                Ok(Begun { pid: started.pid, is_ready: IsReady::Worker(is_ready), report: None })
-            }
-            Kind::Supervisor(nested) => {
-                let (id, runtime) = (spec.id.clone(), self.runtime.clone());
-                let child_of =
-                    ChildOf { runtime, id: id.clone(), place, outlook: Arc::downgrade(&self.live) as Weak<_> };
-                let launched = unwind::catch(|| nested.launch(child_of)).map_err(|unwound| StartError::Child {
-                    exit: unwound.into_start_failure(&id, spec.spawned_at),
-                    id: id.clone(),
-                })?;
-                let Launched { pid, is_ready, report } = launched?;
-                Ok(Begun { pid, is_ready: IsReady::Supervisor(is_ready), report: Some(report) })
-            }
+            Ok(Err(error)) => Err(error),
+            Err(_exited) => Err(StartError::Refused(Refusal::SupervisorStopped)),
         }
     }
 
-    /// Waits until the present incarnation of a child has ended. Dropping this loses nothing.
-    pub(super) async fn until_ended(&mut self, key: u32) -> Exit {
-        let incarnation = self.children.get(&key).map_or(0, |child| child.incarnation);
-        let stashed = self.stash.iter().position(|end| end.key == key && end.incarnation == incarnation);
-        if let Some(end) = stashed.and_then(|at| self.stash.remove(at)) {
-            return end.exit;
-        }
-        loop {
-            match self.ends.recv().await {
-                Some(end) if end.key == key && end.incarnation == incarnation => return end.exit,
-                Some(other) => self.stash.push_back(other),
-                // Its sender is ours.
-                None => return Exit::NoProcess,
-            }
-        }
+    /// Starts the process, which then starts the children. `slot` is that of a supervisor that is a child.
+    fn start_process(self, runtime: &Handle, slot: Option<ChildSlot>) -> Result<StartedTree, Refusal> {
+        let SupervisorBuilder { strategy, label, limit, auto_shutdown, children, owned_by, spawned_at } = self;
+        let (sender, calls) = mpsc::unbounded_channel();
+        let (starter, ready) = oneshot::channel();
+        let shared = Arc::new(TreeShared::new(runtime, strategy, sender));
+        let children = ChildTable::new(shared.clone(), children);
+        let state = TreeState::new(shared.clone(), children, label.clone(), auto_shutdown, limit);
+        let incarnations = &shared.incarnations;
+        let spawn = SpawnSupervisor { incarnations, supervisor: shared.clone(), slot, owned_by, label, spawned_at };
+        // Boxed, since the future is large.
+        let serve = |incarnation, exits| Box::pin(serve_tree(state, calls, starter, incarnation, exits));
+        let process = spawn.start(serve)?;
+        Ok(StartedTree { shared, process, ready })
+    }
+}
+
+impl sealed::Sealed for SupervisorBuilder {}
+
+impl Startable for SupervisorBuilder {
+    fn start_as_child(mut self, position: ChildPosition) -> Result<StartedSupervisor, StartError> {
+        self.check()?;
+        let ChildPosition { runtime, id, slot, .. } = position;
+        self.label.get_or_insert(id);
+        let StartedTree { process, ready, .. } = self.start_process(&runtime, Some(slot))?;
+        Ok(StartedSupervisor { pid: process.pid, ready: Some(ready), report: process.report })
     }
 }

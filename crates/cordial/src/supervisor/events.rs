@@ -1,0 +1,38 @@
+//! The events that both kinds of supervisors emit.
+
+use super::intensity::RestartLimit;
+use super::stop_reason::StopReason;
+use crate::exit::Exit;
+use crate::pid::Pid;
+use crate::process::{Handle, StopReport, Stopped};
+use crate::{telemetry, unwind};
+
+/// Emits the event of a supervisor that exceeded its restart limit, and returns the reason for its stop. `child` is the one
+/// whose restart would have been one too many, `reason` its last exit.
+pub(super) fn restart_limit_exceeded(
+    runtime: &Handle,
+    child: &telemetry::Child<'_>,
+    reason: &Exit,
+    limit: RestartLimit,
+) -> StopReason {
+    let RestartLimit { max_restarts, window } = limit;
+    unwind::ignore_panic(|| telemetry::give_up(child, reason, max_restarts, window));
+    let supervisor = child.label.map_or_else(|| child.supervisor.to_string(), |label| format!("{label:?}"));
+    let restarts = if max_restarts == 1 { "restart" } else { "restarts" };
+    // An error of the user formats itself, and may panic.
+    let reason = unwind::catch(|| reason.to_string()).unwrap_or_default();
+    StopReason::RestartLimit(runtime.restart_limit_exits().exit(format!(
+        "supervisor {supervisor} gave up on child {:?}, after {max_restarts} {restarts} within {window:?}: {reason}",
+        child.child
+    )))
+}
+
+/// Emits an event for each child that a supervisor had to kill or abandon.
+pub(super) fn children_forced(supervisor: Pid, report: &StopReport) {
+    let emit = |stopped: &Stopped, how| {
+        let Stopped { pid, label, spawned_at, .. } = stopped;
+        unwind::ignore_panic(|| telemetry::forced(supervisor, *pid, label.as_deref(), spawned_at, how));
+    };
+    report.killed.iter().for_each(|stopped| emit(stopped, "killed"));
+    report.abandoned.iter().for_each(|stopped| emit(stopped, "abandoned"));
+}

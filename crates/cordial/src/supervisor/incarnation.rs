@@ -1,0 +1,150 @@
+//! The processes behind the handles of one supervisor: its incarnations, one after another.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::exit::Exit;
+use crate::pid::Pid;
+use crate::process::{Handle, ReportSlot, StopReport, monitor_on};
+
+/// The incarnations of one supervisor: at most one of them runs.
+#[derive(Debug)]
+pub(super) struct Incarnations {
+    runtime: Handle,
+    current: Mutex<Current>,
+}
+
+/// One incarnation, before, while and after it runs.
+#[derive(Clone, Debug)]
+pub(super) struct Incarnation {
+    /// The first is number 1.
+    pub(super) number: u32,
+    /// Where its process leaves the report of its stop.
+    pub(super) report: ReportSlot,
+    /// Notified by each call of `stop`.
+    pub(super) stop: Arc<Notify>,
+}
+
+/// The incarnation that runs, or else the last one.
+#[derive(Debug)]
+struct Current {
+    incarnation: Incarnation,
+    /// `Pid::NO_PROCESS` if it has never had a process.
+    pid: Pid,
+    /// `None` while it runs.
+    exit: Option<Exit>,
+}
+
+impl Incarnation {
+    fn new(number: u32) -> Incarnation {
+        Incarnation { number, report: ReportSlot::default(), stop: Arc::default() }
+    }
+}
+
+impl Incarnations {
+    pub(super) fn new(runtime: Handle) -> Incarnations {
+        let none = Current { incarnation: Incarnation::new(0), pid: Pid::NO_PROCESS, exit: Some(Exit::NoProcess) };
+        Incarnations { runtime, current: Mutex::new(none) }
+    }
+
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// Returns the pid of the incarnation that runs, or else of the last one. It is `Pid::NO_PROCESS` if there was none.
+    pub(super) fn pid(&self) -> Pid {
+        self.lock().pid
+    }
+
+    /// Returns the number of the incarnation that runs, or else of the last one. It is 0 if there was none.
+    pub(super) fn number(&self) -> u32 {
+        self.lock().incarnation.number
+    }
+
+    /// Returns the pid and the report slot of the incarnation that runs.
+    pub(super) fn running(&self) -> Option<(Pid, ReportSlot)> {
+        let current = self.lock();
+        current.exit.is_none().then(|| (current.pid, current.incarnation.report.clone()))
+    }
+
+    /// Prepares the next incarnation. It becomes the current one when its process has started.
+    pub(super) fn next(&self) -> Incarnation {
+        Incarnation::new(self.number() + 1)
+    }
+
+    /// Makes an incarnation the current one: its process has started. Both the process and its starter call this, since
+    /// either may be first.
+    pub(super) fn started(&self, incarnation: &Incarnation, pid: Pid) {
+        let mut current = self.lock();
+        if current.incarnation.number < incarnation.number {
+            *current = Current { incarnation: incarnation.clone(), pid, exit: None };
+        }
+    }
+
+    /// Records that no process could be started for an incarnation.
+    pub(super) fn start_refused(&self, incarnation: &Incarnation, exit: Exit) {
+        *self.lock() = Current { incarnation: incarnation.clone(), pid: Pid::NO_PROCESS, exit: Some(exit) };
+    }
+
+    /// Records the exit of the current incarnation, whose process is about to exit with it.
+    pub(super) fn exiting(&self, exit: Exit) {
+        self.lock().exit = Some(exit);
+    }
+
+    /// Waits until the current incarnation has exited, and returns its exit.
+    pub(super) async fn ended(&self) -> Exit {
+        loop {
+            let pid = self.pid();
+            match monitor_on(&self.runtime, pid).await {
+                Exit::NoProcess => {
+                    let current = self.lock();
+                    // Otherwise the next incarnation has started in the meantime.
+                    if current.pid == pid {
+                        return current.exit.clone().unwrap_or(Exit::NoProcess);
+                    }
+                }
+                exit => return exit,
+            }
+        }
+    }
+
+    /// Stops the current incarnation, waits for its exit, and returns the report of its stop.
+    pub(super) async fn stop(&self) -> StopReport {
+        let (pid, Incarnation { report, stop, .. }) = {
+            let current = self.lock();
+            (current.pid, current.incarnation.clone())
+        };
+        let exit = monitor_on(&self.runtime, pid);
+        stop.notify_one();
+        exit.await;
+        report.get()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Passed to the process that awaits the start of a supervisor. If that process drops it instead of disarming it, the
+/// supervisor stops: no one is left to use it.
+#[derive(Debug)]
+pub(super) struct StartGuard(Option<Arc<Notify>>);
+
+impl StartGuard {
+    pub(super) fn new(incarnation: &Incarnation) -> StartGuard {
+        StartGuard(Some(incarnation.stop.clone()))
+    }
+
+    pub(super) fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for StartGuard {
+    fn drop(&mut self) {
+        if let Some(stop) = &self.0 {
+            stop.notify_one();
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Starting the process of a supervisor: a guardian, which belongs to a process, to a parent, or to the runtime.
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::incarnation::{Incarnation, Incarnations};
+use crate::exit::{Exit, Refusal};
+use crate::pid::Pid;
+use crate::process::{
+    Ancestry, ChildSlot, ExitReceiver, Guardian, ReportSlot, Spawn, Supervise, attach_to_owner, current,
+};
+
+/// What a supervisor that is not the child of another belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OwnedBy {
+    /// The process that starts it, if there is one. The supervisor stops when that process exits.
+    Starter,
+    Runtime,
+}
+
+/// The process of a supervisor that is about to start.
+pub(super) struct SpawnSupervisor<'a> {
+    pub(super) incarnations: &'a Incarnations,
+    /// The source of what snapshots show of the supervisor.
+    pub(super) supervisor: Arc<dyn Supervise>,
+    /// Its slot, if it is the child of another supervisor. Then `owned_by` has no effect.
+    pub(super) slot: Option<ChildSlot>,
+    pub(super) owned_by: OwnedBy,
+    pub(super) label: Option<Arc<str>>,
+    pub(super) spawned_at: &'static Location<'static>,
+}
+
+/// A supervisor whose process has started.
+pub(super) struct SpawnedSupervisor {
+    pub(super) pid: Pid,
+    pub(super) report: ReportSlot,
+}
+
+impl SpawnSupervisor<'_> {
+    /// Starts the next incarnation. `serve` makes the future of its process.
+    pub(super) fn start<F>(
+        self,
+        serve: impl FnOnce(Incarnation, ExitReceiver) -> F,
+    ) -> Result<SpawnedSupervisor, Refusal>
+    where
+        F: Future<Output = Exit> + Send + 'static,
+    {
+        let SpawnSupervisor { incarnations, supervisor, slot, owned_by, label, spawned_at } = self;
+        let runtime = incarnations.runtime();
+        let is_child = slot.is_some();
+        let owner = current()
+            .filter(|_| !is_child && owned_by == OwnedBy::Starter)
+            .filter(|owner| runtime.with(*owner, |_| ()).is_some());
+        let incarnation = incarnations.next();
+        let report = incarnation.report.clone();
+        let (sender, exits) = mpsc::unbounded_channel();
+        let guardian = Guardian {
+            owner,
+            number: runtime.next_guardian_number(),
+            after: None,
+            is_killed: false,
+            supervisor,
+            report: report.clone(),
+        };
+        let mut spawn = Spawn::new(spawned_at);
+        spawn.child_slot = slot;
+        spawn.guardian = Some(Box::new((guardian, sender)));
+        spawn.label = label;
+        if owner.is_some() {
+            spawn = spawn.linked();
+        } else if !is_child {
+            // A supervisor of the runtime has no callers, whichever process happens to start it.
+            spawn.ancestry = Ancestry::Known(None);
+        }
+        let started = spawn.start(runtime, serve(incarnation.clone(), exits), Err::<(), Exit>);
+        let pid = match started {
+            Ok(started) => started.pid,
+            Err(refusal) => {
+                incarnations.start_refused(&incarnation, Exit::Refused(refusal.clone()));
+                return Err(refusal);
+            }
+        };
+        if let Some(owner) = owner {
+            attach_to_owner(runtime, owner, pid);
+        }
+        incarnations.started(&incarnation, pid);
+        Ok(SpawnedSupervisor { pid, report })
+    }
+}

@@ -1,0 +1,63 @@
+//! Which children a restart stops and starts, and in which order. Pure.
+//!
+//! ```text
+//!  children in start order: A B C D. B has crashed:
+//!
+//!                  stops      starts
+//!  one_for_one                B
+//!  one_for_all     D, C, A    A, B, C, D
+//!  rest_for_one    D, C       B, C, D
+//! ```
+
+use super::restart::Restart;
+
+/// Which children a supervisor restarts when one of them has to be started again.
+///
+/// # Elixir
+///
+/// The option `:strategy`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// That child alone.
+    OneForOne,
+    /// All children: the running ones are stopped in reverse start order, then all are started in start order.
+    OneForAll,
+    /// That child and those after it: the running ones are stopped in reverse start order, then all of these are started in
+    /// start order.
+    RestForOne,
+}
+
+impl Strategy {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Strategy::OneForOne => "one_for_one",
+            Strategy::OneForAll => "one_for_all",
+            Strategy::RestForOne => "rest_for_one",
+        }
+    }
+}
+
+/// The steps of one restart. Children are given by their index in start order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// The children to stop, in this order, if they are running. Temporary ones among them are then removed.
+    pub(super) stop: Vec<usize>,
+    /// The children to start, in this order. They include those that had exited earlier or were terminated by hand.
+    pub(super) start: Vec<usize>,
+}
+
+/// Plans the restart of the child at index `exited`. `children` are in start order.
+pub(super) fn plan(strategy: Strategy, children: &[Restart], exited: usize) -> Plan {
+    let group = match strategy {
+        Strategy::OneForOne => exited..exited + 1,
+        Strategy::OneForAll => 0..children.len(),
+        Strategy::RestForOne => exited..children.len(),
+    };
+    Plan {
+        stop: group.clone().rev().filter(|child| *child != exited).collect(),
+        start: group.filter(|child| *child == exited || children[*child] != Restart::Temporary).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

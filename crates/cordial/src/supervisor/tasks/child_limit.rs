@@ -1,0 +1,80 @@
+//! The limit on how many children run at once.
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, TryAcquireError};
+
+use crate::exit::Refusal;
+use crate::unwind;
+
+/// The limit of one incarnation of a task supervisor: a semaphore, or nothing if there is no limit.
+#[derive(Debug)]
+pub(super) struct ChildLimit(Option<Semaphore>);
+
+/// The permit to start one child. Dropping it returns it to the limit.
+#[derive(Debug)]
+pub(super) struct ChildPermit(Option<Arc<ChildLimit>>);
+
+impl ChildLimit {
+    pub(super) fn new(max_children: Option<usize>) -> Arc<ChildLimit> {
+        let semaphore = max_children.map(|n| Semaphore::new(n.min(Semaphore::MAX_PERMITS)));
+        Arc::new(ChildLimit(semaphore))
+    }
+
+    /// Returns a permit if the limit has not been reached.
+    pub(super) fn try_acquire(self: &Arc<ChildLimit>) -> Result<ChildPermit, Refusal> {
+        let Some(semaphore) = &self.0 else { return Ok(ChildPermit(None)) };
+        match semaphore.try_acquire() {
+            Ok(permit) => {
+                permit.forget();
+                Ok(ChildPermit(Some(self.clone())))
+            }
+            Err(TryAcquireError::NoPermits) => Err(Refusal::SupervisorFull),
+            Err(TryAcquireError::Closed) => Err(Refusal::SupervisorStopped),
+        }
+    }
+
+    /// Waits for a permit. Waiting calls receive theirs in the order in which they were made. Dropping the future gives up the
+    /// place in the queue.
+    pub(super) async fn acquire(self: Arc<ChildLimit>) -> Result<ChildPermit, Refusal> {
+        let Some(semaphore) = &self.0 else { return Ok(ChildPermit(None)) };
+        match semaphore.acquire().await {
+            Ok(permit) => {
+                permit.forget();
+                Ok(ChildPermit(Some(self.clone())))
+            }
+            Err(_closed) => Err(Refusal::SupervisorStopped),
+        }
+    }
+
+    /// Refuses all waiting and all later calls.
+    pub(super) fn close(&self) {
+        if let Some(semaphore) = &self.0 {
+            // `close` takes each waiting call off its queue before it wakes the call, so that a waker that panics is not called
+            // again: the loop ends, and wakes all calls.
+            while unwind::catch(|| semaphore.close()).is_err() {}
+        }
+    }
+
+    /// Returns the permit of a child that has exited.
+    pub(super) fn release(&self) {
+        if let Some(semaphore) = &self.0 {
+            unwind::ignore_panic(|| semaphore.add_permits(1));
+        }
+    }
+}
+
+impl ChildPermit {
+    /// Passes the permit to a child that starts. Its exit returns it, with [`ChildLimit::release`].
+    pub(super) fn forget(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for ChildPermit {
+    fn drop(&mut self) {
+        if let Some(limit) = self.0.take() {
+            limit.release();
+        }
+    }
+}

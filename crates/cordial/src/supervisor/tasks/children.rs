@@ -1,0 +1,179 @@
+//! The children of one incarnation of a task supervisor.
+//!
+//! A start sends no message to the process of the supervisor. Temporary children are in shards, one for each worker thread, so
+//! that threads that start children at the same time do not contend. The limit on the number of children is one semaphore for
+//! all threads; without a limit there is none.
+//!
+//! ```text
+//!  start ─► this thread's shard ─► slot in its list ─► process in the process table ─► `registered`
+//!             │ closed: refused                                                            │
+//!             │                                                  closed since: shut down ──┘
+//!  stop  ─► close all shards ─► shut down the registered children ─► all lists empty: `drained`
+//! ```
+//!
+//! A slot is taken while its shard is open, and freed when the process has exited. So a list that is empty after its shard was
+//! closed stays empty.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use cordial_sched::shard_of_this_thread;
+use crossbeam_utils::CachePadded;
+use slab::Slab;
+use tokio::sync::{Notify, mpsc};
+
+use super::child_limit::ChildLimit;
+use super::restartable::{RestartableChildren, RestartableExit};
+use crate::exit::{Exit, Refusal};
+use crate::pid::Pid;
+use crate::process::{Admission, ChildRegistry, ChildSlot, Handle, Parent, Shutdown};
+
+/// The children of one incarnation.
+#[derive(Debug)]
+pub(super) struct TaskChildren {
+    pub(super) limit: Arc<ChildLimit>,
+    pub(super) restartable: Arc<RestartableChildren>,
+    shards: Box<[CachePadded<Shard>]>,
+    /// Notified when a list has become empty after its shard was closed.
+    drained: Arc<Notify>,
+}
+
+/// The temporary children that were started on one thread.
+#[derive(Debug)]
+struct Shard {
+    /// What the children have in common. `None` before the shard is opened and after it is closed.
+    parent: Mutex<Option<Arc<Parent>>>,
+    temporary: Arc<TemporaryChildren>,
+}
+
+/// Children that are not started again.
+#[derive(Debug)]
+struct TemporaryChildren {
+    list: Mutex<List>,
+    limit: Arc<ChildLimit>,
+    drained: Arc<Notify>,
+}
+
+#[derive(Debug)]
+struct List {
+    /// `Pid::NO_PROCESS` while a process is being started. An `Option` would take 8 bytes more for each child.
+    pids: Slab<Pid>,
+    admission: Admission,
+}
+
+impl TaskChildren {
+    /// Creates the tables. They are closed until `open` is called.
+    pub(super) fn new(
+        n_shards: usize,
+        max_children: Option<usize>,
+        exits: mpsc::UnboundedSender<RestartableExit>,
+    ) -> TaskChildren {
+        let (limit, drained) = (ChildLimit::new(max_children), Arc::new(Notify::new()));
+        let restartable = Arc::new(RestartableChildren::new(limit.clone(), exits, drained.clone()));
+        let temporary = || {
+            let list = Mutex::new(List { pids: Slab::new(), admission: Admission::Open });
+            Arc::new(TemporaryChildren { list, limit: limit.clone(), drained: drained.clone() })
+        };
+        let shard = || CachePadded::new(Shard { parent: Mutex::default(), temporary: temporary() });
+        let shards = (0..n_shards.max(1)).map(|_| shard()).collect();
+        TaskChildren { shards, limit, restartable, drained }
+    }
+
+    /// Lets the supervisor `pid` start children, unless `close` was called before. `shutdown` is how it stops them.
+    pub(super) fn open(&self, pid: Pid, shutdown: Shutdown) {
+        for shard in &self.shards {
+            let mut parent = lock(&shard.parent);
+            if shard.temporary.lock().admission == Admission::Open {
+                let children = shard.temporary.clone();
+                *parent = Some(Arc::new(Parent { pid, id: None, incarnation: 1, shutdown, children }));
+            }
+        }
+    }
+
+    /// Takes a slot for a temporary child. The caller has a permit for it.
+    pub(super) fn slot(&self) -> Result<ChildSlot, Refusal> {
+        let shard = &self.shards[shard_of_this_thread(self.shards.len())];
+        let parent = lock(&shard.parent);
+        let parent = parent.as_ref().ok_or(Refusal::SupervisorStopped)?;
+        let index = shard.temporary.lock().pids.insert(Pid::NO_PROCESS);
+        let index = u32::try_from(index).expect("a runtime has fewer than 2^32 processes");
+        Ok(ChildSlot::new(parent.clone(), index))
+    }
+
+    /// Refuses all further children. A child whose slot is taken is shut down when its process is registered.
+    pub(super) fn close(&self) {
+        self.limit.close();
+        for shard in &self.shards {
+            let mut parent = lock(&shard.parent);
+            shard.temporary.lock().admission = Admission::Closed;
+            *parent = None;
+        }
+        self.restartable.close();
+    }
+
+    /// Returns whether a child has a slot, and no process in the process table yet. That lasts for a few steps of the thread
+    /// that starts it.
+    pub(super) fn is_starting(&self) -> bool {
+        let is_starting =
+            |shard: &CachePadded<Shard>| shard.temporary.lock().pids.iter().any(|(_, pid)| *pid == Pid::NO_PROCESS);
+        self.shards.iter().any(is_starting) || self.restartable.is_starting()
+    }
+
+    /// Returns the processes of all children, in no order.
+    pub(super) fn pids(&self) -> Vec<Pid> {
+        let mut pids = Vec::new();
+        for shard in &self.shards {
+            let list = shard.temporary.lock();
+            pids.extend(list.pids.iter().map(|(_, pid)| *pid).filter(|pid| *pid != Pid::NO_PROCESS));
+        }
+        pids.extend(self.restartable.pids());
+        pids
+    }
+
+    /// Returns how many children run or are being started.
+    pub(super) fn n_running(&self) -> usize {
+        self.shards.iter().map(|shard| shard.temporary.lock().pids.len()).sum::<usize>() + self.restartable.n_running()
+    }
+
+    /// Waits until all children have exited, after `close`. Cancel safe.
+    pub(super) async fn wait_until_drained(&self) {
+        while self.n_running() > 0 {
+            self.drained.notified().await;
+        }
+    }
+
+    /// Kills all children and refuses further ones, without waiting.
+    pub(super) fn kill(&self, runtime: &Handle) {
+        self.close();
+        self.pids().into_iter().for_each(|pid| runtime.kill(pid));
+    }
+}
+
+impl TemporaryChildren {
+    fn lock(&self) -> MutexGuard<'_, List> {
+        lock(&self.list)
+    }
+}
+
+impl ChildRegistry for TemporaryChildren {
+    fn registered(&self, index: u32, pid: Pid) -> Admission {
+        let mut list = self.lock();
+        list.pids[index as usize] = pid;
+        list.admission
+    }
+
+    fn exited(&self, index: u32, _: Option<&Exit>) {
+        let is_drained = {
+            let mut list = self.lock();
+            list.pids.remove(index as usize);
+            list.admission == Admission::Closed && list.pids.is_empty()
+        };
+        self.limit.release();
+        if is_drained {
+            self.drained.notify_one();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

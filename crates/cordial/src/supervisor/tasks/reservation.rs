@@ -1,0 +1,45 @@
+//! Room for one more child: taken at once, or reserved after a wait.
+
+use std::sync::Arc;
+
+use super::child_limit::ChildPermit;
+use super::children::TaskChildren;
+use super::shared::TasksShared;
+use crate::exit::Refusal;
+use crate::process::ChildSlot;
+
+/// The permit to start one temporary child under the incarnation for which it was reserved.
+pub(super) struct Reservation {
+    children: Arc<TaskChildren>,
+    permit: ChildPermit,
+}
+
+impl Reservation {
+    /// Takes a slot for the child. Refuses if the incarnation stops.
+    pub(super) fn slot(self) -> Result<ChildSlot, Refusal> {
+        let slot = self.children.slot()?;
+        self.permit.forget();
+        Ok(slot)
+    }
+}
+
+impl TasksShared {
+    /// Takes a slot for a temporary child, unless the supervisor is full, stopping or gone.
+    pub(super) fn slot(&self) -> Result<ChildSlot, Refusal> {
+        let slot = self.with_children(|children| {
+            let children = children.ok_or(Refusal::SupervisorStopped)?;
+            let permit = children.limit.try_acquire()?;
+            let slot = children.slot()?;
+            permit.forget();
+            Ok(slot)
+        });
+        slot.map_err(|refusal| self.refine_refusal(refusal))
+    }
+
+    /// Waits while the supervisor is full.
+    pub(super) async fn reserve(&self) -> Result<Reservation, Refusal> {
+        let children = self.children().ok_or(Refusal::SupervisorStopped)?;
+        let permit = children.limit.clone().acquire().await.map_err(|refusal| self.refine_refusal(refusal))?;
+        Ok(Reservation { children, permit })
+    }
+}

@@ -1,0 +1,240 @@
+//! The children of a task supervisor that may be started again. Each has a factory and a record.
+//!
+//! ```text
+//!            ┌────────────────────────────────────────┐
+//!            ▼                                        │ restart
+//!  add ─► Running ── exit that calls for a restart ─► Waiting
+//!            │                                        │
+//!            ├─ any other exit ──────────► removed ◄──┤ terminate, close
+//!            └─ terminate ─► Terminated ─ exit ─► removed
+//! ```
+
+use std::fmt;
+use std::panic::Location;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use slab::Slab;
+use tokio::sync::{Notify, mpsc};
+
+use super::child_limit::ChildLimit;
+use crate::backoff::{Backoff, Waits};
+use crate::exit::Exit;
+use crate::pid::Pid;
+use crate::process::{Admission, ChildRegistry, Lineage, Shutdown, discard};
+use crate::supervisor::factory::Factory;
+use crate::supervisor::restart::{Restart, RestartDecision};
+
+/// The restartable children of one incarnation of the supervisor.
+#[derive(Debug)]
+pub(super) struct RestartableChildren {
+    table: Mutex<Table>,
+    /// Receives the exits that call for a restart. At most one for each child is in the channel.
+    exits: mpsc::UnboundedSender<RestartableExit>,
+    /// Notified when a child is removed after `close`.
+    drained: Arc<Notify>,
+    limit: Arc<ChildLimit>,
+}
+
+/// The exit of a child that calls for a restart.
+#[derive(Debug)]
+pub(super) struct RestartableExit {
+    pub(super) index: u32,
+    /// The process that has exited. The index alone may name another child by now.
+    pub(super) pid: Pid,
+    pub(super) exit: Exit,
+}
+
+#[derive(Debug)]
+struct Table {
+    children: Slab<RestartableChild>,
+    admission: Admission,
+}
+
+/// The record of one child.
+pub(super) struct RestartableChild {
+    pub(super) id: Arc<str>,
+    pub(super) factory: Factory,
+    pub(super) restart: Restart,
+    pub(super) shutdown: Shutdown,
+    pub(super) spawned_at: &'static Location<'static>,
+    pub(super) backoff: Option<Backoff>,
+    /// The delays before further restarts, if the child has a backoff and has been restarted.
+    pub(super) delays: Option<Waits>,
+    pub(super) lineage: Option<Arc<Lineage>>,
+    pub(super) incarnation: u32,
+    /// When the present incarnation started, on the clock of the supervisor.
+    pub(super) started_at: Duration,
+    /// The process of the present incarnation, or of the last one while the child waits. `None` while it starts.
+    pub(super) pid: Option<Pid>,
+    pub(super) state: RestartableState,
+}
+
+/// What a restartable child is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RestartableState {
+    Running,
+    /// It is running, and is removed when it exits.
+    Terminated,
+    /// It has exited, and waits for the decision about its restart or for the restart itself.
+    Waiting,
+}
+
+impl RestartableChildren {
+    pub(super) fn new(
+        limit: Arc<ChildLimit>,
+        exits: mpsc::UnboundedSender<RestartableExit>,
+        drained: Arc<Notify>,
+    ) -> RestartableChildren {
+        let table = Mutex::new(Table { children: Slab::new(), admission: Admission::Open });
+        RestartableChildren { table, exits, drained, limit }
+    }
+
+    /// Adds a child that is about to start, and returns its index. Returns `None` if the supervisor stops.
+    pub(super) fn add(&self, child: RestartableChild) -> Option<u32> {
+        let mut refused = Some(child);
+        let index = {
+            let mut table = self.lock();
+            match table.admission {
+                Admission::Open => refused.take().map(|child| table.children.insert(child)),
+                Admission::Closed => None,
+            }
+        };
+        discard(refused);
+        index.map(|index| u32::try_from(index).expect("a runtime has fewer than 2^32 processes"))
+    }
+
+    /// Reads or changes a child, if it has not been removed. `f` must not run or drop anything of the user, since it runs under
+    /// the lock.
+    pub(super) fn with<R>(&self, index: u32, f: impl FnOnce(&mut RestartableChild) -> R) -> Option<R> {
+        self.lock().children.get_mut(index as usize).map(f)
+    }
+
+    /// Removes a child that failed to start.
+    pub(super) fn remove_unstarted(&self, index: u32) {
+        // `close` may have removed it.
+        let removed = self.lock().children.try_remove(index as usize);
+        self.release(removed);
+    }
+
+    /// Prevents the restart of a running child.
+    pub(super) fn terminate_running(&self, index: u32, pid: Pid) {
+        self.with(index, |child| {
+            if child.pid == Some(pid) && child.state == RestartableState::Running {
+                child.state = RestartableState::Terminated;
+            }
+        });
+    }
+
+    /// Prevents the restart of the child whose last process was `pid`. Returns whether there is one.
+    pub(super) fn terminate_exited(&self, pid: Pid) -> bool {
+        let removed = {
+            let mut table = self.lock();
+            let child = table.children.iter_mut().find(|(_, child)| child.pid == Some(pid));
+            let Some((index, child)) = child else { return false };
+            if child.state == RestartableState::Waiting {
+                Some(table.children.remove(index))
+            } else {
+                // The process has left the process table and is about to call `exited`.
+                child.state = RestartableState::Terminated;
+                None
+            }
+        };
+        self.release(removed);
+        true
+    }
+
+    /// Prevents all further starts, and removes the children that wait for a restart.
+    pub(super) fn close(&self) {
+        let removed = {
+            let mut table = self.lock();
+            table.admission = Admission::Closed;
+            let waiting = table.children.iter().filter(|(_, child)| child.state == RestartableState::Waiting);
+            let waiting: Vec<usize> = waiting.map(|(index, _)| index).collect();
+            waiting.into_iter().map(|index| table.children.remove(index)).collect::<Vec<RestartableChild>>()
+        };
+        self.release(removed);
+    }
+
+    /// Returns whether the process of a child is being started, and is not in the process table yet.
+    pub(super) fn is_starting(&self) -> bool {
+        let is_starting = |child: &RestartableChild| child.state == RestartableState::Running && child.pid.is_none();
+        self.lock().children.iter().any(|(_, child)| is_starting(child))
+    }
+
+    /// Returns the processes of the children that run.
+    pub(super) fn pids(&self) -> Vec<Pid> {
+        let table = self.lock();
+        let running = table.children.iter().filter(|(_, child)| child.state != RestartableState::Waiting);
+        running.filter_map(|(_, child)| child.pid).collect()
+    }
+
+    /// Returns how many children run or are being started.
+    pub(super) fn n_running(&self) -> usize {
+        self.lock().children.iter().filter(|(_, child)| child.state != RestartableState::Waiting).count()
+    }
+
+    /// Returns the ids of the children that wait for a restart.
+    pub(super) fn waiting(&self) -> Vec<Arc<str>> {
+        let table = self.lock();
+        let waiting = table.children.iter().filter(|(_, child)| child.state == RestartableState::Waiting);
+        waiting.map(|(_, child)| child.id.clone()).collect()
+    }
+
+    /// Returns the permits of children that have been removed, and drops their factories.
+    fn release(&self, removed: impl IntoIterator<Item = RestartableChild>) {
+        for child in removed {
+            self.limit.release();
+            // Drops the factory, which is code of the user.
+            discard(child);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ChildRegistry for RestartableChildren {
+    fn registered(&self, index: u32, pid: Pid) -> Admission {
+        let mut table = self.lock();
+        let child = table.children.get_mut(index as usize).expect("a child that starts is not removed");
+        child.pid = Some(pid);
+        table.admission
+    }
+
+    fn exited(&self, index: u32, exit: Option<&Exit>) {
+        let (removed, is_closed) = {
+            let mut table = self.lock();
+            let is_closed = table.admission == Admission::Closed;
+            let child = table.children.get_mut(index as usize).expect("a child that runs is not removed");
+            let is_over = child.state == RestartableState::Terminated
+                || match exit {
+                    Some(exit) => child.restart.decide(exit.is_abnormal()) != RestartDecision::Restart,
+                    // No process was started. The starter decides what follows.
+                    None => false,
+                };
+            child.state = RestartableState::Waiting;
+            if is_over || is_closed {
+                (Some(table.children.remove(index as usize)), is_closed)
+            } else {
+                if let Some(exit) = exit {
+                    let pid = child.pid.expect("a process is registered before it exits");
+                    // A supervisor that has exited restarts no child.
+                    let _ = self.exits.send(RestartableExit { index, pid, exit: exit.clone() });
+                }
+                (None, is_closed)
+            }
+        };
+        self.release(removed);
+        if is_closed {
+            self.drained.notify_one();
+        }
+    }
+}
+
+impl fmt::Debug for RestartableChild {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RestartableChild").field("id", &self.id).field("pid", &self.pid).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,221 @@
+//! The process of a task supervisor: it restarts children, and stops all of them when it has to stop.
+//!
+//! It takes no part in the start of a child, nor in the exit of a child that is not started again.
+
+use std::collections::BTreeSet;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+use super::children::TaskChildren;
+use super::restartable::{RestartableExit, RestartableState};
+use super::shared::TasksShared;
+use super::start_restartable::RestartableStart;
+use super::stop::stop_children;
+use crate::error::StartError;
+use crate::exit::{Exit, Refusal};
+use crate::pid::Pid;
+use crate::process::{ExitReceiver, StopReport, discard};
+use crate::supervisor::events::restart_limit_exceeded;
+use crate::supervisor::exit_signals::ExitSignals;
+use crate::supervisor::factory::InitAck;
+use crate::supervisor::incarnation::{Incarnation, Incarnations};
+use crate::supervisor::intensity::{Intensity, LimitCheck};
+use crate::supervisor::serve::{Serve, serve};
+use crate::supervisor::stop_reason::StopReason;
+use crate::{telemetry, unwind};
+
+/// The shortest delay before a restart that the runtime has refused, since it has too many processes: others have to exit first.
+const DELAY_AFTER_REFUSAL: Duration = Duration::from_millis(1);
+
+/// The server of one incarnation.
+struct TasksServer {
+    shared: Arc<TasksShared>,
+    children: Arc<TaskChildren>,
+    exits: mpsc::UnboundedReceiver<RestartableExit>,
+}
+
+/// Runs one incarnation of a task supervisor in its process.
+pub(super) async fn serve_tasks(
+    shared: Arc<TasksShared>,
+    children: Arc<TaskChildren>,
+    exits: mpsc::UnboundedReceiver<RestartableExit>,
+    incarnation: Incarnation,
+    signals: ExitReceiver,
+) -> Exit {
+    let mut server = TasksServer { shared, children, exits };
+    let exit = serve(&mut server, &incarnation, signals).await;
+    // Exits may hold errors of the user. They are dropped one by one, since two panics in one unwind abort the program.
+    while let Ok(exit) = server.exits.try_recv() {
+        discard(exit);
+    }
+    exit
+}
+
+impl Serve for TasksServer {
+    fn incarnations(&self) -> &Incarnations {
+        &self.shared.incarnations
+    }
+
+    fn kill_children(&self) -> impl FnOnce() + Send + use<> {
+        let (shared, children) = (self.shared.clone(), self.children.clone());
+        move || children.kill(shared.runtime())
+    }
+
+    async fn run(&mut self, signals: &mut ExitSignals) -> StopReason {
+        let mut restarter = Restarter {
+            supervisor: signals.pid(),
+            shared: &self.shared,
+            children: &self.children,
+            intensity: Intensity::new(self.shared.options.limit),
+            delayed: BTreeSet::new(),
+        };
+        match select(pin!(signals.wait_for_stop()), pin!(restarter.run(&mut self.exits))).await {
+            Either::Left((reason, _)) | Either::Right((reason, _)) => reason,
+        }
+    }
+
+    async fn stop_children(&mut self, signals: &mut ExitSignals) -> StopReport {
+        stop_children(signals, &self.children).await
+    }
+}
+
+/// Restarts children.
+struct Restarter<'a> {
+    supervisor: Pid,
+    shared: &'a TasksShared,
+    children: &'a TaskChildren,
+    intensity: Intensity,
+    /// The restarts that are delayed, by time, with the index of the child and its last process. Another child may have the index
+    /// by then, with another process.
+    delayed: BTreeSet<(Duration, u32, Pid)>,
+}
+
+impl Restarter<'_> {
+    /// Restarts children until the restarts exceed the intensity. Cancel safe.
+    async fn run(&mut self, exits: &mut mpsc::UnboundedReceiver<RestartableExit>) -> StopReason {
+        loop {
+            let now = self.shared.clock.now();
+            while let Some(&(at, index, last)) = self.delayed.first().filter(|(at, ..)| *at <= now) {
+                self.delayed.remove(&(at, index, last));
+                if let Err(reason) = self.start(index, last, now) {
+                    return reason;
+                }
+            }
+            let next_restart = async {
+                match self.delayed.first() {
+                    Some((at, ..)) => sleep(at.saturating_sub(now)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let Either::Left((exit, _)) = select(pin!(exits.recv()), pin!(next_restart)).await else { continue };
+            let exit = exit.expect("the channel is open, since `children` holds a sender");
+            let restarted = self.restart(&exit);
+            // Drops an error of the user.
+            discard(exit);
+            if let Err(reason) = restarted {
+                return reason;
+            }
+        }
+    }
+
+    /// Starts a child again, at once or after its delay.
+    fn restart(&mut self, exit: &RestartableExit) -> Result<(), StopReason> {
+        let now = self.shared.clock.now();
+        match self.count_restart(exit, now)? {
+            None => Ok(()),
+            Some(Duration::ZERO) => self.start(exit.index, exit.pid, now),
+            Some(delay) => {
+                self.delayed.insert((now.saturating_add(delay), exit.index, exit.pid));
+                Ok(())
+            }
+        }
+    }
+
+    /// Counts a restart and returns its delay. Returns `None` if the child has been terminated and is not started again.
+    fn count_restart(&mut self, exit: &RestartableExit, now: Duration) -> Result<Option<Duration>, StopReason> {
+        let runtime = self.shared.runtime();
+        let (random, limit) = (runtime.executor().random(), self.intensity.limit());
+        let child = self.children.restartable.with(exit.index, |child| {
+            if child.pid != Some(exit.pid) || child.state != RestartableState::Waiting {
+                return None;
+            }
+            if now.saturating_sub(child.started_at) > limit.window {
+                child.delays = None;
+            }
+            let delay = match child.backoff {
+                Some(backoff) => {
+                    let delays = child.delays.get_or_insert_with(|| backoff.waits(random));
+                    delays.next().expect("a backoff has no last delay")
+                }
+                None => Duration::ZERO,
+            };
+            Some((child.id.clone(), child.spawned_at, child.incarnation, delay))
+        });
+        let Some((id, spawned_at, incarnation, delay)) = child.flatten() else { return Ok(None) };
+        let mut subject = telemetry::Child {
+            supervisor: self.supervisor,
+            label: self.shared.options.label.as_deref(),
+            child: &id,
+            spawned_at,
+            incarnation,
+        };
+        if self.intensity.restart(now) == LimitCheck::Exceeded {
+            return Err(restart_limit_exceeded(runtime, &subject, &exit.exit, limit));
+        }
+        subject.incarnation = incarnation.saturating_add(1);
+        unwind::ignore_panic(|| telemetry::restart(&subject, &exit.exit, delay));
+        self.shared.n_restarts.fetch_add(1, Ordering::Relaxed);
+        Ok(Some(delay))
+    }
+
+    /// Starts the next incarnation of the child whose last process was `last`, unless it has been terminated.
+    fn start(&mut self, index: u32, last: Pid, now: Duration) -> Result<(), StopReason> {
+        let start = self.children.restartable.with(index, |child| {
+            if child.pid != Some(last) || child.state != RestartableState::Waiting {
+                return None;
+            }
+            child.state = RestartableState::Running;
+            child.incarnation = child.incarnation.saturating_add(1);
+            child.pid = None;
+            child.started_at = now;
+            Some(RestartableStart::of(child))
+        });
+        let Some(start) = start.flatten() else { return Ok(()) };
+        let (runtime, children) = (self.shared.runtime(), &self.children.restartable);
+        match start.start(runtime, children, self.supervisor, index, |factory| factory.run(InitAck::ignored())) {
+            // A runtime that shuts down stops this supervisor as well.
+            Ok(_) | Err(Refusal::RuntimeStopped) => Ok(()),
+            Err(refusal) => self.start_refused(index, last, refusal, now),
+        }
+    }
+
+    /// Schedules another attempt to start a child that the runtime has refused. Each attempt counts as a restart.
+    fn start_refused(&mut self, index: u32, last: Pid, refusal: Refusal, now: Duration) -> Result<(), StopReason> {
+        let child = self.children.restartable.with(index, |child| {
+            // The child is found by its last process until it has another.
+            child.pid = Some(last);
+            (child.id.clone(), child.spawned_at, child.incarnation)
+        });
+        // Otherwise the supervisor is about to stop, and has removed the child.
+        let Some((id, spawned_at, incarnation)) = child else { return Ok(()) };
+        let subject = telemetry::Child {
+            supervisor: self.supervisor,
+            label: self.shared.options.label.as_deref(),
+            child: &id,
+            spawned_at,
+            incarnation,
+        };
+        unwind::ignore_panic(|| telemetry::start_failed(&subject, &StartError::Refused(refusal.clone())));
+        let exit = RestartableExit { index, pid: last, exit: Exit::Refused(refusal) };
+        if let Some(delay) = self.count_restart(&exit, now)? {
+            self.delayed.insert((now.saturating_add(delay.max(DELAY_AFTER_REFUSAL)), index, last));
+        }
+        Ok(())
+    }
+}

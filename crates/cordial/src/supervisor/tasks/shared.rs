@@ -1,0 +1,134 @@
+//! The state that the handles of a task supervisor and the processes of its incarnations share.
+
+use std::fmt;
+use std::panic::Location;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use cordial_sched::shard_of_this_thread;
+use crossbeam_utils::CachePadded;
+
+use super::builder::TaskSupervisorBuilder;
+use super::children::TaskChildren;
+use crate::exit::Refusal;
+use crate::pid::Pid;
+use crate::process::{Handle, Supervise, Supervision};
+use crate::supervisor::clock::Clock;
+use crate::supervisor::incarnation::Incarnations;
+use crate::supervisor::startable::WillRestart;
+use crate::telemetry;
+
+/// The shared state of one task supervisor.
+pub(super) struct TasksShared {
+    pub(super) options: TaskSupervisorBuilder,
+    pub(super) incarnations: Incarnations,
+    pub(super) clock: Clock,
+    /// The children of the incarnation that runs, or else of the last one; `None` before the first. There is one copy for each
+    /// worker thread, so that threads that start children do not contend.
+    children: Box<[CachePadded<Mutex<Option<Arc<TaskChildren>>>>]>,
+    parent: Mutex<Option<TreeParent>>,
+    pub(super) n_restarts: AtomicU64,
+}
+
+/// The supervisor that has adopted this one.
+#[derive(Debug)]
+pub(super) struct TreeParent {
+    pub(super) pid: Pid,
+    /// The key of this supervisor among its children.
+    pub(super) key: u32,
+    pub(super) will_restart: Weak<dyn WillRestart>,
+}
+
+impl TasksShared {
+    pub(super) fn new(runtime: Handle, options: TaskSupervisorBuilder) -> Arc<TasksShared> {
+        let n_shards = runtime.executor().workers().unwrap_or(1);
+        Arc::new(TasksShared {
+            options,
+            clock: Clock::new(&runtime),
+            children: (0..n_shards.max(1)).map(|_| CachePadded::default()).collect(),
+            incarnations: Incarnations::new(runtime),
+            parent: Mutex::default(),
+            n_restarts: AtomicU64::new(0),
+        })
+    }
+
+    pub(super) fn runtime(&self) -> &Handle {
+        self.incarnations.runtime()
+    }
+
+    /// Returns how many threads have a shard of the children.
+    pub(super) fn n_shards(&self) -> usize {
+        self.children.len()
+    }
+
+    /// Calls `f` with the children of the incarnation that runs, or else of the last one. `f` must not run anything of the user,
+    /// since it runs under a lock.
+    pub(super) fn with_children<R>(&self, f: impl FnOnce(Option<&Arc<TaskChildren>>) -> R) -> R {
+        f(lock(&self.children[shard_of_this_thread(self.children.len())]).as_ref())
+    }
+
+    /// Returns the children of the incarnation that runs, or else of the last one.
+    pub(super) fn children(&self) -> Option<Arc<TaskChildren>> {
+        self.with_children(|children| children.cloned())
+    }
+
+    /// Sets the children of a new incarnation.
+    pub(super) fn set_children(&self, children: &Arc<TaskChildren>) {
+        for copy in &self.children {
+            let previous = lock(copy).replace(children.clone());
+            drop(previous);
+        }
+    }
+
+    /// Locks the parent, if the supervisor has been adopted.
+    pub(super) fn parent(&self) -> MutexGuard<'_, Option<TreeParent>> {
+        lock(&self.parent)
+    }
+
+    /// Turns the refusal of a stopped supervisor into `SupervisorRestarting` if its parent will start it again.
+    pub(super) fn refine_refusal(&self, refusal: Refusal) -> Refusal {
+        if refusal != Refusal::SupervisorStopped {
+            return refusal;
+        }
+        let parent = self.parent().as_ref().map(|parent| (parent.will_restart.clone(), parent.key));
+        let parent = parent.and_then(|(parent, key)| Some((parent.upgrade()?, key)));
+        if parent.is_some_and(|(parent, key)| parent.will_restart(key)) {
+            Refusal::SupervisorRestarting
+        } else {
+            refusal
+        }
+    }
+
+    /// Emits the event of a child that was refused.
+    pub(super) fn emit_refused(&self, spawned_at: &'static Location<'static>, refusal: &Refusal) {
+        telemetry::refused(spawned_at, Some(self.incarnations.pid()), refusal);
+    }
+}
+
+impl Supervise for TasksShared {
+    fn supervision(&self) -> Supervision {
+        let children = self.children();
+        let waiting = children.as_ref().map(|children| children.restartable.waiting()).unwrap_or_default();
+        Supervision {
+            strategy: "tasks",
+            incarnation: self.incarnations.number(),
+            restarts: self.n_restarts.load(Ordering::Relaxed),
+            max_children: self.options.max_children,
+            n_running: children.map_or(0, |children| children.n_running()),
+            without_process: waiting.into_iter().map(|id| (id, true)).collect(),
+        }
+    }
+}
+
+impl fmt::Debug for TasksShared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TasksShared")
+            .field("options", &self.options)
+            .field("incarnations", &self.incarnations)
+            .finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

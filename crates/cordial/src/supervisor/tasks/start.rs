@@ -1,0 +1,94 @@
+//! Starting a task supervisor: on its own, as a child of another supervisor, or by adoption while it runs.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::builder::TaskSupervisorBuilder;
+use super::children::TaskChildren;
+use super::handle::TaskSupervisor;
+use super::server::serve_tasks;
+use super::shared::{TasksShared, TreeParent};
+use crate::error::StartError;
+use crate::exit::Refusal;
+use crate::pid::Pid;
+use crate::process::{ChildSlot, current_runtime, detach_from_owner};
+use crate::supervisor::nested::Adoptable;
+use crate::supervisor::spawn::{SpawnSupervisor, SpawnedSupervisor};
+use crate::supervisor::startable::{ChildPosition, Startable, StartedSupervisor, sealed};
+
+impl TaskSupervisorBuilder {
+    /// Starts the task supervisor. It accepts tasks when this returns.
+    ///
+    /// On a runtime that was shut down it refuses all tasks.
+    pub fn start(self) -> TaskSupervisor {
+        let shared = TasksShared::new(current_runtime(), self);
+        // If the runtime refuses the process, each call of the handle returns the refusal.
+        let _ = start_incarnation(&shared, None);
+        TaskSupervisor::new(shared)
+    }
+}
+
+impl sealed::Sealed for TaskSupervisorBuilder {}
+
+impl Startable for TaskSupervisorBuilder {
+    fn start_as_child(self, position: ChildPosition) -> Result<StartedSupervisor, StartError> {
+        TaskSupervisor::new(TasksShared::new(position.runtime.clone(), self)).adopt(position)
+    }
+}
+
+impl Adoptable for TaskSupervisor {
+    fn adopt(&self, position: ChildPosition) -> Result<StartedSupervisor, StartError> {
+        let shared = self.shared();
+        let ChildPosition { runtime, id, slot, parent: will_restart } = position;
+        let (new_parent, registry, index) = (slot.parent().pid, slot.parent().children.clone(), slot.index());
+        {
+            let mut parent = shared.parent();
+            let has_other = parent
+                .as_ref()
+                .is_some_and(|known| known.pid != new_parent && runtime.with(known.pid, |_| ()).is_some());
+            if has_other || !shared.runtime().is_same(&runtime) {
+                return Err(StartError::AlreadySupervised(id));
+            }
+            *parent = Some(TreeParent { pid: new_parent, key: index, will_restart });
+        }
+        let mut slot = Some(slot);
+        if let Some((pid, report)) = shared.incarnations.running() {
+            detach_from_owner(&runtime, pid);
+            // The process has exited in the meantime if this does not take the slot.
+            runtime.with(pid, |entry| entry.child_slot = slot.take());
+            if slot.is_none() {
+                // The parent is running this code, so it admits the child.
+                let _ = registry.registered(index, pid);
+                return Ok(StartedSupervisor { pid, ready: None, report });
+            }
+        }
+        let SpawnedSupervisor { pid, report } = start_incarnation(shared, slot)?;
+        Ok(StartedSupervisor { pid, ready: None, report })
+    }
+
+    fn release(&self, parent: Pid) {
+        self.shared().parent().take_if(|present| present.pid == parent);
+    }
+}
+
+/// Starts the next incarnation: as a child in this slot, or owned as the options say.
+fn start_incarnation(shared: &Arc<TasksShared>, slot: Option<ChildSlot>) -> Result<SpawnedSupervisor, Refusal> {
+    let options = &shared.options;
+    let (sender, exits) = mpsc::unbounded_channel();
+    let children = Arc::new(TaskChildren::new(shared.n_shards(), options.max_children, sender));
+    let spawn = SpawnSupervisor {
+        incarnations: &shared.incarnations,
+        supervisor: shared.clone(),
+        slot,
+        owned_by: options.owned_by,
+        label: options.label.clone(),
+        spawned_at: options.spawned_at,
+    };
+    let serve = |incarnation, signals| serve_tasks(shared.clone(), children.clone(), exits, incarnation, signals);
+    let spawned = spawn.start(serve)?;
+    // The children are opened after the start, since they name the supervisor by its pid.
+    children.open(spawned.pid, options.shutdown);
+    shared.set_children(&children);
+    Ok(spawned)
+}

@@ -1,0 +1,283 @@
+//! Starting tasks and children under a task supervisor.
+
+use std::panic::Location;
+
+use super::handle::TaskSupervisor;
+use super::reservation::Reservation;
+use super::restartable::{RestartableChild, RestartableState};
+use super::start_restartable::RestartableStart;
+use crate::error::StartError;
+use crate::exit::Refusal;
+use crate::pid::Pid;
+use crate::process::{ChildSlot, Outcome, Recipient, Spawn, caller_lineage};
+use crate::supervisor::factory::InitAck;
+use crate::supervisor::restart::Restart;
+use crate::supervisor::spec::{ChildSpec, ChildStart};
+use crate::task::{Ownership, Task};
+use crate::unwind;
+
+impl TaskSupervisor {
+    /// Spawns a task as [`Task::spawn`] does, under this supervisor.
+    ///
+    /// If the supervisor is full, stopping or gone, awaiting the task returns [`Exit::Refused`](crate::Exit::Refused).
+    ///
+    /// # Elixir
+    ///
+    /// `Task.Supervisor.async/2` with failures as values. There a full supervisor raises.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::{Exit, TaskSupervisor};
+    ///
+    /// cordial::testing::run(async {
+    ///     let one = TaskSupervisor::builder().max_children(1).start();
+    ///     let first = one.spawn(async { 1 });
+    ///     assert!(matches!(one.spawn(async { 2 }).await, Err(Exit::Refused(_))));
+    ///     assert_eq!(first.await, Ok(1));
+    ///     assert_eq!(one.spawn(async { 3 }).await, Ok(3));
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> Task<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.spawn_task(Spawn::new(Location::caller()), Ownership::Owned, future)
+    }
+
+    /// Spawns a task as [`Task::spawn_link`] does, under this supervisor.
+    ///
+    /// # Elixir
+    ///
+    /// `Task.Supervisor.async/2`.
+    #[track_caller]
+    pub fn spawn_link<F>(&self, future: F) -> Task<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.spawn_task(Spawn::new(Location::caller()).linked(), Ownership::Owned, future)
+    }
+
+    /// Spawns a task as [`spawn`](TaskSupervisor::spawn) does, but its handle does not own it: when the handle is dropped, when
+    /// its holder exits, or when a timeout gives it up, the task continues under the supervisor.
+    ///
+    /// # Elixir
+    ///
+    /// `Task.Supervisor.async_nolink/2`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::TaskSupervisor;
+    ///
+    /// cordial::testing::run(async {
+    ///     let tasks = TaskSupervisor::start();
+    ///     drop(tasks.spawn_nolink(std::future::pending::<()>()));
+    ///     assert_eq!(tasks.children().len(), 1);
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn spawn_nolink<F>(&self, future: F) -> Task<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.spawn_task(Spawn::new(Location::caller()), Ownership::Detached, future)
+    }
+
+    /// Starts a child that is not started again: its restart is [`Restart::Temporary`]. An output of `Err` is an abnormal exit,
+    /// as a panic is.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Refused`] if the supervisor is full, stopping or gone.
+    ///
+    /// # Elixir
+    ///
+    /// `Task.Supervisor.start_child/2`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::{Exit, TaskSupervisor, process};
+    ///
+    /// cordial::testing::run(async {
+    ///     let tasks = TaskSupervisor::start();
+    ///     let child = tasks.start_child(async { /* count a page view */ }).unwrap();
+    ///     assert_eq!(process::monitor(child).await, Exit::Normal);
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn start_child<F>(&self, future: F) -> Result<Pid, StartError>
+    where
+        F: Future + Send + 'static,
+        F::Output: Outcome,
+    {
+        self.start_temporary(self.shared().slot(), Location::caller(), future)
+    }
+
+    /// Starts a child as [`start_child`](TaskSupervisor::start_child) does, but waits while `max_children` children are running.
+    /// Waiting calls proceed in the order in which they were made. Only the exit of the supervisor limits the wait.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Refused`] if the supervisor is stopping, gone, or between two incarnations, or exits during the wait.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before it is ready, no child is started, and the place in the queue is lost.
+    ///
+    /// # Elixir
+    ///
+    /// No equivalent: there a full supervisor is an error.
+    #[track_caller]
+    pub fn start_child_when_room<F>(&self, future: F) -> impl Future<Output = Result<Pid, StartError>> + Send + use<F>
+    where
+        F: Future + Send + 'static,
+        F::Output: Outcome,
+    {
+        let (tasks, spawned_at) = (self.clone(), Location::caller());
+        async move {
+            let shared = tasks.shared();
+            let slot = match shared.reserve().await {
+                Ok(reservation) => reservation.slot().map_err(|refusal| shared.refine_refusal(refusal)),
+                Err(refusal) => Err(refusal),
+            };
+            tasks.start_temporary(slot, spawned_at, future)
+        }
+    }
+
+    /// Starts a child from a specification, which has a factory, so that the child may be transient or permanent.
+    ///
+    /// The child has started when this returns: the outer future of an [`init`](ChildSpec::init) child is not awaited, and an
+    /// `Err` of it is the exit of the child. The id of the specification is the label of the child; several children of a task
+    /// supervisor may have the same id.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Refused`] as for [`start_child`](TaskSupervisor::start_child). [`StartError::Child`] if the factory panics.
+    /// [`StartError::NotATask`] if the child is a supervisor. [`StartError::SignificantNever`] or
+    /// [`StartError::SignificantPermanent`] if the child is significant, since a task supervisor never shuts down automatically.
+    ///
+    /// # Elixir
+    ///
+    /// `Task.Supervisor.start_child/3` with the option `:restart`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::{ChildSpec, Restart, TaskSupervisor};
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    /// use std::time::Duration;
+    ///
+    /// static RUNS: AtomicU32 = AtomicU32::new(0);
+    ///
+    /// cordial::testing::run(async {
+    ///     let tasks = TaskSupervisor::start();
+    ///     let flaky = ChildSpec::task("flaky", || async { assert!(RUNS.fetch_add(1, Ordering::SeqCst) > 0, "no luck") });
+    ///     tasks.start_child_with(flaky.restart(Restart::Transient)).unwrap();
+    ///     tokio::time::sleep(Duration::from_secs(1)).await;
+    ///     assert_eq!(RUNS.load(Ordering::SeqCst), 2);
+    /// });
+    /// ```
+    pub fn start_child_with(&self, spec: ChildSpec) -> Result<Pid, StartError> {
+        let ChildSpec { id, start, restart, shutdown, backoff, is_significant, spawned_at } = spec;
+        let ChildStart::Worker(factory) = start else { return Err(StartError::NotATask(id)) };
+        if is_significant {
+            return Err(if restart == Restart::Permanent {
+                StartError::SignificantPermanent(id)
+            } else {
+                StartError::SignificantNever(id)
+            });
+        }
+        let shared = self.shared();
+        let refuse = |refusal: Refusal| {
+            let refusal = shared.refine_refusal(refusal);
+            shared.emit_refused(spawned_at, &refusal);
+            StartError::Refused(refusal)
+        };
+        let children = shared.children().ok_or(Refusal::SupervisorStopped).map_err(refuse)?;
+        let permit = children.limit.try_acquire().map_err(refuse)?;
+        let future = match unwind::catch(|| factory.create(InitAck::ignored())) {
+            Ok(future) => future,
+            Err(unwound) => return Err(StartError::Child { exit: unwound.into_start_failure(&id, spawned_at), id }),
+        };
+        let child = RestartableChild {
+            id,
+            factory,
+            restart,
+            shutdown,
+            spawned_at,
+            backoff,
+            delays: None,
+            lineage: caller_lineage(shared.runtime()),
+            incarnation: 1,
+            started_at: shared.clock.now(),
+            pid: None,
+            state: RestartableState::Running,
+        };
+        let start = RestartableStart::of(&child);
+        let index = children.restartable.add(child).ok_or(Refusal::SupervisorStopped).map_err(refuse)?;
+        permit.forget();
+        start.start(shared.runtime(), &children.restartable, self.pid(), index, |_| future).map_err(|refusal| {
+            children.restartable.remove_unstarted(index);
+            refuse(refusal)
+        })
+    }
+
+    fn spawn_task<F>(&self, spawn: Spawn, ownership: Ownership, future: F) -> Task<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        match self.shared().slot() {
+            Ok(slot) => Task::spawn_on(self.shared().runtime(), spawn.child_slot(slot), ownership, future),
+            Err(refusal) => Task::refused(spawn.spawned_at, Some(self.pid()), refusal),
+        }
+    }
+
+    /// Starts a temporary child in a slot.
+    fn start_temporary<F>(
+        &self,
+        slot: Result<ChildSlot, Refusal>,
+        spawned_at: &'static Location<'static>,
+        future: F,
+    ) -> Result<Pid, StartError>
+    where
+        F: Future + Send + 'static,
+        F::Output: Outcome,
+    {
+        let runtime = self.shared().runtime();
+        let start = |slot| Spawn::new(spawned_at).child_slot(slot).start(runtime, future, Outcome::into_result);
+        slot.and_then(start).map(|started| started.pid).map_err(|refusal| {
+            self.shared().emit_refused(spawned_at, &refusal);
+            StartError::Refused(refusal)
+        })
+    }
+
+    /// Starts a temporary child whose output is passed to `recipient`: in the slot of the reservation, or if there is none, in any
+    /// slot.
+    pub(super) fn start_detached<F, R>(
+        &self,
+        reservation: Option<Result<Reservation, Refusal>>,
+        spawn: Spawn,
+        future: F,
+        recipient: R,
+    ) -> Result<Pid, Refusal>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+        R: Recipient<F::Output> + Send + 'static,
+        R::Output: Send + 'static,
+    {
+        let slot = match reservation {
+            Some(reservation) => reservation.and_then(Reservation::slot),
+            None => self.shared().slot(),
+        };
+        let slot = slot.inspect_err(|refusal| self.shared().emit_refused(spawn.spawned_at, refusal))?;
+        spawn.child_slot(slot).start_detached(self.shared().runtime(), future, recipient)
+    }
+}

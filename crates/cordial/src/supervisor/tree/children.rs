@@ -1,0 +1,130 @@
+//! The table of a supervisor's children, in start order. Each change is published to the handles.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Index, IndexMut, RangeBounds};
+use std::sync::Arc;
+
+use super::child::{ChildStatus, TreeChild, exists};
+use super::shared::TreeShared;
+use crate::pid::Pid;
+use crate::process::discard;
+use crate::supervisor::spec::ChildSpec;
+
+/// The children of one supervisor. A key names one child from [`insert`](ChildTable::insert) to
+/// [`remove`](ChildTable::remove), and none after that; later children have greater keys.
+pub(super) struct ChildTable {
+    shared: Arc<TreeShared>,
+    children: BTreeMap<u32, TreeChild>,
+    /// The keys by id, which is unique.
+    keys: BTreeMap<Arc<str>, u32>,
+    next_key: u32,
+    /// The children whose status is `RestartAt`.
+    due: BTreeSet<u32>,
+    /// Processes of removed children that were abandoned and may not have exited yet.
+    abandoned: Vec<Pid>,
+}
+
+/// A key comes from `insert` or from an exit that `get` has found a child for, and is not kept after `remove`.
+const KEY_IS_VALID: &str = "a key is used only while its child is in the table";
+
+impl ChildTable {
+    pub(super) fn new(shared: Arc<TreeShared>, specs: Vec<ChildSpec>) -> ChildTable {
+        let mut table = ChildTable {
+            shared,
+            children: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            next_key: 0,
+            due: BTreeSet::new(),
+            abandoned: Vec::new(),
+        };
+        for spec in specs {
+            table.insert(spec);
+        }
+        table
+    }
+
+    /// Adds a child after all others, without a process, and returns its key.
+    pub(super) fn insert(&mut self, spec: ChildSpec) -> u32 {
+        let key = self.next_key;
+        self.next_key += 1;
+        self.keys.insert(spec.id.clone(), key);
+        self.children.insert(key, TreeChild::new(spec));
+        self.publish(key);
+        key
+    }
+
+    /// Removes a child.
+    pub(super) fn remove(&mut self, key: u32) {
+        self.shared.children.remove(key);
+        self.due.remove(&key);
+        let mut child = self.children.remove(&key).expect(KEY_IS_VALID);
+        self.keys.remove(&child.spec.id);
+        if !child.abandoned.is_empty() {
+            let runtime = self.shared.incarnations.runtime();
+            self.abandoned.append(&mut child.abandoned);
+            self.abandoned.retain(|pid| exists(runtime, *pid));
+        }
+        // Drops the factory, which is code of the user.
+        discard(child);
+    }
+
+    pub(super) fn key(&self, id: &str) -> Option<u32> {
+        self.keys.get(id).copied()
+    }
+
+    /// Returns a child if it has not been removed.
+    pub(super) fn get(&self, key: u32) -> Option<&TreeChild> {
+        self.children.get(&key)
+    }
+
+    /// Returns the keys of all children, in start order.
+    pub(super) fn keys(&self) -> Vec<u32> {
+        self.children.keys().copied().collect()
+    }
+
+    /// Returns the children with these keys, in start order.
+    pub(super) fn range(&self, keys: impl RangeBounds<u32>) -> impl Iterator<Item = (u32, &TreeChild)> {
+        self.children.range(keys).map(|(key, child)| (*key, child))
+    }
+
+    pub(super) fn set_status(&mut self, key: u32, status: ChildStatus) {
+        self[key].status = status;
+        match status {
+            ChildStatus::RestartAt(_) => self.due.insert(key),
+            _ => self.due.remove(&key),
+        };
+        self.publish(key);
+    }
+
+    /// Returns the children whose status is `RestartAt`, in start order.
+    pub(super) fn due(&self) -> impl Iterator<Item = (u32, &TreeChild)> {
+        self.due.iter().map(|key| (*key, &self[*key]))
+    }
+
+    /// Shows the present state of a child to the handles.
+    pub(super) fn publish(&mut self, key: u32) {
+        let ChildTable { shared, children, .. } = self;
+        let child = children.get_mut(&key).expect(KEY_IS_VALID);
+        child.prune_abandoned(shared.incarnations.runtime());
+        shared.children.insert(key, child.info());
+    }
+
+    /// Returns the processes that were abandoned and may not have exited yet, those of removed children included.
+    pub(super) fn abandoned(&self) -> impl Iterator<Item = Pid> {
+        self.children.values().flat_map(|child| &child.abandoned).chain(&self.abandoned).copied()
+    }
+}
+
+impl Index<u32> for ChildTable {
+    type Output = TreeChild;
+
+    fn index(&self, key: u32) -> &TreeChild {
+        self.children.get(&key).expect(KEY_IS_VALID)
+    }
+}
+
+impl IndexMut<u32> for ChildTable {
+    fn index_mut(&mut self, key: u32) -> &mut TreeChild {
+        self.children.get_mut(&key).expect(KEY_IS_VALID)
+    }
+}

@@ -1,0 +1,64 @@
+//! What a supervisor shows of its children.
+
+use std::sync::Arc;
+
+use crate::pid::Pid;
+use crate::supervisor::restart::Restart;
+
+/// A child of a supervisor, as it was at the time of the call.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub struct ChildInfo {
+    /// The id of the child.
+    pub id: Arc<str>,
+    /// The process of the child, if it has one.
+    pub pid: Option<Pid>,
+    /// Whether the child is a supervisor.
+    pub kind: ChildKind,
+    /// Whether the child is started again after it has exited.
+    pub restart: Restart,
+    /// What the child is doing.
+    pub state: ChildState,
+    /// How many processes, the present one included, the child has had.
+    pub incarnation: u32,
+}
+
+/// Whether a child of a supervisor is itself a supervisor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChildKind {
+    /// The child has no children.
+    Worker,
+    /// The child is a supervisor.
+    Supervisor,
+}
+
+/// What a child of a supervisor is doing.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChildState {
+    /// Its process is running, and has not finished starting.
+    Starting,
+    /// It is running.
+    Running,
+    /// It will be started again: at once, after its backoff, or when a process that is stuck in a poll has exited.
+    Restarting,
+    /// It was killed, its process is stuck in a poll, and its supervisor no longer waits for the exit. It will not be started
+    /// again.
+    Abandoned,
+    /// It has no process, because it exited and is not started again, or because it was terminated.
+    Stopped,
+}
+
+/// How many children a supervisor has.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChildCounts {
+    /// All children, with or without a process.
+    pub specs: usize,
+    /// The children that are running or starting.
+    pub active: usize,
+    /// The children that are supervisors.
+    pub supervisors: usize,
+    /// The children that are not supervisors.
+    pub workers: usize,
+}

@@ -1,0 +1,187 @@
+//! What follows the exit of a child: its restart, its removal, or the stop of the supervisor.
+
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::select;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::sleep;
+
+use super::builder::AutoShutdown;
+use super::child::ChildStatus;
+use super::exits::ChildExit;
+use super::state::{EventIncarnation, TreeState};
+use crate::error::StartError;
+use crate::exit::Exit;
+use crate::pid::Pid;
+use crate::process::{Handle, discard, monitor_on};
+use crate::supervisor::events::restart_limit_exceeded;
+use crate::supervisor::exit_signals::ExitSignals;
+use crate::supervisor::intensity::LimitCheck;
+use crate::supervisor::restart::{Restart, RestartDecision};
+use crate::supervisor::stop_reason::StopReason;
+use crate::supervisor::strategy::{Strategy, plan};
+use crate::{telemetry, unwind};
+
+/// The next restart, if one can take place now.
+pub(super) enum NextRestart {
+    /// Start the child with this key.
+    Now(u32),
+    After(RestartWait),
+}
+
+/// What has to happen before the next restart can take place: any one of these.
+#[derive(Default)]
+pub(super) struct RestartWait {
+    /// The shortest delay of a restart, if there is one.
+    delay: Option<Duration>,
+    /// The abandoned processes that have to exit before their children can be started again.
+    abandoned: Vec<Pid>,
+}
+
+impl RestartWait {
+    /// Waits until one of them has happened: for ever if there is none. Cancel safe.
+    pub(super) async fn wait(self, runtime: &Handle) {
+        let mut exits: FuturesUnordered<_> = self.abandoned.into_iter().map(|pid| monitor_on(runtime, pid)).collect();
+        let exit = async {
+            if exits.next().await.is_none() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let delay = async {
+            match self.delay {
+                Some(delay) => sleep(delay).await,
+                None => std::future::pending().await,
+            }
+        };
+        select(pin!(exit), pin!(delay)).await;
+    }
+}
+
+impl TreeState {
+    /// Handles the exit of a child's process.
+    pub(super) async fn child_exited(&mut self, exit: ChildExit, signals: &mut ExitSignals) -> Result<(), StopReason> {
+        let ChildExit { key, incarnation, exit } = exit;
+        let result = self.handle_exit(key, incarnation, &exit, signals).await;
+        // Drops an error of the user.
+        discard(exit);
+        result
+    }
+
+    async fn handle_exit(
+        &mut self,
+        key: u32,
+        incarnation: u32,
+        exit: &Exit,
+        signals: &mut ExitSignals,
+    ) -> Result<(), StopReason> {
+        // A process that was abandoned may exit after its child has been removed.
+        let Some(child) = self.children.get(key) else { return Ok(()) };
+        if child.incarnation != incarnation || child.pid().is_none() {
+            // An abandoned process of this child has exited.
+            self.children.publish(key);
+            return Ok(());
+        }
+        let (restart, is_significant) = (child.spec.restart, child.spec.is_significant);
+        self.process_gone(key);
+        match restart.decide(exit.is_abnormal()) {
+            RestartDecision::Restart => return self.schedule_restart(key, exit, signals).await,
+            RestartDecision::Keep => self.children.set_status(key, ChildStatus::Stopped),
+            RestartDecision::Remove => self.children.remove(key),
+        }
+        if is_significant && self.shuts_down() { Err(StopReason::AutoShutdown) } else { Ok(()) }
+    }
+
+    /// Returns whether the exit of a significant child, which has just been handled, shuts down the supervisor.
+    fn shuts_down(&self) -> bool {
+        match self.auto_shutdown {
+            AutoShutdown::Never => false,
+            AutoShutdown::AnySignificant => true,
+            AutoShutdown::AllSignificant => !self
+                .children
+                .range(..)
+                .any(|(_, child)| child.spec.is_significant && child.status != ChildStatus::Stopped),
+        }
+    }
+
+    /// Handles the failure of a child that must run: stops the siblings that the strategy names, then schedules the restart.
+    async fn schedule_restart(&mut self, key: u32, reason: &Exit, signals: &mut ExitSignals) -> Result<(), StopReason> {
+        let (now, limit) = (self.clock.now(), self.intensity.limit());
+        if self.intensity.restart(now) == LimitCheck::Exceeded {
+            let child = self.subject(signals.pid(), &self.children[key], EventIncarnation::Present);
+            let stop_reason = restart_limit_exceeded(&self.runtime, &child, reason, limit);
+            self.children.set_status(key, ChildStatus::Stopped);
+            return Err(stop_reason);
+        }
+        let delay = self.children[key].next_delay(&self.runtime, now, limit.window);
+        self.shared.n_restarts.fetch_add(1, Ordering::Relaxed);
+        let child = self.subject(signals.pid(), &self.children[key], EventIncarnation::Next);
+        unwind::ignore_panic(|| telemetry::restart(&child, reason, delay));
+        let restart_at = ChildStatus::RestartAt(now.saturating_add(delay));
+        self.children.set_status(key, restart_at);
+        // Only the children that the strategy can name are collected: there may be many others.
+        let group = match self.shared.strategy {
+            Strategy::OneForOne => key..=key,
+            Strategy::OneForAll => 0..=u32::MAX,
+            Strategy::RestForOne => key..=u32::MAX,
+        };
+        let (keys, restarts): (Vec<u32>, Vec<Restart>) =
+            self.children.range(group).map(|(key, child)| (key, child.spec.restart)).unzip();
+        let exited = keys.binary_search(&key).expect("the child itself is in the group of each strategy");
+        let plan = plan(self.shared.strategy, &restarts, exited);
+        for key in plan.stop.into_iter().map(|at| keys[at]) {
+            if self.children[key].pid().is_some() {
+                self.stop_child(key, signals).await?;
+                if self.children[key].spec.restart == Restart::Temporary {
+                    self.children.remove(key);
+                }
+            }
+        }
+        for key in plan.start.into_iter().map(|at| keys[at]) {
+            self.children.set_status(key, restart_at);
+            if let Some(abandoned) = self.children[key].abandoned_pid(&self.runtime) {
+                let child = self.subject(signals.pid(), &self.children[key], EventIncarnation::Next);
+                unwind::ignore_panic(|| telemetry::restart_waits(&child, abandoned));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the restart that is due now, or what the next one waits for.
+    pub(super) fn next_restart(&self) -> NextRestart {
+        let now = self.clock.now();
+        let mut wait = RestartWait::default();
+        for (key, child) in self.children.due() {
+            let ChildStatus::RestartAt(at) = child.status else { unreachable!("a child that is due has this status") };
+            if at > now {
+                wait.delay = Some(wait.delay.map_or(at - now, |delay| delay.min(at - now)));
+            } else if let Some(pid) = child.abandoned_pid(&self.runtime) {
+                wait.abandoned.push(pid);
+            } else {
+                return NextRestart::Now(key);
+            }
+            if self.shared.strategy != Strategy::OneForOne {
+                // The children after this one are started after it.
+                break;
+            }
+        }
+        NextRestart::After(wait)
+    }
+
+    /// Starts a child again. If it fails to start, schedules the next attempt.
+    pub(super) async fn restart_child(&mut self, key: u32, signals: &mut ExitSignals) -> Result<(), StopReason> {
+        let Err(error) = self.start_child(key, signals).await? else { return Ok(()) };
+        self.emit_start_failed(signals.pid(), key, &error);
+        let reason = match error {
+            StartError::Child { exit, .. } => exit,
+            StartError::Refused(refusal) => Exit::Refused(refusal),
+            other => Exit::from(Box::<dyn std::error::Error + Send + Sync>::from(other)),
+        };
+        let scheduled = self.schedule_restart(key, &reason, signals).await;
+        // Drops an error of the user.
+        discard(reason);
+        scheduled
+    }
+}

@@ -1,0 +1,190 @@
+//! The process of a supervisor: it does one thing at a time, and can be stopped at any time.
+
+use std::pin::pin;
+
+use futures_util::future::{Either, select};
+use tokio::sync::{mpsc, oneshot};
+
+use super::call::Call;
+use super::exits::ChildExit;
+use super::restarts::NextRestart;
+use super::state::TreeState;
+use crate::error::StartError;
+use crate::exit::{Exit, Refusal};
+use crate::process::{ExitReceiver, ReportBuilder, StopReport, detach_from_owner, discard};
+use crate::supervisor::exit_signals::ExitSignals;
+use crate::supervisor::incarnation::{Incarnation, Incarnations, StartGuard};
+use crate::supervisor::serve::{Serve, serve};
+use crate::supervisor::stop_reason::StopReason;
+use crate::unwind;
+
+/// Receives the outcome of a supervisor's start.
+pub(super) type Starter = oneshot::Sender<Result<StartGuard, StartError>>;
+
+/// The server of a supervisor.
+pub(super) struct TreeServer {
+    state: TreeState,
+    calls: mpsc::UnboundedReceiver<Call>,
+    incarnation: Incarnation,
+    start: StartProgress,
+}
+
+/// How far the start of a supervisor is.
+enum StartProgress {
+    /// The starter waits for the children to start.
+    Pending(Starter),
+    /// A child failed to start, or the supervisor has to stop. The starter receives the error when the supervisor exits.
+    Failed(Starter, StartError),
+    Done,
+}
+
+/// What the next step of a supervisor handles.
+enum Input {
+    Exit(ChildExit),
+    Call(Call),
+    RestartDue,
+}
+
+/// Runs a supervisor in its process.
+pub(super) async fn serve_tree(
+    state: TreeState,
+    calls: mpsc::UnboundedReceiver<Call>,
+    starter: Starter,
+    incarnation: Incarnation,
+    exits: ExitReceiver,
+) -> Exit {
+    let start = StartProgress::Pending(starter);
+    let mut server = TreeServer { state, calls, incarnation: incarnation.clone(), start };
+    let exit = serve(&mut server, &incarnation, exits).await;
+    let TreeServer { mut state, start, .. } = server;
+    let shared = state.shared.clone();
+    // Exits may hold errors of the user. They are dropped one by one, since two panics in one unwind abort the program.
+    while let Some(exit) = state.exits.try_next() {
+        discard(exit);
+    }
+    discard(state);
+    if let StartProgress::Failed(starter, error) = start {
+        // The starter receives the error, and not the exit of the supervisor over the link.
+        detach_from_owner(shared.incarnations.runtime(), shared.incarnations.pid());
+        unwind::ignore_panic(|| starter.send(Err(error)));
+    }
+    exit
+}
+
+impl Serve for TreeServer {
+    fn incarnations(&self) -> &Incarnations {
+        &self.state.shared.incarnations
+    }
+
+    fn kill_children(&self) -> impl FnOnce() + Send + use<> {
+        let shared = self.state.shared.clone();
+        move || {
+            let pids = shared.children.all().into_iter().filter_map(|child| child.pid);
+            pids.for_each(|pid| shared.incarnations.runtime().kill(pid));
+        }
+    }
+
+    async fn run(&mut self, signals: &mut ExitSignals) -> StopReason {
+        let reason = match self.start_children(signals).await {
+            Ok(()) => self.work(signals).await,
+            Err(reason) => reason,
+        };
+        self.refuse_calls().await;
+        reason
+    }
+
+    async fn stop_children(&mut self, signals: &mut ExitSignals) -> StopReport {
+        self.state.stop_all(signals).await
+    }
+}
+
+impl TreeServer {
+    /// Starts the first children, one after another, and passes the outcome to the starter: at once if all have started,
+    /// otherwise when the supervisor exits.
+    async fn start_children(&mut self, signals: &mut ExitSignals) -> Result<(), StopReason> {
+        let StartProgress::Pending(mut starter) = std::mem::replace(&mut self.start, StartProgress::Done) else {
+            unreachable!("a supervisor runs once")
+        };
+        let started = match select(pin!(start_all(&mut self.state, signals)), pin!(starter.closed())).await {
+            Either::Left((started, _)) => started,
+            // The future that awaited the start was dropped.
+            Either::Right(_) => Err((StopReason::Stopped, StartError::Refused(Refusal::SupervisorStopped))),
+        };
+        match started {
+            Ok(()) => match unwind::catch(|| starter.send(Ok(StartGuard::new(&self.incarnation)))) {
+                Ok(Err(_dropped)) => Err(StopReason::Stopped),
+                // A waker of the user that panics is not a reason to stop.
+                Ok(Ok(())) | Err(_) => Ok(()),
+            },
+            Err((reason, error)) => {
+                self.start = StartProgress::Failed(starter, error);
+                Err(reason)
+            }
+        }
+    }
+
+    async fn work(&mut self, signals: &mut ExitSignals) -> StopReason {
+        loop {
+            if let Err(reason) = self.step(signals).await {
+                return reason;
+            }
+            // The events of what was forced during a restart have been emitted.
+            self.state.report = ReportBuilder::default();
+        }
+    }
+
+    /// Handles one exit, or else up to one call and one restart. Waits for one of these if there is none. A call is handled
+    /// even while restarts fail again and again.
+    async fn step(&mut self, signals: &mut ExitSignals) -> Result<(), StopReason> {
+        if let Some(exit) = self.state.exits.try_next() {
+            return self.state.child_exited(exit, signals).await;
+        }
+        if let Ok(call) = self.calls.try_recv() {
+            self.state.handle_call(call, signals).await?;
+        }
+        let wait = match self.state.next_restart() {
+            NextRestart::Now(key) => return self.state.restart_child(key, signals).await,
+            NextRestart::After(wait) => wait,
+        };
+        let (exits, calls) = (&mut self.state.exits, &mut self.calls);
+        let next = async {
+            tokio::select! {
+                biased;
+                exit = exits.next() => Input::Exit(exit),
+                call = calls.recv() => Input::Call(call.expect("the channel is open, since the shared state holds a sender")),
+                () = wait.wait(&self.state.runtime) => Input::RestartDue,
+            }
+        };
+        match signals.run_until_stopped(next).await? {
+            Input::Exit(exit) => self.state.child_exited(exit, signals).await,
+            Input::Call(call) => self.state.handle_call(call, signals).await,
+            Input::RestartDue => Ok(()),
+        }
+    }
+
+    /// Refuses the calls that are in the queue, and all later ones, before the children are stopped: a child may be waiting for
+    /// the reply.
+    async fn refuse_calls(&mut self) {
+        self.calls.close();
+        // After `close` this waits only for calls that are being sent at this moment.
+        while let Some(call) = self.calls.recv().await {
+            discard(call);
+        }
+    }
+}
+
+/// Starts all children in order. The error has the reason for which the supervisor stops, and what its starter receives.
+async fn start_all(state: &mut TreeState, signals: &mut ExitSignals) -> Result<(), (StopReason, StartError)> {
+    for key in state.children.keys() {
+        let started = state.start_child(key, signals).await;
+        let refused = |reason| (reason, StartError::Refused(Refusal::SupervisorStopped));
+        if let Err(error) = started.map_err(refused)? {
+            state.emit_start_failed(signals.pid(), key, &error);
+            let text = unwind::catch(|| error.to_string());
+            let text =
+                text.unwrap_or_else(|_| "a child failed to start, and its error panics when formatted".to_owned());
+            return Err((StopReason::StartFailed(text.into()), error));
+        }
+    }
+    Ok(())
+}

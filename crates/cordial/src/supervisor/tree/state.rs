@@ -1,0 +1,93 @@
+//! What the process of a supervisor knows. Only that process uses it.
+
+use std::sync::Arc;
+
+use super::builder::AutoShutdown;
+use super::child::TreeChild;
+use super::children::ChildTable;
+use super::exits::ChildExits;
+use super::shared::TreeShared;
+use crate::error::StartError;
+use crate::pid::Pid;
+use crate::process::{Handle, ReportBuilder};
+use crate::supervisor::clock::Clock;
+use crate::supervisor::intensity::{Intensity, RestartLimit};
+use crate::{telemetry, unwind};
+
+/// The state of a supervisor's process.
+///
+/// Its methods that wait return `Err(StopReason)` when the supervisor has to stop before they are done.
+pub(super) struct TreeState {
+    pub(super) runtime: Handle,
+    pub(super) shared: Arc<TreeShared>,
+    pub(super) clock: Clock,
+    label: Option<Arc<str>>,
+    pub(super) auto_shutdown: AutoShutdown,
+    pub(super) intensity: Intensity,
+    pub(super) children: ChildTable,
+    pub(super) exits: ChildExits,
+    /// The children that were killed or abandoned since the last step began.
+    pub(super) report: ReportBuilder,
+}
+
+/// Which incarnation of a child an event is about.
+#[derive(Clone, Copy)]
+pub(super) enum EventIncarnation {
+    /// The one that has exited or failed to start.
+    Present,
+    /// The one that will start.
+    Next,
+}
+
+impl TreeState {
+    pub(super) fn new(
+        shared: Arc<TreeShared>,
+        children: ChildTable,
+        label: Option<Arc<str>>,
+        auto_shutdown: AutoShutdown,
+        limit: RestartLimit,
+    ) -> TreeState {
+        let runtime = shared.incarnations.runtime().clone();
+        TreeState {
+            clock: Clock::new(&runtime),
+            runtime,
+            shared,
+            label,
+            auto_shutdown,
+            intensity: Intensity::new(limit),
+            children,
+            exits: ChildExits::new(),
+            report: ReportBuilder::default(),
+        }
+    }
+
+    /// Returns what events say about a child.
+    pub(super) fn subject<'a>(
+        &'a self,
+        supervisor: Pid,
+        child: &'a TreeChild,
+        incarnation: EventIncarnation,
+    ) -> telemetry::Child<'a> {
+        telemetry::Child {
+            supervisor,
+            label: self.label.as_deref(),
+            child: &child.spec.id,
+            spawned_at: child.spec.spawned_at,
+            incarnation: match incarnation {
+                EventIncarnation::Present => child.incarnation,
+                EventIncarnation::Next => child.incarnation.saturating_add(1),
+            },
+        }
+    }
+
+    /// Emits the event of a child that failed to start.
+    pub(super) fn emit_start_failed(&self, supervisor: Pid, key: u32, error: &StartError) {
+        let subject = self.subject(supervisor, &self.children[key], EventIncarnation::Present);
+        unwind::ignore_panic(|| telemetry::start_failed(&subject, error));
+    }
+
+    /// Marks the process of a child as gone, and takes over the report of its stop.
+    pub(super) fn process_gone(&mut self, key: u32) {
+        self.report.add(self.children[key].process_gone());
+    }
+}
