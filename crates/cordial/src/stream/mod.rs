@@ -12,7 +12,7 @@
 //! - `failure`, `progress`, `retry`, `options`: public types, and the settings of a stream.
 //! - `window`: which item may start, and which result is next. Pure: no tasks, no time.
 //! - `spawner`: who starts the process of an item. A task supervisor brings its own.
-//! - `single_poll`: the future of an item whose timeout is zero.
+//! - `item_future`: the future of an item. Polled once if the timeout is zero.
 //! - `completions`: the queue in which processes deliver their results to the consumer.
 //! - `deadlines`: timeouts of attempts and waits before retries. Kills and abandons processes.
 //! - `in_flight`: the items in their slots, each with its current attempt.
@@ -30,7 +30,7 @@ mod spawner;
 mod window;
 
 mod completions;
-mod single_poll;
+mod item_future;
 
 mod deadlines;
 

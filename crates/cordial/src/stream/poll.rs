@@ -19,8 +19,8 @@ use futures_core::stream::FusedStream;
 use super::active::{ActiveStream, ResultRules, StreamState};
 use super::async_stream::{AsyncStream, AsyncStreamProjection};
 use super::in_flight::SlotEvent;
+use super::item_future::{ItemFuture, PollLimit};
 use super::options::StreamTimeout;
-use super::single_poll::{ItemFuture, PollLimit};
 use super::spawner::Spawner;
 use crate::task::Timeout;
 

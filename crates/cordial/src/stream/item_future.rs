@@ -1,4 +1,4 @@
-//! The future of an item whose timeout is zero: it is polled once.
+//! The future that runs in the process of an item. If the timeout of the item is zero, it is polled only once.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
