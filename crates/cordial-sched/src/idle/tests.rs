@@ -411,18 +411,33 @@ fn sysmon_does_not_sleep_while_a_worker_is_awake_that_was_not_woken_by_a_push() 
     seen.assert_taken([("spurious", &seen.spurious), ("woken", &seen.woken)]);
 }
 
-/// A sysmon that helps: its rounds move the task in `slot` to the queue, and it ends when `is_done` says so.
-struct HelpingSysmon<'a, D> {
+/// A sysmon that helps: its rounds move the task in `slot` to the queue.
+struct HelpingSysmon<'a> {
     model: &'a Model,
     slot: &'a Queue,
-    is_done: D,
+    ends: Ends,
     has_moved: bool,
     n_rounds: usize,
 }
 
-impl<D: Fn(&Self) -> bool> SysmonOps for HelpingSysmon<'_, D> {
+#[derive(PartialEq, Eq)]
+enum Ends {
+    AfterOneRound,
+    WhenATaskWasMoved,
+}
+
+impl<'a> HelpingSysmon<'a> {
+    fn run(model: &'a Model, slot: &'a Queue, ends: Ends) {
+        sysmon_loop::run(&mut HelpingSysmon { model, slot, ends, has_moved: false, n_rounds: 0 });
+    }
+}
+
+impl SysmonOps for HelpingSysmon<'_> {
     fn is_stopping(&self) -> bool {
-        (self.is_done)(self)
+        match self.ends {
+            Ends::AfterOneRound => self.n_rounds > 0,
+            Ends::WhenATaskWasMoved => self.has_moved,
+        }
     }
 
     fn is_all_asleep(&self) -> bool {
@@ -490,8 +505,7 @@ fn a_push_into_a_slot_that_wakes_no_worker_is_found_by_sysmon() {
                 model.idle.notify_slot_push();
             })
         };
-        let is_done = |sysmon: &HelpingSysmon<'_, _>| sysmon.has_moved;
-        run_helping_sysmon(&model, &slot, is_done);
+        HelpingSysmon::run(&model, &slot, Ends::WhenATaskWasMoved);
         pusher.join().unwrap();
         worker.join().unwrap();
     });
@@ -527,8 +541,7 @@ fn a_push_into_a_queue_that_wakes_no_worker_is_found_by_sysmon() {
             })
         };
         pusher.join().unwrap();
-        // One round has to be enough.
-        run_helping_sysmon(&model, &Queue::new(), |sysmon| sysmon.n_rounds == 1);
+        HelpingSysmon::run(&model, &Queue::new(), Ends::AfterOneRound);
         worker.join().unwrap();
     });
     seen.assert_taken([("no worker was woken for the queue", &seen.skipped_wakeup), ("woken", &seen.woken)]);

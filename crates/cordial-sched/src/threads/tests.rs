@@ -1,8 +1,9 @@
 //! Checked by loom: `RUSTFLAGS='--cfg cordial_loom' cargo test --release -p cordial-sched --lib`.
 //!
-//! The seats and the threads are the shipped ones. The thread is as in `worker.rs`, the watch as in `watch.rs`; its look at
-//! the clock is left out: it takes every poll for a long one.
+//! The models run the shipped pool and the shipped loop of a worker (`worker/run_loop.rs`). Sysmon is reduced to what it does
+//! with blocked threads; its clock is left out, so that every poll counts as long.
 
+use std::cell::Cell;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
@@ -12,19 +13,22 @@ use loom::thread;
 use super::*;
 use crate::Key;
 use crate::idle::{Idle, Slept};
-use crate::sync::{AtomicBool, Parker};
-use crate::worker::remote::Remote;
+use crate::pool::{Callbacks, Pool};
+use crate::remote::Remote;
+use crate::sync::{AtomicBool, Parker, Unparker};
+use crate::worker::park_until_activated;
+use crate::worker::run_loop::{self, Left, WorkerOps};
 
 /// How often a model went which way, over all its runs.
 #[derive(Default)]
 struct Ways {
-    saw_at_once: Count,
-    roused: Count,
-    woken_from_rest: Count,
-    stayed: Count,
-    left: Count,
+    saw_the_flag_awake: Count,
+    saw_the_flag_asleep: Count,
+    activated_while_parked: Count,
+    stayed_active: Count,
+    exited: Count,
     replaced: Count,
-    capped: Count,
+    at_limit: Count,
 }
 
 #[track_caller]
@@ -34,74 +38,120 @@ fn assert_taken<const N: usize>(ways: [(&str, &Count); N]) {
     }
 }
 
-fn once(way: &Count) {
+fn count(way: &Count) {
     way.fetch_add(1, Relaxed);
 }
 
-/// One worker, and a stand-in beside it. The thread in seat 0 is in a poll.
+/// A pool of one worker, and room for one stand-in. The thread with index 0 is in a poll.
 struct Model {
-    threads: Threads,
-    idle: Idle,
-    seats: [Remote; 2],
+    pool: Pool,
     is_in_second_poll: AtomicBool,
     ways: Arc<Ways>,
 }
 
 impl Model {
     fn new(ways: &Arc<Ways>) -> loom::sync::Arc<Model> {
-        let threads = Threads::new(1, 2);
-        assert_eq!(threads.call(), StandIn::Spawn(0));
-        let model = Model {
-            threads,
-            idle: Idle::new(Parker::new().unparker().clone()),
-            seats: [Remote::new(), Remote::new()],
-            is_in_second_poll: AtomicBool::new(false),
-            ways: ways.clone(),
+        let callbacks = Callbacks {
+            spawn_worker: Box::new(|_| panic!("the model starts its threads")),
+            on_foreign_thread: Box::new(|_| panic!("no task is left")),
         };
-        model.seats[0].progress.begin(Key::new(0, NonZeroU32::MIN));
+        let pool = Pool::new(Threads::new(1, 2), Parker::new().unparker().clone(), callbacks);
+        assert_eq!(pool.threads().activate(), Activation::Spawn(0));
+        [0, 1].into_iter().for_each(|index| pool.queues.open(index));
+        let model = Model { pool, is_in_second_poll: AtomicBool::new(false), ways: ways.clone() };
+        model.remote(0).progress.begin(Key::new(0, NonZeroU32::MIN));
         loom::sync::Arc::new(model)
     }
 
-    /// As `worker::run` and `worker::stay`, from the end of the poll until the thread has come back. There is no work.
-    fn comes_back(&self, parker: &Parker) -> Resume {
-        let seat = &self.seats[0];
-        seat.progress.end();
-        let mut way = &self.ways.saw_at_once;
-        while !seat.is_blocked.load(Ordering::Relaxed) {
-            match self.idle.sleep(0, &seat.unparker, || parker.park(), || None::<()>) {
-                Slept::Spurious => way = &self.ways.roused,
-                Slept::Found(..) | Slept::Woken(_) => panic!("there is no work"),
-            }
-        }
-        once(way);
-        seat.is_blocked.store(false, Ordering::Relaxed);
-        self.threads.resume(0)
+    fn remote(&self, index: usize) -> &Remote {
+        self.pool.queues.remote(index)
     }
 
-    /// The rest of `worker::stay`.
-    fn rests(&self, parker: &Parker) -> Resume {
-        parker.park_timeout(std::time::Duration::MAX);
-        self.threads.idle_timeout(0)
+    /// The thread with index 0 leaves its poll, and runs until it has noticed that it was replaced. There are no tasks.
+    fn end_poll_and_resume(&self, parker: &Parker) -> Resume {
+        self.remote(0).progress.end();
+        let worker = IdleWorker { model: self, parker, has_slept: Cell::new(false) };
+        assert_eq!(run_loop::run(&worker), Left::Blocked);
+        let ways = &self.ways;
+        count(if worker.has_slept.get() { &ways.saw_the_flag_asleep } else { &ways.saw_the_flag_awake });
+        self.pool.resume(0)
     }
 
-    /// As `watch::bring_stand_ins`.
-    fn replace_blocked(&self, seat: usize) -> Option<StandIn> {
-        let stand_in = self.threads.replace_blocked(seat);
-        if matches!(stand_in, Some(StandIn::Unpark(_) | StandIn::Spawn(_))) {
-            self.seats[seat].is_blocked.store(true, Ordering::Relaxed);
-        }
-        stand_in
-    }
-
-    /// As `watch::look`, each millisecond: a lent thread that polls nothing has to come back.
-    fn looks_until_back(&self, seat: usize) {
-        while matches!(self.threads.role(seat), ThreadState::Blocked { .. }) {
-            let Remote { progress, is_blocked, unparker, .. } = &self.seats[seat];
-            if progress.current().is_none() && is_blocked.load(Ordering::Relaxed) {
-                unparker.unpark();
+    /// As sysmon in each round: a blocked thread that is in no poll has to resume.
+    fn run_rounds_until_resumed(&self, index: usize) {
+        while matches!(self.pool.threads().state(index), ThreadState::Blocked { .. }) {
+            let remote = self.remote(index);
+            if remote.progress.current().is_none() {
+                remote.unpark_if_blocked();
             }
             thread::yield_now();
         }
+    }
+}
+
+/// The worker with index 0 between two polls.
+struct IdleWorker<'a> {
+    model: &'a Model,
+    parker: &'a Parker,
+    has_slept: Cell<bool>,
+}
+
+impl WorkerOps for IdleWorker<'_> {
+    type Task = ();
+
+    fn is_blocked(&self) -> bool {
+        self.model.remote(0).is_blocked.load(Ordering::Relaxed)
+    }
+
+    fn is_stopping(&self) -> bool {
+        false
+    }
+
+    fn next_task(&self) -> Option<()> {
+        None
+    }
+
+    fn search(&self) -> Option<()> {
+        None
+    }
+
+    fn last_look(&self) -> Option<()> {
+        None
+    }
+
+    fn poll(&self, (): ()) {
+        panic!("there is no task");
+    }
+
+    fn has_injected(&self) -> bool {
+        false
+    }
+
+    fn has_queued(&self) -> bool {
+        false
+    }
+
+    fn idle(&self) -> &Idle {
+        &self.model.pool.idle
+    }
+
+    fn index(&self) -> usize {
+        0
+    }
+
+    fn unparker(&self) -> &Unparker {
+        &self.model.remote(0).unparker
+    }
+
+    fn park(&self) {
+        self.parker.park();
+    }
+
+    fn sleep(&self) -> Slept<Option<()>> {
+        let slept = run_loop::sleep(self);
+        assert!(matches!(slept, Slept::Spurious), "there is no task");
+        self.has_slept.set(true);
+        slept
     }
 }
 
@@ -112,7 +162,7 @@ fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
 }
 
 #[test]
-fn a_lent_thread_comes_back() {
+fn a_blocked_thread_resumes() {
     let ways = Arc::new(Ways::default());
     let seen = ways.clone();
     check(4, move || {
@@ -120,24 +170,27 @@ fn a_lent_thread_comes_back() {
         let thread = {
             let model = model.clone();
             thread::spawn(move || {
-                let parker = model.seats[0].take_tools().unwrap().parker;
-                assert_eq!(model.comes_back(&parker), Resume::Park);
-                // Each time it is lent anew it has to see that, so nothing is left of the last time.
-                assert!(!model.seats[0].is_blocked.load(Ordering::Relaxed), "what was over was told again");
+                let parker = model.remote(0).take_local().unwrap().parker;
+                assert_eq!(model.end_poll_and_resume(&parker), Resume::Park);
+                // It must notice the next replacement as well, so the flag of this one must be gone.
+                assert!(!model.remote(0).is_blocked.load(Ordering::Relaxed), "the flag of the past is still set");
             })
         };
-        assert_eq!(model.replace_blocked(0), Some(StandIn::Spawn(1)));
-        model.looks_until_back(0);
+        assert_eq!(model.pool.replace_blocked(0), Some(Activation::Spawn(1)));
+        model.run_rounds_until_resumed(0);
         thread.join().unwrap();
-        let expected = ThreadCounts { active: 1, resting: 1, ..ThreadCounts::default() };
-        assert_eq!(model.threads.counts(), expected);
+        let expected = ThreadCounts { active: 1, parked: 1, ..ThreadCounts::default() };
+        assert_eq!(model.pool.threads().counts(), expected);
     });
-    assert_taken([("it saw the flag after its poll", &seen.saw_at_once), ("it was asleep", &seen.roused)]);
+    assert_taken([
+        ("it saw the flag after its poll", &seen.saw_the_flag_awake),
+        ("it was asleep", &seen.saw_the_flag_asleep),
+    ]);
 }
 
-/// The system refuses the stand-in, so the thread is missing when it comes back, or is called from its rest.
+/// The system refuses the stand-in, so the thread is needed when it resumes, or is activated after it has parked.
 #[test]
-fn a_thread_whose_stand_in_was_refused_works_and_can_be_lent_again() {
+fn a_thread_whose_stand_in_was_refused_runs_and_can_be_replaced_again() {
     let ways = Arc::new(Ways::default());
     let seen = ways.clone();
     check(3, move || {
@@ -145,118 +198,122 @@ fn a_thread_whose_stand_in_was_refused_works_and_can_be_lent_again() {
         let thread = {
             let model = model.clone();
             thread::spawn(move || {
-                let parker = model.seats[0].take_tools().unwrap().parker;
-                let mut resume = model.comes_back(&parker);
+                let parker = model.remote(0).take_local().unwrap().parker;
+                let mut resume = model.end_poll_and_resume(&parker);
                 if resume == Resume::Park {
-                    resume = model.rests(&parker);
-                    once(&model.ways.woken_from_rest);
+                    resume = park_until_activated(&model.pool, 0, &parker);
+                    count(&model.ways.activated_while_parked);
                 } else {
-                    once(&model.ways.stayed);
+                    count(&model.ways.stayed_active);
                 }
-                assert_eq!(resume, Resume::DynFuture, "nobody is left to work");
-                model.seats[0].progress.begin(Key::new(1, NonZeroU32::MIN));
+                assert_eq!(resume, Resume::Run, "no worker is left");
+                model.remote(0).progress.begin(Key::new(1, NonZeroU32::MIN));
                 model.is_in_second_poll.store(true, Ordering::Relaxed);
-                assert_eq!(model.comes_back(&parker), Resume::Park);
+                assert_eq!(model.end_poll_and_resume(&parker), Resume::Park);
             })
         };
-        assert_eq!(model.replace_blocked(0), Some(StandIn::Spawn(1)));
-        match model.threads.release(1) {
+        assert_eq!(model.pool.replace_blocked(0), Some(Activation::Spawn(1)));
+        match model.pool.threads().release(1) {
             None => {}
-            Some(StandIn::Unpark(0)) => model.seats[0].unparker.unpark(),
-            Some(_) => panic!("a thread was asked for again"),
+            Some(Activation::Unpark(0)) => model.remote(0).unparker.unpark(),
+            Some(_) => panic!("a thread was requested again"),
         }
-        model.looks_until_back(0);
-        // Only who is in a poll is lent; this one may just have ended.
+        model.run_rounds_until_resumed(0);
+        // Sysmon replaces a thread only during a poll; this one may just have ended.
         while !model.is_in_second_poll.load(Ordering::Relaxed) {
             thread::yield_now();
         }
-        assert_eq!(model.replace_blocked(0), Some(StandIn::Spawn(1)));
-        model.looks_until_back(0);
+        assert_eq!(model.pool.replace_blocked(0), Some(Activation::Spawn(1)));
+        model.run_rounds_until_resumed(0);
         thread.join().unwrap();
     });
-    assert_taken([("it stayed", &seen.stayed), ("it was called from its rest", &seen.woken_from_rest)]);
+    assert_taken([
+        ("it stayed active", &seen.stayed_active),
+        ("it was activated while parked", &seen.activated_while_parked),
+    ]);
 }
 
-/// A stand-in sticks as well, while the first thread rests and gets tired of it.
+/// The stand-in blocks as well, while the first thread is parked and times out.
 #[test]
-fn a_tired_thread_leaves_or_is_called_back_but_not_both() {
+fn a_parked_thread_that_times_out_exits_or_is_activated_but_not_both() {
     let ways = Arc::new(Ways::default());
     let seen = ways.clone();
     loom::model(move || {
         let model = Model::new(&ways);
-        assert_eq!(model.replace_blocked(0), Some(StandIn::Spawn(1)));
-        assert_eq!(model.threads.resume(0), Resume::Park);
+        assert_eq!(model.pool.replace_blocked(0), Some(Activation::Spawn(1)));
+        assert_eq!(model.pool.resume(0), Resume::Park);
         let thread = {
             let model = model.clone();
             // Its time is over: it does not park.
             thread::spawn(move || {
-                let resume = model.threads.idle_timeout(0);
+                let resume = model.pool.threads().idle_timeout(0);
                 if resume == Resume::Exit {
-                    assert_eq!(model.threads.release(0), None);
+                    assert_eq!(model.pool.threads().release(0), None);
                 }
                 resume
             })
         };
-        let stand_in = model.replace_blocked(1);
+        let stand_in = model.pool.replace_blocked(1);
         let resume = thread.join().unwrap();
         let way = match (resume, stand_in) {
-            (Resume::DynFuture, Some(StandIn::Unpark(0))) => &model.ways.woken_from_rest,
-            (Resume::Exit, Some(StandIn::NoneLeft)) => &model.ways.left,
-            (Resume::Exit, Some(StandIn::Spawn(0))) => &model.ways.replaced,
-            strange => panic!("it left and was called back: {strange:?}"),
+            (Resume::Run, Some(Activation::Unpark(0))) => &model.ways.activated_while_parked,
+            (Resume::Exit, Some(Activation::AtLimit)) => &model.ways.exited,
+            (Resume::Exit, Some(Activation::Spawn(0))) => &model.ways.replaced,
+            wrong => panic!("it exited and was activated: {wrong:?}"),
         };
-        once(way);
-        assert_eq!(model.threads.counts().active, 1);
+        count(way);
+        assert_eq!(model.pool.threads().counts().active, 1);
     });
     assert_taken([
-        ("called back", &seen.woken_from_rest),
-        ("left, and its seat was not free yet", &seen.left),
-        ("left, and its seat was taken again", &seen.replaced),
+        ("activated", &seen.activated_while_parked),
+        ("exited, and its index was not free yet", &seen.exited),
+        ("exited, and its index was used again", &seen.replaced),
     ]);
 }
 
 #[test]
-fn a_thread_that_rests_is_woken_when_its_stand_in_sticks() {
+fn a_parked_thread_is_activated_when_its_stand_in_blocks() {
     let ways = Arc::new(Ways::default());
     let seen = ways.clone();
     loom::model(move || {
         let model = Model::new(&ways);
-        assert_eq!(model.replace_blocked(0), Some(StandIn::Spawn(1)));
+        assert_eq!(model.pool.replace_blocked(0), Some(Activation::Spawn(1)));
         let thread = {
             let model = model.clone();
             thread::spawn(move || {
-                let parker = model.seats[0].take_tools().unwrap().parker;
-                assert_eq!(model.threads.resume(0), Resume::Park);
-                assert_eq!(model.rests(&parker), Resume::DynFuture);
+                let parker = model.remote(0).take_local().unwrap().parker;
+                assert_eq!(model.pool.resume(0), Resume::Park);
+                assert_eq!(park_until_activated(&model.pool, 0, &parker), Resume::Run);
             })
         };
-        // At the cap, until the first thread rests.
-        while model.replace_blocked(1) == Some(StandIn::NoneLeft) {
-            once(&model.ways.capped);
+        // At the limit, until the first thread parks.
+        while model.pool.replace_blocked(1) == Some(Activation::AtLimit) {
+            count(&model.ways.at_limit);
             thread::yield_now();
         }
-        model.seats[0].unparker.unpark();
+        model.remote(0).unparker.unpark();
         thread.join().unwrap();
-        assert_eq!(model.threads.counts(), ThreadCounts { active: 1, lent: 1, ..ThreadCounts::default() });
+        let expected = ThreadCounts { active: 1, blocked: 1, ..ThreadCounts::default() };
+        assert_eq!(model.pool.threads().counts(), expected);
     });
-    assert_taken([("at the cap", &seen.capped)]);
+    assert_taken([("at the limit", &seen.at_limit)]);
 }
 
 #[test]
-fn a_thread_is_lowered_before_it_comes_back_or_not_at_all() {
+fn a_thread_is_deprioritized_before_it_resumes_or_not_at_all() {
     let ways = Arc::new(Ways::default());
     let seen = ways.clone();
     loom::model(move || {
         let model = Model::new(&ways);
-        assert_eq!(model.replace_blocked(0), Some(StandIn::Spawn(1)));
+        assert_eq!(model.pool.replace_blocked(0), Some(Activation::Spawn(1)));
         let thread = {
             let model = model.clone();
-            thread::spawn(move || model.threads.resume(0))
+            thread::spawn(move || model.pool.resume(0))
         };
-        let is_deprioritized = model.threads.lower(0, || true);
+        let is_deprioritized = model.pool.threads().deprioritize(0, || true);
         let resume = thread.join().unwrap();
         assert_eq!(resume, if is_deprioritized { Resume::Exit } else { Resume::Park });
-        once(if is_deprioritized { &model.ways.left } else { &model.ways.stayed });
+        count(if is_deprioritized { &model.ways.exited } else { &model.ways.stayed_active });
     });
-    assert_taken([("deprioritized", &seen.left), ("too late for it", &seen.stayed)]);
+    assert_taken([("deprioritized", &seen.exited), ("too late for that", &seen.stayed_active)]);
 }

@@ -1,4 +1,4 @@
-//! The executor as the layer above sees it: nothing that is ready is forgotten, and nothing that a task does stops the rest.
+//! The executor as the layer above uses it: every task that is ready is polled, and no task can stop the others.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
 mod cell;

@@ -1,19 +1,19 @@
-//! The traps that other schedulers fell into, each with a test named for it.
+//! Traps that other schedulers fell into, each with a test named for it.
 //!
-//! Those whose tests stand elsewhere, in `crates/cordial/tests/it` unless a path says otherwise:
+//! These have their tests elsewhere, in `crates/cordial/tests/it` unless a path says otherwise:
 //!
 //! | trap | test |
 //! |---|---|
-//! | a stop, a debugger, a suspended machine look like long polls | `overload::a_program_that_is_stopped_and_continued_starts_no_threads` |
+//! | after a stop, a debugger or a suspended machine all polls look long | `overload::a_program_that_is_stopped_and_continued_starts_no_threads` |
 //! | blocking becomes part of the contract by accident | `long_polls::a_long_poll_is_emitted_once_per_spawn_location` |
-//! | what is told blocks or panics | `faulty_user_code::a_subscriber_that_panics_or_blocks_does_not_stop_other_tasks` |
+//! | a subscriber blocks or panics | `faulty_user_code::a_subscriber_that_panics_or_blocks_does_not_stop_other_tasks` |
 //! | a panic ends a worker | `panic::a_poll_that_panics_does_not_end_its_worker`, here |
 //! | a destructor aborts the program | `destructors::a_worker_survives_every_kind_of_panicking_destructor` |
-//! | an output that nobody takes aborts it | `destructors::a_panic_in_the_destructor_of_an_unused_value_is_emitted_and_affects_no_process` |
-//! | the watch sleeps through a poll that gets stuck | `the_watch_does_not_sleep_while_a_worker_is_up`, in `src/idle/tests.rs` |
+//! | the destructor of an output that is not joined aborts it | `destructors::a_panic_in_the_destructor_of_an_unused_value_is_emitted_and_affects_no_process` |
+//! | sysmon sleeps through a poll that gets stuck | `sysmon_does_not_sleep_while_a_worker_is_awake`, in `src/idle/tests.rs` |
 //! | dropping a tokio runtime inside async code panics | `runtimes::dropping_a_runtime_kills_its_processes_and_never_blocks` |
 //! | `block_on` inside async code panics | `blocking::wait_works_inside_a_process` |
-//! | a limit that was disarmed wakes an idle program | `idle::an_idle_program_makes_no_context_switches` |
+//! | a disarmed timeout wakes an idle program | `idle::an_idle_program_makes_no_context_switches` |
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ use std::sync::mpsc;
 
 use crate::hooks::{executor, spawn, wait, with_options};
 
-/// Busy until it is released; it says when it began.
+/// Sends a message when it begins, and computes until it is released.
 async fn busy(began: mpsc::Sender<()>, released: Arc<AtomicBool>) {
     began.send(()).unwrap();
     while !released.load(Ordering::SeqCst) {
@@ -30,12 +30,12 @@ async fn busy(began: mpsc::Sender<()>, released: Arc<AtomicBool>) {
 }
 
 #[test]
-fn computing_tasks_as_many_as_there_are_workers_stop_nobody() {
+fn computing_tasks_on_all_workers_do_not_stop_the_rest() {
     let executor = executor(2);
     let released = Arc::new(AtomicBool::new(false));
     let (began, begun) = mpsc::channel();
     let stuck: Vec<_> = (0..8).map(|_| spawn(&executor, busy(began.clone(), released.clone()))).collect();
-    // All eight come to run, two on the workers and six on stand-ins, though none of them ends.
+    // All eight run at once, two on the workers and six on stand-ins, though none of them ends.
     (0..8).for_each(|_| begun.recv().unwrap());
     assert_eq!(wait(spawn(&executor, async { 7 })), 7);
     released.store(true, Ordering::SeqCst);
@@ -44,7 +44,7 @@ fn computing_tasks_as_many_as_there_are_workers_stop_nobody() {
 }
 
 #[test]
-fn blocking_tasks_stay_under_the_cap_and_all_end() {
+fn blocking_tasks_stay_under_the_thread_limit_and_all_end() {
     let executor = with_options(2, 16);
     let (n_now, n_most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let tasks: Vec<_> = (0..1000)
@@ -63,16 +63,16 @@ fn blocking_tasks_stay_under_the_cap_and_all_end() {
     executor.close(std::time::Duration::MAX);
 }
 
-/// tokio issue 4941: the task that was woken sits in the slot of the worker whose poll waits for it. With one worker only a
-/// stand-in can take it.
+/// tokio issue 4941: the task that was woken is in the LIFO slot of the worker whose poll waits for it. If there is one worker,
+/// only a stand-in can take the task.
 #[test]
-fn a_task_that_is_stuck_in_the_slot_behind_its_waker_is_taken_out() {
+fn a_task_in_the_lifo_slot_behind_the_poll_that_woke_it_runs() {
     for workers in [2, 1] {
         let executor = executor(workers);
         let inner = executor.clone();
         let outer = spawn(&executor, async move {
             let (done, is_done) = mpsc::channel();
-            // Goes into the slot of this very worker, which then blocks until it has run.
+            // Goes into the LIFO slot of this worker, which then blocks until the task has run.
             let woken = spawn(&inner, async move { done.send(()).unwrap() });
             is_done.recv().unwrap();
             woken.await;
@@ -82,9 +82,9 @@ fn a_task_that_is_stuck_in_the_slot_behind_its_waker_is_taken_out() {
     }
 }
 
-/// Thieves come when they have nothing of their own, and these never do.
+/// A worker steals when it has no task of its own, and these workers always have one.
 #[test]
-fn tasks_in_the_queue_behind_a_stuck_poll_run_although_nobody_else_runs_dry() {
+fn tasks_in_the_queue_behind_a_stuck_poll_run_although_no_other_worker_runs_dry() {
     for max_threads in [2, 512] {
         let executor = with_options(2, max_threads);
         let stop = Arc::new(AtomicBool::new(false));
@@ -100,7 +100,7 @@ fn tasks_in_the_queue_behind_a_stuck_poll_run_although_nobody_else_runs_dry() {
         let inner = executor.clone();
         wait(spawn(&executor, async move {
             let (ran, has_run) = mpsc::channel();
-            // In the queue of this very worker, which then blocks until all of them have run.
+            // In the queue of this worker, which then blocks until all of them have run.
             for _ in 0..64 {
                 let ran = ran.clone();
                 let _join = spawn(&inner, async move { ran.send(()).unwrap() });
@@ -113,7 +113,7 @@ fn tasks_in_the_queue_behind_a_stuck_poll_run_although_nobody_else_runs_dry() {
     }
 }
 
-/// async-std's draft took a queue after a millisecond and flooded the program with threads.
+/// A draft of async-std replaced a worker after a millisecond in one poll, and flooded the program with threads.
 #[test]
 fn a_long_poll_alone_brings_no_threads() {
     let executor = executor(2);
@@ -125,15 +125,15 @@ fn a_long_poll_alone_brings_no_threads() {
         std::thread::yield_now();
     }
     let statistics = executor.statistics();
-    assert_eq!((statistics.workers, statistics.stand_ins), (2, 0), "nothing waits for a thread");
+    assert_eq!((statistics.workers, statistics.stand_ins), (2, 0), "no task waits for a thread");
     released.store(true, Ordering::SeqCst);
     wait(stuck);
     executor.close(std::time::Duration::MAX);
 }
 
-/// There is one thread, it is stuck, and none may come: who looks is not among those that are record_search at.
+/// The only thread is stuck, and no other is allowed: detection must not need one.
 #[test]
-fn detection_does_not_run_on_the_pool_that_it_watches() {
+fn sysmon_does_not_run_on_the_pool_that_it_watches() {
     let executor = with_options(1, 1);
     let inner = executor.clone();
     wait(spawn(&executor, async move {
@@ -144,12 +144,12 @@ fn detection_does_not_run_on_the_pool_that_it_watches() {
     executor.close(std::time::Duration::MAX);
 }
 
-/// Nothing runs, so the watch sleeps without a timer; then one poll gets stuck and stays alone.
+/// No task runs, so sysmon sleeps without a timer; then a single poll gets stuck.
 #[test]
-fn a_sleeping_watch_is_woken_for_a_poll_that_gets_stuck() {
+fn a_sleeping_sysmon_is_woken_for_a_poll_that_gets_stuck() {
     let executor = executor(1);
     for n_long in 1..=20 {
-        // After some milliseconds without work it sleeps.
+        // After some milliseconds without tasks sysmon sleeps.
         std::thread::sleep(std::time::Duration::from_millis(15));
         let inner = executor.clone();
         wait(spawn(&executor, async move {
@@ -161,9 +161,9 @@ fn a_sleeping_watch_is_woken_for_a_poll_that_gets_stuck() {
     executor.close(std::time::Duration::MAX);
 }
 
-/// The budget of tokio is not in force here: nothing makes such a task wait.
+/// Tokio's cooperative budget is not in force here, so nothing forces such a task to yield.
 #[test]
-fn a_socket_that_is_always_ready_keeps_one_poll_busy_and_the_watch_sees_it() {
+fn sysmon_sees_a_poll_that_is_busy_with_a_socket_that_is_always_ready() {
     let executor = executor(1);
     let has_run = Arc::new(AtomicBool::new(false));
     let until = has_run.clone();
@@ -173,7 +173,7 @@ fn a_socket_that_is_always_ready_keeps_one_poll_busy_and_the_watch_sees_it() {
         socket.connect(socket.local_addr().unwrap()).await.unwrap();
         began.send(()).unwrap();
         while !until.load(Ordering::SeqCst) {
-            // What the other end has no room for is lost, so there is always room.
+            // The kernel drops datagrams that do not fit, so the socket is always ready.
             socket.send(b"more").await.unwrap();
         }
     });
@@ -186,7 +186,7 @@ fn a_socket_that_is_always_ready_keeps_one_poll_busy_and_the_watch_sees_it() {
     executor.close(std::time::Duration::MAX);
 }
 
-/// What tokio keeps for each thread is there on every thread that runs tasks, for as long as it does.
+/// Every thread that runs tasks has entered the tokio runtime, for as long as it does.
 #[test]
 fn timers_and_sockets_of_tokio_work_on_a_stand_in() {
     async fn uses_tokio() {
@@ -195,13 +195,13 @@ fn timers_and_sockets_of_tokio_work_on_a_stand_in() {
         let address = listener.local_addr().unwrap();
         let (accepted, connected) = tokio::join!(listener.accept(), tokio::net::TcpStream::connect(address));
         drop((accepted.unwrap(), connected.unwrap()));
-        #[expect(clippy::disallowed_methods, reason = "what a library does that knows tokio only")]
+        #[expect(clippy::disallowed_methods, reason = "as a library does that knows only tokio")]
         tokio::spawn(async {}).await.unwrap();
     }
     let executor = executor(1);
     let released = Arc::new(AtomicBool::new(false));
     let (began, begun) = mpsc::channel();
-    // Each stand-in is stuck as well, and so every round is another thread's.
+    // Each stand-in is stuck as well, so every iteration runs on another thread.
     let stuck: Vec<_> = (0..3)
         .map(|_| {
             let stuck = spawn(&executor, busy(began.clone(), released.clone()));
@@ -213,19 +213,19 @@ fn timers_and_sockets_of_tokio_work_on_a_stand_in() {
     assert!(executor.statistics().stand_ins >= 3);
     released.store(true, Ordering::SeqCst);
     stuck.into_iter().for_each(wait);
-    // A thread that was stuck and came back.
+    // A thread that was blocked and has resumed.
     (0..10).for_each(|_| wait(spawn(&executor, uses_tokio())));
     executor.close(std::time::Duration::MAX);
 }
 
 #[test]
-fn a_thread_that_computes_for_long_is_lowered_and_leaves() {
+fn a_thread_that_computes_in_a_long_poll_is_deprioritized_and_exits() {
     let executor = crate::hooks::with_lowering(1);
     let released = Arc::new(AtomicBool::new(false));
     let (began, begun) = mpsc::channel();
     let stuck = spawn(&executor, busy(began, released.clone()));
     begun.recv().unwrap();
-    // DynFuture that waits, so that a stand-in comes.
+    // A task that waits, so that a stand-in becomes active.
     wait(spawn(&executor, async {}));
     if cfg!(target_os = "linux") {
         while executor.statistics().deprioritized == 0 {
@@ -244,7 +244,7 @@ fn a_thread_that_computes_for_long_is_lowered_and_leaves() {
 }
 
 #[test]
-fn a_yielding_task_does_not_keep_its_slot() {
+fn a_yielding_task_goes_behind_the_queue() {
     let executor = executor(1);
     let (order, happened) = mpsc::channel();
     let first = order.clone();
@@ -260,7 +260,7 @@ fn a_yielding_task_does_not_keep_its_slot() {
 }
 
 #[test]
-fn two_tasks_that_wake_each_other_do_not_keep_the_others_from_the_worker() {
+fn two_tasks_that_wake_each_other_do_not_starve_the_rest() {
     let executor = executor(1);
     let (there, mut here) = tokio::sync::mpsc::channel::<()>(1);
     let (back, mut again) = tokio::sync::mpsc::channel::<()>(1);
@@ -272,7 +272,7 @@ fn two_tasks_that_wake_each_other_do_not_keep_the_others_from_the_worker() {
         }
     });
     let pong = spawn(&executor, async move { while here.recv().await.is_some() && back.send(()).await.is_ok() {} });
-    // Comes to run although the slot is never empty for long.
+    // Runs although the LIFO slot is never empty for long.
     wait(spawn(&executor, async move { stop.store(true, Ordering::SeqCst) }));
     wait(ping);
     wait(pong);
@@ -280,21 +280,21 @@ fn two_tasks_that_wake_each_other_do_not_keep_the_others_from_the_worker() {
 }
 
 #[test]
-fn limits_fire_in_time_order_and_disarmed_ones_do_not() {
+fn timers_fire_in_time_order() {
     let executor = executor(2);
     let ms = std::time::Duration::from_millis;
     let inner = executor.clone();
     wait(spawn(&executor, async move {
         let short = inner.timer(ms(5)).unwrap();
         let mut long = std::pin::pin!(inner.timer(ms(60_000)).unwrap());
-        assert!(futures_are_pending(&mut long).await);
+        assert!(is_pending(&mut long).await);
         short.await;
-        assert!(futures_are_pending(&mut long).await);
+        assert!(is_pending(&mut long).await);
         assert!(inner.timer(std::time::Duration::MAX).is_none());
     }));
     executor.close(std::time::Duration::MAX);
 }
 
-async fn futures_are_pending(future: &mut std::pin::Pin<&mut cordial_sched::Timer>) -> bool {
+async fn is_pending(future: &mut std::pin::Pin<&mut cordial_sched::Timer>) -> bool {
     std::future::poll_fn(|cx| std::task::Poll::Ready(future.as_mut().poll(cx).is_pending())).await
 }

@@ -1,4 +1,4 @@
-//! Wake-ups that cross threads while workers fall asleep. One that is lost makes a test hang.
+//! Wake-ups from other threads while workers fall asleep. A lost wake-up makes a test hang.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::hooks::{executor, n_alive, spawn, wait};
 
-/// Gives back what comes in, one higher, until nothing comes any more.
+/// Sends back each number plus one, until the channel is closed.
 async fn echo(mut balls: mpsc::Receiver<u64>, back: mpsc::Sender<u64>) {
     while let Some(ball) = balls.recv().await {
         back.send(ball + 1).await.unwrap();
@@ -41,9 +41,9 @@ fn thousands_of_tasks_play_ping_pong() {
     assert_eq!(n_alive(&executor), 0);
 }
 
-/// With one pair, both workers fall asleep all the time.
+/// One pair of tasks leaves both workers idle most of the time, so they fall asleep and are woken again and again.
 #[test]
-fn a_single_pair_never_stands_still() {
+fn a_single_pair_plays_ping_pong_while_the_workers_fall_asleep() {
     const ROUNDS: u64 = 50_000;
     let executor = executor(2);
     let ((there, balls), (back, returned)) = (mpsc::channel(1), mpsc::channel(1));
@@ -52,7 +52,7 @@ fn a_single_pair_never_stands_still() {
 }
 
 #[test]
-fn a_thread_from_outside_plays_as_well() {
+fn a_foreign_thread_plays_ping_pong_with_a_task() {
     const ROUNDS: u64 = 20_000;
     let executor = executor(2);
     let ((there, balls), (back, mut returned)) = (mpsc::channel(1), mpsc::channel(1));
@@ -65,9 +65,9 @@ fn a_thread_from_outside_plays_as_well() {
     assert_eq!(ball, ROUNDS);
 }
 
-/// Each round, a sleeping worker has to notice a task that is started from outside, and this thread its answer.
+/// In each round a sleeping worker must be woken for a task that this thread starts, and this thread for its answer.
 #[test]
-fn a_start_from_outside_wakes_a_worker() {
+fn a_task_that_a_foreign_thread_starts_wakes_a_worker() {
     let executor = executor(2);
     for round in 0..20_000 {
         let (tx, rx) = oneshot::channel();
@@ -76,34 +76,34 @@ fn a_start_from_outside_wakes_a_worker() {
     }
 }
 
-/// A thread that does not sleep itself brings work at the very moment in which a worker falls asleep. One worker, so that
-/// no other comes to its help.
+/// This thread does not sleep, so it starts a task just while the worker falls asleep. There is one worker, so no other can take
+/// the task.
 #[test]
-fn a_start_while_the_only_worker_falls_asleep_is_noticed() {
+fn a_task_that_is_started_while_the_only_worker_falls_asleep_runs() {
     const ROUNDS: usize = 200_000;
     let executor = executor(1);
     let latest = Arc::new(AtomicUsize::new(0));
     let mut rng = fastrand::Rng::with_seed(0);
     for round in 1..=ROUNDS {
-        let told = latest.clone();
-        let _join = spawn(&executor, async move { told.store(round, Ordering::SeqCst) });
+        let written = latest.clone();
+        let _join = spawn(&executor, async move { written.store(round, Ordering::SeqCst) });
         wait_until(|| latest.load(Ordering::SeqCst) == round);
-        // The worker looks around for about so long before it sleeps.
+        // The worker searches for about this long before it sleeps.
         (0..rng.u32(..100)).for_each(|_| std::hint::spin_loop());
     }
 }
 
-/// The same for a wake-up: the task has been there all the time.
+/// The same for a task that is woken.
 #[test]
-fn a_wake_while_the_only_worker_falls_asleep_is_noticed() {
+fn a_task_that_is_woken_while_the_only_worker_falls_asleep_runs() {
     const ROUNDS: usize = 200_000;
     let executor = executor(1);
     let latest = Arc::new(AtomicUsize::new(0));
     let (tx, mut rx) = mpsc::unbounded_channel();
-    let told = latest.clone();
+    let written = latest.clone();
     let join = spawn(&executor, async move {
         while let Some(round) = rx.recv().await {
-            told.store(round, Ordering::SeqCst);
+            written.store(round, Ordering::SeqCst);
         }
     });
     let mut rng = fastrand::Rng::with_seed(0);
@@ -120,12 +120,13 @@ fn wait_until(holds: impl Fn() -> bool) {
     let mut n_looks = 0_u32;
     while !holds() {
         n_looks += 1;
-        // On a machine of one core, the worker needs this one.
+        // If the machine has one core, the worker needs it.
         if n_looks.is_multiple_of(1000) { std::thread::yield_now() } else { std::hint::spin_loop() }
     }
 }
 
-/// Tasks that wait for each other in a ring, and are let go from outside: each wakes the next one, on either worker.
+/// Each task of a ring waits for the one before. This thread sends the first message, and each task wakes the next one, on
+/// either worker.
 #[test]
 fn an_answer_goes_around_a_ring_of_tasks() {
     const RING: usize = 1000;

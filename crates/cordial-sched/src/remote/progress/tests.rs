@@ -9,40 +9,40 @@ use loom::thread;
 use super::*;
 
 #[test]
-fn a_poll_is_told_with_its_own_key() {
+fn a_poll_is_reported_with_its_own_key() {
     static FIRST: Count = Count::new(0);
     static SECOND: Count = Count::new(0);
     static NONE: Count = Count::new(0);
     let keys = [1, 2].map(|index| Key::new(index, NonZeroU32::MIN));
     loom::model(move || {
         let progress = Arc::new(PollProgress::default());
-        let watch = {
+        let sysmon = {
             let progress = progress.clone();
             thread::spawn(move || {
                 let way = match progress.current() {
                     None => &NONE,
                     Some((1, key)) if key == keys[0] => &FIRST,
                     Some((3, key)) if key == keys[1] => &SECOND,
-                    Some(_) => panic!("a poll was told with another's key"),
+                    Some(_) => panic!("a poll was reported with the key of another"),
                 };
                 way.fetch_add(1, Relaxed);
             })
         };
-        // The worker is this thread: what it tells before the watch looks can still be read as it was.
+        // The worker is this thread: loom lets sysmon read the values from before its start too.
         for key in keys {
             progress.begin(key);
             progress.end();
         }
-        watch.join().unwrap();
+        sysmon.join().unwrap();
     });
     for (name, way) in [("the first poll", &FIRST), ("the second poll", &SECOND), ("none", &NONE)] {
         assert!(way.load(Relaxed) > 0, "never seen: {name}");
     }
 }
 
-/// The watch takes every poll for a long one: it calls it long at the first look.
+/// Sysmon marks each poll as long at first sight.
 #[test]
-fn a_long_poll_is_told_with_its_own_key_and_time() {
+fn a_long_poll_is_reported_with_its_own_key_and_time() {
     static FIRST: Count = Count::new(0);
     static SECOND: Count = Count::new(0);
     static NONE: Count = Count::new(0);
@@ -51,12 +51,12 @@ fn a_long_poll_is_told_with_its_own_key_and_time() {
     builder.preemption_bound = Some(2);
     builder.check(move || {
         let progress = Arc::new(PollProgress::default());
-        let watch = {
+        let sysmon = {
             let progress = progress.clone();
             thread::spawn(move || {
                 for _ in 0..2 {
                     if let Some((poll, _)) = progress.current() {
-                        progress.is_long(poll, 10 * poll);
+                        progress.mark_long(poll, 10 * poll);
                     }
                 }
             })
@@ -68,7 +68,7 @@ fn a_long_poll_is_told_with_its_own_key_and_time() {
                     None => &NONE,
                     Some((key, 10)) if key == keys[0] => &FIRST,
                     Some((key, 30)) if key == keys[1] => &SECOND,
-                    Some(strange) => panic!("a long poll was told with another's key or time: {strange:?}"),
+                    Some(wrong) => panic!("a long poll was reported with the key or time of another: {wrong:?}"),
                 };
                 way.fetch_add(1, Relaxed);
             })
@@ -78,7 +78,7 @@ fn a_long_poll_is_told_with_its_own_key_and_time() {
             progress.begin(key);
             progress.end();
         }
-        watch.join().unwrap();
+        sysmon.join().unwrap();
         reader.join().unwrap();
     });
     for (name, way) in [("the first poll", &FIRST), ("the second poll", &SECOND), ("none", &NONE)] {

@@ -6,25 +6,30 @@ use loom::sync::Arc;
 use loom::thread;
 
 use super::*;
-use crate::idle::Idle;
-use crate::sync::{AtomicBool, Parker};
+use crate::sync::Parker;
 
-/// A queue that only counts. Its orderings are the weakest: the protocol must not lean on the queue.
+/// A queue that only counts. Its orderings are the weakest: the protocol must not rely on the queue.
 ///
-/// Both ends read and write in one step: the model checker does not order a plain store among such steps of others.
+/// Both ends read and write in one step: the model checker does not order a plain store among such steps of other threads.
 struct Model {
     running: RunningThreads,
     idle: Idle,
     queue: AtomicUsize,
-    is_stopping: AtomicBool,
 }
 
 impl Model {
     fn new(n_running: usize) -> Arc<Model> {
         let running = RunningThreads::new();
-        (0..n_running).for_each(|_| running.enter());
+        (0..n_running).for_each(|_| running.thread_starts());
         let idle = Idle::new(Parker::new().unparker().clone());
-        Arc::new(Model { running, idle, queue: AtomicUsize::new(0), is_stopping: AtomicBool::new(true) })
+        Arc::new(Model { running, idle, queue: AtomicUsize::new(0) })
+    }
+
+    /// A model of a pool that is stopping already.
+    fn stopping(n_running: usize) -> Arc<Model> {
+        let model = Model::new(n_running);
+        model.running.stop(&model.idle);
+        model
     }
 
     /// As `Pool::inject`.
@@ -37,113 +42,112 @@ impl Model {
         self.queue.swap(0, Ordering::Relaxed)
     }
 
-    /// As `Pool::leave`.
-    fn leave(&self) -> usize {
-        if self.running.leave() && self.is_stopping.load(Ordering::Relaxed) { self.take_all() } else { 0 }
+    /// As `Executor::schedule`, after a push, and as `Executor::close`, after `stop`.
+    fn take_if_all_have_exited(&self) -> usize {
+        if self.running.have_all_exited() { self.take_all() } else { 0 }
     }
 
-    /// As `Pool::stop`, and what `Executor::close` does after it.
-    fn stop(&self) -> usize {
-        self.is_stopping.store(true, Ordering::Relaxed);
-        self.idle.wake_sysmon();
-        if self.running.is_over() { self.take_all() } else { 0 }
+    /// As `Pool::exit_worker`.
+    fn exit(&self) -> usize {
+        if self.running.thread_exited() { self.take_all() } else { 0 }
     }
 }
 
 #[test]
-fn what_is_pushed_while_the_last_thread_leaves_is_run_once() {
+fn a_task_that_is_pushed_while_the_last_thread_exits_runs_once() {
     static BY_PUSHER: Count = Count::new(0);
     static BY_THREAD: Count = Count::new(0);
     static BY_LAST_LOOK: Count = Count::new(0);
     loom::model(|| {
-        let model = Model::new(1);
-        let leaving = {
+        let model = Model::stopping(1);
+        let exiting = {
             let model = model.clone();
-            thread::spawn(move || (model.take_all(), model.leave()))
+            thread::spawn(move || (model.take_all(), model.exit()))
         };
         model.push();
-        let by_pusher = if model.running.is_over() { model.take_all() } else { 0 };
-        let (by_thread, by_last_look) = leaving.join().unwrap();
+        let by_pusher = model.take_if_all_have_exited();
+        let (by_thread, by_last_look) = exiting.join().unwrap();
         BY_PUSHER.fetch_add(by_pusher, Relaxed);
         BY_THREAD.fetch_add(by_thread, Relaxed);
         BY_LAST_LOOK.fetch_add(by_last_look, Relaxed);
         assert_eq!(by_pusher + by_thread + by_last_look, 1, "a task was lost, or run twice");
     });
-    for (who, n) in [("the pusher", &BY_PUSHER), ("the thread", &BY_THREAD), ("its last look", &BY_LAST_LOOK)] {
-        assert!(n.load(Relaxed) > 0, "never taken by {who}");
+    for (name, n) in [("the pusher", &BY_PUSHER), ("the thread", &BY_THREAD), ("its last look", &BY_LAST_LOOK)] {
+        assert!(n.load(Relaxed) > 0, "never taken by {name}");
     }
 }
 
 #[test]
-fn what_a_thread_hands_over_is_run_by_the_last() {
+fn a_task_that_an_exiting_thread_hands_over_is_run_by_the_last_thread() {
     static BY_FIRST: Count = Count::new(0);
     static BY_SECOND: Count = Count::new(0);
     loom::model(|| {
-        let model = Model::new(2);
+        let model = Model::stopping(2);
         let other = {
             let model = model.clone();
-            thread::spawn(move || model.leave())
+            thread::spawn(move || model.exit())
         };
         model.push();
-        let by_first = model.leave();
+        let by_first = model.exit();
         let by_second = other.join().unwrap();
         BY_FIRST.fetch_add(by_first, Relaxed);
         BY_SECOND.fetch_add(by_second, Relaxed);
         assert_eq!(by_first + by_second, 1, "a task was lost, or run twice");
     });
-    for (who, n) in [("the first thread", &BY_FIRST), ("the second thread", &BY_SECOND)] {
-        assert!(n.load(Relaxed) > 0, "never taken by {who}");
+    for (name, n) in [("the first thread", &BY_FIRST), ("the second thread", &BY_SECOND)] {
+        assert!(n.load(Relaxed) > 0, "never taken by {name}");
     }
 }
 
 #[test]
-fn what_the_last_thread_leaves_to_a_pool_that_stops_is_run_once() {
+fn a_task_that_the_last_thread_leaves_runs_once_if_the_pool_stops_meanwhile() {
     static BY_THREAD: Count = Count::new(0);
     static BY_STOPPER: Count = Count::new(0);
     loom::model(|| {
         let model = Model::new(1);
-        model.is_stopping.store(false, Ordering::Relaxed);
         model.queue.store(1, Ordering::Relaxed);
-        let leaving = {
+        let exiting = {
             let model = model.clone();
-            thread::spawn(move || model.leave())
+            thread::spawn(move || model.exit())
         };
-        let by_stopper = model.stop();
-        let by_thread = leaving.join().unwrap();
+        model.running.stop(&model.idle);
+        let by_stopper = model.take_if_all_have_exited();
+        let by_thread = exiting.join().unwrap();
         BY_THREAD.fetch_add(by_thread, Relaxed);
         BY_STOPPER.fetch_add(by_stopper, Relaxed);
         assert_eq!(by_thread + by_stopper, 1, "a task was lost, or run twice");
     });
-    for (who, n) in [("the thread", &BY_THREAD), ("who stops the pool", &BY_STOPPER)] {
-        assert!(n.load(Relaxed) > 0, "never taken by {who}");
+    for (name, n) in [("the thread", &BY_THREAD), ("the thread that stops the pool", &BY_STOPPER)] {
+        assert!(n.load(Relaxed) > 0, "never taken by {name}");
     }
 }
 
 #[test]
-fn who_sees_that_all_have_left_sees_what_they_did() {
-    static OVER: Count = Count::new(0);
-    static NOT_OVER: Count = Count::new(0);
+fn a_thread_that_sees_that_all_have_exited_sees_their_effects() {
+    static ALL_EXITED: Count = Count::new(0);
+    static SOME_RUNNING: Count = Count::new(0);
     loom::model(|| {
         let model = Model::new(2);
-        let done = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+        let effects = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
         let threads = [0, 1].map(|thread| {
-            let (model, done) = (model.clone(), done.clone());
+            let (model, effects) = (model.clone(), effects.clone());
             thread::spawn(move || {
-                done[thread].store(1, Ordering::Relaxed);
-                let _ = model.running.leave();
+                effects[thread].store(1, Ordering::Relaxed);
+                let _ = model.running.thread_exited();
             })
         });
         if model.running.n_running() == 0 {
-            OVER.fetch_add(1, Relaxed);
-            assert_eq!(done.each_ref().map(|one| one.load(Ordering::Relaxed)), [1, 1], "what was done is not seen");
+            ALL_EXITED.fetch_add(1, Relaxed);
+            let effects = effects.each_ref().map(|effect| effect.load(Ordering::Relaxed));
+            assert_eq!(effects, [1, 1], "an effect is not seen");
         } else {
-            NOT_OVER.fetch_add(1, Relaxed);
+            SOME_RUNNING.fetch_add(1, Relaxed);
         }
         for thread in threads {
             thread.join().unwrap();
         }
     });
-    for (name, n) in [("over", &OVER), ("not over", &NOT_OVER)] {
+    for (name, n) in [("all exited", &ALL_EXITED), ("some running", &SOME_RUNNING)] {
         assert!(n.load(Relaxed) > 0, "never seen: {name}");
     }
 }
