@@ -12,7 +12,7 @@ use std::time::Duration;
 use cordial_sched::{Simulation, Stalled};
 
 use crate::exit::Exit;
-use crate::process::{Handle, Shutdown, Spawn, assert_may_block, describe_all, hooks, stop_all, stop_in_order};
+use crate::process::{Handle, Shared, Shutdown, Spawn, assert_may_block, describe_all, stop_all, stop_in_order};
 
 /// Runs a future as the root process of a simulated runtime, with seed 0, and gives what it returns.
 ///
@@ -71,7 +71,7 @@ where
 {
     assert_may_block("cordial::testing::run");
     let spawned_at = Location::caller();
-    let simulation = match Simulation::new(seed, hooks(1)) {
+    let simulation = match Simulation::new(seed, Shared::new(1)) {
         Ok(simulation) => simulation,
         Err(error) => panic!("the simulated runtime cannot start: {error}"),
     };

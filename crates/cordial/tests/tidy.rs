@@ -11,9 +11,9 @@ const LAYERS: &[&str] =
 
 /// Every static of `cordial`, by file and name, but for those of a thread: two runtimes in one OS process never meet.
 const STATICS: &[(&str, &str)] = &[
-    ("process/default_runtime.rs", "DEFAULT"),
-    ("process/default_runtime.rs", "INSTALLING"),
-    ("process/handle.rs", "NUMBERS"), // so that a pid of one runtime is unknown in another
+    ("process/runtime/default.rs", "DEFAULT"),
+    ("process/runtime/default.rs", "INSTALLING"),
+    ("process/runtime/shared.rs", "NUMBERS"), // so that a pid of one runtime is unknown in another
     ("unwind.rs", "INSTALLED"),       // the panic hook
 ];
 

@@ -1,46 +1,47 @@
-//! Whose child a process is. Most have no parent; of those that have one, this is what the table remembers.
+//! The slot of a child in the registry of its parent. Most processes have no parent and so no slot.
 //!
-//! The parent decides what a child is for and when it starts again. What is here is only what an end has to do: give up
-//! its place, before anybody is told of the end.
+//! The parent, a supervisor, decides what a child is for and when it is restarted. This module holds only what the end of
+//! a process needs: the slot is released before any other process is notified of the end.
 
 use std::fmt;
 use std::sync::Arc;
 
-use super::stop::Shutdown;
+use super::shutdown::Shutdown;
 use crate::exit::Exit;
 use crate::pid::Pid;
 
-/// What children that are alike have in common.
+/// The parent of a child, and the settings of the child. Children with equal settings share one value.
 #[derive(Debug)]
 pub(crate) struct Parent {
     pub(crate) pid: Pid,
-    /// What the parent calls the child, if it has a name for it.
+    /// The id that the parent gave to the child, if it gave one.
     pub(crate) id: Option<Arc<str>>,
-    /// How many processes, this one included, have been this child. 1 for one that has no successors.
+    /// The incarnation number of the child, from 1.
     pub(crate) incarnation: u32,
-    /// How the parent ends it.
+    /// How the parent stops the child.
     pub(crate) shutdown: Shutdown,
     pub(crate) children: Arc<dyn ChildRegistry>,
 }
 
-/// Where a parent counts its children. Called with no lock held, from whatever thread starts or ends a child.
+/// The registry in which a parent counts its children. Called with no lock held, from any thread that starts or ends a
+/// child.
 pub(crate) trait ChildRegistry: fmt::Debug + Send + Sync {
-    /// The child in this place stands in the table now.
+    /// Records that the child in slot `index` is in the process table from now on.
     fn registered(&self, index: u32, pid: Pid) -> Admission;
 
-    /// The child in this place has ended, or, without an exit, was never started.
+    /// Records that the child in slot `index` has ended. `exit` is `None` for a child that was never started.
     fn exited(&self, index: u32, exit: Option<&Exit>);
 }
 
-/// Whether a parent takes children.
+/// Whether a parent admits new children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
     Open,
-    /// It ends all it has, so one that arrives has to end as well.
+    /// The parent is stopping its children: a child that registers now is stopped as well.
     Closed,
 }
 
-/// A child's place with its parent. Dropping it gives it up.
+/// A child's slot in the registry of its parent. Dropping the slot releases it.
 #[derive(Debug)]
 pub(crate) struct ChildSlot {
     parent: Arc<Parent>,
@@ -49,7 +50,7 @@ pub(crate) struct ChildSlot {
 }
 
 impl ChildSlot {
-    /// The place `index`, which `parent` keeps free for it.
+    /// Creates the slot `index`, which `parent` has reserved.
     pub(crate) fn new(parent: Arc<Parent>, index: u32) -> ChildSlot {
         ChildSlot { parent, index, is_occupied: true }
     }
@@ -62,8 +63,8 @@ impl ChildSlot {
         self.index
     }
 
-    /// The child has ended.
-    pub(crate) fn leave(mut self, exit: &Exit) {
+    /// Releases the slot: the child has ended with `exit`.
+    pub(crate) fn release(mut self, exit: &Exit) {
         self.is_occupied = false;
         self.parent.children.exited(self.index, Some(exit));
     }

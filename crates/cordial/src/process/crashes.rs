@@ -1,73 +1,63 @@
-//! The latest crashes of a runtime, for whoever looks at it.
+//! The most recent crashes of a runtime, kept for snapshots.
 
 use std::collections::VecDeque;
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::entry::Entry;
-use super::handle::Handle;
 use crate::exit::{Exit, Location};
 use crate::pid::Pid;
 use crate::unwind;
 
-/// How many are remembered.
-const REMEMBERED: usize = 100;
+/// How many crashes are kept.
+const CAPACITY: usize = 100;
 
-/// A process that ended other than [`Exit::Normal`] or [`Exit::Shutdown`].
+/// A process that ended other than with [`Exit::Normal`] or [`Exit::Shutdown`].
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Crash {
-    /// Its pid.
+    /// The pid that the process had.
     pub pid: Pid,
-    /// The label that it had.
+    /// Its label at the time of the crash.
     pub label: Option<Arc<str>>,
     /// Where it was spawned.
     pub spawned_at: Location,
     /// Its supervisor, if it had one.
     pub supervisor: Option<Pid>,
-    /// Which incarnation of its child it was; 1 without a supervisor.
+    /// Its incarnation number; 1 for a process without a supervisor.
     pub incarnation: u32,
-    /// How it ended; of an error, only the text is remembered.
+    /// How it ended. Of an [`Exit::Error`] only the text is kept.
     pub exit: Exit,
-    /// How long it had lived, on its runtime's clock.
+    /// How long it had lived, on the clock of its runtime.
     pub age: Duration,
 }
 
-/// The latest crashes, oldest first.
+/// A ring buffer of crashes, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Crashes(Mutex<VecDeque<Crash>>);
 
 impl Crashes {
-    pub(crate) fn add(&self, runtime: &Handle, pid: Pid, entry: &Entry, exit: &Exit) {
-        let crash = Crash {
-            pid,
-            label: entry.label().cloned(),
-            spawned_at: Location::from(entry.spawned_at),
-            supervisor: entry.parent().map(|parent| parent.pid),
-            incarnation: entry.parent().map_or(1, |parent| parent.incarnation),
-            exit: remembered(exit),
-            age: Duration::from_millis(runtime.executor().coarse_now().saturating_sub(entry.since)),
-        };
-        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if latest.len() == REMEMBERED {
-            latest.pop_front();
+    /// Records a crash, and forgets the oldest one if the buffer is full. Reduces an error to its text, so that no value
+    /// of the user is kept alive.
+    pub(crate) fn push(&self, crash: Crash) {
+        let crash = Crash { exit: without_user_values(crash.exit), ..crash };
+        let mut crashes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if crashes.len() == CAPACITY {
+            crashes.pop_front();
         }
-        latest.push_back(crash);
+        crashes.push_back(crash);
     }
 
-    pub(crate) fn latest(&self) -> Vec<Crash> {
+    /// Returns the recorded crashes, oldest first.
+    pub(crate) fn to_vec(&self) -> Vec<Crash> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 }
 
-/// Nothing of the user's is kept alive for this.
-fn remembered(exit: &Exit) -> Exit {
-    match exit {
-        Exit::Error(error) => {
-            let text = unwind::catch(|| error.to_string()).unwrap_or_default();
-            Exit::from(Box::<dyn Error + Send + Sync>::from(text))
-        }
-        other => other.clone(),
-    }
+fn without_user_values(exit: Exit) -> Exit {
+    let Exit::Error(error) = &exit else { return exit };
+    let text = unwind::catch(|| error.to_string()).unwrap_or_else(|_| "an error whose `Display` panicked".to_owned());
+    let reduced = Exit::from(Box::<dyn Error + Send + Sync>::from(text));
+    drop(exit);
+    reduced
 }

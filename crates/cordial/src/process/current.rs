@@ -1,16 +1,16 @@
-//! What the running process does to itself and to others.
+//! What a process does to itself, and the exit signals that it sends to others.
 
 use std::sync::Arc;
 
-use super::context::{self, current};
-use super::handle::Handle;
+use super::runtime::{Handle, current, is_exiting, with_current_runtime};
+use super::shutdown_state::{ExitCause, ShutdownState};
 use super::signal::Signal;
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::unwind;
 
-/// The processes that led to this one: its spawner, then the spawner of that one, and so on; the last 32. Empty outside
-/// a process.
+/// Returns the callers of the calling process: the process that spawned it, the process that spawned that one, and so on, up
+/// to 32. Empty outside a process.
 ///
 /// # Elixir
 ///
@@ -30,11 +30,11 @@ use crate::unwind;
 #[must_use]
 pub fn callers() -> Vec<Pid> {
     let Some(own) = current() else { return Vec::new() };
-    context::with_current_runtime(|runtime| runtime.with(own, |entry| entry.callers().to_vec())).unwrap_or_default()
+    with_current_runtime(|runtime| runtime.with(own, |entry| entry.callers().to_vec())).unwrap_or_default()
 }
 
-/// Gives the calling process a label, which reports, events and snapshots show. The latest one counts. Outside a
-/// process nothing happens.
+/// Sets the label of the calling process, which reports, events and snapshots show. Replaces an earlier label. Outside a
+/// process this does nothing.
 ///
 /// # Elixir
 ///
@@ -48,17 +48,19 @@ pub fn callers() -> Vec<Pid> {
 pub fn set_label(text: impl Into<Arc<str>>) {
     let Some(own) = current() else { return };
     let label = text.into();
-    let previous =
-        context::with_current_runtime(|runtime| runtime.with(own, |entry| entry.rare().label.replace(label)));
+    let previous = with_current_runtime(|runtime| runtime.with(own, |entry| entry.rare().label.replace(label)));
     drop(previous);
 }
 
-/// Sends an exit signal to a process, in the name of the calling one.
+/// Sends an exit signal to a process, from the calling process.
 ///
-/// [`Exit::Killed`] cannot be trapped. [`Exit::Shutdown`] is a request: a process that asked to be told is told.
-/// [`Exit::Normal`] ends only the calling process itself. Anything else ends a process that does not trap exits. What
-/// sends the signal does not wait; the process ends at its current await point, or when its poll returns. A pid that
-/// names nobody is ignored. Works from anywhere.
+/// - [`Exit::Killed`] ends the process. It cannot be trapped.
+/// - [`Exit::Shutdown`] is a request to shut down: a process that opted in to graceful shutdown is notified, any other ends.
+/// - [`Exit::Normal`] does nothing, unless a process sends it to itself.
+/// - Every other exit ends a process that does not trap exits.
+///
+/// Does not wait: the process ends at its current await point, or when its current poll returns. Does nothing if there is no
+/// process with this pid. May be called outside a process.
 ///
 /// # Elixir
 ///
@@ -77,19 +79,19 @@ pub fn set_label(text: impl Into<Arc<str>>) {
 /// ```
 pub fn exit(pid: Pid, reason: Exit) {
     let from = current().filter(|own| own.runtime() == pid.runtime());
-    let effect = context::with_current_runtime(|runtime| runtime.apply(pid, Signal::Sent { from, reason }));
+    let effect = with_current_runtime(|runtime| runtime.apply(pid, Signal::Sent { from, reason }));
     effect.act();
 }
 
-/// Ends the calling process with this reason, here, whether or not it traps exits. Never returns.
+/// Ends the calling process with this exit, whether or not it traps exits. Never returns.
 ///
 /// # Panics
 ///
-/// Outside a process, where there is nothing to end.
+/// Outside a process.
 ///
 /// # Cancel safety
 ///
-/// Once polled, the process ends, even if this future is dropped.
+/// Once the future is polled, the process ends, even if the future is dropped.
 ///
 /// # Elixir
 ///
@@ -113,35 +115,36 @@ pub async fn exit_self(reason: Exit) -> ! {
         )
     };
     let mut reason = Some(Box::new(reason));
-    let ended = context::with_current_runtime(|runtime| {
+    let exiting = with_current_runtime(|runtime| {
         runtime.with(own, |entry| {
-            if entry.ending.is_some() {
+            if entry.shutdown.is_exiting() {
                 return None;
             }
-            entry.manners.exits_itself = true;
-            reason.take().map(|reason| entry.end_with(reason))
+            reason.take().map(|reason| entry.exit_with(reason, ExitCause::Own))
         })
     });
-    // If it was ending already: outside of the lock, since an error in it is the user's.
+    // Still there if the process was exiting already. Dropped outside the lock, because it may hold an error of the user.
     drop(reason);
-    if let Some(task) = ended.flatten() {
+    if let Some(task) = exiting.flatten() {
         task.wake();
     }
     std::future::pending().await
 }
 
-/// Whether a signal has ended the calling process, so that what it holds is being dropped.
+/// Returns whether a signal has ended the calling process, so that its future is being dropped.
 pub(crate) fn is_ended_by_signal() -> bool {
     let Some(own) = current() else { return false };
-    let is_ended = |runtime: &Handle| runtime.with(own, |entry| entry.ending.is_some() && !entry.manners.exits_itself);
-    context::with_current_runtime(is_ended) == Some(true)
+    let by_signal = |runtime: &Handle| {
+        runtime.with(own, |entry| matches!(entry.shutdown, ShutdownState::Exiting { cause: ExitCause::Signal, .. }))
+    };
+    with_current_runtime(by_signal) == Some(true)
 }
 
-/// Ends a long computation whose process has to end: it unwinds, with destructors but without the panic hook, if the
-/// process was killed, or was asked to shut down and never asked to be told.
+/// Unwinds the calling process if it is exiting: if it was killed, or was asked to shut down and had not opted in to graceful
+/// shutdown. The unwinding runs destructors, but not the panic hook.
 ///
-/// Call it now and then in a loop that does not await. It costs a few loads. Outside a process, while
-/// panicking, and in a program built with `panic = "abort"` it does nothing.
+/// Call it now and then in a long computation that does not await. It costs a few loads. Does nothing outside a process, while
+/// the thread is panicking, and in a program that is built with `panic = "abort"`.
 ///
 /// # Elixir
 ///
@@ -158,13 +161,13 @@ pub(crate) fn is_ended_by_signal() -> bool {
 ///     }
 /// });
 /// let stopped = Task::spawn(task.shutdown(Shutdown::BrutalKill)).wait().unwrap();
-/// assert!(stopped.is_none(), "it ended as it was told to");
+/// assert!(stopped.is_none(), "it was killed, as requested");
 /// ```
 pub fn checkpoint() {
     if cfg!(panic = "abort") || std::thread::panicking() {
         return;
     }
-    if context::is_ending() {
+    if is_exiting() {
         unwind::unwind_to_catch();
     }
 }

@@ -1,4 +1,4 @@
-//! What the table knows of a live process.
+//! The record of a live process in the process table.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::Location;
@@ -10,117 +10,88 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use super::child_slot::{ChildSlot, Parent};
 use super::guardian::Guardian;
 use super::lineage::Lineage;
+use super::shutdown_state::{ExitCause, ShutdownState};
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::telemetry::Subject;
 
-/// One live process, as others see it. Stands in the table from its spawn until its destructors have run.
-///
-/// ```text
-///            request, not asked to be told; kill; exit of a link
-///   alive ───────────────────────────────────────────────────────► ending (with `Exit`) ──► out of the table
-///     │ request, asked to be told                                      ▲        │
-///     └──────────► is_asked ──────────────── ends itself, or is killed ┘        └─ a poll does not return, and
-///                                                                                  a stop gave up: abandoned
-/// ```
+/// The record of one live process. It is in the table from the spawn until the destructors of the future have run.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) task: TaskRef,
     pub(crate) spawned_at: &'static Location<'static>,
-    /// Milliseconds on the coarse clock of the executor.
+    /// When it was spawned, in milliseconds on the coarse clock of the executor.
     pub(crate) since: u64,
     pub(crate) lineage: Option<Arc<Lineage>>,
-    /// Made when the process spawns for the first time.
-    pub(crate) lineage_of_children: Option<Arc<Lineage>>,
-    /// What it ends with when its poll returns. Set by `end_with`.
-    pub(crate) ending: Option<Box<Exit>>,
-    pub(crate) manners: Manners,
-    /// Its child_slot with its parent, if it has one.
+    /// Created when the process spawns for the first time.
+    lineage_of_children: Option<Arc<Lineage>>,
+    pub(crate) shutdown: ShutdownState,
+    /// Its slot in the registry of its parent, if it has a parent.
     pub(crate) child_slot: Option<ChildSlot>,
-    /// What most processes do not have.
+    /// State that most processes do not have, so that it takes no room in their entries.
     pub(crate) rare: Option<Box<Rare>>,
 }
 
-/// What the watch saw of the process.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Samples {
-    /// How long it was found computing or blocking in a poll, in microseconds.
-    pub(crate) busy_us: u64,
-    /// How often a poll of it was found to last too long.
-    pub(crate) long_polls: u32,
-}
-
-/// How the process wants to be told to end, and what it was told.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Manners {
-    /// It once polled `shutdown_requested`, or trapped exits: a request does not end it. Never unset.
-    pub(crate) wants_notice: bool,
-    /// It was asked to end. Never unset.
-    pub(crate) is_asked: bool,
-    /// It called `exit`: no signal ended it.
-    pub(crate) exits_itself: bool,
-    /// It was started by `run`.
-    pub(crate) is_root: bool,
-    /// A stop gave up waiting for it.
-    pub(crate) is_abandoned: bool,
-}
-
-/// Links, monitors, traps, and what else a process seldom has.
+/// State that most processes do not have.
 #[derive(Debug, Default)]
 pub(crate) struct Rare {
     pub(crate) label: Option<Arc<str>>,
     pub(crate) links: BTreeSet<Pid>,
     pub(crate) monitors: BTreeMap<u64, oneshot::Sender<Exit>>,
-    /// Each live `Exits` of the process. The channels have no bound of their own: what they hold is bounded by the
-    /// links that the process made and the requests that it got.
+    /// One sender for each live `Exits` of the process. Unbounded: the length of a channel is bounded by the links that
+    /// the process made and the requests that it received.
     pub(crate) traps: BTreeMap<u64, mpsc::UnboundedSender<(Pid, Exit)>>,
     /// Wakes `shutdown_requested`.
-    pub(crate) asked: Arc<Notify>,
-    /// Those that end with this process, as they were started.
+    pub(crate) shutdown_notify: Arc<Notify>,
+    /// The guardians that end with this process, in the order of their start.
     pub(crate) guardians: Vec<Pid>,
-    /// If the process itself owns others.
+    /// Set if the process is a guardian itself.
     pub(crate) guardian: Option<Box<Guardian>>,
-    /// Of those that were found in a poll.
+    /// Whether the process was started by `run`.
+    pub(crate) is_root: bool,
+    /// Whether a stop has given up waiting for the process. A guardian may be abandoned while it is not exiting.
+    pub(crate) is_abandoned: bool,
     pub(crate) samples: Samples,
     last_id: u64,
 }
 
+/// What the scheduler's monitor thread has seen of the polls of a process.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Samples {
+    /// How long the process was seen in a poll, in microseconds.
+    pub(crate) busy_us: u64,
+    /// How many of its polls lasted longer than `stall_after`.
+    pub(crate) long_polls: u32,
+}
+
 impl Rare {
-    /// For a monitor or a trap.
+    /// Returns a new id for a monitor or a trap.
     pub(crate) fn next_id(&mut self) -> u64 {
         self.last_id += 1;
         self.last_id
     }
 }
 
-/// What an event says of a process, taken out of its entry.
-#[derive(Debug)]
-pub(crate) struct EventSubject {
-    label: Option<Arc<str>>,
-    spawned_at: &'static Location<'static>,
-    child_of: Option<(Pid, u32)>,
-}
-
-impl EventSubject {
-    pub(crate) fn of(entry: &Entry) -> EventSubject {
-        EventSubject {
-            label: entry.label().cloned(),
-            spawned_at: entry.spawned_at,
-            child_of: entry.parent().map(|parent| (parent.pid, parent.incarnation)),
-        }
-    }
-
-    pub(crate) fn subject(&self, pid: Pid) -> Subject<'_> {
-        let EventSubject { label, spawned_at, child_of } = self;
-        Subject { pid, label: label.as_deref(), spawned_at, child_of: *child_of }
-    }
-}
-
 impl Entry {
-    /// What wakes it, for it ends in a poll.
-    #[must_use = "it ends once it is woken"]
-    pub(crate) fn end_with(&mut self, exit: Box<Exit>) -> TaskRef {
-        self.ending = Some(exit);
+    pub(crate) fn new(
+        task: TaskRef,
+        spawned_at: &'static Location<'static>,
+        since: u64,
+        lineage: Option<Arc<Lineage>>,
+        child_slot: Option<ChildSlot>,
+        rare: Option<Box<Rare>>,
+    ) -> Entry {
+        let is_guardian = rare.as_ref().is_some_and(|rare| rare.guardian.is_some());
+        let shutdown = if is_guardian { ShutdownState::OptedIn } else { ShutdownState::Running };
+        Entry { task, spawned_at, since, lineage, lineage_of_children: None, shutdown, child_slot, rare }
+    }
+
+    /// Decides the exit of the process, which must not be exiting yet. Returns the task that has to be woken, because the
+    /// process ends in its next poll.
+    #[must_use = "the process ends once it is woken"]
+    pub(crate) fn exit_with(&mut self, exit: Box<Exit>, cause: ExitCause) -> TaskRef {
+        let was_requested = self.shutdown.is_requested();
+        self.shutdown = ShutdownState::Exiting { exit, cause, was_requested };
         self.task.mark_ending();
         self.task
     }
@@ -141,6 +112,10 @@ impl Entry {
         self.rare.as_ref().is_some_and(|rare| !rare.traps.is_empty())
     }
 
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.is_abandoned)
+    }
+
     pub(crate) fn guardian(&self) -> Option<&Guardian> {
         self.rare.as_ref()?.guardian.as_deref()
     }
@@ -149,28 +124,53 @@ impl Entry {
         self.rare.as_mut()?.guardian.as_deref_mut()
     }
 
-    /// Whether neither a parent nor an owner ends it in due order.
-    pub(crate) fn is_on_its_own(&self) -> bool {
+    /// Returns whether the process has neither a parent nor an owner that would stop it.
+    pub(crate) fn is_unowned(&self) -> bool {
         self.child_slot.is_none() && self.guardian().is_none()
     }
 
     pub(crate) fn parent(&self) -> Option<&Parent> {
-        self.child_slot.as_ref().map(|child_slot| &**child_slot.parent())
+        self.child_slot.as_ref().map(|slot| &**slot.parent())
     }
 
     pub(crate) fn callers(&self) -> &[Pid] {
         self.lineage.as_ref().map_or(&[], |lineage| lineage.callers())
     }
 
+    /// Returns the root process that this process descends from.
     pub(crate) fn root(&self) -> Option<Pid> {
         self.lineage.as_ref()?.root()
     }
 
-    /// What the children of this process have in common.
+    /// Returns the lineage that the children of this process share.
     pub(crate) fn lineage_of_children(&mut self, own: Pid) -> Arc<Lineage> {
-        let Entry { lineage, lineage_of_children, manners, .. } = self;
-        lineage_of_children
-            .get_or_insert_with(|| Lineage::of_children(own, lineage.as_deref(), manners.is_root))
-            .clone()
+        let Entry { lineage, lineage_of_children, rare, .. } = self;
+        let is_root = rare.as_ref().is_some_and(|rare| rare.is_root);
+        lineage_of_children.get_or_insert_with(|| Lineage::of_children(own, lineage.as_deref(), is_root)).clone()
+    }
+}
+
+/// What an event says about a process: an owned [`Subject`], copied out of an entry so that the event can be emitted after
+/// the lock of the table is released.
+#[derive(Debug)]
+pub(crate) struct EventSubject {
+    label: Option<Arc<str>>,
+    spawned_at: &'static Location<'static>,
+    /// The parent, and the incarnation number of the child.
+    child_of: Option<(Pid, u32)>,
+}
+
+impl EventSubject {
+    pub(crate) fn of(entry: &Entry) -> EventSubject {
+        EventSubject {
+            label: entry.label().cloned(),
+            spawned_at: entry.spawned_at,
+            child_of: entry.parent().map(|parent| (parent.pid, parent.incarnation)),
+        }
+    }
+
+    pub(crate) fn subject(&self, pid: Pid) -> Subject<'_> {
+        let EventSubject { label, spawned_at, child_of } = self;
+        Subject { pid, label: label.as_deref(), spawned_at, child_of: *child_of }
     }
 }

@@ -1,23 +1,23 @@
-//! Links: symmetric rare, made and removed under the locks of both sides.
+//! Links: symmetric ties between two processes, created and removed under the locks of both.
 //!
-//! Both locks are held together, the lower slot first, so a link is never half made. A process that ends takes its
-//! links with it out of the table; then each peer is told, and a peer that no longer has the link ignores it.
+//! Both locks are held together, the lower slot first, so a link is never recorded on one side only. A process that ends takes
+//! its links out of the table with it. Then each linked process is notified; one that no longer has the link ignores that.
 
-use super::context::{self, current};
-use super::handle::Handle;
+use super::runtime::{Handle, current, with_current_runtime};
 use super::signal::{Signal, apply};
 use crate::exit::Exit;
 use crate::pid::Pid;
 
-/// Links the calling process with another: any exit of one but [`Exit::Normal`] ends the other with the same exit,
-/// unless the other traps exits. Linking twice is linking once.
+/// Links the calling process with another: any exit of one but [`Exit::Normal`] ends the other with the same exit, unless
+/// the other traps exits. A second link between the same processes changes nothing.
 ///
-/// A link to a process that is dead, unknown, or of another runtime acts as if it ended now with [`Exit::NoProcess`].
-/// A link to oneself does nothing. Outside a process there is nobody to link, and nothing happens.
+/// A link to a process that has ended, is unknown, or belongs to another runtime acts as if the process ended now, with
+/// [`Exit::NoProcess`]. A link of a process to itself does nothing. Outside a process, `link` does nothing.
 ///
 /// # Elixir
 ///
-/// `Process.link/1`, which raises for a dead process when the caller does not trap; here both cases are an exit.
+/// `Process.link/1`. It raises if the process is dead and the caller does not trap exits; here the caller gets an exit in both
+/// cases.
 ///
 /// # Examples
 ///
@@ -26,12 +26,12 @@ use crate::pid::Pid;
 ///
 /// cordial::testing::run(async {
 ///     let other = Task::start(std::future::pending::<()>());
-///     let tied = Task::spawn(async move {
+///     let linked = Task::spawn(async move {
 ///         process::link(other);
 ///         process::exit(other, Exit::Killed);
 ///         std::future::pending::<()>().await
 ///     });
-///     assert_eq!(tied.await, Err(Exit::Killed));
+///     assert_eq!(linked.await, Err(Exit::Killed));
 /// });
 /// ```
 pub fn link(pid: Pid) {
@@ -39,7 +39,7 @@ pub fn link(pid: Pid) {
     if own == pid {
         return;
     }
-    let effect = context::with_current_runtime(|runtime| {
+    let effect = with_current_runtime(|runtime| {
         runtime.with_both(own, pid, |mine, theirs| match (mine, theirs) {
             (Some(mine), Some(theirs)) => {
                 mine.rare().links.insert(pid);
@@ -55,7 +55,8 @@ pub fn link(pid: Pid) {
     }
 }
 
-/// Removes the link to a process, if there is one. What has not been delivered by now never will be.
+/// Removes the link between the calling process and another, if there is one. An exit over this link that has not been
+/// delivered yet is never delivered.
 ///
 /// # Elixir
 ///
@@ -76,11 +77,11 @@ pub fn link(pid: Pid) {
 /// ```
 pub fn unlink(pid: Pid) {
     if let Some(own) = current() {
-        context::with_current_runtime(|runtime| unlink_both(runtime, own, pid));
+        with_current_runtime(|runtime| unlink_both(runtime, own, pid));
     }
 }
 
-/// Removes the link of a process to the one that spawned it.
+/// Removes the link between a process and the process that spawned it.
 pub(crate) fn unlink_from_caller(runtime: &Handle, pid: Pid) {
     let caller = runtime.with(pid, |entry| entry.callers().first().copied());
     if let Some(Some(caller)) = caller {
@@ -89,7 +90,7 @@ pub(crate) fn unlink_from_caller(runtime: &Handle, pid: Pid) {
 }
 
 /// Removes the link between two processes.
-pub(crate) fn unlink_both(runtime: &Handle, a: Pid, b: Pid) {
+fn unlink_both(runtime: &Handle, a: Pid, b: Pid) {
     if a == b {
         return;
     }

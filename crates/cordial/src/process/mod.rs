@@ -1,98 +1,110 @@
-//! Processes: futures with a pid, links, monitors, an exit and a line of callers.
+//! Processes: futures with a pid, links, monitors, callers and an exit.
 //!
-//! This is the layer on which tasks stand. Most programs use [`Task`](crate::Task) and need from here
-//! [`current`], [`set_label`], [`monitor`] and [`info`] at most.
+//! Tasks are built on this layer. Most programs use [`Task`](crate::Task), and from here at most [`current`], [`set_label`],
+//! [`monitor`] and [`info`].
 //!
 //! ```text
-//!            spawn                                     its future is dropped,
-//!  caller ──────────► alive ── told to end, or done ─► its destructors run ─► exit ─► links and monitors are told
-//!                       │                                                        └──► the handle has its answer
-//!                       └── asked to end, and had asked to be told ─► finishes ──┘
+//!            spawn
+//!  caller ──────────► running ─── value, panic, kill, exit of a link, ────► its future is dropped
+//!                        │        or a request without opt-in                      │
+//!                        │                                            ▲            ▼
+//!                        └─ request after it opted in to graceful     │    its links and monitors are notified
+//!                           shutdown ─► it finishes, or is killed ────┘            │
+//!                                                                                  ▼
+//!                                                                        its handle has the result
 //! ```
 //!
-//! A process ends at an await point, or when its poll returns; nothing of it runs after anybody was told that it ended.
+//! A process ends at an await point, or when its current poll returns. All its destructors have run before any other process is
+//! notified of its end.
 //!
-//! | signal | not trapping | trapping |
+//! A process *opts in to graceful shutdown* with its first poll of [`shutdown_requested`](crate::shutdown_requested), or by
+//! trapping exits.
+//!
+//! | signal | process that does not trap exits | process that traps exits |
 //! |---|---|---|
-//! | `Killed`, sent | ends `Killed` | ends `Killed` |
-//! | `Shutdown`, sent: a request | ends with it; one that asked to be told is told instead | told, as a value too |
-//! | `Normal` from another process | ignored | told |
-//! | `Normal` from itself | ends `Normal` | told |
-//! | anything else, sent | ends with it | told |
-//! | a linked process ended `Normal` | ignored | told |
-//! | a linked process ended otherwise, `Killed` too | ends with the same exit | told |
+//! | `Killed`, sent | ends with `Killed` | ends with `Killed` |
+//! | `Shutdown`, sent: a request | ends with it; if it has opted in, it is notified instead | is notified, and receives it as a value |
+//! | `Normal`, sent by another process | ignored | receives it as a value |
+//! | `Normal`, sent by itself | ends with `Normal` | receives it as a value |
+//! | any other exit, sent | ends with it | receives it as a value |
+//! | a linked process ended with `Normal` | ignored | receives it as a value |
+//! | a linked process ended with any other exit, `Killed` included | ends with the same exit | receives it as a value |
 //!
 //! The first signal that ends a process decides its exit.
 //!
-//! A process that owns others, a supervisor, is told of a kill too: it kills what it owns, and ends then.
+//! A guardian, a process that owns others, is notified of a kill as well: it kills the processes that it owns, and then ends.
+//! Every supervisor is a guardian.
+//
+// The modules in reading order. Each imports only modules above it; `tests/tidy.rs` holds the order.
 
-mod block_on;
-mod builder;
-mod child_slot;
-mod context;
-mod crashes;
-mod current;
-mod default_runtime;
-mod entry;
-mod guardian;
-mod handle;
+mod discard;
 mod lineage;
+mod outcome;
+mod shutdown;
+mod supervision;
+
+mod crashes;
+mod report;
+mod shutdown_state;
+
+mod child_slot;
+mod guardian;
+
+mod entry;
+mod signal;
+
+mod runtime;
+
+mod current;
 mod links;
 mod monitors;
-mod os_signals;
-mod outcome;
-mod process_future;
-mod report_builder;
+mod ownership;
 mod requests;
-mod restart_limit_exits;
-mod root;
-mod runtime;
-mod shown;
-mod signal;
-mod snapshot;
-mod spawn;
-mod statistics;
-mod stop;
 mod traps;
 
-pub use builder::Builder;
-pub use context::current;
+mod process_future;
+mod spawn;
+
+mod inspect;
+mod stop;
+
+mod program;
+
 pub use crashes::Crash;
 pub use current::{callers, exit, set_label};
+pub use inspect::{ProcessInfo, ProcessState, Snapshot, Statistics, info, snapshot, statistics};
 pub use links::{link, unlink};
 pub use monitors::{Monitor, monitor};
 pub use outcome::Outcome;
-pub use snapshot::{ProcessInfo, ProcessState, Snapshot, Supervision, info, snapshot};
-pub use statistics::{Statistics, statistics};
-pub use stop::Stopped;
+pub use report::Stopped;
+pub use runtime::{Builder, LongPolls, current};
+pub use supervision::{InactiveChild, InactiveState, Supervision, SupervisorKind};
 pub use traps::{Exits, trap_exits};
 
 #[doc(hidden)]
 pub use current::{checkpoint, exit_self};
 #[doc(hidden)]
+pub use program::{Runtime, main, run};
+#[doc(hidden)]
+pub use report::StopReport;
+#[doc(hidden)]
 pub use requests::{is_shutdown_requested, shutdown_requested};
 #[doc(hidden)]
-pub use root::{main, run};
-#[doc(hidden)]
-pub use runtime::Runtime;
-#[doc(hidden)]
-pub use stop::{Shutdown, StopReport};
+pub use shutdown::Shutdown;
 
-pub(crate) use block_on::{assert_may_block, block_on};
 pub(crate) use child_slot::{Admission, ChildRegistry, ChildSlot, Parent};
-pub(crate) use context::{current_runtime, with_current_runtime};
 pub(crate) use current::is_ended_by_signal;
-pub(crate) use guardian::{
-    ExitReceiver, Guardian, ReportSlot, ShutdownRequest, Supervise, attach_to_owner, detach_from_owner,
-    shutdown_request,
-};
-pub(crate) use handle::{Handle, hooks, pid_of};
+pub(crate) use discard::discard;
+pub(crate) use guardian::{ExitReceiver, Guardian, ShutdownRequest};
 pub(crate) use lineage::Lineage;
 pub(crate) use links::unlink_from_caller;
 pub(crate) use monitors::monitor_on;
-pub(crate) use process_future::{Recipient, Reply, discard};
-pub(crate) use report_builder::ReportBuilder;
+pub(crate) use ownership::{attach_to_owner, detach_from_owner, shutdown_request};
+pub(crate) use process_future::{Recipient, Reply};
+pub(crate) use report::{ReportBuilder, ReportSlot};
+pub(crate) use runtime::{Handle, Shared, assert_may_block, block_on, current_runtime, pid_of, with_current_runtime};
 pub(crate) use spawn::{Ancestry, Spawn, Spawned, SpawnedTask, caller_lineage};
 pub(crate) use stop::{
-    ABANDON_AFTER, StopOutcome, abandon, describe_all, describe_one, kill_one, stop_all, stop_in_order, stop_one,
+    ABANDON_AFTER, Step, StopOutcome, abandon, describe_all, describe_one, kill_one, stop_all, stop_in_order, stop_one,
 };
+pub(crate) use supervision::Supervise;

@@ -1,21 +1,20 @@
-//! Monitors: one-way watches that resolve once.
+//! Monitors: futures of the exit of a process.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
-use super::context;
-use super::handle::Handle;
+use super::runtime::{Handle, with_current_runtime};
 use crate::exit::Exit;
 use crate::pid::Pid;
 
-/// A future of the [`Exit`] of a process. Made by [`monitor`]; dropping it ends the watch.
+/// A future of the [`Exit`] of a process, created by [`monitor`]. Dropping it ends the monitoring.
 ///
 /// # Cancel safety
 ///
-/// May be polled in a `select!` loop by reference: nothing is lost.
-#[must_use = "dropping a Monitor ends the watch"]
+/// May be polled by reference in a `select!` loop: nothing is lost.
+#[must_use = "dropping a Monitor ends the monitoring"]
 #[derive(Debug)]
 pub struct Monitor {
     pid: Pid,
@@ -24,15 +23,15 @@ pub struct Monitor {
 
 #[derive(Debug)]
 enum State {
-    Watching { runtime: Handle, id: u64, exit: oneshot::Receiver<Exit> },
+    Monitoring { runtime: Handle, id: u64, exit: oneshot::Receiver<Exit> },
     NoProcess,
     Done,
 }
 
-/// Watches a process from now on. The watch affects neither side.
+/// Monitors a process from now on. Neither process is affected.
 ///
-/// Of a process that is dead, unknown, or of another runtime, the monitor answers [`Exit::NoProcess`] at once. Several
-/// monitors of one process each get its exit. Works from anywhere.
+/// Every monitor of a process is ready once, with the exit of the process. If the process has ended, is unknown, or belongs
+/// to another runtime, the monitor is ready at once, with [`Exit::NoProcess`]. May be called outside a process.
 ///
 /// # Elixir
 ///
@@ -50,9 +49,10 @@ enum State {
 /// });
 /// ```
 pub fn monitor(pid: Pid) -> Monitor {
-    context::with_current_runtime(|runtime| monitor_on(runtime, pid))
+    with_current_runtime(|runtime| monitor_on(runtime, pid))
 }
 
+/// Monitors a process of this runtime.
 pub(crate) fn monitor_on(runtime: &Handle, pid: Pid) -> Monitor {
     let (sender, exit) = oneshot::channel();
     let id = runtime.with(pid, |entry| {
@@ -61,12 +61,12 @@ pub(crate) fn monitor_on(runtime: &Handle, pid: Pid) -> Monitor {
         rare.monitors.insert(id, sender);
         id
     });
-    let state = id.map_or(State::NoProcess, |id| State::Watching { runtime: runtime.clone(), id, exit });
+    let state = id.map_or(State::NoProcess, |id| State::Monitoring { runtime: runtime.clone(), id, exit });
     Monitor { pid, state }
 }
 
 impl Monitor {
-    /// The process that is watched.
+    /// Returns the pid of the monitored process.
     #[must_use]
     pub fn pid(&self) -> Pid {
         self.pid
@@ -82,12 +82,13 @@ impl Future for Monitor {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Exit> {
         let exit = match &mut self.state {
             State::NoProcess => Exit::NoProcess,
-            // The sender is gone without a word only if the whole runtime is.
-            State::Watching { exit, .. } => match Pin::new(exit).poll(cx) {
+            // A process that ends sends its exit. Only when the process table itself is dropped, with the runtime, is the
+            // sender dropped without that.
+            State::Monitoring { exit, .. } => match Pin::new(exit).poll(cx) {
                 Poll::Ready(exit) => exit.unwrap_or(Exit::NoProcess),
                 Poll::Pending => return Poll::Pending,
             },
-            State::Done => panic!("a Monitor answers once; it was polled again after its answer"),
+            State::Done => panic!("a Monitor is ready once; it was polled again after that"),
         };
         self.state = State::Done;
         Poll::Ready(exit)
@@ -96,7 +97,7 @@ impl Future for Monitor {
 
 impl Drop for Monitor {
     fn drop(&mut self) {
-        if let State::Watching { runtime, id, .. } = &self.state {
+        if let State::Monitoring { runtime, id, .. } = &self.state {
             let sender = runtime.with(self.pid, |entry| entry.rare.as_mut().and_then(|rare| rare.monitors.remove(id)));
             drop(sender);
         }

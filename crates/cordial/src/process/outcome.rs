@@ -1,14 +1,14 @@
-//! What the output of a process without a handle means.
+//! The outputs that a process without a handle may have.
 
 use std::convert::Infallible;
 use std::error::Error;
 
 use crate::exit::Exit;
 
-/// What a process without a handle may end with: `()`, `!`, [`Infallible`], or a `Result` of one of them whose error
-/// fits into a box. An `Err` is an abnormal exit.
+/// The output of a process without a handle: `()`, `!`, [`Infallible`], or a `Result` of one of these, whose error converts
+/// into a boxed error. An `Err` is an abnormal exit.
 ///
-/// Sealed: it cannot be implemented outside this crate.
+/// This trait is sealed: it cannot be implemented outside this crate.
 ///
 /// # Examples
 ///
@@ -21,17 +21,17 @@ use crate::exit::Exit;
 /// });
 /// ```
 pub trait Outcome: sealed::Sealed {
-    /// `Err` with the exit that this output stands for.
+    /// Returns `Ok` for a normal exit, or else the exit that this output stands for.
     #[doc(hidden)]
     fn into_result(self) -> Result<(), Exit>;
 }
 
 #[expect(unnameable_types, reason = "that is what seals the trait")]
 mod sealed {
-    /// Keeps `Outcome` to this crate.
+    /// Keeps other crates from implementing `Outcome`.
     pub trait Sealed {}
 
-    /// A way to name `!`, which cannot be written as a type yet.
+    /// Gives a name to `!`, which stable Rust does not accept as a type yet.
     pub trait Returns {
         type Output;
     }

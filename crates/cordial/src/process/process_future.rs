@@ -1,59 +1,74 @@
-//! The future that the scheduler polls: the user's, wrapped in everything that makes it a process.
+//! The future that the scheduler polls: the future of the user, wrapped in what makes it a process.
 //!
 //! ```text
-//!  poll ─► told to end? ──yes──────────────────────────────┐
+//!  poll ─► exiting? ──yes──────────────────────────────────┐
 //!            │ no                                          ▼
-//!            └► user's poll ─► Pending ─► Pending      drop the user's future ─► out of the table ─► links, monitors
-//!                   │ Ready, panic, checkpoint ───────────▲                                              │
-//!                                                                               Reply to its recipient ◄─┘
+//!            └► poll of the user's future          drop that future ─► remove the process from the table
+//!                   │ Ready, panic, checkpoint ───────────▲                            │
+//!                   └ Pending: return Pending                                          ▼
+//!                                    reply to the recipient ◄─ notify links and monitors
 //! ```
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use cordial_sched::TaskRef;
 use pin_project_lite::pin_project;
 use tracing::{Level, Span};
 
-use super::context;
-use super::entry::EventSubject;
-use super::guardian;
-use super::handle::Handle;
+use super::crashes::Crash;
+use super::discard::discard;
+use super::entry::{Entry, EventSubject};
 use super::lineage::Lineage;
+use super::ownership::order_by_start;
+use super::runtime::{Handle, as_process};
+use super::shutdown_state::ShutdownState;
 use super::signal::Signal;
 use crate::exit::{Exit, Location};
 use crate::pid::Pid;
 use crate::telemetry;
 use crate::unwind::{self, Unwound};
 
-/// The answer that waits in the task cell for whoever holds the handle.
+/// The result of a process, on its way to the recipient.
 pub(crate) struct Reply<T> {
-    answer: Option<Result<T, Exit>>,
-    /// Goes back to where it came from: whoever awaits a process is most often who spawned it, and counts it there.
+    /// `None` only while `take` or `drop` consumes the reply.
+    result: Option<Result<T, Exit>>,
+    /// Dropped together with the reply. The thread that awaits a process most often spawned it as well, so that the reference
+    /// count is changed by the thread that has it in its cache.
     _lineage: Option<Arc<Lineage>>,
 }
 
 impl<T> Reply<T> {
-    /// Once.
+    /// Returns the result.
     pub(crate) fn take(mut self) -> Result<T, Exit> {
-        self.answer.take().unwrap_or(Err(Exit::NoProcess))
+        self.result.take().expect("only `take` and `drop` remove the result, and both consume the reply")
     }
 }
 
-/// Who gets the answer of a process, once everybody else was told of its end.
+/// A result that was not taken may have a destructor of the user.
+impl<T> Drop for Reply<T> {
+    fn drop(&mut self) {
+        if let Some(result) = self.result.take() {
+            discard(result);
+        }
+    }
+}
+
+/// Receives the result of a process, after its links and monitors have been notified.
 pub(crate) trait Recipient<T> {
-    /// What waits in the task cell after that.
+    /// What the task outputs to its join handle.
     type Output;
 
-    /// Must not panic.
+    /// Receives the result. Must not panic.
     fn receive(self, reply: Reply<T>) -> Self::Output;
 }
 
-/// Whoever holds the handle.
-pub(crate) struct Holder;
+/// The recipient that passes the reply on to the join handle.
+pub(crate) struct ToJoinHandle;
 
-impl<T> Recipient<T> for Holder {
+impl<T> Recipient<T> for ToJoinHandle {
     type Output = Reply<T>;
 
     fn receive(self, reply: Reply<T>) -> Reply<T> {
@@ -61,39 +76,16 @@ impl<T> Recipient<T> for Holder {
     }
 }
 
-/// An answer that nobody took is dropped wherever the last reference ends.
-impl<T> Drop for Reply<T> {
-    fn drop(&mut self) {
-        if let Some(answer) = self.answer.take() {
-            discard(answer);
-        }
-    }
-}
-
-/// Drops what is the user's, a value or the error in an exit: it must not take anybody with it.
-pub(crate) fn discard<T>(unwanted: T) {
-    if let Err(Unwound::Panic(caught)) = unwind::catch(move || drop(unwanted)) {
-        unwind::ignore_panic(|| telemetry::lost_panic(&caught));
-    }
-}
-
-/// The same, with a thought for all that are ours alone.
-fn discard_exit(unwanted: Exit) {
-    if matches!(unwanted, Exit::Error(_)) {
-        discard(unwanted);
-    }
-}
-
 pin_project! {
-    /// A process as the scheduler sees it.
+    /// A process, as the future that the scheduler polls.
     pub(crate) struct ProcessFuture<F, C, R> {
         task: TaskRef,
-        // Seldom there, so it takes little room.
+        // Boxed, because most processes have none.
         span: Option<Box<Span>>,
         into_result: C,
-        // Until the end.
+        // `None` after the last poll.
         recipient: Option<R>,
-        // `None` once it was dropped.
+        // `None` once the future was dropped.
         #[pin]
         future: Option<F>,
     }
@@ -123,12 +115,12 @@ where
         let mut this = self.project();
         let task = *this.task;
         let mut reply = None;
-        context::as_process(task, |runtime, pid| {
+        as_process(task, |runtime, pid| {
             let mut result = None;
-            let is_ending = task.is_ending();
+            let is_exiting = task.is_ending();
             let polled = unwind::catch(|| {
                 let _entered = this.span.as_deref().map(Span::enter);
-                if !is_ending && let Some(future) = this.future.as_mut().as_pin_mut() {
+                if !is_exiting && let Some(future) = this.future.as_mut().as_pin_mut() {
                     let output = std::task::ready!(future.poll(cx));
                     result = Some((this.into_result)(output));
                 }
@@ -139,7 +131,7 @@ where
                 Ok(Poll::Pending) => return,
                 Ok(Poll::Ready(())) => [None, None],
                 Err(unwound) => {
-                    // Nothing is left of the future if it was its destructor that panicked.
+                    // The future is `None` already if its destructor has panicked.
                     let dropped = unwind::catch(|| {
                         let _entered = this.span.as_deref().map(Span::enter);
                         this.future.set(None);
@@ -148,18 +140,19 @@ where
                 }
             };
             reply = Some(end(runtime, pid, this.span.as_deref(), result, unwound));
-            // Its subscriber is the user's.
+            // Dropping the last reference to a span runs a subscriber of the user.
             if let Some(span) = this.span.take() {
                 let _ = unwind::catch(|| drop(span));
             }
         });
         let Some(reply) = reply else { return Poll::Pending };
-        // The process is no more: what the recipient drops or wakes, it does not in its name.
-        Poll::Ready(this.recipient.take().expect("not polled again after its end").receive(reply))
+        // Called outside of `as_process`: values that the recipient drops and tasks that it wakes do not see the ended process
+        // as the current one.
+        Poll::Ready(this.recipient.take().expect("a future is not polled again once it was ready").receive(reply))
     }
 }
 
-/// The process has ended and its destructors have run: takes it out of the table and tells the others.
+/// Ends a process whose future was dropped: removes it from the table, and notifies its links and monitors.
 fn end<T>(
     runtime: &Handle,
     pid: Pid,
@@ -167,7 +160,7 @@ fn end<T>(
     result: Option<Result<T, Exit>>,
     unwound: [Option<Unwound>; 2],
 ) -> Reply<T> {
-    let Some(mut entry) = runtime.remove(pid) else { return Reply { answer: None, _lineage: None } };
+    let mut entry = runtime.remove(pid).expect("a process is removed from the table only here, after its last poll");
     let (value, own_exit) = match result {
         Some(Ok(value)) => (Some(value), Exit::Normal),
         Some(Err(exit)) => (None, exit),
@@ -177,51 +170,71 @@ fn end<T>(
         Unwound::Panic(caught) => Some(caught),
         Unwound::Checkpoint => None,
     });
-    // A crash is never lost: it goes before what the process was told to end with.
-    let exit = match (panics.next(), entry.ending.take()) {
-        (Some(caught), unheeded) => {
-            unheeded.into_iter().for_each(|exit| discard_exit(*exit));
+    let signaled = std::mem::replace(&mut entry.shutdown, ShutdownState::Running).into_exit();
+    // A panic is never lost: it takes precedence over the exit that a signal has decided.
+    let exit = match (panics.next(), signaled) {
+        (Some(caught), overruled) => {
+            overruled.into_iter().for_each(discard_exit);
             discard_exit(own_exit);
             let spawned_at = Location::from(entry.spawned_at);
             caught.into_exit(pid, entry.label().cloned(), spawned_at, entry.callers().to_vec())
         }
-        (None, Some(ending)) => {
+        (None, Some(signaled)) => {
             discard_exit(own_exit);
-            *ending
+            signaled
         }
         (None, None) => own_exit,
     };
     if exit.is_abnormal() {
-        runtime.crashes().add(runtime, pid, &entry, &exit);
+        runtime.crashes().push(crash(runtime, pid, &entry, &exit));
     }
     if telemetry::is_enabled(Level::ERROR) {
-        // A subscriber that panics must not keep the others from being told.
+        // A subscriber that panics must not keep the links and monitors from being notified.
         let _ = unwind::catch(|| {
             let _entered = span.map(Span::enter);
             telemetry::stopped(&EventSubject::of(&entry).subject(pid), &exit, entry.callers());
             panics.for_each(|caught| telemetry::lost_panic(&caught));
         });
     }
-    if let Some(child_slot) = entry.child_slot.take() {
-        child_slot.leave(&exit);
+    if let Some(slot) = entry.child_slot.take() {
+        slot.release(&exit);
     }
     if let Some(rare) = entry.rare.take() {
-        guardian::order_by_start(runtime, pid, &rare.guardians);
+        order_by_start(runtime, pid, &rare.guardians);
         for peer in rare.links.into_iter().chain(rare.guardians) {
-            // It may wake somebody, and a waker of the user that panics must not keep the others from being told.
+            // A signal may run a waker of the user. If that panics, the remaining processes are still notified.
             let _ = unwind::catch(|| runtime.signal(peer, Signal::LinkEnded { from: pid, exit: exit.clone() }));
         }
         for monitor in rare.monitors.into_values() {
-            // Whoever dropped the receiver no longer wants to know.
+            // An error means that the receiver was dropped.
             let _ = unwind::catch(|| monitor.send(exit.clone()).is_ok());
         }
     }
-    let answer = match value {
+    let result = match value {
         Some(value) => {
             discard_exit(exit);
             Ok(value)
         }
         None => Err(exit),
     };
-    Reply { answer: Some(answer), _lineage: entry.lineage.take() }
+    Reply { result: Some(result), _lineage: entry.lineage.take() }
+}
+
+fn crash(runtime: &Handle, pid: Pid, entry: &Entry, exit: &Exit) -> Crash {
+    Crash {
+        pid,
+        label: entry.label().cloned(),
+        spawned_at: Location::from(entry.spawned_at),
+        supervisor: entry.parent().map(|parent| parent.pid),
+        incarnation: entry.parent().map_or(1, |parent| parent.incarnation),
+        exit: exit.clone(),
+        age: Duration::from_millis(runtime.executor().coarse_now().saturating_sub(entry.since)),
+    }
+}
+
+/// Like `discard`, but skips exits that hold no value of the user.
+fn discard_exit(exit: Exit) {
+    if matches!(exit, Exit::Error(_)) {
+        discard(exit);
+    }
 }

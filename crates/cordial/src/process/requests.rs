@@ -1,22 +1,25 @@
-//! Being asked to shut down, and being told of it.
+//! Requests to shut down: sending one, and receiving it.
 
 use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::context::{self, current};
+use super::runtime::{Handle, current, with_current_runtime};
+use super::signal::Signal;
+use crate::exit::Exit;
+use crate::pid::Pid;
 
 /// Waits until the calling process is asked to shut down: by its owner, its supervisor, or a signal to the program.
 ///
-/// From its first poll to the end of the process, a request does not end the process at its next await point: it has
-/// the grace time that whoever asks gives it, and ends itself. That holds while no such future exists, too. After a
-/// request it is ready at once, as often as it is awaited.
+/// The first poll opts the process in to *graceful shutdown*, until its end and also while no such future exists: a request
+/// does not end the process at its current await point; instead, the process is notified and ends itself. If it has not done
+/// so within the grace time of the request, it is killed. After a request, the future is ready at once, each time.
 ///
-/// Outside a process it never resolves.
+/// Outside a process the future is never ready.
 ///
 /// # Cancel safety
 ///
-/// Nothing is lost: the request leaves a mark.
+/// Dropping the future loses nothing: the request is recorded.
 ///
 /// # Elixir
 ///
@@ -37,18 +40,19 @@ use super::context::{self, current};
 /// });
 /// ```
 pub async fn shutdown_requested() {
-    let Some(asked) = want_notice() else { return std::future::pending().await };
-    let mut notified = std::pin::pin!(asked.notified());
-    // Before the mark is read, so that a request in between is not missed.
+    let Some(notify) = opt_in() else { return std::future::pending().await };
+    let mut notified = std::pin::pin!(notify.notified());
+    // Enabled before the state is read, so that a request in between is not missed.
     notified.as_mut().enable();
     if !is_shutdown_requested() {
         notified.await;
     }
 }
 
-/// Whether the calling process was asked to shut down. `false` outside a process.
+/// Returns whether the calling process was asked to shut down. `false` outside a process.
 ///
-/// Asking this is not asking to be told: a process that never polls [`shutdown_requested`] ends at its next await point.
+/// This call does not opt in to graceful shutdown: without a poll of [`shutdown_requested`], a request ends the process at its
+/// current await point.
 ///
 /// # Examples
 ///
@@ -58,15 +62,23 @@ pub async fn shutdown_requested() {
 #[must_use]
 pub fn is_shutdown_requested() -> bool {
     let Some(own) = current() else { return false };
-    context::with_current_runtime(|runtime| runtime.with(own, |entry| entry.manners.is_asked)).unwrap_or(false)
+    with_current_runtime(|runtime| runtime.with(own, |entry| entry.shutdown.is_requested())).unwrap_or(false)
 }
 
-fn want_notice() -> Option<Arc<Notify>> {
+fn opt_in() -> Option<Arc<Notify>> {
     let own = current()?;
-    context::with_current_runtime(|runtime| {
+    with_current_runtime(|runtime| {
         runtime.with(own, |entry| {
-            entry.manners.wants_notice = true;
-            entry.rare().asked.clone()
+            entry.shutdown.opt_in();
+            entry.rare().shutdown_notify.clone()
         })
     })
+}
+
+impl Handle {
+    /// Asks a process to shut down. The request comes from the calling process, if that belongs to the same runtime.
+    pub(crate) fn request_shutdown(&self, pid: Pid) {
+        let from = current().filter(|caller| caller.runtime() == pid.runtime());
+        self.signal(pid, Signal::Sent { from, reason: Exit::Shutdown(None) });
+    }
 }

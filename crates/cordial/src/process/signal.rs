@@ -1,9 +1,9 @@
 //! The signals between processes, and the one function that applies them.
 //!
-//! What each does is in the table of `process/mod.rs`, which this follows.
+//! What each signal does stands in the table of `process/mod.rs`, which this code follows.
 //!
-//! The first signal that ends a process decides its exit. Applying one changes the entry under its lock; whom it wakes
-//! is done by [`Effect::act`] after the lock is released.
+//! The first signal that ends a process decides its exit. [`apply`] changes the entry under the lock of the table; it does
+//! not wake or notify anything itself, but returns an [`Effect`], which does so after the lock is released.
 
 use std::sync::Arc;
 
@@ -11,46 +11,57 @@ use cordial_sched::TaskRef;
 use tokio::sync::{Notify, mpsc};
 
 use super::entry::Entry;
+use super::shutdown::Shutdown;
+use super::shutdown_state::{ExitCause, ShutdownState};
 use crate::exit::Exit;
 use crate::pid::Pid;
 
-/// What one process tells another about ends.
+/// A signal that one process sends to another.
 #[derive(Debug)]
 pub(crate) enum Signal {
-    /// `process::exit`, a request of an owner or supervisor, a kill.
-    /// `from` is `None` for a thread that runs no process.
+    /// A signal that was sent: by `process::exit`, by a request of an owner or supervisor, or by a kill. `from` is `None` for
+    /// a thread that runs no process.
     Sent { from: Option<Pid>, reason: Exit },
     /// A linked process has ended.
     LinkEnded { from: Pid, exit: Exit },
 }
 
-/// What is left to do once the lock of the entry is released.
-#[must_use = "whoever is waiting is not woken"]
+impl Signal {
+    /// Returns the signal with which a stop begins.
+    pub(crate) fn first_of(shutdown: Shutdown) -> Signal {
+        let reason = if shutdown == Shutdown::BrutalKill { Exit::Killed } else { Exit::Shutdown(None) };
+        Signal::Sent { from: None, reason }
+    }
+}
+
+/// What remains to be done once the lock of the table is released.
+#[must_use = "without `act`, the tasks that wait for the signal are not woken"]
 #[derive(Debug, Default)]
 pub(crate) struct Effect {
     wake: Option<TaskRef>,
-    tell: Vec<mpsc::UnboundedSender<(Pid, Exit)>>,
+    traps: Vec<mpsc::UnboundedSender<(Pid, Exit)>>,
     message: Option<(Pid, Exit)>,
     notify: Option<Arc<Notify>>,
-    /// An error in it is the user's, and its destructor must not run under the lock.
+    /// Dropped after the lock is released, because it may hold an error of the user.
     unused: Option<Exit>,
 }
 
 impl Effect {
-    /// Wakes and tells. Must not be called under a lock: it runs the wakers of the user.
+    /// Wakes the process and delivers the message to its traps. Must not be called under a lock, because it runs wakers of
+    /// the user.
     pub(crate) fn act(self) {
         drop(self.unused);
         if let Some(message) = self.message {
-            for trap in self.tell {
-                // A trap that was dropped in the meantime would have been dropped with the message in it.
+            for trap in self.traps {
+                // An error means that the receiver was dropped in the meantime, which drops the message as well.
                 let _ = trap.send(message.clone());
             }
         }
         if let Some(notify) = self.notify {
             notify.notify_waiters();
         }
-        if let Some(waker) = self.wake {
-            waker.wake();
+        if let Some(task) = self.wake {
+            task.wake();
         }
     }
 }
@@ -60,24 +71,24 @@ pub(crate) fn apply(own: Pid, entry: &mut Entry, signal: Signal) -> Effect {
     let (from, reason, is_sent) = match signal {
         Signal::Sent { from, reason } => (from, reason, true),
         Signal::LinkEnded { from, exit } => {
-            // Removed by an `unlink` that was faster: nothing is delivered.
+            // If a concurrent `unlink` has removed the link, nothing is delivered.
             if !entry.rare.as_mut().is_some_and(|rare| rare.links.remove(&from)) {
                 return ignore(exit);
             }
             (Some(from), exit, false)
         }
     };
-    if entry.ending.is_some() {
+    if entry.shutdown.is_exiting() {
         return ignore(reason);
     }
     match reason {
         Exit::Killed if is_sent => kill(own, entry),
         Exit::Shutdown(_) if is_sent => request(entry, from.unwrap_or(own), reason),
-        // Of its own accord it is concerned with its owner only. What it does not hear it need not work off.
+        // A guardian acts only on requests, kills and the exit of its owner. Dropping other exits here keeps its queue short.
         _ if entry.guardian().is_some_and(|guardian| from.is_none() || guardian.owner != from) => ignore(reason),
-        _ if entry.traps_exits() => tell(entry, from.unwrap_or(own), reason),
+        _ if entry.traps_exits() => deliver(entry, from.unwrap_or(own), reason),
         Exit::Normal if !is_sent || from != Some(own) => ignore(reason),
-        _ => end(entry, reason),
+        _ => exit(entry, reason),
     }
 }
 
@@ -85,32 +96,34 @@ fn ignore(unused: Exit) -> Effect {
     Effect { unused: Some(unused), ..Effect::default() }
 }
 
-fn end(entry: &mut Entry, exit: Exit) -> Effect {
-    Effect { wake: Some(entry.end_with(Box::new(exit))), ..Effect::default() }
+fn exit(entry: &mut Entry, reason: Exit) -> Effect {
+    Effect { wake: Some(entry.exit_with(Box::new(reason), ExitCause::Signal)), ..Effect::default() }
 }
 
-/// A guardian is told of its kill, and ends once what it owns has.
+/// A guardian is notified of a kill instead of ended by it: it ends once the processes that it owns have ended.
 fn kill(own: Pid, entry: &mut Entry) -> Effect {
     match entry.guardian_mut() {
-        None => end(entry, Exit::Killed),
+        None => exit(entry, Exit::Killed),
         Some(guardian) if guardian.is_killed => Effect::default(),
         Some(guardian) => {
             guardian.is_killed = true;
-            tell(entry, own, Exit::Killed)
+            deliver(entry, own, Exit::Killed)
         }
     }
 }
 
-fn tell(entry: &mut Entry, from: Pid, reason: Exit) -> Effect {
-    let tell = entry.rare.as_ref().map(|rare| rare.traps.values().cloned().collect()).unwrap_or_default();
-    Effect { tell, message: Some((from, reason)), ..Effect::default() }
+/// Delivers a message to every trap of the process.
+fn deliver(entry: &mut Entry, from: Pid, reason: Exit) -> Effect {
+    let traps = entry.rare.as_ref().map(|rare| rare.traps.values().cloned().collect()).unwrap_or_default();
+    Effect { traps, message: Some((from, reason)), ..Effect::default() }
 }
 
 fn request(entry: &mut Entry, from: Pid, reason: Exit) -> Effect {
-    entry.manners.is_asked = true;
-    if !entry.manners.wants_notice {
-        return end(entry, reason);
+    let opted_in = !matches!(entry.shutdown, ShutdownState::Running);
+    entry.shutdown = ShutdownState::Requested;
+    if !opted_in {
+        return exit(entry, reason);
     }
-    let notify = entry.rare.as_ref().map(|rare| rare.asked.clone());
-    Effect { notify, ..tell(entry, from, reason) }
+    let notify = entry.rare.as_ref().map(|rare| rare.shutdown_notify.clone());
+    Effect { notify, ..deliver(entry, from, reason) }
 }

@@ -1,4 +1,4 @@
-//! The one path on which a process comes to be.
+//! The only place that creates a process.
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -7,59 +7,56 @@ use cordial_sched::{Executor, JoinHandle, Prepared, PreparedDetached, Reserved};
 use tracing::{Level, Span};
 
 use super::child_slot::{Admission, ChildSlot};
-use super::context;
-use super::entry::{Entry, Manners, Rare};
+use super::entry::{Entry, Rare};
 use super::guardian::{ExitSender, Guardian};
-use super::handle::Handle;
 use super::lineage::Lineage;
-use super::process_future::{Holder, ProcessFuture, Recipient, Reply};
+use super::process_future::{ProcessFuture, Recipient, Reply, ToJoinHandle};
+use super::runtime::{Handle, current, lineage_of_children};
 use super::signal::Signal;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
 use crate::{telemetry, unwind};
 
-/// What is the same for every kind of process but these.
+/// The options of a spawn. Kinds of processes differ only in these.
 #[derive(Debug)]
 pub(crate) struct Spawn {
-    /// Where the user wrote it.
+    /// The place in the source of the user.
     pub(crate) spawned_at: &'static Location<'static>,
-    /// Whether it is linked to the calling process, if there is one.
-    pub(crate) tie: Tie,
-    /// Whether `run` waits for what descends from it.
-    pub(crate) is_root: bool,
-    /// Its child_slot with its parent, if it has one.
+    tie: Tie,
+    is_root: bool,
+    /// The slot in the registry of its parent, if it has a parent.
     pub(crate) child_slot: Option<ChildSlot>,
     pub(crate) ancestry: Ancestry,
-    /// Makes it a guardian, which traps exits from its birth.
+    /// Makes the process a guardian, which traps exits before its first poll.
     pub(crate) guardian: Option<Box<(Guardian, ExitSender)>>,
     pub(crate) label: Option<Arc<str>>,
 }
 
-/// The tie between a process and the one that spawned it.
+/// The tie between a process and the process that spawns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tie {
+enum Tie {
     None,
     Link,
 }
 
-/// Where a process comes from.
+/// Which lineage a process gets.
 #[derive(Clone, Debug)]
 pub(crate) enum Ancestry {
-    /// From the process that calls.
+    /// That of the children of the calling process.
     Caller,
-    /// From where its earlier incarnations came.
+    /// The same as that of an earlier incarnation; `None` for a process that descends from no other.
     Known(Option<Arc<Lineage>>),
 }
 
-/// A process that was started for whoever holds the handle.
+/// A process that was started, with a join handle on its reply.
 pub(crate) type SpawnedTask<T> = Spawned<JoinHandle<Reply<T>>>;
 
-/// A process that was started, and the claim on what it gives, if somebody has one.
+/// A process that was started.
 #[derive(Debug)]
 pub(crate) struct Spawned<J> {
     pub(crate) pid: Pid,
     pub(crate) join: J,
-    /// Whether it is linked to its first caller.
+    /// Whether it is linked to the process that spawned it.
     pub(crate) is_linked: bool,
 }
 
@@ -76,10 +73,12 @@ impl Spawn {
         }
     }
 
+    /// Links the process to the calling process, if there is one.
     pub(crate) fn linked(self) -> Spawn {
         Spawn { tie: Tie::Link, ..self }
     }
 
+    /// Makes the process a root: `run` stops the processes that descend from it.
     pub(crate) fn root(self) -> Spawn {
         Spawn { is_root: true, ..self }
     }
@@ -88,17 +87,26 @@ impl Spawn {
         Spawn { child_slot: Some(child_slot), ..self }
     }
 
-    /// Starts a process on the runtime. `into_result` says what its output means.
+    /// Starts a process on the runtime. `into_result` converts the output of the future into the value or the exit of the
+    /// process.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] if the runtime is shut down or its table is full. The caller emits the event.
     pub(crate) fn start<F, C, T>(self, runtime: &Handle, future: F, into_result: C) -> Result<SpawnedTask<T>, Refusal>
     where
         F: Future + Send + 'static,
         C: Fn(F::Output) -> Result<T, Exit> + Send + 'static,
         T: Send + 'static,
     {
-        self.start_for(runtime, future, into_result, Holder, Executor::prepare, Prepared::start)
+        self.start_for(runtime, future, into_result, ToJoinHandle, Executor::prepare, Prepared::start)
     }
 
-    /// Starts a process that nobody holds: its output goes to the recipient. A refusal is told.
+    /// Starts a process without a join handle: the recipient receives its reply.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] if the runtime is shut down or its table is full. The event is emitted here.
     pub(crate) fn start_detached<F, R>(self, runtime: &Handle, future: F, recipient: R) -> Result<Pid, Refusal>
     where
         F: Future + Send + 'static,
@@ -106,9 +114,8 @@ impl Spawn {
         R: Recipient<F::Output> + Send + 'static,
         R::Output: Send + 'static,
     {
-        let (spawned_at, supervisor) =
-            (self.spawned_at, self.child_slot.as_ref().map(|child_slot| child_slot.parent().pid));
-        let start = |start: PreparedDetached, _: &Executor| start.start();
+        let (spawned_at, supervisor) = (self.spawned_at, self.child_slot.as_ref().map(|slot| slot.parent().pid));
+        let start = |prepared: PreparedDetached, _: &Executor| prepared.start();
         let started = self.start_for(runtime, future, Ok, recipient, Executor::prepare_detached, start);
         started.map(|spawned| spawned.pid).inspect_err(|refusal| telemetry::refused(spawned_at, supervisor, refusal))
     }
@@ -132,20 +139,20 @@ impl Spawn {
             return Err(Refusal::RuntimeStopped);
         }
         let (key, pid) = runtime.reserve().ok_or(Refusal::TooManyProcesses)?;
-        let caller = context::current().filter(|caller| caller.runtime() == pid.runtime());
+        let caller = current().filter(|caller| caller.runtime() == pid.runtime());
         let linked_to = caller.filter(|_| self.tie == Tie::Link);
-        // The caller cannot end before this returns, since it is what runs here.
+        // The caller cannot end before this function returns, because this thread is polling it.
         if let Some(caller) = linked_to {
             runtime.with(caller, |entry| entry.rare().links.insert(pid));
         }
         let lineage = match self.ancestry {
-            Ancestry::Caller => caller.and_then(|caller| context::lineage_of_children(runtime, caller)),
+            Ancestry::Caller => caller.and_then(|caller| lineage_of_children(runtime, caller)),
             Ancestry::Known(lineage) => lineage,
         };
         let reserved = executor.reserve(key);
         let task = reserved.task();
-        let body = ProcessFuture::new(task, span(pid, self.spawned_at), future, into_result, recipient);
-        let prepared = prepare(executor, reserved, body);
+        let future = ProcessFuture::new(task, span(pid, self.spawned_at), future, into_result, recipient);
+        let prepared = prepare(executor, reserved, future);
         let mut rare: Option<Box<Rare>> = None;
         if let Some(caller) = linked_to {
             rare.get_or_insert_default().links.insert(caller);
@@ -153,53 +160,46 @@ impl Spawn {
         if self.label.is_some() {
             rare.get_or_insert_default().label = self.label;
         }
-        let is_guardian = self.guardian.is_some();
+        if self.is_root {
+            rare.get_or_insert_default().is_root = true;
+        }
         if let Some(guardian) = self.guardian {
-            let (guardian, told) = *guardian;
+            let (guardian, exits) = *guardian;
             let rare = rare.get_or_insert_default();
             rare.guardian = Some(Box::new(guardian));
             let id = rare.next_id();
-            rare.traps.insert(id, told);
+            rare.traps.insert(id, exits);
         }
-        let (spawned_at, since, is_root) = (self.spawned_at, executor.coarse_now(), self.is_root);
-        let parent = self.child_slot.as_ref().map(|child_slot| (child_slot.parent().clone(), child_slot.index()));
+        let (spawned_at, since) = (self.spawned_at, executor.coarse_now());
+        let parent = self.child_slot.as_ref().map(|slot| (slot.parent().clone(), slot.index()));
         let child_slot = self.child_slot;
-        runtime.occupy(key, || Entry {
-            task,
-            spawned_at,
-            since,
-            lineage,
-            lineage_of_children: None,
-            ending: None,
-            manners: Manners { is_root, wants_notice: is_guardian, ..Manners::default() },
-            child_slot,
-            rare,
-        });
+        runtime.occupy(key, || Entry::new(task, spawned_at, since, lineage, child_slot, rare));
         let child_of = parent.as_ref().map(|(parent, _)| (parent.pid, parent.incarnation));
         if let Some((parent, index)) = parent
             && parent.children.registered(index, pid) == Admission::Closed
         {
-            runtime.signal(pid, parent.shutdown.first_signal());
+            runtime.signal(pid, Signal::first_of(parent.shutdown));
         }
-        // A subscriber that panics must not leave a process behind that never starts.
+        // A subscriber that panics must not leave a process in the table that never starts.
         if telemetry::is_enabled(Level::TRACE) {
             let _ = unwind::catch(|| telemetry::started(pid, self.spawned_at, caller, child_of));
         }
         if executor.is_closed() {
-            // Whoever closed it may have looked into the table before this process stood there.
+            // The thread that closed the executor may have killed all processes before this one was in the table.
             runtime.signal(pid, Signal::Sent { from: None, reason: Exit::Killed });
         }
         Ok(Spawned { pid, join: start(prepared, executor), is_linked: linked_to.is_some() })
     }
 }
 
-/// Where a process that is spawned here comes from.
+/// Returns the lineage of a process that the calling process spawns.
 pub(crate) fn caller_lineage(runtime: &Handle) -> Option<Arc<Lineage>> {
-    let caller = context::current()?;
+    let caller = current()?;
     runtime.with(caller, |entry| entry.lineage_of_children(caller))
 }
 
-/// The polls of a process run in a span of its own if somebody asks for those, else in the span that spawned it.
+/// Returns the span in which a process is polled: a span of its own if a subscriber has enabled that, or else the current
+/// span.
 fn span(pid: Pid, spawned_at: &'static Location<'static>) -> Option<Box<Span>> {
     if !telemetry::is_enabled(Level::ERROR) {
         return None;

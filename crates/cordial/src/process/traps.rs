@@ -6,37 +6,38 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 use tokio::sync::mpsc;
 
-use super::context::{self, current};
-use super::handle::Handle;
+use super::runtime::{Handle, current, current_runtime};
 use crate::exit::Exit;
 use crate::pid::Pid;
 
-/// A stream of the exits that the process would otherwise have ended with. While it lives, the process traps.
+/// A stream of the exits that would otherwise end the process, created by [`trap_exits`]. While it lives, the process traps
+/// exits.
 ///
-/// Made by [`trap_exits`]. Several in one process each get everything. It ends only if it is moved out
-/// of its process and outlives that.
+/// If one process has several of these streams, each receives every exit. A stream ends only if it is moved out of its process
+/// and outlives it.
 ///
 /// # Cancel safety
 ///
-/// Dropping a `next` loses nothing; dropping the stream loses what it holds.
+/// Dropping the future of `next` loses nothing. Dropping the stream loses the exits that it has not yet returned.
 #[must_use = "a process traps exits only while the stream lives"]
 #[derive(Debug)]
 pub struct Exits {
     own: Pid,
     runtime: Handle,
-    id: u64,
+    id: Option<u64>,
     exits: mpsc::UnboundedReceiver<(Pid, Exit)>,
 }
 
-/// Makes the calling process receive exits instead of ending by them: those of linked processes, [`Exit::Normal`] too,
-/// and requests to shut down. A request from outside any process carries the pid of the process itself.
+/// Makes the calling process trap exits: it receives them instead of ending. These are the exits of linked processes,
+/// [`Exit::Normal`] included, and requests to shut down. A request from outside any process carries the pid of the calling
+/// process.
 ///
-/// A kill that was sent cannot be trapped. From here on the process counts as one that asked to be told: a request
-/// gives it its grace time, also after the stream was dropped.
+/// A kill that was sent with [`exit`](super::exit()) cannot be trapped. Trapping exits opts the process in to graceful
+/// shutdown, also after the stream is dropped.
 ///
 /// # Panics
 ///
-/// Outside a process, which has no links.
+/// Outside a process.
 ///
 /// # Elixir
 ///
@@ -61,16 +62,17 @@ pub fn trap_exits() -> Exits {
     let Some(own) = current() else {
         panic!("`trap_exits` is for processes, and this thread runs none; call it inside `cordial::run` or a task")
     };
-    let runtime = context::current_runtime();
+    let runtime = current_runtime();
     let (sender, exits) = mpsc::unbounded_channel();
+    // `None` only in a `tracing` subscriber that receives the events of a process that has ended: there the stream is empty.
     let id = runtime.with(own, |entry| {
-        entry.manners.wants_notice = true;
+        entry.shutdown.opt_in();
         let rare = entry.rare();
         let id = rare.next_id();
         rare.traps.insert(id, sender);
         id
     });
-    Exits { own, id: id.unwrap_or_default(), exits, runtime }
+    Exits { own, id, exits, runtime }
 }
 
 impl Stream for Exits {
@@ -83,8 +85,8 @@ impl Stream for Exits {
 
 impl Drop for Exits {
     fn drop(&mut self) {
-        let sender =
-            self.runtime.with(self.own, |entry| entry.rare.as_mut().and_then(|rare| rare.traps.remove(&self.id)));
+        let Some(id) = self.id else { return };
+        let sender = self.runtime.with(self.own, |entry| entry.rare.as_mut().and_then(|rare| rare.traps.remove(&id)));
         drop(sender);
     }
 }

@@ -10,6 +10,7 @@
 //! ```
 
 use super::restart::Restart;
+use crate::process::SupervisorKind;
 
 /// Which children a supervisor restarts when one of them has to be started again.
 ///
@@ -28,11 +29,11 @@ pub enum Strategy {
 }
 
 impl Strategy {
-    pub(super) fn name(self) -> &'static str {
+    pub(super) fn kind(self) -> SupervisorKind {
         match self {
-            Strategy::OneForOne => "one_for_one",
-            Strategy::OneForAll => "one_for_all",
-            Strategy::RestForOne => "rest_for_one",
+            Strategy::OneForOne => SupervisorKind::OneForOne,
+            Strategy::OneForAll => SupervisorKind::OneForAll,
+            Strategy::RestForOne => SupervisorKind::RestForOne,
         }
     }
 }

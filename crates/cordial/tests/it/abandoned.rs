@@ -100,7 +100,7 @@ fn a_shutdown_without_a_timeout_never_abandons_a_stuck_task() {
         let pid = task.pid();
         let mut stopping = Task::spawn(task.shutdown(Shutdown::Infinity));
         assert!(stopping.yield_for(3 * AFTER_KILL).await.is_none());
-        assert_eq!(process::info(pid).unwrap().state, ProcessState::Ending);
+        assert_eq!(process::info(pid).unwrap().state, ProcessState::Exiting);
         stuck.release();
         assert!(matches!(stopping.await, Ok(Some(Ok(_)))), "a value takes precedence over the exit");
     });
@@ -113,7 +113,7 @@ fn a_stuck_task_that_returns_within_the_grace_time_delivers_its_value() {
         let task = stuck.task(value.guard()).await;
         let pid = task.pid();
         let mut stopping = Task::spawn(task.shutdown(Shutdown::After(Duration::from_secs(60))));
-        while process::info(pid).is_some_and(|info| info.state != ProcessState::Ending) {
+        while process::info(pid).is_some_and(|info| info.state != ProcessState::Exiting) {
             assert!(stopping.yield_for(Duration::ZERO).await.is_none());
             tokio::task::yield_now().await;
         }

@@ -194,14 +194,14 @@ fn info_describes_a_process() {
         tokio::time::sleep(Duration::from_secs(90)).await;
         let _monitors = [(); 2].map(|()| process::monitor(pid));
         let info = process::info(pid).unwrap();
-        assert_eq!((info.pid, info.state, info.n_monitors), (pid, ProcessState::Alive, 2));
+        assert_eq!((info.pid, info.state, info.n_monitors), (pid, ProcessState::Running, 2));
         assert_eq!((info.links, info.traps_exits, info.callers), (vec![child], true, vec![own()]));
         assert_eq!(info.age, Duration::from_secs(90), "on the virtual clock");
 
         drop(task);
-        assert_eq!(process::info(pid).unwrap().state, ProcessState::Asked);
+        assert_eq!(process::info(pid).unwrap().state, ProcessState::ShutdownRequested);
         process::exit(pid, Exit::Killed);
-        assert_eq!(process::info(pid).unwrap().state, ProcessState::Ending);
+        assert_eq!(process::info(pid).unwrap().state, ProcessState::Exiting);
         assert_eq!(process::monitor(pid).await, Exit::Killed);
         assert!(process::info(pid).is_none());
         assert!(process::info(Task::completed(()).pid()).is_none());
@@ -257,7 +257,7 @@ fn a_snapshot_lists_every_process_with_its_state() {
             stuck.await.unwrap();
             let stuck_pid = blocked.pid();
             process::exit(stuck_pid, Exit::from(std::io::Error::other("no disk")));
-            assert_eq!(process::info(stuck_pid).unwrap().state, ProcessState::Ending);
+            assert_eq!(process::info(stuck_pid).unwrap().state, ProcessState::Exiting);
             assert_eq!(blocked.shutdown(cordial::Shutdown::BrutalKill).await, Some(Err(Exit::Killed)));
             [running, requested_pid, stuck_pid].map(|pid| (pid, process::monitor(pid)))
         })
@@ -270,8 +270,11 @@ fn a_snapshot_lists_every_process_with_its_state() {
         .map(|process| (process.pid, process.label.as_deref().map(str::to_owned), process.state, process.n_monitors))
         .collect();
     seen.sort_by_key(|(pid, ..)| ends.iter().position(|(end, _)| end == pid));
-    let states =
-        [("running", ProcessState::Alive), ("requested", ProcessState::Asked), ("stuck", ProcessState::Abandoned)];
+    let states = [
+        ("running", ProcessState::Running),
+        ("requested", ProcessState::ShutdownRequested),
+        ("stuck", ProcessState::Abandoned),
+    ];
     let expected: Vec<_> =
         ends.iter().zip(states).map(|((pid, _), (label, state))| (*pid, Some(label.to_owned()), state, 1)).collect();
     assert_eq!(seen, expected);

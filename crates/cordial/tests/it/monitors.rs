@@ -126,7 +126,7 @@ fn a_monitor_that_is_polled_after_it_resolved_panics_with_a_clear_message() {
         let mut end = process::monitor(Task::start(async {}));
         assert_eq!((&mut end).await, Exit::Normal);
         let exit = Task::spawn(end).await.unwrap_err();
-        assert!(exit.to_string().contains("a Monitor answers once"), "{exit}");
+        assert!(exit.to_string().contains("a Monitor is ready once"), "{exit}");
     });
 }
 

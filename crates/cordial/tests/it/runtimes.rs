@@ -60,7 +60,7 @@ fn a_pid_of_one_runtime_is_unknown_in_another() {
     .unwrap();
     let still_there = there.snapshot().processes;
     assert_eq!(still_there.len(), 1);
-    assert_eq!((still_there[0].pid, still_there[0].state), (foreign, ProcessState::Alive));
+    assert_eq!((still_there[0].pid, still_there[0].state), (foreign, ProcessState::Running));
     assert_eq!((still_there[0].n_monitors, still_there[0].links.len()), (0, 0));
     assert!(here.snapshot().processes.is_empty());
 }

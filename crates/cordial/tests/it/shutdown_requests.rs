@@ -134,9 +134,9 @@ fn all_shutdown_requested_futures_of_a_process_are_woken() {
 fn info_shows_that_a_shutdown_was_requested() {
     for_each_seed(|| async {
         let task = spawn_graceful(sleep(10 * SECOND)).await;
-        assert_eq!(process::info(task.pid()).unwrap().state, ProcessState::Alive);
+        assert_eq!(process::info(task.pid()).unwrap().state, ProcessState::Running);
         process::exit(task.pid(), Exit::Shutdown(None));
-        assert_eq!(process::info(task.pid()).unwrap().state, ProcessState::Asked);
+        assert_eq!(process::info(task.pid()).unwrap().state, ProcessState::ShutdownRequested);
         assert_eq!(task.timeout(60 * SECOND).await, Ok(()));
     });
 }

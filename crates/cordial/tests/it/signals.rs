@@ -115,7 +115,7 @@ async fn observe(signal: Signal, receiver: Receiver) -> Effect {
         assert_eq!(values, [], "a signal that ends the receiver is not trapped");
         return Ends(exit);
     }
-    let is_requested = process::info(pid).unwrap().state == ProcessState::Asked;
+    let is_requested = process::info(pid).unwrap().state == ProcessState::ShutdownRequested;
     process::exit(pid, Exit::Killed);
     match &values[..] {
         [] if is_requested => Requested,

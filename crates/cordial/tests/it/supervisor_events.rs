@@ -1,10 +1,10 @@
 //! Snapshots and events of supervisors.
 
 use std::future::pending;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use cordial::process::{InactiveState, SupervisorKind};
 use cordial::{ChildSpec, Exit, Restart, Runtime, Shutdown, Strategy, Supervisor, TaskSupervisor, process, testing};
 use tracing::Level;
 
@@ -57,8 +57,9 @@ fn a_snapshot_shows_the_tree() {
     let root = of(tree.pid());
     assert_eq!((root.label.as_deref(), root.supervisor, root.owner), (Some("tree"), None, None));
     let supervision = root.supervises.as_ref().unwrap();
-    assert_eq!((supervision.strategy, supervision.restarts, supervision.n_running), ("one_for_all", 1, 3));
-    assert_eq!(supervision.without_process, [(Arc::from("done"), false)]);
+    assert_eq!((supervision.kind, supervision.restarts, supervision.n_running), (SupervisorKind::OneForAll, 1, 3));
+    let inactive: Vec<_> = supervision.inactive.iter().map(|child| (&*child.id, child.state)).collect();
+    assert_eq!(inactive, [("done", InactiveState::Stopped)]);
     let mut children: Vec<_> = snapshot
         .processes
         .iter()
@@ -69,7 +70,10 @@ fn a_snapshot_shows_the_tree() {
     let own = tree.pid();
     assert_eq!(children, [("leaf", nested.pid, 1), ("nested", own, 2), ("once", own, 2), ("tasks", own, 2)]);
     let pool = of(tasks.pid()).supervises.clone().unwrap();
-    assert_eq!((pool.strategy, pool.max_children, pool.n_running, pool.incarnation), ("tasks", Some(10), 1, 2));
+    assert_eq!(
+        (pool.kind, pool.max_children, pool.n_running, pool.incarnation),
+        (SupervisorKind::Tasks, Some(10), 1, 2)
+    );
     assert!(snapshot.processes.iter().any(|process| process.supervisor == Some(tasks.pid()) && process.polls == 1));
     let crash = snapshot.crashes.iter().find(|crash| crash.label.as_deref() == Some("once")).unwrap();
     assert_eq!((crash.supervisor, crash.incarnation), (Some(own), 1));

@@ -5,6 +5,7 @@
 use std::future::pending;
 use std::sync::{Arc, Mutex};
 
+use cordial::process::SupervisorKind;
 use cordial::{ChildSpec, Exit, Restart, Strategy, Supervisor, Task, TaskSupervisor, process};
 use futures::StreamExt;
 use tokio::time::sleep;
@@ -69,7 +70,7 @@ fn a_supervisor_that_gave_up_is_restarted_by_its_parent_if_it_is_permanent() {
             settle().await;
             log.take();
             let supervision = process::info(pid(&tree, "nested").await).unwrap().supervises.unwrap();
-            assert_eq!((supervision.strategy, supervision.n_running), ("one_for_one", 1));
+            assert_eq!((supervision.kind, supervision.n_running), (SupervisorKind::OneForOne, 1));
             let leaf = of_test.lock().unwrap().unwrap();
             process::exit(leaf, Exit::Killed);
             settle().await;

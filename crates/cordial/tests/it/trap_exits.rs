@@ -151,7 +151,7 @@ fn a_request_is_a_value_with_the_pid_of_the_requesting_process_or_its_own() {
             let _ = ready.send(());
             let value = exits.next().await;
             let own = process::current().unwrap();
-            assert_eq!(process::info(own).unwrap().state, ProcessState::Asked);
+            assert_eq!(process::info(own).unwrap().state, ProcessState::ShutdownRequested);
             assert!(cordial::is_shutdown_requested());
             let _ = tx.send(value.clone());
             value

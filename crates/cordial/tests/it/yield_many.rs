@@ -196,7 +196,7 @@ fn a_task_that_returns_while_it_is_killed_delivers_its_value() {
             let _ = started.send(());
             let own = process::current().unwrap();
             // One poll that lasts until the process is killed.
-            while process::info(own).unwrap().state != ProcessState::Ending {
+            while process::info(own).unwrap().state != ProcessState::Exiting {
                 std::hint::spin_loop();
             }
             7

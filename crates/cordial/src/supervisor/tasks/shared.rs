@@ -12,7 +12,7 @@ use super::builder::TaskSupervisorBuilder;
 use super::children::TaskChildren;
 use crate::exit::Refusal;
 use crate::pid::Pid;
-use crate::process::{Handle, Supervise, Supervision};
+use crate::process::{Handle, InactiveChild, InactiveState, Supervise, Supervision, SupervisorKind};
 use crate::supervisor::clock::Clock;
 use crate::supervisor::incarnation::Incarnations;
 use crate::supervisor::startable::WillRestart;
@@ -110,12 +110,12 @@ impl Supervise for TasksShared {
         let children = self.children();
         let waiting = children.as_ref().map(|children| children.restartable.waiting()).unwrap_or_default();
         Supervision {
-            strategy: "tasks",
+            kind: SupervisorKind::Tasks,
             incarnation: self.incarnations.number(),
             restarts: self.n_restarts.load(Ordering::Relaxed),
             max_children: self.options.max_children,
             n_running: children.map_or(0, |children| children.n_running()),
-            without_process: waiting.into_iter().map(|id| (id, true)).collect(),
+            inactive: waiting.into_iter().map(|id| InactiveChild::new(id, InactiveState::Restarting)).collect(),
         }
     }
 }

@@ -47,7 +47,7 @@ impl Adoptable for TaskSupervisor {
             let has_other = parent
                 .as_ref()
                 .is_some_and(|known| known.pid != new_parent && runtime.with(known.pid, |_| ()).is_some());
-            if has_other || !shared.runtime().is_same(&runtime) {
+            if has_other || !shared.runtime().is_same_runtime(&runtime) {
                 return Err(StartError::AlreadySupervised(id));
             }
             *parent = Some(TreeParent { pid: new_parent, key: index, will_restart });

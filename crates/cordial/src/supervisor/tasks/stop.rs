@@ -17,34 +17,27 @@ use tokio::time::sleep;
 
 use super::children::TaskChildren;
 use crate::pid::Pid;
-use crate::process::{ABANDON_AFTER, Handle, Shutdown, StopReport, abandon, describe_one, kill_one, monitor_on};
+use crate::process::{ABANDON_AFTER, Handle, Shutdown, Step, StopReport, abandon, describe_one, kill_one, monitor_on};
 use crate::supervisor::clock::Clock;
 use crate::supervisor::events::children_forced;
 use crate::supervisor::exit_signals::ExitSignals;
-
-/// What happens to the children of one group when their time is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Next {
-    Kill,
-    Abandon,
-}
 
 /// Stops all children, and refuses further ones.
 pub(super) async fn stop_children(signals: &mut ExitSignals, children: &TaskChildren) -> StopReport {
     let runtime = signals.runtime().clone();
     let clock = Clock::new(&runtime);
-    let mut due: BTreeMap<(Duration, Next), Vec<Pid>> = BTreeMap::new();
+    let mut due: BTreeMap<(Duration, Step), Vec<Pid>> = BTreeMap::new();
     let mut without_limit = Vec::new();
     children.close();
     while children.is_starting() {
         tokio::task::yield_now().await;
     }
     for (pid, shutdown) in with_shutdown(&runtime, children) {
-        runtime.signal(pid, shutdown.first_signal());
-        match shutdown {
-            Shutdown::After(grace) => due.entry((grace, Next::Kill)).or_default().push(pid),
-            Shutdown::BrutalKill => due.entry((ABANDON_AFTER, Next::Abandon)).or_default().push(pid),
-            Shutdown::Infinity => without_limit.push(pid),
+        let step = Step::first(shutdown);
+        step.take(&runtime, pid, None);
+        match step.next() {
+            Some(next) => due.entry(next).or_default().push(pid),
+            None => without_limit.push(pid),
         }
     }
     let mut killed = BTreeMap::new();
@@ -73,29 +66,30 @@ pub(super) async fn stop_children(signals: &mut ExitSignals, children: &TaskChil
                 without_limit.clear();
                 let left = children.pids();
                 for pid in &left {
-                    let described = kill_one(&runtime, *pid).and_then(|(described, _)| described);
+                    let described = kill_one(&runtime, *pid).and_then(|killed| killed.stopped);
                     // The children that a kill ends early are reported as killed, unless the stop itself began with that kill.
                     killed.extend(described.filter(|_| !was_killed).map(|stopped| (*pid, stopped)));
                 }
-                due.insert((clock.now() + ABANDON_AFTER, Next::Abandon), left);
+                due.insert((clock.now() + ABANDON_AFTER, Step::Abandon), left);
                 continue;
             }
         }
         let Some(((_, next), pids)) = due.pop_first() else { break };
         match next {
-            Next::Kill => {
+            Step::Request { .. } => unreachable!("a request is the first step of the ladder only"),
+            Step::Kill => {
                 let mut left = Vec::new();
                 for pid in pids {
-                    if let Some((described, _)) = kill_one(&runtime, pid) {
+                    if let Some(found) = kill_one(&runtime, pid) {
                         left.push(pid);
-                        killed.extend(described.map(|stopped| (pid, stopped)));
+                        killed.extend(found.stopped.map(|stopped| (pid, stopped)));
                     }
                 }
                 if !left.is_empty() {
-                    due.entry((clock.now() + ABANDON_AFTER, Next::Abandon)).or_default().extend(left);
+                    due.entry((clock.now() + ABANDON_AFTER, Step::Abandon)).or_default().extend(left);
                 }
             }
-            Next::Abandon => {
+            Step::Abandon => {
                 for pid in pids {
                     if let Some(stopped) = describe_one(&runtime, pid) {
                         killed.remove(&pid);

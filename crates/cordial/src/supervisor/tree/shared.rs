@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::call::Call;
 use super::info::{ChildCounts, ChildInfo, ChildKind, ChildState};
-use crate::process::{Handle, Supervise, Supervision};
+use crate::process::{Handle, InactiveChild, InactiveState, Supervise, Supervision};
 use crate::supervisor::incarnation::Incarnations;
 use crate::supervisor::restart::Restart;
 use crate::supervisor::startable::WillRestart;
@@ -91,14 +91,20 @@ impl WillRestart for TreeShared {
 impl Supervise for TreeShared {
     fn supervision(&self) -> Supervision {
         let children = self.children.all();
-        let without = children.iter().filter(|child| child.pid.is_none());
+        let inactive = children.iter().filter(|child| child.pid.is_none()).map(|child| {
+            let state = match child.state {
+                ChildState::Restarting => InactiveState::Restarting,
+                _ => InactiveState::Stopped,
+            };
+            InactiveChild::new(child.id.clone(), state)
+        });
         Supervision {
-            strategy: self.strategy.name(),
+            kind: self.strategy.kind(),
             incarnation: self.incarnations.number(),
             restarts: self.n_restarts.load(Ordering::Relaxed),
             max_children: None,
             n_running: children.iter().filter(|child| child.pid.is_some()).count(),
-            without_process: without.map(|child| (child.id.clone(), child.state == ChildState::Restarting)).collect(),
+            inactive: inactive.collect(),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use crossbeam_utils::sync::{Parker, Unparker};
 
-use super::context;
+use super::context::own_runtime;
 use crate::{telemetry, unwind};
 
 struct Unpark(Unparker);
@@ -21,7 +21,7 @@ impl Wake for Unpark {
     }
 }
 
-/// Blocks the thread until the future is ready.
+/// Polls the future on the calling thread, and parks the thread until the future is woken.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let parker = Parker::new();
     let waker = Waker::from(Arc::new(Unpark(parker.unparker().clone())));
@@ -35,13 +35,16 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
+/// Checks that the calling thread may block.
+///
 /// # Panics
 ///
-/// On a thread whose blocking would stop others: tokio's workers, and that of a simulation.
+/// On a worker of tokio and on the thread of a simulation, because other tasks could not run meanwhile. The message names
+/// `call`.
 #[track_caller]
 pub(crate) fn assert_may_block(call: &str) {
     assert!(
-        !context::own_runtime().is_some_and(|runtime| runtime.executor().is_simulated()),
+        !own_runtime().is_some_and(|runtime| runtime.executor().is_simulated()),
         "`{call}` would block the only thread of the simulation, so nothing could ever wake it; use `.await` instead"
     );
     assert!(
@@ -50,10 +53,11 @@ pub(crate) fn assert_may_block(call: &str) {
     );
 }
 
-/// tokio tells by a panic only whether its own blocking calls are allowed here.
+/// Returns whether the calling thread is a worker of tokio. The only way to find out is to call tokio's own `block_on` and to
+/// see whether it panics.
 fn is_tokio_worker() -> bool {
     let Ok(tokio) = tokio::runtime::Handle::try_current() else { return false };
-    // The hook is what keeps silent.
+    // The panic hook of this crate suppresses the message of that panic.
     unwind::install_hook(telemetry::has_crash_subscriber);
     unwind::panics_silently(|| tokio.block_on(std::future::ready(())))
 }

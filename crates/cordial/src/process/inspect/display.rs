@@ -1,4 +1,4 @@
-//! A snapshot as a person reads it: a line for each process, what it owns indented below it.
+//! The text of a snapshot: one line per process, with the processes that it owns indented below it.
 //!
 //! ```text
 //! 5 processes, 2 workers, 1 crash
@@ -13,19 +13,19 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::snapshot::{ProcessInfo, ProcessState, Snapshot, Supervision};
+use super::snapshot::{ProcessInfo, ProcessState, Snapshot};
 use crate::pid::Pid;
+use crate::process::supervision::{InactiveState, Supervision};
 
-/// How many of those below one process are shown: a person reads no more.
-const SHOWN: usize = 20;
+/// How many processes are printed below one process, not counting those that own processes themselves.
+const MAX_PROCESSES: usize = 20;
 
-/// How many of the latest crashes are shown.
-const CRASHES: usize = 5;
+/// How many of the most recent crashes are printed.
+const MAX_CRASHES: usize = 5;
 
-/// The tree as a text for people: each process with its pid, what it is called or where it was spawned, its state, its age and
-/// for how long it has been in a poll, if it is in one; supervisors with their strategy, how many children run and how many
-/// restarts there were. ChildRegistry stand below their supervisor, oldest first, and of many alike the first 20. What it looks like
-/// may change.
+/// Prints the processes as a tree, one line each: label or spawn place, pid, state, age, and how long the current poll has lasted
+/// if it is long. A supervisor is printed with its strategy, the number of running children and the number of restarts. Children
+/// are printed below their supervisor, oldest first; of those that own no processes, only the first 20. The format may change.
 ///
 /// # Examples
 ///
@@ -35,8 +35,8 @@ const CRASHES: usize = 5;
 /// cordial::testing::run(async {
 ///     let poller = ChildSpec::task("poller", std::future::pending::<()>);
 ///     let _tree = Supervisor::builder(Strategy::OneForOne).label("app").child(poller).start().await.unwrap();
-///     let shown = process::snapshot().to_string();
-///     let lines: Vec<&str> = shown.lines().collect();
+///     let text = process::snapshot().to_string();
+///     let lines: Vec<&str> = text.lines().collect();
 ///     assert!(lines[0].starts_with("3 processes"));
 ///     assert!(lines[2].starts_with("  app <") && lines[2].contains(">: one_for_one, 1 running"));
 ///     assert!(lines[3].starts_with("    poller <"));
@@ -51,9 +51,9 @@ impl fmt::Display for Snapshot {
         if !self.crashes.is_empty() {
             write!(f, ", {}", Counted(self.crashes.len(), "crash", "crashes"))?;
         }
-        let forest = Forest::of(self);
+        let forest = Forest::new(self);
         forest.write_below(f, None, 0)?;
-        for crash in self.crashes.iter().rev().take(CRASHES).rev() {
+        for crash in self.crashes.iter().rev().take(MAX_CRASHES).rev() {
             write!(f, "\ncrashed after {}: ", Rough(crash.age))?;
             write_name(f, crash.label.as_deref(), &crash.spawned_at)?;
             write!(f, " {}: {}", crash.pid, crash.exit)?;
@@ -62,35 +62,40 @@ impl fmt::Display for Snapshot {
     }
 }
 
-/// Who stands below whom; `None` is nobody.
+/// The processes below each process; those below `None` are the roots.
 struct Forest<'a>(BTreeMap<Option<Pid>, Vec<&'a ProcessInfo>>);
 
 impl<'a> Forest<'a> {
-    fn of(snapshot: &'a Snapshot) -> Forest<'a> {
+    fn new(snapshot: &'a Snapshot) -> Forest<'a> {
         let mut pids: Vec<Pid> = snapshot.processes.iter().map(|process| process.pid).collect();
         pids.sort_unstable();
         let mut below: BTreeMap<Option<Pid>, Vec<&ProcessInfo>> = BTreeMap::new();
         for process in &snapshot.processes {
-            // Each was seen at a moment of its own, so the one above may have ended.
+            // The process above may have ended before it was seen itself.
             let above = process.supervisor.or(process.owner).filter(|pid| pids.binary_search(pid).is_ok());
             below.entry(above).or_default().push(process);
         }
-        below.values_mut().for_each(|alike| alike.sort_by_key(|process| (std::cmp::Reverse(process.age), process.pid)));
+        below
+            .values_mut()
+            .for_each(|siblings| siblings.sort_by_key(|process| (std::cmp::Reverse(process.age), process.pid)));
         Forest(below)
     }
 
     fn write_below(&self, f: &mut fmt::Formatter<'_>, above: Option<Pid>, depth: usize) -> fmt::Result {
         let below = self.0.get(&above).map(Vec::as_slice).unwrap_or_default();
-        // Those that own others are the skeleton of the program, and few.
+        // Processes that own others are few, and show the structure of the program: all of them are printed.
         let (owners, others): (Vec<&ProcessInfo>, Vec<_>) =
             below.iter().partition(|process| process.supervises.is_some() || self.0.contains_key(&Some(process.pid)));
-        let hidden = others.len().saturating_sub(SHOWN);
-        for process in owners.into_iter().chain(others.into_iter().take(SHOWN)) {
+        let hidden = others.len().saturating_sub(MAX_PROCESSES);
+        for process in owners.into_iter().chain(others.into_iter().take(MAX_PROCESSES)) {
             write!(f, "\n{:1$}", "", 2 * depth)?;
             write_process(f, process)?;
-            for (id, is_due) in process.supervises.iter().flat_map(|supervision| &supervision.without_process) {
-                let why = if *is_due { "is to be started again" } else { "has ended" };
-                write!(f, "\n{:1$}{id}: {why}", "", 2 * depth + 2)?;
+            for child in process.supervises.iter().flat_map(|supervision| &supervision.inactive) {
+                let state = match child.state {
+                    InactiveState::Restarting => "is being restarted",
+                    InactiveState::Stopped => "has ended",
+                };
+                write!(f, "\n{:1$}{2}: {state}", "", 2 * depth + 2, child.id)?;
             }
             self.write_below(f, Some(process.pid), depth + 1)?;
         }
@@ -104,9 +109,9 @@ impl<'a> Forest<'a> {
 fn write_process(f: &mut fmt::Formatter<'_>, process: &ProcessInfo) -> fmt::Result {
     write_name(f, process.label.as_deref().or(process.child_id.as_deref()), &process.spawned_at)?;
     write!(f, " {}", process.pid)?;
-    if let Some(Supervision { strategy, max_children, n_running, restarts, .. }) = &process.supervises {
+    if let Some(Supervision { kind, max_children, n_running, restarts, .. }) = &process.supervises {
         let of = max_children.map(|max| format!(" of at most {max}")).unwrap_or_default();
-        write!(f, ": {strategy}, {n_running}{of} running")?;
+        write!(f, ": {kind}, {n_running}{of} running")?;
         if *restarts > 0 {
             write!(f, ", {}", Counted(usize::try_from(*restarts).unwrap_or(usize::MAX), "restart", "restarts"))?;
         }
@@ -115,16 +120,16 @@ fn write_process(f: &mut fmt::Formatter<'_>, process: &ProcessInfo) -> fmt::Resu
         write!(f, ", incarnation {}", process.incarnation)?;
     }
     f.write_str(match process.state {
-        ProcessState::Alive => "",
-        ProcessState::Asked => ", asked to end",
-        ProcessState::Ending => ", ending",
+        ProcessState::Running => "",
+        ProcessState::ShutdownRequested => ", shutdown requested",
+        ProcessState::Exiting => ", exiting",
         ProcessState::Abandoned => ", abandoned",
     })?;
     write!(f, ", {} old", Rough(process.age))?;
     process.in_poll.map_or(Ok(()), |lasted| write!(f, ", in a poll for {}", Rough(lasted)))
 }
 
-/// What it is called, or else where it was spawned.
+/// Writes the label of a process, or else its spawn place.
 fn write_name(f: &mut fmt::Formatter<'_>, label: Option<&str>, spawned_at: &impl fmt::Display) -> fmt::Result {
     match label {
         Some(label) => f.write_str(label),
@@ -132,7 +137,7 @@ fn write_name(f: &mut fmt::Formatter<'_>, label: Option<&str>, spawned_at: &impl
     }
 }
 
-/// A time that a person can read at a glance.
+/// Displays a duration with one decimal at most.
 struct Rough(Duration);
 
 impl fmt::Display for Rough {
@@ -148,7 +153,7 @@ impl fmt::Display for Rough {
     }
 }
 
-/// A number of things.
+/// Displays a number with the singular or the plural of a noun.
 struct Counted(usize, &'static str, &'static str);
 
 impl fmt::Display for Counted {

@@ -1,16 +1,16 @@
-//! Exits that tell of a supervisor that gave up: each is a `Shutdown`, and yet no orderly end of a program.
+//! The exits of supervisors that exceeded their restart limit: each is a `Shutdown`, and yet no orderly end of a program.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::exit::Exit;
 
-/// The texts of those exits that somebody still has. An exit that travels, over links or by `?`, keeps its text, and by that
-/// it is known: not by what the text says.
+/// The texts of these exits, as far as they are still referenced. An exit that travels, over links or by `?`, keeps the same
+/// `Arc`, and is recognized by its address, not by its text.
 #[derive(Debug, Default)]
 pub(crate) struct RestartLimitExits(Mutex<Vec<Weak<str>>>);
 
 impl RestartLimitExits {
-    /// The exit of a supervisor that gives up. The text says on whom, and why.
+    /// Creates the exit of a supervisor that exceeded its restart limit. The text names the child and the reason.
     pub(crate) fn exit(&self, text: String) -> Exit {
         let text: Arc<str> = text.into();
         let mut texts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -19,8 +19,8 @@ impl RestartLimitExits {
         Exit::Shutdown(Some(text))
     }
 
-    /// Whether this exit is one of those.
-    pub(crate) fn has(&self, exit: &Exit) -> bool {
+    /// Returns whether `exit` was created here.
+    pub(crate) fn contains(&self, exit: &Exit) -> bool {
         let Exit::Shutdown(Some(text)) = exit else { return false };
         let texts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         texts.iter().any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(text)))

@@ -1,12 +1,11 @@
-//! What the scheduler below does, in numbers.
+//! The counters of the scheduler.
 
 pub use cordial_sched::Statistics;
 
-use super::context;
+use crate::process::runtime::with_current_runtime;
 
-/// What the scheduler of this runtime does at this moment, and what it has done so far: inside a process of a
-/// [`Runtime`](crate::Runtime) of that one, elsewhere of the default one, which starts on first use. From outside of a
-/// runtime of one's own, see [`Runtime::statistics`](crate::Runtime::statistics).
+/// Returns the counters of the scheduler of the current runtime: the runtime of the calling process, or else the default
+/// runtime, which starts on first use. For another runtime, see [`Runtime::statistics`](crate::Runtime::statistics).
 ///
 /// For the processes themselves, see [`snapshot`](super::snapshot()) and [`info`](super::info).
 ///
@@ -29,5 +28,5 @@ use super::context;
 /// ```
 #[must_use]
 pub fn statistics() -> Statistics {
-    context::with_current_runtime(|runtime| runtime.executor().statistics())
+    with_current_runtime(|runtime| runtime.executor().statistics())
 }

@@ -1,11 +1,11 @@
-//! A report of a stop while it grows: most of what is added is one process, and there may be many.
+//! A [`StopReport`] that is collected from several stops.
 
 use std::collections::BTreeSet;
 
-use super::stop::StopReport;
+use super::stop_report::StopReport;
 use crate::pid::Pid;
 
-/// A report in which nobody stands twice.
+/// Collects reports into one in which no process is listed twice.
 #[derive(Debug, Default)]
 pub(crate) struct ReportBuilder {
     report: StopReport,
@@ -13,14 +13,14 @@ pub(crate) struct ReportBuilder {
 }
 
 impl ReportBuilder {
-    /// Adds those of another report that are not in this one.
+    /// Adds the processes of another report that are not listed yet.
     pub(crate) fn add(&mut self, other: StopReport) {
         let ReportBuilder { report, pids } = self;
         report.killed.extend(other.killed.into_iter().filter(|stopped| pids.insert(stopped.pid)));
         report.abandoned.extend(other.abandoned.into_iter().filter(|stopped| pids.insert(stopped.pid)));
     }
 
-    /// The report. What is added from here on is that of another stop.
+    /// Returns the report and resets the builder.
     pub(crate) fn take(&mut self) -> StopReport {
         std::mem::take(self).report
     }

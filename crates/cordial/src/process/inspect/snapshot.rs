@@ -1,0 +1,211 @@
+//! Snapshots: the processes of a runtime, each as it is at one moment.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::exit::Location;
+use crate::pid::Pid;
+use crate::process::crashes::Crash;
+use crate::process::entry::Entry;
+use crate::process::runtime::{Handle, with_current_runtime};
+use crate::process::shutdown_state::ShutdownState;
+use crate::process::supervision::Supervision;
+
+/// The processes of one runtime. Other processes run while it is taken, so each process is seen at a moment of its own; none is
+/// listed twice.
+///
+/// The tree of supervisors is in the processes: each names its supervisor or its owner. `to_string()` prints that tree.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The live processes, in the order of their slots in the process table.
+    pub processes: Vec<ProcessInfo>,
+    /// The number of worker threads; `None` in a simulation.
+    pub workers: Option<usize>,
+    /// The most recent crashes, oldest first, at most 100.
+    pub crashes: Vec<Crash>,
+}
+
+/// One live process.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub struct ProcessInfo {
+    /// Its pid.
+    pub pid: Pid,
+    /// The label that the process has set; if it has set none, the label of a supervisor, or the id of a child.
+    pub label: Option<Arc<str>>,
+    /// Where it was spawned.
+    pub spawned_at: Location,
+    /// The process that spawned it, the process that spawned that one, and so on, up to 32.
+    pub callers: Vec<Pid>,
+    /// The processes that it is linked to.
+    pub links: Vec<Pid>,
+    /// The number of monitors of this process.
+    pub n_monitors: usize,
+    /// Whether it traps exits.
+    pub traps_exits: bool,
+    /// How far it has come on the way to its exit.
+    pub state: ProcessState,
+    /// The supervisor whose child it is, if it is one.
+    pub supervisor: Option<Pid>,
+    /// The id of the child, if the process was started from a child specification.
+    pub child_id: Option<Arc<str>>,
+    /// The incarnation number of the child; 1 for a process without a supervisor.
+    pub incarnation: u32,
+    /// The process with which it ends, if it is a supervisor that belongs to a process.
+    pub owner: Option<Pid>,
+    /// What it supervises, if it is a supervisor.
+    pub supervises: Option<Supervision>,
+    /// How often it was polled.
+    pub polls: u32,
+    /// How many of its polls lasted longer than `stall_after`.
+    pub long_polls: u32,
+    /// How long it has computed or blocked in polls. Sampled about once per millisecond: nearly exact for long polls, an
+    /// estimate for short ones.
+    pub busy: Duration,
+    /// How long its current poll has lasted; `None` if it is not being polled, or for less than about 1 ms, and always in a
+    /// simulation.
+    pub in_poll: Option<Duration>,
+    /// How long ago it was spawned, on the clock of its runtime.
+    pub age: Duration,
+}
+
+/// How far a process has come on the way to its exit.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProcessState {
+    /// It has not been asked to end.
+    Running,
+    /// It opted in to graceful shutdown and was asked to shut down, but has not ended yet.
+    ShutdownRequested,
+    /// It ends when its current poll returns.
+    Exiting,
+    /// It was killed, but its current poll does not return, and no stop waits for it any more.
+    Abandoned,
+}
+
+/// What is read once for all processes of a snapshot.
+struct Readings {
+    /// Milliseconds on the coarse clock.
+    now: u64,
+    long_polls: BTreeMap<Pid, Duration>,
+}
+
+impl Readings {
+    fn new(runtime: &Handle) -> Readings {
+        Readings { now: runtime.executor().coarse_now(), long_polls: runtime.long_polls() }
+    }
+}
+
+impl ProcessInfo {
+    fn new(readings: &Readings, pid: Pid, entry: &Entry) -> ProcessInfo {
+        let rare = entry.rare.as_deref();
+        ProcessInfo {
+            pid,
+            label: entry.label().cloned(),
+            spawned_at: Location::from(entry.spawned_at),
+            callers: entry.callers().to_vec(),
+            links: rare.map(|rare| rare.links.iter().copied().collect()).unwrap_or_default(),
+            n_monitors: rare.map_or(0, |rare| rare.monitors.len()),
+            traps_exits: entry.traps_exits(),
+            supervisor: entry.parent().map(|parent| parent.pid),
+            child_id: entry.parent().and_then(|parent| parent.id.clone()),
+            incarnation: entry.parent().map_or(1, |parent| parent.incarnation),
+            owner: entry.guardian().and_then(|guardian| guardian.owner),
+            supervises: None,
+            polls: entry.task.polls(),
+            long_polls: entry.samples().long_polls,
+            state: ProcessState::of(entry),
+            busy: Duration::from_micros(entry.samples().busy_us),
+            in_poll: readings.long_polls.get(&pid).copied(),
+            age: Duration::from_millis(readings.now.saturating_sub(entry.since)),
+        }
+    }
+}
+
+impl ProcessState {
+    fn of(entry: &Entry) -> ProcessState {
+        if entry.is_abandoned() {
+            return ProcessState::Abandoned;
+        }
+        match entry.shutdown {
+            ShutdownState::Running | ShutdownState::OptedIn => ProcessState::Running,
+            ShutdownState::Requested => ProcessState::ShutdownRequested,
+            ShutdownState::Exiting { .. } => ProcessState::Exiting,
+        }
+    }
+}
+
+impl Snapshot {
+    pub(in crate::process) fn take(runtime: &Handle) -> Snapshot {
+        let readings = Readings::new(runtime);
+        let mut processes = Vec::new();
+        let mut supervisors = Vec::new();
+        runtime.for_each(|pid, entry| {
+            if let Some(guardian) = entry.guardian() {
+                supervisors.push((processes.len(), guardian.supervisor.clone()));
+            }
+            processes.push(ProcessInfo::new(&readings, pid, entry));
+        });
+        // Outside the lock of the table, because a supervisor takes locks of its own.
+        for (index, supervisor) in supervisors {
+            processes[index].supervises = Some(supervisor.supervision());
+        }
+        Snapshot { processes, workers: runtime.executor().workers(), crashes: runtime.crashes().to_vec() }
+    }
+}
+
+/// Takes a snapshot of the current runtime: the runtime of the calling process, or else the default runtime, which starts on
+/// first use. For another runtime, see [`Runtime::snapshot`](crate::Runtime::snapshot).
+///
+/// # Elixir
+///
+/// `Process.list/0`, and `Process.info/1` of each.
+///
+/// # Examples
+///
+/// ```
+/// use cordial::{Task, process};
+///
+/// cordial::testing::run(async {
+///     let task = Task::spawn(std::future::pending::<()>());
+///     assert!(process::snapshot().processes.iter().any(|process| process.pid == task.pid()));
+/// });
+/// ```
+#[must_use]
+pub fn snapshot() -> Snapshot {
+    with_current_runtime(Snapshot::take)
+}
+
+/// Returns what is known about a live process; `None` if it has ended or belongs to another runtime.
+///
+/// # Elixir
+///
+/// `Process.info/1`.
+///
+/// # Examples
+///
+/// ```
+/// use cordial::{Task, process};
+///
+/// cordial::testing::run(async {
+///     let task = Task::spawn(async { process::set_label("importer"); std::future::pending::<()>().await });
+///     tokio::task::yield_now().await;
+///     let pid = task.pid();
+///     assert_eq!(process::info(pid).unwrap().label.as_deref(), Some("importer"));
+///     task.shutdown(cordial::Shutdown::BrutalKill).await;
+///     assert!(process::info(pid).is_none());
+/// });
+/// ```
+#[must_use]
+pub fn info(pid: Pid) -> Option<ProcessInfo> {
+    let (info, supervisor) = with_current_runtime(|runtime| {
+        let readings = Readings::new(runtime);
+        runtime.with(pid, |entry| {
+            let supervisor = entry.guardian().map(|guardian| guardian.supervisor.clone());
+            (ProcessInfo::new(&readings, pid, entry), supervisor)
+        })
+    })?;
+    Some(ProcessInfo { supervises: supervisor.map(|supervisor| supervisor.supervision()), ..info })
+}

@@ -1,0 +1,74 @@
+//! Which process owns a guardian, and in which order the guardians of one owner end.
+
+use super::guardian::ShutdownRequest;
+use super::runtime::Handle;
+use crate::pid::Pid;
+
+/// Returns the strongest request to end that the guardian `own`, which is the caller, has received.
+pub(crate) fn shutdown_request(runtime: &Handle, own: Pid) -> ShutdownRequest {
+    let request = runtime.with(own, |entry| {
+        let is_killed = entry.guardian().expect("only a guardian calls this").is_killed;
+        match (is_killed, entry.shutdown.is_requested()) {
+            (true, _) => ShutdownRequest::Kill,
+            (false, true) => ShutdownRequest::Shutdown,
+            (false, false) => ShutdownRequest::None,
+        }
+    });
+    request.expect("the caller is in the table while it runs")
+}
+
+/// Makes `guardian` end with `owner`, which is the calling process and linked to it.
+pub(crate) fn attach_to_owner(runtime: &Handle, owner: Pid, guardian: Pid) {
+    let to_check = runtime.with(owner, |entry| {
+        let guardians = &mut entry.rare().guardians;
+        guardians.push(guardian);
+        // The guardians that have ended are removed each time the list has doubled.
+        let has_doubled = guardians.len() > 8 && guardians.len().is_power_of_two();
+        if has_doubled { guardians.clone() } else { Vec::new() }
+    });
+    let mut ended = to_check.unwrap_or_default();
+    ended.retain(|pid| !runtime.is_alive(*pid));
+    ended.sort_unstable();
+    if !ended.is_empty() {
+        runtime.with(owner, |entry| entry.rare().guardians.retain(|pid| ended.binary_search(pid).is_err()));
+    }
+}
+
+/// Makes `guardian` independent of its owner. If the owner has ended already, nothing changes: the guardian is notified of
+/// that, and other guardians may wait for its end.
+pub(crate) fn detach_from_owner(runtime: &Handle, guardian: Pid) {
+    let owner = runtime.with(guardian, |entry| entry.guardian().and_then(|guardian| guardian.owner));
+    let Some(owner) = owner.flatten() else { return };
+    runtime.with_both(owner, guardian, |owner_entry, guardian_entry| {
+        let (Some(owner_rare), Some(guardian_entry)) =
+            (owner_entry.and_then(|entry| entry.rare.as_mut()), guardian_entry)
+        else {
+            return;
+        };
+        owner_rare.guardians.retain(|pid| *pid != guardian);
+        owner_rare.links.remove(&guardian);
+        if let Some(rare) = &mut guardian_entry.rare {
+            rare.links.remove(&owner);
+            if let Some(guardian) = &mut rare.guardian {
+                guardian.owner = None;
+            }
+        }
+    });
+}
+
+/// Prepares the end of the guardians of `owner`, which has ended: each waits for the guardian that was started after it. Each
+/// is linked to the owner again, so that it is notified of the end even if it had removed the link.
+pub(super) fn order_by_start(runtime: &Handle, owner: Pid, guardians: &[Pid]) {
+    let mut after = None;
+    for pid in guardians.iter().rev() {
+        let found = runtime.with(*pid, |entry| {
+            if let Some(guardian) = entry.guardian_mut() {
+                guardian.after = after;
+                entry.rare().links.insert(owner);
+            }
+        });
+        if found.is_some() {
+            after = Some(*pid);
+        }
+    }
+}

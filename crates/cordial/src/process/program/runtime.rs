@@ -1,0 +1,169 @@
+//! The public runtime: a scheduler, a process table, a clock and an I/O driver.
+
+use std::panic::Location;
+use std::time::Duration;
+
+use super::root::run_on;
+use crate::error::BuildError;
+use crate::exit::Exit;
+use crate::process::inspect::{Snapshot, Statistics};
+use crate::process::report::StopReport;
+use crate::process::runtime::{Builder, Handle, assert_may_block, block_on, current, set_default_runtime};
+use crate::process::shutdown::Shutdown;
+use crate::process::spawn::Spawn;
+use crate::process::stop::{ABANDON_AFTER, stop_within};
+
+/// A runtime of your own: worker threads, a process table, a clock, and tokio's I/O beside them.
+///
+/// Most programs need none: the default runtime starts on first use. Build one to test with the real scheduler, or to keep two
+/// kinds of work apart. Inside a process of this runtime, every function of this crate uses it. A process of one runtime has no
+/// links or monitors to processes of another: their pids are unknown there.
+///
+/// Dropping the runtime shuts it down without waiting: every process is killed, and each thread ends when its last poll has
+/// returned. The drop never blocks or panics, also not in async code or on a worker of the runtime. To wait, call
+/// [`shutdown`](Runtime::shutdown) before.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let runtime = cordial::Runtime::builder().workers(2).build()?;
+/// let answer = runtime.block_on(async { cordial::Task::spawn(async { 6 * 7 }).await })??;
+/// assert_eq!(answer, 42);
+/// assert!(runtime.shutdown(Duration::from_secs(1)).is_clean());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "dropping a Runtime shuts it down"]
+#[derive(Debug)]
+pub struct Runtime {
+    handle: Handle,
+}
+
+impl Builder {
+    /// Starts a runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`]: no workers, fewer threads than workers, or the operating system refused to start a thread.
+    pub fn build(self) -> Result<Runtime, BuildError> {
+        Ok(Runtime { handle: self.start()? })
+    }
+
+    /// Starts the default runtime of the program with these options.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`build`](Builder::build), and [`BuildError::AlreadyInUse`] if the default runtime has started already.
+    pub fn install(self) -> Result<(), BuildError> {
+        set_default_runtime(self)
+    }
+}
+
+impl Runtime {
+    /// Returns options for a runtime, or for the default runtime.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Runs a future as a process of this runtime and blocks the calling thread until the process has ended.
+    ///
+    /// Does not handle signals of the operating system, and does not stop other processes. To run a whole program, see
+    /// [`run`](Runtime::run).
+    ///
+    /// # Errors
+    ///
+    /// The [`Exit`] of the process, if its future returned no value.
+    ///
+    /// # Panics
+    ///
+    /// On a worker of tokio and in a simulation, because other tasks could not run meanwhile.
+    #[track_caller]
+    pub fn block_on<F>(&self, future: F) -> Result<F::Output, Exit>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        assert_may_block("Runtime::block_on");
+        let spawned = Spawn::new(Location::caller()).start(&self.handle, future, Ok).map_err(Exit::Refused)?;
+        block_on(spawned.join).take()
+    }
+
+    /// Runs a future as the root process of a program: [`cordial::run`](crate::run) on this runtime.
+    ///
+    /// # Errors
+    ///
+    /// The [`Exit`] of the root process, if its future returned no value; [`Exit::Killed`] after a second signal.
+    ///
+    /// # Panics
+    ///
+    /// On a worker of tokio and in a simulation, because other tasks could not run meanwhile.
+    #[track_caller]
+    pub fn run<F>(&self, future: F) -> Result<F::Output, Exit>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        assert_may_block("Runtime::run");
+        run_on(&self.handle, future, Location::caller()).result
+    }
+
+    /// Takes a snapshot of the processes of this runtime.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::take(&self.handle)
+    }
+
+    /// Returns the counters of the scheduler.
+    ///
+    /// # Elixir
+    ///
+    /// `:erlang.statistics/1`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = cordial::Runtime::builder().workers(2).build()?;
+    /// runtime.block_on(async { cordial::Task::spawn(async {}).await })??;
+    /// assert_eq!(runtime.statistics().workers, 2);
+    /// println!("{:#?}", runtime.statistics());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        self.handle.executor().statistics()
+    }
+
+    /// Asks every process to shut down, kills the processes that are left when `limit` has passed, and ends the threads.
+    ///
+    /// Only a process that opted in to graceful shutdown gets the time. Blocks until every process has ended, but no longer than
+    /// 100 ms after the kill: processes whose poll does not return by then are listed in the report as abandoned. No process can
+    /// be spawned on this runtime from then on: tasks return [`Exit::Refused`]. A second call does nothing.
+    ///
+    /// If a process of this runtime makes the call, it is not waited for. It ends when its current poll returns.
+    ///
+    /// # Panics
+    ///
+    /// On a worker of tokio and in a simulation, because other tasks could not run meanwhile.
+    pub fn shutdown(&self, limit: impl Into<Shutdown>) -> StopReport {
+        assert_may_block("Runtime::shutdown");
+        let caller = current();
+        let stop = stop_within(&self.handle, |pid, _| Some(pid) != caller, limit.into());
+        let report = if self.handle.executor().is_closed() { StopReport::default() } else { block_on(stop) };
+        self.close(ABANDON_AFTER);
+        report
+    }
+
+    /// Refuses new processes, kills those that are left, and waits up to `limit` for the threads.
+    fn close(&self, limit: Duration) {
+        self.handle.executor().refuse();
+        self.handle.kill_all();
+        self.handle.executor().close(limit);
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        self.close(Duration::ZERO);
+    }
+}

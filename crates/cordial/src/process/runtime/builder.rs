@@ -1,0 +1,101 @@
+//! The options of a runtime.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use cordial_sched::{Executor, Options};
+
+use super::handle::Handle;
+use super::shared::Shared;
+use crate::error::BuildError;
+
+/// Options of a [`Runtime`](crate::Runtime), created by [`Runtime::builder`](crate::Runtime::builder).
+///
+/// # Examples
+///
+/// ```
+/// use cordial::Runtime;
+///
+/// assert!(Runtime::builder().workers(0).build().is_err());
+/// assert!(Runtime::builder().workers(4).max_threads(2).build().is_err());
+/// ```
+#[must_use = "options do nothing before `build` or `install`"]
+#[derive(Clone, Debug)]
+pub struct Builder {
+    workers: usize,
+    stall_after: Duration,
+    max_threads: usize,
+    long_polls: LongPolls,
+}
+
+/// What happens to the priority of a thread that runs a long poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LongPolls {
+    /// The operating system may give the thread a lower priority, so that short polls go first. Linux only.
+    Deprioritize,
+    /// The thread keeps its priority.
+    Keep,
+}
+
+impl Default for Builder {
+    fn default() -> Builder {
+        Builder {
+            workers: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            stall_after: Duration::from_millis(4),
+            max_threads: 512,
+            long_polls: LongPolls::Deprioritize,
+        }
+    }
+}
+
+impl Builder {
+    /// Sets the number of worker threads, which poll processes. As many threads run tokio's I/O beside them. Default: the
+    /// number of cores. With 0, `build` fails.
+    pub fn workers(self, workers: usize) -> Builder {
+        Builder { workers, ..self }
+    }
+
+    /// Sets how long a poll may last before it is a long poll: it is reported, and another thread stands in for the worker.
+    /// Default: 4 ms.
+    ///
+    /// At most a few stand-ins start per millisecond: while hundreds of tasks block at the same moment, other tasks may wait
+    /// for some hundred milliseconds. A stand-in that has no more work ends after 10 s, or at once if its priority was lowered.
+    pub fn stall_after(self, stall_after: Duration) -> Builder {
+        Builder { stall_after, ..self }
+    }
+
+    /// Sets the maximum number of threads that poll processes at the same time. A thread that is about to end does not count.
+    /// Default: 512. If it is below the number of workers, `build` fails.
+    pub fn max_threads(self, max_threads: usize) -> Builder {
+        Builder { max_threads, ..self }
+    }
+
+    /// Sets whether a thread that runs a long poll gets a lower priority. Default: [`LongPolls::Deprioritize`].
+    ///
+    /// Threads and child processes that a task starts in the same poll, after it has computed for long, inherit the lower
+    /// priority for good. Start them from another poll, or inside `tokio::task::spawn_blocking`.
+    pub fn deprioritize_long_polls(self, long_polls: LongPolls) -> Builder {
+        Builder { long_polls, ..self }
+    }
+
+    /// Calls [`deprioritize_long_polls`](Builder::deprioritize_long_polls): `true` is [`LongPolls::Deprioritize`], `false` is
+    /// [`LongPolls::Keep`].
+    pub fn lower_stuck(self, lower_stuck: bool) -> Builder {
+        self.deprioritize_long_polls(if lower_stuck { LongPolls::Deprioritize } else { LongPolls::Keep })
+    }
+
+    /// Starts the threads.
+    pub(in crate::process) fn start(self) -> Result<Handle, BuildError> {
+        let Builder { workers, stall_after, max_threads, long_polls } = self;
+        if workers == 0 {
+            return Err(BuildError::NoWorkers);
+        }
+        if max_threads < workers {
+            return Err(BuildError::CapBelowWorkers { max_threads, workers });
+        }
+        let lower_stuck = long_polls == LongPolls::Deprioritize;
+        let options = Options { workers, stall_after, max_threads, deprioritize_long_polls: lower_stuck };
+        let executor = Executor::start(options, Shared::new(workers)).map_err(BuildError::System)?;
+        Ok(Handle::new(executor))
+    }
+}

@@ -1,0 +1,150 @@
+//! Which runtime and which process the calling thread works for.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use cordial_sched::TaskRef;
+
+use super::default::default_runtime;
+use super::handle::Handle;
+use crate::pid::Pid;
+use crate::process::lineage::Lineage;
+
+thread_local!(static CONTEXT: Context = const { Context::new() });
+
+/// What a thread works for.
+struct Context {
+    /// The runtime that started the thread, if one did. Never changes.
+    own: OnceCell<Handle>,
+    /// The runtime that the thread works for until a call returns. Takes precedence over `own`.
+    borrowed: RefCell<Option<Rc<Handle>>>,
+    is_borrowed: Cell<bool>,
+    process: Cell<Option<Running>>,
+    /// The process that spawned last on this thread, and the lineage of its children.
+    lineage: RefCell<Option<(Pid, Arc<Lineage>)>>,
+}
+
+/// The process that a thread is polling.
+#[derive(Clone, Copy)]
+struct Running {
+    pid: Pid,
+    task: TaskRef,
+}
+
+impl Context {
+    const fn new() -> Context {
+        Context {
+            own: OnceCell::new(),
+            borrowed: RefCell::new(None),
+            is_borrowed: Cell::new(false),
+            process: Cell::new(None),
+            lineage: RefCell::new(None),
+        }
+    }
+
+    fn with_runtime<R>(&self, f: impl FnOnce(&Handle) -> R) -> R {
+        if !self.is_borrowed.get()
+            && let Some(own) = self.own.get()
+        {
+            return f(own);
+        }
+        // Cloned, so that the cell is not borrowed while `f` runs: `f` may call `within`.
+        let borrowed = self.borrowed.borrow().clone();
+        match borrowed {
+            Some(borrowed) => f(&borrowed),
+            None => f(default_runtime()),
+        }
+    }
+
+    fn borrow_runtime(&self, runtime: Option<Rc<Handle>>) -> Option<Rc<Handle>> {
+        self.is_borrowed.set(runtime.is_some());
+        self.borrowed.replace(runtime)
+    }
+}
+
+/// Returns the calling process; `None` on a thread that runs none.
+///
+/// # Elixir
+///
+/// `self/0`. There, every piece of code runs in a process.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(cordial::process::current(), None);
+/// let task = cordial::Task::spawn(async { cordial::process::current().is_some() });
+/// assert!(task.wait().unwrap());
+/// ```
+#[must_use]
+pub fn current() -> Option<Pid> {
+    CONTEXT.with(|context| context.process.get().map(|running| running.pid))
+}
+
+/// Calls `f` with the runtime of this thread, or else with the default runtime, which starts on first use.
+pub(crate) fn with_current_runtime<R>(f: impl FnOnce(&Handle) -> R) -> R {
+    CONTEXT.with(|context| context.with_runtime(f))
+}
+
+/// Returns the runtime of this thread, or else the default runtime.
+pub(crate) fn current_runtime() -> Handle {
+    with_current_runtime(Handle::clone)
+}
+
+/// Returns the runtime of this thread; `None` on a thread that belongs to none.
+pub(super) fn own_runtime() -> Option<Handle> {
+    CONTEXT.with(|context| context.borrowed.borrow().as_deref().or_else(|| context.own.get()).cloned())
+}
+
+/// Makes this thread belong to the runtime, which has just started it.
+pub(super) fn adopt(runtime: Handle) {
+    let adopted = CONTEXT.with(|context| context.own.set(runtime));
+    adopted.expect("a thread is started by one runtime, once");
+}
+
+/// Calls `body` as if this thread belonged to the runtime and ran no process.
+pub(super) fn within(runtime: Handle, body: impl FnOnce()) {
+    struct Restore(Option<Rc<Handle>>, Option<Running>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            let borrowed = CONTEXT.with(|context| {
+                context.process.set(self.1);
+                context.borrow_runtime(self.0.take())
+            });
+            drop(borrowed);
+        }
+    }
+    let _restore =
+        CONTEXT.with(|context| Restore(context.borrow_runtime(Some(Rc::new(runtime))), context.process.take()));
+    body();
+}
+
+/// Returns whether the process that this thread polls ends when its current poll returns. Takes no lock.
+pub(in crate::process) fn is_exiting() -> bool {
+    CONTEXT.with(|context| context.process.get().is_some_and(|running| running.task.is_ending()))
+}
+
+/// Calls `body` as the process that belongs to `task`. `body` must not panic.
+pub(in crate::process) fn as_process<R>(task: TaskRef, body: impl FnOnce(&Handle, Pid) -> R) -> R {
+    CONTEXT.with(|context| {
+        context.with_runtime(|runtime| {
+            let pid = runtime.pid_of_task(task);
+            let before = context.process.replace(Some(Running { pid, task }));
+            let result = body(runtime, pid);
+            context.process.set(before);
+            result
+        })
+    })
+}
+
+/// Returns the lineage of the children of `caller`, the calling process. Cached per thread, so that a process that spawns many
+/// children looks into the table once.
+pub(in crate::process) fn lineage_of_children(runtime: &Handle, caller: Pid) -> Option<Arc<Lineage>> {
+    CONTEXT.with(|context| {
+        let mut cached = context.lineage.borrow_mut();
+        if cached.as_ref().is_none_or(|(of, _)| *of != caller) {
+            *cached = runtime.with(caller, |entry| (caller, entry.lineage_of_children(caller)));
+        }
+        cached.as_ref().map(|(_, lineage)| lineage.clone())
+    })
+}

@@ -1,0 +1,151 @@
+//! The handle to a runtime that everything inside the crate holds.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cordial_sched::{Executor, JoinHandle, Key, TaskRef};
+
+use super::restart_limit_exits::RestartLimitExits;
+use super::shared::Shared;
+use crate::exit::Exit;
+use crate::pid::Pid;
+use crate::process::crashes::Crashes;
+use crate::process::entry::Entry;
+use crate::process::signal::{Effect, Signal, apply};
+
+const BUILT_WITH: &str = "every executor of this crate is built with a `Shared` as its hooks";
+
+/// A handle to a runtime: its scheduler and its process table.
+#[derive(Clone, Debug)]
+pub(crate) struct Handle {
+    executor: Executor,
+    /// The hooks of the executor.
+    shared: Arc<Shared>,
+}
+
+impl Handle {
+    pub(crate) fn new(executor: Executor) -> Handle {
+        let shared = executor.shared_hooks().expect(BUILT_WITH);
+        Handle { executor, shared }
+    }
+
+    /// Returns the runtime that runs the task of a join handle.
+    pub(crate) fn of<T>(join: &JoinHandle<T>) -> Handle {
+        Handle::new(join.executor().clone())
+    }
+
+    pub(crate) fn executor(&self) -> &Executor {
+        &self.executor
+    }
+
+    pub(crate) fn is_same_runtime(&self, other: &Handle) -> bool {
+        self.shared.number() == other.shared.number()
+    }
+
+    pub(crate) fn next_guardian_number(&self) -> u64 {
+        self.shared.guardian_numbers.next()
+    }
+
+    /// Returns the most recent crashes of this runtime.
+    pub(crate) fn crashes(&self) -> &Crashes {
+        &self.shared.crashes
+    }
+
+    /// Returns the exits of supervisors of this runtime that exceeded their restart limit.
+    pub(crate) fn restart_limit_exits(&self) -> &RestartLimitExits {
+        &self.shared.restart_limit_exits
+    }
+
+    /// Reserves a key and the pid that belongs to it; `None` if the table is full.
+    #[inline]
+    pub(crate) fn reserve(&self) -> Option<(Key, Pid)> {
+        let shared = &*self.shared;
+        let key = shared.table.reserve()?;
+        Some((key, shared.pid(key)))
+    }
+
+    #[inline]
+    pub(crate) fn pid_of_task(&self, task: TaskRef) -> Pid {
+        self.shared.pid(task.key())
+    }
+
+    /// Enters a process into the table, under a reserved key.
+    pub(crate) fn occupy(&self, key: Key, entry: impl FnOnce() -> Entry) {
+        self.shared.table.occupy(key, entry);
+    }
+
+    /// Calls `f` with the entry of a live process, under the lock of the table: `f` must not run code of the user. Returns
+    /// `None` if there is no such process.
+    pub(crate) fn with<R>(&self, pid: Pid, f: impl FnOnce(&mut Entry) -> R) -> Option<R> {
+        let shared = &*self.shared;
+        shared.table.with(shared.key(pid)?, f)
+    }
+
+    /// Calls `f` with the entries of two processes, with both locks held, so that no other thread sees one changed and the
+    /// other not.
+    pub(crate) fn with_both<R>(
+        &self,
+        a: Pid,
+        b: Pid,
+        f: impl FnOnce(Option<&mut Entry>, Option<&mut Entry>) -> R,
+    ) -> R {
+        let shared = &*self.shared;
+        shared.table.with_both(shared.key(a), shared.key(b), f)
+    }
+
+    /// Returns whether a process is in the table.
+    pub(crate) fn is_alive(&self, pid: Pid) -> bool {
+        self.with(pid, |_| ()).is_some()
+    }
+
+    /// Removes a process from the table.
+    pub(crate) fn remove(&self, pid: Pid) -> Option<Entry> {
+        let shared = &*self.shared;
+        shared.table.remove(shared.key(pid)?)
+    }
+
+    /// Calls `f` with every live process, one lock at a time.
+    pub(crate) fn for_each(&self, mut f: impl FnMut(Pid, &Entry)) {
+        let shared = &*self.shared;
+        shared.table.for_each(|key, entry| f(shared.pid(key), entry));
+    }
+
+    /// Returns the live processes for which `is_member` returns true.
+    pub(crate) fn members(&self, is_member: impl Fn(Pid, &Entry) -> bool) -> Vec<Pid> {
+        let mut members = Vec::new();
+        self.for_each(|pid, entry| members.extend(is_member(pid, entry).then_some(pid)));
+        members
+    }
+
+    /// Returns the processes whose current poll is long, and how long it has lasted.
+    pub(crate) fn long_polls(&self) -> BTreeMap<Pid, Duration> {
+        self.executor.long_polls().into_iter().map(|(key, lasted)| (self.shared.pid(key), lasted)).collect()
+    }
+
+    /// Sends a signal to a process. Does nothing if there is no such process.
+    pub(crate) fn signal(&self, pid: Pid, signal: Signal) {
+        self.apply(pid, signal).act();
+    }
+
+    /// Applies a signal to a process. The returned effect wakes and notifies.
+    pub(crate) fn apply(&self, pid: Pid, signal: Signal) -> Effect {
+        self.with(pid, |entry| apply(pid, entry, signal)).unwrap_or_default()
+    }
+
+    pub(crate) fn kill(&self, pid: Pid) {
+        self.signal(pid, Signal::Sent { from: None, reason: Exit::Killed });
+    }
+
+    pub(crate) fn kill_all(&self) {
+        for pid in self.members(|_, _| true) {
+            self.kill(pid);
+        }
+    }
+}
+
+/// Returns the pid of the process whose output a join handle awaits. The output must not have been taken.
+pub(crate) fn pid_of<T>(join: &JoinHandle<T>) -> Pid {
+    let shared: &Shared = join.executor().hooks().expect(BUILT_WITH);
+    shared.pid(join.key().expect("a join handle is dropped once its output was taken"))
+}

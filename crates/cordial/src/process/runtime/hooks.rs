@@ -1,0 +1,45 @@
+//! What a runtime does when the scheduler calls its hooks.
+
+use std::time::Duration;
+
+use cordial_sched::{Executor, Hooks, Key};
+
+use super::context;
+use super::handle::Handle;
+use super::shared::Shared;
+use crate::process::entry::EventSubject;
+use crate::telemetry;
+
+impl Hooks for Shared {
+    fn thread_started(&self, executor: &Executor) {
+        context::adopt(Handle::new(executor.clone()));
+    }
+
+    fn on_foreign_thread(&self, executor: &Executor, body: &mut dyn FnMut()) {
+        context::within(Handle::new(executor.with_local_count()), body);
+    }
+
+    fn sampled(&self, key: Key, time: Duration) {
+        let time = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.table.with(key, |entry| {
+            let samples = &mut entry.rare().samples;
+            samples.busy_us = samples.busy_us.saturating_add(time);
+        });
+    }
+
+    fn threads_exhausted(&self, max_threads: usize) {
+        telemetry::threads_exhausted(max_threads);
+    }
+
+    fn long_poll(&self, key: Key, lasted: Duration) {
+        let polled = self.table.with(key, |entry| {
+            let samples = &mut entry.rare().samples;
+            samples.long_polls = samples.long_polls.saturating_add(1);
+            (EventSubject::of(entry), entry.spawned_at)
+        });
+        let Some((subject, spawned_at)) = polled else { return };
+        if self.is_first_long_poll_of(spawned_at) {
+            telemetry::long_poll(&subject.subject(self.pid(key)), lasted);
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What every process of a runtime reaches: the scheduler, the process table, and which runtime and process a thread works
+//! for.
+//!
+//! Not here: the public [`Runtime`](crate::Runtime), which stops processes and so stands above them, in `program`.
+
+mod block_on;
+mod builder;
+mod context;
+mod default;
+mod handle;
+mod hooks;
+mod restart_limit_exits;
+mod shared;
+
+pub use builder::{Builder, LongPolls};
+pub use context::current;
+
+pub(crate) use block_on::{assert_may_block, block_on};
+pub(crate) use context::{current_runtime, with_current_runtime};
+pub(crate) use handle::{Handle, pid_of};
+pub(crate) use shared::Shared;
+
+pub(super) use context::{as_process, is_exiting, lineage_of_children};
+pub(super) use default::{default_runtime, set_default_runtime};

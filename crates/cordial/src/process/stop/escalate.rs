@@ -1,0 +1,159 @@
+//! The ladder from a request to shut down, over a kill, to giving up on a process.
+
+use std::time::Duration;
+
+use cordial_sched::Timer;
+use futures_util::future::{Either, select};
+
+use super::describe::{describe, describe_one};
+use crate::exit::Exit;
+use crate::pid::Pid;
+use crate::process::entry::EventSubject;
+use crate::process::monitors::{Monitor, monitor_on};
+use crate::process::report::Stopped;
+use crate::process::runtime::Handle;
+use crate::process::shutdown::Shutdown;
+use crate::process::signal::Signal;
+use crate::{telemetry, unwind};
+
+/// How long a stop waits for a killed process whose current poll does not return, before it abandons the process.
+pub(crate) const ABANDON_AFTER: Duration = Duration::from_millis(100);
+
+/// A step of the ladder that ends a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Step {
+    /// Requests a shutdown. `None` is a grace time without limit.
+    Request { grace: Option<Duration> },
+    /// Kills the process.
+    Kill,
+    /// Marks the process as abandoned: its poll does not return, and no stop waits for it any more.
+    Abandon,
+}
+
+impl Step {
+    /// Returns the step with which a stop begins.
+    pub(crate) fn first(shutdown: Shutdown) -> Step {
+        match shutdown {
+            Shutdown::After(grace) => Step::Request { grace: Some(grace) },
+            Shutdown::Infinity => Step::Request { grace: None },
+            Shutdown::BrutalKill => Step::Kill,
+        }
+    }
+
+    /// Returns the step that follows this one if the process does not end, and after which time. `None`: no step follows,
+    /// because the grace time has no limit, or because the process is abandoned.
+    pub(crate) fn next(self) -> Option<(Duration, Step)> {
+        match self {
+            Step::Request { grace } => grace.map(|grace| (grace, Step::Kill)),
+            Step::Kill => Some((ABANDON_AFTER, Step::Abandon)),
+            Step::Abandon => None,
+        }
+    }
+
+    /// Takes the step. Does nothing if the process has ended. `from` is the process that makes the request, if one does.
+    pub(crate) fn take(self, runtime: &Handle, pid: Pid, from: Option<Pid>) {
+        match self {
+            Step::Request { .. } => runtime.signal(pid, Signal::Sent { from, reason: Exit::Shutdown(None) }),
+            Step::Kill => runtime.kill(pid),
+            Step::Abandon => abandon(runtime, pid),
+        }
+    }
+}
+
+/// How a process that was stopped has ended.
+#[derive(Debug)]
+pub(crate) enum StopOutcome {
+    /// In the way that was requested, or it had ended before.
+    AsRequested,
+    /// It had to be killed after its grace time.
+    Killed(Stopped),
+    /// It has not ended: its poll does not return.
+    Abandoned(Stopped),
+}
+
+/// Stops one process and waits for its end. Does not wait for longer than [`ABANDON_AFTER`] after a kill, with one exception: a
+/// guardian ends only when it has stopped the processes that it owns, so that it gets more time as long as its own polls
+/// return.
+pub(crate) async fn stop_one(runtime: &Handle, pid: Pid, shutdown: Shutdown) -> StopOutcome {
+    let mut end = monitor_on(runtime, pid);
+    let mut step = Step::first(shutdown);
+    let mut killed = None;
+    loop {
+        match step {
+            Step::Request { .. } => step.take(runtime, pid, None),
+            Step::Kill => killed = kill_one(runtime, pid),
+            Step::Abandon => {
+                let stopped = describe_one(runtime, pid);
+                step.take(runtime, pid, None);
+                return stopped.map_or(StopOutcome::AsRequested, StopOutcome::Abandoned);
+            }
+        }
+        let next = step.next();
+        let is_killed_guardian = killed.as_ref().is_some_and(|killed: &Killed| killed.is_guardian);
+        loop {
+            let in_poll_before = in_poll(runtime, pid);
+            let limit = next.and_then(|(after, _)| runtime.executor().timer(after));
+            if ends_within(&mut end, limit).await {
+                return match killed.and_then(|killed| killed.stopped) {
+                    Some(stopped) if shutdown != Shutdown::BrutalKill => StopOutcome::Killed(stopped),
+                    _ => StopOutcome::AsRequested,
+                };
+            }
+            // The same poll lasts if it has become longer meanwhile.
+            let is_same_poll = in_poll(runtime, pid) > in_poll_before;
+            if !is_killed_guardian || is_same_poll {
+                break;
+            }
+        }
+        step = next.expect("a wait without limit ends with the process").1;
+    }
+}
+
+/// A process that was killed, as it was just before.
+#[derive(Debug)]
+pub(crate) struct Killed {
+    /// What a report says about it; `None` if it was exiting already, so that the kill did not end it.
+    pub(crate) stopped: Option<Stopped>,
+    is_guardian: bool,
+}
+
+/// Kills a process. `None` if it has ended before.
+pub(crate) fn kill_one(runtime: &Handle, pid: Pid) -> Option<Killed> {
+    let long_polls = runtime.long_polls();
+    let killed = runtime.with(pid, |entry| Killed {
+        stopped: (!entry.shutdown.is_exiting()).then(|| describe(pid, entry, &long_polls)),
+        is_guardian: entry.guardian().is_some(),
+    })?;
+    runtime.kill(pid);
+    Some(killed)
+}
+
+/// Marks a process as abandoned and emits an event, if it is alive and was not abandoned before.
+pub(crate) fn abandon(runtime: &Handle, pid: Pid) {
+    let subject = runtime.with(pid, |entry| {
+        let was_abandoned = std::mem::replace(&mut entry.rare().is_abandoned, true);
+        (!was_abandoned).then(|| EventSubject::of(entry))
+    });
+    if let Some(Some(subject)) = subject {
+        unwind::ignore_panic(|| telemetry::abandoned(&subject.subject(pid)));
+    }
+}
+
+/// Returns how long the current poll of a process has lasted; `None` if it is not being polled, or only briefly.
+fn in_poll(runtime: &Handle, pid: Pid) -> Option<Duration> {
+    runtime.long_polls().get(&pid).copied()
+}
+
+/// Waits until the monitored process has ended. Returns `false` if `limit` passes before; `None` is no limit.
+async fn ends_within(end: &mut Monitor, limit: Option<Timer>) -> bool {
+    match limit {
+        None => {
+            end.await;
+            true
+        }
+        Some(limit) => matches!(select(end, limit).await, Either::Left(_)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,38 @@
+//! Stopping processes: one of them, a group of them, or a whole program in order.
+//!
+//! Every stop climbs the same ladder, which is written once, in [`Step`]:
+//!
+//! ```text
+//!  request ─── grace ───► kill ─── 100 ms ───► abandon
+//!     │                     │
+//!     └ ends: not reported  └ ends: reported as killed
+//! ```
+//!
+//! - To stop one process and to wait for that, await [`stop_one`].
+//! - To wait in some other way (for the reply of a task, for many processes with one timer), climb the ladder step by step:
+//!
+//!   ```text
+//!   let mut step = Step::first(shutdown);
+//!   loop {
+//!       step.take(runtime, pid, from);
+//!       match step.next() {
+//!           Some((after, next)) => ..   // wait; if the process has not ended when `after` has passed: `step = next`
+//!           None => ..                  // `Request` without limit: wait for the end. `Abandon`: do not wait any more
+//!       }
+//!   }
+//!   ```
+//!
+//!   Where a kill is reported, call [`kill_one`] instead of `Step::Kill.take(..)`: it describes the process before that is gone.
+
+mod describe;
+mod escalate;
+mod group;
+mod order;
+
+pub(crate) use describe::{describe_all, describe_one};
+pub(crate) use escalate::{ABANDON_AFTER, Step, StopOutcome, abandon, kill_one, stop_one};
+pub(crate) use group::stop_all;
+pub(crate) use order::stop_in_order;
+
+pub(super) use group::kill_group;
+pub(super) use order::{collect_in_order, stop_within};

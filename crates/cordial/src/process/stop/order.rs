@@ -1,0 +1,102 @@
+//! Stopping a whole program in order.
+//!
+//! ```text
+//!  1. guardians without an owner, the one started last first, each with the processes that it owns
+//!  2. processes that no other process owns, all at once
+//!  3. the guardians that were owned by those, the one started last first
+//! ```
+
+use futures_util::future::{Either, select};
+
+use super::escalate::stop_one;
+use super::group::stop_all;
+use crate::pid::Pid;
+use crate::process::entry::Entry;
+use crate::process::report::{ReportBuilder, StopReport};
+use crate::process::runtime::Handle;
+use crate::process::shutdown::Shutdown;
+
+/// Stops the processes for which `is_member` returns true, in order. `shutdown` applies to the processes that no other process
+/// owns. Guardians take the time that the `Shutdown` of each child allows.
+pub(crate) async fn stop_in_order(
+    runtime: &Handle,
+    is_member: impl Fn(Pid, &Entry) -> bool,
+    shutdown: Shutdown,
+) -> StopReport {
+    let mut report = ReportBuilder::default();
+    collect_in_order(&mut report, runtime, &is_member, shutdown).await;
+    report.take()
+}
+
+/// Like [`stop_in_order`], but adds to `report` as it goes, so that the report is there even if this future is dropped half way.
+pub(crate) async fn collect_in_order(
+    report: &mut ReportBuilder,
+    runtime: &Handle,
+    is_member: &impl Fn(Pid, &Entry) -> bool,
+    shutdown: Shutdown,
+) {
+    let with_owner = |pid, entry: &Entry| {
+        let owner = entry.guardian().and_then(|guardian| guardian.owner);
+        is_member(pid, entry).then_some(owner)
+    };
+    stop_guardians(report, runtime, with_owner).await;
+    report.add(stop_all(runtime, |pid, entry| is_member(pid, entry) && entry.is_unowned(), shutdown).await);
+    stop_guardians(report, runtime, |pid, entry| is_member(pid, entry).then_some(None)).await;
+}
+
+/// Like [`stop_in_order`], but `shutdown` limits the whole stop: processes that are left when its time has passed are killed, also
+/// those that another process owns.
+pub(crate) async fn stop_within(
+    runtime: &Handle,
+    is_member: impl Fn(Pid, &Entry) -> bool,
+    shutdown: Shutdown,
+) -> StopReport {
+    let limit = match shutdown {
+        Shutdown::After(limit) => runtime.executor().timer(limit),
+        Shutdown::Infinity => None,
+        Shutdown::BrutalKill => return stop_all(runtime, is_member, shutdown).await,
+    };
+    let limit = async {
+        match limit {
+            Some(limit) => limit.await,
+            None => std::future::pending().await,
+        }
+    };
+    let mut report = ReportBuilder::default();
+    let is_in_time = {
+        let in_order = std::pin::pin!(collect_in_order(&mut report, runtime, &is_member, Shutdown::Infinity));
+        matches!(select(in_order, std::pin::pin!(limit)).await, Either::Left(_))
+    };
+    if !is_in_time {
+        // Guardians have killed processes, and kill more while they end. Their reports are read after that.
+        let mut slots = Vec::new();
+        runtime.for_each(|pid, entry| {
+            let guardian = entry.guardian().filter(|_| is_member(pid, entry));
+            slots.extend(guardian.map(|guardian| guardian.report.clone()));
+        });
+        report.add(stop_all(runtime, &is_member, Shutdown::BrutalKill).await);
+        slots.into_iter().for_each(|slot| report.add(slot.get()));
+    }
+    report.take()
+}
+
+/// Stops guardians one after the other, the one started last first. `owner` returns `None` for a guardian that is not to be
+/// stopped, else its owner: a guardian whose owner is alive is left alone.
+async fn stop_guardians(
+    report: &mut ReportBuilder,
+    runtime: &Handle,
+    owner: impl Fn(Pid, &Entry) -> Option<Option<Pid>>,
+) {
+    loop {
+        let mut found = Vec::new();
+        runtime.for_each(|pid, entry| {
+            if let (Some(guardian), None, Some(owner)) = (entry.guardian(), &entry.child_slot, owner(pid, entry)) {
+                found.push((guardian.number, pid, owner, guardian.report.clone()));
+            }
+        });
+        found.retain(|(.., owner, _)| owner.is_none_or(|owner| !runtime.is_alive(owner)));
+        let Some((_, pid, _, slot)) = found.into_iter().max_by_key(|(number, ..)| *number) else { return };
+        stop_one(runtime, pid, Shutdown::Infinity).await;
+        report.add(slot.get());
+    }
+}
