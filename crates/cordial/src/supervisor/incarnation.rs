@@ -73,7 +73,7 @@ impl Incarnations {
         Incarnation::new(self.number() + 1)
     }
 
-    /// Makes an incarnation the current one: its process has started. Both the process and its starter call this, since
+    /// Makes an incarnation the current one: its process has started. The process and the code that starts it both call this, since
     /// either may be first.
     pub(super) fn started(&self, incarnation: &Incarnation, pid: Pid) {
         let mut current = self.lock();

@@ -16,7 +16,7 @@ use crate::process::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OwnedBy {
     /// The process that starts it, if there is one. The supervisor stops when that process exits.
-    Starter,
+    Caller,
     Runtime,
 }
 
@@ -51,7 +51,7 @@ impl SpawnSupervisor<'_> {
         let runtime = incarnations.runtime();
         let is_child = slot.is_some();
         let owner = current()
-            .filter(|_| !is_child && owned_by == OwnedBy::Starter)
+            .filter(|_| !is_child && owned_by == OwnedBy::Caller)
             .filter(|owner| runtime.with(*owner, |_| ()).is_some());
         let incarnation = incarnations.next();
         let report = incarnation.report.clone();

@@ -29,7 +29,7 @@ impl TaskSupervisorBuilder {
             max_children: None,
             limit: RestartLimit::default(),
             shutdown: Shutdown::default(),
-            owned_by: OwnedBy::Starter,
+            owned_by: OwnedBy::Caller,
             spawned_at: Location::caller(),
         }
     }

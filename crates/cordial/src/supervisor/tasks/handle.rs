@@ -8,10 +8,7 @@ use super::shared::TasksShared;
 use crate::error::NotFound;
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{Shutdown, StopReport, stop_one};
-use crate::supervisor::nested::{HandedOver, NestedSupervisor};
-use crate::supervisor::restart::Restart;
-use crate::supervisor::spec::{ChildSpec, ChildStart};
+use crate::process::{StopReport, stop_one};
 
 /// A supervisor of tasks that do not depend on each other: it owns them, limits their number, and stops them when it stops.
 ///
@@ -60,14 +57,6 @@ pub struct TaskSupervisor {
 }
 
 impl TaskSupervisor {
-    /// Starts a task supervisor with default options: any number of children, 3 restarts within 5 s, and 5 s for its tasks to
-    /// shut down.
-    #[must_use = "without its handle no task can be started under it"]
-    #[track_caller]
-    pub fn start() -> TaskSupervisor {
-        TaskSupervisor::builder().start()
-    }
-
     /// Returns the options of a new task supervisor.
     #[track_caller]
     pub fn builder() -> TaskSupervisorBuilder {
@@ -169,40 +158,6 @@ impl TaskSupervisor {
     /// Nothing is lost.
     pub async fn ended(&self) -> Exit {
         self.shared.incarnations.ended().await
-    }
-
-    /// Returns the specification that hands the task supervisor over to a [`Supervisor`](crate::Supervisor). When that starts,
-    /// the running incarnation becomes its child, and no longer belongs to the process that started it. If none is running, one
-    /// is started.
-    ///
-    /// Use this if other code keeps the handle to start tasks. A [`Supervisor`](crate::Supervisor) cannot be handed over: pass
-    /// its builder to [`ChildSpec::supervisor`].
-    ///
-    /// The child is permanent, and its shutdown has no limit, because its tasks have limits of their own. Its id is the label, or
-    /// `"TaskSupervisor"` without one. A task supervisor has one parent: a second tree with the same child does not start.
-    ///
-    /// # Elixir
-    ///
-    /// `{Task.Supervisor, name: name}` as a child. There the parent starts it; here it may be running before.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use cordial::{ChildSpec, Strategy, Supervisor, TaskSupervisor};
-    ///
-    /// cordial::testing::run(async {
-    ///     let emails = TaskSupervisor::builder().label("emails").start();
-    ///     let tree = Supervisor::builder(Strategy::OneForOne).child(emails.child_spec()).start().await.unwrap();
-    ///     assert_eq!(tree.which_children().await[0].pid, Some(emails.pid()));
-    ///     tree.stop().await;
-    ///     assert!(emails.start_child(async {}).is_err());
-    /// });
-    /// ```
-    #[track_caller]
-    pub fn child_spec(&self) -> ChildSpec {
-        let id = self.shared.options.label.clone().unwrap_or_else(|| "TaskSupervisor".into());
-        let start = ChildStart::Supervisor(NestedSupervisor::HandedOver(HandedOver::new(self.clone())));
-        ChildSpec::new(id, start, Restart::Permanent, Shutdown::Infinity)
     }
 }
 

@@ -211,7 +211,7 @@ impl ChildRegistry for RestartableChildren {
             let is_over = child.state == RestartableState::Terminated
                 || match exit {
                     Some(exit) => child.restart.decide(exit.is_abnormal()) != RestartDecision::Restart,
-                    // No process was started. The starter decides what follows.
+                    // No process was started. The caller decides what follows.
                     None => false,
                 };
             child.state = RestartableState::Waiting;

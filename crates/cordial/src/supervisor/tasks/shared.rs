@@ -18,14 +18,16 @@ use crate::supervisor::incarnation::Incarnations;
 use crate::supervisor::startable::WillRestart;
 use crate::telemetry;
 
+/// The children of the incarnation that runs, or else of the last one. `None` before the first.
+type CurrentChildren = Option<Arc<TaskChildren>>;
+
 /// The shared state of one task supervisor.
 pub(super) struct TasksShared {
     pub(super) options: TaskSupervisorBuilder,
     pub(super) incarnations: Incarnations,
     pub(super) clock: Clock,
-    /// The children of the incarnation that runs, or else of the last one; `None` before the first. There is one copy for each
-    /// worker thread, so that threads that start children do not contend.
-    children: Box<[CachePadded<Mutex<Option<Arc<TaskChildren>>>>]>,
+    /// One copy for each worker thread, so that threads that start children do not contend.
+    children: Box<[CachePadded<Mutex<CurrentChildren>>]>,
     parent: Mutex<Option<TreeParent>>,
     pub(super) n_restarts: AtomicU64,
 }

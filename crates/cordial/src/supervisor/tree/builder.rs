@@ -59,7 +59,7 @@ impl SupervisorBuilder {
             limit: RestartLimit::default(),
             auto_shutdown: AutoShutdown::Never,
             children: Vec::new(),
-            owned_by: OwnedBy::Starter,
+            owned_by: OwnedBy::Caller,
             spawned_at: Location::caller(),
         }
     }

@@ -11,11 +11,11 @@
 
 mod builder;
 mod call;
-mod calls;
 mod child;
 mod children;
 mod exits;
 mod handle;
+mod handle_call;
 mod info;
 mod restarts;
 mod server;

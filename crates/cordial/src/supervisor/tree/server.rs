@@ -18,8 +18,8 @@ use crate::supervisor::serve::{Serve, serve};
 use crate::supervisor::stop_reason::StopReason;
 use crate::unwind;
 
-/// Receives the outcome of a supervisor's start.
-pub(super) type Starter = oneshot::Sender<Result<StartGuard, StartError>>;
+/// Sends the outcome of a supervisor's start to the process that awaits it.
+pub(super) type StartReply = oneshot::Sender<Result<StartGuard, StartError>>;
 
 /// The server of a supervisor.
 pub(super) struct TreeServer {
@@ -31,10 +31,10 @@ pub(super) struct TreeServer {
 
 /// How far the start of a supervisor is.
 enum StartProgress {
-    /// The starter waits for the children to start.
-    Pending(Starter),
-    /// A child failed to start, or the supervisor has to stop. The starter receives the error when the supervisor exits.
-    Failed(Starter, StartError),
+    /// The caller of `start` waits for the children to start.
+    Pending(StartReply),
+    /// A child failed to start, or the supervisor has to stop. The caller of `start` receives the error when the supervisor exits.
+    Failed(StartReply, StartError),
     Done,
 }
 
@@ -49,11 +49,11 @@ enum Input {
 pub(super) async fn serve_tree(
     state: TreeState,
     calls: mpsc::UnboundedReceiver<Call>,
-    starter: Starter,
+    reply: StartReply,
     incarnation: Incarnation,
     exits: ExitReceiver,
 ) -> Exit {
-    let start = StartProgress::Pending(starter);
+    let start = StartProgress::Pending(reply);
     let mut server = TreeServer { state, calls, incarnation: incarnation.clone(), start };
     let exit = serve(&mut server, &incarnation, exits).await;
     let TreeServer { mut state, start, .. } = server;
@@ -63,10 +63,10 @@ pub(super) async fn serve_tree(
         discard(exit);
     }
     discard(state);
-    if let StartProgress::Failed(starter, error) = start {
-        // The starter receives the error, and not the exit of the supervisor over the link.
+    if let StartProgress::Failed(reply, error) = start {
+        // The caller of `start` receives the error, and not the exit of the supervisor over the link.
         detach_from_owner(shared.incarnations.runtime(), shared.incarnations.pid());
-        unwind::ignore_panic(|| starter.send(Err(error)));
+        unwind::ignore_panic(|| reply.send(Err(error)));
     }
     exit
 }
@@ -99,25 +99,25 @@ impl Serve for TreeServer {
 }
 
 impl TreeServer {
-    /// Starts the first children, one after another, and passes the outcome to the starter: at once if all have started,
+    /// Starts the first children, one after another, and sends the outcome to the caller of `start`: at once if all have started,
     /// otherwise when the supervisor exits.
     async fn start_children(&mut self, signals: &mut ExitSignals) -> Result<(), StopReason> {
-        let StartProgress::Pending(mut starter) = std::mem::replace(&mut self.start, StartProgress::Done) else {
+        let StartProgress::Pending(mut reply) = std::mem::replace(&mut self.start, StartProgress::Done) else {
             unreachable!("a supervisor runs once")
         };
-        let started = match select(pin!(start_all(&mut self.state, signals)), pin!(starter.closed())).await {
+        let started = match select(pin!(start_all(&mut self.state, signals)), pin!(reply.closed())).await {
             Either::Left((started, _)) => started,
             // The future that awaited the start was dropped.
             Either::Right(_) => Err((StopReason::Stopped, StartError::Refused(Refusal::SupervisorStopped))),
         };
         match started {
-            Ok(()) => match unwind::catch(|| starter.send(Ok(StartGuard::new(&self.incarnation)))) {
+            Ok(()) => match unwind::catch(|| reply.send(Ok(StartGuard::new(&self.incarnation)))) {
                 Ok(Err(_dropped)) => Err(StopReason::Stopped),
                 // A waker of the user that panics is not a reason to stop.
                 Ok(Ok(())) | Err(_) => Ok(()),
             },
             Err((reason, error)) => {
-                self.start = StartProgress::Failed(starter, error);
+                self.start = StartProgress::Failed(reply, error);
                 Err(reason)
             }
         }
@@ -173,7 +173,7 @@ impl TreeServer {
     }
 }
 
-/// Starts all children in order. The error has the reason for which the supervisor stops, and what its starter receives.
+/// Starts all children in order. The error has the reason for which the supervisor stops, and what the caller of `start` receives.
 async fn start_all(state: &mut TreeState, signals: &mut ExitSignals) -> Result<(), (StopReason, StartError)> {
     for key in state.children.keys() {
         let started = state.start_child(key, signals).await;

@@ -76,14 +76,14 @@ impl SupervisorBuilder {
     fn start_process(self, runtime: &Handle, slot: Option<ChildSlot>) -> Result<StartedTree, Refusal> {
         let SupervisorBuilder { strategy, label, limit, auto_shutdown, children, owned_by, spawned_at } = self;
         let (sender, calls) = mpsc::unbounded_channel();
-        let (starter, ready) = oneshot::channel();
+        let (reply, ready) = oneshot::channel();
         let shared = Arc::new(TreeShared::new(runtime, strategy, sender));
         let children = ChildTable::new(shared.clone(), children);
         let state = TreeState::new(shared.clone(), children, label.clone(), auto_shutdown, limit);
         let incarnations = &shared.incarnations;
         let spawn = SpawnSupervisor { incarnations, supervisor: shared.clone(), slot, owned_by, label, spawned_at };
         // Boxed, since the future is large.
-        let serve = |incarnation, exits| Box::pin(serve_tree(state, calls, starter, incarnation, exits));
+        let serve = |incarnation, exits| Box::pin(serve_tree(state, calls, reply, incarnation, exits));
         let process = spawn.start(serve)?;
         Ok(StartedTree { shared, process, ready })
     }
