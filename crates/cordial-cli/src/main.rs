@@ -11,32 +11,20 @@
 //! operating systems is in `system`.
 
 mod args;
-mod capture;
-mod failure;
-mod halt;
+mod exit_reason;
+mod input;
 mod item;
-mod job;
-mod joblog;
+mod item_failure;
 mod launch;
-mod ledger;
-mod manual;
 mod map;
 mod outcome;
 mod output;
-mod plan;
-mod progress;
-mod queue;
-mod quote;
+mod records;
 mod report;
-mod results;
-mod shown;
-mod source;
 mod stop;
-mod summary;
 mod system;
 mod template;
-mod verdict;
-mod work;
+mod text;
 
 use std::process::ExitCode;
 
@@ -50,8 +38,8 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 fn main() -> ExitCode {
     match args::parse() {
         Ok(Args { command: Command::Map(options) }) => map::run(*options),
-        Ok(Args { command: Command::Completions { shell } }) => manual::completions(shell),
-        Ok(Args { command: Command::Manual }) => manual::manual(),
+        Ok(Args { command: Command::Completions { shell } }) => args::completions(shell),
+        Ok(Args { command: Command::Manual }) => args::manual(),
         Ok(Args { command: Command::Guard }) => system::guard(),
         Err(status) => status,
     }

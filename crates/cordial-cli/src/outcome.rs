@@ -4,11 +4,11 @@ use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::capture::{Capture, Room};
-use crate::failure::Failure;
+use crate::output::capture::{Capture, Room};
+use crate::item_failure::Failure;
 use crate::item::Item;
 use crate::launch::Ended;
-use crate::shown;
+use crate::text::display;
 
 /// What came of an item: of its last attempt, if there were several.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Outcome {
 
     /// The item, as it is called in sentences.
     pub(crate) fn name(&self) -> String {
-        format!("item {} {}", self.item.index, shown::quoted(&self.item.text()))
+        format!("item {} {}", self.item.index, display::quoted(&self.item.text()))
     }
 
     /// Why it failed, as one sentence.
@@ -53,7 +53,7 @@ impl Outcome {
             format!("{name} failed: {failure}")
         } else {
             let tries = if self.attempts > 1 { format!(" {} times", self.attempts) } else { String::new() };
-            format!("{name} failed{tries}: {}: {failure}", shown::command(&self.words))
+            format!("{name} failed{tries}: {}: {failure}", display::command(&self.words))
         })
     }
 }

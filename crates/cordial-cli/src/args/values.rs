@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::thread;
 use std::time::Duration;
 
-use crate::halt::{Policy, Share, When};
+use crate::stop::halt::{Policy, Share, When};
 
 /// How many commands may run at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

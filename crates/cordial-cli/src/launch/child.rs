@@ -18,13 +18,13 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::{self, Instant};
 
-use super::pipe::{Pipe, Sink};
-use super::{Ended, Outputs, Settings};
-use crate::capture::Capture;
-use crate::failure::Failure;
+use super::output_reader::{Pipe, Sink};
+use super::launcher::{Ended, Outputs, Settings};
+use crate::output::capture::Capture;
+use crate::item_failure::Failure;
 use crate::item::Item;
 use crate::output::Which;
-use crate::stop::Level;
+use crate::stop::token::Level;
 use crate::system::{self, Group, Wait};
 use crate::template::CommandLine;
 

@@ -12,8 +12,8 @@ use tokio::io::Stdin;
 use tokio::signal::windows;
 
 use super::{Common, EndedBy, Interrupt, Wait};
-use crate::failure::Failure;
-use crate::shown;
+use crate::item_failure::Failure;
+use crate::text::display;
 
 /// A whole command line has at most 32767 UTF-16 units; an argument alone has fewer.
 pub(crate) const LONGEST_ARGUMENT: usize = 32_766;
@@ -126,7 +126,7 @@ pub(crate) fn ending(status: ExitStatus) -> String {
 
 /// What to do about a command that cannot be started, if there is more to say than the system says.
 pub(crate) fn advice(program: &OsStr, error: &io::Error) -> Option<String> {
-    let shown = shown::quoted(program.as_encoded_bytes());
+    let shown = display::quoted(program.as_encoded_bytes());
     match error.kind() {
         ErrorKind::NotFound => Some(format!("is {shown} installed and in PATH?")),
         _ => None,

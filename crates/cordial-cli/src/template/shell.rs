@@ -8,10 +8,10 @@
 //! This is not a parser of shells. It knows quotes, escapes and comments, as far as it takes to refuse a placeholder inside quotes, where
 //! a reference of ours would be taken apart.
 
-use super::CommandLine;
-use super::hole::{self, Hole, Piece};
-use crate::failure::Failure;
-use crate::quote;
+use super::command_template::CommandLine;
+use super::placeholder::{self, Hole, Piece};
+use crate::item_failure::Failure;
+use crate::text::{display, shell_quote};
 use crate::system;
 
 pub(super) const SHELL: &[u8] = b"sh";
@@ -43,7 +43,7 @@ impl Line {
         if !has_item && !mentions_arguments(line) {
             let mut text = [line, b" "].concat();
             pieces.clear();
-            hole::push(&mut pieces, &mut text, Hole::Item);
+            placeholder::push(&mut pieces, &mut text, Hole::Item);
         }
         Ok(Line { script: script(&pieces), pieces })
     }
@@ -72,7 +72,7 @@ impl Line {
                 Piece::Text(text) => shown.extend_from_slice(text),
                 Piece::Hole(hole @ (Hole::Index | Hole::Slot)) => shown.extend_from_slice(&hole.of(b"", index, slot)),
                 Piece::Hole(hole) => {
-                    let quoted = values.iter().map(|value| quote::word(&hole.of(value, index, slot)).into_owned());
+                    let quoted = values.iter().map(|value| shell_quote::word(&hole.of(value, index, slot)).into_owned());
                     shown.extend_from_slice(&quoted.collect::<Vec<_>>().join(&b' '));
                 }
             }
@@ -127,10 +127,10 @@ fn parse(line: &[u8], placeholder: &[u8]) -> Result<Vec<Piece>, String> {
     let mut at = 0;
     while at < line.len() {
         let before = at.checked_sub(1).map(|before| line[before]);
-        if let Some((hole, length)) = hole::at_start(&line[at..], placeholder).filter(|_| before != Some(b'$')) {
+        if let Some((hole, length)) = placeholder::at_start(&line[at..], placeholder).filter(|_| before != Some(b'$')) {
             match inside {
                 Inside::Nothing => {
-                    hole::push(&mut pieces, &mut text, hole);
+                    placeholder::push(&mut pieces, &mut text, hole);
                     at += length;
                     continue;
                 }
@@ -140,7 +140,7 @@ fn parse(line: &[u8], placeholder: &[u8]) -> Result<Vec<Piece>, String> {
                     return Err(format!(
                         "{shown} stands inside quotes in {}: leave the quotes out, it is quoted for you; or use \"$1\"; or choose \
                          another placeholder with -I",
-                        crate::shown::quoted(line)
+                        display::quoted(line)
                     ));
                 }
             }

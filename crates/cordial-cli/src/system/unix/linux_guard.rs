@@ -26,8 +26,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::super::RUN;
-use super::newborn;
+use crate::system::RUN;
+use super::pre_exec;
 
 /// The variable of the guard that names the run. It must not find itself.
 const GUARDED: &str = "CORDIAL_GUARDED";
@@ -57,7 +57,7 @@ pub(crate) fn start_guard(run: &str) -> io::Result<(File, Child)> {
             match told.recv_timeout(LOOK) {
                 Ok(spawned) => return spawned,
                 // Ctrl-Z in this moment has stopped it, and its start waits for it.
-                Err(RecvTimeoutError::Timeout) => newborn::let_go_on(|_| false),
+                Err(RecvTimeoutError::Timeout) => pre_exec::let_go_on(|_| false),
                 Err(RecvTimeoutError::Disconnected) => return Err(io::Error::other("it was not started")),
             }
         }

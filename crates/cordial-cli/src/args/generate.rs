@@ -1,0 +1,34 @@
+//! Completions and the manual page, from the definitions of the arguments.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+use super::options::definitions;
+use crate::exit_reason::Verdict;
+
+pub(crate) fn completions(shell: Shell) -> ExitCode {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut definitions(), "cordial", &mut text);
+    print(&text)
+}
+
+pub(crate) fn manual() -> ExitCode {
+    let mut definitions = definitions();
+    definitions.build();
+    let map = definitions.find_subcommand("map").cloned().unwrap_or(definitions);
+    let mut text = Vec::new();
+    // Writing to memory does not fail.
+    let _ = Man::new(map.name("cordial-map").display_name("cordial-map")).render(&mut text);
+    print(&text)
+}
+
+fn print(text: &[u8]) -> ExitCode {
+    match io::stdout().write_all(text).and_then(|()| io::stdout().flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Verdict::OutputClosed.into(),
+        Err(_) => Verdict::Broken.into(),
+    }
+}

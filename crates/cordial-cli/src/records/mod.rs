@@ -1,0 +1,5 @@
+//! Records of finished items: the joblog and the directory of results.
+
+pub(crate) mod joblog;
+pub(crate) mod results;
+pub(crate) mod run_records;
