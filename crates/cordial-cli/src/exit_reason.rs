@@ -1,44 +1,44 @@
-//! How a whole run ended, and the exit status that says so.
+//! Why the program exits, and the exit status that reports it.
 
 use std::process::ExitCode;
 
-use crate::system::Interrupt;
+use crate::system::StopSignal;
 
-/// The one result of a run.
+/// Why the program exits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// Every item was run; so many of them failed.
+pub(crate) enum ExitReason {
+    /// The run ended, and this many items failed.
     Finished {
         failed: u64,
     },
-    /// An item failed, and with `--fail-fast` its status is ours.
-    FirstFailure {
+    /// An item failed, and with `--fail-fast` its exit status becomes ours.
+    FailFast {
         status: u8,
     },
-    Interrupted(Interrupt),
-    /// Nobody reads standard output any more. Not an error: `| head` does it.
+    Interrupted(StopSignal),
+    /// Standard output was closed by its reader. This is not an error: `| head` does it.
     OutputClosed,
-    /// Bad usage, or an error of ours, which was told on standard error.
-    Broken,
+    /// Wrong usage or an internal error. Its message was printed to standard error.
+    Error,
 }
 
-impl Verdict {
+impl ExitReason {
     pub(crate) fn status(self) -> u8 {
         match self {
-            // More failures than this cannot be told apart: larger numbers mean something else.
-            Verdict::Finished { failed } => failed.min(101) as u8,
-            Verdict::FirstFailure { status } => status,
-            Verdict::Interrupted(interrupt) => interrupt.status(),
-            // As a shell reports a program that SIGPIPE ended, which is what other filters do.
-            Verdict::OutputClosed => 141,
-            Verdict::Broken => 255,
+            // Larger statuses have other meanings, so 101 stands for any larger number.
+            ExitReason::Finished { failed } => failed.min(101) as u8,
+            ExitReason::FailFast { status } => status,
+            ExitReason::Interrupted(signal) => signal.exit_status(),
+            // The status that a shell reports for a program killed by SIGPIPE, which is how other filters end.
+            ExitReason::OutputClosed => 141,
+            ExitReason::Error => 255,
         }
     }
 }
 
-impl From<Verdict> for ExitCode {
-    fn from(verdict: Verdict) -> Self {
-        ExitCode::from(verdict.status())
+impl From<ExitReason> for ExitCode {
+    fn from(reason: ExitReason) -> Self {
+        ExitCode::from(reason.status())
     }
 }
 
@@ -47,19 +47,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_status_counts_failures_up_to_a_hundred() {
+    fn status_counts_failures_up_to_101() {
         for (failed, status) in [(0, 0), (1, 1), (100, 100), (101, 101), (102, 101), (256, 101), (u64::MAX, 101)] {
-            assert_eq!(Verdict::Finished { failed }.status(), status);
+            assert_eq!(ExitReason::Finished { failed }.status(), status);
         }
     }
 
     #[test]
-    fn other_ends_have_the_status_that_shells_give_them() {
-        assert_eq!(Verdict::Interrupted(Interrupt::Interrupt).status(), 130);
-        assert_eq!(Verdict::Interrupted(Interrupt::Terminate).status(), 143);
-        assert_eq!(Verdict::Interrupted(Interrupt::Hangup).status(), 129);
-        assert_eq!(Verdict::FirstFailure { status: 7 }.status(), 7);
-        assert_eq!(Verdict::OutputClosed.status(), 141);
-        assert_eq!(Verdict::Broken.status(), 255);
+    fn other_reasons_have_the_statuses_of_shells() {
+        assert_eq!(ExitReason::Interrupted(StopSignal::Interrupt).status(), 130);
+        assert_eq!(ExitReason::Interrupted(StopSignal::Terminate).status(), 143);
+        assert_eq!(ExitReason::Interrupted(StopSignal::Hangup).status(), 129);
+        assert_eq!(ExitReason::FailFast { status: 7 }.status(), 7);
+        assert_eq!(ExitReason::OutputClosed.status(), 141);
+        assert_eq!(ExitReason::Error.status(), 255);
     }
 }

@@ -1,17 +1,18 @@
-//! One item: what one command is run for. It has one value, or as many as `-n` or the lists after `:::` give it.
+//! One item: the input of one command. It has one value, or several with `-n` or with several lists after `:::`.
 
-/// The values of one command, and its place among the commands, counted from 1.
+/// The values of one command, and its position among the commands.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Item {
+    /// Counted from 1.
     pub(crate) index: u64,
     pub(crate) values: Vec<Value>,
 }
 
-/// The bytes of a value, without what ended it.
+/// The bytes of a value, without its delimiter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
     Whole(Vec<u8>),
-    /// A value that no command can take as an argument. Only its start was kept, so that it can be shown.
+    /// A value that is too long for an argument. Only its start is kept, for messages.
     TooLong {
         start: Vec<u8>,
         length: u64,
@@ -19,7 +20,7 @@ pub(crate) enum Value {
 }
 
 impl Value {
-    /// As much of the value as there is, to be shown to a person.
+    /// Returns the bytes that are kept of the value, for messages.
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Value::Whole(bytes) => bytes,
@@ -29,8 +30,15 @@ impl Value {
 }
 
 impl Item {
-    /// The values in one text, to be shown to a person.
+    /// Returns the values separated by blanks, for messages.
     pub(crate) fn text(&self) -> Vec<u8> {
         self.values.iter().map(Value::bytes).collect::<Vec<&[u8]>>().join(&b' ')
+    }
+
+    /// Returns the prefix of each output line with `--tag`: the values and a tab.
+    pub(crate) fn tag(&self) -> Vec<u8> {
+        let mut tag = self.text();
+        tag.push(b'\t');
+        tag
     }
 }

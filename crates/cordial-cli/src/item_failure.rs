@@ -1,4 +1,4 @@
-//! Why an item failed, as the end of the sentence "item 3 failed: …".
+//! Why an item failed.
 
 use std::env;
 use std::fmt;
@@ -7,131 +7,121 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use crate::system::{self, EndedBy};
+use crate::system::{self, Termination};
+use crate::text::io_error;
 
-/// The ways for an item to fail. `Display` is one line that a person can act on.
+/// Why an item failed. `Display` is the end of the sentence "item 3 failed: …".
 #[derive(Debug)]
-pub(crate) enum Failure {
-    /// The line is longer than an argument can be.
-    TooLong {
-        length: u64,
-    },
-    /// The line would fit, but not with the text around the placeholder.
-    TooLongInside {
-        length: u64,
-    },
-    /// The line has a byte that ends arguments; counted from 1.
-    Nul {
-        position: usize,
-    },
-    /// The system wants text as arguments and the line is none.
-    #[cfg_attr(unix, expect(dead_code, reason = "on Unix an argument is any bytes"))]
-    NotText,
-    /// No process came of it.
-    NotStarted {
-        error: io::Error,
-        advice: Option<String>,
-    },
-    /// The process ended, but not with success.
-    Ended(ExitStatus),
+pub(crate) enum ItemFailure {
+    /// The item is longer than an argument can be.
+    ItemTooLong { length: u64 },
+    /// An argument is too long with the item in the place of its placeholder.
+    ArgumentTooLong { length: u64 },
+    /// The item contains a NUL byte at this position, counted from 1.
+    NulByte { position: usize },
+    /// The item is not UTF-8, and the system accepts only text as arguments.
+    NotUnicode,
+    /// The process could not be started.
+    NotStarted { error: io::Error, advice: Option<String> },
+    /// The process ended, but without success.
+    Unsuccessful(ExitStatus),
+    /// The command was stopped because it ran longer than `--timeout`.
     TimedOut(Duration),
-    /// Its output could not be read or kept, so that what was still running was killed.
-    Uncaptured(io::Error),
-    /// The system did not tell when the process ends, so that it was killed.
-    Unwatched(io::Error),
-    /// The output of the command was kept, but cannot be read back.
-    Unreadable(io::Error),
-    /// What it wrote could not be written to a file of its own.
-    NotKept {
-        path: PathBuf,
-        error: io::Error,
-    },
-    /// It was asked to stop, because the whole run was.
+    /// The command was killed because its output could not be read or stored.
+    CaptureFailed(io::Error),
+    /// The command was killed because its exit could not be watched.
+    WaitFailed(io::Error),
+    /// The output of the command was stored, but cannot be read back.
+    ReadBackFailed(io::Error),
+    /// A file of `--results` could not be written.
+    SaveFailed { path: PathBuf, error: io::Error },
+    /// The command received SIGTERM because the run was stopped.
     Stopped,
-    /// It was killed, because somebody did not want to wait for its end.
+    /// The command was killed because the run had to end at once.
     Killed,
-    /// It never ran, because the run was stopped before.
+    /// The command was not started because the run was stopped before.
     NotRun,
-    /// The task of the item ended without a result.
-    Lost(String),
+    /// The task of the item ended without a result, for this reason.
+    NoResult(String),
 }
 
-impl Failure {
-    /// Whether the item is not to blame: the run was stopped.
+impl ItemFailure {
+    /// Returns whether the item did not fail by itself, but the run was stopped.
     pub(crate) fn is_unfinished(&self) -> bool {
-        matches!(self, Failure::Stopped | Failure::Killed | Failure::NotRun)
+        matches!(self, ItemFailure::Stopped | ItemFailure::Killed | ItemFailure::NotRun)
     }
 
-    /// The exit status that a shell would see.
+    /// Returns the exit status that a shell would report.
     pub(crate) fn status(&self) -> u8 {
         match self {
-            Failure::Ended(status) => match system::ended_by(*status) {
-                EndedBy::Code(code) => u8::try_from(code).unwrap_or(1),
-                EndedBy::Signal(signal) => 128 + signal as u8,
+            ItemFailure::Unsuccessful(status) => match system::termination(*status) {
+                Termination::Exited(code) => u8::try_from(code).unwrap_or(1),
+                Termination::Signaled(signal) => 128 + signal as u8,
             },
-            // As `timeout` does.
-            Failure::TimedOut(_) => 124,
-            Failure::NotStarted { error, .. } if error.kind() == io::ErrorKind::NotFound => 127,
-            Failure::NotStarted { .. } => 126,
+            // The status of the program `timeout`.
+            ItemFailure::TimedOut(_) => 124,
+            ItemFailure::NotStarted { error, .. } if error.kind() == io::ErrorKind::NotFound => 127,
+            ItemFailure::NotStarted { .. } => 126,
             _ => 1,
         }
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for ItemFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let longest = system::LONGEST_ARGUMENT;
+        let limit = system::MAX_ARGUMENT_BYTES;
         match self {
-            Failure::TooLong { length } => {
-                write!(f, "it is {length} bytes long, and the system takes at most {longest} bytes as one argument")
+            ItemFailure::ItemTooLong { length } => {
+                write!(f, "the item has {length} bytes; the limit for one argument is {limit} bytes")
             }
-            Failure::TooLongInside { length } => {
+            ItemFailure::ArgumentTooLong { length } => {
                 write!(
                     f,
-                    "with the text around it, it makes an argument of {length} bytes, and the system takes at most {longest}"
+                    "an argument has {length} bytes with the item in its place; the limit for one argument is {limit} bytes"
                 )
             }
-            Failure::Nul { position } => {
-                write!(f, "it has a NUL byte, as byte {position}, and no argument of a command can hold one")
-            }
-            Failure::NotText => write!(f, "it is not valid UTF-8, and this system takes only text as arguments"),
-            Failure::NotStarted { error, advice: None } => write!(f, "cannot be started: {}", plain(error)),
-            Failure::NotStarted { error, advice: Some(advice) } => {
-                write!(f, "cannot be started: {}; {advice}", plain(error))
-            }
-            Failure::Ended(status) => f.write_str(&system::ending(*status)),
-            Failure::TimedOut(limit) => {
-                write!(f, "took longer than {} (--timeout) and was ended", humantime::format_duration(*limit))
-            }
-            Failure::Uncaptured(error) => {
-                let advice = system::advice_on_keeping(error);
+            ItemFailure::NulByte { position } => {
                 write!(
                     f,
-                    "its output cannot be kept in a file in {}: {}; {advice}",
-                    env::temp_dir().display(),
-                    plain(error)
+                    "the item contains a NUL byte (byte {position}), which no argument can contain; if NUL separates items, use -0"
                 )
             }
-            Failure::Unwatched(error) => {
-                write!(f, "{}, because it cannot be waited for: {}", system::KILLED, plain(error))
+            ItemFailure::NotUnicode => {
+                f.write_str("the item is not valid UTF-8; this system accepts only UTF-8 arguments")
             }
-            Failure::Unreadable(error) => {
-                write!(f, "its output cannot be read back from a temporary file: {}", plain(error))
+            ItemFailure::NotStarted { error, advice: None } => {
+                write!(f, "cannot be started: {}", io_error::describe(error))
             }
-            Failure::NotKept { path, error } => write!(f, "{} cannot be written: {}", path.display(), plain(error)),
-            Failure::Stopped => write!(f, "was ended before it was done"),
-            Failure::Killed => write!(f, "was killed before it was done"),
-            Failure::NotRun => write!(f, "was not started"),
-            Failure::Lost(why) => f.write_str(why),
+            ItemFailure::NotStarted { error, advice: Some(advice) } => {
+                write!(f, "cannot be started: {}; {advice}", io_error::describe(error))
+            }
+            ItemFailure::Unsuccessful(status) => f.write_str(&system::describe_exit(*status)),
+            ItemFailure::TimedOut(limit) => {
+                write!(f, "took longer than {} (--timeout) and was stopped", humantime::format_duration(*limit))
+            }
+            ItemFailure::CaptureFailed(error) => {
+                let advice = system::capture_advice(error);
+                let directory = env::temp_dir();
+                write!(
+                    f,
+                    "cannot store its output in a temporary file in {}: {}; {advice}",
+                    directory.display(),
+                    io_error::describe(error)
+                )
+            }
+            ItemFailure::WaitFailed(error) => {
+                write!(f, "{} because cordial cannot wait for its exit: {}", system::KILLED, io_error::describe(error))
+            }
+            ItemFailure::ReadBackFailed(error) => {
+                write!(f, "cannot read its output back from a temporary file: {}", io_error::describe(error))
+            }
+            ItemFailure::SaveFailed { path, error } => {
+                write!(f, "cannot write {}: {}", path.display(), io_error::describe(error))
+            }
+            ItemFailure::Stopped => f.write_str("was stopped before it finished"),
+            ItemFailure::Killed => f.write_str("was killed before it finished"),
+            ItemFailure::NotRun => f.write_str("was not started"),
+            ItemFailure::NoResult(reason) => f.write_str(reason),
         }
-    }
-}
-
-/// The text of an error without the number that the standard library puts behind it.
-pub(crate) fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.split_once(" (os error ") {
-        Some((plain, _)) => plain.to_owned(),
-        None => text,
     }
 }

@@ -1,13 +1,15 @@
-//! The program `cordial`: glue between a command line and the library.
+//! The program `cordial`.
 //!
 //! ```text
-//! args ──► plan ──► map ──► work ─┬── source    values from a file, standard input or the command line, as items
-//!                         ├── job       one item: an attempt after the other, its record
-//!                         ├── launch    one thread that starts commands and waits for them
-//!                         └── report    prints outcomes, counts failures
+//! args ──► map ─┬── input     items from a file, standard input or the command line
+//!               ├── template  the command for an item
+//!               ├── launch    threads that start commands and wait for them
+//!               ├── output    captures what commands write
+//!               ├── records   joblog and results, to resume a run
+//!               └── report    prints outcomes and counts failures
 //! ```
 //!
-//! Which item runs when, in what order results come and what a failure does to the others is the library's part. What differs between
+//! The library `cordial` limits how many items run at once, restores the order of results, and retries. Everything that differs between
 //! operating systems is in `system`.
 
 mod args;
@@ -30,17 +32,17 @@ use std::process::ExitCode;
 
 use crate::args::{Args, Command};
 
-/// One heap for all threads. That of libc gives each thread its own, and with items that come from one thread and go in another, all of
-/// them grow for long.
+/// One heap for all threads. The allocator of libc has one per thread; since items are allocated by one thread and freed by another, all of
+/// them would keep growing.
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
     match args::parse() {
         Ok(Args { command: Command::Map(options) }) => map::run(*options),
-        Ok(Args { command: Command::Completions { shell } }) => args::completions(shell),
-        Ok(Args { command: Command::Manual }) => args::manual(),
-        Ok(Args { command: Command::Guard }) => system::guard(),
+        Ok(Args { command: Command::Completions { shell } }) => args::print_completions(shell),
+        Ok(Args { command: Command::Manual }) => args::print_manual(),
+        Ok(Args { command: Command::Guard }) => system::run_guard(),
         Err(status) => status,
     }
 }

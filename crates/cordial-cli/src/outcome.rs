@@ -1,59 +1,65 @@
-//! An item that is over.
+//! The outcome of an item.
 
 use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::output::capture::{Capture, Room};
-use crate::item_failure::Failure;
 use crate::item::Item;
-use crate::launch::Ended;
+use crate::item_failure::ItemFailure;
+use crate::output::{Budget, Capture};
 use crate::text::display;
 
-/// What came of an item: of its last attempt, if there were several.
+/// The outcome of an item: of its last attempt, if there were several.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) item: Arc<Item>,
-    pub(crate) result: Result<(), Failure>,
+    pub(crate) result: Result<(), ItemFailure>,
     pub(crate) stdout: Capture,
     pub(crate) stderr: Capture,
+    /// The number of attempts; 0 if the launcher never received the item.
     pub(crate) attempts: u32,
-    /// `None` if no process came of it.
+    /// `None` if no process was started.
     pub(crate) started: Option<SystemTime>,
-    pub(crate) took: Duration,
+    pub(crate) duration: Duration,
+    /// Counted from 1; 0 if the item never had a slot.
     pub(crate) slot: usize,
-    words: Vec<OsString>,
+    /// The command; empty if it could not be made from the item.
+    pub(crate) words: Vec<OsString>,
 }
 
 impl Outcome {
-    pub(crate) fn new(item: Arc<Item>, attempts: u32, ended: Ended) -> Outcome {
-        let Ended { outcome: result, stdout, stderr, started, took, slot, words } = ended;
-        Outcome { item, result, stdout, stderr, attempts, started, took, slot, words }
+    /// Returns the outcome of an item that failed without a process.
+    pub(crate) fn without_process(
+        item: Arc<Item>,
+        attempts: u32,
+        slot: usize,
+        failure: ItemFailure,
+        budget: &Budget,
+    ) -> Outcome {
+        Outcome {
+            item,
+            result: Err(failure),
+            stdout: Capture::new(budget),
+            stderr: Capture::new(budget),
+            attempts,
+            started: None,
+            duration: Duration::ZERO,
+            slot,
+            words: Vec::new(),
+        }
     }
 
-    /// Of an item that never had a process.
-    pub(crate) fn without(item: Arc<Item>, failure: Failure, room: &Room) -> Outcome {
-        let (stdout, stderr) = (Capture::new(room), Capture::new(room));
-        let (took, words) = (Duration::ZERO, Vec::new());
-        Outcome { item, result: Err(failure), stdout, stderr, attempts: 0, started: None, took, slot: 0, words }
-    }
-
-    /// The item, as it is called in sentences.
-    pub(crate) fn name(&self) -> String {
-        format!("item {} {}", self.item.index, display::quoted(&self.item.text()))
-    }
-
-    /// Why it failed, as one sentence.
-    pub(crate) fn complaint(&self) -> Option<String> {
+    /// Describes a failure in one sentence. Returns `None` if the item succeeded.
+    pub(crate) fn failure_message(&self) -> Option<String> {
         let failure = self.result.as_ref().err()?;
-        let name = self.name();
+        let name = format!("item {} {}", self.item.index, display::quoted(&self.item.text()));
         Some(if failure.is_unfinished() {
             format!("{name} {failure}")
         } else if self.words.is_empty() {
             format!("{name} failed: {failure}")
         } else {
-            let tries = if self.attempts > 1 { format!(" {} times", self.attempts) } else { String::new() };
-            format!("{name} failed{tries}: {}: {failure}", display::command(&self.words))
+            let times = if self.attempts > 1 { format!(" {} times", self.attempts) } else { String::new() };
+            format!("{name} failed{times}: {}: {failure}", display::command(&self.words))
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Completions and the manual page, from the definitions of the arguments.
+//! Shell completions and the manual page, generated from the definitions of the options.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -7,15 +7,17 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 
 use super::options::definitions;
-use crate::exit_reason::Verdict;
+use crate::exit_reason::ExitReason;
 
-pub(crate) fn completions(shell: Shell) -> ExitCode {
+/// Prints completions for a shell to standard output.
+pub(crate) fn print_completions(shell: Shell) -> ExitCode {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut definitions(), "cordial", &mut text);
     print(&text)
 }
 
-pub(crate) fn manual() -> ExitCode {
+/// Prints the manual page of `cordial map` to standard output.
+pub(crate) fn print_manual() -> ExitCode {
     let mut definitions = definitions();
     definitions.build();
     let map = definitions.find_subcommand("map").cloned().unwrap_or(definitions);
@@ -28,7 +30,7 @@ pub(crate) fn manual() -> ExitCode {
 fn print(text: &[u8]) -> ExitCode {
     match io::stdout().write_all(text).and_then(|()| io::stdout().flush()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Verdict::OutputClosed.into(),
-        Err(_) => Verdict::Broken.into(),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitReason::OutputClosed.into(),
+        Err(_) => ExitReason::Error.into(),
     }
 }

@@ -1,4 +1,4 @@
-//! The command line: options, their values and the help text. Whether options make sense together is decided in `map::config`.
+//! The command line: options, their values and the help text. Whether options are consistent is checked in `map::config`.
 
 mod generate;
 mod help;
@@ -6,5 +6,5 @@ mod options;
 mod unsupported;
 mod values;
 
-pub(crate) use generate::{completions, manual};
+pub(crate) use generate::{print_completions, print_manual};
 pub(crate) use options::{Args, Command, MapOptions, parse};

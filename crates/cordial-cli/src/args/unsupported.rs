@@ -1,26 +1,29 @@
-//! Options that people know from `xargs` and GNU parallel and that are not here: what to do instead.
+//! Options of `xargs` and GNU parallel that are not supported, and what to use instead.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 const PAGE: &str = "docs/map.md";
 
-/// The options, as they are written, and the way out; where there is none, the text is empty.
+/// The spellings of an option, and what to use instead; the text is empty if there is no replacement.
 const OPTIONS: [(&[&str], &str); 27] = [
-    (&["-t", "--verbose", "-v"], "--dry-run prints the commands before, and --joblog FILE while they run"),
-    (&["-L", "-l", "--max-lines"], "every line is an item here: -n N gives N of them to each command"),
-    (&["-x", "--exit", "-s", "--max-chars"], "what fits is for you to say here: -n N gives N items to each command"),
-    (&["-X", "-m", "--xargs"], "-n N gives N items to each command, and a word with {} is repeated for each"),
-    (&["-i"], "{} stands for the item without an option, and -I TEXT names another text"),
+    (&["-t", "--verbose", "-v"], "--dry-run prints the commands without running them, and --joblog FILE records them"),
+    (&["-L", "-l", "--max-lines"], "every line is an item: -n N passes N items to each command"),
+    (
+        &["-x", "--exit", "-s", "--max-chars"],
+        "commands are not filled up to a size: -n N passes N items to each command",
+    ),
+    (&["-X", "-m", "--xargs"], "-n N passes N items to each command, and repeats a word with {} for each item"),
+    (&["-i"], "{} stands for the item without an option, and -I TEXT chooses another placeholder"),
     (&["-E", "-e", "--eof"], "cut the input before: sed '/^END$/,$d' | cordial map ..."),
-    (&["-p", "--interactive"], "--dry-run prints the commands, to be read before they are run"),
+    (&["-p", "--interactive"], "--dry-run prints the commands, so that you can read them before you run them"),
     (&["-o", "--open-tty", "--tty"], ""),
     (
         &["-C", "--colsep"],
-        "items are whole here: with --shell, set -- $1 splits one at blanks, and IFS says at what else",
+        "items are not split into columns: with --shell, set -- $1 splits an item at blanks, and IFS chooses other separators",
     ),
     (
         &["-S", "--sshlogin", "--slf", "--sshloginfile", "--onall", "--nonall"],
-        "to run one command on many machines: cordial map ssh {} COMMAND ::: HOST...",
+        "to run one command on many machines, use cordial map ssh {} COMMAND ::: HOST...",
     ),
     (&["--transfer", "--transferfile", "--trc", "--return", "--cleanup", "--basefile", "--bf", "--env"], ""),
     (
@@ -36,43 +39,43 @@ const OPTIONS: [(&[&str], &str); 27] = [
             "--cat",
             "--fifo",
         ],
-        "commands read nothing on standard input here: split -l N cuts a file, and cordial map runs a command for each part",
+        "commands have no standard input: cut the file with split -l N, and run a command for each part",
     ),
-    (&["--link", "--xapply"], "paste FILE FILE gives lines that belong together"),
-    (&["--plus", "--rpl"], "with --shell the shell can compute: 'f={}; echo ${f%.*}'"),
+    (&["--link", "--xapply"], "paste FILE FILE combines corresponding lines of files"),
+    (&["--plus", "--rpl"], "with --shell, use the expansions of the shell: 'f={}; echo ${f%.*}'"),
     (&["--tagstring", "--tag-string", "--ctag", "--ctagstring"], "--tag begins each line with its item"),
     (&["--group"], "it is the default"),
     (
         &["--files", "--compress", "--tmpdir"],
-        "--results DIR keeps each output in a file of its own, and TMPDIR says where large outputs wait",
+        "--results DIR keeps each output in its own file, and TMPDIR names the directory for large outputs",
     ),
-    (&["--termseq"], "SIGTERM comes first, and after --grace SIGKILL"),
-    (&["--shuf"], "shuf shuffles: shuf FILE | cordial map ..."),
-    (&["--header"], "tail -n +2 leaves out the first line"),
-    (&["--quote", "-q"], "words reach the command as they are here, without a shell"),
+    (&["--termseq"], "commands get SIGTERM, and SIGKILL after --grace"),
+    (&["--shuf"], "shuffle the input before: shuf FILE | cordial map ..."),
+    (&["--header"], "remove the first line before: tail -n +2 FILE | cordial map ..."),
+    (&["--quote", "-q"], "words are passed to the command unchanged, without a shell"),
     (&["--wait", "--semaphore", "--sem", "--id", "--fg", "--bg"], ""),
-    (&["--will-cite", "--citation", "--no-notice"], "nothing asks for it here: leave it out"),
+    (&["--will-cite", "--citation", "--no-notice"], "there is no citation notice: leave the option out"),
     (&["--process-slot-var"], "commands find their slot in CORDIAL_SLOT, and {%} stands for it"),
-    (&["--show-limits", "--limit"], "--load and --memfree hold up starts while the machine is busy"),
+    (&["--show-limits", "--limit"], "--load and --memfree delay starts while the machine is busy"),
     (&["--sql", "--sqlmaster", "--sqlworker", "--sqlandworker", "--embed", "--profile", "-J"], ""),
-    (&["--trim", "--arg-sep", "--arg-file-sep"], "items are taken as they are: change them before, with sed"),
+    (&["--trim", "--arg-sep", "--arg-file-sep"], "items are passed unchanged: edit them before, for example with sed"),
 ];
 
-/// A sentence about an option that another program has.
+/// Returns a sentence if the error is an option of `xargs` or GNU parallel that is not supported.
 pub(super) fn sentence(error: &clap::Error) -> Option<String> {
     if error.kind() != ErrorKind::UnknownArgument {
         return None;
     }
     let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidArg) else { return None };
-    // With its value, or with other letters behind it.
+    // A long option may include its value, and a short one may be followed by other letters.
     let name = match given.strip_prefix("--") {
         Some(_) => given.split('=').next().unwrap_or(given),
         None => given.get(..2).unwrap_or(given),
     };
-    let (_, way) = OPTIONS.iter().find(|(names, _)| names.contains(&name))?;
-    Some(if way.is_empty() {
-        format!("{name} is absent here; {PAGE} says what there is")
+    let (_, instead) = OPTIONS.iter().find(|(names, _)| names.contains(&name))?;
+    Some(if instead.is_empty() {
+        format!("{name} is not supported; see {PAGE}")
     } else {
-        format!("{name} is absent here: {way}; {PAGE} has the rest")
+        format!("{name} is not supported: {instead}; see {PAGE}")
     })
 }

@@ -1,38 +1,39 @@
-//! Words of the command line as values, or a sentence about what is wrong with them.
+//! Parsers for the values of options. Their errors say what is expected.
 
 use std::ffi::OsString;
 use std::thread;
 use std::time::Duration;
 
-use crate::stop::halt::{Policy, Share, When};
+use crate::stop::halt::{HaltMode, HaltPolicy, Threshold};
 
 /// How many commands may run at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Jobs {
+pub(crate) enum Concurrency {
+    /// One per core.
     Cores,
     Number(usize),
     /// As many as the system allows.
-    Unlimited,
+    Maximum,
 }
 
-impl Jobs {
-    /// `most` is what the system allows.
-    pub(crate) fn number(self, most: usize) -> usize {
+impl Concurrency {
+    /// Returns the number. `max` is the largest number that the system allows.
+    pub(crate) fn number(self, max: usize) -> usize {
         match self {
-            // Not knowing the cores is no reason to fail: one at a time is always right.
-            Jobs::Cores => thread::available_parallelism().map_or(1, usize::from),
-            Jobs::Number(number) => number,
-            Jobs::Unlimited => most,
+            // If the number of cores is unknown, one command at a time always works.
+            Concurrency::Cores => thread::available_parallelism().map_or(1, usize::from),
+            Concurrency::Number(number) => number,
+            Concurrency::Maximum => max,
         }
     }
 }
 
-pub(super) fn jobs(text: &str) -> Result<Jobs, String> {
+pub(super) fn concurrency(text: &str) -> Result<Concurrency, String> {
     match text.parse::<usize>() {
-        _ if text == "cores" => Ok(Jobs::Cores),
-        Ok(0) => Ok(Jobs::Unlimited),
-        Ok(number) => Ok(Jobs::Number(number)),
-        Err(_) => Err("give a whole number of commands, or 0 for as many as the system allows".to_owned()),
+        _ if text == "cores" => Ok(Concurrency::Cores),
+        Ok(0) => Ok(Concurrency::Maximum),
+        Ok(number) => Ok(Concurrency::Number(number)),
+        Err(_) => Err("expected a whole number of commands, or 0 for as many as the system allows".to_owned()),
     }
 }
 
@@ -48,25 +49,27 @@ pub(super) fn delimiter(text: &str) -> Result<u8, String> {
         [b'\\', b'x', ..] => hexadecimal(&text[2..]),
         _ => None,
     }
-    .ok_or_else(|| "give one character of one byte, or \\n, \\t, \\r, \\0 or a number such as \\x2c".to_owned())
+    .ok_or_else(|| {
+        "expected one character of one byte, or \\n, \\t, \\r, \\0 or a hexadecimal byte such as \\x2c".to_owned()
+    })
 }
 
 pub(super) fn placeholder(text: &str) -> Result<OsString, String> {
-    if text.is_empty() { Err("an empty text stands everywhere and nowhere".to_owned()) } else { Ok(text.into()) }
+    if text.is_empty() { Err("the placeholder must not be empty".to_owned()) } else { Ok(text.into()) }
 }
 
-/// A number without a unit is seconds, as for `timeout` and GNU parallel.
+/// A number without a unit is in seconds, as for `timeout` and GNU parallel.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
         Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string()),
         Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string()),
     }
-    .map_err(|error| format!("{error}; give a duration such as 500ms, 30s or 1h 30m"))
+    .map_err(|error| format!("{error}; expected a duration such as 500ms, 30s or 1h 30m"))
 }
 
 pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     match duration(text)? {
-        Duration::ZERO => Err("no item can end within no time; leave the option out for no limit".to_owned()),
+        Duration::ZERO => Err("the timeout must be longer than 0; for no timeout, leave out the option".to_owned()),
         limit => Ok(limit),
     }
 }
@@ -74,7 +77,7 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
 pub(super) fn load(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(load) if load > 0.0 && load.is_finite() => Ok(load),
-        _ => Err("give a load above 0, such as 4 or 1.5".to_owned()),
+        _ => Err("expected a load above 0, such as 4 or 1.5".to_owned()),
     }
 }
 
@@ -89,26 +92,26 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
         _ => None,
     };
     let size = shift.and_then(|shift| digits.parse::<u64>().ok()?.checked_mul(1 << shift));
-    size.filter(|&size| size > 0).ok_or_else(|| "give a size such as 500M or 2G".to_owned())
+    size.filter(|&size| size > 0).ok_or_else(|| "expected a size such as 500M or 2G".to_owned())
 }
 
-pub(super) fn halt(text: &str) -> Result<Policy, String> {
+pub(super) fn halt(text: &str) -> Result<HaltPolicy, String> {
     let parsed = || {
-        let (when, why) = text.split_once(',')?;
-        let when = match when {
-            "soon" => When::Soon,
-            "now" => When::Now,
+        let (mode, condition) = text.split_once(',')?;
+        let mode = match mode {
+            "soon" => HaltMode::Soon,
+            "now" => HaltMode::Now,
             _ => return None,
         };
-        let failed = why.strip_prefix("fail=")?;
-        let failed = match failed.strip_suffix('%') {
-            Some(percent) => Share::Percent(percent.parse().ok().filter(|percent| (1..=100).contains(percent))?),
-            None => Share::Number(failed.parse().ok().filter(|&number| number > 0)?),
+        let number = condition.strip_prefix("fail=")?;
+        let threshold = match number.strip_suffix('%') {
+            Some(percent) => Threshold::Percent(percent.parse().ok().filter(|percent| (1..=100).contains(percent))?),
+            None => Threshold::Count(number.parse().ok().filter(|&count| count > 0)?),
         };
-        Some(Policy::Halt { when, failed })
+        Some(HaltPolicy::After { threshold, mode })
     };
     if text == "never" {
-        return Ok(Policy::Never);
+        return Ok(HaltPolicy::Never);
     }
-    parsed().ok_or_else(|| "give never, soon,fail=N, now,fail=N, soon,fail=N% or now,fail=N%".to_owned())
+    parsed().ok_or_else(|| "expected never, soon,fail=N, now,fail=N, soon,fail=N% or now,fail=N%".to_owned())
 }

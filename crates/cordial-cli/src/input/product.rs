@@ -1,27 +1,27 @@
-//! The lists after `:::`: every combination of one value of each, the last list running fastest.
+//! The lists after `:::`: all combinations of one value from each list. The last list varies fastest.
 
 use crate::item::Value;
 
-/// The values of all combinations, one after the other.
+/// The values of all combinations, one after another.
 #[derive(Debug)]
 pub(crate) struct Product {
     lists: Vec<Vec<Vec<u8>>>,
-    /// The combination that is next, as a number, and how much of it was given.
+    /// The number of the current combination, and the list whose value comes next.
     combination: u64,
-    given: usize,
+    list: usize,
 }
 
 impl Product {
     pub(crate) fn new(lists: Vec<Vec<Vec<u8>>>) -> Self {
-        Product { lists, combination: 0, given: 0 }
+        Product { lists, combination: 0, list: 0 }
     }
 
-    /// How many values belong together.
+    /// Returns the number of values in one combination.
     pub(crate) fn width(&self) -> usize {
         self.lists.len()
     }
 
-    /// How many values there are in all.
+    /// Returns the number of values in all combinations.
     pub(crate) fn total(&self) -> u64 {
         self.combinations().saturating_mul(self.lists.len() as u64)
     }
@@ -30,17 +30,18 @@ impl Product {
         self.lists.iter().fold(1, |product, list| product.saturating_mul(list.len() as u64))
     }
 
-    /// The next value.
+    /// Returns the next value.
     pub(super) fn next(&mut self) -> Option<Value> {
         if self.combination >= self.combinations() {
             return None;
         }
-        let faster: u64 = self.lists[self.given + 1..].iter().map(|list| list.len() as u64).product();
-        let list = &self.lists[self.given];
-        let value = list[(self.combination / faster % list.len() as u64) as usize].clone();
-        self.given += 1;
-        if self.given == self.lists.len() {
-            (self.combination, self.given) = (self.combination + 1, 0);
+        // The number of combinations of the lists that vary faster than this one.
+        let period: u64 = self.lists[self.list + 1..].iter().map(|list| list.len() as u64).product();
+        let list = &self.lists[self.list];
+        let value = list[(self.combination / period % list.len() as u64) as usize].clone();
+        self.list += 1;
+        if self.list == self.lists.len() {
+            (self.combination, self.list) = (self.combination + 1, 0);
         }
         Some(Value::Whole(value))
     }
@@ -51,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_list_runs_fastest() {
+    fn the_last_list_varies_fastest() {
         for (lists, expected) in [
             (&[&["a", "b"][..]][..], "a b"),
             (&[&["a", "b"], &["1", "2", "3"]], "a 1 a 2 a 3 b 1 b 2 b 3"),

@@ -1,138 +1,111 @@
-//! Where items come from: values, read or given, grouped as the commands take them. A stream in bounded memory.
-//!
-//! ```text
-//! input ──► Ahead: chunks (16 KiB), at most 4  ──► Lines: values ──┐
-//!                                                                  ├──► Source: items
-//! ::: a b ::: 1 2 ─────────────────────────────► Product: values ──┘    as long as nothing says stop
-//! ```
+//! Groups values into items.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use tokio::io::AsyncRead;
 
 use super::product::Product;
-use super::read_ahead::Ahead;
-use super::splitter::Lines;
-
+use super::read_ahead::ReadAhead;
+use super::splitter::Splitter;
+use super::value_count::ValueCount;
 use crate::item::{Item, Value};
-use crate::stop::token::{Level, Stop};
+use crate::stop::token::{StopLevel, StopToken};
 
-/// How many values there are, as far as is known.
-#[derive(Debug, Default)]
-pub(crate) struct Known {
-    values: AtomicU64,
-    is_all: AtomicBool,
-}
-
-impl Known {
-    /// The number of commands, once the input was read to its end.
-    pub(crate) fn total(&self, per_command: usize) -> Option<u64> {
-        let values = self.values.load(Ordering::Relaxed);
-        self.is_all.load(Ordering::Acquire).then(|| values.div_ceil(per_command as u64))
-    }
-
-    pub(super) fn count(&self, values: u64) {
-        self.values.fetch_add(values, Ordering::Relaxed);
-    }
-
-    pub(super) fn finish(&self) {
-        self.is_all.store(true, Ordering::Release);
-    }
-}
-
-/// Values one by one, or a few at once that belong together.
+/// Where values come from.
 enum Values {
-    Read(Lines),
-    Given(Product),
-    /// Read to the end before the first command: `--halt` with a share of all items.
+    /// Read from an input.
+    Input(Splitter),
+    /// Given on the command line.
+    Arguments(Product),
+    /// Read to the end before the first command, because `--halt` with a percentage needs the number of items.
     Collected(std::vec::IntoIter<Value>),
 }
 
-/// The items of a run. After an error, and from a stop on, there are no more.
-pub(crate) struct Source {
+/// The items of a run. The stream ends with the input, after an error, and when the run is stopped.
+pub(crate) struct ItemSource {
     values: Values,
-    per_command: usize,
+    values_per_item: usize,
+    /// The values of the next item.
     group: Vec<Value>,
     index: u64,
-    known: Arc<Known>,
-    stop: Stop,
+    count: Arc<ValueCount>,
+    stop: StopToken,
     ended: bool,
 }
 
-/// Reads the input ahead of need: a future that ends with the input, or when nobody wants more of it.
+/// A future that reads the input ahead of need. It ends with the input, or when the `ItemSource` is dropped.
 pub(crate) type Reading = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-impl Source {
-    /// Values that an input holds, each ended by the delimiter; those longer than `longest` bytes are thrown away but for their start
-    /// and length. Somebody has to run the future.
+impl ItemSource {
+    /// Returns the items of an input, and the future that reads it, which the caller has to run. Of a value with more than `max_bytes`
+    /// bytes, only the start and the length are kept.
     pub(crate) fn read(
         input: impl AsyncRead + Send + Unpin + 'static,
         delimiter: u8,
-        longest: usize,
-        per_command: usize,
-        stop: Stop,
-    ) -> (Source, Reading) {
-        let known = Arc::new(Known::default());
-        let (chunks, reading) = Ahead::start(input, delimiter, Arc::clone(&known));
-        let values = Values::Read(Lines::new(chunks, delimiter, longest));
-        (Source::new(values, per_command, known, stop), Box::pin(reading))
+        max_bytes: usize,
+        values_per_item: usize,
+        stop: StopToken,
+    ) -> (ItemSource, Reading) {
+        let count = Arc::new(ValueCount::default());
+        let (chunks, reading) = ReadAhead::start(input, delimiter, Arc::clone(&count));
+        let values = Values::Input(Splitter::new(chunks, delimiter, max_bytes));
+        (ItemSource::new(values, values_per_item, count, stop), Box::pin(reading))
     }
 
-    /// Values that the command line holds.
-    pub(crate) fn given(product: Product, per_command: usize, stop: Stop) -> Source {
-        let known = Known::default();
-        known.count(product.total());
-        known.finish();
-        let per_command = per_command * product.width();
-        Source::new(Values::Given(product), per_command, Arc::new(known), stop)
+    /// Returns the items of the lists on the command line, with `combinations_per_item` combinations each.
+    pub(crate) fn from_lists(product: Product, combinations_per_item: usize, stop: StopToken) -> ItemSource {
+        let count = ValueCount::default();
+        count.add(product.total());
+        count.complete();
+        let values_per_item = combinations_per_item * product.width();
+        ItemSource::new(Values::Arguments(product), values_per_item, Arc::new(count), stop)
     }
 
-    fn new(values: Values, per_command: usize, known: Arc<Known>, stop: Stop) -> Source {
-        Source { values, per_command, group: Vec::new(), index: 0, known, stop, ended: false }
+    fn new(values: Values, values_per_item: usize, count: Arc<ValueCount>, stop: StopToken) -> ItemSource {
+        ItemSource { values, values_per_item, group: Vec::new(), index: 0, count, stop, ended: false }
     }
 
-    /// How many items there will be, as far as is known: to be read while the items are consumed elsewhere.
-    pub(crate) fn known(&self) -> (Arc<Known>, usize) {
-        (Arc::clone(&self.known), self.per_command)
+    /// Returns the count of values, which the source keeps up to date, and the number of values per item.
+    pub(crate) fn count(&self) -> (Arc<ValueCount>, usize) {
+        (Arc::clone(&self.count), self.values_per_item)
     }
 
-    /// Reads everything, and keeps it for later.
+    /// Reads the whole input into memory, so that the number of items is known.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses what was read.
+    /// Dropping the future loses the values that were read.
     pub(crate) async fn collect(&mut self) -> io::Result<()> {
-        let mut all = Vec::new();
-        while let Some(value) = std::future::poll_fn(|cx| self.values.poll(cx)).await {
-            all.push(value?);
+        let mut values = Vec::new();
+        while let Some(value) = std::future::poll_fn(|cx| self.values.poll_next(cx)).await {
+            values.push(value?);
         }
-        self.values = Values::Collected(all.into_iter());
+        self.values = Values::Collected(values.into_iter());
         Ok(())
     }
 }
 
 impl Values {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Value>>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Value>>> {
         match self {
-            Values::Read(lines) => lines.poll_next(cx),
-            Values::Given(product) => Poll::Ready(product.next().map(Ok)),
+            Values::Input(splitter) => splitter.poll_next(cx),
+            Values::Arguments(product) => Poll::Ready(product.next().map(Ok)),
             Values::Collected(values) => Poll::Ready(values.next().map(Ok)),
         }
     }
 }
 
-impl Stream for Source {
+impl Stream for ItemSource {
     type Item = io::Result<Item>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        while !this.ended && this.stop.level() == Level::Go {
-            match ready!(this.values.poll(cx)) {
+        while !this.ended && this.stop.level() == StopLevel::Running {
+            match ready!(this.values.poll_next(cx)) {
                 Some(Ok(value)) => this.group.push(value),
                 Some(Err(error)) => {
                     this.ended = true;
@@ -140,7 +113,7 @@ impl Stream for Source {
                 }
                 None => this.ended = true,
             }
-            let is_full = this.group.len() == this.per_command;
+            let is_full = this.group.len() == this.values_per_item;
             if is_full || (this.ended && !this.group.is_empty()) {
                 this.index += 1;
                 let values = std::mem::take(&mut this.group);

@@ -1,21 +1,21 @@
-//! Cuts chunks into values.
+//! Splits chunks into values.
 //!
-//! A value is what stands before a delimiter, verbatim: a carriage return stays, an empty line is a value, and so are bytes after the
-//! last delimiter. It is not for deciding what a command can take; that limit is handed in.
+//! A value is the text before a delimiter, unchanged: a carriage return stays, and an empty line is a value. Bytes after the last delimiter
+//! are a value as well. The limit on the length of a value is a parameter: this file does not know what a command accepts.
 
 use std::io;
 use std::mem;
 use std::task::{Context, Poll, ready};
 
-use super::read_ahead::Ahead;
+use super::read_ahead::ReadAhead;
 use crate::item::Value;
 
-/// How much of a value that is too long is kept, to show it.
-const START: usize = 512;
+/// The number of bytes that are kept of a value that is too long, for messages.
+const KEPT_BYTES: usize = 512;
 
 /// The values of an input.
-pub(super) struct Lines {
-    chunks: Ahead,
+pub(super) struct Splitter {
+    chunks: ReadAhead,
     chunk: Vec<u8>,
     at: usize,
     delimiter: u8,
@@ -23,11 +23,12 @@ pub(super) struct Lines {
     ended: bool,
 }
 
-impl Lines {
-    pub(super) fn new(chunks: Ahead, delimiter: u8, longest: usize) -> Self {
-        Lines { chunks, chunk: Vec::new(), at: 0, delimiter, value: Accumulator::new(longest), ended: false }
+impl Splitter {
+    pub(super) fn new(chunks: ReadAhead, delimiter: u8, max_bytes: usize) -> Self {
+        Splitter { chunks, chunk: Vec::new(), at: 0, delimiter, value: Accumulator::new(max_bytes), ended: false }
     }
 
+    /// Returns the next value, or `None` after the end of the input or an error.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Value>>> {
         while !self.ended {
             if self.at == self.chunk.len() {
@@ -37,7 +38,7 @@ impl Lines {
                         self.ended = true;
                         return Poll::Ready(Some(Err(error)));
                     }
-                    // A delimiter at the very end starts no further value.
+                    // A delimiter at the end of the input does not start another value.
                     None => {
                         self.ended = true;
                         return Poll::Ready(self.value.has_begun().then(|| Ok(self.value.take())));
@@ -61,16 +62,16 @@ impl Lines {
     }
 }
 
-/// A value in the making.
+/// A value of which only a part has been read.
 struct Accumulator {
-    longest: usize,
+    max_bytes: usize,
     kept: Vec<u8>,
     length: u64,
 }
 
 impl Accumulator {
-    fn new(longest: usize) -> Self {
-        Accumulator { longest, kept: Vec::new(), length: 0 }
+    fn new(max_bytes: usize) -> Self {
+        Accumulator { max_bytes, kept: Vec::new(), length: 0 }
     }
 
     fn has_begun(&self) -> bool {
@@ -83,22 +84,22 @@ impl Accumulator {
         if self.is_whole() {
             self.kept.extend_from_slice(part);
         } else if was_whole {
-            // Too long from here on: what follows is only counted.
-            self.kept.extend_from_slice(&part[..part.len().min(START)]);
-            self.kept.truncate(START);
+            // The value has become too long: keep its start, and only count what follows.
+            self.kept.extend_from_slice(&part[..part.len().min(KEPT_BYTES)]);
+            self.kept.truncate(KEPT_BYTES);
             self.kept.shrink_to_fit();
         }
     }
 
     fn is_whole(&self) -> bool {
-        self.length <= self.longest as u64
+        self.length <= self.max_bytes as u64
     }
 
     fn take(&mut self) -> Value {
-        let whole = self.is_whole();
+        let is_whole = self.is_whole();
         let bytes = mem::take(&mut self.kept);
         let length = mem::take(&mut self.length);
-        if whole { Value::Whole(bytes) } else { Value::TooLong { start: bytes, length } }
+        if is_whole { Value::Whole(bytes) } else { Value::TooLong { start: bytes, length } }
     }
 }
 

@@ -1,126 +1,137 @@
-//! Runs one command to its end, with its outputs taken and a limit on its time.
+//! Runs one command to its end, reads its outputs, and limits its time.
 //!
 //! ```text
-//! start ──► running ───────────────────────► process ended ──► a moment for its pipes ──► what is left of its group is killed ──► done
-//!              │ limit passed, run stopped,       ▲
-//!              │ or the output cannot be kept     │
-//!              └──► SIGTERM ── grace ──► SIGKILL ─┘
+//! start ──► running ──────────────────────────► process exited ──► its pipes stay open a moment ──► its group is killed ──► done
+//!              │ timeout, run stopped,             ▲
+//!              │ or output cannot be stored        │
+//!              └──► SIGTERM ── grace ──► SIGKILL ──┘
 //! ```
 //!
-//! The command is over when its process has ended. A background child may hold the pipes open for hours; it ends with its item. But a
-//! helper of the command may need a moment more (`bash -c 'exec > >(tee log); …'`), and this is what the moment is for.
+//! A command is finished when its process has exited. Its background children may hold the pipes open for hours; they are killed then. But
+//! some commands have a helper that writes a moment longer (`bash -c 'exec > >(tee log); …'`), so the pipes are read for `PIPE_LINGER`
+//! before that.
 //!
 //! Dropping the future at any point kills the process and its group.
 
 use std::io;
 use std::process::{ChildStderr, ChildStdout, ExitStatus};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::{self, Instant};
 
-use super::output_reader::{Pipe, Sink};
-use super::launcher::{Ended, Outputs, Settings};
-use crate::output::capture::Capture;
-use crate::item_failure::Failure;
+use super::output_reader::{OutputReader, Sink};
+use super::request::{LaunchConfig, OutputTarget};
 use crate::item::Item;
-use crate::output::Which;
-use crate::stop::token::Level;
-use crate::system::{self, Group, Wait};
+use crate::item_failure::ItemFailure;
+use crate::outcome::Outcome;
+use crate::output::{Capture, StdStream};
+use crate::stop::token::StopLevel;
+use crate::system::{self, ProcessGroup, WaitMode};
 use crate::template::CommandLine;
 
-/// How long the outputs may stay open after the process has ended.
-const MOMENT: Duration = Duration::from_millis(100);
+/// How long the outputs are read after the process has exited, if a process holds them open.
+const PIPE_LINGER: Duration = Duration::from_millis(100);
 
-/// How long to wait for a process that was killed. One in an uninterruptible call to the system may stay for ever; its item does not.
-const DYING: Duration = Duration::from_secs(1);
+/// How long to wait for a process that was killed. A process in an uninterruptible system call may stay for ever; its item does not.
+const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Many commands end sooner than this and write little. To read their outputs only at the end saves more than half of the calls to the
-/// system that are made for them.
-const SHORT: Duration = Duration::from_millis(4);
+/// How long to wait for the exit of a command before its outputs are read. Most commands exit sooner and write little, and reading their
+/// outputs only once saves more than half of the system calls.
+const READ_DELAY: Duration = Duration::from_millis(4);
 
-/// How long a command of another thread may take to be what it is to be: until then it has all files that we have.
-const STARTS: Duration = Duration::from_millis(1);
+/// How long a command of another thread may be between `fork` and `exec`. Until then it holds copies of all our files, including pipes.
+const FORK_TO_EXEC: Duration = Duration::from_millis(1);
 
-type Outs = (Pipe<tokio::process::ChildStdout>, Pipe<tokio::process::ChildStderr>);
+/// The outputs of a command while they are read.
+type Readers = (OutputReader<tokio::process::ChildStdout>, OutputReader<tokio::process::ChildStderr>);
 
-/// Runs a command, until `unwanted` resolves: then it is killed.
+/// Runs the command of an item once. Kills it when `cancelled` resolves.
+///
+/// # Cancel safety
+///
+/// Dropping the future kills the command and its children.
 pub(super) async fn run(
-    settings: &Settings,
-    item: &Item,
+    config: &LaunchConfig,
+    item: &Arc<Item>,
     attempt: u32,
     slot: usize,
-    wait: Wait,
-    unwanted: impl Future<Output = ()>,
-) -> Ended {
-    let CommandLine { words, environment: mut variables } = match settings.template.fill(item, slot) {
+    mode: WaitMode,
+    cancelled: impl Future<Output = ()>,
+) -> Outcome {
+    let without_process = |failure| Outcome::without_process(Arc::clone(item), attempt, slot, failure, &config.budget);
+    let CommandLine { words, environment: mut variables } = match config.template.fill(item, slot) {
         Ok(line) => line,
-        Err(failure) => return Ended::without(failure, slot, &settings.room),
+        Err(failure) => return without_process(failure),
     };
     variables.push(("CORDIAL_INDEX", item.index.to_string().into()));
     variables.push(("CORDIAL_SLOT", slot.to_string().into()));
     variables.push(("CORDIAL_ATTEMPT", attempt.to_string().into()));
     let started = SystemTime::now();
     let clock = Instant::now();
-    let mut group = match Group::start(&settings.starter, &words, &variables, &settings.groups).await {
+    let mut group = match ProcessGroup::start(&config.spawner, &words, &variables, &config.groups).await {
         Ok(group) => group,
         Err(error) => {
-            let advice = system::advice(&words[0], &error);
-            let failure = Failure::NotStarted { advice, error };
-            return Ended { words, ..Ended::without(failure, slot, &settings.room) };
+            let advice = system::start_advice(&words[0], &error);
+            return Outcome { words, ..without_process(ItemFailure::NotStarted { error, advice }) };
         }
     };
-    let outputs = Waiting::new(&mut group);
-    let sink = |which| Sink::of(which, &settings.outputs, item, &settings.room);
-    let mut sinks = Some((sink(Which::Stdout), sink(Which::Stderr)));
+    let outputs = UnreadOutputs::new(&mut group);
+    let sink = |stream| Sink::new(stream, &config.output, item, &config.budget);
+    let mut sinks = Some((sink(StdStream::Stdout), sink(StdStream::Stderr)));
 
-    let result: io::Result<Result<ExitStatus, Failure>> = async {
-        // Live lines are wanted at once.
-        let may_wait =
-            !matches!(settings.outputs, Outputs::Live(_)) && settings.timeout.is_none_or(|limit| limit > SHORT);
-        if may_wait && group.ended_within(SHORT, wait).await? && !outputs.may_hold() {
-            return Ok(group.finish().map_err(Failure::Unwatched));
+    let exit: io::Result<Result<ExitStatus, ItemFailure>> = async {
+        // Lines are to be printed at once.
+        let may_delay_reading =
+            !matches!(config.output, OutputTarget::Lines(_)) && config.timeout.is_none_or(|limit| limit > READ_DELAY);
+        if may_delay_reading && group.exited_within(READ_DELAY, mode).await? && !outputs.may_have_data() {
+            return Ok(group.finish().map_err(ItemFailure::WaitFailed));
         }
-        let (out, err) = sinks.take().expect("nobody took them before");
-        let mut outs = outputs.read(out, err)?;
-        let deadline = settings.timeout.and_then(|limit| clock.checked_add(limit));
-        let outcome = attend(settings, group, &mut outs, deadline, unwanted).await;
-        sinks = Some((outs.0.into_sink(), outs.1.into_sink()));
-        Ok(outcome)
+        let (stdout, stderr) = sinks.take().expect("the sinks are taken only here");
+        let mut readers = outputs.into_readers(stdout, stderr)?;
+        let deadline = config.timeout.and_then(|limit| clock.checked_add(limit));
+        let exit = wait_or_stop(config, group, &mut readers, deadline, cancelled).await;
+        sinks = Some((readers.0.into_sink(), readers.1.into_sink()));
+        Ok(exit)
     }
     .await;
-    let outcome = match result {
+    let result = match exit {
         Ok(Ok(status)) if status.success() => Ok(()),
-        // Killed together with all others.
-        Ok(Ok(status)) if settings.stop.level() == Level::Kill && system::was_killed(status) => Err(Failure::Killed),
-        Ok(Ok(status)) => Err(Failure::Ended(status)),
+        // It was probably killed together with all other commands.
+        Ok(Ok(status)) if config.stop.level() == StopLevel::Kill && system::was_killed(status) => {
+            Err(ItemFailure::Killed)
+        }
+        Ok(Ok(status)) => Err(ItemFailure::Unsuccessful(status)),
         Ok(Err(failure)) => Err(failure),
-        Err(error) => Err(Failure::Uncaptured(error)),
+        Err(error) => Err(ItemFailure::CaptureFailed(error)),
     };
     let capture = |sink: Option<Sink>| match sink {
         Some(Sink::Capture(capture)) => capture,
-        _ => Capture::new(&settings.room),
+        _ => Capture::new(&config.budget),
     };
-    let (stdout, stderr) = sinks.map_or((None, None), |(out, err)| (Some(out), Some(err)));
-    Ended {
-        outcome,
+    let (stdout, stderr) = sinks.unzip();
+    Outcome {
+        item: Arc::clone(item),
+        result,
         stdout: capture(stdout),
         stderr: capture(stderr),
+        attempts: attempt,
         started: Some(started),
-        took: clock.elapsed(),
+        duration: clock.elapsed(),
         slot,
         words,
     }
 }
 
-/// Waits for the end of a group, and brings it about where need be.
-async fn attend(
-    settings: &Settings,
-    mut group: Group,
-    outs: &mut Outs,
+/// Waits until the process of a group exits, and stops the group at the deadline, when the run is stopped, and when `cancelled` resolves.
+async fn wait_or_stop(
+    config: &LaunchConfig,
+    mut group: ProcessGroup,
+    readers: &mut Readers,
     deadline: Option<Instant>,
-    unwanted: impl Future<Output = ()>,
-) -> Result<ExitStatus, Failure> {
-    let limit = async {
+    cancelled: impl Future<Output = ()>,
+) -> Result<ExitStatus, ItemFailure> {
+    let timeout = async {
         match deadline {
             Some(deadline) => time::sleep_until(deadline).await,
             None => std::future::pending().await,
@@ -128,90 +139,91 @@ async fn attend(
     };
     let failure = tokio::select! {
         biased;
-        ended = watch(&mut group, outs) => ended.err(),
-        () = unwanted => {
+        exited = read_until_exit(&mut group, readers) => exited.err(),
+        () = cancelled => {
             group.kill();
-            let _ = time::timeout(DYING, group.ended()).await;
-            return Err(Failure::Stopped);
+            let _ = time::timeout(KILL_TIMEOUT, group.exited()).await;
+            return Err(ItemFailure::Stopped);
         }
-        () = settings.stop.reached(Level::Now) => Some(Failure::Stopped),
-        () = limit => Some(Failure::TimedOut(settings.timeout.unwrap_or_default())),
+        () = config.stop.reached(StopLevel::Terminate) => Some(ItemFailure::Stopped),
+        () = timeout => Some(ItemFailure::TimedOut(config.timeout.unwrap_or_default())),
     };
     if failure.is_some() {
-        let is_over = !settings.grace.is_zero() && {
-            group.terminate();
-            tokio::select! {
-                biased;
-                ended = time::timeout(settings.grace, watch(&mut group, outs)) => matches!(ended, Ok(Ok(()))),
-                () = settings.stop.reached(Level::Kill) => false,
-            }
-        };
-        if !is_over {
+        let has_exited = !config.grace.is_zero()
+            && {
+                group.terminate();
+                tokio::select! {
+                    biased;
+                    exited = time::timeout(config.grace, read_until_exit(&mut group, readers)) => matches!(exited, Ok(Ok(()))),
+                    () = config.stop.reached(StopLevel::Kill) => false,
+                }
+            };
+        if !has_exited {
             group.kill();
-            let _ = time::timeout(DYING, watch(&mut group, outs)).await;
+            let _ = time::timeout(KILL_TIMEOUT, read_until_exit(&mut group, readers)).await;
         }
     }
-    let late = take_rest(outs).await.map_err(Failure::Uncaptured);
+    let rest = read_rest(readers).await.map_err(ItemFailure::CaptureFailed);
     match failure {
-        // Whatever has ended it in the end.
-        Some(Failure::Stopped) if settings.stop.level() == Level::Kill => Err(Failure::Killed),
+        // The run had to end at once; whether SIGTERM or SIGKILL ended the command does not matter.
+        Some(ItemFailure::Stopped) if config.stop.level() == StopLevel::Kill => Err(ItemFailure::Killed),
         Some(failure) => Err(failure),
         None => {
-            let status = group.finish().map_err(Failure::Unwatched)?;
-            // What it wrote is gone, and that is worse than what it answered.
-            late.map(|()| status)
+            let status = group.finish().map_err(ItemFailure::WaitFailed)?;
+            // Lost output is reported rather than the exit status.
+            rest.map(|()| status)
         }
     }
 }
 
-/// Reads the outputs until the process has ended.
-async fn watch(group: &mut Group, outs: &mut Outs) -> Result<(), Failure> {
-    let reading = async { tokio::try_join!(outs.0.fill(), outs.1.fill()) };
+/// Reads the outputs until the process has exited.
+async fn read_until_exit(group: &mut ProcessGroup, readers: &mut Readers) -> Result<(), ItemFailure> {
+    let reading = async { tokio::try_join!(readers.0.read_to_end(), readers.1.read_to_end()) };
     tokio::select! {
         biased;
-        ended = group.ended() => return ended.map_err(Failure::Unwatched),
-        read = reading => read.map_err(Failure::Uncaptured)?,
+        exited = group.exited() => return exited.map_err(ItemFailure::WaitFailed),
+        read = reading => read.map_err(ItemFailure::CaptureFailed)?,
     };
-    // It closed its outputs and works on.
-    group.ended().await.map_err(Failure::Unwatched)
+    // The process has closed its outputs and keeps running.
+    group.exited().await.map_err(ItemFailure::WaitFailed)
 }
 
-/// Takes what the outputs still hold after the end of the process.
-async fn take_rest(outs: &mut Outs) -> io::Result<()> {
-    if outs.0.is_open() || outs.1.is_open() {
-        let reading = async { tokio::try_join!(outs.0.fill(), outs.1.fill()) };
-        if let Ok(read) = time::timeout(MOMENT, reading).await {
+/// Reads what the outputs still hold after the exit of the process.
+async fn read_rest(readers: &mut Readers) -> io::Result<()> {
+    if readers.0.is_open() || readers.1.is_open() {
+        let reading = async { tokio::try_join!(readers.0.read_to_end(), readers.1.read_to_end()) };
+        if let Ok(read) = time::timeout(PIPE_LINGER, reading).await {
             read?;
         }
-        // Where the moment was too short, or the machine too busy to tell us of what is there.
-        outs.0.drain().await?;
-        outs.1.drain().await?;
+        // After the timeout there may be data of which tokio's driver has not been notified yet.
+        readers.0.drain().await?;
+        readers.1.drain().await?;
     }
-    outs.0.finish().await;
-    outs.1.finish().await;
+    readers.0.finish().await;
+    readers.1.finish().await;
     Ok(())
 }
 
-/// The outputs of a command, as long as nobody reads them.
-struct Waiting(Option<ChildStdout>, Option<ChildStderr>);
+/// The outputs of a command before they are registered with tokio. `None` for an output that is inherited.
+struct UnreadOutputs(Option<ChildStdout>, Option<ChildStderr>);
 
-impl Waiting {
-    fn new(group: &mut Group) -> Waiting {
+impl UnreadOutputs {
+    fn new(group: &mut ProcessGroup) -> UnreadOutputs {
         let (stdout, stderr) = group.take_outputs();
-        Waiting(stdout, stderr)
+        UnreadOutputs(stdout, stderr)
     }
 
-    fn may_hold(&self) -> bool {
-        self.0.as_ref().is_some_and(|pipe| system::may_hold(pipe, STARTS))
-            || self.1.as_ref().is_some_and(|pipe| system::may_hold(pipe, STARTS))
+    fn may_have_data(&self) -> bool {
+        self.0.as_ref().is_some_and(|pipe| system::may_have_data(pipe, FORK_TO_EXEC))
+            || self.1.as_ref().is_some_and(|pipe| system::may_have_data(pipe, FORK_TO_EXEC))
     }
 
     /// # Errors
     ///
-    /// When there are too many open files.
-    fn read(self, out: Sink, err: Sink) -> io::Result<Outs> {
-        let stdout = self.0.map(tokio::process::ChildStdout::from_std).transpose()?;
-        let stderr = self.1.map(tokio::process::ChildStderr::from_std).transpose()?;
-        Ok((Pipe::new(stdout, out), Pipe::new(stderr, err)))
+    /// When too many files are open.
+    fn into_readers(self, stdout: Sink, stderr: Sink) -> io::Result<Readers> {
+        let stdout_pipe = self.0.map(tokio::process::ChildStdout::from_std).transpose()?;
+        let stderr_pipe = self.1.map(tokio::process::ChildStderr::from_std).transpose()?;
+        Ok((OutputReader::new(stdout_pipe, stdout), OutputReader::new(stderr_pipe, stderr)))
     }
 }

@@ -1,152 +1,67 @@
-//! The threads that start commands and wait for them.
-//!
-//! ```text
-//! tasks ──► requests ──► crew: a slot for each that runs ──► answers ──► tasks
-//!           (a few ahead)      its end starts the next one
-//! ```
-//!
-//! Why threads of our own, below a library that runs tasks: the end of one command has to start the next one with nothing between, not
-//! the way through a task, its consumer and another task. A few requests wait here for that, in the order of the items. And what it
-//! costs to start a command, a fraction of a millisecond in which the thread stands still, holds up no task.
-//!
-//! This decides neither which items there are nor what comes of a failure, but for one thing: after the failure that is one too many,
-//! nothing more may start, and so they are counted here.
+//! The interface to the threads: starts them and sends them requests.
 
-use std::ffi::OsString;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::throttle::Gate;
-use super::workers::{self, Crew};
-
-use crate::output::capture::{Capture, Room};
-use crate::item_failure::Failure;
-use crate::stop::halt::Halt;
+use super::request::{LaunchConfig, Request};
+use super::workers::{WAITING_REQUESTS, Workers};
 use crate::item::Item;
-use crate::output::Live;
-use crate::stop::token::Stop;
-use crate::system::{self, Groups, Starter};
-use crate::template::Template;
+use crate::outcome::Outcome;
+use crate::system;
 
-/// The same for all commands.
-pub(crate) struct Settings {
-    pub(crate) template: Template,
-    pub(crate) starter: Starter,
-    pub(crate) outputs: Outputs,
-    pub(crate) at_once: usize,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) grace: Duration,
-    /// How often an item is tried.
-    pub(crate) attempts: u32,
-    pub(crate) gate: Gate,
-    pub(crate) groups: Groups,
-    pub(crate) room: Room,
-    pub(crate) stop: Stop,
-    pub(crate) halt: Arc<Halt>,
-}
-
-/// Where the outputs of commands go.
-pub(crate) enum Outputs {
-    /// Into captures, printed when an item is over.
-    Captured,
-    /// Line by line to whoever prints them.
-    Live(Live),
-    /// To our own.
-    Inherited,
-}
-
-/// One attempt of an item.
-pub(crate) struct Request {
-    pub(crate) item: Arc<Item>,
-    /// From 1.
-    pub(crate) attempt: u32,
-    pub(crate) answer: oneshot::Sender<Ended>,
-}
-
-/// A command that is over, with what it wrote.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) outcome: Result<(), Failure>,
-    pub(crate) stdout: Capture,
-    pub(crate) stderr: Capture,
-    /// `None` if no process came of it.
-    pub(crate) started: Option<SystemTime>,
-    pub(crate) took: Duration,
-    /// From 1; 0 if it never had one.
-    pub(crate) slot: usize,
-    /// What was run, or was to be.
-    pub(crate) words: Vec<OsString>,
-}
-
-impl Ended {
-    /// Without a process.
-    pub(super) fn without(failure: Failure, slot: usize, room: &Room) -> Ended {
-        Ended {
-            outcome: Err(failure),
-            stdout: Capture::new(room),
-            stderr: Capture::new(room),
-            started: None,
-            took: Duration::ZERO,
-            slot,
-            words: Vec::new(),
-        }
-    }
-}
-
-/// Takes requests. Clones reach the same threads, which end when they are gone and nothing runs.
+/// Sends requests to the threads. Clones send to the same threads, which end when all clones are dropped and no command runs.
 #[derive(Clone)]
 pub(crate) struct Launcher {
     requests: mpsc::UnboundedSender<Request>,
-    /// Those that were not taken yet.
+    /// The number of requests that were sent and not started.
     waiting: Arc<AtomicUsize>,
 }
 
 impl Launcher {
-    /// How many requests should be made at once so that none of the slots waits for one.
-    pub(crate) fn wanted(at_once: usize) -> usize {
-        at_once.saturating_add(workers::AHEAD)
+    /// Returns the number of requests that should exist at once, so that a slot never waits for one.
+    pub(crate) fn wanted_requests(concurrency: usize) -> usize {
+        concurrency.saturating_add(WAITING_REQUESTS)
     }
 
-    /// Starts the threads. When all have ended, the other end of the receiver is gone.
+    /// Starts the threads. The receiver is disconnected when all of them have ended.
     ///
     /// # Errors
     ///
-    /// When the system has no thread or no files for them.
-    pub(crate) fn start(settings: Settings) -> io::Result<(Launcher, Receiver<()>)> {
-        let at_once = settings.at_once;
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(at_once);
-        // Unbounded, but whoever sends waits for an answer: there are never more than the stream has tasks.
-        let (sender, requests) = mpsc::unbounded_channel();
+    /// When the system has no threads or no files for them.
+    pub(crate) fn start(config: LaunchConfig) -> io::Result<(Launcher, Receiver<()>)> {
+        let concurrency = config.concurrency;
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(concurrency);
+        // The channel is unbounded, but each sender waits for its reply: there are never more requests than the stream has tasks.
+        let (sender, receiver) = mpsc::unbounded_channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        let crew = Arc::new(Crew::new(settings, requests, Arc::clone(&waiting)));
-        let (lives, ended) = channel();
+        let workers = Arc::new(Workers::new(config, receiver, Arc::clone(&waiting)));
+        let (alive, ended) = channel();
         for n in 0..threads {
-            let share = at_once / threads + usize::from(n < at_once % threads);
+            let n_slots = concurrency / threads + usize::from(n < concurrency % threads);
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let (crew, lives) = (Arc::clone(&crew), lives.clone());
-            // A scheduler between the end of a command and the next start costs more than the start.
+            let (workers, alive) = (Arc::clone(&workers), alive.clone());
+            // A task scheduler between the exit of a command and the next start would cost more than the start.
             thread::Builder::new().name("cordial-launch".to_owned()).spawn(move || {
-                let _lives = lives;
-                system::hear_ends();
-                runtime.block_on(crew.work(share));
+                let _alive = alive;
+                system::unblock_sigchld();
+                runtime.block_on(workers.run(n_slots));
             })?;
         }
         Ok((Launcher { requests: sender, waiting }, ended))
     }
 
-    /// Runs a command for an item, after those asked for before. The answer fails only if the threads are gone. Dropping the answer kills the
-    /// command.
-    pub(crate) fn request(&self, item: Arc<Item>, attempt: u32) -> oneshot::Receiver<Ended> {
-        let (answer, receiver) = oneshot::channel();
-        // If the threads are gone, the answer is dropped with the request, and that is what the caller sees.
+    /// Runs the command of an item, after the commands of earlier requests. Dropping the receiver kills the command. Receiving fails only if
+    /// the threads have ended.
+    pub(crate) fn request(&self, item: Arc<Item>, attempt: u32) -> oneshot::Receiver<Outcome> {
+        let (reply, receiver) = oneshot::channel();
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        let _ = self.requests.send(Request { item, attempt, answer });
+        // If the threads have ended, `reply` is dropped with the request, and receiving fails.
+        let _ = self.requests.send(Request { item, attempt, reply });
         receiver
     }
 }

@@ -1,10 +1,24 @@
 //! The threads that start commands and wait for them.
+//!
+//! ```text
+//! tasks ──► requests ──► workers: one slot per running command ──► replies ──► tasks
+//!           (some wait)           its exit starts the next one
+//! ```
+//!
+//! These are threads of our own, below the library that runs tasks, for two reasons. The exit of one command has to start the next one
+//! directly, without waking a task, the consumer of its result, and the next task; therefore some requests wait here, in the order of the
+//! items. And starting a command blocks a thread for a fraction of a millisecond, which must not delay tasks.
+//!
+//! This folder decides neither which items run nor how failures are handled, with one exception: after the failure that halts the run,
+//! nothing more may start, so failures are counted here.
 
 mod child;
 mod launcher;
 mod output_reader;
+mod request;
 mod throttle;
 mod workers;
 
-pub(crate) use launcher::{Ended, Launcher, Outputs, Settings};
-pub(crate) use throttle::Gate;
+pub(crate) use launcher::Launcher;
+pub(crate) use request::{LaunchConfig, OutputTarget};
+pub(crate) use throttle::Throttle;

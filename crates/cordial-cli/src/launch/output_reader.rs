@@ -1,4 +1,4 @@
-//! One output of a command, and where what it writes goes.
+//! Reads one output of a command.
 
 use std::io;
 use std::time::Duration;
@@ -6,39 +6,39 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::task;
 
-use super::launcher::Outputs;
-use crate::output::capture::{Capture, Room};
+use super::request::OutputTarget;
 use crate::item::Item;
-use crate::output::{LiveLines, Which};
+use crate::output::{Budget, Capture, LineWriter, StdStream};
 use crate::system::{self, PipeEnd};
 
-const BLOCK: usize = 16 * 1024;
+/// The number of bytes that one read may return.
+const BLOCK_BYTES: usize = 16 * 1024;
 
-/// How many blocks are read in one go. A command that writes faster than we read never makes us wait, and while we do not wait nothing
-/// else is done: neither for its limit nor for the other commands.
-const IN_ONE_GO: usize = 4;
+/// The number of blocks after which the reader yields. A command that writes faster than we read would otherwise keep its thread busy, which
+/// also has to watch the timeout of the command and to attend to other commands.
+const BLOCKS_PER_POLL: usize = 4;
 
-/// Where bytes go.
+/// Where the bytes of an output go.
 pub(super) enum Sink {
     Capture(Capture),
-    Live(LiveLines),
+    Lines(LineWriter),
 }
 
 impl Sink {
-    pub(super) fn of(which: Which, outputs: &Outputs, item: &Item, room: &Room) -> Sink {
-        match outputs {
-            Outputs::Live(lines) => Sink::Live(lines.of(which, item)),
-            Outputs::Captured | Outputs::Inherited => Sink::Capture(Capture::new(room)),
+    pub(super) fn new(stream: StdStream, target: &OutputTarget, item: &Item, budget: &Budget) -> Sink {
+        match target {
+            OutputTarget::Lines(channel) => Sink::Lines(channel.writer(stream, item)),
+            OutputTarget::Capture | OutputTarget::Inherit => Sink::Capture(Capture::new(budget)),
         }
     }
 
     /// # Errors
     ///
-    /// When a capture cannot be kept.
-    async fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// When a capture cannot be stored.
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Sink::Capture(capture) => capture.append(bytes),
-            Sink::Live(lines) => {
+            Sink::Lines(lines) => {
                 lines.push(bytes).await;
                 Ok(())
             }
@@ -46,17 +46,17 @@ impl Sink {
     }
 }
 
-/// An output that is read.
-pub(super) struct Pipe<R> {
-    /// `None` from the end of the output, or from an error on.
+/// One output of a command, and where its bytes go.
+pub(super) struct OutputReader<R> {
+    /// `None` after the end of the output or an error, and if the output is inherited.
     reader: Option<R>,
     sink: Sink,
     block: Vec<u8>,
 }
 
-impl<R: AsyncRead + PipeEnd + Unpin> Pipe<R> {
+impl<R: AsyncRead + PipeEnd + Unpin> OutputReader<R> {
     pub(super) fn new(reader: Option<R>, sink: Sink) -> Self {
-        Pipe { reader, sink, block: Vec::new() }
+        OutputReader { reader, sink, block: Vec::new() }
     }
 
     pub(super) fn into_sink(self) -> Sink {
@@ -67,49 +67,49 @@ impl<R: AsyncRead + PipeEnd + Unpin> Pipe<R> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing; another call goes on where it was.
-    pub(super) async fn fill(&mut self) -> io::Result<()> {
-        self.block.resize(BLOCK, 0);
+    /// Dropping the future loses nothing: another call continues.
+    pub(super) async fn read_to_end(&mut self) -> io::Result<()> {
+        self.block.resize(BLOCK_BYTES, 0);
         while self.reader.is_some() {
-            for _ in 0..IN_ONE_GO {
-                self.read().await?;
+            for _ in 0..BLOCKS_PER_POLL {
+                self.read_block().await?;
             }
             task::yield_now().await;
         }
         Ok(())
     }
 
-    async fn read(&mut self) -> io::Result<()> {
+    async fn read_block(&mut self) -> io::Result<()> {
         let Some(reader) = &mut self.reader else { return Ok(()) };
-        let kept = match reader.read(&mut self.block).await {
-            Ok(n) => self.sink.take(&self.block[..n]).await.map(|()| n > 0),
+        let has_more = match reader.read(&mut self.block).await {
+            Ok(n) => self.sink.write(&self.block[..n]).await.map(|()| n > 0),
             Err(error) => Err(error),
         };
-        if !matches!(kept, Ok(true)) {
+        if !matches!(has_more, Ok(true)) {
             self.reader = None;
         }
-        kept.map(drop)
+        has_more.map(drop)
     }
 
-    /// Whether the output may still hold something, or somebody may still write to it.
+    /// Returns whether the output has data, or may still receive data because a process holds its write end.
     pub(super) fn is_open(&self) -> bool {
-        self.reader.as_ref().is_some_and(|reader| system::may_hold(reader, Duration::ZERO))
+        self.reader.as_ref().is_some_and(|reader| system::may_have_data(reader, Duration::ZERO))
     }
 
-    /// Reads what is there, without waiting for more, and is done with the output.
+    /// Reads the data that is available without waiting, and closes the output.
     pub(super) async fn drain(&mut self) -> io::Result<()> {
         let Some(reader) = self.reader.take() else { return Ok(()) };
-        let mut held = Vec::new();
+        let mut data = Vec::new();
         system::read_available(&reader, |bytes| {
-            held.extend_from_slice(bytes);
+            data.extend_from_slice(bytes);
             Ok(())
         })?;
-        self.sink.take(&held).await
+        self.sink.write(&data).await
     }
 
-    /// Ends the last line of a live output.
+    /// Sends the last line of an output that is printed line by line.
     pub(super) async fn finish(&mut self) {
-        if let Sink::Live(lines) = &mut self.sink {
+        if let Sink::Lines(lines) = &mut self.sink {
             lines.finish().await;
         }
     }

@@ -1,4 +1,4 @@
-//! What a start waits for besides a free slot: time since the one before, a machine that is not too busy, memory.
+//! What a start waits for besides a free slot: `--delay`, `--load` and `--memfree`.
 
 use std::time::Duration;
 
@@ -6,57 +6,61 @@ use tokio::time::{self, Instant};
 
 use crate::system;
 
-/// How often a busy machine is asked again.
-const AGAIN: Duration = Duration::from_millis(200);
+/// The time between two checks while the machine is busy.
+const BUSY_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
-/// How often the load is looked at while starts come one after the other: it is an average of a minute.
-const LOOK: Duration = Duration::from_millis(100);
+/// The time for which the result of a check is reused while commands start one after another. The load is an average of a minute, so it
+/// changes slowly.
+const CHECK_VALIDITY: Duration = Duration::from_millis(100);
 
-/// Conditions for a start.
+/// The conditions for a start, and the times of the last start and the last check.
 #[derive(Debug, Default)]
-pub(crate) struct Gate {
-    pub(crate) delay: Option<Duration>,
-    pub(crate) load: Option<f64>,
-    pub(crate) memfree: Option<u64>,
+pub(crate) struct Throttle {
+    /// The least time between two starts.
+    delay: Option<Duration>,
+    /// The highest load average at which commands start.
+    max_load: Option<f64>,
+    /// The least free memory, in bytes, at which commands start.
+    min_free_memory: Option<u64>,
     last_start: Option<Instant>,
-    last_look: Option<Instant>,
+    last_check: Option<Instant>,
 }
 
-impl Gate {
-    pub(crate) fn new(delay: Option<Duration>, load: Option<f64>, memfree: Option<u64>) -> Gate {
-        Gate { delay, load, memfree, ..Gate::default() }
+impl Throttle {
+    pub(crate) fn new(delay: Option<Duration>, max_load: Option<f64>, min_free_memory: Option<u64>) -> Throttle {
+        Throttle { delay, max_load, min_free_memory, ..Throttle::default() }
     }
 
-    /// Waits until a command may start, if need be for ever. With nothing running, a busy machine is not of our making, and still it is
-    /// waited for.
+    /// Waits until a command may start. The wait has no bound, also while no command runs: other programs may keep the machine busy.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
-    pub(super) async fn open(&mut self) {
+    pub(super) async fn wait(&mut self) {
         if let (Some(delay), Some(last)) = (self.delay, self.last_start) {
             time::sleep_until(last + delay).await;
         }
-        if self.load.is_some() || self.memfree.is_some() {
-            while self.last_look.is_none_or(|last| last.elapsed() >= LOOK) && self.is_busy() {
-                time::sleep(AGAIN).await;
+        if self.max_load.is_some() || self.min_free_memory.is_some() {
+            while self.last_check.is_none_or(|last| last.elapsed() >= CHECK_VALIDITY) && self.is_busy() {
+                time::sleep(BUSY_CHECK_INTERVAL).await;
             }
-            self.last_look.get_or_insert_with(Instant::now);
-            if self.last_look.is_some_and(|last| last.elapsed() >= LOOK) {
-                self.last_look = Some(Instant::now());
+            self.last_check.get_or_insert_with(Instant::now);
+            if self.last_check.is_some_and(|last| last.elapsed() >= CHECK_VALIDITY) {
+                self.last_check = Some(Instant::now());
             }
         }
     }
 
-    pub(super) fn count_start(&mut self) {
+    pub(super) fn record_start(&mut self) {
         if self.delay.is_some() {
             self.last_start = Some(Instant::now());
         }
     }
 
-    /// What the system does not tell does not hold up anything; that it tells was checked at the start.
+    /// Returns whether the machine is busy. A value that the system does not report counts as not busy; `Config::new` has checked that the
+    /// system reports the values that are used.
     fn is_busy(&self) -> bool {
-        let is_loaded = self.load.is_some_and(|most| system::load().is_ok_and(|load| load > most));
-        is_loaded || self.memfree.is_some_and(|least| system::free_memory().is_ok_and(|free| free < least))
+        let is_loaded = self.max_load.is_some_and(|max| system::load_average().is_ok_and(|load| load > max));
+        is_loaded || self.min_free_memory.is_some_and(|min| system::free_memory().is_ok_and(|free| free < min))
     }
 }

@@ -1,7 +1,7 @@
-//! Gives requests to slots, in the order in which they come.
+//! Assigns requests to slots, in the order of their arrival.
 //!
-//! A thread stands still while it starts a command. So there are as many threads as cores, each with its share of the slots, and each takes
-//! the next request when one of its slots is free.
+//! Starting a command blocks a thread. So there are as many threads as cores; each has a share of the slots, and takes the next request when
+//! one of its slots is free.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -17,86 +17,90 @@ use tokio::sync::oneshot;
 use tokio::time::{self, Instant};
 
 use super::child;
-use super::throttle::Gate;
-use super::launcher::{Ended, Request, Settings};
-use crate::item_failure::Failure;
-use crate::stop::token::Level;
-use crate::system::{self, Wait};
+use super::request::{LaunchConfig, Request};
+use super::throttle::Throttle;
+use crate::item_failure::ItemFailure;
+use crate::outcome::Outcome;
+use crate::stop::token::StopLevel;
+use crate::system::{self, WaitMode};
 
-/// How long a start waits that the system has no room for.
-const NO_ROOM: Duration = Duration::from_millis(20);
+/// The time after which a start is tried again that failed because too many processes or files exist.
+const SHORTAGE_RETRY_DELAY: Duration = Duration::from_millis(20);
 
-/// How long the answer of a short command waits for others, to wake tasks once for all of them, as long as there is enough to start
-/// meanwhile. Each time wakes half a dozen threads, whose cores the commands want.
-const COMPANY: Duration = Duration::from_millis(50);
+/// The longest time for which the reply of a short command is held back while other requests wait. Sending replies together saves wake-ups:
+/// each send wakes half a dozen threads, and the commands need their cores.
+const MAX_REPLY_DELAY: Duration = Duration::from_millis(50);
 
-/// A command that took longer than this is answered at once.
-const SHORT: Duration = Duration::from_millis(100);
+/// The reply of a command that took longer than this is sent at once.
+const SHORT_COMMAND: Duration = Duration::from_millis(100);
 
-/// How many requests are enough for each thread.
-const ENOUGH: usize = 4;
+/// With fewer waiting requests than this, replies are sent at once, since the tasks that receive them send further requests.
+const FEW_REQUESTS: usize = 4;
 
-/// How many requests should wait beyond those that run.
-pub(super) const AHEAD: usize = 128;
+/// The number of requests that should wait besides those that run.
+pub(super) const WAITING_REQUESTS: usize = 128;
 
-/// What the threads share.
-pub(super) struct Crew {
-    settings: Settings,
-    inbox: tokio::sync::Mutex<Inbox>,
+/// The state that the threads share.
+pub(super) struct Workers {
+    config: LaunchConfig,
+    requests: tokio::sync::Mutex<RequestQueue>,
     slots: Mutex<Slots>,
-    answers: Mutex<Answers>,
+    replies: Mutex<ReplyBatch>,
     running: AtomicUsize,
-    /// Requests that were sent and not taken.
+    /// The number of requests that were sent and not started.
     waiting: Arc<AtomicUsize>,
 }
 
-/// Answers that wait for others: those of all threads, so that tasks are woken once for all of them.
+/// Replies of all threads that wait to be sent together.
 #[derive(Default)]
-struct Answers {
-    held: Vec<(oneshot::Sender<Ended>, Ended)>,
-    /// `None` if there are none.
-    until: Option<Instant>,
+struct ReplyBatch {
+    replies: Vec<(oneshot::Sender<Outcome>, Outcome)>,
+    /// When the batch has to be sent; `None` if it is empty.
+    deadline: Option<Instant>,
 }
 
-impl Answers {
-    fn add(&mut self, answer: oneshot::Sender<Ended>, ended: Ended) {
+impl ReplyBatch {
+    fn add(&mut self, reply: oneshot::Sender<Outcome>, outcome: Outcome) {
         let now = Instant::now();
-        if ended.took > SHORT {
-            self.until = Some(now);
+        if outcome.duration > SHORT_COMMAND {
+            self.deadline = Some(now);
         } else {
-            self.until.get_or_insert(now + COMPANY);
+            self.deadline.get_or_insert(now + MAX_REPLY_DELAY);
         }
-        self.held.push((answer, ended));
+        self.replies.push((reply, outcome));
     }
 }
 
-/// Requests, as far as they may start.
-struct Inbox {
-    requests: UnboundedReceiver<Request>,
-    /// Taken out before, and not started.
-    waiting: VecDeque<Request>,
-    gate: Gate,
+/// Requests that were not started.
+struct RequestQueue {
+    receiver: UnboundedReceiver<Request>,
+    /// Requests that were received, and whose start was not permitted or failed. They come first.
+    received: VecDeque<Request>,
+    throttle: Throttle,
 }
 
-/// The numbers of slots: the lowest that is free comes next.
-#[derive(Default)]
-struct Slots {
-    free: BinaryHeap<Reverse<usize>>,
-    highest: usize,
-}
-
-impl Inbox {
+impl RequestQueue {
+    /// Returns the next request when it may start; `None` after the last.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
     async fn next(&mut self) -> Option<Request> {
-        if self.waiting.is_empty() {
-            self.waiting.push_back(self.requests.recv().await?);
+        if self.received.is_empty() {
+            self.received.push_back(self.receiver.recv().await?);
         }
-        self.gate.open().await;
-        self.gate.count_start();
-        self.waiting.pop_front()
+        self.throttle.wait().await;
+        self.throttle.record_start();
+        self.received.pop_front()
     }
+}
+
+/// The numbers of free slots. The lowest is used first.
+#[derive(Default)]
+struct Slots {
+    free: BinaryHeap<Reverse<usize>>,
+    /// The number of slots that have been used so far.
+    highest: usize,
 }
 
 impl Slots {
@@ -111,108 +115,112 @@ impl Slots {
     }
 }
 
-/// How a command has left its slot.
-enum Left {
-    Over(oneshot::Sender<Ended>, Box<Ended>),
-    /// The system has no room for another process or file while the others run.
-    NoRoom(Request),
+/// What became of a request.
+enum Served {
+    Finished(oneshot::Sender<Outcome>, Box<Outcome>),
+    /// The process could not be started because too many processes or files exist while other commands run.
+    Shortage(Request),
 }
 
-impl Crew {
-    pub(super) fn new(mut settings: Settings, requests: UnboundedReceiver<Request>, waiting: Arc<AtomicUsize>) -> Crew {
-        let inbox = Inbox { requests, waiting: VecDeque::new(), gate: std::mem::take(&mut settings.gate) };
-        let inbox = tokio::sync::Mutex::new(inbox);
-        let (slots, answers) = (Mutex::default(), Mutex::default());
-        Crew { settings, inbox, slots, answers, running: AtomicUsize::new(0), waiting }
+impl Workers {
+    pub(super) fn new(
+        mut config: LaunchConfig,
+        receiver: UnboundedReceiver<Request>,
+        waiting: Arc<AtomicUsize>,
+    ) -> Workers {
+        let throttle = std::mem::take(&mut config.throttle);
+        let requests = tokio::sync::Mutex::new(RequestQueue { receiver, received: VecDeque::new(), throttle });
+        let (slots, replies) = (Mutex::default(), Mutex::default());
+        Workers { config, requests, slots, replies, running: AtomicUsize::new(0), waiting }
     }
 
-    /// What one of the threads does until there are no more requests and it runs nothing.
-    pub(super) async fn work(&self, at_once: usize) {
+    /// Runs on each thread, with at most `n_slots` commands at once, until there are no more requests and none of its commands runs.
+    pub(super) async fn run(&self, n_slots: usize) {
         let mut running = FuturesUnordered::new();
         let mut is_open = true;
-        let wait = if at_once == 1 { Wait::Standing } else { Wait::Aside };
+        let mode = if n_slots == 1 { WaitMode::Blocking } else { WaitMode::Async };
         while is_open || !running.is_empty() {
-            let until = self.lock_answers().until;
-            if until.is_some_and(|until| Instant::now() >= until || self.waiting.load(Ordering::Relaxed) < ENOUGH) {
-                self.answer();
+            let deadline = self.lock_replies().deadline;
+            let has_few_requests = || self.waiting.load(Ordering::Relaxed) < FEW_REQUESTS;
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline || has_few_requests()) {
+                self.send_replies();
                 continue;
             }
             let request = {
-                let next = pin!(async { self.inbox.lock().await.next().await });
+                let next = pin!(async { self.requests.lock().await.next().await });
                 tokio::select! {
                     biased;
-                    Some(left) = running.next(), if !running.is_empty() => {
-                        match left {
-                            Left::Over(answer, ended) => self.lock_answers().add(answer, *ended),
-                            Left::NoRoom(request) => {
+                    Some(served) = running.next(), if !running.is_empty() => {
+                        match served {
+                            Served::Finished(reply, outcome) => self.lock_replies().add(reply, *outcome),
+                            Served::Shortage(request) => {
                                 self.waiting.fetch_add(1, Ordering::Relaxed);
-                                self.inbox.lock().await.waiting.push_back(request);
-                                time::sleep(NO_ROOM).await;
+                                self.requests.lock().await.received.push_back(request);
+                                time::sleep(SHORTAGE_RETRY_DELAY).await;
                             }
                         }
                         continue;
                     }
-                    request = next, if is_open && running.len() < at_once => request,
-                    () = time::sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => continue,
+                    request = next, if is_open && running.len() < n_slots => request,
+                    () = time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => continue,
                 }
             };
             match request {
                 None => is_open = false,
                 Some(request) => {
                     self.waiting.fetch_sub(1, Ordering::Relaxed);
-                    running.push(self.serve(request, wait));
+                    running.push(self.serve(request, mode));
                 }
             }
         }
-        self.answer();
+        self.send_replies();
     }
 
-    /// Sends all answers that are held.
-    fn answer(&self) {
-        let Answers { held, .. } = std::mem::take(&mut *self.lock_answers());
-        for (answer, ended) in held {
-            // Nobody may want to know any more.
-            let _ = answer.send(ended);
+    fn send_replies(&self) {
+        let ReplyBatch { replies, .. } = std::mem::take(&mut *self.lock_replies());
+        for (reply, outcome) in replies {
+            // Fails if the task of the item was cancelled.
+            let _ = reply.send(outcome);
         }
     }
 
-    fn lock_answers(&self) -> MutexGuard<'_, Answers> {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_replies(&self) -> MutexGuard<'_, ReplyBatch> {
+        self.replies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs one command and answers.
-    async fn serve(&self, request: Request, wait: Wait) -> Left {
+    /// Runs the command of a request in a slot.
+    async fn serve(&self, request: Request, mode: WaitMode) -> Served {
         let slot = self.lock_slots().take();
         let is_alone = self.running.fetch_add(1, Ordering::SeqCst) == 0;
-        let left = self.serve_in(slot, request, is_alone, wait).await;
+        let served = self.serve_in(slot, request, is_alone, mode).await;
         self.running.fetch_sub(1, Ordering::SeqCst);
         self.lock_slots().free.push(Reverse(slot));
-        left
+        served
     }
 
-    async fn serve_in(&self, slot: usize, request: Request, is_alone: bool, wait: Wait) -> Left {
-        let settings = &self.settings;
-        let Request { item, attempt, mut answer } = request;
-        let ended = if settings.stop.level() > Level::Go {
-            Ended::without(Failure::NotRun, slot, &settings.room)
+    async fn serve_in(&self, slot: usize, request: Request, is_alone: bool, mode: WaitMode) -> Served {
+        let config = &self.config;
+        let Request { item, attempt, mut reply } = request;
+        let outcome = if config.stop.level() > StopLevel::Running {
+            Outcome::without_process(item, attempt, slot, ItemFailure::NotRun, &config.budget)
         } else {
-            match child::run(settings, &item, attempt, slot, wait, answer.closed()).await {
-                // With nothing else running there is nothing to wait for.
-                Ended { outcome: Err(Failure::NotStarted { error, .. }), .. }
-                    if !is_alone && system::is_shortage(&error) =>
+            match child::run(config, &item, attempt, slot, mode, reply.closed()).await {
+                // If no other command runs, none will free resources.
+                Outcome { result: Err(ItemFailure::NotStarted { error, .. }), .. }
+                    if !is_alone && system::is_resource_shortage(&error) =>
                 {
-                    return Left::NoRoom(Request { item, attempt, answer });
+                    return Served::Shortage(Request { item, attempt, reply });
                 }
-                ended => ended,
+                outcome => outcome,
             }
         };
-        if let Err(failure) = &ended.outcome
+        if let Err(failure) = &outcome.result
             && !failure.is_unfinished()
-            && attempt >= settings.attempts
+            && attempt >= config.max_attempts
         {
-            settings.halt.count_failure(failure.status(), &settings.stop);
+            config.failures.count(failure.status(), &config.stop);
         }
-        Left::Over(answer, Box::new(ended))
+        Served::Finished(reply, Box::new(outcome))
     }
 
     fn lock_slots(&self) -> MutexGuard<'_, Slots> {

@@ -1,4 +1,4 @@
-//! What is done for every item: it is tried, perhaps more than once, and what came of it is written down.
+//! Runs an item: once, or several times if it fails, and records its outcome.
 
 use std::error::Error;
 use std::fmt;
@@ -8,39 +8,43 @@ use std::time::Duration;
 
 use cordial::Exit;
 
-use crate::output::capture::{Holding, Room};
-use crate::item_failure::Failure;
-use crate::stop::halt::Halt;
 use crate::item::Item;
+use crate::item_failure::ItemFailure;
 use crate::launch::Launcher;
-use crate::records::run_records::Ledger;
 use crate::outcome::Outcome;
-use crate::stop::token::{Level, Stop};
+use crate::output::{Budget, Charge};
+use crate::records::RunRecords;
+use crate::stop::halt::FailureCounter;
+use crate::stop::token::{StopLevel, StopToken};
 
-/// An item at work: what its attempts share.
+/// An item and what its attempts share.
 #[derive(Debug)]
-pub(crate) struct Work {
+pub(super) struct ItemRun {
     item: Arc<Item>,
     attempts: AtomicU32,
-    /// Of the last attempt that failed: the exit that the stream knows has no room for what a command wrote.
+    /// The outcome of the last failed attempt. It is kept here because the exit of a task cannot carry the output of a command.
     failed: Mutex<Option<Outcome>>,
-    _held: Holding,
+    /// Charges the bytes of the item until its outcome is printed.
+    _charge: Charge,
 }
 
-impl Work {
-    pub(crate) fn new(item: Item, room: &Room) -> Arc<Work> {
-        let _held = room.hold(item.values.iter().map(|value| value.bytes().len()).sum());
-        Arc::new(Work { item: Arc::new(item), attempts: AtomicU32::new(0), failed: Mutex::new(None), _held })
+impl ItemRun {
+    pub(super) fn new(item: Item, budget: &Budget) -> Arc<ItemRun> {
+        let _charge = budget.charge(item.values.iter().map(|value| value.bytes().len()).sum());
+        Arc::new(ItemRun { item: Arc::new(item), attempts: AtomicU32::new(0), failed: Mutex::new(None), _charge })
     }
 
-    pub(crate) fn item(&self) -> &Item {
+    pub(super) fn item(&self) -> &Item {
         &self.item
     }
 
-    /// What came of an item that failed, of which the stream knows the exit.
-    pub(crate) fn into_outcome(self: Arc<Self>, exit: &Exit, room: &Room) -> Outcome {
+    /// Returns the outcome of an item whose last task ended with this exit.
+    pub(super) fn into_outcome(self: Arc<Self>, exit: &Exit, budget: &Budget) -> Outcome {
         let failed = self.failed().take();
-        failed.unwrap_or_else(|| Outcome::without(Arc::clone(&self.item), Failure::Lost(exit.to_string()), room))
+        failed.unwrap_or_else(|| {
+            let failure = ItemFailure::NoResult(exit.to_string());
+            Outcome::without_process(Arc::clone(&self.item), 0, 0, failure, budget)
+        })
     }
 
     fn failed(&self) -> MutexGuard<'_, Option<Outcome>> {
@@ -48,109 +52,111 @@ impl Work {
     }
 }
 
-/// What an attempt that failed tells the stream.
+/// The error of a task whose attempt failed. The outcome is in `ItemRun`.
 #[derive(Debug)]
-pub(crate) struct Failed {
+pub(super) struct AttemptFailed {
+    /// Whether no further attempt follows.
     is_final: bool,
 }
 
-impl fmt::Display for Failed {
+impl fmt::Display for AttemptFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("it failed")
+        f.write_str("the attempt failed")
     }
 }
 
-impl Error for Failed {}
+impl Error for AttemptFailed {}
 
-/// Whether another attempt is worth it.
-pub(crate) fn is_worth_it(exit: &Exit) -> bool {
-    matches!(exit, Exit::Error(error) if error.downcast_ref::<Failed>().is_some_and(|failed| !failed.is_final))
+/// Returns whether the stream starts another attempt after a task ended with this exit.
+pub(super) fn should_retry(exit: &Exit) -> bool {
+    matches!(exit, Exit::Error(error) if error.downcast_ref::<AttemptFailed>().is_some_and(|failed| !failed.is_final))
 }
 
-/// The same for all items.
-pub(crate) struct Job {
-    pub(crate) launcher: Launcher,
-    pub(crate) ledger: Arc<Ledger>,
-    /// How often an item is tried.
-    pub(crate) attempts: u32,
-    pub(crate) room: Room,
-    pub(crate) stop: Stop,
-    pub(crate) halt: Arc<Halt>,
+/// Runs attempts; the same value for all items.
+pub(super) struct ItemRunner {
+    pub(super) launcher: Launcher,
+    pub(super) records: Arc<RunRecords>,
+    pub(super) max_attempts: u32,
+    pub(super) budget: Budget,
+    pub(super) stop: StopToken,
+    pub(super) failures: Arc<FailureCounter>,
 }
 
-impl Job {
-    /// Tries an item once. The first command is asked for at once, not only when the future is polled: so commands start in the order of
-    /// the items. A later one waits first, as long as nothing stops the run.
+impl ItemRunner {
+    /// Runs an item once.
+    ///
+    /// The first command is requested when this is called, not when the future is polled, so that commands start in the order of the items.
+    /// A later attempt starts after a pause, which ends early if the run is stopped.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future kills the command and its children.
-    pub(crate) fn attempt(
+    pub(super) fn attempt(
         self: &Arc<Self>,
-        work: Arc<Work>,
-    ) -> impl Future<Output = Result<Outcome, Failed>> + Send + use<> {
-        let job = Arc::clone(self);
-        let attempt = work.attempts.fetch_add(1, Ordering::Relaxed) + 1;
-        let first = (attempt == 1).then(|| job.launcher.request(Arc::clone(&work.item), 1));
+        run: Arc<ItemRun>,
+    ) -> impl Future<Output = Result<Outcome, AttemptFailed>> + Send + use<> {
+        let runner = Arc::clone(self);
+        let attempt = run.attempts.fetch_add(1, Ordering::Relaxed) + 1;
+        let first_reply = (attempt == 1).then(|| runner.launcher.request(Arc::clone(&run.item), 1));
         async move {
-            let answer = match first {
-                Some(answer) => answer,
+            let reply = match first_reply {
+                Some(reply) => reply,
                 None => {
                     tokio::select! {
                         biased;
-                        () = job.stop.reached(Level::Soon) => {}
-                        () = tokio::time::sleep(pause(attempt)) => {}
+                        () = runner.stop.reached(StopLevel::Drain) => {}
+                        () = tokio::time::sleep(retry_delay(attempt)) => {}
                     }
-                    if job.stop.level() > Level::Go {
-                        let failed = work.failed().take();
-                        return job.end(&work, failed.expect("there is another attempt only after a failed one"));
+                    if runner.stop.level() > StopLevel::Running {
+                        let failed = run.failed().take();
+                        return runner.finish(&run, failed.expect("a later attempt follows a failed one"));
                     }
-                    *work.failed() = None;
-                    job.launcher.request(Arc::clone(&work.item), attempt)
+                    *run.failed() = None;
+                    runner.launcher.request(Arc::clone(&run.item), attempt)
                 }
             };
-            let item = Arc::clone(&work.item);
-            let outcome = match answer.await {
-                Ok(ended) => Outcome::new(item, attempt, ended),
+            let outcome = match reply.await {
+                Ok(outcome) => outcome,
                 Err(_) => {
-                    let failure = Failure::Lost("the thread that runs commands has ended".to_owned());
-                    Outcome::without(item, failure, &job.room)
+                    let failure = ItemFailure::NoResult("the threads that run commands have ended".to_owned());
+                    Outcome::without_process(Arc::clone(&run.item), 0, 0, failure, &runner.budget)
                 }
             };
-            let may_retry = attempt < job.attempts && job.stop.level() == Level::Go;
+            let may_retry = attempt < runner.max_attempts && runner.stop.level() == StopLevel::Running;
             if may_retry && outcome.result.as_ref().is_err_and(|failure| !failure.is_unfinished()) {
-                *work.failed() = Some(outcome);
-                return Err(Failed { is_final: false });
+                *run.failed() = Some(outcome);
+                return Err(AttemptFailed { is_final: false });
             }
-            job.end(&work, outcome)
+            runner.finish(&run, outcome)
         }
     }
 
-    /// Writes down what came of an item.
-    fn end(&self, work: &Work, mut outcome: Outcome) -> Result<Outcome, Failed> {
-        if !outcome.result.as_ref().is_err_and(Failure::is_unfinished) {
+    /// Records the outcome of the last attempt.
+    fn finish(&self, run: &ItemRun, mut outcome: Outcome) -> Result<Outcome, AttemptFailed> {
+        if !outcome.result.as_ref().is_err_and(ItemFailure::is_unfinished) {
             let was_success = outcome.result.is_ok();
-            if self.ledger.record(&mut outcome).is_err() {
-                // The run cannot go on. What runs may end.
-                self.stop.raise(Level::Soon);
+            if self.records.record(&mut outcome).is_err() {
+                // The run cannot continue. Running commands may finish.
+                self.stop.raise(StopLevel::Drain);
             }
+            // Its files could not be written.
             if was_success && outcome.result.is_err() {
-                self.halt.count_failure(1, &self.stop);
+                self.failures.count(1, &self.stop);
             }
         }
         if outcome.result.is_ok() {
             return Ok(outcome);
         }
-        *work.failed() = Some(outcome);
-        Err(Failed { is_final: true })
+        *run.failed() = Some(outcome);
+        Err(AttemptFailed { is_final: true })
     }
 }
 
-/// The pause before an attempt: from 100 ms, doubled each time, at most 30 s, and by chance up to half as long again, so that many who
-/// failed together do not come back together.
+/// Returns the pause before an attempt: 100 ms before the second, doubled each time, at most 30 s, plus a random part of up to half of
+/// that, so that items that failed together are not retried together.
 ///
-/// The stream could wait as well, but not be told to wait no longer.
-fn pause(attempt: u32) -> Duration {
-    let step = Duration::from_millis(100).saturating_mul(1 << attempt.saturating_sub(2).min(20));
-    step.min(Duration::from_secs(30)).mul_f64(1.0 + fastrand::f64() / 2.0)
+/// The stream could pause as well, but its pause would not end early when the run is stopped.
+fn retry_delay(attempt: u32) -> Duration {
+    let delay = Duration::from_millis(100).saturating_mul(1 << attempt.saturating_sub(2).min(20));
+    delay.min(Duration::from_secs(30)).mul_f64(1.0 + fastrand::f64() / 2.0)
 }

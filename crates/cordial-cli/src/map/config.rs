@@ -1,115 +1,115 @@
-//! What a run will do: the options, checked against each other and the machine. Nothing runs and nothing is overwritten before all of it
-//! is in order.
+//! What a run will do: the options, checked against each other and against the machine. No command is started, and nothing is overwritten,
+//! before all checks have passed.
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
-use std::sync::atomic::AtomicU64;
 
 use crate::args::MapOptions;
-use crate::item_failure::plain;
-use crate::stop::halt::Policy;
-use crate::records::joblog::{Joblog, Past};
-use crate::records::run_records::{Ledger, Resume};
-use crate::report::printer::Form;
-use crate::records::results::Results;
-use crate::text::display;
 use crate::input::Product;
+use crate::records::{Joblog, PastRun, ResultsDirectory, Resume, RunRecords};
+use crate::report::Format;
+use crate::stop::halt::HaltPolicy;
 use crate::system;
-use crate::template::Template;
+use crate::template::CommandTemplate;
+use crate::text::{display, io_error};
 
 /// The word before a list of items.
 const LIST: &str = ":::";
 
-/// Words of GNU parallel that begin other lists, and what to do instead.
-const OTHER_LISTS: [(&str, &str); 3] = [
+/// Words before other lists of GNU parallel, and what to do instead.
+const UNSUPPORTED_LISTS: [(&str, &str); 3] = [
     ("::::", "-a FILE reads items from a file"),
-    (":::+", "paste gives lines that belong together"),
-    ("::::+", "paste FILE FILE gives lines that belong together"),
+    (":::+", "paste combines corresponding lines of files"),
+    ("::::+", "paste FILE FILE combines corresponding lines of files"),
 ];
 
 /// Where items come from.
-pub(crate) enum Items {
-    StandardInput { delimiter: u8 },
+pub(super) enum Input {
+    Stdin { delimiter: u8 },
     File { file: File, delimiter: u8 },
-    Given(Product),
+    Lists(Product),
 }
 
-/// How outputs are printed.
+/// How the outputs of commands are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Printing {
-    Whole(Form),
-    Lines {
-        is_tagged: bool,
-    },
-    /// The commands do it themselves.
-    Not,
+pub(super) enum OutputMode {
+    /// The output of an item is printed when the item is finished.
+    Grouped(Format),
+    /// Each line is printed when it is written.
+    LineBuffered { is_tagged: bool },
+    /// Commands write to our outputs directly.
+    Ungrouped,
 }
 
 /// The checked options.
-pub(crate) struct Plan {
-    pub(crate) items: Items,
-    pub(crate) template: Template,
-    pub(crate) program: Option<PathBuf>,
-    pub(crate) at_once: usize,
-    pub(crate) printing: Printing,
-    pub(crate) policy: Policy,
-    pub(crate) ledger: Ledger,
-    pub(crate) options: MapOptions,
+pub(super) struct Config {
+    pub(super) input: Input,
+    pub(super) template: CommandTemplate,
+    /// The path of the program, if it is the same for all items and known.
+    pub(super) program: Option<PathBuf>,
+    pub(super) concurrency: usize,
+    pub(super) output: OutputMode,
+    pub(super) halt: HaltPolicy,
+    pub(super) records: RunRecords,
+    pub(super) options: MapOptions,
 }
 
-impl Plan {
+impl Config {
+    /// Checks the options.
+    ///
     /// # Errors
     ///
-    /// A sentence that names what is wrong and the way out.
-    pub(crate) fn new(mut options: MapOptions) -> Result<Plan, String> {
+    /// A sentence that says what is wrong, and what to do.
+    pub(super) fn new(mut options: MapOptions) -> Result<Config, String> {
         let words = std::mem::take(&mut options.command);
-        if let Some((list, way)) = OTHER_LISTS.iter().find(|(list, _)| words.iter().any(|word| word == list)) {
-            return Err(format!("{list} is absent here: {way}; docs/map.md has the rest"));
+        if let Some((list, instead)) = UNSUPPORTED_LISTS.iter().find(|(list, _)| words.iter().any(|word| word == list))
+        {
+            return Err(format!("{list} is not supported: {instead}; see docs/map.md"));
         }
         let mut parts = words.split(|word| word == LIST);
-        let command = bytes(parts.next().unwrap_or_default())?;
-        let lists = parts.map(bytes).collect::<Result<Vec<_>, String>>()?;
+        let command = argument_bytes(parts.next().unwrap_or_default())?;
+        let lists = parts.map(argument_bytes).collect::<Result<Vec<_>, String>>()?;
         if command.is_empty() {
-            return Err(format!("there is no command before {LIST}; what is to be run for each item?"));
+            return Err(format!("there is no command before {LIST}: name the command to run for each item"));
         }
         let delimiter = options.delimiter.unwrap_or(if options.null { 0 } else { b'\n' });
-        let items = match (&options.arg_file, lists.is_empty()) {
-            (Some(_), false) => return Err(format!("items come from --arg-file or stand behind {LIST}, not both")),
-            (Some(path), true) => Items::File { file: open(path)?, delimiter },
-            (None, true) => Items::StandardInput { delimiter },
-            (None, false) => Items::Given(Product::new(lists)),
+        let input = match (&options.arg_file, lists.is_empty()) {
+            (Some(_), false) => return Err(format!("give items either with --arg-file or after {LIST}, not both")),
+            (Some(path), true) => Input::File { file: open(path)?, delimiter },
+            (None, true) => Input::Stdin { delimiter },
+            (None, false) => Input::Lists(Product::new(lists)),
         };
         if let Some(workdir) = &options.workdir
             && !workdir.is_dir()
         {
-            return Err(format!("--workdir {} is no directory", workdir.display()));
+            return Err(format!("--workdir {} is not a directory", workdir.display()));
         }
-        let template = || template(&options, &command);
-        let runs = template()?;
-        let program = match runs.program().filter(|_| !options.dry_run) {
-            Some(name) => system::program(name, options.workdir.as_deref())?,
+        let new_template = || template(&options, &command);
+        let template = new_template()?;
+        let program = match template.program().filter(|_| !options.dry_run) {
+            Some(name) => system::find_program(name, options.workdir.as_deref())?,
             None => None,
         };
-        if runs.line_in_quotes().is_some_and(|name| !name.contains(&b'/') || is_file(name, &options)) {
+        let is_quoted_line = |program: &[u8]| !program.contains(&b'/') || is_file(program, &options);
+        if template.program_of_quoted_line().is_some_and(is_quoted_line) {
             return Err(format!(
-                "there is no program {}; it is one word: leave out the quotes, or use --shell to run it as a line for sh",
+                "there is no program named {}: remove the quotes, or add --shell to run the words as a line for sh",
                 display::quoted(&command[0]),
             ));
         }
         check_machine(&options)?;
-        Ok(Plan {
-            at_once: options.concurrency.number(system::most_at_once()),
-            printing: printing(&options),
-            policy: match options.halt {
-                _ if options.fail_fast => Policy::FailFast,
-                policy => policy.unwrap_or(Policy::Never),
+        Ok(Config {
+            concurrency: options.concurrency.number(system::max_concurrency()),
+            output: output_mode(&options),
+            halt: match options.halt {
+                _ if options.fail_fast => HaltPolicy::FailFast,
+                policy => policy.unwrap_or(HaltPolicy::Never),
             },
-            // Last, because it makes files.
-            ledger: ledger(&options, template()?)?,
-            template: runs,
-            items,
+            // Last, because it creates files.
+            records: records(&options, new_template()?)?,
+            template,
+            input,
             program,
             options,
         })
@@ -117,77 +117,78 @@ impl Plan {
 }
 
 fn is_file(name: &[u8], options: &MapOptions) -> bool {
-    let name = system::word(name.to_vec()).unwrap_or_default();
+    let name = system::os_string(name.to_vec()).unwrap_or_default();
     options.workdir.as_deref().unwrap_or(Path::new("")).join(name).is_file()
 }
 
-fn bytes(words: &[OsString]) -> Result<Vec<Vec<u8>>, String> {
-    words.iter().cloned().map(system::bytes).collect()
+fn argument_bytes(words: &[OsString]) -> Result<Vec<Vec<u8>>, String> {
+    words.iter().cloned().map(system::argument_bytes).collect()
 }
 
 fn open(path: &PathBuf) -> Result<File, String> {
-    let unreadable = |error| format!("the file of items {} cannot be read: {}", path.display(), plain(&error));
-    let file = File::open(path).map_err(unreadable)?;
-    match file.metadata().map_err(unreadable)?.is_dir() {
-        true => Err(format!("the file of items {} is a directory", path.display())),
+    let cannot_read = |error| format!("cannot read the items file {}: {}", path.display(), io_error::describe(&error));
+    let file = File::open(path).map_err(cannot_read)?;
+    match file.metadata().map_err(cannot_read)?.is_dir() {
+        true => Err(format!("the items file {} is a directory", path.display())),
         false => Ok(file),
     }
 }
 
-fn template(options: &MapOptions, command: &[Vec<u8>]) -> Result<Template, String> {
-    let placeholder = options.replace.clone().map_or_else(|| Ok(b"{}".to_vec()), system::bytes)?;
+fn template(options: &MapOptions, command: &[Vec<u8>]) -> Result<CommandTemplate, String> {
+    let item_text = options.replace.clone().map_or_else(|| Ok(b"{}".to_vec()), system::argument_bytes)?;
     if options.shell {
-        Template::shell(&command.join(&b' '), &placeholder)
+        CommandTemplate::shell(&command.join(&b' '), &item_text)
     } else {
-        Ok(Template::words(command, &placeholder))
+        Ok(CommandTemplate::words(command, &item_text))
     }
 }
 
-fn printing(options: &MapOptions) -> Printing {
+fn output_mode(options: &MapOptions) -> OutputMode {
     match options {
-        MapOptions { ungroup: true, .. } => Printing::Not,
-        MapOptions { line_buffer: true, tag, .. } => Printing::Lines { is_tagged: *tag },
-        MapOptions { json: true, .. } => Printing::Whole(Form::Json),
-        MapOptions { tag: true, .. } => Printing::Whole(Form::Tagged),
-        _ => Printing::Whole(Form::Plain),
+        MapOptions { ungroup: true, .. } => OutputMode::Ungrouped,
+        MapOptions { line_buffer: true, tag, .. } => OutputMode::LineBuffered { is_tagged: *tag },
+        MapOptions { json: true, .. } => OutputMode::Grouped(Format::Json),
+        MapOptions { tag: true, .. } => OutputMode::Grouped(Format::Tagged),
+        _ => OutputMode::Grouped(Format::Plain),
     }
 }
 
-/// What the machine does not tell cannot be waited for.
+/// Checks that the system reports the values on which options depend.
 fn check_machine(options: &MapOptions) -> Result<(), String> {
-    let untold =
-        |option: &str, error| format!("{option} cannot be used here: the system does not tell: {}", plain(&error));
+    let unavailable = |option: &str, error| {
+        format!("{option} is not available: the system does not report this value: {}", io_error::describe(&error))
+    };
     if options.load.is_some() {
-        system::load().map_err(|error| untold("--load", error))?;
+        system::load_average().map_err(|error| unavailable("--load", error))?;
     }
     if options.memfree.is_some() {
-        system::free_memory().map_err(|error| untold("--memfree", error))?;
+        system::free_memory().map_err(|error| unavailable("--memfree", error))?;
     }
     Ok(())
 }
 
-fn ledger(options: &MapOptions, template: Template) -> Result<Ledger, String> {
+fn records(options: &MapOptions, template: CommandTemplate) -> Result<RunRecords, String> {
     let resume = match (options.resume, options.resume_failed) {
-        (_, true) => Resume::Failed,
-        (true, false) => Resume::Missing,
+        (_, true) => Resume::UnfinishedAndFailed,
+        (true, false) => Resume::Unfinished,
         (false, false) => Resume::No,
     };
     if resume != Resume::No && options.joblog.is_none() && options.results.is_none() {
-        return Err("--resume goes on with a --joblog or with --results: name one of them".to_owned());
+        return Err("--resume needs the records of the earlier run: add --joblog FILE or --results DIR".to_owned());
     }
     let past = match &options.joblog {
-        Some(path) if resume == Resume::No => Joblog::check_new(path).map(|()| Past::default())?,
+        Some(path) if resume == Resume::No => Joblog::check_new(path).map(|()| PastRun::default())?,
         Some(path) => Joblog::read(path, &template)?,
-        None => Past::default(),
+        None => PastRun::default(),
     };
     let (mut joblog, mut results) = (None, None);
     if !options.dry_run {
         results = match &options.results {
-            Some(path) if resume == Resume::No => Some(Results::create(path)?),
-            Some(path) => Some(Results::resume(path)?),
+            Some(path) if resume == Resume::No => Some(ResultsDirectory::create(path)?),
+            Some(path) => Some(ResultsDirectory::resume(path)?),
             None => None,
         };
         joblog = options.joblog.as_deref().map(Joblog::open).transpose()?;
     }
-    Ok(Ledger { template, joblog, past, results, resume, left_failed: AtomicU64::new(0), broken: OnceLock::new() })
+    Ok(RunRecords::new(template, resume, past, joblog, results))
 }

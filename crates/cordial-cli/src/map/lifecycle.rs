@@ -1,171 +1,160 @@
-//! The command `map` from its start to its end, whoever brings that about.
+//! The command `map` from its start to its end.
 //!
 //! ```text
-//! signal   what happens
-//! first    no new items; what runs is asked to stop and given the grace; the rest is printed and counted
-//! second   everything is killed
+//! signal   effect
+//! first    no command is started; running commands receive SIGTERM and have the grace period to exit; their outcomes are printed
+//! second   all commands are killed
 //! ```
 
 use std::io::{self, IsTerminal, Write as _};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::{Duration, SystemTime};
 
 use cordial::Runtime;
 use tokio::io::AsyncWriteExt;
 use tokio::time;
 
+use super::config::Config;
+use super::pipeline::{LAST_OUTPUT_TIMEOUT, run_items};
+use super::run_state::RunState;
 use crate::args::MapOptions;
-use crate::item_failure::plain;
-use crate::map::config::Plan;
-use crate::report::printer::Report;
-use crate::stop::token::{Level, Stop};
-use crate::report::summary::Cause;
-use crate::system::{self, Groups, Interrupt, Interrupts, Suspensions};
-use crate::exit_reason::Verdict;
-use crate::map::pipeline::work;
+use crate::exit_reason::ExitReason;
+use crate::report::{Printer, RunEnd};
+use crate::stop::token::{StopLevel, StopToken};
+use crate::system::{self, GroupTable, JobControl, StopSignal, StopSignals};
+use crate::text::io_error;
 
-/// How long a last word may take. Whoever should read it may have stopped reading before.
-const LAST_WORD: Duration = Duration::from_secs(1);
+/// How long to wait for the threads that run commands after all commands were killed.
+const LAUNCHER_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long the thread that runs commands may take to end when everything was killed.
-const LAST_REAPING: Duration = Duration::from_secs(3);
-
-/// What outlives the root process.
-#[derive(Clone, Default)]
-pub(crate) struct Rest {
-    pub(crate) groups: Groups,
-    /// The first signal.
-    pub(crate) stopped_by: Arc<OnceLock<Interrupt>>,
-    /// Is closed when the thread that runs commands has ended.
-    pub(crate) launcher: Arc<OnceLock<Mutex<mpsc::Receiver<()>>>>,
-}
-
-/// Runs the command to its end and gives the exit status.
+/// Runs the command, and returns the exit status of the program.
 pub(crate) fn run(options: MapOptions) -> ExitCode {
-    let begun = Plan::new(options).and_then(|plan| {
-        if let Some(by) = plan.options.nice {
-            system::lower_priority(by).map_err(|error| format!("--nice {by} is refused: {}", plain(&error)))?;
+    let config = Config::new(options).and_then(|config| {
+        if let Some(by) = config.options.nice {
+            system::lower_priority(by).map_err(|error| {
+                format!("cannot lower the priority by {by} (--nice): {}", io_error::describe(&error))
+            })?;
         }
-        Ok(plan)
+        Ok(config)
     });
-    let plan = match begun {
-        Ok(plan) => plan,
-        Err(sentence) => return broken(&sentence),
+    let config = match config {
+        Ok(config) => config,
+        Err(sentence) => return error(&sentence),
     };
     let name = run_name();
-    let (guard, rest) = match system::start_guard(&name) {
-        Ok((pipe, guard)) => (Some(guard), Rest { groups: Groups::new(Some(pipe)), ..Rest::default() }),
-        // As on systems that have none: what runs when we are killed outright goes on.
-        Err(_) => (None, Rest::default()),
+    let (guard, state) = match system::start_guard(&name) {
+        Ok((pipe, guard)) => (Some(guard), RunState { groups: GroupTable::new(Some(pipe)), ..RunState::default() }),
+        // As on systems that have no guard: if SIGKILL kills us, commands keep running.
+        Err(_) => (None, RunState::default()),
     };
-    system::be_deaf_to_ends();
+    system::block_sigchld();
     let runtime = match Runtime::builder().build() {
         Ok(runtime) => runtime,
-        Err(error) => return broken(&error.to_string()),
+        Err(failure) => return error(&failure.to_string()),
     };
-    // Not `run`, which hears signals itself: the second one would end the root process before it has told what was killed.
-    let verdict = match runtime.block_on(root(plan, name, rest.clone())) {
-        Ok(verdict) => verdict,
+    // `Runtime::run` would handle signals itself: a second one would end the root process before the summary is printed.
+    let reason = match runtime.block_on(root(config, name, state.clone())) {
+        Ok(reason) => reason,
         Err(exit) => {
-            let _ = writeln!(io::stderr(), "cordial: this is an error of cordial itself, please report it: {exit}");
-            Verdict::Broken
+            let _ = writeln!(io::stderr(), "cordial: internal error: {exit}; please report it");
+            ExitReason::Error
         }
     };
-    rest.groups.kill_all();
-    if let Some(launcher) = rest.launcher.get().and_then(|launcher| launcher.lock().ok()) {
-        let _ = launcher.recv_timeout(LAST_REAPING);
+    state.groups.kill_all();
+    if let Some(launcher_end) = state.launcher_end.get().and_then(|end| end.lock().ok()) {
+        let _ = launcher_end.recv_timeout(LAUNCHER_TIMEOUT);
     }
-    rest.groups.dismiss_guard();
+    state.groups.dismiss_guard();
     if let Some(mut guard) = guard {
-        // It ends with the pipe, which was closed just now.
+        // It exits because its pipe was just closed.
         let _ = guard.wait();
     }
-    verdict.into()
+    reason.into()
 }
 
-fn broken(sentence: &str) -> ExitCode {
+fn error(sentence: &str) -> ExitCode {
     let _ = writeln!(io::stderr(), "cordial: {sentence}");
-    Verdict::Broken.into()
+    ExitReason::Error.into()
 }
 
-/// Another one for each run of the machine.
+/// Returns a name that no other run on this machine has.
 fn run_name() -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     format!("{}-{}", std::process::id(), now.as_nanos())
 }
 
-/// The root process.
-async fn root(plan: Plan, name: String, rest: Rest) -> Verdict {
-    let mut report = Report::new(tokio::io::stdout(), tokio::io::stderr(), plan.options.quiet);
-    let listened = Interrupts::listen().and_then(|interrupts| Ok((interrupts, Suspensions::listen()?)));
-    let (mut interrupts, mut suspensions) = match listened {
-        Ok(listened) => listened,
+/// The root process: runs the items and handles signals.
+async fn root(config: Config, name: String, state: RunState) -> ExitReason {
+    let mut printer = Printer::new(tokio::io::stdout(), tokio::io::stderr(), config.options.quiet);
+    let handlers = StopSignals::listen().and_then(|stop_signals| Ok((stop_signals, JobControl::listen()?)));
+    let (mut stop_signals, mut job_control) = match handlers {
+        Ok(handlers) => handlers,
         Err(error) => {
-            report.complain(&format!("signals cannot be heard: {}", plain(&error))).await;
-            return Verdict::Broken;
+            let message = format!("cannot install signal handlers: {}", io_error::describe(&error));
+            printer.print_message(&message).await;
+            return ExitReason::Error;
         }
     };
-    let stop = Stop::new();
-    let printed = report.printed();
-    let groups = rest.groups.clone();
-    let (grace, is_quiet) = (plan.options.grace, plan.options.quiet);
-    let verdict = {
-        let mut work = Box::pin(work(plan, name, rest.clone(), stop.clone(), &mut report));
-        let mut pass_on = std::pin::pin!(suspensions.pass_on(&groups));
-        let interrupt = tokio::select! {
+    let stop = StopToken::new();
+    let printed = printer.printed();
+    let groups = state.groups.clone();
+    let (grace, is_quiet) = (config.options.grace, config.options.quiet);
+    let reason = {
+        let mut items = Box::pin(run_items(config, name, state.clone(), stop.clone(), &mut printer));
+        let mut forwarding = std::pin::pin!(job_control.forward(&groups));
+        let signal = tokio::select! {
             biased;
-            interrupt = interrupts.next() => interrupt,
-            () = &mut pass_on => return Verdict::Broken,
-            verdict = &mut work => return verdict,
+            signal = stop_signals.next() => signal,
+            () = &mut forwarding => return ExitReason::Error,
+            reason = &mut items => return reason,
         };
-        let _ = rest.stopped_by.set(interrupt);
-        stop.raise(Level::Now);
-        tell_terminal(grace, is_quiet).await;
-        let is_over = tokio::select! {
+        let _ = state.stop_signal.set(signal);
+        stop.raise(StopLevel::Terminate);
+        announce_stop(grace, is_quiet).await;
+        let reason = tokio::select! {
             biased;
-            _ = interrupts.next() => None,
-            () = &mut pass_on => None,
-            () = nobody_reads(&groups, &printed) => None,
-            verdict = &mut work => Some(verdict),
+            _ = stop_signals.next() => None,
+            () = &mut forwarding => None,
+            () = output_stalled(&groups, &printed) => None,
+            reason = &mut items => Some(reason),
         };
-        match is_over {
-            Some(verdict) => Some(verdict),
+        match reason {
+            Some(reason) => Some(reason),
             None => {
-                stop.raise(Level::Kill);
+                stop.raise(StopLevel::Kill);
                 groups.kill_all();
-                // What was running has its last word.
-                time::timeout(LAST_WORD, &mut work).await.ok()
+                // The outcomes of the killed commands and the summary are still printed, if the outputs are read.
+                time::timeout(LAST_OUTPUT_TIMEOUT, &mut items).await.ok()
             }
         }
     };
-    match (verdict, rest.stopped_by.get()) {
-        (Some(verdict), _) => verdict,
-        (None, by) => {
-            // Not all was printed, but what is known can be told.
-            let by = by.copied().unwrap_or(Interrupt::Interrupt);
-            let _ = time::timeout(LAST_WORD, report.conclude(Cause::Interrupted(by))).await;
-            Verdict::Interrupted(by)
+    match (reason, state.stop_signal.get()) {
+        (Some(reason), _) => reason,
+        (None, signal) => {
+            // Some outcomes were not printed, but the summary of the others can be.
+            let signal = signal.copied().unwrap_or(StopSignal::Interrupt);
+            let _ = time::timeout(LAST_OUTPUT_TIMEOUT, printer.print_summary(RunEnd::Interrupted(signal))).await;
+            ExitReason::Interrupted(signal)
         }
     }
 }
 
-/// Says to a person at a terminal what the signal has done, and what another one would do.
-async fn tell_terminal(grace: Duration, is_quiet: bool) {
+/// Prints what the first signal has done and what another one will do, if standard error is a terminal.
+async fn announce_stop(grace: Duration, is_quiet: bool) {
     if is_quiet || !io::stderr().is_terminal() {
         return;
     }
-    // The bar, which may stand there, comes back with its next tick.
+    // Erases the progress bar, which the next tick redraws.
     let line = format!(
-        "\r\x1b[2Kcordial: what runs is asked to stop and has {} for it; once more kills it\n",
+        "\r\x1b[2Kcordial: stopping; running commands have {} to exit. Press Ctrl-C again to kill them\n",
         humantime::format_duration(grace)
     );
-    let _ = time::timeout(LAST_WORD, tokio::io::stderr().write_all(line.as_bytes())).await;
+    let _ = time::timeout(LAST_OUTPUT_TIMEOUT, tokio::io::stderr().write_all(line.as_bytes())).await;
 }
 
-/// Waits until nothing runs any more, and yet nothing gets printed.
-async fn nobody_reads(groups: &Groups, printed: &AtomicU64) {
+/// Waits until no command runs, and nothing has been printed for `LAST_OUTPUT_TIMEOUT`: the reader of our output has stopped reading.
+async fn output_stalled(groups: &GroupTable, printed: &AtomicU64) {
     let mut before = None;
     loop {
         let now = groups.is_empty().then(|| printed.load(Ordering::Relaxed));
@@ -173,6 +162,6 @@ async fn nobody_reads(groups: &Groups, printed: &AtomicU64) {
             return;
         }
         before = now;
-        time::sleep(LAST_WORD).await;
+        time::sleep(LAST_OUTPUT_TIMEOUT).await;
     }
 }

@@ -1,9 +1,17 @@
 //! The command `cordial map`.
+//!
+//! ```text
+//! config ──► lifecycle: signals, the end of the run
+//!                └──► pipeline ──┬── pending    items that remain to be run
+//!                                ├── attempts   runs one item, several times if it fails
+//!                                └── report     prints outcomes, counts failures
+//! ```
 
 mod attempts;
 mod config;
 mod lifecycle;
 mod pending;
 mod pipeline;
+mod run_state;
 
 pub(crate) use lifecycle::run;

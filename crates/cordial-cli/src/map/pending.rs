@@ -1,4 +1,4 @@
-//! The items that are still to be run, as far as there is room for what they will write.
+//! The items that remain to be run.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,38 +7,39 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
-use crate::output::capture::Room;
-use crate::map::attempts::Work;
-use crate::records::run_records::{Broken, Ledger};
-use crate::input::Source;
+use super::attempts::ItemRun;
+use crate::input::ItemSource;
+use crate::output::Budget;
+use crate::records::{FatalError, RunRecords};
 
-/// A stream of items. It ends early when the run cannot go on; items before that are run to their end.
-pub(crate) struct Queue {
-    pub(crate) source: Source,
-    pub(crate) ledger: Arc<Ledger>,
-    pub(crate) room: Room,
-    /// How many an earlier run has done.
-    pub(crate) skipped: Arc<AtomicU64>,
+/// The items that remain to be run, while the budget allows more output. The stream ends early if the run cannot continue; earlier items are
+/// run to their end.
+pub(super) struct PendingItems {
+    pub(super) source: ItemSource,
+    pub(super) records: Arc<RunRecords>,
+    pub(super) budget: Budget,
+    /// The number of items that an earlier run finished.
+    pub(super) skipped: Arc<AtomicU64>,
 }
 
-impl Stream for Queue {
-    type Item = Arc<Work>;
+impl Stream for PendingItems {
+    type Item = Arc<ItemRun>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        ready!(this.room.poll_has_room(cx));
+        ready!(this.budget.poll_available(cx));
         loop {
             let item = match ready!(Pin::new(&mut this.source).poll_next(cx)) {
                 None => return Poll::Ready(None),
                 Some(Ok(item)) => item,
                 Some(Err(error)) => {
-                    let _ = this.ledger.breaks(Broken::Input(error));
+                    let _ = this.records.abort(FatalError::Input(error));
                     return Poll::Ready(None);
                 }
             };
-            match this.ledger.is_done(&item) {
+            match this.records.is_skipped(&item) {
                 Ok(true) => this.skipped.fetch_add(1, Ordering::Relaxed),
-                Ok(false) => return Poll::Ready(Some(Work::new(item, &this.room))),
+                Ok(false) => return Poll::Ready(Some(ItemRun::new(item, &this.budget))),
                 Err(_) => return Poll::Ready(None),
             };
         }

@@ -1,8 +1,8 @@
-//! The work of a run: a stream of tasks over items, each task one command, and what is printed of it.
+//! The pipeline of a run: a stream of tasks over items, each task one command, whose results are printed as they arrive.
 //!
-//! Order, retries and how many there are at once are the stream's part. What is left here is to put the parts together, to print results as
-//! they come, and to end for one of these reasons: there are no more items, something has stopped the run, nobody reads our output, or
-//! our input, our output or our records are broken.
+//! The library's stream limits how many tasks run at once, restores the order of results, and retries. This file connects the parts, prints
+//! results, and ends the run for one of these reasons: there are no more items; the run was stopped; standard output was closed; the input,
+//! the output or the records have an error.
 
 use std::future::poll_fn;
 use std::io;
@@ -18,175 +18,177 @@ use tokio::io::AsyncWrite;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{self, MissedTickBehavior};
 
+use super::attempts::{ItemRun, ItemRunner, should_retry};
+use super::config::{Config, Input, OutputMode};
+use super::pending::PendingItems;
+use super::run_state::RunState;
 use crate::args::MapOptions;
-use crate::output::capture::Room;
-use crate::item_failure::plain;
-use crate::stop::halt::{Halt, Policy, Share};
-use crate::map::attempts::{Job, Work, is_worth_it};
-use crate::launch::{Gate, Launcher, Outputs, Settings};
-use crate::records::run_records::Broken;
-use crate::map::lifecycle::Rest;
+use crate::exit_reason::ExitReason;
+use crate::input::ItemSource;
+use crate::launch::{LaunchConfig, Launcher, OutputTarget, Throttle};
 use crate::outcome::Outcome;
-use crate::output::{Lines, Live};
-use crate::report::printer::Form;
-use crate::map::config::{Items, Plan, Printing};
-use crate::report::progress::{Facts, TICK};
-use crate::map::pending::Queue;
-use crate::report::printer::Report;
-use crate::input::Source;
-use crate::stop::token::{Level, Stop};
-use crate::report::summary::Cause;
-use crate::system::{self, Common, Outs, Starter};
-use crate::exit_reason::Verdict;
+use crate::output::{Budget, LineBatch, LineChannel};
+use crate::records::FatalError;
+use crate::report::{Format, Printer, ProgressCounts, RunEnd, TICK};
+use crate::stop::halt::{FailureCounter, HaltPolicy, Threshold};
+use crate::stop::token::{StopLevel, StopToken};
+use crate::system::{self, CommandOutput, SpawnConfig, Spawner};
+use crate::text::io_error;
 
-/// How long a last word may take. Whoever should read it may have stopped reading before.
-const LAST_WORD: Duration = Duration::from_secs(1);
+/// How long the last output of a run may take. Its reader may have stopped reading.
+pub(super) const LAST_OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How many finished results may wait for an older one. What they hold in memory is bounded elsewhere.
-const AHEAD: usize = 4096;
+/// The number of finished results that may wait for an older one. Their memory is limited by `Budget`.
+const MAX_RESULTS_AHEAD: usize = 4096;
 
-/// Everything but listening to signals.
-pub(crate) async fn work<O, E>(plan: Plan, name: String, rest: Rest, stop: Stop, report: &mut Report<O, E>) -> Verdict
+/// Runs all items.
+pub(super) async fn run_items<O, E>(
+    config: Config,
+    name: String,
+    state: RunState,
+    stop: StopToken,
+    printer: &mut Printer<O, E>,
+) -> ExitReason
 where
     O: AsyncWrite + Unpin,
     E: AsyncWrite + Unpin,
 {
-    let Plan { items, template, program, at_once, printing, policy, ledger, options } = plan;
-    let mut source = match source(items, &options, &stop) {
+    let Config { input, template, program, concurrency, output, halt, records, options } = config;
+    let mut source = match item_source(input, &options, &stop) {
         Ok(source) => source,
         Err(sentence) => {
-            report.complain(&sentence).await;
-            return Verdict::Broken;
+            printer.print_message(&sentence).await;
+            return ExitReason::Error;
         }
     };
-    let (ledger, room, skipped) = (Arc::new(ledger), Room::default(), Arc::new(AtomicU64::new(0)));
+    let (records, budget, skipped) = (Arc::new(records), Budget::default(), Arc::new(AtomicU64::new(0)));
     if options.dry_run {
-        return dry_run(Queue { source, ledger, room, skipped }, report).await;
+        return dry_run(PendingItems { source, records, budget, skipped }, printer).await;
     }
     let mut total = 0;
-    if let Policy::Halt { failed: Share::Percent(_), .. } = policy {
+    if let HaltPolicy::After { threshold: Threshold::Percent(_), .. } = halt {
         if let Err(error) = source.collect().await {
-            return tell(&Broken::Input(error), report).await;
+            return report_fatal_error(&FatalError::Input(error), printer).await;
         }
-        let (known, per_command) = source.known();
-        total = known.total(per_command).unwrap_or_default();
+        let (count, per_item) = source.count();
+        total = count.commands(per_item).unwrap_or_default();
     }
-    let halt = Arc::new(Halt::new(policy, total));
-    let (outputs, mut live) = match printing {
-        Printing::Whole(_) => (Outputs::Captured, None),
-        Printing::Not => (Outputs::Inherited, None),
-        Printing::Lines { is_tagged } => {
-            let (live, lines) = Live::new(is_tagged);
-            (Outputs::Live(live), Some(lines))
+    let failures = Arc::new(FailureCounter::new(halt, total));
+    let (target, mut lines) = match output {
+        OutputMode::Grouped(_) => (OutputTarget::Capture, None),
+        OutputMode::Ungrouped => (OutputTarget::Inherit, None),
+        OutputMode::LineBuffered { is_tagged } => {
+            let (channel, lines) = LineChannel::new(is_tagged);
+            (OutputTarget::Lines(channel), Some(lines))
         }
     };
-    let attempts = options.retries.saturating_add(1);
-    let outs = if matches!(outputs, Outputs::Inherited) { Outs::Ours } else { Outs::Pipes };
-    let starter = Starter::new(Common { program, workdir: options.workdir.clone(), outputs: outs, run: name });
-    let settings = Settings {
+    let max_attempts = options.retries.saturating_add(1);
+    let command_output = if output == OutputMode::Ungrouped { CommandOutput::Inherited } else { CommandOutput::Piped };
+    let spawn_config = SpawnConfig { program, workdir: options.workdir.clone(), output: command_output, run: name };
+    let launch_config = LaunchConfig {
         template,
-        starter,
-        outputs,
-        at_once,
+        spawner: Spawner::new(spawn_config),
+        output: target,
+        concurrency,
         timeout: options.timeout,
         grace: options.grace,
-        attempts,
-        gate: Gate::new(options.delay, options.load, options.memfree),
-        groups: rest.groups.clone(),
-        room: room.clone(),
+        max_attempts,
+        throttle: Throttle::new(options.delay, options.load, options.memfree),
+        groups: state.groups.clone(),
+        budget: budget.clone(),
         stop: stop.clone(),
-        halt: Arc::clone(&halt),
+        failures: Arc::clone(&failures),
     };
-    let launcher = match Launcher::start(settings) {
-        Ok((launcher, ended)) => {
-            let _ = rest.launcher.set(Mutex::new(ended));
+    let launcher = match Launcher::start(launch_config) {
+        Ok((launcher, end)) => {
+            let _ = state.launcher_end.set(Mutex::new(end));
             launcher
         }
         Err(error) => {
-            report.complain(&format!("no thread can be started: {}", plain(&error))).await;
-            return Verdict::Broken;
+            let message = format!("cannot start the threads that run commands: {}", io_error::describe(&error));
+            printer.print_message(&message).await;
+            return ExitReason::Error;
         }
     };
-    let job = Arc::new(Job { launcher, ledger: Arc::clone(&ledger), attempts, room: room.clone(), stop, halt });
-    let known = source.known();
-    let queue = Queue { source, ledger, room: room.clone(), skipped: Arc::clone(&skipped) };
-    let runner = Arc::clone(&job);
-    let results = Task::async_stream_from(queue, move |work| runner.attempt(work))
-        .max_concurrency(Launcher::wanted(at_once))
-        .max_ahead(AHEAD)
-        // Items have a limit of their own, which ends their processes in a known way.
+    let values = source.count();
+    let pending =
+        PendingItems { source, records: Arc::clone(&records), budget: budget.clone(), skipped: Arc::clone(&skipped) };
+    let runner = Arc::new(ItemRunner { launcher, records, max_attempts, budget: budget.clone(), stop, failures });
+    let task_runner = Arc::clone(&runner);
+    let results = Task::async_stream_from(pending, move |run| task_runner.attempt(run))
+        .max_concurrency(Launcher::wanted_requests(concurrency))
+        .max_ahead(MAX_RESULTS_AHEAD)
+        // `--timeout` is enforced by the launcher, which first asks the command to exit.
         .timeout(Timeout::Infinity)
         .or_exit()
-        .retry(Retry::times(options.retries as usize).when(is_worth_it))
+        .retry(Retry::times(options.retries as usize).when(should_retry))
         .zip_input_on_exit();
-    report.progress.begin(Facts { counts: results.progress(), known, skipped });
-    let is_ordered = matches!(printing, Printing::Whole(_)) && !options.unordered;
+    printer.begin_progress(ProgressCounts { stream: results.progress(), values, skipped });
+    let is_ordered = matches!(output, OutputMode::Grouped(_)) && !options.unordered;
     let results = if is_ordered { results } else { results.unordered() };
-    let form = match printing {
-        Printing::Whole(form) => form,
-        Printing::Lines { .. } | Printing::Not => Form::Plain,
+    let format = match output {
+        OutputMode::Grouped(format) => format,
+        OutputMode::LineBuffered { .. } | OutputMode::Ungrouped => Format::Plain,
     };
-    if let Err(error) = print(results, &mut live, form, &room, report).await {
-        return unwritable(&error, report).await;
+    if let Err(error) = print_results(results, &mut lines, format, &budget, printer).await {
+        return report_output_error(&error, printer).await;
     }
-    conclude(&job, &rest, report).await
+    conclude(&runner, &state, printer).await
 }
 
-/// The items. From here on standard input is ours alone.
-fn source(items: Items, options: &MapOptions, stop: &Stop) -> Result<Source, String> {
-    let per_command = options.max_args.get();
-    let standard_input =
-        system::standard_input().map_err(|error| format!("standard input cannot be taken over: {}", plain(&error)))?;
-    let longest = system::LONGEST_ARGUMENT;
-    let (source, reading) = match items {
-        Items::Given(product) => return Ok(Source::given(product, per_command, stop.clone())),
-        Items::StandardInput { delimiter } => {
-            Source::read(standard_input, delimiter, longest, per_command, stop.clone())
-        }
-        Items::File { file, delimiter } => {
-            Source::read(tokio::fs::File::from_std(file), delimiter, longest, per_command, stop.clone())
+/// Opens the items. From here on, only this program reads its standard input, and commands have none.
+fn item_source(input: Input, options: &MapOptions, stop: &StopToken) -> Result<ItemSource, String> {
+    let per_item = options.max_args.get();
+    let stdin = system::take_stdin()
+        .map_err(|error| format!("cannot take over standard input: {}", io_error::describe(&error)))?;
+    let max_bytes = system::MAX_ARGUMENT_BYTES;
+    let (source, reading) = match input {
+        Input::Lists(product) => return Ok(ItemSource::from_lists(product, per_item, stop.clone())),
+        Input::Stdin { delimiter } => ItemSource::read(stdin, delimiter, max_bytes, per_item, stop.clone()),
+        Input::File { file, delimiter } => {
+            ItemSource::read(tokio::fs::File::from_std(file), delimiter, max_bytes, per_item, stop.clone())
         }
     };
     Task::start(reading);
     Ok(source)
 }
 
-/// Prints commands instead of running them.
-async fn dry_run<O, E>(queue: Queue, report: &mut Report<O, E>) -> Verdict
+/// Prints the commands instead of running them.
+async fn dry_run<O, E>(pending: PendingItems, printer: &mut Printer<O, E>) -> ExitReason
 where
     O: AsyncWrite + Unpin,
     E: AsyncWrite + Unpin,
 {
-    let ledger = Arc::clone(&queue.ledger);
-    let mut queue = pin!(queue);
-    while let Some(work) = poll_fn(|cx| queue.as_mut().poll_next(cx)).await {
-        if let Err(error) = report.print_line(&ledger.template.show(work.item(), 1)).await {
-            return unwritable(&error, report).await;
+    let records = Arc::clone(&pending.records);
+    let mut pending = pin!(pending);
+    while let Some(run) = poll_fn(|cx| pending.as_mut().poll_next(cx)).await {
+        if let Err(error) = printer.print_line(&records.command(run.item(), 1)).await {
+            return report_output_error(&error, printer).await;
         }
     }
-    match (report.flush().await, ledger.broken.get()) {
-        (Err(error), _) => unwritable(&error, report).await,
-        (Ok(()), Some(broken)) => tell(broken, report).await,
-        (Ok(()), None) => Verdict::Finished { failed: 0 },
+    match (printer.flush().await, records.fatal_error()) {
+        (Err(error), _) => report_output_error(&error, printer).await,
+        (Ok(()), Some(error)) => report_fatal_error(error, printer).await,
+        (Ok(()), None) => ExitReason::Finished { failed: 0 },
     }
 }
 
-/// Prints results until there are no more.
-async fn print<O, E>(
-    results: impl Stream<Item = Result<Outcome, Failure<Arc<Work>>>>,
-    live: &mut Option<Receiver<Lines>>,
-    form: Form,
-    room: &Room,
-    report: &mut Report<O, E>,
+/// Prints results until the stream ends.
+async fn print_results<O, E>(
+    results: impl Stream<Item = Result<Outcome, Failure<Arc<ItemRun>>>>,
+    lines: &mut Option<Receiver<LineBatch>>,
+    format: Format,
+    budget: &Budget,
+    printer: &mut Printer<O, E>,
 ) -> io::Result<()>
 where
     O: AsyncWrite + Unpin,
     E: AsyncWrite + Unpin,
 {
     enum Next {
-        Result(Option<Box<Result<Outcome, Failure<Arc<Work>>>>>),
-        Lines(Lines),
-        /// Nothing else is there at the moment.
+        Result(Option<Box<Result<Outcome, Failure<Arc<ItemRun>>>>>),
+        Lines(LineBatch),
+        /// Nothing else is ready.
         Flush,
         Tick,
     }
@@ -194,85 +196,87 @@ where
     let mut ticks = time::interval_at(time::Instant::now() + 2 * TICK, TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let holds_something = report.holds_something();
+        let is_buffered = printer.is_buffered();
         let next = poll_fn(|cx| {
-            // Lines first: those of an item come before its end.
-            if let Some(live) = live
-                && let Poll::Ready(Some(lines)) = live.poll_recv(cx)
+            // Lines are polled first, because the lines of an item precede its result.
+            if let Some(lines) = lines
+                && let Poll::Ready(Some(batch)) = lines.poll_recv(cx)
             {
-                return Poll::Ready(Next::Lines(lines));
+                return Poll::Ready(Next::Lines(batch));
             }
             if let Poll::Ready(result) = results.as_mut().poll_next(cx) {
                 return Poll::Ready(Next::Result(result.map(Box::new)));
             }
-            if holds_something {
+            if is_buffered {
                 return Poll::Ready(Next::Flush);
             }
             ticks.poll_tick(cx).map(|_| Next::Tick)
         })
         .await;
         match next {
-            Next::Lines(lines) => report.print_lines(lines).await?,
+            Next::Lines(batch) => printer.print_lines(batch).await?,
             Next::Result(Some(result)) => {
-                let outcome = result.unwrap_or_else(|Failure { input, exit, .. }| input.into_outcome(&exit, room));
-                report.print(outcome, form).await?;
+                let outcome = result.unwrap_or_else(|Failure { input, exit, .. }| input.into_outcome(&exit, budget));
+                printer.print(outcome, format).await?;
             }
             Next::Result(None) => break,
-            Next::Flush => report.flush().await?,
-            Next::Tick => report.tick().await,
+            Next::Flush => printer.flush().await?,
+            Next::Tick => printer.tick().await,
         }
     }
-    // The stream has ended, but lines may have come since the last look.
-    while let Some(lines) = live.as_mut().and_then(|live| live.try_recv().ok()) {
-        report.print_lines(lines).await?;
+    // Lines may have arrived after the last poll and before the end of the stream.
+    while let Some(batch) = lines.as_mut().and_then(|lines| lines.try_recv().ok()) {
+        printer.print_lines(batch).await?;
     }
-    report.flush().await
+    printer.flush().await
 }
 
-/// The last lines, and how the run has ended.
-async fn conclude<O, E>(job: &Job, rest: &Rest, report: &mut Report<O, E>) -> Verdict
+/// Prints the summary, and returns why the program exits.
+async fn conclude<O, E>(runner: &ItemRunner, state: &RunState, printer: &mut Printer<O, E>) -> ExitReason
 where
     O: AsyncWrite + Unpin,
     E: AsyncWrite + Unpin,
 {
-    let cause = match rest.stopped_by.get() {
-        Some(interrupt) => Cause::Interrupted(*interrupt),
-        None if job.stop.level() > Level::Go && job.ledger.broken.get().is_none() => Cause::Halted,
-        None => Cause::Finished,
+    let fatal_error = runner.records.fatal_error();
+    let end = match state.stop_signal.get() {
+        Some(signal) => RunEnd::Interrupted(*signal),
+        None if runner.stop.level() > StopLevel::Running && fatal_error.is_none() => RunEnd::Halted,
+        None => RunEnd::Finished,
     };
-    let _ = time::timeout(LAST_WORD, async {
-        report.conclude(cause).await;
-        if let Some(advice) = job.ledger.advice() {
-            report.advise(&advice).await;
+    let _ = time::timeout(LAST_OUTPUT_TIMEOUT, async {
+        printer.print_summary(end).await;
+        if let Some(advice) = runner.records.resume_advice() {
+            printer.print_advice(&advice).await;
         }
     })
     .await;
-    match job.ledger.broken.get() {
-        Some(broken) => tell(broken, report).await,
-        None => report.summary.verdict(cause, &job.halt),
+    match fatal_error {
+        Some(error) => report_fatal_error(error, printer).await,
+        None => printer.exit_reason(end, &runner.failures),
     }
 }
 
-async fn tell<O, E>(broken: &Broken, report: &mut Report<O, E>) -> Verdict
+async fn report_fatal_error<O, E>(error: &FatalError, printer: &mut Printer<O, E>) -> ExitReason
 where
     O: AsyncWrite + Unpin,
     E: AsyncWrite + Unpin,
 {
-    match broken {
-        Broken::Input(error) => report.complain(&format!("the items cannot be read: {}", plain(error))).await,
-        Broken::Ledger(sentence) => report.complain(sentence).await,
-    }
-    Verdict::Broken
+    let message = match error {
+        FatalError::Input(error) => format!("cannot read the items: {}", io_error::describe(error)),
+        FatalError::Records(sentence) => sentence.clone(),
+    };
+    printer.print_message(&message).await;
+    ExitReason::Error
 }
 
-async fn unwritable<O, E>(error: &io::Error, report: &mut Report<O, E>) -> Verdict
+async fn report_output_error<O, E>(error: &io::Error, printer: &mut Printer<O, E>) -> ExitReason
 where
     O: AsyncWrite + Unpin,
     E: AsyncWrite + Unpin,
 {
     if error.kind() == io::ErrorKind::BrokenPipe {
-        return Verdict::OutputClosed;
+        return ExitReason::OutputClosed;
     }
-    report.complain(&format!("standard output cannot be written: {}", plain(error))).await;
-    Verdict::Broken
+    printer.print_message(&format!("cannot write to standard output: {}", io_error::describe(error))).await;
+    ExitReason::Error
 }

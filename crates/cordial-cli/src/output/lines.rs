@@ -1,96 +1,98 @@
-//! Output that is printed while its item runs, whole lines at a time.
+//! Output that is printed while its command runs (`--line-buffer`), in whole lines.
 
 use std::mem;
 
 use tokio::sync::mpsc;
 
-use crate::report::printer::tag;
 use crate::item::Item;
 
-/// How many batches of lines may wait to be printed. Then commands wait as well.
-const WAITING: usize = 16;
+/// The number of batches that may wait to be printed. While the channel is full, commands wait as well.
+const CHANNEL_CAPACITY: usize = 16;
 
-/// A line longer than this is printed in parts.
-const LONGEST: usize = 1024 * 1024;
+/// The number of bytes after which an unfinished line is printed in parts.
+const MAX_LINE_BYTES: usize = 1024 * 1024;
 
-/// One of the two outputs.
+/// One of the two outputs of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Which {
+pub(crate) enum StdStream {
     Stdout,
     Stderr,
 }
 
-/// Lines of one output of one item.
+/// Lines that one command wrote to one of its outputs.
 #[derive(Debug)]
-pub(crate) struct Lines {
-    pub(crate) which: Which,
+pub(crate) struct LineBatch {
+    pub(crate) stream: StdStream,
     pub(crate) bytes: Vec<u8>,
 }
 
-/// Where lines are sent.
-pub(crate) struct Live {
-    sender: mpsc::Sender<Lines>,
+/// The channel from the commands to the printer.
+pub(crate) struct LineChannel {
+    sender: mpsc::Sender<LineBatch>,
     is_tagged: bool,
 }
 
-impl Live {
-    pub(crate) fn new(is_tagged: bool) -> (Live, mpsc::Receiver<Lines>) {
-        let (sender, receiver) = mpsc::channel(WAITING);
-        (Live { sender, is_tagged }, receiver)
+impl LineChannel {
+    pub(crate) fn new(is_tagged: bool) -> (LineChannel, mpsc::Receiver<LineBatch>) {
+        let (sender, receiver) = mpsc::channel(CHANNEL_CAPACITY);
+        (LineChannel { sender, is_tagged }, receiver)
     }
 
-    pub(crate) fn of(&self, which: Which, item: &Item) -> LiveLines {
-        let tag = if self.is_tagged { tag(item) } else { Vec::new() };
-        LiveLines { which, sender: self.sender.clone(), tag, rest: Vec::new(), ready: Vec::new() }
+    /// Returns a writer for one output of the command of an item.
+    pub(crate) fn writer(&self, stream: StdStream, item: &Item) -> LineWriter {
+        let tag = if self.is_tagged { item.tag() } else { Vec::new() };
+        LineWriter { stream, sender: self.sender.clone(), tag, unfinished: Vec::new(), unsent: Vec::new() }
     }
 }
 
-/// Makes lines of what an item writes.
-pub(crate) struct LiveLines {
-    which: Which,
-    sender: mpsc::Sender<Lines>,
+/// Cuts the output of a command into lines and sends them to the printer.
+pub(crate) struct LineWriter {
+    stream: StdStream,
+    sender: mpsc::Sender<LineBatch>,
     tag: Vec<u8>,
-    /// A line in the making.
-    rest: Vec<u8>,
-    /// Lines that wait for room: whoever sends them may be interrupted by the end of the item.
-    ready: Vec<u8>,
+    /// The last line, whose end was not written yet.
+    unfinished: Vec<u8>,
+    /// Finished lines that wait for space in the channel. They are kept here because the future that sends them may be dropped.
+    unsent: Vec<u8>,
 }
 
-impl LiveLines {
+impl LineWriter {
+    /// Sends the lines that these bytes finish.
+    ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing: what was not sent goes with the next lines, or with the last.
+    /// Dropping the future loses nothing: unsent lines are sent by the next call of `push` or `finish`.
     pub(crate) async fn push(&mut self, bytes: &[u8]) {
         for part in bytes.split_inclusive(|&byte| byte == b'\n') {
-            if self.rest.is_empty() {
-                self.rest.extend_from_slice(&self.tag);
+            if self.unfinished.is_empty() {
+                self.unfinished.extend_from_slice(&self.tag);
             }
-            self.rest.extend_from_slice(part);
-            if part.ends_with(b"\n") || self.rest.len() > LONGEST {
-                self.ready.append(&mut self.rest);
+            self.unfinished.extend_from_slice(part);
+            if part.ends_with(b"\n") || self.unfinished.len() > MAX_LINE_BYTES {
+                self.unsent.append(&mut self.unfinished);
             }
         }
         self.send().await;
     }
 
-    /// Sends what is left, and a last line without an end as it is.
+    /// Sends everything that was not sent, including a last line without a newline.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
     pub(crate) async fn finish(&mut self) {
-        self.ready.append(&mut self.rest);
+        self.unsent.append(&mut self.unfinished);
         self.send().await;
     }
 
     async fn send(&mut self) {
-        if self.ready.is_empty() {
+        if self.unsent.is_empty() {
             return;
         }
         match self.sender.reserve().await {
-            Ok(room) => room.send(Lines { which: self.which, bytes: mem::take(&mut self.ready) }),
-            // Nobody prints any more: the run is over.
-            Err(_) => self.ready.clear(),
+            Ok(permit) => permit.send(LineBatch { stream: self.stream, bytes: mem::take(&mut self.unsent) }),
+            // The printer is gone: the run is over.
+            Err(_) => self.unsent.clear(),
         }
     }
 }

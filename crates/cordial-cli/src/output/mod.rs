@@ -1,6 +1,9 @@
-//! What commands write: captured until printed, or passed on line by line.
+//! What commands write: captured until it is printed, or passed on line by line. How it is printed is decided in `report`.
 
-pub(crate) mod capture;
+mod budget;
+mod capture;
 mod lines;
 
-pub(crate) use lines::{Lines, Live, LiveLines, Which};
+pub(crate) use budget::{Budget, Charge};
+pub(crate) use capture::Capture;
+pub(crate) use lines::{LineBatch, LineChannel, LineWriter, StdStream};

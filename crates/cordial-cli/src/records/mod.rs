@@ -1,5 +1,11 @@
-//! Records of finished items: the joblog and the directory of results.
+//! Records of finished items, and what the records of an earlier run say.
 
-pub(crate) mod joblog;
-pub(crate) mod results;
-pub(crate) mod run_records;
+mod joblog;
+mod past;
+mod results;
+mod run_records;
+
+pub(crate) use joblog::Joblog;
+pub(crate) use past::{PastRun, Resume};
+pub(crate) use results::ResultsDirectory;
+pub(crate) use run_records::{FatalError, RunRecords};

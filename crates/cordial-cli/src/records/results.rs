@@ -1,76 +1,77 @@
-//! A directory with what each item wrote and how it ended.
+//! The directory of `--results`: what each item wrote, and how it ended.
 //!
 //! ```text
-//! DIR/<index>/stdout, stderr      what the last attempt wrote
-//! DIR/<index>/status              written last: 0, 3, signal 9, timeout or a sentence; the item is done
+//! DIR/<index>/stdout, stderr      the output of the last attempt
+//! DIR/<index>/status              0, 3, signal 9, timeout, or a sentence. Written last: its presence means that the item is finished
 //! ```
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::output::capture::Capture;
-use crate::item_failure::{Failure, plain};
-use crate::records::joblog::Said;
+use super::past::PastStatus;
+use crate::item_failure::ItemFailure;
 use crate::outcome::Outcome;
-use crate::system::{self, EndedBy};
+use crate::output::Capture;
+use crate::system::{self, Termination};
+use crate::text::io_error;
 
 /// The directory.
 #[derive(Debug)]
-pub(crate) struct Results(PathBuf);
+pub(crate) struct ResultsDirectory(PathBuf);
 
-impl Results {
-    /// A new directory.
+impl ResultsDirectory {
+    /// Creates a new directory, and its parents.
     ///
     /// # Errors
     ///
-    /// A sentence, when it exists or cannot be made.
-    pub(crate) fn create(path: &Path) -> Result<Results, String> {
+    /// A sentence, when it exists or cannot be created.
+    pub(crate) fn create(path: &Path) -> Result<ResultsDirectory, String> {
         match fs::create_dir_all(path.parent().unwrap_or(path)).and_then(|()| fs::create_dir(path)) {
-            Ok(()) => Ok(Results(path.to_owned())),
+            Ok(()) => Ok(ResultsDirectory(path.to_owned())),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(format!(
-                "the directory of results {} exists: go on with it by --resume or --resume-failed, or remove it, or name another",
+                "the results directory {} already exists: continue it with --resume or --resume-failed, delete it, or name another directory",
                 path.display()
             )),
-            Err(error) => Err(impossible(path, &error)),
+            Err(error) => Err(cannot_create(path, &error)),
         }
     }
 
-    /// A directory to go on with. One that is not there is made.
+    /// Opens the directory of an earlier run. Creates it if it does not exist.
     ///
     /// # Errors
     ///
-    /// A sentence, when it is no directory or cannot be made.
-    pub(crate) fn resume(path: &Path) -> Result<Results, String> {
-        fs::create_dir_all(path).map_err(|error| impossible(path, &error))?;
-        Ok(Results(path.to_owned()))
+    /// A sentence, when it is not a directory or cannot be created.
+    pub(crate) fn resume(path: &Path) -> Result<ResultsDirectory, String> {
+        fs::create_dir_all(path).map_err(|error| cannot_create(path, &error))?;
+        Ok(ResultsDirectory(path.to_owned()))
     }
 
-    /// What it says of an item.
-    pub(crate) fn past(&self, index: u64) -> Said {
+    /// Returns what the earlier run did with an item.
+    pub(super) fn status(&self, index: u64) -> PastStatus {
         match fs::read(self.0.join(index.to_string()).join("status")) {
-            Ok(status) if status == b"0\n" => Said::Succeeded,
-            Ok(_) => Said::Failed,
-            Err(_) => Said::Nothing,
+            Ok(status) if status == b"0\n" => PastStatus::Succeeded,
+            Ok(_) => PastStatus::Failed,
+            Err(_) => PastStatus::Unfinished,
         }
     }
 
-    /// Writes what came of an item. If that fails, so does the item.
-    pub(crate) fn keep(&self, outcome: &mut Outcome) {
+    /// Writes the files of an item. If they cannot be written, the item fails.
+    pub(super) fn save(&self, outcome: &mut Outcome) {
         let directory = self.0.join(outcome.item.index.to_string());
         if let Err((path, error)) = write(&directory, outcome) {
-            outcome.result = Err(Failure::NotKept { path, error });
+            outcome.result = Err(ItemFailure::SaveFailed { path, error });
         }
     }
 }
 
-fn impossible(path: &Path, error: &io::Error) -> String {
-    format!("the directory of results {} cannot be made: {}", path.display(), plain(error))
+fn cannot_create(path: &Path, error: &io::Error) -> String {
+    format!("cannot create the results directory {}: {}", path.display(), io_error::describe(error))
 }
 
 fn write(directory: &Path, outcome: &mut Outcome) -> Result<(), (PathBuf, io::Error)> {
     let status = directory.join("status");
-    // Of an earlier run: until all is written, the item is not done.
+    // The status of an earlier run is removed first: until everything is written, the item is not finished.
     if let Err(error) = fs::create_dir_all(directory).and_then(|()| match fs::remove_file(&status) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
@@ -83,11 +84,11 @@ fn write(directory: &Path, outcome: &mut Outcome) -> Result<(), (PathBuf, io::Er
     }
     let text = match &outcome.result {
         Ok(()) => "0".to_owned(),
-        Err(Failure::Ended(ended)) => match system::ended_by(*ended) {
-            EndedBy::Code(code) => code.to_string(),
-            EndedBy::Signal(signal) => format!("signal {signal}"),
+        Err(ItemFailure::Unsuccessful(exit)) => match system::termination(*exit) {
+            Termination::Exited(code) => code.to_string(),
+            Termination::Signaled(signal) => format!("signal {signal}"),
         },
-        Err(Failure::TimedOut(_)) => "timeout".to_owned(),
+        Err(ItemFailure::TimedOut(_)) => "timeout".to_owned(),
         Err(failure) => failure.to_string(),
     };
     fs::write(&status, text + "\n").map_err(|error| (status, error))
@@ -96,7 +97,7 @@ fn write(directory: &Path, outcome: &mut Outcome) -> Result<(), (PathBuf, io::Er
 fn copy(capture: &mut Capture, path: &Path) -> io::Result<()> {
     let mut file = File::create(path)?;
     if capture.length() > 0 {
-        io::copy(&mut capture.read()?, &mut file)?;
+        io::copy(&mut capture.reader()?, &mut file)?;
     }
     Ok(())
 }

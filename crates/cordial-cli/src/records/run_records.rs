@@ -1,104 +1,127 @@
-//! What is written down of items, and what was written down of them by an earlier run.
+//! The records of a run: which items it skips because an earlier run finished them, and where it records the others.
 
 use std::io;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::joblog::Joblog;
+use super::past::{PastRun, PastStatus, Resume};
+use super::results::ResultsDirectory;
 use crate::item::Item;
-use crate::records::joblog::{Joblog, Past, Said};
 use crate::outcome::Outcome;
-use crate::records::results::Results;
+use crate::template::CommandTemplate;
 use crate::text::display;
-use crate::template::Template;
 
-/// Which items of an earlier run are run again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Resume {
-    No,
-    /// Those of which it says nothing.
-    Missing,
-    /// Those as well that failed.
-    Failed,
-}
-
-/// Why the run cannot go on.
+/// Why the run cannot continue.
 #[derive(Debug)]
-pub(crate) enum Broken {
+pub(crate) enum FatalError {
+    /// The items cannot be read.
     Input(io::Error),
-    /// A sentence.
-    Ledger(String),
+    /// The records cannot be written, or do not match the items. The text is a sentence.
+    Records(String),
 }
+
+/// The run cannot continue; `RunRecords::fatal_error` returns the reason.
+#[derive(Debug)]
+pub(crate) struct Aborted;
 
 /// The records of a run.
 #[derive(Debug)]
-pub(crate) struct Ledger {
-    /// Records name commands.
-    pub(crate) template: Template,
-    pub(crate) joblog: Option<Joblog>,
-    pub(crate) past: Past,
-    pub(crate) results: Option<Results>,
-    pub(crate) resume: Resume,
-    /// How many items were left out although they had failed.
-    pub(crate) left_failed: AtomicU64,
-    /// The first reason why the run cannot go on.
-    pub(crate) broken: OnceLock<Broken>,
+pub(crate) struct RunRecords {
+    /// Makes the commands that are recorded.
+    template: CommandTemplate,
+    joblog: Option<Joblog>,
+    past: PastRun,
+    results: Option<ResultsDirectory>,
+    resume: Resume,
+    /// The number of items that were skipped although they had failed.
+    skipped_failed: AtomicU64,
+    fatal_error: OnceLock<FatalError>,
 }
 
-/// That the run cannot go on, as `broken` tells.
-#[derive(Debug)]
-pub(crate) struct IsBroken;
-
-impl Ledger {
-    pub(crate) fn breaks(&self, broken: Broken) -> IsBroken {
-        // Of several reasons the first is told.
-        let _ = self.broken.set(broken);
-        IsBroken
+impl RunRecords {
+    pub(crate) fn new(
+        template: CommandTemplate,
+        resume: Resume,
+        past: PastRun,
+        joblog: Option<Joblog>,
+        results: Option<ResultsDirectory>,
+    ) -> RunRecords {
+        let (skipped_failed, fatal_error) = (AtomicU64::new(0), OnceLock::new());
+        RunRecords { template, joblog, past, results, resume, skipped_failed, fatal_error }
     }
 
-    /// Whether an earlier run did this item.
-    pub(crate) fn is_done(&self, item: &Item) -> Result<bool, IsBroken> {
-        let said = match &self.results {
-            _ if self.resume == Resume::No => Said::Nothing,
-            Some(results) if self.joblog.is_none() => results.past(item.index),
+    /// Returns the command of an item, as it is recorded.
+    pub(crate) fn command(&self, item: &Item, slot: usize) -> Vec<u8> {
+        self.template.render(item, slot)
+    }
+
+    /// Records why the run cannot continue. Of several reasons, the first is kept.
+    pub(crate) fn abort(&self, error: FatalError) -> Aborted {
+        let _ = self.fatal_error.set(error);
+        Aborted
+    }
+
+    /// Returns why the run cannot continue, if it cannot.
+    pub(crate) fn fatal_error(&self) -> Option<&FatalError> {
+        self.fatal_error.get()
+    }
+
+    /// Returns whether an item is skipped because an earlier run finished it.
+    ///
+    /// # Errors
+    ///
+    /// When the earlier run had another command for the item.
+    pub(crate) fn is_skipped(&self, item: &Item) -> Result<bool, Aborted> {
+        let status = match &self.results {
+            _ if self.resume == Resume::No => PastStatus::Unfinished,
+            Some(results) if self.joblog.is_none() => results.status(item.index),
             _ => {
-                let command = (!self.template.knows_its_slot()).then(|| self.template.show(item, 0));
-                self.past.of(item.index, command.as_deref())
+                // A command that contains its slot differs from run to run.
+                let command = (!self.template.uses_slot()).then(|| self.command(item, 0));
+                self.past.status(item.index, command.as_deref())
             }
         };
-        match said {
-            Said::Nothing => Ok(false),
-            Said::Succeeded => Ok(true),
-            Said::Failed => {
-                let is_left = self.resume == Resume::Missing;
-                self.left_failed.fetch_add(u64::from(is_left), Ordering::Relaxed);
-                Ok(is_left)
+        match status {
+            PastStatus::Unfinished => Ok(false),
+            PastStatus::Succeeded => Ok(true),
+            PastStatus::Failed => {
+                let is_skipped = self.resume == Resume::Unfinished;
+                self.skipped_failed.fetch_add(u64::from(is_skipped), Ordering::Relaxed);
+                Ok(is_skipped)
             }
-            Said::Other => Err(self.breaks(Broken::Ledger(format!(
-                "the joblog has another command for item {} than {}: it belongs to another list; name another joblog, or give the same items",
+            PastStatus::OtherCommand => Err(self.abort(FatalError::Records(format!(
+                "the joblog has another command for item {} than {}, so it belongs to another list of items: name another joblog, or give the same items",
                 item.index,
-                display::quoted(&self.template.show(item, 0)),
+                display::quoted(&self.command(item, 0)),
             )))),
         }
     }
 
-    /// What a person should know who goes on with a run, as a sentence.
-    pub(crate) fn advice(&self) -> Option<String> {
-        let (items, were) = match self.left_failed.load(Ordering::Relaxed) {
+    /// Returns a sentence about items that `--resume` skipped although they had failed, if there are any.
+    pub(crate) fn resume_advice(&self) -> Option<String> {
+        let (items, were) = match self.skipped_failed.load(Ordering::Relaxed) {
             0 => return None,
             1 => ("1 item".to_owned(), "was"),
             number => (format!("{number} items"), "were"),
         };
-        Some(format!("{items} that had failed {were} left out; --resume-failed runs what failed again"))
+        Some(format!(
+            "{items} that failed in an earlier run {were} skipped; use --resume-failed to run failed items again"
+        ))
     }
 
-    /// Writes down what came of an item.
-    pub(crate) fn record(&self, outcome: &mut Outcome) -> Result<(), IsBroken> {
+    /// Records the outcome of an item. Its result becomes a failure if its files cannot be written.
+    ///
+    /// # Errors
+    ///
+    /// When the joblog cannot be written.
+    pub(crate) fn record(&self, outcome: &mut Outcome) -> Result<(), Aborted> {
         if let Some(results) = &self.results {
-            results.keep(outcome);
+            results.save(outcome);
         }
         if let Some(joblog) = &self.joblog {
-            let command = self.template.show(&outcome.item, outcome.slot);
-            joblog.record(outcome, &command).map_err(|sentence| self.breaks(Broken::Ledger(sentence)))?;
+            let command = self.command(&outcome.item, outcome.slot);
+            joblog.record(outcome, &command).map_err(|sentence| self.abort(FatalError::Records(sentence)))?;
         }
         Ok(())
     }

@@ -1,19 +1,21 @@
-//! What was captured, byte by byte or line by line.
+//! Copies captured output, block by block, because it may be larger than memory.
 
 use std::io::{self, Read, Take};
 
 use tempfile::SpooledTempFile;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use crate::output::capture::Capture;
+use crate::output::Capture;
 
-const BLOCK: usize = 64 * 1024;
+/// The size of a block in bytes.
+const BLOCK_BYTES: usize = 64 * 1024;
 
-/// Which side failed when a capture was copied.
+/// Which side failed while a capture was copied.
 #[derive(Debug)]
-pub(crate) enum CopyError {
-    /// The temporary file could not be read back.
+pub(super) enum CopyError {
+    /// The temporary file of the capture cannot be read.
     Read(io::Error),
+    /// The output cannot be written.
     Write(io::Error),
 }
 
@@ -22,55 +24,56 @@ pub(crate) enum CopyError {
 /// # Cancel safety
 ///
 /// Dropping the future may leave a part written.
-pub(crate) async fn copy<W: AsyncWrite + Unpin>(capture: &mut Capture, output: &mut W) -> Result<(), CopyError> {
-    let mut blocks = Blocks::of(capture)?;
+pub(super) async fn copy<W: AsyncWrite + Unpin>(capture: &mut Capture, output: &mut W) -> Result<(), CopyError> {
+    let mut blocks = Blocks::new(capture)?;
     while let Some(block) = blocks.next()? {
         output.write_all(block).await.map_err(CopyError::Write)?;
     }
     Ok(())
 }
 
-/// The same, with a tag before each line.
+/// Writes everything captured, with a tag before each line.
 ///
 /// # Cancel safety
 ///
 /// Dropping the future may leave a part written.
-pub(crate) async fn copy_tagged<W: AsyncWrite + Unpin>(
+pub(super) async fn copy_tagged<W: AsyncWrite + Unpin>(
     capture: &mut Capture,
     tag: &[u8],
     output: &mut W,
 ) -> Result<(), CopyError> {
-    let mut is_at_start = true;
-    let mut blocks = Blocks::of(capture)?;
+    let mut is_line_start = true;
+    let mut blocks = Blocks::new(capture)?;
     while let Some(block) = blocks.next()? {
         let mut tagged = Vec::with_capacity(block.len() * 2);
         for part in block.split_inclusive(|&byte| byte == b'\n') {
-            if is_at_start {
+            if is_line_start {
                 tagged.extend_from_slice(tag);
             }
             tagged.extend_from_slice(part);
-            is_at_start = part.ends_with(b"\n");
+            is_line_start = part.ends_with(b"\n");
         }
         output.write_all(&tagged).await.map_err(CopyError::Write)?;
     }
     Ok(())
 }
 
-/// Everything captured, a part at a time.
+/// A capture in blocks.
 pub(super) struct Blocks<'a> {
-    captured: Take<&'a mut SpooledTempFile>,
+    reader: Take<&'a mut SpooledTempFile>,
     block: Vec<u8>,
 }
 
 impl<'a> Blocks<'a> {
-    pub(super) fn of(capture: &'a mut Capture) -> Result<Blocks<'a>, CopyError> {
-        let size = BLOCK.min(usize::try_from(capture.length()).unwrap_or(BLOCK));
-        let captured = capture.read().map_err(CopyError::Read)?;
-        Ok(Blocks { captured, block: vec![0; size] })
+    pub(super) fn new(capture: &'a mut Capture) -> Result<Blocks<'a>, CopyError> {
+        let size = BLOCK_BYTES.min(usize::try_from(capture.length()).unwrap_or(BLOCK_BYTES));
+        let reader = capture.reader().map_err(CopyError::Read)?;
+        Ok(Blocks { reader, block: vec![0; size] })
     }
 
+    /// Returns the next block, or `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<&[u8]>, CopyError> {
-        match self.captured.read(&mut self.block).map_err(CopyError::Read)? {
+        match self.reader.read(&mut self.block).map_err(CopyError::Read)? {
             0 => Ok(None),
             n => Ok(Some(&self.block[..n])),
         }

@@ -1,11 +1,11 @@
-//! An item as a JSON object on one line.
+//! `--json`: an item as a JSON object on one line.
 //!
 //! ```text
 //! {"index":3,"item":"a","status":{"code":0},"seconds":0.013,"attempts":1,"stdout":"…","stderr":""}
 //! ```
 //!
-//! `item` is a list where a command has several. Bytes that are not UTF-8 stand in base64, in a field whose name ends in `_base64`. Outputs
-//! may be larger than memory, so they are written block by block.
+//! `item` is a list if the command has several values. Bytes that are not UTF-8 are encoded in base64, in a field whose name ends in
+//! `_base64`. Outputs may be larger than memory, so they are written block by block.
 
 use std::io::{self, Read};
 
@@ -15,29 +15,32 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::copy::{Blocks, CopyError};
-use crate::output::capture::Capture;
-use crate::item_failure::Failure;
-use crate::item::Item;
+use crate::item::{self, Item};
+use crate::item_failure::ItemFailure;
 use crate::outcome::Outcome;
-use crate::system::{self, EndedBy};
+use crate::output::Capture;
+use crate::system::{self, Termination};
 
-/// Writes one item.
+/// Writes the object of one item, and a newline.
 ///
 /// # Cancel safety
 ///
 /// Dropping the future may leave a part written.
-pub(crate) async fn print<W: AsyncWrite + Unpin>(outcome: &mut Outcome, output: &mut W) -> Result<(), CopyError> {
+pub(super) async fn write_object<W: AsyncWrite + Unpin>(
+    outcome: &mut Outcome,
+    output: &mut W,
+) -> Result<(), CopyError> {
     let head = format!(
         "{{\"index\":{},{},\"status\":{},\"seconds\":{:.6},\"attempts\":{}",
         outcome.item.index,
-        item(&outcome.item),
+        item_field(&outcome.item),
         status(&outcome.result),
-        outcome.took.as_secs_f64(),
+        outcome.duration.as_secs_f64(),
         outcome.attempts,
     );
     output.write_all(head.as_bytes()).await.map_err(CopyError::Write)?;
     for (name, capture) in [("stdout", &mut outcome.stdout), ("stderr", &mut outcome.stderr)] {
-        if is_text(capture).map_err(CopyError::Read)? {
+        if is_utf8(capture).map_err(CopyError::Read)? {
             write_text(name, capture, output).await?;
         } else {
             write_base64(name, capture, output).await?;
@@ -46,61 +49,62 @@ pub(crate) async fn print<W: AsyncWrite + Unpin>(outcome: &mut Outcome, output: 
     output.write_all(b"}\n").await.map_err(CopyError::Write)
 }
 
-fn item(item: &Item) -> String {
-    let values: Vec<&[u8]> = item.values.iter().map(crate::item::Value::bytes).collect();
+fn item_field(item: &Item) -> String {
+    let values: Vec<&[u8]> = item.values.iter().map(item::Value::bytes).collect();
     let texts: Result<Vec<&str>, _> = values.iter().map(|value| std::str::from_utf8(value)).collect();
-    let one_or_all = |mut all: Vec<Value>| if all.len() == 1 { all.remove(0) } else { Value::Array(all) };
+    let one_or_list = |mut all: Vec<Value>| if all.len() == 1 { all.remove(0) } else { Value::Array(all) };
     match texts {
-        Ok(texts) => format!("\"item\":{}", one_or_all(texts.into_iter().map(Value::from).collect())),
+        Ok(texts) => format!("\"item\":{}", one_or_list(texts.into_iter().map(Value::from).collect())),
         Err(_) => {
             let encoded = values.iter().map(|value| Value::from(STANDARD.encode(value))).collect();
-            format!("\"item_base64\":{}", one_or_all(encoded))
+            format!("\"item_base64\":{}", one_or_list(encoded))
         }
     }
 }
 
-fn status(result: &Result<(), Failure>) -> Value {
+fn status(result: &Result<(), ItemFailure>) -> Value {
     match result {
         Ok(()) => json!({ "code": 0 }),
-        Err(Failure::Ended(status)) => match system::ended_by(*status) {
-            EndedBy::Code(code) => json!({ "code": code }),
-            EndedBy::Signal(signal) => json!({ "signal": signal }),
+        Err(ItemFailure::Unsuccessful(status)) => match system::termination(*status) {
+            Termination::Exited(code) => json!({ "code": code }),
+            Termination::Signaled(signal) => json!({ "signal": signal }),
         },
-        Err(Failure::TimedOut(limit)) => json!({ "timeout": limit.as_secs_f64() }),
+        Err(ItemFailure::TimedOut(limit)) => json!({ "timeout": limit.as_secs_f64() }),
         Err(
-            failure @ (Failure::NotStarted { .. }
-            | Failure::NotRun
-            | Failure::TooLong { .. }
-            | Failure::TooLongInside { .. }
-            | Failure::Nul { .. }
-            | Failure::NotText),
+            failure @ (ItemFailure::NotStarted { .. }
+            | ItemFailure::NotRun
+            | ItemFailure::ItemTooLong { .. }
+            | ItemFailure::ArgumentTooLong { .. }
+            | ItemFailure::NulByte { .. }
+            | ItemFailure::NotUnicode),
         ) => json!({ "not_started": failure.to_string() }),
         Err(failure) => json!({ "error": failure.to_string() }),
     }
 }
 
-fn is_text(capture: &mut Capture) -> io::Result<bool> {
-    let mut reader = capture.read()?;
+fn is_utf8(capture: &mut Capture) -> io::Result<bool> {
+    let mut reader = capture.reader()?;
     let mut block = vec![0; 64 * 1024];
+    // The number of bytes of an unfinished character at the start of the block.
     let mut held = 0;
     loop {
         let n = reader.read(&mut block[held..])?;
         if n == 0 {
             return Ok(held == 0);
         }
-        match incomplete(&block[..held + n]) {
+        match unfinished_bytes(&block[..held + n]) {
             None => return Ok(false),
-            Some(rest) => {
+            Some(unfinished) => {
                 let end = held + n;
-                block.copy_within(end - rest..end, 0);
-                held = rest;
+                block.copy_within(end - unfinished..end, 0);
+                held = unfinished;
             }
         }
     }
 }
 
-/// How many bytes at the end are the start of a character; `None` if the bytes before them are no text.
-fn incomplete(bytes: &[u8]) -> Option<usize> {
+/// Returns the number of bytes at the end that are the start of a character, or `None` if the bytes before them are not UTF-8.
+fn unfinished_bytes(bytes: &[u8]) -> Option<usize> {
     match std::str::from_utf8(bytes) {
         Ok(_) => Some(0),
         Err(error) if error.error_len().is_none() => Some(bytes.len() - error.valid_up_to()),
@@ -109,12 +113,12 @@ fn incomplete(bytes: &[u8]) -> Option<usize> {
 }
 
 async fn write_text<W: AsyncWrite + Unpin>(name: &str, capture: &mut Capture, output: &mut W) -> Result<(), CopyError> {
-    write_field(name, output).await?;
+    write_field_start(name, output).await?;
     let mut held = Vec::new();
-    let mut blocks = Blocks::of(capture)?;
+    let mut blocks = Blocks::new(capture)?;
     while let Some(block) = blocks.next()? {
         held.extend_from_slice(block);
-        let whole = held.len() - incomplete(&held).unwrap_or(0);
+        let whole = held.len() - unfinished_bytes(&held).unwrap_or(0);
         let quoted = Value::from(String::from_utf8_lossy(&held[..whole])).to_string();
         held.drain(..whole);
         output.write_all(&quoted.as_bytes()[1..quoted.len() - 1]).await.map_err(CopyError::Write)?;
@@ -127,12 +131,12 @@ async fn write_base64<W: AsyncWrite + Unpin>(
     capture: &mut Capture,
     output: &mut W,
 ) -> Result<(), CopyError> {
-    write_field(&format!("{name}_base64"), output).await?;
+    write_field_start(&format!("{name}_base64"), output).await?;
     let mut held = Vec::new();
-    let mut blocks = Blocks::of(capture)?;
+    let mut blocks = Blocks::new(capture)?;
     while let Some(block) = blocks.next()? {
         held.extend_from_slice(block);
-        // Three bytes become four characters: what is left over waits.
+        // Three bytes become four characters; one or two remaining bytes wait for the next block.
         let whole = held.len() / 3 * 3;
         let encoded = STANDARD.encode(&held[..whole]);
         held.drain(..whole);
@@ -142,6 +146,6 @@ async fn write_base64<W: AsyncWrite + Unpin>(
     output.write_all(b"\"").await.map_err(CopyError::Write)
 }
 
-async fn write_field<W: AsyncWrite + Unpin>(name: &str, output: &mut W) -> Result<(), CopyError> {
+async fn write_field_start<W: AsyncWrite + Unpin>(name: &str, output: &mut W) -> Result<(), CopyError> {
     output.write_all(format!(",\"{name}\":\"").as_bytes()).await.map_err(CopyError::Write)
 }

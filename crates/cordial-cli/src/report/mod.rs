@@ -1,7 +1,11 @@
-//! What a run prints: outputs of items, failures, progress and the summary.
+//! What a run prints: the outputs of items, failures, progress and the summary.
 
-pub(crate) mod copy;
-pub(crate) mod json;
-pub(crate) mod printer;
-pub(crate) mod progress;
-pub(crate) mod summary;
+mod copy;
+mod json;
+mod printer;
+mod progress;
+mod summary;
+
+pub(crate) use printer::{Format, Printer};
+pub(crate) use progress::{ProgressCounts, TICK};
+pub(crate) use summary::RunEnd;

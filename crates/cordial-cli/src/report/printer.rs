@@ -1,7 +1,7 @@
-//! Prints what came of each item, in the order it is given, and counts.
+//! Prints the outcome of each item, in the order in which they are given, and counts them.
 //!
-//! Standard output that cannot be written ends the run. Standard error that cannot be written ends nothing: the statuses still count,
-//! and there is no place to complain.
+//! If standard output cannot be written, the run ends. If standard error cannot be written, the run continues: the exit status still counts
+//! failures, and there is nowhere to report the error.
 
 use std::io;
 use std::sync::Arc;
@@ -9,77 +9,82 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::io::{AsyncWrite, AsyncWriteExt, BufWriter};
 
-use crate::item_failure::Failure;
-use crate::outcome::Outcome;
 use super::copy::{CopyError, copy, copy_tagged};
-use super::json;
-use crate::item::Item;
-use crate::output::{Lines, Which};
-use crate::report::progress::Progress;
-use crate::report::summary::{Cause, Summary};
+use super::json::write_object;
+use super::progress::{Progress, ProgressCounts};
+use super::summary::{RunEnd, Summary};
+use crate::exit_reason::ExitReason;
+use crate::item_failure::ItemFailure;
+use crate::outcome::Outcome;
+use crate::output::{LineBatch, StdStream};
+use crate::stop::halt::FailureCounter;
 
-/// Small outputs are written together, as long as the next one is there already.
-const BUFFER: usize = 64 * 1024;
+/// The size of the buffer of standard output in bytes. Small outputs are written together while further ones are ready.
+const BUFFER_BYTES: usize = 64 * 1024;
 
-/// What is printed of an item that is over.
+/// How the output of a finished item is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// What it wrote.
+pub(crate) enum Format {
+    /// As the command wrote it.
     Plain,
-    /// Each line with the item before it.
+    /// With the item at the start of each line.
     Tagged,
-    /// One object.
+    /// As a JSON object.
     Json,
 }
 
-/// What a tag shows of an item: its values, and a tab.
-pub(crate) fn tag(item: &Item) -> Vec<u8> {
-    let mut tag = item.text();
-    tag.push(b'\t');
-    tag
-}
-
-/// The outputs of a run and what they have seen.
-pub(crate) struct Report<O, E> {
+/// The outputs of a run, and counts of what was printed.
+pub(crate) struct Printer<O, E> {
     stdout: BufWriter<O>,
     stderr: E,
     is_quiet: bool,
-    pub(crate) progress: Progress,
-    pub(crate) summary: Summary,
-    /// Rises with all that is printed, for those who wonder whether somebody reads it.
+    progress: Progress,
+    summary: Summary,
+    /// Incremented whenever something was printed, so that a caller can see whether the outputs are being read.
     printed: Arc<AtomicU64>,
-    complaints: Complaints,
+    failures: FailureLines,
 }
 
-/// How the complaints about items stand in what was printed.
+/// Where the messages about failed items are in the printed text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Complaints {
-    /// There are none.
-    No,
-    /// One below the other, and nothing follows them.
-    Together,
-    /// Other output came between.
+enum FailureLines {
+    /// No message was printed.
+    None,
+    /// The messages are the last lines that were printed.
+    AtEnd,
+    /// Other output was printed between or after the messages.
     Scattered,
 }
 
-impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Report<O, E> {
+impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
     pub(crate) fn new(stdout: O, stderr: E, is_quiet: bool) -> Self {
-        Report {
-            stdout: BufWriter::with_capacity(BUFFER, stdout),
+        Printer {
+            stdout: BufWriter::with_capacity(BUFFER_BYTES, stdout),
             stderr,
             is_quiet,
             progress: Progress::new(is_quiet),
             summary: Summary::default(),
             printed: Arc::default(),
-            complaints: Complaints::No,
+            failures: FailureLines::None,
         }
     }
 
+    /// Returns a counter that is incremented whenever something was printed.
     pub(crate) fn printed(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.printed)
     }
 
-    /// Prints the next item, and the complaint about it if there is one.
+    /// Begins to show progress.
+    pub(crate) fn begin_progress(&mut self, counts: ProgressCounts) {
+        self.progress.begin(counts);
+    }
+
+    /// Returns the exit reason of a run that printed its items with this printer.
+    pub(crate) fn exit_reason(&self, end: RunEnd, failures: &FailureCounter) -> ExitReason {
+        self.summary.exit_reason(end, failures)
+    }
+
+    /// Prints the output of a finished item, and a message if the item failed.
     ///
     /// # Errors
     ///
@@ -88,52 +93,52 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Report<O, E> {
     /// # Cancel safety
     ///
     /// Dropping the future may leave a part written.
-    pub(crate) async fn print(&mut self, mut outcome: Outcome, form: Form) -> io::Result<()> {
-        let is_over = !matches!(outcome.result, Err(Failure::NotRun));
-        if outcome.stdout.length() + outcome.stderr.length() > 0 || form == Form::Json {
-            self.make_way();
+    pub(crate) async fn print(&mut self, mut outcome: Outcome, format: Format) -> io::Result<()> {
+        let was_run = !matches!(outcome.result, Err(ItemFailure::NotRun));
+        if outcome.stdout.length() + outcome.stderr.length() > 0 || format == Format::Json {
+            self.before_output();
         }
-        if form == Form::Json {
-            if is_over {
-                let printed = json::print(&mut outcome, &mut self.stdout).await;
-                unless_unreadable(printed, &mut outcome)?;
+        if format == Format::Json {
+            if was_run {
+                let printed = write_object(&mut outcome, &mut self.stdout).await;
+                fail_if_unreadable(printed, &mut outcome)?;
             }
         } else {
-            let tag = (form == Form::Tagged).then(|| tag(&outcome.item));
+            let tag = (format == Format::Tagged).then(|| outcome.item.tag());
             let printed = match &tag {
                 Some(tag) => copy_tagged(&mut outcome.stdout, tag, &mut self.stdout).await,
                 None => copy(&mut outcome.stdout, &mut self.stdout).await,
             };
-            unless_unreadable(printed, &mut outcome)?;
+            fail_if_unreadable(printed, &mut outcome)?;
             if outcome.stderr.length() > 0 {
-                // On a terminal both appear, in this order.
+                // On a terminal, both outputs appear in this order.
                 self.flush().await?;
                 let printed = match &tag {
                     Some(tag) => copy_tagged(&mut outcome.stderr, tag, &mut self.stderr).await,
                     None => copy(&mut outcome.stderr, &mut self.stderr).await,
                 };
                 if let Err(CopyError::Read(error)) = printed {
-                    lose(&mut outcome, error);
+                    fail_read_back(&mut outcome, error);
                 }
                 let _ = self.stderr.flush().await;
             }
         }
         self.summary.count(&outcome);
-        if is_over
+        if was_run
             && !self.is_quiet
-            && let Some(complaint) = outcome.complaint()
+            && let Some(message) = outcome.failure_message()
         {
             self.flush().await?;
-            self.complain(&complaint).await;
-            if self.complaints == Complaints::No {
-                self.complaints = Complaints::Together;
+            self.print_message(&message).await;
+            if self.failures == FailureLines::None {
+                self.failures = FailureLines::AtEnd;
             }
         }
         self.printed.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Prints lines of an item that still runs.
+    /// Prints lines of an item that is still running.
     ///
     /// # Errors
     ///
@@ -142,11 +147,11 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Report<O, E> {
     /// # Cancel safety
     ///
     /// Dropping the future may leave a part written.
-    pub(crate) async fn print_lines(&mut self, lines: Lines) -> io::Result<()> {
-        self.make_way();
-        match lines.which {
-            Which::Stdout => self.stdout.write_all(&lines.bytes).await?,
-            Which::Stderr => {
+    pub(crate) async fn print_lines(&mut self, lines: LineBatch) -> io::Result<()> {
+        self.before_output();
+        match lines.stream {
+            StdStream::Stdout => self.stdout.write_all(&lines.bytes).await?,
+            StdStream::Stderr => {
                 self.flush().await?;
                 if self.stderr.write_all(&lines.bytes).await.is_ok() {
                     let _ = self.stderr.flush().await;
@@ -171,7 +176,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Report<O, E> {
         self.stdout.write_all(b"\n").await
     }
 
-    /// Hands over what was printed so far.
+    /// Writes the buffer to standard output.
     ///
     /// # Errors
     ///
@@ -184,84 +189,84 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Report<O, E> {
         self.stdout.flush().await
     }
 
-    /// Whether something waits for a flush.
-    pub(crate) fn holds_something(&self) -> bool {
+    /// Returns whether the buffer holds bytes that were not written.
+    pub(crate) fn is_buffered(&self) -> bool {
         !self.stdout.buffer().is_empty()
     }
 
-    /// Brings the progress up to date.
+    /// Updates the progress.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future may leave a part of a line written.
     pub(crate) async fn tick(&mut self) {
         if let Some(line) = self.progress.tick() {
-            self.complain(&line).await;
+            self.print_message(&line).await;
         }
     }
 
-    /// Prints a line of ours to standard error.
+    /// Prints a message of the program to standard error.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future may leave a part of it written.
-    pub(crate) async fn complain(&mut self, text: &str) {
+    pub(crate) async fn print_message(&mut self, text: &str) {
         self.progress.clear();
-        // One write per line keeps lines whole when others write to the same place.
+        // One write per message keeps it whole when other programs write to the same file.
         let line = format!("cordial: {text}\n");
         if self.stderr.write_all(line.as_bytes()).await.is_ok() {
             let _ = self.stderr.flush().await;
         }
     }
 
-    /// Prints the last lines of a run: what it came to, and the complaints once more if they do not stand there already.
+    /// Prints the summary, and repeats the messages about failed items if other output was printed between them.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future may leave a part written.
-    pub(crate) async fn conclude(&mut self, cause: Cause) {
+    pub(crate) async fn print_summary(&mut self, end: RunEnd) {
         let _ = self.flush().await;
         self.progress.clear();
-        if let Some(first) = self.summary.first_line(cause, self.progress.total()).filter(|_| !self.is_quiet) {
-            let again = if self.complaints == Complaints::Scattered { self.summary.sentences() } else { Vec::new() };
-            let colon = if again.is_empty() { "" } else { ":" };
-            let lines: String = again.iter().map(|sentence| format!("\n  {sentence}")).collect();
-            self.complain(&format!("{first}{colon}{lines}")).await;
+        if let Some(headline) = self.summary.headline(end, self.progress.total()).filter(|_| !self.is_quiet) {
+            let repeated = if self.failures == FailureLines::Scattered { self.summary.failures() } else { Vec::new() };
+            let colon = if repeated.is_empty() { "" } else { ":" };
+            let lines: String = repeated.iter().map(|message| format!("\n  {message}")).collect();
+            self.print_message(&format!("{headline}{colon}{lines}")).await;
         }
     }
 
-    /// Prints what a person may want to do next.
+    /// Prints advice to standard error, unless the run is quiet.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future may leave a part written.
-    pub(crate) async fn advise(&mut self, advice: &str) {
+    pub(crate) async fn print_advice(&mut self, advice: &str) {
         if !self.is_quiet {
-            self.complain(advice).await;
+            self.print_message(advice).await;
         }
     }
 
-    /// Something else than a complaint is printed.
-    fn make_way(&mut self) {
+    /// Call it before the output of an item is printed.
+    fn before_output(&mut self) {
         self.progress.clear();
-        if self.complaints == Complaints::Together {
-            self.complaints = Complaints::Scattered;
+        if self.failures == FailureLines::AtEnd {
+            self.failures = FailureLines::Scattered;
         }
     }
 }
 
-/// What cannot be written ends the run; what cannot be read back fails its item.
-fn unless_unreadable(printed: Result<(), CopyError>, outcome: &mut Outcome) -> io::Result<()> {
+/// Returns an error of the output, which ends the run. An error of the capture only makes the item fail.
+fn fail_if_unreadable(printed: Result<(), CopyError>, outcome: &mut Outcome) -> io::Result<()> {
     match printed {
         Ok(()) => {}
         Err(CopyError::Write(error)) => return Err(error),
-        Err(CopyError::Read(error)) => lose(outcome, error),
+        Err(CopyError::Read(error)) => fail_read_back(outcome, error),
     }
     Ok(())
 }
 
-fn lose(outcome: &mut Outcome, error: io::Error) {
+fn fail_read_back(outcome: &mut Outcome, error: io::Error) {
     if outcome.result.is_ok() {
-        outcome.result = Err(Failure::Unreadable(error));
+        outcome.result = Err(ItemFailure::ReadBackFailed(error));
     }
 }

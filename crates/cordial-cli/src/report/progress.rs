@@ -1,4 +1,4 @@
-//! How far a run has come, for people: a bar where standard error is a terminal, else a line now and then.
+//! The progress of a run: a bar if standard error is a terminal, otherwise a line every 30 seconds.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
@@ -8,115 +8,119 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
 
-use crate::input::Known;
+use crate::input::ValueCount;
 
-/// How often the bar is brought up to date, and for how long a run has none.
+/// The time between two updates of the bar, and the time for which a new run has no bar.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
 
-/// How often there is a line.
-const LINE: Duration = Duration::from_secs(30);
+/// The time between two lines.
+const LINE_INTERVAL: Duration = Duration::from_secs(30);
 
 const WITH_TOTAL: &str = "{bar:30} {pos}/{len}{msg}";
 const WITHOUT_TOTAL: &str = "{spinner} {pos} done  {elapsed}{msg}";
 
-/// What there is to tell.
-pub(crate) struct Facts {
-    /// Of the running stream.
-    pub(crate) counts: cordial::Progress,
-    pub(crate) known: (Arc<Known>, usize),
+/// The counts that progress is made of.
+pub(crate) struct ProgressCounts {
+    /// Counts of the running stream.
+    pub(crate) stream: cordial::Progress,
+    /// The count of values, and the number of values per item.
+    pub(crate) values: (Arc<ValueCount>, usize),
+    /// The number of items that are skipped because an earlier run finished them.
     pub(crate) skipped: Arc<AtomicU64>,
 }
 
-impl Facts {
-    /// How many items there are to run, if that is known.
-    pub(crate) fn total(&self) -> Option<u64> {
-        let (known, per_command) = &self.known;
-        known.total(*per_command).map(|total| total.saturating_sub(self.skipped.load(Ordering::Relaxed)))
+impl ProgressCounts {
+    /// Returns the number of items to run, or `None` before the end of the input was read.
+    fn total(&self) -> Option<u64> {
+        let (values, per_item) = &self.values;
+        values.commands(*per_item).map(|total| total.saturating_sub(self.skipped.load(Ordering::Relaxed)))
     }
 
     fn done(&self) -> u64 {
-        (self.counts.succeeded() + self.counts.failed()) as u64
+        (self.stream.succeeded() + self.stream.failed()) as u64
     }
 
     fn failed(&self) -> usize {
-        self.counts.failed()
+        self.stream.failed()
     }
 }
 
-/// Where it is told.
-enum Shown {
-    Nowhere,
+/// How progress is shown.
+enum Display {
+    Hidden,
     Bar { bar: ProgressBar, has_total: bool, is_drawn: bool },
     Lines { next: Instant },
 }
 
-/// How far a run has come.
-pub(crate) struct Progress {
-    shown: Shown,
+/// The progress of a run.
+pub(super) struct Progress {
+    display: Display,
     started: Instant,
-    facts: Option<Facts>,
+    /// `None` before the run begins.
+    counts: Option<ProgressCounts>,
 }
 
 impl Progress {
-    /// Before the start; nothing is shown yet.
-    pub(crate) fn new(is_quiet: bool) -> Progress {
+    /// Shows nothing until `begin` is called.
+    pub(super) fn new(is_quiet: bool) -> Progress {
         let started = Instant::now();
-        let shown = if is_quiet {
-            Shown::Nowhere
+        let display = if is_quiet {
+            Display::Hidden
         } else if io::stderr().is_terminal() {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             bar.set_style(style(WITHOUT_TOTAL));
-            Shown::Bar { bar, has_total: false, is_drawn: false }
+            Display::Bar { bar, has_total: false, is_drawn: false }
         } else {
-            Shown::Lines { next: started + LINE }
+            Display::Lines { next: started + LINE_INTERVAL }
         };
-        Progress { shown, started, facts: None }
+        Progress { display, started, counts: None }
     }
 
-    pub(crate) fn begin(&mut self, facts: Facts) {
-        self.facts = Some(facts);
+    pub(super) fn begin(&mut self, counts: ProgressCounts) {
+        self.counts = Some(counts);
     }
 
-    pub(crate) fn total(&self) -> Option<u64> {
-        self.facts.as_ref()?.total()
+    /// Returns the number of items to run, or `None` if it is not known.
+    pub(super) fn total(&self) -> Option<u64> {
+        self.counts.as_ref()?.total()
     }
 
-    /// Brings what is shown up to date. Gives a line that is to be printed.
-    pub(crate) fn tick(&mut self) -> Option<String> {
-        let facts = self.facts.as_ref()?;
-        match &mut self.shown {
-            Shown::Nowhere => None,
-            Shown::Bar { bar, has_total, is_drawn } => {
-                if let Some(total) = facts.total()
+    /// Redraws the bar, or returns a line to print if one is due.
+    pub(super) fn tick(&mut self) -> Option<String> {
+        let counts = self.counts.as_ref()?;
+        match &mut self.display {
+            Display::Hidden => None,
+            Display::Bar { bar, has_total, is_drawn } => {
+                if let Some(total) = counts.total()
                     && !*has_total
                 {
                     *has_total = true;
                     bar.set_style(style(WITH_TOTAL));
                     bar.set_length(total);
                 }
-                bar.set_message(message(facts, self.started.elapsed()));
-                bar.set_position(facts.done());
+                bar.set_message(bar_message(counts, self.started.elapsed()));
+                bar.set_position(counts.done());
                 bar.tick();
                 *is_drawn = true;
                 None
             }
-            Shown::Lines { next } => {
+            Display::Lines { next } => {
                 let now = Instant::now();
                 if now < *next {
                     return None;
                 }
-                *next = now + LINE;
-                Some(line(facts, now - self.started))
+                *next = now + LINE_INTERVAL;
+                Some(line(counts, now - self.started))
             }
         }
     }
 
-    /// Takes the bar away, so that something can be printed. The next tick brings it back.
-    pub(crate) fn clear(&mut self) {
-        if let Shown::Bar { is_drawn, .. } = &mut self.shown
+    /// Removes the bar, so that something else can be printed. The next tick redraws it.
+    pub(super) fn clear(&mut self) {
+        if let Display::Bar { is_drawn, .. } = &mut self.display
             && std::mem::take(is_drawn)
         {
-            // To the start of the line, and clear it. If it cannot be written, there was no bar.
+            // Return to the start of the line and erase it. If standard error cannot be written, no bar was visible.
             let _ = io::stderr().write_all(b"\r\x1b[2K");
         }
     }
@@ -127,25 +131,25 @@ fn style(template: &str) -> ProgressStyle {
     style.progress_chars("=> ")
 }
 
-/// What stands behind the bar.
-fn message(facts: &Facts, passed: Duration) -> String {
-    let rate = rate(facts, passed).map(|rate| format!("  {rate}")).unwrap_or_default();
-    let left = left(facts, passed).map(|left| format!("  {left} left")).unwrap_or_default();
-    let failed = if facts.failed() > 0 { format!("  {} failed", facts.failed()) } else { String::new() };
+/// Returns the text after the bar.
+fn bar_message(counts: &ProgressCounts, elapsed: Duration) -> String {
+    let rate = rate(counts, elapsed).map(|rate| format!("  {rate}")).unwrap_or_default();
+    let left = time_left(counts, elapsed).map(|left| format!("  {left} left")).unwrap_or_default();
+    let failed = if counts.failed() > 0 { format!("  {} failed", counts.failed()) } else { String::new() };
     format!("{rate}{left}{failed}")
 }
 
-fn line(facts: &Facts, passed: Duration) -> String {
-    let (done, failed) = (facts.done(), facts.failed());
-    let of = facts.total().map(|total| format!(" of {total}")).unwrap_or_default();
-    let rate = rate(facts, passed).map(|rate| format!(", {rate}")).unwrap_or_default();
-    let left = left(facts, passed).map(|left| format!(", {left} left")).unwrap_or_default();
+fn line(counts: &ProgressCounts, elapsed: Duration) -> String {
+    let (done, failed) = (counts.done(), counts.failed());
+    let of = counts.total().map(|total| format!(" of {total}")).unwrap_or_default();
+    let rate = rate(counts, elapsed).map(|rate| format!(", {rate}")).unwrap_or_default();
+    let left = time_left(counts, elapsed).map(|left| format!(", {left} left")).unwrap_or_default();
     format!("{done}{of} done, {failed} failed{rate}{left}")
 }
 
-/// How many are done in a second, or a minute where they are few; `None` as long as none is done.
-fn rate(facts: &Facts, passed: Duration) -> Option<String> {
-    let rate = facts.done() as f64 / passed.as_secs_f64().max(0.001);
+/// Returns the finished items per second, or per minute if they are few; `None` while no item is finished.
+fn rate(counts: &ProgressCounts, elapsed: Duration) -> Option<String> {
+    let rate = counts.done() as f64 / elapsed.as_secs_f64().max(0.001);
     match rate {
         0.0 => None,
         rate if rate >= 10.0 => Some(format!("{rate:.0}/s")),
@@ -154,10 +158,10 @@ fn rate(facts: &Facts, passed: Duration) -> Option<String> {
     }
 }
 
-/// How long the rest will take, as far as what is done tells; `None` as long as it tells nothing.
-fn left(facts: &Facts, passed: Duration) -> Option<String> {
-    let (done, total) = (facts.done(), facts.total()?);
+/// Returns the time that the remaining items will take at the current rate; `None` while no item is finished, or none is left.
+fn time_left(counts: &ProgressCounts, elapsed: Duration) -> Option<String> {
+    let (done, total) = (counts.done(), counts.total()?);
     let left = total.checked_sub(done).filter(|&left| done > 0 && left > 0)?;
-    let seconds = (left as f64 * passed.as_secs_f64() / done as f64).ceil();
+    let seconds = (left as f64 * elapsed.as_secs_f64() / done as f64).ceil();
     Some(humantime::format_duration(Duration::from_secs(seconds as u64)).to_string())
 }

@@ -1,87 +1,87 @@
-//! What a run came to: counts, and the sentences about what is not done.
+//! The summary of a run: counts of items, and the failures.
 
-use crate::item_failure::Failure;
-use crate::stop::halt::Halt;
+use crate::exit_reason::ExitReason;
+use crate::item_failure::ItemFailure;
 use crate::outcome::Outcome;
-use crate::system::Interrupt;
-use crate::exit_reason::Verdict;
+use crate::stop::halt::FailureCounter;
+use crate::system::StopSignal;
 
-/// How many sentences are kept for the end.
-const SENTENCES: usize = 50;
+/// The number of failures that are kept for the end.
+const MAX_KEPT_FAILURES: usize = 50;
 
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
-    /// There were no more items.
+pub(crate) enum RunEnd {
+    /// All items were run.
     Finished,
-    /// Failures were too many.
+    /// Too many items failed.
     Halted,
-    Interrupted(Interrupt),
+    Interrupted(StopSignal),
 }
 
-/// Counts of items that are over.
+/// Counts of items, and messages about failed items.
 #[derive(Debug, Default)]
-pub(crate) struct Summary {
+pub(super) struct Summary {
     succeeded: u64,
     failed: u64,
-    /// Were running when the run was stopped.
+    /// Items that were running when the run was stopped, and received SIGTERM.
     stopped: u64,
-    /// The same, and somebody did not want to wait for their end.
+    /// Items that were running when the run had to end at once.
     killed: u64,
     not_run: u64,
-    sentences: Vec<String>,
+    failures: Vec<String>,
 }
 
 impl Summary {
-    pub(crate) fn count(&mut self, outcome: &Outcome) {
+    pub(super) fn count(&mut self, outcome: &Outcome) {
         *match &outcome.result {
             Ok(()) => &mut self.succeeded,
-            Err(Failure::Stopped) => &mut self.stopped,
-            Err(Failure::Killed) => &mut self.killed,
-            Err(Failure::NotRun) => &mut self.not_run,
+            Err(ItemFailure::Stopped) => &mut self.stopped,
+            Err(ItemFailure::Killed) => &mut self.killed,
+            Err(ItemFailure::NotRun) => &mut self.not_run,
             Err(_) => &mut self.failed,
         } += 1;
-        if !matches!(outcome.result, Err(Failure::NotRun))
-            && self.sentences.len() < SENTENCES
-            && let Some(sentence) = outcome.complaint()
+        if !matches!(outcome.result, Err(ItemFailure::NotRun))
+            && self.failures.len() < MAX_KEPT_FAILURES
+            && let Some(message) = outcome.failure_message()
         {
-            self.sentences.push(sentence);
+            self.failures.push(message);
         }
     }
 
-    pub(crate) fn verdict(&self, cause: Cause, halt: &Halt) -> Verdict {
-        match (cause, halt.status()) {
-            (Cause::Interrupted(interrupt), _) => Verdict::Interrupted(interrupt),
-            (_, Some(status)) => Verdict::FirstFailure { status },
-            (_, None) => Verdict::Finished { failed: self.failed },
+    pub(super) fn exit_reason(&self, end: RunEnd, failures: &FailureCounter) -> ExitReason {
+        match (end, failures.fail_fast_status()) {
+            (RunEnd::Interrupted(signal), _) => ExitReason::Interrupted(signal),
+            (_, Some(status)) => ExitReason::FailFast { status },
+            (_, None) => ExitReason::Finished { failed: self.failed },
         }
     }
 
-    /// What the run came to; `None` if all went well. `total` is how many items there were, if that is known.
-    pub(crate) fn first_line(&self, cause: Cause, total: Option<u64>) -> Option<String> {
-        let done = self.succeeded + self.failed;
-        let (items, are) = if done == 1 { ("item", "is") } else { ("items", "are") };
-        let by = match cause {
-            Cause::Finished if self.failed == 0 => return None,
-            Cause::Finished => return Some(format!("{} of {done} {items} failed", self.failed)),
-            Cause::Halted => "failures",
-            Cause::Interrupted(interrupt) => interrupt.name(),
+    /// Returns the first line of the summary, or `None` if all items succeeded. `total` is the number of items, if it is known.
+    pub(super) fn headline(&self, end: RunEnd, total: Option<u64>) -> Option<String> {
+        let finished = self.succeeded + self.failed;
+        let items = if finished == 1 { "item" } else { "items" };
+        let by = match end {
+            RunEnd::Finished if self.failed == 0 => return None,
+            RunEnd::Finished => return Some(format!("{} of {finished} {items} failed", self.failed)),
+            RunEnd::Halted => "failures",
+            RunEnd::Interrupted(signal) => signal.name(),
         };
-        let left = match total {
-            Some(total) => format!("{} not started", total.saturating_sub(done + self.stopped + self.killed)),
+        let rest = match total {
+            Some(total) => format!("{} not started", total.saturating_sub(finished + self.stopped + self.killed)),
             None => "the rest of the input not started".to_owned(),
         };
         let (failed, stopped) = (self.failed, self.stopped);
         let killed = if self.killed > 0 { format!(", {} killed", self.killed) } else { String::new() };
         Some(format!(
-            "stopped by {by}: {done} {items} {are} done ({failed} failed), {stopped} ended early{killed}, {left}"
+            "stopped by {by}: {finished} {items} finished ({failed} failed), {stopped} stopped early{killed}, {rest}"
         ))
     }
 
-    /// What failed and why, as far as it was kept.
-    pub(crate) fn sentences(&self) -> Vec<String> {
-        let unsaid = (self.failed + self.stopped + self.killed).saturating_sub(self.sentences.len() as u64);
-        let more = (unsaid > 0).then(|| format!("and {unsaid} more"));
-        self.sentences.iter().cloned().chain(more).collect()
+    /// Returns the messages about failed items, and the number of those that were not kept.
+    pub(super) fn failures(&self) -> Vec<String> {
+        let omitted = (self.failed + self.stopped + self.killed).saturating_sub(self.failures.len() as u64);
+        let more = (omitted > 0).then(|| format!("and {omitted} more"));
+        self.failures.iter().cloned().chain(more).collect()
     }
 }

@@ -1,49 +1,51 @@
-//! Whether the run goes on: one word that everybody who starts or runs something looks at. It only ever rises.
+//! How urgently the run is stopping: one shared level, which is only ever raised.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// How urgently everything is to end.
+/// How urgently the run is stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Level {
-    Go,
-    /// Nothing new is started; what runs may end by itself.
-    Soon,
-    /// What runs is asked to stop, and killed after its grace.
-    Now,
-    /// What runs is killed.
+pub(crate) enum StopLevel {
+    /// The run is not stopping.
+    Running,
+    /// No command is started any more; running commands may finish.
+    Drain,
+    /// Running commands receive SIGTERM, and SIGKILL after the grace period.
+    Terminate,
+    /// Running commands are killed.
     Kill,
 }
 
-/// The word. Clones share it.
+/// The level of the run. Clones share it.
 #[derive(Clone, Debug)]
-pub(crate) struct Stop(Arc<watch::Sender<Level>>);
+pub(crate) struct StopToken(Arc<watch::Sender<StopLevel>>);
 
-impl Stop {
+impl StopToken {
     pub(crate) fn new() -> Self {
-        Stop(Arc::new(watch::Sender::new(Level::Go)))
+        StopToken(Arc::new(watch::Sender::new(StopLevel::Running)))
     }
 
-    pub(crate) fn raise(&self, to: Level) {
+    /// Raises the level to `to`, unless it is that high already.
+    pub(crate) fn raise(&self, to: StopLevel) {
         self.0.send_if_modified(|level| {
-            let rises = to > *level;
+            let is_raised = to > *level;
             *level = to.max(*level);
-            rises
+            is_raised
         });
     }
 
-    pub(crate) fn level(&self) -> Level {
+    pub(crate) fn level(&self) -> StopLevel {
         *self.0.borrow()
     }
 
-    /// Waits until it is at least this urgent; most runs end before.
+    /// Waits until the level is at least `level`. The wait has no bound: most runs end before.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
-    pub(crate) async fn reached(&self, level: Level) {
-        // The sender lives as long as `self`, so that the wait cannot fail.
-        let _ = self.0.subscribe().wait_for(|now| *now >= level).await;
+    pub(crate) async fn reached(&self, level: StopLevel) {
+        // Fails only when the sender is gone, and `self` holds it.
+        let _ = self.0.subscribe().wait_for(|current| *current >= level).await;
     }
 }

@@ -1,9 +1,9 @@
-//! Windows: the same names as on Unix, with what the system offers without further crates.
+//! Windows: the same names as on Unix, as far as the standard library and tokio can provide them.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, ErrorKind};
-pub(crate) use std::os::windows::io::AsHandle as PipeEnd;
+use std::os::windows::io::AsHandle;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, ChildStdout, ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
@@ -11,64 +11,83 @@ use std::time::Duration;
 use tokio::io::Stdin;
 use tokio::signal::windows;
 
-use super::{Common, EndedBy, Interrupt, Wait};
-use crate::item_failure::Failure;
+use super::argument::NotUnicode;
+use super::exit::{Termination, WaitMode};
+use super::spawn_config::SpawnConfig;
+use super::stop_signal::StopSignal;
 use crate::text::display;
 
-/// A whole command line has at most 32767 UTF-16 units; an argument alone has fewer.
-pub(crate) const LONGEST_ARGUMENT: usize = 32_766;
+/// The size of the largest argument. A whole command line has at most 32767 UTF-16 units, so a single argument has fewer.
+pub(crate) const MAX_ARGUMENT_BYTES: usize = 32_766;
 
-/// What `Group::kill` did, in words.
+/// Says what `ProcessGroup::kill` did to a command.
 pub(crate) const KILLED: &str = "was killed";
 
-/// How often a process is asked whether it has ended.
-const LOOK: Duration = Duration::from_millis(2);
+/// The time between two checks whether a process has exited.
+const EXIT_CHECK_INTERVAL: Duration = Duration::from_millis(2);
 
-/// The bytes of a word of the command line, which has to be text.
-pub(crate) fn bytes(word: OsString) -> Result<Vec<u8>, String> {
-    word.into_string().map(String::into_bytes).map_err(|word| format!("{} is not text", word.display()))
+/// Our end of a pipe.
+pub(crate) trait PipeEnd: AsHandle {}
+
+impl<T: AsHandle> PipeEnd for T {}
+
+/// Returns the bytes of an argument of our own command line.
+///
+/// # Errors
+///
+/// A sentence, when the argument is not valid Unicode.
+pub(crate) fn argument_bytes(argument: OsString) -> Result<Vec<u8>, String> {
+    argument
+        .into_string()
+        .map(String::into_bytes)
+        .map_err(|argument| format!("the argument {} is not valid Unicode", argument.display()))
 }
 
-/// Bytes as a word of a command.
-pub(crate) fn word(bytes: Vec<u8>) -> Result<OsString, Failure> {
-    String::from_utf8(bytes).map(OsString::from).map_err(|_| Failure::NotText)
+/// Converts bytes to an argument of a command.
+///
+/// # Errors
+///
+/// When the bytes are not UTF-8.
+pub(crate) fn os_string(bytes: Vec<u8>) -> Result<OsString, NotUnicode> {
+    String::from_utf8(bytes).map(OsString::from).map_err(|_| NotUnicode)
 }
 
-/// Our standard input. What commands get instead is nothing.
+/// Returns our standard input. Commands are started without one.
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
-pub(crate) fn standard_input() -> io::Result<Stdin> {
+pub(crate) fn take_stdin() -> io::Result<Stdin> {
     Ok(tokio::io::stdin())
 }
 
-/// A pipe cannot be asked here without reading from it.
-pub(crate) fn may_hold(_: &impl PipeEnd, _: Duration) -> bool {
+/// Returns true: the state of a pipe cannot be queried without reading from it.
+pub(crate) fn may_have_data(_: &impl PipeEnd, _: Duration) -> bool {
     true
 }
 
-/// Does nothing: a pipe cannot be read here without waiting, so what counts is what came before.
+/// Does nothing: a pipe cannot be read without waiting, so only data that was read before counts.
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
 pub(crate) fn read_available(_: &impl PipeEnd, _: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
     Ok(())
 }
 
-/// The system looks for programs itself.
+/// Returns `None`: the system searches for programs itself.
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
-pub(crate) fn program(_: &[u8], _: Option<&Path>) -> Result<Option<PathBuf>, String> {
+pub(crate) fn find_program(_: &[u8], _: Option<&Path>) -> Result<Option<PathBuf>, String> {
     Ok(None)
 }
 
-/// There is no signal for the end of a child.
-pub(crate) fn be_deaf_to_ends() {}
+/// Does nothing: there is no SIGCHLD.
+pub(crate) fn block_sigchld() {}
 
-pub(crate) fn hear_ends() {}
+/// Does nothing.
+pub(crate) fn unblock_sigchld() {}
 
-/// Whether a process cannot be started because there are so many others.
-pub(crate) fn is_shortage(error: &io::Error) -> bool {
+/// Returns whether a process could not be started because too many processes exist: a later attempt may succeed.
+pub(crate) fn is_resource_shortage(error: &io::Error) -> bool {
     error.kind() == ErrorKind::OutOfMemory
 }
 
-/// How many commands the system allows at once.
-pub(crate) fn most_at_once() -> usize {
+/// Returns the largest number of commands that may run at once.
+pub(crate) fn max_concurrency() -> usize {
     1000
 }
 
@@ -82,7 +101,7 @@ pub(crate) fn lower_priority(_: i32) -> io::Result<()> {
 /// # Errors
 ///
 /// Always.
-pub(crate) fn load() -> io::Result<f64> {
+pub(crate) fn load_average() -> io::Result<f64> {
     Err(ErrorKind::Unsupported.into())
 }
 
@@ -93,7 +112,7 @@ pub(crate) fn free_memory() -> io::Result<u64> {
     Err(ErrorKind::Unsupported.into())
 }
 
-/// There is no guard: what runs when we are killed outright goes on.
+/// There is no guard: commands keep running when `cordial` is killed.
 ///
 /// # Errors
 ///
@@ -102,49 +121,50 @@ pub(crate) fn start_guard(_: &str) -> io::Result<(File, std::process::Child)> {
     Err(ErrorKind::Unsupported.into())
 }
 
-pub(crate) fn guard() -> ExitCode {
+/// Does nothing.
+pub(crate) fn run_guard() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Whether a process ended because it was killed. The system gives it an ordinary status.
+/// Returns true: a killed process has an ordinary exit status and cannot be recognized by it.
 pub(crate) fn was_killed(_: ExitStatus) -> bool {
     true
 }
 
-/// How a process ended, in numbers.
-pub(crate) fn ended_by(status: ExitStatus) -> EndedBy {
-    EndedBy::Code(status.code().unwrap_or(-1))
+/// Returns how a process ended, as numbers.
+pub(crate) fn termination(status: ExitStatus) -> Termination {
+    Termination::Exited(status.code().unwrap_or(-1))
 }
 
-/// How a process ended, as the end of the sentence "the command …".
-pub(crate) fn ending(status: ExitStatus) -> String {
+/// Describes how a process ended, as the end of the sentence "the command …".
+pub(crate) fn describe_exit(status: ExitStatus) -> String {
     match status.code() {
-        Some(code) => format!("ended with status {code}"),
-        None => format!("ended in a way unknown to cordial ({status})"),
+        Some(code) => format!("exited with status {code}"),
+        None => format!("ended in a way that cordial does not know ({status})"),
     }
 }
 
-/// What to do about a command that cannot be started, if there is more to say than the system says.
-pub(crate) fn advice(program: &OsStr, error: &io::Error) -> Option<String> {
+/// Returns what to do about a command that cannot be started, or `None` if the text of the error says enough.
+pub(crate) fn start_advice(program: &OsStr, error: &io::Error) -> Option<String> {
     let shown = display::quoted(program.as_encoded_bytes());
     match error.kind() {
-        ErrorKind::NotFound => Some(format!("is {shown} installed and in PATH?")),
+        ErrorKind::NotFound => Some(format!("check that {shown} is installed and in PATH")),
         _ => None,
     }
 }
 
-/// What to do about output that cannot be kept in a temporary file.
-pub(crate) fn advice_on_keeping(_: &io::Error) -> &'static str {
-    "set TMP to a directory that has room"
+/// Returns what to do about output that cannot be stored in a temporary file.
+pub(crate) fn capture_advice(_: &io::Error) -> &'static str {
+    "set TMP to a directory with free space"
 }
 
-/// There are no process groups here; every process knows of its own only.
+/// Without process groups there is no table: each `ProcessGroup` knows its own process.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Groups;
+pub(crate) struct GroupTable;
 
-impl Groups {
+impl GroupTable {
     pub(crate) fn new(_: Option<File>) -> Self {
-        Groups
+        GroupTable
     }
 
     pub(crate) fn kill_all(&self) {}
@@ -157,127 +177,134 @@ impl Groups {
 }
 
 /// Starts the commands of a run.
-pub(crate) struct Starter(Common);
+pub(crate) struct Spawner(SpawnConfig);
 
-impl Starter {
-    pub(crate) fn new(common: Common) -> Starter {
-        Starter(common)
+impl Spawner {
+    pub(crate) fn new(config: SpawnConfig) -> Spawner {
+        Spawner(config)
     }
 }
 
-/// One running command. Its own children run on when it is killed: killing them takes a job object.
+/// One running command. Killing it does not kill the processes that it started: that would need a job object.
 #[derive(Debug)]
-pub(crate) struct Group(std::process::Child);
+pub(crate) struct ProcessGroup(std::process::Child);
 
-impl Group {
+impl ProcessGroup {
+    /// Starts a command.
+    ///
     /// # Errors
     ///
-    /// When the system starts no process.
+    /// When the system cannot start the process.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future before it is ready starts nothing.
     pub(crate) async fn start(
-        starter: &Starter,
+        spawner: &Spawner,
         words: &[OsString],
         variables: &[(&str, OsString)],
-        _: &Groups,
-    ) -> io::Result<Group> {
-        starter.0.command(words, variables).stdin(Stdio::null()).spawn().map(Group)
+        _: &GroupTable,
+    ) -> io::Result<ProcessGroup> {
+        spawner.0.command(words, variables).stdin(Stdio::null()).spawn().map(ProcessGroup)
     }
 
+    /// Takes our ends of the pipes; `None` for an output that is inherited.
     pub(crate) fn take_outputs(&mut self) -> (Option<ChildStdout>, Option<ChildStderr>) {
         (self.0.stdout.take(), self.0.stderr.take())
     }
 
-    /// Waits for the end of the process, without a limit.
+    /// Waits until the process exits, without a bound.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
-    pub(crate) async fn ended(&mut self) -> io::Result<()> {
+    pub(crate) async fn exited(&mut self) -> io::Result<()> {
         while self.0.try_wait()?.is_none() {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(EXIT_CHECK_INTERVAL).await;
         }
         Ok(())
     }
 
-    /// Whether the process ends in this time.
+    /// Waits until the process exits, at most for `timeout`, and returns whether it has exited.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
-    pub(crate) async fn ended_within(&mut self, limit: Duration, _: Wait) -> io::Result<bool> {
-        tokio::time::timeout(limit, self.ended()).await.map_or(Ok(false), |ended| ended.map(|()| true))
+    pub(crate) async fn exited_within(&mut self, timeout: Duration, _: WaitMode) -> io::Result<bool> {
+        tokio::time::timeout(timeout, self.exited()).await.map_or(Ok(false), |exited| exited.map(|()| true))
     }
 
-    /// Processes cannot be asked here.
+    /// Kills the process: there is no signal that asks it to exit.
     pub(crate) fn terminate(&mut self) {
         self.kill();
     }
 
+    /// Kills the process.
     pub(crate) fn kill(&mut self) {
-        // It fails only if the process has ended in this moment.
+        // Fails only if the process has just ended.
         let _ = self.0.kill();
     }
 
+    /// Returns the exit status after the process has exited.
     pub(crate) fn finish(mut self) -> io::Result<ExitStatus> {
         self.0.wait()
     }
 }
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         self.kill();
     }
 }
 
-/// Requests from outside to stop, from the moment of `listen` on.
-pub(crate) struct Interrupts {
+/// Receives the events that ask the run to stop, from the call of `listen` on.
+pub(crate) struct StopSignals {
     interrupt: windows::CtrlC,
     terminate: windows::CtrlClose,
 }
 
-impl Interrupts {
+impl StopSignals {
+    /// Installs the handlers.
+    ///
     /// # Errors
     ///
     /// When the system refuses to install a handler.
     pub(crate) fn listen() -> io::Result<Self> {
-        Ok(Interrupts { interrupt: windows::ctrl_c()?, terminate: windows::ctrl_close()? })
+        Ok(StopSignals { interrupt: windows::ctrl_c()?, terminate: windows::ctrl_close()? })
     }
 
-    /// Waits for the next request, without limit: most runs never see one.
+    /// Waits for the next event. The wait has no bound: most runs receive none.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
-    pub(crate) async fn next(&mut self) -> Interrupt {
+    pub(crate) async fn next(&mut self) -> StopSignal {
         tokio::select! {
             biased;
-            _ = self.interrupt.recv() => Interrupt::Interrupt,
-            _ = self.terminate.recv() => Interrupt::Terminate,
+            _ = self.interrupt.recv() => StopSignal::Interrupt,
+            _ = self.terminate.recv() => StopSignal::Terminate,
         }
     }
 }
 
-/// There is no Ctrl-Z here.
-pub(crate) struct Suspensions;
+/// There is no Ctrl-Z.
+pub(crate) struct JobControl;
 
-impl Suspensions {
+impl JobControl {
     /// # Errors
     ///
     /// Never.
     #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
     pub(crate) fn listen() -> io::Result<Self> {
-        Ok(Suspensions)
+        Ok(JobControl)
     }
 
-    /// Never ends.
+    /// Never returns.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
-    pub(crate) async fn pass_on(&mut self, _: &Groups) {
+    pub(crate) async fn forward(&mut self, _: &GroupTable) {
         std::future::pending().await
     }
 }

@@ -1,122 +1,115 @@
-//! The command to run: a template with placeholders, and what comes of it for one item.
-//!
-//! ```text
-//! words of the command line ──► pieces of text and holes ──► the words of a process
-//!                                                       └──► one line, as a shell would read it
-//! ```
+//! A command with placeholders.
 
-use std::ffi::OsString;
-
-use super::placeholder::{self, Hole, Piece};
-use super::shell::{self, Line};
-
-use crate::item_failure::Failure;
+use super::command_line::CommandLine;
+use super::placeholder::{self, Piece, Placeholder};
+use super::shell_line::{self, ShellLine};
 use crate::item::{Item, Value};
+use crate::item_failure::ItemFailure;
+use crate::system::{self, NotUnicode};
 use crate::text::shell_quote;
-use crate::system;
 
-/// A command in which the item is still missing.
+/// A command with placeholders for the item.
 #[derive(Debug)]
-pub(crate) enum Template {
+pub(crate) enum CommandTemplate {
     Words(Vec<Vec<Piece>>),
-    Shell(Line),
+    Shell(ShellLine),
 }
 
-/// A command ready to run: the program, then its arguments.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct CommandLine {
-    pub(crate) words: Vec<OsString>,
-    /// What a shell line finds in its environment.
-    pub(crate) environment: Vec<(&'static str, OsString)>,
-}
-
-impl Template {
-    /// The words of a command, the program first. Without a placeholder in any of them the item will come last.
-    pub(crate) fn words(words: &[Vec<u8>], placeholder: &[u8]) -> Self {
-        let mut words: Vec<Vec<Piece>> = words.iter().map(|word| placeholder::split(word, placeholder)).collect();
-        if words.iter().all(|pieces| pieces.iter().all(|piece| piece.hole().is_none())) {
-            words.push(vec![Piece::Hole(Hole::Item)]);
+impl CommandTemplate {
+    /// Parses the words of a command, the program first. Without a placeholder in any word, the item becomes the last argument.
+    pub(crate) fn words(words: &[Vec<u8>], item_text: &[u8]) -> Self {
+        let mut words: Vec<Vec<Piece>> = words.iter().map(|word| placeholder::split(word, item_text)).collect();
+        if words.iter().all(|pieces| pieces.iter().all(|piece| piece.placeholder().is_none())) {
+            words.push(vec![Piece::Placeholder(Placeholder::Item)]);
         }
-        Template::Words(words)
+        CommandTemplate::Words(words)
     }
 
-    /// A line for a shell, or a sentence about a placeholder that cannot stand where it stands.
-    pub(crate) fn shell(line: &[u8], placeholder: &[u8]) -> Result<Self, String> {
-        Line::new(line, placeholder).map(Template::Shell)
+    /// Parses a line for a shell.
+    ///
+    /// # Errors
+    ///
+    /// A sentence, when a placeholder is inside quotes.
+    pub(crate) fn shell(line: &[u8], item_text: &[u8]) -> Result<Self, String> {
+        ShellLine::new(line, item_text).map(CommandTemplate::Shell)
     }
 
-    /// The command for one item, or why the system cannot take this item as an argument.
-    pub(crate) fn fill(&self, item: &Item, slot: usize) -> Result<CommandLine, Failure> {
-        let values = item.values.iter().map(argument).collect::<Result<Vec<&[u8]>, Failure>>()?;
+    /// Returns the command for one item.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not accept the item as an argument.
+    pub(crate) fn fill(&self, item: &Item, slot: usize) -> Result<CommandLine, ItemFailure> {
+        let values = item.values.iter().map(argument).collect::<Result<Vec<&[u8]>, ItemFailure>>()?;
         let command = match self {
-            Template::Words(words) => {
+            CommandTemplate::Words(words) => {
                 let mut filled = Vec::with_capacity(words.len());
                 for pieces in words {
                     for word in placeholder::fill(pieces, &values, item.index, slot) {
-                        filled.push(system::word(word)?);
+                        filled.push(system::os_string(word).map_err(|NotUnicode| ItemFailure::NotUnicode)?);
                     }
                 }
                 CommandLine { words: filled, environment: Vec::new() }
             }
-            Template::Shell(line) => line.fill(&values, item.index, slot)?,
+            CommandTemplate::Shell(line) => line.fill(&values, item.index, slot)?,
         };
-        // The item alone fits, but perhaps not with the text around it.
+        // An item that fits alone may not fit together with the text around its placeholder.
         let environment = command.environment.iter().map(|(name, value)| name.len() + 1 + value.len());
         let mut lengths = command.words.iter().map(|word| word.len()).chain(environment);
-        match lengths.find(|&length| length > system::LONGEST_ARGUMENT) {
-            Some(length) => Err(Failure::TooLongInside { length: length as u64 }),
+        match lengths.find(|&length| length > system::MAX_ARGUMENT_BYTES) {
+            Some(length) => Err(ItemFailure::ArgumentTooLong { length: length as u64 }),
             None => Ok(command),
         }
     }
 
-    /// The command for one item as a line that a shell would read. An item that cannot be an argument is shown as far as it goes.
-    pub(crate) fn show(&self, item: &Item, slot: usize) -> Vec<u8> {
+    /// Returns the command for one item as a line that a shell can read. Of an item that is too long, the line contains only the start.
+    pub(crate) fn render(&self, item: &Item, slot: usize) -> Vec<u8> {
         let values: Vec<&[u8]> = item.values.iter().map(Value::bytes).collect();
         match self {
-            Template::Words(words) => {
-                let quoted = words.iter().map(|pieces| placeholder::show(pieces, &values, item.index, slot));
+            CommandTemplate::Words(words) => {
+                let quoted = words.iter().map(|pieces| placeholder::render(pieces, &values, item.index, slot));
                 quoted.collect::<Vec<_>>().join(&b' ')
             }
-            Template::Shell(line) => line.show(&values, item.index, slot),
+            CommandTemplate::Shell(line) => line.render(&values, item.index, slot),
         }
     }
 
-    /// Whether `show` gives this line for some item. It may say so in error, but never deny in error.
-    pub(crate) fn could_show(&self, line: &[u8]) -> bool {
-        let mut fixed: Vec<Vec<u8>> = vec![Vec::new()];
-        let mut add = |piece: Option<&[u8]>| match (piece, fixed.last_mut()) {
+    /// Returns whether `render` may return this line for some item. True may be wrong, false never is.
+    pub(crate) fn may_render(&self, line: &[u8]) -> bool {
+        let mut texts: Vec<Vec<u8>> = vec![Vec::new()];
+        let mut add = |piece: Option<&[u8]>| match (piece, texts.last_mut()) {
             (Some(text), Some(last)) => last.extend_from_slice(text),
-            _ => fixed.push(Vec::new()),
+            _ => texts.push(Vec::new()),
         };
         match self {
-            Template::Words(words) => {
+            CommandTemplate::Words(words) => {
                 for (n, pieces) in words.iter().enumerate() {
                     if n > 0 {
                         add(Some(b" "));
                     }
                     for piece in pieces {
-                        add(piece.text().map(shell_quote::word).as_deref());
+                        add(piece.text().map(shell_quote::quote).as_deref());
                     }
                 }
             }
-            Template::Shell(line) => line.pieces().iter().for_each(|piece| add(piece.text())),
+            CommandTemplate::Shell(line) => line.pieces().iter().for_each(|piece| add(piece.text())),
         }
-        are_in(&fixed, line)
+        contains_in_order(line, &texts)
     }
 
-    /// Whether the same item gives another command in another slot.
-    pub(crate) fn knows_its_slot(&self) -> bool {
-        let is_slot = |piece: &Piece| piece.hole() == Some(Hole::Slot);
+    /// Returns whether the command of an item depends on the slot in which it runs.
+    pub(crate) fn uses_slot(&self) -> bool {
+        let is_slot = |piece: &Piece| piece.placeholder() == Some(Placeholder::Slot);
         match self {
-            Template::Words(words) => words.iter().flatten().any(is_slot),
-            Template::Shell(line) => line.pieces().iter().any(is_slot),
+            CommandTemplate::Words(words) => words.iter().flatten().any(is_slot),
+            CommandTemplate::Shell(line) => line.pieces().iter().any(is_slot),
         }
     }
 
-    /// The only word, up to its first blank, if an item stands behind that: a line for a shell, by mistake.
-    pub(crate) fn line_in_quotes(&self) -> Option<&[u8]> {
-        let Template::Words(words) = self else { return None };
-        // An item that is not named stands in a word of its own.
+    /// Returns the text before the first blank if the command is one word such as `gzip {}`: probably a line for a shell, quoted by mistake.
+    pub(crate) fn program_of_quoted_line(&self) -> Option<&[u8]> {
+        let CommandTemplate::Words(words) = self else { return None };
+        // A command without a placeholder has at least two words: the last is the item.
         let only = match &words[..] {
             [only] => only,
             _ => return None,
@@ -126,20 +119,20 @@ impl Template {
         Some(&first[..blank])
     }
 
-    /// The program, where it is the same for all items.
+    /// Returns the program if it is the same for all items.
     pub(crate) fn program(&self) -> Option<&[u8]> {
         match self {
-            Template::Words(words) => match &words.first()?[..] {
+            CommandTemplate::Words(words) => match &words.first()?[..] {
                 [Piece::Text(program)] => Some(program),
                 _ => None,
             },
-            Template::Shell(_) => Some(shell::SHELL),
+            CommandTemplate::Shell(_) => Some(shell_line::SHELL),
         }
     }
 }
 
-/// Whether the texts stand in the line in this order, the first at its start and the last at its end.
-fn are_in(texts: &[Vec<u8>], line: &[u8]) -> bool {
+/// Returns whether the line contains the texts in this order, the first at its start and the last at its end.
+fn contains_in_order(line: &[u8], texts: &[Vec<u8>]) -> bool {
     let [first, middle @ .., last] = texts else { return texts.first().is_none_or(|only| only == line) };
     let Some(mut rest) = line.strip_prefix(&first[..]).and_then(|rest| rest.strip_suffix(&last[..])) else {
         return false;
@@ -153,12 +146,12 @@ fn are_in(texts: &[Vec<u8>], line: &[u8]) -> bool {
     true
 }
 
-/// A value that can be an argument.
-fn argument(value: &Value) -> Result<&[u8], Failure> {
+/// Returns the bytes of a value that can be an argument.
+fn argument(value: &Value) -> Result<&[u8], ItemFailure> {
     match value {
-        Value::TooLong { length, .. } => Err(Failure::TooLong { length: *length }),
+        Value::TooLong { length, .. } => Err(ItemFailure::ItemTooLong { length: *length }),
         Value::Whole(bytes) => match bytes.iter().position(|&byte| byte == 0) {
-            Some(at) => Err(Failure::Nul { position: at + 1 }),
+            Some(at) => Err(ItemFailure::NulByte { position: at + 1 }),
             None => Ok(bytes),
         },
     }

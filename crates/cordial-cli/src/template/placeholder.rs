@@ -1,4 +1,4 @@
-//! Placeholders: where they stand in a word, and what takes their place.
+//! Placeholders: where they are in a word, and what replaces them.
 
 use std::borrow::Cow;
 
@@ -8,21 +8,21 @@ use crate::text::shell_quote;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
     Text(Vec<u8>),
-    Hole(Hole),
+    Placeholder(Placeholder),
 }
 
-/// What takes the place of a placeholder.
+/// What a placeholder stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hole {
-    /// `{}`
+pub(crate) enum Placeholder {
+    /// `{}`, or the text of `-I`: the item.
     Item,
     /// `{.}`: the item without its extension.
     Stem,
-    /// `{/}`: what follows the last slash.
+    /// `{/}`: the part after the last slash.
     Name,
     /// `{//}`: the directory.
     Parent,
-    /// `{/.}`
+    /// `{/.}`: the part after the last slash without its extension.
     NameStem,
     /// `{#}`: the number of the command, from 1.
     Index,
@@ -30,48 +30,48 @@ pub(crate) enum Hole {
     Slot,
 }
 
-const NAMES: [(&[u8], Hole); 6] = [
-    (b"{.}", Hole::Stem),
-    (b"{/}", Hole::Name),
-    (b"{//}", Hole::Parent),
-    (b"{/.}", Hole::NameStem),
-    (b"{#}", Hole::Index),
-    (b"{%}", Hole::Slot),
+const NAMES: [(&[u8], Placeholder); 6] = [
+    (b"{.}", Placeholder::Stem),
+    (b"{/}", Placeholder::Name),
+    (b"{//}", Placeholder::Parent),
+    (b"{/.}", Placeholder::NameStem),
+    (b"{#}", Placeholder::Index),
+    (b"{%}", Placeholder::Slot),
 ];
 
 impl Piece {
     pub(super) fn text(&self) -> Option<&[u8]> {
         match self {
             Piece::Text(text) => Some(text),
-            Piece::Hole(_) => None,
+            Piece::Placeholder(_) => None,
         }
     }
 
-    pub(super) fn hole(&self) -> Option<Hole> {
+    pub(super) fn placeholder(&self) -> Option<Placeholder> {
         match self {
             Piece::Text(_) => None,
-            Piece::Hole(hole) => Some(*hole),
+            Piece::Placeholder(placeholder) => Some(*placeholder),
         }
     }
 }
 
-/// The placeholder that a text begins with, and its length.
-pub(super) fn at_start(text: &[u8], placeholder: &[u8]) -> Option<(Hole, usize)> {
-    if text.starts_with(placeholder) {
-        return Some((Hole::Item, placeholder.len()));
+/// Returns the placeholder at the start of a text, and its length. `item_text` is the text that stands for the item: `{}` or that of `-I`.
+pub(super) fn parse_prefix(text: &[u8], item_text: &[u8]) -> Option<(Placeholder, usize)> {
+    if text.starts_with(item_text) {
+        return Some((Placeholder::Item, item_text.len()));
     }
-    NAMES.iter().find(|(name, _)| text.starts_with(name)).map(|(name, hole)| (*hole, name.len()))
+    NAMES.iter().find(|(name, _)| text.starts_with(name)).map(|(name, placeholder)| (*placeholder, name.len()))
 }
 
-/// The pieces of a word: one text if it has no placeholder, and never an empty text beside a hole.
-pub(super) fn split(word: &[u8], placeholder: &[u8]) -> Vec<Piece> {
+/// Splits a word into pieces. A word without a placeholder is one text; a text beside a placeholder is never empty.
+pub(super) fn split(word: &[u8], item_text: &[u8]) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut text = Vec::new();
     let mut at = 0;
     while at < word.len() {
-        match at_start(&word[at..], placeholder) {
-            Some((hole, length)) => {
-                push(&mut pieces, &mut text, hole);
+        match parse_prefix(&word[at..], item_text) {
+            Some((placeholder, length)) => {
+                push(&mut pieces, &mut text, placeholder);
                 at += length;
             }
             None => {
@@ -86,29 +86,30 @@ pub(super) fn split(word: &[u8], placeholder: &[u8]) -> Vec<Piece> {
     pieces
 }
 
-/// Ends a text, if there is one, with a hole.
-pub(super) fn push(pieces: &mut Vec<Piece>, text: &mut Vec<u8>, hole: Hole) {
+/// Appends the text before a placeholder, if it is not empty, and the placeholder. Leaves `text` empty.
+pub(super) fn push(pieces: &mut Vec<Piece>, text: &mut Vec<u8>, placeholder: Placeholder) {
     if !text.is_empty() {
         pieces.push(Piece::Text(std::mem::take(text)));
     }
-    pieces.push(Piece::Hole(hole));
+    pieces.push(Piece::Placeholder(placeholder));
 }
 
-impl Hole {
-    pub(super) fn of<'v>(self, value: &'v [u8], index: u64, slot: usize) -> Cow<'v, [u8]> {
+impl Placeholder {
+    /// Returns what replaces the placeholder.
+    pub(super) fn expand<'v>(self, value: &'v [u8], index: u64, slot: usize) -> Cow<'v, [u8]> {
         match self {
-            Hole::Item => Cow::Borrowed(value),
-            Hole::Stem => Cow::Borrowed(stem(value)),
-            Hole::Name => Cow::Borrowed(name(value)),
-            Hole::Parent => Cow::Borrowed(parent(value)),
-            Hole::NameStem => Cow::Borrowed(stem(name(value))),
-            Hole::Index => Cow::Owned(index.to_string().into_bytes()),
-            Hole::Slot => Cow::Owned(slot.to_string().into_bytes()),
+            Placeholder::Item => Cow::Borrowed(value),
+            Placeholder::Stem => Cow::Borrowed(stem(value)),
+            Placeholder::Name => Cow::Borrowed(name(value)),
+            Placeholder::Parent => Cow::Borrowed(parent(value)),
+            Placeholder::NameStem => Cow::Borrowed(stem(name(value))),
+            Placeholder::Index => Cow::Owned(index.to_string().into_bytes()),
+            Placeholder::Slot => Cow::Owned(slot.to_string().into_bytes()),
         }
     }
 
-    fn is_of_the_value(self) -> bool {
-        !matches!(self, Hole::Index | Hole::Slot)
+    fn depends_on_value(self) -> bool {
+        !matches!(self, Placeholder::Index | Placeholder::Slot)
     }
 }
 
@@ -123,51 +124,52 @@ fn stem(value: &[u8]) -> &[u8] {
     }
 }
 
-/// As `dirname`.
+/// Returns what `dirname` prints.
 fn parent(value: &[u8]) -> &[u8] {
-    let without_slashes = |text: &[u8]| text.iter().rposition(|&byte| byte != b'/').map_or(0, |at| at + 1);
-    let end = without_slashes(value);
+    let length_without_slashes = |text: &[u8]| text.iter().rposition(|&byte| byte != b'/').map_or(0, |at| at + 1);
+    let end = length_without_slashes(value);
     match value[..end].iter().rposition(|&byte| byte == b'/') {
         _ if end == 0 && !value.is_empty() => b"/",
         None => b".",
-        Some(at) => match without_slashes(&value[..at]) {
+        Some(at) => match length_without_slashes(&value[..at]) {
             0 => b"/",
             end => &value[..end],
         },
     }
 }
 
-/// The words that a word becomes: one for each value if the value is in it, else one.
+/// Fills the placeholders of a word. Returns one word per value if a placeholder depends on the value, otherwise one word.
 pub(super) fn fill(pieces: &[Piece], values: &[&[u8]], index: u64, slot: usize) -> Vec<Vec<u8>> {
     let fill_one = |value: &[u8]| {
         let mut word = Vec::new();
         for piece in pieces {
             match piece {
                 Piece::Text(text) => word.extend_from_slice(text),
-                Piece::Hole(hole) => word.extend_from_slice(&hole.of(value, index, slot)),
+                Piece::Placeholder(placeholder) => word.extend_from_slice(&placeholder.expand(value, index, slot)),
             }
         }
         word
     };
-    if pieces.iter().filter_map(Piece::hole).any(Hole::is_of_the_value) {
+    if pieces.iter().filter_map(Piece::placeholder).any(Placeholder::depends_on_value) {
         values.iter().map(|value| fill_one(value)).collect()
     } else {
         vec![fill_one(b"")]
     }
 }
 
-/// The same words, each as a shell would read it. Pieces are quoted one by one, so that the texts look the same for every item.
-pub(super) fn show(pieces: &[Piece], values: &[&[u8]], index: u64, slot: usize) -> Vec<u8> {
-    let show_one = |value: &[u8]| {
+/// Returns the words of `fill` as a shell would read them, separated by blanks. Each piece is quoted on its own, so that the texts look the
+/// same for every item.
+pub(super) fn render(pieces: &[Piece], values: &[&[u8]], index: u64, slot: usize) -> Vec<u8> {
+    let render_one = |value: &[u8]| {
         let quoted = pieces.iter().map(|piece| match piece {
-            Piece::Text(text) => shell_quote::word(text).into_owned(),
-            Piece::Hole(hole) => shell_quote::word(&hole.of(value, index, slot)).into_owned(),
+            Piece::Text(text) => shell_quote::quote(text).into_owned(),
+            Piece::Placeholder(placeholder) => shell_quote::quote(&placeholder.expand(value, index, slot)).into_owned(),
         });
         quoted.collect::<Vec<_>>().concat()
     };
-    if pieces.iter().filter_map(Piece::hole).any(Hole::is_of_the_value) {
-        values.iter().map(|value| show_one(value)).collect::<Vec<_>>().join(&b' ')
+    if pieces.iter().filter_map(Piece::placeholder).any(Placeholder::depends_on_value) {
+        values.iter().map(|value| render_one(value)).collect::<Vec<_>>().join(&b' ')
     } else {
-        show_one(b"")
+        render_one(b"")
     }
 }

@@ -1,30 +1,30 @@
-//! How foreign text is shown to a person: on one line, without control characters, and not too long.
+//! Shows items and commands to a person: on one line, without control characters, and shortened.
 //!
-//! What is shown is for reading, not for parsing: bytes that are not UTF-8 become `�`.
+//! The result is for reading, not for parsing: bytes that are not UTF-8 become `�`. `shell_quote` writes text that a shell can read back.
 
 use std::ffi::OsString;
 
-/// More of an item says no more to a person.
-const LONGEST_TEXT: usize = 80;
+/// The number of characters after which an item or a word is cut.
+const MAX_ITEM_CHARS: usize = 80;
 
-/// A command may have a few arguments worth seeing.
-const LONGEST_COMMAND: usize = 240;
+/// The number of characters after which a command is cut. Larger than the limit of an item, so that a few arguments are visible.
+const MAX_COMMAND_CHARS: usize = 240;
 
-/// An item between quotes, with what cannot be shown escaped.
+/// Returns an item in double quotes, with control characters escaped.
 pub(crate) fn quoted(bytes: &[u8]) -> String {
-    // Four bytes are the most that one character takes; the one more shows that something was cut off.
-    let enough = &bytes[..bytes.len().min(4 * (LONGEST_TEXT + 1))];
-    format!("{:?}", shortened(&String::from_utf8_lossy(enough), LONGEST_TEXT))
+    // One character takes at most four bytes; one more character shows that the text was cut.
+    let visible = &bytes[..bytes.len().min(4 * (MAX_ITEM_CHARS + 1))];
+    format!("{:?}", shortened(&String::from_utf8_lossy(visible), MAX_ITEM_CHARS))
 }
 
-/// A word as a person would write it: as it is when it is plain, else between quotes.
-pub(crate) fn word(word: &OsString) -> String {
+/// Returns a word as a person would type it: unchanged if it needs no quotes, otherwise quoted.
+fn word(word: &OsString) -> String {
     let text = word.to_string_lossy();
     let is_plain = !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "_-+./,:;=@%^~{}�".contains(c));
-    if is_plain { shortened(&text, LONGEST_TEXT) } else { quoted(word.as_encoded_bytes()) }
+    if is_plain { shortened(&text, MAX_ITEM_CHARS) } else { quoted(word.as_encoded_bytes()) }
 }
 
-/// A command as a person would write it.
+/// Returns a command as a person would type it.
 pub(crate) fn command(words: &[OsString]) -> String {
     let mut text = String::new();
     for each in words {
@@ -32,15 +32,16 @@ pub(crate) fn command(words: &[OsString]) -> String {
             text.push(' ');
         }
         text.push_str(&word(each));
-        if text.len() > 4 * LONGEST_COMMAND {
+        // A command may have thousands of words: those beyond the limit are not visible anyway.
+        if text.len() > 4 * MAX_COMMAND_CHARS {
             break;
         }
     }
-    shortened(&text, LONGEST_COMMAND)
+    shortened(&text, MAX_COMMAND_CHARS)
 }
 
-fn shortened(text: &str, longest: usize) -> String {
-    match text.char_indices().nth(longest) {
+fn shortened(text: &str, max_chars: usize) -> String {
+    match text.char_indices().nth(max_chars) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }

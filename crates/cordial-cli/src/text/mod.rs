@@ -1,4 +1,5 @@
-//! Text for people, for shells, and about errors.
+//! Text shown to people, text read back by shells, and the texts of system errors.
 
 pub(crate) mod display;
+pub(crate) mod io_error;
 pub(crate) mod shell_quote;

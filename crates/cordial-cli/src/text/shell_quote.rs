@@ -1,10 +1,12 @@
-//! Text as a shell reads it back: for the joblog, for `--dry-run`, and for people who paste.
+//! Quotes words so that a POSIX shell reads them back: for the joblog, for `--dry-run`, and for pasting.
 
 use std::borrow::Cow;
 
-/// A word that a POSIX shell reads as these bytes. One with control characters takes the form `$'…'`, so that it stays on one line; that
-/// form is understood by bash, zsh and POSIX shells since 2024.
-pub(crate) fn word(bytes: &[u8]) -> Cow<'_, [u8]> {
+/// Returns a word that a POSIX shell reads as these bytes.
+///
+/// A word with control characters takes the form `$'…'`, so that it stays on one line. bash, zsh, and every shell that follows POSIX.1-2024
+/// understand this form.
+pub(crate) fn quote(bytes: &[u8]) -> Cow<'_, [u8]> {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-+./,:=@%^".contains(byte) || *byte >= 0x80;
     if !bytes.is_empty() && bytes.iter().all(is_plain) {
         return Cow::Borrowed(bytes);
@@ -40,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_is_quoted_only_if_it_must_be() {
+    fn quotes_are_added_only_where_needed() {
         for (bytes, quoted) in [
             (&b"plain-1.txt"[..], &b"plain-1.txt"[..]),
             (b"", b"''"),
@@ -52,7 +54,7 @@ mod tests {
             (b"\x1b[", b"$'\\033['"),
             (b"\xff\xc3\xa9", b"\xff\xc3\xa9"),
         ] {
-            assert_eq!(&*word(bytes), quoted);
+            assert_eq!(&*quote(bytes), quoted);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! When the program is killed outright, what runs ends with it.
+//! When the program is killed by SIGKILL, the guard kills the running commands.
 #![cfg(target_os = "linux")]
 
 use std::fs;
@@ -8,29 +8,29 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::program::{cordial, send};
+use crate::harness::{cordial, send};
 
-/// Processes that have this in their environment.
-fn with(marker: &str) -> Vec<String> {
+/// Returns the ids of processes that have this variable, `NAME=value`, in their environment.
+fn processes_with_variable(marker: &str) -> Vec<String> {
     let processes = fs::read_dir("/proc").unwrap().flatten();
-    let has_it = |pid: &str| {
+    let has_variable = |pid: &str| {
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         environment.split(|&byte| byte == 0).any(|variable| variable == marker.as_bytes())
     };
-    processes.filter_map(|process| process.file_name().into_string().ok()).filter(|pid| has_it(pid)).collect()
+    processes.filter_map(|process| process.file_name().into_string().ok()).filter(|pid| has_variable(pid)).collect()
 }
 
-const AT_ONCE: usize = 40;
+const CONCURRENCY: usize = 40;
 
 #[test]
-fn a_hundred_kills_at_random_moments_leave_nothing_behind() {
+fn no_command_survives_a_hundred_kills_at_random_times() {
     for round in 0..100 {
         let marker = format!("KILLED={}-{round}", std::process::id());
         let (name, value) = marker.split_once('=').unwrap();
-        // Short and long commands, some of them with children, so that there is always something starting.
+        // Short and long commands, some with children, so that commands are being started at any time.
         let script = "case $(($1 % 3)) in 0) exit 0;; 1) sleep 1000;; 2) sleep 1000 & wait;; esac";
         let mut child = cordial()
-            .args(["map", "-c", &AT_ONCE.to_string(), "--quiet", "sh", "-c", script, "sh", ":::"])
+            .args(["map", "-c", &CONCURRENCY.to_string(), "--quiet", "sh", "-c", script, "sh", ":::"])
             .args((0..100).map(|n| n.to_string()))
             .env(name, value)
             .stdin(Stdio::null())
@@ -40,19 +40,19 @@ fn a_hundred_kills_at_random_moments_leave_nothing_behind() {
         thread::sleep(Duration::from_micros(fastrand::u64(0..60_000)));
         send(&child, Signal::KILL);
         child.wait().unwrap();
-        #[expect(clippy::disallowed_methods, reason = "a promise about real time")]
+        #[expect(clippy::disallowed_methods, reason = "the test checks a bound in real time")]
         let killed = Instant::now();
         loop {
-            let left = with(&marker);
+            let left = processes_with_variable(&marker);
             if left.is_empty() {
                 break;
             }
             if killed.elapsed() > Duration::from_secs(1) {
-                // A busy machine is late with everything. It gets as long as it takes for as many processes that do nothing.
-                for _ in 0..AT_ONCE {
+                // On a busy machine the guard may need longer: wait as long as it takes to run as many processes that do nothing.
+                for _ in 0..CONCURRENCY {
                     Command::new("true").status().unwrap();
                 }
-                let left = with(&marker);
+                let left = processes_with_variable(&marker);
                 let names: Vec<_> = left.iter().map(|pid| fs::read_to_string(format!("/proc/{pid}/stat"))).collect();
                 assert!(left.is_empty(), "round {round}: {names:?} after {:?}", killed.elapsed());
                 break;
@@ -63,8 +63,8 @@ fn a_hundred_kills_at_random_moments_leave_nothing_behind() {
 }
 
 #[test]
-fn the_guard_leaves_with_the_run() {
-    // It is our child, and has ended before we do: else the shell would see it.
-    let ran = crate::program::shell(r#"seq 3 | "$0" map echo; ps -e -o args= | grep -c "^$0 guard" || true"#);
-    assert!(ran.stdout.starts_with(b"1\n2\n3\n"));
+fn the_guard_exits_before_the_run_does() {
+    // The guard is a child of the program, which waits for its exit. If it did not, `ps` would list the guard.
+    let result = crate::harness::shell(r#"seq 3 | "$0" map echo; ps -e -o args= | grep -c "^$0 guard" || true"#);
+    assert!(result.stdout.starts_with(b"1\n2\n3\n"));
 }

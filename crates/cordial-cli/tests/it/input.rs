@@ -1,9 +1,9 @@
-//! What an item is, and how it gets into the command.
+//! How input is split into items, and how items are inserted into commands.
 
-use crate::program::{Case, check, run};
+use crate::harness::{Case, check, run};
 
 #[test]
-fn lines_become_items_verbatim() {
+fn lines_are_items_unchanged() {
     let print = &["map", "--", "printf", "<%s>"][..];
     let cases: Vec<Case<'_>> = [
         (&b""[..], &b""[..]),
@@ -22,7 +22,7 @@ fn lines_become_items_verbatim() {
 }
 
 #[test]
-fn the_item_goes_where_the_placeholder_is() {
+fn the_item_replaces_the_placeholder() {
     check(&[
         Case { args: &["map", "--", "echo", "x"], input: b"a b\n", status: 0, stdout: b"x a b\n", stderr: "" },
         Case { args: &["map", "--", "echo", "{}", "x"], input: b"a b\n", status: 0, stdout: b"a b x\n", stderr: "" },
@@ -39,23 +39,23 @@ fn the_item_goes_where_the_placeholder_is() {
     ]);
 }
 
-/// Standard error of a run with one failure. The complaint stands there a second time if other output has followed it.
-fn told(complaint: &str, summary: &str, is_followed: bool) -> String {
-    let again = if is_followed { format!(":\n  {complaint}") } else { String::new() };
-    format!("cordial: {complaint}\ncordial: {summary}{again}\n")
+/// Returns the standard error of a run with one failure. Its message is repeated in the summary if other output followed it.
+fn stderr_of_one_failure(message: &str, summary: &str, is_followed: bool) -> String {
+    let again = if is_followed { format!(":\n  {message}") } else { String::new() };
+    format!("cordial: {message}\ncordial: {summary}{again}\n")
 }
 
 #[test]
-fn the_longest_line_that_fits_is_an_item() {
+fn the_longest_line_that_fits_is_accepted() {
     let mut line = vec![b'x'; 131_071];
     line.push(b'\n');
-    let ran = run(&["map", "--", "printf", "%s\n"], &line);
-    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
-    assert!(ran.stdout == line);
+    let result = run(&["map", "--", "printf", "%s\n"], &line);
+    assert_eq!((result.status, result.stderr.as_str()), (0, ""));
+    assert!(result.stdout == line);
 }
 
 #[test]
-fn a_line_that_does_not_fit_fails_alone() {
+fn a_line_that_is_too_long_fails_only_its_item() {
     let x80 = "x".repeat(80);
     for length in [131_072, 10 * 1024 * 1024] {
         for end in ["", "\n", "\nafter\n"] {
@@ -65,9 +65,9 @@ fn a_line_that_does_not_fit_fails_alone() {
                 input: input.as_bytes(),
                 status: 1,
                 stdout: if end.len() > 1 { b"before\nafter\n" } else { b"before\n" },
-                stderr: &told(
+                stderr: &stderr_of_one_failure(
                     &format!(
-                        "item 2 \"{x80}…\" failed: it is {length} bytes long, and the system takes at most 131071 bytes as one argument"
+                        "item 2 \"{x80}…\" failed: the item has {length} bytes; the limit for one argument is 131071 bytes"
                     ),
                     if end.len() > 1 { "1 of 3 items failed" } else { "1 of 2 items failed" },
                     end.len() > 1,
@@ -78,16 +78,16 @@ fn a_line_that_does_not_fit_fails_alone() {
 }
 
 #[test]
-fn a_line_that_does_not_fit_with_its_surroundings_fails_alone() {
+fn a_line_that_is_too_long_with_its_argument_fails_only_its_item() {
     let x80 = "x".repeat(80);
     check(&[Case {
         args: &["map", "--", "echo", "<{}>"],
         input: format!("{}\na\n", "x".repeat(131_071)).as_bytes(),
         status: 1,
         stdout: b"<a>\n",
-        stderr: &told(
+        stderr: &stderr_of_one_failure(
             &format!(
-                "item 1 \"{x80}…\" failed: with the text around it, it makes an argument of 131073 bytes, and the system takes at most 131071"
+                "item 1 \"{x80}…\" failed: an argument has 131073 bytes with the item in its place; the limit for one argument is 131071 bytes"
             ),
             "1 of 2 items failed",
             true,
@@ -96,14 +96,14 @@ fn a_line_that_does_not_fit_with_its_surroundings_fails_alone() {
 }
 
 #[test]
-fn a_nul_byte_fails_alone() {
+fn a_nul_byte_fails_only_its_item() {
     check(&[Case {
         args: &["map", "--", "echo"],
         input: b"a\nb\0c\nd\n",
         status: 1,
         stdout: b"a\nd\n",
-        stderr: &told(
-            "item 2 \"b\\0c\" failed: it has a NUL byte, as byte 2, and no argument of a command can hold one",
+        stderr: &stderr_of_one_failure(
+            "item 2 \"b\\0c\" failed: the item contains a NUL byte (byte 2), which no argument can contain; if NUL separates items, use -0",
             "1 of 3 items failed",
             true,
         ),
@@ -111,8 +111,8 @@ fn a_nul_byte_fails_alone() {
 }
 
 #[test]
-fn the_command_has_no_standard_input() {
-    // More than is read at once: a command that shared our input would find the rest of it.
+fn commands_have_no_standard_input() {
+    // The input is larger than one read, so a command that inherited our standard input would read the rest of it.
     let input = format!("{}\n", "x".repeat(9999)).repeat(20);
     let stdout = "9999\n".repeat(20);
     check(&[Case {

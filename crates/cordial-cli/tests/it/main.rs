@@ -1,20 +1,20 @@
-//! The program as a person meets it: the real binary, with real pipes, processes and signals.
+//! Runs the real binary with real pipes, processes and signals.
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic like tests")]
 
-mod beside;
+mod comparison;
+mod environment;
 mod failures;
-mod flow;
 mod guard;
+mod harness;
 mod input;
 mod limits;
 mod memory;
 mod options;
-mod program;
+mod order;
 mod records;
 mod retries;
 mod spill;
-mod start;
 mod stop;
 mod terminal;
 mod usage;

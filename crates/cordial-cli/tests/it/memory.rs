@@ -1,4 +1,4 @@
-//! Memory stays the same however much there is to read, to run or to keep.
+//! Memory does not grow with the input, the number of items or the size of outputs.
 #![cfg(target_os = "linux")]
 
 use std::fs;
@@ -7,13 +7,14 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::program::{Place, cordial, finish, send};
+use crate::harness::{TestDir, cordial, finish, send};
 
-/// A few times what an idle debug build takes, and much less than what goes through it.
-const MOST: u64 = 48 << 20;
-const MUCH: u64 = 128 << 20;
+/// The allowed peak in bytes: a few times that of an idle debug build, and much less than `DATA`.
+const MAX_PEAK: u64 = 48 << 20;
+/// The bytes that pass through the program.
+const DATA: u64 = 128 << 20;
 
-/// Starts the binary with the output of a shell script as its input, which stays open after the script is done.
+/// Starts the binary with the output of a shell script as its input, which stays open after the script has ended.
 fn start(script: &str, args: &[&str]) -> (Child, Child, BufReader<ChildStdout>) {
     let script = format!("{script}; exec sleep 1000");
     let mut source = Command::new("sh").args(["-c", &script]).stdout(Stdio::piped()).spawn().unwrap();
@@ -23,21 +24,21 @@ fn start(script: &str, args: &[&str]) -> (Child, Child, BufReader<ChildStdout>) 
     (source, child, output)
 }
 
-/// Compares the highest memory of the binary, which is still running, and ends everything.
+/// Checks the peak memory of the binary, which is still running, and stops both processes.
 fn check(mut source: Child, child: Child, name: &str) {
     let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")).unwrap();
     let peak = peak.parse::<u64>().unwrap() << 10;
-    // In this order, so that the end of the input is not what ends the run.
+    // The binary is stopped first, so that the run is ended by the signal and not by the end of its input.
     send(&child, Signal::TERM);
     assert_eq!(finish(child).status, 143);
     source.kill().unwrap();
     source.wait().unwrap();
-    assert!(peak < MOST, "{name}: {} MiB", peak >> 20);
+    assert!(peak < MAX_PEAK, "{name}: {} MiB", peak >> 20);
 }
 
 #[test]
-fn endless_input() {
+fn endless_input_is_not_kept_in_memory() {
     let (source, child, mut output) = start("yes", &["map", "-c", "2", "--", "echo"]);
     let mut text = [0; 600];
     output.read_exact(&mut text).unwrap();
@@ -46,9 +47,9 @@ fn endless_input() {
 }
 
 #[test]
-fn a_huge_line() {
+fn a_huge_line_is_not_kept_in_memory() {
     let (source, child, mut output) =
-        start(&format!("head -c {MUCH} /dev/zero; echo; echo next"), &["map", "--", "echo"]);
+        start(&format!("head -c {DATA} /dev/zero; echo; echo next"), &["map", "--", "echo"]);
     let mut line = String::new();
     output.read_line(&mut line).unwrap();
     assert_eq!(line, "next\n");
@@ -56,24 +57,24 @@ fn a_huge_line() {
 }
 
 #[test]
-fn a_huge_output() {
-    let (source, child, mut output) = start("echo a", &["map", "--", "sh", "-c", &format!("head -c {MUCH} /dev/zero")]);
-    let n = io::copy(&mut output.by_ref().take(MUCH), &mut io::sink()).unwrap();
-    assert_eq!(n, MUCH);
+fn a_huge_output_is_not_kept_in_memory() {
+    let (source, child, mut output) = start("echo a", &["map", "--", "sh", "-c", &format!("head -c {DATA} /dev/zero")]);
+    let n = io::copy(&mut output.by_ref().take(DATA), &mut io::sink()).unwrap();
+    assert_eq!(n, DATA);
     check(source, child, "a huge output");
 }
 
 #[test]
-fn many_large_outputs_behind_a_slow_item() {
-    // All the others are over and wait for the first; together they hold much more than is allowed in memory.
+fn outputs_that_wait_for_a_slow_item_are_not_kept_in_memory() {
+    // The outputs of the other items wait for that of the first. Together they are much larger than the limit.
     let script = format!(
         r#"[ $1 = 1 ] || exec head -c {} /dev/zero; while [ ! -e "$2/25" ]; do sleep 0.01; done; echo first"#,
-        MUCH / 16
+        DATA / 16
     );
-    let place = Place::new();
+    let dir = TestDir::new();
     let script = format!(r#"touch "$2/$1"; {script}"#);
     let (source, child, mut output) =
-        start("seq 100", &["map", "-c", "8", "--", "sh", "-c", &script, "sh", "{}", place.text()]);
+        start("seq 100", &["map", "-c", "8", "--", "sh", "-c", &script, "sh", "{}", dir.text()]);
     let mut line = String::new();
     output.read_line(&mut line).unwrap();
     assert_eq!(line, "first\n");

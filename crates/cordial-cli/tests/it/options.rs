@@ -1,8 +1,8 @@
-//! A table: option, input, and every byte and status that must come of it.
+//! Options: for each case the arguments, the input and the expected output.
 
-use crate::program::{Case, Place, check, run, shell};
+use crate::harness::{Case, TestDir, check, run, shell};
 
-/// Cases that write nothing to standard error and succeed.
+/// Checks runs that succeed and write nothing to standard error.
 fn table(cases: &[(&[&str], &[u8], &[u8])]) {
     for (args, input, stdout) in cases {
         let args = [&["map"], *args].concat();
@@ -11,10 +11,10 @@ fn table(cases: &[(&[&str], &[u8], &[u8])]) {
 }
 
 #[test]
-fn items_come_from_everywhere() {
-    let place = Place::new();
-    std::fs::write(place.path("list"), "x\ny\n").unwrap();
-    let list = place.path("list");
+fn items_come_from_standard_input_files_and_arguments() {
+    let dir = TestDir::new();
+    std::fs::write(dir.path("list"), "x\ny\n").unwrap();
+    let list = dir.path("list");
     let list = list.to_str().unwrap();
     table(&[
         (&["-0", "printf", "<%s>"], b"a\nb\0c\0\0", b"<a\nb><c><>"),
@@ -44,7 +44,7 @@ fn placeholders_are_filled() {
 }
 
 #[test]
-fn a_shell_line_is_safe_from_its_items() {
+fn a_shell_does_not_execute_items() {
     let evil = b"$(echo no)`echo no`; echo no; \"'\\ * ~ # & | > no\n";
     let shown = [&evil[..evil.len() - 1], b"\n"].concat();
     table(&[
@@ -61,11 +61,13 @@ fn a_shell_line_is_safe_from_its_items() {
 }
 
 #[test]
-fn commands_find_their_place() {
+fn options_affect_the_environment_of_commands() {
+    let own_nice: i32 = String::from_utf8(shell("nice").stdout).unwrap().trim().parse().unwrap();
+    let lower = format!("{}\n", (own_nice + 3).min(19));
     table(&[
+        (&["--nice", "3", "--shell", "nice # $1"], b"a\n", lower.as_bytes()),
         (&["-c1", "--shell", "echo $CORDIAL_INDEX $CORDIAL_SLOT $CORDIAL_ATTEMPT # $1"], b"a\nb\n", b"1 1 1\n2 1 1\n"),
         (&["--workdir", "/", "--shell", "pwd # $1"], b"a\n", b"/\n"),
-        (&["--nice", "3", "--shell", "nice # $1"], b"a\n", b"3\n"),
         (&["-P0", "echo"], b"a\nb\n", b"a\nb\n"),
         (&["-j", "2", "echo"], b"a\nb\n", b"a\nb\n"),
         (&["--memfree", "1K", "--load", "100000", "--delay", "1ms", "echo"], b"a\nb\n", b"a\nb\n"),
@@ -73,16 +75,16 @@ fn commands_find_their_place() {
 }
 
 #[test]
-fn a_slot_is_never_used_twice_at_once() {
-    let place = Place::new();
+fn two_running_commands_never_share_a_slot() {
+    let dir = TestDir::new();
     let script = r#"mkdir "$2/$CORDIAL_SLOT" || echo taken; sleep 0.0$(($1 % 3)); rmdir "$2/$CORDIAL_SLOT""#;
     let input: String = (0..60).map(|n| format!("{n}\n")).collect();
-    let ran = run(&["map", "-c", "7", "sh", "-c", script, "sh", "{}", place.text()], input.as_bytes());
-    assert_eq!((ran.status, ran.stdout.as_slice(), ran.stderr.as_str()), (0, &b""[..], ""));
+    let result = run(&["map", "-c", "7", "sh", "-c", script, "sh", "{}", dir.text()], input.as_bytes());
+    assert_eq!((result.status, result.stdout.as_slice(), result.stderr.as_str()), (0, &b""[..], ""));
 }
 
 #[test]
-fn outputs_take_the_form_that_is_asked_for() {
+fn output_options_choose_the_format() {
     let two = "printf 'a\\nb'; sleep 0.3; echo c; printf d";
     table(&[
         (&["--tag", "--shell", "printf 'a\\nb'; echo c; printf d # $1"], b"x\n", b"x\ta\nx\tbc\nx\td"),
@@ -102,27 +104,27 @@ fn outputs_take_the_form_that_is_asked_for() {
 }
 
 #[test]
-fn results_come_as_they_are_ready_when_order_is_not_wanted() {
-    let place = Place::new();
+fn unordered_prints_results_as_they_finish() {
+    let dir = TestDir::new();
     let script = r#"[ $1 != 1 ] || while [ ! -e "$2/2" ]; do sleep 0.01; done; echo $1; touch "$2/$1""#;
-    let ran = run(&["map", "--unordered", "-c2", "sh", "-c", script, "sh", "{}", place.text()], b"1\n2\n");
-    assert_eq!((ran.status, ran.stdout.as_slice()), (0, &b"2\n1\n"[..]));
+    let result = run(&["map", "--unordered", "-c2", "sh", "-c", script, "sh", "{}", dir.text()], b"1\n2\n");
+    assert_eq!((result.status, result.stdout.as_slice()), (0, &b"2\n1\n"[..]));
 }
 
 #[test]
-fn lines_are_printed_while_their_item_runs() {
-    // The second line is written only when somebody has seen the first.
-    let place = Place::new();
-    let ran = shell(&format!(
+fn line_buffer_prints_lines_while_their_item_runs() {
+    // The second line is written only after the first was read.
+    let dir = TestDir::new();
+    let result = shell(&format!(
         "echo 1 | \"$0\" map --line-buffer --shell 'echo first; while [ ! -e {0}/seen ]; do sleep 0.01; done; echo second # $1' \
          | while read line; do echo \"$line\"; touch {0}/seen; done",
-        place.text()
+        dir.text()
     ));
-    assert_eq!((ran.status, ran.stdout.as_slice()), (0, &b"first\nsecond\n"[..]));
+    assert_eq!((result.status, result.stdout.as_slice()), (0, &b"first\nsecond\n"[..]));
 }
 
 #[test]
-fn quiet_says_nothing_about_failures() {
+fn quiet_hides_failure_messages() {
     check(&[Case {
         args: &["map", "--quiet", "sh", "-c", "echo $1 >&2; exit 1", "sh"],
         input: b"a\nb\n",

@@ -1,68 +1,68 @@
-//! Failures that are tried again, and failures that end the run.
+//! Failures that are retried, and failures that stop the run.
 
 use std::fs;
 
-use crate::program::{Place, run};
+use crate::harness::{TestDir, run};
 
 #[test]
-fn an_item_is_tried_again_and_the_last_attempt_is_shown() {
-    let place = Place::new();
-    let log = place.path("log");
-    // Succeeds at the attempt that is its item.
+fn a_failed_item_is_retried_and_its_last_attempt_is_printed() {
+    let dir = TestDir::new();
+    let log = dir.path("log");
+    // The item is the number of the attempt that succeeds.
     let script = r#"echo $CORDIAL_ATTEMPT of $1; echo $CORDIAL_ATTEMPT >&2; [ $CORDIAL_ATTEMPT -ge $1 ]"#;
     let args = ["map", "--retries", "2", "--joblog", log.to_str().unwrap(), "sh", "-c", script, "sh"];
-    let ran = run(&args, b"1\n3\n4\n2\n");
-    assert_eq!(String::from_utf8(ran.stdout).unwrap(), "1 of 1\n3 of 3\n3 of 4\n2 of 2\n");
-    assert_eq!(ran.status, 1);
-    assert!(ran.stderr.contains("item 3 \"4\" failed 3 times: sh -c"), "{}", ran.stderr);
-    let errors: String = ran.stderr.lines().filter(|line| line.len() == 1).collect();
+    let result = run(&args, b"1\n3\n4\n2\n");
+    assert_eq!(String::from_utf8(result.stdout).unwrap(), "1 of 1\n3 of 3\n3 of 4\n2 of 2\n");
+    assert_eq!(result.status, 1);
+    assert!(result.stderr.contains("item 3 \"4\" failed 3 times: sh -c"), "{}", result.stderr);
+    let errors: String = result.stderr.lines().filter(|line| line.len() == 1).collect();
     assert_eq!(errors, "1332");
     assert_eq!(fs::read_to_string(log).unwrap().lines().count(), 5);
 }
 
 #[test]
-fn every_attempt_has_the_whole_limit() {
-    let place = Place::new();
+fn every_attempt_has_the_full_timeout() {
+    let dir = TestDir::new();
     let script = r#"[ $CORDIAL_ATTEMPT = 2 ] || exec sleep 1000; echo second"#;
-    let ran =
-        run(&["map", "--retries", "1", "--timeout", "2s", "--grace", "0", "sh", "-c", script, place.text()], b"a\n");
-    assert_eq!((ran.status, ran.stdout.as_slice(), ran.stderr.as_str()), (0, &b"second\n"[..], ""));
+    let result =
+        run(&["map", "--retries", "1", "--timeout", "2s", "--grace", "0", "sh", "-c", script, dir.text()], b"a\n");
+    assert_eq!((result.status, result.stdout.as_slice(), result.stderr.as_str()), (0, &b"second\n"[..], ""));
 }
 
 #[test]
-fn the_first_failure_can_end_the_run_and_gives_its_status() {
-    let place = Place::new();
+fn fail_fast_stops_the_run_and_returns_the_status_of_the_item() {
+    let dir = TestDir::new();
     let script = format!(
         r#"case $1 in long) {};; bad) while [ ! -e "$2/long" ]; do sleep 0.01; done; exit 7;; esac; touch "$2/$1""#,
-        Place::FAMILY
+        TestDir::FAMILY
     );
-    let args = ["map", "--fail-fast", "-c2", "sh", "-c", &script, "sh", "{}", place.text()];
-    let ran = run(&args, b"long\nbad\nnever\nnever\n");
-    assert_eq!(ran.status, 7);
-    assert!(ran.stderr.contains("item 1 \"long\" was ended before it was done"), "{}", ran.stderr);
-    let last = ran.stderr.lines().last().unwrap();
-    assert!(last.contains("stopped by failures: 1 item is done (1 failed), 1 ended early, 2 not started"), "{last}");
-    place.wait_until_family_is_gone("long");
-    assert!(!place.path("never").exists());
+    let args = ["map", "--fail-fast", "-c2", "sh", "-c", &script, "sh", "{}", dir.text()];
+    let result = run(&args, b"long\nbad\nnever\nnever\n");
+    assert_eq!(result.status, 7);
+    assert!(result.stderr.contains("item 1 \"long\" was stopped before it finished"), "{}", result.stderr);
+    let last = result.stderr.lines().last().unwrap();
+    assert!(last.contains("stopped by failures: 1 item finished (1 failed), 1 stopped early, 2 not started"), "{last}");
+    dir.wait_until_family_is_gone("long");
+    assert!(!dir.path("never").exists());
 }
 
 #[test]
-fn with_one_at_a_time_nothing_starts_after_the_failure() {
+fn fail_fast_starts_no_command_after_the_failure() {
     for (script, status) in [("exit $1", 3), ("kill -9 $$", 137), ("exec /no/such", 127), ("exit 255", 255)] {
-        let place = Place::new();
+        let dir = TestDir::new();
         let script = format!(r#"touch "$2/$1"; {script}"#);
-        let args = ["map", "--fail-fast", "-c1", "sh", "-c", &script, "sh", "{}", place.text()];
-        let ran = run(&args, b"3\n4\n5\n");
-        assert_eq!(ran.status, status);
-        assert!(place.path("3").exists() && !place.path("4").exists());
+        let args = ["map", "--fail-fast", "-c1", "sh", "-c", &script, "sh", "{}", dir.text()];
+        let result = run(&args, b"3\n4\n5\n");
+        assert_eq!(result.status, status);
+        assert!(dir.path("3").exists() && !dir.path("4").exists());
     }
 }
 
 #[test]
-fn so_many_failures_or_so_large_a_share_end_the_run() {
+fn halt_counts_failures_and_percentages() {
     let halt = |policy: &str, input: &[u8]| {
-        let ran = run(&["map", "-c1", "--halt", policy, "sh", "-c", "echo $1; exit $1", "sh"], input);
-        (ran.status, String::from_utf8(ran.stdout).unwrap().replace('\n', ""))
+        let result = run(&["map", "-c1", "--halt", policy, "sh", "-c", "echo $1; exit $1", "sh"], input);
+        (result.status, String::from_utf8(result.stdout).unwrap().replace('\n', ""))
     };
     let input = b"0\n1\n0\n1\n0\n1\n0\n0\n0\n0\n";
     assert_eq!(halt("soon,fail=2", input), (2, "0101".into()));
@@ -73,10 +73,10 @@ fn so_many_failures_or_so_large_a_share_end_the_run() {
 }
 
 #[test]
-fn soon_lets_what_runs_end_by_itself() {
-    let place = Place::new();
+fn halt_soon_lets_running_commands_finish() {
+    let dir = TestDir::new();
     let script = r#"[ $1 != bad ] || { while [ ! -e "$2/long" ]; do sleep 0.01; done; exit 1; }; touch "$2/$1"; sleep 0.3; echo $1"#;
-    let args = ["map", "--halt", "soon,fail=1", "-c2", "sh", "-c", script, "sh", "{}", place.text()];
-    let ran = run(&args, b"long\nbad\nnever\n");
-    assert_eq!((ran.status, ran.stdout.as_slice()), (1, &b"long\n"[..]));
+    let args = ["map", "--halt", "soon,fail=1", "-c2", "sh", "-c", script, "sh", "{}", dir.text()];
+    let result = run(&args, b"long\nbad\nnever\n");
+    assert_eq!((result.status, result.stdout.as_slice()), (1, &b"long\n"[..]));
 }

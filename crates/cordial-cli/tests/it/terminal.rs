@@ -1,4 +1,4 @@
-//! A person at a terminal: the bar, Ctrl-C, Ctrl-Z. `script` gives the terminal.
+//! Runs at a terminal: the progress bar, Ctrl-C, Ctrl-Z. The program `script` provides the terminal.
 #![cfg(target_os = "linux")]
 
 use std::fs;
@@ -7,12 +7,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use crate::program::{Place, wait_until};
+use crate::harness::{TestDir, wait_until};
 
-/// A session at a terminal.
+/// A shell command that runs at a terminal.
 struct Session {
     child: Child,
-    seen: Arc<Mutex<Vec<u8>>>,
+    printed: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Session {
@@ -25,8 +25,8 @@ impl Session {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let (mut output, all) = (child.stdout.take().unwrap(), Arc::clone(&seen));
+        let printed = Arc::new(Mutex::new(Vec::new()));
+        let (mut output, all) = (child.stdout.take().unwrap(), Arc::clone(&printed));
         #[expect(clippy::disallowed_methods, reason = "a test without a runtime")]
         thread::spawn(move || {
             let mut block = [0; 4096];
@@ -34,15 +34,15 @@ impl Session {
                 all.lock().unwrap().extend_from_slice(&block[..n]);
             }
         });
-        Session { child, seen }
+        Session { child, printed }
     }
 
     fn text(&self) -> String {
-        String::from_utf8_lossy(&self.seen.lock().unwrap()).into_owned()
+        String::from_utf8_lossy(&self.printed.lock().unwrap()).into_owned()
     }
 
     fn wait_for(&self, text: &str) {
-        wait_until(&format!("{text:?} is seen"), || self.text().contains(text));
+        wait_until(&format!("{text:?} is printed"), || self.text().contains(text));
     }
 
     fn type_in(&mut self, keys: &[u8]) {
@@ -51,77 +51,80 @@ impl Session {
 
     fn end(mut self) -> (i32, String) {
         let status = self.child.wait().unwrap().code().unwrap();
-        wait_until("all is read", || Arc::strong_count(&self.seen) == 1);
+        wait_until("all output is read", || Arc::strong_count(&self.printed) == 1);
         (status, self.text())
     }
 }
 
 impl Drop for Session {
-    /// For a test that fails before the end.
+    /// Stops the command if the test fails.
     fn drop(&mut self) {
         let _ = self.child.kill();
     }
 }
 
 #[test]
-fn there_is_a_bar_and_ctrl_c_ends_the_run() {
-    let place = Place::new();
+fn a_terminal_shows_a_bar_and_ctrl_c_stops_the_run() {
+    let dir = TestDir::new();
     let mut session = Session::start(&format!(
         "cordial map -c2 --shell 'case {{}} in bad) exit 1;; *) echo $$ $$ > {0}/{{}}; exec sleep 1000;; esac' ::: bad one two three",
-        place.text()
+        dir.text()
     ));
-    place.wait_for("one");
-    place.wait_for("two");
+    dir.wait_for("one");
+    dir.wait_for("two");
     session.wait_for("1/4");
     session.wait_for("1 failed");
     assert!(!session.text().contains("0s left"), "{}", session.text());
     session.type_in(&[3]);
     let (status, text) = session.end();
     assert_eq!(status, 130, "{text}");
-    assert!(text.contains("cordial: what runs is asked to stop and has 5s for it; once more kills it\r\n"), "{text}");
-    assert!(text.contains("stopped by SIGINT: 1 item is done (1 failed), 2 ended early, 1 not started"), "{text}");
-    place.wait_until_family_is_gone("one");
-    place.wait_until_family_is_gone("two");
-    assert!(!place.path("three").exists());
+    assert!(
+        text.contains("cordial: stopping; running commands have 5s to exit. Press Ctrl-C again to kill them\r\n"),
+        "{text}"
+    );
+    assert!(text.contains("stopped by SIGINT: 1 item finished (1 failed), 2 stopped early, 1 not started"), "{text}");
+    dir.wait_until_family_is_gone("one");
+    dir.wait_until_family_is_gone("two");
+    assert!(!dir.path("three").exists());
 }
 
 #[test]
-fn output_does_not_mix_with_the_bar() {
+fn the_bar_is_removed_before_output() {
     let session = Session::start("cordial map -c1 --shell 'sleep 0.3; echo line {}' ::: 1 2 3");
     let (status, text) = session.end();
     assert_eq!(status, 0);
     for n in 1..=3 {
-        // The bar was taken away just before.
+        // The bar was erased before.
         assert!(text.contains(&format!("\r\x1b[2Kline {n}\r\n")), "{text:?}");
     }
     assert!(text.contains("2/3"), "{text:?}");
-    // A short rate, and how long it takes.
+    // The rate, and the remaining time.
     assert!(text.contains("/s  1s left"), "{text:?}");
 }
 
 #[test]
-fn there_is_no_bar_when_it_is_quiet() {
+fn quiet_hides_the_bar() {
     let (status, text) = Session::start("cordial map --quiet --shell 'sleep 0.5; echo {}' ::: 1").end();
     assert_eq!((status, text.as_str()), (0, "1\r\n"));
 }
 
 #[test]
-fn ctrl_z_stops_what_runs_and_going_on_lets_it_go_on() {
-    let place = Place::new();
+fn ctrl_z_suspends_commands_and_fg_continues_them() {
+    let dir = TestDir::new();
     let mut session = Session::start("bash --norc -i");
-    // It waits without children: while one is being made, its parent is not seen as stopped.
-    let script = format!("mkfifo {0}/go; echo $$ > {0}/pid; read go < {0}/go; echo done", place.text());
+    // The shell waits without a child: while it forks, the kernel does not report it as stopped.
+    let script = format!("mkfifo {0}/go; echo $$ > {0}/pid; read go < {0}/go; echo done", dir.text());
     let line = format!("{} map --shell '{script}' ::: 1\n", env!("CARGO_BIN_EXE_cordial"));
     session.type_in(line.as_bytes());
-    let pid = || fs::read_to_string(place.path("pid")).unwrap_or_default();
-    wait_until("it runs", || pid().ends_with('\n'));
+    let pid = || fs::read_to_string(dir.path("pid")).unwrap_or_default();
+    wait_until("the command runs", || pid().ends_with('\n'));
     let is_stopped = || fs::read_to_string(format!("/proc/{}/status", pid().trim())).unwrap().contains("State:\tT");
     assert!(!is_stopped());
     session.type_in(&[26]);
-    wait_until("it is stopped", is_stopped);
+    wait_until("the command is stopped", is_stopped);
     session.wait_for("Stopped");
     session.type_in(b"fg\n");
-    place.write("go", "\n");
+    dir.write("go", "\n");
     session.wait_for("done 1\r\n");
     session.type_in(b"exit\n");
     assert_eq!(session.end().0, 0);

@@ -1,7 +1,7 @@
 use clap::Parser;
 
 use super::*;
-use crate::stop::halt::{Share, When};
+use crate::stop::halt::{HaltMode, Threshold};
 
 fn map(args: &[&str]) -> Result<MapOptions, String> {
     match Args::try_parse_from([&["cordial", "map"], args].concat()) {
@@ -12,21 +12,21 @@ fn map(args: &[&str]) -> Result<MapOptions, String> {
 }
 
 #[test]
-fn the_definitions_hold_together() {
+fn the_definitions_are_consistent() {
     definitions().debug_assert();
 }
 
 #[test]
-fn the_number_at_once_has_three_names() {
+fn concurrency_has_several_names() {
     for args in [["-c", "4"], ["-j", "4"], ["-P", "4"], ["--jobs", "4"], ["--max-procs", "4"], ["--concurrency", "4"]] {
-        assert_eq!(map(&[&args[..], &["true"]].concat()).unwrap().concurrency, Jobs::Number(4));
+        assert_eq!(map(&[&args[..], &["true"]].concat()).unwrap().concurrency, Concurrency::Number(4));
     }
-    assert_eq!(map(&["-P0", "true"]).unwrap().concurrency, Jobs::Unlimited);
-    assert_eq!(map(&["true"]).unwrap().concurrency, Jobs::Cores);
+    assert_eq!(map(&["-P0", "true"]).unwrap().concurrency, Concurrency::Maximum);
+    assert_eq!(map(&["true"]).unwrap().concurrency, Concurrency::Cores);
 }
 
 #[test]
-fn words_become_values() {
+fn values_are_parsed() {
     let options = map(&["--timeout", "10", "--grace", "1m 5s", "--delay", "0.5", "--memfree", "2GiB", "true"]).unwrap();
     assert_eq!((options.timeout, options.grace), (Some(Duration::from_secs(10)), Duration::from_secs(65)));
     assert_eq!((options.delay, options.memfree), (Some(Duration::from_millis(500)), Some(2 << 30)));
@@ -34,16 +34,16 @@ fn words_become_values() {
         assert_eq!(map(&["-d", text, "true"]).unwrap().delimiter, Some(byte));
     }
     for (text, policy) in [
-        ("never", Policy::Never),
-        ("soon,fail=3", Policy::Halt { when: When::Soon, failed: Share::Number(3) }),
-        ("now,fail=10%", Policy::Halt { when: When::Now, failed: Share::Percent(10) }),
+        ("never", HaltPolicy::Never),
+        ("soon,fail=3", HaltPolicy::After { threshold: Threshold::Count(3), mode: HaltMode::Soon }),
+        ("now,fail=10%", HaltPolicy::After { threshold: Threshold::Percent(10), mode: HaltMode::Now }),
     ] {
         assert_eq!(map(&["--halt", text, "true"]).unwrap().halt, Some(policy));
     }
 }
 
 #[test]
-fn the_options_end_where_the_command_begins() {
+fn words_after_the_command_are_not_options() {
     let options = map(&["-n2", "sh", "-c", "x", "-n", ":::", "--null"]).unwrap();
     assert_eq!(options.command, ["sh", "-c", "x", "-n", ":::", "--null"]);
     assert!(!options.null);

@@ -4,16 +4,16 @@ use tokio::sync::mpsc;
 
 use super::*;
 
-/// The values of an input that comes in these chunks.
-async fn values(chunks: &[&str], longest: usize) -> Vec<Value> {
+/// Returns the values of an input that arrives in these chunks.
+async fn values(chunks: &[&str], max_bytes: usize) -> Vec<Value> {
     let (sender, receiver) = mpsc::channel(100);
     for chunk in chunks {
         sender.send(Ok(chunk.as_bytes().to_vec())).await.unwrap();
     }
     drop(sender);
-    let mut lines = Lines::new(Ahead(receiver), b'\n', longest);
+    let mut splitter = Splitter::new(ReadAhead(receiver), b'\n', max_bytes);
     let mut values = Vec::new();
-    while let Some(value) = poll_fn(|cx| lines.poll_next(cx)).await {
+    while let Some(value) = poll_fn(|cx| splitter.poll_next(cx)).await {
         values.push(value.unwrap());
     }
     values
@@ -24,7 +24,7 @@ fn whole(texts: &[&str]) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn chunks_may_end_anywhere() {
+async fn values_do_not_depend_on_chunk_boundaries() {
     for (chunks, texts) in [
         (&[][..], &[][..]),
         (&["a\nb\n"], &["a", "b"]),
@@ -38,10 +38,10 @@ async fn chunks_may_end_anywhere() {
 }
 
 #[tokio::test]
-async fn of_a_value_too_long_only_the_start_is_kept() {
+async fn only_the_start_of_a_long_value_is_kept() {
     let long = |start: &str, length| Value::TooLong { start: start.as_bytes().to_vec(), length };
     assert_eq!(values(&["abcd\nabc\n"], 3).await, [long("abcd", 4), Value::Whole(b"abc".to_vec())]);
     assert_eq!(values(&["ab", "cd", "ef", "\n", "x"], 3).await, [long("abcd", 6), Value::Whole(b"x".to_vec())]);
-    let much = "x".repeat(2000);
-    assert_eq!(values(&[&much], 3).await, [long(&much[..START], 2000)]);
+    let text = "x".repeat(2000);
+    assert_eq!(values(&[&text], 3).await, [long(&text[..KEPT_BYTES], 2000)]);
 }

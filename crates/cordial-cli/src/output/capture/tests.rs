@@ -1,64 +1,69 @@
 use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Context;
 
+use super::super::budget::MAX_FILES;
 use super::*;
 
-fn text(capture: &mut Capture) -> Vec<u8> {
+fn read(capture: &mut Capture) -> Vec<u8> {
     let mut bytes = Vec::new();
-    capture.read().unwrap().read_to_end(&mut bytes).unwrap();
+    capture.reader().unwrap().read_to_end(&mut bytes).unwrap();
     bytes
 }
 
-fn has_room(room: &Room) -> bool {
-    room.poll_has_room(&mut Context::from_waker(std::task::Waker::noop())).is_ready()
+fn is_available(budget: &Budget) -> bool {
+    budget.poll_available(&mut Context::from_waker(std::task::Waker::noop())).is_ready()
 }
 
 #[test]
-fn what_was_appended_can_be_read_more_than_once() {
-    for length in [0, 1, IN_MEMORY, IN_MEMORY + 1, 5 * IN_MEMORY] {
-        let mut capture = Capture::new(&Room::default());
+fn captured_bytes_can_be_read_more_than_once() {
+    for length in [0, 1, MAX_CAPTURE_IN_MEMORY, MAX_CAPTURE_IN_MEMORY + 1, 5 * MAX_CAPTURE_IN_MEMORY] {
+        let mut capture = Capture::new(&Budget::default());
         let bytes: Vec<u8> = (0..length).map(|n| n as u8).collect();
         for part in bytes.chunks(10_000) {
             capture.append(part).unwrap();
         }
-        assert!(text(&mut capture) == bytes && text(&mut capture) == bytes);
-        assert_eq!(capture.file.is_rolled(), length > IN_MEMORY);
+        assert!(read(&mut capture) == bytes && read(&mut capture) == bytes);
+        assert_eq!(capture.file.is_rolled(), length > MAX_CAPTURE_IN_MEMORY);
     }
 }
 
 #[test]
-fn many_small_ones_move_to_files_as_well() {
-    let room = Room::default();
-    let mut captures: Vec<Capture> = (0..ALL_IN_MEMORY / IN_MEMORY + 1).map(|_| Capture::new(&room)).collect();
+fn a_small_capture_moves_to_a_file_when_all_captures_hold_too_much() {
+    let budget = Budget::default();
+    let number = MAX_BYTES_IN_MEMORY / MAX_CAPTURE_IN_MEMORY + 1;
+    let mut captures: Vec<Capture> = (0..number).map(|_| Capture::new(&budget)).collect();
     for capture in &mut captures {
-        capture.append(&[b'x'; IN_MEMORY]).unwrap();
+        capture.append(&[b'x'; MAX_CAPTURE_IN_MEMORY]).unwrap();
     }
     assert!(captures.pop().unwrap().file.is_rolled());
     assert!(!captures[0].file.is_rolled());
 }
 
 #[test]
-fn with_many_files_there_is_no_room_until_some_are_gone() {
-    let room = Room::default();
-    let mut captures: Vec<Capture> = (0..FILES).map(|_| Capture::new(&room)).collect();
-    assert!(has_room(&room));
+fn too_many_files_block_further_items_until_one_is_dropped() {
+    let budget = Budget::default();
+    let mut captures: Vec<Capture> = (0..MAX_FILES).map(|_| Capture::new(&budget)).collect();
+    assert!(is_available(&budget));
     for capture in &mut captures {
-        capture.append(&[0; IN_MEMORY + 1]).unwrap();
+        capture.append(&[0; MAX_CAPTURE_IN_MEMORY + 1]).unwrap();
     }
-    assert!(!has_room(&room));
-    let mut waiting = probe(poll_fn(|cx| room.poll_has_room(cx)));
+    assert!(!is_available(&budget));
+    let mut waiting = probe(poll_fn(|cx| budget.poll_available(cx)));
     assert!(waiting.is_pending());
     captures.pop();
-    assert!(waiting.is_woken() && has_room(&room));
+    assert!(waiting.is_woken() && is_available(&budget));
 }
 
-/// A future, and whether it was woken.
+/// A future that records whether it was woken.
 struct Probe<F> {
     future: std::pin::Pin<Box<F>>,
     woken: Arc<Flag>,
 }
 
 #[derive(Default)]
-struct Flag(std::sync::atomic::AtomicBool);
+struct Flag(AtomicBool);
 
 impl std::task::Wake for Flag {
     fn wake(self: Arc<Self>) {

@@ -1,4 +1,4 @@
-//! Finds the program of a command once, instead of once for each item.
+//! Finds the program of a command once per run instead of once per item.
 
 use std::env;
 use std::ffi::OsStr;
@@ -7,35 +7,37 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 
-use crate::text::display;
+use crate::text::{display, io_error};
 
-/// Where a program is; `None` where it is better looked for by the system each time.
+/// Returns the path of a program, or `None` if the system has to search for it each time: the name is a path already, or PATH has
+/// relative directories, which differ with the working directory.
 ///
 /// # Errors
 ///
-/// A sentence, when no command can ever be started.
-pub(crate) fn program(name: &[u8], workdir: Option<&Path>) -> Result<Option<PathBuf>, String> {
+/// A sentence, when the program does not exist, so that no command could be started.
+pub(crate) fn find_program(name: &[u8], workdir: Option<&Path>) -> Result<Option<PathBuf>, String> {
     let shown = display::quoted(name);
     let path = Path::new(OsStr::from_bytes(name));
     if name.contains(&b'/') {
-        let place = workdir.map_or_else(|| path.to_owned(), |workdir| workdir.join(path));
-        return match place.metadata() {
+        let path = workdir.map_or_else(|| path.to_owned(), |workdir| workdir.join(path));
+        return match path.metadata() {
             Ok(_) => Ok(None),
-            Err(error) => Err(format!("the program {shown} cannot be started: {}", crate::item_failure::plain(&error))),
+            Err(error) => Err(format!("cannot start the program {shown}: {}", io_error::describe(&error))),
         };
     }
-    let folders = env::var_os("PATH").unwrap_or_default();
-    // A relative folder means another place in another directory.
-    let folders: Vec<PathBuf> = env::split_paths(&folders).collect();
-    if folders.is_empty() || folders.iter().any(|folder| folder.is_relative()) {
+    let directories = env::var_os("PATH").unwrap_or_default();
+    let directories: Vec<PathBuf> = env::split_paths(&directories).collect();
+    if directories.is_empty() || directories.iter().any(|directory| directory.is_relative()) {
         return Ok(None);
     }
-    let is_program = |place: &PathBuf| place.is_file() && access(place, Access::EXEC_OK).is_ok();
-    match folders.iter().map(|folder| folder.join(path)).find(is_program) {
-        Some(place) if !name.is_empty() => Ok(Some(place)),
+    let is_program = |path: &PathBuf| path.is_file() && access(path, Access::EXEC_OK).is_ok();
+    match directories.iter().map(|directory| directory.join(path)).find(is_program) {
+        Some(path) if !name.is_empty() => Ok(Some(path)),
         _ if name.contains(&b' ') => Err(format!(
-            "there is no program {shown}; it is one word: leave out the quotes, or use --shell to run it as a line for sh"
+            "there is no program named {shown}: remove the quotes, or add --shell to run the words as a line for sh"
         )),
-        _ => Err(format!("there is no program {shown} in any directory of PATH; is it installed, and spelled right?")),
+        _ => Err(format!(
+            "there is no program named {shown} in any directory of PATH: check that it is installed and spelled correctly"
+        )),
     }
 }

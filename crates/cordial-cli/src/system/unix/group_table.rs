@@ -1,8 +1,9 @@
-//! The process groups that run: one table, so that all of them can be told something at once, and so that the guard knows them.
+//! The table of running process groups: signals all of them at once, and keeps the guard informed.
 //!
-//! A group that has just been started is not in the table yet. A kill does not miss it: it is killed when it comes there. A stop would, since
-//! we stop as well. So whoever starts a group keeps stops away until it is in the table. What a terminal sends may have reached such a
-//! child all the same, and then its start waits for it: it is let go on (`newborn`), to be stopped with the others.
+//! A group that was just started is not in the table yet. A kill does not miss it: the table remembers that everything was killed, and kills
+//! the group when it is added. A stop (Ctrl-Z) would miss it, because we stop as well. Therefore a starting thread holds a `StartPermit`
+//! until its group is in the table, and a stop waits for all permits. The terminal may still have stopped such a child before it is a
+//! group of its own. Then its start would never end, so the child is continued (`pre_exec`), and stopped again with the other groups.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -17,125 +18,127 @@ use tokio::time;
 
 use super::pre_exec;
 
-/// How often, and at what distance, a stop that waits for groups which are being started looks for those that are stopped already. It does
-/// not wait for ever: a program may stand on a disk that does not answer.
-const LOOKS: u32 = 20;
-const LOOK: Duration = Duration::from_millis(50);
+/// How often, and at which interval, a stop that waits for starting groups looks for children that are stopped already. The wait is bounded:
+/// a start takes long if its program is on a file system that does not respond.
+const STOPPED_CHILD_CHECKS: u32 = 20;
+const STOPPED_CHILD_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The table. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Groups {
-    table: Arc<Mutex<Table>>,
-    /// Read by those who start groups, written by who stops them all.
+pub(crate) struct GroupTable {
+    groups: Arc<Mutex<Groups>>,
+    /// Read-locked while a group is started, write-locked while all groups are stopped.
     starts: Arc<RwLock<()>>,
 }
 
-/// While this is there, no group is stopped together with the others.
+/// While this value exists, the groups in the table are not stopped.
 #[derive(Debug)]
-#[must_use = "a group that is being started would not be stopped"]
-pub(super) struct Starting<'a>(#[expect(dead_code, reason = "its drop is its purpose")] RwLockReadGuard<'a, ()>);
+#[must_use = "without it, a stop would miss the group that is being started"]
+pub(super) struct StartPermit<'a>(#[expect(dead_code, reason = "dropping it is its purpose")] RwLockReadGuard<'a, ()>);
 
-/// While this is there, no group is started.
+/// While this value exists, no group is started.
 #[derive(Debug)]
-#[must_use = "groups would be started"]
-pub(super) struct Held(#[expect(dead_code, reason = "its drop is its purpose")] OwnedRwLockWriteGuard<()>);
+#[must_use = "without it, groups are started"]
+pub(super) struct StartsPaused(#[expect(dead_code, reason = "dropping it is its purpose")] OwnedRwLockWriteGuard<()>);
 
 #[derive(Debug, Default)]
-struct Table {
+struct Groups {
     running: HashSet<Pid>,
-    /// The end of a pipe that the guard reads.
-    guard: Option<File>,
-    is_closed: bool,
+    /// The write end of the pipe to the guard; `None` without a guard.
+    guard_pipe: Option<File>,
+    /// Set when all groups were killed: later groups are killed as soon as they are added.
+    is_killed: bool,
 }
 
-impl Groups {
-    pub(crate) fn new(guard: Option<File>) -> Self {
-        Groups { table: Arc::new(Mutex::new(Table { guard, ..Table::default() })), ..Groups::default() }
+impl GroupTable {
+    pub(crate) fn new(guard_pipe: Option<File>) -> Self {
+        GroupTable { groups: Arc::new(Mutex::new(Groups { guard_pipe, ..Groups::default() })), ..GroupTable::default() }
     }
 
-    /// Waits until groups may be started: nearly always at once, but for the moment before we stop, and longer only if nobody lets us go on.
+    /// Waits until a group may be started. The wait is nearly always zero: it lasts while we are about to stop, and until we are continued.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
-    pub(super) async fn starting(&self) -> Starting<'_> {
-        Starting(self.starts.read().await)
+    pub(super) async fn start_permit(&self) -> StartPermit<'_> {
+        StartPermit(self.starts.read().await)
     }
 
-    /// Waits until no group is being started, and lets none be started from there on. `None` if a start takes too long.
+    /// Waits until no group is being started, and prevents further starts. Returns `None` if a start takes longer than a second.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
-    pub(super) async fn hold(&self) -> Option<Held> {
-        let mut held = pin!(Arc::clone(&self.starts).write_owned());
-        for _ in 0..LOOKS {
-            if let Ok(held) = time::timeout(LOOK, &mut held).await {
-                return Some(Held(held));
+    pub(super) async fn pause_starts(&self) -> Option<StartsPaused> {
+        let mut lock = pin!(Arc::clone(&self.starts).write_owned());
+        for _ in 0..STOPPED_CHILD_CHECKS {
+            if let Ok(lock) = time::timeout(STOPPED_CHILD_INTERVAL, &mut lock).await {
+                return Some(StartsPaused(lock));
             }
-            pre_exec::let_go_on(|pid| self.lock().running.contains(&pid));
+            pre_exec::continue_stopped_children(|pid| self.lock().running.contains(&pid));
         }
         None
     }
 
-    /// A group runs. If everything was killed meanwhile, it is killed as well.
+    /// Adds a group that was started. If all groups have been killed, kills this one as well.
     pub(super) fn add(&self, group: Pid) {
-        let mut table = self.lock();
-        table.running.insert(group);
-        table.tell_guard(group.as_raw_nonzero().get());
-        if table.is_closed {
+        let mut groups = self.lock();
+        groups.running.insert(group);
+        groups.notify_guard(group.as_raw_nonzero().get());
+        if groups.is_killed {
             let _ = kill_process_group(group, Signal::KILL);
         }
     }
 
-    /// A group has ended. To be called before its number can belong to somebody else.
+    /// Removes a group that has ended. Call it before the process is reaped: afterwards its id may belong to another process.
     pub(super) fn remove(&self, group: Pid) {
-        let mut table = self.lock();
-        table.running.remove(&group);
-        table.tell_guard(-group.as_raw_nonzero().get());
+        let mut groups = self.lock();
+        groups.running.remove(&group);
+        groups.notify_guard(-group.as_raw_nonzero().get());
     }
 
-    /// Sends a signal to all that run.
+    /// Sends a signal to all running groups.
     pub(crate) fn signal(&self, signal: Signal) {
         for group in &self.lock().running {
-            // It fails only if the whole group has ended in this moment.
+            // Fails only if all processes of the group have just ended.
             let _ = kill_process_group(*group, signal);
         }
     }
 
-    /// Kills all that run, and what is started from now on.
+    /// Kills all running groups, and every group that is added later.
     pub(crate) fn kill_all(&self) {
-        self.lock().is_closed = true;
+        self.lock().is_killed = true;
         self.signal(Signal::KILL);
     }
 
-    /// Whether nothing runs.
+    /// Returns whether no group is running.
     pub(crate) fn is_empty(&self) -> bool {
         self.lock().running.is_empty()
     }
 
-    /// Tells the guard that it is not needed any more.
+    /// Closes the pipe to the guard, which then ends. If no group is left, the guard first receives the message that there is nothing to kill.
     pub(crate) fn dismiss_guard(&self) {
-        let mut table = self.lock();
-        if table.running.is_empty() {
-            table.tell_guard(0);
+        let mut groups = self.lock();
+        if groups.running.is_empty() {
+            groups.notify_guard(0);
         }
-        table.guard = None;
+        groups.guard_pipe = None;
     }
 
-    fn lock(&self) -> MutexGuard<'_, Table> {
-        // Nothing panics while it holds the lock.
-        self.table.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Groups> {
+        // No code panics while it holds the lock.
+        self.groups.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
-impl Table {
-    fn tell_guard(&mut self, word: i32) {
-        if let Some(guard) = &mut self.guard
-            && guard.write_all(&word.to_ne_bytes()).is_err()
+impl Groups {
+    /// Sends a message to the guard; the format is described in `guard`.
+    fn notify_guard(&mut self, message: i32) {
+        if let Some(pipe) = &mut self.guard_pipe
+            && pipe.write_all(&message.to_ne_bytes()).is_err()
         {
-            // Somebody killed it. What runs is then as safe as it is elsewhere.
-            self.guard = None;
+            // The guard was killed. The run continues without it, as on systems that have none.
+            self.guard_pipe = None;
         }
     }
 }

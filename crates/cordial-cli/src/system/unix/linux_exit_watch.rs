@@ -1,4 +1,4 @@
-//! The end of a process, as a file that becomes readable. It does not reap.
+//! Waits for the exit of a process through a pidfd, a file that becomes readable then. Does not reap the process.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -11,53 +11,59 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// Blocks SIGCHLD for this thread and all that it starts. Nobody here wants the signal, but the system wakes somebody for it, though only to
-/// throw it away, where a child ends while the thread that started it has signals blocked, which it has during each start. With many
-/// commands at once that is one of three.
-pub(crate) fn be_deaf_to_ends() {
-    // It fails only for signals that there are not.
+/// Blocks SIGCHLD for this thread and all threads that it starts.
+///
+/// We do not use the signal. But a thread that starts a command has all signals blocked meanwhile, and if a child exits then, the kernel
+/// wakes another thread, only to discard the signal. With many commands at once that happens for one child in three.
+pub(crate) fn block_sigchld() {
+    // Fails only for a signal number that does not exist.
     let _ = SigSet::from(Signal::SIGCHLD).thread_block();
 }
 
-/// For a thread that starts commands: they inherit what it blocks.
-pub(crate) fn hear_ends() {
+/// Unblocks SIGCHLD for a thread that starts commands, because they inherit the blocked signals.
+pub(crate) fn unblock_sigchld() {
     let _ = SigSet::from(Signal::SIGCHLD).thread_unblock();
 }
 
+/// Watches one process.
 #[derive(Debug)]
-pub(super) struct Ending {
-    file: Arc<OwnedFd>,
-    /// From the first wait on that is not done standing. Most commands never need it.
-    watched: Option<AsyncFd<Arc<OwnedFd>>>,
+pub(super) struct ExitWatch {
+    pidfd: Arc<OwnedFd>,
+    /// Registered with tokio by the first `exited`. Most commands end during `block_until_exit` and never need it.
+    registered: Option<AsyncFd<Arc<OwnedFd>>>,
 }
 
-impl Ending {
+impl ExitWatch {
+    /// Opens a pidfd.
+    ///
     /// # Errors
     ///
-    /// When there are too many open files.
-    pub(super) fn of(pid: Pid) -> io::Result<Ending> {
-        Ok(Ending { file: Arc::new(pidfd_open(pid, PidfdFlags::NONBLOCK)?), watched: None })
+    /// When too many files are open.
+    pub(super) fn new(pid: Pid) -> io::Result<ExitWatch> {
+        Ok(ExitWatch { pidfd: Arc::new(pidfd_open(pid, PidfdFlags::NONBLOCK)?), registered: None })
     }
 
-    /// Whether the process ends in this time. The thread stands still meanwhile.
-    pub(super) fn stand(&self, limit: Duration) -> bool {
-        let limit = Timespec::try_from(limit).ok();
-        matches!(poll(&mut [PollFd::new(&self.file, PollFlags::IN)], limit.as_ref()), Ok(1))
+    /// Blocks the thread until the process exits, at most for `timeout`, and returns whether it has exited.
+    pub(super) fn block_until_exit(&self, timeout: Duration) -> bool {
+        let timeout = Timespec::try_from(timeout).ok();
+        matches!(poll(&mut [PollFd::new(&self.pidfd, PollFlags::IN)], timeout.as_ref()), Ok(1))
     }
 
+    /// Waits until the process exits, without a bound.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
-    pub(super) async fn wait(&mut self) -> io::Result<()> {
-        let watched = match &mut self.watched {
-            Some(watched) => watched,
+    pub(super) async fn exited(&mut self) -> io::Result<()> {
+        let registered = match &mut self.registered {
+            Some(registered) => registered,
             #[expect(
                 deprecated,
-                reason = "its replacement is unsafe for what may be closed behind its back; this file is owned"
+                reason = "its replacement is unsafe, for files that other code may close; this file is owned"
             )]
-            empty => empty.insert(AsyncFd::with_interest(Arc::clone(&self.file), Interest::READABLE)?),
+            empty => empty.insert(AsyncFd::with_interest(Arc::clone(&self.pidfd), Interest::READABLE)?),
         };
-        watched.readable().await?.retain_ready();
+        registered.readable().await?.retain_ready();
         Ok(())
     }
 }

@@ -1,17 +1,17 @@
-//! The guard: a small process beside us that ends what runs when we are killed and can do nothing ourselves.
+//! The guard: a small process that kills the running commands when `cordial` is killed by SIGKILL and cannot do it itself.
 //!
 //! ```text
-//! cordial ── pipe: +4711 (a group has started) ─ -4711 (it has ended) ─ 0 (all is over) ──► guard
-//!    └ SIGKILL ──► the system closes the pipe ───────────────────────────────────────────► kills the groups that are left
+//! cordial ── pipe: +4711 (group started) ─ -4711 (group ended) ─ 0 (run is over) ──► guard
+//!    └ SIGKILL ──► the system closes the pipe ────────────────────────────────────► kills the groups that are left
 //! ```
 //!
-//! Between the start of a group and the word about it there is a moment in which we may die. Therefore every command finds the name of
-//! its run in its environment, and the guard, once the pipe has closed without the last word, also looks for first processes of groups
-//! that have it there. What has left its group for a session of its own (`setsid`) is left alone, as it is when its item ends.
+//! `cordial` may be killed after it starts a group and before it writes the message. Therefore every command has the name of its run in its
+//! environment. When the pipe is closed without the last message, the guard also searches `/proc` for group leaders with that name. A
+//! process that left its group for a session of its own (`setsid`) is not killed, as it is not when its item ends.
 //!
-//! The guard is this program once more, with a hidden subcommand, started once in a run and not for each item. It sleeps while nothing
-//! starts. While much starts, it empties the pipe a few times a second: a word that is not read yet is not lost, and waking the guard for
-//! every word would cost more than writing it.
+//! The guard is this program with a hidden subcommand, started once per run. While no command starts, it sleeps. While many start, it reads
+//! the pipe a few times a second: a message in the pipe is not lost, and waking the guard for each message would cost more than
+//! writing it.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -26,77 +26,77 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::system::RUN;
 use super::pre_exec;
+use crate::system::spawn_config::RUN_VARIABLE;
 
-/// The variable of the guard that names the run. It must not find itself.
-const GUARDED: &str = "CORDIAL_GUARDED";
+/// The environment variable of the guard that names its run. It differs from `RUN_VARIABLE`, so that the guard does not kill itself.
+const GUARDED_RUN_VARIABLE: &str = "CORDIAL_GUARDED";
 
-/// A pipe holds 16384 words: more than can start in this time.
-const BETWEEN_LOOKS: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+/// The time between two reads of the pipe. A pipe holds 16384 messages: more than can be written in this time.
+const READ_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
-/// How often, and at what distance, the guard looks for what it was not told of. The last of them was being started when we died, and
-/// needs a moment to become what it was to be.
-const LOOKS: u32 = 10;
-const LOOK: Duration = Duration::from_millis(40);
+/// How often, and at which interval, the guard searches for groups that were started without a message. A child that was between `fork` and
+/// `exec` when `cordial` was killed is recognizable only a moment later.
+const SEARCHES: u32 = 10;
+const SEARCH_INTERVAL: Duration = Duration::from_millis(40);
 
-/// Starts the guard. It ends by itself when the pipe is closed.
+/// Starts the guard and returns the pipe to it. The guard ends when the pipe is closed.
 ///
 /// # Errors
 ///
-/// When the system starts no process.
+/// When the system cannot start a process.
 pub(crate) fn start_guard(run: &str) -> io::Result<(File, Child)> {
     let (reader, writer) = io::pipe()?;
     let mut command = Command::new("/proc/self/exe");
-    command.arg("guard").env_clear().env(GUARDED, run).current_dir("/").process_group(0);
+    command.arg("guard").env_clear().env(GUARDED_RUN_VARIABLE, run).current_dir("/").process_group(0);
     command.stdin(reader).stdout(Stdio::null()).stderr(Stdio::null());
     let guard = thread::scope(|scope| {
-        let (tell, told) = mpsc::channel();
-        scope.spawn(move || tell.send(command.spawn()));
+        let (sender, spawned) = mpsc::channel();
+        scope.spawn(move || sender.send(command.spawn()));
         loop {
-            match told.recv_timeout(LOOK) {
+            match spawned.recv_timeout(SEARCH_INTERVAL) {
                 Ok(spawned) => return spawned,
-                // Ctrl-Z in this moment has stopped it, and its start waits for it.
-                Err(RecvTimeoutError::Timeout) => pre_exec::let_go_on(|_| false),
-                Err(RecvTimeoutError::Disconnected) => return Err(io::Error::other("it was not started")),
+                // Ctrl-Z may have stopped the child before `exec`, and `spawn` waits for it.
+                Err(RecvTimeoutError::Timeout) => pre_exec::continue_stopped_children(|_| false),
+                Err(RecvTimeoutError::Disconnected) => return Err(io::Error::other("the starting thread ended")),
             }
         }
     })?;
     Ok((std::os::fd::OwnedFd::from(writer).into(), guard))
 }
 
-/// What the hidden subcommand does.
-pub(crate) fn guard() -> ExitCode {
-    let run = std::env::var(GUARDED).unwrap_or_default();
+/// Runs the guard: the hidden subcommand.
+pub(crate) fn run_guard() -> ExitCode {
+    let run = std::env::var(GUARDED_RUN_VARIABLE).unwrap_or_default();
     let mut running = HashSet::new();
-    let is_over = listen(&mut running).unwrap_or(false);
+    let is_over = read_messages(&mut running).unwrap_or(false);
     for group in &running {
-        // It fails only if the whole group has ended in this moment.
+        // Fails only if all processes of the group have just ended.
         let _ = kill_process_group(*group, Signal::KILL);
     }
     if !is_over && !run.is_empty() {
-        for _ in 0..LOOKS {
-            kill_untold(&run);
-            thread::sleep(LOOK);
+        for _ in 0..SEARCHES {
+            kill_unannounced_groups(&run);
+            thread::sleep(SEARCH_INTERVAL);
         }
     }
     ExitCode::SUCCESS
 }
 
-/// Reads until the pipe is closed, and says whether the last word was there.
-fn listen(running: &mut HashSet<Pid>) -> io::Result<bool> {
+/// Reads messages until the pipe is closed, and returns whether the last message said that the run is over.
+fn read_messages(running: &mut HashSet<Pid>) -> io::Result<bool> {
     let pipe = rustix::stdio::stdin();
     ioctl_fionbio(pipe, true)?;
     let mut is_over = false;
-    let mut words = [0; 4096];
+    let mut messages = [0; 4096];
     loop {
         poll(&mut [PollFd::new(&pipe, PollFlags::IN)], None)?;
         loop {
-            match rustix::io::read(pipe, &mut words) {
+            match rustix::io::read(pipe, &mut messages) {
                 Ok(0) => return Ok(is_over),
                 Ok(n) => {
-                    for word in words[..n].as_chunks::<4>().0 {
-                        is_over |= note(running, i32::from_ne_bytes(*word));
+                    for message in messages[..n].as_chunks::<4>().0 {
+                        is_over |= apply(running, i32::from_ne_bytes(*message));
                     }
                 }
                 Err(Errno::AGAIN) => break,
@@ -104,30 +104,30 @@ fn listen(running: &mut HashSet<Pid>) -> io::Result<bool> {
                 Err(error) => return Err(error.into()),
             }
         }
-        // Asks for nothing: only the close of the pipe ends it early.
-        poll(&mut [PollFd::new(&pipe, PollFlags::empty())], Some(&BETWEEN_LOOKS))?;
+        // Without requested events, only the close of the pipe ends this wait early.
+        poll(&mut [PollFd::new(&pipe, PollFlags::empty())], Some(&READ_INTERVAL))?;
     }
 }
 
-/// Whether this was the last word.
-fn note(running: &mut HashSet<Pid>, word: i32) -> bool {
-    match Pid::from_raw(word.abs()) {
+/// Adds or removes a group, and returns whether the message says that the run is over.
+fn apply(running: &mut HashSet<Pid>, message: i32) -> bool {
+    match Pid::from_raw(message.abs()) {
         None => return true,
-        Some(group) if word > 0 => running.insert(group),
+        Some(group) if message > 0 => running.insert(group),
         Some(group) => running.remove(&group),
     };
     false
 }
 
-/// Kills the groups of a run whose first processes are in our session.
-fn kill_untold(run: &str) {
-    let entry = format!("{RUN}={run}");
-    let Some(Place { session, .. }) = place("self") else { return };
+/// Kills the groups of a run whose leaders are in our session.
+fn kill_unannounced_groups(run: &str) {
+    let entry = format!("{RUN_VARIABLE}={run}");
+    let Some(Membership { session, .. }) = membership("self") else { return };
     for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Ok(name) = process.file_name().into_string() else { continue };
         let Some(pid) = name.parse().ok().and_then(Pid::from_raw) else { continue };
         let environment = || fs::read(format!("/proc/{name}/environ")).unwrap_or_default();
-        if place(&name) == Some(Place { group: pid.as_raw_nonzero().get(), session })
+        if membership(&name) == Some(Membership { group: pid.as_raw_nonzero().get(), session })
             && environment().split(|&byte| byte == 0).any(|variable| variable == entry.as_bytes())
         {
             let _ = kill_process_group(pid, Signal::KILL);
@@ -135,17 +135,17 @@ fn kill_untold(run: &str) {
     }
 }
 
-/// Where a process belongs. The numbers are 0 for what is outside of our namespace.
+/// The group and the session of a process. An id is 0 if it is outside of our pid namespace.
 #[derive(Debug, PartialEq, Eq)]
-struct Place {
+struct Membership {
     group: i32,
     session: i32,
 }
 
-/// `None` if there is no such process any more.
-fn place(process: &str) -> Option<Place> {
+/// Returns `None` if the process does not exist any more.
+fn membership(process: &str) -> Option<Membership> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name of the program stands in parentheses, and may have some itself.
+    // The name of the program is in parentheses, and may contain parentheses. State and parent follow it, then group and session.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(2);
-    Some(Place { group: fields.next()?.parse().ok()?, session: fields.next()?.parse().ok()? })
+    Some(Membership { group: fields.next()?.parse().ok()?, session: fields.next()?.parse().ok()? })
 }

@@ -1,26 +1,26 @@
-//! Children that have not become their program yet.
+//! Children between `fork` and `exec`: they still run our code, and a stop signal may have reached them.
 //!
 //! ```text
-//! we (the starting thread waits) ── fork ──► a child in our group ── a group of its own ── it hears signals ── it is its program
-//!                                                   ▲                                      ▲
-//!                                   Ctrl-Z is for our whole group ── kept back until here ─┘ and here it stops
+//! cordial (the starting thread waits for exec) ── fork ──► child in our group ── setpgid ── unblocks signals ── exec
+//!                                                                ▲                              ▲
+//!                                    Ctrl-Z is sent to our group ┘── the signal is pending ─────┘ and stops the child here
 //! ```
 //!
-//! Nobody but us can let it go on: the terminal does not know its group, and whoever started us does not either.
+//! Only we can continue such a child: neither the terminal nor the shell that started us knows its group.
 
 use std::fs;
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
 
-/// Lets our children go on that are stopped, but for those that are known.
-pub(super) fn let_go_on(is_known: impl Fn(Pid) -> bool) {
+/// Continues our stopped children, except for those that `is_known`.
+pub(super) fn continue_stopped_children(is_known: impl Fn(Pid) -> bool) {
     let own = getpid().as_raw_nonzero().to_string();
     for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw) else {
             continue;
         };
         let stat = fs::read_to_string(process.path().join("stat")).unwrap_or_default();
-        // The name of the program stands in parentheses, and may have some itself.
+        // The name of the program is in parentheses, and may contain parentheses. State and parent follow it.
         let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
         if fields.next() == Some("T") && fields.next() == Some(&own) && !is_known(pid) {
             let _ = kill_process(pid, Signal::CONT);

@@ -1,10 +1,15 @@
-//! Linux, macOS and other Unix systems.
+//! Linux, macOS and other Unix systems. Parts that only Linux offers have a twin file whose name begins with `other_`.
 
 mod advice;
+mod argument;
+mod exit;
+mod find_program;
+mod pipe;
+mod resources;
+
 #[cfg_attr(target_os = "linux", path = "linux_exit_watch.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "other_exit_watch.rs")]
 mod exit_watch;
-mod find_program;
 mod group_table;
 #[cfg_attr(target_os = "linux", path = "linux_guard.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "other_guard.rs")]
@@ -13,18 +18,18 @@ mod guard;
 #[cfg_attr(not(target_os = "linux"), path = "other_pre_exec.rs")]
 mod pre_exec;
 mod process_group;
-mod resources;
 mod signals;
 mod spawner;
 
-pub(crate) use std::os::fd::AsFd as PipeEnd;
-
-pub(crate) use advice::*;
-pub(crate) use exit_watch::{be_deaf_to_ends, hear_ends};
-pub(crate) use find_program::program;
-pub(crate) use group_table::Groups;
-pub(crate) use guard::{guard, start_guard};
-pub(crate) use process_group::Group;
-pub(crate) use resources::{free_memory, load, lower_priority, most_at_once};
-pub(crate) use signals::{Interrupts, Suspensions};
-pub(crate) use spawner::Starter;
+pub(crate) use advice::{capture_advice, is_resource_shortage, start_advice};
+pub(crate) use argument::{MAX_ARGUMENT_BYTES, argument_bytes, os_string};
+pub(crate) use exit::{KILLED, describe_exit, termination, was_killed};
+pub(crate) use exit_watch::{block_sigchld, unblock_sigchld};
+pub(crate) use find_program::find_program;
+pub(crate) use group_table::GroupTable;
+pub(crate) use guard::{run_guard, start_guard};
+pub(crate) use pipe::{PipeEnd, may_have_data, read_available, take_stdin};
+pub(crate) use process_group::ProcessGroup;
+pub(crate) use resources::{free_memory, load_average, lower_priority, max_concurrency};
+pub(crate) use signals::{JobControl, StopSignals};
+pub(crate) use spawner::Spawner;

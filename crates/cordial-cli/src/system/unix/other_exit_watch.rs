@@ -1,4 +1,4 @@
-//! The end of a process, by asking whenever some child has ended. It does not reap.
+//! Waits for the exit of a process by checking it after each SIGCHLD. Does not reap the process.
 
 use std::io;
 use std::time::Duration;
@@ -6,36 +6,42 @@ use std::time::Duration;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Does nothing: the signal of a child's end is what tells of it here.
-pub(crate) fn be_deaf_to_ends() {}
+/// Does nothing: SIGCHLD is needed to notice exits.
+pub(crate) fn block_sigchld() {}
 
-pub(crate) fn hear_ends() {}
+/// Does nothing.
+pub(crate) fn unblock_sigchld() {}
 
+/// Watches one process.
 #[derive(Debug)]
-pub(super) struct Ending {
+pub(super) struct ExitWatch {
     pid: Pid,
     children: Signal,
 }
 
-impl Ending {
+impl ExitWatch {
+    /// Installs a handler for SIGCHLD.
+    ///
     /// # Errors
     ///
     /// When the system refuses to install a handler.
-    pub(super) fn of(pid: Pid) -> io::Result<Ending> {
-        Ok(Ending { pid, children: signal(SignalKind::child())? })
+    pub(super) fn new(pid: Pid) -> io::Result<ExitWatch> {
+        Ok(ExitWatch { pid, children: signal(SignalKind::child())? })
     }
 
-    /// Nothing here can be waited for with a limit by a thread that stands still: whoever asks goes on to wait as others do.
-    pub(super) fn stand(&self, _: Duration) -> bool {
+    /// Returns false at once, as if the time were over: nothing here can be waited for with a bound by a blocked thread.
+    pub(super) fn block_until_exit(&self, _: Duration) -> bool {
         false
     }
 
+    /// Waits until the process exits, without a bound.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
-    pub(super) async fn wait(&mut self) -> io::Result<()> {
-        let asked = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
-        while waitid(WaitId::Pid(self.pid), asked)?.is_none() {
+    pub(super) async fn exited(&mut self) -> io::Result<()> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        while waitid(WaitId::Pid(self.pid), options)?.is_none() {
             self.children.recv().await;
         }
         Ok(())

@@ -1,6 +1,6 @@
-//! Elsewhere nobody tells which children there are.
+//! Without `/proc` the children of a process cannot be listed.
 
 use rustix::process::Pid;
 
-/// Lets nobody go on.
-pub(super) fn let_go_on(_: impl Fn(Pid) -> bool) {}
+/// Does nothing.
+pub(super) fn continue_stopped_children(_: impl Fn(Pid) -> bool) {}

@@ -1,9 +1,10 @@
-//! One running command with the processes that it starts: a process group of its own, so that all of it can be ended together, and so that
+//! One running command and the processes that it starts. They form a process group, so that all of them can be killed together, and so that
 //! Ctrl-C at a terminal reaches only us.
 //!
 //! ```text
-//! start ──► running ──► its first process has ended, and is not reaped yet:    ──► finish: the rest is killed, the table
-//!                       so its number, which is that of the group, is still ours             forgets the group, it is reaped
+//! start ──► running ──► the leader has exited and is not reaped:           ──► finish: kills the rest of the group,
+//!                       its process id, which is the id of the group,          removes the group from the table, reaps the leader
+//!                       cannot belong to another process yet
 //! ```
 
 use std::ffi::OsString;
@@ -15,43 +16,45 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, waitpid};
 use tokio::time;
 
-use crate::system::Wait;
-use super::group_table::Groups;
-use super::exit_watch::Ending;
-use super::spawner::{Started, Starter};
+use super::exit_watch::ExitWatch;
+use super::group_table::GroupTable;
+use super::spawner::{Spawned, Spawner};
+use crate::system::exit::WaitMode;
 
-/// A running group. Dropping it kills it.
+/// A running group. Dropping it kills the group.
 #[derive(Debug)]
-pub(crate) struct Group {
+pub(crate) struct ProcessGroup {
     id: Pid,
     outputs: (Option<ChildStdout>, Option<ChildStderr>),
-    ending: Ending,
-    groups: Groups,
+    exit: ExitWatch,
+    groups: GroupTable,
     is_finished: bool,
 }
 
-impl Group {
+impl ProcessGroup {
+    /// Starts a command as the leader of a new group.
+    ///
     /// # Errors
     ///
-    /// When the system starts no process; and when it does not tell of its end, in which case it was killed.
+    /// When the system cannot start the process; and when its exit cannot be watched, in which case it was killed.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future before it is ready starts nothing.
     pub(crate) async fn start(
-        starter: &Starter,
+        spawner: &Spawner,
         words: &[OsString],
         variables: &[(&str, OsString)],
-        groups: &Groups,
-    ) -> io::Result<Group> {
-        let starting = groups.starting().await;
-        let Started { id, stdout, stderr } = starter.start(words, variables)?;
+        groups: &GroupTable,
+    ) -> io::Result<ProcessGroup> {
+        let permit = groups.start_permit().await;
+        let Spawned { id, stdout, stderr } = spawner.spawn(words, variables)?;
         groups.add(id);
-        drop(starting);
-        match Ending::of(id) {
-            Ok(ending) => {
+        drop(permit);
+        match ExitWatch::new(id) {
+            Ok(exit) => {
                 let (outputs, groups) = ((stdout, stderr), groups.clone());
-                Ok(Group { id, outputs, ending, groups, is_finished: false })
+                Ok(ProcessGroup { id, outputs, exit, groups, is_finished: false })
             }
             Err(error) => {
                 let _ = kill_process_group(id, Signal::KILL);
@@ -62,68 +65,72 @@ impl Group {
         }
     }
 
+    /// Takes our ends of the pipes; `None` for an output that is inherited.
     pub(crate) fn take_outputs(&mut self) -> (Option<ChildStdout>, Option<ChildStderr>) {
         (self.outputs.0.take(), self.outputs.1.take())
     }
 
-    /// Waits for the end of the first process, without a limit.
+    /// Waits until the leader exits, without a bound.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
-    pub(crate) async fn ended(&mut self) -> io::Result<()> {
-        self.ending.wait().await
+    pub(crate) async fn exited(&mut self) -> io::Result<()> {
+        self.exit.exited().await
     }
 
-    /// Whether the first process ends in this time.
+    /// Waits until the leader exits, at most for `timeout`, and returns whether it has exited.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
-    pub(crate) async fn ended_within(&mut self, limit: Duration, wait: Wait) -> io::Result<bool> {
-        match wait {
-            Wait::Standing => Ok(self.ending.stand(limit)),
-            Wait::Aside => time::timeout(limit, self.ended()).await.map_or(Ok(false), |ended| ended.map(|()| true)),
+    pub(crate) async fn exited_within(&mut self, timeout: Duration, mode: WaitMode) -> io::Result<bool> {
+        match mode {
+            WaitMode::Blocking => Ok(self.exit.block_until_exit(timeout)),
+            WaitMode::Async => {
+                time::timeout(timeout, self.exited()).await.map_or(Ok(false), |exited| exited.map(|()| true))
+            }
         }
     }
 
-    /// Asks all processes to end. Those that are stopped go on, to hear it.
+    /// Sends SIGTERM to all processes of the group, then SIGCONT, so that stopped processes receive it.
     pub(crate) fn terminate(&mut self) {
-        // It fails only if the whole group has ended in this moment.
+        // Fails only if all processes of the group have just ended.
         let _ = kill_process_group(self.id, Signal::TERM);
         let _ = kill_process_group(self.id, Signal::CONT);
     }
 
+    /// Sends SIGKILL to all processes of the group.
     pub(crate) fn kill(&mut self) {
         let _ = kill_process_group(self.id, Signal::KILL);
     }
 
-    /// Kills what is left after the end of the first process, and tells how that ended.
+    /// Kills the rest of the group after its leader has exited, and returns the exit status of the leader.
     pub(crate) fn finish(mut self) -> io::Result<ExitStatus> {
-        self.forget();
+        self.kill_and_remove();
         let status = reap(self.id, WaitOptions::empty())?;
-        Ok(status.expect("it was waited for"))
+        Ok(status.expect("without NOHANG, waitpid returns when the process has exited"))
     }
 
-    fn forget(&mut self) {
+    fn kill_and_remove(&mut self) {
         self.kill();
         self.groups.remove(self.id);
         self.is_finished = true;
     }
 }
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         if !self.is_finished {
-            self.forget();
-            // It is dying. If that takes longer than we live, the system reaps it.
+            self.kill_and_remove();
+            // The leader may take a moment to die. If it outlives us, init reaps it.
             let _ = reap(self.id, WaitOptions::NOHANG);
         }
     }
 }
 
-/// `None` if it has not ended, and the options say not to wait.
+/// Reaps a process. Returns `None` if it has not exited, and the options say not to wait.
 fn reap(id: Pid, options: WaitOptions) -> io::Result<Option<ExitStatus>> {
-    let ended = rustix::io::retry_on_intr(|| waitpid(Some(id), options))?;
-    Ok(ended.map(|(_, status)| ExitStatus::from_raw(status.as_raw())))
+    let reaped = rustix::io::retry_on_intr(|| waitpid(Some(id), options))?;
+    Ok(reaped.map(|(_, status)| ExitStatus::from_raw(status.as_raw())))
 }

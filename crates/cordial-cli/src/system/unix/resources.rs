@@ -1,26 +1,27 @@
-//! What the machine has left, and what it allows.
+//! Resources of the machine: how many are left, and how many we may use.
 
 use std::fs;
 use std::io;
 
 use rustix::process::{Resource, getrlimit, nice};
 
-/// Files that are open besides those of the commands.
+/// The number of files that are open besides those of the commands.
 const OUR_FILES: u64 = 64;
 
-/// Files for each command: the ends of two pipes while it starts, one that tells of its end, and two for large outputs.
-const FILES_EACH: u64 = 5;
+/// The number of files for each command: the ends of two pipes while it starts, one file that reports its exit, and two temporary files for
+/// large outputs.
+const FILES_PER_COMMAND: u64 = 5;
 
-/// How many commands the system allows at once.
-pub(crate) fn most_at_once() -> usize {
+/// Returns the largest number of commands that may run at once within the limits on open files and processes, at most 10000.
+pub(crate) fn max_concurrency() -> usize {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let processes = getrlimit(Resource::Nproc).current.unwrap_or(u64::MAX);
-    let most = (files.saturating_sub(OUR_FILES) / FILES_EACH).min(processes / 2);
-    // A process number is the scarcest thing where nothing else is limited.
-    most.clamp(1, 10_000) as usize
+    let limit = (files.saturating_sub(OUR_FILES) / FILES_PER_COMMAND).min(processes / 2);
+    // Without other limits, process ids are the scarcest resource.
+    limit.clamp(1, 10_000) as usize
 }
 
-/// Lowers our own priority, which commands inherit. To be called before there are threads.
+/// Adds `by` to our own nice value, which commands inherit. Call it before threads are started: each thread has its own value.
 ///
 /// # Errors
 ///
@@ -30,21 +31,21 @@ pub(crate) fn lower_priority(by: i32) -> io::Result<()> {
     Ok(())
 }
 
-/// How many processes were ready to run on average of the last minute.
+/// Returns the average number of runnable processes during the last minute.
 ///
 /// # Errors
 ///
-/// When the system does not tell.
-pub(crate) fn load() -> io::Result<f64> {
+/// When the system does not report it.
+pub(crate) fn load_average() -> io::Result<f64> {
     let text = fs::read_to_string("/proc/loadavg")?;
     text.split(' ').next().and_then(|number| number.parse().ok()).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
-/// The bytes that programs can have without making others slow.
+/// Returns the memory that programs can allocate without swapping, in bytes.
 ///
 /// # Errors
 ///
-/// When the system does not tell.
+/// When the system does not report it.
 pub(crate) fn free_memory() -> io::Result<u64> {
     let text = fs::read_to_string("/proc/meminfo")?;
     let number = text.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.trim().strip_suffix(" kB"));

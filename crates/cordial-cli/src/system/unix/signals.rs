@@ -1,37 +1,41 @@
-//! What others ask of us by signals: to stop, to pause, to go on.
+//! Signals that we receive: to stop the run, to suspend it, to continue it.
 
 use std::io;
 
+use rustix::process::Signal as RawSignal;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::system::Interrupt;
+use super::group_table::GroupTable;
+use crate::system::stop_signal::StopSignal;
 
-/// Requests from outside to stop, from the moment of `listen` on.
-pub(crate) struct Interrupts {
+/// Receives the signals that ask the run to stop, from the call of `listen` on.
+pub(crate) struct StopSignals {
     interrupt: Signal,
     terminate: Signal,
-    /// `None` where the one who started us said that it is not for us, as `nohup` does.
+    /// `None` if SIGHUP was ignored when we were started, as under `nohup`.
     hangup: Option<Signal>,
 }
 
-impl Interrupts {
+impl StopSignals {
+    /// Installs the signal handlers.
+    ///
     /// # Errors
     ///
     /// When the system refuses to install a handler.
     pub(crate) fn listen() -> io::Result<Self> {
-        Ok(Interrupts {
+        Ok(StopSignals {
             hangup: if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) },
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
         })
     }
 
-    /// Waits for the next request, without limit: most runs never see one.
+    /// Waits for the next signal. The wait has no bound: most runs receive none.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
-    pub(crate) async fn next(&mut self) -> Interrupt {
+    pub(crate) async fn next(&mut self) -> StopSignal {
         let hangup = async {
             match &mut self.hangup {
                 Some(hangup) => hangup.recv().await,
@@ -40,73 +44,72 @@ impl Interrupts {
         };
         tokio::select! {
             biased;
-            _ = self.interrupt.recv() => Interrupt::Interrupt,
-            _ = self.terminate.recv() => Interrupt::Terminate,
-            _ = hangup => Interrupt::Hangup,
+            _ = self.interrupt.recv() => StopSignal::Interrupt,
+            _ = self.terminate.recv() => StopSignal::Terminate,
+            _ = hangup => StopSignal::Hangup,
         }
     }
 }
 
-/// Where the system does not tell, it is not.
+/// Returns false where the system does not report ignored signals.
 fn is_hangup_ignored() -> bool {
-    ignored().is_some_and(|ignored| ignored & bit(nix::sys::signal::Signal::SIGHUP) != 0)
+    ignored_signals().is_some_and(|ignored| ignored & signal_bit(nix::sys::signal::Signal::SIGHUP) != 0)
 }
 
-/// The signals that are ignored, a bit for each; `None` where the system does not tell.
-pub(super) fn ignored() -> Option<u64> {
+/// Returns the signals that we ignore, one bit each; `None` where the system does not report them.
+pub(super) fn ignored_signals() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
     u64::from_str_radix(ignored.trim(), 16).ok()
 }
 
-/// The place of a signal among those.
-pub(super) fn bit(signal: nix::sys::signal::Signal) -> u64 {
+/// Returns the bit of a signal in the result of `ignored_signals`.
+pub(super) fn signal_bit(signal: nix::sys::signal::Signal) -> u64 {
     1 << (signal as i32 - 1)
 }
 
-/// Ctrl-Z and what follows it, from the moment of `listen` on.
-pub(crate) struct Suspensions {
+/// Receives Ctrl-Z (SIGTSTP) and SIGCONT, from the call of `listen` on.
+pub(crate) struct JobControl {
     suspend: Signal,
-    go_on: Signal,
+    resume: Signal,
 }
 
-impl Suspensions {
+impl JobControl {
+    /// Installs the signal handlers.
+    ///
     /// # Errors
     ///
     /// When the system refuses to install a handler.
     pub(crate) fn listen() -> io::Result<Self> {
-        Ok(Suspensions {
-            suspend: signal(kind(rustix::process::Signal::TSTP))?,
-            go_on: signal(kind(rustix::process::Signal::CONT))?,
-        })
+        Ok(JobControl { suspend: signal(kind(RawSignal::TSTP))?, resume: signal(kind(RawSignal::CONT))? })
     }
 
-    /// Passes these signals on to the groups, for as long as it is polled: it never ends.
+    /// Forwards these signals to the groups for as long as the future is polled, and stops this process with them. Never returns.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
-    pub(crate) async fn pass_on(&mut self, groups: &super::group_table::Groups) {
-        let mut held = None;
+    pub(crate) async fn forward(&mut self, groups: &GroupTable) {
+        let mut paused = None;
         loop {
             tokio::select! {
                 _ = self.suspend.recv() => {
-                    if held.is_none() {
-                        held = groups.hold().await;
+                    if paused.is_none() {
+                        paused = groups.pause_starts().await;
                     }
-                    groups.signal(rustix::process::Signal::TSTP);
-                    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
+                    groups.signal(RawSignal::TSTP);
+                    let _ = rustix::process::kill_process(rustix::process::getpid(), RawSignal::STOP);
                 }
-                // Only this lets us go on. Until then, threads of ours that have not stopped yet start nothing.
-                _ = self.go_on.recv() => {
-                    groups.signal(rustix::process::Signal::CONT);
-                    held = None;
+                // Starts stay paused until here, so that a thread of ours that has not stopped yet starts nothing.
+                _ = self.resume.recv() => {
+                    groups.signal(RawSignal::CONT);
+                    paused = None;
                 }
             }
         }
     }
 }
 
-fn kind(signal: rustix::process::Signal) -> SignalKind {
+fn kind(signal: RawSignal) -> SignalKind {
     SignalKind::from_raw(signal.as_raw())
 }

@@ -1,5 +1,8 @@
-//! Starts a command as the standard library does, only that what is the same each time is done once: it copies the whole environment, and
-//! leaves it to libc to ask for each signal what it does in us. For a command that does nothing that was three hundredths of its time.
+//! Starts commands.
+//!
+//! This does what the standard library does, except that work which is the same for each command is done once. The standard library copies
+//! the whole environment each time, and lets libc query the handler of each signal. For a command that does nothing, that was 3 % of its
+//! time.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
@@ -12,43 +15,49 @@ use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_s
 use nix::sys::signal::{SigSet, Signal};
 use rustix::process::Pid;
 
-use crate::system::{Common, Outs, RUN};
 use super::signals;
+use crate::system::spawn_config::{CommandOutput, RUN_VARIABLE, SpawnConfig};
 
 /// Starts the commands of a run.
-pub(crate) struct Starter {
-    common: Common,
-    /// Names, and whole entries: ours, and the name of the run.
+pub(crate) struct Spawner {
+    config: SpawnConfig,
+    /// Names and entries (`NAME=value`): the inherited environment and `RUN_VARIABLE`.
     environment: Vec<(OsString, CString)>,
-    /// What these signals do in us is not for commands.
-    reset: SigSet,
+    /// The signals that are reset to their default in each command.
+    default_signals: SigSet,
 }
 
-/// A process that was started, the first of a group of its own.
-pub(super) struct Started {
+/// A process that was started: the leader of a new process group.
+pub(super) struct Spawned {
     pub(super) id: Pid,
     pub(super) stdout: Option<ChildStdout>,
     pub(super) stderr: Option<ChildStderr>,
 }
 
-impl Starter {
-    /// To be called when the signals that we want to hear are listened to.
-    pub(crate) fn new(common: Common) -> Starter {
-        let own = std::env::vars_os().filter(|(name, _)| name != RUN);
-        let all = own.chain([(RUN.into(), common.run.clone().into())]);
-        let environment = all.filter_map(|(name, value)| Some((entry(&name, &value).ok()?, name)));
-        Starter { environment: environment.map(|(entry, name)| (name, entry)).collect(), reset: reset(), common }
+impl Spawner {
+    /// Call it after the signal handlers are installed: signals with a handler must be reset in commands.
+    pub(crate) fn new(config: SpawnConfig) -> Spawner {
+        let inherited = std::env::vars_os().filter(|(name, _)| name != RUN_VARIABLE);
+        let variables = inherited.chain([(RUN_VARIABLE.into(), config.run.clone().into())]);
+        let environment = variables.filter_map(|(name, value)| Some((entry(&name, &value).ok()?, name)));
+        Spawner {
+            environment: environment.map(|(entry, name)| (name, entry)).collect(),
+            default_signals: default_signals(),
+            config,
+        }
     }
 
+    /// Starts a command with these words, and with these variables beside the inherited ones.
+    ///
     /// # Errors
     ///
-    /// When the system starts no process.
-    pub(super) fn start(&self, words: &[OsString], variables: &[(&str, OsString)]) -> io::Result<Started> {
-        if self.common.workdir.is_some() {
-            // The one thing that nix cannot say.
-            let mut command = self.common.command(words, variables);
+    /// When the system cannot start the process.
+    pub(super) fn spawn(&self, words: &[OsString], variables: &[(&str, OsString)]) -> io::Result<Spawned> {
+        if self.config.workdir.is_some() {
+            // `posix_spawn` of nix cannot set a working directory.
+            let mut command = self.config.command(words, variables);
             let mut child = command.arg0(&words[0]).process_group(0).spawn()?;
-            return Ok(Started {
+            return Ok(Spawned {
                 id: Pid::from_child(&child),
                 stdout: child.stdout.take(),
                 stderr: child.stderr.take(),
@@ -56,54 +65,54 @@ impl Starter {
         }
         let mut attributes = PosixSpawnAttr::init()?;
         attributes.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETPGROUP | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF)?;
-        attributes.set_sigdefault(&self.reset)?;
+        attributes.set_sigdefault(&self.default_signals)?;
         let mut actions = PosixSpawnFileActions::init()?;
-        let (stdout, _theirs) = self.output(&mut actions, rustix::stdio::raw_stdout())?.unzip();
-        let (stderr, _theirs) = self.output(&mut actions, rustix::stdio::raw_stderr())?.unzip();
-        let program = self.common.program.as_ref().map_or(words[0].as_os_str(), |place| place.as_os_str());
+        // The write ends have to stay open until the process is started.
+        let (stdout, _stdout_writer) = self.pipe(&mut actions, rustix::stdio::raw_stdout())?.unzip();
+        let (stderr, _stderr_writer) = self.pipe(&mut actions, rustix::stdio::raw_stderr())?.unzip();
+        let program = self.config.program.as_ref().map_or(words[0].as_os_str(), |path| path.as_os_str());
         let program = CString::new(program.as_bytes())?;
         let words = words.iter().map(|word| CString::new(word.as_bytes())).collect::<Result<Vec<_>, _>>()?;
         let variables = variables.iter().map(|(name, value)| Ok((*name, entry(OsStr::new(name), value)?)));
         let variables = variables.collect::<io::Result<Vec<_>>>()?;
-        let is_ours = |name: &OsStr| variables.iter().all(|(other, _)| name != *other);
-        let environment = self.environment.iter().filter(|(name, _)| is_ours(name)).map(|(_, entry)| entry);
+        let is_kept = |name: &OsStr| variables.iter().all(|(other, _)| name != *other);
+        let environment = self.environment.iter().filter(|(name, _)| is_kept(name)).map(|(_, entry)| entry);
         let environment: Vec<&CString> = environment.chain(variables.iter().map(|(_, entry)| entry)).collect();
         let id = posix_spawnp(&program, &actions, &attributes, &words, &environment)?;
-        let id = Pid::from_raw(id.as_raw()).expect("only the calls that make a process know it as 0");
-        Ok(Started { id, stdout: stdout.map(ChildStdout::from), stderr: stderr.map(ChildStderr::from) })
+        let id = Pid::from_raw(id.as_raw()).expect("a started process never has the id 0");
+        Ok(Spawned { id, stdout: stdout.map(ChildStdout::from), stderr: stderr.map(ChildStderr::from) })
     }
 
-    /// Makes a pipe of an output if it is to be one: our end, and that of the command, which has to live until it is started.
-    fn output(
-        &self,
-        actions: &mut PosixSpawnFileActions,
-        number: i32,
-    ) -> io::Result<Option<(OwnedFd, io::PipeWriter)>> {
-        if self.common.outputs == Outs::Ours {
+    /// Creates the pipe for an output of a command, and returns its read end and its write end; `None` if the output is inherited.
+    fn pipe(&self, actions: &mut PosixSpawnFileActions, output: i32) -> io::Result<Option<(OwnedFd, io::PipeWriter)>> {
+        if self.config.output == CommandOutput::Inherited {
             return Ok(None);
         }
-        let (ours, theirs) = io::pipe()?;
-        // Never the same number, which would leave the file to be closed: our own outputs are open.
-        actions.add_dup2(theirs.as_raw_fd(), number)?;
-        Ok(Some((ours.into(), theirs)))
+        let (reader, writer) = io::pipe()?;
+        // The numbers always differ, because our own outputs are open. With equal numbers the file would be closed on `exec`.
+        actions.add_dup2(writer.as_raw_fd(), output)?;
+        Ok(Some((reader.into(), writer)))
     }
 }
 
+/// Returns an entry of an environment: `NAME=value`.
+///
 /// # Errors
 ///
-/// When there is a NUL in it.
+/// When the name or the value contains a NUL byte.
 fn entry(name: &OsStr, value: &OsStr) -> io::Result<CString> {
     Ok(CString::new([name.as_bytes(), b"=", value.as_bytes()].concat())?)
 }
 
-/// All signals but those that are ignored: somebody ignores them for us and for our commands, as `nohup` does. SIGPIPE is among them all the
-/// same, since it is Rust that ignores it. What has a handler is set back anyhow; naming it saves the question.
-fn reset() -> SigSet {
-    let ignored = signals::ignored().unwrap_or(u64::MAX);
-    let named = Signal::iterator().fold(0, |bits, signal| bits | signals::bit(signal));
-    // The others cannot be taken out one by one.
+/// Returns all signals except for those that are ignored: the parent process, such as `nohup`, ignores them for our commands too. SIGPIPE is
+/// reset although it is ignored, because it is Rust's runtime that ignores it. Signals with a handler are reset by `exec` anyway; naming
+/// them saves libc a query for each.
+fn default_signals() -> SigSet {
+    let ignored = signals::ignored_signals().unwrap_or(u64::MAX);
+    let named = Signal::iterator().fold(0, |bits, signal| bits | signals::signal_bit(signal));
+    // Signals without a name cannot be removed from a full set one by one.
     let mut reset = if ignored & !named == 0 { SigSet::all() } else { SigSet::empty() };
-    for signal in Signal::iterator().filter(|&signal| ignored & signals::bit(signal) != 0) {
+    for signal in Signal::iterator().filter(|&signal| ignored & signals::signal_bit(signal) != 0) {
         reset.remove(signal);
     }
     reset.add(Signal::SIGPIPE);

@@ -4,22 +4,22 @@ fn item(values: &[&str]) -> Item {
     Item { index: 7, values: values.iter().map(|value| Value::Whole(value.as_bytes().to_vec())).collect() }
 }
 
-fn template(words: &[&str]) -> Template {
-    Template::words(&words.iter().map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>(), b"{}")
+fn template(words: &[&str]) -> CommandTemplate {
+    CommandTemplate::words(&words.iter().map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>(), b"{}")
 }
 
-fn check(words: &[&str], values: &[&str], filled: &[&str], shown: &str) {
+fn check(words: &[&str], values: &[&str], filled: &[&str], rendered: &str) {
     let template = template(words);
     let item = item(values);
     assert_eq!(template.fill(&item, 3).unwrap().words, filled, "{words:?}");
-    let line = template.show(&item, 3);
-    assert_eq!(String::from_utf8_lossy(&line), shown);
-    assert!(template.could_show(&line), "{shown}");
-    assert!(!template.could_show(b"something else"));
+    let line = template.render(&item, 3);
+    assert_eq!(String::from_utf8_lossy(&line), rendered);
+    assert!(template.may_render(&line), "{rendered}");
+    assert!(!template.may_render(b"something else"));
 }
 
 #[test]
-fn holes_are_filled() {
+fn placeholders_are_filled() {
     check(&["echo"], &["a b"], &["echo", "a b"], "echo 'a b'");
     check(&["echo", "<{}>", "x"], &["it's"], &["echo", "<it's>", "x"], r"echo '<''it'\''s''>' x");
     check(&["{}", "{#}:{%}"], &["ls"], &["ls", "7:3"], "ls 7:3");
@@ -40,7 +40,7 @@ fn holes_are_filled() {
 }
 
 #[test]
-fn parts_of_paths_are_those_of_gnu_parallel() {
+fn parts_of_paths_match_gnu_parallel() {
     for (value, [stem, name, parent, name_stem]) in [
         ("a/b.c", ["a/b", "b.c", "a", "b"]),
         ("x.tar.gz", ["x.tar", "x.tar.gz", ".", "x.tar"]),
@@ -59,18 +59,18 @@ fn parts_of_paths_are_those_of_gnu_parallel() {
 }
 
 #[test]
-fn the_placeholder_can_be_another_text() {
-    let template = Template::words(&[b"echo".to_vec(), b"{}-ITEM-{.}".to_vec()], b"ITEM");
+fn dash_i_replaces_the_item_placeholder() {
+    let template = CommandTemplate::words(&[b"echo".to_vec(), b"{}-ITEM-{.}".to_vec()], b"ITEM");
     assert_eq!(template.fill(&item(&["a.b"]), 1).unwrap().words, ["echo", "{}-a.b-a"]);
 }
 
 fn script(line: &str) -> String {
-    let template = Template::shell(line.as_bytes(), b"{}").unwrap();
+    let template = CommandTemplate::shell(line.as_bytes(), b"{}").unwrap();
     template.fill(&item(&["i"]), 1).unwrap().words[2].to_string_lossy().into_owned()
 }
 
 #[test]
-fn a_shell_line_refers_to_its_item() {
+fn placeholders_of_a_shell_line_become_references() {
     for (line, expected) in [
         ("wc -l", r#"wc -l "$@""#),
         ("wc -l {}", r#"wc -l "$@""#),
@@ -91,16 +91,16 @@ fn a_shell_line_refers_to_its_item() {
 #[test]
 fn a_placeholder_inside_quotes_is_refused() {
     for line in ["echo '{}'", r#"echo "a {}""#, r#"echo "$(wc {})""#, r"echo $'it\'{}'", "echo '\n{.}'"] {
-        let told = Template::shell(line.as_bytes(), b"{}").unwrap_err();
-        assert!(told.contains("stands inside quotes"), "{told}");
+        let error = CommandTemplate::shell(line.as_bytes(), b"{}").unwrap_err();
+        assert!(error.contains("is inside quotes"), "{error}");
     }
 }
 
 #[test]
-fn what_no_argument_can_hold_is_refused() {
+fn items_that_cannot_be_arguments_are_refused() {
     let fill = |value: Value| template(&["e", "<{}>"]).fill(&Item { index: 1, values: vec![value] }, 1).map(drop);
-    assert!(matches!(fill(Value::Whole(b"a\0".to_vec())), Err(Failure::Nul { position: 2 })));
-    assert!(matches!(fill(Value::TooLong { start: vec![], length: 9 }), Err(Failure::TooLong { length: 9 })));
-    let long = Value::Whole(vec![b'x'; system::LONGEST_ARGUMENT]);
-    assert!(matches!(fill(long), Err(Failure::TooLongInside { .. })));
+    assert!(matches!(fill(Value::Whole(b"a\0".to_vec())), Err(ItemFailure::NulByte { position: 2 })));
+    assert!(matches!(fill(Value::TooLong { start: vec![], length: 9 }), Err(ItemFailure::ItemTooLong { length: 9 })));
+    let long = Value::Whole(vec![b'x'; system::MAX_ARGUMENT_BYTES]);
+    assert!(matches!(fill(long), Err(ItemFailure::ArgumentTooLong { .. })));
 }

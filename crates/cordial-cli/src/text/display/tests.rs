@@ -1,8 +1,8 @@
 use super::*;
 
 #[test]
-fn an_item_is_quoted_on_one_line() {
-    for (bytes, shown) in [
+fn quoted_puts_an_item_on_one_line() {
+    for (bytes, expected) in [
         (&b"b.txt"[..], r#""b.txt""#),
         (b"", r#""""#),
         (b"it's \"it\"\\", r#""it's \"it\"\\""#),
@@ -11,20 +11,20 @@ fn an_item_is_quoted_on_one_line() {
         ("\u{202e}txt.exe".as_bytes(), r#""\u{202e}txt.exe""#),
         (b"a\xff\xfeb", r#""a��b""#),
     ] {
-        assert_eq!(quoted(bytes), shown);
+        assert_eq!(quoted(bytes), expected);
     }
 }
 
 #[test]
-fn a_long_item_is_cut() {
-    let at_the_limit = "ä".repeat(LONGEST_TEXT);
+fn quoted_cuts_a_long_item() {
+    let at_the_limit = "ä".repeat(MAX_ITEM_CHARS);
     assert_eq!(quoted(at_the_limit.as_bytes()), format!("\"{at_the_limit}\""));
-    assert_eq!(quoted("ä".repeat(LONGEST_TEXT + 1).as_bytes()), format!("\"{at_the_limit}…\""));
+    assert_eq!(quoted("ä".repeat(MAX_ITEM_CHARS + 1).as_bytes()), format!("\"{at_the_limit}…\""));
     assert_eq!(quoted("ä".repeat(1_000_000).as_bytes()), format!("\"{at_the_limit}…\""));
 }
 
 #[test]
-fn a_command_quotes_only_what_is_not_plain() {
+fn command_quotes_only_words_that_need_it() {
     let shown = |words: &[&str]| command(&words.iter().map(OsString::from).collect::<Vec<_>>());
     assert_eq!(shown(&["wc", "-l", "b.txt"]), "wc -l b.txt");
     assert_eq!(shown(&["sh", "-c", "echo $1; exit 3", "", "a\nb"]), r#"sh -c "echo $1; exit 3" "" "a\nb""#);
@@ -32,9 +32,9 @@ fn a_command_quotes_only_what_is_not_plain() {
 }
 
 #[test]
-fn a_long_command_is_cut() {
+fn command_cuts_a_long_command() {
     let words: Vec<OsString> = (0..10_000).map(|n| OsString::from(format!("word{n}"))).collect();
     let shown = command(&words);
-    assert_eq!(shown.chars().count(), LONGEST_COMMAND + 1);
+    assert_eq!(shown.chars().count(), MAX_COMMAND_CHARS + 1);
     assert!(shown.starts_with("word0 word1 ") && shown.ends_with('…'), "{shown}");
 }

@@ -1,30 +1,30 @@
-//! `xargs` and GNU parallel beside us, on the same inputs, where they agree with us. Parallel is not on every machine: where it is missing,
-//! its tests say so.
+//! Compares `cordial map` with `xargs` and GNU parallel on inputs for which all should agree. If parallel is not installed, its tests print
+//! that they were skipped.
 
 use std::process::{Command, Stdio};
 
-use crate::program::{file, run};
+use crate::harness::{file, run};
 
-struct Answer {
+struct ProgramOutput {
     status: i32,
     stdout: Vec<u8>,
 }
 
-/// `None` if there is no such program.
-fn ask(program: &str, args: &[&str], input: &[u8]) -> Option<Answer> {
+/// Runs a program. Returns `None` if it is not installed.
+fn run_other(program: &str, args: &[&str], input: &[u8]) -> Option<ProgramOutput> {
     let mut command = Command::new(program);
     command.args(args).stdin(file(input)).stderr(Stdio::null()).env("HOME", std::env::temp_dir());
     let output = command.output().ok()?;
-    Some(Answer { status: output.status.code().unwrap(), stdout: output.stdout })
+    Some(ProgramOutput { status: output.status.code().unwrap(), stdout: output.stdout })
 }
 
-#[expect(clippy::print_stderr, reason = "a test that is not run says so")]
-fn skipped() {
-    eprintln!("SKIPPED: there is no parallel on this machine");
+#[expect(clippy::print_stderr, reason = "a skipped test prints a line")]
+fn print_skipped() {
+    eprintln!("SKIPPED: GNU parallel is not installed");
 }
 
 #[test]
-fn xargs_gives_the_same() {
+fn xargs_has_the_same_output_and_status() {
     let lines: String = (1..=300).map(|n| format!("line {n}\n")).collect();
     let nul = lines.replace('\n', "\0");
     for (theirs, ours, input) in [
@@ -37,7 +37,7 @@ fn xargs_gives_the_same() {
         (&["-r", "-d", "\\n", "-n1", "echo"], &["-r", "echo"], b""),
         (&["-d", "\\n", "-n1", "cat"], &["cat"], b"/dev/null\n"),
     ] {
-        let theirs = ask("xargs", theirs, input).expect("xargs is everywhere");
+        let theirs = run_other("xargs", theirs, input).expect("every Unix has xargs");
         let ours = run(&[&["map"], ours].concat(), input);
         assert_eq!(ours.stdout.escape_ascii().to_string(), theirs.stdout.escape_ascii().to_string());
         assert_eq!((ours.status, ours.stderr.as_str()), (theirs.status, ""));
@@ -45,7 +45,7 @@ fn xargs_gives_the_same() {
 }
 
 #[test]
-fn gnu_parallel_gives_the_same() {
+fn gnu_parallel_has_the_same_output_and_status() {
     let lines: String = (1..=30).map(|n| format!("line{n}.txt\n")).collect();
     let paths = b"a/b.c\nx.tar.gz\n/r\n.hid\na/\n//a//b\na.\n";
     for (theirs, ours, input) in [
@@ -62,8 +62,8 @@ fn gnu_parallel_gives_the_same() {
         (&["-k", "--quote", "printf", "<%s>"], &["printf", "<%s>"], b"a  b\n$x\n\n'\n"),
         (&["-k", "--dry-run", "echo", "x{}"], &["--dry-run", "echo", "x{}"], b"a\nb c\n"),
     ] {
-        let Some(theirs) = ask("parallel", theirs, input) else {
-            skipped();
+        let Some(theirs) = run_other("parallel", theirs, input) else {
+            print_skipped();
             return;
         };
         let ours = run(&[&["map"], ours].concat(), input);
@@ -73,15 +73,15 @@ fn gnu_parallel_gives_the_same() {
 }
 
 #[test]
-fn gnu_parallel_reads_our_joblog() {
-    let place = tempfile::tempdir().unwrap();
-    let log = place.path().join("log");
+fn gnu_parallel_resumes_from_our_joblog() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
     let log = log.to_str().unwrap();
-    let ran = run(&["map", "--joblog", log, "--shell", "test {} != 2"], b"1\n2\n");
-    assert_eq!(ran.status, 1);
+    let result = run(&["map", "--joblog", log, "--shell", "test {} != 2"], b"1\n2\n");
+    assert_eq!(result.status, 1);
     let again = ["-k", "--joblog", log, "--resume-failed", "echo {}"];
-    let Some(theirs) = ask("parallel", &again, b"1\n2\n3\n") else {
-        skipped();
+    let Some(theirs) = run_other("parallel", &again, b"1\n2\n3\n") else {
+        print_skipped();
         return;
     };
     assert_eq!(String::from_utf8(theirs.stdout).unwrap(), "2\n3\n");

@@ -1,17 +1,17 @@
-//! What a command finds when it starts: the same signals as without us, and our environment with a few variables more. A working directory
-//! of its own is started in another way, so everything is tried with one too.
+//! What a command inherits: ignored signals and the environment. With `--workdir` commands are started by other code, so everything is
+//! tested with it as well.
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
 
-use crate::program::{cordial, finish, shell};
+use crate::harness::{cordial, finish, shell};
 
 const WAYS: [&[&str]; 2] = [&[], &["--workdir", "/"]];
 
 #[test]
 #[cfg(target_os = "linux")]
-fn signals_are_those_that_we_found() {
-    // The last one has no name of its own, so that none can be told apart.
+fn commands_inherit_ignored_signals_and_no_others() {
+    // Signal 40 has no name, which needs another way to reset signals.
     for ignored in ["", "trap '' HUP USR1;", "trap '' CHLD INT PIPE;", "trap '' QUIT 40;"] {
         let direct = shell(&format!("{ignored} grep -E '^Sig(Blk|Ign)' /proc/self/status"));
         let mask = |name: &str| {
@@ -19,10 +19,10 @@ fn signals_are_those_that_we_found() {
             let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
             u64::from_str_radix(&line, 16).unwrap()
         };
-        // What we listen to goes back to its default, and so does SIGPIPE, which Rust ignores.
+        // Signals that we handle are reset to their default, and so is SIGPIPE, which Rust's runtime ignores.
         let bit = |signal: rustix::process::Signal| 1 << (signal.as_raw() - 1);
-        let listened = bit(rustix::process::Signal::INT) | bit(rustix::process::Signal::PIPE);
-        let expected = format!("SigBlk:\t{:016x}\nSigIgn:\t{:016x}\n", mask("SigBlk:"), mask("SigIgn:") & !listened);
+        let reset = bit(rustix::process::Signal::INT) | bit(rustix::process::Signal::PIPE);
+        let expected = format!("SigBlk:\t{:016x}\nSigIgn:\t{:016x}\n", mask("SigBlk:"), mask("SigIgn:") & !reset);
         for way in WAYS {
             let map = format!("{ignored} $0 map {} grep -E '^Sig(Blk|Ign)' ::: /proc/self/status", way.join(" "));
             assert_eq!(String::from_utf8(shell(&map).stdout).unwrap(), expected, "{map}");
@@ -31,20 +31,20 @@ fn signals_are_those_that_we_found() {
 }
 
 #[test]
-fn the_environment_is_ours_and_a_few_variables_more() {
+fn commands_inherit_our_environment_and_get_four_variables() {
     for way in WAYS {
         let mut command = cordial();
         command.env_clear().env("PATH", "/usr/bin:/bin").env("MULTI", "a\nb=c").env("EMPTY", "");
-        command.env("CORDIAL_RUN", "of another").env("CORDIAL_INDEX", "of another");
+        command.env("CORDIAL_RUN", "other run").env("CORDIAL_INDEX", "other run");
         command.args(["map"]).args(way).args(["-c1", "env", "-0", ":::", "--"]).stdin(Stdio::null());
-        let ran = finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
-        assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{way:?}");
-        let text = String::from_utf8(ran.stdout).unwrap();
+        let result = finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+        assert_eq!((result.status, result.stderr.as_str()), (0, ""), "{way:?}");
+        let text = String::from_utf8(result.stdout).unwrap();
         let entries: Vec<(&str, &str)> =
             text.split_terminator('\0').map(|entry| entry.split_once('=').unwrap()).collect();
         let mut found: BTreeMap<&str, &str> = entries.iter().copied().collect();
-        assert_eq!(found.len(), entries.len(), "a variable stands there twice: {text:?}");
-        assert_ne!(found.remove("CORDIAL_RUN"), Some("of another"));
+        assert_eq!(found.len(), entries.len(), "a variable occurs twice: {text:?}");
+        assert_ne!(found.remove("CORDIAL_RUN"), Some("other run"));
         let expected = [
             ("CORDIAL_ATTEMPT", "1"),
             ("CORDIAL_INDEX", "1"),
@@ -59,10 +59,10 @@ fn the_environment_is_ours_and_a_few_variables_more() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn the_end_of_a_command_wakes_no_thread_but_those_that_start_commands() {
-    // A command that looks at us, its parent.
+fn only_threads_that_start_commands_accept_sigchld() {
+    // The command prints the blocked signals of each thread of its parent.
     let script = r#"for task in /proc/$PPID/task/*; do echo "$(cat $task/comm) $(grep SigBlk $task/status)"; done"#;
-    let ran = finish(
+    let result = finish(
         cordial()
             .args(["map", "sh", "-c", script, ":::", "a"])
             .stdin(Stdio::null())
@@ -71,7 +71,7 @@ fn the_end_of_a_command_wakes_no_thread_but_those_that_start_commands() {
             .spawn()
             .unwrap(),
     );
-    let text = String::from_utf8(ran.stdout).unwrap();
+    let text = String::from_utf8(result.stdout).unwrap();
     let child = 1 << (rustix::process::Signal::CHILD.as_raw() - 1);
     let (mut n_blocked, mut n_open) = (0, 0);
     for line in text.lines() {

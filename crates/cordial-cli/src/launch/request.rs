@@ -1,0 +1,52 @@
+//! What the threads are asked to run, and the settings that all commands have in common.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::throttle::Throttle;
+use crate::item::Item;
+use crate::outcome::Outcome;
+use crate::output::{Budget, LineChannel};
+use crate::stop::halt::FailureCounter;
+use crate::stop::token::StopToken;
+use crate::system::{GroupTable, Spawner};
+use crate::template::CommandTemplate;
+
+/// Settings that are the same for all commands of a run.
+pub(crate) struct LaunchConfig {
+    pub(crate) template: CommandTemplate,
+    pub(crate) spawner: Spawner,
+    pub(crate) output: OutputTarget,
+    /// The number of commands that may run at once.
+    pub(crate) concurrency: usize,
+    pub(crate) timeout: Option<Duration>,
+    /// The time between SIGTERM and SIGKILL.
+    pub(crate) grace: Duration,
+    /// The largest number of attempts for an item.
+    pub(crate) max_attempts: u32,
+    pub(crate) throttle: Throttle,
+    pub(crate) groups: GroupTable,
+    pub(crate) budget: Budget,
+    pub(crate) stop: StopToken,
+    pub(crate) failures: Arc<FailureCounter>,
+}
+
+/// Where the outputs of commands go.
+pub(crate) enum OutputTarget {
+    /// Into captures, which are printed when the item is finished.
+    Capture,
+    /// To the printer, line by line.
+    Lines(LineChannel),
+    /// To our own outputs, directly.
+    Inherit,
+}
+
+/// A request to run the command of an item once.
+pub(super) struct Request {
+    pub(super) item: Arc<Item>,
+    /// Counted from 1.
+    pub(super) attempt: u32,
+    pub(super) reply: oneshot::Sender<Outcome>,
+}

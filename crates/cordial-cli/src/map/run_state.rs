@@ -1,0 +1,15 @@
+//! What outlives the root process, because it is needed to end the run.
+
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
+
+use crate::system::{GroupTable, StopSignal};
+
+/// What outlives the root process. Clones share it.
+#[derive(Clone, Default)]
+pub(super) struct RunState {
+    pub(super) groups: GroupTable,
+    /// The first signal that asked the run to stop.
+    pub(super) stop_signal: Arc<OnceLock<StopSignal>>,
+    /// Is disconnected when the threads that run commands have ended.
+    pub(super) launcher_end: Arc<OnceLock<Mutex<mpsc::Receiver<()>>>>,
+}

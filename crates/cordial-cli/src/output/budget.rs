@@ -1,0 +1,82 @@
+//! The memory and the files that captured output may use. Results may wait long for an older one, so their sum has to be bounded.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use futures_util::task::AtomicWaker;
+
+/// When all captures together hold more than this many bytes in memory, further output goes to files.
+pub(super) const MAX_BYTES_IN_MEMORY: usize = 16 * 1024 * 1024;
+
+/// While this many captures are in files, no further item is started. Items that run already may open more.
+pub(super) const MAX_FILES: usize = 128;
+
+/// What all unprinted items use together. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Budget(Arc<Usage>);
+
+#[derive(Debug, Default)]
+struct Usage {
+    bytes: AtomicUsize,
+    files: AtomicUsize,
+    /// The task that waits to start a further item.
+    waiting: AtomicWaker,
+}
+
+impl Budget {
+    /// Is ready while a further item may be started.
+    pub(crate) fn poll_available(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let is_available = || {
+            self.0.files.load(Ordering::SeqCst) < MAX_FILES
+                && self.0.bytes.load(Ordering::SeqCst) < 2 * MAX_BYTES_IN_MEMORY
+        };
+        if is_available() {
+            return Poll::Ready(());
+        }
+        self.0.waiting.register(cx.waker());
+        // A charge may have been dropped between the first check and the registration.
+        if is_available() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Charges `bytes` until the returned value is dropped.
+    pub(crate) fn charge(&self, bytes: usize) -> Charge {
+        self.0.bytes.fetch_add(bytes, Ordering::SeqCst);
+        Charge { budget: self.clone(), bytes, files: 0 }
+    }
+}
+
+/// What one item or one capture uses.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    budget: Budget,
+    bytes: usize,
+    files: usize,
+}
+
+impl Charge {
+    pub(super) fn add_bytes(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        self.budget.0.bytes.fetch_add(bytes, Ordering::SeqCst);
+    }
+
+    /// Replaces the charged bytes by one file.
+    pub(super) fn move_to_file(&mut self) {
+        self.budget.0.files.fetch_add(1, Ordering::SeqCst);
+        self.budget.0.bytes.fetch_sub(self.bytes, Ordering::SeqCst);
+        (self.bytes, self.files) = (0, 1);
+    }
+
+    /// Returns the bytes that all charges of the budget hold in memory.
+    pub(super) fn total_bytes(&self) -> usize {
+        self.budget.0.bytes.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.budget.0.bytes.fetch_sub(self.bytes, Ordering::SeqCst);
+        self.budget.0.files.fetch_sub(self.files, Ordering::SeqCst);
+        self.budget.0.waiting.wake();
+    }
+}

@@ -1,0 +1,45 @@
+//! What all commands of a run have in common when they are started.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// The environment variable that names the run to which a command belongs.
+pub(super) const RUN_VARIABLE: &str = "CORDIAL_RUN";
+
+/// Settings that are the same for all commands of a run.
+pub(crate) struct SpawnConfig {
+    /// The path of the program, if all commands run the same program and its path is known.
+    pub(crate) program: Option<PathBuf>,
+    /// The working directory; `None` to inherit ours.
+    pub(crate) workdir: Option<PathBuf>,
+    pub(crate) output: CommandOutput,
+    /// The value of `RUN_VARIABLE`.
+    pub(crate) run: String,
+}
+
+/// Where a command writes its standard output and standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CommandOutput {
+    /// To pipes that we read.
+    Piped,
+    /// To our own standard output and standard error.
+    Inherited,
+}
+
+impl SpawnConfig {
+    /// Returns a command for the standard library with these words, and with these variables beside the inherited ones.
+    pub(super) fn command(&self, words: &[OsString], variables: &[(&str, OsString)]) -> Command {
+        let program = self.program.as_ref().map_or(words[0].as_os_str(), |path| path.as_os_str());
+        let mut command = Command::new(program);
+        command.args(&words[1..]).env(RUN_VARIABLE, &self.run);
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        if let Some(workdir) = &self.workdir {
+            command.current_dir(workdir);
+        }
+        if self.output == CommandOutput::Piped {
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        }
+        command
+    }
+}

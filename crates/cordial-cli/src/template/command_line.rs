@@ -1,0 +1,12 @@
+//! A command with its item filled in.
+
+use std::ffi::OsString;
+
+/// A command that can be started.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct CommandLine {
+    /// The program and its arguments.
+    pub(crate) words: Vec<OsString>,
+    /// The variables to which the script of a shell line refers.
+    pub(crate) environment: Vec<(&'static str, OsString)>,
+}
