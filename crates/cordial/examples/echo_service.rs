@@ -4,7 +4,7 @@
 
 use std::{io, time::Duration};
 
-use cordial::{ChildSpec, Exit, Restart, Strategy, Supervisor, Task, TaskSupervisor, process};
+use cordial::{ChildSpec, Exit, Restart, Strategy, Supervisor, TaskSupervisor, process};
 use tokio::{io::AsyncReadExt, io::AsyncWriteExt, net::TcpListener, net::TcpStream, time::sleep};
 
 async fn echo(mut stream: TcpStream) -> io::Result<()> {
@@ -46,15 +46,15 @@ fn main() -> std::process::ExitCode {
         let metrics = ChildSpec::task("metrics", move || report(for_report.clone()));
         let tree = tree.child(metrics.restart(Restart::Permanent)).label("echo").start().await?;
         let (mut client, mut reply) = (TcpStream::connect("127.0.0.1:4096").await?, String::new());
-        process::exit(tree.which_children().await[1].pid.unwrap_or(tree.pid()), Exit::Killed); // kills the listener
-        client.write_all(b"hello, ").await?; // the connection is not affected
+        client.write_all(b"hello, ").await?;
+        client.readable().await?; // the connection was accepted, and has replied
+        process::exit(tree.which_children().await[1].pid.expect("the listener has started"), Exit::Killed);
+        client.write_all(b"world\n").await?; // the connection is not affected by the end of the listener
         sleep(Duration::from_millis(100)).await;
         println!("{}", process::snapshot());
-        let stays = std::env::args().any(|argument| argument == "stay");
-        sleep(if stays { Duration::MAX } else { Duration::ZERO }).await;
-        let stop = Task::spawn(async move { tree.stop().await }); // while a reply is being sent
-        client.read_to_string(&mut reply).await?;
-        println!("{reply}{}", stop.await?);
+        sleep(if std::env::args().any(|arg| arg == "stay") { Duration::MAX } else { Duration::ZERO }).await;
+        let (report, _) = (tree.stop().await, client.read_to_string(&mut reply).await?); // the pending reply is still sent
+        println!("{reply}{report}");
         Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     })
 }

@@ -14,7 +14,7 @@ const STATICS: &[(&str, &str)] = &[
     ("process/runtime/default.rs", "DEFAULT"),
     ("process/runtime/default.rs", "INSTALLING"),
     ("process/runtime/shared.rs", "NUMBERS"), // so that a pid of one runtime is unknown in another
-    ("unwind.rs", "INSTALLED"),       // the panic hook
+    ("unwind.rs", "INSTALLED"),               // the panic hook
 ];
 
 /// Words that may not begin anywhere in the files whose path has `within` in it, unless it has one of `except` in it too.

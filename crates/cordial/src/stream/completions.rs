@@ -147,7 +147,8 @@ impl<O> Completions<O> {
         // The waker is user code: it is called after the lock is released.
         drop(state);
         // `wake_last`: more items of the stream may be about to end on this thread, and the consumer then takes their
-        // replies in one batch. A waker that panics must disturb neither the process that ended nor the other deadlines.
+        // replies in one batch. A panic of the waker is ignored: the caller is a process that ends, or the timer, which
+        // has more deadlines to handle.
         if let Some(consumer) = consumer {
             let _ = unwind::catch(|| wake_last(consumer));
         }

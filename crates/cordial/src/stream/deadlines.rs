@@ -12,8 +12,8 @@
 //! deadline, or the timer finds that the process has exited. So a timeout costs one reading of the clock and one lock
 //! without contention, and the timer is rearmed about once per timeout period.
 //!
-//! The steps after a timeout are those of every forced end of a process, and share the 100 ms and the last step with it.
-//! They are not awaited, as a [`Task::shutdown`](crate::Task::shutdown) is, because nothing may poll the stream meanwhile.
+//! A timeout is followed by the steps that end every process by force: kill, 100 ms, abandon. Here the timer takes the steps.
+//! They are not awaited, as [`Task::shutdown`](crate::Task::shutdown) does, because a busy consumer does not poll its stream.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -40,7 +40,7 @@ struct SharedDeadlines {
 
 #[derive(Default)]
 struct DeadlineState {
-    /// By slot.
+    /// Indexed by slot.
     slots: Vec<Option<SlotDeadline>>,
     timer: Option<(Instant, Timer)>,
 }
@@ -57,7 +57,7 @@ enum DeadlineAction {
     Kill(Pid, Duration),
     /// The process was killed, and its poll has not returned.
     Abandon(Pid, TimedOut),
-    /// Nothing: the process was abandoned, and the consumer has not taken notice yet.
+    /// Nothing: the process was abandoned, and the consumer has not seen it yet.
     Abandoned(TimedOut),
     Retry,
 }

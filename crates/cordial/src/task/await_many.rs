@@ -119,7 +119,7 @@ impl<T: Send> Future for AwaitMany<T> {
             let join = first.task.control().expect("a task without a process is never pending");
             Deadline::new(&join.runtime(), this.timeout)
         });
-        // A process that has exited does not time out: its result is about to arrive, and wakes this task.
+        // A process that has exited does not time out: its result is about to arrive, and wakes the caller.
         if deadline.poll(cx).is_pending() || this.running.iter().any(|indexed| indexed.task.is_finished()) {
             return Poll::Pending;
         }

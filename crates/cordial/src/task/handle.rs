@@ -17,7 +17,7 @@ use crate::pid::Pid;
 /// Awaiting the handle returns `Ok` with the output of the future, or `Err` with the [`Exit`] that tells why there is no
 /// output: a panic, a kill, or the timeout of the await. The timeout is 5 s unless [`timeout`](Task::timeout) sets another
 /// one, and counts from the first poll. When it elapses, the await returns [`Exit::Timeout`], and the task is asked to shut
-/// down as if the handle was dropped. A result that is already there never times out.
+/// down as if the handle was dropped. A result that has already arrived never times out.
 ///
 /// `&mut task` can be awaited in `select!` and `join_all`. Awaiting a handle whose result was taken returns
 /// [`Exit::NoProcess`].
@@ -214,7 +214,7 @@ impl<T: Send> Future for Task<T> {
         }
         let Timeout::After(timeout) = self.timeout.get() else { return Poll::Pending };
         let join = self.control_mut().expect("only a running task is pending");
-        // A process that has exited does not time out: its result is about to arrive, and wakes this task.
+        // A process that has exited does not time out: its result is about to arrive, and wakes the caller.
         if join.poll_timeout(timeout, cx).is_pending() || self.is_finished() {
             return Poll::Pending;
         }

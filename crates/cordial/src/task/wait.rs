@@ -66,7 +66,7 @@ impl<T: Send> Task<T> {
         let mut deadline = self.control().map_or(Deadline::Never, |join| Deadline::new(&join.runtime(), timeout));
         poll_fn(|cx| match self.poll_result(cx) {
             Poll::Ready(result) => Poll::Ready(Some(result)),
-            // A process that has exited does not time out: its result is about to arrive, and wakes this task.
+            // A process that has exited does not time out: its result is about to arrive, and wakes the caller.
             Poll::Pending if deadline.poll(cx).is_pending() || self.is_finished() => Poll::Pending,
             Poll::Pending => Poll::Ready(None),
         })
