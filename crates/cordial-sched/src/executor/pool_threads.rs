@@ -5,12 +5,14 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::{Core, Executor};
+use crate::executor::options::Options;
 use crate::pool::{Callbacks, Pool};
 use crate::sync::Parker;
 use crate::sysmon::{self, SysmonHooks};
+use crate::table::Key;
 use crate::task::schedule::SchedulerRef;
 use crate::threads::Threads;
-use crate::{Key, Options, free_list, worker};
+use crate::{free_list, worker};
 
 /// Makes the pool of an executor that is about to be made.
 pub(super) fn new_pool(options: &Options, scheduler: SchedulerRef, sysmon: &Parker, core: &Weak<Core>) -> Arc<Pool> {

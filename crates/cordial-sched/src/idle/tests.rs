@@ -16,7 +16,7 @@ use crate::sync::Parker;
 use crate::sysmon::run_loop::{self as sysmon_loop, SysmonOps};
 use crate::threads::running::RunningThreads;
 use crate::threads::{Activation, Threads};
-use crate::worker::run_loop::{self, Left, WorkerOps};
+use crate::worker::run_loop::{self, LoopEnd, WorkerOps};
 
 /// A queue that only counts. Its orderings are the weakest: the protocol must not rely on the queue.
 struct Queue(AtomicUsize);
@@ -104,7 +104,7 @@ impl Model {
         let parker = Parker::new();
         let worker =
             ModelWorker { model: self, index, parker: &parker, left: Cell::new(n), has_slept: Cell::new(false) };
-        assert_eq!(run_loop::run(&worker), Left::Blocked);
+        assert_eq!(run_loop::run(&worker), LoopEnd::Blocked);
     }
 
     /// If the number lagged behind for good, sysmon would never sleep, or no worker be woken.
@@ -376,7 +376,7 @@ fn sysmon_sees_a_worker(preemptions: usize, has_token: bool) -> Arc<Ways> {
                 }
                 let (left, has_slept) = (Cell::new(1), Cell::new(false));
                 let worker = ModelWorker { model: &model, index: 0, parker: &parker, left, has_slept };
-                assert_eq!(run_loop::run(&worker), Left::Blocked);
+                assert_eq!(run_loop::run(&worker), LoopEnd::Blocked);
                 is_polling.store(true, Ordering::Relaxed);
             })
         };
@@ -634,7 +634,7 @@ fn a_worker_that_starts_while_the_pool_stops_does_not_sleep() {
                 queues.open(0);
                 let parker = queues.remote(0).take_local().unwrap().parker;
                 let worker = StoppingWorker { model: &model, running: &running, queues: &queues, parker: &parker };
-                assert_eq!(run_loop::run(&worker), Left::Stopping);
+                assert_eq!(run_loop::run(&worker), LoopEnd::Stopping);
             })
         };
         // As `Pool::stop`.

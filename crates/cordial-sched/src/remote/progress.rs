@@ -28,8 +28,8 @@
 //! | `long_poll`: number or time relaxed | the same |
 //! | `long_poll`: `current` read first, or its number not compared | the same |
 
-use crate::Key;
 use crate::sync::{AtomicU64, Ordering};
+use crate::table::Key;
 
 /// The progress of one worker.
 #[derive(Debug, Default)]

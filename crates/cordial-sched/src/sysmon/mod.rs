@@ -18,11 +18,11 @@ use std::time::{Duration, Instant};
 
 use self::run_loop::SysmonOps;
 use self::starvation::{Observation, StarvationDetector};
-use crate::Key;
 use crate::idle::Idle;
 use crate::pool::Pool;
 use crate::remote::{Remote, retry};
 use crate::sync::{Ordering, Parker};
+use crate::table::Key;
 use crate::threads::{Activation, ThreadState};
 
 pub(crate) mod run_loop;

@@ -44,7 +44,7 @@ pub(crate) enum ThreadState {
 pub(crate) enum Resume {
     Run,
     Park,
-    Exit,
+    End,
 }
 
 /// How one more thread becomes active.
@@ -138,7 +138,7 @@ impl Threads {
         let mut states = self.states.lock();
         let is_full = counts(&states).active >= self.workers;
         let (state, resume) = match states.get(index) {
-            Some(ThreadState::Blocked { is_deprioritized: true }) => (ThreadState::Exiting, Resume::Exit),
+            Some(ThreadState::Blocked { is_deprioritized: true }) => (ThreadState::Exiting, Resume::End),
             Some(ThreadState::Blocked { is_deprioritized: false }) if is_full => (ThreadState::Parked, Resume::Park),
             _ => (ThreadState::Active, Resume::Run),
         };
@@ -152,10 +152,10 @@ impl Threads {
         match states.get(index) {
             Some(ThreadState::Parked) => {
                 self.set(&mut states, index, ThreadState::Exiting);
-                Resume::Exit
+                Resume::End
             }
             Some(ThreadState::Active) => Resume::Run,
-            _ => Resume::Exit,
+            _ => Resume::End,
         }
     }
 

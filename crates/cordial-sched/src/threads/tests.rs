@@ -11,13 +11,13 @@ use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
 use loom::thread;
 
 use super::*;
-use crate::Key;
 use crate::idle::{Idle, Slept};
 use crate::pool::{Callbacks, Pool};
 use crate::remote::Remote;
 use crate::sync::{AtomicBool, Parker, Unparker};
+use crate::table::Key;
 use crate::worker::park_until_activated;
-use crate::worker::run_loop::{self, Left, WorkerOps};
+use crate::worker::run_loop::{self, LoopEnd, WorkerOps};
 
 /// How often a model went which way, over all its runs.
 #[derive(Default)]
@@ -71,7 +71,7 @@ impl Model {
     fn end_poll_and_resume(&self, parker: &Parker) -> Resume {
         self.remote(0).progress.end();
         let worker = IdleWorker { model: self, parker, has_slept: Cell::new(false) };
-        assert_eq!(run_loop::run(&worker), Left::Blocked);
+        assert_eq!(run_loop::run(&worker), LoopEnd::Blocked);
         let ways = &self.ways;
         count(if worker.has_slept.get() { &ways.saw_the_flag_asleep } else { &ways.saw_the_flag_awake });
         self.pool.resume(0)
@@ -247,7 +247,7 @@ fn a_parked_thread_that_times_out_exits_or_is_activated_but_not_both() {
             // Its time is over: it does not park.
             thread::spawn(move || {
                 let resume = model.pool.threads().idle_timeout(0);
-                if resume == Resume::Exit {
+                if resume == Resume::End {
                     assert_eq!(model.pool.threads().release(0), None);
                 }
                 resume
@@ -257,8 +257,8 @@ fn a_parked_thread_that_times_out_exits_or_is_activated_but_not_both() {
         let resume = thread.join().unwrap();
         let way = match (resume, stand_in) {
             (Resume::Run, Some(Activation::Unpark(0))) => &model.ways.activated_while_parked,
-            (Resume::Exit, Some(Activation::AtLimit)) => &model.ways.exited,
-            (Resume::Exit, Some(Activation::Spawn(0))) => &model.ways.replaced,
+            (Resume::End, Some(Activation::AtLimit)) => &model.ways.exited,
+            (Resume::End, Some(Activation::Spawn(0))) => &model.ways.replaced,
             wrong => panic!("it exited and was activated: {wrong:?}"),
         };
         count(way);
@@ -312,7 +312,7 @@ fn a_thread_is_deprioritized_before_it_resumes_or_not_at_all() {
         };
         let is_deprioritized = model.pool.threads().deprioritize(0, || true);
         let resume = thread.join().unwrap();
-        assert_eq!(resume, if is_deprioritized { Resume::Exit } else { Resume::Park });
+        assert_eq!(resume, if is_deprioritized { Resume::End } else { Resume::Park });
         count(if is_deprioritized { &model.ways.exited } else { &model.ways.stayed_active });
     });
     assert_taken([("deprioritized", &seen.exited), ("too late for that", &seen.stayed_active)]);

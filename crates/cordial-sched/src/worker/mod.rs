@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::run_loop::{Left, WorkerOps};
+use self::run_loop::{LoopEnd, WorkerOps};
 use crate::idle::{Idle, SearchResult};
 use crate::pool::Pool;
 use crate::priority::OsThread;
@@ -94,23 +94,23 @@ pub(crate) fn park_until_activated(pool: &Pool, index: usize, parker: &Parker) -
 
 impl WorkerThread {
     fn run_until_exit(&self) {
-        while self.run_caught() == Left::Blocked {
+        while self.run_caught() == LoopEnd::Blocked {
             let mut resume = self.pool.resume(self.index);
             if resume == Resume::Park {
                 self.hand_over();
                 resume = park_until_activated(&self.pool, self.index, &self.local.parker);
             }
-            if resume == Resume::Exit {
+            if resume == Resume::End {
                 return;
             }
         }
     }
 
     /// Runs the loop. The layer above catches the panics of its tasks; one that it misses does not end the thread either.
-    fn run_caught(&self) -> Left {
+    fn run_caught(&self) -> LoopEnd {
         loop {
-            if let Ok(left) = unwind::catch(|| run_loop::run(self)) {
-                return left;
+            if let Ok(end) = unwind::catch(|| run_loop::run(self)) {
+                return end;
             }
             self.remote.progress.end();
         }

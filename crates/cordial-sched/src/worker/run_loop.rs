@@ -63,7 +63,7 @@ pub(crate) trait WorkerOps {
 /// Why a worker has left its loop.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Left {
+pub(crate) enum LoopEnd {
     /// The pool is stopping, and no task is ready.
     Stopping,
     /// The worker was replaced during a long poll.
@@ -72,12 +72,12 @@ pub(crate) enum Left {
 
 /// Runs tasks until the pool stops or the worker is replaced.
 #[inline(always)]
-pub(crate) fn run<W: WorkerOps>(worker: &W) -> Left {
+pub(crate) fn run<W: WorkerOps>(worker: &W) -> LoopEnd {
     let mut searching: Option<Searching> = None;
     loop {
         if worker.is_blocked() {
             stop_searching(worker, &mut searching);
-            return Left::Blocked;
+            return LoopEnd::Blocked;
         }
         let mut task = worker.next_task();
         if task.is_none() && !worker.is_stopping() {
@@ -89,7 +89,7 @@ pub(crate) fn run<W: WorkerOps>(worker: &W) -> Left {
         stop_searching(worker, &mut searching);
         if task.is_none() {
             if worker.is_stopping() && !worker.has_queued() {
-                return Left::Stopping;
+                return LoopEnd::Stopping;
             }
             (task, searching) = match worker.sleep() {
                 Slept::Found(task, searching) => (task, searching),
