@@ -31,7 +31,7 @@ fn every_program_in_a_page_is_compiled() {
         .filter(|(path, page)| !rust_programs(page).is_empty() && !included.iter().any(|included| included == path))
         .map(|(path, _)| path)
         .collect();
-    assert!(forgotten.is_empty(), "no `#[doc = include_str!(…)]` makes a documentation test of {forgotten:?}");
+    assert!(forgotten.is_empty(), "no `doc = include_str!(…)` makes a documentation test of {forgotten:?}");
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn rust_programs(page: &str) -> Vec<&str> {
 /// Returns the pages that a source file includes into its documentation.
 fn included_pages(path: &Path, text: &str) -> Vec<PathBuf> {
     let folder = path.parent().unwrap_or(Path::new(""));
-    let targets = text.split("#[doc = include_str!(\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let targets = text.split("doc = include_str!(\"").skip(1).filter_map(|rest| rest.split('"').next());
     targets.map(|target| normalized(&folder.join(target))).collect()
 }
 
