@@ -3,7 +3,7 @@
 //! ```text
 //!  request to all ──┬─ grace of some ─► killed ── 100 ms ─► abandoned
 //!                   ├─ grace of others ───────► killed ── 100 ms ─► abandoned
-//!                   └─ done when all children have exited or are abandoned
+//!                   └─ done when each child has exited or is abandoned
 //! ```
 
 use std::collections::BTreeMap;
@@ -17,100 +17,160 @@ use tokio::time::sleep;
 
 use super::children::TaskChildren;
 use crate::pid::Pid;
-use crate::process::{ABANDON_AFTER, Handle, Shutdown, Step, StopReport, abandon, describe_one, kill_one, monitor_on};
+use crate::process::{Handle, Step, StopReport, Stopped, abandon, describe_one, kill_one, monitor_on};
 use crate::supervisor::clock::Clock;
 use crate::supervisor::events::children_forced;
 use crate::supervisor::exit_signals::ExitSignals;
 
-/// Stops all children, and refuses further ones.
+/// Refuses further children, stops all children, and reports the ones that had to be killed or abandoned.
 pub(super) async fn stop_children(signals: &mut ExitSignals, children: &TaskChildren) -> StopReport {
-    let runtime = signals.runtime().clone();
-    let clock = Clock::new(&runtime);
-    let mut due: BTreeMap<(Duration, Step), Vec<Pid>> = BTreeMap::new();
-    let mut without_limit = Vec::new();
     children.close();
     while children.is_starting() {
         tokio::task::yield_now().await;
     }
-    for (pid, shutdown) in with_shutdown(&runtime, children) {
-        let step = Step::first(shutdown);
-        step.take(&runtime, pid, None);
-        match step.next() {
-            Some(next) => due.entry(next).or_default().push(pid),
-            None => without_limit.push(pid),
-        }
-    }
-    let mut killed = BTreeMap::new();
-    let mut report = StopReport::default();
+    let mut stop = ChildrenStop::new(signals.runtime());
+    stop.begin(children);
     let was_killed = signals.is_killed();
     let mut is_killed = false;
     loop {
-        let now = clock.now();
-        let time = async {
-            match due.first_key_value() {
-                Some(((at, _), _)) => sleep(at.saturating_sub(now)).await,
-                // The remaining children are abandoned, or have no limit.
-                None => all_exited(&runtime, &without_limit).await,
-            }
-        };
-        let drained_or_due =
-            async { matches!(select(pin!(children.wait_until_drained()), pin!(time)).await, Either::Left(_)) };
-        let waited =
-            if is_killed { Some(drained_or_due.await) } else { signals.run_until_killed(drained_or_due).await };
-        match waited {
-            Some(true) => break,
-            Some(false) => {}
+        let progress = stop.wait(children);
+        let progress = if is_killed { Some(progress.await) } else { signals.run_until_killed(progress).await };
+        match progress {
+            Some(StopProgress::Done) => break,
+            Some(StopProgress::StepDue) => stop.take_due_step(),
             None => {
                 is_killed = true;
-                due.clear();
-                without_limit.clear();
-                let left = children.pids();
-                for pid in &left {
-                    let described = kill_one(&runtime, *pid).and_then(|killed| killed.stopped);
-                    // The children that a kill ends early are reported as killed, unless the stop itself began with that kill.
-                    killed.extend(described.filter(|_| !was_killed).map(|stopped| (*pid, stopped)));
-                }
-                due.insert((clock.now() + ABANDON_AFTER, Step::Abandon), left);
-                continue;
-            }
-        }
-        let Some(((_, next), pids)) = due.pop_first() else { break };
-        match next {
-            Step::Request { .. } => unreachable!("a request is the first step of the ladder only"),
-            Step::Kill => {
-                let mut left = Vec::new();
-                for pid in pids {
-                    if let Some(found) = kill_one(&runtime, pid) {
-                        left.push(pid);
-                        killed.extend(found.stopped.map(|stopped| (pid, stopped)));
-                    }
-                }
-                if !left.is_empty() {
-                    due.entry((clock.now() + ABANDON_AFTER, Step::Abandon)).or_default().extend(left);
-                }
-            }
-            Step::Abandon => {
-                for pid in pids {
-                    if let Some(stopped) = describe_one(&runtime, pid) {
-                        killed.remove(&pid);
-                        abandon(&runtime, pid);
-                        report.abandoned.push(stopped);
-                    }
-                }
+                // If the supervisor was killed before the stop, a kill is the way to stop its children, and not worth a report.
+                let killed = stop.kill_all(children);
+                stop.killed.extend(killed.filter(|_| !was_killed));
             }
         }
     }
-    report.killed = killed.into_values().collect();
+    let report = stop.into_report();
     children_forced(signals.pid(), &report);
     report
 }
 
-/// Returns all children that have not exited, and how to stop each.
-fn with_shutdown(runtime: &Handle, children: &TaskChildren) -> Vec<(Pid, Shutdown)> {
-    let shutdown = |pid: &Pid| runtime.with(*pid, |entry| entry.parent().map(|parent| parent.shutdown)).flatten();
-    children.pids().into_iter().filter_map(|pid| Some((pid, shutdown(&pid)?))).collect()
+/// The state of a stop.
+struct ChildrenStop {
+    runtime: Handle,
+    clock: Clock,
+    /// The next step for each child that has a time limit, by the time of the step.
+    due: BTreeMap<(Duration, Step), Vec<Pid>>,
+    /// The children whose grace period has no limit.
+    without_limit: Vec<Pid>,
+    killed: BTreeMap<Pid, Stopped>,
+    abandoned: BTreeMap<Pid, Stopped>,
 }
 
+/// What ended a wait.
+enum StopProgress {
+    /// Each child has exited or is abandoned.
+    Done,
+    /// A step of some children is due.
+    StepDue,
+}
+
+impl ChildrenStop {
+    fn new(runtime: &Handle) -> ChildrenStop {
+        ChildrenStop {
+            runtime: runtime.clone(),
+            clock: Clock::new(runtime),
+            due: BTreeMap::new(),
+            without_limit: Vec::new(),
+            killed: BTreeMap::new(),
+            abandoned: BTreeMap::new(),
+        }
+    }
+
+    /// Takes the first step for each child.
+    fn begin(&mut self, children: &TaskChildren) {
+        let now = self.clock.now();
+        for pid in children.pids() {
+            let shutdown = self.runtime.with(pid, |entry| entry.parent().map(|parent| parent.shutdown));
+            // Otherwise the process has exited in the meantime.
+            let Some(Some(shutdown)) = shutdown else { continue };
+            let step = Step::first(shutdown);
+            step.take(&self.runtime, pid, None);
+            match step.next() {
+                Some((after, next)) => self.schedule(now, after, next, pid),
+                None => self.without_limit.push(pid),
+            }
+        }
+    }
+
+    fn schedule(&mut self, now: Duration, after: Duration, step: Step, pid: Pid) {
+        self.due.entry((now.saturating_add(after), step)).or_default().push(pid);
+    }
+
+    /// Waits until a step is due or all children have exited. Cancel safe.
+    async fn wait(&self, children: &TaskChildren) -> StopProgress {
+        let limit = async {
+            match self.due.first_key_value() {
+                Some(((at, _), _)) => {
+                    sleep(at.saturating_sub(self.clock.now())).await;
+                    StopProgress::StepDue
+                }
+                None => {
+                    // All other children are abandoned.
+                    all_exited(&self.runtime, &self.without_limit).await;
+                    StopProgress::Done
+                }
+            }
+        };
+        match select(pin!(children.wait_until_drained()), pin!(limit)).await {
+            Either::Left(((), _)) => StopProgress::Done,
+            Either::Right((progress, _)) => progress,
+        }
+    }
+
+    /// Takes the step that is due for those of its children that have not exited, and schedules the next one.
+    fn take_due_step(&mut self) {
+        let ((_, step), pids) = self.due.pop_first().expect("a wait ends with `StepDue` only if there is one");
+        let now = self.clock.now();
+        for pid in pids {
+            match step {
+                Step::Request { .. } => unreachable!("a request is never scheduled, since it is the first step"),
+                Step::Kill => {
+                    let Some(killed) = kill_one(&self.runtime, pid) else { continue };
+                    self.killed.extend(killed.stopped.map(|stopped| (pid, stopped)));
+                }
+                Step::Abandon => {
+                    let Some(stopped) = describe_one(&self.runtime, pid) else { continue };
+                    self.killed.remove(&pid);
+                    self.abandoned.insert(pid, stopped);
+                    abandon(&self.runtime, pid);
+                }
+            }
+            if let Some((after, next)) = step.next() {
+                self.schedule(now, after, next, pid);
+            }
+        }
+    }
+
+    /// Kills all children at once, instead of their scheduled steps. Returns the ones that were not exiting already.
+    fn kill_all(&mut self, children: &TaskChildren) -> impl Iterator<Item = (Pid, Stopped)> + use<> {
+        self.due.clear();
+        self.without_limit.clear();
+        let now = self.clock.now();
+        let mut stopped = Vec::new();
+        for pid in children.pids() {
+            let Some(killed) = kill_one(&self.runtime, pid) else { continue };
+            stopped.extend(killed.stopped.map(|stopped| (pid, stopped)));
+            if let Some((after, next)) = Step::Kill.next() {
+                self.schedule(now, after, next, pid);
+            }
+        }
+        stopped.into_iter()
+    }
+
+    fn into_report(self) -> StopReport {
+        let ChildrenStop { killed, abandoned, .. } = self;
+        StopReport { killed: killed.into_values().collect(), abandoned: abandoned.into_values().collect() }
+    }
+}
+
+/// Waits until these processes have exited.
 async fn all_exited(runtime: &Handle, pids: &[Pid]) {
     let mut exits: FuturesUnordered<_> = pids.iter().map(|pid| monitor_on(runtime, *pid)).collect();
     while exits.next().await.is_some() {}

@@ -34,7 +34,7 @@ impl ChildExits {
 
     /// Returns the registry for this incarnation of a child. It sends the exit here.
     pub(super) fn registry(&self, incarnation: u32) -> Arc<dyn ChildRegistry> {
-        Arc::new(ExitSender { incarnation, sender: self.sender.clone() })
+        Arc::new(ChildExitSender { incarnation, sender: self.sender.clone() })
     }
 
     /// Returns the next exit, if one has arrived.
@@ -72,12 +72,12 @@ impl ChildExits {
 
 /// Sends the exit of one incarnation of a child to its supervisor.
 #[derive(Debug)]
-struct ExitSender {
+struct ChildExitSender {
     incarnation: u32,
     sender: mpsc::UnboundedSender<ChildExit>,
 }
 
-impl ChildRegistry for ExitSender {
+impl ChildRegistry for ChildExitSender {
     fn registered(&self, _: u32, _: Pid) -> Admission {
         // The supervisor starts its children one at a time and stops the one that it is starting, so it refuses none.
         Admission::Open
