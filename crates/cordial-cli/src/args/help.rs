@@ -2,9 +2,9 @@
 
 pub(super) const AFTER_OPTIONS: &str = "\
 In every word of COMMAND: {} the item, {.} without extension, {/} its last part, {//} its directory, {/.} its last part without \
-extension, {#} its number, {%} its slot. Without any of them, the item is the last argument. Other braces stay as they are. No shell \
-runs COMMAND without --shell; with it, {} is quoted for you. Commands have no standard input, and find CORDIAL_INDEX, CORDIAL_SLOT and \
-CORDIAL_ATTEMPT in their environment.
+extension, {#} its number, {%} its slot. Without any of them, the item is the last argument. Other braces stay as they are. COMMAND \
+runs without a shell, unless --shell is given, which quotes {} for you. Commands have no standard input. The variables CORDIAL_INDEX, \
+CORDIAL_SLOT and CORDIAL_ATTEMPT are in their environment.
 
 Examples:
   find . -name '*.rs' -print0 | cordial map -0 wc -l
@@ -13,8 +13,8 @@ Examples:
   seq 100 | cordial map --retries 3 --joblog log --resume curl -sf localhost/{}
   cordial map --tag --line-buffer ping -c 3 ::: localhost 127.0.0.1
 
-An item ends when its process exits: the rest of its process group is killed then. A process that left the group (setsid) is not. \
+An item ends when its process exits: the rest of its process group is killed then, except for processes that left the group (setsid). \
 Ctrl-C, SIGTERM or SIGHUP: nothing new starts, running commands get SIGTERM and --grace to exit; a second signal kills them.
 
-Exit status: 0 all succeeded; 1 to 100 that many items failed; 101 more failed; with --fail-fast the status of the failed item; 129, 130, \
+Exit status: 0 all succeeded; 1 to 100 that many items failed; 101 more than 100 failed; with --fail-fast the status of the failed item; 129, 130, \
 143 after SIGHUP, SIGINT, SIGTERM; 141 standard output was closed, as by head; 255 wrong usage or an internal error.";

@@ -8,3 +8,4 @@ mod values;
 
 pub(crate) use generate::{print_completions, print_manual};
 pub(crate) use options::{Args, Command, MapOptions, parse};
+pub(crate) use unsupported::COMPARISON_PAGE;

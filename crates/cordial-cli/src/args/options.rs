@@ -45,7 +45,7 @@ pub(crate) enum Command {
     after_help = help::AFTER_OPTIONS
 )]
 pub(crate) struct MapOptions {
-    /// Items end with a NUL instead of a newline (find -print0)
+    /// Items end with a NUL byte instead of a newline (find -print0)
     #[arg(short = '0', long, help_heading = ITEMS, conflicts_with = "delimiter")]
     pub(crate) null: bool,
 
@@ -65,7 +65,7 @@ pub(crate) struct MapOptions {
     #[arg(short = 'I', long, value_name = "TEXT", help_heading = ITEMS, value_parser = values::placeholder)]
     pub(crate) replace: Option<OsString>,
 
-    /// Run COMMAND as a line for sh, with {} or "$1" for the item
+    /// Run COMMAND as a line of sh, with {} or "$1" for the item
     #[arg(long, help_heading = ITEMS)]
     pub(crate) shell: bool,
 
@@ -77,7 +77,7 @@ pub(crate) struct MapOptions {
     #[arg(long, visible_alias = "wd", value_name = "DIR", help_heading = RUNNING)]
     pub(crate) workdir: Option<PathBuf>,
 
-    /// Wait this long between two starts
+    /// Wait TIME between two starts
     #[arg(long, value_name = "TIME", help_heading = RUNNING, value_parser = values::duration)]
     pub(crate) delay: Option<Duration>,
 
@@ -149,7 +149,7 @@ pub(crate) struct MapOptions {
     #[arg(long, help_heading = LONG)]
     pub(crate) resume: bool,
 
-    /// The same, but run failed items again
+    /// Like --resume, but run failed items again
     #[arg(long, help_heading = LONG)]
     pub(crate) resume_failed: bool,
 

@@ -2,7 +2,8 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-const PAGE: &str = "docs/map.md";
+/// The page that compares our options with those of `xargs` and GNU parallel.
+pub(crate) const COMPARISON_PAGE: &str = "docs/map.md";
 
 /// The spellings of an option, and what to use instead; the text is empty if there is no replacement.
 const OPTIONS: [(&[&str], &str); 27] = [
@@ -74,8 +75,8 @@ pub(super) fn sentence(error: &clap::Error) -> Option<String> {
     };
     let (_, instead) = OPTIONS.iter().find(|(names, _)| names.contains(&name))?;
     Some(if instead.is_empty() {
-        format!("{name} is not supported; see {PAGE}")
+        format!("{name} is not supported; see {COMPARISON_PAGE}")
     } else {
-        format!("{name} is not supported: {instead}; see {PAGE}")
+        format!("{name} is not supported: {instead}; see {COMPARISON_PAGE}")
     })
 }

@@ -8,12 +8,12 @@ pub(crate) struct Product {
     lists: Vec<Vec<Vec<u8>>>,
     /// The number of the current combination, and the list whose value comes next.
     combination: u64,
-    list: usize,
+    list_idx: usize,
 }
 
 impl Product {
     pub(crate) fn new(lists: Vec<Vec<Vec<u8>>>) -> Self {
-        Product { lists, combination: 0, list: 0 }
+        Product { lists, combination: 0, list_idx: 0 }
     }
 
     /// Returns the number of values in one combination.
@@ -36,12 +36,12 @@ impl Product {
             return None;
         }
         // The number of combinations of the lists that vary faster than this one.
-        let period: u64 = self.lists[self.list + 1..].iter().map(|list| list.len() as u64).product();
-        let list = &self.lists[self.list];
+        let period: u64 = self.lists[self.list_idx + 1..].iter().map(|list| list.len() as u64).product();
+        let list = &self.lists[self.list_idx];
         let value = list[(self.combination / period % list.len() as u64) as usize].clone();
-        self.list += 1;
-        if self.list == self.lists.len() {
-            (self.combination, self.list) = (self.combination + 1, 0);
+        self.list_idx += 1;
+        if self.list_idx == self.lists.len() {
+            (self.combination, self.list_idx) = (self.combination + 1, 0);
         }
         Some(Value::Whole(value))
     }

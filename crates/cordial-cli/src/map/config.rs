@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use crate::args::MapOptions;
+use crate::args::{COMPARISON_PAGE, MapOptions};
 use crate::input::Product;
 use crate::records::{Joblog, PastRun, ResultsDirectory, Resume, RunRecords};
 use crate::report::Format;
@@ -65,7 +65,7 @@ impl Config {
         let words = std::mem::take(&mut options.command);
         if let Some((list, instead)) = UNSUPPORTED_LISTS.iter().find(|(list, _)| words.iter().any(|word| word == list))
         {
-            return Err(format!("{list} is not supported: {instead}; see docs/map.md"));
+            return Err(format!("{list} is not supported: {instead}; see {COMPARISON_PAGE}"));
         }
         let mut parts = words.split(|word| word == LIST);
         let command = argument_bytes(parts.next().unwrap_or_default())?;
@@ -83,7 +83,7 @@ impl Config {
         if let Some(workdir) = &options.workdir
             && !workdir.is_dir()
         {
-            return Err(format!("--workdir {} is not a directory", workdir.display()));
+            return Err(format!("--workdir {} is not a directory: name an existing directory", workdir.display()));
         }
         let new_template = || template(&options, &command);
         let template = new_template()?;
@@ -129,7 +129,7 @@ fn open(path: &PathBuf) -> Result<File, String> {
     let cannot_read = |error| format!("cannot read the items file {}: {}", path.display(), io_error::describe(&error));
     let file = File::open(path).map_err(cannot_read)?;
     match file.metadata().map_err(cannot_read)?.is_dir() {
-        true => Err(format!("the items file {} is a directory", path.display())),
+        true => Err(format!("the items file {} is a directory: name a file with items", path.display())),
         false => Ok(file),
     }
 }

@@ -40,7 +40,7 @@ pub(crate) fn run(options: MapOptions) -> ExitCode {
     });
     let config = match config {
         Ok(config) => config,
-        Err(sentence) => return error(&sentence),
+        Err(sentence) => return report_error(&sentence),
     };
     let name = run_name();
     let (guard, state) = match system::start_guard(&name) {
@@ -51,7 +51,7 @@ pub(crate) fn run(options: MapOptions) -> ExitCode {
     system::block_sigchld();
     let runtime = match Runtime::builder().build() {
         Ok(runtime) => runtime,
-        Err(failure) => return error(&failure.to_string()),
+        Err(failure) => return report_error(&failure.to_string()),
     };
     // `Runtime::run` would handle signals itself: a second one would end the root process before the summary is printed.
     let reason = match runtime.block_on(root(config, name, state.clone())) {
@@ -73,7 +73,7 @@ pub(crate) fn run(options: MapOptions) -> ExitCode {
     reason.into()
 }
 
-fn error(sentence: &str) -> ExitCode {
+fn report_error(sentence: &str) -> ExitCode {
     let _ = writeln!(io::stderr(), "cordial: {sentence}");
     ExitReason::Error.into()
 }

@@ -41,7 +41,7 @@ pub(super) const LAST_OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
 /// The number of finished results that may wait for an older one. Their memory is limited by `Budget`.
 const MAX_RESULTS_AHEAD: usize = 4096;
 
-/// Runs all items.
+/// Runs all items, and prints their outcomes and the summary. The guard finds commands of the run by `name`.
 pub(super) async fn run_items<O, E>(
     config: Config,
     name: String,
@@ -105,7 +105,10 @@ where
             launcher
         }
         Err(error) => {
-            let message = format!("cannot start the threads that run commands: {}", io_error::describe(&error));
+            let message = format!(
+                "cannot start the threads that run commands: {}; run fewer commands at once (-c)",
+                io_error::describe(&error)
+            );
             printer.print_message(&message).await;
             return ExitReason::Error;
         }
@@ -118,7 +121,7 @@ where
     let results = Task::async_stream_from(pending, move |run| task_runner.attempt(run))
         .max_concurrency(Launcher::wanted_requests(concurrency))
         .max_ahead(MAX_RESULTS_AHEAD)
-        // `--timeout` is enforced by the launcher, which first asks the command to exit.
+        // The launcher enforces `--timeout`, because it sends SIGTERM first and keeps the output.
         .timeout(Timeout::Infinity)
         .or_exit()
         .retry(Retry::times(options.retries as usize).when(should_retry))

@@ -25,7 +25,7 @@ struct Usage {
 }
 
 impl Budget {
-    /// Is ready while a further item may be started.
+    /// Returns ready if a further item may be started. Otherwise the task is woken when that becomes true.
     pub(crate) fn poll_available(&self, cx: &mut Context<'_>) -> Poll<()> {
         let is_available = || {
             self.0.files.load(Ordering::SeqCst) < MAX_FILES

@@ -1,7 +1,7 @@
 //! The joblog: a line per finished item, in the columns of GNU parallel.
 //!
-//! A line is written with one system call as soon as its item is finished, whatever the order in which outputs are printed. So the file is
-//! complete even after a crash.
+//! A line is written with one system call as soon as its item is finished, whatever the order in which outputs are printed. So after
+//! a crash the file lists every item that had finished.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, Write};
@@ -18,7 +18,7 @@ use crate::text::{display, io_error};
 
 const HEADER: &str = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
 
-/// The file.
+/// A joblog that is open for appending.
 #[derive(Debug)]
 pub(crate) struct Joblog {
     path: PathBuf,
@@ -110,7 +110,7 @@ impl Joblog {
                 Termination::Exited(code) => (code, 0),
                 Termination::Signaled(signal) => (0, signal),
             },
-            // What GNU parallel writes: the item was stopped by SIGTERM.
+            // As GNU parallel does: no status, and SIGTERM.
             Err(ItemFailure::TimedOut(_)) => (-1, 15),
             Err(failure) => (i32::from(failure.status()), 0),
         };

@@ -16,7 +16,7 @@ use crate::output::Capture;
 use crate::system::{self, Termination};
 use crate::text::io_error;
 
-/// The directory.
+/// The results directory of a run.
 #[derive(Debug)]
 pub(crate) struct ResultsDirectory(PathBuf);
 

@@ -1,5 +1,5 @@
 //! A line for a shell (`--shell`). The text of an item never becomes part of the script: placeholders become references to the arguments
-//! and the environment of the shell, so that no item can be executed as a command.
+//! and the environment of the shell, so that the shell never parses the text of an item.
 //!
 //! ```text
 //! gzip < {} > {.}.gz   ──►   sh -c 'gzip < "$*" > "$CORDIAL_STEM".gz' cordial ITEM…

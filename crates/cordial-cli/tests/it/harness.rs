@@ -116,20 +116,21 @@ impl TestDir {
     }
 
     /// A script for `sh -c … sh {} DIR`: starts a child, writes both pids to a file that has the name of the item, and waits for ever.
-    pub(crate) const FAMILY: &'static str = r#"sleep 1000 & echo $$ $! > "$2/$1.new"; mv "$2/$1.new" "$2/$1"; wait"#;
+    pub(crate) const PARENT_AND_CHILD: &'static str =
+        r#"sleep 1000 & echo $$ $! > "$2/$1.new"; mv "$2/$1.new" "$2/$1"; wait"#;
 
-    /// Waits until both processes of `FAMILY` have exited.
-    pub(crate) fn wait_until_family_is_gone(&self, item: &str) {
+    /// Waits until both processes of `PARENT_AND_CHILD` have exited.
+    pub(crate) fn wait_until_processes_exit(&self, item: &str) {
         let pids = fs::read_to_string(self.path(item)).unwrap();
         assert_eq!(pids.split_whitespace().count(), 2);
         for pid in pids.split_whitespace() {
-            wait_until(&format!("{pid} has exited"), || is_gone(pid));
+            wait_until(&format!("{pid} has exited"), || has_exited(pid));
         }
     }
 }
 
 /// Returns whether a process has exited. A zombie has exited.
-fn is_gone(pid: &str) -> bool {
+fn has_exited(pid: &str) -> bool {
     let stat = fs::read_to_string(Path::new("/proc").join(pid).join("stat")).unwrap_or_default();
     let is_zombie = stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z'));
     is_zombie || test_kill_process(Pid::from_raw(pid.parse().unwrap()).unwrap()).is_err()

@@ -5,22 +5,20 @@ use crate::harness::{TestDir, run, shell};
 #[test]
 fn a_timeout_kills_an_item_and_its_children_and_the_others_continue() {
     let dir = TestDir::new();
-    // Only the item named `family` waits for ever.
-    let script = format!(r#"echo before $1; [ $1 != family ] || {{ {}; }}"#, TestDir::FAMILY);
-    // Long enough that the family has written its pids even on a slow machine, and longer than the default timeout of the library.
-    let result = run(
-        &["map", "-c", "1", "--timeout", "6s", "--", "sh", "-c", &script, "sh", "{}", dir.text()],
-        b"a\nfamily\nb\n",
-    );
-    assert_eq!(String::from_utf8(result.stdout).unwrap(), "before a\nbefore family\nbefore b\n");
-    assert!(result.stderr.starts_with("cordial: item 2 \"family\" failed: sh -c "), "{}", result.stderr);
+    // Only the item named `slow` waits for ever.
+    let script = format!(r#"echo before $1; [ $1 != slow ] || {{ {}; }}"#, TestDir::PARENT_AND_CHILD);
+    // Long enough that the script has written its pids even on a slow machine, and longer than the default timeout of the library.
+    let result =
+        run(&["map", "-c", "1", "--timeout", "6s", "--", "sh", "-c", &script, "sh", "{}", dir.text()], b"a\nslow\nb\n");
+    assert_eq!(String::from_utf8(result.stdout).unwrap(), "before a\nbefore slow\nbefore b\n");
+    assert!(result.stderr.starts_with("cordial: item 2 \"slow\" failed: sh -c "), "{}", result.stderr);
     assert!(
         result.stderr.contains(": took longer than 6s (--timeout) and was stopped\ncordial: 1 of 3 items failed:\n"),
         "{}",
         result.stderr
     );
     assert_eq!(result.status, 1);
-    dir.wait_until_family_is_gone("family");
+    dir.wait_until_processes_exit("slow");
 }
 
 #[test]
@@ -30,8 +28,8 @@ fn background_children_are_killed_with_their_item_and_do_not_delay_it() {
     let script = r#"sleep 1000 & echo $$ $! > "$2/$1"; echo $1"#;
     let result = run(&["map", "-c", "1", "--", "sh", "-c", script, "sh", "{}", dir.text()], b"a\nb\n");
     assert_eq!((result.status, result.stdout.as_slice(), result.stderr.as_str()), (0, &b"a\nb\n"[..], ""));
-    dir.wait_until_family_is_gone("a");
-    dir.wait_until_family_is_gone("b");
+    dir.wait_until_processes_exit("a");
+    dir.wait_until_processes_exit("b");
 }
 
 #[test]

@@ -46,14 +46,14 @@ fn placeholders_are_filled() {
 #[test]
 fn a_shell_does_not_execute_items() {
     let evil = b"$(echo no)`echo no`; echo no; \"'\\ * ~ # & | > no\n";
-    let shown = [&evil[..evil.len() - 1], b"\n"].concat();
+    let expected = [&evil[..evil.len() - 1], b"\n"].concat();
     table(&[
-        (&["--shell", "printf '%s\\n' {}"], evil, &shown),
-        (&["--shell", "printf '%s\\n'"], evil, &shown),
-        (&["--shell", "x={}; printf '%s\\n' \"$x\""], evil, &shown),
-        (&["--shell", "printf '%s\\n' \"$1\""], evil, &shown),
+        (&["--shell", "printf '%s\\n' {}"], evil, &expected),
+        (&["--shell", "printf '%s\\n'"], evil, &expected),
+        (&["--shell", "x={}; printf '%s\\n' \"$x\""], evil, &expected),
+        (&["--shell", "printf '%s\\n' \"$1\""], evil, &expected),
         (&["--shell", "printf '%s\\n' `printf %s {} | wc -l`"], evil, b"0\n"),
-        (&["--shell", "cat <<END\n$1\nEND"], evil, &shown),
+        (&["--shell", "cat <<END\n$1\nEND"], evil, &expected),
         (&["--shell", "echo", "{#}", "{%}", "{/.}|", "tr", "a-z", "A-Z"], b"x/y z.c\n", b"1 1 Y Z\n"),
         (&["--shell", "-n2", "echo {} $#; echo {.}"], b"a b.c\nd\n", b"a b.c d 2\na b d\n"),
         (&["--shell", "echo no > /dev/null # {}\necho yes"], b"a\n", b"yes a\n"),

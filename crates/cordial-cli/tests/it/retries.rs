@@ -34,7 +34,7 @@ fn fail_fast_stops_the_run_and_returns_the_status_of_the_item() {
     let dir = TestDir::new();
     let script = format!(
         r#"case $1 in long) {};; bad) while [ ! -e "$2/long" ]; do sleep 0.01; done; exit 7;; esac; touch "$2/$1""#,
-        TestDir::FAMILY
+        TestDir::PARENT_AND_CHILD
     );
     let args = ["map", "--fail-fast", "-c2", "sh", "-c", &script, "sh", "{}", dir.text()];
     let result = run(&args, b"long\nbad\nnever\nnever\n");
@@ -42,7 +42,7 @@ fn fail_fast_stops_the_run_and_returns_the_status_of_the_item() {
     assert!(result.stderr.contains("item 1 \"long\" was stopped before it finished"), "{}", result.stderr);
     let last = result.stderr.lines().last().unwrap();
     assert!(last.contains("stopped by failures: 1 item finished (1 failed), 1 stopped early, 2 not started"), "{last}");
-    dir.wait_until_family_is_gone("long");
+    dir.wait_until_processes_exit("long");
     assert!(!dir.path("never").exists());
 }
 

@@ -19,7 +19,8 @@ fn a_signal_stops_the_run_and_prints_a_summary() {
         [(Signal::INT, "SIGINT", 130), (Signal::TERM, "SIGTERM", 143), (Signal::HUP, "SIGHUP", 129)]
     {
         let dir = TestDir::new();
-        let script = format!(r#"case $1 in done) echo done;; failed) exit 1;; *) {};; esac"#, TestDir::FAMILY);
+        let script =
+            format!(r#"case $1 in done) echo done;; failed) exit 1;; *) {};; esac"#, TestDir::PARENT_AND_CHILD);
         let mut child = start(&["map", "-c", "2", "--", "sh", "-c", &script, "sh", "{}", dir.text()]);
         let mut input = child.stdin.take().unwrap();
         input.write_all(b"done\nfailed\none\ntwo\nnever\nnever\n").unwrap();
@@ -47,8 +48,8 @@ fn a_signal_stops_the_run_and_prints_a_summary() {
                 ),
             ]
         );
-        dir.wait_until_family_is_gone("one");
-        dir.wait_until_family_is_gone("two");
+        dir.wait_until_processes_exit("one");
+        dir.wait_until_processes_exit("two");
         assert!(!dir.path("never").exists());
     }
 }
@@ -72,7 +73,7 @@ fn a_signal_stops_a_run_that_waits_for_input() {
 fn a_second_signal_kills_running_commands() {
     let dir = TestDir::new();
     // The commands ignore SIGTERM.
-    let script = format!("trap '' TERM; {}", TestDir::FAMILY);
+    let script = format!("trap '' TERM; {}", TestDir::PARENT_AND_CHILD);
     let mut child = start(&["map", "-c", "2", "--grace", "1h", "--", "sh", "-c", &script, "sh", "{}", dir.text()]);
     let mut input = child.stdin.take().unwrap();
     input.write_all(b"one\ntwo\nnever\n").unwrap();
@@ -91,8 +92,8 @@ fn a_second_signal_kills_running_commands() {
          cordial: item 2 \"two\" was killed before it finished\n\
          cordial: stopped by SIGHUP: 0 items finished (0 failed), 0 stopped early, 2 killed, 1 not started\n"
     );
-    dir.wait_until_family_is_gone("one");
-    dir.wait_until_family_is_gone("two");
+    dir.wait_until_processes_exit("one");
+    dir.wait_until_processes_exit("two");
 }
 
 #[test]
@@ -219,7 +220,7 @@ fn stat_of(pid: u32) -> Option<String> {
 #[test]
 fn two_signals_in_quick_succession_kill_everything() {
     let dir = TestDir::new();
-    let mut child = start(&["map", "-c", "1", "--", "sh", "-c", TestDir::FAMILY, "sh", "{}", dir.text()]);
+    let mut child = start(&["map", "-c", "1", "--", "sh", "-c", TestDir::PARENT_AND_CHILD, "sh", "{}", dir.text()]);
     let mut input = child.stdin.take().unwrap();
     input.write_all(b"one\n").unwrap();
     dir.wait_for("one");
@@ -228,14 +229,14 @@ fn two_signals_in_quick_succession_kill_everything() {
     let result = finish(child);
     drop(input);
     assert_eq!(result.status, 130);
-    dir.wait_until_family_is_gone("one");
+    dir.wait_until_processes_exit("one");
 }
 
 #[test]
 fn a_signal_stops_a_run_whose_output_is_not_read() {
     let dir = TestDir::new();
     // Larger than any pipe.
-    let script = format!(r#"case $1 in large) yes | head -c 4000000;; *) {};; esac"#, TestDir::FAMILY);
+    let script = format!(r#"case $1 in large) yes | head -c 4000000;; *) {};; esac"#, TestDir::PARENT_AND_CHILD);
     let mut child = start(&["map", "-c", "2", "--", "sh", "-c", &script, "sh", "{}", dir.text()]);
     let mut input = child.stdin.take().unwrap();
     let mut output = child.stdout.take().unwrap();
@@ -246,7 +247,7 @@ fn a_signal_stops_a_run_whose_output_is_not_read() {
     send(&child, Signal::TERM);
     assert_eq!(finish(child).status, 143);
     drop((input, output));
-    dir.wait_until_family_is_gone("one");
+    dir.wait_until_processes_exit("one");
 }
 
 #[test]
@@ -254,7 +255,7 @@ fn a_closed_standard_output_ends_the_run_without_a_message() {
     let dir = TestDir::new();
     let script = format!(
         r#"case $1 in first) echo first;; second) while [ ! -e "$2/closed" ]; do sleep 0.01; done; echo second;; *) {};; esac"#,
-        TestDir::FAMILY
+        TestDir::PARENT_AND_CHILD
     );
     let mut child = start(&["map", "-c", "3", "--", "sh", "-c", &script, "sh", "{}", dir.text()]);
     let mut input = child.stdin.take().unwrap();
@@ -268,7 +269,7 @@ fn a_closed_standard_output_ends_the_run_without_a_message() {
     let result = finish(child);
     drop(input);
     assert_eq!((result.status, result.stderr.as_str()), (141, ""));
-    dir.wait_until_family_is_gone("third");
+    dir.wait_until_processes_exit("third");
 }
 
 #[test]

@@ -83,8 +83,8 @@ fn a_terminal_shows_a_bar_and_ctrl_c_stops_the_run() {
         "{text}"
     );
     assert!(text.contains("stopped by SIGINT: 1 item finished (1 failed), 2 stopped early, 1 not started"), "{text}");
-    dir.wait_until_family_is_gone("one");
-    dir.wait_until_family_is_gone("two");
+    dir.wait_until_processes_exit("one");
+    dir.wait_until_processes_exit("two");
     assert!(!dir.path("three").exists());
 }
 

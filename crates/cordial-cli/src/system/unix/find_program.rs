@@ -9,8 +9,10 @@ use rustix::fs::{Access, access};
 
 use crate::text::{display, io_error};
 
-/// Returns the path of a program, or `None` if the system has to search for it each time: the name is a path already, or PATH has
-/// relative directories, which differ with the working directory.
+/// Returns the path of a program that is found in PATH.
+///
+/// Returns `None` if the system has to find the program each time: if the name contains a slash, and if PATH contains relative directories,
+/// which depend on the working directory.
 ///
 /// # Errors
 ///
@@ -22,7 +24,9 @@ pub(crate) fn find_program(name: &[u8], workdir: Option<&Path>) -> Result<Option
         let path = workdir.map_or_else(|| path.to_owned(), |workdir| workdir.join(path));
         return match path.metadata() {
             Ok(_) => Ok(None),
-            Err(error) => Err(format!("cannot start the program {shown}: {}", io_error::describe(&error))),
+            Err(error) => {
+                Err(format!("cannot start the program {shown}: {}; check its path", io_error::describe(&error)))
+            }
         };
     }
     let directories = env::var_os("PATH").unwrap_or_default();

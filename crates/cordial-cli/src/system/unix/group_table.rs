@@ -1,9 +1,10 @@
 //! The table of running process groups: signals all of them at once, and keeps the guard informed.
 //!
 //! A group that was just started is not in the table yet. A kill does not miss it: the table remembers that everything was killed, and kills
-//! the group when it is added. A stop (Ctrl-Z) would miss it, because we stop as well. Therefore a starting thread holds a `StartPermit`
-//! until its group is in the table, and a stop waits for all permits. The terminal may still have stopped such a child before it is a
-//! group of its own. Then its start would never end, so the child is continued (`pre_exec`), and stopped again with the other groups.
+//! the group when it is added. Ctrl-Z would miss it, because it suspends us as well. Therefore a starting thread holds a
+//! `StartPermit` until its group is in the table, and suspending waits for all permits. The terminal may still have stopped such a child
+//! before it is a group of its own. Then its start would never end, so the child is continued (`pre_exec`), and stopped again with the
+//! other groups.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -18,8 +19,8 @@ use tokio::time;
 
 use super::pre_exec;
 
-/// How often, and at which interval, a stop that waits for starting groups looks for children that are stopped already. The wait is bounded:
-/// a start takes long if its program is on a file system that does not respond.
+/// How often, and at which interval, `pause_starts` continues children that were stopped while they were started. The wait is bounded,
+/// because a start takes long if its program is on a file system that does not respond.
 const STOPPED_CHILD_CHECKS: u32 = 20;
 const STOPPED_CHILD_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -27,13 +28,13 @@ const STOPPED_CHILD_INTERVAL: Duration = Duration::from_millis(50);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct GroupTable {
     groups: Arc<Mutex<Groups>>,
-    /// Read-locked while a group is started, write-locked while all groups are stopped.
+    /// Read-locked while a group is started, write-locked while all groups are suspended.
     starts: Arc<RwLock<()>>,
 }
 
-/// While this value exists, the groups in the table are not stopped.
+/// While this value exists, the groups in the table are not suspended.
 #[derive(Debug)]
-#[must_use = "without it, a stop would miss the group that is being started"]
+#[must_use = "without it, suspending would miss the group that is being started"]
 pub(super) struct StartPermit<'a>(#[expect(dead_code, reason = "dropping it is its purpose")] RwLockReadGuard<'a, ()>);
 
 /// While this value exists, no group is started.
@@ -55,7 +56,8 @@ impl GroupTable {
         GroupTable { groups: Arc::new(Mutex::new(Groups { guard_pipe, ..Groups::default() })), ..GroupTable::default() }
     }
 
-    /// Waits until a group may be started. The wait is nearly always zero: it lasts while we are about to stop, and until we are continued.
+    /// Waits until a group may be started. This is nearly always at once: only while we are being suspended, the wait lasts until we are
+    /// continued.
     ///
     /// # Cancel safety
     ///
