@@ -82,8 +82,7 @@ impl Queues {
         })
     }
 
-    /// Steals from a LIFO slot. Only for a worker that is about to sleep: a task that was just woken runs best on the worker
-    /// that woke it.
+    /// Steals from any LIFO slot. The last resort: a task that was just woken runs best on the worker that woke it.
     pub(crate) fn steal_any_lifo_slot(&self) -> Option<Runnable> {
         self.remotes().find_map(|(_, remote)| remote.steal_lifo_slot())
     }
