@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::handle::Task;
 use super::timeout::Timeout;
 use crate::exit::Exit;
-use crate::process::{ABANDON_AFTER, Shutdown, abandon};
+use crate::process::{self, Shutdown, Step};
 
 impl<T: Send> Task<T> {
     /// Ends the task and waits until it has ended, its destructors included. Removes the link to the task first, if there
@@ -50,42 +50,33 @@ impl<T: Send> Task<T> {
 
     /// Implements [`shutdown`](Task::shutdown).
     pub(super) async fn end(&mut self, shutdown: Shutdown) -> Option<Result<T, Exit>> {
-        if let Some(answer) = self.take_ready() {
-            return Some(answer);
+        if let Some(result) = self.take_ready() {
+            return Some(result);
         }
-        let Some(source) = self.control_mut() else { return Some(Err(Exit::NoProcess)) };
-        source.unlink();
-        let (pid, runtime) = (source.pid(), source.runtime());
-        if shutdown != Shutdown::BrutalKill {
-            runtime.request_shutdown(pid);
-            let grace = match shutdown {
-                Shutdown::After(grace) => Timeout::After(grace),
-                Shutdown::BrutalKill | Shutdown::Infinity => Timeout::Infinity,
-            };
-            // Without any grace, request and kill come back to back.
-            if grace != Timeout::After(Duration::ZERO)
-                && let Some(answer) = self.yield_for(grace).await
-            {
-                return unless(answer, |exit| matches!(exit, Exit::Shutdown(None)));
-            }
-        }
-        runtime.kill(pid);
-        match self.yield_for(ABANDON_AFTER).await {
-            Some(answer) if shutdown == Shutdown::BrutalKill => unless(answer, |exit| matches!(exit, Exit::Killed)),
-            Some(answer) => unless(answer, |exit| matches!(exit, Exit::Shutdown(None))),
-            None => {
-                abandon(&runtime, pid);
+        let Some(join) = self.control_mut() else { return Some(Err(Exit::NoProcess)) };
+        join.unlink();
+        let (pid, runtime) = (join.pid(), join.runtime());
+        let caller = process::current().filter(|caller| caller.runtime() == pid.runtime());
+        let is_requested = |exit: &Exit| match shutdown {
+            Shutdown::BrutalKill => matches!(exit, Exit::Killed),
+            Shutdown::After(_) | Shutdown::Infinity => matches!(exit, Exit::Shutdown(None)),
+        };
+        let mut step = Step::first(shutdown);
+        loop {
+            step.take(&runtime, pid, caller);
+            if step == Step::Abandon {
                 self.release();
-                Some(Err(Exit::Killed))
+                return Some(Err(Exit::Killed));
             }
+            let next = step.next();
+            let timeout = next.map_or(Timeout::Infinity, |(after, _)| Timeout::After(after));
+            // With a grace time of zero, the kill follows the request at once.
+            if timeout != Timeout::After(Duration::ZERO)
+                && let Some(result) = self.yield_for(timeout).await
+            {
+                return Some(result).filter(|result| !matches!(result, Err(exit) if is_requested(exit)));
+            }
+            step = next.expect("a wait without a timeout returns a result").1;
         }
-    }
-}
-
-/// `None` for the end that was asked for.
-fn unless<T>(answer: Result<T, Exit>, is_expected: fn(&Exit) -> bool) -> Option<Result<T, Exit>> {
-    match answer {
-        Err(exit) if is_expected(&exit) => None,
-        other => Some(other),
     }
 }
