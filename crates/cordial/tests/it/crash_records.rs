@@ -193,6 +193,7 @@ fn a_crash_that_a_link_passes_on_is_emitted_once_per_process() {
     assert_eq!(events::named(&emitted, "crash").len(), 2);
 }
 
+// T-206
 #[test]
 fn an_event_has_the_latest_label() {
     if !subprocess::is_isolated(test_name!()) {

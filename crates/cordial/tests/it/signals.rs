@@ -155,6 +155,7 @@ async fn receive(
     }
 }
 
+// L-005
 #[test]
 fn a_sent_kill_ends_every_receiver() {
     for signal in [Sent(Exit::Killed), SentByItself(Exit::Killed), SentFromOutside(Exit::Killed)] {
@@ -176,6 +177,7 @@ fn a_shutdown_request_ends_only_receivers_that_did_not_opt_in() {
     }
 }
 
+// L-006
 #[test]
 fn a_sent_normal_exit_ends_only_its_own_sender() {
     let ignored = |from| [(Plain, Ignored), (OptedIn, Ignored), (Trapping, Value(from, Exit::Normal))];

@@ -166,7 +166,7 @@ fn a_dropped_stream_ends_nested_streams_before_time_advances() {
     });
 }
 
-// T-162
+// T-162, T-195
 #[test]
 fn a_crash_is_one_item_and_does_not_end_the_consumer() {
     let (values, exits) = testing::run(async {

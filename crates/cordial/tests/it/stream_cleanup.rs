@@ -217,7 +217,7 @@ fn a_source_that_has_ended_is_dropped_and_not_pulled_again() {
     });
 }
 
-// T-174, T-175
+// T-160, T-174, T-175
 #[test]
 fn a_consumed_stream_drops_its_source_and_the_stages_after_it() {
     for_each_seed(|| async {

@@ -38,7 +38,7 @@ async fn fails(n: usize, attempt: usize) -> Result<usize, &'static str> {
     if attempt < n { Err("busy") } else { Ok(attempt) }
 }
 
-// T-162, T-169: a concurrency below, equal to and above the length of the input
+// T-162, T-169, T-197: a concurrency below, equal to and above the length of the input
 #[test]
 fn each_kind_of_failure_is_one_item_at_its_position() {
     for n in [2, 7, 14] {

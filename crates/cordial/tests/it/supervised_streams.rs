@@ -84,7 +84,7 @@ fn a_dropped_stream_ends_its_children_and_leaves_the_waiting_queue() {
     });
 }
 
-// S-068, S-069
+// S-068
 #[test]
 fn when_a_signal_ends_the_consumer_only_unlinked_items_run_on() {
     for_each_seed(|| async {

@@ -13,6 +13,27 @@ use tokio::time::sleep;
 use crate::harness::children::{Log, crash, has_given_up, info, pid, settle};
 use crate::harness::seeds::{SECOND, for_each_seed};
 
+// V-004
+#[test]
+fn by_default_a_supervisor_gives_up_at_the_fourth_restart_within_five_seconds() {
+    for_each_seed(|| async {
+        let tree = Supervisor::builder(Strategy::OneForOne).child(Log::default().child("a")).unlinked();
+        let tree = tree.start().await.unwrap();
+        for _ in 0..2 {
+            // The first three crashes have left the window when the next three come.
+            for _ in 0..3 {
+                crash(&tree, "a").await;
+            }
+            sleep(5 * SECOND).await;
+        }
+        assert_eq!(info(&tree, "a").await.unwrap().incarnation, 7);
+        for _ in 0..4 {
+            crash(&tree, "a").await;
+        }
+        assert!(has_given_up(&tree.ended().await));
+    });
+}
+
 // V-033, V-034
 #[test]
 fn too_many_restarts_within_the_window_end_the_supervisor_tree() {

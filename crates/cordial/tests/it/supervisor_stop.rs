@@ -24,7 +24,7 @@ async fn exits_late(time: Duration) {
     sleep(time).await;
 }
 
-// V-045, V-046, V-047, V-048, V-049
+// V-024, V-045, V-046, V-047, V-048, V-049
 #[test]
 fn children_are_stopped_in_reverse_order_each_with_its_own_grace_time() {
     for_each_seed(|| async {

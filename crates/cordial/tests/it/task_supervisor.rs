@@ -28,7 +28,7 @@ async fn exits_late(time: Duration) {
     sleep(time).await;
 }
 
-// S-005, S-006, S-007, S-039
+// S-005, S-006, S-007, S-039, V-079
 #[test]
 fn children_lists_the_running_tasks() {
     for_each_seed(|| async {
@@ -166,7 +166,7 @@ fn spawn_spawn_link_and_spawn_nolink_differ_in_their_links() {
     });
 }
 
-// S-010, S-015, S-031, S-041, S-042, V-072 to V-078
+// S-010, S-015, S-031, S-041, S-042, V-072, V-073, V-074, V-075, V-076, V-077, V-078
 #[test]
 fn a_stop_shuts_all_tasks_down_in_parallel_each_with_its_own_grace_time() {
     for_each_seed(|| async {
@@ -253,7 +253,7 @@ fn calls_between_two_incarnations_are_refused_as_restarting() {
     });
 }
 
-// S-040
+// S-040, S-044
 #[test]
 fn terminating_a_child_waits_for_its_grace_time_without_blocking_other_calls() {
     for_each_seed(|| async {
@@ -264,7 +264,6 @@ fn terminating_a_child_waits_for_its_grace_time_without_blocking_other_calls() {
         let terminator = tasks.clone();
         let terminated = Task::spawn(async move { terminator.terminate_child(child).await });
         sleep(SECOND).await;
-        // S-044
         assert_eq!(tasks.spawn(async { 1 }).await, Ok(1));
         assert_eq!(terminated.await.unwrap(), Ok(()));
         assert_eq!(begun.elapsed(), 3 * SECOND);
@@ -384,7 +383,7 @@ fn a_child_that_waits_for_its_restart_counts_for_max_children_and_can_be_termina
     });
 }
 
-// V-060
+// V-059, V-060
 #[test]
 fn a_child_that_cannot_be_started_is_refused_with_a_reason() {
     for_each_seed(|| async {

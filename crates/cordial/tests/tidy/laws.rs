@@ -1,0 +1,110 @@
+//! Words that a file must not contain, file sizes, statics, and the documentation of public `async fn`s.
+
+/// Every static of `cordial`, by file and name, except thread-locals. Two runtimes in one OS process share nothing else.
+const STATICS: &[(&str, &str)] = &[
+    ("process/runtime/default.rs", "DEFAULT"),
+    ("process/runtime/default.rs", "INSTALLING"),
+    ("process/runtime/shared.rs", "NUMBERS"), // the runtime number makes a pid of one runtime unknown in another
+    ("unwind.rs", "INSTALLED"),       // the panic hook
+];
+
+/// Texts that must not occur at the start of a word in files whose path contains `within` and none of `except`.
+struct Law {
+    within: &'static str,
+    except: &'static [&'static str],
+    reads: Reads,
+    words: &'static [&'static str],
+    because: &'static str,
+}
+
+#[derive(PartialEq)]
+enum Reads {
+    Everything,
+    Code,
+    /// Code, except in the three lines after `EXCUSE`.
+    UnexcusedCode,
+}
+
+const EXCUSE: &str = "expect(clippy::disallowed_methods";
+
+#[rustfmt::skip]
+const LAWS: &[Law] = &[
+    Law { within: "crates/cordial-sched/src/", except: &["priority/linux.rs"], reads: Reads::Code, words: &["Pid", "pid", "Exit::", "cordial::"],
+          because: "the scheduler knows futures and keys, and nothing of the crate above it" },
+    Law { within: "crates/cordial/Cargo.toml", except: &[], reads: Reads::Code, words: &["[features]", "serde"],
+          because: "the crate has no features and serializes nothing" },
+    Law { within: "/src/", except: &["/unwind.rs"], reads: Reads::Code, words: &["catch_unwind"], because: "only unwind.rs catches a panic" },
+    Law { within: "/src/", except: &["/cordial-sched/", "/cordial-cli/src/launch/"], reads: Reads::UnexcusedCode,
+          words: &["thread::spawn", "thread::Builder"],
+          because: "only cordial-sched starts threads; an exception states its reason above the call" },
+    Law { within: "", except: &[], reads: Reads::Everything, words: &[concat!("/wo", "rk/"), concat!("/ro", "ot/")],
+          because: "a path of one machine means nothing on another" },
+];
+
+const MAX_LINES: usize = 600;
+
+/// The broken laws of one file: `path:line: reason`.
+pub(crate) fn broken_laws(path: &str, text: &str) -> Vec<String> {
+    let lines: Vec<&str> = text.lines().collect();
+    let code: Vec<&str> = lines.iter().map(|line| if is_comment(line) { "" } else { line }).collect();
+    let mut broken = Vec::new();
+    let mut report = |line: usize, what: &str| broken.push(format!("{path}:{line}: {what}."));
+
+    for law in LAWS.iter().filter(|l| path.contains(l.within) && !l.except.iter().any(|part| path.contains(part))) {
+        for (at, line) in if law.reads == Reads::Everything { &lines } else { &code }.iter().enumerate() {
+            let mut above = lines[at.saturating_sub(3)..at].iter();
+            let excused = law.reads == Reads::UnexcusedCode && above.any(|line| line.contains(EXCUSE));
+            for word in law.words.iter().filter(|word| !excused && begins_in(line, word)) {
+                report(at + 1, &format!("`{word}` is not allowed here: {}", law.because));
+            }
+        }
+    }
+    if path.starts_with("crates/") && path.contains("/src/") && lines.len() > MAX_LINES {
+        report(lines.len(), &format!("a file has {MAX_LINES} lines or fewer: split it by subject"));
+    }
+    if path.ends_with("/Cargo.toml") && !text.contains("[lints]\nworkspace = true") {
+        report(lines.len(), "the crate does not take the lints of the workspace, which forbid unsafe code");
+    }
+    if let Some(file) = path.strip_prefix("crates/cordial/src/").filter(|file| file.ends_with(".rs")) {
+        broken_items(file, &lines, &code, &mut report);
+    }
+    broken
+}
+
+fn broken_items(file: &str, lines: &[&str], code: &[&str], report: &mut dyn FnMut(usize, &str)) {
+    for (at, line) in code.iter().enumerate() {
+        let mut above = code[..at].iter().rev().filter(|above| !above.trim().is_empty());
+        let of_a_thread = above.find(|above| indent(above) < indent(line)).is_some_and(|l| l.contains("thread_local!"));
+        let item = line.trim_start();
+        let item = item.strip_prefix("pub(crate) ").unwrap_or(item);
+        let name = item.strip_prefix("pub ").unwrap_or(item).strip_prefix("static ").map(first_word);
+        if let Some(name) = name.filter(|name| !of_a_thread && !STATICS.contains(&(file, name))) {
+            report(at + 1, &format!("the static `{name}` is not in STATICS: state belongs to a runtime"));
+        }
+        let is_head = |line: &str| ["///", "#["].iter().any(|start| line.trim_start().starts_with(start));
+        let mut head = lines[..at].iter().rev().take_while(|line| is_head(line));
+        if item.starts_with("pub async fn ") && !head.any(|line| line.contains("# Cancel safety")) {
+            report(at + 1, "a public async fn says under `# Cancel safety` what is lost when its future is dropped");
+        }
+    }
+}
+
+fn is_comment(line: &str) -> bool {
+    ["//", "# "].iter().any(|start| line.trim_start().starts_with(start))
+}
+
+fn indent(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+fn first_word(text: &str) -> &str {
+    text.split(|c| !is_word(c)).next().unwrap_or_default()
+}
+
+fn begins_in(line: &str, word: &str) -> bool {
+    line.match_indices(word).any(|(at, _)| !line[..at].ends_with(is_word))
+}

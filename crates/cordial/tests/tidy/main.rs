@@ -1,0 +1,122 @@
+//! Checks laws of this repository that the compiler cannot check. A broken law is reported with file, line and reason.
+//!
+//! - `laws`: words that a file must not contain, file sizes, statics, documentation of `async fn`.
+//! - `order`: who may import whom, and no import cycles. `imports` finds the imports.
+//! - `cases`: `docs/cases.md` and the tests name each other.
+//!
+//! Style is left to rustfmt and clippy. A new law comes with a line in `every_law_can_be_broken`.
+
+mod cases;
+mod imports;
+mod laws;
+mod order;
+
+use std::fs;
+use std::path::Path;
+
+use crate::imports::Sources;
+
+/// Crates that still have import cycles. `CORDIAL_CYCLES=1` reports them.
+const NOT_YET: &[&str] = &["cordial-sched", "cordial", "cordial-cli"];
+
+/// A text file: its path from the root of the repository, and its text.
+type File = (String, String);
+
+/// Appends every text file below `folder`, except those that git or cargo created.
+fn read_into(files: &mut Vec<File>, root: &Path, folder: &Path) {
+    for entry in fs::read_dir(folder).expect("the repository is readable") {
+        let path = entry.expect("the repository is readable").path();
+        if path.ends_with(".git") || path.ends_with("bench/results") || path.join("CACHEDIR.TAG").exists() {
+            continue;
+        } else if path.is_dir() {
+            read_into(files, root, &path);
+        } else if let Ok(text) = fs::read_to_string(&path) {
+            let name =
+                path.strip_prefix(root).expect("the path is below the root").to_string_lossy().replace('\\', "/");
+            files.push((name, text));
+        }
+    }
+}
+
+fn files() -> Vec<File> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut files = Vec::new();
+    read_into(&mut files, &root, &root);
+    files
+}
+
+/// Everything that is broken in the files whose path begins with `within`, in the form `path:line: reason`.
+fn broken(files: &[File], within: &str) -> Vec<String> {
+    let mut broken: Vec<String> = files
+        .iter()
+        .filter(|(path, _)| path.starts_with(within))
+        .flat_map(|(path, text)| laws::broken_laws(path, text))
+        .collect();
+    for name in ["cordial-sched", "cordial", "cordial-cli", "cordial-metrics"] {
+        let src = format!("crates/{name}/src/");
+        if !within.is_empty() && !within.starts_with(&src) {
+            continue;
+        }
+        let of_crate: Vec<(&str, &str)> =
+            files.iter().filter_map(|(path, text)| Some((path.strip_prefix(&*src)?, &**text))).collect();
+        let index = |folder: &str| {
+            let is_index = |file: &str| match file.rsplit_once('/') {
+                Some((in_folder, name)) => in_folder == folder && name == "mod.rs",
+                None => folder.is_empty() && ["lib.rs", "main.rs"].contains(&file),
+            };
+            of_crate.iter().find(|(file, _)| is_index(file)).map(|(_, text)| *text)
+        };
+        let sources = Sources::read(of_crate.iter().copied());
+        let mut of_order = order::broken_order(name, order::ORDERS, &sources);
+        if !NOT_YET.contains(&name) || std::env::var("CORDIAL_CYCLES").is_ok() {
+            of_order.extend(order::broken_cycles(name, order::ORDERS, &sources, index));
+        }
+        broken.extend(of_order.into_iter().map(|(file, line, reason)| format!("{src}{file}:{line}: {reason}.")));
+    }
+    if ["crates/cordial/tests/", "docs/"].iter().any(|folder| within.is_empty() || within.starts_with(folder)) {
+        broken.extend(cases::broken_cases(files));
+    }
+    broken
+}
+
+#[test]
+fn every_law_is_kept() {
+    let files = files();
+    assert!(files.iter().any(|(path, _)| path == "crates/cordial/src/lib.rs"), "the repository was not found");
+    let broken = broken(&files, "");
+    assert!(broken.is_empty(), "{} broken laws:\n{}", broken.len(), broken.join("\n"));
+}
+
+/// Each line adds a text to a file of this repository, or creates the file, and must be reported.
+#[test]
+fn every_law_can_be_broken() {
+    let files = files();
+    let long = "\n".repeat(601);
+    for (path, added, expected) in [
+        ("crates/cordial/src/pid.rs", "use crate::exit::Exit;", "`pid` imports `exit`"),
+        ("crates/cordial/src/task/wait.rs", "use crate::{pid::Pid, stream::AsyncStream};", "`task` imports `stream`"),
+        ("crates/cordial/src/exit/mod.rs", "use super::process;", "`exit` imports `process`"),
+        ("crates/cordial/src/supervisor/mod.rs", "fn f() { crate::testing::run(f) }", "`supervisor` imports `testing`"),
+        ("crates/cordial/src/registry.rs", "", "the module `registry` is not in the order of cordial/src"),
+        ("crates/cordial/src/pid.rs", "pub(crate) static COUNT: u8 = 0;", "the static `COUNT`"),
+        ("crates/cordial/src/pid.rs", "fn f() {\n    static COUNT: u8 = 0;\n}", "the static `COUNT`"),
+        ("crates/cordial/src/task/wait.rs", "/// Waits.\npub async fn wait() {}", "a public async fn"),
+        ("crates/cordial/src/pid.rs", long.as_str(), "a file has 600 lines or fewer"),
+        ("crates/cordial/src/task/mod.rs", "std::panic::catch_unwind(f)", "only unwind.rs"),
+        ("crates/cordial-cli/src/map.rs", "thread::Builder::new()", "only cordial-sched starts threads"),
+        ("crates/cordial-sched/src/pool.rs", "// no pid\nlet pid = 1;", "`pid` is not allowed here"),
+        ("crates/cordial/Cargo.toml", "[features]", "`[features]`"),
+        ("crates/cordial-new/Cargo.toml", "[package]", "the lints of the workspace"),
+        ("README.md", concat!("cd /wo", "rk/main"), "a path of one machine"),
+        ("crates/cordial/tests/it/links.rs", "// X-001\n#[test]\nfn new() {}", "`X-001` is not listed"),
+        ("docs/cases.md", "- **X-002** a / b / c", "`X-002` has no test"),
+    ] {
+        let mut changed = files.clone();
+        match changed.iter_mut().find(|(name, _)| name == path) {
+            Some((_, text)) => *text = format!("{text}\n{added}"),
+            None => changed.push((path.to_owned(), added.to_owned())),
+        }
+        let new: Vec<String> = broken(&changed, path).into_iter().filter(|report| report.contains(expected)).collect();
+        assert!(!new.is_empty() && new[0].starts_with(path), "{added:?} in {path} must be reported as {expected:?}");
+    }
+}

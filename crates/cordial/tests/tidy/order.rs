@@ -1,0 +1,282 @@
+//! The order of modules: tables of who may import whom, and no import cycles.
+//!
+//! A table belongs to a folder. Each row holds modules of that folder, and a module may import only modules of earlier rows. A folder
+//! counts as one module unless its files have rows of their own (`stop/token`). An index may re-export everything, and is imported by
+//! its submodules only if it has a row of its own (`mod`, or the name of the folder).
+//!
+//! Files that import each other are allowed only as a group: at most three files of one folder, in one row, joined by `+`. The index
+//! of the folder names each of them in the sentence that says why they "import each other".
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::imports::{Import, Sources};
+
+/// The order of the modules of one folder.
+pub(crate) struct Order {
+    /// The folder below `crates`.
+    pub(crate) folder: &'static str,
+    pub(crate) rows: &'static [&'static str],
+}
+
+#[rustfmt::skip]
+pub(crate) const ORDERS: &[Order] = &[
+    Order { folder: "cordial/src", rows: &[
+        "pid", "exit", "backoff error unwind", "telemetry", "process", "task", "stream", "supervisor", "testing",
+    ] },
+    Order { folder: "cordial/src/task", rows: &[
+        "timeout", "deadline join", "handle", "start", "wait", "shutdown", "await_many yield_many",
+    ] },
+    Order { folder: "cordial/src/stream", rows: &[
+        "failure progress retry", "options", "window spawner", "completions item_future", "deadlines", "in_flight", "active",
+        "async_stream", "constructors poll setters", "consume",
+    ] },
+];
+
+/// A broken law, with the file below `src` and the line.
+pub(crate) type Broken = (String, usize, String);
+
+/// Checks the files of one crate against the orders of its folders.
+pub(crate) fn broken_order(name: &str, orders: &[Order], sources: &Sources) -> Vec<Broken> {
+    let imports = sources.imports();
+    let mut broken = Vec::new();
+    for order in orders {
+        if let Some(folder) = order.folder.strip_prefix(name).and_then(|rest| rest.strip_prefix("/src")) {
+            let folder = folder.trim_start_matches('/');
+            order.check(folder, sources, &imports, &mut broken);
+        }
+    }
+    broken
+}
+
+impl Order {
+    fn check(&self, folder: &str, sources: &Sources, imports: &[Import], broken: &mut Vec<Broken>) {
+        for file in sources.files() {
+            if let Some(module) = below(folder, file)
+                && self.row(&module).is_none()
+                && !(module == "mod" && sources.is_index(file))
+            {
+                broken.push((
+                    file.to_owned(),
+                    1,
+                    format!("the module `{module}` is not in the order of {}", self.folder),
+                ));
+            }
+        }
+        for name in self.rows.iter().flat_map(|row| names(row)) {
+            let is_there =
+                sources.files().filter_map(|file| below(folder, file)).any(|module| is_or_contains(name, &module));
+            if !is_there {
+                let file = if folder.is_empty() { "lib.rs".to_owned() } else { format!("{folder}/mod.rs") };
+                broken.push((
+                    file,
+                    1,
+                    format!("the order of {} has a row for `{name}`, which does not exist", self.folder),
+                ));
+            }
+        }
+        for import in imports {
+            let (Some(from), Some(to_module)) = (below(folder, &import.from), below(folder, &import.to)) else { continue };
+            let to_row = self.row(&to_module);
+            let Some((from_row, from)) = self.row(&from) else { continue };
+            let problem = match to_row {
+                Some((_, to)) if to == from => continue,
+                Some((to_row, _)) if to_row < from_row => continue,
+                Some((to_row, _)) if to_row == from_row && self.rows[from_row].contains('+') => continue,
+                Some((_, to)) => {
+                    format!("`{from}` imports `{to}`, which is not in an earlier row of the order of {}", self.folder)
+                }
+                None if to_module != "mod" => continue, // reported above
+                None => {
+                    format!("`{from}` imports an item that the index of {} defines: move it into a module", self.folder)
+                }
+            };
+            broken.push((import.from.clone(), import.line, problem));
+        }
+    }
+
+    /// The row of a module, and the name in that row which it falls under: the longest one.
+    fn row(&self, module: &str) -> Option<(usize, &'static str)> {
+        let rows = self
+            .rows
+            .iter()
+            .enumerate()
+            .flat_map(|(row, names_of_row)| names(names_of_row).map(move |name| (row, name)));
+        rows.filter(|(_, name)| is_or_contains(name, module)).max_by_key(|(_, name)| name.len())
+    }
+
+    fn groups(&self) -> impl Iterator<Item = BTreeSet<&'static str>> {
+        self.rows.iter().filter(|row| row.contains('+')).map(|row| names(row).collect())
+    }
+}
+
+fn names<'a>(row: &'a str) -> impl Iterator<Item = &'a str> + use<'a> {
+    row.split([' ', '+']).filter(|name| !name.is_empty())
+}
+
+fn is_or_contains(name: &str, module: &str) -> bool {
+    module.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The path of a file below a folder, without its ending. The index of the folder itself is `mod`, that of a subfolder `name`.
+fn below(folder: &str, file: &str) -> Option<String> {
+    let file = if folder.is_empty() { file } else { file.strip_prefix(folder)?.strip_prefix('/')? };
+    let module = file.strip_suffix(".rs")?;
+    let module = if ["lib", "main"].contains(&module) { "mod" } else { module };
+    Some(module.strip_suffix("/mod").unwrap_or(module).to_owned())
+}
+
+/// Checks that the files of one crate do not import each other, directly or not. `index` returns the text of a folder's index.
+pub(crate) fn broken_cycles<'a>(
+    name: &str,
+    orders: &[Order],
+    sources: &Sources,
+    index: impl Fn(&str) -> Option<&'a str>,
+) -> Vec<Broken> {
+    let imports = &sources.imports();
+    let mut broken = Vec::new();
+    let reachable = reachable(sources, imports);
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
+    for file in sources.files() {
+        let cycle: BTreeSet<&str> = reachable[file].iter().copied().filter(|to| reachable[to].contains(file)).collect();
+        if cycle.len() < 2 || !seen.insert(file) {
+            continue;
+        }
+        seen.extend(&cycle);
+        let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let modules: Option<BTreeSet<String>> =
+            cycle.iter().map(|file| below(folder, file).filter(|m| !m.contains('/'))).collect();
+        let shown = cycle.iter().copied().collect::<Vec<_>>().join(", ");
+        let problem = match modules {
+            None => "a cycle of imports between folders",
+            Some(modules) if modules.len() > 3 => "a cycle of imports with more than three files",
+            Some(modules) if !is_group(orders, name, folder, &modules) => {
+                "a cycle of imports that is no group in the order of its folder"
+            }
+            Some(modules) if !says_why(index(folder).unwrap_or_default(), &modules) => {
+                "the index does not name these files in a sentence that says why they import each other"
+            }
+            Some(_) => continue,
+        };
+        let example = imports.iter().find(|import| import.from == file && cycle.contains(&*import.to));
+        broken.push((file.to_owned(), example.map_or(1, |import| import.line), format!("{problem}: {shown}")));
+    }
+    broken
+}
+
+fn is_group(orders: &[Order], name: &str, folder: &str, modules: &BTreeSet<String>) -> bool {
+    let folder = format!("{name}/src{}{folder}", if folder.is_empty() { "" } else { "/" });
+    let groups = orders.iter().filter(|order| order.folder == folder).flat_map(Order::groups);
+    groups.into_iter().any(|group| modules.iter().all(|module| group.contains(&**module)))
+}
+
+/// Whether a paragraph of the index contains "import each other" and the name of each module in backticks.
+fn says_why(index: &str, modules: &BTreeSet<String>) -> bool {
+    index.split("\n//!\n").any(|paragraph| {
+        paragraph.replace("\n//! ", " ").contains("import each other")
+            && modules.iter().all(|module| {
+                [format!("`{module}`"), format!("`{module}.rs`")].iter().any(|name| paragraph.contains(name))
+            })
+    })
+}
+
+/// For each file, all files that it imports, directly or not.
+fn reachable<'a>(sources: &'a Sources, imports: &'a [Import]) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
+    let mut direct: BTreeMap<&str, BTreeSet<&str>> = sources.files().map(|file| (file, BTreeSet::new())).collect();
+    for import in imports {
+        direct.entry(&import.from).or_default().insert(&import.to);
+    }
+    let from = |file| {
+        let (mut found, mut open) = (BTreeSet::new(), vec![file]);
+        while let Some(file) = open.pop() {
+            open.extend(direct[file].iter().copied().filter(|to| found.insert(*to)));
+        }
+        found
+    };
+    direct.keys().map(|file| (*file, from(*file))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ORDER: &[Order] = &[Order { folder: "one/src", rows: &["a", "b c", "d + e", "f/low", "f"] }];
+
+    /// The first broken law, of a crate in which `file` has this text.
+    #[track_caller]
+    fn check(file: &str, text: &str, expected: &str) {
+        let files = ["lib.rs", "a.rs", "b.rs", "c.rs", "d.rs", "e.rs", "f/mod.rs", "f/low.rs", "f/high.rs"];
+        let files = files.into_iter().chain([file]).collect::<BTreeSet<_>>();
+        let root = "//! The files `d` and `e` import each other, since each makes the other.\npub struct Defined;";
+        let texts = files.into_iter().map(|name| {
+            (
+                name,
+                if name == file {
+                    text
+                } else if name == "lib.rs" {
+                    root
+                } else {
+                    ""
+                },
+            )
+        });
+        let broken = {
+            let sources = Sources::read(texts);
+            [broken_order("one", ORDER, &sources), broken_cycles("one", ORDER, &sources, |_| Some(root))].concat()
+        };
+        let broken: Vec<String> =
+            broken.iter().map(|(file, line, problem)| format!("{file}:{line}: {problem}")).collect();
+        if expected.is_empty() {
+            assert!(broken.is_empty(), "{text:?} in {file}: {broken:?}");
+        } else {
+            assert!(
+                broken.len() == 1 && broken[0].contains(expected),
+                "{text:?} in {file} must report {expected:?}: {broken:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn imports_of_earlier_rows_and_within_a_group_are_allowed() {
+        check("b.rs", "use crate::a::A;", "");
+        check("d.rs", "use super::{a, c::C};\nfn f() { crate::e::g() }", "");
+        check("f/high.rs", "use super::low;\nuse crate::e::E;", "");
+        check("f/mod.rs", "mod low;\npub use low::Low;\nuse self::low::Other;", "");
+    }
+
+    #[test]
+    fn every_wrong_import_is_reported() {
+        check("a.rs", "\nuse crate::b::B;", "a.rs:2: `a` imports `b`, which is not in an earlier row");
+        check("b.rs", "use crate::{a::A, c};", "b.rs:1: `b` imports `c`");
+        check("b.rs", "use super::c::C;", "`b` imports `c`");
+        check("c.rs", "fn f() {\n    crate::f::low::g()\n}", "c.rs:2: `c` imports `f/low`");
+        check("f/low.rs", "use super::high;", "`f/low` imports `f`");
+        check("f/high.rs", "use crate::Defined;", "`f` imports an item that the index of one/src defines");
+        check("new.rs", "", "the module `new` is not in the order of one/src");
+    }
+
+    #[test]
+    fn every_cycle_is_reported() {
+        let files = |texts: &[(&'static str, &'static str)]| {
+            let root = [("lib.rs", "//! `d` and `e` import each other: why.")];
+            Sources::read(root.into_iter().chain(texts.iter().copied()).collect::<Vec<_>>())
+        };
+        let problem = |orders: &'static [Order], index: &'static str, texts: &[(&'static str, &'static str)]| {
+            let broken = broken_cycles("one", orders, &files(texts), |_| Some(index));
+            broken.into_iter().map(|(_, _, problem)| problem).collect::<Vec<_>>().join("; ")
+        };
+        const WHY: &str = "//! `d` and `e` import each other: why.";
+        let two = [("d.rs", "use crate::e::E;"), ("e.rs", "use crate::d::D;")];
+        assert_eq!(problem(ORDER, WHY, &two), "");
+        assert!(problem(&[], WHY, &two).starts_with("a cycle of imports that is no group"));
+        assert!(problem(ORDER, "//! `d` is fine.", &two).starts_with("the index does not name these files"));
+        let folders = [("d.rs", "use crate::x::y::Y;"), ("x/y.rs", "use crate::d::D;"), ("x/mod.rs", "")];
+        assert!(problem(ORDER, WHY, &folders).starts_with("a cycle of imports between folders: d.rs, x/y.rs"));
+        let four = [
+            ("d.rs", "use crate::e::E;"),
+            ("e.rs", "use crate::g::G;"),
+            ("g.rs", "use crate::h::H;"),
+            ("h.rs", "use crate::d::D;"),
+        ];
+        assert!(problem(ORDER, WHY, &four).starts_with("a cycle of imports with more than three files"));
+    }
+}
