@@ -149,8 +149,12 @@ fn find_paths(code: &str, root: &str, prefix: &[String], found: &mut Vec<(FoundP
             prefix = parent(&prefix);
             rest = &rest["super::".len()..];
         }
-        let statement = before.rsplit([';', '{', '}']).next().unwrap_or_default().trim_start();
-        let is_reexport = statement.starts_with("pub") && statement.trim_end().ends_with("use");
+        if before.ends_with("pub(in ") {
+            continue; // a visibility
+        }
+        let statement = before.rsplit([';', '{', '}']).next().unwrap_or_default();
+        let visibility = statement.trim_end().strip_suffix("use").map(str::trim_end);
+        let is_reexport = visibility.is_some_and(|v| v.ends_with("pub") || (v.ends_with(')') && v.contains("pub(")));
         if !is_root(root) && is_in_use_group(before) {
             continue; // read already, with the path before the group
         }
@@ -274,7 +278,7 @@ fn all_ways_to_import_are_found() {
         use crate::{a::{self, b::C}, d::E as F};
         use super::{g, h::I};
         pub use self::j::K;
-        fn f() -> crate::l::M { let s = "crate::not_this::either"; g::n(crate::o::p::<u8>()) }
+        pub(in crate::o) fn f() -> crate::l::M { let s = "crate::not_this::either"; g::n(crate::o::p::<u8>()) }
     "#;
     let empty = [
         "a/mod.rs",
@@ -309,7 +313,7 @@ fn all_ways_to_import_are_found() {
 fn an_import_of_a_reexported_name_is_an_import_of_its_file() {
     let files = [
         ("lib.rs", "pub use a::B;"),
-        ("a/mod.rs", "mod b;\nmod c;\npub(crate) use b::B;\npub(crate) use self::c::*;"),
+        ("a/mod.rs", "mod b;\nmod c;\n#[doc(hidden)]\npub(crate) use b::B;\npub(crate) use self::c::*;"),
         ("a/b.rs", ""),
         ("a/c.rs", ""),
         ("d.rs", "use crate::B;\nuse crate::a::B as Other;"),

@@ -23,12 +23,25 @@ pub(crate) const ORDERS: &[Order] = &[
     Order { folder: "cordial/src", rows: &[
         "pid", "exit", "backoff error unwind", "telemetry", "process", "task", "stream", "supervisor", "testing",
     ] },
+    Order { folder: "cordial/src/process", rows: &[
+        "discard lineage outcome shutdown supervision", "crashes report shutdown_state", "child_slot guardian", "entry",
+        "signal", "runtime", "current links monitors ownership requests traps", "process_future", "spawn", "inspect stop",
+        "program",
+    ] },
     Order { folder: "cordial/src/task", rows: &[
         "timeout", "deadline join", "handle", "start", "wait", "shutdown", "await_many yield_many",
     ] },
     Order { folder: "cordial/src/stream", rows: &[
         "failure progress retry", "options", "window spawner", "completions item_future", "deadlines", "in_flight", "active",
         "async_stream", "constructors poll setters", "consume",
+    ] },
+    Order { folder: "cordial/src/supervisor", rows: &[
+        "restart clock intensity stop_reason kill_on_drop factory incarnation", "strategy events exit_signals startable",
+        "spawn serve nested", "spec", "tasks/child_limit tasks/builder", "tasks/restartable",
+        "tasks/children tasks/start_restartable", "tasks/shared tasks/stop", "tasks/reservation tasks/server tasks/handle",
+        "tasks/start_child tasks/start", "tasks/stream", "tree/info tree/call tree/builder tree/exits", "tree/child",
+        "tree/shared", "tree/children", "tree/state", "tree/start_child tree/stop", "tree/restarts", "tree/handle_call",
+        "tree/server", "tree/handle", "tree/start",
     ] },
 ];
 
@@ -53,7 +66,7 @@ impl Order {
         for file in sources.files() {
             if let Some(module) = below(folder, file)
                 && self.row(&module).is_none()
-                && !(module == "mod" && sources.is_index(file))
+                && !sources.is_index(file)
             {
                 broken.push((
                     file.to_owned(),
@@ -75,7 +88,9 @@ impl Order {
             }
         }
         for import in imports {
-            let (Some(from), Some(to_module)) = (below(folder, &import.from), below(folder, &import.to)) else { continue };
+            let (Some(from), Some(to_module)) = (below(folder, &import.from), below(folder, &import.to)) else {
+                continue;
+            };
             let to_row = self.row(&to_module);
             let Some((from_row, from)) = self.row(&from) else { continue };
             let problem = match to_row {
@@ -85,9 +100,9 @@ impl Order {
                 Some((_, to)) => {
                     format!("`{from}` imports `{to}`, which is not in an earlier row of the order of {}", self.folder)
                 }
-                None if to_module != "mod" => continue, // reported above
+                None if !sources.is_index(&import.to) => continue, // reported above
                 None => {
-                    format!("`{from}` imports an item that the index of {} defines: move it into a module", self.folder)
+                    format!("`{from}` imports an item that {} defines: move it into a module", import.to)
                 }
             };
             broken.push((import.from.clone(), import.line, problem));
@@ -157,8 +172,11 @@ pub(crate) fn broken_cycles<'a>(
             }
             Some(_) => continue,
         };
-        let example = imports.iter().find(|import| import.from == file && cycle.contains(&*import.to));
-        broken.push((file.to_owned(), example.map_or(1, |import| import.line), format!("{problem}: {shown}")));
+        let within =
+            imports.iter().filter(|import| [&import.from, &import.to].iter().all(|file| cycle.contains(&***file)));
+        let edges: String =
+            within.map(|import| format!("\n    {}:{} imports {}", import.from, import.line, import.to)).collect();
+        broken.push((file.to_owned(), 1, format!("{problem}: {shown}{edges}")));
     }
     broken
 }
@@ -250,7 +268,7 @@ mod tests {
         check("b.rs", "use super::c::C;", "`b` imports `c`");
         check("c.rs", "fn f() {\n    crate::f::low::g()\n}", "c.rs:2: `c` imports `f/low`");
         check("f/low.rs", "use super::high;", "`f/low` imports `f`");
-        check("f/high.rs", "use crate::Defined;", "`f` imports an item that the index of one/src defines");
+        check("f/high.rs", "use crate::Defined;", "`f` imports an item that lib.rs defines");
         check("new.rs", "", "the module `new` is not in the order of one/src");
     }
 
