@@ -1,14 +1,13 @@
-//! How long to wait before something that failed is tried again.
+//! How long to wait before a failed operation is tried again.
 //!
-//! The waits come from the `backon` crate. What is ours is the meaning of `max`, and that the chance in them belongs to
-//! whoever asks, so that a simulated run repeats. Not for deciding whether to try again: that is
-//! [`Retry`](crate::Retry).
+//! The delays come from the `backon` crate. This module defines the meaning of `max`, and takes the seed of the jitter from the
+//! caller, so that a simulated run is repeatable. Whether to try again at all is the subject of [`Retry`](crate::Retry).
 
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 
-/// Waits that grow, with jitter, so that many who failed together do not come back together.
+/// Exponential delays with jitter, so that operations that failed together are not retried at the same moment.
 ///
 /// # Examples
 ///
@@ -27,39 +26,40 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The first wait is `first` or up to twice that, by chance; the range doubles each time. No wait is longer than
-    /// `max`, and none is shorter than `first` unless `max` is. A `first` of zero never waits.
+    /// Creates delays from `first` on: the first delay is random between `first` and twice `first`, and the range doubles each
+    /// time. No delay is longer than `max`; none is shorter than `first`, unless `max` is. With a `first` of zero every delay is
+    /// zero.
     #[must_use]
     pub fn exponential(first: Duration, max: Duration) -> Backoff {
         Backoff { first: first.min(max), max }
     }
 
-    /// The waits, one after the other, without end. The same number gives the same waits.
-    pub(crate) fn waits(self, random: u64) -> Waits {
+    /// Returns an endless iterator of delays. The same seed gives the same delays.
+    pub(crate) fn delays(self, seed: u64) -> Delays {
         let Backoff { first, max } = self;
-        // The jitter adds up to the whole of what it is added to. Half of `max` leaves room for it.
+        // The jitter adds up to 100 % of a delay, so delays without jitter may grow to half of `max`.
         let steps = ExponentialBuilder::new()
             .with_min_delay(first)
             .with_max_delay((max / 2).max(first))
             .without_max_times()
             .with_jitter()
-            .with_jitter_seed(random);
-        Waits { steps: steps.build(), max }
+            .with_jitter_seed(seed);
+        Delays { steps: steps.build(), max }
     }
 }
 
-/// An endless iterator of waits.
+/// An endless iterator of delays.
 #[derive(Debug)]
-pub(crate) struct Waits {
+pub(crate) struct Delays {
     steps: <ExponentialBuilder as BackoffBuilder>::Backoff,
     max: Duration,
 }
 
-impl Iterator for Waits {
+impl Iterator for Delays {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
-        self.steps.next().map(|wait| wait.min(self.max))
+        self.steps.next().map(|delay| delay.min(self.max))
     }
 }
 

@@ -1,4 +1,7 @@
-//! What a call can refuse.
+//! Errors of calls: a runtime that was not built, a child that was not started, found or deleted.
+//!
+//! The text of an error includes the text of its cause. Therefore `source` returns the source of that cause, and not the cause
+//! itself: a chain of sources, such as `{:#}` of `anyhow`, prints every text once.
 
 use std::error::Error;
 use std::fmt;
@@ -12,33 +15,35 @@ use crate::pid::Pid;
 #[non_exhaustive]
 #[derive(Debug)]
 pub enum BuildError {
-    /// No workers were asked for.
+    /// `workers(0)` was set.
     NoWorkers,
-    /// The cap on threads is below the number of workers.
+    /// The maximum number of threads is below the number of workers.
     CapBelowWorkers {
-        /// The cap that was asked for.
+        /// The maximum number of threads that was set.
         max_threads: usize,
-        /// The workers that were asked for.
+        /// The number of workers that was set, or its default.
         workers: usize,
     },
-    /// `install` came too late: the default runtime runs already.
+    /// The default runtime has started already.
     AlreadyInUse,
-    /// The system refused a thread or an I/O driver.
+    /// The operating system refused to start a thread or an I/O driver.
     System(io::Error),
 }
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            BuildError::NoWorkers => f.write_str("a runtime needs at least one worker; `workers(0)` was asked for"),
+            BuildError::NoWorkers => f.write_str("`workers(0)` was set, but a runtime needs at least one worker"),
             BuildError::CapBelowWorkers { max_threads, workers } => write!(
                 f,
                 "max_threads({max_threads}) is below the {workers} workers; raise it to at least {workers} or ask for fewer workers"
             ),
             BuildError::AlreadyInUse => {
-                f.write_str("the default runtime is in use already; call `install` before the first task is spawned")
+                f.write_str("the default runtime has started already; call `install` before the first task is spawned")
             }
-            BuildError::System(error) => write!(f, "the system refused a thread or an I/O driver: {error}"),
+            BuildError::System(error) => {
+                write!(f, "the operating system refused to start a thread or an I/O driver: {error}")
+            }
         }
     }
 }
@@ -56,45 +61,46 @@ impl Error for BuildError {
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq)]
 pub enum StartError {
-    /// The supervisor is full, stopping or gone, or the runtime was shut down.
+    /// The supervisor is full, is stopping or has ended, or the runtime was shut down.
     Refused(Refusal),
-    /// Two children of one supervisor have this id.
+    /// The supervisor has two children with this id.
     DuplicateId(Arc<str>),
-    /// The child runs already.
+    /// The child is running already.
     AlreadyStarted {
         /// Its id.
         id: Arc<str>,
         /// Its process.
         pid: Pid,
     },
-    /// There is such a child, and it does not run: use `restart_child`, or `delete_child` first.
+    /// The child exists, but is not running: call `restart_child`, or call `delete_child` first.
     AlreadyPresent(Arc<str>),
-    /// The child is about to be started again.
+    /// A restart of the child is scheduled already.
     Restarting(Arc<str>),
-    /// The last process of the child was told to end and is stuck in a poll. It can be started again once that has ended.
+    /// The last process of the child was abandoned and is still stuck in a poll. The child can be started after that process has
+    /// ended.
     StillThere {
         /// Its id.
         id: Arc<str>,
-        /// The process.
+        /// The abandoned process.
         pid: Pid,
     },
-    /// There is no such child.
+    /// The supervisor has no child with this id.
     NotFound(Arc<str>),
-    /// The child is significant and permanent: it would never end its supervisor.
+    /// The child is significant and permanent. A permanent child is always restarted, so its end never stops the supervisor.
     SignificantPermanent(Arc<str>),
-    /// The child is significant, and the automatic shutdown of its supervisor is off.
+    /// The child is significant, but its supervisor has no `auto_shutdown`.
     SignificantNever(Arc<str>),
-    /// The window of the restart intensity is zero.
+    /// The window of `max_restarts` is zero.
     ZeroWindow,
-    /// The task supervisor is the child of another supervisor already, or lives in another runtime.
+    /// The task supervisor is a child of another supervisor already, or belongs to another runtime.
     AlreadySupervised(Arc<str>),
-    /// A supervisor cannot be the child of a task supervisor.
+    /// The child is a supervisor, but the children of a task supervisor are tasks.
     NotATask(Arc<str>),
     /// The child failed to start.
     Child {
         /// Its id.
         id: Arc<str>,
-        /// How it ended instead.
+        /// How it ended before it had started.
         exit: Exit,
     },
 }
@@ -105,7 +111,7 @@ impl From<Refusal> for StartError {
     }
 }
 
-/// So that `?` on the start of a supervisor works where an exit is returned.
+/// Lets `?` convert the error of a start in a function that returns an `Exit`.
 impl From<StartError> for Exit {
     fn from(error: StartError) -> Exit {
         Exit::Error(Arc::new(error))
@@ -117,36 +123,41 @@ impl fmt::Display for StartError {
         match self {
             StartError::Refused(refusal) => refusal.fmt(f),
             StartError::DuplicateId(id) => {
-                write!(f, "two children have the id {id:?}; an id names one child of a supervisor")
+                write!(f, "two children have the id {id:?}; give each child of a supervisor its own id")
             }
-            StartError::AlreadyStarted { id, pid } => write!(f, "the child {id:?} runs already, as process {pid}"),
+            StartError::AlreadyStarted { id, pid } => {
+                write!(f, "the child {id:?} is running already, as process {pid}")
+            }
             StartError::AlreadyPresent(id) => write!(
                 f,
-                "there is a child {id:?} that does not run; start it with `restart_child`, or remove it with `delete_child` first"
+                "the child {id:?} exists, but is not running; start it with `restart_child`, or remove it with `delete_child` first"
             ),
-            StartError::Restarting(id) => write!(f, "the child {id:?} is about to be started again"),
+            StartError::Restarting(id) => write!(f, "a restart of the child {id:?} is scheduled already"),
             StartError::StillThere { id, pid } => write!(
                 f,
-                "process {pid} of the child {id:?} was told to end and is stuck in a poll; wait for its end, for example with `process::monitor`"
+                "process {pid} of the child {id:?} was abandoned and is still stuck in a poll; wait for its end, for example with `process::monitor`"
             ),
             StartError::NotFound(id) => write!(f, "there is no child {id:?}"),
             StartError::SignificantPermanent(id) => write!(
                 f,
-                "the child {id:?} is significant and permanent, so its end would never be one; make it transient or temporary"
+                "the child {id:?} is significant and permanent, so it would always be restarted; make it transient or temporary"
             ),
             StartError::SignificantNever(id) => write!(
                 f,
-                "the child {id:?} is significant, but its supervisor never shuts down by itself; set `auto_shutdown`"
+                "the child {id:?} is significant, but its supervisor has no automatic shutdown; set `auto_shutdown`"
             ),
             StartError::ZeroWindow => {
                 f.write_str("`max_restarts` with a window of zero counts nothing; use a longer one, such as 5 s")
             }
             StartError::AlreadySupervised(id) => write!(
                 f,
-                "the task supervisor {id:?} is a child already, or lives in another runtime; a supervisor has one parent"
+                "the task supervisor {id:?} is a child already, or belongs to another runtime; start another task supervisor"
             ),
             StartError::NotATask(id) => {
-                write!(f, "the child {id:?} is a supervisor; a task supervisor has tasks, use a `Supervisor`")
+                write!(
+                    f,
+                    "the child {id:?} is a supervisor, but the children of a task supervisor are tasks; use a `Supervisor`"
+                )
             }
             StartError::Child { id, exit } => write!(f, "the child {id:?} failed to start: {exit}"),
         }
@@ -156,20 +167,20 @@ impl fmt::Display for StartError {
 impl Error for StartError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            StartError::Child { exit, .. } => Some(exit),
+            StartError::Child { exit, .. } => exit.source(),
             _ => None,
         }
     }
 }
 
-/// There is no such child: it has ended, or never was one of this supervisor.
+/// The supervisor has no such child: the child has ended, or never belonged to this supervisor.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotFound;
 
 impl fmt::Display for NotFound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("there is no such child: it has ended, or never was one of this supervisor")
+        f.write_str("the supervisor has no such child: it has ended, or never belonged to this supervisor")
     }
 }
 
@@ -179,22 +190,25 @@ impl Error for NotFound {}
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeleteError {
-    /// There is no such child.
+    /// The supervisor has no child with this id.
     NotFound,
-    /// It runs: terminate it first.
+    /// The child is running: call `terminate_child` first.
     Running,
-    /// It is about to be started again: terminate it first.
+    /// A restart of the child is scheduled: call `terminate_child` first.
     Restarting,
 }
 
 impl fmt::Display for DeleteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            DeleteError::NotFound => "there is no such child",
-            DeleteError::Running => "the child runs; call `terminate_child` first",
-            DeleteError::Restarting => "the child is about to be started again; call `terminate_child` first",
+            DeleteError::NotFound => "the supervisor has no child with this id",
+            DeleteError::Running => "the child is running; call `terminate_child` first",
+            DeleteError::Restarting => "a restart of the child is scheduled; call `terminate_child` first",
         })
     }
 }
 
 impl Error for DeleteError {}
+
+#[cfg(test)]
+mod tests;

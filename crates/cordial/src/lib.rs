@@ -1,4 +1,4 @@
-//! Tasks that cannot leak: parallel work that is tied to whoever needs it, with the semantics of Elixir's `Task`.
+//! Tasks that cannot leak: parallel work that is tied to its owner, with the semantics of Elixir's `Task`.
 //!
 //! ```
 //! use cordial::{Exit, Task};
@@ -10,58 +10,76 @@
 //!         println!("{} and {}", report.await?, lucky.await?);
 //!
 //!         let broken = Task::spawn(async { "x".parse::<u64>().expect("a number") });
-//!         println!("{}", broken.await.unwrap_err()); // a value: what, where, and where it was spawned
+//!         println!("{}", broken.await.unwrap_err()); // the panic as a value: message, location, spawn location
 //!         Ok(())
 //!     })?
 //! }
 //! ```
 //!
-//! The one idea to learn: a [`Task`] is a handle that owns. Await it and it gives the value, or the [`Exit`] that says
-//! why there is none. Drop it, and the task is asked to shut down: it ends at its next await, unless it has asked to be
-//! told (see [`shutdown_requested`]) and ends itself. [`Task::start`] is for what shall run on alone.
+//! A [`Task`] is a handle that owns its process. Awaiting it returns the value, or the [`Exit`] that says why there is none.
+//! Dropping it asks the process to shut down: the process ends at its next await point, unless it has opted in to graceful
+//! shutdown (see [`shutdown_requested`]). A process that needs no owner is started with [`Task::start`].
 //!
-//! | for | look at |
+//! | for | use |
 //! |---|---|
 //! | one task | [`Task`] |
-//! | a list of any length, bounded, failures beside successes | [`Task::async_stream`] |
-//! | many tasks that are owned, bounded, and end together | [`TaskSupervisor`] |
-//! | a service: parts that start in order, heal, and stop in order | [`Supervisor`], [`ChildSpec`] |
-//! | a program that ends in order on Ctrl-C | [`main`], [`run`], [`shutdown_requested`] |
-//! | links, monitors, labels, what tasks are made of | [`process`] |
+//! | many items, a limited number at a time, with failures as values | [`Task::async_stream`] |
+//! | many tasks with one owner, a limit, and a common end | [`TaskSupervisor`] |
+//! | a service whose parts are started in order, restarted, and stopped in order | [`Supervisor`], [`ChildSpec`] |
+//! | a program that shuts down in order on Ctrl-C | [`main`], [`run`], [`shutdown_requested`] |
+//! | links, monitors, labels, snapshots | [`process`] |
 //! | tests with virtual time | [`testing`] |
 //!
-//! Everything of tokio (timers, sockets, child processes) works inside tasks, and tasks work inside `#[tokio::main]`.
-//! A poll here has no budget like tokio's: a socket that is always ready keeps its task in one poll, and only an await
-//! that waits, or [`tokio::task::yield_now`], lets a limit or a kill take effect.
+//! Timers, sockets and child processes of tokio work inside tasks, and tasks work inside `#[tokio::main]`. A poll has no budget
+//! as in tokio: a task that reads from a socket that is always ready stays in one poll, and timeouts and kills take effect only at
+//! an await that waits, or at [`tokio::task::yield_now`].
 //!
-//! # What it tells of itself
+//! # Glossary
 //!
-//! Without a `tracing` subscriber a panic in a task prints as usual, and nothing else is said before the end of the program:
-//! then [`main`] prints the exit of its root. With one, these are
-//! events of target `cordial::process`, and a panic is told once, as `crash`:
+//! | word | meaning |
+//! |---|---|
+//! | process | a future that runs with a pid, links, monitors, callers and one exit; not a process of the operating system |
+//! | exit | how a process ended, as a value: [`Exit`] |
+//! | opt in to graceful shutdown | to poll [`shutdown_requested`] or to trap exits: from then on, a request to shut down notifies the process instead of ending it |
+//! | checkpoint | a call of [`checkpoint`] in a long computation, at which the process can be ended |
+//! | long poll | a poll that lasts longer than `stall_after`, 4 ms by default |
+//! | stand-in | a thread that does the work of a worker while that is in a long poll |
+//! | abandoned | killed, but still in the same poll 100 ms later: no stop waits for such a process any more |
+//! | guardian | a process that owns others, ends after them, and ends with its own owner: every supervisor |
+//! | incarnation | one of the processes that a supervisor starts, one after the other, for the same child |
+//! | item | an input of a stream |
+//! | attempt | one process that handles an item; a retry is another attempt |
+//! | window | of a stream: the items that are running, or whose results wait for an earlier item |
+//!
+//! # Events
+//!
+//! Crashes, restarts and long polls are emitted as `tracing` events of target `cordial::process`. Without a subscriber, a panic in a
+//! task is printed by the panic hook as usual, and [`main`] prints the exit of the root process; nothing else is printed. With a
+//! subscriber, a panic is emitted as the event `crash` instead of printed.
 //!
 //! | event | level | fields |
 //! |---|---|---|
 //! | `start` | trace | pid, spawned_at, caller, supervisor, incarnation |
 //! | `stop` | debug | pid, label, supervisor, incarnation, spawned_at, exit |
 //! | `crash`, instead of `stop`: any end but `Normal` and `Shutdown` | error (a kill: warn) | pid, label, supervisor, incarnation, spawned_at, exit, callers |
-//! | `long_poll`: told while it lasts | warn, once for each spawn place | pid, label, supervisor, incarnation, spawned_at, lasted_ms (so far) |
-//! | `threads_exhausted`: polls are stuck, and there are as many threads as allowed | warn, once until it is over | max_threads |
+//! | `long_poll`: emitted while it lasts | warn, once for each spawn location | pid, label, supervisor, incarnation, spawned_at, lasted_ms (so far) |
+//! | `threads_exhausted`: every thread is in a long poll while tasks wait, and `max_threads` is reached | warn, once until it is over | max_threads |
 //! | `abandoned`: a killed process whose poll does not return | warn | pid, label, supervisor, incarnation, spawned_at |
-//! | `refused`: spawned on a runtime that was shut down, or under a supervisor that is full, stopping or gone | error | spawned_at, supervisor, refusal |
-//! | `restart`: a child is started again | warn | supervisor, label, child, incarnation (the next one), spawned_at, reason, after_ms |
-//! | `restart_waits`: for a process that is stuck in a poll | warn | supervisor, label, child, incarnation (the next one), spawned_at, pid |
+//! | `refused`: spawned on a runtime that was shut down, or under a supervisor that is full, stopping or has ended | error | spawned_at, supervisor, refusal |
+//! | `restart`: a child is restarted | warn | supervisor, label, child, incarnation (the next one), spawned_at, reason, after_ms |
+//! | `restart_waits`: a restart waits for an abandoned process | warn | supervisor, label, child, incarnation (the next one), spawned_at, pid |
 //! | `start_failed`: a child failed to start | error | supervisor, label, child, incarnation (this one), spawned_at, reason |
-//! | `give_up`: one restart too many would be due | error | supervisor, label, child, incarnation (the last one), spawned_at, reason, restarts, window |
+//! | `give_up`: a supervisor exceeded its restart limit | error | supervisor, label, child, incarnation (the last one), spawned_at, reason, restarts, window |
 //! | `forced`: a supervisor had to kill or abandon a child | warn | pid, label, supervisor, spawned_at, how |
-//! | `lost_panic`: a value that nobody took panicked when dropped | error | exit |
+//! | `lost_panic`: the destructor of a value that was not taken panicked | error | exit |
 //!
-//! `supervisor` is a pid. In events of a supervisor's own, `label` is its label and `child` the id; in the others `label` is
-//! that of the process, which is its id unless it has given itself another. `incarnation` and `supervisor` are there for
-//! children. `restarts` is how many were made within the last `window`, as many as `max_restarts` allows. The crate
-//! `cordial-metrics` counts these events.
+//! `supervisor` is a pid. In events about a child of a supervisor that have the field `child`, that is the id of the child, and `label`
+//! is the label of the supervisor. In all other events `label` is the label of the process, which is its id unless it has set
+//! another. `incarnation` and `supervisor` are set for children only. `restarts` is the number of restarts within the last `window`,
+//! which is the limit that `max_restarts` sets. The crate `cordial-metrics` counts these events.
 //!
-//! Polls run in the span that spawned the task, or in a child span of target `cordial::task` if that is enabled.
+//! A task is polled in the span that was current when it was spawned, or in a child span of target `cordial::task` if that is
+//! enabled.
 
 mod backoff;
 mod error;
@@ -80,9 +98,10 @@ pub use error::{BuildError, DeleteError, NotFound, StartError};
 pub use exit::{Exit, Location, PanicReport, Refusal, TimedOut};
 pub use pid::Pid;
 #[doc(inline)]
+pub use process::current::{checkpoint, exit};
+#[doc(inline)]
 pub use process::{
-    Runtime, Shutdown, Snapshot, Statistics, StopReport, checkpoint, exit_self as exit, is_shutdown_requested, main,
-    run, shutdown_requested,
+    Runtime, Shutdown, Snapshot, Statistics, StopReport, is_shutdown_requested, main, run, shutdown_requested,
 };
 pub use stream::{AsyncStream, Failure, Progress, Retry, StreamTimeout};
 pub use supervisor::{

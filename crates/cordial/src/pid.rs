@@ -1,11 +1,11 @@
-//! The name of a process.
+//! The identifier of a process.
 
 use std::fmt;
 use std::num::NonZeroU32;
 
-/// The name of a process: printable, ordered, and never used twice.
+/// The identifier of a process: printable, ordered, and never reused.
 ///
-/// It carries the number of its runtime; in another runtime it names nobody.
+/// A pid includes the number of its runtime; in another runtime it is the pid of no process.
 ///
 /// # Elixir
 ///
@@ -22,16 +22,17 @@ use std::num::NonZeroU32;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pid {
     runtime: NonZeroU32,
-    /// The index, then the generation: two words instead of three numbers, which travel in registers.
-    place: u64,
+    /// The slot in the process table (high 32 bits) and the generation of the slot (low 32 bits). Two fields instead of three, so
+    /// that a pid is passed in registers.
+    slot: u64,
 }
 
 impl Pid {
-    /// The pid of no process.
-    pub(crate) const NO_PROCESS: Pid = Pid { runtime: NonZeroU32::MAX, place: 0 };
+    /// The pid of no process. Printed as `<0.0.0>`.
+    pub(crate) const NO_PROCESS: Pid = Pid { runtime: NonZeroU32::MAX, slot: 0 };
 
     pub(crate) fn new(runtime: NonZeroU32, index: u32, generation: u32) -> Pid {
-        Pid { runtime, place: u64::from(index) << 32 | u64::from(generation) }
+        Pid { runtime, slot: u64::from(index) << 32 | u64::from(generation) }
     }
 
     pub(crate) fn runtime(self) -> NonZeroU32 {
@@ -39,11 +40,11 @@ impl Pid {
     }
 
     pub(crate) fn index(self) -> u32 {
-        (self.place >> 32) as u32
+        (self.slot >> 32) as u32
     }
 
     pub(crate) fn generation(self) -> u32 {
-        self.place as u32
+        self.slot as u32
     }
 }
 

@@ -1,10 +1,10 @@
-//! Tests that own the clock: everything on one thread, in an order chosen by a seed, in virtual time.
+//! Simulation for tests: all processes run on one thread, in an order that is chosen by a seed, with a virtual clock.
 //!
-//! A test with an hour of timeouts ends in milliseconds, and repeats exactly as far as the program is deterministic:
-//! `select!` without `biased` and hash maps bring a randomness of their own. `tokio::spawn` and tokio's timers work;
-//! there is no I/O driver, so sockets, signals and child processes fail at once.
+//! A test with timeouts of an hour takes milliseconds. It repeats exactly if the program is deterministic; `select!` without `biased`
+//! and hash maps are not. `tokio::spawn` and tokio's timers work. There is no I/O driver, so sockets, signals and child processes
+//! fail at once.
 //!
-//! Not for measuring, and not for blocking: a thread that waits stops the clock.
+//! Do not measure speed in a simulation, and do not block: the virtual clock does not advance while the thread blocks.
 
 use std::panic::Location;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use cordial_sched::{Simulation, Stalled};
 use crate::exit::Exit;
 use crate::process::{Handle, Shared, Shutdown, Spawn, assert_may_block, describe_all, stop_all, stop_in_order};
 
-/// Runs a future as the root process of a simulated runtime, with seed 0, and gives what it returns.
+/// Runs a future as the root process of a simulated runtime, with seed 0, and returns its output.
 ///
-/// What still runs when the root has ended is shut down: asked, and killed after 5 s of virtual time.
+/// Processes that are alive when the root process has ended are asked to shut down, and killed after 5 s of virtual time.
 ///
 /// # Panics
 ///
-/// With the exit and the seed, if the root ends without a value; and if nothing can run any more, which a real program
-/// would show as a hang.
+/// If the root process ends without a value; the message shows its exit and the seed. Also if no process can make progress any
+/// more: a real program would hang.
 ///
 /// # Examples
 ///
@@ -44,18 +44,18 @@ where
     run_seeded(0, future)
 }
 
-/// As [`run`], with the order that belongs to a seed.
+/// Like [`run`], with another seed, and so in another order.
 ///
 /// # Panics
 ///
-/// As [`run`].
+/// Under the same conditions as [`run`].
 ///
 /// # Examples
 ///
 /// ```
 /// use cordial::Task;
 ///
-/// // The order differs from seed to seed, and for one seed it is always the same.
+/// // One seed gives the same order each time; other seeds give other orders.
 /// let first = |seed| cordial::testing::run_seeded(seed, async {
 ///     let mut tasks: Vec<_> = (0..8).map(|n| Task::spawn(async move { n })).collect();
 ///     Task::yield_many(&mut tasks).limit(1).await.iter().position(Option::is_some)
@@ -90,7 +90,7 @@ where
         Ok(Err(exit)) => panic!("the root process {exit} (seed {seed})"),
         Err(Stalled) => {
             let left: Vec<String> = describe_all(&runtime, &|_, _| true).iter().map(ToString::to_string).collect();
-            // Their destructors run now; nothing stands in a table that nobody reads.
+            // The processes are killed, so that their destructors run.
             let _ = simulation.block_on(stop_all(&runtime, |_, _| true, Shutdown::BrutalKill));
             panic!(
                 "nothing can run any more, and the root process has not ended (seed {seed}); still there: {}",

@@ -1,9 +1,9 @@
-//! Panic to value: the only place that catches one, and the panic hook.
+//! The conversion of panics into values, and the panic hook. No other module catches a panic.
 //!
 //! ```text
-//!  panic! inside a process ─► hook: notes place and backtrace, prints only if nobody else will tell
-//!                          ─► unwinding ─► `catch`: joins the note and the message to a `Caught`
-//!  checkpoint               ─► unwinding without the hook ─► `catch`: `Unwound::Checkpoint`
+//!  panic! inside a process ─► hook: records location and backtrace; prints only if no subscriber takes the event
+//!                          ─► unwinding ─► `catch`: combines that record and the message into a `Caught`
+//!  checkpoint              ─► unwinding without the hook ─► `catch`: `Unwound::Checkpoint`
 //! ```
 
 use std::any::Any;
@@ -15,15 +15,14 @@ use std::sync::{Arc, Once};
 use crate::exit::{Exit, Location, PanicReport};
 use crate::pid::Pid;
 
-/// Why a call did not return.
+/// Why a call unwound.
 pub(crate) enum Unwound {
-    /// A panic of the user's.
     Panic(Box<Caught>),
-    /// `checkpoint` saw that the process has to end.
+    /// `checkpoint` has found that the process is exiting.
     Checkpoint,
 }
 
-/// What is known of a panic at the place that caught it.
+/// A caught panic.
 pub(crate) struct Caught {
     pub(crate) message: String,
     pub(crate) location: Location,
@@ -32,8 +31,8 @@ pub(crate) struct Caught {
 }
 
 impl Unwound {
-    /// The exit of a child that has not started, because what should have started it panicked. A `checkpoint` goes on
-    /// unwinding: it means the calling process.
+    /// Returns the exit of a child whose start has unwound. Resumes the unwinding of a `checkpoint`, because that ends the calling
+    /// process, not the child.
     pub(crate) fn into_start_failure(self, id: &Arc<str>, spawned_at: &'static std::panic::Location<'static>) -> Exit {
         match self {
             Unwound::Panic(caught) => {
@@ -45,36 +44,41 @@ impl Unwound {
 }
 
 impl Caught {
-    /// The exit of a process that it ended.
+    /// Returns the exit of the process that the panic has ended.
     pub(crate) fn into_exit(self, pid: Pid, label: Option<Arc<str>>, spawned_at: Location, callers: Vec<Pid>) -> Exit {
         let Caught { message, location, backtrace, thread } = self;
         Exit::Panic(Arc::new(PanicReport { message, location, thread, backtrace, pid, label, spawned_at, callers }))
     }
 }
 
-/// The payload of an unwinding that is no panic.
+/// The payload with which `checkpoint` unwinds.
 struct Checkpoint;
 
-struct Note {
+/// What the panic hook has recorded of a panic.
+struct Record {
     location: Location,
     backtrace: Backtrace,
+    /// The value of `TURN` at the time of the panic.
     turn: u64,
 }
 
 thread_local! {
-    /// How many `catch` are on the stack: inside one, a panic is ours to tell.
+    /// How many calls of `catch` are on the stack. Inside one, the panic is reported as an event or an exit.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
-    /// How many outermost `catch` this thread has begun. The note of an earlier one belongs to a panic that the user caught.
+    /// How many outermost calls of `catch` this thread has begun. A record of an earlier one belongs to a panic that the user
+    /// has caught.
     static TURN: Cell<u64> = const { Cell::new(0) };
-    static NOTE: RefCell<Option<Note>> = const { RefCell::new(None) };
+    static RECORD: RefCell<Option<Record>> = const { RefCell::new(None) };
+    /// Whether the hook does nothing.
     static SILENT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Puts the hook in front of the one that is there. `is_told` says whether a caught panic will reach somebody.
-pub(crate) fn install_hook(is_told: fn() -> bool) {
+/// Installs the panic hook, once per program. The hook calls the previous one, except for a caught panic while `has_subscriber`
+/// returns true: then the event of the crash reports the panic.
+pub(crate) fn install_hook(has_subscriber: fn() -> bool) {
     static INSTALLED: Once = Once::new();
     if std::thread::panicking() {
-        // No hook can be set now. The next runtime, or the next use, does it.
+        // A panicking thread cannot set a hook. The next call does.
         return;
     }
     INSTALLED.call_once(|| {
@@ -84,9 +88,9 @@ pub(crate) fn install_hook(is_told: fn() -> bool) {
                 return;
             }
             if DEPTH.get() > 0 {
-                let location = info.location().map_or_else(Location::unknown, Location::told);
-                NOTE.set(Some(Note { location, backtrace: Backtrace::capture(), turn: TURN.get() }));
-                if is_told() {
+                let location = info.location().map_or_else(Location::unknown, Location::copied);
+                RECORD.set(Some(Record { location, backtrace: Backtrace::capture(), turn: TURN.get() }));
+                if has_subscriber() {
                     return;
                 }
             }
@@ -95,11 +99,11 @@ pub(crate) fn install_hook(is_told: fn() -> bool) {
     });
 }
 
-/// Calls `f` and makes a value of its panic.
+/// Calls `f`, and returns a panic of it as a value.
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Unwound> {
-    // A destructor may come here while a panic unwinds, whose note is for whoever catches that one.
-    let outer = if std::thread::panicking() { NOTE.take() } else { None };
+    // If a destructor calls this while another panic unwinds, the record of that panic is kept for its own `catch`.
+    let outer = if std::thread::panicking() { RECORD.take() } else { None };
     if DEPTH.get() == 0 {
         TURN.set(TURN.get().wrapping_add(1));
     }
@@ -110,31 +114,31 @@ pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Unwound> {
         if payload.is::<Checkpoint>() {
             return Unwound::Checkpoint;
         }
-        let note = NOTE.take().filter(|note| note.turn == TURN.get());
+        let record = RECORD.take().filter(|record| record.turn == TURN.get());
         let message = message_of(&*payload);
         drop_payload(payload);
         let (location, backtrace) =
-            note.map_or_else(|| (Location::unknown(), None), |note| (note.location, Some(note.backtrace)));
+            record.map_or_else(|| (Location::unknown(), None), |record| (record.location, Some(record.backtrace)));
         let thread = std::thread::current().name().unwrap_or("unnamed").to_owned();
         Unwound::Panic(Box::new(Caught { message, location, backtrace, thread }))
     });
     if outer.is_some() {
-        NOTE.set(outer);
+        RECORD.set(outer);
     }
     outcome
 }
 
-/// Calls `f`, which tells somebody something. A waker or a subscriber of the user's that panics is no reason to do less
-/// than that.
+/// Calls `f`, which runs a callback of the user, such as a waker or a subscriber, and ignores a panic of it, so that the caller
+/// can go on.
 pub(crate) fn ignore_panic<R>(f: impl FnOnce() -> R) {
     let _ = catch(|| drop(f()));
 }
 
-/// Whether `f` panics, without a word from the hook.
+/// Calls `f` and returns whether it panics. The hook does nothing meanwhile.
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub(crate) fn panics_silently(f: impl FnOnce()) -> bool {
     if cfg!(panic = "abort") {
-        // Whoever panics here ends the program, and should say why.
+        // A panic ends the program here, so the hook must print it.
         f();
         return false;
     }
@@ -144,7 +148,7 @@ pub(crate) fn panics_silently(f: impl FnOnce()) -> bool {
     outcome.map_err(drop_payload).is_err()
 }
 
-/// Leaves everything up to the next [`catch`]. The hook is not called.
+/// Unwinds to the innermost [`catch`], without calling the hook.
 pub(crate) fn unwind_to_catch() -> ! {
     resume_unwind(Box::new(Checkpoint))
 }
@@ -153,14 +157,14 @@ fn message_of(payload: &(dyn Any + Send)) -> String {
     if let Some(text) = payload.downcast_ref::<&str>() {
         return (*text).to_owned();
     }
-    payload.downcast_ref::<String>().cloned().unwrap_or_else(|| "a panic whose payload is not a text".to_owned())
+    payload.downcast_ref::<String>().cloned().unwrap_or_else(|| "a panic whose payload is not a string".to_owned())
 }
 
-/// A payload is the user's, and its destructor may panic with the next one.
+/// Drops the payload of a panic. Its destructor belongs to the user and may panic itself.
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
 fn drop_payload(payload: Box<dyn Any + Send>) {
     if let Err(next) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        // Twice is enough: what still panics is not dropped.
+        // The payload of the second panic is leaked, since its destructor may panic again.
         std::mem::forget(next);
     }
 }

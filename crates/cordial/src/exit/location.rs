@@ -1,9 +1,9 @@
-//! A place in the source.
+//! A location in source code.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// A place in the source: where a panic happened, or where a process was spawned.
+/// A location in source code: where a panic happened, or where a process was spawned.
 ///
 /// Printed as `file:line:column`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -13,48 +13,49 @@ pub struct Location {
     column: u32,
 }
 
-/// Spawn places are known when the program is built, the place of a panic only while its hook runs.
+/// A file name. That of a spawn location is `&'static`; that of a panic is copied, because the panic hook may only borrow it.
 #[derive(Clone, Hash, PartialEq, Eq, PartialOrd, Ord)]
 enum File {
-    Known(&'static str),
-    Told(Arc<str>),
+    Static(&'static str),
+    Copied(Arc<str>),
 }
 
 impl Location {
-    /// The file, as the compiler names it.
+    /// Returns the path of the file, as passed to the compiler.
     #[must_use]
     pub fn file(&self) -> &str {
         match &self.file {
-            File::Known(file) => file,
-            File::Told(file) => file,
+            File::Static(file) => file,
+            File::Copied(file) => file,
         }
     }
 
-    /// The line, from 1; 0 if unknown.
+    /// Returns the line, from 1; 0 if it is unknown.
     #[must_use]
     pub fn line(&self) -> u32 {
         self.line
     }
 
-    /// The column, from 1; 0 if unknown.
+    /// Returns the column, from 1; 0 if it is unknown.
     #[must_use]
     pub fn column(&self) -> u32 {
         self.column
     }
 
-    /// What is told of a panic whose hook was replaced by the program.
+    /// Returns the location of a panic that the panic hook has not seen, because the program has replaced the hook.
     pub(crate) fn unknown() -> Location {
-        Location { file: File::Known("an unknown place"), line: 0, column: 0 }
+        Location { file: File::Static("an unknown location"), line: 0, column: 0 }
     }
 
-    pub(crate) fn told(place: &std::panic::Location<'_>) -> Location {
-        Location { file: File::Told(place.file().into()), line: place.line(), column: place.column() }
+    /// Copies a location that is only borrowed.
+    pub(crate) fn copied(location: &std::panic::Location<'_>) -> Location {
+        Location { file: File::Copied(location.file().into()), line: location.line(), column: location.column() }
     }
 }
 
 impl From<&'static std::panic::Location<'static>> for Location {
-    fn from(place: &'static std::panic::Location<'static>) -> Location {
-        Location { file: File::Known(place.file()), line: place.line(), column: place.column() }
+    fn from(location: &'static std::panic::Location<'static>) -> Location {
+        Location { file: File::Static(location.file()), line: location.line(), column: location.column() }
     }
 }
 

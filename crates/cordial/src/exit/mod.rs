@@ -1,7 +1,7 @@
 //! How a process ended, as a value.
 //!
-//! Every process ends with exactly one [`Exit`]. It is what an await answers instead of a value, what a monitor
-//! resolves to, and what travels along links.
+//! Every process ends with exactly one [`Exit`]. An await returns it if there is no value, a monitor outputs it, and links
+//! deliver it to other processes.
 
 mod location;
 mod panic_report;
@@ -18,19 +18,20 @@ pub use panic_report::PanicReport;
 pub use refusal::Refusal;
 pub use timed_out::TimedOut;
 
-/// How a process ended. Cheap to clone; `Display` and `Debug` are one line that a person can act on.
+/// How a process ended. Cheap to clone. `Display` and `Debug` both print one line that says what to do.
 ///
-/// | exit of one side of a link | other side, not trapping | other side, trapping |
+/// | exit of a process | linked process that does not trap exits | linked process that traps exits |
 /// |---|---|---|
-/// | `Normal` | unaffected | told |
-/// | anything else | ends with the same exit | told |
+/// | `Normal` | is not affected | receives it as a value |
+/// | any other | ends with the same exit | receives it as a value |
 ///
-/// `?` makes an `Exit` of an [`io::Error`] and of a boxed error; for other errors write
-/// `.map_err(Box::<dyn Error + Send + Sync>::from)?`, or let the task return them and use [`Task::or_exit`](crate::Task::or_exit).
+/// `?` converts an [`io::Error`] or a boxed error into an `Exit`. For other errors write
+/// `.map_err(Box::<dyn Error + Send + Sync>::from)?`, or return them from the task and call
+/// [`Task::or_exit`](crate::Task::or_exit).
 ///
 /// # Elixir
 ///
-/// The exit reason. Reasons that are any term there are an enum here; `{:shutdown, term}` carries a text.
+/// The exit reason. There it is any term, here an enum; `{:shutdown, term}` holds a text.
 ///
 /// # Examples
 ///
@@ -45,27 +46,28 @@ pub use timed_out::TimedOut;
 #[non_exhaustive]
 #[derive(Clone)]
 pub enum Exit {
-    /// It ran to its end, or asked to exit so.
+    /// It ran to completion, or exited with this reason.
     Normal,
-    /// An orderly end: its owner or supervisor asked for it. Elixir's `:shutdown` and `{:shutdown, x}`. A supervisor that gave
-    /// up ends so as well, and the text says on which child, and why.
+    /// It was asked to shut down by its owner or supervisor, or exited with this reason. Elixir's `:shutdown` and
+    /// `{:shutdown, x}`. A supervisor that exceeded its restart limit ends with it as well; the text then names the child and the
+    /// reason.
     Shutdown(Option<Arc<str>>),
-    /// It was killed. The signal cannot be trapped; over a link it is an exit like any other.
+    /// It was killed. A kill cannot be trapped, but `Killed` that arrives over a link can.
     Killed,
-    /// It took longer than a limit allows.
+    /// It exceeded a timeout.
     Timeout(TimedOut),
     /// It panicked.
     Panic(Arc<PanicReport>),
-    /// It asked to exit with this error, or its future returned `Err` where that counts.
+    /// It exited with this error, or its future returned `Err` where an `Err` counts as a failure.
     Error(Arc<dyn Error + Send + Sync>),
-    /// There is no such process any more, or its result was already taken.
+    /// There is no such process (any more), or its result was already taken.
     NoProcess,
     /// It was never started.
     Refused(Refusal),
 }
 
 impl Exit {
-    /// Whether this is a crash: anything but `Normal` and `Shutdown`.
+    /// Returns whether this is a crash: any exit but `Normal` and `Shutdown`.
     #[must_use]
     pub fn is_abnormal(&self) -> bool {
         !matches!(self, Exit::Normal | Exit::Shutdown(_))
@@ -103,7 +105,7 @@ impl Error for Exit {
     }
 }
 
-/// For tests: panics are equal by message and place, errors by their text, timeouts by limit and task.
+/// For tests: panics are equal if message and location are, errors if their texts are, timeouts if limit and task are.
 impl PartialEq for Exit {
     fn eq(&self, other: &Exit) -> bool {
         match (self, other) {
@@ -118,7 +120,7 @@ impl PartialEq for Exit {
     }
 }
 
-/// An `Exit` in the box stays what it is; anything else becomes `Exit::Error`.
+/// A boxed `Exit` is returned as it is; any other error becomes `Exit::Error`.
 impl From<Box<dyn Error + Send + Sync>> for Exit {
     fn from(error: Box<dyn Error + Send + Sync>) -> Exit {
         match error.downcast::<Exit>() {

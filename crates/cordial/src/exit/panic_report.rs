@@ -1,4 +1,4 @@
-//! A panic, kept.
+//! The report of a panic.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Location;
 use crate::pid::Pid;
 
-/// What is known of a panic that ended a process.
+/// The panic that ended a process.
 pub struct PanicReport {
     pub(crate) message: String,
     pub(crate) location: Location,
@@ -20,49 +20,49 @@ pub struct PanicReport {
 }
 
 impl PanicReport {
-    /// The text given to `panic!`, or a stand-in when the payload is not a text.
+    /// Returns the message of the panic, or a placeholder if the payload is not a string.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// Where it panicked.
+    /// Returns where the panic happened.
     #[must_use]
     pub fn location(&self) -> &Location {
         &self.location
     }
 
-    /// The name of the thread that it happened on.
+    /// Returns the name of the thread that panicked.
     #[must_use]
     pub fn thread(&self) -> &str {
         &self.thread
     }
 
-    /// The stack, if `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` asks for it.
+    /// Returns the backtrace, if `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` enables it.
     #[must_use]
     pub fn backtrace(&self) -> Option<&Backtrace> {
         self.backtrace.as_ref().filter(|backtrace| backtrace.status() == BacktraceStatus::Captured)
     }
 
-    /// The process that panicked.
+    /// Returns the process that panicked.
     #[must_use]
     pub fn pid(&self) -> Pid {
         self.pid
     }
 
-    /// The label that the process had given itself.
+    /// Returns the label of the process.
     #[must_use]
     pub fn label(&self) -> Option<&str> {
         self.label.as_deref()
     }
 
-    /// Where the process was spawned.
+    /// Returns where the process was spawned.
     #[must_use]
     pub fn spawned_at(&self) -> &Location {
         &self.spawned_at
     }
 
-    /// Who spawned it, and who spawned that one: nearest first, the last 32.
+    /// Returns the process that spawned it, the process that spawned that one, and so on, up to 32.
     #[must_use]
     pub fn callers(&self) -> &[Pid] {
         &self.callers

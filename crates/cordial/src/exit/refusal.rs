@@ -8,13 +8,13 @@ use std::fmt;
 pub enum Refusal {
     /// The runtime was shut down, or is being shut down.
     RuntimeStopped,
-    /// As many processes are alive as one runtime can count.
+    /// The process table of the runtime is full.
     TooManyProcesses,
-    /// As many children run under the supervisor as it may have.
+    /// The supervisor has as many running children as `max_children` allows.
     SupervisorFull,
     /// The supervisor is stopping, or has ended.
     SupervisorStopped,
-    /// The supervisor is between two incarnations, as far as its own supervisor knows: try again in a moment.
+    /// The supervisor has ended and is going to be restarted: try again later.
     SupervisorRestarting,
 }
 
@@ -23,16 +23,16 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Refusal::RuntimeStopped => "not started: the runtime was shut down; spawn before `shutdown`, or on another runtime",
             Refusal::SupervisorFull => {
-                "not started: the supervisor runs as many children as `max_children` allows; raise it, or wait with `start_child_when_room`"
+                "not started: the supervisor has as many running children as `max_children` allows; raise it, or wait with `start_child_when_room`"
             }
             Refusal::SupervisorStopped => {
-                "not started: the supervisor is stopping or has ended; start it again, or see why it ended with `ended`"
+                "not started: the supervisor is stopping or has ended; start it again; `ended` returns why it ended"
             }
             Refusal::SupervisorRestarting => {
-                "not started: the supervisor is between two incarnations; try again in a moment"
+                "not started: the supervisor is being restarted; try again in a moment"
             }
             Refusal::TooManyProcesses => {
-                "not started: 67 million processes are alive in this runtime; bound them, for example with `Task::async_stream`"
+                "not started: this runtime has 67 million live processes already; limit them, for example with `Task::async_stream`"
             }
         })
     }

@@ -1,4 +1,4 @@
-//! A limit that was exceeded.
+//! A timeout that was exceeded.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Location;
 use crate::pid::Pid;
 
-/// The limit that was exceeded, and the task that exceeded it.
+/// The timeout that was exceeded, and the task that exceeded it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TimedOut(Arc<Parts>);
 
@@ -17,7 +17,7 @@ struct Parts {
     pid: Pid,
     label: Option<Arc<str>>,
     spawned_at: Option<Location>,
-    /// How many others had not finished either, for a wait on many.
+    /// How many other tasks had not finished either, if several were awaited.
     others: usize,
 }
 
@@ -37,25 +37,25 @@ impl TimedOut {
         }))
     }
 
-    /// The limit that was exceeded.
+    /// Returns the timeout that was exceeded.
     #[must_use]
     pub fn limit(&self) -> Duration {
         self.0.limit
     }
 
-    /// The task that exceeded it; of several, the first in input order.
+    /// Returns the task that exceeded it; of several, the first in input order.
     #[must_use]
     pub fn pid(&self) -> Pid {
         self.0.pid
     }
 
-    /// The label that the task had given itself.
+    /// Returns the label of the task.
     #[must_use]
     pub fn label(&self) -> Option<&str> {
         self.0.label.as_deref()
     }
 
-    /// Where the task was spawned, if it was still alive when the limit passed.
+    /// Returns where the task was spawned; `None` if it had ended when the timeout passed.
     #[must_use]
     pub fn spawned_at(&self) -> Option<&Location> {
         self.0.spawned_at.as_ref()
@@ -83,7 +83,7 @@ impl fmt::Debug for TimedOut {
     }
 }
 
-/// How a task is named in a sentence.
+/// Writes the pid, label and spawn location of a task.
 pub(super) fn write_task(
     f: &mut fmt::Formatter<'_>,
     pid: Pid,

@@ -1,10 +1,9 @@
-//! What a process does to itself, and the exit signals that it sends to others.
+//! What a process does to itself.
 
 use std::sync::Arc;
 
 use super::runtime::{Handle, current, is_exiting, with_current_runtime};
 use super::shutdown_state::{ExitCause, ShutdownState};
-use super::signal::Signal;
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::unwind;
@@ -52,37 +51,6 @@ pub fn set_label(text: impl Into<Arc<str>>) {
     drop(previous);
 }
 
-/// Sends an exit signal to a process, from the calling process.
-///
-/// - [`Exit::Killed`] ends the process. It cannot be trapped.
-/// - [`Exit::Shutdown`] is a request to shut down: a process that opted in to graceful shutdown is notified, any other ends.
-/// - [`Exit::Normal`] does nothing, unless a process sends it to itself.
-/// - Every other exit ends a process that does not trap exits.
-///
-/// Does not wait: the process ends at its current await point, or when its current poll returns. Does nothing if there is no
-/// process with this pid. May be called outside a process.
-///
-/// # Elixir
-///
-/// `Process.exit/2`.
-///
-/// # Examples
-///
-/// ```
-/// use cordial::{Exit, Task, process};
-///
-/// cordial::testing::run(async {
-///     let task = Task::spawn(std::future::pending::<()>());
-///     process::exit(task.pid(), Exit::Killed);
-///     assert_eq!(task.await, Err(Exit::Killed));
-/// });
-/// ```
-pub fn exit(pid: Pid, reason: Exit) {
-    let from = current().filter(|own| own.runtime() == pid.runtime());
-    let effect = with_current_runtime(|runtime| runtime.apply(pid, Signal::Sent { from, reason }));
-    effect.act();
-}
-
 /// Ends the calling process with this exit, whether or not it traps exits. Never returns.
 ///
 /// # Panics
@@ -108,7 +76,7 @@ pub fn exit(pid: Pid, reason: Exit) {
 ///     assert_eq!(exit, Exit::Shutdown(Some("enough".into())));
 /// });
 /// ```
-pub async fn exit_self(reason: Exit) -> ! {
+pub async fn exit(reason: Exit) -> ! {
     let Some(own) = current() else {
         panic!(
             "`cordial::exit` ends the process that calls it, and this thread runs none; return from the function instead"

@@ -55,7 +55,8 @@ mod signal;
 
 mod runtime;
 
-mod current;
+pub(crate) mod current;
+mod exit_signal;
 mod links;
 mod monitors;
 mod ownership;
@@ -71,7 +72,8 @@ mod stop;
 mod program;
 
 pub use crashes::Crash;
-pub use current::{callers, exit, set_label};
+pub use current::{callers, set_label};
+pub use exit_signal::exit;
 pub use inspect::{ProcessInfo, ProcessState, Snapshot, Statistics, info, snapshot, statistics};
 pub use links::{link, unlink};
 pub use monitors::{Monitor, monitor};
@@ -81,8 +83,6 @@ pub use runtime::{Builder, LongPolls, current};
 pub use supervision::{InactiveChild, InactiveState, Supervision, SupervisorKind};
 pub use traps::{Exits, trap_exits};
 
-#[doc(hidden)]
-pub use current::{checkpoint, exit_self};
 #[doc(hidden)]
 pub use program::{Runtime, main, run};
 #[doc(hidden)]

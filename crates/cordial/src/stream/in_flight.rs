@@ -14,7 +14,7 @@ use slab::Slab;
 
 use super::completions::{AttemptReply, CompletionSender, Completions};
 use super::deadlines::Deadlines;
-use crate::backoff::{Backoff, Waits};
+use crate::backoff::{Backoff, Delays};
 use crate::exit::{Exit, Refusal, TimedOut};
 use crate::pid::Pid;
 use crate::process::Handle;
@@ -36,7 +36,7 @@ pub(super) struct InFlightItem<I> {
     pub(super) input: Option<I>,
     pub(super) n_attempts: usize,
     /// The waits between attempts, from the first retry on.
-    waits: Option<Box<Waits>>,
+    waits: Option<Box<Delays>>,
     phase: ItemPhase,
 }
 
@@ -172,7 +172,7 @@ impl<I, O: Send + 'static> InFlight<I, O> {
         let random = || self.runtime.executor().random();
         let item = &mut self.slots[slot];
         let waits = &mut item.waits;
-        let wait = backoff.and_then(|backoff| waits.get_or_insert_with(|| Box::new(backoff.waits(random()))).next());
+        let wait = backoff.and_then(|backoff| waits.get_or_insert_with(|| Box::new(backoff.delays(random()))).next());
         match wait.filter(|wait| !wait.is_zero()) {
             Some(wait) => {
                 item.phase = ItemPhase::InBackoff;

@@ -13,20 +13,20 @@ use crate::unwind::{self, Unwound};
 type Table = BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)>;
 
 #[derive(Clone, Default)]
-struct Told(Arc<Mutex<Table>>);
+struct Emitted(Arc<Mutex<Table>>);
 
-impl<S: Subscriber> Layer<S> for Told {
+impl<S: Subscriber> Layer<S> for Emitted {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let metadata = event.metadata();
         assert_eq!(metadata.target(), TARGET);
-        let mut told = self.0.lock().unwrap();
-        let (levels, fields) = told.entry(metadata.name().to_owned()).or_default();
+        let mut emitted = self.0.lock().unwrap();
+        let (levels, fields) = emitted.entry(metadata.name().to_owned()).or_default();
         levels.insert(metadata.level().to_string().to_lowercase());
         fields.extend(metadata.fields().iter().map(|field| field.name().to_owned()));
     }
 }
 
-/// Every event, in each of its forms.
+/// Emits every event, in each of its forms.
 fn emit_all() {
     let (pid, spawned_at) = (Pid::new(NonZeroU32::MIN, 2, 3), Location::caller());
     let subject = Subject { pid, label: None, spawned_at, child_of: Some((pid, 1)) };
@@ -47,10 +47,10 @@ fn emit_all() {
     restart_waits(&child, pid);
     start_failed(&child, &StartError::ZeroWindow);
     give_up(&child, &Exit::Killed, 3, Duration::ZERO);
-    forced(pid, pid, None, &Place::from(spawned_at), "killed");
+    forced(pid, pid, None, &exit::Location::from(spawned_at), "killed");
 }
 
-/// The table on the page of the crate.
+/// The table on the page of the crate, in the same form.
 fn documented() -> Table {
     let rows = include_str!("../lib.rs").lines().filter_map(|line| line.strip_prefix("//! | `"));
     let levels_in = |cell: &str| {
@@ -61,7 +61,7 @@ fn documented() -> Table {
         let cells: Vec<&str> = row.split(" | ").collect();
         let [name, level, fields] = cells[..] else { panic!("a row has three cells: {row}") };
         let name = name.split('`').next().unwrap_or_default();
-        // What stands in brackets after a field explains it.
+        // An explanation in brackets may follow the name of a field.
         let fields = fields.trim_end_matches(" |").split(", ").filter_map(|field| field.split(' ').next());
         let fields = fields.map(str::to_owned).collect();
         (name.to_owned(), (levels_in(level), fields))
@@ -70,20 +70,20 @@ fn documented() -> Table {
 }
 
 #[test]
-fn the_table_of_events_is_that_of_the_code() {
-    let told = Told::default();
-    let all = told.0.clone();
-    tracing::subscriber::with_default(tracing_subscriber::registry().with(told), emit_all);
-    let mut told = std::mem::take(&mut *all.lock().unwrap());
-    for (_, fields) in told.values_mut() {
+fn the_documented_table_of_events_matches_the_code() {
+    let layer = Emitted::default();
+    let all = layer.0.clone();
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), emit_all);
+    let mut emitted = std::mem::take(&mut *all.lock().unwrap());
+    for (_, fields) in emitted.values_mut() {
         assert!(fields.remove("message") && fields.remove("event"));
     }
     let in_code = include_str!("../telemetry.rs").split("event!(name: \"").skip(1);
     let in_code: BTreeSet<&str> = in_code.filter_map(|rest| rest.split('"').next()).collect();
-    assert_eq!(told.keys().map(String::as_str).collect::<BTreeSet<_>>(), in_code, "this test tells every event");
+    assert_eq!(emitted.keys().map(String::as_str).collect::<BTreeSet<_>>(), in_code, "this test emits every event");
     let documented = documented();
-    assert_eq!(documented.keys().collect::<Vec<_>>(), told.keys().collect::<Vec<_>>());
+    assert_eq!(documented.keys().collect::<Vec<_>>(), emitted.keys().collect::<Vec<_>>());
     for (name, row) in documented {
-        assert_eq!(row, told[&name], "{name}");
+        assert_eq!(row, emitted[&name], "{name}");
     }
 }

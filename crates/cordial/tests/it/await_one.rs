@@ -59,7 +59,7 @@ fn a_panic_payload_that_is_not_text_is_reported_as_such() {
         for (payload, message) in [
             (Box::new("no luck") as Box<dyn std::any::Any + Send>, "no luck"),
             (Box::new(String::from("no luck")), "no luck"),
-            (Box::new(7_u8), "a panic whose payload is not a text"),
+            (Box::new(7_u8), "a panic whose payload is not a string"),
         ] {
             let task: Task<()> = Task::spawn(async { std::panic::resume_unwind(payload) });
             let Err(Exit::Panic(report)) = task.await else { panic!("expected a panic") };

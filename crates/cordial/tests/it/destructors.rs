@@ -165,7 +165,7 @@ fn a_panic_in_the_destructor_of_a_payload_affects_no_process() {
     for_each_seed(|| async {
         let task: Task<()> = Task::spawn(async { std::panic::panic_any(Bomb("boom")) });
         let Err(Exit::Panic(report)) = task.await else { panic!("expected a panic") };
-        assert_eq!(report.message(), "a panic whose payload is not a text");
+        assert_eq!(report.message(), "a panic whose payload is not a string");
         assert_eq!(report.location().file(), file!());
     });
 }

@@ -172,5 +172,5 @@ fn items_outlive_the_consumer_only_when_a_signal_ends_it() {
 
 /// Ends the process without a signal.
 async fn exit_by_itself() {
-    process::exit_self(Exit::Shutdown(None)).await
+    process::current::exit(Exit::Shutdown(None)).await
 }

@@ -18,7 +18,7 @@ use slab::Slab;
 use tokio::sync::{Notify, mpsc};
 
 use super::child_limit::ChildLimit;
-use crate::backoff::{Backoff, Waits};
+use crate::backoff::{Backoff, Delays};
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::process::{Admission, ChildRegistry, Lineage, Shutdown, discard};
@@ -60,7 +60,7 @@ pub(super) struct RestartableChild {
     pub(super) spawned_at: &'static Location<'static>,
     pub(super) backoff: Option<Backoff>,
     /// The delays before further restarts, if the child has a backoff and has been restarted.
-    pub(super) delays: Option<Waits>,
+    pub(super) delays: Option<Delays>,
     pub(super) lineage: Option<Arc<Lineage>>,
     pub(super) incarnation: u32,
     /// When the present incarnation started, on the clock of the supervisor.

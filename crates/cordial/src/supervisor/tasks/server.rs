@@ -150,7 +150,7 @@ impl Restarter<'_> {
             }
             let delay = match child.backoff {
                 Some(backoff) => {
-                    let delays = child.delays.get_or_insert_with(|| backoff.waits(random));
+                    let delays = child.delays.get_or_insert_with(|| backoff.delays(random));
                     delays.next().expect("a backoff has no last delay")
                 }
                 None => Duration::ZERO,

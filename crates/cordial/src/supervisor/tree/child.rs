@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::info::{ChildInfo, ChildKind, ChildState};
-use crate::backoff::Waits;
+use crate::backoff::Delays;
 use crate::pid::Pid;
 use crate::process::{Handle, ReportSlot, StopReport};
 use crate::supervisor::spec::{ChildSpec, ChildStart};
@@ -16,7 +16,7 @@ pub(super) struct TreeChild {
     /// When the present incarnation had finished starting, on the clock of the supervisor. `None` before that.
     pub(super) started_at: Option<Duration>,
     /// The delays before further restarts, if the child has a backoff and has been restarted.
-    pub(super) delays: Option<Waits>,
+    pub(super) delays: Option<Delays>,
     /// Where the present incarnation leaves the report of its stop, if it is a supervisor.
     pub(super) report: Option<ReportSlot>,
     /// Processes of the last incarnation that were abandoned and may not have exited yet.
@@ -78,7 +78,7 @@ impl TreeChild {
             self.delays = None;
         }
         let Some(backoff) = self.spec.backoff else { return Duration::ZERO };
-        let delays = self.delays.get_or_insert_with(|| backoff.waits(runtime.executor().random()));
+        let delays = self.delays.get_or_insert_with(|| backoff.delays(runtime.executor().random()));
         delays.next().expect("a backoff has no last delay")
     }
 

@@ -1,0 +1,37 @@
+//! Sending exit signals.
+
+use super::runtime::{current, with_current_runtime};
+use super::signal::Signal;
+use crate::exit::Exit;
+use crate::pid::Pid;
+
+/// Sends an exit signal to a process, from the calling process.
+///
+/// - [`Exit::Killed`] ends the process. It cannot be trapped.
+/// - [`Exit::Shutdown`] is a request to shut down: a process that opted in to graceful shutdown is notified, any other ends.
+/// - [`Exit::Normal`] does nothing, unless a process sends it to itself.
+/// - Every other exit ends a process that does not trap exits.
+///
+/// Does not wait: the process ends at its current await point, or when its current poll returns. Does nothing if there is no
+/// process with this pid. May be called outside a process.
+///
+/// # Elixir
+///
+/// `Process.exit/2`.
+///
+/// # Examples
+///
+/// ```
+/// use cordial::{Exit, Task, process};
+///
+/// cordial::testing::run(async {
+///     let task = Task::spawn(std::future::pending::<()>());
+///     process::exit(task.pid(), Exit::Killed);
+///     assert_eq!(task.await, Err(Exit::Killed));
+/// });
+/// ```
+pub fn exit(pid: Pid, reason: Exit) {
+    let from = current().filter(|own| own.runtime() == pid.runtime());
+    let effect = with_current_runtime(|runtime| runtime.apply(pid, Signal::Sent { from, reason }));
+    effect.act();
+}
