@@ -11,7 +11,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt, BufWriter};
 
 use super::copy::{CopyError, copy, copy_tagged};
 use super::json::write_object;
-use super::progress::{Progress, ProgressCounts};
+use super::progress::{ProgressCounts, ProgressDisplay};
 use super::summary::{RunEnd, Summary};
 use crate::exit_reason::ExitReason;
 use crate::item_failure::ItemFailure;
@@ -38,7 +38,7 @@ pub(crate) struct Printer<O, E> {
     stdout: BufWriter<O>,
     stderr: E,
     is_quiet: bool,
-    progress: Progress,
+    progress: ProgressDisplay,
     summary: Summary,
     /// Incremented whenever something was printed, so that a caller can see whether the outputs are being read.
     printed: Arc<AtomicU64>,
@@ -62,7 +62,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
             stdout: BufWriter::with_capacity(BUFFER_BYTES, stdout),
             stderr,
             is_quiet,
-            progress: Progress::new(is_quiet),
+            progress: ProgressDisplay::new(is_quiet),
             summary: Summary::default(),
             printed: Arc::default(),
             failures: FailureLines::None,

@@ -46,34 +46,34 @@ impl ProgressCounts {
 }
 
 /// How progress is shown.
-enum Display {
+enum DisplayMode {
     Hidden,
     Bar { bar: ProgressBar, has_total: bool, is_drawn: bool },
     Lines { next: Instant },
 }
 
-/// The progress of a run.
-pub(super) struct Progress {
-    display: Display,
+/// Shows the progress of a run.
+pub(super) struct ProgressDisplay {
+    mode: DisplayMode,
     started: Instant,
     /// `None` before the run begins.
     counts: Option<ProgressCounts>,
 }
 
-impl Progress {
+impl ProgressDisplay {
     /// Shows nothing until `begin` is called.
-    pub(super) fn new(is_quiet: bool) -> Progress {
+    pub(super) fn new(is_quiet: bool) -> ProgressDisplay {
         let started = Instant::now();
-        let display = if is_quiet {
-            Display::Hidden
+        let mode = if is_quiet {
+            DisplayMode::Hidden
         } else if io::stderr().is_terminal() {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             bar.set_style(style(WITHOUT_TOTAL));
-            Display::Bar { bar, has_total: false, is_drawn: false }
+            DisplayMode::Bar { bar, has_total: false, is_drawn: false }
         } else {
-            Display::Lines { next: started + LINE_INTERVAL }
+            DisplayMode::Lines { next: started + LINE_INTERVAL }
         };
-        Progress { display, started, counts: None }
+        ProgressDisplay { mode, started, counts: None }
     }
 
     pub(super) fn begin(&mut self, counts: ProgressCounts) {
@@ -88,9 +88,9 @@ impl Progress {
     /// Redraws the bar, or returns a line to print if one is due.
     pub(super) fn tick(&mut self) -> Option<String> {
         let counts = self.counts.as_ref()?;
-        match &mut self.display {
-            Display::Hidden => None,
-            Display::Bar { bar, has_total, is_drawn } => {
+        match &mut self.mode {
+            DisplayMode::Hidden => None,
+            DisplayMode::Bar { bar, has_total, is_drawn } => {
                 if let Some(total) = counts.total()
                     && !*has_total
                 {
@@ -104,7 +104,7 @@ impl Progress {
                 *is_drawn = true;
                 None
             }
-            Display::Lines { next } => {
+            DisplayMode::Lines { next } => {
                 let now = Instant::now();
                 if now < *next {
                     return None;
@@ -117,7 +117,7 @@ impl Progress {
 
     /// Removes the bar, so that something else can be printed. The next tick redraws it.
     pub(super) fn clear(&mut self) {
-        if let Display::Bar { is_drawn, .. } = &mut self.display
+        if let DisplayMode::Bar { is_drawn, .. } = &mut self.mode
             && std::mem::take(is_drawn)
         {
             // Return to the start of the line and erase it. If standard error cannot be written, no bar was visible.

@@ -28,7 +28,7 @@ pub(crate) struct ShellLine {
 
 /// The syntax around a position in the line.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Context {
+enum Quoting {
     Unquoted,
     SingleQuotes,
     /// `$'…'`, in which a backslash escapes.
@@ -139,21 +139,21 @@ fn refers_to_arguments(line: &[u8]) -> bool {
 
 fn parse(line: &[u8], item_text: &[u8]) -> Result<Vec<Piece>, String> {
     let (mut pieces, mut text) = (Vec::new(), Vec::new());
-    let mut context = Context::Unquoted;
+    let mut quoting = Quoting::Unquoted;
     let mut at = 0;
     while at < line.len() {
         let before = at.checked_sub(1).map(|before| line[before]);
         let found = placeholder::parse_prefix(&line[at..], item_text);
         // `${}`, `${#}` and the like belong to the shell.
         if let Some((placeholder, length)) = found.filter(|_| before != Some(b'$')) {
-            match context {
-                Context::Unquoted => {
+            match quoting {
+                Quoting::Unquoted => {
                     placeholder::push(&mut pieces, &mut text, placeholder);
                     at += length;
                     continue;
                 }
-                Context::Comment => {}
-                Context::SingleQuotes | Context::AnsiQuotes | Context::DoubleQuotes => {
+                Quoting::Comment => {}
+                Quoting::SingleQuotes | Quoting::AnsiQuotes | Quoting::DoubleQuotes => {
                     let shown = String::from_utf8_lossy(&line[at..at + length]);
                     return Err(format!(
                         "{shown} is inside quotes in {}: remove the quotes, since cordial quotes the item itself; or write \"$1\"; \
@@ -165,17 +165,17 @@ fn parse(line: &[u8], item_text: &[u8]) -> Result<Vec<Piece>, String> {
         }
         let is_word_start = before.is_none_or(|byte| byte.is_ascii_whitespace() || b";&|()".contains(&byte));
         let is_escape =
-            line[at] == b'\\' && matches!(context, Context::Unquoted | Context::AnsiQuotes | Context::DoubleQuotes);
-        context = match (context, line[at]) {
-            _ if is_escape => context,
-            (Context::Unquoted, b'\'') if before == Some(b'$') => Context::AnsiQuotes,
-            (Context::Unquoted, b'\'') => Context::SingleQuotes,
-            (Context::Unquoted, b'"') => Context::DoubleQuotes,
-            (Context::Unquoted, b'#') if is_word_start => Context::Comment,
-            (Context::SingleQuotes | Context::AnsiQuotes, b'\'')
-            | (Context::DoubleQuotes, b'"')
-            | (Context::Comment, b'\n') => Context::Unquoted,
-            _ => context,
+            line[at] == b'\\' && matches!(quoting, Quoting::Unquoted | Quoting::AnsiQuotes | Quoting::DoubleQuotes);
+        quoting = match (quoting, line[at]) {
+            _ if is_escape => quoting,
+            (Quoting::Unquoted, b'\'') if before == Some(b'$') => Quoting::AnsiQuotes,
+            (Quoting::Unquoted, b'\'') => Quoting::SingleQuotes,
+            (Quoting::Unquoted, b'"') => Quoting::DoubleQuotes,
+            (Quoting::Unquoted, b'#') if is_word_start => Quoting::Comment,
+            (Quoting::SingleQuotes | Quoting::AnsiQuotes, b'\'')
+            | (Quoting::DoubleQuotes, b'"')
+            | (Quoting::Comment, b'\n') => Quoting::Unquoted,
+            _ => quoting,
         };
         let length = if is_escape { 2 } else { 1 };
         text.extend_from_slice(&line[at..line.len().min(at + length)]);
