@@ -43,6 +43,18 @@ pub(crate) const ORDERS: &[Order] = &[
         "tree/shared", "tree/children", "tree/state", "tree/start_child tree/stop", "tree/restarts", "tree/handle_call",
         "tree/server", "tree/handle", "tree/start",
     ] },
+    Order { folder: "cordial-cli/src", rows: &[
+        "text/display text/io_error text/shell_quote", "text",
+        "system/argument system/exit system/spawn_config system/stop_signal", "system/unix system/windows", "system",
+        "stop/token", "stop/halt", "stop", "item", "item_failure exit_reason", "args/values args/help args/unsupported",
+        "args/options", "args/generate", "args", "output/budget output/lines", "output/capture", "output", "outcome",
+        "template/command_line template/placeholder", "template/shell_line", "template/command_template", "template",
+        "input/product input/value_count", "input/read_ahead", "input/splitter", "input/source", "input", "launch/throttle",
+        "launch/request", "launch/output_reader", "launch/child", "launch/workers", "launch/launcher", "launch", "records/past",
+        "records/joblog records/results", "records/run_records", "records", "report/copy report/progress report/summary",
+        "report/json", "report/printer", "report", "map/config map/attempts map/run_state", "map/pending", "map/pipeline",
+        "map/lifecycle", "map",
+    ] },
 ];
 
 /// A broken law, with the file below `src` and the line.
