@@ -150,9 +150,7 @@ impl Pool {
     /// pool, otherwise zero.
     pub(crate) fn stop(&self, limit: Duration, n_own: usize) -> usize {
         self.stop_waiters.lock().push(std::thread::current());
-        self.running.stop(&self.idle);
-        // A worker whose remote is not seen here sees that the pool is stopping: see `idle/README.md`.
-        self.queues.unpark_all();
+        self.begin_stop();
         #[expect(clippy::disallowed_methods, reason = "threads end in real time")]
         let started = std::time::Instant::now();
         loop {
@@ -163,6 +161,13 @@ impl Pool {
             }
             std::thread::park_timeout(limit - waited);
         }
+    }
+
+    /// Lets all threads end, and wakes those that sleep.
+    pub(crate) fn begin_stop(&self) {
+        self.running.stop(&self.idle);
+        // A worker whose remote is not seen here sees that the pool is stopping: see `idle/README.md`.
+        self.queues.unpark_all();
     }
 
     /// A thread with this index ends: a replacement is activated if one is missing, and the last thread of a pool that is
@@ -191,7 +196,7 @@ impl Pool {
     /// Runs all queued tasks on this thread, because no worker is left. Each was cancelled before, so it only cleans up.
     ///
     /// Such a task may wake another one, which calls this function again, inside of the outer call. That is needed where the
-    /// first task blocks until the second has run. Below a fixed depth the inner call leaves the task to the outer one, so
+    /// first task blocks until the second has run. Beyond a fixed depth the inner call leaves the task to the outer one, so
     /// that a long chain of wake-ups does not overflow the stack.
     pub(crate) fn run_remaining_tasks(&self) {
         let own = std::ptr::from_ref(self).addr();

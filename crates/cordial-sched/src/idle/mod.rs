@@ -163,7 +163,7 @@ impl Idle {
             return Slept::Found(found, Some(Searching(())));
         }
         park();
-        // `notify` takes the worker off the list before it unparks it. Others that unpark it do not.
+        // `notify` takes the worker off the list before it unparks it. Sysmon and the end of the pool do not.
         if self.remove_sleeper(worker) { Slept::Spurious } else { Slept::Woken(Searching(())) }
     }
 

@@ -11,11 +11,10 @@ use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
 use loom::thread;
 
 use super::*;
-use crate::remote::queues::Queues;
+use crate::pool::{Callbacks, Pool};
 use crate::sync::Parker;
 use crate::sysmon::run_loop::{self as sysmon_loop, SysmonOps};
-use crate::threads::running::RunningThreads;
-use crate::threads::{Activation, Threads};
+use crate::threads::Threads;
 use crate::worker::run_loop::{self, LoopEnd, WorkerOps};
 
 /// A queue that only counts. Its orderings are the weakest: the protocol must not rely on the queue.
@@ -549,10 +548,9 @@ fn a_push_into_a_queue_that_wakes_no_worker_is_found_by_sysmon() {
 
 /// A worker without tasks, of a pool that stops.
 struct StoppingWorker<'a> {
-    model: &'a Model,
-    running: &'a RunningThreads,
-    queues: &'a Queues,
+    pool: &'a Pool,
     parker: &'a Parker,
+    ways: &'a Ways,
 }
 
 impl WorkerOps for StoppingWorker<'_> {
@@ -563,7 +561,7 @@ impl WorkerOps for StoppingWorker<'_> {
     }
 
     fn is_stopping(&self) -> bool {
-        self.running.is_stopping()
+        self.pool.is_stopping()
     }
 
     fn next_task(&self) -> Option<()> {
@@ -591,7 +589,7 @@ impl WorkerOps for StoppingWorker<'_> {
     }
 
     fn idle(&self) -> &Idle {
-        &self.model.idle
+        &self.pool.idle
     }
 
     fn index(&self) -> usize {
@@ -599,7 +597,7 @@ impl WorkerOps for StoppingWorker<'_> {
     }
 
     fn unparker(&self) -> &Unparker {
-        &self.queues.remote(0).unparker
+        &self.pool.queues.remote(0).unparker
     }
 
     fn park(&self) {
@@ -609,37 +607,37 @@ impl WorkerOps for StoppingWorker<'_> {
     fn sleep(&self) -> Slept<Option<()>> {
         let slept = run_loop::sleep(self);
         match &slept {
-            Slept::Found(_, None) => count(&self.model.ways.found_at_last),
-            Slept::Spurious => count(&self.model.ways.spurious),
+            Slept::Found(_, None) => count(&self.ways.found_at_last),
+            Slept::Spurious => count(&self.ways.spurious),
             Slept::Found(_, Some(_)) | Slept::Woken(_) => panic!("there is no task"),
         }
         slept
     }
 }
 
-/// `Pool::stop` unparks every worker that it sees. A worker that it does not see yet sees that the pool is stopping.
+/// A pool that stops unparks every worker that it sees. A worker that it does not see yet sees that the pool is stopping.
 #[test]
 fn a_worker_that_starts_while_the_pool_stops_does_not_sleep() {
     let ways = Arc::new(Ways::default());
     let seen = ways.clone();
     check(3, move || {
-        let model = Model::new(&ways);
-        let running = loom::sync::Arc::new(RunningThreads::new());
-        let queues = loom::sync::Arc::new(Queues::new(Threads::new(1, 1)));
+        let callbacks = Callbacks {
+            spawn_worker: Box::new(|_| Ok(true)),
+            on_foreign_thread: Box::new(|_| panic!("no task is left")),
+        };
+        let threads = Threads::new(1, 1);
+        let pool = loom::sync::Arc::new(Pool::new(threads, Parker::new().unparker().clone(), callbacks));
         let worker = {
-            let (model, running, queues) = (model.clone(), running.clone(), queues.clone());
+            let (pool, ways) = (pool.clone(), ways.clone());
+            // This thread starts the worker and is the worker, so that it has seen no more than it must.
             thread::spawn(move || {
-                // As `Pool::activate`, whose thread this is.
-                assert_eq!(queues.threads.activate(), Activation::Spawn(0));
-                queues.open(0);
-                let parker = queues.remote(0).take_local().unwrap().parker;
-                let worker = StoppingWorker { model: &model, running: &running, queues: &queues, parker: &parker };
+                assert!(pool.activate(pool.threads().activate()).unwrap());
+                let parker = pool.queues.remote(0).take_local().unwrap().parker;
+                let worker = StoppingWorker { pool: &pool, parker: &parker, ways: &ways };
                 assert_eq!(run_loop::run(&worker), LoopEnd::Stopping);
             })
         };
-        // As `Pool::stop`.
-        running.stop(&model.idle);
-        queues.unpark_all();
+        pool.begin_stop();
         worker.join().unwrap();
     });
     seen.assert_taken([("the last look found it", &seen.found_at_last), ("unparked", &seen.spurious)]);

@@ -2,7 +2,7 @@
 //!
 //! A stolen task moves to another processor with all data that it touches, and tasks that wait for it are then woken from
 //! there. For a poll of less than a microsecond that costs more than the poll itself. So stealing pays only if the task would
-//! wait for long: behind many others, or behind a longer poll.
+//! wait for long: behind many other tasks, or behind a longer poll.
 //!
 //! This is a heuristic. If a skipped worker slows down, the next search steals from it, or sysmon moves its tasks.
 
