@@ -1,16 +1,16 @@
-//! How an executor of threads is built.
+//! The options of an executor with threads.
 
 use std::time::Duration;
 
 /// Options of [`Executor::start`](crate::Executor::start).
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Worker threads, and as many threads of tokio beside them. At least one.
+    /// The number of worker threads, and of tokio's threads beside them. At least one.
     pub workers: usize,
-    /// How long one poll may last before it counts as long.
+    /// How long one poll may last before it is a long poll.
     pub stall_after: Duration,
-    /// The most worker threads at once. At least `workers`.
+    /// The most worker threads at once, stand-ins included. At least `workers`.
     pub max_threads: usize,
-    /// Whether a thread that is stuck in one poll may be given a lower priority by the system.
+    /// Whether a thread in a long poll that computes gets a lower priority from the operating system.
     pub deprioritize_long_polls: bool,
 }

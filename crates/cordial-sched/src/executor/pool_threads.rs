@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::{Core, Executor};
+use crate::executor::handle::{Core, Executor};
 use crate::executor::options::Options;
 use crate::pool::{Callbacks, Pool};
 use crate::sync::Parker;
@@ -12,15 +12,15 @@ use crate::sysmon::{self, SysmonHooks};
 use crate::table::Key;
 use crate::task::schedule::SchedulerRef;
 use crate::threads::Threads;
-use crate::{free_list, worker};
+use crate::worker;
 
 /// Makes the pool of an executor that is about to be made.
-pub(super) fn new_pool(options: &Options, scheduler: SchedulerRef, sysmon: &Parker, core: &Weak<Core>) -> Arc<Pool> {
-    let of_workers = core.clone();
+pub(super) fn new_pool(options: &Options, scheduler: &SchedulerRef, sysmon: &Parker, core: &Weak<Core>) -> Arc<Pool> {
+    let (of_workers, scheduler) = (core.clone(), scheduler.clone());
     let spawn_worker = move |index| {
         let Some(core) = of_workers.upgrade() else { return Ok(false) };
         // Keeps the executor alive for as long as the worker runs.
-        let executor = Executor::of(core);
+        let (executor, scheduler) = (Executor::of(core), scheduler.clone());
         spawn_thread(format!("cordial-worker-{index}"), move || {
             let Some(pool) = executor.pool() else { return };
             let _entered = executor.tokio().enter();
@@ -61,15 +61,15 @@ impl SysmonHooks for Executor {
     }
 
     fn long_poll(&self, key: Key, lasted: Duration) {
-        self.tell(move |hooks| hooks.long_poll(key, lasted));
+        self.call_hooks_later(move |hooks| hooks.long_poll(key, lasted));
     }
 
     fn threads_exhausted(&self, max_threads: usize) {
-        self.tell(move |hooks| hooks.threads_exhausted(max_threads));
+        self.call_hooks_later(move |hooks| hooks.threads_exhausted(max_threads));
     }
 
     fn trim(&self, is_all_asleep: &dyn Fn() -> bool) {
-        self.limits().fall_quiet();
-        free_list::fall_quiet(is_all_asleep);
+        self.core().timeouts.trim();
+        self.core().tasks.trim(is_all_asleep);
     }
 }

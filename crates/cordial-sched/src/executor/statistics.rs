@@ -1,21 +1,21 @@
-//! What a scheduler has done so far, and what it does now.
+//! A snapshot of what a scheduler does and has done.
 
 /// What a scheduler does at one moment, and what it has done since it was started.
 ///
-/// The numbers are read one after the other while everything goes on. Those of what was done never go back.
+/// The numbers are read one after the other while the scheduler goes on. Counters are monotonic.
 #[non_exhaustive]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
     /// Threads that run tasks, or sleep until there are some. One in a simulation.
     pub workers: usize,
-    /// Threads beyond the workers: stuck in a poll while a stand-in does their work, resting, or about to end. With the
-    /// workers they are `max_threads` at most.
+    /// Threads beside the workers: blocked in a poll while a stand-in does their work, parked, or about to exit. Together with
+    /// the workers they are at most `max_threads`.
     pub stand_ins: usize,
-    /// Threads that the system runs after the others, because they compute for long. They count as stand-ins too.
+    /// Stand-ins with a lower priority, because they compute for long.
     pub deprioritized: usize,
-    /// Tasks that were started or woken outside of the workers, are ready to run, and wait for a worker to take them.
+    /// Tasks that were started or woken outside of the workers, and wait for a worker to take them.
     pub injected: usize,
-    /// Tasks that are ready to run, in the queues of the workers. The one that a worker has woken last is not counted.
+    /// Tasks in the queues of the workers. The one that a worker has woken last is not counted.
     pub queued: usize,
     /// Polls that have returned.
     pub polls: u64,
@@ -25,7 +25,7 @@ pub struct Statistics {
     pub parks: u64,
     /// Polls that lasted longer than `stall_after`, each counted once.
     pub long_polls: u64,
-    /// How often each thread was found in a poll, those that have ended included. SearchResult at about once a millisecond
-    /// while anything runs. Empty in a simulation.
+    /// How many times each thread was found in a poll, for threads that have exited as well. Sampled about once a
+    /// millisecond while anything runs. Empty in a simulation.
     pub busy_samples: Vec<u64>,
 }

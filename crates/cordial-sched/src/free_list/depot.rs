@@ -1,54 +1,61 @@
-//! What no thread uses now, the latest on top; and which of it nobody has needed for long.
+//! A stack of free values that knows which of them were not needed for long.
 //!
 //! ```text
-//!  top     ├──────────┤ put ▲ ▼ take
-//!          │          │
-//!  n_unused├──────────┤ was not taken since the last quiet: idle at the next one
-//!  n_idle  ├──────────┤ was not taken between two quiets: to be stripped
-//!          │          │
-//!  n_bare  ├──────────┤ was stripped
-//!  bottom  └──────────┘
+//!  top      ├──────────┤ put ▲ ▼ take
+//!           │          │
+//!  n_unused ├──────────┤ was not taken since the last trim began: idle when the next one begins
+//!  n_idle   ├──────────┤ was not taken between the beginnings of two trims: to be trimmed
+//!           │          │
+//!  n_trimmed├──────────┤ was trimmed
+//!  bottom   └──────────┘
 //! ```
 //!
-//! So a program that does the same again and again keeps what it needs for that, and one that has changed its ways gives it
-//! back.
+//! So a program that does the same work again and again keeps what it needs for that, and a program that has changed its
+//! ways gives memory back.
 
 #[derive(Debug)]
 pub(super) struct Depot<T> {
-    things: Vec<T>,
+    values: Vec<T>,
     n_unused: usize,
     n_idle: usize,
-    n_bare: usize,
+    n_trimmed: usize,
+}
+
+impl<T> Default for Depot<T> {
+    fn default() -> Depot<T> {
+        Depot { values: Vec::new(), n_unused: 0, n_idle: 0, n_trimmed: 0 }
+    }
 }
 
 impl<T> Depot<T> {
-    pub(super) const fn new() -> Depot<T> {
-        Depot { things: Vec::new(), n_unused: 0, n_idle: 0, n_bare: 0 }
+    pub(super) fn put(&mut self, values: impl IntoIterator<Item = T>) {
+        self.values.extend(values);
     }
 
-    pub(super) fn put(&mut self, things: impl IntoIterator<Item = T>) {
-        self.things.extend(things);
-    }
-
-    /// As many as there are, up to `n`.
+    /// Takes `n` values from the top, or all if there are fewer.
     pub(super) fn take(&mut self, n: usize) -> Vec<T> {
-        let rest = self.things.len().saturating_sub(n);
-        for mark in [&mut self.n_unused, &mut self.n_idle, &mut self.n_bare] {
-            *mark = rest.min(*mark);
+        let rest = self.values.len().saturating_sub(n);
+        for level in [&mut self.n_unused, &mut self.n_idle, &mut self.n_trimmed] {
+            *level = rest.min(*level);
         }
-        self.things.split_off(rest)
+        self.values.split_off(rest)
     }
 
-    /// Nothing runs any more.
-    pub(super) fn fall_quiet(&mut self) {
-        self.n_idle = std::mem::replace(&mut self.n_unused, self.things.len());
+    /// Takes half of the values, rounded up.
+    pub(super) fn take_half(&mut self) -> Vec<T> {
+        self.take(self.values.len().div_ceil(2))
     }
 
-    /// The next of those to be stripped, up to `n`. They count as stripped from now on.
-    pub(super) fn strip(&mut self, n: usize) -> &mut [T] {
-        let first = self.n_bare;
-        self.n_bare = (first + n).min(self.n_idle).max(first);
-        &mut self.things[first..self.n_bare]
+    /// Begins a trim: finds out which values are idle.
+    pub(super) fn begin_trim(&mut self) {
+        self.n_idle = std::mem::replace(&mut self.n_unused, self.values.len());
+    }
+
+    /// The next idle values that were not trimmed, up to `n`. From now on they count as trimmed.
+    pub(super) fn next_to_trim(&mut self, n: usize) -> &mut [T] {
+        let first = self.n_trimmed;
+        self.n_trimmed = (first + n).min(self.n_idle).max(first);
+        &mut self.values[first..self.n_trimmed]
     }
 }
 

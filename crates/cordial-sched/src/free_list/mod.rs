@@ -1,111 +1,184 @@
-//! Boxes and headers for tasks to come.
+//! A free list: values that are not in use, kept to be used again.
 //!
 //! ```text
-//!  take ◄── stock of the thread ◄── 32 at a time ── shelf ◄── new headers
-//!  give ──► stock of the thread ── 32, when it has 64 ──► shelf
+//!  take ◄── magazine of the thread ◄── 32 at a time ── shard of the thread ◄── half of another shard, or new values
+//!  give ──► magazine of the thread ── 32, once it has 64 ──► shard of the thread
 //! ```
 //!
-//! A box keeps what was allocated for the future of its last task. When nothing runs any more, that is given back of those
-//! that nobody has needed for long (`stock/shelf.rs`).
-//!
-//! Simulations have a shelf of their own, so that no stranger ever wakes a task of theirs: what a seed decides must not
-//! depend on what else the program does.
+//! Most values come and go through the magazine of the calling thread, without a lock. A thread has one magazine for
+//! each kind of value, and the magazine serves one free list at a time: the first that the thread meets and that still
+//! exists. Of other lists the thread uses the shards. The magazine returns its values when its thread ends; when its
+//! list is gone it disposes of them.
 
 use std::cell::RefCell;
-use std::sync::LazyLock;
+use std::sync::{Arc, Weak};
+use std::thread::LocalKey;
+
+use crossbeam_utils::CachePadded;
 
 use self::depot::Depot;
+pub(crate) use self::magazine::Magazine;
+pub use self::shard::shard_of_this_thread;
 use crate::sync::Mutex;
-use crate::task::header::Header;
-use crate::task::runnable::Runnable;
 
 mod depot;
+mod magazine;
+mod shard;
 
-/// How many change between a stock and the shelf, and how many headers are made at once.
-const BATCH: usize = 32;
+/// How many values move at once between a magazine and a shard.
+pub(crate) const BATCH: usize = 32;
 
-type Boxes = Vec<Runnable>;
+/// A kind of value that free lists keep.
+pub(crate) trait Recycle: Sized + 'static {
+    /// The magazines for this kind of value, one for each thread.
+    fn magazine() -> &'static LocalKey<RefCell<Magazine<Self>>>;
 
-static DEPOT: LazyLock<Mutex<Depot<Runnable>>> = LazyLock::new(|| Mutex::new(Depot::new()));
-static DEPOT_OF_SIMULATIONS: LazyLock<Mutex<Boxes>> = LazyLock::new(Mutex::default);
-
-thread_local!(static MAGAZINE: RefCell<Magazine> = const { RefCell::new(Magazine(Vec::new())) });
-
-/// What only one thread uses.
-struct Magazine(Boxes);
-
-impl Drop for Magazine {
-    fn drop(&mut self) {
-        DEPOT.lock().put(self.0.drain(..));
-    }
+    /// Disposes of a value whose free list is gone. Runs no user code.
+    fn dispose(self);
 }
 
-pub(crate) fn take(is_simulated: bool) -> Runnable {
-    if is_simulated {
-        let on_shelf = DEPOT_OF_SIMULATIONS.lock().pop();
-        let mut task = on_shelf.unwrap_or_else(|| new_task(Box::leak(Box::new(Header::new()))));
-        task.set_waker(task.header().generation_waker());
-        return task;
+/// The free values of one owner. They are disposed of together with the list.
+pub(crate) struct FreeList<T: Recycle> {
+    shards: Arc<Shards<T>>,
+}
+
+/// Gives values back to a free list, without keeping the list.
+pub(crate) struct FreeListRef<T: Recycle> {
+    shards: Weak<Shards<T>>,
+    has_magazines: bool,
+}
+
+struct Shards<T: Recycle>(Box<[CachePadded<Mutex<Depot<T>>>]>);
+
+impl<T: Recycle> FreeList<T> {
+    /// An empty list, for about as many threads as there are `shards`.
+    pub(crate) fn new(shards: usize) -> FreeList<T> {
+        FreeList { shards: Arc::new(Shards((0..shards.max(1)).map(|_| CachePadded::default()).collect())) }
     }
-    let from_stock = MAGAZINE.try_with(|stock| {
-        let Magazine(boxes) = &mut *stock.borrow_mut();
-        if boxes.is_empty() {
-            *boxes = take_batch();
+
+    pub(crate) fn downgrade(&self) -> FreeListRef<T> {
+        FreeListRef { shards: Arc::downgrade(&self.shards), has_magazines: true }
+    }
+
+    /// As [`downgrade`](FreeList::downgrade), for values that are given back past the magazines.
+    pub(crate) fn downgrade_without_magazines(&self) -> FreeListRef<T> {
+        FreeListRef { shards: Arc::downgrade(&self.shards), has_magazines: false }
+    }
+
+    /// A free value, or one of those that `make` returns: some, or `None` when there can be no more.
+    pub(crate) fn take(&self, make: impl Fn() -> Option<Vec<T>>) -> Option<T> {
+        let from_magazine = T::magazine().try_with(|magazine| {
+            let mut magazine = magazine.borrow_mut();
+            if !magazine.serves(Arc::as_ptr(&self.shards), || Arc::downgrade(&self.shards)) {
+                return None;
+            }
+            if magazine.values.is_empty() {
+                magazine.values = self.shards.take_batch(&make)?;
+            }
+            magazine.values.pop()
+        });
+        match from_magazine {
+            Ok(Some(value)) => Some(value),
+            // The magazine serves another list, or the thread ends and its magazine is gone.
+            _ => self.take_without_magazine(make),
         }
-        boxes.pop()
-    });
-    // Where the thread ends, its stock is gone before its last tasks are.
-    from_stock
-        .ok()
-        .flatten()
-        .or_else(|| DEPOT.lock().take(1).pop())
-        .unwrap_or_else(|| new_task(Box::leak(Box::new(Header::new()))))
-}
-
-pub(crate) fn give(task: Runnable, is_simulated: bool) {
-    if is_simulated {
-        task.header().bump_generation();
-        return DEPOT_OF_SIMULATIONS.lock().push(task);
     }
-    let mut task = Some(task);
-    let _ = MAGAZINE.try_with(|stock| {
-        let Magazine(boxes) = &mut *stock.borrow_mut();
-        boxes.extend(task.take());
-        if boxes.len() >= 2 * BATCH {
-            DEPOT.lock().put(boxes.drain(..BATCH));
+
+    /// As [`take`](FreeList::take), past the magazine: the next value does not depend on what else the thread does.
+    pub(crate) fn take_without_magazine(&self, make: impl Fn() -> Option<Vec<T>>) -> Option<T> {
+        let mut batch = self.shards.take_batch(&make)?;
+        let value = batch.pop();
+        self.shards.own().lock().put(batch);
+        value
+    }
+
+    /// Gives a value back.
+    pub(crate) fn give(&self, value: T) {
+        let shards = &self.shards;
+        let given =
+            Magazine::give(value, |_, magazine| magazine.serves(Arc::as_ptr(shards), || Arc::downgrade(shards)));
+        if let Err(value) = given {
+            self.shards.own().lock().put([value]);
         }
-    });
-    if let Some(task) = task {
-        DEPOT.lock().put([task]);
+    }
+
+    /// Releases with `release` what is kept in values that were not needed for long. Stops as soon as `is_quiet` returns
+    /// `false`: the rest waits for the next call.
+    ///
+    /// To be called whenever the owner has nothing to do. A value is not needed for long if it was not taken between two
+    /// calls.
+    pub(crate) fn trim<R>(&self, is_quiet: impl Fn() -> bool, release: impl Fn(&mut T) -> R) {
+        for shard in &self.shards.0 {
+            shard.lock().begin_trim();
+        }
+        for shard in &self.shards.0 {
+            let mut is_done = false;
+            while !is_done && is_quiet() {
+                // Dropped after the lock is released.
+                let released: Vec<R> = shard.lock().next_to_trim(BATCH).iter_mut().map(&release).collect();
+                is_done = released.is_empty();
+            }
+        }
     }
 }
 
-/// Nothing runs any more: gives back what is kept for futures and was not needed for long. For as long as it is quiet: what
-/// is left over has to wait for the next time.
-pub(crate) fn fall_quiet(is_quiet: impl Fn() -> bool) {
-    DEPOT.lock().fall_quiet();
-    while is_quiet() {
-        let (n_stripped, spares): (usize, Vec<_>) = {
-            let mut shelf = DEPOT.lock();
-            let idle = shelf.strip(BATCH);
-            (idle.len(), idle.iter_mut().filter_map(|task| task.take_spare()).collect())
+impl<T: Recycle> FreeListRef<T> {
+    /// Gives a value back to the list that it refers to, or disposes of it if that list is gone.
+    #[inline]
+    pub(crate) fn give(value: T, list_of: fn(&T) -> &FreeListRef<T>) {
+        let value = if list_of(&value).has_magazines {
+            Magazine::give(value, |value, magazine| {
+                let list = &list_of(value).shards;
+                magazine.serves(list.as_ptr(), || list.clone())
+            })
+        } else {
+            Err(value)
         };
-        drop(spares);
-        if n_stripped == 0 {
-            return;
+        if let Err(value) = value {
+            match list_of(&value).shards.upgrade() {
+                Some(shards) => shards.own().lock().put([value]),
+                None => value.dispose(),
+            }
         }
     }
 }
 
-fn take_batch() -> Boxes {
-    let from_shelf = DEPOT.lock().take(BATCH);
-    if !from_shelf.is_empty() {
-        return from_shelf;
+impl<T: Recycle> Shards<T> {
+    fn own(&self) -> &Mutex<Depot<T>> {
+        &self.0[shard_of_this_thread(self.0.len())]
     }
-    let headers: Box<[Header]> = std::iter::repeat_with(Header::new).take(BATCH).collect();
-    Box::leak(headers).iter().map(new_task).collect()
+
+    /// From the shard of this thread, else from another shard that has some, else new values. Not empty.
+    fn take_batch(&self, make: &impl Fn() -> Option<Vec<T>>) -> Option<Vec<T>> {
+        let own = self.own().lock().take(BATCH);
+        if !own.is_empty() {
+            return Some(own);
+        }
+        let mut found = self.half_of_another().or_else(make)?;
+        let rest = found.len().saturating_sub(BATCH);
+        let batch = found.split_off(rest);
+        self.own().lock().put(found);
+        Some(batch)
+    }
+
+    /// Half, because values that are taken on one thread and given back on another would otherwise never come back.
+    fn half_of_another(&self) -> Option<Vec<T>> {
+        let own = shard_of_this_thread(self.0.len());
+        (1..self.0.len()).find_map(|step| {
+            let half = self.0[(own + step) % self.0.len()].lock().take_half();
+            (!half.is_empty()).then_some(half)
+        })
+    }
 }
 
-fn new_task(header: &'static Header) -> Runnable {
-    Runnable::empty(header, header.waker())
+impl<T: Recycle> Drop for Shards<T> {
+    fn drop(&mut self) {
+        for shard in &self.0 {
+            let values = shard.lock().take(usize::MAX);
+            values.into_iter().for_each(T::dispose);
+        }
+    }
 }
+
+#[cfg(all(test, not(cordial_loom)))]
+mod tests;

@@ -1,8 +1,8 @@
-//! The one table of live tasks: a key with a generation leads to what the layer above knows of the task.
+//! The table of live tasks: a key with a generation leads to what the layer above keeps for the task.
 //!
-//! Slots stand in fixed pages that are made when first needed and never move, so a look-up takes no lock but that of
-//! the slot. A key is never handed out twice: each slot counts its generations, and one that has used all 32 bits is
-//! retired.
+//! Slots stand in pages of fixed size that are made when they are first needed and never move, so a look-up takes no lock
+//! but that of its slot. A key is never handed out twice: each slot counts its generations, and a slot that has used up
+//! all 32 bits of them is retired.
 //!
 //! ```text
 //!  index  ┌ 10 bits ┬ 8 bits ┬ 8 bits ┐
@@ -10,18 +10,17 @@
 //!         └─────────┴────────┴────────┘
 //! ```
 //!
-//! Nothing of the user's may run under a slot's lock: closures given to this module move values in and out, they drop
-//! nothing and wake nobody.
+//! User code never runs under the lock of a slot: closures that are given to this module move values in and out; they
+//! drop nothing and wake nothing.
 
+use std::cell::RefCell;
 use std::cmp::Ordering::{Equal, Greater, Less};
 use std::num::NonZeroU32;
 use std::sync::OnceLock;
+use std::thread::LocalKey;
 
-use self::free::Free;
-pub use self::free::shard_of_this_thread;
+use crate::free_list::{FreeList, Magazine, Recycle};
 use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering};
-
-mod free;
 
 const SLOTS: u32 = 256;
 const PAGES: u32 = 256;
@@ -35,25 +34,25 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key of these two numbers, which need not have been handed out.
+    /// Returns the key with these numbers, which need not have been handed out by any table.
     #[must_use]
     pub fn new(index: u32, generation: NonZeroU32) -> Key {
         Key { index, generation }
     }
 
-    /// The slot.
+    /// Returns the number of the slot.
     #[must_use]
     pub fn index(self) -> u32 {
         self.index
     }
 
-    /// How many tasks, this one included, have had the slot.
+    /// Returns how many keys of this slot have been handed out, this one included.
     #[must_use]
     pub fn generation(self) -> NonZeroU32 {
         self.generation
     }
 
-    /// Both numbers in one word.
+    /// Both numbers in one word. Zero is no key.
     pub(crate) fn to_bits(self) -> u64 {
         u64::from(self.generation.get()) << 32 | u64::from(self.index)
     }
@@ -64,11 +63,11 @@ impl Key {
     }
 }
 
-/// The generation and the lock are asked first, so they stand side by side.
+/// A look-up reads the generation and takes the lock, so they stand side by side.
 #[derive(Debug)]
 #[repr(C)]
 struct Slot<V> {
-    /// The latest generation handed out. Written only by whoever took the index out of a free list.
+    /// The latest generation handed out. Written only by the thread that took the index out of the free list.
     generation: AtomicU32,
     value: Mutex<Option<V>>,
 }
@@ -76,30 +75,44 @@ struct Slot<V> {
 type Page<V> = Box<[Slot<V>]>;
 type Chapter<V> = Box<[OnceLock<Page<V>>]>;
 
+/// The index of a slot that holds no value.
+struct FreeIndex(u32);
+
+impl Recycle for FreeIndex {
+    fn magazine() -> &'static LocalKey<RefCell<Magazine<FreeIndex>>> {
+        thread_local!(static MAGAZINE: RefCell<Magazine<FreeIndex>> = const { RefCell::new(Magazine::new()) });
+        &MAGAZINE
+    }
+
+    fn dispose(self) {}
+}
+
 /// A table of live tasks.
-#[derive(Debug)]
 pub struct Table<V> {
     chapters: Box<[OnceLock<Chapter<V>>]>,
-    free: Free,
-    pages_made: AtomicU32,
+    free: FreeList<FreeIndex>,
+    n_pages: AtomicU32,
 }
 
 impl<V> Table<V> {
-    /// An empty table for about as many threads as given.
+    /// Returns an empty table. It is as fast as it can be if `threads` threads use it.
     pub fn new(threads: usize) -> Table<V> {
         Table {
             chapters: (0..CHAPTERS).map(|_| OnceLock::new()).collect(),
-            free: Free::new(threads),
-            pages_made: AtomicU32::new(0),
+            free: FreeList::new(threads),
+            n_pages: AtomicU32::new(0),
         }
     }
 
-    /// A new key, to be given to [`occupy`](Table::occupy) or [`remove`](Table::remove). `None` when 67 million tasks
-    /// are alive.
+    /// Reserves a slot and returns its new key, for [`occupy`](Table::occupy). `None` while 67 million tasks are alive.
+    ///
+    /// # Panics
+    ///
+    /// Never: an index is free only after its page was made.
     pub fn reserve(&self) -> Option<Key> {
         loop {
-            let index = self.free.take(|| self.new_page())?;
-            let slot = self.slot(index)?;
+            let FreeIndex(index) = self.free.take(|| self.new_page())?;
+            let slot = self.slot(index).expect("a free index has a page");
             let latest = slot.generation.load(Ordering::Relaxed);
             if let Some(generation) = latest.checked_add(1).and_then(NonZeroU32::new) {
                 slot.generation.store(generation.get(), Ordering::Relaxed);
@@ -108,23 +121,28 @@ impl<V> Table<V> {
         }
     }
 
-    /// Puts the value of a reserved key in its place.
+    /// Puts the value of a reserved key into its slot.
+    ///
+    /// # Panics
+    ///
+    /// If `key` is not a key of this table.
     pub fn occupy(&self, key: Key, value: impl FnOnce() -> V) {
-        let Some(slot) = self.slot(key.index) else { return };
-        // Made in its place: it is too large to be carried around.
+        let slot = self.slot(key.index).expect("a reserved key has a page");
+        // Made in its place: it may be large, and would be copied.
         slot.value.lock().get_or_insert_with(value);
     }
 
-    /// Reads or changes the value of a key. `None` when the task has ended or never was.
+    /// Reads or changes the value of a key. `None` if the table has no such value, or no longer.
     pub fn with<R>(&self, key: Key, f: impl FnOnce(&mut V) -> R) -> Option<R> {
         let slot = self.slot(key.index)?;
         let mut value = slot.value.lock();
-        // Not `map`: without a value, what `f` holds is dropped after the lock is released.
+        // Not `map`: if there is no value, `f` and what it holds are dropped after the lock is released.
         let value = slot.value_of(value.as_mut(), key)?;
         Some(f(value))
     }
 
-    /// Reads or changes the values of two different keys at one moment. `None` stands for a key of another table.
+    /// Reads or changes the values of two different keys at one moment. `None` stands for a key of another table, and for
+    /// a value that the table does not have.
     pub fn with_both<R>(
         &self,
         a: Option<Key>,
@@ -134,13 +152,13 @@ impl<V> Table<V> {
         let slot_of = |key: Option<Key>| key.and_then(|key| Some((self.slot(key.index)?, key)));
         let (a, b) = (slot_of(a), slot_of(b));
         let index = |of: &Option<(_, Key)>| of.as_ref().map(|(_, key)| key.index);
-        // Every thread that holds two slots took the lower index first.
+        // No deadlock: every thread that holds two slots has locked the lower index first.
         let (mut guard_a, mut guard_b) = match index(&a).cmp(&index(&b)) {
             Less => {
                 let guard_a = lock(a);
                 (guard_a, lock(b))
             }
-            // One slot, so at most one of the two is alive.
+            // Two keys of one slot: at most one of them has a value.
             Equal if a.is_some_and(|(_, key)| self.with(key, |_| ()).is_some()) => (lock(a), None),
             Equal => (None, lock(b)),
             Greater => {
@@ -153,7 +171,7 @@ impl<V> Table<V> {
         f(value_a, value_b)
     }
 
-    /// Takes the value out and gives the slot back. `None` when that was done before.
+    /// Removes the value of a key and frees its slot. `None` if there is no such value, or no longer.
     pub fn remove(&self, key: Key) -> Option<V> {
         let slot = self.slot(key.index)?;
         let value = {
@@ -161,38 +179,42 @@ impl<V> Table<V> {
             slot.value_of(value.as_mut(), key)?;
             value.take()
         };
-        self.free.give(key.index);
+        self.free.give(FreeIndex(key.index));
         value
     }
 
-    /// The keys of all live tasks, by index.
+    /// Returns the keys of all values, ordered by index.
     pub fn keys(&self) -> Vec<Key> {
         let mut keys = Vec::new();
         self.for_each(|key, _| keys.push(key));
         keys
     }
 
-    /// Shows every live task to `f`, by index. Each is seen at a moment of its own.
+    /// Calls `f` with every value, ordered by index. Each slot is locked for its own call only, so values that come or go
+    /// meanwhile may be seen or not.
+    ///
+    /// # Panics
+    ///
+    /// Never: a slot with a value has a generation.
     pub fn for_each(&self, mut f: impl FnMut(Key, &V)) {
-        // Relaxed: a page brings itself (`OnceLock`), and one that is counted but not there yet has no task.
-        for index in 0..self.pages_made.load(Ordering::Relaxed) * SLOTS {
+        // Relaxed: `OnceLock` orders the page itself, and a page that is counted and not made yet has no value.
+        for index in 0..self.n_pages.load(Ordering::Relaxed) * SLOTS {
             let Some(slot) = self.slot(index) else { continue };
-            if let Some(value) = &*slot.value.lock()
-                && let Some(generation) = NonZeroU32::new(slot.generation.load(Ordering::Relaxed))
-            {
-                f(Key { index, generation }, value);
+            if let Some(value) = &*slot.value.lock() {
+                let generation = NonZeroU32::new(slot.generation.load(Ordering::Relaxed));
+                f(Key { index, generation: generation.expect("a value has a key") }, value);
             }
         }
     }
 
-    /// How many tasks are alive. Counts them.
+    /// Returns how many values there are. Looks at every slot.
     pub fn len(&self) -> usize {
         let mut n_alive = 0;
         self.for_each(|_, _| n_alive += 1);
         n_alive
     }
 
-    /// Whether no task is alive.
+    /// Returns whether there is no value. Looks at every slot.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -203,16 +225,24 @@ impl<V> Table<V> {
         Some(&page[(index % SLOTS) as usize])
     }
 
-    fn new_page(&self) -> Option<Vec<u32>> {
+    fn new_page(&self) -> Option<Vec<FreeIndex>> {
         let number = self
-            .pages_made
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |made| (made < CHAPTERS * PAGES).then_some(made + 1))
+            .n_pages
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n_pages| {
+                (n_pages < CHAPTERS * PAGES).then_some(n_pages + 1)
+            })
             .ok()?;
         let chapter =
             self.chapters[(number / PAGES) as usize].get_or_init(|| (0..PAGES).map(|_| OnceLock::new()).collect());
         chapter[(number % PAGES) as usize]
             .get_or_init(|| std::iter::repeat_with(Slot::empty).take(SLOTS as usize).collect());
-        Some((number * SLOTS..(number + 1) * SLOTS).rev().collect())
+        Some((number * SLOTS..(number + 1) * SLOTS).rev().map(FreeIndex).collect())
+    }
+}
+
+impl<V> std::fmt::Debug for Table<V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Table").field("n_pages", &self.n_pages).finish_non_exhaustive()
     }
 }
 
@@ -225,7 +255,7 @@ impl<V> Slot<V> {
         Slot { generation: AtomicU32::new(0), value: Mutex::new(None) }
     }
 
-    /// The value, if it is that of the key. It is under the lock, so the generation belongs to it.
+    /// Returns the value if it belongs to `key`. It is read under the lock, so the generation is that of the value.
     fn value_of<'a>(&self, value: Option<&'a mut V>, key: Key) -> Option<&'a mut V> {
         value.filter(|_| self.generation.load(Ordering::Relaxed) == key.generation.get())
     }

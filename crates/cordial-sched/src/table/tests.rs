@@ -4,7 +4,7 @@ use super::*;
 fn a_key_leads_to_its_value_until_it_is_removed() {
     let table = Table::new(2);
     let key = table.reserve().unwrap();
-    assert_eq!(table.with(key, |v: &mut i32| *v), None, "reserved is not yet there");
+    assert_eq!(table.with(key, |v: &mut i32| *v), None, "a reserved slot has no value yet");
     table.occupy(key, || 7);
     assert_eq!(table.with(key, |v| *v), Some(7));
     assert_eq!(table.remove(key), Some(7));
@@ -36,7 +36,7 @@ fn a_slot_that_has_used_up_its_generations_is_retired() {
 }
 
 #[test]
-fn both_values_come_in_the_order_asked_for() {
+fn with_both_gives_both_values_in_the_order_of_its_arguments() {
     let table = Table::new(1);
     let (a, b) = (table.reserve().unwrap(), table.reserve().unwrap());
     table.occupy(a, || 'a');
@@ -54,7 +54,7 @@ fn both_values_come_in_the_order_asked_for() {
 }
 
 #[test]
-fn tasks_that_start_here_and_end_there_do_not_ask_for_pages_without_end() {
+fn keys_that_are_reserved_here_and_removed_there_do_not_make_pages_without_end() {
     let table = Table::new(2);
     for _ in 0..100 {
         let keys: Vec<Key> = (0..SLOTS).map(|_| table.reserve().unwrap()).collect();
@@ -63,6 +63,6 @@ fn tasks_that_start_here_and_end_there_do_not_ask_for_pages_without_end() {
             scope.spawn(|| keys.iter().for_each(|&key| assert!(table.remove(key).is_some())));
         });
     }
-    assert!(table.pages_made.load(Ordering::Relaxed) < 8);
+    assert!(table.n_pages.load(Ordering::Relaxed) < 8);
     assert!(table.is_empty());
 }

@@ -1,98 +1,148 @@
-//! The claim on a task's output.
+//! The end of a task: how the thread that finishes it and the one join handle agree on who gets the finished task.
+//!
+//! A task that was made with a handle ends in its `JoinSlot`, and stays there until the handle takes it or is dropped. The
+//! slot is in the task's header, which the next task uses as soon as this one has left it.
+//!
+//! ```text
+//!            the handle is polled: its waker is kept
+//!             ┌──────┐
+//!             ▼      │    finish: the waker is woken
+//!  reset ─► Running ─┴──────────────────────────────► Finished(task)
+//!    ▲        │ detach: the waker is dropped             │
+//!    │        ▼                                          ├ poll_join: the handle has the task ───┐
+//!    │      Detached ── finish: the finisher has it ─┐   └ detach: the dropping thread has it ───┤
+//!    └──────────────────── the slot is Running again ◄┴──────────────────────────────────────────┘
+//! ```
+//!
+//! Each arrow is one critical section of the slot's lock, so the arrows stand in one order. User code, that is, the clone, the
+//! wake and the destructor of a waker, runs before or after the critical section.
+//!
+//! **One owner at the end.** Of `finish` and `detach`, the second one gets the task, and returns it to its caller. `poll_join`
+//! gets it only if `finish` came before, and there is one handle, which is polled or dropped by one thread at a time. So the
+//! task leaves the slot exactly once. In the same critical section the slot becomes `Running` again, before the caller can
+//! give the header to the next task.
+//!
+//! **The handle is woken.** If `poll_join` comes first, its waker is in the slot when `finish` comes, and `finish` takes it out
+//! and wakes it. If `finish` comes first, `poll_join` finds the task. A waker that is replaced by a later poll is not woken.
+//!
+//! **`is_finished` is true only of the task of the handle that asks.** It is a hint that saves the lock and the clone of a
+//! waker. `finish` sets it under the lock (Release); a handle that sees it (Acquire) finds `Finished`, since only the same
+//! handle could have changed that. It is cleared under the lock, together with `Finished`, by the thread that takes the task.
+//! The next task of the header is made after that, and so is its handle: it does not see the old value.
+//!
+//! `join/tests.rs` checks this with loom: two tasks after one another in one slot, each with a handle that is polled or
+//! dropped at any moment. What was removed or weakened, one at a time, and what the model says:
+//!
+//! | change | result |
+//! |---|---|
+//! | `finish` does not wake | deadlock: the handle waits for ever |
+//! | `poll_join` does not keep the waker | deadlock: the same |
+//! | `finish` leaves `Detached` in place | the next task is lost when it finishes |
+//! | `detach` leaves `Finished` in place | the task is never used again |
+//! | `poll_join` does not clear `is_finished` | the handle of the next task says that it is finished |
+//! | `detach` does not clear `is_finished` | the same |
+//! | `finish` sets `is_finished` after the lock is released | the same |
+//! | `finish` sets `is_finished` with a relaxed store, or the handle loads it so | the handle does not see what the task did |
 
-use std::fmt;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::task::{Context, Poll, Waker};
 
-use crate::task::header::Header;
-use crate::task::runnable::Runnable;
-use crate::timeout::Place;
-use crate::{Executor, Key};
+use crate::sync::{AtomicBool, Mutex, Ordering};
+use crate::unwind;
 
-/// The claim on a task's output, and the limit of the wait for it. Dropping it lets the task run on.
-pub struct JoinHandle<T> {
-    /// `None` once the output was taken.
-    header: Option<&'static Header>,
-    executor: Executor,
-    take_output: fn(&mut Runnable) -> Option<T>,
-    limit: Option<Place>,
+/// Where a finished task of type `T` waits for its handle.
+pub(crate) struct JoinSlot<T> {
+    state: Mutex<State<T>>,
+    /// Whether the state is `Finished`. Written under the lock.
+    is_finished: AtomicBool,
 }
 
-impl<T> JoinHandle<T> {
-    pub(crate) fn new(
-        header: &'static Header,
-        executor: Executor,
-        take_output: fn(&mut Runnable) -> Option<T>,
-    ) -> JoinHandle<T> {
-        JoinHandle { header: Some(header), executor, take_output, limit: None }
-    }
-
-    /// The key of the task; `None` once the output was taken.
-    pub fn key(&self) -> Option<Key> {
-        self.header.map(Header::key)
-    }
-
-    /// The executor that runs the task.
-    pub fn executor(&self) -> &Executor {
-        &self.executor
-    }
-
-    /// Whether the output is there, or was taken.
-    pub fn is_finished(&self) -> bool {
-        self.header.is_none_or(Header::is_done)
-    }
-
-    /// Ready once `after` has passed since the first call, or since [`forget_limit`](JoinHandle::forget_limit). Never, if
-    /// that is later than any clock will see.
-    pub fn poll_limit(&mut self, after: Duration, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(place) = self.limit {
-            return self.executor().limits().poll(place, cx);
-        }
-        if after.is_zero() {
-            return Poll::Ready(());
-        }
-        let executor = self.executor();
-        let deadline = executor.now().checked_add(after);
-        self.limit = deadline.map(|deadline| executor.limits().arm(deadline, cx.waker().clone()));
-        Poll::Pending
-    }
-
-    /// The wait is over, or begins anew.
-    pub fn forget_limit(&mut self) {
-        if let Some(place) = self.limit.take() {
-            self.executor().limits().disarm(place);
-        }
-    }
+enum State<T> {
+    /// The task has not finished. Holds the waker of the handle, once that was polled.
+    Running(Option<Waker>),
+    Finished(T),
+    /// The task has not finished, and its handle was dropped.
+    Detached,
 }
 
-impl<T> Future for JoinHandle<T> {
-    type Output = T;
+impl<T> JoinSlot<T> {
+    pub(crate) fn new() -> JoinSlot<T> {
+        JoinSlot { state: Mutex::new(State::Running(None)), is_finished: AtomicBool::new(false) }
+    }
 
+    /// Finishes the task and wakes the handle. Returns the task if the handle was dropped before.
+    ///
     /// # Panics
     ///
-    /// If polled again after it was ready.
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        let header = self.header.expect("polled again after it was ready");
-        let mut task = std::task::ready!(header.poll_join(cx));
-        self.header = None;
-        let output = (self.take_output)(&mut task);
-        task.retire();
-        Poll::Ready(output.expect("put there by the last poll"))
+    /// If the waker of the handle panics. The task is in its slot by then.
+    #[must_use = "a task without a handle has to be retired"]
+    pub(crate) fn finish(&self, task: T) -> Option<T> {
+        let mut state = self.state.lock();
+        let waker = match &mut *state {
+            State::Running(waker) => waker.take(),
+            State::Detached => {
+                *state = State::Running(None);
+                return Some(task);
+            }
+            State::Finished(_) => unreachable!("a task finishes once"),
+        };
+        *state = State::Finished(task);
+        // Pairs with the load in `is_finished`.
+        self.is_finished.store(true, Ordering::Release);
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        None
     }
-}
 
-impl<T> Drop for JoinHandle<T> {
-    fn drop(&mut self) {
-        self.forget_limit();
-        if let Some(header) = self.header.take() {
-            header.abandon();
+    /// Takes the finished task, or keeps the waker until it finishes. Called by the handle, and not again once it is ready.
+    pub(crate) fn poll_join(&self, cx: &Context<'_>) -> Poll<T> {
+        // Cloned before the lock is taken, and not at all if it is not needed.
+        let mut waker = if self.is_finished() { None } else { Some(cx.waker().clone()) };
+        let mut state = self.state.lock();
+        match std::mem::replace(&mut *state, State::Running(None)) {
+            State::Running(mut previous) => {
+                std::mem::swap(&mut waker, &mut previous);
+                *state = State::Running(previous);
+                drop(state);
+                drop(waker);
+                Poll::Pending
+            }
+            State::Finished(task) => {
+                self.is_finished.store(false, Ordering::Relaxed);
+                drop(state);
+                // A destructor that panics must not take the task along.
+                let _ = unwind::catch(|| drop(waker));
+                Poll::Ready(task)
+            }
+            State::Detached => unreachable!("the handle is polled, so it was not dropped"),
+        }
+    }
+
+    /// Returns whether the task has finished and the handle has not taken it.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.is_finished.load(Ordering::Acquire)
+    }
+
+    /// Drops the claim of the handle. Returns the task if it has finished before.
+    #[must_use = "a task without a handle has to be retired"]
+    pub(crate) fn detach(&self) -> Option<T> {
+        let mut state = self.state.lock();
+        match std::mem::replace(&mut *state, State::Detached) {
+            State::Running(waker) => {
+                drop(state);
+                drop(waker);
+                None
+            }
+            State::Finished(task) => {
+                *state = State::Running(None);
+                self.is_finished.store(false, Ordering::Relaxed);
+                Some(task)
+            }
+            State::Detached => unreachable!("the handle is dropped once"),
         }
     }
 }
 
-impl<T> fmt::Debug for JoinHandle<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JoinHandle").field("key", &self.key()).field("is_finished", &self.is_finished()).finish()
-    }
-}
+#[cfg(all(test, cordial_loom))]
+mod tests;

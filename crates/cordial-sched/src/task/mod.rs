@@ -1,8 +1,37 @@
-//! The life of a task.
+//! A task: what it is made of, who owns it, and how it is woken.
+//!
+//! ```text
+//!   Runnable ── the one owner ──► Task (a box) ── future, or output ──► DynFuture
+//!                                  │  │  └────── scheduler ──────────► SchedulerRef
+//!                                  │  └───────── waker ──────────────► CellWaker ─┐
+//!                                  ▼                                              ▼
+//!                                 Header (fixed address): owner slot, join slot, key ◄── TaskRef, join handle
+//! ```
+//!
+//! | state | the `Runnable` is | `Header::owner` | `Header::join` | future |
+//! |---|---|---|---|---|
+//! | free | in a free list | empty | running | cleared, or none |
+//! | prepared | in `Prepared` | empty | running | running |
+//! | queued | in a queue | empty | running or detached | running |
+//! | polled | with the thread that polls it | empty | running or detached | running |
+//! | waiting | in `Header::owner` | the task | running or detached | running |
+//! | finished | in `Header::join` | empty | finished | finished |
+//! | joined | with the handle | empty | running | finished, then cleared |
+//!
+//! In every state but *waiting* a wake-up sets the flag of the owner slot. After *joined*, or when a task without a handle has
+//! finished, the task is free again. A retired header has no `Runnable`.
+//!
+//! `runnable`, `waker` and `schedule` form the one cycle here: a runnable task has a waker and a scheduler, both of which are
+//! there to queue runnable tasks. `header`, `slot`, `join` and `future` are generic, so that they stay out of it, and so
+//! that their models check the code that ships.
 
+pub(crate) mod allocator;
+pub(crate) mod future;
 pub(crate) mod header;
 pub(crate) mod join;
 pub(crate) mod orphans;
 pub(crate) mod runnable;
 pub(crate) mod schedule;
 pub(crate) mod slot;
+pub(crate) mod task_ref;
+pub(crate) mod waker;

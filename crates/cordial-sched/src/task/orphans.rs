@@ -1,19 +1,19 @@
-//! Tasks that nobody can run any more: their executor is gone.
+//! Tasks that no thread can run any more, because their executor is gone.
 //!
-//! What such a task holds may wake the next one when it is dropped. A long row of them must not use up the stack, so each thread
-//! drops one after the other.
+//! The future of such a task may wake the next one when it is dropped, and that one a third. A long chain must not overflow
+//! the stack, so each thread drops one future after the other.
 
 use std::cell::RefCell;
 
 use crate::task::runnable::Runnable;
-use crate::unwind;
 
-// Those that wait until this thread has dropped the one before. `None` while it drops none.
+// Tasks that wait until this thread has dropped the future before. `None` while it drops none.
 thread_local!(static WAITING: RefCell<Option<Vec<Runnable>>> = const { RefCell::new(None) });
 
-pub(crate) fn drop(task: Runnable) {
+/// Drops the future of a task.
+pub(crate) fn abort(task: Runnable) {
     let mut next = Some(task);
-    let begins = WAITING.try_with(|waiting| match &mut *waiting.borrow_mut() {
+    let is_outermost = WAITING.try_with(|waiting| match &mut *waiting.borrow_mut() {
         Some(waiting) => {
             waiting.extend(next.take());
             false
@@ -24,10 +24,10 @@ pub(crate) fn drop(task: Runnable) {
         }
     });
     while let Some(task) = next.take() {
-        let _ = unwind::catch(|| std::mem::drop(task));
+        task.abort();
         next = WAITING.try_with(|waiting| waiting.borrow_mut().as_mut().and_then(Vec::pop)).ok().flatten();
     }
-    if begins == Ok(true) {
+    if is_outermost == Ok(true) {
         let _ = WAITING.try_with(|waiting| waiting.take());
     }
 }

@@ -1,245 +1,156 @@
-//! A task: a future, and what it takes to wake it. It belongs to one at a time: to a queue, to the thread that polls it,
-//! to its header while it waits, and to its header again when it is done, for whoever joins it.
+//! The owner of a task: a future, and what it takes to wake and to schedule it.
+//!
+//! A task has one owner at a time, and owning the `Runnable` is owning the task: it is in a queue, with the thread that polls
+//! it, in the slots of its header while it waits and when it has finished, or in a free list between two tasks.
 //!
 //! ```text
-//!  stock ─► start ─► queue ─► polled ─┬─ Pending ─► its header ── woken ─► queue
-//!    ▲                                └─ Runnable ───► its header ── joined ──┐
-//!    └───────────────────────────────────────────────────────────────────┘
+//!  free list ─► filled ─► queue ─► polled ─┬─ Pending ─► Header::owner ── woken ──► queue
+//!      ▲                                   └─ Ready ───► Header::join ─── joined ──┐
+//!      └─────────────────────────────── retired ◄──────────────────────────────────┘
 //! ```
-//!
-//! Homes and the boxes that tasks travel in are used again and never freed, so that wakers need not count.
 
-use std::any::Any;
-use std::pin::Pin;
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 use std::task::{Context, Poll, Waker};
+use std::thread::LocalKey;
 
-use pin_project_lite::pin_project;
-
-use crate::free_list;
+use crate::free_list::{FreeListRef, Magazine, Recycle};
+use crate::task::future::{Delivery, DynFuture};
 use crate::task::header::Header;
-use crate::task::schedule::SchedulerRef;
-use crate::task::slot::SlotValue;
+use crate::task::schedule::{HeaderReuse, SchedulerRef};
+use crate::task::waker::CellWaker;
+use crate::unwind;
 
 /// The one owner of a task. One word.
 pub(crate) struct Runnable(Box<Task>);
 
-/// A box for one task after another.
+/// What does not need a fixed address. Used by one task after another, as the header is.
 struct Task {
-    header: &'static Header,
+    header: &'static Header<Runnable>,
+    /// For the polls. Made of `cell_waker`.
     waker: Waker,
-    content: Content,
-}
-
-enum Content {
-    /// Of a box that was never used, and of a mark.
-    Nothing,
-    /// What the task before has left: a place for the future of the next one, if that is of the same type.
-    Spare(Pin<Box<dyn DynFuture>>),
-    Job(Job),
-}
-
-/// What makes it a certain task.
-struct Job {
+    cell_waker: Arc<CellWaker>,
     scheduler: SchedulerRef,
-    work: Pin<Box<dyn DynFuture>>,
-}
-
-/// Larger futures are not worth to be kept for the next task.
-const LARGEST_SPARE: usize = 512;
-
-/// Who gets the output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Delivery {
-    /// The handle.
-    Join,
-    Discard,
+    /// `None` if no task has used the box, or if the memory of the last one was not worth keeping.
+    future: Option<DynFuture>,
 }
 
 impl Runnable {
-    pub(crate) fn empty(header: &'static Header, waker: Waker) -> Runnable {
-        Runnable(Box::new(Task { header, waker, content: Content::Nothing }))
+    /// A task without a future, with a header that no other task uses.
+    pub(crate) fn new(cell_waker: Arc<CellWaker>, scheduler: SchedulerRef) -> Runnable {
+        let waker = Waker::from(cell_waker.clone());
+        Runnable(Box::new(Task { header: cell_waker.header(), waker, cell_waker, scheduler, future: None }))
     }
 
-    /// Puts a job into a box that has none.
-    // As `Executor::prepare`.
+    /// Makes the next task of a future.
+    // As `DynFuture::new`.
     #[inline(always)]
-    pub(crate) fn fill<F>(&mut self, scheduler: SchedulerRef, future: F, claim: Delivery)
+    pub(crate) fn fill<F>(&mut self, future: F, delivery: Delivery)
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let work = match std::mem::replace(&mut self.0.content, Content::Nothing) {
-            Content::Spare(spare) => renew(spare, claim, future),
-            Content::Nothing | Content::Job(_) => FutureCell::boxed(claim, future),
-        };
-        self.0.content = Content::Job(Job { scheduler, work });
+        self.0.future = Some(match self.0.future.take() {
+            Some(spare) => spare.renew(delivery, future),
+            None => DynFuture::new(delivery, future),
+        });
     }
 
-    pub(crate) fn header(&self) -> &'static Header {
+    #[inline]
+    pub(crate) fn header(&self) -> &'static Header<Runnable> {
         self.0.header
     }
 
-    pub(crate) fn scheduler(&self) -> Option<SchedulerRef> {
-        self.job().map(|job| job.scheduler)
+    #[inline]
+    pub(crate) fn scheduler(&self) -> &SchedulerRef {
+        &self.0.scheduler
     }
 
-    fn job(&self) -> Option<&Job> {
-        match &self.0.content {
-            Content::Job(job) => Some(job),
-            Content::Nothing | Content::Spare(_) => None,
-        }
-    }
-
-    /// What the task has polls for.
-    pub(crate) fn set_waker(&mut self, waker: Waker) {
-        self.0.waker = waker;
-    }
-
+    #[inline]
     pub(crate) fn poll(&mut self) -> Poll<Delivery> {
-        let Content::Job(job) = &mut self.0.content else { return Poll::Ready(Delivery::Discard) };
-        self.0.header.begin_poll();
-        job.work.as_mut().poll(&mut Context::from_waker(&self.0.waker))
+        self.0.header.owner.begin_poll();
+        let future = self.0.future.as_mut().expect("filled before it was queued");
+        future.poll(&mut Context::from_waker(&self.0.waker))
     }
 
-    /// Back to the header: the task waits, and is given back if it was woken meanwhile.
+    /// Returns the task to its header. Gives it back if it was woken during the poll.
     pub(crate) fn park(self) -> Option<Runnable> {
-        self.0.header.park(self)
+        self.0.header.owner.put(self)
     }
 
-    /// The future is done.
-    pub(crate) fn finish(self, claim: Delivery) {
-        match claim {
-            Delivery::Join => self.0.header.finish(self),
-            Delivery::Discard => self.retire(),
+    /// Delivers the output. The future is ready.
+    pub(crate) fn finish(self, delivery: Delivery) {
+        let without_handle = match delivery {
+            Delivery::Join => self.0.header.join.finish(self),
+            Delivery::Discard => Some(self),
+        };
+        if let Some(task) = without_handle {
+            task.retire();
         }
     }
 
-    /// Once.
-    pub(crate) fn take_output<T: 'static>(&mut self) -> Option<T> {
-        let mut output: Option<T> = None;
-        if let Content::Job(job) = &mut self.0.content {
-            job.work.as_mut().take_output(&mut output);
-        }
-        output
+    /// Drops the future of a task that no thread can run any more.
+    pub(crate) fn abort(mut self) {
+        let future = self.0.future.as_mut().expect("filled before it was queued");
+        // User code: what it panics with is dropped.
+        let _ = unwind::catch(|| future.clear());
+        let delivery = future.delivery();
+        self.finish(delivery);
     }
 
-    /// Nobody wants anything of it any more.
+    /// Takes the output.
+    ///
+    /// # Panics
+    ///
+    /// If there is none of this type.
+    pub(crate) fn take_output<T: 'static>(&mut self) -> T {
+        self.0.future.as_mut().expect("it has finished").take_output()
+    }
+
+    /// Drops what is left of the task and gives its box and header to the next one.
+    ///
+    /// # Panics
+    ///
+    /// If a destructor of the future or of the output panics. The box and the header are lost then.
     pub(crate) fn retire(mut self) {
-        let Content::Job(mut job) = std::mem::replace(&mut self.0.content, Content::Nothing) else { return };
-        job.work.as_mut().clear();
-        if size_of_val(&*job.work) <= LARGEST_SPARE {
-            self.0.content = Content::Spare(job.work);
-        }
-        free_list::give(self, job.scheduler.is_simulated());
-    }
-
-    /// What was left for the next task.
-    pub(crate) fn take_spare(&mut self) -> Option<Pin<Box<dyn DynFuture>>> {
-        match std::mem::replace(&mut self.0.content, Content::Nothing) {
-            Content::Spare(spare) => Some(spare),
-            other => {
-                self.0.content = other;
-                None
+        if let Some(future) = &mut self.0.future {
+            future.clear();
+            if !future.is_worth_keeping() {
+                self.0.future = None;
             }
         }
-    }
-}
-
-impl SlotValue for Runnable {
-    fn is_notified_mark(&self) -> bool {
-        self.job().is_none()
-    }
-}
-
-/// A future of any type, and after that its output.
-pub(crate) trait DynFuture: Send {
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Delivery>;
-
-    /// Puts the output into an `Option` of its type.
-    fn take_output(self: Pin<&mut Self>, output: &mut dyn Any);
-
-    /// Drops the future or the output, whichever is there.
-    fn clear(self: Pin<&mut Self>);
-
-    /// Begins anew with the future out of an `Option` of its type. Nothing happens to one of another type.
-    fn renew(self: Pin<&mut Self>, claim: Delivery, future: &mut dyn Any);
-}
-
-/// Uses the place of a future that is done for the next one, or another place if that is of another type.
-// As `Executor::prepare`.
-#[inline(always)]
-fn renew<F>(mut spare: Pin<Box<dyn DynFuture>>, claim: Delivery, future: F) -> Pin<Box<dyn DynFuture>>
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    let mut future = Some(future);
-    spare.as_mut().renew(claim, &mut future);
-    match future {
-        None => spare,
-        Some(future) => FutureCell::boxed(claim, future),
-    }
-}
-
-pin_project! {
-    struct FutureCell<F: Future> {
-        claim: Delivery,
-        #[pin]
-        state: Stage<F>,
-    }
-}
-
-pin_project! {
-    #[project = StageProjected]
-    #[project_replace = StageReplaced]
-    enum Stage<F: Future> {
-        Running { #[pin] future: F },
-        Done { output: F::Output },
-        Taken,
-    }
-}
-
-impl<F> FutureCell<F>
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    fn boxed(claim: Delivery, future: F) -> Pin<Box<dyn DynFuture>> {
-        Box::pin(FutureCell { claim, state: Stage::Running { future } })
-    }
-}
-
-impl<F> DynFuture for FutureCell<F>
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Delivery> {
-        let mut run = self.project();
-        if let StageProjected::Running { future } = run.state.as_mut().project() {
-            let output = std::task::ready!(future.poll(cx));
-            run.state.project_replace(Stage::Done { output });
+        if self.0.scheduler.header_reuse() == HeaderReuse::Exact && !self.has_only_waker() {
+            return self.dispose();
         }
-        Poll::Ready(*run.claim)
+        FreeListRef::give(self, |task| task.0.scheduler.free_tasks());
     }
 
-    fn take_output(self: Pin<&mut Self>, output: &mut dyn Any) {
-        if let Some(place) = output.downcast_mut::<Option<F::Output>>()
-            && let StageReplaced::Done { output } = self.project().state.project_replace(Stage::Taken)
-        {
-            *place = Some(output);
-        }
+    /// Takes the memory that was kept for the next task.
+    pub(crate) fn take_spare(&mut self) -> Option<DynFuture> {
+        self.0.future.take()
     }
 
-    fn clear(self: Pin<&mut Self>) {
-        self.project().state.set(Stage::Taken);
+    /// Whether no other waker of the task, which has ended, is left.
+    fn has_only_waker(&self) -> bool {
+        // Two are in the box, of which only polls make others.
+        let has_only_waker = Arc::strong_count(&self.0.cell_waker) == 2;
+        // What was done through a waker that was dropped comes before.
+        fence(Ordering::Acquire);
+        has_only_waker
+    }
+}
+
+impl Recycle for Runnable {
+    fn magazine() -> &'static LocalKey<RefCell<Magazine<Runnable>>> {
+        thread_local!(static MAGAZINE: RefCell<Magazine<Runnable>> = const { RefCell::new(Magazine::new()) });
+        &MAGAZINE
     }
 
-    fn renew(self: Pin<&mut Self>, claim: Delivery, future: &mut dyn Any) {
-        if let Some(future) = future.downcast_mut::<Option<F>>().and_then(Option::take) {
-            let mut run = self.project();
-            *run.claim = claim;
-            run.state.set(Stage::Running { future });
-        }
+    /// Keeps the header alone.
+    fn dispose(self) {
+        let Task { waker, cell_waker, .. } = *self.0;
+        drop(waker);
+        cell_waker.retire();
     }
 }

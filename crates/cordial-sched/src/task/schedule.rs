@@ -17,6 +17,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::task::{Poll, Waker};
 
+use crate::free_list::FreeListRef;
 use crate::sync::Mutex;
 use crate::task::header::Header;
 use crate::task::orphans;
@@ -35,7 +36,7 @@ pub(crate) trait LocalSchedule {
     fn push(&self, runnable: Runnable, placement: Placement) -> Result<(), Runnable>;
 
     /// Whether this thread is a worker of `scheduler`, and not merely one of its I/O threads.
-    fn is_worker_of(&self, scheduler: SchedulerRef) -> bool;
+    fn is_worker_of(&self, scheduler: &SchedulerRef) -> bool;
 }
 
 /// Where a runnable task goes in the queue of a worker.
@@ -47,50 +48,56 @@ pub(crate) enum Placement {
     Last,
 }
 
+/// When the header of a task that has ended is given to the next task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HeaderReuse {
+    /// At once. A waker that is left wakes the next task for nothing.
+    Eager,
+    /// When no waker to it is left, so that every poll of a task follows from a wake-up of the same task.
+    Exact,
+}
+
 /// A task's reference to its scheduler.
-#[derive(Clone, Copy)]
-pub(crate) struct SchedulerRef(&'static Shared);
+#[derive(Clone)]
+pub(crate) struct SchedulerRef(Arc<Shared>);
 
 struct Shared {
-    /// Empty before the scheduler is there, and after it is gone.
+    /// `None` before the scheduler exists.
     scheduler: Mutex<Option<Weak<dyn Schedule>>>,
-    is_simulated: bool,
+    header_reuse: HeaderReuse,
+    free_tasks: FreeListRef<Runnable>,
 }
 
 impl SchedulerRef {
-    /// For a scheduler that is about to be made.
-    pub(crate) fn new(is_simulated: bool) -> SchedulerRef {
-        SchedulerRef(Box::leak(Box::new(Shared { scheduler: Mutex::new(None), is_simulated })))
+    /// Refers to a scheduler that does not exist yet.
+    pub(crate) fn new(header_reuse: HeaderReuse, free_tasks: FreeListRef<Runnable>) -> SchedulerRef {
+        SchedulerRef(Arc::new(Shared { scheduler: Mutex::new(None), header_reuse, free_tasks }))
     }
 
-    /// Connects the reference with its scheduler. To be called before the first task is queued.
-    pub(crate) fn connect(self, scheduler: Weak<dyn Schedule>) {
+    /// The scheduler exists. To be called before the first task is queued.
+    pub(crate) fn connect(&self, scheduler: Weak<dyn Schedule>) {
         *self.0.scheduler.lock() = Some(scheduler);
     }
 
-    /// Frees what was kept of a scheduler that is gone.
-    pub(crate) fn disconnect(self) {
-        *self.0.scheduler.lock() = None;
+    pub(crate) fn header_reuse(&self) -> HeaderReuse {
+        self.0.header_reuse
     }
 
-    pub(crate) fn is_simulated(self) -> bool {
-        self.0.is_simulated
+    /// Where tasks go that have ended.
+    #[inline]
+    pub(crate) fn free_tasks(&self) -> &FreeListRef<Runnable> {
+        &self.0.free_tasks
     }
 
-    /// Queues a task, on a thread that does not serve this scheduler.
-    fn schedule(self, runnable: Runnable) {
-        let scheduler = self.0.scheduler.lock().as_ref().and_then(Weak::upgrade);
-        match scheduler {
-            Some(scheduler) => scheduler.schedule(runnable),
-            None => orphans::drop(runnable),
-        }
+    fn upgrade(&self) -> Option<Arc<dyn Schedule>> {
+        self.0.scheduler.lock().as_ref().and_then(Weak::upgrade)
     }
 }
 
 impl PartialEq for SchedulerRef {
     #[inline]
     fn eq(&self, other: &SchedulerRef) -> bool {
-        std::ptr::eq(self.0, other.0)
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
@@ -99,7 +106,7 @@ struct ThreadContext {
     /// A worker or an I/O thread; `None` on any other thread.
     local: RefCell<Option<Rc<dyn LocalSchedule>>>,
     /// The task that is polled now, the innermost if a poll runs another one.
-    polled: Cell<Option<&'static Header>>,
+    polled: Cell<Option<&'static Header<Runnable>>>,
     /// Whether that task was woken on this thread since its poll began.
     is_woken: Cell<bool>,
     /// Whether tasks that are woken now go behind those that are ready.
@@ -128,7 +135,7 @@ pub(crate) fn leave() {
 }
 
 /// Whether the calling thread is a worker of `scheduler`.
-pub(crate) fn is_worker_of(scheduler: SchedulerRef) -> bool {
+pub(crate) fn is_worker_of(scheduler: &SchedulerRef) -> bool {
     let is_worker =
         |context: &ThreadContext| context.local.borrow().as_ref().is_some_and(|local| local.is_worker_of(scheduler));
     CONTEXT.try_with(is_worker).unwrap_or(false)
@@ -166,7 +173,7 @@ pub(crate) fn poll_caught(runnable: Runnable) {
 /// The poll around this one, which goes on when this one returns or panics.
 struct Outer<'a> {
     context: &'a ThreadContext,
-    polled: Option<&'static Header>,
+    polled: Option<&'static Header<Runnable>>,
     is_woken: bool,
 }
 
@@ -179,15 +186,15 @@ impl Drop for Outer<'_> {
 }
 
 /// Wakes a task.
-pub(crate) fn wake(header: &'static Header) {
+pub(crate) fn wake(header: &'static Header<Runnable>) {
     let rest = CONTEXT.try_with(|context| {
         if context.polled.get().is_some_and(|polled| std::ptr::eq(polled, header)) {
             context.is_woken.set(true);
             return None;
         }
-        context.push(header.take()?, Placement::Next).err()
+        context.push(header.owner.take()?, Placement::Next).err()
     });
-    if let Some(runnable) = rest.unwrap_or_else(|_| header.take()) {
+    if let Some(runnable) = rest.unwrap_or_else(|_| header.owner.take()) {
         schedule_remote(runnable);
     }
 }
@@ -204,9 +211,11 @@ pub(crate) fn queue(runnable: Runnable, placement: Placement) {
     }
 }
 
+/// Queues a runnable task on a thread that does not serve its scheduler.
 fn schedule_remote(runnable: Runnable) {
-    if let Some(scheduler) = runnable.scheduler() {
-        scheduler.schedule(runnable);
+    match runnable.scheduler().upgrade() {
+        Some(scheduler) => scheduler.schedule(runnable),
+        None => orphans::abort(runnable),
     }
 }
 

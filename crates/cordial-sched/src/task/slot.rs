@@ -1,90 +1,94 @@
-//! Where a task is while it waits, and how those who wake it and the one who polls it agree on who has it.
+//! The slot that owns a task while it waits: how the threads that wake a task and the thread that polls it agree on who
+//! owns it.
 //!
-//! A task belongs to one at a time. The cell holds it while nobody has it; if somebody has, it holds nothing, or a mark
-//! that says that the task was woken since.
+//! A task has one owner at a time: a queue, the thread that polls it, or its slot. The slot is empty while the task is
+//! somewhere else, and has a flag: the task was woken meanwhile.
 //!
 //! ```text
-//!                    ┌─────── take: the task ◄──── wake
-//!                    ▼                               │ nothing or a mark there:
-//!       queue ─► polled ─► put ─► the cell           └ swap: a mark in, and what came meanwhile out
-//!         ▲                 │ a mark was there:
-//!         └─────────────────┴ take it back
+//!                    ┌────── take: the task ◄──────── wake
+//!                    ▼                                  │ the slot is empty:
+//!       queue ─► polled ─► put ─► the slot              └ set the flag, take again
+//!         ▲                 │ the flag is set:
+//!         └─────────────────┴ take again
 //! ```
 //!
-//! Each step is one swap of the whole cell, and each swap sees what those before it saw: no wake-up is lost. Whoever
-//! wakes swaps twice unless the task is there, and may have taken the mark of another for a moment. If the task comes
-//! in that moment, its second swap finds it. A mark that was left before a poll begins is taken away, since that poll sees
-//! what it was left for. Whether there may be one is told by a flag, which is set late: then the task is polled once in vain.
+//! Every `take` and every `put` is one exchange of the slot (AcqRel), so they stand in one order, and each sees what was
+//! written before the earlier ones.
 //!
-//! Taken away, one at a time, and what `tests.rs` says:
+//! **No wake-up is lost.** A thread that wakes the task takes twice if the slot is empty, and sets the flag in between. If
+//! the slot is empty the second time as well, then the next `put` comes after that exchange and sees the flag. If the task
+//! was put there in between, the second `take` finds it.
 //!
-//! | what | |
+//! **The flag is cleared** when a poll begins, because that poll sees what the flag was set for: it clears with an exchange
+//! (Acquire), which pairs with the store (Release) of the thread that has set it. A flag that is not seen then is left for
+//! `put`. So a flag that is set late costs a spurious poll, and never a missing one.
+//!
+//! **One owner.** Whoever gets the task gets it out of an exchange, and nobody else can get it out of the same one.
+//!
+//! `slot/tests.rs` checks this with loom. What was removed or weakened, one at a time, and what the model says:
+//!
+//! | change | result |
 //! |---|---|
-//! | `put` looks for a mark | a wake-up is lost |
-//! | the second swap of `take` gives the task that it finds | a wake-up is lost |
-//! | the mark of another is put back | a wake-up is lost |
+//! | `put` does not look at the flag | a wake-up is lost |
+//! | `take` does not take a second time | a wake-up is lost |
+//! | `take` sets the flag after it has taken a second time | a wake-up is lost |
+//! | `begin_poll` clears the flag with a plain store, or with a relaxed exchange | a wake-up is lost |
+//! | `take` sets the flag with a relaxed store | a wake-up is lost |
 
 use crate::sync::{AtomicBool, AtomicU32, Ordering, OwnerCell};
 
-/// What a cell holds.
-pub(crate) trait SlotValue {
-    /// Whether it only says that the task was woken.
-    fn is_notified_mark(&self) -> bool;
-}
-
-/// The cell. It is empty at first: whoever made the task has it.
+/// The slot of one task. Empty at first: the thread that makes the task owns it.
 pub(crate) struct OwnerSlot<T> {
     cell: OwnerCell<T>,
-    /// A hint, so relaxed: a mark was left.
-    may_be_marked: AtomicBool,
-    /// How many polls have begun. Wraps. Relaxed: counted by whoever has the task.
-    polls: AtomicU32,
+    /// The task was woken while the slot was empty.
+    is_notified: AtomicBool,
+    /// How many polls have begun. Wraps. Relaxed: written by the owner of the task only.
+    n_polls: AtomicU32,
 }
 
-impl<T: SlotValue> OwnerSlot<T> {
+impl<T> OwnerSlot<T> {
     pub(crate) fn empty() -> OwnerSlot<T> {
-        OwnerSlot { cell: OwnerCell::new(None), may_be_marked: AtomicBool::new(false), polls: AtomicU32::new(0) }
+        OwnerSlot { cell: OwnerCell::new(None), is_notified: AtomicBool::new(false), n_polls: AtomicU32::new(0) }
     }
 
-    /// For whoever wakes the task: the task, to be queued. `None` if somebody has it, who will see the mark.
-    pub(crate) fn take(&self, new_mark: impl FnOnce() -> T) -> Option<T> {
-        let mark = match self.cell.take() {
-            Some(task) if !task.is_notified_mark() => return Some(task),
-            mark => mark.unwrap_or_else(new_mark),
-        };
-        let came = self.cell.swap(Some(mark));
-        self.may_be_marked.store(true, Ordering::Relaxed);
-        came.filter(|came| !came.is_notified_mark())
-    }
-
-    /// For whoever has polled the task. Given back if it was woken meanwhile.
-    pub(crate) fn put(&self, task: T) -> Option<T> {
-        let mark = self.cell.swap(Some(task))?;
-        self.take(|| mark)
-    }
-
-    /// For whoever has the task and is about to poll it: what woke it so far needs no poll of its own.
-    pub(crate) fn begin_poll(&self) {
-        self.polls.store(self.polls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-        self.forget_marks();
-    }
-
-    /// How many polls have begun since `forget_polls`.
-    pub(crate) fn polls(&self) -> u32 {
-        self.polls.load(Ordering::Relaxed)
-    }
-
-    /// For whoever has the task, which is a new one.
-    pub(crate) fn forget_polls(&self) {
-        self.polls.store(0, Ordering::Relaxed);
-    }
-
-    /// For whoever has the task and is about to poll it, or has seen it end.
-    pub(crate) fn forget_marks(&self) {
-        if self.may_be_marked.load(Ordering::Relaxed) {
-            self.may_be_marked.store(false, Ordering::Relaxed);
-            drop(self.cell.take());
+    /// Takes the task, to queue it: it was woken. `None` if it has another owner, which will poll it again.
+    pub(crate) fn take(&self) -> Option<T> {
+        let task = self.cell.take();
+        if task.is_some() {
+            return task;
         }
+        // Pairs with the exchange in `begin_poll`. `put` sees it because of the exchange below.
+        self.is_notified.store(true, Ordering::Release);
+        self.cell.take()
+    }
+
+    /// Puts the task back after a poll. Returns it if it was woken meanwhile.
+    #[must_use = "a task that was woken has to be queued"]
+    pub(crate) fn put(&self, task: T) -> Option<T> {
+        let before = self.cell.swap(Some(task));
+        debug_assert!(before.is_none(), "a task has one owner");
+        // Relaxed: the exchange sees the flag of every `take` that came before it.
+        if self.is_notified.load(Ordering::Relaxed) { self.cell.take() } else { None }
+    }
+
+    /// Counts a poll that the owner of the task is about to do, and forgets the wake-ups before it.
+    #[inline]
+    pub(crate) fn begin_poll(&self) {
+        self.n_polls.store(self.n_polls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        // Looked at first, because most polls need no exchange.
+        if self.is_notified.load(Ordering::Relaxed) {
+            self.is_notified.swap(false, Ordering::Acquire);
+        }
+    }
+
+    /// Returns how many polls have begun since the last `reset`.
+    pub(crate) fn n_polls(&self) -> u32 {
+        self.n_polls.load(Ordering::Relaxed)
+    }
+
+    /// Begins anew, for the next task. Called by the owner of the task.
+    pub(crate) fn reset(&self) {
+        self.n_polls.store(0, Ordering::Relaxed);
     }
 }
 

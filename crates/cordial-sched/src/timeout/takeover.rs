@@ -1,56 +1,56 @@
-//! Who sees to limits when tokio is gone: a thread, started by whoever arms a limit then, or left one armed.
+//! What takes the place of the sweeper after tokio has shut down: a thread, which is started when a timeout is armed then,
+//! or is still armed.
 //!
-//! Polls that are stuck when the executor is closed may have limits, and there may be no such poll at all. So the thread
-//! comes when one is armed, and ends when none is.
+//! Polls that have not returned when the executor is closed may have timeouts, and there may be no such poll. So the thread
+//! is started when a timeout is armed, and ends when none is.
 //!
 //! ```text
-//!  one who arms               close                      the thread
-//!  ────────────               ─────                      ──────────
-//!  1 put it into a shard      1 tokio is gone            1 nothing is armed
-//!  2 is tokio gone, and       2 is anything armed, and   2 no thread any more
-//!    no thread there?           no thread there?         3 is anything armed, and
-//!    start it                   start it                   no thread there? go on
+//!  a thread that arms         the thread that closes      the thread in place of the sweeper
+//!  ──────────────────         ──────────────────────      ──────────────────────────────────
+//!  1 insert into a shard      1 tokio shuts down          1 nothing is armed
+//!  2 does tokio shut down,    2 is anything armed, and    2 there is no thread any more
+//!    and is no thread there?    no thread there?          3 is anything armed, and
+//!    start one                  start one                   no thread there? go on
 //! ```
 //!
-//! A shard is written and record_search at under its lock, and so one of any two comes first there. That is all the ordering
+//! Shards are read and written under their locks, and so one of any two threads comes first there. That is all the ordering
 //! there is; what stands here is relaxed.
 //!
-//! **Armed while tokio goes.** If the look of `close` comes first, who arms later sees that tokio is gone: that was
-//! written before the look. If it does not, the look sees the limit.
+//! **Armed during the shutdown.** If the closing thread looks into the shard first, the thread that arms sees that tokio shuts
+//! down: that was written before. If it does not, the closing thread sees the timeout.
 //!
-//! **Armed while the thread ends.** If its last look comes first, who arms later sees that there is no thread. If it does
-//! not, the look sees the limit.
+//! **Armed while the thread ends.** If its last look comes first, the thread that arms sees that there is no thread. If it
+//! does not, the look sees the timeout.
 //!
-//! **Two threads.** Whoever is to start one has changed the mark from "none" to "there" in one step.
+//! **Two threads.** A thread that is to start one has changed the flag from "none" to "there" in one step.
 //!
-//! # Each ordering was taken away
+//! `timeout/tests.rs` checks this with loom, with the shards of `Timeouts`, and with `arm` and the shutdown as in
+//! `timeout/mod.rs`. A *deadlock* is a timeout that never elapses. What was changed, one at a time, and what the model says:
 //!
-//! `timer/tests.rs` runs this in loom, with the shards of `Timeouts`, and with who arms and who closes as in `timer.rs`. A
-//! *deadlock* is a limit that never passes.
-//!
-//! | change | what failed |
+//! | change | result |
 //! |---|---|
-//! | `arm` asks before the limit is in its shard | deadlock: armed while tokio goes, or while the thread ends |
-//! | `leave_tokio` looks before it says that tokio is gone | deadlock: armed while tokio goes |
-//! | `ends` looks before it says that there is no thread, or does not look | deadlock: armed while the thread ends |
-//! | the mark is read, then written, in two steps | deadlock: armed while the thread ends, each takes the other for the thread |
+//! | `arm` asks before the timeout is in its shard | deadlock: armed during the shutdown, or while the thread ends |
+//! | `tokio_shuts_down` looks before it says that tokio shuts down | deadlock: armed during the shutdown |
+//! | `thread_ends` looks before it says that there is no thread, or does not look | deadlock: armed while the thread ends |
+//! | the flag is read, then written, in two steps | deadlock: armed while the thread ends, each takes the other for the thread |
 
 use crate::sync::{AtomicBool, Ordering};
 
-/// Whether tokio is gone, and whether there is a thread in its place.
+/// Whether tokio shuts down or has shut down, and whether a thread takes the place of the sweeper.
 #[derive(Debug)]
 pub(super) struct Takeover {
     is_tokio_gone: AtomicBool,
     has_thread: AtomicBool,
 }
 
-/// What has to be done for what is armed.
-#[must_use = "nobody would see to what is armed"]
+/// What the armed timeouts need.
+#[must_use = "no thread would sweep the armed timeouts"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Need {
-    Nothing,
+pub(super) enum Sweeper {
+    /// Nothing: there is a sweeper, or no timeout.
+    NotNeeded,
     /// The caller starts the thread, or is it.
-    Thread,
+    StartThread,
 }
 
 impl Takeover {
@@ -58,25 +58,25 @@ impl Takeover {
         Takeover { is_tokio_gone: AtomicBool::new(false), has_thread: AtomicBool::new(false) }
     }
 
-    /// To be called after a limit was armed.
-    pub(super) fn armed(&self) -> Need {
-        if self.is_tokio_gone.load(Ordering::Relaxed) { self.take() } else { Need::Nothing }
+    /// To be called after a timeout was armed.
+    pub(super) fn armed(&self) -> Sweeper {
+        if self.is_tokio_gone.load(Ordering::Relaxed) { self.claim() } else { Sweeper::NotNeeded }
     }
 
-    /// Tokio is about to go.
-    pub(super) fn leave_tokio(&self, is_armed: impl FnOnce() -> bool) -> Need {
+    /// To be called before tokio shuts down.
+    pub(super) fn tokio_shuts_down(&self, has_armed: impl FnOnce() -> bool) -> Sweeper {
         self.is_tokio_gone.store(true, Ordering::Relaxed);
-        if is_armed() { self.take() } else { Need::Nothing }
+        if has_armed() { self.claim() } else { Sweeper::NotNeeded }
     }
 
-    /// The thread has seen that nothing is armed. It ends, or goes on.
-    pub(super) fn ends(&self, is_armed: impl FnOnce() -> bool) -> Need {
-        // As in `take`: the model checker does not order a plain store among such steps of others.
+    /// To be called by the thread when nothing is armed. It ends, or goes on.
+    pub(super) fn thread_ends(&self, has_armed: impl FnOnce() -> bool) -> Sweeper {
+        // As in `claim`: loom does not order a plain store among such steps of others.
         self.has_thread.swap(false, Ordering::Relaxed);
-        if is_armed() { self.take() } else { Need::Nothing }
+        if has_armed() { self.claim() } else { Sweeper::NotNeeded }
     }
 
-    fn take(&self) -> Need {
-        if self.has_thread.swap(true, Ordering::Relaxed) { Need::Nothing } else { Need::Thread }
+    fn claim(&self) -> Sweeper {
+        if self.has_thread.swap(true, Ordering::Relaxed) { Sweeper::NotNeeded } else { Sweeper::StartThread }
     }
 }

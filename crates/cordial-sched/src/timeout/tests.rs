@@ -1,7 +1,7 @@
 //! Checked by loom: `RUSTFLAGS='--cfg cordial_loom' cargo test --release -p cordial-sched --lib`.
 //!
-//! A limit that never passes, and a sweeper that is not told, are deadlocks. Wakers, shards and the takeover are the shipped
-//! ones; time is not part of a model, so every deadline has come when it is armed, and the sweeper waits for words alone.
+//! A timeout that never elapses, and a sweeper that is not notified, are deadlocks. Wakers, shards and the takeover are the shipped
+//! ones; time is not part of a model, so every deadline has passed when it is armed, and the sweeper waits for notifications alone.
 
 use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
 use std::task::Wake;
@@ -11,23 +11,23 @@ use loom::thread;
 use super::*;
 use crate::sync::{Parker, Unparker};
 
-struct Bell(Unparker);
+struct UnparkWaker(Unparker);
 
-impl Wake for Bell {
-    fn wake(self: Arc<Bell>) {
+impl Wake for UnparkWaker {
+    fn wake(self: Arc<UnparkWaker>) {
         self.0.unpark();
     }
 }
 
-/// A limit as in `Timer`: armed, waited for, disarmed. `start_thread` stands for that of `Timeouts`.
-fn pass(limits: &Arc<Timeouts>, now: Instant, start_thread: impl Fn()) {
+/// A timeout as in `Timer`: armed, waited for, disarmed. `start_thread` stands for that of `Timeouts`.
+fn elapse(timeouts: &Arc<Timeouts>, now: Instant, start_thread: impl Fn()) {
     let parker = Parker::new();
-    let place = limits.put(now, Arc::new(Bell(parker.unparker().clone())).into());
-    if limits.takeover.armed() == Need::Thread {
+    let armed = timeouts.insert(now, Arc::new(UnparkWaker(parker.unparker().clone())).into());
+    if timeouts.takeover.armed() == Sweeper::StartThread {
         start_thread();
     }
     parker.park();
-    limits.disarm(place);
+    timeouts.disarm(armed);
 }
 
 fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
@@ -37,98 +37,98 @@ fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
 }
 
 #[track_caller]
-fn assert_taken<const N: usize>(ways: [(&str, &Count); N]) {
-    for (name, way) in ways {
-        assert!(way.load(Relaxed) > 0, "it never went this way: {name}");
+fn assert_reached<const N: usize>(outcomes: [(&str, &Count); N]) {
+    for (name, outcome) in outcomes {
+        assert!(outcome.load(Relaxed) > 0, "never reached: {name}");
     }
 }
 
 #[test]
-fn the_sweeper_hears_that_all_is_quiet_and_of_every_limit() {
+fn the_sweeper_sees_every_trim_and_every_timeout() {
     static AT_ONCE: Count = Count::new(0);
-    static TOLD: Count = Count::new(0);
+    static NOTIFIED: Count = Count::new(0);
     loom::model(|| {
-        let (limits, now) = (Timeouts::new(1), Instant::now());
+        let (timeouts, now) = (Timeouts::new(1), Instant::now());
         let sweeper = {
-            let limits = limits.clone();
+            let timeouts = timeouts.clone();
             thread::spawn(move || {
-                let (mut has_heard, mut n_woken, mut n_waits) = (false, 0, 0);
+                let (mut has_trimmed, mut n_woken, mut n_waits) = (false, 0, 0);
                 // As `sweep`.
                 loop {
-                    has_heard |= limits.take_quiet();
-                    let (due, earliest) = limits.take_due(now);
-                    n_woken += due.len();
-                    wake_all(due);
-                    assert_eq!(earliest, None, "each deadline has come");
-                    if has_heard && n_woken == 1 {
-                        let way = if n_waits == 0 { &AT_ONCE } else { &TOLD };
-                        return way.fetch_add(1, Relaxed);
+                    has_trimmed |= timeouts.take_trimming();
+                    let (elapsed, earliest) = timeouts.take_elapsed(now);
+                    n_woken += elapsed.len();
+                    wake_all(elapsed);
+                    assert_eq!(earliest, None, "each deadline has passed");
+                    if has_trimmed && n_woken == 1 {
+                        let outcome = if n_waits == 0 { &AT_ONCE } else { &NOTIFIED };
+                        return outcome.fetch_add(1, Relaxed);
                     }
                     n_waits += 1;
-                    limits.changed.wait();
+                    timeouts.changed.wait();
                 }
             })
         };
-        let watch = {
-            let limits = limits.clone();
-            thread::spawn(move || limits.fall_quiet())
+        let sysmon = {
+            let timeouts = timeouts.clone();
+            thread::spawn(move || timeouts.trim())
         };
-        pass(&limits, now, || panic!("tokio is there"));
-        watch.join().unwrap();
+        elapse(&timeouts, now, || panic!("tokio runs"));
+        sysmon.join().unwrap();
         sweeper.join().unwrap();
     });
-    assert_taken([("it saw both in one look", &AT_ONCE), ("it was told", &TOLD)]);
+    assert_reached([("it saw both in one look", &AT_ONCE), ("it was notified", &NOTIFIED)]);
 }
 
-/// Threads in the place of tokio.
+/// The threads in place of the sweeper.
 #[derive(Default)]
 struct Threads {
     n_started: Count,
-    n_at_work: Count,
+    n_sweeping: Count,
 }
 
 impl Threads {
     /// As `Timeouts::start_thread`.
-    fn start(self: &Arc<Threads>, limits: &Arc<Timeouts>) {
+    fn start(self: &Arc<Threads>, timeouts: &Arc<Timeouts>) {
         self.n_started.fetch_add(1, Relaxed);
-        let (threads, limits) = (self.clone(), limits.clone());
+        let (threads, timeouts) = (self.clone(), timeouts.clone());
         thread::spawn(move || {
-            limits.sweep_alone(|| {
-                assert_eq!(threads.n_at_work.fetch_add(1, Relaxed), 0, "there are two threads");
+            timeouts.sweep_on_thread(|| {
+                assert_eq!(threads.n_sweeping.fetch_add(1, Relaxed), 0, "there are two threads");
                 thread::yield_now();
-                threads.n_at_work.fetch_sub(1, Relaxed);
+                threads.n_sweeping.fetch_sub(1, Relaxed);
             });
         });
     }
 }
 
 #[test]
-fn a_limit_passes_that_is_armed_while_tokio_goes_or_the_thread_in_its_place_ends() {
+fn a_timeout_elapses_that_is_armed_while_tokio_shuts_down_or_the_thread_in_its_place_ends() {
     static BY_ONE: Count = Count::new(0);
     static BY_TWO: Count = Count::new(0);
-    static BY_CLOSE: Count = Count::new(0);
+    static AT_SHUTDOWN: Count = Count::new(0);
     check(3, || {
-        let (limits, now, threads) = (Timeouts::new(1), Instant::now(), Arc::new(Threads::default()));
+        let (timeouts, now, threads) = (Timeouts::new(1), Instant::now(), Arc::new(Threads::default()));
         let task = {
-            let (limits, threads) = (limits.clone(), threads.clone());
-            thread::spawn(move || (0..2).for_each(|_| pass(&limits, now, || threads.start(&limits))))
+            let (timeouts, threads) = (timeouts.clone(), threads.clone());
+            thread::spawn(move || (0..2).for_each(|_| elapse(&timeouts, now, || threads.start(&timeouts))))
         };
-        // As `Timeouts::leave_tokio`.
-        if limits.takeover.leave_tokio(|| limits.is_armed()) == Need::Thread {
-            BY_CLOSE.fetch_add(1, Relaxed);
-            threads.start(&limits);
+        // As `Timeouts::outlive_tokio`.
+        if timeouts.takeover.tokio_shuts_down(|| timeouts.has_armed()) == Sweeper::StartThread {
+            AT_SHUTDOWN.fetch_add(1, Relaxed);
+            threads.start(&timeouts);
         }
         task.join().unwrap();
-        let way = match threads.n_started.load(Relaxed) {
+        let outcome = match threads.n_started.load(Relaxed) {
             1 => &BY_ONE,
             2 => &BY_TWO,
-            n => panic!("{n} threads were started for two limits"),
+            n => panic!("{n} threads were started for two timeouts"),
         };
-        way.fetch_add(1, Relaxed);
+        outcome.fetch_add(1, Relaxed);
     });
-    assert_taken([
-        ("one thread saw to both limits", &BY_ONE),
-        ("each limit had its thread", &BY_TWO),
-        ("it was armed before tokio went", &BY_CLOSE),
+    assert_reached([
+        ("one thread swept both timeouts", &BY_ONE),
+        ("each timeout had its thread", &BY_TWO),
+        ("it was armed before the shutdown", &AT_SHUTDOWN),
     ]);
 }

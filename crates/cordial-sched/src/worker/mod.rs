@@ -227,7 +227,7 @@ impl WorkerOps for WorkerThread {
 
 impl LocalSchedule for WorkerThread {
     fn push(&self, task: Runnable, placement: Placement) -> Result<(), Runnable> {
-        if task.scheduler() != Some(self.scheduler) {
+        if task.scheduler() != &self.scheduler {
             return Err(task);
         }
         let Local { queue, lifo_slot, .. } = &self.local;
@@ -247,7 +247,7 @@ impl LocalSchedule for WorkerThread {
         Ok(())
     }
 
-    fn is_worker_of(&self, scheduler: SchedulerRef) -> bool {
-        self.scheduler == scheduler
+    fn is_worker_of(&self, scheduler: &SchedulerRef) -> bool {
+        self.scheduler == *scheduler
     }
 }

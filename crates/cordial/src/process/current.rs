@@ -88,7 +88,7 @@ pub async fn exit(reason: Exit) -> ! {
             if entry.shutdown.is_exiting() {
                 return None;
             }
-            reason.take().map(|reason| entry.exit_with(reason, ExitCause::Own))
+            reason.take().map(|reason| entry.exit_with(own, reason, ExitCause::Own))
         })
     });
     // Still there if the process was exiting already. Dropped outside the lock, because it may hold an error of the user.

@@ -1,10 +1,11 @@
 //! The record of a live process in the process table.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::panic::Location;
 use std::sync::Arc;
 
-use cordial_sched::TaskRef;
+use cordial_sched::{Key, TaskRef};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::child_slot::{ChildSlot, Parent};
@@ -89,10 +90,11 @@ impl Entry {
     /// Decides the exit of the process, which must not be exiting yet. Returns the task that has to be woken, because the
     /// process ends in its next poll.
     #[must_use = "the process ends once it is woken"]
-    pub(crate) fn exit_with(&mut self, exit: Box<Exit>, cause: ExitCause) -> TaskRef {
+    pub(crate) fn exit_with(&mut self, own: Pid, exit: Box<Exit>, cause: ExitCause) -> TaskRef {
         let was_requested = self.shutdown.is_requested();
         self.shutdown = ShutdownState::Exiting { exit, cause, was_requested };
-        self.task.mark_ending();
+        let generation = NonZeroU32::new(own.generation()).expect("the pid of a live process");
+        self.task.mark_ending(Key::new(own.index(), generation));
         self.task
     }
 

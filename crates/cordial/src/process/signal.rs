@@ -83,12 +83,12 @@ pub(crate) fn apply(own: Pid, entry: &mut Entry, signal: Signal) -> Effect {
     }
     match reason {
         Exit::Killed if is_sent => kill(own, entry),
-        Exit::Shutdown(_) if is_sent => request(entry, from.unwrap_or(own), reason),
+        Exit::Shutdown(_) if is_sent => request(own, entry, from.unwrap_or(own), reason),
         // A guardian acts only on requests, kills and the exit of its owner. Dropping other exits here keeps its queue short.
         _ if entry.guardian().is_some_and(|guardian| from.is_none() || guardian.owner != from) => ignore(reason),
         _ if entry.traps_exits() => deliver(entry, from.unwrap_or(own), reason),
         Exit::Normal if !is_sent || from != Some(own) => ignore(reason),
-        _ => exit(entry, reason),
+        _ => exit(own, entry, reason),
     }
 }
 
@@ -96,14 +96,14 @@ fn ignore(unused: Exit) -> Effect {
     Effect { unused: Some(unused), ..Effect::default() }
 }
 
-fn exit(entry: &mut Entry, reason: Exit) -> Effect {
-    Effect { wake: Some(entry.exit_with(Box::new(reason), ExitCause::Signal)), ..Effect::default() }
+fn exit(own: Pid, entry: &mut Entry, reason: Exit) -> Effect {
+    Effect { wake: Some(entry.exit_with(own, Box::new(reason), ExitCause::Signal)), ..Effect::default() }
 }
 
 /// A guardian is notified of a kill instead of ended by it: it ends once the processes that it owns have ended.
 fn kill(own: Pid, entry: &mut Entry) -> Effect {
     match entry.guardian_mut() {
-        None => exit(entry, Exit::Killed),
+        None => exit(own, entry, Exit::Killed),
         Some(guardian) if guardian.is_killed => Effect::default(),
         Some(guardian) => {
             guardian.is_killed = true;
@@ -118,11 +118,11 @@ fn deliver(entry: &mut Entry, from: Pid, reason: Exit) -> Effect {
     Effect { traps, message: Some((from, reason)), ..Effect::default() }
 }
 
-fn request(entry: &mut Entry, from: Pid, reason: Exit) -> Effect {
+fn request(own: Pid, entry: &mut Entry, from: Pid, reason: Exit) -> Effect {
     let opted_in = !matches!(entry.shutdown, ShutdownState::Running);
     entry.shutdown = ShutdownState::Requested;
     if !opted_in {
-        return exit(entry, reason);
+        return exit(own, entry, reason);
     }
     let notify = entry.rare.as_ref().map(|rare| rare.shutdown_notify.clone());
     Effect { notify, ..deliver(entry, from, reason) }

@@ -81,7 +81,7 @@ impl<T> OwnedJoin<T> {
     }
 
     pub(super) fn reset_timeout(&mut self) {
-        self.join.forget_limit();
+        self.join.clear_timeout();
     }
 
     fn remove_link(&mut self) {
@@ -119,7 +119,7 @@ impl<T: Send> JoinControl for OwnedJoin<T> {
     }
 
     fn poll_timeout(&mut self, timeout: Duration, cx: &mut Context<'_>) -> Poll<()> {
-        self.join.poll_limit(timeout, cx)
+        self.join.poll_timeout(timeout, cx)
     }
 
     fn reset_timeout(&mut self) {

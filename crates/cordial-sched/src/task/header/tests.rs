@@ -1,6 +1,27 @@
+use std::num::NonZeroU32;
+
 use super::*;
 
+fn key(index: u32, generation: u32) -> Key {
+    Key::new(index, NonZeroU32::new(generation).expect("generations begin at one"))
+}
+
 #[test]
-fn a_home_is_one_line_of_the_cache() {
-    assert_eq!(size_of::<Header>(), 64);
+fn a_header_is_one_cache_line() {
+    assert_eq!(size_of::<Header<Box<u8>>>(), 64);
+}
+
+#[test]
+fn only_the_task_of_the_key_is_marked() {
+    let header: Header<Box<u8>> = Header::new();
+    let (first, second) = (key((1 << 26) - 1, u32::MAX), key((1 << 26) - 1, 1));
+    header.reset(first);
+    header.mark_ending(second);
+    assert!(!header.is_ending(), "another generation");
+    header.mark_ending(first);
+    header.mark_ending(first);
+    assert_eq!((header.is_ending(), header.key()), (true, first));
+    header.reset(second);
+    header.mark_ending(first);
+    assert_eq!((header.is_ending(), header.key()), (false, second), "the task of the first key has ended");
 }

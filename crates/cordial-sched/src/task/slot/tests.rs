@@ -8,38 +8,33 @@ use loom::thread;
 use super::*;
 use crate::sync::{AtomicBool, Ordering};
 
-/// How many of the messages its last poll saw; none in a mark.
-type Model = Box<Option<usize>>;
-
-impl SlotValue for Model {
-    fn is_notified_mark(&self) -> bool {
-        self.is_none()
-    }
+/// How many of the messages the last poll saw.
+struct Task {
+    n_seen: usize,
 }
 
 struct World {
-    header: OwnerSlot<Model>,
+    slot: OwnerSlot<Box<Task>>,
     messages: [AtomicBool; 2],
-    polls: Count,
+    n_polls: Count,
 }
 
 impl World {
-    /// Polls the task until it may stay at header.
-    fn run(&self, task: Model) {
-        let mut ready = Some(task);
-        while let Some(mut task) = ready {
-            self.header.begin_poll();
-            let seen = self.messages.iter().filter(|message| message.load(Ordering::Relaxed)).count();
-            *task = Some(seen);
-            self.polls.fetch_add(1, Ordering::Relaxed);
-            ready = self.header.put(task);
+    /// As a worker: polls the task until it may stay in its slot.
+    fn run(&self, task: Box<Task>) {
+        let mut runnable = Some(task);
+        while let Some(mut task) = runnable {
+            self.slot.begin_poll();
+            task.n_seen = self.messages.iter().filter(|message| message.load(Ordering::Relaxed)).count();
+            self.n_polls.fetch_add(1, Ordering::Relaxed);
+            runnable = self.slot.put(task);
         }
     }
 
     /// Leaves a message, and wakes the task.
     fn send(&self, message: usize) {
         self.messages[message].store(true, Ordering::Relaxed);
-        if let Some(task) = self.header.take(|| Box::new(None)) {
+        if let Some(task) = self.slot.take() {
             self.run(task);
         }
     }
@@ -54,25 +49,25 @@ fn the_last_poll_sees_every_message() {
     builder.preemption_bound = Some(3);
     builder.check(|| {
         let world = Arc::new(World {
-            header: OwnerSlot::empty(),
+            slot: OwnerSlot::empty(),
             messages: [AtomicBool::new(false), AtomicBool::new(false)],
-            polls: Count::new(0),
+            n_polls: Count::new(0),
         });
         let senders = [0, 1].map(|message| {
             let world = world.clone();
             thread::spawn(move || world.send(message))
         });
-        world.run(Box::new(Some(0)));
+        world.run(Box::new(Task { n_seen: 0 }));
         for sender in senders {
             sender.join().unwrap();
         }
-        let polls = world.polls.load(Ordering::Relaxed);
-        FEWEST.fetch_min(polls, Ordering::Relaxed);
-        MOST.fetch_max(polls, Ordering::Relaxed);
-        let seen = std::iter::from_fn(|| world.header.cell.take()).find_map(|token| *token);
-        assert_eq!(seen, Some(2), "a wake-up was lost");
+        let n_polls = world.n_polls.load(Ordering::Relaxed);
+        FEWEST.fetch_min(n_polls, Ordering::Relaxed);
+        MOST.fetch_max(n_polls, Ordering::Relaxed);
+        let task = world.slot.cell.take().expect("the task waits in its slot");
+        assert_eq!(task.n_seen, 2, "a wake-up was lost");
     });
-    // Both came before the first poll began, and each after one.
+    // Both messages came before the first poll began, and each came after a poll.
     assert_eq!(FEWEST.load(Ordering::Relaxed), 1);
     assert!(MOST.load(Ordering::Relaxed) >= 3);
 }

@@ -1,0 +1,246 @@
+//! An executor, and the handle on it.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::executor::hooks::Hooks;
+use crate::executor::statistics::Statistics;
+use crate::pool::{Counters, Pool};
+use crate::simulation::queue::SeededQueue;
+use crate::sync::{AtomicBool, Mutex, Ordering};
+use crate::table::Key;
+use crate::task::allocator::TaskAllocator;
+use crate::task::schedule;
+use crate::timeout::{Instant, Timeouts};
+use crate::unwind;
+
+/// A handle on an executor. Cheap to clone.
+#[derive(Clone)]
+pub struct Executor {
+    local: Arc<LocalCount>,
+}
+
+/// What the clones of a handle count. There is one for each thread that starts tasks, so that threads do not contend for one
+/// counter.
+struct LocalCount {
+    core: Arc<Core>,
+}
+
+/// What belongs to one executor.
+pub(super) struct Core {
+    pub(super) scheduler: Scheduler,
+    pub(super) tasks: TaskAllocator,
+    pub(super) timeouts: Arc<Timeouts>,
+    pub(super) hooks: Arc<dyn Hooks>,
+    pub(super) is_closed: AtomicBool,
+    pub(super) started: Instant,
+    /// Set before there is a handle.
+    pub(super) tokio: OnceLock<tokio::runtime::Handle>,
+    /// To shut it down. `None` in a simulation, and after the shutdown.
+    pub(super) tokio_runtime: Mutex<Option<tokio::runtime::Runtime>>,
+}
+
+/// What runs the tasks.
+pub(super) enum Scheduler {
+    Threads(Arc<Pool>),
+    Simulated(SeededQueue),
+}
+
+impl Executor {
+    pub(super) fn of(core: Arc<Core>) -> Executor {
+        Executor { local: Arc::new(LocalCount { core }) }
+    }
+
+    /// Returns a handle whose clones have a counter of their own, for one more thread that starts tasks.
+    #[must_use]
+    pub fn with_local_count(&self) -> Executor {
+        Executor::of(self.core().clone())
+    }
+
+    /// Returns the hooks, if they are of type `H`.
+    pub fn hooks<H: Hooks>(&self) -> Option<&H> {
+        let hooks: &dyn Any = &*self.core().hooks;
+        hooks.downcast_ref()
+    }
+
+    /// As [`hooks`](Executor::hooks), shared.
+    pub fn shared_hooks<H: Hooks>(&self) -> Option<Arc<H>> {
+        let hooks: Arc<dyn Any + Send + Sync> = self.core().hooks.clone();
+        hooks.downcast().ok()
+    }
+
+    pub(crate) fn hooks_dyn(&self) -> &dyn Hooks {
+        &*self.core().hooks
+    }
+
+    /// Returns the milliseconds since the executor was started.
+    ///
+    /// For ages, not for deadlines: on a worker it is late by up to two milliseconds.
+    pub fn coarse_now(&self) -> u64 {
+        match &self.core().scheduler {
+            // Sysmon updates the clock while a worker is awake.
+            Scheduler::Threads(pool) if self.is_own_worker() => pool.idle.clock.read(),
+            Scheduler::Threads(pool) => pool.idle.clock.update(),
+            Scheduler::Simulated(_) => {
+                let since_start = self.now().saturating_duration_since(self.core().started);
+                u64::try_from(since_start.as_millis()).unwrap_or(u64::MAX)
+            }
+        }
+    }
+
+    /// Returns the polls that have lasted for a millisecond or more: of which task, and for how long. The times may be too
+    /// short by two milliseconds.
+    pub fn long_polls(&self) -> Vec<(Key, Duration)> {
+        let Some(pool) = self.pool() else { return Vec::new() };
+        let now = pool.idle.clock.update();
+        let lasted = |since: u64| Duration::from_millis(now.saturating_sub(since));
+        let long = pool.queues.remotes().filter_map(|(_, remote)| remote.progress.long_poll());
+        long.map(|(key, since)| (key, lasted(since))).collect()
+    }
+
+    /// Returns the time on this executor's clock, which is virtual in a simulation.
+    pub fn now(&self) -> Instant {
+        if self.is_simulated() {
+            let _entered = self.tokio().enter();
+            return Instant::now();
+        }
+        real_now()
+    }
+
+    /// Returns the tokio runtime that belongs to this executor.
+    ///
+    /// # Panics
+    ///
+    /// Never: the runtime is there before the first handle is handed out.
+    pub fn tokio(&self) -> &tokio::runtime::Handle {
+        self.core().tokio.get().expect("set before the executor is handed out")
+    }
+
+    /// Returns whether this is the executor of a [`Simulation`](crate::Simulation).
+    pub fn is_simulated(&self) -> bool {
+        matches!(self.core().scheduler, Scheduler::Simulated(_))
+    }
+
+    /// Returns the number of worker threads, stand-ins not counted. `None` in a simulation.
+    pub fn workers(&self) -> Option<usize> {
+        self.pool().map(|pool| pool.threads().workers())
+    }
+
+    /// Returns a random number. In a simulation it follows from the seed.
+    pub fn random(&self) -> u64 {
+        match &self.core().scheduler {
+            Scheduler::Threads(_) => fastrand::u64(..),
+            Scheduler::Simulated(queue) => queue.random(),
+        }
+    }
+
+    /// Returns what the scheduler does at this moment, and what it has done so far.
+    pub fn statistics(&self) -> Statistics {
+        match &self.core().scheduler {
+            Scheduler::Threads(pool) => of_threads(pool.counters()),
+            Scheduler::Simulated(queue) => {
+                Statistics { workers: 1, queued: queue.len(), polls: queue.n_polls(), ..Statistics::default() }
+            }
+        }
+    }
+
+    /// Returns whether [`close`](Executor::close) or [`refuse`](Executor::refuse) was called.
+    #[inline]
+    pub fn is_closed(&self) -> bool {
+        self.core().is_closed.load(Ordering::SeqCst)
+    }
+
+    /// Marks the executor as closed, so that the layer above refuses new tasks. Running tasks go on.
+    pub fn refuse(&self) {
+        self.core().is_closed.store(true, Ordering::SeqCst);
+    }
+
+    /// Stops the threads once no task is ready. The layer above has cancelled every task before.
+    ///
+    /// Returns how many worker threads are still in a poll after `limit`. Each of them exits when its poll returns. Does not
+    /// wait for tokio's threads.
+    pub fn close(&self, limit: Duration) -> usize {
+        self.refuse();
+        let n_in_poll = self.pool().map_or(0, |pool| {
+            // A worker that closes its own executor cannot wait for itself.
+            let n_own = usize::from(self.is_own_worker());
+            let n_in_poll = pool.stop(limit, n_own);
+            if pool.has_remaining_tasks() {
+                // All threads have exited, or the operating system has refused them.
+                self.hooks_dyn().on_foreign_thread(self, &mut || pool.run_remaining_tasks());
+            }
+            n_in_poll
+        });
+        // Timeouts of polls that have not returned are still to elapse.
+        self.core().timeouts.outlive_tokio();
+        let tokio_runtime = self.core().tokio_runtime.lock().take();
+        if let Some(runtime) = tokio_runtime {
+            // Allowed in async code, unlike the destructor of a tokio runtime, since it waits for nothing.
+            runtime.shutdown_background();
+        }
+        n_in_poll
+    }
+
+    /// Calls the hooks on a thread that may block: they may be slow, or panic. Does nothing if the operating system refuses a
+    /// thread.
+    pub(super) fn call_hooks_later(&self, call: impl FnOnce(&dyn Hooks) + Send + 'static) {
+        let executor = self.clone();
+        // tokio panics if it gets no thread.
+        let _ = unwind::catch(|| drop(self.tokio().spawn_blocking(move || call(executor.hooks_dyn()))));
+    }
+
+    #[inline]
+    pub(super) fn core(&self) -> &Arc<Core> {
+        &self.local.core
+    }
+
+    pub(crate) fn pool(&self) -> Option<&Arc<Pool>> {
+        match &self.core().scheduler {
+            Scheduler::Threads(pool) => Some(pool),
+            Scheduler::Simulated(_) => None,
+        }
+    }
+
+    pub(crate) fn simulated_queue(&self) -> Option<&SeededQueue> {
+        match &self.core().scheduler {
+            Scheduler::Threads(_) => None,
+            Scheduler::Simulated(queue) => Some(queue),
+        }
+    }
+
+    fn is_own_worker(&self) -> bool {
+        schedule::is_worker_of(self.core().tasks.scheduler())
+    }
+}
+
+/// tokio's own `now` would be virtual on the thread of a simulation.
+#[expect(clippy::disallowed_methods, reason = "this is the clock of the executor")]
+pub(super) fn real_now() -> Instant {
+    Instant::from_std(std::time::Instant::now())
+}
+
+fn of_threads(counters: Counters) -> Statistics {
+    Statistics {
+        workers: counters.threads.active,
+        stand_ins: counters.threads.inactive(),
+        deprioritized: counters.threads.deprioritized,
+        injected: counters.injected,
+        queued: counters.queued,
+        polls: counters.polls,
+        steals: counters.steals,
+        parks: counters.parks,
+        long_polls: counters.long_polls,
+        busy_samples: counters.busy_samples,
+    }
+}
+
+impl fmt::Debug for Executor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Executor")
+            .field("workers", &self.workers())
+            .field("is_closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}

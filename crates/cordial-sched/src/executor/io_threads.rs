@@ -1,0 +1,49 @@
+//! How tasks get to their executor from tokio's threads, and from threads that belong to no executor.
+
+use std::sync::Arc;
+
+use crate::executor::handle::{Core, Executor, Scheduler};
+use crate::task::runnable::Runnable;
+use crate::task::schedule::{LocalSchedule, Placement, Schedule, SchedulerRef};
+
+impl Schedule for Core {
+    fn schedule(self: Arc<Core>, task: Runnable) {
+        self.inject(task);
+    }
+}
+
+impl Core {
+    fn inject(self: &Arc<Core>, task: Runnable) {
+        match &self.scheduler {
+            Scheduler::Threads(pool) => {
+                pool.inject(task);
+                if pool.have_all_exited() {
+                    let executor = Executor::of(self.clone());
+                    executor.hooks_dyn().on_foreign_thread(&executor, &mut || pool.run_remaining_tasks());
+                }
+            }
+            Scheduler::Simulated(queue) => queue.push(task),
+        }
+    }
+}
+
+/// What makes a thread of tokio serve an executor. Most of the tasks that it wakes belong to that executor, which need not
+/// be counted for each of them.
+pub(super) struct IoThread {
+    pub(super) executor: Executor,
+}
+
+impl LocalSchedule for IoThread {
+    fn push(&self, task: Runnable, _: Placement) -> Result<(), Runnable> {
+        let core = self.executor.core();
+        if task.scheduler() != core.tasks.scheduler() {
+            return Err(task);
+        }
+        core.inject(task);
+        Ok(())
+    }
+
+    fn is_worker_of(&self, _: &SchedulerRef) -> bool {
+        false
+    }
+}

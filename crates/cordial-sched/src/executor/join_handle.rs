@@ -1,0 +1,100 @@
+//! The handle on a task's output.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::executor::handle::Executor;
+use crate::table::Key;
+use crate::task::header::Header;
+use crate::task::runnable::Runnable;
+use crate::timeout::ArmedTimeout;
+
+/// The handle on a task's output, with a timeout for the wait. Dropping it detaches the task, which runs on.
+pub struct JoinHandle<T> {
+    /// `None` once the output was taken.
+    header: Option<&'static Header<Runnable>>,
+    /// Keeps the executor, and with it the header, for the task.
+    executor: Executor,
+    take_output: fn(&mut Runnable) -> T,
+    timeout: Option<ArmedTimeout>,
+}
+
+impl<T> JoinHandle<T> {
+    pub(super) fn new(
+        header: &'static Header<Runnable>,
+        executor: Executor,
+        take_output: fn(&mut Runnable) -> T,
+    ) -> JoinHandle<T> {
+        JoinHandle { header: Some(header), executor, take_output, timeout: None }
+    }
+
+    /// Returns the key of the task. `None` once the output was taken.
+    pub fn key(&self) -> Option<Key> {
+        self.header.map(Header::key)
+    }
+
+    /// Returns the executor that runs the task.
+    pub fn executor(&self) -> &Executor {
+        &self.executor
+    }
+
+    /// Returns whether the task has finished.
+    pub fn is_finished(&self) -> bool {
+        self.header.is_none_or(|header| header.join.is_finished())
+    }
+
+    /// Ready once `after` has passed since the first call, or since the first call after
+    /// [`clear_timeout`](JoinHandle::clear_timeout). Never, if that is later than any clock can show.
+    pub fn poll_timeout(&mut self, after: Duration, cx: &mut Context<'_>) -> Poll<()> {
+        let timeouts = &self.executor.core().timeouts;
+        if let Some(timeout) = self.timeout {
+            return timeouts.poll(timeout, cx);
+        }
+        if after.is_zero() {
+            return Poll::Ready(());
+        }
+        let deadline = self.executor.now().checked_add(after);
+        self.timeout = deadline.map(|deadline| timeouts.arm(deadline, cx.waker().clone()));
+        Poll::Pending
+    }
+
+    /// Disarms the timeout: the wait is over, or begins anew.
+    pub fn clear_timeout(&mut self) {
+        if let Some(timeout) = self.timeout.take() {
+            self.executor.core().timeouts.disarm(timeout);
+        }
+    }
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = T;
+
+    /// # Panics
+    ///
+    /// If polled again after it was ready.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let header = self.header.expect("polled again after it was ready");
+        let mut task = std::task::ready!(header.join.poll_join(cx));
+        self.header = None;
+        let output = (self.take_output)(&mut task);
+        task.retire();
+        Poll::Ready(output)
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        self.clear_timeout();
+        if let Some(task) = self.header.take().and_then(|header| header.join.detach()) {
+            task.retire();
+        }
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle").field("key", &self.key()).field("is_finished", &self.is_finished()).finish()
+    }
+}

@@ -1,0 +1,151 @@
+//! A task before it runs: first a key, then a future, then the start.
+//!
+//! ```text
+//!  reserve ─► Reserved ─┬─ prepare ──────────► Prepared ───────── start ─► JoinHandle
+//!                       └─ prepare_detached ─► PreparedDetached ─ start
+//! ```
+//!
+//! The layer above puts its own record of the task into its table in between. A task that is dropped before it is started
+//! never runs.
+
+use std::fmt;
+
+use crate::executor::handle::Executor;
+use crate::executor::join_handle::JoinHandle;
+use crate::table::Key;
+use crate::task::future::Delivery;
+use crate::task::runnable::Runnable;
+use crate::task::schedule::{self, Placement};
+use crate::task::task_ref::TaskRef;
+
+/// A task with a key and without a future.
+#[must_use = "a task that is not prepared never runs"]
+pub struct Reserved(Unstarted);
+
+/// A task that is ready to be started.
+#[must_use = "a task that is not started never runs"]
+pub struct Prepared<T> {
+    task: Unstarted,
+    take_output: fn(&mut Runnable) -> T,
+}
+
+/// A task that is ready to be started, and whose output is dropped.
+#[must_use = "a task that is not started never runs"]
+pub struct PreparedDetached(Unstarted);
+
+/// Gives the task back when it is dropped, unless it was taken before.
+struct Unstarted(Option<Runnable>);
+
+impl Executor {
+    /// Reserves a task for a key of the layer's table, for [`prepare`](Executor::prepare) or
+    /// [`prepare_detached`](Executor::prepare_detached).
+    ///
+    /// # Panics
+    ///
+    /// If a table cannot have handed out `key`.
+    #[inline]
+    pub fn reserve(&self, key: Key) -> Reserved {
+        Reserved(Unstarted(Some(self.core().tasks.allocate(key))))
+    }
+
+    /// Gives a task its future. It runs once [`Prepared::start`] is called.
+    ///
+    /// The future must catch its own panics and those of its destructors, and its output must not panic when it is dropped:
+    /// otherwise the panic is dropped, and the join handle is never ready.
+    // A future that the caller makes may be large, and would be copied with each call.
+    #[inline(always)]
+    pub fn prepare<F>(&self, reserved: Reserved, future: F) -> Prepared<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let Reserved(mut task) = reserved;
+        task.fill(future, Delivery::Join);
+        Prepared { task, take_output: Runnable::take_output }
+    }
+
+    /// As [`prepare`](Executor::prepare), for an output that is dropped.
+    // As `prepare`.
+    #[inline(always)]
+    pub fn prepare_detached<F>(&self, reserved: Reserved, future: F) -> PreparedDetached
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let Reserved(mut task) = reserved;
+        task.fill(future, Delivery::Discard);
+        PreparedDetached(task)
+    }
+}
+
+impl Reserved {
+    /// Returns a reference to the task.
+    pub fn task(&self) -> TaskRef {
+        TaskRef::new(self.0.get().header())
+    }
+}
+
+impl<T> Prepared<T> {
+    /// Lets the task run, on the executor that has reserved it, which is `executor`.
+    pub fn start(self, executor: &Executor) -> JoinHandle<T> {
+        let task = self.task.take();
+        let header = task.header();
+        schedule::queue(task, Placement::Next);
+        JoinHandle::new(header, executor.clone(), self.take_output)
+    }
+}
+
+impl PreparedDetached {
+    /// Lets the task run.
+    pub fn start(self) {
+        schedule::queue(self.0.take(), Placement::Next);
+    }
+}
+
+impl Unstarted {
+    fn get(&self) -> &Runnable {
+        self.0.as_ref().expect("taken when it is started")
+    }
+
+    // As `prepare`.
+    #[inline(always)]
+    fn fill<F>(&mut self, future: F, delivery: Delivery)
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.0.as_mut().expect("taken when it is started").fill(future, delivery);
+    }
+
+    #[inline]
+    fn take(mut self) -> Runnable {
+        self.0.take().expect("started once")
+    }
+}
+
+impl Drop for Unstarted {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(task) = self.0.take() {
+            task.retire();
+        }
+    }
+}
+
+impl fmt::Debug for Reserved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reserved").field("key", &self.0.get().header().key()).finish()
+    }
+}
+
+impl<T> fmt::Debug for Prepared<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared").field("key", &self.task.get().header().key()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for PreparedDetached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PreparedDetached").field("key", &self.0.get().header().key()).finish()
+    }
+}

@@ -1,0 +1,137 @@
+//! How an executor is made.
+
+use std::cell::Cell;
+use std::io;
+use std::rc::Rc;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use crate::executor::handle::{Core, Executor, Scheduler, real_now};
+use crate::executor::hooks::Hooks;
+use crate::executor::io_threads::IoThread;
+use crate::executor::options::Options;
+use crate::executor::pool_threads;
+use crate::simulation::queue::SeededQueue;
+use crate::sync::{AtomicBool, Mutex, Parker};
+use crate::task::allocator::TaskAllocator;
+use crate::task::schedule::{self, HeaderReuse};
+use crate::timeout::{Instant, Timeouts};
+use crate::{priority, unwind};
+
+impl Executor {
+    /// Starts worker threads, and a tokio runtime with as many threads of its own.
+    ///
+    /// # Errors
+    ///
+    /// If the operating system refuses a thread or an I/O driver.
+    ///
+    /// # Panics
+    ///
+    /// If `options` ask for no worker, or for more workers than threads.
+    pub fn start(options: Options, hooks: Arc<dyn Hooks>) -> io::Result<Executor> {
+        let tasks = TaskAllocator::new(HeaderReuse::Eager);
+        let sysmon = Parker::new();
+        let core = Arc::new_cyclic(|core: &Weak<Core>| {
+            tasks.scheduler().connect(core.clone());
+            Core {
+                scheduler: Scheduler::Threads(pool_threads::new_pool(&options, tasks.scheduler(), &sysmon, core)),
+                tasks,
+                timeouts: Timeouts::new(options.workers),
+                hooks,
+                is_closed: AtomicBool::new(false),
+                started: real_now(),
+                tokio: OnceLock::new(),
+                tokio_runtime: Mutex::new(None),
+            }
+        });
+        let runtime = build_tokio(options.workers, &core)?;
+        core.tokio.set(runtime.handle().clone()).expect("the executor has one tokio runtime");
+        start_sweeper(runtime.handle(), &core.timeouts);
+        *core.tokio_runtime.lock() = Some(runtime);
+        let executor = Executor::of(core);
+        let pool = executor.pool().expect("it was made with a pool");
+        if let Err(refused) = pool_threads::start(&executor, pool, &options, sysmon) {
+            executor.close(Duration::MAX);
+            return Err(refused);
+        }
+        Ok(executor)
+    }
+
+    /// Makes the executor of a simulation, and the tokio runtime that drives it.
+    ///
+    /// # Errors
+    ///
+    /// If tokio cannot build its runtime.
+    pub(crate) fn simulated(
+        queue: SeededQueue,
+        hooks: Arc<dyn Hooks>,
+    ) -> io::Result<(Executor, tokio::runtime::Runtime)> {
+        // The runtime is made first, because its clock is that of the executor.
+        let later: Arc<OnceLock<Weak<Core>>> = Arc::default();
+        let core = later.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            // Only `spawn_blocking` starts threads; everything else runs on the thread that drives the runtime.
+            .on_thread_start(move || drop(core.get().and_then(thread_started)))
+            .build()?;
+        let started = {
+            let _entered = runtime.enter();
+            Instant::now()
+        };
+        let tasks = TaskAllocator::new(HeaderReuse::Exact);
+        let core = Arc::new_cyclic(|core: &Weak<Core>| {
+            tasks.scheduler().connect(core.clone());
+            Core {
+                scheduler: Scheduler::Simulated(queue),
+                tasks,
+                timeouts: Timeouts::new(1),
+                hooks,
+                is_closed: AtomicBool::new(false),
+                started,
+                tokio: OnceLock::from(runtime.handle().clone()),
+                tokio_runtime: Mutex::new(None),
+            }
+        });
+        later.set(Arc::downgrade(&core)).expect("set once");
+        start_sweeper(runtime.handle(), &core.timeouts);
+        Ok((Executor::of(core), runtime))
+    }
+}
+
+/// Calls the hook of a thread that starts. `None` if the executor is gone by now.
+fn thread_started(core: &Weak<Core>) -> Option<Executor> {
+    let executor = Executor::of(core.upgrade()?);
+    executor.hooks_dyn().thread_started(&executor);
+    Some(executor)
+}
+
+fn build_tokio(threads: usize, core: &Arc<Core>) -> io::Result<tokio::runtime::Runtime> {
+    let core = Arc::downgrade(core);
+    let on_thread_start = move || {
+        if let Some(executor) = thread_started(&core) {
+            schedule::enter(Rc::new(IoThread { executor }));
+        }
+    };
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder
+        .worker_threads(threads)
+        .thread_name("cordial-io")
+        .enable_all()
+        .on_thread_start(on_thread_start)
+        .on_thread_park(disable_preemption_once);
+    // tokio panics if the operating system grants some of the threads, but not all.
+    unwind::catch(|| builder.build()).unwrap_or_else(|message| Err(io::Error::other(message)))
+}
+
+/// Called by tokio's worker threads: its threads for blocking calls never park in this way, and stay as they are.
+fn disable_preemption_once() {
+    thread_local!(static IS_DISABLED: Cell<bool> = const { Cell::new(false) });
+    if !IS_DISABLED.replace(true) {
+        priority::disable_wakeup_preemption();
+    }
+}
+
+fn start_sweeper(tokio: &tokio::runtime::Handle, timeouts: &Arc<Timeouts>) {
+    tokio.spawn(timeouts.clone().sweep());
+}

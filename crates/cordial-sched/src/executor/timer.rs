@@ -1,0 +1,52 @@
+//! A future that is ready at a moment.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::executor::handle::Executor;
+use crate::timeout::{ArmedTimeout, Instant};
+
+/// A future that is ready at a moment, on any thread and inside any other executor.
+pub struct Timer {
+    executor: Executor,
+    deadline: Instant,
+    armed: Option<ArmedTimeout>,
+}
+
+impl Executor {
+    /// Returns a future that is ready after `after`. `None` if that is later than any clock can show.
+    pub fn timer(&self, after: Duration) -> Option<Timer> {
+        let deadline = self.now().checked_add(after)?;
+        Some(Timer { executor: self.clone(), deadline, armed: None })
+    }
+}
+
+impl Future for Timer {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let timeouts = &self.executor.core().timeouts;
+        if let Some(armed) = self.armed {
+            return timeouts.poll(armed, cx);
+        }
+        let armed = timeouts.arm(self.deadline, cx.waker().clone());
+        self.armed = Some(armed);
+        Poll::Pending
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        if let Some(armed) = self.armed {
+            self.executor.core().timeouts.disarm(armed);
+        }
+    }
+}
+
+impl fmt::Debug for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timer").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}

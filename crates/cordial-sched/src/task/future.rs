@@ -1,0 +1,153 @@
+//! The future of a task without its type, and its output after that.
+
+use std::any::Any;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+/// A future of any type that is not larger than this is kept in its box for the next task.
+const LARGEST_SPARE: usize = 512;
+
+/// Where the output of a task goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// To the join handle.
+    Join,
+    /// Nowhere: it is dropped.
+    Discard,
+}
+
+/// The memory of a task: its future until that is ready, then its output until that is taken.
+pub(crate) struct DynFuture(Pin<Box<dyn Cell>>);
+
+trait Cell: Send {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Delivery>;
+
+    fn delivery(&self) -> Delivery;
+
+    /// Moves the output into an `Option` of its type.
+    fn take_output(self: Pin<&mut Self>, output: &mut dyn Any);
+
+    /// Drops the future or the output.
+    fn clear(self: Pin<&mut Self>);
+
+    /// Moves a future in, out of an `Option` of its type. Leaves a future of another type where it is.
+    fn renew(self: Pin<&mut Self>, delivery: Delivery, future: &mut dyn Any);
+}
+
+impl DynFuture {
+    // A future that the caller makes may be large, and would be copied with each call.
+    #[inline(always)]
+    pub(crate) fn new<F>(delivery: Delivery, future: F) -> DynFuture
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        DynFuture(Box::pin(FutureCell { delivery, stage: Stage::Running { future } }))
+    }
+
+    /// Uses the memory of a task that has ended for the next one, if the types of their futures are the same.
+    // As `new`.
+    #[inline(always)]
+    pub(crate) fn renew<F>(mut self, delivery: Delivery, future: F) -> DynFuture
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let mut future = Some(future);
+        self.0.as_mut().renew(delivery, &mut future);
+        match future {
+            None => self,
+            Some(future) => DynFuture::new(delivery, future),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
+        self.0.as_mut().poll(cx)
+    }
+
+    pub(crate) fn delivery(&self) -> Delivery {
+        self.0.delivery()
+    }
+
+    /// Takes the output.
+    ///
+    /// # Panics
+    ///
+    /// If the future is not ready, has another output, or the output was taken before.
+    pub(crate) fn take_output<T: 'static>(&mut self) -> T {
+        let mut output: Option<T> = None;
+        self.0.as_mut().take_output(&mut output);
+        output.expect("the future is ready, and its output is taken once")
+    }
+
+    /// Drops the future or the output.
+    pub(crate) fn clear(&mut self) {
+        self.0.as_mut().clear();
+    }
+
+    /// Whether the memory, once cleared, is worth to be kept for the next task.
+    pub(crate) fn is_worth_keeping(&self) -> bool {
+        size_of_val(&*self.0) <= LARGEST_SPARE
+    }
+}
+
+pin_project! {
+    struct FutureCell<F: Future> {
+        delivery: Delivery,
+        #[pin]
+        stage: Stage<F>,
+    }
+}
+
+pin_project! {
+    #[project = StageProjected]
+    #[project_replace = StageReplaced]
+    enum Stage<F: Future> {
+        Running { #[pin] future: F },
+        Finished { output: F::Output },
+        Consumed,
+    }
+}
+
+impl<F> Cell for FutureCell<F>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Delivery> {
+        let mut cell = self.project();
+        let StageProjected::Running { future } = cell.stage.as_mut().project() else {
+            unreachable!("a task is not queued again once its future is ready")
+        };
+        let output = std::task::ready!(future.poll(cx));
+        cell.stage.project_replace(Stage::Finished { output });
+        Poll::Ready(*cell.delivery)
+    }
+
+    fn delivery(&self) -> Delivery {
+        self.delivery
+    }
+
+    fn take_output(self: Pin<&mut Self>, output: &mut dyn Any) {
+        if let Some(place) = output.downcast_mut::<Option<F::Output>>()
+            && let StageReplaced::Finished { output } = self.project().stage.project_replace(Stage::Consumed)
+        {
+            *place = Some(output);
+        }
+    }
+
+    fn clear(self: Pin<&mut Self>) {
+        self.project().stage.set(Stage::Consumed);
+    }
+
+    fn renew(self: Pin<&mut Self>, delivery: Delivery, future: &mut dyn Any) {
+        if let Some(future) = future.downcast_mut::<Option<F>>().and_then(Option::take) {
+            let mut cell = self.project();
+            *cell.delivery = delivery;
+            cell.stage.set(Stage::Running { future });
+        }
+    }
+}

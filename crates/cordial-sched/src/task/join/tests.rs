@@ -1,0 +1,159 @@
+//! Checked by loom: `RUSTFLAGS='--cfg cordial_loom' cargo test --release -p cordial-sched --lib`.
+//!
+//! A handle that is not woken is a deadlock. The slot is the shipped one; the task is a box that says which task it is.
+
+use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
+use std::task::Wake;
+
+use loom::sync::Arc;
+use loom::thread;
+
+use super::*;
+use crate::sync::{AtomicUsize, Parker, Unparker};
+
+type Task = Box<u8>;
+
+struct Header {
+    join: JoinSlot<Task>,
+    /// Written by a task before it finishes. Relaxed: only the end of the task orders it.
+    result: AtomicUsize,
+}
+
+impl Header {
+    fn new() -> Arc<Header> {
+        Arc::new(Header { join: JoinSlot::new(), result: AtomicUsize::new(0) })
+    }
+
+    /// The life of the first task. The thread that gets its box makes the second task of it.
+    fn run_first(&self) -> Option<Task> {
+        self.result.store(1, Relaxed);
+        self.join.finish(Box::new(1))
+    }
+
+    /// The life of the second task, and that of its handle: nothing of the first task is left in the slot.
+    fn run_second(&self, mut task: Task) {
+        assert_eq!(*task, 1, "the box comes from the first task");
+        let cx = &Context::from_waker(Waker::noop());
+        assert!(!self.join.is_finished(), "the second task has not finished");
+        assert!(self.join.poll_join(cx).is_pending());
+        *task = 2;
+        assert!(self.join.finish(task).is_none(), "the second task has a handle");
+        assert!(self.join.is_finished());
+        match self.join.poll_join(cx) {
+            Poll::Ready(task) => assert_eq!(*task, 2),
+            Poll::Pending => panic!("the second task has finished"),
+        }
+        assert!(!self.join.is_finished());
+    }
+}
+
+struct Unpark(Unparker);
+
+impl Wake for Unpark {
+    fn wake(self: std::sync::Arc<Unpark>) {
+        self.0.unpark();
+    }
+}
+
+/// A handle that waits. Returns the task, and how often it was polled.
+fn wait(header: &Header) -> (Task, usize) {
+    let parker = Parker::new();
+    let waker = Waker::from(std::sync::Arc::new(Unpark(parker.unparker().clone())));
+    for n_polls in 1.. {
+        if let Poll::Ready(task) = header.join.poll_join(&Context::from_waker(&waker)) {
+            return (task, n_polls);
+        }
+        parker.park();
+    }
+    unreachable!("it returns when it is ready")
+}
+
+fn check(model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(model);
+}
+
+#[track_caller]
+fn assert_reached<const N: usize>(outcomes: [(&str, &Count); N]) {
+    for (name, outcome) in outcomes {
+        assert!(outcome.load(Relaxed) > 0, "never reached: {name}");
+    }
+}
+
+#[test]
+fn a_handle_that_waits_gets_the_task() {
+    static AT_ONCE: Count = Count::new(0);
+    static WOKEN: Count = Count::new(0);
+    check(|| {
+        let header = Header::new();
+        let worker = {
+            let header = header.clone();
+            thread::spawn(move || assert!(header.run_first().is_none(), "the handle waits"))
+        };
+        let (task, n_polls) = wait(&header);
+        let outcome = if n_polls == 1 { &AT_ONCE } else { &WOKEN };
+        outcome.fetch_add(1, Relaxed);
+        header.run_second(task);
+        worker.join().unwrap();
+        assert!(!header.join.is_finished(), "set late, by the first task");
+    });
+    assert_reached([("it was ready at once", &AT_ONCE), ("it was woken", &WOKEN)]);
+}
+
+/// A waker that is replaced is not needed any more.
+#[test]
+fn the_last_waker_of_a_handle_is_woken() {
+    static REPLACED: Count = Count::new(0);
+    static READY: Count = Count::new(0);
+    check(|| {
+        let header = Header::new();
+        let worker = {
+            let header = header.clone();
+            thread::spawn(move || assert!(header.run_first().is_none(), "the handle waits"))
+        };
+        let (task, outcome) = match header.join.poll_join(&Context::from_waker(Waker::noop())) {
+            Poll::Ready(task) => (task, &READY),
+            Poll::Pending => (wait(&header).0, &REPLACED),
+        };
+        outcome.fetch_add(1, Relaxed);
+        header.run_second(task);
+        worker.join().unwrap();
+    });
+    assert_reached([("the waker was replaced", &REPLACED), ("there was no need for a second", &READY)]);
+}
+
+#[test]
+fn a_task_whose_handle_is_dropped_is_given_to_one_of_the_two() {
+    static TO_WORKER: Count = Count::new(0);
+    static TO_HANDLE: Count = Count::new(0);
+    static SEEN: Count = Count::new(0);
+    check(|| {
+        let header = Header::new();
+        let worker = {
+            let header = header.clone();
+            thread::spawn(move || {
+                if let Some(task) = header.run_first() {
+                    TO_WORKER.fetch_add(1, Relaxed);
+                    header.run_second(task);
+                }
+            })
+        };
+        if header.join.is_finished() {
+            SEEN.fetch_add(1, Relaxed);
+            assert_eq!(header.result.load(Relaxed), 1, "the handle sees what its task has done");
+        }
+        if let Some(task) = header.join.detach() {
+            TO_HANDLE.fetch_add(1, Relaxed);
+            header.run_second(task);
+        }
+        worker.join().unwrap();
+        assert!(!header.join.is_finished(), "set late, by the first task");
+        assert!(header.join.detach().is_none(), "the slot is empty");
+    });
+    assert_reached([
+        ("the worker had the task", &TO_WORKER),
+        ("the handle had the task", &TO_HANDLE),
+        ("the handle saw that the task has finished", &SEEN),
+    ]);
+}
