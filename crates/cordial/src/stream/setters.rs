@@ -113,8 +113,8 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
     }
 
     /// Sets how far an ordered stream runs ahead of a hanging item: at most `max_concurrency + n` items run, or wait for an
-    /// older item. Default: 4 × `max_concurrency`. With 0, each result keeps its slot until it is delivered. Has no effect
-    /// on an unordered stream.
+    /// older item. Default: 4 × `max_concurrency`. With 0, each result keeps its slot until it is delivered. An unordered
+    /// stream ignores this option.
     ///
     /// # Examples
     ///

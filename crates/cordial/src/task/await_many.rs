@@ -45,11 +45,11 @@ impl<T: Send + 'static> Task<T> {
     }
 }
 
-/// Future of the values of many tasks. Returned by [`Task::await_many`]. Panics if it is polled again after it was ready.
-#[must_use = "dropping it gives up all tasks"]
+/// Future of the values of many tasks. Returned by [`Task::await_many`].
+#[must_use = "dropping it shuts down all tasks"]
 pub struct AwaitMany<T> {
     running: FuturesUnordered<Indexed<T>>,
-    /// By input index: the values that have arrived. `None` once this was ready.
+    /// Indexed by input: the values that have arrived. `None` once this future was ready.
     values: Option<Vec<Option<T>>>,
     timeout: Timeout,
     /// Armed by the first poll that finds no result.
@@ -96,6 +96,9 @@ impl<T> AwaitMany<T> {
 impl<T: Send> Future for AwaitMany<T> {
     type Output = Result<Vec<T>, Exit>;
 
+    /// # Panics
+    ///
+    /// If polled again after it was ready.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Vec<T>, Exit>> {
         let this = self.get_mut();
         let mut values = this.values.take().expect("polled again after it was ready");
@@ -114,11 +117,10 @@ impl<T: Send> Future for AwaitMany<T> {
         }
         this.values = Some(values);
         let Timeout::After(timeout) = this.timeout else { return Poll::Pending };
-        let first = this.running.iter().min_by_key(|indexed| indexed.idx).expect("pending, so a task is running");
-        let deadline = this.deadline.get_or_insert_with(|| {
-            let join = first.task.control().expect("a task without a process is never pending");
-            Deadline::new(&join.runtime(), this.timeout)
-        });
+        // A task without a process is ready as soon as it is polled. There may be some that were not polled yet.
+        let with_process = this.running.iter().filter_map(|indexed| Some((indexed, indexed.task.control()?)));
+        let (first, join) = with_process.min_by_key(|(indexed, _)| indexed.idx).expect("a task is pending");
+        let deadline = this.deadline.get_or_insert_with(|| Deadline::new(&join.runtime(), this.timeout));
         // A process that has exited does not time out: its result is about to arrive, and wakes the caller.
         if deadline.poll(cx).is_pending() || this.running.iter().any(|indexed| indexed.task.is_finished()) {
             return Poll::Pending;

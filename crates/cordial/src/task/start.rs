@@ -12,7 +12,7 @@ use crate::telemetry;
 impl<T: Send + 'static> Task<T> {
     /// Runs a future in a new process, in parallel with the caller, and returns the handle that owns the process.
     ///
-    /// If the task crashes, the await returns an `Err`; no other process is affected. Can be called anywhere: inside a process
+    /// If the task crashes, the await returns an `Err`; no other process is affected. May be called anywhere: inside a process
     /// the task runs on the runtime of that process, elsewhere on the default runtime, which starts on first use. The polls
     /// of the task run in the current tracing span. If the runtime was shut down, the await returns [`Exit::Refused`].
     ///

@@ -15,7 +15,7 @@ const MAX_YIELDS: usize = 10_000;
 impl<T: Send> Task<T> {
     /// Awaits the task and blocks the calling thread meanwhile. The timeout of the await applies.
     ///
-    /// Can be called on plain threads, in `spawn_blocking`, and inside a process, where it counts as a long poll.
+    /// May be called on plain threads, in `spawn_blocking`, and inside a process, where it counts as a long poll.
     ///
     /// # Errors
     ///
@@ -38,7 +38,7 @@ impl<T: Send> Task<T> {
 
     /// Waits for the result up to a timeout. Returns `None` if the task still runs; the handle can then be used as before.
     ///
-    /// Independent of the timeout of the await, which counts from the first await.
+    /// This timeout is independent of the timeout of the await, which counts from the first await.
     ///
     /// # Cancel safety
     ///
@@ -100,7 +100,7 @@ impl<T: Send> Task<T> {
             return Some(result);
         }
         let join = self.control()?;
-        if join.has_exited() {
+        if !join.is_finished() && join.has_exited() {
             // The process has left the table, and the thread that ran it is about to store its result. The result does
             // not arrive if that thread is the current one, inside a `tracing` subscriber or a waker: hence the bound.
             for _ in 0..MAX_YIELDS {

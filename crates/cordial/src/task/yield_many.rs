@@ -32,8 +32,8 @@ pub enum OnTimeout {
 }
 
 impl<T: Send + 'static> Task<T> {
-    /// Waits for several tasks until all of them have ended, or as many as
-    /// [`limit`](YieldMany::limit) says, or the timeout elapses. The caller keeps the handles.
+    /// Waits for several tasks until all of them have ended, or as many as [`limit`](YieldMany::limit) says, or the timeout
+    /// elapses. The caller keeps the handles.
     ///
     /// Returns one entry for each handle, in order: `Some` with the result, which is taken from the handle, or `None` if
     /// the task still runs or its result was taken before. See [`YieldMany`] for the options.
@@ -67,7 +67,7 @@ impl<T: Send + 'static> Task<T> {
 }
 
 /// The options of a wait for several tasks; `.await` starts the wait. Returned by [`Task::yield_many`].
-#[must_use = "nothing is waited for before it is awaited"]
+#[must_use = "the wait starts when it is awaited"]
 pub struct YieldMany<'a, T> {
     tasks: &'a mut [Task<T>],
     timeout: Timeout,
