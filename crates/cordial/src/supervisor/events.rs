@@ -7,8 +7,8 @@ use crate::pid::Pid;
 use crate::process::{Handle, StopReport, Stopped};
 use crate::{telemetry, unwind};
 
-/// Emits the event of a supervisor that exceeded its restart limit, and returns the reason for its stop. `child` is the one
-/// whose restart would have been one too many, `reason` its last exit.
+/// Emits the event of a supervisor that exceeded its restart limit, and returns the reason for its stop. `child` is the
+/// one whose restart would have been one too many, `reason` its last exit.
 pub(super) fn restart_limit_exceeded(
     runtime: &Handle,
     child: &telemetry::Child<'_>,
@@ -28,7 +28,7 @@ pub(super) fn restart_limit_exceeded(
 }
 
 /// Emits an event for each child that a supervisor had to kill or abandon.
-pub(super) fn children_forced(supervisor: Pid, report: &StopReport) {
+pub(super) fn emit_forced(supervisor: Pid, report: &StopReport) {
     let emit = |stopped: &Stopped, how| {
         let Stopped { pid, label, spawned_at, .. } = stopped;
         unwind::ignore_panic(|| telemetry::forced(supervisor, *pid, label.as_deref(), spawned_at, how));

@@ -1,4 +1,5 @@
-//! The signals that a supervisor's process receives: exits of its owner, requests to shut down, kills, and calls of `stop`.
+//! The signals that a supervisor's process receives: exits of its owner, requests to shut down, kills, and calls of
+//! `stop`.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,12 +17,13 @@ use crate::process::{ExitReceiver, Handle, ShutdownRequest, discard, monitor_on,
 pub(super) struct ExitSignals {
     pid: Pid,
     runtime: Handle,
+    /// Receives the exits and requests that the supervisor traps.
     exits: ExitReceiver,
+    /// Notified by each call of `stop`.
     stop: Arc<Notify>,
 }
 
 impl ExitSignals {
-    /// `pid` is the supervisor, `exits` its channel, `stop` is notified by each call of `stop`.
     pub(super) fn new(runtime: Handle, pid: Pid, exits: ExitReceiver, stop: Arc<Notify>) -> ExitSignals {
         ExitSignals { pid, runtime, exits, stop }
     }
@@ -42,21 +44,20 @@ impl ExitSignals {
     /// Waits until the supervisor has to stop. Cancel safe.
     pub(super) async fn wait_for_stop(&mut self) -> StopReason {
         loop {
-            let exit = match select(pin!(self.exits.recv()), pin!(self.stop.notified())).await {
-                Either::Left((Some(exit), _)) => exit,
-                // The channel closes when the process is taken out of the table: the runtime has dropped it.
+            let (from, exit) = match select(pin!(self.exits.recv()), pin!(self.stop.notified())).await {
+                Either::Left((Some(signal), _)) => signal,
+                // The channel closes when the process has left the process table.
                 Either::Left((None, _)) => return StopReason::Killed,
                 Either::Right(_) => return StopReason::Stopped,
             };
             match (self.request(), exit) {
                 (ShutdownRequest::Kill, _) => return StopReason::Killed,
-                (ShutdownRequest::Shutdown, (_, exit @ Exit::Shutdown(_))) => {
-                    return StopReason::ShutdownRequested(exit);
-                }
+                (ShutdownRequest::Shutdown, exit @ Exit::Shutdown(_)) => return StopReason::ShutdownRequested(exit),
+                // Another signal has arrived before the request, and is overtaken by it.
                 (ShutdownRequest::Shutdown, _) => return StopReason::ShutdownRequested(Exit::Shutdown(None)),
-                (ShutdownRequest::None, (from, _)) if Some(from) == self.owner() => return StopReason::OwnerExited,
+                (ShutdownRequest::None, _) if Some(from) == self.owner() => return StopReason::OwnerExited,
                 // The exit of a former owner.
-                (ShutdownRequest::None, (_, exit)) => discard(exit),
+                (ShutdownRequest::None, exit) => discard(exit),
             }
         }
     }
@@ -86,8 +87,8 @@ impl ExitSignals {
         }
     }
 
-    /// Waits until the supervisor that the same owner started next has exited, if there is one, since supervisors of one owner
-    /// stop in reverse start order. A request to shut down or a kill ends the wait.
+    /// Waits until the supervisor that the same owner started next has exited, if there is one, since supervisors of
+    /// one owner stop in reverse start order. A request to shut down or a kill ends the wait.
     pub(super) async fn wait_for_later_supervisor(&mut self) {
         let later = self.runtime.with(self.pid, |entry| entry.guardian().and_then(|guardian| guardian.after));
         let Some(later) = later.flatten() else { return };
@@ -96,11 +97,13 @@ impl ExitSignals {
         select(pin!(requested), pin!(exit)).await;
     }
 
-    /// Returns the exit of the supervisor, which stopped for `reason`. It is `Killed` if a kill arrived during the stop.
+    /// Returns the exit of the supervisor, which stopped for `reason`. It is `Killed` if a kill arrived during the
+    /// stop.
     pub(super) fn exit_for(&self, reason: StopReason) -> Exit {
         if self.is_killed() { Exit::Killed } else { reason.into_exit() }
     }
 
+    /// Returns the strongest request that the supervisor has received.
     fn request(&self) -> ShutdownRequest {
         shutdown_request(&self.runtime, self.pid)
     }

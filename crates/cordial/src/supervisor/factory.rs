@@ -14,8 +14,8 @@ type ChildFuture = Pin<Box<dyn Future<Output = Result<(), Exit>> + Send>>;
 
 type CreateFuture = Box<dyn FnMut(InitAck) -> ChildFuture + Send>;
 
-/// Creates the futures of a child. Clones share one function of the user. A call takes that function out of the mutex, so
-/// that no lock is held while it runs, and puts it back afterwards.
+/// Creates the futures of a child. Clones share one function of the user. A call takes that function out of the mutex,
+/// so that no lock is held while it runs, and puts it back afterwards.
 #[derive(Clone)]
 pub(super) struct Factory(Arc<Mutex<Option<CreateFuture>>>);
 
@@ -58,7 +58,8 @@ impl Factory {
         }))
     }
 
-    /// The factory of [`ChildSpec::init`](crate::ChildSpec::init): the child has started when the outer future is ready.
+    /// The factory of [`ChildSpec::init`](crate::ChildSpec::init): the child has started when the outer future is
+    /// ready.
     pub(super) fn of_init<F, Outer, Inner, E>(mut factory: F) -> Factory
     where
         F: FnMut() -> Outer + Send + 'static,

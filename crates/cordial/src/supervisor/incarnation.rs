@@ -52,7 +52,8 @@ impl Incarnations {
         &self.runtime
     }
 
-    /// Returns the pid of the incarnation that runs, or else of the last one. It is `Pid::NO_PROCESS` if there was none.
+    /// Returns the pid of the incarnation that runs, or else of the last one. It is `Pid::NO_PROCESS` if there was
+    /// none.
     pub(super) fn pid(&self) -> Pid {
         self.lock().pid
     }
@@ -73,8 +74,8 @@ impl Incarnations {
         Incarnation::new(self.number() + 1)
     }
 
-    /// Makes an incarnation the current one: its process has started. The process and the code that starts it both call this, since
-    /// either may be first.
+    /// Makes an incarnation the current one: its process has started. That process and the code that starts it both
+    /// call this, since either may be first.
     pub(super) fn started(&self, incarnation: &Incarnation, pid: Pid) {
         let mut current = self.lock();
         if current.incarnation.number < incarnation.number {
@@ -101,6 +102,7 @@ impl Incarnations {
                     let current = self.lock();
                     // Otherwise the next incarnation has started in the meantime.
                     if current.pid == pid {
+                        // A process whose future was dropped early has recorded no exit.
                         return current.exit.clone().unwrap_or(Exit::NoProcess);
                     }
                 }

@@ -1,4 +1,5 @@
-//! The last resort: kills the children of a supervisor whose own code panics, so that they do not outlive it.
+//! The last resort: kills the children of a supervisor whose future is dropped before it has stopped them, for example
+//! because its own code panicked. No child outlives its supervisor.
 
 /// Calls a function when it is dropped, unless it was disarmed.
 pub(super) struct KillOnDrop<F: FnOnce()>(Option<F>);

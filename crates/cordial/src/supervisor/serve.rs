@@ -2,8 +2,7 @@
 //!
 //! ```text
 //!  first poll ─► run, until there is a reason to stop ─► stop the children ─► leave the report ─► exit
-//!                  └───────── a panic or a drop ─────────────┘
-//!                                     └─► kill the children
+//!                  └── future dropped: kill the children ───┘
 //! ```
 
 use super::exit_signals::ExitSignals;
@@ -17,8 +16,8 @@ use crate::process::{ExitReceiver, StopReport, current};
 pub(super) trait Serve {
     fn incarnations(&self) -> &Incarnations;
 
-    /// Returns a function that kills all children. It runs if the future of the process is dropped before the children have
-    /// been stopped.
+    /// Returns a function that kills all children. It runs if the future of the process is dropped before the children
+    /// have been stopped.
     fn kill_children(&self) -> impl FnOnce() + Send + use<Self>;
 
     /// Supervises the children until there is a reason to stop.

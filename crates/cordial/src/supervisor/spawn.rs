@@ -17,10 +17,11 @@ use crate::process::{
 pub(super) enum OwnedBy {
     /// The process that starts it, if there is one. The supervisor stops when that process exits.
     Caller,
+    /// The runtime.
     Runtime,
 }
 
-/// The process of a supervisor that is about to start.
+/// What it takes to start the process of a supervisor.
 pub(super) struct SpawnSupervisor<'a> {
     pub(super) incarnations: &'a Incarnations,
     /// The source of what snapshots show of the supervisor.
@@ -50,6 +51,7 @@ impl SpawnSupervisor<'_> {
         let SpawnSupervisor { incarnations, supervisor, slot, owned_by, label, spawned_at } = self;
         let runtime = incarnations.runtime();
         let is_child = slot.is_some();
+        // A process of another runtime is not in the table, and cannot own this supervisor.
         let owner = current()
             .filter(|_| !is_child && owned_by == OwnedBy::Caller)
             .filter(|owner| runtime.with(*owner, |_| ()).is_some());

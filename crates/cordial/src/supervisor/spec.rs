@@ -62,7 +62,8 @@ pub(super) enum ChildStart {
 }
 
 impl ChildSpec {
-    /// Specifies a child that runs the future that `factory` returns. Its restart is [`Restart::Temporary`], its shutdown 5 s.
+    /// Specifies a child that runs the future that `factory` returns. Its restart is [`Restart::Temporary`], its
+    /// shutdown 5 s.
     ///
     /// # Elixir
     ///
@@ -82,11 +83,13 @@ impl ChildSpec {
         )
     }
 
-    /// Specifies a child that initializes before it serves: the outer future initializes and returns the inner future, which
-    /// serves. The next sibling starts after the outer future is ready. Its restart is [`Restart::Permanent`], its shutdown 5 s.
+    /// Specifies a child that initializes before it serves: the outer future initializes and returns the inner future,
+    /// which serves. The next sibling starts after the outer future is ready. Its restart is [`Restart::Permanent`],
+    /// its shutdown 5 s.
     ///
-    /// To pass something that was initialized to the siblings, let their factories share a `Mutex` or a `watch` channel. A child
-    /// that has nothing to serve returns `std::future::pending::<()>()`, since one whose inner future ends is started again.
+    /// To pass something that was initialized to the siblings, let their factories share a `Mutex` or a `watch`
+    /// channel. A child that has nothing to serve returns `std::future::pending::<()>()`, since one whose inner future
+    /// ends is started again.
     ///
     /// # Elixir
     ///
@@ -121,12 +124,13 @@ impl ChildSpec {
         )
     }
 
-    /// Specifies a child that is itself a supervisor. `builder` returns a [`Supervisor::builder`](crate::Supervisor::builder)
-    /// or a [`TaskSupervisor::builder`](crate::TaskSupervisor::builder). Its restart is [`Restart::Permanent`], and its shutdown
-    /// has no limit, because its children have limits of their own.
+    /// Specifies a child that is itself a supervisor. `builder` returns a
+    /// [`Supervisor::builder`](crate::Supervisor::builder) or a
+    /// [`TaskSupervisor::builder`](crate::TaskSupervisor::builder). Its restart is [`Restart::Permanent`], and its
+    /// shutdown has no limit, because its children have limits of their own.
     ///
-    /// A new supervisor is built for each incarnation, so there is no handle to it; a [`Snapshot`](crate::Snapshot) shows it.
-    /// For a task supervisor that other code starts tasks under, use
+    /// A new supervisor is built for each incarnation, so there is no handle to it; a [`Snapshot`](crate::Snapshot)
+    /// shows it. For a task supervisor that other code starts tasks under, use
     /// [`TaskSupervisor::child_spec`](crate::TaskSupervisor::child_spec).
     ///
     /// # Examples
@@ -165,23 +169,25 @@ impl ChildSpec {
         ChildSpec { restart, ..self }
     }
 
-    /// Sets how its supervisor stops the child. The grace period applies only if the process has opted in to graceful shutdown,
-    /// with [`shutdown_requested`](crate::shutdown_requested) or by trapping exits. Any other process is stopped at once.
+    /// Sets how its supervisor stops the child. The grace period applies only if the process has opted in to graceful
+    /// shutdown, with [`shutdown_requested`](crate::shutdown_requested) or by trapping exits. Any other process is
+    /// stopped at once.
     pub fn shutdown(self, shutdown: impl Into<Shutdown>) -> ChildSpec {
         ChildSpec { shutdown: shutdown.into(), ..self }
     }
 
     /// Sets the delays before restarts. Default: no delay.
     ///
-    /// The delays grow while the child keeps failing. They start over after an incarnation that ran for longer than the window
-    /// of its supervisor's restart intensity. The supervisor does other work during a delay. If `max_restarts` delays take longer
-    /// than the window, the restarts of this child alone never exceed the intensity.
+    /// The delays grow while the child keeps failing. They start over after an incarnation that ran for longer than the
+    /// window of its supervisor's restart intensity. The supervisor does other work during a delay. If `max_restarts`
+    /// delays take longer than the window, the restarts of this child alone never exceed the intensity.
     pub fn backoff(self, backoff: Backoff) -> ChildSpec {
         ChildSpec { backoff: Some(backoff), ..self }
     }
 
-    /// Makes the child significant: its exit may shut down its supervisor, see [`AutoShutdown`](crate::AutoShutdown). Only exits
-    /// after which it is not started again count: the orderly exit of a transient child, and any exit of a temporary one.
+    /// Makes the child significant: its exit may shut down its supervisor, see [`AutoShutdown`](crate::AutoShutdown).
+    /// Only exits after which it is not started again count: the orderly exit of a transient child, and any exit of a
+    /// temporary one.
     pub fn significant(self) -> ChildSpec {
         ChildSpec { is_significant: true, ..self }
     }

@@ -32,6 +32,7 @@ pub struct ChildPosition {
     pub(super) runtime: Handle,
     pub(super) id: Arc<str>,
     pub(super) slot: ChildSlot,
+    /// The supervisor that starts this one again.
     pub(super) parent: Weak<dyn WillRestart>,
 }
 

@@ -23,8 +23,8 @@ pub enum Strategy {
     OneForOne,
     /// All children: the running ones are stopped in reverse start order, then all are started in start order.
     OneForAll,
-    /// That child and those after it: the running ones are stopped in reverse start order, then all of these are started in
-    /// start order.
+    /// That child and those after it: the running ones are stopped in reverse start order, then all of these are
+    /// started in start order.
     RestForOne,
 }
 

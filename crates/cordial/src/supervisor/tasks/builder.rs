@@ -39,14 +39,15 @@ impl TaskSupervisorBuilder {
         TaskSupervisorBuilder { label: Some(label.into()), ..self }
     }
 
-    /// Sets how many children may run at once. Default: no limit. With 0 every child is refused. A child that waits for its
-    /// restart counts.
+    /// Sets how many children may run at once. Default: no limit. With 0 every child is refused. A child that waits for
+    /// its restart counts.
     pub fn max_children(self, n: usize) -> TaskSupervisorBuilder {
         TaskSupervisorBuilder { max_children: Some(n), ..self }
     }
 
-    /// Sets the restart intensity: how many restarts of its children, taken together, are allowed within `window`. The supervisor
-    /// gives up instead of making one restart more. Default: 3 within 5 s. With 0 it gives up instead of the first restart.
+    /// Sets the restart intensity: how many restarts of its children, taken together, are allowed within `window`. The
+    /// supervisor gives up instead of making one restart more. Default: 3 within 5 s. With 0 it gives up instead of the
+    /// first restart.
     ///
     /// # Panics
     ///
@@ -60,15 +61,16 @@ impl TaskSupervisorBuilder {
         TaskSupervisorBuilder { limit: RestartLimit { max_restarts, window }, ..self }
     }
 
-    /// Sets how the supervisor stops its tasks, except those started with a [`ChildSpec`](crate::ChildSpec), which has a setting
-    /// of its own. Default: 5 s. The grace period applies only to tasks that have opted in to graceful shutdown, with
-    /// [`shutdown_requested`](crate::shutdown_requested) or by trapping exits. Any other task is stopped at once.
+    /// Sets how the supervisor stops its tasks, except those started with a [`ChildSpec`](crate::ChildSpec), which has
+    /// a setting of its own. Default: 5 s. The grace period applies only to tasks that have opted in to graceful
+    /// shutdown, with [`shutdown_requested`](crate::shutdown_requested) or by trapping exits. Any other task is stopped
+    /// at once.
     pub fn shutdown(self, shutdown: impl Into<Shutdown>) -> TaskSupervisorBuilder {
         TaskSupervisorBuilder { shutdown: shutdown.into(), ..self }
     }
 
-    /// Makes the supervisor belong to the runtime instead of the process that starts it. It runs until it is stopped, gives up,
-    /// or the runtime shuts down.
+    /// Makes the supervisor belong to the runtime instead of the process that starts it. It runs until it is stopped,
+    /// gives up, or the runtime shuts down.
     ///
     /// # Examples
     ///

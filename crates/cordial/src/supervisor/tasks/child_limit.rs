@@ -34,8 +34,8 @@ impl ChildLimit {
         }
     }
 
-    /// Waits for a permit. Waiting calls receive theirs in the order in which they were made. Dropping the future gives up the
-    /// place in the queue.
+    /// Waits for a permit. Waiting calls receive theirs in the order in which they were made. Dropping the future gives
+    /// up the place in the queue.
     pub(super) async fn acquire(self: Arc<ChildLimit>) -> Result<ChildPermit, Refusal> {
         let Some(semaphore) = &self.0 else { return Ok(ChildPermit(None)) };
         match semaphore.acquire().await {
@@ -50,8 +50,8 @@ impl ChildLimit {
     /// Refuses all waiting and all later calls.
     pub(super) fn close(&self) {
         if let Some(semaphore) = &self.0 {
-            // `close` takes each waiting call off its queue before it wakes the call, so that a waker that panics is not called
-            // again: the loop ends, and wakes all calls.
+            // `close` takes each waiting call off its queue before it wakes the call, so that a waker that panics is
+            // not called again: the loop ends, and wakes all calls.
             while unwind::catch(|| semaphore.close()).is_err() {}
         }
     }

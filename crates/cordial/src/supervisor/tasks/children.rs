@@ -1,8 +1,8 @@
 //! The children of one incarnation of a task supervisor.
 //!
-//! A start sends no message to the process of the supervisor. Temporary children are in shards, one for each worker thread, so
-//! that threads that start children at the same time do not contend. The limit on the number of children is one semaphore for
-//! all threads; without a limit there is none.
+//! A start sends no message to the process of the supervisor. Temporary children are in shards, one for each worker
+//! thread, so that threads that start children at the same time do not contend. The limit on the number of children is
+//! one semaphore for all threads; without a limit there is none.
 //!
 //! ```text
 //!  start ─► this thread's shard ─► slot in its list ─► process in the process table ─► `registered`
@@ -11,8 +11,8 @@
 //!  stop  ─► close all shards ─► shut down the registered children ─► all lists empty: `drained`
 //! ```
 //!
-//! A slot is taken while its shard is open, and freed when the process has exited. So a list that is empty after its shard was
-//! closed stays empty.
+//! A slot is taken while its shard is open, and freed when the process has exited. So a list that is empty after its
+//! shard was closed stays empty.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -110,8 +110,8 @@ impl TaskChildren {
         self.restartable.close();
     }
 
-    /// Returns whether a child has a slot, and no process in the process table yet. That lasts for a few steps of the thread
-    /// that starts it.
+    /// Returns whether a child has a slot, and no process in the process table yet. That lasts for a few steps of the
+    /// thread that starts it.
     pub(super) fn is_starting(&self) -> bool {
         let is_starting =
             |shard: &CachePadded<Shard>| shard.temporary.lock().pids.iter().any(|(_, pid)| *pid == Pid::NO_PROCESS);

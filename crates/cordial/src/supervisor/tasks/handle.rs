@@ -10,18 +10,20 @@ use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::process::{StopReport, stop_one};
 
-/// A supervisor of tasks that do not depend on each other: it owns them, limits their number, and stops them when it stops.
+/// A supervisor of tasks that do not depend on each other: it owns them, limits their number, and stops them when it
+/// stops.
 ///
 /// This is a handle. Clones are handles of the same supervisor, and dropping them does not stop it.
 ///
-/// A task under a supervisor is a [`Task`](crate::Task) with a process of its own, as usual; in addition it never outlives the
-/// supervisor. The supervisor belongs to the process that starts it: when that process exits, for any reason, the supervisor
-/// stops its tasks and exits. A supervisor that is started outside a process, or with
+/// A task under a supervisor is a [`Task`](crate::Task) with a process of its own, as usual; in addition it never
+/// outlives the supervisor. The supervisor belongs to the process that starts it: when that process exits, for any
+/// reason, the supervisor stops its tasks and exits. A supervisor that is started outside a process, or with
 /// [`unlinked`](TaskSupervisorBuilder::unlinked), belongs to the runtime.
 ///
-/// A task supervisor can be a child of a [`Supervisor`](crate::Supervisor), see [`child_spec`](TaskSupervisor::child_spec). The
-/// handle stays valid when the parent starts it again. Between two incarnations it refuses calls with
-/// [`Refusal::SupervisorRestarting`](crate::Refusal::SupervisorRestarting); retry them.
+/// A task supervisor can be a child of a [`Supervisor`](crate::Supervisor), see
+/// [`child_spec`](TaskSupervisor::child_spec). The handle stays valid when the parent starts it again. Between two
+/// incarnations it refuses calls with [`Refusal::SupervisorRestarting`](crate::Refusal::SupervisorRestarting); retry
+/// them.
 ///
 /// | to start | call |
 /// |---|---|
@@ -31,8 +33,8 @@ use crate::process::{StopReport, stop_one};
 /// | the same, after a wait while the supervisor is full | [`start_child_when_room`](TaskSupervisor::start_child_when_room) |
 /// | a child without a handle, which may be started again | [`start_child_with`](TaskSupervisor::start_child_with) |
 ///
-/// Many threads can start tasks at the same time without waiting for each other: a start sends no message to the process of the
-/// supervisor.
+/// Many threads can start tasks at the same time without waiting for each other: a start sends no message to the
+/// process of the supervisor.
 ///
 /// # Elixir
 ///
@@ -81,11 +83,11 @@ impl TaskSupervisor {
         self.shared.children().map(|children| children.pids()).unwrap_or_default()
     }
 
-    /// Stops a child and waits until it has exited. The child is not started again. Its grace period is the one that was set at
-    /// its start.
+    /// Stops a child and waits until it has exited. The child is not started again. Its grace period is the one that
+    /// was set at its start.
     ///
-    /// If the poll of the child does not return, it is abandoned 100 ms after the kill, and this returns `Ok`. A child that waits
-    /// for a restart is named by its last pid.
+    /// If the poll of the child does not return, it is abandoned 100 ms after the kill, and this returns `Ok`. A child
+    /// that waits for a restart is named by its last pid.
     ///
     /// # Errors
     ///
@@ -93,8 +95,8 @@ impl TaskSupervisor {
     ///
     /// # Cancel safety
     ///
-    /// After the first poll the child has been asked to shut down. If the future is dropped before the grace period is over, the
-    /// child is not killed.
+    /// After the first poll the child has been asked to shut down. If the future is dropped before the grace period is
+    /// over, the child is not killed.
     ///
     /// # Elixir
     ///
@@ -121,9 +123,9 @@ impl TaskSupervisor {
         }
     }
 
-    /// Stops all tasks at once, each with its own grace period, and then the supervisor, whose exit is [`Exit::Normal`]. Waits
-    /// for that, and returns the tasks that had to be killed or abandoned. If the supervisor has already exited, returns the
-    /// report of that stop.
+    /// Stops all tasks at once, each with its own grace period, and then the supervisor, whose exit is
+    /// [`Exit::Normal`]. Waits for that, and returns the tasks that had to be killed or abandoned. If the supervisor
+    /// has already exited, returns the report of that stop.
     ///
     /// A supervisor that is a permanent child is then started again by its parent.
     ///
@@ -150,8 +152,8 @@ impl TaskSupervisor {
         self.shared.incarnations.number()
     }
 
-    /// Waits until the incarnation that is running has exited, and returns its exit. If none is running, returns the exit of the
-    /// last one.
+    /// Waits until the incarnation that is running has exited, and returns its exit. If none is running, returns the
+    /// exit of the last one.
     ///
     /// # Cancel safety
     ///

@@ -104,8 +104,8 @@ impl RestartableChildren {
         index.map(|index| u32::try_from(index).expect("a runtime has fewer than 2^32 processes"))
     }
 
-    /// Reads or changes a child, if it has not been removed. `f` must not run or drop anything of the user, since it runs under
-    /// the lock.
+    /// Reads or changes a child, if it has not been removed. `f` must not run or drop anything of the user, since it
+    /// runs under the lock.
     pub(super) fn with<R>(&self, index: u32, f: impl FnOnce(&mut RestartableChild) -> R) -> Option<R> {
         self.lock().children.get_mut(index as usize).map(f)
     }

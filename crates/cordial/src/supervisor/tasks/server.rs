@@ -30,7 +30,8 @@ use crate::supervisor::serve::{Serve, serve};
 use crate::supervisor::stop_reason::StopReason;
 use crate::{telemetry, unwind};
 
-/// The shortest delay before a restart that the runtime has refused, since it has too many processes: others have to exit first.
+/// The shortest delay before a restart that the runtime has refused, since it has too many processes: others have to
+/// exit first.
 const DELAY_AFTER_REFUSAL: Duration = Duration::from_millis(1);
 
 /// The server of one incarnation.
@@ -91,8 +92,8 @@ struct Restarter<'a> {
     shared: &'a TasksShared,
     children: &'a TaskChildren,
     intensity: Intensity,
-    /// The restarts that are delayed, by time, with the index of the child and its last process. Another child may have the index
-    /// by then, with another process.
+    /// The restarts that are delayed, by time, with the index of the child and its last process. Another child may have
+    /// the index by then, with another process.
     delayed: BTreeSet<(Duration, u32, Pid)>,
 }
 
@@ -137,7 +138,8 @@ impl Restarter<'_> {
         }
     }
 
-    /// Counts a restart and returns its delay. Returns `None` if the child has been terminated and is not started again.
+    /// Counts a restart and returns its delay. Returns `None` if the child has been terminated and is not started
+    /// again.
     fn count_restart(&mut self, exit: &RestartableExit, now: Duration) -> Result<Option<Duration>, StopReason> {
         let runtime = self.shared.runtime();
         let (random, limit) = (runtime.executor().random(), self.intensity.limit());

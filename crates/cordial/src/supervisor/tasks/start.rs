@@ -20,23 +20,24 @@ use crate::supervisor::spec::{ChildSpec, ChildStart};
 use crate::supervisor::startable::{ChildPosition, Startable, StartedSupervisor, sealed};
 
 impl TaskSupervisor {
-    /// Starts a task supervisor with default options: any number of children, 3 restarts within 5 s, and 5 s for its tasks to
-    /// shut down.
+    /// Starts a task supervisor with default options: any number of children, 3 restarts within 5 s, and 5 s for its
+    /// tasks to shut down.
     #[must_use = "without its handle no task can be started under it"]
     #[track_caller]
     pub fn start() -> TaskSupervisor {
         TaskSupervisor::builder().start()
     }
 
-    /// Returns the specification that hands the task supervisor over to a [`Supervisor`](crate::Supervisor). When that starts,
-    /// the running incarnation becomes its child, and no longer belongs to the process that started it. If none is running, one
-    /// is started.
+    /// Returns the specification that hands the task supervisor over to a [`Supervisor`](crate::Supervisor). When that
+    /// starts, the running incarnation becomes its child, and no longer belongs to the process that started it. If none
+    /// is running, one is started.
     ///
-    /// Use this if other code keeps the handle to start tasks. A [`Supervisor`](crate::Supervisor) cannot be handed over: pass
-    /// its builder to [`ChildSpec::supervisor`].
+    /// Use this if other code keeps the handle to start tasks. A [`Supervisor`](crate::Supervisor) cannot be handed
+    /// over: pass its builder to [`ChildSpec::supervisor`].
     ///
-    /// The child is permanent, and its shutdown has no limit, because its tasks have limits of their own. Its id is the label, or
-    /// `"TaskSupervisor"` without one. A task supervisor has one parent: a second tree with the same child does not start.
+    /// The child is permanent, and its shutdown has no limit, because its tasks have limits of their own. Its id is the
+    /// label, or `"TaskSupervisor"` without one. A task supervisor has one parent: a second tree with the same child
+    /// does not start.
     ///
     /// # Elixir
     ///

@@ -61,8 +61,8 @@ impl TaskSupervisor {
         self.spawn_task(Spawn::new(Location::caller()).linked(), Ownership::Owned, future)
     }
 
-    /// Spawns a task as [`spawn`](TaskSupervisor::spawn) does, but its handle does not own it: when the handle is dropped, when
-    /// its holder exits, or when a timeout gives it up, the task continues under the supervisor.
+    /// Spawns a task as [`spawn`](TaskSupervisor::spawn) does, but its handle does not own it: when the handle is
+    /// dropped, when its holder exits, or when a timeout gives it up, the task continues under the supervisor.
     ///
     /// # Elixir
     ///
@@ -88,8 +88,8 @@ impl TaskSupervisor {
         self.spawn_task(Spawn::new(Location::caller()), Ownership::Detached, future)
     }
 
-    /// Starts a child that is not started again: its restart is [`Restart::Temporary`]. An output of `Err` is an abnormal exit,
-    /// as a panic is.
+    /// Starts a child that is not started again: its restart is [`Restart::Temporary`]. An output of `Err` is an
+    /// abnormal exit, as a panic is.
     ///
     /// # Errors
     ///
@@ -119,12 +119,14 @@ impl TaskSupervisor {
         self.start_temporary(self.shared().slot(), Location::caller(), future)
     }
 
-    /// Starts a child as [`start_child`](TaskSupervisor::start_child) does, but waits while `max_children` children are running.
-    /// Waiting calls proceed in the order in which they were made. Only the exit of the supervisor limits the wait.
+    /// Starts a child as [`start_child`](TaskSupervisor::start_child) does, but waits while `max_children` children are
+    /// running. Waiting calls proceed in the order in which they were made. Only the exit of the supervisor limits the
+    /// wait.
     ///
     /// # Errors
     ///
-    /// [`StartError::Refused`] if the supervisor is stopping, gone, or between two incarnations, or exits during the wait.
+    /// [`StartError::Refused`] if the supervisor is stopping, gone, or between two incarnations, or exits during the
+    /// wait.
     ///
     /// # Cancel safety
     ///
@@ -152,15 +154,16 @@ impl TaskSupervisor {
 
     /// Starts a child from a specification, which has a factory, so that the child may be transient or permanent.
     ///
-    /// The child has started when this returns: the outer future of an [`init`](ChildSpec::init) child is not awaited, and an
-    /// `Err` of it is the exit of the child. The id of the specification is the label of the child; several children of a task
-    /// supervisor may have the same id.
+    /// The child has started when this returns: the outer future of an [`init`](ChildSpec::init) child is not awaited,
+    /// and an `Err` of it is the exit of the child. The id of the specification is the label of the child; several
+    /// children of a task supervisor may have the same id.
     ///
     /// # Errors
     ///
-    /// [`StartError::Refused`] as for [`start_child`](TaskSupervisor::start_child). [`StartError::Child`] if the factory panics.
-    /// [`StartError::NotATask`] if the child is a supervisor. [`StartError::SignificantNever`] or
-    /// [`StartError::SignificantPermanent`] if the child is significant, since a task supervisor never shuts down automatically.
+    /// [`StartError::Refused`] as for [`start_child`](TaskSupervisor::start_child). [`StartError::Child`] if the
+    /// factory panics. [`StartError::NotATask`] if the child is a supervisor. [`StartError::SignificantNever`] or
+    /// [`StartError::SignificantPermanent`] if the child is significant, since a task supervisor never shuts down
+    /// automatically.
     ///
     /// # Elixir
     ///
@@ -258,8 +261,8 @@ impl TaskSupervisor {
         })
     }
 
-    /// Starts a temporary child whose output is passed to `recipient`: in the slot of the reservation, or if there is none, in any
-    /// slot.
+    /// Starts a temporary child whose output is passed to `recipient`: in the slot of the reservation, or if there is
+    /// none, in any slot.
     pub(super) fn start_detached<F, R>(
         &self,
         reservation: Option<Result<Reservation, Refusal>>,

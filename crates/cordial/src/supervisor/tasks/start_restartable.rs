@@ -10,7 +10,8 @@ use crate::pid::Pid;
 use crate::process::{Ancestry, ChildSlot, Handle, Lineage, Parent, Shutdown, Spawn};
 use crate::supervisor::factory::Factory;
 
-/// What the start of one incarnation needs from the record of its child, copied so that the start runs without the lock.
+/// What the start of one incarnation needs from the record of its child, copied so that the start runs without the
+/// lock.
 pub(super) struct RestartableStart {
     factory: Factory,
     id: Arc<str>,

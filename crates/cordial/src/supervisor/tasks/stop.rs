@@ -19,7 +19,7 @@ use super::children::TaskChildren;
 use crate::pid::Pid;
 use crate::process::{Handle, Step, StopReport, Stopped, abandon, describe_one, kill_one, monitor_on};
 use crate::supervisor::clock::Clock;
-use crate::supervisor::events::children_forced;
+use crate::supervisor::events::emit_forced;
 use crate::supervisor::exit_signals::ExitSignals;
 
 /// Refuses further children, stops all children, and reports the ones that had to be killed or abandoned.
@@ -40,14 +40,15 @@ pub(super) async fn stop_children(signals: &mut ExitSignals, children: &TaskChil
             Some(StopProgress::StepDue) => stop.take_due_step(),
             None => {
                 is_killed = true;
-                // If the supervisor was killed before the stop, a kill is the way to stop its children, and not worth a report.
+                // If the supervisor was killed before the stop, a kill is the way to stop its children, and not worth a
+                // report.
                 let killed = stop.kill_all(children);
                 stop.killed.extend(killed.filter(|_| !was_killed));
             }
         }
     }
     let report = stop.into_report();
-    children_forced(signals.pid(), &report);
+    emit_forced(signals.pid(), &report);
     report
 }
 

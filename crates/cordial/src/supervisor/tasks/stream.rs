@@ -18,8 +18,8 @@ use crate::stream::{AsyncStream, Spawner};
 type SupervisedStream<I, F, O> = AsyncStream<Iter<I>, F, O, O, Exit, Supervised>;
 
 impl TaskSupervisor {
-    /// Creates a stream as [`Task::async_stream`](crate::Task::async_stream) does, with items that run as children of this
-    /// supervisor. While the supervisor is full, the stream waits. If it is stopping or gone, each item is
+    /// Creates a stream as [`Task::async_stream`](crate::Task::async_stream) does, with items that run as children of
+    /// this supervisor. While the supervisor is full, the stream waits. If it is stopping or gone, each item is
     /// `Err(Exit::Refused)`.
     ///
     /// # Elixir
@@ -48,9 +48,9 @@ impl TaskSupervisor {
         AsyncStream::new(iter(items), f, Supervised::new(self, AfterSignal::ShutDown), Location::caller())
     }
 
-    /// Creates a stream as [`async_stream`](TaskSupervisor::async_stream) does, but items that are running continue when a signal
-    /// ends the process that consumes the stream: a kill, the exit of a linked process, or a request of its supervisor. If the
-    /// stream is dropped for any other reason, the items are shut down.
+    /// Creates a stream as [`async_stream`](TaskSupervisor::async_stream) does, but items that are running continue
+    /// when a signal ends the process that consumes the stream: a kill, the exit of a linked process, or a request of
+    /// its supervisor. If the stream is dropped for any other reason, the items are shut down.
     ///
     /// # Elixir
     ///

@@ -14,17 +14,18 @@ use crate::supervisor::strategy::Strategy;
 
 /// Whether a supervisor shuts down when significant children exit: see [`ChildSpec::significant`].
 ///
-/// An automatic shutdown stops the remaining children. The exit of the supervisor is [`Exit::Shutdown`](crate::Exit::Shutdown)
-/// without a text. The process that started it exits likewise, unless it traps exits or the supervisor is
-/// [`unlinked`](SupervisorBuilder::unlinked); if that process is the root of a program, the program exits with status 0.
+/// An automatic shutdown stops the remaining children. The exit of the supervisor is
+/// [`Exit::Shutdown`](crate::Exit::Shutdown) without a text. The process that started it exits likewise, unless it
+/// traps exits or the supervisor is [`unlinked`](SupervisorBuilder::unlinked); if that process is the root of a
+/// program, the program exits with status 0.
 ///
 /// Each child that has to be killed or abandoned emits a `forced` event, and is in the report that
 /// [`Supervisor::stop`](crate::Supervisor::stop) returns, also after the exit of the supervisor.
 ///
 /// # Elixir
 ///
-/// The option `:auto_shutdown`. There too, a child that has to be killed is logged as an error (`shutdown_error`), and the exit
-/// is `:shutdown` nevertheless.
+/// The option `:auto_shutdown`. There too, a child that has to be killed is logged as an error (`shutdown_error`), and
+/// the exit is `:shutdown` nevertheless.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AutoShutdown {
     /// Never. The supervisor may not have significant children. The default.
@@ -64,13 +65,14 @@ impl SupervisorBuilder {
         }
     }
 
-    /// Sets the label, which reports, events and snapshots show. Default: no label, or the id if the supervisor is a child.
+    /// Sets the label, which reports, events and snapshots show. Default: no label, or the id if the supervisor is a
+    /// child.
     pub fn label(self, label: impl Into<Arc<str>>) -> SupervisorBuilder {
         SupervisorBuilder { label: Some(label.into()), ..self }
     }
 
-    /// Sets the restart intensity: how many restarts of its children, taken together, are allowed within `window`. The supervisor
-    /// gives up instead of making one restart more. Default: 3 within 5 s.
+    /// Sets the restart intensity: how many restarts of its children, taken together, are allowed within `window`. The
+    /// supervisor gives up instead of making one restart more. Default: 3 within 5 s.
     ///
     /// A restart of several children counts once. With 0 the supervisor gives up instead of the first restart.
     /// [`start`](SupervisorBuilder::start) refuses a window of zero.
@@ -89,8 +91,8 @@ impl SupervisorBuilder {
         self
     }
 
-    /// Makes the supervisor belong to the runtime instead of the process that starts it. It runs until it is stopped, gives up,
-    /// shuts down automatically, or the runtime shuts down.
+    /// Makes the supervisor belong to the runtime instead of the process that starts it. It runs until it is stopped,
+    /// gives up, shuts down automatically, or the runtime shuts down.
     pub fn unlinked(self) -> SupervisorBuilder {
         SupervisorBuilder { owned_by: OwnedBy::Runtime, ..self }
     }

@@ -8,7 +8,8 @@ use crate::error::{DeleteError, NotFound, StartError};
 use crate::pid::Pid;
 use crate::supervisor::spec::ChildSpec;
 
-/// A call, with the channel for its reply. Each caller waits for the reply, so the queue is as long as there are callers.
+/// A call, with the channel for its reply. Each caller waits for the reply, so the queue is as long as there are
+/// callers.
 pub(super) enum Call {
     Start(Box<ChildSpec>, oneshot::Sender<Result<Pid, StartError>>),
     Terminate(Arc<str>, oneshot::Sender<Result<(), NotFound>>),

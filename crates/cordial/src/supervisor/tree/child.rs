@@ -53,8 +53,8 @@ impl TreeChild {
         }
     }
 
-    /// Returns an abandoned process of the last incarnation that has not exited yet. The child must not be started before it
-    /// has.
+    /// Returns an abandoned process of the last incarnation that has not exited yet. The child must not be started
+    /// before it has.
     pub(super) fn abandoned_pid(&self, runtime: &Handle) -> Option<Pid> {
         self.abandoned.iter().copied().find(|pid| exists(runtime, *pid))
     }
@@ -72,7 +72,8 @@ impl TreeChild {
         report
     }
 
-    /// Returns the delay before the next restart. The backoff starts over if the last incarnation ran for longer than `window`.
+    /// Returns the delay before the next restart. The backoff starts over if the last incarnation ran for longer than
+    /// `window`.
     pub(super) fn next_delay(&mut self, runtime: &Handle, now: Duration, window: Duration) -> Duration {
         if self.started_at.is_some_and(|started_at| now.saturating_sub(started_at) > window) {
             self.delays = None;

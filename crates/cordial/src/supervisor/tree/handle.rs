@@ -20,14 +20,14 @@ use crate::supervisor::strategy::Strategy;
 ///
 /// This is a handle. Clones are handles of the same supervisor, and dropping them does not stop it.
 ///
-/// When a child exits that has to run, the supervisor starts it again, once its last process is gone. If restarts exceed the
-/// intensity, the supervisor gives up: it emits an event, stops its children and exits with [`Exit::Shutdown`]. The text of that
-/// exit names the child and its last exit. The process that the supervisor belongs to exits likewise, unless it traps exits; a
-/// program whose root exits so returns status 1, see [`main`](crate::main).
+/// When a child exits that has to run, the supervisor starts it again, once its last process is gone. If restarts
+/// exceed the intensity, the supervisor gives up: it emits an event, stops its children and exits with
+/// [`Exit::Shutdown`]. The text of that exit names the child and its last exit. The process that the supervisor belongs
+/// to exits likewise, unless it traps exits; a program whose root exits so returns status 1, see [`main`](crate::main).
 ///
-/// [`SupervisorBuilder::start`] says which process a supervisor belongs to. For many children that do not depend on each other,
-/// use a [`TaskSupervisor`](crate::TaskSupervisor). To make a supervisor the child of another, do not start it, but pass its
-/// builder to [`ChildSpec::supervisor`]. Only a task supervisor can be handed over while it runs, with
+/// [`SupervisorBuilder::start`] says which process a supervisor belongs to. For many children that do not depend on
+/// each other, use a [`TaskSupervisor`](crate::TaskSupervisor). To make a supervisor the child of another, do not start
+/// it, but pass its builder to [`ChildSpec::supervisor`]. Only a task supervisor can be handed over while it runs, with
 /// [`child_spec`](crate::TaskSupervisor::child_spec).
 ///
 /// | exit of a child | `Permanent` | `Transient` | `Temporary` |
@@ -41,16 +41,16 @@ use crate::supervisor::strategy::Strategy;
 /// | `OneForAll` | all other running children | all children, also those that had exited or were terminated |
 /// | `RestForOne` | the running children after it | that child and all children after it, as above |
 ///
-/// A temporary child that a restart stops is removed as well. A restart that fails is tried again at once, or after the backoff
-/// of the child, and each attempt counts.
+/// A temporary child that a restart stops is removed as well. A restart that fails is tried again at once, or after the
+/// backoff of the child, and each attempt counts.
 ///
-/// A supervisor traps exits. A [`Shutdown`](Exit::Shutdown) signal stops it. After a kill it kills its children and exits. Other
-/// signals have an effect only if they come from the process that it belongs to.
+/// A supervisor traps exits. A [`Shutdown`](Exit::Shutdown) signal stops it. After a kill it kills its children and
+/// exits. Other signals have an effect only if they come from the process that it belongs to.
 ///
 /// # Elixir
 ///
-/// `Supervisor`. Here a restart can be delayed ([`ChildSpec::backoff`]) and waits for a process that is stuck in a poll, and
-/// `which_children` and `count_children` do not wait while a child starts or stops.
+/// `Supervisor`. Here a restart can be delayed ([`ChildSpec::backoff`]) and waits for a process that is stuck in a
+/// poll, and `which_children` and `count_children` do not wait while a child starts or stops.
 ///
 /// # Examples
 ///
@@ -116,10 +116,10 @@ impl Supervisor {
     ///
     /// # Errors
     ///
-    /// [`StartError::AlreadyStarted`], [`StartError::AlreadyPresent`] or [`StartError::Restarting`] if the supervisor has a child
-    /// with this id. [`StartError::Child`] if the child fails to start; it is removed. [`StartError::SignificantPermanent`] or
-    /// [`StartError::SignificantNever`] if a child cannot be significant here. [`StartError::Refused`] if the supervisor is
-    /// stopping or gone.
+    /// [`StartError::AlreadyStarted`], [`StartError::AlreadyPresent`] or [`StartError::Restarting`] if the supervisor
+    /// has a child with this id. [`StartError::Child`] if the child fails to start; it is removed.
+    /// [`StartError::SignificantPermanent`] or [`StartError::SignificantNever`] if a child cannot be significant here.
+    /// [`StartError::Refused`] if the supervisor is stopping or gone.
     ///
     /// # Cancel safety
     ///
@@ -133,9 +133,9 @@ impl Supervisor {
         self.call(|reply| Call::Start(Box::new(spec), reply)).await.unwrap_or(refused)
     }
 
-    /// Stops a child as its [`shutdown`](ChildSpec::shutdown) says, and waits until its process has exited. The child is started
-    /// again only by [`restart_child`](Supervisor::restart_child), or together with another child by the strategy. A temporary
-    /// child is removed.
+    /// Stops a child as its [`shutdown`](ChildSpec::shutdown) says, and waits until its process has exited. The child
+    /// is started again only by [`restart_child`](Supervisor::restart_child), or together with another child by the
+    /// strategy. A temporary child is removed.
     ///
     /// If the poll of the process does not return, it is abandoned 100 ms after the kill, and this returns `Ok`.
     ///
@@ -160,8 +160,8 @@ impl Supervisor {
     /// # Errors
     ///
     /// [`StartError::NotFound`], [`StartError::AlreadyStarted`] or [`StartError::Restarting`].
-    /// [`StartError::StillThere`] if its last process is stuck in a poll. [`StartError::Child`] if the child fails to start; it
-    /// stays without a process. [`StartError::Refused`] if the supervisor is stopping or gone.
+    /// [`StartError::StillThere`] if its last process is stuck in a poll. [`StartError::Child`] if the child fails to
+    /// start; it stays without a process. [`StartError::Refused`] if the supervisor is stopping or gone.
     ///
     /// # Cancel safety
     ///
@@ -194,9 +194,9 @@ impl Supervisor {
         self.call(|reply| Call::Delete(id, reply)).await.unwrap_or(Err(DeleteError::NotFound))
     }
 
-    /// Stops the children one after another in reverse start order, and then the supervisor, whose exit is [`Exit::Normal`].
-    /// Waits for that, and returns the children that had to be killed or abandoned. If the supervisor has already exited, returns
-    /// the report of that stop.
+    /// Stops the children one after another in reverse start order, and then the supervisor, whose exit is
+    /// [`Exit::Normal`]. Waits for that, and returns the children that had to be killed or abandoned. If the supervisor
+    /// has already exited, returns the report of that stop.
     ///
     /// # Cancel safety
     ///
@@ -217,8 +217,9 @@ impl Supervisor {
 
     /// Waits until the supervisor has exited, and returns its exit.
     ///
-    /// If the supervisor gives up or [shuts down automatically](crate::AutoShutdown), the process that started it exits as well,
-    /// and can await this only if it [traps exits](crate::process::trap_exits) or if the supervisor is unlinked.
+    /// If the supervisor gives up or [shuts down automatically](crate::AutoShutdown), the process that started it exits
+    /// as well, and can await this only if it [traps exits](crate::process::trap_exits) or if the supervisor is
+    /// unlinked.
     ///
     /// # Cancel safety
     ///

@@ -42,8 +42,8 @@ pub enum ChildState {
     Running,
     /// It will be started again: at once, after its backoff, or when a process that is stuck in a poll has exited.
     Restarting,
-    /// It was killed, its process is stuck in a poll, and its supervisor no longer waits for the exit. It will not be started
-    /// again.
+    /// It was killed, its process is stuck in a poll, and its supervisor no longer waits for the exit. It will not be
+    /// started again.
     Abandoned,
     /// It has no process, because it exited and is not started again, or because it was terminated.
     Stopped,

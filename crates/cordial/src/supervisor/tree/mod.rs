@@ -1,4 +1,5 @@
-//! Supervisors of a few children that depend on each other: started in order, restarted by a strategy, stopped in reverse.
+//! Supervisors of a few children that depend on each other: started in order, restarted by a strategy, stopped in
+//! reverse.
 //!
 //! ```text
 //!  Supervisor ──── calls ────► process of the supervisor ── starts, stops ──► children
@@ -6,8 +7,8 @@
 //!     └── reads ─► ChildInfos ◄──┴──────────────── exits ◄───────────────────────┘
 //! ```
 //!
-//! Handles read the state of the children without waiting. A call that changes something waits while the supervisor starts or
-//! stops a child. The delay before a restart blocks no call.
+//! Handles read the state of the children without waiting. A call that changes something waits while the supervisor
+//! starts or stops a child. The delay before a restart blocks no call.
 
 mod builder;
 mod call;

@@ -106,7 +106,8 @@ impl TreeState {
         }
     }
 
-    /// Handles the failure of a child that must run: stops the siblings that the strategy names, then schedules the restart.
+    /// Handles the failure of a child that must run: stops the siblings that the strategy names, then schedules the
+    /// restart.
     async fn schedule_restart(&mut self, key: u32, reason: &Exit, signals: &mut ExitSignals) -> Result<(), StopReason> {
         let (now, limit) = (self.clock.now(), self.intensity.limit());
         if self.intensity.restart(now) == LimitCheck::Exceeded {

@@ -21,7 +21,7 @@ use crate::unwind;
 /// Sends the outcome of a supervisor's start to the process that awaits it.
 pub(super) type StartReply = oneshot::Sender<Result<StartGuard, StartError>>;
 
-/// The server of a supervisor.
+/// One supervisor in its process: its state, and the calls that it has to handle.
 pub(super) struct TreeServer {
     state: TreeState,
     calls: mpsc::UnboundedReceiver<Call>,
@@ -33,7 +33,8 @@ pub(super) struct TreeServer {
 enum StartProgress {
     /// The caller of `start` waits for the children to start.
     Pending(StartReply),
-    /// A child failed to start, or the supervisor has to stop. The caller of `start` receives the error when the supervisor exits.
+    /// A child failed to start, or the supervisor has to stop. The caller of `start` receives the error when the
+    /// supervisor exits.
     Failed(StartReply, StartError),
     Done,
 }
@@ -99,8 +100,8 @@ impl Serve for TreeServer {
 }
 
 impl TreeServer {
-    /// Starts the first children, one after another, and sends the outcome to the caller of `start`: at once if all have started,
-    /// otherwise when the supervisor exits.
+    /// Starts the first children, one after another, and sends the outcome to the caller of `start`: at once if all
+    /// have started, otherwise when the supervisor exits.
     async fn start_children(&mut self, signals: &mut ExitSignals) -> Result<(), StopReason> {
         let StartProgress::Pending(mut reply) = std::mem::replace(&mut self.start, StartProgress::Done) else {
             unreachable!("a supervisor runs once")
@@ -123,6 +124,7 @@ impl TreeServer {
         }
     }
 
+    /// Handles one input after another until there is a reason to stop.
     async fn work(&mut self, signals: &mut ExitSignals) -> StopReason {
         loop {
             if let Err(reason) = self.step(signals).await {
@@ -133,8 +135,8 @@ impl TreeServer {
         }
     }
 
-    /// Handles one exit, or else up to one call and one restart. Waits for one of these if there is none. A call is handled
-    /// even while restarts fail again and again.
+    /// Handles one exit, or else up to one call and one restart. Waits for one of these if there is none. A call is
+    /// handled even while restarts fail again and again.
     async fn step(&mut self, signals: &mut ExitSignals) -> Result<(), StopReason> {
         if let Some(exit) = self.state.exits.try_next() {
             return self.state.child_exited(exit, signals).await;
@@ -151,7 +153,7 @@ impl TreeServer {
             tokio::select! {
                 biased;
                 exit = exits.next() => Input::Exit(exit),
-                call = calls.recv() => Input::Call(call.expect("the channel is open, since the shared state holds a sender")),
+                call = calls.recv() => Input::Call(call.expect("the shared state holds a sender")),
                 () = wait.wait(&self.state.runtime) => Input::RestartDue,
             }
         };
@@ -162,8 +164,8 @@ impl TreeServer {
         }
     }
 
-    /// Refuses the calls that are in the queue, and all later ones, before the children are stopped: a child may be waiting for
-    /// the reply.
+    /// Refuses the calls that are in the queue, and all later ones, before the children are stopped: a child may be
+    /// waiting for the reply.
     async fn refuse_calls(&mut self) {
         self.calls.close();
         // After `close` this waits only for calls that are being sent at this moment.
@@ -173,7 +175,8 @@ impl TreeServer {
     }
 }
 
-/// Starts all children in order. The error has the reason for which the supervisor stops, and what the caller of `start` receives.
+/// Starts all children in order. The error has the reason for which the supervisor stops, and what the caller of
+/// `start` receives.
 async fn start_all(state: &mut TreeState, signals: &mut ExitSignals) -> Result<(), (StopReason, StartError)> {
     for key in state.children.keys() {
         let started = state.start_child(key, signals).await;

@@ -26,19 +26,19 @@ struct StartedTree {
 }
 
 impl SupervisorBuilder {
-    /// Starts the supervisor and its children one after another, each after the previous one has started. If a child fails to
-    /// start, the supervisor stops those that have started, in reverse order, and exits.
+    /// Starts the supervisor and its children one after another, each after the previous one has started. If a child
+    /// fails to start, the supervisor stops those that have started, in reverse order, and exits.
     ///
-    /// The supervisor belongs to the process that awaits this. When that process exits, for any reason, the supervisor stops its
-    /// children in reverse order and exits. When the supervisor gives up or shuts down automatically, that process exits too,
-    /// unless it traps exits. Several supervisors of one process stop in reverse start order.
+    /// The supervisor belongs to the process that awaits this. When that process exits, for any reason, the supervisor
+    /// stops its children in reverse order and exits. When the supervisor gives up or shuts down automatically, that
+    /// process exits too, unless it traps exits. Several supervisors of one process stop in reverse start order.
     ///
     /// # Errors
     ///
     /// [`StartError::Child`] names the child that failed to start, and its exit. [`StartError::DuplicateId`],
-    /// [`StartError::SignificantPermanent`], [`StartError::SignificantNever`] and [`StartError::ZeroWindow`]: no process was
-    /// started. [`StartError::AlreadySupervised`]: a task supervisor among the children has another parent already.
-    /// [`StartError::Refused`]: the runtime was shut down, or the supervisor was stopped while it started.
+    /// [`StartError::SignificantPermanent`], [`StartError::SignificantNever`] and [`StartError::ZeroWindow`]: no
+    /// process was started. [`StartError::AlreadySupervised`]: a task supervisor among the children has another parent
+    /// already. [`StartError::Refused`]: the runtime was shut down, or the supervisor was stopped while it started.
     ///
     /// # Cancel safety
     ///

@@ -49,8 +49,8 @@ impl Ready {
 }
 
 impl TreeState {
-    /// Starts the next incarnation of a child and waits until it has started. A child that fails to start has no process
-    /// afterwards.
+    /// Starts the next incarnation of a child and waits until it has started. A child that fails to start has no
+    /// process afterwards.
     pub(super) async fn start_child(
         &mut self,
         key: u32,

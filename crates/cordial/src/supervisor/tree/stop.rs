@@ -8,7 +8,7 @@ use super::child::ChildStatus;
 use super::state::TreeState;
 use crate::pid::Pid;
 use crate::process::{Shutdown, StopOutcome, StopReport, describe_one, discard, stop_one};
-use crate::supervisor::events::children_forced;
+use crate::supervisor::events::emit_forced;
 use crate::supervisor::exit_signals::ExitSignals;
 use crate::supervisor::stop_reason::StopReason;
 
@@ -29,15 +29,15 @@ impl TreeState {
         Ok(())
     }
 
-    /// Stops all children one after another, in reverse start order, and removes them. If the supervisor is killed meanwhile,
-    /// kills the remaining ones all at once. Returns the report of the stop.
+    /// Stops all children one after another, in reverse start order, and removes them. If the supervisor is killed
+    /// meanwhile, kills the remaining ones all at once. Returns the report of the stop.
     pub(super) async fn stop_all(&mut self, signals: &mut ExitSignals) -> StopReport {
         // The events of what was forced before the stop have been emitted.
         discard(self.report.take());
         let due: Vec<u32> = self.children.due().map(|(key, _)| key).collect();
         due.into_iter().for_each(|key| self.children.set_status(key, ChildStatus::Stopped));
-        // If the supervisor was killed before the stop, a kill is the way to stop its children, and not worth a report. If a
-        // kill interrupts the stop, the children that it ends are reported as killed.
+        // If the supervisor was killed before the stop, a kill is the way to stop its children, and not worth a report.
+        // If a kill interrupts the stop, the children that it ends are reported as killed.
         let shutdown_after_kill =
             if signals.is_killed() { Shutdown::BrutalKill } else { Shutdown::After(Duration::ZERO) };
         for key in self.children.keys().into_iter().rev() {
@@ -68,8 +68,8 @@ impl TreeState {
         Some((child.pid()?, child.spec.shutdown))
     }
 
-    /// Adds to the report how the process of a child ended, and emits an event if it was killed or abandoned. Returns whether
-    /// the process is gone.
+    /// Adds to the report how the process of a child ended, and emits an event if it was killed or abandoned. Returns
+    /// whether the process is gone.
     fn add_to_report(&mut self, key: u32, ended: StopOutcome, supervisor: Pid) -> bool {
         let mut report = StopReport::default();
         let is_gone = match ended {
@@ -84,7 +84,7 @@ impl TreeState {
                 false
             }
         };
-        children_forced(supervisor, &report);
+        emit_forced(supervisor, &report);
         self.report.add(report);
         is_gone
     }
