@@ -14,7 +14,7 @@ use crate::pid::Pid;
 
 /// An owned handle to a process that runs one future.
 ///
-/// Awaiting the handle returns `Ok` with the output of the future, or `Err` with the [`Exit`] that tells why there is no
+/// Awaiting the handle returns `Ok` with the output of the future, or `Err` with the [`Exit`] that says why there is no
 /// output: a panic, a kill, or the timeout of the await. The timeout is 5 s unless [`timeout`](Task::timeout) sets another
 /// one, and counts from the first poll. When it elapses, the await returns [`Exit::Timeout`], and the task is asked to shut
 /// down as if the handle was dropped. A result that has already arrived never times out.

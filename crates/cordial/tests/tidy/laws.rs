@@ -1,4 +1,4 @@
-//! Words that a file must not contain, file sizes, statics, and the documentation of public `async fn`s.
+//! Texts and words that a file must not contain, file sizes, statics, and the documentation of public `async fn`s.
 
 /// Every static of `cordial`, by file and name, except thread-locals. Two runtimes in one OS process share nothing else.
 const STATICS: &[(&str, &str)] = &[
@@ -41,6 +41,24 @@ const LAWS: &[Law] = &[
           because: "a path of one machine means nothing on another" },
 ];
 
+/// Words that names, comments and messages in `crates/*/src` must not contain, with what to write instead. Upper case and the parts of
+/// `snake_case` and `CamelCase` names count too.
+const VOCABULARY: &[(&str, &str)] = &[
+    ("tell tells told", "a process is notified, an event is emitted, a call returns, a report lists"),
+    ("hear hears heard ear", "name the signal or the event, and the process that receives it"),
+    ("somebody anybody nobody everybody whoever", "name the process, the thread or the caller"),
+    ("stranger strangers", "another process, another runtime"),
+    ("home homes knock rehomed", "a task has a header, a waker and a local reference count"),
+    ("shelf shelves stock", "a free list has magazines and a depot"),
+    (
+        "crew seat scout hat rouse roused",
+        "threads are activated, replaced, parked and unparked; a worker searches and steals",
+    ),
+    ("vacant tenure", "a slot is reserved; a handle has an owner"),
+    ("manners nurse roster", "a process has a shutdown state; a supervisor has children"),
+    ("deaf newborn curtain audience", "say what the process, the command or the test does"),
+];
+
 const MAX_LINES: usize = 600;
 
 /// The broken laws of one file: `path:line: reason`.
@@ -59,8 +77,18 @@ pub(crate) fn broken_laws(path: &str, text: &str) -> Vec<String> {
             }
         }
     }
-    if path.starts_with("crates/") && path.contains("/src/") && lines.len() > MAX_LINES {
-        report(lines.len(), &format!("a file has {MAX_LINES} lines or fewer: split it by subject"));
+    if path.starts_with("crates/") && path.contains("/src/") {
+        if lines.len() > MAX_LINES {
+            report(lines.len(), &format!("a file has {MAX_LINES} lines or fewer: split it by subject"));
+        }
+        for (at, line) in lines.iter().enumerate() {
+            for word in simple_words(line) {
+                let forbidden = VOCABULARY.iter().find(|(words, _)| words.split(' ').any(|other| word == other));
+                if let Some((_, instead)) = forbidden.filter(|_| !path.contains("/cordial-sched/")) {
+                    report(at + 1, &format!("`{word}` is not in the vocabulary: {instead}"));
+                }
+            }
+        }
     }
     if path.ends_with("/Cargo.toml") && !text.contains("[lints]\nworkspace = true") {
         report(lines.len(), "the crate does not take the lints of the workspace, which forbid unsafe code");
@@ -107,4 +135,21 @@ fn first_word(text: &str) -> &str {
 
 fn begins_in(line: &str, word: &str) -> bool {
     line.match_indices(word).any(|(at, _)| !line[..at].ends_with(is_word))
+}
+
+/// The words of a line in lower case, with the names in it split at `_` and before upper case letters.
+fn simple_words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut was_lower = false;
+    for c in line.chars() {
+        if !c.is_alphabetic() || (c.is_uppercase() && was_lower) {
+            words.push(String::new());
+        }
+        if c.is_alphabetic() {
+            words.last_mut().expect("there is at least one word").extend(c.to_lowercase());
+        }
+        was_lower = c.is_lowercase();
+    }
+    words.retain(|word| !word.is_empty());
+    words
 }

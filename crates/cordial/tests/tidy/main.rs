@@ -1,6 +1,6 @@
 //! Checks laws of this repository that the compiler cannot check. A broken law is reported with file, line and reason.
 //!
-//! - `laws`: words that a file must not contain, file sizes, statics, documentation of `async fn`.
+//! - `laws`: texts and words that a file must not contain, file sizes, statics, documentation of `async fn`.
 //! - `order`: who may import whom, and no import cycles. `imports` finds the imports.
 //! - `cases`: `docs/cases.md` and the tests name each other.
 //!
@@ -105,6 +105,9 @@ fn every_law_can_be_broken() {
         ("crates/cordial/src/task/mod.rs", "std::panic::catch_unwind(f)", "only unwind.rs"),
         ("crates/cordial-cli/src/map.rs", "thread::Builder::new()", "only cordial-sched starts threads"),
         ("crates/cordial-sched/src/pool.rs", "// no pid\nlet pid = 1;", "`pid` is not allowed here"),
+        ("crates/cordial/src/pid.rs", "/// Told of its end.", "`told` is not in the vocabulary"),
+        ("crates/cordial-cli/src/map/mod.rs", "enum State { WasTold }", "`told` is not in the vocabulary"),
+        ("crates/cordial-cli/src/map/mod.rs", "let is_deaf = 1;", "`deaf` is not in the vocabulary"),
         ("crates/cordial/Cargo.toml", "[features]", "`[features]`"),
         ("crates/cordial-new/Cargo.toml", "[package]", "the lints of the workspace"),
         ("README.md", concat!("cd /wo", "rk/main"), "a path of one machine"),

@@ -25,8 +25,8 @@ pub(crate) const ORDERS: &[Order] = &[
     ] },
     Order { folder: "cordial/src/process", rows: &[
         "discard lineage outcome shutdown supervision", "crashes report shutdown_state", "child_slot guardian", "entry",
-        "signal", "runtime", "current links monitors ownership requests traps", "process_future", "spawn", "inspect stop",
-        "program",
+        "signal", "runtime", "current exit_signal links monitors ownership requests traps", "process_future", "spawn",
+        "inspect stop", "program",
     ] },
     Order { folder: "cordial/src/task", rows: &[
         "timeout", "deadline join", "handle", "start", "wait", "shutdown", "await_many yield_many",
