@@ -50,8 +50,8 @@ impl ChildLimit {
     /// Refuses all waiting and all later calls.
     pub(super) fn close(&self) {
         if let Some(semaphore) = &self.0 {
-            // `close` takes each waiting call off its queue before it wakes the call, so that a waker that panics is
-            // not called again: the loop ends, and wakes all calls.
+            // A waker of the user that panics interrupts `close`, which has removed it from the queue by then. So the
+            // next attempt goes on with the other wakers, and the loop ends when the queue is empty.
             while unwind::catch(|| semaphore.close()).is_err() {}
         }
     }

@@ -34,7 +34,7 @@ use crate::{telemetry, unwind};
 /// exit first.
 const DELAY_AFTER_REFUSAL: Duration = Duration::from_millis(1);
 
-/// The server of one incarnation.
+/// One incarnation of a task supervisor, in its process.
 struct TasksServer {
     shared: Arc<TasksShared>,
     children: Arc<TaskChildren>,
@@ -138,8 +138,8 @@ impl Restarter<'_> {
         }
     }
 
-    /// Counts a restart and returns its delay. Returns `None` if the child has been terminated and is not started
-    /// again.
+    /// Counts a restart, emits its event, and returns its delay. Returns `None` if the child has been terminated and is
+    /// not started again.
     fn count_restart(&mut self, exit: &RestartableExit, now: Duration) -> Result<Option<Duration>, StopReason> {
         let runtime = self.shared.runtime();
         let (random, limit) = (runtime.executor().random(), self.intensity.limit());

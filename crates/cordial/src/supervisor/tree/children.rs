@@ -19,7 +19,7 @@ pub(super) struct ChildTable {
     keys: BTreeMap<Arc<str>, u32>,
     next_key: u32,
     /// The children whose status is `RestartAt`.
-    due: BTreeSet<u32>,
+    restarting: BTreeSet<u32>,
     /// Processes of removed children that were abandoned and may not have exited yet.
     abandoned: Vec<Pid>,
 }
@@ -34,7 +34,7 @@ impl ChildTable {
             children: BTreeMap::new(),
             keys: BTreeMap::new(),
             next_key: 0,
-            due: BTreeSet::new(),
+            restarting: BTreeSet::new(),
             abandoned: Vec::new(),
         };
         for spec in specs {
@@ -56,7 +56,7 @@ impl ChildTable {
     /// Removes a child.
     pub(super) fn remove(&mut self, key: u32) {
         self.shared.children.remove(key);
-        self.due.remove(&key);
+        self.restarting.remove(&key);
         let mut child = self.children.remove(&key).expect(KEY_IS_VALID);
         self.keys.remove(&child.spec.id);
         if !child.abandoned.is_empty() {
@@ -68,6 +68,7 @@ impl ChildTable {
         discard(child);
     }
 
+    /// Returns the key of the child with this id.
     pub(super) fn key(&self, id: &str) -> Option<u32> {
         self.keys.get(id).copied()
     }
@@ -87,18 +88,19 @@ impl ChildTable {
         self.children.range(keys).map(|(key, child)| (*key, child))
     }
 
+    /// Sets the status of a child, and publishes it.
     pub(super) fn set_status(&mut self, key: u32, status: ChildStatus) {
         self[key].status = status;
         match status {
-            ChildStatus::RestartAt(_) => self.due.insert(key),
-            _ => self.due.remove(&key),
+            ChildStatus::RestartAt(_) => self.restarting.insert(key),
+            _ => self.restarting.remove(&key),
         };
         self.publish(key);
     }
 
     /// Returns the children whose status is `RestartAt`, in start order.
-    pub(super) fn due(&self) -> impl Iterator<Item = (u32, &TreeChild)> {
-        self.due.iter().map(|key| (*key, &self[*key]))
+    pub(super) fn restarting(&self) -> impl Iterator<Item = (u32, &TreeChild)> {
+        self.restarting.iter().map(|key| (*key, &self[*key]))
     }
 
     /// Shows the present state of a child to the handles.

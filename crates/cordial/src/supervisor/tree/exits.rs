@@ -32,7 +32,7 @@ impl ChildExits {
         ChildExits { receiver, sender, deferred: VecDeque::new() }
     }
 
-    /// Returns the registry for this incarnation of a child. It sends the exit here.
+    /// Returns the registry that sends the exit of this incarnation here.
     pub(super) fn registry(&self, incarnation: u32) -> Arc<dyn ChildRegistry> {
         Arc::new(ChildExitSender { incarnation, sender: self.sender.clone() })
     }

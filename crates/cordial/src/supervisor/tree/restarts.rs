@@ -32,7 +32,7 @@ pub(super) enum NextRestart {
     After(RestartWait),
 }
 
-/// What has to happen before the next restart can take place: any one of these.
+/// What the next restart waits for: it can take place when any one of these has happened.
 #[derive(Default)]
 pub(super) struct RestartWait {
     /// The shortest delay of a restart, if there is one.
@@ -42,7 +42,7 @@ pub(super) struct RestartWait {
 }
 
 impl RestartWait {
-    /// Waits until one of them has happened: for ever if there is none. Cancel safe.
+    /// Waits until one of these has happened. Never returns if there is none. Cancel safe.
     pub(super) async fn wait(self, runtime: &Handle) {
         let mut exits: FuturesUnordered<_> = self.abandoned.into_iter().map(|pid| monitor_on(runtime, pid)).collect();
         let exit = async {
@@ -154,8 +154,10 @@ impl TreeState {
     pub(super) fn next_restart(&self) -> NextRestart {
         let now = self.clock.now();
         let mut wait = RestartWait::default();
-        for (key, child) in self.children.due() {
-            let ChildStatus::RestartAt(at) = child.status else { unreachable!("a child that is due has this status") };
+        for (key, child) in self.children.restarting() {
+            let ChildStatus::RestartAt(at) = child.status else {
+                unreachable!("`restarting` returns only children with this status")
+            };
             if at > now {
                 wait.delay = Some(wait.delay.map_or(at - now, |delay| delay.min(at - now)));
             } else if let Some(pid) = child.abandoned_pid(&self.runtime) {

@@ -16,8 +16,8 @@ impl TreeState {
     /// Stops a child, if it has a process. Afterwards the child has none, or one that is abandoned.
     pub(super) async fn stop_child(&mut self, key: u32, signals: &mut ExitSignals) -> Result<(), StopReason> {
         let Some((pid, shutdown)) = self.how_to_stop(key) else { return Ok(()) };
-        let ended = signals.run_until_stopped(stop_one(&self.runtime, pid, shutdown)).await?;
-        let is_gone = self.add_to_report(key, ended, signals.pid());
+        let outcome = signals.run_until_stopped(stop_one(&self.runtime, pid, shutdown)).await?;
+        let is_gone = self.add_to_report(key, outcome, signals.pid());
         if is_gone {
             // A process sends its exit before its end can be observed, so this one has arrived.
             let incarnation = self.children[key].incarnation;
@@ -34,25 +34,25 @@ impl TreeState {
     pub(super) async fn stop_all(&mut self, signals: &mut ExitSignals) -> StopReport {
         // The events of what was forced before the stop have been emitted.
         discard(self.report.take());
-        let due: Vec<u32> = self.children.due().map(|(key, _)| key).collect();
-        due.into_iter().for_each(|key| self.children.set_status(key, ChildStatus::Stopped));
+        let restarting: Vec<u32> = self.children.restarting().map(|(key, _)| key).collect();
+        restarting.into_iter().for_each(|key| self.children.set_status(key, ChildStatus::Stopped));
         // If the supervisor was killed before the stop, a kill is the way to stop its children, and not worth a report.
         // If a kill interrupts the stop, the children that it ends are reported as killed.
         let shutdown_after_kill =
             if signals.is_killed() { Shutdown::BrutalKill } else { Shutdown::After(Duration::ZERO) };
         for key in self.children.keys().into_iter().rev() {
             let Some((pid, shutdown)) = self.how_to_stop(key) else { continue };
-            let Some(ended) = signals.run_until_killed(stop_one(&self.runtime, pid, shutdown)).await else { break };
-            self.add_to_report(key, ended, signals.pid());
+            let Some(outcome) = signals.run_until_killed(stop_one(&self.runtime, pid, shutdown)).await else { break };
+            self.add_to_report(key, outcome, signals.pid());
             self.process_gone(key);
             self.children.publish(key);
         }
         let remaining: Vec<(u32, Pid)> =
             self.children.range(..).filter_map(|(key, child)| Some((key, child.pid()?))).collect();
         let kills = remaining.iter().map(|(_, pid)| stop_one(&self.runtime, *pid, shutdown_after_kill));
-        let kills = join_all(kills).await;
-        for ((key, _), ended) in remaining.into_iter().zip(kills) {
-            self.add_to_report(key, ended, signals.pid());
+        let outcomes = join_all(kills).await;
+        for ((key, _), outcome) in remaining.into_iter().zip(outcomes) {
+            self.add_to_report(key, outcome, signals.pid());
             self.process_gone(key);
         }
         // The processes that were abandoned before the stop and have not exited.
@@ -70,9 +70,9 @@ impl TreeState {
 
     /// Adds to the report how the process of a child ended, and emits an event if it was killed or abandoned. Returns
     /// whether the process is gone.
-    fn add_to_report(&mut self, key: u32, ended: StopOutcome, supervisor: Pid) -> bool {
+    fn add_to_report(&mut self, key: u32, outcome: StopOutcome, supervisor: Pid) -> bool {
         let mut report = StopReport::default();
-        let is_gone = match ended {
+        let is_gone = match outcome {
             StopOutcome::AsRequested => true,
             StopOutcome::Killed(stopped) => {
                 report.killed.push(stopped);
