@@ -31,7 +31,7 @@
 //! |---|---|
 //! | `thread_exited`: its fence, or the fence before the decrement | a task is lost, also where the pool is stopped meanwhile |
 //! | `Idle::notify`: its fence | a task is lost |
-//! | `Idle::wake_sysmon`: its fence | a task is lost where the pool is stopped |
+//! | `stop`: `wake_sysmon` before the flag is set, or no fence in it | a task is lost where the pool is stopped |
 //! | `thread_exited`: relaxed | effects of an ended thread are not seen after reading 0 |
 //! | `n_running`: relaxed | the same |
 
