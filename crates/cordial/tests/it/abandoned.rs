@@ -1,4 +1,4 @@
-//! Tasks whose poll does not return: how long a shutdown waits for them, and and which state they are in afterwards.
+//! Tasks whose poll does not return: how long a shutdown waits for them, and which state they are in afterwards.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -48,7 +48,7 @@ async fn start_graceful<F: Future<Output = ()> + Send>(then: impl FnOnce() -> F 
 
 #[test]
 fn the_status_of_a_program_depends_on_the_exit_of_its_root() {
-    // The case, the status, and a case of the last line on standard error.
+    // The case, the status, and a part of the last line on standard error.
     let cases = [
         ("value", 0, ""),
         ("normal exit", 0, ""),

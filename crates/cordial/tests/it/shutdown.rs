@@ -55,7 +55,7 @@ async fn check(what: &str, task: impl AsyncFnOnce(Probe) -> Task<u8>, how: Shutd
 const GRACEFUL: [Shutdown; 4] =
     [Shutdown::After(Duration::ZERO), Shutdown::After(SECOND), Shutdown::After(Duration::MAX), Shutdown::Infinity];
 
-/// What `shutdown` returns for a task that has ended with `end`: `Nothing` if that is the exit that the call asks for.
+/// What `shutdown` returns for a task that has ended with `kind`: `Nothing` if that is the exit that the call asks for.
 fn expected_after(kind: &ExitKind, how: Shutdown) -> Expected {
     let requested = if how == Shutdown::BrutalKill { Exit::Killed } else { Exit::Shutdown(None) };
     match kind {

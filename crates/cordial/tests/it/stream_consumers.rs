@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use cordial::process::{self};
+use cordial::process;
 use cordial::{Backoff, Pid, Retry, Runtime, Task};
 use futures::{FutureExt, StreamExt};
 use tokio::time::sleep;

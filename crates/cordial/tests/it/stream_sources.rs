@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::mpsc;
 use std::task::{Context, Poll};
 
-use cordial::process::{self};
+use cordial::process;
 use cordial::{Exit, Pid, Runtime, StreamTimeout, Task, Timeout};
 use futures::Stream;
 
