@@ -73,6 +73,7 @@ pub(super) struct RestartableChild {
 /// What a restartable child is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RestartableState {
+    /// It is running or being started.
     Running,
     /// It is running, and is removed when it exits.
     Terminated,

@@ -16,7 +16,7 @@ use crate::process::StopReport;
 use crate::supervisor::spec::ChildSpec;
 use crate::supervisor::strategy::Strategy;
 
-/// A supervisor, which starts its children in order, restarts them by a strategy, and stops them in reverse order.
+/// A supervisor: it starts its children in order, restarts them by a strategy, and stops them in reverse order.
 ///
 /// This is a handle. Clones are handles of the same supervisor, and dropping them does not stop it.
 ///
@@ -137,7 +137,7 @@ impl Supervisor {
     /// is started again only by [`restart_child`](Supervisor::restart_child), or together with another child by the
     /// strategy. A temporary child is removed.
     ///
-    /// If the poll of the process does not return, it is abandoned 100 ms after the kill, and this returns `Ok`.
+    /// If the poll of the process does not return, the process is abandoned 100 ms after the kill, and this returns `Ok`.
     ///
     /// # Errors
     ///
