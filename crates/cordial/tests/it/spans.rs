@@ -210,6 +210,6 @@ fn a_panic_without_a_hook_call_has_no_location_of_another_panic() {
         Task::spawn(async { std::panic::catch_unwind(|| panic!("caught")).unwrap_err() }).await.unwrap();
         let passed_on: Task<()> = Task::spawn(async { std::panic::resume_unwind(Box::new("passed on")) });
         let Err(Exit::Panic(report)) = passed_on.await else { panic!("expected a panic") };
-        assert_eq!((report.message(), report.location().to_string().as_str()), ("passed on", "an unknown place"));
+        assert_eq!((report.message(), report.location().to_string().as_str()), ("passed on", "an unknown location"));
     });
 }
