@@ -78,12 +78,12 @@ where
     let runtime = Handle::new(simulation.executor().clone());
     let ended = simulation.block_on(async {
         let root = Spawn::new(spawned_at).root().start(&runtime, future, Ok);
-        let answer = match root {
+        let result = match root {
             Ok(root) => root.join.await.take(),
             Err(refusal) => Err(Exit::Refused(refusal)),
         };
         stop_in_order(&runtime, |_, _| true, Shutdown::After(Duration::from_secs(5))).await;
-        answer
+        result
     });
     match ended {
         Ok(Ok(output)) => output,
@@ -93,7 +93,7 @@ where
             // The processes are killed, so that their destructors run.
             let _ = simulation.block_on(stop_all(&runtime, |_, _| true, Shutdown::BrutalKill));
             panic!(
-                "nothing can run any more, and the root process has not ended (seed {seed}); still there: {}",
+                "nothing can run any more, and the root process has not ended (seed {seed}); still alive: {}",
                 left.join("; ")
             )
         }

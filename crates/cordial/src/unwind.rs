@@ -100,7 +100,7 @@ pub(crate) fn install_hook(has_subscriber: fn() -> bool) {
 }
 
 /// Calls `f`, and returns a panic of it as a value.
-#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+#[expect(clippy::disallowed_methods, reason = "only this module catches panics")]
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Unwound> {
     // If a destructor calls this while another panic unwinds, the record of that panic is kept for its own `catch`.
     let outer = if std::thread::panicking() { RECORD.take() } else { None };
@@ -134,8 +134,8 @@ pub(crate) fn ignore_panic<R>(f: impl FnOnce() -> R) {
     let _ = catch(|| drop(f()));
 }
 
-/// Calls `f` and returns whether it panics. The hook does nothing meanwhile.
-#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+/// Calls `f` and returns whether it panics. The hook ignores the panic.
+#[expect(clippy::disallowed_methods, reason = "only this module catches panics")]
 pub(crate) fn panics_silently(f: impl FnOnce()) -> bool {
     if cfg!(panic = "abort") {
         // A panic ends the program here, so the hook must print it.
@@ -161,7 +161,7 @@ fn message_of(payload: &(dyn Any + Send)) -> String {
 }
 
 /// Drops the payload of a panic. Its destructor belongs to the user and may panic itself.
-#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+#[expect(clippy::disallowed_methods, reason = "only this module catches panics")]
 fn drop_payload(payload: Box<dyn Any + Send>) {
     if let Err(next) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         // The payload of the second panic is leaked, since its destructor may panic again.

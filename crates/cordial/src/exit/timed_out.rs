@@ -67,7 +67,7 @@ impl fmt::Display for TimedOut {
         let Parts { limit, pid, label, spawned_at, others } = &*self.0;
         write!(f, "took longer than its limit of {limit:?} (")?;
         match spawned_at {
-            Some(place) => write_task(f, *pid, label.as_deref(), place)?,
+            Some(location) => write_task(f, *pid, label.as_deref(), location)?,
             None => write!(f, "process {pid}")?,
         }
         if *others > 0 {

@@ -20,7 +20,7 @@ use crate::{telemetry, unwind};
 /// The options of a spawn. Kinds of processes differ only in these.
 #[derive(Debug)]
 pub(crate) struct Spawn {
-    /// The place in the source of the user.
+    /// The location in the source code of the user.
     pub(crate) spawned_at: &'static Location<'static>,
     tie: Tie,
     is_root: bool,

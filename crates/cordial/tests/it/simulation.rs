@@ -156,7 +156,7 @@ fn a_deadlock_panics_with_the_seed_and_the_remaining_processes() {
         });
     });
     assert!(message.starts_with("nothing can run any more, and the root process has not ended (seed 12)"), "{message}");
-    let listed = message.split_once("still there: ").unwrap().1;
+    let listed = message.split_once("still alive: ").unwrap().1;
     assert_eq!(listed.split("; ").count(), 2, "{listed}");
     for label in [r#""root" (spawned at "#, r#""philosopher" (spawned at "#] {
         assert!(listed.contains(label) && listed.contains("simulation.rs:"), "{listed}");

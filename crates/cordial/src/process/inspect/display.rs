@@ -23,7 +23,7 @@ const MAX_PROCESSES: usize = 20;
 /// How many of the most recent crashes are printed.
 const MAX_CRASHES: usize = 5;
 
-/// Prints the processes as a tree, one line each: label or spawn place, pid, state, age, and how long the current poll has lasted
+/// Prints the processes as a tree, one line each: label or spawn location, pid, state, age, and how long the current poll has lasted
 /// if it is long. A supervisor is printed with its strategy, the number of running children and the number of restarts. Children
 /// are printed below their supervisor, oldest first; of those that own no processes, only the first 20. The format may change.
 ///
@@ -129,7 +129,7 @@ fn write_process(f: &mut fmt::Formatter<'_>, process: &ProcessInfo) -> fmt::Resu
     process.in_poll.map_or(Ok(()), |lasted| write!(f, ", in a poll for {}", Rough(lasted)))
 }
 
-/// Writes the label of a process, or else its spawn place.
+/// Writes the label of a process, or else its spawn location.
 fn write_name(f: &mut fmt::Formatter<'_>, label: Option<&str>, spawned_at: &impl fmt::Display) -> fmt::Result {
     match label {
         Some(label) => f.write_str(label),

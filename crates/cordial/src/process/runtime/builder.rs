@@ -74,6 +74,17 @@ impl Builder {
     ///
     /// Threads and child processes that a task starts in the same poll, after it has computed for long, inherit the lower
     /// priority for good. Start them from another poll, or inside `tokio::task::spawn_blocking`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::Runtime;
+    /// use cordial::process::LongPolls;
+    ///
+    /// let runtime = Runtime::builder().workers(1).deprioritize_long_polls(LongPolls::Keep).build()?;
+    /// # drop(runtime);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn deprioritize_long_polls(self, long_polls: LongPolls) -> Builder {
         Builder { long_polls, ..self }
     }

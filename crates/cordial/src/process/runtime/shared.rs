@@ -24,8 +24,8 @@ pub(crate) struct Shared {
     pub(super) guardian_numbers: GuardianNumbers,
     pub(super) crashes: Crashes,
     pub(super) restart_limit_exits: RestartLimitExits,
-    /// The spawn places of which a long poll was reported.
-    long_poll_places: Mutex<BTreeSet<(&'static str, u32, u32)>>,
+    /// The spawn locations of which a long poll was reported.
+    long_poll_locations: Mutex<BTreeSet<(&'static str, u32, u32)>>,
 }
 
 impl Shared {
@@ -42,7 +42,7 @@ impl Shared {
             guardian_numbers: GuardianNumbers::default(),
             crashes: Crashes::default(),
             restart_limit_exits: RestartLimitExits::default(),
-            long_poll_places: Mutex::default(),
+            long_poll_locations: Mutex::default(),
         })
     }
 
@@ -61,9 +61,9 @@ impl Shared {
         Some(Key::new(pid.index(), generation))
     }
 
-    /// Returns whether this is the first long poll of a process that was spawned at this place.
+    /// Returns whether this is the first long poll of a process that was spawned at this location.
     pub(super) fn is_first_long_poll_of(&self, spawned_at: &'static Location<'static>) -> bool {
-        let place = (spawned_at.file(), spawned_at.line(), spawned_at.column());
-        self.long_poll_places.lock().unwrap_or_else(PoisonError::into_inner).insert(place)
+        let location = (spawned_at.file(), spawned_at.line(), spawned_at.column());
+        self.long_poll_locations.lock().unwrap_or_else(PoisonError::into_inner).insert(location)
     }
 }

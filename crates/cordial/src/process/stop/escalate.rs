@@ -99,7 +99,7 @@ pub(crate) async fn stop_one(runtime: &Handle, pid: Pid, shutdown: Shutdown) -> 
                     _ => StopOutcome::AsRequested,
                 };
             }
-            // The same poll lasts if it has become longer meanwhile.
+            // If the duration of the current poll has grown, it is the same poll.
             let is_same_poll = in_poll(runtime, pid) > in_poll_before;
             if !is_killed_guardian || is_same_poll {
                 break;

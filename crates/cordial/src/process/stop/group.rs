@@ -1,4 +1,4 @@
-//! Stopping all processes of a group, which may grow meanwhile.
+//! Stopping all processes of a group, which may grow while it is stopped.
 
 use std::task::Poll;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::process::report::{StopReport, Stopped};
 use crate::process::runtime::{Handle, current};
 use crate::process::shutdown::Shutdown;
 
-/// Stops every process for which `is_member` returns true, those included that are spawned meanwhile. The grace time is that of
+/// Stops every process for which `is_member` returns true, including those that are spawned during the stop. The grace time is that of
 /// the whole group.
 pub(crate) async fn stop_all(
     runtime: &Handle,
