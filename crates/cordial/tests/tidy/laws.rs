@@ -54,7 +54,7 @@ const VOCABULARY: &[(&str, &str)] = &[
         "crew seat scout hat rouse roused",
         "threads are activated, replaced, parked and unparked; a worker searches and steals",
     ),
-    ("vacant tenure", "a slot is reserved; a handle has an owner"),
+    ("tenure", "a handle has an owner"),
     ("manners nurse roster", "a process has a shutdown state; a supervisor has children"),
     ("deaf newborn curtain audience", "say what the process, the command or the test does"),
 ];
@@ -84,7 +84,7 @@ pub(crate) fn broken_laws(path: &str, text: &str) -> Vec<String> {
         for (at, line) in lines.iter().enumerate() {
             for word in simple_words(line) {
                 let forbidden = VOCABULARY.iter().find(|(words, _)| words.split(' ').any(|other| word == other));
-                if let Some((_, instead)) = forbidden.filter(|_| !path.contains("/cordial-sched/")) {
+                if let Some((_, instead)) = forbidden {
                     report(at + 1, &format!("`{word}` is not in the vocabulary: {instead}"));
                 }
             }

@@ -16,9 +16,6 @@ use std::path::Path;
 
 use crate::imports::Sources;
 
-/// Crates that still have import cycles. `CORDIAL_CYCLES=1` reports them.
-const NOT_YET: &[&str] = &["cordial-sched"];
-
 /// A text file: its path from the root of the repository, and its text.
 type File = (String, String);
 
@@ -67,10 +64,11 @@ fn broken(files: &[File], within: &str) -> Vec<String> {
             of_crate.iter().find(|(file, _)| is_index(file)).map(|(_, text)| *text)
         };
         let sources = Sources::read(of_crate.iter().copied());
-        let mut of_order = order::broken_order(name, order::ORDERS, &sources);
-        if !NOT_YET.contains(&name) || std::env::var("CORDIAL_CYCLES").is_ok() {
-            of_order.extend(order::broken_cycles(name, order::ORDERS, &sources, index));
-        }
+        let of_order = [
+            order::broken_order(name, order::ORDERS, &sources),
+            order::broken_cycles(name, order::ORDERS, &sources, index),
+        ]
+        .concat();
         broken.extend(of_order.into_iter().map(|(file, line, reason)| format!("{src}{file}:{line}: {reason}.")));
     }
     if ["crates/cordial/tests/", "docs/"].iter().any(|folder| within.is_empty() || within.starts_with(folder)) {
