@@ -1,7 +1,7 @@
 //! A clock that costs one load and advances only when a thread updates it.
 //!
-//! Sysmon updates the clock once in each of its rounds, so it is at most a few milliseconds late while any worker runs. A
-//! thread that wakes a sleeping sysmon updates it too. For measuring ages; never compute a deadline from it.
+//! Sysmon updates the clock once in each of its rounds, so it is at most a few milliseconds late while any worker runs.
+//! A thread that wakes a sleeping sysmon updates it too. For measuring ages; never compute a deadline from it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;

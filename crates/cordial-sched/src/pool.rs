@@ -75,7 +75,8 @@ impl Pool {
         (0..self.threads().workers()).try_for_each(|_| self.activate(self.threads().activate()).map(drop))
     }
 
-    /// Unparks or starts a thread, as the table of threads has decided. Returns `false` if no thread is left to be activated.
+    /// Unparks or starts a thread, as the table of threads has decided. Returns `false` if no thread is left to be
+    /// activated.
     ///
     /// # Errors
     ///
@@ -106,8 +107,8 @@ impl Pool {
         }
     }
 
-    /// Makes a stand-in active for a worker in a long poll, and lets that worker know. Returns `None` if the worker is not
-    /// active. To be followed by [`activate`](Pool::activate).
+    /// Makes a stand-in active for a worker in a long poll, and lets that worker know. Returns `None` if the worker is
+    /// not active. To be followed by [`activate`](Pool::activate).
     pub(crate) fn replace_blocked(&self, index: usize) -> Option<Activation> {
         let activation = self.threads().replace_blocked(index)?;
         if activation != Activation::AtLimit {
@@ -170,8 +171,8 @@ impl Pool {
         self.queues.unpark_all();
     }
 
-    /// A thread with this index ends: a replacement is activated if one is missing, and the last thread of a pool that is
-    /// stopping runs the tasks that are left.
+    /// A thread with this index ends: a replacement is activated if one is missing, and the last thread of a pool that
+    /// is stopping runs the tasks that are left.
     pub(crate) fn exit_worker(&self, index: usize) {
         let replacement = self.threads().release(index);
         if !self.is_stopping()
@@ -193,11 +194,12 @@ impl Pool {
         has_to_run_remaining_tasks
     }
 
-    /// Runs all queued tasks on this thread, because no worker is left. Each was cancelled before, so it only cleans up.
+    /// Runs all queued tasks on this thread, because no worker is left. Each was cancelled before, so it only cleans
+    /// up.
     ///
-    /// Such a task may wake another one, which calls this function again, inside of the outer call. That is needed where the
-    /// first task blocks until the second has run. Beyond a fixed depth the inner call leaves the task to the outer one, so
-    /// that a long chain of wake-ups does not overflow the stack.
+    /// Such a task may wake another one, which calls this function again, inside of the outer call. That is needed
+    /// where the first task blocks until the second has run. Beyond a fixed depth the inner call leaves the task to the
+    /// outer one, so that a long chain of wake-ups does not overflow the stack.
     pub(crate) fn run_remaining_tasks(&self) {
         let own = std::ptr::from_ref(self).addr();
         let is_too_deep = NESTED.try_with(|nested| {

@@ -96,7 +96,7 @@ impl Executor {
         let Some(pool) = self.pool() else { return Vec::new() };
         let now = pool.idle.clock.update();
         let lasted = |since: u64| Duration::from_millis(now.saturating_sub(since));
-        let long = pool.queues.remotes().filter_map(|(_, remote)| remote.progress.long_poll());
+        let long = pool.queues.remotes().filter_map(|(_, remote)| remote.progress.seen_twice());
         long.map(|(key, since)| (key, lasted(since))).collect()
     }
 

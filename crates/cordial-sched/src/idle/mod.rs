@@ -1,4 +1,5 @@
-//! Which workers sleep, which one searches for work, and who wakes whom. `README.md` beside this file explains the protocol.
+//! Which workers sleep, which one searches for work, and who wakes whom. `README.md` beside this file explains the
+//! protocol.
 
 use crate::coarse_clock::CoarseClock;
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, Unparker, fence};
@@ -11,11 +12,11 @@ pub(crate) struct Idle {
     n_sleepers: AtomicUsize,
     /// Whether a worker searches for work. At most one does.
     is_searching: AtomicBool,
-    /// The last search found nothing, so pushes into a LIFO slot wake no worker. A hint: sysmon clears it in each of its
-    /// rounds, and moves a task that is stuck in a slot to the injector.
+    /// The last search found nothing, so pushes into a LIFO slot wake no worker. A hint: sysmon clears it in each of
+    /// its rounds, and moves a task that is stuck in a slot to the injector.
     skips_slot_wakeups: AtomicBool,
-    /// The last search took nothing that it found, so pushes into a worker's own queue wake no worker. A hint: sysmon clears
-    /// it in each of its rounds, and calls `notify` if a queue is not empty.
+    /// The last search took nothing that it found, so pushes into a worker's own queue wake no worker. A hint: sysmon
+    /// clears it in each of its rounds, and calls `notify` if a queue is not empty.
     skips_queue_wakeups: AtomicBool,
     sysmon: Unparker,
     /// Written only by sysmon.
@@ -29,7 +30,8 @@ struct Sleeper {
     unparker: Unparker,
 }
 
-/// Proof that the holder is the one worker that searches. The holder finds every push that comes before `stop_searching`.
+/// Proof that the holder is the one worker that searches. The holder finds every push that comes before
+/// `stop_searching`.
 #[must_use = "while a worker counts as searching, pushes wake no other: pass this to `stop_searching`"]
 #[derive(Debug)]
 pub(crate) struct Searching(());
@@ -72,8 +74,8 @@ impl Idle {
 
     /// Wakes one sleeper, unless a worker is searching already. To be called after every push.
     pub(crate) fn notify(&self) {
-        // Pairs with the fences in `sleep` and `stop_searching`: either this thread sees the sleeper and no searcher, or
-        // the worker sees the push. `RunningThreads::have_all_exited` relies on this fence as well.
+        // Pairs with the fences in `sleep` and `stop_searching`: either this thread sees the sleeper and no searcher,
+        // or the worker sees the push. `RunningThreads::have_all_exited` relies on this fence as well.
         fence(Ordering::SeqCst);
         if self.is_searching.load(Ordering::Relaxed) || self.n_sleepers.load(Ordering::Relaxed) == 0 {
             return;
@@ -96,8 +98,8 @@ impl Idle {
 
     /// Like [`notify`](Idle::notify), after a push into the caller's own LIFO slot.
     ///
-    /// The caller usually takes the task back a moment later. Waking a worker in vain is therefore done once in a round of
-    /// sysmon, not once for each push.
+    /// The caller usually takes the task back a moment later. Waking a worker in vain is therefore done once in a round
+    /// of sysmon, not once for each push.
     pub(crate) fn notify_slot_push(&self) {
         if !self.skips_slot_wakeups.load(Ordering::Relaxed) {
             self.notify();
@@ -106,7 +108,8 @@ impl Idle {
 
     /// Like [`notify`](Idle::notify), after a push into the caller's own queue.
     ///
-    /// If the last searcher skipped the queues because their owners are quick, waking another one would end the same way.
+    /// If the last searcher skipped the queues because their owners are quick, waking another one would end the same
+    /// way.
     pub(crate) fn notify_queue_push(&self) {
         if !self.skips_queue_wakeups.load(Ordering::Relaxed) {
             self.notify();
@@ -131,7 +134,8 @@ impl Idle {
 
     /// Ends the search. From here on pushes wake a worker again.
     ///
-    /// Afterwards the caller must look into the queues once more, and call `notify` if one is not empty, or go to sleep.
+    /// Afterwards the caller must look into the queues once more, and call `notify` if one is not empty, or go to
+    /// sleep.
     pub(crate) fn stop_searching(&self, Searching(()): Searching) {
         self.is_searching.store(false, Ordering::Relaxed);
         // Pairs with the fence in `notify`.
@@ -157,8 +161,8 @@ impl Idle {
             if self.remove_sleeper(worker) {
                 return Slept::Found(found, None);
             }
-            // A pusher took this worker off the list first and made it the searcher. The token of its parker is there, or
-            // about to be; it must not end the next sleep.
+            // A pusher took this worker off the list first and made it the searcher. The token of its parker is there,
+            // or about to be; it must not end the next sleep.
             park();
             return Slept::Found(found, Some(Searching(())));
         }
@@ -184,7 +188,8 @@ impl Idle {
     /// Parks sysmon, unless `is_all_asleep` says on a last look that a worker is awake.
     pub(crate) fn sysmon_sleep(&self, is_all_asleep: impl FnOnce() -> bool, park: impl FnOnce()) {
         self.is_sysmon_asleep.store(true, Ordering::Relaxed);
-        // Pairs with the fence in `wake_sysmon`: either sysmon sees the worker that is awake, or the waker sees the mark.
+        // Pairs with the fence in `wake_sysmon`: either sysmon sees the worker that is awake, or the waker sees the
+        // mark.
         fence(Ordering::SeqCst);
         if is_all_asleep() {
             park();

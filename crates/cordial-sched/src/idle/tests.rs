@@ -1,8 +1,8 @@
 //! Checked by loom: `RUSTFLAGS='--cfg cordial_loom' cargo test --release -p cordial-sched --lib`.
 //!
-//! The models run the shipped loops of worker and sysmon (`worker/run_loop.rs`, `sysmon/run_loop.rs`). A worker or a sysmon
-//! that sleeps through what it should see is a deadlock, which loom reports. Each model ends by checking which ways its runs
-//! have gone, so that a protocol that never sleeps does not pass for one that loses no wake-up.
+//! The models run the shipped loops of worker and sysmon (`worker/run_loop.rs`, `sysmon/run_loop.rs`). A worker or a
+//! sysmon that sleeps through what it should see is a deadlock, which loom reports. Each model ends by checking which
+//! ways its runs have gone, so that a protocol that never sleeps does not pass for one that loses no wake-up.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -478,8 +478,8 @@ impl SysmonOps for HelpingSysmon<'_> {
     }
 }
 
-/// The pusher stays in a poll that never ends, so only sysmon can bring the task in its slot to the sleeper. The hint that
-/// such wake-ups are in vain may be old, or be set at any moment.
+/// The pusher stays in a poll that never ends, so only sysmon can bring the task in its slot to the sleeper. The hint
+/// that such wake-ups are in vain may be old, or be set at any moment.
 #[test]
 fn a_push_into_a_slot_that_wakes_no_worker_is_found_by_sysmon() {
     let ways = Arc::new(Ways::default());
@@ -615,7 +615,8 @@ impl WorkerOps for StoppingWorker<'_> {
     }
 }
 
-/// A pool that stops unparks every worker that it sees. A worker that it does not see yet sees that the pool is stopping.
+/// A pool that stops unparks every worker that it sees. A worker that it does not see yet sees that the pool is
+/// stopping.
 #[test]
 fn a_worker_that_starts_while_the_pool_stops_does_not_sleep() {
     let ways = Arc::new(Ways::default());

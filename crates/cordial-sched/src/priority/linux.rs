@@ -26,15 +26,16 @@ impl OsThread {
         OsThread { kernel_id: rustix::thread::gettid(), pthread_id: thread_native_id() as usize }
     }
 
-    /// Returns the processor time that the thread has used, or `None` if it has ended or the kernel keeps no such record.
+    /// Returns the processor time that the thread has used, or `None` if it has ended or the kernel keeps no such
+    /// record.
     pub(crate) fn cpu_time(self) -> Option<Duration> {
         let text = std::fs::read_to_string(format!("/proc/self/task/{}/schedstat", self.kernel_id)).ok()?;
         let nanoseconds = text.split(' ').next()?.parse().ok()?;
         Some(Duration::from_nanos(nanoseconds))
     }
 
-    /// Lets every other thread preempt this one: it gets the idle policy, or else the weakest nice value. An unprivileged
-    /// program cannot undo that.
+    /// Lets every other thread preempt this one: it gets the idle policy, or else the weakest nice value. An
+    /// unprivileged program cannot undo that.
     ///
     /// Returns `false` if the system allows neither. The thread must not have ended.
     pub(crate) fn deprioritize(self) -> bool {
@@ -51,8 +52,8 @@ impl OsThread {
 /// Gives the calling thread the batch policy: when it wakes up it no longer preempts the thread that is running.
 pub(crate) fn disable_wakeup_preemption() {
     let Ok(own_nice) = getpriority_process(None) else { return };
-    // The library changes the nice value together with the policy, on a scale of its own from 0 to 99. Find the point of
-    // that scale that keeps the nice value.
+    // The library changes the nice value together with the policy, on a scale of its own from 0 to 99. Find the point
+    // of that scale that keeps the nice value.
     let mut priorities = (0..=99).filter_map(|n| ThreadPriorityValue::try_from(n).ok().map(Crossplatform));
     let is_own = |priority: &ThreadPriority| priority.to_posix(Normal(Batch)).is_ok_and(|nice| nice == own_nice);
     if let Some(unchanged) = priorities.find(is_own) {

@@ -1,7 +1,8 @@
 //! What other threads see of each worker: the ends of its queues for thieves, its unparker, the progress of its polls.
 //!
-//! The files in reading order: `progress` (what a worker publishes about its polls), this one, `steal_policy` (when a thief
-//! skips a worker), `queues` (the remotes of all workers, and the injector). Nothing here runs tasks; that is `worker`.
+//! The files in reading order: `progress` (what a worker publishes about its polls), this one, `steal_policy` (when a
+//! thief skips a worker), `queues` (the remotes of all workers, and the injector). Nothing here runs tasks; that is
+//! `worker`.
 
 use std::time::Duration;
 
@@ -17,8 +18,8 @@ pub(crate) mod progress;
 pub(crate) mod queues;
 pub(crate) mod steal_policy;
 
-/// A poll that takes less than this, with the way to the next one, is cheaper than waking another thread for it or moving
-/// the task to another processor.
+/// A poll that takes less than this, with the way to the next one, is cheaper than waking another thread for it or
+/// moving the task to another processor.
 pub(crate) const SHORT_POLL: Duration = Duration::from_micros(1);
 
 /// The shared part of one worker. It outlives the thread, and the next thread with the same index uses it again.
@@ -66,8 +67,8 @@ impl Remote {
         retry(|| self.lifo_slot.steal())
     }
 
-    /// Unparks a worker that was replaced and is in no poll any more: it may have gone to sleep before it was replaced, and
-    /// has to notice.
+    /// Unparks a worker that was replaced and is in no poll any more: it may have gone to sleep before it was replaced,
+    /// and has to notice.
     pub(crate) fn unpark_if_blocked(&self) {
         if self.is_blocked.load(Ordering::Relaxed) {
             self.unparker.unpark();

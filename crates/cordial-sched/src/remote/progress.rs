@@ -1,22 +1,22 @@
 //! What a worker publishes about its polls. It reads no clock: sysmon compares the numbers of polls in each round.
 //!
 //! ```text
-//!  worker (`begin`)          sysmon (`current`, `mark_long`)       reader (`long_poll`)
-//!  ────────────────          ───────────────────────────────       ────────────────────
-//!  1 store the key           1 read the number: odd?               1 read the number of the long poll
-//!  2 store the number, odd   2 read the key                        2 read its time
-//!                            3 the number again: the same?         3 `current`: the same number?
+//!  worker (`begin`)          sysmon (`current`, `mark_seen_twice`)   reader (`seen_twice`)
+//!  ────────────────          ─────────────────────────────────────   ─────────────────────
+//!  1 store the key           1 read the number: odd?                 1 read the number of the poll seen twice
+//!  2 store the number, odd   2 read the key                          2 read its time
+//!                            3 the number again: the same?           3 `current`: the same number?
 //!                            4 seen in the last round:
 //!                              store its time, then its number
 //! ```
 //!
 //! No thread waits for another: a reader that comes too late, or between two polls, gets `None`.
 //!
-//! **A poll with the key of another.** A reader that sees a number sees its key or a later one. If it sees a later key, it sees
-//! that the number has changed too.
+//! **A poll with the key of another.** A reader that sees a number sees its key or a later one. If it sees a later key,
+//! it sees that the number has changed too.
 //!
-//! **A poll with the time of another.** A reader that sees the number of a long poll sees its time or a later one. If it sees
-//! a later time, it sees a later number in `current` too, because sysmon had seen that number.
+//! **A poll with the time of another.** A reader that sees the number of a poll seen twice sees its time or a later
+//! one. If it sees a later time, it sees a later number in `current` too, because sysmon had seen that number.
 //!
 //! **Each ordering was removed**, and this failed (`progress/tests.rs`):
 //!
@@ -24,9 +24,9 @@
 //! |---|---|
 //! | `begin`: key or number relaxed, or the number first | a poll is reported with the key of another |
 //! | `current`: key or number relaxed, or the number not read again | the same |
-//! | `mark_long`: number or time relaxed, or the number first | a long poll is reported with the time of another |
-//! | `long_poll`: number or time relaxed | the same |
-//! | `long_poll`: `current` read first, or its number not compared | the same |
+//! | `mark_seen_twice`: number or time relaxed, or the number first | a poll is reported with the time of another |
+//! | `seen_twice`: number or time relaxed | the same |
+//! | `seen_twice`: `current` read first, or its number not compared | the same |
 
 use crate::sync::{AtomicU64, Ordering};
 use crate::table::Key;
@@ -44,10 +44,10 @@ pub(crate) struct PollProgress {
     pub(crate) parks: AtomicU64,
     /// Rounds in which sysmon found the worker in a poll.
     pub(crate) busy_samples: AtomicU64,
-    /// The number of the last poll that sysmon has seen in two rounds.
-    long: AtomicU64,
+    /// The number of the last poll that sysmon has seen in two rounds, so that it has lasted for about a millisecond.
+    seen_twice: AtomicU64,
     /// When sysmon saw that poll first, in milliseconds of the coarse clock.
-    long_since: AtomicU64,
+    first_seen: AtomicU64,
 }
 
 impl PollProgress {
@@ -76,25 +76,26 @@ impl PollProgress {
         Key::from_bits(key).filter(|_| is_same).map(|key| (polls, key))
     }
 
-    /// Marks a poll as long: sysmon has seen it in two rounds, first when the coarse clock read `since`.
-    pub(crate) fn mark_long(&self, poll: u64, since: u64) {
-        // Both releases pair with the acquires in `long_poll`: a reader of this time sees the number of its poll in `current`.
-        self.long_since.store(since, Ordering::Release);
-        self.long.store(poll, Ordering::Release);
+    /// Sysmon has seen this poll in two rounds, first when the coarse clock read `first_seen`.
+    pub(crate) fn mark_seen_twice(&self, poll: u64, first_seen: u64) {
+        // Both releases pair with the acquires in `seen_twice`: a reader of this time sees the number of its poll in
+        // `current`.
+        self.first_seen.store(first_seen, Ordering::Release);
+        self.seen_twice.store(poll, Ordering::Release);
     }
 
-    /// Returns the key of the poll that lasts now and the time of its first sighting, if the poll is marked as long.
-    pub(crate) fn long_poll(&self) -> Option<(Key, u64)> {
-        let long = self.long.load(Ordering::Acquire);
-        let since = self.long_since.load(Ordering::Acquire);
+    /// Returns the key of the poll that lasts now and when sysmon saw it first, if sysmon has seen it in two rounds.
+    pub(crate) fn seen_twice(&self) -> Option<(Key, u64)> {
+        let seen_twice = self.seen_twice.load(Ordering::Acquire);
+        let first_seen = self.first_seen.load(Ordering::Acquire);
         // Read last: if this is still the same poll, the time is not that of a later one.
         let (poll, key) = self.current()?;
-        (poll == long).then_some((key, since))
+        (poll == seen_twice).then_some((key, first_seen))
     }
 
-    /// Whether the poll that calls this is marked as long. A hint, and only for the worker itself.
-    pub(crate) fn is_in_long_poll(&self) -> bool {
-        self.long.load(Ordering::Relaxed) == self.polls.load(Ordering::Relaxed)
+    /// Whether sysmon has seen the poll that calls this in two rounds. A hint, and only for the worker itself.
+    pub(crate) fn is_seen_twice(&self) -> bool {
+        self.seen_twice.load(Ordering::Relaxed) == self.polls.load(Ordering::Relaxed)
     }
 
     /// Returns how many polls have returned.

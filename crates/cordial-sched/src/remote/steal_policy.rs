@@ -1,8 +1,8 @@
 //! When a thief skips a worker: its polls are short, and its queue will be empty in a moment.
 //!
-//! A stolen task moves to another processor with all data that it touches, and tasks that wait for it are then woken from
-//! there. For a poll of less than a microsecond that costs more than the poll itself. So stealing pays only if the task would
-//! wait for long: behind many other tasks, or behind a longer poll.
+//! A stolen task moves to another processor with all data that it touches, and tasks that wait for it are then woken
+//! from there. For a poll of less than a microsecond that costs more than the poll itself. So stealing pays only if the
+//! task would wait for long: behind many other tasks, or behind a longer poll.
 //!
 //! This is a heuristic. If a skipped worker slows down, the next search steals from it, or sysmon moves its tasks.
 

@@ -1,7 +1,7 @@
 //! Sysmon: a thread that detects long polls and activates other threads meanwhile. Named after the one of Go's runtime.
 //!
-//! It runs a round about once a millisecond while any worker is awake, and sleeps without a timer while all are asleep. A poll
-//! that begins shortly after all workers fell asleep is seen some milliseconds late. Sysmon runs no tasks.
+//! It runs a round about once a millisecond while any worker is awake, and sleeps without a timer while all are asleep.
+//! A poll that begins shortly after all workers fell asleep is seen some milliseconds late. Sysmon runs no tasks.
 //!
 //! ```text
 //!  a poll begins ── seen in two rounds: the task in its LIFO slot goes to the injector
@@ -11,8 +11,8 @@
 //!                ── it returns: the thread parks, or exits if it was deprioritized
 //! ```
 //!
-//! A stopped program, a debugger and a suspended machine make all polls look long. So after a gap between its own rounds
-//! sysmon measures every poll from there on.
+//! A stopped program, a debugger and a suspended machine make all polls look long. So after a gap between its own
+//! rounds sysmon measures every poll from there on.
 
 use std::time::{Duration, Instant};
 
@@ -34,8 +34,8 @@ const PERIOD: Duration = Duration::from_millis(1);
 /// A longer gap between two rounds is not explained by a busy machine: the program was stopped.
 const GAP: Duration = Duration::from_millis(100);
 
-/// Sysmon does not sleep as soon as all workers do, since waking it for every task would cost more. It doubles the time to
-/// the next round for each round that finds all asleep, and sleeps when that would exceed this.
+/// Sysmon does not sleep as soon as all workers do, since waking it for every task would cost more. It doubles the time
+/// to the next round for each round that finds all asleep, and sleeps when that would exceed this.
 const LINGER: Duration = Duration::from_millis(4);
 
 /// A blocked thread that has used this much processor time is deprioritized. One that blocks in the system uses none.
@@ -81,6 +81,7 @@ struct Sysmon<'a, H> {
     /// For each worker, by index.
     sightings: Vec<Sighting>,
     starvation: StarvationDetector,
+    /// All polls that had returned by the last round.
     n_finished: u64,
     /// Whether `threads_exhausted` was called for the starvation that goes on.
     is_exhausted: bool,
@@ -231,14 +232,14 @@ impl<H: SysmonHooks> Sysmon<'_, H> {
         Round { now, clock, elapsed, n_finished }
     }
 
-    /// Looks at every worker, and moves the tasks behind long polls to the injector. Returns the active workers that are
-    /// stuck, the one with the longest poll first.
+    /// Looks at every worker, and moves the tasks behind long polls to the injector. Returns the active workers that
+    /// are stuck, the one with the longest poll first.
     fn find_stuck(&mut self, round: &Round) -> Vec<usize> {
         let Settings { stall_after, .. } = self.settings;
         let pool = self.pool;
         let mut stuck: Vec<(Duration, usize)> = Vec::new();
-        // If all the original workers are blocked, the next polls are probably long too. Wait less for those, and not at all
-        // if no poll returns.
+        // If all the original workers are blocked, the next polls are probably long too. Wait less for those, and not
+        // at all if no poll returns.
         let patience = match pool.threads().counts().blocked >= pool.threads().workers() {
             true if round.n_finished == 0 => Duration::ZERO,
             true => PERIOD,
@@ -267,7 +268,7 @@ impl<H: SysmonHooks> Sysmon<'_, H> {
                 }
                 continue;
             }
-            remote.progress.mark_long(poll, sighting.first_seen);
+            remote.progress.mark_seen_twice(poll, sighting.first_seen);
             if let Some(task) = remote.steal_lifo_slot() {
                 pool.inject(task);
             }
@@ -289,8 +290,8 @@ impl<H: SysmonHooks> Sysmon<'_, H> {
     }
 }
 
-/// Moves tasks behind a stuck poll to the injector. Workers steal only when they have no task of their own, which may never
-/// happen.
+/// Moves tasks behind a stuck poll to the injector. Workers steal only when they have no task of their own, which may
+/// never happen.
 fn move_queue(pool: &Pool, remote: &Remote) {
     let stolen = std::iter::from_fn(|| retry(|| remote.stealer.steal())).take(MOVED_PER_ROUND);
     let n_moved = stolen.map(|task| pool.queues.inject(task)).count();

@@ -1,8 +1,8 @@
 //! Whether tasks have waited for so long behind long polls that a stand-in is worth its thread.
 //!
-//! An additional thread competes for the processors, and waking it costs more than running a few short tasks. So tasks that
-//! will be taken soon are left to the workers that take them. While at least one worker makes progress, tasks may wait for
-//! `stall_after`, just as a poll may last for that long before it counts as long.
+//! An additional thread competes for the processors, and waking it costs more than running a few short tasks. So tasks
+//! that will be taken soon are left to the workers that take them. While at least one worker makes progress, tasks may
+//! wait for `stall_after`, just as a poll may last for that long before it counts as long.
 
 use std::time::Duration;
 

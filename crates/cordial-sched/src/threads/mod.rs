@@ -7,12 +7,12 @@
 //!     └── a worker is missing ───────────────┴──────────────────────────────────────────────────────┘
 //! ```
 //!
-//! At most `workers` threads are active, plus blocked ones whose poll has returned and who have not noticed yet that they
-//! were replaced. A *stand-in* is the thread that becomes active for a blocked one; it is a worker like any other.
+//! At most `workers` threads are active, plus blocked ones whose poll has returned and who have not noticed yet that
+//! they were replaced. A *stand-in* is the thread that becomes active for a blocked one; it is a worker like any other.
 //!
-//! All changes of state happen under one lock; they are rare. Each call returns what the caller has to do next, so of two
-//! calls that race the second one returns a verdict that fits the first. `README.md` beside this file shows how a blocked
-//! thread learns that it was replaced, and which orderings that needs.
+//! All changes of state happen under one lock; they are rare. Each call returns what the caller has to do next, so of
+//! two calls that race the second one returns a verdict that fits the first. `README.md` beside this file shows how a
+//! blocked thread learns that it was replaced, and which orderings that needs.
 //!
 //! This module knows no queues and starts no threads: it only decides.
 
@@ -82,8 +82,8 @@ pub(crate) struct Threads {
     workers: usize,
     max_threads: usize,
     states: Mutex<Vec<ThreadState>>,
-    /// The length of `states`. Relaxed, since it grows before the thread with a new index starts, and so before each push
-    /// into that thread's queue: the fences of `Idle` that publish the push publish this number as well.
+    /// The length of `states`. Relaxed, since it grows before the thread with a new index starts, and so before each
+    /// push into that thread's queue: the fences of `Idle` that publish the push publish this number as well.
     index_bound: AtomicUsize,
 }
 
@@ -124,8 +124,8 @@ impl Threads {
         Some(activation)
     }
 
-    /// Calls `deprioritize` if the thread is still blocked, under the lock so that it stays so. Returns whether the thread is
-    /// deprioritized now.
+    /// Calls `deprioritize` if the thread is still blocked, under the lock so that it stays so. Returns whether the
+    /// thread is deprioritized now.
     pub(crate) fn deprioritize(&self, index: usize, deprioritize: impl FnOnce() -> bool) -> bool {
         let mut states = self.states.lock();
         let Some(ThreadState::Blocked { is_deprioritized }) = states.get_mut(index) else { return false };
@@ -159,8 +159,8 @@ impl Threads {
         }
     }
 
-    /// The thread with this index has ended, or the system refused to start it. Returns how to replace it, if fewer than
-    /// `workers` threads are active now.
+    /// The thread with this index has ended, or the system refused to start it. Returns how to replace it, if fewer
+    /// than `workers` threads are active now.
     pub(crate) fn release(&self, index: usize) -> Option<Activation> {
         let mut states = self.states.lock();
         let was_refused = states.get(index) == Some(&ThreadState::Active);

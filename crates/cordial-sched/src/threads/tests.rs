@@ -1,7 +1,7 @@
 //! Checked by loom: `RUSTFLAGS='--cfg cordial_loom' cargo test --release -p cordial-sched --lib`.
 //!
-//! The models run the shipped pool and the shipped loop of a worker (`worker/run_loop.rs`). Sysmon is reduced to what it does
-//! with blocked threads; its clock is left out, so that every poll counts as long.
+//! The models run the shipped pool and the shipped loop of a worker (`worker/run_loop.rs`). Sysmon is reduced to what
+//! it does with blocked threads; its clock is left out, so that every poll counts as long.
 
 use std::cell::Cell;
 use std::num::NonZeroU32;

@@ -8,8 +8,9 @@
 //!                                          └─ nothing ─► search ─► sleep ────────────┘
 //! ```
 //!
-//! The files in reading order: this one (the thread, and the order in which it takes tasks), `run_loop` (the loop), `search`.
-//! The queues and everything else that other threads see of a worker are in `remote`, the state of the thread in `threads`.
+//! The files in reading order: this one (the thread, and the order in which it takes tasks), `run_loop` (the loop),
+//! `search`. The queues and everything else that other threads see of a worker are in `remote`, the state of the thread
+//! in `threads`.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -106,7 +107,8 @@ impl WorkerThread {
         }
     }
 
-    /// Runs the loop. The layer above catches the panics of its tasks; one that it misses does not end the thread either.
+    /// Runs the loop. The layer above catches the panics of its tasks; one that it misses does not end the thread
+    /// either.
     fn run_caught(&self) -> LoopEnd {
         loop {
             if let Ok(end) = unwind::catch(|| run_loop::run(self)) {
@@ -231,8 +233,8 @@ impl LocalSchedule for WorkerThread {
             return Err(task);
         }
         let Local { queue, lifo_slot, .. } = &self.local;
-        // During a long poll a task in the LIFO slot would wait for the end of that poll.
-        if placement == Placement::Last || self.remote.progress.is_in_long_poll() {
+        // A poll that sysmon has seen twice may last: a task in the LIFO slot would wait for its end.
+        if placement == Placement::Last || self.remote.progress.is_seen_twice() {
             queue.push(task);
         } else {
             let previous = lifo_slot.pop();

@@ -1,7 +1,7 @@
 //! The search of a worker that has no task left, for as long as a burst of work may pause, before it goes to sleep.
 //!
-//! A task in the LIFO slot of another worker is about to run there, so the searcher does not steal it at first sight. Only if
-//! that worker stays in one poll from one round to the next, the task is stuck behind that poll.
+//! A task in the LIFO slot of another worker is about to run there, so the searcher does not steal it at first sight.
+//! Only if that worker stays in one poll from one round to the next, the task is stuck behind that poll.
 
 use std::time::{Duration, Instant};
 
@@ -19,8 +19,8 @@ const ANOTHER_RAN: Duration = Duration::from_micros(3);
 
 /// Searches all queues for up to 200 µs.
 ///
-/// It visits the other workers once in a round and only waits in between: each visit takes the cache lines of the queues away
-/// from their owners. Where other threads need the processor, it gives up after one more visit.
+/// It visits the other workers once in a round and only waits in between: each visit takes the cache lines of the
+/// queues away from their owners. Where other threads need the processor, it gives up after one more visit.
 pub(crate) fn search(
     pool: &Pool,
     own: &Worker<Runnable>,

@@ -63,8 +63,8 @@ fn blocking_tasks_stay_under_the_thread_limit_and_all_end() {
     executor.close(std::time::Duration::MAX);
 }
 
-/// tokio issue 4941: the task that was woken is in the LIFO slot of the worker whose poll waits for it. If there is one worker,
-/// only a stand-in can take the task.
+/// tokio issue 4941: the task that was woken is in the LIFO slot of the worker whose poll waits for it. If there is one
+/// worker, only a stand-in can take the task.
 #[test]
 fn a_task_in_the_lifo_slot_behind_the_poll_that_woke_it_runs() {
     for workers in [2, 1] {

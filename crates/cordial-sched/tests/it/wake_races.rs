@@ -76,8 +76,8 @@ fn a_task_that_a_foreign_thread_starts_wakes_a_worker() {
     }
 }
 
-/// This thread does not sleep, so it starts a task just while the worker falls asleep. There is one worker, so no other can take
-/// the task.
+/// This thread does not sleep, so it starts a task just while the worker falls asleep. There is one worker, so no other
+/// can take the task.
 #[test]
 fn a_task_that_is_started_while_the_only_worker_falls_asleep_runs() {
     const ROUNDS: usize = 200_000;
@@ -125,8 +125,8 @@ fn wait_until(holds: impl Fn() -> bool) {
     }
 }
 
-/// Each task of a ring waits for the one before. This thread sends the first message, and each task wakes the next one, on
-/// either worker.
+/// Each task of a ring waits for the one before. This thread sends the first message, and each task wakes the next one,
+/// on either worker.
 #[test]
 fn an_answer_goes_around_a_ring_of_tasks() {
     const RING: usize = 1000;

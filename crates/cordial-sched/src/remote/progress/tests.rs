@@ -40,9 +40,9 @@ fn a_poll_is_reported_with_its_own_key() {
     }
 }
 
-/// Sysmon marks each poll as long at first sight.
+/// Sysmon marks each poll at first sight.
 #[test]
-fn a_long_poll_is_reported_with_its_own_key_and_time() {
+fn a_poll_seen_twice_is_reported_with_its_own_key_and_time() {
     static FIRST: Count = Count::new(0);
     static SECOND: Count = Count::new(0);
     static NONE: Count = Count::new(0);
@@ -56,7 +56,7 @@ fn a_long_poll_is_reported_with_its_own_key_and_time() {
             thread::spawn(move || {
                 for _ in 0..2 {
                     if let Some((poll, _)) = progress.current() {
-                        progress.mark_long(poll, 10 * poll);
+                        progress.mark_seen_twice(poll, 10 * poll);
                     }
                 }
             })
@@ -64,11 +64,11 @@ fn a_long_poll_is_reported_with_its_own_key_and_time() {
         let reader = {
             let progress = progress.clone();
             thread::spawn(move || {
-                let way = match progress.long_poll() {
+                let way = match progress.seen_twice() {
                     None => &NONE,
                     Some((key, 10)) if key == keys[0] => &FIRST,
                     Some((key, 30)) if key == keys[1] => &SECOND,
-                    Some(wrong) => panic!("a long poll was reported with the key or time of another: {wrong:?}"),
+                    Some(wrong) => panic!("a poll was reported with the key or time of another: {wrong:?}"),
                 };
                 way.fetch_add(1, Relaxed);
             })

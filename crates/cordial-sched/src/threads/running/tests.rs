@@ -10,7 +10,8 @@ use crate::sync::Parker;
 
 /// A queue that only counts. Its orderings are the weakest: the protocol must not rely on the queue.
 ///
-/// Both ends read and write in one step: the model checker does not order a plain store among such steps of other threads.
+/// Both ends read and write in one step: the model checker does not order a plain store among such steps of other
+/// threads.
 struct Model {
     running: RunningThreads,
     idle: Idle,
