@@ -17,7 +17,7 @@
 //! A process ends at an await point, or when its current poll returns. All its destructors have run before any other process is
 //! notified of its end.
 //!
-//! A process *opts in to graceful shutdown* with its first poll of [`shutdown_requested`](crate::shutdown_requested), or by
+//! A process *opts in to graceful shutdown* with its first poll of [`shutdown_requested`], or by
 //! trapping exits.
 //!
 //! | signal | process that does not trap exits | process that traps exits |
@@ -35,7 +35,7 @@
 //! A guardian, a process that owns others, is notified of a kill as well: it kills the processes that it owns, and then ends.
 //! Every supervisor is a guardian.
 //
-// The modules in reading order. Each imports only modules above it; `tests/tidy.rs` holds the order.
+// The modules in reading order. Each imports only modules above it; the test `tidy` holds the order.
 
 mod discard;
 mod lineage;
