@@ -1,21 +1,41 @@
 //! An executor for tasks that may compute or block.
 //!
-//! It runs futures and knows nothing of what they are for: no pids, no links, no reasons. The layer above keeps its
-//! own record of each task in a [`Table`] and is told of threads and long polls through [`Hooks`].
+//! It runs futures and does not know what they are for: no pids, no links, no exits. The layer above keeps its own record
+//! of each task in a [`Table`], and implements [`Hooks`] for what it wants to know of threads and long polls.
 //!
 //! ```text
-//!            prepare                    start                    poll ─► Ready
-//!  future ────────────► Start ──► JoinHandle ────► queue ─► worker ──────────────► output in the JoinHandle
-//!                         │ waker                  ▲         │ Pending
-//!                         ▼                        └─ wake ──┘
-//!                    Table: Key ─► record of the layer above
+//!   reserve        prepare           start              poll ─► Ready ─► output, to the JoinHandle
+//!  ────────► key ─────────► future ───────► queue ─► worker
+//!             │                              ▲         │ Pending
+//!             ▼                              └── wake ◄┘
+//!           Table: key ─► record of the layer above
 //! ```
 //!
-//! Two schedulers stand behind one [`Executor`]: worker threads that steal from each other, and a [`Simulation`] of
-//! one thread, a seeded order and a virtual clock. Timers, sockets, signals and child processes are tokio's; every
-//! thread of the executor has entered a tokio runtime that it owns.
+//! There are two schedulers behind an [`Executor`]: worker threads that steal from each other, and a [`Simulation`] with one
+//! thread, an order that follows from a seed, and a virtual clock. Timers, sockets, signals and child processes are
+//! tokio's: an executor owns a tokio runtime, and every worker has entered it.
 //!
-//! Not for use alone: the futures must catch their own panics. Use the `cordial` crate.
+//! # What it is not for
+//!
+//! It is not for use on its own: the futures must catch their own panics. Use the `cordial` crate. It is not an I/O driver,
+//! and it has no priorities among tasks.
+//!
+//! # Glossary
+//!
+//! | word | meaning |
+//! |---|---|
+//! | header | the part of a task with a fixed address; one task after another uses it |
+//! | owner slot | where a task is while it waits to be woken |
+//! | runnable | the one owner of a task, as in async-task |
+//! | key | the name of a task in its [`Table`], with a generation |
+//! | hooks | the callbacks of the layer above |
+//! | injector | the queue for tasks that are started or woken outside of the workers |
+//! | LIFO slot | where a worker keeps the task that it has woken last, as in tokio |
+//! | long poll | a poll that does not return for some milliseconds: the task computes or blocks |
+//! | blocked thread | a worker thread in a long poll whose place a stand-in has taken |
+//! | stand-in | the thread that takes the place of a blocked one |
+//! | sysmon | the thread that finds long polls, as in Go's runtime |
+//! | coarse clock | a clock that costs one load, and is late by a millisecond or two |
 
 mod coarse_clock;
 mod executor;

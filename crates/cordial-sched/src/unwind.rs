@@ -1,22 +1,22 @@
-//! Nothing that a task does may end the thread that runs it.
+//! Panics of tasks, turned into values: no panic ends the thread that runs a task.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Calls `f` and makes a text of its panic.
+/// Calls `f`. If it panics, returns the message of the panic: the text of its payload, or nothing if the payload is no text.
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, String> {
     catch_payload(f).map_err(|payload| {
-        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let text = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
+        let message = payload.downcast_ref::<&str>().map(|message| (*message).to_owned());
+        let message = message.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
         if let Err(next) = catch_payload(|| drop(payload)) {
-            // The destructor of the payload panicked as well; that of the next one need not be tried.
+            // The destructor of the payload has panicked. That of the next payload might as well, so it is not called.
             std::mem::forget(next);
         }
-        text
+        message
     })
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+#[expect(clippy::disallowed_methods, reason = "the one place that catches panics in this crate")]
 fn catch_payload<R>(f: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send>> {
     catch_unwind(AssertUnwindSafe(f))
 }

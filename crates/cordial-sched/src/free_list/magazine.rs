@@ -2,7 +2,7 @@
 
 use std::sync::Weak;
 
-use super::{BATCH, Recycle, Shards};
+use crate::free_list::{BATCH, Recycle, Shards};
 
 pub(crate) struct Magazine<T: Recycle> {
     /// The list that it serves. Dangling at first.

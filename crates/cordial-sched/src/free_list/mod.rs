@@ -9,6 +9,8 @@
 //! each kind of value, and the magazine serves one free list at a time: the first that the thread meets and that still
 //! exists. Of other lists the thread uses the shards. The magazine returns its values when its thread ends; when its
 //! list is gone it disposes of them.
+//!
+//! `mod` and `magazine` are a cycle of two files: a magazine returns its values to the shards.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Weak};

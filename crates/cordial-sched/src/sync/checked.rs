@@ -1,11 +1,11 @@
-//! What runs in the model checker: the same faces, every interleaving.
+//! The backend of the model checker: the same interface, every interleaving.
 
 use std::sync::Arc;
 
 pub(crate) use loom::sync::MutexGuard;
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
-/// As the real one.
+/// As in `real.rs`.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
@@ -19,7 +19,7 @@ impl<T> Mutex<T> {
     }
 }
 
-/// A cell that is taken and filled by swaps, each of which sees what those before it saw.
+/// As in `real.rs`.
 #[derive(Debug)]
 pub(crate) struct OwnerCell<T>(Mutex<Option<T>>);
 
@@ -37,7 +37,7 @@ impl<T> OwnerCell<T> {
     }
 }
 
-/// As that of tokio: a word for one who waits, or for the next one who does. There is only one that waits.
+/// As that of tokio, for one task that waits: a notification is kept until the task waits.
 #[derive(Debug, Default)]
 pub(crate) struct Notify(Parker);
 
@@ -50,7 +50,7 @@ impl Notify {
         self.0.unparker().unpark();
     }
 
-    /// A model has no executor: it stands still, at the first poll.
+    /// A model has no executor: this blocks its thread, at the first poll.
     pub(crate) async fn notified(&self) {
         self.wait();
     }
@@ -60,18 +60,18 @@ impl Notify {
     }
 }
 
-/// A parker of one token.
+/// Blocks its thread until there is a token.
 #[derive(Debug, Default)]
 pub(crate) struct Parker(Unparker);
 
-/// Gives the token.
+/// Sets the token of a parker.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Unparker(Arc<SlotValue>);
+pub(crate) struct Unparker(Arc<Token>);
 
 #[derive(Debug, Default)]
-struct SlotValue {
-    is_there: loom::sync::Mutex<bool>,
-    came: loom::sync::Condvar,
+struct Token {
+    has_token: loom::sync::Mutex<bool>,
+    is_set: loom::sync::Condvar,
 }
 
 impl Parker {
@@ -85,14 +85,14 @@ impl Parker {
 
     pub(crate) fn park(&self) {
         let Unparker(token) = &self.0;
-        let mut is_there = token.is_there.lock().expect("a model that panics has failed already");
-        while !*is_there {
-            is_there = token.came.wait(is_there).expect("a model that panics has failed already");
+        let mut has_token = token.has_token.lock().expect("a model that panics has failed already");
+        while !*has_token {
+            has_token = token.is_set.wait(has_token).expect("a model that panics has failed already");
         }
-        *is_there = false;
+        *has_token = false;
     }
 
-    /// Time does not pass in a model: the limit never comes.
+    /// Time does not pass in a model, so the limit is never reached.
     pub(crate) fn park_timeout(&self, _limit: std::time::Duration) {
         self.park();
     }
@@ -105,7 +105,7 @@ impl Parker {
 
 impl Unparker {
     pub(crate) fn unpark(&self) {
-        *self.0.is_there.lock().expect("a model that panics has failed already") = true;
-        self.0.came.notify_one();
+        *self.0.has_token.lock().expect("a model that panics has failed already") = true;
+        self.0.is_set.notify_one();
     }
 }

@@ -1,5 +1,4 @@
-//! The one place that names the locks, atomics and parkers of this crate's protocols: std's, or those of the model
-//! checker.
+//! The locks, atomics and parkers of this crate's protocols: those of std, or those of the model checker loom.
 
 #[cfg_attr(cordial_loom, path = "checked.rs")]
 #[cfg_attr(not(cordial_loom), path = "real.rs")]

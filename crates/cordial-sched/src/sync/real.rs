@@ -1,4 +1,4 @@
-//! What runs in a program.
+//! The backend of a program.
 
 pub(crate) use std::sync::MutexGuard;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
@@ -6,10 +6,10 @@ pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize
 pub(crate) use crossbeam_utils::sync::{Parker, Unparker};
 pub(crate) use tokio::sync::Notify;
 
-/// A cell that is taken and filled by swaps. One word of a box is swapped without a lock.
+/// A cell whose value is exchanged in one step (AcqRel). Lock-free for a value of one word.
 pub(crate) type OwnerCell<T> = crossbeam_utils::atomic::AtomicCell<Option<T>>;
 
-/// A mutex without poisoning: nothing that can panic runs under a lock of this crate.
+/// A mutex without poisoning: no code that can panic runs under a lock of this crate.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
 

@@ -1,7 +1,7 @@
 //! Tasks without a future, for the tasks to come of one executor.
 
-use crate::Key;
 use crate::free_list::{BATCH, FreeList};
+use crate::table::Key;
 use crate::task::header::Header;
 use crate::task::runnable::Runnable;
 use crate::task::schedule::{HeaderReuse, SchedulerRef};
@@ -55,3 +55,6 @@ impl TaskAllocator {
         wakers.into_iter().map(|waker| Runnable::new(waker, self.scheduler.clone())).collect()
     }
 }
+
+#[cfg(all(test, not(cordial_loom)))]
+mod tests;

@@ -1,14 +1,14 @@
 //! The part of a task that has a fixed address: what its wakers, its handle and the layer above refer to.
 
-use crate::Key;
 use crate::sync::{AtomicU64, Ordering};
+use crate::table::Key;
 use crate::task::join::JoinSlot;
 use crate::task::slot::OwnerSlot;
 
 /// A task's fixed-address header. Used by one task after another and never freed, so `&'static` references stay valid. One
 /// cache line.
 ///
-/// `T` owns the task: see [`Runnable`](crate::task::runnable::Runnable).
+/// `T` owns the task: a `Runnable`.
 #[repr(align(64))]
 pub(crate) struct Header<T> {
     /// Where the task is while it waits.

@@ -5,17 +5,15 @@
 
 use std::cell::RefCell;
 
-use crate::task::runnable::Runnable;
+// What waits until this thread has dropped the future before. `None` while it drops none.
+thread_local!(static WAITING: RefCell<Option<Vec<Box<dyn FnOnce()>>>> = const { RefCell::new(None) });
 
-// Tasks that wait until this thread has dropped the future before. `None` while it drops none.
-thread_local!(static WAITING: RefCell<Option<Vec<Runnable>>> = const { RefCell::new(None) });
-
-/// Drops the future of a task.
-pub(crate) fn abort(task: Runnable) {
-    let mut next = Some(task);
+/// Calls `abort`, which drops the future of a task, now or when the calls around this one have returned.
+pub(crate) fn abort_in_turn(abort: impl FnOnce() + 'static) {
+    let mut first = Some(abort);
     let is_outermost = WAITING.try_with(|waiting| match &mut *waiting.borrow_mut() {
         Some(waiting) => {
-            waiting.extend(next.take());
+            waiting.extend(first.take().map(|abort| Box::new(abort) as Box<dyn FnOnce()>));
             false
         }
         none => {
@@ -23,11 +21,13 @@ pub(crate) fn abort(task: Runnable) {
             true
         }
     });
-    while let Some(task) = next.take() {
-        task.abort();
-        next = WAITING.try_with(|waiting| waiting.borrow_mut().as_mut().and_then(Vec::pop)).ok().flatten();
+    if let Some(abort) = first {
+        abort();
     }
     if is_outermost == Ok(true) {
+        while let Ok(Some(abort)) = WAITING.try_with(|waiting| waiting.borrow_mut().as_mut().and_then(Vec::pop)) {
+            abort();
+        }
         let _ = WAITING.try_with(|waiting| waiting.take());
     }
 }

@@ -215,7 +215,7 @@ pub(crate) fn queue(runnable: Runnable, placement: Placement) {
 fn schedule_remote(runnable: Runnable) {
     match runnable.scheduler().upgrade() {
         Some(scheduler) => scheduler.schedule(runnable),
-        None => orphans::abort(runnable),
+        None => orphans::abort_in_turn(|| runnable.abort()),
     }
 }
 

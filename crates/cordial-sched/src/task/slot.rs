@@ -20,8 +20,9 @@
 //! was put there in between, the second `take` finds it.
 //!
 //! **The flag is cleared** when a poll begins, because that poll sees what the flag was set for: it clears with an exchange
-//! (Acquire), which pairs with the store (Release) of the thread that has set it. A flag that is not seen then is left for
-//! `put`. So a flag that is set late costs a spurious poll, and never a missing one.
+//! (Acquire), which pairs with the exchanges (Release) of all threads that have set it since. With plain stores it would pair
+//! with the last one only. A flag that is not seen then is left for `put`. So a flag that is set late costs a spurious poll, and
+//! never a missing one.
 //!
 //! **One owner.** Whoever gets the task gets it out of an exchange, and nobody else can get it out of the same one.
 //!
@@ -33,7 +34,8 @@
 //! | `take` does not take a second time | a wake-up is lost |
 //! | `take` sets the flag after it has taken a second time | a wake-up is lost |
 //! | `begin_poll` clears the flag with a plain store, or with a relaxed exchange | a wake-up is lost |
-//! | `take` sets the flag with a relaxed store | a wake-up is lost |
+//! | `take` sets the flag with a relaxed exchange | a wake-up is lost |
+//! | `take` sets the flag with a plain store (Release): two of them hide each other | a wake-up is lost |
 
 use crate::sync::{AtomicBool, AtomicU32, Ordering, OwnerCell};
 
@@ -57,8 +59,9 @@ impl<T> OwnerSlot<T> {
         if task.is_some() {
             return task;
         }
-        // Pairs with the exchange in `begin_poll`. `put` sees it because of the exchange below.
-        self.is_notified.store(true, Ordering::Release);
+        // Pairs with the exchange in `begin_poll`, together with those of other threads, and so it is no plain store. `put` sees
+        // it because of the exchange below.
+        self.is_notified.swap(true, Ordering::Release);
         self.cell.take()
     }
 

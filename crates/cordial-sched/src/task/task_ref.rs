@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::Key;
+use crate::table::Key;
 use crate::task::header::Header;
 use crate::task::runnable::Runnable;
 use crate::task::schedule;

@@ -1,4 +1,5 @@
-//! The cell that a task lives in: who has it, who gets its output, who is woken, and what is left for the next task there.
+//! A task and its header: who owns the task, who gets its output, which waker is woken, and what the next task in the same header
+//! sees of it.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -12,7 +13,7 @@ use cordial_sched::{Executor, JoinHandle};
 
 use crate::hooks::{executor, n_alive, simulation, spawn, wait};
 
-/// Counts how often it was woken.
+/// A waker that counts how often it was woken.
 #[derive(Default)]
 struct Probe(AtomicUsize);
 
@@ -28,7 +29,7 @@ impl Wake for Probe {
     }
 }
 
-/// Calls something when it is dropped.
+/// Calls a function when it is dropped.
 struct OnDrop<F: FnMut()>(F);
 
 impl<F: FnMut()> Drop for OnDrop<F> {
@@ -41,15 +42,15 @@ fn poll_once<T>(join: &mut JoinHandle<T>, waker: &Waker) -> Poll<T> {
     pin!(join).poll(&mut Context::from_waker(waker))
 }
 
-/// Waits without being woken.
+/// Waits for a condition.
 fn spin_until(holds: impl Fn() -> bool) {
     while !holds() {
         thread::yield_now();
     }
 }
 
-/// Gives its waker away at each poll, until it may end.
-async fn give_wakers(wakers: mpsc::Sender<Waker>, may_end: Arc<AtomicBool>) {
+/// Sends its waker at each poll, until it may end.
+async fn send_wakers(wakers: mpsc::Sender<Waker>, may_end: Arc<AtomicBool>) {
     poll_fn(|cx| {
         let _ = wakers.send(cx.waker().clone());
         if may_end.load(Ordering::SeqCst) { Poll::Ready(()) } else { Poll::Pending }
@@ -58,21 +59,21 @@ async fn give_wakers(wakers: mpsc::Sender<Waker>, may_end: Arc<AtomicBool>) {
 }
 
 #[test]
-fn an_output_is_dropped_once_whatever_becomes_of_the_handle_at_the_very_end() {
+fn an_output_is_dropped_once_whatever_the_handle_does_when_the_task_finishes() {
     const ROUNDS: usize = 20_000;
     let executor = executor(1);
     let n_dropped = Arc::new(AtomicUsize::new(0));
     let mut rng = fastrand::Rng::with_seed(0);
     for round in 0..ROUNDS {
-        let began = Arc::new(AtomicBool::new(false));
-        let (begins, counts) = (began.clone(), n_dropped.clone());
+        let has_begun = Arc::new(AtomicBool::new(false));
+        let (begins, counts) = (has_begun.clone(), n_dropped.clone());
         let mut join = spawn(&executor, async move {
             begins.store(true, Ordering::SeqCst);
             OnDrop(move || {
                 counts.fetch_add(1, Ordering::SeqCst);
             })
         });
-        spin_until(|| began.load(Ordering::SeqCst));
+        spin_until(|| has_begun.load(Ordering::SeqCst));
         (0..rng.u32(..60)).for_each(|_| std::hint::spin_loop());
         match round % 4 {
             0 => drop(join),
@@ -99,7 +100,7 @@ fn an_output_is_dropped_once_whatever_becomes_of_the_handle_at_the_very_end() {
 }
 
 #[test]
-fn of_all_wakers_that_a_handle_was_polled_with_the_last_is_woken() {
+fn only_the_last_waker_that_a_handle_was_polled_with_is_woken() {
     let executor = executor(1);
     for _ in 0..100 {
         let (tx, rx) = tokio::sync::oneshot::channel::<()>();
@@ -114,12 +115,12 @@ fn of_all_wakers_that_a_handle_was_polled_with_the_last_is_woken() {
         assert!(join.is_finished());
         assert_eq!(probes.each_ref().map(|probe| probe.woken()), [0, 1, 0]);
         assert_eq!(poll_once(&mut join, Waker::noop()), Poll::Ready(true));
-        assert!(join.is_finished(), "it was taken");
+        assert!(join.is_finished(), "its output was taken");
     }
 }
 
 #[test]
-fn a_handle_that_was_read_says_nothing_of_the_next_task_of_the_home() {
+fn a_handle_whose_output_was_taken_does_not_affect_the_next_task_in_the_header() {
     let executor = executor(1);
     let mut join = spawn(&executor, async { 1 });
     spin_until(|| join.is_finished());
@@ -131,7 +132,7 @@ fn a_handle_that_was_read_says_nothing_of_the_next_task_of_the_home() {
 }
 
 #[test]
-fn a_waker_that_panics_harms_neither_its_worker_nor_the_task() {
+fn a_panicking_waker_harms_neither_the_worker_nor_the_task() {
     struct Broken;
     impl Wake for Broken {
         fn wake(self: Arc<Self>) {
@@ -150,7 +151,7 @@ fn a_waker_that_panics_harms_neither_its_worker_nor_the_task() {
         tx.send(()).unwrap();
         spin_until(|| join.is_finished());
         assert_eq!(poll_once(&mut join, Waker::noop()), Poll::Ready(round));
-        // Wakes itself: the worker still knows whom it polls.
+        // It wakes itself: the worker knows which task it polls.
         assert_eq!(wait(spawn(&executor, yield_often(10, round))), round);
     }
     assert_eq!(executor.close(Duration::MAX), 0);
@@ -165,7 +166,7 @@ async fn yield_often<T>(times: usize, value: T) -> T {
 }
 
 #[test]
-fn a_wake_up_inside_a_poll_that_panics_goes_nowhere() {
+fn a_wake_up_inside_of_a_panicking_poll_has_no_effect() {
     let executor = executor(1);
     for round in 0..100 {
         let _join = spawn(&executor, async {
@@ -182,24 +183,24 @@ fn a_wake_up_inside_a_poll_that_panics_goes_nowhere() {
 }
 
 #[test]
-fn wakers_that_outlive_their_task_wake_nobody_for_good() {
+fn wakers_that_outlive_their_tasks_do_no_harm() {
     let (wakers, given) = mpsc::channel();
     for _ in 0..4 {
         let executor = executor(2);
         for _ in 0..100 {
-            wait(spawn(&executor, give_wakers(wakers.clone(), Arc::new(AtomicBool::new(true)))));
+            wait(spawn(&executor, send_wakers(wakers.clone(), Arc::new(AtomicBool::new(true)))));
         }
         executor.close(Duration::MAX);
     }
-    let old: Vec<Waker> = given.try_iter().collect();
-    assert_eq!(old.len(), 400);
+    let stale: Vec<Waker> = given.try_iter().collect();
+    assert_eq!(stale.len(), 400);
     let executor = executor(2);
     let until = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
             while !until.load(Ordering::SeqCst) {
-                old.iter().for_each(Waker::wake_by_ref);
-                old.iter().cloned().for_each(Waker::wake);
+                stale.iter().for_each(Waker::wake_by_ref);
+                stale.iter().cloned().for_each(Waker::wake);
             }
         });
         for round in 0..1000 {
@@ -214,23 +215,23 @@ fn wakers_that_outlive_their_task_wake_nobody_for_good() {
     assert_eq!(n_alive(&executor), 0);
 }
 
-/// Two threads wake, the worker polls: at no moment two have the task, and its last poll sees the last message.
+/// Two threads wake the task, and two workers may poll it: one at a time, and the last poll sees the last message.
 #[test]
-fn a_task_that_many_wake_is_polled_by_one_at_a_time_and_to_the_end() {
+fn a_task_that_many_threads_wake_is_polled_by_one_thread_at_a_time_and_sees_every_message() {
     const MESSAGES: usize = 20_000;
     let executor = executor(2);
     let is_polled = AtomicBool::new(false);
     let n_sent = Arc::new(AtomicUsize::new(0));
     let waker: Arc<Mutex<Option<Waker>>> = Arc::default();
-    let (seen, place) = (n_sent.clone(), waker.clone());
+    let (sent, shared) = (n_sent.clone(), waker.clone());
     let join = spawn(
         &executor,
         poll_fn(move |cx| {
-            assert!(!is_polled.swap(true, Ordering::SeqCst), "two have it");
-            place.lock().unwrap().get_or_insert_with(|| cx.waker().clone());
-            let is_over = seen.load(Ordering::SeqCst) == 2 * MESSAGES;
+            assert!(!is_polled.swap(true, Ordering::SeqCst), "two threads poll it");
+            shared.lock().unwrap().get_or_insert_with(|| cx.waker().clone());
+            let is_last = sent.load(Ordering::SeqCst) == 2 * MESSAGES;
             is_polled.store(false, Ordering::SeqCst);
-            if is_over { Poll::Ready(()) } else { Poll::Pending }
+            if is_last { Poll::Ready(()) } else { Poll::Pending }
         }),
     );
     spin_until(|| waker.lock().unwrap().is_some());
@@ -249,7 +250,7 @@ fn a_task_that_many_wake_is_polled_by_one_at_a_time_and_to_the_end() {
     executor.close(Duration::MAX);
 }
 
-/// Starts tasks, drops handles of others, wakes, and waits for what is ready, all in one destructor.
+/// A destructor that starts tasks, wakes one, polls a handle and drops handles.
 fn busy_drop(executor: &Executor, deep: usize, n_dropped: &Arc<AtomicUsize>) -> OnDrop<impl FnMut() + use<>> {
     let (executor, n_dropped) = (executor.clone(), n_dropped.clone());
     OnDrop(move || {
@@ -281,7 +282,7 @@ fn destructors_may_start_and_wake_and_join_and_drop() {
         let executor = executor(workers);
         let n_dropped = Arc::new(AtomicUsize::new(0));
         for round in 0..300 {
-            // In the future, in an output that nobody takes, in one that lies there, and in one that is taken.
+            // In the future, and in an output: one that is dropped, one that waits for its handle, and one that is taken.
             let held = busy_drop(&executor, 3, &n_dropped);
             let output = busy_drop(&executor, 3, &n_dropped);
             let join = spawn(&executor, async move {
@@ -305,7 +306,7 @@ fn destructors_may_start_and_wake_and_join_and_drop() {
 }
 
 #[test]
-fn a_task_that_is_left_over_may_yield_for_long() {
+fn a_task_may_yield_many_times_after_the_close() {
     let executor = executor(1);
     let (tx, rx) = tokio::sync::oneshot::channel::<()>();
     let join = spawn(&executor, async {
@@ -318,7 +319,7 @@ fn a_task_that_is_left_over_may_yield_for_long() {
 }
 
 #[test]
-fn tasks_that_are_left_over_may_wake_one_another_in_a_long_row() {
+fn tasks_may_wake_each_other_in_a_long_chain_after_the_close() {
     const TASKS: usize = 20_000;
     let executor = executor(1);
     let (first, mut rx) = tokio::sync::oneshot::channel::<()>();
@@ -332,12 +333,13 @@ fn tasks_that_are_left_over_may_wake_one_another_in_a_long_row() {
     }
     executor.close(Duration::MAX);
     first.send(()).unwrap();
-    assert_eq!(n_alive(&executor), 0);
+    // The worker may not have exited quite, and help.
+    spin_until(|| n_alive(&executor) == 0);
     assert!(rx.blocking_recv().is_ok());
 }
 
 #[test]
-fn a_task_whose_executor_is_gone_is_dropped_by_whoever_wakes_it() {
+fn the_thread_that_wakes_a_task_drops_it_if_its_executor_is_gone() {
     for round in 0..20 {
         let executor = executor(1);
         let (wakers, waker) = mpsc::channel();
@@ -345,20 +347,20 @@ fn a_task_whose_executor_is_gone_is_dropped_by_whoever_wakes_it() {
         let counts = n_dropped.clone();
         let held = OnDrop(move || {
             counts.fetch_add(1, Ordering::SeqCst);
-            // Whoever wakes it is not to blame.
+            // The thread that wakes it does not see this panic.
             assert_ne!(round, 0, "as planned");
         });
         let key = spawn(&executor, async {}).key().unwrap();
         let future = async move {
             let _held = held;
-            give_wakers(wakers, Arc::default()).await;
+            send_wakers(wakers, Arc::default()).await;
         };
         executor.prepare_detached(executor.reserve(key), future).start();
         let waker: Waker = waker.recv().unwrap();
         executor.close(Duration::MAX);
         drop(executor);
         assert_eq!(n_dropped.load(Ordering::SeqCst), 0);
-        // Tokio's threads go in their own time, and hold the executor until then.
+        // tokio's threads keep the executor until they exit.
         spin_until(|| {
             waker.wake_by_ref();
             n_dropped.load(Ordering::SeqCst) > 0
@@ -369,7 +371,7 @@ fn a_task_whose_executor_is_gone_is_dropped_by_whoever_wakes_it() {
 }
 
 #[test]
-fn a_long_row_of_tasks_without_an_executor_is_dropped_without_using_up_the_stack() {
+fn a_long_chain_of_tasks_without_an_executor_does_not_overflow_the_stack() {
     const TASKS: usize = 100_000;
     for is_simulated in [false, true] {
         let (simulation, real) = (simulation(1), executor(1));
@@ -395,7 +397,7 @@ fn a_long_row_of_tasks_without_an_executor_is_dropped_without_using_up_the_stack
 }
 
 #[test]
-fn what_a_task_held_is_dropped_at_its_end_though_its_place_is_kept() {
+fn the_contents_of_a_future_are_dropped_at_its_end_although_its_memory_is_kept() {
     let executor = executor(1);
     let n_dropped = Arc::new(AtomicUsize::new(0));
     for round in 0..1000 {
@@ -403,7 +405,7 @@ fn what_a_task_held_is_dropped_at_its_end_though_its_place_is_kept() {
         let held = OnDrop(move || {
             counts.fetch_add(1, Ordering::SeqCst);
         });
-        // Two types in turn, so that a place is sometimes right for the next task and sometimes not.
+        // Two types of futures, so that the memory fits the next task sometimes, and sometimes not.
         let output = if round % 3 == 0 {
             wait(spawn(&executor, async move { drop(held) }));
             round
@@ -419,7 +421,7 @@ fn what_a_task_held_is_dropped_at_its_end_though_its_place_is_kept() {
 }
 
 #[test]
-fn a_task_that_is_never_started_is_dropped_with_its_start() {
+fn a_task_that_is_never_started_is_dropped() {
     for is_simulated in [false, true] {
         let (simulation, real) = (simulation(1), executor(1));
         let executor = if is_simulated { simulation.executor() } else { &real };
@@ -439,7 +441,7 @@ fn a_task_that_is_never_started_is_dropped_with_its_start() {
 }
 
 #[test]
-fn a_thread_may_start_tasks_while_it_ends() {
+fn a_thread_may_start_tasks_in_its_destructors() {
     type Last = OnDrop<Box<dyn FnMut()>>;
     thread_local!(static LAST: Mutex<Option<Last>> = const { Mutex::new(None) });
     let executor = executor(1);
@@ -448,7 +450,7 @@ fn a_thread_may_start_tasks_while_it_ends() {
         let (inner, n_run) = (executor.clone(), n_run.clone());
         thread::scope(|scope| {
             scope.spawn(move || {
-                // Before the stock is there, or after: what is made first goes last.
+                // Destructors of thread-locals run in the order opposite to their first use: before that of the magazine, or after it.
                 if round % 2 == 0 {
                     let _join = spawn(&inner, async {});
                 }
@@ -466,22 +468,22 @@ fn a_thread_may_start_tasks_while_it_ends() {
     executor.close(Duration::MAX);
 }
 
-/// What eight tasks do in a simulation: they start others, wake each other, and end.
-fn story(seed: u64) -> Vec<(usize, usize)> {
+/// Returns the steps of eight tasks in a simulation that start others, wake each other, and end.
+fn steps_of(seed: u64) -> Vec<(usize, usize)> {
     let simulation = simulation(seed);
     let executor = simulation.executor().clone();
     let steps: Arc<Mutex<Vec<(usize, usize)>>> = Arc::default();
-    let told = steps.clone();
+    let recorder = steps.clone();
     let main = spawn(&executor, {
         let executor = executor.clone();
         async move {
             let notify = Arc::new(tokio::sync::Notify::new());
             let joins: Vec<_> = (0..8)
                 .map(|task| {
-                    let (executor, told, notify) = (executor.clone(), told.clone(), notify.clone());
+                    let (executor, recorder, notify) = (executor.clone(), recorder.clone(), notify.clone());
                     spawn(&executor.clone(), async move {
                         for step in 0..4 {
-                            told.lock().unwrap().push((task, step));
+                            recorder.lock().unwrap().push((task, step));
                             notify.notify_waiters();
                             spawn(&executor, yield_often(step, ())).await;
                             if step == 1 {
@@ -505,8 +507,8 @@ fn story(seed: u64) -> Vec<(usize, usize)> {
 }
 
 #[test]
-fn a_seed_does_the_same_while_real_runtimes_run_and_other_simulations_ring_old_wakers() {
-    let expected: Vec<_> = (0..20).map(story).collect();
+fn a_seed_gives_the_same_steps_while_other_executors_run_and_stale_wakers_are_woken() {
+    let expected: Vec<_> = (0..20).map(steps_of).collect();
     let until = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -519,7 +521,7 @@ fn a_seed_does_the_same_while_real_runtimes_run_and_other_simulations_ring_old_w
                 for of in [simulation.executor(), &executor] {
                     let may_end = Arc::new(AtomicBool::new(true));
                     let joins: Vec<_> =
-                        (0..20).map(|_| spawn(of, give_wakers(wakers.clone(), may_end.clone()))).collect();
+                        (0..20).map(|_| spawn(of, send_wakers(wakers.clone(), may_end.clone()))).collect();
                     for join in joins {
                         if of.is_simulated() {
                             simulation.block_on(join).unwrap();
@@ -528,16 +530,16 @@ fn a_seed_does_the_same_while_real_runtimes_run_and_other_simulations_ring_old_w
                         }
                     }
                 }
-                let old: Vec<Waker> = given.try_iter().collect();
+                let stale: Vec<Waker> = given.try_iter().collect();
                 for _ in 0..20 {
-                    old.iter().for_each(Waker::wake_by_ref);
+                    stale.iter().for_each(Waker::wake_by_ref);
                     thread::yield_now();
                 }
             }
         });
         for _ in 0..20 {
             for (seed, expected) in (0..).zip(&expected) {
-                assert_eq!(&story(seed), expected, "seed {seed}");
+                assert_eq!(&steps_of(seed), expected, "seed {seed}");
             }
         }
         until.store(true, Ordering::SeqCst);

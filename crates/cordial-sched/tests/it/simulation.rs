@@ -1,4 +1,4 @@
-//! The simulated executor: an order that repeats, a clock that jumps, and an end for what waits for itself.
+//! The simulated executor: an order that repeats, a clock that jumps, and an error when nothing can run any more.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use crate::hooks::{n_alive, simulation, spawn};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// The order in which five tasks take three steps each.
+/// Returns the order in which five tasks take three steps each.
 fn order(seed: u64) -> Vec<(usize, usize)> {
     let simulation = simulation(seed);
     let steps = Arc::new(Mutex::new(Vec::new()));
@@ -32,9 +32,9 @@ fn order(seed: u64) -> Vec<(usize, usize)> {
 }
 
 #[test]
-fn the_order_belongs_to_the_seed() {
+fn the_order_follows_from_the_seed() {
     let orders: BTreeSet<_> = (0..100).map(order).collect();
-    assert!(orders.len() > 90, "seeds differ: {}", orders.len());
+    assert!(orders.len() > 90, "{} orders", orders.len());
     for seed in 0..100 {
         assert_eq!(order(seed), order(seed));
         assert_eq!(order(seed).len(), 15, "every step is taken once");
@@ -50,7 +50,7 @@ fn the_clock_jumps_to_the_next_timer() {
         .map(|hours| {
             let own = executor.clone();
             spawn(&executor, async move {
-                own.timer(hours * HOUR).expect("a clock will see that").await;
+                own.timer(hours * HOUR).expect("a clock can show that").await;
                 own.now() - started
             })
         })
@@ -61,11 +61,11 @@ fn the_clock_jumps_to_the_next_timer() {
     for (end, hours) in ends.into_iter().zip([3, 1, 2]) {
         assert!(end >= hours * HOUR && end - hours * HOUR < Duration::from_millis(2), "{end:?} after {hours} h");
     }
-    assert!(executor.timer(Duration::MAX).is_none(), "no clock will see that");
+    assert!(executor.timer(Duration::MAX).is_none(), "no clock can show that");
 }
 
 #[test]
-fn the_clock_stands_while_anything_is_ready() {
+fn the_clock_does_not_advance_while_a_task_is_ready() {
     let simulation = simulation(3);
     let executor = simulation.executor().clone();
     let started = executor.now();
@@ -80,19 +80,19 @@ fn the_clock_stands_while_anything_is_ready() {
 }
 
 #[test]
-fn a_program_that_waits_for_itself_stalls() {
+fn a_program_in_which_nothing_can_run_any_more_is_stalled() {
     for seed in 0..10 {
         let simulation = simulation(seed);
         let pending = spawn(simulation.executor(), std::future::pending::<()>());
         assert!(simulation.block_on(pending).is_err());
         assert_eq!(n_alive(simulation.executor()), 1);
         let join = spawn(simulation.executor(), async { 7 });
-        assert_eq!(simulation.block_on(join).unwrap(), 7, "it can be used afterwards");
+        assert_eq!(simulation.block_on(join).unwrap(), 7, "the simulation can be used afterwards");
     }
 }
 
 #[test]
-fn a_task_that_sleeps_does_not_stall() {
+fn a_task_that_sleeps_for_long_is_not_stalled() {
     let simulation = simulation(1);
     let join = spawn(simulation.executor(), async {
         for _ in 0..30 {
@@ -107,7 +107,7 @@ fn everything_runs_on_one_thread() {
     let simulation = simulation(1);
     let here = thread::current().id();
     let join = spawn(simulation.executor(), async {
-        #[expect(clippy::disallowed_methods, reason = "what a library does that knows tokio only")]
+        #[expect(clippy::disallowed_methods, reason = "as a library that knows only tokio")]
         let inner = tokio::spawn(async { thread::current().id() });
         (inner.await.unwrap(), thread::current().id())
     });

@@ -36,6 +36,7 @@ mod snapshot_display;
 mod spans;
 mod start;
 mod statistics;
+mod stale_wakers;
 mod stream;
 mod stream_abandoned;
 mod stream_bounds;

@@ -1,0 +1,53 @@
+//! What allocates nothing. A binary of its own, because it counts with a global allocator.
+#![expect(clippy::unwrap_used, reason = "a helper of tests is a test too")]
+
+use std::future::poll_fn;
+use std::num::NonZeroU32;
+use std::sync::{Arc, mpsc};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use cordial_sched::{Executor, Hooks, Key, Options};
+
+struct NoHooks;
+
+impl Hooks for NoHooks {
+    fn thread_started(&self, _: &Executor) {}
+
+    fn on_foreign_thread(&self, _: &Executor, body: &mut dyn FnMut()) {
+        body();
+    }
+
+    fn long_poll(&self, _: Key, _: Duration) {}
+
+    fn sampled(&self, _: Key, _: Duration) {}
+
+    fn threads_exhausted(&self, _: usize) {}
+}
+
+#[test]
+fn a_wake_up_of_a_running_task_allocates_nothing() {
+    let options =
+        Options { workers: 1, stall_after: Duration::from_millis(4), max_threads: 512, deprioritize_long_polls: false };
+    let executor = Executor::start(options, Arc::new(NoHooks)).unwrap();
+    let (wakers, waker) = mpsc::channel::<Waker>();
+    let (end, may_end) = mpsc::channel::<()>();
+    let task = executor.reserve(Key::new(0, NonZeroU32::MIN));
+    let future = poll_fn(move |cx| {
+        wakers.send(cx.waker().clone()).unwrap();
+        may_end.recv().unwrap();
+        Poll::Ready(())
+    });
+    executor.prepare_detached(task, future).start();
+    let waker = waker.recv().unwrap();
+    // Counts what this thread allocates.
+    let info = allocation_counter::measure(|| {
+        for _ in 0..1000 {
+            waker.wake_by_ref();
+            waker.clone().wake();
+        }
+    });
+    end.send(()).unwrap();
+    assert_eq!(info.count_total, 0);
+    executor.close(Duration::MAX);
+}
