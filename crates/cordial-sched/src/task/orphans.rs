@@ -5,15 +5,17 @@
 
 use std::cell::RefCell;
 
+type Abort = Box<dyn FnOnce()>;
+
 // What waits until this thread has dropped the future before. `None` while it drops none.
-thread_local!(static WAITING: RefCell<Option<Vec<Box<dyn FnOnce()>>>> = const { RefCell::new(None) });
+thread_local!(static WAITING: RefCell<Option<Vec<Abort>>> = const { RefCell::new(None) });
 
 /// Calls `abort`, which drops the future of a task, now or when the calls around this one have returned.
 pub(crate) fn abort_in_turn(abort: impl FnOnce() + 'static) {
     let mut first = Some(abort);
     let is_outermost = WAITING.try_with(|waiting| match &mut *waiting.borrow_mut() {
         Some(waiting) => {
-            waiting.extend(first.take().map(|abort| Box::new(abort) as Box<dyn FnOnce()>));
+            waiting.extend(first.take().map(|abort| Box::new(abort) as Abort));
             false
         }
         none => {
