@@ -4,14 +4,14 @@
 //! [`monitor`] and [`info`].
 //!
 //! ```text
-//!            spawn
-//!  caller ──────────► running ─── value, panic, kill, exit of a link, ────► its future is dropped
-//!                        │        or a request without opt-in                      │
-//!                        │                                            ▲            ▼
-//!                        └─ request after it opted in to graceful     │    its links and monitors are notified
-//!                           shutdown ─► it finishes, or is killed ────┘            │
-//!                                                                                  ▼
-//!                                                                        its handle has the result
+//!            spawn             value, panic, kill, exit of a linked process
+//!  caller ──────────► running ──────────────────────────────────────────────► its future is dropped
+//!                        │                                                ▲             │
+//!                        │ request to shut down: has it opted in?         │             ▼
+//!                        ├─ no ───────────────────────────────────────────┤   its links and monitors are notified
+//!                        └─ yes ─► it finishes, or is killed when its ────┘             │
+//!                                  grace time has passed                                ▼
+//!                                                                             its handle has the result
 //! ```
 //!
 //! A process ends at an await point, or when its current poll returns. All its destructors have run before any other process is

@@ -114,7 +114,7 @@ fn kill(own: Pid, entry: &mut Entry) -> Effect {
 
 /// Delivers a message to every trap of the process.
 fn deliver(entry: &mut Entry, from: Pid, reason: Exit) -> Effect {
-    let traps = entry.rare.as_ref().map(|rare| rare.traps.values().cloned().collect()).unwrap_or_default();
+    let traps = entry.rare().traps.values().cloned().collect();
     Effect { traps, message: Some((from, reason)), ..Effect::default() }
 }
 
@@ -124,6 +124,6 @@ fn request(own: Pid, entry: &mut Entry, from: Pid, reason: Exit) -> Effect {
     if !opted_in {
         return exit(own, entry, reason);
     }
-    let notify = entry.rare.as_ref().map(|rare| rare.shutdown_notify.clone());
+    let notify = Some(entry.rare().shutdown_notify.clone());
     Effect { notify, ..deliver(entry, from, reason) }
 }

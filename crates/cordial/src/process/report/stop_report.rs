@@ -27,8 +27,8 @@ pub struct Stopped {
     pub label: Option<Arc<str>>,
     /// Where it was spawned.
     pub spawned_at: Location,
-    /// How long its current poll had lasted, with an error of at most 2 ms; `None` if it was not being polled, or for less
-    /// than about 1 ms.
+    /// How long its current poll had lasted, counted from when that was first seen, usually 1 to 2 ms after its start; `None`
+    /// if the process was not being polled, or if its poll had not been seen yet.
     pub in_poll: Option<Duration>,
 }
 
