@@ -1,6 +1,6 @@
 //! Processes: futures with a pid, links, monitors, callers and an exit.
 //!
-//! Tasks are built on this layer. Most programs use [`Task`](crate::Task), and from here at most [`current`], [`set_label`],
+//! Tasks are built on this layer. Most programs use [`Task`](crate::Task), and from here at most [`current()`], [`set_label`],
 //! [`monitor`] and [`info`].
 //!
 //! ```text
