@@ -23,3 +23,6 @@ mod stream;
 
 pub use builder::TaskSupervisorBuilder;
 pub use handle::TaskSupervisor;
+
+#[cfg(test)]
+mod tests;
