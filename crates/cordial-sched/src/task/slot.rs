@@ -24,7 +24,7 @@
 //! with the last one only. A flag that is not seen then is left for `put`. So a flag that is set late costs a spurious poll, and
 //! never a missing one.
 //!
-//! **One owner.** Whoever gets the task gets it out of an exchange, and nobody else can get it out of the same one.
+//! **One owner.** A thread gets the task out of an exchange, and no other thread can get it out of the same exchange.
 //!
 //! `slot/tests.rs` checks this with loom. What was removed or weakened, one at a time, and what the model says:
 //!
