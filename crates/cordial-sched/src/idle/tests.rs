@@ -4,6 +4,8 @@
 //! sysmon that sleeps through what it should see is a deadlock, which loom reports. Each model ends by checking which
 //! ways its runs have gone, so that a protocol that never sleeps does not pass for one that loses no wake-up.
 
+mod stop;
+
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
@@ -11,10 +13,8 @@ use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
 use loom::thread;
 
 use super::*;
-use crate::pool::{Callbacks, Pool};
 use crate::sync::Parker;
 use crate::sysmon::run_loop::{self as sysmon_loop, SysmonOps};
-use crate::threads::Threads;
 use crate::worker::run_loop::{self, LoopEnd, WorkerOps};
 
 /// A queue that only counts. Its orderings are the weakest: the protocol must not rely on the queue.
@@ -544,102 +544,4 @@ fn a_push_into_a_queue_that_wakes_no_worker_is_found_by_sysmon() {
         worker.join().unwrap();
     });
     seen.assert_taken([("no worker was woken for the queue", &seen.skipped_wakeup), ("woken", &seen.woken)]);
-}
-
-/// A worker without tasks, of a pool that stops.
-struct StoppingWorker<'a> {
-    pool: &'a Pool,
-    parker: &'a Parker,
-    ways: &'a Ways,
-}
-
-impl WorkerOps for StoppingWorker<'_> {
-    type Task = ();
-
-    fn is_blocked(&self) -> bool {
-        false
-    }
-
-    fn is_stopping(&self) -> bool {
-        self.pool.is_stopping()
-    }
-
-    fn next_task(&self) -> Option<()> {
-        None
-    }
-
-    fn search(&self) -> Option<()> {
-        None
-    }
-
-    fn last_look(&self) -> Option<()> {
-        None
-    }
-
-    fn poll(&self, (): ()) {
-        panic!("there is no task");
-    }
-
-    fn has_injected(&self) -> bool {
-        false
-    }
-
-    fn has_queued(&self) -> bool {
-        false
-    }
-
-    fn idle(&self) -> &Idle {
-        &self.pool.idle
-    }
-
-    fn index(&self) -> usize {
-        0
-    }
-
-    fn unparker(&self) -> &Unparker {
-        &self.pool.queues.remote(0).unparker
-    }
-
-    fn park(&self) {
-        self.parker.park();
-    }
-
-    fn sleep(&self) -> Slept<Option<()>> {
-        let slept = run_loop::sleep(self);
-        match &slept {
-            Slept::Found(_, None) => count(&self.ways.found_at_last),
-            Slept::Spurious => count(&self.ways.spurious),
-            Slept::Found(_, Some(_)) | Slept::Woken(_) => panic!("there is no task"),
-        }
-        slept
-    }
-}
-
-/// A pool that stops unparks every worker that it sees. A worker that it does not see yet sees that the pool is
-/// stopping.
-#[test]
-fn a_worker_that_starts_while_the_pool_stops_does_not_sleep() {
-    let ways = Arc::new(Ways::default());
-    let seen = ways.clone();
-    check(3, move || {
-        let callbacks = Callbacks {
-            spawn_worker: Box::new(|_| Ok(true)),
-            on_foreign_thread: Box::new(|_| panic!("no task is left")),
-        };
-        let threads = Threads::new(1, 1);
-        let pool = loom::sync::Arc::new(Pool::new(threads, Parker::new().unparker().clone(), callbacks));
-        let worker = {
-            let (pool, ways) = (pool.clone(), ways.clone());
-            // This thread starts the worker and is the worker, so that it has seen no more than it must.
-            thread::spawn(move || {
-                assert!(pool.activate(pool.threads().activate()).unwrap());
-                let parker = pool.queues.remote(0).take_local().unwrap().parker;
-                let worker = StoppingWorker { pool: &pool, parker: &parker, ways: &ways };
-                assert_eq!(run_loop::run(&worker), LoopEnd::Stopping);
-            })
-        };
-        pool.begin_stop();
-        worker.join().unwrap();
-    });
-    seen.assert_taken([("the last look found it", &seen.found_at_last), ("unparked", &seen.spurious)]);
 }
