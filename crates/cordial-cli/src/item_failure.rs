@@ -15,7 +15,7 @@ use crate::text::io_error;
 pub(crate) enum ItemFailure {
     /// The item is longer than an argument can be.
     ItemTooLong { length: u64 },
-    /// An argument is too long with the item in the place of its placeholder.
+    /// An argument is too long after the item is inserted.
     ArgumentTooLong { length: u64 },
     /// The item contains a NUL byte at this position, counted from 1.
     NulByte { position: usize },
@@ -46,7 +46,7 @@ pub(crate) enum ItemFailure {
 }
 
 impl ItemFailure {
-    /// Returns whether the item did not fail by itself, but the run was stopped.
+    /// Returns whether the run was stopped before the item finished.
     pub(crate) fn is_unfinished(&self) -> bool {
         matches!(self, ItemFailure::Stopped | ItemFailure::Killed | ItemFailure::NotRun)
     }
@@ -77,7 +77,7 @@ impl fmt::Display for ItemFailure {
             ItemFailure::ArgumentTooLong { length } => {
                 write!(
                     f,
-                    "an argument has {length} bytes with the item in its place; the limit for one argument is {limit} bytes"
+                    "an argument has {length} bytes after the item is inserted; the limit for one argument is {limit} bytes"
                 )
             }
             ItemFailure::NulByte { position } => {

@@ -1,10 +1,10 @@
 //! The help text below the options. Each paragraph is one line here; clap wraps it to the width of the terminal.
 
 pub(super) const AFTER_OPTIONS: &str = "\
-In every word of COMMAND: {} the item, {.} without extension, {/} its last part, {//} its directory, {/.} its last part without \
-extension, {#} its number, {%} its slot. Without any of them, the item is the last argument. Other braces stay as they are. COMMAND \
-runs without a shell, unless --shell is given, which quotes {} for you. Commands have no standard input. The variables CORDIAL_INDEX, \
-CORDIAL_SLOT and CORDIAL_ATTEMPT are in their environment.
+In every word of COMMAND: {} the item, {.} without extension, {/} the name after the last slash, {//} the directory, {/.} that name \
+without extension, {#} the number of the item, {%} the number of its slot. Without any of them, the item is the last argument. Other \
+braces stay as they are. COMMAND runs without a shell, unless --shell is given, which quotes {} for you. Commands have no standard input. \
+The variables CORDIAL_INDEX, CORDIAL_SLOT and CORDIAL_ATTEMPT are in their environment.
 
 Examples:
   find . -name '*.rs' -print0 | cordial map -0 wc -l
@@ -13,7 +13,7 @@ Examples:
   seq 100 | cordial map --retries 3 --joblog log --resume curl -sf localhost/{}
   cordial map --tag --line-buffer ping -c 3 ::: localhost 127.0.0.1
 
-An item ends when its process exits: the rest of its process group is killed then, except for processes that left the group (setsid). \
+An item ends when its process exits. Its children are then killed, except for those that left its process group (setsid). \
 Ctrl-C, SIGTERM or SIGHUP: nothing new starts, running commands get SIGTERM and --grace to exit; a second signal kills them.
 
 Exit status: 0 all succeeded; 1 to 100 that many items failed; 101 more than 100 failed; with --fail-fast the status of the failed item; 129, 130, \

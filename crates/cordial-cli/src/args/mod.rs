@@ -1,4 +1,4 @@
-//! The command line: options, their values and the help text. Whether options are consistent is checked in `map::config`.
+//! The command line: options, their values and the help text. `map::config` makes the checks that clap cannot make.
 
 mod generate;
 mod help;

@@ -85,11 +85,11 @@ pub(crate) struct MapOptions {
     #[arg(long, value_name = "N", help_heading = RUNNING, value_parser = clap::value_parser!(i32).range(1..=19))]
     pub(crate) nice: Option<i32>,
 
-    /// Start none while the load average is above N
+    /// Start no command while the load average is above N
     #[arg(long, value_name = "N", help_heading = RUNNING, value_parser = values::load)]
     pub(crate) load: Option<f64>,
 
-    /// Start none while less memory than SIZE is free, such as 2G
+    /// Start no command while free memory is below SIZE, such as 2G
     #[arg(long, value_name = "SIZE", help_heading = RUNNING, value_parser = values::size)]
     pub(crate) memfree: Option<u64>,
 
@@ -97,7 +97,7 @@ pub(crate) struct MapOptions {
     #[arg(short = 'k', long, help_heading = OUTPUT, conflicts_with = "unordered")]
     pub(crate) keep_order: bool,
 
-    /// Print each item when it is finished
+    /// Print the output of each item when it finishes
     #[arg(long, help_heading = OUTPUT)]
     pub(crate) unordered: bool,
 
@@ -113,7 +113,7 @@ pub(crate) struct MapOptions {
     #[arg(long, help_heading = OUTPUT, conflicts_with = "json")]
     pub(crate) tag: bool,
 
-    /// Also keep DIR/<index>/stdout, stderr and status
+    /// Also write DIR/<index>/stdout, stderr and status
     #[arg(long, value_name = "DIR", help_heading = OUTPUT, conflicts_with = "line_buffer")]
     pub(crate) results: Option<PathBuf>,
 
@@ -133,7 +133,7 @@ pub(crate) struct MapOptions {
     #[arg(long, value_name = "N", help_heading = FAILURE, default_value_t = 0, hide_default_value = true)]
     pub(crate) retries: u32,
 
-    /// Stop an item that takes longer: 500ms, 30s, 1h30m, 10 (seconds)
+    /// Stop an item after TIME: 500ms, 30s, 1h30m, 10 (seconds)
     #[arg(long, value_name = "TIME", help_heading = FAILURE, value_parser = values::timeout)]
     pub(crate) timeout: Option<Duration>,
 
@@ -186,8 +186,8 @@ const LONG: &str = "Long runs";
 pub(crate) fn parse() -> Result<Args, ExitCode> {
     Args::try_parse().map_err(|error| {
         // With both outputs closed, there is nowhere to report the error.
-        let _ = match unsupported::sentence(&error) {
-            Some(sentence) => writeln!(io::stderr(), "cordial: {sentence}"),
+        let _ = match unsupported::message(&error) {
+            Some(message) => writeln!(io::stderr(), "cordial: {message}"),
             None => error.print(),
         };
         if error.use_stderr() { ExitCode::from(ExitReason::Error) } else { ExitCode::SUCCESS }

@@ -11,11 +11,11 @@ const OPTIONS: [(&[&str], &str); 27] = [
     (&["-L", "-l", "--max-lines"], "every line is an item: -n N passes N items to each command"),
     (
         &["-x", "--exit", "-s", "--max-chars"],
-        "commands are not filled up to a size: -n N passes N items to each command",
+        "command lines are not packed to a maximum length: -n N passes N items to each command",
     ),
     (&["-X", "-m", "--xargs"], "-n N passes N items to each command, and repeats a word with {} for each item"),
     (&["-i"], "{} stands for the item without an option, and -I TEXT chooses another placeholder"),
-    (&["-E", "-e", "--eof"], "cut the input before: sed '/^END$/,$d' | cordial map ..."),
+    (&["-E", "-e", "--eof"], "cut the input first: sed '/^END$/,$d' | cordial map ..."),
     (&["-p", "--interactive"], "--dry-run prints the commands, so that you can read them before you run them"),
     (&["-o", "--open-tty", "--tty"], ""),
     (
@@ -45,25 +45,25 @@ const OPTIONS: [(&[&str], &str); 27] = [
     (&["--link", "--xapply"], "paste FILE FILE combines corresponding lines of files"),
     (&["--plus", "--rpl"], "with --shell, use the expansions of the shell: 'f={}; echo ${f%.*}'"),
     (&["--tagstring", "--tag-string", "--ctag", "--ctagstring"], "--tag begins each line with its item"),
-    (&["--group"], "it is the default"),
+    (&["--group"], "outputs are grouped by default: leave the option out"),
     (
         &["--files", "--compress", "--tmpdir"],
         "--results DIR keeps each output in its own file, and TMPDIR names the directory for large outputs",
     ),
     (&["--termseq"], "commands get SIGTERM, and SIGKILL after --grace"),
-    (&["--shuf"], "shuffle the input before: shuf FILE | cordial map ..."),
-    (&["--header"], "remove the first line before: tail -n +2 FILE | cordial map ..."),
-    (&["--quote", "-q"], "words are passed to the command unchanged, without a shell"),
+    (&["--shuf"], "shuffle the input first: shuf FILE | cordial map ..."),
+    (&["--header"], "drop the first line of the input: tail -n +2 FILE | cordial map ..."),
+    (&["--quote", "-q"], "words are passed to the command unchanged: leave the option out"),
     (&["--wait", "--semaphore", "--sem", "--id", "--fg", "--bg"], ""),
     (&["--will-cite", "--citation", "--no-notice"], "there is no citation notice: leave the option out"),
     (&["--process-slot-var"], "commands find their slot in CORDIAL_SLOT, and {%} stands for it"),
     (&["--show-limits", "--limit"], "--load and --memfree delay starts while the machine is busy"),
     (&["--sql", "--sqlmaster", "--sqlworker", "--sqlandworker", "--embed", "--profile", "-J"], ""),
-    (&["--trim", "--arg-sep", "--arg-file-sep"], "items are passed unchanged: edit them before, for example with sed"),
+    (&["--trim", "--arg-sep", "--arg-file-sep"], "items are passed unchanged: edit them first, for example with sed"),
 ];
 
-/// Returns a sentence if the error is an option of `xargs` or GNU parallel that is not supported.
-pub(super) fn sentence(error: &clap::Error) -> Option<String> {
+/// Returns the message for an unsupported option of `xargs` or GNU parallel, and `None` for any other error.
+pub(super) fn message(error: &clap::Error) -> Option<String> {
     if error.kind() != ErrorKind::UnknownArgument {
         return None;
     }

@@ -17,7 +17,7 @@ pub(crate) enum Concurrency {
 }
 
 impl Concurrency {
-    /// Returns the number. `max` is the largest number that the system allows.
+    /// Returns the number of commands. `max` is the largest that the system allows.
     pub(crate) fn number(self, max: usize) -> usize {
         match self {
             // If the number of cores is unknown, one command at a time always works.
@@ -50,7 +50,7 @@ pub(super) fn delimiter(text: &str) -> Result<u8, String> {
         _ => None,
     }
     .ok_or_else(|| {
-        "expected one character of one byte, or \\n, \\t, \\r, \\0 or a hexadecimal byte such as \\x2c".to_owned()
+        "expected a single-byte character, or \\n, \\t, \\r, \\0 or a hexadecimal byte such as \\x2c".to_owned()
     })
 }
 

@@ -46,7 +46,7 @@ pub(super) enum OutputMode {
 pub(super) struct Config {
     pub(super) input: Input,
     pub(super) template: CommandTemplate,
-    /// The path of the program, if it is the same for all items and known.
+    /// The path of the program, if it is known and the same for all items.
     pub(super) program: Option<PathBuf>,
     pub(super) concurrency: usize,
     pub(super) output: OutputMode,
@@ -60,7 +60,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// A sentence that says what is wrong, and what to do.
+    /// A message that says what is wrong, and what to do.
     pub(super) fn new(mut options: MapOptions) -> Result<Config, String> {
         let words = std::mem::take(&mut options.command);
         if let Some((list, instead)) = UNSUPPORTED_LISTS.iter().find(|(list, _)| words.iter().any(|word| word == list))
@@ -71,7 +71,7 @@ impl Config {
         let command = argument_bytes(parts.next().unwrap_or_default())?;
         let lists = parts.map(argument_bytes).collect::<Result<Vec<_>, String>>()?;
         if command.is_empty() {
-            return Err(format!("there is no command before {LIST}: name the command to run for each item"));
+            return Err(format!("name the command to run before {LIST}"));
         }
         let delimiter = options.delimiter.unwrap_or(if options.null { 0 } else { b'\n' });
         let input = match (&options.arg_file, lists.is_empty()) {
@@ -126,20 +126,20 @@ fn argument_bytes(words: &[OsString]) -> Result<Vec<Vec<u8>>, String> {
 }
 
 fn open(path: &PathBuf) -> Result<File, String> {
-    let cannot_read = |error| format!("cannot read the items file {}: {}", path.display(), io_error::describe(&error));
+    let cannot_read = |error| format!("cannot read items from {}: {}", path.display(), io_error::describe(&error));
     let file = File::open(path).map_err(cannot_read)?;
     match file.metadata().map_err(cannot_read)?.is_dir() {
-        true => Err(format!("the items file {} is a directory: name a file with items", path.display())),
+        true => Err(format!("cannot read items from {}: it is a directory", path.display())),
         false => Ok(file),
     }
 }
 
 fn template(options: &MapOptions, command: &[Vec<u8>]) -> Result<CommandTemplate, String> {
-    let item_text = options.replace.clone().map_or_else(|| Ok(b"{}".to_vec()), system::argument_bytes)?;
+    let item_placeholder = options.replace.clone().map_or_else(|| Ok(b"{}".to_vec()), system::argument_bytes)?;
     if options.shell {
-        CommandTemplate::shell(&command.join(&b' '), &item_text)
+        CommandTemplate::shell(&command.join(&b' '), &item_placeholder)
     } else {
-        Ok(CommandTemplate::words(command, &item_text))
+        Ok(CommandTemplate::words(command, &item_placeholder))
     }
 }
 
@@ -156,7 +156,7 @@ fn output_mode(options: &MapOptions) -> OutputMode {
 /// Checks that the system reports the values on which options depend.
 fn check_machine(options: &MapOptions) -> Result<(), String> {
     let unavailable = |option: &str, error| {
-        format!("{option} is not available: the system does not report this value: {}", io_error::describe(&error))
+        format!("{option} needs a value that the system does not report: {}", io_error::describe(&error))
     };
     if options.load.is_some() {
         system::load_average().map_err(|error| unavailable("--load", error))?;

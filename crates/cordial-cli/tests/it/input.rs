@@ -87,7 +87,7 @@ fn a_line_that_is_too_long_with_its_argument_fails_only_its_item() {
         stdout: b"<a>\n",
         stderr: &stderr_of_one_failure(
             &format!(
-                "item 1 \"{x80}…\" failed: an argument has 131073 bytes with the item in its place; the limit for one argument is 131071 bytes"
+                "item 1 \"{x80}…\" failed: an argument has 131073 bytes after the item is inserted; the limit for one argument is 131071 bytes"
             ),
             "1 of 2 items failed",
             true,

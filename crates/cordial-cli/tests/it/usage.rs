@@ -1,4 +1,4 @@
-//! Wrong usage prints a sentence and has status 255; help succeeds.
+//! Wrong usage prints a message and has status 255; help succeeds.
 
 use std::io;
 use std::process::Stdio;
@@ -7,18 +7,18 @@ use crate::harness::{TestDir, cordial, finish, run, shell};
 
 #[test]
 fn wrong_usage_is_reported_with_status_255() {
-    for (args, sentence) in [
+    for (args, message) in [
         (&[][..], "Usage: cordial <COMMAND>"),
         (&["map"], "required arguments were not provided"),
         (&["map", "--"], "required arguments were not provided"),
-        (&["map", ":::", "a"], "there is no command before :::"),
+        (&["map", ":::", "a"], "name the command to run before :::"),
         (&["map", "-c", "x", "true"], "expected a whole number of commands, or 0 for as many as the system allows"),
         (&["map", "-c", "-1", "true"], "expected a whole number of commands, or 0 for as many as the system allows"),
         (&["map", "--timeout", "0", "true"], "the timeout must be longer than 0; for no timeout, leave out the option"),
         (&["map", "--timeout", "soon", "true"], "expected a duration such as 500ms, 30s or 1h 30m"),
         (&["map", "-n", "0", "true"], "number would be zero"),
         (&["map", "-I", "", "true"], "the placeholder must not be empty"),
-        (&["map", "-d", "ab", "true"], "expected one character of one byte"),
+        (&["map", "-d", "ab", "true"], "expected a single-byte character"),
         (&["map", "--halt", "later", "true"], "expected never, soon,fail=N"),
         (&["map", "--halt", "now,fail=0", "true"], "expected never, soon,fail=N"),
         (&["map", "--memfree", "much", "true"], "expected a size such as 500M or 2G"),
@@ -29,8 +29,8 @@ fn wrong_usage_is_reported_with_status_255() {
             &["map", "--resume", "true"],
             "--resume needs the records of the earlier run: add --joblog FILE or --results DIR",
         ),
-        (&["map", "-a", "/no/such", "true"], "cannot read the items file /no/such: No such file or directory"),
-        (&["map", "-a", "/", "true"], "the items file / is a directory"),
+        (&["map", "-a", "/no/such", "true"], "cannot read items from /no/such: No such file or directory"),
+        (&["map", "-a", "/", "true"], "cannot read items from /: it is a directory"),
         (&["map", "-a", "/dev/null", "true", ":::", "a"], "not both"),
         (&["map", "--workdir", "/no/such", "true"], "--workdir /no/such is not a directory"),
         (
@@ -66,15 +66,15 @@ fn wrong_usage_is_reported_with_status_255() {
     ] {
         let result = run(args, b"never read\n");
         assert_eq!((result.status, result.stdout.as_slice()), (255, &b""[..]), "{args:?}");
-        assert!(result.stderr.contains(sentence), "{args:?}: {}", result.stderr);
+        assert!(result.stderr.contains(message), "{args:?}: {}", result.stderr);
     }
 }
 
 #[test]
 fn options_of_other_programs_without_effect_are_accepted() {
-    for habit in ["--bar", "--eta", "--progress", "-k", "-r", "--no-run-if-empty"] {
-        let result = run(&["map", habit, "echo", ":::", "a"], b"");
-        assert_eq!((result.status, result.stdout.as_slice(), result.stderr.as_str()), (0, &b"a\n"[..], ""), "{habit}");
+    for option in ["--bar", "--eta", "--progress", "-k", "-r", "--no-run-if-empty"] {
+        let result = run(&["map", option, "echo", ":::", "a"], b"");
+        assert_eq!((result.status, result.stdout.as_slice(), result.stderr.as_str()), (0, &b"a\n"[..], ""), "{option}");
     }
     // A blank in the path of a program is allowed.
     let dir = TestDir::new();
