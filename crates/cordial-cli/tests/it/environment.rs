@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use crate::harness::{cordial, finish, shell};
 
-const WAYS: [&[&str]; 2] = [&[], &["--workdir", "/"]];
+const WITHOUT_AND_WITH_WORKDIR: [&[&str]; 2] = [&[], &["--workdir", "/"]];
 
 #[test]
 #[cfg(target_os = "linux")]
@@ -23,8 +23,8 @@ fn commands_inherit_ignored_signals_and_no_others() {
         let bit = |signal: rustix::process::Signal| 1 << (signal.as_raw() - 1);
         let reset = bit(rustix::process::Signal::INT) | bit(rustix::process::Signal::PIPE);
         let expected = format!("SigBlk:\t{:016x}\nSigIgn:\t{:016x}\n", mask("SigBlk:"), mask("SigIgn:") & !reset);
-        for way in WAYS {
-            let map = format!("{ignored} $0 map {} grep -E '^Sig(Blk|Ign)' ::: /proc/self/status", way.join(" "));
+        for options in WITHOUT_AND_WITH_WORKDIR {
+            let map = format!("{ignored} $0 map {} grep -E '^Sig(Blk|Ign)' ::: /proc/self/status", options.join(" "));
             assert_eq!(String::from_utf8(shell(&map).stdout).unwrap(), expected, "{map}");
         }
     }
@@ -32,13 +32,13 @@ fn commands_inherit_ignored_signals_and_no_others() {
 
 #[test]
 fn commands_inherit_our_environment_and_get_four_variables() {
-    for way in WAYS {
+    for options in WITHOUT_AND_WITH_WORKDIR {
         let mut command = cordial();
         command.env_clear().env("PATH", "/usr/bin:/bin").env("MULTI", "a\nb=c").env("EMPTY", "");
         command.env("CORDIAL_RUN", "other run").env("CORDIAL_INDEX", "other run");
-        command.args(["map"]).args(way).args(["-c1", "env", "-0", ":::", "--"]).stdin(Stdio::null());
+        command.args(["map"]).args(options).args(["-c1", "env", "-0", ":::", "--"]).stdin(Stdio::null());
         let result = finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
-        assert_eq!((result.status, result.stderr.as_str()), (0, ""), "{way:?}");
+        assert_eq!((result.status, result.stderr.as_str()), (0, ""), "{options:?}");
         let text = String::from_utf8(result.stdout).unwrap();
         let entries: Vec<(&str, &str)> =
             text.split_terminator('\0').map(|entry| entry.split_once('=').unwrap()).collect();
@@ -53,7 +53,7 @@ fn commands_inherit_our_environment_and_get_four_variables() {
             ("MULTI", "a\nb=c"),
             ("PATH", "/usr/bin:/bin"),
         ];
-        assert_eq!(found, BTreeMap::from(expected), "{way:?}");
+        assert_eq!(found, BTreeMap::from(expected), "{options:?}");
     }
 }
 

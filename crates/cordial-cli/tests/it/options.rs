@@ -3,7 +3,7 @@
 use crate::harness::{Case, TestDir, check, run, shell};
 
 /// Checks runs that succeed and write nothing to standard error.
-fn table(cases: &[(&[&str], &[u8], &[u8])]) {
+fn check_outputs(cases: &[(&[&str], &[u8], &[u8])]) {
     for (args, input, stdout) in cases {
         let args = [&["map"], *args].concat();
         check(&[Case { args: &args, input, status: 0, stdout, stderr: "" }]);
@@ -16,7 +16,7 @@ fn items_come_from_standard_input_files_and_arguments() {
     std::fs::write(dir.path("list"), "x\ny\n").unwrap();
     let list = dir.path("list");
     let list = list.to_str().unwrap();
-    table(&[
+    check_outputs(&[
         (&["-0", "printf", "<%s>"], b"a\nb\0c\0\0", b"<a\nb><c><>"),
         (&["-d", ",", "printf", "<%s>"], b"a,b\n,c", b"<a><b\n><c>"),
         (&["-d", "\\t", "printf", "<%s>"], b"a\tb", b"<a><b>"),
@@ -34,7 +34,7 @@ fn items_come_from_standard_input_files_and_arguments() {
 
 #[test]
 fn placeholders_are_filled() {
-    table(&[
+    check_outputs(&[
         (&["echo", "{.} {/} {//} {/.}"], b"a/b.c\n", b"a/b b.c a b\n"),
         (&["-c1", "echo", "{#}", "{%}", "{}"], b"a\nb\n", b"1 1 a\n2 1 b\n"),
         (&["echo", "{#}"], b"a\nb\n", b"1\n2\n"),
@@ -47,7 +47,7 @@ fn placeholders_are_filled() {
 fn a_shell_does_not_execute_items() {
     let evil = b"$(echo no)`echo no`; echo no; \"'\\ * ~ # & | > no\n";
     let expected = [&evil[..evil.len() - 1], b"\n"].concat();
-    table(&[
+    check_outputs(&[
         (&["--shell", "printf '%s\\n' {}"], evil, &expected),
         (&["--shell", "printf '%s\\n'"], evil, &expected),
         (&["--shell", "x={}; printf '%s\\n' \"$x\""], evil, &expected),
@@ -64,7 +64,7 @@ fn a_shell_does_not_execute_items() {
 fn options_affect_the_environment_of_commands() {
     let own_nice: i32 = String::from_utf8(shell("nice").stdout).unwrap().trim().parse().unwrap();
     let lower = format!("{}\n", (own_nice + 3).min(19));
-    table(&[
+    check_outputs(&[
         (&["--nice", "3", "--shell", "nice # $1"], b"a\n", lower.as_bytes()),
         (&["-c1", "--shell", "echo $CORDIAL_INDEX $CORDIAL_SLOT $CORDIAL_ATTEMPT # $1"], b"a\nb\n", b"1 1 1\n2 1 1\n"),
         (&["--workdir", "/", "--shell", "pwd # $1"], b"a\n", b"/\n"),
@@ -86,7 +86,7 @@ fn two_running_commands_never_share_a_slot() {
 #[test]
 fn output_options_choose_the_format() {
     let two = "printf 'a\\nb'; sleep 0.3; echo c; printf d";
-    table(&[
+    check_outputs(&[
         (&["--tag", "--shell", "printf 'a\\nb'; echo c; printf d # $1"], b"x\n", b"x\ta\nx\tbc\nx\td"),
         (&["--tag", "-n2", "echo"], b"x\ny\n", b"x y\tx y\n"),
         (&["--line-buffer", "--shell", two], b"x\n", b"a\nbc\nd"),
