@@ -17,8 +17,8 @@ pub(crate) enum CommandTemplate {
 
 impl CommandTemplate {
     /// Parses the words of a command, the program first. Without a placeholder in any word, the item becomes the last argument.
-    pub(crate) fn words(words: &[Vec<u8>], item_text: &[u8]) -> Self {
-        let mut words: Vec<Vec<Piece>> = words.iter().map(|word| placeholder::split(word, item_text)).collect();
+    pub(crate) fn words(words: &[Vec<u8>], item_placeholder: &[u8]) -> Self {
+        let mut words: Vec<Vec<Piece>> = words.iter().map(|word| placeholder::split(word, item_placeholder)).collect();
         if words.iter().all(|pieces| pieces.iter().all(|piece| piece.placeholder().is_none())) {
             words.push(vec![Piece::Placeholder(Placeholder::Item)]);
         }
@@ -29,9 +29,9 @@ impl CommandTemplate {
     ///
     /// # Errors
     ///
-    /// A sentence, when a placeholder is inside quotes.
-    pub(crate) fn shell(line: &[u8], item_text: &[u8]) -> Result<Self, String> {
-        ShellLine::new(line, item_text).map(CommandTemplate::Shell)
+    /// A message, when a placeholder is inside quotes.
+    pub(crate) fn shell(line: &[u8], item_placeholder: &[u8]) -> Result<Self, String> {
+        ShellLine::new(line, item_placeholder).map(CommandTemplate::Shell)
     }
 
     /// Returns the command for one item.
@@ -74,7 +74,7 @@ impl CommandTemplate {
         }
     }
 
-    /// Returns whether `render` may return this line for some item. True may be wrong, false never is.
+    /// Returns whether `render` may return this line for some item. False positives are possible, false negatives are not.
     pub(crate) fn may_render(&self, line: &[u8]) -> bool {
         let mut texts: Vec<Vec<u8>> = vec![Vec::new()];
         let mut add = |piece: Option<&[u8]>| match (piece, texts.last_mut()) {

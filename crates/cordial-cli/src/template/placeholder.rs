@@ -30,7 +30,7 @@ pub(crate) enum Placeholder {
     Slot,
 }
 
-const NAMES: [(&[u8], Placeholder); 6] = [
+const OTHER_PLACEHOLDERS: [(&[u8], Placeholder); 6] = [
     (b"{.}", Placeholder::Stem),
     (b"{/}", Placeholder::Name),
     (b"{//}", Placeholder::Parent),
@@ -55,21 +55,22 @@ impl Piece {
     }
 }
 
-/// Returns the placeholder at the start of a text, and its length. `item_text` is the text that stands for the item: `{}` or that of `-I`.
-pub(super) fn parse_prefix(text: &[u8], item_text: &[u8]) -> Option<(Placeholder, usize)> {
-    if text.starts_with(item_text) {
-        return Some((Placeholder::Item, item_text.len()));
+/// Returns the placeholder at the start of a text, and its length. `item_placeholder` is `{}` or the text of `-I`.
+pub(super) fn parse_prefix(text: &[u8], item_placeholder: &[u8]) -> Option<(Placeholder, usize)> {
+    if text.starts_with(item_placeholder) {
+        return Some((Placeholder::Item, item_placeholder.len()));
     }
-    NAMES.iter().find(|(name, _)| text.starts_with(name)).map(|(name, placeholder)| (*placeholder, name.len()))
+    let found = OTHER_PLACEHOLDERS.iter().find(|(written, _)| text.starts_with(written));
+    found.map(|(written, placeholder)| (*placeholder, written.len()))
 }
 
 /// Splits a word into pieces. A word without a placeholder is one text; a text beside a placeholder is never empty.
-pub(super) fn split(word: &[u8], item_text: &[u8]) -> Vec<Piece> {
+pub(super) fn split(word: &[u8], item_placeholder: &[u8]) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut text = Vec::new();
     let mut at = 0;
     while at < word.len() {
-        match parse_prefix(&word[at..], item_text) {
+        match parse_prefix(&word[at..], item_placeholder) {
             Some((placeholder, length)) => {
                 push(&mut pieces, &mut text, placeholder);
                 at += length;
@@ -157,8 +158,8 @@ pub(super) fn fill(pieces: &[Piece], values: &[&[u8]], index: u64, slot: usize) 
     }
 }
 
-/// Returns the words of `fill` as a shell would read them, separated by blanks. Each piece is quoted on its own, so that the texts look the
-/// same for every item.
+/// Returns the words of `fill`, quoted for a shell and separated by blanks. Each piece is quoted on its own, so that the texts are the same
+/// for every item.
 pub(super) fn render(pieces: &[Piece], values: &[&[u8]], index: u64, slot: usize) -> Vec<u8> {
     let render_one = |value: &[u8]| {
         let quoted = pieces.iter().map(|piece| match piece {

@@ -16,8 +16,8 @@ use crate::text::{display, shell_quote};
 
 pub(super) const SHELL: &[u8] = b"sh";
 
-/// The name that the shell uses for itself in its messages.
-const NAME: &[u8] = b"cordial";
+/// `$0` of the shell, which begins its error messages.
+const SHELL_NAME: &[u8] = b"cordial";
 
 /// A line with placeholders.
 #[derive(Debug)]
@@ -42,9 +42,9 @@ impl ShellLine {
     ///
     /// # Errors
     ///
-    /// A sentence, when a placeholder is inside quotes.
-    pub(super) fn new(line: &[u8], item_text: &[u8]) -> Result<ShellLine, String> {
-        let mut pieces = parse(line, item_text)?;
+    /// A message, when a placeholder is inside quotes.
+    pub(super) fn new(line: &[u8], item_placeholder: &[u8]) -> Result<ShellLine, String> {
+        let mut pieces = parse(line, item_placeholder)?;
         let has_placeholder = pieces.iter().any(|piece| piece.placeholder().is_some());
         if !has_placeholder && !refers_to_arguments(line) {
             let mut text = [line, b" "].concat();
@@ -61,7 +61,7 @@ impl ShellLine {
     /// Returns the command of the shell for one item.
     pub(super) fn fill(&self, values: &[&[u8]], index: u64, slot: usize) -> Result<CommandLine, ItemFailure> {
         let os_string = |bytes| system::os_string(bytes).map_err(|NotUnicode| ItemFailure::NotUnicode);
-        let fixed = [SHELL, b"-c", &self.script, NAME];
+        let fixed = [SHELL, b"-c", &self.script, SHELL_NAME];
         let words = fixed.iter().chain(values).map(|word| os_string(word.to_vec()));
         let mut environment = Vec::new();
         for (placeholder, name) in VARIABLES {
@@ -137,13 +137,13 @@ fn refers_to_arguments(line: &[u8]) -> bool {
     references.iter().any(|name| line.windows(name.len()).any(|part| part == name.as_bytes()))
 }
 
-fn parse(line: &[u8], item_text: &[u8]) -> Result<Vec<Piece>, String> {
+fn parse(line: &[u8], item_placeholder: &[u8]) -> Result<Vec<Piece>, String> {
     let (mut pieces, mut text) = (Vec::new(), Vec::new());
     let mut quoting = Quoting::Unquoted;
     let mut at = 0;
     while at < line.len() {
         let before = at.checked_sub(1).map(|before| line[before]);
-        let found = placeholder::parse_prefix(&line[at..], item_text);
+        let found = placeholder::parse_prefix(&line[at..], item_placeholder);
         // `${}`, `${#}` and the like belong to the shell.
         if let Some((placeholder, length)) = found.filter(|_| before != Some(b'$')) {
             match quoting {
