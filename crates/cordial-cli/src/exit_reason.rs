@@ -18,7 +18,7 @@ pub(crate) enum ExitReason {
     Interrupted(StopSignal),
     /// Standard output was closed by its reader. This is not an error: `| head` does it.
     OutputClosed,
-    /// Wrong usage or an internal error. Its message was printed to standard error.
+    /// Wrong usage or an internal error. A message was printed to standard error.
     Error,
 }
 

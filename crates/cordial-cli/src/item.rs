@@ -20,7 +20,7 @@ pub(crate) enum Value {
 }
 
 impl Value {
-    /// Returns the bytes that are kept of the value, for messages.
+    /// Returns the bytes that are kept of the value.
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Value::Whole(bytes) => bytes,

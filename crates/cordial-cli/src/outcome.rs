@@ -9,7 +9,7 @@ use crate::item_failure::ItemFailure;
 use crate::output::{Budget, Capture};
 use crate::text::display;
 
-/// The outcome of an item: of its last attempt, if there were several.
+/// The outcome of the last attempt of an item.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) item: Arc<Item>,

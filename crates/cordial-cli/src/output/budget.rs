@@ -9,7 +9,7 @@ use futures_util::task::AtomicWaker;
 /// When all captures together hold more than this many bytes in memory, further output goes to files.
 pub(super) const MAX_BYTES_IN_MEMORY: usize = 16 * 1024 * 1024;
 
-/// While this many captures are in files, no further item is started. Items that run already may open more.
+/// While this many captures are in files, no further item is read. Items that were read before may open more.
 pub(super) const MAX_FILES: usize = 128;
 
 /// What all unprinted items use together. Clones share it.
@@ -20,12 +20,12 @@ pub(crate) struct Budget(Arc<Usage>);
 struct Usage {
     bytes: AtomicUsize,
     files: AtomicUsize,
-    /// The task that waits to start a further item.
+    /// The task that waits to read a further item.
     waiting: AtomicWaker,
 }
 
 impl Budget {
-    /// Returns ready if a further item may be started. Otherwise the task is woken when that becomes true.
+    /// Returns ready if a further item may be read. Otherwise the task is woken when that becomes true.
     pub(crate) fn poll_available(&self, cx: &mut Context<'_>) -> Poll<()> {
         let is_available = || {
             self.0.files.load(Ordering::SeqCst) < MAX_FILES

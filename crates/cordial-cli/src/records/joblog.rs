@@ -30,7 +30,7 @@ impl Joblog {
     ///
     /// # Errors
     ///
-    /// A sentence, when the file exists and is not empty.
+    /// A message, when the file exists and is not empty.
     pub(crate) fn check_new(path: &Path) -> Result<(), String> {
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_file() && metadata.len() > 0 => Err(format!(
@@ -45,7 +45,7 @@ impl Joblog {
     ///
     /// # Errors
     ///
-    /// A sentence, when the file cannot be read, is not a joblog, or belongs to another command.
+    /// A message, when the file cannot be read, is not a joblog, or belongs to another command.
     pub(crate) fn read(path: &Path, template: &CommandTemplate) -> Result<PastRun, String> {
         let shown = path.display();
         let cannot_read = |error: io::Error| format!("cannot read the joblog {shown}: {}", io_error::describe(&error));
@@ -78,7 +78,7 @@ impl Joblog {
     ///
     /// # Errors
     ///
-    /// A sentence, when the file cannot be written.
+    /// A message, when the file cannot be written.
     pub(crate) fn open(path: &Path) -> Result<Joblog, String> {
         let open = || -> io::Result<File> {
             let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
@@ -101,7 +101,7 @@ impl Joblog {
     ///
     /// # Errors
     ///
-    /// A sentence, when the file cannot be written.
+    /// A message, when the file cannot be written.
     pub(super) fn record(&self, outcome: &Outcome, command: &[u8]) -> Result<(), String> {
         let started = outcome.started.and_then(|started| started.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
         let (code, signal) = match &outcome.result {

@@ -41,7 +41,7 @@ impl PastRun {
         self.0.insert(index, PastItem { is_success, command_hash: hash(command) });
     }
 
-    /// Returns the status of an item. `command` is `None` if it is not to be compared.
+    /// Returns the status of an item. `command` is `None` if commands are not compared.
     pub(super) fn status(&self, index: u64, command: Option<&[u8]>) -> PastStatus {
         match self.0.get(&index) {
             None => PastStatus::Unfinished,

@@ -25,7 +25,7 @@ impl ResultsDirectory {
     ///
     /// # Errors
     ///
-    /// A sentence, when it exists or cannot be created.
+    /// A message, when it exists or cannot be created.
     pub(crate) fn create(path: &Path) -> Result<ResultsDirectory, String> {
         match fs::create_dir_all(path.parent().unwrap_or(path)).and_then(|()| fs::create_dir(path)) {
             Ok(()) => Ok(ResultsDirectory(path.to_owned())),
@@ -41,7 +41,7 @@ impl ResultsDirectory {
     ///
     /// # Errors
     ///
-    /// A sentence, when it is not a directory or cannot be created.
+    /// A message, when it is not a directory or cannot be created.
     pub(crate) fn resume(path: &Path) -> Result<ResultsDirectory, String> {
         fs::create_dir_all(path).map_err(|error| cannot_create(path, &error))?;
         Ok(ResultsDirectory(path.to_owned()))

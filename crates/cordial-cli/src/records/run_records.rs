@@ -17,7 +17,7 @@ use crate::text::display;
 pub(crate) enum FatalError {
     /// The items cannot be read.
     Input(io::Error),
-    /// The records cannot be written, or do not match the items. The text is a sentence.
+    /// The records cannot be written, or do not match the items. The text is a message.
     Records(String),
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct Aborted;
 /// The records of a run.
 #[derive(Debug)]
 pub(crate) struct RunRecords {
-    /// Makes the commands that are recorded.
+    /// Renders the commands for the joblog.
     template: CommandTemplate,
     joblog: Option<Joblog>,
     past: PastRun,
@@ -98,7 +98,7 @@ impl RunRecords {
         }
     }
 
-    /// Returns a sentence about items that `--resume` skipped although they had failed, if there are any.
+    /// Returns advice about items that `--resume` skipped although they had failed, if there are any.
     pub(crate) fn resume_advice(&self) -> Option<String> {
         let (items, were) = match self.skipped_failed.load(Ordering::Relaxed) {
             0 => return None,
@@ -121,7 +121,7 @@ impl RunRecords {
         }
         if let Some(joblog) = &self.joblog {
             let command = self.command(&outcome.item, outcome.slot);
-            joblog.record(outcome, &command).map_err(|sentence| self.abort(FatalError::Records(sentence)))?;
+            joblog.record(outcome, &command).map_err(|message| self.abort(FatalError::Records(message)))?;
         }
         Ok(())
     }

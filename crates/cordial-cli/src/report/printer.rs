@@ -96,7 +96,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
     pub(crate) async fn print(&mut self, mut outcome: Outcome, format: Format) -> io::Result<()> {
         let was_run = !matches!(outcome.result, Err(ItemFailure::NotRun));
         if outcome.stdout.length() + outcome.stderr.length() > 0 || format == Format::Json {
-            self.before_output();
+            self.begin_output();
         }
         if format == Format::Json {
             if was_run {
@@ -148,7 +148,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
     ///
     /// Dropping the future may leave a part written.
     pub(crate) async fn print_lines(&mut self, lines: LineBatch) -> io::Result<()> {
-        self.before_output();
+        self.begin_output();
         match lines.stream {
             StdStream::Stdout => self.stdout.write_all(&lines.bytes).await?,
             StdStream::Stderr => {
@@ -246,8 +246,8 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
         }
     }
 
-    /// Call it before the output of an item is printed.
-    fn before_output(&mut self) {
+    /// Removes the bar, and notes that output follows the messages about failed items.
+    fn begin_output(&mut self) {
         self.progress.clear();
         if self.failures == FailureLines::AtEnd {
             self.failures = FailureLines::Scattered;

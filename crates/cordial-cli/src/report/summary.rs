@@ -6,7 +6,7 @@ use crate::outcome::Outcome;
 use crate::stop::halt::FailureCounter;
 use crate::system::StopSignal;
 
-/// The number of failures that are kept for the end.
+/// The number of messages that are kept, to be repeated in the summary.
 const MAX_KEPT_FAILURES: usize = 50;
 
 /// Why a run ended.

@@ -38,7 +38,7 @@ pub(crate) struct FailureCounter {
     policy: HaltPolicy,
     total: u64,
     failed: AtomicU64,
-    /// The status of the item that reached the threshold; 0 before.
+    /// The status of the item that reached the threshold; 0 until then.
     status: AtomicU64,
 }
 
