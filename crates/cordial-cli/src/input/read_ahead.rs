@@ -45,11 +45,7 @@ impl ReadAhead {
                     }
                 }
                 let is_end = is_last && read.is_ok();
-                if is_end || sender.send(read).await.is_err() {
-                    return;
-                }
-                // The error that was just sent is the last message.
-                if is_last {
+                if is_end || sender.send(read).await.is_err() || is_last {
                     return;
                 }
             }

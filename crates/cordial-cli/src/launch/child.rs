@@ -40,7 +40,7 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 /// outputs only once saves more than half of the system calls.
 const READ_DELAY: Duration = Duration::from_millis(4);
 
-/// How long a command of another thread may be between `fork` and `exec`. Until then it holds copies of all our files, including pipes.
+/// How long a command of another thread may be between `fork` and `exec`. Before `exec` it holds copies of all our files, including pipes.
 const FORK_TO_EXEC: Duration = Duration::from_millis(1);
 
 /// The outputs of a command while they are read.
@@ -81,10 +81,10 @@ pub(super) async fn run(
     let mut sinks = Some((sink(StdStream::Stdout), sink(StdStream::Stderr)));
 
     let exit: io::Result<Result<ExitStatus, ItemFailure>> = async {
-        // Lines are to be printed at once.
+        // Lines are printed as soon as they are written.
         let may_delay_reading =
             !matches!(config.output, OutputTarget::Lines(_)) && config.timeout.is_none_or(|limit| limit > READ_DELAY);
-        if may_delay_reading && group.exited_within(READ_DELAY, mode).await? && !outputs.may_have_data() {
+        if may_delay_reading && group.wait_exit_timeout(READ_DELAY, mode).await? && !outputs.may_have_data() {
             return Ok(group.finish().map_err(ItemFailure::WaitFailed));
         }
         let (stdout, stderr) = sinks.take().expect("the sinks are taken only here");
@@ -97,7 +97,7 @@ pub(super) async fn run(
     .await;
     let result = match exit {
         Ok(Ok(status)) if status.success() => Ok(()),
-        // It was probably killed together with all other commands.
+        // The command was probably killed together with all others.
         Ok(Ok(status)) if config.stop.level() == StopLevel::Kill && system::was_killed(status) => {
             Err(ItemFailure::Killed)
         }
@@ -142,10 +142,10 @@ async fn wait_or_stop(
         exited = read_until_exit(&mut group, readers) => exited.err(),
         () = cancelled => {
             group.kill();
-            let _ = time::timeout(KILL_TIMEOUT, group.exited()).await;
+            let _ = time::timeout(KILL_TIMEOUT, group.wait_exit()).await;
             return Err(ItemFailure::Stopped);
         }
-        () = config.stop.reached(StopLevel::Terminate) => Some(ItemFailure::Stopped),
+        () = config.stop.wait_for(StopLevel::Terminate) => Some(ItemFailure::Stopped),
         () = timeout => Some(ItemFailure::TimedOut(config.timeout.unwrap_or_default())),
     };
     if failure.is_some() {
@@ -155,7 +155,7 @@ async fn wait_or_stop(
                 tokio::select! {
                     biased;
                     exited = time::timeout(config.grace, read_until_exit(&mut group, readers)) => matches!(exited, Ok(Ok(()))),
-                    () = config.stop.reached(StopLevel::Kill) => false,
+                    () = config.stop.wait_for(StopLevel::Kill) => false,
                 }
             };
         if !has_exited {
@@ -181,11 +181,11 @@ async fn read_until_exit(group: &mut ProcessGroup, readers: &mut Readers) -> Res
     let reading = async { tokio::try_join!(readers.0.read_to_end(), readers.1.read_to_end()) };
     tokio::select! {
         biased;
-        exited = group.exited() => return exited.map_err(ItemFailure::WaitFailed),
+        exited = group.wait_exit() => return exited.map_err(ItemFailure::WaitFailed),
         read = reading => read.map_err(ItemFailure::CaptureFailed)?,
     };
     // The process has closed its outputs and keeps running.
-    group.exited().await.map_err(ItemFailure::WaitFailed)
+    group.wait_exit().await.map_err(ItemFailure::WaitFailed)
 }
 
 /// Reads what the outputs still hold after the exit of the process.
@@ -218,6 +218,8 @@ impl UnreadOutputs {
             || self.1.as_ref().is_some_and(|pipe| system::may_have_data(pipe, FORK_TO_EXEC))
     }
 
+    /// Registers the pipes with tokio.
+    ///
     /// # Errors
     ///
     /// When too many files are open.

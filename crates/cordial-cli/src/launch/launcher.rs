@@ -23,7 +23,7 @@ pub(crate) struct Launcher {
 }
 
 impl Launcher {
-    /// Returns the number of requests that should exist at once, so that a slot never waits for one.
+    /// Returns the number of requests that should exist at once, so that a free slot always finds a waiting one.
     pub(crate) fn wanted_requests(concurrency: usize) -> usize {
         concurrency.saturating_add(WAITING_REQUESTS)
     }
@@ -45,7 +45,6 @@ impl Launcher {
             let n_slots = concurrency / threads + usize::from(n < concurrency % threads);
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let (workers, alive) = (Arc::clone(&workers), alive.clone());
-            // A task scheduler between the exit of a command and the next start would cost more than the start.
             thread::Builder::new().name("cordial-launch".to_owned()).spawn(move || {
                 let _alive = alive;
                 system::unblock_sigchld();

@@ -31,7 +31,7 @@ impl Throttle {
         Throttle { delay, max_load, min_free_memory, ..Throttle::default() }
     }
 
-    /// Waits until a command may start. The wait has no bound, also while no command runs: other programs may keep the machine busy.
+    /// Waits until a command may start. The wait has no bound, even if no command runs: other programs may keep the machine busy.
     ///
     /// # Cancel safety
     ///
@@ -41,11 +41,10 @@ impl Throttle {
             time::sleep_until(last + delay).await;
         }
         if self.max_load.is_some() || self.min_free_memory.is_some() {
-            while self.last_check.is_none_or(|last| last.elapsed() >= CHECK_VALIDITY) && self.is_busy() {
+            while self.is_check_due() && self.is_busy() {
                 time::sleep(BUSY_CHECK_INTERVAL).await;
             }
-            self.last_check.get_or_insert_with(Instant::now);
-            if self.last_check.is_some_and(|last| last.elapsed() >= CHECK_VALIDITY) {
+            if self.is_check_due() {
                 self.last_check = Some(Instant::now());
             }
         }
@@ -55,6 +54,10 @@ impl Throttle {
         if self.delay.is_some() {
             self.last_start = Some(Instant::now());
         }
+    }
+
+    fn is_check_due(&self) -> bool {
+        self.last_check.is_none_or(|last| last.elapsed() >= CHECK_VALIDITY)
     }
 
     /// Returns whether the machine is busy. A value that the system does not report counts as not busy; `Config::new` has checked that the

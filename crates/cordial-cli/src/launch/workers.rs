@@ -24,7 +24,7 @@ use crate::outcome::Outcome;
 use crate::stop::token::StopLevel;
 use crate::system::{self, WaitMode};
 
-/// The time after which a start is tried again that failed because too many processes or files exist.
+/// The pause before retrying a start that failed because too many processes or files exist.
 const SHORTAGE_RETRY_DELAY: Duration = Duration::from_millis(20);
 
 /// The longest time for which the reply of a short command is held back while other requests wait. Sending replies together saves wake-ups:
@@ -51,7 +51,7 @@ pub(super) struct Workers {
     waiting: Arc<AtomicUsize>,
 }
 
-/// Replies of all threads that wait to be sent together.
+/// Replies from all threads, which will be sent together.
 #[derive(Default)]
 struct ReplyBatch {
     replies: Vec<(oneshot::Sender<Outcome>, Outcome)>,
@@ -100,15 +100,15 @@ impl RequestQueue {
 struct Slots {
     free: BinaryHeap<Reverse<usize>>,
     /// The number of slots that have been used so far.
-    highest: usize,
+    n_used: usize,
 }
 
 impl Slots {
     fn take(&mut self) -> usize {
         self.free.pop().map_or_else(
             || {
-                self.highest += 1;
-                self.highest
+                self.n_used += 1;
+                self.n_used
             },
             |Reverse(slot)| slot,
         )
@@ -205,7 +205,7 @@ impl Workers {
             Outcome::without_process(item, attempt, slot, ItemFailure::NotRun, &config.budget)
         } else {
             match child::run(config, &item, attempt, slot, mode, reply.closed()).await {
-                // If no other command runs, none will free resources.
+                // Another command that runs will free resources. Without one, trying again is useless.
                 Outcome { result: Err(ItemFailure::NotStarted { error, .. }), .. }
                     if !is_alone && system::is_resource_shortage(&error) =>
                 {

@@ -23,7 +23,7 @@ pub(super) struct ItemRun {
     item: Arc<Item>,
     attempts: AtomicU32,
     /// The outcome of the last failed attempt. It is kept here because the exit of a task cannot carry the output of a command.
-    failed: Mutex<Option<Outcome>>,
+    failed_outcome: Mutex<Option<Outcome>>,
     /// Charges the bytes of the item until its outcome is printed.
     _charge: Charge,
 }
@@ -31,24 +31,29 @@ pub(super) struct ItemRun {
 impl ItemRun {
     pub(super) fn new(item: Item, budget: &Budget) -> Arc<ItemRun> {
         let _charge = budget.charge(item.values.iter().map(|value| value.bytes().len()).sum());
-        Arc::new(ItemRun { item: Arc::new(item), attempts: AtomicU32::new(0), failed: Mutex::new(None), _charge })
+        Arc::new(ItemRun {
+            item: Arc::new(item),
+            attempts: AtomicU32::new(0),
+            failed_outcome: Mutex::new(None),
+            _charge,
+        })
     }
 
     pub(super) fn item(&self) -> &Item {
         &self.item
     }
 
-    /// Returns the outcome of an item whose last task ended with this exit.
+    /// Returns the outcome of an item after its last task ended with this exit.
     pub(super) fn into_outcome(self: Arc<Self>, exit: &Exit, budget: &Budget) -> Outcome {
-        let failed = self.failed().take();
+        let failed = self.failed_outcome().take();
         failed.unwrap_or_else(|| {
             let failure = ItemFailure::NoResult(exit.to_string());
             Outcome::without_process(Arc::clone(&self.item), 0, 0, failure, budget)
         })
     }
 
-    fn failed(&self) -> MutexGuard<'_, Option<Outcome>> {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn failed_outcome(&self) -> MutexGuard<'_, Option<Outcome>> {
+        self.failed_outcome.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -72,7 +77,7 @@ pub(super) fn should_retry(exit: &Exit) -> bool {
     matches!(exit, Exit::Error(error) if error.downcast_ref::<AttemptFailed>().is_some_and(|failed| !failed.is_final))
 }
 
-/// Runs attempts; the same value for all items.
+/// Runs the attempts of all items.
 pub(super) struct ItemRunner {
     pub(super) launcher: Launcher,
     pub(super) records: Arc<RunRecords>,
@@ -104,14 +109,14 @@ impl ItemRunner {
                 None => {
                     tokio::select! {
                         biased;
-                        () = runner.stop.reached(StopLevel::Drain) => {}
+                        () = runner.stop.wait_for(StopLevel::Drain) => {}
                         () = tokio::time::sleep(retry_delay(attempt)) => {}
                     }
                     if runner.stop.level() > StopLevel::Running {
-                        let failed = run.failed().take();
+                        let failed = run.failed_outcome().take();
                         return runner.finish(&run, failed.expect("a later attempt follows a failed one"));
                     }
-                    *run.failed() = None;
+                    *run.failed_outcome() = None;
                     runner.launcher.request(Arc::clone(&run.item), attempt)
                 }
             };
@@ -124,7 +129,7 @@ impl ItemRunner {
             };
             let may_retry = attempt < runner.max_attempts && runner.stop.level() == StopLevel::Running;
             if may_retry && outcome.result.as_ref().is_err_and(|failure| !failure.is_unfinished()) {
-                *run.failed() = Some(outcome);
+                *run.failed_outcome() = Some(outcome);
                 return Err(AttemptFailed { is_final: false });
             }
             runner.finish(&run, outcome)
@@ -139,7 +144,7 @@ impl ItemRunner {
                 // The run cannot continue. Running commands may finish.
                 self.stop.raise(StopLevel::Drain);
             }
-            // Its files could not be written.
+            // The command succeeded, but its files of `--results` could not be written.
             if was_success && outcome.result.is_err() {
                 self.failures.count(1, &self.stop);
             }
@@ -147,7 +152,7 @@ impl ItemRunner {
         if outcome.result.is_ok() {
             return Ok(outcome);
         }
-        *run.failed() = Some(outcome);
+        *run.failed_outcome() = Some(outcome);
         Err(AttemptFailed { is_final: true })
     }
 }

@@ -40,12 +40,12 @@ pub(crate) fn run(options: MapOptions) -> ExitCode {
     });
     let config = match config {
         Ok(config) => config,
-        Err(sentence) => return report_error(&sentence),
+        Err(message) => return report_error(&message),
     };
-    let name = run_name();
-    let (guard, state) = match system::start_guard(&name) {
+    let run_name = new_run_name();
+    let (guard, state) = match system::start_guard(&run_name) {
         Ok((pipe, guard)) => (Some(guard), RunState { groups: GroupTable::new(Some(pipe)), ..RunState::default() }),
-        // As on systems that have no guard: if SIGKILL kills us, commands keep running.
+        // The run continues without a guard. Commands then keep running if SIGKILL kills this process.
         Err(_) => (None, RunState::default()),
     };
     system::block_sigchld();
@@ -53,8 +53,8 @@ pub(crate) fn run(options: MapOptions) -> ExitCode {
         Ok(runtime) => runtime,
         Err(failure) => return report_error(&failure.to_string()),
     };
-    // `Runtime::run` would handle signals itself: a second one would end the root process before the summary is printed.
-    let reason = match runtime.block_on(root(config, name, state.clone())) {
+    // `Runtime::run` would handle signals itself: a second one would end the root task before the summary is printed.
+    let reason = match runtime.block_on(root(config, run_name, state.clone())) {
         Ok(reason) => reason,
         Err(exit) => {
             let _ = writeln!(io::stderr(), "cordial: internal error: {exit}; please report it");
@@ -73,19 +73,19 @@ pub(crate) fn run(options: MapOptions) -> ExitCode {
     reason.into()
 }
 
-fn report_error(sentence: &str) -> ExitCode {
-    let _ = writeln!(io::stderr(), "cordial: {sentence}");
+fn report_error(message: &str) -> ExitCode {
+    let _ = writeln!(io::stderr(), "cordial: {message}");
     ExitReason::Error.into()
 }
 
 /// Returns a name that no other run on this machine has.
-fn run_name() -> String {
+fn new_run_name() -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     format!("{}-{}", std::process::id(), now.as_nanos())
 }
 
-/// The root process: runs the items and handles signals.
-async fn root(config: Config, name: String, state: RunState) -> ExitReason {
+/// The root task: runs the items and handles signals.
+async fn root(config: Config, run_name: String, state: RunState) -> ExitReason {
     let mut printer = Printer::new(tokio::io::stdout(), tokio::io::stderr(), config.options.quiet);
     let handlers = StopSignals::listen().and_then(|stop_signals| Ok((stop_signals, JobControl::listen()?)));
     let (mut stop_signals, mut job_control) = match handlers {
@@ -101,7 +101,7 @@ async fn root(config: Config, name: String, state: RunState) -> ExitReason {
     let groups = state.groups.clone();
     let (grace, is_quiet) = (config.options.grace, config.options.quiet);
     let reason = {
-        let mut items = Box::pin(run_items(config, name, state.clone(), stop.clone(), &mut printer));
+        let mut items = Box::pin(run_items(config, run_name, state.clone(), stop.clone(), &mut printer));
         let mut forwarding = std::pin::pin!(job_control.forward(&groups));
         let signal = tokio::select! {
             biased;

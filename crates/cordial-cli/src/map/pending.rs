@@ -12,8 +12,8 @@ use crate::input::ItemSource;
 use crate::output::Budget;
 use crate::records::{FatalError, RunRecords};
 
-/// The items that remain to be run, while the budget allows more output. The stream ends early if the run cannot continue; earlier items are
-/// run to their end.
+/// The stream of these items. It waits while the budget is used up, and ends early if the run cannot continue; items that it has yielded
+/// still run to their end.
 pub(super) struct PendingItems {
     pub(super) source: ItemSource,
     pub(super) records: Arc<RunRecords>,

@@ -41,10 +41,10 @@ pub(super) const LAST_OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
 /// The number of finished results that may wait for an older one. Their memory is limited by `Budget`.
 const MAX_RESULTS_AHEAD: usize = 4096;
 
-/// Runs all items, and prints their outcomes and the summary. The guard finds commands of the run by `name`.
+/// Runs all items, and prints their outcomes and the summary. The guard finds commands of the run by `run_name`.
 pub(super) async fn run_items<O, E>(
     config: Config,
-    name: String,
+    run_name: String,
     state: RunState,
     stop: StopToken,
     printer: &mut Printer<O, E>,
@@ -56,8 +56,8 @@ where
     let Config { input, template, program, concurrency, output, halt, records, options } = config;
     let mut source = match item_source(input, &options, &stop) {
         Ok(source) => source,
-        Err(sentence) => {
-            printer.print_message(&sentence).await;
+        Err(message) => {
+            printer.print_message(&message).await;
             return ExitReason::Error;
         }
     };
@@ -70,8 +70,8 @@ where
         if let Err(error) = source.collect().await {
             return report_fatal_error(&FatalError::Input(error), printer).await;
         }
-        let (count, per_item) = source.count();
-        total = count.commands(per_item).unwrap_or_default();
+        let (count, values_per_item) = source.count();
+        total = count.n_items(values_per_item).unwrap_or_default();
     }
     let failures = Arc::new(FailureCounter::new(halt, total));
     let (target, mut lines) = match output {
@@ -84,7 +84,7 @@ where
     };
     let max_attempts = options.retries.saturating_add(1);
     let command_output = if output == OutputMode::Ungrouped { CommandOutput::Inherited } else { CommandOutput::Piped };
-    let spawn_config = SpawnConfig { program, workdir: options.workdir.clone(), output: command_output, run: name };
+    let spawn_config = SpawnConfig { program, workdir: options.workdir.clone(), output: command_output, run_name };
     let launch_config = LaunchConfig {
         template,
         spawner: Spawner::new(spawn_config),
@@ -266,7 +266,7 @@ where
 {
     let message = match error {
         FatalError::Input(error) => format!("cannot read the items: {}", io_error::describe(error)),
-        FatalError::Records(sentence) => sentence.clone(),
+        FatalError::Records(message) => message.clone(),
     };
     printer.print_message(&message).await;
     ExitReason::Error

@@ -1,10 +1,10 @@
-//! What outlives the root process, because it is needed to end the run.
+//! The state that is needed to end the run after the root task.
 
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 
 use crate::system::{GroupTable, StopSignal};
 
-/// What outlives the root process. Clones share it.
+/// The state that is needed after the root task. Clones share it.
 #[derive(Clone, Default)]
 pub(super) struct RunState {
     pub(super) groups: GroupTable,

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::input::ValueCount;
 
-/// The time between two updates of the bar, and the time for which a new run has no bar.
+/// The time between two updates of the bar.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
 
 /// The time between two lines.
@@ -32,8 +32,8 @@ pub(crate) struct ProgressCounts {
 impl ProgressCounts {
     /// Returns the number of items to run, or `None` before the end of the input was read.
     fn total(&self) -> Option<u64> {
-        let (values, per_item) = &self.values;
-        values.commands(*per_item).map(|total| total.saturating_sub(self.skipped.load(Ordering::Relaxed)))
+        let (values, values_per_item) = &self.values;
+        values.n_items(*values_per_item).map(|total| total.saturating_sub(self.skipped.load(Ordering::Relaxed)))
     }
 
     fn done(&self) -> u64 {
@@ -120,7 +120,7 @@ impl ProgressDisplay {
         if let DisplayMode::Bar { is_drawn, .. } = &mut self.mode
             && std::mem::take(is_drawn)
         {
-            // Return to the start of the line and erase it. If standard error cannot be written, no bar was visible.
+            // If standard error cannot be written, no bar was visible.
             let _ = io::stderr().write_all(b"\r\x1b[2K");
         }
     }

@@ -39,12 +39,12 @@ impl StopToken {
         *self.0.borrow()
     }
 
-    /// Waits until the level is at least `level`. The wait has no bound: most runs end before.
+    /// Waits until the level is at least `level`. The wait has no bound: most runs are never stopped.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
-    pub(crate) async fn reached(&self, level: StopLevel) {
+    pub(crate) async fn wait_for(&self, level: StopLevel) {
         // Fails only when the sender is gone, and `self` holds it.
         let _ = self.0.subscribe().wait_for(|current| *current >= level).await;
     }

@@ -15,7 +15,7 @@ pub(crate) struct SpawnConfig {
     pub(crate) workdir: Option<PathBuf>,
     pub(crate) output: CommandOutput,
     /// The value of `RUN_VARIABLE`.
-    pub(crate) run: String,
+    pub(crate) run_name: String,
 }
 
 /// Where a command writes its standard output and standard error.
@@ -28,11 +28,11 @@ pub(crate) enum CommandOutput {
 }
 
 impl SpawnConfig {
-    /// Returns a command for the standard library with these words, and with these variables beside the inherited ones.
+    /// Returns a command with these words. The variables are added to the inherited environment.
     pub(super) fn command(&self, words: &[OsString], variables: &[(&str, OsString)]) -> Command {
         let program = self.program.as_ref().map_or(words[0].as_os_str(), |path| path.as_os_str());
         let mut command = Command::new(program);
-        command.args(&words[1..]).env(RUN_VARIABLE, &self.run);
+        command.args(&words[1..]).env(RUN_VARIABLE, &self.run_name);
         command.envs(variables.iter().map(|(name, value)| (name, value)));
         if let Some(workdir) = &self.workdir {
             command.current_dir(workdir);

@@ -20,7 +20,7 @@ use crate::text::display;
 /// The size of the largest argument. A whole command line has at most 32767 UTF-16 units, so a single argument has fewer.
 pub(crate) const MAX_ARGUMENT_BYTES: usize = 32_766;
 
-/// Says what `ProcessGroup::kill` did to a command.
+/// What a message says about a command after `ProcessGroup::kill`.
 pub(crate) const KILLED: &str = "was killed";
 
 /// The time between two checks whether a process has exited.
@@ -35,7 +35,7 @@ impl<T: AsHandle> PipeEnd for T {}
 ///
 /// # Errors
 ///
-/// A sentence, when the argument is not valid Unicode.
+/// A message, when the argument is not valid Unicode.
 pub(crate) fn argument_bytes(argument: OsString) -> Result<Vec<u8>, String> {
     argument
         .into_string()
@@ -218,7 +218,7 @@ impl ProcessGroup {
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
-    pub(crate) async fn exited(&mut self) -> io::Result<()> {
+    pub(crate) async fn wait_exit(&mut self) -> io::Result<()> {
         while self.0.try_wait()?.is_none() {
             tokio::time::sleep(EXIT_CHECK_INTERVAL).await;
         }
@@ -230,8 +230,8 @@ impl ProcessGroup {
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
-    pub(crate) async fn exited_within(&mut self, timeout: Duration, _: WaitMode) -> io::Result<bool> {
-        tokio::time::timeout(timeout, self.exited()).await.map_or(Ok(false), |exited| exited.map(|()| true))
+    pub(crate) async fn wait_exit_timeout(&mut self, timeout: Duration, _: WaitMode) -> io::Result<bool> {
+        tokio::time::timeout(timeout, self.wait_exit()).await.map_or(Ok(false), |exited| exited.map(|()| true))
     }
 
     /// Kills the process: there is no signal that asks it to exit.

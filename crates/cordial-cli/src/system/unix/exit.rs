@@ -7,7 +7,7 @@ use rustix::process::Signal;
 
 use crate::system::exit::Termination;
 
-/// Says what `ProcessGroup::kill` did to a command.
+/// What a message says about a command after `ProcessGroup::kill`.
 pub(crate) const KILLED: &str = "was killed with its children";
 
 /// Returns whether a process was killed by SIGKILL.

@@ -16,7 +16,7 @@ use crate::text::{display, io_error};
 ///
 /// # Errors
 ///
-/// A sentence, when the program does not exist, so that no command could be started.
+/// A message, when the program does not exist, so that no command could be started.
 pub(crate) fn find_program(name: &[u8], workdir: Option<&Path>) -> Result<Option<PathBuf>, String> {
     let shown = display::quoted(name);
     let path = Path::new(OsStr::from_bytes(name));

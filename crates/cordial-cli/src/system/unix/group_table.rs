@@ -56,8 +56,7 @@ impl GroupTable {
         GroupTable { groups: Arc::new(Mutex::new(Groups { guard_pipe, ..Groups::default() })), ..GroupTable::default() }
     }
 
-    /// Waits until a group may be started. This is nearly always at once: only while we are being suspended, the wait lasts until we are
-    /// continued.
+    /// Waits until a group may be started: at once, unless this process is being suspended; then until it is continued.
     ///
     /// # Cancel safety
     ///
@@ -118,7 +117,7 @@ impl GroupTable {
         self.lock().running.is_empty()
     }
 
-    /// Closes the pipe to the guard, which then ends. If no group is left, the guard first receives the message that there is nothing to kill.
+    /// Closes the pipe to the guard, which then ends. If no group is left, the guard first receives the message that the run is over.
     pub(crate) fn dismiss_guard(&self) {
         let mut groups = self.lock();
         if groups.running.is_empty() {

@@ -1,4 +1,4 @@
-//! Waits for the exit of a process through a pidfd, a file that becomes readable then. Does not reap the process.
+//! Waits for the exit of a process through a pidfd, a file that becomes readable when the process exits. Does not reap the process.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -13,8 +13,8 @@ use tokio::io::unix::AsyncFd;
 
 /// Blocks SIGCHLD for this thread and all threads that it starts.
 ///
-/// We do not use the signal. But a thread that starts a command has all signals blocked meanwhile, and if a child exits then, the kernel
-/// wakes another thread, only to discard the signal. With many commands at once that happens for one child in three.
+/// Nothing here uses the signal, but its delivery costs time: while a thread starts a command, libc blocks all its signals. If a child
+/// exits then, the kernel wakes another thread, which discards the signal. With many commands at once that happens for one child in three.
 pub(crate) fn block_sigchld() {
     // Fails only for a signal number that does not exist.
     let _ = SigSet::from(Signal::SIGCHLD).thread_block();
@@ -29,7 +29,7 @@ pub(crate) fn unblock_sigchld() {
 #[derive(Debug)]
 pub(super) struct ExitWatch {
     pidfd: Arc<OwnedFd>,
-    /// Registered with tokio by the first `exited`. Most commands end during `block_until_exit` and never need it.
+    /// Registered with tokio by the first `wait_exit`. A command that ends during `block_until_exit` never needs it.
     registered: Option<AsyncFd<Arc<OwnedFd>>>,
 }
 
@@ -54,7 +54,7 @@ impl ExitWatch {
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
-    pub(super) async fn exited(&mut self) -> io::Result<()> {
+    pub(super) async fn wait_exit(&mut self) -> io::Result<()> {
         let registered = match &mut self.registered {
             Some(registered) => registered,
             #[expect(

@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! cordial ── pipe: +4711 (group started) ─ -4711 (group ended) ─ 0 (run is over) ──► guard
-//!    └ SIGKILL ──► the system closes the pipe ────────────────────────────────────► kills the groups that are left
+//!    └ SIGKILL ──► the system closes the pipe ────────────────────────────────────► kills the groups that still run
 //! ```
 //!
 //! `cordial` may be killed after it starts a group and before it writes the message. Therefore every command has the name of its run in its
 //! environment. When the pipe is closed without the last message, the guard also searches `/proc` for group leaders with that name. A
-//! process that left its group for a session of its own (`setsid`) is not killed, as it is not when its item ends.
+//! process that left its group for a session of its own (`setsid`) is not killed; the end of its item does not kill it either.
 //!
 //! The guard is this program with a hidden subcommand, started once per run. While no command starts, it sleeps. While many start, it reads
 //! the pipe a few times a second: a message in the pipe is not lost, and waking the guard for each message would cost more than
@@ -45,10 +45,10 @@ const SEARCH_INTERVAL: Duration = Duration::from_millis(40);
 /// # Errors
 ///
 /// When the system cannot start a process.
-pub(crate) fn start_guard(run: &str) -> io::Result<(File, Child)> {
+pub(crate) fn start_guard(run_name: &str) -> io::Result<(File, Child)> {
     let (reader, writer) = io::pipe()?;
     let mut command = Command::new("/proc/self/exe");
-    command.arg("guard").env_clear().env(GUARDED_RUN_VARIABLE, run).current_dir("/").process_group(0);
+    command.arg("guard").env_clear().env(GUARDED_RUN_VARIABLE, run_name).current_dir("/").process_group(0);
     command.stdin(reader).stdout(Stdio::null()).stderr(Stdio::null());
     let guard = thread::scope(|scope| {
         let (sender, spawned) = mpsc::channel();
@@ -67,16 +67,16 @@ pub(crate) fn start_guard(run: &str) -> io::Result<(File, Child)> {
 
 /// Runs the guard: the hidden subcommand.
 pub(crate) fn run_guard() -> ExitCode {
-    let run = std::env::var(GUARDED_RUN_VARIABLE).unwrap_or_default();
+    let run_name = std::env::var(GUARDED_RUN_VARIABLE).unwrap_or_default();
     let mut running = HashSet::new();
     let is_over = read_messages(&mut running).unwrap_or(false);
     for group in &running {
         // Fails only if all processes of the group have just ended.
         let _ = kill_process_group(*group, Signal::KILL);
     }
-    if !is_over && !run.is_empty() {
+    if !is_over && !run_name.is_empty() {
         for _ in 0..SEARCHES {
-            kill_unannounced_groups(&run);
+            kill_unannounced_groups(&run_name);
             thread::sleep(SEARCH_INTERVAL);
         }
     }
@@ -120,8 +120,8 @@ fn apply(running: &mut HashSet<Pid>, message: i32) -> bool {
 }
 
 /// Kills the groups of a run whose leaders are in our session.
-fn kill_unannounced_groups(run: &str) {
-    let entry = format!("{RUN_VARIABLE}={run}");
+fn kill_unannounced_groups(run_name: &str) {
+    let entry = format!("{RUN_VARIABLE}={run_name}");
     let Some(Membership { session, .. }) = membership("self") else { return };
     for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Ok(name) = process.file_name().into_string() else { continue };
@@ -142,7 +142,7 @@ struct Membership {
     session: i32,
 }
 
-/// Returns `None` if the process does not exist any more.
+/// Reads the group and the session of a process. Returns `None` if it does not exist any more.
 fn membership(process: &str) -> Option<Membership> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     // The name of the program is in parentheses, and may contain parentheses. State and parent follow it, then group and session.

@@ -12,7 +12,7 @@ use std::fs;
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
 
-/// Continues our stopped children, except for those that `is_known`.
+/// Continues our stopped children, except for those for which `is_known` returns true.
 pub(super) fn continue_stopped_children(is_known: impl Fn(Pid) -> bool) {
     let own = getpid().as_raw_nonzero().to_string();
     for process in fs::read_dir("/proc").into_iter().flatten().flatten() {

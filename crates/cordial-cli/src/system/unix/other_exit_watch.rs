@@ -39,7 +39,7 @@ impl ExitWatch {
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
-    pub(super) async fn exited(&mut self) -> io::Result<()> {
+    pub(super) async fn wait_exit(&mut self) -> io::Result<()> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
         while waitid(WaitId::Pid(self.pid), options)?.is_none() {
             self.children.recv().await;

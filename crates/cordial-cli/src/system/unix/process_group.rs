@@ -75,8 +75,8 @@ impl ProcessGroup {
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
-    pub(crate) async fn exited(&mut self) -> io::Result<()> {
-        self.exit.exited().await
+    pub(crate) async fn wait_exit(&mut self) -> io::Result<()> {
+        self.exit.wait_exit().await
     }
 
     /// Waits until the leader exits, at most for `timeout`, and returns whether it has exited.
@@ -84,11 +84,11 @@ impl ProcessGroup {
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
-    pub(crate) async fn exited_within(&mut self, timeout: Duration, mode: WaitMode) -> io::Result<bool> {
+    pub(crate) async fn wait_exit_timeout(&mut self, timeout: Duration, mode: WaitMode) -> io::Result<bool> {
         match mode {
             WaitMode::Blocking => Ok(self.exit.block_until_exit(timeout)),
             WaitMode::Async => {
-                time::timeout(timeout, self.exited()).await.map_or(Ok(false), |exited| exited.map(|()| true))
+                time::timeout(timeout, self.wait_exit()).await.map_or(Ok(false), |exited| exited.map(|()| true))
             }
         }
     }

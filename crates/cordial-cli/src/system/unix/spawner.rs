@@ -1,8 +1,7 @@
 //! Starts commands.
 //!
-//! This does what the standard library does, except that work which is the same for each command is done once. The standard library copies
-//! the whole environment each time, and lets libc query the handler of each signal. For a command that does nothing, that was 3 % of its
-//! time.
+//! This does what the standard library does, but does once what is the same for all commands. The standard library copies the whole
+//! environment each time, and lets libc query the handler of each signal. For a command that does nothing, that was 3 % of its time.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
@@ -38,7 +37,7 @@ impl Spawner {
     /// Call it after the signal handlers are installed: signals with a handler must be reset in commands.
     pub(crate) fn new(config: SpawnConfig) -> Spawner {
         let inherited = std::env::vars_os().filter(|(name, _)| name != RUN_VARIABLE);
-        let variables = inherited.chain([(RUN_VARIABLE.into(), config.run.clone().into())]);
+        let variables = inherited.chain([(RUN_VARIABLE.into(), config.run_name.clone().into())]);
         let environment = variables.filter_map(|(name, value)| Some((entry(&name, &value).ok()?, name)));
         Spawner {
             environment: environment.map(|(entry, name)| (name, entry)).collect(),
@@ -47,7 +46,7 @@ impl Spawner {
         }
     }
 
-    /// Starts a command with these words, and with these variables beside the inherited ones.
+    /// Starts a command with these words. The variables are added to the inherited environment.
     ///
     /// # Errors
     ///
