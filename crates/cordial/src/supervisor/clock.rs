@@ -1,4 +1,4 @@
-//! The time of a runtime, as a duration since a fixed start: what the pure parts count with.
+//! The time of a runtime as a duration since a fixed start, for the pure modules.
 
 use std::time::Duration;
 

@@ -8,7 +8,7 @@ use crate::process::{Handle, StopReport, Stopped};
 use crate::{telemetry, unwind};
 
 /// Emits the event of a supervisor that exceeded its restart limit, and returns the reason for its stop. `child` is the
-/// one whose restart would have been one too many, `reason` its last exit.
+/// child whose restart would exceed the limit, and `reason` is its last exit.
 pub(super) fn restart_limit_exceeded(
     runtime: &Handle,
     child: &telemetry::Child<'_>,
@@ -19,7 +19,7 @@ pub(super) fn restart_limit_exceeded(
     unwind::ignore_panic(|| telemetry::give_up(child, reason, max_restarts, window));
     let supervisor = child.label.map_or_else(|| child.supervisor.to_string(), |label| format!("{label:?}"));
     let restarts = if max_restarts == 1 { "restart" } else { "restarts" };
-    // An error of the user formats itself, and may panic.
+    // Formatting an error of the user runs user code, which may panic.
     let reason = unwind::catch(|| reason.to_string()).unwrap_or_default();
     StopReason::RestartLimit(runtime.restart_limit_exits().exit(format!(
         "supervisor {supervisor} gave up on child {:?}, after {max_restarts} {restarts} within {window:?}: {reason}",

@@ -53,10 +53,10 @@ impl ExitSignals {
             match (self.request(), exit) {
                 (ShutdownRequest::Kill, _) => return StopReason::Killed,
                 (ShutdownRequest::Shutdown, exit @ Exit::Shutdown(_)) => return StopReason::ShutdownRequested(exit),
-                // Another signal has arrived before the request, and is overtaken by it.
+                // This signal arrived before the request, which takes precedence.
                 (ShutdownRequest::Shutdown, _) => return StopReason::ShutdownRequested(Exit::Shutdown(None)),
                 (ShutdownRequest::None, _) if Some(from) == self.owner() => return StopReason::OwnerExited,
-                // The exit of a former owner.
+                // A signal from any process but the owner has no effect.
                 (ShutdownRequest::None, exit) => discard(exit),
             }
         }

@@ -14,12 +14,12 @@ type ChildFuture = Pin<Box<dyn Future<Output = Result<(), Exit>> + Send>>;
 
 type CreateFuture = Box<dyn FnMut(InitAck) -> ChildFuture + Send>;
 
-/// Creates the futures of a child. Clones share one function of the user. A call takes that function out of the mutex,
-/// so that no lock is held while it runs, and puts it back afterwards.
+/// Creates the futures of a child. Clones share the user's function. `create` takes the function out of the mutex, so
+/// that no lock is held while the function runs, and puts it back afterwards.
 #[derive(Clone)]
 pub(super) struct Factory(Arc<Mutex<Option<CreateFuture>>>);
 
-/// Acknowledges to the supervisor that the child has started. Dropped without that, it reports a failure to start.
+/// Acknowledges to the supervisor that the child has started. If it is dropped without `send`, the start has failed.
 ///
 /// OTP's `proc_lib:init_ack`.
 pub(super) struct InitAck(Option<oneshot::Sender<()>>);
@@ -30,7 +30,7 @@ impl InitAck {
         (InitAck(Some(sender)), receiver)
     }
 
-    /// Returns one that no supervisor waits for.
+    /// Returns an acknowledgement that no supervisor waits for.
     pub(super) fn ignored() -> InitAck {
         InitAck(None)
     }
@@ -84,7 +84,7 @@ impl Factory {
 
     /// Creates the future of the next incarnation. Runs code of the user, which may panic.
     pub(super) fn create(&self, ack: InitAck) -> ChildFuture {
-        /// Puts the function back, also when it panics.
+        /// Puts the user's function back into the mutex, even if it panics.
         struct Taken<'a>(&'a Factory, Option<CreateFuture>);
         impl Drop for Taken<'_> {
             fn drop(&mut self) {

@@ -1,4 +1,4 @@
-//! The processes behind the handles of one supervisor: its incarnations, one after another.
+//! The incarnations of one supervisor: the processes, one after another, that its handles refer to.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,7 +15,7 @@ pub(super) struct Incarnations {
     current: Mutex<Current>,
 }
 
-/// One incarnation, before, while and after it runs.
+/// One incarnation of a supervisor.
 #[derive(Clone, Debug)]
 pub(super) struct Incarnation {
     /// The first is number 1.
@@ -100,7 +100,7 @@ impl Incarnations {
             match monitor_on(&self.runtime, pid).await {
                 Exit::NoProcess => {
                     let current = self.lock();
-                    // Otherwise the next incarnation has started in the meantime.
+                    // If the pids differ, the next incarnation has started in the meantime.
                     if current.pid == pid {
                         // A process whose future was dropped early has recorded no exit.
                         return current.exit.clone().unwrap_or(Exit::NoProcess);
@@ -128,8 +128,7 @@ impl Incarnations {
     }
 }
 
-/// Passed to the process that awaits the start of a supervisor. If that process drops it instead of disarming it, the
-/// supervisor stops: no one is left to use it.
+/// Stops a supervisor when dropped, unless disarmed. The process that awaits the start disarms it when it has the handle.
 #[derive(Debug)]
 pub(super) struct StartGuard(Option<Arc<Notify>>);
 

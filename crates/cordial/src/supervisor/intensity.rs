@@ -37,7 +37,7 @@ impl Default for RestartLimit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LimitCheck {
     Allowed,
-    /// The window that ends now contains as many restarts as the limit allows.
+    /// With this restart, the window that ends now contains more restarts than the limit allows.
     Exceeded,
 }
 

@@ -1,4 +1,4 @@
-//! How a supervisor becomes the child of another: it is built for each incarnation, or handed over while it runs.
+//! Supervisors as children of another supervisor: built for each incarnation, or handed over while running.
 
 use super::startable::{ChildPosition, Startable, StartedSupervisor};
 use crate::error::StartError;

@@ -12,7 +12,7 @@ use crate::process::{
     Ancestry, ChildSlot, ExitReceiver, Guardian, ReportSlot, Spawn, Supervise, attach_to_owner, current,
 };
 
-/// What a supervisor that is not the child of another belongs to.
+/// The owner of a supervisor that is not the child of another supervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OwnedBy {
     /// The process that starts it, if there is one. The supervisor stops when that process exits.
@@ -21,12 +21,12 @@ pub(super) enum OwnedBy {
     Runtime,
 }
 
-/// What it takes to start the process of a supervisor.
+/// The parameters of the start of a supervisor's process.
 pub(super) struct SpawnSupervisor<'a> {
     pub(super) incarnations: &'a Incarnations,
-    /// The source of what snapshots show of the supervisor.
+    /// Describes the supervisor in snapshots.
     pub(super) supervisor: Arc<dyn Supervise>,
-    /// Its slot, if it is the child of another supervisor. Then `owned_by` has no effect.
+    /// The slot of the supervisor, if it is the child of another one. `owned_by` then has no effect.
     pub(super) slot: Option<ChildSlot>,
     pub(super) owned_by: OwnedBy,
     pub(super) label: Option<Arc<str>>,
@@ -40,7 +40,7 @@ pub(super) struct SpawnedSupervisor {
 }
 
 impl SpawnSupervisor<'_> {
-    /// Starts the next incarnation. `serve` makes the future of its process.
+    /// Starts the next incarnation. `serve` creates the future of its process.
     pub(super) fn start<F>(
         self,
         serve: impl FnOnce(Incarnation, ExitReceiver) -> F,

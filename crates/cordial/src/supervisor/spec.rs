@@ -12,7 +12,7 @@ use super::startable::Startable;
 use crate::backoff::Backoff;
 use crate::process::{Outcome, Shutdown};
 
-/// The specification of a child: how its supervisor starts it, stops it, and whether it starts it again.
+/// The specification of a child: how its supervisor starts it, how it stops it, and whether it restarts it.
 ///
 /// | constructor | runs | has started when | `restart` | `shutdown` |
 /// |---|---|---|---|---|
@@ -21,8 +21,10 @@ use crate::process::{Outcome, Shutdown};
 /// | [`supervisor`](ChildSpec::supervisor) | a new supervisor | all its children have started | `Permanent` | no limit |
 /// | [`TaskSupervisor::child_spec`](crate::TaskSupervisor::child_spec) | a task supervisor that already runs | at once | `Permanent` | no limit |
 ///
-/// The factory is called once for each incarnation, in the process of the child; that of a supervisor in the process of
-/// its parent. If it panics, or if an outer future returns `Err`, the child has failed to start.
+/// The factory is called once for each incarnation, in the process of the child. Two exceptions: the builder of a
+/// supervisor is called in the process of the parent, and
+/// [`start_child_with`](crate::TaskSupervisor::start_child_with) calls the factory itself for the first incarnation. If
+/// the factory panics, or if an outer future returns `Err`, the child has failed to start.
 ///
 /// # Elixir
 ///
@@ -169,7 +171,7 @@ impl ChildSpec {
         ChildSpec { restart, ..self }
     }
 
-    /// Sets how its supervisor stops the child. The grace period applies only if the process has opted in to graceful
+    /// Sets how its supervisor stops the child. The grace time applies only if the process has opted in to graceful
     /// shutdown, with [`shutdown_requested`](crate::shutdown_requested) or by trapping exits. Any other process is
     /// stopped at once.
     pub fn shutdown(self, shutdown: impl Into<Shutdown>) -> ChildSpec {

@@ -1,4 +1,4 @@
-//! Supervisors that start as children of others: what they are given and what they return.
+//! The interface through which a supervisor starts as the child of another one.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -36,7 +36,7 @@ pub struct ChildPosition {
     pub(super) parent: Weak<dyn WillRestart>,
 }
 
-/// A parent, as a child that refuses a call sees it: whether the call may succeed later.
+/// Answers whether a parent will start a child again. If so, a call that the child refuses may succeed later.
 pub(super) trait WillRestart: fmt::Debug + Send + Sync {
     /// Returns whether the child with this key, which is exiting or has exited, will be started again.
     fn will_restart(&self, key: u32) -> bool;
@@ -46,9 +46,9 @@ pub(super) trait WillRestart: fmt::Debug + Send + Sync {
 #[expect(unnameable_types, reason = "for a sealed trait")]
 pub struct StartedSupervisor {
     pub(super) pid: Pid,
-    /// Receives the outcome once its own children have started. `None` if it starts without children.
+    /// Receives the outcome once the children of the supervisor have started. `None` if it starts without children.
     pub(super) ready: Option<oneshot::Receiver<Result<StartGuard, StartError>>>,
-    /// Where it leaves the report of its stop.
+    /// Where the supervisor leaves the report of its stop.
     pub(super) report: ReportSlot,
 }
 

@@ -9,7 +9,7 @@ use crate::exit::Exit;
 pub(super) enum StopReason {
     /// `stop` was called on a handle, or the future that awaited the start was dropped.
     Stopped,
-    /// It was asked to shut down, by its parent or by `process::exit`, with this exit.
+    /// Its parent or `process::exit` asked it to shut down with this exit.
     ShutdownRequested(Exit),
     /// The process that owns it has exited.
     OwnerExited,

@@ -43,7 +43,7 @@ impl Strategy {
 pub(super) struct Plan {
     /// The children to stop, in this order, if they are running. Temporary ones among them are then removed.
     pub(super) stop: Vec<usize>,
-    /// The children to start, in this order. They include those that had exited earlier or were terminated by hand.
+    /// The children to start, in this order. They include those that had exited earlier or were terminated.
     pub(super) start: Vec<usize>,
 }
 

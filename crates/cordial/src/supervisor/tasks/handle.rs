@@ -83,7 +83,7 @@ impl TaskSupervisor {
         self.shared.children().map(|children| children.pids()).unwrap_or_default()
     }
 
-    /// Stops a child and waits until it has exited. The child is not started again. Its grace period is the one that
+    /// Stops a child and waits until it has exited. The child is not started again. Its grace time is the one that
     /// was set at its start.
     ///
     /// If the poll of the child does not return, it is abandoned 100 ms after the kill, and this returns `Ok`. A child
@@ -95,7 +95,7 @@ impl TaskSupervisor {
     ///
     /// # Cancel safety
     ///
-    /// After the first poll the child has been asked to shut down. If the future is dropped before the grace period is
+    /// After the first poll the child has been asked to shut down. If the future is dropped before the grace time is
     /// over, the child is not killed.
     ///
     /// # Elixir
@@ -123,7 +123,7 @@ impl TaskSupervisor {
         }
     }
 
-    /// Stops all tasks at once, each with its own grace period, and then the supervisor, whose exit is
+    /// Stops all tasks at once, each with its own grace time, and then the supervisor, whose exit is
     /// [`Exit::Normal`]. Waits for that, and returns the tasks that had to be killed or abandoned. If the supervisor
     /// has already exited, returns the report of that stop.
     ///

@@ -1,4 +1,4 @@
-//! The stop of a task supervisor: all children are stopped at once, each with its own grace period.
+//! The stop of a task supervisor: all children are stopped at once, each with its own grace time.
 //!
 //! ```text
 //!  request to all ──┬─ grace of some ─► killed ── 100 ms ─► abandoned
@@ -58,7 +58,7 @@ struct ChildrenStop {
     clock: Clock,
     /// The next step for each child that has a time limit, by the time of the step.
     due: BTreeMap<(Duration, Step), Vec<Pid>>,
-    /// The children whose grace period has no limit.
+    /// The children whose grace time has no limit.
     without_limit: Vec<Pid>,
     killed: BTreeMap<Pid, Stopped>,
     abandoned: BTreeMap<Pid, Stopped>,

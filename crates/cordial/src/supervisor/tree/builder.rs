@@ -19,8 +19,9 @@ use crate::supervisor::strategy::Strategy;
 /// traps exits or the supervisor is [`unlinked`](SupervisorBuilder::unlinked); if that process is the root of a
 /// program, the program exits with status 0.
 ///
-/// Each child that has to be killed or abandoned emits a `forced` event, and is in the report that
-/// [`Supervisor::stop`](crate::Supervisor::stop) returns, also after the exit of the supervisor.
+/// For each child that has to be killed or abandoned, the event `forced` is emitted.
+/// [`Supervisor::stop`](crate::Supervisor::stop) returns the report of these children even after the exit of the
+/// supervisor.
 ///
 /// # Elixir
 ///
@@ -71,10 +72,10 @@ impl SupervisorBuilder {
         SupervisorBuilder { label: Some(label.into()), ..self }
     }
 
-    /// Sets the restart intensity: how many restarts of its children, taken together, are allowed within `window`. The
-    /// supervisor gives up instead of making one restart more. Default: 3 within 5 s.
+    /// Sets the restart intensity: the supervisor gives up when its children would need more than `max_restarts`
+    /// restarts within `window`. Default: 3 within 5 s.
     ///
-    /// A restart of several children counts once. With 0 the supervisor gives up instead of the first restart.
+    /// A restart of several children counts once. With 0, the first restart is already too many.
     /// [`start`](SupervisorBuilder::start) refuses a window of zero.
     pub fn max_restarts(self, max_restarts: usize, window: Duration) -> SupervisorBuilder {
         SupervisorBuilder { limit: RestartLimit { max_restarts, window }, ..self }

@@ -1,4 +1,4 @@
-//! The calls of handles to the process of a supervisor.
+//! The calls that handles send to the process of a supervisor.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! One child, as the process of its supervisor knows it.
+//! The record of one child. Only the process of the supervisor uses it.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use crate::pid::Pid;
 use crate::process::{Handle, ReportSlot, StopReport};
 use crate::supervisor::spec::{ChildSpec, ChildStart};
 
-/// One child.
+/// One child of a supervisor.
 pub(super) struct TreeChild {
     pub(super) spec: ChildSpec,
     pub(super) status: ChildStatus,
     pub(super) incarnation: u32,
-    /// When the present incarnation had finished starting, on the clock of the supervisor. `None` before that.
+    /// When the present incarnation finished starting, on the clock of the supervisor. `None` before that.
     pub(super) started_at: Option<Duration>,
     /// The delays before further restarts, if the child has a backoff and has been restarted.
     pub(super) delays: Option<Delays>,
@@ -28,7 +28,7 @@ pub(super) struct TreeChild {
 pub(super) enum ChildStatus {
     Starting(Pid),
     Running(Pid),
-    /// It is to be started at this time or later.
+    /// The child is to be started at this time or later.
     RestartAt(Duration),
     Stopped,
 }
@@ -54,7 +54,7 @@ impl TreeChild {
     }
 
     /// Returns an abandoned process of the last incarnation that has not exited yet. The child must not be started
-    /// before it has.
+    /// before that process has exited.
     pub(super) fn abandoned_pid(&self, runtime: &Handle) -> Option<Pid> {
         self.abandoned.iter().copied().find(|pid| exists(runtime, *pid))
     }

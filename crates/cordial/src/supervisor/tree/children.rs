@@ -24,7 +24,7 @@ pub(super) struct ChildTable {
     abandoned: Vec<Pid>,
 }
 
-/// A key comes from `insert` or from an exit that `get` has found a child for, and is not kept after `remove`.
+/// Keys come from `insert`. An exit can have the key of a removed child, and is checked with `get` first.
 const KEY_IS_VALID: &str = "a key is used only while its child is in the table";
 
 impl ChildTable {
@@ -53,7 +53,7 @@ impl ChildTable {
         key
     }
 
-    /// Removes a child.
+    /// Removes a child. Its abandoned processes stay in `abandoned`.
     pub(super) fn remove(&mut self, key: u32) {
         self.shared.children.remove(key);
         self.restarting.remove(&key);
@@ -64,7 +64,6 @@ impl ChildTable {
             self.abandoned.append(&mut child.abandoned);
             self.abandoned.retain(|pid| exists(runtime, *pid));
         }
-        // Drops the factory, which is code of the user.
         discard(child);
     }
 

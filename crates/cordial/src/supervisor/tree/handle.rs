@@ -20,10 +20,11 @@ use crate::supervisor::strategy::Strategy;
 ///
 /// This is a handle. Clones are handles of the same supervisor, and dropping them does not stop it.
 ///
-/// When a child exits that has to run, the supervisor starts it again, once its last process is gone. If restarts
-/// exceed the intensity, the supervisor gives up: it emits an event, stops its children and exits with
-/// [`Exit::Shutdown`]. The text of that exit names the child and its last exit. The process that the supervisor belongs
-/// to exits likewise, unless it traps exits; a program whose root exits so returns status 1, see [`main`](crate::main).
+/// When a child exits, the supervisor restarts it according to the first table below, once the last process of the
+/// child is gone. If restarts exceed the intensity, the supervisor gives up: it emits an event, stops its children and
+/// exits with [`Exit::Shutdown`]. The text of that exit names the child and its last exit. The process that the
+/// supervisor belongs to exits likewise, unless it traps exits. If that process is the root of a program, the program
+/// exits with status 1, see [`main`](crate::main).
 ///
 /// [`SupervisorBuilder::start`] says which process a supervisor belongs to. For many children that do not depend on
 /// each other, use a [`TaskSupervisor`](crate::TaskSupervisor). To make a supervisor the child of another, do not start
@@ -39,13 +40,13 @@ use crate::supervisor::strategy::Strategy;
 /// |---|---|---|
 /// | `OneForOne` | | that child |
 /// | `OneForAll` | all other running children | all children, also those that had exited or were terminated |
-/// | `RestForOne` | the running children after it | that child and all children after it, as above |
+/// | `RestForOne` | the running children after it | that child and all children after it, also those that had exited or were terminated |
 ///
-/// A temporary child that a restart stops is removed as well. A restart that fails is tried again at once, or after the
-/// backoff of the child, and each attempt counts.
+/// A temporary child that a restart stops is removed. A restart that fails is tried again at once, or after the backoff
+/// of the child, and each attempt counts as a restart.
 ///
 /// A supervisor traps exits. A [`Shutdown`](Exit::Shutdown) signal stops it. After a kill it kills its children and
-/// exits. Other signals have an effect only if they come from the process that it belongs to.
+/// exits. Any other signal has an effect only if its sender is the process that the supervisor belongs to.
 ///
 /// # Elixir
 ///
@@ -118,7 +119,8 @@ impl Supervisor {
     ///
     /// [`StartError::AlreadyStarted`], [`StartError::AlreadyPresent`] or [`StartError::Restarting`] if the supervisor
     /// has a child with this id. [`StartError::Child`] if the child fails to start; it is removed.
-    /// [`StartError::SignificantPermanent`] or [`StartError::SignificantNever`] if a child cannot be significant here.
+    /// [`StartError::SignificantPermanent`] or [`StartError::SignificantNever`] if the child is significant and is
+    /// permanent, or the supervisor never shuts down automatically.
     /// [`StartError::Refused`] if the supervisor is stopping or gone.
     ///
     /// # Cancel safety
@@ -195,8 +197,8 @@ impl Supervisor {
     }
 
     /// Stops the children one after another in reverse start order, and then the supervisor, whose exit is
-    /// [`Exit::Normal`]. Waits for that, and returns the children that had to be killed or abandoned. If the supervisor
-    /// has already exited, returns the report of that stop.
+    /// [`Exit::Normal`]. Waits for the exit of the supervisor, and returns the children that had to be killed or
+    /// abandoned. If the supervisor has already exited, returns the report of its earlier stop.
     ///
     /// # Cancel safety
     ///
@@ -223,7 +225,7 @@ impl Supervisor {
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost.
+    /// Dropping the future loses nothing.
     pub async fn ended(&self) -> Exit {
         self.shared.incarnations.ended().await
     }

@@ -16,7 +16,7 @@ use crate::supervisor::stop_reason::StopReason;
 use crate::unwind;
 
 impl TreeState {
-    /// Handles a call and replies to it. A caller that no longer waits does not receive the reply.
+    /// Handles a call and replies to it.
     pub(super) async fn handle_call(&mut self, call: Call, signals: &mut ExitSignals) -> Result<(), StopReason> {
         match call {
             Call::Start(spec, reply) => {

@@ -26,7 +26,7 @@ pub struct ChildInfo {
 /// Whether a child of a supervisor is itself a supervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChildKind {
-    /// The child has no children.
+    /// The child is not a supervisor.
     Worker,
     /// The child is a supervisor.
     Supervisor,

@@ -25,24 +25,24 @@ use crate::supervisor::stop_reason::StopReason;
 use crate::supervisor::strategy::{Strategy, plan};
 use crate::{telemetry, unwind};
 
-/// The next restart, if one can take place now.
+/// Whether a restart can take place now.
 pub(super) enum NextRestart {
     /// Start the child with this key.
     Now(u32),
     After(RestartWait),
 }
 
-/// What the next restart waits for: it can take place when any one of these has happened.
+/// The events that the next restart waits for. Any one of them ends the wait.
 #[derive(Default)]
 pub(super) struct RestartWait {
-    /// The shortest delay of a restart, if there is one.
+    /// The shortest remaining delay of a restart, if there is one.
     delay: Option<Duration>,
     /// The abandoned processes that have to exit before their children can be started again.
     abandoned: Vec<Pid>,
 }
 
 impl RestartWait {
-    /// Waits until one of these has happened. Never returns if there is none. Cancel safe.
+    /// Waits for the first of these events. Never returns if there is none. Cancel safe.
     pub(super) async fn wait(self, runtime: &Handle) {
         let mut exits: FuturesUnordered<_> = self.abandoned.into_iter().map(|pid| monitor_on(runtime, pid)).collect();
         let exit = async {
@@ -65,7 +65,6 @@ impl TreeState {
     pub(super) async fn child_exited(&mut self, exit: ChildExit, signals: &mut ExitSignals) -> Result<(), StopReason> {
         let ChildExit { key, incarnation, exit } = exit;
         let result = self.handle_exit(key, incarnation, &exit, signals).await;
-        // Drops an error of the user.
         discard(exit);
         result
     }
@@ -122,7 +121,7 @@ impl TreeState {
         unwind::ignore_panic(|| telemetry::restart(&child, reason, delay));
         let restart_at = ChildStatus::RestartAt(now.saturating_add(delay));
         self.children.set_status(key, restart_at);
-        // Only the children that the strategy can name are collected: there may be many others.
+        // Collects only the children that the strategy can restart, since there may be many others.
         let group = match self.shared.strategy {
             Strategy::OneForOne => key..=key,
             Strategy::OneForAll => 0..=u32::MAX,
@@ -166,7 +165,7 @@ impl TreeState {
                 return NextRestart::Now(key);
             }
             if self.shared.strategy != Strategy::OneForOne {
-                // The children after this one are started after it.
+                // Later children start only after this one.
                 break;
             }
         }
@@ -183,7 +182,6 @@ impl TreeState {
             other => Exit::from(Box::<dyn std::error::Error + Send + Sync>::from(other)),
         };
         let scheduled = self.schedule_restart(key, &reason, signals).await;
-        // Drops an error of the user.
         discard(reason);
         scheduled
     }

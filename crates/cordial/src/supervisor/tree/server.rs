@@ -1,4 +1,4 @@
-//! The process of a supervisor: it does one thing at a time, and can be stopped at any time.
+//! The process of a supervisor. It handles one input at a time, and a request to stop interrupts it at any time.
 
 use std::pin::pin;
 
@@ -21,7 +21,7 @@ use crate::unwind;
 /// Sends the outcome of a supervisor's start to the process that awaits it.
 pub(super) type StartReply = oneshot::Sender<Result<StartGuard, StartError>>;
 
-/// One supervisor in its process: its state, and the calls that it has to handle.
+/// A supervisor as its process runs it: its state, and the queue of calls.
 pub(super) struct TreeServer {
     state: TreeState,
     calls: mpsc::UnboundedReceiver<Call>,
@@ -59,7 +59,8 @@ pub(super) async fn serve_tree(
     let exit = serve(&mut server, &incarnation, exits).await;
     let TreeServer { mut state, start, .. } = server;
     let shared = state.shared.clone();
-    // Exits may hold errors of the user. They are dropped one by one, since two panics in one unwind abort the program.
+    // Exits may hold errors of the user, whose destructors may panic. A second panic in one unwind would abort the
+    // program, so the exits are dropped one by one.
     while let Some(exit) = state.exits.try_next() {
         discard(exit);
     }
@@ -114,7 +115,7 @@ impl TreeServer {
         match started {
             Ok(()) => match unwind::catch(|| reply.send(Ok(StartGuard::new(&self.incarnation)))) {
                 Ok(Err(_dropped)) => Err(StopReason::Stopped),
-                // A waker of the user that panics is not a reason to stop.
+                // A user's waker that panics is not a reason to stop.
                 Ok(Ok(())) | Err(_) => Ok(()),
             },
             Err((reason, error)) => {
@@ -130,7 +131,8 @@ impl TreeServer {
             if let Err(reason) = self.step(signals).await {
                 return reason;
             }
-            // The events of what was forced during a restart have been emitted.
+            // The report is for the stop alone. For children that this step has killed or abandoned, `forced` has been
+            // emitted.
             self.state.report = ReportBuilder::default();
         }
     }
@@ -175,8 +177,8 @@ impl TreeServer {
     }
 }
 
-/// Starts all children in order. The error has the reason for which the supervisor stops, and what the caller of
-/// `start` receives.
+/// Starts all children in order. The error consists of the reason for which the supervisor stops, and the error that
+/// the caller of `start` receives.
 async fn start_all(state: &mut TreeState, signals: &mut ExitSignals) -> Result<(), (StopReason, StartError)> {
     for key in state.children.keys() {
         let started = state.start_child(key, signals).await;

@@ -72,7 +72,7 @@ impl SupervisorBuilder {
         }
     }
 
-    /// Starts the process, which then starts the children. `slot` is that of a supervisor that is a child.
+    /// Starts the process, which then starts the children. `slot` is `Some` if the supervisor is itself a child.
     fn start_process(self, runtime: &Handle, slot: Option<ChildSlot>) -> Result<StartedTree, Refusal> {
         let SupervisorBuilder { strategy, label, limit, auto_shutdown, children, owned_by, spawned_at } = self;
         let (sender, calls) = mpsc::unbounded_channel();

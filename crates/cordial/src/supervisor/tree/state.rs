@@ -1,4 +1,4 @@
-//! What the process of a supervisor knows. Only that process uses it.
+//! The state of a supervisor's process. Only that process uses it.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{telemetry, unwind};
 
 /// The state of a supervisor's process.
 ///
-/// Its methods that wait return `Err(StopReason)` when the supervisor has to stop before they are done.
+/// Its async methods return `Err(StopReason)` if the supervisor has to stop before they are done.
 pub(super) struct TreeState {
     pub(super) runtime: Handle,
     pub(super) shared: Arc<TreeShared>,
@@ -61,7 +61,7 @@ impl TreeState {
         }
     }
 
-    /// Returns what events say about a child.
+    /// Returns the fields that events have in common for a child.
     pub(super) fn subject<'a>(
         &'a self,
         supervisor: Pid,

@@ -13,13 +13,13 @@ use crate::supervisor::exit_signals::ExitSignals;
 use crate::supervisor::stop_reason::StopReason;
 
 impl TreeState {
-    /// Stops a child, if it has a process. Afterwards the child has none, or one that is abandoned.
+    /// Stops the process of a child, if there is one. Afterwards the process has exited or is abandoned.
     pub(super) async fn stop_child(&mut self, key: u32, signals: &mut ExitSignals) -> Result<(), StopReason> {
         let Some((pid, shutdown)) = self.how_to_stop(key) else { return Ok(()) };
         let outcome = signals.run_until_stopped(stop_one(&self.runtime, pid, shutdown)).await?;
         let is_gone = self.add_to_report(key, outcome, signals.pid());
         if is_gone {
-            // A process sends its exit before its end can be observed, so this one has arrived.
+            // The exit has arrived or is about to: a process sends it before it notifies its monitors.
             let incarnation = self.children[key].incarnation;
             let exit = signals.run_until_stopped(self.exits.next_of(key, incarnation)).await?;
             discard(exit);
@@ -30,14 +30,15 @@ impl TreeState {
     }
 
     /// Stops all children one after another, in reverse start order, and removes them. If the supervisor is killed
-    /// meanwhile, kills the remaining ones all at once. Returns the report of the stop.
+    /// meanwhile, kills all remaining children at once. Returns the report of the stop.
     pub(super) async fn stop_all(&mut self, signals: &mut ExitSignals) -> StopReport {
-        // The events of what was forced before the stop have been emitted.
+        // Children that were killed or abandoned before the stop are not part of its report.
         discard(self.report.take());
         let restarting: Vec<u32> = self.children.restarting().map(|(key, _)| key).collect();
         restarting.into_iter().for_each(|key| self.children.set_status(key, ChildStatus::Stopped));
-        // If the supervisor was killed before the stop, a kill is the way to stop its children, and not worth a report.
-        // If a kill interrupts the stop, the children that it ends are reported as killed.
+        // `BrutalKill` expects a kill, so the report leaves it out; after a grace time of zero a kill is reported. A
+        // supervisor that was killed before the stop has to kill its children. If a kill interrupts the stop, the
+        // children that it ends are reported.
         let shutdown_after_kill =
             if signals.is_killed() { Shutdown::BrutalKill } else { Shutdown::After(Duration::ZERO) };
         for key in self.children.keys().into_iter().rev() {
@@ -62,14 +63,14 @@ impl TreeState {
         self.report.take()
     }
 
-    /// Returns the process of a child and how to stop it, if it has one.
+    /// Returns the process of a child, if there is one, and how to stop it.
     fn how_to_stop(&self, key: u32) -> Option<(Pid, Shutdown)> {
         let child = &self.children[key];
         Some((child.pid()?, child.spec.shutdown))
     }
 
-    /// Adds to the report how the process of a child ended, and emits an event if it was killed or abandoned. Returns
-    /// whether the process is gone.
+    /// Adds the outcome of a child's stop to the report, and emits `forced` if the process was killed or abandoned.
+    /// Returns whether the process is gone.
     fn add_to_report(&mut self, key: u32, outcome: StopOutcome, supervisor: Pid) -> bool {
         let mut report = StopReport::default();
         let is_gone = match outcome {
