@@ -37,8 +37,8 @@
 //! |---|---|
 //! | `finish` does not wake | deadlock: the handle waits for ever |
 //! | `poll_join` does not keep the waker | deadlock: the same |
-//! | `finish` leaves `Detached` in place | the next task is lost when it finishes |
-//! | `detach` leaves `Finished` in place | the task is never used again |
+//! | `finish` does not make the slot `Running` again | panic: the next handle finds `Detached` |
+//! | `detach` does not make the slot `Running` again | panic: the same |
 //! | `poll_join` does not clear `is_finished` | the handle of the next task says that it is finished |
 //! | `detach` does not clear `is_finished` | the same |
 //! | `finish` sets `is_finished` after the lock is released | the same |
