@@ -51,7 +51,7 @@ impl Intensity {
     }
 
     /// Counts a restart at the time `now`, which must not be earlier than that of the previous call.
-    pub(super) fn restart(&mut self, now: Duration) -> LimitCheck {
+    pub(super) fn count_restart(&mut self, now: Duration) -> LimitCheck {
         let RestartLimit { max_restarts, window } = self.limit;
         while self.restarts.front().is_some_and(|time| now.saturating_sub(*time) > window) {
             self.restarts.pop_front();

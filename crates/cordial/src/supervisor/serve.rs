@@ -28,12 +28,12 @@ pub(super) trait Serve {
 }
 
 /// Runs one incarnation of a supervisor in its process, and returns the exit of that process.
-pub(super) async fn serve(server: &mut impl Serve, incarnation: &Incarnation, exits: ExitReceiver) -> Exit {
+pub(super) async fn serve(server: &mut impl Serve, incarnation: &Incarnation, exit_signals: ExitReceiver) -> Exit {
     let pid = current().expect("a supervisor is polled as a process");
     let runtime = server.incarnations().runtime().clone();
     server.incarnations().started(incarnation, pid);
     let kill_on_drop = KillOnDrop::new(server.kill_children());
-    let mut signals = ExitSignals::new(runtime, pid, exits, incarnation.stop.clone());
+    let mut signals = ExitSignals::new(runtime, pid, exit_signals, incarnation.stop.clone());
     let reason = server.run(&mut signals).await;
     if matches!(reason, StopReason::OwnerExited) {
         signals.wait_for_later_supervisor().await;

@@ -24,7 +24,7 @@ proptest! {
             now += Duration::from_secs(step);
             restarts.push(now);
             let expected = model(limit, &restarts);
-            prop_assert_eq!(intensity.restart(now), expected);
+            prop_assert_eq!(intensity.count_restart(now), expected);
             prop_assert!(intensity.restarts.len() <= restarts.len());
             if expected != LimitCheck::Allowed {
                 // The supervisor stops here, so no further restart is counted.
@@ -40,14 +40,14 @@ fn three_within_the_window_and_the_fourth_is_too_many() {
     let mut intensity = Intensity::new(RestartLimit::default());
     let at = |second| Duration::from_secs(second);
     for second in [0, 1, 5] {
-        assert_eq!(intensity.restart(at(second)), LimitCheck::Allowed);
+        assert_eq!(intensity.count_restart(at(second)), LimitCheck::Allowed);
     }
-    assert_eq!(intensity.clone().restart(at(5)), LimitCheck::Exceeded);
-    assert_eq!(intensity.restart(at(6)), LimitCheck::Allowed, "the first lies more than 5 s back");
+    assert_eq!(intensity.clone().count_restart(at(5)), LimitCheck::Exceeded);
+    assert_eq!(intensity.count_restart(at(6)), LimitCheck::Allowed, "the first lies more than 5 s back");
 }
 
 #[test]
 fn with_a_limit_of_zero_the_first_restart_is_too_many() {
     let mut intensity = Intensity::new(RestartLimit { max_restarts: 0, window: Duration::from_secs(1) });
-    assert_eq!(intensity.restart(Duration::from_secs(9)), LimitCheck::Exceeded);
+    assert_eq!(intensity.count_restart(Duration::from_secs(9)), LimitCheck::Exceeded);
 }

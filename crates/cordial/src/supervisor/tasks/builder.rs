@@ -45,9 +45,8 @@ impl TaskSupervisorBuilder {
         TaskSupervisorBuilder { max_children: Some(n), ..self }
     }
 
-    /// Sets the restart intensity: how many restarts of its children, taken together, are allowed within `window`. The
-    /// supervisor gives up instead of making one restart more. Default: 3 within 5 s. With 0 it gives up instead of the
-    /// first restart.
+    /// Sets the restart intensity: the supervisor gives up when its children would need more than `max_restarts`
+    /// restarts within `window`. Default: 3 within 5 s. With 0, the first restart is already too many.
     ///
     /// # Panics
     ///

@@ -50,8 +50,8 @@ impl ChildLimit {
     /// Refuses all waiting and all later calls.
     pub(super) fn close(&self) {
         if let Some(semaphore) = &self.0 {
-            // A waker of the user that panics interrupts `close`, which has removed it from the queue by then. So the
-            // next attempt goes on with the other wakers, and the loop ends when the queue is empty.
+            // A user's waker that panics interrupts `close`, which has already removed that waker from the queue. The
+            // next attempt goes on with the other wakers, so the loop ends when the queue is empty.
             while unwind::catch(|| semaphore.close()).is_err() {}
         }
     }
@@ -65,7 +65,7 @@ impl ChildLimit {
 }
 
 impl ChildPermit {
-    /// Passes the permit to a child that starts. Its exit returns it, with [`ChildLimit::release`].
+    /// Passes the permit to a child that starts. [`ChildLimit::release`] returns it when the child exits.
     pub(super) fn forget(mut self) {
         self.0 = None;
     }

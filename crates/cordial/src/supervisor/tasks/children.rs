@@ -78,7 +78,7 @@ impl TaskChildren {
         TaskChildren { shards, limit, restartable, drained }
     }
 
-    /// Lets the supervisor `pid` start children, unless `close` was called before. `shutdown` is how it stops them.
+    /// Lets the supervisor `pid` start children, unless `close` was called before. `shutdown` says how it stops them.
     pub(super) fn open(&self, pid: Pid, shutdown: Shutdown) {
         for shard in &self.shards {
             let mut parent = lock(&shard.parent);
@@ -89,7 +89,7 @@ impl TaskChildren {
         }
     }
 
-    /// Takes a slot for a temporary child. The caller has a permit for it.
+    /// Takes a slot for a temporary child. The caller must hold a permit for the child.
     pub(super) fn slot(&self) -> Result<ChildSlot, Refusal> {
         let shard = &self.shards[shard_of_this_thread(self.shards.len())];
         let parent = lock(&shard.parent);
@@ -110,8 +110,8 @@ impl TaskChildren {
         self.restartable.close();
     }
 
-    /// Returns whether a child has a slot, and no process in the process table yet. That lasts for a few steps of the
-    /// thread that starts it.
+    /// Returns whether a child has a slot but no process in the process table yet. This state is short: the starting
+    /// thread registers the process right after it takes the slot.
     pub(super) fn is_starting(&self) -> bool {
         let is_starting =
             |shard: &CachePadded<Shard>| shard.temporary.lock().pids.iter().any(|(_, pid)| *pid == Pid::NO_PROCESS);

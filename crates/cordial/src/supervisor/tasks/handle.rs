@@ -15,8 +15,7 @@ use crate::process::{StopReport, stop_one};
 ///
 /// This is a handle. Clones are handles of the same supervisor, and dropping them does not stop it.
 ///
-/// A task under a supervisor is a [`Task`](crate::Task) with a process of its own, as usual; in addition it never
-/// outlives the supervisor. The supervisor belongs to the process that starts it: when that process exits, for any
+/// A task under a supervisor is an ordinary [`Task`](crate::Task) that never outlives the supervisor. The supervisor belongs to the process that starts it: when that process exits, for any
 /// reason, the supervisor stops its tasks and exits. A supervisor that is started outside a process, or with
 /// [`unlinked`](TaskSupervisorBuilder::unlinked), belongs to the runtime.
 ///
@@ -124,8 +123,8 @@ impl TaskSupervisor {
     }
 
     /// Stops all tasks at once, each with its own grace time, and then the supervisor, whose exit is
-    /// [`Exit::Normal`]. Waits for that, and returns the tasks that had to be killed or abandoned. If the supervisor
-    /// has already exited, returns the report of that stop.
+    /// [`Exit::Normal`]. Waits for the exit of the supervisor, and returns the tasks that had to be killed or
+    /// abandoned. If the supervisor has already exited, returns the report of its earlier stop.
     ///
     /// A supervisor that is a permanent child is then started again by its parent.
     ///
@@ -157,7 +156,7 @@ impl TaskSupervisor {
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost.
+    /// Dropping the future loses nothing.
     pub async fn ended(&self) -> Exit {
         self.shared.incarnations.ended().await
     }

@@ -105,8 +105,8 @@ impl RestartableChildren {
         index.map(|index| u32::try_from(index).expect("a runtime has fewer than 2^32 processes"))
     }
 
-    /// Reads or changes a child, if it has not been removed. `f` must not run or drop anything of the user, since it
-    /// runs under the lock.
+    /// Reads or changes a child, if it has not been removed. `f` runs under the lock, so it must neither run user code
+    /// nor drop user values.
     pub(super) fn with<R>(&self, index: u32, f: impl FnOnce(&mut RestartableChild) -> R) -> Option<R> {
         self.lock().children.get_mut(index as usize).map(f)
     }
@@ -127,7 +127,7 @@ impl RestartableChildren {
         });
     }
 
-    /// Prevents the restart of the child whose last process was `pid`. Returns whether there is one.
+    /// Prevents the restart of the child whose last process was `pid`. Returns whether there is such a child.
     pub(super) fn terminate_exited(&self, pid: Pid) -> bool {
         let removed = {
             let mut table = self.lock();
@@ -186,7 +186,6 @@ impl RestartableChildren {
     fn release(&self, removed: impl IntoIterator<Item = RestartableChild>) {
         for child in removed {
             self.limit.release();
-            // Drops the factory, which is code of the user.
             discard(child);
         }
     }
@@ -209,14 +208,14 @@ impl ChildRegistry for RestartableChildren {
             let mut table = self.lock();
             let is_closed = table.admission == Admission::Closed;
             let child = table.children.get_mut(index as usize).expect("a child that runs is not removed");
-            let is_over = child.state == RestartableState::Terminated
+            let is_last = child.state == RestartableState::Terminated
                 || match exit {
                     Some(exit) => child.restart.decide(exit.is_abnormal()) != RestartDecision::Restart,
-                    // No process was started. The caller decides what follows.
+                    // No process was started. The caller removes the child or schedules another attempt.
                     None => false,
                 };
             child.state = RestartableState::Waiting;
-            if is_over || is_closed {
+            if is_last || is_closed {
                 (Some(table.children.remove(index as usize)), is_closed)
             } else {
                 if let Some(exit) = exit {

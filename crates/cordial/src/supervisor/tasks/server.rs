@@ -1,6 +1,6 @@
 //! The process of a task supervisor: it restarts children, and stops all of them when it has to stop.
 //!
-//! It takes no part in the start of a child, nor in the exit of a child that is not started again.
+//! The first start of a child, and the exit of a child that is not started again, do not involve this process.
 
 use std::collections::BTreeSet;
 use std::pin::pin;
@@ -30,8 +30,7 @@ use crate::supervisor::serve::{Serve, serve};
 use crate::supervisor::stop_reason::StopReason;
 use crate::{telemetry, unwind};
 
-/// The shortest delay before a restart that the runtime has refused, since it has too many processes: others have to
-/// exit first.
+/// The shortest delay before the next attempt when the runtime has refused a restart because it has too many processes.
 const DELAY_AFTER_REFUSAL: Duration = Duration::from_millis(1);
 
 /// One incarnation of a task supervisor, in its process.
@@ -47,11 +46,12 @@ pub(super) async fn serve_tasks(
     children: Arc<TaskChildren>,
     exits: mpsc::UnboundedReceiver<RestartableExit>,
     incarnation: Incarnation,
-    signals: ExitReceiver,
+    exit_signals: ExitReceiver,
 ) -> Exit {
     let mut server = TasksServer { shared, children, exits };
-    let exit = serve(&mut server, &incarnation, signals).await;
-    // Exits may hold errors of the user. They are dropped one by one, since two panics in one unwind abort the program.
+    let exit = serve(&mut server, &incarnation, exit_signals).await;
+    // Exits may hold errors of the user, whose destructors may panic. A second panic in one unwind would abort the
+    // program, so the exits are dropped one by one.
     while let Ok(exit) = server.exits.try_recv() {
         discard(exit);
     }
@@ -117,7 +117,6 @@ impl Restarter<'_> {
             let Either::Left((exit, _)) = select(pin!(exits.recv()), pin!(next_restart)).await else { continue };
             let exit = exit.expect("the channel is open, since `children` holds a sender");
             let restarted = self.restart(&exit);
-            // Drops an error of the user.
             discard(exit);
             if let Err(reason) = restarted {
                 return reason;
@@ -167,7 +166,7 @@ impl Restarter<'_> {
             spawned_at,
             incarnation,
         };
-        if self.intensity.restart(now) == LimitCheck::Exceeded {
+        if self.intensity.count_restart(now) == LimitCheck::Exceeded {
             return Err(restart_limit_exceeded(runtime, &subject, &exit.exit, limit));
         }
         subject.incarnation = incarnation.saturating_add(1);
@@ -200,11 +199,11 @@ impl Restarter<'_> {
     /// Schedules another attempt to start a child that the runtime has refused. Each attempt counts as a restart.
     fn start_refused(&mut self, index: u32, last: Pid, refusal: Refusal, now: Duration) -> Result<(), StopReason> {
         let child = self.children.restartable.with(index, |child| {
-            // The child is found by its last process until it has another.
+            // `count_restart` and `start` find the child by its last process.
             child.pid = Some(last);
             (child.id.clone(), child.spawned_at, child.incarnation)
         });
-        // Otherwise the supervisor is about to stop, and has removed the child.
+        // A child that is missing was removed because the supervisor is about to stop.
         let Some((id, spawned_at, incarnation)) = child else { return Ok(()) };
         let subject = telemetry::Child {
             supervisor: self.supervisor,

@@ -63,8 +63,8 @@ impl TasksShared {
         self.children.len()
     }
 
-    /// Calls `f` with the children of the incarnation that runs, or else of the last one. `f` must not run anything of
-    /// the user, since it runs under a lock.
+    /// Calls `f` with the children of the incarnation that runs, or else of the last one. `f` runs under a lock, so it
+    /// must not run user code.
     pub(super) fn with_children<R>(&self, f: impl FnOnce(Option<&Arc<TaskChildren>>) -> R) -> R {
         f(lock(&self.children[shard_of_this_thread(self.children.len())]).as_ref())
     }

@@ -28,16 +28,16 @@ impl TaskSupervisor {
         TaskSupervisor::builder().start()
     }
 
-    /// Returns the specification that hands the task supervisor over to a [`Supervisor`](crate::Supervisor). When that
-    /// starts, the running incarnation becomes its child, and no longer belongs to the process that started it. If none
-    /// is running, one is started.
+    /// Returns the specification that hands the task supervisor over to a [`Supervisor`](crate::Supervisor). When the
+    /// `Supervisor` starts, the running incarnation becomes its child, and no longer belongs to the process that started
+    /// it. If no incarnation is running, a new one is started.
     ///
     /// Use this if other code keeps the handle to start tasks. A [`Supervisor`](crate::Supervisor) cannot be handed
     /// over: pass its builder to [`ChildSpec::supervisor`].
     ///
     /// The child is permanent, and its shutdown has no limit, because its tasks have limits of their own. Its id is the
-    /// label, or `"TaskSupervisor"` without one. A task supervisor has one parent: a second tree with the same child
-    /// does not start.
+    /// label, or `"TaskSupervisor"` without one. A task supervisor has one parent: a second `Supervisor` that has it as a
+    /// child fails to start.
     ///
     /// # Elixir
     ///
@@ -102,7 +102,7 @@ impl Adoptable for TaskSupervisor {
         let mut slot = Some(slot);
         if let Some((pid, report)) = shared.incarnations.running() {
             detach_from_owner(&runtime, pid);
-            // The process has exited in the meantime if this does not take the slot.
+            // If the process has exited in the meantime, the slot is not taken.
             runtime.with(pid, |entry| entry.child_slot = slot.take());
             if slot.is_none() {
                 // The parent is running this code, so it admits the child.
@@ -132,7 +132,8 @@ fn start_incarnation(shared: &Arc<TasksShared>, slot: Option<ChildSlot>) -> Resu
         label: options.label.clone(),
         spawned_at: options.spawned_at,
     };
-    let serve = |incarnation, signals| serve_tasks(shared.clone(), children.clone(), exits, incarnation, signals);
+    let serve =
+        |incarnation, exit_signals| serve_tasks(shared.clone(), children.clone(), exits, incarnation, exit_signals);
     let spawned = spawn.start(serve)?;
     // The children are opened after the start, since they name the supervisor by its pid.
     children.open(spawned.pid, options.shutdown);

@@ -61,8 +61,8 @@ impl TaskSupervisor {
         self.spawn_task(Spawn::new(Location::caller()).linked(), Ownership::Owned, future)
     }
 
-    /// Spawns a task as [`spawn`](TaskSupervisor::spawn) does, but its handle does not own it: when the handle is
-    /// dropped, when its holder exits, or when a timeout gives it up, the task continues under the supervisor.
+    /// Spawns a task as [`spawn`](TaskSupervisor::spawn) does, but the handle does not own the task. The task continues
+    /// under the supervisor when the handle is dropped, when the holder of the handle exits, or when an await times out.
     ///
     /// # Elixir
     ///
@@ -120,8 +120,8 @@ impl TaskSupervisor {
     }
 
     /// Starts a child as [`start_child`](TaskSupervisor::start_child) does, but waits while `max_children` children are
-    /// running. Waiting calls proceed in the order in which they were made. Only the exit of the supervisor limits the
-    /// wait.
+    /// running. Waiting calls proceed in the order in which they were made. The wait has no timeout, but ends when the
+    /// supervisor exits.
     ///
     /// # Errors
     ///
@@ -154,9 +154,10 @@ impl TaskSupervisor {
 
     /// Starts a child from a specification, which has a factory, so that the child may be transient or permanent.
     ///
-    /// The child has started when this returns: the outer future of an [`init`](ChildSpec::init) child is not awaited,
-    /// and an `Err` of it is the exit of the child. The id of the specification is the label of the child; several
-    /// children of a task supervisor may have the same id.
+    /// The factory creates the first future during this call; later calls of the factory run in the process of the child.
+    /// The child has started when this returns. The outer future of an [`init`](ChildSpec::init) child is not awaited;
+    /// if it returns `Err`, the child exits with that error. The id of the specification is the label of the child.
+    /// Several children of a task supervisor may have the same id.
     ///
     /// # Errors
     ///
@@ -261,8 +262,8 @@ impl TaskSupervisor {
         })
     }
 
-    /// Starts a temporary child whose output is passed to `recipient`: in the slot of the reservation, or if there is
-    /// none, in any slot.
+    /// Starts a temporary child, and passes its output to `recipient`. Uses the reservation, or without one takes a slot
+    /// at once.
     pub(super) fn start_detached<F, R>(
         &self,
         reservation: Option<Result<Reservation, Refusal>>,

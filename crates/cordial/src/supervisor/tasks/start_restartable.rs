@@ -54,7 +54,7 @@ impl RestartableStart {
         });
         let mut spawn = Spawn::new(self.spawned_at).child_slot(ChildSlot::new(parent, index));
         spawn.label = Some(self.id);
-        // All incarnations have the callers of the process that started the child.
+        // All incarnations have the same callers: those of the first start.
         spawn.ancestry = Ancestry::Known(self.lineage);
         spawn.start(runtime, future(self.factory), identity).map(|started| started.pid)
     }

@@ -30,20 +30,20 @@ pub(super) async fn stop_children(signals: &mut ExitSignals, children: &TaskChil
     }
     let mut stop = ChildrenStop::new(signals.runtime());
     stop.begin(children);
-    let was_killed = signals.is_killed();
-    let mut is_killed = false;
+    let was_killed_before = signals.is_killed();
+    let mut has_killed_all = false;
     loop {
         let progress = stop.wait(children);
-        let progress = if is_killed { Some(progress.await) } else { signals.run_until_killed(progress).await };
+        let progress = if has_killed_all { Some(progress.await) } else { signals.run_until_killed(progress).await };
         match progress {
             Some(StopProgress::Done) => break,
             Some(StopProgress::StepDue) => stop.take_due_step(),
             None => {
-                is_killed = true;
-                // If the supervisor was killed before the stop, a kill is the way to stop its children, and not worth a
-                // report.
+                has_killed_all = true;
+                // A supervisor that was killed before the stop has to kill its children, and does not report them. If
+                // the kill interrupts the stop, they are reported.
                 let killed = stop.kill_all(children);
-                stop.killed.extend(killed.filter(|_| !was_killed));
+                stop.killed.extend(killed.filter(|_| !was_killed_before));
             }
         }
     }
@@ -149,7 +149,7 @@ impl ChildrenStop {
         }
     }
 
-    /// Kills all children at once, instead of their scheduled steps. Returns the ones that were not exiting already.
+    /// Kills all children at once and drops their scheduled steps. Returns the children that were not exiting already.
     fn kill_all(&mut self, children: &TaskChildren) -> impl Iterator<Item = (Pid, Stopped)> + use<> {
         self.due.clear();
         self.without_limit.clear();

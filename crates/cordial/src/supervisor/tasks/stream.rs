@@ -48,9 +48,9 @@ impl TaskSupervisor {
         AsyncStream::new(iter(items), f, Supervised::new(self, AfterSignal::ShutDown), Location::caller())
     }
 
-    /// Creates a stream as [`async_stream`](TaskSupervisor::async_stream) does, but items that are running continue
-    /// when a signal ends the process that consumes the stream: a kill, the exit of a linked process, or a request of
-    /// its supervisor. If the stream is dropped for any other reason, the items are shut down.
+    /// Creates a stream as [`async_stream`](TaskSupervisor::async_stream) does, but running items continue when a signal
+    /// ends the process that consumes the stream. Such a signal is a kill, the exit of a linked process, or a request to
+    /// shut down. If the stream is dropped for any other reason, the items are shut down.
     ///
     /// # Elixir
     ///

@@ -109,7 +109,7 @@ impl TreeState {
     /// restart.
     async fn schedule_restart(&mut self, key: u32, reason: &Exit, signals: &mut ExitSignals) -> Result<(), StopReason> {
         let (now, limit) = (self.clock.now(), self.intensity.limit());
-        if self.intensity.restart(now) == LimitCheck::Exceeded {
+        if self.intensity.count_restart(now) == LimitCheck::Exceeded {
             let child = self.subject(signals.pid(), &self.children[key], EventIncarnation::Present);
             let stop_reason = restart_limit_exceeded(&self.runtime, &child, reason, limit);
             self.children.set_status(key, ChildStatus::Stopped);

@@ -52,11 +52,11 @@ pub(super) async fn serve_tree(
     calls: mpsc::UnboundedReceiver<Call>,
     reply: StartReply,
     incarnation: Incarnation,
-    exits: ExitReceiver,
+    exit_signals: ExitReceiver,
 ) -> Exit {
     let start = StartProgress::Pending(reply);
     let mut server = TreeServer { state, calls, incarnation: incarnation.clone(), start };
-    let exit = serve(&mut server, &incarnation, exits).await;
+    let exit = serve(&mut server, &incarnation, exit_signals).await;
     let TreeServer { mut state, start, .. } = server;
     let shared = state.shared.clone();
     // Exits may hold errors of the user, whose destructors may panic. A second panic in one unwind would abort the

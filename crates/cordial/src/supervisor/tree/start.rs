@@ -83,7 +83,7 @@ impl SupervisorBuilder {
         let incarnations = &shared.incarnations;
         let spawn = SpawnSupervisor { incarnations, supervisor: shared.clone(), slot, owned_by, label, spawned_at };
         // Boxed, since the future is large.
-        let serve = |incarnation, exits| Box::pin(serve_tree(state, calls, reply, incarnation, exits));
+        let serve = |incarnation, exit_signals| Box::pin(serve_tree(state, calls, reply, incarnation, exit_signals));
         let process = spawn.start(serve)?;
         Ok(StartedTree { shared, process, ready })
     }
