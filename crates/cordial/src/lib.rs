@@ -1,4 +1,4 @@
-//! Tasks that cannot leak: parallel work that is tied to its owner, with the semantics of Elixir's `Task`.
+//! Parallel tasks that end with their owner, with the semantics of Elixir's `Task`.
 //!
 //! ```
 //! use cordial::{Exit, Task};
@@ -30,9 +30,9 @@
 //! | links, monitors, labels, snapshots | [`process`] |
 //! | tests with virtual time | [`testing`] |
 //!
-//! Timers, sockets and child processes of tokio work inside tasks, and tasks work inside `#[tokio::main]`. A poll has no budget
-//! as in tokio: a task that reads from a socket that is always ready stays in one poll, and timeouts and kills take effect only at
-//! an await that waits, or at [`tokio::task::yield_now`].
+//! Timers, sockets and child processes of tokio work inside tasks, and tasks work inside `#[tokio::main]`. Unlike in tokio, a
+//! poll has no cooperative budget: a task that reads from a socket that is always ready stays in one poll. Timeouts and kills
+//! take effect only at an await that is pending, such as [`tokio::task::yield_now`].
 //!
 //! # Glossary
 //!
@@ -43,13 +43,13 @@
 //! | opt in to graceful shutdown | to poll [`shutdown_requested`] or to trap exits: from then on, a request to shut down notifies the process instead of ending it |
 //! | checkpoint | a call of [`checkpoint`] in a long computation, at which the process can be ended |
 //! | long poll | a poll that lasts longer than `stall_after`, 4 ms by default |
-//! | stand-in | a thread that does the work of a worker while that is in a long poll |
+//! | stand-in | a thread that runs tasks in place of a worker that is in a long poll |
 //! | abandoned | killed, but still in the same poll 100 ms later: no stop waits for such a process any more |
 //! | guardian | a process that owns others, ends after them, and ends with its own owner: every supervisor |
 //! | incarnation | one of the processes that a supervisor starts, one after the other, for the same child |
 //! | item | an input of a stream |
 //! | attempt | one process that handles an item; a retry is another attempt |
-//! | window | of a stream: the items that are running, or whose results wait for an earlier item |
+//! | window | of a stream: the items that are running, or whose results wait for an earlier item; of a supervisor: the time within which restarts count |
 //!
 //! # Events
 //!
@@ -61,9 +61,9 @@
 //! |---|---|---|
 //! | `start` | trace | pid, spawned_at, caller, supervisor, incarnation |
 //! | `stop` | debug | pid, label, supervisor, incarnation, spawned_at, exit |
-//! | `crash`, instead of `stop`: any end but `Normal` and `Shutdown` | error (a kill: warn) | pid, label, supervisor, incarnation, spawned_at, exit, callers |
+//! | `crash`, instead of `stop`: any exit but `Normal` and `Shutdown` | error (a kill: warn) | pid, label, supervisor, incarnation, spawned_at, exit, callers |
 //! | `long_poll`: emitted while it lasts | warn, once for each spawn location | pid, label, supervisor, incarnation, spawned_at, lasted_ms (so far) |
-//! | `threads_exhausted`: every thread is in a long poll while tasks wait, and `max_threads` is reached | warn, once until it is over | max_threads |
+//! | `threads_exhausted`: every thread is in a long poll while tasks wait, and `max_threads` is reached | warn, once for each such period | max_threads |
 //! | `abandoned`: a killed process whose poll does not return | warn | pid, label, supervisor, incarnation, spawned_at |
 //! | `refused`: spawned on a runtime that was shut down, or under a supervisor that is full, stopping or has ended | error | spawned_at, supervisor, refusal |
 //! | `restart`: a child is restarted | warn | supervisor, label, child, incarnation (the next one), spawned_at, reason, after_ms |
@@ -73,10 +73,10 @@
 //! | `forced`: a supervisor had to kill or abandon a child | warn | pid, label, supervisor, spawned_at, how |
 //! | `lost_panic`: the destructor of a value that was not taken panicked | error | exit |
 //!
-//! `supervisor` is a pid. In events about a child of a supervisor that have the field `child`, that is the id of the child, and `label`
-//! is the label of the supervisor. In all other events `label` is the label of the process, which is its id unless it has set
-//! another. `incarnation` and `supervisor` are set for children only. `restarts` is the number of restarts within the last `window`,
-//! which is the limit that `max_restarts` sets. The crate `cordial-metrics` counts these events.
+//! `supervisor` is a pid. In events with the field `child`, `child` is the id of the child, and `label` is the label of the
+//! supervisor. In all other events, `label` is the label of the process; the default label of a child is its id. `incarnation` and
+//! `supervisor` are set for children only. `restarts` and `window` are the limit that `max_restarts` sets. The crate
+//! `cordial-metrics` counts these events.
 //!
 //! A task is polled in the span that was current when it was spawned, or in a child span of target `cordial::task` if that is
 //! enabled.
