@@ -21,6 +21,9 @@
 //! In every state but *waiting* a wake-up sets the flag of the owner slot. After *joined*, or when a task without a handle has
 //! finished, the task is free again. A retired header has no `Runnable`.
 //!
+//! The files in reading order: `future`, `slot`, `join`, `header`, `runnable`, `waker`, `schedule`, `orphans`, `allocator`,
+//! `task_ref`.
+//!
 //! `runnable`, `waker` and `schedule` form the one cycle here: a runnable task has a waker and a scheduler, both of which are
 //! there to queue runnable tasks. `header`, `slot`, `join` and `future` are generic, so that they stay out of it, and so
 //! that their models check the code that ships.
