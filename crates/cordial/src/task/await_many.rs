@@ -14,7 +14,7 @@ use crate::exit::Exit;
 
 impl<T: Send + 'static> Task<T> {
     /// Awaits all tasks and returns their values in input order. One timeout applies to the whole list: 5 s unless
-    /// [`AwaitMany::timeout`] sets another one. The timeouts of the single tasks do not apply.
+    /// [`AwaitMany::timeout`] sets another one. The timeouts of the individual tasks do not apply.
     ///
     /// When a task fails, or the timeout elapses, the future returns that `Err` at once, and the other tasks are asked to
     /// shut down. An empty list is ready at once.
@@ -49,7 +49,7 @@ impl<T: Send + 'static> Task<T> {
 #[must_use = "dropping it shuts down all tasks"]
 pub struct AwaitMany<T> {
     running: FuturesUnordered<Indexed<T>>,
-    /// Indexed by input: the values that have arrived. `None` once this future was ready.
+    /// The values that have arrived, by index in the input. `None` once this future was ready.
     values: Option<Vec<Option<T>>>,
     timeout: Timeout,
     /// Armed by the first poll that finds no result.
@@ -117,11 +117,11 @@ impl<T: Send> Future for AwaitMany<T> {
         }
         this.values = Some(values);
         let Timeout::After(timeout) = this.timeout else { return Poll::Pending };
-        // A task without a process is ready as soon as it is polled. There may be some that were not polled yet.
+        // A task without a process is ready at its first poll, but `FuturesUnordered` may not have polled it yet.
         let with_process = this.running.iter().filter_map(|indexed| Some((indexed, indexed.task.control()?)));
         let (first, join) = with_process.min_by_key(|(indexed, _)| indexed.idx).expect("a task is pending");
         let deadline = this.deadline.get_or_insert_with(|| Deadline::new(&join.runtime(), this.timeout));
-        // A process that has exited does not time out: its result is about to arrive, and wakes the caller.
+        // A process that has exited does not time out: its result is about to arrive and to wake the caller.
         if deadline.poll(cx).is_pending() || this.running.iter().any(|indexed| indexed.task.is_finished()) {
             return Poll::Pending;
         }

@@ -1,4 +1,4 @@
-//! The deadline of one wait, and the report that it elapsed.
+//! The deadline of one wait, and the description of a process that exceeded its timeout.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::deadline;
-use super::join::{ErasedJoin, JoinControl, OrExit, OwnedJoin, flatten};
+use super::join::{JoinControl, OrExit, PollJoin, ProcessJoin, flatten};
 use super::timeout::{CompactTimeout, Timeout};
 use crate::exit::{Exit, TimedOut};
 use crate::pid::Pid;
@@ -67,9 +67,9 @@ pub struct Task<T> {
 }
 
 enum TaskState<T> {
-    Running(OwnedJoin<T>),
+    Running(ProcessJoin<T>),
     /// Running, after `or_exit`.
-    Mapped(Box<dyn ErasedJoin<T>>),
+    Mapped(Box<dyn PollJoin<T>>),
     /// The result is known without a process: the task was made by `completed`, or refused.
     Ready(Result<T, Exit>),
     /// The result was taken, or the handle was released.
@@ -106,7 +106,7 @@ impl<T> Task<T> {
         Task { state: TaskState::Ready(result), timeout: Timeout::default().into() }
     }
 
-    pub(super) fn from_join(join: OwnedJoin<T>) -> Task<T> {
+    pub(super) fn from_join(join: ProcessJoin<T>) -> Task<T> {
         Task { state: TaskState::Running(join), timeout: Timeout::default().into() }
     }
 
@@ -133,13 +133,13 @@ impl<T> Task<T> {
 }
 
 impl<T: Send> Task<T> {
-    /// Returns the pid of the process. A task from [`Task::completed`], and one that was refused, has the pid of no process.
+    /// Returns the pid of the process. For a task from [`Task::completed`] or a refused task, no process has this pid.
     #[must_use]
     pub fn pid(&self) -> Pid {
         self.control().map_or(Pid::NO_PROCESS, JoinControl::pid)
     }
 
-    /// Returns whether the process has ended, so that an await returns at once.
+    /// Returns whether the process has ended, or there is none. An await then does not wait for other work of the task.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.control().is_none_or(|join| join.is_finished() || join.has_exited())
@@ -173,7 +173,7 @@ impl<T: Send> Task<T> {
         Poll::Ready(result)
     }
 
-    /// Describes this task for the report that it took too long.
+    /// Describes this task for [`Exit::Timeout`].
     pub(super) fn timed_out(&self, timeout: Duration) -> TimedOut {
         let known = self.control().and_then(|join| deadline::timed_out(&join.runtime(), join.pid(), timeout));
         known.unwrap_or_else(|| TimedOut::new(timeout, self.pid(), None, None))
@@ -214,7 +214,7 @@ impl<T: Send> Future for Task<T> {
         }
         let Timeout::After(timeout) = self.timeout.get() else { return Poll::Pending };
         let join = self.control_mut().expect("only a running task is pending");
-        // A process that has exited does not time out: its result is about to arrive, and wakes the caller.
+        // A process that has exited does not time out: its result is about to arrive and to wake the caller.
         if join.poll_timeout(timeout, cx).is_pending() || self.is_finished() {
             return Poll::Pending;
         }

@@ -1,8 +1,8 @@
 //! The join handle inside a [`Task`](crate::Task), through which the result of the process arrives.
 //!
 //! ```text
-//!  Task<T> ──┬── OwnedJoin<T>                        after `spawn`: no allocation
-//!            └── Box<dyn ErasedJoin<T>> ── OrExit ── after `or_exit`: the type of the process output is erased
+//!  Task<T> ──┬── ProcessJoin<T>                    after `spawn`: no allocation
+//!            └── Box<dyn PollJoin<T>> ── OrExit ── after `or_exit`: the type of the process output is erased
 //! ```
 
 use std::error::Error;
@@ -18,7 +18,7 @@ use crate::pid::Pid;
 use crate::process::{Handle, Reply, Spawned, SpawnedTask, pid_of, unlink_from_caller};
 
 /// A join handle whose result is a `T`, whatever the process itself returns.
-pub(super) trait ErasedJoin<T>: Send + Sync {
+pub(super) trait PollJoin<T>: Send + Sync {
     /// Polls for the result. Must not be called again after it returned `Ready`.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Exit>>;
 
@@ -56,7 +56,7 @@ impl dyn JoinControl + '_ {
     }
 }
 
-/// Whether a join handle owns its process.
+/// What dropping a join handle does to its process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ownership {
     /// Dropping the join handle asks the process to shut down.
@@ -67,17 +67,17 @@ pub(crate) enum Ownership {
 
 /// The join handle of a process that returns a `T`.
 #[derive(Debug)]
-pub(super) struct OwnedJoin<T> {
+pub(super) struct ProcessJoin<T> {
     join: JoinHandle<Reply<T>>,
     /// Whether the spawn linked the process to its spawner, and the link was not removed since.
     is_linked: bool,
     ownership: Ownership,
 }
 
-impl<T> OwnedJoin<T> {
-    pub(super) fn new(spawned: SpawnedTask<T>, ownership: Ownership) -> OwnedJoin<T> {
+impl<T> ProcessJoin<T> {
+    pub(super) fn new(spawned: SpawnedTask<T>, ownership: Ownership) -> ProcessJoin<T> {
         let Spawned { join, is_linked, .. } = spawned;
-        OwnedJoin { join, is_linked, ownership }
+        ProcessJoin { join, is_linked, ownership }
     }
 
     pub(super) fn reset_timeout(&mut self) {
@@ -91,7 +91,7 @@ impl<T> OwnedJoin<T> {
     }
 }
 
-impl<T: Send> ErasedJoin<T> for OwnedJoin<T> {
+impl<T: Send> PollJoin<T> for ProcessJoin<T> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Exit>> {
         Pin::new(&mut self.join).poll(cx).map(Reply::take)
     }
@@ -105,7 +105,7 @@ impl<T: Send> ErasedJoin<T> for OwnedJoin<T> {
     }
 }
 
-impl<T: Send> JoinControl for OwnedJoin<T> {
+impl<T: Send> JoinControl for ProcessJoin<T> {
     fn pid(&self) -> Pid {
         pid_of(&self.join)
     }
@@ -123,7 +123,7 @@ impl<T: Send> JoinControl for OwnedJoin<T> {
     }
 
     fn reset_timeout(&mut self) {
-        OwnedJoin::reset_timeout(self);
+        ProcessJoin::reset_timeout(self);
     }
 
     fn unlink(&mut self) {
@@ -135,7 +135,7 @@ impl<T: Send> JoinControl for OwnedJoin<T> {
     }
 }
 
-impl<T> Drop for OwnedJoin<T> {
+impl<T> Drop for ProcessJoin<T> {
     /// Asks an owned process to shut down. Removes the link first, so that the exit of the process does not end its
     /// spawner.
     fn drop(&mut self) {
@@ -161,9 +161,9 @@ impl<J, E> OrExit<J, E> {
     }
 }
 
-impl<J, U, E> ErasedJoin<U> for OrExit<J, E>
+impl<J, U, E> PollJoin<U> for OrExit<J, E>
 where
-    J: ErasedJoin<Result<U, E>>,
+    J: PollJoin<Result<U, E>>,
     E: Into<Box<dyn Error + Send + Sync>>,
 {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<U, Exit>> {
@@ -187,7 +187,7 @@ where
     result.and_then(|value| value.map_err(|error| Exit::from(error.into())))
 }
 
-impl<T> ErasedJoin<T> for Box<dyn ErasedJoin<T>> {
+impl<T> PollJoin<T> for Box<dyn PollJoin<T>> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Exit>> {
         (**self).poll(cx)
     }

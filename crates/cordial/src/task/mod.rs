@@ -1,4 +1,4 @@
-//! Tasks: a process that runs one future, and the handle that owns the process.
+//! Tasks. A task is a process that runs one future, with a handle that owns the process.
 //!
 //! ```text
 //!  owner   ──spawn──┬───────── other work ──────── await ──► Ok(value) or Err(exit)

@@ -22,8 +22,8 @@ impl<T: Send> Task<T> {
     /// A task whose poll does not return is *abandoned*: this call returns 100 ms after the kill, and the task ends when
     /// its poll returns. With [`Shutdown::Infinity`] there is neither a kill nor a limit to the wait.
     ///
-    /// Monitors, links and events report the first signal that ended the process. They do so also where this call returns a
-    /// value that was produced in the same poll, or `Killed` because the kill came after the request.
+    /// Monitors, links and events report the first signal that ended the process. They can therefore report `Shutdown`
+    /// where this call returns a value from the last poll, or `Killed` because a kill followed the request.
     ///
     /// # Cancel safety
     ///

@@ -3,7 +3,7 @@
 use std::panic::Location;
 
 use super::handle::Task;
-use super::join::{OwnedJoin, Ownership};
+use super::join::{Ownership, ProcessJoin};
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
 use crate::process::{Handle, Outcome, Spawn, with_current_runtime};
@@ -99,14 +99,14 @@ impl<T: Send + 'static> Task<T> {
     where
         F: Future<Output = T> + Send + 'static,
     {
-        let (spawned_at, supervisor) = (spawn.spawned_at, spawn.child_slot.as_ref().map(|place| place.parent().pid));
+        let (spawned_at, supervisor) = (spawn.spawned_at, spawn.child_slot.as_ref().map(|slot| slot.parent().pid));
         match spawn.start(runtime, future, Ok) {
-            Ok(spawned) => Task::from_join(OwnedJoin::new(spawned, ownership)),
+            Ok(spawned) => Task::from_join(ProcessJoin::new(spawned, ownership)),
             Err(refusal) => Task::refused(spawned_at, supervisor, refusal),
         }
     }
 
-    /// Returns a task that was not started, whose result is the refusal. Emits the event `refused`.
+    /// Returns a task without a process, whose result is the refusal. Emits the event `refused`.
     pub(crate) fn refused(
         spawned_at: &'static Location<'static>,
         supervisor: Option<Pid>,
@@ -122,7 +122,7 @@ impl Task<()> {
     /// until the runtime shuts down.
     ///
     /// An `Err` is an abnormal exit, as a panic is: it is emitted as an event and delivered to monitors and links. If the
-    /// runtime was shut down, the event `refused` is emitted, and the pid is that of no process.
+    /// runtime was shut down, the event `refused` is emitted, and no process has the returned pid.
     ///
     /// # Elixir
     ///
@@ -147,8 +147,8 @@ impl Task<()> {
         start_without_handle(Spawn::new(Location::caller()), future)
     }
 
-    /// Does the same as [`start`](Task::start), and links the new process to the calling one: any exit of one of them but
-    /// [`Exit::Normal`] ends the other with the same exit, unless the other traps exits. When the calling process ends
+    /// Does the same as [`start`](Task::start), and links the new process to the calling one: if either exits with anything
+    /// but [`Exit::Normal`], the other ends with the same exit, unless it traps exits. When the calling process ends
     /// normally, the new process runs on.
     ///
     /// # Elixir

@@ -66,7 +66,7 @@ impl<T: Send> Task<T> {
         let mut deadline = self.control().map_or(Deadline::Never, |join| Deadline::new(&join.runtime(), timeout));
         poll_fn(|cx| match self.poll_result(cx) {
             Poll::Ready(result) => Poll::Ready(Some(result)),
-            // A process that has exited does not time out: its result is about to arrive, and wakes the caller.
+            // A process that has exited does not time out: its result is about to arrive and to wake the caller.
             Poll::Pending if deadline.poll(cx).is_pending() || self.is_finished() => Poll::Pending,
             Poll::Pending => Poll::Ready(None),
         })
@@ -76,7 +76,7 @@ impl<T: Send> Task<T> {
     /// Returns the result if it is already there. Otherwise drops the handle without ending the task: the task runs on, and
     /// its value is dropped.
     ///
-    /// Returns `None` if the task had not ended. The link to the task, if there is one, is removed.
+    /// Returns `None` if the task had not ended. The link to the task, if any, is then removed.
     ///
     /// # Elixir
     ///
@@ -101,8 +101,9 @@ impl<T: Send> Task<T> {
         }
         let join = self.control()?;
         if !join.is_finished() && join.has_exited() {
-            // The process has left the table, and the thread that ran it is about to store its result. The result does
-            // not arrive if that thread is the current one, inside a `tracing` subscriber or a waker: hence the bound.
+            // The process has left the table, and the thread that ran it is about to store its result. If that thread is
+            // the current one (a `tracing` subscriber or a waker calls `ignore`), the result never arrives. The number
+            // of yields is therefore bounded.
             for _ in 0..MAX_YIELDS {
                 if join.is_finished() {
                     break;

@@ -32,7 +32,7 @@ pub enum OnTimeout {
 }
 
 impl<T: Send + 'static> Task<T> {
-    /// Waits for several tasks until all of them have ended, or as many as [`limit`](YieldMany::limit) says, or the timeout
+    /// Waits until all tasks have ended, until [`limit`](YieldMany::limit) of them have ended, or until the timeout
     /// elapses. The caller keeps the handles.
     ///
     /// Returns one entry for each handle, in order: `Some` with the result, which is taken from the handle, or `None` if
@@ -77,14 +77,14 @@ pub struct YieldMany<'a, T> {
 
 impl<T> YieldMany<'_, T> {
     /// Sets how long to wait. Default: 5 s.
-    pub fn timeout(self, limit: impl Into<Timeout>) -> Self {
-        YieldMany { timeout: limit.into(), ..self }
+    pub fn timeout(self, timeout: impl Into<Timeout>) -> Self {
+        YieldMany { timeout: timeout.into(), ..self }
     }
 
     /// Sets after how many results the wait ends; failures count as results. Default: all.
     ///
-    /// A limit above the number of tasks that can still have a result means all of those. Reaching the limit is not a
-    /// timeout: [`on_timeout`](YieldMany::on_timeout) does not apply to the other tasks.
+    /// A larger limit than there are untaken results has no effect. Reaching the limit is not a timeout:
+    /// [`on_timeout`](YieldMany::on_timeout) does not apply to the other tasks.
     pub fn limit(self, limit: usize) -> Self {
         YieldMany { limit, ..self }
     }
@@ -121,7 +121,7 @@ impl<T> fmt::Debug for YieldMany<'_, T> {
 /// Why a wait for several tasks ended.
 #[derive(PartialEq)]
 enum WaitEnd {
-    /// All tasks have ended, or as many as the limit says.
+    /// The limit was reached, or all tasks have ended.
     EnoughResults,
     TimeoutElapsed,
 }
@@ -131,7 +131,7 @@ async fn yield_many<T: Send>(options: YieldMany<'_, T>) -> Vec<Option<Result<T, 
     let mut results: Vec<Option<Result<T, Exit>>> = tasks.iter().map(|_| None).collect();
     let limit = limit.min(tasks.iter().filter(|task| !task.is_taken()).count());
     let mut n_results = 0;
-    // Where no task has a process, all results are there, and the deadline is never polled.
+    // If no task has a process, all results are known, and the deadline is never polled.
     let mut deadline =
         tasks.iter().find_map(Task::control).map_or(Deadline::Never, |join| Deadline::new(&join.runtime(), timeout));
     let mut running: FuturesUnordered<_> = tasks
