@@ -25,7 +25,7 @@ pub(super) struct ActiveStream<I, O, R> {
     pub(super) window: Window<R>,
     /// Slots of queued items, in the order in which they start.
     pub(super) queue: VecDeque<usize>,
-    /// Kept for its memory. Empty between polls.
+    /// Kept to reuse its allocations. Empty between polls.
     pub(super) batch: Batch<O>,
     /// How many results were delivered since the last poll that returned `Pending`.
     pub(super) n_delivered_in_row: usize,
@@ -34,7 +34,7 @@ pub(super) struct ActiveStream<I, O, R> {
     items_outlive_consumer: bool,
 }
 
-/// How a stream turns a completion into a result.
+/// The options and functions with which a stream turns a completion into a result.
 pub(super) struct ResultRules<'a, I, O, T, E> {
     pub(super) options: &'a Options,
     pub(super) into_result: fn(O) -> Result<T, Exit>,

@@ -16,7 +16,7 @@ pin_project! {
     #[project = AsyncStreamProjection]
     /// A stream of the results of many tasks. Returned by [`Task::async_stream`](crate::Task::async_stream).
     ///
-    /// The stream is lazy: nothing runs before the first poll. From then on, running items go on while the stream is not
+    /// The stream is lazy: nothing runs before the first poll. Once started, an item runs on even while the stream is not
     /// polled.
     ///
     /// | to get | call |
@@ -103,9 +103,9 @@ pin_project! {
     where
         S: Stream,
     {
-        // Before the source, so that it is dropped first: running items are asked to shut down before the source is dropped.
+        // Declared before `source`: running items are asked to shut down before the source is dropped.
         pub(super) state: StreamState<S::Item, O, Result<T, E>>,
-        // Dropped, and so `None`, as soon as it has ended.
+        // `None` once the source has ended: it is dropped at once.
         #[pin]
         pub(super) source: Option<S>,
         pub(super) f: F,
@@ -113,8 +113,8 @@ pin_project! {
         pub(super) options: Options,
         // Turns the output of an item into its result.
         pub(super) into_result: fn(O) -> Result<T, Exit>,
-        // Returns two of the input: one for the attempt, one to keep. `None`: no copy is kept. The signature has no
-        // reference, because evaluating the traits of a function pointer with one has crashed incremental builds.
+        // Returns the input twice: for the attempt, and to keep. `None` if no copy is kept. The input is passed by value,
+        // because a function pointer type with a reference has crashed rustc in incremental builds.
         pub(super) clone_input: Option<fn(S::Item) -> (S::Item, S::Item)>,
         // Turns the exit of an item into its error. The input is `Some` if a copy was kept.
         pub(super) into_error: fn(usize, Option<S::Item>, Exit) -> E,

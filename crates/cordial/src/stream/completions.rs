@@ -46,7 +46,7 @@ pub(super) struct Batch<O> {
     pub(super) notified_slots: Vec<usize>,
 }
 
-/// The reply of the process of one attempt. By now, its slot may belong to another attempt.
+/// The reply of the process of one attempt. When it is taken, the slot may belong to another attempt.
 pub(super) struct AttemptReply<O> {
     pub(super) slot: usize,
     pub(super) attempt: u64,
@@ -74,7 +74,7 @@ impl<O> Default for Completions<O> {
 }
 
 impl<O> Completions<O> {
-    /// Whether there is something to take. `Relaxed`: an entry that this misses is seen by `poll`, under the lock.
+    /// Whether there are entries. `Relaxed`: `poll` sees an entry that this misses, under the lock.
     pub(super) fn has_entries(&self) -> bool {
         self.has_entries.load(Ordering::Relaxed)
     }
@@ -86,7 +86,7 @@ impl<O> Completions<O> {
         self.has_entries.store(false, Ordering::Relaxed);
     }
 
-    /// Returns `Ready` if there is something to take. Otherwise the next entry wakes `waker`.
+    /// Returns `Ready` if there are entries. Otherwise the next entry wakes `waker`.
     pub(super) fn poll(&self, waker: &Waker) -> Poll<()> {
         // A waker is user code: it is cloned before the lock is taken, and dropped after the lock is released.
         let mut consumer = Some(waker.clone());
@@ -101,7 +101,7 @@ impl<O> Completions<O> {
         Poll::Ready(())
     }
 
-    /// Ends the queue: replies that were not taken, and those that arrive later, are dropped.
+    /// Closes the queue: replies that were not taken, and those that arrive later, are dropped.
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.is_closed = true;

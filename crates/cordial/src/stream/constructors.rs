@@ -17,14 +17,14 @@ impl Task<()> {
     /// for the options.
     ///
     /// Nothing runs before the stream is polled. Input is pulled one by one, when a slot is free, so the input can be
-    /// endless. The iterator may block its thread; nothing is delivered meanwhile, so it is called at most once between two
-    /// results that are ready. Dropping the stream asks all running items to shut down.
+    /// endless. The iterator may block its thread, which delays results that are ready: before each of those, the stream
+    /// calls the iterator at most once. Dropping the stream asks all running items to shut down.
     ///
     /// Items run, and their timeouts elapse, while the consumer is busy. New items start only when the stream is polled. The
     /// process that polls the stream is the caller of the items, and their polls run in its tracing span.
     ///
-    /// A future is moved into its process and cannot borrow: `f` clones what all items share, outside of the `async move`
-    /// block.
+    /// A future is moved into its process and cannot borrow. `f` has to clone data that all items share, outside of the
+    /// `async move` block.
     ///
     /// # Elixir
     ///

@@ -1,4 +1,4 @@
-//! The timeouts of attempts, and the waits before the next attempts. They elapse also while the stream is not polled.
+//! The timeouts of attempts, and the delays before the next attempts. They elapse also while the stream is not polled.
 //!
 //! ```text
 //!  attempt starts ── timeout ──► killed ── 100 ms ──► abandoned: the slot is notified, the item is `Err(Timeout)`
@@ -8,12 +8,12 @@
 //! ```
 //!
 //! One timer serves the whole stream. It is armed for the earliest deadline, and wakes [`SharedDeadlines`] instead of the
-//! consumer. An attempt that ends in time leaves its deadline where it is: the next attempt in its slot overwrites the
+//! consumer. An attempt that ends in time does not remove its deadline: the next attempt in its slot overwrites the
 //! deadline, or the timer finds that the process has exited. So a timeout costs one reading of the clock and one lock
 //! without contention, and the timer is rearmed about once per timeout period.
 //!
-//! A timeout is followed by the steps that end every process by force: kill, 100 ms, abandon. Here the timer takes the steps.
-//! They are not awaited, as [`Task::shutdown`](crate::Task::shutdown) does, because a busy consumer does not poll its stream.
+//! After a timeout the process is killed, and abandoned 100 ms later. [`Task::shutdown`](crate::Task::shutdown) awaits these
+//! steps; here the timer takes them, because a busy consumer does not poll its stream.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,19 +46,20 @@ struct DeadlineState {
 }
 
 struct SlotDeadline {
-    /// `None`: never, either because the clock cannot represent the moment, or because the action is `Abandoned`.
+    /// `None` if the deadline never passes: the clock cannot represent it, or the action is `Abandoned`.
     at: Option<Instant>,
     action: DeadlineAction,
 }
 
 /// What happens when a deadline passes.
 enum DeadlineAction {
-    /// The process has exceeded this timeout.
+    /// Kills the process, which has exceeded this timeout.
     Kill(Pid, Duration),
-    /// The process was killed, and its poll has not returned.
+    /// Abandons the process, which was killed and whose poll has not returned.
     Abandon(Pid, TimedOut),
-    /// Nothing: the process was abandoned, and the consumer has not seen it yet.
+    /// Does nothing: the process was abandoned, and the consumer has not taken the timeout yet.
     Abandoned(TimedOut),
+    /// Lets the next attempt start.
     Retry,
 }
 
@@ -115,7 +116,7 @@ impl Deadlines {
     }
 }
 
-/// The timer holds the `SharedDeadlines` as its waker, and is held by them: dropping the timer breaks the cycle.
+/// `SharedDeadlines` holds the timer, whose waker holds `SharedDeadlines`: dropping the timer breaks the cycle.
 impl Drop for Deadlines {
     fn drop(&mut self) {
         self.clear();
@@ -153,8 +154,8 @@ impl SharedDeadlines {
         for (slot, action) in self.take_due() {
             match action {
                 DeadlineAction::Kill(pid, timeout) => {
-                    // The report is made before the kill, while the process is in the table. A process that is not there
-                    // has ended in time: its reply has arrived, or is about to.
+                    // The report is made before the kill, while the process is in the table. A process that is not in the
+                    // table has ended in time, and its reply has arrived or is about to arrive.
                     let timed_out = timed_out(&self.runtime, pid, timeout);
                     if timed_out.is_some_and(|timed_out| self.set_abandon(slot, pid, timed_out)) {
                         self.runtime.kill(pid);

@@ -50,7 +50,7 @@ impl<Input: fmt::Debug> fmt::Display for Failure<Input> {
     }
 }
 
-/// `Display` shows the exit, so `source` returns the source of the exit: a chain of errors does not show the exit twice.
+/// `source` returns the source of the exit, not the exit: `Display` already shows the exit.
 impl<Input: fmt::Debug> Error for Failure<Input> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.exit.source()

@@ -1,7 +1,8 @@
 //! The items in flight: each in a slot, with the attempt that runs, and the input that is kept for the next attempt.
 //!
 //! ```text
-//!              ┌───────── may start ──────────┐
+//!              ┌────── without a delay ───────┐
+//!              ▼                              │
 //!  insert ─► Queued ─► Running ── ended ──► retry, or remove (the stream decides)
 //!              ▲                              │
 //!              └────── InBackoff ◄────────────┘
@@ -35,8 +36,8 @@ pub(super) struct InFlightItem<I> {
     /// `Some` until the first attempt, and afterwards if the stream keeps a copy of each input.
     pub(super) input: Option<I>,
     pub(super) n_attempts: usize,
-    /// The waits between attempts, from the first retry on.
-    waits: Option<Box<Delays>>,
+    /// The delays before further retries, if the item has a backoff and has been retried.
+    delays: Option<Box<Delays>>,
     phase: ItemPhase,
 }
 
@@ -47,7 +48,7 @@ enum ItemPhase {
         pid: Pid,
         attempt: u64,
     },
-    /// The next attempt starts after a wait.
+    /// The next attempt starts after a delay.
     InBackoff,
 }
 
@@ -63,7 +64,7 @@ pub(super) enum Completion<O> {
     Value(O),
     Failed(Exit),
     TimedOut(TimedOut),
-    /// It was killed because of its timeout, and its poll did not return.
+    /// The attempt was killed because of its timeout, and its poll did not return.
     Abandoned(TimedOut),
 }
 
@@ -93,7 +94,7 @@ impl<I, O: Send + 'static> InFlight<I, O> {
     /// Adds a queued item, and returns its slot.
     pub(super) fn insert(&mut self, idx: usize, input: I) -> usize {
         let phase = ItemPhase::Queued;
-        self.slots.insert(InFlightItem { idx, input: Some(input), n_attempts: 0, waits: None, phase })
+        self.slots.insert(InFlightItem { idx, input: Some(input), n_attempts: 0, delays: None, phase })
     }
 
     pub(super) fn get_mut(&mut self, slot: usize) -> &mut InFlightItem<I> {
@@ -110,7 +111,8 @@ impl<I, O: Send + 'static> InFlight<I, O> {
         CompletionSender { completions: self.completions.clone(), slot, attempt: self.latest_attempt }
     }
 
-    /// Records that the attempt numbered last has started, and starts its timeout. An attempt that was refused has ended.
+    /// Records the start of the attempt that [`next_attempt`](InFlight::next_attempt) numbered, and starts its timeout.
+    /// Returns an event if the attempt was refused.
     pub(super) fn attempt_started(
         &mut self,
         slot: usize,
@@ -171,12 +173,12 @@ impl<I, O: Send + 'static> InFlight<I, O> {
     pub(super) fn retry(&mut self, slot: usize, backoff: Option<Backoff>) -> RetryStart {
         let random = || self.runtime.executor().random();
         let item = &mut self.slots[slot];
-        let waits = &mut item.waits;
-        let wait = backoff.and_then(|backoff| waits.get_or_insert_with(|| Box::new(backoff.delays(random()))).next());
-        match wait.filter(|wait| !wait.is_zero()) {
-            Some(wait) => {
+        let delays = &mut item.delays;
+        let delay = backoff.and_then(|backoff| delays.get_or_insert_with(|| Box::new(backoff.delays(random()))).next());
+        match delay.filter(|delay| !delay.is_zero()) {
+            Some(delay) => {
                 item.phase = ItemPhase::InBackoff;
-                self.deadlines.set_backoff(slot, wait);
+                self.deadlines.set_backoff(slot, delay);
                 RetryStart::AfterBackoff
             }
             None => {

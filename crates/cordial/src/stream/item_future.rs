@@ -1,4 +1,4 @@
-//! The future that runs in the process of an item. If the timeout of the item is zero, it is polled only once.
+//! The future that runs in the process of an item. With a timeout of zero, this future is polled only once.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

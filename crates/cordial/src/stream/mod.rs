@@ -5,16 +5,16 @@
 //!  (only when a slot is free)                         (ordered: bounded by max_ahead)
 //! ```
 //!
-//! The page of [`AsyncStream`] is for users: the options, how to drain a stream on Ctrl-C, how to collect it into a `Result`.
+//! [`AsyncStream`] documents the options, how to drain a stream on Ctrl-C, and how to collect it into a `Result`.
 //!
 //! The modules, in the order in which they build on each other. Each imports only earlier ones:
 //!
 //! - `failure`, `progress`, `retry`, `options`: public types, and the settings of a stream.
 //! - `window`: which item may start, and which result is next. Pure: no tasks, no time.
-//! - `spawner`: who starts the process of an item. A task supervisor brings its own.
-//! - `item_future`: the future of an item. Polled once if the timeout is zero.
+//! - `spawner`: starts the processes of items. Task supervisors have a spawner of their own.
+//! - `item_future`: the future of an item, which is polled only once if the timeout is zero.
 //! - `completions`: the queue in which processes deliver their results to the consumer.
-//! - `deadlines`: timeouts of attempts and waits before retries. Kills and abandons processes.
+//! - `deadlines`: timeouts of attempts, and delays before retries. Kills and abandons processes.
 //! - `in_flight`: the items in their slots, each with its current attempt.
 //! - `active`: everything that a stream holds between its first poll and its end.
 //! - `async_stream`: the public type. `setters` has its options, `constructors` the functions that return one.

@@ -17,8 +17,8 @@ pub enum StreamTimeout {
     /// The item is killed, and its result is `Err(Exit::Timeout)`; the other items go on. The default.
     #[default]
     KillTask,
-    /// The stream ends: that `Err` is its last result, and all running items are asked to shut down. In an ordered stream,
-    /// results of older items come first if they are there; an older item that still runs is left out.
+    /// The stream ends: `Err(Exit::Timeout)` is its last result, and all running items are asked to shut down. In an ordered
+    /// stream, the results of older items that have finished come first; older items that still run have no result.
     EndStream,
 }
 

@@ -25,8 +25,8 @@ use super::spawner::Spawner;
 use crate::task::Timeout;
 
 /// How many results a stream delivers in a row before it returns `Pending` once. Without this bound, a consumer that always
-/// finds a result would stay in one poll, on one thread, for as long as the stream lasts. Also how many retries start in
-/// one poll.
+/// finds a result would stay in one poll, on one thread, for as long as the stream lasts. Also bounds how many retries
+/// start in one poll.
 const POLL_BUDGET: usize = 16;
 
 type Active<S, O, T, E> = Box<ActiveStream<<S as Stream>::Item, O, Result<T, E>>>;
@@ -99,7 +99,7 @@ where
         }
     }
 
-    /// Pulls one item from the source if it could start now. Returns whether there was one.
+    /// Pulls one item from the source, if an item could start now. Returns whether the source had one.
     fn pull(&mut self, cx: &mut Context<'_>, active: &mut Active<S, Fut::Output, T, E>) -> bool {
         if active.queue.is_empty()
             && active.window.may_start()
@@ -140,7 +140,7 @@ where
         let polled = loop {
             this.apply_completions(&mut active);
             this.start_queued(cx, &mut active, &mut n_retries);
-            // When a result is ready, at most one pull: a source that blocks delays the result no longer than that.
+            // While a result is ready, the source is polled at most once, since a source that blocks delays the result.
             if !(has_pulled && active.window.has_next()) && this.pull(cx, &mut active) {
                 has_pulled = true;
                 continue;

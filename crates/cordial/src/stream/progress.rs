@@ -32,44 +32,44 @@ struct ProgressCounters {
 }
 
 impl Progress {
-    /// Items whose first attempt has started. Retries are not counted.
+    /// Returns how many items have started. Retries are not counted.
     #[must_use]
     pub fn started(&self) -> usize {
         self.0.started.load(Ordering::Relaxed)
     }
 
-    /// Items that returned a value. Without [`or_exit`](crate::AsyncStream::or_exit), an inner `Err` is a value too.
+    /// Returns how many items returned a value. Without [`or_exit`](crate::AsyncStream::or_exit), an inner `Err` is a value too.
     #[must_use]
     pub fn succeeded(&self) -> usize {
         self.0.succeeded.load(Ordering::Relaxed)
     }
 
-    /// Items whose last attempt failed.
+    /// Returns how many items failed, after their last attempt.
     #[must_use]
     pub fn failed(&self) -> usize {
         self.0.failed.load(Ordering::Relaxed)
     }
 
-    /// Items that run now, or wait for their next attempt.
+    /// Returns how many items run now, or wait for their next attempt.
     #[must_use]
     pub fn running(&self) -> usize {
         let ended = self.succeeded() + self.failed() + self.cancelled();
         self.started().saturating_sub(ended)
     }
 
-    /// Items that had started and had no result when the stream was dropped or ended early.
+    /// Returns how many items had started and had no result when the stream was dropped or ended early.
     #[must_use]
     pub fn cancelled(&self) -> usize {
         self.0.cancelled.load(Ordering::Relaxed)
     }
 
-    /// Attempts after the first one of an item.
+    /// Returns how many retries were made: attempts after the first one of an item.
     #[must_use]
     pub fn retried(&self) -> usize {
         self.0.retried.load(Ordering::Relaxed)
     }
 
-    /// Attempts that were killed and whose poll did not return within 100 ms. The stream no longer waits for them.
+    /// Returns how many attempts were killed and whose poll did not return within 100 ms. The stream does not wait for them.
     #[must_use]
     pub fn abandoned(&self) -> usize {
         self.0.abandoned.load(Ordering::Relaxed)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::backoff::Backoff;
 use crate::exit::Exit;
 
-/// How often a stream retries a failed item, after which wait, and after which exits.
+/// How often a stream retries a failed item, after which delay, and after which exits.
 ///
 /// # Examples
 ///
@@ -36,7 +36,7 @@ impl Retry {
         Retry { max_retries: n, backoff: None, filter: None }
     }
 
-    /// Sets the waits between attempts. Default: none, the next attempt starts at once.
+    /// Sets the delays between attempts. Default: none, the next attempt starts at once.
     #[must_use]
     pub fn backoff(self, backoff: Backoff) -> Retry {
         Retry { backoff: Some(backoff), ..self }
@@ -44,7 +44,7 @@ impl Retry {
 
     /// Sets after which exits an item is retried; after any other exit the item has failed. Default: after all exits.
     ///
-    /// The filter runs where the stream is polled, once for each failure that is not of the last attempt.
+    /// The filter runs where the stream is polled, once for each failed attempt but the last.
     #[must_use]
     pub fn when(self, filter: impl Fn(&Exit) -> bool + Send + Sync + 'static) -> Retry {
         Retry { filter: Some(Arc::new(filter)), ..self }

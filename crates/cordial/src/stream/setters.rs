@@ -140,7 +140,7 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
     ///
     /// Like a first attempt, a retry starts when the stream is polled, because the filter and the closure run there. So a
     /// consumer that is busy when an item fails, or when a backoff is over, delays the retry. To avoid the delay, let
-    /// another task process the results, and poll the stream all the time.
+    /// another task process the results, so that the consumer can always poll the stream.
     ///
     /// A consumer that drains the stream after a request to shut down also waits for retries. To stop retrying then, use the
     /// filter: `.when(|_| !cordial::is_shutdown_requested())`.

@@ -1,4 +1,4 @@
-//! Who starts the processes of a stream: the stream itself, or a task supervisor. The rest of a stream does not know which.
+//! Starts the processes of a stream, under a task supervisor or without one. The rest of a stream does not depend on which.
 
 use std::panic::Location;
 use std::task::{Context, Poll};
@@ -30,7 +30,7 @@ pub(crate) trait Spawner {
     fn items_outlive_consumer(&self) -> bool;
 }
 
-/// Starts as many processes as the stream wants. They belong to the stream alone.
+/// Starts processes without a limit and without a supervisor: they belong to the stream alone.
 #[expect(unnameable_types, reason = "the default of a type parameter that users leave out")]
 #[derive(Clone, Copy, Debug)]
 pub struct Unsupervised;

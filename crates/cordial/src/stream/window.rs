@@ -3,7 +3,7 @@
 //! ```text
 //!  index      0   1   2   3   4   5   6   7
 //!             │       │           │       └ not started
-//!  delivered ─┘       │           └ running
+//!  delivered ─┘       │           └ running, like 1 and 4
 //!                     └ 2, 3 finished, waiting for 1
 //! ```
 
@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use super::options::Order;
 
-/// The items that have started and were not delivered yet.
+/// The items that have started and whose results were not delivered yet.
 #[derive(Debug)]
 pub(super) struct Window<R> {
     max_running: usize,
@@ -83,7 +83,8 @@ impl<R> Window<R> {
         Some(result.expect("`has_next` saw a finished item in front"))
     }
 
-    /// Makes `last` the last result. In input order, results of older items come first; all running items are dropped.
+    /// Makes `last`, the result of item `idx`, the last result of the stream, and drops all running items. Finished results
+    /// come before it; in input order, only those of older items.
     pub(super) fn cut(&mut self, idx: usize, last: R) {
         if self.order == Order::Input {
             self.finished.truncate(idx - self.next);
