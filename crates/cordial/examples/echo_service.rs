@@ -1,5 +1,5 @@
-//! A TCP service as a supervision tree. It starts in order, restarts what crashes, and lets connections finish when it stops.
-//! Demonstrates that and ends. With the argument `stay` it serves until Ctrl-C or SIGTERM: try `nc 127.0.0.1 4096`.
+//! A TCP service as a supervision tree. It starts in order, restarts children, and lets connections finish when it stops.
+//! Kills its listener to show this, and ends. With the argument `stay` it serves until Ctrl-C: try `nc 127.0.0.1 4096`.
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
 use std::{io, time::Duration};
@@ -14,7 +14,7 @@ async fn echo(mut stream: TcpStream) -> io::Result<()> {
         if n == 0 {
             return stream.write_all(b"bye\n").await;
         }
-        sleep(Duration::from_millis(200)).await; // not interrupted by a shutdown: the task has opted in to a graceful one
+        sleep(Duration::from_millis(200)).await; // a shutdown does not interrupt this: the task polls `shutdown_requested`
         stream.write_all(&buffer[..n]).await?;
     }
 }
@@ -29,7 +29,7 @@ async fn listen(connections: TaskSupervisor) -> io::Result<impl Future<Output = 
     })
 }
 
-async fn report(connections: TaskSupervisor) {
+async fn print_connections(connections: TaskSupervisor) {
     loop {
         println!("connections: {}", connections.children().len());
         sleep(Duration::from_secs(10)).await;
@@ -40,10 +40,10 @@ fn main() -> std::process::ExitCode {
     cordial::main(async {
         let connections = TaskSupervisor::builder().label("connections").max_children(1000);
         let connections = connections.shutdown(Duration::from_secs(30)).start(); // the grace time of each connection
-        let (for_listener, for_report) = (connections.clone(), connections.clone());
+        let (for_listener, for_metrics) = (connections.clone(), connections.clone());
         let tree = Supervisor::builder(Strategy::RestForOne).child(connections.child_spec());
         let tree = tree.child(ChildSpec::init("listener", move || listen(for_listener.clone())));
-        let metrics = ChildSpec::task("metrics", move || report(for_report.clone()));
+        let metrics = ChildSpec::task("metrics", move || print_connections(for_metrics.clone()));
         let tree = tree.child(metrics.restart(Restart::Permanent)).label("echo").start().await?;
         let (mut client, mut reply) = (TcpStream::connect("127.0.0.1:4096").await?, String::new());
         client.write_all(b"hello, ").await?;

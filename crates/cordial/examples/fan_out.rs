@@ -1,7 +1,7 @@
 //! Counts the lines of many files in parallel, four at a time, with a timeout of one second for each file.
-//! Takes the files as arguments; without arguments, counts the entries of the current folder.
+//! Takes the files as arguments; without arguments, takes the entries of the current folder.
 //!
-//! A file that cannot be read, or takes too long, is a failure of its own: the other files are counted.
+//! A file that cannot be read or takes too long does not affect the other files.
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use std::{env, fs, io};
 
 use cordial::{Exit, Task};
 
-/// Blocks its thread, as `std::fs` does. The scheduler lets the other tasks go on.
+/// Blocks its thread, as `std::fs` does. The other tasks run on other threads.
 async fn count_lines(path: PathBuf) -> io::Result<usize> {
     Ok(fs::read_to_string(path)?.lines().count())
 }

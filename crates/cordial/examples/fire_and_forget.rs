@@ -30,7 +30,7 @@ impl Collector {
     }
 }
 
-/// Answers a request. If the metric fails, a `tracing` subscriber gets an event, and the monitor the exit.
+/// Answers a request. If the metric fails, an event is emitted, and the monitor receives the exit.
 async fn handle(path: &'static str, collector: Collector) -> (String, process::Monitor) {
     let metric = process::monitor(Task::start(collector.send(path)));
     sleep(10 * MS).await;
@@ -48,7 +48,7 @@ fn main() -> Result<(), Exit> {
             metrics.push((path, metric));
         }
         println!("{} metrics received so far", collector.n_received.load(Ordering::SeqCst));
-        // When the root process ends, all its tasks are shut down, so this waits for the metrics first.
+        // The program ends with this process and shuts down the tasks that still run, so it waits for the metrics first.
         for (path, metric) in metrics {
             println!("the metric of {path} {}", metric.await);
         }

@@ -1,5 +1,5 @@
 //! Hashes all files below a folder (default: the current one), with a progress bar. Skips hidden files and `target`.
-//! Reading blocks, and hashing computes: a task may do both.
+//! Tasks may block and compute: each reads a file with `std::fs`, and hashes it.
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
 use std::env;

@@ -9,7 +9,7 @@ use cordial::{Exit, Failure, Task};
 use redb::{Database, ReadOnlyTable, ReadableTable, ReadableTableMetadata, TableDefinition};
 
 type BoxError = Box<dyn Error + Send + Sync>;
-/// The text of an order is `quantity x price`. Some orders have a typing error.
+/// The text of an order is `quantity x price`. Some orders are malformed.
 const ORDERS: TableDefinition<'_, u64, &str> = TableDefinition::new("orders");
 const TOTALS: TableDefinition<'_, u64, u64> = TableDefinition::new("totals");
 

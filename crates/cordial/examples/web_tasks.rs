@@ -52,7 +52,7 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         tasks.start_child(async move { axum::serve(listener, app).await })?;
         let slow: Vec<_> = (0..4).map(|_| get_page(address, "/slow")).collect();
         let (slow, quick) = tokio::join!(futures::future::join_all(slow), async {
-            tokio::time::sleep(Duration::from_millis(500)).await; // by now all cores compute
+            tokio::time::sleep(Duration::from_millis(500)).await; // by now four tasks compute
             get_page(address, "/quick").await
         });
         slow.into_iter().chain([quick]).collect::<Result<(), _>>().map_err(Into::into)
