@@ -74,7 +74,7 @@ impl<O> Default for Completions<O> {
 }
 
 impl<O> Completions<O> {
-    /// Whether there are entries. `Relaxed`: `poll` sees an entry that this misses, under the lock.
+    /// Returns whether there are entries. `Relaxed`: `poll` sees an entry that this misses, under the lock.
     pub(super) fn has_entries(&self) -> bool {
         self.has_entries.load(Ordering::Relaxed)
     }

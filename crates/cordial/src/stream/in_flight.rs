@@ -190,7 +190,7 @@ impl<I, O: Send + 'static> InFlight<I, O> {
 }
 
 impl<I, O> InFlight<I, O> {
-    /// How many items have made at least one attempt.
+    /// Returns how many items have made at least one attempt.
     pub(super) fn n_started(&self) -> usize {
         self.slots.iter().filter(|(_, item)| item.n_attempts > 0).count()
     }

@@ -48,7 +48,7 @@ impl Options {
         self.max_concurrency.unwrap_or_else(|| runtime.executor().workers().unwrap_or(DEFAULT_IN_SIMULATION))
     }
 
-    /// How many finished results may wait for an older item.
+    /// Returns how many finished results may wait for an older item.
     pub(super) fn max_ahead(&self, max_concurrency: usize) -> usize {
         match self.order {
             Order::Input => self.max_ahead.unwrap_or(max_concurrency.saturating_mul(4)),

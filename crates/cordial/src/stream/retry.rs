@@ -30,7 +30,7 @@ pub struct Retry {
 type RetryFilter = Arc<dyn Fn(&Exit) -> bool + Send + Sync>;
 
 impl Retry {
-    /// Returns a policy of up to `n` attempts after the first one. With 0 there is only the first attempt.
+    /// Returns a policy of up to `n` retries. With 0, each item has a single attempt.
     #[must_use]
     pub fn times(n: usize) -> Retry {
         Retry { max_retries: n, backoff: None, filter: None }
@@ -50,7 +50,7 @@ impl Retry {
         Retry { filter: Some(Arc::new(filter)), ..self }
     }
 
-    /// Whether an item that has made `n_attempts` attempts, the last of which ended with `exit`, is retried.
+    /// Returns whether an item that has made `n_attempts` attempts, the last of which ended with `exit`, is retried.
     pub(super) fn should_retry(&self, n_attempts: usize, exit: &Exit) -> bool {
         n_attempts <= self.max_retries && self.filter.as_ref().is_none_or(|filter| filter(exit))
     }

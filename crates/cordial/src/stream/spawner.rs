@@ -26,7 +26,7 @@ pub(crate) trait Spawner {
         R: Recipient<F::Output> + Send + 'static,
         R::Output: Send + 'static;
 
-    /// Whether running items go on when a signal ends the consumer.
+    /// Returns whether running items go on when a signal ends the consumer.
     fn items_outlive_consumer(&self) -> bool;
 }
 

@@ -68,7 +68,7 @@ impl<R> Window<R> {
         }
     }
 
-    /// Whether `deliver` would return a result.
+    /// Returns whether `deliver` would return a result.
     pub(super) fn has_next(&self) -> bool {
         matches!(self.finished.front(), Some(Some(_)))
     }
@@ -95,7 +95,7 @@ impl<R> Window<R> {
         self.n_running = 0;
     }
 
-    /// How many items are running, or wait to be delivered.
+    /// Returns how many items are running, or wait to be delivered.
     pub(super) fn n_held(&self) -> usize {
         self.n_running + self.n_finished
     }

@@ -110,7 +110,7 @@ impl<T> Task<T> {
         Task { state: TaskState::Running(join), timeout: Timeout::default().into() }
     }
 
-    /// Whether the result was taken, or the handle was released.
+    /// Returns whether the result was taken, or the handle was released.
     pub(super) fn is_taken(&self) -> bool {
         matches!(self.state, TaskState::Taken)
     }
@@ -139,13 +139,13 @@ impl<T: Send> Task<T> {
         self.control().map_or(Pid::NO_PROCESS, JoinControl::pid)
     }
 
-    /// Returns whether the process has ended, or there is none. An await then does not wait for other work of the task.
+    /// Returns whether the process has ended. `true` if there is no process.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.control().is_none_or(|join| join.is_finished() || join.has_exited())
     }
 
-    /// The join handle of the process, or `None` if there is no process to wait for.
+    /// Returns the join handle of the process, or `None` if there is no process to wait for.
     pub(super) fn control(&self) -> Option<&dyn JoinControl> {
         match &self.state {
             TaskState::Running(join) => Some(join),

@@ -33,7 +33,7 @@ pub(super) trait JoinControl: Send + Sync {
 
     fn runtime(&self) -> Handle;
 
-    /// Whether the result has arrived, so that a poll returns it.
+    /// Returns whether the result has arrived, so that a poll returns it.
     fn is_finished(&self) -> bool;
 
     /// Returns `Ready` once `timeout` has elapsed since the first call, on the clock of the runtime.
@@ -50,7 +50,7 @@ pub(super) trait JoinControl: Send + Sync {
 }
 
 impl dyn JoinControl + '_ {
-    /// Whether the process has left the process table. Its result may not have arrived yet.
+    /// Returns whether the process has left the process table. Its result may not have arrived yet.
     pub(super) fn has_exited(&self) -> bool {
         self.runtime().with(self.pid(), |_| ()).is_none()
     }
