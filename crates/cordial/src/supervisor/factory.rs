@@ -44,7 +44,7 @@ impl InitAck {
 }
 
 impl Factory {
-    /// The factory of [`ChildSpec::task`](crate::ChildSpec::task): the child has started when `factory` has returned.
+    /// Creates the factory of [`ChildSpec::task`](crate::ChildSpec::task): the child has started when `factory` has returned.
     pub(super) fn of_task<F, Fut>(mut factory: F) -> Factory
     where
         F: FnMut() -> Fut + Send + 'static,
@@ -58,7 +58,7 @@ impl Factory {
         }))
     }
 
-    /// The factory of [`ChildSpec::init`](crate::ChildSpec::init): the child has started when the outer future is
+    /// Creates the factory of [`ChildSpec::init`](crate::ChildSpec::init): the child has started when the outer future is
     /// ready.
     pub(super) fn of_init<F, Outer, Inner, E>(mut factory: F) -> Factory
     where

@@ -11,7 +11,7 @@ use crate::supervisor::restart::Restart;
 pub struct ChildInfo {
     /// The id of the child.
     pub id: Arc<str>,
-    /// The process of the child, if it has one.
+    /// The process of the child, if there is one. It may be an abandoned process that has not exited yet.
     pub pid: Option<Pid>,
     /// Whether the child is a supervisor.
     pub kind: ChildKind,
@@ -42,10 +42,10 @@ pub enum ChildState {
     Running,
     /// It will be started again: at once, after its backoff, or when a process that is stuck in a poll has exited.
     Restarting,
-    /// It was killed, its process is stuck in a poll, and its supervisor no longer waits for the exit. It will not be
-    /// started again.
+    /// It was killed, its process is stuck in a poll, and its supervisor no longer waits for the exit. No restart is
+    /// scheduled.
     Abandoned,
-    /// It has no process, because it exited and is not started again, or because it was terminated.
+    /// It has no process, and no restart is scheduled: it exited, was terminated, or failed to start.
     Stopped,
 }
 
