@@ -14,6 +14,9 @@ use crate::harness::seeds::SECOND;
 
 const MS: Duration = Duration::from_millis(1);
 
+/// The timeout of items whose first poll must begin before it elapses, on a busy machine too.
+const TIMEOUT: Duration = Duration::from_millis(300);
+
 /// Attempts that block their worker. Each sends its pid and a sender whose drop releases it.
 pub(crate) struct Stuck {
     tx: mpsc::Sender<(Pid, mpsc::Sender<()>)>,
@@ -51,7 +54,7 @@ fn an_abandoned_item_may_be_retried_in_its_slot() {
                     }
                 }
             });
-            let stream = stream.max_concurrency(1).timeout(10 * MS).retry(Retry::times(2));
+            let stream = stream.max_concurrency(1).timeout(TIMEOUT).retry(Retry::times(2));
             let progress = stream.progress();
             let results = stream.collect().await;
             (results, (progress.abandoned(), progress.retried(), progress.failed(), progress.running()))
@@ -68,7 +71,7 @@ fn an_abandoned_item_ends_the_stream_if_timeouts_end_it() {
     let (stuck, blocked) = Stuck::new();
     let stream = async move {
         let stream = Task::async_stream(0..2, move |_| stuck.attempt());
-        stream.max_concurrency(1).timeout(10 * MS).on_timeout(StreamTimeout::EndStream).collect().await
+        stream.max_concurrency(1).timeout(TIMEOUT).on_timeout(StreamTimeout::EndStream).collect().await
     };
     let results = runtime.block_on(stream).unwrap();
     assert!(matches!(results[..], [Err(Exit::Timeout(_))]), "{results:?}");
@@ -83,7 +86,7 @@ fn a_late_exit_of_an_abandoned_item_does_not_shorten_a_backoff() {
     let n_more = runtime.block_on(async move {
         let hour = Duration::from_secs(3600);
         let retry = Retry::times(1).backoff(Backoff::exponential(hour, hour));
-        let mut stream = Task::async_stream([()], move |()| stuck.attempt()).timeout(10 * MS).retry(retry);
+        let mut stream = Task::async_stream([()], move |()| stuck.attempt()).timeout(TIMEOUT).retry(retry);
         assert!(stream.next().now_or_never().is_none());
         let (pid, release) = blocked.recv().unwrap();
         // The consumer blocks here, so the stream is not polled meanwhile.
@@ -147,7 +150,7 @@ fn the_late_value_of_an_abandoned_attempt_is_dropped_at_once() {
                 (n, guards.guard())
             }
         };
-        let mut stream = Task::async_stream(0..4, work).max_concurrency(1).max_ahead(0).timeout(10 * MS);
+        let mut stream = Task::async_stream(0..4, work).max_concurrency(1).max_ahead(0).timeout(TIMEOUT);
         for _ in 0..3 {
             assert!(matches!(stream.next().await, Some(Err(Exit::Timeout(_)))));
         }
