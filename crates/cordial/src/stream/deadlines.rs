@@ -12,8 +12,9 @@
 //! deadline, or the timer finds that the process has exited. So a timeout costs one reading of the clock and one lock
 //! without contention, and the timer is rearmed about once per timeout period.
 //!
-//! After a timeout the process is killed, and abandoned 100 ms later. [`Task::shutdown`](crate::Task::shutdown) awaits these
-//! steps; here the timer takes them, because a busy consumer does not poll its stream.
+//! After a timeout the process is killed, and abandoned if its poll has not returned 100 ms later.
+//! [`Task::shutdown`](crate::Task::shutdown) awaits these steps. Here the timer takes them, because a busy consumer does not
+//! poll its stream.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -44,7 +44,7 @@ impl Retry {
 
     /// Sets after which exits an item is retried; after any other exit the item has failed. Default: after all exits.
     ///
-    /// The filter runs where the stream is polled, once for each failed attempt but the last.
+    /// The filter runs where the stream is polled, once for each failed attempt that has a retry left.
     #[must_use]
     pub fn when(self, filter: impl Fn(&Exit) -> bool + Send + Sync + 'static) -> Retry {
         Retry { filter: Some(Arc::new(filter)), ..self }

@@ -32,7 +32,7 @@ pub(super) enum NextRestart {
     After(RestartWait),
 }
 
-/// The events that the next restart waits for. Any one of them ends the wait.
+/// The conditions that the next restart waits for. Any one of them ends the wait.
 #[derive(Default)]
 pub(super) struct RestartWait {
     /// The shortest remaining delay of a restart, if there is one.
@@ -42,7 +42,7 @@ pub(super) struct RestartWait {
 }
 
 impl RestartWait {
-    /// Waits for the first of these events. Never returns if there is none. Cancel safe.
+    /// Waits until one of the conditions holds. Never returns if there are no conditions. Cancel safe.
     pub(super) async fn wait(self, runtime: &Handle) {
         let mut exits: FuturesUnordered<_> = self.abandoned.into_iter().map(|pid| monitor_on(runtime, pid)).collect();
         let exit = async {
