@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::time::Duration;
 
 use crate::idle::Idle;
@@ -202,7 +203,7 @@ impl Pool {
     /// outer one, so that a long chain of wake-ups does not overflow the stack.
     pub(crate) fn run_remaining_tasks(&self) {
         let own = std::ptr::from_ref(self).addr();
-        let is_too_deep = NESTED.try_with(|nested| {
+        let is_too_deep = NESTED.with(|nested| {
             let mut nested = nested.borrow_mut();
             let is_too_deep = nested.iter().filter(|pool| **pool == own).count() >= MAX_DEPTH;
             if !is_too_deep {
@@ -210,13 +211,19 @@ impl Pool {
             }
             is_too_deep
         });
-        if is_too_deep == Ok(true) {
+        if is_too_deep {
             return;
         }
         while let Some(task) = self.queues.take_any() {
             schedule::poll_caught(task);
         }
-        let _ = NESTED.try_with(|nested| nested.borrow_mut().pop());
+        NESTED.with(|nested| {
+            let mut nested = nested.borrow_mut();
+            nested.pop();
+            if nested.is_empty() {
+                drop(std::mem::take(&mut **nested));
+            }
+        });
     }
 
     /// Reads all counters, one after the other, while the threads go on.
@@ -243,5 +250,6 @@ impl Pool {
 /// How many calls of `run_remaining_tasks` for one pool may be nested on a thread.
 const MAX_DEPTH: usize = 8;
 
-// The addresses of the pools whose remaining tasks this thread runs, the innermost last.
-thread_local!(static NESTED: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) });
+// The addresses of the pools whose remaining tasks this thread runs, the innermost last. Without a destructor, because it is
+// needed in the destructors of other thread-locals; the outermost call frees its memory.
+thread_local!(static NESTED: RefCell<ManuallyDrop<Vec<usize>>> = const { RefCell::new(ManuallyDrop::new(Vec::new())) });

@@ -4,32 +4,25 @@
 //! the stack, so each thread drops one future after the other.
 
 use std::cell::RefCell;
+use std::mem::ManuallyDrop;
 
 type Abort = Box<dyn FnOnce()>;
 
-// What waits until this thread has dropped the future before. `None` while it drops none.
-thread_local!(static WAITING: RefCell<Option<Vec<Abort>>> = const { RefCell::new(None) });
+// What waits until this thread has dropped the future before. `None` while it drops none. Without a destructor, because it is
+// needed in the destructors of other thread-locals; the outermost call leaves nothing behind.
+thread_local!(static WAITING: RefCell<ManuallyDrop<Option<Vec<Abort>>>> = const { RefCell::new(ManuallyDrop::new(None)) });
 
 /// Calls `abort`, which drops the future of a task, now or when the calls around this one have returned.
 pub(crate) fn abort_in_turn(abort: impl FnOnce() + 'static) {
     let mut first = Some(abort);
-    let is_outermost = WAITING.try_with(|waiting| match &mut *waiting.borrow_mut() {
-        Some(waiting) => {
-            waiting.extend(first.take().map(|abort| Box::new(abort) as Abort));
-            false
-        }
-        none => {
-            *none = Some(Vec::new());
-            true
-        }
+    WAITING.with(|waiting| match &mut **waiting.borrow_mut() {
+        Some(waiting) => waiting.extend(first.take().map(|abort| Box::new(abort) as Abort)),
+        none => *none = Some(Vec::new()),
     });
-    if let Some(abort) = first {
+    let Some(abort) = first else { return };
+    abort();
+    while let Some(abort) = WAITING.with(|waiting| waiting.borrow_mut().as_mut().and_then(Vec::pop)) {
         abort();
     }
-    if is_outermost == Ok(true) {
-        while let Ok(Some(abort)) = WAITING.try_with(|waiting| waiting.borrow_mut().as_mut().and_then(Vec::pop)) {
-            abort();
-        }
-        let _ = WAITING.try_with(|waiting| waiting.take());
-    }
+    WAITING.with(|waiting| waiting.borrow_mut().take());
 }

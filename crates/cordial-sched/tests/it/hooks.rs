@@ -74,6 +74,16 @@ where
     prepared.start(executor)
 }
 
+/// Starts a task that does not keep its executor alive.
+pub(crate) fn spawn_unrecorded<F>(executor: &Executor, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let key = hooks(executor).table.reserve().unwrap();
+    executor.prepare(executor.reserve(key), future).start(executor)
+}
+
 /// Returns how many tasks are alive.
 pub(crate) fn n_alive(executor: &Executor) -> usize {
     hooks(executor).table.len()

@@ -1,5 +1,6 @@
 //! Closing an executor: its threads exit, and every ready task still runs.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use cordial_sched::Executor;
 
-use crate::hooks::{executor, n_alive, n_foreign, spawn, wait};
+use crate::hooks::{executor, n_alive, n_foreign, simulation, spawn, spawn_unrecorded, wait};
 
 /// Blocks a worker in a poll until the sender is dropped. Returns when the poll has begun.
 fn block_a_worker(executor: &Executor) -> mpsc::Sender<()> {
@@ -101,6 +102,42 @@ fn after_all_threads_have_exited_the_thread_that_wakes_a_task_runs_it() {
     assert_eq!(block_on_here(join), (Ok(here), here));
     assert_eq!(n_foreign(&executor), 1);
     assert_eq!(n_alive(&executor), 0);
+}
+
+/// Starts many tasks of which each wakes the next one when it ends, and returns what wakes the first.
+fn chain(executor: &Executor) -> tokio::sync::oneshot::Sender<()> {
+    let (first, mut rx) = tokio::sync::oneshot::channel();
+    for _ in 0..20_000 {
+        let (tx, next) = tokio::sync::oneshot::channel::<()>();
+        let before = std::mem::replace(&mut rx, next);
+        let _join = spawn_unrecorded(executor, async move {
+            let _ended = before.await;
+            drop(tx);
+        });
+    }
+    first
+}
+
+#[test]
+fn a_thread_local_may_begin_a_long_chain_of_wake_ups_when_its_thread_ends() {
+    thread_local!(static HELD: RefCell<Vec<tokio::sync::oneshot::Sender<()>>> = const { RefCell::new(Vec::new()) });
+    let closed = executor(1);
+    let of_closed = [(); 2].map(|()| chain(&closed));
+    assert_eq!(closed.close(Duration::MAX), 0);
+    let simulation = simulation(1);
+    let of_gone = [(); 2].map(|()| chain(simulation.executor()));
+    assert!(simulation.block_on(std::future::pending::<()>()).is_err(), "all tasks wait");
+    drop(simulation);
+    let ending = thread::spawn(move || {
+        // Before this thread uses any thread-local of the executor: those are gone first.
+        HELD.with_borrow_mut(Vec::clear);
+        for [now, later] in [of_closed, of_gone] {
+            drop(now);
+            HELD.with_borrow_mut(|held| held.push(later));
+        }
+    });
+    ending.join().unwrap();
+    assert!(n_foreign(&closed) > 0);
 }
 
 /// Polls a future that is ready.
