@@ -63,3 +63,11 @@ impl SeededQueue {
         self.0.lock().tasks.len()
     }
 }
+
+/// Tasks that are ready and will never run: their executor is gone.
+impl Drop for SeededQueue {
+    fn drop(&mut self) {
+        let tasks = std::mem::take(&mut self.0.lock().tasks);
+        tasks.into_iter().for_each(Runnable::abort);
+    }
+}

@@ -1,11 +1,12 @@
 //! The simulated executor: an order that repeats, a clock that jumps, and an error when nothing can run any more.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crate::hooks::{n_alive, simulation, spawn};
+use crate::hooks::{n_alive, simulation, spawn, spawn_unrecorded};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -112,4 +113,23 @@ fn everything_runs_on_one_thread() {
         (inner.await.unwrap(), thread::current().id())
     });
     assert_eq!(simulation.block_on(join).unwrap(), (here, here));
+}
+
+#[test]
+fn tasks_that_are_ready_when_a_simulation_is_dropped_are_dropped_although_destructors_panic() {
+    struct Broken(Arc<AtomicUsize>);
+    impl Drop for Broken {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            panic!("planned");
+        }
+    }
+    let simulation = simulation(1);
+    let n_dropped = Arc::new(AtomicUsize::new(0));
+    for _ in 0..10 {
+        let broken = Broken(n_dropped.clone());
+        let _join = spawn_unrecorded(simulation.executor(), async move { drop(broken) });
+    }
+    drop(simulation);
+    assert_eq!(n_dropped.load(Ordering::SeqCst), 10);
 }
