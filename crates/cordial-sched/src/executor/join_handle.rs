@@ -10,6 +10,7 @@ use crate::table::Key;
 use crate::task::header::Header;
 use crate::task::runnable::Runnable;
 use crate::timeout::ArmedTimeout;
+use crate::unwind;
 
 /// The handle on a task's output, with a timeout for the wait. Dropping it detaches the task, which runs on.
 pub struct JoinHandle<T> {
@@ -86,7 +87,8 @@ impl<T> Future for JoinHandle<T> {
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
-        self.clear_timeout();
+        // A waker whose destructor panics must not keep the task in its slot.
+        let _ = unwind::catch(|| self.clear_timeout());
         if let Some(task) = self.header.take().and_then(|header| header.join.detach()) {
             task.retire();
         }

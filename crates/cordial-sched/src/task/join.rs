@@ -131,7 +131,8 @@ impl<T> JoinSlot<T> {
         match std::mem::replace(&mut *state, State::Detached) {
             State::Running(waker) => {
                 drop(state);
-                drop(waker);
+                // The caller is a destructor, which must not panic.
+                let _ = unwind::catch(|| drop(waker));
                 None
             }
             State::Finished(task) => {

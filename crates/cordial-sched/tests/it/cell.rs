@@ -158,6 +158,41 @@ fn a_panicking_waker_harms_neither_the_worker_nor_the_task() {
     assert_eq!(n_alive(&executor), 0);
 }
 
+#[test]
+fn a_handle_whose_wakers_have_panicking_destructors_lets_its_task_go() {
+    struct Broken;
+    impl Wake for Broken {
+        fn wake(self: Arc<Self>) {}
+    }
+    impl Drop for Broken {
+        fn drop(&mut self) {
+            panic!("planned");
+        }
+    }
+    let executor = executor(1);
+    let n_dropped = Arc::new(AtomicUsize::new(0));
+    for _ in 0..100 {
+        let (tx, rx) = tokio::sync::oneshot::channel::<()>();
+        let counts = n_dropped.clone();
+        let output = OnDrop(move || {
+            counts.fetch_add(1, Ordering::SeqCst);
+        });
+        let mut join = spawn(&executor, async move {
+            let _ = rx.await;
+            output
+        });
+        let (of_timeout, of_join) = (Waker::from(Arc::new(Broken)), Waker::from(Arc::new(Broken)));
+        assert!(join.poll_timeout(Duration::from_secs(3600), &mut Context::from_waker(&of_timeout)).is_pending());
+        assert!(poll_once(&mut join, &of_join).is_pending());
+        // The handle has the last reference to each.
+        drop((of_timeout, of_join));
+        drop(join);
+        tx.send(()).unwrap();
+    }
+    assert_eq!(executor.close(Duration::MAX), 0);
+    assert_eq!(n_dropped.load(Ordering::SeqCst), 100);
+}
+
 async fn yield_often<T>(times: usize, value: T) -> T {
     for _ in 0..times {
         tokio::task::yield_now().await;
