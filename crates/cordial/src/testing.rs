@@ -5,6 +5,9 @@
 //! fail at once.
 //!
 //! Do not measure speed in a simulation, and do not block: the virtual clock does not advance while the thread blocks.
+//!
+//! To test what a program does on Ctrl-C, run the future that it passes to [`cordial::main`](crate::main) as a task:
+//! [`Task::shutdown`](crate::Task::shutdown) makes the same request as the signal.
 
 use std::panic::Location;
 use std::time::Duration;
@@ -16,7 +19,8 @@ use crate::process::{Handle, Shared, Shutdown, Spawn, assert_may_block, describe
 
 /// Runs a future as the root process of a simulated runtime, with seed 0, and returns its output.
 ///
-/// Processes that are alive when the root process has ended are asked to shut down, and killed after 5 s of virtual time.
+/// Processes that are alive when the root process has ended are stopped in order: first the supervisors, then all others, which
+/// are killed after 5 s of virtual time.
 ///
 /// # Panics
 ///

@@ -13,8 +13,8 @@ impl Task<()> {
     /// Runs `f` on every item, each in a process of its own, with bounded concurrency, and returns a stream of the results.
     ///
     /// Defaults: results come in input order; as many items run at once as the runtime has workers (4 in simulation); each
-    /// item has a timeout of 5 s. Failures and timeouts are `Err` results, and the other items go on. See [`AsyncStream`]
-    /// for the options.
+    /// attempt of an item has a timeout of 5 s. Failures and timeouts are `Err` results, and the other items go on. See
+    /// [`AsyncStream`] for the options.
     ///
     /// Nothing runs before the stream is polled. Input is pulled one by one, when a slot is free, so the input can be
     /// endless. The iterator may block its thread, which delays results that are ready: before each of those, the stream

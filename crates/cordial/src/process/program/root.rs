@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  first signal    the root process is asked to shut down, without a limit
-//!  root has ended  the processes that descend from it are stopped in order: 5 s, then killed
+//!  root has ended  the processes that descend from it are stopped in order: supervisors first, then all others in 5 s
 //!  second signal   the root and every process that descends from it are killed; `run` returns within 100 ms
 //! ```
 
@@ -43,8 +43,9 @@ pub(super) struct RunOutcome<T> {
 ///
 /// The first SIGINT or SIGTERM (on Windows: Ctrl-C) asks the root process to shut down, without a limit: if it has opted in to
 /// graceful shutdown, by a poll of [`shutdown_requested`](crate::shutdown_requested), it ends itself; otherwise its future is
-/// dropped. When the root process has ended, for whatever reason, the processes that descend from it are stopped in order: each
-/// is asked to shut down, and killed after 5 s. Then `run` returns; the runtime can be used again. A second signal kills all of
+/// dropped. When the root process has ended, for whatever reason, the processes that descend from it are stopped in order: first
+/// the supervisors, which give each child the grace time of its [`ChildSpec::shutdown`](crate::ChildSpec::shutdown); then the
+/// other processes, which are killed after 5 s. Then `run` returns; the runtime can be used again. A second signal kills all of
 /// these processes, and `run` returns [`Exit::Killed`] within 100 ms. Some programs signal a process and its process group,
 /// which counts as two signals: start `timeout` with `--foreground`.
 ///
@@ -53,8 +54,8 @@ pub(super) struct RunOutcome<T> {
 ///
 /// The value is the output of the future. If that is a `Result` itself, `run(..)?` returns the inner `Result`.
 ///
-/// Processes that do not descend from the root, because other threads or `tokio::spawn` spawned them, are left alone. tokio
-/// keeps its signal handlers: after `run` has returned, Ctrl-C does not end the program by itself.
+/// Processes that do not descend from the root, because other threads or `tokio::spawn` spawned them, are left alone, and so
+/// are unlinked supervisors. tokio keeps its signal handlers: after `run` has returned, Ctrl-C does not end the program by itself.
 ///
 /// # Errors
 ///

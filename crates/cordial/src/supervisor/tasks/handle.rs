@@ -15,8 +15,9 @@ use crate::process::{StopReport, stop_one};
 ///
 /// This is a handle. Clones are handles of the same supervisor, and dropping them does not stop it.
 ///
-/// A task under a supervisor is an ordinary [`Task`](crate::Task) that never outlives the supervisor. The supervisor belongs to the process that starts it: when that process exits, for any
-/// reason, the supervisor stops its tasks and exits. A supervisor that is started outside a process, or with
+/// A task under a supervisor is an ordinary [`Task`](crate::Task) that ends before the supervisor does, unless its poll
+/// does not return. The supervisor belongs to the process that starts it: when that process exits, for any reason, the
+/// supervisor stops its tasks and exits. A supervisor that is started outside a process, or with
 /// [`unlinked`](TaskSupervisorBuilder::unlinked), belongs to the runtime.
 ///
 /// A task supervisor can be a child of a [`Supervisor`](crate::Supervisor), see
