@@ -1,4 +1,5 @@
-//! Measurements that need their own operating-system process: this program runs itself and reads the number that it prints.
+//! Measurements that need their own operating-system process: this program runs itself and reads the number that it
+//! prints.
 
 use std::fs;
 use std::process::Command;

@@ -29,7 +29,8 @@ fn spin() {
     }
 }
 
-/// The 99th percentile of the lateness of a task that sleeps for 1 ms, repeatedly for 2 s, beside `n` tasks that run `busy`.
+/// The 99th percentile of the lateness of a task that sleeps for 1 ms, repeatedly for 2 s, beside `n` tasks that run
+/// `busy`.
 fn beside(bench: &Bench, n: usize, busy: fn()) -> Pair {
     let ours = bench.ours(async move {
         let tasks: Vec<Task<()>> =

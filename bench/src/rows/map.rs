@@ -1,7 +1,7 @@
 //! What does it cost to run a program that does nothing, once for each of many items?
 //!
-//! `cordial` is taken from the folder of this program, where `cargo build --release -p cordial-cli` puts it. If `cordial` or the peer is
-//! missing, the row has no number for it.
+//! `cordial` is taken from the folder of this program, where `cargo build --release -p cordial-cli` puts it. If
+//! `cordial` or the peer is missing, the row has no number for it.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -81,7 +81,8 @@ fn peak(items: u32) -> f64 {
     peak
 }
 
-/// Runs a command with `items` lines of input. Calls `sample` with its process id now and then. Returns `None` if it cannot be started.
+/// Runs a command with `items` lines of input. Calls `sample` with its process id now and then. Returns `None` if it
+/// cannot be started.
 fn feed(command: &mut Command, items: u32, mut sample: impl FnMut(u32)) -> Option<()> {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
     let mut input = child.stdin.take()?;

@@ -32,8 +32,8 @@ pub(crate) fn two_after_long(bench: &Bench) -> Pair {
     after(bench, Duration::from_millis(5))
 }
 
-/// The same without a scheduler, for comparison: this thread unparks another one, computes, and spins until the other one has
-/// finished. The time beyond 200 us is what the kernel takes to wake a thread. The peer is still tokio.
+/// The same without a scheduler, for comparison: this thread unparks another one, computes, and spins until the other
+/// one has finished. The time beyond 200 us is what the kernel takes to wake a thread. The peer is still tokio.
 pub(crate) fn bare_threads_after_long(bench: &Bench) -> Pair {
     let work = Duration::from_micros(200);
     let (requested, finished) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
@@ -86,8 +86,8 @@ fn after(bench: &Bench, before: Duration) -> Pair {
     Pair { ours: ours - before.as_secs_f64(), peer: peer - before.as_secs_f64() }
 }
 
-/// Computations of about 50 us in a stream with default options, against rayon's parallel map with as many threads. Time per
-/// computation.
+/// Computations of about 50 us in a stream with default options, against rayon's parallel map with as many threads.
+/// Time per computation.
 pub(crate) fn map(bench: &Bench) -> Pair {
     const N: u32 = 4000;
     let pool = ThreadPoolBuilder::new().num_threads(bench.workers).build().expect("the system has threads");

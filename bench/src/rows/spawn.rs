@@ -40,7 +40,8 @@ fn all_at_once<const N: u32>(bench: &Bench) -> Pair {
     bench.pair(N, ours, peer)
 }
 
-/// Spawns and awaits one task after the other. Each is pending at its first poll, so that our timeout of 5 s is really armed.
+/// Spawns and awaits one task after the other. Each is pending at its first poll, so that our timeout of 5 s is really
+/// armed.
 pub(crate) fn one_by_one(bench: &Bench) -> Pair {
     const N: u32 = 100_000;
     let ours = async {

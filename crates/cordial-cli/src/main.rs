@@ -9,8 +9,8 @@
 //!               └── report    prints outcomes and counts failures
 //! ```
 //!
-//! The library `cordial` limits how many items run at once, restores the order of results, and retries. Everything that differs between
-//! operating systems is in `system`.
+//! The library `cordial` limits how many items run at once, restores the order of results, and retries. Everything that
+//! differs between operating systems is in `system`.
 
 mod args;
 mod exit_reason;
@@ -32,8 +32,8 @@ use std::process::ExitCode;
 
 use crate::args::{Args, Command};
 
-/// One heap for all threads. The allocator of libc has one per thread; since items are allocated by one thread and freed by another, all of
-/// them would keep growing.
+/// One heap for all threads. The allocator of libc has one per thread; since items are allocated by one thread and
+/// freed by another, all of them would keep growing.
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 

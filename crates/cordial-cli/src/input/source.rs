@@ -41,8 +41,8 @@ pub(crate) struct ItemSource {
 pub(crate) type Reading = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl ItemSource {
-    /// Returns the items of an input, and the future that reads it, which the caller has to run. Of a value with more than `max_bytes`
-    /// bytes, only the start and the length are kept.
+    /// Returns the items of an input, and the future that reads it, which the caller has to run. Of a value with more
+    /// than `max_bytes` bytes, only the start and the length are kept.
     pub(crate) fn read(
         input: impl AsyncRead + Send + Unpin + 'static,
         delimiter: u8,

@@ -7,9 +7,9 @@
 //!              └──► SIGTERM ── grace ──► SIGKILL ──┘
 //! ```
 //!
-//! A command is finished when its process has exited. Its background children may hold the pipes open for hours; they are killed then. But
-//! some commands have a helper that writes a moment longer (`bash -c 'exec > >(tee log); …'`), so the pipes are read for `PIPE_LINGER`
-//! before that.
+//! A command is finished when its process has exited. Its background children may hold the pipes open for hours; they
+//! are killed then. But some commands have a helper that writes a moment longer (`bash -c 'exec > >(tee log); …'`), so
+//! the pipes are read for `PIPE_LINGER` before that.
 //!
 //! Dropping the future at any point kills the process and its group.
 
@@ -33,14 +33,16 @@ use crate::template::CommandLine;
 /// How long the outputs are read after the process has exited, if a process holds them open.
 const PIPE_LINGER: Duration = Duration::from_millis(100);
 
-/// How long to wait for a process that was killed. A process in an uninterruptible system call may stay for ever; its item does not.
+/// How long to wait for a process that was killed. A process in an uninterruptible system call may stay for ever; its
+/// item does not.
 const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long to wait for the exit of a command before its outputs are read. Most commands exit sooner and write little, and reading their
-/// outputs only once saves more than half of the system calls.
+/// How long to wait for the exit of a command before its outputs are read. Most commands exit sooner and write little,
+/// and reading their outputs only once saves more than half of the system calls.
 const READ_DELAY: Duration = Duration::from_millis(4);
 
-/// How long a command of another thread may be between `fork` and `exec`. Before `exec` it holds copies of all our files, including pipes.
+/// How long a command of another thread may be between `fork` and `exec`. Before `exec` it holds copies of all our
+/// files, including pipes.
 const FORK_TO_EXEC: Duration = Duration::from_millis(1);
 
 /// The outputs of a command while they are read.
@@ -123,7 +125,8 @@ pub(super) async fn run(
     }
 }
 
-/// Waits until the process of a group exits, and stops the group at the deadline, when the run is stopped, and when `cancelled` resolves.
+/// Waits until the process of a group exits, and stops the group at the deadline, when the run is stopped, and when
+/// `cancelled` resolves.
 async fn wait_or_stop(
     config: &LaunchConfig,
     mut group: ProcessGroup,

@@ -14,7 +14,8 @@ use crate::item::Item;
 use crate::outcome::Outcome;
 use crate::system;
 
-/// Sends requests to the threads. Clones send to the same threads, which end when all clones are dropped and no command runs.
+/// Sends requests to the threads. Clones send to the same threads, which end when all clones are dropped and no command
+/// runs.
 #[derive(Clone)]
 pub(crate) struct Launcher {
     requests: mpsc::UnboundedSender<Request>,
@@ -36,7 +37,8 @@ impl Launcher {
     pub(crate) fn start(config: LaunchConfig) -> io::Result<(Launcher, Receiver<()>)> {
         let concurrency = config.concurrency;
         let threads = thread::available_parallelism().map_or(1, usize::from).min(concurrency);
-        // The channel is unbounded, but each sender waits for its reply: there are never more requests than the stream has tasks.
+        // The channel is unbounded, but each sender waits for its reply: there are never more requests than the stream
+        // has tasks.
         let (sender, receiver) = mpsc::unbounded_channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         let workers = Arc::new(Workers::new(config, receiver, Arc::clone(&waiting)));
@@ -54,8 +56,8 @@ impl Launcher {
         Ok((Launcher { requests: sender, waiting }, ended))
     }
 
-    /// Runs the command of an item, after the commands of earlier requests. Dropping the receiver kills the command. Receiving fails only if
-    /// the threads have ended.
+    /// Runs the command of an item, after the commands of earlier requests. Dropping the receiver kills the command.
+    /// Receiving fails only if the threads have ended.
     pub(crate) fn request(&self, item: Arc<Item>, attempt: u32) -> oneshot::Receiver<Outcome> {
         let (reply, receiver) = oneshot::channel();
         self.waiting.fetch_add(1, Ordering::Relaxed);

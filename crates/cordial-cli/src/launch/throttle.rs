@@ -9,8 +9,8 @@ use crate::system;
 /// The time between two checks while the machine is busy.
 const BUSY_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
-/// The time for which the result of a check is reused while commands start one after another. The load is an average of a minute, so it
-/// changes slowly.
+/// The time for which the result of a check is reused while commands start one after another. The load is an average of
+/// a minute, so it changes slowly.
 const CHECK_VALIDITY: Duration = Duration::from_millis(100);
 
 /// The conditions for a start, and the times of the last start and the last check.
@@ -31,7 +31,8 @@ impl Throttle {
         Throttle { delay, max_load, min_free_memory, ..Throttle::default() }
     }
 
-    /// Waits until a command may start. The wait has no bound, even if no command runs: other programs may keep the machine busy.
+    /// Waits until a command may start. The wait has no bound, even if no command runs: other programs may keep the
+    /// machine busy.
     ///
     /// # Cancel safety
     ///
@@ -60,8 +61,8 @@ impl Throttle {
         self.last_check.is_none_or(|last| last.elapsed() >= CHECK_VALIDITY)
     }
 
-    /// Returns whether the machine is busy. A value that the system does not report counts as not busy; `Config::new` has checked that the
-    /// system reports the values that are used.
+    /// Returns whether the machine is busy. A value that the system does not report counts as not busy; `Config::new`
+    /// has checked that the system reports the values that are used.
     fn is_busy(&self) -> bool {
         let is_loaded = self.max_load.is_some_and(|max| system::load_average().is_ok_and(|load| load > max));
         is_loaded || self.min_free_memory.is_some_and(|min| system::free_memory().is_ok_and(|free| free < min))

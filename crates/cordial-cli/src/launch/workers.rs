@@ -1,7 +1,7 @@
 //! Assigns requests to slots, in the order of their arrival.
 //!
-//! Starting a command blocks a thread. So there are as many threads as cores; each has a share of the slots, and takes the next request when
-//! one of its slots is free.
+//! Starting a command blocks a thread. So there are as many threads as cores; each has a share of the slots, and takes
+//! the next request when one of its slots is free.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -27,14 +27,15 @@ use crate::system::{self, WaitMode};
 /// The pause before retrying a start that failed because too many processes or files exist.
 const SHORTAGE_RETRY_DELAY: Duration = Duration::from_millis(20);
 
-/// The longest time for which the reply of a short command is held back while other requests wait. Sending replies together saves wake-ups:
-/// each send wakes half a dozen threads, and the commands need their cores.
+/// The longest time for which the reply of a short command is held back while other requests wait. Sending replies
+/// together saves wake-ups: each send wakes half a dozen threads, and the commands need their cores.
 const MAX_REPLY_DELAY: Duration = Duration::from_millis(50);
 
 /// The reply of a command that took longer than this is sent at once.
 const SHORT_COMMAND: Duration = Duration::from_millis(100);
 
-/// With fewer waiting requests than this, replies are sent at once, since the tasks that receive them send further requests.
+/// With fewer waiting requests than this, replies are sent at once, since the tasks that receive them send further
+/// requests.
 const FEW_REQUESTS: usize = 4;
 
 /// The number of requests that should wait besides those that run.
@@ -134,7 +135,8 @@ impl Workers {
         Workers { config, requests, slots, replies, running: AtomicUsize::new(0), waiting }
     }
 
-    /// Runs on each thread, with at most `n_slots` commands at once, until there are no more requests and none of its commands runs.
+    /// Runs on each thread, with at most `n_slots` commands at once, until there are no more requests and none of its
+    /// commands runs.
     pub(super) async fn run(&self, n_slots: usize) {
         let mut running = FuturesUnordered::new();
         let mut is_open = true;

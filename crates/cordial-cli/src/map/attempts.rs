@@ -22,7 +22,8 @@ use crate::stop::token::{StopLevel, StopToken};
 pub(super) struct ItemRun {
     item: Arc<Item>,
     attempts: AtomicU32,
-    /// The outcome of the last failed attempt. It is kept here because the exit of a task cannot carry the output of a command.
+    /// The outcome of the last failed attempt. It is kept here because the exit of a task cannot carry the output of a
+    /// command.
     failed_outcome: Mutex<Option<Outcome>>,
     /// Charges the bytes of the item until its outcome is printed.
     _charge: Charge,
@@ -90,8 +91,8 @@ pub(super) struct ItemRunner {
 impl ItemRunner {
     /// Runs an item once.
     ///
-    /// The first command is requested when this is called, not when the future is polled, so that commands start in the order of the items.
-    /// A later attempt starts after a pause, which ends early if the run is stopped.
+    /// The first command is requested when this is called, not when the future is polled, so that commands start in the
+    /// order of the items. A later attempt starts after a pause, which ends early if the run is stopped.
     ///
     /// # Cancel safety
     ///
@@ -157,8 +158,8 @@ impl ItemRunner {
     }
 }
 
-/// Returns the pause before an attempt: 100 ms before the second, doubled each time, at most 30 s, plus a random part of up to half of
-/// that, so that items that failed together are not retried together.
+/// Returns the pause before an attempt: 100 ms before the second, doubled each time, at most 30 s, plus a random part
+/// of up to half of that, so that items that failed together are not retried together.
 ///
 /// The stream could pause as well, but its pause would not end early when the run is stopped.
 fn retry_delay(attempt: u32) -> Duration {

@@ -1,5 +1,5 @@
-//! What a run will do: the options, checked against each other and against the machine. No command is started, and nothing is overwritten,
-//! before all checks have passed.
+//! What a run will do: the options, checked against each other and against the machine. No command is started, and
+//! nothing is overwritten, before all checks have passed.
 
 use std::ffi::OsString;
 use std::fs::File;

@@ -153,7 +153,8 @@ async fn announce_stop(grace: Duration, is_quiet: bool) {
     let _ = time::timeout(LAST_OUTPUT_TIMEOUT, tokio::io::stderr().write_all(line.as_bytes())).await;
 }
 
-/// Waits until no command runs, and nothing has been printed for `LAST_OUTPUT_TIMEOUT`: the reader of our output has stopped reading.
+/// Waits until no command runs, and nothing has been printed for `LAST_OUTPUT_TIMEOUT`: the reader of our output has
+/// stopped reading.
 async fn output_stalled(groups: &GroupTable, printed: &AtomicU64) {
     let mut before = None;
     loop {

@@ -1,8 +1,9 @@
-//! The pipeline of a run: a stream of tasks over items, each task one command, whose results are printed as they arrive.
+//! The pipeline of a run: a stream of tasks over items, each task one command, whose results are printed as they
+//! arrive.
 //!
-//! The library's stream limits how many tasks run at once, restores the order of results, and retries. This file connects the parts, prints
-//! results, and ends the run for one of these reasons: there are no more items; the run was stopped; standard output was closed; the input,
-//! the output or the records have an error.
+//! The library's stream limits how many tasks run at once, restores the order of results, and retries. This file
+//! connects the parts, prints results, and ends the run for one of these reasons: there are no more items; the run was
+//! stopped; standard output was closed; the input, the output or the records have an error.
 
 use std::future::poll_fn;
 use std::io;

@@ -1,4 +1,5 @@
-//! The memory and the files that captured output may use. Results may wait long for an older one, so their sum has to be bounded.
+//! The memory and the files that captured output may use. Results may wait long for an older one, so their sum has to
+//! be bounded.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

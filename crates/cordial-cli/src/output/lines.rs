@@ -52,7 +52,8 @@ pub(crate) struct LineWriter {
     tag: Vec<u8>,
     /// The last line, whose end was not written yet.
     unfinished: Vec<u8>,
-    /// Finished lines that wait for space in the channel. They are kept here because the future that sends them may be dropped.
+    /// Finished lines that wait for space in the channel. They are kept here because the future that sends them may be
+    /// dropped.
     unsent: Vec<u8>,
 }
 

@@ -1,4 +1,5 @@
-//! What commands write: captured until it is printed, or passed on line by line. How it is printed is decided in `report`.
+//! What commands write: captured until it is printed, or passed on line by line. How it is printed is decided in
+//! `report`.
 
 mod budget;
 mod capture;

@@ -1,7 +1,7 @@
 //! The joblog: a line per finished item, in the columns of GNU parallel.
 //!
-//! A line is written with one system call as soon as its item is finished, whatever the order in which outputs are printed. So after
-//! a crash the file lists every item that had finished.
+//! A line is written with one system call as soon as its item is finished, whatever the order in which outputs are
+//! printed. So after a crash the file lists every item that had finished.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, Write};

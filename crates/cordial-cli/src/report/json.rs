@@ -4,8 +4,8 @@
 //! {"index":3,"item":"a","status":{"code":0},"seconds":0.013,"attempts":1,"stdout":"…","stderr":""}
 //! ```
 //!
-//! `item` is a list if the command has several values. Bytes that are not UTF-8 are encoded in base64, in a field whose name ends in
-//! `_base64`. Outputs may be larger than memory, so they are written block by block.
+//! `item` is a list if the command has several values. Bytes that are not UTF-8 are encoded in base64, in a field whose
+//! name ends in `_base64`. Outputs may be larger than memory, so they are written block by block.
 
 use std::io::{self, Read};
 
@@ -103,7 +103,8 @@ fn is_utf8(capture: &mut Capture) -> io::Result<bool> {
     }
 }
 
-/// Returns the number of bytes at the end that are the start of a character, or `None` if the bytes before them are not UTF-8.
+/// Returns the number of bytes at the end that are the start of a character, or `None` if the bytes before them are not
+/// UTF-8.
 fn unfinished_bytes(bytes: &[u8]) -> Option<usize> {
     match std::str::from_utf8(bytes) {
         Ok(_) => Some(0),

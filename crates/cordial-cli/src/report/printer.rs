@@ -1,7 +1,7 @@
 //! Prints the outcome of each item, in the order in which they are given, and counts them.
 //!
-//! If standard output cannot be written, the run ends. If standard error cannot be written, the run continues: the exit status still counts
-//! failures, and there is nowhere to report the error.
+//! If standard output cannot be written, the run ends. If standard error cannot be written, the run continues: the exit
+//! status still counts failures, and there is nowhere to report the error.
 
 use std::io;
 use std::sync::Arc;

@@ -158,7 +158,8 @@ fn rate(counts: &ProgressCounts, elapsed: Duration) -> Option<String> {
     }
 }
 
-/// Returns the time that the remaining items will take at the current rate; `None` while no item is finished, or none is left.
+/// Returns the time that the remaining items will take at the current rate; `None` while no item is finished, or none
+/// is left.
 fn time_left(counts: &ProgressCounts, elapsed: Duration) -> Option<String> {
     let (done, total) = (counts.done(), counts.total()?);
     let left = total.checked_sub(done).filter(|&left| done > 0 && left > 0)?;

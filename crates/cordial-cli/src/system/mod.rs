@@ -1,4 +1,5 @@
-//! Everything that differs between operating systems: arguments, process groups, exits of processes, signals and resource limits.
+//! Everything that differs between operating systems: arguments, process groups, exits of processes, signals and
+//! resource limits.
 //!
 //! `unix/` and `windows.rs` export the same names, so that code outside this folder never asks on which system it runs.
 

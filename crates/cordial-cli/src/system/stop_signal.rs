@@ -21,7 +21,8 @@ impl StopSignal {
         }
     }
 
-    /// Returns the exit status that a shell reports for a program killed by this signal: 128 plus the number of the signal.
+    /// Returns the exit status that a shell reports for a program killed by this signal: 128 plus the number of the
+    /// signal.
     pub(crate) fn exit_status(self) -> u8 {
         match self {
             StopSignal::Hangup => 129,

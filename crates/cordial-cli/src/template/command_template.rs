@@ -16,7 +16,8 @@ pub(crate) enum CommandTemplate {
 }
 
 impl CommandTemplate {
-    /// Parses the words of a command, the program first. Without a placeholder in any word, the item becomes the last argument.
+    /// Parses the words of a command, the program first. Without a placeholder in any word, the item becomes the last
+    /// argument.
     pub(crate) fn words(words: &[Vec<u8>], item_placeholder: &[u8]) -> Self {
         let mut words: Vec<Vec<Piece>> = words.iter().map(|word| placeholder::split(word, item_placeholder)).collect();
         if words.iter().all(|pieces| pieces.iter().all(|piece| piece.placeholder().is_none())) {
@@ -62,7 +63,8 @@ impl CommandTemplate {
         }
     }
 
-    /// Returns the command for one item as a line that a shell can read. Of an item that is too long, the line contains only the start.
+    /// Returns the command for one item as a line that a shell can read. Of an item that is too long, the line contains
+    /// only the start.
     pub(crate) fn render(&self, item: &Item, slot: usize) -> Vec<u8> {
         let values: Vec<&[u8]> = item.values.iter().map(Value::bytes).collect();
         match self {
@@ -74,7 +76,8 @@ impl CommandTemplate {
         }
     }
 
-    /// Returns whether `render` may return this line for some item. False positives are possible, false negatives are not.
+    /// Returns whether `render` may return this line for some item. False positives are possible, false negatives are
+    /// not.
     pub(crate) fn may_render(&self, line: &[u8]) -> bool {
         let mut texts: Vec<Vec<u8>> = vec![Vec::new()];
         let mut add = |piece: Option<&[u8]>| match (piece, texts.last_mut()) {
@@ -106,7 +109,8 @@ impl CommandTemplate {
         }
     }
 
-    /// Returns the text before the first blank if the command is one word such as `gzip {}`: probably a line for a shell, quoted by mistake.
+    /// Returns the text before the first blank if the command is one word such as `gzip {}`: probably a line for a
+    /// shell, quoted by mistake.
     pub(crate) fn program_of_quoted_line(&self) -> Option<&[u8]> {
         let CommandTemplate::Words(words) = self else { return None };
         // A command without a placeholder has at least two words: the last is the item.

@@ -139,7 +139,8 @@ fn parent(value: &[u8]) -> &[u8] {
     }
 }
 
-/// Fills the placeholders of a word. Returns one word per value if a placeholder depends on the value, otherwise one word.
+/// Fills the placeholders of a word. Returns one word per value if a placeholder depends on the value, otherwise one
+/// word.
 pub(super) fn fill(pieces: &[Piece], values: &[&[u8]], index: u64, slot: usize) -> Vec<Vec<u8>> {
     let fill_one = |value: &[u8]| {
         let mut word = Vec::new();
@@ -158,8 +159,8 @@ pub(super) fn fill(pieces: &[Piece], values: &[&[u8]], index: u64, slot: usize) 
     }
 }
 
-/// Returns the words of `fill`, quoted for a shell and separated by blanks. Each piece is quoted on its own, so that the texts are the same
-/// for every item.
+/// Returns the words of `fill`, quoted for a shell and separated by blanks. Each piece is quoted on its own, so that
+/// the texts are the same for every item.
 pub(super) fn render(pieces: &[Piece], values: &[&[u8]], index: u64, slot: usize) -> Vec<u8> {
     let render_one = |value: &[u8]| {
         let quoted = pieces.iter().map(|piece| match piece {

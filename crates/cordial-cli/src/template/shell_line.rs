@@ -1,12 +1,12 @@
-//! A line for a shell (`--shell`). The text of an item never becomes part of the script: placeholders become references to the arguments
-//! and the environment of the shell, so that the shell never parses the text of an item.
+//! A line for a shell (`--shell`). The text of an item never becomes part of the script: placeholders become references
+//! to the arguments and the environment of the shell, so that the shell never parses the text of an item.
 //!
 //! ```text
 //! gzip < {} > {.}.gz   ──►   sh -c 'gzip < "$*" > "$CORDIAL_STEM".gz' cordial ITEM…
 //! ```
 //!
-//! This is not a full parser of shell syntax. It recognizes quotes, escapes and comments, which is enough to refuse a placeholder inside
-//! quotes: there the quotes of our reference would end those of the line.
+//! This is not a full parser of shell syntax. It recognizes quotes, escapes and comments, which is enough to refuse a
+//! placeholder inside quotes: there the quotes of our reference would end those of the line.
 
 use super::command_line::CommandLine;
 use super::placeholder::{self, Piece, Placeholder};
@@ -123,7 +123,8 @@ fn script(pieces: &[Piece]) -> Vec<u8> {
     script
 }
 
-/// Returns whether several values may become several words at this position: not beside other text, and not as the file of a redirection.
+/// Returns whether several values may become several words at this position: not beside other text, and not as the file
+/// of a redirection.
 fn may_become_words(before: &[u8], next: Option<u8>) -> bool {
     let ends_word = |byte: &u8| byte.is_ascii_whitespace() || b";&|()`".contains(byte);
     let last = before.iter().rfind(|byte| !byte.is_ascii_whitespace());

@@ -1,13 +1,15 @@
 //! Shows items and commands to a person: on one line, without control characters, and shortened.
 //!
-//! The result is for reading, not for parsing: bytes that are not UTF-8 become `�`. `shell_quote` writes text that a shell can read back.
+//! The result is for reading, not for parsing: bytes that are not UTF-8 become `�`. `shell_quote` writes text that a
+//! shell can read back.
 
 use std::ffi::OsString;
 
 /// The number of characters after which an item or a word is cut.
 const MAX_ITEM_CHARS: usize = 80;
 
-/// The number of characters after which a command is cut. Larger than the limit of an item, so that a few arguments are visible.
+/// The number of characters after which a command is cut. Larger than the limit of an item, so that a few arguments are
+/// visible.
 const MAX_COMMAND_CHARS: usize = 240;
 
 /// Returns an item in double quotes, with control characters escaped.

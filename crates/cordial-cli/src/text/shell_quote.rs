@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 /// Returns a word that a POSIX shell reads as these bytes.
 ///
-/// A word with control characters takes the form `$'…'`, so that it stays on one line. bash, zsh, and every shell that follows POSIX.1-2024
-/// understand this form.
+/// A word with control characters takes the form `$'…'`, so that it stays on one line. bash, zsh, and every shell that
+/// follows POSIX.1-2024 understand this form.
 pub(crate) fn quote(bytes: &[u8]) -> Cow<'_, [u8]> {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-+./,:=@%^".contains(byte) || *byte >= 0x80;
     if !bytes.is_empty() && bytes.iter().all(is_plain) {

@@ -1,10 +1,10 @@
 //! The table of running process groups: signals all of them at once, and keeps the guard informed.
 //!
-//! A group that was just started is not in the table yet. A kill does not miss it: the table remembers that everything was killed, and kills
-//! the group when it is added. Ctrl-Z would miss it, because it suspends us as well. Therefore a starting thread holds a
-//! `StartPermit` until its group is in the table, and suspending waits for all permits. The terminal may still have stopped such a child
-//! before it is a group of its own. Then its start would never end, so the child is continued (`pre_exec`), and stopped again with the
-//! other groups.
+//! A group that was just started is not in the table yet. A kill does not miss it: the table remembers that everything
+//! was killed, and kills the group when it is added. Ctrl-Z would miss it, because it suspends us as well. Therefore a
+//! starting thread holds a `StartPermit` until its group is in the table, and suspending waits for all permits. The
+//! terminal may still have stopped such a child before it is a group of its own. Then its start would never end, so the
+//! child is continued (`pre_exec`), and stopped again with the other groups.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -19,8 +19,8 @@ use tokio::time;
 
 use super::pre_exec;
 
-/// How often, and at which interval, `pause_starts` continues children that were stopped while they were started. The wait is bounded,
-/// because a start takes long if its program is on a file system that does not respond.
+/// How often, and at which interval, `pause_starts` continues children that were stopped while they were started. The
+/// wait is bounded, because a start takes long if its program is on a file system that does not respond.
 const STOPPED_CHILD_CHECKS: u32 = 20;
 const STOPPED_CHILD_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -65,7 +65,8 @@ impl GroupTable {
         StartPermit(self.starts.read().await)
     }
 
-    /// Waits until no group is being started, and prevents further starts. Returns `None` if a start takes longer than a second.
+    /// Waits until no group is being started, and prevents further starts. Returns `None` if a start takes longer than
+    /// a second.
     ///
     /// # Cancel safety
     ///
@@ -91,7 +92,8 @@ impl GroupTable {
         }
     }
 
-    /// Removes a group that has ended. Call it before the process is reaped: afterwards its id may belong to another process.
+    /// Removes a group that has ended. Call it before the process is reaped: afterwards its id may belong to another
+    /// process.
     pub(super) fn remove(&self, group: Pid) {
         let mut groups = self.lock();
         groups.running.remove(&group);
@@ -117,7 +119,8 @@ impl GroupTable {
         self.lock().running.is_empty()
     }
 
-    /// Closes the pipe to the guard, which then ends. If no group is left, the guard first receives the message that the run is over.
+    /// Closes the pipe to the guard, which then ends. If no group is left, the guard first receives the message that
+    /// the run is over.
     pub(crate) fn dismiss_guard(&self) {
         let mut groups = self.lock();
         if groups.running.is_empty() {

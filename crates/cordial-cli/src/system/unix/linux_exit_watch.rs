@@ -1,4 +1,5 @@
-//! Waits for the exit of a process through a pidfd, a file that becomes readable when the process exits. Does not reap the process.
+//! Waits for the exit of a process through a pidfd, a file that becomes readable when the process exits. Does not reap
+//! the process.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -13,8 +14,9 @@ use tokio::io::unix::AsyncFd;
 
 /// Blocks SIGCHLD for this thread and all threads that it starts.
 ///
-/// Nothing here uses the signal, but its delivery costs time: while a thread starts a command, libc blocks all its signals. If a child
-/// exits then, the kernel wakes another thread, which discards the signal. With many commands at once that happens for one child in three.
+/// Nothing here uses the signal, but its delivery costs time: while a thread starts a command, libc blocks all its
+/// signals. If a child exits then, the kernel wakes another thread, which discards the signal. With many commands at
+/// once that happens for one child in three.
 pub(crate) fn block_sigchld() {
     // Fails only for a signal number that does not exist.
     let _ = SigSet::from(Signal::SIGCHLD).thread_block();

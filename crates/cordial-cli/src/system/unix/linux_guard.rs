@@ -1,17 +1,19 @@
-//! The guard: a small process that kills the running commands when `cordial` is killed by SIGKILL and cannot do it itself.
+//! The guard: a small process that kills the running commands when `cordial` is killed by SIGKILL and cannot do it
+//! itself.
 //!
 //! ```text
 //! cordial ── pipe: +4711 (group started) ─ -4711 (group ended) ─ 0 (run is over) ──► guard
 //!    └ SIGKILL ──► the system closes the pipe ────────────────────────────────────► kills the groups that still run
 //! ```
 //!
-//! `cordial` may be killed after it starts a group and before it writes the message. Therefore every command has the name of its run in its
-//! environment. When the pipe is closed without the last message, the guard also searches `/proc` for group leaders with that name. A
-//! process that left its group for a session of its own (`setsid`) is not killed; the end of its item does not kill it either.
+//! `cordial` may be killed after it starts a group and before it writes the message. Therefore every command has the
+//! name of its run in its environment. When the pipe is closed without the last message, the guard also searches
+//! `/proc` for group leaders with that name. A process that left its group for a session of its own (`setsid`) is not
+//! killed; the end of its item does not kill it either.
 //!
-//! The guard is this program with a hidden subcommand, started once per run. While no command starts, it sleeps. While many start, it reads
-//! the pipe a few times a second: a message in the pipe is not lost, and waking the guard for each message would cost more than
-//! writing it.
+//! The guard is this program with a hidden subcommand, started once per run. While no command starts, it sleeps. While
+//! many start, it reads the pipe a few times a second: a message in the pipe is not lost, and waking the guard for each
+//! message would cost more than writing it.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -29,14 +31,15 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use super::pre_exec;
 use crate::system::spawn_config::RUN_VARIABLE;
 
-/// The environment variable of the guard that names its run. It differs from `RUN_VARIABLE`, so that the guard does not kill itself.
+/// The environment variable of the guard that names its run. It differs from `RUN_VARIABLE`, so that the guard does not
+/// kill itself.
 const GUARDED_RUN_VARIABLE: &str = "CORDIAL_GUARDED";
 
 /// The time between two reads of the pipe. A pipe holds 16384 messages: more than can be written in this time.
 const READ_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
-/// How often, and at which interval, the guard searches for groups that were started without a message. A child that was between `fork` and
-/// `exec` when `cordial` was killed is recognizable only a moment later.
+/// How often, and at which interval, the guard searches for groups that were started without a message. A child that
+/// was between `fork` and `exec` when `cordial` was killed is recognizable only a moment later.
 const SEARCHES: u32 = 10;
 const SEARCH_INTERVAL: Duration = Duration::from_millis(40);
 
@@ -145,7 +148,8 @@ struct Membership {
 /// Reads the group and the session of a process. Returns `None` if it does not exist any more.
 fn membership(process: &str) -> Option<Membership> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name of the program is in parentheses, and may contain parentheses. State and parent follow it, then group and session.
+    // The name of the program is in parentheses, and may contain parentheses. State and parent follow it, then group
+    // and session.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(2);
     Some(Membership { group: fields.next()?.parse().ok()?, session: fields.next()?.parse().ok()? })
 }

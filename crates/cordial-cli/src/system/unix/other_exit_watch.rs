@@ -29,7 +29,8 @@ impl ExitWatch {
         Ok(ExitWatch { pid, children: signal(SignalKind::child())? })
     }
 
-    /// Returns false at once, as if the time were over: nothing here can be waited for with a bound by a blocked thread.
+    /// Returns false at once, as if the time were over: nothing here can be waited for with a bound by a blocked
+    /// thread.
     pub(super) fn block_until_exit(&self, _: Duration) -> bool {
         false
     }

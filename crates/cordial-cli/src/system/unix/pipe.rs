@@ -34,8 +34,8 @@ pub(crate) fn may_have_data(pipe: &impl PipeEnd, timeout: Duration) -> bool {
 
 /// Passes the data that a pipe holds at this moment to `take`, without waiting for more.
 ///
-/// The amount is determined first, because a process that keeps writing must not keep us reading. The system is asked rather than tokio,
-/// because tokio's driver may not have seen the latest data yet.
+/// The amount is determined first, because a process that keeps writing must not keep us reading. The system is asked
+/// rather than tokio, because tokio's driver may not have seen the latest data yet.
 pub(crate) fn read_available(pipe: &impl PipeEnd, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
     let mut left = usize::try_from(rustix::io::ioctl_fionread(pipe)?).unwrap_or(usize::MAX);
     let mut block = vec![0; left.min(64 * 1024)];

@@ -1,5 +1,5 @@
-//! One running command and the processes that it starts. They form a process group, so that all of them can be killed together, and so that
-//! Ctrl-C at a terminal reaches only us.
+//! One running command and the processes that it starts. They form a process group, so that all of them can be killed
+//! together, and so that Ctrl-C at a terminal reaches only us.
 //!
 //! ```text
 //! start ──► running ──► the leader has exited and is not reaped:           ──► finish: kills the rest of the group,

@@ -8,11 +8,12 @@ use rustix::process::{Resource, getrlimit, nice};
 /// The number of files that are open besides those of the commands.
 const OUR_FILES: u64 = 64;
 
-/// The number of files for each command: the ends of two pipes while it starts, one file that reports its exit, and two temporary files for
-/// large outputs.
+/// The number of files for each command: the ends of two pipes while it starts, one file that reports its exit, and two
+/// temporary files for large outputs.
 const FILES_PER_COMMAND: u64 = 5;
 
-/// Returns the largest number of commands that may run at once within the limits on open files and processes, at most 10000.
+/// Returns the largest number of commands that may run at once within the limits on open files and processes, at most
+/// 10000.
 pub(crate) fn max_concurrency() -> usize {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let processes = getrlimit(Resource::Nproc).current.unwrap_or(u64::MAX);
@@ -21,7 +22,8 @@ pub(crate) fn max_concurrency() -> usize {
     limit.clamp(1, 10_000) as usize
 }
 
-/// Adds `by` to our own nice value, which commands inherit. Call it before threads are started: each thread has its own value.
+/// Adds `by` to our own nice value, which commands inherit. Call it before threads are started: each thread has its own
+/// value.
 ///
 /// # Errors
 ///

@@ -84,7 +84,8 @@ impl JobControl {
         Ok(JobControl { suspend: signal(kind(RawSignal::TSTP))?, resume: signal(kind(RawSignal::CONT))? })
     }
 
-    /// Forwards these signals to the groups for as long as the future is polled, and suspends this process with them. Never returns.
+    /// Forwards these signals to the groups for as long as the future is polled, and suspends this process with them.
+    /// Never returns.
     ///
     /// # Cancel safety
     ///

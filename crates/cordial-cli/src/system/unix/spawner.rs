@@ -1,7 +1,8 @@
 //! Starts commands.
 //!
-//! This does what the standard library does, but does once what is the same for all commands. The standard library copies the whole
-//! environment each time, and lets libc query the handler of each signal. For a command that does nothing, that was 3 % of its time.
+//! This does what the standard library does, but does once what is the same for all commands. The standard library
+//! copies the whole environment each time, and lets libc query the handler of each signal. For a command that does
+//! nothing, that was 3 % of its time.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
@@ -82,13 +83,15 @@ impl Spawner {
         Ok(Spawned { id, stdout: stdout.map(ChildStdout::from), stderr: stderr.map(ChildStderr::from) })
     }
 
-    /// Creates the pipe for an output of a command, and returns its read end and its write end; `None` if the output is inherited.
+    /// Creates the pipe for an output of a command, and returns its read end and its write end; `None` if the output is
+    /// inherited.
     fn pipe(&self, actions: &mut PosixSpawnFileActions, output: i32) -> io::Result<Option<(OwnedFd, io::PipeWriter)>> {
         if self.config.output == CommandOutput::Inherited {
             return Ok(None);
         }
         let (reader, writer) = io::pipe()?;
-        // The numbers always differ, because our own outputs are open. With equal numbers the file would be closed on `exec`.
+        // The numbers always differ, because our own outputs are open. With equal numbers the file would be closed on
+        // `exec`.
         actions.add_dup2(writer.as_raw_fd(), output)?;
         Ok(Some((reader.into(), writer)))
     }
@@ -103,9 +106,9 @@ fn entry(name: &OsStr, value: &OsStr) -> io::Result<CString> {
     Ok(CString::new([name.as_bytes(), b"=", value.as_bytes()].concat())?)
 }
 
-/// Returns all signals except for those that are ignored: the parent process, such as `nohup`, ignores them for our commands too. SIGPIPE is
-/// reset although it is ignored, because it is Rust's runtime that ignores it. Signals with a handler are reset by `exec` anyway; naming
-/// them saves libc a query for each.
+/// Returns all signals except for those that are ignored: the parent process, such as `nohup`, ignores them for our
+/// commands too. SIGPIPE is reset although it is ignored, because it is Rust's runtime that ignores it. Signals with a
+/// handler are reset by `exec` anyway; naming them saves libc a query for each.
 fn default_signals() -> SigSet {
     let ignored = signals::ignored_signals().unwrap_or(u64::MAX);
     let named = Signal::iterator().fold(0, |bits, signal| bits | signals::signal_bit(signal));
