@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use super::completions::Batch;
 use super::in_flight::{Completion, InFlight, RetryStart, SlotEvent};
-use super::options::{Options, StreamTimeout};
+use super::options::{Options, Order, StreamTimeout};
 use super::progress::Progress;
 use super::spawner::Spawner;
 use super::window::Window;
@@ -65,8 +65,8 @@ impl<I, O: Send + 'static, R> ActiveStream<I, O, R> {
 
 impl<I, O: Send + 'static, T, E> ActiveStream<I, O, Result<T, E>> {
     /// Applies an event of a slot: queues the item, schedules a retry, or moves its result into the window. Returns `Break`
-    /// if this was the last result of the stream.
-    #[must_use = "after the last result, the source has to be dropped"]
+    /// if no further item is pulled, since an item has timed out and the stream ends with it.
+    #[must_use = "the source has to be dropped"]
     pub(super) fn apply(
         &mut self,
         rules: &ResultRules<'_, I, O, T, E>,
@@ -107,7 +107,11 @@ impl<I, O: Send + 'static, T, E> ActiveStream<I, O, Result<T, E>> {
         }
         let result = result.map_err(|exit| (rules.into_error)(item.idx, item.input, exit));
         if has_timed_out && rules.options.on_timeout == StreamTimeout::EndStream {
-            self.cancel();
+            match rules.options.order {
+                // The results of earlier items come before this one. One of them may still time out, and then it is last.
+                Order::Input => self.cancel_after(item.idx),
+                Order::Completion => self.cancel(),
+            }
             self.window.cut(item.idx, result);
             return ControlFlow::Break(());
         }
@@ -122,6 +126,13 @@ impl<I, O, R> ActiveStream<I, O, R> {
         self.progress.count_cancelled(self.in_flight.n_started());
         self.queue.clear();
         self.in_flight.cancel_all();
+    }
+
+    /// Like `cancel`, for the items after `idx`.
+    fn cancel_after(&mut self, idx: usize) {
+        let cancelled = self.in_flight.cancel_after(idx);
+        self.progress.count_cancelled(cancelled.n_started);
+        self.queue.retain(|slot| !cancelled.slots.contains(slot));
     }
 }
 

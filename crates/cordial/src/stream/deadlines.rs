@@ -94,6 +94,13 @@ impl Deadlines {
         drop(state);
     }
 
+    /// Cancels the deadline of this slot.
+    pub(super) fn remove(&self, slot: usize) {
+        if let Some(deadline) = self.0.lock().slots.get_mut(slot) {
+            *deadline = None;
+        }
+    }
+
     pub(super) fn is_in_backoff(&self, slot: usize) -> bool {
         matches!(self.0.lock().slots.get(slot), Some(Some(SlotDeadline { action: DeadlineAction::Retry, .. })))
     }

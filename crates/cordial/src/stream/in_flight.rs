@@ -8,6 +8,7 @@
 //!              └────── InBackoff ◄────────────┘
 //! ```
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use super::deadlines::Deadlines;
 use crate::backoff::{Backoff, Delays};
 use crate::exit::{Exit, Refusal, TimedOut};
 use crate::pid::Pid;
-use crate::process::Handle;
+use crate::process::{Handle, discard};
 use crate::task::Timeout;
 
 /// The items in flight. Must be emptied with `cancel_all` or `detach_all` before it is dropped.
@@ -66,6 +67,13 @@ pub(super) enum Completion<O> {
     TimedOut(TimedOut),
     /// The attempt was killed because of its timeout, and its poll did not return.
     Abandoned(TimedOut),
+}
+
+/// The items that were cancelled.
+pub(super) struct Cancelled {
+    pub(super) slots: BTreeSet<usize>,
+    /// How many of them have made at least one attempt.
+    pub(super) n_started: usize,
 }
 
 /// When the next attempt of an item starts.
@@ -203,6 +211,23 @@ impl<I, O> InFlight<I, O> {
             }
         }
         self.detach_all();
+    }
+
+    /// Asks the running processes of the items after `idx` to shut down, and removes these items.
+    pub(super) fn cancel_after(&mut self, idx: usize) -> Cancelled {
+        let later = self.slots.iter().filter(|(_, item)| item.idx > idx).map(|(slot, _)| slot);
+        let mut cancelled = Cancelled { slots: later.collect(), n_started: 0 };
+        for &slot in &cancelled.slots {
+            let item = self.slots.remove(slot);
+            self.deadlines.remove(slot);
+            cancelled.n_started += usize::from(item.n_attempts > 0);
+            if let ItemPhase::Running { pid, .. } = item.phase {
+                self.runtime.request_shutdown(pid);
+            }
+            // Drops an input of the user.
+            discard(item);
+        }
+        cancelled
     }
 
     /// Removes all items. Their processes run on.

@@ -17,8 +17,9 @@ pub enum StreamTimeout {
     /// The item is killed, and its result is `Err(Exit::Timeout)`; the other items go on. The default.
     #[default]
     KillTask,
-    /// The stream ends: `Err(Exit::Timeout)` is its last result, and all running items are asked to shut down. In an ordered
-    /// stream, the results of older items that have finished come first; older items that still run have no result.
+    /// The stream ends: that `Err` is its last result, no further item is pulled, and the running items are asked to shut
+    /// down. In an ordered stream only the items after that one are asked to shut down: the items before it go on, and
+    /// their results come first. If one of them exceeds its timeout as well, the stream ends with that one.
     EndStream,
 }
 

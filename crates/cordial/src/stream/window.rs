@@ -83,16 +83,16 @@ impl<R> Window<R> {
         Some(result.expect("`has_next` saw a finished item in front"))
     }
 
-    /// Makes `last`, the result of item `idx`, the last result of the stream, and drops all running items. Finished results
-    /// come before it; in input order, only those of older items.
+    /// Makes `last`, the result of item `idx`, the last one. In input order, later items are dropped, and earlier ones go
+    /// on: their results come first. In completion order, the results that are there come first, and running items are
+    /// dropped.
     pub(super) fn cut(&mut self, idx: usize, last: R) {
         if self.order == Order::Input {
             self.finished.truncate(idx - self.next);
-            self.finished.retain(Option::is_some);
         }
         self.finished.push_back(Some(last));
-        self.n_finished = self.finished.len();
-        self.n_running = 0;
+        self.n_finished = self.finished.iter().flatten().count();
+        self.n_running = self.finished.len() - self.n_finished;
     }
 
     /// Returns how many items are running, or wait to be delivered.

@@ -235,9 +235,9 @@ fn check_ended_stream(
     indexes.sort_unstable();
     indexes.dedup();
     prop_assert_eq!(indexes.len(), results.len(), "each item has one result");
-    if setting.max_concurrency == 1 {
+    if setting.max_concurrency == 1 || setting.is_ordered {
         let first = expected.iter().position(is_timeout).map_or(0, |idx| idx + 1);
-        prop_assert_eq!(results, &expected[..first], "with max_concurrency 1 no item is cancelled");
+        prop_assert_eq!(results, &expected[..first], "no item before the timeout is missing");
     }
     prop_assert_eq!(progress.running(), 0);
     prop_assert_eq!(progress.started(), progress.succeeded() + progress.failed() + progress.cancelled());

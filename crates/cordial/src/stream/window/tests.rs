@@ -62,7 +62,7 @@ fn items_behind_a_hanging_item_run_ahead_up_to_max_ahead() {
 }
 
 #[test]
-fn a_cut_keeps_finished_results_of_older_items() {
+fn a_cut_keeps_older_items() {
     let mut window = Window::new(5, 0, Order::Input);
     for _ in 0..5 {
         window.start();
@@ -71,6 +71,22 @@ fn a_cut_keeps_finished_results_of_older_items() {
     window.finish(2, "2");
     window.finish(4, "4");
     window.cut(3, "last");
-    assert_eq!(std::iter::from_fn(|| window.deliver()).collect::<Vec<_>>(), ["0", "2", "last"]);
+    assert_eq!(std::iter::from_fn(|| window.deliver()).collect::<Vec<_>>(), ["0"]);
+    assert_eq!(window.n_held(), 3, "item 1 runs, and 2 and 3 wait for it");
+    window.finish(1, "1");
+    assert_eq!(std::iter::from_fn(|| window.deliver()).collect::<Vec<_>>(), ["1", "2", "last"]);
+    assert_eq!(window.n_held(), 0);
+}
+
+#[test]
+fn a_second_cut_is_the_last_item() {
+    let mut window = Window::new(3, 0, Order::Input);
+    for _ in 0..3 {
+        window.start();
+    }
+    window.cut(2, "2 is last");
+    window.finish(0, "0");
+    window.cut(1, "1 is last");
+    assert_eq!(std::iter::from_fn(|| window.deliver()).collect::<Vec<_>>(), ["0", "1 is last"]);
     assert_eq!(window.n_held(), 0);
 }
