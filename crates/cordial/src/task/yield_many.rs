@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use futures_util::StreamExt;
 use futures_util::future::join_all;
@@ -62,59 +62,91 @@ impl<T: Send + 'static> Task<T> {
     /// });
     /// ```
     pub fn yield_many(tasks: &mut [Task<T>]) -> YieldMany<'_, T> {
-        YieldMany { tasks, timeout: Timeout::default(), limit: usize::MAX, on_timeout: OnTimeout::Nothing }
+        let options = Options { tasks, timeout: Timeout::default(), limit: usize::MAX, on_timeout: OnTimeout::Nothing };
+        YieldMany { state: YieldManyState::NotPolled(options) }
     }
 }
 
-/// The options of a wait for several tasks; `.await` starts the wait. Returned by [`Task::yield_many`].
+/// Future of the results of several tasks. Returned by [`Task::yield_many`].
 #[must_use = "the wait starts when it is awaited"]
 pub struct YieldMany<'a, T> {
+    state: YieldManyState<'a, T>,
+}
+
+enum YieldManyState<'a, T> {
+    NotPolled(Options<'a, T>),
+    Waiting(Pin<Box<dyn Future<Output = Vec<Option<Result<T, Exit>>>> + Send + 'a>>),
+    Ended,
+}
+
+struct Options<'a, T> {
     tasks: &'a mut [Task<T>],
     timeout: Timeout,
     limit: usize,
     on_timeout: OnTimeout,
 }
 
+/// The setters have no effect after the first poll.
 impl<T> YieldMany<'_, T> {
     /// Sets how long to wait. Default: 5 s.
-    pub fn timeout(self, timeout: impl Into<Timeout>) -> Self {
-        YieldMany { timeout: timeout.into(), ..self }
+    pub fn timeout(mut self, timeout: impl Into<Timeout>) -> Self {
+        self.set(|options| options.timeout = timeout.into());
+        self
     }
 
     /// Sets after how many results the wait ends; failures count as results. Default: all.
     ///
     /// A larger limit than there are untaken results has no effect. Reaching the limit is not a timeout:
     /// [`on_timeout`](YieldMany::on_timeout) does not apply to the other tasks.
-    pub fn limit(self, limit: usize) -> Self {
-        YieldMany { limit, ..self }
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.set(|options| options.limit = limit);
+        self
     }
 
     /// Sets what happens to the tasks that still run when the timeout elapses. Default: [`OnTimeout::Nothing`].
-    pub fn on_timeout(self, on_timeout: OnTimeout) -> Self {
-        YieldMany { on_timeout, ..self }
+    pub fn on_timeout(mut self, on_timeout: OnTimeout) -> Self {
+        self.set(|options| options.on_timeout = on_timeout);
+        self
+    }
+
+    fn set(&mut self, set: impl FnOnce(&mut Options<'_, T>)) {
+        if let YieldManyState::NotPolled(options) = &mut self.state {
+            set(options);
+        }
     }
 }
 
-/// The future that `YieldMany` turns into.
-type YieldManyFuture<'a, T> = Pin<Box<dyn Future<Output = Vec<Option<Result<T, Exit>>>> + Send + 'a>>;
-
-impl<'a, T: Send + 'static> IntoFuture for YieldMany<'a, T> {
+impl<T: Send + 'static> Future for YieldMany<'_, T> {
     type Output = Vec<Option<Result<T, Exit>>>;
-    type IntoFuture = YieldManyFuture<'a, T>;
 
-    fn into_future(self) -> YieldManyFuture<'a, T> {
-        Box::pin(yield_many(self))
+    /// # Panics
+    ///
+    /// If polled again after it was ready.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut waiting = match std::mem::replace(&mut self.state, YieldManyState::Ended) {
+            YieldManyState::NotPolled(options) => Box::pin(yield_many(options)),
+            YieldManyState::Waiting(waiting) => waiting,
+            YieldManyState::Ended => panic!("polled again after it was ready"),
+        };
+        let results = waiting.as_mut().poll(cx);
+        if results.is_pending() {
+            self.state = YieldManyState::Waiting(waiting);
+        }
+        results
     }
 }
 
 impl<T> fmt::Debug for YieldMany<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("YieldMany")
-            .field("tasks", &self.tasks.len())
-            .field("timeout", &self.timeout)
-            .field("limit", &self.limit)
-            .field("on_timeout", &self.on_timeout)
-            .finish()
+        let mut debug = f.debug_struct("YieldMany");
+        if let YieldManyState::NotPolled(options) = &self.state {
+            debug
+                .field("tasks", &options.tasks.len())
+                .field("timeout", &options.timeout)
+                .field("limit", &options.limit)
+                .field("on_timeout", &options.on_timeout);
+        }
+        debug.finish_non_exhaustive()
     }
 }
 
@@ -126,8 +158,8 @@ enum WaitEnd {
     TimeoutElapsed,
 }
 
-async fn yield_many<T: Send>(options: YieldMany<'_, T>) -> Vec<Option<Result<T, Exit>>> {
-    let YieldMany { tasks, timeout, limit, on_timeout } = options;
+async fn yield_many<T: Send>(options: Options<'_, T>) -> Vec<Option<Result<T, Exit>>> {
+    let Options { tasks, timeout, limit, on_timeout } = options;
     let mut results: Vec<Option<Result<T, Exit>>> = tasks.iter().map(|_| None).collect();
     let limit = limit.min(tasks.iter().filter(|task| !task.is_taken()).count());
     let mut n_results = 0;
