@@ -39,7 +39,7 @@ const GAP: Duration = Duration::from_millis(100);
 const LINGER: Duration = Duration::from_millis(4);
 
 /// A blocked thread that has used this much processor time is deprioritized. One that blocks in the system uses none.
-const COMPUTES: Duration = Duration::from_millis(1);
+const COMPUTES_AFTER: Duration = Duration::from_millis(1);
 
 /// How many tasks of a stuck worker's queue one round moves to the injector.
 const MOVED_PER_ROUND: usize = 64;
@@ -64,6 +64,7 @@ pub(crate) trait SysmonHooks {
 pub(crate) struct Settings {
     /// How long a poll may last before it counts as long.
     pub(crate) stall_after: Duration,
+    /// Whether blocked threads that compute are deprioritized.
     pub(crate) deprioritizes: bool,
 }
 
@@ -74,14 +75,14 @@ struct Sysmon<'a, H> {
     parker: &'a Parker,
     settings: Settings,
     started: Instant,
-    /// When the last round was, since `started`.
+    /// The time of the last round, since `started`.
     last_round: Duration,
     /// How long to wait for the next round.
     pause: Duration,
     /// For each worker, by index.
     sightings: Vec<Sighting>,
     starvation: StarvationDetector,
-    /// All polls that had returned by the last round.
+    /// How many polls had returned by the last round.
     n_finished: u64,
     /// Whether `threads_exhausted` was called for the starvation that goes on.
     is_exhausted: bool,
@@ -92,7 +93,7 @@ struct Sysmon<'a, H> {
 struct Sighting {
     /// The number of the poll, or `None` if the worker was in no poll.
     poll: Option<u64>,
-    /// The poll counts from here on: later than its first sighting if sysmon was stopped for a while.
+    /// From when on the poll is measured: from its first sighting, or from a later gap between the rounds of sysmon.
     since: Duration,
     /// The first sighting, on the coarse clock.
     first_seen: u64,
@@ -138,7 +139,7 @@ impl<H: SysmonHooks> SysmonOps for Sysmon<'_, H> {
 
     fn is_all_asleep(&self) -> bool {
         let counts = self.pool.threads().counts();
-        // Where the system has refused a thread, only sysmon will notice that there are tasks for one.
+        // If the system has refused a thread, sysmon stays awake, because only sysmon tries again to start one.
         let is_complete = counts.active >= self.pool.threads().workers();
         is_complete && counts.blocked == 0 && self.pool.idle.n_sleepers() >= counts.active
     }
@@ -207,7 +208,7 @@ impl<H: SysmonHooks> SysmonOps for Sysmon<'_, H> {
             let Some(thread) = *remote.os_thread.lock() else { continue };
             let Some(now) = thread.cpu_time() else { continue };
             let before = *sighting.cpu_time.get_or_insert(now);
-            if now.saturating_sub(before) >= COMPUTES {
+            if now.saturating_sub(before) >= COMPUTES_AFTER {
                 self.pool.threads().deprioritize(index, || thread.deprioritize());
             }
         }
@@ -240,7 +241,7 @@ impl<H: SysmonHooks> Sysmon<'_, H> {
         let mut stuck: Vec<(Duration, usize)> = Vec::new();
         // If all the original workers are blocked, the next polls are probably long too. Wait less for those, and not
         // at all if no poll returns.
-        let patience = match pool.threads().counts().blocked >= pool.threads().workers() {
+        let stuck_after = match pool.threads().counts().blocked >= pool.threads().workers() {
             true if round.n_finished == 0 => Duration::ZERO,
             true => PERIOD,
             false => stall_after,
@@ -263,7 +264,7 @@ impl<H: SysmonHooks> Sysmon<'_, H> {
             if !is_same_poll {
                 *sighting =
                     Sighting { poll: Some(poll), since: round.now, first_seen: round.clock, ..Sighting::default() };
-                if patience.is_zero() && is_active() {
+                if stuck_after.is_zero() && is_active() {
                     stuck.push((Duration::ZERO, index));
                 }
                 continue;
@@ -281,7 +282,7 @@ impl<H: SysmonHooks> Sysmon<'_, H> {
                     self.hooks.long_poll(key, lasted);
                 }
             }
-            if lasted >= patience && is_active() {
+            if lasted >= stuck_after && is_active() {
                 stuck.push((lasted, index));
             }
         }

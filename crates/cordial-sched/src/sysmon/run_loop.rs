@@ -42,8 +42,8 @@ pub(crate) fn run<S: SysmonOps>(sysmon: &mut S) {
         } else {
             sysmon.wait();
         }
-        // From here on pushes into slots and queues wake workers again. For those before, see `observe` and the next
-        // lines.
+        // From here on pushes into slots and queues wake workers again. For a push that came before and woke none,
+        // `observe` moves the tasks out of the slots of stuck workers, and the call of `notify` covers the queues.
         sysmon.idle().clear_hints();
         let is_starving = sysmon.observe();
         if !is_starving && sysmon.has_queued() {

@@ -1,11 +1,11 @@
-//! Tasks without a future, for the tasks to come of one executor.
+//! Makes and reuses the tasks of one executor.
 
 use crate::free_list::{BATCH, FreeList};
 use crate::table::Key;
 use crate::task::header::Header;
 use crate::task::runnable::Runnable;
 use crate::task::schedule::{HeaderReuse, SchedulerRef};
-use crate::task::waker::CellWaker;
+use crate::task::waker::HeaderWaker;
 
 /// The free tasks of one executor. When it is dropped their headers are retired.
 pub(crate) struct TaskAllocator {
@@ -23,7 +23,7 @@ impl TaskAllocator {
         TaskAllocator { scheduler: SchedulerRef::new(reuse, free_tasks), free }
     }
 
-    /// The scheduler of the tasks.
+    /// Returns the scheduler of the tasks.
     pub(crate) fn scheduler(&self) -> &SchedulerRef {
         &self.scheduler
     }
@@ -33,7 +33,7 @@ impl TaskAllocator {
         let make = || Some(self.make());
         let task = match self.scheduler.header_reuse() {
             HeaderReuse::Eager => self.free.take(make),
-            // Which task is next must depend on the executor alone.
+            // Which task is used next must depend on this executor alone, not on what else the thread does.
             HeaderReuse::Exact => self.free.take_without_magazine(make),
         };
         let task = task.expect("new tasks can always be made");
@@ -47,10 +47,10 @@ impl TaskAllocator {
     }
 
     fn make(&self) -> Vec<Runnable> {
-        let mut wakers = CellWaker::adopt(BATCH);
+        let mut wakers = HeaderWaker::adopt(BATCH);
         if wakers.is_empty() {
             let headers: Box<[Header<Runnable>]> = std::iter::repeat_with(Header::new).take(BATCH).collect();
-            wakers = Box::leak(headers).iter().map(CellWaker::new).collect();
+            wakers = Box::leak(headers).iter().map(HeaderWaker::new).collect();
         }
         wakers.into_iter().map(|waker| Runnable::new(waker, self.scheduler.clone())).collect()
     }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-/// A future of any type that is not larger than this is kept in its box for the next task.
+/// The box of a future is kept for the next task if it is not larger than this, in bytes.
 const LARGEST_SPARE: usize = 512;
 
 /// Where the output of a task goes.
@@ -19,9 +19,10 @@ pub(crate) enum Delivery {
 }
 
 /// The memory of a task: its future until that is ready, then its output until that is taken.
-pub(crate) struct DynFuture(Pin<Box<dyn Cell>>);
+pub(crate) struct DynFuture(Pin<Box<dyn ErasedCell>>);
 
-trait Cell: Send {
+/// The operations of a [`FutureCell`] of any type.
+trait ErasedCell: Send {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Delivery>;
 
     fn delivery(&self) -> Delivery;
@@ -37,7 +38,7 @@ trait Cell: Send {
 }
 
 impl DynFuture {
-    // A future that the caller makes may be large, and would be copied with each call.
+    // Inlined, because the future may be large, and each call on the way to its box would copy it.
     #[inline(always)]
     pub(crate) fn new<F>(delivery: Delivery, future: F) -> DynFuture
     where
@@ -88,7 +89,7 @@ impl DynFuture {
         self.0.as_mut().clear();
     }
 
-    /// Whether the memory, once cleared, is worth to be kept for the next task.
+    /// Whether the memory, once cleared, is worth keeping for the next task.
     pub(crate) fn is_worth_keeping(&self) -> bool {
         size_of_val(&*self.0) <= LARGEST_SPARE
     }
@@ -112,7 +113,7 @@ pin_project! {
     }
 }
 
-impl<F> Cell for FutureCell<F>
+impl<F> ErasedCell for FutureCell<F>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,

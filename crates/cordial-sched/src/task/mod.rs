@@ -3,8 +3,8 @@
 //! ```text
 //!   Runnable ── the one owner ──► Task (a box) ── future, or output ──► DynFuture
 //!                                  │  │  └────── scheduler ──────────► SchedulerRef
-//!                                  │  └───────── waker ──────────────► CellWaker ─┐
-//!                                  ▼                                              ▼
+//!                                  │  └───────── waker ──────────────► HeaderWaker ─┐
+//!                                  ▼                                                ▼
 //!                                 Header (fixed address): owner slot, join slot, key ◄── TaskRef, join handle
 //! ```
 //!
@@ -25,8 +25,8 @@
 //! `task_ref`.
 //!
 //! `runnable`, `waker` and `schedule` form the one cycle here: a runnable task has a waker and a scheduler, both of which are
-//! there to queue runnable tasks. `header`, `slot`, `join` and `future` are generic, so that they stay out of it, and so
-//! that their models check the code that ships.
+//! there to queue runnable tasks. `header`, `slot` and `join` are generic over the owner of a task, so that they stay out
+//! of it, and so that their models check the code that ships.
 
 pub(crate) mod allocator;
 pub(crate) mod future;

@@ -19,31 +19,31 @@ use crate::free_list::{FreeListRef, Magazine, Recycle};
 use crate::task::future::{Delivery, DynFuture};
 use crate::task::header::Header;
 use crate::task::schedule::{HeaderReuse, SchedulerRef};
-use crate::task::waker::CellWaker;
+use crate::task::waker::HeaderWaker;
 use crate::unwind;
 
 /// The one owner of a task. One word.
 pub(crate) struct Runnable(Box<Task>);
 
-/// What does not need a fixed address. Used by one task after another, as the header is.
+/// The part of a task that does not need a fixed address. Used by one task after another, as the header is.
 struct Task {
     header: &'static Header<Runnable>,
-    /// For the polls. Made of `cell_waker`.
+    /// The waker that polls get. Made from `header_waker`.
     waker: Waker,
-    cell_waker: Arc<CellWaker>,
+    header_waker: Arc<HeaderWaker>,
     scheduler: SchedulerRef,
     /// `None` if no task has used the box, or if the memory of the last one was not worth keeping.
     future: Option<DynFuture>,
 }
 
 impl Runnable {
-    /// A task without a future, with a header that no other task uses.
-    pub(crate) fn new(cell_waker: Arc<CellWaker>, scheduler: SchedulerRef) -> Runnable {
-        let waker = Waker::from(cell_waker.clone());
-        Runnable(Box::new(Task { header: cell_waker.header(), waker, cell_waker, scheduler, future: None }))
+    /// Makes a task without a future. No other task may use the header of the waker.
+    pub(crate) fn new(header_waker: Arc<HeaderWaker>, scheduler: SchedulerRef) -> Runnable {
+        let waker = Waker::from(header_waker.clone());
+        Runnable(Box::new(Task { header: header_waker.header(), waker, header_waker, scheduler, future: None }))
     }
 
-    /// Makes the next task of a future.
+    /// Gives the task its future.
     // As `DynFuture::new`.
     #[inline(always)]
     pub(crate) fn fill<F>(&mut self, future: F, delivery: Delivery)
@@ -74,12 +74,12 @@ impl Runnable {
         future.poll(&mut Context::from_waker(&self.0.waker))
     }
 
-    /// Returns the task to its header. Gives it back if it was woken during the poll.
+    /// Puts the task into the owner slot of its header. Returns the task if it was woken during the poll.
     pub(crate) fn park(self) -> Option<Runnable> {
         self.0.header.owner.put(self)
     }
 
-    /// Delivers the output. The future is ready.
+    /// Delivers the output of the future, which is ready, to the join handle, or drops it.
     pub(crate) fn finish(self, delivery: Delivery) {
         let without_handle = match delivery {
             Delivery::Join => self.0.header.join.finish(self),
@@ -93,7 +93,7 @@ impl Runnable {
     /// Drops the future of a task that no thread can run any more.
     pub(crate) fn abort(mut self) {
         let future = self.0.future.as_mut().expect("filled before it was queued");
-        // User code: what it panics with is dropped.
+        // User code: a panic of it is discarded.
         let _ = unwind::catch(|| future.clear());
         let delivery = future.delivery();
         self.finish(delivery);
@@ -108,7 +108,7 @@ impl Runnable {
         self.0.future.as_mut().expect("it has finished").take_output()
     }
 
-    /// Drops what is left of the task and gives its box and header to the next one.
+    /// Drops the future or the output, and gives the box and the header to the next task.
     ///
     /// # Panics
     ///
@@ -126,16 +126,16 @@ impl Runnable {
         FreeListRef::give(self, |task| task.0.scheduler.free_tasks());
     }
 
-    /// Takes the memory that was kept for the next task.
+    /// Takes the memory that was kept for the future of the next task.
     pub(crate) fn take_spare(&mut self) -> Option<DynFuture> {
         self.0.future.take()
     }
 
-    /// Whether no other waker of the task, which has ended, is left.
+    /// Whether the box has the only waker of the task, which has ended.
     fn has_only_waker(&self) -> bool {
-        // Two are in the box, of which only polls make others.
-        let has_only_waker = Arc::strong_count(&self.0.cell_waker) == 2;
-        // What was done through a waker that was dropped comes before.
+        // The box has two references. Others come only from polls, of which there are no more.
+        let has_only_waker = Arc::strong_count(&self.0.header_waker) == 2;
+        // Everything that was done through a dropped waker happens before this.
         fence(Ordering::Acquire);
         has_only_waker
     }
@@ -147,10 +147,10 @@ impl Recycle for Runnable {
         &MAGAZINE
     }
 
-    /// Keeps the header alone.
+    /// Retires the header, and frees everything else.
     fn dispose(self) {
-        let Task { waker, cell_waker, .. } = *self.0;
+        let Task { waker, header_waker, .. } = *self.0;
         drop(waker);
-        cell_waker.retire();
+        header_waker.retire();
     }
 }

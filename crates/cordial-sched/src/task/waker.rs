@@ -1,8 +1,8 @@
 //! The waker of a task, and the headers that wait until no waker to them is left.
 //!
-//! All tasks that use one header after another have one waker. A waker that is kept after the end of its task therefore wakes
-//! the next task of the same header, which is polled once for nothing (a *spurious wake-up*). That next task belongs to the
-//! same executor:
+//! All tasks that use one header, one after another, share one waker. A waker that is kept after the end of its task
+//! therefore wakes the next task of the same header, which is polled once for nothing (a *spurious wake-up*). That next
+//! task belongs to the same executor:
 //!
 //! ```text
 //!  new ─► header of executor A ── A is gone ─► retired ── no waker is left ─► header of executor B
@@ -22,14 +22,14 @@ use crate::task::runnable::Runnable;
 use crate::task::schedule;
 
 /// Wakes the task that uses a header.
-pub(crate) struct CellWaker(&'static Header<Runnable>);
+pub(crate) struct HeaderWaker(&'static Header<Runnable>);
 
-/// Waits for the last of its wakers to be dropped. Each holds the header by its only waker.
-static RETIRED: LazyLock<Mutex<VecDeque<Arc<CellWaker>>>> = LazyLock::new(Mutex::default);
+/// The retired headers, each in its waker. A header stays here until all other wakers to it are dropped.
+static RETIRED: LazyLock<Mutex<VecDeque<Arc<HeaderWaker>>>> = LazyLock::new(Mutex::default);
 
-impl CellWaker {
-    pub(crate) fn new(header: &'static Header<Runnable>) -> Arc<CellWaker> {
-        Arc::new(CellWaker(header))
+impl HeaderWaker {
+    pub(crate) fn new(header: &'static Header<Runnable>) -> Arc<HeaderWaker> {
+        Arc::new(HeaderWaker(header))
     }
 
     pub(crate) fn header(&self) -> &'static Header<Runnable> {
@@ -42,12 +42,12 @@ impl CellWaker {
     }
 
     /// Takes retired headers to which no waker is left. Looks at the `n` headers that have been retired for longest.
-    pub(crate) fn adopt(n: usize) -> Vec<Arc<CellWaker>> {
+    pub(crate) fn adopt(n: usize) -> Vec<Arc<HeaderWaker>> {
         let mut retired = RETIRED.lock();
         let mut adopted = Vec::new();
         for _ in 0..n.min(retired.len()) {
             let mut waker = retired.pop_front().expect("counted above");
-            // Acquire: what was done through a waker that was dropped comes before.
+            // `get_mut` has acquire ordering: everything that was done through a dropped waker happens before.
             match Arc::get_mut(&mut waker) {
                 Some(_) => adopted.push(waker),
                 None => retired.push_back(waker),
@@ -57,7 +57,7 @@ impl CellWaker {
     }
 }
 
-impl Wake for CellWaker {
+impl Wake for HeaderWaker {
     fn wake(self: Arc<Self>) {
         schedule::wake(self.0);
     }

@@ -8,8 +8,8 @@ fn key() -> Key {
     Key::new(1, NonZeroU32::MIN)
 }
 
-/// The life of a task that ends in its first poll. Returns the address of its header, and a waker.
-fn live(tasks: &TaskAllocator) -> (usize, Waker) {
+/// Runs a task that finishes in its first poll. Returns the address of its header, and its waker.
+fn run_task(tasks: &TaskAllocator) -> (usize, Waker) {
     let mut task = tasks.allocate(key());
     let address = std::ptr::from_ref(task.header()).addr();
     let (wakers, kept) = std::sync::mpsc::channel();
@@ -27,8 +27,8 @@ fn live(tasks: &TaskAllocator) -> (usize, Waker) {
 #[test]
 fn a_header_is_given_to_another_executor_when_no_waker_to_it_is_left() {
     let first = TaskAllocator::new(HeaderReuse::Eager);
-    let (address, waker) = live(&first);
-    assert_eq!(live(&first).0, address, "the same executor uses it again at once");
+    let (address, waker) = run_task(&first);
+    assert_eq!(run_task(&first).0, address, "the same executor uses it again at once");
     drop(first);
 
     let addresses_of = |tasks: &TaskAllocator, n_batches| {
@@ -48,8 +48,8 @@ fn a_header_is_given_to_another_executor_when_no_waker_to_it_is_left() {
     assert!(addresses.iter().all(|address| reused.contains(address)), "nothing leaks");
 
     let exact = TaskAllocator::new(HeaderReuse::Exact);
-    let (address, waker) = live(&exact);
-    assert_ne!(live(&exact).0, address, "a waker is left");
+    let (address, waker) = run_task(&exact);
+    assert_ne!(run_task(&exact).0, address, "a waker is left");
     drop(waker);
     let task = exact.allocate(key());
     let address = std::ptr::from_ref(task.header()).addr();

@@ -13,24 +13,25 @@ use crate::sync::{AtomicUsize, Parker, Unparker};
 
 type Task = Box<u8>;
 
-struct Header {
+/// What two tasks use, one after the other.
+struct Model {
     join: JoinSlot<Task>,
     /// Written by a task before it finishes. Relaxed: only the end of the task orders it.
     result: AtomicUsize,
 }
 
-impl Header {
-    fn new() -> Arc<Header> {
-        Arc::new(Header { join: JoinSlot::new(), result: AtomicUsize::new(0) })
+impl Model {
+    fn new() -> Arc<Model> {
+        Arc::new(Model { join: JoinSlot::new(), result: AtomicUsize::new(0) })
     }
 
-    /// The life of the first task. The thread that gets its box makes the second task of it.
+    /// Finishes the first task. The caller that gets the box of that task makes the second task from it.
     fn run_first(&self) -> Option<Task> {
         self.result.store(1, Relaxed);
         self.join.finish(Box::new(1))
     }
 
-    /// The life of the second task, and that of its handle: nothing of the first task is left in the slot.
+    /// Runs the second task, and polls its handle. Nothing of the first task may be left in the slot.
     fn run_second(&self, mut task: Task) {
         assert_eq!(*task, 1, "the box comes from the first task");
         let cx = &Context::from_waker(Waker::noop());
@@ -55,12 +56,12 @@ impl Wake for Unpark {
     }
 }
 
-/// A handle that waits. Returns the task, and how often it was polled.
-fn wait(header: &Header) -> (Task, usize) {
+/// Waits like a handle. Returns the task, and how often the handle was polled.
+fn wait(model: &Model) -> (Task, usize) {
     let parker = Parker::new();
     let waker = Waker::from(std::sync::Arc::new(Unpark(parker.unparker().clone())));
     for n_polls in 1.. {
-        if let Poll::Ready(task) = header.join.poll_join(&Context::from_waker(&waker)) {
+        if let Poll::Ready(task) = model.join.poll_join(&Context::from_waker(&waker)) {
             return (task, n_polls);
         }
         parker.park();
@@ -86,17 +87,17 @@ fn a_handle_that_waits_gets_the_task() {
     static AT_ONCE: Count = Count::new(0);
     static WOKEN: Count = Count::new(0);
     check(|| {
-        let header = Header::new();
+        let model = Model::new();
         let worker = {
-            let header = header.clone();
-            thread::spawn(move || assert!(header.run_first().is_none(), "the handle waits"))
+            let model = model.clone();
+            thread::spawn(move || assert!(model.run_first().is_none(), "the handle waits"))
         };
-        let (task, n_polls) = wait(&header);
+        let (task, n_polls) = wait(&model);
         let outcome = if n_polls == 1 { &AT_ONCE } else { &WOKEN };
         outcome.fetch_add(1, Relaxed);
-        header.run_second(task);
+        model.run_second(task);
         worker.join().unwrap();
-        assert!(!header.join.is_finished(), "set late, by the first task");
+        assert!(!model.join.is_finished(), "set late, by the first task");
     });
     assert_reached([("it was ready at once", &AT_ONCE), ("it was woken", &WOKEN)]);
 }
@@ -107,17 +108,17 @@ fn the_last_waker_of_a_handle_is_woken() {
     static REPLACED: Count = Count::new(0);
     static READY: Count = Count::new(0);
     check(|| {
-        let header = Header::new();
+        let model = Model::new();
         let worker = {
-            let header = header.clone();
-            thread::spawn(move || assert!(header.run_first().is_none(), "the handle waits"))
+            let model = model.clone();
+            thread::spawn(move || assert!(model.run_first().is_none(), "the handle waits"))
         };
-        let (task, outcome) = match header.join.poll_join(&Context::from_waker(Waker::noop())) {
+        let (task, outcome) = match model.join.poll_join(&Context::from_waker(Waker::noop())) {
             Poll::Ready(task) => (task, &READY),
-            Poll::Pending => (wait(&header).0, &REPLACED),
+            Poll::Pending => (wait(&model).0, &REPLACED),
         };
         outcome.fetch_add(1, Relaxed);
-        header.run_second(task);
+        model.run_second(task);
         worker.join().unwrap();
     });
     assert_reached([("the waker was replaced", &REPLACED), ("there was no need for a second", &READY)]);
@@ -129,27 +130,27 @@ fn a_task_whose_handle_is_dropped_is_given_to_one_of_the_two() {
     static TO_HANDLE: Count = Count::new(0);
     static SEEN: Count = Count::new(0);
     check(|| {
-        let header = Header::new();
+        let model = Model::new();
         let worker = {
-            let header = header.clone();
+            let model = model.clone();
             thread::spawn(move || {
-                if let Some(task) = header.run_first() {
+                if let Some(task) = model.run_first() {
                     TO_WORKER.fetch_add(1, Relaxed);
-                    header.run_second(task);
+                    model.run_second(task);
                 }
             })
         };
-        if header.join.is_finished() {
+        if model.join.is_finished() {
             SEEN.fetch_add(1, Relaxed);
-            assert_eq!(header.result.load(Relaxed), 1, "the handle sees what its task has done");
+            assert_eq!(model.result.load(Relaxed), 1, "the handle sees what its task has done");
         }
-        if let Some(task) = header.join.detach() {
+        if let Some(task) = model.join.detach() {
             TO_HANDLE.fetch_add(1, Relaxed);
-            header.run_second(task);
+            model.run_second(task);
         }
         worker.join().unwrap();
-        assert!(!header.join.is_finished(), "set late, by the first task");
-        assert!(header.join.detach().is_none(), "the slot is empty");
+        assert!(!model.join.is_finished(), "set late, by the first task");
+        assert!(model.join.detach().is_none(), "the slot is empty");
     });
     assert_reached([
         ("the worker had the task", &TO_WORKER),

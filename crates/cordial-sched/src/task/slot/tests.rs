@@ -8,19 +8,20 @@ use loom::thread;
 use super::*;
 use crate::sync::{AtomicBool, Ordering};
 
-/// How many of the messages the last poll saw.
 struct Task {
+    /// How many of the messages the last poll saw.
     n_seen: usize,
 }
 
-struct World {
+/// A task that waits for two messages.
+struct Model {
     slot: OwnerSlot<Box<Task>>,
     messages: [AtomicBool; 2],
     n_polls: Count,
 }
 
-impl World {
-    /// As a worker: polls the task until it may stay in its slot.
+impl Model {
+    /// Polls the task, like a worker, until it may stay in its slot.
     fn run(&self, task: Box<Task>) {
         let mut runnable = Some(task);
         while let Some(mut task) = runnable {
@@ -31,7 +32,7 @@ impl World {
         }
     }
 
-    /// Leaves a message, and wakes the task.
+    /// Stores a message, then wakes the task.
     fn send(&self, message: usize) {
         self.messages[message].store(true, Ordering::Relaxed);
         if let Some(task) = self.slot.take() {
@@ -48,26 +49,26 @@ fn the_last_poll_sees_every_message() {
     // Without a bound it runs for more than five minutes.
     builder.preemption_bound = Some(3);
     builder.check(|| {
-        let world = Arc::new(World {
+        let model = Arc::new(Model {
             slot: OwnerSlot::empty(),
             messages: [AtomicBool::new(false), AtomicBool::new(false)],
             n_polls: Count::new(0),
         });
         let senders = [0, 1].map(|message| {
-            let world = world.clone();
-            thread::spawn(move || world.send(message))
+            let model = model.clone();
+            thread::spawn(move || model.send(message))
         });
-        world.run(Box::new(Task { n_seen: 0 }));
+        model.run(Box::new(Task { n_seen: 0 }));
         for sender in senders {
             sender.join().unwrap();
         }
-        let n_polls = world.n_polls.load(Ordering::Relaxed);
+        let n_polls = model.n_polls.load(Ordering::Relaxed);
         FEWEST.fetch_min(n_polls, Ordering::Relaxed);
         MOST.fetch_max(n_polls, Ordering::Relaxed);
-        let task = world.slot.cell.take().expect("the task waits in its slot");
+        let task = model.slot.cell.take().expect("the task waits in its slot");
         assert_eq!(task.n_seen, 2, "a wake-up was lost");
     });
-    // Both messages came before the first poll began, and each came after a poll.
+    // In one run both messages came before the first poll began; in another each came after a poll.
     assert_eq!(FEWEST.load(Ordering::Relaxed), 1);
     assert!(MOST.load(Ordering::Relaxed) >= 3);
 }
