@@ -1,7 +1,7 @@
 //! A clock that costs one load and advances only when a thread updates it.
 //!
 //! Sysmon updates the clock once in each of its rounds, so it is at most a few milliseconds late while any worker runs.
-//! A thread that wakes a sleeping sysmon updates it too. For measuring ages; never compute a deadline from it.
+//! A thread that wakes a sleeping sysmon updates it too. Use it to measure ages, never to compute a deadline.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -23,7 +23,7 @@ impl CoarseClock {
         self.milliseconds.load(Ordering::Relaxed)
     }
 
-    /// Advances this clock to the real time, and returns it in milliseconds since the start.
+    /// Advances this clock to the real time. Returns the milliseconds since the start.
     pub(crate) fn update(&self) -> u64 {
         let milliseconds = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.milliseconds.store(milliseconds, Ordering::Relaxed);

@@ -11,7 +11,7 @@
 //!           Table: key ─► record of the layer above
 //! ```
 //!
-//! There are two schedulers behind an [`Executor`]: worker threads that steal from each other, and a [`Simulation`] with one
+//! An [`Executor`] has one of two schedulers: worker threads that steal from each other, or a [`Simulation`] with one
 //! thread, an order that follows from a seed, and a virtual clock. Timers, sockets, signals and child processes are
 //! tokio's: an executor owns a tokio runtime, and every worker has entered it.
 //!
@@ -24,18 +24,22 @@
 //!
 //! | word | meaning |
 //! |---|---|
+//! | layer above | the crate that uses this one |
 //! | header | the part of a task with a fixed address; one task after another uses it |
-//! | owner slot | where a task is while it waits to be woken |
-//! | runnable | the one owner of a task, as in async-task |
-//! | key | the name of a task in its [`Table`], with a generation |
+//! | owner slot | the part of the header that owns the task while the task waits to be woken |
+//! | runnable | the value that owns a task, as in async-task; a task has exactly one |
+//! | key | the name of a task in its [`Table`]: the index of a slot, and how often that slot was used, its generation |
 //! | hooks | the callbacks of the layer above |
+//! | remote | the part of a worker that other threads use: its queue, to steal from, and the progress of its polls |
 //! | injector | the queue for tasks that are started or woken outside of the workers |
 //! | LIFO slot | where a worker keeps the task that it has woken last, as in tokio |
+//! | searcher | the one worker that looks for tasks for a while before it sleeps; while there is one, pushes wake no other |
 //! | long poll | a poll that does not return for some milliseconds: the task computes or blocks |
 //! | blocked thread | a worker thread in a long poll whose place a stand-in has taken |
 //! | stand-in | the thread that takes the place of a blocked one |
+//! | parked thread | a thread that waits to become a worker again, after its long poll has returned |
 //! | sysmon | the thread that finds long polls, as in Go's runtime |
-//! | coarse clock | a clock that costs one load, and is late by a millisecond or two |
+//! | coarse clock | a clock that costs one load, and is late by some milliseconds |
 
 mod coarse_clock;
 mod executor;

@@ -1,4 +1,4 @@
-//! What the worker threads and sysmon of one executor share: thread states, queues, sleep, and the end of the pool.
+//! What the worker threads and sysmon of one executor share: thread states, queues, who sleeps, and how the pool stops.
 //!
 //! The pool does not know how its threads are started or what they run: the executor passes that in as [`Callbacks`].
 
@@ -50,12 +50,12 @@ pub(crate) struct Counters {
     pub(crate) steals: u64,
     pub(crate) parks: u64,
     pub(crate) long_polls: u64,
-    /// For each thread, also for those that have ended.
+    /// One entry for each index that a thread has had, also if no thread has it any more.
     pub(crate) busy_samples: Vec<u64>,
 }
 
 impl Pool {
-    /// Makes a pool without threads. `sysmon` unparks its sysmon.
+    /// Makes a pool without threads. `sysmon` is the unparker of its sysmon.
     pub(crate) fn new(threads: Threads, sysmon: Unparker, callbacks: Callbacks) -> Pool {
         Pool {
             queues: Queues::new(threads),
@@ -76,12 +76,12 @@ impl Pool {
         (0..self.threads().workers()).try_for_each(|_| self.activate(self.threads().activate()).map(drop))
     }
 
-    /// Unparks or starts a thread, as the table of threads has decided. Returns `false` if no thread is left to be
-    /// activated.
+    /// Unparks or starts a thread, as the table of threads has decided. Returns `false` if there are `max_threads` threads
+    /// already, or if the executor is being dropped.
     ///
     /// # Errors
     ///
-    /// When the system refuses a thread. If another one has parked meanwhile, that is activated instead.
+    /// If the system refuses to start a thread. If another thread has parked meanwhile, that one is activated instead.
     pub(crate) fn activate(&self, activation: Activation) -> io::Result<bool> {
         match activation {
             Activation::AtLimit => Ok(false),
@@ -119,7 +119,7 @@ impl Pool {
         Some(activation)
     }
 
-    /// A worker has noticed that it was replaced. Returns what it has to do.
+    /// Called by a worker that has noticed that it was replaced. Returns what the worker has to do.
     pub(crate) fn resume(&self, index: usize) -> Resume {
         // Cleared before the state changes: see `threads/README.md`.
         self.queues.remote(index).is_blocked.store(false, Ordering::Relaxed);
@@ -135,7 +135,7 @@ impl Pool {
         self.running.is_stopping()
     }
 
-    /// Whether all threads of a pool that is stopping have ended. If so, a thread that pushes must call
+    /// Whether all threads of a pool that is stopping have ended. If so, a thread that pushes a task must call
     /// [`run_remaining_tasks`](Pool::run_remaining_tasks).
     pub(crate) fn have_all_exited(&self) -> bool {
         self.running.have_all_exited()
@@ -172,8 +172,8 @@ impl Pool {
         self.queues.unpark_all();
     }
 
-    /// A thread with this index ends: a replacement is activated if one is missing, and the last thread of a pool that
-    /// is stopping runs the tasks that are left.
+    /// Called by the thread with this index before it ends. Activates a replacement if too few threads are active. The
+    /// last thread of a pool that is stopping runs the remaining tasks.
     pub(crate) fn exit_worker(&self, index: usize) {
         let replacement = self.threads().release(index);
         if !self.is_stopping()
@@ -187,7 +187,7 @@ impl Pool {
         }
     }
 
-    /// A thread ends. Returns `true` if the caller has to run the remaining tasks.
+    /// Counts a thread as ended. Returns `true` if the caller has to run the remaining tasks.
     #[must_use = "the remaining tasks would never run"]
     fn thread_exited(&self) -> bool {
         let has_to_run_remaining_tasks = self.running.thread_exited();

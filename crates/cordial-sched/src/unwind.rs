@@ -3,13 +3,13 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Calls `f`. If it panics, returns the message of the panic: the text of its payload, or nothing if the payload is no text.
+/// Calls `f`. If it panics, returns the message of the panic: the text of its payload, or an empty string if the payload is no text.
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, String> {
     catch_payload(f).map_err(|payload| {
         let message = payload.downcast_ref::<&str>().map(|message| (*message).to_owned());
         let message = message.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
         if let Err(next) = catch_payload(|| drop(payload)) {
-            // The destructor of the payload has panicked. That of the next payload might as well, so it is not called.
+            // The destructor of the payload has panicked. The second payload is leaked, since its destructor may panic too.
             std::mem::forget(next);
         }
         message

@@ -22,8 +22,8 @@ pub struct Executor {
     local: Arc<LocalCount>,
 }
 
-/// What the clones of a handle count. There is one for each thread that starts tasks, so that threads do not contend for one
-/// counter.
+/// Holds the reference count of a handle and its clones. Each thread that starts tasks has its own, so that threads do not
+/// contend for one counter.
 struct LocalCount {
     core: Arc<Core>,
 }
@@ -38,7 +38,7 @@ pub(super) struct Core {
     pub(super) started: Instant,
     /// Set before there is a handle.
     pub(super) tokio: OnceLock<tokio::runtime::Handle>,
-    /// To shut it down. `None` in a simulation, and after the shutdown.
+    /// Taken by `close`, which shuts it down. `None` in a simulation.
     pub(super) tokio_runtime: Mutex<Option<tokio::runtime::Runtime>>,
 }
 
@@ -65,7 +65,7 @@ impl Executor {
         hooks.downcast_ref()
     }
 
-    /// As [`hooks`](Executor::hooks), shared.
+    /// Like [`hooks`](Executor::hooks), but returns an `Arc`.
     pub fn shared_hooks<H: Hooks>(&self) -> Option<Arc<H>> {
         let hooks: Arc<dyn Any + Send + Sync> = self.core().hooks.clone();
         hooks.downcast().ok()
@@ -77,10 +77,11 @@ impl Executor {
 
     /// Returns the milliseconds since the executor was started.
     ///
-    /// For ages, not for deadlines: on a worker it is late by up to two milliseconds.
+    /// For ages, not for deadlines: on a worker the clock is late by up to two milliseconds, and by up to four shortly after all
+    /// workers were asleep.
     pub fn coarse_now(&self) -> u64 {
         match &self.core().scheduler {
-            // Sysmon updates the clock while a worker is awake.
+            // Sysmon updates the clock while a worker is awake, and the caller is one.
             Scheduler::Threads(pool) if self.is_own_worker() => pool.idle.clock.read(),
             Scheduler::Threads(pool) => pool.idle.clock.update(),
             Scheduler::Simulated(_) => {
@@ -157,7 +158,7 @@ impl Executor {
         self.core().is_closed.store(true, Ordering::SeqCst);
     }
 
-    /// Stops the threads once no task is ready. The layer above has cancelled every task before.
+    /// Stops the threads once no task is ready. To be called after the layer above has cancelled every task.
     ///
     /// Returns how many worker threads are still in a poll after `limit`. Each of them exits when its poll returns. Does not
     /// wait for tokio's threads.
@@ -173,7 +174,7 @@ impl Executor {
             }
             n_in_poll
         });
-        // Timeouts of polls that have not returned are still to elapse.
+        // Polls that have not returned may have timeouts, which must still elapse.
         self.core().timeouts.outlive_tokio();
         let tokio_runtime = self.core().tokio_runtime.lock().take();
         if let Some(runtime) = tokio_runtime {

@@ -16,15 +16,15 @@ pub trait Hooks: Any + Send + Sync {
     /// Calls `body`, which runs tasks, on a thread that does not belong to the executor.
     fn on_foreign_thread(&self, executor: &Executor, body: &mut dyn FnMut());
 
-    /// One poll of `key` has lasted this long and has not returned. Called once for each such poll, on a thread that may
-    /// block.
+    /// Called once for each long poll of a task, before it has returned, on a thread that may block. `lasted` is how long the
+    /// poll has lasted so far.
     fn long_poll(&self, key: Key, lasted: Duration);
 
-    /// The task of `key` was found in a poll: adds this much busy time to it. Exact but for the beginning and the end of a
-    /// poll.
+    /// Called when the task of `key` was found in a poll, with the busy time to add to that task. An estimate where a poll was
+    /// found for the first time; exact from then on, without the time between the last sample and the end of the poll.
     fn sampled(&self, key: Key, time: Duration);
 
-    /// Polls are blocked and tasks wait, but there are `max_threads` threads already. Called once until that is over, on a
+    /// Called when tasks wait behind long polls and there are `max_threads` threads already: once for each such period, on a
     /// thread that may block.
     fn threads_exhausted(&self, max_threads: usize);
 }

@@ -27,8 +27,8 @@ impl Core {
     }
 }
 
-/// What makes a thread of tokio serve an executor. Most of the tasks that it wakes belong to that executor, which need not
-/// be counted for each of them.
+/// Makes a thread of tokio serve an executor. Most of the tasks that such a thread wakes belong to that executor, whose
+/// reference count then need not change for each of them.
 pub(super) struct IoThread {
     pub(super) executor: Executor,
 }

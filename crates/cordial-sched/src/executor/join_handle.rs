@@ -16,7 +16,7 @@ use crate::unwind;
 pub struct JoinHandle<T> {
     /// `None` once the output was taken.
     header: Option<&'static Header<Runnable>>,
-    /// Keeps the executor, and with it the header, for the task.
+    /// Keeps the executor alive, so that the task can still run and end.
     executor: Executor,
     take_output: fn(&mut Runnable) -> T,
     timeout: Option<ArmedTimeout>,

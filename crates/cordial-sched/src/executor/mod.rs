@@ -8,7 +8,7 @@
 //! | `io_threads` | tasks that are woken outside of the workers |
 //! | `pool_threads` | the pool and sysmon, which do not know the executor |
 //! | `start` | how an executor is made |
-//! | `timer`, `join_handle`, `prepare` | what one gets from an executor |
+//! | `timer`, `join_handle`, `prepare` | what the methods of an executor return |
 //!
 //! `hooks` and `handle` are a cycle of two files: an executor calls its hooks, and they get a handle on it.
 

@@ -33,11 +33,11 @@ pub struct Prepared<T> {
 #[must_use = "a task that is not started never runs"]
 pub struct PreparedDetached(Unstarted);
 
-/// Gives the task back when it is dropped, unless it was taken before.
+/// Returns the task to the free tasks when dropped, unless the task was taken before.
 struct Unstarted(Option<Runnable>);
 
 impl Executor {
-    /// Reserves a task for a key of the layer's table, for [`prepare`](Executor::prepare) or
+    /// Reserves a task for a key of the table of the layer above, for [`prepare`](Executor::prepare) or
     /// [`prepare_detached`](Executor::prepare_detached).
     ///
     /// # Panics
@@ -51,8 +51,8 @@ impl Executor {
     /// Gives a task its future. It runs once [`Prepared::start`] is called.
     ///
     /// The future must catch its own panics and those of its destructors, and its output must not panic when it is dropped:
-    /// otherwise the panic is dropped, and the join handle is never ready.
-    // A future that the caller makes may be large, and would be copied with each call.
+    /// otherwise the panic is discarded, and the join handle is never ready.
+    // Inlined, because the future may be large, and each call on the way to its box would copy it.
     #[inline(always)]
     pub fn prepare<F>(&self, reserved: Reserved, future: F) -> Prepared<F::Output>
     where
@@ -64,7 +64,7 @@ impl Executor {
         Prepared { task, take_output: Runnable::take_output }
     }
 
-    /// As [`prepare`](Executor::prepare), for an output that is dropped.
+    /// Like [`prepare`](Executor::prepare), but the output is dropped.
     // As `prepare`.
     #[inline(always)]
     pub fn prepare_detached<F>(&self, reserved: Reserved, future: F) -> PreparedDetached
@@ -86,7 +86,7 @@ impl Reserved {
 }
 
 impl<T> Prepared<T> {
-    /// Lets the task run, on the executor that has reserved it, which is `executor`.
+    /// Starts the task. `executor` must be the executor that has reserved it.
     pub fn start(self, executor: &Executor) -> JoinHandle<T> {
         let task = self.task.take();
         let header = task.header();
@@ -96,7 +96,7 @@ impl<T> Prepared<T> {
 }
 
 impl PreparedDetached {
-    /// Lets the task run.
+    /// Starts the task.
     pub fn start(self) {
         schedule::queue(self.0.take(), Placement::Next);
     }

@@ -27,7 +27,7 @@ impl Executor {
     ///
     /// # Panics
     ///
-    /// If `options` ask for no worker, or for more workers than threads.
+    /// If `options.workers` is zero.
     pub fn start(options: Options, hooks: Arc<dyn Hooks>) -> io::Result<Executor> {
         let tasks = TaskAllocator::new(HeaderReuse::Eager);
         let sysmon = Parker::new();

@@ -8,14 +8,14 @@
 pub struct Statistics {
     /// Threads that run tasks, or sleep until there are some. One in a simulation.
     pub workers: usize,
-    /// Threads beside the workers: blocked in a poll while a stand-in does their work, parked, or about to exit. Together with
-    /// the workers they are at most `max_threads`.
+    /// Threads in addition to the workers: blocked in a poll while a stand-in takes their place, parked, or about to exit.
+    /// Together with the workers they are at most `max_threads`.
     pub stand_ins: usize,
-    /// Stand-ins with a lower priority, because they compute for long.
+    /// Blocked threads whose priority was lowered, because they compute in their long poll.
     pub deprioritized: usize,
     /// Tasks that were started or woken outside of the workers, and wait for a worker to take them.
     pub injected: usize,
-    /// Tasks in the queues of the workers. The one that a worker has woken last is not counted.
+    /// Tasks in the queues of the workers. The task that a worker has woken last, in its LIFO slot, is not counted.
     pub queued: usize,
     /// Polls that have returned.
     pub polls: u64,
@@ -25,7 +25,8 @@ pub struct Statistics {
     pub parks: u64,
     /// Polls that lasted longer than `stall_after`, each counted once.
     pub long_polls: u64,
-    /// How many times each thread was found in a poll, for threads that have exited as well. Sampled about once a
-    /// millisecond while anything runs. Empty in a simulation.
+    /// How many times a thread was found in a poll, with one entry for each index of a thread. A thread that is started after
+    /// another one has exited may use the same index, and adds to the same entry. Sampled about once a millisecond while any
+    /// worker is awake. Empty in a simulation.
     pub busy_samples: Vec<u64>,
 }

@@ -1,4 +1,4 @@
-//! A future that is ready at a moment.
+//! A future that is ready at a given time.
 
 use std::fmt;
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::executor::handle::Executor;
 use crate::timeout::{ArmedTimeout, Instant};
 
-/// A future that is ready at a moment, on any thread and inside any other executor.
+/// A future that is ready at a given time. It may be polled on any thread, also by other executors.
 pub struct Timer {
     executor: Executor,
     deadline: Instant,

@@ -10,8 +10,8 @@
 //!  bottom   └──────────┘
 //! ```
 //!
-//! So a program that does the same work again and again keeps what it needs for that, and a program that has changed its
-//! ways gives memory back.
+//! So a program that does the same work again and again keeps the values that it needs, and a program whose work changes
+//! releases the memory of those that it no longer needs.
 
 #[derive(Debug)]
 pub(super) struct Depot<T> {
@@ -51,7 +51,7 @@ impl<T> Depot<T> {
         self.n_idle = std::mem::replace(&mut self.n_unused, self.values.len());
     }
 
-    /// The next idle values that were not trimmed, up to `n`. From now on they count as trimmed.
+    /// Returns up to `n` idle values that were not trimmed. From now on they count as trimmed.
     pub(super) fn next_to_trim(&mut self, n: usize) -> &mut [T] {
         let first = self.n_trimmed;
         self.n_trimmed = (first + n).min(self.n_idle).max(first);

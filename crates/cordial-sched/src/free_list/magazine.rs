@@ -1,11 +1,11 @@
-//! The values that one thread takes and gives back without a lock.
+//! The free values that one thread takes and gives back without a lock.
 
 use std::sync::Weak;
 
 use crate::free_list::{BATCH, Recycle, Shards};
 
 pub(crate) struct Magazine<T: Recycle> {
-    /// The list that it serves. Dangling at first.
+    /// The list that the magazine serves. Dangling at first.
     list: Weak<Shards<T>>,
     pub(super) values: Vec<T>,
 }
@@ -15,11 +15,12 @@ impl<T: Recycle> Magazine<T> {
         Magazine { list: Weak::new(), values: Vec::new() }
     }
 
-    /// Gives a value to the magazine of this thread, if that `serves` its list. `Err` if it serves another one, or is gone.
+    /// Gives a value to the magazine of this thread. Returns it as `Err` if the magazine does not serve the list of the value,
+    /// by `serves`, or is destroyed already.
     #[inline]
     pub(super) fn give(value: T, serves: impl FnOnce(&T, &mut Magazine<T>) -> bool) -> Result<(), T> {
         let mut given = Some(value);
-        // Where the thread ends, its magazine is gone before its last tasks are.
+        // While a thread ends, its magazine may be destroyed before its last tasks are.
         let _ = T::magazine().try_with(|magazine| {
             let mut magazine = magazine.borrow_mut();
             if given.as_ref().is_some_and(|value| serves(value, &mut magazine)) {
@@ -32,7 +33,7 @@ impl<T: Recycle> Magazine<T> {
         given.map_or(Ok(()), Err)
     }
 
-    /// Whether this magazine serves `list`. It does from now on if the list that it served is gone.
+    /// Whether this magazine serves `list`. If the list that it served so far is gone, it begins to serve `list`.
     #[inline]
     pub(super) fn serves(&mut self, list: *const Shards<T>, downgrade: impl FnOnce() -> Weak<Shards<T>>) -> bool {
         std::ptr::eq(self.list.as_ptr(), list) || self.begin_to_serve(downgrade)
@@ -48,7 +49,7 @@ impl<T: Recycle> Magazine<T> {
         true
     }
 
-    /// Returns the values that have been here for longest, up to `n`, to the list, or disposes of them if that is gone.
+    /// Returns up to `n` of the oldest values to the list. Disposes of them if the list is gone.
     fn return_values(&mut self, n: usize) {
         let returned = self.values.drain(..n.min(self.values.len()));
         match self.list.upgrade() {

@@ -7,8 +7,8 @@
 //!
 //! Most values come and go through the magazine of the calling thread, without a lock. A thread has one magazine for
 //! each kind of value, and the magazine serves one free list at a time: the first that the thread meets and that still
-//! exists. Of other lists the thread uses the shards. The magazine returns its values when its thread ends; when its
-//! list is gone it disposes of them.
+//! exists. For other lists the thread uses the shards directly. The magazine returns its values when its thread ends. If
+//! its list is gone, it disposes of them when its thread ends or when it begins to serve another list.
 //!
 //! `mod` and `magazine` are a cycle of two files: a magazine returns its values to the shards.
 
@@ -53,7 +53,7 @@ pub(crate) struct FreeListRef<T: Recycle> {
 struct Shards<T: Recycle>(Box<[CachePadded<Mutex<Depot<T>>>]>);
 
 impl<T: Recycle> FreeList<T> {
-    /// An empty list, for about as many threads as there are `shards`.
+    /// Makes an empty list, for about as many threads as there are `shards`.
     pub(crate) fn new(shards: usize) -> FreeList<T> {
         FreeList { shards: Arc::new(Shards((0..shards.max(1)).map(|_| CachePadded::default()).collect())) }
     }
@@ -62,12 +62,13 @@ impl<T: Recycle> FreeList<T> {
         FreeListRef { shards: Arc::downgrade(&self.shards), has_magazines: true }
     }
 
-    /// As [`downgrade`](FreeList::downgrade), for values that are given back past the magazines.
+    /// Like [`downgrade`](FreeList::downgrade), but values are given back to the shards, not to magazines.
     pub(crate) fn downgrade_without_magazines(&self) -> FreeListRef<T> {
         FreeListRef { shards: Arc::downgrade(&self.shards), has_magazines: false }
     }
 
-    /// A free value, or one of those that `make` returns: some, or `None` when there can be no more.
+    /// Takes a free value or, if there is none, one of those that `make` returns. `make` returns at least one value, or `None`
+    /// if no more can be made.
     pub(crate) fn take(&self, make: impl Fn() -> Option<Vec<T>>) -> Option<T> {
         let from_magazine = T::magazine().try_with(|magazine| {
             let mut magazine = magazine.borrow_mut();
@@ -81,12 +82,13 @@ impl<T: Recycle> FreeList<T> {
         });
         match from_magazine {
             Ok(Some(value)) => Some(value),
-            // The magazine serves another list, or the thread ends and its magazine is gone.
+            // The magazine serves another list, or is destroyed because the thread ends.
             _ => self.take_without_magazine(make),
         }
     }
 
-    /// As [`take`](FreeList::take), past the magazine: the next value does not depend on what else the thread does.
+    /// Like [`take`](FreeList::take), but never from a magazine: which value is next does not depend on what else the thread
+    /// does.
     pub(crate) fn take_without_magazine(&self, make: impl Fn() -> Option<Vec<T>>) -> Option<T> {
         let mut batch = self.shards.take_batch(&make)?;
         let value = batch.pop();
@@ -104,11 +106,10 @@ impl<T: Recycle> FreeList<T> {
         }
     }
 
-    /// Releases with `release` what is kept in values that were not needed for long. Stops as soon as `is_quiet` returns
-    /// `false`: the rest waits for the next call.
+    /// Releases the memory of idle values: calls `release` with each of them. A value is idle if it has stayed in its shard
+    /// since the previous call. Stops as soon as `is_quiet` returns `false`: the rest waits for the next call.
     ///
-    /// To be called whenever the owner has nothing to do. A value is not needed for long if it was not taken between two
-    /// calls.
+    /// To be called whenever the owner has nothing to do.
     pub(crate) fn trim<R>(&self, is_quiet: impl Fn() -> bool, release: impl Fn(&mut T) -> R) {
         for shard in &self.shards.0 {
             shard.lock().begin_trim();
@@ -125,7 +126,7 @@ impl<T: Recycle> FreeList<T> {
 }
 
 impl<T: Recycle> FreeListRef<T> {
-    /// Gives a value back to the list that it refers to, or disposes of it if that list is gone.
+    /// Gives a value back to the list that `list_of` returns for it, or disposes of the value if that list is gone.
     #[inline]
     pub(crate) fn give(value: T, list_of: fn(&T) -> &FreeListRef<T>) {
         let value = if list_of(&value).has_magazines {
@@ -150,7 +151,8 @@ impl<T: Recycle> Shards<T> {
         &self.0[shard_of_this_thread(self.0.len())]
     }
 
-    /// From the shard of this thread, else from another shard that has some, else new values. Not empty.
+    /// Takes at least one value: from the shard of this thread, else from another shard, else new ones. `None` if there are no
+    /// values and no more can be made.
     fn take_batch(&self, make: &impl Fn() -> Option<Vec<T>>) -> Option<Vec<T>> {
         let own = self.own().lock().take(BATCH);
         if !own.is_empty() {
@@ -163,7 +165,7 @@ impl<T: Recycle> Shards<T> {
         Some(batch)
     }
 
-    /// Half, because values that are taken on one thread and given back on another would otherwise never come back.
+    /// Takes half of the values of another shard. That is how values come back that one thread takes and another gives back.
     fn half_of_another(&self) -> Option<Vec<T>> {
         let own = shard_of_this_thread(self.0.len());
         (1..self.0.len()).find_map(|step| {

@@ -4,7 +4,7 @@
 use crate::coarse_clock::CoarseClock;
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, Unparker, fence};
 
-/// The sleep of a pool's workers, and of its sysmon.
+/// Which threads of a pool sleep: its workers and its sysmon.
 pub(crate) struct Idle {
     /// The sleeping workers. The last one fell asleep last; its caches are the warmest, so it is woken first.
     sleepers: Mutex<Vec<Sleeper>>,
@@ -58,7 +58,7 @@ pub(crate) enum Slept<W> {
 }
 
 impl Idle {
-    /// Makes the state of a pool in which all are awake. `sysmon` unparks its sysmon.
+    /// Makes the state of a pool whose threads are all awake. `sysmon` is the unparker of its sysmon.
     pub(crate) fn new(sysmon: Unparker) -> Idle {
         Idle {
             sleepers: Mutex::new(Vec::new()),
@@ -98,8 +98,8 @@ impl Idle {
 
     /// Like [`notify`](Idle::notify), after a push into the caller's own LIFO slot.
     ///
-    /// The caller usually takes the task back a moment later. Waking a worker in vain is therefore done once in a round
-    /// of sysmon, not once for each push.
+    /// The caller usually takes the task back a moment later. So at most one worker is woken in vain in each round of
+    /// sysmon, not one for each push.
     pub(crate) fn notify_slot_push(&self) {
         if !self.skips_slot_wakeups.load(Ordering::Relaxed) {
             self.notify();

@@ -106,7 +106,7 @@ impl Model {
         assert_eq!(run_loop::run(&worker), LoopEnd::Blocked);
     }
 
-    /// If the number lagged behind for good, sysmon would never sleep, or no worker be woken.
+    /// Asserts that `n_sleepers` is the length of the list. Otherwise sysmon would never sleep, or no worker be woken.
     fn assert_counted(&self) {
         assert_eq!(self.idle.n_sleepers(), self.idle.sleepers.lock().len(), "the sleepers are not counted");
     }
@@ -208,7 +208,7 @@ impl WorkerOps for ModelWorker<'_> {
     }
 }
 
-/// For three threads and more: every interleaving of up to so many preemptions.
+/// Checks the interleavings with at most this many preemptions. Three threads and more have too many to check them all.
 fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
@@ -346,7 +346,7 @@ impl SysmonOps for ModelSysmon<'_> {
         false
     }
 
-    /// It must not help the worker, which has to be woken by the pusher.
+    /// Always `false`: the pusher has to wake the worker, without the help of sysmon.
     fn has_queued(&self) -> bool {
         false
     }

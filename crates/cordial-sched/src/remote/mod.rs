@@ -18,8 +18,8 @@ pub(crate) mod progress;
 pub(crate) mod queues;
 pub(crate) mod steal_policy;
 
-/// A poll that takes less than this, with the way to the next one, is cheaper than waking another thread for it or
-/// moving the task to another processor.
+/// A poll that takes less than this, the time to take the next task included, is cheaper than waking another thread for
+/// it or moving the task to another processor.
 pub(crate) const SHORT_POLL: Duration = Duration::from_micros(1);
 
 /// The shared part of one worker. It outlives the thread, and the next thread with the same index uses it again.
@@ -31,7 +31,7 @@ pub(crate) struct Remote {
     pub(crate) unparker: Unparker,
     /// Set by sysmon when a stand-in has replaced this worker, which is in a long poll.
     pub(crate) is_blocked: AtomicBool,
-    /// The thread that uses this, or used it last.
+    /// The thread that this worker runs on, or ran on last.
     pub(crate) os_thread: Mutex<Option<OsThread>>,
     /// Kept here while there is no thread.
     local: Mutex<Option<Local>>,
@@ -86,7 +86,7 @@ impl Remote {
     }
 }
 
-/// Steals until the answer is certain.
+/// Repeats `steal` until it returns a task or finds nothing.
 pub(crate) fn retry(mut steal: impl FnMut() -> Steal<Runnable>) -> Option<Runnable> {
     loop {
         match steal() {

@@ -66,7 +66,8 @@ impl Queues {
         retry(|| self.injector.steal_batch_and_pop(own))
     }
 
-    /// Steals from the queue of the first worker, from a random one on, that `steal_policy` does not skip.
+    /// Visits all workers, beginning with a random one, and steals from the queue of the first that has tasks and that
+    /// `steal_policy` does not skip.
     pub(crate) fn steal(&self, own: &Worker<Runnable>, thief: &Remote, steal_policy: &StealPolicy) -> Option<Runnable> {
         let bound = self.threads.index_bound();
         let first = fastrand::usize(..bound.max(1));

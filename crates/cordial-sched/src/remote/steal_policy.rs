@@ -46,7 +46,7 @@ impl StealPolicy {
         skips
     }
 
-    /// A new search begins.
+    /// Begins a new search, in which no worker was skipped yet.
     pub(crate) fn begin_search(&self) {
         self.has_skipped.set(false);
     }

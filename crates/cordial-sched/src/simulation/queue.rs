@@ -1,4 +1,4 @@
-//! The queue of a simulation: the next task is chosen at random, by a seed.
+//! The queue of a simulation: the next task is chosen by random numbers that follow from a seed.
 
 use std::task::Waker;
 
@@ -45,7 +45,7 @@ impl SeededQueue {
         Some(state.tasks.swap_remove(choice))
     }
 
-    /// A random number, from the same seed as the choices.
+    /// Returns a random number, from the same seed as the choices.
     pub(crate) fn random(&self) -> u64 {
         self.0.lock().rng.u64(..)
     }

@@ -1,11 +1,11 @@
-//! The backend of the model checker: the same interface, every interleaving.
+//! The backend for the model checker loom, which runs every interleaving of the threads of a model.
 
 use std::sync::Arc;
 
 pub(crate) use loom::sync::MutexGuard;
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
-/// As in `real.rs`.
+/// Like the one in `real.rs`.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
@@ -19,7 +19,7 @@ impl<T> Mutex<T> {
     }
 }
 
-/// As in `real.rs`.
+/// Like the one in `real.rs`.
 #[derive(Debug)]
 pub(crate) struct OwnerCell<T>(Mutex<Option<T>>);
 
@@ -37,7 +37,7 @@ impl<T> OwnerCell<T> {
     }
 }
 
-/// As that of tokio, for one task that waits: a notification is kept until the task waits.
+/// Like tokio's, but at most one task may wait. A notification is kept until the task waits.
 #[derive(Debug, Default)]
 pub(crate) struct Notify(Parker);
 
@@ -50,7 +50,7 @@ impl Notify {
         self.0.unparker().unpark();
     }
 
-    /// A model has no executor: this blocks its thread, at the first poll.
+    /// Blocks the thread at the first poll, since a model has no executor.
     pub(crate) async fn notified(&self) {
         self.wait();
     }

@@ -1,4 +1,4 @@
-//! The backend of a program.
+//! The backend for a program: std, crossbeam and tokio.
 
 pub(crate) use std::sync::MutexGuard;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};

@@ -1,6 +1,6 @@
 //! The table of live tasks: a key with a generation leads to what the layer above keeps for the task.
 //!
-//! Slots stand in pages of fixed size that are made when they are first needed and never move, so a look-up takes no lock
+//! Slots are in pages of fixed size that are made when they are first needed and never move, so a look-up takes no lock
 //! but that of its slot. A key is never handed out twice: each slot counts its generations, and a slot that has used up
 //! all 32 bits of them is retired.
 //!
@@ -10,8 +10,8 @@
 //!         └─────────┴────────┴────────┘
 //! ```
 //!
-//! User code never runs under the lock of a slot: closures that are given to this module move values in and out; they
-//! drop nothing and wake nothing.
+//! User code must not run under the lock of a slot. So the closures that are given to this module only read, change and
+//! move values; they drop nothing and wake nothing.
 
 use std::cell::RefCell;
 use std::cmp::Ordering::{Equal, Greater, Less};
@@ -63,7 +63,7 @@ impl Key {
     }
 }
 
-/// A look-up reads the generation and takes the lock, so they stand side by side.
+/// A look-up reads the generation and takes the lock, so the two are side by side.
 #[derive(Debug)]
 #[repr(C)]
 struct Slot<V> {
@@ -95,7 +95,8 @@ pub struct Table<V> {
 }
 
 impl<V> Table<V> {
-    /// Returns an empty table. It is as fast as it can be if `threads` threads use it.
+    /// Returns an empty table. `threads` is how many threads are expected to reserve and remove keys at the same time; more
+    /// of them contend for locks.
     pub fn new(threads: usize) -> Table<V> {
         Table {
             chapters: (0..CHAPTERS).map(|_| OnceLock::new()).collect(),
@@ -141,8 +142,8 @@ impl<V> Table<V> {
         Some(f(value))
     }
 
-    /// Reads or changes the values of two different keys at one moment. `None` stands for a key of another table, and for
-    /// a value that the table does not have.
+    /// Reads or changes the values of two different keys under both locks. `f` gets `None` for a key that is `None`, and for
+    /// a key without a value.
     pub fn with_both<R>(
         &self,
         a: Option<Key>,

@@ -8,7 +8,7 @@ use crate::task::slot::OwnerSlot;
 /// A task's fixed-address header. Used by one task after another and never freed, so `&'static` references stay valid. One
 /// cache line.
 ///
-/// `T` owns the task: a `Runnable`.
+/// `T` is the type that owns a task: `Runnable`.
 #[repr(align(64))]
 pub(crate) struct Header<T> {
     /// Where the task is while it waits.
@@ -19,7 +19,7 @@ pub(crate) struct Header<T> {
     key: AtomicU64,
 }
 
-/// The task has to end. A bit of the index in a key, which no table uses.
+/// Set if the task has to end. The highest bit of the index in a key, which no table uses.
 const IS_ENDING: u64 = 1 << 31;
 
 impl<T> Header<T> {
@@ -27,7 +27,7 @@ impl<T> Header<T> {
         Header { owner: OwnerSlot::empty(), join: JoinSlot::new(), key: AtomicU64::new(0) }
     }
 
-    /// Begins anew, for the task of `key`.
+    /// Prepares the header for its next task, the one of `key`.
     ///
     /// # Panics
     ///
@@ -53,7 +53,7 @@ impl<T> Header<T> {
     /// Marks the task of `key`, and no other, as one that has to end. Relaxed: the caller wakes the task afterwards.
     pub(crate) fn mark_ending(&self, key: Key) {
         let bits = key.to_bits();
-        // In one step, since the next task may use the header at any moment. Fails if it does, and if the mark is there.
+        // In one step, since the next task may use the header at any moment. Does nothing if it does, or if the mark is set.
         let _ = self.key.compare_exchange(bits, bits | IS_ENDING, Ordering::Relaxed, Ordering::Relaxed);
     }
 

@@ -35,14 +35,14 @@
 //!
 //! | change | result |
 //! |---|---|
-//! | `finish` does not wake | deadlock: the handle waits for ever |
+//! | `finish` does not wake | deadlock: the handle waits forever |
 //! | `poll_join` does not keep the waker | deadlock: the same |
 //! | `finish` does not make the slot `Running` again | panic: the next handle finds `Detached` |
 //! | `detach` does not make the slot `Running` again | panic: the same |
 //! | `poll_join` does not clear `is_finished` | the handle of the next task says that it is finished |
 //! | `detach` does not clear `is_finished` | the same |
 //! | `finish` sets `is_finished` after the lock is released | the same |
-//! | `finish` sets `is_finished` with a relaxed store, or the handle loads it so | the handle does not see what the task did |
+//! | `finish` sets `is_finished` with a relaxed store, or the handle loads it relaxed | the handle does not see what the task did |
 
 use std::task::{Context, Poll, Waker};
 
@@ -124,7 +124,7 @@ impl<T> JoinSlot<T> {
         self.is_finished.load(Ordering::Acquire)
     }
 
-    /// Drops the claim of the handle. Returns the task if it has finished before.
+    /// Detaches the handle, which is dropped. Returns the task if it has finished before.
     #[must_use = "a task without a handle has to be retired"]
     pub(crate) fn detach(&self) -> Option<T> {
         let mut state = self.state.lock();

@@ -8,11 +8,12 @@ use std::mem::ManuallyDrop;
 
 type Abort = Box<dyn FnOnce()>;
 
-// What waits until this thread has dropped the future before. `None` while it drops none. Without a destructor, because it is
-// needed in the destructors of other thread-locals; the outermost call leaves nothing behind.
+// The calls that wait until this thread has made the present one. `None` while it makes none. Without a destructor, because it
+// is needed in the destructors of other thread-locals; the outermost call leaves nothing behind.
 thread_local!(static WAITING: RefCell<ManuallyDrop<Option<Vec<Abort>>>> = const { RefCell::new(ManuallyDrop::new(None)) });
 
-/// Calls `abort`, which drops the future of a task, now or when the calls around this one have returned.
+/// Calls `abort`, which drops the future of a task. If this thread is in such a call already, `abort` is called after that one
+/// has returned.
 pub(crate) fn abort_in_turn(abort: impl FnOnce() + 'static) {
     let mut first = Some(abort);
     WAITING.with(|waiting| match &mut **waiting.borrow_mut() {

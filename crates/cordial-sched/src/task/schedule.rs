@@ -1,4 +1,4 @@
-//! From a woken task to a queue: what a scheduler is to its tasks, and what the calling thread is to the schedulers.
+//! From a woken task to a queue: how a task finds its scheduler, and which scheduler the calling thread serves.
 //!
 //! ```text
 //!  wake ─► does this thread poll the task? ── yes ─► noted: it is queued again when the poll returns
@@ -42,7 +42,7 @@ pub(crate) trait LocalSchedule {
 /// Where a runnable task goes in the queue of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Placement {
-    /// Before the tasks that are ready: it was woken a moment ago.
+    /// Before the tasks that are ready: it was started or woken a moment ago.
     Next,
     /// Behind them: it was woken during its own poll, or by [`wake_last`].
     Last,
@@ -51,9 +51,9 @@ pub(crate) enum Placement {
 /// When the header of a task that has ended is given to the next task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeaderReuse {
-    /// At once. A waker that is left wakes the next task for nothing.
+    /// At once. A waker that is left causes a spurious wake-up of the next task.
     Eager,
-    /// When no waker to it is left, so that every poll of a task follows from a wake-up of the same task.
+    /// When no waker to the header is left, so that every poll of a task follows from a wake-up of the same task.
     Exact,
 }
 
@@ -74,7 +74,7 @@ impl SchedulerRef {
         SchedulerRef(Arc::new(Shared { scheduler: Mutex::new(None), header_reuse, free_tasks }))
     }
 
-    /// The scheduler exists. To be called before the first task is queued.
+    /// Makes this refer to `scheduler`. To be called before the first task is queued.
     pub(crate) fn connect(&self, scheduler: Weak<dyn Schedule>) {
         *self.0.scheduler.lock() = Some(scheduler);
     }
@@ -83,7 +83,7 @@ impl SchedulerRef {
         self.0.header_reuse
     }
 
-    /// Where tasks go that have ended.
+    /// Returns the free list to which tasks return that have ended.
     #[inline]
     pub(crate) fn free_tasks(&self) -> &FreeListRef<Runnable> {
         &self.0.free_tasks
@@ -101,7 +101,7 @@ impl PartialEq for SchedulerRef {
     }
 }
 
-/// What the calling thread is to the schedulers, and what it does for them.
+/// Which scheduler the calling thread serves, and which task it polls.
 struct ThreadContext {
     /// A worker or an I/O thread; `None` on any other thread.
     local: RefCell<Option<Rc<dyn LocalSchedule>>>,
@@ -127,7 +127,7 @@ pub(crate) fn enter(local: Rc<dyn LocalSchedule>) {
     CONTEXT.with(|context| *context.local.borrow_mut() = Some(local));
 }
 
-/// The calling thread serves no scheduler any more.
+/// Ends what [`enter`] has begun: the calling thread serves no scheduler any more.
 pub(crate) fn leave() {
     // A thread that ends has left already.
     let local = CONTEXT.try_with(|context| context.local.take());
@@ -152,11 +152,11 @@ pub(crate) fn poll(mut runnable: Runnable) {
             let polled = runnable.poll();
             (polled, context.is_woken.get())
         })
-        // Where the thread ends, its context is gone before its last tasks are.
+        // While a thread ends, its context may be destroyed before its last tasks are.
         .unwrap_or_else(|_| (runnable.poll(), false));
     let runnable = match polled {
         Poll::Ready(delivery) => return runnable.finish(delivery),
-        // No other thread was woken for it: it need not go through its slot.
+        // Woken on this thread during the poll: queued at once, since no other thread has to take it out of its slot.
         Poll::Pending if is_woken => Some(runnable),
         Poll::Pending => runnable.park(),
     };
@@ -165,12 +165,12 @@ pub(crate) fn poll(mut runnable: Runnable) {
     }
 }
 
-/// Polls a task once. A panic is dropped: the layer above has caught what it wants to know.
+/// Polls a task once. A panic is discarded: the layer above catches the panics that it reports.
 pub(crate) fn poll_caught(runnable: Runnable) {
     let _ = unwind::catch(|| poll(runnable));
 }
 
-/// The poll around this one, which goes on when this one returns or panics.
+/// The state of the poll around this one. Restored when this poll returns or panics.
 struct Outer<'a> {
     context: &'a ThreadContext,
     polled: Option<&'static Header<Runnable>>,
@@ -199,7 +199,7 @@ pub(crate) fn wake(header: &'static Header<Runnable>) {
     }
 }
 
-/// Queues a runnable task: on this thread if that serves the task's scheduler, else from outside.
+/// Queues a runnable task: on this thread if it serves the task's scheduler, otherwise through the scheduler.
 pub(crate) fn queue(runnable: Runnable, placement: Placement) {
     let mut runnable = Some(runnable);
     let _ = CONTEXT.try_with(|context| {
@@ -230,10 +230,10 @@ impl ThreadContext {
     }
 }
 
-/// Wakes a task so that it runs after all tasks that are ready on this worker, because they may have something for it
-/// as well.
+/// Wakes a task so that it runs after all tasks that are ready on this worker. For a task that those may wake as well: one
+/// poll then serves all of these wake-ups.
 ///
-/// On a thread that is no worker it does what [`Waker::wake`] does.
+/// On a thread that is not a worker this is [`Waker::wake`].
 pub fn wake_last(waker: Waker) {
     struct Restore(bool);
     impl Drop for Restore {
@@ -245,7 +245,7 @@ pub fn wake_last(waker: Waker) {
     waker.wake();
 }
 
-/// Returns what was set before.
+/// Sets whether tasks that are woken now go behind those that are ready. Returns what was set before.
 fn set_wakes_last(wakes_last: bool) -> bool {
     CONTEXT.try_with(|context| context.wakes_last.replace(wakes_last)).unwrap_or(false)
 }

@@ -59,8 +59,8 @@ impl<T> OwnerSlot<T> {
         if task.is_some() {
             return task;
         }
-        // Pairs with the exchange in `begin_poll`, together with those of other threads, and so it is no plain store. `put` sees
-        // it because of the exchange below.
+        // An exchange, because the one in `begin_poll` has to pair with those of all threads that set the flag. `put` sees the
+        // flag because of the exchange of the cell below.
         self.is_notified.swap(true, Ordering::Release);
         self.cell.take()
     }
@@ -74,7 +74,7 @@ impl<T> OwnerSlot<T> {
         if self.is_notified.load(Ordering::Relaxed) { self.cell.take() } else { None }
     }
 
-    /// Counts a poll that the owner of the task is about to do, and forgets the wake-ups before it.
+    /// Counts a poll that the owner of the task is about to begin, and clears the flag of the wake-ups before it.
     #[inline]
     pub(crate) fn begin_poll(&self) {
         self.n_polls.store(self.n_polls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
@@ -89,7 +89,7 @@ impl<T> OwnerSlot<T> {
         self.n_polls.load(Ordering::Relaxed)
     }
 
-    /// Begins anew, for the next task. Called by the owner of the task.
+    /// Prepares the slot for the next task. Called by the owner of the task.
     pub(crate) fn reset(&self) {
         self.n_polls.store(0, Ordering::Relaxed);
     }

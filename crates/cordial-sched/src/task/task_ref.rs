@@ -10,7 +10,7 @@ use crate::task::schedule;
 /// A reference to a task, for the layer above. To be used while a handle on the task's executor exists.
 ///
 /// After the task ends its header is used again. Then [`wake`](TaskRef::wake) is a spurious wake-up of another task of the same
-/// executor, and the other methods say nothing.
+/// executor, and the other methods, except [`mark_ending`](TaskRef::mark_ending), are about that task.
 #[derive(Clone, Copy)]
 pub struct TaskRef(&'static Header<Runnable>);
 

@@ -7,8 +7,8 @@
 //!     └── a worker is missing ───────────────┴──────────────────────────────────────────────────────┘
 //! ```
 //!
-//! At most `workers` threads are active, plus blocked ones whose poll has returned and who have not noticed yet that
-//! they were replaced. A *stand-in* is the thread that becomes active for a blocked one; it is a worker like any other.
+//! At most `workers` threads are active, plus blocked ones whose poll has returned and which have not noticed yet
+//! that they were replaced. A *stand-in* is the thread that becomes active for a blocked one; it is a worker like any other.
 //!
 //! All changes of state happen under one lock; they are rare. Each call returns what the caller has to do next, so of
 //! two calls that race the second one returns a verdict that fits the first. `README.md` beside this file shows how a
@@ -38,7 +38,7 @@ pub(crate) enum ThreadState {
     Exiting,
 }
 
-/// What a thread has to do after a long poll.
+/// What a thread has to do after a long poll, or after it has parked.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Resume {
@@ -64,7 +64,7 @@ pub(crate) enum Activation {
 pub(crate) struct ThreadCounts {
     pub(crate) active: usize,
     pub(crate) blocked: usize,
-    /// Of the blocked ones.
+    /// How many of the blocked ones are deprioritized.
     pub(crate) deprioritized: usize,
     pub(crate) parked: usize,
     pub(crate) exiting: usize,
@@ -133,7 +133,7 @@ impl Threads {
         *is_deprioritized
     }
 
-    /// The long poll of a blocked thread has returned.
+    /// Called by a blocked thread whose poll has returned. Returns what the thread has to do.
     pub(crate) fn resume(&self, index: usize) -> Resume {
         let mut states = self.states.lock();
         let is_full = counts(&states).active >= self.workers;
@@ -146,7 +146,7 @@ impl Threads {
         resume
     }
 
-    /// A parked thread was unparked, or has waited long enough.
+    /// Called by a parked thread that was unparked, or has waited long enough. Returns what the thread has to do.
     pub(crate) fn idle_timeout(&self, index: usize) -> Resume {
         let mut states = self.states.lock();
         match states.get(index) {
@@ -159,8 +159,8 @@ impl Threads {
         }
     }
 
-    /// The thread with this index has ended, or the system refused to start it. Returns how to replace it, if fewer
-    /// than `workers` threads are active now.
+    /// Frees the index of a thread that has ended, or that the system refused to start. Returns how to replace the
+    /// thread, if fewer than `workers` threads are active now.
     pub(crate) fn release(&self, index: usize) -> Option<Activation> {
         let mut states = self.states.lock();
         let was_refused = states.get(index) == Some(&ThreadState::Active);

@@ -51,13 +51,13 @@ impl RunningThreads {
         RunningThreads { n_running: AtomicUsize::new(0), is_stopping: AtomicBool::new(false) }
     }
 
-    /// A thread is about to be started.
+    /// Counts a thread that is about to be started.
     pub(crate) fn thread_starts(&self) {
         self.n_running.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A thread ends. Returns `true` if it is the last one of a pool that is stopping: it must look into the queues
-    /// once more.
+    /// Counts a thread as ended. Returns `true` if it is the last one of a pool that is stopping: then it must look into
+    /// the queues once more.
     #[must_use = "tasks that were pushed in the meantime would never run"]
     pub(crate) fn thread_exited(&self) -> bool {
         // Release pairs with the acquire in `n_running`.
@@ -70,7 +70,7 @@ impl RunningThreads {
     /// Lets the threads end, and wakes sysmon so that it ends too. The caller wakes the workers afterwards.
     pub(crate) fn stop(&self, idle: &Idle) {
         self.is_stopping.store(true, Ordering::Relaxed);
-        // The fence in it pairs with the ones in `thread_exited` and `Idle::sleep`.
+        // Its fence pairs with the ones in `thread_exited` and `Idle::sleep`.
         idle.wake_sysmon();
     }
 

@@ -77,7 +77,7 @@ impl Model {
         self.pool.resume(0)
     }
 
-    /// As sysmon in each round: a blocked thread that is in no poll has to resume.
+    /// Runs rounds of sysmon: in each a blocked thread that is in no poll is unparked, so that it resumes.
     fn run_rounds_until_resumed(&self, index: usize) {
         while matches!(self.pool.threads().state(index), ThreadState::Blocked { .. }) {
             let remote = self.remote(index);
@@ -173,7 +173,10 @@ fn a_blocked_thread_resumes() {
                 let parker = model.remote(0).take_local().unwrap().parker;
                 assert_eq!(model.end_poll_and_resume(&parker), Resume::Park);
                 // It must notice the next replacement as well, so the flag of this one must be gone.
-                assert!(!model.remote(0).is_blocked.load(Ordering::Relaxed), "the flag of the past is still set");
+                assert!(
+                    !model.remote(0).is_blocked.load(Ordering::Relaxed),
+                    "the flag of the last replacement is still set"
+                );
             })
         };
         assert_eq!(model.pool.replace_blocked(0), Some(Activation::Spawn(1)));
@@ -244,7 +247,7 @@ fn a_parked_thread_that_times_out_exits_or_is_activated_but_not_both() {
         assert_eq!(model.pool.resume(0), Resume::Park);
         let thread = {
             let model = model.clone();
-            // Its time is over: it does not park.
+            // It has waited long enough, and does not park again.
             thread::spawn(move || {
                 let resume = model.pool.threads().idle_timeout(0);
                 if resume == Resume::End {

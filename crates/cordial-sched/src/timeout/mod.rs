@@ -1,4 +1,4 @@
-//! Timeouts: moments that rarely come, because what they limit has ended before.
+//! Timeouts: deadlines that rarely elapse, because what they limit ends earlier.
 //!
 //! Arming and disarming one must be cheap, so neither touches the timer wheel of tokio: an armed timeout is in the slab of the
 //! shard of its thread. One tokio task, the sweeper, sleeps until the earliest deadline that was armed since its last sweep,
@@ -22,9 +22,10 @@
 //!  2 notify: `changed`
 //! ```
 //!
-//! A notification that comes while the sweeper does not wait is kept, and two of them are one (`tokio::sync::Notify`). **Notified
-//! between the look and the wait**: the wait is over at once. **Two notifications for one wait**: both were given after the
-//! changes, and the sweeper sees all that came before each of them. So the flag is relaxed, and the shards need nothing but their locks.
+//! A notification that comes while the sweeper does not wait is kept, and two of them are one (`tokio::sync::Notify`).
+//! **Notified between the look and the wait**: the wait is over at once. **Two notifications for one wait**: each was given
+//! after its change, and the sweeper sees all that came before each of them. So the flag is relaxed, and the shards need
+//! nothing but their locks.
 //!
 //! `timeout/tests.rs` checks this with loom, with a notification of the same kind. What was changed, one at a time, and what the
 //! model says:
@@ -36,10 +37,10 @@
 //! | `arm` does not notify | deadlock: the same |
 //! | a notification that comes while the sweeper does not wait is lost | deadlock: one of the two is not seen |
 //!
-//! What takes the place of the sweeper after tokio has shut down stands in `timeout/takeover.rs`.
+//! `timeout/takeover.rs` explains what takes the place of the sweeper after tokio has shut down.
 //!
-//! Not for many moments that do come, one after the other: each sweep goes through all armed timeouts. For those there is
-//! `tokio::time`.
+//! Not for many deadlines that do elapse, one after the other: each sweep may go through all armed timeouts. For those there
+//! is `tokio::time`.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -58,13 +59,13 @@ use crate::unwind;
 
 mod takeover;
 
-/// How often the thread sweeps that takes the place of the sweeper, while a timeout is armed.
+/// How often the thread in place of the sweeper looks at the armed timeouts.
 const THREAD_PERIOD: Duration = Duration::from_millis(5);
 
-/// Less than the time that any thread of tokio's sleeps for.
+/// A timer that is so short wakes a thread of tokio that sleeps until a later deadline.
 const SHORT_SLEEP: Duration = Duration::from_millis(1);
 
-/// Which timeout was armed. To be disarmed once.
+/// Identifies an armed timeout. To be disarmed exactly once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ArmedTimeout {
     /// The number of its shard, counted from one.
@@ -76,7 +77,7 @@ pub(crate) struct ArmedTimeout {
 pub(crate) struct Timeouts {
     shards: Box<[CachePadded<Mutex<Shard>>]>,
     changed: Notify,
-    /// The sweeper is to forget what was disarmed.
+    /// Whether the sweeper has to forget the deadlines that were disarmed.
     is_trimming: AtomicBool,
     takeover: Takeover,
 }
@@ -105,13 +106,13 @@ impl Timeouts {
         })
     }
 
-    /// The sweeper, to be spawned on tokio.
+    /// Runs the sweeper. To be spawned on tokio.
     pub(crate) async fn sweep(self: Arc<Timeouts>) {
         loop {
             if self.take_trimming() {
                 self.forget_disarmed();
-                // A thread of tokio still sleeps until the earliest deadline that there was, and does not notice that the
-                // timer for it is dropped. It looks anew when an earlier one is set.
+                // A thread of tokio still sleeps until the deadline that was the earliest, and does not notice that its timer
+                // was dropped. Setting an earlier timer wakes that thread, which then finds the new earliest deadline.
                 tokio::time::sleep(SHORT_SLEEP).await;
             }
             let (elapsed, earliest) = self.take_elapsed(Instant::now());
@@ -126,7 +127,7 @@ impl Timeouts {
     /// Lets the sweeper sleep until the earliest timeout that is still armed. To be called when all threads sleep, so that
     /// they are not woken for nothing.
     pub(crate) fn trim(&self) {
-        // Read and written in one step, as by the sweeper: loom does not order a plain store among such steps.
+        // An exchange, as in the sweeper: loom does not order a plain store among exchanges.
         self.is_trimming.swap(true, Ordering::Relaxed);
         self.changed.notify_one();
     }
@@ -218,7 +219,7 @@ impl Timeouts {
         (&self.shards[shard.get() as usize - 1], key as usize)
     }
 
-    /// tokio is about to shut down, and the sweeper with it: a thread takes its place while a timeout is armed.
+    /// To be called before tokio shuts down, and the sweeper with it: a thread takes its place while a timeout is armed.
     pub(crate) fn outlive_tokio(self: &Arc<Timeouts>) {
         if self.takeover.tokio_shuts_down(|| self.has_armed()) == Sweeper::StartThread {
             self.start_thread();
@@ -232,11 +233,11 @@ impl Timeouts {
     fn start_thread(self: &Arc<Timeouts>) {
         let timeouts = self.clone();
         let sweep = move || timeouts.sweep_on_thread(|| std::thread::sleep(THREAD_PERIOD));
-        // If the operating system refuses the thread, such a timeout does not elapse.
+        // If the operating system refuses the thread, the armed timeouts do not elapse.
         let _ = std::thread::Builder::new().name("cordial-timeouts".to_owned()).spawn(sweep);
     }
 
-    /// The thread that takes the place of the sweeper.
+    /// Runs the thread that takes the place of the sweeper, until no timeout is armed.
     fn sweep_on_thread(&self, pause: impl Fn()) {
         loop {
             while self.has_armed() {
@@ -256,7 +257,7 @@ fn earliest(armed: &Slab<Armed>) -> Option<Instant> {
     armed.iter().filter(|(_, armed)| armed.waker.is_some()).map(|(_, armed)| armed.deadline).min()
 }
 
-/// Wakes all, although one may panic.
+/// Wakes all, even if one of them panics.
 fn wake_all(wakers: Vec<Waker>) {
     for waker in wakers {
         let _ = unwind::catch(|| waker.wake());

@@ -1,8 +1,8 @@
-//! What takes the place of the sweeper after tokio has shut down: a thread, which is started when a timeout is armed then,
-//! or is still armed.
+//! What takes the place of the sweeper after tokio has shut down: a thread, which is started if a timeout is still armed then,
+//! or is armed later.
 //!
-//! Polls that have not returned when the executor is closed may have timeouts, and there may be no such poll. So the thread
-//! is started when a timeout is armed, and ends when none is.
+//! Only polls that have not returned when the executor is closed still need timeouts, and usually there are none. So the
+//! thread is started only for an armed timeout, and ends when none is armed.
 //!
 //! ```text
 //!  a thread that arms         the thread that closes      the thread in place of the sweeper
@@ -13,16 +13,16 @@
 //!    start one                  start one                   no thread there? go on
 //! ```
 //!
-//! Shards are read and written under their locks, and so one of any two threads comes first there. That is all the ordering
-//! there is; what stands here is relaxed.
+//! Shards are read and written under their locks, so of any two threads one comes first there. No other ordering is needed:
+//! the flags in this file are relaxed.
 //!
 //! **Armed during the shutdown.** If the closing thread looks into the shard first, the thread that arms sees that tokio shuts
-//! down: that was written before. If it does not, the closing thread sees the timeout.
+//! down, since that was written before the look. If the thread that arms comes first, the closing thread sees the timeout.
 //!
-//! **Armed while the thread ends.** If its last look comes first, the thread that arms sees that there is no thread. If it
-//! does not, the look sees the timeout.
+//! **Armed while the thread ends.** If its last look comes first, the thread that arms sees that there is no thread. If the
+//! thread that arms comes first, the last look sees the timeout.
 //!
-//! **Two threads.** A thread that is to start one has changed the flag from "none" to "there" in one step.
+//! **Two threads.** Only the caller that has changed `has_thread` from false to true, in one step, starts a thread.
 //!
 //! `timeout/tests.rs` checks this with loom, with the shards of `Timeouts`, and with `arm` and the shutdown as in
 //! `timeout/mod.rs`. A *deadlock* is a timeout that never elapses. What was changed, one at a time, and what the model says:
@@ -49,7 +49,7 @@ pub(super) struct Takeover {
 pub(super) enum Sweeper {
     /// Nothing: there is a sweeper, or no timeout.
     NotNeeded,
-    /// The caller starts the thread, or is it.
+    /// The caller has to start the thread, or to go on if it is that thread.
     StartThread,
 }
 
@@ -69,9 +69,9 @@ impl Takeover {
         if has_armed() { self.claim() } else { Sweeper::NotNeeded }
     }
 
-    /// To be called by the thread when nothing is armed. It ends, or goes on.
+    /// To be called by the thread when nothing is armed. Returns whether it ends (`NotNeeded`) or goes on.
     pub(super) fn thread_ends(&self, has_armed: impl FnOnce() -> bool) -> Sweeper {
-        // As in `claim`: loom does not order a plain store among such steps of others.
+        // An exchange, as in `claim`: loom does not order a plain store among exchanges.
         self.has_thread.swap(false, Ordering::Relaxed);
         if has_armed() { self.claim() } else { Sweeper::NotNeeded }
     }

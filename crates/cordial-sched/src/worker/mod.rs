@@ -33,10 +33,10 @@ use crate::unwind;
 pub(crate) mod run_loop;
 mod search;
 
-/// In every step with this interval, a worker takes from the injector before its own queue.
+/// Once in this many steps, a worker looks into the injector before its own slot and queue.
 const INJECTOR_INTERVAL: u32 = 61;
 
-/// How many times in a row the LIFO slot goes before the queue.
+/// How many tasks in a row a worker takes from its LIFO slot while there are others in its queue.
 const LIFO_STREAK: u32 = 3;
 
 /// How long a parked thread waits to be activated before it exits.
@@ -56,7 +56,7 @@ struct WorkerThread {
 
 /// Makes the calling thread the worker with this index, until the pool stops or needs it no more.
 ///
-/// The caller has entered a tokio runtime and called the hooks of the executor.
+/// The caller has entered a tokio runtime and called `Hooks::thread_started`.
 pub(crate) fn run(pool: &Arc<Pool>, index: usize, scheduler: SchedulerRef) {
     let remote = pool.queues.remote(index);
     *remote.os_thread.lock() = Some(OsThread::current());
@@ -79,7 +79,8 @@ pub(crate) fn run(pool: &Arc<Pool>, index: usize, scheduler: SchedulerRef) {
     pool.exit_worker(index);
 }
 
-/// Parks a thread that was replaced, until it is activated, [`IDLE_TIMEOUT`] has passed, or the pool stops.
+/// Parks a thread that was replaced, until it is activated, [`IDLE_TIMEOUT`] has passed, or the pool stops. Returns what the
+/// thread has to do next.
 #[expect(clippy::disallowed_methods, reason = "a thread parks for real time")]
 pub(crate) fn park_until_activated(pool: &Pool, index: usize, parker: &Parker) -> Resume {
     let deadline = std::time::Instant::now() + IDLE_TIMEOUT;
@@ -107,8 +108,7 @@ impl WorkerThread {
         }
     }
 
-    /// Runs the loop. The layer above catches the panics of its tasks; one that it misses does not end the thread
-    /// either.
+    /// Runs the loop. The layer above catches the panics of its tasks. A panic that it misses does not end the thread.
     fn run_caught(&self) -> LoopEnd {
         loop {
             if let Ok(end) = unwind::catch(|| run_loop::run(self)) {
@@ -118,7 +118,7 @@ impl WorkerThread {
         }
     }
 
-    /// Moves the tasks that only this thread would take soon to the injector.
+    /// Moves the tasks in this worker's slot and queue to the injector, because this thread takes no more tasks.
     fn hand_over(&self) {
         let Local { queue, lifo_slot, .. } = &self.local;
         while let Some(task) = lifo_slot.pop().or_else(|| queue.pop()) {
@@ -233,7 +233,7 @@ impl LocalSchedule for WorkerThread {
             return Err(task);
         }
         let Local { queue, lifo_slot, .. } = &self.local;
-        // A poll that sysmon has seen twice may last: a task in the LIFO slot would wait for its end.
+        // A poll that sysmon has seen twice may last for long, and a task in the LIFO slot would wait for its end.
         if placement == Placement::Last || self.remote.progress.is_seen_twice() {
             queue.push(task);
         } else {

@@ -15,10 +15,10 @@ pub(crate) trait WorkerOps {
 
     fn is_stopping(&self) -> bool;
 
-    /// Takes a task: of this worker, from outside, or of another worker.
+    /// Takes a task: from the worker's own slot or queue, from the injector, or from another worker.
     fn next_task(&self) -> Option<Self::Task>;
 
-    /// Looks into all queues for longer than [`next_task`](WorkerOps::next_task). Called only by the searcher.
+    /// Looks into all queues, for a longer time than [`next_task`](WorkerOps::next_task). Called only by the searcher.
     fn search(&self) -> Option<Self::Task>;
 
     /// Looks into all queues once more, when the worker is on the list of sleepers already.

@@ -5,13 +5,17 @@
 
 use std::time::{Duration, Instant};
 
+use crossbeam_deque::Worker;
+
 use crate::pool::Pool;
 use crate::remote::Remote;
 use crate::remote::steal_policy::StealPolicy;
 use crate::task::runnable::Runnable;
-use crossbeam_deque::Worker;
 
+/// How many rounds a search has.
 const ROUNDS: usize = 20;
+
+/// How long a round of a search lasts.
 const ROUND: Duration = Duration::from_micros(10);
 
 /// A thread that yields the processor for longer than this has let another thread run.

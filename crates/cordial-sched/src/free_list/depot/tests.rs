@@ -1,6 +1,6 @@
 use super::*;
 
-/// Trims all that is to be trimmed. Returns how many values that were.
+/// Trims all idle values. Returns how many there were.
 fn trim_all(depot: &mut Depot<u32>) -> usize {
     std::iter::from_fn(|| Some(depot.next_to_trim(7).len()).filter(|n_trimmed| *n_trimmed > 0)).sum()
 }

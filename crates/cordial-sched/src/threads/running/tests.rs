@@ -8,10 +8,10 @@ use loom::thread;
 use super::*;
 use crate::sync::Parker;
 
-/// A queue that only counts. Its orderings are the weakest: the protocol must not rely on the queue.
+/// The running threads, and a queue that only counts. Its orderings are the weakest: the protocol must not rely on the
+/// queue.
 ///
-/// Both ends read and write in one step: the model checker does not order a plain store among such steps of other
-/// threads.
+/// Both ends of the queue use exchanges, since loom does not order a plain store among the exchanges of other threads.
 struct Model {
     running: RunningThreads,
     idle: Idle,
@@ -26,14 +26,14 @@ impl Model {
         Arc::new(Model { running, idle, queue: AtomicUsize::new(0) })
     }
 
-    /// A model of a pool that is stopping already.
+    /// Makes the model of a pool that is stopping already.
     fn stopping(n_running: usize) -> Arc<Model> {
         let model = Model::new(n_running);
         model.running.stop(&model.idle);
         model
     }
 
-    /// As `Pool::inject`.
+    /// Like `Pool::inject`.
     fn push(&self) {
         self.queue.fetch_add(1, Ordering::Relaxed);
         self.idle.notify();
@@ -43,12 +43,12 @@ impl Model {
         self.queue.swap(0, Ordering::Relaxed)
     }
 
-    /// As `Executor::schedule`, after a push, and as `Executor::close`, after `stop`.
+    /// Like an executor, which looks after each push (`Core::inject`), and after `Pool::stop` (`Executor::close`).
     fn take_if_all_have_exited(&self) -> usize {
         if self.running.have_all_exited() { self.take_all() } else { 0 }
     }
 
-    /// As `Pool::exit_worker`.
+    /// Like `Pool::exit_worker`.
     fn exit(&self) -> usize {
         if self.running.thread_exited() { self.take_all() } else { 0 }
     }
