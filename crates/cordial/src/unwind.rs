@@ -65,8 +65,8 @@ struct Record {
 thread_local! {
     /// How many calls of `catch` are on the stack. Inside one, the panic is reported as an event or an exit.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
-    /// How many outermost calls of `catch` this thread has begun. A record of an earlier one belongs to a panic that the user
-    /// has caught.
+    /// How many outermost calls of `catch` this thread has begun. A record with another number is of a panic that the user has
+    /// caught.
     static TURN: Cell<u64> = const { Cell::new(0) };
     static RECORD: RefCell<Option<Record>> = const { RefCell::new(None) };
     /// Whether the hook does nothing.
@@ -78,7 +78,7 @@ thread_local! {
 pub(crate) fn install_hook(has_subscriber: fn() -> bool) {
     static INSTALLED: Once = Once::new();
     if std::thread::panicking() {
-        // A panicking thread cannot set a hook. The next call does.
+        // A panicking thread cannot set a hook. The next call of this function sets it.
         return;
     }
     INSTALLED.call_once(|| {
@@ -99,7 +99,7 @@ pub(crate) fn install_hook(has_subscriber: fn() -> bool) {
     });
 }
 
-/// Calls `f`, and returns a panic of it as a value.
+/// Calls `f`. If `f` panics, returns the panic as a value.
 #[expect(clippy::disallowed_methods, reason = "only this module catches panics")]
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Unwound> {
     // If a destructor calls this while another panic unwinds, the record of that panic is kept for its own `catch`.
@@ -128,8 +128,8 @@ pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Unwound> {
     outcome
 }
 
-/// Calls `f`, which runs a callback of the user, such as a waker or a subscriber, and ignores a panic of it, so that the caller
-/// can go on.
+/// Calls `f`, which runs a callback of the user, such as a waker or a subscriber. Discards a panic of `f`, so that the
+/// caller can go on.
 pub(crate) fn ignore_panic<R>(f: impl FnOnce() -> R) {
     let _ = catch(|| drop(f()));
 }

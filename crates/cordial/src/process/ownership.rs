@@ -4,7 +4,7 @@ use super::guardian::ShutdownRequest;
 use super::runtime::Handle;
 use crate::pid::Pid;
 
-/// Returns the strongest request to end that the guardian `own`, which is the caller, has received.
+/// Returns the strongest request to shut down that the calling process, the guardian `own`, has received.
 pub(crate) fn shutdown_request(runtime: &Handle, own: Pid) -> ShutdownRequest {
     let request = runtime.with(own, |entry| {
         let is_killed = entry.guardian().expect("only a guardian calls this").is_killed;
@@ -17,7 +17,7 @@ pub(crate) fn shutdown_request(runtime: &Handle, own: Pid) -> ShutdownRequest {
     request.expect("the caller is in the table while it runs")
 }
 
-/// Makes `guardian` end with `owner`, which is the calling process and linked to it.
+/// Makes `guardian` end with `owner`. To be called by the process `owner`, after the two were linked.
 pub(crate) fn attach_to_owner(runtime: &Handle, owner: Pid, guardian: Pid) {
     let to_check = runtime.with(owner, |entry| {
         let guardians = &mut entry.rare().guardians;
@@ -34,8 +34,8 @@ pub(crate) fn attach_to_owner(runtime: &Handle, owner: Pid, guardian: Pid) {
     }
 }
 
-/// Makes `guardian` independent of its owner. If the owner has ended already, nothing changes: the guardian is notified of
-/// that, and other guardians may wait for its end.
+/// Makes `guardian` independent of its owner. Changes nothing if the owner has ended already, because the guardian is notified
+/// of that, and other guardians may wait for its end.
 pub(crate) fn detach_from_owner(runtime: &Handle, guardian: Pid) {
     let owner = runtime.with(guardian, |entry| entry.guardian().and_then(|guardian| guardian.owner));
     let Some(owner) = owner.flatten() else { return };

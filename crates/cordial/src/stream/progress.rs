@@ -44,13 +44,13 @@ impl Progress {
         self.0.succeeded.load(Ordering::Relaxed)
     }
 
-    /// Returns how many items failed, after their last attempt.
+    /// Returns how many items failed in their last attempt.
     #[must_use]
     pub fn failed(&self) -> usize {
         self.0.failed.load(Ordering::Relaxed)
     }
 
-    /// Returns how many items run now, or wait for their next attempt.
+    /// Returns how many items are running, or wait for their next attempt.
     #[must_use]
     pub fn running(&self) -> usize {
         let ended = self.succeeded() + self.failed() + self.cancelled();
@@ -69,7 +69,8 @@ impl Progress {
         self.0.retried.load(Ordering::Relaxed)
     }
 
-    /// Returns how many attempts were killed and whose poll did not return within 100 ms. The stream does not wait for them.
+    /// Returns how many attempts were abandoned: killed, and still in the same poll 100 ms later. The stream does not wait for
+    /// them.
     #[must_use]
     pub fn abandoned(&self) -> usize {
         self.0.abandoned.load(Ordering::Relaxed)

@@ -8,16 +8,16 @@ use crate::exit::Exit;
 use crate::process::{self, Shutdown, Step};
 
 impl<T: Send> Task<T> {
-    /// Ends the task and waits until it has ended, its destructors included. Removes the link to the task first, if there
-    /// is one.
+    /// Ends the task, and waits until it has exited and its destructors have run. Removes the link to the task first, if
+    /// there is one.
     ///
     /// | returns | when the task |
     /// |---|---|
-    /// | `None` | ended as this call asked: with `Shutdown(None)`, or with `Killed` for [`Shutdown::BrutalKill`] |
+    /// | `None` | exited as this call requested: with `Shutdown(None)`, or with `Killed` for [`Shutdown::BrutalKill`] |
     /// | `Some(Ok(value))` | already had a value, or returned one within its grace time; a value always wins |
-    /// | `Some(Err(exit))` | ended in another way, or was killed after its grace time |
+    /// | `Some(Err(exit))` | exited in another way, or was killed after its grace time |
     /// | `Some(Err(Killed))` | was killed, and its poll did not return within 100 ms |
-    /// | `Some(Err(NoProcess))` | had its result taken before |
+    /// | `Some(Err(NoProcess))` | has no result any more, because it was taken before |
     ///
     /// A task whose poll does not return is *abandoned*: this call returns 100 ms after the kill, and the task ends when
     /// its poll returns. With [`Shutdown::Infinity`] there is neither a kill nor a limit to the wait.

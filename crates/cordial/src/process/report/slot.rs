@@ -1,11 +1,11 @@
-//! Where a supervisor leaves its report when it ends.
+//! The cell through which the report of a supervisor reaches the caller that stops it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::stop_report::StopReport;
 
-/// A shared cell for the report of one supervisor: the process writes it before it ends, and the stop that waits for the
-/// end reads it.
+/// A shared cell for the report of one supervisor. The supervisor writes its report before it exits; the caller that waits
+/// for the exit reads it afterwards.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ReportSlot(Arc<Mutex<StopReport>>);
 

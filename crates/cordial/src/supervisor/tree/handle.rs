@@ -21,10 +21,10 @@ use crate::supervisor::strategy::Strategy;
 /// This is a handle. Clones are handles of the same supervisor, and dropping them does not stop it.
 ///
 /// When a child exits, the supervisor restarts it according to the first table below, once the last process of the
-/// child is gone. If restarts exceed the intensity, the supervisor gives up: it emits an event, stops its children and
-/// exits with [`Exit::Shutdown`]. The text of that exit names the child and its last exit. The process that the
-/// supervisor belongs to exits likewise, unless it traps exits. If that process is the root of a program, the program
-/// exits with status 1, see [`main`](crate::main).
+/// child is gone. If there are more restarts than [`max_restarts`](SupervisorBuilder::max_restarts) allows, the
+/// supervisor gives up: it emits an event, stops its children and exits with [`Exit::Shutdown`]. The text of that exit
+/// names the child and its last exit. The process that the supervisor belongs to exits likewise, unless it traps exits.
+/// If that process is the root of a program, the program exits with status 1, see [`main`](crate::main).
 ///
 /// [`SupervisorBuilder::start`] says which process a supervisor belongs to. For many children that do not depend on
 /// each other, use a [`TaskSupervisor`](crate::TaskSupervisor). To make a supervisor the child of another, do not start
@@ -119,8 +119,8 @@ impl Supervisor {
     ///
     /// [`StartError::AlreadyStarted`], [`StartError::AlreadyPresent`] or [`StartError::Restarting`] if the supervisor
     /// has a child with this id. [`StartError::Child`] if the child fails to start; it is removed.
-    /// [`StartError::SignificantPermanent`] or [`StartError::SignificantNever`] if the child is significant and is
-    /// permanent, or the supervisor never shuts down automatically.
+    /// [`StartError::SignificantPermanent`] if the child is significant and permanent. [`StartError::SignificantNever`] if
+    /// the child is significant and the supervisor never shuts down automatically.
     /// [`StartError::Refused`] if the supervisor is stopping or gone.
     ///
     /// # Cancel safety

@@ -1,4 +1,4 @@
-//! What a supervisor shows of its children.
+//! What a supervisor reports of its children.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub struct ChildInfo {
     pub restart: Restart,
     /// What the child is doing.
     pub state: ChildState,
-    /// How many processes, the present one included, the child has had.
+    /// How many processes the child has had, the current one included.
     pub incarnation: u32,
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn is_ours(name: &str) -> bool {
     name.starts_with("cordial-")
 }
 
-/// The number of voluntary and involuntary context switches of each of these threads.
+/// The number of context switches, voluntary and involuntary, of each thread of this library.
 pub(crate) fn switches() -> BTreeMap<String, u64> {
     let ours =
         all().into_iter().filter_map(|thread| thread.name().filter(|name| is_ours(name)).map(|name| (name, thread)));
