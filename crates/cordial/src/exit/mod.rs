@@ -25,7 +25,7 @@ pub use timed_out::TimedOut;
 /// | `Normal` | is not affected | receives it as a value |
 /// | any other | ends with the same exit | receives it as a value |
 ///
-/// `?` converts an [`io::Error`], a [`StartError`](crate::StartError) or a boxed error into an `Exit`. For other errors write
+/// `?` converts an [`io::Error`], a [`StartError`](crate::StartError), a boxed error or a text into an `Exit`. For other errors write
 /// `.map_err(Box::<dyn Error + Send + Sync>::from)?`, or return them from the task and call
 /// [`Task::or_exit`](crate::Task::or_exit).
 ///
@@ -127,6 +127,20 @@ impl From<Box<dyn Error + Send + Sync>> for Exit {
             Ok(exit) => *exit,
             Err(error) => Exit::Error(error.into()),
         }
+    }
+}
+
+/// An `Exit::Error` with this text.
+impl From<&str> for Exit {
+    fn from(text: &str) -> Exit {
+        Exit::from(Box::<dyn Error + Send + Sync>::from(text))
+    }
+}
+
+/// An `Exit::Error` with this text.
+impl From<String> for Exit {
+    fn from(text: String) -> Exit {
+        Exit::from(Box::<dyn Error + Send + Sync>::from(text))
     }
 }
 

@@ -20,6 +20,12 @@ use crate::exit::Exit;
 ///     assert_eq!(process::monitor(pid).await.to_string(), "no luck");
 /// });
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "a process without a handle cannot output `{Self}`",
+    label = "no code receives this output",
+    note = "the output may be `()`, `!`, or a `Result` of one of these whose error is or converts into a boxed error",
+    note = "end the future with `;` to drop its output, or use `spawn`, whose handle returns it"
+)]
 pub trait Outcome: sealed::Sealed {
     /// Returns `Ok` for a normal exit, or else the exit that this output stands for.
     #[doc(hidden)]

@@ -13,6 +13,11 @@ use crate::process::{ChildSlot, Handle, ReportSlot};
 /// The options of a supervisor, for [`ChildSpec::supervisor`](crate::ChildSpec::supervisor).
 ///
 /// Sealed: only types of this crate implement it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the builder of a supervisor",
+    label = "expected `Supervisor::builder(..)` or `TaskSupervisor::builder()`, not started",
+    note = "a task supervisor that is running becomes a child by `TaskSupervisor::child_spec`"
+)]
 pub trait Startable: sealed::Sealed {
     /// Starts the supervisor as a child of the calling process.
     #[doc(hidden)]
