@@ -36,7 +36,7 @@ fn stale_wakers(runtime: &Runtime) -> Vec<Waker> {
 /// Starts processes that wait for ever, wakes the others, and checks that each process was polled once.
 #[track_caller]
 fn assert_wakes_nothing(stale: &[Waker], runtime: &Runtime) {
-    assert_eq!(stale.len(), PROCESSES);
+    assert!(stale.len() >= PROCESSES);
     let n_polls = Arc::new(AtomicUsize::new(0));
     for _ in 0..PROCESSES {
         let n_polls = n_polls.clone();
@@ -72,9 +72,11 @@ fn a_stale_waker_wakes_no_process_of_another_runtime() {
 
 #[test]
 fn a_stale_waker_of_a_runtime_that_was_dropped_wakes_no_process_of_another_runtime() {
-    for _ in 0..3 {
+    // The memory of a runtime may be freed a moment after it was dropped. So all wakers are kept, for the runtimes after the next.
+    let mut stale = Vec::new();
+    for _ in 0..6 {
         let there = with_workers(2);
-        let stale = stale_wakers(&there);
+        stale.extend(stale_wakers(&there));
         drop(there);
         assert_wakes_nothing(&stale, &with_workers(1));
     }
