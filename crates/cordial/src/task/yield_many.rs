@@ -73,9 +73,12 @@ pub struct YieldMany<'a, T> {
     state: YieldManyState<'a, T>,
 }
 
+/// One entry for each handle.
+type Results<T> = Vec<Option<Result<T, Exit>>>;
+
 enum YieldManyState<'a, T> {
     NotPolled(Options<'a, T>),
-    Waiting(Pin<Box<dyn Future<Output = Vec<Option<Result<T, Exit>>>> + Send + 'a>>),
+    Waiting(Pin<Box<dyn Future<Output = Results<T>> + Send + 'a>>),
     Ended,
 }
 
@@ -158,9 +161,9 @@ enum WaitEnd {
     TimeoutElapsed,
 }
 
-async fn yield_many<T: Send>(options: Options<'_, T>) -> Vec<Option<Result<T, Exit>>> {
+async fn yield_many<T: Send>(options: Options<'_, T>) -> Results<T> {
     let Options { tasks, timeout, limit, on_timeout } = options;
-    let mut results: Vec<Option<Result<T, Exit>>> = tasks.iter().map(|_| None).collect();
+    let mut results: Results<T> = tasks.iter().map(|_| None).collect();
     let limit = limit.min(tasks.iter().filter(|task| !task.is_taken()).count());
     let mut n_results = 0;
     // If no task has a process, all results are known, and the deadline is never polled.
