@@ -25,7 +25,8 @@ pub use timed_out::TimedOut;
 /// | `Normal` | is not affected | receives it as a value |
 /// | any other | ends with the same exit | receives it as a value |
 ///
-/// `?` converts an [`io::Error`], a [`StartError`](crate::StartError), a boxed error or a text into an `Exit`. For other errors write
+/// `?` converts an [`io::Error`], a [`StartError`](crate::StartError), a boxed error or a text into an `Exit`. For other
+/// errors write
 /// `.map_err(Box::<dyn Error + Send + Sync>::from)?`, or return them from the task and call
 /// [`Task::or_exit`](crate::Task::or_exit).
 ///
