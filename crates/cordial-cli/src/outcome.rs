@@ -16,14 +16,14 @@ pub(crate) struct Outcome {
     pub(crate) result: Result<(), ItemFailure>,
     pub(crate) stdout: Capture,
     pub(crate) stderr: Capture,
-    /// The number of attempts; 0 if the launcher never received the item.
+    /// The number of attempts; 0 if no outcome came back from the launcher.
     pub(crate) attempts: u32,
     /// `None` if no process was started.
     pub(crate) started: Option<SystemTime>,
     pub(crate) duration: Duration,
-    /// Counted from 1; 0 if the item never had a slot.
+    /// Counted from 1; 0 if no outcome came back from the launcher.
     pub(crate) slot: usize,
-    /// The command; empty if it could not be made from the item.
+    /// The command; empty if it could not be made from the item, or if no outcome came back.
     pub(crate) words: Vec<OsString>,
 }
 

@@ -49,7 +49,7 @@
 //! | incarnation | one of the processes that a supervisor starts, one after the other, for the same child |
 //! | item | an input of a stream |
 //! | attempt | one process that handles an item; a retry is another attempt |
-//! | window | of a stream: the items that are running, or whose results wait for an earlier item; of a supervisor: the time within which restarts count |
+//! | window | of a stream: the items that were pulled from the source and not yet delivered; of a supervisor: the time within which restarts count |
 //!
 //! # Events
 //!

@@ -8,6 +8,7 @@ use clap_mangen::Man;
 
 use super::options::definitions;
 use crate::exit_reason::ExitReason;
+use crate::text::io_error;
 
 /// Prints completions for a shell to standard output.
 pub(crate) fn print_completions(shell: Shell) -> ExitCode {
@@ -31,6 +32,9 @@ fn print(text: &[u8]) -> ExitCode {
     match io::stdout().write_all(text).and_then(|()| io::stdout().flush()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitReason::OutputClosed.into(),
-        Err(_) => ExitReason::Error.into(),
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "cordial: cannot write to standard output: {}", io_error::describe(&error));
+            ExitReason::Error.into()
+        }
     }
 }

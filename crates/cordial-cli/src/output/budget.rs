@@ -1,5 +1,5 @@
-//! The memory and the files that captured output may use. Results may wait long for an older one, so their sum has to
-//! be bounded.
+//! The memory and the files that unprinted items may use, for their values and for their captured output. A result may
+//! wait long for an older one, so the total is bounded.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,10 +7,10 @@ use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
 
-/// When all captures together hold more than this many bytes in memory, further output goes to files.
+/// When captures and items together hold more than this many bytes in memory, further output goes to files.
 pub(super) const MAX_BYTES_IN_MEMORY: usize = 16 * 1024 * 1024;
 
-/// While this many captures are in files, no further item is read. Items that were read before may open more.
+/// While this many captures are in files, no further item is read; nor while twice [`MAX_BYTES_IN_MEMORY`] are held. Items that were read before may open more.
 pub(super) const MAX_FILES: usize = 128;
 
 /// What all unprinted items use together. Clones share it.
@@ -26,7 +26,7 @@ struct Usage {
 }
 
 impl Budget {
-    /// Returns ready if a further item may be read. Otherwise the task is woken when that becomes true.
+    /// Returns ready if a further item may be read. Otherwise the task is woken when a charge is dropped.
     pub(crate) fn poll_available(&self, cx: &mut Context<'_>) -> Poll<()> {
         let is_available = || {
             self.0.files.load(Ordering::SeqCst) < MAX_FILES

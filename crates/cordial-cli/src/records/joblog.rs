@@ -1,6 +1,6 @@
 //! The joblog: a line per finished item, in the columns of GNU parallel.
 //!
-//! A line is written with one system call as soon as its item is finished, whatever the order in which outputs are
+//! A line is written with one `write` as soon as its item is finished, whatever the order in which outputs are
 //! printed. So after a crash the file lists every item that had finished.
 
 use std::fs::{self, File, OpenOptions};
@@ -26,7 +26,7 @@ pub(crate) struct Joblog {
 }
 
 impl Joblog {
-    /// Checks that a new joblog would overwrite nothing.
+    /// Checks that a run that does not resume would not append to the joblog of an earlier run.
     ///
     /// # Errors
     ///
@@ -45,7 +45,7 @@ impl Joblog {
     ///
     /// # Errors
     ///
-    /// A message, when the file cannot be read, is not a joblog, or belongs to another command.
+    /// A message, when the file cannot be read, is not a joblog, has an invalid line, or belongs to another command.
     pub(crate) fn read(path: &Path, template: &CommandTemplate) -> Result<PastRun, String> {
         let shown = path.display();
         let cannot_read = |error: io::Error| format!("cannot read the joblog {shown}: {}", io_error::describe(&error));
@@ -74,7 +74,7 @@ impl Joblog {
         Ok(past)
     }
 
-    /// Opens a file to append to, and writes the header if the file is empty.
+    /// Opens a joblog for appending: cuts an unfinished last line, and writes the header if the file is empty.
     ///
     /// # Errors
     ///

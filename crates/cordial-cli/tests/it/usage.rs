@@ -129,6 +129,20 @@ fn completions_and_the_manual_list_the_options() {
     assert!(manual.contains(".TH cordial-map") && manual.contains("resume\\-failed") && manual.contains("Examples:"));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_manual_that_cannot_be_written_is_reported() {
+    for args in [&["manual"][..], &["completions", "bash"]] {
+        let full = std::fs::File::create("/dev/full").unwrap();
+        let child = cordial().args(args).stdin(Stdio::null()).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+        let result = finish(child);
+        assert_eq!(
+            (result.status, result.stderr.as_str()),
+            (255, "cordial: cannot write to standard output: No space left on device\n")
+        );
+    }
+}
+
 #[test]
 fn closed_outputs_do_not_make_help_panic() {
     for args in [&["map", "--help"][..], &["map", "-c", "x", "true"], &["manual"], &["completions", "bash"]] {

@@ -5,7 +5,7 @@
 //!                       └─ prepare_detached ─► PreparedDetached ─ start
 //! ```
 //!
-//! The layer above puts its own record of the task into its table in between. A task that is dropped before it is started
+//! Between `reserve` and `start`, the layer above puts its own record of the task into its table. A task that is dropped before it is started
 //! never runs.
 
 use std::fmt;
@@ -42,13 +42,13 @@ impl Executor {
     ///
     /// # Panics
     ///
-    /// If a table cannot have handed out `key`.
+    /// If the index of `key` is larger than any that a table hands out.
     #[inline]
     pub fn reserve(&self, key: Key) -> Reserved {
         Reserved(Unstarted(Some(self.core().tasks.allocate(key))))
     }
 
-    /// Gives a task its future. It runs once [`Prepared::start`] is called.
+    /// Gives a task its future. It does not run before [`Prepared::start`].
     ///
     /// The future must catch its own panics and those of its destructors, and its output must not panic when it is dropped:
     /// otherwise the panic is discarded, and the join handle is never ready.

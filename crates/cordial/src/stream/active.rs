@@ -19,7 +19,8 @@ pub(super) enum StreamState<I, O, R> {
     Ended,
 }
 
-/// A stream that was polled and has not ended. Dropping it asks all running items to shut down.
+/// A stream that was polled and has not ended. Dropping it asks all running items to shut down, except where an exit
+/// signal ends the consumer and `items_outlive_consumer` is set.
 pub(super) struct ActiveStream<I, O, R> {
     pub(super) in_flight: InFlight<I, O>,
     pub(super) window: Window<R>,
@@ -30,7 +31,7 @@ pub(super) struct ActiveStream<I, O, R> {
     /// How many results were delivered since the last poll that returned `Pending`.
     pub(super) n_delivered_in_row: usize,
     pub(super) progress: Progress,
-    /// Whether running items go on when a signal ends the consumer.
+    /// Whether running items continue when an exit signal ends the process that consumes the stream.
     items_outlive_consumer: bool,
 }
 
@@ -65,8 +66,8 @@ impl<I, O: Send + 'static, R> ActiveStream<I, O, R> {
 
 impl<I, O: Send + 'static, T, E> ActiveStream<I, O, Result<T, E>> {
     /// Applies an event of a slot: queues the item, schedules a retry, or moves its result into the window. Returns `Break`
-    /// if no further item is pulled, since an item has timed out and the stream ends with it.
-    #[must_use = "the source has to be dropped"]
+    /// if this item has timed out and that ends the stream: no further item is to be pulled.
+    #[must_use = "on `Break`, the source has to be dropped"]
     pub(super) fn apply(
         &mut self,
         rules: &ResultRules<'_, I, O, T, E>,
@@ -108,7 +109,7 @@ impl<I, O: Send + 'static, T, E> ActiveStream<I, O, Result<T, E>> {
         let result = result.map_err(|exit| (rules.into_error)(item.idx, item.input, exit));
         if has_timed_out && rules.options.on_timeout == StreamTimeout::EndStream {
             match rules.options.order {
-                // The results of earlier items come before this one. One of them may still time out, and then it is last.
+                // Earlier items continue and are delivered first. If one of them times out, the stream ends with that one.
                 Order::Input => self.cancel_after(item.idx),
                 Order::Completion => self.cancel(),
             }

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! A notification can be spurious: the consumer looks at the slot to find out what has changed. The lists need no bound of
-//! their own. Each attempt adds at most one reply and two notifications, and the stream bounds the number of attempts.
+//! their own: attempts start only in the poll of the consumer, which takes the batch first, and `max_concurrency` bounds
+//! how many run. `abandoned` has one entry for each process whose poll is still stuck.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,7 +26,7 @@ pub(super) trait NotifySlot: Send + Sync {
 
 /// The completion queue of one stream. `O` is the output of an item.
 pub(super) struct Completions<O> {
-    /// Whether the batch has entries. Written under the lock, read without it.
+    /// Set when an entry is added, cleared by `take`; `true` may be stale. Written under the lock, read without it.
     has_entries: AtomicBool,
     state: Mutex<QueueState<O>>,
 }
@@ -46,7 +47,8 @@ pub(super) struct Batch<O> {
     pub(super) notified_slots: Vec<usize>,
 }
 
-/// The reply of the process of one attempt. When it is taken, the slot may belong to another attempt.
+/// The reply of the process of one attempt. When the consumer takes the reply, the slot may belong to another attempt: the
+/// item was cancelled, and its slot is used again.
 pub(super) struct AttemptReply<O> {
     pub(super) slot: usize,
     pub(super) attempt: u64,
@@ -74,7 +76,7 @@ impl<O> Default for Completions<O> {
 }
 
 impl<O> Completions<O> {
-    /// Returns whether there are entries. `Relaxed`: `poll` sees an entry that this misses, under the lock.
+    /// Returns whether there may be entries. `Relaxed` is enough: `poll` takes the lock and finds an entry that this misses.
     pub(super) fn has_entries(&self) -> bool {
         self.has_entries.load(Ordering::Relaxed)
     }

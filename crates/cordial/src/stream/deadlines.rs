@@ -2,15 +2,15 @@
 //!
 //! ```text
 //!  attempt starts ── timeout ──► killed ── 100 ms ──► abandoned: the slot is notified, the item is `Err(Timeout)`
-//!        │                          └ ended: `Err(Timeout)`, unless it returned a value in its last poll
+//!        │                          └ ended: `Err(Timeout)`, unless its last poll returned or panicked
 //!        └ ended in time: its reply
 //!  attempt failed ── backoff ──► the slot is notified, the next attempt may start
 //! ```
 //!
 //! One timer serves the whole stream. It is armed for the earliest deadline, and wakes [`SharedDeadlines`] instead of the
-//! consumer. An attempt that ends in time does not remove its deadline: the next attempt in its slot overwrites the
-//! deadline, or the timer finds that the process has exited. So a timeout costs one reading of the clock and one lock
-//! without contention, and the timer is rearmed about once per timeout period.
+//! consumer. An attempt that returns in time leaves its deadline in place: the next attempt in its slot overwrites the
+//! deadline, or the timer finds that the process has exited. So setting a timeout costs one reading of the clock and one
+//! lock without contention, and the timer is rearmed about once per timeout period.
 //!
 //! After a timeout the process is killed, and abandoned if its poll has not returned 100 ms later.
 //! [`Task::shutdown`](crate::Task::shutdown) awaits these steps. Here the timer takes them, because a busy consumer does not
@@ -56,9 +56,9 @@ struct SlotDeadline {
 enum DeadlineAction {
     /// Kills the process, which has exceeded this timeout.
     Kill(Pid, Duration),
-    /// Abandons the process, which was killed and whose poll has not returned.
+    /// Abandons the process, whose poll has not returned. It was killed before, unless its timeout was zero.
     Abandon(Pid, TimedOut),
-    /// Does nothing: the process was abandoned, and the consumer has not taken the timeout yet.
+    /// Does nothing: the process was abandoned, and the consumer has not taken the report of the timeout yet.
     Abandoned(TimedOut),
     /// Lets the next attempt start.
     Retry,
@@ -170,6 +170,7 @@ impl SharedDeadlines {
                     }
                 }
                 DeadlineAction::Abandon(pid, _) => {
+                    // Not killed yet if its timeout was zero.
                     self.runtime.kill(pid);
                     abandon(&self.runtime, pid);
                     self.completions.notify(slot);
@@ -180,7 +181,8 @@ impl SharedDeadlines {
         }
     }
 
-    /// Removes all deadlines that have passed, and arms the timer for the next one.
+    /// Takes the actions of all deadlines that have passed, leaves `Abandoned` in place of `Abandon`, and arms the timer for
+    /// the next deadline.
     fn take_due(self: &Arc<SharedDeadlines>) -> Vec<(usize, DeadlineAction)> {
         let now = self.runtime.executor().now();
         let mut due = Vec::new();
@@ -203,7 +205,7 @@ impl SharedDeadlines {
     }
 
     /// Sets the deadline after which a process that is about to be killed is abandoned. Returns `false`, and changes
-    /// nothing, if the slot belongs to another attempt by now.
+    /// nothing, if the slot has another deadline by now, or if all deadlines were cleared.
     #[must_use = "the process of another attempt must not be killed"]
     fn set_abandon(self: &Arc<SharedDeadlines>, slot: usize, pid: Pid, timed_out: TimedOut) -> bool {
         let at = self.runtime.executor().now().checked_add(ABANDON_AFTER);
