@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cordial_sched::{Executor, JoinHandle, Key, PollId, TaskRef};
+use cordial_sched::{Executor, JoinHandle, Key, TaskRef};
 
 use super::restart_limit_exits::RestartLimitExits;
 use super::shared::Shared;
@@ -45,10 +45,6 @@ impl Handle {
 
     pub(crate) fn next_guardian_number(&self) -> u64 {
         self.shared.guardian_numbers.next()
-    }
-
-    pub(crate) fn n_guardians(&self) -> u64 {
-        self.shared.guardian_numbers.count()
     }
 
     /// Returns the most recent crashes of this runtime.
@@ -125,11 +121,6 @@ impl Handle {
     /// Returns the processes whose current poll is long, and how long it has lasted.
     pub(crate) fn long_polls(&self) -> BTreeMap<Pid, Duration> {
         self.executor.long_polls().into_iter().map(|(key, lasted)| (self.shared.pid(key), lasted)).collect()
-    }
-
-    /// Returns the processes that are in a poll at this moment, and in which.
-    pub(crate) fn current_polls(&self) -> BTreeMap<Pid, PollId> {
-        self.executor.current_polls().into_iter().map(|(key, poll)| (self.shared.pid(key), poll)).collect()
     }
 
     /// Sends a signal to a process. Does nothing if there is no such process.

@@ -1,13 +1,11 @@
 //! The ladder from a request to shut down, over a kill, to giving up on a process.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cordial_sched::Timer;
 use futures_util::future::{Either, select};
 
 use super::describe::{describe, describe_one};
-use super::polls::Polls;
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::process::entry::EventSubject;
@@ -18,7 +16,7 @@ use crate::process::shutdown::Shutdown;
 use crate::process::signal::Signal;
 use crate::{telemetry, unwind};
 
-/// How long one poll of a killed process may last before a stop abandons the process.
+/// How long a stop waits for a killed process whose current poll does not return, before it abandons the process.
 pub(crate) const ABANDON_AFTER: Duration = Duration::from_millis(100);
 
 /// A step of the ladder that ends a process.
@@ -73,9 +71,9 @@ pub(crate) enum StopOutcome {
     Abandoned(Stopped),
 }
 
-/// Stops one process and waits for its end. After the kill it waits for as long as the polls of the process return, and gives up
-/// when one of them has lasted for [`ABANDON_AFTER`]. A process that is in no poll ends as soon as a thread takes it, or, if it is a
-/// guardian, when it has stopped the processes that it owns.
+/// Stops one process and waits for its end. Does not wait for longer than [`ABANDON_AFTER`] after a kill, with one exception: a
+/// guardian ends only when it has stopped the processes that it owns, so that it gets more time as long as its own polls
+/// return.
 pub(crate) async fn stop_one(runtime: &Handle, pid: Pid, shutdown: Shutdown) -> StopOutcome {
     let mut end = monitor_on(runtime, pid);
     let mut step = Step::first(shutdown);
@@ -83,7 +81,7 @@ pub(crate) async fn stop_one(runtime: &Handle, pid: Pid, shutdown: Shutdown) -> 
     loop {
         match step {
             Step::Request { .. } => step.take(runtime, pid, None),
-            Step::Kill => killed = kill_one(runtime, pid, &runtime.long_polls()),
+            Step::Kill => killed = kill_one(runtime, pid),
             Step::Abandon => {
                 let stopped = describe_one(runtime, pid);
                 step.take(runtime, pid, None);
@@ -91,8 +89,9 @@ pub(crate) async fn stop_one(runtime: &Handle, pid: Pid, shutdown: Shutdown) -> 
             }
         }
         let next = step.next();
+        let is_killed_guardian = killed.as_ref().is_some_and(|killed: &Killed| killed.is_guardian);
         loop {
-            let before = Polls::now(runtime);
+            let in_poll_before = in_poll(runtime, pid);
             let limit = next.and_then(|(after, _)| runtime.executor().timer(after));
             if ends_within(&mut end, limit).await {
                 return match killed.and_then(|killed| killed.stopped) {
@@ -100,7 +99,9 @@ pub(crate) async fn stop_one(runtime: &Handle, pid: Pid, shutdown: Shutdown) -> 
                     _ => StopOutcome::AsRequested,
                 };
             }
-            if step != Step::Kill || Polls::now(runtime).is_same_poll(&before, pid) {
+            // If the duration of the current poll has grown, it is the same poll.
+            let is_same_poll = in_poll(runtime, pid) > in_poll_before;
+            if !is_killed_guardian || is_same_poll {
                 break;
             }
         }
@@ -113,12 +114,15 @@ pub(crate) async fn stop_one(runtime: &Handle, pid: Pid, shutdown: Shutdown) -> 
 pub(crate) struct Killed {
     /// What a report says about it; `None` if it was exiting already, so that the kill did not end it.
     pub(crate) stopped: Option<Stopped>,
+    is_guardian: bool,
 }
 
-/// Kills a process. `None` if it has ended before. `long_polls` are those of its runtime at this moment.
-pub(crate) fn kill_one(runtime: &Handle, pid: Pid, long_polls: &BTreeMap<Pid, Duration>) -> Option<Killed> {
+/// Kills a process. `None` if it has ended before.
+pub(crate) fn kill_one(runtime: &Handle, pid: Pid) -> Option<Killed> {
+    let long_polls = runtime.long_polls();
     let killed = runtime.with(pid, |entry| Killed {
-        stopped: (!entry.shutdown.is_exiting()).then(|| describe(pid, entry, long_polls)),
+        stopped: (!entry.shutdown.is_exiting()).then(|| describe(pid, entry, &long_polls)),
+        is_guardian: entry.guardian().is_some(),
     })?;
     runtime.kill(pid);
     Some(killed)
@@ -133,6 +137,11 @@ pub(crate) fn abandon(runtime: &Handle, pid: Pid) {
     if let Some(Some(subject)) = subject {
         unwind::ignore_panic(|| telemetry::abandoned(&subject.subject(pid)));
     }
+}
+
+/// Returns how long the current poll of a process has lasted; `None` if it is not being polled, or only briefly.
+fn in_poll(runtime: &Handle, pid: Pid) -> Option<Duration> {
+    runtime.long_polls().get(&pid).copied()
 }
 
 /// Waits until the monitored process has ended. Returns `false` if `limit` passes before; `None` is no limit.

@@ -1,24 +1,21 @@
 //! Stopping all processes of a group, which may grow while it is stopped.
 
-use std::collections::BTreeSet;
 use std::task::Poll;
 use std::time::Duration;
 
 use cordial_sched::Timer;
+use futures_util::StreamExt;
 use futures_util::future::{Either, select};
+use futures_util::stream::FuturesUnordered;
 
 use super::describe::describe_all;
 use super::escalate::{Step, abandon};
-use super::polls::Polls;
 use crate::pid::Pid;
 use crate::process::entry::Entry;
-use crate::process::monitors::{Monitor, monitor_on};
+use crate::process::monitors::monitor_on;
 use crate::process::report::{StopReport, Stopped};
 use crate::process::runtime::{Handle, current};
 use crate::process::shutdown::Shutdown;
-
-/// How long a stop waits after [`ABANDON_AFTER`](super::ABANDON_AFTER) for killed processes that are in no poll.
-const FOR_LATE_ENDS: Duration = Duration::from_millis(80);
 
 /// Stops every process for which `is_member` returns true, including those that are spawned during the stop. The grace time is that of
 /// the whole group.
@@ -33,9 +30,13 @@ pub(crate) async fn stop_all(
     }
     // A process that is exiting already has ended in time, however short the grace time was.
     let mut killed = describe_all(runtime, &|pid, entry| is_member(pid, entry) && !entry.shutdown.is_exiting());
-    let abandoned = kill_all(runtime, &is_member).await;
-    let pids: BTreeSet<Pid> = abandoned.iter().map(|stopped| stopped.pid).collect();
-    killed.retain(|stopped| !pids.contains(&stopped.pid));
+    if !until_gone(runtime, &is_member, Step::Kill, time_of(Step::Kill)).await {
+        // A guardian abandons the processes that it owns after the same time, and ends a moment later.
+        let is_guardian = |pid, entry: &Entry| is_member(pid, entry) && entry.guardian().is_some();
+        until_gone(runtime, &is_guardian, Step::Kill, time_of(Step::Kill)).await;
+    }
+    let abandoned = abandon_all(runtime, &is_member);
+    killed.retain(|stopped| abandoned.iter().all(|abandoned| abandoned.pid != stopped.pid));
     StopReport { killed, abandoned }
 }
 
@@ -46,31 +47,12 @@ pub(crate) async fn kill_group(
     is_member: impl Fn(Pid, &Entry) -> bool,
     limit: Duration,
 ) -> StopReport {
-    // Two halves: a destructor that hangs begins after the kill, in a new poll.
-    if until_gone(runtime, &is_member, Step::Kill, Some(limit / 2)).await {
+    if until_gone(runtime, &is_member, Step::Kill, Some(limit)).await {
         return StopReport::default();
     }
-    let at_half = Polls::now(runtime);
-    if until_gone(runtime, &is_member, Step::Kill, Some(limit / 2)).await {
-        return StopReport::default();
-    }
-    StopReport { abandoned: abandon_stuck(runtime, &is_member, &at_half), ..StopReport::default() }
-}
-
-/// Kills every member and waits for their ends. Returns the members that were abandoned. The other ones have ended, or wait for
-/// a thread for longer than this function does.
-async fn kill_all(runtime: &Handle, is_member: &impl Fn(Pid, &Entry) -> bool) -> Vec<Stopped> {
-    let at_kill = Polls::now(runtime);
-    if until_gone(runtime, is_member, Step::Kill, time_of(Step::Kill)).await {
-        return Vec::new();
-    }
-    // Members that are in no poll, because there are many of them, are not stuck. Neither are guardians: they abandon the
-    // processes that they own after the same time, and end a moment later.
-    let at_limit = Polls::now(runtime);
-    let is_stuck = |pid| at_limit.is_same_poll(&at_kill, pid);
-    let is_late = |pid, entry: &Entry| !is_stuck(pid) && is_member(pid, entry);
-    until_gone(runtime, &is_late, Step::Kill, Some(FOR_LATE_ENDS)).await;
-    abandon_stuck(runtime, is_member, &at_limit)
+    // A guardian that is left is not stuck itself: it waits for a process that is.
+    let abandoned = abandon_all(runtime, &|pid, entry| is_member(pid, entry) && entry.guardian().is_none());
+    StopReport { abandoned, ..StopReport::default() }
 }
 
 /// How long the group has after a step.
@@ -92,21 +74,15 @@ async fn until_gone(
         if members.is_empty() {
             return true;
         }
-        let from = current();
-        let ends: Vec<Monitor> = members
+        let mut ends: FuturesUnordered<_> = members
             .into_iter()
             .map(|pid| {
                 let end = monitor_on(runtime, pid);
-                step.take(runtime, pid, from.filter(|from| from.runtime() == pid.runtime()));
+                step.take(runtime, pid, current().filter(|caller| caller.runtime() == pid.runtime()));
                 end
             })
             .collect();
-        // One after the other: the caller is woken once for many ends.
-        let all_ended = async {
-            for end in ends {
-                end.await;
-            }
-        };
+        let all_ended = async { while ends.next().await.is_some() {} };
         let limit_passed = std::future::poll_fn(|cx| match &mut timer {
             Some(timer) => std::pin::Pin::new(timer).poll(cx),
             None => Poll::Pending,
@@ -117,10 +93,9 @@ async fn until_gone(
     }
 }
 
-/// Abandons the members that are still in the poll in which they were seen `before`.
-fn abandon_stuck(runtime: &Handle, is_member: &impl Fn(Pid, &Entry) -> bool, before: &Polls) -> Vec<Stopped> {
-    let now = Polls::now(runtime);
-    let abandoned = describe_all(runtime, &|pid, entry| now.is_same_poll(before, pid) && is_member(pid, entry));
+/// Abandons the members that are left.
+fn abandon_all(runtime: &Handle, is_member: &impl Fn(Pid, &Entry) -> bool) -> Vec<Stopped> {
+    let abandoned = describe_all(runtime, is_member);
     for stopped in &abandoned {
         abandon(runtime, stopped.pid);
     }

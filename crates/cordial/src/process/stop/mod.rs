@@ -8,9 +8,6 @@
 //!     └ ends: not reported  └ ends: reported as killed
 //! ```
 //!
-//! A process is abandoned only if one poll of it has lasted for the whole 100 ms. A killed process that is in no poll has its
-//! end before it: it waits for a thread, and gets more time.
-//!
 //! - To stop one process and to wait for that, await [`stop_one`].
 //! - To wait in some other way (for the reply of a task, for many processes with one timer), climb the ladder step by step:
 //!
@@ -28,8 +25,6 @@
 //!   Where a kill is reported, call [`kill_one`] instead of `Step::Kill.take(..)`: it describes the process before that is gone.
 
 mod describe;
-mod polls;
-
 mod escalate;
 mod group;
 mod order;
@@ -38,8 +33,6 @@ pub(crate) use describe::{describe_all, describe_one};
 pub(crate) use escalate::{ABANDON_AFTER, Step, StopOutcome, abandon, kill_one, stop_one};
 pub(crate) use group::stop_all;
 pub(crate) use order::stop_in_order;
-
-pub(crate) use polls::Polls;
 
 pub(super) use group::kill_group;
 pub(super) use order::{collect_in_order, stop_within};

@@ -88,28 +88,15 @@ async fn stop_guardians(
     owner: impl Fn(Pid, &Entry) -> Option<Option<Pid>>,
 ) {
     loop {
-        let n_guardians = runtime.n_guardians();
         let mut found = Vec::new();
         runtime.for_each(|pid, entry| {
             if let (Some(guardian), None, Some(owner)) = (entry.guardian(), &entry.child_slot, owner(pid, entry)) {
                 found.push((guardian.number, pid, owner, guardian.report.clone()));
             }
         });
-        found.sort_unstable_by_key(|(number, ..)| *number);
-        let has_ended = |owner: &Option<Pid>| owner.is_none_or(|owner| !runtime.is_alive(owner));
-        let mut n_stopped = 0;
-        // Searched from the end after each stop, because the stop may have ended the owner of a later guardian. The table is
-        // searched again only if a guardian was started meanwhile: that one is the latest.
-        while runtime.n_guardians() == n_guardians
-            && let Some(latest) = found.iter().rposition(|(.., owner, _)| has_ended(owner))
-        {
-            let (_, pid, _, slot) = found.remove(latest);
-            stop_one(runtime, pid, Shutdown::Infinity).await;
-            report.add(slot.get());
-            n_stopped += 1;
-        }
-        if n_stopped == 0 && runtime.n_guardians() == n_guardians {
-            return;
-        }
+        found.retain(|(.., owner, _)| owner.is_none_or(|owner| !runtime.is_alive(owner)));
+        let Some((_, pid, _, slot)) = found.into_iter().max_by_key(|(number, ..)| *number) else { return };
+        stop_one(runtime, pid, Shutdown::Infinity).await;
+        report.add(slot.get());
     }
 }

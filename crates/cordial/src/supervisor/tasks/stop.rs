@@ -17,9 +17,7 @@ use tokio::time::sleep;
 
 use super::children::TaskChildren;
 use crate::pid::Pid;
-use crate::process::{
-    ABANDON_AFTER, Handle, Polls, Step, StopReport, Stopped, abandon, describe_one, kill_one, monitor_on,
-};
+use crate::process::{Handle, Step, StopReport, Stopped, abandon, describe_one, kill_one, monitor_on};
 use crate::supervisor::clock::Clock;
 use crate::supervisor::events::emit_forced;
 use crate::supervisor::exit_signals::ExitSignals;
@@ -64,8 +62,6 @@ struct ChildrenStop {
     without_limit: Vec<Pid>,
     killed: BTreeMap<Pid, Stopped>,
     abandoned: BTreeMap<Pid, Stopped>,
-    /// The polls of the killed children when they were killed, or when it was found that they were in another poll by then.
-    polls: Polls,
 }
 
 /// What ended a wait.
@@ -85,7 +81,6 @@ impl ChildrenStop {
             without_limit: Vec::new(),
             killed: BTreeMap::new(),
             abandoned: BTreeMap::new(),
-            polls: Polls::default(),
         }
     }
 
@@ -134,20 +129,12 @@ impl ChildrenStop {
     fn take_due_step(&mut self) {
         let ((_, step), pids) = self.due.pop_first().expect("a wait ends with `StepDue` only if there is one");
         let now = self.clock.now();
-        let (polls, long_polls) = (Polls::now(&self.runtime), self.runtime.long_polls());
         for pid in pids {
             match step {
                 Step::Request { .. } => unreachable!("a request is never scheduled, since it is the first step"),
                 Step::Kill => {
-                    self.polls.update(&polls, pid);
-                    let Some(killed) = kill_one(&self.runtime, pid, &long_polls) else { continue };
+                    let Some(killed) = kill_one(&self.runtime, pid) else { continue };
                     self.killed.extend(killed.stopped.map(|stopped| (pid, stopped)));
-                }
-                Step::Abandon if !polls.is_same_poll(&self.polls, pid) => {
-                    // It is not stuck: it waits for a thread, or has been in this poll for a moment only.
-                    self.polls.update(&polls, pid);
-                    self.schedule(now, ABANDON_AFTER, Step::Abandon, pid);
-                    continue;
                 }
                 Step::Abandon => {
                     let Some(stopped) = describe_one(&self.runtime, pid) else { continue };
@@ -167,11 +154,9 @@ impl ChildrenStop {
         self.due.clear();
         self.without_limit.clear();
         let now = self.clock.now();
-        let (polls, long_polls) = (Polls::now(&self.runtime), self.runtime.long_polls());
         let mut stopped = Vec::new();
         for pid in children.pids() {
-            self.polls.update(&polls, pid);
-            let Some(killed) = kill_one(&self.runtime, pid, &long_polls) else { continue };
+            let Some(killed) = kill_one(&self.runtime, pid) else { continue };
             stopped.extend(killed.stopped.map(|stopped| (pid, stopped)));
             if let Some((after, next)) = Step::Kill.next() {
                 self.schedule(now, after, next, pid);
