@@ -98,7 +98,7 @@ impl Idle {
 
     /// Like [`notify`](Idle::notify), after a push into the caller's own LIFO slot.
     ///
-    /// The caller usually takes the task back a moment later. So at most one worker is woken in vain in each round of
+    /// The caller usually takes the task back a moment later. So at most one worker is woken for nothing in each round of
     /// sysmon, not one for each push.
     pub(crate) fn notify_slot_push(&self) {
         if !self.skips_slot_wakeups.load(Ordering::Relaxed) {

@@ -479,7 +479,7 @@ impl SysmonOps for HelpingSysmon<'_> {
 }
 
 /// The pusher stays in a poll that never ends, so only sysmon can bring the task in its slot to the sleeper. The hint
-/// that such wake-ups are in vain may be old, or be set at any moment.
+/// that such wake-ups find no task may be old, or be set at any moment.
 #[test]
 fn a_push_into_a_slot_that_wakes_no_worker_is_found_by_sysmon() {
     let ways = Arc::new(Ways::default());
