@@ -72,17 +72,18 @@ fn a_signal_stops_a_run_that_waits_for_input() {
 #[test]
 fn a_second_signal_kills_running_commands() {
     let dir = TestDir::new();
-    // The commands ignore SIGTERM.
-    let script = format!("trap '' TERM; {}", TestDir::PARENT_AND_CHILD);
-    let mut child = start(&["map", "-c", "2", "--grace", "1h", "--", "sh", "-c", &script, "sh", "{}", dir.text()]);
+    // The commands survive SIGTERM, and record it.
+    let script = r#"trap '' TERM; sleep 1000 & trap 'touch "$2/$1.term"' TERM; echo $$ $! > "$2/$1.new"; mv "$2/$1.new" "$2/$1"; while :; do wait; done"#;
+    let mut child = start(&["map", "-c", "2", "--grace", "1h", "--", "sh", "-c", script, "sh", "{}", dir.text()]);
     let mut input = child.stdin.take().unwrap();
     input.write_all(b"one\ntwo\nnever\n").unwrap();
     drop(input);
     dir.wait_for("one");
     dir.wait_for("two");
     send(&child, Signal::HUP);
-    // Two signals at the same time would be delivered as one.
-    std::thread::sleep(std::time::Duration::from_millis(200));
+    // Two signals at the same time would be delivered as one. The first one has been handled when the commands got SIGTERM.
+    dir.wait_for("one.term");
+    dir.wait_for("two.term");
     send(&child, Signal::HUP);
     let result = finish(child);
     assert_eq!(result.status, 129);
