@@ -14,6 +14,7 @@ use loom::thread;
 
 use super::*;
 use crate::sync::Parker;
+use crate::sync::models::{assert_reached, check, count};
 use crate::sysmon::run_loop::{self as sysmon_loop, SysmonOps};
 use crate::worker::run_loop::{self, LoopEnd, WorkerOps};
 
@@ -57,19 +58,6 @@ struct Ways {
     sysmon_parked: Count,
     sysmon_stayed_awake: Count,
     skipped_wakeup: Count,
-}
-
-impl Ways {
-    #[track_caller]
-    fn assert_taken<const N: usize>(&self, ways: [(&str, &Count); N]) {
-        for (name, way) in ways {
-            assert!(way.load(Relaxed) > 0, "it never went this way: {name}");
-        }
-    }
-}
-
-fn count(way: &Count) {
-    way.fetch_add(1, Relaxed);
 }
 
 /// What the threads of a model share.
@@ -208,13 +196,6 @@ impl WorkerOps for ModelWorker<'_> {
     }
 }
 
-/// Checks the interleavings with at most this many preemptions. Three threads and more have too many to check them all.
-fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(preemptions);
-    builder.check(model);
-}
-
 #[test]
 fn a_worker_does_not_sleep_through_a_push() {
     let ways = Arc::new(Ways::default());
@@ -228,7 +209,7 @@ fn a_worker_does_not_sleep_through_a_push() {
         model.push();
         worker.join().unwrap();
     });
-    seen.assert_taken([
+    assert_reached([
         ("it did not sleep", &seen.found_awake),
         ("the last look found it", &seen.found_at_last),
         ("the last look found it, and the worker was woken", &seen.found_and_woken),
@@ -255,7 +236,7 @@ fn two_pushes_from_two_threads_reach_a_worker_that_sleeps_in_between() {
         worker.join().unwrap();
     });
     assert_eq!(seen.spurious.load(Relaxed), 0, "a sleep was ended by a token of the one before");
-    seen.assert_taken([("the last look found it", &seen.found_at_last), ("woken", &seen.woken)]);
+    assert_reached([("the last look found it", &seen.found_at_last), ("woken", &seen.woken)]);
 }
 
 #[test]
@@ -282,7 +263,7 @@ fn a_worker_whose_poll_never_ends_leaves_no_task_to_a_sleeper() {
         }
         model.assert_counted();
     });
-    seen.assert_taken([("the last look found it", &seen.found_at_last), ("woken", &seen.woken)]);
+    assert_reached([("the last look found it", &seen.found_at_last), ("woken", &seen.woken)]);
 }
 
 #[test]
@@ -306,7 +287,7 @@ fn pushes_from_two_threads_reach_two_workers() {
         }
         model.assert_counted();
     });
-    seen.assert_taken([("the last look found it", &seen.found_at_last), ("woken", &seen.woken)]);
+    assert_reached([("the last look found it", &seen.found_at_last), ("woken", &seen.woken)]);
 }
 
 /// A sysmon that sleeps when the one worker does, and ends when the worker has published its poll.
@@ -387,7 +368,7 @@ fn sysmon_sees_a_worker(preemptions: usize, has_token: bool) -> Arc<Ways> {
         worker.join().unwrap();
         sysmon.join().unwrap();
     });
-    seen.assert_taken([
+    assert_reached([
         ("sysmon parked", &seen.sysmon_parked),
         ("sysmon stayed awake after all", &seen.sysmon_stayed_awake),
     ]);
@@ -397,7 +378,7 @@ fn sysmon_sees_a_worker(preemptions: usize, has_token: bool) -> Arc<Ways> {
 #[test]
 fn sysmon_does_not_sleep_while_a_worker_is_awake() {
     let seen = sysmon_sees_a_worker(3, false);
-    seen.assert_taken([
+    assert_reached([
         ("the last look found it", &seen.found_at_last),
         ("the last look found it, and the worker was woken", &seen.found_and_woken),
         ("woken", &seen.woken),
@@ -407,7 +388,7 @@ fn sysmon_does_not_sleep_while_a_worker_is_awake() {
 #[test]
 fn sysmon_does_not_sleep_while_a_worker_is_awake_that_was_not_woken_by_a_push() {
     let seen = sysmon_sees_a_worker(3, true);
-    seen.assert_taken([("spurious", &seen.spurious), ("woken", &seen.woken)]);
+    assert_reached([("spurious", &seen.spurious), ("woken", &seen.woken)]);
 }
 
 /// A sysmon that helps: its rounds move the task in `slot` to the queue.
@@ -508,7 +489,7 @@ fn a_push_into_a_slot_that_wakes_no_worker_is_found_by_sysmon() {
         pusher.join().unwrap();
         worker.join().unwrap();
     });
-    seen.assert_taken([
+    assert_reached([
         ("no worker was woken for the slot", &seen.skipped_wakeup),
         ("a worker was woken for the slot", &seen.woken_in_vain),
         ("woken for the task that sysmon has moved", &seen.woken),
@@ -543,5 +524,5 @@ fn a_push_into_a_queue_that_wakes_no_worker_is_found_by_sysmon() {
         HelpingSysmon::run(&model, &Queue::new(), Ends::AfterOneRound);
         worker.join().unwrap();
     });
-    seen.assert_taken([("no worker was woken for the queue", &seen.skipped_wakeup), ("woken", &seen.woken)]);
+    assert_reached([("no worker was woken for the queue", &seen.skipped_wakeup), ("woken", &seen.woken)]);
 }

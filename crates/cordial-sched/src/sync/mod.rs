@@ -6,3 +6,6 @@
 mod backend;
 
 pub(crate) use backend::*;
+
+#[cfg(all(test, cordial_loom))]
+pub(crate) mod models;

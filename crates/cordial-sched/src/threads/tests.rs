@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
+use std::sync::atomic::AtomicUsize as Count;
 
 use loom::thread;
 
@@ -14,6 +14,7 @@ use super::*;
 use crate::idle::{Idle, Slept};
 use crate::pool::{Callbacks, Pool};
 use crate::remote::Remote;
+use crate::sync::models::{assert_reached, check, count};
 use crate::sync::{AtomicBool, Parker, Unparker};
 use crate::table::Key;
 use crate::worker::park_until_activated;
@@ -29,17 +30,6 @@ struct Ways {
     exited: Count,
     replaced: Count,
     at_limit: Count,
-}
-
-#[track_caller]
-fn assert_taken<const N: usize>(ways: [(&str, &Count); N]) {
-    for (name, way) in ways {
-        assert!(way.load(Relaxed) > 0, "it never went this way: {name}");
-    }
-}
-
-fn count(way: &Count) {
-    way.fetch_add(1, Relaxed);
 }
 
 /// A pool of one worker, and room for one stand-in. The thread with index 0 is in a poll.
@@ -155,12 +145,6 @@ impl WorkerOps for IdleWorker<'_> {
     }
 }
 
-fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(preemptions);
-    builder.check(model);
-}
-
 #[test]
 fn a_blocked_thread_resumes() {
     let ways = Arc::new(Ways::default());
@@ -185,7 +169,7 @@ fn a_blocked_thread_resumes() {
         let expected = ThreadCounts { active: 1, parked: 1, ..ThreadCounts::default() };
         assert_eq!(model.pool.threads().counts(), expected);
     });
-    assert_taken([
+    assert_reached([
         ("it saw the flag after its poll", &seen.saw_the_flag_awake),
         ("it was asleep", &seen.saw_the_flag_asleep),
     ]);
@@ -230,7 +214,7 @@ fn a_thread_whose_stand_in_was_refused_runs_and_can_be_replaced_again() {
         model.run_rounds_until_resumed(0);
         thread.join().unwrap();
     });
-    assert_taken([
+    assert_reached([
         ("it stayed active", &seen.stayed_active),
         ("it was activated while parked", &seen.activated_while_parked),
     ]);
@@ -267,7 +251,7 @@ fn a_parked_thread_that_times_out_exits_or_is_activated_but_not_both() {
         count(way);
         assert_eq!(model.pool.threads().counts().active, 1);
     });
-    assert_taken([
+    assert_reached([
         ("activated", &seen.activated_while_parked),
         ("exited, and its index was not free yet", &seen.exited),
         ("exited, and its index was used again", &seen.replaced),
@@ -299,7 +283,7 @@ fn a_parked_thread_is_activated_when_its_stand_in_blocks() {
         let expected = ThreadCounts { active: 1, blocked: 1, ..ThreadCounts::default() };
         assert_eq!(model.pool.threads().counts(), expected);
     });
-    assert_taken([("at the limit", &seen.at_limit)]);
+    assert_reached([("at the limit", &seen.at_limit)]);
 }
 
 #[test]
@@ -318,5 +302,5 @@ fn a_thread_is_deprioritized_before_it_resumes_or_not_at_all() {
         assert_eq!(resume, if is_deprioritized { Resume::End } else { Resume::Park });
         count(if is_deprioritized { &model.ways.exited } else { &model.ways.stayed_active });
     });
-    assert_taken([("deprioritized", &seen.exited), ("too late for that", &seen.stayed_active)]);
+    assert_reached([("deprioritized", &seen.exited), ("too late for that", &seen.stayed_active)]);
 }

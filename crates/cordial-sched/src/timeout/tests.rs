@@ -9,6 +9,7 @@ use std::task::Wake;
 use loom::thread;
 
 use super::*;
+use crate::sync::models::{assert_reached, check};
 use crate::sync::{Parker, Unparker};
 
 struct UnparkWaker(Unparker);
@@ -28,19 +29,6 @@ fn elapse(timeouts: &Arc<Timeouts>, now: Instant, start_thread: impl Fn()) {
     }
     parker.park();
     timeouts.disarm(armed);
-}
-
-fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(preemptions);
-    builder.check(model);
-}
-
-#[track_caller]
-fn assert_reached<const N: usize>(outcomes: [(&str, &Count); N]) {
-    for (name, outcome) in outcomes {
-        assert!(outcome.load(Relaxed) > 0, "never reached: {name}");
-    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use loom::sync::Arc;
 use loom::thread;
 
 use super::*;
+use crate::sync::models::{assert_reached, check};
 
 #[test]
 fn a_poll_is_reported_with_its_own_key() {
@@ -35,9 +36,7 @@ fn a_poll_is_reported_with_its_own_key() {
         }
         sysmon.join().unwrap();
     });
-    for (name, way) in [("the first poll", &FIRST), ("the second poll", &SECOND), ("none", &NONE)] {
-        assert!(way.load(Relaxed) > 0, "never seen: {name}");
-    }
+    assert_reached([("the first poll", &FIRST), ("the second poll", &SECOND), ("none", &NONE)]);
 }
 
 /// Sysmon marks each poll at first sight.
@@ -47,9 +46,7 @@ fn a_poll_seen_twice_is_reported_with_its_own_key_and_time() {
     static SECOND: Count = Count::new(0);
     static NONE: Count = Count::new(0);
     let keys = [1, 2].map(|index| Key::new(index, NonZeroU32::MIN));
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(2);
-    builder.check(move || {
+    check(2, move || {
         let progress = Arc::new(PollProgress::default());
         let sysmon = {
             let progress = progress.clone();
@@ -81,7 +78,5 @@ fn a_poll_seen_twice_is_reported_with_its_own_key_and_time() {
         sysmon.join().unwrap();
         reader.join().unwrap();
     });
-    for (name, way) in [("the first poll", &FIRST), ("the second poll", &SECOND), ("none", &NONE)] {
-        assert!(way.load(Relaxed) > 0, "never seen: {name}");
-    }
+    assert_reached([("the first poll", &FIRST), ("the second poll", &SECOND), ("none", &NONE)]);
 }

@@ -9,6 +9,7 @@ use loom::sync::Arc;
 use loom::thread;
 
 use super::*;
+use crate::sync::models::{assert_reached, check};
 use crate::sync::{AtomicUsize, Parker, Unparker};
 
 type Task = Box<u8>;
@@ -69,24 +70,11 @@ fn wait(model: &Model) -> (Task, usize) {
     unreachable!("it returns when it is ready")
 }
 
-fn check(model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
-    builder.check(model);
-}
-
-#[track_caller]
-fn assert_reached<const N: usize>(outcomes: [(&str, &Count); N]) {
-    for (name, outcome) in outcomes {
-        assert!(outcome.load(Relaxed) > 0, "never reached: {name}");
-    }
-}
-
 #[test]
 fn a_handle_that_waits_gets_the_task() {
     static AT_ONCE: Count = Count::new(0);
     static WOKEN: Count = Count::new(0);
-    check(|| {
+    check(3, || {
         let model = Model::new();
         let worker = {
             let model = model.clone();
@@ -107,7 +95,7 @@ fn a_handle_that_waits_gets_the_task() {
 fn the_last_waker_of_a_handle_is_woken() {
     static REPLACED: Count = Count::new(0);
     static READY: Count = Count::new(0);
-    check(|| {
+    check(3, || {
         let model = Model::new();
         let worker = {
             let model = model.clone();
@@ -129,7 +117,7 @@ fn a_task_whose_handle_is_dropped_is_given_to_one_of_the_two() {
     static TO_WORKER: Count = Count::new(0);
     static TO_HANDLE: Count = Count::new(0);
     static SEEN: Count = Count::new(0);
-    check(|| {
+    check(3, || {
         let model = Model::new();
         let worker = {
             let model = model.clone();

@@ -6,6 +6,7 @@ use loom::sync::Arc;
 use loom::thread;
 
 use super::*;
+use crate::sync::models::check;
 use crate::sync::{AtomicBool, Ordering};
 
 struct Task {
@@ -45,10 +46,8 @@ impl Model {
 fn the_last_poll_sees_every_message() {
     static FEWEST: Count = Count::new(usize::MAX);
     static MOST: Count = Count::new(0);
-    let mut builder = loom::model::Builder::new();
     // Without a bound it runs for more than five minutes.
-    builder.preemption_bound = Some(3);
-    builder.check(|| {
+    check(3, || {
         let model = Arc::new(Model {
             slot: OwnerSlot::empty(),
             messages: [AtomicBool::new(false), AtomicBool::new(false)],

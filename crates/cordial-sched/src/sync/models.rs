@@ -1,0 +1,23 @@
+//! What the loom models of this crate have in common.
+
+use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
+
+/// Checks the interleavings with at most this many preemptions. Three threads and more have too many to check them all.
+pub(crate) fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.check(model);
+}
+
+pub(crate) fn count(outcome: &Count) {
+    outcome.fetch_add(1, Relaxed);
+}
+
+/// Panics if no run of a model had one of these outcomes: a protocol that never sleeps must not pass for one that loses
+/// no wake-up.
+#[track_caller]
+pub(crate) fn assert_reached<const N: usize>(outcomes: [(&str, &Count); N]) {
+    for (name, outcome) in outcomes {
+        assert!(outcome.load(Relaxed) > 0, "never reached: {name}");
+    }
+}
