@@ -11,14 +11,15 @@ use std::sync::atomic::AtomicUsize as Count;
 use loom::thread;
 
 use super::*;
-use crate::idle::{Idle, Slept};
+use crate::idle::Slept;
 use crate::pool::{Callbacks, Pool};
 use crate::remote::Remote;
 use crate::sync::models::{assert_reached, check, count};
-use crate::sync::{AtomicBool, Parker, Unparker};
+use crate::sync::{AtomicBool, Parker};
 use crate::table::Key;
+use crate::worker::models::TasklessWorker;
 use crate::worker::park_until_activated;
-use crate::worker::run_loop::{self, LoopEnd, WorkerOps};
+use crate::worker::run_loop::{self, LoopEnd};
 
 /// How often a model went which way, over all its runs.
 #[derive(Default)]
@@ -60,10 +61,15 @@ impl Model {
     /// The thread with index 0 leaves its poll, and runs until it has noticed that it was replaced. There are no tasks.
     fn end_poll_and_resume(&self, parker: &Parker) -> Resume {
         self.remote(0).progress.end();
-        let worker = IdleWorker { model: self, parker, has_slept: Cell::new(false) };
+        let has_slept = Cell::new(false);
+        let on_slept = |slept: &Slept<Option<()>>| {
+            assert!(matches!(slept, Slept::Spurious), "there is no task");
+            has_slept.set(true);
+        };
+        let worker = TasklessWorker { pool: &self.pool, parker, on_slept: &on_slept };
         assert_eq!(run_loop::run(&worker), LoopEnd::Blocked);
         let ways = &self.ways;
-        count(if worker.has_slept.get() { &ways.saw_the_flag_asleep } else { &ways.saw_the_flag_awake });
+        count(if has_slept.get() { &ways.saw_the_flag_asleep } else { &ways.saw_the_flag_awake });
         self.pool.resume(0)
     }
 
@@ -76,72 +82,6 @@ impl Model {
             }
             thread::yield_now();
         }
-    }
-}
-
-/// The worker with index 0 between two polls.
-struct IdleWorker<'a> {
-    model: &'a Model,
-    parker: &'a Parker,
-    has_slept: Cell<bool>,
-}
-
-impl WorkerOps for IdleWorker<'_> {
-    type Task = ();
-
-    fn is_blocked(&self) -> bool {
-        self.model.remote(0).is_blocked.load(Ordering::Relaxed)
-    }
-
-    fn is_stopping(&self) -> bool {
-        false
-    }
-
-    fn next_task(&self) -> Option<()> {
-        None
-    }
-
-    fn search(&self) -> Option<()> {
-        None
-    }
-
-    fn last_look(&self) -> Option<()> {
-        None
-    }
-
-    fn poll(&self, (): ()) {
-        panic!("there is no task");
-    }
-
-    fn has_injected(&self) -> bool {
-        false
-    }
-
-    fn has_queued(&self) -> bool {
-        false
-    }
-
-    fn idle(&self) -> &Idle {
-        &self.model.pool.idle
-    }
-
-    fn index(&self) -> usize {
-        0
-    }
-
-    fn unparker(&self) -> &Unparker {
-        &self.model.remote(0).unparker
-    }
-
-    fn park(&self) {
-        self.parker.park();
-    }
-
-    fn sleep(&self) -> Slept<Option<()>> {
-        let slept = run_loop::sleep(self);
-        assert!(matches!(slept, Slept::Spurious), "there is no task");
-        self.has_slept.set(true);
-        slept
     }
 }
 

@@ -30,6 +30,8 @@ use crate::task::schedule::{self, LocalSchedule, Placement, SchedulerRef};
 use crate::threads::{Resume, ThreadState};
 use crate::unwind;
 
+#[cfg(all(test, cordial_loom))]
+pub(crate) mod models;
 pub(crate) mod run_loop;
 mod search;
 

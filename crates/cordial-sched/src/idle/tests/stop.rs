@@ -3,75 +3,7 @@
 use super::*;
 use crate::pool::{Callbacks, Pool};
 use crate::threads::Threads;
-
-/// A worker without tasks, of a pool that stops.
-struct StoppingWorker<'a> {
-    pool: &'a Pool,
-    parker: &'a Parker,
-    ways: &'a Ways,
-}
-
-impl WorkerOps for StoppingWorker<'_> {
-    type Task = ();
-
-    fn is_blocked(&self) -> bool {
-        false
-    }
-
-    fn is_stopping(&self) -> bool {
-        self.pool.is_stopping()
-    }
-
-    fn next_task(&self) -> Option<()> {
-        None
-    }
-
-    fn search(&self) -> Option<()> {
-        None
-    }
-
-    fn last_look(&self) -> Option<()> {
-        None
-    }
-
-    fn poll(&self, (): ()) {
-        panic!("there is no task");
-    }
-
-    fn has_injected(&self) -> bool {
-        false
-    }
-
-    fn has_queued(&self) -> bool {
-        false
-    }
-
-    fn idle(&self) -> &Idle {
-        &self.pool.idle
-    }
-
-    fn index(&self) -> usize {
-        0
-    }
-
-    fn unparker(&self) -> &Unparker {
-        &self.pool.queues.remote(0).unparker
-    }
-
-    fn park(&self) {
-        self.parker.park();
-    }
-
-    fn sleep(&self) -> Slept<Option<()>> {
-        let slept = run_loop::sleep(self);
-        match &slept {
-            Slept::Found(_, None) => count(&self.ways.found_at_last),
-            Slept::Spurious => count(&self.ways.spurious),
-            Slept::Found(_, Some(_)) | Slept::Woken(_) => panic!("there is no task"),
-        }
-        slept
-    }
-}
+use crate::worker::models::TasklessWorker;
 
 /// A pool that stops unparks every worker that it sees. A worker that it does not see yet sees that the pool is
 /// stopping.
@@ -92,7 +24,12 @@ fn a_worker_that_starts_while_the_pool_stops_does_not_sleep() {
             thread::spawn(move || {
                 assert!(pool.activate(pool.threads().activate()).unwrap());
                 let parker = pool.queues.remote(0).take_local().unwrap().parker;
-                let worker = StoppingWorker { pool: &pool, parker: &parker, ways: &ways };
+                let on_slept = |slept: &Slept<Option<()>>| match slept {
+                    Slept::Found(_, None) => count(&ways.found_at_last),
+                    Slept::Spurious => count(&ways.spurious),
+                    Slept::Found(_, Some(_)) | Slept::Woken(_) => panic!("there is no task"),
+                };
+                let worker = TasklessWorker { pool: &pool, parker: &parker, on_slept: &on_slept };
                 assert_eq!(run_loop::run(&worker), LoopEnd::Stopping);
             })
         };

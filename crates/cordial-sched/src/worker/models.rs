@@ -1,0 +1,72 @@
+//! A worker for loom models in which there are no tasks: it sleeps until it is replaced or its pool stops.
+
+use crate::idle::{Idle, Slept};
+use crate::pool::Pool;
+use crate::sync::{Ordering, Parker, Unparker};
+use crate::worker::run_loop::{self, WorkerOps};
+
+/// The worker with index 0. Runs the shipped loop.
+pub(crate) struct TasklessWorker<'a> {
+    pub(crate) pool: &'a Pool,
+    pub(crate) parker: &'a Parker,
+    /// Called after each sleep.
+    pub(crate) on_slept: &'a dyn Fn(&Slept<Option<()>>),
+}
+
+impl WorkerOps for TasklessWorker<'_> {
+    type Task = ();
+
+    fn is_blocked(&self) -> bool {
+        self.pool.queues.remote(0).is_blocked.load(Ordering::Relaxed)
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.pool.is_stopping()
+    }
+
+    fn next_task(&self) -> Option<()> {
+        None
+    }
+
+    fn search(&self) -> Option<()> {
+        None
+    }
+
+    fn last_look(&self) -> Option<()> {
+        None
+    }
+
+    fn poll(&self, (): ()) {
+        panic!("there is no task");
+    }
+
+    fn has_injected(&self) -> bool {
+        false
+    }
+
+    fn has_queued(&self) -> bool {
+        false
+    }
+
+    fn idle(&self) -> &Idle {
+        &self.pool.idle
+    }
+
+    fn index(&self) -> usize {
+        0
+    }
+
+    fn unparker(&self) -> &Unparker {
+        &self.pool.queues.remote(0).unparker
+    }
+
+    fn park(&self) {
+        self.parker.park();
+    }
+
+    fn sleep(&self) -> Slept<Option<()>> {
+        let slept = run_loop::sleep(self);
+        (self.on_slept)(&slept);
+        slept
+    }
+}
