@@ -1,7 +1,8 @@
 //! Checks the Markdown pages of this repository: their programs are compiled, and their links and file names lead to files.
 
+mod repository;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 /// A code span that ends like this is the name of a file.
@@ -146,23 +147,7 @@ fn normalized(path: &Path) -> PathBuf {
     normalized
 }
 
-/// Reads every text file of the repository except those that Git or cargo made. The paths are relative to the root.
+/// The text files of the repository, by path from its root.
 fn files() -> BTreeMap<PathBuf, String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let mut files = BTreeMap::new();
-    let mut folders = vec![PathBuf::new()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(root.join(&folder)).expect("the repository is readable") {
-            let path = folder.join(entry.expect("the repository is readable").file_name());
-            if path.ends_with(".git") || root.join(&path).join("CACHEDIR.TAG").exists() {
-                continue;
-            } else if root.join(&path).is_dir() {
-                folders.push(path);
-            } else if let Ok(text) = fs::read_to_string(root.join(&path)) {
-                files.insert(path, text);
-            }
-        }
-    }
-    assert!(files.contains_key(Path::new("crates/cordial/src/lib.rs")), "the repository was not found");
-    files
+    repository::files().into_iter().map(|(path, text)| (path.into(), text)).collect()
 }
