@@ -22,17 +22,15 @@
 //!
 //! # Glossary
 //!
+//! Runnable is async-task's word, injector crossbeam's, LIFO slot tokio's. The *layer above* is the crate that uses this one.
+//!
 //! | word | meaning |
 //! |---|---|
-//! | layer above | the crate that uses this one |
 //! | header | the part of a task with a fixed address; one task after another uses it |
 //! | owner slot | the part of the header that owns the task while the task waits to be woken |
-//! | runnable | the value that owns a task, as in async-task; a task has exactly one |
 //! | key | the name of a task in its [`Table`]: the index of a slot, and how often that slot was used, its generation |
 //! | hooks | the callbacks of the layer above |
 //! | remote | the part of a worker that other threads use: its queue, to steal from, and the progress of its polls |
-//! | injector | the queue for tasks that are started or woken outside of the workers |
-//! | LIFO slot | where a worker keeps the task that it has woken last, as in tokio |
 //! | searcher | the one worker that looks for tasks for a while before it sleeps; while there is one, pushes wake no other |
 //! | long poll | a poll that does not return for some milliseconds: the task computes or blocks |
 //! | blocked thread | a worker thread in a long poll whose place a stand-in has taken |
