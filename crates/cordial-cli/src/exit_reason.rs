@@ -11,7 +11,7 @@ pub(crate) enum ExitReason {
     Finished {
         failed: u64,
     },
-    /// An item failed, and with `--fail-fast` its exit status becomes ours.
+    /// An item failed with this exit status, and `--fail-fast` makes it the status of the program.
     FailFast {
         status: u8,
     },
@@ -25,7 +25,7 @@ pub(crate) enum ExitReason {
 impl ExitReason {
     pub(crate) fn status(self) -> u8 {
         match self {
-            // Larger statuses have other meanings, so 101 stands for any larger number.
+            // 101 means "more than 100": larger statuses have other meanings.
             ExitReason::Finished { failed } => failed.min(101) as u8,
             ExitReason::FailFast { status } => status,
             ExitReason::Interrupted(signal) => signal.exit_status(),

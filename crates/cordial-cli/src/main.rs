@@ -32,8 +32,8 @@ use std::process::ExitCode;
 
 use crate::args::{Args, Command};
 
-/// One heap for all threads. The allocator of libc has one per thread; since items are allocated by one thread and
-/// freed by another, all of them would keep growing.
+/// One heap for all threads. The allocator of libc keeps several heaps for its threads. Items are
+/// allocated on one thread and freed on another, so all of these heaps would grow.
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 

@@ -23,7 +23,7 @@ pub(crate) struct Outcome {
     pub(crate) duration: Duration,
     /// Counted from 1; 0 if no outcome came back from the launcher.
     pub(crate) slot: usize,
-    /// The command; empty if it could not be made from the item, or if no outcome came back.
+    /// The program and its arguments. Empty if there was no attempt to start a process.
     pub(crate) words: Vec<OsString>,
 }
 

@@ -182,8 +182,8 @@ const LONG: &str = "Long runs";
 ///
 /// # Errors
 ///
-/// The exit status of the program, when help was requested or the command line is wrong. Help or an error message was
-/// printed.
+/// When help was requested or the command line is wrong. The help or a message has been printed;
+/// the error is the exit status of the program.
 pub(crate) fn parse() -> Result<Args, ExitCode> {
     Args::try_parse().map_err(|error| {
         // With both outputs closed, there is nowhere to report the error.

@@ -2,7 +2,7 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// The page that compares our options with those of `xargs` and GNU parallel.
+/// The page that compares the options of `cordial map` with those of `xargs` and GNU parallel.
 pub(crate) const COMPARISON_PAGE: &str = "docs/map.md";
 
 /// The spellings of an option, and what to use instead; the text is empty if there is no replacement.

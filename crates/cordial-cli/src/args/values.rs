@@ -17,7 +17,7 @@ pub(crate) enum Concurrency {
 }
 
 impl Concurrency {
-    /// Returns the number of commands. `max` is the largest that the system allows.
+    /// Returns the number of commands. `max` is the largest number that the system allows.
     pub(crate) fn number(self, max: usize) -> usize {
         match self {
             // If the number of cores is unknown, one command at a time always works.

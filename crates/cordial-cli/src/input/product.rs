@@ -6,8 +6,9 @@ use crate::item::Value;
 #[derive(Debug)]
 pub(crate) struct Product {
     lists: Vec<Vec<Vec<u8>>>,
-    /// The number of the current combination, and the list whose value comes next.
+    /// The number of combinations whose values have all been returned.
     combination: u64,
+    /// The list whose value comes next.
     list_idx: usize,
 }
 

@@ -31,7 +31,8 @@ impl ReadAhead {
                 let mut chunk = vec![0; CHUNK_BYTES];
                 let read = input.read(&mut chunk).await.map(|n| {
                     chunk.truncate(n);
-                    // A read from a pipe may return few bytes, and several chunks may wait.
+                    // A read from a pipe may return few bytes. Their chunk may wait, so it gives
+                    // back the other bytes.
                     chunk.shrink_to_fit();
                     chunk
                 });

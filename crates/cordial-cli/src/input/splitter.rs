@@ -1,8 +1,7 @@
 //! Splits chunks into values.
 //!
-//! A value is the text before a delimiter, unchanged: a carriage return stays, and an empty line is a value. Bytes
-//! after the last delimiter are a value as well. The limit on the length of a value is a parameter: this file does not
-//! know what a command accepts.
+//! A value is the text before a delimiter, unchanged: a carriage return stays, and an empty line is
+//! a value. Bytes after the last delimiter are a value as well.
 
 use std::io;
 use std::mem;

@@ -1,15 +1,16 @@
 //! Runs one command to its end, reads its outputs, and limits its time.
 //!
 //! ```text
-//! start ──► running ──────────────────────────► process exited ──► its pipes stay open a moment ──► its group is killed ──► done
+//! start ──► running ──────────────────────────► process exited ──► outputs are drained ──► group is killed
 //!              │ timeout, run stopped,             ▲
 //!              │ or output cannot be stored        │
 //!              └──► SIGTERM ── grace ──► SIGKILL ──┘
 //! ```
 //!
-//! A command is finished when its process has exited. Its background children may hold the pipes open for hours; they
-//! are killed then. But some commands have a helper that writes a moment longer (`bash -c 'exec > >(tee log); …'`), so
-//! the pipes are read for `PIPE_LINGER` before that.
+//! A command is finished when its process has exited. Its background children are then killed,
+//! because they could hold the pipes open for hours. Some of them still write the last output
+//! (`bash -c 'exec > >(tee log); …'`), so the pipes are read for up to `PIPE_LINGER` before the
+//! kill.
 //!
 //! Dropping the future at any point kills the process and its group.
 
@@ -30,19 +31,20 @@ use crate::stop::token::StopLevel;
 use crate::system::{self, ProcessGroup, WaitMode};
 use crate::template::CommandLine;
 
-/// How long the outputs are read after the process has exited, if a process holds them open.
+/// How long the outputs are read after the process has exited, if other processes hold them open.
 const PIPE_LINGER: Duration = Duration::from_millis(100);
 
-/// How long to wait for a process that was killed. A process in an uninterruptible system call may stay for ever; its
-/// item does not.
+/// How long to wait for a process that was killed. A process in an uninterruptible system call may
+/// never exit; its item is then reported without waiting longer.
 const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long to wait for the exit of a command before its outputs are read. Most commands exit sooner and write little,
-/// and reading their outputs only once saves more than half of the system calls.
+/// How long to wait for the exit of a command before its outputs are read. Most commands exit
+/// sooner and write little. Reading their outputs once, after the exit, saves more than half of the
+/// system calls.
 const READ_DELAY: Duration = Duration::from_millis(4);
 
-/// How long a command of another thread may be between `fork` and `exec`. Before `exec` it holds copies of all our
-/// files, including pipes.
+/// How long a command that another thread starts may be between `fork` and `exec`. Before `exec` it
+/// holds copies of all our file descriptors, so it keeps the pipes of this command open.
 const FORK_TO_EXEC: Duration = Duration::from_millis(1);
 
 /// The outputs of a command while they are read.
@@ -83,7 +85,7 @@ pub(super) async fn run(
     let mut sinks = Some((sink(StdStream::Stdout), sink(StdStream::Stderr)));
 
     let exit: io::Result<Result<ExitStatus, ItemFailure>> = async {
-        // Lines are printed as soon as they are written.
+        // With `--line-buffer`, lines are printed as soon as they are written.
         let may_delay_reading =
             !matches!(config.output, OutputTarget::Lines(_)) && config.timeout.is_none_or(|limit| limit > READ_DELAY);
         if may_delay_reading && group.wait_exit_timeout(READ_DELAY, mode).await? && !outputs.may_have_data() {
@@ -191,7 +193,7 @@ async fn read_until_exit(group: &mut ProcessGroup, readers: &mut Readers) -> Res
     group.wait_exit().await.map_err(ItemFailure::WaitFailed)
 }
 
-/// Reads what the outputs still hold after the exit of the process.
+/// Reads the rest of the outputs after the exit of the process.
 async fn read_rest(readers: &mut Readers) -> io::Result<()> {
     if readers.0.is_open() || readers.1.is_open() {
         let reading = async { tokio::try_join!(readers.0.read_to_end(), readers.1.read_to_end()) };

@@ -1,4 +1,4 @@
-//! The interface to the threads: starts them and sends them requests.
+//! Starts the threads that run commands, and sends them requests.
 
 use std::io;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use crate::item::Item;
 use crate::outcome::Outcome;
 use crate::system;
 
-/// Sends requests to the threads. Clones send to the same threads, which end when all clones are dropped and no command
-/// runs.
+/// Sends requests to the threads that run commands. Clones send to the same threads, which end when
+/// all clones are dropped and no command runs.
 #[derive(Clone)]
 pub(crate) struct Launcher {
     requests: mpsc::UnboundedSender<Request>,
@@ -24,7 +24,8 @@ pub(crate) struct Launcher {
 }
 
 impl Launcher {
-    /// Returns the number of requests that should exist at once, so that a free slot always finds a waiting one.
+    /// Returns the number of requests that should exist at once, so that a free slot always finds a
+    /// waiting request.
     pub(crate) fn wanted_requests(concurrency: usize) -> usize {
         concurrency.saturating_add(WAITING_REQUESTS)
     }
@@ -33,7 +34,7 @@ impl Launcher {
     ///
     /// # Errors
     ///
-    /// When the system has no threads or no files for them.
+    /// When the system cannot start a thread or open the files of its event loop.
     pub(crate) fn start(config: LaunchConfig) -> io::Result<(Launcher, Receiver<()>)> {
         let concurrency = config.concurrency;
         let threads = thread::available_parallelism().map_or(1, usize::from).min(concurrency);

@@ -32,6 +32,8 @@ impl Sink {
         }
     }
 
+    /// Captures bytes, or sends the lines that they finish.
+    ///
     /// # Errors
     ///
     /// When a capture cannot be stored.

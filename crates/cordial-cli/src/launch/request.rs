@@ -1,4 +1,4 @@
-//! What the threads are asked to run, and the settings that all commands have in common.
+//! A request to run a command, and the settings that all commands have in common.
 
 use std::sync::Arc;
 use std::time::Duration;

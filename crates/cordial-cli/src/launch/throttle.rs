@@ -1,4 +1,4 @@
-//! What a start waits for besides a free slot: `--delay`, `--load` and `--memfree`.
+//! Conditions for the start of a command, besides a free slot: `--delay`, `--load` and `--memfree`.
 
 use std::time::Duration;
 

@@ -27,8 +27,9 @@ use crate::system::{self, WaitMode};
 /// The pause before retrying a start that failed because too many processes or files exist.
 const SHORTAGE_RETRY_DELAY: Duration = Duration::from_millis(20);
 
-/// The longest time for which the reply of a short command is held back while other requests wait. Sending replies
-/// together saves wake-ups: each send wakes half a dozen threads, and the commands need their cores.
+/// The longest time for which the reply of a short command is held back while other requests wait.
+/// Sending replies together saves wake-ups: each send wakes half a dozen threads, which take cores
+/// from the commands.
 const MAX_REPLY_DELAY: Duration = Duration::from_millis(50);
 
 /// The reply of a command that took longer than this is sent at once.
@@ -75,7 +76,8 @@ impl ReplyBatch {
 /// Requests that were not started.
 struct RequestQueue {
     receiver: UnboundedReceiver<Request>,
-    /// Requests that were received, and whose start was not permitted or failed. They come first.
+    /// Requests that were received and not started: their wait for the throttle was cancelled, or a
+    /// resource was short. They come first.
     received: VecDeque<Request>,
     throttle: Throttle,
 }
@@ -116,7 +118,7 @@ impl Slots {
     }
 }
 
-/// What became of a request.
+/// The result of a request.
 enum Served {
     Finished(oneshot::Sender<Outcome>, Box<Outcome>),
     /// The process could not be started because too many processes or files exist while other commands run.
@@ -135,8 +137,8 @@ impl Workers {
         Workers { config, requests, slots, replies, running: AtomicUsize::new(0), waiting }
     }
 
-    /// Runs on each thread, with at most `n_slots` commands at once, until there are no more requests and none of its
-    /// commands runs.
+    /// Serves requests on the calling thread, with at most `n_slots` commands at once. Returns when
+    /// there are no more requests and the commands of this thread have ended.
     pub(super) async fn run(&self, n_slots: usize) {
         let mut running = FuturesUnordered::new();
         let mut is_open = true;

@@ -91,8 +91,9 @@ pub(super) struct ItemRunner {
 impl ItemRunner {
     /// Runs an item once.
     ///
-    /// The first command is requested when this is called, not when the future is polled, so that commands start in the
-    /// order of the items. A later attempt starts after a pause, which ends early if the run is stopped.
+    /// The first attempt is requested when this function is called, not when the future is polled,
+    /// so that commands start in the order of the items. A later attempt starts after a pause,
+    /// which ends early if the run is stopped.
     ///
     /// # Cancel safety
     ///
@@ -161,7 +162,8 @@ impl ItemRunner {
 /// Returns the pause before an attempt: 100 ms before the second, doubled each time, at most 30 s, plus a random part
 /// of up to half of that, so that items that failed together are not retried together.
 ///
-/// The stream could pause as well, but its pause would not end early when the run is stopped.
+/// The pause is here, because a pause of the library's `Retry` would not end early when the run is
+/// stopped.
 fn retry_delay(attempt: u32) -> Duration {
     let delay = Duration::from_millis(100).saturating_mul(1 << attempt.saturating_sub(2).min(20));
     delay.min(Duration::from_secs(30)).mul_f64(1.0 + fastrand::f64() / 2.0)

@@ -71,7 +71,7 @@ impl Config {
         let command = argument_bytes(parts.next().unwrap_or_default())?;
         let lists = parts.map(argument_bytes).collect::<Result<Vec<_>, String>>()?;
         if command.is_empty() {
-            return Err(format!("name the command to run before {LIST}"));
+            return Err(format!("there is no command: write one before {LIST}"));
         }
         let delimiter = options.delimiter.unwrap_or(if options.null { 0 } else { b'\n' });
         let input = match (&options.arg_file, lists.is_empty()) {
@@ -91,6 +91,7 @@ impl Config {
             Some(name) => system::find_program(name, options.workdir.as_deref())?,
             None => None,
         };
+        // With a slash, the word may also be a path that contains a blank.
         let is_quoted_line = |program: &[u8]| !program.contains(&b'/') || is_file(program, &options);
         if template.program_of_quoted_line().is_some_and(is_quoted_line) {
             return Err(format!(

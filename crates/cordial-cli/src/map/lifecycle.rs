@@ -67,7 +67,7 @@ pub(crate) fn run(options: MapOptions) -> ExitCode {
     }
     state.groups.dismiss_guard();
     if let Some(mut guard) = guard {
-        // It exits because its pipe was just closed.
+        // The guard exits because its pipe was just closed.
         let _ = guard.wait();
     }
     reason.into()

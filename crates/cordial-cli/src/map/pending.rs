@@ -12,8 +12,8 @@ use crate::input::ItemSource;
 use crate::output::Budget;
 use crate::records::{FatalError, RunRecords};
 
-/// The stream of these items. It waits while the budget is used up, and ends early if the run cannot continue; items
-/// that it has yielded still run to their end.
+/// The stream of items that remain to be run. It waits while the budget is used up, and ends early
+/// if the run cannot continue. Items that it has yielded still run to their end.
 pub(super) struct PendingItems {
     pub(super) source: ItemSource,
     pub(super) records: Arc<RunRecords>,

@@ -11,7 +11,7 @@ fn wrong_usage_is_reported_with_status_255() {
         (&[][..], "Usage: cordial <COMMAND>"),
         (&["map"], "required arguments were not provided"),
         (&["map", "--"], "required arguments were not provided"),
-        (&["map", ":::", "a"], "name the command to run before :::"),
+        (&["map", ":::", "a"], "there is no command: write one before :::"),
         (&["map", "-c", "x", "true"], "expected a whole number of commands, or 0 for as many as the system allows"),
         (&["map", "-c", "-1", "true"], "expected a whole number of commands, or 0 for as many as the system allows"),
         (&["map", "--timeout", "0", "true"], "the timeout must be longer than 0; for no timeout, leave out the option"),
