@@ -10,10 +10,12 @@ use futures_util::task::AtomicWaker;
 /// When captures and items together hold more than this many bytes in memory, further output goes to files.
 pub(super) const MAX_BYTES_IN_MEMORY: usize = 16 * 1024 * 1024;
 
-/// While this many captures are in files, no further item is read; nor while twice [`MAX_BYTES_IN_MEMORY`] are held. Items that were read before may open more.
+/// No further item is read while this many captures are in files, or while captures and items hold
+/// twice
+/// [`MAX_BYTES_IN_MEMORY`]. The commands of items that were read before may still open more files.
 pub(super) const MAX_FILES: usize = 128;
 
-/// What all unprinted items use together. Clones share it.
+/// The memory and the files that all unprinted items use together. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Budget(Arc<Usage>);
 
@@ -47,7 +49,8 @@ impl Budget {
     }
 }
 
-/// What one item or one capture uses.
+/// The memory or the file that one item or one capture uses. Dropping the charge gives it back to
+/// the budget.
 #[derive(Debug)]
 pub(crate) struct Charge {
     budget: Budget,

@@ -50,7 +50,7 @@ pub(crate) struct LineWriter {
     stream: StdStream,
     sender: mpsc::Sender<LineBatch>,
     tag: Vec<u8>,
-    /// The last line, whose end was not written yet.
+    /// The last line, which the command has not ended with a newline yet.
     unfinished: Vec<u8>,
     /// Finished lines that wait for space in the channel. They are kept here because the future that sends them may be
     /// dropped.

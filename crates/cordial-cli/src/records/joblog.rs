@@ -26,7 +26,7 @@ pub(crate) struct Joblog {
 }
 
 impl Joblog {
-    /// Checks that a run that does not resume would not append to the joblog of an earlier run.
+    /// Checks that a new run would not append to the joblog of an earlier run.
     ///
     /// # Errors
     ///

@@ -91,7 +91,7 @@ impl RunRecords {
                 Ok(is_skipped)
             }
             PastStatus::OtherCommand => Err(self.abort(FatalError::Records(format!(
-                "the joblog has another command for item {} than {}, so it belongs to another list of items: name another joblog, or give the same items",
+                "the joblog has another command for item {} than this run, {}: name another joblog, or give the same items",
                 item.index,
                 display::quoted(&self.command(item, 0)),
             )))),
@@ -110,7 +110,8 @@ impl RunRecords {
         ))
     }
 
-    /// Records the outcome of an item. Its result becomes a failure if its files cannot be written.
+    /// Records the outcome of an item. The outcome becomes a failure if its files of `--results`
+    /// cannot be written.
     ///
     /// # Errors
     ///

@@ -19,7 +19,7 @@ pub(super) enum CopyError {
     Write(io::Error),
 }
 
-/// Writes everything captured.
+/// Writes all bytes of a capture.
 ///
 /// # Cancel safety
 ///
@@ -32,7 +32,7 @@ pub(super) async fn copy<W: AsyncWrite + Unpin>(capture: &mut Capture, output: &
     Ok(())
 }
 
-/// Writes everything captured, with a tag before each line.
+/// Writes all bytes of a capture, with a tag before each line.
 ///
 /// # Cancel safety
 ///

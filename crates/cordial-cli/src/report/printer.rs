@@ -1,4 +1,4 @@
-//! Prints the outcome of each item, in the order in which they are given, and counts them.
+//! Prints outcomes in the order of the calls, and counts them.
 //!
 //! If standard output cannot be written, the run ends. If standard error cannot be written, the run continues: the exit
 //! status still counts failures, and there is nowhere to report the error.
@@ -111,7 +111,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
             };
             fail_if_unreadable(printed, &mut outcome)?;
             if outcome.stderr.length() > 0 {
-                // On a terminal, both outputs appear in this order.
+                // On a terminal, standard output appears before standard error.
                 self.flush().await?;
                 let printed = match &tag {
                     Some(tag) => copy_tagged(&mut outcome.stderr, tag, &mut self.stderr).await,

@@ -19,7 +19,7 @@ const LINE_INTERVAL: Duration = Duration::from_secs(30);
 const WITH_TOTAL: &str = "{bar:30} {pos}/{len}{msg}";
 const WITHOUT_TOTAL: &str = "{spinner} {pos} done  {elapsed}{msg}";
 
-/// The counts that progress is made of.
+/// The counts from which progress is computed.
 pub(crate) struct ProgressCounts {
     /// Counts of the running stream.
     pub(crate) stream: cordial::Progress,

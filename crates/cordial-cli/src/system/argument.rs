@@ -1,4 +1,4 @@
-//! What can be wrong with bytes that are to become an argument.
+//! The error of a conversion from bytes to an argument.
 
 /// The bytes are not valid Unicode, and the system accepts only text as arguments.
 #[derive(Debug)]

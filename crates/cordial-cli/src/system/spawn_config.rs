@@ -1,4 +1,4 @@
-//! What all commands of a run have in common when they are started.
+//! The settings with which all commands of a run are started.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

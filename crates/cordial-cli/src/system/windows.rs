@@ -17,8 +17,8 @@ use super::spawn_config::SpawnConfig;
 use super::stop_signal::StopSignal;
 use crate::text::display;
 
-/// The size of the largest argument. A whole command line has at most 32767 UTF-16 units, so a single argument has
-/// fewer.
+/// The size of the largest argument, in bytes. A whole command line has at most 32767 UTF-16 units,
+/// so a single argument has fewer.
 pub(crate) const MAX_ARGUMENT_BYTES: usize = 32_766;
 
 /// What a message says about a command after `ProcessGroup::kill`.

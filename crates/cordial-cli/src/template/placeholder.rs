@@ -159,8 +159,8 @@ pub(super) fn fill(pieces: &[Piece], values: &[&[u8]], index: u64, slot: usize) 
     }
 }
 
-/// Returns the words of `fill`, quoted for a shell and separated by blanks. Each piece is quoted on its own, so that
-/// the texts are the same for every item.
+/// Returns the words of `fill`, quoted for a shell and separated by blanks. Each piece is quoted on
+/// its own, so that `CommandTemplate::may_render` can find the quoted texts in a line.
 pub(super) fn render(pieces: &[Piece], values: &[&[u8]], index: u64, slot: usize) -> Vec<u8> {
     let render_one = |value: &[u8]| {
         let quoted = pieces.iter().map(|piece| match piece {

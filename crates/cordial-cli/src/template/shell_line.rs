@@ -1,12 +1,13 @@
-//! A line for a shell (`--shell`). The text of an item never becomes part of the script: placeholders become references
-//! to the arguments and the environment of the shell, so that the shell never parses the text of an item.
+//! A line for a shell (`--shell`). Placeholders become references to the arguments and the
+//! environment of the shell, so that the shell never parses the text of an item.
 //!
 //! ```text
 //! gzip < {} > {.}.gz   ──►   sh -c 'gzip < "$*" > "$CORDIAL_STEM".gz' cordial ITEM…
 //! ```
 //!
-//! This is not a full parser of shell syntax. It recognizes quotes, escapes and comments, which is enough to refuse a
-//! placeholder inside quotes: there the quotes of our reference would end those of the line.
+//! This is not a full parser of shell syntax. It recognizes quotes, escapes and comments, which is
+//! enough to refuse a placeholder inside quotes: the quotes around its reference would end the
+//! quotes of the line.
 
 use super::command_line::CommandLine;
 use super::placeholder::{self, Piece, Placeholder};

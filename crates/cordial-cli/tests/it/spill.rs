@@ -2,7 +2,8 @@
 
 use crate::harness::shell;
 
-/// Runs a script whose files may have at most this many blocks of 512 bytes, as if the disk were full then.
+/// Runs a script in which no file can grow beyond this many blocks of 512 bytes, as if the disk
+/// were full.
 fn with_a_full_disk(blocks: u32, script: &str) -> crate::harness::RunOutput {
     // A write beyond the limit also sends SIGXFSZ, which would kill the program.
     shell(&format!("trap '' XFSZ; ulimit -f {blocks}; {script}"))

@@ -1,4 +1,4 @@
-//! Runs that are stopped by signals or closed outputs. No command may survive them.
+//! Runs that are stopped by signals or closed outputs. No command may survive its run.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -81,7 +81,8 @@ fn a_second_signal_kills_running_commands() {
     dir.wait_for("one");
     dir.wait_for("two");
     send(&child, Signal::HUP);
-    // Two signals at the same time would be delivered as one. The first one has been handled when the commands got SIGTERM.
+    // Two signals at the same time would be delivered as one. When the commands have received
+    // SIGTERM, the first signal has been handled.
     dir.wait_for("one.term");
     dir.wait_for("two.term");
     send(&child, Signal::HUP);

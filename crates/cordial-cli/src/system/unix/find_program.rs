@@ -11,8 +11,8 @@ use crate::text::{display, io_error};
 
 /// Returns the path of a program that is found in PATH.
 ///
-/// Returns `None` if the system has to find the program each time: if the name contains a slash, and if PATH contains
-/// relative directories, which depend on the working directory.
+/// Returns `None` if the system has to find the program each time: the name contains a slash, PATH
+/// is empty, or PATH contains relative directories, which depend on the working directory.
 ///
 /// # Errors
 ///

@@ -1,10 +1,14 @@
 //! The table of running process groups: signals all of them at once, and keeps the guard informed.
 //!
-//! A group that was just started is not in the table yet. A kill does not miss it: the table remembers that everything
-//! was killed, and kills the group when it is added. Ctrl-Z would miss it, because it suspends us as well. Therefore a
-//! starting thread holds a `StartPermit` until its group is in the table, and suspending waits for all permits. The
-//! terminal may still have stopped such a child before it is a group of its own. Then its start would never end, so the
-//! child is continued (`pre_exec`), and stopped again with the other groups.
+//! A group that was just started is not in the table yet. `kill_all` does not miss it: the table
+//! remembers the kill, and `add` kills the group. Ctrl-Z would miss it, because this process is
+//! suspended too, before it can add the group. Therefore a thread takes a `StartPermit` before it
+//! starts a group and holds it until the group is in the table, and suspending waits until there
+//! are no permits.
+//!
+//! Until a new child has left our process group, the terminal stops it as well at Ctrl-Z. Its start
+//! would then never end, and the permit would never be dropped. So `pre_exec` continues the child;
+//! once it is in the table, it is stopped with the other groups.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -19,8 +23,9 @@ use tokio::time;
 
 use super::pre_exec;
 
-/// How often, and at which interval, `pause_starts` continues children that were stopped while they were started. The
-/// wait is bounded, because a start takes long if its program is on a file system that does not respond.
+/// How often, and at which interval, `pause_starts` continues children that were stopped while they
+/// were started. The wait is bounded, because a start may take long if its program is on a file
+/// system that does not respond.
 const STOPPED_CHILD_CHECKS: u32 = 20;
 const STOPPED_CHILD_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -56,7 +61,8 @@ impl GroupTable {
         GroupTable { groups: Arc::new(Mutex::new(Groups { guard_pipe, ..Groups::default() })), ..GroupTable::default() }
     }
 
-    /// Waits until a group may be started: at once, unless this process is being suspended; then until it is continued.
+    /// Waits until a group may be started. Returns at once, unless this process is being suspended;
+    /// then it returns after the process was continued.
     ///
     /// # Cancel safety
     ///

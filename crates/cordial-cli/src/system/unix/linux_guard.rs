@@ -11,9 +11,10 @@
 //! `/proc` for group leaders with that name. A process that left its group for a session of its own (`setsid`) is not
 //! killed; the end of its item does not kill it either.
 //!
-//! The guard is this program with a hidden subcommand, started once per run. While no command starts, it sleeps. While
-//! many start, it reads the pipe a few times a second: a message in the pipe is not lost, and waking the guard for each
-//! message would cost more than writing it.
+//! The guard is this program with a hidden subcommand, started once per run. While no message
+//! arrives, it sleeps. It reads the pipe at most 20 times a second, because waking it for each
+//! message would cost more than writing the message. Messages wait in the pipe meanwhile, even
+//! after `cordial` is killed.
 
 use std::collections::HashSet;
 use std::fs::{self, File};

@@ -1,4 +1,5 @@
-//! Linux, macOS and other Unix systems. Parts that only Linux offers have a twin file whose name begins with `other_`.
+//! Linux, macOS and other Unix systems. A part that only Linux offers is in `linux_*.rs`, and
+//! `other_*.rs` replaces it elsewhere.
 
 mod advice;
 mod argument;

@@ -29,8 +29,8 @@ impl ExitWatch {
         Ok(ExitWatch { pid, children: signal(SignalKind::child())? })
     }
 
-    /// Returns false at once, as if the time were over: nothing here can be waited for with a bound by a blocked
-    /// thread.
+    /// Returns false at once, as after the timeout: no call of these systems blocks until a process
+    /// exits and has a timeout as well.
     pub(super) fn block_until_exit(&self, _: Duration) -> bool {
         false
     }

@@ -123,7 +123,7 @@ impl Drop for ProcessGroup {
     fn drop(&mut self) {
         if !self.is_finished {
             self.kill_and_remove();
-            // The leader may take a moment to die. If it outlives us, init reaps it.
+            // The leader may not have exited yet. Then it stays unreaped until this program exits.
             let _ = reap(self.id, WaitOptions::NOHANG);
         }
     }

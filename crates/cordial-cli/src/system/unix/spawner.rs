@@ -35,7 +35,8 @@ pub(super) struct Spawned {
 }
 
 impl Spawner {
-    /// Call it after the signal handlers are installed: signals with a handler must be reset in commands.
+    /// Creates a spawner. Call it after the signal handlers are installed: a signal with a handler
+    /// is no longer ignored.
     pub(crate) fn new(config: SpawnConfig) -> Spawner {
         let inherited = std::env::vars_os().filter(|(name, _)| name != RUN_VARIABLE);
         let variables = inherited.chain([(RUN_VARIABLE.into(), config.run_name.clone().into())]);
@@ -90,8 +91,8 @@ impl Spawner {
             return Ok(None);
         }
         let (reader, writer) = io::pipe()?;
-        // The numbers always differ, because our own outputs are open. With equal numbers the file would be closed on
-        // `exec`.
+        // The two descriptors always differ, because our own outputs are open and keep their
+        // numbers. With equal numbers, `dup2` would do nothing, and `exec` would close the pipe.
         actions.add_dup2(writer.as_raw_fd(), output)?;
         Ok(Some((reader.into(), writer)))
     }
@@ -106,13 +107,14 @@ fn entry(name: &OsStr, value: &OsStr) -> io::Result<CString> {
     Ok(CString::new([name.as_bytes(), b"=", value.as_bytes()].concat())?)
 }
 
-/// Returns all signals except for those that are ignored: the parent process, such as `nohup`, ignores them for our
-/// commands too. SIGPIPE is reset although it is ignored, because it is Rust's runtime that ignores it. Signals with a
-/// handler are reset by `exec` anyway; naming them saves libc a query for each.
+/// Returns the signals to reset: all except for those that this process ignores, because its
+/// parent, such as `nohup`, wants commands to ignore them too. SIGPIPE is reset although it is
+/// ignored, because Rust's runtime ignores it, not the parent. `exec` resets signals with a handler
+/// anyway; including them saves libc a query for each.
 fn default_signals() -> SigSet {
     let ignored = signals::ignored_signals().unwrap_or(u64::MAX);
     let named = Signal::iterator().fold(0, |bits, signal| bits | signals::signal_bit(signal));
-    // Signals without a name cannot be removed from a full set one by one.
+    // An ignored signal without a name cannot be removed from a full set.
     let mut reset = if ignored & !named == 0 { SigSet::all() } else { SigSet::empty() };
     for signal in Signal::iterator().filter(|&signal| ignored & signals::signal_bit(signal) != 0) {
         reset.remove(signal);
