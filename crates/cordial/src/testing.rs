@@ -1,8 +1,9 @@
 //! Simulation for tests: all processes run on one thread, in an order that is chosen by a seed, with a virtual clock.
 //!
-//! A test with timeouts of an hour takes milliseconds. It repeats exactly if the program is deterministic; `select!` without `biased`
-//! and hash maps are not. `tokio::spawn` and tokio's timers work. There is no I/O driver, so sockets, signals and child processes
-//! fail at once.
+//! A test with timeouts of an hour takes milliseconds. A run repeats exactly if the program is
+//! deterministic; `select!` without `biased` and the order of hash maps are not. `tokio::spawn` and
+//! tokio's timers work. There is no I/O driver, so sockets, signals and child processes fail at
+//! once.
 //!
 //! Do not measure speed in a simulation, and do not block: the virtual clock does not advance while the thread blocks.
 //!
@@ -19,8 +20,8 @@ use crate::process::{Handle, Shared, Shutdown, Spawn, assert_may_block, describe
 
 /// Runs a future as the root process of a simulated runtime, with seed 0, and returns its output.
 ///
-/// Processes that are alive when the root process has ended are stopped in order: first the supervisors, then all others, which
-/// are killed after 5 s of virtual time.
+/// When the root process has ended, the processes that are still alive are stopped: first the
+/// supervisors, then all others, which are killed after 5 s of virtual time.
 ///
 /// # Panics
 ///
@@ -48,7 +49,7 @@ where
     run_seeded(0, future)
 }
 
-/// Like [`run`], with another seed, and so in another order.
+/// Like [`run`], with an order of execution that `seed` chooses.
 ///
 /// # Panics
 ///

@@ -19,8 +19,8 @@ pub(super) enum StreamState<I, O, R> {
     Ended,
 }
 
-/// A stream that was polled and has not ended. Dropping it asks all running items to shut down, except where an exit
-/// signal ends the consumer and `items_outlive_consumer` is set.
+/// A stream that was polled and has not ended. Dropping it asks all running items to shut down,
+/// unless `items_outlive_consumer` is set and an exit signal ended the consumer.
 pub(super) struct ActiveStream<I, O, R> {
     pub(super) in_flight: InFlight<I, O>,
     pub(super) window: Window<R>,
@@ -65,8 +65,8 @@ impl<I, O: Send + 'static, R> ActiveStream<I, O, R> {
 }
 
 impl<I, O: Send + 'static, T, E> ActiveStream<I, O, Result<T, E>> {
-    /// Applies an event of a slot: queues the item, schedules a retry, or moves its result into the window. Returns `Break`
-    /// if this item has timed out and that ends the stream: no further item is to be pulled.
+    /// Applies an event of a slot: queues the item, schedules a retry, or moves its result into the
+    /// window. Returns `Break` if the item has timed out and its timeout ends the stream.
     #[must_use = "on `Break`, the source has to be dropped"]
     pub(super) fn apply(
         &mut self,
@@ -109,7 +109,8 @@ impl<I, O: Send + 'static, T, E> ActiveStream<I, O, Result<T, E>> {
         let result = result.map_err(|exit| (rules.into_error)(item.idx, item.input, exit));
         if has_timed_out && rules.options.on_timeout == StreamTimeout::EndStream {
             match rules.options.order {
-                // Earlier items continue and are delivered first. If one of them times out, the stream ends with that one.
+                // Earlier items continue, and their results are delivered first. If an earlier item
+                // times out, the stream ends with it.
                 Order::Input => self.cancel_after(item.idx),
                 Order::Completion => self.cancel(),
             }
@@ -129,7 +130,7 @@ impl<I, O, R> ActiveStream<I, O, R> {
         self.in_flight.cancel_all();
     }
 
-    /// Like `cancel`, for the items after `idx`.
+    /// Like `cancel`, but only for the items after `idx`.
     fn cancel_after(&mut self, idx: usize) {
         let cancelled = self.in_flight.cancel_after(idx);
         self.progress.count_cancelled(cancelled.n_started);

@@ -27,14 +27,15 @@ pin_project! {
     /// | all values, or the first failure | `try_collect` of [`futures::TryStreamExt`] |
     /// | counters, from any thread | [`progress`](AsyncStream::progress) |
     ///
-    /// It implements [`Stream`], so all methods of `futures::StreamExt` and `TryStreamExt` can be called. It is fused: after
-    /// its last result, polls return `None`.
+    /// `AsyncStream` implements [`Stream`], so all methods of `futures::StreamExt` and
+    /// `TryStreamExt` can be called. It is fused: after its last result, polls return `None`.
     ///
     /// # User code
     ///
-    /// The source, the closure, the filter of [`Retry`](crate::Retry), and the clones and conversions that the options
-    /// require run where the stream is polled. If one of them panics, the poll panics: all running items are asked to shut
-    /// down, results that were not delivered are lost, and the stream has ended.
+    /// The source, the closure, the filter of [`Retry`](crate::Retry), clones of inputs and
+    /// conversions of errors run where the stream is polled. If one of them panics, the poll
+    /// panics: all running items are asked to shut down, results that were not delivered are lost,
+    /// and the stream has ended.
     ///
     /// # Shutdown of the consumer
     ///

@@ -76,7 +76,8 @@ impl<O> Default for Completions<O> {
 }
 
 impl<O> Completions<O> {
-    /// Returns whether there may be entries. `Relaxed` is enough: `poll` takes the lock and finds an entry that this misses.
+    /// Returns whether there may be entries. `Relaxed` is enough: `poll` takes the lock and finds
+    /// an entry that this load misses.
     pub(super) fn has_entries(&self) -> bool {
         self.has_entries.load(Ordering::Relaxed)
     }
@@ -148,9 +149,9 @@ impl<O> Completions<O> {
         let consumer = state.consumer.take();
         // The waker is user code: it is called after the lock is released.
         drop(state);
-        // `wake_last`: more items of the stream may be about to end on this thread, and the consumer then takes their
-        // replies in one batch. A panic of the waker is ignored: the caller is a process that ends, or the timer, which
-        // has more deadlines to handle.
+        // `wake_last`: more items of the stream may be about to end on this thread, and the
+        // consumer then takes their replies in one batch. A panic of the waker is caught, because
+        // the caller has more to do: it is a process that ends, or the timer.
         if let Some(consumer) = consumer {
             let _ = unwind::catch(|| wake_last(consumer));
         }

@@ -16,15 +16,17 @@ impl Task<()> {
     /// attempt of an item has a timeout of 5 s. Failures and timeouts are `Err` results, and the other items go on. See
     /// [`AsyncStream`] for the options.
     ///
-    /// Nothing runs before the stream is polled. Input is pulled one by one, when a slot is free, so the input can be
-    /// endless. The iterator may block its thread, which delays results that are ready: before each of those, the stream
-    /// calls the iterator at most once. Dropping the stream asks all running items to shut down.
+    /// Nothing runs before the stream is polled. Input is pulled one by one, when a slot is free,
+    /// so the input can be endless. If the iterator blocks its thread, it delays results that are
+    /// ready, but each of them by at most one call. Dropping the stream asks all running items to
+    /// shut down.
     ///
-    /// Items run, and their timeouts elapse, while the consumer is busy. New items start only when the stream is polled. The
-    /// process that polls the stream is the caller of the items, and their polls run in its tracing span.
+    /// Items run, and their timeouts elapse, while the consumer is busy. New items start only when
+    /// the stream is polled. The process that polls the stream is the first of the items'
+    /// [`callers`](crate::process::callers), and their polls run in its tracing span.
     ///
-    /// A future is moved into its process and cannot borrow. `f` has to clone data that all items share, outside of the
-    /// `async move` block.
+    /// A future is moved into its process and cannot borrow. If all items share data, `f` has to
+    /// clone the data before the `async move` block.
     ///
     /// # Elixir
     ///

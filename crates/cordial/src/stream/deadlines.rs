@@ -7,10 +7,11 @@
 //!  attempt failed ── backoff ──► the slot is notified, the next attempt may start
 //! ```
 //!
-//! One timer serves the whole stream. It is armed for the earliest deadline, and wakes [`SharedDeadlines`] instead of the
-//! consumer. An attempt that returns in time leaves its deadline in place: the next attempt in its slot overwrites the
-//! deadline, or the timer finds that the process has exited. So setting a timeout costs one reading of the clock and one
-//! lock without contention, and the timer is rearmed about once per timeout period.
+//! One timer serves the whole stream. It is armed for the earliest deadline, and wakes
+//! [`SharedDeadlines`] instead of the consumer. An attempt that returns in time leaves its deadline
+//! in place: the next attempt in its slot overwrites the deadline, or the timer finds that the
+//! process has exited. So setting a timeout reads the clock once and takes one uncontended lock,
+//! and the timer is rearmed about once per timeout period.
 //!
 //! After a timeout the process is killed, and abandoned if its poll has not returned 100 ms later.
 //! [`Task::shutdown`](crate::Task::shutdown) awaits these steps. Here the timer takes them, because a busy consumer does not
@@ -176,7 +177,7 @@ impl SharedDeadlines {
                     self.completions.notify(slot);
                 }
                 DeadlineAction::Retry => self.completions.notify(slot),
-                DeadlineAction::Abandoned(_) => unreachable!("its deadline is never"),
+                DeadlineAction::Abandoned(_) => unreachable!("`Abandoned` has no deadline that can pass"),
             }
         }
     }

@@ -11,15 +11,16 @@ const DEFAULT_IN_SIMULATION: usize = 4;
 ///
 /// # Elixir
 ///
-/// The option `:on_timeout`. Its default there ends the caller.
+/// The option `:on_timeout`. In Elixir, its default ends the caller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StreamTimeout {
     /// The item is killed, and its result is `Err(Exit::Timeout)`; the other items go on. The default.
     #[default]
     KillTask,
-    /// The stream ends: that `Err` is its last result, no further item is pulled, and the running items are asked to shut
-    /// down. In an ordered stream only the items after that one are asked to shut down: the items before it go on, and
-    /// their results come first. If one of them exceeds its timeout as well, the stream ends with that one.
+    /// The stream ends: the `Err(Exit::Timeout)` of the item is its last result, no further item is
+    /// pulled, and the running items are asked to shut down. In an ordered stream, only later items
+    /// are asked to shut down: earlier items go on, and their results come first. If an earlier
+    /// item exceeds its timeout as well, the stream ends with that item.
     EndStream,
 }
 

@@ -67,8 +67,9 @@ where
         }
     }
 
-    /// Starts queued items while the spawner has capacity. `n_retries` counts the retries that this poll has started: an
-    /// item that is refused fails at once and may be retried at once, which without a bound would never end.
+    /// Starts queued items while the spawner has capacity. `n_retries` counts the retries that this
+    /// poll has started. It is bounded, because an item that is refused fails at once and may be
+    /// retried at once.
     fn start_queued(&mut self, cx: &mut Context<'_>, active: &mut Active<S, Fut::Output, T, E>, n_retries: &mut usize) {
         let timeout = self.options.timeout;
         let poll_limit =

@@ -72,8 +72,9 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
     /// The timeout elapses also while the stream is not polled. With zero, an item is polled once: it returns its value in
     /// that poll, or has exceeded its timeout.
     ///
-    /// An item that was killed because of its timeout, and whose poll does not return, is abandoned 100 ms later: its result
-    /// is `Err(Exit::Timeout)`, its slot is free, and [`Progress::abandoned`] counts it.
+    /// An item that exceeds its timeout is killed. If its poll has not returned 100 ms later, the
+    /// item is abandoned: its result is `Err(Exit::Timeout)`, its slot is free, and
+    /// [`Progress::abandoned`] counts it.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! Starts the processes of a stream, under a task supervisor or without one. The rest of a stream does not depend on which.
+//! Starts the processes of a stream, under a task supervisor or without one.
 
 use std::panic::Location;
 use std::task::{Context, Poll};
@@ -12,7 +12,8 @@ pub(crate) trait Spawner {
     /// Returns `Ready` when one more process may start. The capacity stays reserved until the next `spawn`.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Starts a process on `runtime`. `spawned_at` is where the stream was made. The output of `future` goes to `recipient`.
+    /// Starts a process on `runtime`. `spawned_at` is the line that created the stream. `recipient`
+    /// receives the output of `future`.
     fn spawn<F, R>(
         &mut self,
         runtime: &Handle,

@@ -83,9 +83,9 @@ impl<R> Window<R> {
         Some(result.expect("`has_next` saw a finished item in front"))
     }
 
-    /// Makes `last`, the result of item `idx`, the last one. In input order, later items are dropped, and earlier ones go
-    /// on: their results come first. In completion order, the results that are there come first, and running items are
-    /// dropped.
+    /// Ends the window with `last`, the result of item `idx`. In input order, later items are
+    /// dropped, and earlier items go on: their results come first. In completion order, finished
+    /// results come first, and running items are dropped.
     pub(super) fn cut(&mut self, idx: usize, last: R) {
         if self.order == Order::Input {
             self.finished.truncate(idx - self.next);
