@@ -46,7 +46,7 @@ pub(crate) enum Budget {
     Ratio(f64, f64),
     /// As values of ours.
     Ours(f64, f64),
-    /// The row has neither: it only informs.
+    /// The row has neither a floor nor an aim.
     None,
 }
 

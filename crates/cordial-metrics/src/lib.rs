@@ -13,8 +13,8 @@ use tracing_subscriber::registry::LookupSpan;
 
 const TARGET: &str = "cordial::process";
 
-/// Returns the layer that counts. It receives all events of `cordial` and no others; filters of other layers do not affect
-/// it.
+/// Returns the layer that counts the events. It receives all events of `cordial` and no others;
+/// filters of other layers do not affect it.
 ///
 /// The event of a start has the level `TRACE`. If this layer enables it, every start of a process emits an event. To avoid
 /// that cost, filter the event out; `cordial_starts_total` then stays 0.
@@ -22,11 +22,12 @@ pub fn layer<S>() -> impl Layer<S>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
-    // The panic hook of `cordial` calls `tracing::enabled!` to find out whether a subscriber reports crashes. This layer does
-    // not report them, so its filter returns false for that query, which is not an event.
+    // The panic hook of `cordial` calls `tracing::enabled!` to find out whether a subscriber
+    // reports crashes. This layer does not report them, so its filter answers that query with
+    // false. The query is not an event, hence `is_event`.
     //
-    // The interest is `sometimes` and not `always`: after `always`, tracing does not call the filter for the crash event, and
-    // uses its latest answer, the one to the query.
+    // The interest is `sometimes`. With `always`, tracing would not call the filter for the crash
+    // event, but reuse its latest answer, which was the answer to the query.
     let interest =
         |metadata: &Metadata<'_>| if is_counted(metadata) { Interest::sometimes() } else { Interest::never() };
     CountingLayer.with_filter(dynamic_filter_fn(|metadata, _| is_counted(metadata)).with_callsite_filter(interest))

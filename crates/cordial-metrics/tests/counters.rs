@@ -104,7 +104,8 @@ fn each_event_increments_its_counter() {
     ]);
 }
 
-/// The layer must not answer the panic hook's query, whether a subscriber reports crashes, in a way that hides the crash.
+/// The panic hook asks whether a subscriber reports crashes. The answer of the layer must not hide
+/// the crash from it.
 #[test]
 fn a_panic_that_another_layer_reports_is_counted() {
     let values = CounterValues::default();

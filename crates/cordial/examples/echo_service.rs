@@ -1,5 +1,5 @@
-//! A TCP service as a supervision tree. It starts in order, restarts children, and lets connections finish when it stops.
-//! Kills its listener to show this, and ends. With the argument `stay` it serves until Ctrl-C: try `nc 127.0.0.1 4096`.
+//! A TCP service as a supervision tree. It kills its listener, to show a restart, and stops in order.
+//! With the argument `stay` it serves until Ctrl-C: try `nc 127.0.0.1 4096`.
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
 use std::{io, time::Duration};
