@@ -83,3 +83,29 @@ fn retries_of_items_that_cannot_start_yield_to_the_consumer() {
         assert!(stream.next().now_or_never().is_none());
     }
 }
+
+#[test]
+fn an_ordered_stream_with_end_stream_has_no_holes() {
+    async fn check() {
+        // Item 2 ends at the moment at which items 1 and 3 to 5 time out.
+        let work = |n: u32| async move {
+            match n {
+                0 => n,
+                2 => {
+                    sleep(10 * MS).await;
+                    n
+                }
+                _ => pending().await,
+            }
+        };
+        let stream = Task::async_stream(0..6, work).max_concurrency(6).timeout(10 * MS);
+        let results = stream.on_timeout(StreamTimeout::EndStream).zip_input_on_exit().collect().await;
+        let indexes: Vec<usize> =
+            results.iter().map(|result| result.as_ref().map_or_else(|e| e.index, |n| *n as usize)).collect();
+        assert_eq!(indexes, [0, 1], "the first item that timed out is the last result: {results:?}");
+        assert!(results[0].is_ok() && results[1].is_err(), "{results:?}");
+    }
+    for_each_seed(check);
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    (0..50).for_each(|_| runtime.block_on(check()).unwrap());
+}

@@ -224,3 +224,17 @@ fn the_default_timeout_of_yield_many_is_five_seconds() {
         assert_eq!(Task::yield_many(&mut tasks).timeout(Duration::MAX).await, [Some(Ok(()))]);
     });
 }
+
+#[test]
+fn a_wait_for_several_tasks_can_be_polled_by_hand() {
+    for_each_seed(|| async {
+        let mut tasks = [1, 3].map(|s| Task::spawn(sleep(Duration::from_secs(s))));
+        let mut wait = std::pin::pin!(Task::yield_many(&mut tasks).timeout(Duration::from_secs(2)));
+        assert!(futures::poll!(wait.as_mut()).is_pending());
+        tokio::select! {
+            _ = wait.as_mut() => panic!("no task has ended, and the timeout has not elapsed"),
+            () = sleep(Duration::from_millis(500)) => {}
+        }
+        assert_eq!(wait.await, [Some(Ok(())), None]);
+    });
+}
