@@ -85,13 +85,11 @@ pub enum StartError {
         pid: Pid,
     },
     /// The supervisor has no child with this id.
-    NotFound(Arc<str>),
+    NotFound(NotFound),
     /// The child is significant and permanent. A permanent child is always restarted, so its end never stops the supervisor.
     SignificantPermanent(Arc<str>),
     /// The child is significant, but its supervisor has no `auto_shutdown`.
     SignificantNever(Arc<str>),
-    /// The window of `max_restarts` is zero.
-    ZeroWindow,
     /// The task supervisor is a child of another supervisor already, or belongs to another runtime.
     AlreadySupervised(Arc<str>),
     /// The child is a supervisor, but the children of a task supervisor are tasks.
@@ -103,6 +101,12 @@ pub enum StartError {
         /// How it ended before it had started.
         exit: Exit,
     },
+}
+
+impl From<NotFound> for StartError {
+    fn from(not_found: NotFound) -> StartError {
+        StartError::NotFound(not_found)
+    }
 }
 
 impl From<Refusal> for StartError {
@@ -137,7 +141,7 @@ impl fmt::Display for StartError {
                 f,
                 "process {pid} of the child {id:?} was abandoned and is still stuck in a poll; wait for its end, for example with `process::monitor`"
             ),
-            StartError::NotFound(id) => write!(f, "there is no child {id:?}"),
+            StartError::NotFound(not_found) => not_found.fmt(f),
             StartError::SignificantPermanent(id) => write!(
                 f,
                 "the child {id:?} is significant and permanent, so it would always be restarted; make it transient or temporary"
@@ -146,9 +150,6 @@ impl fmt::Display for StartError {
                 f,
                 "the child {id:?} is significant, but its supervisor has no automatic shutdown; set `auto_shutdown`"
             ),
-            StartError::ZeroWindow => {
-                f.write_str("`max_restarts` with a window of zero counts nothing; use a longer one, such as 5 s")
-            }
             StartError::AlreadySupervised(id) => write!(
                 f,
                 "the task supervisor {id:?} is a child already, or belongs to another runtime; start another task supervisor"
@@ -173,8 +174,8 @@ impl Error for StartError {
     }
 }
 
-/// The supervisor has no such child: the child has ended, or never belonged to this supervisor.
-#[non_exhaustive]
+/// The supervisor has no such child: the child has ended, or never belonged to this supervisor. Calls that can fail in
+/// other ways as well return it inside of their error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotFound;
 
@@ -191,7 +192,7 @@ impl Error for NotFound {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeleteError {
     /// The supervisor has no child with this id.
-    NotFound,
+    NotFound(NotFound),
     /// The child is running: call `terminate_child` first.
     Running,
     /// A restart of the child is scheduled: call `terminate_child` first.
@@ -200,11 +201,17 @@ pub enum DeleteError {
 
 impl fmt::Display for DeleteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            DeleteError::NotFound => "the supervisor has no child with this id",
-            DeleteError::Running => "the child is running; call `terminate_child` first",
-            DeleteError::Restarting => "a restart of the child is scheduled; call `terminate_child` first",
-        })
+        match self {
+            DeleteError::NotFound(not_found) => not_found.fmt(f),
+            DeleteError::Running => f.write_str("the child is running; call `terminate_child` first"),
+            DeleteError::Restarting => f.write_str("a restart of the child is scheduled; call `terminate_child` first"),
+        }
+    }
+}
+
+impl From<NotFound> for DeleteError {
+    fn from(not_found: NotFound) -> DeleteError {
+        DeleteError::NotFound(not_found)
     }
 }
 

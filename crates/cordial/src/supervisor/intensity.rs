@@ -25,6 +25,20 @@ pub(super) struct RestartLimit {
     pub(super) window: Duration,
 }
 
+impl RestartLimit {
+    /// # Panics
+    ///
+    /// If `window` is zero.
+    #[track_caller]
+    pub(super) fn new(max_restarts: usize, window: Duration) -> RestartLimit {
+        assert!(
+            !window.is_zero(),
+            "`max_restarts` with a window of zero counts nothing; use a longer one, such as 5 s"
+        );
+        RestartLimit { max_restarts, window }
+    }
+}
+
 /// The default of Elixir: 3 restarts within 5 s.
 impl Default for RestartLimit {
     fn default() -> RestartLimit {

@@ -53,11 +53,7 @@ impl TaskSupervisorBuilder {
     /// If `window` is zero, since no restart would ever count.
     #[track_caller]
     pub fn max_restarts(self, max_restarts: usize, window: Duration) -> TaskSupervisorBuilder {
-        assert!(
-            !window.is_zero(),
-            "`max_restarts` with a window of zero counts nothing; use a longer one, such as 5 s"
-        );
-        TaskSupervisorBuilder { limit: RestartLimit { max_restarts, window }, ..self }
+        TaskSupervisorBuilder { limit: RestartLimit::new(max_restarts, window), ..self }
     }
 
     /// Sets how the supervisor stops its tasks, except those started with a [`ChildSpec`](crate::ChildSpec), which has

@@ -76,9 +76,13 @@ impl SupervisorBuilder {
     /// restarts within `window`. Default: 3 within 5 s.
     ///
     /// A restart of several children counts once. With 0, the first restart is already too many.
-    /// [`start`](SupervisorBuilder::start) refuses a window of zero.
+    ///
+    /// # Panics
+    ///
+    /// If `window` is zero, since no restart would ever count.
+    #[track_caller]
     pub fn max_restarts(self, max_restarts: usize, window: Duration) -> SupervisorBuilder {
-        SupervisorBuilder { limit: RestartLimit { max_restarts, window }, ..self }
+        SupervisorBuilder { limit: RestartLimit::new(max_restarts, window), ..self }
     }
 
     /// Sets whether the supervisor shuts down when significant children exit. Default: [`AutoShutdown::Never`].
@@ -98,11 +102,8 @@ impl SupervisorBuilder {
         SupervisorBuilder { owned_by: OwnedBy::Runtime, ..self }
     }
 
-    /// Checks what the types cannot: the window, the ids and the significant children.
+    /// Checks what the types cannot: the ids and the significant children.
     pub(super) fn check(&self) -> Result<(), StartError> {
-        if self.limit.window.is_zero() {
-            return Err(StartError::ZeroWindow);
-        }
         let mut ids = BTreeSet::new();
         for child in &self.children {
             check_significance(child, self.auto_shutdown)?;

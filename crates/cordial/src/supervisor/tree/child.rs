@@ -92,6 +92,8 @@ impl TreeChild {
                 ChildStart::Supervisor(_) => ChildKind::Supervisor,
             },
             restart: self.spec.restart,
+            shutdown: self.spec.shutdown,
+            is_significant: self.spec.is_significant,
             state: match self.status {
                 ChildStatus::Starting(_) => ChildState::Starting,
                 ChildStatus::Running(_) => ChildState::Running,

@@ -193,7 +193,7 @@ impl Supervisor {
     /// `Supervisor.delete_child/2`.
     pub async fn delete_child(&self, id: impl Into<Arc<str>>) -> Result<(), DeleteError> {
         let id = id.into();
-        self.call(|reply| Call::Delete(id, reply)).await.unwrap_or(Err(DeleteError::NotFound))
+        self.call(|reply| Call::Delete(id, reply)).await.unwrap_or(Err(NotFound.into()))
     }
 
     /// Stops the children one after another in reverse start order, and then the supervisor, whose exit is

@@ -81,7 +81,7 @@ impl TreeState {
         id: Arc<str>,
         signals: &mut ExitSignals,
     ) -> Result<Result<Pid, StartError>, StopReason> {
-        let Some(key) = self.children.key(&id) else { return Ok(Err(StartError::NotFound(id))) };
+        let Some(key) = self.children.key(&id) else { return Ok(Err(NotFound.into())) };
         let child = &self.children[key];
         match (child.status, child.abandoned_pid(&self.runtime)) {
             (ChildStatus::Starting(pid) | ChildStatus::Running(pid), _) => {
@@ -94,7 +94,7 @@ impl TreeState {
     }
 
     fn delete(&mut self, id: &str) -> Result<(), DeleteError> {
-        let key = self.children.key(id).ok_or(DeleteError::NotFound)?;
+        let key = self.children.key(id).ok_or(NotFound)?;
         match self.children[key].status {
             ChildStatus::Starting(_) | ChildStatus::Running(_) => Err(DeleteError::Running),
             ChildStatus::RestartAt(_) => Err(DeleteError::Restarting),

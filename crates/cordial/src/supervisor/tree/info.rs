@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::pid::Pid;
+use crate::process::Shutdown;
 use crate::supervisor::restart::Restart;
 
 /// A child of a supervisor, as it was at the time of the call.
@@ -17,6 +18,10 @@ pub struct ChildInfo {
     pub kind: ChildKind,
     /// Whether the child is started again after it has exited.
     pub restart: Restart,
+    /// How its supervisor stops the child.
+    pub shutdown: Shutdown,
+    /// Whether the child is [significant](crate::ChildSpec::significant).
+    pub is_significant: bool,
     /// What the child is doing.
     pub state: ChildState,
     /// How many processes the child has had, the current one included.

@@ -36,9 +36,9 @@ impl SupervisorBuilder {
     /// # Errors
     ///
     /// [`StartError::Child`] names the child that failed to start, and its exit. [`StartError::DuplicateId`],
-    /// [`StartError::SignificantPermanent`], [`StartError::SignificantNever`] and [`StartError::ZeroWindow`]: no
-    /// process was started. [`StartError::AlreadySupervised`]: a task supervisor among the children has another parent
-    /// already. [`StartError::Refused`]: the runtime was shut down, or the supervisor was stopped while it started.
+    /// [`StartError::SignificantPermanent`] and [`StartError::SignificantNever`]: no process was started.
+    /// [`StartError::AlreadySupervised`]: a task supervisor among the children has another parent already.
+    /// [`StartError::Refused`]: the runtime was shut down, or the supervisor was stopped while it started.
     ///
     /// # Cancel safety
     ///
