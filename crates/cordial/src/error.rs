@@ -94,6 +94,11 @@ pub enum StartError {
     AlreadySupervised(Arc<str>),
     /// The child is a supervisor, but the children of a task supervisor are tasks.
     NotATask(Arc<str>),
+    /// A child that is being started made this call from its `init`, or an `init` below it did: its supervisor waits for
+    /// that `init` and cannot start another child before.
+    FromInit(Arc<str>),
+    /// The `init` of the child returned [`Ignore`]: the child has no process, and is not started again by itself.
+    Ignored(Arc<str>),
     /// The child failed to start.
     Child {
         /// Its id.
@@ -160,6 +165,11 @@ impl fmt::Display for StartError {
                     "the child {id:?} is a supervisor, but the children of a task supervisor are tasks; use a `Supervisor`"
                 )
             }
+            StartError::FromInit(id) => write!(
+                f,
+                "the child {id:?} was to be started from the `init` that its supervisor waits for; start it after that, for example from the future that `init` returns"
+            ),
+            StartError::Ignored(id) => write!(f, "the child {id:?} is not needed: its `init` returned `Ignore`"),
             StartError::Child { id, exit } => write!(f, "the child {id:?} failed to start: {exit}"),
         }
     }
@@ -186,6 +196,46 @@ impl fmt::Display for NotFound {
 }
 
 impl Error for NotFound {}
+
+/// Returned as the error of an [`init`](crate::ChildSpec::init), it says that the child is not needed: its process exits
+/// normally, the supervisor goes on without it, and no restart is counted.
+///
+/// The supervisor keeps the specification of the child, without a process, unless the child is temporary. `start_child`
+/// and `restart_child` return [`StartError::Ignored`].
+///
+/// # Elixir
+///
+/// `:ignore`, returned by `init/1`.
+///
+/// # Examples
+///
+/// ```
+/// use std::error::Error;
+///
+/// use cordial::{ChildSpec, ChildState, Ignore, Strategy, Supervisor};
+///
+/// cordial::testing::run(async {
+///     let cache = ChildSpec::init("cache", || async {
+///         let size: usize = "0".parse()?;
+///         if size == 0 {
+///             return Err(Ignore.into());
+///         }
+///         Ok::<_, Box<dyn Error + Send + Sync>>(async move { drop(vec![0; size]) })
+///     });
+///     let tree = Supervisor::builder(Strategy::OneForOne).child(cache).start().await.unwrap();
+///     assert_eq!(tree.which_children().await[0].state, ChildState::Stopped);
+/// });
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ignore;
+
+impl fmt::Display for Ignore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the child is not needed")
+    }
+}
+
+impl Error for Ignore {}
 
 /// Why a child was not deleted.
 #[non_exhaustive]

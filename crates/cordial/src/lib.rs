@@ -94,7 +94,7 @@ pub mod testing;
 mod unwind;
 
 pub use backoff::Backoff;
-pub use error::{BuildError, DeleteError, NotFound, StartError};
+pub use error::{BuildError, DeleteError, Ignore, NotFound, StartError};
 pub use exit::{Exit, Location, PanicReport, Refusal, TimedOut};
 pub use pid::Pid;
 #[doc(inline)]
@@ -106,7 +106,7 @@ pub use process::{
 pub use stream::{AsyncStream, Failure, Progress, Retry, StreamTimeout};
 pub use supervisor::{
     AutoShutdown, ChildCounts, ChildInfo, ChildKind, ChildSpec, ChildState, Restart, Startable, Strategy, Supervisor,
-    SupervisorBuilder, TaskSupervisor, TaskSupervisorBuilder,
+    SupervisorBuilder, TaskSupervisor, TaskSupervisorBuilder, WaitingChild,
 };
 pub use task::{AwaitMany, OnTimeout, Task, Timeout, YieldMany};
 

@@ -39,6 +39,8 @@ pub(crate) enum Admission {
     Open,
     /// The parent is stopping its children: a child that registers now is stopped as well.
     Closed,
+    /// The parent was killed: a child that registers now is killed as well.
+    Killed,
 }
 
 /// A child's slot in the registry of its parent. Dropping the slot releases it.

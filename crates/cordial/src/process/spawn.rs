@@ -175,10 +175,12 @@ impl Spawn {
         let child_slot = self.child_slot;
         runtime.occupy(key, || Entry::new(task, spawned_at, since, lineage, child_slot, rare));
         let child_of = parent.as_ref().map(|(parent, _)| (parent.pid, parent.incarnation));
-        if let Some((parent, index)) = parent
-            && parent.children.registered(index, pid) == Admission::Closed
-        {
-            runtime.signal(pid, Signal::first_of(parent.shutdown));
+        if let Some((parent, index)) = parent {
+            match parent.children.registered(index, pid) {
+                Admission::Open => {}
+                Admission::Closed => runtime.signal(pid, Signal::first_of(parent.shutdown)),
+                Admission::Killed => runtime.kill(pid),
+            }
         }
         // A subscriber that panics must not leave a process in the table that never starts.
         if telemetry::is_enabled(Level::TRACE) {

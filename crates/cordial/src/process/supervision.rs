@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::pid::Pid;
+
 /// What a supervisor supervises, and how.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
@@ -77,4 +79,7 @@ pub enum InactiveState {
 pub(crate) trait Supervise: fmt::Debug + Send + Sync {
     /// Describes the supervisor. Called while no lock of the process table is held.
     fn supervision(&self) -> Supervision;
+
+    /// Returns whether the supervisor waits for this child to start.
+    fn is_starting(&self, child: Pid) -> bool;
 }

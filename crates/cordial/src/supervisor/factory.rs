@@ -2,12 +2,14 @@
 
 use std::error::Error;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
+use crate::error::Ignore;
 use crate::exit::Exit;
-use crate::process::Outcome;
+use crate::process::{Outcome, discard};
+use crate::supervisor::restart::Restart;
 
 /// The future of one incarnation.
 type ChildFuture = Pin<Box<dyn Future<Output = Result<(), Exit>> + Send>>;
@@ -19,27 +21,51 @@ type CreateFuture = Box<dyn FnMut(InitAck) -> ChildFuture + Send>;
 #[derive(Clone)]
 pub(super) struct Factory(Arc<Mutex<Option<CreateFuture>>>);
 
-/// Acknowledges to the supervisor that the child has started. If it is dropped without `send`, the start has failed.
+/// Acknowledges to the supervisor that the child has started, or that it is not needed. If it is dropped
+/// without `send`, the start has failed.
 ///
 /// OTP's `proc_lib:init_ack`.
-pub(super) struct InitAck(Option<oneshot::Sender<()>>);
+pub(super) struct InitAck(Box<dyn FnOnce(InitResult) + Send>);
+
+/// How the start of a child has ended, unless it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum InitResult {
+    Started,
+    /// The child is not needed. Its process exits normally.
+    Ignored,
+}
 
 impl InitAck {
-    pub(super) fn new() -> (InitAck, oneshot::Receiver<()>) {
+    /// Returns one that calls `acknowledge`, which must not panic.
+    pub(super) fn new(acknowledge: impl FnOnce(InitResult) + Send + 'static) -> InitAck {
+        InitAck(Box::new(acknowledge))
+    }
+
+    /// Returns one that sends the result to the receiver.
+    pub(super) fn channel() -> (InitAck, oneshot::Receiver<InitResult>) {
         let (sender, receiver) = oneshot::channel();
-        (InitAck(Some(sender)), receiver)
+        // A supervisor that no longer waits has stopped the child.
+        (InitAck::new(move |result| _ = sender.send(result)), receiver)
     }
 
-    /// Returns an acknowledgement that no supervisor waits for.
-    pub(super) fn ignored() -> InitAck {
-        InitAck(None)
+    fn send(self, result: InitResult) {
+        (self.0)(result);
     }
+}
 
-    fn send(self) {
-        if let Some(sender) = self.0 {
-            // A supervisor that no longer waits has stopped the child.
-            let _ = sender.send(());
-        }
+/// How often a factory is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FactoryUse {
+    /// Once for each incarnation.
+    Repeated,
+    /// Once: it is dropped after that, as its child is never started again.
+    Once,
+}
+
+impl FactoryUse {
+    /// Returns how often the factory of a child with this policy is called.
+    pub(super) fn of(restart: Restart) -> FactoryUse {
+        if restart == Restart::Temporary { FactoryUse::Once } else { FactoryUse::Repeated }
     }
 }
 
@@ -53,7 +79,7 @@ impl Factory {
     {
         Factory::new(Box::new(move |ack| {
             let future = factory();
-            ack.send();
+            ack.send(InitResult::Started);
             Box::pin(async move { future.await.into_result() })
         }))
     }
@@ -71,9 +97,17 @@ impl Factory {
         Factory::new(Box::new(move |ack| {
             let outer = factory();
             Box::pin(async move {
-                let inner = outer.await.map_err(|error| Exit::from(error.into()))?;
-                ack.send();
-                inner.await.into_result()
+                match outer.await.map_err(Into::into) {
+                    Ok(inner) => {
+                        ack.send(InitResult::Started);
+                        inner.await.into_result()
+                    }
+                    Err(error) if is_ignore(&*error) => {
+                        ack.send(InitResult::Ignored);
+                        Ok(())
+                    }
+                    Err(error) => Err(Exit::from(error)),
+                }
             })
         }))
     }
@@ -83,22 +117,38 @@ impl Factory {
     }
 
     /// Creates the future of the next incarnation. Runs code of the user, which may panic.
-    pub(super) fn create(&self, ack: InitAck) -> ChildFuture {
+    pub(super) fn create(&self, factory_use: FactoryUse, ack: InitAck) -> ChildFuture {
         /// Puts the user's function back into the mutex, even if it panics.
-        struct Taken<'a>(&'a Factory, Option<CreateFuture>);
+        struct Taken<'a>(&'a Factory, FactoryUse, Option<CreateFuture>);
         impl Drop for Taken<'_> {
             fn drop(&mut self) {
-                *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = self.1.take();
+                match self.1 {
+                    FactoryUse::Repeated => *self.0.lock() = self.2.take(),
+                    // Drops values of the user.
+                    FactoryUse::Once => self.2.take().into_iter().for_each(discard),
+                }
             }
         }
-        let create = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let mut taken = Taken(self, create);
-        let create = taken.1.as_mut().expect("an incarnation starts after the last one is gone, so no other call runs");
+        let create = self.lock().take();
+        let mut taken = Taken(self, factory_use, create);
+        let create = taken.2.as_mut().expect("an incarnation starts after the last one is gone, so no other call runs");
         create(ack)
     }
 
     /// Creates the future where it is first polled: in the process of the child.
-    pub(super) async fn run(self, ack: InitAck) -> Result<(), Exit> {
-        self.create(ack).await
+    pub(super) async fn run(self, factory_use: FactoryUse, ack: InitAck) -> Result<(), Exit> {
+        let future = self.create(factory_use, ack);
+        // The future may run for long. Its supervisor has a clone of this factory, if there are further incarnations.
+        drop(self);
+        future.await
     }
+
+    fn lock(&self) -> MutexGuard<'_, Option<CreateFuture>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns whether an error, or one of its sources, is [`Ignore`].
+fn is_ignore(error: &(dyn Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |&error| error.source()).any(|error| error.is::<Ignore>())
 }

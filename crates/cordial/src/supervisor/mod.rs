@@ -15,6 +15,7 @@
 //! owner, and a kill ends it only after it has killed its children. `spawn` starts that process, and `serve` runs it
 //! from its first poll to its exit, for both kinds of supervisors.
 
+mod child_counts;
 mod clock;
 mod events;
 mod exit_signals;
@@ -33,9 +34,10 @@ mod strategy;
 mod tasks;
 mod tree;
 
+pub use child_counts::ChildCounts;
 pub use restart::Restart;
 pub use spec::ChildSpec;
 pub use startable::Startable;
 pub use strategy::Strategy;
-pub use tasks::{TaskSupervisor, TaskSupervisorBuilder};
-pub use tree::{AutoShutdown, ChildCounts, ChildInfo, ChildKind, ChildState, Supervisor, SupervisorBuilder};
+pub use tasks::{TaskSupervisor, TaskSupervisorBuilder, WaitingChild};
+pub use tree::{AutoShutdown, ChildInfo, ChildKind, ChildState, Supervisor, SupervisorBuilder};

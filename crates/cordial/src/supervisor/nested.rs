@@ -1,16 +1,20 @@
 //! Supervisors as children of another supervisor: built for each incarnation, or handed over while running.
 
+use super::factory::FactoryUse;
 use super::startable::{ChildPosition, Startable, StartedSupervisor};
 use crate::error::StartError;
 use crate::pid::Pid;
+use crate::process::discard;
 
 /// How the incarnations of a child that is a supervisor start.
 pub(super) enum NestedSupervisor {
-    /// A new supervisor is built for each incarnation.
-    Built(Box<dyn FnMut(ChildPosition) -> Result<StartedSupervisor, StartError> + Send>),
+    /// A new supervisor is built for each incarnation. `None` once the last one was built.
+    Built(Option<BuildSupervisor>),
     /// A running supervisor becomes the child. Later incarnations start behind the same handle.
     HandedOver(HandedOver),
 }
+
+type BuildSupervisor = Box<dyn FnMut(ChildPosition) -> Result<StartedSupervisor, StartError> + Send>;
 
 /// A supervisor that can be handed over while it runs.
 pub(super) trait Adoptable: Send {
@@ -47,13 +51,23 @@ impl NestedSupervisor {
         F: FnMut() -> S + Send + 'static,
         S: Startable,
     {
-        NestedSupervisor::Built(Box::new(move |position| builder().start_as_child(position)))
+        NestedSupervisor::Built(Some(Box::new(move |position| builder().start_as_child(position))))
     }
 
     /// Starts the next incarnation. Runs code of the user, which may panic.
-    pub(super) fn start(&mut self, position: ChildPosition) -> Result<StartedSupervisor, StartError> {
+    pub(super) fn start(
+        &mut self,
+        factory_use: FactoryUse,
+        position: ChildPosition,
+    ) -> Result<StartedSupervisor, StartError> {
         match self {
-            NestedSupervisor::Built(start) => start(position),
+            NestedSupervisor::Built(build) => {
+                let started = build.as_mut().expect("a temporary child is started once")(position);
+                if factory_use == FactoryUse::Once {
+                    discard(build.take());
+                }
+                started
+            }
             NestedSupervisor::HandedOver(HandedOver { supervisor, parent }) => {
                 let new_parent = position.slot.parent().pid;
                 let started = supervisor.adopt(position);

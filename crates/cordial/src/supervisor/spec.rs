@@ -21,10 +21,10 @@ use crate::process::{Outcome, Shutdown};
 /// | [`supervisor`](ChildSpec::supervisor) | a new supervisor | all its children have started | `Permanent` | no limit |
 /// | [`TaskSupervisor::child_spec`](crate::TaskSupervisor::child_spec) | a task supervisor that already runs | at once | `Permanent` | no limit |
 ///
-/// The factory is called once for each incarnation, in the process of the child. Two exceptions: the builder of a
-/// supervisor is called in the process of the parent, and
-/// [`start_child_with`](crate::TaskSupervisor::start_child_with) calls the factory itself for the first incarnation. If
-/// the factory panics, or if an outer future returns `Err`, the child has failed to start.
+/// The factory is called once for each incarnation, in the process of the child; the builder of a supervisor is called
+/// in the process of its parent. If the factory panics, or if an outer future returns `Err`, the child has failed to
+/// start; with the error [`Ignore`](crate::Ignore) it says that it is not needed. The factory of a temporary child is
+/// dropped once the child has started.
 ///
 /// # Elixir
 ///

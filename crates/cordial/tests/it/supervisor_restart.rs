@@ -141,7 +141,7 @@ fn a_supervisor_with_a_hanging_start_can_be_stopped() {
         });
         let tree = Supervisor::builder(Strategy::OneForOne).child(log.child("a")).child(hangs).start().await.unwrap();
         crash(&tree, "hangs").await;
-        assert_eq!(state(&tree, "hangs").await, Some(ChildState::Starting));
+        assert_eq!(state(&tree, "hangs").await, Some(ChildState::Restarting));
         assert!(tree.stop().await.is_clean());
         assert_eq!(log.take(), "+a -a");
     });
@@ -168,7 +168,7 @@ fn a_crash_in_the_middle_of_a_group_restart_is_one_more_restart() {
         let tree = tree.start().await.unwrap();
         log.take();
         crash(&tree, "c").await;
-        assert_eq!(state(&tree, "slow").await, Some(ChildState::Starting));
+        assert_eq!(state(&tree, "slow").await, Some(ChildState::Restarting));
         crash(&tree, "a").await;
         sleep(5 * SECOND).await;
         assert_eq!(log.take(), "-c -a +a -a +a +c");

@@ -383,16 +383,11 @@ fn a_child_that_waits_for_its_restart_counts_for_max_children_and_can_be_termina
     });
 }
 
-// V-059, V-060
+// V-059
 #[test]
 fn a_child_that_cannot_be_started_is_refused_with_a_reason() {
     for_each_seed(|| async {
         let tasks = TaskSupervisor::builder().max_children(1).start();
-        let panics = ChildSpec::task("bad", || -> std::future::Ready<()> { panic!("no luck") });
-        match tasks.start_child_with(panics).unwrap_err() {
-            StartError::Child { id, exit } => assert!(&*id == "bad" && exit.to_string().contains("no luck"), "{exit}"),
-            other => panic!("{other:?}"),
-        }
         let nested = ChildSpec::supervisor("tree", || {
             Supervisor::builder(Strategy::OneForOne).auto_shutdown(AutoShutdown::Never)
         });

@@ -46,11 +46,12 @@ pub(crate) const ORDERS: &[Order] = &[
         "async_stream", "constructors poll setters", "consume",
     ] },
     Order { folder: "cordial/src/supervisor", rows: &[
-        "restart clock intensity stop_reason kill_on_drop factory incarnation", "strategy events exit_signals startable",
-        "spawn serve nested", "spec", "tasks/child_limit tasks/builder", "tasks/restartable",
+        "restart clock intensity stop_reason kill_on_drop incarnation child_counts",
+        "factory strategy events exit_signals startable",
+        "spawn serve nested", "spec", "tasks/child_limit tasks/builder tasks/waiting_child", "tasks/restartable",
         "tasks/children tasks/start_restartable", "tasks/shared tasks/stop", "tasks/reservation tasks/server tasks/handle",
-        "tasks/start_child tasks/start", "tasks/stream", "tree/info tree/call tree/builder tree/exits", "tree/child",
-        "tree/shared", "tree/children", "tree/state", "tree/start_child tree/stop", "tree/restarts", "tree/handle_call",
+        "tasks/start_child tasks/start", "tasks/stream", "tree/info tree/call tree/builder", "tree/child",
+        "tree/child_infos", "tree/shared", "tree/exits tree/children", "tree/state", "tree/start_child tree/stop", "tree/restarts", "tree/handle_call",
         "tree/server", "tree/handle", "tree/start",
     ] },
     Order { folder: "cordial-cli/src", rows: &[

@@ -26,6 +26,7 @@ use super::restartable::{RestartableChildren, RestartableExit};
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
 use crate::process::{Admission, ChildRegistry, ChildSlot, Handle, Parent, Shutdown};
+use crate::supervisor::child_counts::ChildCounts;
 
 /// The children of one incarnation.
 #[derive(Debug)]
@@ -99,15 +100,16 @@ impl TaskChildren {
         Ok(ChildSlot::new(parent.clone(), index))
     }
 
-    /// Refuses all further children. A child whose slot is taken is shut down when its process is registered.
-    pub(super) fn close(&self) {
+    /// Refuses all further children. A child whose slot is taken is stopped when its process is registered, as
+    /// `admission` says.
+    pub(super) fn close(&self, admission: Admission) {
         self.limit.close();
         for shard in &self.shards {
             let mut parent = lock(&shard.parent);
-            shard.temporary.lock().admission = Admission::Closed;
+            shard.temporary.lock().admission = admission;
             *parent = None;
         }
-        self.restartable.close();
+        self.restartable.close(admission);
     }
 
     /// Returns whether a child has a slot but no process in the process table yet. This state is short: the starting
@@ -134,6 +136,13 @@ impl TaskChildren {
         self.shards.iter().map(|shard| shard.temporary.lock().pids.len()).sum::<usize>() + self.restartable.n_running()
     }
 
+    /// Returns how many children there are.
+    pub(super) fn counts(&self) -> ChildCounts {
+        let active = self.n_running();
+        let specs = active + self.restartable.waiting().len();
+        ChildCounts { specs, active, supervisors: 0, workers: specs }
+    }
+
     /// Waits until all children have exited, after `close`. Cancel safe.
     pub(super) async fn wait_until_drained(&self) {
         while self.n_running() > 0 {
@@ -143,7 +152,7 @@ impl TaskChildren {
 
     /// Kills all children and refuses further ones, without waiting.
     pub(super) fn kill(&self, runtime: &Handle) {
-        self.close();
+        self.close(Admission::Killed);
         self.pids().into_iter().for_each(|pid| runtime.kill(pid));
     }
 }
@@ -165,7 +174,7 @@ impl ChildRegistry for TemporaryChildren {
         let is_drained = {
             let mut list = self.lock();
             list.pids.remove(index as usize);
-            list.admission == Admission::Closed && list.pids.is_empty()
+            list.admission != Admission::Open && list.pids.is_empty()
         };
         self.limit.release();
         if is_drained {

@@ -4,11 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::builder::TaskSupervisorBuilder;
+use super::restartable::Terminated;
 use super::shared::TasksShared;
+use super::waiting_child::WaitingChild;
 use crate::error::NotFound;
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::process::{StopReport, stop_one};
+use crate::supervisor::child_counts::ChildCounts;
 
 /// A supervisor of tasks that do not depend on each other: it owns them, limits their number, and stops them when it
 /// stops.
@@ -73,7 +76,8 @@ impl TaskSupervisor {
         &self.shared
     }
 
-    /// Returns the children that are running, in no order. Children that wait for a restart are left out.
+    /// Returns the children that are running, in no order. Children that wait for a restart are left out, see
+    /// [`waiting_children`](TaskSupervisor::waiting_children).
     ///
     /// # Elixir
     ///
@@ -83,11 +87,28 @@ impl TaskSupervisor {
         self.shared.children().map(|children| children.pids()).unwrap_or_default()
     }
 
+    /// Returns the children that wait for a restart: for their backoff, or because an attempt to restart them has failed.
+    #[must_use]
+    pub fn waiting_children(&self) -> Vec<WaitingChild> {
+        self.shared.children().map(|children| children.restartable.waiting()).unwrap_or_default()
+    }
+
+    /// Returns how many children there are. Children that wait for a restart are not active.
+    ///
+    /// # Elixir
+    ///
+    /// `DynamicSupervisor.count_children/1`.
+    #[must_use]
+    pub fn count_children(&self) -> ChildCounts {
+        self.shared.children().map(|children| children.counts()).unwrap_or_default()
+    }
+
     /// Stops a child and waits until it has exited. The child is not started again. Its grace time is the one that
     /// was set at its start.
     ///
     /// If the poll of the child does not return, it is abandoned 100 ms after the kill, and this returns `Ok`. A child
-    /// that waits for a restart is named by its last pid.
+    /// that waits for a restart is named by its last process that had finished starting, see
+    /// [`waiting_children`](TaskSupervisor::waiting_children).
     ///
     /// # Errors
     ///
@@ -118,8 +139,16 @@ impl TaskSupervisor {
                 stop_one(runtime, pid, shutdown).await;
                 Ok(())
             }
-            None if children.restartable.terminate_exited(pid) => Ok(()),
-            None => Err(NotFound),
+            None => loop {
+                match children.restartable.terminate_exited(pid).ok_or(NotFound)? {
+                    Terminated::Removed => return Ok(()),
+                    Terminated::Running(restarted, shutdown) => {
+                        stop_one(runtime, restarted, shutdown).await;
+                        return Ok(());
+                    }
+                    Terminated::Starting => tokio::task::yield_now().await,
+                }
+            },
         }
     }
 

@@ -20,9 +20,11 @@ mod start_child;
 mod start_restartable;
 mod stop;
 mod stream;
+mod waiting_child;
 
 pub use builder::TaskSupervisorBuilder;
 pub use handle::TaskSupervisor;
+pub use waiting_child::WaitingChild;
 
 #[cfg(test)]
 mod tests;

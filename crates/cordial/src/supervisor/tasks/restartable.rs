@@ -18,11 +18,12 @@ use slab::Slab;
 use tokio::sync::{Notify, mpsc};
 
 use super::child_limit::ChildLimit;
+use super::waiting_child::WaitingChild;
 use crate::backoff::{Backoff, Delays};
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::process::{Admission, ChildRegistry, Lineage, Shutdown, discard};
-use crate::supervisor::factory::Factory;
+use crate::supervisor::factory::{Factory, InitResult};
 use crate::supervisor::restart::{Restart, RestartDecision};
 
 /// The restartable children of one incarnation of the supervisor.
@@ -67,7 +68,22 @@ pub(super) struct RestartableChild {
     pub(super) started_at: Duration,
     /// The process of the present incarnation, or of the last one while the child waits. `None` while it starts.
     pub(super) pid: Option<Pid>,
+    /// The first process, or the latest one that has finished starting. If restarts fail, callers know the child by this
+    /// process, since they cannot have seen the later ones.
+    pub(super) known_pid: Option<Pid>,
     pub(super) state: RestartableState,
+}
+
+/// What remains of a child that was terminated after its process had exited.
+#[must_use = "a process may have to be stopped"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Terminated {
+    /// Nothing.
+    Removed,
+    /// The process of a restart, which is to be stopped.
+    Running(Pid, Shutdown),
+    /// A restart whose process is not in the process table yet. That lasts for a few steps of the supervisor.
+    Starting,
 }
 
 /// What a restartable child is doing.
@@ -98,7 +114,7 @@ impl RestartableChildren {
             let mut table = self.lock();
             match table.admission {
                 Admission::Open => refused.take().map(|child| table.children.insert(child)),
-                Admission::Closed => None,
+                Admission::Closed | Admission::Killed => None,
             }
         };
         discard(refused);
@@ -127,29 +143,46 @@ impl RestartableChildren {
         });
     }
 
-    /// Prevents the restart of the child whose last process was `pid`. Returns whether there is such a child.
-    pub(super) fn terminate_exited(&self, pid: Pid) -> bool {
+    /// Prevents the restart of the child that is known by the process `pid`, which has exited. Returns `None` if there is
+    /// no such child.
+    pub(super) fn terminate_exited(&self, pid: Pid) -> Option<Terminated> {
         let removed = {
             let mut table = self.lock();
-            let child = table.children.iter_mut().find(|(_, child)| child.pid == Some(pid));
-            let Some((index, child)) = child else { return false };
-            if child.state == RestartableState::Waiting {
-                Some(table.children.remove(index))
-            } else {
-                // The process has left the process table and is about to call `exited`.
+            let is_named = |child: &RestartableChild| child.pid == Some(pid) || child.known_pid == Some(pid);
+            let (index, child) = table.children.iter_mut().find(|(_, child)| is_named(child))?;
+            if child.state != RestartableState::Waiting {
                 child.state = RestartableState::Terminated;
-                None
+                return Some(match child.pid {
+                    // The process has left the process table and is about to call `exited`.
+                    Some(exited) if exited == pid => Terminated::Removed,
+                    Some(starting) => Terminated::Running(starting, child.shutdown),
+                    None => Terminated::Starting,
+                });
             }
+            table.children.remove(index)
         };
-        self.release(removed);
-        true
+        self.release([removed]);
+        Some(Terminated::Removed)
+    }
+
+    /// Handles the acknowledgment of a child: its process has finished starting, or says that it is not needed.
+    pub(super) fn acknowledged(&self, index: u32, result: InitResult) {
+        self.with(index, |child| match result {
+            InitResult::Started => child.known_pid = child.pid,
+            InitResult::Ignored => child.state = RestartableState::Terminated,
+        });
+    }
+
+    /// Prevents the restart of a child whose first start has failed.
+    pub(super) fn not_started(&self, index: u32) {
+        self.with(index, |child| child.state = RestartableState::Terminated);
     }
 
     /// Prevents all further starts, and removes the children that wait for a restart.
-    pub(super) fn close(&self) {
+    pub(super) fn close(&self, admission: Admission) {
         let removed = {
             let mut table = self.lock();
-            table.admission = Admission::Closed;
+            table.admission = admission;
             let waiting = table.children.iter().filter(|(_, child)| child.state == RestartableState::Waiting);
             let waiting: Vec<usize> = waiting.map(|(index, _)| index).collect();
             waiting.into_iter().map(|index| table.children.remove(index)).collect::<Vec<RestartableChild>>()
@@ -175,11 +208,16 @@ impl RestartableChildren {
         self.lock().children.iter().filter(|(_, child)| child.state != RestartableState::Waiting).count()
     }
 
-    /// Returns the ids of the children that wait for a restart.
-    pub(super) fn waiting(&self) -> Vec<Arc<str>> {
+    /// Returns the children that wait for a restart.
+    pub(super) fn waiting(&self) -> Vec<WaitingChild> {
         let table = self.lock();
         let waiting = table.children.iter().filter(|(_, child)| child.state == RestartableState::Waiting);
-        waiting.map(|(_, child)| child.id.clone()).collect()
+        let describe = |child: &RestartableChild| {
+            // A child whose first process was not started is not in the table for long.
+            let last_pid = child.known_pid?;
+            Some(WaitingChild { id: child.id.clone(), last_pid, incarnation: child.incarnation })
+        };
+        waiting.filter_map(|(_, child)| describe(child)).collect()
     }
 
     /// Returns the permits of children that have been removed, and drops their factories.
@@ -198,15 +236,21 @@ impl RestartableChildren {
 impl ChildRegistry for RestartableChildren {
     fn registered(&self, index: u32, pid: Pid) -> Admission {
         let mut table = self.lock();
+        let admission = table.admission;
         let child = table.children.get_mut(index as usize).expect("a child that starts is not removed");
         child.pid = Some(pid);
-        table.admission
+        child.known_pid.get_or_insert(pid);
+        match child.state {
+            // Terminated while it was being started.
+            RestartableState::Terminated if admission == Admission::Open => Admission::Closed,
+            _ => admission,
+        }
     }
 
     fn exited(&self, index: u32, exit: Option<&Exit>) {
         let (removed, is_closed) = {
             let mut table = self.lock();
-            let is_closed = table.admission == Admission::Closed;
+            let is_closed = table.admission != Admission::Open;
             let child = table.children.get_mut(index as usize).expect("a child that runs is not removed");
             let is_last = child.state == RestartableState::Terminated
                 || match exit {

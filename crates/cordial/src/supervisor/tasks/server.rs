@@ -23,7 +23,6 @@ use crate::pid::Pid;
 use crate::process::{ExitReceiver, StopReport, discard};
 use crate::supervisor::events::restart_limit_exceeded;
 use crate::supervisor::exit_signals::ExitSignals;
-use crate::supervisor::factory::InitAck;
 use crate::supervisor::incarnation::{Incarnation, Incarnations};
 use crate::supervisor::intensity::{Intensity, LimitCheck};
 use crate::supervisor::serve::{Serve, serve};
@@ -189,7 +188,7 @@ impl Restarter<'_> {
         });
         let Some(start) = start.flatten() else { return Ok(()) };
         let (runtime, children) = (self.shared.runtime(), &self.children.restartable);
-        match start.start(runtime, children, self.supervisor, index, |factory| factory.run(InitAck::ignored())) {
+        match start.start(runtime, children, self.supervisor, index) {
             // A runtime that shuts down stops this supervisor as well.
             Ok(_) | Err(Refusal::RuntimeStopped) => Ok(()),
             Err(refusal) => self.start_refused(index, last, refusal, now),

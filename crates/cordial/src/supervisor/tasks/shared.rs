@@ -108,6 +108,11 @@ impl TasksShared {
 }
 
 impl Supervise for TasksShared {
+    fn is_starting(&self, _: Pid) -> bool {
+        // A task supervisor does not wait for the start of a child.
+        false
+    }
+
     fn supervision(&self) -> Supervision {
         let children = self.children();
         let waiting = children.as_ref().map(|children| children.restartable.waiting()).unwrap_or_default();
@@ -117,7 +122,10 @@ impl Supervise for TasksShared {
             restarts: self.n_restarts.load(Ordering::Relaxed),
             max_children: self.options.max_children,
             n_running: children.map_or(0, |children| children.n_running()),
-            inactive: waiting.into_iter().map(|id| InactiveChild::new(id, InactiveState::Restarting)).collect(),
+            inactive: waiting
+                .into_iter()
+                .map(|child| InactiveChild::new(child.id, InactiveState::Restarting))
+                .collect(),
         }
     }
 }

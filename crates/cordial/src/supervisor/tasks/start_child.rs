@@ -10,11 +10,9 @@ use crate::error::StartError;
 use crate::exit::Refusal;
 use crate::pid::Pid;
 use crate::process::{ChildSlot, Outcome, Recipient, Spawn, caller_lineage};
-use crate::supervisor::factory::InitAck;
 use crate::supervisor::restart::Restart;
 use crate::supervisor::spec::{ChildSpec, ChildStart};
 use crate::task::{Ownership, Task};
-use crate::unwind;
 
 impl TaskSupervisor {
     /// Spawns a task as [`Task::spawn`] does, under this supervisor.
@@ -154,16 +152,17 @@ impl TaskSupervisor {
 
     /// Starts a child from a specification, which has a factory, so that the child may be transient or permanent.
     ///
-    /// The factory creates the first future during this call; later calls of the factory run in the process of the child.
-    /// The child has started when this returns. The outer future of an [`init`](ChildSpec::init) child is not awaited;
-    /// if it returns `Err`, the child exits with that error. The id of the specification is the label of the child.
-    /// Several children of a task supervisor may have the same id.
+    /// The process of the child has started when this returns. It calls the factory and runs what that returns, so a
+    /// panic of the factory, or an `Err` of the outer future of an [`init`](ChildSpec::init) child, is the exit of the
+    /// child. The child is not started again if the first call of the factory panics, or if an `init` returns
+    /// [`Ignore`](crate::Ignore). The id of the specification is the label of the child; several children of a task
+    /// supervisor may have the same id.
     ///
     /// # Errors
     ///
-    /// [`StartError::Refused`] as for [`start_child`](TaskSupervisor::start_child). [`StartError::Child`] if the
-    /// factory panics. [`StartError::NotATask`] if the child is a supervisor. [`StartError::SignificantNever`] or
-    /// [`StartError::SignificantPermanent`] if the child is significant, since a task supervisor never shuts down
+    /// [`StartError::Refused`] as for [`start_child`](TaskSupervisor::start_child). [`StartError::NotATask`] if the
+    /// child is a supervisor. [`StartError::SignificantPermanent`] if the child is significant and permanent, and
+    /// [`StartError::SignificantNever`] if it is significant otherwise, since a task supervisor never shuts down
     /// automatically.
     ///
     /// # Elixir
@@ -205,10 +204,6 @@ impl TaskSupervisor {
         };
         let children = shared.children().ok_or(Refusal::SupervisorStopped).map_err(refuse)?;
         let permit = children.limit.try_acquire().map_err(refuse)?;
-        let future = match unwind::catch(|| factory.create(InitAck::ignored())) {
-            Ok(future) => future,
-            Err(unwound) => return Err(StartError::Child { exit: unwound.into_start_failure(&id, spawned_at), id }),
-        };
         let child = RestartableChild {
             id,
             factory,
@@ -221,12 +216,13 @@ impl TaskSupervisor {
             incarnation: 1,
             started_at: shared.clock.now(),
             pid: None,
+            known_pid: None,
             state: RestartableState::Running,
         };
         let start = RestartableStart::of(&child);
         let index = children.restartable.add(child).ok_or(Refusal::SupervisorStopped).map_err(refuse)?;
         permit.forget();
-        start.start(shared.runtime(), &children.restartable, self.pid(), index, |_| future).map_err(|refusal| {
+        start.start(shared.runtime(), &children.restartable, self.pid(), index).map_err(|refusal| {
             children.restartable.remove_unstarted(index);
             refuse(refusal)
         })

@@ -17,21 +17,28 @@ use tokio::time::sleep;
 
 use super::children::TaskChildren;
 use crate::pid::Pid;
-use crate::process::{Handle, Step, StopReport, Stopped, abandon, describe_one, kill_one, monitor_on};
+use crate::process::{
+    Admission, Handle, Step, StopReport, Stopped, abandon, describe_one, discard, kill_one, monitor_on,
+};
 use crate::supervisor::clock::Clock;
 use crate::supervisor::events::emit_forced;
 use crate::supervisor::exit_signals::ExitSignals;
 
 /// Refuses further children, stops all children, and reports the ones that had to be killed or abandoned.
 pub(super) async fn stop_children(signals: &mut ExitSignals, children: &TaskChildren) -> StopReport {
-    children.close();
+    let was_killed = signals.is_killed();
+    children.close(if was_killed { Admission::Killed } else { Admission::Closed });
     while children.is_starting() {
         tokio::task::yield_now().await;
     }
     let mut stop = ChildrenStop::new(signals.runtime());
-    stop.begin(children);
-    let was_killed_before = signals.is_killed();
-    let mut has_killed_all = false;
+    let mut has_killed_all = was_killed;
+    if was_killed {
+        // A supervisor that was killed before the stop has to kill its children, and does not report them.
+        stop.kill_all(children).for_each(discard);
+    } else {
+        stop.begin(children);
+    }
     loop {
         let progress = stop.wait(children);
         let progress = if has_killed_all { Some(progress.await) } else { signals.run_until_killed(progress).await };
@@ -40,10 +47,8 @@ pub(super) async fn stop_children(signals: &mut ExitSignals, children: &TaskChil
             Some(StopProgress::StepDue) => stop.take_due_step(),
             None => {
                 has_killed_all = true;
-                // A supervisor that was killed before the stop has to kill its children, and does not report them. If
-                // the kill interrupts the stop, they are reported.
                 let killed = stop.kill_all(children);
-                stop.killed.extend(killed.filter(|_| !was_killed_before));
+                stop.killed.extend(killed);
             }
         }
     }

@@ -1,18 +1,84 @@
 //! The calls that handles send to the process of a supervisor.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{DeleteError, NotFound, StartError};
 use crate::pid::Pid;
+use crate::process::discard;
 use crate::supervisor::spec::ChildSpec;
 
 /// A call, with the channel for its reply. Each caller waits for the reply, so the queue is as long as there are
 /// callers.
 pub(super) enum Call {
-    Start(Box<ChildSpec>, oneshot::Sender<Result<Pid, StartError>>),
+    Start(Box<ChildSpec>, Caller, oneshot::Sender<Result<Pid, StartError>>),
     Terminate(Arc<str>, oneshot::Sender<Result<(), NotFound>>),
-    Restart(Arc<str>, oneshot::Sender<Result<Pid, StartError>>),
+    Restart(Arc<str>, Caller, oneshot::Sender<Result<Pid, StartError>>),
     Delete(Arc<str>, oneshot::Sender<Result<(), DeleteError>>),
+}
+
+/// The process that makes a call and waits for the reply, if it is a process.
+pub(super) type Caller = Option<Pid>;
+
+impl Call {
+    /// Returns the id of the child that the call is about.
+    pub(super) fn id(&self) -> &Arc<str> {
+        match self {
+            Call::Start(spec, ..) => &spec.id,
+            Call::Terminate(id, _) | Call::Restart(id, ..) | Call::Delete(id, _) => id,
+        }
+    }
+}
+
+/// The calls that the supervisor has not handled yet, in the order in which they arrived.
+pub(super) struct Calls {
+    receiver: mpsc::UnboundedReceiver<Call>,
+    /// Calls that arrived during the start of a child, and wait for it. They come before those in the channel.
+    deferred: VecDeque<Call>,
+}
+
+impl Calls {
+    pub(super) fn new(receiver: mpsc::UnboundedReceiver<Call>) -> Calls {
+        Calls { receiver, deferred: VecDeque::new() }
+    }
+
+    /// Returns the next call, if there is one.
+    pub(super) fn try_next(&mut self) -> Option<Call> {
+        self.deferred.pop_front().or_else(|| self.receiver.try_recv().ok())
+    }
+
+    /// Waits for the next call. Cancel safe.
+    pub(super) async fn next(&mut self) -> Call {
+        match self.deferred.pop_front() {
+            Some(call) => call,
+            None => self.receive().await,
+        }
+    }
+
+    /// Waits for a call that was not deferred. Cancel safe.
+    pub(super) async fn receive(&mut self) -> Call {
+        self.receiver.recv().await.expect("the channel is open, since the shared state holds a sender")
+    }
+
+    /// Handles a call after the present start.
+    pub(super) fn defer(&mut self, call: Call) {
+        self.deferred.push_back(call);
+    }
+
+    /// Returns whether a deferred call is about this child.
+    pub(super) fn has_deferred(&self, id: &str) -> bool {
+        self.deferred.iter().any(|call| **call.id() == *id)
+    }
+
+    /// Refuses the calls that have not been handled, and all later ones.
+    pub(super) async fn refuse(&mut self) {
+        self.receiver.close();
+        self.deferred.drain(..).for_each(discard);
+        // After `close` this waits only for calls that are being sent at this moment.
+        while let Some(call) = self.receiver.recv().await {
+            discard(call);
+        }
+    }
 }

@@ -13,6 +13,10 @@ pub(super) struct TreeChild {
     pub(super) spec: ChildSpec,
     pub(super) status: ChildStatus,
     pub(super) incarnation: u32,
+    /// Why the present incarnation was started.
+    start_cause: StartCause,
+    /// What handles see once the process has exited.
+    pub(super) after_exit: AfterExit,
     /// When the present incarnation finished starting, on the clock of the supervisor. `None` before that.
     pub(super) started_at: Option<Duration>,
     /// The delays before further restarts, if the child has a backoff and has been restarted.
@@ -33,17 +37,58 @@ pub(super) enum ChildStatus {
     Stopped,
 }
 
+/// Why an incarnation of a child is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StartCause {
+    /// The child is new.
+    Added,
+    /// A call of `restart_child`.
+    Called,
+    /// The supervisor restarts the child by itself.
+    Restart,
+}
+
+/// What handles see of a child whose process has exited, before the supervisor has handled the exit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AfterExit {
+    /// What its restart policy makes of the exit.
+    ByPolicy,
+    Restarting,
+    Stopped,
+    Removed,
+}
+
 impl TreeChild {
     pub(super) fn new(spec: ChildSpec) -> TreeChild {
         TreeChild {
             spec,
             status: ChildStatus::Stopped,
             incarnation: 0,
+            start_cause: StartCause::Added,
+            after_exit: AfterExit::ByPolicy,
             started_at: None,
             delays: None,
             report: None,
             abandoned: Vec::new(),
         }
+    }
+
+    /// Prepares the next incarnation.
+    pub(super) fn begin_start(&mut self, cause: StartCause) {
+        self.incarnation = self.incarnation.saturating_add(1);
+        self.started_at = None;
+        self.start_cause = cause;
+        self.after_exit = match cause {
+            StartCause::Added => AfterExit::Removed,
+            StartCause::Called => AfterExit::Stopped,
+            StartCause::Restart => AfterExit::Restarting,
+        };
+    }
+
+    /// Records that the process has finished starting.
+    pub(super) fn started(&mut self, now: Duration) {
+        self.started_at = Some(now);
+        self.after_exit = AfterExit::ByPolicy;
     }
 
     pub(super) fn pid(&self) -> Option<Pid> {
@@ -84,9 +129,20 @@ impl TreeChild {
     }
 
     pub(super) fn info(&self) -> ChildInfo {
+        let (state, pid) = match self.status {
+            // A restart that is under way may still fail.
+            ChildStatus::Starting(_) if self.start_cause == StartCause::Restart => (ChildState::Restarting, None),
+            ChildStatus::Starting(pid) => (ChildState::Starting, Some(pid)),
+            ChildStatus::Running(pid) => (ChildState::Running, Some(pid)),
+            ChildStatus::RestartAt(_) => (ChildState::Restarting, self.abandoned.first().copied()),
+            ChildStatus::Stopped => match self.abandoned.first() {
+                Some(abandoned) => (ChildState::Abandoned, Some(*abandoned)),
+                None => (ChildState::Stopped, None),
+            },
+        };
         ChildInfo {
             id: self.spec.id.clone(),
-            pid: self.pid().or_else(|| self.abandoned.first().copied()),
+            pid,
             kind: match self.spec.start {
                 ChildStart::Worker(_) => ChildKind::Worker,
                 ChildStart::Supervisor(_) => ChildKind::Supervisor,
@@ -94,13 +150,7 @@ impl TreeChild {
             restart: self.spec.restart,
             shutdown: self.spec.shutdown,
             is_significant: self.spec.is_significant,
-            state: match self.status {
-                ChildStatus::Starting(_) => ChildState::Starting,
-                ChildStatus::Running(_) => ChildState::Running,
-                ChildStatus::RestartAt(_) => ChildState::Restarting,
-                ChildStatus::Stopped if self.abandoned.is_empty() => ChildState::Stopped,
-                ChildStatus::Stopped => ChildState::Abandoned,
-            },
+            state,
             incarnation: self.incarnation,
         }
     }

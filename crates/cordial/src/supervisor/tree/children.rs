@@ -107,7 +107,7 @@ impl ChildTable {
         let ChildTable { shared, children, .. } = self;
         let child = children.get_mut(&key).expect(KEY_IS_VALID);
         child.prune_abandoned(shared.incarnations.runtime());
-        shared.children.insert(key, child.info());
+        shared.children.publish(key, child);
     }
 
     /// Returns the processes that were abandoned and may not have exited yet, those of removed children included.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::shared::TreeShared;
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::process::{Admission, ChildRegistry};
@@ -32,9 +33,9 @@ impl ChildExits {
         ChildExits { receiver, sender, deferred: VecDeque::new() }
     }
 
-    /// Returns the registry that sends the exit of this incarnation here.
-    pub(super) fn registry(&self, incarnation: u32) -> Arc<dyn ChildRegistry> {
-        Arc::new(ChildExitSender { incarnation, sender: self.sender.clone() })
+    /// Returns the registry that sends the exit of this incarnation here, and publishes it.
+    pub(super) fn registry(&self, shared: &Arc<TreeShared>, incarnation: u32) -> Arc<dyn ChildRegistry> {
+        Arc::new(ChildExitSender { incarnation, shared: shared.clone(), sender: self.sender.clone() })
     }
 
     /// Returns the next exit, if one has arrived.
@@ -65,6 +66,15 @@ impl ChildExits {
         }
     }
 
+    /// Returns the exit of this incarnation of a child, if it has arrived. It stays in the queue.
+    pub(super) fn peek_of(&mut self, key: u32, incarnation: u32) -> Option<&Exit> {
+        while let Ok(exit) = self.receiver.try_recv() {
+            self.deferred.push_back(exit);
+        }
+        let wanted = self.deferred.iter().find(|exit| exit.key == key && exit.incarnation == incarnation);
+        wanted.map(|exit| &exit.exit)
+    }
+
     async fn receive(&mut self) -> ChildExit {
         self.receiver.recv().await.expect("the channel is open, since `self` holds a sender")
     }
@@ -74,6 +84,7 @@ impl ChildExits {
 #[derive(Debug)]
 struct ChildExitSender {
     incarnation: u32,
+    shared: Arc<TreeShared>,
     sender: mpsc::UnboundedSender<ChildExit>,
 }
 
@@ -85,6 +96,7 @@ impl ChildRegistry for ChildExitSender {
 
     fn exited(&self, key: u32, exit: Option<&Exit>) {
         if let Some(exit) = exit {
+            self.shared.children.exited(key, self.incarnation, exit.is_abnormal());
             // A supervisor that has exited has stopped or abandoned this child: no one needs the exit.
             let _ = self.sender.send(ChildExit { key, incarnation: self.incarnation, exit: exit.clone() });
         }

@@ -7,12 +7,13 @@ use tokio::sync::oneshot;
 
 use super::builder::SupervisorBuilder;
 use super::call::Call;
-use super::info::{ChildCounts, ChildInfo};
+use super::info::ChildInfo;
 use super::shared::TreeShared;
 use crate::error::{DeleteError, NotFound, StartError};
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::StopReport;
+use crate::process::{StopReport, current};
+use crate::supervisor::child_counts::ChildCounts;
 use crate::supervisor::spec::ChildSpec;
 use crate::supervisor::strategy::Strategy;
 
@@ -50,8 +51,15 @@ use crate::supervisor::strategy::Strategy;
 ///
 /// # Elixir
 ///
-/// `Supervisor`. Here a restart can be delayed ([`ChildSpec::backoff`]) and waits for a process that is stuck in a
-/// poll, and `which_children` and `count_children` do not wait while a child starts or stops.
+/// `Supervisor`. Differences:
+///
+/// - A restart can be delayed ([`ChildSpec::backoff`]) and waits for a process that is stuck in a poll.
+/// - `which_children` and `count_children` do not wait while a child starts or stops. They agree with exits that the
+///   caller has seen: such a child is gone, stopped or restarting.
+/// - `terminate_child` ends an `init` that hangs; in OTP it waits for that. An `init` may terminate and delete other
+///   children of its supervisor. It cannot start one, which in OTP is a deadlock.
+/// - If a restart of several children is held up by one of them and that child is terminated, the children after it are
+///   started. In OTP they stay down until they are restarted by hand.
 ///
 /// # Examples
 ///
@@ -97,7 +105,7 @@ impl Supervisor {
     ///
     /// `Supervisor.which_children/1`.
     pub async fn which_children(&self) -> Vec<ChildInfo> {
-        self.shared.children.all()
+        self.shared.children.all(self.shared.incarnations.runtime())
     }
 
     /// Returns how many children there are, also while the supervisor is busy.
@@ -119,8 +127,10 @@ impl Supervisor {
     ///
     /// [`StartError::AlreadyStarted`], [`StartError::AlreadyPresent`] or [`StartError::Restarting`] if the supervisor
     /// has a child with this id. [`StartError::Child`] if the child fails to start; it is removed.
-    /// [`StartError::SignificantPermanent`] if the child is significant and permanent. [`StartError::SignificantNever`] if
-    /// the child is significant and the supervisor never shuts down automatically.
+    /// [`StartError::SignificantPermanent`] or [`StartError::SignificantNever`] if the child is significant and is
+    /// permanent, or the supervisor never shuts down automatically. [`StartError::Ignored`] if its
+    /// [`init`](ChildSpec::init) returns [`Ignore`](crate::Ignore); it stays without a process unless it is temporary.
+    /// [`StartError::FromInit`] if the caller is itself being started by this supervisor, or below it.
     /// [`StartError::Refused`] if the supervisor is stopping or gone.
     ///
     /// # Cancel safety
@@ -132,12 +142,14 @@ impl Supervisor {
     /// `Supervisor.start_child/2`.
     pub async fn start_child(&self, spec: ChildSpec) -> Result<Pid, StartError> {
         let refused = Err(StartError::Refused(Refusal::SupervisorStopped));
-        self.call(|reply| Call::Start(Box::new(spec), reply)).await.unwrap_or(refused)
+        self.call(|reply| Call::Start(Box::new(spec), current(), reply)).await.unwrap_or(refused)
     }
 
     /// Stops a child as its [`shutdown`](ChildSpec::shutdown) says, and waits until its process has exited. The child
     /// is started again only by [`restart_child`](Supervisor::restart_child), or together with another child by the
-    /// strategy. A temporary child is removed.
+    /// strategy. A temporary child is removed. A child that is being started is stopped as well: a `start_child` or
+    /// `restart_child` that waits for it returns [`StartError::Child`]. If a restart of several children waits for this
+    /// one, it goes on with the next.
     ///
     /// If the poll of the process does not return, the process is abandoned 100 ms after the kill, and this returns `Ok`.
     ///
@@ -163,7 +175,9 @@ impl Supervisor {
     ///
     /// [`StartError::NotFound`], [`StartError::AlreadyStarted`] or [`StartError::Restarting`].
     /// [`StartError::StillThere`] if its last process is stuck in a poll. [`StartError::Child`] if the child fails to
-    /// start; it stays without a process. [`StartError::Refused`] if the supervisor is stopping or gone.
+    /// start, and [`StartError::Ignored`] if its [`init`](ChildSpec::init) returns [`Ignore`](crate::Ignore); it stays
+    /// without a process. [`StartError::FromInit`] if the caller is itself being started by this supervisor, or below
+    /// it. [`StartError::Refused`] if the supervisor is stopping or gone.
     ///
     /// # Cancel safety
     ///
@@ -175,7 +189,7 @@ impl Supervisor {
     pub async fn restart_child(&self, id: impl Into<Arc<str>>) -> Result<Pid, StartError> {
         let id = id.into();
         let refused = Err(StartError::Refused(Refusal::SupervisorStopped));
-        self.call(|reply| Call::Restart(id, reply)).await.unwrap_or(refused)
+        self.call(|reply| Call::Restart(id, current(), reply)).await.unwrap_or(refused)
     }
 
     /// Removes a child that has no process.

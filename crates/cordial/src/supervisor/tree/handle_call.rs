@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use super::builder::check_significance;
 use super::call::Call;
-use super::child::ChildStatus;
+use super::child::{ChildStatus, StartCause};
+use super::start_child::StartOutcome;
 use super::state::TreeState;
-use crate::error::{DeleteError, NotFound, StartError};
+use crate::error::{NotFound, StartError};
+use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::process::discard;
 use crate::supervisor::exit_signals::ExitSignals;
@@ -16,10 +18,15 @@ use crate::supervisor::stop_reason::StopReason;
 use crate::unwind;
 
 impl TreeState {
-    /// Handles a call and replies to it.
+    /// Handles a call and replies to it. A caller that no longer waits does not receive the reply.
+    ///
+    /// Exits that have arrived come first, so that a caller who has seen the exit of a child finds it handled.
     pub(super) async fn handle_call(&mut self, call: Call, signals: &mut ExitSignals) -> Result<(), StopReason> {
+        while let Some(exit) = self.exits.try_next() {
+            self.child_exited(exit, signals).await?;
+        }
         match call {
-            Call::Start(spec, reply) => {
+            Call::Start(spec, _, reply) => {
                 let result = self.start_new(*spec, signals).await?;
                 unwind::ignore_panic(|| reply.send(result));
             }
@@ -27,7 +34,7 @@ impl TreeState {
                 let result = self.terminate(&id, signals).await?;
                 unwind::ignore_panic(|| reply.send(result));
             }
-            Call::Restart(id, reply) => {
+            Call::Restart(id, _, reply) => {
                 let result = self.restart_stopped(id, signals).await?;
                 unwind::ignore_panic(|| reply.send(result));
             }
@@ -58,22 +65,14 @@ impl TreeState {
             return Ok(Err(error));
         }
         let key = self.children.insert(spec);
-        let started = self.start_child(key, signals).await?;
-        if started.is_err() {
+        let outcome = self.start_child(key, StartCause::Added, signals).await?;
+        let is_ignored = matches!(outcome, StartOutcome::Ignored);
+        let started = self.start_result(key, outcome);
+        // An ignored child stays, without a process, unless it is temporary.
+        if started.is_err() && (!is_ignored || self.children[key].spec.restart == Restart::Temporary) {
             self.children.remove(key);
         }
         Ok(started)
-    }
-
-    async fn terminate(&mut self, id: &str, signals: &mut ExitSignals) -> Result<Result<(), NotFound>, StopReason> {
-        let Some(key) = self.children.key(id) else { return Ok(Err(NotFound)) };
-        self.stop_child(key, signals).await?;
-        self.children[key].delays = None;
-        self.children.set_status(key, ChildStatus::Stopped);
-        if self.children[key].spec.restart == Restart::Temporary {
-            self.children.remove(key);
-        }
-        Ok(Ok(()))
     }
 
     async fn restart_stopped(
@@ -89,19 +88,21 @@ impl TreeState {
             }
             (ChildStatus::RestartAt(_), _) => Ok(Err(StartError::Restarting(id))),
             (ChildStatus::Stopped, Some(pid)) => Ok(Err(StartError::StillThere { id, pid })),
-            (ChildStatus::Stopped, None) => self.start_child(key, signals).await,
+            (ChildStatus::Stopped, None) => {
+                let outcome = self.start_child(key, StartCause::Called, signals).await?;
+                Ok(self.start_result(key, outcome))
+            }
         }
     }
 
-    fn delete(&mut self, id: &str) -> Result<(), DeleteError> {
-        let key = self.children.key(id).ok_or(NotFound)?;
-        match self.children[key].status {
-            ChildStatus::Starting(_) | ChildStatus::Running(_) => Err(DeleteError::Running),
-            ChildStatus::RestartAt(_) => Err(DeleteError::Restarting),
-            ChildStatus::Stopped => {
-                self.children.remove(key);
-                Ok(())
-            }
+    /// Returns what the caller of a start receives.
+    fn start_result(&self, key: u32, outcome: StartOutcome) -> Result<Pid, StartError> {
+        let id = || self.children[key].spec.id.clone();
+        match outcome {
+            StartOutcome::Started(pid) => Ok(pid),
+            StartOutcome::Ignored => Err(StartError::Ignored(id())),
+            StartOutcome::Failed(error) => Err(error),
+            StartOutcome::Terminated => Err(StartError::Child { id: id(), exit: Exit::Shutdown(None) }),
         }
     }
 }

@@ -12,7 +12,8 @@ use crate::supervisor::restart::Restart;
 pub struct ChildInfo {
     /// The id of the child.
     pub id: Arc<str>,
-    /// The process of the child, if there is one. It may be an abandoned process that has not exited yet.
+    /// The process of the child, if there is one. It may be an abandoned process that has not exited yet. `None` while the
+    /// child is being started again, since that may still fail.
     pub pid: Option<Pid>,
     /// Whether the child is a supervisor.
     pub kind: ChildKind,
@@ -41,29 +42,16 @@ pub enum ChildKind {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChildState {
-    /// Its process is running, and has not finished starting.
+    /// It is being started for the first time, or by `restart_child`: its process has not finished starting.
     Starting,
     /// It is running.
     Running,
-    /// It will be started again: at once, after its backoff, or when a process that is stuck in a poll has exited.
+    /// It is being started again, or will be: at once, after its backoff, or when a process that is stuck in a poll has
+    /// exited.
     Restarting,
     /// It was killed, its process is stuck in a poll, and its supervisor no longer waits for the exit. No restart is
     /// scheduled.
     Abandoned,
     /// It has no process, and no restart is scheduled: it exited, was terminated, or failed to start.
     Stopped,
-}
-
-/// How many children a supervisor has.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ChildCounts {
-    /// All children, with or without a process.
-    pub specs: usize,
-    /// The children that are running or starting.
-    pub active: usize,
-    /// The children that are supervisors.
-    pub supervisors: usize,
-    /// The children that are not supervisors.
-    pub workers: usize,
 }

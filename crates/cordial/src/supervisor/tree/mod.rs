@@ -13,6 +13,7 @@
 mod builder;
 mod call;
 mod child;
+mod child_infos;
 mod children;
 mod exits;
 mod handle;
@@ -28,7 +29,7 @@ mod stop;
 
 pub use builder::{AutoShutdown, SupervisorBuilder};
 pub use handle::Supervisor;
-pub use info::{ChildCounts, ChildInfo, ChildKind, ChildState};
+pub use info::{ChildInfo, ChildKind, ChildState};
 
 #[cfg(test)]
 mod tests;

@@ -10,8 +10,9 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::sleep;
 
 use super::builder::AutoShutdown;
-use super::child::ChildStatus;
+use super::child::{ChildStatus, StartCause};
 use super::exits::ChildExit;
+use super::start_child::StartOutcome;
 use super::state::{EventIncarnation, TreeState};
 use crate::error::StartError;
 use crate::exit::Exit;
@@ -133,7 +134,7 @@ impl TreeState {
         let plan = plan(self.shared.strategy, &restarts, exited);
         for key in plan.stop.into_iter().map(|at| keys[at]) {
             if self.children[key].pid().is_some() {
-                self.stop_child(key, signals).await?;
+                self.stop_child(key, restart_at, signals).await?;
                 if self.children[key].spec.restart == Restart::Temporary {
                     self.children.remove(key);
                 }
@@ -174,7 +175,10 @@ impl TreeState {
 
     /// Starts a child again. If it fails to start, schedules the next attempt.
     pub(super) async fn restart_child(&mut self, key: u32, signals: &mut ExitSignals) -> Result<(), StopReason> {
-        let Err(error) = self.start_child(key, signals).await? else { return Ok(()) };
+        let error = match self.start_child(key, StartCause::Restart, signals).await? {
+            StartOutcome::Started(_) | StartOutcome::Terminated | StartOutcome::Ignored => return Ok(()),
+            StartOutcome::Failed(error) => error,
+        };
         self.emit_start_failed(signals.pid(), key, &error);
         let reason = match error {
             StartError::Child { exit, .. } => exit,

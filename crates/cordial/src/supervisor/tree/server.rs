@@ -3,17 +3,20 @@
 use std::pin::pin;
 
 use futures_util::future::{Either, select};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::call::Call;
+use super::child::StartCause;
 use super::exits::ChildExit;
 use super::restarts::NextRestart;
+use super::start_child::StartOutcome;
 use super::state::TreeState;
 use crate::error::StartError;
 use crate::exit::{Exit, Refusal};
 use crate::process::{ExitReceiver, ReportBuilder, StopReport, detach_from_owner, discard};
 use crate::supervisor::exit_signals::ExitSignals;
 use crate::supervisor::incarnation::{Incarnation, Incarnations, StartGuard};
+use crate::supervisor::restart::Restart;
 use crate::supervisor::serve::{Serve, serve};
 use crate::supervisor::stop_reason::StopReason;
 use crate::unwind;
@@ -24,7 +27,6 @@ pub(super) type StartReply = oneshot::Sender<Result<StartGuard, StartError>>;
 /// A supervisor as its process runs it: its state, and the queue of calls.
 pub(super) struct TreeServer {
     state: TreeState,
-    calls: mpsc::UnboundedReceiver<Call>,
     incarnation: Incarnation,
     start: StartProgress,
 }
@@ -49,13 +51,12 @@ enum Input {
 /// Runs a supervisor in its process.
 pub(super) async fn serve_tree(
     state: TreeState,
-    calls: mpsc::UnboundedReceiver<Call>,
     reply: StartReply,
     incarnation: Incarnation,
     exit_signals: ExitReceiver,
 ) -> Exit {
     let start = StartProgress::Pending(reply);
-    let mut server = TreeServer { state, calls, incarnation: incarnation.clone(), start };
+    let mut server = TreeServer { state, incarnation: incarnation.clone(), start };
     let exit = serve(&mut server, &incarnation, exit_signals).await;
     let TreeServer { mut state, start, .. } = server;
     let shared = state.shared.clone();
@@ -81,8 +82,8 @@ impl Serve for TreeServer {
     fn kill_children(&self) -> impl FnOnce() + Send + use<> {
         let shared = self.state.shared.clone();
         move || {
-            let pids = shared.children.all().into_iter().filter_map(|child| child.pid);
-            pids.for_each(|pid| shared.incarnations.runtime().kill(pid));
+            let runtime = shared.incarnations.runtime();
+            shared.children.processes().into_iter().for_each(|pid| runtime.kill(pid));
         }
     }
 
@@ -91,7 +92,8 @@ impl Serve for TreeServer {
             Ok(()) => self.work(signals).await,
             Err(reason) => reason,
         };
-        self.refuse_calls().await;
+        // Before the children are stopped, since a child may be waiting for the reply.
+        self.state.calls.refuse().await;
         reason
     }
 
@@ -143,19 +145,19 @@ impl TreeServer {
         if let Some(exit) = self.state.exits.try_next() {
             return self.state.child_exited(exit, signals).await;
         }
-        if let Ok(call) = self.calls.try_recv() {
+        if let Some(call) = self.state.calls.try_next() {
             self.state.handle_call(call, signals).await?;
         }
         let wait = match self.state.next_restart() {
             NextRestart::Now(key) => return self.state.restart_child(key, signals).await,
             NextRestart::After(wait) => wait,
         };
-        let (exits, calls) = (&mut self.state.exits, &mut self.calls);
+        let (exits, calls) = (&mut self.state.exits, &mut self.state.calls);
         let next = async {
             tokio::select! {
                 biased;
                 exit = exits.next() => Input::Exit(exit),
-                call = calls.recv() => Input::Call(call.expect("the shared state holds a sender")),
+                call = calls.next() => Input::Call(call),
                 () = wait.wait(&self.state.runtime) => Input::RestartDue,
             }
         };
@@ -165,25 +167,27 @@ impl TreeServer {
             Input::RestartDue => Ok(()),
         }
     }
-
-    /// Refuses the calls that are in the queue, and all later ones, before the children are stopped: a child may be
-    /// waiting for the reply.
-    async fn refuse_calls(&mut self) {
-        self.calls.close();
-        // After `close` this waits only for calls that are being sent at this moment.
-        while let Some(call) = self.calls.recv().await {
-            discard(call);
-        }
-    }
 }
 
 /// Starts all children in order. The error consists of the reason for which the supervisor stops, and the error that
 /// the caller of `start` receives.
 async fn start_all(state: &mut TreeState, signals: &mut ExitSignals) -> Result<(), (StopReason, StartError)> {
     for key in state.children.keys() {
-        let started = state.start_child(key, signals).await;
+        let outcome = state.start_child(key, StartCause::Added, signals).await;
         let refused = |reason| (reason, StartError::Refused(Refusal::SupervisorStopped));
-        if let Err(error) = started.map_err(refused)? {
+        let error = match outcome.map_err(refused)? {
+            StartOutcome::Started(_) => None,
+            StartOutcome::Ignored => {
+                if state.children[key].spec.restart == Restart::Temporary {
+                    state.children.remove(key);
+                }
+                None
+            }
+            StartOutcome::Failed(error) => Some(error),
+            // No other process has a handle yet.
+            StartOutcome::Terminated => Some(StartError::Refused(Refusal::SupervisorStopped)),
+        };
+        if let Some(error) = error {
             state.emit_start_failed(signals.pid(), key, &error);
             let text = unwind::catch(|| error.to_string());
             let text =

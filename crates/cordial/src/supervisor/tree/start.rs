@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::builder::SupervisorBuilder;
+use super::call::Calls;
 use super::children::ChildTable;
 use super::handle::Supervisor;
 use super::server::serve_tree;
@@ -79,11 +80,11 @@ impl SupervisorBuilder {
         let (reply, ready) = oneshot::channel();
         let shared = Arc::new(TreeShared::new(runtime, strategy, sender));
         let children = ChildTable::new(shared.clone(), children);
-        let state = TreeState::new(shared.clone(), children, label.clone(), auto_shutdown, limit);
+        let state = TreeState::new(shared.clone(), children, Calls::new(calls), label.clone(), auto_shutdown, limit);
         let incarnations = &shared.incarnations;
         let spawn = SpawnSupervisor { incarnations, supervisor: shared.clone(), slot, owned_by, label, spawned_at };
         // Boxed, since the future is large.
-        let serve = |incarnation, exit_signals| Box::pin(serve_tree(state, calls, reply, incarnation, exit_signals));
+        let serve = |incarnation, exit_signals| Box::pin(serve_tree(state, reply, incarnation, exit_signals));
         let process = spawn.start(serve)?;
         Ok(StartedTree { shared, process, ready })
     }

@@ -1,17 +1,19 @@
 //! Starting one child.
 
 use std::convert::identity;
+use std::pin::pin;
 use std::sync::{Arc, Weak};
 
 use tokio::sync::oneshot;
 
-use super::child::ChildStatus;
+use super::call::{Call, Caller};
+use super::child::{ChildStatus, StartCause};
 use super::state::TreeState;
 use crate::error::StartError;
 use crate::pid::Pid;
-use crate::process::{ChildSlot, Parent, ReportSlot, Spawn};
+use crate::process::{ChildSlot, Parent, ReportSlot, Spawn, discard};
 use crate::supervisor::exit_signals::ExitSignals;
-use crate::supervisor::factory::InitAck;
+use crate::supervisor::factory::{FactoryUse, InitAck, InitResult};
 use crate::supervisor::incarnation::StartGuard;
 use crate::supervisor::spec::ChildStart;
 use crate::supervisor::startable::{ChildPosition, StartedSupervisor};
@@ -25,77 +27,174 @@ struct StartedProcess {
     report: Option<ReportSlot>,
 }
 
-/// Receives whether the child has finished starting.
+/// Receives how the start of the child has ended.
 enum Ready {
-    Worker(oneshot::Receiver<()>),
+    Worker(oneshot::Receiver<InitResult>),
     Supervisor(Option<oneshot::Receiver<Result<StartGuard, StartError>>>),
 }
 
+/// How the start of a child has ended.
+#[must_use = "the child has no process unless it has started"]
+pub(super) enum StartOutcome {
+    Started(Pid),
+    /// Its `init` said that it is not needed.
+    Ignored,
+    Failed(StartError),
+    /// A call terminated it before it had started.
+    Terminated,
+}
+
+/// What a supervisor that waits for the start of a child handles.
+enum DuringStart {
+    /// The start has ended; `None`: it failed.
+    Ended(Option<InitResult>),
+    Call(Call),
+}
+
 impl Ready {
-    /// Waits until the child has started or failed to, and returns whether it has started.
-    async fn wait(self) -> bool {
+    /// Waits until the child has started or failed to. Returns `None` if it failed.
+    async fn wait(self) -> Option<InitResult> {
         match self {
-            Ready::Worker(ready) => ready.await.is_ok(),
-            Ready::Supervisor(None) => true,
-            Ready::Supervisor(Some(ready)) => match ready.await {
-                Ok(Ok(guard)) => {
-                    guard.disarm();
-                    true
-                }
-                Ok(Err(_)) | Err(_) => false,
-            },
+            Ready::Worker(ready) => ready.await.ok(),
+            Ready::Supervisor(None) => Some(InitResult::Started),
+            Ready::Supervisor(Some(ready)) => {
+                ready.await.ok()?.ok()?.disarm();
+                Some(InitResult::Started)
+            }
         }
     }
 }
 
 impl TreeState {
-    /// Starts the next incarnation of a child and waits until it has started. A child that fails to start has no
-    /// process afterwards.
+    /// Starts the next incarnation of a child and waits until it has started. A child that does not start has no
+    /// process afterwards. Meanwhile a call may terminate the child, or another one; other calls wait.
     pub(super) async fn start_child(
         &mut self,
         key: u32,
+        cause: StartCause,
         signals: &mut ExitSignals,
-    ) -> Result<Result<Pid, StartError>, StopReason> {
+    ) -> Result<StartOutcome, StopReason> {
+        self.children[key].begin_start(cause);
         let StartedProcess { pid, ready, report } = match self.start_process(key, signals.pid()) {
             Ok(started) => started,
             Err(error) => {
-                self.children.set_status(key, ChildStatus::Stopped);
-                return Ok(Err(error));
+                self.not_started(key, cause);
+                return Ok(StartOutcome::Failed(error));
             }
         };
         self.children[key].report = report;
         self.children.set_status(key, ChildStatus::Starting(pid));
-        if signals.run_until_stopped(ready.wait()).await? {
-            self.children[key].started_at = Some(self.clock.now());
+        let mut ready = pin!(ready.wait());
+        let result = loop {
+            let next = async {
+                tokio::select! {
+                    biased;
+                    result = &mut ready => DuringStart::Ended(result),
+                    call = self.calls.receive() => DuringStart::Call(call),
+                }
+            };
+            match signals.run_until_stopped(next).await? {
+                DuringStart::Ended(result) => break result,
+                DuringStart::Call(call) => self.handle_call_during_start(key, pid, call, signals).await?,
+            }
+            if self.children[key].pid() != Some(pid) {
+                return Ok(StartOutcome::Terminated);
+            }
+        };
+        if result == Some(InitResult::Started) {
+            let now = self.clock.now();
+            self.children[key].started(now);
             self.children.set_status(key, ChildStatus::Running(pid));
-            return Ok(Ok(pid));
+            return Ok(StartOutcome::Started(pid));
         }
         let incarnation = self.children[key].incarnation;
         let exit = signals.run_until_stopped(self.exits.next_of(key, incarnation)).await?;
         self.process_gone(key);
-        self.children.publish(key);
-        Ok(Err(StartError::Child { id: self.children[key].spec.id.clone(), exit }))
+        if result == Some(InitResult::Ignored) {
+            discard(exit);
+            self.children.set_status(key, ChildStatus::Stopped);
+            return Ok(StartOutcome::Ignored);
+        }
+        self.not_started(key, cause);
+        Ok(StartOutcome::Failed(StartError::Child { id: self.children[key].spec.id.clone(), exit }))
+    }
+
+    /// Sets the status of a child that has failed to start.
+    fn not_started(&mut self, key: u32, cause: StartCause) {
+        let status = match cause {
+            StartCause::Added | StartCause::Called => ChildStatus::Stopped,
+            // The next attempt is about to be scheduled.
+            StartCause::Restart => ChildStatus::RestartAt(self.clock.now()),
+        };
+        self.children.set_status(key, status);
+    }
+
+    /// Handles a call while the child `key` is starting as the process `starting`: a start would deadlock if that
+    /// process is the caller, and a termination must not wait for an `init` that hangs.
+    async fn handle_call_during_start(
+        &mut self,
+        key: u32,
+        starting: Pid,
+        call: Call,
+        signals: &mut ExitSignals,
+    ) -> Result<(), StopReason> {
+        match call {
+            Call::Start(spec, caller, reply) if self.waits_for(caller, starting) => {
+                let error = StartError::FromInit(spec.id.clone());
+                discard(spec);
+                unwind::ignore_panic(|| reply.send(Err(error)));
+            }
+            Call::Restart(id, caller, reply) if self.waits_for(caller, starting) => {
+                unwind::ignore_panic(|| reply.send(Err(StartError::FromInit(id))));
+            }
+            Call::Terminate(id, reply) if !self.calls.has_deferred(&id) => {
+                let result = match self.children.key(&id) {
+                    Some(other) if other != key => self.terminate_during_start(other, signals).await?,
+                    _ => self.terminate(&id, signals).await?,
+                };
+                unwind::ignore_panic(|| reply.send(result));
+            }
+            Call::Delete(id, reply) if self.may_delete_during_start(&id) => {
+                let result = self.delete(&id);
+                unwind::ignore_panic(|| reply.send(result));
+            }
+            call => self.calls.defer(call),
+        }
+        Ok(())
+    }
+
+    /// Returns whether the end of the start of the process `starting` depends on `caller`: that is this process, or one
+    /// that is being started below it.
+    fn waits_for(&self, caller: Caller, starting: Pid) -> bool {
+        let mut caller = caller;
+        while let Some(pid) = caller.filter(|pid| *pid != starting) {
+            let parent = self.runtime.with(pid, |entry| entry.parent().map(|parent| parent.pid)).flatten();
+            let supervisor = parent.and_then(|parent| {
+                self.runtime.with(parent, |entry| Some(entry.guardian()?.supervisor.clone())).flatten()
+            });
+            caller = parent.filter(|_| supervisor.is_some_and(|supervisor| supervisor.is_starting(pid)));
+        }
+        caller.is_some()
     }
 
     fn start_process(&mut self, key: u32, supervisor: Pid) -> Result<StartedProcess, StartError> {
         let child = &mut self.children[key];
-        child.incarnation = child.incarnation.saturating_add(1);
-        child.started_at = None;
         let (incarnation, spec) = (child.incarnation, &mut child.spec);
         let parent = Arc::new(Parent {
             pid: supervisor,
             id: Some(spec.id.clone()),
             incarnation,
             shutdown: spec.shutdown,
-            children: self.exits.registry(incarnation),
+            children: self.exits.registry(&self.shared, incarnation),
         });
         let slot = ChildSlot::new(parent, key);
         match &mut spec.start {
             ChildStart::Worker(factory) => {
-                let (ack, ready) = InitAck::new();
+                let (ack, ready) = InitAck::channel();
+                let factory_use = FactoryUse::of(spec.restart);
                 let mut spawn = Spawn::new(spec.spawned_at).child_slot(slot);
                 spawn.label = Some(spec.id.clone());
-                let started = spawn.start(&self.runtime, factory.clone().run(ack), identity)?;
+                let started = spawn.start(&self.runtime, factory.clone().run(factory_use, ack), identity)?;
                 Ok(StartedProcess { pid: started.pid, ready: Ready::Worker(ready), report: None })
             }
             ChildStart::Supervisor(nested) => {
@@ -105,10 +204,13 @@ impl TreeState {
                     slot,
                     parent: Arc::downgrade(&self.shared) as Weak<_>,
                 };
-                let started = unwind::catch(|| nested.start(position)).map_err(|unwound| StartError::Child {
-                    exit: unwound.into_start_failure(&spec.id, spec.spawned_at),
-                    id: spec.id.clone(),
-                })?;
+                let started =
+                    unwind::catch(|| nested.start(FactoryUse::of(spec.restart), position)).map_err(|unwound| {
+                        StartError::Child {
+                            exit: unwound.into_start_failure(&spec.id, spec.spawned_at),
+                            id: spec.id.clone(),
+                        }
+                    })?;
                 let StartedSupervisor { pid, ready, report } = started?;
                 Ok(StartedProcess { pid, ready: Ready::Supervisor(ready), report: Some(report) })
             }

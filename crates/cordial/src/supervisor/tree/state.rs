@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::builder::AutoShutdown;
+use super::call::Calls;
 use super::child::TreeChild;
 use super::children::ChildTable;
 use super::exits::ChildExits;
@@ -26,6 +27,7 @@ pub(super) struct TreeState {
     pub(super) intensity: Intensity,
     pub(super) children: ChildTable,
     pub(super) exits: ChildExits,
+    pub(super) calls: Calls,
     /// The children that were killed or abandoned since the last step began.
     pub(super) report: ReportBuilder,
 }
@@ -43,6 +45,7 @@ impl TreeState {
     pub(super) fn new(
         shared: Arc<TreeShared>,
         children: ChildTable,
+        calls: Calls,
         label: Option<Arc<str>>,
         auto_shutdown: AutoShutdown,
         limit: RestartLimit,
@@ -57,6 +60,7 @@ impl TreeState {
             intensity: Intensity::new(limit),
             children,
             exits: ChildExits::new(),
+            calls,
             report: ReportBuilder::default(),
         }
     }

@@ -4,29 +4,100 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::child::ChildStatus;
+use super::child::{AfterExit, ChildStatus};
 use super::state::TreeState;
+use crate::error::{DeleteError, NotFound};
 use crate::pid::Pid;
 use crate::process::{Shutdown, StopOutcome, StopReport, describe_one, discard, stop_one};
 use crate::supervisor::events::emit_forced;
 use crate::supervisor::exit_signals::ExitSignals;
+use crate::supervisor::restart::{Restart, RestartDecision};
 use crate::supervisor::stop_reason::StopReason;
 
 impl TreeState {
-    /// Stops the process of a child, if there is one. Afterwards the process has exited or is abandoned.
-    pub(super) async fn stop_child(&mut self, key: u32, signals: &mut ExitSignals) -> Result<(), StopReason> {
-        let Some((pid, shutdown)) = self.how_to_stop(key) else { return Ok(()) };
-        let outcome = signals.run_until_stopped(stop_one(&self.runtime, pid, shutdown)).await?;
-        let is_gone = self.add_to_report(key, outcome, signals.pid());
-        if is_gone {
-            // The exit has arrived or is about to: a process sends it before it notifies its monitors.
-            let incarnation = self.children[key].incarnation;
-            let exit = signals.run_until_stopped(self.exits.next_of(key, incarnation)).await?;
-            discard(exit);
+    /// Stops a child, if it has a process, and sets its status. Afterwards it has no process, or an abandoned one.
+    pub(super) async fn stop_child(
+        &mut self,
+        key: u32,
+        status: ChildStatus,
+        signals: &mut ExitSignals,
+    ) -> Result<(), StopReason> {
+        if let Some((pid, shutdown)) = self.how_to_stop(key) {
+            self.children[key].after_exit = match (self.children[key].spec.restart, status) {
+                (Restart::Temporary, _) => AfterExit::Removed,
+                (_, ChildStatus::RestartAt(_)) => AfterExit::Restarting,
+                _ => AfterExit::Stopped,
+            };
+            self.children.publish(key);
+            let outcome = signals.run_until_stopped(stop_one(&self.runtime, pid, shutdown)).await?;
+            let is_gone = self.add_to_report(key, outcome, signals.pid());
+            if is_gone {
+                // The exit has arrived or is about to: a process sends it before it notifies its monitors.
+                let incarnation = self.children[key].incarnation;
+                let exit = signals.run_until_stopped(self.exits.next_of(key, incarnation)).await?;
+                discard(exit);
+            }
+            self.process_gone(key);
         }
-        self.process_gone(key);
-        self.children.publish(key);
+        self.children.set_status(key, status);
         Ok(())
+    }
+
+    /// Stops a child because of a call, so that it is not started again by itself.
+    pub(super) async fn terminate(
+        &mut self,
+        id: &str,
+        signals: &mut ExitSignals,
+    ) -> Result<Result<(), NotFound>, StopReason> {
+        let Some(key) = self.children.key(id) else { return Ok(Err(NotFound)) };
+        let is_starting = matches!(self.children[key].status, ChildStatus::Starting(_));
+        self.stop_child(key, ChildStatus::Stopped, signals).await?;
+        self.children[key].delays = None;
+        // A child whose start was interrupted is removed by the code that started it.
+        if self.children[key].spec.restart == Restart::Temporary && !is_starting {
+            self.children.remove(key);
+        }
+        Ok(Ok(()))
+    }
+
+    /// Like [`terminate`](TreeState::terminate), for a child whose exit may have arrived and is handled later, since
+    /// another child is starting now.
+    pub(super) async fn terminate_during_start(
+        &mut self,
+        key: u32,
+        signals: &mut ExitSignals,
+    ) -> Result<Result<(), NotFound>, StopReason> {
+        let child = &self.children[key];
+        let (id, restart) = (child.spec.id.clone(), child.spec.restart);
+        let exit = child.pid().and_then(|_| self.exits.peek_of(key, child.incarnation));
+        match exit.map(|exit| restart.decide(exit.is_abnormal())) {
+            Some(RestartDecision::Remove) => Ok(Err(NotFound)),
+            Some(RestartDecision::Keep) => Ok(Ok(())),
+            Some(RestartDecision::Restart) | None => self.terminate(&id, signals).await,
+        }
+    }
+
+    /// Removes a child that has no process, because of a call.
+    pub(super) fn delete(&mut self, id: &str) -> Result<(), DeleteError> {
+        let key = self.children.key(id).ok_or(NotFound)?;
+        match self.children[key].status {
+            ChildStatus::Starting(_) | ChildStatus::Running(_) => Err(DeleteError::Running),
+            ChildStatus::RestartAt(_) => Err(DeleteError::Restarting),
+            ChildStatus::Stopped => {
+                self.children.remove(key);
+                Ok(())
+            }
+        }
+    }
+
+    /// Returns whether a child may be deleted now, while another child is starting: neither an earlier call nor an exit
+    /// of this child waits.
+    pub(super) fn may_delete_during_start(&mut self, id: &str) -> bool {
+        let is_known = self.children.key(id).is_none_or(|key| {
+            let child = &self.children[key];
+            child.pid().is_none() || self.exits.peek_of(key, child.incarnation).is_none()
+        });
+        is_known && !self.calls.has_deferred(id)
     }
 
     /// Stops all children one after another, in reverse start order, and removes them. If the supervisor is killed
@@ -34,6 +105,10 @@ impl TreeState {
     pub(super) async fn stop_all(&mut self, signals: &mut ExitSignals) -> StopReport {
         // Children that were killed or abandoned before the stop are not part of its report.
         discard(self.report.take());
+        for key in self.children.keys() {
+            self.children[key].after_exit = AfterExit::Removed;
+            self.children.publish(key);
+        }
         let restarting: Vec<u32> = self.children.restarting().map(|(key, _)| key).collect();
         restarting.into_iter().for_each(|key| self.children.set_status(key, ChildStatus::Stopped));
         // `BrutalKill` expects a kill, so the report leaves it out; after a grace time of zero a kill is reported. A

@@ -1,0 +1,18 @@
+//! A child of a task supervisor that waits for its restart.
+
+use std::sync::Arc;
+
+use crate::pid::Pid;
+
+/// A child of a [`TaskSupervisor`](crate::TaskSupervisor) that has exited and waits for its restart.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingChild {
+    /// The id of its specification.
+    pub id: Arc<str>,
+    /// Its last process that had finished starting, or else its first one.
+    /// [`terminate_child`](crate::TaskSupervisor::terminate_child) takes it to prevent the restart.
+    pub last_pid: Pid,
+    /// How many processes the child has had.
+    pub incarnation: u32,
+}

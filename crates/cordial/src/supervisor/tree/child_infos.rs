@@ -1,0 +1,158 @@
+//! The children of a supervisor as its handles see them.
+//!
+//! ```text
+//!  the process of the supervisor: each change of its table ─► publish ─┐
+//!                                                                      ├─► ChildInfos ─► which_children, count_children
+//!  the thread on which a child exits, before monitors ─────► exited ───┘
+//! ```
+//!
+//! The supervisor handles an exit later than the code that monitors the child, since it does one thing at a time. So the
+//! exit is recorded here first, by the thread on which the child exits: code that has seen the exit of a child never sees
+//! that child running.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::child::{AfterExit, TreeChild};
+use super::info::{ChildInfo, ChildKind, ChildState};
+use crate::pid::Pid;
+use crate::process::Handle;
+use crate::supervisor::child_counts::ChildCounts;
+use crate::supervisor::restart::{Restart, RestartDecision};
+
+/// The children of one supervisor, by their keys, which are in start order.
+#[derive(Debug, Default)]
+pub(super) struct ChildInfos(Mutex<BTreeMap<u32, PublishedChild>>);
+
+/// One child: what the supervisor has published, and the last exit.
+#[derive(Debug)]
+struct PublishedChild {
+    info: ChildInfo,
+    /// The process of the present incarnation, also while `info` does not show it.
+    process: Option<Pid>,
+    after_exit: AfterExit,
+    last_exit: Option<LastExit>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct LastExit {
+    incarnation: u32,
+    is_abnormal: bool,
+}
+
+impl ChildInfos {
+    /// Publishes the present state of a child.
+    pub(super) fn publish(&self, key: u32, child: &TreeChild) {
+        let (info, process, after_exit) = (child.info(), child.pid(), child.after_exit);
+        let mut children = self.lock();
+        // The process may exit before it is published.
+        let last_exit = children.get(&key).and_then(|published| published.last_exit);
+        children.insert(key, PublishedChild { info, process, after_exit, last_exit });
+    }
+
+    pub(super) fn remove(&self, key: u32) {
+        self.lock().remove(&key);
+    }
+
+    /// Records that an incarnation of a child has exited.
+    pub(super) fn exited(&self, key: u32, incarnation: u32, is_abnormal: bool) {
+        if let Some(child) = self.lock().get_mut(&key)
+            && child.last_exit.is_none_or(|last| last.incarnation <= incarnation)
+        {
+            child.last_exit = Some(LastExit { incarnation, is_abnormal });
+        }
+    }
+
+    /// Returns the children in start order.
+    pub(super) fn all(&self, runtime: &Handle) -> Vec<ChildInfo> {
+        let mut shown: Vec<ChildInfo> = self.lock().values().filter_map(PublishedChild::shown).collect();
+        for child in &mut shown {
+            let is_waiting_for_exit = matches!(child.state, ChildState::Abandoned | ChildState::Restarting);
+            if is_waiting_for_exit && child.pid.is_some_and(|pid| !runtime.is_alive(pid)) {
+                child.pid = None;
+                if child.state == ChildState::Abandoned {
+                    child.state = ChildState::Stopped;
+                }
+            }
+        }
+        shown
+    }
+
+    /// Returns how many children there are.
+    pub(super) fn counts(&self) -> ChildCounts {
+        let mut counts = ChildCounts::default();
+        for child in self.lock().values().filter_map(PublishedChild::shown) {
+            counts.specs += 1;
+            counts.active += usize::from(child.state == ChildState::Running);
+            match child.kind {
+                ChildKind::Worker => counts.workers += 1,
+                ChildKind::Supervisor => counts.supervisors += 1,
+            }
+        }
+        counts
+    }
+
+    /// Returns the processes of all children that have one.
+    pub(super) fn processes(&self) -> Vec<Pid> {
+        self.lock().values().filter_map(PublishedChild::live_process).collect()
+    }
+
+    /// Returns the children that have no process.
+    pub(super) fn without_process(&self) -> Vec<ChildInfo> {
+        let children = self.lock();
+        let without = children.values().filter(|child| child.live_process().is_none() && child.info.pid.is_none());
+        without.filter_map(PublishedChild::shown).collect()
+    }
+
+    /// Returns whether this process is a child that has not finished starting. It may not have been published yet.
+    pub(super) fn is_starting(&self, pid: Pid) -> bool {
+        let is_running = |child: &PublishedChild| child.process == Some(pid) && child.info.state == ChildState::Running;
+        !self.lock().values().any(is_running)
+    }
+
+    /// Returns whether a child that is exiting or has exited will be started again, whatever its exit is.
+    pub(super) fn will_restart(&self, key: u32) -> bool {
+        self.lock().get(&key).is_some_and(|child| match child.shown().map(|info| info.state) {
+            Some(ChildState::Restarting) => true,
+            Some(ChildState::Starting | ChildState::Running) => match child.after_exit {
+                AfterExit::ByPolicy => child.info.restart == Restart::Permanent,
+                AfterExit::Restarting => true,
+                AfterExit::Stopped | AfterExit::Removed => false,
+            },
+            Some(ChildState::Stopped | ChildState::Abandoned) | None => false,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, PublishedChild>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PublishedChild {
+    /// Returns the exit of the present incarnation, if it has exited and the supervisor has not handled that yet.
+    fn unhandled_exit(&self) -> Option<LastExit> {
+        self.last_exit.filter(|exit| self.process.is_some() && exit.incarnation == self.info.incarnation)
+    }
+
+    fn live_process(&self) -> Option<Pid> {
+        self.process.filter(|_| self.unhandled_exit().is_none())
+    }
+
+    /// Returns what a handle sees of the child: `None` if it has exited and is removed.
+    fn shown(&self) -> Option<ChildInfo> {
+        let mut info = self.info.clone();
+        let Some(exit) = self.unhandled_exit() else { return Some(info) };
+        info.pid = None;
+        info.state = match self.after_exit {
+            AfterExit::ByPolicy => match info.restart.decide(exit.is_abnormal) {
+                RestartDecision::Restart => ChildState::Restarting,
+                RestartDecision::Keep => ChildState::Stopped,
+                RestartDecision::Remove => return None,
+            },
+            AfterExit::Restarting => ChildState::Restarting,
+            AfterExit::Stopped => ChildState::Stopped,
+            AfterExit::Removed => return None,
+        };
+        Some(info)
+    }
+}
