@@ -14,7 +14,8 @@ Examples:
   cordial map --tag --line-buffer ping -c 3 ::: localhost 127.0.0.1
 
 An item ends when its process exits. Its children are then killed, except for those that left its process group (setsid). \
-Ctrl-C, SIGTERM or SIGHUP: nothing new starts, running commands get SIGTERM and --grace to exit; a second signal kills them.
+Ctrl-C, SIGTERM or SIGHUP: no further command starts, and running commands get SIGTERM and the time of --grace to exit; a second signal \
+kills them.
 
 Exit status: 0 all succeeded; 1 to 100 that many items failed; 101 more than 100 failed; with --fail-fast the status of the failed item; 129, 130, \
 143 after SIGHUP, SIGINT, SIGTERM; 141 standard output was closed, as by head; 255 wrong usage or an internal error.";

@@ -12,7 +12,8 @@ pub(crate) struct ValueCount {
 impl ValueCount {
     /// Returns the number of items with this many values each, or `None` before the end of the input was read.
     pub(crate) fn n_items(&self, values_per_item: usize) -> Option<u64> {
-        // `Acquire` pairs with the `Release` store in `complete`: all values are counted before it.
+        // `Acquire` pairs with the `Release` store in `complete`: all values are counted before
+        // that store.
         let is_complete = self.is_complete.load(Ordering::Acquire);
         is_complete.then(|| self.values.load(Ordering::Relaxed).div_ceil(values_per_item as u64))
     }

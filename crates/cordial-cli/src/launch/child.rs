@@ -44,7 +44,7 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 const READ_DELAY: Duration = Duration::from_millis(4);
 
 /// How long a command that another thread starts may be between `fork` and `exec`. Before `exec` it
-/// holds copies of all our file descriptors, so it keeps the pipes of this command open.
+/// holds copies of all file descriptors of `cordial`, so it keeps the pipes of this command open.
 const FORK_TO_EXEC: Duration = Duration::from_millis(1);
 
 /// The outputs of a command while they are read.

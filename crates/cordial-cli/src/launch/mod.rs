@@ -5,10 +5,10 @@
 //!           (some wait)           its exit starts the next one
 //! ```
 //!
-//! The threads are not those of the library, for two reasons. The exit of one command has to start the next one
-//! directly, without first waking the task of its item, the printer, and the next task; therefore some requests wait
-//! here, in the order of the items. And starting a command blocks a thread for a fraction of a millisecond, which must
-//! not delay tasks.
+//! These threads are not workers of the library, for two reasons. First, the exit of one command
+//! has to start the next command directly, without waking the task of its item, the printer, and
+//! the next task; therefore some requests wait here, in the order of the items. Second, starting a
+//! command blocks a thread for a fraction of a millisecond, which must not delay tasks.
 //!
 //! This folder decides neither which items run nor how failures are handled, with one exception: no command may start
 //! after the failure that halts the run, so failures are counted here.

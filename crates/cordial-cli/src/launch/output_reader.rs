@@ -14,8 +14,9 @@ use crate::system::{self, PipeEnd};
 /// The number of bytes that one read may return.
 const BLOCK_BYTES: usize = 16 * 1024;
 
-/// The number of blocks after which the reader yields. Otherwise a command that writes faster than we read would occupy
-/// the thread, which also serves the timeout of this command and other commands.
+/// The number of blocks after which the reader yields. Otherwise a command that writes faster than
+/// the reader reads would occupy the thread, which also serves the timeout of this command and
+/// other commands.
 const BLOCKS_PER_POLL: usize = 4;
 
 /// Where the bytes of an output go.

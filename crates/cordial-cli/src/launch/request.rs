@@ -39,7 +39,7 @@ pub(crate) enum OutputTarget {
     Capture,
     /// To the printer, line by line.
     Lines(LineChannel),
-    /// To our own outputs, directly.
+    /// Directly to the outputs of `cordial`.
     Inherit,
 }
 

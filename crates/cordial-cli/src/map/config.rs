@@ -38,7 +38,7 @@ pub(super) enum OutputMode {
     Grouped(Format),
     /// Each line is printed when it is written.
     LineBuffered { is_tagged: bool },
-    /// Commands write to our outputs directly.
+    /// Commands write directly to the outputs of `cordial`.
     Ungrouped,
 }
 

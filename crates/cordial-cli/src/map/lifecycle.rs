@@ -53,7 +53,8 @@ pub(crate) fn run(options: MapOptions) -> ExitCode {
         Ok(runtime) => runtime,
         Err(failure) => return report_error(&failure.to_string()),
     };
-    // `Runtime::run` would handle signals itself: a second one would end the root task before the summary is printed.
+    // `Runtime::run` would handle signals itself: a second signal would end the root task before
+    // the summary is printed.
     let reason = match runtime.block_on(root(config, run_name, state.clone())) {
         Ok(reason) => reason,
         Err(exit) => {
@@ -140,7 +141,8 @@ async fn root(config: Config, run_name: String, state: RunState) -> ExitReason {
     }
 }
 
-/// Prints what the first signal has done and what another one will do, if standard error is a terminal.
+/// Prints what the first signal has done and what another signal will do, if standard error is a
+/// terminal.
 async fn announce_stop(grace: Duration, is_quiet: bool) {
     if is_quiet || !io::stderr().is_terminal() {
         return;
@@ -153,8 +155,8 @@ async fn announce_stop(grace: Duration, is_quiet: bool) {
     let _ = time::timeout(LAST_OUTPUT_TIMEOUT, tokio::io::stderr().write_all(line.as_bytes())).await;
 }
 
-/// Waits until no command runs, and nothing has been printed for `LAST_OUTPUT_TIMEOUT`: the reader of our output has
-/// stopped reading.
+/// Waits until no command runs, and nothing has been printed for `LAST_OUTPUT_TIMEOUT`, because the
+/// reader of the output has stopped reading.
 async fn output_stalled(groups: &GroupTable, printed: &AtomicU64) {
     let mut before = None;
     loop {

@@ -1,5 +1,5 @@
-//! The pipeline of a run: a stream of tasks over items, each task one command, whose results are printed as they
-//! arrive.
+//! The pipeline of a run: a stream runs a task for each item, each task runs the command of its
+//! item, and results are printed as they arrive.
 //!
 //! The library's stream limits how many tasks run at once, restores the order of results, and retries. This file
 //! connects the parts, prints results, and ends the run for one of these reasons: there are no more items; the run was
@@ -39,7 +39,8 @@ use crate::text::io_error;
 /// How long the last output of a run may take. Its reader may have stopped reading.
 pub(super) const LAST_OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The number of finished results that may wait for an older one. Their memory is limited by `Budget`.
+/// The number of finished results that may wait for the result of an earlier item. `Budget` limits
+/// their memory.
 const MAX_RESULTS_AHEAD: usize = 4096;
 
 /// Runs all items, and prints their outcomes and the summary. The guard finds commands of the run by `run_name`.

@@ -1,5 +1,5 @@
-//! The memory and the files that unprinted items may use, for their values and for their captured output. A result may
-//! wait long for an older one, so the total is bounded.
+//! The memory and the files that unprinted items may use, for their values and for their captured
+//! output. A result may wait long for the result of an earlier item, so the total is bounded.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -11,7 +11,7 @@ pub(super) const RUN_VARIABLE: &str = "CORDIAL_RUN";
 pub(crate) struct SpawnConfig {
     /// The path of the program, if all commands run the same program and its path is known.
     pub(crate) program: Option<PathBuf>,
-    /// The working directory; `None` to inherit ours.
+    /// The working directory; `None` to inherit that of `cordial`.
     pub(crate) workdir: Option<PathBuf>,
     pub(crate) output: CommandOutput,
     /// The value of `RUN_VARIABLE`.
@@ -21,9 +21,9 @@ pub(crate) struct SpawnConfig {
 /// Where a command writes its standard output and standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CommandOutput {
-    /// To pipes that we read.
+    /// To pipes that `cordial` reads.
     Piped,
-    /// To our own standard output and standard error.
+    /// To the standard output and standard error of `cordial`.
     Inherited,
 }
 

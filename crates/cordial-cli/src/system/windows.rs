@@ -27,12 +27,12 @@ pub(crate) const KILLED: &str = "was killed";
 /// The time between two checks whether a process has exited.
 const EXIT_CHECK_INTERVAL: Duration = Duration::from_millis(2);
 
-/// Our end of a pipe.
+/// The read end of a pipe from a command.
 pub(crate) trait PipeEnd: AsHandle {}
 
 impl<T: AsHandle> PipeEnd for T {}
 
-/// Returns the bytes of an argument of our own command line.
+/// Returns the bytes of an argument of the command line of `cordial`.
 ///
 /// # Errors
 ///
@@ -53,7 +53,7 @@ pub(crate) fn os_string(bytes: Vec<u8>) -> Result<OsString, NotUnicode> {
     String::from_utf8(bytes).map(OsString::from).map_err(|_| NotUnicode)
 }
 
-/// Returns our standard input. Commands are started without one.
+/// Returns the standard input of `cordial`. Commands are started without a standard input.
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
 pub(crate) fn take_stdin() -> io::Result<Stdin> {
     Ok(tokio::io::stdin())
@@ -209,7 +209,7 @@ impl ProcessGroup {
         spawner.0.command(words, variables).stdin(Stdio::null()).spawn().map(ProcessGroup)
     }
 
-    /// Takes our ends of the pipes; `None` for an output that is inherited.
+    /// Takes the read ends of the pipes; `None` for an output that is inherited.
     pub(crate) fn take_outputs(&mut self) -> (Option<ChildStdout>, Option<ChildStderr>) {
         (self.0.stdout.take(), self.0.stderr.take())
     }

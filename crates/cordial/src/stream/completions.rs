@@ -47,8 +47,8 @@ pub(super) struct Batch<O> {
     pub(super) notified_slots: Vec<usize>,
 }
 
-/// The reply of the process of one attempt. When the consumer takes the reply, the slot may belong to another attempt: the
-/// item was cancelled, and its slot is used again.
+/// The reply of the process of one attempt. When the consumer takes the reply, the slot may belong
+/// to another attempt, because the item was cancelled and its slot reused.
 pub(super) struct AttemptReply<O> {
     pub(super) slot: usize,
     pub(super) attempt: u64,

@@ -14,7 +14,7 @@
 //! and the timer is rearmed about once per timeout period.
 //!
 //! After a timeout the process is killed, and abandoned if its poll has not returned 100 ms later.
-//! [`Task::shutdown`](crate::Task::shutdown) awaits these steps. Here the timer takes them, because a busy consumer does not
+//! [`Task::shutdown`](crate::Task::shutdown) awaits these steps. Here the timer runs them, because a busy consumer does not
 //! poll its stream.
 
 use std::pin::Pin;
@@ -30,7 +30,7 @@ use crate::pid::Pid;
 use crate::process::{ABANDON_AFTER, Handle, abandon};
 use crate::task::timed_out;
 
-/// The deadlines of one stream, one for each slot. Dropping it cancels them.
+/// The deadlines of one stream, one for each slot. Dropping this value cancels all deadlines.
 pub(super) struct Deadlines(Arc<SharedDeadlines>);
 
 /// What the stream and its timer share.

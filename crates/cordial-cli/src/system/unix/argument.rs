@@ -7,11 +7,12 @@ use crate::system::argument::NotUnicode;
 
 /// The size of the largest argument, in bytes, without the NUL at its end.
 ///
-/// Linux accepts 131072 bytes with the NUL (`MAX_ARG_STRLEN`). Other systems limit only the sum of all arguments, to
-/// more than this. We use one limit everywhere, so that a pipeline that works on one system works on the others.
+/// Linux accepts 131072 bytes with the NUL (`MAX_ARG_STRLEN`). Other systems limit only the sum of
+/// all arguments, to more than this. All of them use the limit of Linux, so that a pipeline that
+/// works on one system works on the others.
 pub(crate) const MAX_ARGUMENT_BYTES: usize = 131_071;
 
-/// Returns the bytes of an argument of our own command line.
+/// Returns the bytes of an argument of the command line of `cordial`.
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Windows")]
 pub(crate) fn argument_bytes(argument: OsString) -> Result<Vec<u8>, String> {
     Ok(argument.into_vec())

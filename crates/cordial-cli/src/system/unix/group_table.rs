@@ -6,9 +6,9 @@
 //! starts a group and holds it until the group is in the table, and suspending waits until there
 //! are no permits.
 //!
-//! Until a new child has left our process group, the terminal stops it as well at Ctrl-Z. Its start
-//! would then never end, and the permit would never be dropped. So `pre_exec` continues the child;
-//! once it is in the table, it is stopped with the other groups.
+//! Until a new child has left the process group of `cordial`, Ctrl-Z stops the child as well. Its
+//! start would then never end, and the permit would never be dropped. So `pre_exec` continues the
+//! child; once it is in the table, it is stopped with the other groups.
 
 use std::collections::HashSet;
 use std::fs::File;

@@ -60,7 +60,7 @@ pub(crate) fn start_guard(run_name: &str) -> io::Result<(File, Child)> {
         loop {
             match spawned.recv_timeout(SEARCH_INTERVAL) {
                 Ok(spawned) => return spawned,
-                // Ctrl-Z may have stopped the child before `exec`, and `spawn` waits for it.
+                // `spawn` waits for `exec`, and Ctrl-Z may have stopped the child before that.
                 Err(RecvTimeoutError::Timeout) => pre_exec::continue_stopped_children(|_| false),
                 Err(RecvTimeoutError::Disconnected) => return Err(io::Error::other("the starting thread ended")),
             }
@@ -123,7 +123,7 @@ fn apply(running: &mut HashSet<Pid>, message: i32) -> bool {
     false
 }
 
-/// Kills the groups of a run whose leaders are in our session.
+/// Kills the groups of a run whose leaders are in the session of the guard.
 fn kill_unannounced_groups(run_name: &str) {
     let entry = format!("{RUN_VARIABLE}={run_name}");
     let Some(Membership { session, .. }) = membership("self") else { return };
@@ -139,7 +139,8 @@ fn kill_unannounced_groups(run_name: &str) {
     }
 }
 
-/// The group and the session of a process. An id is 0 if it is outside of our pid namespace.
+/// The group and the session of a process. An id is 0 if it is outside of the pid namespace of the
+/// guard.
 #[derive(Debug, PartialEq, Eq)]
 struct Membership {
     group: i32,

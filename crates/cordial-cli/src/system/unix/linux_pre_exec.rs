@@ -1,18 +1,21 @@
-//! Children between `fork` and `exec`: they still run our code, and a stop signal may have reached them.
+//! Children between `fork` and `exec`: they still run the code of `cordial`, and a stop signal may
+//! have reached them.
 //!
 //! ```text
-//! cordial (the starting thread waits for exec) ── fork ──► child in our group ── setpgid ── unblocks signals ── exec
+//! cordial (the starting thread waits for exec) ── fork ──► child (same group) ── setpgid ── unblocks signals ── exec
 //!                                                                ▲                              ▲
-//!                                    Ctrl-Z is sent to our group ┘── the signal is pending ─────┘ and stops the child here
+//!                                    Ctrl-Z is sent to its group ┘── the signal is pending ─────┘ and stops the child here
 //! ```
 //!
-//! Only we can continue such a child: neither the terminal nor the shell that started us knows its group.
+//! Only `cordial` can continue such a child: neither the terminal nor the shell knows the new group
+//! of the child.
 
 use std::fs;
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
 
-/// Continues our stopped children, except for those for which `is_known` returns true.
+/// Continues the stopped children of this process, except for those for which `is_known` returns
+/// true.
 pub(super) fn continue_stopped_children(is_known: impl Fn(Pid) -> bool) {
     let own = getpid().as_raw_nonzero().to_string();
     for process in fs::read_dir("/proc").into_iter().flatten().flatten() {

@@ -1,4 +1,4 @@
-//! Our standard input, and the pipes through which commands write to us.
+//! The standard input of `cordial`, and the pipes to which commands write.
 
 use std::fs::File;
 use std::io;
@@ -8,12 +8,12 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
-/// Our end of a pipe.
+/// The read end of a pipe from a command.
 pub(crate) trait PipeEnd: AsFd {}
 
 impl<T: AsFd> PipeEnd for T {}
 
-/// Moves our standard input to a file of our own, and replaces it with `/dev/null`.
+/// Moves standard input to a new descriptor, and opens `/dev/null` in its place.
 ///
 /// Commands then inherit `/dev/null`, which is cheaper than opening it for each command.
 pub(crate) fn take_stdin() -> io::Result<tokio::fs::File> {
@@ -34,8 +34,9 @@ pub(crate) fn may_have_data(pipe: &impl PipeEnd, timeout: Duration) -> bool {
 
 /// Passes the data that a pipe holds at this moment to `take`, without waiting for more.
 ///
-/// The amount is determined first, because a process that keeps writing must not keep us reading. The system is asked
-/// rather than tokio, because tokio's driver may not have seen the latest data yet.
+/// The amount is determined first, because a process that keeps writing must not keep this function
+/// reading. The system is asked rather than tokio, because tokio's driver may not have seen the
+/// latest data yet.
 pub(crate) fn read_available(pipe: &impl PipeEnd, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
     let mut left = usize::try_from(rustix::io::ioctl_fionread(pipe)?).unwrap_or(usize::MAX);
     let mut block = vec![0; left.min(64 * 1024)];

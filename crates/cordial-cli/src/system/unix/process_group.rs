@@ -1,5 +1,5 @@
-//! One running command and the processes that it starts. They form a process group, so that all of them can be killed
-//! together, and so that Ctrl-C at a terminal reaches only us.
+//! One running command and the processes that it starts. They form a process group, so that all of
+//! them can be killed together, and so that Ctrl-C at a terminal reaches only `cordial`.
 //!
 //! ```text
 //! start ──► running ──► the leader has exited and is not reaped:           ──► finish: kills the rest of the group,
@@ -65,7 +65,7 @@ impl ProcessGroup {
         }
     }
 
-    /// Takes our ends of the pipes; `None` for an output that is inherited.
+    /// Takes the read ends of the pipes; `None` for an output that is inherited.
     pub(crate) fn take_outputs(&mut self) -> (Option<ChildStdout>, Option<ChildStderr>) {
         (self.outputs.0.take(), self.outputs.1.take())
     }

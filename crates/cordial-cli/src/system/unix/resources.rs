@@ -1,4 +1,4 @@
-//! Resources of the machine: how many are left, and how many we may use.
+//! Resources of the machine: load, free memory, and the number of commands that may run at once.
 
 use std::fs;
 use std::io;
@@ -6,7 +6,7 @@ use std::io;
 use rustix::process::{Resource, getrlimit, nice};
 
 /// The number of files that are open besides those of the commands.
-const OUR_FILES: u64 = 64;
+const OWN_FILES: u64 = 64;
 
 /// The number of files for each command: the ends of two pipes while it starts, one file that reports its exit, and two
 /// temporary files for large outputs.
@@ -17,13 +17,13 @@ const FILES_PER_COMMAND: u64 = 5;
 pub(crate) fn max_concurrency() -> usize {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let processes = getrlimit(Resource::Nproc).current.unwrap_or(u64::MAX);
-    let limit = (files.saturating_sub(OUR_FILES) / FILES_PER_COMMAND).min(processes / 2);
+    let limit = (files.saturating_sub(OWN_FILES) / FILES_PER_COMMAND).min(processes / 2);
     // Without other limits, process ids are the scarcest resource.
     limit.clamp(1, 10_000) as usize
 }
 
-/// Adds `by` to our own nice value, which commands inherit. Call it before threads are started: each thread has its own
-/// value.
+/// Adds `by` to the nice value of the calling thread. The threads and commands that it starts
+/// afterwards inherit the value.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Signals that we receive: to stop the run, to suspend it, to continue it.
+//! Signals to `cordial`: to stop the run, to suspend it, to continue it.
 
 use std::io;
 
@@ -12,7 +12,7 @@ use crate::system::stop_signal::StopSignal;
 pub(crate) struct StopSignals {
     interrupt: Signal,
     terminate: Signal,
-    /// `None` if SIGHUP was ignored when we were started, as under `nohup`.
+    /// `None` if SIGHUP was ignored when `cordial` was started, as under `nohup`.
     hangup: Option<Signal>,
 }
 
@@ -56,7 +56,8 @@ fn is_hangup_ignored() -> bool {
     ignored_signals().is_some_and(|ignored| ignored & signal_bit(nix::sys::signal::Signal::SIGHUP) != 0)
 }
 
-/// Returns the signals that we ignore, one bit each; `None` where the system does not report them.
+/// Returns the signals that this process ignores, one bit each; `None` where the system does not
+/// report them.
 pub(super) fn ignored_signals() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
@@ -101,7 +102,8 @@ impl JobControl {
                     groups.signal(RawSignal::TSTP);
                     let _ = rustix::process::kill_process(rustix::process::getpid(), RawSignal::STOP);
                 }
-                // Starts stay paused until here, so that a thread of ours that has not stopped yet starts nothing.
+                // Starts stay paused until here, so that a thread of this process that has not
+                // stopped yet starts nothing.
                 _ = self.resume.recv() => {
                     groups.signal(RawSignal::CONT);
                     paused = None;

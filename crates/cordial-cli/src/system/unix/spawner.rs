@@ -91,8 +91,8 @@ impl Spawner {
             return Ok(None);
         }
         let (reader, writer) = io::pipe()?;
-        // The two descriptors always differ, because our own outputs are open and keep their
-        // numbers. With equal numbers, `dup2` would do nothing, and `exec` would close the pipe.
+        // The two descriptors always differ, because descriptors 1 and 2 are open in this process. With
+        // equal descriptors, `dup2` would do nothing, and `exec` would close the pipe.
         actions.add_dup2(writer.as_raw_fd(), output)?;
         Ok(Some((reader.into(), writer)))
     }
