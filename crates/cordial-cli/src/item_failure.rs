@@ -35,7 +35,7 @@ pub(crate) enum ItemFailure {
     ReadBackFailed(io::Error),
     /// A file of `--results` could not be written.
     SaveFailed { path: PathBuf, error: io::Error },
-    /// The command received SIGTERM because the run was stopped.
+    /// The command was stopped, because the run was stopped.
     Stopped,
     /// The command was killed because the run had to end at once.
     Killed,

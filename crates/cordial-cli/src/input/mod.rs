@@ -1,4 +1,5 @@
-//! Items from standard input, a file or the command line, as a stream that uses a bounded amount of memory.
+//! Items from standard input, a file or the command line, as a stream. Its memory is bounded,
+//! except with `--halt` and a percentage, which needs the number of items first.
 //!
 //! ```text
 //! input ──► ReadAhead: chunks (16 KiB), at most 4 ──► Splitter: values ──┐

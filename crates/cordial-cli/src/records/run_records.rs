@@ -62,7 +62,7 @@ impl RunRecords {
         Aborted
     }
 
-    /// Returns why the run cannot continue, if it cannot.
+    /// Returns why the run cannot continue, or `None` if it can.
     pub(crate) fn fatal_error(&self) -> Option<&FatalError> {
         self.fatal_error.get()
     }
@@ -77,7 +77,7 @@ impl RunRecords {
             _ if self.resume == Resume::No => PastStatus::Unfinished,
             Some(results) if self.joblog.is_none() => results.status(item.index),
             _ => {
-                // A command that contains its slot differs from run to run.
+                // A command that contains its slot differs from run to run, so it is not compared.
                 let command = (!self.template.uses_slot()).then(|| self.command(item, 0));
                 self.past.status(item.index, command.as_deref())
             }
