@@ -67,6 +67,7 @@ fn counter_of(event: &Event<'_>) -> Option<Counter> {
         "long_poll" => counter!("cordial_long_polls_total"),
         "abandoned" => counter!("cordial_abandoned_polls_total"),
         "threads_exhausted" => counter!("cordial_threads_exhausted_total"),
+        "io_threads_stuck" => counter!("cordial_io_threads_stuck_total"),
         _ => return None,
     })
 }

@@ -12,8 +12,9 @@
 //! ```
 //!
 //! An [`Executor`] has one of two schedulers: worker threads that steal from each other, or a [`Simulation`] with one
-//! thread, an order that follows from a seed, and a virtual clock. Timers, sockets, signals and child processes are
-//! tokio's: an executor owns a tokio runtime, and every worker has entered it.
+//! thread, an order that follows from a seed, and a virtual clock. Sockets, signals, child processes and timers of tasks are
+//! tokio's: an executor owns a tokio runtime, and every worker has entered it. Only a [`Timer`] is the executor's own, so that
+//! it does not depend on tokio's threads.
 //!
 //! # What it is not for
 //!
@@ -37,12 +38,14 @@
 //! | stand-in | the thread that takes the place of a blocked one |
 //! | parked thread | a thread that waits to become a worker again, after its long poll has returned |
 //! | sysmon | the thread that finds long polls, as in Go's runtime |
+//! | timer thread | the thread on which timeouts elapse; it also looks for threads of tokio that are stuck |
 //! | coarse clock | a clock that costs one load, and is late by some milliseconds |
 
 mod coarse_clock;
 mod executor;
 mod free_list;
 mod idle;
+mod io_watch;
 mod pool;
 mod priority;
 mod remote;
@@ -64,6 +67,7 @@ pub use executor::prepare::{Prepared, PreparedDetached, Reserved};
 pub use executor::statistics::Statistics;
 pub use executor::timer::Timer;
 pub use free_list::shard_of_this_thread;
+pub use io_watch::StuckIoThreads;
 pub use simulation::{Simulation, Stalled};
 pub use table::{Key, Table};
 pub use task::schedule::wake_last;

@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use cordial_sched::{Executor, Hooks, Key, Options};
+use cordial_sched::{Executor, Hooks, Key, Options, StuckIoThreads};
 
 struct NoHooks;
 
@@ -22,6 +22,7 @@ impl Hooks for NoHooks {
     fn sampled(&self, _: Key, _: Duration) {}
 
     fn threads_exhausted(&self, _: usize) {}
+    fn io_threads_stuck(&self, _: StuckIoThreads) {}
 }
 
 #[test]

@@ -6,6 +6,7 @@
 use std::panic::Location;
 use std::time::Duration;
 
+use cordial_sched::StuckIoThreads;
 use tracing::field::{DisplayValue, display};
 use tracing::{Level, event};
 
@@ -86,6 +87,14 @@ pub(crate) fn long_poll(subject: &Subject<'_>, lasted: Duration) {
 pub(crate) fn threads_exhausted(max_threads: usize) {
     event!(name: "threads_exhausted", target: TARGET, Level::WARN, event = "threads_exhausted", max_threads,
         "every thread is in a long poll while tasks wait, and `max_threads` is reached; raise it, or await more often");
+}
+
+pub(crate) fn io_threads_stuck(stuck: &StuckIoThreads) {
+    let StuckIoThreads { n_stuck, n_threads, lasted, n_left_out } = *stuck;
+    let lasted_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
+    event!(name: "io_threads_stuck", target: TARGET, Level::WARN, event = "io_threads_stuck", stuck = n_stuck,
+        io_threads = n_threads, lasted_ms, left_out = n_left_out,
+        "code in `tokio::spawn` computes or blocks, so that sockets and tokio's timers may be late; use `Task::spawn` or `spawn_blocking` for it");
 }
 
 pub(crate) fn abandoned(subject: &Subject<'_>) {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::executor::dropped_timers::DroppedTimers;
 use crate::executor::hooks::Hooks;
 use crate::executor::statistics::Statistics;
 use crate::pool::{Counters, Pool};
@@ -33,6 +34,7 @@ pub(super) struct Core {
     pub(super) scheduler: Scheduler,
     pub(super) tasks: TaskAllocator,
     pub(super) timeouts: Arc<Timeouts>,
+    pub(super) dropped_timers: Arc<DroppedTimers>,
     pub(super) hooks: Arc<dyn Hooks>,
     pub(super) is_closed: AtomicBool,
     pub(super) started: Instant,
@@ -174,8 +176,8 @@ impl Executor {
             }
             n_in_poll
         });
-        // Polls that have not returned may have timeouts, which must still elapse.
-        self.core().timeouts.outlive_tokio();
+        // Polls that have not returned may have timeouts, which still elapse.
+        self.core().timeouts.close();
         let tokio_runtime = self.core().tokio_runtime.lock().take();
         if let Some(runtime) = tokio_runtime {
             // Allowed in async code, unlike the destructor of a tokio runtime, since it waits for nothing.

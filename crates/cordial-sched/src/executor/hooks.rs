@@ -4,6 +4,7 @@ use std::any::Any;
 use std::time::Duration;
 
 use crate::executor::handle::Executor;
+use crate::io_watch::StuckIoThreads;
 use crate::table::Key;
 
 /// The layer above an [`Executor`]: its shared state, and its callbacks.
@@ -27,4 +28,7 @@ pub trait Hooks: Any + Send + Sync {
     /// Called when tasks wait behind long polls and there are `max_threads` threads already: once for each such period, on a
     /// thread that may block.
     fn threads_exhausted(&self, max_threads: usize);
+
+    /// Called when threads of tokio have made no progress for 100 ms, at most once a second, on a thread that may block.
+    fn io_threads_stuck(&self, stuck: StuckIoThreads);
 }

@@ -7,11 +7,14 @@
 //! | `handle` | `Executor`, and what belongs to one executor |
 //! | `io_threads` | tasks that are woken outside of the workers |
 //! | `pool_threads` | the pool and sysmon, which do not know the executor |
+//! | `timer_thread` | the thread on which timeouts elapse |
+//! | `dropped_timers` | what keeps timers that tokio no longer needs from waking its threads |
 //! | `start` | how an executor is made |
 //! | `timer`, `join_handle`, `prepare` | what the methods of an executor return |
 //!
 //! `hooks` and `handle` are a cycle of two files: an executor calls its hooks, and they get a handle on it.
 
+mod dropped_timers;
 pub(crate) mod handle;
 pub(crate) mod hooks;
 mod io_threads;
@@ -22,3 +25,4 @@ pub(crate) mod prepare;
 mod start;
 pub(crate) mod statistics;
 pub(crate) mod timer;
+mod timer_thread;

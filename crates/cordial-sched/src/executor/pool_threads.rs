@@ -70,6 +70,7 @@ impl SysmonHooks for Executor {
 
     fn trim(&self, is_all_asleep: &dyn Fn() -> bool) {
         self.core().timeouts.trim();
+        self.core().dropped_timers.forget();
         self.core().tasks.trim(is_all_asleep);
     }
 }

@@ -10,7 +10,8 @@ use crate::executor::handle::{Core, Executor, Scheduler, real_now};
 use crate::executor::hooks::Hooks;
 use crate::executor::io_threads::IoThread;
 use crate::executor::options::Options;
-use crate::executor::pool_threads;
+use crate::executor::{pool_threads, timer_thread};
+use crate::io_watch::IoWatch;
 use crate::simulation::queue::SeededQueue;
 use crate::sync::{AtomicBool, Mutex, Parker};
 use crate::task::allocator::TaskAllocator;
@@ -19,7 +20,7 @@ use crate::timeout::{Instant, Timeouts};
 use crate::{priority, unwind};
 
 impl Executor {
-    /// Starts worker threads, and a tokio runtime with as many threads of its own.
+    /// Starts worker threads, a tokio runtime with as many threads of its own, sysmon and the timer thread.
     ///
     /// # Errors
     ///
@@ -30,13 +31,14 @@ impl Executor {
     /// If `options.workers` is zero.
     pub fn start(options: Options, hooks: Arc<dyn Hooks>) -> io::Result<Executor> {
         let tasks = TaskAllocator::new(HeaderReuse::Eager);
-        let sysmon = Parker::new();
+        let (sysmon, timer) = (Parker::new(), Parker::new());
         let core = Arc::new_cyclic(|core: &Weak<Core>| {
             tasks.scheduler().connect(core.clone());
             Core {
                 scheduler: Scheduler::Threads(pool_threads::new_pool(&options, tasks.scheduler(), &sysmon, core)),
                 tasks,
-                timeouts: Timeouts::new(options.workers),
+                timeouts: Timeouts::new(options.workers, timer.unparker().clone()),
+                dropped_timers: Arc::default(),
                 hooks,
                 is_closed: AtomicBool::new(false),
                 started: real_now(),
@@ -44,13 +46,16 @@ impl Executor {
                 tokio_runtime: Mutex::new(None),
             }
         });
-        let runtime = build_tokio(options.workers, &core)?;
+        let io_watch = Arc::new(IoWatch::new(timer.unparker().clone()));
+        let runtime = build_tokio(options.workers, &core, io_watch.clone())?;
         core.tokio.set(runtime.handle().clone()).expect("the executor has one tokio runtime");
-        start_sweeper(runtime.handle(), &core.timeouts);
+        runtime.spawn(core.dropped_timers.clone().run());
         *core.tokio_runtime.lock() = Some(runtime);
         let executor = Executor::of(core);
         let pool = executor.pool().expect("it was made with a pool");
-        if let Err(refused) = pool_threads::start(&executor, pool, &options, sysmon) {
+        let started = timer_thread::start(&executor, io_watch, timer)
+            .and_then(|()| pool_threads::start(&executor, pool, &options, sysmon));
+        if let Err(refused) = started {
             executor.close(Duration::MAX);
             return Err(refused);
         }
@@ -85,7 +90,8 @@ impl Executor {
             Core {
                 scheduler: Scheduler::Simulated(queue),
                 tasks,
-                timeouts: Timeouts::new(1),
+                timeouts: Timeouts::simulated(),
+                dropped_timers: Arc::default(),
                 hooks,
                 is_closed: AtomicBool::new(false),
                 started,
@@ -94,7 +100,7 @@ impl Executor {
             }
         });
         later.set(Arc::downgrade(&core)).expect("set once");
-        start_sweeper(runtime.handle(), &core.timeouts);
+        runtime.handle().spawn(core.timeouts.clone().sweep_simulated());
         Ok((Executor::of(core), runtime))
     }
 }
@@ -106,7 +112,7 @@ fn thread_started(core: &Weak<Core>) -> Option<Executor> {
     Some(executor)
 }
 
-fn build_tokio(threads: usize, core: &Arc<Core>) -> io::Result<tokio::runtime::Runtime> {
+fn build_tokio(threads: usize, core: &Arc<Core>, io_watch: Arc<IoWatch>) -> io::Result<tokio::runtime::Runtime> {
     let core = Arc::downgrade(core);
     let on_thread_start = move || {
         if let Some(executor) = thread_started(&core) {
@@ -119,7 +125,8 @@ fn build_tokio(threads: usize, core: &Arc<Core>) -> io::Result<tokio::runtime::R
         .thread_name("cordial-io")
         .enable_all()
         .on_thread_start(on_thread_start)
-        .on_thread_park(disable_preemption_once);
+        .on_thread_park(disable_preemption_once)
+        .on_thread_unpark(move || io_watch.thread_woke_up());
     // tokio panics if the operating system grants some of the threads, but not all.
     unwind::catch(|| builder.build()).unwrap_or_else(|message| Err(io::Error::other(message)))
 }
@@ -130,8 +137,4 @@ fn disable_preemption_once() {
     if !IS_DISABLED.replace(true) {
         priority::disable_wakeup_preemption();
     }
-}
-
-fn start_sweeper(tokio: &tokio::runtime::Handle, timeouts: &Arc<Timeouts>) {
-    tokio.spawn(timeouts.clone().sweep());
 }

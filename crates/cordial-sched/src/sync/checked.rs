@@ -37,27 +37,9 @@ impl<T> OwnerCell<T> {
     }
 }
 
-/// Like tokio's, but at most one task may wait. A notification is kept until the task waits.
-#[derive(Debug, Default)]
-pub(crate) struct Notify(Parker);
-
-impl Notify {
-    pub(crate) fn new() -> Notify {
-        Notify::default()
-    }
-
-    pub(crate) fn notify_one(&self) {
-        self.0.unparker().unpark();
-    }
-
-    /// Blocks the thread at the first poll, since a model has no executor.
-    pub(crate) async fn notified(&self) {
-        self.wait();
-    }
-
-    pub(crate) fn wait(&self) {
-        self.0.park();
-    }
+/// Lets the other threads run: time does not pass in a model.
+pub(crate) fn sleep(_: std::time::Duration) {
+    loom::thread::yield_now();
 }
 
 /// Blocks its thread until there is a token.
@@ -92,7 +74,7 @@ impl Parker {
         *has_token = false;
     }
 
-    /// Time does not pass in a model, so the limit is never reached.
+    /// As `sleep`, so the limit is never reached.
     pub(crate) fn park_timeout(&self, _limit: std::time::Duration) {
         self.park();
     }

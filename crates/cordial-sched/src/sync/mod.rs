@@ -1,4 +1,4 @@
-//! The locks, atomics and parkers of this crate's protocols: in a program those of std, crossbeam and tokio, in a model
+//! The locks, atomics and parkers of this crate's protocols: in a program those of std and crossbeam, in a model
 //! those of the model checker loom.
 
 #[cfg_attr(cordial_loom, path = "checked.rs")]

@@ -1,10 +1,10 @@
-//! The backend for a program: std, crossbeam and tokio.
+//! The backend for a program: std and crossbeam.
 
 pub(crate) use std::sync::MutexGuard;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+pub(crate) use std::thread::sleep;
 
 pub(crate) use crossbeam_utils::sync::{Parker, Unparker};
-pub(crate) use tokio::sync::Notify;
 
 /// A cell whose value is exchanged in one step (AcqRel). Lock-free for a value of one word.
 pub(crate) type OwnerCell<T> = crossbeam_utils::atomic::AtomicCell<Option<T>>;

@@ -1,44 +1,46 @@
 //! Timeouts: deadlines that rarely elapse, because what they limit ends earlier.
 //!
-//! Arming and disarming one must be cheap, so neither touches the timer wheel of tokio: an armed timeout is in the slab of the
-//! shard of its thread. One tokio task, the sweeper, sleeps until the earliest deadline that was armed since its last sweep,
-//! then wakes what has elapsed and looks for the new earliest. A disarmed deadline costs at most one spurious sweep per
-//! timeout period.
+//! Arming and disarming one must be cheap, so neither touches a timer wheel: an armed timeout is in the slab of the shard of
+//! its thread. One sweeper sleeps until the earliest deadline that was armed since its last sweep, then wakes what has elapsed
+//! and looks for the new earliest. A disarmed deadline costs at most one spurious sweep per timeout period.
+//!
+//! The sweeper is a thread of the executor, the *timer thread*, so that timeouts elapse also while code of the user blocks every
+//! thread of tokio. In a simulation the sweeper is a tokio task, because there the clock is tokio's.
 //!
 //! ```text
 //!  arm: lock the shard, insert; earlier than the shard's earliest? ─► it is the earliest now, and the sweeper is notified
 //!  disarm: lock the shard, remove
 //!  sweeper: lock each shard, take what has elapsed, note the earliest that is left ─► wake ─► sleep until the earliest
-//!  trim: all threads sleep, so the sweeper forgets what was disarmed, and sleeps until the earliest that is still armed
+//!  trim: all workers sleep, so the shards forget what was disarmed, and the sweeper sleeps until the earliest still armed
 //! ```
 //!
 //! # How the sweeper is notified
 //!
 //! ```text
-//!  a thread that arms, or trims            sweeper
-//!  ────────────────────────────            ───────
-//!  1 the timeout into its shard, or        1 take the flag, look into the shards
-//!    the flag `is_trimming`                2 wait to be notified, or for the earliest deadline ──► 1
-//!  2 notify: `changed`
+//!  a thread that arms, trims or closes     sweeper
+//!  ───────────────────────────────────     ───────
+//!  1 the timeout into its shard, or        1 has the executor closed? look into the shards
+//!    the flag `is_closed`                  2 wait to be notified, or for the earliest deadline ──► 1
+//!  2 notify: `alarm`
 //! ```
 //!
-//! A notification that comes while the sweeper does not wait is kept, and two of them are one (`tokio::sync::Notify`).
-//! **Notified between the look and the wait**: the wait is over at once. **Two notifications for one wait**: each was given
-//! after its change, and the sweeper sees all that came before each of them. So the flag is relaxed, and the shards need
-//! nothing but their locks.
+//! A notification that comes while the sweeper does not wait is kept, and two of them are one: the token of a parker, or
+//! `tokio::sync::Notify`. **Notified between the look and the wait**: the wait is over at once. **Two notifications for one
+//! wait**: each was given after its change, and the sweeper sees all that came before each of them. So the flag is relaxed, and
+//! the shards need nothing but their locks. A notification of `trim` may come late or never: the sweeper then sweeps for nothing.
 //!
-//! `timeout/tests.rs` checks this with loom, with a notification of the same kind. What was changed, one at a time, and what the
-//! model says:
+//! `timeout/tests.rs` checks this with loom. What was changed, one at a time, and what the model says:
 //!
 //! | change | result |
 //! |---|---|
-//! | `trim` notifies before it sets the flag | deadlock: the sweeper sleeps, and wakes for what was disarmed |
 //! | `arm` notifies before the timeout is in its shard | deadlock: the sweeper sleeps through a deadline |
 //! | `arm` does not notify | deadlock: the same |
-//! | a notification that comes while the sweeper does not wait is lost | deadlock: one of the two is not seen |
+//! | `trim` forgets the deadlines that are armed | deadlock: the same |
+//! | `close` notifies before it sets the flag, or does not notify | deadlock: the sweeper sleeps on |
 //!
-//! `timeout/takeover.rs` explains what takes the place of the sweeper after tokio has shut down.
+//! `timeout/after_close.rs` explains which thread sweeps after the executor has closed.
 //!
+//! Wakers are user code: one that blocks holds up all timeouts of the executor, so the sweeper does nothing else that matters.
 //! Not for many deadlines that do elapse, one after the other: each sweep may go through all armed timeouts. For those there
 //! is `tokio::time`.
 
@@ -52,18 +54,18 @@ use slab::Slab;
 
 pub use tokio::time::Instant;
 
-use self::takeover::{Sweeper, Takeover};
+use self::after_close::{AfterClose, Need};
 use crate::free_list::shard_of_this_thread;
-use crate::sync::{AtomicBool, Mutex, Notify, Ordering};
+use crate::sync::{Mutex, Parker, Unparker, sleep};
 use crate::unwind;
 
-mod takeover;
+mod after_close;
 
-/// How often the thread in place of the sweeper looks at the armed timeouts.
-const THREAD_PERIOD: Duration = Duration::from_millis(5);
+/// The least time between two sweeps of the timer thread. Each may go through all armed timeouts.
+const RESOLUTION: Duration = Duration::from_millis(1);
 
-/// A timer that is so short wakes a thread of tokio that sleeps until a later deadline.
-const SHORT_SLEEP: Duration = Duration::from_millis(1);
+/// How often a thread looks at the armed timeouts after the executor has closed.
+const PERIOD_AFTER_CLOSE: Duration = Duration::from_millis(5);
 
 /// Identifies an armed timeout. To be disarmed exactly once.
 #[derive(Clone, Copy, Debug)]
@@ -76,10 +78,16 @@ pub(crate) struct ArmedTimeout {
 /// The armed timeouts of one executor.
 pub(crate) struct Timeouts {
     shards: Box<[CachePadded<Mutex<Shard>>]>,
-    changed: Notify,
-    /// Whether the sweeper has to forget the deadlines that were disarmed.
-    is_trimming: AtomicBool,
-    takeover: Takeover,
+    alarm: Alarm,
+    after_close: AfterClose,
+}
+
+/// Notifies the sweeper.
+enum Alarm {
+    /// The timer thread.
+    Thread(Unparker),
+    /// The tokio task of a simulation.
+    Simulated(tokio::sync::Notify),
 }
 
 #[derive(Default)]
@@ -87,6 +95,8 @@ struct Shard {
     armed: Slab<Armed>,
     /// Not later than the earliest deadline in `armed`.
     earliest: Option<Instant>,
+    /// Whether a timeout with the deadline `earliest` was disarmed.
+    is_stale: bool,
 }
 
 struct Armed {
@@ -96,74 +106,98 @@ struct Armed {
 }
 
 impl Timeouts {
-    pub(crate) fn new(threads: usize) -> Arc<Timeouts> {
+    /// Makes the timeouts of an executor with this number of threads. The timer thread, which the caller starts, waits with the
+    /// parker of `timer_thread`.
+    pub(crate) fn new(threads: usize, timer_thread: Unparker) -> Arc<Timeouts> {
+        Timeouts::with(threads, Alarm::Thread(timer_thread))
+    }
+
+    /// Makes the timeouts of a simulation. The caller spawns [`sweep_simulated`](Timeouts::sweep_simulated).
+    pub(crate) fn simulated() -> Arc<Timeouts> {
+        Timeouts::with(1, Alarm::Simulated(tokio::sync::Notify::new()))
+    }
+
+    fn with(threads: usize, alarm: Alarm) -> Arc<Timeouts> {
         let shards = (0..threads.max(1)).map(|_| CachePadded::default()).collect();
-        Arc::new(Timeouts {
-            shards,
-            changed: Notify::new(),
-            is_trimming: AtomicBool::new(false),
-            takeover: Takeover::new(),
-        })
+        let after_close = AfterClose::new(matches!(alarm, Alarm::Thread(_)));
+        Arc::new(Timeouts { shards, alarm, after_close })
     }
 
-    /// Runs the sweeper. To be spawned on tokio.
-    pub(crate) async fn sweep(self: Arc<Timeouts>) {
+    /// Runs the sweeper of a simulation, on the clock of tokio.
+    pub(crate) async fn sweep_simulated(self: Arc<Timeouts>) {
+        let Alarm::Simulated(changed) = &self.alarm else { unreachable!("a thread sweeps") };
         loop {
-            if self.take_trimming() {
-                self.forget_disarmed();
-                // A thread of tokio still sleeps until the deadline that was the earliest, and does not notice that its timer
-                // was dropped. Setting an earlier timer wakes that thread, which then finds the new earliest deadline.
-                tokio::time::sleep(SHORT_SLEEP).await;
-            }
-            let (elapsed, earliest) = self.take_elapsed(Instant::now());
-            wake_all(elapsed);
-            match earliest {
-                Some(earliest) => drop(tokio::time::timeout_at(earliest, self.changed.notified()).await),
-                None => self.changed.notified().await,
+            match self.sweep(Instant::now()) {
+                Some(earliest) => drop(tokio::time::timeout_at(earliest, changed.notified()).await),
+                None => changed.notified().await,
             }
         }
     }
 
-    /// Lets the sweeper sleep until the earliest timeout that is still armed. To be called when all threads sleep, so that
-    /// they are not woken for nothing.
+    /// Runs the timer thread until the executor has closed and nothing is armed. `look` is called with the current time after each
+    /// sweep until the executor has closed, and returns when it has to be called again at the latest.
+    pub(crate) fn run_timer_thread(&self, parker: &Parker, mut look: impl FnMut(Instant) -> Option<Instant>) {
+        while !self.after_close.is_closed() {
+            let now = Instant::now();
+            let next = [self.sweep(now), look(now)].into_iter().flatten().min();
+            match next {
+                Some(next) => parker.park_deadline(next.max(now + RESOLUTION).into_std()),
+                None => parker.park(),
+            }
+        }
+        self.sweep_after_close(|| sleep(PERIOD_AFTER_CLOSE));
+    }
+
+    /// To be called when all workers sleep: forgets the deadlines that were disarmed, so that the timer thread does not wake up
+    /// for them.
     pub(crate) fn trim(&self) {
-        // An exchange, as in the sweeper: loom does not order a plain store among exchanges.
-        self.is_trimming.swap(true, Ordering::Relaxed);
-        self.changed.notify_one();
-    }
-
-    fn take_trimming(&self) -> bool {
-        self.is_trimming.swap(false, Ordering::Relaxed)
-    }
-
-    fn forget_disarmed(&self) {
+        let (mut before, mut after) = (None, None);
         for shard in &self.shards {
             let mut shard = shard.lock();
-            shard.earliest = earliest(&shard.armed);
+            before = earlier(before, shard.earliest);
+            if std::mem::take(&mut shard.is_stale) {
+                shard.earliest = earliest(&shard.armed);
+            }
+            after = earlier(after, shard.earliest);
+        }
+        if before != after {
+            self.notify();
         }
     }
 
-    /// Returns the wakers of the timeouts that have elapsed, and the earliest deadline after that.
-    fn take_elapsed(&self, now: Instant) -> (Vec<Waker>, Option<Instant>) {
+    fn notify(&self) {
+        match &self.alarm {
+            Alarm::Thread(thread) => thread.unpark(),
+            Alarm::Simulated(changed) => changed.notify_one(),
+        }
+    }
+
+    /// Wakes what has elapsed. Returns the earliest deadline after that.
+    fn sweep(&self, now: Instant) -> Option<Instant> {
         let mut wakers = Vec::new();
-        let mut next: Option<Instant> = None;
+        let mut next = None;
         for shard in &self.shards {
             let mut shard = shard.lock();
-            let Shard { armed, earliest: of_shard } = &mut *shard;
+            let Shard { armed, earliest: of_shard, is_stale } = &mut *shard;
             if of_shard.is_some_and(|of_shard| of_shard <= now) {
                 let elapsed = armed.iter_mut().filter(|(_, armed)| armed.deadline <= now);
                 wakers.extend(elapsed.filter_map(|(_, armed)| armed.waker.take()));
                 *of_shard = earliest(armed);
+                *is_stale = false;
             }
-            next = [next, *of_shard].into_iter().flatten().min();
+            next = earlier(next, *of_shard);
         }
-        (wakers, next)
+        // Each of them, even if one panics.
+        for waker in wakers {
+            let _ = unwind::catch(|| waker.wake());
+        }
+        next
     }
 
     /// Arms a timeout: the waker is woken at the deadline, unless it is disarmed before.
     pub(crate) fn arm(self: &Arc<Timeouts>, deadline: Instant, waker: Waker) -> ArmedTimeout {
         let armed = self.insert(deadline, waker);
-        if self.takeover.armed() == Sweeper::StartThread {
+        if self.after_close.armed() == Need::Thread {
             self.start_thread();
         }
         armed
@@ -176,11 +210,12 @@ impl Timeouts {
             let is_earliest = shard.earliest.is_none_or(|earliest| deadline < earliest);
             if is_earliest {
                 shard.earliest = Some(deadline);
+                shard.is_stale = false;
             }
             (shard.armed.insert(Armed { deadline, waker: Some(waker) }), is_earliest)
         };
         if is_earliest {
-            self.changed.notify_one();
+            self.notify();
         }
         let shard = u32::try_from(index + 1).ok().and_then(NonZeroU32::new).expect("one shard for each worker");
         let key = u32::try_from(key).expect("fewer timeouts than fit into memory");
@@ -210,7 +245,13 @@ impl Timeouts {
     /// Disarms a timeout.
     pub(crate) fn disarm(&self, timeout: ArmedTimeout) {
         let (shard, key) = self.find(timeout);
-        let armed = shard.lock().armed.try_remove(key);
+        let armed = {
+            let mut shard = shard.lock();
+            let armed = shard.armed.try_remove(key);
+            let deadline = armed.as_ref().map(|armed| armed.deadline);
+            shard.is_stale |= deadline.is_some() && deadline == shard.earliest;
+            armed
+        };
         // Outside of the lock: the destructor of a waker is user code.
         drop(armed);
     }
@@ -219,11 +260,17 @@ impl Timeouts {
         (&self.shards[shard.get() as usize - 1], key as usize)
     }
 
-    /// To be called before tokio shuts down, and the sweeper with it: a thread takes its place while a timeout is armed.
-    pub(crate) fn outlive_tokio(self: &Arc<Timeouts>) {
-        if self.takeover.tokio_shuts_down(|| self.has_armed()) == Sweeper::StartThread {
+    /// To be called when the executor closes. Timeouts of polls that have not returned still elapse.
+    pub(crate) fn close(self: &Arc<Timeouts>) {
+        if self.begin_close() == Need::Thread {
             self.start_thread();
         }
+    }
+
+    fn begin_close(&self) -> Need {
+        let need = self.after_close.close(|| self.has_armed());
+        self.notify();
+        need
     }
 
     fn has_armed(&self) -> bool {
@@ -232,20 +279,20 @@ impl Timeouts {
 
     fn start_thread(self: &Arc<Timeouts>) {
         let timeouts = self.clone();
-        let sweep = move || timeouts.sweep_on_thread(|| std::thread::sleep(THREAD_PERIOD));
+        let sweep = move || timeouts.sweep_after_close(|| sleep(PERIOD_AFTER_CLOSE));
         // If the operating system refuses the thread, the armed timeouts do not elapse.
-        let _ = std::thread::Builder::new().name("cordial-timeouts".to_owned()).spawn(sweep);
+        let _ = std::thread::Builder::new().name("cordial-timer".to_owned()).spawn(sweep);
     }
 
-    /// Runs the thread that takes the place of the sweeper, until no timeout is armed.
-    fn sweep_on_thread(&self, pause: impl Fn()) {
+    /// Sweeps until no timeout is armed.
+    fn sweep_after_close(&self, pause: impl Fn()) {
         loop {
             while self.has_armed() {
-                wake_all(self.take_elapsed(Instant::now()).0);
+                self.sweep(Instant::now());
                 pause();
             }
-            // A thread may have armed a timeout since then, and have seen that there is a sweeper.
-            if self.takeover.thread_ends(|| self.has_armed()) == Sweeper::NotNeeded {
+            // A thread may have armed a timeout since then, and have seen that there is a thread.
+            if self.after_close.thread_ends(|| self.has_armed()) == Need::Nothing {
                 return;
             }
         }
@@ -257,11 +304,9 @@ fn earliest(armed: &Slab<Armed>) -> Option<Instant> {
     armed.iter().filter(|(_, armed)| armed.waker.is_some()).map(|(_, armed)| armed.deadline).min()
 }
 
-/// Wakes all, even if one of them panics.
-fn wake_all(wakers: Vec<Waker>) {
-    for waker in wakers {
-        let _ = unwind::catch(|| waker.wake());
-    }
+/// Returns the earlier one of two deadlines. `None` is later than all others.
+fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    [a, b].into_iter().flatten().min()
 }
 
 #[cfg(all(test, cordial_loom))]

@@ -1,7 +1,7 @@
 //! Checked by loom: `RUSTFLAGS='--cfg cordial_loom' cargo test --release -p cordial-sched --lib`.
 //!
-//! A timeout that never elapses, and a sweeper that is not notified, are deadlocks. Wakers, shards and the takeover are the shipped
-//! ones; time is not part of a model, so every deadline has passed when it is armed, and the sweeper waits for notifications alone.
+//! A timeout that never elapses, and a timer thread that is not notified, are deadlocks. Wakers, shards, the loops of the threads and
+//! what they do after the close are the shipped ones. Time is not part of a model, so every deadline has passed when it is armed.
 
 use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
 use std::task::Wake;
@@ -10,7 +10,6 @@ use loom::thread;
 
 use super::*;
 use crate::sync::models::{assert_reached, check};
-use crate::sync::{Parker, Unparker};
 
 struct UnparkWaker(Unparker);
 
@@ -23,52 +22,86 @@ impl Wake for UnparkWaker {
 /// A timeout as in `Timer`: armed, waited for, disarmed. `start_thread` stands for that of `Timeouts`.
 fn elapse(timeouts: &Arc<Timeouts>, now: Instant, start_thread: impl Fn()) {
     let parker = Parker::new();
+    // So that `trim` has something to forget: a timeout with the same deadline, which is disarmed at once.
+    let twin = timeouts.insert(now, Waker::noop().clone());
     let armed = timeouts.insert(now, Arc::new(UnparkWaker(parker.unparker().clone())).into());
-    if timeouts.takeover.armed() == Sweeper::StartThread {
+    timeouts.disarm(twin);
+    if timeouts.after_close.armed() == Need::Thread {
         start_thread();
     }
     parker.park();
     timeouts.disarm(armed);
 }
 
+/// Runs the timer thread as a thread of the model. The handle returns how many times it has swept until it saw the close.
+fn spawn_timer_thread(timeouts: &Arc<Timeouts>, parker: Parker) -> thread::JoinHandle<usize> {
+    let timeouts = timeouts.clone();
+    thread::spawn(move || {
+        let mut n_sweeps = 0;
+        timeouts.run_timer_thread(&parker, |_| {
+            n_sweeps += 1;
+            None
+        });
+        n_sweeps
+    })
+}
+
 #[test]
-fn the_sweeper_sees_every_trim_and_every_timeout() {
+fn the_timer_thread_sees_every_timeout() {
     static AT_ONCE: Count = Count::new(0);
     static NOTIFIED: Count = Count::new(0);
-    loom::model(|| {
-        let (timeouts, now) = (Timeouts::new(1), Instant::now());
-        let sweeper = {
-            let timeouts = timeouts.clone();
-            thread::spawn(move || {
-                let (mut has_trimmed, mut n_woken, mut n_waits) = (false, 0, 0);
-                // As `sweep`.
-                loop {
-                    has_trimmed |= timeouts.take_trimming();
-                    let (elapsed, earliest) = timeouts.take_elapsed(now);
-                    n_woken += elapsed.len();
-                    wake_all(elapsed);
-                    assert_eq!(earliest, None, "each deadline has passed");
-                    if has_trimmed && n_woken == 1 {
-                        let outcome = if n_waits == 0 { &AT_ONCE } else { &NOTIFIED };
-                        return outcome.fetch_add(1, Relaxed);
-                    }
-                    n_waits += 1;
-                    timeouts.changed.wait();
-                }
-            })
-        };
+    check(3, || {
+        let (parker, now) = (Parker::new(), Instant::now());
+        let timeouts = Timeouts::new(1, parker.unparker().clone());
+        let timer_thread = spawn_timer_thread(&timeouts, parker);
         let sysmon = {
             let timeouts = timeouts.clone();
             thread::spawn(move || timeouts.trim())
         };
-        elapse(&timeouts, now, || panic!("tokio runs"));
+        elapse(&timeouts, now, || panic!("the timer thread runs"));
         sysmon.join().unwrap();
-        sweeper.join().unwrap();
+        assert_eq!(timeouts.begin_close(), Need::Nothing);
+        let outcome = if timer_thread.join().unwrap() == 1 { &AT_ONCE } else { &NOTIFIED };
+        outcome.fetch_add(1, Relaxed);
     });
-    assert_reached([("it saw both in one look", &AT_ONCE), ("it was notified", &NOTIFIED)]);
+    assert_reached([("the first sweep saw it", &AT_ONCE), ("the timer thread was notified", &NOTIFIED)]);
 }
 
-/// The threads in place of the sweeper.
+#[test]
+fn a_timeout_elapses_that_is_armed_while_the_executor_closes() {
+    static BEFORE_CLOSE: Count = Count::new(0);
+    static AFTER_CLOSE: Count = Count::new(0);
+    static BY_ANOTHER_THREAD: Count = Count::new(0);
+    check(3, || {
+        let (parker, now, threads) = (Parker::new(), Instant::now(), Arc::new(Threads::default()));
+        let timeouts = Timeouts::new(1, parker.unparker().clone());
+        let timer_thread = spawn_timer_thread(&timeouts, parker);
+        let closing = {
+            let (timeouts, threads) = (timeouts.clone(), threads.clone());
+            thread::spawn(move || {
+                // As `Timeouts::close`.
+                if timeouts.begin_close() == Need::Thread {
+                    threads.start(&timeouts);
+                }
+            })
+        };
+        elapse(&timeouts, now, || threads.start(&timeouts));
+        closing.join().unwrap();
+        let outcome = match (threads.n_started.load(Relaxed), timer_thread.join().unwrap()) {
+            (0, 0) => &AFTER_CLOSE,
+            (0, _) => &BEFORE_CLOSE,
+            (_, _) => &BY_ANOTHER_THREAD,
+        };
+        outcome.fetch_add(1, Relaxed);
+    });
+    assert_reached([
+        ("the timer thread swept before the close", &BEFORE_CLOSE),
+        ("the timer thread swept after the close", &AFTER_CLOSE),
+        ("the timer thread had ended", &BY_ANOTHER_THREAD),
+    ]);
+}
+
+/// The threads that sweep after the close, beside the timer thread.
 #[derive(Default)]
 struct Threads {
     n_started: Count,
@@ -81,7 +114,7 @@ impl Threads {
         self.n_started.fetch_add(1, Relaxed);
         let (threads, timeouts) = (self.clone(), timeouts.clone());
         thread::spawn(move || {
-            timeouts.sweep_on_thread(|| {
+            timeouts.sweep_after_close(|| {
                 assert_eq!(threads.n_sweeping.fetch_add(1, Relaxed), 0, "there are two threads");
                 thread::yield_now();
                 threads.n_sweeping.fetch_sub(1, Relaxed);
@@ -91,19 +124,19 @@ impl Threads {
 }
 
 #[test]
-fn a_timeout_elapses_that_is_armed_while_tokio_shuts_down_or_the_thread_in_its_place_ends() {
+fn a_timeout_elapses_that_is_armed_while_a_simulation_closes_or_the_thread_that_sweeps_then_ends() {
     static BY_ONE: Count = Count::new(0);
     static BY_TWO: Count = Count::new(0);
-    static AT_SHUTDOWN: Count = Count::new(0);
+    static AT_CLOSE: Count = Count::new(0);
     check(3, || {
-        let (timeouts, now, threads) = (Timeouts::new(1), Instant::now(), Arc::new(Threads::default()));
+        let (timeouts, now, threads) = (Timeouts::simulated(), Instant::now(), Arc::new(Threads::default()));
         let task = {
             let (timeouts, threads) = (timeouts.clone(), threads.clone());
             thread::spawn(move || (0..2).for_each(|_| elapse(&timeouts, now, || threads.start(&timeouts))))
         };
-        // As `Timeouts::outlive_tokio`.
-        if timeouts.takeover.tokio_shuts_down(|| timeouts.has_armed()) == Sweeper::StartThread {
-            AT_SHUTDOWN.fetch_add(1, Relaxed);
+        // As `Timeouts::close`.
+        if timeouts.begin_close() == Need::Thread {
+            AT_CLOSE.fetch_add(1, Relaxed);
             threads.start(&timeouts);
         }
         task.join().unwrap();
@@ -117,6 +150,6 @@ fn a_timeout_elapses_that_is_armed_while_tokio_shuts_down_or_the_thread_in_its_p
     assert_reached([
         ("one thread swept both timeouts", &BY_ONE),
         ("each timeout had its thread", &BY_TWO),
-        ("it was armed before the shutdown", &AT_SHUTDOWN),
+        ("it was armed before the close", &AT_CLOSE),
     ]);
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use cordial_sched::{Executor, Hooks, JoinHandle, Key, Options, Simulation, Table};
+use cordial_sched::{Executor, Hooks, JoinHandle, Key, Options, Simulation, StuckIoThreads, Table};
 
 /// The record of a task.
 struct Live;
@@ -34,6 +34,8 @@ impl Hooks for TableHooks {
     fn sampled(&self, _: Key, _: Duration) {}
 
     fn threads_exhausted(&self, _: usize) {}
+
+    fn io_threads_stuck(&self, _: StuckIoThreads) {}
 }
 
 pub(crate) fn executor(workers: usize) -> Executor {

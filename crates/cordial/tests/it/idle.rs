@@ -54,7 +54,7 @@ fn an_idle_program_makes_no_context_switches() {
     let before = threads::switches();
     std::thread::sleep(IDLE);
     let after = threads::switches();
-    assert_eq!(before.len(), 5, "two workers, two tokio threads and the sysmon thread: {before:?}");
+    assert_eq!(before.len(), 6, "two workers, two tokio threads, the sysmon thread and the timer thread: {before:?}");
     assert_eq!(before, after);
     subprocess::report("no switch");
 }

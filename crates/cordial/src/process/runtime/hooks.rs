@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cordial_sched::{Executor, Hooks, Key};
+use cordial_sched::{Executor, Hooks, Key, StuckIoThreads};
 
 use super::context;
 use super::handle::Handle;
@@ -29,6 +29,10 @@ impl Hooks for Shared {
 
     fn threads_exhausted(&self, max_threads: usize) {
         telemetry::threads_exhausted(max_threads);
+    }
+
+    fn io_threads_stuck(&self, stuck: StuckIoThreads) {
+        telemetry::io_threads_stuck(&stuck);
     }
 
     fn long_poll(&self, key: Key, lasted: Duration) {

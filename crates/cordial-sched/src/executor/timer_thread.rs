@@ -1,0 +1,39 @@
+//! The thread on which timeouts elapse. It also looks for threads of tokio that are stuck.
+//!
+//! Not sysmon, because the wakers of timeouts are user code, and one that blocks must not keep sysmon from its rounds.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::executor::handle::Executor;
+use crate::io_watch::{Activity, IoWatch, Looks};
+use crate::sync::Parker;
+use crate::timeout::Instant;
+
+/// Starts the timer thread of an executor, which waits with `parker`.
+pub(super) fn start(executor: &Executor, io_watch: Arc<IoWatch>, parker: Parker) -> io::Result<()> {
+    let executor = executor.with_local_count();
+    let run = move || {
+        let _entered = executor.tokio().enter();
+        executor.hooks_dyn().thread_started(&executor);
+        let io_threads = executor.tokio().metrics();
+        let mut looks = Looks::new(io_threads.num_workers(), Instant::now());
+        executor.core().timeouts.run_timer_thread(&parker, |now| {
+            let (next, stuck) = looks.look(&io_watch, now, |thread| activity(&io_threads, thread));
+            if let Some(stuck) = stuck {
+                executor.call_hooks_later(move |hooks| hooks.io_threads_stuck(stuck));
+            }
+            next
+        });
+    };
+    std::thread::Builder::new().name("cordial-timer".to_owned()).spawn(run).map(drop)
+}
+
+/// Reads what tokio counts: the number is odd while the thread is parked.
+fn activity(io_threads: &tokio::runtime::RuntimeMetrics, thread: usize) -> Activity {
+    let n_parked_and_unparked = io_threads.worker_park_unpark_count(thread);
+    if n_parked_and_unparked % 2 == 1 {
+        return Activity::Parked;
+    }
+    Activity::Awake(n_parked_and_unparked, io_threads.worker_total_busy_duration(thread))
+}

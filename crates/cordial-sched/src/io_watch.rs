@@ -1,0 +1,213 @@
+//! Finds threads of tokio that are stuck: code inside `tokio::spawn` that computes or blocks for long.
+//!
+//! Such a thread has no stand-in. Tasks that tokio has put behind it wait, and once all of tokio's threads are stuck, so do all
+//! sockets and tokio's timers. Nothing can be done but to report it.
+//!
+//! The timer thread looks at the threads of tokio every 100 ms while any of them is awake. An idle program must not wake up
+//! for that, so the watch is off while all of them are parked, and a thread of tokio that wakes up switches it on.
+//!
+//! ```text
+//!        a thread of tokio wakes up
+//!      ┌────────────────────────────┐
+//!      │                            ▼
+//!   watch off                    watch on ──► every 100 ms: which threads are in the same poll as 100 ms ago?
+//!      ▲                            │
+//!      └────────────────────────────┘
+//!          a look finds all parked
+//! ```
+//!
+//! # How the watch is switched
+//!
+//! ```text
+//!  a thread of tokio wakes up          timer thread, when a look finds all threads parked
+//!  ──────────────────────────          ──────────────────────────────────────────────────
+//!  1 it counts as awake                1 the watch is off
+//!    fence                               fence
+//!  2 is the watch off? switch it on,   2 is any thread awake? the watch is on again
+//!    unpark the timer thread
+//! ```
+//!
+//! Of the two fences one comes first. If the first is that of the thread that wakes up, the timer thread sees it awake. If the
+//! first is that of the timer thread, the other one sees that the watch is off. `io_watch/loom_tests.rs` checks this with loom: without
+//! either of the fences, or without the timer thread's second look, the model finds a thread that is not looked at.
+
+use std::time::Duration;
+
+use crate::sync::{AtomicBool, Ordering, Unparker, fence};
+use crate::timeout::Instant;
+
+/// The time between two looks. A thread that has made no progress between them is stuck.
+const PERIOD: Duration = Duration::from_millis(100);
+
+/// After a longer gap between two looks the program was stopped, or the timer thread got no processor, and so perhaps the others.
+const GAP: Duration = Duration::from_millis(300);
+
+/// The least time between two reports.
+const REPORT_PERIOD: Duration = Duration::from_secs(1);
+
+/// Whether the timer thread looks at the threads of tokio.
+#[derive(Debug)]
+pub(crate) struct IoWatch {
+    is_on: AtomicBool,
+    timer_thread: Unparker,
+}
+
+/// What is known of a thread of tokio.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Activity {
+    Parked,
+    /// It makes progress as long as this changes: how often it has parked and unparked, and how long it was busy until it last
+    /// looked for events.
+    Awake(u64, Duration),
+}
+
+/// Threads of tokio are stuck.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StuckIoThreads {
+    /// How many of them are stuck.
+    pub n_stuck: usize,
+    /// How many there are.
+    pub n_threads: usize,
+    /// How long the first of them has been stuck, at least.
+    pub lasted: Duration,
+    /// How many were found to be stuck since the last report and are not stuck any more. At most one report a second is made.
+    pub n_left_out: usize,
+}
+
+/// What the timer thread remembers from look to look.
+#[derive(Debug)]
+pub(crate) struct Looks {
+    /// One for each thread of tokio.
+    sightings: Vec<Sighting>,
+    last_look: Option<Instant>,
+    /// `None` while the watch is off.
+    next_look: Option<Instant>,
+    last_report: Option<Instant>,
+    /// How many times a thread was found to be stuck since the last report.
+    n_found: usize,
+}
+
+/// The activity in which a thread was first seen.
+#[derive(Clone, Copy, Debug)]
+struct Sighting {
+    activity: Activity,
+    since: Instant,
+    progress: Progress,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// The thread is parked, or was not seen in this activity before.
+    Fresh,
+    Stuck,
+    /// The thread is stuck, and that was reported.
+    Reported,
+}
+
+impl IoWatch {
+    /// Makes a watch that is on, because tokio's threads are about to start.
+    pub(crate) fn new(timer_thread: Unparker) -> IoWatch {
+        IoWatch { is_on: AtomicBool::new(true), timer_thread }
+    }
+
+    /// Called by a thread of tokio that has woken up, after it counts as awake.
+    pub(crate) fn thread_woke_up(&self) {
+        // Pairs with the fence in `try_switch_off`.
+        fence(Ordering::SeqCst);
+        if !self.is_on.load(Ordering::Relaxed) && !self.is_on.swap(true, Ordering::Relaxed) {
+            self.timer_thread.unpark();
+        }
+    }
+
+    fn is_on(&self) -> bool {
+        self.is_on.load(Ordering::Relaxed)
+    }
+
+    /// Switches the watch off, unless a thread is awake on a last look.
+    fn try_switch_off(&self, is_any_awake: impl FnOnce() -> bool) {
+        // An exchange: loom does not order a plain store among exchanges.
+        self.is_on.swap(false, Ordering::Relaxed);
+        // Pairs with the fence in `thread_woke_up`.
+        fence(Ordering::SeqCst);
+        if is_any_awake() {
+            self.is_on.swap(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Looks {
+    /// `n_threads` is the number of threads of tokio.
+    pub(crate) fn new(n_threads: usize, now: Instant) -> Looks {
+        let unseen = Sighting { activity: Activity::Parked, since: now, progress: Progress::Fresh };
+        Looks { sightings: vec![unseen; n_threads], last_look: None, next_look: None, last_report: None, n_found: 0 }
+    }
+
+    /// Looks at the threads if it is time to. Returns when to call this again at the latest, and what is to be reported.
+    pub(crate) fn look(
+        &mut self,
+        watch: &IoWatch,
+        now: Instant,
+        activity: impl Fn(usize) -> Activity,
+    ) -> (Option<Instant>, Option<StuckIoThreads>) {
+        if !watch.is_on() {
+            self.next_look = None;
+            return (None, None);
+        }
+        match self.next_look {
+            Some(next_look) if now < next_look => return (Some(next_look), None),
+            Some(_) => {
+                let is_any_awake = || (0..self.sightings.len()).any(|thread| activity(thread) != Activity::Parked);
+                if !is_any_awake() {
+                    watch.try_switch_off(is_any_awake);
+                }
+            }
+            // The watch was just switched on. It stays on for one period: most threads park before that is over.
+            None => self.last_look = None,
+        }
+        self.next_look = Some(now + PERIOD);
+        self.observe(now, activity);
+        (self.next_look, self.report(now))
+    }
+
+    fn observe(&mut self, now: Instant, activity: impl Fn(usize) -> Activity) {
+        let last_look = self.last_look.replace(now);
+        let is_gap = last_look.is_none_or(|last| now.saturating_duration_since(last) > GAP);
+        for (thread, sighting) in self.sightings.iter_mut().enumerate() {
+            let activity = activity(thread);
+            if activity == Activity::Parked || activity != sighting.activity || is_gap {
+                *sighting = Sighting { activity, since: now, progress: Progress::Fresh };
+            } else if sighting.progress == Progress::Fresh {
+                sighting.progress = Progress::Stuck;
+                self.n_found += 1;
+            }
+        }
+    }
+
+    /// Makes a report if a thread is stuck that was not reported, unless the last report was made shortly before.
+    fn report(&mut self, now: Instant) -> Option<StuckIoThreads> {
+        let since = |moment: Instant| now.saturating_duration_since(moment);
+        let n_unreported = self.sightings.iter().filter(|sighting| sighting.progress == Progress::Stuck).count();
+        if n_unreported == 0 || self.last_report.is_some_and(|last| since(last) < REPORT_PERIOD) {
+            return None;
+        }
+        self.last_report = Some(now);
+        let mut report = StuckIoThreads {
+            n_stuck: 0,
+            n_threads: self.sightings.len(),
+            lasted: Duration::ZERO,
+            n_left_out: std::mem::take(&mut self.n_found).saturating_sub(n_unreported),
+        };
+        for sighting in self.sightings.iter_mut().filter(|sighting| sighting.progress != Progress::Fresh) {
+            sighting.progress = Progress::Reported;
+            report.n_stuck += 1;
+            report.lasted = report.lasted.max(since(sighting.since));
+        }
+        Some(report)
+    }
+}
+
+#[cfg(all(test, not(cordial_loom)))]
+mod tests;
+
+#[cfg(all(test, cordial_loom))]
+mod loom_tests;

@@ -1,0 +1,88 @@
+//! Which thread sweeps after the executor has closed: the timer thread goes on while a timeout is armed, then ends. For a timeout
+//! that is armed later another thread is started. A simulation has no timer thread, so there it is always another one.
+//!
+//! Only polls that have not returned when the executor is closed still need timeouts, and usually there are none.
+//!
+//! ```text
+//!  a thread that arms         the thread that closes      the thread that sweeps
+//!  ──────────────────         ──────────────────────      ──────────────────────
+//!  1 insert into a shard      1 the executor closes       1 nothing is armed
+//!  2 has the executor closed, 2 is anything armed, and    2 there is no thread any more
+//!    and is no thread there?    no thread there?          3 is anything armed, and
+//!    start one                  start one                   no thread there? go on
+//! ```
+//!
+//! Shards are read and written under their locks, so of any two threads one comes first there. No other ordering is needed:
+//! the flags in this file are relaxed. The timer thread, which may wait for a notification, is notified after the executor has
+//! closed.
+//!
+//! **Armed during the close.** If the closing thread looks into the shard first, the thread that arms sees that the executor has
+//! closed, since that was written before the look. If the thread that arms comes first, the closing thread sees the timeout.
+//!
+//! **Armed while the thread ends.** If its last look comes first, the thread that arms sees that there is no thread. If the
+//! thread that arms comes first, the last look sees the timeout.
+//!
+//! **Two threads.** Only the caller that has changed `has_thread` from false to true, in one step, starts a thread.
+//!
+//! `timeout/tests.rs` checks this with loom, with the shards of `Timeouts`, and with `arm` and the close as in `timeout/mod.rs`. A
+//! *deadlock* is a timeout that never elapses. What was changed, one at a time, and what the model says:
+//!
+//! | change | result |
+//! |---|---|
+//! | `arm` asks before the timeout is in its shard | deadlock: armed during the close, or while the thread ends |
+//! | `close` looks before it says that the executor has closed | deadlock: armed during the close |
+//! | `thread_ends` looks before it says that there is no thread, or does not look | deadlock: armed while the thread ends |
+//! | the flag is read, then written, in two steps | deadlock: armed while the thread ends, each takes the other for the thread |
+
+use crate::sync::{AtomicBool, Ordering};
+
+/// Whether the executor has closed, and whether a thread sweeps.
+#[derive(Debug)]
+pub(super) struct AfterClose {
+    is_closed: AtomicBool,
+    has_thread: AtomicBool,
+}
+
+/// What the armed timeouts need.
+#[must_use = "no thread would sweep the armed timeouts"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Nothing: there is a sweeper, or no timeout.
+    Nothing,
+    /// A thread that sweeps: the caller starts it, or goes on if it is that thread.
+    Thread,
+}
+
+impl AfterClose {
+    /// `has_thread`: whether there is a timer thread from the beginning.
+    pub(super) fn new(has_thread: bool) -> AfterClose {
+        AfterClose { is_closed: AtomicBool::new(false), has_thread: AtomicBool::new(has_thread) }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Relaxed)
+    }
+
+    /// To be called after a timeout was armed.
+    pub(super) fn armed(&self) -> Need {
+        if self.is_closed() { self.claim() } else { Need::Nothing }
+    }
+
+    /// To be called when the executor closes.
+    pub(super) fn close(&self, has_armed: impl FnOnce() -> bool) -> Need {
+        self.is_closed.store(true, Ordering::Relaxed);
+        if has_armed() { self.claim() } else { Need::Nothing }
+    }
+
+    /// To be called after the close, by the thread that sweeps, when nothing is armed. Returns whether it ends (`Nothing`) or goes
+    /// on.
+    pub(super) fn thread_ends(&self, has_armed: impl FnOnce() -> bool) -> Need {
+        // An exchange, as in `claim`: loom does not order a plain store among exchanges.
+        self.has_thread.swap(false, Ordering::Relaxed);
+        if has_armed() { self.claim() } else { Need::Nothing }
+    }
+
+    fn claim(&self) -> Need {
+        if self.has_thread.swap(true, Ordering::Relaxed) { Need::Nothing } else { Need::Thread }
+    }
+}
