@@ -49,6 +49,7 @@ mod stream_model;
 mod stream_panics;
 mod stream_sources;
 mod stream_wakers;
+mod stuck_io_threads;
 mod supervised_streams;
 mod supervisor_abandoned;
 mod supervisor_backoff;

@@ -37,6 +37,8 @@ const LAWS: &[Law] = &[
     Law { within: "/src/", except: &["/cordial-sched/", "/cordial-cli/src/launch/"], reads: Reads::UnexcusedCode,
           words: &["thread::spawn", "thread::Builder"],
           because: "only cordial-sched starts threads; an exception states its reason above the call" },
+    Law { within: "crates/cordial/src/", except: &["/tests.rs"], reads: Reads::Code, words: &["tokio::time"],
+          because: "its timers stand still while code in `tokio::spawn` blocks: use the timers of the runtime" },
     Law { within: "", except: &[], reads: Reads::Everything, words: &[concat!("/wo", "rk/"), concat!("/ro", "ot/")],
           because: "a path of one machine means nothing on another" },
 ];

@@ -39,6 +39,18 @@ impl Handle {
         &self.executor
     }
 
+    /// Sleeps on the clock of this runtime. Unlike a sleep of tokio, it ends in time while code of the user blocks the threads of
+    /// tokio.
+    pub(crate) async fn sleep(&self, duration: Duration) {
+        if duration.is_zero() {
+            return;
+        }
+        match self.executor.timer(duration) {
+            Some(timer) => timer.await,
+            None => std::future::pending().await,
+        }
+    }
+
     pub(crate) fn is_same_runtime(&self, other: &Handle) -> bool {
         self.shared.number() == other.shared.number()
     }

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use tokio::sync::mpsc;
-use tokio::time::sleep;
 
 use super::children::TaskChildren;
 use super::restartable::{RestartableExit, RestartableState};
@@ -109,7 +108,7 @@ impl Restarter<'_> {
             }
             let next_restart = async {
                 match self.delayed.first() {
-                    Some((at, ..)) => sleep(at.saturating_sub(now)).await,
+                    Some((at, ..)) => self.shared.runtime().sleep(at.saturating_sub(now)).await,
                     None => std::future::pending().await,
                 }
             };

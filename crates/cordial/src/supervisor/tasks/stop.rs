@@ -13,7 +13,6 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
-use tokio::time::sleep;
 
 use super::children::TaskChildren;
 use crate::pid::Pid;
@@ -114,7 +113,7 @@ impl ChildrenStop {
         let limit = async {
             match self.due.first_key_value() {
                 Some(((at, _), _)) => {
-                    sleep(at.saturating_sub(self.clock.now())).await;
+                    self.runtime.sleep(at.saturating_sub(self.clock.now())).await;
                     StopProgress::StepDue
                 }
                 None => {

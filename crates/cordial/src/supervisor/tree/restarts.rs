@@ -7,7 +7,6 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::select;
 use futures_util::stream::FuturesUnordered;
-use tokio::time::sleep;
 
 use super::builder::AutoShutdown;
 use super::child::{ChildStatus, StartCause};
@@ -53,7 +52,7 @@ impl RestartWait {
         };
         let delay = async {
             match self.delay {
-                Some(delay) => sleep(delay).await,
+                Some(delay) => runtime.sleep(delay).await,
                 None => std::future::pending().await,
             }
         };
