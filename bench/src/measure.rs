@@ -111,6 +111,14 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
+/// Computes for 2 s.
+pub(crate) fn spin() {
+    let started = now();
+    while started.elapsed() < Duration::from_secs(2) {
+        std::hint::spin_loop();
+    }
+}
+
 /// Returns how long `work` takes.
 pub(crate) fn timed(work: impl FnOnce()) -> Duration {
     let started = now();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cordial::{Task, Timeout};
 
-use crate::measure::{Bench, Pair, in_tokio, now};
+use crate::measure::{Bench, Pair, in_tokio, now, spin};
 
 pub(crate) fn spin_2(bench: &Bench) -> Pair {
     beside(bench, 2, spin)
@@ -20,13 +20,6 @@ pub(crate) fn spin_32(bench: &Bench) -> Pair {
 
 pub(crate) fn block_100(bench: &Bench) -> Pair {
     beside(bench, 100, || std::thread::sleep(Duration::from_secs(1)))
-}
-
-fn spin() {
-    let started = now();
-    while started.elapsed() < Duration::from_secs(2) {
-        std::hint::spin_loop();
-    }
 }
 
 /// The 99th percentile of the lateness of a task that sleeps for 1 ms, repeatedly for 2 s, beside `n` tasks that run

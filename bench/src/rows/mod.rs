@@ -2,6 +2,7 @@
 
 mod http;
 mod latency;
+mod limits;
 mod map;
 mod messages;
 mod parallel;
@@ -38,6 +39,11 @@ pub(crate) const ALL: &[Row] = &[
     Row { pairs: 3, ..Row::new("wake-up p99 while 8 tasks spin for 2 s", latency::spin_8, Ours(10e-3, 3e-3)) },
     Row { pairs: 1, ..Row::new("wake-up p99 while 32 tasks spin for 2 s", latency::spin_32, None) },
     Row { pairs: 3, ..Row::new("wake-up p99 while 100 tasks block for 1 s", latency::block_100, None) },
+    Row {
+        pairs: 5,
+        ..Row::new("latest of 100 limits while tokio's threads block", limits::blocked, Ours(20e-3, 3e-3))
+    },
+    Row { pairs: 3, ..Row::new("p99 of 10 k limits beside 4 spinning tasks", limits::beside_spinning, None) },
     Row { unit: Unit::PerSecond, ..Row::new("HTTP answers, 64 connections", http::answers, Ratio(0.95, 1.05)) },
     Row { unit: Unit::Bytes, pairs: 3, ..Row::new("memory per idle task", resources::memory, Ours(500.0, 330.0)) },
     Row::new("100 k panicking tasks", spawn::panicking, Ratio(1.2, 1.0)),
