@@ -15,6 +15,28 @@ pub(crate) const FLAG: &str = "--part";
 
 const IDLE_TASKS: u32 = 200_000;
 
+/// The tasks of one burst.
+const BURST: u32 = 100_000;
+
+/// How many bursts there are, and for how long the program does nothing after the last one.
+#[derive(Clone, Copy)]
+pub(crate) struct Bursts {
+    pub(crate) n: u32,
+    pub(crate) pause: Duration,
+}
+
+impl Bursts {
+    /// Returns the last two words of the name of a part.
+    pub(crate) fn words(self) -> String {
+        format!("{} {}", self.n, self.pause.as_secs())
+    }
+
+    fn parse(words: &str) -> Option<Bursts> {
+        let (n, seconds) = words.split_once(' ')?;
+        Some(Bursts { n: n.parse().ok()?, pause: Duration::from_secs(seconds.parse().ok()?) })
+    }
+}
+
 /// Runs this program in a new process for one part. Returns NaN if it prints no number.
 pub(crate) fn measure(part: &str) -> f64 {
     let program = std::env::current_exe().expect("the path of the program is known");
@@ -30,6 +52,13 @@ pub(crate) fn run(part: &str) -> f64 {
     }
     if let Some(n_items) = part.strip_prefix("stream peer ").and_then(|n| n.parse().ok()) {
         return bench.peer(peak_growth(consume_peer(n_items)));
+    }
+    if let Some(bursts) = part.strip_prefix("bursts ours ").and_then(Bursts::parse) {
+        return bench.ours(after_bursts(bursts, burst_ours));
+    }
+    if let Some(bursts) = part.strip_prefix("bursts peer ").and_then(Bursts::parse) {
+        // Not in a spawned task: most programs spawn on the main thread, and there tokio frees more of its memory.
+        return bench.tokio.block_on(after_bursts(bursts, burst_peer));
     }
     match part {
         "memory ours" => bench.ours(async {
@@ -62,6 +91,36 @@ pub(crate) fn run(part: &str) -> f64 {
         }
         _ => f64::NAN,
     }
+}
+
+/// Returns the resident memory after `n_bursts` bursts of `BURST` sleeping tasks, each awaited to its end, and a pause.
+async fn after_bursts<F>(bursts: Bursts, burst: impl Fn() -> F) -> f64
+where
+    F: Future<Output = ()>,
+{
+    for _ in 0..bursts.n {
+        burst().await;
+    }
+    tokio::time::sleep(bursts.pause).await;
+    resident_bytes()
+}
+
+async fn burst_ours() {
+    let tasks: Vec<Task<()>> = (0..BURST).map(|_| Task::spawn(nap())).collect();
+    for task in tasks {
+        task.await.expect("the task does not fail");
+    }
+}
+
+async fn burst_peer() {
+    let tasks: Vec<_> = (0..BURST).map(|_| in_tokio(nap())).collect();
+    for task in tasks {
+        task.await;
+    }
+}
+
+fn nap() -> tokio::time::Sleep {
+    tokio::time::sleep(Duration::from_millis(100))
 }
 
 /// Returns by how many bytes `work` raises the peak memory of this program.

@@ -46,6 +46,21 @@ pub(crate) const ALL: &[Row] = &[
     Row { pairs: 3, ..Row::new("p99 of 10 k limits beside 4 spinning tasks", limits::beside_spinning, None) },
     Row { unit: Unit::PerSecond, ..Row::new("HTTP answers, 64 connections", http::answers, Ratio(0.95, 1.05)) },
     Row { unit: Unit::Bytes, pairs: 3, ..Row::new("memory per idle task", resources::memory, Ours(500.0, 330.0)) },
+    Row {
+        unit: Unit::Bytes,
+        pairs: 3,
+        ..Row::new("memory after 10 bursts", resources::after_bursts::<10, 0>, Ratio(1.3, 1.0))
+    },
+    Row {
+        unit: Unit::Bytes,
+        pairs: 1,
+        ..Row::new("memory after 100 bursts", resources::after_bursts::<100, 0>, Ratio(1.3, 1.0))
+    },
+    Row {
+        unit: Unit::Bytes,
+        pairs: 1,
+        ..Row::new("memory 30 s after 100 bursts", resources::after_bursts::<100, 30>, Ratio(1.3, 1.0))
+    },
     Row::new("100 k panicking tasks", spawn::panicking, Ratio(1.2, 1.0)),
     Row {
         unit: Unit::Count,

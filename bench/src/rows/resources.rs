@@ -1,7 +1,9 @@
 //! What does a program cost while its tasks do nothing?
 
+use std::time::Duration;
+
 use crate::measure::{Bench, Pair};
-use crate::subprocess;
+use crate::subprocess::{self, Bursts};
 
 /// Bytes per task whose future never ends and whose handle is kept.
 pub(crate) fn memory(_: &Bench) -> Pair {
@@ -11,4 +13,11 @@ pub(crate) fn memory(_: &Bench) -> Pair {
 /// Context switches of all threads of the library in 10 s, as the kernel counts them.
 pub(crate) fn idle(_: &Bench) -> Pair {
     Pair { ours: subprocess::measure("idle"), peer: f64::NAN }
+}
+
+/// Resident memory after bursts of 100 000 tasks that sleep for 100 ms, and after `SECONDS` without tasks.
+pub(crate) fn after_bursts<const N: u32, const SECONDS: u64>(_: &Bench) -> Pair {
+    let words = Bursts { n: N, pause: Duration::from_secs(SECONDS) }.words();
+    let measure = |side| subprocess::measure(&format!("bursts {side} {words}"));
+    Pair { ours: measure("ours"), peer: measure("peer") }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::unwind;
 /// The handle on a task's output, with a timeout for the wait. Dropping it detaches the task, which runs on.
 pub struct JoinHandle<T> {
     /// `None` once the output was taken.
-    header: Option<&'static Header<Runnable>>,
+    header: Option<Arc<Header<Runnable>>>,
     /// Keeps the executor alive, so that the task can still run and end.
     executor: Executor,
     take_output: fn(&mut Runnable) -> T,
@@ -24,7 +25,7 @@ pub struct JoinHandle<T> {
 
 impl<T> JoinHandle<T> {
     pub(super) fn new(
-        header: &'static Header<Runnable>,
+        header: Arc<Header<Runnable>>,
         executor: Executor,
         take_output: fn(&mut Runnable) -> T,
     ) -> JoinHandle<T> {
@@ -33,7 +34,7 @@ impl<T> JoinHandle<T> {
 
     /// Returns the key of the task. `None` once the output was taken.
     pub fn key(&self) -> Option<Key> {
-        self.header.map(Header::key)
+        self.header.as_ref().map(|header| header.key())
     }
 
     /// Returns the executor that runs the task.
@@ -43,7 +44,7 @@ impl<T> JoinHandle<T> {
 
     /// Returns whether the task has finished.
     pub fn is_finished(&self) -> bool {
-        self.header.is_none_or(|header| header.join.is_finished())
+        self.header.as_ref().is_none_or(|header| header.join.is_finished())
     }
 
     /// Ready once `after` has passed since the first call, or since the first call after
@@ -76,8 +77,9 @@ impl<T> Future for JoinHandle<T> {
     ///
     /// If polled again after it was ready.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        let header = self.header.expect("polled again after it was ready");
+        let header = self.header.as_ref().expect("polled again after it was ready");
         let mut task = std::task::ready!(header.join.poll_join(cx));
+        // Before the task is retired, so that its header can be used again.
         self.header = None;
         let output = (self.take_output)(&mut task);
         task.retire();

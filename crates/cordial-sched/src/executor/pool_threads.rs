@@ -68,9 +68,9 @@ impl SysmonHooks for Executor {
         self.call_hooks_later(move |hooks| hooks.threads_exhausted(max_threads));
     }
 
-    fn trim(&self, is_all_asleep: &dyn Fn() -> bool) {
+    fn trim(&self, is_all_asleep: &dyn Fn() -> bool) -> Option<Duration> {
         self.core().timeouts.trim();
         self.core().dropped_timers.forget();
-        self.core().tasks.trim(is_all_asleep);
+        self.core().tasks.trim(self.now().into_std(), is_all_asleep)
     }
 }

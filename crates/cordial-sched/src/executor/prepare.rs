@@ -81,7 +81,7 @@ impl Executor {
 impl Reserved {
     /// Returns a reference to the task.
     pub fn task(&self) -> TaskRef {
-        TaskRef::new(self.0.get().header())
+        TaskRef::new(self.0.get().header().clone())
     }
 }
 
@@ -89,7 +89,7 @@ impl<T> Prepared<T> {
     /// Starts the task. `executor` must be the executor that has reserved it.
     pub fn start(self, executor: &Executor) -> JoinHandle<T> {
         let task = self.task.take();
-        let header = task.header();
+        let header = task.header().clone();
         schedule::queue(task, Placement::Next);
         JoinHandle::new(header, executor.clone(), self.take_output)
     }

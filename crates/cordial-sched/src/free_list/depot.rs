@@ -4,26 +4,26 @@
 //!  top      ├──────────┤ put ▲ ▼ take
 //!           │          │
 //!  n_unused ├──────────┤ was not taken since the last trim began: idle when the next one begins
-//!  n_idle   ├──────────┤ was not taken between the beginnings of two trims: to be trimmed
-//!           │          │
-//!  n_trimmed├──────────┤ was trimmed
+//!  n_idle   ├──────────┤ was not taken between the beginnings of two trims: to be freed
 //!  bottom   └──────────┘
 //! ```
 //!
-//! So a program that does the same work again and again keeps the values that it needs, and a program whose work changes
-//! releases the memory of those that it no longer needs.
+//! So a program that does the same work again and again keeps the values that it needs, and a program whose work changes or
+//! ends gives back the memory of those that it no longer needs.
+
+use std::collections::VecDeque;
 
 #[derive(Debug)]
 pub(super) struct Depot<T> {
-    values: Vec<T>,
+    /// The bottom is the front.
+    values: VecDeque<T>,
     n_unused: usize,
     n_idle: usize,
-    n_trimmed: usize,
 }
 
 impl<T> Default for Depot<T> {
     fn default() -> Depot<T> {
-        Depot { values: Vec::new(), n_unused: 0, n_idle: 0, n_trimmed: 0 }
+        Depot { values: VecDeque::new(), n_unused: 0, n_idle: 0 }
     }
 }
 
@@ -32,13 +32,22 @@ impl<T> Depot<T> {
         self.values.extend(values);
     }
 
+    /// Makes room for `n` values in all.
+    pub(super) fn reserve(&mut self, n: usize) {
+        self.values.reserve(n.saturating_sub(self.values.len()));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
     /// Takes `n` values from the top, or all if there are fewer.
     pub(super) fn take(&mut self, n: usize) -> Vec<T> {
         let rest = self.values.len().saturating_sub(n);
-        for level in [&mut self.n_unused, &mut self.n_idle, &mut self.n_trimmed] {
+        for level in [&mut self.n_unused, &mut self.n_idle] {
             *level = rest.min(*level);
         }
-        self.values.split_off(rest)
+        self.values.drain(rest..).collect()
     }
 
     /// Takes half of the values, rounded up.
@@ -51,11 +60,16 @@ impl<T> Depot<T> {
         self.n_idle = std::mem::replace(&mut self.n_unused, self.values.len());
     }
 
-    /// Returns up to `n` idle values that were not trimmed. From now on they count as trimmed.
-    pub(super) fn next_to_trim(&mut self, n: usize) -> &mut [T] {
-        let first = self.n_trimmed;
-        self.n_trimmed = (first + n).min(self.n_idle).max(first);
-        &mut self.values[first..self.n_trimmed]
+    /// Takes up to `n` idle values. Frees the memory of the stack itself with the last of them.
+    pub(super) fn take_idle(&mut self, n: usize) -> Vec<T> {
+        let n = n.min(self.n_idle);
+        self.n_idle -= n;
+        self.n_unused -= n;
+        let idle = self.values.drain(..n).collect();
+        if self.values.is_empty() {
+            self.values = VecDeque::new();
+        }
+        idle
     }
 }
 

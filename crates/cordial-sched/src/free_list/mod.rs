@@ -35,7 +35,7 @@ pub(crate) trait Recycle: Sized + 'static {
     /// The magazines for this kind of value, one for each thread.
     fn magazine() -> &'static LocalKey<RefCell<Magazine<Self>>>;
 
-    /// Disposes of a value whose free list is gone. Runs no user code.
+    /// Disposes of a value whose free list is gone, or that was not used for long. Runs no user code.
     fn dispose(self);
 }
 
@@ -96,6 +96,14 @@ impl<T: Recycle> FreeList<T> {
         value
     }
 
+    /// Makes room for `n` values in all, so that giving them back allocates nothing: at the end of a burst, an allocation that
+    /// stays keeps the memory of the burst from being given back.
+    pub(crate) fn reserve(&self, n: usize) {
+        for shard in &self.shards.0 {
+            shard.lock().reserve(n);
+        }
+    }
+
     /// Gives a value back.
     pub(crate) fn give(&self, value: T) {
         let shards = &self.shards;
@@ -106,22 +114,28 @@ impl<T: Recycle> FreeList<T> {
         }
     }
 
-    /// Releases the memory of idle values: calls `release` with each of them. A value is idle if it has stayed in its shard
-    /// since the previous call. Stops as soon as `is_quiet` returns `false`: the rest waits for the next call.
+    /// Disposes of idle values: of those that have stayed in their shard since the previous call. Stops as soon as `is_quiet`
+    /// returns `false`: the rest waits for the next call.
     ///
-    /// To be called whenever the owner has nothing to do.
-    pub(crate) fn trim<R>(&self, is_quiet: impl Fn() -> bool, release: impl Fn(&mut T) -> R) {
+    /// To be called when the owner has nothing to do.
+    pub(crate) fn trim(&self, is_quiet: impl Fn() -> bool) {
         for shard in &self.shards.0 {
             shard.lock().begin_trim();
         }
         for shard in &self.shards.0 {
             let mut is_done = false;
             while !is_done && is_quiet() {
-                // Dropped after the lock is released.
-                let released: Vec<R> = shard.lock().next_to_trim(BATCH).iter_mut().map(&release).collect();
-                is_done = released.is_empty();
+                let idle = shard.lock().take_idle(BATCH);
+                is_done = idle.is_empty();
+                // After the lock is released.
+                idle.into_iter().for_each(T::dispose);
             }
         }
+    }
+
+    /// Returns whether there are free values, not counting those in magazines.
+    pub(crate) fn has_any(&self) -> bool {
+        self.shards.0.iter().any(|shard| !shard.lock().is_empty())
     }
 }
 

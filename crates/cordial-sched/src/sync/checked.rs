@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 pub(crate) use loom::sync::MutexGuard;
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
 /// Like the one in `real.rs`.
 #[derive(Debug, Default)]
@@ -19,21 +19,34 @@ impl<T> Mutex<T> {
     }
 }
 
-/// Like the one in `real.rs`.
+/// Like the one in `real.rs`: the flag is that of `TryLock`, with the same orderings.
 #[derive(Debug)]
-pub(crate) struct OwnerCell<T>(Mutex<Option<T>>);
+pub(crate) struct OwnerCell<T> {
+    is_locked: AtomicBool,
+    value: std::sync::Mutex<Option<T>>,
+}
 
 impl<T> OwnerCell<T> {
-    pub(crate) fn new(value: Option<T>) -> OwnerCell<T> {
-        OwnerCell(Mutex::new(value))
+    pub(crate) fn empty() -> OwnerCell<T> {
+        OwnerCell { is_locked: AtomicBool::new(false), value: std::sync::Mutex::new(None) }
+    }
+
+    pub(crate) fn fill(&self, value: T) {
+        self.exchange(Some(value));
     }
 
     pub(crate) fn take(&self) -> Option<T> {
-        self.swap(None)
+        self.exchange(None)
     }
 
-    pub(crate) fn swap(&self, value: Option<T>) -> Option<T> {
-        std::mem::replace(&mut self.0.lock(), value)
+    fn exchange(&self, value: Option<T>) -> Option<T> {
+        assert!(!self.is_locked.swap(true, Ordering::Acquire), "one thread at a time uses the cell");
+        let mut cell = self.value.lock().expect("a model that panics has failed already");
+        let before = std::mem::replace(&mut *cell, value);
+        // The model checker changes to another thread only in its own operations, so this lock is never waited for.
+        drop(cell);
+        self.is_locked.store(false, Ordering::Release);
+        before
     }
 }
 

@@ -55,8 +55,9 @@ pub(crate) trait SysmonHooks {
     /// Tasks are starving, and there are `max_threads` threads already. Called once until that is over.
     fn threads_exhausted(&self, max_threads: usize);
 
-    /// All workers sleep: frees memory that is kept for reuse, for as long as `is_all_asleep`.
-    fn trim(&self, is_all_asleep: &dyn Fn() -> bool);
+    /// All workers sleep: frees memory that is kept for reuse and was not used for long, while `is_all_asleep`. Returns when to
+    /// call this again if there is more.
+    fn trim(&self, is_all_asleep: &dyn Fn() -> bool) -> Option<Duration>;
 }
 
 /// The settings of sysmon.
@@ -154,8 +155,10 @@ impl<H: SysmonHooks> SysmonOps for Sysmon<'_, H> {
     }
 
     fn park(&self) {
-        self.hooks.trim(&|| self.is_all_asleep());
-        self.parker.park();
+        match self.hooks.trim(&|| self.is_all_asleep()) {
+            Some(pause) => self.parker.park_timeout(pause),
+            None => self.parker.park(),
+        }
     }
 
     fn wait(&self) {

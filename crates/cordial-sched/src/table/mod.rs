@@ -5,9 +5,9 @@
 //! all 32 bits of them is retired.
 //!
 //! ```text
-//!  index  ┌ 10 bits ┬ 8 bits ┬ 8 bits ┐
-//!         │ chapter │  page  │  slot  │
-//!         └─────────┴────────┴────────┘
+//!  index  ┌ 8 bits  ┬ 7 bits ┬ 11 bits ┐
+//!         │ chapter │  page  │  slot   │
+//!         └─────────┴────────┴─────────┘
 //! ```
 //!
 //! User code must not run under the lock of a slot. So the closures that are given to this module only read, change and
@@ -22,9 +22,11 @@ use std::thread::LocalKey;
 use crate::free_list::{FreeList, Magazine, Recycle};
 use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering};
 
-const SLOTS: u32 = 256;
-const PAGES: u32 = 256;
-const CHAPTERS: u32 = 1024;
+/// So many that the allocator usually maps a page on its own, from 128 KiB on: pages are never freed, and small ones between
+/// the tasks of a burst would keep the memory of those from being given back.
+const SLOTS: u32 = 2048;
+const PAGES: u32 = 128;
+const CHAPTERS: u32 = 256;
 
 /// The name of one task in its table. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -237,6 +239,7 @@ impl<V> Table<V> {
             self.chapters[(number / PAGES) as usize].get_or_init(|| (0..PAGES).map(|_| OnceLock::new()).collect());
         chapter[(number % PAGES) as usize]
             .get_or_init(|| std::iter::repeat_with(Slot::empty).take(SLOTS as usize).collect());
+        self.free.reserve((number + 1) as usize * SLOTS as usize);
         Some((number * SLOTS..(number + 1) * SLOTS).rev().map(FreeIndex).collect())
     }
 }

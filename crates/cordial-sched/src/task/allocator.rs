@@ -1,16 +1,22 @@
 //! Makes and reuses the tasks of one executor.
 
+use std::time::{Duration, Instant};
+
 use crate::free_list::{BATCH, FreeList};
+use crate::sync::Mutex;
 use crate::table::Key;
-use crate::task::header::Header;
 use crate::task::runnable::Runnable;
 use crate::task::schedule::{HeaderReuse, SchedulerRef};
-use crate::task::waker::HeaderWaker;
 
-/// The free tasks of one executor. When it is dropped their headers are retired.
+/// A free task that was not used for this long is freed, and for up to twice this long.
+const KEPT_FOR: Duration = Duration::from_millis(500);
+
+/// The free tasks of one executor. They are freed with it.
 pub(crate) struct TaskAllocator {
     free: FreeList<Runnable>,
     scheduler: SchedulerRef,
+    /// When unused tasks were freed last.
+    last_trim: Mutex<Option<Instant>>,
 }
 
 impl TaskAllocator {
@@ -20,7 +26,7 @@ impl TaskAllocator {
             HeaderReuse::Eager => free.downgrade(),
             HeaderReuse::Exact => free.downgrade_without_magazines(),
         };
-        TaskAllocator { scheduler: SchedulerRef::new(reuse, free_tasks), free }
+        TaskAllocator { scheduler: SchedulerRef::new(reuse, free_tasks), free, last_trim: Mutex::new(None) }
     }
 
     /// Returns the scheduler of the tasks.
@@ -30,7 +36,7 @@ impl TaskAllocator {
 
     /// Takes a task without a future, and gives it a key.
     pub(crate) fn allocate(&self, key: Key) -> Runnable {
-        let make = || Some(self.make());
+        let make = || Some(std::iter::repeat_with(|| Runnable::new(self.scheduler.clone())).take(BATCH).collect());
         let task = match self.scheduler.header_reuse() {
             HeaderReuse::Eager => self.free.take(make),
             // Which task is used next must depend on this executor alone, not on what else the thread does.
@@ -41,18 +47,18 @@ impl TaskAllocator {
         task
     }
 
-    /// Frees the memory that is kept for futures and was not needed for long. See [`FreeList::trim`].
-    pub(crate) fn trim(&self, is_quiet: impl Fn() -> bool) {
-        self.free.trim(is_quiet, Runnable::take_spare);
-    }
-
-    fn make(&self) -> Vec<Runnable> {
-        let mut wakers = HeaderWaker::adopt(BATCH);
-        if wakers.is_empty() {
-            let headers: Box<[Header<Runnable>]> = std::iter::repeat_with(Header::new).take(BATCH).collect();
-            wakers = Box::leak(headers).iter().map(HeaderWaker::new).collect();
+    /// Frees the tasks that were not used for long, while `is_quiet`. See [`FreeList::trim`]. Returns when to call this again if
+    /// there are free tasks left.
+    pub(crate) fn trim(&self, now: Instant, is_quiet: impl Fn() -> bool) -> Option<Duration> {
+        let mut last_trim = self.last_trim.lock();
+        let since_last = last_trim.map_or(KEPT_FOR, |last| now.saturating_duration_since(last));
+        if since_last < KEPT_FOR {
+            return self.free.has_any().then_some(KEPT_FOR - since_last);
         }
-        wakers.into_iter().map(|waker| Runnable::new(waker, self.scheduler.clone())).collect()
+        *last_trim = Some(now);
+        drop(last_trim);
+        self.free.trim(is_quiet);
+        self.free.has_any().then_some(KEPT_FOR)
     }
 }
 

@@ -5,11 +5,10 @@ use crate::table::Key;
 use crate::task::join::JoinSlot;
 use crate::task::slot::OwnerSlot;
 
-/// A task's fixed-address header. Used by one task after another and never freed, so `&'static` references stay valid. One
-/// cache line.
+/// A task's header, at a fixed address and counted: the owner of the task, its wakers, its handle and the layer above refer to
+/// it. Used by one task after another.
 ///
 /// `T` is the type that owns a task: `Runnable`.
-#[repr(align(64))]
 pub(crate) struct Header<T> {
     /// Where the task is while it waits.
     pub(crate) owner: OwnerSlot<T>,

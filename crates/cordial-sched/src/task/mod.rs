@@ -3,9 +3,8 @@
 //! ```text
 //!   Runnable ── the one owner ──► Task (a box) ── future, or output ──► DynFuture
 //!                                  │  │  └────── scheduler ──────────► SchedulerRef
-//!                                  │  └───────── waker ──────────────► HeaderWaker ─┐
-//!                                  ▼                                                ▼
-//!                                 Header (fixed address): owner slot, join slot, key ◄── TaskRef, join handle
+//!                                  ▼  ▼ waker
+//!                                 Header (counted): owner slot, join slot, key ◄── wakers, TaskRef, join handle
 //! ```
 //!
 //! | state | the `Runnable` is | `Header::owner` | `Header::join` | future |
@@ -18,8 +17,8 @@
 //! | finished | in `Header::join` | empty | finished | finished |
 //! | joined | with the handle | empty | running | finished, then cleared |
 //!
-//! In every state but *waiting* a wake-up sets the flag of the owner slot. After *joined*, or when a task without a handle has
-//! finished, the task is free again. A retired header has no `Runnable`.
+//! In every state but *waiting* a wake-up notes itself in the owner slot. After *joined*, or when a task without a handle has
+//! finished, the task is free again. A header without a `Runnable` is freed with the last reference to it.
 //!
 //! The files in reading order: `future`, `slot`, `join`, `header`, `runnable`, `waker`, `schedule`, `orphans`, `allocator`,
 //! `task_ref`.

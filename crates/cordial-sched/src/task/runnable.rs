@@ -19,7 +19,6 @@ use crate::free_list::{FreeListRef, Magazine, Recycle};
 use crate::task::future::{Delivery, DynFuture};
 use crate::task::header::Header;
 use crate::task::schedule::{HeaderReuse, SchedulerRef};
-use crate::task::waker::HeaderWaker;
 use crate::unwind;
 
 /// The one owner of a task. One word.
@@ -27,20 +26,20 @@ pub(crate) struct Runnable(Box<Task>);
 
 /// The part of a task that does not need a fixed address. Used by one task after another, as the header is.
 struct Task {
-    header: &'static Header<Runnable>,
-    /// The waker that polls get. Made from `header_waker`.
+    header: Arc<Header<Runnable>>,
+    /// The waker that polls get. Made from `header`.
     waker: Waker,
-    header_waker: Arc<HeaderWaker>,
     scheduler: SchedulerRef,
     /// `None` if no task has used the box, or if the memory of the last one was not worth keeping.
     future: Option<DynFuture>,
 }
 
 impl Runnable {
-    /// Makes a task without a future. No other task may use the header of the waker.
-    pub(crate) fn new(header_waker: Arc<HeaderWaker>, scheduler: SchedulerRef) -> Runnable {
-        let waker = Waker::from(header_waker.clone());
-        Runnable(Box::new(Task { header: header_waker.header(), waker, header_waker, scheduler, future: None }))
+    /// Makes a task without a future.
+    pub(crate) fn new(scheduler: SchedulerRef) -> Runnable {
+        let header = Arc::new(Header::new());
+        let waker = Waker::from(header.clone());
+        Runnable(Box::new(Task { header, waker, scheduler, future: None }))
     }
 
     /// Gives the task its future.
@@ -58,8 +57,8 @@ impl Runnable {
     }
 
     #[inline]
-    pub(crate) fn header(&self) -> &'static Header<Runnable> {
-        self.0.header
+    pub(crate) fn header(&self) -> &Arc<Header<Runnable>> {
+        &self.0.header
     }
 
     #[inline]
@@ -76,13 +75,16 @@ impl Runnable {
 
     /// Puts the task into the owner slot of its header. Returns the task if it was woken during the poll.
     pub(crate) fn park(self) -> Option<Runnable> {
-        self.0.header.owner.put(self)
+        // Counted, because another thread may take the task and finish it at once.
+        let header = self.0.header.clone();
+        header.owner.put(self)
     }
 
     /// Delivers the output of the future, which is ready, to the join handle, or drops it.
     pub(crate) fn finish(self, delivery: Delivery) {
         let without_handle = match delivery {
-            Delivery::Join => self.0.header.join.finish(self),
+            // As in `park`.
+            Delivery::Join => self.0.header.clone().join.finish(self),
             Delivery::Discard => Some(self),
         };
         if let Some(task) = without_handle {
@@ -121,20 +123,16 @@ impl Runnable {
             }
         }
         if self.0.scheduler.header_reuse() == HeaderReuse::Exact && !self.has_only_waker() {
-            return self.dispose();
+            // The header is freed with the last waker to it.
+            return;
         }
         FreeListRef::give(self, |task| task.0.scheduler.free_tasks());
     }
 
-    /// Takes the memory that was kept for the future of the next task.
-    pub(crate) fn take_spare(&mut self) -> Option<DynFuture> {
-        self.0.future.take()
-    }
-
     /// Whether the box has the only waker of the task, which has ended.
     fn has_only_waker(&self) -> bool {
-        // The box has two references. Others come only from polls, of which there are no more.
-        let has_only_waker = Arc::strong_count(&self.0.header_waker) == 2;
+        // The box has two references. Others come only from polls, of which there are no more, and from the layer above.
+        let has_only_waker = Arc::strong_count(&self.0.header) == 2;
         // Everything that was done through a dropped waker happens before this.
         fence(Ordering::Acquire);
         has_only_waker
@@ -147,10 +145,5 @@ impl Recycle for Runnable {
         &MAGAZINE
     }
 
-    /// Retires the header, and frees everything else.
-    fn dispose(self) {
-        let Task { waker, header_waker, .. } = *self.0;
-        drop(waker);
-        header_waker.retire();
-    }
+    fn dispose(self) {}
 }

@@ -101,12 +101,19 @@ impl PartialEq for SchedulerRef {
     }
 }
 
+/// The address of a header, to compare it.
+type HeaderAddress = usize;
+
+fn address(header: &Header<Runnable>) -> HeaderAddress {
+    std::ptr::from_ref(header).addr()
+}
+
 /// Which scheduler the calling thread serves, and which task it polls.
 struct ThreadContext {
     /// A worker or an I/O thread; `None` on any other thread.
     local: RefCell<Option<Rc<dyn LocalSchedule>>>,
     /// The task that is polled now, the innermost if a poll runs another one.
-    polled: Cell<Option<&'static Header<Runnable>>>,
+    polled: Cell<Option<HeaderAddress>>,
     /// Whether that task was woken on this thread since its poll began.
     is_woken: Cell<bool>,
     /// Whether tasks that are woken now go behind those that are ready.
@@ -144,7 +151,7 @@ pub(crate) fn is_worker_of(scheduler: &SchedulerRef) -> bool {
 /// Polls a task once, then queues, parks or finishes it.
 #[inline]
 pub(crate) fn poll(mut runnable: Runnable) {
-    let header = runnable.header();
+    let header = address(runnable.header());
     let (polled, is_woken) = CONTEXT
         .try_with(|context| {
             let _outer =
@@ -173,7 +180,7 @@ pub(crate) fn poll_caught(runnable: Runnable) {
 /// The state of the poll around this one. Restored when this poll returns or panics.
 struct Outer<'a> {
     context: &'a ThreadContext,
-    polled: Option<&'static Header<Runnable>>,
+    polled: Option<HeaderAddress>,
     is_woken: bool,
 }
 
@@ -186,9 +193,9 @@ impl Drop for Outer<'_> {
 }
 
 /// Wakes a task.
-pub(crate) fn wake(header: &'static Header<Runnable>) {
+pub(crate) fn wake(header: &Header<Runnable>) {
     let rest = CONTEXT.try_with(|context| {
-        if context.polled.get().is_some_and(|polled| std::ptr::eq(polled, header)) {
+        if context.polled.get() == Some(address(header)) {
             context.is_woken.set(true);
             return None;
         }

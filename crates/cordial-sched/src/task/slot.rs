@@ -1,86 +1,109 @@
 //! The slot that owns a task while it waits: how the threads that wake a task and the thread that polls it agree on who
 //! owns it.
 //!
-//! A task has one owner at a time: a queue, the thread that polls it, or its slot. The slot is empty while the task is
-//! somewhere else, and has a flag: the task was woken meanwhile.
+//! A task has one owner at a time: a queue, the thread that polls it, or its slot. The slot is a cell for the task and a
+//! state, an integer:
 //!
 //! ```text
-//!                    ┌────── take: the task ◄──────── wake
-//!                    ▼                                  │ the slot is empty:
-//!       queue ─► polled ─► put ─► the slot              └ set the flag, take again
-//!         ▲                 │ the flag is set:
-//!         └─────────────────┴ take again
+//!               put: the task is in the cell
+//!            ┌───────────────────────────────┐
+//!            │                               ▼
+//!          Owned ◄──────────────────────── Waiting
+//!           │  ▲   take: the caller has it
+//!     take: │  │ begin_poll
+//!  not here ▼  │
+//!        Notified ── put: woken meanwhile, the caller keeps the task
 //! ```
 //!
-//! Every `take` and every `put` is one exchange of the slot (AcqRel), so they stand in one order, and each sees what was
-//! written before the earlier ones.
+//! Every arrow is one exchange of the state, so the arrows stand in one order.
 //!
-//! **No wake-up is lost.** A thread that wakes the task takes twice if the slot is empty, and sets the flag in between. If
-//! the slot is empty the second time as well, then the next `put` comes after that exchange and sees the flag. If the task
-//! was put there in between, the second `take` finds it.
+//! **One owner.** In `Owned` and `Notified` the task is with a queue or with the thread that polls it, and only that owner
+//! uses the cell: it fills it before it makes the state `Waiting`. Of all threads that wake a waiting task, the exchange of one
+//! succeeds. That thread is the owner from then on, and empties the cell. So the cell is never contended, and no thread waits.
 //!
-//! **The flag is cleared** when a poll begins, because that poll sees what the flag was set for: it clears with an exchange
-//! (Acquire), which pairs with the exchanges (Release) of all threads that have set it since. With plain stores it would pair
-//! with the last one only. A flag that is not seen then is left for `put`. So a flag that is set late costs a spurious poll, and
-//! never a missing one.
+//! **No wake-up is lost.** A thread that wakes a task either gets it, or its exchange leaves the state `Notified`. Then the next
+//! exchange is that of `begin_poll`, before a poll, or that of `put`, which fails, so that the task is polled once more.
 //!
-//! **One owner.** A thread gets the task out of an exchange, and no other thread can get it out of the same exchange.
+//! **The poll sees what it was woken for.** Each `take` that finds `Owned` or `Notified` exchanges the state (Release), also if
+//! it does not change it. `begin_poll` exchanges it as well (Acquire), and so pairs with all of them. With a plain store by a
+//! `take` that finds `Notified`, it would pair with the last one only. A `take` that comes between the load and the
+//! exchange of `begin_poll` is seen, and one that comes later is left for `put`.
 //!
 //! `slot/tests.rs` checks this with loom. What was removed or weakened, one at a time, and what the model says:
 //!
 //! | change | result |
 //! |---|---|
-//! | `put` does not look at the flag | a wake-up is lost |
-//! | `take` does not take a second time | a wake-up is lost |
-//! | `take` sets the flag after it has taken a second time | a wake-up is lost |
-//! | `begin_poll` clears the flag with a plain store, or with a relaxed exchange | a wake-up is lost |
-//! | `take` sets the flag with a relaxed exchange | a wake-up is lost |
-//! | `take` sets the flag with a plain store (Release): two of them hide each other | a wake-up is lost |
+//! | `put` leaves a task in the cell that was woken meanwhile | a wake-up is lost |
+//! | `take` does not notify the owner | a wake-up is lost |
+//! | `take` exchanges nothing if it finds `Notified` | a wake-up is lost |
+//! | `take` notifies with a relaxed exchange | a wake-up is lost |
+//! | `begin_poll` makes the state `Owned` with a plain store, or with a relaxed exchange | a wake-up is lost |
+//! | `put` fills the cell after its exchange | panic: two threads use the cell |
+//! | `take` loads and stores instead of exchanging | a wake-up is lost |
+//!
+//! One pair is not covered: with a relaxed `put`, or a relaxed `take` of a waiting task, a thread could find the cell as it was
+//! before the owner left it. The model does not reorder those accesses.
 
-use crate::sync::{AtomicBool, AtomicU32, Ordering, OwnerCell};
+use crate::sync::{AtomicU8, AtomicU32, Ordering, OwnerCell};
+
+/// The task is in a queue, or polled.
+const OWNED: u8 = 0;
+/// As `OWNED`, and the task was woken since the last poll began.
+const NOTIFIED: u8 = 1;
+/// The task is in the cell.
+const WAITING: u8 = 2;
 
 /// The slot of one task. Empty at first: the thread that makes the task owns it.
 pub(crate) struct OwnerSlot<T> {
     cell: OwnerCell<T>,
-    /// The task was woken while the slot was empty.
-    is_notified: AtomicBool,
+    state: AtomicU8,
     /// How many polls have begun. Wraps. Relaxed: written by the owner of the task only.
     n_polls: AtomicU32,
 }
 
 impl<T> OwnerSlot<T> {
     pub(crate) fn empty() -> OwnerSlot<T> {
-        OwnerSlot { cell: OwnerCell::new(None), is_notified: AtomicBool::new(false), n_polls: AtomicU32::new(0) }
+        OwnerSlot { cell: OwnerCell::empty(), state: AtomicU8::new(OWNED), n_polls: AtomicU32::new(0) }
     }
 
     /// Takes the task, to queue it: it was woken. `None` if it has another owner, which will poll it again.
     pub(crate) fn take(&self) -> Option<T> {
-        let task = self.cell.take();
-        if task.is_some() {
-            return task;
+        // Most wake-ups find a task that waits.
+        let mut state = WAITING;
+        loop {
+            let (next, ordering) = match state {
+                // Pairs with `put`: this thread sees that the cell was left.
+                WAITING => (OWNED, Ordering::Acquire),
+                // Pairs with `begin_poll`.
+                _ => (NOTIFIED, Ordering::Release),
+            };
+            match self.state.compare_exchange(state, next, ordering, Ordering::Relaxed) {
+                Ok(WAITING) => return self.cell.take(),
+                Ok(_) => return None,
+                Err(current) => state = current,
+            }
         }
-        // An exchange, because the one in `begin_poll` has to pair with those of all threads that set the flag. `put` sees the
-        // flag because of the exchange of the cell below.
-        self.is_notified.swap(true, Ordering::Release);
-        self.cell.take()
     }
 
     /// Puts the task back after a poll. Returns it if it was woken meanwhile.
     #[must_use = "a task that was woken has to be queued"]
     pub(crate) fn put(&self, task: T) -> Option<T> {
-        let before = self.cell.swap(Some(task));
-        debug_assert!(before.is_none(), "a task has one owner");
-        // Relaxed: the exchange sees the flag of every `take` that came before it.
-        if self.is_notified.load(Ordering::Relaxed) { self.cell.take() } else { None }
+        self.cell.fill(task);
+        // Release: pairs with `take`. Relaxed: the next poll sees in `begin_poll` what the task was woken for.
+        match self.state.compare_exchange(OWNED, WAITING, Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => None,
+            Err(_) => self.cell.take(),
+        }
     }
 
-    /// Counts a poll that the owner of the task is about to begin, and clears the flag of the wake-ups before it.
+    /// Counts a poll that the owner of the task is about to begin, and clears the notification of the wake-ups before it.
     #[inline]
     pub(crate) fn begin_poll(&self) {
         self.n_polls.store(self.n_polls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         // Looked at first, because most polls need no exchange.
-        if self.is_notified.load(Ordering::Relaxed) {
-            self.is_notified.swap(false, Ordering::Acquire);
+        if self.state.load(Ordering::Relaxed) == NOTIFIED {
+            // Pairs with each `take` since the last poll.
+            self.state.swap(OWNED, Ordering::Acquire);
         }
     }
 

@@ -1,40 +1,41 @@
 //! A task, for the layer above.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::table::Key;
 use crate::task::header::Header;
 use crate::task::runnable::Runnable;
 use crate::task::schedule;
 
-/// A reference to a task, for the layer above. To be used while a handle on the task's executor exists.
+/// A reference to a task, for the layer above.
 ///
 /// After the task ends its header is used again. Then [`wake`](TaskRef::wake) is a spurious wake-up of another task of the same
 /// executor, and the other methods, except [`mark_ending`](TaskRef::mark_ending), are about that task.
-#[derive(Clone, Copy)]
-pub struct TaskRef(&'static Header<Runnable>);
+#[derive(Clone)]
+pub struct TaskRef(Arc<Header<Runnable>>);
 
 impl TaskRef {
-    pub(crate) fn new(header: &'static Header<Runnable>) -> TaskRef {
+    pub(crate) fn new(header: Arc<Header<Runnable>>) -> TaskRef {
         TaskRef(header)
     }
 
     /// Wakes the task: it is polled once more.
-    pub fn wake(self) {
-        schedule::wake(self.0);
+    pub fn wake(&self) {
+        schedule::wake(&self.0);
     }
 
     /// Marks the task as one that has to end, if it is the task of `key`: a task that uses the header later is not marked.
     /// To be followed by [`wake`](TaskRef::wake); the next poll sees the mark.
     #[inline]
-    pub fn mark_ending(self, key: Key) {
+    pub fn mark_ending(&self, key: Key) {
         self.0.mark_ending(key);
     }
 
     /// Returns whether the task was marked.
     #[inline]
     #[must_use]
-    pub fn is_ending(self) -> bool {
+    pub fn is_ending(&self) -> bool {
         self.0.is_ending()
     }
 
@@ -45,13 +46,13 @@ impl TaskRef {
     /// Never: a header is given a key before there is a reference to it.
     #[inline]
     #[must_use]
-    pub fn key(self) -> Key {
+    pub fn key(&self) -> Key {
         self.0.key()
     }
 
     /// Returns how many polls of the task have begun. Wraps.
     #[must_use]
-    pub fn polls(self) -> u32 {
+    pub fn polls(&self) -> u32 {
         self.0.owner.n_polls()
     }
 }

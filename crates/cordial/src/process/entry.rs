@@ -95,7 +95,7 @@ impl Entry {
         self.shutdown = ShutdownState::Exiting { exit, cause, was_requested };
         let generation = NonZeroU32::new(own.generation()).expect("the pid of a live process");
         self.task.mark_ending(Key::new(own.index(), generation));
-        self.task
+        self.task.clone()
     }
 
     pub(crate) fn rare(&mut self) -> &mut Rare {

@@ -79,7 +79,8 @@ impl<T> Recipient<T> for ToJoinHandle {
 pin_project! {
     /// A process, as the future that the scheduler polls.
     pub(crate) struct ProcessFuture<F, C, R> {
-        task: TaskRef,
+        // `None` while the process is polled.
+        task: Option<TaskRef>,
         // Boxed, because most processes have none.
         span: Option<Box<Span>>,
         into_result: C,
@@ -99,7 +100,7 @@ impl<F, C, R> ProcessFuture<F, C, R> {
         into_result: C,
         recipient: R,
     ) -> ProcessFuture<F, C, R> {
-        ProcessFuture { task, span, into_result, recipient: Some(recipient), future: Some(future) }
+        ProcessFuture { task: Some(task), span, into_result, recipient: Some(recipient), future: Some(future) }
     }
 }
 
@@ -113,11 +114,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R::Output> {
         let mut this = self.project();
-        let task = *this.task;
         let mut reply = None;
-        as_process(task, |runtime, pid| {
+        let is_exiting = this.task.as_ref().is_some_and(TaskRef::is_ending);
+        as_process(this.task, |runtime, pid| {
             let mut result = None;
-            let is_exiting = task.is_ending();
             let polled = unwind::catch(|| {
                 let _entered = this.span.as_deref().map(Span::enter);
                 if !is_exiting && let Some(future) = this.future.as_mut().as_pin_mut() {

@@ -151,7 +151,7 @@ impl Spawn {
         };
         let reserved = executor.reserve(key);
         let task = reserved.task();
-        let future = ProcessFuture::new(task, span(pid, self.spawned_at), future, into_result, recipient);
+        let future = ProcessFuture::new(task.clone(), span(pid, self.spawned_at), future, into_result, recipient);
         let prepared = prepare(executor, reserved, future);
         let mut rare: Option<Box<Rare>> = None;
         if let Some(caller) = linked_to {

@@ -1,8 +1,8 @@
 use super::*;
 
-/// Trims all idle values. Returns how many there were.
-fn trim_all(depot: &mut Depot<u32>) -> usize {
-    std::iter::from_fn(|| Some(depot.next_to_trim(7).len()).filter(|n_trimmed| *n_trimmed > 0)).sum()
+/// Takes all idle values. Returns how many there were.
+fn take_all_idle(depot: &mut Depot<u32>) -> usize {
+    std::iter::from_fn(|| Some(depot.take_idle(7).len()).filter(|n_taken| *n_taken > 0)).sum()
 }
 
 fn depot_of_100() -> Depot<u32> {
@@ -12,53 +12,50 @@ fn depot_of_100() -> Depot<u32> {
 }
 
 #[test]
-fn values_that_are_taken_between_two_trims_are_not_trimmed() {
+fn values_that_are_taken_between_two_trims_stay() {
     let mut depot = depot_of_100();
     for _ in 0..3 {
         depot.begin_trim();
-        assert_eq!(trim_all(&mut depot), 0);
+        assert_eq!(take_all_idle(&mut depot), 0);
         let taken = depot.take(100);
         depot.put(taken);
     }
 }
 
 #[test]
-fn values_that_are_not_taken_between_two_trims_are_trimmed_once() {
+fn values_that_are_not_taken_between_two_trims_are_idle() {
     let mut depot = depot_of_100();
     depot.begin_trim();
     let taken = depot.take(30);
     assert_eq!(taken, (70..100).collect::<Vec<u32>>());
     depot.put(taken);
     depot.begin_trim();
-    assert_eq!(trim_all(&mut depot), 70);
+    assert_eq!(take_all_idle(&mut depot), 70);
+    assert!(!depot.is_empty());
     depot.begin_trim();
-    assert_eq!(trim_all(&mut depot), 30, "70 were trimmed before");
-    depot.begin_trim();
-    assert_eq!(trim_all(&mut depot), 0);
+    assert_eq!(take_all_idle(&mut depot), 30);
+    assert!(depot.is_empty());
 }
 
 #[test]
-fn a_value_that_was_taken_and_put_back_can_be_trimmed_again() {
+fn values_that_are_put_after_a_trim_began_stay_for_another_one() {
     let mut depot = depot_of_100();
     depot.begin_trim();
+    depot.put(100..150);
     depot.begin_trim();
-    assert_eq!(trim_all(&mut depot), 100);
-    let taken = depot.take(60);
-    depot.put(taken);
-    depot.begin_trim();
-    depot.begin_trim();
-    assert_eq!(trim_all(&mut depot), 60);
+    assert_eq!(take_all_idle(&mut depot), 100);
+    assert_eq!(depot.take(1000), (100..150).collect::<Vec<u32>>());
 }
 
 #[test]
-fn values_that_are_taken_during_a_trim_are_not_trimmed() {
+fn values_that_are_taken_during_a_trim_are_not_idle() {
     let mut depot = depot_of_100();
     depot.begin_trim();
     depot.begin_trim();
-    assert_eq!(depot.next_to_trim(40).len(), 40);
-    assert_eq!(depot.take(1000).len(), 100);
+    assert_eq!(depot.take_idle(40), (0..40).collect::<Vec<u32>>());
+    assert_eq!(depot.take(1000).len(), 60);
     depot.put(0..100);
-    assert_eq!(trim_all(&mut depot), 0);
+    assert_eq!(take_all_idle(&mut depot), 0);
 }
 
 #[test]

@@ -7,8 +7,9 @@ fn key(index: u32, generation: u32) -> Key {
 }
 
 #[test]
-fn a_header_is_one_cache_line() {
-    assert_eq!(size_of::<Header<Box<u8>>>(), 64);
+fn a_counted_header_is_at_most_one_and_a_half_cache_lines() {
+    // Two counts, and a word of the allocator.
+    assert!(size_of::<Header<Box<u8>>>() + 3 * size_of::<usize>() <= 96);
 }
 
 #[test]

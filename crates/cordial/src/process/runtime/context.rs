@@ -20,16 +20,11 @@ struct Context {
     /// The runtime that the thread works for until a call returns. Takes precedence over `own`.
     borrowed: RefCell<Option<Rc<Handle>>>,
     is_borrowed: Cell<bool>,
-    process: Cell<Option<Running>>,
+    process: Cell<Option<Pid>>,
+    /// The task of that process, lent by it.
+    task: RefCell<Option<TaskRef>>,
     /// The process that spawned last on this thread, and the lineage of its children.
     lineage: RefCell<Option<(Pid, Arc<Lineage>)>>,
-}
-
-/// The process that a thread is polling.
-#[derive(Clone, Copy)]
-struct Running {
-    pid: Pid,
-    task: TaskRef,
 }
 
 impl Context {
@@ -39,6 +34,7 @@ impl Context {
             borrowed: RefCell::new(None),
             is_borrowed: Cell::new(false),
             process: Cell::new(None),
+            task: RefCell::new(None),
             lineage: RefCell::new(None),
         }
     }
@@ -78,7 +74,7 @@ impl Context {
 /// ```
 #[must_use]
 pub fn current() -> Option<Pid> {
-    CONTEXT.with(|context| context.process.get().map(|running| running.pid))
+    CONTEXT.with(|context| context.process.get())
 }
 
 /// Calls `f` with the runtime of this thread, or else with the default runtime, which starts on first use.
@@ -104,7 +100,7 @@ pub(super) fn adopt(runtime: Handle) {
 
 /// Calls `body` as if this thread belonged to the runtime and ran no process.
 pub(super) fn within(runtime: Handle, body: impl FnOnce()) {
-    struct Restore(Option<Rc<Handle>>, Option<Running>);
+    struct Restore(Option<Rc<Handle>>, Option<Pid>);
     impl Drop for Restore {
         fn drop(&mut self) {
             let borrowed = CONTEXT.with(|context| {
@@ -121,16 +117,21 @@ pub(super) fn within(runtime: Handle, body: impl FnOnce()) {
 
 /// Returns whether the process that this thread polls ends when its current poll returns. Takes no lock.
 pub(in crate::process) fn is_exiting() -> bool {
-    CONTEXT.with(|context| context.process.get().is_some_and(|running| running.task.is_ending()))
+    CONTEXT.with(|context| {
+        context.process.get().is_some() && context.task.borrow().as_ref().is_some_and(TaskRef::is_ending)
+    })
 }
 
-/// Calls `body` as the process that belongs to `task`. `body` must not panic.
-pub(in crate::process) fn as_process<R>(task: TaskRef, body: impl FnOnce(&Handle, Pid) -> R) -> R {
+/// Calls `body` as the process that belongs to `task`, which is there again afterwards. `body` must not panic.
+pub(in crate::process) fn as_process<R>(task: &mut Option<TaskRef>, body: impl FnOnce(&Handle, Pid) -> R) -> R {
     CONTEXT.with(|context| {
         context.with_runtime(|runtime| {
-            let pid = runtime.pid_of_task(task);
-            let before = context.process.replace(Some(Running { pid, task }));
+            let pid = runtime.pid_of_task(task.as_ref().expect("the process lends its task to one poll at a time"));
+            let before = context.process.replace(Some(pid));
+            // Moved, because it is counted, and each poll would change the count twice.
+            let lender = context.task.replace(task.take());
             let result = body(runtime, pid);
+            *task = context.task.replace(lender);
             context.process.set(before);
             result
         })

@@ -78,7 +78,7 @@ impl Handle {
     }
 
     #[inline]
-    pub(crate) fn pid_of_task(&self, task: TaskRef) -> Pid {
+    pub(crate) fn pid_of_task(&self, task: &TaskRef) -> Pid {
         self.shared.pid(task.key())
     }
 
