@@ -34,6 +34,9 @@
 //! poll has no cooperative budget: a task that reads from a socket that is always ready stays in one poll. Timeouts and kills
 //! take effect only at an await that is pending, such as [`tokio::task::yield_now`].
 //!
+//! Timeouts, grace times, delays of restarts and deadlines of streams do not depend on tokio's threads. Its sockets and its own timers
+//! do, and are late while code in `tokio::spawn` computes or blocks. Use `Task::spawn` for such code.
+//!
 //! # Glossary
 //!
 //! | word | meaning |
