@@ -26,6 +26,7 @@ mod kill_on_drop;
 mod nested;
 mod restart;
 mod serve;
+mod settle;
 mod spawn;
 mod spec;
 mod startable;

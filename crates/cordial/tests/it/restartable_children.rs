@@ -53,25 +53,28 @@ fn a_child_whose_restart_has_failed_is_terminated_by_the_last_pid_that_was_known
                 let waiting = tasks.waiting_children();
                 assert_eq!(waiting.len(), 1);
                 assert_eq!((&*waiting[0].id, waiting[0].last_pid), ("fails", first));
-                let counts = tasks.count_children();
+                let counts = tasks.count_children().await;
                 assert_eq!((counts.specs, counts.active, counts.workers, counts.supervisors), (1, 0, 1, 0));
                 assert!(tasks.start_child(async {}).is_err(), "the child that waits counts for the limit");
                 assert_eq!(tasks.terminate_child(first).await, Ok(()));
                 assert_eq!(tasks.terminate_child(first).await, Err(NotFound));
-                assert_eq!((tasks.count_children().specs, tasks.waiting_children()), (0, vec![]));
+                assert_eq!((tasks.count_children().await.specs, tasks.waiting_children()), (0, vec![]));
                 assert!(tasks.start_child(async {}).is_ok());
             });
         }
     }
 }
 
-// V-092
+// V-092, V-095
 #[test]
-fn a_restart_that_hangs_is_terminated_by_the_last_pid_that_was_known() {
+fn a_restart_that_hangs_is_no_active_child_and_is_terminated_by_the_last_pid_that_was_known() {
     for_each_seed(|| async {
-        let n_starts = AtomicU32::new(0);
+        let (starts, mut started) = mpsc::unbounded_channel();
+        let mut n_starts = 0;
         let hangs = ChildSpec::init("hangs", move || {
-            let is_first = n_starts.fetch_add(1, Ordering::SeqCst) == 0;
+            n_starts += 1;
+            starts.send(process::current().unwrap()).unwrap();
+            let is_first = n_starts == 1;
             async move {
                 if !is_first {
                     pending::<()>().await;
@@ -81,13 +84,15 @@ fn a_restart_that_hangs_is_terminated_by_the_last_pid_that_was_known() {
         });
         let tasks = TaskSupervisor::start();
         let first = tasks.start_child_with(hangs).unwrap();
-        settle().await;
+        assert_eq!((started.recv().await, tasks.children()), (Some(first), vec![first]));
         kill(first).await;
-        settle().await;
-        let second = tasks.children()[0];
+        let counts = tasks.count_children().await;
+        let second = started.recv().await.unwrap();
         assert_ne!(first, second);
+        assert_eq!((counts.specs, counts.active, counts.workers, tasks.children()), (1, 0, 1, vec![]));
+        assert_eq!(tasks.waiting_children()[0].last_pid, first);
         assert_eq!(tasks.terminate_child(first).await, Ok(()));
-        assert!(process::info(second).is_none() && tasks.children().is_empty());
+        assert!(process::info(second).is_none() && tasks.waiting_children().is_empty());
     });
 }
 
@@ -162,7 +167,7 @@ fn a_child_whose_factory_panics_at_its_first_start_is_not_kept() {
             let exit = process::monitor(child).await;
             assert!(matches!(&exit, Exit::Panic(report) if report.message() == "no luck"), "{exit}");
             settle().await;
-            assert_eq!((tasks.count_children().specs, tasks.waiting_children()), (0, vec![]));
+            assert_eq!((tasks.count_children().await.specs, tasks.waiting_children()), (0, vec![]));
             assert!(tasks.start_child(async {}).is_ok(), "the supervisor runs on, and the child does not count");
         });
     }

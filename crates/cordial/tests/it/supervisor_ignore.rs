@@ -61,10 +61,10 @@ fn a_restart_that_is_ignored_is_the_last_one() {
         settle().await;
         process::exit(first, Exit::Killed);
         settle().await;
-        let counts = tasks.count_children();
+        let counts = tasks.count_children().await;
         assert_eq!((counts.specs, counts.active, tasks.waiting_children()), (0, 0, vec![]));
         let ignored = tasks.start_child_with(ignored_from(1)).unwrap();
         assert_eq!(process::monitor(ignored).await, Exit::Normal);
-        assert_eq!(tasks.count_children().specs, 0);
+        assert_eq!(tasks.count_children().await.specs, 0);
     });
 }

@@ -47,7 +47,7 @@ pub(crate) const ORDERS: &[Order] = &[
     ] },
     Order { folder: "cordial/src/supervisor", rows: &[
         "restart clock intensity stop_reason kill_on_drop incarnation child_counts",
-        "factory strategy events exit_signals startable",
+        "factory strategy events exit_signals startable settle",
         "spawn serve nested", "spec", "tasks/child_limit tasks/builder tasks/waiting_child", "tasks/restartable",
         "tasks/children tasks/start_restartable", "tasks/shared tasks/stop", "tasks/reservation tasks/server tasks/handle",
         "tasks/start_child tasks/start", "tasks/stream", "tree/info tree/call tree/builder", "tree/child",

@@ -67,9 +67,10 @@ impl TaskChildren {
         n_shards: usize,
         max_children: Option<usize>,
         exits: mpsc::UnboundedSender<RestartableExit>,
+        runtime: &Handle,
     ) -> TaskChildren {
         let (limit, drained) = (ChildLimit::new(max_children), Arc::new(Notify::new()));
-        let restartable = Arc::new(RestartableChildren::new(limit.clone(), exits, drained.clone()));
+        let restartable = Arc::new(RestartableChildren::new(limit.clone(), exits, drained.clone(), runtime));
         let temporary = || {
             let list = Mutex::new(List { pids: Slab::new(), admission: Admission::Open });
             Arc::new(TemporaryChildren { list, limit: limit.clone(), drained: drained.clone() })
@@ -120,26 +121,43 @@ impl TaskChildren {
         self.shards.iter().any(is_starting) || self.restartable.is_starting()
     }
 
-    /// Returns the processes of all children, in no order.
+    /// Returns the processes of all children, also those of restarts that are starting, in no order.
     pub(super) fn pids(&self) -> Vec<Pid> {
+        let mut pids = self.temporary();
+        pids.extend(self.restartable.pids());
+        pids
+    }
+
+    /// Returns the processes of the children that are running, in no order.
+    pub(super) fn running(&self) -> Vec<Pid> {
+        let mut pids = self.temporary();
+        pids.extend(self.restartable.running());
+        pids
+    }
+
+    fn temporary(&self) -> Vec<Pid> {
         let mut pids = Vec::new();
         for shard in &self.shards {
             let list = shard.temporary.lock();
             pids.extend(list.pids.iter().map(|(_, pid)| *pid).filter(|pid| *pid != Pid::NO_PROCESS));
         }
-        pids.extend(self.restartable.pids());
         pids
     }
 
-    /// Returns how many children run or are being started.
+    /// Returns how many processes the children have, those included that are being started.
     pub(super) fn n_running(&self) -> usize {
-        self.shards.iter().map(|shard| shard.temporary.lock().pids.len()).sum::<usize>() + self.restartable.n_running()
+        self.n_temporary() + self.restartable.n_running()
+    }
+
+    fn n_temporary(&self) -> usize {
+        self.shards.iter().map(|shard| shard.temporary.lock().pids.len()).sum()
     }
 
     /// Returns how many children there are.
     pub(super) fn counts(&self) -> ChildCounts {
-        let active = self.n_running();
-        let specs = active + self.restartable.waiting().len();
+        let (n_running, n_restarting) = self.restartable.counts();
+        let active = self.n_temporary() + n_running;
+        let specs = active + n_restarting;
         ChildCounts { specs, active, supervisors: 0, workers: specs }
     }
 

@@ -76,7 +76,7 @@ impl TaskSupervisor {
         &self.shared
     }
 
-    /// Returns the children that are running, in no order. Children that wait for a restart are left out, see
+    /// Returns the children that are running, in no order. Children that are restarting are left out, see
     /// [`waiting_children`](TaskSupervisor::waiting_children).
     ///
     /// # Elixir
@@ -84,23 +84,31 @@ impl TaskSupervisor {
     /// `Task.Supervisor.children/1`.
     #[must_use]
     pub fn children(&self) -> Vec<Pid> {
-        self.shared.children().map(|children| children.pids()).unwrap_or_default()
+        self.shared.children().map(|children| children.running()).unwrap_or_default()
     }
 
-    /// Returns the children that wait for a restart: for their backoff, or because an attempt to restart them has failed.
+    /// Returns the children that are restarting: they wait for their backoff, an attempt to restart them has failed, or
+    /// they have not finished starting again.
     #[must_use]
     pub fn waiting_children(&self) -> Vec<WaitingChild> {
-        self.shared.children().map(|children| children.restartable.waiting()).unwrap_or_default()
+        self.shared.children().map(|children| children.restartable.restarting()).unwrap_or_default()
     }
 
-    /// Returns how many children there are. Children that wait for a restart are not active.
+    /// Returns how many children there are. Children that are restarting are not active.
+    ///
+    /// Waits for restarts that are made at once, but not for longer than 10 ms.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
     ///
     /// # Elixir
     ///
     /// `DynamicSupervisor.count_children/1`.
-    #[must_use]
-    pub fn count_children(&self) -> ChildCounts {
-        self.shared.children().map(|children| children.counts()).unwrap_or_default()
+    pub async fn count_children(&self) -> ChildCounts {
+        let Some(children) = self.shared.children() else { return ChildCounts::default() };
+        children.restartable.settled().await;
+        children.counts()
     }
 
     /// Stops a child and waits until it has exited. The child is not started again. Its grace time is the one that

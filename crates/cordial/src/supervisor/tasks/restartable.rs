@@ -22,9 +22,10 @@ use super::waiting_child::WaitingChild;
 use crate::backoff::{Backoff, Delays};
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{Admission, ChildRegistry, Lineage, Shutdown, discard};
+use crate::process::{Admission, ChildRegistry, Handle, Lineage, Shutdown, discard};
 use crate::supervisor::factory::{Factory, InitResult};
 use crate::supervisor::restart::{Restart, RestartDecision};
+use crate::supervisor::settle::Settle;
 
 /// The restartable children of one incarnation of the supervisor.
 #[derive(Debug)]
@@ -35,6 +36,7 @@ pub(super) struct RestartableChildren {
     /// Notified when a child is removed after `close`.
     drained: Arc<Notify>,
     limit: Arc<ChildLimit>,
+    settle: Settle,
 }
 
 /// The exit of a child that calls for a restart.
@@ -72,6 +74,20 @@ pub(super) struct RestartableChild {
     /// process, since they cannot have seen the later ones.
     pub(super) known_pid: Option<Pid>,
     pub(super) state: RestartableState,
+    /// Whether one of its processes has finished starting.
+    pub(super) has_started: bool,
+    pub(super) restart_progress: RestartProgress,
+}
+
+/// How far the restart of a child is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RestartProgress {
+    /// The child has finished starting, or this is its first start.
+    Done,
+    /// The first attempt is to be made, or is being made, since this time.
+    FirstAttempt { since: Duration },
+    /// The restart is delayed, or an attempt has failed.
+    Later,
 }
 
 /// What remains of a child that was terminated after its process had exited.
@@ -102,9 +118,10 @@ impl RestartableChildren {
         limit: Arc<ChildLimit>,
         exits: mpsc::UnboundedSender<RestartableExit>,
         drained: Arc<Notify>,
+        runtime: &Handle,
     ) -> RestartableChildren {
         let table = Mutex::new(Table { children: Slab::new(), admission: Admission::Open });
-        RestartableChildren { table, exits, drained, limit }
+        RestartableChildren { table, exits, drained, limit, settle: Settle::new(runtime) }
     }
 
     /// Adds a child that is about to start, and returns its index. Returns `None` if the supervisor stops.
@@ -168,14 +185,23 @@ impl RestartableChildren {
     /// Handles the acknowledgment of a child: its process has finished starting, or says that it is not needed.
     pub(super) fn acknowledged(&self, index: u32, result: InitResult) {
         self.with(index, |child| match result {
-            InitResult::Started => child.known_pid = child.pid,
+            InitResult::Started => {
+                child.has_started = true;
+                child.known_pid = child.pid;
+                child.restart_progress = RestartProgress::Done;
+            }
             InitResult::Ignored => child.state = RestartableState::Terminated,
         });
+        self.settle.changed();
     }
 
-    /// Prevents the restart of a child whose first start has failed.
+    /// Prevents the restart of a child whose first start has failed, unless it had finished starting.
     pub(super) fn not_started(&self, index: u32) {
-        self.with(index, |child| child.state = RestartableState::Terminated);
+        self.with(index, |child| {
+            if !child.has_started {
+                child.state = RestartableState::Terminated;
+            }
+        });
     }
 
     /// Prevents all further starts, and removes the children that wait for a restart.
@@ -196,28 +222,71 @@ impl RestartableChildren {
         self.lock().children.iter().any(|(_, child)| is_starting(child))
     }
 
-    /// Returns the processes of the children that run.
+    /// Returns the processes of the children, also those of restarts that are starting.
     pub(super) fn pids(&self) -> Vec<Pid> {
         let table = self.lock();
         let running = table.children.iter().filter(|(_, child)| child.state != RestartableState::Waiting);
         running.filter_map(|(_, child)| child.pid).collect()
     }
 
-    /// Returns how many children run or are being started.
+    /// Returns the processes of the children that are running. A restart that is starting is not.
+    pub(super) fn running(&self) -> Vec<Pid> {
+        let table = self.lock();
+        let running = table.children.iter().filter(|(_, child)| !child.is_restarting());
+        running.filter_map(|(_, child)| child.pid).collect()
+    }
+
+    /// Delays the restart of a child that waits.
+    pub(super) fn delayed(&self, index: u32) {
+        self.with(index, |child| child.restart_progress = RestartProgress::Later);
+        self.settle.changed();
+    }
+
+    /// Waits until the first attempt of each restart that is due has been made, but not for longer than
+    /// [`LIMIT`](crate::supervisor::settle::LIMIT). Cancel safe.
+    pub(super) async fn settled(&self) {
+        let pending_since = || {
+            let table = self.lock();
+            let since = table.children.iter().filter_map(|(_, child)| match child.restart_progress {
+                RestartProgress::FirstAttempt { since } => Some(since),
+                RestartProgress::Done | RestartProgress::Later => None,
+            });
+            since.max()
+        };
+        self.settle.wait(pending_since).await;
+    }
+
+    /// Returns how many processes the children have.
     pub(super) fn n_running(&self) -> usize {
         self.lock().children.iter().filter(|(_, child)| child.state != RestartableState::Waiting).count()
     }
 
-    /// Returns the children that wait for a restart.
-    pub(super) fn waiting(&self) -> Vec<WaitingChild> {
+    /// Returns how many children are running, and how many are restarting.
+    pub(super) fn counts(&self) -> (usize, usize) {
         let table = self.lock();
-        let waiting = table.children.iter().filter(|(_, child)| child.state == RestartableState::Waiting);
+        let n_restarting = table.children.iter().filter(|(_, child)| child.is_restarting()).count();
+        (table.children.len() - n_restarting, n_restarting)
+    }
+
+    /// Returns the children that wait for a restart, or whose restart is starting.
+    pub(super) fn restarting(&self) -> Vec<WaitingChild> {
+        self.describe(RestartableChild::is_restarting)
+    }
+
+    /// Returns the children that have no process.
+    pub(super) fn without_process(&self) -> Vec<WaitingChild> {
+        self.describe(|child| child.state == RestartableState::Waiting)
+    }
+
+    fn describe(&self, is_described: impl Fn(&RestartableChild) -> bool) -> Vec<WaitingChild> {
+        let table = self.lock();
+        let described = table.children.iter().filter(|(_, child)| is_described(child));
         let describe = |child: &RestartableChild| {
             // A child whose first process was not started is not in the table for long.
             let last_pid = child.known_pid?;
             Some(WaitingChild { id: child.id.clone(), last_pid, incarnation: child.incarnation })
         };
-        waiting.filter_map(|(_, child)| describe(child)).collect()
+        described.filter_map(|(_, child)| describe(child)).collect()
     }
 
     /// Returns the permits of children that have been removed, and drops their factories.
@@ -226,6 +295,7 @@ impl RestartableChildren {
             self.limit.release();
             discard(child);
         }
+        self.settle.changed();
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -248,6 +318,7 @@ impl ChildRegistry for RestartableChildren {
     }
 
     fn exited(&self, index: u32, exit: Option<&Exit>) {
+        let now = self.settle.clock().now();
         let (removed, is_closed) = {
             let mut table = self.lock();
             let is_closed = table.admission != Admission::Open;
@@ -259,6 +330,11 @@ impl ChildRegistry for RestartableChildren {
                     None => false,
                 };
             child.state = RestartableState::Waiting;
+            child.restart_progress = match child.restart_progress {
+                RestartProgress::Done => RestartProgress::FirstAttempt { since: now },
+                // The attempt has failed.
+                RestartProgress::FirstAttempt { .. } | RestartProgress::Later => RestartProgress::Later,
+            };
             if is_last || is_closed {
                 (Some(table.children.remove(index as usize)), is_closed)
             } else {
@@ -274,6 +350,14 @@ impl ChildRegistry for RestartableChildren {
         if is_closed {
             self.drained.notify_one();
         }
+    }
+}
+
+impl RestartableChild {
+    /// Returns whether the child waits for a restart, or its restart is starting.
+    fn is_restarting(&self) -> bool {
+        let is_starting_again = self.restart_progress != RestartProgress::Done;
+        self.state == RestartableState::Waiting || self.state == RestartableState::Running && is_starting_again
     }
 }
 

@@ -129,6 +129,7 @@ impl Restarter<'_> {
             None => Ok(()),
             Some(Duration::ZERO) => self.start(exit.index, exit.pid, now),
             Some(delay) => {
+                self.children.restartable.delayed(exit.index);
                 self.delayed.insert((now.saturating_add(delay), exit.index, exit.pid));
                 Ok(())
             }

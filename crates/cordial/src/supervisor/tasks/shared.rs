@@ -115,7 +115,7 @@ impl Supervise for TasksShared {
 
     fn supervision(&self) -> Supervision {
         let children = self.children();
-        let waiting = children.as_ref().map(|children| children.restartable.waiting()).unwrap_or_default();
+        let waiting = children.as_ref().map(|children| children.restartable.without_process()).unwrap_or_default();
         Supervision {
             kind: SupervisorKind::Tasks,
             incarnation: self.incarnations.number(),

@@ -123,7 +123,7 @@ impl Adoptable for TaskSupervisor {
 fn start_incarnation(shared: &Arc<TasksShared>, slot: Option<ChildSlot>) -> Result<SpawnedSupervisor, Refusal> {
     let options = &shared.options;
     let (sender, exits) = mpsc::unbounded_channel();
-    let children = Arc::new(TaskChildren::new(shared.n_shards(), options.max_children, sender));
+    let children = Arc::new(TaskChildren::new(shared.n_shards(), options.max_children, sender, shared.runtime()));
     let spawn = SpawnSupervisor {
         incarnations: &shared.incarnations,
         supervisor: shared.clone(),

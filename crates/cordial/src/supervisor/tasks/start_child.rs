@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use super::handle::TaskSupervisor;
 use super::reservation::Reservation;
-use super::restartable::{RestartableChild, RestartableState};
+use super::restartable::{RestartProgress, RestartableChild, RestartableState};
 use super::start_restartable::RestartableStart;
 use crate::error::StartError;
 use crate::exit::Refusal;
@@ -154,7 +154,7 @@ impl TaskSupervisor {
     ///
     /// The process of the child has started when this returns. It calls the factory and runs what that returns, so a
     /// panic of the factory, or an `Err` of the outer future of an [`init`](ChildSpec::init) child, is the exit of the
-    /// child. The child is not started again if the first call of the factory panics, or if an `init` returns
+    /// child. A child whose first start fails in this way is not kept, and neither is one whose `init` returns
     /// [`Ignore`](crate::Ignore). The id of the specification is the label of the child; several children of a task
     /// supervisor may have the same id.
     ///
@@ -218,6 +218,8 @@ impl TaskSupervisor {
             pid: None,
             known_pid: None,
             state: RestartableState::Running,
+            has_started: false,
+            restart_progress: RestartProgress::Done,
         };
         let start = RestartableStart::of(&child);
         let index = children.restartable.add(child).ok_or(Refusal::SupervisorStopped).map_err(refuse)?;

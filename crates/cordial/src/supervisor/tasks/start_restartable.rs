@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use super::restartable::{RestartableChild, RestartableChildren};
-use crate::exit::Refusal;
+use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
 use crate::process::{Ancestry, ChildSlot, Handle, Lineage, Parent, Shutdown, Spawn};
 use crate::supervisor::factory::{Factory, FactoryUse, InitAck};
@@ -22,19 +22,32 @@ pub(super) struct RestartableStart {
     lineage: Option<Arc<Lineage>>,
 }
 
-/// The first call of a factory. If it panics, this is dropped, and the child is not started again: it was never started.
-struct FirstStart(Option<(Arc<RestartableChildren>, u32)>);
+/// The first incarnation of a child. If its factory panics or its `init` fails, the child is not started again: it was
+/// never started. A process that is ended from outside before it has finished starting is started again.
+struct FirstStart {
+    children: Arc<RestartableChildren>,
+    index: u32,
+}
 
 impl FirstStart {
-    fn succeeded(mut self) {
-        self.0 = None;
+    async fn run(self, start: impl Future<Output = Result<(), Exit>>) -> Result<(), Exit> {
+        let result = start.await;
+        if result.is_err() {
+            self.failed();
+        }
+        result
+    }
+
+    /// Prevents the restart if the child has not finished starting.
+    fn failed(&self) {
+        self.children.not_started(self.index);
     }
 }
 
 impl Drop for FirstStart {
     fn drop(&mut self) {
-        if let Some((children, index)) = self.0.take() {
-            children.not_started(index);
+        if std::thread::panicking() {
+            self.failed();
         }
     }
 }
@@ -64,15 +77,13 @@ impl RestartableStart {
             let children = children.clone();
             move |result| children.acknowledged(index, result)
         };
-        let first_start_of = (self.incarnation == 1).then(|| (children.clone(), index));
-        let (factory, factory_use) = (self.factory, self.factory_use);
+        let first_start = (self.incarnation == 1).then(|| FirstStart { children: children.clone(), index });
+        let incarnation = self.factory.run(self.factory_use, InitAck::new(acknowledge));
         let future = async move {
-            let first_start = FirstStart(first_start_of);
-            let future = factory.create(factory_use, InitAck::new(acknowledge));
-            // The future may run for long.
-            drop(factory);
-            first_start.succeeded();
-            future.await
+            match first_start {
+                Some(first_start) => first_start.run(incarnation).await,
+                None => incarnation.await,
+            }
         };
         let parent = Arc::new(Parent {
             pid: supervisor,

@@ -1,10 +1,10 @@
-//! A child of a task supervisor that waits for its restart.
+//! A child of a task supervisor that is restarting.
 
 use std::sync::Arc;
 
 use crate::pid::Pid;
 
-/// A child of a [`TaskSupervisor`](crate::TaskSupervisor) that has exited and waits for its restart.
+/// A child of a [`TaskSupervisor`](crate::TaskSupervisor) that has exited and is restarting.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitingChild {

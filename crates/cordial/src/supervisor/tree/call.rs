@@ -35,13 +35,20 @@ impl Call {
 /// The calls that the supervisor has not handled yet, in the order in which they arrived.
 pub(super) struct Calls {
     receiver: mpsc::UnboundedReceiver<Call>,
-    /// Calls that arrived during the start of a child, and wait for it. They come before those in the channel.
+    /// Calls that were received and wait, most of them for the start of a child. They come before those in the channel.
     deferred: VecDeque<Call>,
+    /// How many of the deferred calls wait for the present start. The others have not been examined during it.
+    n_waiting: usize,
 }
 
 impl Calls {
     pub(super) fn new(receiver: mpsc::UnboundedReceiver<Call>) -> Calls {
-        Calls { receiver, deferred: VecDeque::new() }
+        Calls { receiver, deferred: VecDeque::new(), n_waiting: 0 }
+    }
+
+    /// Returns whether there is no call.
+    pub(super) fn is_empty(&self) -> bool {
+        self.deferred.is_empty() && self.receiver.is_empty()
     }
 
     /// Returns the next call, if there is one.
@@ -57,19 +64,33 @@ impl Calls {
         }
     }
 
-    /// Waits for a call that was not deferred. Cancel safe.
-    pub(super) async fn receive(&mut self) -> Call {
-        self.receiver.recv().await.expect("the channel is open, since the shared state holds a sender")
+    /// Makes a call that was received the next one again.
+    pub(super) fn put_back(&mut self, call: Call) {
+        self.deferred.push_front(call);
     }
 
-    /// Handles a call after the present start.
+    /// Begins the start of a child, for which no call waits yet.
+    pub(super) fn begin_start(&mut self) {
+        self.n_waiting = 0;
+    }
+
+    /// Waits for the next call that does not wait for the present start. Cancel safe.
+    pub(super) async fn next_during_start(&mut self) -> Call {
+        match self.deferred.remove(self.n_waiting) {
+            Some(call) => call,
+            None => self.receive().await,
+        }
+    }
+
+    /// Lets a call wait for the present start.
     pub(super) fn defer(&mut self, call: Call) {
-        self.deferred.push_back(call);
+        self.deferred.insert(self.n_waiting, call);
+        self.n_waiting += 1;
     }
 
-    /// Returns whether a deferred call is about this child.
-    pub(super) fn has_deferred(&self, id: &str) -> bool {
-        self.deferred.iter().any(|call| **call.id() == *id)
+    /// Returns whether a call about this child waits for the present start.
+    pub(super) fn has_waiting(&self, id: &str) -> bool {
+        self.deferred.iter().take(self.n_waiting).any(|call| **call.id() == *id)
     }
 
     /// Refuses the calls that have not been handled, and all later ones.
@@ -80,5 +101,9 @@ impl Calls {
         while let Some(call) = self.receiver.recv().await {
             discard(call);
         }
+    }
+
+    async fn receive(&mut self) -> Call {
+        self.receiver.recv().await.expect("the channel is open, since the shared state holds a sender")
     }
 }

@@ -15,6 +15,8 @@ pub(super) struct TreeChild {
     pub(super) incarnation: u32,
     /// Why the present incarnation was started.
     start_cause: StartCause,
+    /// Which attempt of a restart is the next one, or the present one.
+    pub(super) attempt: Attempt,
     /// What handles see once the process has exited.
     pub(super) after_exit: AfterExit,
     /// When the present incarnation finished starting, on the clock of the supervisor. `None` before that.
@@ -48,6 +50,15 @@ pub(super) enum StartCause {
     Restart,
 }
 
+/// Which attempt to start a child again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attempt {
+    /// The first one after the exit, which comes before any call.
+    First,
+    /// One after an attempt that has failed. Calls come before it.
+    Retry,
+}
+
 /// What handles see of a child whose process has exited, before the supervisor has handled the exit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AfterExit {
@@ -65,6 +76,7 @@ impl TreeChild {
             status: ChildStatus::Stopped,
             incarnation: 0,
             start_cause: StartCause::Added,
+            attempt: Attempt::First,
             after_exit: AfterExit::ByPolicy,
             started_at: None,
             delays: None,
@@ -89,6 +101,21 @@ impl TreeChild {
     pub(super) fn started(&mut self, now: Duration) {
         self.started_at = Some(now);
         self.after_exit = AfterExit::ByPolicy;
+    }
+
+    /// Returns whether the child is being started again, or will be.
+    pub(super) fn is_restarting(&self) -> bool {
+        match self.status {
+            ChildStatus::RestartAt(_) => true,
+            ChildStatus::Starting(_) => self.start_cause == StartCause::Restart,
+            ChildStatus::Running(_) | ChildStatus::Stopped => false,
+        }
+    }
+
+    /// Returns whether the first attempt of a restart is due or is being made.
+    pub(super) fn is_restart_due(&self, now: Duration) -> bool {
+        let is_delayed = matches!(self.status, ChildStatus::RestartAt(at) if at > now || !self.abandoned.is_empty());
+        self.attempt == Attempt::First && self.is_restarting() && !is_delayed
     }
 
     pub(super) fn pid(&self) -> Option<Pid> {
@@ -131,7 +158,7 @@ impl TreeChild {
     pub(super) fn info(&self) -> ChildInfo {
         let (state, pid) = match self.status {
             // A restart that is under way may still fail.
-            ChildStatus::Starting(_) if self.start_cause == StartCause::Restart => (ChildState::Restarting, None),
+            ChildStatus::Starting(_) if self.is_restarting() => (ChildState::Restarting, None),
             ChildStatus::Starting(pid) => (ChildState::Starting, Some(pid)),
             ChildStatus::Running(pid) => (ChildState::Running, Some(pid)),
             ChildStatus::RestartAt(_) => (ChildState::Restarting, self.abandoned.first().copied()),

@@ -9,20 +9,29 @@
 //! The supervisor handles an exit later than the code that monitors the child, since it does one thing at a time. So the
 //! exit is recorded here first, by the thread on which the child exits: code that has seen the exit of a child never sees
 //! that child running.
+//!
+//! A restart that is due at once usually takes some microseconds. A handle that would show it waits for it, so that the
+//! child is running again, as in OTP. The wait is short, since a child may take long to initialize.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::child::{AfterExit, TreeChild};
 use super::info::{ChildInfo, ChildKind, ChildState};
 use crate::pid::Pid;
 use crate::process::Handle;
 use crate::supervisor::child_counts::ChildCounts;
+use crate::supervisor::clock::Clock;
 use crate::supervisor::restart::{Restart, RestartDecision};
+use crate::supervisor::settle::Settle;
 
 /// The children of one supervisor, by their keys, which are in start order.
-#[derive(Debug, Default)]
-pub(super) struct ChildInfos(Mutex<BTreeMap<u32, PublishedChild>>);
+#[derive(Debug)]
+pub(super) struct ChildInfos {
+    children: Mutex<BTreeMap<u32, PublishedChild>>,
+    settle: Settle,
+}
 
 /// One child: what the supervisor has published, and the last exit.
 #[derive(Debug)]
@@ -32,6 +41,8 @@ struct PublishedChild {
     process: Option<Pid>,
     after_exit: AfterExit,
     last_exit: Option<LastExit>,
+    /// Since when the supervisor has had to restart the child at once, if it has to.
+    pending_since: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -41,26 +52,56 @@ struct LastExit {
 }
 
 impl ChildInfos {
+    pub(super) fn new(runtime: &Handle) -> ChildInfos {
+        ChildInfos { children: Mutex::default(), settle: Settle::new(runtime) }
+    }
+
+    /// Returns the clock of the supervisor.
+    pub(super) fn clock(&self) -> &Clock {
+        self.settle.clock()
+    }
+
     /// Publishes the present state of a child.
     pub(super) fn publish(&self, key: u32, child: &TreeChild) {
         let (info, process, after_exit) = (child.info(), child.pid(), child.after_exit);
-        let mut children = self.lock();
-        // The process may exit before it is published.
-        let last_exit = children.get(&key).and_then(|published| published.last_exit);
-        children.insert(key, PublishedChild { info, process, after_exit, last_exit });
+        let now = self.clock().now();
+        {
+            let mut children = self.lock();
+            let previous = children.remove(&key);
+            // The process may exit before it is published.
+            let last_exit = previous.as_ref().and_then(|published| published.last_exit);
+            let mut published = PublishedChild { info, process, after_exit, last_exit, pending_since: None };
+            if child.is_restart_due(now) || published.has_pending_exit() {
+                let since = previous.and_then(|published| published.pending_since);
+                published.pending_since = Some(since.unwrap_or(now));
+            }
+            children.insert(key, published);
+        }
+        self.settle.changed();
     }
 
     pub(super) fn remove(&self, key: u32) {
         self.lock().remove(&key);
+        self.settle.changed();
     }
 
     /// Records that an incarnation of a child has exited.
     pub(super) fn exited(&self, key: u32, incarnation: u32, is_abnormal: bool) {
+        let now = self.clock().now();
         if let Some(child) = self.lock().get_mut(&key)
             && child.last_exit.is_none_or(|last| last.incarnation <= incarnation)
         {
             child.last_exit = Some(LastExit { incarnation, is_abnormal });
+            if child.has_pending_exit() {
+                child.pending_since.get_or_insert(now);
+            }
         }
+    }
+
+    /// Waits until the supervisor has handled the exits that have been recorded, and has made the first attempt of each
+    /// restart that is due. The wait ends after [`LIMIT`](crate::supervisor::settle::LIMIT) at the latest.
+    pub(super) async fn settled(&self) {
+        self.settle.wait(|| self.lock().values().filter_map(|child| child.pending_since).max()).await;
     }
 
     /// Returns the children in start order.
@@ -124,7 +165,7 @@ impl ChildInfos {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, PublishedChild>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.children.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -132,6 +173,11 @@ impl PublishedChild {
     /// Returns the exit of the present incarnation, if it has exited and the supervisor has not handled that yet.
     fn unhandled_exit(&self) -> Option<LastExit> {
         self.last_exit.filter(|exit| self.process.is_some() && exit.incarnation == self.info.incarnation)
+    }
+
+    /// Returns whether the child has exited, and the supervisor has to restart it.
+    fn has_pending_exit(&self) -> bool {
+        self.unhandled_exit().is_some() && self.shown().is_some_and(|info| info.state == ChildState::Restarting)
     }
 
     fn live_process(&self) -> Option<Pid> {

@@ -54,8 +54,8 @@ use crate::supervisor::strategy::Strategy;
 /// `Supervisor`. Differences:
 ///
 /// - A restart can be delayed ([`ChildSpec::backoff`]) and waits for a process that is stuck in a poll.
-/// - `which_children` and `count_children` do not wait while a child starts or stops. They agree with exits that the
-///   caller has seen: such a child is gone, stopped or restarting.
+/// - `which_children` and `count_children` wait for at most 10 ms while a child starts or stops, and then show what is
+///   `Starting` or `Restarting`. In OTP they wait until it is done.
 /// - `terminate_child` ends an `init` that hangs; in OTP it waits for that. An `init` may terminate and delete other
 ///   children of its supervisor. It cannot start one, which in OTP is a deadlock.
 /// - If a restart of several children is held up by one of them and that child is terminated, the children after it are
@@ -95,29 +95,35 @@ impl Supervisor {
         Supervisor { shared }
     }
 
-    /// Returns the children in start order, also while the supervisor is busy. There are none after it has exited.
+    /// Returns the children in start order. There are none after the supervisor has exited.
+    ///
+    /// Exits that the caller has seen are taken into account: such a child has been restarted, is gone, is stopped, or is
+    /// restarting. The call waits for restarts that are made at once, but not for longer than 10 ms, so also while the
+    /// supervisor is busy it returns soon.
     ///
     /// # Cancel safety
     ///
-    /// The future is ready at its first poll.
+    /// Dropping the future loses nothing.
     ///
     /// # Elixir
     ///
     /// `Supervisor.which_children/1`.
     pub async fn which_children(&self) -> Vec<ChildInfo> {
+        self.shared.children.settled().await;
         self.shared.children.all(self.shared.incarnations.runtime())
     }
 
-    /// Returns how many children there are, also while the supervisor is busy.
+    /// Returns how many children there are. Waits as [`which_children`](Supervisor::which_children) does.
     ///
     /// # Cancel safety
     ///
-    /// The future is ready at its first poll.
+    /// Dropping the future loses nothing.
     ///
     /// # Elixir
     ///
     /// `Supervisor.count_children/1`.
     pub async fn count_children(&self) -> ChildCounts {
+        self.shared.children.settled().await;
         self.shared.children.counts()
     }
 

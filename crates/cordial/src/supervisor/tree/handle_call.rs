@@ -19,12 +19,7 @@ use crate::unwind;
 
 impl TreeState {
     /// Handles a call and replies to it. A caller that no longer waits does not receive the reply.
-    ///
-    /// Exits that have arrived come first, so that a caller who has seen the exit of a child finds it handled.
     pub(super) async fn handle_call(&mut self, call: Call, signals: &mut ExitSignals) -> Result<(), StopReason> {
-        while let Some(exit) = self.exits.try_next() {
-            self.child_exited(exit, signals).await?;
-        }
         match call {
             Call::Start(spec, _, reply) => {
                 let result = self.start_new(*spec, signals).await?;

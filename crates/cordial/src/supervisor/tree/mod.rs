@@ -7,8 +7,10 @@
 //!     └── reads ─► ChildInfos ◄──┴──────────────── exits ◄───────────────────────┘
 //! ```
 //!
-//! Handles read the state of the children without waiting. A call that changes something waits while the supervisor
-//! starts or stops a child. The delay before a restart blocks no call.
+//! Handles read the state of the children without a call; they wait only for restarts that are made at once, and not for
+//! long. A call that changes something comes after the exits that its caller has seen and after the first attempts of
+//! their restarts. It waits while the supervisor starts or stops a child, but an `init` that hangs can be terminated. The
+//! delay before a restart blocks no call.
 
 mod builder;
 mod call;

@@ -9,7 +9,7 @@ use futures_util::future::select;
 use futures_util::stream::FuturesUnordered;
 
 use super::builder::AutoShutdown;
-use super::child::{ChildStatus, StartCause};
+use super::child::{Attempt, ChildStatus, StartCause};
 use super::exits::ChildExit;
 use super::start_child::StartOutcome;
 use super::state::{EventIncarnation, TreeState};
@@ -28,7 +28,7 @@ use crate::{telemetry, unwind};
 /// Whether a restart can take place now.
 pub(super) enum NextRestart {
     /// Start the child with this key.
-    Now(u32),
+    Now(u32, Attempt),
     After(RestartWait),
 }
 
@@ -86,7 +86,7 @@ impl TreeState {
         let (restart, is_significant) = (child.spec.restart, child.spec.is_significant);
         self.process_gone(key);
         match restart.decide(exit.is_abnormal()) {
-            RestartDecision::Restart => return self.schedule_restart(key, exit, signals).await,
+            RestartDecision::Restart => return self.schedule_restart(key, exit, Attempt::First, signals).await,
             RestartDecision::Keep => self.children.set_status(key, ChildStatus::Stopped),
             RestartDecision::Remove => self.children.remove(key),
         }
@@ -107,7 +107,13 @@ impl TreeState {
 
     /// Handles the failure of a child that must run: stops the siblings that the strategy names, then schedules the
     /// restart.
-    async fn schedule_restart(&mut self, key: u32, reason: &Exit, signals: &mut ExitSignals) -> Result<(), StopReason> {
+    async fn schedule_restart(
+        &mut self,
+        key: u32,
+        reason: &Exit,
+        attempt: Attempt,
+        signals: &mut ExitSignals,
+    ) -> Result<(), StopReason> {
         let (now, limit) = (self.clock.now(), self.intensity.limit());
         if self.intensity.count_restart(now) == LimitCheck::Exceeded {
             let child = self.subject(signals.pid(), &self.children[key], EventIncarnation::Present);
@@ -120,6 +126,7 @@ impl TreeState {
         let child = self.subject(signals.pid(), &self.children[key], EventIncarnation::Next);
         unwind::ignore_panic(|| telemetry::restart(&child, reason, delay));
         let restart_at = ChildStatus::RestartAt(now.saturating_add(delay));
+        self.children[key].attempt = attempt;
         self.children.set_status(key, restart_at);
         // Collects only the children that the strategy can restart, since there may be many others.
         let group = match self.shared.strategy {
@@ -140,6 +147,7 @@ impl TreeState {
             }
         }
         for key in plan.start.into_iter().map(|at| keys[at]) {
+            self.children[key].attempt = attempt;
             self.children.set_status(key, restart_at);
             if let Some(abandoned) = self.children[key].abandoned_pid(&self.runtime) {
                 let child = self.subject(signals.pid(), &self.children[key], EventIncarnation::Next);
@@ -149,10 +157,10 @@ impl TreeState {
         Ok(())
     }
 
-    /// Returns the restart that is due now, or what the next one waits for.
+    /// Returns the restart that is due now, a first attempt if there is one, or what the next restart waits for.
     pub(super) fn next_restart(&self) -> NextRestart {
         let now = self.clock.now();
-        let mut wait = RestartWait::default();
+        let (mut wait, mut retry) = (RestartWait::default(), None);
         for (key, child) in self.children.restarting() {
             let ChildStatus::RestartAt(at) = child.status else {
                 unreachable!("`restarting` returns only children with this status")
@@ -162,14 +170,17 @@ impl TreeState {
             } else if let Some(pid) = child.abandoned_pid(&self.runtime) {
                 wait.abandoned.push(pid);
             } else {
-                return NextRestart::Now(key);
+                match child.attempt {
+                    Attempt::First => return NextRestart::Now(key, Attempt::First),
+                    Attempt::Retry => _ = retry.get_or_insert(key),
+                }
             }
             if self.shared.strategy != Strategy::OneForOne {
                 // Later children start only after this one.
                 break;
             }
         }
-        NextRestart::After(wait)
+        retry.map_or(NextRestart::After(wait), |key| NextRestart::Now(key, Attempt::Retry))
     }
 
     /// Starts a child again. If it fails to start, schedules the next attempt.
@@ -184,7 +195,7 @@ impl TreeState {
             StartError::Refused(refusal) => Exit::Refused(refusal),
             other => Exit::from(Box::<dyn std::error::Error + Send + Sync>::from(other)),
         };
-        let scheduled = self.schedule_restart(key, &reason, signals).await;
+        let scheduled = self.schedule_restart(key, &reason, Attempt::Retry, signals).await;
         discard(reason);
         scheduled
     }

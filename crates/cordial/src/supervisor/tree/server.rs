@@ -6,7 +6,7 @@ use futures_util::future::{Either, select};
 use tokio::sync::oneshot;
 
 use super::call::Call;
-use super::child::StartCause;
+use super::child::{Attempt, StartCause};
 use super::exits::ChildExit;
 use super::restarts::NextRestart;
 use super::start_child::StartOutcome;
@@ -139,17 +139,25 @@ impl TreeServer {
         }
     }
 
-    /// Handles one exit, or else up to one call and one restart. Waits for one of these if there is none. A call is
-    /// handled even while restarts fail again and again.
+    /// Handles one exit, or else one restart that is the first attempt, or else up to one call and one retry. Waits for
+    /// one of these if there is none.
+    ///
+    /// A caller that has seen the exit of a child finds it handled, and the child restarted if that has not failed: its
+    /// call was in the queue before this looked for exits, and the exit before the call. A call is handled even while
+    /// restarts fail again and again.
     async fn step(&mut self, signals: &mut ExitSignals) -> Result<(), StopReason> {
+        let has_call = !self.state.calls.is_empty();
         if let Some(exit) = self.state.exits.try_next() {
             return self.state.child_exited(exit, signals).await;
         }
-        if let Some(call) = self.state.calls.try_next() {
+        if let NextRestart::Now(key, Attempt::First) = self.state.next_restart() {
+            return self.state.restart_child(key, signals).await;
+        }
+        if has_call && let Some(call) = self.state.calls.try_next() {
             self.state.handle_call(call, signals).await?;
         }
         let wait = match self.state.next_restart() {
-            NextRestart::Now(key) => return self.state.restart_child(key, signals).await,
+            NextRestart::Now(key, _) => return self.state.restart_child(key, signals).await,
             NextRestart::After(wait) => wait,
         };
         let (exits, calls) = (&mut self.state.exits, &mut self.state.calls);
@@ -163,7 +171,11 @@ impl TreeServer {
         };
         match signals.run_until_stopped(next).await? {
             Input::Exit(exit) => self.state.child_exited(exit, signals).await,
-            Input::Call(call) => self.state.handle_call(call, signals).await,
+            Input::Call(call) => {
+                // Exits that have arrived in the meantime come first.
+                self.state.calls.put_back(call);
+                Ok(())
+            }
             Input::RestartDue => Ok(()),
         }
     }

@@ -28,7 +28,7 @@ impl TreeShared {
         TreeShared {
             strategy,
             incarnations: Incarnations::new(runtime.clone()),
-            children: ChildInfos::default(),
+            children: ChildInfos::new(runtime),
             calls,
             n_restarts: AtomicU64::new(0),
         }

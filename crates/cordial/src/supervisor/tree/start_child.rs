@@ -84,13 +84,14 @@ impl TreeState {
         };
         self.children[key].report = report;
         self.children.set_status(key, ChildStatus::Starting(pid));
+        self.calls.begin_start();
         let mut ready = pin!(ready.wait());
         let result = loop {
             let next = async {
                 tokio::select! {
                     biased;
                     result = &mut ready => DuringStart::Ended(result),
-                    call = self.calls.receive() => DuringStart::Call(call),
+                    call = self.calls.next_during_start() => DuringStart::Call(call),
                 }
             };
             match signals.run_until_stopped(next).await? {
@@ -147,7 +148,7 @@ impl TreeState {
             Call::Restart(id, caller, reply) if self.waits_for(caller, starting) => {
                 unwind::ignore_panic(|| reply.send(Err(StartError::FromInit(id))));
             }
-            Call::Terminate(id, reply) if !self.calls.has_deferred(&id) => {
+            Call::Terminate(id, reply) if !self.calls.has_waiting(&id) => {
                 let result = match self.children.key(&id) {
                     Some(other) if other != key => self.terminate_during_start(other, signals).await?,
                     _ => self.terminate(&id, signals).await?,

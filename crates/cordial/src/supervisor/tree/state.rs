@@ -52,7 +52,7 @@ impl TreeState {
     ) -> TreeState {
         let runtime = shared.incarnations.runtime().clone();
         TreeState {
-            clock: Clock::new(&runtime),
+            clock: shared.children.clock().clone(),
             runtime,
             shared,
             label,

@@ -81,9 +81,9 @@ impl TreeState {
     pub(super) fn delete(&mut self, id: &str) -> Result<(), DeleteError> {
         let key = self.children.key(id).ok_or(NotFound)?;
         match self.children[key].status {
+            _ if self.children[key].is_restarting() => Err(DeleteError::Restarting),
             ChildStatus::Starting(_) | ChildStatus::Running(_) => Err(DeleteError::Running),
-            ChildStatus::RestartAt(_) => Err(DeleteError::Restarting),
-            ChildStatus::Stopped => {
+            ChildStatus::RestartAt(_) | ChildStatus::Stopped => {
                 self.children.remove(key);
                 Ok(())
             }
@@ -97,7 +97,7 @@ impl TreeState {
             let child = &self.children[key];
             child.pid().is_none() || self.exits.peek_of(key, child.incarnation).is_none()
         });
-        is_known && !self.calls.has_deferred(id)
+        is_known && !self.calls.has_waiting(id)
     }
 
     /// Stops all children one after another, in reverse start order, and removes them. If the supervisor is killed

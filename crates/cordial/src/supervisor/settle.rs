@@ -1,0 +1,59 @@
+//! A short wait, until a supervisor has done what it has to do at once.
+//!
+//! A restart follows the exit that calls for it by some microseconds, unless the child takes long to start. Code that has
+//! seen the exit and then counts the children expects the restarted one, as OTP shows it, and not the gap.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use tokio::sync::Notify;
+
+use super::clock::Clock;
+use crate::process::Handle;
+use crate::unwind;
+
+/// How long a query waits for what its supervisor does at once.
+pub(super) const LIMIT: Duration = Duration::from_millis(10);
+
+/// Lets queries wait for changes.
+#[derive(Debug)]
+pub(super) struct Settle {
+    runtime: Handle,
+    clock: Clock,
+    changed: Notify,
+}
+
+impl Settle {
+    pub(super) fn new(runtime: &Handle) -> Settle {
+        Settle { runtime: runtime.clone(), clock: Clock::new(runtime), changed: Notify::new() }
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Wakes the queries that wait. Called without a lock, since a waker may run code of the user.
+    pub(super) fn changed(&self) {
+        unwind::ignore_panic(|| self.changed.notify_waiters());
+    }
+
+    /// Waits while something is pending, except what has been pending for `LIMIT` or longer. `pending_since` returns
+    /// since when the latest of it has been pending. Cancel safe.
+    pub(super) async fn wait(&self, pending_since: impl Fn() -> Option<Duration>) {
+        let mut limit = None;
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            // A change after this point is not missed.
+            changed.as_mut().enable();
+            let now = self.clock.now();
+            if pending_since().is_none_or(|since| now.saturating_sub(since) >= LIMIT) {
+                return;
+            }
+            let Some(limit) = limit.get_or_insert_with(|| self.runtime.executor().timer(LIMIT)) else { return };
+            if let Either::Right(_) = select(changed, limit).await {
+                return;
+            }
+        }
+    }
+}
