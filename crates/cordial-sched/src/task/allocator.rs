@@ -8,8 +8,9 @@ use crate::table::Key;
 use crate::task::runnable::Runnable;
 use crate::task::schedule::{HeaderReuse, SchedulerRef};
 
-/// A free task that was not used for this long is freed, and for up to twice this long.
-const KEPT_FOR: Duration = Duration::from_millis(500);
+/// A free task is freed once it was not used for this long, at the latest after twice this long. So long, because a program
+/// that repeats a burst every few seconds would pay for the allocations each time.
+const KEPT_FOR: Duration = Duration::from_secs(12);
 
 /// The free tasks of one executor. They are freed with it.
 pub(crate) struct TaskAllocator {
