@@ -37,6 +37,8 @@ pub(crate) enum Unit {
     Bytes,
     PerSecond,
     Count,
+    /// Of one processor.
+    Share,
 }
 
 /// The floor, which must be reached, and the aim of a row.
@@ -153,6 +155,7 @@ impl Unit {
             Unit::Bytes => format!("{value:.0} B"),
             Unit::PerSecond => format!("{value:.0}/s"),
             Unit::Count => format!("{value:.0}"),
+            Unit::Share => format!("{value:.2}"),
         }
     }
 }

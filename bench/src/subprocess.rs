@@ -2,12 +2,16 @@
 //! prints.
 
 use std::fs;
-use std::process::Command;
-use std::time::Duration;
+use std::io::Read;
+use std::num::NonZeroUsize;
+use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use cordial::Task;
 
-use crate::measure::{Bench, in_tokio};
+use crate::measure::{Bench, in_tokio, now};
 use crate::rows::{consume_ours, consume_peer};
 
 /// `cordial-bench --part PART` prints the number of this part.
@@ -44,8 +48,56 @@ pub(crate) fn measure(part: &str) -> f64 {
     String::from_utf8_lossy(&output.stdout).trim().parse().unwrap_or(f64::NAN)
 }
 
+/// Another program that keeps all processors busy until it is dropped.
+pub(crate) struct BusyProgram(Child);
+
+impl BusyProgram {
+    pub(crate) fn start() -> BusyProgram {
+        let program = std::env::current_exe().expect("the path of the program is known");
+        let busy = Command::new(program).args([FLAG, "busy"]).stdin(Stdio::piped()).spawn();
+        BusyProgram(busy.expect("the program can be started again"))
+    }
+}
+
+impl Drop for BusyProgram {
+    fn drop(&mut self) {
+        // It ends when its input is closed, so also if this program dies.
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
+/// Keeps all processors busy until standard input is closed.
+fn keep_busy() {
+    let n_threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..n_threads {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        is_over.store(true, Ordering::Relaxed);
+    });
+}
+
+/// Returns the processor time of the calling thread. Linux only; elsewhere the time that has passed.
+pub(crate) fn cpu_time() -> Duration {
+    static STARTED: LazyLock<Instant> = LazyLock::new(now);
+    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds = text.split(' ').next().and_then(|first| first.parse().ok());
+    nanoseconds.map_or_else(|| STARTED.elapsed(), Duration::from_nanos)
+}
+
 /// Measures one part in this process. Returns NaN for an unknown one.
 pub(crate) fn run(part: &str) -> f64 {
+    if part == "busy" {
+        keep_busy();
+        return f64::NAN;
+    }
     let bench = Bench::start(2);
     if let Some(n_items) = part.strip_prefix("stream ours ").and_then(|n| n.parse().ok()) {
         return bench.ours(peak_growth(consume_ours(n_items)));

@@ -1,5 +1,6 @@
 //! The rows of the table. Each file opens with the question that its rows answer.
 
+mod fairness;
 mod http;
 mod latency;
 mod limits;
@@ -13,7 +14,7 @@ mod stream;
 mod supervise;
 
 use crate::measure::Budget::{None, Ours, Ratio};
-use crate::measure::{Row, Unit};
+use crate::measure::{Bench, Pair, Row, Unit};
 
 pub(crate) use stream::{consume_ours, consume_peer};
 
@@ -44,6 +45,54 @@ pub(crate) const ALL: &[Row] = &[
         ..Row::new("latest of 100 limits while tokio's threads block", limits::blocked, Ours(20e-3, 3e-3))
     },
     Row { pairs: 3, ..Row::new("p99 of 10 k limits beside 4 spinning tasks", limits::beside_spinning, None) },
+    Row { workers: 1, ..share("share beside 1 yielding, 1 worker", fairness::share::<1, 1>) },
+    Row { workers: 1, ..share("share beside 8 yielding, 1 worker", fairness::share::<1, 8>) },
+    Row { workers: 1, ..share("share beside 64 yielding, 1 worker", fairness::share::<1, 64>) },
+    Row { workers: 2, ..share("share beside 1 yielding, 2 workers", fairness::share::<1, 1>) },
+    Row { workers: 2, ..share("share beside 8 yielding, 2 workers", fairness::share::<1, 8>) },
+    Row { workers: 2, ..share("share beside 64 yielding, 2 workers", fairness::share::<1, 64>) },
+    Row { workers: 4, ..share("share beside 1 yielding, 4 workers", fairness::share::<1, 1>) },
+    Row { workers: 4, ..share("share beside 8 yielding, 4 workers", fairness::share::<1, 8>) },
+    Row { workers: 4, ..share("share beside 64 yielding, 4 workers", fairness::share::<1, 64>) },
+    Row { workers: 2, ..share("share of 8 beside 8 yielding, 2 workers", fairness::share::<8, 8>) },
+    Row { workers: 4, ..share("share of 8 beside 8 yielding, 4 workers", fairness::share::<8, 8>) },
+    Row { workers: 1, ..share("share beside 1 yielding, program, 1 worker", fairness::share_beside_program::<1, 1>) },
+    Row { workers: 1, ..share("share beside 8 yielding, program, 1 worker", fairness::share_beside_program::<1, 8>) },
+    Row { workers: 1, ..share("share beside 64 yielding, program, 1 worker", fairness::share_beside_program::<1, 64>) },
+    Row { workers: 2, ..share("share beside 1 yielding, program, 2 workers", fairness::share_beside_program::<1, 1>) },
+    Row { workers: 2, ..share("share beside 8 yielding, program, 2 workers", fairness::share_beside_program::<1, 8>) },
+    Row {
+        workers: 2,
+        ..share("share beside 64 yielding, program, 2 workers", fairness::share_beside_program::<1, 64>)
+    },
+    Row { workers: 4, ..share("share beside 1 yielding, program, 4 workers", fairness::share_beside_program::<1, 1>) },
+    Row { workers: 4, ..share("share beside 8 yielding, program, 4 workers", fairness::share_beside_program::<1, 8>) },
+    Row {
+        workers: 4,
+        ..share("share beside 64 yielding, program, 4 workers", fairness::share_beside_program::<1, 64>)
+    },
+    Row {
+        workers: 2,
+        ..share("share of 8 beside 8 yielding, program, 2 workers", fairness::share_beside_program::<8, 8>)
+    },
+    Row {
+        workers: 4,
+        ..share("share of 8 beside 8 yielding, program, 4 workers", fairness::share_beside_program::<8, 8>)
+    },
+    Row {
+        pairs: 3,
+        ..Row::new("50 ms beside 8 yielding, program", fairness::fifty_milliseconds_beside_program::<1>, None)
+    },
+    Row {
+        pairs: 3,
+        ..Row::new(
+            "50 ms in each of 8 beside 8 yielding, program",
+            fairness::fifty_milliseconds_beside_program::<8>,
+            None,
+        )
+    },
+    Row { pairs: 3, ..Row::new("lock p99 of 1 beside 8 yielding", fairness::lock::<1>, None) },
+    Row { pairs: 3, ..Row::new("lock p99 of 8 beside 8 yielding", fairness::lock::<8>, None) },
     Row { unit: Unit::PerSecond, ..Row::new("HTTP answers, 64 connections", http::answers, Ratio(0.95, 1.05)) },
     Row { unit: Unit::Bytes, pairs: 3, ..Row::new("memory per idle task", resources::memory, Ours(500.0, 330.0)) },
     Row {
@@ -113,3 +162,8 @@ pub(crate) const ALL: &[Row] = &[
     Row { workers: 4, ..Row::new("scale: ping-pong, 4 workers", messages::ping_pong, None) },
     Row { workers: 8, ..Row::new("scale: ping-pong, 8 workers", messages::ping_pong, None) },
 ];
+
+/// A row of the share of a processor.
+const fn share(name: &'static str, measure: fn(&Bench) -> Pair) -> Row {
+    Row { unit: Unit::Share, pairs: 1, ..Row::new(name, measure, Ratio(0.5, 1.0)) }
+}
