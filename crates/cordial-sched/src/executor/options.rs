@@ -11,6 +11,7 @@ pub struct Options {
     pub stall_after: Duration,
     /// The most worker threads at once, stand-ins included. At least `workers`.
     pub max_threads: usize,
-    /// Whether a thread in a long poll that computes gets a lower priority from the operating system.
+    /// Whether threads that compute in long polls get a lower priority from the operating system, if there are more of
+    /// them than processors.
     pub deprioritize_long_polls: bool,
 }

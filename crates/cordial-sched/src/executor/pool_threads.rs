@@ -1,6 +1,7 @@
 //! Connects an executor with its pool and sysmon, which do not know it, and starts their threads.
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -44,8 +45,9 @@ pub(super) fn new_pool(options: &Options, scheduler: &SchedulerRef, sysmon: &Par
 /// Starts the workers and sysmon.
 pub(super) fn start(executor: &Executor, pool: &Arc<Pool>, options: &Options, sysmon: Parker) -> io::Result<()> {
     pool.start_workers()?;
-    let settings =
-        sysmon::Settings { stall_after: options.stall_after, deprioritizes: options.deprioritize_long_polls };
+    let n_processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let deprioritizes_above = options.deprioritize_long_polls.then_some(n_processors);
+    let settings = sysmon::Settings { stall_after: options.stall_after, deprioritizes_above };
     let executor = executor.with_local_count();
     let pool = pool.clone();
     spawn_thread("cordial-sysmon".to_owned(), move || sysmon::run(&pool, &executor, settings, &sysmon))

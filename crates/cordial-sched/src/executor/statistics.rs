@@ -11,7 +11,7 @@ pub struct Statistics {
     /// Threads in addition to the workers: blocked in a poll while a stand-in takes their place, parked, or about to exit.
     /// Together with the workers they are at most `max_threads`.
     pub stand_ins: usize,
-    /// Blocked threads whose priority was lowered, because they compute in their long poll.
+    /// Blocked threads whose priority was lowered, because more of them computed than there are processors.
     pub deprioritized: usize,
     /// Tasks that were started or woken outside of the workers, and wait for a worker to take them.
     pub injected: usize,

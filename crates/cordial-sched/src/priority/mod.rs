@@ -1,11 +1,12 @@
 //! The operating system's scheduling priority of single threads, where a program may change it (Linux).
 //!
-//! A worker thread that computes in one poll for long is *deprioritized*: the system prefers every other thread to it.
+//! A worker thread that computes in a long poll is *deprioritized* if more such threads compute than there are
+//! processors: it gets less time than other threads, and they wait less for it.
 //!
 //! A tokio I/O thread that wakes up to handle an event normally preempts the thread that caused the event. Under load
 //! that is two context switches for a few microseconds of work, once for each event. I/O threads therefore *disable
 //! wake-up preemption*: while the processor is busy they wait for their time slice and then find many events at once.
-//! They still preempt deprioritized threads, and run at once on an idle processor.
+//! They run at once on an idle processor.
 
 #[cfg_attr(target_os = "linux", path = "linux.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "other.rs")]

@@ -7,7 +7,7 @@
 //!  a poll begins ── seen in two rounds: the task in its LIFO slot goes to the injector
 //!                ── lasts for stall_after: emitted as an event, and the tasks in its queue go to the injector
 //!                                          if tasks are starving: blocked, and a stand-in becomes active
-//!                ── blocked, and it computes: deprioritized (Linux)
+//!                ── more blocked threads compute than there are processors: all of them are deprioritized (Linux)
 //!                ── it returns: the thread parks, or exits if it was deprioritized
 //! ```
 //!
@@ -20,6 +20,7 @@ use self::run_loop::SysmonOps;
 use self::starvation::{Observation, StarvationDetector};
 use crate::idle::Idle;
 use crate::pool::Pool;
+use crate::priority::OsThread;
 use crate::remote::{Remote, retry};
 use crate::sync::{Ordering, Parker};
 use crate::table::Key;
@@ -38,7 +39,7 @@ const GAP: Duration = Duration::from_millis(100);
 /// to the next round for each round that finds all asleep, and sleeps when that would exceed this.
 const LINGER: Duration = Duration::from_millis(4);
 
-/// A blocked thread that has used this much processor time is deprioritized. One that blocks in the system uses none.
+/// A blocked thread that has used this much processor time computes. One that blocks in the system uses none.
 const COMPUTES_AFTER: Duration = Duration::from_millis(1);
 
 /// How many tasks of a stuck worker's queue one round moves to the injector.
@@ -65,8 +66,8 @@ pub(crate) trait SysmonHooks {
 pub(crate) struct Settings {
     /// How long a poll may last before it counts as long.
     pub(crate) stall_after: Duration,
-    /// Whether blocked threads that compute are deprioritized.
-    pub(crate) deprioritizes: bool,
+    /// If more blocked threads than this compute, they are deprioritized. `None` if no thread ever is.
+    pub(crate) deprioritizes_above: Option<usize>,
 }
 
 /// The state of the sysmon thread.
@@ -101,6 +102,21 @@ struct Sighting {
     is_reported: bool,
     /// The processor time of the thread when it was first seen as blocked.
     cpu_time: Option<Duration>,
+    /// Whether the blocked thread has used processor time.
+    computes: bool,
+}
+
+impl Sighting {
+    /// Whether the blocked thread has computed since it was first seen as blocked.
+    fn has_computed(&mut self, thread: OsThread) -> bool {
+        if !self.computes
+            && let Some(now) = thread.cpu_time()
+        {
+            let before = *self.cpu_time.get_or_insert(now);
+            self.computes = now.saturating_sub(before) >= COMPUTES_AFTER;
+        }
+        self.computes
+    }
 }
 
 /// The times of one round.
@@ -199,20 +215,31 @@ impl<H: SysmonHooks> SysmonOps for Sysmon<'_, H> {
         self.pool.queues.has_queued()
     }
 
+    /// A few threads that compute do not delay the others by much, so they keep their full share. Of more threads than
+    /// processors, several wait for each processor, and a thread that wakes up would wait for a time slice of each.
     fn deprioritize(&mut self) {
-        if !self.settings.deprioritizes {
+        let Some(limit) = self.settings.deprioritizes_above else { return };
+        let threads = self.pool.threads();
+        if threads.counts().blocked <= limit {
             return;
         }
+        let mut computing: Vec<(usize, OsThread)> = Vec::new();
         for (index, remote) in self.pool.queues.remotes() {
             let Some(sighting) = self.sightings.get_mut(index) else { continue };
-            if self.pool.threads().state(index) != (ThreadState::Blocked { is_deprioritized: false }) {
+            if !matches!(threads.state(index), ThreadState::Blocked { .. }) {
                 continue;
             }
             let Some(thread) = *remote.os_thread.lock() else { continue };
-            let Some(now) = thread.cpu_time() else { continue };
-            let before = *sighting.cpu_time.get_or_insert(now);
-            if now.saturating_sub(before) >= COMPUTES_AFTER {
-                self.pool.threads().deprioritize(index, || thread.deprioritize());
+            if sighting.has_computed(thread) {
+                computing.push((index, thread));
+            }
+        }
+        if computing.len() <= limit {
+            return;
+        }
+        for (index, thread) in computing {
+            if threads.state(index) == (ThreadState::Blocked { is_deprioritized: false }) {
+                threads.deprioritize(index, || thread.deprioritize());
             }
         }
     }

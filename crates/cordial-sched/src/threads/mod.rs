@@ -29,7 +29,7 @@ pub(crate) enum ThreadState {
     Active,
     /// It is in a long poll, and a stand-in is active instead.
     Blocked {
-        /// The system prefers all other threads to this one, which cannot be undone.
+        /// Its priority is below that of the other threads, which cannot be undone.
         is_deprioritized: bool,
     },
     /// It waits to become active again.

@@ -48,7 +48,7 @@ pub(crate) fn with_options(workers: usize, max_threads: usize) -> Executor {
     Executor::start(options, TableHooks::new()).unwrap()
 }
 
-pub(crate) fn with_lowering(workers: usize) -> Executor {
+pub(crate) fn with_deprioritization(workers: usize) -> Executor {
     let options =
         Options { workers, stall_after: Duration::from_millis(4), max_threads: 512, deprioritize_long_polls: true };
     Executor::start(options, TableHooks::new()).unwrap()

@@ -15,11 +15,12 @@
 //! | `block_on` inside async code panics | `blocking::wait_works_inside_a_process` |
 //! | a disarmed timeout wakes an idle program | `idle::an_idle_program_makes_no_context_switches` |
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-use crate::hooks::{executor, spawn, wait, with_options};
+use crate::hooks::{executor, spawn, wait, with_deprioritization, with_options};
 
 /// Sends a message when it begins, and computes until it is released.
 async fn busy(began: mpsc::Sender<()>, released: Arc<AtomicBool>) {
@@ -219,21 +220,33 @@ fn timers_and_sockets_of_tokio_work_on_a_stand_in() {
 }
 
 #[test]
-fn a_thread_that_computes_in_a_long_poll_is_deprioritized_and_exits() {
-    let executor = crate::hooks::with_lowering(1);
+fn threads_that_compute_in_long_polls_are_deprioritized_and_exit_if_they_are_more_than_the_processors() {
+    let executor = with_deprioritization(1);
     let released = Arc::new(AtomicBool::new(false));
     let (began, begun) = mpsc::channel();
-    let stuck = spawn(&executor, busy(began, released.clone()));
-    begun.recv().unwrap();
-    // A task that waits, so that a stand-in becomes active.
-    wait(spawn(&executor, async {}));
+    let n_processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let start = || {
+        let stuck = spawn(&executor, busy(began.clone(), released.clone()));
+        begun.recv().unwrap();
+        // A task that waits, so that a stand-in becomes active.
+        wait(spawn(&executor, async {}));
+        stuck
+    };
+    let mut stuck: Vec<_> = (0..n_processors).map(|_| start()).collect();
+    // Sysmon would have deprioritized them in one of the first rounds in which it found all of them in their polls.
+    let n_seen_for_long = || executor.statistics().busy_samples.iter().filter(|n_rounds| **n_rounds >= 50).count();
+    while n_seen_for_long() < n_processors {
+        std::thread::yield_now();
+    }
+    assert_eq!(executor.statistics().deprioritized, 0, "each processor has one of them at most");
+    stuck.push(start());
     if cfg!(target_os = "linux") {
-        while executor.statistics().deprioritized == 0 {
+        while executor.statistics().deprioritized <= n_processors {
             std::thread::yield_now();
         }
     }
     released.store(true, Ordering::SeqCst);
-    wait(stuck);
+    stuck.into_iter().for_each(wait);
     while executor.statistics().deprioritized > 0 {
         std::thread::yield_now();
     }
