@@ -59,7 +59,7 @@ mod timeout;
 mod unwind;
 mod worker;
 
-pub use executor::handle::Executor;
+pub use executor::handle::{Executor, PollId};
 pub use executor::hooks::Hooks;
 pub use executor::join_handle::JoinHandle;
 pub use executor::options::Options;

@@ -16,7 +16,9 @@ use std::time::Duration;
 use cordial_sched::{Simulation, Stalled};
 
 use crate::exit::Exit;
-use crate::process::{Handle, Shared, Shutdown, Spawn, assert_may_block, describe_all, stop_all, stop_in_order};
+use crate::process::{
+    Handle, LateEnds, Shared, Shutdown, Spawn, assert_may_block, describe_all, stop_all, stop_in_order,
+};
 
 /// Runs a future as the root process of a simulated runtime, with seed 0, and returns its output.
 ///
@@ -96,7 +98,7 @@ where
         Err(Stalled) => {
             let left: Vec<String> = describe_all(&runtime, &|_, _| true).iter().map(ToString::to_string).collect();
             // The processes are killed, so that their destructors run.
-            let _ = simulation.block_on(stop_all(&runtime, |_, _| true, Shutdown::BrutalKill));
+            let _ = simulation.block_on(stop_all(&runtime, |_, _| true, Shutdown::BrutalKill, LateEnds::Await));
             panic!(
                 "nothing can run any more, and the root process has not ended (seed {seed}); still alive: {}",
                 left.join("; ")

@@ -23,6 +23,14 @@ pub struct Executor {
     local: Arc<LocalCount>,
 }
 
+/// Identifies one poll of an executor. A task that is found twice in the poll with the same id has not returned in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PollId {
+    worker: usize,
+    /// Its number among the polls of that worker.
+    poll: u64,
+}
+
 /// Holds the reference count of a handle and its clones. Each thread that starts tasks has its own, so that threads do not
 /// contend for one counter.
 struct LocalCount {
@@ -101,6 +109,17 @@ impl Executor {
         let lasted = |since: u64| Duration::from_millis(now.saturating_sub(since));
         let long = pool.queues.remotes().filter_map(|(_, remote)| remote.progress.seen_twice());
         long.map(|(key, since)| (key, lasted(since))).collect()
+    }
+
+    /// Returns the polls that go on at this moment: of which task, and which poll. Empty in a simulation, where nothing
+    /// else runs during a poll.
+    pub fn current_polls(&self) -> Vec<(Key, PollId)> {
+        let Some(pool) = self.pool() else { return Vec::new() };
+        let current = pool.queues.remotes().filter_map(|(worker, remote)| {
+            let (poll, key) = remote.progress.current()?;
+            Some((key, PollId { worker, poll }))
+        });
+        current.collect()
     }
 
     /// Returns the time on this executor's clock, which is virtual in a simulation.

@@ -40,6 +40,11 @@ impl GuardianNumbers {
     pub(crate) fn next(&self) -> u64 {
         self.0.fetch_add(1, Ordering::Relaxed)
     }
+
+    /// Returns how many guardians were numbered so far.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// The strongest request to end that a guardian has received.

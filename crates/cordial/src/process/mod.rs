@@ -105,6 +105,7 @@ pub(crate) use report::{ReportBuilder, ReportSlot};
 pub(crate) use runtime::{Handle, Shared, assert_may_block, block_on, current_runtime, pid_of, with_current_runtime};
 pub(crate) use spawn::{Ancestry, Spawn, Spawned, SpawnedTask, caller_lineage};
 pub(crate) use stop::{
-    ABANDON_AFTER, Step, StopOutcome, abandon, describe_all, describe_one, kill_one, stop_all, stop_in_order, stop_one,
+    ABANDON_AFTER, LateEnds, Polls, Step, StopOutcome, abandon, describe_all, describe_one, kill_one, stop_all,
+    stop_in_order, stop_one,
 };
 pub(crate) use supervision::Supervise;

@@ -13,7 +13,7 @@
 //! process has exited. So setting a timeout reads the clock once and takes one uncontended lock,
 //! and the timer is rearmed about once per timeout period.
 //!
-//! After a timeout the process is killed, and abandoned if its poll has not returned 100 ms later.
+//! After a timeout the process is killed, and abandoned if one of its polls lasts for 100 ms after that.
 //! [`Task::shutdown`](crate::Task::shutdown) awaits these steps. Here the timer runs them, because a busy consumer does not
 //! poll its stream.
 
@@ -22,12 +22,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
-use cordial_sched::{Instant, Timer};
+use cordial_sched::{Instant, PollId, Timer};
 
 use super::completions::NotifySlot;
 use crate::exit::TimedOut;
 use crate::pid::Pid;
-use crate::process::{ABANDON_AFTER, Handle, abandon};
+use crate::process::{ABANDON_AFTER, Handle, Polls, abandon};
 use crate::task::timed_out;
 
 /// The deadlines of one stream, one for each slot. Dropping this value cancels all deadlines.
@@ -57,8 +57,9 @@ struct SlotDeadline {
 enum DeadlineAction {
     /// Kills the process, which has exceeded this timeout.
     Kill(Pid, Duration),
-    /// Abandons the process, whose poll has not returned. It was killed before, unless its timeout was zero.
-    Abandon(Pid, TimedOut),
+    /// Abandons the process if its poll has not returned. It was killed before, unless its timeout was zero. With the process
+    /// comes the poll that it was in when this deadline was set.
+    Abandon(Pid, Option<PollId>, TimedOut),
     /// Does nothing: the process was abandoned, and the consumer has not taken the report of the timeout yet.
     Abandoned(TimedOut),
     /// Lets the next attempt start.
@@ -81,7 +82,7 @@ impl Deadlines {
         let zero = Duration::ZERO;
         // The process may have exited already.
         let timed_out = timed_out(&self.0.runtime, pid, zero).unwrap_or_else(|| TimedOut::new(zero, pid, None, None));
-        self.0.set(slot, ABANDON_AFTER, DeadlineAction::Abandon(pid, timed_out));
+        self.0.set(slot, ABANDON_AFTER, DeadlineAction::Abandon(pid, None, timed_out));
     }
 
     /// Notifies this slot after the backoff.
@@ -109,7 +110,7 @@ impl Deadlines {
     /// Removes the deadline of a process that has ended. Returns the report of its timeout if the timeout had elapsed.
     pub(super) fn take_timed_out(&self, slot: usize) -> Option<TimedOut> {
         match self.0.lock().slots.get_mut(slot)?.take()?.action {
-            DeadlineAction::Abandon(_, timed_out) | DeadlineAction::Abandoned(timed_out) => Some(timed_out),
+            DeadlineAction::Abandon(.., timed_out) | DeadlineAction::Abandoned(timed_out) => Some(timed_out),
             DeadlineAction::Kill(..) | DeadlineAction::Retry => None,
         }
     }
@@ -170,7 +171,7 @@ impl SharedDeadlines {
                         self.runtime.kill(pid);
                     }
                 }
-                DeadlineAction::Abandon(pid, _) => {
+                DeadlineAction::Abandon(pid, ..) => {
                     // Not killed yet if its timeout was zero.
                     self.runtime.kill(pid);
                     abandon(&self.runtime, pid);
@@ -183,16 +184,21 @@ impl SharedDeadlines {
     }
 
     /// Takes the actions of all deadlines that have passed, leaves `Abandoned` in place of `Abandon`, and arms the timer for
-    /// the next deadline.
+    /// the next deadline. A process that is not stuck, because it waits for a thread, gets another deadline.
     fn take_due(self: &Arc<SharedDeadlines>) -> Vec<(usize, DeadlineAction)> {
-        let now = self.runtime.executor().now();
+        let (now, polls) = (self.runtime.executor().now(), Polls::now(&self.runtime));
         let mut due = Vec::new();
         let mut state = self.lock();
         let elapsed = state.timer.take();
         for (slot, deadline) in state.slots.iter_mut().enumerate() {
             let is_due = |deadline: &mut SlotDeadline| deadline.at.is_some_and(|at| at <= now);
             let Some(SlotDeadline { action, .. }) = deadline.take_if(is_due) else { continue };
-            if let DeadlineAction::Abandon(_, timed_out) = &action {
+            if let DeadlineAction::Abandon(pid, poll, timed_out) = &action {
+                if !polls.is_stuck(*pid, *poll) {
+                    let action = DeadlineAction::Abandon(*pid, polls.of(*pid), timed_out.clone());
+                    *deadline = Some(SlotDeadline { at: now.checked_add(ABANDON_AFTER), action });
+                    continue;
+                }
                 *deadline = Some(SlotDeadline { at: None, action: DeadlineAction::Abandoned(timed_out.clone()) });
             }
             due.push((slot, action));
@@ -210,9 +216,10 @@ impl SharedDeadlines {
     #[must_use = "the process of another attempt must not be killed"]
     fn set_abandon(self: &Arc<SharedDeadlines>, slot: usize, pid: Pid, timed_out: TimedOut) -> bool {
         let at = self.runtime.executor().now().checked_add(ABANDON_AFTER);
+        let poll = Polls::now(&self.runtime).of(pid);
         let mut state = self.lock();
         let Some(deadline @ None) = state.slots.get_mut(slot) else { return false };
-        *deadline = Some(SlotDeadline { at, action: DeadlineAction::Abandon(pid, timed_out) });
+        *deadline = Some(SlotDeadline { at, action: DeadlineAction::Abandon(pid, poll, timed_out) });
         if let Some(at) = at {
             self.arm(&mut state, at);
         }

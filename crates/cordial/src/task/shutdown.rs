@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::handle::Task;
 use super::timeout::Timeout;
 use crate::exit::Exit;
-use crate::process::{self, Shutdown, Step};
+use crate::process::{self, Polls, Shutdown, Step};
 
 impl<T: Send> Task<T> {
     /// Ends the task, and waits until it has exited and its destructors have run. Removes the link to the task first, if
@@ -20,7 +20,8 @@ impl<T: Send> Task<T> {
     /// | `Some(Err(NoProcess))` | has no result any more, because it was taken before |
     ///
     /// A task whose poll does not return is *abandoned*: this call returns 100 ms after the kill, and the task ends when
-    /// its poll returns. With [`Shutdown::Infinity`] there is neither a kill nor a limit to the wait.
+    /// its poll returns. A killed task that waits for a thread ends when it gets one, and this call waits for that. With
+    /// [`Shutdown::Infinity`] there is neither a kill nor a limit to the wait.
     ///
     /// Monitors, links and events report the first signal that ended the process. They can therefore report `Shutdown`
     /// where this call returns a value from the last poll, or `Killed` because a kill followed the request.
@@ -70,11 +71,18 @@ impl<T: Send> Task<T> {
             }
             let next = step.next();
             let timeout = next.map_or(Timeout::Infinity, |(after, _)| Timeout::After(after));
-            // With a grace time of zero, the kill follows the request at once.
-            if timeout != Timeout::After(Duration::ZERO)
-                && let Some(result) = self.yield_for(timeout).await
-            {
-                return Some(result).filter(|result| !matches!(result, Err(exit) if is_requested(exit)));
+            let mut polls = Polls::now(&runtime);
+            loop {
+                // With a grace time of zero, the kill follows the request at once.
+                if timeout != Timeout::After(Duration::ZERO)
+                    && let Some(result) = self.yield_for(timeout).await
+                {
+                    return Some(result).filter(|result| !matches!(result, Err(exit) if is_requested(exit)));
+                }
+                let before = std::mem::replace(&mut polls, Polls::now(&runtime)).of(pid);
+                if step != Step::Kill || polls.is_stuck(pid, before) {
+                    break;
+                }
             }
             step = next.expect("a wait without a timeout returns a result").1;
         }

@@ -1,6 +1,7 @@
 //! Runtimes are isolated from each other. Invalid options are rejected. A runtime that is dropped or shut down leaves nothing behind.
 #![expect(clippy::async_yields_async, reason = "handles leave the runtime that they were created in")]
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
@@ -72,8 +73,9 @@ fn a_handle_works_inside_another_runtime() {
     let (tx, rx) = mpsc::channel();
     let (awaited, dropped) = there
         .block_on(async move {
+            let guard = SendsOnDrop(tx, "shut down");
             let dropped = Task::spawn(async move {
-                let _guard = SendsOnDrop(tx, "shut down");
+                let _guard = guard;
                 std::future::pending::<()>().await
             });
             (Task::spawn(async { 6 * 7 }), dropped)
@@ -432,6 +434,70 @@ fn a_shutdown_reports_the_processes_that_had_to_be_killed_or_abandoned() {
     assert_eq!(rx.recv(), Ok("released"));
     assert_eq!(futures::executor::block_on(monitor), Exit::Killed);
     assert!(runtime.snapshot().processes.is_empty());
+}
+
+/// Starts a process that ignores requests to shut down.
+async fn ignoring() -> Pid {
+    let (is_ready, ready) = oneshot::channel();
+    let pid = Task::start(async {
+        let _exits = process::trap_exits();
+        let _ = is_ready.send(());
+        std::future::pending::<()>().await
+    });
+    ready.await.unwrap();
+    pid
+}
+
+/// The only thread is in a poll that does not return, so that no other process can end before the shutdown returns.
+#[test]
+fn only_a_process_in_a_poll_is_abandoned_and_processes_that_wait_for_a_thread_are_killed() {
+    let runtime = Runtime::builder().workers(1).max_threads(1).build().unwrap();
+    let (is_stuck, stuck) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let (waiting, stuck_pid, monitors) = runtime
+        .block_on(async move {
+            let mut waiting = Vec::new();
+            for _ in 0..3 {
+                waiting.push(ignoring().await);
+            }
+            let stuck_pid = Task::start(async move {
+                is_stuck.send(()).unwrap();
+                let _ = released.recv();
+            });
+            let monitors: Vec<_> = waiting.iter().map(|pid| process::monitor(*pid)).collect();
+            (waiting, stuck_pid, monitors)
+        })
+        .unwrap();
+    stuck.recv().unwrap();
+    let report = runtime.shutdown(Duration::ZERO);
+    let pids = |stopped: &[process::Stopped]| stopped.iter().map(|stopped| stopped.pid).collect::<BTreeSet<_>>();
+    assert_eq!(pids(&report.abandoned), BTreeSet::from([stuck_pid]), "{report}");
+    assert_eq!(pids(&report.killed), waiting.into_iter().collect(), "{report}");
+    release.send(()).unwrap();
+    for monitor in monitors {
+        assert_eq!(futures::executor::block_on(monitor), Exit::Killed);
+    }
+}
+
+/// More than the threads can end in 100 ms in a debug build.
+#[test]
+fn a_shutdown_of_many_processes_that_ignore_it_abandons_none() {
+    const N: usize = 50_000;
+    let runtime = with_workers(2);
+    let monitors: Vec<process::Monitor> = runtime
+        .block_on(async {
+            let mut monitors = Vec::new();
+            for _ in 0..N {
+                monitors.push(process::monitor(ignoring().await));
+            }
+            monitors
+        })
+        .unwrap();
+    let report = runtime.shutdown(Duration::ZERO);
+    assert_eq!((report.killed.len(), report.abandoned.len()), (N, 0));
+    for monitor in monitors {
+        assert_eq!(futures::executor::block_on(monitor), Exit::Killed);
+    }
 }
 
 #[test]

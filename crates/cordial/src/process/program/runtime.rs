@@ -137,8 +137,11 @@ impl Runtime {
     /// Asks every process to shut down, kills the processes that are left when `limit` has passed, and ends the threads.
     ///
     /// Only a process that opted in to graceful shutdown gets the time. Blocks until every process has ended, but no longer than
-    /// 100 ms after the kill: processes whose poll does not return by then are listed in the report as abandoned. No process can
-    /// be spawned on this runtime from then on: tasks return [`Exit::Refused`]. A second call does nothing.
+    /// 200 ms after the kill. No process can be spawned on this runtime from then on: tasks return [`Exit::Refused`]. A second
+    /// call does nothing.
+    ///
+    /// The report lists processes whose poll did not return within 100 ms as abandoned. All other processes that were killed are
+    /// listed as killed; if there are so many that the threads have not ended all of them when this returns, the threads go on.
     ///
     /// If a process of this runtime makes the call, it is not waited for. It ends when its current poll returns.
     ///
@@ -147,10 +150,17 @@ impl Runtime {
     /// On a worker of tokio and in a simulation, because other tasks could not run meanwhile.
     pub fn shutdown(&self, limit: impl Into<Shutdown>) -> StopReport {
         assert_may_block("Runtime::shutdown");
-        let caller = current();
-        let stop = stop_within(&self.handle, |pid, _| Some(pid) != caller, limit.into());
-        let report = if self.handle.executor().is_closed() { StopReport::default() } else { block_on(stop) };
-        self.close(ABANDON_AFTER);
+        let executor = self.handle.executor();
+        let (limit, started, caller) = (limit.into(), executor.now(), current());
+        let stop = stop_within(&self.handle, |pid, _| Some(pid) != caller, limit);
+        let report = if executor.is_closed() { StopReport::default() } else { block_on(stop) };
+        let time_after_limit = match limit {
+            Shutdown::After(limit) => executor.now().saturating_duration_since(started).saturating_sub(limit),
+            Shutdown::BrutalKill => executor.now().saturating_duration_since(started),
+            Shutdown::Infinity => Duration::ZERO,
+        };
+        // The threads of abandoned processes do not end, so that this would wait in vain.
+        self.close(ABANDON_AFTER.min((2 * ABANDON_AFTER).saturating_sub(time_after_limit)));
         report
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cordial_sched::{Executor, JoinHandle, Key, TaskRef};
+use cordial_sched::{Executor, JoinHandle, Key, PollId, TaskRef};
 
 use super::restart_limit_exits::RestartLimitExits;
 use super::shared::Shared;
@@ -57,6 +57,10 @@ impl Handle {
 
     pub(crate) fn next_guardian_number(&self) -> u64 {
         self.shared.guardian_numbers.next()
+    }
+
+    pub(crate) fn n_guardians(&self) -> u64 {
+        self.shared.guardian_numbers.count()
     }
 
     /// Returns the most recent crashes of this runtime.
@@ -135,6 +139,11 @@ impl Handle {
         self.executor.long_polls().into_iter().map(|(key, lasted)| (self.shared.pid(key), lasted)).collect()
     }
 
+    /// Returns the processes that are in a poll at this moment, and in which.
+    pub(crate) fn current_polls(&self) -> BTreeMap<Pid, PollId> {
+        self.executor.current_polls().into_iter().map(|(key, poll)| (self.shared.pid(key), poll)).collect()
+    }
+
     /// Sends a signal to a process. Does nothing if there is no such process.
     pub(crate) fn signal(&self, pid: Pid, signal: Signal) {
         self.apply(pid, signal).act();
@@ -150,9 +159,10 @@ impl Handle {
     }
 
     pub(crate) fn kill_all(&self) {
-        for pid in self.members(|_, _| true) {
-            self.kill(pid);
-        }
+        let kill = |pid| self.apply(pid, Signal::Sent { from: None, reason: Exit::Killed });
+        // All are killed before the first one is woken: none of them goes on with the exit of another.
+        let effects: Vec<Effect> = self.members(|_, _| true).into_iter().map(kill).collect();
+        effects.into_iter().for_each(Effect::act);
     }
 }
 

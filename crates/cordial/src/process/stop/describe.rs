@@ -1,37 +1,34 @@
 //! What a report says about live processes.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
+use super::polls::Polls;
 use crate::exit::Location;
 use crate::pid::Pid;
 use crate::process::entry::Entry;
 use crate::process::report::Stopped;
 use crate::process::runtime::Handle;
 
-/// Describes a process. `long_polls` are those of its runtime at this moment.
-pub(super) fn describe(pid: Pid, entry: &Entry, long_polls: &BTreeMap<Pid, Duration>) -> Stopped {
+/// Describes a process. `polls` are those of its runtime at this moment.
+pub(super) fn describe(pid: Pid, entry: &Entry, polls: &Polls) -> Stopped {
     Stopped {
         pid,
         label: entry.label().cloned(),
         spawned_at: Location::from(entry.spawned_at),
-        in_poll: long_polls.get(&pid).copied(),
+        in_poll: polls.lasted(pid),
     }
 }
 
-/// Describes a process; `None` if it has ended.
-pub(crate) fn describe_one(runtime: &Handle, pid: Pid) -> Option<Stopped> {
-    let long_polls = runtime.long_polls();
-    runtime.with(pid, |entry| describe(pid, entry, &long_polls))
+/// Describes a process; `None` if it has ended. `polls` are those of its runtime at this moment.
+pub(crate) fn describe_one(runtime: &Handle, pid: Pid, polls: &Polls) -> Option<Stopped> {
+    runtime.with(pid, |entry| describe(pid, entry, polls))
 }
 
 /// Describes the processes for which `is_member` returns true.
 pub(crate) fn describe_all(runtime: &Handle, is_member: &impl Fn(Pid, &Entry) -> bool) -> Vec<Stopped> {
-    let long_polls = runtime.long_polls();
+    let polls = Polls::now(runtime);
     let mut described = Vec::new();
     runtime.for_each(|pid, entry| {
         if is_member(pid, entry) {
-            described.push(describe(pid, entry, &long_polls));
+            described.push(describe(pid, entry, &polls));
         }
     });
     described

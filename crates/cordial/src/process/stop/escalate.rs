@@ -6,6 +6,7 @@ use cordial_sched::Timer;
 use futures_util::future::{Either, select};
 
 use super::describe::{describe, describe_one};
+use super::polls::{ABANDON_AFTER, Polls};
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::process::entry::EventSubject;
@@ -15,9 +16,6 @@ use crate::process::runtime::Handle;
 use crate::process::shutdown::Shutdown;
 use crate::process::signal::Signal;
 use crate::{telemetry, unwind};
-
-/// How long a stop waits for a killed process whose current poll does not return, before it abandons the process.
-pub(crate) const ABANDON_AFTER: Duration = Duration::from_millis(100);
 
 /// A step of the ladder that ends a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,10 +50,18 @@ impl Step {
 
     /// Takes the step. Does nothing if the process has ended. `from` is the process that makes the request, if one does.
     pub(crate) fn take(self, runtime: &Handle, pid: Pid, from: Option<Pid>) {
+        match self.signal(from) {
+            Some(signal) => runtime.signal(pid, signal),
+            None => abandon(runtime, pid),
+        }
+    }
+
+    /// Returns the signal that the process gets; `None` if it is abandoned.
+    pub(super) fn signal(self, from: Option<Pid>) -> Option<Signal> {
         match self {
-            Step::Request { .. } => runtime.signal(pid, Signal::Sent { from, reason: Exit::Shutdown(None) }),
-            Step::Kill => runtime.kill(pid),
-            Step::Abandon => abandon(runtime, pid),
+            Step::Request { .. } => Some(Signal::Sent { from, reason: Exit::Shutdown(None) }),
+            Step::Kill => Some(Signal::Sent { from: None, reason: Exit::Killed }),
+            Step::Abandon => None,
         }
     }
 }
@@ -71,27 +77,26 @@ pub(crate) enum StopOutcome {
     Abandoned(Stopped),
 }
 
-/// Stops one process and waits for its end. Does not wait for longer than [`ABANDON_AFTER`] after a kill, with one exception: a
-/// guardian ends only when it has stopped the processes that it owns, so that it gets more time as long as its own polls
-/// return.
+/// Stops one process and waits for its end. After the kill it waits for as long as the polls of the process return, and gives up
+/// when one of them has lasted for [`ABANDON_AFTER`]. A process that is in no poll ends as soon as a thread takes it, or, if it is a
+/// guardian, when it has stopped the processes that it owns.
 pub(crate) async fn stop_one(runtime: &Handle, pid: Pid, shutdown: Shutdown) -> StopOutcome {
     let mut end = monitor_on(runtime, pid);
     let mut step = Step::first(shutdown);
     let mut killed = None;
     loop {
+        let mut polls = Polls::now(runtime);
         match step {
             Step::Request { .. } => step.take(runtime, pid, None),
-            Step::Kill => killed = kill_one(runtime, pid),
+            Step::Kill => killed = kill_one(runtime, pid, &polls),
             Step::Abandon => {
-                let stopped = describe_one(runtime, pid);
+                let stopped = describe_one(runtime, pid, &polls);
                 step.take(runtime, pid, None);
                 return stopped.map_or(StopOutcome::AsRequested, StopOutcome::Abandoned);
             }
         }
         let next = step.next();
-        let is_killed_guardian = killed.as_ref().is_some_and(|killed: &Killed| killed.is_guardian);
         loop {
-            let in_poll_before = in_poll(runtime, pid);
             let limit = next.and_then(|(after, _)| runtime.executor().timer(after));
             if ends_within(&mut end, limit).await {
                 return match killed.and_then(|killed| killed.stopped) {
@@ -99,9 +104,8 @@ pub(crate) async fn stop_one(runtime: &Handle, pid: Pid, shutdown: Shutdown) -> 
                     _ => StopOutcome::AsRequested,
                 };
             }
-            // If the duration of the current poll has grown, it is the same poll.
-            let is_same_poll = in_poll(runtime, pid) > in_poll_before;
-            if !is_killed_guardian || is_same_poll {
+            let before = std::mem::replace(&mut polls, Polls::now(runtime)).of(pid);
+            if step != Step::Kill || polls.is_stuck(pid, before) {
                 break;
             }
         }
@@ -114,16 +118,12 @@ pub(crate) async fn stop_one(runtime: &Handle, pid: Pid, shutdown: Shutdown) -> 
 pub(crate) struct Killed {
     /// What a report says about it; `None` if it was exiting already, so that the kill did not end it.
     pub(crate) stopped: Option<Stopped>,
-    is_guardian: bool,
 }
 
-/// Kills a process. `None` if it has ended before.
-pub(crate) fn kill_one(runtime: &Handle, pid: Pid) -> Option<Killed> {
-    let long_polls = runtime.long_polls();
-    let killed = runtime.with(pid, |entry| Killed {
-        stopped: (!entry.shutdown.is_exiting()).then(|| describe(pid, entry, &long_polls)),
-        is_guardian: entry.guardian().is_some(),
-    })?;
+/// Kills a process. `None` if it has ended before. `polls` are those of its runtime at this moment.
+pub(crate) fn kill_one(runtime: &Handle, pid: Pid, polls: &Polls) -> Option<Killed> {
+    let killed = runtime
+        .with(pid, |entry| Killed { stopped: (!entry.shutdown.is_exiting()).then(|| describe(pid, entry, polls)) })?;
     runtime.kill(pid);
     Some(killed)
 }
@@ -137,11 +137,6 @@ pub(crate) fn abandon(runtime: &Handle, pid: Pid) {
     if let Some(Some(subject)) = subject {
         unwind::ignore_panic(|| telemetry::abandoned(&subject.subject(pid)));
     }
-}
-
-/// Returns how long the current poll of a process has lasted; `None` if it is not being polled, or only briefly.
-fn in_poll(runtime: &Handle, pid: Pid) -> Option<Duration> {
-    runtime.long_polls().get(&pid).copied()
 }
 
 /// Waits until the monitored process has ended. Returns `false` if `limit` passes before; `None` is no limit.

@@ -1,21 +1,34 @@
 //! Stopping all processes of a group, which may grow while it is stopped.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::task::Poll;
 use std::time::Duration;
 
-use cordial_sched::Timer;
-use futures_util::StreamExt;
+use cordial_sched::{PollId, Timer};
 use futures_util::future::{Either, select};
-use futures_util::stream::FuturesUnordered;
 
 use super::describe::describe_all;
 use super::escalate::{Step, abandon};
+use super::polls::{ABANDON_AFTER, Polls};
 use crate::pid::Pid;
 use crate::process::entry::Entry;
 use crate::process::monitors::monitor_on;
 use crate::process::report::{StopReport, Stopped};
 use crate::process::runtime::{Handle, current};
 use crate::process::shutdown::Shutdown;
+use crate::process::signal::Effect;
+
+/// How long a stop that has a limit waits after [`ABANDON_AFTER`] for killed processes that are in no poll.
+const FOR_LATE_ENDS: Duration = Duration::from_millis(80);
+
+/// How long a stop waits for killed processes that are in no poll, because they wait for a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LateEnds {
+    /// Until they have ended.
+    Await,
+    /// For 180 ms after the kill.
+    Limit,
+}
 
 /// Stops every process for which `is_member` returns true, including those that are spawned during the stop. The grace time is that of
 /// the whole group.
@@ -23,6 +36,7 @@ pub(crate) async fn stop_all(
     runtime: &Handle,
     is_member: impl Fn(Pid, &Entry) -> bool,
     shutdown: Shutdown,
+    late_ends: LateEnds,
 ) -> StopReport {
     let first = Step::first(shutdown);
     if first != Step::Kill && until_gone(runtime, &is_member, first, time_of(first)).await {
@@ -30,13 +44,12 @@ pub(crate) async fn stop_all(
     }
     // A process that is exiting already has ended in time, however short the grace time was.
     let mut killed = describe_all(runtime, &|pid, entry| is_member(pid, entry) && !entry.shutdown.is_exiting());
-    if !until_gone(runtime, &is_member, Step::Kill, time_of(Step::Kill)).await {
-        // A guardian abandons the processes that it owns after the same time, and ends a moment later.
-        let is_guardian = |pid, entry: &Entry| is_member(pid, entry) && entry.guardian().is_some();
-        until_gone(runtime, &is_guardian, Step::Kill, time_of(Step::Kill)).await;
-    }
-    let abandoned = abandon_all(runtime, &is_member);
-    killed.retain(|stopped| abandoned.iter().all(|abandoned| abandoned.pid != stopped.pid));
+    let abandoned = match late_ends {
+        LateEnds::Await => kill_all(runtime, &is_member, std::iter::repeat(ABANDON_AFTER)).await,
+        LateEnds::Limit => kill_all(runtime, &is_member, [ABANDON_AFTER, FOR_LATE_ENDS].into_iter()).await,
+    };
+    let pids: BTreeSet<Pid> = abandoned.iter().map(|stopped| stopped.pid).collect();
+    killed.retain(|stopped| !pids.contains(&stopped.pid));
     StopReport { killed, abandoned }
 }
 
@@ -47,12 +60,36 @@ pub(crate) async fn kill_group(
     is_member: impl Fn(Pid, &Entry) -> bool,
     limit: Duration,
 ) -> StopReport {
-    if until_gone(runtime, &is_member, Step::Kill, Some(limit)).await {
-        return StopReport::default();
-    }
-    // A guardian that is left is not stuck itself: it waits for a process that is.
-    let abandoned = abandon_all(runtime, &|pid, entry| is_member(pid, entry) && entry.guardian().is_none());
+    // Two rounds: a destructor that hangs begins after the kill, in a new poll.
+    let abandoned = kill_all(runtime, &is_member, [limit / 2; 2].into_iter()).await;
     StopReport { abandoned, ..StopReport::default() }
+}
+
+/// Kills every member and waits for their ends, in rounds that last this long. Abandons and returns the members that were in one
+/// poll for a whole round. If there are no more rounds, the other members that are left wait for a thread, and end later.
+async fn kill_all(
+    runtime: &Handle,
+    is_member: &impl Fn(Pid, &Entry) -> bool,
+    rounds: impl Iterator<Item = Duration>,
+) -> Vec<Stopped> {
+    let mut polls = Polls::now(runtime);
+    // A guardian that waits for a stuck process abandons it after the same time, and ends a moment later.
+    let mut stuck: BTreeMap<Pid, PollId> = BTreeMap::new();
+    for round in rounds {
+        let is_awaited = |pid, entry: &Entry| !stuck.contains_key(&pid) && is_member(pid, entry);
+        let have_ended = until_gone(runtime, &is_awaited, Step::Kill, Some(round)).await;
+        let before = std::mem::replace(&mut polls, Polls::now(runtime));
+        if have_ended && stuck.iter().all(|(pid, poll)| polls.of(*pid) == Some(*poll) || !runtime.is_alive(*pid)) {
+            break;
+        }
+        stuck = polls.iter().filter(|(pid, _)| polls.is_stuck(*pid, before.of(*pid))).collect();
+    }
+    let is_stuck = |pid| stuck.get(&pid).is_some_and(|poll| polls.of(pid) == Some(*poll));
+    let abandoned = describe_all(runtime, &|pid, entry| is_stuck(pid) && is_member(pid, entry));
+    for stopped in &abandoned {
+        abandon(runtime, stopped.pid);
+    }
+    abandoned
 }
 
 /// How long the group has after a step.
@@ -74,15 +111,20 @@ async fn until_gone(
         if members.is_empty() {
             return true;
         }
-        let mut ends: FuturesUnordered<_> = members
-            .into_iter()
-            .map(|pid| {
-                let end = monitor_on(runtime, pid);
-                step.take(runtime, pid, current().filter(|caller| caller.runtime() == pid.runtime()));
-                end
-            })
-            .collect();
-        let all_ended = async { while ends.next().await.is_some() {} };
+        let from = current().filter(|from| members.first().is_some_and(|pid| pid.runtime() == from.runtime()));
+        // All of them get the signal before the first one is woken: otherwise one that waits for another could go on with the
+        // exit of that one, as if only that one had been stopped.
+        let signal = |pid: &Pid| Some(runtime.apply(*pid, step.signal(from)?));
+        let effects: Vec<Effect> = members.iter().filter_map(signal).collect();
+        effects.into_iter().for_each(Effect::act);
+        // One after the other: the caller is woken once for many ends, and most have ended when their turn comes.
+        let all_ended = async {
+            for pid in members {
+                if runtime.is_alive(pid) {
+                    monitor_on(runtime, pid).await;
+                }
+            }
+        };
         let limit_passed = std::future::poll_fn(|cx| match &mut timer {
             Some(timer) => std::pin::Pin::new(timer).poll(cx),
             None => Poll::Pending,
@@ -91,13 +133,4 @@ async fn until_gone(
             return runtime.members(is_member).is_empty();
         }
     }
-}
-
-/// Abandons the members that are left.
-fn abandon_all(runtime: &Handle, is_member: &impl Fn(Pid, &Entry) -> bool) -> Vec<Stopped> {
-    let abandoned = describe_all(runtime, is_member);
-    for stopped in &abandoned {
-        abandon(runtime, stopped.pid);
-    }
-    abandoned
 }

@@ -8,6 +8,9 @@
 //!     └ ends: not reported  └ ends: reported as killed
 //! ```
 //!
+//! A process is abandoned only if one poll of it has lasted for the whole 100 ms. A killed process that is in no poll waits for a
+//! thread, and ends as soon as it gets one.
+//!
 //! - To stop one process and to wait for that, await [`stop_one`].
 //! - To wait in some other way (for the reply of a task, for many processes with one timer), climb the ladder step by step:
 //!
@@ -16,7 +19,8 @@
 //!   loop {
 //!       step.take(runtime, pid, from);
 //!       match step.next() {
-//!           Some((after, next)) => ..   // wait; if the process has not ended when `after` has passed: `step = next`
+//!           Some((after, next)) => ..   // wait; if the process has not ended when `after` has passed: `step = next`,
+//!                                       // but not `Abandon` before `Polls::is_stuck`
 //!           None => ..                  // `Request` without limit: wait for the end. `Abandon`: do not wait any more
 //!       }
 //!   }
@@ -24,15 +28,18 @@
 //!
 //!   Where a kill is reported, call [`kill_one`] instead of `Step::Kill.take(..)`: it describes the process before that is gone.
 
+mod polls;
+
 mod describe;
 mod escalate;
 mod group;
 mod order;
 
 pub(crate) use describe::{describe_all, describe_one};
-pub(crate) use escalate::{ABANDON_AFTER, Step, StopOutcome, abandon, kill_one, stop_one};
-pub(crate) use group::stop_all;
+pub(crate) use escalate::{Step, StopOutcome, abandon, kill_one, stop_one};
+pub(crate) use group::{LateEnds, stop_all};
 pub(crate) use order::stop_in_order;
+pub(crate) use polls::{ABANDON_AFTER, Polls};
 
 pub(super) use group::kill_group;
 pub(super) use order::{collect_in_order, stop_within};

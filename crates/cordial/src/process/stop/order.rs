@@ -9,7 +9,7 @@
 use futures_util::future::{Either, select};
 
 use super::escalate::stop_one;
-use super::group::stop_all;
+use super::group::{LateEnds, stop_all};
 use crate::pid::Pid;
 use crate::process::entry::Entry;
 use crate::process::report::{ReportBuilder, StopReport};
@@ -40,7 +40,8 @@ pub(crate) async fn collect_in_order(
         is_member(pid, entry).then_some(owner)
     };
     stop_guardians(report, runtime, with_owner).await;
-    report.add(stop_all(runtime, |pid, entry| is_member(pid, entry) && entry.is_unowned(), shutdown).await);
+    let is_unowned = |pid, entry: &Entry| is_member(pid, entry) && entry.is_unowned();
+    report.add(stop_all(runtime, is_unowned, shutdown, LateEnds::Await).await);
     stop_guardians(report, runtime, |pid, entry| is_member(pid, entry).then_some(None)).await;
 }
 
@@ -54,7 +55,7 @@ pub(crate) async fn stop_within(
     let limit = match shutdown {
         Shutdown::After(limit) => runtime.executor().timer(limit),
         Shutdown::Infinity => None,
-        Shutdown::BrutalKill => return stop_all(runtime, is_member, shutdown).await,
+        Shutdown::BrutalKill => return stop_all(runtime, is_member, shutdown, LateEnds::Limit).await,
     };
     let limit = async {
         match limit {
@@ -74,7 +75,7 @@ pub(crate) async fn stop_within(
             let guardian = entry.guardian().filter(|_| is_member(pid, entry));
             slots.extend(guardian.map(|guardian| guardian.report.clone()));
         });
-        report.add(stop_all(runtime, &is_member, Shutdown::BrutalKill).await);
+        report.add(stop_all(runtime, &is_member, Shutdown::BrutalKill, LateEnds::Limit).await);
         slots.into_iter().for_each(|slot| report.add(slot.get()));
     }
     report.take()
@@ -88,15 +89,28 @@ async fn stop_guardians(
     owner: impl Fn(Pid, &Entry) -> Option<Option<Pid>>,
 ) {
     loop {
+        let n_guardians = runtime.n_guardians();
         let mut found = Vec::new();
         runtime.for_each(|pid, entry| {
             if let (Some(guardian), None, Some(owner)) = (entry.guardian(), &entry.child_slot, owner(pid, entry)) {
                 found.push((guardian.number, pid, owner, guardian.report.clone()));
             }
         });
-        found.retain(|(.., owner, _)| owner.is_none_or(|owner| !runtime.is_alive(owner)));
-        let Some((_, pid, _, slot)) = found.into_iter().max_by_key(|(number, ..)| *number) else { return };
-        stop_one(runtime, pid, Shutdown::Infinity).await;
-        report.add(slot.get());
+        found.sort_unstable_by_key(|(number, ..)| *number);
+        let has_ended = |owner: &Option<Pid>| owner.is_none_or(|owner| !runtime.is_alive(owner));
+        let mut n_stopped = 0;
+        // Searched from the end after each stop, because the stop may have ended the owner of a later guardian. The table is
+        // searched again only if a guardian was started meanwhile: that one is the latest.
+        while runtime.n_guardians() == n_guardians
+            && let Some(latest) = found.iter().rposition(|(.., owner, _)| has_ended(owner))
+        {
+            let (_, pid, _, slot) = found.remove(latest);
+            stop_one(runtime, pid, Shutdown::Infinity).await;
+            report.add(slot.get());
+            n_stopped += 1;
+        }
+        if n_stopped == 0 && runtime.n_guardians() == n_guardians {
+            return;
+        }
     }
 }

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::pin::pin;
 use std::time::Duration;
 
+use cordial_sched::PollId;
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
@@ -17,7 +18,8 @@ use futures_util::stream::FuturesUnordered;
 use super::children::TaskChildren;
 use crate::pid::Pid;
 use crate::process::{
-    Admission, Handle, Step, StopReport, Stopped, abandon, describe_one, discard, kill_one, monitor_on,
+    ABANDON_AFTER, Admission, Handle, Polls, Step, StopReport, Stopped, abandon, describe_one, discard, kill_one,
+    monitor_on,
 };
 use crate::supervisor::clock::Clock;
 use crate::supervisor::events::emit_forced;
@@ -61,11 +63,18 @@ struct ChildrenStop {
     runtime: Handle,
     clock: Clock,
     /// The next step for each child that has a time limit, by the time of the step.
-    due: BTreeMap<(Duration, Step), Vec<Pid>>,
+    due: BTreeMap<(Duration, Step), Vec<DueChild>>,
     /// The children whose grace time has no limit.
     without_limit: Vec<Pid>,
     killed: BTreeMap<Pid, Stopped>,
     abandoned: BTreeMap<Pid, Stopped>,
+}
+
+/// A child for which a step is scheduled.
+struct DueChild {
+    pid: Pid,
+    /// The poll that it was in when the step was scheduled.
+    poll: Option<PollId>,
 }
 
 /// What ended a wait.
@@ -90,7 +99,7 @@ impl ChildrenStop {
 
     /// Takes the first step for each child.
     fn begin(&mut self, children: &TaskChildren) {
-        let now = self.clock.now();
+        let (now, polls) = (self.clock.now(), Polls::now(&self.runtime));
         for pid in children.pids() {
             let shutdown = self.runtime.with(pid, |entry| entry.parent().map(|parent| parent.shutdown));
             // Otherwise the process has exited in the meantime.
@@ -98,14 +107,14 @@ impl ChildrenStop {
             let step = Step::first(shutdown);
             step.take(&self.runtime, pid, None);
             match step.next() {
-                Some((after, next)) => self.schedule(now, after, next, pid),
+                Some((after, next)) => self.schedule(now, after, next, pid, &polls),
                 None => self.without_limit.push(pid),
             }
         }
     }
 
-    fn schedule(&mut self, now: Duration, after: Duration, step: Step, pid: Pid) {
-        self.due.entry((now.saturating_add(after), step)).or_default().push(pid);
+    fn schedule(&mut self, now: Duration, after: Duration, step: Step, pid: Pid, polls: &Polls) {
+        self.due.entry((now.saturating_add(after), step)).or_default().push(DueChild { pid, poll: polls.of(pid) });
     }
 
     /// Waits until a step is due or all children have exited. Cancel safe.
@@ -129,26 +138,31 @@ impl ChildrenStop {
         }
     }
 
-    /// Takes the step that is due for those of its children that have not exited, and schedules the next one.
+    /// Takes the step that is due for those of its children that have not exited, and schedules the next one. A child that is
+    /// not stuck is not abandoned: it waits for a thread.
     fn take_due_step(&mut self) {
-        let ((_, step), pids) = self.due.pop_first().expect("a wait ends with `StepDue` only if there is one");
-        let now = self.clock.now();
-        for pid in pids {
+        let ((_, step), children) = self.due.pop_first().expect("a wait ends with `StepDue` only if there is one");
+        let (now, polls) = (self.clock.now(), Polls::now(&self.runtime));
+        for DueChild { pid, poll } in children {
             match step {
                 Step::Request { .. } => unreachable!("a request is never scheduled, since it is the first step"),
                 Step::Kill => {
-                    let Some(killed) = kill_one(&self.runtime, pid) else { continue };
+                    let Some(killed) = kill_one(&self.runtime, pid, &polls) else { continue };
                     self.killed.extend(killed.stopped.map(|stopped| (pid, stopped)));
                 }
                 Step::Abandon => {
-                    let Some(stopped) = describe_one(&self.runtime, pid) else { continue };
+                    let Some(stopped) = describe_one(&self.runtime, pid, &polls) else { continue };
+                    if !polls.is_stuck(pid, poll) {
+                        self.schedule(now, ABANDON_AFTER, Step::Abandon, pid, &polls);
+                        continue;
+                    }
                     self.killed.remove(&pid);
                     self.abandoned.insert(pid, stopped);
                     abandon(&self.runtime, pid);
                 }
             }
             if let Some((after, next)) = step.next() {
-                self.schedule(now, after, next, pid);
+                self.schedule(now, after, next, pid, &polls);
             }
         }
     }
@@ -157,13 +171,13 @@ impl ChildrenStop {
     fn kill_all(&mut self, children: &TaskChildren) -> impl Iterator<Item = (Pid, Stopped)> + use<> {
         self.due.clear();
         self.without_limit.clear();
-        let now = self.clock.now();
+        let (now, polls) = (self.clock.now(), Polls::now(&self.runtime));
         let mut stopped = Vec::new();
         for pid in children.pids() {
-            let Some(killed) = kill_one(&self.runtime, pid) else { continue };
+            let Some(killed) = kill_one(&self.runtime, pid, &polls) else { continue };
             stopped.extend(killed.stopped.map(|stopped| (pid, stopped)));
             if let Some((after, next)) = Step::Kill.next() {
-                self.schedule(now, after, next, pid);
+                self.schedule(now, after, next, pid, &polls);
             }
         }
         stopped.into_iter()

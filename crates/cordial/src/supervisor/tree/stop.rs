@@ -8,7 +8,7 @@ use super::child::{AfterExit, ChildStatus};
 use super::state::TreeState;
 use crate::error::{DeleteError, NotFound};
 use crate::pid::Pid;
-use crate::process::{Shutdown, StopOutcome, StopReport, describe_one, discard, stop_one};
+use crate::process::{Polls, Shutdown, StopOutcome, StopReport, describe_one, discard, stop_one};
 use crate::supervisor::events::emit_forced;
 use crate::supervisor::exit_signals::ExitSignals;
 use crate::supervisor::restart::{Restart, RestartDecision};
@@ -132,7 +132,8 @@ impl TreeState {
             self.process_gone(key);
         }
         // The processes that were abandoned before the stop and have not exited.
-        let abandoned = self.children.abandoned().filter_map(|pid| describe_one(&self.runtime, pid)).collect();
+        let polls = Polls::now(&self.runtime);
+        let abandoned = self.children.abandoned().filter_map(|pid| describe_one(&self.runtime, pid, &polls)).collect();
         self.report.add(StopReport { abandoned, ..StopReport::default() });
         self.children.keys().into_iter().for_each(|key| self.children.remove(key));
         self.report.take()

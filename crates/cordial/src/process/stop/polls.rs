@@ -1,0 +1,52 @@
+//! Which processes are in a poll that does not return.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use cordial_sched::PollId;
+
+use crate::pid::Pid;
+use crate::process::runtime::Handle;
+
+/// How long one poll of a killed process may last before a stop abandons the process.
+pub(crate) const ABANDON_AFTER: Duration = Duration::from_millis(100);
+
+/// A poll that has lasted this long is as good as one that has lasted for [`ABANDON_AFTER`]: the duration of a poll is known
+/// only to some milliseconds.
+const NEARLY: Duration = ABANDON_AFTER.saturating_sub(Duration::from_millis(10));
+
+/// The polls of a runtime at one moment.
+#[derive(Debug, Default)]
+pub(crate) struct Polls {
+    current: BTreeMap<Pid, PollId>,
+    long: BTreeMap<Pid, Duration>,
+}
+
+impl Polls {
+    /// Returns the polls of all processes at this moment.
+    pub(crate) fn now(runtime: &Handle) -> Polls {
+        Polls { current: runtime.current_polls(), long: runtime.long_polls() }
+    }
+
+    /// Returns the poll that a process is in.
+    pub(crate) fn of(&self, pid: Pid) -> Option<PollId> {
+        self.current.get(&pid).copied()
+    }
+
+    /// Returns all processes that are in a poll, and in which.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Pid, PollId)> {
+        self.current.iter().map(|(pid, poll)| (*pid, *poll))
+    }
+
+    /// Returns how long the current poll of a process has lasted; `None` if it is in no poll, or only briefly.
+    pub(crate) fn lasted(&self, pid: Pid) -> Option<Duration> {
+        self.long.get(&pid).copied()
+    }
+
+    /// Returns whether the current poll of a process does not return: it is the poll in which the process was [`ABANDON_AFTER`]
+    /// ago, or it has lasted for as long. A process that is in no poll, because it waits for a thread, is not stuck.
+    pub(crate) fn is_stuck(&self, pid: Pid, before: Option<PollId>) -> bool {
+        let is_same_poll = || before.is_some() && self.of(pid) == before;
+        is_same_poll() || self.lasted(pid).is_some_and(|lasted| lasted >= NEARLY)
+    }
+}
