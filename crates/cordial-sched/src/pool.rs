@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::idle::Idle;
 use crate::remote::queues::Queues;
-use crate::sync::{AtomicU64, Mutex, Ordering, Unparker};
+use crate::sync::{AtomicU64, AtomicUsize, Mutex, Ordering, Unparker};
 use crate::task::runnable::Runnable;
 use crate::task::schedule;
 use crate::threads::running::RunningThreads;
@@ -23,6 +23,8 @@ pub(crate) struct Pool {
     running: RunningThreads,
     /// The threads that wait in `stop` for the workers to end.
     stop_waiters: Mutex<Vec<std::thread::Thread>>,
+    /// How many of them are workers of this pool.
+    n_waiting_workers: AtomicUsize,
     callbacks: Callbacks,
 }
 
@@ -30,6 +32,16 @@ pub(crate) struct Pool {
 pub(crate) struct Callbacks {
     pub(crate) spawn_worker: SpawnWorker,
     pub(crate) on_foreign_thread: OnForeignThread,
+    /// Called by the last thread of a pool that is stopping.
+    pub(crate) on_all_exited: Box<dyn Fn() + Send + Sync>,
+}
+
+/// The thread that stops a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closer {
+    /// A worker of this pool, which cannot end before the call returns.
+    OwnWorker,
+    OtherThread,
 }
 
 /// Starts a thread that calls `worker::run` with this index. Returns `Ok(false)` if the executor is being dropped.
@@ -63,6 +75,7 @@ impl Pool {
             long_polls: AtomicU64::new(0),
             running: RunningThreads::new(),
             stop_waiters: Mutex::new(Vec::new()),
+            n_waiting_workers: AtomicUsize::new(0),
             callbacks,
         }
     }
@@ -99,6 +112,7 @@ impl Pool {
                     }
                     if self.thread_exited() {
                         (self.callbacks.on_foreign_thread)(&mut || self.run_remaining_tasks());
+                        (self.callbacks.on_all_exited)();
                     }
                 }
                 // Sysmon may sleep, and has to see the new thread.
@@ -148,21 +162,33 @@ impl Pool {
 
     /// Lets the threads end once no task is ready, and waits for them. Returns how many have not ended after `limit`.
     ///
-    /// `n_own` is the number of workers that cannot end before this call returns: one if the caller is a worker of this
-    /// pool, otherwise zero.
-    pub(crate) fn stop(&self, limit: Duration, n_own: usize) -> usize {
+    /// A worker of this pool does not wait for itself, nor for other workers that wait here.
+    pub(crate) fn stop(&self, limit: Duration, closer: Closer) -> usize {
         self.stop_waiters.lock().push(std::thread::current());
+        if closer == Closer::OwnWorker {
+            // SeqCst, as the read below: of two workers that come at the same time, the later one sees both, and wakes the other.
+            self.n_waiting_workers.fetch_add(1, Ordering::SeqCst);
+            self.wake_stop_waiters();
+        }
         self.begin_stop();
         #[expect(clippy::disallowed_methods, reason = "threads end in real time")]
         let started = std::time::Instant::now();
-        loop {
-            let left = self.running.n_running().saturating_sub(n_own);
+        let left = loop {
+            let n_waiting = match closer {
+                Closer::OwnWorker => self.n_waiting_workers.load(Ordering::SeqCst),
+                Closer::OtherThread => 0,
+            };
+            let left = self.running.n_running().saturating_sub(n_waiting);
             let waited = started.elapsed();
             if left == 0 || waited >= limit {
-                return left;
+                break left;
             }
             std::thread::park_timeout(limit - waited);
+        };
+        if closer == Closer::OwnWorker {
+            self.n_waiting_workers.fetch_sub(1, Ordering::SeqCst);
         }
+        left
     }
 
     /// Lets all threads end, and wakes those that sleep.
@@ -184,6 +210,7 @@ impl Pool {
         }
         if self.thread_exited() {
             self.run_remaining_tasks();
+            (self.callbacks.on_all_exited)();
         }
     }
 
@@ -191,8 +218,12 @@ impl Pool {
     #[must_use = "the remaining tasks would never run"]
     fn thread_exited(&self) -> bool {
         let has_to_run_remaining_tasks = self.running.thread_exited();
-        self.stop_waiters.lock().iter().for_each(std::thread::Thread::unpark);
+        self.wake_stop_waiters();
         has_to_run_remaining_tasks
+    }
+
+    fn wake_stop_waiters(&self) {
+        self.stop_waiters.lock().iter().for_each(std::thread::Thread::unpark);
     }
 
     /// Runs all queued tasks on this thread, because no worker is left. Each was cancelled before, so it only cleans

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::executor::dropped_timers::DroppedTimers;
 use crate::executor::hooks::Hooks;
 use crate::executor::statistics::Statistics;
-use crate::pool::{Counters, Pool};
+use crate::pool::{Closer, Counters, Pool};
 use crate::simulation::queue::SeededQueue;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::table::Key;
@@ -181,14 +181,16 @@ impl Executor {
 
     /// Stops the threads once no task is ready. To be called after the layer above has cancelled every task.
     ///
-    /// Returns how many worker threads are still in a poll after `limit`. Each of them exits when its poll returns. Does not
-    /// wait for tokio's threads.
+    /// Returns how many worker threads are still in a poll after `limit`. Each of them exits when its poll returns. Workers of this
+    /// executor that are in this call do not count, because none of them can exit before its call returns.
+    ///
+    /// tokio is shut down once all worker threads have exited, so that timers and sockets work until the last poll has returned. Does
+    /// not wait for tokio's threads.
     pub fn close(&self, limit: Duration) -> usize {
         self.refuse();
         let n_in_poll = self.pool().map_or(0, |pool| {
-            // A worker that closes its own executor cannot wait for itself.
-            let n_own = usize::from(self.is_own_worker());
-            let n_in_poll = pool.stop(limit, n_own);
+            let n_in_poll =
+                pool.stop(limit, if self.is_own_worker() { Closer::OwnWorker } else { Closer::OtherThread });
             if pool.has_remaining_tasks() {
                 // All threads have exited, or the operating system has refused them.
                 self.hooks_dyn().on_foreign_thread(self, &mut || pool.run_remaining_tasks());
@@ -197,12 +199,21 @@ impl Executor {
         });
         // Polls that have not returned may have timeouts, which still elapse.
         self.core().timeouts.close();
+        self.shut_down_tokio();
+        n_in_poll
+    }
+
+    /// Shuts tokio down if all workers have exited: a poll that uses a timer or a socket of tokio after that panics or fails. Called
+    /// by the thread that closes the executor and by the last worker; the later of the two finds that all have exited.
+    pub(super) fn shut_down_tokio(&self) {
+        if self.pool().is_some_and(|pool| !pool.have_all_exited()) {
+            return;
+        }
         let tokio_runtime = self.core().tokio_runtime.lock().take();
         if let Some(runtime) = tokio_runtime {
             // Allowed in async code, unlike the destructor of a tokio runtime, since it waits for nothing.
             runtime.shutdown_background();
         }
-        n_in_poll
     }
 
     /// Calls the hooks on a thread that may block: they may be slow, or panic. Does nothing if the operating system refuses a

@@ -37,7 +37,17 @@ pub(super) fn new_pool(options: &Options, scheduler: &SchedulerRef, sysmon: &Par
             executor.hooks_dyn().on_foreign_thread(&executor, run);
         }
     };
-    let callbacks = Callbacks { spawn_worker: Box::new(spawn_worker), on_foreign_thread: Box::new(on_foreign_thread) };
+    let of_last = core.clone();
+    let on_all_exited = move || {
+        if let Some(core) = of_last.upgrade() {
+            Executor::of(core).shut_down_tokio();
+        }
+    };
+    let callbacks = Callbacks {
+        spawn_worker: Box::new(spawn_worker),
+        on_foreign_thread: Box::new(on_foreign_thread),
+        on_all_exited: Box::new(on_all_exited),
+    };
     let threads = Threads::new(options.workers, options.max_threads);
     Arc::new(Pool::new(threads, sysmon.unparker().clone(), callbacks))
 }

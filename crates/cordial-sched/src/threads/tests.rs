@@ -45,6 +45,7 @@ impl Model {
         let callbacks = Callbacks {
             spawn_worker: Box::new(|_| panic!("the model starts its threads")),
             on_foreign_thread: Box::new(|_| panic!("no task is left")),
+            on_all_exited: Box::new(|| {}),
         };
         let pool = Pool::new(Threads::new(1, 2), Parker::new().unparker().clone(), callbacks);
         assert_eq!(pool.threads().activate(), Activation::Spawn(0));

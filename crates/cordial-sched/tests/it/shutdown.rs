@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{Barrier, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -31,6 +31,21 @@ fn close_stops_idle_threads() {
         assert!(executor.is_closed());
         assert_eq!(executor.close(Duration::MAX), 0, "there is nothing left to stop");
     }
+}
+
+#[test]
+fn workers_that_close_their_own_executor_do_not_wait_for_each_other() {
+    let executor = executor(2);
+    let (tx, rx) = mpsc::channel();
+    let are_both_in_a_poll = Arc::new(Barrier::new(2));
+    for _ in 0..2 {
+        let (own, are_both_in_a_poll, tx) = (executor.clone(), are_both_in_a_poll.clone(), tx.clone());
+        let _join = spawn(&executor, async move {
+            are_both_in_a_poll.wait();
+            tx.send(own.close(Duration::MAX)).unwrap();
+        });
+    }
+    assert_eq!([rx.recv(), rx.recv()], [Ok(0), Ok(0)]);
 }
 
 #[test]

@@ -14,7 +14,8 @@
 //!                                                                             its handle has the result
 //! ```
 //!
-//! A process ends at an await point, or when its current poll returns. All its destructors have run before any other process is
+//! A process ends at an await point, or when its current poll returns. Once it has to end, it does not go on with the failure of a
+//! task that it awaits. All its destructors have run before any other process is
 //! notified of its end.
 //!
 //! A process *opts in to graceful shutdown* with its first poll of [`shutdown_requested`], or by
@@ -102,7 +103,9 @@ pub(crate) use monitors::monitor_on;
 pub(crate) use ownership::{attach_to_owner, detach_from_owner, shutdown_request};
 pub(crate) use process_future::{Recipient, Reply};
 pub(crate) use report::{ReportBuilder, ReportSlot};
-pub(crate) use runtime::{Handle, Shared, assert_may_block, block_on, current_runtime, pid_of, with_current_runtime};
+pub(crate) use runtime::{
+    Handle, Shared, assert_may_block, block_on, current_runtime, ends_at_this_await, pid_of, with_current_runtime,
+};
 pub(crate) use spawn::{Ancestry, Spawn, Spawned, SpawnedTask, caller_lineage};
 pub(crate) use stop::{
     ABANDON_AFTER, LateEnds, Polls, Step, StopOutcome, abandon, describe_all, describe_one, kill_one, stop_all,

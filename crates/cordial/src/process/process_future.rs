@@ -23,7 +23,7 @@ use super::discard::discard;
 use super::entry::{Entry, EventSubject};
 use super::lineage::Lineage;
 use super::ownership::order_by_start;
-use super::runtime::{Handle, as_process};
+use super::runtime::{Handle, as_process, is_exiting};
 use super::shutdown_state::ShutdownState;
 use super::signal::Signal;
 use crate::exit::{Exit, Location};
@@ -116,8 +116,9 @@ where
         let mut this = self.project();
         let mut reply = None;
         let is_exiting = this.task.as_ref().is_some_and(TaskRef::is_ending);
-        as_process(this.task, |runtime, pid| {
+        as_process(this.task, cx.waker(), |runtime, pid| {
             let mut result = None;
+            let is_exiting = is_exiting || ends_with_runtime(runtime, pid);
             let polled = unwind::catch(|| {
                 let _entered = this.span.as_deref().map(Span::enter);
                 if !is_exiting && let Some(future) = this.future.as_mut().as_pin_mut() {
@@ -150,6 +151,17 @@ where
         // as the current one.
         Poll::Ready(this.recipient.take().expect("a future is not polled again once it was ready").receive(reply))
     }
+}
+
+/// Kills the process if its runtime has stopped, and returns whether it ends. The runtime kills all processes, but not at one
+/// moment: without this check, a process could go on with the exit of another one that was killed first.
+fn ends_with_runtime(runtime: &Handle, pid: Pid) -> bool {
+    if !runtime.executor().is_closed() {
+        return false;
+    }
+    runtime.kill(pid);
+    // A guardian is only notified.
+    is_exiting()
 }
 
 /// Ends a process whose future was dropped: removes it from the table, and notifies its links and monitors.

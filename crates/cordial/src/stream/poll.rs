@@ -22,6 +22,7 @@ use super::in_flight::SlotEvent;
 use super::item_future::{ItemFuture, PollLimit};
 use super::options::StreamTimeout;
 use super::spawner::Spawner;
+use crate::process::ends_at_this_await;
 use crate::task::Timeout;
 
 /// How many results a stream delivers in a row before it returns `Pending` once. Without this bound, a consumer that always
@@ -130,6 +131,9 @@ where
     type Item = Result<T, E>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<T, E>>> {
+        if ends_at_this_await(cx) {
+            return Poll::Pending;
+        }
         let mut this = self.project();
         let mut active = match std::mem::replace(this.state, StreamState::Ended) {
             StreamState::NotPolled => Box::new(ActiveStream::new(this.options, this.progress.clone(), this.spawner)),

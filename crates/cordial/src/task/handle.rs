@@ -11,6 +11,7 @@ use super::join::{JoinControl, OrExit, PollJoin, ProcessJoin, flatten};
 use super::timeout::{CompactTimeout, Timeout};
 use crate::exit::{Exit, TimedOut};
 use crate::pid::Pid;
+use crate::process::ends_at_this_await;
 
 /// An owned handle to a process that runs one future.
 ///
@@ -162,13 +163,18 @@ impl<T: Send> Task<T> {
         }
     }
 
-    /// Polls for the result. The timeout of the await does not apply.
+    /// Polls for the result. The timeout of the await does not apply. Not ready with a failure if the process that awaits it ends
+    /// at this await.
     pub(super) fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Exit>> {
         let result = match &mut self.state {
             TaskState::Running(join) => ready!(join.poll(cx)),
             TaskState::Mapped(join) => ready!(join.poll(cx)),
             TaskState::Ready(_) | TaskState::Taken => self.take_ready().unwrap_or(Err(Exit::NoProcess)),
         };
+        if result.is_err() && ends_at_this_await(cx) {
+            self.state = TaskState::Ready(result);
+            return Poll::Pending;
+        }
         self.state = TaskState::Taken;
         Poll::Ready(result)
     }
@@ -213,7 +219,8 @@ impl<T: Send> Future for Task<T> {
             return Poll::Ready(result);
         }
         let Timeout::After(timeout) = self.timeout.get() else { return Poll::Pending };
-        let join = self.control_mut().expect("only a running task is pending");
+        // Without a process the task has failed, and the process that awaits it ends.
+        let Some(join) = self.control_mut() else { return Poll::Pending };
         // A process that has exited does not time out: its result is about to arrive and to wake the caller.
         if join.poll_timeout(timeout, cx).is_pending() || self.is_finished() {
             return Poll::Pending;

@@ -13,6 +13,7 @@ mod checkpoint;
 mod completed;
 mod crash_records;
 mod destructors;
+mod dropped_runtimes;
 mod elixir_dynamic_supervisor;
 mod exit_display;
 mod exit_propagation;

@@ -15,6 +15,7 @@ fn a_worker_that_starts_while_the_pool_stops_does_not_sleep() {
         let callbacks = Callbacks {
             spawn_worker: Box::new(|_| Ok(true)),
             on_foreign_thread: Box::new(|_| panic!("no task is left")),
+            on_all_exited: Box::new(|| {}),
         };
         let threads = Threads::new(1, 1);
         let pool = loom::sync::Arc::new(Pool::new(threads, Parker::new().unparker().clone(), callbacks));

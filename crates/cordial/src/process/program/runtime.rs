@@ -23,6 +23,9 @@ use crate::process::stop::{ABANDON_AFTER, stop_within};
 /// returned. The drop never blocks or panics, also not in async code or on a worker of the runtime. To wait, call
 /// [`shutdown`](Runtime::shutdown) before.
 ///
+/// tokio's timers and sockets, and tasks of `tokio::spawn`, go on until the last poll of a process has returned: a poll that is cut
+/// off from them would panic.
+///
 /// # Examples
 ///
 /// ```

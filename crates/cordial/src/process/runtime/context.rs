@@ -3,6 +3,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Waker;
 
 use cordial_sched::TaskRef;
 
@@ -23,6 +24,8 @@ struct Context {
     process: Cell<Option<Pid>>,
     /// The task of that process, lent by it.
     task: RefCell<Option<TaskRef>>,
+    /// The address of the data of the waker of that process.
+    waker: Cell<usize>,
     /// The process that spawned last on this thread, and the lineage of its children.
     lineage: RefCell<Option<(Pid, Arc<Lineage>)>>,
 }
@@ -35,6 +38,7 @@ impl Context {
             is_borrowed: Cell::new(false),
             process: Cell::new(None),
             task: RefCell::new(None),
+            waker: Cell::new(0),
             lineage: RefCell::new(None),
         }
     }
@@ -122,17 +126,34 @@ pub(in crate::process) fn is_exiting() -> bool {
     })
 }
 
-/// Calls `body` as the process that belongs to `task`, which is there again afterwards. `body` must not panic.
-pub(in crate::process) fn as_process<R>(task: &mut Option<TaskRef>, body: impl FnOnce(&Handle, Pid) -> R) -> R {
+/// Returns whether the process that this thread polls ends at this await, because it was killed or its runtime has stopped.
+///
+/// Such a process must not go on with the failure of a task: that task may have failed only because everything ends. Returns `false` if
+/// `cx` is not that of the poll of the process. The process then drives the future itself, for example to block in a destructor.
+pub(crate) fn ends_at_this_await(cx: &std::task::Context<'_>) -> bool {
+    let is_own = |context: &Context| context.process.get().is_some() && context.waker.get() == cx.waker().data().addr();
+    CONTEXT.with(|context| {
+        is_own(context) && (is_exiting() || context.with_runtime(|runtime| runtime.executor().is_closed()))
+    })
+}
+
+/// Calls `body` as the process that belongs to `task`, which is there again afterwards, with the waker of its poll. `body` must not
+/// panic.
+pub(in crate::process) fn as_process<R>(
+    task: &mut Option<TaskRef>,
+    waker: &Waker,
+    body: impl FnOnce(&Handle, Pid) -> R,
+) -> R {
     CONTEXT.with(|context| {
         context.with_runtime(|runtime| {
             let pid = runtime.pid_of_task(task.as_ref().expect("the process lends its task to one poll at a time"));
-            let before = context.process.replace(Some(pid));
+            let before = (context.process.replace(Some(pid)), context.waker.replace(waker.data().addr()));
             // Moved, because it is counted, and each poll would change the count twice.
             let lender = context.task.replace(task.take());
             let result = body(runtime, pid);
             *task = context.task.replace(lender);
-            context.process.set(before);
+            context.process.set(before.0);
+            context.waker.set(before.1);
             result
         })
     })

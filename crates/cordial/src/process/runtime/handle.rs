@@ -127,11 +127,13 @@ impl Handle {
         shared.table.for_each(|key, entry| f(shared.pid(key), entry));
     }
 
-    /// Returns the live processes for which `is_member` returns true.
+    /// Returns the live processes for which `is_member` returns true, each behind its callers: where all of them are signaled, none
+    /// sees the end of a process that it has spawned before it has got the signal itself.
     pub(crate) fn members(&self, is_member: impl Fn(Pid, &Entry) -> bool) -> Vec<Pid> {
         let mut members = Vec::new();
-        self.for_each(|pid, entry| members.extend(is_member(pid, entry).then_some(pid)));
-        members
+        self.for_each(|pid, entry| members.extend(is_member(pid, entry).then(|| (entry.callers().len(), pid))));
+        members.sort_by_key(|(n_callers, _)| *n_callers);
+        members.into_iter().map(|(_, pid)| pid).collect()
     }
 
     /// Returns the processes whose current poll is long, and how long it has lasted.

@@ -16,7 +16,7 @@ pub use builder::{Builder, LongPolls};
 pub use context::current;
 
 pub(crate) use block_on::{assert_may_block, block_on};
-pub(crate) use context::{current_runtime, with_current_runtime};
+pub(crate) use context::{current_runtime, ends_at_this_await, with_current_runtime};
 pub(crate) use handle::{Handle, pid_of};
 pub(crate) use shared::Shared;
 
