@@ -89,6 +89,9 @@ impl TaskSupervisor {
     /// Starts a child that is not started again: its restart is [`Restart::Temporary`]. An output of `Err` is an
     /// abnormal exit, as a panic is.
     ///
+    /// The child is polled for the first time after this call. If the supervisor stops before that, the child ends without
+    /// having run, since it has not opted in to graceful shutdown yet.
+    ///
     /// # Errors
     ///
     /// [`StartError::Refused`] if the supervisor is full, stopping or gone.
