@@ -44,8 +44,8 @@ pub(crate) struct Rare {
     pub(crate) traps: BTreeMap<u64, mpsc::UnboundedSender<(Pid, Exit)>>,
     /// Wakes `shutdown_requested`.
     pub(crate) shutdown_notify: Arc<Notify>,
-    /// The guardians that end with this process, in the order of their start.
-    pub(crate) guardians: Vec<Pid>,
+    /// The guardians that end with this process, by their numbers, which is the order of their start.
+    pub(crate) guardians: BTreeMap<u64, Pid>,
     /// Set if the process is a guardian itself.
     pub(crate) guardian: Option<Box<Guardian>>,
     /// Whether the process was started by `run`.

@@ -1,5 +1,7 @@
 //! Which process owns a guardian, and in which order the guardians of one owner end.
 
+use std::collections::BTreeMap;
+
 use super::guardian::ShutdownRequest;
 use super::runtime::Handle;
 use crate::pid::Pid;
@@ -19,18 +21,20 @@ pub(crate) fn shutdown_request(runtime: &Handle, own: Pid) -> ShutdownRequest {
 
 /// Makes `guardian` end with `owner`. To be called by the process `owner`, after the two were linked.
 pub(crate) fn attach_to_owner(runtime: &Handle, owner: Pid, guardian: Pid) {
+    let number = runtime.with(guardian, |entry| entry.guardian().map(|guardian| guardian.number));
+    // Otherwise it has ended already.
+    let Some(Some(number)) = number else { return };
     let to_check = runtime.with(owner, |entry| {
         let guardians = &mut entry.rare().guardians;
-        guardians.push(guardian);
-        // The guardians that have ended are removed each time the list has doubled.
+        guardians.insert(number, guardian);
+        // The guardians that have ended are removed each time the number of entries has doubled.
         let has_doubled = guardians.len() > 8 && guardians.len().is_power_of_two();
-        if has_doubled { guardians.clone() } else { Vec::new() }
+        if has_doubled { guardians.clone() } else { BTreeMap::new() }
     });
     let mut ended = to_check.unwrap_or_default();
-    ended.retain(|pid| !runtime.is_alive(*pid));
-    ended.sort_unstable();
+    ended.retain(|_, pid| !runtime.is_alive(*pid));
     if !ended.is_empty() {
-        runtime.with(owner, |entry| entry.rare().guardians.retain(|pid| ended.binary_search(pid).is_err()));
+        runtime.with(owner, |entry| entry.rare().guardians.retain(|number, _| !ended.contains_key(number)));
     }
 }
 
@@ -45,11 +49,11 @@ pub(crate) fn detach_from_owner(runtime: &Handle, guardian: Pid) {
         else {
             return;
         };
-        owner_rare.guardians.retain(|pid| *pid != guardian);
         owner_rare.links.remove(&guardian);
         if let Some(rare) = &mut guardian_entry.rare {
             rare.links.remove(&owner);
             if let Some(guardian) = &mut rare.guardian {
+                owner_rare.guardians.remove(&guardian.number);
                 guardian.owner = None;
             }
         }
@@ -58,9 +62,9 @@ pub(crate) fn detach_from_owner(runtime: &Handle, guardian: Pid) {
 
 /// Prepares the end of the guardians of `owner`, which has ended: each waits for the guardian that was started after it. Each
 /// is linked to the owner again, so that it is notified of the end even if it had removed the link.
-pub(super) fn order_by_start(runtime: &Handle, owner: Pid, guardians: &[Pid]) {
+pub(super) fn order_by_start(runtime: &Handle, owner: Pid, guardians: &BTreeMap<u64, Pid>) {
     let mut after = None;
-    for pid in guardians.iter().rev() {
+    for pid in guardians.values().rev() {
         let found = runtime.with(*pid, |entry| {
             if let Some(guardian) = entry.guardian_mut() {
                 guardian.after = after;

@@ -213,7 +213,7 @@ fn end<T>(
     }
     if let Some(rare) = entry.rare.take() {
         order_by_start(runtime, pid, &rare.guardians);
-        for peer in rare.links.into_iter().chain(rare.guardians) {
+        for peer in rare.links.into_iter().chain(rare.guardians.into_values()) {
             // A signal may run a waker of the user. If that panics, the remaining processes are still notified.
             let _ = unwind::catch(|| runtime.signal(peer, Signal::LinkEnded { from: pid, exit: exit.clone() }));
         }
