@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::idle::Idle;
 use crate::remote::queues::Queues;
-use crate::sync::{AtomicU64, AtomicUsize, Mutex, Ordering, Unparker};
+use crate::sync::{AtomicU64, AtomicUsize, Mutex, Ordering, Parker, Unparker};
 use crate::task::runnable::Runnable;
 use crate::task::schedule;
 use crate::threads::running::RunningThreads;
@@ -22,7 +22,7 @@ pub(crate) struct Pool {
     pub(crate) long_polls: AtomicU64,
     running: RunningThreads,
     /// The threads that wait in `stop` for the workers to end.
-    stop_waiters: Mutex<Vec<std::thread::Thread>>,
+    stop_waiters: Mutex<Vec<Unparker>>,
     /// How many of them are workers of this pool.
     n_waiting_workers: AtomicUsize,
     callbacks: Callbacks,
@@ -164,7 +164,9 @@ impl Pool {
     ///
     /// A worker of this pool does not wait for itself, nor for other workers that wait here.
     pub(crate) fn stop(&self, limit: Duration, closer: Closer) -> usize {
-        self.stop_waiters.lock().push(std::thread::current());
+        // Not `std::thread::park`, which panics in a handler of `atexit`.
+        let parker = Parker::new();
+        self.stop_waiters.lock().push(parker.unparker().clone());
         if closer == Closer::OwnWorker {
             // SeqCst, as the read below: of two workers that come at the same time, the later one sees both, and wakes the other.
             self.n_waiting_workers.fetch_add(1, Ordering::SeqCst);
@@ -183,7 +185,7 @@ impl Pool {
             if left == 0 || waited >= limit {
                 break left;
             }
-            std::thread::park_timeout(limit - waited);
+            parker.park_timeout(limit - waited);
         };
         if closer == Closer::OwnWorker {
             self.n_waiting_workers.fetch_sub(1, Ordering::SeqCst);
@@ -223,7 +225,7 @@ impl Pool {
     }
 
     fn wake_stop_waiters(&self) {
-        self.stop_waiters.lock().iter().for_each(std::thread::Thread::unpark);
+        self.stop_waiters.lock().iter().for_each(Unparker::unpark);
     }
 
     /// Runs all queued tasks on this thread, because no worker is left. Each was cancelled before, so it only cleans

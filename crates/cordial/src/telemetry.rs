@@ -13,7 +13,7 @@ use tracing::{Level, event};
 use crate::error::StartError;
 use crate::exit::{self, Exit, Refusal};
 use crate::pid::Pid;
-use crate::unwind::Caught;
+use crate::unwind::{Caught, ignore_panic};
 
 const TARGET: &str = "cordial::process";
 
@@ -110,7 +110,12 @@ pub(crate) fn lost_panic(caught: &Caught) {
         exit = %format_args!("panicked at {location}: {message}"), "the destructor of a value that was not taken panicked");
 }
 
+/// A subscriber that panics is ignored: it may need thread-locals that an ending thread has lost.
 pub(crate) fn refused(spawned_at: &'static Location<'static>, supervisor: Option<Pid>, refusal: &Refusal) {
+    ignore_panic(|| emit_refused(spawned_at, supervisor, refusal));
+}
+
+fn emit_refused(spawned_at: &'static Location<'static>, supervisor: Option<Pid>, refusal: &Refusal) {
     event!(name: "refused", target: TARGET, Level::ERROR, event = "refused", %spawned_at,
         supervisor = supervisor.map(display), %refusal, "process was not started");
 }

@@ -89,7 +89,7 @@ pub(crate) fn install_hook(has_subscriber: fn() -> bool) {
             }
             if DEPTH.get() > 0 {
                 let location = info.location().map_or_else(Location::unknown, Location::copied);
-                RECORD.set(Some(Record { location, backtrace: Backtrace::capture(), turn: TURN.get() }));
+                set_record(Some(Record { location, backtrace: Backtrace::capture(), turn: TURN.get() }));
                 if has_subscriber() {
                     return;
                 }
@@ -103,7 +103,7 @@ pub(crate) fn install_hook(has_subscriber: fn() -> bool) {
 #[expect(clippy::disallowed_methods, reason = "only this module catches panics")]
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Unwound> {
     // If a destructor calls this while another panic unwinds, the record of that panic is kept for its own `catch`.
-    let outer = if std::thread::panicking() { RECORD.take() } else { None };
+    let outer = if std::thread::panicking() { take_record() } else { None };
     if DEPTH.get() == 0 {
         TURN.set(TURN.get().wrapping_add(1));
     }
@@ -114,18 +114,35 @@ pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Unwound> {
         if payload.is::<Checkpoint>() {
             return Unwound::Checkpoint;
         }
-        let record = RECORD.take().filter(|record| record.turn == TURN.get());
+        let record = take_record().filter(|record| record.turn == TURN.get());
         let message = message_of(&*payload);
         drop_payload(payload);
         let (location, backtrace) =
             record.map_or_else(|| (Location::unknown(), None), |record| (record.location, Some(record.backtrace)));
-        let thread = std::thread::current().name().unwrap_or("unnamed").to_owned();
-        Unwound::Panic(Box::new(Caught { message, location, backtrace, thread }))
+        Unwound::Panic(Box::new(Caught { message, location, backtrace, thread: thread_name() }))
     });
     if outer.is_some() {
-        RECORD.set(outer);
+        set_record(outer);
     }
     outcome
+}
+
+/// Takes the record of the last panic. `None` also where the thread is ending and the record is gone: then a report has no
+/// location.
+fn take_record() -> Option<Record> {
+    RECORD.try_with(RefCell::take).ok().flatten()
+}
+
+fn set_record(record: Option<Record>) {
+    let _ = RECORD.try_with(|place| place.replace(record));
+}
+
+/// Returns the name of this thread. A handler of `atexit` runs after the thread has given up its name, and asking for it
+/// panics.
+fn thread_name() -> String {
+    let mut name = None;
+    catch_silently(|| name = std::thread::current().name().map(str::to_owned));
+    name.unwrap_or_else(|| "unnamed".to_owned())
 }
 
 /// Calls `f`, which runs a callback of the user, such as a waker or a subscriber. Discards a panic of `f`, so that the
@@ -134,18 +151,21 @@ pub(crate) fn ignore_panic<R>(f: impl FnOnce() -> R) {
     let _ = catch(|| drop(f()));
 }
 
-/// Calls `f` and returns whether it panics. The hook ignores the panic.
+/// Calls `f`. If it panics, returns the message of the panic, which the hook ignores.
 #[expect(clippy::disallowed_methods, reason = "only this module catches panics")]
-pub(crate) fn panics_silently(f: impl FnOnce()) -> bool {
+pub(crate) fn catch_silently(f: impl FnOnce()) -> Option<String> {
     if cfg!(panic = "abort") {
         // A panic ends the program here, so the hook must print it.
         f();
-        return false;
+        return None;
     }
     let before = SILENT.replace(true);
     let outcome = catch_unwind(AssertUnwindSafe(f));
     SILENT.set(before);
-    outcome.map_err(drop_payload).is_err()
+    let payload = outcome.err()?;
+    let message = message_of(&*payload);
+    drop_payload(payload);
+    Some(message)
 }
 
 /// Unwinds to the innermost [`catch`], without calling the hook.

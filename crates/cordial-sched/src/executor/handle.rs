@@ -125,6 +125,9 @@ impl Executor {
     /// Returns the time on this executor's clock, which is virtual in a simulation.
     pub fn now(&self) -> Instant {
         if self.is_simulated() {
+            if tokio_has_no_context() {
+                return self.core().started;
+            }
             let _entered = self.tokio().enter();
             return Instant::now();
         }
@@ -246,6 +249,11 @@ impl Executor {
     fn is_own_worker(&self) -> bool {
         schedule::is_worker_of(self.core().tasks.scheduler())
     }
+}
+
+/// Returns whether this thread is ending and tokio's thread-locals are gone. Then tokio panics when a runtime is built or entered.
+pub(super) fn tokio_has_no_context() -> bool {
+    tokio::runtime::Handle::try_current().is_err_and(|error| error.is_thread_local_destroyed())
 }
 
 /// tokio's own `now` would be virtual on the thread of a simulation.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use crate::executor::handle::{Core, Executor, Scheduler, real_now};
+use crate::executor::handle::{Core, Executor, Scheduler, real_now, tokio_has_no_context};
 use crate::executor::hooks::Hooks;
 use crate::executor::io_threads::IoThread;
 use crate::executor::options::Options;
@@ -30,6 +30,16 @@ impl Executor {
     ///
     /// If `options.workers` is zero.
     pub fn start(options: Options, hooks: Arc<dyn Hooks>) -> io::Result<Executor> {
+        if !tokio_has_no_context() {
+            return Executor::start_here(options, hooks);
+        }
+        // tokio needs thread-locals that are gone here. A new thread has them.
+        let start = move || Executor::start_here(options, hooks);
+        let thread = std::thread::Builder::new().name("cordial-start".to_owned()).spawn(start)?;
+        thread.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload))
+    }
+
+    fn start_here(options: Options, hooks: Arc<dyn Hooks>) -> io::Result<Executor> {
         let tasks = TaskAllocator::new(HeaderReuse::Eager);
         let (sysmon, timer) = (Parker::new(), Parker::new());
         let core = Arc::new_cyclic(|core: &Weak<Core>| {

@@ -16,6 +16,8 @@ pub enum Refusal {
     SupervisorStopped,
     /// The supervisor has ended and is going to be restarted: try again later.
     SupervisorRestarting,
+    /// The calling thread is ending: a destructor of a thread-local, or a handler of `atexit`, made the call.
+    ThreadEnding,
 }
 
 impl fmt::Display for Refusal {
@@ -30,6 +32,9 @@ impl fmt::Display for Refusal {
             }
             Refusal::SupervisorRestarting => {
                 "not started: the supervisor is being restarted; try again in a moment"
+            }
+            Refusal::ThreadEnding => {
+                "not started: the thread that spawns is ending, and its thread-locals are gone; spawn before that, or on another thread"
             }
             Refusal::TooManyProcesses => {
                 "not started: this runtime has 67 million live processes already; limit them, for example with `Task::async_stream`"

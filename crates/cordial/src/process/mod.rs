@@ -104,7 +104,7 @@ pub(crate) use ownership::{attach_to_owner, detach_from_owner, shutdown_request}
 pub(crate) use process_future::{Recipient, Reply};
 pub(crate) use report::{ReportBuilder, ReportSlot};
 pub(crate) use runtime::{
-    Handle, Shared, assert_may_block, block_on, current_runtime, ends_at_this_await, pid_of, with_current_runtime,
+    Handle, Shared, assert_may_block, block_on, current_runtime, ends_at_this_await, pid_of, with_spawning_runtime,
 };
 pub(crate) use spawn::{Ancestry, Spawn, Spawned, SpawnedTask, caller_lineage};
 pub(crate) use stop::{

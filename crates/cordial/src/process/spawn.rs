@@ -11,7 +11,7 @@ use super::entry::{Entry, Rare};
 use super::guardian::{ExitSender, Guardian};
 use super::lineage::Lineage;
 use super::process_future::{ProcessFuture, Recipient, Reply, ToJoinHandle};
-use super::runtime::{Handle, current, lineage_of_children};
+use super::runtime::{Handle, current, lineage_of_children, spawner};
 use super::signal::Signal;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
@@ -92,7 +92,7 @@ impl Spawn {
     ///
     /// # Errors
     ///
-    /// [`Refusal`] if the runtime is shut down or its table is full. The caller emits the event.
+    /// [`Refusal`] if the runtime is shut down, its table is full, or this thread is ending. The caller emits the event.
     pub(crate) fn start<F, C, T>(self, runtime: &Handle, future: F, into_result: C) -> Result<SpawnedTask<T>, Refusal>
     where
         F: Future + Send + 'static,
@@ -106,7 +106,7 @@ impl Spawn {
     ///
     /// # Errors
     ///
-    /// [`Refusal`] if the runtime is shut down or its table is full. The event is emitted here.
+    /// [`Refusal`] if the runtime is shut down, its table is full, or this thread is ending. The event is emitted here.
     pub(crate) fn start_detached<F, R>(self, runtime: &Handle, future: F, recipient: R) -> Result<Pid, Refusal>
     where
         F: Future + Send + 'static,
@@ -138,8 +138,9 @@ impl Spawn {
         if executor.is_closed() {
             return Err(Refusal::RuntimeStopped);
         }
+        let caller = spawner()?;
         let (key, pid) = runtime.reserve().ok_or(Refusal::TooManyProcesses)?;
-        let caller = current().filter(|caller| caller.runtime() == pid.runtime());
+        let caller = caller.filter(|caller| caller.runtime() == pid.runtime());
         let linked_to = caller.filter(|_| self.tie == Tie::Link);
         // The caller cannot end before this function returns, because this thread is polling it.
         if let Some(caller) = linked_to {

@@ -1,12 +1,13 @@
 //! The functions that start tasks.
 
+use std::convert::identity;
 use std::panic::Location;
 
 use super::handle::Task;
 use super::join::{Ownership, ProcessJoin};
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{Handle, Outcome, Spawn, with_current_runtime};
+use crate::process::{Handle, Outcome, Spawn, with_spawning_runtime};
 use crate::telemetry;
 
 impl<T: Send + 'static> Task<T> {
@@ -14,7 +15,8 @@ impl<T: Send + 'static> Task<T> {
     ///
     /// If the task crashes, the await returns an `Err`; no other process is affected. May be called anywhere: inside a process
     /// the task runs on the runtime of that process, elsewhere on the default runtime, which starts on first use. The polls
-    /// of the task run in the current tracing span. If the runtime was shut down, the await returns [`Exit::Refused`].
+    /// of the task run in the current tracing span. If the runtime was shut down, or this thread is ending and its thread-locals
+    /// are gone, the await returns [`Exit::Refused`].
     ///
     /// # Elixir
     ///
@@ -36,8 +38,7 @@ impl<T: Send + 'static> Task<T> {
     where
         F: Future<Output = T> + Send + 'static,
     {
-        let spawn = Spawn::new(Location::caller());
-        with_current_runtime(|runtime| Task::spawn_on(runtime, spawn, Ownership::Owned, future))
+        Task::spawn_here(Spawn::new(Location::caller()), future)
     }
 
     /// Does the same as [`spawn`](Task::spawn), and links the task to the calling process: a crash of the task also ends
@@ -68,8 +69,7 @@ impl<T: Send + 'static> Task<T> {
     where
         F: Future<Output = T> + Send + 'static,
     {
-        let spawn = Spawn::new(Location::caller()).linked();
-        with_current_runtime(|runtime| Task::spawn_on(runtime, spawn, Ownership::Owned, future))
+        Task::spawn_here(Spawn::new(Location::caller()).linked(), future)
     }
 
     /// Returns a task that already has its value. No process is started.
@@ -92,6 +92,16 @@ impl<T: Send + 'static> Task<T> {
     /// ```
     pub fn completed(value: T) -> Task<T> {
         Task::from_result(Ok(value))
+    }
+
+    /// Spawns a future on the runtime of this thread.
+    fn spawn_here<F>(spawn: Spawn, future: F) -> Task<T>
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
+        let spawned_at = spawn.spawned_at;
+        with_spawning_runtime(|runtime| Task::spawn_on(runtime, spawn, Ownership::Owned, future))
+            .unwrap_or_else(|refusal| Task::refused(spawned_at, None, refusal))
     }
 
     /// Spawns a future on `runtime`, with the options in `spawn`.
@@ -122,7 +132,8 @@ impl Task<()> {
     /// until the runtime shuts down.
     ///
     /// An `Err` is an abnormal exit, as a panic is: it is emitted as an event and delivered to monitors and links. If the
-    /// runtime was shut down, the event `refused` is emitted, and no process has the returned pid.
+    /// runtime was shut down, or this thread is ending and its thread-locals are gone, the event `refused` is emitted, and no
+    /// process has the returned pid.
     ///
     /// # Elixir
     ///
@@ -183,7 +194,7 @@ where
     F::Output: Outcome,
 {
     let spawned_at = spawn.spawned_at;
-    match with_current_runtime(|runtime| spawn.start(runtime, future, Outcome::into_result)) {
+    match with_spawning_runtime(|runtime| spawn.start(runtime, future, Outcome::into_result)).and_then(identity) {
         Ok(spawned) => spawned.pid,
         Err(refusal) => {
             telemetry::refused(spawned_at, None, &refusal);

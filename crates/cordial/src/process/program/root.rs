@@ -20,7 +20,7 @@ use crate::pid::Pid;
 use crate::process::entry::Entry;
 use crate::process::outcome::Outcome;
 use crate::process::report::{ReportBuilder, StopReport};
-use crate::process::runtime::{Handle, assert_may_block, block_on, default_runtime};
+use crate::process::runtime::{Handle, assert_may_block, block_on, default_runtime, spawner};
 use crate::process::shutdown::Shutdown;
 use crate::process::signal::Signal;
 use crate::process::spawn::Spawn;
@@ -59,7 +59,8 @@ pub(super) struct RunOutcome<T> {
 ///
 /// # Errors
 ///
-/// The [`Exit`] of the root process, if its future returned no value.
+/// The [`Exit`] of the root process, if its future returned no value. In a handler of `atexit` or in the destructor of a
+/// thread-local this may be [`Exit::Refused`].
 ///
 /// # Panics
 ///
@@ -154,6 +155,10 @@ where
     F::Output: Send + 'static,
 {
     let refused = |exit| RunOutcome { result: Err(exit), cut_short_by: None, report: StopReport::default() };
+    // Before tokio is used, which panics where the thread-locals of the thread are gone.
+    if let Err(refusal) = spawner() {
+        return refused(Exit::Refused(refusal));
+    }
     let mut signals = match OsSignals::listen(runtime) {
         Ok(signals) => signals,
         Err(error) => return refused(Exit::from(error)),

@@ -1,6 +1,7 @@
 //! Which runtime and which process the calling thread works for.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::mem::ManuallyDrop;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
@@ -9,10 +10,15 @@ use cordial_sched::TaskRef;
 
 use super::default::default_runtime;
 use super::handle::Handle;
+use crate::exit::Refusal;
 use crate::pid::Pid;
 use crate::process::lineage::Lineage;
 
 thread_local!(static CONTEXT: Context = const { Context::new() });
+
+// The context of a thread whose `CONTEXT` was destroyed: destructors of other thread-locals, and handlers of `atexit`, run after
+// that. Never destroyed, and empty except during `within`, so nothing is leaked.
+thread_local!(static ENDING: ManuallyDrop<Context> = const { ManuallyDrop::new(Context::new()) });
 
 /// What a thread works for.
 struct Context {
@@ -63,6 +69,15 @@ impl Context {
     }
 }
 
+/// Calls `f` with the context of this thread.
+#[inline]
+fn with_context<R>(f: impl FnOnce(&Context) -> R) -> R {
+    let mut f = Some(f);
+    let mut call = |context: &Context| f.take().map(|f| f(context));
+    let result = CONTEXT.try_with(&mut call).unwrap_or_else(|_| ENDING.with(|context| call(context)));
+    result.expect("one of the two contexts is there")
+}
+
 /// Returns the calling process; `None` on a thread that runs none.
 ///
 /// # Elixir
@@ -78,12 +93,31 @@ impl Context {
 /// ```
 #[must_use]
 pub fn current() -> Option<Pid> {
-    CONTEXT.with(|context| context.process.get())
+    with_context(|context| context.process.get())
+}
+
+/// Returns the process that spawns, which is the calling process, if there is one.
+///
+/// # Errors
+///
+/// [`Refusal::ThreadEnding`] on a thread whose thread-locals are being destroyed, or are gone.
+pub(in crate::process) fn spawner() -> Result<Option<Pid>, Refusal> {
+    let spawner = CONTEXT.try_with(|context| context.process.get());
+    spawner.map_err(|_| Refusal::ThreadEnding)
+}
+
+/// Calls `f` with the runtime on which this thread spawns: its own, or else the default runtime, which starts on first use.
+///
+/// # Errors
+///
+/// [`Refusal::ThreadEnding`] on a thread whose thread-locals are being destroyed, or are gone. No runtime is started for it.
+pub(crate) fn with_spawning_runtime<R>(f: impl FnOnce(&Handle) -> R) -> Result<R, Refusal> {
+    CONTEXT.try_with(|context| context.with_runtime(f)).map_err(|_| Refusal::ThreadEnding)
 }
 
 /// Calls `f` with the runtime of this thread, or else with the default runtime, which starts on first use.
 pub(crate) fn with_current_runtime<R>(f: impl FnOnce(&Handle) -> R) -> R {
-    CONTEXT.with(|context| context.with_runtime(f))
+    with_context(|context| context.with_runtime(f))
 }
 
 /// Returns the runtime of this thread, or else the default runtime.
@@ -93,12 +127,12 @@ pub(crate) fn current_runtime() -> Handle {
 
 /// Returns the runtime of this thread; `None` on a thread that belongs to none.
 pub(super) fn own_runtime() -> Option<Handle> {
-    CONTEXT.with(|context| context.borrowed.borrow().as_deref().or_else(|| context.own.get()).cloned())
+    with_context(|context| context.borrowed.borrow().as_deref().or_else(|| context.own.get()).cloned())
 }
 
 /// Makes this thread belong to the runtime, which has just started it.
 pub(super) fn adopt(runtime: Handle) {
-    let adopted = CONTEXT.with(|context| context.own.set(runtime));
+    let adopted = with_context(|context| context.own.set(runtime));
     adopted.expect("a thread is started by one runtime, once");
 }
 
@@ -107,7 +141,7 @@ pub(super) fn within(runtime: Handle, body: impl FnOnce()) {
     struct Restore(Option<Rc<Handle>>, Option<Pid>);
     impl Drop for Restore {
         fn drop(&mut self) {
-            let borrowed = CONTEXT.with(|context| {
+            let borrowed = with_context(|context| {
                 context.process.set(self.1);
                 context.borrow_runtime(self.0.take())
             });
@@ -115,13 +149,13 @@ pub(super) fn within(runtime: Handle, body: impl FnOnce()) {
         }
     }
     let _restore =
-        CONTEXT.with(|context| Restore(context.borrow_runtime(Some(Rc::new(runtime))), context.process.take()));
+        with_context(|context| Restore(context.borrow_runtime(Some(Rc::new(runtime))), context.process.take()));
     body();
 }
 
 /// Returns whether the process that this thread polls ends when its current poll returns. Takes no lock.
 pub(in crate::process) fn is_exiting() -> bool {
-    CONTEXT.with(|context| {
+    with_context(|context| {
         context.process.get().is_some() && context.task.borrow().as_ref().is_some_and(TaskRef::is_ending)
     })
 }
@@ -132,7 +166,7 @@ pub(in crate::process) fn is_exiting() -> bool {
 /// `cx` is not that of the poll of the process. The process then drives the future itself, for example to block in a destructor.
 pub(crate) fn ends_at_this_await(cx: &std::task::Context<'_>) -> bool {
     let is_own = |context: &Context| context.process.get().is_some() && context.waker.get() == cx.waker().data().addr();
-    CONTEXT.with(|context| {
+    with_context(|context| {
         is_own(context) && (is_exiting() || context.with_runtime(|runtime| runtime.executor().is_closed()))
     })
 }
@@ -144,7 +178,7 @@ pub(in crate::process) fn as_process<R>(
     waker: &Waker,
     body: impl FnOnce(&Handle, Pid) -> R,
 ) -> R {
-    CONTEXT.with(|context| {
+    with_context(|context| {
         context.with_runtime(|runtime| {
             let pid = runtime.pid_of_task(task.as_ref().expect("the process lends its task to one poll at a time"));
             let before = (context.process.replace(Some(pid)), context.waker.replace(waker.data().addr()));
@@ -162,7 +196,7 @@ pub(in crate::process) fn as_process<R>(
 /// Returns the lineage of the children of `caller`, the calling process. Cached per thread, so that a process that spawns many
 /// children looks into the table once.
 pub(in crate::process) fn lineage_of_children(runtime: &Handle, caller: Pid) -> Option<Arc<Lineage>> {
-    CONTEXT.with(|context| {
+    with_context(|context| {
         let mut cached = context.lineage.borrow_mut();
         if cached.as_ref().is_none_or(|(of, _)| *of != caller) {
             *cached = runtime.with(caller, |entry| (caller, entry.lineage_of_children(caller)));
