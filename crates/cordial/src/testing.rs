@@ -17,7 +17,7 @@ use cordial_sched::{Simulation, Stalled};
 
 use crate::exit::Exit;
 use crate::process::{
-    Handle, LateEnds, Shared, Shutdown, Spawn, assert_may_block, describe_all, stop_all, stop_in_order,
+    Handle, LateEnds, Shared, Shutdown, Spawn, assert_may_block, box_if_large, describe_all, stop_all, stop_in_order,
 };
 
 /// Runs a future as the root process of a simulated runtime, with seed 0, and returns its output.
@@ -48,7 +48,8 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    run_seeded(0, future)
+    let spawned_at = Location::caller();
+    box_if_large!(future: F => run_simulated(0, future, spawned_at))
 }
 
 /// Like [`run`], with an order of execution that `seed` chooses.
@@ -76,8 +77,16 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    assert_may_block("cordial::testing::run");
     let spawned_at = Location::caller();
+    box_if_large!(future: F => run_simulated(seed, future, spawned_at))
+}
+
+fn run_simulated<F>(seed: u64, future: F, spawned_at: &'static Location<'static>) -> F::Output
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    assert_may_block("cordial::testing::run");
     let simulation = match Simulation::new(seed, Shared::new(1)) {
         Ok(simulation) => simulation,
         Err(error) => panic!("the simulated runtime cannot start: {error}"),

@@ -106,7 +106,7 @@ pub(crate) use report::{ReportBuilder, ReportSlot};
 pub(crate) use runtime::{
     Handle, Shared, assert_may_block, block_on, current_runtime, ends_at_this_await, pid_of, with_spawning_runtime,
 };
-pub(crate) use spawn::{Ancestry, Spawn, Spawned, SpawnedTask, caller_lineage};
+pub(crate) use spawn::{Ancestry, LARGEST_UNBOXED, Spawn, Spawned, SpawnedTask, box_if_large, caller_lineage};
 pub(crate) use stop::{
     ABANDON_AFTER, LateEnds, Polls, Step, StopOutcome, abandon, describe_all, describe_one, kill_one, stop_all,
     stop_in_order, stop_one,

@@ -60,6 +60,25 @@ pub(crate) struct Spawned<J> {
     pub(crate) is_linked: bool,
 }
 
+/// Futures of more bytes than this are boxed before they are passed on. The calls that lead to the box of a task each copy the
+/// future to their stack, so that a large one would overflow it.
+pub(crate) const LARGEST_UNBOXED: usize = 2048;
+
+/// Evaluates an expression with a future: in a box if the future is large. Every function through which futures of users enter
+/// the library begins with this.
+macro_rules! box_if_large {
+    ($future:ident: $type:ty => $call:expr) => {
+        if const { size_of::<$type>() > $crate::process::LARGEST_UNBOXED } {
+            let $future = Box::pin($future);
+            $call
+        } else {
+            $call
+        }
+    };
+}
+
+pub(crate) use box_if_large;
+
 impl Spawn {
     pub(crate) fn new(spawned_at: &'static Location<'static>) -> Spawn {
         Spawn {

@@ -18,11 +18,14 @@ use futures_core::stream::FusedStream;
 
 use super::active::{ActiveStream, ResultRules, StreamState};
 use super::async_stream::{AsyncStream, AsyncStreamProjection};
+use super::completions::CompletionSender;
 use super::in_flight::SlotEvent;
 use super::item_future::{ItemFuture, PollLimit};
 use super::options::StreamTimeout;
 use super::spawner::Spawner;
-use crate::process::ends_at_this_await;
+use crate::exit::Refusal;
+use crate::pid::Pid;
+use crate::process::{Handle, box_if_large, ends_at_this_await};
 use crate::task::Timeout;
 
 /// How many results a stream delivers in a row before it returns `Pending` once. Without this bound, a consumer that always
@@ -88,9 +91,10 @@ where
                 item.input = Some(kept);
             }
             let is_first = item.n_attempts == 0;
-            let future = ItemFuture::new((self.f)(input), poll_limit);
+            let future = (self.f)(input);
             let sender = active.in_flight.next_attempt(slot);
-            let started = self.spawner.spawn(active.in_flight.runtime(), self.spawned_at, future, sender);
+            let runtime = active.in_flight.runtime();
+            let started = box_if_large!(future: Fut => self.start_attempt(runtime, future, poll_limit, sender));
             if is_first {
                 active.progress.count_start();
             } else {
@@ -99,6 +103,22 @@ where
             let event = active.in_flight.attempt_started(slot, started, timeout);
             self.apply(active, slot, event);
         }
+    }
+
+    /// Starts the process of one attempt. A function of its own, so that the frame of the caller has no room for a second copy of a
+    /// large future.
+    fn start_attempt<A>(
+        &mut self,
+        runtime: &Handle,
+        future: A,
+        poll_limit: PollLimit,
+        sender: CompletionSender<A::Output>,
+    ) -> Result<Pid, Refusal>
+    where
+        A: Future + Send + 'static,
+        A::Output: Send + 'static,
+    {
+        self.spawner.spawn(runtime, self.spawned_at, ItemFuture::new(future, poll_limit), sender)
     }
 
     /// Pulls one item from the source, if an item could start now. Returns whether the source had one.

@@ -1,14 +1,16 @@
 //! Factories: they create the future of each incarnation of a child.
 
 use std::error::Error;
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
 use crate::error::Ignore;
 use crate::exit::Exit;
-use crate::process::{Outcome, discard};
+use crate::process::{Outcome, box_if_large, discard};
 use crate::supervisor::restart::Restart;
 
 /// The future of one incarnation.
@@ -80,7 +82,7 @@ impl Factory {
         Factory::new(Box::new(move |ack| {
             let future = factory();
             ack.send(InitResult::Started);
-            Box::pin(async move { future.await.into_result() })
+            box_if_large!(future: Fut => of_future(future))
         }))
     }
 
@@ -96,19 +98,7 @@ impl Factory {
     {
         Factory::new(Box::new(move |ack| {
             let outer = factory();
-            Box::pin(async move {
-                match outer.await.map_err(Into::into) {
-                    Ok(inner) => {
-                        ack.send(InitResult::Started);
-                        inner.await.into_result()
-                    }
-                    Err(error) if is_ignore(&*error) => {
-                        ack.send(InitResult::Ignored);
-                        Ok(())
-                    }
-                    Err(error) => Err(Exit::from(error)),
-                }
-            })
+            box_if_large!(outer: Outer => of_outer(outer, ack))
         }))
     }
 
@@ -145,6 +135,57 @@ impl Factory {
 
     fn lock(&self) -> MutexGuard<'_, Option<CreateFuture>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// Functions of their own, so that the frame of the caller has no room for a second copy of a large future.
+
+fn of_future<Fut>(future: Fut) -> ChildFuture
+where
+    Fut: Future + Send + 'static,
+    Fut::Output: Outcome,
+{
+    Box::pin(async move { future.await.into_result() })
+}
+
+fn of_outer<Outer, Inner, E>(outer: Outer, ack: InitAck) -> ChildFuture
+where
+    Outer: Future<Output = Result<Inner, E>> + Send + 'static,
+    Inner: Future + Send + 'static,
+    Inner::Output: Outcome,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    Box::pin(async move {
+        let inner = {
+            let mut outer = pin!(outer);
+            poll_fn(|cx| poll_outer(outer.as_mut(), cx)).await
+        };
+        match inner {
+            Ok(inner) => {
+                ack.send(InitResult::Started);
+                inner.await.into_result()
+            }
+            Err(error) if is_ignore(&*error) => {
+                ack.send(InitResult::Ignored);
+                Ok(())
+            }
+            Err(error) => Err(Exit::from(error)),
+        }
+    })
+}
+
+type Boxed<Inner> = Result<Pin<Box<Inner>>, Box<dyn Error + Send + Sync>>;
+
+/// Boxes the inner future at once, since it may be large.
+fn poll_outer<Outer, Inner, E>(outer: Pin<&mut Outer>, cx: &mut Context<'_>) -> Poll<Boxed<Inner>>
+where
+    Outer: Future<Output = Result<Inner, E>>,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    match outer.poll(cx) {
+        Poll::Ready(Ok(inner)) => Poll::Ready(Ok(Box::pin(inner))),
+        Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
+        Poll::Pending => Poll::Pending,
     }
 }
 

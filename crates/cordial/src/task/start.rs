@@ -7,7 +7,7 @@ use super::handle::Task;
 use super::join::{Ownership, ProcessJoin};
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{Handle, Outcome, Spawn, with_spawning_runtime};
+use crate::process::{Handle, Outcome, Spawn, box_if_large, with_spawning_runtime};
 use crate::telemetry;
 
 impl<T: Send + 'static> Task<T> {
@@ -17,6 +17,9 @@ impl<T: Send + 'static> Task<T> {
     /// the task runs on the runtime of that process, elsewhere on the default runtime, which starts on first use. The polls
     /// of the task run in the current tracing span. If the runtime was shut down, or this thread is ending and its thread-locals
     /// are gone, the await returns [`Exit::Refused`].
+    ///
+    /// A future of more than 2 KiB is moved to the heap at once. On a thread with a stack of 2 MiB, as workers have, one of 768 KiB
+    /// can be spawned. The caller needs room for the future: a larger one has to be made on the heap, with `Box::pin`.
     ///
     /// # Elixir
     ///
@@ -38,7 +41,8 @@ impl<T: Send + 'static> Task<T> {
     where
         F: Future<Output = T> + Send + 'static,
     {
-        Task::spawn_here(Spawn::new(Location::caller()), future)
+        let spawn = Spawn::new(Location::caller());
+        box_if_large!(future: F => Task::spawn_here(spawn, future))
     }
 
     /// Does the same as [`spawn`](Task::spawn), and links the task to the calling process: a crash of the task also ends
@@ -69,7 +73,8 @@ impl<T: Send + 'static> Task<T> {
     where
         F: Future<Output = T> + Send + 'static,
     {
-        Task::spawn_here(Spawn::new(Location::caller()).linked(), future)
+        let spawn = Spawn::new(Location::caller()).linked();
+        box_if_large!(future: F => Task::spawn_here(spawn, future))
     }
 
     /// Returns a task that already has its value. No process is started.
@@ -155,7 +160,8 @@ impl Task<()> {
         F: Future + Send + 'static,
         F::Output: Outcome,
     {
-        start_without_handle(Spawn::new(Location::caller()), future)
+        let spawn = Spawn::new(Location::caller());
+        box_if_large!(future: F => start_without_handle(spawn, future))
     }
 
     /// Does the same as [`start`](Task::start), and links the new process to the calling one: if either exits with anything
@@ -184,7 +190,8 @@ impl Task<()> {
         F: Future + Send + 'static,
         F::Output: Outcome,
     {
-        start_without_handle(Spawn::new(Location::caller()).linked(), future)
+        let spawn = Spawn::new(Location::caller()).linked();
+        box_if_large!(future: F => start_without_handle(spawn, future))
     }
 }
 

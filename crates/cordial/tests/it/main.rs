@@ -22,6 +22,7 @@ mod handle;
 #[cfg(target_os = "linux")]
 mod idle;
 mod ignore;
+mod large_futures;
 mod links;
 mod long_polls;
 mod main_and_run;

@@ -23,7 +23,7 @@ use crate::process::report::{ReportBuilder, StopReport};
 use crate::process::runtime::{Handle, assert_may_block, block_on, default_runtime, spawner};
 use crate::process::shutdown::Shutdown;
 use crate::process::signal::Signal;
-use crate::process::spawn::Spawn;
+use crate::process::spawn::{Spawn, box_if_large};
 use crate::process::stop::{collect_in_order, kill_group};
 
 /// How long the second signal waits for destructors. Together with the time to handle the signal, less than 100 ms.
@@ -87,7 +87,8 @@ where
     F::Output: Send + 'static,
 {
     assert_may_block("cordial::run");
-    run_on(default_runtime(), future, Location::caller()).result
+    let spawned_at = Location::caller();
+    box_if_large!(future: F => run_on(default_runtime(), future, spawned_at)).result
 }
 
 /// Like [`run`], for `fn main`: converts the result into the exit status of the program.
@@ -130,7 +131,8 @@ where
 {
     assert_may_block("cordial::main");
     let runtime = default_runtime();
-    let outcome = run_on(runtime, future, Location::caller());
+    let spawned_at = Location::caller();
+    let outcome = box_if_large!(future: F => run_on(runtime, future, spawned_at));
     if !outcome.report.is_clean() {
         let _ = writeln!(std::io::stderr(), "Stopped: {}", outcome.report);
     }

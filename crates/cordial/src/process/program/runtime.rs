@@ -10,7 +10,7 @@ use crate::process::inspect::{Snapshot, Statistics};
 use crate::process::report::StopReport;
 use crate::process::runtime::{Builder, Handle, assert_may_block, block_on, current, set_default_runtime};
 use crate::process::shutdown::Shutdown;
-use crate::process::spawn::Spawn;
+use crate::process::spawn::{Spawn, box_if_large};
 use crate::process::stop::{ABANDON_AFTER, stop_within};
 
 /// A runtime of your own: worker threads, a process table, a clock, and tokio's I/O beside them.
@@ -88,7 +88,8 @@ impl Runtime {
         F::Output: Send + 'static,
     {
         assert_may_block("Runtime::block_on");
-        let spawned = Spawn::new(Location::caller()).start(&self.handle, future, Ok).map_err(Exit::Refused)?;
+        let spawn = Spawn::new(Location::caller());
+        let spawned = box_if_large!(future: F => spawn.start(&self.handle, future, Ok)).map_err(Exit::Refused)?;
         block_on(spawned.join).take()
     }
 
@@ -108,7 +109,8 @@ impl Runtime {
         F::Output: Send + 'static,
     {
         assert_may_block("Runtime::run");
-        run_on(&self.handle, future, Location::caller()).result
+        let spawned_at = Location::caller();
+        box_if_large!(future: F => run_on(&self.handle, future, spawned_at)).result
     }
 
     /// Takes a snapshot of the processes of this runtime.

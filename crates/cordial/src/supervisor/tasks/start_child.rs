@@ -9,7 +9,7 @@ use super::start_restartable::RestartableStart;
 use crate::error::StartError;
 use crate::exit::Refusal;
 use crate::pid::Pid;
-use crate::process::{ChildSlot, Outcome, Recipient, Spawn, caller_lineage};
+use crate::process::{ChildSlot, Outcome, Recipient, Spawn, box_if_large, caller_lineage};
 use crate::supervisor::restart::Restart;
 use crate::supervisor::spec::{ChildSpec, ChildStart};
 use crate::task::{Ownership, Task};
@@ -42,7 +42,8 @@ impl TaskSupervisor {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.spawn_task(Spawn::new(Location::caller()), Ownership::Owned, future)
+        let spawn = Spawn::new(Location::caller());
+        box_if_large!(future: F => self.spawn_task(spawn, Ownership::Owned, future))
     }
 
     /// Spawns a task as [`Task::spawn_link`] does, under this supervisor.
@@ -56,7 +57,8 @@ impl TaskSupervisor {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.spawn_task(Spawn::new(Location::caller()).linked(), Ownership::Owned, future)
+        let spawn = Spawn::new(Location::caller()).linked();
+        box_if_large!(future: F => self.spawn_task(spawn, Ownership::Owned, future))
     }
 
     /// Spawns a task as [`spawn`](TaskSupervisor::spawn) does, but the handle does not own the task. The task continues
@@ -83,7 +85,8 @@ impl TaskSupervisor {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.spawn_task(Spawn::new(Location::caller()), Ownership::Detached, future)
+        let spawn = Spawn::new(Location::caller());
+        box_if_large!(future: F => self.spawn_task(spawn, Ownership::Detached, future))
     }
 
     /// Starts a child that is not started again: its restart is [`Restart::Temporary`]. An output of `Err` is an
@@ -117,7 +120,8 @@ impl TaskSupervisor {
         F: Future + Send + 'static,
         F::Output: Outcome,
     {
-        self.start_temporary(self.shared().slot(), Location::caller(), future)
+        let (slot, spawned_at) = (self.shared().slot(), Location::caller());
+        box_if_large!(future: F => self.start_temporary(slot, spawned_at, future))
     }
 
     /// Starts a child as [`start_child`](TaskSupervisor::start_child) does, but waits while `max_children` children are
@@ -143,6 +147,8 @@ impl TaskSupervisor {
         F::Output: Outcome,
     {
         let (tasks, spawned_at) = (self.clone(), Location::caller());
+        // Boxed, because the future that is returned would be as large, and is moved by the caller.
+        let future = Box::pin(future);
         async move {
             let shared = tasks.shared();
             let slot = match shared.reserve().await {

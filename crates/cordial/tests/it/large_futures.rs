@@ -1,0 +1,124 @@
+//! Futures that are large. Each function that takes one boxes it at once, so that a thread with a stack of the usual size (2 MiB)
+//! can start it.
+#![expect(clippy::large_futures, reason = "large futures are what is tested")]
+
+use std::future::{Ready, ready};
+
+use cordial::{
+    ChildSpec, Exit, Restart, Runtime, Strategy, Supervisor, Task, TaskSupervisor, Timeout, process, testing,
+};
+use tokio::task::yield_now;
+
+const SIZE: usize = 768 * 1024;
+
+/// A future of `SIZE` bytes, since the array lives across an await.
+async fn large() -> usize {
+    let array = [1_u8; SIZE];
+    yield_now().await;
+    std::hint::black_box(&array).len()
+}
+
+async fn large_without_value() {
+    assert_eq!(large().await, SIZE);
+}
+
+async fn large_init() -> Result<Ready<()>, &'static str> {
+    large().await;
+    Ok(ready(()))
+}
+
+/// The inner future is not larger, because this function and its caller return it by value.
+async fn init_of_large() -> Result<impl Future<Output = ()> + Send, &'static str> {
+    Ok(async {
+        let array = [1_u8; SIZE / 4];
+        yield_now().await;
+        std::hint::black_box(&array);
+    })
+}
+
+/// Calls `f` in a frame of its own: several large futures in one frame would overflow the stack by themselves.
+fn apart<T>(f: &dyn Fn() -> T) -> T {
+    std::hint::black_box(f)()
+}
+
+/// Starts large futures in every way that there is inside a process.
+async fn start_all() {
+    let spawned = [apart(&|| Task::spawn(large())), apart(&|| Task::spawn_link(large()))];
+    for task in spawned {
+        assert_eq!(task.await, Ok(SIZE));
+    }
+    let started = [apart(&|| Task::start(large_without_value())), apart(&|| Task::start_link(large_without_value()))];
+    for pid in started {
+        assert!(matches!(process::monitor(pid).await, Exit::Normal | Exit::NoProcess));
+    }
+    assert_eq!(Task::async_stream([()], |()| large()).collect().await, [Ok(SIZE)]);
+}
+
+async fn start_all_under_supervisors() {
+    let tasks = TaskSupervisor::start();
+    let spawned =
+        [apart(&|| tasks.spawn(large())), apart(&|| tasks.spawn_link(large())), apart(&|| tasks.spawn_nolink(large()))];
+    for task in spawned {
+        assert_eq!(task.await, Ok(SIZE));
+    }
+    assert_eq!(tasks.async_stream([()], |()| large()).collect().await, [Ok(SIZE)]);
+    let when_room = apart(&|| tasks.start_child_when_room(large_without_value())).await.unwrap();
+    let started = [
+        when_room,
+        apart(&|| tasks.start_child(large_without_value()).unwrap()),
+        apart(&|| tasks.start_child_with(ChildSpec::task("task", large_without_value)).unwrap()),
+    ];
+    for pid in started {
+        assert!(matches!(process::monitor(pid).await, Exit::Normal | Exit::NoProcess));
+    }
+    tasks.stop().await;
+
+    let tree = Supervisor::builder(Strategy::OneForOne)
+        .child(ChildSpec::task("task", large_without_value).restart(Restart::Temporary))
+        .child(ChildSpec::init("init", large_init).restart(Restart::Temporary))
+        .child(ChildSpec::init("inner", init_of_large).restart(Restart::Temporary))
+        .start()
+        .await
+        .unwrap();
+    tree.stop().await;
+}
+
+#[test]
+fn large_futures_start_in_every_way() {
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let all = async {
+        Task::spawn(start_all()).timeout(Timeout::Infinity).await?;
+        Task::spawn(start_all_under_supervisors()).timeout(Timeout::Infinity).await
+    };
+    assert_eq!(runtime.block_on(all), Ok(Ok(())));
+}
+
+/// A future that is larger than the stacks of workers and I/O threads.
+#[test]
+fn a_huge_future_runs_if_it_fits_on_the_stack_of_the_thread_that_spawns_it() {
+    const HUGE: usize = 8 << 20;
+    async fn huge() -> usize {
+        let array = [1_u8; HUGE];
+        yield_now().await;
+        std::hint::black_box(&array).len()
+    }
+    let spawn = || {
+        assert_eq!(apart(&|| Task::spawn(huge())).wait(), Ok(HUGE));
+        let runtime = Runtime::builder().workers(1).build().unwrap();
+        assert_eq!(apart(&|| runtime.block_on(huge())), Ok(HUGE));
+        assert_eq!(apart(&|| testing::run(huge())), HUGE);
+    };
+    let thread = std::thread::Builder::new().stack_size(8 * HUGE).spawn(spawn).unwrap();
+    thread.join().unwrap();
+}
+
+#[test]
+fn large_futures_run_as_roots() {
+    let runtime = Runtime::builder().workers(1).build().unwrap();
+    assert_eq!(apart(&|| runtime.block_on(large())), Ok(SIZE));
+    assert_eq!(apart(&|| runtime.run(large())), Ok(SIZE));
+    assert_eq!(apart(&|| cordial::run(large())), Ok(SIZE));
+    let _ = apart(&|| cordial::main(large_without_value()));
+    assert_eq!(apart(&|| testing::run(large())), SIZE);
+    assert_eq!(apart(&|| testing::run_seeded(1, large())), SIZE);
+}
