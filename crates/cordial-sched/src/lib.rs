@@ -72,4 +72,5 @@ pub use simulation::{Simulation, Stalled};
 pub use table::{Key, Table};
 pub use task::schedule::wake_last;
 pub use task::task_ref::TaskRef;
+pub use task::turns::drop_in_turn;
 pub use timeout::Instant;

@@ -10,6 +10,7 @@ use crate::executor::handle::Executor;
 use crate::table::Key;
 use crate::task::header::Header;
 use crate::task::runnable::Runnable;
+use crate::task::turns::drop_in_turn;
 use crate::timeout::ArmedTimeout;
 use crate::unwind;
 
@@ -92,7 +93,8 @@ impl<T> Drop for JoinHandle<T> {
         // A waker whose destructor panics must not keep the task in its slot.
         let _ = unwind::catch(|| self.clear_timeout());
         if let Some(task) = self.header.take().and_then(|header| header.join.detach()) {
-            task.retire();
+            // The output may hold another handle.
+            drop_in_turn(|| task.retire());
         }
     }
 }

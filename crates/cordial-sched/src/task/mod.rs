@@ -20,7 +20,7 @@
 //! In every state but *waiting* a wake-up notes itself in the owner slot. After *joined*, or when a task without a handle has
 //! finished, the task is free again. A header without a `Runnable` is freed with the last reference to it.
 //!
-//! The files in reading order: `future`, `slot`, `join`, `header`, `runnable`, `waker`, `schedule`, `orphans`, `allocator`,
+//! The files in reading order: `future`, `slot`, `join`, `header`, `runnable`, `waker`, `turns`, `schedule`, `allocator`,
 //! `task_ref`.
 //!
 //! `runnable`, `waker` and `schedule` form the one cycle here: a runnable task has a waker and a scheduler, both of which are
@@ -31,9 +31,9 @@ pub(crate) mod allocator;
 pub(crate) mod future;
 pub(crate) mod header;
 pub(crate) mod join;
-pub(crate) mod orphans;
 pub(crate) mod runnable;
 pub(crate) mod schedule;
 pub(crate) mod slot;
 pub(crate) mod task_ref;
+pub(crate) mod turns;
 pub(crate) mod waker;

@@ -20,8 +20,8 @@ use std::task::{Poll, Waker};
 use crate::free_list::FreeListRef;
 use crate::sync::Mutex;
 use crate::task::header::Header;
-use crate::task::orphans;
 use crate::task::runnable::Runnable;
+use crate::task::turns::drop_in_turn;
 use crate::unwind;
 
 /// A scheduler, as its tasks see it.
@@ -222,7 +222,7 @@ pub(crate) fn queue(runnable: Runnable, placement: Placement) {
 fn schedule_remote(runnable: Runnable) {
     match runnable.scheduler().upgrade() {
         Some(scheduler) => scheduler.schedule(runnable),
-        None => orphans::abort_in_turn(|| runnable.abort()),
+        None => drop_in_turn(|| runnable.abort()),
     }
 }
 

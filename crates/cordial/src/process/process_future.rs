@@ -19,7 +19,7 @@ use pin_project_lite::pin_project;
 use tracing::{Level, Span};
 
 use super::crashes::Crash;
-use super::discard::discard;
+use super::discard::{discard, discard_in_place};
 use super::entry::{Entry, EventSubject};
 use super::lineage::Lineage;
 use super::ownership::order_by_start;
@@ -50,8 +50,8 @@ impl<T> Reply<T> {
 /// A result that was not taken may have a destructor of the user.
 impl<T> Drop for Reply<T> {
     fn drop(&mut self) {
-        if let Some(result) = self.result.take() {
-            discard(result);
+        if self.result.is_some() {
+            discard_in_place(&mut self.result);
         }
     }
 }

@@ -16,7 +16,7 @@ use std::task::{Poll, Waker};
 
 use cordial_sched::wake_last;
 
-use crate::process::{Recipient, Reply, discard};
+use crate::process::{Recipient, Reply, discard, discard_in_turn};
 use crate::unwind;
 
 /// Notifies the consumer about a slot.
@@ -29,6 +29,8 @@ pub(super) struct Completions<O> {
     /// Set when an entry is added, cleared by `take`; `true` may be stale. Written under the lock, read without it.
     has_entries: AtomicBool,
     state: Mutex<QueueState<O>>,
+    /// Drops replies. Made where `O` is known to be `'static`, which the destructor of a stream does not know.
+    drop_replies: fn(Vec<AttemptReply<O>>),
 }
 
 struct QueueState<O> {
@@ -68,10 +70,11 @@ impl<O> Default for Batch<O> {
     }
 }
 
-impl<O> Default for Completions<O> {
-    fn default() -> Completions<O> {
+impl<O: 'static> Completions<O> {
+    pub(super) fn new() -> Completions<O> {
         let state = QueueState { batch: Batch::default(), consumer: None, abandoned: Vec::new(), is_closed: false };
-        Completions { has_entries: AtomicBool::new(false), state: Mutex::new(state) }
+        // A reply may hold another stream.
+        Completions { has_entries: AtomicBool::new(false), state: Mutex::new(state), drop_replies: discard_in_turn }
     }
 }
 
@@ -111,7 +114,9 @@ impl<O> Completions<O> {
         let batch = std::mem::take(&mut state.batch);
         let consumer = state.consumer.take();
         drop(state);
-        drop(batch);
+        if !batch.replies.is_empty() {
+            (self.drop_replies)(batch.replies);
+        }
         consumer.into_iter().for_each(discard);
     }
 

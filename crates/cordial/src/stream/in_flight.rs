@@ -86,7 +86,7 @@ pub(super) enum RetryStart {
 
 impl<I, O: Send + 'static> InFlight<I, O> {
     pub(super) fn new(runtime: Handle) -> InFlight<I, O> {
-        let completions = Arc::<Completions<O>>::default();
+        let completions = Arc::new(Completions::new());
         let deadlines = Deadlines::new(runtime.clone(), completions.clone());
         InFlight { slots: Slab::new(), completions, deadlines, runtime, latest_attempt: 0 }
     }

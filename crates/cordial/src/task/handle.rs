@@ -11,7 +11,7 @@ use super::join::{JoinControl, OrExit, PollJoin, ProcessJoin, flatten};
 use super::timeout::{CompactTimeout, Timeout};
 use crate::exit::{Exit, TimedOut};
 use crate::pid::Pid;
-use crate::process::ends_at_this_await;
+use crate::process::{discard_in_turn, ends_at_this_await};
 
 /// An owned handle to a process that runs one future.
 ///
@@ -72,9 +72,42 @@ enum TaskState<T> {
     /// Running, after `or_exit`.
     Mapped(Box<dyn PollJoin<T>>),
     /// The result is known without a process: the task was made by `completed`, or refused.
-    Ready(Result<T, Exit>),
+    Ready(Known<T>),
     /// The result was taken, or the handle was released.
     Taken,
+}
+
+/// A result that may hold another handle with such a result, and so on.
+struct Known<T> {
+    /// `None` once it was taken.
+    result: Option<Result<T, Exit>>,
+    /// Drops the result. Made where `T` is known to be `'static`, which the destructor of a task does not know.
+    drop_result: fn(Result<T, Exit>),
+}
+
+impl<T: 'static> Known<T> {
+    fn new(result: Result<T, Exit>) -> Known<T> {
+        Known { result: Some(result), drop_result: discard_in_turn }
+    }
+}
+
+impl<T> Known<T> {
+    fn failed(exit: Exit) -> Known<T> {
+        let drop_result = |result| {
+            if let Err(exit) = result {
+                discard_in_turn(exit);
+            }
+        };
+        Known { result: Some(Err(exit)), drop_result }
+    }
+}
+
+impl<T> Drop for Known<T> {
+    fn drop(&mut self) {
+        if let Some(result) = self.result.take() {
+            (self.drop_result)(result);
+        }
+    }
 }
 
 impl<T> Unpin for Task<T> {}
@@ -103,10 +136,6 @@ impl<T> Task<T> {
         Task { timeout: limit.into().into(), ..self }
     }
 
-    pub(super) fn from_result(result: Result<T, Exit>) -> Task<T> {
-        Task { state: TaskState::Ready(result), timeout: Timeout::default().into() }
-    }
-
     pub(super) fn from_join(join: ProcessJoin<T>) -> Task<T> {
         Task { state: TaskState::Running(join), timeout: Timeout::default().into() }
     }
@@ -124,12 +153,18 @@ impl<T> Task<T> {
     /// Takes a result that is known without a process.
     pub(super) fn take_ready(&mut self) -> Option<Result<T, Exit>> {
         match std::mem::replace(&mut self.state, TaskState::Taken) {
-            TaskState::Ready(result) => Some(result),
+            TaskState::Ready(mut known) => known.result.take(),
             other => {
                 self.state = other;
                 None
             }
         }
+    }
+}
+
+impl<T: 'static> Task<T> {
+    pub(super) fn from_result(result: Result<T, Exit>) -> Task<T> {
+        Task { state: TaskState::Ready(Known::new(result)), timeout: Timeout::default().into() }
     }
 }
 
@@ -171,12 +206,16 @@ impl<T: Send> Task<T> {
             TaskState::Mapped(join) => ready!(join.poll(cx)),
             TaskState::Ready(_) | TaskState::Taken => self.take_ready().unwrap_or(Err(Exit::NoProcess)),
         };
-        if result.is_err() && ends_at_this_await(cx) {
-            self.state = TaskState::Ready(result);
-            return Poll::Pending;
+        match result {
+            Err(exit) if ends_at_this_await(cx) => {
+                self.state = TaskState::Ready(Known::failed(exit));
+                Poll::Pending
+            }
+            result => {
+                self.state = TaskState::Taken;
+                Poll::Ready(result)
+            }
         }
-        self.state = TaskState::Taken;
-        Poll::Ready(result)
     }
 
     /// Describes this task for [`Exit::Timeout`].
@@ -204,7 +243,10 @@ impl<U: Send + 'static, E: Into<Box<dyn Error + Send + Sync>> + Send + 'static> 
         let state = match std::mem::replace(&mut self.state, TaskState::Taken) {
             TaskState::Running(join) => TaskState::Mapped(Box::new(OrExit::new(join))),
             TaskState::Mapped(join) => TaskState::Mapped(Box::new(OrExit::new(join))),
-            TaskState::Ready(result) => TaskState::Ready(flatten(result)),
+            TaskState::Ready(mut known) => match known.result.take() {
+                Some(result) => TaskState::Ready(Known::new(flatten(result))),
+                None => TaskState::Taken,
+            },
             TaskState::Taken => TaskState::Taken,
         };
         Task { state, timeout: self.timeout }

@@ -24,6 +24,7 @@ mod idle;
 mod ignore;
 mod large_futures;
 mod links;
+mod long_chains;
 mod long_polls;
 mod main_and_run;
 mod monitors;

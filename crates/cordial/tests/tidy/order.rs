@@ -25,7 +25,7 @@ pub(crate) const ORDERS: &[Order] = &[
         "remote", "pool", "worker sysmon", "executor", "simulation",
     ] },
     Order { folder: "cordial-sched/src/task", rows: &[
-        "orphans future join slot", "header", "runnable + schedule + waker", "task_ref allocator",
+        "turns future join slot", "header", "runnable + schedule + waker", "task_ref allocator",
     ] },
     Order { folder: "cordial-sched/src/executor", rows: &[
         "options statistics dropped_timers", "hooks + handle", "io_threads join_handle pool_threads timer timer_thread", "prepare start",

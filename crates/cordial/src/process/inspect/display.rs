@@ -20,6 +20,9 @@ use crate::process::supervision::{InactiveState, Supervision};
 /// How many processes are printed below one process, not counting those that own processes themselves.
 const MAX_PROCESSES: usize = 20;
 
+/// How many levels are indented.
+const MAX_INDENTED: usize = 30;
+
 /// How many of the most recent crashes are printed.
 const MAX_CRASHES: usize = 5;
 
@@ -51,8 +54,7 @@ impl fmt::Display for Snapshot {
         if !self.crashes.is_empty() {
             write!(f, ", {}", Counted(self.crashes.len(), "crash", "crashes"))?;
         }
-        let forest = Forest::new(self);
-        forest.write_below(f, None, 0)?;
+        Forest::new(self).write(f)?;
         for crash in self.crashes.iter().rev().take(MAX_CRASHES).rev() {
             write!(f, "\ncrashed after {}: ", Rough(crash.age))?;
             write_name(f, crash.label.as_deref(), &crash.spawned_at)?;
@@ -81,28 +83,55 @@ impl<'a> Forest<'a> {
         Forest(below)
     }
 
-    fn write_below(&self, f: &mut fmt::Formatter<'_>, above: Option<Pid>, depth: usize) -> fmt::Result {
+    /// Writes all processes. Without recursion, because a chain of owners may be long.
+    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines = self.below(None, 0);
+        while let Some(line) = lines.pop() {
+            match line {
+                Line::Process { process, depth } => {
+                    write!(f, "\n{}", Indent(depth))?;
+                    write_process(f, process)?;
+                    for child in process.supervises.iter().flat_map(|supervision| &supervision.inactive) {
+                        let state = match child.state {
+                            InactiveState::Restarting => "is being restarted",
+                            InactiveState::Stopped => "has ended",
+                        };
+                        write!(f, "\n{}{}: {state}", Indent(depth + 1), child.id)?;
+                    }
+                    lines.extend(self.below(Some(process.pid), depth + 1));
+                }
+                Line::Hidden { n, depth } => write!(f, "\n{}and {n} more", Indent(depth))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the lines of the processes below a process, the first line last.
+    fn below(&self, above: Option<Pid>, depth: usize) -> Vec<Line<'a>> {
         let below = self.0.get(&above).map(Vec::as_slice).unwrap_or_default();
         // Processes that own others are few, and show the structure of the program: all of them are printed.
         let (owners, others): (Vec<&ProcessInfo>, Vec<_>) =
             below.iter().partition(|process| process.supervises.is_some() || self.0.contains_key(&Some(process.pid)));
         let hidden = others.len().saturating_sub(MAX_PROCESSES);
-        for process in owners.into_iter().chain(others.into_iter().take(MAX_PROCESSES)) {
-            write!(f, "\n{:1$}", "", 2 * depth)?;
-            write_process(f, process)?;
-            for child in process.supervises.iter().flat_map(|supervision| &supervision.inactive) {
-                let state = match child.state {
-                    InactiveState::Restarting => "is being restarted",
-                    InactiveState::Stopped => "has ended",
-                };
-                write!(f, "\n{:1$}{2}: {state}", "", 2 * depth + 2, child.id)?;
-            }
-            self.write_below(f, Some(process.pid), depth + 1)?;
-        }
-        if hidden > 0 {
-            write!(f, "\n{:1$}and {hidden} more", "", 2 * depth)?;
-        }
-        Ok(())
+        let shown = owners.into_iter().chain(others.into_iter().take(MAX_PROCESSES));
+        let mut lines: Vec<Line<'_>> = shown.map(|process| Line::Process { process, depth }).collect();
+        lines.extend((hidden > 0).then_some(Line::Hidden { n: hidden, depth }));
+        lines.reverse();
+        lines
+    }
+}
+
+enum Line<'a> {
+    Process { process: &'a ProcessInfo, depth: usize },
+    Hidden { n: usize, depth: usize },
+}
+
+/// The space before a line. Lines that are deeper than `MAX_INDENTED` levels are not indented further.
+struct Indent(usize);
+
+impl fmt::Display for Indent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:1$}", "", 2 * self.0.min(MAX_INDENTED))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::testing;
 fn dropped_deadlines_are_freed() {
     testing::run(async {
         let hour = Duration::from_secs(3600);
-        let deadlines = Deadlines::new(current_runtime(), Arc::new(Completions::<()>::default()));
+        let deadlines = Deadlines::new(current_runtime(), Arc::new(Completions::<()>::new()));
         deadlines.set_backoff(0, 2 * hour);
         deadlines.set_backoff(1, hour);
         let shared: Weak<SharedDeadlines> = Arc::downgrade(&deadlines.0);
@@ -24,7 +24,7 @@ fn dropped_deadlines_are_freed() {
 fn each_slot_is_notified_once_when_its_backoff_is_over() {
     testing::run(async {
         let second = Duration::from_secs(1);
-        let completions = Arc::<Completions<()>>::default();
+        let completions = Arc::new(Completions::<()>::new());
         let deadlines = Deadlines::new(current_runtime(), completions.clone());
         // Out of order: the timer has to be armed for the earliest one.
         for (slot, seconds) in [(0, 3), (1, 1), (2, 2), (3, 3)] {
@@ -47,7 +47,7 @@ fn each_slot_is_notified_once_when_its_backoff_is_over() {
 fn an_elapsed_timeout_does_not_affect_the_next_attempt_in_its_slot() {
     testing::run(async {
         let hour = Duration::from_secs(3600);
-        let deadlines = Deadlines::new(current_runtime(), Arc::new(Completions::<()>::default()));
+        let deadlines = Deadlines::new(current_runtime(), Arc::new(Completions::<()>::new()));
         let timed_out = || TimedOut::new(hour, Pid::NO_PROCESS, None, None);
         // The next attempt has begun, so the kill of the previous attempt comes too late.
         deadlines.set_timeout(0, Pid::NO_PROCESS, hour);
