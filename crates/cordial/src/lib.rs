@@ -83,7 +83,8 @@
 //! `cordial-metrics` counts these events.
 //!
 //! A task is polled in the span that was current when it was spawned, or in a child span of target `cordial::task` if that is
-//! enabled.
+//! enabled. A task that another task spawns outside of any span that it has entered itself gets the same parent as its spawner,
+//! and its span *follows from* that of the spawner.
 
 mod backoff;
 mod error;

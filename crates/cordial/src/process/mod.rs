@@ -64,6 +64,8 @@ mod ownership;
 mod requests;
 mod traps;
 
+mod task_span;
+
 mod process_future;
 mod spawn;
 

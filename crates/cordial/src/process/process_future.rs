@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use cordial_sched::TaskRef;
 use pin_project_lite::pin_project;
-use tracing::{Level, Span};
+use tracing::Level;
 
 use super::crashes::Crash;
 use super::discard::{discard, discard_in_place};
@@ -26,6 +26,7 @@ use super::ownership::order_by_start;
 use super::runtime::{Handle, as_process, is_exiting};
 use super::shutdown_state::ShutdownState;
 use super::signal::Signal;
+use super::task_span::TaskSpan;
 use crate::exit::{Exit, Location};
 use crate::pid::Pid;
 use crate::telemetry;
@@ -82,7 +83,7 @@ pin_project! {
         // `None` while the process is polled.
         task: Option<TaskRef>,
         // Boxed, because most processes have none.
-        span: Option<Box<Span>>,
+        span: Option<Box<TaskSpan>>,
         into_result: C,
         // `None` after the last poll.
         recipient: Option<R>,
@@ -95,7 +96,7 @@ pin_project! {
 impl<F, C, R> ProcessFuture<F, C, R> {
     pub(super) fn new(
         task: TaskRef,
-        span: Option<Box<Span>>,
+        span: Option<Box<TaskSpan>>,
         future: F,
         into_result: C,
         recipient: R,
@@ -120,7 +121,7 @@ where
             let mut result = None;
             let is_exiting = is_exiting || ends_with_runtime(runtime, pid);
             let polled = unwind::catch(|| {
-                let _entered = this.span.as_deref().map(Span::enter);
+                let _entered = this.span.as_deref().map(TaskSpan::enter);
                 if !is_exiting && let Some(future) = this.future.as_mut().as_pin_mut() {
                     let output = std::task::ready!(future.poll(cx));
                     result = Some((this.into_result)(output));
@@ -134,7 +135,7 @@ where
                 Err(unwound) => {
                     // The future is `None` already if its destructor has panicked.
                     let dropped = unwind::catch(|| {
-                        let _entered = this.span.as_deref().map(Span::enter);
+                        let _entered = this.span.as_deref().map(TaskSpan::enter);
                         this.future.set(None);
                     });
                     [Some(unwound), dropped.err()]
@@ -168,7 +169,7 @@ fn ends_with_runtime(runtime: &Handle, pid: Pid) -> bool {
 fn end<T>(
     runtime: &Handle,
     pid: Pid,
-    span: Option<&Span>,
+    span: Option<&TaskSpan>,
     result: Option<Result<T, Exit>>,
     unwound: [Option<Unwound>; 2],
 ) -> Reply<T> {
@@ -203,7 +204,7 @@ fn end<T>(
     if telemetry::is_enabled(Level::ERROR) {
         // A subscriber that panics must not keep the links and monitors from being notified.
         let _ = unwind::catch(|| {
-            let _entered = span.map(Span::enter);
+            let _entered = span.map(TaskSpan::enter);
             telemetry::stopped(&EventSubject::of(&entry).subject(pid), &exit, entry.callers());
             panics.for_each(|caught| telemetry::lost_panic(&caught));
         });

@@ -4,7 +4,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use cordial_sched::{Executor, JoinHandle, Prepared, PreparedDetached, Reserved};
-use tracing::{Level, Span};
+use tracing::Level;
 
 use super::child_slot::{Admission, ChildSlot};
 use super::entry::{Entry, Rare};
@@ -13,6 +13,7 @@ use super::lineage::Lineage;
 use super::process_future::{ProcessFuture, Recipient, Reply, ToJoinHandle};
 use super::runtime::{Handle, current, lineage_of_children, spawner};
 use super::signal::Signal;
+use super::task_span::TaskSpan;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
 use crate::{telemetry, unwind};
@@ -171,7 +172,8 @@ impl Spawn {
         };
         let reserved = executor.reserve(key);
         let task = reserved.task();
-        let future = ProcessFuture::new(task.clone(), span(pid, self.spawned_at), future, into_result, recipient);
+        let future =
+            ProcessFuture::new(task.clone(), TaskSpan::new(pid, self.spawned_at), future, into_result, recipient);
         let prepared = prepare(executor, reserved, future);
         let mut rare: Option<Box<Rare>> = None;
         if let Some(caller) = linked_to {
@@ -218,18 +220,4 @@ impl Spawn {
 pub(crate) fn caller_lineage(runtime: &Handle) -> Option<Arc<Lineage>> {
     let caller = current()?;
     runtime.with(caller, |entry| entry.lineage_of_children(caller))
-}
-
-/// Returns the span in which a process is polled: a span of its own if a subscriber has enabled that, or else the current
-/// span.
-fn span(pid: Pid, spawned_at: &'static Location<'static>) -> Option<Box<Span>> {
-    if !telemetry::is_enabled(Level::ERROR) {
-        return None;
-    }
-    let span = unwind::catch(|| {
-        let own = tracing::span!(target: "cordial::task", Level::TRACE, "task", %pid, %spawned_at);
-        if own.is_disabled() { Span::current() } else { own }
-    })
-    .ok()?;
-    (!span.is_none()).then(|| Box::new(span))
 }

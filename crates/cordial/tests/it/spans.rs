@@ -2,8 +2,16 @@
 //!
 //! The subscriber and the hook are global to an OS process, so each case runs in one of its own.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use cordial::{Exit, Runtime, Shutdown, Task, process, testing};
-use tracing::Level;
+use tokio::sync::oneshot;
+use tracing::span::{Attributes, Id};
+use tracing::{Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 
 use crate::harness::records::Records;
 use crate::harness::subprocess;
@@ -27,12 +35,12 @@ async fn serve_a_request() {
         Task::spawn(work("task in a task")).await.unwrap();
         Task::async_stream(0..2, |_| work("item")).collect().await
     });
-    let (ended, end) = tokio::sync::oneshot::channel::<()>();
+    let (ended, end) = oneshot::channel::<()>();
     Task::start(async {
         work("started").await;
         drop(ended);
     });
-    let (is_ready, ready) = tokio::sync::oneshot::channel();
+    let (is_ready, ready) = oneshot::channel();
     let dropped = Task::spawn(async {
         let _guard = EmitsOnDrop;
         let _ = is_ready.send(());
@@ -91,6 +99,100 @@ fn the_span_of_a_request_follows_its_tasks() {
     }
     assert_eq!(n_outside, 2);
     subprocess::report(format_args!("{n_inside} events"));
+}
+
+/// Starts a task that starts the next one, and so on, `n` times. The last one emits an event.
+fn start_successors(n: usize, done: oneshot::Sender<()>) {
+    Task::start(async move {
+        if n > 0 {
+            return start_successors(n - 1, done);
+        }
+        tracing::info!(target: "app", event = "last", "in the last task");
+        let _entered = tracing::info_span!(target: "app", "inner").entered();
+        Task::start(async move {
+            tracing::info!(target: "app", event = "inside", "in a task that was spawned in a span of the last task");
+            drop(done);
+        });
+    });
+}
+
+async fn start_successors_in_a_request(n: usize) {
+    let (sender, done) = oneshot::channel();
+    {
+        let _request = tracing::info_span!(target: "app", "request", id = 7).entered();
+        start_successors(n, sender);
+    }
+    done.await.unwrap_err();
+}
+
+#[test]
+fn the_span_of_a_task_is_a_child_of_the_span_that_the_user_has_entered() {
+    if subprocess::case().is_none() {
+        let of_last = r#"["task", "request", "task"]"#;
+        let of_inside = r#"["task", "inner", "task", "request", "task"]"#;
+        assert_eq!(subprocess::run(test_name!(), "").reports(), [of_last, of_inside]);
+        return;
+    }
+    let records = Records::install("trace".parse().unwrap());
+    testing::run(start_successors_in_a_request(3));
+    for event in ["last", "inside"] {
+        let [record] = &records.of(event)[..] else { panic!("expected one event `{event}`") };
+        let names: Vec<&str> = record.spans.iter().map(|(name, _)| *name).collect();
+        subprocess::report(format_args!("{names:?}"));
+    }
+}
+
+/// Counts spans.
+#[derive(Clone, Default)]
+struct Spans {
+    n_open: Arc<AtomicUsize>,
+    max_open: Arc<AtomicUsize>,
+    n_following: Arc<AtomicUsize>,
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
+    fn on_new_span(&self, _: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
+        let n_open = 1 + self.n_open.fetch_add(1, Ordering::SeqCst);
+        self.max_open.fetch_max(n_open, Ordering::SeqCst);
+    }
+
+    fn on_follows_from(&self, _: &Id, _: &Id, _: Context<'_, S>) {
+        self.n_following.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn on_close(&self, _: Id, _: Context<'_, S>) {
+        self.n_open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Regression: each span was a child of the span of the task before, so that none was closed, and at the end all were closed
+/// by one another, on one stack.
+#[test]
+fn a_chain_of_tasks_that_start_their_successors_keeps_few_spans_open() {
+    const N: usize = 100_000;
+    let Some(case) = subprocess::case() else {
+        for case in ["real", "simulated"] {
+            assert_eq!(subprocess::run(test_name!(), case).reports(), ["0 spans open"], "{case}");
+        }
+        return;
+    };
+    let spans = Spans::default();
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(spans.clone())).unwrap();
+    if case == "real" {
+        let runtime = Runtime::builder().workers(2).build().unwrap();
+        runtime.block_on(start_successors_in_a_request(N)).unwrap();
+        drop(runtime);
+        while spans.n_open.load(Ordering::SeqCst) > 0 {
+            std::thread::yield_now();
+        }
+    } else {
+        testing::run(start_successors_in_a_request(N));
+    }
+    // Besides the request and the span in the last task: a task, its spawner, and those that have ended but not yet closed.
+    let max_open = spans.max_open.load(Ordering::SeqCst);
+    assert!(max_open < 100, "{max_open} spans were open at once");
+    assert!(spans.n_following.load(Ordering::SeqCst) >= N);
+    subprocess::report(format_args!("{} spans open", spans.n_open.load(Ordering::SeqCst)));
 }
 
 /// An event of the library is emitted in the span of the process that it is about.

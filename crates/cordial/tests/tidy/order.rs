@@ -35,7 +35,7 @@ pub(crate) const ORDERS: &[Order] = &[
     ] },
     Order { folder: "cordial/src/process", rows: &[
         "discard lineage outcome shutdown supervision", "crashes report shutdown_state", "child_slot guardian", "entry",
-        "signal", "runtime", "current exit_signal links monitors ownership requests traps", "process_future", "spawn",
+        "signal", "runtime", "current exit_signal links monitors ownership requests traps", "task_span", "process_future", "spawn",
         "inspect stop", "program",
     ] },
     Order { folder: "cordial/src/task", rows: &[
