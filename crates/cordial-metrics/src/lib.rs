@@ -68,6 +68,7 @@ fn counter_of(event: &Event<'_>) -> Option<Counter> {
         "abandoned" => counter!("cordial_abandoned_polls_total"),
         "threads_exhausted" => counter!("cordial_threads_exhausted_total"),
         "io_threads_stuck" => counter!("cordial_io_threads_stuck_total"),
+        "threads_refused" => counter!("cordial_threads_refused_total"),
         _ => return None,
     })
 }

@@ -1,7 +1,7 @@
 //! Panics of tasks, turned into values: no panic ends the thread that runs a task.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// Calls `f`. If it panics, returns the message of the panic: the text of its payload, or an empty string if the payload is no text.
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, String> {
@@ -14,6 +14,12 @@ pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, String> {
         }
         message
     })
+}
+
+/// Ends the calling thread, if it catches no panic further out. Runs its destructors and prints
+/// nothing.
+pub(crate) fn end_thread() -> ! {
+    resume_unwind(Box::new(()))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that catches panics in this crate")]

@@ -23,6 +23,8 @@ impl Hooks for NoHooks {
 
     fn threads_exhausted(&self, _: usize) {}
     fn io_threads_stuck(&self, _: StuckIoThreads) {}
+
+    fn threads_refused(&self, _: &std::io::Error, _: Option<&cordial_sched::ThreadLimit>) {}
 }
 
 #[test]

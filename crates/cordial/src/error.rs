@@ -8,6 +8,8 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use cordial_sched::{ExecutorError, ThreadLimit, ThreadsRefused};
+
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
 
@@ -26,8 +28,39 @@ pub enum BuildError {
     },
     /// The default runtime has started already.
     AlreadyInUse,
-    /// The operating system refused to start a thread or an I/O driver.
+    /// The operating system started some of the threads of the runtime, and refused the next one.
+    /// None is left: another call may succeed later.
+    ThreadsRefused {
+        /// The number of threads that the runtime needs: two for each worker, and two.
+        needed: usize,
+        /// The number of threads that the system started.
+        granted: usize,
+        /// The limit that was reached, if the system shows it.
+        limit: Option<ThreadLimit>,
+        /// The error of the system.
+        error: io::Error,
+    },
+    /// The operating system refused something else, such as a file for the I/O driver.
     System(io::Error),
+}
+
+impl From<ExecutorError> for BuildError {
+    fn from(error: ExecutorError) -> BuildError {
+        match error {
+            ExecutorError::Threads(ThreadsRefused { needed, granted, limit, error }) => {
+                BuildError::ThreadsRefused { needed, granted, limit, error }
+            }
+            ExecutorError::System(error) => BuildError::System(error),
+            _ => BuildError::System(io::Error::other(error)),
+        }
+    }
+}
+
+/// Lets `?` convert the error in a function that returns an `Exit`.
+impl From<BuildError> for Exit {
+    fn from(error: BuildError) -> Exit {
+        Exit::Error(Arc::new(error))
+    }
 }
 
 impl fmt::Display for BuildError {
@@ -41,8 +74,15 @@ impl fmt::Display for BuildError {
             BuildError::AlreadyInUse => {
                 f.write_str("the default runtime has started already; call `install` before the first task is spawned")
             }
+            BuildError::ThreadsRefused { needed, granted, limit, error } => {
+                write!(f, "the operating system started {granted} of the {needed} threads of the runtime: {error}")?;
+                match limit {
+                    Some(limit) => write!(f, "; {limit}: raise that limit, or ask for fewer workers"),
+                    None => f.write_str("; ask for fewer workers"),
+                }
+            }
             BuildError::System(error) => {
-                write!(f, "the operating system refused to start a thread or an I/O driver: {error}")
+                write!(f, "the operating system refused an I/O driver for the runtime: {error}")
             }
         }
     }
@@ -51,7 +91,7 @@ impl fmt::Display for BuildError {
 impl Error for BuildError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            BuildError::System(error) => error.source(),
+            BuildError::ThreadsRefused { error, .. } | BuildError::System(error) => error.source(),
             _ => None,
         }
     }

@@ -3,10 +3,11 @@
 //! They are listed in a table on the page of the crate. The name of an event is also its field `event`, for subscribers that do not
 //! show names.
 
+use std::io;
 use std::panic::Location;
 use std::time::Duration;
 
-use cordial_sched::StuckIoThreads;
+use cordial_sched::{StuckIoThreads, ThreadLimit};
 use tracing::field::{DisplayValue, display};
 use tracing::{Level, event};
 
@@ -95,6 +96,12 @@ pub(crate) fn io_threads_stuck(stuck: &StuckIoThreads) {
     event!(name: "io_threads_stuck", target: TARGET, Level::WARN, event = "io_threads_stuck", stuck = n_stuck,
         io_threads = n_threads, lasted_ms, left_out = n_left_out,
         "code in `tokio::spawn` computes or blocks, so that sockets and tokio's timers may be late; use `Task::spawn` or `spawn_blocking` for it");
+}
+
+pub(crate) fn threads_refused(error: &io::Error, limit: Option<&ThreadLimit>) {
+    event!(name: "threads_refused", target: TARGET, Level::WARN, event = "threads_refused", %error,
+        limit = limit.map(display),
+        "tasks wait behind long polls, and the operating system refuses another thread; not reported again before it grants one");
 }
 
 pub(crate) fn abandoned(subject: &Subject<'_>) {

@@ -49,16 +49,16 @@ pub(crate) fn run(options: MapOptions) -> ExitCode {
         Err(_) => (None, RunState::default()),
     };
     system::block_sigchld();
-    let runtime = match Runtime::builder().build() {
-        Ok(runtime) => runtime,
-        Err(failure) => return report_error(&failure.to_string()),
-    };
-    // `Runtime::run` would handle signals itself: a second signal would end the root task before
-    // the summary is printed.
-    let reason = match runtime.block_on(root(config, run_name, state.clone())) {
-        Ok(reason) => reason,
-        Err(exit) => {
+    let runtime = Runtime::builder().build();
+    let reason = match &runtime {
+        // `Runtime::run` would handle signals itself: a second signal would end the root task
+        // before the summary is printed.
+        Ok(runtime) => runtime.block_on(root(config, run_name, state.clone())).unwrap_or_else(|exit| {
             let _ = writeln!(io::stderr(), "cordial: internal error: {exit}; please report it");
+            ExitReason::Error
+        }),
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "cordial: {error}");
             ExitReason::Error
         }
     };

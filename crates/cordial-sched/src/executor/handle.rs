@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::executor::dropped_timers::DroppedTimers;
+use crate::executor::hook_calls::HookCalls;
 use crate::executor::hooks::Hooks;
 use crate::executor::statistics::Statistics;
 use crate::pool::{Closer, Counters, Pool};
@@ -44,6 +45,7 @@ pub(super) struct Core {
     pub(super) timeouts: Arc<Timeouts>,
     pub(super) dropped_timers: Arc<DroppedTimers>,
     pub(super) hooks: Arc<dyn Hooks>,
+    pub(super) hook_calls: Arc<HookCalls>,
     pub(super) is_closed: AtomicBool,
     pub(super) started: Instant,
     /// Set before there is a handle.
@@ -200,6 +202,7 @@ impl Executor {
             }
             n_in_poll
         });
+        self.core().hook_calls.close();
         // Polls that have not returned may have timeouts, which still elapse.
         self.core().timeouts.close();
         self.shut_down_tokio();
@@ -219,12 +222,19 @@ impl Executor {
         }
     }
 
-    /// Calls the hooks on a thread that may block: they may be slow, or panic. Does nothing if the operating system refuses a
-    /// thread.
+    /// Calls the hooks on a thread that may block: they may be slow, or panic. If the operating
+    /// system refuses a thread, one of tokio's threads makes the call.
     pub(super) fn call_hooks_later(&self, call: impl FnOnce(&dyn Hooks) + Send + 'static) {
         let executor = self.clone();
-        // tokio panics if it gets no thread.
-        let _ = unwind::catch(|| drop(self.tokio().spawn_blocking(move || call(executor.hooks_dyn()))));
+        let call = move || {
+            let (_entered, hooks, mut call) = (executor.tokio().enter(), executor.hooks_dyn(), Some(call));
+            hooks.on_foreign_thread(&executor, &mut || call.take().into_iter().for_each(|call| call(hooks)));
+        };
+        let refused = self.core().hook_calls.add(Box::new(call));
+        if !refused.is_empty() {
+            let make_calls = || refused.into_iter().for_each(|call| drop(unwind::catch(call)));
+            self.tokio().spawn(async { make_calls() });
+        }
     }
 
     #[inline]
@@ -246,7 +256,9 @@ impl Executor {
         }
     }
 
-    fn is_own_worker(&self) -> bool {
+    /// Returns whether the calling thread is a worker of this executor.
+    #[inline]
+    pub fn is_own_worker(&self) -> bool {
         schedule::is_worker_of(self.core().tasks.scheduler())
     }
 }

@@ -1,11 +1,13 @@
 //! What an executor calls in the layer above.
 
 use std::any::Any;
+use std::io;
 use std::time::Duration;
 
 use crate::executor::handle::Executor;
 use crate::io_watch::StuckIoThreads;
 use crate::table::Key;
+use crate::thread_limit::ThreadLimit;
 
 /// The layer above an [`Executor`]: its shared state, and its callbacks.
 pub trait Hooks: Any + Send + Sync {
@@ -14,7 +16,8 @@ pub trait Hooks: Any + Send + Sync {
     /// Clones of this handle do not contend with those of other threads.
     fn thread_started(&self, executor: &Executor);
 
-    /// Calls `body`, which runs tasks, on a thread that does not belong to the executor.
+    /// Calls `body`, which runs tasks or calls other hooks, on a thread that does not belong to the
+    /// executor.
     fn on_foreign_thread(&self, executor: &Executor, body: &mut dyn FnMut());
 
     /// Called once for each long poll of a task, before it has returned, on a thread that may block. `lasted` is how long the
@@ -31,4 +34,8 @@ pub trait Hooks: Any + Send + Sync {
 
     /// Called when threads of tokio have made no progress for 100 ms, at most once a second, on a thread that may block.
     fn io_threads_stuck(&self, stuck: StuckIoThreads);
+
+    /// Called when tasks wait behind long polls and the system refuses another thread: once until
+    /// it has granted one, on a thread that may block.
+    fn threads_refused(&self, error: &io::Error, limit: Option<&ThreadLimit>);
 }

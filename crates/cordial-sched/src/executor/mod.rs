@@ -2,7 +2,8 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `options`, `statistics` | plain data |
+//! | `error`, `options`, `statistics` | plain data |
+//! | `hook_calls` | the thread that calls the hooks that may be slow |
 //! | `hooks` | what the layer above implements |
 //! | `handle` | `Executor`, and what belongs to one executor |
 //! | `io_threads` | tasks that are woken outside of the workers |
@@ -15,7 +16,9 @@
 //! `hooks` and `handle` are a cycle of two files: an executor calls its hooks, and they get a handle on it.
 
 mod dropped_timers;
+pub(crate) mod error;
 pub(crate) mod handle;
+mod hook_calls;
 pub(crate) mod hooks;
 mod io_threads;
 pub(crate) mod join_handle;

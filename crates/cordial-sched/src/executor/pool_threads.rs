@@ -13,12 +13,17 @@ use crate::sysmon::{self, SysmonHooks};
 use crate::table::Key;
 use crate::task::schedule::SchedulerRef;
 use crate::threads::Threads;
-use crate::worker;
+use crate::{thread_limit, worker};
 
 /// Makes the pool of an executor that is about to be made.
 pub(super) fn new_pool(options: &Options, scheduler: &SchedulerRef, sysmon: &Parker, core: &Weak<Core>) -> Arc<Pool> {
-    let (of_workers, scheduler) = (core.clone(), scheduler.clone());
+    let (of_workers, scheduler, workers) = (core.clone(), scheduler.clone(), options.workers);
     let spawn_worker = move |index| {
+        if index >= workers {
+            // What a stand-in takes must not be the last of the address space: an allocation that
+            // fails ends the program.
+            thread_limit::check_address_space()?;
+        }
         let Some(core) = of_workers.upgrade() else { return Ok(false) };
         // Keeps the executor alive for as long as the worker runs.
         let (executor, scheduler) = (Executor::of(core), scheduler.clone());
@@ -78,6 +83,11 @@ impl SysmonHooks for Executor {
 
     fn threads_exhausted(&self, max_threads: usize) {
         self.call_hooks_later(move |hooks| hooks.threads_exhausted(max_threads));
+    }
+
+    fn threads_refused(&self, error: io::Error) {
+        let limit = thread_limit::reached_limit();
+        self.call_hooks_later(move |hooks| hooks.threads_refused(&error, limit.as_ref()));
     }
 
     fn trim(&self, is_all_asleep: &dyn Fn() -> bool) -> Option<Duration> {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+use crate::executor::error::ExecutorError;
 use crate::executor::handle::{Core, Executor, Scheduler, real_now, tokio_has_no_context};
 use crate::executor::hooks::Hooks;
 use crate::executor::io_threads::IoThread;
@@ -16,30 +17,43 @@ use crate::simulation::queue::SeededQueue;
 use crate::sync::{AtomicBool, Mutex, Parker};
 use crate::task::allocator::TaskAllocator;
 use crate::task::schedule::{self, HeaderReuse};
+use crate::thread_limit::{self, ThreadsRefused};
 use crate::timeout::{Instant, Timeouts};
-use crate::{priority, unwind};
+use crate::{priority, reservation, unwind};
+
+/// How many files tokio opens for its I/O driver, and for signals.
+const FILES_OF_TOKIO: usize = 6;
 
 impl Executor {
     /// Starts worker threads, a tokio runtime with as many threads of its own, sysmon and the timer thread.
     ///
     /// # Errors
     ///
-    /// If the operating system refuses a thread or an I/O driver.
+    /// If the operating system refuses a thread or an I/O driver. Nothing is left of the executor
+    /// then.
     ///
     /// # Panics
     ///
     /// If `options.workers` is zero.
-    pub fn start(options: Options, hooks: Arc<dyn Hooks>) -> io::Result<Executor> {
+    pub fn start(options: Options, hooks: Arc<dyn Hooks>) -> Result<Executor, ExecutorError> {
         if !tokio_has_no_context() {
             return Executor::start_here(options, hooks);
         }
         // tokio needs thread-locals that are gone here. A new thread has them.
         let start = move || Executor::start_here(options, hooks);
-        let thread = std::thread::Builder::new().name("cordial-start".to_owned()).spawn(start)?;
+        let thread = std::thread::Builder::new().name("cordial-start".to_owned()).spawn(start);
+        let thread = thread.map_err(|error| {
+            let limit = thread_limit::reached_limit();
+            ThreadsRefused { needed: 1, granted: 0, limit, error }
+        })?;
         thread.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload))
     }
 
-    fn start_here(options: Options, hooks: Arc<dyn Hooks>) -> io::Result<Executor> {
+    fn start_here(options: Options, hooks: Arc<dyn Hooks>) -> Result<Executor, ExecutorError> {
+        // Those of the pool and of tokio, sysmon, and the timer thread.
+        let n_threads = options.workers.saturating_mul(2).saturating_add(2);
+        reservation::check_threads(n_threads)?;
+        reservation::check_files(FILES_OF_TOKIO)?;
         let tasks = TaskAllocator::new(HeaderReuse::Eager);
         let (sysmon, timer) = (Parker::new(), Parker::new());
         let core = Arc::new_cyclic(|core: &Weak<Core>| {
@@ -50,6 +64,7 @@ impl Executor {
                 timeouts: Timeouts::new(options.workers, timer.unparker().clone()),
                 dropped_timers: Arc::default(),
                 hooks,
+                hook_calls: Arc::default(),
                 is_closed: AtomicBool::new(false),
                 started: real_now(),
                 tokio: OnceLock::new(),
@@ -65,9 +80,11 @@ impl Executor {
         let pool = executor.pool().expect("it was made with a pool");
         let started = timer_thread::start(&executor, io_watch, timer)
             .and_then(|()| pool_threads::start(&executor, pool, &options, sysmon));
-        if let Err(refused) = started {
+        if let Err(error) = started {
+            let granted = options.workers + pool.threads().counts().active;
+            let limit = thread_limit::reached_limit();
             executor.close(Duration::MAX);
-            return Err(refused);
+            return Err(ThreadsRefused { needed: n_threads, granted, limit, error }.into());
         }
         Ok(executor)
     }
@@ -103,6 +120,7 @@ impl Executor {
                 timeouts: Timeouts::simulated(),
                 dropped_timers: Arc::default(),
                 hooks,
+                hook_calls: Arc::default(),
                 is_closed: AtomicBool::new(false),
                 started,
                 tokio: OnceLock::from(runtime.handle().clone()),
@@ -122,9 +140,28 @@ fn thread_started(core: &Weak<Core>) -> Option<Executor> {
     Some(executor)
 }
 
+/// Whether tokio has got all of its threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Build {
+    Done,
+    Failed,
+}
+
+/// Builds the tokio runtime beside the workers.
+///
+/// The system may refuse a thread that it has granted to [`reservation`] a moment before. tokio
+/// then panics, and its destructors wait for the threads that did start. Therefore tokio is built
+/// inside of async code, where they do not wait, and each thread first waits for the end of the
+/// build, and ends itself if that has failed. In this rare case some memory and the files of the
+/// I/O driver stay allocated.
 fn build_tokio(threads: usize, core: &Arc<Core>, io_watch: Arc<IoWatch>) -> io::Result<tokio::runtime::Runtime> {
     let core = Arc::downgrade(core);
+    let build: Arc<OnceLock<Build>> = Arc::default();
+    let outcome = build.clone();
     let on_thread_start = move || {
+        if *outcome.wait() == Build::Failed {
+            unwind::end_thread();
+        }
         if let Some(executor) = thread_started(&core) {
             schedule::enter(Rc::new(IoThread { executor }));
         }
@@ -137,8 +174,15 @@ fn build_tokio(threads: usize, core: &Arc<Core>, io_watch: Arc<IoWatch>) -> io::
         .on_thread_start(on_thread_start)
         .on_thread_park(disable_preemption_once)
         .on_thread_unpark(move || io_watch.thread_woke_up());
-    // tokio panics if the operating system grants some of the threads, but not all.
-    unwind::catch(|| builder.build()).unwrap_or_else(|message| Err(io::Error::other(message)))
+    // On a thread of its own, since the calling thread may be in async code already.
+    let built = reservation::on_own_thread(|| {
+        let async_code = tokio::runtime::Builder::new_current_thread().build()?;
+        let built = async_code.block_on(async { unwind::catch(|| builder.build()) });
+        built.unwrap_or_else(|message| Err(io::Error::other(message)))
+    });
+    let built = built.and_then(|built| built);
+    build.set(if built.is_ok() { Build::Done } else { Build::Failed }).expect("set once");
+    built
 }
 
 /// Called by tokio's worker threads: its threads for blocking calls never park in this way, and stay as they are.

@@ -14,6 +14,7 @@
 //! A stopped program, a debugger and a suspended machine make all polls look long. So after a gap between its own
 //! rounds sysmon measures every poll from there on.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use self::run_loop::SysmonOps;
@@ -56,6 +57,9 @@ pub(crate) trait SysmonHooks {
     /// Tasks are starving, and there are `max_threads` threads already. Called once until that is over.
     fn threads_exhausted(&self, max_threads: usize);
 
+    /// The system has refused a thread. Called once until it has granted one.
+    fn threads_refused(&self, error: io::Error);
+
     /// All workers sleep: frees memory that is kept for reuse and was not used for long, while `is_all_asleep`. Returns when to
     /// call this again if there is more.
     fn trim(&self, is_all_asleep: &dyn Fn() -> bool) -> Option<Duration>;
@@ -88,6 +92,18 @@ struct Sysmon<'a, H> {
     n_finished: u64,
     /// Whether `threads_exhausted` was called for the starvation that goes on.
     is_exhausted: bool,
+    /// Whether the system has refused a thread, and has granted none since.
+    is_refused: bool,
+}
+
+/// What came of the attempt to activate stand-ins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StandIns {
+    Activated,
+    /// There are `max_threads` threads already.
+    AtLimit,
+    /// The system has refused a thread.
+    Refused,
 }
 
 /// The poll in which sysmon saw a worker last.
@@ -146,6 +162,7 @@ pub(crate) fn run(pool: &Pool, hooks: &impl SysmonHooks, settings: Settings, par
         starvation: StarvationDetector::new(settings.stall_after),
         n_finished: 0,
         is_exhausted: false,
+        is_refused: false,
     });
 }
 
@@ -187,7 +204,7 @@ impl<H: SysmonHooks> SysmonOps for Sysmon<'_, H> {
         let threads = self.pool.threads();
         if threads.counts().active < threads.workers() && self.pool.queues.has_queued() && !self.pool.is_stopping() {
             // The system refused a thread before. Try again; if it refuses, the next round tries once more.
-            let _ = self.pool.activate(threads.activate());
+            self.activate(threads.activate());
         }
         let (injected, queued) = self.pool.queues.lengths();
         let is_starving = self.starvation.observe(&Observation {
@@ -200,7 +217,7 @@ impl<H: SysmonHooks> SysmonOps for Sysmon<'_, H> {
         });
         if is_starving {
             let was_exhausted = self.is_exhausted;
-            self.is_exhausted = !activate_stand_ins(self.pool, &stuck);
+            self.is_exhausted = self.activate_stand_ins(&stuck) == StandIns::AtLimit;
             if self.is_exhausted && !was_exhausted {
                 self.hooks.threads_exhausted(threads.max_threads());
             }
@@ -319,6 +336,43 @@ impl<H: SysmonHooks> Sysmon<'_, H> {
         stuck.sort_unstable_by(|a, b| b.cmp(a));
         stuck.into_iter().map(|(_, index)| index).collect()
     }
+
+    /// Wakes a sleeping worker or activates stand-ins for stuck ones.
+    fn activate_stand_ins(&mut self, stuck: &[usize]) -> StandIns {
+        let pool = self.pool;
+        if pool.idle.n_sleepers() > 0 {
+            pool.idle.notify();
+            return StandIns::Activated;
+        }
+        for &index in stuck.iter().take(pool.threads().workers()) {
+            let Some(activation) = pool.replace_blocked(index) else { continue };
+            let outcome = self.activate(activation);
+            if outcome == StandIns::Refused {
+                pool.threads().stand_in_refused(index);
+            }
+            if outcome != StandIns::Activated {
+                return outcome;
+            }
+        }
+        StandIns::Activated
+    }
+
+    fn activate(&mut self, activation: Activation) -> StandIns {
+        let is_new = matches!(activation, Activation::Spawn(_));
+        match self.pool.activate(activation) {
+            Ok(true) => {
+                self.is_refused &= !is_new;
+                StandIns::Activated
+            }
+            Ok(false) => StandIns::AtLimit,
+            Err(error) => {
+                if !std::mem::replace(&mut self.is_refused, true) {
+                    self.hooks.threads_refused(error);
+                }
+                StandIns::Refused
+            }
+        }
+    }
 }
 
 /// Moves tasks behind a stuck poll to the injector. Workers steal only when they have no task of their own, which may
@@ -329,22 +383,4 @@ fn move_queue(pool: &Pool, remote: &Remote) {
     if n_moved > 0 {
         pool.idle.notify();
     }
-}
-
-/// Wakes a sleeping worker or activates stand-ins for stuck ones. Returns `false` if no more threads can be activated.
-fn activate_stand_ins(pool: &Pool, stuck: &[usize]) -> bool {
-    if pool.idle.n_sleepers() > 0 {
-        pool.idle.notify();
-        return true;
-    }
-    for &index in stuck.iter().take(pool.threads().workers()) {
-        match pool.replace_blocked(index) {
-            None => continue,
-            Some(Activation::AtLimit) => return false,
-            // A system that refuses a thread is a limit as well.
-            Some(stand_in) if !pool.activate(stand_in).unwrap_or(false) => return false,
-            Some(_) => {}
-        }
-    }
-    true
 }

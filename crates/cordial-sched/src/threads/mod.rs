@@ -124,6 +124,16 @@ impl Threads {
         Some(activation)
     }
 
+    /// Makes a blocked thread active again, because the system has refused its stand-in: the thread
+    /// is not deprioritized, and does not end after its poll. Does nothing if the poll has returned
+    /// meanwhile, or if the thread is deprioritized already.
+    pub(crate) fn stand_in_refused(&self, index: usize) {
+        let mut states = self.states.lock();
+        if states.get(index) == Some(&ThreadState::Blocked { is_deprioritized: false }) {
+            states[index] = ThreadState::Active;
+        }
+    }
+
     /// Calls `deprioritize` if the thread is still blocked, under the lock so that it stays so. Returns whether the
     /// thread is deprioritized now.
     pub(crate) fn deprioritize(&self, index: usize, deprioritize: impl FnOnce() -> bool) -> bool {

@@ -36,6 +36,8 @@ impl Hooks for TableHooks {
     fn threads_exhausted(&self, _: usize) {}
 
     fn io_threads_stuck(&self, _: StuckIoThreads) {}
+
+    fn threads_refused(&self, _: &std::io::Error, _: Option<&cordial_sched::ThreadLimit>) {}
 }
 
 pub(crate) fn executor(workers: usize) -> Executor {

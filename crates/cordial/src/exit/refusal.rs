@@ -8,6 +8,9 @@ use std::fmt;
 pub enum Refusal {
     /// The runtime was shut down, or is being shut down.
     RuntimeStopped,
+    /// The program has forked since the runtime was started: the threads of the runtime exist in
+    /// the parent process only.
+    Forked,
     /// The process table of the runtime is full.
     TooManyProcesses,
     /// The supervisor has as many running children as `max_children` allows.
@@ -24,6 +27,9 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Refusal::RuntimeStopped => "not started: the runtime was shut down; spawn before `shutdown`, or on another runtime",
+            Refusal::Forked => {
+                "not started: the program has forked, and the threads of this runtime stayed in the parent process; fork before the first use of a runtime, or build another one with `Runtime::builder` in the child process"
+            }
             Refusal::SupervisorFull => {
                 "not started: the supervisor has as many running children as `max_children` allows; raise it, or wait with `start_child_when_room`"
             }

@@ -74,6 +74,7 @@ mod stop;
 
 mod program;
 
+pub use cordial_sched::ThreadLimit;
 pub use crashes::Crash;
 pub use current::{callers, set_label};
 pub use exit_signal::exit;

@@ -158,6 +158,9 @@ impl Spawn {
         if executor.is_closed() {
             return Err(Refusal::RuntimeStopped);
         }
+        if runtime.is_forked() {
+            return Err(Refusal::Forked);
+        }
         let caller = spawner()?;
         let (key, pid) = runtime.reserve().ok_or(Refusal::TooManyProcesses)?;
         let caller = caller.filter(|caller| caller.runtime() == pid.runtime());

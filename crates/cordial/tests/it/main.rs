@@ -18,6 +18,8 @@ mod elixir_dynamic_supervisor;
 mod exit_display;
 mod exit_propagation;
 mod faulty_user_code;
+#[cfg(unix)]
+mod fork;
 mod handle;
 #[cfg(target_os = "linux")]
 mod idle;
@@ -70,6 +72,8 @@ mod supervisor_settled;
 mod supervisor_significant;
 mod supervisor_start;
 mod supervisor_stop;
+#[cfg(target_os = "linux")]
+mod system_limits;
 mod task_supervisor;
 mod tokio_interop;
 mod trap_exits;

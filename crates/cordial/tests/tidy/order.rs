@@ -21,14 +21,16 @@ pub(crate) struct Order {
 #[rustfmt::skip]
 pub(crate) const ORDERS: &[Order] = &[
     Order { folder: "cordial-sched/src", rows: &[
-        "sync", "unwind coarse_clock priority", "free_list", "table", "task", "simulation/queue", "timeout idle", "io_watch threads",
+        "sync", "unwind coarse_clock priority thread_limit", "reservation free_list", "table", "task", "simulation/queue", "timeout idle",
+        "io_watch threads",
         "remote", "pool", "worker sysmon", "executor", "simulation",
     ] },
     Order { folder: "cordial-sched/src/task", rows: &[
         "turns future join slot", "header", "runnable + schedule + waker", "task_ref allocator",
     ] },
     Order { folder: "cordial-sched/src/executor", rows: &[
-        "options statistics dropped_timers", "hooks + handle", "io_threads join_handle pool_threads timer timer_thread", "prepare start",
+        "error options statistics dropped_timers hook_calls", "hooks + handle", "io_threads join_handle pool_threads timer timer_thread",
+        "prepare start",
     ] },
     Order { folder: "cordial/src", rows: &[
         "pid", "exit", "backoff error unwind", "telemetry", "process", "task", "stream", "supervisor", "testing",

@@ -48,7 +48,7 @@ const SEARCH_INTERVAL: Duration = Duration::from_millis(40);
 ///
 /// # Errors
 ///
-/// When the system cannot start a process.
+/// When the system cannot start a process or a thread.
 pub(crate) fn start_guard(run_name: &str) -> io::Result<(File, Child)> {
     let (reader, writer) = io::pipe()?;
     let mut command = Command::new("/proc/self/exe");
@@ -56,7 +56,7 @@ pub(crate) fn start_guard(run_name: &str) -> io::Result<(File, Child)> {
     command.stdin(reader).stdout(Stdio::null()).stderr(Stdio::null());
     let guard = thread::scope(|scope| {
         let (sender, spawned) = mpsc::channel();
-        scope.spawn(move || sender.send(command.spawn()));
+        thread::Builder::new().spawn_scoped(scope, move || sender.send(command.spawn()))?;
         loop {
             match spawned.recv_timeout(SEARCH_INTERVAL) {
                 Ok(spawned) => return spawned,

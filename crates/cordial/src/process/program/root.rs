@@ -20,7 +20,7 @@ use crate::pid::Pid;
 use crate::process::entry::Entry;
 use crate::process::outcome::Outcome;
 use crate::process::report::{ReportBuilder, StopReport};
-use crate::process::runtime::{Handle, assert_may_block, block_on, default_runtime, spawner};
+use crate::process::runtime::{Handle, assert_may_block, block_on, spawner, try_default_runtime};
 use crate::process::shutdown::Shutdown;
 use crate::process::signal::Signal;
 use crate::process::spawn::{Spawn, box_if_large};
@@ -59,13 +59,13 @@ pub(super) struct RunOutcome<T> {
 ///
 /// # Errors
 ///
-/// The [`Exit`] of the root process, if its future returned no value. In a handler of `atexit` or in the destructor of a
+/// The [`Exit`] of the root process, if its future returned no value; an [`Exit::Error`] with a
+/// [`BuildError`](crate::BuildError) if the default runtime cannot start. In a handler of `atexit` or in the destructor of a
 /// thread-local this may be [`Exit::Refused`].
 ///
 /// # Panics
 ///
-/// On a worker of tokio and in a simulation, because other tasks could not run meanwhile; and if the default runtime cannot
-/// start.
+/// On a worker of tokio and in a simulation, because other tasks could not run meanwhile.
 ///
 /// # Examples
 ///
@@ -88,7 +88,8 @@ where
 {
     assert_may_block("cordial::run");
     let spawned_at = Location::caller();
-    box_if_large!(future: F => run_on(default_runtime(), future, spawned_at)).result
+    let runtime = try_default_runtime()?;
+    box_if_large!(future: F => run_on(runtime, future, spawned_at)).result
 }
 
 /// Like [`run`], for `fn main`: converts the result into the exit status of the program.
@@ -97,6 +98,7 @@ where
 /// |---|---|---|
 /// | a value, or an orderly shutdown | 0 | |
 /// | any other exit | 1 | the exit |
+/// | none: the default runtime cannot start | 1 | the reason |
 /// | a second signal | 130 (SIGINT) or 143 (SIGTERM) | |
 ///
 /// Processes that did not end when they were asked to are listed on standard error as well; after a second signal, only those
@@ -130,7 +132,13 @@ where
     F::Output: Outcome + Send + 'static,
 {
     assert_may_block("cordial::main");
-    let runtime = default_runtime();
+    let runtime = match try_default_runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "Error: the default runtime of cordial cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let spawned_at = Location::caller();
     let outcome = box_if_large!(future: F => run_on(runtime, future, spawned_at));
     if !outcome.report.is_clean() {

@@ -48,7 +48,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`BuildError`]: no workers, fewer threads than workers, or the operating system refused to start a thread.
+    /// [`BuildError`]: no workers, fewer threads than workers, or the operating system refused a
+    /// thread or a file.
     pub fn build(self) -> Result<Runtime, BuildError> {
         Ok(Runtime { handle: self.start()? })
     }
@@ -158,7 +159,12 @@ impl Runtime {
         let executor = self.handle.executor();
         let (limit, started, caller) = (limit.into(), executor.now(), current());
         let stop = stop_within(&self.handle, |pid, _| Some(pid) != caller, limit);
-        let report = if executor.is_closed() { StopReport::default() } else { block_on(stop) };
+        let report = if executor.is_closed() || self.handle.is_forked() {
+            // In a forked process no thread of the runtime is left to wait for.
+            StopReport::default()
+        } else {
+            block_on(stop)
+        };
         let time_after_limit = match limit {
             Shutdown::After(limit) => executor.now().saturating_duration_since(started).saturating_sub(limit),
             Shutdown::BrutalKill => executor.now().saturating_duration_since(started),

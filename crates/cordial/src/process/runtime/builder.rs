@@ -116,7 +116,7 @@ impl Builder {
         }
         let lower_stuck = long_polls == LongPolls::Deprioritize;
         let options = Options { workers, stall_after, max_threads, deprioritize_long_polls: lower_stuck };
-        let executor = Executor::start(options, Shared::new(workers)).map_err(BuildError::System)?;
+        let executor = Executor::start(options, Shared::new(workers))?;
         Ok(Handle::new(executor))
     }
 }

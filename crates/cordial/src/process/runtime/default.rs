@@ -8,22 +8,33 @@ use crate::error::BuildError;
 
 static DEFAULT: OnceLock<Handle> = OnceLock::new();
 
+/// Held while the threads start, so that of two concurrent calls only one starts any.
+static INSTALLING: Mutex<()> = Mutex::new(());
+
 /// Returns the default runtime, and starts it on first use.
 ///
 /// # Panics
 ///
 /// If the operating system refuses to start the threads.
 pub(in crate::process) fn default_runtime() -> &'static Handle {
-    DEFAULT.get_or_init(|| match Builder::default().start() {
-        Ok(runtime) => runtime,
-        Err(error) => panic!("cordial's default runtime cannot start: {error}"),
-    })
+    try_default_runtime().unwrap_or_else(|error| panic!("cordial's default runtime cannot start: {error}"))
+}
+
+/// Like [`default_runtime`], but returns an error if the runtime cannot start. A later call tries
+/// again.
+pub(in crate::process) fn try_default_runtime() -> Result<&'static Handle, BuildError> {
+    if let Some(runtime) = DEFAULT.get() {
+        return Ok(runtime);
+    }
+    let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    match DEFAULT.get() {
+        Some(runtime) => Ok(runtime),
+        None => Builder::default().start().map(|runtime| DEFAULT.get_or_init(|| runtime)),
+    }
 }
 
 /// Starts the default runtime with these options, unless it runs already.
 pub(in crate::process) fn set_default_runtime(builder: Builder) -> Result<(), BuildError> {
-    // Held while the threads start, so that of two concurrent calls only one starts any.
-    static INSTALLING: Mutex<()> = Mutex::new(());
     let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     if DEFAULT.get().is_some() {
         return Err(BuildError::AlreadyInUse);

@@ -55,6 +55,14 @@ impl Handle {
         self.shared.number() == other.shared.number()
     }
 
+    /// Returns whether the program has forked since the runtime was started, so that this process
+    /// has none of its threads. Not asked on a worker, where the question would cost as much as a
+    /// spawn: a process that was forked by a task is not noticed there.
+    #[inline]
+    pub(crate) fn is_forked(&self) -> bool {
+        !self.executor.is_simulated() && !self.executor.is_own_worker() && self.shared.is_forked()
+    }
+
     pub(crate) fn next_guardian_number(&self) -> u64 {
         self.shared.guardian_numbers.next()
     }

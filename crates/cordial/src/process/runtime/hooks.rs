@@ -1,8 +1,9 @@
 //! What a runtime does when the scheduler calls its hooks.
 
+use std::io;
 use std::time::Duration;
 
-use cordial_sched::{Executor, Hooks, Key, StuckIoThreads};
+use cordial_sched::{Executor, Hooks, Key, StuckIoThreads, ThreadLimit};
 
 use super::context;
 use super::handle::Handle;
@@ -33,6 +34,10 @@ impl Hooks for Shared {
 
     fn io_threads_stuck(&self, stuck: StuckIoThreads) {
         telemetry::io_threads_stuck(&stuck);
+    }
+
+    fn threads_refused(&self, error: &io::Error, limit: Option<&ThreadLimit>) {
+        telemetry::threads_refused(error, limit);
     }
 
     fn long_poll(&self, key: Key, lasted: Duration) {

@@ -21,4 +21,4 @@ pub(crate) use handle::{Handle, pid_of};
 pub(crate) use shared::Shared;
 
 pub(super) use context::{as_process, is_exiting, lineage_of_children, spawner};
-pub(super) use default::{default_runtime, set_default_runtime};
+pub(super) use default::{set_default_runtime, try_default_runtime};

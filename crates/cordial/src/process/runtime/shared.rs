@@ -20,6 +20,8 @@ use crate::{telemetry, unwind};
 pub(crate) struct Shared {
     /// The part of every pid that names the runtime.
     number: NonZeroU32,
+    /// The operating system's number of the process in which the runtime was started.
+    os_process: u32,
     pub(super) table: Table<Entry>,
     pub(super) guardian_numbers: GuardianNumbers,
     pub(super) crashes: Crashes,
@@ -38,6 +40,7 @@ impl Shared {
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         Arc::new(Shared {
             number: NonZeroU32::new(number).expect("a program starts fewer than 2^32 runtimes"),
+            os_process: std::process::id(),
             table: Table::new(threads),
             guardian_numbers: GuardianNumbers::default(),
             crashes: Crashes::default(),
@@ -48,6 +51,10 @@ impl Shared {
 
     pub(super) fn number(&self) -> NonZeroU32 {
         self.number
+    }
+
+    pub(super) fn is_forked(&self) -> bool {
+        std::process::id() != self.os_process
     }
 
     #[inline]

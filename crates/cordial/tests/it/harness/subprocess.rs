@@ -81,7 +81,17 @@ pub(crate) struct Ran {
 
 /// Starts a subprocess that runs one case of `test`.
 pub(crate) fn start(test: &str, case: &str) -> Subprocess {
-    let mut child = Command::new(std::env::current_exe().unwrap())
+    start_by(Command::new(std::env::current_exe().unwrap()), test, case)
+}
+
+/// Runs one case of `test` to its end, in a subprocess that `command` starts: it is followed by the
+/// arguments for libtest.
+pub(crate) fn run_by(command: Command, test: &str, case: &str) -> Ran {
+    start_by(command, test, case).finish()
+}
+
+fn start_by(mut command: Command, test: &str, case: &str) -> Subprocess {
+    let mut child = command
         .args(["--exact", test, "--nocapture"])
         .env(CASE, case)
         .env("RUST_BACKTRACE", "0")

@@ -1,0 +1,112 @@
+//! Threads and files that are taken for a moment, to see whether the system grants them all.
+//!
+//! tokio cannot be asked to start all of its threads or none: if the system grants some of them
+//! only, its `build` panics, prints the panic, and waits for the threads that it has started, which
+//! never end. So an executor first takes as many threads as it will need, gives them back, and
+//! starts its own ones. If one is refused, nothing has been built yet, and the error can name the
+//! number that was granted and the limit that was reached.
+//!
+//! Between giving back and starting, another program may take what was free. `executor/start.rs`
+//! says what happens then.
+
+use std::io::{self, PipeReader, PipeWriter};
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use self::system::KernelThread;
+use crate::thread_limit::{ThreadsRefused, reached_limit};
+
+#[cfg_attr(target_os = "linux", path = "linux.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "other.rs")]
+mod system;
+
+/// The pause between two looks for a thread that is about to disappear, and the number of looks.
+const PAUSE: Duration = Duration::from_micros(50);
+const LOOKS: usize = 2000;
+
+/// Threads that wait to be given back. When dropped, they end without being waited for.
+struct Threads {
+    threads: Vec<JoinHandle<KernelThread>>,
+    is_over: Arc<OnceLock<()>>,
+}
+
+/// Checks that the system grants so many threads at once.
+///
+/// # Errors
+///
+/// If it does not.
+pub(crate) fn check_threads(needed: usize) -> Result<(), ThreadsRefused> {
+    let mut taken = Threads { threads: Vec::new(), is_over: Arc::default() };
+    let refused = (0..needed).find_map(|_| taken.take_one().err());
+    // The limit is read while the threads exist, because it is the one that they use up.
+    let refused = refused.map(|error| {
+        let (granted, limit) = (taken.threads.len(), reached_limit());
+        ThreadsRefused { needed, granted, limit, error }
+    });
+    taken.give_back();
+    refused.map_or(Ok(()), Err)
+}
+
+/// Checks that the system grants so many files at once, rounded up to an even number.
+///
+/// # Errors
+///
+/// If it does not.
+pub(crate) fn check_files(needed: usize) -> io::Result<()> {
+    let pipes: io::Result<Vec<(PipeReader, PipeWriter)>> = (0..needed.div_ceil(2)).map(|_| io::pipe()).collect();
+    pipes.map(drop)
+}
+
+/// Calls `f` on a thread of its own, and waits until the system has forgotten that thread.
+///
+/// # Errors
+///
+/// If the system refuses the thread, or `f` panics.
+pub(crate) fn on_own_thread<R: Send>(f: impl FnOnce() -> R + Send) -> io::Result<R> {
+    let (result, thread) = thread::scope(|scope| {
+        let thread = thread::Builder::new().name("cordial-start".to_owned());
+        let thread = thread.spawn_scoped(scope, || (f(), KernelThread::current()))?;
+        thread.join().map_err(|_| io::Error::other("a panic while the executor was started"))
+    })?;
+    wait_until_gone(&[thread]);
+    Ok(result)
+}
+
+impl Threads {
+    fn take_one(&mut self) -> io::Result<()> {
+        let is_over = self.is_over.clone();
+        let thread = thread::Builder::new().name("cordial-reserved".to_owned());
+        let thread = thread.spawn(move || {
+            is_over.wait();
+            KernelThread::current()
+        })?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// Lets the threads end, and waits until the system counts them no more.
+    fn give_back(mut self) {
+        let _ = self.is_over.set(());
+        let threads: Vec<KernelThread> = self.threads.drain(..).filter_map(|thread| thread.join().ok()).collect();
+        wait_until_gone(&threads);
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        let _ = self.is_over.set(());
+    }
+}
+
+/// Waits until the system counts these threads no more: joining a thread returns a moment before
+/// that. The wait is bounded, and a thread that is still counted is then one too many for the limit
+/// at worst.
+fn wait_until_gone(threads: &[KernelThread]) {
+    for _ in 0..LOOKS {
+        if threads.iter().all(|thread| thread.is_gone()) {
+            return;
+        }
+        thread::sleep(PAUSE);
+    }
+}

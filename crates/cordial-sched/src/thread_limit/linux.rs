@@ -1,0 +1,85 @@
+//! Linux: limits of the program, of its user, of its control groups, and of the system.
+//!
+//! A refusal does not say which limit was the reason. So each one is compared with what is in use,
+//! the narrowest first. The threads of a user are not counted anywhere: that limit is named where
+//! no other one is reached.
+
+use std::fs;
+use std::path::Path;
+
+use rustix::process::{Resource, geteuid, getrlimit};
+
+use super::ThreadLimit;
+
+/// The address space of one more thread: a stack of 2 MiB, its guard page, and what the C library
+/// adds.
+const BYTES_OF_THREAD: u64 = 3 << 20;
+
+/// The address space that glibc takes for the heap of a thread.
+const BYTES_OF_HEAP: u64 = 64 << 20;
+
+/// Where the hierarchies of control groups that count threads are mounted: the second version, and
+/// the first one.
+const MOUNTS: [(&str, &str); 3] =
+    [("", "/sys/fs/cgroup"), ("", "/sys/fs/cgroup/unified"), ("pids", "/sys/fs/cgroup/pids")];
+
+pub(super) fn reached_limit() -> Option<ThreadLimit> {
+    address_space().or_else(control_group).or_else(whole_system).or_else(user)
+}
+
+fn address_space() -> Option<ThreadLimit> {
+    let max_bytes = getrlimit(Resource::As).current?;
+    let used = address_space_in_use()?;
+    (used.saturating_add(BYTES_OF_THREAD) > max_bytes).then_some(ThreadLimit::AddressSpace { max_bytes })
+}
+
+/// Whether one more thread and its heap would leave less than an eighth of the address space.
+pub(super) fn is_short_of_address_space() -> bool {
+    let Some(max_bytes) = getrlimit(Resource::As).current else { return false };
+    let after = |used: u64| used.saturating_add(BYTES_OF_THREAD).saturating_add(BYTES_OF_HEAP);
+    address_space_in_use().is_some_and(|used| after(used) > max_bytes - max_bytes / 8)
+}
+
+/// Returns the bytes of address space that this program uses.
+fn address_space_in_use() -> Option<u64> {
+    let pages: u64 = fs::read_to_string("/proc/self/statm").ok()?.split(' ').next()?.parse().ok()?;
+    Some(pages.saturating_mul(rustix::param::page_size() as u64))
+}
+
+/// Returns the innermost control group of this program that is full.
+fn control_group() -> Option<ThreadLimit> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    // Each line is `number:controllers:path`. The second version has one line, without controllers.
+    let full = |line: &str| {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (controllers, group) = (fields.next()?, fields.next()?);
+        let mounts = MOUNTS.iter().filter(|(of, _)| controllers.split(',').any(|controller| controller == *of));
+        mounts.filter_map(|(_, mount)| full_group(Path::new(mount), group)).next()
+    };
+    groups.lines().find_map(full)
+}
+
+/// Returns the first full group on the way from a group to the root of its hierarchy.
+fn full_group(mount: &Path, group: &str) -> Option<ThreadLimit> {
+    Path::new(group).ancestors().find_map(|group| {
+        let folder = mount.join(group.strip_prefix("/").unwrap_or(group));
+        // No number: `max`, which is no limit.
+        let read = |name: &str| fs::read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
+        let max = read("pids.max")?;
+        (read("pids.current")? >= max).then(|| ThreadLimit::ControlGroup { max, group: group.display().to_string() })
+    })
+}
+
+fn whole_system() -> Option<ThreadLimit> {
+    let max = fs::read_to_string("/proc/sys/kernel/threads-max").ok()?.trim().parse().ok()?;
+    // The fourth field: how many threads run, and how many exist.
+    let load = fs::read_to_string("/proc/loadavg").ok()?;
+    let existing: u64 = load.split(' ').nth(3)?.split_once('/')?.1.parse().ok()?;
+    (existing >= max).then_some(ThreadLimit::System { max })
+}
+
+fn user() -> Option<ThreadLimit> {
+    // It does not hold for the superuser.
+    let max = getrlimit(Resource::Nproc).current.filter(|_| !geteuid().is_root())?;
+    Some(ThreadLimit::User { max })
+}

@@ -1,0 +1,109 @@
+//! What the operating system says about threads that it refuses.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+#[cfg_attr(target_os = "linux", path = "linux.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "other.rs")]
+mod system;
+
+/// The operating system started some of the threads that were needed, and refused the next one.
+#[derive(Debug)]
+pub struct ThreadsRefused {
+    /// The number of threads that were needed.
+    pub needed: usize,
+    /// The number of threads that were started. They have ended again.
+    pub granted: usize,
+    /// The limit that was reached, if the system shows it.
+    pub limit: Option<ThreadLimit>,
+    /// The error of the system.
+    pub error: io::Error,
+}
+
+/// A limit of the operating system on threads.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ThreadLimit {
+    /// `RLIMIT_NPROC` (`ulimit -u`): the threads of one user, in all programs together.
+    User {
+        /// The number of threads.
+        max: u64,
+    },
+    /// `pids.max` of a control group: the threads of all programs in it, as in a container.
+    ControlGroup {
+        /// The number of threads.
+        max: u64,
+        /// The path of the group, below the root of its hierarchy.
+        group: String,
+    },
+    /// `RLIMIT_AS` (`ulimit -v`): the address space of the program, of which each thread needs some
+    /// for its stack.
+    AddressSpace {
+        /// The number of bytes.
+        max_bytes: u64,
+    },
+    /// `kernel.threads-max`: the threads of the whole system.
+    System {
+        /// The number of threads.
+        max: u64,
+    },
+}
+
+/// Returns the limit that holds while a thread is refused. `None` if the system does not show one.
+pub(crate) fn reached_limit() -> Option<ThreadLimit> {
+    system::reached_limit()
+}
+
+/// Checks that the address space has room for one more thread and its heap, and for something
+/// besides them.
+///
+/// # Errors
+///
+/// If `RLIMIT_AS` leaves less.
+pub(crate) fn check_address_space() -> io::Result<()> {
+    if system::is_short_of_address_space() {
+        return Err(io::Error::new(
+            io::ErrorKind::OutOfMemory,
+            "the rest of the address space is kept for allocations",
+        ));
+    }
+    Ok(())
+}
+
+impl fmt::Display for ThreadsRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ThreadsRefused { needed, granted, limit, error } = self;
+        write!(f, "{needed} threads are needed, and the operating system started {granted}: {error}")?;
+        match limit {
+            Some(limit) => write!(f, "; {limit}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error for ThreadsRefused {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.error.source()
+    }
+}
+
+impl fmt::Display for ThreadLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ThreadLimit::User { max } => {
+                write!(f, "`ulimit -u` (RLIMIT_NPROC) allows all programs of this user {max} threads")
+            }
+            ThreadLimit::ControlGroup { max, group } => {
+                write!(f, "`pids.max` of the control group {group} allows {max} threads")
+            }
+            ThreadLimit::AddressSpace { max_bytes } => {
+                write!(f, "`ulimit -v` (RLIMIT_AS) allows {} KiB of address space", max_bytes / 1024)
+            }
+            ThreadLimit::System { max } => write!(f, "`kernel.threads-max` allows the system {max} threads"),
+        }
+    }
+}
+
+#[cfg(all(test, target_os = "linux", not(cordial_loom)))]
+mod tests;

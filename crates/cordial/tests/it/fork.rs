@@ -1,0 +1,41 @@
+//! A process that was forked has none of the threads of a runtime: it gets errors, and never waits.
+
+use std::time::Duration;
+
+use cordial::{Exit, Refusal, Runtime, Task};
+
+use crate::harness::subprocess;
+
+#[test]
+fn a_forked_process_gets_errors_of_the_runtimes_of_its_parent_and_can_build_its_own() {
+    if subprocess::case().is_none() {
+        let reports = subprocess::run(test_name!(), "").reports();
+        assert_eq!(reports, ["spawn", "run", "block_on", "shutdown", "own runtime", "parent goes on"]);
+        return;
+    }
+    let runtime = Runtime::builder().workers(1).build().unwrap();
+    assert_eq!(Task::spawn(async { 1 }).wait(), Ok(1));
+    let is_refused =
+        |exit: &Exit| matches!(exit, Exit::Refused(Refusal::Forked)) && exit.to_string().contains("forked");
+    let child = match fork::fork().unwrap() {
+        fork::Fork::Parent(child) => child,
+        fork::Fork::Child => {
+            assert!(is_refused(&Task::spawn(async { 1 }).wait().unwrap_err()));
+            subprocess::report("spawn");
+            assert!(is_refused(&cordial::run(async { 1 }).unwrap_err()));
+            subprocess::report("run");
+            assert!(is_refused(&runtime.block_on(async { 1 }).unwrap_err()));
+            subprocess::report("block_on");
+            assert!(runtime.shutdown(Duration::from_secs(60)).is_clean());
+            subprocess::report("shutdown");
+            let own = Runtime::builder().workers(1).build().unwrap();
+            assert_eq!(own.block_on(async { Task::spawn(async { 1 }).await }), Ok(Ok(1)));
+            subprocess::report("own runtime");
+            std::process::exit(0);
+        }
+    };
+    let status = fork::waitpid(child).unwrap();
+    assert!(fork::WIFEXITED(status), "{status}");
+    assert_eq!(runtime.block_on(async { Task::spawn(async { 1 }).await }), Ok(Ok(1)));
+    subprocess::report("parent goes on");
+}
