@@ -1,5 +1,6 @@
 //! A runtime that is dropped or shut down while its processes use timers, sockets, streams and supervisors: nothing panics, neither in
 //! the library nor in tasks of the user, wherever the drop takes place.
+#![expect(clippy::async_yields_async, reason = "handles leave the runtime that they were created in")]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
