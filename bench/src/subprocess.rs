@@ -54,7 +54,7 @@ pub(crate) struct BusyProgram(Child);
 impl BusyProgram {
     pub(crate) fn start() -> BusyProgram {
         let program = std::env::current_exe().expect("the path of the program is known");
-        let busy = Command::new(program).args([FLAG, "busy"]).stdin(Stdio::piped()).spawn();
+        let busy = Command::new(program).args([FLAG, "busy"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
         BusyProgram(busy.expect("the program can be started again"))
     }
 }
