@@ -37,8 +37,8 @@ impl<T> Depot<T> {
         self.values.reserve(n.saturating_sub(self.values.len()));
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.values.is_empty()
+    pub(super) fn len(&self) -> usize {
+        self.values.len()
     }
 
     /// Takes `n` values from the top, or all if there are fewer.

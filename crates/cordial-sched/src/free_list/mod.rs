@@ -133,9 +133,9 @@ impl<T: Recycle> FreeList<T> {
         }
     }
 
-    /// Returns whether there are free values, not counting those in magazines.
-    pub(crate) fn has_any(&self) -> bool {
-        self.shards.0.iter().any(|shard| !shard.lock().is_empty())
+    /// Returns how many free values there are, not counting those in magazines.
+    pub(crate) fn len(&self) -> usize {
+        self.shards.0.iter().map(|shard| shard.lock().len()).sum()
     }
 }
 

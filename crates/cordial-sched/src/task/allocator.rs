@@ -12,6 +12,9 @@ use crate::task::schedule::{HeaderReuse, SchedulerRef};
 /// that repeats a burst every few seconds would pay for the allocations each time.
 const KEPT_FOR: Duration = Duration::from_secs(12);
 
+/// So few free tasks are not worth the wake-up of an idle program: they are freed when it sleeps for the next time.
+const FEW: usize = 1024;
+
 /// The free tasks of one executor. They are freed with it.
 pub(crate) struct TaskAllocator {
     free: FreeList<Runnable>,
@@ -49,17 +52,17 @@ impl TaskAllocator {
     }
 
     /// Frees the tasks that were not used for long, while `is_quiet`. See [`FreeList::trim`]. Returns when to call this again if
-    /// there are free tasks left.
+    /// many free tasks are left.
     pub(crate) fn trim(&self, now: Instant, is_quiet: impl Fn() -> bool) -> Option<Duration> {
         let mut last_trim = self.last_trim.lock();
         let since_last = last_trim.map_or(KEPT_FOR, |last| now.saturating_duration_since(last));
         if since_last < KEPT_FOR {
-            return self.free.has_any().then_some(KEPT_FOR - since_last);
+            return (self.free.len() > FEW).then_some(KEPT_FOR - since_last);
         }
         *last_trim = Some(now);
         drop(last_trim);
         self.free.trim(is_quiet);
-        self.free.has_any().then_some(KEPT_FOR)
+        (self.free.len() > FEW).then_some(KEPT_FOR)
     }
 }
 

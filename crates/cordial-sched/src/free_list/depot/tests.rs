@@ -31,10 +31,10 @@ fn values_that_are_not_taken_between_two_trims_are_idle() {
     depot.put(taken);
     depot.begin_trim();
     assert_eq!(take_all_idle(&mut depot), 70);
-    assert!(!depot.is_empty());
+    assert_eq!(depot.len(), 30);
     depot.begin_trim();
     assert_eq!(take_all_idle(&mut depot), 30);
-    assert!(depot.is_empty());
+    assert_eq!(depot.len(), 0);
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn a_header_is_used_again_exactly_if_no_waker_to_it_is_left() {
 #[test]
 fn tasks_that_are_not_used_for_long_are_freed() {
     let tasks = TaskAllocator::new(HeaderReuse::Eager);
-    let in_use: Vec<Runnable> = (0..300).map(|_| tasks.allocate(key())).collect();
+    let in_use: Vec<Runnable> = (0..2 * FEW).map(|_| tasks.allocate(key())).collect();
     let headers: Vec<Weak<Header<Runnable>>> = in_use.iter().map(|task| Arc::downgrade(task.header())).collect();
     let n_kept = || headers.iter().filter(|header| header.strong_count() > 0).count();
     in_use.into_iter().for_each(Runnable::retire);
@@ -67,9 +67,9 @@ fn tasks_that_are_not_used_for_long_are_freed() {
     let now = crate::timeout::Instant::now().into_std();
     assert_eq!(tasks.trim(now, || true), Some(KEPT_FOR));
     assert_eq!(tasks.trim(now + KEPT_FOR / 4, || true), Some(KEPT_FOR * 3 / 4), "not again so soon");
-    assert_eq!(n_kept(), 300);
+    assert_eq!(n_kept(), 2 * FEW);
     assert_eq!(tasks.trim(now + KEPT_FOR, || false), Some(KEPT_FOR));
-    assert_eq!(n_kept(), 300, "it is not quiet");
+    assert_eq!(n_kept(), 2 * FEW, "it is not quiet");
     assert_eq!(tasks.trim(now + 2 * KEPT_FOR, || true), None);
     assert!(n_kept() < 2 * BATCH, "the magazine of this thread keeps the others");
 }
