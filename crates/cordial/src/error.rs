@@ -134,8 +134,8 @@ pub enum StartError {
     AlreadySupervised(Arc<str>),
     /// The child is a supervisor, but the children of a task supervisor are tasks.
     NotATask(Arc<str>),
-    /// A child that is being started made this call from its `init`, or an `init` below it did: its supervisor waits for
-    /// that `init` and cannot start another child before.
+    /// A child made this call while the supervisor waits for the child's `init`, or an `init` below
+    /// that child did. The supervisor cannot start another child before its wait is over.
     FromInit(Arc<str>),
     /// The `init` of the child returned [`Ignore`]: the child has no process, and is not started again by itself.
     Ignored(Arc<str>),
@@ -224,8 +224,8 @@ impl Error for StartError {
     }
 }
 
-/// The supervisor has no such child: the child has ended, or never belonged to this supervisor. Calls that can fail in
-/// other ways as well return it inside of their error.
+/// The supervisor has no such child: the child has ended, or never belonged to this supervisor.
+/// Calls that can also fail in other ways return `NotFound` inside their error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotFound;
 
@@ -237,11 +237,11 @@ impl fmt::Display for NotFound {
 
 impl Error for NotFound {}
 
-/// Returned as the error of an [`init`](crate::ChildSpec::init), it says that the child is not needed: its process exits
-/// normally, the supervisor goes on without it, and no restart is counted.
+/// The error by which an [`init`](crate::ChildSpec::init) says that its child is not needed.
 ///
-/// The supervisor keeps the specification of the child, without a process, unless the child is temporary. `start_child`
-/// and `restart_child` return [`StartError::Ignored`].
+/// The process of the child exits normally, the supervisor continues without the child, and no
+/// restart is counted. The supervisor keeps the specification of the child, without a process,
+/// unless the child is temporary. `start_child` and `restart_child` return [`StartError::Ignored`].
 ///
 /// # Elixir
 ///

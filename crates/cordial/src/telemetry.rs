@@ -37,12 +37,13 @@ impl Subject<'_> {
     }
 }
 
-/// Returns whether any subscriber may take events of this level. Only reads the global maximum level, so that it is cheap.
+/// Returns whether any subscriber may take events of this level. Cheap: reads only the global
+/// maximum level.
 pub(crate) fn is_enabled(level: Level) -> bool {
     level <= tracing::level_filters::LevelFilter::current()
 }
 
-/// Returns whether a subscriber takes the event of a crash, so that the panic hook need not print it.
+/// Returns whether a subscriber takes the event of a crash. The panic hook then prints nothing.
 pub(crate) fn has_crash_subscriber() -> bool {
     tracing::enabled!(target: TARGET, Level::ERROR)
 }

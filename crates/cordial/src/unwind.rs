@@ -63,10 +63,11 @@ struct Record {
 }
 
 thread_local! {
-    /// How many calls of `catch` are on the stack. Inside one, the panic is reported as an event or an exit.
+    /// How many calls of `catch` are on the stack. Inside such a call, a panic is reported as an
+    /// event or an exit.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
-    /// How many outermost calls of `catch` this thread has begun. A record with another number is of a panic that the user has
-    /// caught.
+    /// How many outermost calls of `catch` this thread has begun. A record with another number
+    /// belongs to a panic that user code has caught.
     static TURN: Cell<u64> = const { Cell::new(0) };
     static RECORD: RefCell<Option<Record>> = const { RefCell::new(None) };
     /// Whether the hook does nothing.

@@ -13,7 +13,8 @@ pub struct Location {
     column: u32,
 }
 
-/// A file name. That of a spawn location is `&'static`; that of a panic is copied, because the panic hook may only borrow it.
+/// A file name: `&'static` for a spawn location, copied for a panic, because the panic hook only
+/// borrows the location.
 #[derive(Clone, Hash, PartialEq, Eq, PartialOrd, Ord)]
 enum File {
     Static(&'static str),
@@ -47,7 +48,7 @@ impl Location {
         Location { file: File::Static("an unknown location"), line: 0, column: 0 }
     }
 
-    /// Copies a location that is only borrowed.
+    /// Copies a borrowed location.
     pub(crate) fn copied(location: &std::panic::Location<'_>) -> Location {
         Location { file: File::Copied(location.file().into()), line: location.line(), column: location.column() }
     }

@@ -18,17 +18,16 @@ pub use panic_report::PanicReport;
 pub use refusal::Refusal;
 pub use timed_out::TimedOut;
 
-/// How a process ended. Cheap to clone. `Display` and `Debug` both print one line that says what to do.
+/// How a process ended. Cheap to clone. `Display` and `Debug` print the same text.
 ///
 /// | exit of a process | linked process that does not trap exits | linked process that traps exits |
 /// |---|---|---|
 /// | `Normal` | is not affected | receives it as a value |
 /// | any other | ends with the same exit | receives it as a value |
 ///
-/// `?` converts an [`io::Error`], a [`StartError`](crate::StartError), a boxed error or a text into an `Exit`. For other
-/// errors write
-/// `.map_err(Box::<dyn Error + Send + Sync>::from)?`, or return them from the task and call
-/// [`Task::or_exit`](crate::Task::or_exit).
+/// `?` converts an [`io::Error`], a [`StartError`](crate::StartError), a boxed error or a text into
+/// an `Exit`. For other errors write `.map_err(Box::<dyn Error + Send + Sync>::from)?`, or return
+/// them from the task and call [`Task::or_exit`](crate::Task::or_exit).
 ///
 /// # Elixir
 ///
@@ -47,23 +46,24 @@ pub use timed_out::TimedOut;
 #[non_exhaustive]
 #[derive(Clone)]
 pub enum Exit {
-    /// It ran to completion, or exited with this reason.
+    /// The process ran to completion, or exited with this reason.
     Normal,
-    /// It was asked to shut down by its owner or supervisor, or exited with this reason. Elixir's `:shutdown` and
-    /// `{:shutdown, x}`. A supervisor that exceeded its restart limit ends with it as well; the text then names the child and the
-    /// reason.
+    /// The process was asked to shut down, or exited with this reason. Elixir's `:shutdown` and
+    /// `{:shutdown, x}`. A supervisor that exceeded its restart limit also ends with `Shutdown`;
+    /// the text names the child and the reason.
     Shutdown(Option<Arc<str>>),
-    /// It was killed. A kill cannot be trapped, but `Killed` that arrives over a link can.
+    /// The process was killed. A kill cannot be trapped, but `Killed` that arrives over a link can.
     Killed,
-    /// It exceeded a timeout.
+    /// The process exceeded a timeout.
     Timeout(TimedOut),
-    /// It panicked.
+    /// The process panicked.
     Panic(Arc<PanicReport>),
-    /// It exited with this error, or its future returned `Err` where an `Err` counts as a failure.
+    /// The process exited with this error, or its future returned `Err` where an `Err` counts as a
+    /// failure.
     Error(Arc<dyn Error + Send + Sync>),
     /// There is no such process (any more), or its result was already taken.
     NoProcess,
-    /// It was never started.
+    /// The process was never started.
     Refused(Refusal),
 }
 

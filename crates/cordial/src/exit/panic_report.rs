@@ -62,7 +62,7 @@ impl PanicReport {
         &self.spawned_at
     }
 
-    /// Returns the process that spawned it, the process that spawned that one, and so on, up to 32.
+    /// Returns the callers of the process: its spawner, the spawner's spawner, and so on, up to 32.
     #[must_use]
     pub fn callers(&self) -> &[Pid] {
         &self.callers

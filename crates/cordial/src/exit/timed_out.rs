@@ -43,7 +43,7 @@ impl TimedOut {
         self.0.limit
     }
 
-    /// Returns the task that exceeded it; of several, the first in input order.
+    /// Returns the task that exceeded the timeout; of several tasks, the first in input order.
     #[must_use]
     pub fn pid(&self) -> Pid {
         self.0.pid
@@ -55,7 +55,7 @@ impl TimedOut {
         self.0.label.as_deref()
     }
 
-    /// Returns where the task was spawned; `None` if it had ended when the timeout passed.
+    /// Returns where the task was spawned; `None` if the task had ended when the timeout elapsed.
     #[must_use]
     pub fn spawned_at(&self) -> Option<&Location> {
         self.0.spawned_at.as_ref()

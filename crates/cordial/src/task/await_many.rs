@@ -16,8 +16,9 @@ impl<T: Send + 'static> Task<T> {
     /// Awaits all tasks and returns their values in input order. One timeout applies to the whole list: 5 s unless
     /// [`AwaitMany::timeout`] sets another one. The timeouts of the individual tasks do not apply.
     ///
-    /// When a task fails, or the timeout elapses, the future returns that `Err` at once, and the other tasks are asked to
-    /// shut down. An empty list is ready at once.
+    /// When a task fails, the future returns its exit at once; when the timeout elapses, it returns
+    /// [`Exit::Timeout`]. In both cases the other tasks are asked to shut down. An empty list is
+    /// ready at once.
     ///
     /// # Cancel safety
     ///

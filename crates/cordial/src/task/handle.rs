@@ -17,8 +17,9 @@ use crate::process::{discard_in_turn, ends_at_this_await};
 ///
 /// Awaiting the handle returns `Ok` with the output of the future, or `Err` with the [`Exit`] that says why there is no
 /// output: a panic, a kill, or the timeout of the await. The timeout is 5 s unless [`timeout`](Task::timeout) sets another
-/// one, and counts from the first poll. When it elapses, the await returns [`Exit::Timeout`], and the task is asked to shut
-/// down as if the handle was dropped. A result that has already arrived never times out.
+/// one, and counts from the first poll. When it elapses, the await returns [`Exit::Timeout`], and
+/// the task is asked to shut down, as by a drop of the handle. A result that has already arrived
+/// never times out.
 ///
 /// `&mut task` can be awaited in `select!` and `join_all`. Awaiting a handle whose result was taken returns
 /// [`Exit::NoProcess`].
@@ -31,7 +32,7 @@ use crate::process::{discard_in_turn, ends_at_this_await};
 /// | run a future in parallel and use its output | [`Task::spawn`], then `.await` |
 /// | fail together with the task | [`Task::spawn_link`] |
 /// | let a future run on without a handle | [`Task::start`] |
-/// | the same, and end it if this process crashes | [`Task::start_link`] |
+/// | the same, linked to this process | [`Task::start_link`] |
 /// | check for the result, and keep the handle if there is none yet | [`Task::yield_for`] |
 /// | end the task, and wait until it has ended | [`Task::shutdown`] |
 /// | drop the handle without ending the task | [`Task::ignore`] |

@@ -23,8 +23,9 @@ impl<T: Send> Task<T> {
     /// its poll returns. A killed task that waits for a thread ends when it gets one, and this call waits for that. With
     /// [`Shutdown::Infinity`] there is neither a kill nor a limit to the wait.
     ///
-    /// Monitors, links and events report the first signal that ended the process. They can therefore report `Shutdown`
-    /// where this call returns a value from the last poll, or `Killed` because a kill followed the request.
+    /// Monitors, links and events report the exit that the first signal decided. They can therefore
+    /// report `Shutdown` although this call returns a value (from the last poll) or `Killed`
+    /// (because a kill followed the request).
     ///
     /// # Cancel safety
     ///

@@ -45,8 +45,9 @@ impl<T: Send + 'static> Task<T> {
         box_if_large!(future: F => Task::spawn_here(spawn, future))
     }
 
-    /// Does the same as [`spawn`](Task::spawn), and links the task to the calling process: a crash of the task also ends
-    /// the calling process with the same exit, unless that process traps exits. Outside a process there is no link.
+    /// Does the same as [`spawn`](Task::spawn), and links the task to the calling process: if the
+    /// task exits with anything but [`Exit::Normal`], the calling process ends with the same exit,
+    /// unless it traps exits. Outside a process there is no link.
     ///
     /// Dropping the handle removes the link before it asks the task to shut down, so that the exit of the task does not end
     /// the calling process.
