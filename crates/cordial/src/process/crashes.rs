@@ -37,8 +37,8 @@ pub struct Crash {
 pub(crate) struct Crashes(Mutex<VecDeque<Crash>>);
 
 impl Crashes {
-    /// Records a crash, and forgets the oldest one if the buffer is full. Reduces an error to its text, so that no value
-    /// of the user is kept alive.
+    /// Records a crash, and drops the oldest crash if the buffer is full. Reduces an error to its
+    /// text, so that no value of the user is kept alive.
     pub(crate) fn push(&self, crash: Crash) {
         let crash = Crash { exit: without_user_values(crash.exit), ..crash };
         let mut crashes = self.0.lock().unwrap_or_else(PoisonError::into_inner);

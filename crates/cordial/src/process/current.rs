@@ -8,8 +8,8 @@ use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::unwind;
 
-/// Returns the callers of the calling process: the process that spawned it, the process that spawned that one, and so on, up
-/// to 32. Empty outside a process.
+/// Returns the callers of the calling process: its spawner, the spawner's spawner, and so on, up to
+/// 32. Empty outside a process.
 ///
 /// # Elixir
 ///
@@ -91,7 +91,8 @@ pub async fn exit(reason: Exit) -> ! {
             reason.take().map(|reason| entry.exit_with(own, reason, ExitCause::Own))
         })
     });
-    // Still there if the process was exiting already. Dropped outside the lock, because it may hold an error of the user.
+    // `reason` is still there if the process was exiting already. It is dropped outside the lock,
+    // because it may hold an error of the user.
     drop(reason);
     if let Some(task) = exiting.flatten() {
         task.wake();
@@ -108,11 +109,13 @@ pub(crate) fn is_ended_by_signal() -> bool {
     with_current_runtime(by_signal) == Some(true)
 }
 
-/// Unwinds the calling process if it is exiting: if it was killed, or was asked to shut down and had not opted in to graceful
-/// shutdown. The unwinding runs destructors, but not the panic hook.
+/// Unwinds the calling process if it is exiting, for example because it was killed, or was asked to
+/// shut down and had not opted in to graceful shutdown. The unwinding runs destructors, but not the
+/// panic hook.
 ///
-/// Call it now and then in a long computation that does not await. It costs a few loads. Does nothing outside a process, while
-/// the thread is panicking, and in a program that is built with `panic = "abort"`.
+/// Call `checkpoint` now and then in a long computation that does not await. A call costs a few
+/// loads. It does nothing outside a process, while the thread is panicking, and in a program that
+/// is built with `panic = "abort"`.
 ///
 /// # Elixir
 ///

@@ -39,8 +39,8 @@ pub(crate) struct Rare {
     pub(crate) label: Option<Arc<str>>,
     pub(crate) links: BTreeSet<Pid>,
     pub(crate) monitors: BTreeMap<u64, oneshot::Sender<Exit>>,
-    /// One sender for each live `Exits` of the process. Unbounded: the length of a channel is bounded by the links that
-    /// the process made and the requests that it received.
+    /// One sender for each live `Exits` of the process. The channels need no bound: each link and
+    /// each signal sent to the process adds one exit.
     pub(crate) traps: BTreeMap<u64, mpsc::UnboundedSender<(Pid, Exit)>>,
     /// Wakes `shutdown_requested`.
     pub(crate) shutdown_notify: Arc<Notify>,
@@ -126,7 +126,7 @@ impl Entry {
         self.rare.as_mut()?.guardian.as_deref_mut()
     }
 
-    /// Returns whether the process has neither a parent nor an owner that would stop it.
+    /// Returns whether the process is neither a child nor a guardian.
     pub(crate) fn is_unowned(&self) -> bool {
         self.child_slot.is_none() && self.guardian().is_none()
     }

@@ -7,13 +7,16 @@ use crate::pid::Pid;
 
 /// Sends an exit signal to a process, from the calling process.
 ///
-/// - [`Exit::Killed`] ends the process. It cannot be trapped.
-/// - [`Exit::Shutdown`] is a request to shut down: a process that opted in to graceful shutdown is notified, any other ends.
+/// - [`Exit::Killed`] ends the process.
+/// - [`Exit::Shutdown`] is a request to shut down: a process that opted in to graceful shutdown is
+///   notified, any other process ends.
 /// - [`Exit::Normal`] does nothing, unless a process sends it to itself.
-/// - Every other exit ends a process that does not trap exits.
+/// - Every other exit ends the process.
 ///
-/// Does not wait: the process ends at its current await point, or when its current poll returns. Does nothing if there is no
-/// process with this pid. May be called outside a process.
+/// A process that traps exits receives all of these exits as values instead, except `Killed`.
+///
+/// Does not wait: the process ends at its current await point, or when its current poll returns.
+/// Does nothing if there is no process with this pid. May be called outside a process.
 ///
 /// # Elixir
 ///

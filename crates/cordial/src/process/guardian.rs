@@ -2,7 +2,7 @@
 //! Every supervisor is a guardian.
 //!
 //! ```text
-//!  owner ends       ──► each of its guardians is notified; the one started last ends first, the others wait for it
+//!  owner ends       ──► its guardians are notified, and end one by one, the last started first
 //!  guardian killed  ──► it is notified instead of ended: it kills the processes that it owns, then ends
 //! ```
 //!
@@ -21,7 +21,8 @@ use crate::pid::Pid;
 /// The part of the process table that only guardians have.
 #[derive(Debug)]
 pub(crate) struct Guardian {
-    /// The process with which the guardian ends. `None`: it belongs to the runtime, or is the child of a parent.
+    /// The process with which the guardian ends. `None`: the guardian belongs to the runtime, or
+    /// has a parent.
     pub(crate) owner: Option<Pid>,
     /// Guardians of one runtime are numbered in the order of their start.
     pub(crate) number: u64,
@@ -55,8 +56,8 @@ pub(crate) enum ShutdownRequest {
     Kill,
 }
 
-/// Receives the exits and requests that a guardian traps. Unbounded: its length is bounded by the links of the guardian
-/// and the requests that it receives.
+/// Receives the exits and requests that a guardian traps. The channel needs no bound: only
+/// requests, one kill, and signals of the owner enter it.
 pub(crate) type ExitReceiver = mpsc::UnboundedReceiver<(Pid, Exit)>;
 
 /// The sending half of an [`ExitReceiver`].

@@ -10,7 +10,7 @@ const MAX_CALLERS: usize = 32;
 /// Where a process comes from. All processes that one process spawns share one value.
 #[derive(Debug)]
 pub(crate) struct Lineage {
-    /// The process that `run` started, if the process descends from it.
+    /// The root process, if the process descends from one.
     root: Option<Pid>,
     /// Nearest first.
     callers: Box<[Pid]>,

@@ -1,15 +1,17 @@
 //! Links: symmetric ties between two processes, created and removed under the locks of both.
 //!
-//! Both locks are held together, the lower slot first, so a link is never recorded on one side only. A process that ends takes
-//! its links out of the table with it. Then each linked process is notified; one that no longer has the link ignores that.
+//! Both locks are held together, the lower slot first, so a link is never recorded on one side
+//! only. A process that ends is removed from the table together with its links. Then each linked
+//! process is notified; a process that has removed the link meanwhile ignores the notification.
 
 use super::runtime::{Handle, current, with_current_runtime};
 use super::signal::{Signal, apply};
 use crate::exit::Exit;
 use crate::pid::Pid;
 
-/// Links the calling process with another: any exit of one but [`Exit::Normal`] ends the other with the same exit, unless
-/// the other traps exits. A second link between the same processes changes nothing.
+/// Links the calling process with another: if one exits with anything but [`Exit::Normal`], the
+/// other ends with the same exit, unless it traps exits. A second link between the same processes
+/// changes nothing.
 ///
 /// A link to a process that has ended, is unknown, or belongs to another runtime acts as if the process ended now, with
 /// [`Exit::NoProcess`]. A link of a process to itself does nothing. Outside a process, `link` does nothing.

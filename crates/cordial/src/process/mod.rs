@@ -24,17 +24,17 @@
 //! | signal | process that does not trap exits | process that traps exits |
 //! |---|---|---|
 //! | `Killed`, sent | ends with `Killed` | ends with `Killed` |
-//! | `Shutdown`, sent: a request | ends with it; if it has opted in, it is notified instead | is notified, and receives it as a value |
+//! | `Shutdown`, sent: a request | ends with `Shutdown`; is notified instead if it has opted in | is notified, and receives it as a value |
 //! | `Normal`, sent by another process | ignored | receives it as a value |
 //! | `Normal`, sent by itself | ends with `Normal` | receives it as a value |
-//! | any other exit, sent | ends with it | receives it as a value |
+//! | any other exit, sent | ends with the same exit | receives it as a value |
 //! | a linked process ended with `Normal` | ignored | receives it as a value |
 //! | a linked process ended with any other exit, `Killed` included | ends with the same exit | receives it as a value |
 //!
 //! The first signal that ends a process decides its exit.
 //!
-//! A guardian, a process that owns others, is notified of a kill as well: it kills the processes that it owns, and then ends.
-//! Every supervisor is a guardian.
+//! A guardian, a process that owns others, is notified of a kill instead of ended by it: it kills
+//! the processes that it owns, and then ends. Every supervisor is a guardian.
 //
 // The modules in reading order. Each imports only modules above it; the test `tidy` holds the order.
 

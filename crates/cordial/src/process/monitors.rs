@@ -82,8 +82,8 @@ impl Future for Monitor {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Exit> {
         let exit = match &mut self.state {
             State::NoProcess => Exit::NoProcess,
-            // A process that ends sends its exit. Only when the process table itself is dropped, with the runtime, is the
-            // sender dropped without that.
+            // A process that ends sends its exit. The sender is dropped without a value only if the
+            // runtime drops its process table.
             State::Monitoring { exit, .. } => match Pin::new(exit).poll(cx) {
                 Poll::Ready(exit) => exit.unwrap_or(Exit::NoProcess),
                 Poll::Pending => return Poll::Pending,

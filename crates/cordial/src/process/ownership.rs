@@ -19,7 +19,7 @@ pub(crate) fn shutdown_request(runtime: &Handle, own: Pid) -> ShutdownRequest {
     request.expect("the caller is in the table while it runs")
 }
 
-/// Makes `guardian` end with `owner`. To be called by the process `owner`, after the two were linked.
+/// Makes `guardian` end with `owner`. Called by the process `owner`, after the two were linked.
 pub(crate) fn attach_to_owner(runtime: &Handle, owner: Pid, guardian: Pid) {
     let number = runtime.with(guardian, |entry| entry.guardian().map(|guardian| guardian.number));
     // Otherwise it has ended already.
@@ -38,8 +38,9 @@ pub(crate) fn attach_to_owner(runtime: &Handle, owner: Pid, guardian: Pid) {
     }
 }
 
-/// Makes `guardian` independent of its owner. Changes nothing if the owner has ended already, because the guardian is notified
-/// of that, and other guardians may wait for its end.
+/// Makes `guardian` independent of its owner. Changes nothing if the owner has ended already,
+/// because the guardian is then notified of that end, and other guardians may wait for this
+/// guardian.
 pub(crate) fn detach_from_owner(runtime: &Handle, guardian: Pid) {
     let owner = runtime.with(guardian, |entry| entry.guardian().and_then(|guardian| guardian.owner));
     let Some(owner) = owner.flatten() else { return };

@@ -36,8 +36,8 @@ use crate::unwind::{self, Unwound};
 pub(crate) struct Reply<T> {
     /// `None` only while `take` or `drop` consumes the reply.
     result: Option<Result<T, Exit>>,
-    /// Dropped together with the reply. The thread that awaits a process most often spawned it as well, so that the reference
-    /// count is changed by the thread that has it in its cache.
+    /// Dropped together with the reply: usually by the thread that spawned the process, which has
+    /// the reference count in its cache.
     _lineage: Option<Arc<Lineage>>,
 }
 
@@ -48,7 +48,7 @@ impl<T> Reply<T> {
     }
 }
 
-/// A result that was not taken may have a destructor of the user.
+/// Discards a result that was not taken. Its destructor may be user code.
 impl<T> Drop for Reply<T> {
     fn drop(&mut self) {
         if self.result.is_some() {
@@ -148,8 +148,8 @@ where
             }
         });
         let Some(reply) = reply else { return Poll::Pending };
-        // Called outside of `as_process`: values that the recipient drops and tasks that it wakes do not see the ended process
-        // as the current one.
+        // Called outside of `as_process`: values that the recipient drops and tasks that it wakes
+        // do not see the ended process as the current process.
         Poll::Ready(this.recipient.take().expect("a future is not polled again once it was ready").receive(reply))
     }
 }

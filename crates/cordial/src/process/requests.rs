@@ -11,9 +11,10 @@ use crate::pid::Pid;
 
 /// Waits until the calling process is asked to shut down: by its owner, its supervisor, or a signal to the program.
 ///
-/// The first poll opts the process in to *graceful shutdown*, until its end and also while no such future exists: a request
-/// does not end the process at its current await point; instead, the process is notified and ends itself. If it has not done
-/// so within the grace time of the request, it is killed. After a request, the future is ready at once, each time.
+/// The first poll opts the process in to *graceful shutdown*, for the rest of its life: a request
+/// does not end the process at its current await point; instead, the process is notified and ends
+/// itself. If it has not done so within the grace time of the request, it is killed. After a
+/// request, every such future is ready at once.
 ///
 /// Outside a process the future is never ready.
 ///

@@ -8,10 +8,11 @@
 //!  OptedIn ─── kill, exit of a link ────────────────┤
 //!     │ request                                     │
 //!     ▼                                             │
-//!  Requested ── kill, exit of a link, `exit` ───────┘
+//!  Requested ── kill, exit of a link ───────────────┘
 //! ```
 //!
-//! A process in any state also ends when its future is ready or panics: then it is removed from the table at once.
+//! A process also becomes `Exiting` when it calls `exit`. In any state, it ends when its future is
+//! ready or panics: then it is removed from the table at once.
 
 use crate::exit::Exit;
 
@@ -28,7 +29,7 @@ pub(crate) enum ShutdownState {
     Exiting {
         exit: Box<Exit>,
         cause: ExitCause,
-        /// Whether it was asked to shut down before.
+        /// Whether the process was asked to shut down before.
         was_requested: bool,
     },
 }
@@ -36,7 +37,7 @@ pub(crate) enum ShutdownState {
 /// Who decided that a process exits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExitCause {
-    /// A signal of another process, or of a thread that runs none.
+    /// A signal: sent by any process or thread, or caused by the exit of a linked process.
     Signal,
     /// The process called `exit`.
     Own,

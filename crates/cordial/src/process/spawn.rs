@@ -43,9 +43,10 @@ enum Tie {
 /// Which lineage a process gets.
 #[derive(Clone, Debug)]
 pub(crate) enum Ancestry {
-    /// That of the children of the calling process.
+    /// The lineage of the children of the calling process.
     Caller,
-    /// The same as that of an earlier incarnation; `None` for a process that descends from no other.
+    /// A known lineage, for example that of an earlier incarnation; `None` for a process without
+    /// callers.
     Known(Option<Arc<Lineage>>),
 }
 

@@ -10,11 +10,11 @@ use super::runtime::{Handle, current, current_runtime};
 use crate::exit::Exit;
 use crate::pid::Pid;
 
-/// A stream of the exits that would otherwise end the process, created by [`trap_exits`]. While it lives, the process traps
-/// exits.
+/// A stream of the exits that a process traps, created by [`trap_exits`]. While the stream lives,
+/// the process traps exits.
 ///
-/// If one process has several of these streams, each receives every exit. A stream ends only if it is moved out of its process
-/// and outlives it.
+/// If one process has several of these streams, each receives every exit. A stream ends only if it
+/// is moved out of its process and outlives that process.
 ///
 /// # Cancel safety
 ///
@@ -28,12 +28,13 @@ pub struct Exits {
     exits: mpsc::UnboundedReceiver<(Pid, Exit)>,
 }
 
-/// Makes the calling process trap exits: it receives them instead of ending. These are the exits of linked processes,
-/// [`Exit::Normal`] included, and requests to shut down. A request from outside any process carries the pid of the calling
-/// process.
+/// Makes the calling process trap exits: it receives them instead of ending. These are the exits of
+/// linked processes, [`Exit::Normal`] included, and the exits that are sent to the process, such as
+/// requests to shut down. An exit that is sent from outside any process arrives with the pid of the
+/// receiving process.
 ///
-/// A kill that was sent with [`exit`](super::exit()) cannot be trapped. Trapping exits opts the process in to graceful
-/// shutdown, also after the stream is dropped.
+/// A kill that was sent with [`exit`](super::exit()) cannot be trapped. Trapping exits opts the
+/// process in to graceful shutdown for the rest of its life.
 ///
 /// # Panics
 ///

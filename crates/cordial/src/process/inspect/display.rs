@@ -73,7 +73,7 @@ impl<'a> Forest<'a> {
         pids.sort_unstable();
         let mut below: BTreeMap<Option<Pid>, Vec<&ProcessInfo>> = BTreeMap::new();
         for process in &snapshot.processes {
-            // The process above may have ended before it was seen itself.
+            // The process above may have ended before the snapshot reached it.
             let above = process.supervisor.or(process.owner).filter(|pid| pids.binary_search(pid).is_ok());
             below.entry(above).or_default().push(process);
         }

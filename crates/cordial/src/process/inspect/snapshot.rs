@@ -12,10 +12,10 @@ use crate::process::runtime::{Handle, with_current_runtime};
 use crate::process::shutdown_state::ShutdownState;
 use crate::process::supervision::Supervision;
 
-/// The processes of one runtime. Other processes run while it is taken, so each process is seen at a moment of its own; none is
-/// listed twice.
+/// The processes of one runtime. The processes run while the snapshot is taken, so each is seen at
+/// a moment of its own; none is listed twice.
 ///
-/// The tree of supervisors is in the processes: each names its supervisor or its owner. `to_string()` prints that tree.
+/// Each process names its supervisor or its owner. `to_string()` prints the resulting tree.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -37,7 +37,7 @@ pub struct ProcessInfo {
     pub label: Option<Arc<str>>,
     /// Where it was spawned.
     pub spawned_at: Location,
-    /// The process that spawned it, the process that spawned that one, and so on, up to 32.
+    /// Its spawner, the spawner's spawner, and so on, up to 32.
     pub callers: Vec<Pid>,
     /// The processes that it is linked to.
     pub links: Vec<Pid>,
@@ -47,13 +47,14 @@ pub struct ProcessInfo {
     pub traps_exits: bool,
     /// How far it has come on the way to its exit.
     pub state: ProcessState,
-    /// The supervisor whose child it is, if it is one.
+    /// Its supervisor, if it is a child.
     pub supervisor: Option<Pid>,
     /// The id of the child, if the process was started from a child specification.
     pub child_id: Option<Arc<str>>,
     /// The incarnation number of the child; 1 for a process without a supervisor.
     pub incarnation: u32,
-    /// The process with which it ends, if it is a supervisor that belongs to a process.
+    /// The process that it belongs to and ends with, if it is a supervisor that belongs to a
+    /// process.
     pub owner: Option<Pid>,
     /// What it supervises, if it is a supervisor.
     pub supervises: Option<Supervision>,

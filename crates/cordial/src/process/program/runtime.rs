@@ -20,8 +20,8 @@ use crate::process::stop::{ABANDON_AFTER, stop_within};
 /// links or monitors to processes of another: their pids are unknown there.
 ///
 /// Dropping the runtime shuts it down without waiting: every process is killed, and each thread ends when its last poll has
-/// returned. The drop never blocks or panics, also not in async code or on a worker of the runtime. To wait, call
-/// [`shutdown`](Runtime::shutdown) before.
+/// returned. The drop never blocks or panics, not even in async code or on a worker of the runtime.
+/// To wait, call [`shutdown`](Runtime::shutdown) first.
 ///
 /// tokio's timers and sockets, and tasks of `tokio::spawn`, go on until the last poll of a process has returned: a poll that is cut
 /// off from them would panic.
@@ -149,7 +149,8 @@ impl Runtime {
     /// The report lists processes whose poll did not return within 100 ms as abandoned. All other processes that were killed are
     /// listed as killed; if there are so many that the threads have not ended all of them when this returns, the threads go on.
     ///
-    /// If a process of this runtime makes the call, it is not waited for. It ends when its current poll returns.
+    /// A process of this runtime that makes the call is not waited for: it is killed last, and ends
+    /// when its current poll returns.
     ///
     /// # Panics
     ///

@@ -28,8 +28,9 @@ pub struct Stopped {
     pub label: Option<Arc<str>>,
     /// Where it was spawned.
     pub spawned_at: Location,
-    /// How long its current poll had lasted, counted from when that was first seen, usually 1 to 2 ms after its start; `None`
-    /// if the process was not being polled, or if its poll had not been seen yet.
+    /// How long its current poll had lasted, counted from when the monitor thread noticed the poll,
+    /// usually 1 to 2 ms after its start; `None` if the process was not being polled, or if its
+    /// poll had not been noticed yet.
     pub in_poll: Option<Duration>,
 }
 

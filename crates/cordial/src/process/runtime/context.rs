@@ -22,13 +22,13 @@ thread_local!(static ENDING: ManuallyDrop<Context> = const { ManuallyDrop::new(C
 
 /// What a thread works for.
 struct Context {
-    /// The runtime that started the thread, if one did. Never changes.
+    /// The runtime that started the thread, if a runtime did. Never changes.
     own: OnceCell<Handle>,
-    /// The runtime that the thread works for until a call returns. Takes precedence over `own`.
+    /// The runtime of the current call of `within`. Takes precedence over `own`.
     borrowed: RefCell<Option<Rc<Handle>>>,
     is_borrowed: Cell<bool>,
     process: Cell<Option<Pid>>,
-    /// The task of that process, lent by it.
+    /// The task of that process, taken from it until `as_process` returns.
     task: RefCell<Option<TaskRef>>,
     /// The address of the data of the waker of that process.
     waker: Cell<usize>,

@@ -1,4 +1,4 @@
-//! The handle to a runtime that everything inside the crate holds.
+//! The handle to a runtime that all code inside the crate uses.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -106,8 +106,8 @@ impl Handle {
         shared.table.with(shared.key(pid)?, f)
     }
 
-    /// Calls `f` with the entries of two processes, with both locks held, so that no other thread sees one changed and the
-    /// other not.
+    /// Calls `f` with the entries of two processes, with both locks held, so that no other thread
+    /// sees only one of them changed.
     pub(crate) fn with_both<R>(
         &self,
         a: Pid,

@@ -1,7 +1,8 @@
 //! What every process of a runtime reaches: the scheduler, the process table, and which runtime and process a thread works
 //! for.
 //!
-//! Not here: the public [`Runtime`](crate::Runtime), which stops processes and so stands above them, in `program`.
+//! The public [`Runtime`](crate::Runtime) is in `program`, because it needs the modules that stop
+//! processes.
 
 mod block_on;
 mod builder;

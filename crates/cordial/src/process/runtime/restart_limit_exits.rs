@@ -1,11 +1,12 @@
-//! The exits of supervisors that exceeded their restart limit: each is a `Shutdown`, and yet no orderly end of a program.
+//! The exits of supervisors that exceeded their restart limit: each is a `Shutdown`, but not an
+//! orderly end of a program.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::exit::Exit;
 
-/// The texts of these exits, as far as they are still referenced. An exit that travels, over links or by `?`, keeps the same
-/// `Arc`, and is recognized by its address, not by its text.
+/// The texts of these exits, as far as they are still referenced. An exit that is passed on, over
+/// links or by `?`, keeps the same `Arc`, and is recognized by the address of its text.
 #[derive(Debug, Default)]
 pub(crate) struct RestartLimitExits(Mutex<Vec<Weak<str>>>);
 

@@ -68,7 +68,8 @@ impl Shared {
         Some(Key::new(pid.index(), generation))
     }
 
-    /// Returns whether this is the first long poll of a process that was spawned at this location.
+    /// Records a long poll of a process that was spawned at this location. Returns whether it is
+    /// the first.
     pub(super) fn is_first_long_poll_of(&self, spawned_at: &'static Location<'static>) -> bool {
         let location = (spawned_at.file(), spawned_at.line(), spawned_at.column());
         self.long_poll_locations.lock().unwrap_or_else(PoisonError::into_inner).insert(location)

@@ -1,4 +1,4 @@
-//! The ladder from a request to shut down, over a kill, to giving up on a process.
+//! The ladder of steps that end a process: a request to shut down, a kill, and giving up.
 
 use std::time::Duration;
 
@@ -48,7 +48,8 @@ impl Step {
         }
     }
 
-    /// Takes the step. Does nothing if the process has ended. `from` is the process that makes the request, if one does.
+    /// Takes the step. Does nothing if the process has ended. `from` is the process that makes the
+    /// request, if a process does.
     pub(crate) fn take(self, runtime: &Handle, pid: Pid, from: Option<Pid>) {
         match self.signal(from) {
             Some(signal) => runtime.signal(pid, signal),
@@ -69,11 +70,11 @@ impl Step {
 /// How a process that was stopped has ended.
 #[derive(Debug)]
 pub(crate) enum StopOutcome {
-    /// In the way that was requested, or it had ended before.
+    /// The process ended as requested, or had ended before.
     AsRequested,
-    /// It had to be killed after its grace time.
+    /// The process had to be killed after its grace time.
     Killed(Stopped),
-    /// It has not ended: its poll does not return.
+    /// The process has not ended: its poll does not return.
     Abandoned(Stopped),
 }
 
@@ -113,10 +114,11 @@ pub(crate) async fn stop_one(runtime: &Handle, pid: Pid, shutdown: Shutdown) -> 
     }
 }
 
-/// A process that was killed, as it was just before.
+/// A process that was killed, as it was just before the kill.
 #[derive(Debug)]
 pub(crate) struct Killed {
-    /// What a report says about it; `None` if it was exiting already, so that the kill did not end it.
+    /// What a report says about the process; `None` if it was exiting already, so that the kill did
+    /// not end it.
     pub(crate) stopped: Option<Stopped>,
 }
 

@@ -30,8 +30,8 @@ pub(crate) enum LateEnds {
     Limit,
 }
 
-/// Stops every process for which `is_member` returns true, including those that are spawned during the stop. The grace time is that of
-/// the whole group.
+/// Stops every process for which `is_member` returns true, including those that are spawned during
+/// the stop. The whole group has one grace time.
 pub(crate) async fn stop_all(
     runtime: &Handle,
     is_member: impl Fn(Pid, &Entry) -> bool,
@@ -42,7 +42,7 @@ pub(crate) async fn stop_all(
     if first != Step::Kill && until_gone(runtime, &is_member, first, time_of(first)).await {
         return StopReport::default();
     }
-    // A process that is exiting already has ended in time, however short the grace time was.
+    // A process that is exiting already counts as ended in time, however short the grace time was.
     let mut killed = describe_all(runtime, &|pid, entry| is_member(pid, entry) && !entry.shutdown.is_exiting());
     let abandoned = match late_ends {
         LateEnds::Await => kill_all(runtime, &is_member, std::iter::repeat(ABANDON_AFTER)).await,
@@ -97,8 +97,8 @@ fn time_of(step: Step) -> Option<Duration> {
     step.next().map(|(after, _)| after)
 }
 
-/// Takes a step for every member, newly spawned ones included, until no member is left. Returns `false` if `limit` passes
-/// before; `None` is no limit.
+/// Takes a step for every member, also for newly spawned members, until no member is left. Returns
+/// `false` if `limit` passes before; `None` is no limit.
 async fn until_gone(
     runtime: &Handle,
     is_member: &impl Fn(Pid, &Entry) -> bool,

@@ -26,7 +26,8 @@
 //!   }
 //!   ```
 //!
-//!   Where a kill is reported, call [`kill_one`] instead of `Step::Kill.take(..)`: it describes the process before that is gone.
+//!   Where a kill is reported, call [`kill_one`] instead of `Step::Kill.take(..)`: it describes the
+//!   process before the kill.
 
 mod polls;
 

@@ -1,9 +1,9 @@
 //! Stopping a whole program in order.
 //!
 //! ```text
-//!  1. guardians without an owner, the one started last first, each with the processes that it owns
+//!  1. guardians without an owner, the last started first, each with the processes that it owns
 //!  2. processes that no other process owns, all at once
-//!  3. the guardians that were owned by those, the one started last first
+//!  3. the guardians that these processes owned, the last started first
 //! ```
 
 use futures_util::future::{Either, select};
@@ -45,8 +45,8 @@ pub(crate) async fn collect_in_order(
     stop_guardians(report, runtime, |pid, entry| is_member(pid, entry).then_some(None)).await;
 }
 
-/// Like [`stop_in_order`], but `shutdown` limits the whole stop: processes that are left when its time has passed are killed, also
-/// those that another process owns.
+/// Like [`stop_in_order`], but `shutdown` limits the whole stop: all processes that are left when
+/// its time has passed are killed.
 pub(crate) async fn stop_within(
     runtime: &Handle,
     is_member: impl Fn(Pid, &Entry) -> bool,
@@ -81,8 +81,9 @@ pub(crate) async fn stop_within(
     report.take()
 }
 
-/// Stops guardians one after the other, the one started last first. `owner` returns `None` for a guardian that is not to be
-/// stopped, else its owner: a guardian whose owner is alive is left alone.
+/// Stops guardians one after another, the last started first. `owner` returns `None` for a guardian
+/// that is not to be stopped, or else `Some` of its owner. A guardian whose owner is alive is left
+/// alone.
 async fn stop_guardians(
     report: &mut ReportBuilder,
     runtime: &Handle,
