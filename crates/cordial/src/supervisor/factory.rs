@@ -23,8 +23,8 @@ type CreateFuture = Box<dyn FnMut(InitAck) -> ChildFuture + Send>;
 #[derive(Clone)]
 pub(super) struct Factory(Arc<Mutex<Option<CreateFuture>>>);
 
-/// Acknowledges to the supervisor that the child has started, or that it is not needed. If it is dropped
-/// without `send`, the start has failed.
+/// Acknowledges to the supervisor that the child has started, or that the child is not needed. If
+/// the `InitAck` is dropped without `send`, the start has failed.
 ///
 /// OTP's `proc_lib:init_ack`.
 pub(super) struct InitAck(Box<dyn FnOnce(InitResult) + Send>);
@@ -38,12 +38,12 @@ pub(super) enum InitResult {
 }
 
 impl InitAck {
-    /// Returns one that calls `acknowledge`, which must not panic.
+    /// Creates an `InitAck` that calls `acknowledge`, which must not panic.
     pub(super) fn new(acknowledge: impl FnOnce(InitResult) + Send + 'static) -> InitAck {
         InitAck(Box::new(acknowledge))
     }
 
-    /// Returns one that sends the result to the receiver.
+    /// Creates an `InitAck` that sends the result to the receiver.
     pub(super) fn channel() -> (InitAck, oneshot::Receiver<InitResult>) {
         let (sender, receiver) = oneshot::channel();
         // A supervisor that no longer waits has stopped the child.
@@ -60,7 +60,7 @@ impl InitAck {
 pub(super) enum FactoryUse {
     /// Once for each incarnation.
     Repeated,
-    /// Once: it is dropped after that, as its child is never started again.
+    /// Once: the factory is dropped after the call, since its child is never started again.
     Once,
 }
 
@@ -125,10 +125,12 @@ impl Factory {
         create(ack)
     }
 
-    /// Creates the future where it is first polled: in the process of the child.
+    /// Creates the future and runs it. Polled by the process of the child, so that the factory runs
+    /// there.
     pub(super) async fn run(self, factory_use: FactoryUse, ack: InitAck) -> Result<(), Exit> {
         let future = self.create(factory_use, ack);
-        // The future may run for long. Its supervisor has a clone of this factory, if there are further incarnations.
+        // The future may run for long. The supervisor keeps a clone of the factory for further
+        // incarnations.
         drop(self);
         future.await
     }

@@ -11,9 +11,10 @@
 //! The decisions that concern no process are pure functions: whether a child restarts (`restart`), how many restarts
 //! are too many (`intensity`), and which children stop and start in which order (`strategy`).
 //!
-//! Each supervisor has a process of its own. The process layer calls it a *guardian*: it is notified of any exit of its
-//! owner, and a kill ends it only after it has killed its children. `spawn` starts that process, and `serve` runs it
-//! from its first poll to its exit, for both kinds of supervisors.
+//! Each supervisor has a process of its own. The process layer calls such a process a *guardian*:
+//! it is notified of any exit of its owner, and a kill ends it only after it has killed its
+//! children. `spawn` starts that process, and `serve` runs it from its first poll to its exit, for
+//! both kinds of supervisors.
 
 mod child_counts;
 mod clock;

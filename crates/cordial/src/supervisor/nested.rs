@@ -8,9 +8,10 @@ use crate::process::discard;
 
 /// How the incarnations of a child that is a supervisor start.
 pub(super) enum NestedSupervisor {
-    /// A new supervisor is built for each incarnation. `None` once the last one was built.
+    /// A new supervisor is built for each incarnation. `None` after the only incarnation of a
+    /// temporary child was built.
     Built(Option<BuildSupervisor>),
-    /// A running supervisor becomes the child. Later incarnations start behind the same handle.
+    /// A running supervisor becomes the child. Its handles stay valid for later incarnations.
     HandedOver(HandedOver),
 }
 
@@ -25,7 +26,7 @@ pub(super) trait Adoptable: Send {
     fn release(&self, parent: Pid);
 }
 
-/// A supervisor that was handed over. Dropping this releases it.
+/// A supervisor that was handed over. Dropping this value releases the supervisor.
 pub(super) struct HandedOver {
     supervisor: Box<dyn Adoptable>,
     parent: Option<Pid>,

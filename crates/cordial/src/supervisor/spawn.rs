@@ -26,7 +26,7 @@ pub(super) struct SpawnSupervisor<'a> {
     pub(super) incarnations: &'a Incarnations,
     /// Describes the supervisor in snapshots.
     pub(super) supervisor: Arc<dyn Supervise>,
-    /// The slot of the supervisor, if it is the child of another one. `owned_by` then has no effect.
+    /// The slot of the supervisor, if it is a child. `owned_by` then has no effect.
     pub(super) slot: Option<ChildSlot>,
     pub(super) owned_by: OwnedBy,
     pub(super) label: Option<Arc<str>>,
@@ -73,7 +73,7 @@ impl SpawnSupervisor<'_> {
         if owner.is_some() {
             spawn = spawn.linked();
         } else if !is_child {
-            // A supervisor of the runtime has no callers, whichever process happens to start it.
+            // A supervisor that belongs to the runtime has no callers, even if a process starts it.
             spawn.ancestry = Ancestry::Known(None);
         }
         let started = spawn.start(runtime, serve(incarnation.clone(), exits), Err::<(), Exit>);

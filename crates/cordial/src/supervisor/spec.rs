@@ -12,7 +12,7 @@ use super::startable::Startable;
 use crate::backoff::Backoff;
 use crate::process::{Outcome, Shutdown};
 
-/// The specification of a child: how its supervisor starts it, how it stops it, and whether it restarts it.
+/// The specification of a child: how its supervisor starts, stops and restarts the child.
 ///
 /// | constructor | runs | has started when | `restart` | `shutdown` |
 /// |---|---|---|---|---|
@@ -21,10 +21,11 @@ use crate::process::{Outcome, Shutdown};
 /// | [`supervisor`](ChildSpec::supervisor) | a new supervisor | all its children have started | `Permanent` | no limit |
 /// | [`TaskSupervisor::child_spec`](crate::TaskSupervisor::child_spec) | a task supervisor that already runs | at once | `Permanent` | no limit |
 ///
-/// The factory is called once for each incarnation, in the process of the child; the builder of a supervisor is called
-/// in the process of its parent. If the factory panics, or if an outer future returns `Err`, the child has failed to
-/// start; with the error [`Ignore`](crate::Ignore) it says that it is not needed. The factory of a temporary child is
-/// dropped once the child has started.
+/// The factory is called once for each incarnation, in the process of the child; the builder of a
+/// supervisor is called in the process of its parent. If the factory panics, or if an outer future
+/// returns `Err`, the child has failed to start. With the error [`Ignore`](crate::Ignore), the
+/// outer future says that the child is not needed. The factory of a temporary child is called once
+/// and then dropped.
 ///
 /// # Elixir
 ///
@@ -89,9 +90,9 @@ impl ChildSpec {
     /// which serves. The next sibling starts after the outer future is ready. Its restart is [`Restart::Permanent`],
     /// its shutdown 5 s.
     ///
-    /// To pass something that was initialized to the siblings, let their factories share a `Mutex` or a `watch`
-    /// channel. A child that has nothing to serve returns `std::future::pending::<()>()`, since one whose inner future
-    /// ends is started again.
+    /// To pass something that was initialized to the siblings, let their factories share a `Mutex`
+    /// or a `watch` channel. If the child has nothing to serve, return
+    /// `std::future::pending::<()>()`: a permanent child whose inner future ends is started again.
     ///
     /// # Elixir
     ///
@@ -188,8 +189,8 @@ impl ChildSpec {
     }
 
     /// Makes the child significant: its exit may shut down its supervisor, see [`AutoShutdown`](crate::AutoShutdown).
-    /// Only exits after which it is not started again count: the orderly exit of a transient child, and any exit of a
-    /// temporary one.
+    /// Only exits after which the child is not started again count: the orderly exit of a transient
+    /// child, and any exit of a temporary child.
     pub fn significant(self) -> ChildSpec {
         ChildSpec { is_significant: true, ..self }
     }

@@ -1,4 +1,4 @@
-//! The interface through which a supervisor starts as the child of another one.
+//! The interface through which a supervisor starts as the child of another supervisor.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -37,11 +37,12 @@ pub struct ChildPosition {
     pub(super) runtime: Handle,
     pub(super) id: Arc<str>,
     pub(super) slot: ChildSlot,
-    /// The supervisor that starts this one again.
+    /// The parent, which starts the child again.
     pub(super) parent: Weak<dyn WillRestart>,
 }
 
-/// Answers whether a parent will start a child again. If so, a call that the child refuses may succeed later.
+/// Implemented by a parent: says whether it will start a child again. If so, a call that the child
+/// refuses may succeed later.
 pub(super) trait WillRestart: fmt::Debug + Send + Sync {
     /// Returns whether the child with this key, which is exiting or has exited, will be started again.
     fn will_restart(&self, key: u32) -> bool;

@@ -11,7 +11,7 @@ use crate::unwind;
 #[derive(Debug)]
 pub(super) struct ChildLimit(Option<Semaphore>);
 
-/// The permit to start one child. Dropping it returns it to the limit.
+/// The permit to start one child. Dropping the permit returns it to the limit.
 #[derive(Debug)]
 pub(super) struct ChildPermit(Option<Arc<ChildLimit>>);
 
@@ -34,8 +34,8 @@ impl ChildLimit {
         }
     }
 
-    /// Waits for a permit. Waiting calls receive theirs in the order in which they were made. Dropping the future gives
-    /// up the place in the queue.
+    /// Waits for a permit. Waiting calls receive permits in the order in which they were made.
+    /// Dropping the future gives up the place in the queue.
     pub(super) async fn acquire(self: Arc<ChildLimit>) -> Result<ChildPermit, Refusal> {
         let Some(semaphore) = &self.0 else { return Ok(ChildPermit(None)) };
         match semaphore.acquire().await {

@@ -16,7 +16,8 @@ use crate::supervisor::child_counts::ChildCounts;
 /// A supervisor of tasks that do not depend on each other: it owns them, limits their number, and stops them when it
 /// stops.
 ///
-/// This is a handle. Clones are handles of the same supervisor, and dropping them does not stop it.
+/// This is a handle. Clones are handles of the same supervisor. Dropping a handle does not stop the
+/// supervisor.
 ///
 /// A task under a supervisor is an ordinary [`Task`](crate::Task) that ends before the supervisor does, unless its poll
 /// does not return. The supervisor belongs to the process that starts it: when that process exits, for any reason, the
@@ -24,9 +25,9 @@ use crate::supervisor::child_counts::ChildCounts;
 /// [`unlinked`](TaskSupervisorBuilder::unlinked), belongs to the runtime.
 ///
 /// A task supervisor can be a child of a [`Supervisor`](crate::Supervisor), see
-/// [`child_spec`](TaskSupervisor::child_spec). The handle stays valid when the parent starts it again. Between two
-/// incarnations it refuses calls with [`Refusal::SupervisorRestarting`](crate::Refusal::SupervisorRestarting); retry
-/// them.
+/// [`child_spec`](TaskSupervisor::child_spec). The handle stays valid when the parent restarts the
+/// task supervisor. Between two incarnations, starts are refused with
+/// [`Refusal::SupervisorRestarting`](crate::Refusal::SupervisorRestarting); retry them.
 ///
 /// | to start | call |
 /// |---|---|

@@ -3,7 +3,7 @@
 //! ```text
 //!  TaskSupervisor ─► TasksShared: the options, and the incarnation that runs
 //!  (handle)            └► TaskChildren: the running children; each start goes here, not to the process of the supervisor
-//!                           └► RestartableChildren: the ones that may be started again
+//!                           └► RestartableChildren: those that may be started again
 //!  the process of the supervisor: restarts children; when there is a reason to stop, stops all of them at once
 //! ```
 

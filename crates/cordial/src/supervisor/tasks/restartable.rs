@@ -146,7 +146,7 @@ impl RestartableChildren {
 
     /// Removes a child that failed to start.
     pub(super) fn remove_unstarted(&self, index: u32) {
-        // `close` may have removed it.
+        // `close` may have removed the child.
         let removed = self.lock().children.try_remove(index as usize);
         self.release(removed);
     }

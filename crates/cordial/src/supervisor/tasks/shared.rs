@@ -32,11 +32,11 @@ pub(super) struct TasksShared {
     pub(super) n_restarts: AtomicU64,
 }
 
-/// The supervisor that has adopted this one.
+/// The supervisor that has adopted this task supervisor.
 #[derive(Debug)]
 pub(super) struct TreeParent {
     pub(super) pid: Pid,
-    /// The key of this supervisor among its children.
+    /// The key of the task supervisor among the children of the parent.
     pub(super) key: u32,
     pub(super) will_restart: Weak<dyn WillRestart>,
 }
@@ -82,7 +82,7 @@ impl TasksShared {
         }
     }
 
-    /// Locks the parent, if the supervisor has been adopted.
+    /// Locks and returns the parent; `None` if the supervisor has not been adopted.
     pub(super) fn parent(&self) -> MutexGuard<'_, Option<TreeParent>> {
         lock(&self.parent)
     }

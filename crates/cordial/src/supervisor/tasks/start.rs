@@ -41,7 +41,8 @@ impl TaskSupervisor {
     ///
     /// # Elixir
     ///
-    /// `{Task.Supervisor, name: name}` as a child. There the parent starts it; here it may be running before.
+    /// `{Task.Supervisor, name: name}` as a child. There the parent starts the task supervisor;
+    /// here it may be running already.
     ///
     /// # Examples
     ///

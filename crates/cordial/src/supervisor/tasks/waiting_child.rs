@@ -10,8 +10,9 @@ use crate::pid::Pid;
 pub struct WaitingChild {
     /// The id of its specification.
     pub id: Arc<str>,
-    /// Its last process that had finished starting, or else its first one.
-    /// [`terminate_child`](crate::TaskSupervisor::terminate_child) takes it to prevent the restart.
+    /// Its last process that had finished starting, or else its first process.
+    /// [`terminate_child`](crate::TaskSupervisor::terminate_child) with this pid prevents the
+    /// restart.
     pub last_pid: Pid,
     /// How many processes the child has had.
     pub incarnation: u32,

@@ -15,9 +15,10 @@ use crate::supervisor::strategy::Strategy;
 /// Whether a supervisor shuts down when significant children exit: see [`ChildSpec::significant`].
 ///
 /// An automatic shutdown stops the remaining children. The exit of the supervisor is
-/// [`Exit::Shutdown`](crate::Exit::Shutdown) without a text. The process that started it exits likewise, unless it
-/// traps exits or the supervisor is [`unlinked`](SupervisorBuilder::unlinked); if that process is the root of a
-/// program, the program exits with status 0.
+/// [`Exit::Shutdown`](crate::Exit::Shutdown) without a text. The process that started the
+/// supervisor ends with the same exit, unless it traps exits or the supervisor is
+/// [`unlinked`](SupervisorBuilder::unlinked); if that process is the root of a program, the program
+/// exits with status 0.
 ///
 /// For each child that has to be killed or abandoned, the event `forced` is emitted.
 /// [`Supervisor::stop`](crate::Supervisor::stop) returns the report of these children even after the exit of the
@@ -115,7 +116,8 @@ impl SupervisorBuilder {
     }
 }
 
-/// Refuses a significant child that is always restarted, and one whose supervisor never shuts down automatically.
+/// Refuses a significant child if it is permanent, or if its supervisor never shuts down
+/// automatically.
 pub(super) fn check_significance(child: &ChildSpec, auto_shutdown: AutoShutdown) -> Result<(), StartError> {
     match (child.is_significant, child.restart, auto_shutdown) {
         (true, Restart::Permanent, _) => Err(StartError::SignificantPermanent(child.id.clone())),

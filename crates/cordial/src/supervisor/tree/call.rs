@@ -10,8 +10,8 @@ use crate::pid::Pid;
 use crate::process::discard;
 use crate::supervisor::spec::ChildSpec;
 
-/// A call, with the channel for its reply. Each caller waits for the reply, so the queue is as long as there are
-/// callers.
+/// A call, with the channel for its reply. The queue needs no bound, since callers wait for the
+/// reply.
 pub(super) enum Call {
     Start(Box<ChildSpec>, Caller, oneshot::Sender<Result<Pid, StartError>>),
     Terminate(Arc<str>, oneshot::Sender<Result<(), NotFound>>),
@@ -19,7 +19,7 @@ pub(super) enum Call {
     Delete(Arc<str>, oneshot::Sender<Result<(), DeleteError>>),
 }
 
-/// The process that makes a call and waits for the reply, if it is a process.
+/// The process that makes a call and waits for the reply; `None` for a thread outside a process.
 pub(super) type Caller = Option<Pid>;
 
 impl Call {

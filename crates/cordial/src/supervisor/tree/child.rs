@@ -62,7 +62,7 @@ pub(super) enum Attempt {
 /// What handles see of a child whose process has exited, before the supervisor has handled the exit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AfterExit {
-    /// What its restart policy makes of the exit.
+    /// What the restart policy decides for the exit.
     ByPolicy,
     Restarting,
     Stopped,

@@ -170,7 +170,7 @@ impl ChildInfos {
 }
 
 impl PublishedChild {
-    /// Returns the exit of the present incarnation, if it has exited and the supervisor has not handled that yet.
+    /// Returns the exit of the present incarnation, if the supervisor has not handled it yet.
     fn unhandled_exit(&self) -> Option<LastExit> {
         self.last_exit.filter(|exit| self.process.is_some() && exit.incarnation == self.info.incarnation)
     }

@@ -19,13 +19,15 @@ use crate::supervisor::strategy::Strategy;
 
 /// A supervisor: it starts its children in order, restarts them by a strategy, and stops them in reverse order.
 ///
-/// This is a handle. Clones are handles of the same supervisor, and dropping them does not stop it.
+/// This is a handle. Clones are handles of the same supervisor. Dropping a handle does not stop the
+/// supervisor.
 ///
 /// When a child exits, the supervisor restarts it according to the first table below, once the last process of the
 /// child is gone. If there are more restarts than [`max_restarts`](SupervisorBuilder::max_restarts) allows, the
 /// supervisor gives up: it emits an event, stops its children and exits with [`Exit::Shutdown`]. The text of that exit
-/// names the child and its last exit. The process that the supervisor belongs to exits likewise, unless it traps exits.
-/// If that process is the root of a program, the program exits with status 1, see [`main`](crate::main).
+/// names the child and its last exit. The process that the supervisor belongs to ends with the same
+/// exit, unless it traps exits. If that process is the root of a program, the program exits with
+/// status 1, see [`main`](crate::main).
 ///
 /// [`SupervisorBuilder::start`] says which process a supervisor belongs to. For many children that do not depend on
 /// each other, use a [`TaskSupervisor`](crate::TaskSupervisor). To make a supervisor the child of another, do not start
@@ -133,11 +135,12 @@ impl Supervisor {
     ///
     /// [`StartError::AlreadyStarted`], [`StartError::AlreadyPresent`] or [`StartError::Restarting`] if the supervisor
     /// has a child with this id. [`StartError::Child`] if the child fails to start; it is removed.
-    /// [`StartError::SignificantPermanent`] or [`StartError::SignificantNever`] if the child is significant and is
-    /// permanent, or the supervisor never shuts down automatically. [`StartError::Ignored`] if its
-    /// [`init`](ChildSpec::init) returns [`Ignore`](crate::Ignore); it stays without a process unless it is temporary.
-    /// [`StartError::FromInit`] if the caller is itself being started by this supervisor, or below it.
-    /// [`StartError::Refused`] if the supervisor is stopping or gone.
+    /// [`StartError::SignificantPermanent`] if the child is significant and permanent.
+    /// [`StartError::SignificantNever`] if the child is significant and the supervisor never shuts
+    /// down automatically. [`StartError::Ignored`] if the [`init`](ChildSpec::init) of the child
+    /// returns [`Ignore`](crate::Ignore); the child stays, without a process, unless it is
+    /// temporary. [`StartError::FromInit`] if the caller is itself being started by this
+    /// supervisor, or below it. [`StartError::Refused`] if the supervisor is stopping or gone.
     ///
     /// # Cancel safety
     ///
@@ -154,8 +157,8 @@ impl Supervisor {
     /// Stops a child as its [`shutdown`](ChildSpec::shutdown) says, and waits until its process has exited. The child
     /// is started again only by [`restart_child`](Supervisor::restart_child), or together with another child by the
     /// strategy. A temporary child is removed. A child that is being started is stopped as well: a `start_child` or
-    /// `restart_child` that waits for it returns [`StartError::Child`]. If a restart of several children waits for this
-    /// one, it goes on with the next.
+    /// `restart_child` that waits for it returns [`StartError::Child`]. If a restart of several
+    /// children waits for this child, it goes on with the next child.
     ///
     /// If the poll of the process does not return, the process is abandoned 100 ms after the kill, and this returns `Ok`.
     ///
@@ -180,10 +183,11 @@ impl Supervisor {
     /// # Errors
     ///
     /// [`StartError::NotFound`], [`StartError::AlreadyStarted`] or [`StartError::Restarting`].
-    /// [`StartError::StillThere`] if its last process is stuck in a poll. [`StartError::Child`] if the child fails to
-    /// start, and [`StartError::Ignored`] if its [`init`](ChildSpec::init) returns [`Ignore`](crate::Ignore); it stays
-    /// without a process. [`StartError::FromInit`] if the caller is itself being started by this supervisor, or below
-    /// it. [`StartError::Refused`] if the supervisor is stopping or gone.
+    /// [`StartError::StillThere`] if the last process of the child is stuck in a poll.
+    /// [`StartError::Child`] if the child fails to start, and [`StartError::Ignored`] if its
+    /// [`init`](ChildSpec::init) returns [`Ignore`](crate::Ignore); in both cases the child stays,
+    /// without a process. [`StartError::FromInit`] if the caller is itself being started by this
+    /// supervisor, or below it. [`StartError::Refused`] if the supervisor is stopping or gone.
     ///
     /// # Cancel safety
     ///

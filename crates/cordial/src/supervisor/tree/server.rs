@@ -24,7 +24,7 @@ use crate::unwind;
 /// Sends the outcome of a supervisor's start to the process that awaits it.
 pub(super) type StartReply = oneshot::Sender<Result<StartGuard, StartError>>;
 
-/// A supervisor as its process runs it: its state, and the queue of calls.
+/// A supervisor as its process runs it.
 pub(super) struct TreeServer {
     state: TreeState,
     incarnation: Incarnation,
@@ -92,7 +92,8 @@ impl Serve for TreeServer {
             Ok(()) => self.work(signals).await,
             Err(reason) => reason,
         };
-        // Before the children are stopped, since a child may be waiting for the reply.
+        // Calls are refused before the children are stopped, since a child may be waiting for a
+        // reply.
         self.state.calls.refuse().await;
         reason
     }
@@ -196,7 +197,7 @@ async fn start_all(state: &mut TreeState, signals: &mut ExitSignals) -> Result<(
                 None
             }
             StartOutcome::Failed(error) => Some(error),
-            // No other process has a handle yet.
+            // Does not happen: there is no handle yet, so there are no calls.
             StartOutcome::Terminated => Some(StartError::Refused(Refusal::SupervisorStopped)),
         };
         if let Some(error) = error {

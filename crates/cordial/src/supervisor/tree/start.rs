@@ -1,4 +1,4 @@
-//! Starting a supervisor: on its own, or as the child of another.
+//! Starting a supervisor: on its own, or as the child of another supervisor.
 
 use std::sync::Arc;
 

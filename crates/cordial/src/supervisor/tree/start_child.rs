@@ -37,14 +37,14 @@ enum Ready {
 #[must_use = "the child has no process unless it has started"]
 pub(super) enum StartOutcome {
     Started(Pid),
-    /// Its `init` said that it is not needed.
+    /// The `init` of the child said that the child is not needed.
     Ignored,
     Failed(StartError),
-    /// A call terminated it before it had started.
+    /// A call terminated the child before it had started.
     Terminated,
 }
 
-/// What a supervisor that waits for the start of a child handles.
+/// An input that a supervisor handles while it waits for the start of a child.
 enum DuringStart {
     /// The start has ended; `None`: it failed.
     Ended(Option<InitResult>),
@@ -66,8 +66,9 @@ impl Ready {
 }
 
 impl TreeState {
-    /// Starts the next incarnation of a child and waits until it has started. A child that does not start has no
-    /// process afterwards. Meanwhile a call may terminate the child, or another one; other calls wait.
+    /// Starts the next incarnation of a child and waits until it has started. A child that does not
+    /// start has no process afterwards. Meanwhile, calls may terminate this child or another, or
+    /// delete another; other calls wait.
     pub(super) async fn start_child(
         &mut self,
         key: u32,
@@ -164,8 +165,8 @@ impl TreeState {
         Ok(())
     }
 
-    /// Returns whether the end of the start of the process `starting` depends on `caller`: that is this process, or one
-    /// that is being started below it.
+    /// Returns whether `caller` is the process `starting`, or a process that is being started below
+    /// it. The start of `starting` then cannot end before `caller` has received its reply.
     fn waits_for(&self, caller: Caller, starting: Pid) -> bool {
         let mut caller = caller;
         while let Some(pid) = caller.filter(|pid| *pid != starting) {

@@ -35,9 +35,9 @@ pub(super) struct TreeState {
 /// Which incarnation of a child an event is about.
 #[derive(Clone, Copy)]
 pub(super) enum EventIncarnation {
-    /// The one that has exited or failed to start.
+    /// The incarnation that has exited or failed to start.
     Present,
-    /// The one that will start.
+    /// The incarnation that will start.
     Next,
 }
 
@@ -65,7 +65,7 @@ impl TreeState {
         }
     }
 
-    /// Returns the fields that events have in common for a child.
+    /// Returns the fields that all events about a child have.
     pub(super) fn subject<'a>(
         &'a self,
         supervisor: Pid,

@@ -15,7 +15,8 @@ use crate::supervisor::restart::{Restart, RestartDecision};
 use crate::supervisor::stop_reason::StopReason;
 
 impl TreeState {
-    /// Stops a child, if it has a process, and sets its status. Afterwards it has no process, or an abandoned one.
+    /// Stops a child, if it has a process, and sets its status. Afterwards the child has no
+    /// process, or an abandoned process.
     pub(super) async fn stop_child(
         &mut self,
         key: u32,
@@ -43,7 +44,7 @@ impl TreeState {
         Ok(())
     }
 
-    /// Stops a child because of a call, so that it is not started again by itself.
+    /// Stops a child because of a call. No restart is scheduled.
     pub(super) async fn terminate(
         &mut self,
         id: &str,
@@ -60,8 +61,8 @@ impl TreeState {
         Ok(Ok(()))
     }
 
-    /// Like [`terminate`](TreeState::terminate), for a child whose exit may have arrived and is handled later, since
-    /// another child is starting now.
+    /// Like [`terminate`](TreeState::terminate), for a child whose exit may have arrived but is not
+    /// handled yet, since another child is starting.
     pub(super) async fn terminate_during_start(
         &mut self,
         key: u32,
@@ -90,8 +91,8 @@ impl TreeState {
         }
     }
 
-    /// Returns whether a child may be deleted now, while another child is starting: neither an earlier call nor an exit
-    /// of this child waits.
+    /// Returns whether a child may be deleted now, while another child is starting: no earlier call
+    /// about this child and no exit of it waits to be handled.
     pub(super) fn may_delete_during_start(&mut self, id: &str) -> bool {
         let is_known = self.children.key(id).is_none_or(|key| {
             let child = &self.children[key];
@@ -111,9 +112,9 @@ impl TreeState {
         }
         let restarting: Vec<u32> = self.children.restarting().map(|(key, _)| key).collect();
         restarting.into_iter().for_each(|key| self.children.set_status(key, ChildStatus::Stopped));
-        // `BrutalKill` expects a kill, so the report leaves it out; after a grace time of zero a kill is reported. A
-        // supervisor that was killed before the stop has to kill its children. If a kill interrupts the stop, the
-        // children that it ends are reported.
+        // A supervisor that was killed before the stop has to kill its children: with `BrutalKill`,
+        // a kill is not reported. If a kill interrupts the stop, the remaining children are
+        // reported as killed: a grace time of zero does that.
         let shutdown_after_kill =
             if signals.is_killed() { Shutdown::BrutalKill } else { Shutdown::After(Duration::ZERO) };
         for key in self.children.keys().into_iter().rev() {
