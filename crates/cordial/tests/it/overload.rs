@@ -77,8 +77,8 @@ fn blocking(n: usize, concurrency: &Concurrency) -> Calls {
     kinds.collect()
 }
 
-/// Runs each of the calls as a task. Another task repeatedly sleeps for a millisecond meanwhile. Returns the longest time that one
-/// of these sleeps took.
+/// Runs each of the calls as a task. Meanwhile, another task repeatedly sleeps for a millisecond.
+/// Returns the longest time that such a sleep took.
 fn max_delay_beside(runtime: &Runtime, calls: Calls) -> Duration {
     let is_over = Arc::new(AtomicBool::new(false));
     let is_over_too = is_over.clone();
@@ -161,7 +161,8 @@ fn a_thousand_blocking_and_a_thousand_computing_tasks_respect_max_threads_and_le
     subprocess::report("stand-ins exited");
 }
 
-/// A debugger stops a program with the same signal, and a suspended machine looks the same from inside.
+/// The test stops the program with SIGSTOP, as a debugger does. A suspended machine has the same
+/// effect.
 #[test]
 fn a_program_that_is_stopped_and_continued_starts_no_threads() {
     const STOPS: usize = 2;
@@ -186,7 +187,7 @@ fn a_program_that_is_stopped_and_continued_starts_no_threads() {
         .block_on(async move {
             let spinning = [spinning.clone(), spinning]
                 .map(|is_over| Task::spawn(async move { while !is_over.load(Ordering::SeqCst) {} }));
-            // All threads are busy at any moment, and more tasks are queued.
+            // All threads are always busy, and more tasks are queued.
             let short = (0..64).map(|_| {
                 let is_over = others.clone();
                 Task::spawn(async move {
@@ -206,7 +207,7 @@ fn a_program_that_is_stopped_and_continued_starts_no_threads() {
     while numbers() != before {
         std::thread::sleep(MS);
     }
-    // Read before the test stops the program.
+    // Set before the test stops the program.
     let mut last = Instant::now();
     subprocess::report("at work");
     for _ in 0..STOPS {

@@ -344,7 +344,7 @@ fn a_spawn_after_the_shutdown_is_refused() {
     assert!(runtime.snapshot().processes.is_empty());
 }
 
-/// Destructors still run then, and may try to spawn.
+/// The destructors of the killed processes run after the drop, and may try to spawn.
 #[test]
 fn a_spawn_in_a_destructor_of_a_dropped_runtime_is_refused() {
     struct Spawns(mpsc::Sender<(Result<(), Exit>, Pid, bool)>);

@@ -1,6 +1,7 @@
 //! `tracing` spans follow tasks, and a crash is either emitted as an event or printed by the panic hook.
 //!
-//! The subscriber and the hook are global to an OS process, so each case runs in one of its own.
+//! The subscriber and the hook are global to an OS process, so each case runs in an OS process of
+//! its own.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

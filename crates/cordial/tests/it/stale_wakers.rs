@@ -8,7 +8,7 @@ use std::task::{Poll, Waker};
 
 use cordial::{Runtime, Task};
 
-/// More than any thread keeps for its next processes.
+/// More processes than any thread has free task headers, so that headers pass to the other runtime.
 const PROCESSES: usize = 300;
 
 fn with_workers(n: usize) -> Runtime {
@@ -53,7 +53,7 @@ fn assert_wakes_nothing(stale: &[Waker], runtime: &Runtime) {
         stale.iter().for_each(Waker::wake_by_ref);
         stale.iter().cloned().for_each(Waker::wake);
     }
-    // The one worker polls what was woken before these.
+    // The only worker polls processes that were woken before it polls these tasks.
     for _ in 0..3 {
         runtime.block_on(async { Task::spawn(async {}).await }).unwrap().unwrap();
     }
@@ -72,7 +72,8 @@ fn a_stale_waker_wakes_no_process_of_another_runtime() {
 
 #[test]
 fn a_stale_waker_of_a_runtime_that_was_dropped_wakes_no_process_of_another_runtime() {
-    // The memory of a runtime may be freed a moment after it was dropped. So all wakers are kept, for the runtimes after the next.
+    // The task headers of a dropped runtime may be reused only by a later runtime, so all wakers
+    // are kept.
     let mut stale = Vec::new();
     for _ in 0..6 {
         let there = with_workers(2);

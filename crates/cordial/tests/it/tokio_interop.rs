@@ -93,7 +93,8 @@ fn spawn_blocking_works_and_may_wait_for_a_task() {
     });
 }
 
-/// A tokio task of our runtime uses that runtime: a task spawned in it belongs to the runtime of the spawning process.
+/// A tokio task that a process spawns runs beside the runtime of that process: tasks that the tokio
+/// task spawns belong to the same runtime.
 async fn spawn_from_both_sides() {
     let parent = own();
     let (in_tokio, inner) = tokio::spawn(async {
@@ -121,7 +122,8 @@ fn a_task_spawned_in_a_tokio_task_belongs_to_our_runtime() {
     testing::run(spawn_from_both_sides());
 }
 
-/// Inside a foreign tokio runtime, tasks run on our default runtime, and their handles are futures of the foreign one.
+/// Inside a foreign tokio runtime, tasks run on the default runtime of `cordial`, and their handles
+/// can be awaited.
 async fn library_inside_a_foreign_runtime() {
     let default_runtime =
         runtime_of(std::thread::spawn(|| Task::spawn(async { own() }).wait().unwrap()).join().unwrap());
@@ -130,7 +132,8 @@ async fn library_inside_a_foreign_runtime() {
     let inside = tokio::spawn(async { Task::spawn(async { own() }).await.unwrap() });
     assert_eq!(runtime_of(inside.await.unwrap()), default_runtime);
 
-    // A task uses the timers and sockets of our runtime, whatever the foreign runtime has enabled.
+    // A task uses the timers and sockets of its own runtime, whatever the foreign runtime has
+    // enabled.
     let moment = Duration::from_millis(1);
     let task = Task::spawn(async move {
         tokio::time::sleep(moment).await;
@@ -210,7 +213,7 @@ fn in_simulation_tokio_tasks_run_and_tokio_timers_are_virtual() {
     });
 }
 
-/// The first use panics, since nothing could ever wake the task.
+/// The first use of I/O panics, since nothing could ever wake the task.
 #[test]
 fn in_simulation_io_panics_with_a_clear_message() {
     async fn check<T: Send + 'static>(what: &str, future: impl Future<Output = T> + Send + 'static) {

@@ -140,7 +140,8 @@ fn after_the_stream_is_dropped_a_request_still_has_its_grace_time() {
     });
 }
 
-/// The pid is that of the requesting process, or the receiver's own pid if the request comes from outside of any process.
+/// A trapped request has the pid of the requesting process, or the receiver's own pid if the
+/// request comes from outside of any process.
 #[test]
 fn a_request_is_a_value_with_the_pid_of_the_requesting_process_or_its_own() {
     async fn first_value(request: impl FnOnce(Task<Option<(Pid, Exit)>>) -> Pid) -> (Pid, Pid) {

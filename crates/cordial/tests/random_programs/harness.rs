@@ -1,5 +1,5 @@
-//! The state that the processes of one run share: the log, the pids, the inboxes. And futures, handles and values that log their
-//! drops.
+//! The state that the processes of one run share (the log, the pids, the inboxes), and futures,
+//! handles and values that log their drops.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};

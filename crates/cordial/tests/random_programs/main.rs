@@ -32,8 +32,9 @@ const SEEDS: u64 = 10_000;
 /// This many seeds reach every outcome below, the rarest one about thirteen times. With fewer seeds, the outcomes are not checked.
 const ENOUGH: u64 = 5000;
 
-/// The outcomes that must be reached. `Refused` does not occur, since these programs spawn nothing after the end of the runtime.
-/// A `shutdown` does not return the exit that it asks for, but `None`.
+/// The outcomes that must be reached. `Refused` does not occur, since these programs spawn nothing
+/// after the end of the runtime. A `shutdown` returns `None` for the exit that it asks for, so that
+/// exit is not an outcome.
 #[rustfmt::skip]
 const OUTCOMES: &[(&str, &[&str])] = &[
     (

@@ -3,11 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-/// What `.gitignore` names, and Git itself. A build folder of another name is recognized by the tag that cargo writes; the
-/// usual one may have been created by another program, and then has no tag.
+/// The folder of Git, and the folders that `.gitignore` names. Another build folder is recognized
+/// by the tag that cargo writes; `target` may have been created by another program, and then has no
+/// tag.
 const SKIPPED: [&str; 3] = [".git", "target", "bench/results"];
 
-/// Reads every text file, except those that Git or a build created. Each comes with its path from the root of the repository.
+/// Reads every text file, except those that Git or a build created. Returns each with its path from
+/// the root of the repository.
 pub(crate) fn files() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut files = Vec::new();

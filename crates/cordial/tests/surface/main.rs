@@ -1,5 +1,5 @@
 //! The API as a program: every name in the way that a user writes it. It has to compile; it is not a test of behavior.
 
-// Its lines are as long as those of the contract that it is.
+// A copy of the contract, with its long lines.
 #[rustfmt::skip]
 mod contract;

@@ -1,8 +1,9 @@
-//! Reads which source file imports which other one. Text only: there is no Rust parser here.
+//! Finds the imports between the source files of a crate. Works on text, without a Rust parser.
 //!
-//! Found are `crate::…`, `super::…` and `self::…`, in `use` statements with `{}` groups and in inline paths, and paths that begin with
-//! a module that the file declares or imports. A name that an index re-exports counts as an import of the file that defines it. The
-//! re-export itself is not an import. Not found are names that a macro or a glob import brings in.
+//! Finds `crate::…`, `super::…` and `self::…`, in `use` statements with `{}` groups and in inline
+//! paths, and paths that begin with a module that the file declares or imports. A name that an
+//! index re-exports counts as an import of the file that defines it. The re-export itself is not an
+//! import. Names that a macro or a glob import brings in are not found.
 
 use std::collections::{BTreeMap, BTreeSet};
 
