@@ -1,7 +1,8 @@
 //! An executor for tasks that may compute or block.
 //!
-//! It runs futures and does not know what they are for: no pids, no links, no exits. The layer above keeps its own record
-//! of each task in a [`Table`], and implements [`Hooks`] for what it wants to know of threads and long polls.
+//! It runs futures and does not know what they are for: no pids, no links, no exits. The layer
+//! above keeps its own record of each task in a [`Table`], and implements [`Hooks`], which are
+//! called for threads and long polls.
 //!
 //! ```text
 //!   reserve        prepare           start              poll ─► Ready ─► output, to the JoinHandle
@@ -32,10 +33,10 @@
 //! | key | the name of a task in its [`Table`]: the index of a slot, and how often that slot was used, its generation |
 //! | hooks | the callbacks of the layer above |
 //! | remote | the part of a worker that other threads use: its queue, to steal from, and the progress of its polls |
-//! | searcher | the one worker that looks for tasks for a while before it sleeps; while there is one, pushes wake no other |
+//! | searcher | the one worker that looks for tasks for a while before it sleeps; while it searches, pushes wake no other worker |
 //! | long poll | a poll that does not return for some milliseconds: the task computes or blocks |
 //! | blocked thread | a worker thread in a long poll whose place a stand-in has taken |
-//! | stand-in | the thread that takes the place of a blocked one |
+//! | stand-in | the thread that takes the place of a blocked thread |
 //! | parked thread | a thread that waits to become a worker again, after its long poll has returned |
 //! | sysmon | the thread that finds long polls, as in Go's runtime |
 //! | timer thread | the thread on which timeouts elapse; it also looks for threads of tokio that are stuck |

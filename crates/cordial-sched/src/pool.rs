@@ -1,4 +1,5 @@
-//! What the worker threads and sysmon of one executor share: thread states, queues, who sleeps, and how the pool stops.
+//! What the worker threads and sysmon of one executor share: thread states, queues, which threads
+//! sleep, and how the pool stops.
 //!
 //! The pool does not know how its threads are started or what they run: the executor passes that in as [`Callbacks`].
 
@@ -94,7 +95,8 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// If the system refuses to start a thread. If another thread has parked meanwhile, that one is activated instead.
+    /// If the system refuses to start a thread. If another thread has parked meanwhile, it is
+    /// activated instead.
     pub(crate) fn activate(&self, activation: Activation) -> io::Result<bool> {
         match activation {
             Activation::AtLimit => Ok(false),
@@ -207,7 +209,7 @@ impl Pool {
         if !self.is_stopping()
             && let Some(replacement) = replacement
         {
-            // If the system has no thread to give, a blocked one that resumes stays active.
+            // If the system refuses a thread, a blocked thread that resumes stays active.
             let _ = self.activate(replacement);
         }
         if self.thread_exited() {
@@ -231,9 +233,10 @@ impl Pool {
     /// Runs all queued tasks on this thread, because no worker is left. Each was cancelled before, so it only cleans
     /// up.
     ///
-    /// Such a task may wake another one, which calls this function again, inside of the outer call. That is needed
-    /// where the first task blocks until the second has run. Beyond a fixed depth the inner call leaves the task to the
-    /// outer one, so that a long chain of wake-ups does not overflow the stack.
+    /// Such a task may wake another task, and the wake-up calls this function again, inside the
+    /// outer call. That is needed where the first task blocks until the second has run. Beyond a
+    /// fixed depth the inner call leaves the task to the outer call, so that a long chain of
+    /// wake-ups does not overflow the stack.
     pub(crate) fn run_remaining_tasks(&self) {
         let own = std::ptr::from_ref(self).addr();
         let is_too_deep = NESTED.with(|nested| {

@@ -93,7 +93,7 @@ impl Executor {
     /// workers were asleep.
     pub fn coarse_now(&self) -> u64 {
         match &self.core().scheduler {
-            // Sysmon updates the clock while a worker is awake, and the caller is one.
+            // Sysmon updates the clock while a worker is awake, and the caller is a worker.
             Scheduler::Threads(pool) if self.is_own_worker() => pool.idle.clock.read(),
             Scheduler::Threads(pool) => pool.idle.clock.update(),
             Scheduler::Simulated(_) => {

@@ -65,7 +65,7 @@ impl Executor {
     }
 
     /// Like [`prepare`](Executor::prepare), but the output is dropped.
-    // As `prepare`.
+    // Inlined for the same reason as `prepare`.
     #[inline(always)]
     pub fn prepare_detached<F>(&self, reserved: Reserved, future: F) -> PreparedDetached
     where
@@ -107,7 +107,7 @@ impl Unstarted {
         self.0.as_ref().expect("taken when it is started")
     }
 
-    // As `prepare`.
+    // Inlined for the same reason as `prepare`.
     #[inline(always)]
     fn fill<F>(&mut self, future: F, delivery: Delivery)
     where

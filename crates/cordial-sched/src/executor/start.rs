@@ -185,7 +185,8 @@ fn build_tokio(threads: usize, core: &Arc<Core>, io_watch: Arc<IoWatch>) -> io::
     built
 }
 
-/// Called by tokio's worker threads: its threads for blocking calls never park in this way, and stay as they are.
+/// Called by tokio's worker threads. Its threads for blocking calls never park in this way, so they
+/// keep their policy.
 fn disable_preemption_once() {
     thread_local!(static IS_DISABLED: Cell<bool> = const { Cell::new(false) });
     if !IS_DISABLED.replace(true) {

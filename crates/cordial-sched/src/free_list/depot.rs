@@ -1,4 +1,4 @@
-//! A stack of free values that knows which of them were not needed for long.
+//! A stack of free values that knows which values were not needed lately.
 //!
 //! ```text
 //!  top      ├──────────┤ put ▲ ▼ take

@@ -6,9 +6,10 @@
 //! ```
 //!
 //! Most values come and go through the magazine of the calling thread, without a lock. A thread has one magazine for
-//! each kind of value, and the magazine serves one free list at a time: the first that the thread meets and that still
-//! exists. For other lists the thread uses the shards directly. The magazine returns its values when its thread ends. If
-//! its list is gone, it disposes of them when its thread ends or when it begins to serve another list.
+//! each kind of value, and the magazine serves one free list at a time: the first list that the
+//! thread uses and that still exists. For other lists the thread uses the shards directly. The
+//! magazine returns its values when its thread ends. If its list is gone, it disposes of them when
+//! its thread ends or when it begins to serve another list.
 //!
 //! `mod` and `magazine` are a cycle of two files: a magazine returns its values to the shards.
 
@@ -67,8 +68,8 @@ impl<T: Recycle> FreeList<T> {
         FreeListRef { shards: Arc::downgrade(&self.shards), has_magazines: false }
     }
 
-    /// Takes a free value or, if there is none, one of those that `make` returns. `make` returns at least one value, or `None`
-    /// if no more can be made.
+    /// Takes a free value or, if there is none, a value that `make` returns. `make` returns at
+    /// least one value, or `None` if no more can be made.
     pub(crate) fn take(&self, make: impl Fn() -> Option<Vec<T>>) -> Option<T> {
         let from_magazine = T::magazine().try_with(|magazine| {
             let mut magazine = magazine.borrow_mut();
@@ -179,7 +180,8 @@ impl<T: Recycle> Shards<T> {
         Some(batch)
     }
 
-    /// Takes half of the values of another shard. That is how values come back that one thread takes and another gives back.
+    /// Takes half of the values of another shard. Values that one thread takes and another gives
+    /// back return in this way.
     fn half_of_another(&self) -> Option<Vec<T>> {
         let own = shard_of_this_thread(self.0.len());
         (1..self.0.len()).find_map(|step| {

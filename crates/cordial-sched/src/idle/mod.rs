@@ -6,7 +6,8 @@ use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, Unparker, fence};
 
 /// Which threads of a pool sleep: its workers and its sysmon.
 pub(crate) struct Idle {
-    /// The sleeping workers. The last one fell asleep last; its caches are the warmest, so it is woken first.
+    /// The sleeping workers. The last entry fell asleep last; its caches are the warmest, so it is
+    /// woken first.
     sleepers: Mutex<Vec<Sleeper>>,
     /// The length of `sleepers`, to be read without the lock. Written only under the lock.
     n_sleepers: AtomicUsize,
@@ -108,8 +109,8 @@ impl Idle {
 
     /// Like [`notify`](Idle::notify), after a push into the caller's own queue.
     ///
-    /// If the last searcher skipped the queues because their owners are quick, waking another one would end the same
-    /// way.
+    /// If the last searcher skipped the queues because their owners are quick, another worker would
+    /// skip them too.
     pub(crate) fn notify_queue_push(&self) {
         if !self.skips_queue_wakeups.load(Ordering::Relaxed) {
             self.notify();
@@ -134,8 +135,8 @@ impl Idle {
 
     /// Ends the search. From here on pushes wake a worker again.
     ///
-    /// Afterwards the caller must look into the queues once more, and call `notify` if one is not empty, or go to
-    /// sleep.
+    /// Afterwards the caller must look into the queues once more, and call `notify` if a queue is
+    /// not empty, or go to sleep.
     pub(crate) fn stop_searching(&self, Searching(()): Searching) {
         self.is_searching.store(false, Ordering::Relaxed);
         // Pairs with the fence in `notify`.

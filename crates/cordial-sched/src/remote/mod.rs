@@ -1,8 +1,8 @@
 //! What other threads see of each worker: the ends of its queues for thieves, its unparker, the progress of its polls.
 //!
-//! The files in reading order: `progress` (what a worker publishes about its polls), this one, `steal_policy` (when a
-//! thief skips a worker), `queues` (the remotes of all workers, and the injector). Nothing here runs tasks; that is
-//! `worker`.
+//! The files in reading order: `progress` (what a worker publishes about its polls), this file,
+//! `steal_policy` (when a thief skips a worker), `queues` (the remotes of all workers, and the
+//! injector). Nothing here runs tasks; that is `worker`.
 
 use std::time::Duration;
 

@@ -22,7 +22,7 @@ use crate::task::schedule;
 
 pub(crate) mod queue;
 
-/// How many tasks are polled before tokio's own get a turn.
+/// How many tasks are polled before tokio's own tasks get a turn.
 const TURN: usize = 61;
 
 /// When the clock has jumped this far without a poll on the way, no task will ever be ready.

@@ -64,7 +64,7 @@ impl SeededQueue {
     }
 }
 
-/// Tasks that are ready and will never run: their executor is gone.
+/// Aborts the tasks that are ready: they will never run, since their executor is gone.
 impl Drop for SeededQueue {
     fn drop(&mut self) {
         let tasks = std::mem::take(&mut self.0.lock().tasks);

@@ -1,4 +1,5 @@
-//! Sysmon: a thread that detects long polls and activates other threads meanwhile. Named after the one of Go's runtime.
+//! Sysmon: a thread that detects long polls and activates other threads meanwhile. Named after a
+//! thread of Go's runtime.
 //!
 //! It runs a round about once a millisecond while any worker is awake, and sleeps without a timer while all are asleep.
 //! A poll that begins shortly after all workers fell asleep is seen some milliseconds late. Sysmon runs no tasks.
@@ -36,8 +37,9 @@ const PERIOD: Duration = Duration::from_millis(1);
 /// A longer gap between two rounds is not explained by a busy machine: the program was stopped.
 const GAP: Duration = Duration::from_millis(100);
 
-/// Sysmon does not sleep as soon as all workers do, since waking it for every task would cost more. It doubles the time
-/// to the next round for each round that finds all asleep, and sleeps when that would exceed this.
+/// Sysmon does not sleep as soon as all workers do, since waking it for every task would cost more.
+/// It doubles the time to the next round for each round that finds all asleep, and sleeps when that
+/// time would exceed `LINGER`.
 const LINGER: Duration = Duration::from_millis(4);
 
 /// A blocked thread that has used this much processor time computes. One that blocks in the system uses none.
@@ -222,7 +224,8 @@ impl<H: SysmonHooks> SysmonOps for Sysmon<'_, H> {
                 self.hooks.threads_exhausted(threads.max_threads());
             }
         } else {
-            // As long as polls are stuck, the same starvation goes on, though no task waits for a moment.
+            // While polls are stuck, the same starvation goes on, even if no task waits at the
+            // moment.
             self.is_exhausted &= !stuck.is_empty();
         }
         is_starving

@@ -1,4 +1,4 @@
-//! The loop of sysmon, over the operations of which it is made.
+//! The loop of sysmon, generic over its operations.
 //!
 //! The loom models of `idle` run this loop too, with workers and queues that only count.
 

@@ -1,8 +1,8 @@
 //! The table of live tasks: a key with a generation leads to what the layer above keeps for the task.
 //!
 //! Slots are in pages of fixed size that are made when they are first needed and never move, so a look-up takes no lock
-//! but that of its slot. A key is never handed out twice: each slot counts its generations, and a slot that has used up
-//! all 32 bits of them is retired.
+//! but that of its slot. A key is never handed out twice: each slot counts its generations in 32
+//! bits, and is retired after the last one.
 //!
 //! ```text
 //!  index  ┌ 8 bits  ┬ 7 bits ┬ 11 bits ┐
@@ -131,7 +131,7 @@ impl<V> Table<V> {
     /// If `key` is not a key of this table.
     pub fn occupy(&self, key: Key, value: impl FnOnce() -> V) {
         let slot = self.slot(key.index).expect("a reserved key has a page");
-        // Made in its place: it may be large, and would be copied.
+        // Made in its place, because the value may be large and would be copied.
         slot.value.lock().get_or_insert_with(value);
     }
 

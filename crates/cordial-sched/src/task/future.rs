@@ -1,4 +1,4 @@
-//! The future of a task without its type, and its output after that.
+//! The type-erased future of a task, and later its output.
 
 use std::any::Any;
 use std::pin::Pin;
@@ -14,7 +14,7 @@ const LARGEST_SPARE: usize = 512;
 pub(crate) enum Delivery {
     /// To the join handle.
     Join,
-    /// Nowhere: it is dropped.
+    /// Nowhere: the output is dropped.
     Discard,
 }
 
@@ -49,7 +49,7 @@ impl DynFuture {
     }
 
     /// Uses the memory of a task that has ended for the next one, if the types of their futures are the same.
-    // As `new`.
+    // Inlined for the same reason as `new`.
     #[inline(always)]
     pub(crate) fn renew<F>(mut self, delivery: Delivery, future: F) -> DynFuture
     where

@@ -26,7 +26,7 @@ impl<T> Header<T> {
         Header { owner: OwnerSlot::empty(), join: JoinSlot::new(), key: AtomicU64::new(0) }
     }
 
-    /// Prepares the header for its next task, the one of `key`.
+    /// Prepares the header for its next task, whose key is `key`.
     ///
     /// # Panics
     ///
@@ -52,7 +52,8 @@ impl<T> Header<T> {
     /// Marks the task of `key`, and no other, as one that has to end. Relaxed: the caller wakes the task afterwards.
     pub(crate) fn mark_ending(&self, key: Key) {
         let bits = key.to_bits();
-        // In one step, since the next task may use the header at any moment. Does nothing if it does, or if the mark is set.
+        // In one step, since the next task may use the header at any moment. Does nothing if the
+        // next task has it already, or if the mark is set.
         let _ = self.key.compare_exchange(bits, bits | IS_ENDING, Ordering::Relaxed, Ordering::Relaxed);
     }
 

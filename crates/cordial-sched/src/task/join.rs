@@ -1,7 +1,8 @@
 //! The end of a task: how the thread that finishes it and the one join handle agree on who gets the finished task.
 //!
-//! A task that was made with a handle ends in its `JoinSlot`, and stays there until the handle takes it or is dropped. The
-//! slot is in the task's header, which the next task uses as soon as this one has left it.
+//! A task that was made with a handle ends in its `JoinSlot`, and stays there until the handle
+//! takes it or is dropped. The slot is in the task's header, which the next task uses as soon as
+//! this task has left the slot.
 //!
 //! ```text
 //!            the handle is polled: its waker is kept
@@ -17,10 +18,11 @@
 //! Each arrow is one critical section of the slot's lock, so the arrows stand in one order. User code, that is, the clone, the
 //! wake and the destructor of a waker, runs before or after the critical section.
 //!
-//! **One owner at the end.** Of `finish` and `detach`, the second one gets the task, and returns it to its caller. `poll_join`
-//! gets it only if `finish` came before, and there is one handle, which is polled or dropped by one thread at a time. So the
-//! task leaves the slot exactly once. In the same critical section the slot becomes `Running` again, before the caller can
-//! give the header to the next task.
+//! **One owner at the end.** Of `finish` and `detach`, the later call gets the task, and returns it
+//! to its caller. `poll_join` gets the task only if `finish` came before, and there is one handle,
+//! which is polled or dropped by one thread at a time. So the task leaves the slot exactly once. In
+//! the same critical section the slot becomes `Running` again, before the caller can give the
+//! header to the next task.
 //!
 //! **The handle is woken.** If `poll_join` comes first, its waker is in the slot when `finish` comes, and `finish` takes it out
 //! and wakes it. If `finish` comes first, `poll_join` finds the task. A waker that is replaced by a later poll is not woken.

@@ -30,7 +30,8 @@ struct Task {
     /// The waker that polls get. Made from `header`.
     waker: Waker,
     scheduler: SchedulerRef,
-    /// `None` if no task has used the box, or if the memory of the last one was not worth keeping.
+    /// `None` if no task has used the box, or if the memory of the last future was not worth
+    /// keeping.
     future: Option<DynFuture>,
 }
 
@@ -43,7 +44,7 @@ impl Runnable {
     }
 
     /// Gives the task its future.
-    // As `DynFuture::new`.
+    // Inlined for the same reason as `DynFuture::new`.
     #[inline(always)]
     pub(crate) fn fill<F>(&mut self, future: F, delivery: Delivery)
     where
@@ -105,7 +106,7 @@ impl Runnable {
     ///
     /// # Panics
     ///
-    /// If there is none of this type.
+    /// If there is no output of this type.
     pub(crate) fn take_output<T: 'static>(&mut self) -> T {
         self.0.future.as_mut().expect("it has finished").take_output()
     }

@@ -42,16 +42,16 @@ pub(crate) trait LocalSchedule {
 /// Where a runnable task goes in the queue of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Placement {
-    /// Before the tasks that are ready: it was started or woken a moment ago.
+    /// Before the other ready tasks: the task was just started or woken.
     Next,
-    /// Behind them: it was woken during its own poll, or by [`wake_last`].
+    /// Behind the other ready tasks: the task was woken during its own poll, or by [`wake_last`].
     Last,
 }
 
 /// When the header of a task that has ended is given to the next task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeaderReuse {
-    /// At once. A waker that is left causes a spurious wake-up of the next task.
+    /// At once. A waker that still exists may cause a spurious wake-up of the next task.
     Eager,
     /// When no waker to the header is left, so that every poll of a task follows from a wake-up of the same task.
     Exact,
@@ -237,8 +237,8 @@ impl ThreadContext {
     }
 }
 
-/// Wakes a task so that it runs after all tasks that are ready on this worker. For a task that those may wake as well: one
-/// poll then serves all of these wake-ups.
+/// Wakes a task so that it runs after all tasks that are ready on this worker. If the ready tasks
+/// wake it as well, one poll serves all of these wake-ups.
 ///
 /// On a thread that is not a worker this is [`Waker::wake`].
 pub fn wake_last(waker: Waker) {

@@ -7,12 +7,14 @@
 //!     └── a worker is missing ───────────────┴──────────────────────────────────────────────────────┘
 //! ```
 //!
-//! At most `workers` threads are active, plus blocked ones whose poll has returned and which have not noticed yet
-//! that they were replaced. A *stand-in* is the thread that becomes active for a blocked one; it is a worker like any other.
+//! At most `workers` threads are active, plus blocked threads whose poll has returned and which
+//! have not noticed yet that they were replaced. A *stand-in* is the thread that becomes active for
+//! a blocked thread; it is a worker like any other.
 //!
-//! All changes of state happen under one lock; they are rare. Each call returns what the caller has to do next, so of
-//! two calls that race the second one returns a verdict that fits the first. `README.md` beside this file shows how a
-//! blocked thread learns that it was replaced, and which orderings that needs.
+//! All changes of state happen under one lock; they are rare. Each call returns what the caller has
+//! to do next, and of two calls that race, the later call sees the change of the earlier.
+//! `README.md` beside this file shows how a blocked thread learns that it was replaced, and which
+//! orderings that needs.
 //!
 //! This module knows no queues and starts no threads: it only decides.
 
@@ -64,7 +66,7 @@ pub(crate) enum Activation {
 pub(crate) struct ThreadCounts {
     pub(crate) active: usize,
     pub(crate) blocked: usize,
-    /// How many of the blocked ones are deprioritized.
+    /// How many of the blocked threads are deprioritized.
     pub(crate) deprioritized: usize,
     pub(crate) parked: usize,
     pub(crate) exiting: usize,
@@ -176,7 +178,8 @@ impl Threads {
         let was_refused = states.get(index) == Some(&ThreadState::Active);
         self.set(&mut states, index, ThreadState::Vacant);
         let is_missing = counts(&states).active < self.workers;
-        // A system that has just refused a thread would refuse the next one too: only a parked one can become active.
+        // A system that has just refused a thread would refuse the next thread too: only a parked
+        // thread can become active.
         (is_missing && (!was_refused || states.contains(&ThreadState::Parked))).then(|| self.activate_one(&mut states))
     }
 

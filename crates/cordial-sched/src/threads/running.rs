@@ -1,4 +1,5 @@
-//! How many threads have not ended, and which thread runs the tasks that are pushed after the last one has ended.
+//! How many threads have not ended, and which thread runs the tasks that are pushed after the last
+//! thread has ended.
 //!
 //! ```text
 //!  pusher                                last thread
@@ -13,14 +14,15 @@
 //! two fences one comes first. If it is the pusher's, the last look sees the push. If it is the last thread's, the
 //! pusher reads 0 and looks into the queues itself. Both may look; each task is taken once.
 //!
-//! A thread that ends before the last one has moved its tasks to the injector first. The last thread has decremented
-//! the counter after it, so the last look sees those too.
+//! Each thread moves its tasks to the injector before it ends. The last thread decrements the
+//! counter after the others, so its last look sees those tasks too.
 //!
-//! **A pool that is not stopping.** Where the system has refused the next thread, the last one may end although the
-//! pool goes on. The tasks then wait for sysmon, which tries again to start a thread. If the pool is stopped at that
-//! moment, there are two fences again: either the thread, after its fence, sees that the pool is stopping, or the
-//! thread that stops it, after the fence in `Idle::wake_sysmon`, reads 0. At least one of them looks into the queues
-//! (`Pool::thread_exited`, `Executor::close`).
+//! **A pool that is not stopping.** Where the system has refused the next thread, the last thread
+//! may end although the pool goes on. The tasks then wait for sysmon, which tries again to start a
+//! thread. If the pool is stopped at that moment, there are two fences again: either the thread,
+//! after its fence, sees that the pool is stopping, or the thread that stops it, after the fence in
+//! `Idle::wake_sysmon`, reads 0. At least one of them looks into the queues (`Pool::thread_exited`,
+//! `Executor::close`).
 //!
 //! **Effects of ended threads.** A thread that reads 0 in `n_running` sees everything that the ended threads did: each
 //! decrement is a release, and the read is an acquire.
@@ -56,8 +58,8 @@ impl RunningThreads {
         self.n_running.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a thread as ended. Returns `true` if it is the last one of a pool that is stopping: then it must look into
-    /// the queues once more.
+    /// Counts a thread as ended. Returns `true` if it is the last thread of a pool that is
+    /// stopping: then it must look into the queues once more.
     #[must_use = "tasks that were pushed in the meantime would never run"]
     pub(crate) fn thread_exited(&self) -> bool {
         // Release pairs with the acquire in `n_running`.

@@ -1,8 +1,9 @@
 //! Timeouts: deadlines that rarely elapse, because what they limit ends earlier.
 //!
-//! Arming and disarming one must be cheap, so neither touches a timer wheel: an armed timeout is in the slab of the shard of
-//! its thread. One sweeper sleeps until the earliest deadline that was armed since its last sweep, then wakes what has elapsed
-//! and looks for the new earliest. A disarmed deadline costs at most one spurious sweep per timeout period.
+//! Arming and disarming a timeout must be cheap, so neither touches a timer wheel: an armed timeout
+//! is in the slab of the shard of its thread. One sweeper sleeps until the earliest deadline that
+//! was armed since its last sweep, then wakes what has elapsed and looks for the new earliest
+//! deadline. A disarmed deadline costs at most one spurious sweep per timeout period.
 //!
 //! The sweeper is a thread of the executor, the *timer thread*, so that timeouts elapse also while code of the user blocks every
 //! thread of tokio. In a simulation the sweeper is a tokio task, because there the clock is tokio's.
@@ -40,9 +41,9 @@
 //!
 //! `timeout/after_close.rs` explains which thread sweeps after the executor has closed.
 //!
-//! Wakers are user code: one that blocks holds up all timeouts of the executor, so the sweeper does nothing else that matters.
-//! Not for many deadlines that do elapse, one after the other: each sweep may go through all armed timeouts. For those there
-//! is `tokio::time`.
+//! Wakers are user code: a waker that blocks holds up all timeouts of the executor, so the sweeper
+//! does nothing else that matters. For many deadlines that do elapse, use `tokio::time`: here, each
+//! sweep may go through all armed timeouts.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -304,7 +305,7 @@ fn earliest(armed: &Slab<Armed>) -> Option<Instant> {
     armed.iter().filter(|(_, armed)| armed.waker.is_some()).map(|(_, armed)| armed.deadline).min()
 }
 
-/// Returns the earlier one of two deadlines. `None` is later than all others.
+/// Returns the earlier of two deadlines. `None` is later than any deadline.
 fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     [a, b].into_iter().flatten().min()
 }

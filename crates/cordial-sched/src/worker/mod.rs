@@ -8,9 +8,9 @@
 //!                                          └─ nothing ─► search ─► sleep ────────────┘
 //! ```
 //!
-//! The files in reading order: this one (the thread, and the order in which it takes tasks), `run_loop` (the loop),
-//! `search`. The queues and everything else that other threads see of a worker are in `remote`, the state of the thread
-//! in `threads`.
+//! The files in reading order: this file (the thread, and the order in which it takes tasks),
+//! `run_loop` (the loop), `search`. The queues and everything else that other threads see of a
+//! worker are in `remote`, the state of the thread in `threads`.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -56,7 +56,7 @@ struct WorkerThread {
     steal_policy: StealPolicy,
 }
 
-/// Makes the calling thread the worker with this index, until the pool stops or needs it no more.
+/// Makes the calling thread the worker with this index, until the pool stops or no longer needs it.
 ///
 /// The caller has entered a tokio runtime and called `Hooks::thread_started`.
 pub(crate) fn run(pool: &Arc<Pool>, index: usize, scheduler: SchedulerRef) {

@@ -1,7 +1,7 @@
-//! The loop of a worker, over the operations of which it is made.
+//! The loop of a worker, generic over its operations.
 //!
-//! The shipped worker implements [`WorkerOps`] with real queues; the loom models of `idle` and `threads` implement it
-//! with queues that only count. So a change of this loop changes what the models check.
+//! The shipped worker implements [`WorkerOps`] with real queues; the loom models of `idle` and
+//! `threads` implement it with queues that only count. So the models check the loop that ships.
 
 use crate::idle::{Idle, Searching, Slept};
 use crate::sync::Unparker;

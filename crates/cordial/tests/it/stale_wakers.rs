@@ -8,7 +8,7 @@ use std::task::{Poll, Waker};
 
 use cordial::{Runtime, Task};
 
-/// More processes than any thread has free task headers, so that headers pass to the other runtime.
+/// More than the free task headers that one thread keeps.
 const PROCESSES: usize = 300;
 
 fn with_workers(n: usize) -> Runtime {
@@ -72,8 +72,8 @@ fn a_stale_waker_wakes_no_process_of_another_runtime() {
 
 #[test]
 fn a_stale_waker_of_a_runtime_that_was_dropped_wakes_no_process_of_another_runtime() {
-    // The task headers of a dropped runtime may be reused only by a later runtime, so all wakers
-    // are kept.
+    // A dropped runtime may release its task headers a moment later, so its wakers are tried on all
+    // later runtimes.
     let mut stale = Vec::new();
     for _ in 0..6 {
         let there = with_workers(2);

@@ -10,8 +10,8 @@ use crate::pid::Pid;
 use crate::process::discard;
 use crate::supervisor::spec::ChildSpec;
 
-/// A call, with the channel for its reply. The queue needs no bound, since callers wait for the
-/// reply.
+/// A call, with the channel for its reply. The queue needs no bound, since callers wait for
+/// replies.
 pub(super) enum Call {
     Start(Box<ChildSpec>, Caller, oneshot::Sender<Result<Pid, StartError>>),
     Terminate(Arc<str>, oneshot::Sender<Result<(), NotFound>>),
