@@ -24,7 +24,8 @@
 //!
 //! # Glossary
 //!
-//! Runnable is async-task's word, injector crossbeam's, LIFO slot tokio's. The *layer above* is the crate that uses this one.
+//! Runnable is async-task's word, injector crossbeam's, LIFO slot tokio's. The *layer above* is the
+//! crate that uses this crate.
 //!
 //! | word | meaning |
 //! |---|---|

@@ -262,7 +262,7 @@ impl Pool {
         });
     }
 
-    /// Reads all counters, one after the other, while the threads go on.
+    /// Reads all counters, one after another, while the threads run.
     pub(crate) fn counters(&self) -> Counters {
         let (injected, queued) = self.queues.lengths();
         let mut counters = Counters {

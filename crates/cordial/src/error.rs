@@ -137,7 +137,8 @@ pub enum StartError {
     /// A child made this call while the supervisor waits for the child's `init`, or an `init` below
     /// that child did. The supervisor cannot start another child before its wait is over.
     FromInit(Arc<str>),
-    /// The `init` of the child returned [`Ignore`]: the child has no process, and is not started again by itself.
+    /// The `init` of the child returned [`Ignore`]: the child has no process, and no restart is
+    /// scheduled.
     Ignored(Arc<str>),
     /// The child failed to start.
     Child {

@@ -49,7 +49,7 @@
 //! | stand-in | a thread that runs tasks in place of a worker that is in a long poll |
 //! | abandoned | killed, but still in the same poll 100 ms later: no stop waits for such a process any more |
 //! | guardian | a process that owns others, ends after them, and ends with its own owner: every supervisor |
-//! | incarnation | one of the processes that a supervisor starts, one after the other, for the same child |
+//! | incarnation | one of the processes that a supervisor starts, one after another, for the same child |
 //! | item | an input of a stream |
 //! | attempt | one process that handles an item; a retry is another attempt |
 //! | window | of a stream: the items that were pulled from the source and not yet delivered; of a supervisor: the time within which restarts count |

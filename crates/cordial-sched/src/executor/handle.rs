@@ -179,7 +179,8 @@ impl Executor {
         self.core().is_closed.load(Ordering::SeqCst)
     }
 
-    /// Marks the executor as closed, so that the layer above refuses new tasks. Running tasks go on.
+    /// Marks the executor as closed, so that the layer above refuses new tasks. Running tasks
+    /// continue.
     pub fn refuse(&self) {
         self.core().is_closed.store(true, Ordering::SeqCst);
     }

@@ -2,7 +2,7 @@
 
 /// What a scheduler does at one moment, and what it has done since it was started.
 ///
-/// The numbers are read one after the other while the scheduler goes on. Counters are monotonic.
+/// The numbers are read one after another while the scheduler runs. Counters are monotonic.
 #[non_exhaustive]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
@@ -25,8 +25,9 @@ pub struct Statistics {
     pub parks: u64,
     /// Polls that lasted longer than `stall_after`, each counted once.
     pub long_polls: u64,
-    /// How many times a thread was found in a poll, with one entry for each index of a thread. A thread that is started after
-    /// another one has exited may use the same index, and adds to the same entry. Sampled about once a millisecond while any
-    /// worker is awake. Empty in a simulation.
+    /// How many times a thread was found in a poll, with one entry for each index of a thread. A
+    /// thread that is started after another thread has exited may use the same index, and adds to
+    /// the same entry. Sampled about once a millisecond while any worker is awake. Empty in a
+    /// simulation.
     pub busy_samples: Vec<u64>,
 }

@@ -166,8 +166,8 @@ impl<T: Recycle> Shards<T> {
         &self.0[shard_of_this_thread(self.0.len())]
     }
 
-    /// Takes at least one value: from the shard of this thread, else from another shard, else new ones. `None` if there are no
-    /// values and no more can be made.
+    /// Takes at least one value: from the shard of this thread, else from another shard, else new
+    /// values. `None` if there are no values and no more can be made.
     fn take_batch(&self, make: &impl Fn() -> Option<Vec<T>>) -> Option<Vec<T>> {
         let own = self.own().lock().take(BATCH);
         if !own.is_empty() {

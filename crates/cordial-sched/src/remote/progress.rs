@@ -88,7 +88,7 @@ impl PollProgress {
     pub(crate) fn seen_twice(&self) -> Option<(Key, u64)> {
         let seen_twice = self.seen_twice.load(Ordering::Acquire);
         let first_seen = self.first_seen.load(Ordering::Acquire);
-        // Read last: if this is still the same poll, the time is not that of a later one.
+        // Read last: if this is still the same poll, the time is not that of a later poll.
         let (poll, key) = self.current()?;
         (poll == seen_twice).then_some((key, first_seen))
     }

@@ -92,7 +92,7 @@ struct Sysmon<'a, H> {
     starvation: StarvationDetector,
     /// How many polls had returned by the last round.
     n_finished: u64,
-    /// Whether `threads_exhausted` was called for the starvation that goes on.
+    /// Whether `threads_exhausted` was called for the present starvation.
     is_exhausted: bool,
     /// Whether the system has refused a thread, and has granted none since.
     is_refused: bool,
@@ -284,7 +284,7 @@ impl<H: SysmonHooks> Sysmon<'_, H> {
     }
 
     /// Looks at every worker, and moves the tasks behind long polls to the injector. Returns the active workers that
-    /// are stuck, the one with the longest poll first.
+    /// are stuck, the longest poll first.
     fn find_stuck(&mut self, round: &Round) -> Vec<usize> {
         let Settings { stall_after, .. } = self.settings;
         let pool = self.pool;

@@ -48,7 +48,7 @@ impl Key {
         self.index
     }
 
-    /// Returns how many keys of this slot have been handed out, this one included.
+    /// Returns how many keys of this slot have been handed out, this key included.
     #[must_use]
     pub fn generation(self) -> NonZeroU32 {
         self.generation
@@ -97,8 +97,8 @@ pub struct Table<V> {
 }
 
 impl<V> Table<V> {
-    /// Returns an empty table. `threads` is how many threads are expected to reserve and remove keys at the same time; more
-    /// of them contend for locks.
+    /// Returns an empty table. `threads` is how many threads are expected to reserve and remove
+    /// keys at the same time; more threads contend for locks.
     pub fn new(threads: usize) -> Table<V> {
         Table {
             chapters: (0..CHAPTERS).map(|_| OnceLock::new()).collect(),

@@ -48,7 +48,8 @@ impl DynFuture {
         DynFuture(Box::pin(FutureCell { delivery, stage: Stage::Running { future } }))
     }
 
-    /// Uses the memory of a task that has ended for the next one, if the types of their futures are the same.
+    /// Uses the memory of a task that has ended for the next task, if the types of their futures
+    /// are the same.
     // Inlined for the same reason as `new`.
     #[inline(always)]
     pub(crate) fn renew<F>(mut self, delivery: Delivery, future: F) -> DynFuture

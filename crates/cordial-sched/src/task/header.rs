@@ -49,7 +49,8 @@ impl<T> Header<T> {
         Key::from_bits(bits).expect("the header was reset for a task")
     }
 
-    /// Marks the task of `key`, and no other, as one that has to end. Relaxed: the caller wakes the task afterwards.
+    /// Marks that the task of `key`, and no other task, has to end. Relaxed: the caller wakes the
+    /// task afterwards.
     pub(crate) fn mark_ending(&self, key: Key) {
         let bits = key.to_bits();
         // In one step, since the next task may use the header at any moment. Does nothing if the

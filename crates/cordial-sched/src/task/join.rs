@@ -1,4 +1,5 @@
-//! The end of a task: how the thread that finishes it and the one join handle agree on who gets the finished task.
+//! The end of a task: how the thread that finishes it and its join handle agree on who gets the
+//! finished task.
 //!
 //! A task that was made with a handle ends in its `JoinSlot`, and stays there until the handle
 //! takes it or is dropped. The slot is in the task's header, which the next task uses as soon as

@@ -177,7 +177,7 @@ pub(crate) fn poll_caught(runnable: Runnable) {
     let _ = unwind::catch(|| poll(runnable));
 }
 
-/// The state of the poll around this one. Restored when this poll returns or panics.
+/// The state of the outer poll. Restored when the inner poll returns or panics.
 struct Outer<'a> {
     context: &'a ThreadContext,
     polled: Option<HeaderAddress>,

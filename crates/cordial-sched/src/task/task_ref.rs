@@ -25,8 +25,8 @@ impl TaskRef {
         schedule::wake(&self.0);
     }
 
-    /// Marks the task as one that has to end, if it is the task of `key`: a task that uses the header later is not marked.
-    /// To be followed by [`wake`](TaskRef::wake); the next poll sees the mark.
+    /// Marks that the task has to end, if it is the task of `key`: a task that uses the header
+    /// later is not marked. To be followed by [`wake`](TaskRef::wake); the next poll sees the mark.
     #[inline]
     pub fn mark_ending(&self, key: Key) {
         self.0.mark_ending(key);

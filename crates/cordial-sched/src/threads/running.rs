@@ -72,7 +72,7 @@ impl RunningThreads {
     /// Lets the threads end, and wakes sysmon so that it ends too. The caller wakes the workers afterwards.
     pub(crate) fn stop(&self, idle: &Idle) {
         self.is_stopping.store(true, Ordering::Relaxed);
-        // Its fence pairs with the ones in `thread_exited` and `Idle::sleep`.
+        // Its fence pairs with the fences in `thread_exited` and `Idle::sleep`.
         idle.wake_sysmon();
     }
 
@@ -82,7 +82,8 @@ impl RunningThreads {
 
     /// Whether all threads of a pool that is stopping have ended. If so, a thread that pushes must run the task itself.
     ///
-    /// To be called after a push and its `Idle::notify`, whose fence pairs with the one in `thread_exited`.
+    /// To be called after a push and its `Idle::notify`, whose fence pairs with the fence in
+    /// `thread_exited`.
     pub(crate) fn have_all_exited(&self) -> bool {
         // A pool that goes on may have no thread for a moment, because the system refused one.
         self.is_stopping() && self.n_running.load(Ordering::Relaxed) == 0

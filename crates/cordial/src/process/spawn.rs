@@ -213,7 +213,8 @@ impl Spawn {
             let _ = unwind::catch(|| telemetry::started(pid, self.spawned_at, caller, child_of));
         }
         if executor.is_closed() {
-            // The thread that closed the executor may have killed all processes before this one was in the table.
+            // The thread that closed the executor may have killed all processes before this process
+            // was in the table.
             runtime.signal(pid, Signal::Sent { from: None, reason: Exit::Killed });
         }
         Ok(Spawned { pid, join: start(prepared, executor), is_linked: linked_to.is_some() })

@@ -23,7 +23,7 @@ pub(super) trait Serve {
     /// Supervises the children until there is a reason to stop.
     async fn run(&mut self, signals: &mut ExitSignals) -> StopReason;
 
-    /// Stops all children, and reports the ones that had to be killed or abandoned.
+    /// Stops all children, and reports those that had to be killed or abandoned.
     async fn stop_children(&mut self, signals: &mut ExitSignals) -> StopReport;
 }
 

@@ -131,8 +131,9 @@ fn a_thousand_blocking_and_a_thousand_computing_tasks_respect_max_threads_and_le
             }
             n_most
         });
-        // With only two threads, the unrelated task would be delayed by half of the total time. In the third case all tasks
-        // wait in the same queue as the unrelated one, so its delay is not checked.
+        // With only two threads, the unrelated task would be delayed by half of the total time. In
+        // the third case all tasks wait in the same queue as the unrelated task, so its delay is
+        // not checked.
         let counters = [(); 3].map(|()| Concurrency::default());
         let kinds = [
             ("8 computed", computing(8, 1000 * MS, &counters[0]), Some(2000 * MS)),

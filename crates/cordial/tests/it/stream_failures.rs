@@ -351,7 +351,7 @@ fn a_backoff_of_zero_takes_no_time() {
 enum Consumer {
     /// It has not opted in to graceful shutdown.
     NotOptedIn,
-    /// It pulls no more items and waits for the running ones.
+    /// It pulls no more items and waits for the running items.
     Drains,
     /// Like `Drains`, without retries after the request.
     DrainsWithoutRetries,

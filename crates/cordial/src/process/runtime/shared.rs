@@ -34,7 +34,7 @@ impl Shared {
     /// Creates the state of a runtime with this number of threads, and installs the panic hook if this is the first runtime
     /// of the program.
     pub(crate) fn new(threads: usize) -> Arc<Shared> {
-        // Runtimes are numbered, so that a pid of one is unknown in the others.
+        // Runtimes are numbered, so that a pid of one runtime is unknown in the others.
         static NUMBERS: AtomicU32 = AtomicU32::new(1);
         unwind::install_hook(telemetry::has_crash_subscriber);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);

@@ -168,7 +168,7 @@ impl TaskChildren {
         }
     }
 
-    /// Kills all children and refuses further ones, without waiting.
+    /// Kills all children and refuses further children, without waiting.
     pub(super) fn kill(&self, runtime: &Handle) {
         self.close(Admission::Killed);
         self.pids().into_iter().for_each(|pid| runtime.kill(pid));

@@ -112,7 +112,7 @@ impl TaskSupervisor {
         children.counts()
     }
 
-    /// Stops a child and waits until it has exited. The child is not started again. Its grace time is the one that
+    /// Stops a child and waits until it has exited. The child is not started again. Its grace time
     /// was set at its start.
     ///
     /// If the poll of the child does not return, it is abandoned 100 ms after the kill, and this returns `Ok`. A child

@@ -24,7 +24,7 @@ impl Reservation {
 }
 
 impl TasksShared {
-    /// Takes a slot for a temporary child, unless the supervisor is full, stopping or gone.
+    /// Takes a slot for a temporary child, unless the supervisor is full, is stopping or has ended.
     pub(super) fn slot(&self) -> Result<ChildSlot, Refusal> {
         let slot = self.with_children(|children| {
             let children = children.ok_or(Refusal::SupervisorStopped)?;

@@ -71,7 +71,7 @@ pub(super) struct RestartableChild {
     /// The process of the present incarnation, or of the last one while the child waits. `None` while it starts.
     pub(super) pid: Option<Pid>,
     /// The first process, or the latest one that has finished starting. If restarts fail, callers know the child by this
-    /// process, since they cannot have seen the later ones.
+    /// process, since they cannot have seen the later processes.
     pub(super) known_pid: Option<Pid>,
     pub(super) state: RestartableState,
     /// Whether one of its processes has finished starting.

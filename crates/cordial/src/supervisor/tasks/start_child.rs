@@ -17,7 +17,8 @@ use crate::task::{Ownership, Task};
 impl TaskSupervisor {
     /// Spawns a task as [`Task::spawn`] does, under this supervisor.
     ///
-    /// If the supervisor is full, stopping or gone, awaiting the task returns [`Exit::Refused`](crate::Exit::Refused).
+    /// If the supervisor is full, is stopping or has ended, awaiting the task returns
+    /// [`Exit::Refused`](crate::Exit::Refused).
     ///
     /// # Elixir
     ///
@@ -97,7 +98,7 @@ impl TaskSupervisor {
     ///
     /// # Errors
     ///
-    /// [`StartError::Refused`] if the supervisor is full, stopping or gone.
+    /// [`StartError::Refused`] if the supervisor is full, is stopping or has ended.
     ///
     /// # Elixir
     ///
@@ -130,8 +131,8 @@ impl TaskSupervisor {
     ///
     /// # Errors
     ///
-    /// [`StartError::Refused`] if the supervisor is stopping, gone, or between two incarnations, or exits during the
-    /// wait.
+    /// [`StartError::Refused`] if the supervisor is stopping, has ended, or is being restarted,
+    /// also if that happens during the wait.
     ///
     /// # Cancel safety
     ///

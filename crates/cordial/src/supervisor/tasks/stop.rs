@@ -25,7 +25,8 @@ use crate::supervisor::clock::Clock;
 use crate::supervisor::events::emit_forced;
 use crate::supervisor::exit_signals::ExitSignals;
 
-/// Refuses further children, stops all children, and reports the ones that had to be killed or abandoned.
+/// Refuses further children, stops all children, and reports those that had to be killed or
+/// abandoned.
 pub(super) async fn stop_children(signals: &mut ExitSignals, children: &TaskChildren) -> StopReport {
     let was_killed = signals.is_killed();
     children.close(if was_killed { Admission::Killed } else { Admission::Closed });

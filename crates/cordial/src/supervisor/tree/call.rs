@@ -93,7 +93,7 @@ impl Calls {
         self.deferred.iter().take(self.n_waiting).any(|call| **call.id() == *id)
     }
 
-    /// Refuses the calls that have not been handled, and all later ones.
+    /// Refuses the calls that have not been handled, and all later calls.
     pub(super) async fn refuse(&mut self) {
         self.receiver.close();
         self.deferred.drain(..).for_each(discard);

@@ -90,7 +90,8 @@ struct ChildExitSender {
 
 impl ChildRegistry for ChildExitSender {
     fn registered(&self, _: u32, _: Pid) -> Admission {
-        // The supervisor starts its children one at a time and stops the one that it is starting, so it refuses none.
+        // The supervisor starts its children one at a time and stops the child that it is starting,
+        // so it refuses none.
         Admission::Open
     }
 

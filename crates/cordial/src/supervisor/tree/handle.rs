@@ -140,7 +140,7 @@ impl Supervisor {
     /// down automatically. [`StartError::Ignored`] if the [`init`](ChildSpec::init) of the child
     /// returns [`Ignore`](crate::Ignore); the child stays, without a process, unless it is
     /// temporary. [`StartError::FromInit`] if the caller is itself being started by this
-    /// supervisor, or below it. [`StartError::Refused`] if the supervisor is stopping or gone.
+    /// supervisor, or below it. [`StartError::Refused`] if the supervisor is stopping or has ended.
     ///
     /// # Cancel safety
     ///
@@ -164,7 +164,7 @@ impl Supervisor {
     ///
     /// # Errors
     ///
-    /// [`NotFound`] if the supervisor has no such child, or is stopping or gone.
+    /// [`NotFound`] if the supervisor has no such child, is stopping or has ended.
     ///
     /// # Cancel safety
     ///
@@ -187,7 +187,7 @@ impl Supervisor {
     /// [`StartError::Child`] if the child fails to start, and [`StartError::Ignored`] if its
     /// [`init`](ChildSpec::init) returns [`Ignore`](crate::Ignore); in both cases the child stays,
     /// without a process. [`StartError::FromInit`] if the caller is itself being started by this
-    /// supervisor, or below it. [`StartError::Refused`] if the supervisor is stopping or gone.
+    /// supervisor, or below it. [`StartError::Refused`] if the supervisor is stopping or has ended.
     ///
     /// # Cancel safety
     ///

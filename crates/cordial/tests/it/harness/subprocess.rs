@@ -117,7 +117,7 @@ pub(crate) fn run(test: &str, case: &str) -> Ran {
 }
 
 impl Subprocess {
-    /// Waits for the next report, which must be this one.
+    /// Waits for the next report, which must be `expected`.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, expected: &str) {
         let report = self.next_report();
