@@ -208,7 +208,7 @@ impl fmt::Display for StartError {
             }
             StartError::FromInit(id) => write!(
                 f,
-                "the child {id:?} was to be started from the `init` that its supervisor waits for; start it after that, for example from the future that `init` returns"
+                "the child {id:?} cannot be started from an `init` that its supervisor waits for; start it after the `init`, for example from the future that the `init` returns"
             ),
             StartError::Ignored(id) => write!(f, "the child {id:?} is not needed: its `init` returned `Ignore`"),
             StartError::Child { id, exit } => write!(f, "the child {id:?} failed to start: {exit}"),

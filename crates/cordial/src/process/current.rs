@@ -79,7 +79,7 @@ pub fn set_label(text: impl Into<Arc<str>>) {
 pub async fn exit(reason: Exit) -> ! {
     let Some(own) = current() else {
         panic!(
-            "`cordial::exit` ends the process that calls it, and this thread runs none; return from the function instead"
+            "`cordial::exit` ends the process that calls it, and this thread runs no process; return from the function instead"
         )
     };
     let mut reason = Some(Box::new(reason));

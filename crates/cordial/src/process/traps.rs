@@ -61,7 +61,9 @@ pub struct Exits {
 #[track_caller]
 pub fn trap_exits() -> Exits {
     let Some(own) = current() else {
-        panic!("`trap_exits` is for processes, and this thread runs none; call it inside `cordial::run` or a task")
+        panic!(
+            "`trap_exits` is for processes, and this thread runs no process; call it inside `cordial::run` or a task"
+        )
     };
     let runtime = current_runtime();
     let (sender, exits) = mpsc::unbounded_channel();
