@@ -1,7 +1,7 @@
 //! Processes: futures with a pid, links, monitors, callers and an exit.
 //!
-//! Tasks are built on this layer. Most programs use [`Task`](crate::Task), and from here at most [`current()`], [`set_label`],
-//! [`monitor`] and [`info`].
+//! Tasks are built on this layer. Most programs use [`Task`](crate::Task), and of this module at
+//! most [`current()`], [`set_label`], [`monitor`] and [`info`].
 //!
 //! ```text
 //!            spawn             value, panic, kill, exit of a linked process

@@ -6,7 +6,7 @@
 pub struct ChildCounts {
     /// All children, with or without a process.
     pub specs: usize,
-    /// The children that are running. A child that is starting or restarting is not.
+    /// The children that are running. A child that is starting or restarting is not counted.
     pub active: usize,
     /// The children that are supervisors.
     pub supervisors: usize,

@@ -21,10 +21,11 @@ use crate::process::SupervisorKind;
 pub enum Strategy {
     /// That child alone.
     OneForOne,
-    /// All children: the running ones are stopped in reverse start order, then all are started in start order.
+    /// All children: those that run are stopped in reverse start order, then all are started in
+    /// start order.
     OneForAll,
-    /// That child and those after it: the running ones are stopped in reverse start order, then all of these are
-    /// started in start order.
+    /// That child and all children after it: those that run are stopped in reverse start order,
+    /// then all of them are started in start order.
     RestForOne,
 }
 
@@ -41,7 +42,8 @@ impl Strategy {
 /// The steps of one restart. Children are given by their index in start order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Plan {
-    /// The children to stop, in this order, if they are running. Temporary ones among them are then removed.
+    /// The children to stop, in this order, if they are running. The temporary children among them
+    /// are then removed.
     pub(super) stop: Vec<usize>,
     /// The children to start, in this order. They include those that had exited earlier or were terminated.
     pub(super) start: Vec<usize>,

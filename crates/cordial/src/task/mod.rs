@@ -16,7 +16,7 @@
 //! - `wait`, `shutdown`: waiting for one task, ending one task.
 //! - `await_many`, `yield_many`: waiting for many tasks.
 //!
-//! Not for how a process runs and ends: that is [`process`](crate::process).
+//! How a process runs and ends is the subject of [`process`](crate::process).
 
 mod timeout;
 

@@ -19,8 +19,8 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timeout {
-    /// Waits this long. With zero, only a result that is already there counts. A duration too long for the clock means
-    /// [`Infinity`](Timeout::Infinity).
+    /// Waits this long. With zero, only a result that has already arrived is returned. A duration
+    /// too long for the clock means [`Infinity`](Timeout::Infinity).
     After(Duration),
     /// Waits without a timeout.
     Infinity,

@@ -15,7 +15,8 @@ const MAX_YIELDS: usize = 10_000;
 impl<T: Send> Task<T> {
     /// Awaits the task and blocks the calling thread meanwhile. The timeout of the await applies.
     ///
-    /// May be called on plain threads, in `spawn_blocking`, and inside a process, where it counts as a long poll.
+    /// May be called on plain threads, in `spawn_blocking`, and inside a process, where the wait
+    /// counts as a long poll.
     ///
     /// # Errors
     ///
@@ -73,8 +74,8 @@ impl<T: Send> Task<T> {
         .await
     }
 
-    /// Returns the result if it is already there. Otherwise drops the handle without ending the task: the task runs on, and
-    /// its value is dropped.
+    /// Returns the result if it has arrived. Otherwise drops the handle without ending the task:
+    /// the task runs on, and its value is dropped.
     ///
     /// Returns `None` if the task had not ended. The link to the task, if any, is then removed.
     ///

@@ -27,7 +27,7 @@ pub enum OnTimeout {
     Nothing,
     /// The tasks run on, and their handles are detached as by [`Task::ignore`].
     Ignore,
-    /// The tasks are killed, and have ended when the call returns.
+    /// The tasks are killed, and have ended or are abandoned when the call returns.
     KillTask,
 }
 

@@ -38,8 +38,8 @@ pub(super) struct RunOutcome<T> {
     report: StopReport,
 }
 
-/// Runs a future as the root process of a program, on the default runtime. Blocks until the process, and every process that
-/// descends from it, has ended.
+/// Runs a future as the root process of a program, on the default runtime. Blocks until the
+/// process, and every process that descends from it, has ended or is abandoned.
 ///
 /// The first SIGINT or SIGTERM (on Windows: Ctrl-C) asks the root process to shut down, without a limit: if it has opted in to
 /// graceful shutdown, by a poll of [`shutdown_requested`](crate::shutdown_requested), it ends itself; otherwise its future is

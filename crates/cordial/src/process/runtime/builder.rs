@@ -59,13 +59,14 @@ impl Builder {
     /// Sets how long a poll may last before it is a long poll: it is reported, and another thread stands in for the worker.
     /// Default: 4 ms.
     ///
-    /// At most a few stand-ins start per millisecond: while hundreds of tasks block at the same moment, other tasks may wait
-    /// for some hundred milliseconds. A stand-in that has no more work ends after 10 s, or at once if its priority was lowered.
+    /// At most as many stand-ins as workers start per millisecond: while hundreds of tasks block at
+    /// the same moment, other tasks may wait for some hundred milliseconds. A thread that is not
+    /// needed after its long poll ends 10 s later, or at once if its priority was lowered.
     pub fn stall_after(self, stall_after: Duration) -> Builder {
         Builder { stall_after, ..self }
     }
 
-    /// Sets the maximum number of threads that poll processes at the same time. A thread that is about to end does not count.
+    /// Sets the maximum number of threads that poll processes or wait to do so, stand-ins included.
     /// Default: 512. If it is below the number of workers, `build` fails.
     pub fn max_threads(self, max_threads: usize) -> Builder {
         Builder { max_threads, ..self }
