@@ -1,7 +1,8 @@
 //! Finds threads of tokio that are stuck: code inside `tokio::spawn` that computes or blocks for long.
 //!
-//! Such a thread has no stand-in. Tasks that tokio has put behind it wait, and once all of tokio's threads are stuck, so do all
-//! sockets and tokio's timers. Nothing can be done but to report it.
+//! Such a thread has no stand-in. Tasks that tokio has queued behind it wait, and once all of
+//! tokio's threads are stuck, all sockets and tokio's timers wait as well. The only remedy is a
+//! report.
 //!
 //! The timer thread looks at the threads of tokio every 100 ms while any of them is awake. An idle program must not wake up
 //! for that, so the watch is off while all of them are parked, and a thread of tokio that wakes up switches it on.
@@ -27,9 +28,11 @@
 //!    unpark the timer thread
 //! ```
 //!
-//! Of the two fences one comes first. If the first is that of the thread that wakes up, the timer thread sees it awake. If the
-//! first is that of the timer thread, the other one sees that the watch is off. `io_watch/loom_tests.rs` checks this with loom: without
-//! either of the fences, or without the timer thread's second look, the model finds a thread that is not looked at.
+//! One of the two fences comes first. If it is the fence of the thread that wakes up, the timer
+//! thread sees that thread awake. If it is the fence of the timer thread, the thread that wakes up
+//! sees that the watch is off. `io_watch/loom_tests.rs` checks this with loom: without either of
+//! the fences, or without the timer thread's second look, the model finds a thread that is not
+//! looked at.
 
 use std::time::Duration;
 
@@ -39,7 +42,8 @@ use crate::timeout::Instant;
 /// The time between two looks. A thread that has made no progress between them is stuck.
 const PERIOD: Duration = Duration::from_millis(100);
 
-/// After a longer gap between two looks the program was stopped, or the timer thread got no processor, and so perhaps the others.
+/// A longer gap between two looks means that the program was stopped, or that the timer thread, and
+/// perhaps others, got no processor.
 const GAP: Duration = Duration::from_millis(300);
 
 /// The least time between two reports.
@@ -52,25 +56,26 @@ pub(crate) struct IoWatch {
     timer_thread: Unparker,
 }
 
-/// What is known of a thread of tokio.
+/// What a thread of tokio does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Activity {
     Parked,
-    /// It makes progress as long as this changes: how often it has parked and unparked, and how long it was busy until it last
-    /// looked for events.
+    /// The thread is awake. It makes progress as long as these values change: how often it has
+    /// parked and unparked, and how long it was busy until it last looked for events.
     Awake(u64, Duration),
 }
 
-/// Threads of tokio are stuck.
+/// A report that threads of tokio are stuck. At most one report a second is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StuckIoThreads {
-    /// How many of them are stuck.
+    /// How many threads of tokio are stuck.
     pub n_stuck: usize,
-    /// How many there are.
+    /// How many threads tokio has.
     pub n_threads: usize,
-    /// How long the first of them has been stuck, at least.
+    /// How long the first of these threads has been stuck, at least.
     pub lasted: Duration,
-    /// How many were found to be stuck since the last report and are not stuck any more. At most one report a second is made.
+    /// How many times a thread was found to be stuck since the last report and was not reported,
+    /// because it is not stuck any more.
     pub n_left_out: usize,
 }
 
@@ -100,7 +105,7 @@ enum Progress {
     /// The thread is parked, or was not seen in this activity before.
     Fresh,
     Stuck,
-    /// The thread is stuck, and that was reported.
+    /// The thread is stuck, and was reported.
     Reported,
 }
 
@@ -142,7 +147,8 @@ impl Looks {
         Looks { sightings: vec![unseen; n_threads], last_look: None, next_look: None, last_report: None, n_found: 0 }
     }
 
-    /// Looks at the threads if it is time to. Returns when to call this again at the latest, and what is to be reported.
+    /// Looks at the threads if a look is due. Returns when to call this again at the latest, and
+    /// what is to be reported.
     pub(crate) fn look(
         &mut self,
         watch: &IoWatch,

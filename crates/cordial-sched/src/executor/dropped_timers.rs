@@ -1,14 +1,15 @@
 //! Lets tokio forget timers that were dropped before they were due, so that no thread wakes up for them in an idle program.
 //!
-//! A thread of tokio sleeps until the deadline that was the earliest when it fell asleep, and does not notice that this timer was
-//! dropped. Setting an earlier timer wakes that thread, which then finds the new earliest deadline.
+//! A thread of tokio sleeps until the deadline that was the earliest when it fell asleep, and does
+//! not notice that the timer was dropped. Setting an earlier timer wakes that thread, which then
+//! finds the new earliest deadline.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
-/// Earlier than the timers that are worth forgetting.
+/// The duration of the earlier timer. Dropped timers that are due sooner are not worth forgetting.
 const SHORT_SLEEP: Duration = Duration::from_millis(1);
 
 #[derive(Debug, Default)]
@@ -23,7 +24,7 @@ impl DroppedTimers {
         }
     }
 
-    /// To be called when all workers sleep.
+    /// Lets tokio forget dropped timers. To be called when all workers sleep.
     pub(super) fn forget(&self) {
         self.0.notify_one();
     }

@@ -1,6 +1,7 @@
 //! The thread on which timeouts elapse. It also looks for threads of tokio that are stuck.
 //!
-//! Not sysmon, because the wakers of timeouts are user code, and one that blocks must not keep sysmon from its rounds.
+//! Sysmon does not do this, because the wakers of timeouts are user code, and a waker that blocks
+//! must not delay the rounds of sysmon.
 
 use std::io;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ pub(super) fn start(executor: &Executor, io_watch: Arc<IoWatch>, parker: Parker)
     std::thread::Builder::new().name("cordial-timer".to_owned()).spawn(run).map(drop)
 }
 
-/// Reads what tokio counts: the number is odd while the thread is parked.
+/// Reads the counters of tokio. The number of parks and unparks is odd while the thread is parked.
 fn activity(io_threads: &tokio::runtime::RuntimeMetrics, thread: usize) -> Activity {
     let n_parked_and_unparked = io_threads.worker_park_unpark_count(thread);
     if n_parked_and_unparked % 2 == 1 {

@@ -1,5 +1,6 @@
-//! Which thread sweeps after the executor has closed: the timer thread goes on while a timeout is armed, then ends. For a timeout
-//! that is armed later another thread is started. A simulation has no timer thread, so there it is always another one.
+//! Which thread sweeps after the executor has closed: the timer thread continues while a timeout is
+//! armed, then ends. For a timeout that is armed later, another thread is started. A simulation has
+//! no timer thread, so there a thread is always started.
 //!
 //! Only polls that have not returned when the executor is closed still need timeouts, and usually there are none.
 //!
@@ -54,7 +55,7 @@ pub(super) enum Need {
 }
 
 impl AfterClose {
-    /// `has_thread`: whether there is a timer thread from the beginning.
+    /// `has_thread` says whether there is a timer thread from the beginning.
     pub(super) fn new(has_thread: bool) -> AfterClose {
         AfterClose { is_closed: AtomicBool::new(false), has_thread: AtomicBool::new(has_thread) }
     }
@@ -74,8 +75,8 @@ impl AfterClose {
         if has_armed() { self.claim() } else { Need::Nothing }
     }
 
-    /// To be called after the close, by the thread that sweeps, when nothing is armed. Returns whether it ends (`Nothing`) or goes
-    /// on.
+    /// To be called after the close, by the thread that sweeps, when nothing is armed. The thread
+    /// ends if this returns `Nothing`, and continues otherwise.
     pub(super) fn thread_ends(&self, has_armed: impl FnOnce() -> bool) -> Need {
         // An exchange, as in `claim`: loom does not order a plain store among exchanges.
         self.has_thread.swap(false, Ordering::Relaxed);
