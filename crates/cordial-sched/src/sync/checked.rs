@@ -19,7 +19,7 @@ impl<T> Mutex<T> {
     }
 }
 
-/// Like the one in `real.rs`: the flag is that of `TryLock`, with the same orderings.
+/// Like `OwnerCell` in `real.rs`: the flag is that of `TryLock`, with the same orderings.
 #[derive(Debug)]
 pub(crate) struct OwnerCell<T> {
     is_locked: AtomicBool,

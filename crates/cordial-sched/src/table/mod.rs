@@ -22,8 +22,9 @@ use std::thread::LocalKey;
 use crate::free_list::{FreeList, Magazine, Recycle};
 use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering};
 
-/// So many that the allocator usually maps a page on its own, from 128 KiB on: pages are never freed, and small ones between
-/// the tasks of a burst would keep the memory of those from being given back.
+/// With this many slots, the allocator usually maps a page on its own, as it does from 128 KiB on.
+/// Pages are never freed, and small pages between the tasks of a burst would keep the memory of
+/// these tasks from being given back.
 const SLOTS: u32 = 2048;
 const PAGES: u32 = 128;
 const CHAPTERS: u32 = 256;

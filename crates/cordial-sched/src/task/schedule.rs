@@ -112,7 +112,7 @@ fn address(header: &Header<Runnable>) -> HeaderAddress {
 struct ThreadContext {
     /// A worker or an I/O thread; `None` on any other thread.
     local: RefCell<Option<Rc<dyn LocalSchedule>>>,
-    /// The task that is polled now, the innermost if a poll runs another one.
+    /// The task that is polled now, the innermost if a poll runs another poll.
     polled: Cell<Option<HeaderAddress>>,
     /// Whether that task was woken on this thread since its poll began.
     is_woken: Cell<bool>,

@@ -18,16 +18,17 @@
 //! Every arrow is one exchange of the state, so the arrows stand in one order.
 //!
 //! **One owner.** In `Owned` and `Notified` the task is with a queue or with the thread that polls it, and only that owner
-//! uses the cell: it fills it before it makes the state `Waiting`. Of all threads that wake a waiting task, the exchange of one
-//! succeeds. That thread is the owner from then on, and empties the cell. So the cell is never contended, and no thread waits.
+//! uses the cell: it fills the cell before it makes the state `Waiting`. Of all threads that wake a
+//! waiting task, the exchange of only one succeeds. That thread is the owner from then on, and
+//! empties the cell. So the cell is never contended, and no thread waits.
 //!
 //! **No wake-up is lost.** A thread that wakes a task either gets it, or its exchange leaves the state `Notified`. Then the next
 //! exchange is that of `begin_poll`, before a poll, or that of `put`, which fails, so that the task is polled once more.
 //!
 //! **The poll sees what it was woken for.** Each `take` that finds `Owned` or `Notified` exchanges the state (Release), also if
 //! it does not change it. `begin_poll` exchanges it as well (Acquire), and so pairs with all of them. With a plain store by a
-//! `take` that finds `Notified`, it would pair with the last one only. A `take` that comes between the load and the
-//! exchange of `begin_poll` is seen, and one that comes later is left for `put`.
+//! `take` that finds `Notified`, it would pair with the last of them only. A `take` that comes
+//! between the load and the exchange of `begin_poll` is seen, and a later `take` is left for `put`.
 //!
 //! `slot/tests.rs` checks this with loom. What was removed or weakened, one at a time, and what the model says:
 //!
