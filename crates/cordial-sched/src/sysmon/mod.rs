@@ -42,7 +42,8 @@ const GAP: Duration = Duration::from_millis(100);
 /// time would exceed `LINGER`.
 const LINGER: Duration = Duration::from_millis(4);
 
-/// A blocked thread that has used this much processor time computes. One that blocks in the system uses none.
+/// A blocked thread that has used this much processor time computes. A thread that blocks in the
+/// system uses none.
 const COMPUTES_AFTER: Duration = Duration::from_millis(1);
 
 /// How many tasks of a stuck worker's queue one round moves to the injector.

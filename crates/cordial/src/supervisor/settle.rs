@@ -1,7 +1,8 @@
-//! A short wait, until a supervisor has done what it has to do at once.
+//! A short wait of a query, until a supervisor has made the restarts that it makes at once.
 //!
-//! A restart follows the exit that calls for it by some microseconds, unless the child takes long to start. Code that has
-//! seen the exit and then counts the children expects the restarted one, as OTP shows it, and not the gap.
+//! A restart follows the exit that calls for it by some microseconds, unless the child takes long
+//! to start. Code that has seen the exit and then counts the children expects the restarted child,
+//! as in OTP.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use super::clock::Clock;
 use crate::process::Handle;
 use crate::unwind;
 
-/// How long a query waits for what its supervisor does at once.
+/// How long a query waits for restarts that are made at once.
 pub(super) const LIMIT: Duration = Duration::from_millis(10);
 
 /// Lets queries wait for changes.
@@ -38,8 +39,8 @@ impl Settle {
         unwind::ignore_panic(|| self.changed.notify_waiters());
     }
 
-    /// Waits while something is pending, except what has been pending for `LIMIT` or longer. `pending_since` returns
-    /// since when the latest of it has been pending. Cancel safe.
+    /// Waits while a restart is pending, but not for a restart that has been pending for `LIMIT` or
+    /// longer. `pending_since` returns since when the latest restart has been pending. Cancel safe.
     pub(super) async fn wait(&self, pending_since: impl Fn() -> Option<Duration>) {
         let mut limit = None;
         loop {

@@ -149,8 +149,6 @@ impl Runtime {
     /// The report lists processes whose poll did not return within 100 ms as abandoned. All other processes that were killed are
     /// listed as killed; if there are so many that the threads have not ended all of them when this returns, the threads go on.
     ///
-    /// With [`Shutdown::BrutalKill`], the report lists every process that the call has killed.
-    ///
     /// A process of this runtime that makes the call is not waited for: it is killed last, and ends
     /// when its current poll returns.
     ///

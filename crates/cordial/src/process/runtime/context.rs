@@ -20,7 +20,7 @@ thread_local!(static CONTEXT: Context = const { Context::new() });
 // that. Never destroyed, and empty except during `within`, so nothing is leaked.
 thread_local!(static ENDING: ManuallyDrop<Context> = const { ManuallyDrop::new(Context::new()) });
 
-/// What a thread works for.
+/// The runtime and the process that a thread works for.
 struct Context {
     /// The runtime that started the thread, if a runtime did. Never changes.
     own: OnceCell<Handle>,
@@ -78,7 +78,7 @@ fn with_context<R>(f: impl FnOnce(&Context) -> R) -> R {
     result.expect("one of the two contexts is there")
 }
 
-/// Returns the calling process; `None` on a thread that runs none.
+/// Returns the calling process; `None` on a thread that runs no process.
 ///
 /// # Elixir
 ///
@@ -171,8 +171,8 @@ pub(crate) fn ends_at_this_await(cx: &std::task::Context<'_>) -> bool {
     })
 }
 
-/// Calls `body` as the process that belongs to `task`, which is there again afterwards, with the waker of its poll. `body` must not
-/// panic.
+/// Calls `body` with the process of `task` as the current process, and with the waker of its poll.
+/// Takes `task`, and puts it back afterwards. `body` must not panic.
 pub(in crate::process) fn as_process<R>(
     task: &mut Option<TaskRef>,
     waker: &Waker,

@@ -74,7 +74,7 @@ pub(super) struct RestartableChild {
     /// process, since they cannot have seen the later processes.
     pub(super) known_pid: Option<Pid>,
     pub(super) state: RestartableState,
-    /// Whether one of its processes has finished starting.
+    /// Whether a process of the child has finished starting.
     pub(super) has_started: bool,
     pub(super) restart_progress: RestartProgress,
 }

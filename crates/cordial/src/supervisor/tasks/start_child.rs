@@ -162,11 +162,12 @@ impl TaskSupervisor {
 
     /// Starts a child from a specification, which has a factory, so that the child may be transient or permanent.
     ///
-    /// The process of the child has started when this returns. It calls the factory and runs what that returns, so a
-    /// panic of the factory, or an `Err` of the outer future of an [`init`](ChildSpec::init) child, is the exit of the
-    /// child. A child whose first start fails in this way is not kept, and neither is one whose `init` returns
-    /// [`Ignore`](crate::Ignore). The id of the specification is the label of the child; several children of a task
-    /// supervisor may have the same id.
+    /// The process of the child has started when this returns. The process calls the factory and
+    /// runs the future, so a panic of the factory, or an `Err` of the outer future of an
+    /// [`init`](ChildSpec::init) child, is the exit of the child. A child is removed if its first
+    /// start fails in this way, or if its `init` returns [`Ignore`](crate::Ignore). The id of the
+    /// specification is the label of the child; several children of a task supervisor may have the
+    /// same id.
     ///
     /// # Errors
     ///

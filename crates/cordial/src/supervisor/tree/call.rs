@@ -46,7 +46,7 @@ impl Calls {
         Calls { receiver, deferred: VecDeque::new(), n_waiting: 0 }
     }
 
-    /// Returns whether there is no call.
+    /// Returns whether no call waits to be handled.
     pub(super) fn is_empty(&self) -> bool {
         self.deferred.is_empty() && self.receiver.is_empty()
     }

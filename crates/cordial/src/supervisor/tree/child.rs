@@ -53,9 +53,9 @@ pub(super) enum StartCause {
 /// Which attempt to start a child again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Attempt {
-    /// The first one after the exit, which comes before any call.
+    /// The first attempt after the exit. It comes before any call.
     First,
-    /// One after an attempt that has failed. Calls come before it.
+    /// An attempt after a failed attempt. Calls come before it.
     Retry,
 }
 

@@ -10,8 +10,9 @@
 //! exit is recorded here first, by the thread on which the child exits: code that has seen the exit of a child never sees
 //! that child running.
 //!
-//! A restart that is due at once usually takes some microseconds. A handle that would show it waits for it, so that the
-//! child is running again, as in OTP. The wait is short, since a child may take long to initialize.
+//! A restart that is due at once usually takes some microseconds. A query waits for it, so that it
+//! shows the child as running again, as in OTP. The wait is short, since a child may take long to
+//! initialize.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

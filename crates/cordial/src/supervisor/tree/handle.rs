@@ -56,12 +56,14 @@ use crate::supervisor::strategy::Strategy;
 /// `Supervisor`. Differences:
 ///
 /// - A restart can be delayed ([`ChildSpec::backoff`]) and waits for a process that is stuck in a poll.
-/// - `which_children` and `count_children` wait for at most 10 ms while a child starts or stops, and then show what is
-///   `Starting` or `Restarting`. In OTP they wait until it is done.
-/// - `terminate_child` ends an `init` that hangs; in OTP it waits for that. An `init` may terminate and delete other
-///   children of its supervisor. It cannot start one, which in OTP is a deadlock.
-/// - If a restart of several children is held up by one of them and that child is terminated, the children after it are
-///   started. In OTP they stay down until they are restarted by hand.
+/// - `which_children` and `count_children` wait for at most 10 ms while a child starts or stops,
+///   and then show which children are `Starting` or `Restarting`. In OTP they wait until the start
+///   or stop is done.
+/// - `terminate_child` ends an `init` that hangs; in OTP it waits for that `init`. An `init` may
+///   terminate and delete other children of its supervisor. It cannot start a child: the call
+///   returns an error, where OTP deadlocks.
+/// - If one child holds up a restart of several children and is terminated, the children after it
+///   are started. In OTP they stay down until they are restarted by hand.
 ///
 /// # Examples
 ///
@@ -99,9 +101,9 @@ impl Supervisor {
 
     /// Returns the children in start order. There are none after the supervisor has exited.
     ///
-    /// Exits that the caller has seen are taken into account: such a child has been restarted, is gone, is stopped, or is
-    /// restarting. The call waits for restarts that are made at once, but not for longer than 10 ms, so also while the
-    /// supervisor is busy it returns soon.
+    /// A child whose exit the caller has seen is shown as restarted, restarting or stopped, or is
+    /// left out. The call waits for restarts that are made at once, but not for longer than 10 ms,
+    /// also while the supervisor is busy.
     ///
     /// # Cancel safety
     ///

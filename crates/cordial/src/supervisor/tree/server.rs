@@ -143,9 +143,10 @@ impl TreeServer {
     /// Handles one exit, or else one restart that is the first attempt, or else up to one call and one retry. Waits for
     /// one of these if there is none.
     ///
-    /// A caller that has seen the exit of a child finds it handled, and the child restarted if that has not failed: its
-    /// call was in the queue before this looked for exits, and the exit before the call. A call is handled even while
-    /// restarts fail again and again.
+    /// A caller that has seen the exit of a child finds the exit handled, and the child restarted
+    /// unless the restart has failed: the exit was in its queue before the call, and the call was
+    /// in its queue before this looked for exits. A call is handled even while restarts fail again
+    /// and again.
     async fn step(&mut self, signals: &mut ExitSignals) -> Result<(), StopReason> {
         let has_call = !self.state.calls.is_empty();
         if let Some(exit) = self.state.exits.try_next() {
