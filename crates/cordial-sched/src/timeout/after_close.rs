@@ -1,6 +1,6 @@
 //! Which thread sweeps after the executor has closed: the timer thread continues while a timeout is
 //! armed, then ends. For a timeout that is armed later, another thread is started. A simulation has
-//! no timer thread, so there a thread is always started.
+//! no timer thread, so there a thread is started also for timeouts that are armed at the close.
 //!
 //! Only polls that have not returned when the executor is closed still need timeouts, and usually there are none.
 //!
@@ -25,15 +25,16 @@
 //!
 //! **Two threads.** Only the caller that has changed `has_thread` from false to true, in one step, starts a thread.
 //!
-//! `timeout/tests.rs` checks this with loom, with the shards of `Timeouts`, and with `arm` and the close as in `timeout/mod.rs`. A
-//! *deadlock* is a timeout that never elapses. What was changed, one at a time, and what the model says:
+//! `timeout/tests.rs` checks this with loom. The model uses the shards of `Timeouts`, and takes the steps of `arm` and
+//! of the close in the order of `timeout/mod.rs`. A *deadlock* is a timeout that never elapses. What was changed, one
+//! at a time, and what the model says:
 //!
 //! | change | result |
 //! |---|---|
-//! | `arm` asks before the timeout is in its shard | deadlock: armed during the close, or while the thread ends |
+//! | `arm` calls `armed` before it inserts | deadlock: armed during the close, or while the thread ends |
 //! | `close` looks before it says that the executor has closed | deadlock: armed during the close |
 //! | `thread_ends` looks before it says that there is no thread, or does not look | deadlock: armed while the thread ends |
-//! | the flag is read, then written, in two steps | deadlock: armed while the thread ends, each takes the other for the thread |
+//! | `has_thread` is read, then written | deadlock: armed while the thread ends, each believes that the other sweeps |
 
 use crate::sync::{AtomicBool, Ordering};
 

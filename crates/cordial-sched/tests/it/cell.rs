@@ -151,7 +151,7 @@ fn a_panicking_waker_harms_neither_the_worker_nor_the_task() {
         tx.send(()).unwrap();
         spin_until(|| join.is_finished());
         assert_eq!(poll_once(&mut join, Waker::noop()), Poll::Ready(round));
-        // It wakes itself: the worker knows which task it polls.
+        // This task wakes itself, and is polled again: the worker still knows which task it polls.
         assert_eq!(wait(spawn(&executor, yield_often(10, round))), round);
     }
     assert_eq!(executor.close(Duration::MAX), 0);
@@ -317,7 +317,8 @@ fn destructors_may_start_and_wake_and_join_and_drop() {
         let executor = executor(workers);
         let n_dropped = Arc::new(AtomicUsize::new(0));
         for round in 0..300 {
-            // In the future, and in an output: one that is dropped, one that waits for its handle, and one that is taken.
+            // One is in the future. The other is the output: its handle is dropped at once, is dropped after the task
+            // has finished, or takes it.
             let held = busy_drop(&executor, 3, &n_dropped);
             let output = busy_drop(&executor, 3, &n_dropped);
             let join = spawn(&executor, async move {
@@ -368,7 +369,7 @@ fn tasks_may_wake_each_other_in_a_long_chain_after_the_close() {
     }
     executor.close(Duration::MAX);
     first.send(()).unwrap();
-    // The worker may not have exited quite, and help.
+    // The worker may not have exited yet, and may run some of the tasks.
     spin_until(|| n_alive(&executor) == 0);
     assert!(rx.blocking_recv().is_ok());
 }
@@ -485,7 +486,8 @@ fn a_thread_may_start_tasks_in_its_destructors() {
         let (inner, n_run) = (executor.clone(), n_run.clone());
         thread::scope(|scope| {
             scope.spawn(move || {
-                // Destructors of thread-locals run in the order opposite to their first use: before that of the magazine, or after it.
+                // Destructors of thread-locals run in the order opposite to their first use. So that of `LAST` runs
+                // before that of the thread's magazine in even rounds, and after it in odd rounds.
                 if round % 2 == 0 {
                     let _join = spawn(&inner, async {});
                 }
@@ -503,7 +505,8 @@ fn a_thread_may_start_tasks_in_its_destructors() {
     executor.close(Duration::MAX);
 }
 
-/// Returns the steps of eight tasks in a simulation that start others, wake each other, and end.
+/// Returns the steps of eight tasks in a simulation that start others, wake each other, and end. The last entry is the
+/// number of polls.
 fn steps_of(seed: u64) -> Vec<(usize, usize)> {
     let simulation = simulation(seed);
     let executor = simulation.executor().clone();

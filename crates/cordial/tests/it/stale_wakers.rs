@@ -33,7 +33,7 @@ fn stale_wakers(runtime: &Runtime) -> Vec<Waker> {
     kept.into_iter().collect()
 }
 
-/// Starts processes that wait for ever, wakes the others, and checks that each process was polled once.
+/// Starts processes that wait for ever, wakes the stale wakers, and checks that each process was polled once.
 #[track_caller]
 fn assert_wakes_nothing(stale: &[Waker], runtime: &Runtime) {
     assert!(stale.len() >= PROCESSES);
@@ -53,7 +53,7 @@ fn assert_wakes_nothing(stale: &[Waker], runtime: &Runtime) {
         stale.iter().for_each(Waker::wake_by_ref);
         stale.iter().cloned().for_each(Waker::wake);
     }
-    // The only worker polls processes that were woken before it polls these tasks.
+    // If a process was woken, the only worker polls it before it polls these tasks.
     for _ in 0..3 {
         runtime.block_on(async { Task::spawn(async {}).await }).unwrap().unwrap();
     }

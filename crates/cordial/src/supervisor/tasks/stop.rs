@@ -36,7 +36,7 @@ pub(super) async fn stop_children(signals: &mut ExitSignals, children: &TaskChil
     let mut stop = ChildrenStop::new(signals.runtime());
     let mut has_killed_all = was_killed;
     if was_killed {
-        // A supervisor that was killed before the stop has to kill its children, and does not report them.
+        // A supervisor that was killed before the stop kills its children, and does not report the kills.
         stop.kill_all(children).for_each(discard);
     } else {
         stop.begin(children);
@@ -118,7 +118,7 @@ impl ChildrenStop {
         self.due.entry((now.saturating_add(after), step)).or_default().push(DueChild { pid, poll: polls.of(pid) });
     }
 
-    /// Waits until a step is due or all children have exited. Cancel safe.
+    /// Waits until a step is due, or until each child has exited or is abandoned. Cancel safe.
     async fn wait(&self, children: &TaskChildren) -> StopProgress {
         let limit = async {
             match self.due.first_key_value() {
@@ -127,7 +127,7 @@ impl ChildrenStop {
                     StopProgress::StepDue
                 }
                 None => {
-                    // All other children are abandoned.
+                    // All other children have exited or are abandoned.
                     all_exited(&self.runtime, &self.without_limit).await;
                     StopProgress::Done
                 }
@@ -139,8 +139,8 @@ impl ChildrenStop {
         }
     }
 
-    /// Takes the step that is due for those of its children that have not exited, and schedules the next one. A child that is
-    /// not stuck is not abandoned: it waits for a thread.
+    /// Takes the step that is due for those of its children that have not exited, and schedules the next one. Only a
+    /// child that is stuck is abandoned: one that waits for a thread gets more time.
     fn take_due_step(&mut self) {
         let ((_, step), children) = self.due.pop_first().expect("a wait ends with `StepDue` only if there is one");
         let (now, polls) = (self.clock.now(), Polls::now(&self.runtime));
@@ -168,7 +168,8 @@ impl ChildrenStop {
         }
     }
 
-    /// Kills all children at once and drops their scheduled steps. Returns the children that were not exiting already.
+    /// Kills all children at once. The step after the kill replaces their scheduled steps. Returns the children that
+    /// were not exiting already.
     fn kill_all(&mut self, children: &TaskChildren) -> impl Iterator<Item = (Pid, Stopped)> + use<> {
         self.due.clear();
         self.without_limit.clear();
