@@ -32,7 +32,7 @@
 //!
 //! Timers, sockets and child processes of tokio work inside tasks, and tasks work inside `#[tokio::main]`. Unlike in tokio, a
 //! poll has no cooperative budget: a task that reads from a socket that is always ready stays in one poll. Timeouts and kills
-//! take effect only at an await that is pending, such as [`tokio::task::yield_now`].
+//! take effect only at an await that is pending, such as [`tokio::task::yield_now`], or at a [`checkpoint`].
 //!
 //! Timeouts, grace times, delays of restarts and deadlines of streams do not depend on tokio's threads. Its sockets and its own timers
 //! do, and are late while code in `tokio::spawn` computes or blocks. Use `Task::spawn` for such code.
@@ -84,8 +84,8 @@
 //! `cordial-metrics` counts these events.
 //!
 //! A task is polled in the span that was current when it was spawned, or in a child span of target `cordial::task` if that is
-//! enabled. A task that another task spawns outside of any span that it has entered itself gets the same parent as its spawner,
-//! and its span *follows from* that of the spawner.
+//! enabled. If a task spawns another one while it is in no span that it has entered itself, the spans of both tasks
+//! have the same parent, and the span of the new task *follows from* that of its spawner.
 
 mod backoff;
 mod error;

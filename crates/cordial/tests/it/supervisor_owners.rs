@@ -86,8 +86,8 @@ fn a_task_supervisor_that_changes_its_owner_does_not_delay_the_exit_of_others() 
         cordial::testing::run_seeded(seed, async {
             let (send, receive) = tokio::sync::oneshot::channel();
             let owner = Task::spawn(async move {
-                // The end of an owner stops its supervisors in reverse order of their start: `first` would wait for `emails`,
-                // which belongs to the tree by then.
+                // The end of an owner stops its supervisors in reverse order of their start, so `first` comes after
+                // `emails`. But `first` must not wait for `emails` once `emails` belongs to the tree.
                 let (first, emails) = (TaskSupervisor::start(), TaskSupervisor::builder().label("emails").start());
                 let _ = send.send((first, emails));
                 pending::<()>().await;

@@ -320,7 +320,8 @@ fn exits_sent_by_other_processes_do_not_delay_a_supervisor() {
         .unwrap();
 }
 
-/// A child calls its own supervisor while that stops. The child has no time limit, so the call must be refused.
+/// A child calls its own supervisor, which is asked to stop before it answers. The stop waits for the child without a
+/// limit, and the child waits for the call, so the call must be refused.
 #[test]
 fn a_call_that_waits_while_the_supervisor_stops_is_refused_at_once() {
     for_each_seed(|| async {

@@ -115,13 +115,13 @@ impl TaskSupervisor {
     /// Stops a child and waits until it has exited. The child is not started again. Its grace time
     /// was set at its start.
     ///
-    /// If the poll of the child does not return, it is abandoned 100 ms after the kill, and this returns `Ok`. A child
-    /// that waits for a restart is named by its last process that had finished starting, see
+    /// If the poll of the child does not return, it is abandoned 100 ms after the kill, and this returns `Ok`. For a
+    /// child that is restarting, pass its [`last_pid`](WaitingChild::last_pid), see
     /// [`waiting_children`](TaskSupervisor::waiting_children).
     ///
     /// # Errors
     ///
-    /// [`NotFound`] if the process is not a child of this supervisor, or has exited.
+    /// [`NotFound`] if the process is not a child of this supervisor, or has exited and its child is not restarting.
     ///
     /// # Cancel safety
     ///

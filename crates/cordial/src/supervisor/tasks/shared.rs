@@ -58,7 +58,7 @@ impl TasksShared {
         self.incarnations.runtime()
     }
 
-    /// Returns how many threads have a shard of the children.
+    /// Returns into how many shards the children of each incarnation are divided: one for each worker thread.
     pub(super) fn n_shards(&self) -> usize {
         self.children.len()
     }

@@ -103,7 +103,7 @@ impl TreeChild {
         self.after_exit = AfterExit::ByPolicy;
     }
 
-    /// Returns whether the child is being started again, or will be.
+    /// Returns whether the supervisor is restarting the child by itself, or will do so.
     pub(super) fn is_restarting(&self) -> bool {
         match self.status {
             ChildStatus::RestartAt(_) => true,
