@@ -68,7 +68,7 @@
 //! | `long_poll`: emitted while it lasts | warn, once for each spawn location | pid, label, supervisor, incarnation, spawned_at, lasted_ms (so far) |
 //! | `threads_exhausted`: every thread is in a long poll while tasks wait, and `max_threads` is reached | warn, once for each such period | max_threads |
 //! | `io_threads_stuck`: code in `tokio::spawn` computes or blocks, and a thread of tokio has made no progress for 100 ms | warn, at most one a second | stuck (how many threads), io_threads (how many there are), lasted_ms (so far), left_out (threads that were stuck since the last event and were not reported) |
-//! | `threads_refused`: tasks wait behind long polls, and the operating system refuses another thread | warn, once until it grants one | error, limit (the one that was reached, if the system shows it) |
+//! | `threads_refused`: tasks wait behind long polls, and the operating system refuses another thread | warn, once until it grants one | error, limit (absent if the system does not show it) |
 //! | `abandoned`: a killed process whose poll does not return | warn | pid, label, supervisor, incarnation, spawned_at |
 //! | `refused`: spawned on a runtime that was shut down, on a thread whose thread-locals are gone, or under a supervisor that is full, stopping or has ended | error | spawned_at, supervisor, refusal |
 //! | `restart`: a child is restarted | warn | supervisor, label, child, incarnation (the next one), spawned_at, reason, after_ms |

@@ -34,6 +34,6 @@ fn a_chain_of_sources_shows_every_text_once() {
     assert_eq!(chain(&Exit::from(failed)), ["the child \"db\" failed to start: no configuration", "no disk"]);
     assert_eq!(chain(&exit), ["no configuration", "no disk"]);
     let refused = BuildError::System(io::Error::other(Outer(io::Error::other("no disk"))));
-    let text = "the operating system refused to start a thread or an I/O driver: no configuration";
+    let text = "the operating system refused an I/O driver for the runtime: no configuration";
     assert_eq!(chain(&refused), [text, "no disk"]);
 }
