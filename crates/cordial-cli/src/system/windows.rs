@@ -18,7 +18,7 @@ use super::stop_signal::StopSignal;
 use crate::text::display;
 
 /// The size of the largest argument, in bytes. A whole command line has at most 32767 UTF-16 units,
-/// so a single argument has fewer.
+/// and no argument has more units than bytes.
 pub(crate) const MAX_ARGUMENT_BYTES: usize = 32_766;
 
 /// What a message says about a command after `ProcessGroup::kill`.
@@ -82,7 +82,7 @@ pub(crate) fn block_sigchld() {}
 /// Does nothing.
 pub(crate) fn unblock_sigchld() {}
 
-/// Returns whether a process could not be started because too many processes exist: a later attempt may succeed.
+/// Returns whether a process could not be started for lack of memory: a later attempt may succeed.
 pub(crate) fn is_resource_shortage(error: &io::Error) -> bool {
     error.kind() == ErrorKind::OutOfMemory
 }

@@ -10,8 +10,7 @@ use crate::text::display;
 
 const TOO_MANY_FILES: &str = "run fewer commands at once (-c), or allow more open files (ulimit -n)";
 
-/// Returns whether a process could not be started because too many processes or files exist: a later attempt may
-/// succeed.
+/// Returns whether a process could not be started for lack of processes, files or memory: a later attempt may succeed.
 pub(crate) fn is_resource_shortage(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::AGAIN | Errno::NOMEM))
 }

@@ -3,8 +3,8 @@
 //! A group that was just started is not in the table yet. `kill_all` does not miss it: the table
 //! remembers the kill, and `add` kills the group. Ctrl-Z would miss it, because this process is
 //! suspended too, before it can add the group. Therefore a thread takes a `StartPermit` before it
-//! starts a group and holds it until the group is in the table, and suspending waits until there
-//! are no permits.
+//! starts a group and holds it until the group is in the table, and suspending waits, for a second
+//! at most, until there are no permits.
 //!
 //! Until a new child has left the process group of `cordial`, Ctrl-Z stops the child as well. Its
 //! start would then never end, and the permit would never be dropped. So `pre_exec` continues the
@@ -37,7 +37,7 @@ pub(crate) struct GroupTable {
     starts: Arc<RwLock<()>>,
 }
 
-/// While this value exists, the groups in the table are not suspended.
+/// Suspending the groups in the table waits, for a second at most, until this value is dropped.
 #[derive(Debug)]
 #[must_use = "without it, suspending would miss the group that is being started"]
 pub(super) struct StartPermit<'a>(#[expect(dead_code, reason = "dropping it is its purpose")] RwLockReadGuard<'a, ()>);
