@@ -15,8 +15,8 @@ impl<T: Recycle> Magazine<T> {
         Magazine { list: Weak::new(), values: Vec::new() }
     }
 
-    /// Gives a value to the magazine of this thread. Returns it as `Err` if the magazine does not serve the list of the value,
-    /// by `serves`, or is destroyed already.
+    /// Gives a value to the magazine of this thread. Returns it as `Err` if `serves` says that the magazine does not
+    /// serve the list of the value, or if the magazine is destroyed already.
     #[inline]
     pub(super) fn give(value: T, serves: impl FnOnce(&T, &mut Magazine<T>) -> bool) -> Result<(), T> {
         let mut given = Some(value);

@@ -63,8 +63,8 @@ pub(crate) trait SysmonHooks {
     /// The system has refused a thread. Called once until it has granted one.
     fn threads_refused(&self, error: io::Error);
 
-    /// All workers sleep: frees memory that is kept for reuse and was not used for long, while `is_all_asleep`. Returns when to
-    /// call this again if there is more.
+    /// All workers sleep: frees memory that is kept for reuse and was not used for long. Stops when `is_all_asleep`
+    /// returns false. Returns after which time to call this again, if more may be left to free.
     fn trim(&self, is_all_asleep: &dyn Fn() -> bool) -> Option<Duration>;
 }
 
@@ -121,7 +121,7 @@ struct Sighting {
     is_reported: bool,
     /// The processor time of the thread when it was first seen as blocked.
     cpu_time: Option<Duration>,
-    /// Whether the blocked thread has used processor time.
+    /// Whether the blocked thread has used processor time for `COMPUTES_AFTER`.
     computes: bool,
 }
 

@@ -76,7 +76,7 @@ impl Runnable {
 
     /// Puts the task into the owner slot of its header. Returns the task if it was woken during the poll.
     pub(crate) fn park(self) -> Option<Runnable> {
-        // Counted, because another thread may take the task and finish it at once.
+        // Cloned, because another thread may take the task and finish it at once.
         let header = self.0.header.clone();
         header.owner.put(self)
     }

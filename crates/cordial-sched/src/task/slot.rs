@@ -22,8 +22,9 @@
 //! waiting task, the exchange of only one succeeds. That thread is the owner from then on, and
 //! empties the cell. So the cell is never contended, and no thread waits.
 //!
-//! **No wake-up is lost.** A thread that wakes a task either gets it, or its exchange leaves the state `Notified`. Then the next
-//! exchange is that of `begin_poll`, before a poll, or that of `put`, which fails, so that the task is polled once more.
+//! **No wake-up is lost.** A thread that wakes a task either gets it, or its exchange leaves the state `Notified`. Then
+//! the owner's next exchange is that of `begin_poll`, before a poll, or that of `put`, which fails, so that the task is
+//! polled once more.
 //!
 //! **The poll sees what it was woken for.** Each `take` that finds `Owned` or `Notified` exchanges the state (Release), also if
 //! it does not change it. `begin_poll` exchanges it as well (Acquire), and so pairs with all of them. With a plain store by a

@@ -18,8 +18,8 @@ const BYTES_OF_THREAD: u64 = 3 << 20;
 /// The address space that glibc takes for the heap of a thread.
 const BYTES_OF_HEAP: u64 = 64 << 20;
 
-/// Where the hierarchies of control groups that count threads are mounted: the second version, and
-/// the first one.
+/// The controller and the mount point of each hierarchy of control groups that counts threads: of version 2, where
+/// `/proc/self/cgroup` names no controller, and of version 1.
 const MOUNTS: [(&str, &str); 3] =
     [("", "/sys/fs/cgroup"), ("", "/sys/fs/cgroup/unified"), ("pids", "/sys/fs/cgroup/pids")];
 
