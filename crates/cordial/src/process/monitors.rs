@@ -28,7 +28,7 @@ enum State {
     Done,
 }
 
-/// Monitors a process from now on. Neither process is affected.
+/// Monitors a process from now on. Neither that process nor the calling one is affected.
 ///
 /// Every monitor of a process is ready once, with the exit of the process. If the process has ended, is unknown, or belongs
 /// to another runtime, the monitor is ready at once, with [`Exit::NoProcess`]. May be called outside a process.

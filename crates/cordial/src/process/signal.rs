@@ -19,8 +19,8 @@ use crate::pid::Pid;
 /// A signal that one process sends to another.
 #[derive(Debug)]
 pub(crate) enum Signal {
-    /// A signal that was sent: by `process::exit`, by a request of an owner or supervisor, or by a kill. `from` is `None` for
-    /// a thread that runs no process.
+    /// A signal that was sent: by `process::exit`, by a request of an owner or supervisor, or by a kill. `from` is
+    /// `None` if no process of this runtime is named as the sender.
     Sent { from: Option<Pid>, reason: Exit },
     /// A linked process has ended.
     LinkEnded { from: Pid, exit: Exit },

@@ -6,8 +6,8 @@
 //!                    └── child ──► span of task B ◄─┘
 //! ```
 //!
-//! A span is open until all its children are closed. So the span of a task that another task spawns is no child of that task's
-//! own span: tasks that start their successors would keep the spans of all that came before.
+//! A span is open until all its children are closed. So the span of a task that another task spawns is no child of the
+//! spawner's own span: a chain of tasks that each spawn the next one would keep all earlier spans open.
 
 use std::cell::RefCell;
 use std::panic::Location;
@@ -30,7 +30,8 @@ pub(crate) struct TaskSpan {
 /// What the spans of the tasks that a process spawns depend on.
 struct OwnSpan {
     id: Option<Id>,
-    /// The span that the user had entered when the process was spawned, or that span of its spawner.
+    /// The span of the user that was current when the process was spawned. If the spawner's own span was current: the
+    /// `of_user` of the spawner.
     of_user: Span,
 }
 

@@ -22,7 +22,7 @@ pub(super) struct Incarnation {
     pub(super) number: u32,
     /// Where its process leaves the report of its stop.
     pub(super) report: ReportSlot,
-    /// Notified by each call of `stop`.
+    /// Notified by each call of `stop`, and when an armed `StartGuard` is dropped.
     pub(super) stop: Arc<Notify>,
 }
 

@@ -223,7 +223,7 @@ fn a_pid_is_never_used_twice() {
     });
 }
 
-/// One process in each state: running, shutdown requested, exiting, abandoned.
+/// One process in each state: running, shutdown requested, and exiting until it is abandoned.
 #[test]
 fn a_snapshot_lists_every_process_with_its_state() {
     let runtime = Runtime::builder().workers(2).build().unwrap();

@@ -9,7 +9,8 @@ use cordial::{Runtime, Statistics, Task, testing};
 /// No poll of a test counts as long.
 const NEVER: Duration = Duration::from_secs(3600);
 
-/// Waits until the statistics satisfy a condition: a worker counts a poll after it, when the test may already have continued.
+/// Waits until the statistics satisfy a condition: a worker counts a poll only after its end, and by then the test may
+/// have gone on.
 fn until(runtime: &Runtime, holds: impl Fn(&Statistics) -> bool) -> Statistics {
     loop {
         let statistics = runtime.statistics();

@@ -135,8 +135,8 @@ impl Handle {
         shared.table.for_each(|key, entry| f(shared.pid(key), entry));
     }
 
-    /// Returns the live processes for which `is_member` returns true, each behind its callers: where all of them are signaled, none
-    /// sees the end of a process that it has spawned before it has got the signal itself.
+    /// Returns the live processes for which `is_member` returns true, each behind its callers: if they are signaled in
+    /// this order, each gets its signal before it sees the end of a process that it has spawned.
     pub(crate) fn members(&self, is_member: impl Fn(Pid, &Entry) -> bool) -> Vec<Pid> {
         let mut members = Vec::new();
         self.for_each(|pid, entry| members.extend(is_member(pid, entry).then(|| (entry.callers().len(), pid))));

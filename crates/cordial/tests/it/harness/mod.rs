@@ -2,7 +2,7 @@
 //!
 //! - `seeds` runs a test on the virtual clock in several schedules.
 //! - `exit_kind`, `probe` and `children` are data, futures and children for such tests.
-//! - `subprocess` runs a test in an OS process of its own, for what is global to one: signals,
+//! - `subprocess` runs a test in an OS process of its own, for what is global to a process: signals,
 //!   standard error, threads, the `tracing` subscriber. `events` and `records` are such
 //!   subscribers, `threads` reads the threads of the process, `other_user` starts a subprocess as a
 //!   user who has no other threads.

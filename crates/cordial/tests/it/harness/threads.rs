@@ -33,7 +33,7 @@ pub(crate) fn switches() -> BTreeMap<String, u64> {
     ours.filter_map(|(name, thread)| Some((format!("{name} {}", thread.0.display()), thread.switches()?))).collect()
 }
 
-// `None` if the thread has just exited: its files are gone.
+// The methods return `None` if the thread has just exited: its files are gone.
 impl Thread {
     fn name(&self) -> Option<String> {
         fs::read_to_string(self.0.join("comm")).ok().map(|name| name.trim_end().to_owned())
