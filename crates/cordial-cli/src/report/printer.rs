@@ -219,7 +219,8 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
         }
     }
 
-    /// Prints the summary, and repeats the messages about failed items if other output was printed between them.
+    /// Prints the summary, and repeats the messages about failed items if other output was printed between or after
+    /// them.
     ///
     /// # Cancel safety
     ///

@@ -57,8 +57,8 @@ impl Summary {
         }
     }
 
-    /// Returns the first line of the summary, or `None` if all items succeeded. `total` is the number of items, if it
-    /// is known.
+    /// Returns the first line of the summary, or `None` if the run finished and no item failed. `total` is the number
+    /// of items, if it is known.
     pub(super) fn headline(&self, end: RunEnd, total: Option<u64>) -> Option<String> {
         let finished = self.succeeded + self.failed;
         let items = if finished == 1 { "item" } else { "items" };

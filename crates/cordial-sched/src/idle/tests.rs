@@ -496,7 +496,8 @@ fn a_push_into_a_slot_that_wakes_no_worker_is_found_by_sysmon() {
     ]);
 }
 
-/// The pusher was skipped as a quick worker, and then stays in a poll. The hint may be old, or be set at any moment.
+/// A searcher has skipped the pusher because it was quick. Now the pusher stays in a poll. The hint may be old, or be
+/// set at any moment.
 #[test]
 fn a_push_into_a_queue_that_wakes_no_worker_is_found_by_sysmon() {
     let ways = Arc::new(Ways::default());

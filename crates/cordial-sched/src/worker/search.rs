@@ -1,5 +1,5 @@
-//! The search of a worker that has no task left, before it goes to sleep. It lasts as long as a
-//! burst of work may pause.
+//! The search of a worker that has no task left, before it goes to sleep. It bridges short pauses in
+//! a burst of work.
 //!
 //! A task in the LIFO slot of another worker is about to run there, so the searcher does not steal it at first sight.
 //! Only if that worker stays in one poll from one round to the next, the task is stuck behind that poll.
