@@ -29,7 +29,7 @@ pub enum BuildError {
     /// The default runtime has started already.
     AlreadyInUse,
     /// The operating system started some of the threads of the runtime, and refused the next one.
-    /// None is left: another call may succeed later.
+    /// None of these threads is left, so another call may succeed later.
     ThreadsRefused {
         /// The number of threads that the runtime needs: two for each worker, and two.
         needed: usize,
@@ -134,8 +134,8 @@ pub enum StartError {
     AlreadySupervised(Arc<str>),
     /// The child is a supervisor, but the children of a task supervisor are tasks.
     NotATask(Arc<str>),
-    /// A child made this call while the supervisor waits for the child's `init`, or an `init` below
-    /// that child did. The supervisor cannot start another child before its wait is over.
+    /// The call came from the `init` of a child for which the supervisor waits, or from an `init` below
+    /// that child. The supervisor cannot start another child before its wait is over.
     FromInit(Arc<str>),
     /// The `init` of the child returned [`Ignore`]: the child has no process, and no restart is
     /// scheduled.

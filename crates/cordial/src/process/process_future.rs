@@ -36,8 +36,8 @@ use crate::unwind::{self, Unwound};
 pub(crate) struct Reply<T> {
     /// `None` only while `take` or `drop` consumes the reply.
     result: Option<Result<T, Exit>>,
-    /// Dropped together with the reply: usually by the thread that spawned the process, because
-    /// that thread has the reference count in its cache.
+    /// Kept here so that it is usually dropped by the thread that spawned the process, which has the
+    /// reference count in its cache.
     _lineage: Option<Arc<Lineage>>,
 }
 

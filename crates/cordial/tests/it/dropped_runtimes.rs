@@ -144,7 +144,7 @@ fn end(runtime: Runtime, way: &str) {
             let here = runtime.clone();
             let started = here.block_on(async move {
                 Task::start(async move {
-                    // The test waits for the end of the other reference.
+                    // Waits until the test has dropped the other reference.
                     while Arc::strong_count(&runtime) > 1 {
                         tokio::task::yield_now().await;
                     }

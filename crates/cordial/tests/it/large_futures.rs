@@ -27,7 +27,7 @@ async fn large_init() -> Result<Ready<()>, &'static str> {
     Ok(ready(()))
 }
 
-/// The inner future is not larger, because this function and its caller return it by value.
+/// The inner future has only a quarter of the size, because this function and its caller return it by value.
 async fn init_of_large() -> Result<impl Future<Output = ()> + Send, &'static str> {
     Ok(async {
         let array = [1_u8; SIZE / 4];

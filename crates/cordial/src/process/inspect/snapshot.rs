@@ -33,7 +33,7 @@ pub struct Snapshot {
 pub struct ProcessInfo {
     /// Its pid.
     pub pid: Pid,
-    /// The label that the process has set; if it has set none, the label of a supervisor, or the id of a child.
+    /// The label that the process has set, or else its label as a supervisor or its id as a child.
     pub label: Option<Arc<str>>,
     /// Where it was spawned.
     pub spawned_at: Location,
@@ -65,8 +65,8 @@ pub struct ProcessInfo {
     /// How long it has computed or blocked in polls. Sampled about once per millisecond: nearly exact for long polls, an
     /// estimate for short ones.
     pub busy: Duration,
-    /// How long its current poll has lasted; `None` if it is not being polled, or for less than about 1 ms, and always in a
-    /// simulation.
+    /// How long its current poll has lasted. `None` if it is not being polled, if the poll has lasted for less than
+    /// about 1 ms, and always in a simulation.
     pub in_poll: Option<Duration>,
     /// How long ago it was spawned, on the clock of its runtime.
     pub age: Duration,

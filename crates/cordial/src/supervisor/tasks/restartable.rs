@@ -195,7 +195,7 @@ impl RestartableChildren {
         self.settle.changed();
     }
 
-    /// Prevents the restart of a child whose first start has failed, unless it had finished starting.
+    /// Prevents the restart of a child that has never finished starting.
     pub(super) fn not_started(&self, index: u32) {
         self.with(index, |child| {
             if !child.has_started {

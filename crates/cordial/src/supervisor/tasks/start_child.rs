@@ -93,8 +93,8 @@ impl TaskSupervisor {
     /// Starts a child that is not started again: its restart is [`Restart::Temporary`]. An output of `Err` is an
     /// abnormal exit, as a panic is.
     ///
-    /// The child is polled for the first time after this call. If the supervisor stops before that, the child ends without
-    /// having run, since it has not opted in to graceful shutdown yet.
+    /// When this returns, the child may not have been polled yet. If the supervisor stops before the first poll, the
+    /// child ends without having run, since it has not opted in to graceful shutdown yet.
     ///
     /// # Errors
     ///
@@ -126,8 +126,8 @@ impl TaskSupervisor {
     }
 
     /// Starts a child as [`start_child`](TaskSupervisor::start_child) does, but waits while `max_children` children are
-    /// running. Waiting calls proceed in the order in which they were made. The wait has no timeout, but ends when the
-    /// supervisor exits.
+    /// running. The futures proceed in the order in which they were first polled. The wait has no timeout, but ends
+    /// when the supervisor exits.
     ///
     /// # Errors
     ///
@@ -173,8 +173,8 @@ impl TaskSupervisor {
     ///
     /// [`StartError::Refused`] as for [`start_child`](TaskSupervisor::start_child). [`StartError::NotATask`] if the
     /// child is a supervisor. [`StartError::SignificantPermanent`] if the child is significant and permanent, and
-    /// [`StartError::SignificantNever`] if it is significant otherwise, since a task supervisor never shuts down
-    /// automatically.
+    /// [`StartError::SignificantNever`] if it is significant and not permanent, since a task supervisor never shuts
+    /// down automatically.
     ///
     /// # Elixir
     ///

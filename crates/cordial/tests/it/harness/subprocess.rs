@@ -84,8 +84,8 @@ pub(crate) fn start(test: &str, case: &str) -> Subprocess {
     start_by(Command::new(std::env::current_exe().unwrap()), test, case)
 }
 
-/// Runs one case of `test` to its end, in a subprocess that `command` starts: it is followed by the
-/// arguments for libtest.
+/// Runs one case of `test` to its end, in a subprocess that `command` starts. The arguments for
+/// libtest are appended to `command`.
 pub(crate) fn run_by(command: Command, test: &str, case: &str) -> Ran {
     start_by(command, test, case).finish()
 }
