@@ -16,8 +16,8 @@ const TARGET: &str = "cordial::process";
 /// Returns the layer that counts the events. It receives all events of `cordial` and no others;
 /// filters of other layers do not affect it.
 ///
-/// The event of a start has the level `TRACE`. If this layer enables it, every start of a process emits an event. To avoid
-/// that cost, filter the event out; `cordial_starts_total` then stays 0.
+/// The event of a start has the level `TRACE`. This layer enables it, so every start of a process emits an event. To
+/// avoid that cost, filter the event out; `cordial_starts_total` then stays 0.
 pub fn layer<S>() -> impl Layer<S>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,

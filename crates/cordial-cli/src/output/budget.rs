@@ -11,8 +11,7 @@ use futures_util::task::AtomicWaker;
 pub(super) const MAX_BYTES_IN_MEMORY: usize = 16 * 1024 * 1024;
 
 /// No further item is read while this many captures are in files, or while captures and items hold
-/// twice
-/// [`MAX_BYTES_IN_MEMORY`]. The commands of items that were read before may still open more files.
+/// twice [`MAX_BYTES_IN_MEMORY`]. The commands of items that were read before may still open more files.
 pub(super) const MAX_FILES: usize = 128;
 
 /// The memory and the files that all unprinted items use together. Clones share it.

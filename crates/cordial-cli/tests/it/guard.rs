@@ -48,8 +48,8 @@ fn no_command_survives_a_hundred_kills_at_random_times() {
                 break;
             }
             if killed.elapsed() > Duration::from_secs(1) {
-                // On a busy machine the guard may need longer: give it the time of as many
-                // processes that do nothing.
+                // On a busy machine the guard may need longer: give it the time that `CONCURRENCY` processes take
+                // that do nothing.
                 for _ in 0..CONCURRENCY {
                     Command::new("true").status().unwrap();
                 }
