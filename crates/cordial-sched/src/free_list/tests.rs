@@ -4,7 +4,7 @@ use std::thread::LocalKey;
 
 use super::*;
 
-/// A value that counts how many of its batch were disposed of.
+/// A value that counts itself in its maker when it is disposed of.
 struct Counted {
     n_disposed: Arc<AtomicUsize>,
     list: FreeListRef<Counted>,

@@ -13,10 +13,10 @@ pub(crate) struct Idle {
     n_sleepers: AtomicUsize,
     /// Whether a worker searches for work. At most one does.
     is_searching: AtomicBool,
-    /// The last search found nothing, so pushes into a LIFO slot wake no worker. A hint: sysmon clears it in each of
+    /// The last search took no task, so pushes into a LIFO slot wake no worker. A hint: sysmon clears it in each of
     /// its rounds, and moves a task that is stuck in a slot to the injector.
     skips_slot_wakeups: AtomicBool,
-    /// The last search took nothing that it found, so pushes into a worker's own queue wake no worker. A hint: sysmon
+    /// The last search found tasks and took none, so pushes into a worker's own queue wake no worker. A hint: sysmon
     /// clears it in each of its rounds, and calls `notify` if a queue is not empty.
     skips_queue_wakeups: AtomicBool,
     sysmon: Unparker,

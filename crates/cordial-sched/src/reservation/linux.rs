@@ -14,7 +14,7 @@ impl KernelThread {
 
     /// Returns whether the kernel has removed the thread, and counts it no more.
     pub(super) fn is_gone(self) -> bool {
-        // For a signal that is not sent, the kernel accepts the id of any thread.
+        // The call accepts the id of any thread, and sends no signal.
         test_kill_process(self.0) == Err(Errno::SRCH)
     }
 }

@@ -10,7 +10,7 @@
 //!          SchedulerRef::schedule, from any thread ── the scheduler is gone ─► the task is dropped
 //! ```
 //!
-//! A task does not keep its scheduler alive: its handle does, and so does every thread that runs tasks.
+//! The handle of a scheduler keeps it alive, and so does every thread that runs tasks. A task does not.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -48,12 +48,12 @@ pub(crate) enum Placement {
     Last,
 }
 
-/// When the header of a task that has ended is given to the next task.
+/// Whether the header of a task that has ended is used for a later task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeaderReuse {
-    /// At once. A waker that still exists may cause a spurious wake-up of the next task.
+    /// Always. A waker that still exists may cause a spurious wake-up of the later task.
     Eager,
-    /// When no waker to the header is left, so that every poll of a task follows from a wake-up of the same task.
+    /// If no waker to it is left when the task ends, so that every poll of a task follows from a wake-up of that task.
     Exact,
 }
 

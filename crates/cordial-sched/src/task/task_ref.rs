@@ -10,8 +10,8 @@ use crate::task::schedule;
 
 /// A reference to a task, for the layer above.
 ///
-/// After the task ends its header is used again. Then [`wake`](TaskRef::wake) is a spurious wake-up of another task of the same
-/// executor, and the other methods, except [`mark_ending`](TaskRef::mark_ending), are about that task.
+/// After the task has ended, another task of the same executor may use its header. Then [`wake`](TaskRef::wake) is a
+/// spurious wake-up of that task, and the other methods, except [`mark_ending`](TaskRef::mark_ending), are about it.
 #[derive(Clone)]
 pub struct TaskRef(Arc<Header<Runnable>>);
 

@@ -44,7 +44,7 @@ fn a_panic_after_the_close_does_not_reach_the_thread_that_has_woken_the_task() {
     });
     executor.close(Duration::MAX);
     tx.send(()).unwrap();
-    // The worker may not have exited quite, and run it.
+    // A worker that has not exited yet may run the task.
     while n_alive(&executor) > 0 {
         std::thread::yield_now();
     }
