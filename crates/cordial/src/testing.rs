@@ -2,7 +2,7 @@
 //!
 //! A test with timeouts of an hour takes milliseconds. A run repeats exactly if the program is
 //! deterministic; `select!` without `biased` and the order of hash maps are not. `tokio::spawn` and
-//! tokio's timers work. There is no I/O driver, so sockets, signals and child processes fail at
+//! tokio's timers work. There is no I/O driver, so sockets, signals and child processes panic at
 //! once.
 //!
 //! Do not measure speed in a simulation, and do not block: the virtual clock does not advance while the thread blocks.

@@ -1,6 +1,6 @@
 //! Each kind of wake-up on the simulated runtime, in programs that are small enough for Miri: `.ci/nightly` runs them there.
 //!
-//! What is at stake is that a task changes its owner at each wake-up, without unsafe code of this workspace.
+//! Each wake-up changes the owner of a task, without unsafe code of this workspace. Miri checks the code that it uses.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 
 use std::future::poll_fn;
@@ -16,7 +16,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Runs a program in a few different orders.
+/// Runs a program in two orders.
 fn check<F>(program: impl Fn() -> F)
 where
     F: Future<Output = ()> + Send + 'static,

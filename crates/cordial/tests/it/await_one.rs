@@ -249,7 +249,7 @@ impl Wake for BlockingWaker {
 
 type PendingCall = BoxFuture<'static, Option<Result<u8, Exit>>>;
 
-/// Makes a call whose timeout has elapsed while the process has exited but its result is not delivered yet: the worker is
+/// Makes a call with a timeout of zero after the process has exited and before its result is delivered: the worker is
 /// blocked in the waker of a monitor, which it wakes before it delivers the result.
 fn check_undelivered_result(call: fn(Task<u8>) -> PendingCall) {
     let runtime = Runtime::builder().workers(2).build().unwrap();

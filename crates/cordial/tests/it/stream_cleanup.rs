@@ -141,7 +141,7 @@ enum PanicSite {
 
 const EACH: [PanicSite; 4] = [PanicSite::Source, PanicSite::Closure, PanicSite::RetryPredicate, PanicSite::Consumer];
 
-/// A stream that panics when it comes to item 5.
+/// A stream that panics at item 5, or in the consumer at the result of item 4.
 fn panicking(shares: &Shares, site: PanicSite) -> impl Stream<Item = Result<u32, Exit>> + Send + use<> {
     let items = source(shares).inspect(move |(n, _)| assert!(*n < 5 || site != PanicSite::Source, "no luck"));
     let work = move |(n, share): (u32, Shares)| {

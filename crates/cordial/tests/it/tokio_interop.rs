@@ -93,8 +93,7 @@ fn spawn_blocking_works_and_may_wait_for_a_task() {
     });
 }
 
-/// A tokio task that a process spawns runs beside the runtime of that process: tasks that the tokio
-/// task spawns belong to the same runtime.
+/// Tasks that are spawned in a tokio task belong to the runtime of the process that spawned the tokio task.
 async fn spawn_from_both_sides() {
     let parent = own();
     let (in_tokio, inner) = tokio::spawn(async {

@@ -13,7 +13,7 @@ pub(crate) enum Event {
         linkage: Linkage,
         has_handle: bool,
     },
-    /// The process begins with this operation.
+    /// The process begins this operation.
     Step(Name, Op),
     Polled(Name),
     /// The future of the process was ready.

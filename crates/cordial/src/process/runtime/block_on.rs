@@ -60,6 +60,6 @@ fn is_tokio_worker() -> bool {
     // The panic hook of this crate suppresses the message of that panic.
     unwind::install_hook(telemetry::has_crash_subscriber);
     let panicked = unwind::catch_silently(|| tokio.block_on(std::future::ready(())));
-    // Where the thread ends, it also panics because its thread-locals are gone.
+    // While the thread ends, `block_on` also panics, because the thread-locals are gone.
     panicked.is_some_and(|message| !message.starts_with("failed to park thread"))
 }

@@ -182,7 +182,7 @@ pub(in crate::process) fn as_process<R>(
         context.with_runtime(|runtime| {
             let pid = runtime.pid_of_task(task.as_ref().expect("the process lends its task to one poll at a time"));
             let before = (context.process.replace(Some(pid)), context.waker.replace(waker.data().addr()));
-            // Moved, because it is counted, and each poll would change the count twice.
+            // Moved: a clone would change the reference count twice in each poll.
             let lender = context.task.replace(task.take());
             let result = body(runtime, pid);
             *task = context.task.replace(lender);

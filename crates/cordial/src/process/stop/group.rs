@@ -112,8 +112,8 @@ async fn until_gone(
             return true;
         }
         let from = current().filter(|from| members.first().is_some_and(|pid| pid.runtime() == from.runtime()));
-        // All of them get the signal before the first one is woken: otherwise one that waits for another could go on with the
-        // exit of that one, as if only that one had been stopped.
+        // All members get the signal before the first is woken: otherwise a member that awaits another could handle the
+        // exit of the other, as if only the other had been stopped.
         let signal = |pid: &Pid| Some(runtime.apply(*pid, step.signal(from)?));
         let effects: Vec<Effect> = members.iter().filter_map(signal).collect();
         effects.into_iter().for_each(Effect::act);
