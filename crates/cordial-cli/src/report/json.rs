@@ -4,7 +4,7 @@
 //! {"index":3,"item":"a","status":{"code":0},"seconds":0.013,"attempts":1,"stdout":"…","stderr":""}
 //! ```
 //!
-//! `item` is a list if the command has several values. Bytes that are not UTF-8 are encoded in base64, in a field whose
+//! `item` is a list if the item has several values. Bytes that are not UTF-8 are encoded in base64, in a field whose
 //! name ends in `_base64`. Outputs may be larger than memory, so they are written block by block.
 
 use std::io::{self, Read};

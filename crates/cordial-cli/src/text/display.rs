@@ -14,7 +14,7 @@ const MAX_COMMAND_CHARS: usize = 240;
 
 /// Returns an item in double quotes, with control characters escaped.
 pub(crate) fn quoted(bytes: &[u8]) -> String {
-    // One character takes at most four bytes; one more character shows that the text was cut.
+    // A character takes at most four bytes. One more than the limit is kept, so that `shortened` sees that it must cut.
     let visible = &bytes[..bytes.len().min(4 * (MAX_ITEM_CHARS + 1))];
     format!("{:?}", shortened(&String::from_utf8_lossy(visible), MAX_ITEM_CHARS))
 }

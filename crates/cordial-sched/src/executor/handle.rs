@@ -210,8 +210,9 @@ impl Executor {
         n_in_poll
     }
 
-    /// Shuts tokio down if all workers have exited: a poll that uses a timer or a socket of tokio after that panics or fails. Called
-    /// by the thread that closes the executor and by the last worker; the later of the two finds that all have exited.
+    /// Shuts tokio down if all workers have exited, because a poll that uses a timer or a socket of tokio after its
+    /// shutdown panics or fails. Called by the thread that closes the executor and by the last worker; the later of the
+    /// two finds that all have exited.
     pub(super) fn shut_down_tokio(&self) {
         if self.pool().is_some_and(|pool| !pool.have_all_exited()) {
             return;

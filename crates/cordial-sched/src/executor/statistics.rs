@@ -25,9 +25,8 @@ pub struct Statistics {
     pub parks: u64,
     /// Polls that lasted longer than `stall_after`, each counted once.
     pub long_polls: u64,
-    /// How many times a thread was found in a poll, with one entry for each index of a thread. A
-    /// thread that is started after another thread has exited may use the same index, and adds to
-    /// the same entry. Sampled about once a millisecond while any worker is awake. Empty in a
-    /// simulation.
+    /// How many times each thread was found in a poll, by the index of the thread. A thread may get the index of a
+    /// thread that has exited, and then adds to the same entry. Sampled about once a millisecond while any worker is
+    /// awake. Empty in a simulation.
     pub busy_samples: Vec<u64>,
 }

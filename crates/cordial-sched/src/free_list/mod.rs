@@ -97,8 +97,8 @@ impl<T: Recycle> FreeList<T> {
         value
     }
 
-    /// Makes room for `n` values in all, so that giving them back allocates nothing: at the end of a burst, an allocation that
-    /// stays keeps the memory of the burst from being given back.
+    /// Makes room for `n` values in each shard, so that giving them back allocates nothing: at the end of a burst, an
+    /// allocation that stays keeps the memory of the burst from being given back.
     pub(crate) fn reserve(&self, n: usize) {
         for shard in &self.shards.0 {
             shard.lock().reserve(n);
