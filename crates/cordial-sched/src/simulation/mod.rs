@@ -25,10 +25,11 @@ pub(crate) mod queue;
 /// How many tasks are polled before tokio's own tasks get a turn.
 const TURN: usize = 61;
 
-/// When the clock has jumped this far without a poll on the way, no task will ever be ready.
+/// When the clock has jumped this far without the poll of a task on the way, the program counts as stalled.
 const HORIZON: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Nothing is ready, no timer is armed, and the main future is pending: the program waits for itself.
+/// Nothing is ready, no timer of the coming year is armed, and the main future is pending: the program waits for
+/// itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Stalled;
 

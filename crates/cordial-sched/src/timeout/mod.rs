@@ -1,9 +1,9 @@
 //! Timeouts: deadlines that rarely elapse, because what they limit ends earlier.
 //!
 //! Arming and disarming a timeout must be cheap, so neither touches a timer wheel: an armed timeout
-//! is in the slab of the shard of its thread. One sweeper sleeps until the earliest deadline that
-//! was armed since its last sweep, then wakes what has elapsed and looks for the new earliest
-//! deadline. A disarmed deadline costs at most one spurious sweep per timeout period.
+//! is in the slab of the shard of its thread. One sweeper sleeps until the earliest deadline, even if
+//! that was disarmed meanwhile, then wakes what has elapsed and looks for the new earliest deadline.
+//! A disarmed deadline costs at most one spurious sweep per timeout period.
 //!
 //! The sweeper is a thread of the executor, the *timer thread*, so that timeouts elapse also while code of the user blocks every
 //! thread of tokio. In a simulation the sweeper is a tokio task, because there the clock is tokio's.

@@ -29,7 +29,7 @@ pub(crate) struct Entry {
     pub(crate) shutdown: ShutdownState,
     /// Its slot in the registry of its parent, if it has a parent.
     pub(crate) child_slot: Option<ChildSlot>,
-    /// State that most processes do not have, so that it takes no room in their entries.
+    /// State that most processes do not have. Boxed, so that it takes little room in their entries.
     pub(crate) rare: Option<Box<Rare>>,
 }
 

@@ -1,7 +1,7 @@
 //! Links: symmetric ties between two processes, created and removed under the locks of both.
 //!
-//! Both locks are held together, the lower slot first, so a link is never recorded on one side
-//! only. A process that ends is removed from the table together with its links. Then each linked
+//! Both locks are held together, the lower slot first, so a link between two live processes is never
+//! recorded on one side only. A process that ends is removed from the table together with its links. Then each linked
 //! process is notified; a process that has removed the link meanwhile ignores the notification.
 
 use super::runtime::{Handle, current, with_current_runtime};
@@ -18,8 +18,8 @@ use crate::pid::Pid;
 ///
 /// # Elixir
 ///
-/// `Process.link/1`. It raises if the process is dead and the caller does not trap exits; here the caller gets an exit in both
-/// cases.
+/// `Process.link/1`. It raises if the process is dead and the caller does not trap exits; here the caller gets an exit
+/// whether it traps exits or not.
 ///
 /// # Examples
 ///

@@ -14,8 +14,8 @@
 //!                                                                             its handle has the result
 //! ```
 //!
-//! A process ends at an await point, or when its current poll returns. Once it has to end, it does not go on with the failure of a
-//! task that it awaits. All its destructors have run before any other process is
+//! A process ends at an await point, or when its current poll returns. If it has to end and awaits a task that fails,
+//! it ends at that await: it does not see the failure. All its destructors have run before any other process is
 //! notified of its end.
 //!
 //! A process *opts in to graceful shutdown* with its first poll of [`shutdown_requested`], or by

@@ -113,7 +113,8 @@ impl Spawn {
     ///
     /// # Errors
     ///
-    /// [`Refusal`] if the runtime is shut down, its table is full, or this thread is ending. The caller emits the event.
+    /// [`Refusal`] if the runtime is shut down or its table is full, the program has forked, or this thread is ending.
+    /// The caller emits the event.
     pub(crate) fn start<F, C, T>(self, runtime: &Handle, future: F, into_result: C) -> Result<SpawnedTask<T>, Refusal>
     where
         F: Future + Send + 'static,
@@ -127,7 +128,8 @@ impl Spawn {
     ///
     /// # Errors
     ///
-    /// [`Refusal`] if the runtime is shut down, its table is full, or this thread is ending. The event is emitted here.
+    /// [`Refusal`] if the runtime is shut down or its table is full, the program has forked, or this thread is ending.
+    /// The event is emitted here.
     pub(crate) fn start_detached<F, R>(self, runtime: &Handle, future: F, recipient: R) -> Result<Pid, Refusal>
     where
         F: Future + Send + 'static,

@@ -26,9 +26,11 @@ const MAX_INDENTED: usize = 30;
 /// How many of the most recent crashes are printed.
 const MAX_CRASHES: usize = 5;
 
-/// Prints the processes as a tree, one line each: label or spawn location, pid, state, age, and how long the current poll has lasted
-/// if it is long. A supervisor is printed with its strategy, the number of running children and the number of restarts. Children
-/// are printed below their supervisor, oldest first; of those that own no processes, only the first 20. The format may change.
+/// Prints the processes as a tree, one line each: label, child id or spawn location, pid, state, age, and how long the
+/// current poll has lasted if it is long. A supervisor is printed with its strategy, the number of running children and
+/// the number of restarts. Processes are printed below their supervisor or owner: first those that own processes, then
+/// the others, both oldest first; of the others, only the first 20. The last lines are the five latest crashes. The
+/// format may change.
 ///
 /// # Examples
 ///

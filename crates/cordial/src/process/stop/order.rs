@@ -100,8 +100,8 @@ async fn stop_guardians(
         found.sort_unstable_by_key(|(number, ..)| *number);
         let has_ended = |owner: &Option<Pid>| owner.is_none_or(|owner| !runtime.is_alive(owner));
         let mut n_stopped = 0;
-        // Searched from the end after each stop, because the stop may have ended the owner of a later guardian. The table is
-        // searched again only if a guardian was started meanwhile: that one is the latest.
+        // Searched from the end after each stop, because the stop may have ended the owner of a later guardian. If a
+        // guardian was started meanwhile, the table is searched again first: that guardian is the latest.
         while runtime.n_guardians() == n_guardians
             && let Some(latest) = found.iter().rposition(|(.., owner, _)| has_ended(owner))
         {
