@@ -12,7 +12,8 @@
 use super::restart::Restart;
 use crate::process::SupervisorKind;
 
-/// Which children a supervisor restarts when one of them has to be started again.
+/// Which children a supervisor restarts when one of them has to be started again. Temporary siblings that are stopped
+/// for that are not started again.
 ///
 /// # Elixir
 ///

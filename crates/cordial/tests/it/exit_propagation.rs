@@ -196,7 +196,7 @@ async fn check_unlinked<F: Future<Output = ()>>(how: &str, drop_handle: impl FnO
     tokio::time::sleep(SECOND).await;
 }
 
-// T-039, T-044, T-073, T-098, T-135: a crash of the task after that does not end its owner
+// T-039, T-044, T-073, T-098, T-135: a crash of the task after the drop does not end its owner
 #[test]
 fn every_way_to_drop_a_linked_handle_removes_the_link_first() {
     for_each_seed(|| async {

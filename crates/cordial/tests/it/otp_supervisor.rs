@@ -26,7 +26,7 @@ fn child(id: &'static str, restart: Restart) -> ChildSpec {
     ChildSpec::task(id, pending::<()>).restart(restart)
 }
 
-/// A permanent child whose factory panics in each incarnation but the first, from then on `n` times.
+/// A permanent child that starts once, and whose next `n` starts fail because its factory panics.
 fn fails(id: &'static str, n: u32) -> ChildSpec {
     let n_starts = AtomicU32::new(0);
     let factory = move || {

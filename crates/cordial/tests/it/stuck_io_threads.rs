@@ -211,7 +211,7 @@ fn a_stuck_thread_is_reported_once() {
         }
     };
     runtime.block_on(async { tokio::spawn(blocks_until_emitted).await.unwrap() }).unwrap();
-    // Another look at the threads, and what it would emit.
+    // Time for another look at the threads, which must not emit a second event.
     runtime.block_on(async { tokio::time::sleep(Duration::from_millis(250)).await }).unwrap();
     let emitted = records.of("io_threads_stuck");
     for record in &emitted {

@@ -6,7 +6,7 @@
 //!  the thread on which a child exits, before monitors ─────► exited ───┘
 //! ```
 //!
-//! The supervisor handles an exit later than the code that monitors the child, since it does one thing at a time. So the
+//! The supervisor may handle an exit later than code that monitors the child, since it does one thing at a time. So the
 //! exit is recorded here first, by the thread on which the child exits: code that has seen the exit of a child never sees
 //! that child running.
 //!
@@ -99,8 +99,9 @@ impl ChildInfos {
         }
     }
 
-    /// Waits until the supervisor has handled the exits that have been recorded, and has made the first attempt of each
-    /// restart that is due. The wait ends after [`LIMIT`](crate::supervisor::settle::LIMIT) at the latest.
+    /// Waits until the supervisor has handled the recorded exits that call for a restart, and has made the first
+    /// attempt of each restart that is due. The wait ends after [`LIMIT`](crate::supervisor::settle::LIMIT) at the
+    /// latest.
     pub(super) async fn settled(&self) {
         self.settle.wait(|| self.lock().values().filter_map(|child| child.pending_since).max()).await;
     }

@@ -105,8 +105,8 @@ impl TreeState {
         }
     }
 
-    /// Handles the failure of a child that must run: stops the siblings that the strategy names, then schedules the
-    /// restart.
+    /// Schedules the restart of a child that has exited or failed to start, and stops the siblings that the strategy
+    /// restarts with it. An error if the restart limit is exceeded.
     async fn schedule_restart(
         &mut self,
         key: u32,
