@@ -25,7 +25,7 @@ pub(super) struct ItemRun {
     /// The outcome of the last failed attempt. It is kept here because the exit of a task cannot carry the output of a
     /// command.
     failed_outcome: Mutex<Option<Outcome>>,
-    /// Charges the bytes of the item until its result leaves the stream.
+    /// Charges the bytes of the item until it has succeeded, or its failure leaves the stream.
     _charge: Charge,
 }
 
