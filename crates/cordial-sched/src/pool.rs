@@ -95,8 +95,7 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// If the system refuses to start a thread. If another thread has parked meanwhile, it is
-    /// activated instead.
+    /// If the system refuses to start a thread, even if a thread that has parked meanwhile is activated instead.
     pub(crate) fn activate(&self, activation: Activation) -> io::Result<bool> {
         match activation {
             Activation::AtLimit => Ok(false),

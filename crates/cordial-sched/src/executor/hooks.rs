@@ -11,9 +11,9 @@ use crate::thread_limit::ThreadLimit;
 
 /// The layer above an [`Executor`]: its shared state, and its callbacks.
 pub trait Hooks: Any + Send + Sync {
-    /// Called on each thread of the executor, and of tokio, before anything else runs there.
+    /// Called on each worker, on the timer thread and on each thread of tokio, before anything else runs there.
     ///
-    /// Clones of this handle do not contend with those of other threads.
+    /// The clones of `executor` have a reference count of their own, for which other threads do not contend.
     fn thread_started(&self, executor: &Executor);
 
     /// Calls `body`, which runs tasks or calls other hooks, on a thread that does not belong to the
@@ -24,8 +24,9 @@ pub trait Hooks: Any + Send + Sync {
     /// poll has lasted so far.
     fn long_poll(&self, key: Key, lasted: Duration);
 
-    /// Called when the task of `key` was found in a poll, with the busy time to add to that task. An estimate where a poll was
-    /// found for the first time; exact from then on, without the time between the last sample and the end of the poll.
+    /// Called when the task of `key` was found in a poll, with the busy time to add to that task. The time is an
+    /// estimate when the poll is found for the first time, and exact from then on. The time between the last sample
+    /// and the end of the poll is not added.
     fn sampled(&self, key: Key, time: Duration);
 
     /// Called when tasks wait behind long polls and there are `max_threads` threads already: once for each such period, on a
@@ -35,7 +36,7 @@ pub trait Hooks: Any + Send + Sync {
     /// Called when threads of tokio have made no progress for 100 ms, at most once a second, on a thread that may block.
     fn io_threads_stuck(&self, stuck: StuckIoThreads);
 
-    /// Called when tasks wait behind long polls and the system refuses another thread: once until
-    /// it has granted one, on a thread that may block.
+    /// Called when tasks wait behind long polls and the system refuses another thread, and not again until it has
+    /// granted one. Runs on a thread that may block.
     fn threads_refused(&self, error: &io::Error, limit: Option<&ThreadLimit>);
 }

@@ -96,7 +96,7 @@ fn one_report_a_second_counts_what_was_left_out() {
     assert_eq!((n_reports, n_left_out), (6, 20));
 }
 
-/// Like the one of a program that was stopped by a debugger.
+/// A debugger that stops the program makes such a gap.
 #[test]
 fn a_gap_between_looks_does_not_count() {
     let mut program = Program::with_threads(1);

@@ -100,8 +100,8 @@ impl Drop for Threads {
 }
 
 /// Waits until the system counts these threads no more: joining a thread returns a moment before
-/// that. The wait is bounded, and a thread that is still counted is then one too many for the limit
-/// at worst.
+/// that. The wait is bounded: at worst, a thread that is still counted afterwards takes the place of
+/// one that the executor needs.
 fn wait_until_gone(threads: &[KernelThread]) {
     for _ in 0..LOOKS {
         if threads.iter().all(|thread| thread.is_gone()) {

@@ -46,7 +46,8 @@ impl StarvationDetector {
         observation.n_stuck > 0 && self.since.is_some_and(is_late)
     }
 
-    /// Whether tasks wait that would not be taken within `stall_after` at the pace of the last round.
+    /// Whether tasks wait and, in the last round, either polls were not short or the pace was too slow to take all of
+    /// the tasks within `stall_after`.
     fn is_waiting(&self, observation: &Observation) -> bool {
         let (n_finished, n_waiting) = (u128::from(observation.n_finished), observation.n_waiting as u128);
         let elapsed = observation.elapsed.as_nanos();

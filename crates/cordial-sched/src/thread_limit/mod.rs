@@ -50,7 +50,8 @@ pub enum ThreadLimit {
     },
 }
 
-/// Returns the limit that holds while a thread is refused. `None` if the system does not show one.
+/// Returns the limit that was reached. To be called while the system refuses a thread. `None` if the system does not
+/// show it.
 pub(crate) fn reached_limit() -> Option<ThreadLimit> {
     system::reached_limit()
 }

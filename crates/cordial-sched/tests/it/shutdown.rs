@@ -145,7 +145,7 @@ fn a_thread_local_may_begin_a_long_chain_of_wake_ups_when_its_thread_ends() {
     drop(simulation);
     #[expect(clippy::disallowed_methods, reason = "a thread that has no relation to the executor")]
     let ending = thread::spawn(move || {
-        // Before this thread uses any thread-local of the executor: those are gone first.
+        // Used before any thread-local of the executor, so that it is destroyed after them.
         HELD.with_borrow_mut(Vec::clear);
         for [now, later] in [of_closed, of_gone] {
             drop(now);
@@ -165,7 +165,8 @@ fn block_on_here<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Threads and tasks start new tasks while the executor closes. A worker runs each of them, or the thread that has started it.
+/// Threads and tasks start new tasks while the executor closes. Each new task is run by a worker or by the thread that
+/// has started it.
 #[test]
 fn every_task_that_is_started_during_the_close_runs() {
     for _ in 0..200 {

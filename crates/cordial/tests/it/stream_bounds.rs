@@ -188,7 +188,8 @@ fn items_run_in_parallel_while_the_consumer_is_busy() {
     let runtime = Runtime::builder().workers(2).build().unwrap();
     let done = runtime.block_on(async {
         let (tx, rx) = mpsc::channel::<Pid>();
-        // A result that is ready goes before the start of further items. So no item finishes before all four have started.
+        // The stream would deliver a ready result before it starts further items. So no item finishes before all four
+        // have started.
         let all_started = Arc::new(tokio::sync::Barrier::new(4));
         let work = move |n: u32| {
             let (tx, all_started) = (tx.clone(), all_started.clone());

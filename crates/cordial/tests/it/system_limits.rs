@@ -1,5 +1,4 @@
-//! What is missing in the system makes no program hang or abort: threads, files, processors,
-//! `/proc`, standard error.
+//! No program hangs or aborts because the system refuses it threads or files.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -134,7 +133,7 @@ fn a_runtime_that_gets_too_few_files_is_an_error() {
         return;
     }
     let mut history = Vec::new();
-    // The first runtime of a program opens two files for signals that stay.
+    // The first runtime of a program opens two files for signals, which stay open.
     let (existing, threads) = (n_files() + 2, n_threads());
     use_up(&Runtime::builder().workers(1).build().unwrap());
     let until_closed = || {

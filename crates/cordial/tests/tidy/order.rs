@@ -165,7 +165,8 @@ fn below(folder: &str, file: &str) -> Option<String> {
     Some(module.strip_suffix("/mod").unwrap_or(module).to_owned())
 }
 
-/// Checks that the files of one crate do not import each other, directly or not. `index` returns the text of a folder's index.
+/// Finds the import cycles between the files of one crate, except those that are allowed as groups. `index` returns the
+/// text of a folder's index.
 pub(crate) fn broken_cycles<'a>(
     name: &str,
     orders: &[Order],

@@ -29,7 +29,7 @@ fn a_poll_is_reported_with_its_own_key() {
                 way.fetch_add(1, Relaxed);
             })
         };
-        // The worker is this thread: loom lets sysmon read the values from before its start too.
+        // The worker is this thread: loom lets sysmon also read the values from before sysmon's start.
         for key in keys {
             progress.begin(key);
             progress.end();

@@ -46,8 +46,8 @@ pub(super) struct RunOutcome<T> {
 /// dropped. When the root process has ended, for whatever reason, the processes that descend from it are stopped in order: first
 /// the supervisors, which give each child the grace time of its [`ChildSpec::shutdown`](crate::ChildSpec::shutdown); then the
 /// other processes, which are killed after 5 s. Then `run` returns; the runtime can be used again. A second signal kills all of
-/// these processes, and `run` returns [`Exit::Killed`] within 100 ms. Some programs signal a process and its process group,
-/// which counts as two signals: start `timeout` with `--foreground`.
+/// these processes, and `run` returns [`Exit::Killed`] within 100 ms. Some programs, such as `timeout`, signal a process
+/// and then its process group, which counts as two signals: start `timeout` with `--foreground`.
 ///
 /// To finish work after Ctrl-C, await `shutdown_requested` in a `select!` with the work. Listening to `tokio::signal` does not
 /// opt in to graceful shutdown.
@@ -60,8 +60,9 @@ pub(super) struct RunOutcome<T> {
 /// # Errors
 ///
 /// The [`Exit`] of the root process, if its future returned no value; an [`Exit::Error`] with a
-/// [`BuildError`](crate::BuildError) if the default runtime cannot start. In a handler of `atexit` or in the destructor of a
-/// thread-local this may be [`Exit::Refused`].
+/// [`BuildError`](crate::BuildError) if the default runtime cannot start, or with an [`io::Error`](std::io::Error) if
+/// the signal handlers cannot be installed. In a handler of `atexit` or in the destructor of a thread-local this may
+/// be [`Exit::Refused`].
 ///
 /// # Panics
 ///
