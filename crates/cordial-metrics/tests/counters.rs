@@ -104,8 +104,8 @@ fn each_event_increments_its_counter() {
     ]);
 }
 
-/// The panic hook asks whether a subscriber reports crashes. The answer of the layer must not hide
-/// the crash from it.
+/// The panic hook asks whether a subscriber reports crashes. The metrics layer answers no, and must still receive the
+/// crash.
 #[test]
 fn a_panic_that_another_layer_reports_is_counted() {
     let values = CounterValues::default();

@@ -306,7 +306,8 @@ fn exit_in_task() {
         start_everything_here().await;
         Task::spawn(async {
             at_exit(late_uses_and_done);
-            // The destructor runs before those of the library, which the thread has used before, and still as the process.
+            // Runs before the destructors of the thread-locals of the library, and still as this process, because the
+            // thread has used the library earlier.
             at_end_of_thread(|| late_uses_of_tasks(Spawns::Run));
             std::process::exit(7)
         })

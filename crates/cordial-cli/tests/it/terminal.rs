@@ -112,7 +112,7 @@ fn quiet_hides_the_bar() {
 fn ctrl_z_suspends_commands_and_fg_continues_them() {
     let dir = TestDir::new();
     let mut session = Session::start("bash --norc -i");
-    // The shell waits without a child: while it forks, the kernel does not report it as stopped.
+    // The command waits in `read`, without a child: while a shell forks, the kernel does not report it as stopped.
     let script = format!("mkfifo {0}/go; echo $$ > {0}/pid; read go < {0}/go; echo done", dir.text());
     let line = format!("{} map --shell '{script}' ::: 1\n", env!("CARGO_BIN_EXE_cordial"));
     session.type_in(line.as_bytes());

@@ -87,7 +87,7 @@ impl Parker {
         *has_token = false;
     }
 
-    /// As `sleep`, so the limit is never reached.
+    /// Never reaches the limit, because time does not pass in a model.
     pub(crate) fn park_timeout(&self, _limit: std::time::Duration) {
         self.park();
     }

@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
 
-/// Checks the interleavings with at most this many preemptions. Three threads and more have too many to check them all.
+/// Checks the interleavings with at most this many preemptions. A model of three or more threads has too many
+/// interleavings to check all of them.
 pub(crate) fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);

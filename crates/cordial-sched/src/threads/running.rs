@@ -10,9 +10,9 @@
 //!    0: look into the queues
 //! ```
 //!
-//! **A task that no thread runs.** The pusher would have to read 1, and the last thread find the queues empty. Of the
-//! two fences one comes first. If it is the pusher's, the last look sees the push. If it is the last thread's, the
-//! pusher reads 0 and looks into the queues itself. Both may look; each task is taken once.
+//! **No pushed task is lost.** To lose one, the pusher would have to read 1, and the last thread to find the queues
+//! empty. Of the two fences one comes first. If it is the pusher's, the last look sees the push. If it is the last
+//! thread's, the pusher reads 0 and looks into the queues itself. Both may look; each task is taken once.
 //!
 //! Each thread moves its tasks to the injector before it ends. The last thread decrements the
 //! counter after the others, so its last look sees those tasks too.
@@ -31,8 +31,8 @@
 //!
 //! | change | what failed |
 //! |---|---|
-//! | `thread_exited`: its fence, or the fence before the decrement | a task is lost, also where the pool is stopped meanwhile |
-//! | `Idle::notify`: its fence | a task is lost |
+//! | `thread_exited`: no fence, or the fence before the decrement | a task is lost, also if the pool stops meanwhile |
+//! | `Idle::notify`: no fence | a task is lost |
 //! | `stop`: `wake_sysmon` before the flag is set, or no fence in it | a task is lost where the pool is stopped |
 //! | `thread_exited`: relaxed | effects of an ended thread are not seen after reading 0 |
 //! | `n_running`: relaxed | the same |

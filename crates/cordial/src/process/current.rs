@@ -32,7 +32,7 @@ pub fn callers() -> Vec<Pid> {
     with_current_runtime(|runtime| runtime.with(own, |entry| entry.callers().to_vec())).unwrap_or_default()
 }
 
-/// Sets the label of the calling process, which reports, events and snapshots show. Replaces an earlier label. Outside a
+/// Sets the label of the calling process, shown in reports, events and snapshots. Replaces an earlier label. Outside a
 /// process this does nothing.
 ///
 /// # Elixir

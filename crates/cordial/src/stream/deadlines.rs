@@ -57,8 +57,8 @@ struct SlotDeadline {
 enum DeadlineAction {
     /// Kills the process, which has exceeded this timeout.
     Kill(Pid, Duration),
-    /// Abandons the process if its poll has not returned. It was killed before, unless its timeout was zero. With the process
-    /// comes the poll that it was in when this deadline was set.
+    /// Abandons the process if its poll has not returned. It was killed before, unless its timeout was zero.
+    /// The `PollId` names the poll that it was in when this deadline was set.
     Abandon(Pid, Option<PollId>, TimedOut),
     /// Does nothing: the process was abandoned, and the consumer has not taken the report of the timeout yet.
     Abandoned(TimedOut),

@@ -53,7 +53,7 @@ pub struct AwaitMany<T> {
     /// The values that have arrived, by index in the input. `None` once this future was ready.
     values: Option<Vec<Option<T>>>,
     timeout: Timeout,
-    /// Armed by the first poll that finds no result.
+    /// Armed by the first poll that leaves a task pending.
     deadline: Option<Deadline>,
 }
 

@@ -72,7 +72,8 @@ enum TaskState<T> {
     Running(ProcessJoin<T>),
     /// Running, after `or_exit`.
     Mapped(Box<dyn PollJoin<T>>),
-    /// The result is known without a process: the task was made by `completed`, or refused.
+    /// The result is known without a process: the task was made by `completed` or refused, or `poll_result` has kept
+    /// its failure.
     Ready(Known<T>),
     /// The result was taken, or the handle was released.
     Taken,
@@ -199,8 +200,8 @@ impl<T: Send> Task<T> {
         }
     }
 
-    /// Polls for the result. The timeout of the await does not apply. Not ready with a failure if the process that awaits it ends
-    /// at this await.
+    /// Polls for the result. The timeout of the await does not apply. If the task has failed and the awaiting
+    /// process ends at this await, returns `Pending` and keeps the failure.
     pub(super) fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Exit>> {
         let result = match &mut self.state {
             TaskState::Running(join) => ready!(join.poll(cx)),

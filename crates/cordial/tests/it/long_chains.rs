@@ -171,7 +171,7 @@ fn a_long_chain_of_values_outlives_its_runtime() {
     }
 }
 
-/// A handle that is dropped in a destructor is not put off, if the chain is short: the destructor may wait for it.
+/// The drop of a handle in a destructor is not put off if the chain is short: the destructor may wait for its effects.
 #[test]
 fn a_destructor_of_a_result_sees_the_end_of_the_result_whose_handle_it_drops() {
     struct Waits {

@@ -8,8 +8,8 @@ use rustix::process::{Resource, getrlimit, nice};
 /// The number of files that are open besides those of the commands.
 const OWN_FILES: u64 = 64;
 
-/// The number of files for each command: the ends of two pipes while it starts, one file that reports its exit, and two
-/// temporary files for large outputs.
+/// The number of files for each command: the read ends of two pipes, one file that reports its exit, and two temporary
+/// files for large outputs. The write ends of the pipes are open only while the command starts.
 const FILES_PER_COMMAND: u64 = 5;
 
 /// Returns the largest number of commands that may run at once within the limits on open files and processes, at most

@@ -12,7 +12,8 @@ use crate::sync::models::assert_reached;
 /// The running threads, and a queue that only counts. Its orderings are the weakest: the protocol must not rely on the
 /// queue.
 ///
-/// Both ends of the queue use exchanges, since loom does not order a plain store among the exchanges of other threads.
+/// Pushes and takes read and write in one operation, since loom does not order a plain store among such operations of
+/// other threads.
 struct Model {
     running: RunningThreads,
     idle: Idle,
@@ -44,7 +45,7 @@ impl Model {
         self.queue.swap(0, Ordering::Relaxed)
     }
 
-    /// Like an executor, which looks after each push (`Core::inject`), and after `Pool::stop` (`Executor::close`).
+    /// Like an executor, which looks into the queues after a push (`Core::inject`) and a stop (`Executor::close`).
     fn take_if_all_have_exited(&self) -> usize {
         if self.running.have_all_exited() { self.take_all() } else { 0 }
     }
