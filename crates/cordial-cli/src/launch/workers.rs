@@ -1,7 +1,7 @@
 //! Assigns requests to slots, in the order of their arrival.
 //!
-//! Starting a command blocks a thread. So there are as many threads as cores; each has a share of the slots, and takes
-//! the next request when one of its slots is free.
+//! Starting a command blocks a thread. So there are several threads, at most as many as cores; each has a share of the
+//! slots, and takes the next request when one of its slots is free.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};

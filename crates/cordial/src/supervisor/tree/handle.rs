@@ -208,7 +208,8 @@ impl Supervisor {
     ///
     /// # Errors
     ///
-    /// [`DeleteError`] if there is no such child, if it is running, or if it will be restarted.
+    /// [`DeleteError`] if there is no such child, if it is running or will be restarted, or if the supervisor is
+    /// stopping or has ended.
     ///
     /// # Cancel safety
     ///
