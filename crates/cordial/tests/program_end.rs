@@ -37,7 +37,7 @@ struct Case {
     /// How often the case is run.
     runs: usize,
     status: i32,
-    /// Whether this is the whole output on standard error.
+    /// Whether this output on standard error is the expected one.
     is_expected: fn(&str) -> bool,
 }
 
