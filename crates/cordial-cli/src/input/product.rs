@@ -28,7 +28,7 @@ impl Product {
     }
 
     fn combinations(&self) -> u64 {
-        self.lists.iter().fold(1, |product, list| product.saturating_mul(list.len() as u64))
+        combinations_of(&self.lists)
     }
 
     /// Returns the next value.
@@ -37,7 +37,7 @@ impl Product {
             return None;
         }
         // The number of combinations of the lists that vary faster than this one.
-        let period: u64 = self.lists[self.list_idx + 1..].iter().map(|list| list.len() as u64).product();
+        let period = combinations_of(&self.lists[self.list_idx + 1..]);
         let list = &self.lists[self.list_idx];
         let value = list[(self.combination / period % list.len() as u64) as usize].clone();
         self.list_idx += 1;
@@ -46,6 +46,11 @@ impl Product {
         }
         Some(Value::Whole(value))
     }
+}
+
+/// Returns the number of combinations of these lists, or the largest number if there are more.
+fn combinations_of(lists: &[Vec<Vec<u8>>]) -> u64 {
+    lists.iter().fold(1, |product, list| product.saturating_mul(list.len() as u64))
 }
 
 #[cfg(test)]
@@ -67,5 +72,18 @@ mod tests {
             let texts: Vec<_> = values.iter().map(|value| String::from_utf8_lossy(value.bytes())).collect();
             assert_eq!((texts.join(" ").as_str(), total), (expected, values.len() as u64));
         }
+    }
+
+    #[test]
+    fn more_combinations_than_can_be_counted_are_begun() {
+        let lists = vec![vec![b"a".to_vec(), b"b".to_vec()]; 70];
+        let mut product = Product::new(lists);
+        assert_eq!(product.total(), u64::MAX);
+        let values: Vec<Value> = std::iter::from_fn(|| product.next()).take(140).collect();
+        let last: Vec<&[u8]> = values.iter().map(Value::bytes).collect();
+        let a = b"a".as_slice();
+        let mut expected = vec![a; 140];
+        expected[139] = b"b";
+        assert_eq!(last, expected);
     }
 }

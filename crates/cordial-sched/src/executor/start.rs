@@ -78,10 +78,10 @@ impl Executor {
         *core.tokio_runtime.lock() = Some(runtime);
         let executor = Executor::of(core);
         let pool = executor.pool().expect("it was made with a pool");
-        let started = timer_thread::start(&executor, io_watch, timer)
-            .and_then(|()| pool_threads::start(&executor, pool, &options, sysmon));
-        if let Err(error) = started {
-            let granted = options.workers + pool.threads().counts().active;
+        let timer_started = timer_thread::start(&executor, io_watch, timer);
+        let has_timer = timer_started.is_ok();
+        if let Err(error) = timer_started.and_then(|()| pool_threads::start(&executor, pool, &options, sysmon)) {
+            let granted = options.workers + usize::from(has_timer) + pool.threads().counts().active;
             let limit = thread_limit::reached_limit();
             executor.close(Duration::MAX);
             return Err(ThreadsRefused { needed: n_threads, granted, limit, error }.into());

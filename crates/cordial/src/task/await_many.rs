@@ -11,6 +11,7 @@ use super::deadline::Deadline;
 use super::handle::Task;
 use super::timeout::Timeout;
 use crate::exit::Exit;
+use crate::process::ends_at_this_await;
 
 impl<T: Send + 'static> Task<T> {
     /// Awaits all tasks and returns their values in input order. One timeout applies to the whole list: 5 s unless
@@ -101,6 +102,9 @@ impl<T: Send> Future for AwaitMany<T> {
     ///
     /// If polled again after it was ready.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Vec<T>, Exit>> {
+        if ends_at_this_await(cx) {
+            return Poll::Pending;
+        }
         let this = self.get_mut();
         let mut values = this.values.take().expect("polled again after it was ready");
         while let Poll::Ready(next) = this.running.poll_next_unpin(cx) {
@@ -108,6 +112,9 @@ impl<T: Send> Future for AwaitMany<T> {
                 Some((idx, Ok(value))) => values[idx] = Some(value),
                 Some((_, Err(exit))) => {
                     this.running.clear();
+                    if ends_at_this_await(cx) {
+                        return Poll::Pending;
+                    }
                     return Poll::Ready(Err(exit));
                 }
                 None => {

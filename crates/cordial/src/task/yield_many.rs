@@ -13,7 +13,7 @@ use super::deadline::Deadline;
 use super::handle::Task;
 use super::timeout::Timeout;
 use crate::exit::Exit;
-use crate::process::Shutdown;
+use crate::process::{Shutdown, ends_at_this_await};
 
 /// What [`Task::yield_many`] does with the tasks that still run when its timeout elapses.
 ///
@@ -126,6 +126,9 @@ impl<T: Send + 'static> Future for YieldMany<'_, T> {
     ///
     /// If polled again after it was ready.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if ends_at_this_await(cx) {
+            return Poll::Pending;
+        }
         let mut waiting = match std::mem::replace(&mut self.state, YieldManyState::Ended) {
             YieldManyState::NotPolled(options) => Box::pin(yield_many(options)),
             YieldManyState::Waiting(waiting) => waiting,
@@ -134,6 +137,8 @@ impl<T: Send + 'static> Future for YieldMany<'_, T> {
         let results = waiting.as_mut().poll(cx);
         if results.is_pending() {
             self.state = YieldManyState::Waiting(waiting);
+        } else if ends_at_this_await(cx) {
+            return Poll::Pending;
         }
         results
     }

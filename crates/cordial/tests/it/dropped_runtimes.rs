@@ -48,6 +48,15 @@ async fn start_busy_processes() {
                 Task::spawn(sleep(short)).await.unwrap();
             }
         });
+        Task::start(async move {
+            loop {
+                Task::await_many((0..3).map(|_| Task::spawn(sleep(short)))).await.unwrap();
+                let mut tasks: Vec<_> = (0..3).map(|_| Task::spawn(sleep(short))).collect();
+                for result in Task::yield_many(&mut tasks).await {
+                    result.unwrap().unwrap();
+                }
+            }
+        });
     }
     Task::start(async {
         loop {
