@@ -2,13 +2,14 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::harness::{cordial, send};
+use crate::harness::{TestDir, cordial, send};
 
 /// Returns the ids of processes that have this variable, `NAME=value`, in their environment.
 fn processes_with_variable(marker: &str) -> Vec<String> {
@@ -63,9 +64,26 @@ fn no_command_survives_a_hundred_kills_at_random_times() {
     }
 }
 
+/// Returns how many processes run this file.
+fn processes_that_run(program: &Path) -> usize {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    processes.filter(|process| fs::read_link(process.path().join("exe")).is_ok_and(|file| file == program)).count()
+}
+
 #[test]
 fn the_guard_exits_before_the_run_does() {
-    // The guard is a child of the program, which waits for its exit. If it did not, `ps` would list the guard.
-    let result = crate::harness::shell(r#"seq 3 | "$0" map echo; ps -e -o args= | grep -c "^$0 guard" || true"#);
-    assert!(result.stdout.starts_with(b"1\n2\n3\n"));
+    // A name of its own tells its processes from those of other tests. A link, since a copy may be busy when it is started.
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("guarded-{}", std::process::id()));
+    fs::hard_link(env!("CARGO_BIN_EXE_cordial"), &program).unwrap();
+    let dir = TestDir::new();
+    let script = r#"touch "$1/running"; while [ ! -e "$1/go" ]; do sleep 0.01; done"#;
+    let mut child =
+        Command::new(&program).args(["map", "sh", "-c", script, "sh", dir.text(), ":::", "a"]).spawn().unwrap();
+    dir.wait_for("running");
+    assert_eq!(processes_that_run(&program), 2, "the program and its guard");
+    dir.touch("go");
+    assert!(child.wait().unwrap().success());
+    let n_left = processes_that_run(&program);
+    fs::remove_file(&program).unwrap();
+    assert_eq!(n_left, 0);
 }

@@ -171,7 +171,7 @@ impl Runtime {
             Shutdown::BrutalKill => executor.now().saturating_duration_since(started),
             Shutdown::Infinity => Duration::ZERO,
         };
-        // The threads of abandoned processes do not end, so that this would wait in vain.
+        // The threads of abandoned processes do not end, so a longer wait would not help.
         self.close(ABANDON_AFTER.min((2 * ABANDON_AFTER).saturating_sub(time_after_limit)));
         report
     }
