@@ -1,19 +1,19 @@
 //! Traps that other schedulers fell into, each with a test named for it.
 //!
-//! These have their tests elsewhere, in `crates/cordial/tests/it` unless a path says otherwise:
+//! These have their tests elsewhere, in `crates/cordial/tests` unless a path says otherwise:
 //!
 //! | trap | test |
 //! |---|---|
-//! | after a stop, a debugger or a suspended machine all polls look long | `overload::a_program_that_is_stopped_and_continued_starts_no_threads` |
-//! | blocking becomes part of the contract by accident | `long_polls::a_long_poll_is_emitted_once_per_spawn_location` |
-//! | a subscriber blocks or panics | `faulty_user_code::a_subscriber_that_panics_or_blocks_does_not_stop_other_tasks` |
+//! | after a stop, a debugger or a suspended machine all polls look long | `runtimes::overload::a_program_that_is_stopped_and_continued_starts_no_threads` |
+//! | blocking becomes part of the contract by accident | `runtimes::long_polls::a_long_poll_is_emitted_once_per_spawn_location` |
+//! | a subscriber blocks or panics | `tasks::faulty_user_code::a_subscriber_that_panics_or_blocks_does_not_stop_other_tasks` |
 //! | a panic ends a worker | `panic::a_panicking_poll_does_not_stop_its_worker`, in this crate |
-//! | a destructor aborts the program | `destructors::a_worker_survives_every_kind_of_panicking_destructor` |
-//! | the destructor of an output that is not joined aborts the program | `destructors::a_panic_in_the_destructor_of_an_unused_value_is_emitted_and_affects_no_process` |
+//! | a destructor aborts the program | `tasks::destructors::a_worker_survives_every_kind_of_panicking_destructor` |
+//! | the destructor of an output that is not joined aborts the program | `tasks::destructors::a_panic_in_the_destructor_of_an_unused_value_is_emitted_and_affects_no_process` |
 //! | sysmon sleeps through a poll that gets stuck | `sysmon_does_not_sleep_while_a_worker_is_awake`, in `src/idle/tests.rs` |
-//! | dropping a tokio runtime inside async code panics | `runtimes::dropping_a_runtime_kills_its_processes_and_never_blocks` |
-//! | `block_on` inside async code panics | `blocking::wait_works_inside_a_process` |
-//! | a disarmed timeout wakes an idle program | `idle::an_idle_program_makes_no_context_switches` |
+//! | dropping a tokio runtime inside async code panics | `runtimes::build_and_shutdown::dropping_a_runtime_kills_its_processes_and_never_blocks` |
+//! | `block_on` inside async code panics | `runtimes::blocking::wait_works_inside_a_process` |
+//! | a disarmed timeout wakes an idle program | `runtimes::idle::an_idle_program_makes_no_context_switches` |
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;

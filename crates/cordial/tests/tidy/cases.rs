@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::File;
 
 const LIST: &str = "docs/cases.md";
-const TESTS: &str = "crates/cordial/tests/it/";
+const TESTS: &str = "crates/cordial/tests/";
 
 /// For each case, the tests and the place of the first mention.
 type Cases = BTreeMap<String, (String, BTreeSet<String>)>;

@@ -86,7 +86,7 @@ fn every_law_can_be_broken() {
         ("crates/cordial/Cargo.toml", "[features]", "`[features]`"),
         ("crates/cordial-new/Cargo.toml", "[package]", "the lints of the workspace"),
         ("README.md", concat!("cd /wo", "rk/main"), "a path of one machine"),
-        ("crates/cordial/tests/it/links.rs", "// X-001\n#[test]\nfn new() {}", "`X-001` is not listed"),
+        ("crates/cordial/tests/tasks/links.rs", "// X-001\n#[test]\nfn new() {}", "`X-001` is not listed"),
         ("docs/cases.md", "- **X-002** a / b / c", "`X-002` has no test"),
     ] {
         let mut changed = files.clone();

@@ -1,4 +1,4 @@
-//! The harness of these tests.
+//! The harness that the test targets of this folder share.
 //!
 //! - `seeds` runs a test on the virtual clock in several schedules.
 //! - `exit_kind`, `probe` and `children` are data, futures and children for such tests.
@@ -6,6 +6,8 @@
 //!   standard error, threads, the `tracing` subscriber. `events` and `records` are such
 //!   subscribers, `threads` reads the threads of the process, `other_user` starts a subprocess as a
 //!   user who has no other threads.
+
+#![allow(dead_code, reason = "each test target uses a part of it")]
 
 pub(crate) mod children;
 pub(crate) mod events;

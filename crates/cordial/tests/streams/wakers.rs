@@ -9,8 +9,8 @@ use cordial::{Runtime, Task};
 use futures::StreamExt;
 use tokio::time::sleep;
 
+use crate::abandoned::Stuck;
 use crate::harness::seeds::for_each_seed;
-use crate::stream_abandoned::Stuck;
 
 const MS: Duration = Duration::from_millis(1);
 

@@ -241,7 +241,7 @@ fn after_a_signal_connections_may_finish_within_their_grace_time() {
         }
         let ran = subprocess.finish();
         assert_eq!(ran.status.code(), Some(0), "{case}: {}", ran.stderr);
-        let n_killed = ran.stderr.matches("supervisor_run.rs").count();
+        let n_killed = ran.stderr.matches("supervisors/run.rs").count();
         assert_eq!(n_killed, if case == "finish" { 0 } else { 3 }, "{case}: {}", ran.stderr);
         assert_eq!(ran.stderr.contains("Stopped: process <"), case == "linger", "{case}: {}", ran.stderr);
     }

@@ -146,7 +146,7 @@ fn the_latest_label_is_used_everywhere() {
 
 fn assert_at((location, line): (Location, u32)) {
     let file = location.file().replace('\\', "/");
-    assert!(file.ends_with("tests/it/callers.rs"), "{location} is not in this file");
+    assert!(file.ends_with("tests/tasks/callers.rs"), "{location} is not in this file");
     assert_eq!(location.line(), line, "{location}");
     assert!(location.column() > 1, "{location}");
     assert_eq!(location.to_string(), format!("{}:{line}:{}", location.file(), location.column()));

@@ -125,7 +125,7 @@ fn supervisors_emit_events() {
     assert_eq!(restart.level, Level::WARN);
     assert_eq!((restart.field("child"), restart.field("label"), restart.field("incarnation")), ("a", "tree", "2"));
     assert!(
-        restart.field("reason").contains("was killed") && restart.field("spawned_at").contains("supervisor_events.rs")
+        restart.field("reason").contains("was killed") && restart.field("spawned_at").contains("supervisors/events.rs")
     );
     let give_up = one("give_up");
     assert_eq!(give_up.level, Level::ERROR);

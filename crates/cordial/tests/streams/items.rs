@@ -100,7 +100,7 @@ fn a_timeout_names_the_item_and_the_other_items_continue() {
     };
     assert_eq!(timed_out.limit(), 50 * MS);
     assert_eq!(timed_out.label(), Some("item 100"));
-    assert!(timed_out.spawned_at().is_some_and(|place| place.file().ends_with("stream.rs")));
+    assert!(timed_out.spawned_at().is_some_and(|place| place.file().ends_with("items.rs")));
 }
 
 #[test]

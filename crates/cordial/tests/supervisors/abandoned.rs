@@ -133,7 +133,10 @@ fn a_stop_abandons_stuck_children_and_reports_them() {
         assert_eq!(report.abandoned.len(), 3, "{report}");
         for stopped in &report.abandoned {
             assert!(stopped.in_poll.is_some_and(|time| time > Duration::from_millis(10)), "{stopped:?}");
-            assert!(stopped.label.as_deref() != Some("leaf") || stopped.spawned_at.file().ends_with("abandoned.rs"));
+            assert!(
+                stopped.label.as_deref() != Some("leaf")
+                    || stopped.spawned_at.file().ends_with("supervisors/abandoned.rs")
+            );
         }
         assert!(pids.iter().all(|pid| report.abandoned.iter().any(|stopped| stopped.pid == *pid)));
         assert!(process::info(tree.pid()).is_none());

@@ -1,0 +1,30 @@
+//! Runtimes, real and simulated, and the program around them: one file per behavior, through the public interface.
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
+
+#[macro_use]
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod blocking;
+mod build_and_shutdown;
+mod checkpoint;
+mod dropped_runtimes;
+#[cfg(unix)]
+mod fork;
+#[cfg(target_os = "linux")]
+mod idle;
+mod large_futures;
+mod long_polls;
+mod main_and_run;
+#[cfg(target_os = "linux")]
+mod overload;
+mod shutdown_requests;
+mod signals;
+mod simulation;
+mod snapshot_display;
+mod stale_wakers;
+mod statistics;
+mod stuck_io_threads;
+#[cfg(target_os = "linux")]
+mod system_limits;
+mod tokio_interop;
