@@ -1,4 +1,4 @@
-//! What does a switch between two tasks cost?
+//! What does a message, or a switch between two tasks, cost?
 
 use std::pin::pin;
 use std::task::{Context, Waker};
@@ -26,7 +26,7 @@ async fn pong(tx: mpsc::Sender<u32>, mut rx: mpsc::Receiver<u32>) {
     }
 }
 
-/// Two tasks that send a message back and forth.
+/// Two tasks that send a message back and forth. Time per round trip.
 pub(crate) fn ping_pong(bench: &Bench) -> Pair {
     let ours = async {
         let (there, here) = (mpsc::channel(1), mpsc::channel(1));
@@ -44,13 +44,14 @@ pub(crate) fn ping_pong(bench: &Bench) -> Pair {
 }
 
 /// The same messages without a scheduler: the cost of the channels, which both sides of [`ping_pong`] pay.
+/// The peer is that of [`ping_pong`].
 pub(crate) fn channels_alone(bench: &Bench) -> Pair {
     let started = now();
     let (there, here) = (mpsc::channel(1), mpsc::channel(1));
     let (mut ping, mut pong) = (pin!(ping(there.0, here.1)), pin!(pong(here.0, there.1)));
     let mut cx = Context::from_waker(Waker::noop());
     while ping.as_mut().poll(&mut cx).is_pending() {
-        // `pong` ends when `ping` drops its ends of the channels.
+        // Always pending: `pong` ends only after `ping`, and then the loop has ended.
         let _ = pong.as_mut().poll(&mut cx);
     }
     let channels = started.elapsed().as_secs_f64() / f64::from(ROUNDS);

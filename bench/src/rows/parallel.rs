@@ -87,7 +87,7 @@ fn after(bench: &Bench, before: Duration) -> Pair {
 }
 
 /// Computations of about 50 us in a stream with default options, against rayon's parallel map with as many threads.
-/// Time per computation.
+/// Elapsed time divided by the number of computations.
 pub(crate) fn map(bench: &Bench) -> Pair {
     const N: u32 = 4000;
     let pool = ThreadPoolBuilder::new().num_threads(bench.workers).build().expect("the system has threads");

@@ -10,26 +10,26 @@ use std::time::Duration;
 use crate::system::{self, Termination};
 use crate::text::io_error;
 
-/// Why an item failed. `Display` is the end of the sentence "item 3 failed: …".
+/// Why an item failed. `Display` is the end of the sentence that `Outcome::failure_message` returns.
 #[derive(Debug)]
 pub(crate) enum ItemFailure {
     /// The item is longer than an argument can be.
     ItemTooLong { length: u64 },
-    /// An argument is too long after the item is inserted.
+    /// An argument, or a variable of the environment, is too long after the item is inserted.
     ArgumentTooLong { length: u64 },
     /// The item contains a NUL byte at this position, counted from 1.
     NulByte { position: usize },
     /// The item is not UTF-8, and the system accepts only text as arguments.
     NotUnicode,
-    /// The process could not be started.
+    /// The process could not be started, or was killed at once because its exit cannot be watched.
     NotStarted { error: io::Error, advice: Option<String> },
     /// The process ended, but without success.
     Unsuccessful(ExitStatus),
     /// The command was stopped because it ran longer than `--timeout`.
     TimedOut(Duration),
-    /// The command was killed because its output could not be read or stored.
+    /// The output of the command could not be read or stored. If the command still ran, it was stopped.
     CaptureFailed(io::Error),
-    /// The command was killed because its exit could not be watched.
+    /// The exit of the command could not be watched, or its status not be read. If the command still ran, it was killed.
     WaitFailed(io::Error),
     /// The output of the command was stored, but cannot be read back.
     ReadBackFailed(io::Error),
@@ -41,7 +41,7 @@ pub(crate) enum ItemFailure {
     Killed,
     /// The command was not started because the run was stopped before.
     NotRun,
-    /// The task of the item ended without a result, for this reason.
+    /// No outcome came back for the item, for this reason.
     NoResult(String),
 }
 
@@ -104,7 +104,7 @@ impl fmt::Display for ItemFailure {
                 let directory = env::temp_dir();
                 write!(
                     f,
-                    "cannot store its output in a temporary file in {}: {}; {advice}",
+                    "cannot read its output, or store it in a temporary file in {}: {}; {advice}",
                     directory.display(),
                     io_error::describe(error)
                 )
@@ -116,7 +116,12 @@ impl fmt::Display for ItemFailure {
                 write!(f, "cannot read its output back from a temporary file: {}", io_error::describe(error))
             }
             ItemFailure::SaveFailed { path, error } => {
-                write!(f, "cannot write {}: {}", path.display(), io_error::describe(error))
+                write!(
+                    f,
+                    "cannot save its result (--results): cannot write {}: {}",
+                    path.display(),
+                    io_error::describe(error)
+                )
             }
             ItemFailure::Stopped => f.write_str("was stopped before it finished"),
             ItemFailure::Killed => f.write_str("was killed before it finished"),

@@ -79,8 +79,8 @@
 //! | `lost_panic`: the destructor of a value that was not taken panicked | error | exit |
 //!
 //! `supervisor` is a pid. In events with the field `child`, `child` is the id of the child, and `label` is the label of the
-//! supervisor. In all other events, `label` is the label of the process; the default label of a child is its id. `incarnation` and
-//! `supervisor` are set for children only. `restarts` and `window` are the limit that `max_restarts` sets. The crate
+//! supervisor. In all other events, `label` is the label of the process; the default label of a child of a `Supervisor` is its
+//! id, unless it is a `TaskSupervisor`. `incarnation` and `supervisor` are set for children only. `restarts` and `window` are the limit that `max_restarts` sets. The crate
 //! `cordial-metrics` counts these events.
 //!
 //! A task is polled in the span that was current when it was spawned, or in a child span of target `cordial::task` if that is

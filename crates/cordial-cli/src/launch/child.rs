@@ -84,30 +84,30 @@ pub(super) async fn run(
     let sink = |stream| Sink::new(stream, &config.output, item, &config.budget);
     let mut sinks = Some((sink(StdStream::Stdout), sink(StdStream::Stderr)));
 
-    let exit: io::Result<Result<ExitStatus, ItemFailure>> = async {
+    let exit = async {
         // With `--line-buffer`, lines are printed as soon as they are written.
         let may_delay_reading =
             !matches!(config.output, OutputTarget::Lines(_)) && config.timeout.is_none_or(|limit| limit > READ_DELAY);
-        if may_delay_reading && group.wait_exit_timeout(READ_DELAY, mode).await? && !outputs.may_have_data() {
-            return Ok(group.finish().map_err(ItemFailure::WaitFailed));
+        if may_delay_reading
+            && group.wait_exit_timeout(READ_DELAY, mode).await.map_err(ItemFailure::WaitFailed)?
+            && !outputs.may_have_data()
+        {
+            return group.finish().map_err(ItemFailure::WaitFailed);
         }
         let (stdout, stderr) = sinks.take().expect("the sinks are taken only here");
-        let mut readers = outputs.into_readers(stdout, stderr)?;
+        let mut readers = outputs.into_readers(stdout, stderr).map_err(ItemFailure::CaptureFailed)?;
         let deadline = config.timeout.and_then(|limit| clock.checked_add(limit));
         let exit = wait_or_stop(config, group, &mut readers, deadline, cancelled).await;
         sinks = Some((readers.0.into_sink(), readers.1.into_sink()));
-        Ok(exit)
+        exit
     }
     .await;
     let result = match exit {
-        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(status) if status.success() => Ok(()),
         // The command was probably killed together with all others.
-        Ok(Ok(status)) if config.stop.level() == StopLevel::Kill && system::was_killed(status) => {
-            Err(ItemFailure::Killed)
-        }
-        Ok(Ok(status)) => Err(ItemFailure::Unsuccessful(status)),
-        Ok(Err(failure)) => Err(failure),
-        Err(error) => Err(ItemFailure::CaptureFailed(error)),
+        Ok(status) if config.stop.level() == StopLevel::Kill && system::was_killed(status) => Err(ItemFailure::Killed),
+        Ok(status) => Err(ItemFailure::Unsuccessful(status)),
+        Err(failure) => Err(failure),
     };
     let capture = |sink: Option<Sink>| match sink {
         Some(Sink::Capture(capture)) => capture,

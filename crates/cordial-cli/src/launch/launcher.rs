@@ -15,7 +15,7 @@ use crate::outcome::Outcome;
 use crate::system;
 
 /// Sends requests to the threads that run commands. Clones send to the same threads, which end when
-/// all clones are dropped and no command runs.
+/// all clones are dropped and all requests have been served.
 #[derive(Clone)]
 pub(crate) struct Launcher {
     requests: mpsc::UnboundedSender<Request>,
@@ -57,8 +57,9 @@ impl Launcher {
         Ok((Launcher { requests: sender, waiting }, ended))
     }
 
-    /// Runs the command of an item, after the commands of earlier requests. Dropping the receiver kills the command.
-    /// Receiving fails only if the threads have ended.
+    /// Requests that the command of an item is run. Commands start in the order of their requests. After the receiver
+    /// was dropped the command is not started, or killed if it still runs a few milliseconds later. Receiving fails
+    /// only if the threads have ended.
     pub(crate) fn request(&self, item: Arc<Item>, attempt: u32) -> oneshot::Receiver<Outcome> {
         let (reply, receiver) = oneshot::channel();
         self.waiting.fetch_add(1, Ordering::Relaxed);

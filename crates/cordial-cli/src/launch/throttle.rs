@@ -6,14 +6,13 @@ use tokio::time::{self, Instant};
 
 use crate::system;
 
-/// The time between two checks while the machine is busy.
+/// The longest time between two checks while the machine is busy.
 const BUSY_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
-/// The time for which the result of a check is reused while commands start one after another. The load is an average of
-/// a minute, so it changes slowly.
+/// For this long after a check that found the machine not busy, commands start without another check.
 const CHECK_VALIDITY: Duration = Duration::from_millis(100);
 
-/// The conditions for a start, and the times of the last start and the last check.
+/// The conditions for a start, and the times of the last start and of the last check that passed.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
     /// The least time between two starts.

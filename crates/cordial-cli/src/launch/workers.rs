@@ -205,7 +205,7 @@ impl Workers {
     async fn serve_in(&self, slot: usize, request: Request, is_alone: bool, mode: WaitMode) -> Served {
         let config = &self.config;
         let Request { item, attempt, mut reply } = request;
-        let outcome = if config.stop.level() > StopLevel::Running {
+        let outcome = if config.stop.level() > StopLevel::Running || reply.is_closed() {
             Outcome::without_process(item, attempt, slot, ItemFailure::NotRun, &config.budget)
         } else {
             match child::run(config, &item, attempt, slot, mode, reply.closed()).await {

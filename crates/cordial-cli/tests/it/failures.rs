@@ -86,7 +86,7 @@ fn output_that_cannot_be_stored_fails_only_its_item() {
     let result = finish(child);
     assert_eq!(result.status, 1);
     assert!(result.stdout.starts_with(b"small\ny\ny\n") && result.stdout.ends_with(b"y\nsmall\n"));
-    let reason = "cannot store its output in a temporary file in /no/such/directory: No such file or directory; set TMPDIR to a directory with free space\n";
+    let reason = "cannot read its output, or store it in a temporary file in /no/such/directory: No such file or directory; set TMPDIR to a directory with free space\n";
     assert!(result.stderr.starts_with("cordial: item 2 \"large\" failed: sh -c "), "{}", result.stderr);
     assert!(result.stderr.contains(reason), "{}", result.stderr);
 }

@@ -18,7 +18,7 @@ fn a_full_disk_fails_only_its_item() {
     let output = String::from_utf8(result.stdout).unwrap();
     assert!(output.ends_with("small\n"), "{output}");
     assert!(result.stderr.contains("item 2 \"large\" failed: "), "{}", result.stderr);
-    assert!(result.stderr.contains("cannot store its output in a temporary file in "), "{}", result.stderr);
+    assert!(result.stderr.contains("cannot read its output, or store it in a temporary file in "), "{}", result.stderr);
     assert!(result.stderr.contains("set TMPDIR to a directory with free space"), "{}", result.stderr);
     assert!(result.stderr.contains("1 of 3 items failed"), "{}", result.stderr);
 }

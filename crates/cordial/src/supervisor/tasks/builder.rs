@@ -39,8 +39,8 @@ impl TaskSupervisorBuilder {
         TaskSupervisorBuilder { label: Some(label.into()), ..self }
     }
 
-    /// Sets how many children may run at once. Default: no limit. With 0 every child is refused. A child that waits for
-    /// its restart counts.
+    /// Sets how many children may run at once. Default: no limit. With 0 every child is refused, and
+    /// `start_child_when_room` and streams wait until the supervisor stops. A child that waits for its restart counts.
     pub fn max_children(self, n: usize) -> TaskSupervisorBuilder {
         TaskSupervisorBuilder { max_children: Some(n), ..self }
     }

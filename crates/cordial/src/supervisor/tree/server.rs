@@ -1,4 +1,5 @@
-//! The process of a supervisor. It handles one input at a time, and a request to stop interrupts it at any time.
+//! The process of a supervisor. It handles one input after another; while a child starts, some calls as well. A request
+//! to stop interrupts it at any await.
 
 use std::pin::pin;
 
@@ -41,7 +42,7 @@ enum StartProgress {
     Done,
 }
 
-/// What the next step of a supervisor handles.
+/// What ended the wait of a step.
 enum Input {
     Exit(ChildExit),
     Call(Call),
@@ -134,19 +135,19 @@ impl TreeServer {
             if let Err(reason) = self.step(signals).await {
                 return reason;
             }
-            // The report is for the stop alone. For children that this step has killed or abandoned, `forced` has been
-            // emitted.
+            // The report that `stop` returns covers only the stop of the supervisor. For children that this step has
+            // killed or abandoned, the event `forced` was emitted.
             self.state.report = ReportBuilder::default();
         }
     }
 
-    /// Handles one exit, or else one restart that is the first attempt, or else up to one call and one retry. Waits for
-    /// one of these if there is none.
+    /// Handles one exit; or else the first attempt of one restart; or else one call, if there is one, and then one
+    /// retry. If no retry is due, waits for the next input: handles an exit at once, and leaves a call or a restart to
+    /// the next step.
     ///
-    /// A caller that has seen the exit of a child finds the exit handled, and the child restarted
-    /// unless the restart has failed: the exit was in its queue before the call, and the call was
-    /// in its queue before this looked for exits. A call is handled even while restarts fail again
-    /// and again.
+    /// A caller that has seen the exit of a child finds the exit handled, and the child restarted, unless the restart
+    /// is delayed, waits for an abandoned process, or has failed: the exit was queued before the call, and `has_call`
+    /// is read before the exits are. A call is handled even while restarts fail again and again.
     async fn step(&mut self, signals: &mut ExitSignals) -> Result<(), StopReason> {
         let has_call = !self.state.calls.is_empty();
         if let Some(exit) = self.state.exits.try_next() {
