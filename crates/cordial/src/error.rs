@@ -1,7 +1,10 @@
 //! Errors of calls: a runtime that was not built, a child that was not started, found or deleted.
 //!
 //! The text of an error includes the text of its cause. Therefore `source` returns the source of that cause, and not the cause
-//! itself: a chain of sources, such as `{:#}` of `anyhow`, prints every text once.
+//! itself: a chain of sources, such as `{:#}` of `anyhow`, prints every text once. `{:#}` of an error of this module prints
+//! its sources as well.
+
+mod downcast;
 
 use std::error::Error;
 use std::fmt;
@@ -10,7 +13,7 @@ use std::sync::Arc;
 
 use cordial_sched::{ExecutorError, ThreadLimit, ThreadsRefused};
 
-use crate::exit::{Exit, Refusal};
+use crate::exit::{Chain, Exit, Refusal};
 use crate::pid::Pid;
 
 /// Why a runtime was not built.
@@ -75,14 +78,16 @@ impl fmt::Display for BuildError {
                 f.write_str("the default runtime has started already; call `install` before the first task is spawned")
             }
             BuildError::ThreadsRefused { needed, granted, limit, error } => {
-                write!(f, "the operating system started {granted} of the {needed} threads of the runtime: {error}")?;
+                write!(f, "the operating system started {granted} of the {needed} threads of the runtime: ")?;
+                write_error(f, error)?;
                 match limit {
                     Some(limit) => write!(f, "; {limit}: raise that limit, or ask for fewer workers"),
                     None => f.write_str("; ask for fewer workers"),
                 }
             }
             BuildError::System(error) => {
-                write!(f, "the operating system refused an I/O driver for the runtime: {error}")
+                f.write_str("the operating system refused an I/O driver for the runtime: ")?;
+                write_error(f, error)
             }
         }
     }
@@ -211,7 +216,10 @@ impl fmt::Display for StartError {
                 "the child {id:?} cannot be started from an `init` that its supervisor waits for; start it after the `init`, for example from the future that the `init` returns"
             ),
             StartError::Ignored(id) => write!(f, "the child {id:?} is not needed: its `init` returned `Ignore`"),
-            StartError::Child { id, exit } => write!(f, "the child {id:?} failed to start: {exit}"),
+            StartError::Child { id, exit } => {
+                write!(f, "the child {id:?} failed to start: ")?;
+                exit.fmt(f)
+            }
         }
     }
 }
@@ -307,6 +315,11 @@ impl From<NotFound> for DeleteError {
 }
 
 impl Error for DeleteError {}
+
+/// Writes the cause of another error; with `{:#}`, its sources as well.
+fn write_error(f: &mut fmt::Formatter<'_>, error: &io::Error) -> fmt::Result {
+    if f.alternate() { write!(f, "{}", Chain(error)) } else { write!(f, "{error}") }
+}
 
 #[cfg(test)]
 mod tests;

@@ -65,15 +65,15 @@ pub(crate) fn stopped(subject: &Subject<'_>, exit: &Exit, callers: &[Pid]) {
     match exit {
         Exit::Normal | Exit::Shutdown(_) => {
             event!(name: "stop", target: TARGET, Level::DEBUG, event = "stop", %pid, label, supervisor, incarnation,
-                %spawned_at, %exit, "process ended");
+                %spawned_at, exit = %format_args!("{exit:#}"), "process ended");
         }
         Exit::Killed => {
             event!(name: "crash", target: TARGET, Level::WARN, event = "crash", %pid, label, supervisor, incarnation,
-                %spawned_at, %exit, callers = ?callers, "process was killed");
+                %spawned_at, exit = %format_args!("{exit:#}"), callers = ?callers, "process was killed");
         }
         _ => {
             event!(name: "crash", target: TARGET, Level::ERROR, event = "crash", %pid, label, supervisor, incarnation,
-                %spawned_at, %exit, callers = ?callers, "process crashed");
+                %spawned_at, exit = %format_args!("{exit:#}"), callers = ?callers, "process crashed");
         }
     }
 }
@@ -142,7 +142,7 @@ pub(crate) fn restart(child: &Child<'_>, reason: &Exit, after: Duration) {
     let Child { supervisor, label, child, spawned_at, incarnation } = *child;
     let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
     event!(name: "restart", target: TARGET, Level::WARN, event = "restart", %supervisor, label, child, incarnation,
-        %spawned_at, %reason, after_ms, "child is restarted");
+        %spawned_at, reason = %format_args!("{reason:#}"), after_ms, "child is restarted");
 }
 
 /// Emitted when a restart waits for an abandoned process, `pid`. The incarnation number is that of the next incarnation.
@@ -156,7 +156,7 @@ pub(crate) fn restart_waits(child: &Child<'_>, pid: Pid) {
 pub(crate) fn start_failed(child: &Child<'_>, reason: &StartError) {
     let Child { supervisor, label, child, spawned_at, incarnation } = *child;
     event!(name: "start_failed", target: TARGET, Level::ERROR, event = "start_failed", %supervisor, label, child,
-        incarnation, %spawned_at, %reason, "child failed to start");
+        incarnation, %spawned_at, reason = %format_args!("{reason:#}"), "child failed to start");
 }
 
 /// Emitted when a supervisor exceeds its restart limit. The incarnation number is that of the incarnation that has ended or has not
@@ -164,7 +164,7 @@ pub(crate) fn start_failed(child: &Child<'_>, reason: &StartError) {
 pub(crate) fn give_up(child: &Child<'_>, reason: &Exit, restarts: usize, window: Duration) {
     let Child { supervisor, label, child, spawned_at, incarnation } = *child;
     event!(name: "give_up", target: TARGET, Level::ERROR, event = "give_up", %supervisor, label, child, incarnation,
-        %spawned_at, %reason, restarts, window = ?window,
+        %spawned_at, reason = %format_args!("{reason:#}"), restarts, window = ?window,
         "restart limit exceeded; the supervisor stops its children and ends, and its owner is notified");
 }
 

@@ -89,7 +89,7 @@ where
     assert_may_block("cordial::testing::run");
     let simulation = match Simulation::new(seed, Shared::new(1)) {
         Ok(simulation) => simulation,
-        Err(error) => panic!("the simulated runtime cannot start: {error}"),
+        Err(error) => panic!("the simulated runtime cannot start: {error:#}"),
     };
     let runtime = Handle::new(simulation.executor().clone());
     let ended = simulation.block_on(async {
@@ -103,7 +103,7 @@ where
     });
     match ended {
         Ok(Ok(output)) => output,
-        Ok(Err(exit)) => panic!("the root process {exit} (seed {seed})"),
+        Ok(Err(exit)) => panic!("the root process {exit:#} (seed {seed})"),
         Err(Stalled) => {
             let left: Vec<String> = describe_all(&runtime, &|_, _| true).iter().map(ToString::to_string).collect();
             // The processes are killed, so that their destructors run.

@@ -54,7 +54,7 @@ pub(crate) fn run(options: MapOptions) -> ExitCode {
         // `Runtime::run` would handle signals itself: a second signal would end the root task
         // before the summary is printed.
         Ok(runtime) => runtime.block_on(root(config, run_name, state.clone())).unwrap_or_else(|exit| {
-            let _ = writeln!(io::stderr(), "cordial: internal error: {exit}; please report it");
+            let _ = writeln!(io::stderr(), "cordial: internal error: {exit:#}; please report it");
             ExitReason::Error
         }),
         Err(error) => {

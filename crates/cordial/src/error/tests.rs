@@ -36,4 +36,44 @@ fn a_chain_of_sources_shows_every_text_once() {
     let refused = BuildError::System(io::Error::other(Outer(io::Error::other("no disk"))));
     let text = "the operating system refused an I/O driver for the runtime: no configuration";
     assert_eq!(chain(&refused), [text, "no disk"]);
+    assert_eq!(format!("{refused:#}"), format!("{text}: no disk"));
+    let failed = StartError::Child { id: "db".into(), exit };
+    assert_eq!(format!("{failed:#}"), "the child \"db\" failed to start: no configuration: no disk");
+    assert_eq!(format!("{:#}", Exit::from(failed)), "the child \"db\" failed to start: no configuration: no disk");
+}
+
+#[derive(Debug)]
+struct Innermost;
+
+impl fmt::Display for Innermost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("innermost")
+    }
+}
+
+impl Error for Innermost {}
+
+#[test]
+fn an_error_is_found_wherever_it_is_in_the_chain() {
+    let io = || io::Error::other(Innermost);
+    let exit = |error: Box<dyn Error + Send + Sync>| Exit::from(error);
+    for (name, exit) in [
+        ("the error itself", exit(Box::new(Innermost))),
+        ("inside an I/O error", Exit::from(io())),
+        ("the source of another error", exit(Box::new(Outer(io())))),
+        (
+            "why a child failed to start",
+            StartError::Child { id: "db".into(), exit: exit(Box::new(Outer(io()))) }.into(),
+        ),
+        ("why a runtime was not built", BuildError::System(io()).into()),
+        ("inside an exit inside an I/O error", io::Error::other(exit(Box::new(Innermost))).into()),
+    ] {
+        assert!(exit.downcast_ref::<Innermost>().is_some(), "{name}");
+        assert!(exit.downcast_ref::<fmt::Error>().is_none(), "{name}");
+    }
+    let exit = exit(Box::new(Outer(io())));
+    assert!(exit.downcast_ref::<Outer>().is_some() && exit.downcast_ref::<io::Error>().is_some());
+    for exit in [Exit::Killed, Exit::Shutdown(Some("innermost".into())), Exit::NoProcess] {
+        assert!(exit.downcast_ref::<Innermost>().is_none(), "{exit}");
+    }
 }

@@ -3,6 +3,7 @@
 //! Every process ends with exactly one [`Exit`]. An await returns it if there is no value, a monitor outputs it, and links
 //! deliver it to other processes.
 
+mod chain;
 mod location;
 mod panic_report;
 mod refusal;
@@ -13,12 +14,16 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+pub(crate) use chain::{Chain, sources};
 pub use location::Location;
 pub use panic_report::PanicReport;
 pub use refusal::Refusal;
 pub use timed_out::TimedOut;
 
-/// How a process ended. Cheap to clone. `Display` and `Debug` print the same text.
+/// How a process ended. Cheap to clone.
+///
+/// `Display` prints one text: of an error, that of the outermost one. `{:#}` and `Debug` print the texts of its
+/// [sources](Error::source) as well, for example `no configuration: no such file`.
 ///
 /// | exit of a process | linked process that does not trap exits | linked process that traps exits |
 /// |---|---|---|
@@ -73,6 +78,19 @@ impl Exit {
     pub fn is_abnormal(&self) -> bool {
         !matches!(self, Exit::Normal | Exit::Shutdown(_))
     }
+
+    /// Returns whether a limit of this crate was exceeded: of an await, or of an item of a stream. An error of the task that
+    /// reports a timeout of its own is an [`Exit::Error`].
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Exit::Timeout(_))
+    }
+
+    /// Returns whether the process panicked.
+    #[must_use]
+    pub fn is_panic(&self) -> bool {
+        matches!(self, Exit::Panic(_))
+    }
 }
 
 impl fmt::Display for Exit {
@@ -84,16 +102,18 @@ impl fmt::Display for Exit {
             Exit::Killed => f.write_str("was killed"),
             Exit::Timeout(timed_out) => timed_out.fmt(f),
             Exit::Panic(report) => report.fmt(f),
-            Exit::Error(error) => error.fmt(f),
+            Exit::Error(error) if f.alternate() => Chain(&**error).fmt(f),
+            Exit::Error(error) => write!(f, "{error}"),
             Exit::NoProcess => f.write_str("there is no such process any more, or its result was already taken"),
             Exit::Refused(refusal) => refusal.fmt(f),
         }
     }
 }
 
+/// As `{:#}`, because a `main` that returns an `Err` prints this.
 impl fmt::Debug for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        write!(f, "{self:#}")
     }
 }
 

@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::*;
 
 #[test]
@@ -34,4 +36,67 @@ fn only_a_normal_end_and_a_shutdown_are_not_crashes() {
 fn debug_reads_like_display() {
     let exit = Exit::Shutdown(Some("enough".into()));
     assert_eq!(format!("{exit:?}"), exit.to_string());
+}
+
+/// An error with a text and a source.
+#[derive(Debug)]
+struct Link(&'static str, Option<Box<Link>>);
+
+impl Link {
+    /// A chain of errors with these texts, the outermost first.
+    fn chain(texts: &[&'static str]) -> Exit {
+        let chain = texts.iter().rev().fold(None, |source, text| Some(Box::new(Link(text, source))));
+        Exit::Error(Arc::new(*chain.unwrap()))
+    }
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl Error for Link {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.1.as_deref()?)
+    }
+}
+
+#[test]
+fn the_alternate_form_shows_the_whole_chain_and_display_the_first_text() {
+    for (texts, first, whole) in [
+        (&["no disk"][..], "no disk", "no disk"),
+        (&["no config", "no file", "no disk"], "no config", "no config: no file: no disk"),
+        // Errors that show their cause as well.
+        (&["no config: no disk", "no disk"], "no config: no disk", "no config: no disk"),
+        (&["a: b: c", "b: c", "c", "d"], "a: b: c", "a: b: c: d"),
+        (&["no config", "", "no disk"], "no config", "no config: no disk"),
+    ] {
+        let exit = Link::chain(texts);
+        assert_eq!((exit.to_string().as_str(), format!("{exit:#}").as_str()), (first, whole));
+        assert_eq!(format!("{exit:?}"), whole, "what `main` prints of an `Err`");
+    }
+}
+
+/// An error that is its own source.
+#[derive(Debug)]
+struct Endless(AtomicUsize);
+
+impl fmt::Display for Endless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Error for Endless {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self)
+    }
+}
+
+#[test]
+fn a_chain_without_an_end_is_cut_off() {
+    let exit = Exit::Error(Arc::new(Endless(AtomicUsize::new(1))));
+    assert!(format!("{exit:#}").ends_with("99: 100: 101"));
+    assert!(exit.downcast_ref::<io::Error>().is_none());
 }

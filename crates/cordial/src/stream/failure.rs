@@ -46,7 +46,8 @@ impl<Input> Failure<Input> {
 impl<Input: fmt::Debug> fmt::Display for Failure<Input> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Failure { index, input, exit } = self;
-        write!(f, "item {index} ({input:?}): {exit}")
+        write!(f, "item {index} ({input:?}): ")?;
+        exit.fmt(f)
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn restart_limit_exceeded(
     // Formatting an error of the user runs user code, which may panic.
     let reason = unwind::catch(|| reason.to_string()).unwrap_or_default();
     StopReason::RestartLimit(runtime.restart_limit_exits().exit(format!(
-        "supervisor {supervisor} gave up on child {:?}, after {max_restarts} {restarts} within {window:?}: {reason}",
+        "supervisor {supervisor} gave up on child {:?}, after {max_restarts} {restarts} within {window:?}: {reason:#}",
         child.child
     )))
 }

@@ -143,6 +143,42 @@ fn an_err_is_a_crash_of_a_started_task_and_a_value_of_a_task_with_a_handle() {
     assert_eq!((with_a_handle.name, with_a_handle.field("exit")), ("stop", "ended normally"));
 }
 
+#[test]
+fn the_event_of_a_crash_and_a_snapshot_show_the_texts_of_all_sources() {
+    if !subprocess::is_isolated(test_name!()) {
+        return;
+    }
+    #[derive(Debug)]
+    struct NoConfig(std::io::Error);
+    impl std::fmt::Display for NoConfig {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("no configuration")
+        }
+    }
+    impl std::error::Error for NoConfig {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+    let emitted = events::capture(|| {
+        testing::run(async {
+            let exit = process::monitor(Task::start(async {
+                process::set_label("reader");
+                Err::<(), _>(NoConfig(std::io::Error::other("no disk")))
+            }))
+            .await;
+            assert_eq!(exit.to_string(), "no configuration");
+            let snapshot = process::snapshot();
+            let kept = &snapshot.crashes[0].exit;
+            assert_eq!((kept.to_string(), format!("{kept:#}")), (exit.to_string(), format!("{exit:#}")));
+            assert!(kept.downcast_ref::<NoConfig>().is_none(), "no value of the user is kept");
+            assert!(snapshot.to_string().ends_with(": no configuration: no disk"), "{snapshot}");
+        });
+    });
+    let [crash] = of(&emitted, "reader")[..] else { panic!("exactly one: {emitted:?}") };
+    assert_eq!((crash.name, crash.field("exit")), ("crash", "no configuration: no disk"));
+}
+
 // T-141
 #[test]
 fn an_owner_that_shuts_down_ends_its_tasks_and_no_crash_is_emitted() {

@@ -60,7 +60,7 @@ impl fmt::Display for Snapshot {
         for crash in self.crashes.iter().rev().take(MAX_CRASHES).rev() {
             write!(f, "\ncrashed after {}: ", Rough(crash.age))?;
             write_name(f, crash.label.as_deref(), &crash.spawned_at)?;
-            write!(f, " {}: {}", crash.pid, crash.exit)?;
+            write!(f, " {}: {:#}", crash.pid, crash.exit)?;
         }
         Ok(())
     }

@@ -136,7 +136,7 @@ where
     let runtime = match try_default_runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "Error: the default runtime of cordial cannot start: {error}");
+            let _ = writeln!(std::io::stderr(), "Error: the default runtime of cordial cannot start: {error:#}");
             return ExitCode::FAILURE;
         }
     };
@@ -153,7 +153,7 @@ where
         Err(exit @ Exit::Shutdown(_)) if !runtime.restart_limit_exits().contains(&exit) => ExitCode::SUCCESS,
         Err(exit) => {
             // Standard error may be closed. The status is returned all the same.
-            let _ = writeln!(std::io::stderr(), "Error: {exit}");
+            let _ = writeln!(std::io::stderr(), "Error: {exit:#}");
             ExitCode::FAILURE
         }
     }

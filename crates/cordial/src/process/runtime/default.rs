@@ -17,7 +17,7 @@ static INSTALLING: Mutex<()> = Mutex::new(());
 ///
 /// If the operating system refuses to start the threads.
 pub(in crate::process) fn default_runtime() -> &'static Handle {
-    try_default_runtime().unwrap_or_else(|error| panic!("cordial's default runtime cannot start: {error}"))
+    try_default_runtime().unwrap_or_else(|error| panic!("cordial's default runtime cannot start: {error:#}"))
 }
 
 /// Like [`default_runtime`], but returns an error if the runtime cannot start. A later call tries

@@ -1,0 +1,60 @@
+//! Looking for an error of a known type behind an exit.
+
+use std::error::Error;
+use std::io;
+
+use super::{BuildError, StartError};
+use crate::exit::Exit;
+
+/// How many errors of a chain are looked at. An error that is its own source would have no end.
+const MAX_ERRORS: usize = 100;
+
+impl Exit {
+    /// Returns the first error of type `E` in the chain of an [`Exit::Error`]: the error itself, its source, the source of
+    /// that, and so on. Also looks at causes that are not sources, because their text is a part of the text of the outer
+    /// error: inside an [`io::Error`], a [`StartError`], a [`BuildError`] or another `Exit`.
+    ///
+    /// An error that was converted into a boxed error is only found if it can be downcast in that box. An `anyhow::Error`
+    /// without a context cannot: the type of its innermost error is lost when the task returns it. Look into such an error
+    /// before that, inside the task or with [`Retry::when_err`](crate::Retry::when_err).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::{Error, ErrorKind};
+    ///
+    /// use cordial::Task;
+    ///
+    /// cordial::testing::run(async {
+    ///     let task = Task::spawn(async { Err::<(), _>(Error::from(ErrorKind::TimedOut)) }).or_exit();
+    ///     let exit = task.await.unwrap_err();
+    ///     assert_eq!(exit.downcast_ref::<Error>().map(Error::kind), Some(ErrorKind::TimedOut));
+    ///     assert!(!exit.is_timeout(), "an error of the task, not a limit of cordial");
+    /// });
+    /// ```
+    #[must_use]
+    pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
+        let first: &(dyn Error + 'static) = self;
+        std::iter::successors(Some(first), |error| cause(*error))
+            .take(MAX_ERRORS)
+            .find_map(|error| error.downcast_ref())
+    }
+}
+
+/// Returns the cause of an error: what its text includes, or else its source. In the first case, its source is the source of that
+/// cause.
+fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    if let Some(Exit::Error(error)) = error.downcast_ref() {
+        return Some(&**error);
+    }
+    if let Some(StartError::Child { exit, .. }) = error.downcast_ref() {
+        return Some(exit);
+    }
+    if let Some(BuildError::System(error) | BuildError::ThreadsRefused { error, .. }) = error.downcast_ref() {
+        return Some(error);
+    }
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(inner) => Some(inner),
+        None => error.source(),
+    }
+}
