@@ -30,7 +30,8 @@ pub(crate) struct ProgressCounts {
 }
 
 impl ProgressCounts {
-    /// Returns the number of items to run, or `None` before the end of the input was read.
+    /// Returns the number of items to run, or `None` before the end of the input was read. An item that will be skipped
+    /// counts until the run has reached it.
     fn total(&self) -> Option<u64> {
         let (values, values_per_item) = &self.values;
         values.n_items(*values_per_item).map(|total| total.saturating_sub(self.skipped.load(Ordering::Relaxed)))
@@ -91,11 +92,10 @@ impl ProgressDisplay {
         match &mut self.mode {
             DisplayMode::Hidden => None,
             DisplayMode::Bar { bar, has_total, is_drawn } => {
-                if let Some(total) = counts.total()
-                    && !*has_total
-                {
-                    *has_total = true;
-                    bar.set_style(style(WITH_TOTAL));
+                if let Some(total) = counts.total() {
+                    if !std::mem::replace(has_total, true) {
+                        bar.set_style(style(WITH_TOTAL));
+                    }
                     bar.set_length(total);
                 }
                 bar.set_message(bar_message(counts, self.started.elapsed()));

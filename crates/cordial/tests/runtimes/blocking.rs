@@ -78,9 +78,13 @@ fn tasks_can_be_spawned_and_awaited_inside_a_tokio_task_on_our_tokio_threads() {
             (task.await, pid)
         });
         let (answer, pid) = beside.await.unwrap();
-        // `<runtime.slot.generation>`
+        // A pid is displayed as `<runtime.slot.generation>`.
         let runtime_of = |pid: cordial::Pid| pid.to_string().split('.').next().unwrap().to_owned();
-        assert_eq!(runtime_of(pid), runtime_of(own), "on these tokio threads, `spawn` uses our runtime");
+        assert_eq!(
+            runtime_of(pid),
+            runtime_of(own),
+            "on tokio threads of a `Runtime`, `Task::spawn` uses that runtime"
+        );
         answer
     });
     assert_eq!(answer, Ok(Ok(7)));

@@ -66,15 +66,22 @@ fn a_stream_waits_when_the_supervisor_is_full() {
 #[test]
 fn a_dropped_stream_ends_its_children_and_leaves_the_waiting_queue() {
     for_each_seed(|| async {
-        for is_linked in [true, false] {
+        let work = |n: u32| async move {
+            match n {
+                0 => n,
+                1 => cordial::exit(error("the second item")).await,
+                _ => pending().await,
+            }
+        };
+        for (is_linked, takes_failure) in [(true, false), (true, true), (false, false), (false, true)] {
             let tasks = TaskSupervisor::builder().max_children(4).start();
-            let work = |n: u32| async move { if n == 0 { n } else { pending().await } };
-            let first = if is_linked {
-                tasks.async_stream(0.., work).max_concurrency(9).next().await
+            let n_taken = if takes_failure { 2 } else { 1 };
+            let taken: Vec<_> = if is_linked {
+                tasks.async_stream(0.., work).max_concurrency(9).take(n_taken).collect().await
             } else {
-                tasks.async_stream_nolink(0.., work).max_concurrency(9).next().await
+                tasks.async_stream_nolink(0.., work).max_concurrency(9).take(n_taken).collect().await
             };
-            assert_eq!(first, Some(Ok(0)));
+            assert_eq!((taken[0].clone(), taken.get(1).is_some_and(Result::is_err)), (Ok(0), takes_failure));
             settle().await;
             assert!(tasks.children().is_empty());
             for _ in 0..4 {

@@ -119,7 +119,7 @@ fn a_handle_that_moved_into_its_own_task_does_not_keep_the_task_alive() {
 }
 
 #[test]
-fn a_handle_whose_result_was_taken_returns_no_process_and_has_no_pid_of_a_process() {
+fn after_its_result_was_taken_a_handle_reports_that_it_has_no_process() {
     for_each_seed(|| async {
         let mut task = Task::spawn(async { 1 });
         let pid = task.pid();

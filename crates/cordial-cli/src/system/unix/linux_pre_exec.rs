@@ -4,8 +4,10 @@
 //! ```text
 //! cordial (the starting thread waits for exec) ── fork ──► child (same group) ── setpgid ── unblocks signals ── exec
 //!                                                                ▲                              ▲
-//!                                    Ctrl-Z is sent to its group ┘── the signal is pending ─────┘ and stops the child here
+//!                        Ctrl-Z is sent to the group of cordial ┘── the signal is pending ─────┘ and stops the child here
 //! ```
+//!
+//! Signals are blocked from before `fork` until just before `exec`.
 //!
 //! Only `cordial` can continue such a child: neither the terminal nor the shell knows the new group
 //! of the child.
@@ -14,8 +16,8 @@ use std::fs;
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
 
-/// Continues the stopped children of this process, except for those for which `is_known` returns
-/// true.
+/// Continues the stopped children of this process that are still before `exec`. `is_known` returns true for the others,
+/// whose start is complete: this function is not the one to continue them.
 pub(super) fn continue_stopped_children(is_known: impl Fn(Pid) -> bool) {
     let own = getpid().as_raw_nonzero().to_string();
     for process in fs::read_dir("/proc").into_iter().flatten().flatten() {

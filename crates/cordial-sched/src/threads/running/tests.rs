@@ -12,8 +12,8 @@ use crate::sync::models::assert_reached;
 /// The running threads, and a queue that only counts. Its orderings are the weakest: the protocol must not rely on the
 /// queue.
 ///
-/// Pushes and takes read and write in one operation, since loom does not order a plain store among such operations of
-/// other threads.
+/// A push and a take are one read-modify-write operation each: loom may order a plain store wrongly among the
+/// read-modify-writes of other threads, and tasks would seem lost.
 struct Model {
     running: RunningThreads,
     idle: Idle,
@@ -45,7 +45,8 @@ impl Model {
         self.queue.swap(0, Ordering::Relaxed)
     }
 
-    /// Like an executor, which looks into the queues after a push (`Core::inject`) and a stop (`Executor::close`).
+    /// Like `Core::inject` after a push and `Executor::close` after a stop: if all threads have exited, none will take the
+    /// tasks, so the caller takes them.
     fn take_if_all_have_exited(&self) -> usize {
         if self.running.have_all_exited() { self.take_all() } else { 0 }
     }
