@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::{self, Instant};
 
 use super::child;
@@ -45,7 +45,8 @@ pub(super) const WAITING_REQUESTS: usize = 128;
 /// The state that the threads share.
 pub(super) struct Workers {
     config: LaunchConfig,
-    requests: tokio::sync::Mutex<RequestQueue>,
+    requests: tokio::sync::Mutex<NewRequests>,
+    waiting_requests: WaitingRequests,
     slots: Mutex<Slots>,
     replies: Mutex<ReplyBatch>,
     running: AtomicUsize,
@@ -73,28 +74,31 @@ impl ReplyBatch {
     }
 }
 
-/// Requests that were not started.
-struct RequestQueue {
+/// Requests that were sent. Locked by the thread that waits for the next one.
+struct NewRequests {
     receiver: UnboundedReceiver<Request>,
-    /// Requests that were received and not started: their wait for the throttle was cancelled, or a
-    /// resource was short. They come first.
-    received: VecDeque<Request>,
     throttle: Throttle,
 }
 
-impl RequestQueue {
-    /// Returns the next request when it may start; `None` after the last.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future loses nothing.
-    async fn next(&mut self) -> Option<Request> {
-        if self.received.is_empty() {
-            self.received.push_back(self.receiver.recv().await?);
-        }
-        self.throttle.wait().await;
-        self.throttle.record_start();
-        self.received.pop_front()
+/// Requests that were received and not started: their wait for the throttle was cancelled, or a resource was short.
+/// They come first.
+///
+/// They have a lock of their own, because a thread that puts a request back must not wait for one that waits for the next
+/// request: there may be no other.
+#[derive(Default)]
+struct WaitingRequests {
+    requests: Mutex<VecDeque<Request>>,
+    added: Notify,
+}
+
+impl WaitingRequests {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Request>> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, request: Request) {
+        self.lock().push_back(request);
+        self.added.notify_one();
     }
 }
 
@@ -132,9 +136,10 @@ impl Workers {
         waiting: Arc<AtomicUsize>,
     ) -> Workers {
         let throttle = std::mem::take(&mut config.throttle);
-        let requests = tokio::sync::Mutex::new(RequestQueue { receiver, received: VecDeque::new(), throttle });
+        let requests = tokio::sync::Mutex::new(NewRequests { receiver, throttle });
         let (slots, replies) = (Mutex::default(), Mutex::default());
-        Workers { config, requests, slots, replies, running: AtomicUsize::new(0), waiting }
+        let waiting_requests = WaitingRequests::default();
+        Workers { config, requests, waiting_requests, slots, replies, running: AtomicUsize::new(0), waiting }
     }
 
     /// Serves requests on the calling thread, with at most `n_slots` commands at once. Returns when
@@ -151,7 +156,7 @@ impl Workers {
                 continue;
             }
             let request = {
-                let next = pin!(async { self.requests.lock().await.next().await });
+                let next = pin!(self.next());
                 tokio::select! {
                     biased;
                     Some(served) = running.next(), if !running.is_empty() => {
@@ -159,7 +164,7 @@ impl Workers {
                             Served::Finished(reply, outcome) => self.lock_replies().add(reply, *outcome),
                             Served::Shortage(request) => {
                                 self.waiting.fetch_add(1, Ordering::Relaxed);
-                                self.requests.lock().await.received.push_back(request);
+                                self.waiting_requests.add(request);
                                 time::sleep(SHORTAGE_RETRY_DELAY).await;
                             }
                         }
@@ -178,6 +183,26 @@ impl Workers {
             }
         }
         self.send_replies();
+    }
+
+    /// Returns the next request when it may start; `None` after the last.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    async fn next(&self) -> Option<Request> {
+        let mut new = self.requests.lock().await;
+        while self.waiting_requests.lock().is_empty() {
+            tokio::select! {
+                biased;
+                () = self.waiting_requests.added.notified() => {}
+                request = new.receiver.recv() => self.waiting_requests.lock().push_back(request?),
+            }
+        }
+        new.throttle.wait().await;
+        new.throttle.record_start();
+        // Only the thread that holds the lock of the new requests takes one.
+        self.waiting_requests.lock().pop_front()
     }
 
     fn send_replies(&self) {
