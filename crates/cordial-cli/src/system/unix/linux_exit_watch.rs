@@ -1,16 +1,22 @@
 //! Waits for the exit of a process through a pidfd, a file that becomes readable when the process exits. Does not reap
 //! the process.
+//!
+//! If the system refuses that file, because too many are open, the process is there already: it is not killed for that,
+//! but asked for again and again.
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::time;
 
 /// Blocks SIGCHLD for this thread and all threads that it starts.
 ///
@@ -27,28 +33,47 @@ pub(crate) fn unblock_sigchld() {
     let _ = SigSet::from(Signal::SIGCHLD).thread_unblock();
 }
 
+/// The pause between two questions whether a process has exited.
+const PAUSE: Duration = Duration::from_millis(2);
+
 /// Watches one process.
 #[derive(Debug)]
-pub(super) struct ExitWatch {
-    pidfd: Arc<OwnedFd>,
-    /// Registered with tokio by the first `wait_exit`. A command that ends during `block_until_exit` never needs it.
-    registered: Option<AsyncFd<Arc<OwnedFd>>>,
+pub(super) enum ExitWatch {
+    Notified {
+        pidfd: Arc<OwnedFd>,
+        /// Registered with tokio by the first `wait_exit`. A command that ends during `block_until_exit` never needs it.
+        registered: Option<AsyncFd<Arc<OwnedFd>>>,
+    },
+    /// The system has refused a pidfd.
+    Polled(Pid),
 }
 
 impl ExitWatch {
     /// Opens a pidfd.
-    ///
-    /// # Errors
-    ///
-    /// When too many files are open.
+    #[expect(clippy::unnecessary_wraps, reason = "the same signature as on other systems")]
     pub(super) fn new(pid: Pid) -> io::Result<ExitWatch> {
-        Ok(ExitWatch { pidfd: Arc::new(pidfd_open(pid, PidfdFlags::NONBLOCK)?), registered: None })
+        Ok(match pidfd_open(pid, PidfdFlags::NONBLOCK) {
+            Ok(pidfd) => ExitWatch::Notified { pidfd: Arc::new(pidfd), registered: None },
+            Err(_) => ExitWatch::Polled(pid),
+        })
     }
 
     /// Blocks the thread until the process exits, at most for `timeout`, and returns whether it has exited.
     pub(super) fn block_until_exit(&self, timeout: Duration) -> bool {
-        let timeout = Timespec::try_from(timeout).ok();
-        matches!(poll(&mut [PollFd::new(&self.pidfd, PollFlags::IN)], timeout.as_ref()), Ok(1))
+        match self {
+            ExitWatch::Notified { pidfd, .. } => {
+                let timeout = Timespec::try_from(timeout).ok();
+                matches!(poll(&mut [PollFd::new(pidfd, PollFlags::IN)], timeout.as_ref()), Ok(1))
+            }
+            ExitWatch::Polled(pid) => {
+                let mut left = timeout;
+                while !has_exited(*pid) && !left.is_zero() {
+                    thread::sleep(PAUSE);
+                    left = left.saturating_sub(PAUSE);
+                }
+                has_exited(*pid)
+            }
+        }
     }
 
     /// Waits until the process exits, without a bound.
@@ -57,15 +82,30 @@ impl ExitWatch {
     ///
     /// Dropping the future loses nothing.
     pub(super) async fn wait_exit(&mut self) -> io::Result<()> {
-        let registered = match &mut self.registered {
-            Some(registered) => registered,
-            #[expect(
-                deprecated,
-                reason = "its replacement is unsafe, for files that other code may close; this file is owned"
-            )]
-            empty => empty.insert(AsyncFd::with_interest(Arc::clone(&self.pidfd), Interest::READABLE)?),
-        };
-        registered.readable().await?.retain_ready();
+        match self {
+            ExitWatch::Notified { pidfd, registered } => {
+                let registered = match registered {
+                    Some(registered) => registered,
+                    #[expect(
+                        deprecated,
+                        reason = "its replacement is unsafe, for files that other code may close; this file is owned"
+                    )]
+                    empty => empty.insert(AsyncFd::with_interest(Arc::clone(pidfd), Interest::READABLE)?),
+                };
+                registered.readable().await?.retain_ready();
+            }
+            ExitWatch::Polled(pid) => {
+                while !has_exited(*pid) {
+                    time::sleep(PAUSE).await;
+                }
+            }
+        }
         Ok(())
     }
+}
+
+/// Returns whether a child has exited. It is not reaped. An error means that it is no child any more.
+fn has_exited(pid: Pid) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    !matches!(waitid(WaitId::Pid(pid), options), Ok(None) | Err(Errno::INTR))
 }
