@@ -13,11 +13,23 @@ fn start(args: &[&str]) -> Child {
     cordial().args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
+/// Returns whether this process ignores SIGHUP, so that the programs that it starts do so as well.
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.is_some_and(|bits| u64::from_str_radix(bits.trim(), 16).unwrap() & 1 << (Signal::HUP.as_raw() - 1) != 0)
+}
+
 #[test]
 fn a_signal_stops_the_run_and_prints_a_summary() {
     for (signal, name, status) in
         [(Signal::INT, "SIGINT", 130), (Signal::TERM, "SIGTERM", 143), (Signal::HUP, "SIGHUP", 129)]
     {
+        if signal == Signal::HUP && is_hangup_ignored() {
+            // Standard error directly, because libtest hides what a successful test prints.
+            let _ = writeln!(io::stderr(), "skipped: SIGHUP is ignored here, as under nohup");
+            continue;
+        }
         let dir = TestDir::new();
         let script =
             format!(r#"case $1 in done) echo done;; failed) exit 1;; *) {};; esac"#, TestDir::PARENT_AND_CHILD);
@@ -80,19 +92,19 @@ fn a_second_signal_kills_running_commands() {
     drop(input);
     dir.wait_for("one");
     dir.wait_for("two");
-    send(&child, Signal::HUP);
+    send(&child, Signal::TERM);
     // Two signals at the same time would be delivered as one. When the commands have received
     // SIGTERM, the first signal has been handled.
     dir.wait_for("one.term");
     dir.wait_for("two.term");
-    send(&child, Signal::HUP);
+    send(&child, Signal::TERM);
     let result = finish(child);
-    assert_eq!(result.status, 129);
+    assert_eq!(result.status, 143);
     assert_eq!(
         result.stderr,
         "cordial: item 1 \"one\" was killed before it finished\n\
          cordial: item 2 \"two\" was killed before it finished\n\
-         cordial: stopped by SIGHUP: 0 items finished (0 failed), 0 stopped early, 2 killed, 1 not started\n"
+         cordial: stopped by SIGTERM: 0 items finished (0 failed), 0 stopped early, 2 killed, 1 not started\n"
     );
     dir.wait_until_processes_exit("one");
     dir.wait_until_processes_exit("two");
