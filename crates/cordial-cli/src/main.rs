@@ -13,6 +13,7 @@
 //! differs between operating systems is in `system`.
 
 mod args;
+mod blocking_io;
 mod exit_reason;
 mod input;
 mod item;

@@ -1,56 +1,45 @@
 //! Reads the input a little ahead of need, so that the number of items is known early if the input is short.
 
-use std::io;
+use std::io::{self, Read};
 use std::sync::Arc;
 
-use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc;
 
 use super::value_count::ValueCount;
-
-/// The size of a chunk in bytes: large enough that a read costs little per value.
-const CHUNK_BYTES: usize = 16 * 1024;
+use crate::blocking_io;
+use crate::system::Descriptor;
 
 /// The number of chunks that may wait to be split.
 const MAX_WAITING_CHUNKS: usize = 4;
 
-/// The chunks of an input. An error is the last message.
+/// The chunks of an input. The last one is empty, or an error.
 pub(crate) struct ReadAhead(pub(super) mpsc::Receiver<io::Result<Vec<u8>>>);
 
 impl ReadAhead {
-    /// Returns the chunks and the future that reads them. The caller has to run the future.
+    /// Starts a thread that reads the input. The thread ends with the input, or at the next chunk after the `ReadAhead`
+    /// was dropped.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses the thread.
     pub(super) fn start(
-        mut input: impl AsyncRead + Unpin,
+        input: impl Read + Descriptor + Send + 'static,
         delimiter: u8,
         count: Arc<ValueCount>,
-    ) -> (ReadAhead, impl Future<Output = ()>) {
+    ) -> io::Result<ReadAhead> {
         let (sender, receiver) = mpsc::channel(MAX_WAITING_CHUNKS);
-        let reading = async move {
-            let mut last = delimiter;
-            loop {
-                let mut chunk = vec![0; CHUNK_BYTES];
-                let read = input.read(&mut chunk).await.map(|n| {
-                    chunk.truncate(n);
-                    // A read from a pipe may return few bytes. Their chunk may wait, so it gives
-                    // back the other bytes.
-                    chunk.shrink_to_fit();
-                    chunk
-                });
-                let is_last = !matches!(&read, Ok(chunk) if !chunk.is_empty());
-                if let Ok(chunk) = &read {
-                    count.add(chunk.iter().filter(|&&byte| byte == delimiter).count() as u64);
-                    last = chunk.last().copied().unwrap_or(last);
-                    if is_last {
-                        count.add(u64::from(last != delimiter));
-                        count.complete();
-                    }
-                }
-                let is_end = is_last && read.is_ok();
-                if is_end || sender.send(read).await.is_err() || is_last {
-                    return;
+        let mut last = delimiter;
+        blocking_io::start_reader(input, move |chunk| {
+            if let Ok(chunk) = &chunk {
+                count.add(chunk.iter().filter(|&&byte| byte == delimiter).count() as u64);
+                last = chunk.last().copied().unwrap_or(last);
+                if chunk.is_empty() {
+                    count.add(u64::from(last != delimiter));
+                    count.complete();
                 }
             }
-        };
-        (ReadAhead(receiver), reading)
+            sender.blocking_send(chunk).is_ok()
+        })?;
+        Ok(ReadAhead(receiver))
     }
 }

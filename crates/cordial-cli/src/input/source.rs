@@ -1,12 +1,11 @@
 //! Groups values into items.
 
-use std::io;
+use std::io::{self, Read};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
-use tokio::io::AsyncRead;
 
 use super::product::Product;
 use super::read_ahead::ReadAhead;
@@ -14,6 +13,7 @@ use super::splitter::Splitter;
 use super::value_count::ValueCount;
 use crate::item::{Item, Value};
 use crate::stop::token::{StopLevel, StopToken};
+use crate::system::Descriptor;
 
 /// Where values come from.
 enum Values {
@@ -37,23 +37,24 @@ pub(crate) struct ItemSource {
     ended: bool,
 }
 
-/// A future that reads the input ahead of need. It ends with the input, or when the `ItemSource` is dropped.
-pub(crate) type Reading = Pin<Box<dyn Future<Output = ()> + Send>>;
-
 impl ItemSource {
-    /// Returns the items of an input, and the future that reads it, which the caller has to run. Of a value with more
-    /// than `max_bytes` bytes, only the start and the length are kept.
+    /// Returns the items of an input, and starts the thread that reads it. Of a value with more than `max_bytes` bytes,
+    /// only the start and the length are kept.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses the thread.
     pub(crate) fn read(
-        input: impl AsyncRead + Send + Unpin + 'static,
+        input: impl Read + Descriptor + Send + 'static,
         delimiter: u8,
         max_bytes: usize,
         values_per_item: usize,
         stop: StopToken,
-    ) -> (ItemSource, Reading) {
+    ) -> io::Result<ItemSource> {
         let count = Arc::new(ValueCount::default());
-        let (chunks, reading) = ReadAhead::start(input, delimiter, Arc::clone(&count));
+        let chunks = ReadAhead::start(input, delimiter, Arc::clone(&count))?;
         let values = Values::Input(Splitter::new(chunks, delimiter, max_bytes));
-        (ItemSource::new(values, values_per_item, count, stop), Box::pin(reading))
+        Ok(ItemSource::new(values, values_per_item, count, stop))
     }
 
     /// Returns the items of the lists on the command line, with `combinations_per_item` combinations each.

@@ -32,16 +32,18 @@ impl Splitter {
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Value>>> {
         while !self.ended {
             if self.at == self.chunk.len() {
-                match ready!(self.chunks.0.poll_recv(cx)) {
-                    Some(Ok(chunk)) => (self.chunk, self.at) = (chunk, 0),
-                    Some(Err(error)) => {
-                        self.ended = true;
-                        return Poll::Ready(Some(Err(error)));
-                    }
+                // Items that were not read must not look like the end of the input.
+                let without_end = || Err(io::Error::other("the thread that reads them has ended"));
+                match ready!(self.chunks.0.poll_recv(cx)).unwrap_or_else(without_end) {
                     // A delimiter at the end of the input does not start another value.
-                    None => {
+                    Ok(chunk) if chunk.is_empty() => {
                         self.ended = true;
                         return Poll::Ready(self.value.has_begun().then(|| Ok(self.value.take())));
+                    }
+                    Ok(chunk) => (self.chunk, self.at) = (chunk, 0),
+                    Err(error) => {
+                        self.ended = true;
+                        return Poll::Ready(Some(Err(error)));
                     }
                 }
             }

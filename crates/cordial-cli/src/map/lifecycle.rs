@@ -19,10 +19,11 @@ use super::config::Config;
 use super::pipeline::{LAST_OUTPUT_TIMEOUT, run_items};
 use super::run_state::RunState;
 use crate::args::MapOptions;
+use crate::blocking_io::Writer;
 use crate::exit_reason::ExitReason;
 use crate::report::{Printer, RunEnd};
 use crate::stop::token::{StopLevel, StopToken};
-use crate::system::{self, GroupTable, JobControl, StopSignal, StopSignals};
+use crate::system::{self, GroupTable, JobControl, StandardError, StandardOutput, StopSignal, StopSignals};
 use crate::text::io_error;
 
 /// How long to wait for the threads that run commands after all commands were killed.
@@ -87,7 +88,7 @@ fn new_run_name() -> String {
 
 /// The root task: runs the items and handles signals.
 async fn root(config: Config, run_name: String, state: RunState) -> ExitReason {
-    let mut printer = Printer::new(tokio::io::stdout(), tokio::io::stderr(), config.options.quiet);
+    let mut printer = Printer::new(Writer::new(|| StandardOutput), Writer::new(|| StandardError), config.options.quiet);
     let handlers = StopSignals::listen().and_then(|stop_signals| Ok((stop_signals, JobControl::listen()?)));
     let (mut stop_signals, mut job_control) = match handlers {
         Ok(handlers) => handlers,
@@ -152,7 +153,12 @@ async fn announce_stop(grace: Duration, is_quiet: bool) {
         "\r\x1b[2Kcordial: stopping; running commands have {} to exit. Press Ctrl-C again to kill them\n",
         humantime::format_duration(grace)
     );
-    let _ = time::timeout(LAST_OUTPUT_TIMEOUT, tokio::io::stderr().write_all(line.as_bytes())).await;
+    let write = async {
+        let mut stderr = Writer::new(|| StandardError);
+        stderr.write_all(line.as_bytes()).await?;
+        stderr.flush().await
+    };
+    let _: Result<io::Result<()>, _> = time::timeout(LAST_OUTPUT_TIMEOUT, write).await;
 }
 
 /// Waits until no command runs, and nothing has been printed for `LAST_OUTPUT_TIMEOUT`, because the

@@ -147,15 +147,12 @@ fn item_source(input: Input, options: &MapOptions, stop: &StopToken) -> Result<I
     let stdin = system::take_stdin()
         .map_err(|error| format!("cannot take over standard input: {}", io_error::describe(&error)))?;
     let max_bytes = system::MAX_ARGUMENT_BYTES;
-    let (source, reading) = match input {
+    let source = match input {
         Input::Lists(product) => return Ok(ItemSource::from_lists(product, per_item, stop.clone())),
         Input::Stdin { delimiter } => ItemSource::read(stdin, delimiter, max_bytes, per_item, stop.clone()),
-        Input::File { file, delimiter } => {
-            ItemSource::read(tokio::fs::File::from_std(file), delimiter, max_bytes, per_item, stop.clone())
-        }
+        Input::File { file, delimiter } => ItemSource::read(file, delimiter, max_bytes, per_item, stop.clone()),
     };
-    Task::start(reading);
-    Ok(source)
+    source.map_err(|error| format!("cannot start the thread that reads the items: {}", io_error::describe(&error)))
 }
 
 /// Prints the commands instead of running them.

@@ -15,10 +15,11 @@ mod platform;
 pub(crate) use argument::NotUnicode;
 pub(crate) use exit::{Termination, WaitMode};
 pub(crate) use platform::{
-    GroupTable, JobControl, KILLED, MAX_ARGUMENT_BYTES, PipeEnd, ProcessGroup, Spawner, StopSignals, argument_bytes,
-    block_sigchld, capture_advice, describe_exit, find_program, free_memory, is_resource_shortage, load_average,
-    lower_priority, max_concurrency, may_have_data, os_string, read_available, run_guard, start_advice, start_guard,
-    take_stdin, termination, unblock_sigchld, was_killed,
+    Descriptor, GroupTable, JobControl, KILLED, MAX_ARGUMENT_BYTES, PipeEnd, ProcessGroup, Spawner, StandardError,
+    StandardOutput, StopSignals, argument_bytes, block_sigchld, capture_advice, describe_exit, find_program,
+    free_memory, is_resource_shortage, load_average, lower_priority, max_concurrency, may_have_data, os_string,
+    read_available, run_guard, start_advice, start_guard, take_stdin, termination, unblock_sigchld,
+    wait_until_readable, wait_until_writable, was_killed,
 };
 pub(crate) use spawn_config::{CommandOutput, SpawnConfig};
 pub(crate) use stop_signal::StopSignal;

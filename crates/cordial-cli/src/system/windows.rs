@@ -2,13 +2,12 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::os::windows::io::AsHandle;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, ChildStdout, ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
-use tokio::io::Stdin;
 use tokio::signal::windows;
 
 use super::argument::NotUnicode;
@@ -55,8 +54,49 @@ pub(crate) fn os_string(bytes: Vec<u8>) -> Result<OsString, NotUnicode> {
 
 /// Returns the standard input of `cordial`. Commands are started without a standard input.
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
-pub(crate) fn take_stdin() -> io::Result<Stdin> {
-    Ok(tokio::io::stdin())
+pub(crate) fn take_stdin() -> io::Result<io::Stdin> {
+    Ok(io::stdin())
+}
+
+/// A file that can be waited for: no file here, since all of them block.
+pub(crate) trait Descriptor {}
+
+impl<T> Descriptor for T {}
+
+/// Standard output.
+pub(crate) struct StandardOutput;
+
+/// Standard error.
+pub(crate) struct StandardError;
+
+impl Write for StandardOutput {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::stdout().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush()
+    }
+}
+
+impl Write for StandardError {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::stderr().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+/// Returns the error of a read: all files block here, so a read returns `WouldBlock` for another reason.
+pub(crate) fn wait_until_readable(_: &impl Descriptor) -> io::Result<()> {
+    Err(ErrorKind::WouldBlock.into())
+}
+
+/// Returns the error of a write, as `wait_until_readable` does.
+pub(crate) fn wait_until_writable(_: &impl Descriptor) -> io::Result<()> {
+    Err(ErrorKind::WouldBlock.into())
 }
 
 /// Returns true: the state of a pipe cannot be queried without reading from it.

@@ -14,6 +14,7 @@ mod options;
 mod order;
 mod records;
 mod retries;
+mod shortages;
 mod spill;
 mod stop;
 mod terminal;

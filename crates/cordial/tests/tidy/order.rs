@@ -58,7 +58,7 @@ pub(crate) const ORDERS: &[Order] = &[
     ] },
     Order { folder: "cordial-cli/src", rows: &[
         "text/display text/io_error text/shell_quote", "text",
-        "system/argument system/exit system/spawn_config system/stop_signal", "system/unix system/windows", "system",
+        "system/argument system/exit system/spawn_config system/stop_signal", "system/unix system/windows", "system", "blocking_io",
         "stop/token", "stop/halt", "stop", "item", "item_failure exit_reason", "args/values args/help args/unsupported",
         "args/options", "args/generate", "args", "output/budget output/lines", "output/capture", "output", "outcome",
         "template/command_line template/placeholder", "template/shell_line", "template/command_template", "template",

@@ -7,10 +7,9 @@ use super::*;
 /// Returns the values of an input that arrives in these chunks.
 async fn values(chunks: &[&str], max_bytes: usize) -> Vec<Value> {
     let (sender, receiver) = mpsc::channel(100);
-    for chunk in chunks {
+    for chunk in chunks.iter().chain(&[""]) {
         sender.send(Ok(chunk.as_bytes().to_vec())).await.unwrap();
     }
-    drop(sender);
     let mut splitter = Splitter::new(ReadAhead(receiver), b'\n', max_bytes);
     let mut values = Vec::new();
     while let Some(value) = poll_fn(|cx| splitter.poll_next(cx)).await {
@@ -44,4 +43,14 @@ async fn only_the_start_of_a_long_value_is_kept() {
     assert_eq!(values(&["ab", "cd", "ef", "\n", "x"], 3).await, [long("abcd", 6), Value::Whole(b"x".to_vec())]);
     let text = "x".repeat(2000);
     assert_eq!(values(&[&text], 3).await, [long(&text[..KEPT_BYTES], 2000)]);
+}
+
+#[tokio::test]
+async fn an_input_without_an_end_is_an_error() {
+    let (sender, receiver) = mpsc::channel(100);
+    sender.send(Ok(b"a\nb".to_vec())).await.unwrap();
+    drop(sender);
+    let mut splitter = Splitter::new(ReadAhead(receiver), b'\n', 10);
+    let mut next = async || poll_fn(|cx| splitter.poll_next(cx)).await.map(Result::ok);
+    assert_eq!([next().await, next().await, next().await], [Some(Some(Value::Whole(b"a".to_vec()))), Some(None), None]);
 }

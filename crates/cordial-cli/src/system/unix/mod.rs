@@ -21,6 +21,7 @@ mod pre_exec;
 mod process_group;
 mod signals;
 mod spawner;
+mod std_streams;
 
 pub(crate) use advice::{capture_advice, is_resource_shortage, start_advice};
 pub(crate) use argument::{MAX_ARGUMENT_BYTES, argument_bytes, os_string};
@@ -29,8 +30,11 @@ pub(crate) use exit_watch::{block_sigchld, unblock_sigchld};
 pub(crate) use find_program::find_program;
 pub(crate) use group_table::GroupTable;
 pub(crate) use guard::{run_guard, start_guard};
-pub(crate) use pipe::{PipeEnd, may_have_data, read_available, take_stdin};
+pub(crate) use pipe::{PipeEnd, may_have_data, read_available};
 pub(crate) use process_group::ProcessGroup;
 pub(crate) use resources::{free_memory, load_average, lower_priority, max_concurrency};
 pub(crate) use signals::{JobControl, StopSignals};
 pub(crate) use spawner::Spawner;
+pub(crate) use std_streams::{
+    Descriptor, StandardError, StandardOutput, take_stdin, wait_until_readable, wait_until_writable,
+};

@@ -1,6 +1,5 @@
-//! The standard input of `cordial`, and the pipes to which commands write.
+//! The pipes to which commands write.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -12,15 +11,6 @@ use rustix::io::Errno;
 pub(crate) trait PipeEnd: AsFd {}
 
 impl<T: AsFd> PipeEnd for T {}
-
-/// Moves standard input to a new descriptor, and opens `/dev/null` in its place.
-///
-/// Commands then inherit `/dev/null`, which is cheaper than opening it for each command.
-pub(crate) fn take_stdin() -> io::Result<tokio::fs::File> {
-    let input = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
-    rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
-    Ok(tokio::fs::File::from_std(input.into()))
-}
 
 /// Returns whether a pipe has data, or may still receive data because a process holds its write end.
 ///

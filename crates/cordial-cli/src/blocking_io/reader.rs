@@ -1,0 +1,50 @@
+//! Reads a file or standard input on a thread of its own.
+
+use std::io::{self, ErrorKind, Read};
+use std::thread;
+
+use crate::system::{self, Descriptor};
+
+/// The size of a chunk in bytes: large enough that a read costs little per value.
+const CHUNK_BYTES: usize = 16 * 1024;
+
+/// Starts a thread that passes chunks of the input to `take`, the last of which is empty or an
+/// error. The thread ends after that, or when `take` returns false. It is not waited for, because
+/// it may be in a read that does not return.
+///
+/// # Errors
+///
+/// When the system refuses the thread.
+pub(crate) fn start_reader(
+    mut input: impl Read + Descriptor + Send + 'static,
+    mut take: impl FnMut(io::Result<Vec<u8>>) -> bool + Send + 'static,
+) -> io::Result<()> {
+    let body = move || {
+        loop {
+            let chunk = read_chunk(&mut input);
+            let is_last = !matches!(&chunk, Ok(chunk) if !chunk.is_empty());
+            if !take(chunk) || is_last {
+                return;
+            }
+        }
+    };
+    thread::Builder::new().name("cordial-input".to_owned()).spawn(body).map(drop)
+}
+
+fn read_chunk(input: &mut (impl Read + Descriptor)) -> io::Result<Vec<u8>> {
+    let mut chunk = vec![0; CHUNK_BYTES];
+    let n = loop {
+        match input.read(&mut chunk) {
+            Ok(n) => break n,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // The file does not block, as the program has got it.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => system::wait_until_readable(input)?,
+            Err(error) => return Err(error),
+        }
+    };
+    chunk.truncate(n);
+    // A read from a pipe may return few bytes. Their chunk may wait, so it gives back the other
+    // bytes.
+    chunk.shrink_to_fit();
+    Ok(chunk)
+}

@@ -1,0 +1,144 @@
+//! Writes to a standard stream on a thread of its own.
+
+use std::io::{self, ErrorKind, Write};
+use std::pin::Pin;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::task::{Context, Poll, ready};
+use std::thread;
+
+use tokio::io::AsyncWrite;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::system::{self, Descriptor};
+
+/// The most bytes that one request holds.
+const MAX_REQUEST_BYTES: usize = 64 * 1024;
+
+/// Writes to a standard stream, such that a slow reader of the stream blocks no task.
+///
+/// The thread starts with the first write. If the system refuses it, the calling thread writes: the last words of a
+/// program that gets no more threads are not lost.
+pub(crate) struct Writer<W> {
+    /// Returns the stream. Each thread that writes calls it once.
+    stream: fn() -> W,
+    state: State<W>,
+}
+
+enum State<W> {
+    New,
+    OnThread(Requests),
+    /// The system has refused the thread.
+    Direct(W),
+}
+
+/// The requests to the thread that writes.
+struct Requests {
+    requests: Sender<Vec<u8>>,
+    /// One reply for each request, with its buffer.
+    replies: UnboundedReceiver<io::Result<Vec<u8>>>,
+    in_flight: InFlight,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum InFlight {
+    None,
+    One,
+}
+
+impl<W: Write + Descriptor + 'static> Writer<W> {
+    pub(crate) fn new(stream: fn() -> W) -> Writer<W> {
+        Writer { stream, state: State::New }
+    }
+
+    fn start(&mut self) {
+        if matches!(self.state, State::New) {
+            self.state = match Requests::start(self.stream) {
+                Ok(requests) => State::OnThread(requests),
+                Err(_) => State::Direct((self.stream)()),
+            };
+        }
+    }
+}
+
+impl Requests {
+    fn start<W: Write + Descriptor + 'static>(stream: fn() -> W) -> io::Result<Requests> {
+        let (requests, received) = channel();
+        // Both channels are unbounded, but a request is sent only after the reply to the last one.
+        let (replied, replies) = unbounded_channel();
+        thread::Builder::new().name("cordial-output".to_owned()).spawn(move || serve(stream(), &received, &replied))?;
+        Ok(Requests { requests, replies, in_flight: InFlight::None })
+    }
+
+    /// Waits for the reply to the last request, and returns its buffer, which is empty.
+    fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Vec<u8>>> {
+        if self.in_flight == InFlight::None {
+            return Poll::Ready(Ok(Vec::new()));
+        }
+        let reply = ready!(self.replies.poll_recv(cx));
+        self.in_flight = InFlight::None;
+        Poll::Ready(reply.unwrap_or_else(|| Err(thread_has_ended())))
+    }
+}
+
+fn thread_has_ended() -> io::Error {
+    io::Error::other("the thread that writes has ended")
+}
+
+/// The body of the thread that writes.
+fn serve(
+    mut stream: impl Write + Descriptor,
+    requests: &Receiver<Vec<u8>>,
+    replies: &UnboundedSender<io::Result<Vec<u8>>>,
+) {
+    while let Ok(mut bytes) = requests.recv() {
+        let written = write_all(&mut stream, &bytes);
+        bytes.clear();
+        if replies.send(written.map(|()| bytes)).is_err() {
+            return;
+        }
+    }
+}
+
+fn write_all(stream: &mut (impl Write + Descriptor), mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match stream.write(bytes) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(n) => bytes = &bytes[n..],
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // The file does not block, as the program has got it.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => system::wait_until_writable(stream)?,
+            Err(error) => return Err(error),
+        }
+    }
+    stream.flush()
+}
+
+impl<W: Write + Descriptor + Unpin + 'static> AsyncWrite for Writer<W> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.start();
+        match &mut this.state {
+            State::OnThread(thread) => {
+                let mut request = ready!(thread.poll_reply(cx))?;
+                let n = bytes.len().min(MAX_REQUEST_BYTES);
+                request.extend_from_slice(&bytes[..n]);
+                thread.requests.send(request).map_err(|_| thread_has_ended())?;
+                thread.in_flight = InFlight::One;
+                Poll::Ready(Ok(n))
+            }
+            State::Direct(stream) => Poll::Ready(write_all(stream, bytes).map(|()| bytes.len())),
+            State::New => unreachable!("it was started above"),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().state {
+            State::OnThread(thread) => thread.poll_reply(cx).map(|reply| reply.map(drop)),
+            State::Direct(_) | State::New => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
+    }
+}

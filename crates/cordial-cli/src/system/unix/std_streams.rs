@@ -1,0 +1,90 @@
+//! The standard streams of `cordial`.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+
+/// A file that can be waited for.
+pub(crate) trait Descriptor: AsFd {}
+
+impl<T: AsFd> Descriptor for T {}
+
+/// Standard output, without the buffer of the standard library.
+pub(crate) struct StandardOutput;
+
+/// Standard error.
+pub(crate) struct StandardError;
+
+impl AsFd for StandardOutput {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        rustix::stdio::stdout()
+    }
+}
+
+impl AsFd for StandardError {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        rustix::stdio::stderr()
+    }
+}
+
+impl Write for StandardOutput {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::io::write(self, bytes)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Write for StandardError {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::io::write(self, bytes)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Moves standard input to a new descriptor, and opens `/dev/null` in its place.
+///
+/// Commands then inherit `/dev/null`, which is cheaper than opening it for each command.
+pub(crate) fn take_stdin() -> io::Result<File> {
+    let input = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
+    rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+    Ok(input.into())
+}
+
+/// Waits until a read of a file that does not block returns something. The wait has no bound, as a
+/// read that blocks has none.
+///
+/// # Errors
+///
+/// When the system cannot wait for the file.
+pub(crate) fn wait_until_readable(file: &impl Descriptor) -> io::Result<()> {
+    wait_for(file, PollFlags::IN)
+}
+
+/// Waits until a write to a file that does not block writes something. The wait has no bound, as a
+/// write that blocks has none.
+///
+/// # Errors
+///
+/// When the system cannot wait for the file.
+pub(crate) fn wait_until_writable(file: &impl Descriptor) -> io::Result<()> {
+    wait_for(file, PollFlags::OUT)
+}
+
+fn wait_for(file: &impl Descriptor, events: PollFlags) -> io::Result<()> {
+    loop {
+        match poll(&mut [PollFd::new(file, events)], None) {
+            Ok(_) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

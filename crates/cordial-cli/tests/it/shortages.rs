@@ -1,0 +1,247 @@
+//! Nothing of the system that is missing makes the command hang, abort, or lose output in silence: either all items
+//! are run and printed, or the status and a message say that they are not.
+#![cfg(target_os = "linux")]
+
+use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+use crate::harness::{cordial, file};
+
+/// How long a run may take before it is killed, so that its test fails.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A way to run three items, whose outputs are together those in `PRINTED`.
+struct Way {
+    name: &'static str,
+    args: &'static [&'static str],
+    input: &'static str,
+}
+
+const WAYS: [Way; 6] = [
+    Way { name: "arguments", args: &["map", "-c4", "echo", ":::", "1", "2", "3"], input: "" },
+    Way { name: "input", args: &["map", "-c4", "echo"], input: "1\n2\n3\n" },
+    Way { name: "one at a time", args: &["map", "-c1", "echo"], input: "1\n2\n3\n" },
+    Way { name: "lines", args: &["map", "-c4", "--line-buffer", "echo", ":::", "1", "2", "3"], input: "" },
+    Way { name: "inherited outputs", args: &["map", "-c4", "-u", "echo", ":::", "1", "2", "3"], input: "" },
+    // While one command runs, others find that something is short, and are tried again.
+    Way {
+        name: "slow",
+        args: &["map", "-c4", "sh", "-c", "sleep 0.05; echo $1", "sh", ":::", "1", "2", "3"],
+        input: "",
+    },
+];
+
+const PRINTED: [&str; 3] = ["1", "2", "3"];
+
+/// Whether a message can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Messages {
+    Open,
+    Closed,
+}
+
+/// Adds the arguments and the input of a way, runs the command, and checks how it ends. Returns whether all items were run.
+fn is_run(row: &str, mut command: Command, way: &Way, messages: Messages) -> bool {
+    let Way { name, args, input } = way;
+    command.args(*args).stdin(file(input.as_bytes())).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let row = format!("{row}, {name}");
+    let output = finish_in_time(&row, command.spawn().unwrap());
+    let (stdout, stderr) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    let shown = format!("{row}: {}\n{stdout}\n{stderr}", output.status);
+    let status = output.status.code().unwrap_or_else(|| panic!("{shown}"));
+    assert!(!stderr.contains("panicked"), "{shown}");
+    let mut printed: Vec<&str> = stdout.lines().collect();
+    printed.sort_unstable();
+    if status == 0 {
+        assert_eq!((&printed[..], &*stderr), (&PRINTED[..], ""), "{shown}");
+        return true;
+    }
+    match messages {
+        Messages::Open => assert!(!stderr.is_empty(), "{shown}"),
+        Messages::Closed => assert_eq!(stderr, "", "{shown}"),
+    }
+    // Only the items that failed are missing.
+    let n_failed = usize::try_from(status).unwrap();
+    assert!(status > 3 || printed.len() + n_failed == PRINTED.len(), "{shown}");
+    assert!(status <= 3 || printed.is_empty(), "{shown}");
+    false
+}
+
+fn finish_in_time(row: &str, mut child: Child) -> Output {
+    let pid = Pid::from_child(&child);
+    let (mut stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    let (ended, end) = channel::<()>();
+    std::thread::scope(|scope| {
+        let limit = scope.spawn(move || {
+            let is_late = end.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout);
+            if is_late {
+                kill_process(pid, Signal::KILL).unwrap();
+            }
+            is_late
+        });
+        let stderr = scope.spawn(move || {
+            let mut bytes = Vec::new();
+            stderr.read_to_end(&mut bytes).map(|_| bytes)
+        });
+        let mut output = Vec::new();
+        stdout.read_to_end(&mut output).unwrap();
+        let stderr = stderr.join().unwrap().unwrap();
+        let status = child.wait().unwrap();
+        drop(ended);
+        assert!(!limit.join().unwrap(), "{row}: it hangs");
+        Output { status, stdout: output, stderr }
+    })
+}
+
+/// Checks a row with all ways, and returns whether the items of each were run.
+fn check_all(row: &str, command: impl Fn() -> Command, messages: Messages) -> Vec<bool> {
+    WAYS.iter().map(|way| is_run(row, command(), way, messages)).collect()
+}
+
+/// Returns a shell that runs the script, in which `$0` is the binary and `$@` are the arguments of a way.
+fn shell(script: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_cordial")]);
+    command
+}
+
+/// Limits this thread, and the programs that it starts, to so many processors.
+fn limit_processors(n: usize) {
+    let available = sched_getaffinity(None).unwrap();
+    let mut limited = CpuSet::new();
+    (0..CpuSet::MAX_CPU).filter(|cpu| available.is_set(*cpu)).take(n).for_each(|cpu| limited.set(cpu));
+    sched_setaffinity(None, &limited).unwrap();
+}
+
+/// Standard error directly, because libtest hides what a successful test prints.
+fn skip(what: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: {what}");
+}
+
+/// Returns `prlimit` with this limit on threads, for a user who has no other ones. `None`, and a line on standard error, where
+/// that is not possible.
+fn with_threads(limit: &str) -> Option<Command> {
+    static USERS: AtomicU32 = AtomicU32::new(0);
+    let limit = format!("--nproc={limit}:{limit}");
+    let command = || {
+        let mut command = Command::new("prlimit");
+        if rustix::process::geteuid().is_root() {
+            // Each run has a user of its own, because the threads of the last run may still end.
+            let n = USERS.fetch_add(1, Ordering::Relaxed) % 10_000;
+            let user = 100_000_000 + std::process::id() % 10_000 * 10_000 + n;
+            command.uid(user).gid(user);
+        } else {
+            // In a new namespace of users, threads are counted from zero.
+            command = Command::new("unshare");
+            command.args(["--user", "--map-current-user", "--", "prlimit"]);
+        }
+        command.args([&limit, env!("CARGO_BIN_EXE_cordial")]);
+        command
+    };
+    let probe = command().args(["map", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if !probe.is_ok_and(|status| status.success() || status.code() == Some(255)) {
+        skip("this test needs prlimit, and a user without other threads");
+        return None;
+    }
+    Some(command())
+}
+
+#[test]
+fn every_number_of_threads_runs_all_items_or_is_refused() {
+    for processors in [1, 2] {
+        limit_processors(processors);
+        let workers = std::thread::available_parallelism().unwrap().get();
+        // The program, its guard, its runtime, the threads that start commands, its outputs and its input, and commands
+        // with a child each.
+        let most = 2 + (2 * workers + 2) + workers + 3 + 6;
+        for n in 1..=most + 3 {
+            for way in &WAYS {
+                let Some(command) = with_threads(&n.to_string()) else { return };
+                let is_run = is_run(&format!("{n} threads on {processors} processors"), command, way, Messages::Open);
+                // Some threads start only when they are needed.
+                assert!(n < most || is_run, "{n} threads");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_number_of_files_runs_all_items_or_is_refused() {
+    limit_processors(2);
+    for n in 4..=64 {
+        let all =
+            check_all(&format!("{n} files"), || shell(&format!(r#"ulimit -n {n}; exec "$0" "$@""#)), Messages::Open);
+        assert!(n < 48 || all.iter().all(|is_run| *is_run), "{n} files");
+    }
+}
+
+/// A failed allocation aborts a program, so that some room is left wherever a thread can be refused.
+#[test]
+fn every_size_of_the_address_space_runs_all_items_or_is_refused() {
+    limit_processors(2);
+    // Below the first number, the dynamic linker finds no room for the C library.
+    for mib in (24..=64).step_by(2).chain((72..=256).step_by(8)) {
+        let kib = mib * 1024;
+        check_all(&format!("{mib} MiB"), || shell(&format!(r#"ulimit -v {kib}; exec "$0" "$@""#)), Messages::Open);
+    }
+    let all = check_all("1 GiB", || shell(r#"ulimit -v 1048576; exec "$0" "$@""#), Messages::Open);
+    assert!(all.iter().all(|is_run| *is_run));
+}
+
+#[test]
+fn closed_streams_do_not_lose_the_others() {
+    for way in &WAYS {
+        assert!(is_run("a closed standard error", shell(r#"exec "$0" "$@" 2>&-"#), way, Messages::Closed));
+        // Without an input there are no items, so only ways with arguments are left.
+        if way.input.is_empty() {
+            assert!(is_run("a closed standard input", shell(r#"exec "$0" "$@" 0<&-"#), way, Messages::Open));
+        }
+    }
+    // The status counts the failures that cannot be printed.
+    let failed = shell(r#""$0" map -c2 sh -c 'echo out; exit 3' ::: 1 2 2>&-"#).output().unwrap();
+    assert_eq!((failed.status.code(), &*failed.stdout), (Some(2), &b"out\nout\n"[..]));
+    let all_closed = shell(r#""$0" map -c2 false ::: 1 2 0<&- 1>&- 2>&-"#).status().unwrap();
+    assert_eq!(all_closed.code(), Some(2));
+}
+
+/// Nothing that the command needs is read from `/proc`.
+#[test]
+fn items_are_run_without_proc() {
+    let hidden = |script: &str| {
+        let mut command = Command::new("unshare");
+        if !rustix::process::geteuid().is_root() {
+            command.args(["--user", "--map-root-user"]);
+        }
+        command.args(["--mount", "sh", "-c", &format!("mount -t tmpfs none /proc && {script}")]);
+        command.arg(env!("CARGO_BIN_EXE_cordial"));
+        command
+    };
+    let probe = hidden("true").stderr(Stdio::null()).status();
+    if !probe.is_ok_and(|status| status.success()) {
+        return skip("this test needs unshare, and the right to mount");
+    }
+    let all = check_all("without /proc", || hidden(r#"exec "$0" "$@""#), Messages::Open);
+    assert!(all.iter().all(|is_run| *is_run));
+}
+
+#[test]
+fn items_are_run_on_one_processor() {
+    limit_processors(1);
+    let all = check_all("one processor", cordial, Messages::Open);
+    assert!(all.iter().all(|is_run| *is_run));
+}
+
+/// A parent may have ignored or blocked signals that the command handles.
+#[test]
+fn items_are_run_with_signals_that_the_parent_ignores() {
+    let ignored = r#"trap '' HUP INT TERM TSTP CHLD PIPE USR1; exec "$0" "$@""#;
+    let all = check_all("ignored signals", || shell(ignored), Messages::Open);
+    assert!(all.iter().all(|is_run| *is_run));
+}
