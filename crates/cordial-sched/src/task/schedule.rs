@@ -136,7 +136,7 @@ pub(crate) fn enter(local: Rc<dyn LocalSchedule>) {
 
 /// Ends what [`enter`] has begun: the calling thread serves no scheduler any more.
 pub(crate) fn leave() {
-    // A thread that ends has left already.
+    // Fails on a thread that ends and whose context is destroyed: it serves no scheduler any more.
     let local = CONTEXT.try_with(|context| context.local.take());
     drop(local);
 }
@@ -159,11 +159,11 @@ pub(crate) fn poll(mut runnable: Runnable) {
             let polled = runnable.poll();
             (polled, context.is_woken.get())
         })
-        // While a thread ends, its context may be destroyed before its last tasks are.
+        // A thread that ends may still poll tasks after its context was destroyed.
         .unwrap_or_else(|_| (runnable.poll(), false));
     let runnable = match polled {
         Poll::Ready(delivery) => return runnable.finish(delivery),
-        // Woken on this thread during the poll: queued at once, since no other thread has to take it out of its slot.
+        // Woken on this thread during the poll: queued at once, without a way through its slot.
         Poll::Pending if is_woken => Some(runnable),
         Poll::Pending => runnable.park(),
     };
@@ -218,7 +218,7 @@ pub(crate) fn queue(runnable: Runnable, placement: Placement) {
     }
 }
 
-/// Queues a runnable task on a thread that does not serve its scheduler.
+/// Queues a runnable task through its scheduler, because the calling thread does not serve that scheduler.
 fn schedule_remote(runnable: Runnable) {
     match runnable.scheduler().upgrade() {
         Some(scheduler) => scheduler.schedule(runnable),

@@ -17,25 +17,25 @@
 //! Each thread moves its tasks to the injector before it ends. The last thread decrements the
 //! counter after the others, so its last look sees those tasks too.
 //!
-//! **A pool that is not stopping.** Where the system has refused the next thread, the last thread
-//! may end although the pool goes on. The tasks then wait for sysmon, which tries again to start a
-//! thread. If the pool is stopped at that moment, there are two fences again: either the thread,
-//! after its fence, sees that the pool is stopping, or the thread that stops it, after the fence in
-//! `Idle::wake_sysmon`, reads 0. At least one of them looks into the queues (`Pool::thread_exited`,
-//! `Executor::close`).
+//! **A pool that is not stopping.** A thread that ends starts its replacement first. If the system refuses the
+//! replacement, the last thread may end although the pool goes on. The tasks then wait for sysmon, which tries again to
+//! start a thread. If another thread, the stopper, stops the pool at that moment, there are again two fences, of which
+//! one comes first. If it is the stopper's (in `Idle::wake_sysmon`), the last thread sees that the pool is stopping. If
+//! it is the last thread's, the stopper reads 0. So at least one of them looks into the queues (the callers of
+//! `Pool::thread_exited`, `Executor::close`).
 //!
-//! **Effects of ended threads.** A thread that reads 0 in `n_running` sees everything that the ended threads did: each
-//! decrement is a release, and the read is an acquire.
+//! **Effects of ended threads.** A thread to which the method `n_running` returns 0 sees everything that the ended
+//! threads did: each decrement is a release, and this read is an acquire. The read in `have_all_exited` is relaxed.
 //!
 //! **Each ordering was removed**, and this failed (`running/tests.rs`):
 //!
 //! | change | what failed |
 //! |---|---|
-//! | `thread_exited`: no fence, or the fence before the decrement | a task is lost, also if the pool stops meanwhile |
+//! | `thread_exited`: no fence, or the fence before the decrement | a task is lost, both in a pool that is stopping already and in one that is stopped meanwhile |
 //! | `Idle::notify`: no fence | a task is lost |
-//! | `stop`: `wake_sysmon` before the flag is set, or no fence in it | a task is lost where the pool is stopped |
+//! | `stop`: `wake_sysmon` before the flag is set, or no fence in it | a task is lost if the pool is stopped while the last thread ends |
 //! | `thread_exited`: relaxed | effects of an ended thread are not seen after reading 0 |
-//! | `n_running`: relaxed | the same |
+//! | method `n_running`: relaxed | the same |
 
 use crate::idle::Idle;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, fence};

@@ -55,7 +55,7 @@ fn tasks_that_are_ready_at_the_close_still_run() {
     let n_run = Arc::new(AtomicUsize::new(0));
     for _ in 0..1000 {
         let n_run = n_run.clone();
-        // It is ready a second time, after the close.
+        // Each task yields once, so it is queued a second time after the close.
         let _join = spawn(&executor, async move {
             tokio::task::yield_now().await;
             n_run.fetch_add(1, Ordering::SeqCst);
@@ -165,8 +165,8 @@ fn block_on_here<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Threads and tasks start new tasks while the executor closes. Each new task is run by a worker or by the thread that
-/// has started it.
+/// Threads and tasks start new tasks while the executor closes. Each new task is run by a worker or, once no
+/// worker is left, by a thread that starts tasks or closes the executor.
 #[test]
 fn every_task_that_is_started_during_the_close_runs() {
     for _ in 0..200 {
@@ -186,8 +186,8 @@ fn every_task_that_is_started_during_the_close_runs() {
             }
             executor.close(Duration::MAX);
         });
-        // A worker that is about to exit may hold the last tasks.
         assert_eq!(executor.close(Duration::MAX), 0);
+        // The last worker counts as ended before it runs the tasks that are left, so the close may return earlier.
         while n_alive(&executor) > 0 {
             thread::yield_now();
         }

@@ -33,9 +33,9 @@ fn only_a_normal_end_and_a_shutdown_are_not_crashes() {
 }
 
 #[test]
-fn debug_reads_like_display() {
+fn debug_reads_like_the_alternate_form() {
     let exit = Exit::Shutdown(Some("enough".into()));
-    assert_eq!(format!("{exit:?}"), exit.to_string());
+    assert_eq!(format!("{exit:?}"), format!("{exit:#}"));
 }
 
 /// An error with a text and a source.
@@ -67,9 +67,10 @@ fn the_alternate_form_shows_the_whole_chain_and_display_the_first_text() {
     for (texts, first, whole) in [
         (&["no disk"][..], "no disk", "no disk"),
         (&["no config", "no file", "no disk"], "no config", "no config: no file: no disk"),
-        // Errors that show their cause as well.
+        // Errors whose own text contains the text of their source: it is not repeated.
         (&["no config: no disk", "no disk"], "no config: no disk", "no config: no disk"),
         (&["a: b: c", "b: c", "c", "d"], "a: b: c", "a: b: c: d"),
+        // An empty text is left out.
         (&["no config", "", "no disk"], "no config", "no config: no disk"),
     ] {
         let exit = Link::chain(texts);

@@ -42,7 +42,7 @@ fn a_wrong_size_hint_of_the_source_does_no_harm() {
 }
 
 #[test]
-fn the_size_hint_promises_no_more_than_a_stream_that_may_end_early_returns() {
+fn the_lower_size_hint_of_a_stream_that_may_end_early_counts_only_what_is_certain() {
     for_each_seed(|| async {
         let work = |n: u32| async move {
             if n == 1 {

@@ -8,8 +8,8 @@ use crate::system::argument::NotUnicode;
 /// The size of the largest argument, in bytes, without the NUL at its end.
 ///
 /// Linux accepts 131072 bytes with the NUL (`MAX_ARG_STRLEN`). Other systems limit only the sum of
-/// all arguments, to more than this. All of them use the limit of Linux, so that a pipeline that
-/// works on one system works on the others.
+/// all arguments, to more than this. `cordial` applies the limit of Linux on every Unix, so that a
+/// pipeline that works on one system works on the others.
 pub(crate) const MAX_ARGUMENT_BYTES: usize = 131_071;
 
 /// Returns the bytes of an argument of the command line of `cordial`.
