@@ -31,7 +31,7 @@
 //! |---|---|
 //! | header | the part of a task with a fixed address; one task after another uses it |
 //! | owner slot | the part of the header that owns the task while the task waits to be woken |
-//! | key | the name of a task in its [`Table`]: the index of a slot, and its generation: how often it was used |
+//! | key | the name of a task in its [`Table`]: the index of a slot, and its generation, that is, how often the slot was used |
 //! | hooks | the callbacks of the layer above |
 //! | remote | the part of a worker that other threads use: its queue, to steal from, and the progress of its polls |
 //! | searcher | the one worker that looks for tasks for a while before it sleeps; while it searches, pushes wake no other worker |

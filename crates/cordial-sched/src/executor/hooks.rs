@@ -11,8 +11,8 @@ use crate::thread_limit::ThreadLimit;
 
 /// The layer above an [`Executor`]: its shared state, and its callbacks.
 ///
-/// The *thread that may block* serves only such calls. If the system refuses to start it, a thread of tokio makes the
-/// call instead.
+/// Some hooks are called on a *thread that may block*, which does nothing else. If the system refuses to start it, a
+/// thread of tokio makes the call instead.
 pub trait Hooks: Any + Send + Sync {
     /// Called on each worker, on the timer thread and on each thread of tokio, before anything else runs there.
     ///

@@ -93,7 +93,7 @@ impl<T> Drop for JoinHandle<T> {
         // A waker whose destructor panics must not keep the task in its slot.
         let _ = unwind::catch(|| self.clear_timeout());
         if let Some(task) = self.header.take().and_then(|header| header.join.detach()) {
-            // The output may hold another handle.
+            // The output may hold another handle, so a drop may nest deeply.
             drop_in_turn(|| task.retire());
         }
     }

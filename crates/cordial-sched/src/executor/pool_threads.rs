@@ -20,8 +20,8 @@ pub(super) fn new_pool(options: &Options, scheduler: &SchedulerRef, sysmon: &Par
     let (of_workers, scheduler, workers) = (core.clone(), scheduler.clone(), options.workers);
     let spawn_worker = move |index| {
         if index >= workers {
-            // What a stand-in takes must not be the last of the address space: an allocation that
-            // fails ends the program.
+            // A stand-in must not take the last of the address space: an allocation that fails ends
+            // the program.
             thread_limit::check_address_space()?;
         }
         let Some(core) = of_workers.upgrade() else { return Ok(false) };

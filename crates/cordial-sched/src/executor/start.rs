@@ -50,7 +50,7 @@ impl Executor {
     }
 
     fn start_here(options: Options, hooks: Arc<dyn Hooks>) -> Result<Executor, ExecutorError> {
-        // Those of the pool and of tokio, sysmon, and the timer thread.
+        // The threads of the pool and of tokio, sysmon, and the timer thread.
         let n_threads = options.workers.saturating_mul(2).saturating_add(2);
         reservation::check_threads(n_threads)?;
         reservation::check_files(FILES_OF_TOKIO)?;
@@ -151,9 +151,9 @@ enum Build {
 ///
 /// The system may refuse a thread that it has granted to [`reservation`] a moment before. tokio
 /// then panics, and its destructors wait for the threads that did start. Therefore tokio is built
-/// inside of async code, where they do not wait, and each thread first waits for the end of the
-/// build, and ends itself if that has failed. In this rare case some memory and the files of the
-/// I/O driver stay allocated.
+/// inside of async code, where its destructors do not wait. Each thread of tokio first waits for
+/// the end of the build, and ends if the build has failed. In this rare case some memory and the
+/// files of the I/O driver stay allocated.
 fn build_tokio(threads: usize, core: &Arc<Core>, io_watch: Arc<IoWatch>) -> io::Result<tokio::runtime::Runtime> {
     let core = Arc::downgrade(core);
     let build: Arc<OnceLock<Build>> = Arc::default();

@@ -249,7 +249,7 @@ fn a_worker_whose_poll_never_ends_leaves_no_task_to_a_sleeper() {
             let model = model.clone();
             thread::spawn(move || model.work(index, 1))
         });
-        // A thread of its own, so that no preemption is spent on getting it out of the way.
+        // On a thread of its own: if this thread pushed, a run in which a worker comes first would cost a preemption.
         let pusher = {
             let model = model.clone();
             thread::spawn(move || {
@@ -339,7 +339,7 @@ impl SysmonOps for ModelSysmon<'_> {
     }
 }
 
-/// The worker begins asleep and goes into a poll that never ends. `is_polling` stands for its published progress.
+/// The worker takes one task, whose poll never ends. `is_polling` stands for its published progress.
 fn sysmon_sees_a_worker(preemptions: usize, has_token: bool) -> Arc<Ways> {
     let ways = Arc::new(Ways::default());
     let seen = ways.clone();
@@ -386,7 +386,7 @@ fn sysmon_does_not_sleep_while_a_worker_is_awake() {
 }
 
 #[test]
-fn sysmon_does_not_sleep_while_a_worker_is_awake_that_was_not_woken_by_a_push() {
+fn sysmon_does_not_sleep_while_a_worker_that_was_unparked_without_a_push_is_awake() {
     let seen = sysmon_sees_a_worker(3, true);
     assert_reached([("spurious", &seen.spurious), ("woken", &seen.woken)]);
 }

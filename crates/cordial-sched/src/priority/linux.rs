@@ -9,7 +9,7 @@ use thread_priority::ThreadSchedulePolicy::Normal;
 use thread_priority::{ThreadPriority, ThreadPriorityValue, set_thread_priority_and_policy, thread_native_id};
 
 /// By how much the nice value of a deprioritized thread is raised. Each step takes a fifth of the thread's weight. After
-/// two the thread gets 64 % of the time that a thread of full weight gets beside it, however many threads there are.
+/// two steps, it gets 64 % of the time that a thread of full weight gets beside it, however many threads there are.
 /// More steps would not shorten the wait of the others by much (`bench/NOTES.md`).
 const NICE_STEPS: i32 = 2;
 

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! A stopped program, a debugger and a suspended machine make all polls look long. So after a gap between its own
-//! rounds sysmon measures every poll from there on.
+//! rounds, sysmon measures every poll from the end of the gap.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -57,7 +57,7 @@ pub(crate) trait SysmonHooks {
     /// A poll has lasted for `stall_after`. Called once for each poll.
     fn long_poll(&self, key: Key, lasted: Duration);
 
-    /// Tasks are starving, and there are `max_threads` threads already. Called once until that is over.
+    /// Tasks are starving, and there are `max_threads` threads already. Called once for each such period.
     fn threads_exhausted(&self, max_threads: usize);
 
     /// The system has refused a thread. Called once until it has granted one.
@@ -73,7 +73,7 @@ pub(crate) trait SysmonHooks {
 pub(crate) struct Settings {
     /// How long a poll may last before it counts as long.
     pub(crate) stall_after: Duration,
-    /// If more blocked threads than this compute, they are deprioritized. `None` if no thread ever is.
+    /// If more blocked threads than this compute, they are deprioritized. `None`: no thread is ever deprioritized.
     pub(crate) deprioritizes_above: Option<usize>,
 }
 
@@ -341,7 +341,7 @@ impl<H: SysmonHooks> Sysmon<'_, H> {
         stuck.into_iter().map(|(_, index)| index).collect()
     }
 
-    /// Wakes a sleeping worker or activates stand-ins for stuck ones.
+    /// Wakes a sleeping worker. If none sleeps, activates stand-ins for stuck workers.
     fn activate_stand_ins(&mut self, stuck: &[usize]) -> StandIns {
         let pool = self.pool;
         if pool.idle.n_sleepers() > 0 {

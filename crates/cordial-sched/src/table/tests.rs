@@ -54,7 +54,7 @@ fn with_both_gives_both_values_in_the_order_of_its_arguments() {
 }
 
 #[test]
-fn keys_that_are_reserved_here_and_removed_there_do_not_make_pages_without_end() {
+fn slots_that_another_thread_frees_are_used_again() {
     let table = Table::new(2);
     for _ in 0..100 {
         let keys: Vec<Key> = (0..SLOTS).map(|_| table.reserve().unwrap()).collect();

@@ -8,11 +8,11 @@ use crate::table::Key;
 use crate::task::runnable::Runnable;
 use crate::task::schedule::{HeaderReuse, SchedulerRef};
 
-/// A free task is freed once it was not used for this long, at the latest after twice this long. So long, because a program
-/// that repeats a burst every few seconds would pay for the allocations each time.
+/// A free task is freed once it was not used for this long, at the latest after twice this long. With a shorter time, a
+/// program that repeats a burst every few seconds would pay for the allocations each time.
 const KEPT_FOR: Duration = Duration::from_secs(12);
 
-/// So few free tasks are not worth the wake-up of an idle program: they are freed when it sleeps for the next time.
+/// Up to this many free tasks are not worth the wake-up of an idle program: they are freed when it next goes to sleep.
 const FEW: usize = 1024;
 
 /// The free tasks of one executor. They are freed with it.

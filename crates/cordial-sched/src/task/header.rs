@@ -5,8 +5,8 @@ use crate::table::Key;
 use crate::task::join::JoinSlot;
 use crate::task::slot::OwnerSlot;
 
-/// A task's header, at a fixed address and counted: the owner of the task, its wakers, its handle and the layer above refer to
-/// it. Used by one task after another.
+/// A task's header, at a fixed address and reference-counted: the owner of the task, its wakers, its handle and the layer
+/// above refer to it. Used by one task after another.
 ///
 /// `T` is the type that owns a task: `Runnable`.
 pub(crate) struct Header<T> {

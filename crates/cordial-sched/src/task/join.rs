@@ -16,8 +16,8 @@
 //!    └──────────────────── the slot is Running again ◄┴──────────────────────────────────────────┘
 //! ```
 //!
-//! Each arrow is one critical section of the slot's lock, so the arrows stand in one order. User code, that is, the clone, the
-//! wake and the destructor of a waker, runs before or after the critical section.
+//! Each arrow is one critical section of the slot's lock, so they happen one after another. User code, that is, the clone,
+//! the wake and the destructor of a waker, runs before or after the critical section.
 //!
 //! **One owner at the end.** Of `finish` and `detach`, the later call gets the task, and returns it
 //! to its caller. `poll_join` gets the task only if `finish` came before, and there is one handle,

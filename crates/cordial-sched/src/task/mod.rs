@@ -17,15 +17,15 @@
 //! | finished | in `Header::join` | empty | finished | finished |
 //! | joined | with the handle | empty | running | finished, then cleared |
 //!
-//! In every state but *waiting* a wake-up notes itself in the owner slot. After *joined*, or when a task without a handle has
-//! finished, the task is free again. A header without a `Runnable` is freed with the last reference to it.
+//! In every state but *waiting*, a wake-up only leaves a mark in the owner slot. After *joined*, or when a task without a
+//! handle has finished, the task is free again. A header without a `Runnable` is freed with the last reference to it.
 //!
 //! The files in reading order: `future`, `slot`, `join`, `header`, `runnable`, `waker`, `turns`, `schedule`, `allocator`,
 //! `task_ref`.
 //!
 //! `runnable`, `waker` and `schedule` form the one cycle here: a runnable task has a waker and a scheduler, both of which are
-//! there to queue runnable tasks. `header`, `slot` and `join` are generic over the owner of a task, so that they stay out
-//! of it, and so that their models check the code that ships.
+//! there to queue runnable tasks. `header`, `slot` and `join` are generic over the owner of a task, which keeps them out
+//! of this cycle and lets their models check the code that ships.
 
 pub(crate) mod allocator;
 pub(crate) mod future;

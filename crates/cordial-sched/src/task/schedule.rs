@@ -83,7 +83,7 @@ impl SchedulerRef {
         self.0.header_reuse
     }
 
-    /// Returns the free list to which tasks return that have ended.
+    /// Returns the free list for tasks that have ended.
     #[inline]
     pub(crate) fn free_tasks(&self) -> &FreeListRef<Runnable> {
         &self.0.free_tasks
@@ -163,7 +163,7 @@ pub(crate) fn poll(mut runnable: Runnable) {
         .unwrap_or_else(|_| (runnable.poll(), false));
     let runnable = match polled {
         Poll::Ready(delivery) => return runnable.finish(delivery),
-        // Woken on this thread during the poll: queued at once, without a way through its slot.
+        // Woken on this thread during the poll: queued at once, and not put into its slot first.
         Poll::Pending if is_woken => Some(runnable),
         Poll::Pending => runnable.park(),
     };

@@ -15,7 +15,7 @@
 //!        Notified ── put: woken meanwhile, the caller keeps the task
 //! ```
 //!
-//! Every arrow is one exchange of the state, so the arrows stand in one order.
+//! Every arrow is one exchange of the state, so they happen one after another.
 //!
 //! **One owner.** In `Owned` and `Notified` the task is with a queue or with the thread that polls it, and only that owner
 //! uses the cell: it fills the cell before it makes the state `Waiting`. Of all threads that wake a

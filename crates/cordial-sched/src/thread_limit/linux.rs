@@ -63,7 +63,7 @@ fn control_group() -> Option<ThreadLimit> {
 fn full_group(mount: &Path, group: &str) -> Option<ThreadLimit> {
     Path::new(group).ancestors().find_map(|group| {
         let folder = mount.join(group.strip_prefix("/").unwrap_or(group));
-        // No number: `max`, which is no limit.
+        // Instead of a number, the file may say `max`: there is no limit.
         let read = |name: &str| fs::read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
         let max = read("pids.max")?;
         (read("pids.current")? >= max).then(|| ThreadLimit::ControlGroup { max, group: group.display().to_string() })

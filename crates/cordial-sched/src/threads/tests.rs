@@ -147,7 +147,7 @@ fn a_thread_whose_stand_in_was_refused_runs_and_can_be_replaced_again() {
             Some(_) => panic!("a thread was requested again"),
         }
         model.run_rounds_until_resumed(0);
-        // Sysmon replaces a thread only during a poll; this one may just have ended.
+        // Sysmon replaces a thread only during a poll; the first poll may just have ended.
         while !model.is_in_second_poll.load(Ordering::Relaxed) {
             thread::yield_now();
         }

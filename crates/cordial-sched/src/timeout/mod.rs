@@ -42,8 +42,8 @@
 //! `timeout/after_close.rs` explains which thread sweeps after the executor has closed.
 //!
 //! Wakers are user code: a waker that blocks holds up all timeouts of the executor, so the sweeper
-//! does nothing else that matters. For many deadlines that do elapse, use `tokio::time`: here, each
-//! sweep may go through all armed timeouts.
+//! has no other urgent work. For many deadlines that do elapse, use `tokio::time`: here, each sweep
+//! may go through all armed timeouts.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -188,7 +188,7 @@ impl Timeouts {
             }
             next = earlier(next, *of_shard);
         }
-        // Each of them, even if one panics.
+        // Wakes all of them, even if one panics.
         for waker in wakers {
             let _ = unwind::catch(|| waker.wake());
         }

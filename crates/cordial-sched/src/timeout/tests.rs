@@ -19,7 +19,7 @@ impl Wake for UnparkWaker {
     }
 }
 
-/// A timeout as in `Timer`: armed, waited for, disarmed. `start_thread` stands for that of `Timeouts`.
+/// A timeout as in `Timer`: armed, waited for, disarmed. `start_thread` stands for `Timeouts::start_thread`.
 fn elapse(timeouts: &Arc<Timeouts>, now: Instant, start_thread: impl Fn()) {
     let parker = Parker::new();
     // So that `trim` has something to forget: a timeout with the same deadline, which is disarmed at once.
@@ -68,7 +68,7 @@ fn the_timer_thread_sees_every_timeout() {
 }
 
 #[test]
-fn a_timeout_elapses_that_is_armed_while_the_executor_closes() {
+fn a_timeout_that_is_armed_while_the_executor_closes_elapses() {
     static BEFORE_CLOSE: Count = Count::new(0);
     static AFTER_CLOSE: Count = Count::new(0);
     static BY_ANOTHER_THREAD: Count = Count::new(0);
@@ -124,7 +124,7 @@ impl Threads {
 }
 
 #[test]
-fn a_timeout_elapses_that_is_armed_while_a_simulation_closes_or_the_thread_that_sweeps_then_ends() {
+fn a_timeout_that_is_armed_while_a_simulation_closes_or_its_sweeper_ends_elapses() {
     static BY_ONE: Count = Count::new(0);
     static BY_TWO: Count = Count::new(0);
     static AT_CLOSE: Count = Count::new(0);

@@ -56,7 +56,7 @@ pub(crate) fn search(
     None
 }
 
-/// Waits for the end of the round, or for an injected task, since no other worker would take that soon. Returns whether
+/// Waits for the end of the round, or for an injected task, which no other worker would take soon. Returns whether
 /// another thread ran on this processor meanwhile.
 #[expect(clippy::disallowed_methods, reason = "a round lasts real time")]
 fn wait_a_round(pool: &Pool) -> bool {

@@ -116,7 +116,7 @@ fn everything_runs_on_one_thread() {
 }
 
 #[test]
-fn tasks_that_are_ready_when_a_simulation_is_dropped_are_dropped_although_destructors_panic() {
+fn dropping_a_simulation_drops_its_ready_tasks_although_destructors_panic() {
     struct Broken(Arc<AtomicUsize>);
     impl Drop for Broken {
         fn drop(&mut self) {

@@ -1,6 +1,6 @@
 //! Traps that other schedulers fell into, each with a test named for it.
 //!
-//! These have their tests elsewhere, in `crates/cordial/tests` unless a path says otherwise:
+//! The tests of these traps are elsewhere, in `crates/cordial/tests` unless a path says otherwise:
 //!
 //! | trap | test |
 //! |---|---|
@@ -187,7 +187,7 @@ fn sysmon_sees_a_poll_that_is_busy_with_a_socket_that_is_always_ready() {
     executor.close(std::time::Duration::MAX);
 }
 
-/// Every thread that runs tasks has entered the tokio runtime, for as long as it does.
+/// Every thread that runs tasks has entered the tokio runtime for as long as it runs them.
 #[test]
 fn timers_and_sockets_of_tokio_work_on_a_stand_in() {
     async fn uses_tokio() {

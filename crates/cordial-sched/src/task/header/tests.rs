@@ -8,7 +8,7 @@ fn key(index: u32, generation: u32) -> Key {
 
 #[test]
 fn a_counted_header_is_at_most_one_and_a_half_cache_lines() {
-    // Two counts, and a word of the allocator.
+    // With the two counts of the `Arc`, and a word of the allocator.
     assert!(size_of::<Header<Box<u8>>>() + 3 * size_of::<usize>() <= 96);
 }
 
