@@ -10,13 +10,13 @@ pub(crate) fn discard<T>(value: T) {
     report_panic(move || drop(value));
 }
 
-/// Does the same, but drops the value where it is: on the stack it may be too large.
+/// Like `discard`, but drops the value where it is, because it may be too large for the stack.
 pub(crate) fn discard_in_place<T>(value: &mut Option<T>) {
     report_panic(|| *value = None);
 }
 
-/// Does the same with a value that may hold another value that is dropped by this function, and so on: a long chain of them does
-/// not overflow the stack. If many such calls are nested, the value is dropped when the outermost one is done.
+/// Like `discard`, for a value that may hold another such value, and so on: a long chain of them does not overflow the stack.
+/// If many of these calls are nested, the value is dropped when the outermost call is done.
 pub(crate) fn discard_in_turn<T: 'static>(value: T) {
     drop_in_turn(move || discard(value));
 }

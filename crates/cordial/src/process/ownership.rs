@@ -22,7 +22,7 @@ pub(crate) fn shutdown_request(runtime: &Handle, own: Pid) -> ShutdownRequest {
 /// Makes `guardian` end with `owner`. Called by the process `owner`, after the two were linked.
 pub(crate) fn attach_to_owner(runtime: &Handle, owner: Pid, guardian: Pid) {
     let number = runtime.with(guardian, |entry| entry.guardian().map(|guardian| guardian.number));
-    // Otherwise it has ended already.
+    // A guardian without a number has ended already.
     let Some(Some(number)) = number else { return };
     let to_check = runtime.with(owner, |entry| {
         let guardians = &mut entry.rare().guardians;

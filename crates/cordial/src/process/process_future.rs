@@ -155,7 +155,7 @@ where
 }
 
 /// Kills the process if its runtime has stopped, and returns whether it ends. The runtime kills all processes, but not at one
-/// moment: without this check, a process could go on with the exit of another one that was killed first.
+/// moment: without this check, a process could handle the exit of another, as if only the other had been killed.
 fn ends_with_runtime(runtime: &Handle, pid: Pid) -> bool {
     if !runtime.executor().is_closed() {
         return false;

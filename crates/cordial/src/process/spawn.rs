@@ -62,8 +62,8 @@ pub(crate) struct Spawned<J> {
     pub(crate) is_linked: bool,
 }
 
-/// Futures of more bytes than this are boxed before they are passed on. The calls that lead to the box of a task each copy the
-/// future to their stack, so that a large one would overflow it.
+/// Futures of more bytes than this are boxed before they are passed on. Each call on the way to the box of a task copies the
+/// future to its stack, which a large future would overflow.
 pub(crate) const LARGEST_UNBOXED: usize = 2048;
 
 /// Evaluates an expression with a future: in a box if the future is large. Every function through which futures of users enter

@@ -27,7 +27,7 @@ pub(crate) struct TaskSpan {
     own: Option<Arc<OwnSpan>>,
 }
 
-/// What the spans of the tasks that a process spawns depend on.
+/// The span of a process, as far as the spans of the tasks that it spawns depend on it.
 struct OwnSpan {
     id: Option<Id>,
     /// The span of the user that was current when the process was spawned. If the spawner's own span was current: the

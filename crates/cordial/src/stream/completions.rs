@@ -73,7 +73,7 @@ impl<O> Default for Batch<O> {
 impl<O: 'static> Completions<O> {
     pub(super) fn new() -> Completions<O> {
         let state = QueueState { batch: Batch::default(), consumer: None, abandoned: Vec::new(), is_closed: false };
-        // A reply may hold another stream.
+        // In turn, because a reply may hold another stream.
         Completions { has_entries: AtomicBool::new(false), state: Mutex::new(state), drop_replies: discard_in_turn }
     }
 }

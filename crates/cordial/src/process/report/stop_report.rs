@@ -11,8 +11,8 @@ use crate::pid::Pid;
 #[non_exhaustive]
 #[derive(Clone, Debug, Default)]
 pub struct StopReport {
-    /// Processes that were killed, and then ended. A stop with a limit, as that of a runtime, also lists those that still wait for a
-    /// thread when it returns.
+    /// Processes that were killed, and then ended. A stop with a limit, such as the shutdown of a runtime, also lists killed
+    /// processes that still wait for a thread when it returns.
     pub killed: Vec<Stopped>,
     /// Processes that were killed, but whose current poll does not return. They are still alive.
     pub abandoned: Vec<Stopped>,

@@ -8,7 +8,7 @@ use crate::error::BuildError;
 
 static DEFAULT: OnceLock<Handle> = OnceLock::new();
 
-/// Held while the threads start, so that of two concurrent calls only one starts any.
+/// Held while the threads start, so that only one of two concurrent calls starts them.
 static INSTALLING: Mutex<()> = Mutex::new(());
 
 /// Returns the default runtime, and starts it on first use.

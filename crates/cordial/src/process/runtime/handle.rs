@@ -56,8 +56,8 @@ impl Handle {
     }
 
     /// Returns whether the program has forked since the runtime was started, so that this process
-    /// has none of its threads. Not asked on a worker, where the question would cost as much as a
-    /// spawn: a process that was forked by a task is not noticed there.
+    /// has none of its threads. Always `false` on a worker, because the check costs as much as a
+    /// spawn: a fork by a task is not noticed there.
     #[inline]
     pub(crate) fn is_forked(&self) -> bool {
         !self.executor.is_simulated() && !self.executor.is_own_worker() && self.shared.is_forked()
@@ -170,7 +170,7 @@ impl Handle {
 
     pub(crate) fn kill_all(&self) {
         let kill = |pid| self.apply(pid, Signal::Sent { from: None, reason: Exit::Killed });
-        // All are killed before the first one is woken: none of them goes on with the exit of another.
+        // All are killed before the first one is woken, so that none of them handles the exit of another.
         let effects: Vec<Effect> = self.members(|_, _| true).into_iter().map(kill).collect();
         effects.into_iter().for_each(Effect::act);
     }

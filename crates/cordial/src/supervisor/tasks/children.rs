@@ -144,7 +144,7 @@ impl TaskChildren {
         pids
     }
 
-    /// Returns how many processes the children have, those included that are being started.
+    /// Returns how many processes the children have, including those that are being started.
     pub(super) fn n_running(&self) -> usize {
         self.n_temporary() + self.restartable.n_running()
     }

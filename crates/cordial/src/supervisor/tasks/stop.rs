@@ -139,7 +139,7 @@ impl ChildrenStop {
         }
     }
 
-    /// Takes the step that is due for those of its children that have not exited, and schedules the next one. Only a
+    /// Takes the step that is due, for each of its children that has not exited, and schedules their next step. Only a
     /// child that is stuck is abandoned: one that waits for a thread gets more time.
     fn take_due_step(&mut self) {
         let ((_, step), children) = self.due.pop_first().expect("a wait ends with `StepDue` only if there is one");

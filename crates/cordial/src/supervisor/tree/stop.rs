@@ -112,9 +112,9 @@ impl TreeState {
         }
         let restarting: Vec<u32> = self.children.restarting().map(|(key, _)| key).collect();
         restarting.into_iter().for_each(|key| self.children.set_status(key, ChildStatus::Stopped));
-        // A supervisor that was killed before the stop kills its children and does not report the kills: that is
-        // `BrutalKill`. If a kill interrupts the stop, the remaining children are killed too, but reported: that is a
-        // grace time of zero.
+        // A supervisor that was killed before the stop kills its children and does not report the kills, as with
+        // `BrutalKill`. If a kill interrupts the stop, the remaining children are killed and reported, as with a grace
+        // time of zero.
         let shutdown_after_kill =
             if signals.is_killed() { Shutdown::BrutalKill } else { Shutdown::After(Duration::ZERO) };
         for key in self.children.keys().into_iter().rev() {
