@@ -92,7 +92,7 @@ pub(crate) fn cpu_time() -> Duration {
     nanoseconds.map_or_else(|| STARTED.elapsed(), Duration::from_nanos)
 }
 
-/// Measures one part in this process. Returns NaN for an unknown one.
+/// Measures one part in this process. Returns NaN for an unknown part.
 pub(crate) fn run(part: &str) -> f64 {
     if part == "busy" {
         keep_busy();
@@ -145,7 +145,7 @@ pub(crate) fn run(part: &str) -> f64 {
     }
 }
 
-/// Returns the resident memory after `n_bursts` bursts of `BURST` sleeping tasks, each awaited to its end, and a pause.
+/// Returns the resident memory after bursts of `BURST` sleeping tasks, each burst awaited to its end, and a pause.
 async fn after_bursts<F>(bursts: Bursts, burst: impl Fn() -> F) -> f64
 where
     F: Future<Output = ()>,

@@ -37,14 +37,14 @@ fn read_chunk(input: &mut (impl Read + Descriptor)) -> io::Result<Vec<u8>> {
         match input.read(&mut chunk) {
             Ok(n) => break n,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // The file does not block, as the program has got it.
+            // The program may inherit a nonblocking file.
             Err(error) if error.kind() == ErrorKind::WouldBlock => system::wait_until_readable(input)?,
             Err(error) => return Err(error),
         }
     };
     chunk.truncate(n);
-    // A read from a pipe may return few bytes. Their chunk may wait, so it gives back the other
-    // bytes.
+    // A read from a pipe may return few bytes. The chunk may wait to be split, so its unused memory is
+    // freed.
     chunk.shrink_to_fit();
     Ok(chunk)
 }

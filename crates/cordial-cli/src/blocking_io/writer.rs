@@ -16,8 +16,8 @@ const MAX_REQUEST_BYTES: usize = 64 * 1024;
 
 /// Writes to a standard stream, such that a slow reader of the stream blocks no task.
 ///
-/// The thread starts with the first write. If the system refuses it, the calling thread writes: the last words of a
-/// program that gets no more threads are not lost.
+/// The thread starts with the first write. If the system refuses it, the calling thread writes, so that the last
+/// messages of a program that gets no more threads are not lost.
 pub(crate) struct Writer<W> {
     /// Returns the stream. Each thread that writes calls it once.
     stream: fn() -> W,
@@ -105,7 +105,7 @@ fn write_all(stream: &mut (impl Write + Descriptor), mut bytes: &[u8]) -> io::Re
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(n) => bytes = &bytes[n..],
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // The file does not block, as the program has got it.
+            // The program may inherit a nonblocking file.
             Err(error) if error.kind() == ErrorKind::WouldBlock => system::wait_until_writable(stream)?,
             Err(error) => return Err(error),
         }

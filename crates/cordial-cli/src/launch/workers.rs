@@ -83,8 +83,8 @@ struct NewRequests {
 /// Requests that were received and not started: their wait for the throttle was cancelled, or a resource was short.
 /// They come first.
 ///
-/// They have a lock of their own, because a thread that puts a request back must not wait for one that waits for the next
-/// request: there may be no other.
+/// They have a lock of their own: a thread that puts a request back must not wait for the thread that holds the lock of
+/// `NewRequests` until the next request is sent, because there may be no other request.
 #[derive(Default)]
 struct WaitingRequests {
     requests: Mutex<VecDeque<Request>>,
@@ -201,7 +201,7 @@ impl Workers {
         }
         new.throttle.wait().await;
         new.throttle.record_start();
-        // Only the thread that holds the lock of the new requests takes one.
+        // Only the thread that holds the lock of the new requests takes a waiting request.
         self.waiting_requests.lock().pop_front()
     }
 

@@ -58,7 +58,7 @@ pub(crate) fn take_stdin() -> io::Result<io::Stdin> {
     Ok(io::stdin())
 }
 
-/// A file that can be waited for: no file here, since all of them block.
+/// A file that can be waited for. All files block here, so none ever has to be.
 pub(crate) trait Descriptor {}
 
 impl<T> Descriptor for T {}

@@ -1,8 +1,8 @@
 //! Waits for the exit of a process through a pidfd, a file that becomes readable when the process exits. Does not reap
 //! the process.
 //!
-//! If the system refuses that file, because too many are open, the process is there already: it is not killed for that,
-//! but asked for again and again.
+//! The system may refuse a pidfd, because too many files are open. The process runs already then, and is not killed:
+//! instead, a thread checks again and again whether the process has exited.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -33,7 +33,7 @@ pub(crate) fn unblock_sigchld() {
     let _ = SigSet::from(Signal::SIGCHLD).thread_unblock();
 }
 
-/// The pause between two questions whether a process has exited.
+/// The pause between two checks whether a process has exited.
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// Watches one process.

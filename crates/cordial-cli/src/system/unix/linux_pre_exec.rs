@@ -16,8 +16,8 @@ use std::fs;
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
 
-/// Continues the stopped children of this process that are still before `exec`. `is_known` returns true for the others,
-/// whose start is complete: this function is not the one to continue them.
+/// Continues the stopped children of this process that are still before `exec`. `is_known` returns true for children
+/// whose start is complete, which this function leaves stopped.
 pub(super) fn continue_stopped_children(is_known: impl Fn(Pid) -> bool) {
     let own = getpid().as_raw_nonzero().to_string();
     for process in fs::read_dir("/proc").into_iter().flatten().flatten() {

@@ -1,6 +1,6 @@
 //! Starts commands.
 //!
-//! This does what the standard library does, but does once what is the same for all commands. The standard library
+//! Like the standard library, except that work that is the same for all commands is done once. The standard library
 //! copies the whole environment each time, and lets libc query the handler of each signal. For a command that does
 //! nothing, that was 3 % of its time.
 

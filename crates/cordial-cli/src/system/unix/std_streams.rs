@@ -59,8 +59,7 @@ pub(crate) fn take_stdin() -> io::Result<File> {
     Ok(input.into())
 }
 
-/// Waits until a read of a file that does not block returns something. The wait has no bound, as a
-/// read that blocks has none.
+/// Waits until a nonblocking file can be read. The wait has no bound, like a blocking read.
 ///
 /// # Errors
 ///
@@ -69,8 +68,7 @@ pub(crate) fn wait_until_readable(file: &impl Descriptor) -> io::Result<()> {
     wait_for(file, PollFlags::IN)
 }
 
-/// Waits until a write to a file that does not block writes something. The wait has no bound, as a
-/// write that blocks has none.
+/// Waits until a nonblocking file can be written. The wait has no bound, like a blocking write.
 ///
 /// # Errors
 ///
