@@ -159,7 +159,7 @@ const CASES: &[Case] = &[
 ];
 
 fn main() {
-    // Beside the filter that `cargo test` passes on there may be options of libtest.
+    // Besides the filter, `cargo test` may pass options of libtest.
     let args: Vec<String> = std::env::args().skip(1).collect();
     if let [run, name] = &args[..]
         && run == "run"
@@ -255,7 +255,8 @@ impl Drop for OnDrop {
 
 thread_local!(static LAST: RefCell<OnDrop> = const { RefCell::new(OnDrop(None)) });
 
-/// Calls `prepare` on this thread, and what it returns when the thread ends and the thread-locals of the library are gone.
+/// Calls `prepare` now, and the closure that it returns at the end of this thread, when the thread-locals of the
+/// library are gone.
 fn at_end_of_thread(prepare: fn() -> Late) {
     // Thread-locals are destroyed in the opposite order of their first use, so this one is the last.
     LAST.with(|_| ());
@@ -263,7 +264,7 @@ fn at_end_of_thread(prepare: fn() -> Late) {
     LAST.with(|last| last.borrow_mut().0 = Some(late));
 }
 
-/// Calls `prepare`, and what it returns in a handler of `atexit`.
+/// Calls `prepare` now, and the closure that it returns in a handler of `atexit`.
 fn at_exit(prepare: fn() -> Late) {
     static LATE: Mutex<Option<Late>> = Mutex::new(None);
     extern "C" fn call_it() {
@@ -407,7 +408,7 @@ async fn start_everything_here() {
     }
 }
 
-/// Uses everything in the library, some of which was made before.
+/// Uses everything in the library, partly through values that were made before.
 fn late_uses() -> Late {
     let of_tasks = late_uses_of_tasks(Spawns::AreRefused);
     let of_supervisors = late_uses_of_supervisors();

@@ -45,7 +45,7 @@ pub(crate) struct FreeList<T: Recycle> {
     shards: Arc<Shards<T>>,
 }
 
-/// Gives values back to a free list, without keeping the list.
+/// Gives values back to a free list, without keeping the list alive.
 pub(crate) struct FreeListRef<T: Recycle> {
     shards: Weak<Shards<T>>,
     has_magazines: bool,

@@ -41,8 +41,8 @@ impl Exit {
     }
 }
 
-/// Returns the cause of an error: what its text includes, or else its source. In the first case, its source is the source of that
-/// cause.
+/// Returns the cause of an error: the error whose text is part of its own text or, if there is none, its source.
+/// `source` skips a cause of the first kind.
 fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     if let Some(Exit::Error(error)) = error.downcast_ref() {
         return Some(&**error);

@@ -43,7 +43,8 @@ impl Location {
         self.column
     }
 
-    /// Returns the location of a panic that the panic hook has not seen, because the program has replaced the hook.
+    /// Returns the location of a panic that the panic hook has not recorded: of `resume_unwind`, or where the program
+    /// has replaced the hook.
     pub(crate) fn unknown() -> Location {
         Location { file: File::Static("an unknown location"), line: 0, column: 0 }
     }

@@ -22,8 +22,8 @@ pub use timed_out::TimedOut;
 
 /// How a process ended. Cheap to clone.
 ///
-/// `Display` prints one text: of an error, that of the outermost one. `{:#}` and `Debug` print the texts of its
-/// [sources](Error::source) as well, for example `no configuration: no such file`.
+/// `Display` prints one text; of an [`Exit::Error`], the text of the error itself. `{:#}` and `Debug` print the texts
+/// of the [sources](Error::source) of the error as well, for example `no configuration: no such file`.
 ///
 /// | exit of a process | linked process that does not trap exits | linked process that traps exits |
 /// |---|---|---|
@@ -126,7 +126,8 @@ impl Error for Exit {
     }
 }
 
-/// For tests: panics are equal if message and location are, errors if their texts are, timeouts if limit and task are.
+/// For tests: panics are equal if message and location are, errors if their texts are, timeouts if limit, task and
+/// number of other pending tasks are.
 impl PartialEq for Exit {
     fn eq(&self, other: &Exit) -> bool {
         match (self, other) {

@@ -78,14 +78,14 @@ pub(crate) fn has_given_up(exit: &Exit) -> bool {
     matches!(exit, Exit::Shutdown(Some(why)) if why.contains(" gave up on child "))
 }
 
-/// Kills a child and lets everything run that can run.
+/// Kills a child, and lets all ready tasks run.
 pub(crate) async fn crash(tree: &Supervisor, id: &str) {
     let pid = pid(tree, id).await;
     process::exit(pid, Exit::Killed);
     settle().await;
 }
 
-/// Lets everything run that can run, and 1 ms of virtual time pass.
+/// Lets all ready tasks run, and 1 ms of virtual time pass.
 pub(crate) async fn settle() {
     tokio::time::sleep(std::time::Duration::from_millis(1)).await;
 }

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// A command that starts this test binary as such a user. `None`, and a line on standard error, if
 /// that is not possible here.
 ///
-/// The superuser takes the number of a user that nobody has. Every other user takes a user
-/// namespace, where threads are counted from zero.
+/// The superuser runs the command with a user id that is not in use. Every other user starts it in
+/// a user namespace, where threads are counted from zero.
 pub(crate) fn command() -> Option<Command> {
     static USERS: AtomicU32 = AtomicU32::new(0);
     let exe = std::env::current_exe().unwrap();

@@ -33,8 +33,8 @@ const SEEDS: u64 = 10_000;
 const ENOUGH: u64 = 5000;
 
 /// The outcomes that must be reached. `Refused` does not occur, since these programs spawn nothing
-/// after the end of the runtime. A `shutdown` returns `None` for the exit that it asks for, so that
-/// exit is not an outcome.
+/// after the end of the runtime. A `shutdown` returns `None` for the exit that it asks for;
+/// therefore that exit is not an outcome.
 #[rustfmt::skip]
 const OUTCOMES: &[(&str, &[&str])] = &[
     (

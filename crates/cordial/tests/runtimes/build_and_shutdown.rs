@@ -480,7 +480,7 @@ fn only_a_process_in_a_poll_is_abandoned_and_processes_that_wait_for_a_thread_ar
     }
 }
 
-/// More than the threads can end in 100 ms in a debug build.
+/// `N` is more processes than the threads can end within 100 ms in a debug build.
 #[test]
 fn a_shutdown_of_many_processes_that_ignore_it_abandons_none() {
     const N: usize = 50_000;

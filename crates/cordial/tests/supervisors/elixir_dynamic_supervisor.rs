@@ -31,7 +31,7 @@ enum Start {
 
 const FAILURES: [Start; 3] = [Start::Errs, Start::Panics, Start::FactoryPanics];
 
-/// A child whose starts end as listed, and the last of these again and again.
+/// A child whose starts end as listed. Further starts end like the last one.
 fn child(restart: Restart, starts: &'static [Start]) -> ChildSpec {
     let n_starts = AtomicU32::new(0);
     let factory = move || {

@@ -141,7 +141,7 @@ fn calls_come_after_the_exits_that_their_caller_has_seen() {
 
 // V-039, V-085
 #[test]
-fn a_restart_that_is_starting_is_restarting_and_not_active() {
+fn a_child_whose_restart_is_starting_is_shown_as_restarting_and_not_active() {
     for_each_seed(|| async {
         let tree = one_for_one().child(slow(SECOND)).start().await.unwrap();
         end(pid(&tree, "slow").await, Exit::Killed).await;
@@ -158,7 +158,7 @@ fn a_restart_that_is_starting_is_restarting_and_not_active() {
 
 // V-085
 #[test]
-fn a_restart_that_fails_is_never_stopped_in_between() {
+fn a_child_whose_restart_fails_is_never_shown_as_stopped() {
     for_each_seed(|| async {
         let n_starts = AtomicU32::new(0);
         let fails = ChildSpec::init("fails", move || {

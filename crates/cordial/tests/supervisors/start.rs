@@ -74,8 +74,8 @@ fn defaults_and_overrides_of_a_child_spec() {
     assert!(text(&emails).contains(r#"id: "emails", restart: Permanent, shutdown: Infinity"#), "{emails:?}");
 }
 
-/// Returns how often a child is run whose incarnations exit in these ways, one after another. Later
-/// incarnations never exit.
+/// Runs a child whose incarnations exit in these ways, one after another; later incarnations never
+/// exit. Returns the number of its runs.
 async fn runs(restart: Restart, kinds: Vec<ExitKind>) -> u32 {
     let n_runs = Arc::new(AtomicU32::new(0));
     let counted = n_runs.clone();

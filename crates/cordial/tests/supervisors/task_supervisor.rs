@@ -271,7 +271,8 @@ fn terminating_a_child_waits_for_its_grace_time_without_blocking_other_calls() {
     });
 }
 
-/// Returns how often a child of a task supervisor is run whose first incarnation exits in this way.
+/// Starts a child whose first incarnation exits in this way, under a task supervisor. Returns the
+/// number of its runs.
 async fn runs(restart: Restart, kind: ExitKind) -> u32 {
     let n_runs = Arc::new(AtomicU32::new(0));
     let counted = n_runs.clone();

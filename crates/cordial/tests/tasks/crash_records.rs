@@ -249,7 +249,7 @@ fn an_event_has_the_latest_label() {
     assert_eq!(of(&emitted, "latest").len(), 1);
 }
 
-/// Runs the test in a process of its own, which must succeed and print "no luck" to standard error `times` times.
+/// Runs the test in an OS process of its own, which must succeed and print "no luck" to standard error `times` times.
 fn assert_printed(test: &str, times: usize) {
     let ran = subprocess::run(test, "");
     assert!(ran.status.success() && ran.stderr.matches("no luck").count() == times, "{}", ran.stderr);

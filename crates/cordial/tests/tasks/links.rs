@@ -299,7 +299,8 @@ fn concurrent_exits_are_each_delivered_exactly_once() {
         .unwrap();
 }
 
-/// Starts a process that links itself if it is asked to, waits for `go`, spins until both racers are there, and fails with `name`.
+/// Starts a process that links itself to the process in `link`, if there is one, waits for `go`, spins until both
+/// racers are there, and fails with `name`.
 fn racer(
     go: oneshot::Receiver<()>,
     link: Option<(Pid, oneshot::Sender<Pid>)>,

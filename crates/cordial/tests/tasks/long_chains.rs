@@ -1,5 +1,5 @@
-//! Long chains: values that hold handles of tasks whose results are such values, tasks that wait for one another, linked tasks.
-//! What ends the whole chain does not need a stack as deep as the chain is long.
+//! Long chains: of values, each of which holds the handle of a task whose result is the value before; of tasks that
+//! wait for one another; of linked tasks. However long a chain is, its end needs only a shallow stack.
 
 use std::error::Error;
 use std::fmt;
@@ -140,7 +140,7 @@ fn a_long_chain_of_values_is_dropped_without_a_deep_stack_on_threads() {
     runtime.block_on(make_and_drop_all_kinds()).unwrap();
 }
 
-/// The last handle of a chain is dropped when the runtime is gone already, and together with it.
+/// The last handle of a chain is dropped after its runtime, or immediately before it.
 #[test]
 fn a_long_chain_of_values_outlives_its_runtime() {
     for is_dropped_after in [true, false] {
@@ -171,7 +171,7 @@ fn a_long_chain_of_values_outlives_its_runtime() {
     }
 }
 
-/// The drop of a handle in a destructor is not put off if the chain is short: the destructor may wait for its effects.
+/// In a short chain, a handle that a destructor drops is dropped at once, since the destructor may wait for the effects.
 #[test]
 fn a_destructor_of_a_result_sees_the_end_of_the_result_whose_handle_it_drops() {
     struct Waits {

@@ -134,7 +134,7 @@ impl Order {
         }
     }
 
-    /// The row of a module, and the name in that row which it falls under: the longest one.
+    /// The row of a module, and the longest name in that row that covers the module.
     fn row(&self, module: &str) -> Option<(usize, &'static str)> {
         let rows = self
             .rows
