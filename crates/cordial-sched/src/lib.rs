@@ -13,9 +13,9 @@
 //! ```
 //!
 //! An [`Executor`] has one of two schedulers: worker threads that steal from each other, or a [`Simulation`] with one
-//! thread, an order that follows from a seed, and a virtual clock. Sockets, signals, child processes and timers of tasks are
-//! tokio's: an executor owns a tokio runtime, and every worker has entered it. Only a [`Timer`] is the executor's own, so that
-//! it does not depend on tokio's threads.
+//! thread, an order that follows from a seed, and a virtual clock. Sockets, signals, child processes and `tokio::time` are
+//! tokio's: an executor owns a tokio runtime, and every worker has entered it. A [`Timer`] and the timeout of a join handle
+//! are the executor's own, so that they do not depend on tokio's threads.
 //!
 //! # What it is not for
 //!

@@ -125,7 +125,8 @@ impl Slots {
 /// The result of a request.
 enum Served {
     Finished(oneshot::Sender<Outcome>, Box<Outcome>),
-    /// The process could not be started because too many processes or files exist while other commands run.
+    /// The process could not be started, because too many processes or files exist. Other commands run, and will free
+    /// some.
     Shortage(Request),
 }
 

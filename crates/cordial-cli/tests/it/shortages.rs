@@ -1,4 +1,4 @@
-//! Nothing of the system that is missing makes the command hang, abort, or lose output in silence: either all items
+//! Whatever the system lacks or refuses, the command does not hang, abort, or lose output in silence: either all items
 //! are run and printed, or the status and a message say that they are not.
 #![cfg(target_os = "linux")]
 
@@ -182,7 +182,7 @@ fn every_number_of_files_runs_all_items_or_is_refused() {
     }
 }
 
-/// A failed allocation aborts a program, so that some room is left wherever a thread can be refused.
+/// A failed allocation aborts a program, so threads are refused while some address space is left.
 #[test]
 fn every_size_of_the_address_space_runs_all_items_or_is_refused() {
     limit_processors(2);

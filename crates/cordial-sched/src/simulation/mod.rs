@@ -25,7 +25,7 @@ pub(crate) mod queue;
 /// How many tasks are polled before tokio's own tasks get a turn.
 const TURN: usize = 61;
 
-/// When the clock has jumped this far without the poll of a task on the way, the program counts as stalled.
+/// When the clock has jumped this far and no task was polled meanwhile, the program counts as stalled.
 const HORIZON: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Nothing is ready, no timer of the coming year is armed, and the main future is pending: the program waits for

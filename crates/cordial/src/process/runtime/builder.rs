@@ -59,8 +59,8 @@ impl Builder {
     /// Sets how long a poll may last before it is a long poll: it is reported, and while tasks wait, another thread
     /// stands in for the worker. Default: 4 ms.
     ///
-    /// At most as many stand-ins as workers start per millisecond: while hundreds of tasks block at
-    /// the same moment, other tasks may wait for some hundred milliseconds. A thread that is not
+    /// In each millisecond, at most one stand-in for each worker starts: while hundreds of tasks block
+    /// at the same moment, other tasks may wait for some hundred milliseconds. A thread that is not
     /// needed after its long poll exits 10 s later, or at once if its priority was lowered.
     pub fn stall_after(self, stall_after: Duration) -> Builder {
         Builder { stall_after, ..self }

@@ -42,7 +42,7 @@ pub(crate) async fn stop_all(
     if first != Step::Kill && until_gone(runtime, &is_member, first, time_of(first)).await {
         return StopReport::default();
     }
-    // A process that is exiting already counts as ended in time, however short the grace time was.
+    // A process that is already exiting has ended in time, however short the grace time was.
     let mut killed = describe_all(runtime, &|pid, entry| is_member(pid, entry) && !entry.shutdown.is_exiting());
     let abandoned = match late_ends {
         LateEnds::Await => kill_all(runtime, &is_member, std::iter::repeat(ABANDON_AFTER)).await,

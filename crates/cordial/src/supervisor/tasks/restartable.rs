@@ -229,7 +229,7 @@ impl RestartableChildren {
         running.filter_map(|(_, child)| child.pid).collect()
     }
 
-    /// Returns the processes of the children that are running. A restart that is starting is not.
+    /// Returns the processes of the children that are running. A child whose restart is starting is not running.
     pub(super) fn running(&self) -> Vec<Pid> {
         let table = self.lock();
         let running = table.children.iter().filter(|(_, child)| !child.is_restarting());

@@ -148,7 +148,7 @@ impl TaskSupervisor {
         F::Output: Outcome,
     {
         let (tasks, spawned_at) = (self.clone(), Location::caller());
-        // Boxed, because the future that is returned would be as large, and is moved by the caller.
+        // Boxed, because the returned future contains this one, and is moved by the caller.
         let future = Box::pin(future);
         async move {
             let shared = tasks.shared();
