@@ -58,13 +58,17 @@
 //!
 //! Crashes, restarts and long polls are emitted as `tracing` events of target `cordial::process`. Without a subscriber, a panic in a
 //! task is printed by the panic hook as usual, and [`main`] prints the exit of the root process; nothing else is printed. With a
-//! subscriber, a panic is emitted as the event `crash` instead of printed.
+//! subscriber, the panic hook is called as well, so that a hook which sends panics to a service receives all of them. To
+//! have each panic reported once, by its event, set [`Panics::EventOnly`](process::Panics::EventOnly).
+//!
+//! The events of a process are emitted in the span in which it is polled; `crash` after a panic, in the span in which it
+//! panicked.
 //!
 //! | event | level | fields |
 //! |---|---|---|
 //! | `start` | trace | pid, spawned_at, caller, supervisor, incarnation |
 //! | `stop` | debug | pid, label, supervisor, incarnation, spawned_at, exit |
-//! | `crash`, instead of `stop`: any exit but `Normal` and `Shutdown` | error (a kill: warn) | pid, label, supervisor, incarnation, spawned_at, exit, callers |
+//! | `crash`, instead of `stop`: any exit but `Normal` and `Shutdown` | error (a kill: warn) | pid, label, supervisor, incarnation, spawned_at, exit, callers, backtrace (of a panic, if `RUST_BACKTRACE` enables it) |
 //! | `long_poll`: emitted while it lasts | warn, once for each spawn location | pid, label, supervisor, incarnation, spawned_at, lasted_ms (so far) |
 //! | `threads_exhausted`: every thread is in a long poll while tasks wait, and `max_threads` is reached | warn, once for each such period | max_threads |
 //! | `io_threads_stuck`: code in `tokio::spawn` computes or blocks, and a thread of tokio has made no progress for 100 ms | warn, at most one a second | stuck (how many threads), io_threads (how many there are), lasted_ms (so far), left_out (threads that were stuck since the last event and were not reported) |
@@ -73,10 +77,10 @@
 //! | `refused`: spawned on a runtime that was shut down, on a thread whose thread-locals are gone, or under a supervisor that is full, stopping or has ended | error | spawned_at, supervisor, refusal |
 //! | `restart`: a child is restarted | warn | supervisor, label, child, incarnation (the next one), spawned_at, reason, after_ms |
 //! | `restart_waits`: a restart waits for an abandoned process | warn | supervisor, label, child, incarnation (the next one), spawned_at, pid |
-//! | `start_failed`: a child failed to start | error | supervisor, label, child, incarnation (this one), spawned_at, reason |
+//! | `start_failed`: a child failed to start | error | supervisor, label, child, incarnation (this one), spawned_at, reason, backtrace (of a panic, as in `crash`) |
 //! | `give_up`: a supervisor exceeded its restart limit | error | supervisor, label, child, incarnation (the last one), spawned_at, reason, restarts, window |
 //! | `forced`: a supervisor had to kill or abandon a child | warn | pid, label, supervisor, spawned_at, how |
-//! | `lost_panic`: the destructor of a value that was not taken panicked | error | exit |
+//! | `lost_panic`: the destructor of a value that was not taken panicked | error | exit, backtrace (as in `crash`) |
 //!
 //! `supervisor` is a pid. In events with the field `child`, `child` is the id of the child, and `label` is the label of the
 //! supervisor. In all other events, `label` is the label of the process; the default label of a child of a `Supervisor` is its

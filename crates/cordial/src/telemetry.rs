@@ -73,7 +73,8 @@ pub(crate) fn stopped(subject: &Subject<'_>, exit: &Exit, callers: &[Pid]) {
         }
         _ => {
             event!(name: "crash", target: TARGET, Level::ERROR, event = "crash", %pid, label, supervisor, incarnation,
-                %spawned_at, exit = %format_args!("{exit:#}"), callers = ?callers, "process crashed");
+                %spawned_at, exit = %format_args!("{exit:#}"), callers = ?callers, backtrace = exit.backtrace().map(display),
+                "process crashed");
         }
     }
 }
@@ -115,7 +116,7 @@ pub(crate) fn abandoned(subject: &Subject<'_>) {
 pub(crate) fn lost_panic(caught: &Caught) {
     let Caught { message, location, .. } = caught;
     event!(name: "lost_panic", target: TARGET, Level::ERROR, event = "lost_panic",
-        exit = %format_args!("panicked at {location}: {message}"), "the destructor of a value that was not taken panicked");
+        exit = %format_args!("panicked at {location}: {message}"), backtrace = caught.backtrace().map(display), "the destructor of a value that was not taken panicked");
 }
 
 /// A subscriber that panics is ignored: it may need thread-locals that an ending thread has lost.
@@ -155,8 +156,12 @@ pub(crate) fn restart_waits(child: &Child<'_>, pid: Pid) {
 /// Emitted when a child has failed to start. The incarnation number is that of the incarnation that has not started.
 pub(crate) fn start_failed(child: &Child<'_>, reason: &StartError) {
     let Child { supervisor, label, child, spawned_at, incarnation } = *child;
+    let backtrace = match reason {
+        StartError::Child { exit, .. } => exit.backtrace().map(display),
+        _ => None,
+    };
     event!(name: "start_failed", target: TARGET, Level::ERROR, event = "start_failed", %supervisor, label, child,
-        incarnation, %spawned_at, reason = %format_args!("{reason:#}"), "child failed to start");
+        incarnation, %spawned_at, reason = %format_args!("{reason:#}"), backtrace, "child failed to start");
 }
 
 /// Emitted when a supervisor exceeds its restart limit. The incarnation number is that of the incarnation that has ended or has not

@@ -5,11 +5,15 @@
 //! tokio's timers work. There is no I/O driver, so sockets, signals and child processes panic at
 //! once.
 //!
+//! A panic of a process does not call the panic hook, because a program under test may crash on purpose. If the simulation fails, it
+//! panics once, with a message that shows the exit of the root process and the crashes before it.
+//!
 //! Do not measure speed in a simulation, and do not block: the virtual clock does not advance while the thread blocks.
 //!
 //! To test what a program does on Ctrl-C, run the future that it passes to [`cordial::main`](crate::main) as a task:
 //! [`Task::shutdown`](crate::Task::shutdown) makes the same request as the signal.
 
+use std::fmt::Write;
 use std::panic::Location;
 use std::time::Duration;
 
@@ -19,6 +23,7 @@ use crate::exit::Exit;
 use crate::process::{
     Handle, LateEnds, Shared, Shutdown, Spawn, assert_may_block, box_if_large, describe_all, stop_all, stop_in_order,
 };
+use crate::unwind::PanicReports;
 
 /// Runs a future as the root process of a simulated runtime, with seed 0, and returns its output.
 ///
@@ -27,7 +32,7 @@ use crate::process::{
 ///
 /// # Panics
 ///
-/// If the root process ends without a value; the message shows its exit and the seed. Also if no process can make progress any
+/// If the root process ends without a value; the message shows its exit, the seed, and which other processes have crashed. Also if no process can make progress any
 /// more: a real program would hang.
 ///
 /// # Examples
@@ -87,7 +92,7 @@ where
     F::Output: Send + 'static,
 {
     assert_may_block("cordial::testing::run");
-    let simulation = match Simulation::new(seed, Shared::new(1)) {
+    let simulation = match Simulation::new(seed, Shared::new(1, PanicReports::Simulation)) {
         Ok(simulation) => simulation,
         Err(error) => panic!("the simulated runtime cannot start: {error:#}"),
     };
@@ -103,15 +108,37 @@ where
     });
     match ended {
         Ok(Ok(output)) => output,
-        Ok(Err(exit)) => panic!("the root process {exit:#} (seed {seed})"),
+        Ok(Err(exit)) => panic!("{}", with_crashes(format!("the root process {exit:#} (seed {seed})"), &runtime)),
         Err(Stalled) => {
             let left: Vec<String> = describe_all(&runtime, &|_, _| true).iter().map(ToString::to_string).collect();
             // The processes are killed, so that their destructors run.
             let _ = simulation.block_on(stop_all(&runtime, |_, _| true, Shutdown::BrutalKill, LateEnds::Await));
-            panic!(
+            let message = format!(
                 "nothing can run any more, and the root process has not ended (seed {seed}); still alive: {}",
                 left.join("; ")
-            )
+            );
+            panic!("{}", with_crashes(message, &runtime))
         }
     }
+}
+
+/// Appends to the message of a failed simulation the crashes that it does not show yet, and the backtrace of the first panic. The
+/// panic hook was not called for them.
+fn with_crashes(mut message: String, runtime: &Handle) -> String {
+    let mut backtrace = None;
+    for crash in runtime.crashes().to_vec() {
+        if !matches!(crash.exit, Exit::Panic(_) | Exit::Error(_)) {
+            continue;
+        }
+        let text = format!("{:#}", crash.exit);
+        if !message.contains(&text) {
+            let name = crash.label.as_deref().map(|label| format!(" {label:?}")).unwrap_or_default();
+            let _ = write!(message, "\nprocess {}{name} crashed: {text}", crash.pid);
+        }
+        backtrace = backtrace.or(crash.exit.backtrace().map(|shown| format!("of process {}:\n{shown}", crash.pid)));
+    }
+    if let Some(backtrace) = backtrace {
+        let _ = write!(message, "\nstack backtrace {backtrace}");
+    }
+    message
 }

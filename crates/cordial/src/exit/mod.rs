@@ -9,6 +9,7 @@ mod panic_report;
 mod refusal;
 mod timed_out;
 
+use std::backtrace::Backtrace;
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -90,6 +91,15 @@ impl Exit {
     #[must_use]
     pub fn is_panic(&self) -> bool {
         matches!(self, Exit::Panic(_))
+    }
+
+    /// Returns the backtrace of a panic, if `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` enables it.
+    #[must_use]
+    pub fn backtrace(&self) -> Option<&Backtrace> {
+        match self {
+            Exit::Panic(report) => report.backtrace(),
+            _ => None,
+        }
     }
 }
 

@@ -21,6 +21,9 @@ pub struct PanicReport {
 
 impl PanicReport {
     /// Returns the message of the panic, or a placeholder if the payload is not a string.
+    ///
+    /// Unlike the text of the whole report, the message has no pid and no location: group the panics of a service by it, and by
+    /// [`location`](PanicReport::location).
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message

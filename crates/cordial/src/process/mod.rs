@@ -83,7 +83,7 @@ pub use links::{link, unlink};
 pub use monitors::{Monitor, monitor};
 pub use outcome::Outcome;
 pub use report::Stopped;
-pub use runtime::{Builder, LongPolls, current};
+pub use runtime::{Builder, LongPolls, Panics, current};
 pub use supervision::{InactiveChild, InactiveState, Supervision, SupervisorKind};
 pub use traps::{Exits, trap_exits};
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use cordial_sched::TaskRef;
 use pin_project_lite::pin_project;
-use tracing::Level;
+use tracing::{Level, Span};
 
 use super::crashes::Crash;
 use super::discard::{discard, discard_in_place};
@@ -185,8 +185,10 @@ fn end<T>(
     });
     let signaled = std::mem::replace(&mut entry.shutdown, ShutdownState::Running).into_exit();
     // A panic is never lost: it takes precedence over the exit that a signal has decided.
+    let mut span_of_panic = None;
     let exit = match (panics.next(), signaled) {
-        (Some(caught), overruled) => {
+        (Some(mut caught), overruled) => {
+            span_of_panic = caught.span.take().filter(|span| !span.is_none());
             overruled.into_iter().for_each(discard_exit);
             discard_exit(own_exit);
             let spawned_at = Location::from(entry.spawned_at);
@@ -204,7 +206,9 @@ fn end<T>(
     if telemetry::is_enabled(Level::ERROR) {
         // A subscriber that panics must not keep the links and monitors from being notified.
         let _ = unwind::catch(|| {
-            let _entered = span.map(TaskSpan::enter);
+            // A panic is reported in the span in which it happened, which may be one that the process has entered itself.
+            let span_of_panic = span_of_panic.take();
+            let _entered = (span.map(TaskSpan::enter), span_of_panic.as_ref().map(Span::enter));
             telemetry::stopped(&EventSubject::of(&entry).subject(pid), &exit, entry.callers());
             panics.for_each(|caught| telemetry::lost_panic(&caught));
         });

@@ -20,9 +20,9 @@ pub(super) fn restart_limit_exceeded(
     let supervisor = child.label.map_or_else(|| child.supervisor.to_string(), |label| format!("{label:?}"));
     let restarts = if max_restarts == 1 { "restart" } else { "restarts" };
     // Formatting an error of the user runs user code, which may panic.
-    let reason = unwind::catch(|| reason.to_string()).unwrap_or_default();
+    let reason = unwind::catch(|| format!("{reason:#}")).unwrap_or_default();
     StopReason::RestartLimit(runtime.restart_limit_exits().exit(format!(
-        "supervisor {supervisor} gave up on child {:?}, after {max_restarts} {restarts} within {window:?}: {reason:#}",
+        "supervisor {supervisor} gave up on child {:?}, after {max_restarts} {restarts} within {window:?}: {reason}",
         child.child
     )))
 }

@@ -265,7 +265,7 @@ fn without_a_subscriber_a_crash_is_printed_once() {
 }
 
 #[test]
-fn with_a_subscriber_a_crash_is_emitted_and_not_printed() {
+fn in_a_simulation_a_crash_is_emitted_and_not_printed() {
     if subprocess::case().is_none() {
         return assert_printed(test_name!(), 0);
     }

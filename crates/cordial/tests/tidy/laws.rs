@@ -5,7 +5,7 @@ const STATICS: &[(&str, &str)] = &[
     ("process/runtime/default.rs", "DEFAULT"),
     ("process/runtime/default.rs", "INSTALLING"),
     ("process/runtime/shared.rs", "NUMBERS"), // the runtime number makes a pid of one runtime unknown in another
-    ("unwind.rs", "INSTALLED"),               // the panic hook
+    ("unwind/hook.rs", "INSTALLED"),          // the panic hook
 ];
 
 /// Texts that must not occur at the start of a word in files whose path contains `within` and none of `except`.

@@ -98,7 +98,7 @@ where
 /// | end of the root process | status | standard error |
 /// |---|---|---|
 /// | a value, or an orderly shutdown | 0 | |
-/// | any other exit | 1 | the exit |
+/// | any other exit | 1 | the exit; of a panic also the backtrace, if `RUST_BACKTRACE` enables it |
 /// | none: the default runtime cannot start | 1 | the reason |
 /// | a second signal | 130 (SIGINT) or 143 (SIGTERM) | |
 ///
@@ -154,6 +154,9 @@ where
         Err(exit) => {
             // Standard error may be closed. The status is returned all the same.
             let _ = writeln!(std::io::stderr(), "Error: {exit:#}");
+            if let Some(backtrace) = exit.backtrace() {
+                let _ = writeln!(std::io::stderr(), "stack backtrace of the root process:\n{backtrace}");
+            }
             ExitCode::FAILURE
         }
     }

@@ -8,6 +8,7 @@ use cordial_sched::{Executor, Options};
 use super::handle::Handle;
 use super::shared::Shared;
 use crate::error::BuildError;
+use crate::unwind::PanicReports;
 
 /// Options of a [`Runtime`](crate::Runtime), created by [`Runtime::builder`](crate::Runtime::builder).
 ///
@@ -26,6 +27,7 @@ pub struct Builder {
     stall_after: Duration,
     max_threads: usize,
     long_polls: LongPolls,
+    panics: Panics,
 }
 
 /// What happens to the priority of a thread that runs a long poll.
@@ -38,6 +40,16 @@ pub enum LongPolls {
     Keep,
 }
 
+/// How the panic of a process is reported, apart from its [`Exit`](crate::Exit).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Panics {
+    /// By the panic hook of the program, as everywhere in Rust, and by the event `crash`. The hook of the standard library
+    /// prints the panic; another hook may send it to a service that collects errors.
+    HookAndEvent,
+    /// By the event `crash` only. While no `tracing` subscriber takes that event, by the panic hook.
+    EventOnly,
+}
+
 impl Default for Builder {
     fn default() -> Builder {
         Builder {
@@ -45,6 +57,7 @@ impl Default for Builder {
             stall_after: Duration::from_millis(4),
             max_threads: 512,
             long_polls: LongPolls::Deprioritize,
+            panics: Panics::HookAndEvent,
         }
     }
 }
@@ -106,9 +119,34 @@ impl Builder {
         self.deprioritize_long_polls(if lower_stuck { LongPolls::Deprioritize } else { LongPolls::Keep })
     }
 
+    /// Sets how the panic of a process of this runtime is reported. Default: [`Panics::HookAndEvent`].
+    ///
+    /// The first runtime of the program sets a panic hook that records panics and calls the hook that was set before. A hook
+    /// that the program sets later, and which does not call the one before, hides the first panic from this crate: the
+    /// report of that panic has no location and no backtrace. From then on the recording hook is set again and calls
+    /// the later hook. To keep the report of the first panic complete, set hooks before the first runtime starts, or call the
+    /// hook that [`take_hook`](std::panic::take_hook) has returned.
+    ///
+    /// [`Panics::EventOnly`] does not affect a later hook that calls the one before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::process::Panics;
+    /// use cordial::{Runtime, Task};
+    ///
+    /// Runtime::builder().panics(Panics::EventOnly).install()?;
+    /// let task = Task::spawn(async { panic!("no luck") });
+    /// assert!(task.wait().map(|never: ()| never).unwrap_err().is_panic());
+    /// # Ok::<(), cordial::BuildError>(())
+    /// ```
+    pub fn panics(self, panics: Panics) -> Builder {
+        Builder { panics, ..self }
+    }
+
     /// Starts the threads.
     pub(in crate::process) fn start(self) -> Result<Handle, BuildError> {
-        let Builder { workers, stall_after, max_threads, long_polls } = self;
+        let Builder { workers, stall_after, max_threads, long_polls, panics } = self;
         if workers == 0 {
             return Err(BuildError::NoWorkers);
         }
@@ -117,7 +155,16 @@ impl Builder {
         }
         let lower_stuck = long_polls == LongPolls::Deprioritize;
         let options = Options { workers, stall_after, max_threads, deprioritize_long_polls: lower_stuck };
-        let executor = Executor::start(options, Shared::new(workers))?;
+        let executor = Executor::start(options, Shared::new(workers, panics.into()))?;
         Ok(Handle::new(executor))
+    }
+}
+
+impl From<Panics> for PanicReports {
+    fn from(panics: Panics) -> PanicReports {
+        match panics {
+            Panics::HookAndEvent => PanicReports::HookAndEvent,
+            Panics::EventOnly => PanicReports::EventOnly,
+        }
     }
 }

@@ -13,6 +13,7 @@ use super::handle::Handle;
 use crate::exit::Refusal;
 use crate::pid::Pid;
 use crate::process::lineage::Lineage;
+use crate::unwind::{self, PanicReports};
 
 thread_local!(static CONTEXT: Context = const { Context::new() });
 
@@ -132,24 +133,28 @@ pub(super) fn own_runtime() -> Option<Handle> {
 
 /// Makes this thread belong to the runtime, which has just started it.
 pub(super) fn adopt(runtime: Handle) {
+    unwind::set_panic_reports(runtime.panic_reports());
     let adopted = with_context(|context| context.own.set(runtime));
     adopted.expect("a thread is started by one runtime, once");
 }
 
 /// Calls `body` as if this thread belonged to the runtime and ran no process.
 pub(super) fn within(runtime: Handle, body: impl FnOnce()) {
-    struct Restore(Option<Rc<Handle>>, Option<Pid>);
+    struct Restore(Option<Rc<Handle>>, Option<Pid>, PanicReports);
     impl Drop for Restore {
         fn drop(&mut self) {
             let borrowed = with_context(|context| {
                 context.process.set(self.1);
                 context.borrow_runtime(self.0.take())
             });
+            unwind::set_panic_reports(self.2);
             drop(borrowed);
         }
     }
-    let _restore =
-        with_context(|context| Restore(context.borrow_runtime(Some(Rc::new(runtime))), context.process.take()));
+    let reports = unwind::set_panic_reports(runtime.panic_reports());
+    let _restore = with_context(|context| {
+        Restore(context.borrow_runtime(Some(Rc::new(runtime))), context.process.take(), reports)
+    });
     body();
 }
 

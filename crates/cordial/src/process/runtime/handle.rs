@@ -13,6 +13,7 @@ use crate::pid::Pid;
 use crate::process::crashes::Crashes;
 use crate::process::entry::Entry;
 use crate::process::signal::{Effect, Signal, apply};
+use crate::unwind::PanicReports;
 
 const BUILT_WITH: &str = "every executor of this crate is built with a `Shared` as its hooks";
 
@@ -69,6 +70,11 @@ impl Handle {
 
     pub(crate) fn n_guardians(&self) -> u64 {
         self.shared.guardian_numbers.count()
+    }
+
+    /// Returns what reports the panics of the processes of this runtime.
+    pub(super) fn panic_reports(&self) -> PanicReports {
+        self.shared.panic_reports
     }
 
     /// Returns the most recent crashes of this runtime.

@@ -13,7 +13,7 @@ mod hooks;
 mod restart_limit_exits;
 mod shared;
 
-pub use builder::{Builder, LongPolls};
+pub use builder::{Builder, LongPolls, Panics};
 pub use context::current;
 
 pub(crate) use block_on::{assert_may_block, block_on};

@@ -13,7 +13,8 @@ use crate::pid::Pid;
 use crate::process::crashes::Crashes;
 use crate::process::entry::Entry;
 use crate::process::guardian::GuardianNumbers;
-use crate::{telemetry, unwind};
+use crate::telemetry;
+use crate::unwind::{self, PanicReports};
 
 /// The state of one runtime. The scheduler holds it as the hooks that it calls.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ pub(crate) struct Shared {
     pub(super) guardian_numbers: GuardianNumbers,
     pub(super) crashes: Crashes,
     pub(super) restart_limit_exits: RestartLimitExits,
+    pub(super) panic_reports: PanicReports,
     /// The spawn locations of which a long poll was reported.
     long_poll_locations: Mutex<BTreeSet<(&'static str, u32, u32)>>,
 }
@@ -33,7 +35,7 @@ pub(crate) struct Shared {
 impl Shared {
     /// Creates the state of a runtime with this number of threads, and installs the panic hook if this is the first runtime
     /// of the program.
-    pub(crate) fn new(threads: usize) -> Arc<Shared> {
+    pub(crate) fn new(threads: usize, panic_reports: PanicReports) -> Arc<Shared> {
         // Runtimes are numbered, so that a pid of one runtime is unknown in the others.
         static NUMBERS: AtomicU32 = AtomicU32::new(1);
         unwind::install_hook(telemetry::has_crash_subscriber);
@@ -45,6 +47,7 @@ impl Shared {
             guardian_numbers: GuardianNumbers::default(),
             crashes: Crashes::default(),
             restart_limit_exits: RestartLimitExits::default(),
+            panic_reports,
             long_poll_locations: Mutex::default(),
         })
     }

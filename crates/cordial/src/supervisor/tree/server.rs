@@ -204,7 +204,7 @@ async fn start_all(state: &mut TreeState, signals: &mut ExitSignals) -> Result<(
         };
         if let Some(error) = error {
             state.emit_start_failed(signals.pid(), key, &error);
-            let text = unwind::catch(|| error.to_string());
+            let text = unwind::catch(|| format!("{error:#}"));
             let text =
                 text.unwrap_or_else(|_| "a child failed to start, and its error panics when formatted".to_owned());
             return Err((StopReason::StartFailed(text.into()), error));

@@ -1,0 +1,182 @@
+//! The panic hook: it records what only a hook sees of a panic, and calls the hook that was there before.
+//!
+//! ```text
+//!  the program sets another hook, which does not call ours ─► a panic is caught without a record ─► ours is set again, around
+//!                                                                                                  the other one
+//! ```
+//!
+//! There is no way to ask which hook is set, except to take it. So this is done only for a panic without a record, which is
+//! either the first one that another hook has hidden, or a call of `resume_unwind`.
+
+use std::backtrace::Backtrace;
+use std::cell::{Cell, RefCell};
+use std::panic::{PanicHookInfo, set_hook, take_hook};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use tracing::level_filters::LevelFilter;
+use tracing::{Level, Span};
+
+use crate::exit::Location;
+
+type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
+
+/// Our hook that was set last. `None` before the first runtime.
+static INSTALLED: Mutex<Option<Installed>> = Mutex::new(None);
+
+struct Installed {
+    /// The address of the hook. Once the hook is freed, another one may have it.
+    address: usize,
+    /// Upgrades until the hook is freed.
+    alive: Weak<()>,
+    has_subscriber: fn() -> bool,
+}
+
+/// What reports a panic that is caught.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PanicReports {
+    HookAndEvent,
+    /// The event alone, if a subscriber takes it.
+    EventOnly,
+    /// The code that runs the simulation: it panics itself if the simulation fails.
+    Simulation,
+}
+
+/// What the hook has recorded of a panic.
+pub(super) struct Record {
+    pub(super) location: Location,
+    pub(super) backtrace: Backtrace,
+    /// The span that was current. `None` if no subscriber takes events.
+    pub(super) span: Option<Span>,
+    /// The value of `TURN` at the time of the panic.
+    turn: u64,
+}
+
+thread_local! {
+    /// How many calls of `catch` are on the stack. Inside such a call, a panic is reported as an
+    /// event or an exit.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+    /// How many outermost calls of `catch` this thread has begun. A record with another number
+    /// belongs to a panic that user code has caught.
+    static TURN: Cell<u64> = const { Cell::new(0) };
+    static RECORD: RefCell<Option<Record>> = const { RefCell::new(None) };
+    /// Whether the hook does nothing.
+    static SILENT: Cell<bool> = const { Cell::new(false) };
+    /// What reports the panics of the processes that this thread polls.
+    static REPORTS: Cell<PanicReports> = const { Cell::new(PanicReports::HookAndEvent) };
+    /// Whether our hook runs. It may call another one of ours, around which the program has set its own.
+    static RUNS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Installs the panic hook, once per program. The hook calls the previous one, except for a caught panic that is reported in
+/// another way. `has_subscriber` returns whether a subscriber takes the event of a crash.
+pub(crate) fn install_hook(has_subscriber: fn() -> bool) {
+    if std::thread::panicking() {
+        // A panicking thread cannot set a hook. The next call of this function sets it.
+        return;
+    }
+    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    installed.get_or_insert_with(|| wrap(take_hook(), has_subscriber));
+}
+
+/// Sets what reports the panics that are caught on this thread, and returns what did before.
+pub(crate) fn set_panic_reports(reports: PanicReports) -> PanicReports {
+    REPORTS.replace(reports)
+}
+
+/// Sets our hook again if the program has set another one since.
+fn reinstall_hook() {
+    if std::thread::panicking() {
+        return;
+    }
+    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(ours) = &*installed else { return };
+    let current = take_hook();
+    if ours.alive.strong_count() > 0 && address_of(&current) == ours.address {
+        set_hook(current);
+    } else {
+        let has_subscriber = ours.has_subscriber;
+        *installed = Some(wrap(current, has_subscriber));
+    }
+}
+
+fn wrap(previous: Hook, has_subscriber: fn() -> bool) -> Installed {
+    let alive = Arc::new(());
+    let is_alive = Arc::downgrade(&alive);
+    let hook: Hook = Box::new(move |info| {
+        let _ = &alive;
+        if SILENT.get() {
+            return;
+        }
+        if RUNS.replace(true) {
+            previous(info);
+            return;
+        }
+        let is_caught = DEPTH.get() > 0;
+        if is_caught {
+            record(info);
+        }
+        let is_reported = || match REPORTS.get() {
+            PanicReports::HookAndEvent => false,
+            PanicReports::EventOnly => has_subscriber(),
+            PanicReports::Simulation => true,
+        };
+        // A panic that ends the program is not reported in any other way.
+        if !is_caught || cfg!(panic = "abort") || !is_reported() {
+            previous(info);
+        }
+        RUNS.set(false);
+    });
+    let address = address_of(&hook);
+    set_hook(hook);
+    Installed { address, alive: is_alive, has_subscriber }
+}
+
+/// Returns the address of what the hook has captured. Ours have captured something, so no other hook has the same address at the
+/// same time.
+fn address_of(hook: &Hook) -> usize {
+    (&raw const **hook).cast::<()>().addr()
+}
+
+fn record(info: &PanicHookInfo<'_>) {
+    let location = info.location().map_or_else(Location::unknown, Location::copied);
+    let span = (LevelFilter::current() >= Level::ERROR).then(Span::current);
+    set_record(Some(Record { location, backtrace: Backtrace::capture(), span, turn: TURN.get() }));
+}
+
+/// Calls `f` with the hook recording panics. Afterwards, `take_record_of_catch` has the record of a panic.
+pub(super) fn while_recording<R>(f: impl FnOnce() -> R) -> R {
+    if DEPTH.get() == 0 {
+        TURN.set(TURN.get().wrapping_add(1));
+    }
+    DEPTH.set(DEPTH.get() + 1);
+    let result = f();
+    DEPTH.set(DEPTH.get() - 1);
+    result
+}
+
+/// Calls `f`, which must not unwind, while the hook does nothing.
+pub(super) fn while_silent<R>(f: impl FnOnce() -> R) -> R {
+    let before = SILENT.replace(true);
+    let result = f();
+    SILENT.set(before);
+    result
+}
+
+/// Takes the record of the panic that was just caught. If there is none, makes sure that the next panic is recorded.
+pub(super) fn take_record_of_catch() -> Option<Record> {
+    let record = take_record().filter(|record| record.turn == TURN.get());
+    if record.is_none() {
+        reinstall_hook();
+    }
+    record
+}
+
+/// Takes the record of the last panic. `None` also where the thread is ending and the record is gone: then a report has no
+/// location.
+pub(super) fn take_record() -> Option<Record> {
+    RECORD.try_with(RefCell::take).ok().flatten()
+}
+
+pub(super) fn set_record(record: Option<Record>) {
+    let _ = RECORD.try_with(|place| place.replace(record));
+}

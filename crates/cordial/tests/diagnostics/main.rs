@@ -1,0 +1,9 @@
+//! What a person sees of a program that fails: on the terminal, in events, and in the hooks of the program.
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
+
+#[macro_use]
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod panic_hooks;
+mod simulated_failures;
