@@ -68,7 +68,7 @@
 //! |---|---|---|
 //! | `start` | trace | pid, spawned_at, caller, supervisor, incarnation |
 //! | `stop` | debug | pid, label, supervisor, incarnation, spawned_at, exit |
-//! | `crash`, instead of `stop`: any exit but `Normal` and `Shutdown` | error (a kill: warn) | pid, label, supervisor, incarnation, spawned_at, exit, callers, backtrace (of a panic, if `RUST_BACKTRACE` enables it) |
+//! | `crash`, instead of `stop`: any exit but `Normal` and `Shutdown` | error (a kill: warn) | pid, label, supervisor, incarnation, spawned_at, exit, callers, backtrace (of a panic; `RUST_BACKTRACE` enables it) |
 //! | `long_poll`: emitted while it lasts | warn, once for each spawn location | pid, label, supervisor, incarnation, spawned_at, lasted_ms (so far) |
 //! | `threads_exhausted`: every thread is in a long poll while tasks wait, and `max_threads` is reached | warn, once for each such period | max_threads |
 //! | `io_threads_stuck`: code in `tokio::spawn` computes or blocks, and a thread of tokio has made no progress for 100 ms | warn, at most one a second | stuck (how many threads), io_threads (how many there are), lasted_ms (so far), left_out (threads that were stuck since the last event and were not reported) |
@@ -77,7 +77,7 @@
 //! | `refused`: spawned on a runtime that was shut down, on a thread whose thread-locals are gone, or under a supervisor that is full, stopping or has ended | error | spawned_at, supervisor, refusal |
 //! | `restart`: a child is restarted | warn | supervisor, label, child, incarnation (the next one), spawned_at, reason, after_ms |
 //! | `restart_waits`: a restart waits for an abandoned process | warn | supervisor, label, child, incarnation (the next one), spawned_at, pid |
-//! | `start_failed`: a child failed to start | error | supervisor, label, child, incarnation (this one), spawned_at, reason, backtrace (of a panic, as in `crash`) |
+//! | `start_failed`: a child failed to start | error | supervisor, label, child, incarnation (this one), spawned_at, reason, backtrace (as in `crash`) |
 //! | `give_up`: a supervisor exceeded its restart limit | error | supervisor, label, child, incarnation (the last one), spawned_at, reason, restarts, window |
 //! | `forced`: a supervisor had to kill or abandon a child | warn | pid, label, supervisor, spawned_at, how |
 //! | `lost_panic`: the destructor of a value that was not taken panicked | error | exit, backtrace (as in `crash`) |
