@@ -113,7 +113,7 @@ pub use process::current::{checkpoint, exit};
 pub use process::{
     Runtime, Shutdown, Snapshot, Statistics, StopReport, is_shutdown_requested, main, run, shutdown_requested,
 };
-pub use stream::{AsyncStream, Failure, Progress, Retry, StreamTimeout};
+pub use stream::{AsyncStream, Failure, Progress, Retry, RetryErr, RetryPolicy, StreamTimeout};
 pub use supervisor::{
     AutoShutdown, ChildCounts, ChildInfo, ChildKind, ChildSpec, ChildState, Restart, Startable, Strategy, Supervisor,
     SupervisorBuilder, TaskSupervisor, TaskSupervisorBuilder, WaitingChild,

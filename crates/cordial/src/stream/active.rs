@@ -7,6 +7,7 @@ use super::completions::Batch;
 use super::in_flight::{Completion, InFlight, RetryStart, SlotEvent};
 use super::options::{Options, Order, StreamTimeout};
 use super::progress::Progress;
+use super::retry::OutputFilter;
 use super::spawner::Spawner;
 use super::window::Window;
 use crate::exit::Exit;
@@ -39,6 +40,7 @@ pub(super) struct ActiveStream<I, O, R> {
 pub(super) struct ResultRules<'a, I, O, T, E> {
     pub(super) options: &'a Options,
     pub(super) into_result: fn(O) -> Result<T, Exit>,
+    pub(super) output_filter: Option<&'a OutputFilter<O>>,
     pub(super) into_error: fn(usize, Option<I>, Exit) -> E,
 }
 
@@ -82,8 +84,16 @@ impl<I, O: Send + 'static, T, E> ActiveStream<I, O, Result<T, E>> {
             }
         };
         let has_timed_out = matches!(completion, Completion::TimedOut(_) | Completion::Abandoned(_));
+        let n_attempts = self.in_flight.get_mut(slot).n_attempts;
+        let retry = rules.options.retry.as_ref().filter(|retry| retry.has_left(n_attempts));
+        let mut is_retried_by_error = None;
         let result = match completion {
-            Completion::Value(output) => (rules.into_result)(output),
+            Completion::Value(output) => {
+                if retry.is_some() {
+                    is_retried_by_error = rules.output_filter.and_then(|filter| filter(&output));
+                }
+                (rules.into_result)(output)
+            }
             Completion::Failed(exit) => Err(exit),
             Completion::TimedOut(timed_out) => Err(Exit::Timeout(timed_out)),
             Completion::Abandoned(timed_out) => {
@@ -91,9 +101,9 @@ impl<I, O: Send + 'static, T, E> ActiveStream<I, O, Result<T, E>> {
                 Err(Exit::Timeout(timed_out))
             }
         };
-        let n_attempts = self.in_flight.get_mut(slot).n_attempts;
         if let Err(exit) = &result
-            && let Some(retry) = rules.options.retry.as_ref().filter(|retry| retry.should_retry(n_attempts, exit))
+            && let Some(retry) = retry
+            && is_retried_by_error.unwrap_or_else(|| retry.is_retried(exit))
         {
             self.progress.count_retry();
             if self.in_flight.retry(slot, retry.configured_backoff()) == RetryStart::Now {

@@ -9,6 +9,7 @@ use pin_project_lite::pin_project;
 use super::active::StreamState;
 use super::options::Options;
 use super::progress::Progress;
+use super::retry::OutputFilter;
 use super::spawner::Unsupervised;
 use crate::exit::Exit;
 
@@ -114,6 +115,8 @@ pin_project! {
         pub(super) options: Options,
         // Turns the output of an item into its result.
         pub(super) into_result: fn(O) -> Result<T, Exit>,
+        // Of a retry that decides by the errors of items.
+        pub(super) output_filter: Option<OutputFilter<O>>,
         // Returns the input twice: for the attempt, and to keep. `None` if no copy is kept. The input is passed by value,
         // because a function pointer type with a reference has crashed rustc in incremental builds.
         pub(super) clone_input: Option<fn(S::Item) -> (S::Item, S::Item)>,
@@ -133,6 +136,7 @@ impl<S: Stream, F, O, P> AsyncStream<S, F, O, O, Exit, P> {
             spawner,
             options: Options::default(),
             into_result: Ok,
+            output_filter: None,
             clone_input: None,
             into_error: |_, _, exit| exit,
             progress: Progress::default(),

@@ -50,6 +50,6 @@ pub use async_stream::AsyncStream;
 pub use failure::Failure;
 pub use options::StreamTimeout;
 pub use progress::Progress;
-pub use retry::Retry;
+pub use retry::{Retry, RetryErr, RetryPolicy};
 
 pub(crate) use spawner::Spawner;

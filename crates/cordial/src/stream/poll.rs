@@ -65,7 +65,12 @@ where
 
     fn apply(&mut self, active: &mut Active<S, Fut::Output, T, E>, slot: usize, event: Option<SlotEvent<Fut::Output>>) {
         let Some(event) = event else { return };
-        let rules = ResultRules { options: self.options, into_result: *self.into_result, into_error: *self.into_error };
+        let rules = ResultRules {
+            options: self.options,
+            into_result: *self.into_result,
+            output_filter: self.output_filter.as_ref(),
+            into_error: *self.into_error,
+        };
         if active.apply(&rules, slot, event).is_break() {
             self.source.set(None);
         }

@@ -9,7 +9,7 @@ use super::async_stream::AsyncStream;
 use super::failure::Failure;
 use super::options::{Order, StreamTimeout};
 use super::progress::Progress;
-use super::retry::Retry;
+use super::retry::RetryPolicy;
 use crate::exit::Exit;
 use crate::task::Timeout;
 
@@ -134,7 +134,8 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
     /// Retries failed items. Default: no retries.
     ///
     /// An item has failed when its attempt ends without a value, for example by a panic or by its timeout. For an inner
-    /// `Err` see [`or_exit`](AsyncStream::or_exit).
+    /// `Err` see [`or_exit`](AsyncStream::or_exit). [`Retry`](crate::Retry) says after which exits and which errors an item is
+    /// retried.
     ///
     /// Each attempt runs in a new process, with a new timeout. An item keeps its slot while it waits for its next attempt.
     /// Its result is an `Err` only after its last attempt, with the exit of that attempt.
@@ -161,11 +162,13 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
     ///     assert_eq!(results.collect().await, [Ok(7)]);
     /// });
     /// ```
-    pub fn retry(mut self, retry: Retry) -> Self
+    pub fn retry(mut self, retry: impl RetryPolicy<O, T>) -> Self
     where
         S::Item: Clone,
     {
+        let (retry, output_filter) = retry.into_parts();
         self.options.retry = Some(retry);
+        self.output_filter = output_filter;
         self.clone_input = Some(clone_pair);
         self
     }
@@ -193,7 +196,7 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
     where
         S::Item: Clone,
     {
-        let AsyncStream { source, f, spawner, options, into_result, progress, spawned_at, .. } = self;
+        let AsyncStream { source, f, spawner, options, into_result, output_filter, progress, spawned_at, .. } = self;
         AsyncStream {
             state: StreamState::NotPolled,
             source,
@@ -201,6 +204,7 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
             spawner,
             options,
             into_result,
+            output_filter,
             clone_input: Some(clone_pair),
             into_error: Failure::new,
             progress,
@@ -253,7 +257,18 @@ where
     /// });
     /// ```
     pub fn or_exit(self) -> AsyncStream<S, F, Result<U, X>, U, E, P> {
-        let AsyncStream { source, f, spawner, options, clone_input, into_error, progress, spawned_at, .. } = self;
+        let AsyncStream {
+            source,
+            f,
+            spawner,
+            options,
+            output_filter,
+            clone_input,
+            into_error,
+            progress,
+            spawned_at,
+            ..
+        } = self;
         AsyncStream {
             state: StreamState::NotPolled,
             source,
@@ -261,6 +276,7 @@ where
             spawner,
             options,
             into_result: |output| output.map_err(|error| Exit::from(error.into())),
+            output_filter,
             clone_input,
             into_error,
             progress,

@@ -14,6 +14,7 @@ mod items;
 mod limits;
 mod model;
 mod panics;
+mod retry_errors;
 mod sources;
 mod supervised;
 mod wakers;
