@@ -196,7 +196,7 @@ fn every_size_of_the_address_space_runs_all_items_or_is_refused() {
 }
 
 #[test]
-fn closed_streams_do_not_lose_the_others() {
+fn closed_standard_streams_do_not_lose_the_output_of_the_others() {
     for way in &WAYS {
         assert!(is_run("a closed standard error", shell(r#"exec "$0" "$@" 2>&-"#), way, Messages::Closed));
         // Without an input there are no items, so only ways with arguments are left.

@@ -240,7 +240,7 @@ fn two_pushes_from_two_threads_reach_a_worker_that_sleeps_in_between() {
 }
 
 #[test]
-fn a_worker_whose_poll_never_ends_leaves_no_task_to_a_sleeper() {
+fn a_worker_whose_poll_never_ends_leaves_no_task_beside_a_sleeper() {
     let ways = Arc::new(Ways::default());
     let seen = ways.clone();
     check(2, move || {

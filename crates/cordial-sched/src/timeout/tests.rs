@@ -68,7 +68,7 @@ fn the_timer_thread_sees_every_timeout() {
 }
 
 #[test]
-fn a_timeout_that_is_armed_while_the_executor_closes_elapses() {
+fn a_timeout_elapses_if_it_is_armed_while_the_executor_closes() {
     static BEFORE_CLOSE: Count = Count::new(0);
     static AFTER_CLOSE: Count = Count::new(0);
     static BY_ANOTHER_THREAD: Count = Count::new(0);
@@ -124,7 +124,7 @@ impl Threads {
 }
 
 #[test]
-fn a_timeout_that_is_armed_while_a_simulation_closes_or_its_sweeper_ends_elapses() {
+fn a_timeout_elapses_if_it_is_armed_while_a_simulation_closes_or_its_sweeper_ends() {
     static BY_ONE: Count = Count::new(0);
     static BY_TWO: Count = Count::new(0);
     static AT_CLOSE: Count = Count::new(0);

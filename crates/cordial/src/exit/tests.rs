@@ -17,7 +17,7 @@ fn an_exit_in_a_box_stays_what_it_is() {
 }
 
 #[test]
-fn only_a_normal_end_and_a_shutdown_are_not_crashes() {
+fn every_exit_but_normal_and_shutdown_is_a_crash() {
     let io = Exit::from(io::Error::other("disk"));
     for (exit, abnormal) in [
         (Exit::Normal, false),

@@ -166,7 +166,7 @@ fn a_runtime_that_gets_too_few_files_is_an_error() {
 }
 
 #[test]
-fn threads_that_are_refused_behind_long_polls_are_one_event() {
+fn refused_stand_ins_are_reported_by_one_event() {
     if subprocess::case().is_none() {
         let Some(command) = other_user::command() else { return };
         let ran = subprocess::run_by(command, test_name!(), "");

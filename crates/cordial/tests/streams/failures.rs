@@ -181,7 +181,7 @@ fn a_failed_item_is_retried_until_it_succeeds_or_has_no_attempts_left() {
 }
 
 #[test]
-fn panics_kills_and_timeouts_are_retried_too() {
+fn an_item_is_retried_after_a_panic_a_kill_or_a_timeout_too() {
     for_each_seed(|| async {
         let attempts = Attempts::default();
         let counts = attempts.clone();

@@ -69,7 +69,7 @@ fn a_timeout_that_ends_an_ordered_stream_follows_all_earlier_items() {
 /// The runtime of the stream is gone, so no attempt can start. Unlimited retries without a backoff must not keep the consumer in
 /// one poll.
 #[test]
-fn retries_of_items_that_cannot_start_yield_to_the_consumer() {
+fn retries_of_items_that_cannot_start_do_not_keep_the_consumer_in_one_poll() {
     let gone = Runtime::builder().workers(1).build().unwrap();
     let stream = gone.block_on(async {
         let mut stream = Task::async_stream(0.., |_: u32| pending::<()>()).max_concurrency(1);

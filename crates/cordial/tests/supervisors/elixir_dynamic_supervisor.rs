@@ -87,7 +87,7 @@ fn a_child_that_fails_to_start_at_first_is_not_kept_and_its_supervisor_runs_on()
 
 // V-065, V-066, V-067, V-107
 #[test]
-fn restarts_end_differently_and_are_counted() {
+fn children_whose_restarts_end_differently_are_counted() {
     for failure in FAILURES {
         for_each_seed(move || async move {
             let tasks = TaskSupervisor::builder().max_restarts(1000, SECOND).max_children(3).start();

@@ -67,7 +67,7 @@ fn a_child_whose_restart_has_failed_is_terminated_by_the_last_pid_that_was_known
 
 // V-092, V-095
 #[test]
-fn a_restart_that_hangs_is_no_active_child_and_is_terminated_by_the_last_pid_that_was_known() {
+fn a_child_whose_restart_hangs_is_not_active_and_is_terminated_by_the_last_pid_that_was_known() {
     for_each_seed(|| async {
         let (starts, mut started) = mpsc::unbounded_channel();
         let mut n_starts = 0;

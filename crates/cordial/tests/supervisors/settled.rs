@@ -50,7 +50,7 @@ fn pids(children: &[ChildInfo]) -> Vec<Pid> {
 
 // V-025, V-026, V-083
 #[test]
-fn after_an_exit_that_was_seen_the_children_are_shown_restarted() {
+fn after_an_exit_that_was_seen_the_children_are_shown_as_restarted() {
     async fn check() {
         for (strategy, n_kept) in [(Strategy::OneForOne, 2), (Strategy::RestForOne, 1), (Strategy::OneForAll, 0)] {
             let tree = Supervisor::builder(strategy).max_restarts(100, SECOND);
@@ -75,7 +75,7 @@ fn after_an_exit_that_was_seen_the_children_are_shown_restarted() {
 
 // V-063, V-064
 #[test]
-fn after_an_exit_that_was_seen_the_children_of_a_task_supervisor_are_counted_restarted() {
+fn after_an_exit_that_was_seen_the_restarted_children_of_a_task_supervisor_are_counted() {
     async fn check() {
         let tasks = TaskSupervisor::builder().max_restarts(100, SECOND).start();
         let other = tasks.start_child(pending::<()>()).unwrap();

@@ -103,7 +103,7 @@ async fn labeled(kind: ExitKind) {
 
 // T-202, T-207
 #[test]
-fn only_an_abnormal_exit_is_emitted_as_a_crash_and_a_kill_as_a_warning() {
+fn only_abnormal_exits_are_emitted_as_crashes_and_kills_have_the_level_warn() {
     if !subprocess::is_isolated(test_name!()) {
         return;
     }

@@ -113,7 +113,7 @@ fn the_last_waker_of_a_handle_is_woken() {
 }
 
 #[test]
-fn a_task_whose_handle_is_dropped_is_given_to_one_of_the_two() {
+fn a_task_whose_handle_is_dropped_goes_to_the_worker_or_to_the_handle() {
     static TO_WORKER: Count = Count::new(0);
     static TO_HANDLE: Count = Count::new(0);
     static SEEN: Count = Count::new(0);
