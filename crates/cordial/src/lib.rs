@@ -61,8 +61,8 @@
 //! subscriber, the panic hook is called as well, so that a hook which sends panics to a service receives all of them. To
 //! have each panic reported once, by its event, set [`Panics::EventOnly`](process::Panics::EventOnly).
 //!
-//! The events of a process are emitted in the span in which it is polled; `crash` after a panic, in the span in which it
-//! panicked.
+//! The events of a process are emitted in the span in which the process is polled, except that the `crash` event of a
+//! panic is emitted in the span in which the process panicked.
 //!
 //! | event | level | fields |
 //! |---|---|---|

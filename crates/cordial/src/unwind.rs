@@ -33,7 +33,7 @@ pub(crate) struct Caught {
     pub(crate) location: Location,
     pub(crate) backtrace: Option<Backtrace>,
     pub(crate) thread: String,
-    /// The span that was current when it panicked.
+    /// The span that was current at the panic.
     pub(crate) span: Option<Span>,
 }
 

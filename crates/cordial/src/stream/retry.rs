@@ -61,8 +61,8 @@ impl Retry {
     ///
     /// The filter runs where the stream is polled, once for each failed attempt that has a retry left.
     ///
-    /// A filter of `when` sees the error only as [`Exit::Error`]. It can look into it with
-    /// [`Exit::downcast_ref`], but not if the error is an `anyhow::Error`.
+    /// A filter of `when` gets the error as an [`Exit::Error`]. [`Exit::downcast_ref`] can look into that exit, but not into
+    /// an `anyhow::Error` without a context.
     ///
     /// # Examples
     ///
@@ -125,8 +125,8 @@ impl<E> RetryErr<E> {
         RetryErr { retry: self.retry.backoff(backoff), ..self }
     }
 
-    /// Sets after which other exits an item is retried: those without an error that the item has returned. Default: after all of
-    /// them.
+    /// Sets after which exits without an error of type `E`, such as timeouts and panics, an item is retried. Default: after
+    /// all of them.
     #[must_use]
     pub fn when(self, filter: impl Fn(&Exit) -> bool + Send + Sync + 'static) -> RetryErr<E> {
         RetryErr { retry: self.retry.when(filter), ..self }

@@ -1,5 +1,5 @@
-//! The panic hooks of a program, which a service that collects errors sets: they are called for the panics of processes as for all
-//! others, whether they were set before or after the first runtime.
+//! The panic hooks that a program sets, for example for a service that collects errors: they are called for the panics of
+//! processes as for all others, whether they were set before or after the first runtime.
 
 use std::panic::{PanicHookInfo, resume_unwind, set_hook, take_hook};
 use std::sync::{Mutex, PoisonError};
@@ -140,7 +140,7 @@ fn with_events_only_a_hook_is_called_if_no_subscriber_takes_the_event() {
     assert_eq!(calls(), ["before: outside of processes"]);
 }
 
-/// The panic is in the span that the process has entered, and the handle was spawned in another one.
+/// The process panics in a span that it has entered itself, and was spawned in another one.
 #[test]
 fn the_event_of_a_panic_is_in_the_span_in_which_it_happened() {
     if !subprocess::is_isolated(test_name!()) {
