@@ -3,6 +3,7 @@
 //! The delays come from the `backon` crate. This module defines the meaning of `max`, and takes the seed of the jitter from the
 //! caller, so that a simulated run is repeatable. Whether to try again at all is the subject of [`Retry`](crate::Retry).
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -23,6 +24,8 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 pub struct Backoff {
     first: Duration,
     max: Duration,
+    /// How many failures in a row are too many. `None`: there is no such number.
+    max_failures: Option<NonZeroU32>,
 }
 
 impl Backoff {
@@ -31,12 +34,54 @@ impl Backoff {
     /// zero.
     #[must_use]
     pub fn exponential(first: Duration, max: Duration) -> Backoff {
-        Backoff { first: first.min(max), max }
+        Backoff { first: first.min(max), max, max_failures: None }
+    }
+
+    /// Sets how many failures in a row are too many: after the `n`th one, the operation is not tried again. Default: no limit.
+    ///
+    /// The supervisor of a child that has failed `n` times in a row gives up, as it does when its restarts exceed
+    /// [`max_restarts`](crate::SupervisorBuilder::max_restarts). A child that has run for longer than the longest delay
+    /// starts a new row. An item of a stream has at most `n` attempts.
+    ///
+    /// # Panics
+    ///
+    /// If `n` is 0, since the first failure is number 1.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::Backoff;
+    /// use std::time::Duration;
+    ///
+    /// let backoff = Backoff::exponential(Duration::from_millis(100), Duration::from_secs(10)).give_up_after(20);
+    /// # let _ = backoff;
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn give_up_after(self, n: u32) -> Backoff {
+        let n =
+            NonZeroU32::new(n).expect("`give_up_after(0)`: the first failure is number 1; use 1 to give up at once");
+        Backoff { max_failures: Some(n), ..self }
+    }
+
+    /// Returns the longest delay.
+    pub(crate) fn max(self) -> Duration {
+        self.max
+    }
+
+    /// Returns whether the operation is not tried again after `n` failures in a row.
+    pub(crate) fn is_over_after(self, n_failures: u32) -> bool {
+        self.max_failures.is_some_and(|max_failures| n_failures >= max_failures.get())
+    }
+
+    /// Returns whether all delays are zero.
+    pub(crate) fn is_zero(self) -> bool {
+        self.first.is_zero()
     }
 
     /// Returns an endless iterator of delays. The same seed gives the same delays.
     pub(crate) fn delays(self, seed: u64) -> Delays {
-        let Backoff { first, max } = self;
+        let Backoff { first, max, .. } = self;
         // The jitter adds up to 100 % of a delay, so delays without jitter may grow to half of `max`.
         let steps = ExponentialBuilder::new()
             .with_min_delay(first)

@@ -84,8 +84,9 @@
 //!
 //! `supervisor` is a pid. In events with the field `child`, `child` is the id of the child, and `label` is the label of the
 //! supervisor. In all other events, `label` is the label of the process; the default label of a child of a `Supervisor` is its
-//! id, unless the child is a `TaskSupervisor`. `incarnation` and `supervisor` are set for children only. `restarts` and `window` are the limit that `max_restarts` sets. The crate
-//! `cordial-metrics` counts these events.
+//! id, unless the child is a `TaskSupervisor`. `incarnation` and `supervisor` are set for children only. `restarts` and `window` are the
+//! limit that `max_restarts` sets; the limit of [`Backoff::give_up_after`] has no `window`. The crate `cordial-metrics` counts
+//! these events.
 //!
 //! A task is polled in the span that was current when it was spawned, or in a child span of target `cordial::task` if that is
 //! enabled. If a task spawns another one outside of the spans that it has entered itself, the spans of both tasks

@@ -8,7 +8,7 @@ use std::panic::Location;
 use std::time::Duration;
 
 use cordial_sched::{StuckIoThreads, ThreadLimit};
-use tracing::field::{DisplayValue, display};
+use tracing::field::{DisplayValue, debug, display};
 use tracing::{Level, event};
 
 use crate::error::StartError;
@@ -164,12 +164,13 @@ pub(crate) fn start_failed(child: &Child<'_>, reason: &StartError) {
         incarnation, %spawned_at, reason = %format_args!("{reason:#}"), backtrace, "child failed to start");
 }
 
-/// Emitted when a supervisor exceeds its restart limit. The incarnation number is that of the incarnation that has ended or has not
-/// started. `restarts` is the limit: as many restarts were made within the last `window`.
-pub(crate) fn give_up(child: &Child<'_>, reason: &Exit, restarts: usize, window: Duration) {
+/// Emitted when a supervisor gives up. The incarnation number is that of the incarnation that has ended or has not started. As many
+/// `restarts` as the limit allows were made, within the last `window`; without a `window`, in a row.
+pub(crate) fn give_up(child: &Child<'_>, reason: &Exit, restarts: usize, window: Option<Duration>) {
     let Child { supervisor, label, child, spawned_at, incarnation } = *child;
+    let window = window.map(debug);
     event!(name: "give_up", target: TARGET, Level::ERROR, event = "give_up", %supervisor, label, child, incarnation,
-        %spawned_at, reason = %format_args!("{reason:#}"), restarts, window = ?window,
+        %spawned_at, reason = %format_args!("{reason:#}"), restarts, window,
         "restart limit exceeded; the supervisor stops its children and ends, and its owner is notified");
 }
 

@@ -41,7 +41,8 @@ impl Retry {
         Retry { max_retries: n, backoff: None, filter: None }
     }
 
-    /// Sets the delays between attempts. Default: none, the next attempt starts at once.
+    /// Sets the delays between attempts. Default: none, the next attempt starts at once. With
+    /// [`give_up_after`](Backoff::give_up_after), the backoff limits the attempts as well.
     #[must_use]
     pub fn backoff(self, backoff: Backoff) -> Retry {
         Retry { backoff: Some(backoff), ..self }
@@ -90,7 +91,8 @@ impl Retry {
 
     /// Returns whether an item that has made this number of attempts may be retried.
     pub(super) fn has_left(&self, n_attempts: usize) -> bool {
-        n_attempts <= self.max_retries
+        let is_over = |backoff: Backoff| backoff.is_over_after(u32::try_from(n_attempts).unwrap_or(u32::MAX));
+        n_attempts <= self.max_retries && !self.backoff.is_some_and(is_over)
     }
 
     /// Returns whether an attempt that ended with `exit` is retried.

@@ -1,30 +1,39 @@
 //! The events that both kinds of supervisors emit.
 
 use super::intensity::RestartLimit;
+use super::pace::ExceededLimit;
 use super::stop_reason::StopReason;
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::process::{Handle, StopReport, Stopped};
 use crate::{telemetry, unwind};
 
-/// Emits the event of a supervisor that exceeded its restart limit, and returns the reason for its stop. `child` is the
-/// child whose restart would exceed the limit, and `reason` is its last exit.
-pub(super) fn restart_limit_exceeded(
+/// Emits the event of a supervisor that gives up, and returns the reason for its stop. `child` is the child whose restart
+/// would exceed the limit, and `reason` is its last exit.
+pub(super) fn gave_up(
     runtime: &Handle,
     child: &telemetry::Child<'_>,
     reason: &Exit,
-    limit: RestartLimit,
+    limit: ExceededLimit,
 ) -> StopReason {
-    let RestartLimit { max_restarts, window } = limit;
-    unwind::ignore_panic(|| telemetry::give_up(child, reason, max_restarts, window));
+    let (restarts, window) = match limit {
+        ExceededLimit::Intensity(RestartLimit { max_restarts, window }) => (max_restarts, Some(window)),
+        ExceededLimit::Failures(n) => (usize::try_from(n).unwrap_or(usize::MAX) - 1, None),
+    };
+    unwind::ignore_panic(|| telemetry::give_up(child, reason, restarts, window));
     let supervisor = child.label.map_or_else(|| child.supervisor.to_string(), |label| format!("{label:?}"));
-    let restarts = if max_restarts == 1 { "restart" } else { "restarts" };
+    let plural = |n: usize, noun| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
+    let limit = match window {
+        Some(window) => format!("{} within {window:?}", plural(restarts, "restart")),
+        None => format!("{} in a row", plural(restarts + 1, "failure")),
+    };
     // Formatting an error of the user runs user code, which may panic.
     let reason = unwind::catch(|| format!("{reason:#}")).unwrap_or_default();
-    StopReason::RestartLimit(runtime.restart_limit_exits().exit(format!(
-        "supervisor {supervisor} gave up on child {:?}, after {max_restarts} {restarts} within {window:?}: {reason}",
-        child.child
-    )))
+    StopReason::RestartLimit(
+        runtime
+            .restart_limit_exits()
+            .exit(format!("supervisor {supervisor} gave up on child {:?}, after {limit}: {reason}", child.child)),
+    )
 }
 
 /// Emits an event for each child that a supervisor had to kill or abandon.

@@ -179,11 +179,53 @@ impl ChildSpec {
         ChildSpec { shutdown: shutdown.into(), ..self }
     }
 
-    /// Sets the delays before restarts. Default: no delay.
+    /// Paces the restarts of the child instead of counting them: it is started again, after delays that grow to the longest
+    /// one, for as long as its supervisor lives. Default: no delay, and
+    /// [`max_restarts`](crate::SupervisorBuilder::max_restarts) counts.
     ///
-    /// The delays grow while the child keeps failing. They start over after an incarnation that ran for longer than the
-    /// window of its supervisor's restart intensity. The supervisor does other work during a delay. If `max_restarts`
-    /// delays take longer than the window, the restarts of this child alone never exceed the intensity.
+    /// This is for a child that needs something that may be away for a while, such as a database. The delays start over after
+    /// an incarnation that ran for longer than the longest delay.
+    /// [`give_up_after`](Backoff::give_up_after) lets the supervisor give up after many failures in a row. With a first delay
+    /// of zero nothing is paced, and the restarts are counted. The supervisor does other work during a delay.
+    ///
+    /// The first start is paced as well. If it fails, [`SupervisorBuilder::start`](crate::SupervisorBuilder::start) tries
+    /// again until the child has started, and then starts the next child; meanwhile it restarts the children that
+    /// have started. A child of [`start_child_with`](crate::TaskSupervisor::start_child_with) is
+    /// tried again like any other restart. [`start_child`](crate::Supervisor::start_child) and
+    /// [`restart_child`](crate::Supervisor::restart_child) make one attempt, and return its error.
+    ///
+    /// A temporary child is never started again, so a backoff has no effect on it.
+    ///
+    /// # Elixir
+    ///
+    /// No equivalent: there each restart is counted, and is made at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::{Backoff, ChildSpec, Strategy, Supervisor};
+    /// use std::io::{Error, Result};
+    /// use std::time::Duration;
+    ///
+    /// # async fn connect() -> Result<Duration> {
+    /// #     static ATTEMPTS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    /// #     match ATTEMPTS.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+    /// #         20.. => Ok(Duration::MAX),
+    /// #         _ => Err(Error::other("connection refused")),
+    /// #     }
+    /// # }
+    /// cordial::testing::run(async {
+    ///     // `connect` fails twenty times, and takes four minutes for that.
+    ///     let redis = ChildSpec::init("redis", || async {
+    ///         let connection = connect().await?;
+    ///         Ok::<_, Error>(async move { tokio::time::sleep(connection).await })
+    ///     });
+    ///     let redis = redis.backoff(Backoff::exponential(Duration::from_millis(100), Duration::from_secs(20)));
+    ///     let tree = Supervisor::builder(Strategy::OneForOne).child(redis).start().await.unwrap();
+    ///     assert_eq!(tree.count_children().await.active, 1);
+    ///     tree.stop().await;
+    /// });
+    /// ```
     pub fn backoff(self, backoff: Backoff) -> ChildSpec {
         ChildSpec { backoff: Some(backoff), ..self }
     }

@@ -48,7 +48,7 @@ fn emit_all() {
     restart(&child, &Exit::Killed, Duration::ZERO);
     restart_waits(&child, pid);
     start_failed(&child, &StartError::NotATask("tree".into()));
-    give_up(&child, &Exit::Killed, 3, Duration::ZERO);
+    give_up(&child, &Exit::Killed, 3, Some(Duration::ZERO));
     forced(pid, pid, None, &exit::Location::from(spawned_at), "killed");
 }
 

@@ -4,10 +4,14 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cordial::{Backoff, ChildSpec, ChildState, DeleteError, StartError, Strategy, Supervisor};
+use cordial::{
+    Backoff, ChildSpec, ChildState, DeleteError, Exit, Restart, StartError, Strategy, Supervisor, SupervisorBuilder,
+    Task, TaskSupervisor, process,
+};
+use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep};
 
-use crate::harness::children::{Log, crash, info, state};
+use crate::harness::children::{Log, crash, has_given_up, info, settle, state};
 use crate::harness::seeds::{SECOND, for_each_seed};
 
 // V-039
@@ -51,7 +55,7 @@ fn the_backoff_grows_while_a_child_keeps_failing_and_is_reset_when_it_has_run() 
     for_each_seed(|| async {
         let backoff = Backoff::exponential(SECOND, 60 * SECOND);
         let tree = Supervisor::builder(Strategy::OneForOne).child(Log::default().child("a").backoff(backoff));
-        let tree = tree.max_restarts(100, 5 * SECOND).start().await.unwrap();
+        let tree = tree.start().await.unwrap();
         let wait = async || {
             let begun = Instant::now();
             crash(&tree, "a").await;
@@ -65,7 +69,9 @@ fn the_backoff_grows_while_a_child_keeps_failing_and_is_reset_when_it_has_run() 
             let least = least * SECOND;
             assert!((least..2 * least + SECOND / 10).contains(&waited), "{waited:?} after {least:?}");
         }
-        sleep(6 * SECOND).await;
+        sleep(59 * SECOND).await;
+        assert!(wait().await >= 8 * SECOND, "it has not run for longer than the longest delay");
+        sleep(61 * SECOND).await;
         assert!(wait().await < 2 * SECOND + SECOND / 10);
         tree.stop().await;
     });
@@ -144,5 +150,256 @@ fn the_backoff_grows_while_slow_starts_keep_failing() {
         let attempts = attempts.lock().unwrap().len();
         assert!((5..20).contains(&attempts), "{attempts}");
         tree.stop().await;
+    });
+}
+
+/// A server that is away until a time. A child that uses it connects in its `init`.
+#[derive(Clone)]
+struct Server {
+    is_back_at: Instant,
+    attempts: Arc<Mutex<Vec<Instant>>>,
+}
+
+impl Server {
+    fn away_for(time: Duration) -> Server {
+        Server { is_back_at: Instant::now() + time, attempts: Arc::default() }
+    }
+
+    /// A permanent child that connects, and then runs.
+    fn client(&self, id: &'static str) -> ChildSpec {
+        let server = self.clone();
+        ChildSpec::init(id, move || server.clone().connect())
+    }
+
+    /// The same, but the first connection succeeds and is lost at once.
+    fn client_that_was_connected(&self) -> ChildSpec {
+        let (server, mut n_starts) = (self.clone(), 0);
+        ChildSpec::init("client", move || {
+            n_starts += 1;
+            let (is_first, connects) = (n_starts == 1, server.clone().connect());
+            async move {
+                if is_first { Ok(Box::pin(std::future::ready(())) as BoxFuture<'static, ()>) } else { connects.await }
+            }
+        })
+    }
+
+    async fn connect(self) -> io::Result<BoxFuture<'static, ()>> {
+        self.attempts.lock().unwrap().push(Instant::now());
+        if Instant::now() < self.is_back_at {
+            return Err(io::Error::other("connection refused"));
+        }
+        Ok(Box::pin(std::future::pending()))
+    }
+
+    /// Returns how many attempts were made.
+    fn n_attempts(&self) -> usize {
+        self.attempts.lock().unwrap().len()
+    }
+
+    /// Returns how long the server was back before a client was there.
+    fn healed_after(&self) -> Duration {
+        *self.attempts.lock().unwrap().last().unwrap() - self.is_back_at
+    }
+}
+
+fn one_for_one() -> SupervisorBuilder {
+    Supervisor::builder(Strategy::OneForOne)
+}
+
+const CAP: Duration = Duration::from_secs(10);
+
+fn paced() -> Backoff {
+    Backoff::exponential(SECOND / 10, CAP)
+}
+
+// V-108
+#[test]
+fn a_child_with_a_backoff_is_tried_again_for_as_long_as_its_supervisor_lives() {
+    for away in [SECOND, 30 * SECOND, 900 * SECOND] {
+        for_each_seed(move || async move {
+            // Each restart would be too many if it were counted.
+            let tree = one_for_one().max_restarts(0, 3600 * SECOND).start().await.unwrap();
+            let tasks = TaskSupervisor::builder().max_restarts(0, 3600 * SECOND).start();
+            let (of_tree, of_tasks) = (Server::away_for(away), Server::away_for(away));
+            tree.start_child(of_tree.client_that_was_connected().backoff(paced())).await.unwrap();
+            tasks.start_child_with(of_tasks.client_that_was_connected().backoff(paced())).unwrap();
+            sleep(away + CAP).await;
+            assert_eq!((tree.count_children().await.active, tasks.count_children().await.active), (1, 1));
+            for server in [of_tree, of_tasks] {
+                assert!(server.healed_after() <= CAP, "{:?}", server.healed_after());
+                let at_least = away.as_secs() / CAP.as_secs();
+                assert!(server.n_attempts() as u64 > at_least, "{} attempts", server.n_attempts());
+            }
+            tree.stop().await;
+            tasks.stop().await;
+        });
+    }
+}
+
+// V-108
+#[test]
+fn without_a_backoff_the_same_children_are_counted() {
+    for_each_seed(|| async {
+        let backoffs = [None, Some(Backoff::exponential(Duration::ZERO, CAP)), Some(paced())];
+        for (backoff, gives_up) in backoffs.into_iter().zip([true, true, false]) {
+            let fails = || {
+                let spec = ChildSpec::task("fails", || async { Err::<(), _>("no luck") }).restart(Restart::Permanent);
+                if let Some(backoff) = backoff { spec.backoff(backoff) } else { spec }
+            };
+            let tree = one_for_one().child(fails()).unlinked().start().await.unwrap();
+            let tasks = TaskSupervisor::builder().unlinked().start();
+            tasks.start_child_with(fails()).unwrap();
+            let both = Task::spawn({
+                let (tree, tasks) = (tree.clone(), tasks.clone());
+                async move { (tree.ended().await, tasks.ended().await) }
+            });
+            match both.timeout(600 * SECOND).await {
+                Ok((of_tree, of_tasks)) => {
+                    assert!(gives_up && has_given_up(&of_tree) && has_given_up(&of_tasks), "{backoff:?}");
+                }
+                Err(_) => assert!(!gives_up, "{backoff:?}"),
+            }
+            tree.stop().await;
+            tasks.stop().await;
+        }
+    });
+}
+
+// V-109
+#[test]
+fn give_up_after_counts_failures_in_a_row() {
+    for_each_seed(|| async {
+        for n in [1, 2, 5] {
+            let backoff = paced().give_up_after(n);
+            let n_starts = || Arc::new(Mutex::new(0));
+            let fails = |n_starts: &Arc<Mutex<u32>>| {
+                let n_starts = n_starts.clone();
+                let spec = ChildSpec::task("fails", move || {
+                    *n_starts.lock().unwrap() += 1;
+                    // The row is broken once, before the last failure.
+                    let is_long = *n_starts.lock().unwrap() == n;
+                    async move {
+                        sleep(if is_long { CAP + SECOND } else { CAP }).await;
+                        Err::<(), _>("no luck")
+                    }
+                });
+                spec.restart(Restart::Permanent).backoff(backoff)
+            };
+            let (of_tree, of_tasks) = (n_starts(), n_starts());
+            let tree = one_for_one().label("tree").child(fails(&of_tree)).unlinked().start().await.unwrap();
+            let tasks = TaskSupervisor::builder().label("tasks").unlinked().start();
+            tasks.start_child_with(fails(&of_tasks)).unwrap();
+            for (name, exit) in [("tree", tree.ended().await), ("tasks", tasks.ended().await)] {
+                let failures = if n == 1 { "failure" } else { "failures" };
+                let text =
+                    format!("supervisor \"{name}\" gave up on child \"fails\", after {n} {failures} in a row: no luck");
+                assert_eq!(exit, Exit::Shutdown(Some(text.into())));
+            }
+            // The long run is failure 1 of a new row.
+            let expected = if n == 1 { 1 } else { 2 * n - 1 };
+            assert_eq!((*of_tree.lock().unwrap(), *of_tasks.lock().unwrap()), (expected, expected));
+        }
+    });
+}
+
+// V-110
+#[test]
+fn a_first_start_that_fails_is_tried_again_before_the_next_child_starts() {
+    for strategy in [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne] {
+        for_each_seed(move || async move {
+            let (log, server) = (Log::default(), Server::away_for(600 * SECOND));
+            let tree = Supervisor::builder(strategy).max_restarts(1, SECOND);
+            let crashes_once = log.child_that("a", {
+                let mut n_starts = 0;
+                move || {
+                    n_starts += 1;
+                    sleep(if n_starts == 1 { 60 * SECOND } else { Duration::MAX })
+                }
+            });
+            let tree = tree.child(crashes_once).child(server.client("client").backoff(paced())).child(log.child("b"));
+            let tree = tree.start().await.unwrap();
+            assert!(server.healed_after() <= CAP);
+            assert_eq!(log.take(), "+a -a +a +b", "a child that has started is restarted while another one is tried");
+            assert_eq!(tree.count_children().await.active, 3);
+            tree.stop().await;
+        });
+    }
+}
+
+// V-110
+#[test]
+fn a_first_start_ends_with_the_last_error_if_the_backoff_is_over_and_can_be_given_up() {
+    for_each_seed(|| async {
+        let (log, server) = (Log::default(), Server::away_for(1_000_000 * SECOND));
+        let client = server.client("client").backoff(paced().give_up_after(7));
+        let failed = one_for_one().child(log.child("a")).child(client).child(log.child("b")).start().await;
+        let exit = Exit::from(io::Error::other("connection refused"));
+        assert_eq!(failed.unwrap_err(), StartError::Child { id: "client".into(), exit });
+        assert_eq!((server.n_attempts(), &*log.take()), (7, "+a -a"));
+
+        let client = server.client("client").backoff(paced());
+        let start = one_for_one().child(log.child("a")).child(client).child(log.child("b")).start();
+        assert!(tokio::time::timeout(600 * SECOND, start).await.is_err());
+        settle().await;
+        assert_eq!(log.take(), "+a -a");
+
+        let nested = || one_for_one().child(ChildSpec::task("twin", || async {})).child(log.child("twin"));
+        let nested = ChildSpec::supervisor("nested", {
+            let nested = nested();
+            let mut nested = Some(nested);
+            move || nested.take().unwrap()
+        });
+        let failed = one_for_one().child(nested.backoff(paced())).start().await;
+        assert_eq!(failed.unwrap_err(), StartError::DuplicateId("twin".into()), "time does not mend a mistake");
+    });
+}
+
+// V-111
+#[test]
+fn a_first_start_under_a_task_supervisor_is_tried_again_if_it_has_a_backoff() {
+    for_each_seed(|| async {
+        for has_backoff in [true, false] {
+            let (tasks, server) = (TaskSupervisor::start(), Server::away_for(60 * SECOND));
+            let client = server.client("client");
+            let client = if has_backoff { client.backoff(paced()) } else { client };
+            let first = tasks.start_child_with(client).unwrap();
+            assert!(process::monitor(first).await.is_abnormal());
+            settle().await;
+            assert_eq!(tasks.waiting_children().len(), usize::from(has_backoff));
+            sleep(60 * SECOND + CAP).await;
+            assert_eq!(tasks.children().len(), usize::from(has_backoff));
+            assert_eq!(server.n_attempts() > 6, has_backoff);
+            tasks.stop().await;
+        }
+    });
+}
+
+#[test]
+fn start_child_and_restart_child_make_one_attempt() {
+    for_each_seed(|| async {
+        let (tree, server) = (one_for_one().start().await.unwrap(), Server::away_for(60 * SECOND));
+        let begun = Instant::now();
+        let failed = tree.start_child(server.client("client").backoff(paced())).await;
+        assert!(matches!(failed, Err(StartError::Child { .. })) && begun.elapsed() < SECOND);
+        assert_eq!(state(&tree, "client").await, None);
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn the_time_for_which_a_supervisor_is_busy_does_not_count_as_a_run_of_a_child_that_has_exited() {
+    for_each_seed(|| async {
+        let backoff = Backoff::exponential(SECOND, 2 * SECOND).give_up_after(4);
+        let crashes = || ChildSpec::task("crashes", || async { Err::<(), _>("no luck") }).restart(Restart::Permanent);
+        let tree = one_for_one().child(crashes().backoff(backoff)).unlinked().start().await.unwrap();
+        // Each start takes longer than the longest delay, and the supervisor handles exits after it.
+        for n in 0..10 {
+            let slow = ChildSpec::init(format!("slow {n}"), || async {
+                sleep(5 * SECOND).await;
+                Ok::<_, io::Error>(std::future::pending::<()>())
+            });
+            let _ = tree.start_child(slow).await;
+        }
+        assert!(has_given_up(&tree.ended().await));
     });
 }

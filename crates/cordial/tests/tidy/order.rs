@@ -49,11 +49,11 @@ pub(crate) const ORDERS: &[Order] = &[
     ] },
     Order { folder: "cordial/src/supervisor", rows: &[
         "restart clock intensity stop_reason kill_on_drop incarnation child_counts",
-        "factory strategy events exit_signals startable settle",
+        "pace", "factory strategy events exit_signals startable settle",
         "spawn serve nested", "spec", "tasks/child_limit tasks/builder tasks/waiting_child", "tasks/restartable",
         "tasks/children tasks/start_restartable", "tasks/shared tasks/stop", "tasks/reservation tasks/server tasks/handle",
         "tasks/start_child tasks/start", "tasks/stream", "tree/info tree/call tree/builder", "tree/child",
-        "tree/child_infos", "tree/shared", "tree/exits tree/children", "tree/state", "tree/start_child tree/stop", "tree/restarts", "tree/handle_call",
+        "tree/child_infos", "tree/shared", "tree/exits tree/children", "tree/state", "tree/start_child tree/stop", "tree/restarts", "tree/handle_call tree/first_start",
         "tree/server", "tree/handle", "tree/start",
     ] },
     Order { folder: "cordial-cli/src", rows: &[

@@ -46,7 +46,8 @@ impl TaskSupervisorBuilder {
     }
 
     /// Sets the restart intensity: the supervisor gives up when its children would need more than `max_restarts`
-    /// restarts within `window`. Default: 3 within 5 s. With 0, the first restart is already too many.
+    /// restarts within `window`. Default: 3 within 5 s. Restarts of children with a
+    /// [`backoff`](crate::ChildSpec::backoff) are not counted. With 0, the first restart is already too many.
     ///
     /// # Panics
     ///

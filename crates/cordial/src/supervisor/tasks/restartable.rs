@@ -19,11 +19,11 @@ use tokio::sync::{Notify, mpsc};
 
 use super::child_limit::ChildLimit;
 use super::waiting_child::WaitingChild;
-use crate::backoff::{Backoff, Delays};
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::process::{Admission, ChildRegistry, Handle, Lineage, Shutdown, discard};
 use crate::supervisor::factory::{Factory, InitResult};
+use crate::supervisor::pace::Pace;
 use crate::supervisor::restart::{Restart, RestartDecision};
 use crate::supervisor::settle::Settle;
 
@@ -61,13 +61,12 @@ pub(super) struct RestartableChild {
     pub(super) restart: Restart,
     pub(super) shutdown: Shutdown,
     pub(super) spawned_at: &'static Location<'static>,
-    pub(super) backoff: Option<Backoff>,
-    /// The delays before further restarts, if the child has a backoff and has been restarted.
-    pub(super) delays: Option<Delays>,
+    /// The pace of the restarts; `None` if they are counted instead.
+    pub(super) pace: Option<Pace>,
     pub(super) lineage: Option<Arc<Lineage>>,
     pub(super) incarnation: u32,
-    /// When the present incarnation started, on the clock of the supervisor.
-    pub(super) started_at: Duration,
+    /// When the present incarnation finished starting. `None` before that, and after its exit.
+    pub(super) started_at: Option<Duration>,
     /// The process of the present incarnation, or of the last one while the child waits. `None` while it starts.
     pub(super) pid: Option<Pid>,
     /// The first process, or the latest one that has finished starting. If restarts fail, callers know the child by this
@@ -184,8 +183,10 @@ impl RestartableChildren {
 
     /// Handles the acknowledgment of a child: its process has finished starting, or says that it is not needed.
     pub(super) fn acknowledged(&self, index: u32, result: InitResult) {
+        let now = self.settle.clock().now();
         self.with(index, |child| match result {
             InitResult::Started => {
+                child.started_at = Some(now);
                 child.has_started = true;
                 child.known_pid = child.pid;
                 child.restart_progress = RestartProgress::Done;
@@ -195,10 +196,10 @@ impl RestartableChildren {
         self.settle.changed();
     }
 
-    /// Prevents the restart of a child that has never finished starting.
+    /// Prevents the restart of a child that has never finished starting, unless it has a backoff.
     pub(super) fn not_started(&self, index: u32) {
         self.with(index, |child| {
-            if !child.has_started {
+            if !child.has_started && child.pace.is_none() {
                 child.state = RestartableState::Terminated;
             }
         });
@@ -329,6 +330,9 @@ impl ChildRegistry for RestartableChildren {
                     // No process was started. The caller removes the child or schedules another attempt.
                     None => false,
                 };
+            if let (Some(started_at), Some(pace)) = (child.started_at.take(), &mut child.pace) {
+                pace.has_run_for(now.saturating_sub(started_at));
+            }
             child.state = RestartableState::Waiting;
             child.restart_progress = match child.restart_progress {
                 RestartProgress::Done => RestartProgress::FirstAttempt { since: now },

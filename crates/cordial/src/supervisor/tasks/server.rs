@@ -20,10 +20,11 @@ use crate::error::StartError;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
 use crate::process::{ExitReceiver, StopReport, discard};
-use crate::supervisor::events::restart_limit_exceeded;
+use crate::supervisor::events::gave_up;
 use crate::supervisor::exit_signals::ExitSignals;
 use crate::supervisor::incarnation::{Incarnation, Incarnations};
-use crate::supervisor::intensity::{Intensity, LimitCheck};
+use crate::supervisor::intensity::Intensity;
+use crate::supervisor::pace::next_restart;
 use crate::supervisor::serve::{Serve, serve};
 use crate::supervisor::stop_reason::StopReason;
 use crate::{telemetry, unwind};
@@ -96,7 +97,7 @@ struct Restarter<'a> {
 }
 
 impl Restarter<'_> {
-    /// Restarts children until the restarts exceed the intensity. Cancel safe.
+    /// Restarts children until a restart would exceed a limit. Cancel safe.
     async fn run(&mut self, exits: &mut mpsc::UnboundedReceiver<RestartableExit>) -> StopReason {
         loop {
             let now = self.shared.clock.now();
@@ -125,7 +126,7 @@ impl Restarter<'_> {
     /// Starts a child again, at once or after its delay.
     fn restart(&mut self, exit: &RestartableExit) -> Result<(), StopReason> {
         let now = self.shared.clock.now();
-        match self.count_restart(exit, now)? {
+        match self.schedule_restart(exit, now)? {
             None => Ok(()),
             Some(Duration::ZERO) => self.start(exit.index, exit.pid, now),
             Some(delay) => {
@@ -136,25 +137,16 @@ impl Restarter<'_> {
         }
     }
 
-    /// Counts a restart, emits its event, and returns its delay. Returns `None` if the child has been terminated and is
+    /// Decides about a restart, emits its event, and returns its delay. Returns `None` if the child has been terminated and is
     /// not started again.
-    fn count_restart(&mut self, exit: &RestartableExit, now: Duration) -> Result<Option<Duration>, StopReason> {
+    fn schedule_restart(&mut self, exit: &RestartableExit, now: Duration) -> Result<Option<Duration>, StopReason> {
         let runtime = self.shared.runtime();
-        let (random, limit) = (runtime.executor().random(), self.intensity.limit());
+        let (seed, intensity) = (runtime.executor().random(), &mut self.intensity);
         let child = self.children.restartable.with(exit.index, |child| {
             if child.pid != Some(exit.pid) || child.state != RestartableState::Waiting {
                 return None;
             }
-            if now.saturating_sub(child.started_at) > limit.window {
-                child.delays = None;
-            }
-            let delay = match child.backoff {
-                Some(backoff) => {
-                    let delays = child.delays.get_or_insert_with(|| backoff.delays(random));
-                    delays.next().expect("a backoff has no last delay")
-                }
-                None => Duration::ZERO,
-            };
+            let delay = next_restart(child.pace.as_mut(), intensity, now, seed);
             Some((child.id.clone(), child.spawned_at, child.incarnation, delay))
         });
         let Some((id, spawned_at, incarnation, delay)) = child.flatten() else { return Ok(None) };
@@ -165,9 +157,7 @@ impl Restarter<'_> {
             spawned_at,
             incarnation,
         };
-        if self.intensity.count_restart(now) == LimitCheck::Exceeded {
-            return Err(restart_limit_exceeded(runtime, &subject, &exit.exit, limit));
-        }
+        let delay = delay.map_err(|limit| gave_up(runtime, &subject, &exit.exit, limit))?;
         subject.incarnation = incarnation.saturating_add(1);
         unwind::ignore_panic(|| telemetry::restart(&subject, &exit.exit, delay));
         self.shared.n_restarts.fetch_add(1, Ordering::Relaxed);
@@ -183,7 +173,6 @@ impl Restarter<'_> {
             child.state = RestartableState::Running;
             child.incarnation = child.incarnation.saturating_add(1);
             child.pid = None;
-            child.started_at = now;
             Some(RestartableStart::of(child))
         });
         let Some(start) = start.flatten() else { return Ok(()) };
@@ -195,10 +184,11 @@ impl Restarter<'_> {
         }
     }
 
-    /// Schedules another attempt to start a child that the runtime has refused. Each attempt counts as a restart.
+    /// Schedules another attempt to start a child that the runtime has refused. Each attempt counts as a restart, unless the
+    /// child has a backoff.
     fn start_refused(&mut self, index: u32, last: Pid, refusal: Refusal, now: Duration) -> Result<(), StopReason> {
         let child = self.children.restartable.with(index, |child| {
-            // `count_restart` and `start` find the child by its last process.
+            // `schedule_restart` and `start` find the child by its last process.
             child.pid = Some(last);
             (child.id.clone(), child.spawned_at, child.incarnation)
         });
@@ -213,7 +203,7 @@ impl Restarter<'_> {
         };
         unwind::ignore_panic(|| telemetry::start_failed(&subject, &StartError::Refused(refusal.clone())));
         let exit = RestartableExit { index, pid: last, exit: Exit::Refused(refusal) };
-        if let Some(delay) = self.count_restart(&exit, now)? {
+        if let Some(delay) = self.schedule_restart(&exit, now)? {
             self.delayed.insert((now.saturating_add(delay.max(DELAY_AFTER_REFUSAL)), index, last));
         }
         Ok(())

@@ -10,6 +10,7 @@ use crate::error::StartError;
 use crate::exit::Refusal;
 use crate::pid::Pid;
 use crate::process::{ChildSlot, Outcome, Recipient, Spawn, box_if_large, caller_lineage};
+use crate::supervisor::pace::Pace;
 use crate::supervisor::restart::Restart;
 use crate::supervisor::spec::{ChildSpec, ChildStart};
 use crate::task::{Ownership, Task};
@@ -165,9 +166,9 @@ impl TaskSupervisor {
     /// The process of the child has started when this returns. The process calls the factory and
     /// runs the future, so a panic of the factory, or an `Err` of the outer future of an
     /// [`init`](ChildSpec::init) child, is the exit of the child. A child is removed if its first
-    /// start fails in this way, or if its `init` returns [`Ignore`](crate::Ignore). The id of the
-    /// specification is the label of the child; several children of a task supervisor may have the
-    /// same id.
+    /// start fails in this way and it has no [`backoff`](ChildSpec::backoff), or if its `init` returns
+    /// [`Ignore`](crate::Ignore). The id of the specification is the label of the child; several children of a task
+    /// supervisor may have the same id.
     ///
     /// # Errors
     ///
@@ -221,11 +222,10 @@ impl TaskSupervisor {
             restart,
             shutdown,
             spawned_at,
-            backoff,
-            delays: None,
+            pace: backoff.and_then(Pace::new),
             lineage: caller_lineage(shared.runtime()),
             incarnation: 1,
-            started_at: shared.clock.now(),
+            started_at: None,
             pid: None,
             known_pid: None,
             state: RestartableState::Running,

@@ -74,7 +74,8 @@ impl SupervisorBuilder {
     }
 
     /// Sets the restart intensity: the supervisor gives up when its children would need more than `max_restarts`
-    /// restarts within `window`. Default: 3 within 5 s.
+    /// restarts within `window`. Default: 3 within 5 s. Restarts of children with a
+    /// [`backoff`](crate::ChildSpec::backoff) are not counted.
     ///
     /// A restart of several children counts once. With 0, the first restart is already too many.
     ///

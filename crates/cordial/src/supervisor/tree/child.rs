@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::info::{ChildInfo, ChildKind, ChildState};
-use crate::backoff::Delays;
 use crate::pid::Pid;
 use crate::process::{Handle, ReportSlot, StopReport};
+use crate::supervisor::pace::Pace;
 use crate::supervisor::spec::{ChildSpec, ChildStart};
 
 /// One child of a supervisor.
@@ -19,10 +19,10 @@ pub(super) struct TreeChild {
     pub(super) attempt: Attempt,
     /// What handles see once the process has exited.
     pub(super) after_exit: AfterExit,
-    /// When the present incarnation finished starting, on the clock of the supervisor. `None` before that.
-    pub(super) started_at: Option<Duration>,
-    /// The delays before further restarts, if the child has a backoff and has been restarted.
-    pub(super) delays: Option<Delays>,
+    /// When the present incarnation finished starting, on the clock of the supervisor. `None` before that, and after its exit.
+    started_at: Option<Duration>,
+    /// The pace of the restarts; `None` if they are counted instead.
+    pub(super) pace: Option<Pace>,
     /// Where the present incarnation leaves the report of its stop, if it is a supervisor.
     pub(super) report: Option<ReportSlot>,
     /// Processes of the last incarnation that were abandoned and may not have exited yet.
@@ -72,6 +72,7 @@ pub(super) enum AfterExit {
 impl TreeChild {
     pub(super) fn new(spec: ChildSpec) -> TreeChild {
         TreeChild {
+            pace: spec.backoff.and_then(Pace::new),
             spec,
             status: ChildStatus::Stopped,
             incarnation: 0,
@@ -79,7 +80,6 @@ impl TreeChild {
             attempt: Attempt::First,
             after_exit: AfterExit::ByPolicy,
             started_at: None,
-            delays: None,
             report: None,
             abandoned: Vec::new(),
         }
@@ -136,23 +136,15 @@ impl TreeChild {
         self.abandoned.retain(|pid| exists(runtime, *pid));
     }
 
-    /// Marks the process as gone. Returns the report of its stop, which is empty unless the child is a supervisor.
-    pub(super) fn process_gone(&mut self) -> StopReport {
+    /// Marks the process as gone at this time. Returns the report of its stop, which is empty unless the child is a supervisor.
+    pub(super) fn process_gone(&mut self, at: Duration) -> StopReport {
         self.status = ChildStatus::Stopped;
+        if let (Some(started_at), Some(pace)) = (self.started_at.take(), &mut self.pace) {
+            pace.has_run_for(at.saturating_sub(started_at));
+        }
         let report = self.report.take().map(|report| report.get()).unwrap_or_default();
         self.abandoned.extend(report.abandoned.iter().map(|stopped| stopped.pid));
         report
-    }
-
-    /// Returns the delay before the next restart. The backoff starts over if the last incarnation ran for longer than
-    /// `window`.
-    pub(super) fn next_delay(&mut self, runtime: &Handle, now: Duration, window: Duration) -> Duration {
-        if self.started_at.is_some_and(|started_at| now.saturating_sub(started_at) > window) {
-            self.delays = None;
-        }
-        let Some(backoff) = self.spec.backoff else { return Duration::ZERO };
-        let delays = self.delays.get_or_insert_with(|| backoff.delays(runtime.executor().random()));
-        delays.next().expect("a backoff has no last delay")
     }
 
     pub(super) fn info(&self) -> ChildInfo {

@@ -86,15 +86,14 @@ impl ChildInfos {
         self.settle.changed();
     }
 
-    /// Records that an incarnation of a child has exited.
-    pub(super) fn exited(&self, key: u32, incarnation: u32, is_abnormal: bool) {
-        let now = self.clock().now();
+    /// Records that an incarnation of a child has exited at this time.
+    pub(super) fn exited(&self, key: u32, incarnation: u32, is_abnormal: bool, at: Duration) {
         if let Some(child) = self.lock().get_mut(&key)
             && child.last_exit.is_none_or(|last| last.incarnation <= incarnation)
         {
             child.last_exit = Some(LastExit { incarnation, is_abnormal });
             if child.has_pending_exit() {
-                child.pending_since.get_or_insert(now);
+                child.pending_since.get_or_insert(at);
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -16,6 +17,8 @@ pub(super) struct ChildExit {
     pub(super) key: u32,
     pub(super) incarnation: u32,
     pub(super) exit: Exit,
+    /// When the process exited, on the clock of the supervisor. The exit may be handled later.
+    pub(super) at: Duration,
 }
 
 /// The exits that the supervisor has not handled yet, in the order in which they arrived. There is at most one for each
@@ -97,9 +100,10 @@ impl ChildRegistry for ChildExitSender {
 
     fn exited(&self, key: u32, exit: Option<&Exit>) {
         if let Some(exit) = exit {
-            self.shared.children.exited(key, self.incarnation, exit.is_abnormal());
+            let (incarnation, at) = (self.incarnation, self.shared.children.clock().now());
+            self.shared.children.exited(key, incarnation, exit.is_abnormal(), at);
             // A supervisor that has exited has stopped or abandoned this child: no one needs the exit.
-            let _ = self.sender.send(ChildExit { key, incarnation: self.incarnation, exit: exit.clone() });
+            let _ = self.sender.send(ChildExit { key, incarnation, exit: exit.clone(), at });
         }
     }
 }

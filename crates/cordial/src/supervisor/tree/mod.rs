@@ -18,6 +18,7 @@ mod child;
 mod child_infos;
 mod children;
 mod exits;
+mod first_start;
 mod handle;
 mod handle_call;
 mod info;

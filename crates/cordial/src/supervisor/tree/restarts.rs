@@ -17,9 +17,9 @@ use crate::error::StartError;
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::process::{Handle, discard, monitor_on};
-use crate::supervisor::events::restart_limit_exceeded;
+use crate::supervisor::events::gave_up;
 use crate::supervisor::exit_signals::ExitSignals;
-use crate::supervisor::intensity::LimitCheck;
+use crate::supervisor::pace::next_restart;
 use crate::supervisor::restart::{Restart, RestartDecision};
 use crate::supervisor::stop_reason::StopReason;
 use crate::supervisor::strategy::{Strategy, plan};
@@ -63,19 +63,13 @@ impl RestartWait {
 impl TreeState {
     /// Handles the exit of a child's process.
     pub(super) async fn child_exited(&mut self, exit: ChildExit, signals: &mut ExitSignals) -> Result<(), StopReason> {
-        let ChildExit { key, incarnation, exit } = exit;
-        let result = self.handle_exit(key, incarnation, &exit, signals).await;
+        let result = self.handle_exit(&exit, signals).await;
         discard(exit);
         result
     }
 
-    async fn handle_exit(
-        &mut self,
-        key: u32,
-        incarnation: u32,
-        exit: &Exit,
-        signals: &mut ExitSignals,
-    ) -> Result<(), StopReason> {
+    async fn handle_exit(&mut self, exit: &ChildExit, signals: &mut ExitSignals) -> Result<(), StopReason> {
+        let &ChildExit { key, incarnation, ref exit, at } = exit;
         // A process that was abandoned may exit after its child has been removed.
         let Some(child) = self.children.get(key) else { return Ok(()) };
         if child.incarnation != incarnation || child.pid().is_none() {
@@ -84,7 +78,7 @@ impl TreeState {
             return Ok(());
         }
         let (restart, is_significant) = (child.spec.restart, child.spec.is_significant);
-        self.process_gone(key);
+        self.process_gone(key, at);
         match restart.decide(exit.is_abnormal()) {
             RestartDecision::Restart => return self.schedule_restart(key, exit, Attempt::First, signals).await,
             RestartDecision::Keep => self.children.set_status(key, ChildStatus::Stopped),
@@ -106,7 +100,7 @@ impl TreeState {
     }
 
     /// Schedules the restart of a child that has exited or failed to start, and stops the siblings that the strategy
-    /// restarts with it. An error if the restart limit is exceeded.
+    /// restarts with it. An error if the restart would exceed a limit.
     async fn schedule_restart(
         &mut self,
         key: u32,
@@ -114,33 +108,40 @@ impl TreeState {
         attempt: Attempt,
         signals: &mut ExitSignals,
     ) -> Result<(), StopReason> {
-        let (now, limit) = (self.clock.now(), self.intensity.limit());
-        if self.intensity.count_restart(now) == LimitCheck::Exceeded {
-            let child = self.subject(signals.pid(), &self.children[key], EventIncarnation::Present);
-            let stop_reason = restart_limit_exceeded(&self.runtime, &child, reason, limit);
-            self.children.set_status(key, ChildStatus::Stopped);
-            return Err(stop_reason);
-        }
-        let delay = self.children[key].next_delay(&self.runtime, now, limit.window);
+        let (now, seed) = (self.clock.now(), self.runtime.executor().random());
+        let delay = match next_restart(self.children[key].pace.as_mut(), &mut self.intensity, now, seed) {
+            Ok(delay) => delay,
+            Err(limit) => {
+                let child = self.subject(signals.pid(), &self.children[key], EventIncarnation::Present);
+                let stop_reason = gave_up(&self.runtime, &child, reason, limit);
+                self.children.set_status(key, ChildStatus::Stopped);
+                return Err(stop_reason);
+            }
+        };
         self.shared.n_restarts.fetch_add(1, Ordering::Relaxed);
         let child = self.subject(signals.pid(), &self.children[key], EventIncarnation::Next);
         unwind::ignore_panic(|| telemetry::restart(&child, reason, delay));
-        let restart_at = ChildStatus::RestartAt(now.saturating_add(delay));
+        let restart_at = now.saturating_add(delay);
         self.children[key].attempt = attempt;
-        self.children.set_status(key, restart_at);
-        // Collects only the children that the strategy can restart, since there may be many others.
+        self.children.set_status(key, ChildStatus::RestartAt(restart_at));
+        // Collects only the children that the strategy can restart, since there may be many others. Siblings that have never
+        // been started are left to the start of the supervisor, which is not over.
         let group = match self.shared.strategy {
             Strategy::OneForOne => key..=key,
             Strategy::OneForAll => 0..=u32::MAX,
             Strategy::RestForOne => key..=u32::MAX,
         };
-        let (keys, restarts): (Vec<u32>, Vec<Restart>) =
-            self.children.range(group).map(|(key, child)| (key, child.spec.restart)).unzip();
+        let (keys, restarts): (Vec<u32>, Vec<Restart>) = self
+            .children
+            .range(group)
+            .filter(|(_, child)| child.incarnation > 0)
+            .map(|(key, child)| (key, child.spec.restart))
+            .unzip();
         let exited = keys.binary_search(&key).expect("the child itself is in the group of each strategy");
         let plan = plan(self.shared.strategy, &restarts, exited);
         for key in plan.stop.into_iter().map(|at| keys[at]) {
             if self.children[key].pid().is_some() {
-                self.stop_child(key, restart_at, signals).await?;
+                self.stop_child(key, ChildStatus::RestartAt(restart_at), signals).await?;
                 if self.children[key].spec.restart == Restart::Temporary {
                     self.children.remove(key);
                 }
@@ -148,7 +149,12 @@ impl TreeState {
         }
         for key in plan.start.into_iter().map(|at| keys[at]) {
             self.children[key].attempt = attempt;
-            self.children.set_status(key, restart_at);
+            // A sibling that waits for its own backoff does not start earlier.
+            let at = match self.children[key].status {
+                ChildStatus::RestartAt(at) => at.max(restart_at),
+                _ => restart_at,
+            };
+            self.children.set_status(key, ChildStatus::RestartAt(at));
             if let Some(abandoned) = self.children[key].abandoned_pid(&self.runtime) {
                 let child = self.subject(signals.pid(), &self.children[key], EventIncarnation::Next);
                 unwind::ignore_panic(|| telemetry::restart_waits(&child, abandoned));
@@ -190,13 +196,18 @@ impl TreeState {
             StartOutcome::Failed(error) => error,
         };
         self.emit_start_failed(signals.pid(), key, &error);
-        let reason = match error {
-            StartError::Child { exit, .. } => exit,
-            StartError::Refused(refusal) => Exit::Refused(refusal),
-            other => Exit::from(Box::<dyn std::error::Error + Send + Sync>::from(other)),
-        };
+        let reason = exit_of(error);
         let scheduled = self.schedule_restart(key, &reason, Attempt::Retry, signals).await;
         discard(reason);
         scheduled
+    }
+}
+
+/// Returns the reason for which a child that has failed to start is started again.
+pub(super) fn exit_of(error: StartError) -> Exit {
+    match error {
+        StartError::Child { exit, .. } => exit,
+        StartError::Refused(refusal) => Exit::Refused(refusal),
+        other => Exit::from(other),
     }
 }

@@ -7,17 +7,15 @@ use futures_util::future::{Either, select};
 use tokio::sync::oneshot;
 
 use super::call::Call;
-use super::child::{Attempt, StartCause};
+use super::child::Attempt;
 use super::exits::ChildExit;
 use super::restarts::NextRestart;
-use super::start_child::StartOutcome;
 use super::state::TreeState;
 use crate::error::StartError;
 use crate::exit::{Exit, Refusal};
 use crate::process::{ExitReceiver, ReportBuilder, StopReport, detach_from_owner, discard};
 use crate::supervisor::exit_signals::ExitSignals;
 use crate::supervisor::incarnation::{Incarnation, Incarnations, StartGuard};
-use crate::supervisor::restart::Restart;
 use crate::supervisor::serve::{Serve, serve};
 use crate::supervisor::stop_reason::StopReason;
 use crate::unwind;
@@ -111,7 +109,7 @@ impl TreeServer {
         let StartProgress::Pending(mut reply) = std::mem::replace(&mut self.start, StartProgress::Done) else {
             unreachable!("a supervisor runs once")
         };
-        let started = match select(pin!(start_all(&mut self.state, signals)), pin!(reply.closed())).await {
+        let started = match select(pin!(self.state.start_all(signals)), pin!(reply.closed())).await {
             Either::Left((started, _)) => started,
             // The future that awaited the start was dropped.
             Either::Right(_) => Err((StopReason::Stopped, StartError::Refused(Refusal::SupervisorStopped))),
@@ -182,33 +180,4 @@ impl TreeServer {
             Input::RestartDue => Ok(()),
         }
     }
-}
-
-/// Starts all children in order. The error consists of the reason for which the supervisor stops, and the error that
-/// the caller of `start` receives.
-async fn start_all(state: &mut TreeState, signals: &mut ExitSignals) -> Result<(), (StopReason, StartError)> {
-    for key in state.children.keys() {
-        let outcome = state.start_child(key, StartCause::Added, signals).await;
-        let refused = |reason| (reason, StartError::Refused(Refusal::SupervisorStopped));
-        let error = match outcome.map_err(refused)? {
-            StartOutcome::Started(_) => None,
-            StartOutcome::Ignored => {
-                if state.children[key].spec.restart == Restart::Temporary {
-                    state.children.remove(key);
-                }
-                None
-            }
-            StartOutcome::Failed(error) => Some(error),
-            // Does not happen: there is no handle yet, so there are no calls.
-            StartOutcome::Terminated => Some(StartError::Refused(Refusal::SupervisorStopped)),
-        };
-        if let Some(error) = error {
-            state.emit_start_failed(signals.pid(), key, &error);
-            let text = unwind::catch(|| format!("{error:#}"));
-            let text =
-                text.unwrap_or_else(|_| "a child failed to start, and its error panics when formatted".to_owned());
-            return Err((StopReason::StartFailed(text.into()), error));
-        }
-    }
-    Ok(())
 }

@@ -28,7 +28,8 @@ struct StartedTree {
 
 impl SupervisorBuilder {
     /// Starts the supervisor and its children one after another, each after the previous one has started. If a child
-    /// fails to start, the supervisor stops those that have started, in reverse order, and exits.
+    /// fails to start, the supervisor stops those that have started, in reverse order, and exits. A child with a
+    /// [`backoff`](crate::ChildSpec::backoff) is tried again instead, for as long as this is awaited.
     ///
     /// The supervisor belongs to the process that awaits this. When that process exits, for any reason, the supervisor
     /// stops its children in reverse order and exits. When the supervisor gives up or shuts down automatically, that

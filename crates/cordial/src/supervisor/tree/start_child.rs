@@ -111,7 +111,7 @@ impl TreeState {
         }
         let incarnation = self.children[key].incarnation;
         let exit = signals.run_until_stopped(self.exits.next_of(key, incarnation)).await?;
-        self.process_gone(key);
+        self.process_gone(key, self.clock.now());
         if result == Some(InitResult::Ignored) {
             discard(exit);
             self.children.set_status(key, ChildStatus::Stopped);

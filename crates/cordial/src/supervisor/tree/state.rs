@@ -1,6 +1,7 @@
 //! The state of a supervisor's process. Only that process uses it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::builder::AutoShutdown;
 use super::call::Calls;
@@ -90,8 +91,8 @@ impl TreeState {
         unwind::ignore_panic(|| telemetry::start_failed(&subject, error));
     }
 
-    /// Marks the process of a child as gone, and takes over the report of its stop.
-    pub(super) fn process_gone(&mut self, key: u32) {
-        self.report.add(self.children[key].process_gone());
+    /// Marks the process of a child as gone at this time, and takes over the report of its stop.
+    pub(super) fn process_gone(&mut self, key: u32, at: Duration) {
+        self.report.add(self.children[key].process_gone(at));
     }
 }

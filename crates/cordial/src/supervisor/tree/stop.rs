@@ -11,6 +11,7 @@ use crate::pid::Pid;
 use crate::process::{Polls, Shutdown, StopOutcome, StopReport, describe_one, discard, stop_one};
 use crate::supervisor::events::emit_forced;
 use crate::supervisor::exit_signals::ExitSignals;
+use crate::supervisor::pace::Pace;
 use crate::supervisor::restart::{Restart, RestartDecision};
 use crate::supervisor::stop_reason::StopReason;
 
@@ -38,7 +39,7 @@ impl TreeState {
                 let exit = signals.run_until_stopped(self.exits.next_of(key, incarnation)).await?;
                 discard(exit);
             }
-            self.process_gone(key);
+            self.process_gone(key, self.clock.now());
         }
         self.children.set_status(key, status);
         Ok(())
@@ -53,7 +54,7 @@ impl TreeState {
         let Some(key) = self.children.key(id) else { return Ok(Err(NotFound)) };
         let is_starting = matches!(self.children[key].status, ChildStatus::Starting(_));
         self.stop_child(key, ChildStatus::Stopped, signals).await?;
-        self.children[key].delays = None;
+        self.children[key].pace.iter_mut().for_each(Pace::start_over);
         // A child whose start was interrupted is removed by the code that started it.
         if self.children[key].spec.restart == Restart::Temporary && !is_starting {
             self.children.remove(key);
@@ -121,7 +122,7 @@ impl TreeState {
             let Some((pid, shutdown)) = self.how_to_stop(key) else { continue };
             let Some(outcome) = signals.run_until_killed(stop_one(&self.runtime, pid, shutdown)).await else { break };
             self.add_to_report(key, outcome, signals.pid());
-            self.process_gone(key);
+            self.process_gone(key, self.clock.now());
             self.children.publish(key);
         }
         let remaining: Vec<(u32, Pid)> =
@@ -130,7 +131,7 @@ impl TreeState {
         let outcomes = join_all(kills).await;
         for ((key, _), outcome) in remaining.into_iter().zip(outcomes) {
             self.add_to_report(key, outcome, signals.pid());
-            self.process_gone(key);
+            self.process_gone(key, self.clock.now());
         }
         // The processes that were abandoned before the stop and have not exited.
         let polls = Polls::now(&self.runtime);
