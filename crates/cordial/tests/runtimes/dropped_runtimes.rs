@@ -23,6 +23,11 @@ fn build() -> Runtime {
     Runtime::builder().workers(2).build().unwrap()
 }
 
+/// Panics unless the task returned, or was ended together with its runtime: its owner can see that while it is in a poll.
+fn check_end<T>(result: Result<T, Exit>) {
+    assert!(matches!(result, Ok(_) | Err(Exit::Killed | Exit::Refused(_))), "{:?}", result.err());
+}
+
 /// Starts processes that are busy until their runtime is gone.
 async fn start_busy_processes() {
     start_supervisors().await;
@@ -45,15 +50,15 @@ async fn start_busy_processes() {
         });
         Task::start(async move {
             loop {
-                Task::spawn(sleep(short)).await.unwrap();
+                check_end(Task::spawn(sleep(short)).await);
             }
         });
         Task::start(async move {
             loop {
-                Task::await_many((0..3).map(|_| Task::spawn(sleep(short)))).await.unwrap();
+                check_end(Task::await_many((0..3).map(|_| Task::spawn(sleep(short)))).await);
                 let mut tasks: Vec<_> = (0..3).map(|_| Task::spawn(sleep(short))).collect();
                 for result in Task::yield_many(&mut tasks).await {
-                    result.unwrap().unwrap();
+                    check_end(result.unwrap());
                 }
             }
         });
@@ -66,7 +71,7 @@ async fn start_busy_processes() {
             };
             let mut items = Task::async_stream(0..50, item).max_concurrency(8);
             while let Some(item) = items.next().await {
-                item.unwrap();
+                check_end(item);
             }
         }
     });
@@ -109,21 +114,15 @@ async fn start_server() {
             let (mut connection, _) = listener.accept().await.unwrap();
             Task::start(async move {
                 let mut bytes = [0; 8];
-                while connection.read_exact(&mut bytes).await.is_ok() {
-                    connection.write_all(&bytes).await.unwrap();
-                }
+                // Either side may be ended first.
+                while connection.read_exact(&mut bytes).await.is_ok() && connection.write_all(&bytes).await.is_ok() {}
             });
         }
     });
     let mut client = TcpStream::connect(address).await.unwrap();
     Task::start(async move {
         let mut bytes = [1; 8];
-        loop {
-            client.write_all(&bytes).await.unwrap();
-            if client.read_exact(&mut bytes).await.is_err() {
-                return;
-            }
-        }
+        while client.write_all(&bytes).await.is_ok() && client.read_exact(&mut bytes).await.is_ok() {}
     });
 }
 
