@@ -180,8 +180,8 @@ impl ChildSpec {
     }
 
     /// Paces the restarts of the child instead of counting them: it is started again, after delays that grow to the longest
-    /// one, for as long as its supervisor lives. Default: no delay, and
-    /// [`max_restarts`](crate::SupervisorBuilder::max_restarts) counts.
+    /// one, for as long as its supervisor lives. Default: no delay, and the restarts count for
+    /// [`max_restarts`](crate::SupervisorBuilder::max_restarts).
     ///
     /// This is for a child that needs something that may be away for a while, such as a database. The delays start over after
     /// an incarnation that ran for longer than the longest delay.

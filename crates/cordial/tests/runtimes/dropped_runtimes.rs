@@ -23,7 +23,8 @@ fn build() -> Runtime {
     Runtime::builder().workers(2).build().unwrap()
 }
 
-/// Panics unless the task returned, or was ended together with its runtime: its owner can see that while it is in a poll.
+/// Panics unless the task returned, or was ended together with its runtime: an owner that is in a poll at that moment sees
+/// this end.
 fn check_end<T>(result: Result<T, Exit>) {
     assert!(matches!(result, Ok(_) | Err(Exit::Killed | Exit::Refused(_))), "{:?}", result.err());
 }

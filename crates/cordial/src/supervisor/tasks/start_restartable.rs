@@ -22,8 +22,9 @@ pub(super) struct RestartableStart {
     lineage: Option<Arc<Lineage>>,
 }
 
-/// The first incarnation of a child. If its factory panics or its `init` fails, the child is not started again: it was
-/// never started. A process that is ended from outside before it has finished starting is started again.
+/// The first incarnation of a child. If its factory panics or its `init` fails, the child was never started, and is not
+/// started again, unless it has a backoff. If its process is ended from outside before it has finished starting, the
+/// child is started again.
 struct FirstStart {
     children: Arc<RestartableChildren>,
     index: u32,

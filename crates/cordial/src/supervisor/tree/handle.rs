@@ -45,8 +45,8 @@ use crate::supervisor::strategy::Strategy;
 /// | `OneForAll` | all other running children | all children, also those that had exited or were terminated |
 /// | `RestForOne` | the running children after it | that child and all children after it, also those that had exited or were terminated |
 ///
-/// A temporary child that a restart stops is removed. A restart that fails is tried again at once, or after the backoff
-/// of the child, and each attempt counts as a restart.
+/// A temporary child that a restart stops is removed. A restart that fails is tried again at once, and each attempt counts
+/// as a restart. With a [`backoff`](ChildSpec::backoff), it is tried again after a delay, and is not counted.
 ///
 /// A supervisor traps exits. A [`Shutdown`](Exit::Shutdown) signal stops it. After a kill it kills its children and
 /// exits. Any other signal has an effect only if its sender is the process that the supervisor belongs to.
