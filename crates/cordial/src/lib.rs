@@ -70,6 +70,7 @@
 //! | `stop` | debug | pid, label, supervisor, incarnation, spawned_at, exit |
 //! | `crash`, instead of `stop`: any exit but `Normal` and `Shutdown` | error (a kill: warn) | pid, label, supervisor, incarnation, spawned_at, exit, callers, backtrace (of a panic; `RUST_BACKTRACE` enables it) |
 //! | `long_poll`: emitted while it lasts | warn, once for each spawn location | pid, label, supervisor, incarnation, spawned_at, lasted_ms (so far) |
+//! | `long_poll_end`: a poll of 100 ms or more has ended | warn, at most one a second for each spawn location | pid, label, supervisor, incarnation, spawned_at, lasted_ms, left_out (such polls since the last event that were not reported) |
 //! | `threads_exhausted`: every thread is in a long poll while tasks wait, and `max_threads` is reached | warn, once for each such period | max_threads |
 //! | `io_threads_stuck`: code in `tokio::spawn` computes or blocks, and a thread of tokio has made no progress for 100 ms | warn, at most one a second | stuck (how many threads), io_threads (how many there are), lasted_ms (so far), left_out (threads that were stuck since the last event and were not reported) |
 //! | `threads_refused`: tasks wait behind long polls, and the operating system refuses another thread | warn, once until it grants one | error, limit (absent if the system does not show it) |

@@ -84,7 +84,16 @@ pub(crate) fn long_poll(subject: &Subject<'_>, lasted: Duration) {
     let (supervisor, incarnation) = (subject.supervisor(), subject.incarnation());
     let lasted_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
     event!(name: "long_poll", target: TARGET, Level::WARN, event = "long_poll", %pid, label, supervisor, incarnation,
-        %spawned_at, lasted_ms, "a poll computes or blocks for long; other tasks run on other threads; further long polls of tasks that were spawned here are not reported");
+        %spawned_at, lasted_ms, "a poll computes or blocks for long; other tasks run on other threads; later ones of tasks that were spawned here are reported when they end, from 100 ms on");
+}
+
+/// Emitted when a long poll has ended. `left_out` polls of processes of the same spawn location were not reported.
+pub(crate) fn long_poll_end(subject: &Subject<'_>, lasted: Duration, left_out: u64) {
+    let Subject { pid, label, spawned_at, .. } = *subject;
+    let (supervisor, incarnation) = (subject.supervisor(), subject.incarnation());
+    let lasted_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
+    event!(name: "long_poll_end", target: TARGET, Level::WARN, event = "long_poll_end", %pid, label, supervisor, incarnation,
+        %spawned_at, lasted_ms, left_out, "a poll has computed or blocked for long");
 }
 
 pub(crate) fn threads_exhausted(max_threads: usize) {

@@ -113,6 +113,14 @@ impl Executor {
         long.map(|(key, since)| (key, lasted(since))).collect()
     }
 
+    /// Returns how long the current poll of the calling worker has lasted, if that is a millisecond or more. The time may be too
+    /// short by two milliseconds.
+    pub fn own_poll_lasted(&self) -> Option<Duration> {
+        let first_seen = schedule::poll_first_seen()?;
+        let now = self.pool()?.idle.clock.update();
+        Some(Duration::from_millis(now.saturating_sub(first_seen)))
+    }
+
     /// Returns the polls that go on at this moment: of which task, and which poll. Empty in a simulation, where nothing
     /// else runs during a poll.
     pub fn current_polls(&self) -> Vec<(Key, PollId)> {

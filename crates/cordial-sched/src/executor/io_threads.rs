@@ -46,4 +46,8 @@ impl LocalSchedule for IoThread {
     fn is_worker_of(&self, _: &SchedulerRef) -> bool {
         false
     }
+
+    fn poll_first_seen(&self) -> Option<u64> {
+        None
+    }
 }

@@ -14,12 +14,17 @@ pub(crate) struct Header<T> {
     pub(crate) owner: OwnerSlot<T>,
     /// Where the task is when it has finished.
     pub(crate) join: JoinSlot<T>,
-    /// The key of the task, and `IS_ENDING`. Relaxed: written before the task is started, and see `mark_ending`.
+    /// The key of the task, and its marks. Relaxed: written before the task is started, and see `mark_ending`.
     key: AtomicU64,
 }
 
 /// Set if the task has to end. The highest bit of the index in a key, which no table uses.
 const IS_ENDING: u64 = 1 << 31;
+
+/// Set if sysmon has found the task in a poll since the mark was taken. The second highest bit of the index.
+const IS_SAMPLED: u64 = 1 << 30;
+
+const MARKS: u64 = IS_ENDING | IS_SAMPLED;
 
 impl<T> Header<T> {
     pub(crate) fn new() -> Header<T> {
@@ -30,10 +35,10 @@ impl<T> Header<T> {
     ///
     /// # Panics
     ///
-    /// If the index of the key has more than 31 bits: it was not handed out by a table.
+    /// If the index of the key has more than 30 bits: it was not handed out by a table.
     pub(crate) fn reset(&self, key: Key) {
         let bits = key.to_bits();
-        assert_eq!(bits & IS_ENDING, 0, "the index of a key has 26 bits");
+        assert_eq!(bits & MARKS, 0, "the index of a key has 26 bits");
         self.key.store(bits, Ordering::Relaxed);
         self.owner.reset();
     }
@@ -45,22 +50,42 @@ impl<T> Header<T> {
     /// If no task has used the header.
     #[inline]
     pub(crate) fn key(&self) -> Key {
-        let bits = self.key.load(Ordering::Relaxed) & !IS_ENDING;
+        let bits = self.key.load(Ordering::Relaxed) & !MARKS;
         Key::from_bits(bits).expect("the header was reset for a task")
     }
 
     /// Marks that the task of `key`, and no other task, has to end. Relaxed: the caller wakes the
     /// task afterwards.
     pub(crate) fn mark_ending(&self, key: Key) {
+        self.mark(key, IS_ENDING);
+    }
+
+    /// Marks that sysmon has found the task of `key`, and no other task, in a poll. Relaxed: a hint, which may come late.
+    pub(crate) fn mark_sampled(&self, key: Key) {
+        self.mark(key, IS_SAMPLED);
+    }
+
+    fn mark(&self, key: Key, mark: u64) {
         let bits = key.to_bits();
         // In one step, since the next task may use the header at any moment. Does nothing if the
         // next task has it already, or if the mark is set.
-        let _ = self.key.compare_exchange(bits, bits | IS_ENDING, Ordering::Relaxed, Ordering::Relaxed);
+        let marked = |word: u64| (word & !MARKS == bits && word & mark == 0).then_some(word | mark);
+        let _ = self.key.fetch_update(Ordering::Relaxed, Ordering::Relaxed, marked);
     }
 
     #[inline]
     pub(crate) fn is_ending(&self) -> bool {
         self.key.load(Ordering::Relaxed) & IS_ENDING != 0
+    }
+
+    /// Returns whether the task is marked as sampled, and removes the mark.
+    #[inline]
+    pub(crate) fn take_sampled(&self) -> bool {
+        let is_sampled = self.key.load(Ordering::Relaxed) & IS_SAMPLED != 0;
+        if is_sampled {
+            self.key.fetch_and(!IS_SAMPLED, Ordering::Relaxed);
+        }
+        is_sampled
     }
 }
 

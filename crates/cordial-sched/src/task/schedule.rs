@@ -37,6 +37,10 @@ pub(crate) trait LocalSchedule {
 
     /// Whether this thread is a worker of `scheduler`, and not merely one of its I/O threads.
     fn is_worker_of(&self, scheduler: &SchedulerRef) -> bool;
+
+    /// Returns when sysmon saw the current poll of this thread first, on the coarse clock, if it has seen that poll in two
+    /// rounds.
+    fn poll_first_seen(&self) -> Option<u64>;
 }
 
 /// Where a runnable task goes in the queue of a worker.
@@ -146,6 +150,12 @@ pub(crate) fn is_worker_of(scheduler: &SchedulerRef) -> bool {
     let is_worker =
         |context: &ThreadContext| context.local.borrow().as_ref().is_some_and(|local| local.is_worker_of(scheduler));
     CONTEXT.try_with(is_worker).unwrap_or(false)
+}
+
+/// Returns when sysmon saw the current poll of the calling thread first, if it has seen that poll in two rounds.
+pub(crate) fn poll_first_seen() -> Option<u64> {
+    let first_seen = |context: &ThreadContext| context.local.borrow().as_ref()?.poll_first_seen();
+    CONTEXT.try_with(first_seen).ok().flatten()
 }
 
 /// Polls a task once, then queues, parks or finishes it.

@@ -11,7 +11,7 @@ use crate::task::schedule;
 /// A reference to a task, for the layer above.
 ///
 /// After the task has ended, another task of the same executor may use its header. Then [`wake`](TaskRef::wake) is a
-/// spurious wake-up of that task, and the other methods, except [`mark_ending`](TaskRef::mark_ending), are about it.
+/// spurious wake-up of that task, and the other methods, except those that mark the task of a key, are about it.
 #[derive(Clone)]
 pub struct TaskRef(Arc<Header<Runnable>>);
 
@@ -37,6 +37,20 @@ impl TaskRef {
     #[must_use]
     pub fn is_ending(&self) -> bool {
         self.0.is_ending()
+    }
+
+    /// Marks that the task of `key` was found in a poll, if it is the task of this reference.
+    #[inline]
+    pub fn mark_sampled(&self, key: Key) {
+        self.0.mark_sampled(key);
+    }
+
+    /// Returns whether the task was found in a poll since the last call. A hint, which may come late: then it is about an
+    /// earlier poll.
+    #[inline]
+    #[must_use]
+    pub fn take_sampled(&self) -> bool {
+        self.0.take_sampled()
     }
 
     /// Returns the key of the task.

@@ -254,4 +254,8 @@ impl LocalSchedule for WorkerThread {
     fn is_worker_of(&self, scheduler: &SchedulerRef) -> bool {
         self.scheduler == *scheduler
     }
+
+    fn poll_first_seen(&self) -> Option<u64> {
+        self.remote.progress.seen_twice().map(|(_, first_seen)| first_seen)
+    }
 }

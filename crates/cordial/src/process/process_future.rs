@@ -23,14 +23,17 @@ use super::discard::{discard, discard_in_place};
 use super::entry::{Entry, EventSubject};
 use super::lineage::Lineage;
 use super::ownership::order_by_start;
-use super::runtime::{Handle, as_process, is_exiting};
+use super::runtime::{Handle, as_process, is_exiting, with_current_runtime};
 use super::shutdown_state::ShutdownState;
 use super::signal::Signal;
 use super::task_span::TaskSpan;
 use crate::exit::{Exit, Location};
 use crate::pid::Pid;
-use crate::telemetry;
+use crate::telemetry::{self, Subject};
 use crate::unwind::{self, Unwound};
+
+/// From which duration on the end of a poll is reported.
+const LONG_POLL: Duration = Duration::from_millis(100);
 
 /// The result of a process, on its way to the recipient.
 pub(crate) struct Reply<T> {
@@ -147,7 +150,12 @@ where
                 let _ = unwind::catch(|| drop(span));
             }
         });
-        let Some(reply) = reply else { return Poll::Pending };
+        let Some(reply) = reply else {
+            if this.task.as_ref().is_some_and(TaskRef::take_sampled) {
+                report_long_poll(this.task, this.span.as_deref());
+            }
+            return Poll::Pending;
+        };
         // Called outside of `as_process`: values that the recipient drops and tasks that it wakes
         // do not see the ended process as the current process.
         Poll::Ready(this.recipient.take().expect("a future is not polled again once it was ready").receive(reply))
@@ -200,6 +208,9 @@ fn end<T>(
         }
         (None, None) => own_exit,
     };
+    if entry.task.take_sampled() {
+        emit_if_long(runtime, &EventSubject::of(&entry).subject(pid), span);
+    }
     if exit.is_abnormal() {
         runtime.crashes().push(crash(runtime, pid, &entry, &exit));
     }
@@ -235,6 +246,29 @@ fn end<T>(
         None => Err(exit),
     };
     Reply { result: Some(result), _lineage: entry.lineage.take() }
+}
+
+/// Reports the poll that is about to return, if it was long. The process has not ended.
+#[cold]
+fn report_long_poll(task: &Option<TaskRef>, span: Option<&TaskSpan>) {
+    let Some(task) = task else { return };
+    with_current_runtime(|runtime| {
+        let pid = runtime.pid_of_task(task);
+        if let Some(subject) = runtime.with(pid, |entry| EventSubject::of(entry)) {
+            emit_if_long(runtime, &subject.subject(pid), span);
+        }
+    });
+}
+
+/// Emits the event of the poll that is about to return, if it was long, in the span of the process.
+#[cold]
+fn emit_if_long(runtime: &Handle, subject: &Subject<'_>, span: Option<&TaskSpan>) {
+    let Some(lasted) = runtime.executor().own_poll_lasted().filter(|lasted| *lasted >= LONG_POLL) else { return };
+    let Some(left_out) = runtime.long_poll_ended(subject.spawned_at) else { return };
+    unwind::ignore_panic(|| {
+        let _entered = span.map(TaskSpan::enter);
+        telemetry::long_poll_end(subject, lasted, left_out);
+    });
 }
 
 fn crash(runtime: &Handle, pid: Pid, entry: &Entry, exit: &Exit) -> Crash {

@@ -5,5 +5,6 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod long_poll_ends;
 mod panic_hooks;
 mod simulated_failures;

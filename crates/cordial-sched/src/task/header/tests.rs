@@ -22,7 +22,14 @@ fn only_the_task_of_the_key_is_marked() {
     header.mark_ending(first);
     header.mark_ending(first);
     assert_eq!((header.is_ending(), header.key()), (true, first));
+    header.mark_sampled(second);
+    assert!(!header.take_sampled(), "another generation");
+    header.mark_sampled(first);
+    assert_eq!((header.is_ending(), header.key()), (true, first), "the marks are independent");
+    assert_eq!((header.take_sampled(), header.take_sampled(), header.is_ending()), (true, false, true));
     header.reset(second);
     header.mark_ending(first);
-    assert_eq!((header.is_ending(), header.key()), (false, second), "the task of the first key has ended");
+    header.mark_sampled(first);
+    let is_marked = (header.is_ending(), header.take_sampled());
+    assert_eq!((is_marked, header.key()), ((false, false), second), "the task of the first key has ended");
 }

@@ -1,6 +1,7 @@
 //! The handle to a runtime that all code inside the crate uses.
 
 use std::collections::BTreeMap;
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -153,6 +154,11 @@ impl Handle {
     /// Returns the processes whose current poll is long, and how long it has lasted.
     pub(crate) fn long_polls(&self) -> BTreeMap<Pid, Duration> {
         self.executor.long_polls().into_iter().map(|(key, lasted)| (self.shared.pid(key), lasted)).collect()
+    }
+
+    /// Records that a long poll of a process has ended. If it is to be reported, returns how many were left out before.
+    pub(crate) fn long_poll_ended(&self, spawned_at: &'static Location<'static>) -> Option<u64> {
+        self.shared.long_poll_ended(spawned_at, self.executor.coarse_now())
     }
 
     /// Returns the processes that are in a poll at this moment, and in which.

@@ -25,6 +25,7 @@ impl Hooks for Shared {
         self.table.with(key, |entry| {
             let samples = &mut entry.rare().samples;
             samples.busy_us = samples.busy_us.saturating_add(time);
+            entry.task.mark_sampled(key);
         });
     }
 

@@ -1,6 +1,7 @@
 //! The state of one runtime.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::num::NonZeroU32;
 use std::panic::Location;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +12,7 @@ use cordial_sched::{Key, Table};
 use super::restart_limit_exits::RestartLimitExits;
 use crate::pid::Pid;
 use crate::process::crashes::Crashes;
-use crate::process::entry::Entry;
+use crate::process::entry;
 use crate::process::guardian::GuardianNumbers;
 use crate::telemetry;
 use crate::unwind::{self, PanicReports};
@@ -23,13 +24,25 @@ pub(crate) struct Shared {
     number: NonZeroU32,
     /// The operating system's number of the process in which the runtime was started.
     os_process: u32,
-    pub(super) table: Table<Entry>,
+    pub(super) table: Table<entry::Entry>,
     pub(super) guardian_numbers: GuardianNumbers,
     pub(super) crashes: Crashes,
     pub(super) restart_limit_exits: RestartLimitExits,
     pub(super) panic_reports: PanicReports,
-    /// The spawn locations of which a long poll was reported.
-    long_poll_locations: Mutex<BTreeSet<(&'static str, u32, u32)>>,
+    /// The reports of long polls, by spawn location.
+    long_polls: Mutex<BTreeMap<(&'static str, u32, u32), LongPollsOfLocation>>,
+}
+
+/// How often the end of a long poll is reported, for each spawn location.
+const REPORT_EVERY_MS: u64 = 1000;
+
+/// What was reported of the long polls of the processes of one spawn location.
+#[derive(Debug, Default)]
+struct LongPollsOfLocation {
+    /// When the end of one was reported last, in milliseconds on the coarse clock.
+    reported_at: Option<u64>,
+    /// How many have ended since then and were not reported.
+    n_left_out: u64,
 }
 
 impl Shared {
@@ -48,7 +61,7 @@ impl Shared {
             crashes: Crashes::default(),
             restart_limit_exits: RestartLimitExits::default(),
             panic_reports,
-            long_poll_locations: Mutex::default(),
+            long_polls: Mutex::default(),
         })
     }
 
@@ -74,7 +87,30 @@ impl Shared {
     /// Records a long poll of a process that was spawned at this location. Returns whether it is
     /// the first.
     pub(super) fn is_first_long_poll_of(&self, spawned_at: &'static Location<'static>) -> bool {
-        let location = (spawned_at.file(), spawned_at.line(), spawned_at.column());
-        self.long_poll_locations.lock().unwrap_or_else(PoisonError::into_inner).insert(location)
+        let mut long_polls = self.long_polls.lock().unwrap_or_else(PoisonError::into_inner);
+        match long_polls.entry(as_key(spawned_at)) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(vacant) => {
+                vacant.insert(LongPollsOfLocation::default());
+                true
+            }
+        }
     }
+
+    /// Records the end of a long poll, at this time on the coarse clock. If it is to be reported, returns how many were left out since
+    /// the last report.
+    pub(super) fn long_poll_ended(&self, spawned_at: &'static Location<'static>, now: u64) -> Option<u64> {
+        let mut long_polls = self.long_polls.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_location = long_polls.entry(as_key(spawned_at)).or_default();
+        if of_location.reported_at.is_some_and(|reported_at| now.saturating_sub(reported_at) < REPORT_EVERY_MS) {
+            of_location.n_left_out += 1;
+            return None;
+        }
+        of_location.reported_at = Some(now);
+        Some(std::mem::take(&mut of_location.n_left_out))
+    }
+}
+
+fn as_key(location: &'static Location<'static>) -> (&'static str, u32, u32) {
+    (location.file(), location.line(), location.column())
 }
