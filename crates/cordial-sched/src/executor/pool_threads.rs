@@ -12,18 +12,15 @@ use crate::sync::Parker;
 use crate::sysmon::{self, SysmonHooks};
 use crate::table::Key;
 use crate::task::schedule::SchedulerRef;
+use crate::thread_limit::{self, NewThread};
 use crate::threads::Threads;
-use crate::{thread_limit, worker};
+use crate::worker;
 
 /// Makes the pool of an executor that is about to be made.
 pub(super) fn new_pool(options: &Options, scheduler: &SchedulerRef, sysmon: &Parker, core: &Weak<Core>) -> Arc<Pool> {
     let (of_workers, scheduler, workers) = (core.clone(), scheduler.clone(), options.workers);
     let spawn_worker = move |index| {
-        if index >= workers {
-            // A stand-in must not take the last of the address space: an allocation that fails ends
-            // the program.
-            thread_limit::check_address_space()?;
-        }
+        thread_limit::check_address_space(if index < workers { NewThread::First } else { NewThread::StandIn })?;
         let Some(core) = of_workers.upgrade() else { return Ok(false) };
         // Keeps the executor alive for as long as the worker runs.
         let (executor, scheduler) = (Executor::of(core), scheduler.clone());
@@ -65,6 +62,7 @@ pub(super) fn start(executor: &Executor, pool: &Arc<Pool>, options: &Options, sy
     let settings = sysmon::Settings { stall_after: options.stall_after, deprioritizes_above };
     let executor = executor.with_local_count();
     let pool = pool.clone();
+    thread_limit::check_address_space(NewThread::First)?;
     spawn_thread("cordial-sysmon".to_owned(), move || sysmon::run(&pool, &executor, settings, &sysmon))
 }
 

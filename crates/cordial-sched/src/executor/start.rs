@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock, TryLockError, Weak};
 use std::time::Duration;
 
 use crate::executor::error::ExecutorError;
@@ -14,12 +14,19 @@ use crate::executor::options::Options;
 use crate::executor::{pool_threads, timer_thread};
 use crate::io_watch::IoWatch;
 use crate::simulation::queue::SeededQueue;
-use crate::sync::{AtomicBool, Mutex, Parker};
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, Parker};
 use crate::task::allocator::TaskAllocator;
 use crate::task::schedule::{self, HeaderReuse};
 use crate::thread_limit::{self, ThreadsRefused};
 use crate::timeout::{Instant, Timeouts};
 use crate::{priority, reservation, unwind};
+
+/// Held while an executor starts: executors that start at the same time would take threads that the others have reserved.
+static STARTING: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+/// The pause between two tries to lock `STARTING`, and the number of tries.
+const PAUSE: Duration = Duration::from_millis(1);
+const TRIES: usize = 1000;
 
 /// How many files tokio opens for its I/O driver, and for signals.
 const FILES_OF_TOKIO: usize = 6;
@@ -50,6 +57,7 @@ impl Executor {
     }
 
     fn start_here(options: Options, hooks: Arc<dyn Hooks>) -> Result<Executor, ExecutorError> {
+        let _starting = lock_starting();
         // The threads of the pool and of tokio, sysmon, and the timer thread.
         let n_threads = options.workers.saturating_mul(2).saturating_add(2);
         reservation::check_threads(n_threads)?;
@@ -72,7 +80,13 @@ impl Executor {
             }
         });
         let io_watch = Arc::new(IoWatch::new(timer.unparker().clone()));
-        let runtime = build_tokio(options.workers, &core, io_watch.clone())?;
+        let runtime = build_tokio(options.workers, &core, io_watch.clone()).map_err(|error| match error {
+            TokioError::System(error) => ExecutorError::System(error),
+            TokioError::Thread { granted, error } => {
+                let limit = thread_limit::reached_limit();
+                ExecutorError::Threads(ThreadsRefused { needed: n_threads, granted, limit, error })
+            }
+        })?;
         core.tokio.set(runtime.handle().clone()).expect("the executor has one tokio runtime");
         runtime.spawn(core.dropped_timers.clone().run());
         *core.tokio_runtime.lock() = Some(runtime);
@@ -133,6 +147,19 @@ impl Executor {
     }
 }
 
+/// The wait is bounded, because in a forked process the lock may be held by a thread that stayed in the parent process. An
+/// executor that starts without it needs it only where threads are short.
+fn lock_starting() -> Option<std::sync::MutexGuard<'static, ()>> {
+    (0..TRIES).find_map(|_| match STARTING.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(guard)) => Some(guard.into_inner()),
+        Err(TryLockError::WouldBlock) => {
+            std::thread::sleep(PAUSE);
+            None
+        }
+    })
+}
+
 /// Calls the hook of a thread that starts. `None` if the executor is gone by now.
 fn thread_started(core: &Weak<Core>) -> Option<Executor> {
     let executor = Executor::of(core.upgrade()?);
@@ -147,18 +174,35 @@ enum Build {
     Failed,
 }
 
+/// Why tokio was not built.
+enum TokioError {
+    System(io::Error),
+    /// The system started so many threads, and refused the next one.
+    Thread {
+        granted: usize,
+        error: io::Error,
+    },
+}
+
 /// Builds the tokio runtime beside the workers.
 ///
 /// The system may refuse a thread that it has granted to [`reservation`] a moment before. tokio
 /// then panics, and its destructors wait for the threads that did start. Therefore tokio is built
 /// inside of async code, where its destructors do not wait. Each thread of tokio first waits for
 /// the end of the build, and ends if the build has failed. In this rare case some memory and the
-/// files of the I/O driver stay allocated.
-fn build_tokio(threads: usize, core: &Arc<Core>, io_watch: Arc<IoWatch>) -> io::Result<tokio::runtime::Runtime> {
+/// files of the I/O driver stay allocated: tokio's queue of threads to start refers to itself. A
+/// program gets there only if another one takes a thread in between.
+fn build_tokio(
+    threads: usize,
+    core: &Arc<Core>,
+    io_watch: Arc<IoWatch>,
+) -> Result<tokio::runtime::Runtime, TokioError> {
     let core = Arc::downgrade(core);
     let build: Arc<OnceLock<Build>> = Arc::default();
-    let outcome = build.clone();
+    let n_started: Arc<AtomicUsize> = Arc::default();
+    let (outcome, n_starting) = (build.clone(), n_started.clone());
     let on_thread_start = move || {
+        n_starting.fetch_add(1, Ordering::Relaxed);
         if *outcome.wait() == Build::Failed {
             unwind::end_thread();
         }
@@ -176,11 +220,16 @@ fn build_tokio(threads: usize, core: &Arc<Core>, io_watch: Arc<IoWatch>) -> io::
         .on_thread_unpark(move || io_watch.thread_woke_up());
     // On a thread of its own, since the calling thread may be in async code already.
     let built = reservation::on_own_thread(|| {
-        let async_code = tokio::runtime::Builder::new_current_thread().build()?;
+        let async_code = tokio::runtime::Builder::new_current_thread().build().map_err(TokioError::System)?;
         let built = async_code.block_on(async { unwind::catch(|| builder.build()) });
-        built.unwrap_or_else(|message| Err(io::Error::other(message)))
+        // It panics where a thread is refused.
+        let refused = |message| {
+            let (granted, error) = (n_started.load(Ordering::Relaxed), io::Error::other(message));
+            TokioError::Thread { granted, error }
+        };
+        built.map_err(refused)?.map_err(TokioError::System)
     });
-    let built = built.and_then(|built| built);
+    let built = built.map_err(|error| TokioError::Thread { granted: 0, error }).and_then(|built| built);
     build.set(if built.is_ok() { Build::Done } else { Build::Failed }).expect("set once");
     built
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::executor::handle::Executor;
 use crate::io_watch::{Activity, IoWatch, Looks};
 use crate::sync::Parker;
+use crate::thread_limit::{self, NewThread};
 use crate::timeout::Instant;
 
 /// Starts the timer thread of an executor, which waits with `parker`.
@@ -27,6 +28,7 @@ pub(super) fn start(executor: &Executor, io_watch: Arc<IoWatch>, parker: Parker)
             next
         });
     };
+    thread_limit::check_address_space(NewThread::First)?;
     std::thread::Builder::new().name("cordial-timer".to_owned()).spawn(run).map(drop)
 }
 

@@ -15,7 +15,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use self::system::KernelThread;
-use crate::thread_limit::{ThreadsRefused, reached_limit};
+use crate::thread_limit::{self, NewThread, ThreadsRefused, reached_limit};
 
 #[cfg_attr(target_os = "linux", path = "linux.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "other.rs")]
@@ -75,6 +75,7 @@ pub(crate) fn on_own_thread<R: Send>(f: impl FnOnce() -> R + Send) -> io::Result
 
 impl Threads {
     fn take_one(&mut self) -> io::Result<()> {
+        thread_limit::check_address_space(NewThread::First)?;
         let is_over = self.is_over.clone();
         let thread = thread::Builder::new().name("cordial-reserved".to_owned());
         let thread = thread.spawn(move || {

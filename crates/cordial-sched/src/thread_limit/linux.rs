@@ -15,8 +15,16 @@ use super::ThreadLimit;
 /// adds.
 const BYTES_OF_THREAD: u64 = 3 << 20;
 
+/// The address space that is left to allocations when the threads of an executor start. The first
+/// of them is the stack for signal handlers, which the standard library maps in each new thread:
+/// the program aborts if there is no room for it.
+const BYTES_OF_START: u64 = 4 << 20;
+
 /// The address space that glibc takes for the heap of a thread.
 const BYTES_OF_HEAP: u64 = 64 << 20;
+
+/// An allocation that does not fit into the heap of a thread gets address space of its own.
+const BYTES_OF_MAPPING: u64 = BYTES_OF_HEAP + 1;
 
 /// The controller and the mount point of each hierarchy of control groups that counts threads: of version 2, where
 /// `/proc/self/cgroup` names no controller, and of version 1.
@@ -29,15 +37,28 @@ pub(super) fn reached_limit() -> Option<ThreadLimit> {
 
 fn address_space() -> Option<ThreadLimit> {
     let max_bytes = getrlimit(Resource::As).current?;
-    let used = address_space_in_use()?;
-    (used.saturating_add(BYTES_OF_THREAD) > max_bytes).then_some(ThreadLimit::AddressSpace { max_bytes })
+    (!has_room_within(max_bytes, BYTES_OF_THREAD + BYTES_OF_START)).then_some(ThreadLimit::AddressSpace { max_bytes })
 }
 
-/// Whether one more thread and its heap would leave less than an eighth of the address space.
-pub(super) fn is_short_of_address_space() -> bool {
-    let Some(max_bytes) = getrlimit(Resource::As).current else { return false };
-    let after = |used: u64| used.saturating_add(BYTES_OF_THREAD).saturating_add(BYTES_OF_HEAP);
-    address_space_in_use().is_some_and(|used| after(used) > max_bytes - max_bytes / 8)
+/// Returns whether the address space has room for one more thread of an executor that starts.
+pub(super) fn has_room_for_first_threads() -> bool {
+    getrlimit(Resource::As).current.is_none_or(|max| has_room_within(max, BYTES_OF_THREAD + BYTES_OF_START))
+}
+
+/// Returns whether one more thread and its heap leave an eighth of the address space.
+pub(super) fn has_room_for_stand_in() -> bool {
+    let room = |max: u64| has_room_within(max, (BYTES_OF_THREAD + BYTES_OF_HEAP).saturating_add(max / 8));
+    getrlimit(Resource::As).current.is_none_or(room)
+}
+
+/// Returns whether so many bytes of address space are left.
+fn has_room_within(max_bytes: u64, bytes: u64) -> bool {
+    match address_space_in_use() {
+        Some(used) => used.saturating_add(bytes) <= max_bytes,
+        // Without `/proc`, they are allocated for a moment.
+        None => usize::try_from(bytes.max(BYTES_OF_MAPPING))
+            .is_ok_and(|bytes| Vec::<u8>::new().try_reserve_exact(bytes).is_ok()),
+    }
 }
 
 /// Returns the bytes of address space that this program uses.

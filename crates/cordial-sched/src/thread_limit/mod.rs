@@ -56,14 +56,27 @@ pub(crate) fn reached_limit() -> Option<ThreadLimit> {
     system::reached_limit()
 }
 
-/// Checks that the address space has room for one more thread and its heap, and for something
-/// besides them.
+/// A thread that is about to be started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NewThread {
+    /// One of those that an executor starts with.
+    First,
+    /// A stand-in.
+    StandIn,
+}
+
+/// Checks that the address space has room for one more thread, and for something besides it: an allocation that fails
+/// ends the program.
 ///
 /// # Errors
 ///
 /// If `RLIMIT_AS` leaves less.
-pub(crate) fn check_address_space() -> io::Result<()> {
-    if system::is_short_of_address_space() {
+pub(crate) fn check_address_space(thread: NewThread) -> io::Result<()> {
+    let has_room = match thread {
+        NewThread::First => system::has_room_for_first_threads(),
+        NewThread::StandIn => system::has_room_for_stand_in(),
+    };
+    if !has_room {
         return Err(io::Error::new(
             io::ErrorKind::OutOfMemory,
             "the rest of the address space is kept for allocations",

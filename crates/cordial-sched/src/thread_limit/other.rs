@@ -6,6 +6,10 @@ pub(super) fn reached_limit() -> Option<ThreadLimit> {
     None
 }
 
-pub(super) fn is_short_of_address_space() -> bool {
-    false
+pub(super) fn has_room_for_first_threads() -> bool {
+    true
+}
+
+pub(super) fn has_room_for_stand_in() -> bool {
+    true
 }
