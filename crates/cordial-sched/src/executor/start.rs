@@ -147,8 +147,8 @@ impl Executor {
     }
 }
 
-/// The wait is bounded, because in a forked process the lock may be held by a thread that stayed in the parent process. An
-/// executor that starts without it needs it only where threads are short.
+/// Locks `STARTING`. `None` after a second, because in a forked process a thread that stayed in the parent process may hold
+/// the lock. An executor can start without the lock, unless threads are short.
 fn lock_starting() -> Option<std::sync::MutexGuard<'static, ()>> {
     (0..TRIES).find_map(|_| match STARTING.try_lock() {
         Ok(guard) => Some(guard),
@@ -190,8 +190,8 @@ enum TokioError {
 /// then panics, and its destructors wait for the threads that did start. Therefore tokio is built
 /// inside of async code, where its destructors do not wait. Each thread of tokio first waits for
 /// the end of the build, and ends if the build has failed. In this rare case some memory and the
-/// files of the I/O driver stay allocated: tokio's queue of threads to start refers to itself. A
-/// program gets there only if another one takes a thread in between.
+/// files of the I/O driver stay allocated: tokio's queue of threads to start refers to itself. This
+/// happens only if another program takes a thread in between.
 fn build_tokio(
     threads: usize,
     core: &Arc<Core>,
@@ -222,7 +222,7 @@ fn build_tokio(
     let built = reservation::on_own_thread(|| {
         let async_code = tokio::runtime::Builder::new_current_thread().build().map_err(TokioError::System)?;
         let built = async_code.block_on(async { unwind::catch(|| builder.build()) });
-        // It panics where a thread is refused.
+        // tokio panics where a thread is refused.
         let refused = |message| {
             let (granted, error) = (n_started.load(Ordering::Relaxed), io::Error::other(message));
             TokioError::Thread { granted, error }

@@ -32,7 +32,7 @@ use crate::pid::Pid;
 use crate::telemetry::{self, Subject};
 use crate::unwind::{self, Unwound};
 
-/// From which duration on the end of a poll is reported.
+/// The end of a poll that has lasted for this long or longer is reported.
 const LONG_POLL: Duration = Duration::from_millis(100);
 
 /// The result of a process, on its way to the recipient.
@@ -248,7 +248,7 @@ fn end<T>(
     Reply { result: Some(result), _lineage: entry.lineage.take() }
 }
 
-/// Reports the poll that is about to return, if it was long. The process has not ended.
+/// Reports the poll that is about to return, if it has lasted for `LONG_POLL`. The process has not ended.
 #[cold]
 fn report_long_poll(task: &Option<TaskRef>, span: Option<&TaskSpan>) {
     let Some(task) = task else { return };
@@ -260,7 +260,7 @@ fn report_long_poll(task: &Option<TaskRef>, span: Option<&TaskSpan>) {
     });
 }
 
-/// Emits the event of the poll that is about to return, if it was long, in the span of the process.
+/// Emits the event of the poll that is about to return, in the span of the process, if the poll has lasted for `LONG_POLL`.
 #[cold]
 fn emit_if_long(runtime: &Handle, subject: &Subject<'_>, span: Option<&TaskSpan>) {
     let Some(lasted) = runtime.executor().own_poll_lasted().filter(|lasted| *lasted >= LONG_POLL) else { return };
