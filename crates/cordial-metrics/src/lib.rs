@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use metrics::{Counter, counter};
+use cordial::Statistics;
+use metrics::{Counter, counter, gauge, histogram};
 use tracing::field::{Field, Visit};
 use tracing::subscriber::Interest;
 use tracing::{Event, Metadata, Subscriber};
@@ -12,6 +13,44 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 const TARGET: &str = "cordial::process";
+
+/// Sets the gauges and counters of the scheduler, for example every ten seconds. See [`cordial::process::statistics`] and
+/// [`cordial::Runtime::statistics`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use cordial::{Task, process};
+///
+/// cordial::testing::run(async {
+///     Task::builder().label("metrics").start(async {
+///         loop {
+///             cordial_metrics::record(&process::statistics());
+///             tokio::time::sleep(Duration::from_secs(10)).await;
+///         }
+///     });
+/// });
+/// ```
+pub fn record(statistics: &Statistics) {
+    let Statistics { workers, stand_ins, deprioritized, injected, queued, polls, steals, parks, long_polls, .. } =
+        *statistics;
+    gauge!("cordial_workers").set(in_f64(workers));
+    gauge!("cordial_stand_ins").set(in_f64(stand_ins));
+    gauge!("cordial_deprioritized_threads").set(in_f64(deprioritized));
+    gauge!("cordial_injected_tasks").set(in_f64(injected));
+    gauge!("cordial_queued_tasks").set(in_f64(queued));
+    counter!("cordial_polls_total").absolute(polls);
+    counter!("cordial_steals_total").absolute(steals);
+    counter!("cordial_parks_total").absolute(parks);
+    counter!("cordial_stalled_polls_total").absolute(long_polls);
+}
+
+/// Converts a number of threads or tasks, which is far below 2^32.
+fn in_f64(n: usize) -> f64 {
+    f64::from(u32::try_from(n).unwrap_or(u32::MAX))
+}
 
 /// Returns the layer that counts the events. It receives all events of `cordial` and no others;
 /// filters of other layers do not affect it.
@@ -46,6 +85,32 @@ impl<S: Subscriber> Layer<S> for CountingLayer {
         if let Some(counter) = counter_of(event) {
             counter.increment(1);
         }
+        measure(event);
+    }
+}
+
+/// Records what an event measures: how many processes are alive, and durations.
+fn measure(event: &Event<'_>) {
+    let seconds = |field| FieldText::read(event, field).parse::<f64>().ok().map(|milliseconds| milliseconds / 1000.0);
+    match event.metadata().name() {
+        "start" => gauge!("cordial_processes").increment(1),
+        "stop" | "crash" => {
+            gauge!("cordial_processes").decrement(1);
+            if let Some(age) = seconds("age_ms") {
+                histogram!("cordial_process_seconds").record(age);
+            }
+        }
+        "long_poll_end" => {
+            if let Some(lasted) = seconds("lasted_ms") {
+                histogram!("cordial_long_poll_seconds").record(lasted);
+            }
+        }
+        "restart" => {
+            if let Some(after) = seconds("after_ms") {
+                histogram!("cordial_restart_delay_seconds").record(after);
+            }
+        }
+        _ => {}
     }
 }
 
@@ -66,6 +131,8 @@ fn counter_of(event: &Event<'_>) -> Option<Counter> {
         "forced" => counter!("cordial_forced_ends_total", "how" => FieldText::read(event, "how")),
         "long_poll" => counter!("cordial_long_polls_total"),
         "abandoned" => counter!("cordial_abandoned_polls_total"),
+        "item_timeout" => counter!("cordial_item_timeouts_total"),
+        "item_retry" => counter!("cordial_item_retries_total"),
         "threads_exhausted" => counter!("cordial_threads_exhausted_total"),
         "io_threads_stuck" => counter!("cordial_io_threads_stuck_total"),
         "threads_refused" => counter!("cordial_threads_refused_total"),

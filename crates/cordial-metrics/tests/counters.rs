@@ -6,24 +6,29 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cordial::{ChildSpec, Exit, Restart, Strategy, Supervisor, Task, TaskSupervisor, process, testing};
-use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use metrics::{
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+};
 use tracing_subscriber::layer::SubscriberExt;
 
-/// A recorder that keeps the value of each counter, by its name and labels.
+/// A recorder that keeps the value of each counter, by its name and labels, and what was measured.
 #[derive(Clone, Default)]
-struct CounterValues(Arc<Mutex<BTreeMap<String, u64>>>);
+struct CounterValues {
+    counters: Arc<Mutex<BTreeMap<String, u64>>>,
+    measured: Measured,
+}
 
 impl CounterValues {
     /// The value of a counter, or `None` if it was never incremented.
     fn get(&self, name: &str) -> Option<u64> {
-        self.0.lock().unwrap().get(name).copied()
+        self.counters.lock().unwrap().get(name).copied()
     }
 
     /// Asserts that each of these counters has this value.
     #[track_caller]
     fn check(&self, expected: &[(&str, u64)]) {
         for (name, value) in expected {
-            assert_eq!(self.get(name), Some(*value), "{name} in {:?}", self.0.lock().unwrap());
+            assert_eq!(self.get(name), Some(*value), "{name} in {:?}", self.counters.lock().unwrap());
         }
     }
 }
@@ -36,11 +41,11 @@ struct NamedCounter {
 
 impl CounterFn for NamedCounter {
     fn increment(&self, value: u64) {
-        *self.values.0.lock().unwrap().entry(self.name.clone()).or_default() += value;
+        *self.values.counters.lock().unwrap().entry(self.name.clone()).or_default() += value;
     }
 
     fn absolute(&self, value: u64) {
-        self.values.0.lock().unwrap().insert(self.name.clone(), value);
+        self.values.counters.lock().unwrap().insert(self.name.clone(), value);
     }
 }
 
@@ -55,12 +60,50 @@ impl Recorder for CounterValues {
         Counter::from_arc(Arc::new(NamedCounter { values: self.clone(), name }))
     }
 
-    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
-        Gauge::noop()
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::from_arc(Arc::new(NamedValues { all: self.measured.clone(), name: key.name().to_owned() }))
     }
 
-    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
-        Histogram::noop()
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::from_arc(Arc::new(NamedValues { all: self.measured.clone(), name: key.name().to_owned() }))
+    }
+}
+
+/// The values of gauges, one after the other, and of histograms, by their names.
+type Measured = Arc<Mutex<BTreeMap<String, Vec<f64>>>>;
+
+/// A gauge or a histogram.
+struct NamedValues {
+    all: Measured,
+    name: String,
+}
+
+impl NamedValues {
+    fn push(&self, value: impl FnOnce(f64) -> f64) {
+        let mut all = self.all.lock().unwrap();
+        let values = all.entry(self.name.clone()).or_default();
+        let next = value(values.last().copied().unwrap_or_default());
+        values.push(next);
+    }
+}
+
+impl GaugeFn for NamedValues {
+    fn increment(&self, value: f64) {
+        self.push(|last| last + value);
+    }
+
+    fn decrement(&self, value: f64) {
+        self.push(|last| last - value);
+    }
+
+    fn set(&self, value: f64) {
+        self.push(|_| value);
+    }
+}
+
+impl HistogramFn for NamedValues {
+    fn record(&self, value: f64) {
+        self.push(|_| value);
     }
 }
 
@@ -121,4 +164,30 @@ fn a_panic_that_another_layer_reports_is_counted() {
     };
     metrics::with_local_recorder(&values, || tracing::subscriber::with_default(subscriber, panic_twice));
     values.check(&[("cordial_crashes_total", 2)]);
+}
+
+#[test]
+fn live_processes_and_lifetimes_are_measured() {
+    let values = CounterValues::default();
+    let subscriber = tracing_subscriber::registry().with(cordial_metrics::layer());
+    let program = || {
+        testing::run(async {
+            let tasks = [1, 2].map(|seconds| Task::spawn(tokio::time::sleep(Duration::from_secs(seconds))));
+            Task::await_many(tasks).await.unwrap();
+        });
+    };
+    metrics::with_local_recorder(&values, || tracing::subscriber::with_default(subscriber, program));
+    let measured = values.measured.lock().unwrap();
+    assert_eq!(measured["cordial_processes"], [1.0, 2.0, 3.0, 2.0, 1.0, 0.0]);
+    assert_eq!(measured["cordial_process_seconds"], [1.0, 2.0, 2.0]);
+}
+
+#[test]
+fn the_statistics_of_the_scheduler_are_recorded() {
+    let values = CounterValues::default();
+    metrics::with_local_recorder(&values, || {
+        testing::run(async { cordial_metrics::record(&process::statistics()) });
+    });
+    assert_eq!(values.measured.lock().unwrap()["cordial_workers"], [1.0]);
+    assert!(values.get("cordial_polls_total").is_some());
 }

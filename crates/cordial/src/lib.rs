@@ -66,9 +66,9 @@
 //!
 //! | event | level | fields |
 //! |---|---|---|
-//! | `start` | trace | pid, spawned_at, caller, supervisor, incarnation |
-//! | `stop` | debug | pid, label, supervisor, incarnation, spawned_at, exit |
-//! | `crash`, instead of `stop`: any exit but `Normal` and `Shutdown` | error (a kill: warn) | pid, label, supervisor, incarnation, spawned_at, exit, callers, backtrace (of a panic; `RUST_BACKTRACE` enables it) |
+//! | `start` | trace | pid, label, spawned_at, caller, supervisor, incarnation |
+//! | `stop` | debug | pid, label, supervisor, incarnation, spawned_at, exit, age_ms |
+//! | `crash`, instead of `stop`: any exit but `Normal` and `Shutdown` | error (a kill: warn) | pid, label, supervisor, incarnation, spawned_at, exit, age_ms (since its start), callers, backtrace (of a panic; `RUST_BACKTRACE` enables it) |
 //! | `long_poll`: emitted while it lasts | warn, once for each spawn location | pid, label, supervisor, incarnation, spawned_at, lasted_ms (so far) |
 //! | `long_poll_end`: a poll of 100 ms or more has ended | warn, at most one a second for each spawn location | pid, label, supervisor, incarnation, spawned_at, lasted_ms, left_out (such polls since the last event that were not reported) |
 //! | `threads_exhausted`: every thread is in a long poll while tasks wait, and `max_threads` is reached | warn, once for each such period | max_threads |
@@ -81,6 +81,8 @@
 //! | `start_failed`: a child failed to start | error | supervisor, label, child, incarnation (this one), spawned_at, reason, backtrace (as in `crash`) |
 //! | `give_up`: a supervisor exceeded its restart limit | error | supervisor, label, child, incarnation (the last one), spawned_at, reason, restarts, window |
 //! | `forced`: a supervisor had to kill or abandon a child | warn | pid, label, supervisor, spawned_at, how |
+//! | `item_timeout`: an attempt of an item of a stream has exceeded its timeout | warn | spawned_at, index (counted from 0), attempt (counted from 1), pid, limit_ms |
+//! | `item_retry`: an attempt has failed, and the item is attempted again | warn | spawned_at, index, attempt (the one that has failed), exit, after_ms |
 //! | `lost_panic`: the destructor of a value that was not taken panicked | error | exit, backtrace (as in `crash`) |
 //!
 //! `supervisor` is a pid. In events with the field `child`, `child` is the id of the child, and `label` is the label of the
@@ -120,7 +122,7 @@ pub use supervisor::{
     AutoShutdown, ChildCounts, ChildInfo, ChildKind, ChildSpec, ChildState, Restart, Startable, Strategy, Supervisor,
     SupervisorBuilder, TaskSupervisor, TaskSupervisorBuilder, WaitingChild,
 };
-pub use task::{AwaitMany, OnTimeout, Task, Timeout, YieldMany};
+pub use task::{AwaitMany, OnTimeout, Task, TaskBuilder, Timeout, YieldMany};
 
 /// The programs in the pages, as documentation tests.
 #[cfg(doctest)]

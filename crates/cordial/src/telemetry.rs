@@ -12,7 +12,7 @@ use tracing::field::{DisplayValue, debug, display};
 use tracing::{Level, event};
 
 use crate::error::StartError;
-use crate::exit::{self, Exit, Refusal};
+use crate::exit::{self, Exit, Refusal, TimedOut};
 use crate::pid::Pid;
 use crate::unwind::{Caught, ignore_panic};
 
@@ -50,30 +50,33 @@ pub(crate) fn has_crash_subscriber() -> bool {
 
 pub(crate) fn started(
     pid: Pid,
+    label: Option<&str>,
     spawned_at: &'static Location<'static>,
     caller: Option<Pid>,
     child_of: Option<(Pid, u32)>,
 ) {
-    event!(name: "start", target: TARGET, Level::TRACE, event = "start", %pid, %spawned_at, caller = caller.map(display),
+    event!(name: "start", target: TARGET, Level::TRACE, event = "start", %pid, label, %spawned_at, caller = caller.map(display),
         supervisor = child_of.map(|(supervisor, _)| display(supervisor)),
         incarnation = child_of.map(|(_, incarnation)| incarnation), "process started");
 }
 
-pub(crate) fn stopped(subject: &Subject<'_>, exit: &Exit, callers: &[Pid]) {
+/// `age` is the time since the start of the process.
+pub(crate) fn stopped(subject: &Subject<'_>, exit: &Exit, age: Duration, callers: &[Pid]) {
+    let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
     let Subject { pid, label, spawned_at, .. } = *subject;
     let (supervisor, incarnation) = (subject.supervisor(), subject.incarnation());
     match exit {
         Exit::Normal | Exit::Shutdown(_) => {
             event!(name: "stop", target: TARGET, Level::DEBUG, event = "stop", %pid, label, supervisor, incarnation,
-                %spawned_at, exit = %format_args!("{exit:#}"), "process ended");
+                %spawned_at, exit = %format_args!("{exit:#}"), age_ms, "process ended");
         }
         Exit::Killed => {
             event!(name: "crash", target: TARGET, Level::WARN, event = "crash", %pid, label, supervisor, incarnation,
-                %spawned_at, exit = %format_args!("{exit:#}"), callers = ?callers, "process was killed");
+                %spawned_at, exit = %format_args!("{exit:#}"), age_ms, callers = ?callers, "process was killed");
         }
         _ => {
             event!(name: "crash", target: TARGET, Level::ERROR, event = "crash", %pid, label, supervisor, incarnation,
-                %spawned_at, exit = %format_args!("{exit:#}"), callers = ?callers, backtrace = exit.backtrace().map(display),
+                %spawned_at, exit = %format_args!("{exit:#}"), age_ms, callers = ?callers, backtrace = exit.backtrace().map(display),
                 "process crashed");
         }
     }
@@ -120,6 +123,26 @@ pub(crate) fn abandoned(subject: &Subject<'_>) {
     let (supervisor, incarnation) = (subject.supervisor(), subject.incarnation());
     event!(name: "abandoned", target: TARGET, Level::WARN, event = "abandoned", %pid, label, supervisor, incarnation,
         %spawned_at, "process was killed but is stuck in a poll; no stop waits for it any more");
+}
+
+/// Emitted when an attempt of an item of a stream has exceeded its timeout. Attempts are counted from 1.
+pub(crate) fn item_timeout(spawned_at: &'static Location<'static>, index: usize, attempt: usize, timed_out: &TimedOut) {
+    let limit_ms = u64::try_from(timed_out.limit().as_millis()).unwrap_or(u64::MAX);
+    event!(name: "item_timeout", target: TARGET, Level::WARN, event = "item_timeout", %spawned_at, index, attempt,
+        pid = %timed_out.pid(), limit_ms, "an item of a stream has exceeded its timeout");
+}
+
+/// Emitted when an attempt of an item of a stream has failed, and the item is attempted again.
+pub(crate) fn item_retry(
+    spawned_at: &'static Location<'static>,
+    index: usize,
+    attempt: usize,
+    exit: &Exit,
+    after: Duration,
+) {
+    let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+    event!(name: "item_retry", target: TARGET, Level::WARN, event = "item_retry", %spawned_at, index, attempt,
+        exit = %format_args!("{exit:#}"), after_ms, "an item of a stream has failed and is attempted again");
 }
 
 pub(crate) fn lost_panic(caught: &Caught) {

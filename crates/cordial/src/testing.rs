@@ -126,7 +126,7 @@ where
 /// panic hook was not called for them.
 fn with_crashes(mut message: String, runtime: &Handle) -> String {
     let mut backtrace = None;
-    for crash in runtime.crashes().to_vec() {
+    for crash in runtime.crashes().seen_at(0) {
         if !matches!(crash.exit, Exit::Panic(_) | Exit::Error(_)) {
             continue;
         }

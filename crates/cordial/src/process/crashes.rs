@@ -31,27 +31,41 @@ pub struct Crash {
     pub exit: Exit,
     /// How long it had lived, on the clock of its runtime.
     pub age: Duration,
+    /// How long before the snapshot it crashed, on the clock of its runtime.
+    pub ago: Duration,
 }
 
 /// A ring buffer of crashes, oldest first.
 #[derive(Debug, Default)]
-pub(crate) struct Crashes(Mutex<VecDeque<Crash>>);
+pub(crate) struct Crashes(Mutex<VecDeque<Recorded>>);
+
+#[derive(Debug)]
+struct Recorded {
+    crash: Crash,
+    /// When it was recorded, in milliseconds on the coarse clock.
+    at: u64,
+}
 
 impl Crashes {
-    /// Records a crash, and drops the oldest crash if the buffer is full. Reduces an error to its
+    /// Records a crash at this time on the coarse clock, and drops the oldest crash if the buffer is full. Reduces an error to its
     /// texts, so that no value of the user is kept alive.
-    pub(crate) fn push(&self, crash: Crash) {
+    pub(crate) fn push(&self, crash: Crash, at: u64) {
         let crash = Crash { exit: without_user_values(crash.exit), ..crash };
         let mut crashes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if crashes.len() == CAPACITY {
             crashes.pop_front();
         }
-        crashes.push_back(crash);
+        crashes.push_back(Recorded { crash, at });
     }
 
-    /// Returns the recorded crashes, oldest first.
-    pub(crate) fn to_vec(&self) -> Vec<Crash> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    /// Returns the recorded crashes, oldest first, as they are seen at this time on the coarse clock.
+    pub(crate) fn seen_at(&self, now: u64) -> Vec<Crash> {
+        let crashes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = |recorded: &Recorded| {
+            let ago = Duration::from_millis(now.saturating_sub(recorded.at));
+            Crash { ago, ..recorded.crash.clone() }
+        };
+        crashes.iter().map(seen).collect()
     }
 }
 

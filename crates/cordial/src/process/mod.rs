@@ -82,6 +82,8 @@ pub use inspect::{ProcessInfo, ProcessState, Snapshot, Statistics, info, snapsho
 pub use links::{link, unlink};
 pub use monitors::{Monitor, monitor};
 pub use outcome::Outcome;
+#[cfg(unix)]
+pub use program::snapshot_on_sigusr1;
 pub use report::Stopped;
 pub use runtime::{Builder, LongPolls, Panics, current};
 pub use supervision::{InactiveChild, InactiveState, Supervision, SupervisorKind};

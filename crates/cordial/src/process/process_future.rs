@@ -212,7 +212,7 @@ fn end<T>(
         emit_if_long(runtime, &EventSubject::of(&entry).subject(pid), span);
     }
     if exit.is_abnormal() {
-        runtime.crashes().push(crash(runtime, pid, &entry, &exit));
+        runtime.crashes().push(crash(runtime, pid, &entry, &exit), runtime.executor().coarse_now());
     }
     if telemetry::is_enabled(Level::ERROR) {
         // A subscriber that panics must not keep the links and monitors from being notified.
@@ -220,7 +220,7 @@ fn end<T>(
             // A panic is reported in the span in which it happened, which may be one that the process has entered itself.
             let span_of_panic = span_of_panic.take();
             let _entered = (span.map(TaskSpan::enter), span_of_panic.as_ref().map(Span::enter));
-            telemetry::stopped(&EventSubject::of(&entry).subject(pid), &exit, entry.callers());
+            telemetry::stopped(&EventSubject::of(&entry).subject(pid), &exit, age(runtime, &entry), entry.callers());
             panics.for_each(|caught| telemetry::lost_panic(&caught));
         });
     }
@@ -279,8 +279,14 @@ fn crash(runtime: &Handle, pid: Pid, entry: &Entry, exit: &Exit) -> Crash {
         supervisor: entry.parent().map(|parent| parent.pid),
         incarnation: entry.parent().map_or(1, |parent| parent.incarnation),
         exit: exit.clone(),
-        age: Duration::from_millis(runtime.executor().coarse_now().saturating_sub(entry.since)),
+        age: age(runtime, entry),
+        ago: Duration::ZERO,
     }
+}
+
+/// Returns how long ago a process was spawned.
+fn age(runtime: &Handle, entry: &Entry) -> Duration {
+    Duration::from_millis(runtime.executor().coarse_now().saturating_sub(entry.since))
 }
 
 /// Like `discard`, but skips exits that hold no value of the user.

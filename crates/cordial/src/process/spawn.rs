@@ -4,7 +4,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use cordial_sched::{Executor, JoinHandle, Prepared, PreparedDetached, Reserved};
-use tracing::Level;
+use tracing::{Level, Span};
 
 use super::child_slot::{Admission, ChildSlot};
 use super::entry::{Entry, Rare};
@@ -31,6 +31,8 @@ pub(crate) struct Spawn {
     /// Makes the process a guardian, which traps exits before its first poll.
     pub(crate) guardian: Option<Box<(Guardian, ExitSender)>>,
     pub(crate) label: Option<Arc<str>>,
+    /// The span in which the process is polled; `None` for the current one.
+    pub(crate) span: Option<Span>,
 }
 
 /// The tie between a process and the process that spawns it.
@@ -91,6 +93,7 @@ impl Spawn {
             ancestry: Ancestry::Caller,
             guardian: None,
             label: None,
+            span: None,
         }
     }
 
@@ -178,15 +181,15 @@ impl Spawn {
         };
         let reserved = executor.reserve(key);
         let task = reserved.task();
-        let future =
-            ProcessFuture::new(task.clone(), TaskSpan::new(pid, self.spawned_at), future, into_result, recipient);
+        let span = TaskSpan::new(pid, self.label.as_deref(), self.spawned_at, self.span);
+        let future = ProcessFuture::new(task.clone(), span, future, into_result, recipient);
         let prepared = prepare(executor, reserved, future);
         let mut rare: Option<Box<Rare>> = None;
         if let Some(caller) = linked_to {
             rare.get_or_insert_default().links.insert(caller);
         }
         if self.label.is_some() {
-            rare.get_or_insert_default().label = self.label;
+            rare.get_or_insert_default().label = self.label.clone();
         }
         if self.is_root {
             rare.get_or_insert_default().is_root = true;
@@ -212,7 +215,7 @@ impl Spawn {
         }
         // A subscriber that panics must not leave a process in the table that never starts.
         if telemetry::is_enabled(Level::TRACE) {
-            let _ = unwind::catch(|| telemetry::started(pid, self.spawned_at, caller, child_of));
+            let _ = unwind::catch(|| telemetry::started(pid, self.label.as_deref(), self.spawned_at, caller, child_of));
         }
         if executor.is_closed() {
             // The thread that closed the executor may have killed all processes before this process

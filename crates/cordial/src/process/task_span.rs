@@ -40,21 +40,26 @@ thread_local!(static POLLED: RefCell<Option<Arc<OwnSpan>>> = const { RefCell::ne
 
 impl TaskSpan {
     /// Creates the span of a process that is about to be spawned by the calling one. `None` if no subscriber may want it.
-    pub(super) fn new(pid: Pid, spawned_at: &'static Location<'static>) -> Option<Box<TaskSpan>> {
+    /// `span` takes the place of the current span.
+    pub(super) fn new(
+        pid: Pid,
+        label: Option<&str>,
+        spawned_at: &'static Location<'static>,
+        span: Option<Span>,
+    ) -> Option<Box<TaskSpan>> {
         if !telemetry::is_enabled(Level::ERROR) {
             return None;
         }
-        let span = unwind::catch(|| TaskSpan::of_current(pid, spawned_at)).ok()?;
+        let span =
+            unwind::catch(|| TaskSpan::within(span.unwrap_or_else(Span::current), pid, label, spawned_at)).ok()?;
         (!span.span.is_none()).then(|| Box::new(span))
     }
 
-    fn of_current(pid: Pid, spawned_at: &'static Location<'static>) -> TaskSpan {
-        let current = Span::current();
+    fn within(current: Span, pid: Pid, label: Option<&str>, spawned_at: &'static Location<'static>) -> TaskSpan {
         let spawner = POLLED.try_with(|polled| polled.borrow().clone()).ok().flatten();
         let spawner = spawner.filter(|spawner| spawner.id.is_some() && spawner.id == current.id());
         let of_user = spawner.as_ref().map_or_else(|| current.clone(), |spawner| spawner.of_user.clone());
-        let span =
-            tracing::span!(target: "cordial::task", parent: of_user.id(), Level::TRACE, "task", %pid, %spawned_at);
+        let span = tracing::span!(target: "cordial::task", parent: of_user.id(), Level::TRACE, "task", %pid, label, %spawned_at);
         if span.is_disabled() {
             return TaskSpan { span: current, own: None };
         }

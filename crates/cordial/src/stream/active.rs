@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
+use std::panic::Location;
+use std::time::Duration;
 
 use super::completions::Batch;
 use super::in_flight::{Completion, InFlight, RetryStart, SlotEvent};
@@ -12,6 +14,8 @@ use super::spawner::Spawner;
 use super::window::Window;
 use crate::exit::Exit;
 use crate::process::{current_runtime, is_ended_by_signal};
+use crate::telemetry;
+use crate::unwind::ignore_panic;
 
 /// The state of a stream.
 pub(super) enum StreamState<I, O, R> {
@@ -42,6 +46,8 @@ pub(super) struct ResultRules<'a, I, O, T, E> {
     pub(super) into_result: fn(O) -> Result<T, Exit>,
     pub(super) output_filter: Option<&'a OutputFilter<O>>,
     pub(super) into_error: fn(usize, Option<I>, Exit) -> E,
+    /// Where the stream was created.
+    pub(super) spawned_at: &'static Location<'static>,
 }
 
 impl<I, O: Send + 'static, R> ActiveStream<I, O, R> {
@@ -84,7 +90,13 @@ impl<I, O: Send + 'static, T, E> ActiveStream<I, O, Result<T, E>> {
             }
         };
         let has_timed_out = matches!(completion, Completion::TimedOut(_) | Completion::Abandoned(_));
-        let n_attempts = self.in_flight.get_mut(slot).n_attempts;
+        let (idx, n_attempts) = {
+            let item = self.in_flight.get_mut(slot);
+            (item.idx, item.n_attempts)
+        };
+        if let Completion::TimedOut(timed_out) | Completion::Abandoned(timed_out) = &completion {
+            ignore_panic(|| telemetry::item_timeout(rules.spawned_at, idx, n_attempts, timed_out));
+        }
         let retry = rules.options.retry.as_ref().filter(|retry| retry.has_left(n_attempts));
         let mut is_retried_by_error = None;
         let result = match completion {
@@ -106,9 +118,14 @@ impl<I, O: Send + 'static, T, E> ActiveStream<I, O, Result<T, E>> {
             && is_retried_by_error.unwrap_or_else(|| retry.is_retried(exit))
         {
             self.progress.count_retry();
-            if self.in_flight.retry(slot, retry.configured_backoff()) == RetryStart::Now {
-                self.queue.push_back(slot);
-            }
+            let after = match self.in_flight.retry(slot, retry.configured_backoff()) {
+                RetryStart::AfterBackoff(delay) => delay,
+                RetryStart::Now => {
+                    self.queue.push_back(slot);
+                    Duration::ZERO
+                }
+            };
+            ignore_panic(|| telemetry::item_retry(rules.spawned_at, idx, n_attempts, exit, after));
             return ControlFlow::Continue(());
         }
         let item = self.in_flight.remove(slot);

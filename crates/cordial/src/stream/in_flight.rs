@@ -81,7 +81,7 @@ pub(super) struct Cancelled {
 #[derive(PartialEq, Eq)]
 pub(super) enum RetryStart {
     Now,
-    AfterBackoff,
+    AfterBackoff(Duration),
 }
 
 impl<I, O: Send + 'static> InFlight<I, O> {
@@ -187,7 +187,7 @@ impl<I, O: Send + 'static> InFlight<I, O> {
             Some(delay) => {
                 item.phase = ItemPhase::InBackoff;
                 self.deadlines.set_backoff(slot, delay);
-                RetryStart::AfterBackoff
+                RetryStart::AfterBackoff(delay)
             }
             None => {
                 item.phase = ItemPhase::Queued;

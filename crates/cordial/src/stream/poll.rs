@@ -70,6 +70,7 @@ where
             into_result: *self.into_result,
             output_filter: self.output_filter.as_ref(),
             into_error: *self.into_error,
+            spawned_at: self.spawned_at,
         };
         if active.apply(&rules, slot, event).is_break() {
             self.source.set(None);

@@ -12,7 +12,7 @@
 //! - `deadline`: a timeout that is counting down, and the report that it elapsed.
 //! - `join`: the join handle inside a `Task`; what dropping it does.
 //! - `handle`: `Task` itself, its await and its drop.
-//! - `start`: the functions that start tasks.
+//! - `start`: the functions that start tasks. `builder`: the same, with a label and a span.
 //! - `wait`, `shutdown`: waiting for one task, ending one task.
 //! - `await_many`, `yield_many`: waiting for many tasks.
 //!
@@ -27,6 +27,8 @@ mod handle;
 
 mod start;
 
+mod builder;
+
 mod shutdown;
 mod wait;
 
@@ -34,6 +36,7 @@ mod await_many;
 mod yield_many;
 
 pub use await_many::AwaitMany;
+pub use builder::TaskBuilder;
 pub use handle::Task;
 pub use timeout::Timeout;
 pub use yield_many::{OnTimeout, YieldMany};

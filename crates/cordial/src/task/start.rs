@@ -42,7 +42,7 @@ impl<T: Send + 'static> Task<T> {
         F: Future<Output = T> + Send + 'static,
     {
         let spawn = Spawn::new(Location::caller());
-        box_if_large!(future: F => Task::spawn_here(spawn, future))
+        box_if_large!(future: F => spawn_here(spawn, future))
     }
 
     /// Does the same as [`spawn`](Task::spawn), and links the task to the calling process: if the
@@ -75,7 +75,7 @@ impl<T: Send + 'static> Task<T> {
         F: Future<Output = T> + Send + 'static,
     {
         let spawn = Spawn::new(Location::caller()).linked();
-        box_if_large!(future: F => Task::spawn_here(spawn, future))
+        box_if_large!(future: F => spawn_here(spawn, future))
     }
 
     /// Returns a task that already has its value. No process is started.
@@ -98,16 +98,6 @@ impl<T: Send + 'static> Task<T> {
     /// ```
     pub fn completed(value: T) -> Task<T> {
         Task::from_result(Ok(value))
-    }
-
-    /// Spawns a future on the runtime of this thread.
-    fn spawn_here<F>(spawn: Spawn, future: F) -> Task<T>
-    where
-        F: Future<Output = T> + Send + 'static,
-    {
-        let spawned_at = spawn.spawned_at;
-        with_spawning_runtime(|runtime| Task::spawn_on(runtime, spawn, Ownership::Owned, future))
-            .unwrap_or_else(|refusal| Task::refused(spawned_at, None, refusal))
     }
 
     /// Spawns a future on `runtime`, with the options in `spawn`.
@@ -196,7 +186,18 @@ impl Task<()> {
     }
 }
 
-fn start_without_handle<F>(spawn: Spawn, future: F) -> Pid
+/// Spawns a future on the runtime of this thread.
+pub(super) fn spawn_here<F>(spawn: Spawn, future: F) -> Task<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let spawned_at = spawn.spawned_at;
+    with_spawning_runtime(|runtime| Task::spawn_on(runtime, spawn, Ownership::Owned, future))
+        .unwrap_or_else(|refusal| Task::refused(spawned_at, None, refusal))
+}
+
+pub(super) fn start_without_handle<F>(spawn: Spawn, future: F) -> Pid
 where
     F: Future + Send + 'static,
     F::Output: Outcome,

@@ -31,11 +31,13 @@ fn emit_all() {
     let (pid, spawned_at) = (Pid::new(NonZeroU32::MIN, 2, 3), Location::caller());
     let subject = Subject { pid, label: None, spawned_at, child_of: Some((pid, 1)) };
     let child = Child { supervisor: pid, label: None, child: "child", spawned_at, incarnation: 1 };
-    started(pid, spawned_at, None, None);
+    started(pid, None, spawned_at, None, None);
     for exit in [Exit::Normal, Exit::Shutdown(None), Exit::Killed, Exit::NoProcess] {
-        stopped(&subject, &exit, &[]);
+        stopped(&subject, &exit, Duration::ZERO, &[]);
     }
     long_poll(&subject, Duration::ZERO);
+    item_timeout(spawned_at, 0, 1, &TimedOut::new(Duration::ZERO, pid, None, None));
+    item_retry(spawned_at, 0, 1, &Exit::Killed, Duration::ZERO);
     long_poll_end(&subject, Duration::ZERO, 0);
     threads_exhausted(1);
     io_threads_stuck(&StuckIoThreads { n_stuck: 1, n_threads: 2, lasted: Duration::ZERO, n_left_out: 0 });

@@ -5,6 +5,8 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod labels;
 mod long_poll_ends;
 mod panic_hooks;
 mod simulated_failures;
+mod snapshots;

@@ -60,7 +60,7 @@ fn a_snapshot_as_text_shows_children_below_their_supervisors() {
             "    nested: one_for_all, 1 running, 3.0s old",
             "      leaf, 3.0s old",
             "    listener, incarnation 2, 1.0s old",
-            "crashed after 2.0s: listener: was killed",
+            "crashed 1.0s ago, 2.0s old: listener: was killed",
         ]);
         assert_eq!(lines(&text), expected.collect::<Vec<_>>(), "{text}");
     });

@@ -41,7 +41,7 @@ pub(crate) const ORDERS: &[Order] = &[
         "inspect stop", "program",
     ] },
     Order { folder: "cordial/src/task", rows: &[
-        "timeout", "deadline join", "handle", "start", "wait", "shutdown", "await_many yield_many",
+        "timeout", "deadline join", "handle", "start", "builder", "wait", "shutdown", "await_many yield_many",
     ] },
     Order { folder: "cordial/src/stream", rows: &[
         "failure progress retry", "options", "window spawner", "completions item_future", "deadlines", "in_flight", "active",

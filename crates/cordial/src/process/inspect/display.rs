@@ -58,7 +58,7 @@ impl fmt::Display for Snapshot {
         }
         Forest::new(self).write(f)?;
         for crash in self.crashes.iter().rev().take(MAX_CRASHES).rev() {
-            write!(f, "\ncrashed after {}: ", Rough(crash.age))?;
+            write!(f, "\ncrashed {} ago, {} old: ", Rough(crash.ago), Rough(crash.age))?;
             write_name(f, crash.label.as_deref(), &crash.spawned_at)?;
             write!(f, " {}: {:#}", crash.pid, crash.exit)?;
         }

@@ -153,7 +153,8 @@ impl Snapshot {
         for (index, supervisor) in supervisors {
             processes[index].supervises = Some(supervisor.supervision());
         }
-        Snapshot { processes, workers: runtime.executor().workers(), crashes: runtime.crashes().to_vec() }
+        let crashes = runtime.crashes().seen_at(readings.now);
+        Snapshot { processes, workers: runtime.executor().workers(), crashes }
     }
 }
 

@@ -3,6 +3,10 @@
 mod os_signals;
 mod root;
 mod runtime;
+#[cfg(unix)]
+mod snapshot_signal;
 
 pub use root::{main, run};
 pub use runtime::Runtime;
+#[cfg(unix)]
+pub use snapshot_signal::snapshot_on_sigusr1;

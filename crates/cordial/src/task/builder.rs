@@ -1,0 +1,114 @@
+//! `Task::builder`: what is known about a task before it starts.
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use tracing::Span;
+
+use super::handle::Task;
+use super::start::{spawn_here, start_without_handle};
+use crate::pid::Pid;
+use crate::process::{Outcome, Spawn, box_if_large};
+
+/// What is known about a task before it starts. Created by [`Task::builder`].
+///
+/// # Examples
+///
+/// ```
+/// use cordial::Task;
+///
+/// cordial::testing::run(async {
+///     let task = Task::builder().label("import").spawn(async { panic!("no luck") });
+///     let exit = task.await.map(|never: ()| never).unwrap_err();
+///     assert!(exit.to_string().contains("\"import\""));
+/// });
+/// ```
+#[must_use = "nothing runs before `spawn` or `start`"]
+#[derive(Clone, Debug, Default)]
+pub struct TaskBuilder {
+    label: Option<Arc<str>>,
+    span: Option<Span>,
+}
+
+impl Task<()> {
+    /// Returns options for a task that is about to be started.
+    pub fn builder() -> TaskBuilder {
+        TaskBuilder::default()
+    }
+}
+
+impl TaskBuilder {
+    /// Sets the label of the process. Unlike with [`set_label`](crate::process::set_label), its first event and a crash in its
+    /// first poll have the label as well. Default: none.
+    pub fn label(self, label: impl Into<Arc<str>>) -> TaskBuilder {
+        TaskBuilder { label: Some(label.into()), ..self }
+    }
+
+    /// Sets the span in which the process is polled and in which its events are emitted. A span that the future enters
+    /// by itself, as `tracing`'s `instrument` does, contains only the crash of a panic: when a process is killed or returns an
+    /// `Err`, that span is no longer known. Default: the span that is current when the task is started.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::Task;
+    ///
+    /// cordial::testing::run(async {
+    ///     let span = tracing::info_span!("import", file = "a.csv");
+    ///     Task::builder().span(span).start(async { Err::<(), _>("no such file") });
+    /// });
+    /// ```
+    pub fn span(self, span: Span) -> TaskBuilder {
+        TaskBuilder { span: Some(span), ..self }
+    }
+
+    /// Does the same as [`Task::spawn`], with these options.
+    #[track_caller]
+    pub fn spawn<F>(self, future: F) -> Task<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let spawn = self.into_spawn(Spawn::new(Location::caller()));
+        box_if_large!(future: F => spawn_here(spawn, future))
+    }
+
+    /// Does the same as [`Task::spawn_link`], with these options.
+    #[track_caller]
+    pub fn spawn_link<F>(self, future: F) -> Task<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let spawn = self.into_spawn(Spawn::new(Location::caller()).linked());
+        box_if_large!(future: F => spawn_here(spawn, future))
+    }
+
+    /// Does the same as [`Task::start`], with these options.
+    #[track_caller]
+    pub fn start<F>(self, future: F) -> Pid
+    where
+        F: Future + Send + 'static,
+        F::Output: Outcome,
+    {
+        let spawn = self.into_spawn(Spawn::new(Location::caller()));
+        box_if_large!(future: F => start_without_handle(spawn, future))
+    }
+
+    /// Does the same as [`Task::start_link`], with these options.
+    #[track_caller]
+    pub fn start_link<F>(self, future: F) -> Pid
+    where
+        F: Future + Send + 'static,
+        F::Output: Outcome,
+    {
+        let spawn = self.into_spawn(Spawn::new(Location::caller()).linked());
+        box_if_large!(future: F => start_without_handle(spawn, future))
+    }
+
+    fn into_spawn(self, mut spawn: Spawn) -> Spawn {
+        spawn.label = self.label;
+        spawn.span = self.span;
+        spawn
+    }
+}

@@ -1,0 +1,76 @@
+//! A label and a span that are set before the start: the first event and a crash in the first poll have them.
+
+use cordial::{Exit, Task, process, testing};
+
+use crate::harness::events;
+use crate::harness::records::Records;
+use crate::harness::subprocess;
+
+#[test]
+fn the_label_of_a_builder_is_there_from_the_start() {
+    testing::run(async {
+        let crash = async { panic!("no luck") };
+        let Err(Exit::Panic(report)) = Task::builder().label("import").spawn(crash).await.map(|never: ()| never) else {
+            panic!("expected a panic")
+        };
+        assert_eq!((report.label(), report.spawned_at().file()), (Some("import"), file!()));
+        for pid in [
+            Task::builder().label("import").start(std::future::pending::<()>()),
+            Task::builder().label("import").start_link(std::future::pending::<()>()),
+        ] {
+            assert_eq!(process::info(pid).unwrap().label.as_deref(), Some("import"), "before its first poll");
+        }
+        let linked = Task::builder().label("import").spawn_link(async { 7 });
+        assert_eq!(process::info(linked.pid()).unwrap().links, [process::current().unwrap()]);
+        assert_eq!(linked.await, Ok(7));
+        assert_eq!(Task::builder().spawn(async { process::info(process::current()?)?.label }).await, Ok(None));
+    });
+}
+
+#[test]
+fn every_event_of_a_process_is_in_the_span_of_its_builder() {
+    if !subprocess::is_isolated(test_name!()) {
+        return;
+    }
+    let records = Records::install("cordial::process=trace,diagnostics=info".parse().unwrap());
+    testing::run(async {
+        let of_spawner = tracing::info_span!("spawner").entered();
+        let span = tracing::info_span!("import", file = "a.csv");
+        let pid = Task::builder().label("import").span(span).start(async { Err::<(), _>("no such file") });
+        drop(of_spawner);
+        assert!(process::monitor(pid).await.is_abnormal());
+    });
+    let crash = &records.of("crash")[0];
+    assert_eq!((crash.field("label"), crash.spans[0].0), (Some("import"), "import"));
+    let starts = records.of("start");
+    assert_eq!(starts.iter().filter(|start| start.field("label") == Some("import")).count(), 1);
+}
+
+#[test]
+fn items_that_time_out_or_are_retried_leave_events_with_their_index() {
+    if !subprocess::is_isolated(test_name!()) {
+        return;
+    }
+    let emitted = events::capture(|| {
+        testing::run(async {
+            let work = |n: u32| async move {
+                match n {
+                    0 => Ok(()),
+                    1 => Err("busy"),
+                    _ => std::future::pending().await,
+                }
+            };
+            let retry = cordial::Retry::times(1);
+            Task::async_stream(0..3, work).or_exit().retry(retry).collect().await
+        });
+    });
+    let shown = |name: &str, fields: &[&str]| -> Vec<String> {
+        let of = |event: &&events::Emitted| fields.iter().map(|field| event.field(field)).collect::<Vec<_>>().join(" ");
+        events::named(&emitted, name).iter().map(of).collect()
+    };
+    assert_eq!(shown("item_timeout", &["index", "attempt", "limit_ms"]), ["2 1 5000", "2 2 5000"]);
+    let retries = shown("item_retry", &["index", "attempt", "after_ms", "exit"]);
+    assert_eq!(retries.len(), 2, "{retries:?}");
+    assert_eq!(retries[0], "1 1 0 busy");
+    assert!(retries[1].starts_with("2 1 0 took longer than its limit of 5s"), "{retries:?}");
+}

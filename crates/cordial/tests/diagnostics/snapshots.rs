@@ -1,0 +1,62 @@
+//! Snapshots: when a process crashed, and a snapshot for each SIGUSR1.
+
+use std::time::Duration;
+
+use cordial::{Exit, Task, process, testing};
+
+#[test]
+fn a_snapshot_says_how_long_ago_a_process_crashed() {
+    testing::run(async {
+        let crashed = Task::start(async {
+            process::set_label("importer");
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            Err::<(), _>("no disk")
+        });
+        process::monitor(crashed).await;
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        let snapshot = process::snapshot();
+        let crash = &snapshot.crashes[0];
+        assert_eq!((crash.age, crash.ago), (Duration::from_secs(2), Duration::from_secs(30)));
+        let text = snapshot.to_string();
+        assert!(text.ends_with(&format!("crashed 30.0s ago, 2.0s old: importer {crashed}: no disk")), "{text}");
+    });
+}
+
+#[test]
+fn a_simulation_has_no_signals() {
+    testing::run(async {
+        #[cfg(unix)]
+        assert!(process::snapshot_on_sigusr1().is_err());
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn each_sigusr1_prints_a_snapshot_and_the_process_ends_with_the_program() {
+    use crate::harness::subprocess;
+
+    if subprocess::case().is_some() {
+        let ended = cordial::run(async {
+            process::set_label("root of the test");
+            process::snapshot_on_sigusr1()?;
+            subprocess::report("ready");
+            cordial::shutdown_requested().await;
+            Ok::<(), Exit>(())
+        });
+        return ended.unwrap().unwrap();
+    }
+    let mut program = subprocess::start(test_name!(), "");
+    program.wait_for("ready");
+    program.send(rustix::process::Signal::USR1);
+    // A signal that comes before the last one was handled may be merged with it. So the next one is another signal, and the
+    // snapshot may be cut off by the end of the program.
+    #[expect(clippy::disallowed_methods, reason = "standard error is read only after the end of the program")]
+    std::thread::sleep(Duration::from_millis(500));
+    program.send(rustix::process::Signal::TERM);
+    let ran = program.finish();
+    assert!(ran.status.success(), "{}", ran.stderr);
+    let lines: Vec<&str> = ran.stderr.lines().collect();
+    assert!(lines[0].starts_with("2 processes, "), "{}", ran.stderr);
+    assert!(lines.iter().any(|line| line.starts_with("root of the test <")), "{}", ran.stderr);
+    assert!(lines.iter().any(|line| line.starts_with("snapshot on SIGUSR1 <")), "{}", ran.stderr);
+}
