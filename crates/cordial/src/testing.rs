@@ -23,7 +23,6 @@ use crate::exit::Exit;
 use crate::process::{
     Handle, LateEnds, Shared, Shutdown, Spawn, assert_may_block, box_if_large, describe_all, stop_all, stop_in_order,
 };
-use crate::unwind::PanicReports;
 
 /// Runs a future as the root process of a simulated runtime, with seed 0, and returns its output.
 ///
@@ -92,7 +91,7 @@ where
     F::Output: Send + 'static,
 {
     assert_may_block("cordial::testing::run");
-    let simulation = match Simulation::new(seed, Shared::new(1, PanicReports::Simulation)) {
+    let simulation = match Simulation::new(seed, Shared::simulated()) {
         Ok(simulation) => simulation,
         Err(error) => panic!("the simulated runtime cannot start: {error:#}"),
     };

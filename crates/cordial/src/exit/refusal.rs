@@ -9,7 +9,8 @@ pub enum Refusal {
     /// The runtime was shut down, or is being shut down.
     RuntimeStopped,
     /// The program has forked since the runtime was started: the threads of the runtime exist in
-    /// the parent process only.
+    /// the parent process only. A forked process gets this also where it awaits a task that was
+    /// started before the fork.
     Forked,
     /// The process table of the runtime is full.
     TooManyProcesses,
@@ -28,7 +29,7 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Refusal::RuntimeStopped => "not started: the runtime was shut down; spawn before `shutdown`, or on another runtime",
             Refusal::Forked => {
-                "not started: the program has forked, and the threads of this runtime stayed in the parent process; fork before the first use of a runtime, or build another one with `Runtime::builder` in the child process"
+                "not in this process: the program has forked, and the threads of this runtime stayed in the parent process; fork before the first use of a runtime, or build another one with `Runtime::builder` in the child process"
             }
             Refusal::SupervisorFull => {
                 "not started: the supervisor has as many running children as `max_children` allows; raise it, or wait with `start_child_when_room`"

@@ -109,7 +109,8 @@ pub(crate) use ownership::{attach_to_owner, detach_from_owner, shutdown_request}
 pub(crate) use process_future::{Recipient, Reply};
 pub(crate) use report::{ReportBuilder, ReportSlot};
 pub(crate) use runtime::{
-    Handle, Shared, assert_may_block, block_on, current_runtime, ends_at_this_await, pid_of, with_spawning_runtime,
+    Handle, Shared, assert_may_block, block_on, current_runtime, ends_at_this_await, is_forked, pid_of,
+    with_spawning_runtime,
 };
 pub(crate) use spawn::{Ancestry, LARGEST_UNBOXED, Spawn, Spawned, SpawnedTask, box_if_large, caller_lineage};
 pub(crate) use stop::{

@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use cordial_sched::JoinHandle;
 
-use crate::exit::Exit;
+use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{Handle, Reply, Spawned, SpawnedTask, pid_of, unlink_from_caller};
+use crate::process::{Handle, Reply, Spawned, SpawnedTask, is_forked, pid_of, unlink_from_caller};
 
 /// A join handle whose result is a `T`, whatever the process itself returns.
 pub(super) trait PollJoin<T>: Send + Sync {
@@ -93,7 +93,11 @@ impl<T> ProcessJoin<T> {
 
 impl<T: Send> PollJoin<T> for ProcessJoin<T> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Exit>> {
-        Pin::new(&mut self.join).poll(cx).map(Reply::take)
+        match Pin::new(&mut self.join).poll(cx) {
+            Poll::Ready(reply) => Poll::Ready(reply.take()),
+            Poll::Pending if is_forked(&self.join) => Poll::Ready(Err(Exit::Refused(Refusal::Forked))),
+            Poll::Pending => Poll::Pending,
+        }
     }
 
     fn control(&self) -> &dyn JoinControl {
@@ -139,7 +143,8 @@ impl<T> Drop for ProcessJoin<T> {
     /// Asks an owned process to shut down. Removes the link first, so that the exit of the process does not end its
     /// spawner.
     fn drop(&mut self) {
-        if self.join.is_finished() {
+        // In a forked process another thread may have held a lock of the runtime at the fork.
+        if self.join.is_finished() || is_forked(&self.join) {
             return;
         }
         self.remove_link();

@@ -36,12 +36,16 @@ pub(crate) fn enclosing_test<F>(here: &F) -> &'static str {
 /// The case that this subprocess has to run. `None` in the test itself.
 pub(crate) fn case() -> Option<String> {
     let case = std::env::var(CASE).ok()?;
+    let (started, has_started) = std::sync::mpsc::channel();
     #[expect(clippy::disallowed_methods, reason = "the limit must hold even if the library hangs")]
-    std::thread::spawn(|| {
+    std::thread::spawn(move || {
+        let _ = started.send(());
         std::thread::sleep(LIMIT);
         report("the time limit has passed");
         std::process::exit(99);
     });
+    // Some cases leave no room for a thread to start.
+    has_started.recv().unwrap();
     Some(case)
 }
 

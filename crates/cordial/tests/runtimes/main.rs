@@ -18,6 +18,8 @@ mod long_polls;
 mod main_and_run;
 #[cfg(target_os = "linux")]
 mod overload;
+#[cfg(target_os = "linux")]
+mod shortages;
 mod shutdown_requests;
 mod signals;
 mod simulation;

@@ -58,11 +58,10 @@ impl Handle {
     }
 
     /// Returns whether the program has forked since the runtime was started, so that this process
-    /// has none of its threads. Always `false` on a worker, because the check costs as much as a
-    /// spawn: a fork by a task is not noticed there.
+    /// has none of its threads, except for a worker that made the fork.
     #[inline]
     pub(crate) fn is_forked(&self) -> bool {
-        !self.executor.is_simulated() && !self.executor.is_own_worker() && self.shared.is_forked()
+        self.shared.is_forked()
     }
 
     pub(crate) fn next_guardian_number(&self) -> u64 {
@@ -186,6 +185,13 @@ impl Handle {
         let effects: Vec<Effect> = self.members(|_, _| true).into_iter().map(kill).collect();
         effects.into_iter().for_each(Effect::act);
     }
+}
+
+/// Returns whether the process of a join handle stayed in the process from which this one was forked.
+#[inline]
+pub(crate) fn is_forked<T>(join: &JoinHandle<T>) -> bool {
+    let shared: &Shared = join.executor().hooks().expect(BUILT_WITH);
+    shared.is_forked()
 }
 
 /// Returns the pid of the process whose output a join handle awaits. The output must not have been taken.

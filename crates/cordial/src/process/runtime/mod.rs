@@ -18,7 +18,7 @@ pub use context::current;
 
 pub(crate) use block_on::{assert_may_block, block_on};
 pub(crate) use context::{current_runtime, ends_at_this_await, with_current_runtime, with_spawning_runtime};
-pub(crate) use handle::{Handle, pid_of};
+pub(crate) use handle::{Handle, is_forked, pid_of};
 pub(crate) use shared::Shared;
 
 pub(super) use context::{as_process, is_exiting, lineage_of_children, spawner};
