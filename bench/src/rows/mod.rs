@@ -12,6 +12,7 @@ mod snapshots;
 mod spawn;
 mod stream;
 mod supervise;
+mod web;
 
 use crate::measure::Budget::{None, Ours, Ratio};
 use crate::measure::{Bench, Pair, Row, Unit};
@@ -94,6 +95,14 @@ pub(crate) const ALL: &[Row] = &[
     Row { pairs: 3, ..Row::new("lock p99 of 1 beside 8 yielding", fairness::lock::<1>, None) },
     Row { pairs: 3, ..Row::new("lock p99 of 8 beside 8 yielding", fairness::lock::<8>, None) },
     Row { unit: Unit::PerSecond, ..Row::new("HTTP answers, 64 connections", http::answers, Ratio(0.95, 1.05)) },
+    Row { unit: Unit::PerSecond, ..Row::new("axum answers, 64 connections", web::answers, Ratio(1.0, 1.1)) },
+    Row {
+        unit: Unit::PerSecond,
+        ..Row::new("axum answers, 64 connections, TaskLayer", web::answers_of_tasks, Ratio(0.9, 1.0))
+    },
+    Row { pairs: 3, ..Row::new("axum answer p99 beside 4 that compute", web::beside_computing, Ours(5e-3, 2e-3)) },
+    Row { pairs: 3, ..Row::new("axum answer p99 beside 4, TaskLayer", web::beside_computing_tasks, Ours(5e-3, 2e-3)) },
+    Row { pairs: 3, ..Row::new("axum answer p99 beside 4, new connections", web::connect_beside_computing, None) },
     Row { unit: Unit::Bytes, pairs: 3, ..Row::new("memory per idle task", resources::memory, Ours(500.0, 330.0)) },
     Row {
         unit: Unit::Bytes,

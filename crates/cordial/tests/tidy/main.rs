@@ -26,7 +26,7 @@ fn broken(files: &[File], within: &str) -> Vec<String> {
         .filter(|(path, _)| path.starts_with(within))
         .flat_map(|(path, text)| laws::broken_laws(path, text))
         .collect();
-    for name in ["cordial-sched", "cordial", "cordial-cli", "cordial-metrics"] {
+    for name in ["cordial-sched", "cordial", "cordial-cli", "cordial-http", "cordial-metrics"] {
         let src = format!("crates/{name}/src/");
         if !within.is_empty() && !within.starts_with(&src) {
             continue;

@@ -56,6 +56,10 @@ pub(crate) const ORDERS: &[Order] = &[
         "tree/child_infos", "tree/shared", "tree/exits tree/children", "tree/state", "tree/start_child tree/stop", "tree/restarts", "tree/handle_call tree/first_start",
         "tree/server", "tree/handle", "tree/start",
     ] },
+    Order { folder: "cordial-http/src", rows: &["hyper_service listener make task_layer", "serve"] },
+    Order { folder: "cordial-http/src/serve", rows: &[
+        "options rarely client_limits connections stream_executor", "client_io events", "connection serving", "accept", "builder",
+    ] },
     Order { folder: "cordial-cli/src", rows: &[
         "text/display text/io_error text/shell_quote", "text",
         "system/argument system/exit system/spawn_config system/stop_signal", "system/unix system/windows", "system", "blocking_io",

@@ -1,0 +1,120 @@
+//! What does a server of axum cost under `cordial-http`, and how late are its answers while handlers compute?
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use cordial::{Task, TaskSupervisor};
+use cordial_http::TaskLayer;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::http::{Persistent, answers_per_second};
+use crate::measure::{Bench, Pair, in_tokio, now, spin};
+
+/// Computing handlers beside the requests that are measured.
+const COMPUTING: usize = 4;
+
+fn app() -> Router {
+    let answer = || async { "hello" };
+    Router::new().route("/", get(answer)).route("/compute", get(|| async { spin() }))
+}
+
+async fn bind() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("the loopback interface exists");
+    let address = listener.local_addr().expect("the listener is bound");
+    (listener, address)
+}
+
+/// Starts our server.
+fn ours(bench: &Bench, app: fn() -> Router) -> SocketAddr {
+    bench.ours(async move {
+        let (listener, address) = bind().await;
+        Task::start(async move { cordial_http::serve(listener, app().into_make_service()).await });
+        address
+    })
+}
+
+/// Starts axum on tokio.
+fn peer(bench: &Bench) -> SocketAddr {
+    bench.peer(async {
+        let (listener, address) = bind().await;
+        drop(in_tokio(async move { axum::serve(listener, app()).await }));
+        address
+    })
+}
+
+fn with_layer() -> Router {
+    app().layer(TaskLayer::new(TaskSupervisor::builder().unlinked().start()))
+}
+
+/// Answers per second over 64 persistent connections.
+pub(crate) fn answers(bench: &Bench) -> Pair {
+    Pair { ours: answers_per_second(ours(bench, app)), peer: answers_per_second(peer(bench)) }
+}
+
+/// The same with a task for each request.
+pub(crate) fn answers_of_tasks(bench: &Bench) -> Pair {
+    Pair { ours: answers_per_second(ours(bench, with_layer)), peer: answers_per_second(peer(bench)) }
+}
+
+/// Whether the requests that are measured share a connection.
+#[derive(Clone, Copy)]
+enum Connections {
+    Kept,
+    New,
+}
+
+/// The 99th percentile of the time to an answer on one connection, while four handlers compute for 2 s.
+pub(crate) fn beside_computing(bench: &Bench) -> Pair {
+    let p99 = |address| latency_p99(address, Connections::Kept);
+    Pair { ours: p99(ours(bench, app)), peer: p99(peer(bench)) }
+}
+
+/// The same with a task for each request.
+pub(crate) fn beside_computing_tasks(bench: &Bench) -> Pair {
+    let p99 = |address| latency_p99(address, Connections::Kept);
+    Pair { ours: p99(ours(bench, with_layer)), peer: p99(peer(bench)) }
+}
+
+/// The same with a new connection for each request.
+pub(crate) fn connect_beside_computing(bench: &Bench) -> Pair {
+    let p99 = |address| latency_p99(address, Connections::New);
+    Pair { ours: p99(ours(bench, app)), peer: p99(peer(bench)) }
+}
+
+fn latency_p99(address: SocketAddr, connections: Connections) -> f64 {
+    let client = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a client can be built");
+    client.block_on(async {
+        let mut kept = Persistent::connect(address).await;
+        let started = now();
+        let computing = futures::future::join_all((0..COMPUTING).map(|_| answer_to(address, "/compute", "")));
+        let measured = async {
+            let mut latencies = Vec::new();
+            while started.elapsed() < Duration::from_secs(2) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                let asked = now();
+                match connections {
+                    Connections::Kept => kept.answer().await,
+                    Connections::New => answer_to(address, "/", "hello").await,
+                }
+                latencies.push(asked.elapsed().as_secs_f64());
+            }
+            latencies
+        };
+        let (_, mut latencies) = futures::future::join(computing, measured).await;
+        latencies.sort_by(f64::total_cmp);
+        latencies[latencies.len() * 99 / 100]
+    })
+}
+
+/// Makes a request on a connection of its own, and waits for the end of the answer.
+async fn answer_to(address: SocketAddr, path: &str, body: &str) {
+    let mut stream = TcpStream::connect(address).await.expect("the server listens");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("the server reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("the server answers");
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with(body), "{answer}");
+}

@@ -1,0 +1,84 @@
+//! Where connections come from.
+
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A source of connections for [`serve`](crate::serve()).
+///
+/// Implemented for [`TcpListener`], which disables Nagle's algorithm on each connection (`TCP_NODELAY`), and on Unix for
+/// `UnixListener`. Implement it for any other source: a listener that sets options of its sockets, or the receiver of a
+/// channel.
+///
+/// To wait for something on each connection, such as a TLS handshake, use [`Serve::handshake`](crate::Serve::handshake): a
+/// wait in `accept` would delay all later connections.
+///
+/// # Examples
+///
+/// Connections that another part of the program hands over:
+///
+/// ```
+/// use std::io;
+///
+/// use cordial_http::Listener;
+/// use tokio::io::DuplexStream;
+/// use tokio::sync::mpsc;
+///
+/// struct HandedOver(mpsc::Receiver<DuplexStream>);
+///
+/// impl Listener for HandedOver {
+///     type Io = DuplexStream;
+///     type Addr = ();
+///
+///     async fn accept(&mut self) -> io::Result<(DuplexStream, ())> {
+///         match self.0.recv().await {
+///             Some(stream) => Ok((stream, ())),
+///             None => std::future::pending().await, // no connection will come any more
+///         }
+///     }
+/// }
+/// ```
+pub trait Listener: Send + 'static {
+    /// A connection.
+    type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// The address of the peer. The service of the connection is made for it, and it is the label of the process.
+    type Addr: std::fmt::Debug + Send + 'static;
+
+    /// Waits for the next connection.
+    ///
+    /// # Errors
+    ///
+    /// Any error is taken as temporary: the server emits the event `accept_failed`, waits for a moment and calls `accept`
+    /// again. Errors that concern a single connection ([`ConnectionAborted`](io::ErrorKind::ConnectionAborted) and its
+    /// like) are skipped at once.
+    ///
+    /// # Cancel safety
+    ///
+    /// The server drops the future when it is asked to shut down, and then drops the listener.
+    fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Io, Self::Addr)>> + Send;
+}
+
+impl Listener for TcpListener {
+    type Io = TcpStream;
+    type Addr = std::net::SocketAddr;
+
+    async fn accept(&mut self) -> io::Result<(TcpStream, std::net::SocketAddr)> {
+        let (stream, address) = TcpListener::accept(self).await?;
+        // Otherwise the end of a response may wait for an acknowledgment of the client. An error means that the
+        // connection has failed already, and the first read returns that error.
+        let _ = stream.set_nodelay(true);
+        Ok((stream, address))
+    }
+}
+
+#[cfg(unix)]
+impl Listener for tokio::net::UnixListener {
+    type Io = tokio::net::UnixStream;
+    type Addr = tokio::net::unix::SocketAddr;
+
+    async fn accept(&mut self) -> io::Result<(tokio::net::UnixStream, tokio::net::unix::SocketAddr)> {
+        tokio::net::UnixListener::accept(self).await
+    }
+}

@@ -1,0 +1,112 @@
+//! The loop that accepts connections.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cordial::{Refusal, StartError, TaskSupervisor};
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::sleep;
+use tower_service::Service;
+
+use super::connection::Connection;
+use super::connections::Connections;
+use super::events::{AcceptFailures, connection_failed};
+use super::options::Options;
+use crate::listener::Listener;
+
+/// The first and the longest wait after an error of `accept`, such as too many open files. A connection that ends may make
+/// room at any time, so the waits are short.
+const FIRST_WAIT: Duration = Duration::from_millis(5);
+const LONGEST_WAIT: Duration = Duration::from_millis(500);
+
+/// How long the server waits for a supervisor that is being restarted.
+const RESTART_WAIT: Duration = Duration::from_millis(10);
+
+/// What the loop needs to start a connection.
+pub(super) struct Acceptor<L, M, F> {
+    pub(super) listener: L,
+    pub(super) make_service: M,
+    pub(super) handshake: F,
+    pub(super) options: Options,
+    pub(super) tasks: TaskSupervisor,
+    pub(super) connections: Arc<Connections>,
+    /// Cloned for each connection.
+    pub(super) open: mpsc::Sender<Infallible>,
+}
+
+impl<L, M, F, H, I, S, B> Acceptor<L, M, F>
+where
+    L: Listener,
+    M: Service<L::Addr, Response = S>,
+    M::Error: Into<Box<dyn Error + Send + Sync>>,
+    M::Future: Send + 'static,
+    F: Fn(L::Io) -> H,
+    H: Future<Output = io::Result<I>> + Send + 'static,
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    /// Accepts connections until the task supervisor has ended.
+    pub(super) async fn run(mut self) -> StartError {
+        let places = Arc::new(Semaphore::new(self.options.max_connections.min(Semaphore::MAX_PERMITS)));
+        let mut failures = AcceptFailures::default();
+        loop {
+            // The place is taken first: a connection that cannot be served waits in the queue of the operating system.
+            let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
+            let (stream, address) = self.accept(&mut failures).await;
+            let label = format!("{address:?}");
+            let service = match poll_fn(|cx| self.make_service.poll_ready(cx)).await {
+                Ok(()) => self.make_service.call(address),
+                Err(error) => {
+                    connection_failed(&error.into());
+                    continue;
+                }
+            };
+            let (handshake, entry) = ((self.handshake)(stream), self.connections.add(&self.open));
+            let (connection, key) = (Connection { label, options: self.options, place }, entry.key());
+            let started = self.tasks.start_child_when_room(async move {
+                let _entry = entry;
+                connection.run(handshake, async { service.await.map_err(Into::into) }).await;
+            });
+            match started.await {
+                Ok(pid) => self.connections.started(key, pid),
+                Err(StartError::Refused(Refusal::SupervisorRestarting)) => sleep(RESTART_WAIT).await,
+                Err(error) => return error,
+            }
+        }
+    }
+
+    /// Waits for the next connection.
+    async fn accept(&mut self, failures: &mut AcceptFailures) -> (L::Io, L::Addr) {
+        let mut wait = FIRST_WAIT;
+        loop {
+            match self.listener.accept().await {
+                Ok(accepted) => return accepted,
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    failures.emit(&error);
+                    sleep(wait).await;
+                    wait = (2 * wait).min(LONGEST_WAIT);
+                }
+            }
+        }
+    }
+}
+
+/// Returns whether an error of `accept` is about a connection that failed before it was accepted.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}

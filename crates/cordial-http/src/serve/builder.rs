@@ -1,0 +1,269 @@
+//! `serve` and its options.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::fmt;
+use std::future::{Ready, ready};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cordial::{StartError, TaskSupervisor};
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
+use tower_service::Service;
+
+use super::accept::Acceptor;
+use super::connections::Connections;
+use super::options::Options;
+use super::serving::{OpenConnections, Serving};
+use crate::listener::Listener;
+
+/// Returns a server for the connections of `listener`. Awaiting it runs the server until the process that awaits it is asked
+/// to shut down.
+///
+/// `make_service` is a service of `tower` that makes the service of each connection from the address of the client: axum's
+/// `into_make_service()`, or [`shared`](crate::shared) for one service for all connections. The first bytes of a connection
+/// decide between HTTP/1 and HTTP/2.
+///
+/// Each connection is a child of a task supervisor, with the address of the client as its label. A panic of the
+/// make-service, the listener or the handshake function is a panic of the process that awaits the server.
+///
+/// # Errors
+///
+/// The server returns a [`StartError`] if its task supervisor has ended: it could start no connection any more. With a
+/// supervisor of its own that happens only if the runtime is shut down. Errors of single connections, and of `accept`, are
+/// events.
+///
+/// # Examples
+///
+/// ```
+/// # async fn example() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// use axum::{Router, routing::get};
+/// use tokio::net::TcpListener;
+///
+/// let app = Router::new().route("/", get(|| async { "hello" }));
+/// let listener = TcpListener::bind("127.0.0.1:8080").await?;
+/// cordial_http::serve(listener, app.into_make_service()).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub fn serve<L: Listener, M>(listener: L, make_service: M) -> Serve<L, M> {
+    Serve { listener, make_service, handshake: |stream| ready(Ok(stream)), tasks: None, options: Options::default() }
+}
+
+/// The handshake of a connection that needs none.
+pub type Direct<I> = fn(I) -> Ready<io::Result<I>>;
+
+/// A server with its options, made by [`serve`].
+///
+/// Awaiting it, or calling `into_future`, opts the calling process in to graceful shutdown, and the server watches for requests
+/// to that process, wherever the future is polled. Without [`under`](Serve::under), the call also starts a task supervisor,
+/// which belongs to the calling process.
+///
+/// # Cancel safety
+///
+/// Dropping the future closes the listener, and asks each connection to shut down without waiting: what is in flight is still
+/// answered within the grace time.
+#[must_use = "a server does nothing unless it is awaited"]
+pub struct Serve<L: Listener, M, F = Direct<<L as Listener>::Io>> {
+    listener: L,
+    make_service: M,
+    handshake: F,
+    tasks: Option<TaskSupervisor>,
+    options: Options,
+}
+
+impl<L: Listener, M, F> Serve<L, M, F> {
+    /// Sets the task supervisor of the connections. Default: one with the label `connections` that belongs to the process that
+    /// awaits the server, and ends with the server.
+    ///
+    /// With a supervisor of the caller, the connections outlive a crash of that process. Those that the server has accepted are
+    /// asked to shut down when the server ends; other children of the supervisor are not. The server does not accept while the
+    /// supervisor is full.
+    ///
+    /// # Examples
+    ///
+    /// A server that is restarted if its listener fails, with connections that go on meanwhile:
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use axum::Router;
+    /// use cordial::{ChildSpec, Restart, StartError, Strategy, Supervisor, TaskSupervisor};
+    /// use tokio::net::TcpListener;
+    ///
+    /// async fn start_tree(app: Router) -> Result<Supervisor, StartError> {
+    ///     let connections = TaskSupervisor::builder().label("connections").start();
+    ///     let tree = Supervisor::builder(Strategy::OneForOne).child(connections.child_spec());
+    ///     let http = ChildSpec::init("http", move || {
+    ///         let (app, connections) = (app.clone(), connections.clone());
+    ///         async {
+    ///             let listener = TcpListener::bind("127.0.0.1:8080").await?;
+    ///             Ok::<_, std::io::Error>(async move {
+    ///                 cordial_http::serve(listener, app.into_make_service()).under(connections).await
+    ///             })
+    ///         }
+    ///     });
+    ///     tree.child(http.shutdown(Duration::from_secs(10))).start().await
+    /// }
+    /// ```
+    pub fn under(self, tasks: TaskSupervisor) -> Serve<L, M, F> {
+        Serve { tasks: Some(tasks), ..self }
+    }
+
+    /// Sets how many connections may be open at once. Default: 10 000. Further connections wait in the queue of the operating
+    /// system, without a process, until one is closed. A connection that was upgraded counts until its stream is dropped. With 0
+    /// no connection is ever accepted.
+    ///
+    /// Each connection needs an open file: raise that limit of the operating system (`ulimit -n`) as well. If it is
+    /// reached, the server emits `accept_failed` and waits.
+    pub fn max_connections(mut self, n: usize) -> Serve<L, M, F> {
+        self.options.max_connections = n;
+        self
+    }
+
+    /// Sets how long a client may take to send the headers of a request. Default: 30 s. Then the connection is closed.
+    ///
+    /// The time counts from the connect, so it includes a [`handshake`](Serve::handshake), and in HTTP/1 for each further request
+    /// from the end of the previous response, so an open connection without a request is closed as well. In HTTP/2
+    /// it applies to the first request of a connection. [`Duration::MAX`] is no limit.
+    pub fn header_limit(mut self, limit: Duration) -> Serve<L, M, F> {
+        self.options.header_limit = limit;
+        self
+    }
+
+    /// Sets how many bytes the headers of a request may have, the request line included. Default: 64 KiB. A larger request is
+    /// answered with status 431. In HTTP/1, at least 8 KiB are allowed, and this is also the size of the buffers of a
+    /// connection.
+    pub fn max_header_bytes(mut self, n: usize) -> Serve<L, M, F> {
+        self.options.max_header_bytes = n;
+        self
+    }
+
+    /// Sets how long a client may accept no data while some waits for it. Default: 30 s. Then the connection is closed. The time
+    /// starts anew whenever the client accepts some, so a slow client is served. Does not apply to a connection that was
+    /// upgraded. [`Duration::MAX`] is no limit.
+    pub fn write_limit(mut self, limit: Duration) -> Serve<L, M, F> {
+        self.options.write_limit = limit;
+        self
+    }
+
+    /// Sets how long requests in flight may take when the server is asked to shut down. Default: 4 s, which is less than the 5 s
+    /// that a [`Supervisor`](cordial::Supervisor) grants a child by default: raise [`ChildSpec::shutdown`](cordial::ChildSpec::shutdown)
+    /// as well. Then their connections are closed, and the event `connection_cut_off` is emitted for each. One that is in a poll
+    /// that does not return is killed.
+    ///
+    /// A supervisor that is set with [`under`](Serve::under) and stops by itself grants its own grace time.
+    pub fn grace(mut self, grace: Duration) -> Serve<L, M, F> {
+        self.options.grace = grace;
+        self
+    }
+
+    /// Sets what happens to each connection before HTTP, such as a TLS handshake. Default: nothing.
+    ///
+    /// The future runs in the process of the connection, within [`header_limit`](Serve::header_limit), so it delays no other
+    /// connection. An error closes the connection, and is the event `connection_failed`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tls { // stands for tokio_rustls
+    /// #     use tokio::net::TcpStream;
+    /// #     #[derive(Clone)]
+    /// #     pub struct TlsAcceptor;
+    /// #     impl TlsAcceptor {
+    /// #         pub async fn accept(&self, stream: TcpStream) -> std::io::Result<TcpStream> { Ok(stream) }
+    /// #     }
+    /// # }
+    /// # use tls::TlsAcceptor;
+    /// use axum::Router;
+    /// use tokio::net::{TcpListener, TcpStream};
+    ///
+    /// async fn serve_tls(listener: TcpListener, app: Router, acceptor: TlsAcceptor) -> Result<(), cordial::StartError> {
+    ///     let handshake = move |stream: TcpStream| {
+    ///         let acceptor = acceptor.clone();
+    ///         async move { acceptor.accept(stream).await }
+    ///     };
+    ///     cordial_http::serve(listener, app.into_make_service()).handshake(handshake).await
+    /// }
+    /// ```
+    pub fn handshake<G, H, I>(self, handshake: G) -> Serve<L, M, G>
+    where
+        G: Fn(L::Io) -> H + Send + 'static,
+        H: Future<Output = io::Result<I>> + Send + 'static,
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Serve { listener, make_service, handshake: _, tasks, options } = self;
+        Serve { listener, make_service, handshake, tasks, options }
+    }
+}
+
+impl<L, M, F, H, I, S, B> IntoFuture for Serve<L, M, F>
+where
+    L: Listener,
+    M: Service<L::Addr, Response = S> + Send + 'static,
+    M::Error: Into<Box<dyn Error + Send + Sync>>,
+    M::Future: Send + 'static,
+    F: Fn(L::Io) -> H + Send + 'static,
+    H: Future<Output = io::Result<I>> + Send + 'static,
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Output = Result<(), StartError>;
+    type IntoFuture = Serving;
+
+    #[track_caller]
+    fn into_future(self) -> Serving {
+        let Serve { listener, make_service, handshake, tasks, options } = self;
+        // Called here, so that the process that awaits the server opts in to graceful shutdown, wherever it is polled.
+        let shutdown = cordial::shutdown_requested();
+        let own_tasks = match &tasks {
+            Some(_) => None,
+            None => {
+                let tasks = TaskSupervisor::builder().label("connections");
+                // The connections end themselves after their grace time. This is for those that are stuck in a poll.
+                Some(tasks.shutdown(options.grace.saturating_add(Duration::from_millis(200))).start())
+            }
+        };
+        let tasks = tasks.or_else(|| own_tasks.clone()).expect("one of them is there");
+        let connections = Arc::new(Connections::default());
+        let (open, ended) = mpsc::channel::<Infallible>(1);
+        let open_connections = OpenConnections { connections: connections.clone(), own_tasks, ended };
+        let acceptor = Acceptor { listener, make_service, handshake, options, tasks, connections, open };
+        Serving::new(async move {
+            let open_connections = open_connections;
+            // Dropping the loop closes the listener, and the last sender that is not of a connection.
+            let refused = tokio::select! {
+                biased;
+                () = shutdown => None,
+                refused = acceptor.run() => Some(refused),
+            };
+            match refused {
+                Some(error) => Err(error),
+                None => {
+                    open_connections.stop(options.grace).await;
+                    Ok(())
+                }
+            }
+        })
+    }
+}
+
+impl<L: Listener + fmt::Debug, M, F> fmt::Debug for Serve<L, M, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Serve")
+            .field("listener", &self.listener)
+            .field("tasks", &self.tasks)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}

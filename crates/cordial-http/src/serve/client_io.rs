@@ -1,0 +1,81 @@
+//! The stream of a connection, which notices that the client does not accept data.
+
+use std::io;
+use std::io::IoSlice;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::client_limits::ClientLimits;
+
+/// The stream of a connection. It holds the place of the connection, also after an upgrade.
+#[derive(Debug)]
+pub(super) struct ClientIo<I> {
+    stream: I,
+    limits: Arc<ClientLimits>,
+    is_blocked: bool,
+    _place: OwnedSemaphorePermit,
+}
+
+impl<I> ClientIo<I> {
+    pub(super) fn new(stream: I, limits: Arc<ClientLimits>, place: OwnedSemaphorePermit) -> ClientIo<I> {
+        ClientIo { stream, limits, is_blocked: false, _place: place }
+    }
+}
+
+impl<I: Unpin> ClientIo<I> {
+    fn stream(&mut self) -> Pin<&mut I> {
+        Pin::new(&mut self.stream)
+    }
+
+    /// Notes whether a write was possible.
+    fn note<T>(&mut self, result: Poll<T>) -> Poll<T> {
+        if result.is_pending() {
+            self.is_blocked = true;
+            self.limits.write_is_blocked();
+        } else if self.is_blocked {
+            self.is_blocked = false;
+            self.limits.write_succeeded();
+        }
+        result
+    }
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for ClientIo<I> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.stream().poll_read(cx, buffer)
+    }
+}
+
+impl<I: AsyncWrite + Unpin> AsyncWrite for ClientIo<I> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        let result = self.stream().poll_write(cx, buffer);
+        self.note(result)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = self.stream().poll_write_vectored(cx, buffers);
+        self.note(result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = self.stream().poll_flush(cx);
+        self.note(result)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = self.stream().poll_shutdown(cx);
+        self.note(result)
+    }
+}

@@ -1,0 +1,136 @@
+//! How long a client may take to send its headers and to accept a response.
+//!
+//! A timer for each request would cost more than many a request. So the process of a connection has one timer, which
+//! does not follow the deadlines: it fires at the earliest deadline that was set when it was armed, or after the shortest
+//! limit if none was set. A deadline that is set later is at least one limit away, so the timer is never late for it.
+//!
+//! | deadline | set | cleared |
+//! |---|---|---|
+//! | headers | when the connection is accepted; in HTTP/1 also when the previous response has been written | when a request has arrived |
+//! | write | when the client does not accept data | when it accepts some |
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::rt::{Sleep, Timer};
+use tokio::time::{Instant, sleep_until};
+
+/// No deadline is set.
+const NONE: u64 = u64::MAX;
+
+/// The deadlines of one connection, in nanoseconds since it was accepted. They are written and read by the process of the
+/// connection, except the write deadline, which code that took over the connection may write, and nothing reads then.
+#[derive(Debug)]
+pub(super) struct ClientLimits {
+    accepted: Instant,
+    header_limit: Duration,
+    write_limit: Duration,
+    headers_until: AtomicU64,
+    write_until: AtomicU64,
+}
+
+/// A limit that a client exceeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ExceededLimit {
+    Header,
+    Write,
+}
+
+impl ClientLimits {
+    /// Starts the limit on the first headers.
+    pub(super) fn new(header_limit: Duration, write_limit: Duration) -> Arc<ClientLimits> {
+        let limits = ClientLimits {
+            accepted: Instant::now(),
+            header_limit,
+            write_limit,
+            headers_until: AtomicU64::new(NONE),
+            write_until: AtomicU64::new(NONE),
+        };
+        limits.start(&limits.headers_until, header_limit);
+        Arc::new(limits)
+    }
+
+    /// Sets a deadline, unless it is set.
+    fn start(&self, deadline: &AtomicU64, limit: Duration) {
+        if deadline.load(Ordering::Relaxed) == NONE {
+            deadline.store(nanoseconds(self.accepted.elapsed().saturating_add(limit)), Ordering::Relaxed);
+        }
+    }
+
+    /// A request has arrived.
+    pub(super) fn headers_arrived(&self) {
+        self.headers_until.store(NONE, Ordering::Relaxed);
+    }
+
+    /// The client does not accept data.
+    pub(super) fn write_is_blocked(&self) {
+        self.start(&self.write_until, self.write_limit);
+    }
+
+    /// The client has accepted data.
+    pub(super) fn write_succeeded(&self) {
+        self.write_until.store(NONE, Ordering::Relaxed);
+    }
+
+    /// Waits until the client exceeds a limit.
+    pub(super) async fn exceeded(&self) -> ExceededLimit {
+        let shortest = self.header_limit.min(self.write_limit);
+        loop {
+            let now = nanoseconds(self.accepted.elapsed());
+            let (headers, write) =
+                (self.headers_until.load(Ordering::Relaxed), self.write_until.load(Ordering::Relaxed));
+            if headers <= now {
+                return ExceededLimit::Header;
+            } else if write <= now {
+                return ExceededLimit::Write;
+            }
+            let next = headers.min(write).min(now.saturating_add(nanoseconds(shortest)));
+            match self.accepted.checked_add(Duration::from_nanos(next)) {
+                Some(next) => sleep_until(next).await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+}
+
+/// Never returns `NONE` for a limit that can pass: 2^64 ns are 584 years.
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(NONE)
+}
+
+/// The timer that hyper uses for the headers of HTTP/1: it sets the deadline and never fires, because
+/// [`ClientLimits::exceeded`] ends the connection first.
+#[derive(Debug)]
+pub(super) struct HeaderTimer(pub(super) Arc<ClientLimits>);
+
+impl Timer for HeaderTimer {
+    fn sleep(&self, _: Duration) -> Pin<Box<dyn Sleep>> {
+        self.0.start(&self.0.headers_until, self.0.header_limit);
+        Box::pin(NeverFires)
+    }
+
+    fn sleep_until(&self, _: std::time::Instant) -> Pin<Box<dyn Sleep>> {
+        self.sleep(Duration::MAX)
+    }
+
+    fn now(&self) -> std::time::Instant {
+        // hyper only adds the limit to it.
+        self.0.accepted.into_std()
+    }
+}
+
+#[derive(Debug)]
+struct NeverFires;
+
+impl Future for NeverFires {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+}
+
+impl Sleep for NeverFires {}

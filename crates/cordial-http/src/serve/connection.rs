@@ -1,0 +1,138 @@
+//! The process of one connection.
+
+use std::error::Error;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cordial::process;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::sleep;
+use tower_service::Service;
+
+use super::client_io::ClientIo;
+use super::client_limits::{ClientLimits, HeaderTimer};
+use super::events::{client_too_slow, connection_cut_off, connection_failed};
+use super::options::Options;
+use super::rarely::Rarely;
+use super::stream_executor::StreamExecutor;
+
+/// A connection before its process runs.
+pub(super) struct Connection {
+    /// The address of the client.
+    pub(super) label: String,
+    pub(super) options: Options,
+    pub(super) place: OwnedSemaphorePermit,
+}
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+impl Connection {
+    /// Waits for the handshake and for the service, and serves requests until the client closes the connection, exceeds a
+    /// limit, or this process is asked to shut down and has answered what is in flight.
+    pub(super) async fn run<H, I, M, S, B>(self, handshake: H, service: M)
+    where
+        H: Future<Output = io::Result<I>>,
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        M: Future<Output = Result<S, BoxError>>,
+        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<BoxError>,
+    {
+        let Connection { label, options, place } = self;
+        let shutdown = pin!(cordial::shutdown_requested());
+        let mut shutdown = Rarely::new(shutdown);
+        process::set_label(label);
+        let limits = ClientLimits::new(options.header_limit, options.write_limit);
+        let exceeded = pin!(limits.exceeded());
+        let mut exceeded = Rarely::new(exceeded);
+
+        let setup = async { Ok::<_, BoxError>((handshake.await?, service.await?)) };
+        let (stream, service) = tokio::select! {
+            biased;
+            () = &mut shutdown => return,
+            setup = setup => match setup {
+                Ok(setup) => setup,
+                Err(error) => return connection_failed(&error),
+            },
+            limit = &mut exceeded => return client_too_slow(limit),
+        };
+
+        let builder = builder(&options, &limits);
+        let io = TokioIo::new(ClientIo::new(stream, limits.clone(), place));
+        let service = LimitedService { service: TowerToHyperService::new(service), limits: limits.clone() };
+        let mut connection = pin!(builder.serve_connection_with_upgrades(io, service));
+        let ended = tokio::select! {
+            biased;
+            ended = connection.as_mut() => ended,
+            () = &mut shutdown => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    biased;
+                    ended = connection.as_mut() => ended,
+                    () = sleep(options.grace) => return connection_cut_off(),
+                    limit = &mut exceeded => return client_too_slow(limit),
+                }
+            }
+            limit = &mut exceeded => return client_too_slow(limit),
+        };
+        if let Err(error) = ended {
+            connection_failed(&error);
+        }
+    }
+}
+
+/// Returns the protocol of one connection: HTTP/1 or HTTP/2, as the first bytes of the client say.
+fn builder(options: &Options, limits: &Arc<ClientLimits>) -> auto::Builder<StreamExecutor> {
+    let mut builder = auto::Builder::new(StreamExecutor::default());
+    let mut http1 = builder.http1();
+    http1.timer(HeaderTimer(limits.clone())).header_read_timeout(ANY_LIMIT);
+    http1.max_buf_size(options.max_header_bytes.max(SMALLEST_BUFFER));
+    let mut http2 = builder.http2();
+    http2.max_header_list_size(u32::try_from(options.max_header_bytes).unwrap_or(u32::MAX));
+    http2.timer(TokioTimer::new()).keep_alive_interval(PING_EVERY).keep_alive_timeout(PING_LIMIT);
+    // WebSockets over HTTP/2 need it.
+    http2.enable_connect_protocol();
+    builder
+}
+
+/// The smallest buffer of an HTTP/1 connection that hyper allows. Headers have to fit into the buffer.
+const SMALLEST_BUFFER: usize = 8192;
+
+/// hyper adds this limit to the present time, which `Duration::MAX` would overflow. The timer has the limit that counts.
+const ANY_LIMIT: Duration = Duration::from_secs(1);
+
+/// How often an HTTP/2 client is asked whether it is still there, and how long it may take to answer.
+const PING_EVERY: Duration = Duration::from_secs(30);
+const PING_LIMIT: Duration = Duration::from_secs(20);
+
+/// A service that notes when a request arrives.
+struct LimitedService<S> {
+    service: TowerToHyperService<S>,
+    limits: Arc<ClientLimits>,
+}
+
+impl<S> hyper::service::Service<Request<Incoming>> for LimitedService<S>
+where
+    S: Service<Request<Incoming>> + Clone,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = <TowerToHyperService<S> as hyper::service::Service<Request<Incoming>>>::Future;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.limits.headers_arrived();
+        self.service.call(request)
+    }
+}

@@ -1,0 +1,32 @@
+//! The server: accepts connections, runs each as a child of a task supervisor, and stops them in order.
+//!
+//! ```text
+//!  process that awaits `serve`                 task supervisor
+//!    accept ── room? ── make-service ────────► connection ── HTTP/1: requests, one after another
+//!      │                                       connection ── HTTP/2: a task supervisor with a child for each stream
+//!      │ asked to shut down
+//!      ▼
+//!    listener closed ── request to each ─────► answers what is in flight ── grace ─► cut off
+//!    waits for all ◄──────────────────────────  exits
+//! ```
+//!
+//! - `builder` has the options, and `serving` the future that runs the server.
+//! - `accept` is the loop that accepts connections, and `connection` the process of one of them.
+//! - `connections` is the list of those processes.
+//! - `client_limits` and `client_io` limit the time that a client may take.
+//! - `stream_executor` starts the streams of HTTP/2.
+
+mod accept;
+mod builder;
+mod client_io;
+mod client_limits;
+mod connection;
+mod connections;
+mod events;
+mod options;
+mod rarely;
+mod serving;
+mod stream_executor;
+
+pub use builder::{Direct, Serve, serve};
+pub use serving::Serving;

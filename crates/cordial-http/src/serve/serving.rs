@@ -1,0 +1,84 @@
+//! The future of a server.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use cordial::{Exit, StartError, TaskSupervisor};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::connections::Connections;
+
+/// How long a server waits for connections that have cut themselves off, and for those that it has killed.
+const END_LIMIT: Duration = Duration::from_millis(200);
+
+/// The future that runs a server: made by awaiting [`Serve`](super::Serve), or by its `into_future`.
+///
+/// # Cancel safety
+///
+/// Dropping the future closes the listener and asks each connection to shut down, without waiting.
+#[must_use = "a server does nothing unless it is awaited"]
+pub struct Serving {
+    run: Pin<Box<dyn Future<Output = Result<(), StartError>> + Send>>,
+}
+
+impl Serving {
+    pub(super) fn new(run: impl Future<Output = Result<(), StartError>> + Send + 'static) -> Serving {
+        Serving { run: Box::pin(run) }
+    }
+}
+
+impl Future for Serving {
+    type Output = Result<(), StartError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.run.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for Serving {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Serving").finish_non_exhaustive()
+    }
+}
+
+/// The connections of a server, which are asked to shut down when this is dropped.
+pub(super) struct OpenConnections {
+    pub(super) connections: Arc<Connections>,
+    /// The task supervisor that the server started for its connections.
+    pub(super) own_tasks: Option<TaskSupervisor>,
+    /// Ready with `None` when all senders, one for each connection, are gone.
+    pub(super) ended: mpsc::Receiver<Infallible>,
+}
+
+impl OpenConnections {
+    /// Asks each connection to shut down, and waits until all have ended. Those that have not ended after the grace time
+    /// cut themselves off; those that cannot, because they are in a poll that does not return, are killed.
+    pub(super) async fn stop(mut self, grace: Duration) {
+        self.connections.signal(&Exit::Shutdown(None));
+        if timeout(grace.saturating_add(END_LIMIT), self.ended.recv()).await.is_err() {
+            self.connections.signal(&Exit::Killed);
+            let _ = timeout(END_LIMIT, self.ended.recv()).await;
+        }
+        if let Some(tasks) = self.own_tasks.take() {
+            tasks.stop().await;
+        }
+    }
+}
+
+impl Drop for OpenConnections {
+    fn drop(&mut self) {
+        match &self.own_tasks {
+            // After the first poll the supervisor gives its children their grace time, and exits with `Normal`: any other
+            // exit would end its owner.
+            Some(tasks) => {
+                let _ = pin!(tasks.stop()).poll(&mut Context::from_waker(Waker::noop()));
+            }
+            None => self.connections.signal(&Exit::Shutdown(None)),
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! HTTP/2: each stream is a process that ends with its connection. On the virtual clock.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
+use cordial::{Shutdown, Task, TaskSupervisor, Timeout, testing};
+use cordial_http::{TaskLayer, serve, shared};
+use http_body_util::BodyExt;
+use hyper::client::conn::http2::{SendRequest, handshake};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::sync::Barrier;
+use tokio::time::sleep;
+
+use crate::harness::{Network, endless, start};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Runs the client's side of a connection.
+#[derive(Clone)]
+struct ClientExecutor;
+
+impl<F> hyper::rt::Executor<F> for ClientExecutor
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    fn execute(&self, future: F) {
+        Task::start(async { drop(future.await) });
+    }
+}
+
+async fn connect(network: &Network) -> SendRequest<Body> {
+    let io = TokioIo::new(network.connect().stream);
+    let (sender, connection) = handshake(ClientExecutor, io).await.unwrap();
+    Task::start(async { drop(connection.await) });
+    sender
+}
+
+fn request(path: &str) -> Request<Body> {
+    Request::get(format!("http://test{path}")).body(Body::empty()).unwrap()
+}
+
+async fn get_text(mut client: SendRequest<Body>, path: &str) -> Result<(StatusCode, String), hyper::Error> {
+    let response = client.send_request(request(path)).await?;
+    let status = response.status();
+    let body = response.into_body().collect().await?.to_bytes();
+    Ok((status, String::from_utf8(body.to_vec()).unwrap()))
+}
+
+#[test]
+fn streams_of_one_connection_run_side_by_side() {
+    testing::run(async {
+        let (network, listener) = Network::new();
+        let barrier = Arc::new(Barrier::new(3));
+        let meet = get(move || async move {
+            barrier.wait().await;
+            "met"
+        });
+        let _server = start(serve(listener, shared(Router::new().route("/", meet))));
+        let client = connect(&network).await;
+        let get = || get_text(client.clone(), "/");
+        let (a, b, c) = tokio::join!(get(), get(), get());
+        for answer in [a, b, c] {
+            assert_eq!(answer.unwrap(), (StatusCode::OK, "met".to_owned()));
+        }
+    });
+}
+
+/// Without a `TaskLayer` a panic resets its stream. The other streams of the connection go on.
+#[test]
+fn a_panic_ends_one_stream() {
+    testing::run(async {
+        let (network, listener) = Network::new();
+        let panics = get(|| async { panic!("no luck") as () });
+        let waits = get(|| async { sleep(2 * SECOND).await });
+        let app = Router::new().route("/panic", panics.clone()).route("/2s", waits);
+        let layered = Router::new().route("/500", panics).layer(TaskLayer::new(TaskSupervisor::start()));
+        let _server = start(serve(listener, shared(app.merge(layered))));
+        let client = connect(&network).await;
+        let (waited, panicked, caught) = tokio::join!(
+            get_text(client.clone(), "/2s"),
+            get_text(client.clone(), "/panic"),
+            get_text(client.clone(), "/500"),
+        );
+        assert_eq!(waited.unwrap().0, StatusCode::OK);
+        assert!(panicked.is_err());
+        assert_eq!(caught.unwrap().0, StatusCode::INTERNAL_SERVER_ERROR);
+    });
+}
+
+#[test]
+fn streams_in_flight_are_answered_when_the_server_stops() {
+    testing::run(async {
+        let (network, listener) = Network::new();
+        let waits = get(|| async { sleep(2 * SECOND).await });
+        let server = start(serve(listener, shared(Router::new().route("/2s", waits))).grace(5 * SECOND));
+        let client = connect(&network).await;
+        let answer = Task::spawn(get_text(client.clone(), "/2s")).timeout(Timeout::Infinity);
+        sleep(SECOND).await;
+        assert_eq!(server.shutdown(Shutdown::Infinity).await, Some(Ok(Ok(()))));
+        assert_eq!(answer.await.unwrap().unwrap().0, StatusCode::OK);
+        assert!(get_text(client, "/2s").await.is_err());
+    });
+}
+
+#[test]
+fn streams_end_with_their_connection() {
+    testing::run(async {
+        let (network, listener) = Network::new();
+        let n_running = Arc::new(AtomicUsize::new(0));
+        let counts = n_running.clone();
+        let waits = get(move || async move {
+            struct Counted(Arc<AtomicUsize>);
+            impl Drop for Counted {
+                fn drop(&mut self) {
+                    self.0.fetch_sub(1, Ordering::SeqCst);
+                }
+            }
+            counts.fetch_add(1, Ordering::SeqCst);
+            let _counted = Counted(counts);
+            std::future::pending::<()>().await;
+        });
+        let connections = TaskSupervisor::start();
+        let server = serve(listener, shared(Router::new().route("/", waits))).under(connections.clone());
+        let _server = start(server);
+        let client = connect(&network).await;
+        let _requests: Vec<Task<_>> = (0..3).map(|_| Task::spawn(get_text(client.clone(), "/"))).collect();
+        sleep(SECOND).await;
+        assert_eq!(n_running.load(Ordering::SeqCst), 3);
+        cordial::process::exit(connections.children()[0], cordial::Exit::Killed);
+        sleep(SECOND).await;
+        assert_eq!(n_running.load(Ordering::SeqCst), 0);
+    });
+}
+
+#[test]
+fn headers_that_are_too_large_are_refused() {
+    testing::run(async {
+        let (network, listener) = Network::new();
+        let app = Router::new().route("/", get(|| async { "hello" }));
+        let _server = start(serve(listener, shared(app)).max_header_bytes(16 * 1024));
+        let mut client = connect(&network).await;
+        let mut large = request("/");
+        large.headers_mut().insert("x", "x".repeat(64 * 1024).parse().unwrap());
+        let refused = client.send_request(large).await;
+        assert!(refused.is_err() || refused.unwrap().status() == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        assert_eq!(get_text(connect(&network).await, "/").await.unwrap().1, "hello");
+    });
+}
+
+/// The flow control of HTTP/2 bounds what waits for a client that does not read.
+#[test]
+fn a_client_that_does_not_read_costs_little() {
+    testing::run(async {
+        let (network, listener) = Network::new();
+        let n_taken = Arc::new(AtomicUsize::new(0));
+        let _server = start(serve(listener, shared(endless(n_taken.clone()))));
+        let mut client = connect(&network).await;
+        let _response = client.send_request(request("/")).await.unwrap();
+        sleep(60 * SECOND).await;
+        let n_taken = n_taken.load(Ordering::SeqCst);
+        assert!(n_taken < 3000, "{n_taken} KiB are waiting for the client");
+    });
+}
+
+/// A client that is gone without a word does not keep its connection: it does not answer a ping.
+#[test]
+fn a_client_that_has_vanished_is_noticed() {
+    testing::run(async {
+        let (network, listener) = Network::new();
+        let connections = TaskSupervisor::start();
+        let app = Router::new().route("/", get(|| async { "hello" }));
+        let _server = start(serve(listener, shared(app)).under(connections.clone()));
+        let mut client = network.connect();
+        client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+        client.send([0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap(); // SETTINGS
+        client.send(b"\0\0\x09\x01\x05\0\0\0\x01\x82\x86\x84\x41\x04test").await.unwrap(); // HEADERS: GET /
+        sleep(29 * SECOND).await;
+        assert_eq!(connections.children().len(), 1);
+        sleep(31 * SECOND).await;
+        assert!(connections.children().is_empty());
+        assert!(client.rest().await.contains("hello"), "the request was answered");
+    });
+}

@@ -1,0 +1,14 @@
+//! What a server does, through its public API. Tests whose subject is time run on the virtual clock, over streams in memory;
+//! the others use real sockets.
+#![expect(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "tests")]
+
+mod harness;
+
+mod http2;
+mod limits;
+mod requests;
+mod services;
+mod shutdown;
+mod sockets;
+mod task_layer;
+mod upgrades;

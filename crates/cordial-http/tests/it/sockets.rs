@@ -1,0 +1,203 @@
+//! Servers on real sockets and the real scheduler.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use cordial::{Shutdown, Task, TaskSupervisor, Timeout};
+use cordial_http::{TaskLayer, serve, shared};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::harness::{Client, endless, run_real, start};
+
+async fn bind() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+async fn connect(address: SocketAddr) -> Client<TcpStream> {
+    Client::new(TcpStream::connect(address).await.unwrap())
+}
+
+/// Four handlers compute until they are released, on a runtime with two workers: all requests that are made meanwhile are
+/// answered first, whether or not the handlers are tasks.
+#[test]
+fn handlers_that_compute_delay_no_other_request() {
+    for has_layer in [false, true] {
+        run_real(async move {
+            let (listener, address) = bind().await;
+            let (is_released, n_computing) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+            let (release, computing) = (is_released.clone(), n_computing.clone());
+            let compute = move || async move {
+                computing.fetch_add(1, Ordering::SeqCst);
+                while !release.load(Ordering::SeqCst) {
+                    std::hint::spin_loop();
+                }
+            };
+            let app = Router::new().route("/compute", get(compute)).route("/health", get(|| async { "well" }));
+            let app = if has_layer { app.layer(TaskLayer::new(TaskSupervisor::start())) } else { app };
+            let server = start(serve(listener, shared(app)));
+            let computing: Vec<Task<u16>> = (0..4)
+                .map(|_| {
+                    let request = async move { connect(address).await.get("/compute").await.unwrap().status };
+                    Task::spawn(request).timeout(Timeout::Infinity)
+                })
+                .collect();
+            let mut client = connect(address).await;
+            while n_computing.load(Ordering::SeqCst) < 4 {
+                assert_eq!(client.get("/health").await.unwrap().body, "well");
+            }
+            for _ in 0..100 {
+                assert_eq!(client.get("/health").await.unwrap().body, "well");
+                assert_eq!(connect(address).await.get("/health").await.unwrap().body, "well");
+            }
+            assert!(computing.iter().all(|task| !task.is_finished()));
+            is_released.store(true, Ordering::SeqCst);
+            for task in computing {
+                assert_eq!(task.await.unwrap(), 200);
+            }
+            server.shutdown(Shutdown::Infinity).await;
+        });
+    }
+}
+
+/// Sends a request line of 1 MB. The server does not read it to its end, so the client may see a reset instead of the 431.
+#[test]
+fn a_request_line_of_a_megabyte_is_refused() {
+    run_real(async {
+        let (listener, address) = bind().await;
+        let _server = start(serve(listener, shared(Router::new().route("/", get(|| async { "hello" })))));
+        for _ in 0..10 {
+            let mut client = connect(address).await;
+            let sent = client.request(&format!("/{}", "x".repeat(1 << 20))).await;
+            match client.answer().await {
+                Ok(answer) => assert_eq!(answer.status, 431),
+                Err(error) => assert_ne!(error.kind(), io::ErrorKind::UnexpectedEof, "closed without a word: {sent:?}"),
+            }
+        }
+        assert_eq!(connect(address).await.get("/").await.unwrap().status, 200);
+    });
+}
+
+#[test]
+fn a_client_that_does_not_read_is_cut_off() {
+    run_real(async {
+        let (listener, address) = bind().await;
+        let n_taken = Arc::new(AtomicUsize::new(0));
+        let connections = TaskSupervisor::start();
+        let server = serve(listener, shared(endless(n_taken.clone()))).under(connections.clone());
+        let _server = start(server.write_limit(Duration::from_millis(200)));
+        let mut client = connect(address).await;
+        client.request("/").await.unwrap();
+        while connections.children().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        cordial::process::monitor(connections.children()[0]).await;
+        // The buffers of the system hold a few MB.
+        assert!(n_taken.load(Ordering::SeqCst) < 50 * 1024);
+    });
+}
+
+/// The shutdown that `cordial::main` makes of SIGTERM.
+#[cfg(unix)]
+mod sigterm {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, ExitCode, Stdio};
+
+    use super::*;
+
+    const PORT: &str = "port: ";
+
+    /// The service that receives the signal: a copy of this program that runs only this test.
+    fn service() -> ExitCode {
+        cordial::main(async {
+            let (listener, address) = bind().await;
+            println!("\n{PORT}{}", address.port());
+            let finish = || async {
+                println!("\nstarted");
+                cordial::shutdown_requested().await;
+                "finished"
+            };
+            let app = Router::new().route("/", get(|| async { "hello" })).route("/finish", get(finish));
+            serve(listener, shared(app)).await
+        })
+    }
+
+    #[test]
+    fn a_signal_answers_what_is_in_flight_and_refuses_the_rest() {
+        if std::env::var_os("CORDIAL_HTTP_SERVICE").is_some() {
+            let code = service();
+            std::process::exit(i32::from(code != ExitCode::SUCCESS));
+        }
+        let mut service = Command::new(std::env::current_exe().unwrap());
+        let test = "sockets::sigterm::a_signal_answers_what_is_in_flight_and_refuses_the_rest";
+        service.args(["--exact", test, "--nocapture"]).env("CORDIAL_HTTP_SERVICE", "yes").stdout(Stdio::piped());
+        let mut service = service.spawn().unwrap();
+        let mut lines = BufReader::new(service.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let port: u16 = lines.find_map(|line| line.strip_prefix(PORT)?.parse().ok()).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let pid = rustix::process::Pid::from_child(&service);
+        run_real(async move {
+            let (mut idle, mut busy) = (connect(address).await, connect(address).await);
+            idle.get("/").await.unwrap();
+            busy.request("/finish").await.unwrap();
+            assert!(lines.any(|line| line == "started"));
+            rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+            assert_eq!(idle.rest().await, "");
+            assert_eq!(busy.answer().await.unwrap().body, "finished");
+            let refused = TcpStream::connect(address).await.unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        });
+        assert!(service.wait().unwrap().success());
+    }
+}
+
+/// As many idle connections as this machine permits, up to 10 000, and one that works.
+#[cfg(unix)]
+#[test]
+fn ten_thousand_idle_connections_delay_no_request() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
+    // Both ends of each connection are in this program, and other tests have files open too.
+    let n = maximum.map_or(10_000, |maximum| 10_000.min(maximum.saturating_sub(1000) / 2));
+    if n < 10_000 {
+        eprintln!("only {n} idle connections, because this machine permits {maximum:?} open files");
+    }
+    run_real(async move {
+        let (listener, address) = bind().await;
+        let connections = TaskSupervisor::start();
+        let app = Router::new().route("/", get(|| async { "hello" }));
+        let server = serve(listener, shared(app)).under(connections.clone()).max_connections(n as usize + 1);
+        let server = start(server);
+        let mut idle = Vec::new();
+        for i in 0..n {
+            let mut client = connect(address).await;
+            if i % 10 == 0 {
+                assert_eq!(client.get("/").await.unwrap().status, 200);
+            }
+            idle.push(client);
+        }
+        let mut client = connect(address).await;
+        for _ in 0..100 {
+            assert_eq!(client.get("/").await.unwrap().body, "hello");
+        }
+        assert_eq!(connections.children().len(), n as usize + 1);
+        let (mut one_more, mut last) = (connect(address).await, idle.pop().unwrap());
+        one_more.request("/").await.unwrap();
+        assert_eq!(last.get("/").await.unwrap().status, 200);
+        drop(last);
+        assert_eq!(one_more.answer().await.unwrap().status, 200, "it was served when a place was free");
+        assert_eq!(server.shutdown(Shutdown::Infinity).await, Some(Ok(Ok(()))));
+        for client in &mut idle {
+            assert_eq!(client.rest().await, "");
+        }
+        assert!(connections.children().is_empty());
+    });
+}
