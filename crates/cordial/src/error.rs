@@ -10,6 +10,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cordial_sched::{ExecutorError, ThreadLimit, ThreadsRefused};
 
@@ -145,6 +146,14 @@ pub enum StartError {
     /// The `init` of the child returned [`Ignore`]: the child has no process, and no restart is
     /// scheduled.
     Ignored(Arc<str>),
+    /// The child had not finished starting when its [`start_timeout`](crate::ChildSpec::start_timeout) was over.
+    /// It was killed. If it is stuck in a poll, it is abandoned.
+    TimedOut {
+        /// Its id.
+        id: Arc<str>,
+        /// The timeout that was exceeded.
+        timeout: Duration,
+    },
     /// The child failed to start.
     Child {
         /// Its id.
@@ -214,6 +223,10 @@ impl fmt::Display for StartError {
             StartError::FromInit(id) => write!(
                 f,
                 "the child {id:?} cannot be started from an `init` that its supervisor waits for; start it after the `init`, for example from the future that the `init` returns"
+            ),
+            StartError::TimedOut { id, timeout } => write!(
+                f,
+                "the child {id:?} had not finished starting after {timeout:?}; set another limit with `start_timeout`"
             ),
             StartError::Ignored(id) => write!(f, "the child {id:?} is not needed: its `init` returned `Ignore`"),
             StartError::Child { id, exit } => {

@@ -185,6 +185,15 @@ pub(crate) fn restart_waits(child: &Child<'_>, pid: Pid) {
         incarnation, %spawned_at, %pid, "a restart waits for a process that is stuck in a poll");
 }
 
+/// Emitted while the start of a child lasts. The incarnation number is that of the incarnation that is starting.
+pub(crate) fn slow_start(child: &Child<'_>, pid: Pid, lasted: Duration, timeout: Option<Duration>) {
+    let Child { supervisor, label, child, spawned_at, incarnation } = *child;
+    let to_ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let (lasted_ms, timeout_ms) = (to_ms(lasted), timeout.map(to_ms));
+    event!(name: "slow_start", target: TARGET, Level::WARN, event = "slow_start", %supervisor, label, child, incarnation,
+        %spawned_at, %pid, lasted_ms, timeout_ms, "a child has not finished starting; its `init` awaits or computes");
+}
+
 /// Emitted when a child has failed to start. The incarnation number is that of the incarnation that has not started.
 pub(crate) fn start_failed(child: &Child<'_>, reason: &StartError) {
     let Child { supervisor, label, child, spawned_at, incarnation } = *child;

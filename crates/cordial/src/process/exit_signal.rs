@@ -1,7 +1,8 @@
 //! Sending exit signals.
 
-use super::runtime::{current, with_current_runtime};
+use super::runtime::{Handle, current, with_current_runtime};
 use super::signal::Signal;
+use crate::error::StartError;
 use crate::exit::Exit;
 use crate::pid::Pid;
 
@@ -37,4 +38,10 @@ pub fn exit(pid: Pid, reason: Exit) {
     let from = current().filter(|own| own.runtime() == pid.runtime());
     let effect = with_current_runtime(|runtime| runtime.apply(pid, Signal::Sent { from, reason }));
     effect.act();
+}
+
+/// Ends a process with the exit of this error, unless it traps exits or is a guardian. Does not wait.
+pub(crate) fn end_with(runtime: &Handle, pid: Pid, error: &StartError) {
+    let reason = Exit::from(error.clone());
+    runtime.signal(pid, Signal::Sent { from: None, reason });
 }

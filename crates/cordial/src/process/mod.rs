@@ -101,6 +101,7 @@ pub use shutdown::Shutdown;
 pub(crate) use child_slot::{Admission, ChildRegistry, ChildSlot, Parent};
 pub(crate) use current::is_ended_by_signal;
 pub(crate) use discard::{discard, discard_in_turn};
+pub(crate) use exit_signal::end_with;
 pub(crate) use guardian::{ExitReceiver, Guardian, ShutdownRequest};
 pub(crate) use lineage::Lineage;
 pub(crate) use links::unlink_from_caller;

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::factory::Factory;
 use super::nested::NestedSupervisor;
@@ -11,6 +12,10 @@ use super::restart::Restart;
 use super::startable::Startable;
 use crate::backoff::Backoff;
 use crate::process::{Outcome, Shutdown};
+use crate::task::Timeout;
+
+/// The default of [`ChildSpec::start_timeout`].
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The specification of a child: how its supervisor starts, stops and restarts the child.
 ///
@@ -53,6 +58,7 @@ pub struct ChildSpec {
     pub(super) start: ChildStart,
     pub(super) restart: Restart,
     pub(super) shutdown: Shutdown,
+    pub(super) start_timeout: Timeout,
     pub(super) backoff: Option<Backoff>,
     pub(super) is_significant: bool,
     pub(super) spawned_at: &'static Location<'static>,
@@ -164,7 +170,11 @@ impl ChildSpec {
     #[track_caller]
     pub(super) fn new(id: Arc<str>, start: ChildStart, restart: Restart, shutdown: Shutdown) -> ChildSpec {
         let spawned_at = Location::caller();
-        ChildSpec { id, start, restart, shutdown, backoff: None, is_significant: false, spawned_at }
+        let start_timeout = match start {
+            ChildStart::Worker(_) => Timeout::After(START_TIMEOUT),
+            ChildStart::Supervisor(_) => Timeout::Infinity,
+        };
+        ChildSpec { id, start, restart, shutdown, start_timeout, backoff: None, is_significant: false, spawned_at }
     }
 
     /// Sets whether the child is started again after it has exited by itself.
@@ -177,6 +187,41 @@ impl ChildSpec {
     /// stopped at once.
     pub fn shutdown(self, shutdown: impl Into<Shutdown>) -> ChildSpec {
         ChildSpec { shutdown: shutdown.into(), ..self }
+    }
+
+    /// Sets how long the child may take to finish starting, as the table [above](ChildSpec) says. Default: 30 s; no limit
+    /// for a child that is a supervisor, because its children have limits of their own.
+    ///
+    /// While a start lasts, the event `slow_start` is emitted. When the time is over, the child is killed, and its start has
+    /// failed with [`StartError::TimedOut`](crate::StartError::TimedOut): the call that started it returns that error, the
+    /// event `start_failed` shows it, and so does the exit of the child, unless the child traps exits. A restart is tried again.
+    /// The time includes one attempt to start, and none of the delays of a [`backoff`](ChildSpec::backoff).
+    ///
+    /// A child that is stuck in a poll cannot be ended. It is abandoned 100 ms later, and its supervisor goes on without it; a
+    /// restart waits until that poll returns.
+    ///
+    /// # Elixir
+    ///
+    /// The option `:timeout` of `GenServer.start_link/3`, which is infinite by default.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::{ChildSpec, StartError, Strategy, Supervisor};
+    /// use std::time::Duration;
+    ///
+    /// cordial::testing::run(async {
+    ///     let hangs = ChildSpec::init("hangs", || async {
+    ///         std::future::pending::<()>().await;
+    ///         Ok::<_, std::io::Error>(async {})
+    ///     });
+    ///     let timeout = Duration::from_secs(3);
+    ///     let error = Supervisor::builder(Strategy::OneForOne).child(hangs.start_timeout(timeout)).start().await;
+    ///     assert_eq!(error.unwrap_err(), StartError::TimedOut { id: "hangs".into(), timeout });
+    /// });
+    /// ```
+    pub fn start_timeout(self, timeout: impl Into<Timeout>) -> ChildSpec {
+        ChildSpec { start_timeout: timeout.into(), ..self }
     }
 
     /// Paces the restarts of the child instead of counting them: it is started again, after delays that grow to the longest
@@ -246,6 +291,7 @@ impl fmt::Debug for ChildSpec {
             .field("shutdown", &self.shutdown)
             .field("backoff", &self.backoff)
             .field("is_significant", &self.is_significant)
+            .field("start_timeout", &self.start_timeout)
             .field("spawned_at", &self.spawned_at)
             .finish_non_exhaustive()
     }

@@ -50,6 +50,7 @@ fn emit_all() {
     refused(spawned_at, None, &Refusal::SupervisorFull);
     restart(&child, &Exit::Killed, Duration::ZERO);
     restart_waits(&child, pid);
+    slow_start(&child, pid, Duration::ZERO, Some(Duration::ZERO));
     start_failed(&child, &StartError::NotATask("tree".into()));
     give_up(&child, &Exit::Killed, 3, Some(Duration::ZERO));
     forced(pid, pid, None, &exit::Location::from(spawned_at), "killed");

@@ -21,5 +21,6 @@ mod seen_exits;
 mod settled;
 mod significant;
 mod start;
+mod start_timeout;
 mod stop;
 mod task_supervisor;

@@ -173,6 +173,34 @@ fn a_child_whose_factory_panics_at_its_first_start_is_not_kept() {
     }
 }
 
+// V-060
+#[test]
+fn a_child_that_calls_exit_at_its_first_start_is_not_kept() {
+    for exit in [Exit::Normal, Exit::Shutdown(None), Exit::from("no luck")] {
+        for_each_seed(move || {
+            let exit = exit.clone();
+            async move {
+                let tasks = TaskSupervisor::builder().max_children(1).start();
+                let reason = exit.clone();
+                let exits = ChildSpec::init("exits", move || {
+                    let reason = reason.clone();
+                    async move {
+                        match std::hint::black_box(true) {
+                            true => cordial::exit(reason).await,
+                            false => Ok::<_, std::io::Error>(pending::<()>()),
+                        }
+                    }
+                });
+                let child = tasks.start_child_with(exits.restart(Restart::Permanent)).unwrap();
+                assert_eq!(process::monitor(child).await, exit);
+                settle().await;
+                assert_eq!((tasks.count_children().await.specs, tasks.waiting_children()), (0, vec![]));
+                assert!(tasks.start_child(async {}).is_ok());
+            }
+        });
+    }
+}
+
 // V-094
 #[test]
 fn the_tasks_of_a_killed_task_supervisor_are_killed() {

@@ -48,7 +48,7 @@ pub(crate) const ORDERS: &[Order] = &[
         "async_stream", "constructors poll setters", "consume",
     ] },
     Order { folder: "cordial/src/supervisor", rows: &[
-        "restart clock intensity stop_reason kill_on_drop incarnation child_counts",
+        "restart clock intensity stop_reason kill_on_drop incarnation child_counts start_watch",
         "pace", "factory strategy events exit_signals startable settle",
         "spawn serve nested", "spec", "tasks/child_limit tasks/builder tasks/waiting_child", "tasks/restartable",
         "tasks/children tasks/start_restartable", "tasks/shared tasks/stop", "tasks/reservation tasks/server tasks/handle",

@@ -9,11 +9,14 @@
 //!            └─ terminate ─► Terminated ─ exit ─► removed
 //! ```
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::panic::Location;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::select;
 use slab::Slab;
 use tokio::sync::{Notify, mpsc};
 
@@ -26,6 +29,8 @@ use crate::supervisor::factory::{Factory, InitResult};
 use crate::supervisor::pace::Pace;
 use crate::supervisor::restart::{Restart, RestartDecision};
 use crate::supervisor::settle::Settle;
+use crate::supervisor::start_watch::{StartStep, StartWatch};
+use crate::task::Timeout;
 
 /// The restartable children of one incarnation of the supervisor.
 #[derive(Debug)]
@@ -37,6 +42,8 @@ pub(super) struct RestartableChildren {
     drained: Arc<Notify>,
     limit: Arc<ChildLimit>,
     settle: Settle,
+    /// Notified when the first child of `Table::starting` is another one.
+    watch_changed: Notify,
 }
 
 /// The exit of a child that calls for a restart.
@@ -51,6 +58,10 @@ pub(super) struct RestartableExit {
 #[derive(Debug)]
 struct Table {
     children: Slab<RestartableChild>,
+    /// The children by the processes that name them: `pid` and `known_pid`.
+    by_pid: BTreeMap<Pid, u32>,
+    /// The children that have not finished starting, by the time when their start is looked at.
+    starting: BTreeSet<(Duration, u32)>,
     admission: Admission,
 }
 
@@ -67,6 +78,9 @@ pub(super) struct RestartableChild {
     pub(super) incarnation: u32,
     /// When the present incarnation finished starting. `None` before that, and after its exit.
     pub(super) started_at: Option<Duration>,
+    pub(super) start_timeout: Timeout,
+    /// Watches the present start, until it has ended. Set by the table.
+    pub(super) watch: Option<StartWatch>,
     /// The process of the present incarnation, or of the last one while the child waits. `None` while it starts.
     pub(super) pid: Option<Pid>,
     /// The first process, or the latest one that has finished starting. If restarts fail, callers know the child by this
@@ -101,6 +115,16 @@ pub(super) enum Terminated {
     Starting,
 }
 
+/// A start that takes long.
+pub(super) struct SlowStart {
+    pub(super) id: Arc<str>,
+    pub(super) spawned_at: &'static Location<'static>,
+    pub(super) incarnation: u32,
+    pub(super) pid: Pid,
+    pub(super) timeout: Timeout,
+    pub(super) step: StartStep,
+}
+
 /// What a restartable child is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RestartableState {
@@ -119,22 +143,109 @@ impl RestartableChildren {
         drained: Arc<Notify>,
         runtime: &Handle,
     ) -> RestartableChildren {
-        let table = Mutex::new(Table { children: Slab::new(), admission: Admission::Open });
-        RestartableChildren { table, exits, drained, limit, settle: Settle::new(runtime) }
+        let table = Table {
+            children: Slab::new(),
+            by_pid: BTreeMap::new(),
+            starting: BTreeSet::new(),
+            admission: Admission::Open,
+        };
+        let (settle, watch_changed) = (Settle::new(runtime), Notify::new());
+        RestartableChildren { table: Mutex::new(table), exits, drained, limit, settle, watch_changed }
     }
 
     /// Adds a child that is about to start, and returns its index. Returns `None` if the supervisor stops.
     pub(super) fn add(&self, child: RestartableChild) -> Option<u32> {
-        let mut refused = Some(child);
+        let (mut refused, now) = (Some(child), self.settle.clock().now());
         let index = {
             let mut table = self.lock();
             match table.admission {
-                Admission::Open => refused.take().map(|child| table.children.insert(child)),
+                Admission::Open => refused.take().map(|child| {
+                    let index = table.children.insert(child);
+                    let index = u32::try_from(index).expect("a runtime has fewer than 2^32 processes");
+                    (index, table.watch_start(index, now))
+                }),
                 Admission::Closed | Admission::Killed => None,
             }
         };
         discard(refused);
-        index.map(|index| u32::try_from(index).expect("a runtime has fewer than 2^32 processes"))
+        let (index, is_first) = index?;
+        if is_first {
+            self.watch_changed.notify_one();
+        }
+        Some(index)
+    }
+
+    /// Prepares the next incarnation of the child whose last process was `last`. Calls `f` with the child under the lock, as
+    /// [`with`](RestartableChildren::with) does. Returns `None` if the child has been terminated.
+    pub(super) fn begin_restart<R>(&self, index: u32, last: Pid, f: impl FnOnce(&RestartableChild) -> R) -> Option<R> {
+        let now = self.settle.clock().now();
+        let mut table = self.lock();
+        let child = table.children.get_mut(index as usize)?;
+        if child.pid != Some(last) || child.state != RestartableState::Waiting {
+            return None;
+        }
+        child.state = RestartableState::Running;
+        child.incarnation = child.incarnation.saturating_add(1);
+        child.pid = None;
+        let (result, is_known) = (f(child), child.known_pid == Some(last));
+        if !is_known {
+            table.by_pid.remove(&last);
+        }
+        table.watch_start(index, now);
+        Some(result)
+    }
+
+    /// Restores the last process of a child whose next process was not started.
+    pub(super) fn restart_refused<R>(
+        &self,
+        index: u32,
+        last: Pid,
+        f: impl FnOnce(&RestartableChild) -> R,
+    ) -> Option<R> {
+        let mut table = self.lock();
+        let child = table.children.get_mut(index as usize)?;
+        child.pid = Some(last);
+        let result = f(child);
+        table.by_pid.insert(last, index);
+        Some(result)
+    }
+
+    /// Waits until the first start is to be looked at. Cancel safe.
+    pub(super) async fn next_watch(&self, runtime: &Handle) {
+        let mut changed = pin!(self.watch_changed.notified());
+        changed.as_mut().enable();
+        let due = self.lock().starting.first().map(|(due, _)| *due);
+        match due {
+            Some(due) => _ = select(changed, pin!(runtime.sleep(due.saturating_sub(self.settle.clock().now())))).await,
+            None => changed.await,
+        }
+    }
+
+    /// Returns the starts that take long and have not been returned for that. A child that fails to start is not started again
+    /// if it has never started.
+    pub(super) fn slow_starts(&self) -> Vec<SlowStart> {
+        let (now, mut slow) = (self.settle.clock().now(), Vec::new());
+        let mut table = self.lock();
+        let Table { children, starting, .. } = &mut *table;
+        while let Some(&(due, index)) = starting.first().filter(|(due, _)| *due <= now) {
+            let child = children.get_mut(index as usize).expect("a child that is removed is not watched");
+            // Otherwise the process is about to enter the process table, and the start is looked at again soon.
+            let Some(pid) = child.pid else { break };
+            starting.remove(&(due, index));
+            let watch = child.watch.as_mut().expect("a child in `starting` is watched");
+            let (step, next) = (watch.step(now), watch.due());
+            if step != StartStep::Wait {
+                let &mut RestartableChild { ref id, spawned_at, incarnation, start_timeout: timeout, .. } = child;
+                slow.push(SlowStart { id: id.clone(), spawned_at, incarnation, pid, timeout, step });
+            }
+            if matches!(step, StartStep::End(_)) {
+                child.watch = None;
+                child.never_started();
+            } else {
+                starting.insert((next, index));
+            }
+        }
+        slow
     }
 
     /// Reads or changes a child, if it has not been removed. `f` runs under the lock, so it must neither run user code
@@ -146,7 +257,7 @@ impl RestartableChildren {
     /// Removes a child that failed to start.
     pub(super) fn remove_unstarted(&self, index: u32) {
         // `close` may have removed the child.
-        let removed = self.lock().children.try_remove(index as usize);
+        let removed = self.lock().remove(index);
         self.release(removed);
     }
 
@@ -164,8 +275,8 @@ impl RestartableChildren {
     pub(super) fn terminate_exited(&self, pid: Pid) -> Option<Terminated> {
         let removed = {
             let mut table = self.lock();
-            let is_named = |child: &RestartableChild| child.pid == Some(pid) || child.known_pid == Some(pid);
-            let (index, child) = table.children.iter_mut().find(|(_, child)| is_named(child))?;
+            let index = *table.by_pid.get(&pid)?;
+            let child = table.children.get_mut(index as usize)?;
             if child.state != RestartableState::Waiting {
                 child.state = RestartableState::Terminated;
                 return Some(match child.pid {
@@ -175,34 +286,39 @@ impl RestartableChildren {
                     None => Terminated::Starting,
                 });
             }
-            table.children.remove(index)
+            table.remove(index)
         };
-        self.release([removed]);
+        self.release(removed);
         Some(Terminated::Removed)
     }
 
     /// Handles the acknowledgment of a child: its process has finished starting, or says that it is not needed.
     pub(super) fn acknowledged(&self, index: u32, result: InitResult) {
         let now = self.settle.clock().now();
-        self.with(index, |child| match result {
-            InitResult::Started => {
-                child.started_at = Some(now);
-                child.has_started = true;
-                child.known_pid = child.pid;
-                child.restart_progress = RestartProgress::Done;
+        {
+            let mut table = self.lock();
+            table.unwatch(index);
+            let table = &mut *table;
+            let Some(child) = table.children.get_mut(index as usize) else { return };
+            match result {
+                InitResult::Started => {
+                    if let Some(known) = child.known_pid.filter(|known| child.pid != Some(*known)) {
+                        table.by_pid.remove(&known);
+                    }
+                    child.started_at = Some(now);
+                    child.has_started = true;
+                    child.known_pid = child.pid;
+                    child.restart_progress = RestartProgress::Done;
+                }
+                InitResult::Ignored => child.state = RestartableState::Terminated,
             }
-            InitResult::Ignored => child.state = RestartableState::Terminated,
-        });
+        }
         self.settle.changed();
     }
 
     /// Prevents the restart of a child that has never finished starting, unless it has a backoff.
     pub(super) fn not_started(&self, index: u32) {
-        self.with(index, |child| {
-            if !child.has_started && child.pace.is_none() {
-                child.state = RestartableState::Terminated;
-            }
-        });
+        self.with(index, RestartableChild::never_started);
     }
 
     /// Prevents all further starts, and removes the children that wait for a restart.
@@ -211,8 +327,8 @@ impl RestartableChildren {
             let mut table = self.lock();
             table.admission = admission;
             let waiting = table.children.iter().filter(|(_, child)| child.state == RestartableState::Waiting);
-            let waiting: Vec<usize> = waiting.map(|(index, _)| index).collect();
-            waiting.into_iter().map(|index| table.children.remove(index)).collect::<Vec<RestartableChild>>()
+            let waiting: Vec<u32> = waiting.filter_map(|(index, _)| u32::try_from(index).ok()).collect();
+            waiting.into_iter().filter_map(|index| table.remove(index)).collect::<Vec<RestartableChild>>()
         };
         self.release(removed);
     }
@@ -304,6 +420,34 @@ impl RestartableChildren {
     }
 }
 
+impl Table {
+    /// Removes a child, if it has not been removed.
+    fn remove(&mut self, index: u32) -> Option<RestartableChild> {
+        self.unwatch(index);
+        let removed = self.children.try_remove(index as usize)?;
+        for pid in [removed.pid, removed.known_pid].into_iter().flatten() {
+            self.by_pid.remove(&pid);
+        }
+        Some(removed)
+    }
+
+    /// Begins to watch the start of a child. Returns whether its start is the next one to be looked at.
+    fn watch_start(&mut self, index: u32, now: Duration) -> bool {
+        let Some(child) = self.children.get_mut(index as usize) else { return false };
+        let watch = child.watch.insert(StartWatch::new(child.start_timeout, now));
+        let entry = (watch.due(), index);
+        self.starting.insert(entry);
+        self.starting.first() == Some(&entry)
+    }
+
+    /// Ends the watch of a child, if it is watched.
+    fn unwatch(&mut self, index: u32) {
+        if let Some(watch) = self.children.get_mut(index as usize).and_then(|child| child.watch.take()) {
+            self.starting.remove(&(watch.due(), index));
+        }
+    }
+}
+
 impl ChildRegistry for RestartableChildren {
     fn registered(&self, index: u32, pid: Pid) -> Admission {
         let mut table = self.lock();
@@ -311,7 +455,9 @@ impl ChildRegistry for RestartableChildren {
         let child = table.children.get_mut(index as usize).expect("a child that starts is not removed");
         child.pid = Some(pid);
         child.known_pid.get_or_insert(pid);
-        match child.state {
+        let state = child.state;
+        table.by_pid.insert(pid, index);
+        match state {
             // Terminated while it was being started.
             RestartableState::Terminated if admission == Admission::Open => Admission::Closed,
             _ => admission,
@@ -320,9 +466,10 @@ impl ChildRegistry for RestartableChildren {
 
     fn exited(&self, index: u32, exit: Option<&Exit>) {
         let now = self.settle.clock().now();
-        let (removed, is_closed) = {
+        let (removed, is_drained) = {
             let mut table = self.lock();
             let is_closed = table.admission != Admission::Open;
+            table.unwatch(index);
             let child = table.children.get_mut(index as usize).expect("a child that runs is not removed");
             let is_last = child.state == RestartableState::Terminated
                 || match exit {
@@ -340,24 +487,32 @@ impl ChildRegistry for RestartableChildren {
                 RestartProgress::FirstAttempt { .. } | RestartProgress::Later => RestartProgress::Later,
             };
             if is_last || is_closed {
-                (Some(table.children.remove(index as usize)), is_closed)
+                let removed = table.remove(index);
+                (removed, is_closed && table.children.is_empty())
             } else {
                 if let Some(exit) = exit {
                     let pid = child.pid.expect("a process is registered before it exits");
                     // A supervisor that has exited restarts no child.
                     let _ = self.exits.send(RestartableExit { index, pid, exit: exit.clone() });
                 }
-                (None, is_closed)
+                (None, false)
             }
         };
         self.release(removed);
-        if is_closed {
+        if is_drained {
             self.drained.notify_one();
         }
     }
 }
 
 impl RestartableChild {
+    /// Prevents the restart if the child has never finished starting and has no backoff.
+    fn never_started(&mut self) {
+        if !self.has_started && self.pace.is_none() {
+            self.state = RestartableState::Terminated;
+        }
+    }
+
     /// Returns whether the child waits for a restart, or its restart is starting.
     fn is_restarting(&self) -> bool {
         let is_starting_again = self.restart_progress != RestartProgress::Done;

@@ -1,6 +1,7 @@
 //! The process of a task supervisor: it restarts children, and stops all of them when it has to stop.
 //!
-//! The first start of a child, and the exit of a child that is not started again, do not involve this process.
+//! The first start of a child, and the exit of a child that is not started again, do not involve this process, unless the start
+//! takes long.
 
 use std::collections::BTreeSet;
 use std::pin::pin;
@@ -8,25 +9,29 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
+use futures_util::StreamExt;
+use futures_util::future::{BoxFuture, Either, select};
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 
 use super::children::TaskChildren;
-use super::restartable::{RestartableExit, RestartableState};
+use super::restartable::{RestartableChild, RestartableExit, RestartableState, SlowStart};
 use super::shared::TasksShared;
 use super::start_restartable::RestartableStart;
 use super::stop::stop_children;
 use crate::error::StartError;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{ExitReceiver, StopReport, discard};
-use crate::supervisor::events::gave_up;
+use crate::process::{ExitReceiver, Shutdown, StopOutcome, StopReport, discard, end_with, stop_one};
+use crate::supervisor::events::{emit_forced, gave_up};
 use crate::supervisor::exit_signals::ExitSignals;
 use crate::supervisor::incarnation::{Incarnation, Incarnations};
 use crate::supervisor::intensity::Intensity;
 use crate::supervisor::pace::next_restart;
 use crate::supervisor::serve::{Serve, serve};
+use crate::supervisor::start_watch::StartStep;
 use crate::supervisor::stop_reason::StopReason;
+use crate::task::Timeout;
 use crate::{telemetry, unwind};
 
 /// The shortest delay before the next attempt when the runtime has refused a restart because it has too many processes.
@@ -74,6 +79,7 @@ impl Serve for TasksServer {
             children: &self.children,
             intensity: Intensity::new(self.shared.options.limit),
             delayed: BTreeSet::new(),
+            stops: FuturesUnordered::new(),
         };
         match select(pin!(signals.wait_for_stop()), pin!(restarter.run(&mut self.exits))).await {
             Either::Left((reason, _)) | Either::Right((reason, _)) => reason,
@@ -94,6 +100,15 @@ struct Restarter<'a> {
     /// The restarts that are delayed, by time, with the index of the child and its last process. Another child may have
     /// the index by then, with another process.
     delayed: BTreeSet<(Duration, u32, Pid)>,
+    /// The stops of children whose start took too long.
+    stops: FuturesUnordered<BoxFuture<'a, ()>>,
+}
+
+/// What a restarter waits for.
+enum Input {
+    Exit(RestartableExit),
+    /// A delayed restart, or a step of a start, may be due. Or a stop has ended.
+    Due,
 }
 
 impl Restarter<'_> {
@@ -107,14 +122,29 @@ impl Restarter<'_> {
                     return reason;
                 }
             }
+            for slow in self.children.restartable.slow_starts() {
+                self.take_step(slow);
+            }
             let next_restart = async {
                 match self.delayed.first() {
                     Some((at, ..)) => self.shared.runtime().sleep(at.saturating_sub(now)).await,
                     None => std::future::pending().await,
                 }
             };
-            let Either::Left((exit, _)) = select(pin!(exits.recv()), pin!(next_restart)).await else { continue };
-            let exit = exit.expect("the channel is open, since `children` holds a sender");
+            let (runtime, restartable, stops) = (self.shared.runtime(), &self.children.restartable, &mut self.stops);
+            let stopped = async {
+                if stops.next().await.is_none() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            let input = tokio::select! {
+                biased;
+                exit = exits.recv() => Input::Exit(exit.expect("the channel is open, since `children` holds a sender")),
+                () = next_restart => Input::Due,
+                () = restartable.next_watch(runtime) => Input::Due,
+                () = stopped => Input::Due,
+            };
+            let Input::Exit(exit) = input else { continue };
             let restarted = self.restart(&exit);
             discard(exit);
             if let Err(reason) = restarted {
@@ -166,16 +196,8 @@ impl Restarter<'_> {
 
     /// Starts the next incarnation of the child whose last process was `last`, unless it has been terminated.
     fn start(&mut self, index: u32, last: Pid, now: Duration) -> Result<(), StopReason> {
-        let start = self.children.restartable.with(index, |child| {
-            if child.pid != Some(last) || child.state != RestartableState::Waiting {
-                return None;
-            }
-            child.state = RestartableState::Running;
-            child.incarnation = child.incarnation.saturating_add(1);
-            child.pid = None;
-            Some(RestartableStart::of(child))
-        });
-        let Some(start) = start.flatten() else { return Ok(()) };
+        let start = self.children.restartable.begin_restart(index, last, RestartableStart::of);
+        let Some(start) = start else { return Ok(()) };
         let (runtime, children) = (self.shared.runtime(), &self.children.restartable);
         match start.start(runtime, children, self.supervisor, index) {
             // A runtime that shuts down stops this supervisor as well.
@@ -184,14 +206,46 @@ impl Restarter<'_> {
         }
     }
 
+    /// Reports a start that takes long, or ends the start.
+    fn take_step(&mut self, slow: SlowStart) {
+        let SlowStart { id, spawned_at, incarnation, pid, timeout, step } = slow;
+        let subject = telemetry::Child {
+            supervisor: self.supervisor,
+            label: self.shared.options.label.as_deref(),
+            child: &id,
+            spawned_at,
+            incarnation,
+        };
+        match step {
+            StartStep::Wait => {}
+            StartStep::Report(lasted) => {
+                let timeout = match timeout {
+                    Timeout::After(timeout) => Some(timeout),
+                    Timeout::Infinity => None,
+                };
+                unwind::ignore_panic(|| telemetry::slow_start(&subject, pid, lasted, timeout));
+            }
+            StartStep::End(timeout) => {
+                let error = StartError::TimedOut { id: id.clone(), timeout };
+                unwind::ignore_panic(|| telemetry::start_failed(&subject, &error));
+                let (supervisor, runtime) = (self.supervisor, self.shared.runtime());
+                end_with(runtime, pid, &error);
+                self.stops.push(Box::pin(async move {
+                    if let StopOutcome::Abandoned(stopped) = stop_one(runtime, pid, Shutdown::BrutalKill).await {
+                        let report = StopReport { abandoned: vec![stopped], ..StopReport::default() };
+                        emit_forced(supervisor, &report);
+                    }
+                }));
+            }
+        }
+    }
+
     /// Schedules another attempt to start a child that the runtime has refused. Each attempt counts as a restart, unless the
     /// child has a backoff.
     fn start_refused(&mut self, index: u32, last: Pid, refusal: Refusal, now: Duration) -> Result<(), StopReason> {
-        let child = self.children.restartable.with(index, |child| {
-            // `schedule_restart` and `start` find the child by its last process.
-            child.pid = Some(last);
-            (child.id.clone(), child.spawned_at, child.incarnation)
-        });
+        // `schedule_restart` and `start` find the child by its last process.
+        let describe = |child: &RestartableChild| (child.id.clone(), child.spawned_at, child.incarnation);
+        let child = self.children.restartable.restart_refused(index, last, describe);
         // A child that is missing was removed because the supervisor is about to stop.
         let Some((id, spawned_at, incarnation)) = child else { return Ok(()) };
         let subject = telemetry::Child {

@@ -167,7 +167,8 @@ impl TaskSupervisor {
     /// runs the future, so a panic of the factory, or an `Err` of the outer future of an
     /// [`init`](ChildSpec::init) child, is the exit of the child. A child is removed if its first
     /// start fails in this way and it has no [`backoff`](ChildSpec::backoff), or if its `init` returns
-    /// [`Ignore`](crate::Ignore). The id of the specification is the label of the child; several children of a task
+    /// [`Ignore`](crate::Ignore). A start that takes longer than its [`start_timeout`](ChildSpec::start_timeout) fails in the
+    /// same way. The id of the specification is the label of the child; several children of a task
     /// supervisor may have the same id.
     ///
     /// # Errors
@@ -199,7 +200,7 @@ impl TaskSupervisor {
     /// });
     /// ```
     pub fn start_child_with(&self, spec: ChildSpec) -> Result<Pid, StartError> {
-        let ChildSpec { id, start, restart, shutdown, backoff, is_significant, spawned_at } = spec;
+        let ChildSpec { id, start, restart, shutdown, start_timeout, backoff, is_significant, spawned_at } = spec;
         let ChildStart::Worker(factory) = start else { return Err(StartError::NotATask(id)) };
         if is_significant {
             return Err(if restart == Restart::Permanent {
@@ -226,6 +227,8 @@ impl TaskSupervisor {
             lineage: caller_lineage(shared.runtime()),
             incarnation: 1,
             started_at: None,
+            start_timeout,
+            watch: None,
             pid: None,
             known_pid: None,
             state: RestartableState::Running,

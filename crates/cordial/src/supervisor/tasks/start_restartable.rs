@@ -5,9 +5,9 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use super::restartable::{RestartableChild, RestartableChildren};
-use crate::exit::{Exit, Refusal};
+use crate::exit::Refusal;
 use crate::pid::Pid;
-use crate::process::{Ancestry, ChildSlot, Handle, Lineage, Parent, Shutdown, Spawn};
+use crate::process::{Ancestry, ChildSlot, Handle, Lineage, Parent, Shutdown, Spawn, is_ended_by_signal};
 use crate::supervisor::factory::{Factory, FactoryUse, InitAck};
 
 /// What the start of one incarnation needs from the record of its child, copied so that the start runs without the
@@ -22,33 +22,19 @@ pub(super) struct RestartableStart {
     lineage: Option<Arc<Lineage>>,
 }
 
-/// The first incarnation of a child. If its factory panics or its `init` fails, the child was never started, and is not
-/// started again, unless it has a backoff. If its process is ended from outside before it has finished starting, the
-/// child is started again.
+/// The first incarnation of a child. If its factory panics, its `init` fails, or one of them calls [`exit`](crate::exit), the
+/// child is not started again, unless it has a backoff: it was never started. A process that is ended from outside before
+/// it has finished starting is started again.
 struct FirstStart {
     children: Arc<RestartableChildren>,
     index: u32,
 }
 
-impl FirstStart {
-    async fn run(self, start: impl Future<Output = Result<(), Exit>>) -> Result<(), Exit> {
-        let result = start.await;
-        if result.is_err() {
-            self.failed();
-        }
-        result
-    }
-
-    /// Prevents the restart if the child has not finished starting.
-    fn failed(&self) {
-        self.children.not_started(self.index);
-    }
-}
-
 impl Drop for FirstStart {
+    /// Prevents the restart if the child has not finished starting.
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.failed();
+        if !is_ended_by_signal() {
+            self.children.not_started(self.index);
         }
     }
 }
@@ -81,10 +67,9 @@ impl RestartableStart {
         let first_start = (self.incarnation == 1).then(|| FirstStart { children: children.clone(), index });
         let incarnation = self.factory.run(self.factory_use, InitAck::new(acknowledge));
         let future = async move {
-            match first_start {
-                Some(first_start) => first_start.run(incarnation).await,
-                None => incarnation.await,
-            }
+            // Dropped after the future, when its destructors have run, however it ends.
+            let _first_start = first_start;
+            incarnation.await
         };
         let parent = Arc::new(Parent {
             pid: supervisor,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Index, IndexMut, RangeBounds};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::child::{ChildStatus, TreeChild, exists};
 use super::shared::TreeShared;
@@ -20,6 +21,8 @@ pub(super) struct ChildTable {
     next_key: u32,
     /// The children whose status is `RestartAt`.
     restarting: BTreeSet<u32>,
+    /// The same children, by the time of their restart.
+    restart_times: BTreeSet<(Duration, u32)>,
     /// Processes of removed children that were abandoned and may not have exited yet.
     abandoned: Vec<Pid>,
 }
@@ -35,6 +38,7 @@ impl ChildTable {
             keys: BTreeMap::new(),
             next_key: 0,
             restarting: BTreeSet::new(),
+            restart_times: BTreeSet::new(),
             abandoned: Vec::new(),
         };
         for spec in specs {
@@ -58,6 +62,9 @@ impl ChildTable {
         self.shared.children.remove(key);
         self.restarting.remove(&key);
         let mut child = self.children.remove(&key).expect(KEY_IS_VALID);
+        if let ChildStatus::RestartAt(at) = child.status {
+            self.restart_times.remove(&(at, key));
+        }
         self.keys.remove(&child.spec.id);
         if !child.abandoned.is_empty() {
             let runtime = self.shared.incarnations.runtime();
@@ -89,17 +96,35 @@ impl ChildTable {
 
     /// Sets the status of a child, and publishes it.
     pub(super) fn set_status(&mut self, key: u32, status: ChildStatus) {
-        self[key].status = status;
+        if let ChildStatus::RestartAt(at) = std::mem::replace(&mut self[key].status, status) {
+            self.restart_times.remove(&(at, key));
+        }
         match status {
-            ChildStatus::RestartAt(_) => self.restarting.insert(key),
-            _ => self.restarting.remove(&key),
-        };
+            ChildStatus::RestartAt(at) => {
+                self.restarting.insert(key);
+                self.restart_times.insert((at, key));
+            }
+            _ => _ = self.restarting.remove(&key),
+        }
         self.publish(key);
     }
 
     /// Returns the children whose status is `RestartAt`, in start order.
     pub(super) fn restarting(&self) -> impl Iterator<Item = (u32, &TreeChild)> {
         self.restarting.iter().map(|key| (*key, &self[*key]))
+    }
+
+    /// Returns the first of these children, and the time of its restart.
+    pub(super) fn first_restart(&self) -> Option<(Duration, u32)> {
+        self.restarting().find_map(|(key, child)| match child.status {
+            ChildStatus::RestartAt(at) => Some((at, key)),
+            _ => None,
+        })
+    }
+
+    /// Returns the same children in the order of the times of their restarts.
+    pub(super) fn restarts(&self) -> impl Iterator<Item = (Duration, u32)> {
+        self.restart_times.iter().copied()
     }
 
     /// Shows the present state of a child to the handles.

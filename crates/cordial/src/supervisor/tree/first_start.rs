@@ -74,7 +74,7 @@ impl TreeState {
     fn schedule_next_attempt(&mut self, key: u32, error: &StartError, supervisor: Pid) -> bool {
         let (now, seed) = (self.clock.now(), self.runtime.executor().random());
         // Another error, such as a duplicate id in a nested supervisor, is a mistake that time does not mend.
-        let can_heal = matches!(error, StartError::Child { .. });
+        let can_heal = matches!(error, StartError::Child { .. } | StartError::TimedOut { .. });
         let child = &mut self.children[key];
         let pace = child.pace.as_mut().filter(|_| can_heal && child.spec.restart != Restart::Temporary);
         let Some(Ok(delay)) = pace.map(|pace| Pace::failed(pace, seed)) else { return false };

@@ -136,13 +136,18 @@ impl Supervisor {
     /// # Errors
     ///
     /// [`StartError::AlreadyStarted`], [`StartError::AlreadyPresent`] or [`StartError::Restarting`] if the supervisor
-    /// has a child with this id. [`StartError::Child`] if the child fails to start; it is removed.
+    /// has a child with this id. [`StartError::Child`] if the child fails to start, and [`StartError::TimedOut`] if that takes
+    /// too long; the child is removed.
     /// [`StartError::SignificantPermanent`] if the child is significant and permanent.
     /// [`StartError::SignificantNever`] if the child is significant and the supervisor never shuts
     /// down automatically. [`StartError::Ignored`] if the [`init`](ChildSpec::init) of the child
     /// returns [`Ignore`](crate::Ignore); the child stays, without a process, unless it is
     /// temporary. [`StartError::FromInit`] if the caller is itself being started by this
     /// supervisor, or below it. [`StartError::Refused`] if the supervisor is stopping or has ended.
+    ///
+    /// The call of another process, such as a task that an `init` has spawned, is not refused, but waits until the `init` is
+    /// ready. If the `init` awaits that task, neither goes on before the [`start_timeout`](ChildSpec::start_timeout) of the
+    /// `init` is over.
     ///
     /// # Cancel safety
     ///
@@ -186,9 +191,9 @@ impl Supervisor {
     ///
     /// [`StartError::NotFound`], [`StartError::AlreadyStarted`] or [`StartError::Restarting`].
     /// [`StartError::StillThere`] if the last process of the child is stuck in a poll.
-    /// [`StartError::Child`] if the child fails to start, and [`StartError::Ignored`] if its
-    /// [`init`](ChildSpec::init) returns [`Ignore`](crate::Ignore); in both cases the child stays,
-    /// without a process. [`StartError::FromInit`] if the caller is itself being started by this
+    /// [`StartError::Child`] if the child fails to start, [`StartError::TimedOut`] if that takes too long, and
+    /// [`StartError::Ignored`] if its [`init`](ChildSpec::init) returns [`Ignore`](crate::Ignore); in each of these cases the
+    /// child stays, without a process. [`StartError::FromInit`] if the caller is itself being started by this
     /// supervisor, or below it. [`StartError::Refused`] if the supervisor is stopping or has ended.
     ///
     /// # Cancel safety

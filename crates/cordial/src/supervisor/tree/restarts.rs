@@ -167,12 +167,18 @@ impl TreeState {
     pub(super) fn next_restart(&self) -> NextRestart {
         let now = self.clock.now();
         let (mut wait, mut retry) = (RestartWait::default(), None);
-        for (key, child) in self.children.restarting() {
-            let ChildStatus::RestartAt(at) = child.status else {
-                unreachable!("`restarting` returns only children with this status")
-            };
+        let first = match self.shared.strategy {
+            Strategy::OneForOne => None,
+            // Later children start only after this one.
+            Strategy::OneForAll | Strategy::RestForOne => self.children.first_restart(),
+        };
+        let is_alone = first.is_some();
+        // In the order of time, so that only restarts that are due are looked at, and one that is not.
+        for (at, key) in first.into_iter().chain(self.children.restarts().filter(|_| !is_alone)) {
+            let child = &self.children[key];
             if at > now {
-                wait.delay = Some(wait.delay.map_or(at - now, |delay| delay.min(at - now)));
+                wait.delay = Some(at - now);
+                break;
             } else if let Some(pid) = child.abandoned_pid(&self.runtime) {
                 wait.abandoned.push(pid);
             } else {
@@ -180,10 +186,6 @@ impl TreeState {
                     Attempt::First => return NextRestart::Now(key, Attempt::First),
                     Attempt::Retry => _ = retry.get_or_insert(key),
                 }
-            }
-            if self.shared.strategy != Strategy::OneForOne {
-                // Later children start only after this one.
-                break;
             }
         }
         retry.map_or(NextRestart::After(wait), |key| NextRestart::Now(key, Attempt::Retry))

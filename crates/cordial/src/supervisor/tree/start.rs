@@ -37,7 +37,8 @@ impl SupervisorBuilder {
     ///
     /// # Errors
     ///
-    /// [`StartError::Child`] names the child that failed to start, and its exit. [`StartError::DuplicateId`],
+    /// [`StartError::Child`] names the child that failed to start, and its exit; [`StartError::TimedOut`] the child that had not
+    /// started when its [`start_timeout`](crate::ChildSpec::start_timeout) was over. [`StartError::DuplicateId`],
     /// [`StartError::SignificantPermanent`] and [`StartError::SignificantNever`]: no process was started.
     /// [`StartError::AlreadySupervised`]: a task supervisor among the children has another parent already.
     /// [`StartError::Refused`]: the runtime was shut down, or the supervisor was stopped while it started.

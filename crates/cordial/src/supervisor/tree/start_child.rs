@@ -16,6 +16,7 @@ use crate::supervisor::exit_signals::ExitSignals;
 use crate::supervisor::factory::{FactoryUse, InitAck, InitResult};
 use crate::supervisor::incarnation::StartGuard;
 use crate::supervisor::spec::ChildStart;
+use crate::supervisor::start_watch::{StartStep, StartWatch};
 use crate::supervisor::startable::{ChildPosition, StartedSupervisor};
 use crate::supervisor::stop_reason::StopReason;
 use crate::unwind;
@@ -49,6 +50,8 @@ enum DuringStart {
     /// The start has ended; `None`: it failed.
     Ended(Option<InitResult>),
     Call(Call),
+    /// A step of the watch is due.
+    WatchDue,
 }
 
 impl Ready {
@@ -66,8 +69,8 @@ impl Ready {
 }
 
 impl TreeState {
-    /// Starts the next incarnation of a child and waits until it has started. A child that does not
-    /// start has no process afterwards. Meanwhile, calls may terminate this child or another, or
+    /// Starts the next incarnation of a child and waits until it has started, or until its timeout is over. A child that
+    /// does not start has no process afterwards, or an abandoned process. Meanwhile, calls may terminate this child or another, or
     /// delete another; other calls wait.
     pub(super) async fn start_child(
         &mut self,
@@ -86,18 +89,31 @@ impl TreeState {
         self.children[key].report = report;
         self.children.set_status(key, ChildStatus::Starting(pid));
         self.calls.begin_start();
+        let mut watch = StartWatch::new(self.children[key].spec.start_timeout, self.clock.now());
         let mut ready = pin!(ready.wait());
         let result = loop {
+            let until_due = watch.due().saturating_sub(self.clock.now());
             let next = async {
                 tokio::select! {
                     biased;
                     result = &mut ready => DuringStart::Ended(result),
                     call = self.calls.next_during_start() => DuringStart::Call(call),
+                    () = self.runtime.sleep(until_due) => DuringStart::WatchDue,
                 }
             };
             match signals.run_until_stopped(next).await? {
                 DuringStart::Ended(result) => break result,
                 DuringStart::Call(call) => self.handle_call_during_start(key, pid, call, signals).await?,
+                DuringStart::WatchDue => match watch.step(self.clock.now()) {
+                    StartStep::Wait => {}
+                    StartStep::Report(lasted) => self.emit_slow_start(signals.pid(), key, pid, lasted),
+                    StartStep::End(timeout) => {
+                        let error = StartError::TimedOut { id: self.children[key].spec.id.clone(), timeout };
+                        self.end_start(key, pid, &error, signals).await?;
+                        self.not_started(key, cause);
+                        return Ok(StartOutcome::Failed(error));
+                    }
+                },
             }
             if self.children[key].pid() != Some(pid) {
                 return Ok(StartOutcome::Terminated);

@@ -14,6 +14,7 @@ use crate::pid::Pid;
 use crate::process::{Handle, ReportBuilder};
 use crate::supervisor::clock::Clock;
 use crate::supervisor::intensity::{Intensity, RestartLimit};
+use crate::task::Timeout;
 use crate::{telemetry, unwind};
 
 /// The state of a supervisor's process.
@@ -89,6 +90,17 @@ impl TreeState {
     pub(super) fn emit_start_failed(&self, supervisor: Pid, key: u32, error: &StartError) {
         let subject = self.subject(supervisor, &self.children[key], EventIncarnation::Present);
         unwind::ignore_panic(|| telemetry::start_failed(&subject, error));
+    }
+
+    /// Emits the event of a child, with the process `pid`, that has not finished starting after this time.
+    pub(super) fn emit_slow_start(&self, supervisor: Pid, key: u32, pid: Pid, lasted: Duration) {
+        let child = &self.children[key];
+        let timeout = match child.spec.start_timeout {
+            Timeout::After(timeout) => Some(timeout),
+            Timeout::Infinity => None,
+        };
+        let subject = self.subject(supervisor, child, EventIncarnation::Present);
+        unwind::ignore_panic(|| telemetry::slow_start(&subject, pid, lasted, timeout));
     }
 
     /// Marks the process of a child as gone at this time, and takes over the report of its stop.

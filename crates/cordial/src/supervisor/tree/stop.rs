@@ -6,9 +6,9 @@ use futures_util::future::join_all;
 
 use super::child::{AfterExit, ChildStatus};
 use super::state::TreeState;
-use crate::error::{DeleteError, NotFound};
+use crate::error::{DeleteError, NotFound, StartError};
 use crate::pid::Pid;
-use crate::process::{Polls, Shutdown, StopOutcome, StopReport, describe_one, discard, stop_one};
+use crate::process::{Polls, Shutdown, StopOutcome, StopReport, describe_one, discard, end_with, stop_one};
 use crate::supervisor::events::emit_forced;
 use crate::supervisor::exit_signals::ExitSignals;
 use crate::supervisor::pace::Pace;
@@ -31,18 +31,42 @@ impl TreeState {
                 _ => AfterExit::Stopped,
             };
             self.children.publish(key);
-            let outcome = signals.run_until_stopped(stop_one(&self.runtime, pid, shutdown)).await?;
-            let is_gone = self.add_to_report(key, outcome, signals.pid());
-            if is_gone {
-                // The exit has arrived or is about to: a process sends it before it notifies its monitors.
-                let incarnation = self.children[key].incarnation;
-                let exit = signals.run_until_stopped(self.exits.next_of(key, incarnation)).await?;
-                discard(exit);
-            }
-            self.process_gone(key, self.clock.now());
+            self.stop_process(key, pid, shutdown, signals).await?;
         }
         self.children.set_status(key, status);
         Ok(())
+    }
+
+    /// Stops the process of a child. Afterwards the child has no process, or an abandoned process.
+    async fn stop_process(
+        &mut self,
+        key: u32,
+        pid: Pid,
+        shutdown: Shutdown,
+        signals: &mut ExitSignals,
+    ) -> Result<(), StopReason> {
+        let outcome = signals.run_until_stopped(stop_one(&self.runtime, pid, shutdown)).await?;
+        let is_gone = self.add_to_report(key, outcome, signals.pid());
+        if is_gone {
+            // The exit has arrived or is about to: a process sends it before it notifies its monitors.
+            let incarnation = self.children[key].incarnation;
+            let exit = signals.run_until_stopped(self.exits.next_of(key, incarnation)).await?;
+            discard(exit);
+        }
+        self.process_gone(key, self.clock.now());
+        Ok(())
+    }
+
+    /// Ends the start of a child, which has lasted for too long, with this error.
+    pub(super) async fn end_start(
+        &mut self,
+        key: u32,
+        pid: Pid,
+        error: &StartError,
+        signals: &mut ExitSignals,
+    ) -> Result<(), StopReason> {
+        end_with(&self.runtime, pid, error);
+        self.stop_process(key, pid, Shutdown::BrutalKill, signals).await
     }
 
     /// Stops a child because of a call. No restart is scheduled.

@@ -1,0 +1,75 @@
+//! The time that the start of a child takes: when it is reported, and when it is over. Pure: the caller passes the time.
+//!
+//! ```text
+//!  start                                                        timeout
+//!    ├────────── 5 s ──────────┬─────────── 10 s ─ … ──────────────┤
+//!                              └ reported     └ reported           └ the child is killed, and has failed to start
+//! ```
+
+use std::time::Duration;
+
+use crate::task::Timeout;
+
+/// When a start is reported at the latest. Each further report comes after twice the time.
+const FIRST_REPORT: Duration = Duration::from_secs(5);
+
+/// Watches one start.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StartWatch {
+    began: Duration,
+    timeout: Timeout,
+    /// How long the start has lasted at the next report.
+    report_after: Duration,
+}
+
+/// What has to be done about a start.
+#[must_use = "a start that hangs has to end"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StartStep {
+    /// Nothing yet.
+    Wait,
+    /// The start has lasted for this long.
+    Report(Duration),
+    /// The start has lasted for this long, which is its timeout.
+    End(Duration),
+}
+
+impl StartWatch {
+    /// Begins to watch a start at the time `now`.
+    pub(super) fn new(timeout: Timeout, now: Duration) -> StartWatch {
+        let report_after = match timeout {
+            Timeout::After(timeout) => FIRST_REPORT.min(timeout / 2),
+            Timeout::Infinity => FIRST_REPORT,
+        };
+        // With a timeout of zero there is no report.
+        let report_after = if report_after.is_zero() { FIRST_REPORT } else { report_after };
+        StartWatch { began: now, timeout, report_after }
+    }
+
+    /// Returns the time of the next step.
+    pub(super) fn due(&self) -> Duration {
+        let after = match self.timeout {
+            Timeout::After(timeout) => timeout.min(self.report_after),
+            Timeout::Infinity => self.report_after,
+        };
+        self.began.saturating_add(after)
+    }
+
+    /// Returns the step that is due at the time `now`.
+    pub(super) fn step(&mut self, now: Duration) -> StartStep {
+        let lasted = now.saturating_sub(self.began);
+        match self.timeout {
+            Timeout::After(timeout) if lasted >= timeout => StartStep::End(timeout),
+            _ if lasted >= self.report_after => {
+                while self.report_after <= lasted {
+                    self.report_after = self.report_after.saturating_mul(2);
+                }
+                StartStep::Report(lasted)
+            }
+            _ => StartStep::Wait,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
