@@ -24,8 +24,8 @@ fn paths() -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn main() -> Result<(), Exit> {
-    cordial::run(async {
+fn main() -> std::process::ExitCode {
+    cordial::main(async {
         let paths = paths()?;
         let counts = Task::async_stream(paths.clone(), count_lines).max_concurrency(4).timeout(Duration::from_secs(1));
         for (path, count) in paths.iter().zip(counts.collect().await) {
@@ -35,6 +35,6 @@ fn main() -> Result<(), Exit> {
                 Err(exit) => println!("     -  {}: {exit}", path.display()),
             }
         }
-        Ok(())
-    })?
+        Ok::<(), Exit>(())
+    })
 }

@@ -34,8 +34,8 @@ async fn serve(listener: TcpListener) -> io::Result<()> {
     }
 }
 
-fn main() -> Result<(), Exit> {
-    cordial::run(async {
+fn main() -> std::process::ExitCode {
+    cordial::main(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let _server = Task::spawn(serve(listener));
@@ -54,6 +54,6 @@ fn main() -> Result<(), Exit> {
         println!("{} pages, {} bytes, in {:.1?}", sizes.len(), sizes.iter().sum::<usize>(), started.elapsed());
         println!("{} pages failed, after {} retries; these timed out:", failed.len(), progress.retried());
         failed.iter().filter(|page| matches!(page.exit, Exit::Timeout(_))).for_each(|page| println!("  {page}"));
-        Ok(())
-    })?
+        Ok::<(), Exit>(())
+    })
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use cordial::{Exit, Task, process};
+use cordial::{Task, process};
 use tokio::time::{Instant, sleep};
 
 const MS: Duration = Duration::from_millis(1);
@@ -37,8 +37,8 @@ async fn handle(path: &'static str, collector: Collector) -> (String, process::M
     (format!("200 OK {path}"), metric)
 }
 
-fn main() -> Result<(), Exit> {
-    cordial::run(async {
+fn main() -> std::process::ExitCode {
+    cordial::main(async {
         let collector = Collector::default();
         let mut metrics = Vec::new();
         for path in ["/", "/basket", "/pay", "/thanks"] {

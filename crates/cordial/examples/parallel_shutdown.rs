@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use cordial::{Exit, Task};
+use cordial::Task;
 use futures::future::join_all;
 use tokio::time::{Instant, sleep};
 
@@ -29,8 +29,8 @@ async fn listener() -> String {
     std::future::pending().await
 }
 
-fn main() -> Result<(), Exit> {
-    cordial::run(async {
+fn main() -> std::process::ExitCode {
+    cordial::main(async {
         let workers = [
             ("quick", Task::spawn(worker(GRACE / 10))),
             ("slow", Task::spawn(worker(GRACE / 2))),
@@ -49,6 +49,5 @@ fn main() -> Result<(), Exit> {
             }
         }
         println!("all four have ended after {:.1?}", started.elapsed());
-        Ok(())
-    })?
+    })
 }

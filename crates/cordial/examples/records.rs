@@ -5,7 +5,7 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Duration;
 
-use cordial::{Exit, Failure, Task};
+use cordial::{Failure, Task};
 use redb::{Database, ReadOnlyTable, ReadableTable, ReadableTableMetadata, TableDefinition};
 
 type BoxError = Box<dyn Error + Send + Sync>;
@@ -52,9 +52,9 @@ async fn process(database: &Database) -> Result<(), BoxError> {
     Ok(())
 }
 
-fn main() -> Result<(), Exit> {
-    cordial::run(async {
+fn main() -> std::process::ExitCode {
+    cordial::main(async {
         let file = tempfile::NamedTempFile::new()?;
-        Ok(process(&create_database(file.path())?).await?)
-    })?
+        process(&create_database(file.path())?).await
+    })
 }
