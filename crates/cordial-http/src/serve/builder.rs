@@ -128,9 +128,9 @@ impl<L: Listener, M, F> Serve<L, M, F> {
 
     /// Sets how long a client may take to send the headers of a request. Default: 30 s. Then the connection is closed.
     ///
-    /// The time counts from the connect, so it includes a [`handshake`](Serve::handshake), and in HTTP/1 for each further request
-    /// from the end of the previous response, so an open connection without a request is closed as well. In HTTP/2
-    /// it applies to the first request of a connection. [`Duration::MAX`] is no limit.
+    /// The time counts from the connect, a [`handshake`](Serve::handshake) included. In HTTP/1, it counts for each further
+    /// request from the end of the previous response, so an open connection without a request is closed as well. In HTTP/2,
+    /// the limit applies to the first request of a connection. [`Duration::MAX`] is no limit.
     pub fn header_limit(mut self, limit: Duration) -> Serve<L, M, F> {
         self.options.header_limit = limit;
         self
@@ -154,8 +154,8 @@ impl<L: Listener, M, F> Serve<L, M, F> {
 
     /// Sets how long requests in flight may take when the server is asked to shut down. Default: 4 s, which is less than the 5 s
     /// that a [`Supervisor`](cordial::Supervisor) grants a child by default: raise [`ChildSpec::shutdown`](cordial::ChildSpec::shutdown)
-    /// as well. Then their connections are closed, and the event `connection_cut_off` is emitted for each. One that is in a poll
-    /// that does not return is killed.
+    /// as well. Then their connections are closed, and the event `connection_cut_off` is emitted for each. A
+    /// connection whose poll does not return is killed.
     ///
     /// A supervisor that is set with [`under`](Serve::under) and stops by itself grants its own grace time.
     pub fn grace(mut self, grace: Duration) -> Serve<L, M, F> {

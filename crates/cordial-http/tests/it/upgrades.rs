@@ -52,7 +52,7 @@ fn a_connection_that_is_upgraded_goes_on_without_the_limits() {
     });
 }
 
-/// It keeps its place until its stream is dropped, but a server that stops does not wait for it.
+/// An upgraded connection keeps its place until its stream is dropped, but a server that stops does not wait for it.
 #[test]
 fn a_connection_that_is_upgraded_keeps_its_place() {
     testing::run(async {

@@ -31,7 +31,7 @@ pub struct Crash {
     pub exit: Exit,
     /// How long it had lived, on the clock of its runtime.
     pub age: Duration,
-    /// How long before the snapshot it crashed, on the clock of its runtime.
+    /// How long before the snapshot the process crashed, on the clock of its runtime.
     pub ago: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! Nothing of the system that is missing makes a program hang or abort. `system_limits.rs` has the numbers of threads and files.
+//! Whatever the system lacks or refuses, a program does not hang or abort. `system_limits.rs` has the numbers of threads and files.
 //!
 //! Each row is a program of its own, and does the same: `use_everything`.
 

@@ -16,7 +16,7 @@ use crate::process::spawn::Spawn;
 /// processes there are, which of them are stuck in a poll, and the latest crashes. Unix only.
 ///
 /// The process belongs to no other process. If the process that calls this descends from the root of [`run`](crate::run), it ends
-/// with that root. Ending it does not give the signal back: from the first call on, SIGUSR1 does not end the program. While code in
+/// with that root. Ending the process does not restore the signal: from the first call on, SIGUSR1 does not end the program. While code in
 /// `tokio::spawn` blocks all threads of tokio, no snapshot is printed.
 ///
 /// # Errors

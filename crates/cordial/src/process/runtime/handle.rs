@@ -187,7 +187,7 @@ impl Handle {
     }
 }
 
-/// Returns whether the process of a join handle stayed in the process from which this one was forked.
+/// Returns whether the process of a join handle stayed in the OS process from which this one was forked.
 #[inline]
 pub(crate) fn is_forked<T>(join: &JoinHandle<T>) -> bool {
     let shared: &Shared = join.executor().hooks().expect(BUILT_WITH);

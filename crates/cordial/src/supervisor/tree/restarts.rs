@@ -173,7 +173,7 @@ impl TreeState {
             Strategy::OneForAll | Strategy::RestForOne => self.children.first_restart(),
         };
         let is_alone = first.is_some();
-        // In the order of time, so that only restarts that are due are looked at, and one that is not.
+        // In the order of time: the loop ends at the first restart that is not due.
         for (at, key) in first.into_iter().chain(self.children.restarts().filter(|_| !is_alone)) {
             let child = &self.children[key];
             if at > now {
