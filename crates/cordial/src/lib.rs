@@ -129,4 +129,5 @@ pub use task::{AwaitMany, OnTimeout, Task, TaskBuilder, Timeout, YieldMany};
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 #[doc = include_str!("../README.md")]
+#[doc = include_str!("../../../docs/diagnostics.md")]
 struct Pages;

@@ -3,6 +3,7 @@
 //! They are listed in a table on the page of the crate. The name of an event is also its field `event`, for subscribers that do not
 //! show names.
 
+use std::backtrace::Backtrace;
 use std::io;
 use std::panic::Location;
 use std::time::Duration;
@@ -48,6 +49,11 @@ pub(crate) fn has_crash_subscriber() -> bool {
     tracing::enabled!(target: TARGET, Level::ERROR)
 }
 
+/// Displays a backtrace without the line break at its end.
+fn shown(backtrace: &Backtrace) -> DisplayValue<String> {
+    display(backtrace.to_string().trim_end().to_owned())
+}
+
 pub(crate) fn started(
     pid: Pid,
     label: Option<&str>,
@@ -76,7 +82,7 @@ pub(crate) fn stopped(subject: &Subject<'_>, exit: &Exit, age: Duration, callers
         }
         _ => {
             event!(name: "crash", target: TARGET, Level::ERROR, event = "crash", %pid, label, supervisor, incarnation,
-                %spawned_at, exit = %format_args!("{exit:#}"), age_ms, callers = ?callers, backtrace = exit.backtrace().map(display),
+                %spawned_at, exit = %format_args!("{exit:#}"), age_ms, callers = ?callers, backtrace = exit.backtrace().map(shown),
                 "process crashed");
         }
     }
@@ -148,7 +154,7 @@ pub(crate) fn item_retry(
 pub(crate) fn lost_panic(caught: &Caught) {
     let Caught { message, location, .. } = caught;
     event!(name: "lost_panic", target: TARGET, Level::ERROR, event = "lost_panic",
-        exit = %format_args!("panicked at {location}: {message}"), backtrace = caught.backtrace().map(display), "the destructor of a value that was not taken panicked");
+        exit = %format_args!("panicked at {location}: {message}"), backtrace = caught.backtrace().map(shown), "the destructor of a value that was not taken panicked");
 }
 
 /// A subscriber that panics is ignored: it may need thread-locals that an ending thread has lost.
@@ -198,7 +204,7 @@ pub(crate) fn slow_start(child: &Child<'_>, pid: Pid, lasted: Duration, timeout:
 pub(crate) fn start_failed(child: &Child<'_>, reason: &StartError) {
     let Child { supervisor, label, child, spawned_at, incarnation } = *child;
     let backtrace = match reason {
-        StartError::Child { exit, .. } => exit.backtrace().map(display),
+        StartError::Child { exit, .. } => exit.backtrace().map(shown),
         _ => None,
     };
     event!(name: "start_failed", target: TARGET, Level::ERROR, event = "start_failed", %supervisor, label, child,

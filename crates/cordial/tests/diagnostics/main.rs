@@ -7,6 +7,8 @@ mod harness;
 
 mod labels;
 mod long_poll_ends;
+mod page;
 mod panic_hooks;
+mod programs;
 mod simulated_failures;
 mod snapshots;

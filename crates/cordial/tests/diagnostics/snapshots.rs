@@ -38,9 +38,16 @@ fn each_sigusr1_prints_a_snapshot_and_the_process_ends_with_the_program() {
     if subprocess::case().is_some() {
         let ended = cordial::run(async {
             process::set_label("root of the test");
-            process::snapshot_on_sigusr1()?;
+            let prints = process::snapshot_on_sigusr1()?;
+            let n_polls = || process::info(prints).unwrap().polls;
+            while n_polls() == 0 {
+                tokio::task::yield_now().await;
+            }
             subprocess::report("ready");
-            cordial::shutdown_requested().await;
+            // The poll that handles the signal prints the snapshot. It returns before the process ends.
+            while n_polls() == 1 {
+                tokio::task::yield_now().await;
+            }
             Ok::<(), Exit>(())
         });
         return ended.unwrap().unwrap();
@@ -48,11 +55,6 @@ fn each_sigusr1_prints_a_snapshot_and_the_process_ends_with_the_program() {
     let mut program = subprocess::start(test_name!(), "");
     program.wait_for("ready");
     program.send(rustix::process::Signal::USR1);
-    // A signal that comes before the last one was handled may be merged with it. So the next one is another signal, and the
-    // snapshot may be cut off by the end of the program.
-    #[expect(clippy::disallowed_methods, reason = "standard error is read only after the end of the program")]
-    std::thread::sleep(Duration::from_millis(500));
-    program.send(rustix::process::Signal::TERM);
     let ran = program.finish();
     assert!(ran.status.success(), "{}", ran.stderr);
     let lines: Vec<&str> = ran.stderr.lines().collect();

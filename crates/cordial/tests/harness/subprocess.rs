@@ -95,10 +95,12 @@ pub(crate) fn run_by(command: Command, test: &str, case: &str) -> Ran {
 }
 
 fn start_by(mut command: Command, test: &str, case: &str) -> Subprocess {
+    if command.get_envs().all(|(name, _)| name != "RUST_BACKTRACE") {
+        command.env("RUST_BACKTRACE", "0");
+    }
     let mut child = command
         .args(["--exact", test, "--nocapture"])
         .env(CASE, case)
-        .env("RUST_BACKTRACE", "0")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

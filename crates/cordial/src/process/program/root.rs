@@ -154,8 +154,16 @@ where
         Err(exit) => {
             // Standard error may be closed. The status is returned all the same.
             let _ = writeln!(std::io::stderr(), "Error: {exit:#}");
-            if let Some(backtrace) = exit.backtrace() {
-                let _ = writeln!(std::io::stderr(), "stack backtrace of the root process:\n{backtrace}");
+            if let Exit::Panic(report) = &exit
+                && let Some(backtrace) = report.backtrace()
+            {
+                let backtrace = backtrace.to_string();
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "stack backtrace of process {}:\n{}",
+                    report.pid(),
+                    backtrace.trim_end()
+                );
             }
             ExitCode::FAILURE
         }

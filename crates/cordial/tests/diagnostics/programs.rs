@@ -1,0 +1,130 @@
+//! The programs whose output `docs/diagnostics.md` shows. Each is the `main` of a program that fails.
+
+use std::fmt;
+use std::panic::{PanicHookInfo, set_hook, take_hook};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use cordial::process::Panics;
+use cordial::{ChildSpec, Exit, Restart, Runtime, Strategy, Supervisor, Task, TaskSupervisor, process};
+
+/// The `main` of a program.
+type Main = fn() -> ExitCode;
+
+/// The programs by name.
+pub(crate) const PROGRAMS: &[(&str, Main)] = &[
+    ("panic", panics),
+    ("chain", returns_a_chain_of_errors),
+    ("timeout", times_out),
+    ("kill", is_killed),
+    ("crash-loop", crashes_again_and_again),
+    ("long-poll", blocks),
+    ("refused", is_refused),
+];
+
+fn panics() -> ExitCode {
+    cordial::main(async {
+        let import = Task::builder().label("import").spawn(async { panic!("no luck") });
+        import.await.map(|never: ()| never)
+    })
+}
+
+/// An error with a source, as libraries have them.
+#[derive(Debug)]
+struct NoConfiguration(std::io::Error);
+
+impl fmt::Display for NoConfiguration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no configuration")
+    }
+}
+
+impl std::error::Error for NoConfiguration {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+fn returns_a_chain_of_errors() -> ExitCode {
+    cordial::main(async {
+        let read = async { Err::<(), _>(NoConfiguration(std::io::Error::other("app.toml: permission denied"))) };
+        let import = Task::builder().label("import").start(read);
+        Err::<(), Exit>(process::monitor(import).await)
+    })
+}
+
+fn times_out() -> ExitCode {
+    cordial::main(async {
+        let import = Task::builder().label("import").spawn(std::future::pending::<()>());
+        import.timeout(Duration::from_millis(50)).await
+    })
+}
+
+fn is_killed() -> ExitCode {
+    cordial::main(async {
+        let import = Task::builder().label("import").spawn(std::future::pending::<()>());
+        process::exit(import.pid(), Exit::Killed);
+        import.await
+    })
+}
+
+fn crashes_again_and_again() -> ExitCode {
+    cordial::main(async {
+        let import = ChildSpec::task("import", || async { Err::<(), _>("no connection") });
+        let app = Supervisor::builder(Strategy::OneForOne).label("app").max_restarts(1, Duration::from_secs(5));
+        let app = app.child(import.restart(Restart::Permanent)).start().await?;
+        Err::<(), Exit>(app.ended().await)
+    })
+}
+
+fn blocks() -> ExitCode {
+    cordial::main(async {
+        let request = tracing::info_span!("request", id = 7);
+        let block = async {
+            std::thread::sleep(Duration::from_millis(500));
+        };
+        Task::builder().label("import").span(request).spawn(block).await
+    })
+}
+
+fn is_refused() -> ExitCode {
+    cordial::main(async {
+        let imports = TaskSupervisor::builder().label("imports").max_children(1).start();
+        imports.start_child(std::future::pending::<()>())?;
+        imports.start_child(async {})?;
+        Ok::<(), Exit>(())
+    })
+}
+
+/// Runs a program: its name, and what the program has set up before.
+pub(crate) fn run(case: &str) -> ExitCode {
+    let (name, setup) = case.split_once(' ').unwrap_or((case, ""));
+    let (_, program) = PROGRAMS.iter().find(|(known, _)| *known == name).unwrap();
+    if setup.contains("subscriber") {
+        // In a program: `tracing_subscriber::fmt().init()`.
+        let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).without_time();
+        subscriber.with_max_level(tracing::Level::INFO).init();
+    }
+    if setup.contains("events-only") {
+        Runtime::builder().panics(Panics::EventOnly).install().unwrap();
+    }
+    if setup.contains("hook-before") {
+        collect_errors();
+    }
+    if setup.contains("hook-after") {
+        Task::spawn(async {}).wait().unwrap();
+        collect_errors();
+    }
+    program()
+}
+
+/// Sets a hook as a service that collects errors does: it sends the panic, and calls the hook before it.
+#[expect(clippy::print_stderr, reason = "standard error is the service")]
+fn collect_errors() {
+    let before = take_hook();
+    set_hook(Box::new(move |panic: &PanicHookInfo<'_>| {
+        let message = panic.payload().downcast_ref::<&str>().copied().unwrap_or_default();
+        eprintln!("sent to the service: {message}");
+        before(panic);
+    }));
+}
