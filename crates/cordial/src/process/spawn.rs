@@ -31,8 +31,8 @@ pub(crate) struct Spawn {
     /// Makes the process a guardian, which traps exits before its first poll.
     pub(crate) guardian: Option<Box<(Guardian, ExitSender)>>,
     pub(crate) label: Option<Arc<str>>,
-    /// The span in which the process is polled; `None` for the current one.
-    pub(crate) span: Option<Span>,
+    /// The span in which the process is polled; `None` for the current one. Boxed, because few processes have one.
+    pub(crate) span: Option<Box<Span>>,
 }
 
 /// The tie between a process and the process that spawns it.
@@ -181,7 +181,7 @@ impl Spawn {
         };
         let reserved = executor.reserve(key);
         let task = reserved.task();
-        let span = TaskSpan::new(pid, self.label.as_deref(), self.spawned_at, self.span);
+        let span = TaskSpan::new(pid, self.label.as_deref(), self.spawned_at, self.span.map(|span| *span));
         let future = ProcessFuture::new(task.clone(), span, future, into_result, recipient);
         let prepared = prepare(executor, reserved, future);
         let mut rare: Option<Box<Rare>> = None;

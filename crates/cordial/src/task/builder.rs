@@ -108,7 +108,7 @@ impl TaskBuilder {
 
     fn into_spawn(self, mut spawn: Spawn) -> Spawn {
         spawn.label = self.label;
-        spawn.span = self.span;
+        spawn.span = self.span.map(Box::new);
         spawn
     }
 }
