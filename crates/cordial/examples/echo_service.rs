@@ -1,26 +1,29 @@
 //! A TCP service as a supervision tree. It kills its listener, to show a restart, and stops in order.
-//! With the argument `stay` it serves until Ctrl-C: try `nc 127.0.0.1 4096`.
+//! With an address as its argument it serves there until Ctrl-C: try `127.0.0.1:4096`, and `nc 127.0.0.1 4096`.
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
-use std::{io, time::Duration};
+use std::{error::Error, future::pending, io, process::ExitCode, time::Duration};
 
-use cordial::{ChildSpec, Exit, Restart, Strategy, Supervisor, TaskSupervisor, process};
-use tokio::{io::AsyncReadExt, io::AsyncWriteExt, net::TcpListener, net::TcpStream, time::sleep};
+use cordial::{ChildSpec, Exit, Strategy, Supervisor, TaskSupervisor, process};
+use tokio::{io::AsyncReadExt, io::AsyncWriteExt, net::TcpListener, net::TcpStream};
 
 async fn echo(mut stream: TcpStream) -> io::Result<()> {
     let mut buffer = [0; 1024];
     loop {
-        let n = tokio::select! { n = stream.read(&mut buffer) => n?, () = cordial::shutdown_requested() => 0 };
+        // What has arrived is read first. The call opts in: a request to shut down interrupts nothing below.
+        let n = tokio::select! { biased; n = stream.read(&mut buffer) => n?, () = cordial::shutdown_requested() => 0 };
         if n == 0 {
             return stream.write_all(b"bye\n").await;
         }
-        sleep(Duration::from_millis(200)).await; // a shutdown does not interrupt this: the task polls `shutdown_requested`
+        stream.write_all(b"> ").await?;
+        tokio::time::sleep(Duration::from_millis(200)).await;
         stream.write_all(&buffer[..n]).await?;
     }
 }
 
-async fn listen(connections: TaskSupervisor) -> io::Result<impl Future<Output = io::Result<()>>> {
-    let listener = TcpListener::bind("127.0.0.1:4096").await?;
+async fn listen(address: String, connections: TaskSupervisor) -> io::Result<impl Future<Output = io::Result<()>>> {
+    let listener = TcpListener::bind(&address).await?;
+    println!("listening on {address}");
     Ok(async move {
         loop {
             let (stream, _) = listener.accept().await?;
@@ -29,32 +32,29 @@ async fn listen(connections: TaskSupervisor) -> io::Result<impl Future<Output = 
     })
 }
 
-async fn print_connections(connections: TaskSupervisor) {
-    loop {
-        println!("connections: {}", connections.children().len());
-        sleep(Duration::from_secs(10)).await;
-    }
-}
-
-fn main() -> std::process::ExitCode {
+fn main() -> ExitCode {
     cordial::main(async {
+        let free_port = TcpListener::bind("127.0.0.1:0").await?.local_addr()?.to_string();
+        let argument = std::env::args().nth(1);
+        let (is_demo, address) = (argument.is_none(), argument.unwrap_or(free_port));
         let connections = TaskSupervisor::builder().label("connections").max_children(1000);
         let connections = connections.shutdown(Duration::from_secs(30)).start(); // the grace time of each connection
-        let (for_listener, for_metrics) = (connections.clone(), connections.clone());
-        let tree = Supervisor::builder(Strategy::RestForOne).child(connections.child_spec());
-        let tree = tree.child(ChildSpec::init("listener", move || listen(for_listener.clone())));
-        let metrics = ChildSpec::task("metrics", move || print_connections(for_metrics.clone()));
-        let tree = tree.child(metrics.restart(Restart::Permanent)).label("echo").start().await?;
-        let (mut client, mut reply) = (TcpStream::connect("127.0.0.1:4096").await?, String::new());
-        client.write_all(b"hello, ").await?;
-        client.readable().await?; // the connection was accepted, and has replied
+        let (for_listener, at) = (connections.clone(), address.clone());
+        let tree = Supervisor::builder(Strategy::RestForOne).label("echo").child(connections.child_spec());
+        let listener = ChildSpec::init("listener", move || listen(at.clone(), for_listener.clone()));
+        let tree = tree.child(listener).start().await?;
+        if !is_demo {
+            pending::<()>().await; // on Ctrl-C this future is dropped, and the tree is stopped in order
+        }
+        let (mut client, mut reply) = (TcpStream::connect(address).await?, String::new());
+        client.write_all(b"hello\n").await?;
+        client.read_exact(&mut [0; 2]).await?; // the prompt: the connection was accepted
         process::exit(tree.which_children().await[1].pid.expect("the listener has started"), Exit::Killed);
         client.write_all(b"world\n").await?; // the connection is not affected by the end of the listener
-        sleep(Duration::from_millis(100)).await;
+        client.read_exact(&mut [0; 8]).await?; // the first reply, and the prompt of the second one
         println!("{}", process::snapshot());
-        sleep(if std::env::args().any(|arg| arg == "stay") { Duration::MAX } else { Duration::ZERO }).await;
-        let (report, _) = (tree.stop().await, client.read_to_string(&mut reply).await?); // the pending reply is still sent
+        let (report, _) = (tree.stop().await, client.read_to_string(&mut reply).await?); // the second reply is still sent
         println!("{reply}{report}");
-        Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+        Ok::<(), Box<dyn Error + Send + Sync>>(())
     })
 }

@@ -3,16 +3,18 @@
 //! ```
 //! use cordial::{Exit, Task};
 //!
-//! fn main() -> Result<(), Exit> {
-//!     cordial::run(async {
-//!         let report = Task::spawn(async { (1..=6).product::<u64>() }); // runs in parallel from here
-//!         let lucky = Task::spawn(async { "7".parse::<u64>().expect("a number") });
-//!         println!("{} and {}", report.await?, lucky.await?);
+//! async fn program() -> Result<(), Exit> {
+//!     let report = Task::spawn(async { (1..=6).product::<u64>() }); // runs in parallel from here
+//!     let lucky = Task::spawn(async { "7".parse::<u64>().expect("a number") });
+//!     println!("{} and {}", report.await?, lucky.await?);
 //!
-//!         let broken = Task::spawn(async { "x".parse::<u64>().expect("a number") });
-//!         println!("{}", broken.await.unwrap_err()); // the panic as a value: message, location, spawn location
-//!         Ok(())
-//!     })?
+//!     let broken = Task::spawn(async { "x".parse::<u64>().expect("a number") });
+//!     println!("{}", broken.await.unwrap_err()); // the panic as a value: message, location, spawn location
+//!     Ok(())
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     cordial::main(program()) // on Ctrl-C, too, all tasks end in order
 //! }
 //! ```
 //!
@@ -43,7 +45,7 @@
 //! |---|---|
 //! | process | a future that runs with a pid, links, monitors, callers and one exit; not a process of the operating system |
 //! | exit | how a process ended, as a value: [`Exit`] |
-//! | opt in to graceful shutdown | to poll [`shutdown_requested`] or to trap exits: from then on, a request to shut down notifies the process instead of ending it |
+//! | opt in to graceful shutdown | to call [`shutdown_requested`] or to trap exits: from then on, a request to shut down notifies the process instead of ending it |
 //! | checkpoint | a call of [`checkpoint`] in a long computation, at which the process can be ended |
 //! | long poll | a poll that lasts longer than `stall_after`, 4 ms by default |
 //! | stand-in | a thread that runs tasks in place of a worker that is in a long poll |

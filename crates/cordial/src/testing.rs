@@ -97,11 +97,13 @@ where
     };
     let runtime = Handle::new(simulation.executor().clone());
     let ended = simulation.block_on(async {
-        let root = Spawn::new(spawned_at).root().start(&runtime, future, Ok);
+        let live = runtime.roots().begin();
+        let root = Spawn::new(spawned_at).root(&live).start(&runtime, future, Ok);
         let result = match root {
             Ok(root) => root.join.await.take(),
             Err(refusal) => Err(Exit::Refused(refusal)),
         };
+        drop(live);
         stop_in_order(&runtime, |_, _| true, Shutdown::After(Duration::from_secs(5))).await;
         result
     });

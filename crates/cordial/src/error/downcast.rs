@@ -34,8 +34,7 @@ impl Exit {
     /// ```
     #[must_use]
     pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
-        let first: &(dyn Error + 'static) = self;
-        std::iter::successors(Some(first), |error| cause(*error))
+        std::iter::successors(cause(self), |error| cause(*error))
             .take(MAX_ERRORS)
             .find_map(|error| error.downcast_ref())
     }

@@ -6,11 +6,12 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use cordial_sched::{Key, TaskRef};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use super::child_slot::{ChildSlot, Parent};
 use super::guardian::Guardian;
 use super::lineage::Lineage;
+use super::shutdown_notice::ShutdownNotice;
 use super::shutdown_state::{ExitCause, ShutdownState};
 use crate::exit::Exit;
 use crate::pid::Pid;
@@ -42,14 +43,14 @@ pub(crate) struct Rare {
     /// One sender for each live `Exits` of the process. The channels need no bound: each link and
     /// each signal sent to the process adds one exit.
     pub(crate) traps: BTreeMap<u64, mpsc::UnboundedSender<(Pid, Exit)>>,
-    /// Wakes `shutdown_requested`.
-    pub(crate) shutdown_notify: Arc<Notify>,
+    /// Set once a future waits for a request, or may.
+    pub(crate) shutdown_notice: Option<Arc<ShutdownNotice>>,
     /// The guardians that end with this process, by their numbers, which is the order of their start.
     pub(crate) guardians: BTreeMap<u64, Pid>,
     /// Set if the process is a guardian itself.
     pub(crate) guardian: Option<Box<Guardian>>,
-    /// Whether the process was started by `run`.
-    pub(crate) is_root: bool,
+    /// Set if the process was started by `run`: the notice for code outside of any process.
+    pub(crate) root_notice: Option<Arc<ShutdownNotice>>,
     /// Whether a stop has given up waiting for the process. A guardian may be abandoned while it is not exiting.
     pub(crate) is_abandoned: bool,
     pub(crate) samples: Samples,
@@ -102,6 +103,13 @@ impl Entry {
         self.rare.get_or_insert_default()
     }
 
+    /// Returns the notice of requests to this process.
+    pub(crate) fn shutdown_notice(&mut self) -> Arc<ShutdownNotice> {
+        let is_requested = self.shutdown.is_requested();
+        let create = || Arc::new(if is_requested { ShutdownNotice::given() } else { ShutdownNotice::default() });
+        self.rare().shutdown_notice.get_or_insert_with(create).clone()
+    }
+
     pub(crate) fn label(&self) -> Option<&Arc<str>> {
         self.rare.as_ref()?.label.as_ref()
     }
@@ -147,7 +155,7 @@ impl Entry {
     /// Returns the lineage that the children of this process share.
     pub(crate) fn lineage_of_children(&mut self, own: Pid) -> Arc<Lineage> {
         let Entry { lineage, lineage_of_children, rare, .. } = self;
-        let is_root = rare.as_ref().is_some_and(|rare| rare.is_root);
+        let is_root = rare.as_ref().is_some_and(|rare| rare.root_notice.is_some());
         lineage_of_children.get_or_insert_with(|| Lineage::of_children(own, lineage.as_deref(), is_root)).clone()
     }
 }

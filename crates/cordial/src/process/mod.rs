@@ -18,8 +18,8 @@
 //! it ends at that await: it does not see the failure. All its destructors have run before any other process is
 //! notified of its end.
 //!
-//! A process *opts in to graceful shutdown* with its first poll of [`shutdown_requested`], or by
-//! trapping exits.
+//! A process *opts in to graceful shutdown* by calling [`shutdown_requested`], or by trapping exits; with [`defer_shutdown`],
+//! for a while.
 //!
 //! | signal | process that does not trap exits | process that traps exits |
 //! |---|---|---|
@@ -42,6 +42,7 @@ mod discard;
 mod lineage;
 mod outcome;
 mod shutdown;
+mod shutdown_notice;
 mod supervision;
 
 mod crashes;
@@ -85,6 +86,7 @@ pub use outcome::Outcome;
 #[cfg(unix)]
 pub use program::snapshot_on_sigusr1;
 pub use report::Stopped;
+pub use requests::{ShutdownGuard, ShutdownRequested, defer_shutdown};
 pub use runtime::{Builder, LongPolls, Panics, current};
 pub use supervision::{InactiveChild, InactiveState, Supervision, SupervisorKind};
 pub use traps::{Exits, trap_exits};

@@ -237,6 +237,8 @@ fn end<T>(
             // An error means that the receiver was dropped.
             let _ = unwind::catch(|| monitor.send(exit.clone()).is_ok());
         }
+        // Futures that wait for a request and outlive the process are ready.
+        rare.shutdown_notice.iter().for_each(|notice| notice.give());
     }
     let result = match value {
         Some(value) => {

@@ -1,26 +1,55 @@
-//! Requests to shut down: sending one, and receiving it.
+//! Requests to shut down: sending one, receiving it, and deferring it.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use tokio::sync::Notify;
+use futures_core::FusedFuture;
 
-use super::runtime::{Handle, current, with_current_runtime};
-use super::signal::Signal;
+use super::entry::Entry;
+use super::runtime::{Handle, current, started_runtime, try_current_runtime, with_current_runtime};
+use super::shutdown_notice::{ShutdownNotice, WaiterKey};
+use super::signal::{Signal, end_deferral};
 use crate::exit::Exit;
 use crate::pid::Pid;
 
-/// Waits until the calling process is asked to shut down: by its owner, its supervisor, or a signal to the program.
+/// Opts the calling process in to graceful shutdown, and returns a future that is ready when the process is asked to shut down: by
+/// its owner, its supervisor, or a signal to the program.
 ///
-/// The first poll opts the process in to *graceful shutdown*, for the rest of its life: a request
-/// does not end the process at its current await point; instead, the process is notified and ends
-/// itself. If it has not done so within the grace time of the request, it is killed. After a
-/// request, every such future is ready at once.
+/// It is the *call* that opts in, for the rest of the life of the process: from then on, a request does not end the process at its
+/// current await point; instead, the process is notified and ends itself. If it has not done so within the grace time of the
+/// request, it is killed. So call it before the first await of the work that has to be finished:
 ///
-/// Outside a process the future is never ready.
+/// | code of the process | when a request comes during `work` |
+/// |---|---|
+/// | `select! { answer = work() => …, () = shutdown_requested() => … }` | `select!` calls all functions before it polls any future, so either branch finishes, in any order of polling |
+/// | `join!(work(), shutdown_requested())` | likewise |
+/// | `serve(..).with_graceful_shutdown(shutdown_requested())` | the server finishes what it is working on, also if it awaits the future in a task of tokio |
+/// | `async { shutdown_requested().await }` as a branch | the call is made in the first poll of this block: a request that comes before that ends the process |
+///
+/// The process stays opted in even if the future is dropped before its first poll. A `select!` in a loop needs that: it
+/// drops the future at the end of each round, and the next round must find the process as it was. A process that has called this
+/// once and never looks at requests again ignores them until it is killed. Where it should be opted in only for a
+/// while, such as in a helper function, use [`process::defer_shutdown`](crate::process::defer_shutdown).
+///
+/// The future belongs to the process that made the call, wherever it is polled. Calling it as an argument of
+/// [`Task::spawn`](crate::Task::spawn) opts in the spawner and not the task. After a request every such future is ready at once. A
+/// future that outlives its process is ready when the process has ended, so that a server that was left behind stops, too.
+///
+/// # Outside of any process
+///
+/// In a task of `tokio::spawn` and on a plain thread, no process can be opted in. The future is then ready when a
+/// root process of the runtime is asked to shut down, when the last root process has ended, and when the runtime
+/// is shut down. A root process is a future that is passed to [`run`](crate::run), [`main`](crate::main) or
+/// [`Runtime::run`](crate::Runtime::run). The runtime is that of the thread: on the threads that a [`Runtime`](crate::Runtime) has
+/// started, tokio's included, that runtime; on all other threads the default runtime, which starts on first use.
+///
+/// No process waits for such a task: unless the root process has opted in itself and awaits the task, the program ends before
+/// the task has finished.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future loses nothing: the request is recorded.
+/// Dropping the future loses nothing: the request is recorded, and the process stays opted in.
 ///
 /// # Elixir
 ///
@@ -40,19 +69,18 @@ use crate::pid::Pid;
 ///     assert_eq!(server.shutdown(Shutdown::default()).await, Some(Ok("closed the books")));
 /// });
 /// ```
-pub async fn shutdown_requested() {
-    let Some(notify) = opt_in() else { return std::future::pending().await };
-    let mut notified = std::pin::pin!(notify.notified());
-    // Enabled before the state is read, so that a request in between is not missed.
-    notified.as_mut().enable();
-    if !is_shutdown_requested() {
-        notified.await;
-    }
+pub fn shutdown_requested() -> ShutdownRequested {
+    let opt_in = |entry: &mut Entry| {
+        entry.shutdown.opt_in();
+        entry.shutdown_notice()
+    };
+    ShutdownRequested::new(with_own_entry(opt_in).unwrap_or_else(root_notice))
 }
 
-/// Returns whether the calling process was asked to shut down. `false` outside a process.
+/// Returns whether the calling process was asked to shut down. Outside of any process: whether the future of
+/// [`shutdown_requested`] would be ready there. Does not start the default runtime.
 ///
-/// This call does not opt in to graceful shutdown: without a poll of [`shutdown_requested`], a request ends the process at its
+/// This call does not opt in to graceful shutdown: without a call of [`shutdown_requested`], a request ends the process at its
 /// current await point.
 ///
 /// # Examples
@@ -62,18 +90,159 @@ pub async fn shutdown_requested() {
 /// ```
 #[must_use]
 pub fn is_shutdown_requested() -> bool {
-    let Some(own) = current() else { return false };
+    let Some(own) = current() else {
+        return started_runtime().is_some_and(|runtime| runtime.roots().notice().is_given());
+    };
     with_current_runtime(|runtime| runtime.with(own, |entry| entry.shutdown.is_requested())).unwrap_or(false)
 }
 
-fn opt_in() -> Option<Arc<Notify>> {
+/// Defers requests to shut down while the returned guard lives.
+///
+/// While it lives, the calling process is opted in to graceful shutdown: a request does not end it at its current
+/// await point, but it may be killed when the grace time of the request has passed. When the last guard of the process is dropped, the
+/// process is as it was before: a request that came in the meantime now ends it at its next await point, and so does a later
+/// one. If the process has called [`shutdown_requested`](crate::shutdown_requested) or trapped exits, it stays opted in.
+///
+/// The guard belongs to the process that made the call, wherever it is dropped. Outside of any process there is nothing to defer,
+/// and [`requested`](ShutdownGuard::requested) waits as [`shutdown_requested`](crate::shutdown_requested) does there.
+///
+/// # Elixir
+///
+/// Setting the flag `:trap_exit` for a while, and restoring its value.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use cordial::{Shutdown, Task, process};
+/// use tokio::time::sleep;
+///
+/// /// Copies a record to the other side. A request to shut down does not interrupt it.
+/// async fn transfer() {
+///     let _guard = process::defer_shutdown();
+///     sleep(Duration::from_secs(1)).await;
+/// }
+///
+/// cordial::testing::run(async {
+///     let worker = Task::spawn(async {
+///         loop {
+///             transfer().await;
+///             sleep(Duration::from_secs(60)).await; // a request ends the process here
+///         }
+///     });
+///     tokio::task::yield_now().await;
+///     let begun = tokio::time::Instant::now();
+///     let end: Option<Result<(), _>> = worker.shutdown(Shutdown::default()).await;
+///     assert!(end.is_none(), "it ended as requested");
+///     assert_eq!(begun.elapsed(), Duration::from_secs(1));
+/// });
+/// ```
+pub fn defer_shutdown() -> ShutdownGuard {
+    let defer = |entry: &mut Entry| {
+        entry.shutdown.defer();
+        entry.shutdown_notice()
+    };
+    let process = current().map(|own| (own, with_current_runtime(Handle::clone)));
+    ShutdownGuard { process, notice: with_own_entry(defer).unwrap_or_else(root_notice) }
+}
+
+/// Calls `f` with the entry of the calling process. Returns a notice that was given if the process has ended, which only a
+/// `tracing` subscriber sees that receives its last event; `None` outside of any process.
+fn with_own_entry(f: impl FnOnce(&mut Entry) -> Arc<ShutdownNotice>) -> Option<Arc<ShutdownNotice>> {
     let own = current()?;
-    with_current_runtime(|runtime| {
-        runtime.with(own, |entry| {
-            entry.shutdown.opt_in();
-            entry.rare().shutdown_notify.clone()
-        })
-    })
+    let notice = with_current_runtime(|runtime| runtime.with(own, f));
+    Some(notice.unwrap_or_else(|| Arc::new(ShutdownNotice::given())))
+}
+
+/// Returns the notice for code outside of any process. If there is no runtime and none can start, nothing ever gives it.
+fn root_notice() -> Arc<ShutdownNotice> {
+    try_current_runtime().map(|runtime| runtime.roots().notice()).unwrap_or_default()
+}
+
+/// The future of [`shutdown_requested`](crate::shutdown_requested) and [`ShutdownGuard::requested`].
+///
+/// It may be polled anywhere. It is [fused](FusedFuture), and ready again if it is polled after it was ready.
+#[must_use = "the call has opted the process in to graceful shutdown; unless something awaits the future, the request is ignored"]
+#[derive(Debug)]
+pub struct ShutdownRequested {
+    notice: Arc<ShutdownNotice>,
+    key: WaiterKey,
+    is_terminated: bool,
+}
+
+impl ShutdownRequested {
+    fn new(notice: Arc<ShutdownNotice>) -> ShutdownRequested {
+        ShutdownRequested { notice, key: WaiterKey::default(), is_terminated: false }
+    }
+}
+
+impl Future for ShutdownRequested {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        std::task::ready!(this.notice.poll(&mut this.key, cx));
+        this.is_terminated = true;
+        Poll::Ready(())
+    }
+}
+
+impl FusedFuture for ShutdownRequested {
+    fn is_terminated(&self) -> bool {
+        self.is_terminated
+    }
+}
+
+impl Drop for ShutdownRequested {
+    fn drop(&mut self) {
+        self.notice.forget(&mut self.key);
+    }
+}
+
+/// Defers requests to shut down while it lives, created by [`defer_shutdown`].
+#[must_use = "requests to shut down are deferred only while the guard lives"]
+#[derive(Debug)]
+pub struct ShutdownGuard {
+    /// The process that made the call. `None` outside of any process.
+    process: Option<(Pid, Handle)>,
+    notice: Arc<ShutdownNotice>,
+}
+
+impl ShutdownGuard {
+    /// Returns a future that is ready when the process of the guard is asked to shut down. It may outlive the guard, and does not
+    /// defer anything.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use cordial::{Shutdown, Task, process};
+    ///
+    /// cordial::testing::run(async {
+    ///     let worker = Task::spawn(async {
+    ///         let guard = process::defer_shutdown();
+    ///         tokio::select! {
+    ///             () = guard.requested() => "saved what was done so far",
+    ///             () = tokio::time::sleep(Duration::from_secs(3600)) => "done",
+    ///         }
+    ///     });
+    ///     tokio::task::yield_now().await;
+    ///     assert_eq!(worker.shutdown(Shutdown::default()).await, Some(Ok("saved what was done so far")));
+    /// });
+    /// ```
+    pub fn requested(&self) -> ShutdownRequested {
+        ShutdownRequested::new(self.notice.clone())
+    }
+}
+
+impl Drop for ShutdownGuard {
+    fn drop(&mut self) {
+        if let Some((own, runtime)) = &self.process {
+            runtime.with(*own, |entry| end_deferral(*own, entry)).unwrap_or_default().act();
+        }
+    }
 }
 
 impl Handle {

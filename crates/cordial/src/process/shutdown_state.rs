@@ -1,14 +1,19 @@
 //! How far a process has come on the way from its first poll to its exit.
 //!
 //! ```text
-//!             request, kill, exit of a link
-//!  Running ────────────────────────────────────► Exiting ──► removed from the table
-//!     │ first poll of `shutdown_requested`,         ▲
-//!     ▼ or traps exits                              │
-//!  OptedIn ─── kill, exit of a link ────────────────┤
-//!     │ request                                     │
-//!     ▼                                             │
-//!  Requested ── kill, exit of a link ───────────────┘
+//!  Running ──────────── request, kill, exit of a link ───► Exiting ──► removed from the table
+//!   │   │  ▲ last guard is dropped                         ▲ ▲ ▲ ▲
+//!   │   ▼  │                                               │ │ │ │
+//!   │  Deferring ─────── kill, exit of a link ─────────────┘ │ │ │
+//!   │   │   │ request                                        │ │ │
+//!   │   │   ▼                                                │ │ │
+//!   │   │  Deferred ──── last guard is dropped, kill, exit ──┘ │ │
+//!   │   │   │                                                  │ │
+//!   ▼   ▼   │ calls `shutdown_requested`, or traps exits       │ │
+//!  OptedIn ─┼─────────── kill, exit of a link ─────────────────┘ │
+//!   │ request                                                    │
+//!   ▼       ▼                                                    │
+//!  Requested ─────────── kill, exit of a link ───────────────────┘
 //! ```
 //!
 //! A process also becomes `Exiting` when it calls `exit`. In any state, it ends when its future is
@@ -16,11 +21,15 @@
 
 use crate::exit::Exit;
 
-/// How far a process has come on the way to its exit. It never goes back.
+/// How far a process has come on the way to its exit. It goes back only from `Deferring` to `Running`.
 #[derive(Debug)]
 pub(crate) enum ShutdownState {
     /// A request to shut down ends the process at its current await point.
     Running,
+    /// The process has guards that defer requests.
+    Deferring { n_guards: u32 },
+    /// The process has such guards, and has been asked to shut down: it ends with this exit when it has none any more.
+    Deferred { n_guards: u32, exit: Box<Exit> },
     /// The process opted in to graceful shutdown: a request does not end it.
     OptedIn,
     /// The process opted in, and has been asked to shut down.
@@ -34,6 +43,16 @@ pub(crate) enum ShutdownState {
     },
 }
 
+/// What a process does when it is asked to shut down.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnRequest {
+    /// It exits at its current await point.
+    Exits,
+    /// It is notified, and runs on.
+    RunsOn,
+}
+
 /// Who decided that a process exits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExitCause {
@@ -44,15 +63,73 @@ pub(crate) enum ExitCause {
 }
 
 impl ShutdownState {
-    /// The process opts in to graceful shutdown, unless it is exiting.
+    /// The process opts in to graceful shutdown for the rest of its life, unless it is exiting.
     pub(crate) fn opt_in(&mut self) {
-        if let ShutdownState::Running = self {
-            *self = ShutdownState::OptedIn;
+        match self {
+            ShutdownState::Running | ShutdownState::Deferring { .. } => *self = ShutdownState::OptedIn,
+            ShutdownState::Deferred { .. } => *self = ShutdownState::Requested,
+            ShutdownState::OptedIn | ShutdownState::Requested | ShutdownState::Exiting { .. } => {}
+        }
+    }
+
+    /// The process gets a guard that defers requests. Guards are not counted once it has opted in or is exiting.
+    pub(crate) fn defer(&mut self) {
+        match self {
+            ShutdownState::Running => *self = ShutdownState::Deferring { n_guards: 1 },
+            ShutdownState::Deferring { n_guards } | ShutdownState::Deferred { n_guards, .. } => {
+                *n_guards = n_guards.saturating_add(1);
+            }
+            ShutdownState::OptedIn | ShutdownState::Requested | ShutdownState::Exiting { .. } => {}
+        }
+    }
+
+    /// A guard is dropped. Returns the exit with which the process ends because of that.
+    #[must_use = "the process ends with this exit"]
+    pub(crate) fn end_deferral(&mut self) -> Option<Box<Exit>> {
+        let (ShutdownState::Deferring { n_guards } | ShutdownState::Deferred { n_guards, .. }) = self else {
+            return None;
+        };
+        *n_guards -= 1;
+        if *n_guards > 0 {
+            return None;
+        }
+        match std::mem::replace(self, ShutdownState::Running) {
+            ShutdownState::Deferred { exit, .. } => {
+                *self = ShutdownState::Requested;
+                Some(exit)
+            }
+            _ => None,
+        }
+    }
+
+    /// The process, which is not exiting, is asked to shut down with this exit.
+    pub(crate) fn request(&mut self, reason: &Exit) -> OnRequest {
+        match *self {
+            ShutdownState::Running => {
+                *self = ShutdownState::Requested;
+                OnRequest::Exits
+            }
+            ShutdownState::Deferring { n_guards } => {
+                *self = ShutdownState::Deferred { n_guards, exit: Box::new(reason.clone()) };
+                OnRequest::RunsOn
+            }
+            ShutdownState::OptedIn => {
+                *self = ShutdownState::Requested;
+                OnRequest::RunsOn
+            }
+            ShutdownState::Deferred { .. } | ShutdownState::Requested | ShutdownState::Exiting { .. } => {
+                OnRequest::RunsOn
+            }
         }
     }
 
     pub(crate) fn is_requested(&self) -> bool {
-        matches!(self, ShutdownState::Requested | ShutdownState::Exiting { was_requested: true, .. })
+        matches!(
+            self,
+            ShutdownState::Deferred { .. }
+                | ShutdownState::Requested
+                | ShutdownState::Exiting { was_requested: true, .. }
+        )
     }
 
     pub(crate) fn is_exiting(&self) -> bool {
@@ -63,7 +140,7 @@ impl ShutdownState {
     pub(crate) fn into_exit(self) -> Option<Exit> {
         match self {
             ShutdownState::Exiting { exit, .. } => Some(*exit),
-            ShutdownState::Running | ShutdownState::OptedIn | ShutdownState::Requested => None,
+            _ => None,
         }
     }
 }

@@ -8,11 +8,12 @@
 use std::sync::Arc;
 
 use cordial_sched::TaskRef;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
 use super::entry::Entry;
 use super::shutdown::Shutdown;
-use super::shutdown_state::{ExitCause, ShutdownState};
+use super::shutdown_notice::ShutdownNotice;
+use super::shutdown_state::{ExitCause, OnRequest};
 use crate::exit::Exit;
 use crate::pid::Pid;
 
@@ -41,7 +42,8 @@ pub(crate) struct Effect {
     wake: Option<TaskRef>,
     traps: Vec<mpsc::UnboundedSender<(Pid, Exit)>>,
     message: Option<(Pid, Exit)>,
-    notify: Option<Arc<Notify>>,
+    /// Those of the process itself, and, if it is a root, of code outside of any process.
+    notices: [Option<Arc<ShutdownNotice>>; 2],
     /// Dropped after the lock is released, because it may hold an error of the user.
     unused: Option<Exit>,
 }
@@ -57,9 +59,7 @@ impl Effect {
                 let _ = trap.send(message.clone());
             }
         }
-        if let Some(notify) = self.notify {
-            notify.notify_waiters();
-        }
+        self.notices.into_iter().flatten().for_each(|notice| notice.give());
         if let Some(task) = self.wake {
             task.wake();
         }
@@ -119,11 +119,20 @@ fn deliver(entry: &mut Entry, from: Pid, reason: Exit) -> Effect {
 }
 
 fn request(own: Pid, entry: &mut Entry, from: Pid, reason: Exit) -> Effect {
-    let opted_in = !matches!(entry.shutdown, ShutdownState::Running);
-    entry.shutdown = ShutdownState::Requested;
-    if !opted_in {
-        return exit(own, entry, reason);
+    let on_request = entry.shutdown.request(&reason);
+    let notices =
+        entry.rare.as_ref().map(|rare| [rare.shutdown_notice.clone(), rare.root_notice.clone()]).unwrap_or_default();
+    let effect = match on_request {
+        OnRequest::Exits => exit(own, entry, reason),
+        OnRequest::RunsOn => deliver(entry, from, reason),
+    };
+    Effect { notices, ..effect }
+}
+
+/// Drops a guard that defers requests. If it was the last one, a request that came in the meantime ends the process now.
+pub(crate) fn end_deferral(own: Pid, entry: &mut Entry) -> Effect {
+    match entry.shutdown.end_deferral() {
+        Some(reason) => exit(own, entry, *reason),
+        None => Effect::default(),
     }
-    let notify = Some(entry.rare().shutdown_notify.clone());
-    Effect { notify, ..deliver(entry, from, reason) }
 }

@@ -11,7 +11,8 @@ use super::entry::{Entry, Rare};
 use super::guardian::{ExitSender, Guardian};
 use super::lineage::Lineage;
 use super::process_future::{ProcessFuture, Recipient, Reply, ToJoinHandle};
-use super::runtime::{Handle, current, lineage_of_children, spawner};
+use super::runtime::{Handle, LiveRoot, current, lineage_of_children, spawner};
+use super::shutdown_notice::ShutdownNotice;
 use super::signal::Signal;
 use super::task_span::TaskSpan;
 use crate::exit::{Exit, Refusal};
@@ -24,7 +25,8 @@ pub(crate) struct Spawn {
     /// The location in the source code of the user.
     pub(crate) spawned_at: &'static Location<'static>,
     tie: Tie,
-    is_root: bool,
+    /// Set for a root.
+    root_notice: Option<Arc<ShutdownNotice>>,
     /// The slot in the registry of its parent, if it has a parent.
     pub(crate) child_slot: Option<ChildSlot>,
     pub(crate) ancestry: Ancestry,
@@ -88,7 +90,7 @@ impl Spawn {
         Spawn {
             spawned_at,
             tie: Tie::None,
-            is_root: false,
+            root_notice: None,
             child_slot: None,
             ancestry: Ancestry::Caller,
             guardian: None,
@@ -103,8 +105,8 @@ impl Spawn {
     }
 
     /// Makes the process a root: `run` stops the processes that descend from it.
-    pub(crate) fn root(self) -> Spawn {
-        Spawn { is_root: true, ..self }
+    pub(crate) fn root(self, root: &LiveRoot<'_>) -> Spawn {
+        Spawn { root_notice: Some(root.notice.clone()), ..self }
     }
 
     pub(crate) fn child_slot(self, child_slot: ChildSlot) -> Spawn {
@@ -191,8 +193,8 @@ impl Spawn {
         if self.label.is_some() {
             rare.get_or_insert_default().label = self.label.clone();
         }
-        if self.is_root {
-            rare.get_or_insert_default().is_root = true;
+        if self.root_notice.is_some() {
+            rare.get_or_insert_default().root_notice = self.root_notice;
         }
         if let Some(guardian) = self.guardian {
             let (guardian, exits) = *guardian;

@@ -65,7 +65,7 @@ pin_project! {
     /// #     tokio::time::sleep(Duration::from_secs(35)).await;
     /// #     process::exit(own, cordial::Exit::Shutdown(None)); // as Ctrl-C
     /// # });
-    /// let jobs = stream::iter(0..).take_until(Box::pin(cordial::shutdown_requested()));
+    /// let jobs = stream::iter(0..).take_until(cordial::shutdown_requested());
     /// let mut results = Task::async_stream_from(jobs, |job: u32| async move {
     ///     tokio::time::sleep(Duration::from_secs(10)).await;
     ///     job

@@ -59,6 +59,7 @@ fn the_status_of_a_program_depends_on_the_exit_of_its_root() {
         ("exit with an error", 1, "Error: no disk"),
         ("panic", 1, "no luck (process <"),
         ("kill", 1, "Error: was killed"),
+        ("shutdown of a task, in another error", 1, "Error: was shut down"),
         ("timeout", 1, "Error: took longer than its limit of 1ms"),
     ];
     let Some(case) = subprocess::case() else {
@@ -83,6 +84,7 @@ fn the_status_of_a_program_depends_on_the_exit_of_its_root() {
         "exit with an error" => {
             cordial::main(async { cordial::exit(Exit::from(std::io::Error::other("no disk"))).await })
         }
+        "shutdown of a task, in another error" => cordial::main(shut_down_a_task()),
         "panic" => cordial::main(async { panic!("no luck") }),
         "kill" => cordial::main(async {
             process::exit(process::current().unwrap(), Exit::Killed);
@@ -154,13 +156,22 @@ fn descendants_of_the_root_are_shut_down_when_the_root_has_exited() {
     assert!(process::info(elsewhere.pid()).is_some());
 }
 
+/// Awaits a task that was asked to shut down, and returns its exit in another error.
+async fn shut_down_a_task() -> std::io::Result<()> {
+    let task = Task::spawn(std::future::pending::<()>());
+    process::exit(task.pid(), Exit::Shutdown(None));
+    task.await.map_err(std::io::Error::other)
+}
+
 const SIGNALS: [Signal; 2] = [Signal::TERM, Signal::INT];
 
 /// The first signal is a shutdown request to the root. The root decides what it does then, and with which status it ends.
 #[test]
 fn the_first_signal_asks_the_root_to_shut_down() {
-    let cases: [(&str, i32, &[&str]); 5] = [
+    let cases: [(&str, i32, &[&str]); 7] = [
         ("opted in", 0, &["requested", "finished"]),
+        ("opted in and returns the shutdown of a task in another error", 0, &["requested"]),
+        ("a run within the root", 0, &["root dropped"]),
         ("opted in and fails", 1, &["requested"]),
         ("not opted in", 0, &["root dropped"]),
         ("not opted in, with descendants", 0, &["root dropped", "child finished"]),
@@ -204,6 +215,17 @@ fn the_first_signal_asks_the_root_to_shut_down() {
             request.await;
             subprocess::report("requested");
             Err::<(), _>("no luck")
+        }),
+        "opted in and returns the shutdown of a task in another error" => cordial::main(async {
+            let request = opt_in().await;
+            subprocess::report("ready");
+            request.await;
+            subprocess::report("requested");
+            shut_down_a_task().await
+        }),
+        "a run within the root" => cordial::main(async {
+            cordial::run(not_opted_in)?;
+            Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
         }),
         "not opted in" => cordial::main(not_opted_in),
         "not opted in, with descendants" => cordial::main(async {

@@ -1,7 +1,6 @@
 //! The effect of each signal: the table in `process/mod.rs`, row by row and column by column.
 
 use std::fmt;
-use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -141,9 +140,8 @@ async fn receive(
     values: Arc<Mutex<Vec<(Pid, Exit)>>>,
 ) {
     let mut exits = (receiver == Trapping).then(process::trap_exits);
-    let mut request = pin!(cordial::shutdown_requested());
     if receiver == OptedIn {
-        assert!(futures::poll!(&mut request).is_pending());
+        assert!(futures::poll!(cordial::shutdown_requested()).is_pending());
     }
     if let SentByItself(reason) = signal {
         process::exit(process::current().unwrap(), reason);

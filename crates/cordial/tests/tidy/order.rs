@@ -36,7 +36,7 @@ pub(crate) const ORDERS: &[Order] = &[
         "pid", "exit", "backoff error unwind", "telemetry", "process", "task", "stream", "supervisor", "testing",
     ] },
     Order { folder: "cordial/src/process", rows: &[
-        "discard lineage outcome shutdown supervision", "crashes report shutdown_state", "child_slot guardian", "entry",
+        "discard lineage outcome shutdown shutdown_notice supervision", "crashes report shutdown_state", "child_slot guardian", "entry",
         "signal", "runtime", "current exit_signal links monitors ownership requests traps", "task_span", "process_future", "spawn",
         "inspect stop", "program",
     ] },

@@ -131,8 +131,8 @@ impl ProcessState {
             return ProcessState::Abandoned;
         }
         match entry.shutdown {
-            ShutdownState::Running | ShutdownState::OptedIn => ProcessState::Running,
-            ShutdownState::Requested => ProcessState::ShutdownRequested,
+            ShutdownState::Running | ShutdownState::Deferring { .. } | ShutdownState::OptedIn => ProcessState::Running,
+            ShutdownState::Deferred { .. } | ShutdownState::Requested => ProcessState::ShutdownRequested,
             ShutdownState::Exiting { .. } => ProcessState::Exiting,
         }
     }

@@ -20,7 +20,7 @@ use crate::pid::Pid;
 use crate::process::entry::Entry;
 use crate::process::outcome::Outcome;
 use crate::process::report::{ReportBuilder, StopReport};
-use crate::process::runtime::{Handle, assert_may_block, block_on, spawner, try_default_runtime};
+use crate::process::runtime::{Handle, assert_may_block, spawner, try_default_runtime};
 use crate::process::shutdown::Shutdown;
 use crate::process::signal::Signal;
 use crate::process::spawn::{Spawn, box_if_large};
@@ -32,6 +32,8 @@ const AFTER_SECOND_SIGNAL: Duration = Duration::from_millis(70);
 /// How a run ended.
 pub(super) struct RunOutcome<T> {
     pub(super) result: Result<T, Exit>,
+    /// Whether the root was asked to shut down before it ended.
+    was_asked: bool,
     /// The second signal, if there was one.
     cut_short_by: Option<OsSignal>,
     /// The processes that did not end when they were asked to.
@@ -41,21 +43,33 @@ pub(super) struct RunOutcome<T> {
 /// Runs a future as the root process of a program, on the default runtime. Blocks until the
 /// process, and every process that descends from it, has ended or is abandoned.
 ///
+/// Use it for a part of a program, or where the exit is needed. For the whole of a program there is [`main`]: after Ctrl-C a
+/// root process that has not opted in to graceful shutdown has no value, and `run` returns `Err(Exit::Shutdown(None))`.
+/// If `fn main` passes that on with `?`, Rust prints `Error: was shut down`, and the status is 1.
+///
 /// The first SIGINT or SIGTERM (on Windows: Ctrl-C) asks the root process to shut down, without a limit: if it has opted in to
-/// graceful shutdown, by a poll of [`shutdown_requested`](crate::shutdown_requested), it ends itself; otherwise its future is
+/// graceful shutdown, by a call of [`shutdown_requested`](crate::shutdown_requested), it ends itself; otherwise its future is
 /// dropped. When the root process has ended, for whatever reason, the processes that descend from it are stopped in order: first
 /// the supervisors, which give each child the grace time of its [`ChildSpec::shutdown`](crate::ChildSpec::shutdown); then the
 /// other processes, which are killed after 5 s. Then `run` returns; the runtime can be used again. A second signal kills all of
 /// these processes, and `run` returns [`Exit::Killed`] within 100 ms. Some programs, such as `timeout`, signal a process
 /// and then its process group, which counts as two signals: start `timeout` with `--foreground`.
 ///
-/// To finish work after Ctrl-C, await `shutdown_requested` in a `select!` with the work. Listening to `tokio::signal` does not
+/// To finish work after Ctrl-C, await `shutdown_requested` in a `select!` with the work, or pass it to the server:
+/// `axum::serve(listener, app).with_graceful_shutdown(cordial::shutdown_requested())`. Listening to `tokio::signal` does not
 /// opt in to graceful shutdown.
+///
+/// The signals are noticed also while all threads of tokio are blocked. When the last `run` of the program has returned, its signal
+/// handlers are given back: a later `run` takes them again, and until then a signal ends the program, as it would have without
+/// `run`. A handler that was there before the first `run` is called all the time, and after `run` it alone decides; so
+/// does a signal that was ignored before, as in the background of a shell. Only Linux shows what was there before; elsewhere a
+/// signal between two runs ends the program. Code that handles these signals beyond the end of `run`, for example with
+/// `tokio::signal`, has to begin before the first `run`.
 ///
 /// The value is the output of the future. If that is a `Result` itself, `run(..)?` returns the inner `Result`.
 ///
 /// Processes that do not descend from the root, because other threads or `tokio::spawn` spawned them, are left alone, and so
-/// are unlinked supervisors. tokio keeps its signal handlers: after `run` has returned, Ctrl-C does not end the program by itself.
+/// are unlinked supervisors.
 ///
 /// # Errors
 ///
@@ -73,13 +87,9 @@ pub(super) struct RunOutcome<T> {
 /// ```
 /// use cordial::{Exit, Task};
 ///
-/// fn main() -> Result<(), Exit> {
-///     cordial::run(async {
-///         let task = Task::spawn(async { 6 * 7 });
-///         assert_eq!(task.await?, 42);
-///         Ok(())
-///     })?
-/// }
+/// let answer: Result<i32, Exit> = cordial::run(async { Task::spawn(async { 6 * 7 }).await })?;
+/// assert_eq!(answer, Ok(42));
+/// # Ok::<(), Exit>(())
 /// ```
 #[track_caller]
 pub fn run<F>(future: F) -> Result<F::Output, Exit>
@@ -93,7 +103,10 @@ where
     box_if_large!(future: F => run_on(runtime, future, spawned_at)).result
 }
 
-/// Like [`run`], for `fn main`: converts the result into the exit status of the program.
+/// Runs a future as the root process of a program, as [`run`] does, and converts its end into the exit status for `fn main`.
+///
+/// On the first Ctrl-C or SIGTERM the program shuts down in order, with status 0 unless the root process fails; `run` has
+/// the details.
 ///
 /// | end of the root process | status | standard error |
 /// |---|---|---|
@@ -105,7 +118,8 @@ where
 /// Processes that did not end when they were asked to are listed on standard error as well; after a second signal, only those
 /// that are stuck in a poll.
 ///
-/// An orderly shutdown is an [`Exit::Shutdown`] that was requested, or with which the root process ended itself. The exit of a
+/// An orderly shutdown is an [`Exit::Shutdown`] that was requested, or with which the root process ended itself; after a
+/// request also an error of the root process that has such an exit in its chain. The exit of a
 /// [`Supervisor`](crate::Supervisor) that exceeded its restart limit is a `Shutdown` too, but not orderly: if the root process
 /// ends with it, the child and its last exit are printed and the status is 1, so that a service manager restarts the program.
 ///
@@ -118,12 +132,16 @@ where
 /// ```
 /// use std::process::ExitCode;
 ///
+/// use cordial::{Exit, Task};
+///
+/// async fn hello() -> Result<(), Exit> {
+///     let text = Task::spawn(async { "hello" }).await?;
+///     println!("{text}");
+///     Ok(())
+/// }
+///
 /// fn main() -> ExitCode {
-///     cordial::main(async {
-///         let text = cordial::Task::spawn(async { "hello" }).await?;
-///         println!("{text}");
-///         Ok::<(), cordial::Exit>(())
-///     })
+///     cordial::main(hello())
 /// }
 /// ```
 #[track_caller]
@@ -150,7 +168,7 @@ where
     }
     match outcome.result.and_then(Outcome::into_result) {
         Ok(()) | Err(Exit::Normal) => ExitCode::SUCCESS,
-        Err(exit @ Exit::Shutdown(_)) if !runtime.restart_limit_exits().contains(&exit) => ExitCode::SUCCESS,
+        Err(exit) if is_orderly(runtime, &exit, outcome.was_asked) => ExitCode::SUCCESS,
         Err(exit) => {
             // Standard error may be closed. The status is returned all the same.
             let _ = writeln!(std::io::stderr(), "Error: {exit:#}");
@@ -170,27 +188,37 @@ where
     }
 }
 
+/// Returns whether an exit of a root process is an orderly shutdown. Code that was asked to shut down may have put the exit of one
+/// of its tasks into an error of its own.
+fn is_orderly(runtime: &Handle, exit: &Exit, was_asked: bool) -> bool {
+    let inner = if was_asked { exit.downcast_ref::<Exit>() } else { None };
+    let exit = inner.unwrap_or(exit);
+    matches!(exit, Exit::Shutdown(_)) && !runtime.restart_limit_exits().contains(exit)
+}
+
 /// Runs a future as a root process. The caller has checked that this thread may block.
 pub(super) fn run_on<F>(runtime: &Handle, future: F, spawned_at: &'static Location<'static>) -> RunOutcome<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let refused = |exit| RunOutcome { result: Err(exit), cut_short_by: None, report: StopReport::default() };
+    let refused =
+        |exit| RunOutcome { result: Err(exit), was_asked: false, cut_short_by: None, report: StopReport::default() };
     // Before tokio is used, which panics where the thread-locals of the thread are gone.
     if let Err(refusal) = spawner() {
         return refused(Exit::Refused(refusal));
     }
-    let mut signals = match OsSignals::listen(runtime) {
+    let signals = match OsSignals::listen(runtime) {
         Ok(signals) => signals,
         Err(error) => return refused(Exit::from(error)),
     };
-    let mut root = match Spawn::new(spawned_at).root().start(runtime, future, Ok) {
+    let live = runtime.roots().begin();
+    let mut root = match Spawn::new(spawned_at).root(&live).start(runtime, future, Ok) {
         Ok(root) => root,
         Err(refusal) => return refused(Exit::Refused(refusal)),
     };
     let pid = root.pid;
-    block_on(async {
+    signals.block_on(async {
         let mut is_signaled = false;
         let result = loop {
             match select(&mut root.join, pin!(signals.next())).await {
@@ -204,6 +232,9 @@ where
                 }
             }
         };
+        // Code outside of any process learns of the end of the root when its descendants are asked to shut down.
+        let was_asked = live.notice.is_given();
+        drop(live);
         // Guardians that belong to the runtime outlive the run.
         let is_member = |_, entry: &Entry| {
             let belongs_to_runtime = entry.guardian().is_some_and(|guardian| guardian.owner.is_none());
@@ -222,7 +253,7 @@ where
             }
         };
         match cut_short_by {
-            None => RunOutcome { result, cut_short_by, report: report.take() },
+            None => RunOutcome { result, was_asked, cut_short_by, report: report.take() },
             Some(signal) => kill(runtime, pid, signal, report).await,
         }
     })
@@ -233,5 +264,5 @@ where
 async fn kill<T>(runtime: &Handle, root: Pid, signal: OsSignal, mut report: ReportBuilder) -> RunOutcome<T> {
     let is_member = |pid, entry: &Entry| pid == root || entry.root() == Some(root);
     report.add(kill_group(runtime, is_member, AFTER_SECOND_SIGNAL).await);
-    RunOutcome { result: Err(Exit::Killed), cut_short_by: Some(signal), report: report.take() }
+    RunOutcome { result: Err(Exit::Killed), was_asked: true, cut_short_by: Some(signal), report: report.take() }
 }

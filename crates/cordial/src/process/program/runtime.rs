@@ -159,6 +159,7 @@ impl Runtime {
         assert_may_block("Runtime::shutdown");
         let executor = self.handle.executor();
         let (limit, started, caller) = (limit.into(), executor.now(), current());
+        self.handle.roots().close();
         let stop = stop_within(&self.handle, |pid, _| Some(pid) != caller, limit);
         let report = if executor.is_closed() || self.handle.is_forked() {
             // In a forked process no thread of the runtime is left to wait for.
@@ -178,6 +179,7 @@ impl Runtime {
 
     /// Refuses new processes, kills those that are left, and waits up to `limit` for the threads.
     fn close(&self, limit: Duration) {
+        self.handle.roots().close();
         self.handle.executor().refuse();
         self.handle.kill_all();
         self.handle.executor().close(limit);

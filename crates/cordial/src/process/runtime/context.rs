@@ -8,7 +8,7 @@ use std::task::Waker;
 
 use cordial_sched::TaskRef;
 
-use super::default::default_runtime;
+use super::default::{default_runtime, started_default_runtime, try_default_runtime};
 use super::handle::Handle;
 use crate::exit::Refusal;
 use crate::pid::Pid;
@@ -129,6 +129,20 @@ pub(crate) fn current_runtime() -> Handle {
 /// Returns the runtime of this thread; `None` on a thread that belongs to none.
 pub(super) fn own_runtime() -> Option<Handle> {
     with_context(|context| context.borrowed.borrow().as_deref().or_else(|| context.own.get()).cloned())
+}
+
+/// Returns the runtime of this thread, or else the default runtime, which starts on first use. `None` if it cannot start, and on a
+/// thread whose thread-locals are gone.
+pub(in crate::process) fn try_current_runtime() -> Option<Handle> {
+    own_runtime().or_else(|| {
+        CONTEXT.try_with(|_| ()).ok()?;
+        try_default_runtime().ok().cloned()
+    })
+}
+
+/// Returns the runtime of this thread, or else the default runtime, if that has started.
+pub(in crate::process) fn started_runtime() -> Option<Handle> {
+    own_runtime().or_else(|| started_default_runtime().cloned())
 }
 
 /// Makes this thread belong to the runtime, which has just started it.

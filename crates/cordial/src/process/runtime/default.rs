@@ -33,6 +33,11 @@ pub(in crate::process) fn try_default_runtime() -> Result<&'static Handle, Build
     }
 }
 
+/// Returns the default runtime, if it has started.
+pub(in crate::process) fn started_default_runtime() -> Option<&'static Handle> {
+    DEFAULT.get()
+}
+
 /// Starts the default runtime with these options, unless it runs already.
 pub(in crate::process) fn set_default_runtime(builder: Builder) -> Result<(), BuildError> {
     let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);

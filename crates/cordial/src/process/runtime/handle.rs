@@ -8,6 +8,7 @@ use std::time::Duration;
 use cordial_sched::{Executor, JoinHandle, Key, PollId, TaskRef};
 
 use super::restart_limit_exits::RestartLimitExits;
+use super::roots::Roots;
 use super::shared::Shared;
 use crate::exit::Exit;
 use crate::pid::Pid;
@@ -85,6 +86,11 @@ impl Handle {
     /// Returns the exits of supervisors of this runtime that exceeded their restart limit.
     pub(crate) fn restart_limit_exits(&self) -> &RestartLimitExits {
         &self.shared.restart_limit_exits
+    }
+
+    /// Returns the root processes that run on this runtime.
+    pub(crate) fn roots(&self) -> &Roots {
+        &self.shared.roots
     }
 
     /// Reserves a key and the pid that belongs to it; `None` if the table is full.

@@ -11,6 +11,7 @@ mod default;
 mod handle;
 mod hooks;
 mod restart_limit_exits;
+mod roots;
 mod shared;
 
 pub use builder::{Builder, LongPolls, Panics};
@@ -19,7 +20,8 @@ pub use context::current;
 pub(crate) use block_on::{assert_may_block, block_on};
 pub(crate) use context::{current_runtime, ends_at_this_await, with_current_runtime, with_spawning_runtime};
 pub(crate) use handle::{Handle, is_forked, pid_of};
+pub(crate) use roots::LiveRoot;
 pub(crate) use shared::Shared;
 
-pub(super) use context::{as_process, is_exiting, lineage_of_children, spawner};
+pub(super) use context::{as_process, is_exiting, lineage_of_children, spawner, started_runtime, try_current_runtime};
 pub(super) use default::{set_default_runtime, try_default_runtime};

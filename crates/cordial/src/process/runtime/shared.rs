@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use cordial_sched::{Key, Table};
 
 use super::restart_limit_exits::RestartLimitExits;
+use super::roots::Roots;
 use crate::pid::Pid;
 use crate::process::crashes::Crashes;
 use crate::process::entry;
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub(super) crashes: Crashes,
     pub(super) restart_limit_exits: RestartLimitExits,
     pub(super) panic_reports: PanicReports,
+    pub(super) roots: Roots,
     /// The reports of long polls, by spawn location.
     long_polls: Mutex<BTreeMap<(&'static str, u32, u32), LongPollsOfLocation>>,
 }
@@ -71,6 +73,7 @@ impl Shared {
             restart_limit_exits: RestartLimitExits::default(),
             panic_reports,
             long_polls: Mutex::default(),
+            roots: Roots::default(),
         })
     }
 

@@ -2,24 +2,31 @@
 
 use std::io;
 
+use tokio::sync::Mutex;
+
 use super::OsSignal;
-use crate::process::runtime::Handle;
+use crate::process::runtime::{Handle, block_on};
 
 /// Receives Ctrl-C.
 pub(in crate::process::program) struct OsSignals {
-    ctrl_c: tokio::signal::windows::CtrlC,
+    ctrl_c: Mutex<tokio::signal::windows::CtrlC>,
 }
 
 impl OsSignals {
     /// Installs the signal handler.
     pub(in crate::process::program) fn listen(runtime: &Handle) -> io::Result<OsSignals> {
         let _entered = runtime.executor().tokio().enter();
-        Ok(OsSignals { ctrl_c: tokio::signal::windows::ctrl_c()? })
+        Ok(OsSignals { ctrl_c: Mutex::new(tokio::signal::windows::ctrl_c()?) })
+    }
+
+    /// Polls the future on the calling thread.
+    pub(in crate::process::program) fn block_on<F: Future>(&self, future: F) -> F::Output {
+        block_on(future)
     }
 
     /// Waits for the next signal. Dropping the future loses nothing.
-    pub(in crate::process::program) async fn next(&mut self) -> OsSignal {
-        match self.ctrl_c.recv().await {
+    pub(in crate::process::program) async fn next(&self) -> OsSignal {
+        match self.ctrl_c.lock().await.recv().await {
             Some(()) => OsSignal::Interrupt,
             // The tokio runtime beside this runtime was shut down: it delivers no more signals.
             None => std::future::pending().await,

@@ -1,0 +1,71 @@
+//! The root processes of one runtime, as code outside of any process sees them.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::process::shutdown_notice::ShutdownNotice;
+
+/// The root processes that run on one runtime, and the notice that one of them was asked to shut down.
+///
+/// Usually there is one root. Several run only if several threads call `run` at the same time, and then they share the notice.
+#[derive(Debug, Default)]
+pub(crate) struct Roots(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    n_live: usize,
+    /// Given when a root is asked to shut down, when the last root has ended, and when the runtime is shut down.
+    notice: Arc<ShutdownNotice>,
+    is_closed: bool,
+}
+
+/// A root that runs. Dropped when the root process has ended.
+#[derive(Debug)]
+pub(crate) struct LiveRoot<'a> {
+    roots: &'a Roots,
+    pub(crate) notice: Arc<ShutdownNotice>,
+}
+
+impl Roots {
+    /// Adds a root. The first one after all others have ended gets a new notice.
+    pub(crate) fn begin(&self) -> LiveRoot<'_> {
+        let mut state = self.lock();
+        if state.n_live == 0 && state.notice.is_given() && !state.is_closed {
+            state.notice = Arc::default();
+        }
+        state.n_live += 1;
+        LiveRoot { roots: self, notice: state.notice.clone() }
+    }
+
+    /// Returns the notice for the roots that run now, or else for the next one. After the last root has ended, this is still its
+    /// notice, until the next root runs.
+    pub(crate) fn notice(&self) -> Arc<ShutdownNotice> {
+        self.lock().notice.clone()
+    }
+
+    /// Gives the notice for good, because the runtime is shut down.
+    pub(crate) fn close(&self) {
+        let notice = {
+            let mut state = self.lock();
+            state.is_closed = true;
+            state.notice.clone()
+        };
+        notice.give();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for LiveRoot<'_> {
+    fn drop(&mut self) {
+        let is_last = {
+            let mut state = self.roots.lock();
+            state.n_live -= 1;
+            state.n_live == 0
+        };
+        if is_last {
+            self.notice.give();
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The examples that shut down gracefully, as programs that get a signal.
+#![cfg(unix)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use rustix::process::Signal;
+
+/// An example that runs.
+struct Example {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Example {
+    /// Builds an example for the profile of this test, and starts it.
+    fn start(name: &str, args: &[&str]) -> Example {
+        // This test is `target/PROFILE/deps/NAME`.
+        let test = std::env::current_exe().unwrap();
+        let folder = test.ancestors().nth(2).expect("the folder of the profile");
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--package", "cordial", "--example", name]);
+        build.args(["--profile", profile(folder), "--target-dir"]).arg(folder.parent().unwrap());
+        assert!(build.status().unwrap().success(), "the example is built");
+        let program: PathBuf = [folder, Path::new("examples"), Path::new(name)].iter().collect();
+        let mut child = Command::new(program)
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        Example { child, stdout }
+    }
+
+    fn next_line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    fn send(&self, signal: Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for the end. Returns the status and the rest of the output.
+    fn finish(mut self) -> (Option<i32>, String) {
+        let mut rest = String::new();
+        self.stdout.read_to_string(&mut rest).unwrap();
+        (self.child.wait().unwrap().code(), rest)
+    }
+}
+
+fn profile(folder: &Path) -> &str {
+    match folder.file_name().and_then(|name| name.to_str()) {
+        Some("debug") => "dev",
+        Some(name) => name,
+        None => panic!("{} is no folder of a profile", folder.display()),
+    }
+}
+
+#[test]
+fn the_axum_example_answers_a_request_that_it_works_on() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut example = Example::start("axum_shutdown", &["stay"]);
+        let address = example.next_line();
+        let address = address.strip_prefix("listening on http://").expect("the address");
+        let mut client = TcpStream::connect(address).unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        assert_eq!(example.next_line(), "working on an answer");
+        example.send(signal);
+        let mut response = String::new();
+        client.read_to_string(&mut response).unwrap();
+        assert!(response.starts_with("HTTP/1.1 200 OK\r\n") && response.ends_with("the answer\n"), "{response}");
+        assert_eq!(example.finish(), (Some(0), "every request is answered\n".to_owned()));
+    }
+}
+
+#[test]
+fn the_echo_example_loses_no_reply() {
+    let (status, output) = Example::start("echo_service", &[]).finish();
+    assert_eq!(status, Some(0), "{output}");
+    assert!(output.ends_with("\nworld\nbye\nevery process ended when it was asked to\n"), "{output}");
+}
+
+/// The reply that the service works on is sent, and what has arrived before the signal is answered.
+#[test]
+fn the_echo_example_finishes_its_replies_after_a_signal() {
+    let free_port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = free_port.to_string();
+    let mut example = Example::start("echo_service", &[&address]);
+    assert_eq!(example.next_line(), format!("listening on {address}"));
+    let mut client = TcpStream::connect(address).unwrap();
+    client.write_all(b"first\n").unwrap();
+    let mut prompt = [0; 2];
+    client.read_exact(&mut prompt).unwrap();
+    assert_eq!(&prompt, b"> ", "the service works on its reply");
+    example.send(Signal::TERM);
+    let mut reply = String::new();
+    client.read_to_string(&mut reply).unwrap();
+    assert_eq!((&*reply, example.finish().0), ("first\nbye\n", Some(0)));
+}

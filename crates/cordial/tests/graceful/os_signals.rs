@@ -1,0 +1,182 @@
+//! SIGINT and SIGTERM during a run, between runs, and beside other handlers.
+#![cfg(unix)]
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use cordial::{Exit, Runtime, process};
+use rustix::process::Signal;
+
+use crate::harness::subprocess;
+
+const SIGNALS: [Signal; 2] = [Signal::TERM, Signal::INT];
+
+/// A run that reports `ready`, and waits for the signal. It does not opt in.
+fn run_until_asked() {
+    let result = cordial::run(async {
+        subprocess::report("ready");
+        std::future::pending::<()>().await
+    });
+    assert_eq!(result, Err(Exit::Shutdown(None)));
+    subprocess::report("has ended");
+}
+
+/// Reports `waits`, and waits for a signal.
+fn wait_outside_of_a_run() {
+    subprocess::report("waits");
+    loop {
+        std::thread::park();
+    }
+}
+
+/// After a run, the handlers are given back: the next run takes them again, and without one the signal ends the program.
+#[test]
+fn between_runs_a_signal_ends_the_program() {
+    if subprocess::case().is_some() {
+        assert_eq!(cordial::run(async { 1 }), Ok(1));
+        for _ in 0..3 {
+            run_until_asked();
+        }
+        let runtime = Runtime::builder().workers(1).build().unwrap();
+        assert_eq!(runtime.run(async { 2 }), Ok(2));
+        drop(runtime);
+        wait_outside_of_a_run();
+    }
+    for signal in SIGNALS {
+        let mut subprocess = subprocess::start(test_name!(), "");
+        for _ in 0..3 {
+            subprocess.wait_for("ready");
+            subprocess.send(signal);
+            subprocess.wait_for("has ended");
+        }
+        subprocess.wait_for("waits");
+        subprocess.send(signal);
+        let ran = subprocess.finish();
+        assert_eq!((ran.status.signal(), ran.reports.len()), (Some(signal.as_raw()), 0), "{}", ran.stderr);
+    }
+}
+
+/// Two runs at once are both asked. The handlers are given back when the last one has ended.
+#[test]
+fn handlers_are_given_back_after_the_last_of_several_runs() {
+    if subprocess::case().is_some() {
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let result = Runtime::builder().workers(1).build().unwrap().run(async {
+                    let requested = cordial::shutdown_requested();
+                    subprocess::report("the first is ready");
+                    requested.await;
+                    cordial::run(async { subprocess::report("the first is asked") }).unwrap();
+                });
+                assert_eq!(result, Ok(()));
+            });
+            let result = cordial::run(async {
+                let requested = cordial::shutdown_requested();
+                subprocess::report("the second is ready");
+                requested.await;
+            });
+            assert_eq!(result, Ok(()));
+        });
+        wait_outside_of_a_run();
+    }
+    let mut subprocess = subprocess::start(test_name!(), "");
+    let mut reports = [subprocess.next_report(), subprocess.next_report()];
+    reports.sort();
+    assert_eq!(reports.map(Option::unwrap), ["the first is ready", "the second is ready"]);
+    subprocess.send(Signal::TERM);
+    subprocess.wait_for("the first is asked");
+    subprocess.wait_for("waits");
+    subprocess.send(Signal::TERM);
+    assert_eq!(subprocess.finish().status.signal(), Some(Signal::TERM.as_raw()));
+}
+
+/// A handler that was there before the first run is called during runs and between them, and then it alone decides.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_handler_that_was_there_before_is_kept() {
+    if subprocess::case().is_some() {
+        let was_called = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(Signal::TERM.as_raw(), was_called.clone()).unwrap();
+        run_until_asked();
+        assert!(was_called.swap(false, Ordering::SeqCst));
+        subprocess::report("waits");
+        while !was_called.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
+        // That handler is for SIGTERM only.
+        wait_outside_of_a_run();
+    }
+    let mut subprocess = subprocess::start(test_name!(), "");
+    subprocess.wait_for("ready");
+    subprocess.send(Signal::TERM);
+    subprocess.wait_for("has ended");
+    subprocess.wait_for("waits");
+    subprocess.send(Signal::TERM);
+    subprocess.wait_for("waits");
+    subprocess.send(Signal::INT);
+    assert_eq!(subprocess.finish().status.signal(), Some(Signal::INT.as_raw()));
+}
+
+/// A shell ignores SIGINT for the programs that it starts in the background.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_that_was_ignored_before_is_ignored_again() {
+    if subprocess::case().is_some() {
+        assert_eq!(cordial::run(async {}), Ok(()));
+        // Sent to itself: if it had an effect, the program would end here.
+        rustix::process::kill_process(rustix::process::getpid(), Signal::INT).unwrap();
+        subprocess::report("runs on");
+        return;
+    }
+    let mut shell = Command::new("sh");
+    shell.args(["-c", r#"trap "" INT; exec "$0" "$@""#]).arg(std::env::current_exe().unwrap());
+    assert_eq!(subprocess::run_by(shell, test_name!(), "").reports(), ["runs on"]);
+}
+
+/// Code in `tokio::spawn` that blocks every thread of tokio does not keep the program from noticing a signal.
+#[test]
+fn a_signal_is_noticed_while_all_threads_of_tokio_are_blocked() {
+    const WORKERS: usize = 2;
+    if subprocess::case().is_some() {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let over = is_over.clone();
+        let runtime = Runtime::builder().workers(WORKERS).build().unwrap();
+        let result = runtime.run(async move {
+            let requested = cordial::shutdown_requested();
+            block_tokio(WORKERS, &over).await;
+            subprocess::report("ready");
+            requested.await;
+            over.store(true, Ordering::SeqCst);
+            "asked"
+        });
+        assert_eq!(result, Ok("asked"));
+        return;
+    }
+    for signal in SIGNALS {
+        let mut subprocess = subprocess::start(test_name!(), "");
+        subprocess.wait_for("ready");
+        subprocess.send(signal);
+        assert!(subprocess.finish().reports().is_empty());
+    }
+}
+
+/// Blocks the threads of tokio until `over` is set. Returns when all of them are blocked.
+async fn block_tokio(n_threads: usize, over: &Arc<AtomicBool>) {
+    let (tx, mut blocked) = tokio::sync::mpsc::channel(n_threads);
+    for _ in 0..n_threads {
+        let (tx, over) = (tx.clone(), over.clone());
+        #[expect(clippy::disallowed_methods, reason = "a thread of tokio has to be blocked")]
+        tokio::spawn(async move {
+            assert!(process::current().is_none());
+            tx.try_send(()).unwrap();
+            while !over.load(Ordering::SeqCst) {
+                std::thread::yield_now();
+            }
+        });
+    }
+    for _ in 0..n_threads {
+        blocked.recv().await.unwrap();
+    }
+}
