@@ -128,10 +128,12 @@ impl Threads {
 
     /// Makes a blocked thread active again, because the system has refused its stand-in: the thread
     /// is not deprioritized, and does not end after its poll. Does nothing if the poll has returned
-    /// meanwhile, or if the thread is deprioritized already.
+    /// meanwhile, if the thread is deprioritized already, or if a thread that has parked meanwhile became active instead
+    /// of the stand-in.
     pub(crate) fn stand_in_refused(&self, index: usize) {
         let mut states = self.states.lock();
-        if states.get(index) == Some(&ThreadState::Blocked { is_deprioritized: false }) {
+        let is_blocked = states.get(index) == Some(&ThreadState::Blocked { is_deprioritized: false });
+        if is_blocked && counts(&states).active < self.workers {
             states[index] = ThreadState::Active;
         }
     }

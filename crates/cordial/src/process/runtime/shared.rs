@@ -1,7 +1,6 @@
 //! The state of one runtime.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::num::NonZeroU32;
 use std::panic::Location;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -41,6 +40,8 @@ const REPORT_EVERY_MS: u64 = 1000;
 /// What was reported of the long polls of the processes of one spawn location.
 #[derive(Debug, Default)]
 struct LongPollsOfLocation {
+    /// Whether one was recorded while it lasted. Its end can be recorded before that.
+    is_recorded: bool,
     /// When the end of one was reported last, in milliseconds on the coarse clock.
     reported_at: Option<u64>,
     /// How many have ended since then and were not reported.
@@ -104,17 +105,12 @@ impl Shared {
     /// the first.
     pub(super) fn is_first_long_poll_of(&self, spawned_at: &'static Location<'static>) -> bool {
         let mut long_polls = self.long_polls.lock().unwrap_or_else(PoisonError::into_inner);
-        match long_polls.entry(as_key(spawned_at)) {
-            Entry::Occupied(_) => false,
-            Entry::Vacant(vacant) => {
-                vacant.insert(LongPollsOfLocation::default());
-                true
-            }
-        }
+        let of_location = long_polls.entry(as_key(spawned_at)).or_default();
+        !std::mem::replace(&mut of_location.is_recorded, true)
     }
 
-    /// Records the end of a long poll, at this time on the coarse clock. If it is to be reported, returns how many were left out since
-    /// the last report.
+    /// Records the end of a long poll, at this time on the coarse clock. If it is to be reported, returns how many were
+    /// left out since the last report.
     pub(super) fn long_poll_ended(&self, spawned_at: &'static Location<'static>, now: u64) -> Option<u64> {
         let mut long_polls = self.long_polls.lock().unwrap_or_else(PoisonError::into_inner);
         let of_location = long_polls.entry(as_key(spawned_at)).or_default();
