@@ -39,11 +39,11 @@ use crate::text::io_error;
 /// How long the last output of a run may take. Its reader may have stopped reading.
 pub(super) const LAST_OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The number of finished results that may wait for the result of an earlier item. `Budget` limits
-/// their memory.
+/// How many results beyond the concurrency may wait for the result of an earlier item. `Budget` limits their memory.
 const MAX_RESULTS_AHEAD: usize = 4096;
 
-/// Runs all items, and prints their outcomes and the summary. The guard finds commands of the run by `run_name`.
+/// Runs all items, and prints their outcomes and the summary. `run_name` is in the
+/// environment of each command, so that the guard process can find it.
 pub(super) async fn run_items<O, E>(
     config: Config,
     run_name: String,

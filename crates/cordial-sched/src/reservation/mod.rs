@@ -39,7 +39,7 @@ struct Threads {
 pub(crate) fn check_threads(needed: usize) -> Result<(), ThreadsRefused> {
     let mut taken = Threads { threads: Vec::new(), is_over: Arc::default() };
     let refused = (0..needed).find_map(|_| taken.take_one().err());
-    // The limit is read while the threads exist, because it is the one that they use up.
+    // The limit is read while the threads exist: `reached_limit` looks for a limit without room.
     let refused = refused.map(|error| {
         let (granted, limit) = (taken.threads.len(), reached_limit());
         ThreadsRefused { needed, granted, limit, error }

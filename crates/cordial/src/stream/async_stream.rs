@@ -115,7 +115,7 @@ pin_project! {
         pub(super) options: Options,
         // Turns the output of an item into its result.
         pub(super) into_result: fn(O) -> Result<T, Exit>,
-        // `Some` if the retry decides by the errors of items.
+        // `Some` if the retry policy looks at the `Err` that the future of an item returns.
         pub(super) output_filter: Option<OutputFilter<O>>,
         // Returns the input twice: for the attempt, and to keep. `None` if no copy is kept. The input is passed by value,
         // because a function pointer type with a reference has crashed rustc in incremental builds.

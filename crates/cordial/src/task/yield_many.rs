@@ -36,7 +36,7 @@ impl<T: Send + 'static> Task<T> {
     /// elapses. The caller keeps the handles.
     ///
     /// Returns one entry for each handle, in order: `Some` with the result, which is taken from the handle, or `None` if
-    /// the task still runs or its result was taken before. See [`YieldMany`] for the options.
+    /// the wait ended before, or if the result had been taken earlier. See [`YieldMany`] for the options.
     ///
     /// # Cancel safety
     ///
@@ -99,7 +99,7 @@ impl<T> YieldMany<'_, T> {
 
     /// Sets after how many results the wait ends; failures count as results. Default: all.
     ///
-    /// A larger limit than there are untaken results has no effect. Reaching the limit is not a timeout:
+    /// A limit above the number of results that can still be taken has no effect. Reaching the limit is not a timeout:
     /// [`on_timeout`](YieldMany::on_timeout) does not apply to the other tasks.
     pub fn limit(mut self, limit: usize) -> Self {
         self.set(|options| options.limit = limit);
@@ -171,7 +171,7 @@ async fn yield_many<T: Send>(options: Options<'_, T>) -> Results<T> {
     let mut results: Results<T> = tasks.iter().map(|_| None).collect();
     let limit = limit.min(tasks.iter().filter(|task| !task.is_taken()).count());
     let mut n_results = 0;
-    // If no task has a process, all results are known, and the deadline is never polled.
+    // If no handle refers to a process, all results are known, and the deadline is never polled.
     let mut deadline =
         tasks.iter().find_map(Task::control).map_or(Deadline::Never, |join| Deadline::new(&join.runtime(), timeout));
     let mut running: FuturesUnordered<_> = tasks
@@ -184,7 +184,7 @@ async fn yield_many<T: Send>(options: Options<'_, T>) -> Results<T> {
         while n_results < limit {
             match running.poll_next_unpin(cx) {
                 Poll::Ready(next) => {
-                    let (idx, result) = next.expect("`limit` is at most the number of tasks without a result");
+                    let (idx, result) = next.expect("`limit` is at most the number of futures in `running`");
                     results[idx] = Some(result);
                     n_results += 1;
                 }

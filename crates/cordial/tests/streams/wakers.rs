@@ -78,7 +78,7 @@ fn a_waker_that_panics_when_it_is_dropped_does_not_end_the_stream() {
                 let waker = std::mem::ManuallyDrop::new(Waker::from(Arc::new(PanicsOnDrop)));
                 let polled = stream.poll_next_unpin(&mut Context::from_waker(&waker));
                 assert!(polled.is_pending());
-                // The stream holds the last clone.
+                // From here on the stream holds the only clone.
                 drop(std::mem::ManuallyDrop::into_inner(waker));
             }
             if n_polls == 1 {

@@ -1,8 +1,8 @@
 //! Waits for the exit of a process through a pidfd, a file that becomes readable when the process exits. Does not reap
 //! the process.
 //!
-//! The system may refuse a pidfd, because too many files are open. The process runs already then, and is not killed:
-//! instead, a thread checks again and again whether the process has exited.
+//! The system may refuse a pidfd, because too many files are open. The process is not killed for that: instead, a check
+//! every `PAUSE` finds out whether it has exited.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -20,15 +20,16 @@ use tokio::time;
 
 /// Blocks SIGCHLD for this thread and all threads that it starts.
 ///
-/// Nothing here uses the signal, but its delivery costs time: while a thread starts a command, libc blocks all its
-/// signals. If a child exits then, the kernel wakes another thread, which discards the signal. With many commands at
-/// once that happens for one child in three.
+/// Nothing here uses the signal, but its delivery costs time: while a thread starts a command, libc blocks all signals
+/// for that thread. If a child exits meanwhile, the kernel wakes another thread of the program, only to discard the
+/// signal. With many commands at once, this happens for one child in three.
 pub(crate) fn block_sigchld() {
     // Fails only for a signal number that does not exist.
     let _ = SigSet::from(Signal::SIGCHLD).thread_block();
 }
 
-/// Unblocks SIGCHLD for a thread that starts commands, because they inherit the blocked signals.
+/// Unblocks SIGCHLD for a thread that starts commands, because a command inherits the
+/// blocked signals of the thread that starts it.
 pub(crate) fn unblock_sigchld() {
     let _ = SigSet::from(Signal::SIGCHLD).thread_unblock();
 }
@@ -88,7 +89,7 @@ impl ExitWatch {
                     Some(registered) => registered,
                     #[expect(
                         deprecated,
-                        reason = "its replacement is unsafe, for files that other code may close; this file is owned"
+                        reason = "its replacement is an `unsafe fn`, because other code might close the file; this file is owned"
                     )]
                     empty => empty.insert(AsyncFd::with_interest(Arc::clone(pidfd), Interest::READABLE)?),
                 };
@@ -104,7 +105,8 @@ impl ExitWatch {
     }
 }
 
-/// Returns whether a child has exited. It is not reaped. An error means that it is no child any more.
+/// Returns whether a child has exited. Does not reap it. If `waitid` fails, the process is no child any more, which
+/// counts as exited.
 fn has_exited(pid: Pid) -> bool {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
     !matches!(waitid(WaitId::Pid(pid), options), Ok(None) | Err(Errno::INTR))

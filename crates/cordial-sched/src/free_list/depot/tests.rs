@@ -38,7 +38,7 @@ fn values_that_are_not_taken_between_two_trims_are_idle() {
 }
 
 #[test]
-fn values_that_are_put_after_a_trim_began_stay_for_another_one() {
+fn values_that_are_put_after_a_trim_began_are_not_idle_at_the_next_trim() {
     let mut depot = depot_of_100();
     depot.begin_trim();
     depot.put(100..150);

@@ -79,7 +79,7 @@ fn a_cut_keeps_older_items() {
 }
 
 #[test]
-fn a_second_cut_is_the_last_item() {
+fn a_second_cut_at_an_earlier_item_replaces_the_first() {
     let mut window = Window::new(3, 0, Order::Input);
     for _ in 0..3 {
         window.start();
