@@ -14,7 +14,7 @@ use crate::sync::{AtomicU64, AtomicUsize, Mutex, Ordering, Parker, Unparker};
 use crate::task::runnable::Runnable;
 use crate::task::schedule;
 use crate::threads::running::RunningThreads;
-use crate::threads::{Activation, Resume, ThreadCounts, Threads};
+use crate::threads::{Activation, Resume, Resumed, ThreadCounts, Threads};
 
 pub(crate) struct Pool {
     pub(crate) queues: Queues,
@@ -138,7 +138,15 @@ impl Pool {
     pub(crate) fn resume(&self, index: usize) -> Resume {
         // Cleared before the state changes: see `threads/README.md`.
         self.queues.remote(index).is_blocked.store(false, Ordering::Relaxed);
-        self.threads().resume(index)
+        // A thread without a remote is about to be started.
+        let may_be_displaced =
+            |other| self.queues.try_remote(other).is_some_and(|remote| remote.progress.seen_twice().is_none());
+        let Resumed { resume, displaced } = self.threads().resume(index, may_be_displaced);
+        if let Some(stand_in) = displaced {
+            // As in `replace_blocked`. Sysmon unparks the stand-in if it sleeps.
+            self.queues.remote(stand_in).is_blocked.store(true, Ordering::Relaxed);
+        }
+        resume
     }
 
     pub(crate) fn inject(&self, task: Runnable) {

@@ -42,17 +42,17 @@ impl<T> Depot<T> {
     }
 
     /// Takes `n` values from the top, or all if there are fewer.
-    pub(super) fn take(&mut self, n: usize) -> Vec<T> {
+    pub(super) fn take(&mut self, n: usize) -> impl Iterator<Item = T> + '_ {
         let rest = self.values.len().saturating_sub(n);
         for level in [&mut self.n_unused, &mut self.n_idle] {
             *level = rest.min(*level);
         }
-        self.values.drain(rest..).collect()
+        self.values.drain(rest..)
     }
 
     /// Takes half of the values, rounded up.
     pub(super) fn take_half(&mut self) -> Vec<T> {
-        self.take(self.values.len().div_ceil(2))
+        self.take(self.values.len().div_ceil(2)).collect()
     }
 
     /// Begins a trim: finds out which values are idle.

@@ -4,9 +4,14 @@ use std::sync::Weak;
 
 use crate::free_list::{BATCH, Recycle, Shards};
 
+/// A magazine with so many values returns some of them.
+const CAPACITY: usize = 2 * BATCH;
+
 pub(crate) struct Magazine<T: Recycle> {
     /// The list that the magazine serves. Dangling at first.
     list: Weak<Shards<T>>,
+    /// Allocated once, for `CAPACITY` values. A new allocation for each batch would end up above the memory of a burst, and keep
+    /// that from being given back.
     pub(super) values: Vec<T>,
 }
 
@@ -25,7 +30,7 @@ impl<T: Recycle> Magazine<T> {
             let mut magazine = magazine.borrow_mut();
             if given.as_ref().is_some_and(|value| serves(value, &mut magazine)) {
                 magazine.values.extend(given.take());
-                if magazine.values.len() >= 2 * BATCH {
+                if magazine.values.len() >= CAPACITY {
                     magazine.return_values(BATCH);
                 }
             }
@@ -45,6 +50,7 @@ impl<T: Recycle> Magazine<T> {
             return false;
         }
         self.return_values(usize::MAX);
+        self.values.reserve_exact(CAPACITY);
         self.list = downgrade();
         true
     }

@@ -77,7 +77,7 @@ impl<T: Recycle> FreeList<T> {
                 return None;
             }
             if magazine.values.is_empty() {
-                magazine.values = self.shards.take_batch(&make)?;
+                self.shards.take_batch(&mut magazine.values, &make);
             }
             magazine.values.pop()
         });
@@ -91,7 +91,8 @@ impl<T: Recycle> FreeList<T> {
     /// Like [`take`](FreeList::take), but never from a magazine: which value is next does not depend on what else the thread
     /// does.
     pub(crate) fn take_without_magazine(&self, make: impl Fn() -> Option<Vec<T>>) -> Option<T> {
-        let mut batch = self.shards.take_batch(&make)?;
+        let mut batch = Vec::new();
+        self.shards.take_batch(&mut batch, &make);
         let value = batch.pop();
         self.shards.own().lock().put(batch);
         value
@@ -166,18 +167,18 @@ impl<T: Recycle> Shards<T> {
         &self.0[shard_of_this_thread(self.0.len())]
     }
 
-    /// Takes at least one value: from the shard of this thread, else from another shard, else new
-    /// values. `None` if there are no values and no more can be made.
-    fn take_batch(&self, make: &impl Fn() -> Option<Vec<T>>) -> Option<Vec<T>> {
-        let own = self.own().lock().take(BATCH);
-        if !own.is_empty() {
-            return Some(own);
+    /// Moves up to `BATCH` values into `batch`, which is empty: from the shard of this thread, else from another shard, else
+    /// new values. It stays empty if there are no values and no more can be made.
+    fn take_batch(&self, batch: &mut Vec<T>, make: &impl Fn() -> Option<Vec<T>>) {
+        batch.extend(self.own().lock().take(BATCH));
+        if !batch.is_empty() {
+            return;
         }
-        let mut found = self.half_of_another().or_else(make)?;
-        let rest = found.len().saturating_sub(BATCH);
-        let batch = found.split_off(rest);
-        self.own().lock().put(found);
-        Some(batch)
+        let mut found = self.half_of_another().or_else(make).unwrap_or_default();
+        batch.extend(found.drain(found.len().saturating_sub(BATCH)..));
+        if !found.is_empty() {
+            self.own().lock().put(found);
+        }
     }
 
     /// Takes half of the values of another shard. Values that one thread takes and another gives
@@ -194,7 +195,7 @@ impl<T: Recycle> Shards<T> {
 impl<T: Recycle> Drop for Shards<T> {
     fn drop(&mut self) {
         for shard in &self.0 {
-            let values = shard.lock().take(usize::MAX);
+            let values: Vec<T> = shard.lock().take(usize::MAX).collect();
             values.into_iter().for_each(T::dispose);
         }
     }

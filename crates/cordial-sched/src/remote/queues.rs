@@ -33,7 +33,12 @@ impl Queues {
 
     /// Returns the remote of a thread that was started.
     pub(crate) fn remote(&self, index: usize) -> &Arc<Remote> {
-        self.remotes[index].get().expect("opened before its thread was started")
+        self.try_remote(index).expect("opened before its thread was started")
+    }
+
+    /// Returns the remote with this index. `None` if no thread has had the index, or the first is about to be started.
+    pub(crate) fn try_remote(&self, index: usize) -> Option<&Arc<Remote>> {
+        self.remotes[index].get()
     }
 
     /// Returns the remotes of all threads that have not ended, and of some that have, with their indices.

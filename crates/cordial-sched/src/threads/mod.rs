@@ -4,12 +4,17 @@
 //!            a long poll, and tasks wait                 its poll returned, `workers` are active
 //!   active ──────────────────────────────► blocked ─────────────────────────────────────────► parked ── 10 s ──► exits
 //!     ▲                                      │ it was deprioritized: it exits, replaced if needed   │
-//!     └── a worker is missing ───────────────┴──────────────────────────────────────────────────────┘
+//!     └── a worker is missing, or it takes ──┴──────────────────────────────────────────────────────┘
+//!         its place back from a stand-in
 //! ```
 //!
 //! At most `workers` threads are active, plus blocked threads whose poll has returned and which
 //! have not noticed yet that they were replaced. A *stand-in* is the thread that becomes active for
-//! a blocked thread; it is a worker like any other.
+//! a blocked thread; it is a worker like any other, with an index that is not below `workers`.
+//!
+//! **A thread with an index below `workers` takes its place back** when its poll has returned: a stand-in that is in no long
+//! poll is blocked instead, and parks as soon as it notices. So the same few threads run most tasks, and the memory of a program
+//! stays small: each thread has an arena of glibc of its own, which keeps much of what was freed in it.
 //!
 //! All changes of state happen under one lock; they are rare. Each call returns what the caller has
 //! to do next, and of two calls that race, the later call sees the change of the earlier.
@@ -47,6 +52,15 @@ pub(crate) enum Resume {
     Run,
     Park,
     End,
+}
+
+/// What came of the end of a long poll.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Resumed {
+    pub(crate) resume: Resume,
+    /// The stand-in that is blocked from now on, because the thread has taken its place back.
+    pub(crate) displaced: Option<usize>,
 }
 
 /// How one more thread becomes active.
@@ -147,17 +161,32 @@ impl Threads {
         *is_deprioritized
     }
 
-    /// Called by a blocked thread whose poll has returned. Returns what the thread has to do.
-    pub(crate) fn resume(&self, index: usize) -> Resume {
+    /// Called by a blocked thread whose poll has returned. `may_be_displaced` says of an active stand-in whether the thread may
+    /// take its place.
+    pub(crate) fn resume(&self, index: usize, may_be_displaced: impl Fn(usize) -> bool) -> Resumed {
         let mut states = self.states.lock();
         let is_full = counts(&states).active >= self.workers;
+        let mut displaced = None;
         let (state, resume) = match states.get(index) {
             Some(ThreadState::Blocked { is_deprioritized: true }) => (ThreadState::Exiting, Resume::End),
-            Some(ThreadState::Blocked { is_deprioritized: false }) if is_full => (ThreadState::Parked, Resume::Park),
+            Some(ThreadState::Blocked { is_deprioritized: false }) if is_full => {
+                if index < self.workers {
+                    displaced = (self.workers..states.len())
+                        .rev()
+                        .find(|&other| states[other] == ThreadState::Active && may_be_displaced(other));
+                }
+                match displaced {
+                    Some(_) => (ThreadState::Active, Resume::Run),
+                    None => (ThreadState::Parked, Resume::Park),
+                }
+            }
             _ => (ThreadState::Active, Resume::Run),
         };
+        if let Some(stand_in) = displaced {
+            states[stand_in] = ThreadState::Blocked { is_deprioritized: false };
+        }
         self.set(&mut states, index, state);
-        resume
+        Resumed { resume, displaced }
     }
 
     /// Called by a parked thread that was unparked, or has waited long enough. Returns what the thread has to do.
@@ -168,7 +197,8 @@ impl Threads {
                 self.set(&mut states, index, ThreadState::Exiting);
                 Resume::End
             }
-            Some(ThreadState::Active) => Resume::Run,
+            // Blocked: it was displaced before it has noticed that it was activated.
+            Some(ThreadState::Active | ThreadState::Blocked { .. }) => Resume::Run,
             _ => Resume::End,
         }
     }

@@ -33,7 +33,8 @@ struct Ways {
     at_limit: Count,
 }
 
-/// A pool of one worker, and room for one stand-in. The thread with index 0 is in a poll.
+/// A pool of one worker, and room for one stand-in. The thread with index 0 is in a poll, and so is the stand-in, unless a model
+/// says otherwise.
 struct Model {
     pool: Pool,
     is_in_second_poll: AtomicBool,
@@ -52,6 +53,8 @@ impl Model {
         [0, 1].into_iter().for_each(|index| pool.queues.open(index));
         let model = Model { pool, is_in_second_poll: AtomicBool::new(false), ways: ways.clone() };
         model.remote(0).progress.begin(Key::new(0, NonZeroU32::MIN));
+        model.remote(1).progress.begin(Key::new(1, NonZeroU32::MIN));
+        model.remote(1).progress.mark_seen_twice(1, 0);
         loom::sync::Arc::new(model)
     }
 
@@ -59,19 +62,24 @@ impl Model {
         self.pool.queues.remote(index)
     }
 
-    /// The thread with index 0 leaves its poll, and runs until it has noticed that it was replaced. There are no tasks.
+    /// The thread with index 0 leaves its poll, and runs until it has noticed that it was replaced.
     fn end_poll_and_resume(&self, parker: &Parker) -> Resume {
         self.remote(0).progress.end();
+        self.run_until_replaced(0, parker)
+    }
+
+    /// A thread that is in no poll runs until it has noticed that it was replaced. There are no tasks.
+    fn run_until_replaced(&self, index: usize, parker: &Parker) -> Resume {
         let has_slept = Cell::new(false);
         let on_slept = |slept: &Slept<Option<()>>| {
             assert!(matches!(slept, Slept::Spurious), "there is no task");
             has_slept.set(true);
         };
-        let worker = TasklessWorker { pool: &self.pool, parker, on_slept: &on_slept };
+        let worker = TasklessWorker { index, pool: &self.pool, parker, on_slept: &on_slept };
         assert_eq!(run_loop::run(&worker), LoopEnd::Blocked);
         let ways = &self.ways;
         count(if has_slept.get() { &ways.saw_the_flag_asleep } else { &ways.saw_the_flag_awake });
-        self.pool.resume(0)
+        self.pool.resume(index)
     }
 
     /// Runs rounds of sysmon: in each a blocked thread that is in no poll is unparked, so that it resumes.
@@ -114,6 +122,50 @@ fn a_blocked_thread_resumes() {
         ("it saw the flag after its poll", &seen.saw_the_flag_awake),
         ("it was asleep", &seen.saw_the_flag_asleep),
     ]);
+}
+
+/// The stand-in is in no poll when the first thread takes its place back.
+#[test]
+fn a_stand_in_parks_when_the_thread_that_it_replaced_takes_its_place_back() {
+    let ways = Arc::new(Ways::default());
+    let seen = ways.clone();
+    check(4, move || {
+        let model = Model::new(&ways);
+        model.remote(1).progress.end();
+        assert_eq!(model.pool.replace_blocked(0), Some(Activation::Spawn(1)));
+        let stand_in = {
+            let model = model.clone();
+            thread::spawn(move || {
+                let parker = model.remote(1).take_local().unwrap().parker;
+                assert_eq!(model.run_until_replaced(1, &parker), Resume::Park);
+            })
+        };
+        model.remote(0).progress.end();
+        assert_eq!(model.pool.resume(0), Resume::Run);
+        model.run_rounds_until_resumed(1);
+        stand_in.join().unwrap();
+        let expected = ThreadCounts { active: 1, parked: 1, ..ThreadCounts::default() };
+        assert_eq!(model.pool.threads().counts(), expected);
+    });
+    assert_reached([
+        ("it saw the flag before it slept", &seen.saw_the_flag_awake),
+        ("it was asleep", &seen.saw_the_flag_asleep),
+    ]);
+}
+
+#[test]
+fn a_stand_in_that_is_displaced_before_it_has_noticed_its_activation_runs_on_and_parks() {
+    loom::model(|| {
+        let model = Model::new(&Arc::default());
+        model.remote(1).progress.end();
+        assert_eq!(model.pool.replace_blocked(0), Some(Activation::Spawn(1)));
+        assert_eq!(model.pool.resume(0), Resume::Run);
+        assert_eq!(model.pool.resume(1), Resume::Park);
+        assert_eq!(model.pool.replace_blocked(0), Some(Activation::Unpark(1)));
+        assert_eq!(model.pool.resume(0), Resume::Run);
+        assert_eq!(model.pool.threads().idle_timeout(1), Resume::Run);
+        assert_eq!(model.pool.resume(1), Resume::Park);
+    });
 }
 
 /// The system refuses the stand-in, so the thread is needed when it resumes, or is activated after it has parked.

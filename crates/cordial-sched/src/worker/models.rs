@@ -5,8 +5,9 @@ use crate::pool::Pool;
 use crate::sync::{Ordering, Parker, Unparker};
 use crate::worker::run_loop::{self, WorkerOps};
 
-/// The worker with index 0. Runs the shipped loop.
+/// Runs the shipped loop.
 pub(crate) struct TasklessWorker<'a> {
+    pub(crate) index: usize,
     pub(crate) pool: &'a Pool,
     pub(crate) parker: &'a Parker,
     /// Called after each sleep.
@@ -17,7 +18,7 @@ impl WorkerOps for TasklessWorker<'_> {
     type Task = ();
 
     fn is_blocked(&self) -> bool {
-        self.pool.queues.remote(0).is_blocked.load(Ordering::Relaxed)
+        self.pool.queues.remote(self.index).is_blocked.load(Ordering::Relaxed)
     }
 
     fn is_stopping(&self) -> bool {
@@ -53,11 +54,11 @@ impl WorkerOps for TasklessWorker<'_> {
     }
 
     fn index(&self) -> usize {
-        0
+        self.index
     }
 
     fn unparker(&self) -> &Unparker {
-        &self.pool.queues.remote(0).unparker
+        &self.pool.queues.remote(self.index).unparker
     }
 
     fn park(&self) {

@@ -7,5 +7,6 @@ mod hooks;
 mod panic;
 mod shutdown;
 mod simulation;
+mod stand_ins;
 mod traps;
 mod wake_races;

@@ -30,7 +30,7 @@ fn a_worker_that_starts_while_the_pool_stops_does_not_sleep() {
                     Slept::Spurious => count(&ways.spurious),
                     Slept::Found(_, Some(_)) | Slept::Woken(_) => panic!("there is no task"),
                 };
-                let worker = TasklessWorker { pool: &pool, parker: &parker, on_slept: &on_slept };
+                let worker = TasklessWorker { index: 0, pool: &pool, parker: &parker, on_slept: &on_slept };
                 assert_eq!(run_loop::run(&worker), LoopEnd::Stopping);
             })
         };

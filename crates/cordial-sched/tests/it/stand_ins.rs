@@ -1,0 +1,32 @@
+//! A stand-in runs tasks only while the worker that it replaces is in a long poll.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use crate::hooks::{executor, spawn, wait};
+
+/// How many tasks may run before the worker has its place back. It needs a millisecond.
+const MAX: usize = 100_000;
+
+fn name_of_this_thread() -> Option<String> {
+    std::thread::current().name().map(str::to_owned)
+}
+
+#[test]
+fn a_worker_takes_its_place_back_from_its_stand_in_after_a_long_poll() {
+    let executor = executor(1);
+    let (release, released) = mpsc::channel::<()>();
+    let (begins, has_begun) = mpsc::channel();
+    let long = spawn(&executor, async move {
+        begins.send(name_of_this_thread()).unwrap();
+        let _ = released.recv();
+    });
+    let worker = has_begun.recv().unwrap();
+    let stand_in = wait(spawn(&executor, async { name_of_this_thread() }));
+    assert_ne!(stand_in, worker);
+    drop(release);
+    wait(long);
+    let is_back = |_| wait(spawn(&executor, async { name_of_this_thread() })) == worker;
+    assert!((0..MAX).any(is_back), "{stand_in:?} runs all tasks");
+    executor.close(Duration::MAX);
+}
