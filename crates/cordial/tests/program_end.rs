@@ -11,7 +11,7 @@ use std::io::Write;
 use std::pin::pin;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -144,6 +144,31 @@ const CASES: &[Case] = &[
             runtime.shutdown(Shutdown::Infinity);
         })
     },
+    Case::new("main returns, and a runtime with tasks alive was leaked", || {
+        let runtime = Runtime::builder().workers(2).build().unwrap();
+        runtime.block_on(async { start_everything_here().await }).unwrap();
+        std::mem::forget(runtime);
+        say_done();
+    }),
+    Case::new("a static holds a runtime with tasks alive, and `atexit` shuts it down", || {
+        static HELD: OnceLock<Runtime> = OnceLock::new();
+        extern "C" fn shut_it_down() {
+            let runtime = HELD.get().unwrap();
+            assert!(is_refused(&runtime.block_on(async {})));
+            // Tasks that sleep or compute do not end in time.
+            let _ = runtime.shutdown(Duration::ZERO);
+            say_done();
+        }
+        let runtime = HELD.get_or_init(|| Runtime::builder().workers(2).build().unwrap());
+        runtime.block_on(async { start_everything_here().await }).unwrap();
+        assert!(shutdown_hooks::add_shutdown_hook(shut_it_down));
+    }),
+    Case::new("a static holds a runtime with tasks alive, and nothing ends it", || {
+        static HELD: OnceLock<Runtime> = OnceLock::new();
+        let runtime = HELD.get_or_init(|| Runtime::builder().workers(2).build().unwrap());
+        runtime.block_on(async { start_everything_here().await }).unwrap();
+        at_exit(|| Box::new(say_done));
+    }),
     Case::new("a static holds handles, and `atexit` drops them", || {
         static HELD: Mutex<Vec<Task<()>>> = Mutex::new(Vec::new());
         extern "C" fn drop_them() {
