@@ -6,6 +6,15 @@ use cordial::{Exit, Refusal, Runtime, Task};
 
 use crate::harness::subprocess;
 
+/// Ends a forked process that hangs: it has none of the threads that end the process of a test.
+fn limit_time_of_forked_process() {
+    #[expect(clippy::disallowed_methods, reason = "the limit must hold even if the library hangs")]
+    std::thread::spawn(|| {
+        std::thread::sleep(Duration::from_secs(30));
+        std::process::exit(99);
+    });
+}
+
 fn is_refused(exit: &Exit) -> bool {
     matches!(exit, Exit::Refused(Refusal::Forked)) && exit.to_string().contains("forked")
 }
@@ -23,6 +32,7 @@ fn a_forked_process_gets_errors_of_the_runtimes_of_its_parent_and_can_build_its_
     let child = match fork::fork().unwrap() {
         fork::Fork::Parent(child) => child,
         fork::Fork::Child => {
+            limit_time_of_forked_process();
             assert!(is_refused(&Task::spawn(async { 1 }).wait().unwrap_err()));
             subprocess::report("spawn");
             assert!(is_refused(&earlier.wait().unwrap_err()));
@@ -59,6 +69,7 @@ fn a_task_that_forks_gets_errors_in_the_forked_process() {
         match fork::fork().unwrap() {
             fork::Fork::Parent(child) => child,
             fork::Fork::Child => {
+                limit_time_of_forked_process();
                 assert!(is_refused(&Task::spawn(async { 1 }).await.unwrap_err()));
                 subprocess::report("spawn");
                 assert!(cordial::process::info(Task::start(async {})).is_none());
