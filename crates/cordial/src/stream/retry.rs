@@ -81,7 +81,7 @@ impl Retry {
     ///     let reads = reads.retry(Retry::times(3).when_err(is_transient));
     ///     let progress = reads.progress();
     ///     assert_eq!(reads.partition().await.1.len(), 2);
-    ///     assert_eq!(progress.retries(), 3, "of the first read only");
+    ///     assert_eq!(progress.retried(), 3, "of the first read only");
     /// });
     /// ```
     #[must_use]
