@@ -81,7 +81,7 @@ impl Listener for Failing {
 
     async fn accept(&mut self) -> io::Result<(DuplexStream, u32)> {
         self.1 += 1;
-        if self.1 % 4 == 0 { self.0.accept().await } else { Err(io::Error::other("no files")) }
+        if self.1.is_multiple_of(4) { self.0.accept().await } else { Err(io::Error::other("no files")) }
     }
 }
 
