@@ -305,7 +305,8 @@ fn a_parked_thread_that_comes_in_place_of_a_refused_stand_in_is_the_only_one_tha
         assert_eq!([threads.activate(), threads.activate()], [Activation::Spawn(0), Activation::Spawn(1)]);
         assert_eq!(threads.replace_blocked(1), Some(Activation::Spawn(2)));
         assert_eq!(threads.replace_blocked(0), Some(Activation::Spawn(3)));
-        assert_eq!(threads.resume(1), Resume::Park);
+        // No stand-in may be displaced.
+        assert_eq!(threads.resume(1, |_| false), Resumed { resume: Resume::Park, displaced: None });
         assert_eq!(threads.release(3), Some(Activation::Unpark(1)), "the system refuses the stand-in of thread 0");
         threads.stand_in_refused(0);
         assert_eq!(threads.counts(), ThreadCounts { active: 2, blocked: 1, ..ThreadCounts::default() });
