@@ -57,6 +57,7 @@ mod sync;
 mod sysmon;
 mod table;
 mod task;
+mod thread;
 mod thread_limit;
 mod threads;
 mod timeout;

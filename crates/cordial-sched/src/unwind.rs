@@ -5,10 +5,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// Calls `f`. If it panics, returns the message of the panic: the text of its payload, or an empty string if the payload is no text.
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, String> {
+    let (mut f, mut output) = (Some(f), None);
+    catch_call(&mut || output = f.take().map(|f| f()))?;
+    Ok(output.expect("the call has returned, and so has `f`"))
+}
+
+/// Does the work of `catch`. Not generic, so that it is compiled once and not again for each future of a user.
+fn catch_call(f: &mut dyn FnMut()) -> Result<(), String> {
     catch_payload(f).map_err(|payload| {
         let message = payload.downcast_ref::<&str>().map(|message| (*message).to_owned());
         let message = message.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
-        if let Err(next) = catch_payload(|| drop(payload)) {
+        let mut payload = Some(payload);
+        if let Err(next) = catch_payload(&mut || drop(payload.take())) {
             // The destructor of the payload has panicked. The second payload is leaked, since its destructor may panic too.
             std::mem::forget(next);
         }
@@ -23,6 +31,6 @@ pub(crate) fn end_thread() -> ! {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that catches panics in this crate")]
-fn catch_payload<R>(f: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send>> {
+fn catch_payload(f: &mut dyn FnMut()) -> Result<(), Box<dyn Any + Send>> {
     catch_unwind(AssertUnwindSafe(f))
 }

@@ -103,6 +103,7 @@ mod error;
 mod exit;
 mod pid;
 pub mod process;
+mod sorted_map;
 mod stream;
 mod supervisor;
 mod task;

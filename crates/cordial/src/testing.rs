@@ -104,7 +104,7 @@ where
             Err(refusal) => Err(Exit::Refused(refusal)),
         };
         drop(live);
-        stop_in_order(&runtime, |_, _| true, Shutdown::After(Duration::from_secs(5))).await;
+        stop_in_order(&runtime, &|_, _| true, Shutdown::After(Duration::from_secs(5))).await;
         result
     });
     match ended {
@@ -113,7 +113,7 @@ where
         Err(Stalled) => {
             let left: Vec<String> = describe_all(&runtime, &|_, _| true).iter().map(ToString::to_string).collect();
             // The processes are killed, so that their destructors run.
-            let _ = simulation.block_on(stop_all(&runtime, |_, _| true, Shutdown::BrutalKill, LateEnds::Await));
+            let _ = simulation.block_on(stop_all(&runtime, &|_, _| true, Shutdown::BrutalKill, LateEnds::Await));
             let message = format!(
                 "nothing can run any more, and the root process has not ended (seed {seed}); still alive: {}",
                 left.join("; ")

@@ -67,8 +67,15 @@ impl Caught {
 struct Checkpoint;
 
 /// Calls `f`. If `f` panics, returns the panic as a value.
-#[expect(clippy::disallowed_methods, reason = "only this module catches panics")]
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Unwound> {
+    let (mut f, mut output) = (Some(f), None);
+    catch_call(&mut || output = f.take().map(|f| f()))?;
+    Ok(output.expect("the call has returned, and so has `f`"))
+}
+
+/// Does the work of `catch`. Not generic, so that it is compiled once and not again for each future of a user.
+#[expect(clippy::disallowed_methods, reason = "only this module catches panics")]
+fn catch_call(f: &mut dyn FnMut()) -> Result<(), Unwound> {
     // If a destructor calls this while another panic unwinds, the record of that panic is kept for its own `catch`.
     let outer = if std::thread::panicking() { hook::take_record() } else { None };
     let outcome = hook::while_recording(|| catch_unwind(AssertUnwindSafe(f)));

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -24,6 +25,18 @@ pub struct Executor {
     local: Arc<LocalCount>,
 }
 
+/// Hides the type of what an executor consists of. The debug information of each part of a program that has a handle would
+/// otherwise describe all of it, tokio's runtime included: that made a small program twice as large.
+trait HasCore: Send + Sync {
+    fn core(&self) -> &Core;
+}
+
+impl HasCore for Core {
+    fn core(&self) -> &Core {
+        self
+    }
+}
+
 /// Identifies one poll of an executor. A task that is found twice in the poll with the same id has not returned in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PollId {
@@ -35,7 +48,7 @@ pub struct PollId {
 /// Holds the reference count of a handle and its clones. Each thread that starts tasks has its own, so that threads do not
 /// contend for one counter.
 struct LocalCount {
-    core: Arc<Core>,
+    core: Arc<dyn HasCore>,
 }
 
 /// What belongs to one executor.
@@ -68,7 +81,7 @@ impl Executor {
     /// Returns a handle whose clones have a counter of their own, for one more thread that starts tasks.
     #[must_use]
     pub fn with_local_count(&self) -> Executor {
-        Executor::of(self.core().clone())
+        Executor { local: Arc::new(LocalCount { core: self.local.core.clone() }) }
     }
 
     /// Returns the hooks, if they are of type `H`.
@@ -243,13 +256,13 @@ impl Executor {
         let refused = self.core().hook_calls.add(Box::new(call));
         if !refused.is_empty() {
             let make_calls = || refused.into_iter().for_each(|call| drop(unwind::catch(call)));
-            self.tokio().spawn(async { make_calls() });
+            spawn_boxed(self.tokio(), async { make_calls() });
         }
     }
 
     #[inline]
-    pub(super) fn core(&self) -> &Arc<Core> {
-        &self.local.core
+    pub(super) fn core(&self) -> &Core {
+        self.local.core.core()
     }
 
     pub(crate) fn pool(&self) -> Option<&Arc<Pool>> {
@@ -276,6 +289,12 @@ impl Executor {
 /// Returns whether this thread is ending and tokio's thread-locals are gone. Then tokio panics when a runtime is built or entered.
 pub(super) fn tokio_has_no_context() -> bool {
     tokio::runtime::Handle::try_current().is_err_and(|error| error.is_thread_local_destroyed())
+}
+
+/// Spawns a task of tokio. Its future is boxed, so that tokio's code for a task is compiled once, and not for each future.
+pub(super) fn spawn_boxed(tokio: &tokio::runtime::Handle, future: impl Future<Output = ()> + Send + 'static) {
+    let boxed: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(future);
+    tokio.spawn(boxed);
 }
 
 /// tokio's own `now` would be virtual on the thread of a simulation.

@@ -5,10 +5,9 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 
-use crate::unwind;
+use crate::{thread, unwind};
 
 /// How long the thread waits for the next call before it ends.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -43,7 +42,7 @@ impl HookCalls {
             return VecDeque::new();
         }
         let calls = self.clone();
-        let started = thread::Builder::new().name("cordial-hooks".to_owned()).spawn(move || calls.run());
+        let started = thread::start("cordial-hooks".to_owned(), Box::new(move || calls.run()));
         state.has_thread = started.is_ok();
         if state.has_thread { VecDeque::new() } else { std::mem::take(&mut state.waiting) }
     }

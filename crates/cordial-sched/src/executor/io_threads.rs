@@ -8,17 +8,18 @@ use crate::task::schedule::{LocalSchedule, Placement, Schedule, SchedulerRef};
 
 impl Schedule for Core {
     fn schedule(self: Arc<Core>, task: Runnable) {
-        self.inject(task);
+        self.inject(task, &|| Executor::of(self.clone()));
     }
 }
 
 impl Core {
-    fn inject(self: &Arc<Core>, task: Runnable) {
+    /// `executor` returns a handle on the executor of this core.
+    fn inject(&self, task: Runnable, executor: &dyn Fn() -> Executor) {
         match &self.scheduler {
             Scheduler::Threads(pool) => {
                 pool.inject(task);
                 if pool.have_all_exited() {
-                    let executor = Executor::of(self.clone());
+                    let executor = executor();
                     executor.hooks_dyn().on_foreign_thread(&executor, &mut || pool.run_remaining_tasks());
                 }
             }
@@ -39,7 +40,7 @@ impl LocalSchedule for IoThread {
         if task.scheduler() != core.tasks.scheduler() {
             return Err(task);
         }
-        core.inject(task);
+        core.inject(task, &|| self.executor.clone());
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use crate::table::Key;
 use crate::task::schedule::SchedulerRef;
 use crate::thread_limit::{self, NewThread};
 use crate::threads::Threads;
-use crate::worker;
+use crate::{thread, worker};
 
 /// Makes the pool of an executor that is about to be made.
 pub(super) fn new_pool(options: &Options, scheduler: &SchedulerRef, sysmon: &Parker, core: &Weak<Core>) -> Arc<Pool> {
@@ -24,13 +24,13 @@ pub(super) fn new_pool(options: &Options, scheduler: &SchedulerRef, sysmon: &Par
         let Some(core) = of_workers.upgrade() else { return Ok(false) };
         // Keeps the executor alive for as long as the worker runs.
         let (executor, scheduler) = (Executor::of(core), scheduler.clone());
-        spawn_thread(format!("cordial-worker-{index}"), move || {
+        let run = move || {
             let Some(pool) = executor.pool() else { return };
             let _entered = executor.tokio().enter();
             executor.hooks_dyn().thread_started(&executor);
             worker::run(pool, index, scheduler);
-        })
-        .map(|()| true)
+        };
+        thread::start(format!("cordial-worker-{index}"), Box::new(run)).map(|()| true)
     };
     let of_foreign = core.clone();
     let on_foreign_thread = move |run: &mut dyn FnMut()| {
@@ -63,11 +63,8 @@ pub(super) fn start(executor: &Executor, pool: &Arc<Pool>, options: &Options, sy
     let executor = executor.with_local_count();
     let pool = pool.clone();
     thread_limit::check_address_space(NewThread::First)?;
-    spawn_thread("cordial-sysmon".to_owned(), move || sysmon::run(&pool, &executor, settings, &sysmon))
-}
-
-fn spawn_thread(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    std::thread::Builder::new().name(name).spawn(body).map(drop)
+    let run = move || sysmon::run(&pool, &executor, settings, &sysmon);
+    thread::start("cordial-sysmon".to_owned(), Box::new(run))
 }
 
 impl SysmonHooks for Executor {

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock, TryLockError, Weak};
 use std::time::Duration;
 
 use crate::executor::error::ExecutorError;
-use crate::executor::handle::{Core, Executor, Scheduler, real_now, tokio_has_no_context};
+use crate::executor::handle::{Core, Executor, Scheduler, real_now, spawn_boxed, tokio_has_no_context};
 use crate::executor::hooks::Hooks;
 use crate::executor::io_threads::IoThread;
 use crate::executor::options::Options;
@@ -88,7 +88,7 @@ impl Executor {
             }
         })?;
         core.tokio.set(runtime.handle().clone()).expect("the executor has one tokio runtime");
-        runtime.spawn(core.dropped_timers.clone().run());
+        spawn_boxed(runtime.handle(), core.dropped_timers.clone().run());
         *core.tokio_runtime.lock() = Some(runtime);
         let executor = Executor::of(core);
         let pool = executor.pool().expect("it was made with a pool");
@@ -142,7 +142,7 @@ impl Executor {
             }
         });
         later.set(Arc::downgrade(&core)).expect("set once");
-        runtime.handle().spawn(core.timeouts.clone().sweep_simulated());
+        spawn_boxed(runtime.handle(), core.timeouts.clone().sweep_simulated());
         Ok((Executor::of(core), runtime))
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::executor::handle::Executor;
 use crate::io_watch::{Activity, IoWatch, Looks};
 use crate::sync::Parker;
+use crate::thread;
 use crate::thread_limit::{self, NewThread};
 use crate::timeout::Instant;
 
@@ -29,7 +30,7 @@ pub(super) fn start(executor: &Executor, io_watch: Arc<IoWatch>, parker: Parker)
         });
     };
     thread_limit::check_address_space(NewThread::First)?;
-    std::thread::Builder::new().name("cordial-timer".to_owned()).spawn(run).map(drop)
+    thread::start("cordial-timer".to_owned(), Box::new(run))
 }
 
 /// Reads the counters of tokio. The number of parks and unparks is odd while the thread is parked.

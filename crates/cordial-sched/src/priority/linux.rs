@@ -8,6 +8,8 @@ use thread_priority::ThreadPriority::Crossplatform;
 use thread_priority::ThreadSchedulePolicy::Normal;
 use thread_priority::{ThreadPriority, ThreadPriorityValue, set_thread_priority_and_policy, thread_native_id};
 
+use crate::thread::kernel_id;
+
 /// By how much the nice value of a deprioritized thread is raised. Each step takes a fifth of the thread's weight. After
 /// two steps, it gets 64 % of the time that a thread of full weight gets beside it, however many threads there are.
 /// More steps would not shorten the wait of the others by much (`bench/NOTES.md`).
@@ -19,18 +21,19 @@ const WEAKEST_NICE: i32 = 19;
 /// The identity of a thread of this program.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OsThread {
-    kernel_id: Pid,
+    /// `None` where `/proc` is not mounted. Then the thread keeps its priority.
+    kernel_id: Option<Pid>,
 }
 
 impl OsThread {
     pub(crate) fn current() -> OsThread {
-        OsThread { kernel_id: rustix::thread::gettid() }
+        OsThread { kernel_id: kernel_id() }
     }
 
     /// Returns the processor time that the thread has used, or `None` if it has ended or the kernel keeps no such
     /// record.
     pub(crate) fn cpu_time(self) -> Option<Duration> {
-        let text = std::fs::read_to_string(format!("/proc/self/task/{}/schedstat", self.kernel_id)).ok()?;
+        let text = std::fs::read_to_string(format!("/proc/self/task/{}/schedstat", self.kernel_id?)).ok()?;
         let nanoseconds = text.split(' ').next()?.parse().ok()?;
         Some(Duration::from_nanos(nanoseconds))
     }
@@ -39,8 +42,12 @@ impl OsThread {
     ///
     /// Returns `false` if the system does not allow it. The thread must not have ended.
     pub(crate) fn deprioritize(self) -> bool {
-        let Ok(nice) = getpriority_process(Some(self.kernel_id)) else { return false };
-        setpriority_process(Some(self.kernel_id), (nice + NICE_STEPS).min(WEAKEST_NICE)).is_ok()
+        // `None` would name the thread that makes the call.
+        if self.kernel_id.is_none() {
+            return false;
+        }
+        let Ok(nice) = getpriority_process(self.kernel_id) else { return false };
+        setpriority_process(self.kernel_id, (nice + NICE_STEPS).min(WEAKEST_NICE)).is_ok()
     }
 }
 

@@ -3,18 +3,21 @@
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 
+use crate::thread::kernel_id;
+
 /// The identity of a thread of this program.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct KernelThread(Pid);
+pub(super) struct KernelThread(Option<Pid>);
 
 impl KernelThread {
     pub(super) fn current() -> KernelThread {
-        KernelThread(rustix::thread::gettid())
+        KernelThread(kernel_id())
     }
 
-    /// Returns whether the kernel has removed the thread, and counts it no more.
+    /// Returns whether the kernel has removed the thread, and counts it no more. A thread that was joined is taken for gone if its
+    /// number is unknown.
     pub(super) fn is_gone(self) -> bool {
         // The call accepts the id of any thread, and sends no signal.
-        test_kill_process(self.0) == Err(Errno::SRCH)
+        self.0.is_none_or(|id| test_kill_process(id) == Err(Errno::SRCH))
     }
 }

@@ -63,8 +63,9 @@ fn has_room_within(max_bytes: u64, bytes: u64) -> bool {
 
 /// Returns the bytes of address space that this program uses.
 fn address_space_in_use() -> Option<u64> {
-    let pages: u64 = fs::read_to_string("/proc/self/statm").ok()?.split(' ').next()?.parse().ok()?;
-    Some(pages.saturating_mul(rustix::param::page_size() as u64))
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmSize:"))?.trim().strip_suffix("kB")?;
+    kilobytes.trim().parse::<u64>().ok().map(|kilobytes| kilobytes.saturating_mul(1024))
 }
 
 /// Returns the innermost control group of this program that is full.

@@ -58,7 +58,7 @@ pub use tokio::time::Instant;
 use self::after_close::{AfterClose, Need};
 use crate::free_list::shard_of_this_thread;
 use crate::sync::{Mutex, Parker, Unparker, sleep};
-use crate::unwind;
+use crate::{thread, unwind};
 
 mod after_close;
 
@@ -282,7 +282,7 @@ impl Timeouts {
         let timeouts = self.clone();
         let sweep = move || timeouts.sweep_after_close(|| sleep(PERIOD_AFTER_CLOSE));
         // If the operating system refuses the thread, the armed timeouts do not elapse.
-        let _ = std::thread::Builder::new().name("cordial-timer".to_owned()).spawn(sweep);
+        let _ = thread::start("cordial-timer".to_owned(), Box::new(sweep));
     }
 
     /// Sweeps until no timeout is armed.

@@ -1,6 +1,6 @@
 //! The record of a live process in the process table.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::panic::Location;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use super::shutdown_notice::ShutdownNotice;
 use super::shutdown_state::{ExitCause, ShutdownState};
 use crate::exit::Exit;
 use crate::pid::Pid;
+use crate::sorted_map::SortedMap;
 use crate::telemetry::Subject;
 
 /// The record of one live process. It is in the table from the spawn until the destructors of the future have run.
@@ -39,14 +40,14 @@ pub(crate) struct Entry {
 pub(crate) struct Rare {
     pub(crate) label: Option<Arc<str>>,
     pub(crate) links: BTreeSet<Pid>,
-    pub(crate) monitors: BTreeMap<u64, oneshot::Sender<Exit>>,
+    pub(crate) monitors: SortedMap<u64, oneshot::Sender<Exit>>,
     /// One sender for each live `Exits` of the process. The channels need no bound: each link and
     /// each signal sent to the process adds one exit.
-    pub(crate) traps: BTreeMap<u64, mpsc::UnboundedSender<(Pid, Exit)>>,
+    pub(crate) traps: SortedMap<u64, mpsc::UnboundedSender<(Pid, Exit)>>,
     /// Set once a future waits for a request, or may.
     pub(crate) shutdown_notice: Option<Arc<ShutdownNotice>>,
     /// The guardians that end with this process, by their numbers, which is the order of their start.
-    pub(crate) guardians: BTreeMap<u64, Pid>,
+    pub(crate) guardians: SortedMap<u64, Pid>,
     /// Set if the process is a guardian itself.
     pub(crate) guardian: Option<Box<Guardian>>,
     /// Set if the process was started by `run`: the notice for code outside of any process.

@@ -98,7 +98,7 @@ impl Future for Monitor {
 impl Drop for Monitor {
     fn drop(&mut self) {
         if let State::Monitoring { runtime, id, .. } = &self.state {
-            let sender = runtime.with(self.pid, |entry| entry.rare.as_mut().and_then(|rare| rare.monitors.remove(id)));
+            let sender = runtime.with(self.pid, |entry| entry.rare.as_mut().and_then(|rare| rare.monitors.remove(*id)));
             drop(sender);
         }
     }

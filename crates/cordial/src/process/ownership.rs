@@ -1,10 +1,9 @@
 //! Which process owns a guardian, and in which order the guardians of one owner end.
 
-use std::collections::BTreeMap;
-
 use super::guardian::ShutdownRequest;
 use super::runtime::Handle;
 use crate::pid::Pid;
+use crate::sorted_map::SortedMap;
 
 /// Returns the strongest request to shut down that the calling process, the guardian `own`, has received.
 pub(crate) fn shutdown_request(runtime: &Handle, own: Pid) -> ShutdownRequest {
@@ -29,12 +28,17 @@ pub(crate) fn attach_to_owner(runtime: &Handle, owner: Pid, guardian: Pid) {
         guardians.insert(number, guardian);
         // The guardians that have ended are removed each time the number of entries has doubled.
         let has_doubled = guardians.len() > 8 && guardians.len().is_power_of_two();
-        if has_doubled { guardians.clone() } else { BTreeMap::new() }
+        if has_doubled { guardians.clone() } else { SortedMap::default() }
     });
-    let mut ended = to_check.unwrap_or_default();
-    ended.retain(|_, pid| !runtime.is_alive(*pid));
+    let to_check = to_check.unwrap_or_default();
+    let ended: Vec<u64> =
+        to_check.iter().filter(|(_, pid)| !runtime.is_alive(**pid)).map(|(number, _)| number).collect();
     if !ended.is_empty() {
-        runtime.with(owner, |entry| entry.rare().guardians.retain(|number, _| !ended.contains_key(number)));
+        runtime.with(owner, |entry| {
+            for number in ended {
+                entry.rare().guardians.remove(number);
+            }
+        });
     }
 }
 
@@ -54,7 +58,7 @@ pub(crate) fn detach_from_owner(runtime: &Handle, guardian: Pid) {
         if let Some(rare) = &mut guardian_entry.rare {
             rare.links.remove(&owner);
             if let Some(guardian) = &mut rare.guardian {
-                owner_rare.guardians.remove(&guardian.number);
+                owner_rare.guardians.remove(guardian.number);
                 guardian.owner = None;
             }
         }
@@ -63,7 +67,7 @@ pub(crate) fn detach_from_owner(runtime: &Handle, guardian: Pid) {
 
 /// Prepares the end of the guardians of `owner`, which has ended: each waits for the guardian that was started after it. Each
 /// is linked to the owner again, so that it is notified of the end even if it had removed the link.
-pub(super) fn order_by_start(runtime: &Handle, owner: Pid, guardians: &BTreeMap<u64, Pid>) {
+pub(super) fn order_by_start(runtime: &Handle, owner: Pid, guardians: &SortedMap<u64, Pid>) {
     let mut after = None;
     for pid in guardians.values().rev() {
         let found = runtime.with(*pid, |entry| {

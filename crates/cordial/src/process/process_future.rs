@@ -144,7 +144,20 @@ where
                     [Some(unwound), dropped.err()]
                 }
             };
-            reply = Some(end(runtime, pid, this.span.as_deref(), result, unwound));
+            let (value, own_exit) = match result {
+                Some(Ok(value)) => (Some(value), Exit::Normal),
+                Some(Err(exit)) => (None, exit),
+                None => (None, Exit::Normal),
+            };
+            let ended = end(runtime, pid, this.span.as_deref(), own_exit, unwound);
+            let result = match value {
+                Some(value) => {
+                    discard_exit(ended.exit);
+                    Ok(value)
+                }
+                None => Err(ended.exit),
+            };
+            reply = Some(Reply { result: Some(result), _lineage: ended.lineage });
             // Dropping the last reference to a span runs a subscriber of the user.
             if let Some(span) = this.span.take() {
                 let _ = unwind::catch(|| drop(span));
@@ -173,20 +186,16 @@ fn ends_with_runtime(runtime: &Handle, pid: Pid) -> bool {
     is_exiting()
 }
 
-/// Ends a process whose future was dropped: removes it from the table, and notifies its links and monitors.
-fn end<T>(
-    runtime: &Handle,
-    pid: Pid,
-    span: Option<&TaskSpan>,
-    result: Option<Result<T, Exit>>,
-    unwound: [Option<Unwound>; 2],
-) -> Reply<T> {
+/// What is left of a process that has ended.
+struct Ended {
+    exit: Exit,
+    lineage: Option<Arc<Lineage>>,
+}
+
+/// Ends a process whose future was dropped: removes it from the table, and notifies its links and monitors. Not generic, so that it
+/// is not compiled again for each future of a user. `own_exit` is the exit with which the future itself has ended.
+fn end(runtime: &Handle, pid: Pid, span: Option<&TaskSpan>, own_exit: Exit, unwound: [Option<Unwound>; 2]) -> Ended {
     let mut entry = runtime.remove(pid).expect("a process is removed from the table only here, after its last poll");
-    let (value, own_exit) = match result {
-        Some(Ok(value)) => (Some(value), Exit::Normal),
-        Some(Err(exit)) => (None, exit),
-        None => (None, Exit::Normal),
-    };
     let mut panics = unwound.into_iter().flatten().filter_map(|unwound| match unwound {
         Unwound::Panic(caught) => Some(caught),
         Unwound::Checkpoint => None,
@@ -240,14 +249,7 @@ fn end<T>(
         // Futures that wait for a request and outlive the process are ready.
         rare.shutdown_notice.iter().for_each(|notice| notice.give());
     }
-    let result = match value {
-        Some(value) => {
-            discard_exit(exit);
-            Ok(value)
-        }
-        None => Err(exit),
-    };
-    Reply { result: Some(result), _lineage: entry.lineage.take() }
+    Ended { exit, lineage: entry.lineage.take() }
 }
 
 /// Reports the poll that is about to return, if it has lasted for `LONG_POLL`. The process has not ended.

@@ -3,7 +3,7 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use cordial_sched::{Executor, JoinHandle, Prepared, PreparedDetached, Reserved};
+use cordial_sched::{Executor, JoinHandle, Key, Prepared, PreparedDetached, Reserved, TaskRef};
 use tracing::{Level, Span};
 
 use super::child_slot::{Admission, ChildSlot};
@@ -85,6 +85,16 @@ macro_rules! box_if_large {
 
 pub(crate) use box_if_large;
 
+/// Where a process comes from.
+struct Origin {
+    key: Key,
+    pid: Pid,
+    caller: Option<Pid>,
+    /// The caller, if the process is linked to it.
+    linked_to: Option<Pid>,
+    lineage: Option<Arc<Lineage>>,
+}
+
 impl Spawn {
     pub(crate) fn new(spawned_at: &'static Location<'static>) -> Spawn {
         Spawn {
@@ -149,7 +159,7 @@ impl Spawn {
     }
 
     fn start_for<F, C, T, R, S, J>(
-        self,
+        mut self,
         runtime: &Handle,
         future: F,
         into_result: C,
@@ -162,6 +172,21 @@ impl Spawn {
         C: Fn(F::Output) -> Result<T, Exit> + Send + 'static,
         R: Recipient<T> + Send + 'static,
     {
+        let executor = runtime.executor();
+        let (reserved, origin) = self.reserve(runtime)?;
+        let (pid, task) = (origin.pid, reserved.task());
+        let is_linked = origin.linked_to.is_some();
+        let span = TaskSpan::new(pid, self.label.as_deref(), self.spawned_at, self.span.take().map(|span| *span));
+        let future = ProcessFuture::new(task.clone(), span, future, into_result, recipient);
+        let prepared = prepare(executor, reserved, future);
+        self.register(runtime, task, origin);
+        Ok(Spawned { pid, join: start(prepared, executor), is_linked })
+    }
+
+    // The rest is not generic, so that it is not compiled again for each future of a user.
+
+    /// Reserves a task for the process, and decides where the process comes from.
+    fn reserve(&self, runtime: &Handle) -> Result<(Reserved, Origin), Refusal> {
         let executor = runtime.executor();
         if executor.is_closed() {
             return Err(Refusal::RuntimeStopped);
@@ -177,15 +202,17 @@ impl Spawn {
         if let Some(caller) = linked_to {
             runtime.with(caller, |entry| entry.rare().links.insert(pid));
         }
-        let lineage = match self.ancestry {
+        let lineage = match &self.ancestry {
             Ancestry::Caller => caller.and_then(|caller| lineage_of_children(runtime, caller)),
-            Ancestry::Known(lineage) => lineage,
+            Ancestry::Known(lineage) => lineage.clone(),
         };
-        let reserved = executor.reserve(key);
-        let task = reserved.task();
-        let span = TaskSpan::new(pid, self.label.as_deref(), self.spawned_at, self.span.map(|span| *span));
-        let future = ProcessFuture::new(task.clone(), span, future, into_result, recipient);
-        let prepared = prepare(executor, reserved, future);
+        Ok((executor.reserve(key), Origin { key, pid, caller, linked_to, lineage }))
+    }
+
+    /// Puts the process into the table. It must be started afterwards.
+    fn register(self, runtime: &Handle, task: TaskRef, origin: Origin) {
+        let executor = runtime.executor();
+        let Origin { key, pid, caller, linked_to, lineage } = origin;
         let mut rare: Option<Box<Rare>> = None;
         if let Some(caller) = linked_to {
             rare.get_or_insert_default().links.insert(caller);
@@ -224,10 +251,8 @@ impl Spawn {
             // was in the table.
             runtime.signal(pid, Signal::Sent { from: None, reason: Exit::Killed });
         }
-        Ok(Spawned { pid, join: start(prepared, executor), is_linked: linked_to.is_some() })
     }
 }
-
 /// Returns the lineage of a process that the calling process spawns.
 pub(crate) fn caller_lineage(runtime: &Handle) -> Option<Arc<Lineage>> {
     let caller = current()?;

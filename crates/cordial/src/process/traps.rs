@@ -89,7 +89,7 @@ impl Stream for Exits {
 impl Drop for Exits {
     fn drop(&mut self) {
         let Some(id) = self.id else { return };
-        let sender = self.runtime.with(self.own, |entry| entry.rare.as_mut().and_then(|rare| rare.traps.remove(&id)));
+        let sender = self.runtime.with(self.own, |entry| entry.rare.as_mut().and_then(|rare| rare.traps.remove(id)));
         drop(sender);
     }
 }

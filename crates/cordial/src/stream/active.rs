@@ -161,7 +161,7 @@ impl<I, O, R> ActiveStream<I, O, R> {
     fn cancel_after(&mut self, idx: usize) {
         let cancelled = self.in_flight.cancel_after(idx);
         self.progress.count_cancelled(cancelled.n_started);
-        self.queue.retain(|slot| !cancelled.slots.contains(slot));
+        self.queue.retain(|slot| cancelled.slots.binary_search(slot).is_err());
     }
 }
 

@@ -8,7 +8,6 @@
 //!              └────── InBackoff ◄────────────┘
 //! ```
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,7 +70,8 @@ pub(super) enum Completion<O> {
 
 /// The items that were cancelled.
 pub(super) struct Cancelled {
-    pub(super) slots: BTreeSet<usize>,
+    /// Sorted.
+    pub(super) slots: Vec<usize>,
     /// How many of them have made at least one attempt.
     pub(super) n_started: usize,
 }

@@ -21,7 +21,7 @@ pub(crate) struct Order {
 #[rustfmt::skip]
 pub(crate) const ORDERS: &[Order] = &[
     Order { folder: "cordial-sched/src", rows: &[
-        "sync", "unwind coarse_clock priority thread_limit", "reservation free_list", "table", "task", "simulation/queue", "timeout idle",
+        "sync", "thread unwind coarse_clock", "priority thread_limit", "reservation free_list", "table", "task", "simulation/queue", "timeout idle",
         "io_watch threads",
         "remote", "pool", "worker sysmon", "executor", "simulation",
     ] },
@@ -33,7 +33,7 @@ pub(crate) const ORDERS: &[Order] = &[
         "prepare start",
     ] },
     Order { folder: "cordial/src", rows: &[
-        "pid", "exit", "backoff error unwind", "telemetry", "process", "task", "stream", "supervisor", "testing",
+        "pid sorted_map", "exit", "backoff error unwind", "telemetry", "process", "task", "stream", "supervisor", "testing",
     ] },
     Order { folder: "cordial/src/process", rows: &[
         "discard lineage outcome shutdown shutdown_notice supervision", "crashes report shutdown_state", "child_slot guardian", "entry",

@@ -9,7 +9,6 @@
 //!     listener <1.3.2>, incarnation 2, 3.0s old
 //! ```
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -66,23 +65,28 @@ impl fmt::Display for Snapshot {
     }
 }
 
-/// The processes below each process; those below `None` are the roots.
-struct Forest<'a>(BTreeMap<Option<Pid>, Vec<&'a ProcessInfo>>);
+/// The processes, each behind the process above it: sorted by that, then oldest first. Those below `None` are the roots.
+struct Forest<'a>(Vec<(Option<Pid>, &'a ProcessInfo)>);
 
 impl<'a> Forest<'a> {
     fn new(snapshot: &'a Snapshot) -> Forest<'a> {
         let mut pids: Vec<Pid> = snapshot.processes.iter().map(|process| process.pid).collect();
         pids.sort_unstable();
-        let mut below: BTreeMap<Option<Pid>, Vec<&ProcessInfo>> = BTreeMap::new();
-        for process in &snapshot.processes {
+        let with_above = |process: &'a ProcessInfo| {
             // The process above may have ended before the snapshot reached it.
             let above = process.supervisor.or(process.owner).filter(|pid| pids.binary_search(pid).is_ok());
-            below.entry(above).or_default().push(process);
-        }
-        below
-            .values_mut()
-            .for_each(|siblings| siblings.sort_by_key(|process| (std::cmp::Reverse(process.age), process.pid)));
-        Forest(below)
+            (above, process)
+        };
+        let mut processes: Vec<(Option<Pid>, &ProcessInfo)> = snapshot.processes.iter().map(with_above).collect();
+        processes.sort_unstable_by_key(|(above, process)| (*above, std::cmp::Reverse(process.age), process.pid));
+        Forest(processes)
+    }
+
+    /// Returns the processes below a process, oldest first.
+    fn directly_below(&self, above: Option<Pid>) -> &[(Option<Pid>, &'a ProcessInfo)] {
+        let first = self.0.partition_point(|(of, _)| *of < above);
+        let n = self.0[first..].partition_point(|(of, _)| *of == above);
+        &self.0[first..first + n]
     }
 
     /// Writes all processes. Without recursion, because a chain of owners may be long.
@@ -110,10 +114,10 @@ impl<'a> Forest<'a> {
 
     /// Returns the lines of the processes below a process, the first line last.
     fn below(&self, above: Option<Pid>, depth: usize) -> Vec<Line<'a>> {
-        let below = self.0.get(&above).map(Vec::as_slice).unwrap_or_default();
+        let below = self.directly_below(above).iter().map(|(_, process)| *process);
         // Processes that own others are few, and show the structure of the program: all of them are printed.
-        let (owners, others): (Vec<&ProcessInfo>, Vec<_>) =
-            below.iter().partition(|process| process.supervises.is_some() || self.0.contains_key(&Some(process.pid)));
+        let (owners, others): (Vec<&ProcessInfo>, Vec<_>) = below
+            .partition(|process| process.supervises.is_some() || !self.directly_below(Some(process.pid)).is_empty());
         let hidden = others.len().saturating_sub(MAX_PROCESSES);
         let shown = owners.into_iter().chain(others.into_iter().take(MAX_PROCESSES));
         let mut lines: Vec<Line<'_>> = shown.map(|process| Line::Process { process, depth }).collect();

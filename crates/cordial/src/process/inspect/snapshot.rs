@@ -1,6 +1,5 @@
 //! Snapshots: the processes of a runtime, each as it is at one moment.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use crate::process::entry::Entry;
 use crate::process::runtime::{Handle, with_current_runtime};
 use crate::process::shutdown_state::ShutdownState;
 use crate::process::supervision::Supervision;
+use crate::sorted_map::SortedMap;
 
 /// The processes of one runtime. The processes run while the snapshot is taken, so each is seen at
 /// a moment of its own; none is listed twice.
@@ -90,7 +90,7 @@ pub enum ProcessState {
 struct Readings {
     /// Milliseconds on the coarse clock.
     now: u64,
-    long_polls: BTreeMap<Pid, Duration>,
+    long_polls: SortedMap<Pid, Duration>,
 }
 
 impl Readings {
@@ -119,7 +119,7 @@ impl ProcessInfo {
             long_polls: entry.samples().long_polls,
             state: ProcessState::of(entry),
             busy: Duration::from_micros(entry.samples().busy_us),
-            in_poll: readings.long_polls.get(&pid).copied(),
+            in_poll: readings.long_polls.get(pid).copied(),
             age: Duration::from_millis(readings.now.saturating_sub(entry.since)),
         }
     }
@@ -143,7 +143,7 @@ impl Snapshot {
         let readings = Readings::new(runtime);
         let mut processes = Vec::new();
         let mut supervisors = Vec::new();
-        runtime.for_each(|pid, entry| {
+        runtime.for_each(&mut |pid, entry| {
             if let Some(guardian) = entry.guardian() {
                 supervisors.push((processes.len(), guardian.supervisor.clone()));
             }

@@ -263,6 +263,6 @@ where
 /// stuck in a poll now. It does not list the processes that are killed here, because the signal asked for that.
 async fn kill<T>(runtime: &Handle, root: Pid, signal: OsSignal, mut report: ReportBuilder) -> RunOutcome<T> {
     let is_member = |pid, entry: &Entry| pid == root || entry.root() == Some(root);
-    report.add(kill_group(runtime, is_member, AFTER_SECOND_SIGNAL).await);
+    report.add(kill_group(runtime, &is_member, AFTER_SECOND_SIGNAL).await);
     RunOutcome { result: Err(Exit::Killed), was_asked: true, cut_short_by: Some(signal), report: report.take() }
 }

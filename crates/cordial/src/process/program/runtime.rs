@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::root::run_on;
 use crate::error::BuildError;
 use crate::exit::Exit;
+use crate::process::entry::Entry;
 use crate::process::inspect::{Snapshot, Statistics};
 use crate::process::report::StopReport;
 use crate::process::runtime::{Builder, Handle, assert_may_block, block_on, current, set_default_runtime};
@@ -160,7 +161,8 @@ impl Runtime {
         let executor = self.handle.executor();
         let (limit, started, caller) = (limit.into(), executor.now(), current());
         self.handle.roots().close();
-        let stop = stop_within(&self.handle, |pid, _| Some(pid) != caller, limit);
+        let is_member = move |pid, _: &Entry| Some(pid) != caller;
+        let stop = stop_within(&self.handle, &is_member, limit);
         let report = if executor.is_closed() || self.handle.is_forked() {
             // In a forked process no thread of the runtime is left to wait for.
             StopReport::default()

@@ -1,6 +1,5 @@
 //! The handle to a runtime that all code inside the crate uses.
 
-use std::collections::BTreeMap;
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +14,7 @@ use crate::pid::Pid;
 use crate::process::crashes::Crashes;
 use crate::process::entry::Entry;
 use crate::process::signal::{Effect, Signal, apply};
+use crate::sorted_map::SortedMap;
 use crate::unwind::PanicReports;
 
 const BUILT_WITH: &str = "every executor of this crate is built with a `Shared` as its hooks";
@@ -142,22 +142,22 @@ impl Handle {
     }
 
     /// Calls `f` with every live process, one lock at a time.
-    pub(crate) fn for_each(&self, mut f: impl FnMut(Pid, &Entry)) {
+    pub(crate) fn for_each(&self, f: &mut dyn FnMut(Pid, &Entry)) {
         let shared = &*self.shared;
         shared.table.for_each(|key, entry| f(shared.pid(key), entry));
     }
 
     /// Returns the live processes for which `is_member` returns true, each behind its callers: if they are signaled in
     /// this order, each gets its signal before it sees the end of a process that it has spawned.
-    pub(crate) fn members(&self, is_member: impl Fn(Pid, &Entry) -> bool) -> Vec<Pid> {
+    pub(crate) fn members(&self, is_member: &dyn Fn(Pid, &Entry) -> bool) -> Vec<Pid> {
         let mut members = Vec::new();
-        self.for_each(|pid, entry| members.extend(is_member(pid, entry).then(|| (entry.callers().len(), pid))));
+        self.for_each(&mut |pid, entry| members.extend(is_member(pid, entry).then(|| (entry.callers().len(), pid))));
         members.sort_by_key(|(n_callers, _)| *n_callers);
         members.into_iter().map(|(_, pid)| pid).collect()
     }
 
     /// Returns the processes whose current poll is long, and how long it has lasted.
-    pub(crate) fn long_polls(&self) -> BTreeMap<Pid, Duration> {
+    pub(crate) fn long_polls(&self) -> SortedMap<Pid, Duration> {
         self.executor.long_polls().into_iter().map(|(key, lasted)| (self.shared.pid(key), lasted)).collect()
     }
 
@@ -167,7 +167,7 @@ impl Handle {
     }
 
     /// Returns the processes that are in a poll at this moment, and in which.
-    pub(crate) fn current_polls(&self) -> BTreeMap<Pid, PollId> {
+    pub(crate) fn current_polls(&self) -> SortedMap<Pid, PollId> {
         self.executor.current_polls().into_iter().map(|(key, poll)| (self.shared.pid(key), poll)).collect()
     }
 
@@ -188,7 +188,7 @@ impl Handle {
     pub(crate) fn kill_all(&self) {
         let kill = |pid| self.apply(pid, Signal::Sent { from: None, reason: Exit::Killed });
         // All are killed before the first one is woken, so that none of them handles the exit of another.
-        let effects: Vec<Effect> = self.members(|_, _| true).into_iter().map(kill).collect();
+        let effects: Vec<Effect> = self.members(&|_, _| true).into_iter().map(kill).collect();
         effects.into_iter().for_each(Effect::act);
     }
 }

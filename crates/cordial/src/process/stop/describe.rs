@@ -23,10 +23,10 @@ pub(crate) fn describe_one(runtime: &Handle, pid: Pid, polls: &Polls) -> Option<
 }
 
 /// Describes the processes for which `is_member` returns true.
-pub(crate) fn describe_all(runtime: &Handle, is_member: &impl Fn(Pid, &Entry) -> bool) -> Vec<Stopped> {
+pub(crate) fn describe_all(runtime: &Handle, is_member: &dyn Fn(Pid, &Entry) -> bool) -> Vec<Stopped> {
     let polls = Polls::now(runtime);
     let mut described = Vec::new();
-    runtime.for_each(|pid, entry| {
+    runtime.for_each(&mut |pid, entry| {
         if is_member(pid, entry) {
             described.push(describe(pid, entry, &polls));
         }

@@ -1,6 +1,6 @@
 //! Stopping all processes of a group, which may grow while it is stopped.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use crate::process::report::{StopReport, Stopped};
 use crate::process::runtime::{Handle, current};
 use crate::process::shutdown::Shutdown;
 use crate::process::signal::Effect;
+use crate::sorted_map::SortedMap;
 
 /// How long a stop that has a limit waits after [`ABANDON_AFTER`] for killed processes that are in no poll.
 const FOR_LATE_ENDS: Duration = Duration::from_millis(80);
@@ -30,23 +31,26 @@ pub(crate) enum LateEnds {
     Limit,
 }
 
+/// Returns whether a stop applies to a process. Not a type parameter, so that the code of a stop is compiled once.
+pub(crate) type IsMember<'a> = &'a (dyn Fn(Pid, &Entry) -> bool + Sync);
+
 /// Stops every process for which `is_member` returns true, including those that are spawned during
 /// the stop. The whole group has one grace time.
 pub(crate) async fn stop_all(
     runtime: &Handle,
-    is_member: impl Fn(Pid, &Entry) -> bool,
+    is_member: IsMember<'_>,
     shutdown: Shutdown,
     late_ends: LateEnds,
 ) -> StopReport {
     let first = Step::first(shutdown);
-    if first != Step::Kill && until_gone(runtime, &is_member, first, time_of(first)).await {
+    if first != Step::Kill && until_gone(runtime, is_member, first, time_of(first)).await {
         return StopReport::default();
     }
     // A process that is already exiting has ended in time, however short the grace time was.
     let mut killed = describe_all(runtime, &|pid, entry| is_member(pid, entry) && !entry.shutdown.is_exiting());
     let abandoned = match late_ends {
-        LateEnds::Await => kill_all(runtime, &is_member, std::iter::repeat(ABANDON_AFTER)).await,
-        LateEnds::Limit => kill_all(runtime, &is_member, [ABANDON_AFTER, FOR_LATE_ENDS].into_iter()).await,
+        LateEnds::Await => kill_all(runtime, is_member, &mut std::iter::repeat(ABANDON_AFTER)).await,
+        LateEnds::Limit => kill_all(runtime, is_member, &mut [ABANDON_AFTER, FOR_LATE_ENDS].into_iter()).await,
     };
     let pids: BTreeSet<Pid> = abandoned.iter().map(|stopped| stopped.pid).collect();
     killed.retain(|stopped| !pids.contains(&stopped.pid));
@@ -55,13 +59,9 @@ pub(crate) async fn stop_all(
 
 /// Kills every process for which `is_member` returns true, and waits for their ends, but no longer than `limit`. The report
 /// lists only the abandoned processes.
-pub(crate) async fn kill_group(
-    runtime: &Handle,
-    is_member: impl Fn(Pid, &Entry) -> bool,
-    limit: Duration,
-) -> StopReport {
+pub(crate) async fn kill_group(runtime: &Handle, is_member: IsMember<'_>, limit: Duration) -> StopReport {
     // Two rounds: a destructor that hangs begins after the kill, in a new poll.
-    let abandoned = kill_all(runtime, &is_member, [limit / 2; 2].into_iter()).await;
+    let abandoned = kill_all(runtime, is_member, &mut [limit / 2; 2].into_iter()).await;
     StopReport { abandoned, ..StopReport::default() }
 }
 
@@ -69,22 +69,22 @@ pub(crate) async fn kill_group(
 /// poll for a whole round. If there are no more rounds, the other members that are left wait for a thread, and end later.
 async fn kill_all(
     runtime: &Handle,
-    is_member: &impl Fn(Pid, &Entry) -> bool,
-    rounds: impl Iterator<Item = Duration>,
+    is_member: IsMember<'_>,
+    rounds: &mut (dyn Iterator<Item = Duration> + Send),
 ) -> Vec<Stopped> {
     let mut polls = Polls::now(runtime);
     // A guardian that waits for a stuck process abandons it after the same time, and ends a moment later.
-    let mut stuck: BTreeMap<Pid, PollId> = BTreeMap::new();
+    let mut stuck: SortedMap<Pid, PollId> = SortedMap::default();
     for round in rounds {
-        let is_awaited = |pid, entry: &Entry| !stuck.contains_key(&pid) && is_member(pid, entry);
+        let is_awaited = |pid, entry: &Entry| stuck.get(pid).is_none() && is_member(pid, entry);
         let have_ended = until_gone(runtime, &is_awaited, Step::Kill, Some(round)).await;
         let before = std::mem::replace(&mut polls, Polls::now(runtime));
-        if have_ended && stuck.iter().all(|(pid, poll)| polls.of(*pid) == Some(*poll) || !runtime.is_alive(*pid)) {
+        if have_ended && stuck.iter().all(|(pid, poll)| polls.of(pid) == Some(*poll) || !runtime.is_alive(pid)) {
             break;
         }
         stuck = polls.iter().filter(|(pid, _)| polls.is_stuck(*pid, before.of(*pid))).collect();
     }
-    let is_stuck = |pid| stuck.get(&pid).is_some_and(|poll| polls.of(pid) == Some(*poll));
+    let is_stuck = |pid| stuck.get(pid).is_some_and(|poll| polls.of(pid) == Some(*poll));
     let abandoned = describe_all(runtime, &|pid, entry| is_stuck(pid) && is_member(pid, entry));
     for stopped in &abandoned {
         abandon(runtime, stopped.pid);
@@ -99,12 +99,7 @@ fn time_of(step: Step) -> Option<Duration> {
 
 /// Takes a step for every member, also for newly spawned members, until no member is left. Returns
 /// `false` if `limit` passes before; `None` is no limit.
-async fn until_gone(
-    runtime: &Handle,
-    is_member: &impl Fn(Pid, &Entry) -> bool,
-    step: Step,
-    limit: Option<Duration>,
-) -> bool {
+async fn until_gone(runtime: &Handle, is_member: IsMember<'_>, step: Step, limit: Option<Duration>) -> bool {
     let mut timer: Option<Timer> = limit.and_then(|limit| runtime.executor().timer(limit));
     loop {
         let members = runtime.members(is_member);

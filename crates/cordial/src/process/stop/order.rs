@@ -9,7 +9,7 @@
 use futures_util::future::{Either, select};
 
 use super::escalate::stop_one;
-use super::group::{LateEnds, stop_all};
+use super::group::{IsMember, LateEnds, stop_all};
 use crate::pid::Pid;
 use crate::process::entry::Entry;
 use crate::process::report::{ReportBuilder, StopReport};
@@ -18,13 +18,9 @@ use crate::process::shutdown::Shutdown;
 
 /// Stops the processes for which `is_member` returns true, in order. `shutdown` applies to the processes that no other process
 /// owns. Guardians take the time that the `Shutdown` of each child allows.
-pub(crate) async fn stop_in_order(
-    runtime: &Handle,
-    is_member: impl Fn(Pid, &Entry) -> bool,
-    shutdown: Shutdown,
-) -> StopReport {
+pub(crate) async fn stop_in_order(runtime: &Handle, is_member: IsMember<'_>, shutdown: Shutdown) -> StopReport {
     let mut report = ReportBuilder::default();
-    collect_in_order(&mut report, runtime, &is_member, shutdown).await;
+    collect_in_order(&mut report, runtime, is_member, shutdown).await;
     report.take()
 }
 
@@ -32,26 +28,22 @@ pub(crate) async fn stop_in_order(
 pub(crate) async fn collect_in_order(
     report: &mut ReportBuilder,
     runtime: &Handle,
-    is_member: &impl Fn(Pid, &Entry) -> bool,
+    is_member: IsMember<'_>,
     shutdown: Shutdown,
 ) {
     let with_owner = |pid, entry: &Entry| {
         let owner = entry.guardian().and_then(|guardian| guardian.owner);
         is_member(pid, entry).then_some(owner)
     };
-    stop_guardians(report, runtime, with_owner).await;
+    stop_guardians(report, runtime, &with_owner).await;
     let is_unowned = |pid, entry: &Entry| is_member(pid, entry) && entry.is_unowned();
-    report.add(stop_all(runtime, is_unowned, shutdown, LateEnds::Await).await);
-    stop_guardians(report, runtime, |pid, entry| is_member(pid, entry).then_some(None)).await;
+    report.add(stop_all(runtime, &is_unowned, shutdown, LateEnds::Await).await);
+    stop_guardians(report, runtime, &|pid, entry| is_member(pid, entry).then_some(None)).await;
 }
 
 /// Like [`stop_in_order`], but `shutdown` limits the whole stop: all processes that are left when
 /// its time has passed are killed.
-pub(crate) async fn stop_within(
-    runtime: &Handle,
-    is_member: impl Fn(Pid, &Entry) -> bool,
-    shutdown: Shutdown,
-) -> StopReport {
+pub(crate) async fn stop_within(runtime: &Handle, is_member: IsMember<'_>, shutdown: Shutdown) -> StopReport {
     let limit = match shutdown {
         Shutdown::After(limit) => runtime.executor().timer(limit),
         Shutdown::Infinity => None,
@@ -65,17 +57,17 @@ pub(crate) async fn stop_within(
     };
     let mut report = ReportBuilder::default();
     let is_in_time = {
-        let in_order = std::pin::pin!(collect_in_order(&mut report, runtime, &is_member, Shutdown::Infinity));
+        let in_order = std::pin::pin!(collect_in_order(&mut report, runtime, is_member, Shutdown::Infinity));
         matches!(select(in_order, std::pin::pin!(limit)).await, Either::Left(_))
     };
     if !is_in_time {
         // Guardians have killed processes, and kill more while they end. Their reports are read after that.
         let mut slots = Vec::new();
-        runtime.for_each(|pid, entry| {
+        runtime.for_each(&mut |pid, entry| {
             let guardian = entry.guardian().filter(|_| is_member(pid, entry));
             slots.extend(guardian.map(|guardian| guardian.report.clone()));
         });
-        report.add(stop_all(runtime, &is_member, Shutdown::BrutalKill, LateEnds::Limit).await);
+        report.add(stop_all(runtime, is_member, Shutdown::BrutalKill, LateEnds::Limit).await);
         slots.into_iter().for_each(|slot| report.add(slot.get()));
     }
     report.take()
@@ -87,12 +79,12 @@ pub(crate) async fn stop_within(
 async fn stop_guardians(
     report: &mut ReportBuilder,
     runtime: &Handle,
-    owner: impl Fn(Pid, &Entry) -> Option<Option<Pid>>,
+    owner: &(dyn Fn(Pid, &Entry) -> Option<Option<Pid>> + Sync),
 ) {
     loop {
         let n_guardians = runtime.n_guardians();
         let mut found = Vec::new();
-        runtime.for_each(|pid, entry| {
+        runtime.for_each(&mut |pid, entry| {
             if let (Some(guardian), None, Some(owner)) = (entry.guardian(), &entry.child_slot, owner(pid, entry)) {
                 found.push((guardian.number, pid, owner, guardian.report.clone()));
             }

@@ -1,12 +1,12 @@
 //! Which processes are in a poll that does not return.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cordial_sched::PollId;
 
 use crate::pid::Pid;
 use crate::process::runtime::Handle;
+use crate::sorted_map::SortedMap;
 
 /// How long one poll of a killed process may last before a stop abandons the process.
 pub(crate) const ABANDON_AFTER: Duration = Duration::from_millis(100);
@@ -18,8 +18,8 @@ const NEARLY: Duration = ABANDON_AFTER.saturating_sub(Duration::from_millis(10))
 /// The polls of a runtime at one moment.
 #[derive(Debug, Default)]
 pub(crate) struct Polls {
-    current: BTreeMap<Pid, PollId>,
-    long: BTreeMap<Pid, Duration>,
+    current: SortedMap<Pid, PollId>,
+    long: SortedMap<Pid, Duration>,
 }
 
 impl Polls {
@@ -30,17 +30,17 @@ impl Polls {
 
     /// Returns the poll that a process is in.
     pub(crate) fn of(&self, pid: Pid) -> Option<PollId> {
-        self.current.get(&pid).copied()
+        self.current.get(pid).copied()
     }
 
     /// Returns all processes that are in a poll, and in which.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Pid, PollId)> {
-        self.current.iter().map(|(pid, poll)| (*pid, *poll))
+        self.current.iter().map(|(pid, poll)| (pid, *poll))
     }
 
     /// Returns how long the current poll of a process has lasted; `None` if it is in no poll, or only briefly.
     pub(crate) fn lasted(&self, pid: Pid) -> Option<Duration> {
-        self.long.get(&pid).copied()
+        self.long.get(pid).copied()
     }
 
     /// Returns whether the current poll of a process does not return: it is the poll in which the process was [`ABANDON_AFTER`]

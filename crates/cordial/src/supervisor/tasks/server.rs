@@ -125,25 +125,29 @@ impl Restarter<'_> {
             for slow in self.children.restartable.slow_starts() {
                 self.take_step(slow);
             }
+            let (runtime, restartable, stops) = (self.shared.runtime(), &self.children.restartable, &mut self.stops);
             let next_restart = async {
                 match self.delayed.first() {
-                    Some((at, ..)) => self.shared.runtime().sleep(at.saturating_sub(now)).await,
+                    Some((at, ..)) => runtime.sleep(at.saturating_sub(now)).await,
                     None => std::future::pending().await,
                 }
             };
-            let (runtime, restartable, stops) = (self.shared.runtime(), &self.children.restartable, &mut self.stops);
             let stopped = async {
                 if stops.next().await.is_none() {
                     std::future::pending::<()>().await;
                 }
             };
-            let input = tokio::select! {
-                biased;
-                exit = exits.recv() => Input::Exit(exit.expect("the channel is open, since `children` holds a sender")),
-                () = next_restart => Input::Due,
-                () = restartable.next_watch(runtime) => Input::Due,
-                () = stopped => Input::Due,
+            let next = async {
+                let (restart, watch, stopped) =
+                    (pin!(next_restart), pin!(restartable.next_watch(runtime)), pin!(stopped));
+                match select(pin!(exits.recv()), select(select(restart, watch), stopped)).await {
+                    Either::Left((exit, _)) => {
+                        Input::Exit(exit.expect("the channel is open, since `children` holds a sender"))
+                    }
+                    Either::Right(_) => Input::Due,
+                }
             };
+            let input = next.await;
             let Input::Exit(exit) = input else { continue };
             let restarted = self.restart(&exit);
             discard(exit);

@@ -14,7 +14,6 @@
 //! shows the child as running again, as in OTP. The wait is short, since a child may take long to
 //! initialize.
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +21,7 @@ use super::child::{AfterExit, TreeChild};
 use super::info::{ChildInfo, ChildKind, ChildState};
 use crate::pid::Pid;
 use crate::process::Handle;
+use crate::sorted_map::SortedMap;
 use crate::supervisor::child_counts::ChildCounts;
 use crate::supervisor::clock::Clock;
 use crate::supervisor::restart::{Restart, RestartDecision};
@@ -30,7 +30,7 @@ use crate::supervisor::settle::Settle;
 /// The children of one supervisor, by their keys, which are in start order.
 #[derive(Debug)]
 pub(super) struct ChildInfos {
-    children: Mutex<BTreeMap<u32, PublishedChild>>,
+    children: Mutex<SortedMap<u32, PublishedChild>>,
     settle: Settle,
 }
 
@@ -68,7 +68,7 @@ impl ChildInfos {
         let now = self.clock().now();
         {
             let mut children = self.lock();
-            let previous = children.remove(&key);
+            let previous = children.remove(key);
             // The process may exit before it is published.
             let last_exit = previous.as_ref().and_then(|published| published.last_exit);
             let mut published = PublishedChild { info, process, after_exit, last_exit, pending_since: None };
@@ -82,13 +82,13 @@ impl ChildInfos {
     }
 
     pub(super) fn remove(&self, key: u32) {
-        self.lock().remove(&key);
+        self.lock().remove(key);
         self.settle.changed();
     }
 
     /// Records that an incarnation of a child has exited at this time.
     pub(super) fn exited(&self, key: u32, incarnation: u32, is_abnormal: bool, at: Duration) {
-        if let Some(child) = self.lock().get_mut(&key)
+        if let Some(child) = self.lock().get_mut(key)
             && child.last_exit.is_none_or(|last| last.incarnation <= incarnation)
         {
             child.last_exit = Some(LastExit { incarnation, is_abnormal });
@@ -154,7 +154,7 @@ impl ChildInfos {
 
     /// Returns whether a child that is exiting or has exited will be started again, whatever its exit is.
     pub(super) fn will_restart(&self, key: u32) -> bool {
-        self.lock().get(&key).is_some_and(|child| match child.shown().map(|info| info.state) {
+        self.lock().get(key).is_some_and(|child| match child.shown().map(|info| info.state) {
             Some(ChildState::Restarting) => true,
             Some(ChildState::Starting | ChildState::Running) => match child.after_exit {
                 AfterExit::ByPolicy => child.info.restart == Restart::Permanent,
@@ -165,7 +165,7 @@ impl ChildInfos {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, PublishedChild>> {
+    fn lock(&self) -> MutexGuard<'_, SortedMap<u32, PublishedChild>> {
         self.children.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -9,13 +9,14 @@ use super::child::{ChildStatus, TreeChild, exists};
 use super::shared::TreeShared;
 use crate::pid::Pid;
 use crate::process::discard;
+use crate::sorted_map::SortedMap;
 use crate::supervisor::spec::ChildSpec;
 
 /// The children of one supervisor. A key names one child from [`insert`](ChildTable::insert) to
 /// [`remove`](ChildTable::remove), and none after that; later children have greater keys.
 pub(super) struct ChildTable {
     shared: Arc<TreeShared>,
-    children: BTreeMap<u32, TreeChild>,
+    children: SortedMap<u32, TreeChild>,
     /// The keys by id, which is unique.
     keys: BTreeMap<Arc<str>, u32>,
     next_key: u32,
@@ -34,7 +35,7 @@ impl ChildTable {
     pub(super) fn new(shared: Arc<TreeShared>, specs: Vec<ChildSpec>) -> ChildTable {
         let mut table = ChildTable {
             shared,
-            children: BTreeMap::new(),
+            children: SortedMap::default(),
             keys: BTreeMap::new(),
             next_key: 0,
             restarting: BTreeSet::new(),
@@ -61,7 +62,7 @@ impl ChildTable {
     pub(super) fn remove(&mut self, key: u32) {
         self.shared.children.remove(key);
         self.restarting.remove(&key);
-        let mut child = self.children.remove(&key).expect(KEY_IS_VALID);
+        let mut child = self.children.remove(key).expect(KEY_IS_VALID);
         if let ChildStatus::RestartAt(at) = child.status {
             self.restart_times.remove(&(at, key));
         }
@@ -81,17 +82,17 @@ impl ChildTable {
 
     /// Returns a child if it has not been removed.
     pub(super) fn get(&self, key: u32) -> Option<&TreeChild> {
-        self.children.get(&key)
+        self.children.get(key)
     }
 
     /// Returns the keys of all children, in start order.
     pub(super) fn keys(&self) -> Vec<u32> {
-        self.children.keys().copied().collect()
+        self.children.iter().map(|(key, _)| key).collect()
     }
 
     /// Returns the children with these keys, in start order.
     pub(super) fn range(&self, keys: impl RangeBounds<u32>) -> impl Iterator<Item = (u32, &TreeChild)> {
-        self.children.range(keys).map(|(key, child)| (*key, child))
+        self.children.iter().filter(move |(key, _)| keys.contains(key))
     }
 
     /// Sets the status of a child, and publishes it.
@@ -130,7 +131,7 @@ impl ChildTable {
     /// Shows the present state of a child to the handles.
     pub(super) fn publish(&mut self, key: u32) {
         let ChildTable { shared, children, .. } = self;
-        let child = children.get_mut(&key).expect(KEY_IS_VALID);
+        let child = children.get_mut(key).expect(KEY_IS_VALID);
         child.prune_abandoned(shared.incarnations.runtime());
         shared.children.publish(key, child);
     }
@@ -145,12 +146,12 @@ impl Index<u32> for ChildTable {
     type Output = TreeChild;
 
     fn index(&self, key: u32) -> &TreeChild {
-        self.children.get(&key).expect(KEY_IS_VALID)
+        self.children.get(key).expect(KEY_IS_VALID)
     }
 }
 
 impl IndexMut<u32> for ChildTable {
     fn index_mut(&mut self, key: u32) -> &mut TreeChild {
-        self.children.get_mut(&key).expect(KEY_IS_VALID)
+        self.children.get_mut(key).expect(KEY_IS_VALID)
     }
 }

@@ -163,11 +163,11 @@ impl TreeServer {
         };
         let (exits, calls) = (&mut self.state.exits, &mut self.state.calls);
         let next = async {
-            tokio::select! {
-                biased;
-                exit = exits.next() => Input::Exit(exit),
-                call = calls.next() => Input::Call(call),
-                () = wait.wait(&self.state.runtime) => Input::RestartDue,
+            let (exit, call) = (pin!(exits.next()), pin!(calls.next()));
+            match select(select(exit, call), pin!(wait.wait(&self.state.runtime))).await {
+                Either::Left((Either::Left((exit, _)), _)) => Input::Exit(exit),
+                Either::Left((Either::Right((call, _)), _)) => Input::Call(call),
+                Either::Right(((), _)) => Input::RestartDue,
             }
         };
         match signals.run_until_stopped(next).await? {

@@ -4,6 +4,7 @@ use std::convert::identity;
 use std::pin::pin;
 use std::sync::{Arc, Weak};
 
+use futures_util::future::{Either, select};
 use tokio::sync::oneshot;
 
 use super::call::{Call, Caller};
@@ -94,11 +95,11 @@ impl TreeState {
         let result = loop {
             let until_due = watch.due().saturating_sub(self.clock.now());
             let next = async {
-                tokio::select! {
-                    biased;
-                    result = &mut ready => DuringStart::Ended(result),
-                    call = self.calls.next_during_start() => DuringStart::Call(call),
-                    () = self.runtime.sleep(until_due) => DuringStart::WatchDue,
+                let call = pin!(self.calls.next_during_start());
+                match select(select(&mut ready, call), pin!(self.runtime.sleep(until_due))).await {
+                    Either::Left((Either::Left((result, _)), _)) => DuringStart::Ended(result),
+                    Either::Left((Either::Right((call, _)), _)) => DuringStart::Call(call),
+                    Either::Right(((), _)) => DuringStart::WatchDue,
                 }
             };
             match signals.run_until_stopped(next).await? {
