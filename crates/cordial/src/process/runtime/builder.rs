@@ -81,6 +81,11 @@ impl Builder {
 
     /// Sets the maximum number of threads that poll processes or wait to do so, stand-ins included.
     /// Default: 512. If it is below the number of workers, `build` fails.
+    ///
+    /// The operating system may refuse a stand-in before that. Tasks then wait until a poll returns, and the event
+    /// `threads_refused` says so once. Where the address space is limited (`ulimit -v`), a stand-in is not started if it would
+    /// leave less than an eighth of it, and a runtime is not built if its threads would leave less than 4 MiB: an allocation
+    /// that fails ends the program.
     pub fn max_threads(self, max_threads: usize) -> Builder {
         Builder { max_threads, ..self }
     }
