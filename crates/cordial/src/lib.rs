@@ -37,7 +37,7 @@
 //! take effect only at an await that is pending, such as [`tokio::task::yield_now`], or at a [`checkpoint`].
 //!
 //! Timeouts, grace times, delays of restarts and deadlines of streams do not depend on tokio's threads. Its sockets and its own timers
-//! do, and are late while code in `tokio::spawn` computes or blocks. Use `Task::spawn` for such code.
+//! do, and are late while code in `tokio::spawn` computes or blocks. Use `Task::spawn` for such code, and the crate `cordial-http` to serve HTTP.
 //!
 //! # Glossary
 //!
