@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cordial::{
     Backoff, ChildSpec, ChildState, Exit, Pid, Restart, Runtime, StartError, Strategy, Supervisor, SupervisorBuilder,
-    TaskSupervisor, Timeout, process, testing,
+    Task, TaskSupervisor, Timeout, process, testing,
 };
 use tokio::time::{Instant, sleep};
 
@@ -227,7 +227,7 @@ fn an_init_that_is_stuck_in_a_poll_is_abandoned_and_its_restart_waits_for_it() {
             // With a backoff, the next attempt comes once the poll has returned.
             let short = Backoff::exponential(SECOND / 1000, SECOND / 100);
             let (spec, release, mut started) = blocks("stuck");
-            let tree = tokio::spawn(one_for_one().child(spec.backoff(short)).unlinked().start());
+            let tree = Task::spawn(one_for_one().child(spec.backoff(short)).unlinked().start());
             let tasks = TaskSupervisor::start();
             let (spec, release_task, mut task_started) = blocks("stuck");
             let first_task = tasks.start_child_with(spec.backoff(short)).unwrap();

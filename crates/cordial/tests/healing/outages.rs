@@ -1,0 +1,148 @@
+//! The outages, and what must be true after each.
+
+use std::panic::resume_unwind;
+use std::time::Duration;
+
+use cordial::{Runtime, Task, process};
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::healing::{LIMITS, start};
+use crate::server::{Kind, Server};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// How a server is away.
+#[derive(Clone, Copy, Debug)]
+enum Outage {
+    /// It hangs: its connections stay open, and nothing answers.
+    Frozen(Duration),
+    /// It ends in order, and starts again.
+    ShutDown(Duration),
+    /// It ends at once, and starts again.
+    Killed(Duration),
+}
+
+/// The outages of each server, one list for each that runs at the same time.
+const LISTS: [&[Outage]; 3] = [
+    &[
+        Outage::Frozen(SECOND),
+        Outage::ShutDown(SECOND),
+        Outage::Killed(Duration::ZERO),
+        Outage::Frozen(Duration::from_secs(5)),
+        Outage::ShutDown(Duration::from_secs(5)),
+        Outage::Killed(SECOND),
+    ],
+    &[Outage::Frozen(Duration::from_secs(30))],
+    &[Outage::ShutDown(Duration::from_secs(30))],
+];
+
+/// Runs all lists at once.
+pub(crate) fn run() {
+    let mut threads = Vec::new();
+    for kind in [Kind::Redis, Kind::Postgres] {
+        if kind.program().is_none() {
+            println!("healing: SKIPPED: no {kind:?} server is installed (Debian: redis-server, postgresql)");
+            continue;
+        }
+        for list in LISTS {
+            #[expect(clippy::disallowed_methods, reason = "the thread that starts a server outlives it")]
+            threads.push(std::thread::spawn(move || outages(kind, list)));
+        }
+    }
+    for thread in threads {
+        thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+    }
+}
+
+/// Runs the example beside a server of its own, which is away in each of these ways, one after another.
+fn outages(kind: Kind, list: &'static [Outage]) {
+    let runtime = Runtime::builder().workers(1).build().unwrap();
+    let mut server = Server::start(kind);
+    let address = server.address();
+    let (count, receiver) = watch::channel(0_u64);
+    let servers = match kind {
+        Kind::Redis => [Some(address.clone()), None],
+        Kind::Postgres => [None, Some(address.clone())],
+    };
+    // The server may not listen yet: the first start is paced as well. The tree belongs to the process that starts it.
+    let supervisor = runtime.block_on(async move {
+        let (started, supervisor) = oneshot::channel();
+        Task::start(async move {
+            let tree = start(servers, receiver).await.unwrap();
+            started.send(tree.pid()).unwrap();
+            tree.ended().await;
+        });
+        timeout(60 * SECOND, supervisor).await.unwrap().unwrap()
+    });
+    let supervisor = supervisor.unwrap();
+    for outage in list {
+        match *outage {
+            Outage::Frozen(time) => {
+                server.freeze();
+                runtime.block_on(count_for(count.clone(), time)).unwrap();
+                server.resume();
+            }
+            Outage::ShutDown(time) => {
+                server.shut_down();
+                runtime.block_on(count_for(count.clone(), time)).unwrap();
+                server.begin();
+            }
+            Outage::Killed(time) => {
+                server.kill();
+                runtime.block_on(count_for(count.clone(), time)).unwrap();
+                server.begin();
+            }
+        }
+        let (address, count) = (address.clone(), count.clone());
+        let healed_after = runtime.block_on(async move {
+            // The time counts from when the server answers again.
+            while read(kind, &address).await.is_none() {
+                sleep(Duration::from_millis(20)).await;
+            }
+            let back = Instant::now();
+            let expected = *count.borrow() + 1;
+            while read(kind, &address).await < Some(expected) {
+                count.send_modify(|count| *count += 1);
+                sleep(Duration::from_millis(20)).await;
+                assert!(back.elapsed() <= LIMITS.1 + SECOND, "{kind:?} {outage:?}: the service has not healed");
+            }
+            back.elapsed()
+        });
+        println!("healing: {kind:?} {outage:?}: healed after {:?}", healed_after.unwrap());
+        let is_alive = runtime.block_on(async move { process::info(supervisor).is_some() });
+        assert!(is_alive.unwrap(), "{kind:?} {outage:?}: the supervisor has given up");
+    }
+}
+
+/// Counts for this time: the owner of the count goes on while the server is away.
+async fn count_for(count: watch::Sender<u64>, time: Duration) {
+    let begun = Instant::now();
+    while begun.elapsed() < time {
+        count.send_modify(|count| *count += 1);
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Reads the greatest count that the server has. `None` if it does not answer.
+async fn read(kind: Kind, address: &str) -> Option<u64> {
+    let limit = Duration::from_millis(500);
+    match kind {
+        Kind::Redis => timeout(limit, read_redis(address)).await.ok()?,
+        Kind::Postgres => timeout(limit, read_postgres(address)).await.ok()?,
+    }
+}
+
+/// A server that was killed has no count: 0.
+async fn read_redis(address: &str) -> Option<u64> {
+    let mut server = redis::Client::open(address).unwrap().get_multiplexed_async_connection().await.ok()?;
+    let count: Option<u64> = redis::cmd("GET").arg("count").query_async(&mut server).await.ok()?;
+    Some(count.unwrap_or_default())
+}
+
+async fn read_postgres(address: &str) -> Option<u64> {
+    let (server, connection) = tokio_postgres::connect(address, tokio_postgres::NoTls).await.ok()?;
+    let _connection = Task::spawn(connection);
+    let row = server.query_one("SELECT coalesce(max(n), 0) FROM counts", &[]).await.ok()?;
+    u64::try_from(row.get::<_, i64>(0)).ok()
+}
