@@ -492,7 +492,8 @@ fn late_uses_of_tasks(spawns: Spawns) -> Late {
         assert!(spawns == Spawns::Unknown || process::current().is_some() == (spawns == Spawns::Run));
         process::set_label("late");
         if spawns != Spawns::Unknown {
-            assert!(!cordial::is_shutdown_requested());
+            // Outside of a process the answer is that of the runtime, which may be shutting down.
+            let _ = cordial::is_shutdown_requested();
             // Unwinds in a process that was killed.
             cordial::checkpoint();
         }
