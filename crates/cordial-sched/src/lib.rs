@@ -65,7 +65,7 @@ mod unwind;
 mod worker;
 
 pub use executor::error::ExecutorError;
-pub use executor::handle::{Executor, PollId};
+pub use executor::handle::{Executor, PollId, is_tokio_clock_paused};
 pub use executor::hooks::Hooks;
 pub use executor::join_handle::JoinHandle;
 pub use executor::options::Options;

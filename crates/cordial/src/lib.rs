@@ -39,6 +39,15 @@
 //! Timeouts, grace times, delays of restarts and deadlines of streams do not depend on tokio's threads. Its sockets and its own timers
 //! do, and are late while code in `tokio::spawn` computes or blocks. Use `Task::spawn` for such code, and the crate `cordial-http` to serve HTTP.
 //!
+//! # For readers of tokio
+//!
+//! - `task.await` has a limit, 5 s by default, also inside [`tokio::time::timeout`] and over all rounds of a `select!` loop:
+//!   [`Task::timeout`] sets another one, and [`await_limit`](process::Builder::await_limit) another default for the runtime.
+//! - `JoinSet` with a `Semaphore` is [`Task::async_stream`] with `max_concurrency`; a `CancellationToken` is [`shutdown_requested`].
+//! - A test with `start_paused` is a test in [`testing::run`].
+//!
+//! The page `docs/tokio.md` of the repository has the details, with programs.
+//!
 //! # Glossary
 //!
 //! | word | meaning |
@@ -77,7 +86,7 @@
 //! | `io_threads_stuck`: code in `tokio::spawn` computes or blocks, and a thread of tokio has made no progress for 100 ms | warn, at most one a second | stuck (how many threads), io_threads (how many there are), lasted_ms (so far), left_out (threads that were stuck since the last event and were not reported) |
 //! | `threads_refused`: tasks wait behind long polls, and the operating system refuses another thread | warn, once until it grants one | error, limit (absent if the system does not show it) |
 //! | `abandoned`: a killed process whose poll does not return | warn | pid, label, supervisor, incarnation, spawned_at |
-//! | `refused`: spawned on a runtime that was shut down, on a thread whose thread-locals are gone, or under a supervisor that is full, stopping or has ended | error | spawned_at, supervisor, refusal |
+//! | `refused`: spawned on a runtime that was shut down, on a thread whose thread-locals are gone, where the clock of tokio is paused, or under a supervisor that is full, stopping or has ended | error | spawned_at, supervisor, refusal |
 //! | `restart`: a child is restarted | warn | supervisor, label, child, incarnation (the next one), spawned_at, reason, after_ms |
 //! | `restart_waits`: a restart waits for an abandoned process | warn | supervisor, label, child, incarnation (the next one), spawned_at, pid |
 //! | `slow_start`: a child has not finished starting; emitted while that lasts, after 5 s or half of its [`start_timeout`](ChildSpec::start_timeout), and then each time the duration has doubled | warn | supervisor, label, child, incarnation (this one), spawned_at, pid, lasted_ms (so far), timeout_ms |
@@ -109,6 +118,7 @@ mod supervisor;
 mod task;
 mod telemetry;
 pub mod testing;
+mod timeout;
 mod unwind;
 
 pub use backoff::Backoff;
@@ -126,11 +136,13 @@ pub use supervisor::{
     AutoShutdown, ChildCounts, ChildInfo, ChildKind, ChildSpec, ChildState, Restart, Startable, Strategy, Supervisor,
     SupervisorBuilder, TaskSupervisor, TaskSupervisorBuilder, WaitingChild,
 };
-pub use task::{AwaitMany, OnTimeout, Task, TaskBuilder, Timeout, YieldMany};
+pub use task::{AwaitMany, OnTimeout, Task, TaskBuilder, YieldMany};
+pub use timeout::Timeout;
 
 /// The programs in the pages, as documentation tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 #[doc = include_str!("../README.md")]
 #[doc = include_str!("../../../docs/diagnostics.md")]
+#[doc = include_str!("../../../docs/tokio.md")]
 struct Pages;

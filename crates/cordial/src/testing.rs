@@ -10,6 +10,9 @@
 //!
 //! Do not measure speed in a simulation, and do not block: the virtual clock does not advance while the thread blocks.
 //!
+//! This replaces `#[tokio::test(start_paused = true)]`: processes do not follow the paused clock of another tokio runtime. Spawned in
+//! such a test, they are refused with [`Refusal::PausedClock`](crate::Refusal::PausedClock).
+//!
 //! To test what a program does on Ctrl-C, run the future that it passes to [`cordial::main`](crate::main) as a task:
 //! [`Task::shutdown`](crate::Task::shutdown) makes the same request as the signal.
 

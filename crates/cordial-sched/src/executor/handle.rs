@@ -291,6 +291,20 @@ pub(super) fn tokio_has_no_context() -> bool {
     tokio::runtime::Handle::try_current().is_err_and(|error| error.is_thread_local_destroyed())
 }
 
+/// Returns whether the calling thread is in a tokio runtime whose clock is paused: by `start_paused` or by `tokio::time::pause`.
+///
+/// tokio has no function for that. While its clock runs, it shows a time between two readings of the clock of the system.
+pub fn is_tokio_clock_paused() -> bool {
+    let Ok(tokio) = tokio::runtime::Handle::try_current() else { return false };
+    // No other kind can pause its clock.
+    if tokio.runtime_flavor() != tokio::runtime::RuntimeFlavor::CurrentThread {
+        return false;
+    }
+    let before = real_now();
+    let shown = Instant::now();
+    !(before..=real_now()).contains(&shown)
+}
+
 /// Spawns a task of tokio. Its future is boxed, so that tokio's code for a task is compiled once, and not for each future.
 pub(super) fn spawn_boxed(tokio: &tokio::runtime::Handle, future: impl Future<Output = ()> + Send + 'static) {
     let boxed: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(future);

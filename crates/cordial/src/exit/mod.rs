@@ -4,6 +4,7 @@
 //! deliver it to other processes.
 
 mod chain;
+mod into_exit;
 mod location;
 mod panic_report;
 mod refusal;
@@ -16,6 +17,7 @@ use std::io;
 use std::sync::Arc;
 
 pub(crate) use chain::{Chain, sources};
+pub(crate) use into_exit::IntoExit;
 pub use location::Location;
 pub use panic_report::PanicReport;
 pub use refusal::Refusal;

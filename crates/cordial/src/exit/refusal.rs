@@ -20,6 +20,10 @@ pub enum Refusal {
     SupervisorStopped,
     /// The supervisor has ended and is going to be restarted: try again later.
     SupervisorRestarting,
+    /// The call was made outside of any process, in a tokio runtime whose clock is paused: in a test with `start_paused`, or after
+    /// `tokio::time::pause`. Processes do not follow that clock. Such a test runs on a virtual clock in
+    /// [`testing::run`](crate::testing::run).
+    PausedClock,
     /// The calling thread is ending: a destructor of a thread-local, or a handler of `atexit`, made the call.
     ThreadEnding,
 }
@@ -39,6 +43,9 @@ impl fmt::Display for Refusal {
             }
             Refusal::SupervisorRestarting => {
                 "not started: the supervisor is being restarted; try again in a moment"
+            }
+            Refusal::PausedClock => {
+                "not started: tokio's clock is paused here (by `start_paused` or `pause`), and processes do not follow it; run this test with `cordial::testing::run`, which has a virtual clock"
             }
             Refusal::ThreadEnding => {
                 "not started: the thread that spawns is ending, and its thread-locals are gone; spawn before that, or on another thread"

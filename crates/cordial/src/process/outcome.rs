@@ -1,9 +1,8 @@
 //! The outputs that a process without a handle may have.
 
 use std::convert::Infallible;
-use std::error::Error;
 
-use crate::exit::Exit;
+use crate::exit::{Exit, IntoExit};
 
 /// The output of a process without a handle: `()`, `!`, [`Infallible`], or a `Result` of one of these, whose error converts
 /// into a boxed error. An `Err` is an abnormal exit.
@@ -70,9 +69,9 @@ impl Outcome for Never {
     }
 }
 
-impl<T: Outcome, E: Into<Box<dyn Error + Send + Sync>>> sealed::Sealed for Result<T, E> {}
-impl<T: Outcome, E: Into<Box<dyn Error + Send + Sync>>> Outcome for Result<T, E> {
+impl<T: Outcome, E: IntoExit> sealed::Sealed for Result<T, E> {}
+impl<T: Outcome, E: IntoExit> Outcome for Result<T, E> {
     fn into_result(self) -> Result<(), Exit> {
-        self.map_err(|error| Exit::from(error.into())).and_then(T::into_result)
+        self.map_err(|error| Exit::from(error.into_boxed())).and_then(T::into_result)
     }
 }

@@ -3,7 +3,7 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use cordial_sched::{Executor, JoinHandle, Key, Prepared, PreparedDetached, Reserved, TaskRef};
+use cordial_sched::{Executor, JoinHandle, Key, Prepared, PreparedDetached, Reserved, TaskRef, is_tokio_clock_paused};
 use tracing::{Level, Span};
 
 use super::child_slot::{Admission, ChildSlot};
@@ -128,7 +128,8 @@ impl Spawn {
     ///
     /// # Errors
     ///
-    /// [`Refusal`] if the runtime is shut down or its table is full, the program has forked, or this thread is ending.
+    /// [`Refusal`] if the runtime is shut down or its table is full, the program has forked, this thread is ending, or tokio's clock is
+    /// paused.
     /// The caller emits the event.
     pub(crate) fn start<F, C, T>(self, runtime: &Handle, future: F, into_result: C) -> Result<SpawnedTask<T>, Refusal>
     where
@@ -143,7 +144,8 @@ impl Spawn {
     ///
     /// # Errors
     ///
-    /// [`Refusal`] if the runtime is shut down or its table is full, the program has forked, or this thread is ending.
+    /// [`Refusal`] if the runtime is shut down or its table is full, the program has forked, this thread is ending, or tokio's clock is
+    /// paused.
     /// The event is emitted here.
     pub(crate) fn start_detached<F, R>(self, runtime: &Handle, future: F, recipient: R) -> Result<Pid, Refusal>
     where
@@ -195,6 +197,10 @@ impl Spawn {
             return Err(Refusal::Forked);
         }
         let caller = spawner()?;
+        // A process is polled by a runtime of this crate. Only other code can be in a tokio runtime with a paused clock.
+        if caller.is_none() && !executor.is_simulated() && is_tokio_clock_paused() {
+            return Err(Refusal::PausedClock);
+        }
         let (key, pid) = runtime.reserve().ok_or(Refusal::TooManyProcesses)?;
         let caller = caller.filter(|caller| caller.runtime() == pid.runtime());
         let linked_to = caller.filter(|_| self.tie == Tie::Link);

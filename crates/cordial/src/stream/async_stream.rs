@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::Location;
 
-use futures_core::Stream;
+use futures_core::{Stream, TryStream};
 use pin_project_lite::pin_project;
 
 use super::active::StreamState;
@@ -11,7 +11,8 @@ use super::options::Options;
 use super::progress::Progress;
 use super::retry::OutputFilter;
 use super::spawner::Unsupervised;
-use crate::exit::Exit;
+use super::try_source::{SourceError, TrySource};
+use crate::exit::{Exit, IntoExit};
 
 pin_project! {
     #[project = AsyncStreamProjection]
@@ -122,6 +123,8 @@ pin_project! {
         pub(super) clone_input: Option<fn(S::Item) -> (S::Item, S::Item)>,
         // Turns the exit of an item into its error. The input is `Some` if a copy was kept.
         pub(super) into_error: fn(usize, Option<S::Item>, Exit) -> E,
+        // Takes the error with which the source has ended. `None` if the source cannot fail.
+        pub(super) source_error: Option<SourceError<S::Item>>,
         pub(super) progress: Progress,
         pub(super) spawned_at: &'static Location<'static>,
     }
@@ -139,9 +142,22 @@ impl<S: Stream, F, O, P> AsyncStream<S, F, O, O, Exit, P> {
             output_filter: None,
             clone_input: None,
             into_error: |_, _, exit| exit,
+            source_error: None,
             progress: Progress::default(),
             spawned_at,
         }
+    }
+}
+
+impl<S, F, O, P> AsyncStream<TrySource<S>, F, O, O, Exit, P>
+where
+    S: TryStream,
+    S::Error: IntoExit,
+{
+    /// Makes a stream whose source can fail. `f` gets each item of the source in a `Some`.
+    pub(crate) fn from_try_source(source: S, f: F, spawner: P, spawned_at: &'static Location<'static>) -> Self {
+        let (source, source_error) = TrySource::new(source);
+        AsyncStream { source_error: Some(source_error), ..AsyncStream::new(source, f, spawner, spawned_at) }
     }
 }
 

@@ -1,12 +1,14 @@
-//! `Task::async_stream` and `Task::async_stream_from`.
+//! `Task::async_stream`, `Task::async_stream_from` and `Task::try_async_stream_from`.
 
 use std::panic::Location;
 
-use futures_core::Stream;
+use futures_core::{Stream, TryStream};
 use futures_util::stream::{Iter, iter};
 
 use super::async_stream::AsyncStream;
 use super::spawner::Unsupervised;
+use super::try_source::TrySource;
+use crate::exit::IntoExit;
 use crate::task::Task;
 
 impl Task<()> {
@@ -117,5 +119,49 @@ impl Task<()> {
         Fut::Output: Send + 'static,
     {
         AsyncStream::new(source, f, Unsupervised, Location::caller())
+    }
+
+    /// Does the same as [`async_stream_from`](Task::async_stream_from), with a source that can fail: a stream of `Result`s, such as the
+    /// rows of a query. `f` gets the values.
+    ///
+    /// The first `Err` of the source ends it. The results of the items before are delivered first, also in an
+    /// [unordered](AsyncStream::unordered) stream; then the error is the last result, as an [`Exit::Error`](crate::Exit::Error), or, if
+    /// the error is an exit, as that exit. It is not retried, and the [counters](AsyncStream::progress) do not count it. If a timeout
+    /// [ends the stream](crate::StreamTimeout::EndStream) before, the error is not delivered.
+    ///
+    /// After [`zip_input_on_exit`](AsyncStream::zip_input_on_exit), the input of a failure is `Some(item)`, or `None` if the source has
+    /// failed; its index is then the number of items before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::{Exit, Task};
+    /// use futures::stream;
+    /// use std::io;
+    ///
+    /// cordial::testing::run(async {
+    ///     let rows = stream::iter([Ok(1), Ok(2), Err(io::Error::other("connection lost")), Ok(3)]);
+    ///     let results = Task::try_async_stream_from(rows, |n| async move { 10 * n }).collect().await;
+    ///     assert_eq!(results[..2], [Ok(10), Ok(20)]);
+    ///     assert_eq!(results[2].as_ref().unwrap_err().to_string(), "connection lost");
+    ///     assert_eq!(results.len(), 3);
+    /// });
+    /// ```
+    #[expect(clippy::missing_panics_doc, reason = "each item that reaches the closure is `Some`")]
+    #[expect(clippy::type_complexity, reason = "an alias cannot contain `impl FnMut`")]
+    #[track_caller]
+    pub fn try_async_stream_from<S, F, Fut>(
+        source: S,
+        mut f: F,
+    ) -> AsyncStream<TrySource<S>, impl FnMut(Option<S::Ok>) -> Fut, Fut::Output>
+    where
+        S: TryStream,
+        S::Error: IntoExit,
+        F: FnMut(S::Ok) -> Fut,
+        Fut: Future + Send + 'static,
+        Fut::Output: Send + 'static,
+    {
+        let f = move |item: Option<S::Ok>| f(item.expect("only the failure of the source has no item"));
+        AsyncStream::from_try_source(source, f, Unsupervised, Location::caller())
     }
 }

@@ -19,7 +19,7 @@ use crate::backoff::{Backoff, Delays};
 use crate::exit::{Exit, Refusal, TimedOut};
 use crate::pid::Pid;
 use crate::process::{Handle, discard};
-use crate::task::Timeout;
+use crate::timeout::Timeout;
 
 /// The items in flight. Must be emptied with `cancel_all` or `detach_all` before it is dropped.
 pub(super) struct InFlight<I, O> {

@@ -9,7 +9,8 @@
 //!
 //! The modules, in the order in which they build on each other. Each imports only earlier ones:
 //!
-//! - `failure`, `progress`, `retry`, `options`: public types, and the settings of a stream.
+//! - `failure`, `progress`, `retry`, `options`: public types, and the settings of a stream. `kept_input`: the bound of two settings.
+//! - `try_source`: a source that can fail.
 //! - `window`: which item may start, and which result is next. Pure: no tasks, no time.
 //! - `spawner`: starts the processes of items. Task supervisors have a spawner of their own.
 //! - `item_future`: the future of an item, which is polled only once if the timeout is zero.
@@ -21,8 +22,10 @@
 //! - `poll`: one poll of the stream. `consume`: `next`, `collect`, `partition`.
 
 mod failure;
+mod kept_input;
 mod progress;
 mod retry;
+mod try_source;
 
 mod options;
 
@@ -53,3 +56,4 @@ pub use progress::Progress;
 pub use retry::{Retry, RetryErr, RetryPolicy};
 
 pub(crate) use spawner::Spawner;
+pub(crate) use try_source::TrySource;

@@ -2,7 +2,7 @@
 
 use super::retry::Retry;
 use crate::process::Handle;
-use crate::task::Timeout;
+use crate::timeout::Timeout;
 
 /// The default of `max_concurrency` in a simulation, whose runtime has no workers.
 const DEFAULT_IN_SIMULATION: usize = 4;

@@ -23,10 +23,11 @@ use super::in_flight::SlotEvent;
 use super::item_future::{ItemFuture, PollLimit};
 use super::options::StreamTimeout;
 use super::spawner::Spawner;
+use super::try_source::SourceError;
 use crate::exit::Refusal;
 use crate::pid::Pid;
 use crate::process::{Handle, box_if_large, ends_at_this_await};
-use crate::task::Timeout;
+use crate::timeout::Timeout;
 
 /// How many results a stream delivers in a row before it returns `Pending` once. Without this bound, a consumer that always
 /// finds a result would stay in one poll, on one thread, for as long as the stream lasts. Also bounds how many retries
@@ -74,6 +75,8 @@ where
         };
         if active.apply(&rules, slot, event).is_break() {
             self.source.set(None);
+            // The timeout is the last result, even if the source has failed.
+            *self.source_error = None;
         }
     }
 
@@ -185,7 +188,12 @@ where
                 break Poll::Ready(Some(result));
             }
             if active.window.n_held() == 0 && this.source.is_none() {
-                return Poll::Ready(None);
+                let Some((error, no_input)) =
+                    this.source_error.take().and_then(|error| Some((error.take()?, error.no_input)))
+                else {
+                    return Poll::Ready(None);
+                };
+                break Poll::Ready(Some(Err((this.into_error)(active.window.n_started(), Some(no_input()), error))));
             }
             if n_retries == POLL_BUDGET {
                 cx.waker().wake_by_ref();
@@ -209,6 +217,8 @@ where
             StreamState::Ended => return (0, Some(0)),
         };
         let (lower, upper) = self.source.as_ref().map_or((0, Some(0)), Stream::size_hint);
+        // The error of a source that has ended is one more result.
+        let n_held = n_held + usize::from(self.source_error.as_ref().is_some_and(SourceError::is_some));
         let lower = match self.options.on_timeout {
             StreamTimeout::KillTask => lower.saturating_add(n_held),
             // The next result may be the last one.

@@ -1,17 +1,16 @@
 //! The options of an `AsyncStream`, set before its first poll, and its counters.
 
-use std::error::Error;
-
 use futures_core::Stream;
 
 use super::active::StreamState;
 use super::async_stream::AsyncStream;
 use super::failure::Failure;
+use super::kept_input::KeptInput;
 use super::options::{Order, StreamTimeout};
 use super::progress::Progress;
 use super::retry::RetryPolicy;
-use crate::exit::Exit;
-use crate::task::Timeout;
+use crate::exit::{Exit, IntoExit};
+use crate::timeout::Timeout;
 
 impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
     /// Sets how many items run at once. Default: the number of workers of the runtime that polls the stream; 4 in
@@ -164,7 +163,7 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
     /// ```
     pub fn retry(mut self, retry: impl RetryPolicy<O, T>) -> Self
     where
-        S::Item: Clone,
+        S::Item: KeptInput,
     {
         let (retry, output_filter) = retry.into_parts();
         self.options.retry = Some(retry);
@@ -176,7 +175,11 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
     /// Turns each failure into a [`Failure`], which has the index and the input of the item. Without this option a failure
     /// is an [`Exit`], and in an unordered stream it does not show which item has failed.
     ///
-    /// The stream keeps a copy of each input until its item has a result.
+    /// The stream keeps a copy of each input until its item has a result, so the input has to be `Clone`. An input that cannot be
+    /// cloned can be put into an `Arc`.
+    ///
+    /// If the source [can fail](crate::Task::try_async_stream_from), the input of a failure is `Some` of the item, or `None` for the
+    /// failure of the source.
     ///
     /// # Elixir
     ///
@@ -194,9 +197,20 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
     /// ```
     pub fn zip_input_on_exit(self) -> AsyncStream<S, F, O, T, Failure<S::Item>, P>
     where
-        S::Item: Clone,
+        S::Item: KeptInput,
     {
-        let AsyncStream { source, f, spawner, options, into_result, output_filter, progress, spawned_at, .. } = self;
+        let AsyncStream {
+            source,
+            f,
+            spawner,
+            options,
+            into_result,
+            output_filter,
+            source_error,
+            progress,
+            spawned_at,
+            ..
+        } = self;
         AsyncStream {
             state: StreamState::NotPolled,
             source,
@@ -207,6 +221,7 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
             output_filter,
             clone_input: Some(clone_pair),
             into_error: Failure::new,
+            source_error,
             progress,
             spawned_at,
         }
@@ -238,7 +253,6 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
 impl<S, F, U, X, E, P> AsyncStream<S, F, Result<U, X>, Result<U, X>, E, P>
 where
     S: Stream,
-    X: Into<Box<dyn Error + Send + Sync>>,
 {
     /// Turns an inner `Err` into an [`Exit::Error`], and so into a failure for [`retry`](AsyncStream::retry),
     /// [`zip_input_on_exit`](AsyncStream::zip_input_on_exit) and [`partition`](AsyncStream::partition). An error that is an
@@ -256,7 +270,10 @@ where
     ///     assert_eq!(exits[0].to_string(), "invalid digit found in string");
     /// });
     /// ```
-    pub fn or_exit(self) -> AsyncStream<S, F, Result<U, X>, U, E, P> {
+    pub fn or_exit(self) -> AsyncStream<S, F, Result<U, X>, U, E, P>
+    where
+        X: IntoExit,
+    {
         let AsyncStream {
             source,
             f,
@@ -265,6 +282,7 @@ where
             output_filter,
             clone_input,
             into_error,
+            source_error,
             progress,
             spawned_at,
             ..
@@ -275,16 +293,17 @@ where
             f,
             spawner,
             options,
-            into_result: |output| output.map_err(|error| Exit::from(error.into())),
+            into_result: |output| output.map_err(|error| Exit::from(error.into_boxed())),
             output_filter,
             clone_input,
             into_error,
+            source_error,
             progress,
             spawned_at,
         }
     }
 }
 
-fn clone_pair<I: Clone>(input: I) -> (I, I) {
+fn clone_pair<I: KeptInput>(input: I) -> (I, I) {
     (input.clone(), input)
 }

@@ -95,6 +95,11 @@ impl<R> Window<R> {
         self.n_running = self.finished.len() - self.n_finished;
     }
 
+    /// Returns how many items have started: the index of the next one.
+    pub(super) fn n_started(&self) -> usize {
+        self.n_started
+    }
+
     /// Returns how many items are running, or wait to be delivered.
     pub(super) fn n_held(&self) -> usize {
         self.n_running + self.n_finished

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 
 use crate::error::Ignore;
-use crate::exit::Exit;
+use crate::exit::{Exit, IntoExit};
 use crate::process::{Outcome, box_if_large, discard};
 use crate::supervisor::restart::Restart;
 
@@ -94,7 +94,7 @@ impl Factory {
         Outer: Future<Output = Result<Inner, E>> + Send + 'static,
         Inner: Future + Send + 'static,
         Inner::Output: Outcome,
-        E: Into<Box<dyn Error + Send + Sync>>,
+        E: IntoExit,
     {
         Factory::new(Box::new(move |ack| {
             let outer = factory();
@@ -155,7 +155,7 @@ where
     Outer: Future<Output = Result<Inner, E>> + Send + 'static,
     Inner: Future + Send + 'static,
     Inner::Output: Outcome,
-    E: Into<Box<dyn Error + Send + Sync>>,
+    E: IntoExit,
 {
     Box::pin(async move {
         let inner = {
@@ -182,11 +182,11 @@ type Boxed<Inner> = Result<Pin<Box<Inner>>, Box<dyn Error + Send + Sync>>;
 fn poll_outer<Outer, Inner, E>(outer: Pin<&mut Outer>, cx: &mut Context<'_>) -> Poll<Boxed<Inner>>
 where
     Outer: Future<Output = Result<Inner, E>>,
-    E: Into<Box<dyn Error + Send + Sync>>,
+    E: IntoExit,
 {
     match outer.poll(cx) {
         Poll::Ready(Ok(inner)) => Poll::Ready(Ok(Box::pin(inner))),
-        Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
+        Poll::Ready(Err(error)) => Poll::Ready(Err(error.into_boxed())),
         Poll::Pending => Poll::Pending,
     }
 }

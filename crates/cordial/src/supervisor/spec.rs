@@ -1,6 +1,5 @@
 //! Child specifications: how a child starts, stops and restarts.
 
-use std::error::Error;
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
@@ -11,8 +10,9 @@ use super::nested::NestedSupervisor;
 use super::restart::Restart;
 use super::startable::Startable;
 use crate::backoff::Backoff;
+use crate::exit::IntoExit;
 use crate::process::{Outcome, Shutdown};
-use crate::task::Timeout;
+use crate::timeout::Timeout;
 
 /// The default of [`ChildSpec::start_timeout`].
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -123,7 +123,7 @@ impl ChildSpec {
         Outer: Future<Output = Result<Inner, E>> + Send + 'static,
         Inner: Future + Send + 'static,
         Inner::Output: Outcome,
-        E: Into<Box<dyn Error + Send + Sync>>,
+        E: IntoExit,
     {
         ChildSpec::new(
             id.into(),

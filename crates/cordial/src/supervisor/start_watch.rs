@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use crate::task::Timeout;
+use crate::timeout::Timeout;
 
 /// When a start is reported at the latest. Each further report comes after twice the time.
 const FIRST_REPORT: Duration = Duration::from_secs(5);

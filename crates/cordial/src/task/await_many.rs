@@ -8,14 +8,14 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
 use super::deadline::Deadline;
-use super::handle::Task;
-use super::timeout::Timeout;
+use super::handle::{Task, default_limit};
 use crate::exit::Exit;
 use crate::process::ends_at_this_await;
+use crate::timeout::Timeout;
 
 impl<T: Send + 'static> Task<T> {
-    /// Awaits all tasks and returns their values in input order. One timeout applies to the whole list: 5 s unless
-    /// [`AwaitMany::timeout`] sets another one. The timeouts of the individual tasks do not apply.
+    /// Awaits all tasks and returns their values in input order. One timeout applies to the whole list: 5 s, or the
+    /// [`await_limit`](crate::process::Builder::await_limit) of the runtime, unless [`AwaitMany::timeout`] sets another one. The timeouts of the individual tasks do not apply.
     ///
     /// When a task fails, the future returns its exit at once; when the timeout elapses, it returns
     /// [`Exit::Timeout`]. In both cases the other tasks are asked to shut down. An empty list is
@@ -43,7 +43,8 @@ impl<T: Send + 'static> Task<T> {
         let running: FuturesUnordered<_> =
             tasks.into_iter().enumerate().map(|(idx, task)| Indexed { idx, task }).collect();
         let values = running.iter().map(|_| None).collect();
-        AwaitMany { running, values: Some(values), timeout: Timeout::default(), deadline: None }
+        let timeout = default_limit(running.iter().map(|indexed| &indexed.task));
+        AwaitMany { running, values: Some(values), timeout, deadline: None }
     }
 }
 

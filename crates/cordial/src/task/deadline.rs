@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use cordial_sched::Timer;
 
-use super::timeout::Timeout;
 use crate::exit::{Location, TimedOut};
 use crate::pid::Pid;
 use crate::process::Handle;
+use crate::timeout::Timeout;
 
 /// The deadline of one wait, on the clock of a runtime.
 pub(super) enum Deadline {

@@ -1,6 +1,5 @@
 //! `Task<T>`: the handle, its await, and its drop.
 
-use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -8,16 +7,16 @@ use std::time::Duration;
 
 use super::deadline;
 use super::join::{JoinControl, OrExit, PollJoin, ProcessJoin, flatten};
-use super::timeout::{CompactTimeout, Timeout};
-use crate::exit::{Exit, TimedOut};
+use crate::exit::{Exit, IntoExit, TimedOut};
 use crate::pid::Pid;
 use crate::process::{discard_in_turn, ends_at_this_await};
+use crate::timeout::{CompactTimeout, Timeout};
 
 /// An owned handle to a process that runs one future.
 ///
 /// Awaiting the handle returns `Ok` with the output of the future, or `Err` with the [`Exit`] that says why there is no
-/// output: a panic, a kill, or the timeout of the await. The timeout is 5 s unless [`timeout`](Task::timeout) sets another
-/// one, and counts from the first poll. When it elapses, the await returns [`Exit::Timeout`], and
+/// output: a panic, a kill, or the timeout of the await. The timeout is 5 s unless [`timeout`](Task::timeout) or, for a whole
+/// runtime, [`await_limit`](crate::process::Builder::await_limit) sets another one, and counts from the first poll. When it elapses, the await returns [`Exit::Timeout`], and
 /// the task is asked to shut down, as by a drop of the handle. A result that has already arrived
 /// never times out.
 ///
@@ -115,7 +114,7 @@ impl<T> Drop for Known<T> {
 impl<T> Unpin for Task<T> {}
 
 impl<T> Task<T> {
-    /// Sets the timeout of the await. Default: 5 s.
+    /// Sets the timeout of the await. Default: 5 s, or the [`await_limit`](crate::process::Builder::await_limit) of the runtime.
     ///
     /// # Elixir
     ///
@@ -138,8 +137,9 @@ impl<T> Task<T> {
         Task { timeout: limit.into().into(), ..self }
     }
 
-    pub(super) fn from_join(join: ProcessJoin<T>) -> Task<T> {
-        Task { state: TaskState::Running(join), timeout: Timeout::default().into() }
+    /// `limit` is the timeout of the await.
+    pub(super) fn from_join(join: ProcessJoin<T>, limit: CompactTimeout) -> Task<T> {
+        Task { state: TaskState::Running(join), timeout: limit }
     }
 
     /// Returns whether the result was taken, or the handle was released.
@@ -227,7 +227,7 @@ impl<T: Send> Task<T> {
     }
 }
 
-impl<U: Send + 'static, E: Into<Box<dyn Error + Send + Sync>> + Send + 'static> Task<Result<U, E>> {
+impl<U: Send + 'static, E: Send + 'static> Task<Result<U, E>> {
     /// Turns an inner `Err` into an [`Exit::Error`], so that one `?` is enough. An error that is an [`Exit`] becomes that
     /// exit.
     ///
@@ -241,7 +241,10 @@ impl<U: Send + 'static, E: Into<Box<dyn Error + Send + Sync>> + Send + 'static> 
     ///     assert_eq!(task.await.unwrap_err().to_string(), "invalid digit found in string");
     /// });
     /// ```
-    pub fn or_exit(mut self) -> Task<U> {
+    pub fn or_exit(mut self) -> Task<U>
+    where
+        E: IntoExit,
+    {
         let state = match std::mem::replace(&mut self.state, TaskState::Taken) {
             TaskState::Running(join) => TaskState::Mapped(Box::new(OrExit::new(join))),
             TaskState::Mapped(join) => TaskState::Mapped(Box::new(OrExit::new(join))),
@@ -279,6 +282,12 @@ impl<T: Send> fmt::Debug for Task<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Task").field("pid", &self.pid()).field("is_finished", &self.is_finished()).finish()
     }
+}
+
+/// Returns how long a list of tasks is awaited by default: the limit of the runtime of the first task that has one.
+pub(super) fn default_limit<'a, T: Send + 'a>(mut tasks: impl Iterator<Item = &'a Task<T>>) -> Timeout {
+    let runtime = tasks.find_map(Task::control).map(JoinControl::runtime);
+    runtime.map_or_else(Timeout::default, |runtime| runtime.await_limit().get())
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@
 //!            └── Box<dyn PollJoin<T>> ── OrExit ── after `or_exit`: the type of the process output is erased
 //! ```
 
-use std::error::Error;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,7 +12,7 @@ use std::time::Duration;
 
 use cordial_sched::JoinHandle;
 
-use crate::exit::{Exit, Refusal};
+use crate::exit::{Exit, IntoExit, Refusal};
 use crate::pid::Pid;
 use crate::process::{Handle, Reply, Spawned, SpawnedTask, is_forked, pid_of, unlink_from_caller};
 
@@ -169,7 +168,7 @@ impl<J, E> OrExit<J, E> {
 impl<J, U, E> PollJoin<U> for OrExit<J, E>
 where
     J: PollJoin<Result<U, E>>,
-    E: Into<Box<dyn Error + Send + Sync>>,
+    E: IntoExit,
 {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<U, Exit>> {
         self.join.poll(cx).map(flatten)
@@ -187,9 +186,9 @@ where
 /// Turns an inner `Err` into an exit.
 pub(super) fn flatten<U, E>(result: Result<Result<U, E>, Exit>) -> Result<U, Exit>
 where
-    E: Into<Box<dyn Error + Send + Sync>>,
+    E: IntoExit,
 {
-    result.and_then(|value| value.map_err(|error| Exit::from(error.into())))
+    result.and_then(|value| value.map_err(|error| Exit::from(error.into_boxed())))
 }
 
 impl<T> PollJoin<T> for Box<dyn PollJoin<T>> {

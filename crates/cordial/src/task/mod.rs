@@ -8,7 +8,6 @@
 //!
 //! The modules, in the order in which they build on each other. Each imports only earlier ones:
 //!
-//! - `timeout`: how long to wait, a public type.
 //! - `deadline`: a timeout that is counting down, and the report that it elapsed.
 //! - `join`: the join handle inside a `Task`; what dropping it does.
 //! - `handle`: `Task` itself, its await and its drop.
@@ -17,8 +16,6 @@
 //! - `await_many`, `yield_many`: waiting for many tasks.
 //!
 //! How a process runs and ends is the subject of [`process`](crate::process).
-
-mod timeout;
 
 mod deadline;
 mod join;
@@ -38,7 +35,6 @@ mod yield_many;
 pub use await_many::AwaitMany;
 pub use builder::TaskBuilder;
 pub use handle::Task;
-pub use timeout::Timeout;
 pub use yield_many::{OnTimeout, YieldMany};
 
 pub(crate) use deadline::timed_out;

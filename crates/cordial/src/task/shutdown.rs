@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::handle::Task;
-use super::timeout::Timeout;
 use crate::exit::Exit;
 use crate::process::{self, Polls, Shutdown, Step};
+use crate::timeout::Timeout;
 
 impl<T: Send> Task<T> {
     /// Ends the task, and waits until it has exited and its destructors have run. Removes the link to the task first, if

@@ -107,7 +107,7 @@ impl<T: Send + 'static> Task<T> {
     {
         let (spawned_at, supervisor) = (spawn.spawned_at, spawn.child_slot.as_ref().map(|slot| slot.parent().pid));
         match spawn.start(runtime, future, Ok) {
-            Ok(spawned) => Task::from_join(ProcessJoin::new(spawned, ownership)),
+            Ok(spawned) => Task::from_join(ProcessJoin::new(spawned, ownership), runtime.await_limit()),
             Err(refusal) => Task::refused(spawned_at, supervisor, refusal),
         }
     }

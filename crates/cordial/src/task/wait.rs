@@ -5,9 +5,9 @@ use std::task::{Context, Poll, Waker};
 
 use super::deadline::Deadline;
 use super::handle::Task;
-use super::timeout::Timeout;
 use crate::exit::Exit;
 use crate::process::{assert_may_block, block_on};
+use crate::timeout::Timeout;
 
 /// How often `ignore` yields its thread while it waits for the result of a process that has exited.
 const MAX_YIELDS: usize = 10_000;

@@ -10,10 +10,10 @@ use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 
 use super::deadline::Deadline;
-use super::handle::Task;
-use super::timeout::Timeout;
+use super::handle::{Task, default_limit};
 use crate::exit::Exit;
 use crate::process::{Shutdown, ends_at_this_await};
+use crate::timeout::Timeout;
 
 /// What [`Task::yield_many`] does with the tasks that still run when its timeout elapses.
 ///
@@ -62,7 +62,8 @@ impl<T: Send + 'static> Task<T> {
     /// });
     /// ```
     pub fn yield_many(tasks: &mut [Task<T>]) -> YieldMany<'_, T> {
-        let options = Options { tasks, timeout: Timeout::default(), limit: usize::MAX, on_timeout: OnTimeout::Nothing };
+        let timeout = default_limit(tasks.iter());
+        let options = Options { tasks, timeout, limit: usize::MAX, on_timeout: OnTimeout::Nothing };
         YieldMany { state: YieldManyState::NotPolled(options) }
     }
 }
@@ -91,7 +92,7 @@ struct Options<'a, T> {
 
 /// The setters have no effect after the first poll.
 impl<T> YieldMany<'_, T> {
-    /// Sets how long to wait. Default: 5 s.
+    /// Sets how long to wait. Default: 5 s, or the [`await_limit`](crate::process::Builder::await_limit) of the runtime.
     pub fn timeout(mut self, timeout: impl Into<Timeout>) -> Self {
         self.set(|options| options.timeout = timeout.into());
         self

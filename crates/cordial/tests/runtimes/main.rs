@@ -5,6 +5,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod await_limit;
 mod blocking;
 mod build_and_shutdown;
 mod checkpoint;
@@ -18,6 +19,7 @@ mod long_polls;
 mod main_and_run;
 #[cfg(target_os = "linux")]
 mod overload;
+mod paused_clock;
 #[cfg(target_os = "linux")]
 mod shortages;
 mod shutdown_requests;

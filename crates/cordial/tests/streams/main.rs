@@ -9,6 +9,7 @@ mod abandoned;
 mod bounds;
 mod cleanup;
 mod consumers;
+mod failing_sources;
 mod failures;
 mod items;
 mod limits;

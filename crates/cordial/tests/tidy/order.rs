@@ -33,7 +33,7 @@ pub(crate) const ORDERS: &[Order] = &[
         "prepare start",
     ] },
     Order { folder: "cordial/src", rows: &[
-        "pid sorted_map", "exit", "backoff error unwind", "telemetry", "process", "task", "stream", "supervisor", "testing",
+        "pid sorted_map", "exit", "backoff error timeout unwind", "telemetry", "process", "task", "stream", "supervisor", "testing",
     ] },
     Order { folder: "cordial/src/process", rows: &[
         "discard lineage outcome shutdown shutdown_notice supervision", "crashes report shutdown_state", "child_slot guardian", "entry",
@@ -41,10 +41,10 @@ pub(crate) const ORDERS: &[Order] = &[
         "inspect stop", "program",
     ] },
     Order { folder: "cordial/src/task", rows: &[
-        "timeout", "deadline join", "handle", "start", "builder", "wait", "shutdown", "await_many yield_many",
+        "deadline join", "handle", "start", "builder", "wait", "shutdown", "await_many yield_many",
     ] },
     Order { folder: "cordial/src/stream", rows: &[
-        "failure progress retry", "options", "window spawner", "completions item_future", "deadlines", "in_flight", "active",
+        "failure kept_input progress retry try_source", "options", "window spawner", "completions item_future", "deadlines", "in_flight", "active",
         "async_stream", "constructors poll setters", "consume",
     ] },
     Order { folder: "cordial/src/supervisor", rows: &[

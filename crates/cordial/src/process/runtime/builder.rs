@@ -8,6 +8,7 @@ use cordial_sched::{Executor, Options};
 use super::handle::Handle;
 use super::shared::Shared;
 use crate::error::BuildError;
+use crate::timeout::Timeout;
 use crate::unwind::PanicReports;
 
 /// Options of a [`Runtime`](crate::Runtime), created by [`Runtime::builder`](crate::Runtime::builder).
@@ -28,6 +29,7 @@ pub struct Builder {
     max_threads: usize,
     long_polls: LongPolls,
     panics: Panics,
+    await_limit: Timeout,
 }
 
 /// What happens to the priority of a thread that runs a long poll.
@@ -58,6 +60,7 @@ impl Default for Builder {
             max_threads: 512,
             long_polls: LongPolls::Deprioritize,
             panics: Panics::HookAndEvent,
+            await_limit: Timeout::default(),
         }
     }
 }
@@ -149,9 +152,38 @@ impl Builder {
         Builder { panics, ..self }
     }
 
+    /// Sets how long a task of this runtime is awaited, unless the await sets another limit: the default of
+    /// [`Task::timeout`](crate::Task::timeout), [`Task::await_many`](crate::Task::await_many) and
+    /// [`Task::yield_many`](crate::Task::yield_many). Default: 5 s. With [`Timeout::Infinity`], an await has no limit, as in tokio.
+    ///
+    /// A list of tasks takes the limit from the runtime of its first task. The timeouts of the items of a stream and the grace
+    /// times of a shutdown do not change. A [simulation](crate::testing) has the default of 5 s.
+    ///
+    /// For [`cordial::main`](crate::main) and [`cordial::run`](crate::run), set it before they are called, with `install`:
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::{Exit, Runtime, Task};
+    /// use std::process::ExitCode;
+    /// use std::time::Duration;
+    ///
+    /// fn main() -> ExitCode {
+    ///     Runtime::builder().await_limit(Duration::from_secs(60)).install().expect("called once, before the first task");
+    ///     cordial::main(async {
+    ///         let slow = Task::spawn(async { 6 * 7 }); // may take a minute
+    ///         println!("{}", slow.await?);
+    ///         Ok::<(), Exit>(())
+    ///     })
+    /// }
+    /// ```
+    pub fn await_limit(self, limit: impl Into<Timeout>) -> Builder {
+        Builder { await_limit: limit.into(), ..self }
+    }
+
     /// Starts the threads.
     pub(in crate::process) fn start(self) -> Result<Handle, BuildError> {
-        let Builder { workers, stall_after, max_threads, long_polls, panics } = self;
+        let Builder { workers, stall_after, max_threads, long_polls, panics, await_limit } = self;
         if workers == 0 {
             return Err(BuildError::NoWorkers);
         }
@@ -160,7 +192,7 @@ impl Builder {
         }
         let lower_stuck = long_polls == LongPolls::Deprioritize;
         let options = Options { workers, stall_after, max_threads, deprioritize_long_polls: lower_stuck };
-        let executor = Executor::start(options, Shared::new(workers, panics.into()))?;
+        let executor = Executor::start(options, Shared::new(workers, panics.into(), await_limit))?;
         Ok(Handle::new(executor))
     }
 }

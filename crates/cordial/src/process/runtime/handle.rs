@@ -15,6 +15,7 @@ use crate::process::crashes::Crashes;
 use crate::process::entry::Entry;
 use crate::process::signal::{Effect, Signal, apply};
 use crate::sorted_map::SortedMap;
+use crate::timeout::CompactTimeout;
 use crate::unwind::PanicReports;
 
 const BUILT_WITH: &str = "every executor of this crate is built with a `Shared` as its hooks";
@@ -76,6 +77,12 @@ impl Handle {
     /// Returns what reports the panics of the processes of this runtime.
     pub(super) fn panic_reports(&self) -> PanicReports {
         self.shared.panic_reports
+    }
+
+    /// Returns how long a task of this runtime is awaited unless the await sets another limit.
+    #[inline]
+    pub(crate) fn await_limit(&self) -> CompactTimeout {
+        self.shared.await_limit
     }
 
     /// Returns the most recent crashes of this runtime.

@@ -15,6 +15,7 @@ use crate::process::crashes::Crashes;
 use crate::process::entry;
 use crate::process::guardian::GuardianNumbers;
 use crate::telemetry;
+use crate::timeout::{CompactTimeout, Timeout};
 use crate::unwind::{self, PanicReports};
 
 /// The state of one runtime. The scheduler holds it as the hooks that it calls.
@@ -30,6 +31,8 @@ pub(crate) struct Shared {
     pub(super) restart_limit_exits: RestartLimitExits,
     pub(super) panic_reports: PanicReports,
     pub(super) roots: Roots,
+    /// How long a task is awaited unless the await sets another limit.
+    pub(super) await_limit: CompactTimeout,
     /// The reports of long polls, by spawn location.
     long_polls: Mutex<BTreeMap<(&'static str, u32, u32), LongPollsOfLocation>>,
 }
@@ -51,16 +54,21 @@ struct LongPollsOfLocation {
 impl Shared {
     /// Creates the state of a runtime with this number of threads, and installs the panic hook if this is the first runtime
     /// of the program.
-    pub(crate) fn new(threads: usize, panic_reports: PanicReports) -> Arc<Shared> {
-        Shared::with(threads, panic_reports, Some(forkguard::new()))
+    pub(crate) fn new(threads: usize, panic_reports: PanicReports, await_limit: Timeout) -> Arc<Shared> {
+        Shared::with(threads, panic_reports, await_limit, Some(forkguard::new()))
     }
 
     /// Creates the state of a simulated runtime, which goes on in a forked process.
     pub(crate) fn simulated() -> Arc<Shared> {
-        Shared::with(1, PanicReports::Simulation, None)
+        Shared::with(1, PanicReports::Simulation, Timeout::default(), None)
     }
 
-    fn with(threads: usize, panic_reports: PanicReports, fork_guard: Option<forkguard::Guard>) -> Arc<Shared> {
+    fn with(
+        threads: usize,
+        panic_reports: PanicReports,
+        await_limit: Timeout,
+        fork_guard: Option<forkguard::Guard>,
+    ) -> Arc<Shared> {
         // Runtimes are numbered, so that a pid of one runtime is unknown in the others.
         static NUMBERS: AtomicU32 = AtomicU32::new(1);
         unwind::install_hook(telemetry::has_crash_subscriber);
@@ -73,6 +81,7 @@ impl Shared {
             crashes: Crashes::default(),
             restart_limit_exits: RestartLimitExits::default(),
             panic_reports,
+            await_limit: await_limit.into(),
             long_polls: Mutex::default(),
             roots: Roots::default(),
         })

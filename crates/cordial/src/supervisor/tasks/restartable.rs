@@ -30,7 +30,7 @@ use crate::supervisor::pace::Pace;
 use crate::supervisor::restart::{Restart, RestartDecision};
 use crate::supervisor::settle::Settle;
 use crate::supervisor::start_watch::{StartStep, StartWatch};
-use crate::task::Timeout;
+use crate::timeout::Timeout;
 
 /// The restartable children of one incarnation of the supervisor.
 #[derive(Debug)]

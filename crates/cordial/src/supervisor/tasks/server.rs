@@ -31,7 +31,7 @@ use crate::supervisor::pace::next_restart;
 use crate::supervisor::serve::{Serve, serve};
 use crate::supervisor::start_watch::StartStep;
 use crate::supervisor::stop_reason::StopReason;
-use crate::task::Timeout;
+use crate::timeout::Timeout;
 use crate::{telemetry, unwind};
 
 /// The shortest delay before the next attempt when the runtime has refused a restart because it has too many processes.

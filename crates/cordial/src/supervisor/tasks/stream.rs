@@ -5,14 +5,15 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use futures_core::{Stream, TryStream};
 use futures_util::stream::{Iter, iter};
 
 use super::handle::TaskSupervisor;
 use super::reservation::Reservation;
-use crate::exit::{Exit, Refusal};
+use crate::exit::{Exit, IntoExit, Refusal};
 use crate::pid::Pid;
 use crate::process::{Handle, Recipient, Spawn};
-use crate::stream::{AsyncStream, Spawner};
+use crate::stream::{AsyncStream, Spawner, TrySource};
 
 /// A stream under a task supervisor.
 type SupervisedStream<I, F, O> = AsyncStream<Iter<I>, F, O, O, Exit, Supervised>;
@@ -64,6 +65,61 @@ impl TaskSupervisor {
         Fut::Output: Send + 'static,
     {
         AsyncStream::new(iter(items), f, Supervised::new(self, AfterSignal::Continue), Location::caller())
+    }
+}
+
+/// Streams from async sources.
+impl TaskSupervisor {
+    /// Creates a stream as [`async_stream`](TaskSupervisor::async_stream) does, with an async source, as
+    /// [`Task::async_stream_from`](crate::Task::async_stream_from) has.
+    #[track_caller]
+    pub fn async_stream_from<S, F, Fut>(
+        &self,
+        source: S,
+        f: F,
+    ) -> AsyncStream<S, F, Fut::Output, Fut::Output, Exit, Supervised>
+    where
+        S: Stream,
+        F: FnMut(S::Item) -> Fut,
+        Fut: Future + Send + 'static,
+        Fut::Output: Send + 'static,
+    {
+        AsyncStream::new(source, f, Supervised::new(self, AfterSignal::ShutDown), Location::caller())
+    }
+
+    /// Creates a stream as [`async_stream`](TaskSupervisor::async_stream) does, with an async source that can fail, as
+    /// [`Task::try_async_stream_from`](crate::Task::try_async_stream_from) has: its first error is the last result.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::TaskSupervisor;
+    /// use futures::stream;
+    ///
+    /// cordial::testing::run(async {
+    ///     let rows = stream::iter([Ok(1), Err("connection lost")]);
+    ///     let tasks = TaskSupervisor::builder().max_children(2).start();
+    ///     let (values, exits) = tasks.try_async_stream_from(rows, |n| async move { 10 * n }).partition().await;
+    ///     assert_eq!((values, exits[0].to_string()), (vec![10], "connection lost".to_owned()));
+    /// });
+    /// ```
+    #[expect(clippy::missing_panics_doc, reason = "each item that reaches the closure is `Some`")]
+    #[expect(clippy::type_complexity, reason = "an alias cannot contain `impl FnMut`")]
+    #[track_caller]
+    pub fn try_async_stream_from<S, F, Fut>(
+        &self,
+        source: S,
+        mut f: F,
+    ) -> AsyncStream<TrySource<S>, impl FnMut(Option<S::Ok>) -> Fut, Fut::Output, Fut::Output, Exit, Supervised>
+    where
+        S: TryStream,
+        S::Error: IntoExit,
+        F: FnMut(S::Ok) -> Fut,
+        Fut: Future + Send + 'static,
+        Fut::Output: Send + 'static,
+    {
+        let f = move |item: Option<S::Ok>| f(item.expect("only the failure of the source has no item"));
+        AsyncStream::from_try_source(source, f, Supervised::new(self, AfterSignal::ShutDown), Location::caller())
     }
 }
 

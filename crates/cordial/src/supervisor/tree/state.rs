@@ -14,7 +14,7 @@ use crate::pid::Pid;
 use crate::process::{Handle, ReportBuilder};
 use crate::supervisor::clock::Clock;
 use crate::supervisor::intensity::{Intensity, RestartLimit};
-use crate::task::Timeout;
+use crate::timeout::Timeout;
 use crate::{telemetry, unwind};
 
 /// The state of a supervisor's process.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// How long to wait for a result. Default: 5 s.
+/// How long to wait for a result. Default: 5 s; for awaits, a runtime can have
+/// [another default](crate::process::Builder::await_limit).
 ///
 /// # Elixir
 ///
@@ -40,13 +41,13 @@ impl From<Duration> for Timeout {
 }
 
 /// A [`Timeout`] in 8 bytes instead of 16: programs keep long lists of task handles.
-#[derive(Clone, Copy)]
-pub(super) struct CompactTimeout(u64);
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CompactTimeout(u64);
 
 impl CompactTimeout {
     const INFINITY: u64 = u64::MAX;
 
-    pub(super) fn get(self) -> Timeout {
+    pub(crate) fn get(self) -> Timeout {
         match self.0 {
             CompactTimeout::INFINITY => Timeout::Infinity,
             nanoseconds => Timeout::After(Duration::from_nanos(nanoseconds)),

@@ -1,0 +1,25 @@
+//! The errors that can become an exit.
+
+use std::error::Error;
+
+/// An error that can become an [`Exit`](crate::Exit): every type that converts into a boxed error, such as types that implement
+/// [`Error`], text, and `anyhow::Error`.
+///
+/// A trait of its own only for the sake of the compiler's message where a type does not.
+#[diagnostic::on_unimplemented(
+    message = "the error `{Self}` cannot become an `Exit`",
+    label = "needs an error that converts into a boxed error",
+    note = "implement `std::error::Error` for it, or turn it into text or into another error with `map_err`"
+)]
+#[expect(unnameable_types, reason = "the bound is that of a conversion into a boxed error")]
+pub trait IntoExit {
+    #[doc(hidden)]
+    fn into_boxed(self) -> Box<dyn Error + Send + Sync>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<Box<dyn Error + Send + Sync>>> IntoExit for E {
+    fn into_boxed(self) -> Box<dyn Error + Send + Sync> {
+        self.into()
+    }
+}

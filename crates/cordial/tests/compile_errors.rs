@@ -1,0 +1,103 @@
+//! What the compiler says about the first mistakes with this crate. Each case is a small program that must not compile.
+//!
+//! The programs are one package, which this test writes below the target directory, and checks with cargo.
+
+use std::path::Path;
+use std::process::Command;
+use std::{env, fs};
+
+/// A program with a mistake: its name, the statement, and texts that the compiler's message about it has.
+type Case = (&'static str, &'static str, &'static [&'static str]);
+
+const CASES: &[Case] = &[
+    (
+        "start_with_an_output",
+        "Task::start(async { 5 });",
+        &[
+            "a process without a handle cannot output `{integer}`",
+            "end the future with `;` to drop its output, or use `spawn`",
+        ],
+    ),
+    (
+        "start_with_a_wrong_error",
+        "Task::start(async { Err::<(), _>(NoError) });",
+        &["the error `NoError` cannot become an `Exit`", "needs an error that converts into a boxed error"],
+    ),
+    (
+        "zip_without_clone",
+        "let _ = Task::async_stream([NoError], |_| async {}).zip_input_on_exit();",
+        &["the input `NoError` of this stream has to be `Clone`"],
+    ),
+    (
+        "retry_without_clone",
+        "let _ = Task::async_stream([NoError], |_| async {}).retry(cordial::Retry::times(1));",
+        &["the input `NoError` of this stream has to be `Clone`"],
+    ),
+    (
+        "or_exit_with_a_wrong_error",
+        "let _ = Task::spawn(async { Err::<(), _>(NoError) }).or_exit();",
+        &["the error `NoError` cannot become an `Exit`", "implement `std::error::Error` for it"],
+    ),
+    (
+        "stream_or_exit_with_a_wrong_error",
+        "let _ = Task::async_stream([1], |_| async { Err::<(), _>(NoError) }).or_exit();",
+        &["the error `NoError` cannot become an `Exit`"],
+    ),
+    (
+        "a_future_that_is_not_send",
+        "let _ = Task::spawn(async { let rc = std::rc::Rc::new(1); std::future::ready(()).await; drop(rc) });",
+        &["future cannot be sent between threads safely", "await occurs here, with `rc` maybe used later"],
+    ),
+    (
+        "a_future_that_borrows",
+        "let text = String::new(); let _ = Task::spawn(async { text.len() });",
+        &["async block may outlive the current function, but it borrows `text`", "use the `move` keyword"],
+    ),
+    (
+        "a_child_with_an_output",
+        "let _ = cordial::ChildSpec::task(\"five\", || async { 5 });",
+        &["a process without a handle cannot output `{integer}`"],
+    ),
+    (
+        "a_dropped_task",
+        "#![deny(unused_must_use)] Task::spawn(async {});",
+        &["dropping a Task shuts it down; use Task::start for fire-and-forget"],
+    ),
+];
+
+#[test]
+fn the_first_mistakes_get_a_plain_message() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compile_errors");
+    fs::create_dir_all(package.join("src/bin")).unwrap();
+    let manifest = format!(
+        "[package]\nname = \"compile-errors\"\nedition = \"2024\"\n[dependencies]\ncordial = {{ path = {root:?} }}\n[workspace]\n"
+    );
+    fs::write(package.join("Cargo.toml"), manifest).unwrap();
+    fs::copy(root.join("../../Cargo.lock"), package.join("Cargo.lock")).unwrap();
+    for (name, statement, _) in CASES {
+        let (attribute, statement) = match statement.split_once("] ") {
+            Some((attribute, statement)) if attribute.starts_with("#!") => (format!("{attribute}]"), statement),
+            _ => (String::new(), *statement),
+        };
+        let program = format!(
+            "{attribute}\nuse cordial::Task;\n#[allow(dead_code)]\nstruct NoError;\nfn main() {{ {statement} }}\n"
+        );
+        fs::write(package.join(format!("src/bin/{name}.rs")), program).unwrap();
+    }
+    for (name, statement, expected) in CASES {
+        let checked = Command::new(env!("CARGO"))
+            .args(["check", "--quiet", "--offline", "--bin", name])
+            .arg("--manifest-path")
+            .arg(package.join("Cargo.toml"))
+            .arg("--target-dir")
+            .arg(package.join("target"))
+            .output()
+            .unwrap();
+        let message = String::from_utf8_lossy(&checked.stderr);
+        assert!(!checked.status.success(), "{statement} compiles");
+        for text in *expected {
+            assert!(message.contains(text), "{statement}: the message has not {text:?}:\n{message}");
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Tests on the paused clock of tokio, which processes do not follow.
+
+use std::time::Duration;
+
+use cordial::{Exit, Refusal, Task, TaskSupervisor, testing};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn is_refused<T>(result: &Result<T, Exit>) -> bool {
+    matches!(result, Err(exit @ Exit::Refused(Refusal::PausedClock)) if exit.to_string().contains("testing::run"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_is_refused_where_the_clock_of_tokio_is_paused() {
+    assert!(is_refused(&Task::spawn(async {}).await));
+    // Also after the clock has jumped ahead.
+    tokio::time::sleep(HOUR).await;
+    assert!(is_refused(&Task::spawn(async {}).await));
+    assert!(is_refused(&Task::async_stream([1], |n| async move { n }).collect().await.remove(0)));
+    assert!(TaskSupervisor::start().start_child(async {}).is_err());
+}
+
+#[tokio::test]
+async fn a_process_is_refused_only_while_the_clock_of_tokio_is_paused() {
+    for _ in 0..1000 {
+        assert_eq!(Task::spawn(async { 1 }).await, Ok(1));
+    }
+    tokio::time::pause();
+    assert!(is_refused(&Task::spawn(async {}).await));
+    tokio::time::resume();
+    tokio::time::pause();
+    tokio::time::advance(HOUR).await;
+    assert!(is_refused(&Task::spawn(async {}).await));
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a task of tokio is a case of this test")]
+fn a_simulation_has_a_virtual_clock_of_its_own() {
+    let woken = testing::run(async {
+        tokio::spawn(async { Task::spawn(tokio::time::sleep(HOUR)).timeout(2 * HOUR).await }).await
+    });
+    assert_eq!(woken.unwrap(), Ok(()));
+}
