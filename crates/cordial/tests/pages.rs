@@ -8,6 +8,9 @@ use std::path::{Component, Path, PathBuf};
 /// A code span that ends like this is the name of a file.
 const ENDINGS: &[&str] = &[".rs", ".md", ".toml"];
 
+/// What a fenced block of a page may be marked with. Blocks of Rust are compiled.
+const FENCES: &[&str] = &["rust", "rust,no_run", "sh", "text", "toml"];
+
 /// A file name in a page that starts with this word is an example.
 const EXAMPLE: &str = "foo";
 
@@ -29,10 +32,22 @@ fn every_program_in_a_page_is_compiled() {
     let files = files();
     let included: Vec<PathBuf> = files.iter().flat_map(|(path, text)| included_pages(path, text)).collect();
     let forgotten: Vec<&Path> = pages(&files)
-        .filter(|(path, page)| !rust_programs(page).is_empty() && !included.iter().any(|included| included == path))
+        .filter(|(path, page)| page.contains("```rust") && !included.iter().any(|included| included == path))
         .map(|(path, _)| path)
         .collect();
     assert!(forgotten.is_empty(), "no `doc = include_str!(…)` makes a documentation test of {forgotten:?}");
+}
+
+/// A fence that rustdoc does not compile has to say what it is. So no program is left out by a wrong or a missing mark.
+#[test]
+fn every_block_of_a_page_is_compiled_or_is_no_rust() {
+    let files = files();
+    let wrong: Vec<String> = pages(&files)
+        .flat_map(|(path, page)| {
+            wrong_fences(page).into_iter().map(move |fence| format!("{}: {fence}", path.display()))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "mark these blocks with {FENCES:?}, without options:\n{}", wrong.join("\n"));
 }
 
 #[test]
@@ -65,6 +80,12 @@ fn broken_pages_are_found() {
     assert_eq!(broken("[a](gone.md)"), ["docs/page.md: nothing at gone.md"]);
     assert_eq!(broken("text\n`ait.rs`"), ["docs/page.md: no file ait.rs"]);
     assert_eq!(rust_programs("```rust\na\n```\n```sh\nb\n```\n```rust\nc\n```\n"), ["a\n", "c\n"]);
+    assert_eq!(wrong_fences("```rust\n    a\n```\ntext\n    more\n- a\n  ```sh\n  b\n  ```\n").len(), 0);
+    for fence in
+        ["```\nfn main() {}\n```", "```rust,ignore\nx\n```", "~~~rust", "```rs\nx\n```", "a\n\n    fn main() {}"]
+    {
+        assert_eq!(wrong_fences(fence).len(), 1, "{fence}");
+    }
     let source =
         "thread_local!(static A: u8 = 0);\nfn f() -> &'static str {\n    static B: u8 = 0;\n}\n// static C: u8\n";
     let found = ["cordial b.rs A".to_owned(), "cordial b.rs B".to_owned()];
@@ -82,6 +103,27 @@ fn pages(files: &BTreeMap<PathBuf, String>) -> impl Iterator<Item = (&Path, &str
 /// Returns the contents of the fenced blocks that are marked as Rust.
 fn rust_programs(page: &str) -> Vec<&str> {
     page.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+/// Returns the lines that begin a fenced block without one of the marks, or that fence with other characters. Rustdoc would
+/// also compile a block that is indented by four blanks, so such a line is returned too.
+fn wrong_fences(page: &str) -> Vec<String> {
+    let mut is_inside = false;
+    let mut wrong = Vec::new();
+    let mut is_after_blank = true;
+    for line in page.lines() {
+        let fence = line.trim_start().strip_prefix("```");
+        let is_right = match fence {
+            Some(mark) => is_inside == mark.is_empty() && (is_inside || FENCES.contains(&mark)),
+            None => is_inside || !(line.trim_start().starts_with("~~~") || is_after_blank && line.starts_with("    ")),
+        };
+        if !is_right {
+            wrong.push(line.to_owned());
+        }
+        is_inside ^= fence.is_some();
+        is_after_blank = line.trim().is_empty();
+    }
+    wrong
 }
 
 /// Returns the pages that a source file includes into its documentation.
