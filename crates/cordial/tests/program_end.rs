@@ -280,8 +280,8 @@ impl Drop for OnDrop {
 
 thread_local!(static LAST: RefCell<OnDrop> = const { RefCell::new(OnDrop(None)) });
 
-/// Calls `prepare` now, and the closure that it returns at the end of this thread, when the thread-locals of the
-/// library are gone.
+/// Calls `prepare` now. At the end of this thread, when the thread-locals of the library are gone, calls the closure
+/// that `prepare` has returned.
 fn at_end_of_thread(prepare: fn() -> Late) {
     // Thread-locals are destroyed in the opposite order of their first use, so this one is the last.
     LAST.with(|_| ());
@@ -289,7 +289,7 @@ fn at_end_of_thread(prepare: fn() -> Late) {
     LAST.with(|last| last.borrow_mut().0 = Some(late));
 }
 
-/// Calls `prepare` now, and the closure that it returns in a handler of `atexit`.
+/// Calls `prepare` now. A handler of `atexit` calls the closure that `prepare` has returned.
 fn at_exit(prepare: fn() -> Late) {
     static LATE: Mutex<Option<Late>> = Mutex::new(None);
     extern "C" fn call_it() {
@@ -332,8 +332,8 @@ fn exit_in_task() {
         start_everything_here().await;
         Task::spawn(async {
             at_exit(late_uses_and_done);
-            // Runs before the destructors of the thread-locals of the library, and still as this process, because the
-            // thread has used the library earlier.
+            // The thread has used the library before. So, other than in the rest of the cases, this closure runs while the
+            // thread-locals of the library still exist, and it runs as this process.
             at_end_of_thread(|| late_uses_of_tasks(Spawns::Run));
             std::process::exit(7)
         })

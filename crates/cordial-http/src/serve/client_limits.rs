@@ -1,8 +1,8 @@
 //! How long a client may take to send its headers and to accept a response.
 //!
 //! A timer for each request would cost more than many a request. So the process of a connection has one timer, which
-//! does not follow the deadlines: it fires at the earliest deadline that was set when it was armed, or after the shortest
-//! limit if none was set. A deadline that is set later is at least one limit away, so the timer is never late for it.
+//! does not follow the deadlines. When it is armed, it is set to the earliest deadline, but to no later than the shorter
+//! of the two limits from now. A deadline that is set afterwards is at least that far away, so the timer is never late.
 //!
 //! | deadline | set | cleared |
 //! |---|---|---|
@@ -21,8 +21,9 @@ use tokio::time::{Instant, sleep_until};
 /// No deadline is set.
 const NONE: u64 = u64::MAX;
 
-/// The deadlines of one connection, in nanoseconds since it was accepted. They are written and read by the process of the
-/// connection, except the write deadline, which code that took over the connection may write, and nothing reads then.
+/// The deadlines of one connection, in nanoseconds since it was accepted. Only the process of the
+/// connection writes and reads them. Code that has taken over the connection may write the write deadline as well, but
+/// then nothing reads it any more.
 #[derive(Debug)]
 pub(super) struct ClientLimits {
     accepted: Instant,

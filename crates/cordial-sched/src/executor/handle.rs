@@ -25,8 +25,8 @@ pub struct Executor {
     local: Arc<LocalCount>,
 }
 
-/// Hides the type of what an executor consists of. The debug information of each part of a program that has a handle would
-/// otherwise describe all of it, tokio's runtime included: that made a small program twice as large.
+/// Hides the type `Core`. Otherwise the debug information of every module that uses a handle would describe the whole
+/// executor, tokio's runtime included: that made a small program twice as large.
 trait HasCore: Send + Sync {
     fn core(&self) -> &Core;
 }
@@ -37,7 +37,8 @@ impl HasCore for Core {
     }
 }
 
-/// Identifies one poll of an executor. A task that is found twice in the poll with the same id has not returned in between.
+/// Identifies one poll of an executor. If a task is seen twice in the poll
+/// with the same id, that poll has not returned in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PollId {
     worker: usize,
@@ -209,7 +210,7 @@ impl Executor {
     /// Stops the threads once no task is ready. To be called after the layer above has cancelled every task.
     ///
     /// Returns how many worker threads are still in a poll after `limit`. Each of them exits when its poll returns. Workers of this
-    /// executor that are in this call do not count, because none of them can exit before its call returns.
+    /// executor that call `close` themselves do not count, because none of them can exit before its call returns.
     ///
     /// tokio is shut down once all worker threads have exited, so that timers and sockets work until the last poll has returned. Does
     /// not wait for tokio's threads.

@@ -8,7 +8,7 @@
 //!                                  connections
 //! ```
 //!
-//! The decisions that concern no process are pure functions: whether a child restarts (`restart`), how many restarts
+//! The decisions are pure functions, which touch no process: whether a child restarts (`restart`), how many restarts
 //! are too many (`intensity`), after which delay a child with a backoff restarts (`pace`), and which children stop and
 //! start in which order (`strategy`).
 //!

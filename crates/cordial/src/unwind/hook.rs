@@ -55,15 +55,16 @@ thread_local! {
     /// How many calls of `catch` are on the stack. Inside such a call, a panic is reported as an
     /// event or an exit.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
-    /// How many outermost calls of `catch` this thread has begun. A record with another number
-    /// belongs to a panic that user code has caught.
+    /// How many outermost calls of `catch` this thread has begun. A record with the number of
+    /// an earlier call belongs to a panic that user code has caught.
     static TURN: Cell<u64> = const { Cell::new(0) };
     static RECORD: RefCell<Option<Record>> = const { RefCell::new(None) };
     /// Whether the hook does nothing.
     static SILENT: Cell<bool> = const { Cell::new(false) };
     /// What reports the panics of the processes that this thread polls.
     static REPORTS: Cell<PanicReports> = const { Cell::new(PanicReports::HookAndEvent) };
-    /// Whether our hook runs. It may call another one of ours, around which the program has set its own.
+    /// Whether our hook runs. If the program has wrapped our hook in its own and ours was set around that one again, our
+    /// outer hook calls our inner one.
     static RUNS: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -131,8 +132,8 @@ fn wrap(previous: Hook, has_subscriber: fn() -> bool) -> Installed {
     Installed { address, alive: is_alive, has_subscriber }
 }
 
-/// Returns the address of what the hook has captured. Ours have captured something, so no other hook has the same address at the
-/// same time.
+/// Returns the address of the closure. Ours has captured something, so it is allocated, and no other hook has its address
+/// while it lives. Closures that capture nothing may all have the same address.
 fn address_of(hook: &Hook) -> usize {
     (&raw const **hook).cast::<()>().addr()
 }

@@ -44,7 +44,7 @@ fn each_sigusr1_prints_a_snapshot_and_the_process_ends_with_the_program() {
                 tokio::task::yield_now().await;
             }
             subprocess::report("ready");
-            // The poll that handles the signal prints the snapshot. It returns before the process ends.
+            // The second poll prints the snapshot. The process that prints ends only after that poll has returned.
             while n_polls() == 1 {
                 tokio::task::yield_now().await;
             }
