@@ -31,7 +31,7 @@
 //!         # }
 //!
 //!         assert_eq!(fetch(format!("http://{address}")).or_exit().await?, "hello"); // a client
-//!         server.shutdown(Shutdown::default()).await; // what Ctrl-C does
+//!         server.shutdown(Shutdown::default()).await;
 //!         Ok(())
 //!     })?
 //! }
@@ -78,7 +78,8 @@
 //!
 //! As a child of a [`cordial::Supervisor`], the server is `ChildSpec::task("http", …)` with a
 //! [`shutdown`](cordial::ChildSpec::shutdown) that is longer than its grace time. Under a `TaskSupervisor` that outlives the
-//! server ([`under`](Serve::under)), connections survive a crash of the process that accepts them.
+//! server ([`under`](Serve::under)), connections
+//! answer what is in flight after a crash of the process that accepts them, within the grace time.
 //!
 //! # Clients that misbehave
 //!

@@ -75,8 +75,9 @@ impl TaskLayer {
     /// Returns a layer whose tasks run under this supervisor. Set its
     /// [`max_children`](cordial::TaskSupervisorBuilder::max_children) to limit how many requests run at once.
     ///
-    /// The supervisor has to live as long as the server. When the process that owns both is asked to shut down, the server answers
-    /// what is in flight before the supervisor ends with that process.
+    /// The supervisor has to live as long as the server. Start it in the process that awaits the server: when that process is
+    /// asked to shut down, the server answers what is in flight before the supervisor ends with that process. A supervisor of
+    /// another process, such as the parent, ends with that one, and the requests in flight are answered with 503.
     pub fn new(tasks: TaskSupervisor) -> TaskLayer {
         TaskLayer { tasks, limit: Timeout::After(DEFAULT_LIMIT) }
     }

@@ -13,6 +13,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::yield_now;
 use tokio::time::sleep;
 use tower_service::Service;
 
@@ -81,7 +82,10 @@ where
                 connection.run(handshake, async { service.await.map_err(Into::into) }).await;
             });
             match started.await {
-                Ok(pid) => self.connections.started(key, pid),
+                Ok(pid) => {
+                    self.connections.started(key, pid);
+                    yield_now().await;
+                }
                 Err(StartError::Refused(Refusal::SupervisorRestarting)) => sleep(RESTART_WAIT).await,
                 Err(error) => return error,
             }
@@ -94,7 +98,8 @@ where
         loop {
             match self.listener.accept().await {
                 Ok(accepted) => return accepted,
-                Err(error) if is_of_one_connection(&error) => {}
+                // A listener may always be ready. The yield lets a request to shut down through.
+                Err(error) if is_of_one_connection(&error) => yield_now().await,
                 Err(error) => {
                     failures.emit(&error);
                     sleep(wait).await;

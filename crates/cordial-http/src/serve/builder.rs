@@ -81,13 +81,13 @@ impl<L: Listener, M, F> Serve<L, M, F> {
     /// Sets the task supervisor of the connections. Default: one with the label `connections` that belongs to the process that
     /// awaits the server, and ends with the server.
     ///
-    /// With a supervisor of the caller, the connections outlive a crash of that process. Those that the server has accepted are
-    /// asked to shut down when the server ends; other children of the supervisor are not. The server does not accept while the
-    /// supervisor is full.
+    /// With a supervisor of the caller, the connections outlive a crash of that process by the grace time: those that the server
+    /// has accepted are asked to shut down when the server ends, in any way, and answer what is in flight. Other children of the
+    /// supervisor are not asked. While the supervisor is full, the server accepts one connection, and no more.
     ///
     /// # Examples
     ///
-    /// A server that is restarted if its listener fails, with connections that go on meanwhile:
+    /// A server that is restarted if its listener fails, with connections that answer what is in flight meanwhile:
     ///
     /// ```
     /// use std::time::Duration;

@@ -23,7 +23,7 @@ use super::client_limits::{ClientLimits, HeaderTimer};
 use super::events::{client_too_slow, connection_cut_off, connection_failed};
 use super::options::Options;
 use super::rarely::Rarely;
-use super::stream_executor::StreamExecutor;
+use super::stream_executor::{MAX_STREAMS, StreamExecutor};
 
 /// A connection before its process runs.
 pub(super) struct Connection {
@@ -61,11 +61,12 @@ impl Connection {
         let setup = async { Ok::<_, BoxError>((handshake.await?, service.await?)) };
         let (stream, service) = tokio::select! {
             biased;
-            () = &mut shutdown => return,
+            // First, so that a request that has arrived before the shutdown is answered.
             setup = setup => match setup {
                 Ok(setup) => setup,
                 Err(error) => return connection_failed(&error),
             },
+            () = &mut shutdown => return,
             limit = &mut exceeded => return client_too_slow(limit),
         };
 
@@ -95,13 +96,14 @@ impl Connection {
 
 /// Returns the protocol of one connection: HTTP/1 or HTTP/2, as the first bytes of the client say.
 fn builder(options: &Options, limits: &Arc<ClientLimits>) -> auto::Builder<StreamExecutor> {
-    let mut builder = auto::Builder::new(StreamExecutor::default());
+    let mut builder = auto::Builder::new(StreamExecutor::new());
     let mut http1 = builder.http1();
     http1.timer(HeaderTimer(limits.clone())).header_read_timeout(ANY_LIMIT);
     http1.max_buf_size(options.max_header_bytes.max(SMALLEST_BUFFER));
     let mut http2 = builder.http2();
     http2.max_header_list_size(u32::try_from(options.max_header_bytes).unwrap_or(u32::MAX));
     http2.timer(TokioTimer::new()).keep_alive_interval(PING_EVERY).keep_alive_timeout(PING_LIMIT);
+    http2.max_concurrent_streams(MAX_STREAMS);
     // WebSockets over HTTP/2 need it.
     http2.enable_connect_protocol();
     builder

@@ -2,14 +2,14 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::mem;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use cordial::{Exit, StartError, TaskSupervisor};
+use cordial::{Exit, StartError, Task, TaskSupervisor};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 
 use super::connections::Connections;
 
@@ -60,9 +60,12 @@ impl OpenConnections {
     /// cut themselves off; those that cannot, because they are in a poll that does not return, are killed.
     pub(super) async fn stop(mut self, grace: Duration) {
         self.connections.signal(&Exit::Shutdown(None));
-        if timeout(grace.saturating_add(END_LIMIT), self.ended.recv()).await.is_err() {
+        let mut ended = mem::replace(&mut self.ended, mpsc::channel(1).1);
+        // The timers of tokio stand still while code in `tokio::spawn` blocks its threads; the timeouts of tasks do not.
+        let mut wait = Task::spawn(async move { ended.recv().await.is_none() });
+        if !matches!(wait.yield_for(grace.saturating_add(END_LIMIT)).await, Some(Ok(_))) {
             self.connections.signal(&Exit::Killed);
-            let _ = timeout(END_LIMIT, self.ended.recv()).await;
+            let _ = wait.yield_for(END_LIMIT).await;
         }
         if let Some(tasks) = self.own_tasks.take() {
             tasks.stop().await;
