@@ -40,10 +40,10 @@ impl<T: Send + 'static> Task<T> {
     /// });
     /// ```
     pub fn await_many(tasks: impl IntoIterator<Item = Task<T>>) -> AwaitMany<T> {
-        let running: FuturesUnordered<_> =
-            tasks.into_iter().enumerate().map(|(idx, task)| Indexed { idx, task }).collect();
-        let values = running.iter().map(|_| None).collect();
-        let timeout = default_limit(running.iter().map(|indexed| &indexed.task));
+        let tasks: Vec<_> = tasks.into_iter().collect();
+        let timeout = default_limit(tasks.iter());
+        let values = tasks.iter().map(|_| None).collect();
+        let running = tasks.into_iter().enumerate().map(|(idx, task)| Indexed { idx, task }).collect();
         AwaitMany { running, values: Some(values), timeout, deadline: None }
     }
 }
