@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cordial::{
-    Backoff, ChildSpec, ChildState, DeleteError, Exit, Restart, StartError, Strategy, Supervisor, SupervisorBuilder,
-    Task, TaskSupervisor, process,
+    AutoShutdown, Backoff, ChildSpec, ChildState, DeleteError, Exit, Restart, StartError, Strategy, Supervisor,
+    SupervisorBuilder, Task, TaskSupervisor, process,
 };
 use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep};
@@ -324,6 +324,22 @@ fn a_first_start_that_fails_is_tried_again_before_the_next_child_starts() {
             tree.stop().await;
         });
     }
+}
+
+#[test]
+fn a_significant_child_that_waits_for_its_first_start_counts_as_alive() {
+    for_each_seed(|| async {
+        let (log, server) = (Log::default(), Server::away_for(600 * SECOND));
+        let short = log.child_that("short", || sleep(SECOND)).restart(Restart::Transient).significant();
+        let tree = Supervisor::builder(Strategy::OneForOne)
+            .auto_shutdown(AutoShutdown::AllSignificant)
+            .child(short)
+            .child(server.client("client").backoff(paced()))
+            .child(log.child("late").restart(Restart::Transient).significant());
+        let tree = tree.start().await.unwrap();
+        assert_eq!(log.take(), "+short -short +late");
+        tree.stop().await;
+    });
 }
 
 // V-110

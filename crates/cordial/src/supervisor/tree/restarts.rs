@@ -92,10 +92,10 @@ impl TreeState {
         match self.auto_shutdown {
             AutoShutdown::Never => false,
             AutoShutdown::AnySignificant => true,
-            AutoShutdown::AllSignificant => !self
-                .children
-                .range(..)
-                .any(|(_, child)| child.spec.is_significant && child.status != ChildStatus::Stopped),
+            // A child that has not started yet has not exited either.
+            AutoShutdown::AllSignificant => !self.children.range(..).any(|(_, child)| {
+                child.spec.is_significant && (child.status != ChildStatus::Stopped || child.incarnation == 0)
+            }),
         }
     }
 
