@@ -294,7 +294,8 @@ pub(super) fn tokio_has_no_context() -> bool {
 
 /// Returns whether the calling thread is in a tokio runtime whose clock is paused: by `start_paused` or by `tokio::time::pause`.
 ///
-/// tokio has no function for that. While its clock runs, it shows a time between two readings of the clock of the system.
+/// tokio has no function for that. A clock that was never paused shows a time between two readings of the clock of the
+/// system. A clock that runs again is late by the length of the pause, so only its progress shows that it runs.
 pub fn is_tokio_clock_paused() -> bool {
     let Ok(tokio) = tokio::runtime::Handle::try_current() else { return false };
     // No other kind can pause its clock.
@@ -303,7 +304,14 @@ pub fn is_tokio_clock_paused() -> bool {
     }
     let before = real_now();
     let shown = Instant::now();
-    !(before..=real_now()).contains(&shown)
+    let after = real_now();
+    if (before..=after).contains(&shown) {
+        return false;
+    }
+    while real_now() <= after {
+        std::hint::spin_loop();
+    }
+    Instant::now() == shown
 }
 
 /// Spawns a task of tokio. Its future is boxed, so that tokio's code for a task is compiled once, and not for each future.
