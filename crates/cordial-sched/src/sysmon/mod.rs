@@ -276,7 +276,9 @@ impl<H: SysmonHooks> Sysmon<'_, H> {
         let now = self.started.elapsed();
         let mut elapsed = now - std::mem::replace(&mut self.last_round, now);
         if elapsed > GAP {
-            self.sightings.iter_mut().for_each(|sighting| sighting.since = now);
+            for sighting in &mut self.sightings {
+                (sighting.since, sighting.first_seen) = (now, clock);
+            }
             elapsed = PERIOD;
         }
         let total: u64 = self.pool.queues.all_remotes().map(|remote| remote.progress.finished()).sum();

@@ -43,17 +43,16 @@ pub(in crate::process::program) struct OsSignals {
     pipe: Arc<Pipe>,
     received: Vec<(OsSignal, Arc<AtomicBool>)>,
     actions: Vec<Action>,
+    /// Whether the run was counted, so that its end is counted too.
+    is_counted: bool,
 }
 
 impl OsSignals {
     /// Installs the signal handlers.
     pub(in crate::process::program) fn listen(_runtime: &Handle) -> io::Result<OsSignals> {
-        let mut defaults = lock_defaults();
-        defaults.prepare()?;
-        let mut signals = OsSignals { pipe: Arc::new(Pipe::new()?), received: Vec::new(), actions: Vec::new() };
-        // Counted from here on, because dropping `signals` ends the count.
-        defaults.begin_run();
-        drop(defaults);
+        lock_defaults().prepare()?;
+        let pipe = Arc::new(Pipe::new()?);
+        let mut signals = OsSignals { pipe, received: Vec::new(), actions: Vec::new(), is_counted: false };
         for signal in SIGNALS {
             let received = Arc::<AtomicBool>::default();
             // Actions are called in the order of their registration: the flag is set before the thread of the run wakes up.
@@ -62,6 +61,9 @@ impl OsSignals {
             signals.actions.push(Action(low_level::pipe::register(number(signal), writer)?));
             signals.received.push((signal, received));
         }
+        // Until here a signal ends the program. From here on it is received.
+        lock_defaults().begin_run();
+        signals.is_counted = true;
         Ok(signals)
     }
 
@@ -91,7 +93,7 @@ impl OsSignals {
 
 impl Drop for OsSignals {
     fn drop(&mut self) {
-        let is_last = lock_defaults().end_run();
+        let is_last = self.is_counted && lock_defaults().end_run();
         self.actions.clear();
         // A signal that came after the last poll of the run, and before its end.
         if is_last && let Some(signal) = self.take() {
