@@ -98,13 +98,13 @@ pub(crate) const ALL: &[Row] = &[
     Row { unit: Unit::PerSecond, ..Row::new("axum answers, 64 connections", web::answers, Ratio(1.0, 1.1)) },
     Row {
         unit: Unit::PerSecond,
-        ..Row::new("axum answers, 64 connections, TaskLayer", web::answers_of_tasks, Ratio(0.7, 1.0))
+        ..Row::new("axum answers, 64 connections, TaskLayer", web::answers_of_tasks, Ratio(0.9, 1.0))
     },
     Row { pairs: 3, ..Row::new("axum answer p99 beside 4 that compute", web::beside_computing, Ours(5e-3, 2e-3)) },
-    Row { pairs: 3, ..Row::new("axum answer p99 beside 4, TaskLayer", web::beside_computing_tasks, Ours(10e-3, 2e-3)) },
+    Row { pairs: 3, ..Row::new("axum answer p99 beside 4, TaskLayer", web::beside_computing_tasks, Ours(5e-3, 2e-3)) },
     Row {
         pairs: 3,
-        ..Row::new("axum answer p99 beside 4, new connections", web::connect_beside_computing, Ours(10e-3, 5e-3))
+        ..Row::new("axum answer p99 beside 4, new connections", web::connect_beside_computing, Ours(5e-3, 2e-3))
     },
     Row { unit: Unit::Bytes, pairs: 3, ..Row::new("memory per idle task", resources::memory, Ours(500.0, 330.0)) },
     Row {
