@@ -74,7 +74,7 @@
 //! 1. closes its listener, so that further clients are refused;
 //! 2. closes the connections that have no request in flight;
 //! 3. answers what is in flight, with `connection: close`, for up to the [grace time](Serve::grace) of 4 s;
-//! 4. closes what is left, and returns `Ok(())`.
+//! 4. closes the other connections, and returns `Ok(())`.
 //!
 //! As a child of a [`cordial::Supervisor`], the server is `ChildSpec::task("http", …)` with a
 //! [`shutdown`](cordial::ChildSpec::shutdown) that is longer than its grace time. Under a `TaskSupervisor` that outlives the

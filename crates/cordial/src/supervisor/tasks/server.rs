@@ -4,6 +4,7 @@
 //! takes long.
 
 use std::collections::BTreeSet;
+use std::panic::Location;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -184,13 +185,7 @@ impl Restarter<'_> {
             Some((child.id.clone(), child.spawned_at, child.incarnation, delay))
         });
         let Some((id, spawned_at, incarnation, delay)) = child.flatten() else { return Ok(None) };
-        let mut subject = telemetry::Child {
-            supervisor: self.supervisor,
-            label: self.shared.options.label.as_deref(),
-            child: &id,
-            spawned_at,
-            incarnation,
-        };
+        let mut subject = self.subject(&id, spawned_at, incarnation);
         let delay = delay.map_err(|limit| gave_up(runtime, &subject, &exit.exit, limit))?;
         subject.incarnation = incarnation.saturating_add(1);
         unwind::ignore_panic(|| telemetry::restart(&subject, &exit.exit, delay));
@@ -210,16 +205,21 @@ impl Restarter<'_> {
         }
     }
 
+    /// Returns the child with this id as events name it.
+    fn subject<'a>(
+        &'a self,
+        id: &'a str,
+        spawned_at: &'static Location<'static>,
+        incarnation: u32,
+    ) -> telemetry::Child<'a> {
+        let label = self.shared.options.label.as_deref();
+        telemetry::Child { supervisor: self.supervisor, label, child: id, spawned_at, incarnation }
+    }
+
     /// Reports a start that takes long, or ends the start.
     fn take_step(&mut self, slow: SlowStart) {
         let SlowStart { id, spawned_at, incarnation, pid, timeout, step } = slow;
-        let subject = telemetry::Child {
-            supervisor: self.supervisor,
-            label: self.shared.options.label.as_deref(),
-            child: &id,
-            spawned_at,
-            incarnation,
-        };
+        let subject = self.subject(&id, spawned_at, incarnation);
         match step {
             StartStep::Wait => {}
             StartStep::Report(lasted) => {
@@ -252,13 +252,7 @@ impl Restarter<'_> {
         let child = self.children.restartable.restart_refused(index, last, describe);
         // A child that is missing was removed because the supervisor is about to stop.
         let Some((id, spawned_at, incarnation)) = child else { return Ok(()) };
-        let subject = telemetry::Child {
-            supervisor: self.supervisor,
-            label: self.shared.options.label.as_deref(),
-            child: &id,
-            spawned_at,
-            incarnation,
-        };
+        let subject = self.subject(&id, spawned_at, incarnation);
         unwind::ignore_panic(|| telemetry::start_failed(&subject, &StartError::Refused(refusal.clone())));
         let exit = RestartableExit { index, pid: last, exit: Exit::Refused(refusal) };
         if let Some(delay) = self.schedule_restart(&exit, now)? {
