@@ -1,5 +1,6 @@
 //! Connects an executor with its pool and sysmon, which do not know it, and starts their threads.
 
+use std::hint::black_box;
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Weak};
@@ -19,12 +20,20 @@ use crate::{thread, worker};
 /// Makes the pool of an executor that is about to be made.
 pub(super) fn new_pool(options: &Options, scheduler: &SchedulerRef, sysmon: &Parker, core: &Weak<Core>) -> Arc<Pool> {
     let (of_workers, scheduler, workers) = (core.clone(), scheduler.clone(), options.workers);
+    let starting = Arc::<()>::default();
     let spawn_worker = move |index| {
-        thread_limit::check_address_space(if index < workers { NewThread::First } else { NewThread::StandIn })?;
+        let starts = Arc::clone(&starting);
+        // Without `starting` and this one.
+        let n_starting = Arc::strong_count(&starting) - 2;
+        let kind = if index < workers { NewThread::First } else { NewThread::StandIn { n_starting } };
+        thread_limit::check_address_space(kind)?;
         let Some(core) = of_workers.upgrade() else { return Ok(false) };
         // Keeps the executor alive for as long as the worker runs.
         let (executor, scheduler) = (Executor::of(core), scheduler.clone());
         let run = move || {
+            // The C library takes the heap of a thread at its first allocation. From then on the heap is in use.
+            drop(black_box(Box::new(index)));
+            drop(starts);
             let Some(pool) = executor.pool() else { return };
             let _entered = executor.tokio().enter();
             executor.hooks_dyn().thread_started(&executor);

@@ -45,9 +45,12 @@ pub(super) fn has_room_for_first_threads() -> bool {
     getrlimit(Resource::As).current.is_none_or(|max| has_room_within(max, BYTES_OF_THREAD + BYTES_OF_START))
 }
 
-/// Returns whether one more thread and its heap leave an eighth of the address space.
-pub(super) fn has_room_for_stand_in() -> bool {
-    let room = |max: u64| has_room_within(max, (BYTES_OF_THREAD + BYTES_OF_HEAP).saturating_add(max / 8));
+/// Returns whether one more thread and its heap leave an eighth of the address space. Heaps that are not in use yet are
+/// added: those of the threads that are starting, and that of the thread that calls hooks, which starts after the first
+/// long poll.
+pub(super) fn has_room_for_stand_in(n_starting: usize) -> bool {
+    let heaps = BYTES_OF_HEAP.saturating_mul(n_starting as u64 + 2);
+    let room = |max: u64| has_room_within(max, BYTES_OF_THREAD.saturating_add(heaps).saturating_add(max / 8));
     getrlimit(Resource::As).current.is_none_or(room)
 }
 

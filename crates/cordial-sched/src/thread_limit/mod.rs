@@ -61,8 +61,8 @@ pub(crate) fn reached_limit() -> Option<ThreadLimit> {
 pub(crate) enum NewThread {
     /// One of those that an executor starts with.
     First,
-    /// A stand-in.
-    StandIn,
+    /// A stand-in, while so many threads of its executor are starting.
+    StandIn { n_starting: usize },
 }
 
 /// Checks that the address space has room for one more thread, and for something besides it: an allocation that fails
@@ -74,7 +74,7 @@ pub(crate) enum NewThread {
 pub(crate) fn check_address_space(thread: NewThread) -> io::Result<()> {
     let has_room = match thread {
         NewThread::First => system::has_room_for_first_threads(),
-        NewThread::StandIn => system::has_room_for_stand_in(),
+        NewThread::StandIn { n_starting } => system::has_room_for_stand_in(n_starting),
     };
     if !has_room {
         return Err(io::Error::new(
