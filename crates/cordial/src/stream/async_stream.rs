@@ -149,16 +149,23 @@ impl<S: Stream, F, O, P> AsyncStream<S, F, O, O, Exit, P> {
     }
 }
 
-impl<S, F, O, P> AsyncStream<TrySource<S>, F, O, O, Exit, P>
+/// Makes a stream whose source can fail.
+#[expect(clippy::type_complexity, reason = "an alias cannot contain `impl FnMut`")]
+pub(crate) fn from_try_source<S, F, Fut, P>(
+    source: S,
+    mut f: F,
+    spawner: P,
+    spawned_at: &'static Location<'static>,
+) -> AsyncStream<TrySource<S>, impl FnMut(Option<S::Ok>) -> Fut, Fut::Output, Fut::Output, Exit, P>
 where
     S: TryStream,
     S::Error: IntoExit,
+    F: FnMut(S::Ok) -> Fut,
+    Fut: Future,
 {
-    /// Makes a stream whose source can fail. `f` gets each item of the source in a `Some`.
-    pub(crate) fn from_try_source(source: S, f: F, spawner: P, spawned_at: &'static Location<'static>) -> Self {
-        let (source, source_error) = TrySource::new(source);
-        AsyncStream { source_error: Some(source_error), ..AsyncStream::new(source, f, spawner, spawned_at) }
-    }
+    let (source, source_error) = TrySource::new(source);
+    let f = move |item: Option<S::Ok>| f(item.expect("only the failure of the source has no item"));
+    AsyncStream { source_error: Some(source_error), ..AsyncStream::new(source, f, spawner, spawned_at) }
 }
 
 impl<S: Stream, F, O, T, E, P> fmt::Debug for AsyncStream<S, F, O, T, E, P> {

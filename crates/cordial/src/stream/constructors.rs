@@ -5,7 +5,7 @@ use std::panic::Location;
 use futures_core::{Stream, TryStream};
 use futures_util::stream::{Iter, iter};
 
-use super::async_stream::AsyncStream;
+use super::async_stream::{AsyncStream, from_try_source};
 use super::spawner::Unsupervised;
 use super::try_source::TrySource;
 use crate::exit::IntoExit;
@@ -147,12 +147,11 @@ impl Task<()> {
     ///     assert_eq!(results.len(), 3);
     /// });
     /// ```
-    #[expect(clippy::missing_panics_doc, reason = "each item that reaches the closure is `Some`")]
     #[expect(clippy::type_complexity, reason = "an alias cannot contain `impl FnMut`")]
     #[track_caller]
     pub fn try_async_stream_from<S, F, Fut>(
         source: S,
-        mut f: F,
+        f: F,
     ) -> AsyncStream<TrySource<S>, impl FnMut(Option<S::Ok>) -> Fut, Fut::Output>
     where
         S: TryStream,
@@ -161,7 +160,6 @@ impl Task<()> {
         Fut: Future + Send + 'static,
         Fut::Output: Send + 'static,
     {
-        let f = move |item: Option<S::Ok>| f(item.expect("only the failure of the source has no item"));
-        AsyncStream::from_try_source(source, f, Unsupervised, Location::caller())
+        from_try_source(source, f, Unsupervised, Location::caller())
     }
 }

@@ -55,5 +55,6 @@ pub use options::StreamTimeout;
 pub use progress::Progress;
 pub use retry::{Retry, RetryErr, RetryPolicy};
 
+pub(crate) use async_stream::from_try_source;
 pub(crate) use spawner::Spawner;
 pub(crate) use try_source::TrySource;

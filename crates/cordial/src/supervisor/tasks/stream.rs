@@ -13,7 +13,7 @@ use super::reservation::Reservation;
 use crate::exit::{Exit, IntoExit, Refusal};
 use crate::pid::Pid;
 use crate::process::{Handle, Recipient, Spawn};
-use crate::stream::{AsyncStream, Spawner, TrySource};
+use crate::stream::{AsyncStream, Spawner, TrySource, from_try_source};
 
 /// A stream under a task supervisor.
 type SupervisedStream<I, F, O> = AsyncStream<Iter<I>, F, O, O, Exit, Supervised>;
@@ -103,13 +103,12 @@ impl TaskSupervisor {
     ///     assert_eq!((values, exits[0].to_string()), (vec![10], "connection lost".to_owned()));
     /// });
     /// ```
-    #[expect(clippy::missing_panics_doc, reason = "each item that reaches the closure is `Some`")]
     #[expect(clippy::type_complexity, reason = "an alias cannot contain `impl FnMut`")]
     #[track_caller]
     pub fn try_async_stream_from<S, F, Fut>(
         &self,
         source: S,
-        mut f: F,
+        f: F,
     ) -> AsyncStream<TrySource<S>, impl FnMut(Option<S::Ok>) -> Fut, Fut::Output, Fut::Output, Exit, Supervised>
     where
         S: TryStream,
@@ -118,8 +117,7 @@ impl TaskSupervisor {
         Fut: Future + Send + 'static,
         Fut::Output: Send + 'static,
     {
-        let f = move |item: Option<S::Ok>| f(item.expect("only the failure of the source has no item"));
-        AsyncStream::from_try_source(source, f, Supervised::new(self, AfterSignal::ShutDown), Location::caller())
+        from_try_source(source, f, Supervised::new(self, AfterSignal::ShutDown), Location::caller())
     }
 }
 
