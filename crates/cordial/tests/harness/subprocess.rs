@@ -6,7 +6,7 @@
 //! ```
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 const CASE: &str = "CORDIAL_TEST_CASE";
@@ -72,6 +72,9 @@ pub(crate) fn is_isolated(test: &str) -> bool {
 pub(crate) struct Subprocess {
     child: Child,
     stdout: BufReader<ChildStdout>,
+    stderr: BufReader<ChildStderr>,
+    /// The lines of standard error that have been read.
+    stderr_lines: String,
 }
 
 /// A subprocess that has ended.
@@ -107,7 +110,8 @@ fn start_by(mut command: Command, test: &str, case: &str) -> Subprocess {
         .spawn()
         .unwrap();
     let stdout = BufReader::new(child.stdout.take().unwrap());
-    let mut subprocess = Subprocess { child, stdout };
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut subprocess = Subprocess { child, stdout, stderr, stderr_lines: String::new() };
     let mut line = String::new();
     while !line.starts_with("running ") {
         line.clear();
@@ -144,6 +148,20 @@ impl Subprocess {
         }
     }
 
+    /// Waits for a line on standard error that starts with `prefix`.
+    #[cfg(unix)]
+    #[track_caller]
+    pub(crate) fn wait_for_stderr(&mut self, prefix: &str) {
+        loop {
+            let start = self.stderr_lines.len();
+            let n_bytes = self.stderr.read_line(&mut self.stderr_lines).unwrap();
+            assert_ne!(n_bytes, 0, "no line of standard error starts with {prefix:?}:\n{}", self.stderr_lines);
+            if self.stderr_lines[start..].starts_with(prefix) {
+                return;
+            }
+        }
+    }
+
     #[cfg(unix)]
     pub(crate) fn send(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
@@ -153,9 +171,10 @@ impl Subprocess {
     pub(crate) fn finish(mut self) -> Ran {
         let mut stdout = String::new();
         self.stdout.read_to_string(&mut stdout).unwrap();
-        let output = self.child.wait_with_output().unwrap();
+        self.stderr.read_to_string(&mut self.stderr_lines).unwrap();
+        let status = self.child.wait().unwrap();
         let reports = stdout.lines().filter_map(|line| line.strip_prefix(MARK)).map(str::to_owned).collect();
-        Ran { status: output.status, reports, stderr: String::from_utf8(output.stderr).unwrap() }
+        Ran { status, reports, stderr: self.stderr_lines }
     }
 }
 
