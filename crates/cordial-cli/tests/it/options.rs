@@ -105,9 +105,13 @@ fn output_options_choose_the_format() {
 
 #[test]
 fn unordered_prints_results_as_they_finish() {
+    // Item 1 ends only after the output of item 2 was read.
     let dir = TestDir::new();
-    let script = r#"[ $1 != 1 ] || while [ ! -e "$2/2" ]; do sleep 0.01; done; echo $1; touch "$2/$1""#;
-    let result = run(&["map", "--unordered", "-c2", "sh", "-c", script, "sh", "{}", dir.text()], b"1\n2\n");
+    let result = shell(&format!(
+        "seq 2 | \"$0\" map --unordered -c2 --shell 'while [ {{}} = 1 ] && [ ! -e {0}/seen ]; do sleep 0.01; done; echo {{}}' \
+         | while read line; do echo \"$line\"; touch {0}/seen; done",
+        dir.text()
+    ));
     assert_eq!((result.status, result.stdout.as_slice()), (0, &b"2\n1\n"[..]));
 }
 
