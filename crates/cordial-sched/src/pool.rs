@@ -108,7 +108,7 @@ impl Pool {
                 self.running.thread_starts();
                 let spawned = (self.callbacks.spawn_worker)(index);
                 if !matches!(spawned, Ok(true)) {
-                    if let Some(Activation::Unpark(parked)) = self.threads().release(index) {
+                    if let Some(parked) = self.threads().refused(index) {
                         self.queues.remote(parked).unparker.unpark();
                     }
                     if self.thread_exited() {
@@ -138,7 +138,7 @@ impl Pool {
     pub(crate) fn resume(&self, index: usize) -> Resume {
         // Cleared before the state changes: see `threads/README.md`.
         self.queues.remote(index).is_blocked.store(false, Ordering::Relaxed);
-        // A thread without a remote is about to be started.
+        // A thread without a remote is about to be started, as the first with its index.
         let may_be_displaced =
             |other| self.queues.try_remote(other).is_some_and(|remote| remote.progress.seen_twice().is_none());
         let Resumed { resume, displaced } = self.threads().resume(index, may_be_displaced);

@@ -205,9 +205,12 @@ impl<H: SysmonHooks> SysmonOps for Sysmon<'_, H> {
         let round = self.begin_round();
         let stuck = self.find_stuck(&round);
         let threads = self.pool.threads();
-        if threads.counts().active < threads.workers() && self.pool.queues.has_queued() && !self.pool.is_stopping() {
+        if self.pool.queues.has_queued()
+            && !self.pool.is_stopping()
+            && let Some(activation) = threads.activate_if_missing()
+        {
             // The system refused a thread before. Try again; if it refuses, the next round tries once more.
-            self.activate(threads.activate());
+            self.activate(activation);
         }
         let (injected, queued) = self.pool.queues.lengths();
         let is_starving = self.starvation.observe(&Observation {

@@ -127,6 +127,11 @@ impl Threads {
         self.activate_one(&mut self.states.lock())
     }
 
+    /// Makes one more thread active if fewer than `workers` threads are.
+    pub(crate) fn activate_if_missing(&self) -> Option<Activation> {
+        self.activate_one_if_missing(&mut self.states.lock())
+    }
+
     /// Makes a stand-in active for a thread in a long poll. Returns `None` if that thread is not active.
     pub(crate) fn replace_blocked(&self, index: usize) -> Option<Activation> {
         let mut states = self.states.lock();
@@ -203,16 +208,26 @@ impl Threads {
         }
     }
 
-    /// Frees the index of a thread that has ended, or that the system refused to start. Returns how to replace the
-    /// thread, if fewer than `workers` threads are active now.
+    /// Frees the index of a thread that has ended. Returns how to replace the thread, if fewer than `workers` threads are
+    /// active now.
     pub(crate) fn release(&self, index: usize) -> Option<Activation> {
         let mut states = self.states.lock();
-        let was_refused = states.get(index) == Some(&ThreadState::Active);
         self.set(&mut states, index, ThreadState::Vacant);
-        let is_missing = counts(&states).active < self.workers;
-        // A system that has just refused a thread would refuse the next thread too: only a parked
-        // thread can become active.
-        (is_missing && (!was_refused || states.contains(&ThreadState::Parked))).then(|| self.activate_one(&mut states))
+        self.activate_one_if_missing(&mut states)
+    }
+
+    /// Frees the index of a thread that the system refused to start. Returns the index of the parked thread that has become
+    /// active instead, and has to be unparked. A system that has just refused a thread would refuse the next thread too.
+    ///
+    /// The thread may have been displaced already: a thread that takes its place back does not know which stand-ins have
+    /// started.
+    pub(crate) fn refused(&self, index: usize) -> Option<usize> {
+        let mut states = self.states.lock();
+        self.set(&mut states, index, ThreadState::Vacant);
+        if counts(&states).active >= self.workers {
+            return None;
+        }
+        unpark_one(&mut states)
     }
 
     pub(crate) fn state(&self, index: usize) -> ThreadState {
@@ -223,9 +238,12 @@ impl Threads {
         counts(&self.states.lock())
     }
 
+    fn activate_one_if_missing(&self, states: &mut Vec<ThreadState>) -> Option<Activation> {
+        (counts(states).active < self.workers).then(|| self.activate_one(states))
+    }
+
     fn activate_one(&self, states: &mut Vec<ThreadState>) -> Activation {
-        if let Some(index) = states.iter().position(|state| *state == ThreadState::Parked) {
-            states[index] = ThreadState::Active;
+        if let Some(index) = unpark_one(states) {
             return Activation::Unpark(index);
         }
         let counts = counts(states);
@@ -249,6 +267,13 @@ impl Threads {
         }
         self.index_bound.store(states.len(), Ordering::Relaxed);
     }
+}
+
+/// Makes a parked thread active, and returns its index.
+fn unpark_one(states: &mut [ThreadState]) -> Option<usize> {
+    let index = states.iter().position(|state| *state == ThreadState::Parked)?;
+    states[index] = ThreadState::Active;
+    Some(index)
 }
 
 fn counts(states: &[ThreadState]) -> ThreadCounts {

@@ -193,10 +193,9 @@ fn a_thread_whose_stand_in_was_refused_runs_and_can_be_replaced_again() {
             })
         };
         assert_eq!(model.pool.replace_blocked(0), Some(Activation::Spawn(1)));
-        match model.pool.threads().release(1) {
+        match model.pool.threads().refused(1) {
             None => {}
-            Some(Activation::Unpark(0)) => model.remote(0).unparker.unpark(),
-            Some(_) => panic!("a thread was requested again"),
+            Some(parked) => model.remote(parked).unparker.unpark(),
         }
         model.run_rounds_until_resumed(0);
         // Sysmon replaces a thread only during a poll; the first poll may just have ended.
@@ -307,8 +306,65 @@ fn a_parked_thread_that_comes_in_place_of_a_refused_stand_in_is_the_only_one_tha
         assert_eq!(threads.replace_blocked(0), Some(Activation::Spawn(3)));
         // No stand-in may be displaced.
         assert_eq!(threads.resume(1, |_| false), Resumed { resume: Resume::Park, displaced: None });
-        assert_eq!(threads.release(3), Some(Activation::Unpark(1)), "the system refuses the stand-in of thread 0");
+        assert_eq!(threads.refused(3), Some(1), "the system refuses the stand-in of thread 0");
         threads.stand_in_refused(0);
         assert_eq!(threads.counts(), ThreadCounts { active: 2, blocked: 1, ..ThreadCounts::default() });
     });
+}
+
+/// Both stand-ins are refused while a thread takes its place back from one of them.
+#[test]
+fn two_stand_ins_that_are_refused_at_once_leave_no_index_active() {
+    let displaced: Arc<[Count; 3]> = Arc::default();
+    let seen = displaced.clone();
+    loom::model(move || {
+        let threads = Arc::new(Threads::new(2, 4));
+        assert_eq!([threads.activate(), threads.activate()], [Activation::Spawn(0), Activation::Spawn(1)]);
+        assert_eq!(threads.replace_blocked(0), Some(Activation::Spawn(2)));
+        assert_eq!(threads.replace_blocked(1), Some(Activation::Spawn(3)));
+        let resuming = {
+            let threads = threads.clone();
+            thread::spawn(move || threads.resume(0, |_| true))
+        };
+        let refused = {
+            let threads = threads.clone();
+            thread::spawn(move || threads.refused(2))
+        };
+        assert_eq!(threads.refused(3), None, "no thread is parked");
+        assert_eq!(refused.join().unwrap(), None, "no thread is parked");
+        let Resumed { resume, displaced: of } = resuming.join().unwrap();
+        assert_eq!(resume, Resume::Run);
+        count(&displaced[of.map_or(0, |stand_in| stand_in - 1)]);
+        assert_eq!(threads.counts(), ThreadCounts { active: 1, blocked: 1, ..ThreadCounts::default() });
+        assert_eq!(threads.index_bound(), 2, "an index is taken without a thread");
+    });
+    assert_reached([("a worker was missing", &seen[0]), ("the last stand-in was displaced", &seen[2])]);
+}
+
+/// Sysmon tries again after a refusal, while the blocked thread resumes.
+#[test]
+fn sysmon_activates_a_thread_that_is_missing_and_none_beside_one_that_resumes() {
+    let ways = Arc::new(Ways::default());
+    let seen = ways.clone();
+    loom::model(move || {
+        let threads = Arc::new(Threads::new(1, 2));
+        assert_eq!(threads.activate(), Activation::Spawn(0));
+        assert_eq!(threads.replace_blocked(0), Some(Activation::Spawn(1)));
+        assert_eq!(threads.refused(1), None, "no thread is parked");
+        let resuming = {
+            let threads = threads.clone();
+            thread::spawn(move || threads.resume(0, |_| false))
+        };
+        let activation = threads.activate_if_missing();
+        let Resumed { resume, .. } = resuming.join().unwrap();
+        let way = match (activation, resume) {
+            (None, Resume::Run) => &ways.stayed_active,
+            (Some(Activation::Spawn(1)), Resume::Park) => &ways.replaced,
+            (Some(Activation::Unpark(0)), Resume::Park) => &ways.activated_while_parked,
+            wrong => panic!("one thread too many, or none: {wrong:?}"),
+        };
+        count(way);
+        assert_eq!(threads.counts().active, 1);
+    });
+    assert_reached([("it resumed first", &seen.stayed_active), ("sysmon was first", &seen.replaced)]);
 }
