@@ -25,6 +25,8 @@ pub(crate) struct Outcome {
     pub(crate) slot: usize,
     /// The program and its arguments. Empty if there was no attempt to start a process.
     pub(crate) words: Vec<OsString>,
+    /// Whether the joblog and the directory of `--results` hold this outcome, if there are any.
+    pub(crate) is_recorded: bool,
 }
 
 impl Outcome {
@@ -46,6 +48,7 @@ impl Outcome {
             duration: Duration::ZERO,
             slot,
             words: Vec::new(),
+            is_recorded: false,
         }
     }
 

@@ -124,6 +124,7 @@ pub(super) async fn run(
         duration: clock.elapsed(),
         slot,
         words,
+        is_recorded: false,
     }
 }
 

@@ -10,8 +10,9 @@
 //! the next task; therefore some requests wait here, in the order of the items. Second, starting a
 //! command blocks a thread for a fraction of a millisecond, which must not delay tasks.
 //!
-//! This folder decides neither which items run nor how failures are handled, with one exception: no command may start
-//! after the failure that halts the run, so failures are counted here.
+//! This folder decides neither which items run nor how failures are handled, with two exceptions: no command may start
+//! after the failure that halts the run, so failures are counted here; and none may start before the last item of its
+//! slot is recorded.
 
 mod child;
 mod launcher;

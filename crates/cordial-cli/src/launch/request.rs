@@ -9,6 +9,7 @@ use super::throttle::Throttle;
 use crate::item::Item;
 use crate::outcome::Outcome;
 use crate::output::{Budget, LineChannel};
+use crate::records::RunRecords;
 use crate::stop::halt::FailureCounter;
 use crate::stop::token::StopToken;
 use crate::system::{GroupTable, Spawner};
@@ -31,6 +32,7 @@ pub(crate) struct LaunchConfig {
     pub(crate) budget: Budget,
     pub(crate) stop: StopToken,
     pub(crate) failures: Arc<FailureCounter>,
+    pub(crate) records: Arc<RunRecords>,
 }
 
 /// Where the outputs of commands go.

@@ -231,7 +231,7 @@ impl Workers {
     async fn serve_in(&self, slot: usize, request: Request, is_alone: bool, mode: WaitMode) -> Served {
         let config = &self.config;
         let Request { item, attempt, mut reply } = request;
-        let outcome = if config.stop.level() > StopLevel::Running || reply.is_closed() {
+        let mut outcome = if config.stop.level() > StopLevel::Running || reply.is_closed() {
             Outcome::without_process(item, attempt, slot, ItemFailure::NotRun, &config.budget)
         } else {
             match child::run(config, &item, attempt, slot, mode, reply.closed()).await {
@@ -244,11 +244,16 @@ impl Workers {
                 outcome => outcome,
             }
         };
-        if let Err(failure) = &outcome.result
-            && !failure.is_unfinished()
-            && attempt >= config.max_attempts
-        {
-            config.failures.count(failure.status(), &config.stop);
+        let is_unfinished = outcome.result.as_ref().is_err_and(ItemFailure::is_unfinished);
+        if !is_unfinished && (outcome.result.is_ok() || attempt >= config.max_attempts) {
+            // Here rather than in the task of the item, so that an item is recorded before its slot is used again.
+            if config.records.record(&mut outcome).await.is_err() {
+                // The run cannot continue. Running commands may finish.
+                config.stop.raise(StopLevel::Drain);
+            }
+            if let Err(failure) = &outcome.result {
+                config.failures.count(failure.status(), &config.stop);
+            }
         }
         Served::Finished(reply, Box::new(outcome))
     }

@@ -116,7 +116,7 @@ impl ItemRunner {
                     }
                     if runner.stop.level() > StopLevel::Running {
                         let failed = run.failed_outcome().take();
-                        return runner.finish(&run, failed.expect("a later attempt follows a failed one"));
+                        return runner.finish(&run, failed.expect("a later attempt follows a failed one")).await;
                     }
                     *run.failed_outcome() = None;
                     runner.launcher.request(Arc::clone(&run.item), attempt)
@@ -134,22 +134,17 @@ impl ItemRunner {
                 *run.failed_outcome() = Some(outcome);
                 return Err(AttemptFailed { is_final: false });
             }
-            runner.finish(&run, outcome)
+            runner.finish(&run, outcome).await
         }
     }
 
-    /// Records the outcome of the last attempt.
-    fn finish(&self, run: &ItemRun, mut outcome: Outcome) -> Result<Outcome, AttemptFailed> {
-        if !outcome.result.as_ref().is_err_and(ItemFailure::is_unfinished) {
-            let was_success = outcome.result.is_ok();
-            if self.records.record(&mut outcome).is_err() {
-                // The run cannot continue. Running commands may finish.
-                self.stop.raise(StopLevel::Drain);
-            }
-            // The command succeeded, but its files of `--results` could not be written.
-            if was_success && outcome.result.is_err() {
-                self.failures.count(1, &self.stop);
-            }
+    /// Returns the outcome of the last attempt, which the launcher has recorded, unless it did not know that no further
+    /// attempt would follow.
+    async fn finish(&self, run: &ItemRun, mut outcome: Outcome) -> Result<Outcome, AttemptFailed> {
+        let is_unfinished = outcome.result.as_ref().is_err_and(ItemFailure::is_unfinished);
+        if !is_unfinished && !outcome.is_recorded && self.records.record(&mut outcome).await.is_err() {
+            // The run cannot continue. Running commands may finish.
+            self.stop.raise(StopLevel::Drain);
         }
         if outcome.result.is_ok() {
             return Ok(outcome);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::args::{COMPARISON_PAGE, MapOptions};
 use crate::input::Product;
-use crate::records::{Joblog, PastRun, ResultsDirectory, Resume, RunRecords};
+use crate::records::{Joblog, PastJoblog, PastRun, ResultsDirectory, Resume, RunRecords};
 use crate::report::Format;
 use crate::stop::halt::HaltPolicy;
 use crate::system;
@@ -177,19 +177,28 @@ fn records(options: &MapOptions, template: CommandTemplate) -> Result<RunRecords
     if resume != Resume::No && options.joblog.is_none() && options.results.is_none() {
         return Err("--resume needs the records of the earlier run: add --joblog FILE or --results DIR".to_owned());
     }
-    let past = match &options.joblog {
-        Some(path) if resume == Resume::No => Joblog::check_new(path).map(|()| PastRun::default())?,
-        Some(path) => Joblog::read(path, &template)?,
-        None => PastRun::default(),
+    let read_results = || match &options.results {
+        Some(path) if resume != Resume::No && options.joblog.is_none() => ResultsDirectory::read(path),
+        _ => Ok(PastRun::default()),
     };
-    let (mut joblog, mut results) = (None, None);
-    if !options.dry_run {
-        results = match &options.results {
-            Some(path) if resume == Resume::No => Some(ResultsDirectory::create(path)?),
-            Some(path) => Some(ResultsDirectory::resume(path)?),
-            None => None,
+    if options.dry_run {
+        options.results.as_deref().map_or(Ok(()), ResultsDirectory::check_name)?;
+        let past = match &options.joblog {
+            Some(path) if resume == Resume::No => Joblog::check_new(path).map(|()| PastJoblog::default())?,
+            Some(path) => Joblog::read(path, &template)?,
+            None => PastJoblog { run: read_results()?, is_cut: false },
         };
-        joblog = options.joblog.as_deref().map(Joblog::open).transpose()?;
+        return Ok(RunRecords::new(template, resume, past, None, None));
     }
+    // Before the joblog is opened, because a joblog that did not exist remains if the results directory is refused.
+    let results = match &options.results {
+        Some(path) if resume == Resume::No => Some(ResultsDirectory::create(path)?),
+        Some(path) => Some(ResultsDirectory::resume(path)?),
+        None => None,
+    };
+    let (joblog, past) = match &options.joblog {
+        Some(path) => Joblog::open(path, resume, &template).map(|(joblog, past)| (Some(joblog), past))?,
+        None => (None, PastJoblog { run: read_results()?, is_cut: false }),
+    };
     Ok(RunRecords::new(template, resume, past, joblog, results))
 }

@@ -100,6 +100,7 @@ where
         budget: budget.clone(),
         stop: stop.clone(),
         failures: Arc::clone(&failures),
+        records: Arc::clone(&records),
     };
     let launcher = match Launcher::start(launch_config) {
         Ok((launcher, end)) => {
@@ -247,7 +248,7 @@ where
     };
     let _ = time::timeout(LAST_OUTPUT_TIMEOUT, async {
         printer.print_summary(end).await;
-        if let Some(advice) = runner.records.resume_advice() {
+        for advice in runner.records.advice(end == RunEnd::Finished && fatal_error.is_none()) {
             printer.print_advice(&advice).await;
         }
     })

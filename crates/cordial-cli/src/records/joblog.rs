@@ -1,4 +1,4 @@
-//! The joblog: a line per finished item, in the columns of GNU parallel.
+//! The joblog: a line per finished item, in the columns of GNU parallel, and one more with the item.
 //!
 //! A line is written with one `write` as soon as its item is finished, whatever the order in which outputs are
 //! printed. So after a crash the file lists every item that had finished.
@@ -9,29 +9,94 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
-use super::past::PastRun;
+use super::item_text::{self, ItemKey};
+use super::past::{PastRecord, PastRun, Resume};
 use crate::item_failure::ItemFailure;
 use crate::outcome::Outcome;
 use crate::system::{self, Termination};
 use crate::template::CommandTemplate;
 use crate::text::{display, io_error};
 
-const HEADER: &str = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
+const HEADER: &[u8] = b"Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\tItem\n";
 
-/// A joblog that is open for appending.
+/// What GNU parallel writes, whose last column may not contain the item.
+const HEADER_WITHOUT_ITEM: &[u8] = b"Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
+
+/// Begins the last column. GNU parallel takes the item for a part of the command, and a shell takes it for a comment.
+const ITEM_MARK: &[u8] = b"\t# ";
+
+/// A joblog that is open for appending, and locked.
 #[derive(Debug)]
 pub(crate) struct Joblog {
     path: PathBuf,
     file: Mutex<File>,
 }
 
+/// What a joblog holds.
+#[derive(Debug, Default)]
+pub(crate) struct PastJoblog {
+    pub(crate) run: PastRun,
+    /// Whether its last line is not complete.
+    pub(crate) is_cut: bool,
+}
+
 impl Joblog {
+    /// Opens a joblog for appending, and reads the records of the earlier run. An unfinished last line is removed.
+    /// Nothing is changed in a file that is refused.
+    ///
+    /// # Errors
+    ///
+    /// A message, when the file cannot be read or written, is used by another run, belongs to another command, or is
+    /// not empty although there is no earlier run.
+    pub(crate) fn open(
+        path: &Path,
+        resume: Resume,
+        template: &CommandTemplate,
+    ) -> Result<(Joblog, PastJoblog), String> {
+        check_name(path)?;
+        let cannot_write = |error: io::Error| cannot_write(path, &error);
+        // Terminals and pipes may not be readable.
+        let is_special = fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
+        let mut file = OpenOptions::new()
+            .read(!is_special)
+            .append(!is_special)
+            .write(true)
+            .create(true)
+            .open(path)
+            .map_err(cannot_write)?;
+        if is_special {
+            if resume != Resume::No {
+                return Err(format!("the joblog {} is no file, so there is nothing to resume", path.display()));
+            }
+            file.write_all(HEADER).map_err(cannot_write)?;
+            return Ok((Joblog { path: path.to_owned(), file: Mutex::new(file) }, PastJoblog::default()));
+        }
+        if !system::try_lock(&file) {
+            return Err(format!(
+                "the joblog {} is used by another run of cordial: wait for its end, or name another file",
+                path.display()
+            ));
+        }
+        if resume == Resume::No {
+            Joblog::check_new(path)?;
+        }
+        let past = Joblog::read(path, template)?;
+        if past.is_cut {
+            cut_unfinished_line(&mut file).map_err(cannot_write)?;
+        }
+        if file.metadata().map_err(cannot_write)?.len() == 0 {
+            append(&mut file, HEADER).map_err(cannot_write)?;
+        }
+        Ok((Joblog { path: path.to_owned(), file: Mutex::new(file) }, past))
+    }
+
     /// Checks that a new run would not append to the joblog of an earlier run.
     ///
     /// # Errors
     ///
     /// A message, when the file exists and is not empty.
     pub(crate) fn check_new(path: &Path) -> Result<(), String> {
+        check_name(path)?;
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_file() && metadata.len() > 0 => Err(format!(
                 "the joblog {} already exists: continue it with --resume or --resume-failed, delete it, or name another file",
@@ -46,63 +111,60 @@ impl Joblog {
     /// # Errors
     ///
     /// A message, when the file cannot be read, is not a joblog, has an invalid line, or belongs to another command.
-    pub(crate) fn read(path: &Path, template: &CommandTemplate) -> Result<PastRun, String> {
+    pub(crate) fn read(path: &Path, template: &CommandTemplate) -> Result<PastJoblog, String> {
         let shown = path.display();
-        let cannot_read = |error: io::Error| format!("cannot read the joblog {shown}: {}", io_error::describe(&error));
-        let mut reader = match File::open(path) {
-            Ok(file) => BufReader::new(file),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(PastRun::default()),
-            Err(error) => return Err(cannot_read(error)),
-        };
-        let mut past = PastRun::default();
-        let mut line = Vec::new();
-        for number in 1.. {
-            line.clear();
-            reader.read_until(b'\n', &mut line).map_err(cannot_read)?;
-            // An unfinished line was being written when the run was killed: its item is run again.
-            let Some(text) = line.strip_suffix(b"\n") else { break };
-            if number == 1 {
-                if line != HEADER.as_bytes() {
-                    let start = display::quoted(text);
-                    return Err(format!("{shown} is not a joblog: its first line is {start}; name another file"));
+        let mut records = Vec::new();
+        let mut is_cut = false;
+        for_each_line(path, |number, line| {
+            let Some(text) = line.strip_suffix(b"\n") else {
+                // It was being written when the run was killed: its item is run again.
+                is_cut = true;
+                return Ok(());
+            };
+            if number > 1 {
+                let (record, command) =
+                    parse_line(text).ok_or_else(|| format!("has an invalid line: {}", display::quoted(text)))?;
+                if !template.may_render(&command) {
+                    return Err(format!("belongs to another command, {}", display::quoted(&command)));
                 }
-                continue;
+                records.push(record);
+            } else if line == HEADER_WITHOUT_ITEM {
+                return Err(
+                    "has no column Item, so it does not say which items are finished (GNU parallel or an earlier version of \
+                     cordial has written it)"
+                        .to_owned(),
+                );
+            } else if line != HEADER {
+                return Err(format!("is not a joblog: its first line is {}", display::quoted(text)));
             }
-            parse_line(text, template, &mut past)
-                .map_err(|what| format!("the joblog {shown} {what}; name another file"))?;
-        }
-        Ok(past)
+            Ok(())
+        })
+        .map_err(|error| match error {
+            ReadError::Io(error) => format!("cannot read the joblog {shown}: {}", io_error::describe(&error)),
+            ReadError::Refused(what) => format!("the joblog {shown} {what}; name another file"),
+        })?;
+        Ok(PastJoblog { run: PastRun::new(records), is_cut })
     }
 
-    /// Opens a joblog for appending: cuts an unfinished last line, and writes the header if the file is empty.
+    /// Returns the item of a record as it is written in the file.
+    pub(super) fn item_of(&self, record: &PastRecord) -> Option<Vec<u8>> {
+        let mut found = None;
+        let read = for_each_line(&self.path, |_, line| {
+            let item = line.strip_suffix(b"\n").and_then(|line| split_item(line)).map(|(_, item)| item);
+            if let Some(item) = item.filter(|item| ItemKey::new(item) == record.key) {
+                found = Some(item.to_vec());
+            }
+            Ok(())
+        });
+        read.ok().and(found)
+    }
+
+    /// Writes the line of a finished item. `number` is the number of its record.
     ///
     /// # Errors
     ///
     /// A message, when the file cannot be written.
-    pub(crate) fn open(path: &Path) -> Result<Joblog, String> {
-        let open = || -> io::Result<File> {
-            let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
-            if file.metadata()?.is_file() {
-                cut_unfinished_line(&mut file)?;
-                if file.metadata()?.len() > 0 {
-                    return Ok(file);
-                }
-            }
-            file.write_all(HEADER.as_bytes())?;
-            Ok(file)
-        };
-        match open() {
-            Ok(file) => Ok(Joblog { path: path.to_owned(), file: Mutex::new(file) }),
-            Err(error) => Err(cannot_write(path, &error)),
-        }
-    }
-
-    /// Writes the line of a finished item.
-    ///
-    /// # Errors
-    ///
-    /// A message, when the file cannot be written.
-    pub(super) fn record(&self, outcome: &Outcome, command: &[u8]) -> Result<(), String> {
+    pub(super) fn record(&self, number: u64, outcome: &Outcome, command: &[u8]) -> Result<(), String> {
         let started = outcome.started.and_then(|started| started.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
         let (code, signal) = match &outcome.result {
             Ok(()) => (0, 0),
@@ -115,18 +177,53 @@ impl Joblog {
             Err(failure) => (i32::from(failure.status()), 0),
         };
         let mut line = format!(
-            "{}\t:\t{:.3}\t{:10.3}\t0\t{}\t{code}\t{signal}\t",
-            outcome.item.index,
+            "{number}\t:\t{:.3}\t{:10.3}\t0\t{}\t{code}\t{signal}\t",
             started.as_secs_f64(),
             outcome.duration.as_secs_f64(),
             outcome.stdout.length(),
         )
         .into_bytes();
-        line.extend_from_slice(command);
+        // As in GNU parallel, a line break of the command is a NUL byte here.
+        line.extend(command.iter().map(|&byte| if byte == b'\n' { 0 } else { byte }));
+        line.extend_from_slice(ITEM_MARK);
+        line.extend_from_slice(&item_text::item_text(&outcome.item));
         line.push(b'\n');
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.write_all(&line).map_err(|error| cannot_write(&self.path, &error))
+        append(&mut file, &line).map_err(|error| {
+            format!(
+                "{}; items that have finished since then are run again by --resume",
+                cannot_write(&self.path, &error)
+            )
+        })
     }
+}
+
+/// # Errors
+///
+/// A message, when GNU parallel reads the name as something else than the name of a file.
+fn check_name(path: &Path) -> Result<(), String> {
+    match path.as_os_str().as_encoded_bytes() {
+        b"-" => {
+            Err("--joblog - would mix the joblog with the output: name a file (./- for a file of that name)".to_owned())
+        }
+        [b'+', name @ ..] => Err(format!(
+            "--joblog +FILE is not supported: --joblog {} --resume continues a joblog (./ before the name means a file that begins with +)",
+            String::from_utf8_lossy(name)
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Appends a line. If only a part of it fits, that part is removed.
+fn append(file: &mut File, line: &[u8]) -> io::Result<()> {
+    let written = file.write(line)?;
+    if written < line.len() {
+        file.write_all(&line[written..]).inspect_err(|_| {
+            // Otherwise a later line would follow on the same line. Fails for a file that cannot shrink.
+            let _ = cut_unfinished_line(file);
+        })?;
+    }
+    Ok(())
 }
 
 /// Removes a line that was being written when an earlier run was killed.
@@ -148,21 +245,48 @@ fn cannot_write(path: &Path, error: &io::Error) -> String {
     format!("cannot write the joblog {}: {}", path.display(), io_error::describe(error))
 }
 
-/// Adds the item of a line to the earlier run.
-///
-/// # Errors
-///
-/// The end of the sentence "the joblog FILE …".
-fn parse_line(line: &[u8], template: &CommandTemplate, past: &mut PastRun) -> Result<(), String> {
+enum ReadError {
+    Io(io::Error),
+    /// The end of the sentence "the joblog FILE …".
+    Refused(String),
+}
+
+/// Calls `take` with the number of each line, from 1, and the line with its newline.
+fn for_each_line(path: &Path, mut take: impl FnMut(u64, &[u8]) -> Result<(), String>) -> Result<(), ReadError> {
+    let mut reader = match File::open(path) {
+        Ok(file) => BufReader::new(file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(ReadError::Io(error)),
+    };
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        if reader.read_until(b'\n', &mut line).map_err(ReadError::Io)? == 0 {
+            break;
+        }
+        take(number, &line).map_err(ReadError::Refused)?;
+    }
+    Ok(())
+}
+
+/// Splits a line before the column of the item, which contains no tab.
+fn split_item(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let tab = line.iter().rposition(|&byte| byte == b'\t')?;
+    Some((&line[..tab], line[tab..].strip_prefix(ITEM_MARK)?))
+}
+
+/// Returns the record and the command of a line.
+fn parse_line(line: &[u8]) -> Option<(PastRecord, Vec<u8>)> {
+    let (line, item) = split_item(line)?;
     let fields: Vec<&[u8]> = line.splitn(9, |&byte| byte == b'\t').collect();
     let number = |at: usize| std::str::from_utf8(fields.get(at)?).ok()?.trim().parse::<i64>().ok();
-    let (Some(index), Some(code), Some(signal), Some(command)) = (number(0), number(6), number(7), fields.get(8))
-    else {
-        return Err(format!("has an invalid line: {}", display::quoted(line)));
+    let (index, code, signal) = (number(0)?, number(6)?, number(7)?);
+    let command: Vec<u8> = fields.get(8)?.iter().map(|&byte| if byte == 0 { b'\n' } else { byte }).collect();
+    let record = PastRecord {
+        number: u64::try_from(index).ok()?,
+        key: ItemKey::new(item),
+        is_success: code == 0 && signal == 0,
+        command: Some(item_text::hash(0, &command)),
     };
-    if !template.may_render(command) {
-        return Err(format!("belongs to another command, {}", display::quoted(command)));
-    }
-    past.insert(index.unsigned_abs(), code == 0 && signal == 0, command);
-    Ok(())
+    Some((record, command))
 }

@@ -1,7 +1,14 @@
-//! What the joblog of an earlier run says about items.
+//! The records of an earlier run, and which of them belong to the items of this run.
+//!
+//! Each record has a number and an item. The number is that of the item, unless the list of items has changed between two
+//! runs: then another record may have that number already, and the new record has one that is free. So a number is never
+//! used for two items, and a list that has grown, shrunk or changed its order is continued correctly.
+//!
+//! An item that is several times in the list needs as many records to be finished.
 
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::{HashMap, HashSet};
+
+use super::item_text::ItemKey;
 
 /// Which items of an earlier run are run again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,46 +21,113 @@ pub(crate) enum Resume {
     UnfinishedAndFailed,
 }
 
-/// The finished items of an earlier run, by their index.
-#[derive(Debug, Default)]
-pub(crate) struct PastRun(HashMap<u64, PastItem>);
-
-#[derive(Debug)]
-struct PastItem {
-    is_success: bool,
-    /// A hash of the command, which may be long.
-    command_hash: u64,
+/// A record of the earlier run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PastRecord {
+    pub(super) number: u64,
+    pub(super) key: ItemKey,
+    pub(super) is_success: bool,
+    /// A hash of the command; `None` if the record does not hold it.
+    pub(super) command: Option<u64>,
 }
 
-/// What an earlier run did with an item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PastStatus {
-    Unfinished,
-    Succeeded,
-    Failed,
-    /// The earlier run had another command for the item.
-    OtherCommand,
+/// The records of the earlier run.
+#[derive(Debug, Default)]
+pub(crate) struct PastRun {
+    /// Sorted by item, then by number.
+    records: Vec<Entry>,
+    /// The numbers of all records, sorted.
+    numbers: Vec<u64>,
+    /// For an item with several records, the position from which on its records may be unclaimed.
+    cursors: HashMap<ItemKey, usize>,
+    /// Numbers of items of this run whose record has another number. No record has these.
+    unused: Vec<u64>,
+    /// Numbers without a record that were given to items with other numbers.
+    given: HashSet<u64>,
+    /// No greater number is in use.
+    greatest: u64,
+    n_claimed: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    record: PastRecord,
+    is_claimed: bool,
 }
 
 impl PastRun {
-    /// Records an item of the earlier run. A later record of the same item replaces it.
-    pub(super) fn insert(&mut self, index: u64, is_success: bool, command: &[u8]) {
-        self.0.insert(index, PastItem { is_success, command_hash: hash(command) });
+    /// Takes the records in the order in which they were written. A later record of the same item with the same number
+    /// replaces an earlier one.
+    pub(super) fn new(mut records: Vec<PastRecord>) -> PastRun {
+        // The sort is stable, so the last of equal records is the latest.
+        records.sort_by_key(|record| (record.key, record.number));
+        records.reverse();
+        records.dedup_by_key(|record| (record.key, record.number));
+        records.reverse();
+        let mut numbers: Vec<u64> = records.iter().map(|record| record.number).collect();
+        numbers.sort_unstable();
+        let records = records.into_iter().map(|record| Entry { record, is_claimed: false }).collect();
+        PastRun { greatest: numbers.last().copied().unwrap_or(0), records, numbers, ..PastRun::default() }
     }
 
-    /// Returns the status of an item. `command` is `None` if commands are not compared.
-    pub(super) fn status(&self, index: u64, command: Option<&[u8]>) -> PastStatus {
-        match self.0.get(&index) {
-            None => PastStatus::Unfinished,
-            Some(item) if command.is_some_and(|command| hash(command) != item.command_hash) => PastStatus::OtherCommand,
-            Some(PastItem { is_success: true, .. }) => PastStatus::Succeeded,
-            Some(_) => PastStatus::Failed,
+    pub(super) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Returns the record of an item, which then belongs to this item alone. Of several, the one with the number of the
+    /// item is preferred.
+    pub(super) fn claim(&mut self, index: u64, key: ItemKey) -> Option<PastRecord> {
+        self.greatest = self.greatest.max(index);
+        let position = |record: &PastRecord, number| (record.key, record.number).cmp(&(key, number));
+        let at = match self.records.binary_search_by(|entry| position(&entry.record, index)) {
+            Ok(at) if !self.records[at].is_claimed => at,
+            _ => {
+                let start = || self.records.partition_point(|entry| entry.record.key < key);
+                let mut at = self.cursors.get(&key).copied().unwrap_or_else(start);
+                let is_same = |at: usize| self.records.get(at).is_some_and(|entry| entry.record.key == key);
+                while is_same(at) && self.records[at].is_claimed {
+                    at += 1;
+                }
+                if !is_same(at) {
+                    return None;
+                }
+                self.cursors.insert(key, at + 1);
+                if self.numbers.binary_search(&index).is_err() && !self.given.contains(&index) {
+                    self.unused.push(index);
+                }
+                at
+            }
+        };
+        let entry = &mut self.records[at];
+        entry.is_claimed = true;
+        self.n_claimed += 1;
+        Some(entry.record)
+    }
+
+    /// Returns the number for the record of an item that has none: its own number, if that is free.
+    pub(super) fn new_number(&mut self, index: u64) -> u64 {
+        self.greatest = self.greatest.max(index);
+        if self.numbers.binary_search(&index).is_err() && !self.given.contains(&index) {
+            return index;
         }
+        self.unused.pop().unwrap_or_else(|| {
+            self.greatest += 1;
+            self.given.insert(self.greatest);
+            self.greatest
+        })
+    }
+
+    /// Returns the number of records that no item of this run has claimed.
+    pub(super) fn n_unclaimed(&self) -> usize {
+        self.records.len() - self.n_claimed
+    }
+
+    /// Returns the lowest number of a record that no item of this run has claimed.
+    pub(super) fn first_unclaimed(&self) -> Option<PastRecord> {
+        let unclaimed = self.records.iter().filter(|entry| !entry.is_claimed).map(|entry| entry.record);
+        unclaimed.min_by_key(|record| record.number)
     }
 }
 
-fn hash(command: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    command.hash(&mut hasher);
-    hasher.finish()
-}
+#[cfg(test)]
+mod tests;

@@ -1,34 +1,68 @@
 //! The directory of `--results`: what each item wrote, and how it ended.
 //!
 //! ```text
-//! DIR/<index>/stdout, stderr      the output of the last attempt
-//! DIR/<index>/status              0, 3, signal 9, timeout, or a sentence. Written last: its presence means that the item is finished
+//! DIR/<number>/item                the item, quoted as in the joblog
+//! DIR/<number>/stdout, stderr      the output of the last attempt
+//! DIR/<number>/status              0, 3, signal 9, timeout, or a sentence. Written last: its presence means that the item is finished
 //! ```
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::past::PastStatus;
+use super::item_text::{ItemKey, item_text};
+use super::past::{PastRecord, PastRun};
 use crate::item_failure::ItemFailure;
 use crate::outcome::Outcome;
 use crate::output::Capture;
 use crate::system::{self, Termination};
-use crate::text::io_error;
+use crate::text::{display, io_error};
+
+/// The number of bytes that are copied before the thread attends to its other commands.
+const BLOCK_BYTES: usize = 256 * 1024;
 
 /// The results directory of a run.
 #[derive(Debug)]
-pub(crate) struct ResultsDirectory(PathBuf);
+pub(crate) struct ResultsDirectory {
+    path: PathBuf,
+    /// Locked, so that no other run writes into the directory. `None` where a directory cannot be opened.
+    _lock: Option<File>,
+}
 
 impl ResultsDirectory {
+    /// Checks that the name would be that of a directory with GNU parallel as well.
+    ///
+    /// # Errors
+    ///
+    /// A message, when it would not.
+    pub(crate) fn check_name(path: &Path) -> Result<(), String> {
+        let name = path.as_os_str().as_encoded_bytes();
+        if [&b".csv"[..], b".tsv", b".json"].iter().any(|end| name.ends_with(end)) {
+            return Err(format!(
+                "--results {} would be one file with GNU parallel, and is a directory here: --json prints an object per item; or name a \
+                 directory without this ending",
+                path.display()
+            ));
+        }
+        if name.windows(2).any(|pair| pair[0] == b'{' && b"}#%./123456789+=-".contains(&pair[1])) {
+            return Err(format!(
+                "--results {} has a placeholder, which is not supported: name one directory, in which each item has DIR/N/stdout, \
+                 DIR/N/stderr and DIR/N/item",
+                path.display()
+            ));
+        }
+        Ok(())
+    }
+
     /// Creates a new directory, and its parents.
     ///
     /// # Errors
     ///
-    /// A message, when it exists or cannot be created.
+    /// A message, when it exists or cannot be created, or when GNU parallel would not create a directory.
     pub(crate) fn create(path: &Path) -> Result<ResultsDirectory, String> {
+        Self::check_name(path)?;
         match fs::create_dir_all(path.parent().unwrap_or(path)).and_then(|()| fs::create_dir(path)) {
-            Ok(()) => Ok(ResultsDirectory(path.to_owned())),
+            Ok(()) => ResultsDirectory::lock(path),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(format!(
                 "the results directory {} already exists: continue it with --resume or --resume-failed, delete it, or name another directory",
                 path.display()
@@ -41,25 +75,72 @@ impl ResultsDirectory {
     ///
     /// # Errors
     ///
-    /// A message, when it is not a directory or cannot be created.
+    /// A message, when it is not a directory or cannot be created, or another run uses it.
     pub(crate) fn resume(path: &Path) -> Result<ResultsDirectory, String> {
+        Self::check_name(path)?;
         fs::create_dir_all(path).map_err(|error| cannot_create(path, &error))?;
-        Ok(ResultsDirectory(path.to_owned()))
+        ResultsDirectory::lock(path)
     }
 
-    /// Returns what the earlier run did with an item.
-    pub(super) fn status(&self, index: u64) -> PastStatus {
-        match fs::read(self.0.join(index.to_string()).join("status")) {
-            Ok(status) if status == b"0\n" => PastStatus::Succeeded,
-            Ok(_) => PastStatus::Failed,
-            Err(_) => PastStatus::Unfinished,
+    fn lock(path: &Path) -> Result<ResultsDirectory, String> {
+        let lock = File::open(path).ok();
+        if lock.as_ref().is_some_and(|directory| !system::try_lock(directory)) {
+            return Err(format!(
+                "the results directory {} is used by another run of cordial: wait for its end, or name another directory",
+                path.display()
+            ));
         }
+        Ok(ResultsDirectory { path: path.to_owned(), _lock: lock })
     }
 
-    /// Writes the files of an item. If they cannot be written, the item fails.
-    pub(super) fn save(&self, outcome: &mut Outcome) {
-        let directory = self.0.join(outcome.item.index.to_string());
-        if let Err((path, error)) = write(&directory, outcome) {
+    /// Reads what an earlier run has finished.
+    ///
+    /// # Errors
+    ///
+    /// A message, when the directory cannot be read, or does not say which item a result belongs to.
+    pub(crate) fn read(path: &Path) -> Result<PastRun, String> {
+        let cannot_read = |path: &Path, error: io::Error| {
+            format!("cannot read the results of the earlier run, {}: {}", path.display(), io_error::describe(&error))
+        };
+        let entries = match fs::read_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(PastRun::default()),
+            entries => entries.map_err(|error| cannot_read(path, error))?,
+        };
+        let mut records = Vec::new();
+        for entry in entries {
+            let directory = entry.map_err(|error| cannot_read(path, error))?.path();
+            let Some(number) = directory.file_name().and_then(|name| name.to_str()?.parse::<u64>().ok()) else {
+                continue;
+            };
+            // Without a status, the item was not finished.
+            let Ok(status) = fs::read(directory.join("status")) else { continue };
+            let item = fs::read(directory.join("item")).map_err(|_| {
+                format!(
+                    "the results directory {} does not say which item it belongs to (an earlier version of cordial has written it): \
+                     name another results directory",
+                    directory.display()
+                )
+            })?;
+            let key = ItemKey::new(item.strip_suffix(b"\n").unwrap_or(&item));
+            records.push(PastRecord { number, key, is_success: status == b"0\n", command: None });
+        }
+        Ok(PastRun::new(records))
+    }
+
+    /// Returns the item of a record as it is written in its directory.
+    pub(super) fn item_of(&self, record: &PastRecord) -> Option<Vec<u8>> {
+        let item = fs::read(self.path.join(record.number.to_string()).join("item")).ok()?;
+        Some(item.strip_suffix(b"\n").map(<[u8]>::to_vec).unwrap_or(item))
+    }
+
+    /// Writes the files of an item. If they cannot be written, the item fails. `number` is the number of its record.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the item unfinished.
+    pub(super) async fn save(&self, number: u64, outcome: &mut Outcome) {
+        let directory = self.path.join(number.to_string());
+        if let Err((path, error)) = write(&directory, outcome).await {
             outcome.result = Err(ItemFailure::SaveFailed { path, error });
         }
     }
@@ -69,8 +150,18 @@ fn cannot_create(path: &Path, error: &io::Error) -> String {
     format!("cannot create the results directory {}: {}", path.display(), io_error::describe(error))
 }
 
-fn write(directory: &Path, outcome: &mut Outcome) -> Result<(), (PathBuf, io::Error)> {
-    let status = directory.join("status");
+async fn write(directory: &Path, outcome: &mut Outcome) -> Result<(), (PathBuf, io::Error)> {
+    let (status, item) = (directory.join("status"), directory.join("item"));
+    let mut text = item_text(&outcome.item);
+    text.push(b'\n');
+    // A joblog of another run may number its items differently.
+    if let Ok(other) = fs::read(&item)
+        && other != text
+        && status.exists()
+    {
+        let message = format!("it holds the result of another item, {}", display::quoted(other.trim_ascii_end()));
+        return Err((directory.to_owned(), io::Error::other(message)));
+    }
     // The status of an earlier run is removed first: until everything is written, the item is not finished.
     if let Err(error) = fs::create_dir_all(directory).and_then(|()| match fs::remove_file(&status) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -78,9 +169,10 @@ fn write(directory: &Path, outcome: &mut Outcome) -> Result<(), (PathBuf, io::Er
     }) {
         return Err((directory.to_owned(), error));
     }
+    fs::write(&item, text).map_err(|error| (item, error))?;
     for (name, capture) in [("stdout", &mut outcome.stdout), ("stderr", &mut outcome.stderr)] {
         let path = directory.join(name);
-        copy(capture, &path).map_err(|error| (path, error))?;
+        copy(capture, &path).await.map_err(|error| (path, error))?;
     }
     let text = match &outcome.result {
         Ok(()) => "0".to_owned(),
@@ -94,10 +186,25 @@ fn write(directory: &Path, outcome: &mut Outcome) -> Result<(), (PathBuf, io::Er
     fs::write(&status, text + "\n").map_err(|error| (status, error))
 }
 
-fn copy(capture: &mut Capture, path: &Path) -> io::Result<()> {
+/// Copies a capture to a file, which may be large.
+async fn copy(capture: &mut Capture, path: &Path) -> io::Result<()> {
     let mut file = File::create(path)?;
-    if capture.length() > 0 {
-        io::copy(&mut capture.reader()?, &mut file)?;
+    let mut left = capture.length();
+    if left == 0 {
+        return Ok(());
     }
-    Ok(())
+    let mut reader = capture.reader()?;
+    let mut block = vec![0; BLOCK_BYTES.min(usize::try_from(left).unwrap_or(BLOCK_BYTES))];
+    loop {
+        match reader.read(&mut block)? {
+            0 => return Ok(()),
+            n => {
+                file.write_all(&block[..n])?;
+                left = left.saturating_sub(n as u64);
+            }
+        }
+        if left > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
 }

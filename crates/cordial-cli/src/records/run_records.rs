@@ -1,11 +1,13 @@
 //! The records of a run: which items it skips because an earlier run finished them, and where it records the others.
 
+use std::collections::HashMap;
 use std::io;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::joblog::Joblog;
-use super::past::{PastRun, PastStatus, Resume};
+use super::item_text::{self, ItemKey};
+use super::joblog::{Joblog, PastJoblog};
+use super::past::{PastRun, Resume};
 use super::results::ResultsDirectory;
 use crate::item::Item;
 use crate::outcome::Outcome;
@@ -31,24 +33,37 @@ pub(crate) struct RunRecords {
     /// Renders the commands for the joblog.
     template: CommandTemplate,
     joblog: Option<Joblog>,
-    past: PastRun,
     results: Option<ResultsDirectory>,
     resume: Resume,
+    /// Whether an earlier run was killed while it wrote a line of the joblog.
+    was_cut: bool,
+    matches: Mutex<Matches>,
     /// The number of items that were skipped although they had failed.
     skipped_failed: AtomicU64,
     fatal_error: OnceLock<FatalError>,
+}
+
+/// Which records of the earlier run belong to which items of this run.
+#[derive(Debug)]
+struct Matches {
+    past: PastRun,
+    /// The items whose record has another number than the item. Entries are removed when their items end.
+    numbers: HashMap<u64, u64>,
+    /// The first item that got another number, because a record of another item has its number, and that number.
+    moved: Option<(u64, u64)>,
 }
 
 impl RunRecords {
     pub(crate) fn new(
         template: CommandTemplate,
         resume: Resume,
-        past: PastRun,
+        past: PastJoblog,
         joblog: Option<Joblog>,
         results: Option<ResultsDirectory>,
     ) -> RunRecords {
         let (skipped_failed, fatal_error) = (AtomicU64::new(0), OnceLock::new());
-        RunRecords { template, joblog, past, results, resume, skipped_failed, fatal_error }
+        let matches = Mutex::new(Matches { past: past.run, numbers: HashMap::new(), moved: None });
+        RunRecords { template, joblog, results, resume, was_cut: past.is_cut, matches, skipped_failed, fatal_error }
     }
 
     /// Returns the command of an item, as it is recorded.
@@ -73,41 +88,80 @@ impl RunRecords {
     ///
     /// When the earlier run had another command for the item.
     pub(crate) fn is_skipped(&self, item: &Item) -> Result<bool, Aborted> {
-        let status = match &self.results {
-            _ if self.resume == Resume::No => PastStatus::Unfinished,
-            Some(results) if self.joblog.is_none() => results.status(item.index),
-            _ => {
-                // A command that contains its slot differs from run to run, so it is not compared.
-                let command = (!self.template.uses_slot()).then(|| self.command(item, 0));
-                self.past.status(item.index, command.as_deref())
+        let mut matches = self.lock_matches();
+        if self.resume == Resume::No || matches.past.is_empty() {
+            return Ok(false);
+        }
+        let Some(record) = matches.past.claim(item.index, ItemKey::new(&item_text::item_text(item))) else {
+            let number = matches.past.new_number(item.index);
+            matches.set_number(item.index, number);
+            if number > item.index {
+                matches.moved.get_or_insert((item.index, number));
             }
+            return Ok(false);
         };
-        match status {
-            PastStatus::Unfinished => Ok(false),
-            PastStatus::Succeeded => Ok(true),
-            PastStatus::Failed => {
-                let is_skipped = self.resume == Resume::Unfinished;
-                self.skipped_failed.fetch_add(u64::from(is_skipped), Ordering::Relaxed);
-                Ok(is_skipped)
-            }
-            PastStatus::OtherCommand => Err(self.abort(FatalError::Records(format!(
-                "the joblog has another command for item {} than this run, {}: name another joblog, or give the same items",
+        // A command that contains its slot differs from run to run, so it is not compared.
+        let is_other = |command| !self.template.uses_slot() && command != item_text::hash(0, &self.command(item, 0));
+        if record.command.is_some_and(is_other) {
+            return Err(self.abort(FatalError::Records(format!(
+                "the joblog has another command for item {} than this run, {}: name another joblog, or give the command and the list of \
+                 the earlier run",
                 item.index,
                 display::quoted(&self.command(item, 0)),
-            )))),
+            ))));
         }
+        if record.is_success {
+            return Ok(true);
+        }
+        if self.resume == Resume::Unfinished {
+            self.skipped_failed.fetch_add(1, Ordering::Relaxed);
+            return Ok(true);
+        }
+        matches.set_number(item.index, record.number);
+        Ok(false)
     }
 
-    /// Returns advice about items that `--resume` skipped although they had failed, if there are any.
-    pub(crate) fn resume_advice(&self) -> Option<String> {
-        let (items, were) = match self.skipped_failed.load(Ordering::Relaxed) {
-            0 => return None,
-            1 => ("1 item".to_owned(), "was"),
-            number => (format!("{number} items"), "were"),
-        };
-        Some(format!(
-            "{items} that failed in an earlier run {were} skipped; use --resume-failed to run failed items again"
-        ))
+    /// Returns sentences about items that were skipped or recorded in an unexpected way. `is_complete` says whether the
+    /// run has seen all items.
+    pub(crate) fn advice(&self, is_complete: bool) -> Vec<String> {
+        let matches = self.lock_matches();
+        let mut advice = Vec::new();
+        if self.was_cut {
+            advice.push(
+                "the last line of the joblog was not complete, because the earlier run was killed or the disk was full; it was removed, and \
+                 its item was run again"
+                    .to_owned(),
+            );
+        }
+        match self.skipped_failed.load(Ordering::Relaxed) {
+            0 => {}
+            1 => advice.push(
+                "1 item that failed in an earlier run was skipped; use --resume-failed to run failed items again".to_owned(),
+            ),
+            number => advice.push(format!(
+                "{number} items that failed in an earlier run were skipped; use --resume-failed to run failed items again"
+            )),
+        }
+        let unclaimed = matches.past.n_unclaimed();
+        if is_complete
+            && unclaimed > 0
+            && let Some(first) = matches.past.first_unclaimed()
+        {
+            let item = self.joblog.as_ref().and_then(|joblog| joblog.item_of(&first));
+            let item = item.or_else(|| self.results.as_ref()?.item_of(&first)).unwrap_or_default();
+            let records = if unclaimed == 1 { "1 record".to_owned() } else { format!("{unclaimed} records") };
+            advice.push(format!(
+                "{records} of the earlier run belong to no item of this run, such as record {}, {}",
+                first.number,
+                display::quoted(&item)
+            ));
+        }
+        if let Some((index, number)) = matches.moved {
+            advice.push(format!(
+                "the list has changed since the earlier run, so new items were recorded with free numbers: item {index} with {number}"
+            ));
+        }
+        advice
     }
 
     /// Records the outcome of an item. The outcome becomes a failure if its files of `--results`
@@ -116,14 +170,35 @@ impl RunRecords {
     /// # Errors
     ///
     /// When the joblog cannot be written.
-    pub(crate) fn record(&self, outcome: &mut Outcome) -> Result<(), Aborted> {
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the item without a record.
+    pub(crate) async fn record(&self, outcome: &mut Outcome) -> Result<(), Aborted> {
+        outcome.is_recorded = true;
+        if self.results.is_none() && self.joblog.is_none() {
+            return Ok(());
+        }
+        let number = self.lock_matches().numbers.remove(&outcome.item.index).unwrap_or(outcome.item.index);
         if let Some(results) = &self.results {
-            results.save(outcome);
+            results.save(number, outcome).await;
         }
         if let Some(joblog) = &self.joblog {
             let command = self.command(&outcome.item, outcome.slot);
-            joblog.record(outcome, &command).map_err(|message| self.abort(FatalError::Records(message)))?;
+            joblog.record(number, outcome, &command).map_err(|message| self.abort(FatalError::Records(message)))?;
         }
         Ok(())
+    }
+
+    fn lock_matches(&self) -> MutexGuard<'_, Matches> {
+        self.matches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Matches {
+    fn set_number(&mut self, index: u64, number: u64) {
+        if number != index {
+            self.numbers.insert(index, number);
+        }
     }
 }

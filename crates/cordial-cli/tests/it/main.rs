@@ -8,6 +8,7 @@ mod failures;
 mod guard;
 mod harness;
 mod input;
+mod killed;
 mod limits;
 mod memory;
 mod options;

@@ -1,24 +1,26 @@
 //! Records of a run: joblog, results directory and JSON objects, and how a run is resumed from them.
 
 use std::fs;
+use std::io::Write as _;
+use std::process::Stdio;
 
-use crate::harness::{RunOutput, TestDir, run};
+use crate::harness::{RunOutput, TestDir, cordial, finish, run};
 
 fn stdout(result: &RunOutput) -> String {
     String::from_utf8(result.stdout.clone()).unwrap()
 }
 
-/// Returns the columns of a joblog that do not depend on time: number, received bytes, code, signal and command.
+/// Returns the columns of a joblog that do not depend on time: number, received bytes, code, signal, command and item.
 fn logged(dir: &TestDir) -> Vec<String> {
     let text = fs::read_to_string(dir.path("log")).unwrap();
     let mut lines = text.lines();
-    assert_eq!(lines.next(), Some("Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand"));
+    assert_eq!(lines.next(), Some("Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\tItem"));
     let mut rows: Vec<String> = lines
         .map(|line| {
-            let columns: Vec<&str> = line.splitn(9, '\t').collect();
+            let columns: Vec<&str> = line.split('\t').collect();
             assert_eq!((columns[1], columns[4]), (":", "0"));
             assert!(columns[2].parse::<f64>().unwrap() > 1e9 && columns[3].trim().parse::<f64>().unwrap() < 1e3);
-            [columns[0], columns[5], columns[6], columns[7], columns[8]].join(" ")
+            [columns[0], columns[5], columns[6], columns[7], columns[8], columns[9]].join(" ")
         })
         .collect();
     rows.sort();
@@ -36,8 +38,8 @@ fn a_joblog_has_the_columns_of_gnu_parallel_and_can_be_resumed() {
     let first = map(&[], b"it's\nbad\nugly\n");
     assert_eq!((first.status, stdout(&first).as_str()), (2, "it's\nbad\nugly\n"));
     let quoted = format!("sh -c '{}' sh", script);
-    let rows =
-        [format!("1 5 0 0 {quoted} 'it'\\''s'"), format!("2 4 3 0 {quoted} bad"), format!("3 5 0 9 {quoted} ugly")];
+    let rows = [("1 5 0 0", "'it'\\''s'"), ("2 4 3 0", "bad"), ("3 5 0 9", "ugly")];
+    let rows = rows.map(|(columns, item)| format!("{columns} {quoted} {item} # {item}"));
     assert_eq!(logged(&dir), rows);
 
     let refused = map(&[], b"it's\nbad\nugly\n");
@@ -69,12 +71,10 @@ fn a_joblog_of_another_command_is_refused_and_not_changed() {
     for command in [&["touch", marker.to_str().unwrap()][..], &["echo", "[{}]"], &["--shell", "printf {}"]] {
         let result = run(&[&["map", "--resume", "--joblog", path], command].concat(), b"1\n2\n3\n");
         assert_eq!((result.status, result.stdout.len()), (255, 0), "{command:?}");
-        // The line of the second item may be first.
-        let is_named =
-            |item: &str| result.stderr.contains(&format!("another command, \"echo '<'{item}'>'\"; name another"));
-        assert!(is_named("1") || is_named("2"), "{}", result.stderr);
+        assert!(result.stderr.contains("another command, \"echo '<'1'>'\"; name another"), "{}", result.stderr);
     }
-    let result = run(&["map", "--resume", "--joblog", path, "echo", "<{}>"], b"7\n8\n");
+    // `{}` could stand for `1'>'`, so this is known only when the item is reached.
+    let result = run(&["map", "--resume", "--joblog", path, "echo", "<{}"], b"1\n2\n");
     assert_eq!((result.status, result.stdout.len()), (255, 0));
     assert!(result.stderr.contains("the joblog has another command for item 1"), "{}", result.stderr);
     assert!(!marker.exists());
@@ -93,12 +93,11 @@ fn an_unfinished_joblog_line_is_written_again() {
     let path = log.to_str().unwrap();
     run(&["map", "-c1", "--joblog", path, "echo"], b"1\n2\n");
     let text = fs::read_to_string(&log).unwrap();
-    // The line of the second item may be first.
-    let last_item = text.lines().last().unwrap().rsplit(' ').next().unwrap();
-    fs::write(&log, &text[..text.len() - 4]).unwrap();
+    fs::write(&log, &text[..text.len() - 1]).unwrap();
     let result = run(&["map", "--resume", "--joblog", path, "echo"], b"1\n2\n");
-    assert_eq!((result.status, stdout(&result)), (0, format!("{last_item}\n")));
-    assert_eq!(logged(&dir), ["1 2 0 0 echo 1", "2 2 0 0 echo 2"]);
+    assert_eq!((result.status, stdout(&result).as_str()), (0, "2\n"));
+    assert!(result.stderr.contains("the last line of the joblog was not complete"), "{}", result.stderr);
+    assert_eq!(logged(&dir), ["1 2 0 0 echo 1 # 1", "2 2 0 0 echo 2 # 2"]);
 }
 
 #[test]
@@ -118,6 +117,7 @@ fn results_are_written_to_files_and_can_be_resumed() {
         ("out a\n".into(), "err a\n".into(), "0\n".into())
     );
     assert_eq!((read("2/status"), read("3/status")), ("4\n".into(), "signal 15\n".into()));
+    assert_eq!((read("1/item"), read("3/item")), ("a\n".into(), "c\n".into()));
 
     let refused = map(&[], b"z\n");
     assert_eq!((refused.status, refused.stdout.len()), (255, 0));
@@ -187,4 +187,159 @@ fn large_json_objects_are_complete() {
         let length = object[field].as_str().unwrap().len();
         assert_eq!(length, if end.is_empty() { 300_001 } else { 300_002_usize.div_ceil(3) * 4 });
     }
+}
+
+/// Resumes a run by its joblog or its results directory.
+fn resume(records: &str, path: &str, input: &[u8]) -> RunOutput {
+    run(&["map", "-c1", records, path, "--resume", "--shell", r#"echo "<$1>""#], input)
+}
+
+#[test]
+fn a_resumed_run_goes_by_the_item_and_not_by_its_number() {
+    for records in ["--joblog", "--results"] {
+        let dir = TestDir::new();
+        let path = dir.path("records");
+        let path = path.to_str().unwrap();
+        // The recorded command does not contain the item.
+        assert_eq!(stdout(&resume(records, path, b"a\nb\nb\n")), "<a>\n<b>\n<b>\n");
+        let other = resume(records, path, b"x\ny\n");
+        assert_eq!((other.status, stdout(&other).as_str()), (0, "<x>\n<y>\n"), "{records}");
+        let expected = "3 records of the earlier run belong to no item of this run, such as record 1, \"a\"";
+        assert!(other.stderr.contains(expected), "{}", other.stderr);
+        assert!(other.stderr.contains("recorded with free numbers: item 1 with 4"), "{}", other.stderr);
+        // In another order, with one more of an item that was there before.
+        let grown = resume(records, path, b"y\nb\nb\nz\nb\na\nx\n");
+        assert_eq!((grown.status, stdout(&grown).as_str()), (0, "<z>\n<b>\n"), "{records}");
+        assert!(!grown.stderr.contains("belong to no item"), "{}", grown.stderr);
+        let complete = resume(records, path, b"y\nb\nb\nz\nb\na\nx\n");
+        assert_eq!((stdout(&complete).as_str(), complete.stderr.as_str()), ("", ""), "{records}");
+    }
+}
+
+#[test]
+fn a_moved_item_never_overwrites_the_result_of_another() {
+    let dir = TestDir::new();
+    let path = dir.path("results");
+    let path = path.to_str().unwrap();
+    resume("--results", path, b"a\nb\n");
+    resume("--results", path, b"new\na\nb\n");
+    let read = |n: usize, name: &str| fs::read_to_string(dir.path(&format!("results/{n}/{name}"))).unwrap();
+    let all = |name: &str| [1, 2, 3].map(|n| read(n, name)).concat();
+    assert_eq!((all("item").as_str(), all("stdout").as_str()), ("a\nb\nnew\n", "<a>\n<b>\n<new>\n"));
+    // The numbers of another joblog fail only their items.
+    let log = dir.path("log");
+    let both = ["map", "--results", path, "--joblog", log.to_str().unwrap(), "--resume", "echo", ":::", "a", "c"];
+    let result = run(&both, b"");
+    assert_eq!((result.status, stdout(&result).as_str()), (1, "a\nc\n"));
+    assert!(result.stderr.contains("results/2: it holds the result of another item, \"b\""), "{}", result.stderr);
+}
+
+#[test]
+fn items_are_recorded_exactly_and_on_one_line() {
+    let dir = TestDir::new();
+    let log = dir.path("log");
+    let path = log.to_str().unwrap();
+    let items = b"a b\0c\td\0e\nf\0\xff\0\0'\\\0# x\0";
+    // The command has a line break as well.
+    let map = || run(&["map", "-0", "-c1", "--resume", "--joblog", path, "--shell", "printf \\\n%s \"$1\""], items);
+    assert_eq!(map().stdout, b"a bc\tde\nf\xff'\\# x");
+    let text = fs::read(&log).unwrap();
+    let lines = text.split(|&byte| byte == b'\n').skip(1);
+    let items: Vec<&[u8]> = lines.filter_map(|line| line.rsplit(|&byte| byte == b'\t').next()).collect();
+    let expected = [&b"# 'a b'"[..], br"# $'c\td'", br"# $'e\nf'", b"# \xff", b"# ''", br"# ''\''\'", b"# '# x'", b""];
+    assert_eq!(items, expected);
+    let again = map();
+    assert_eq!((again.status, again.stdout.as_slice(), again.stderr.as_str()), (0, &b""[..], ""));
+}
+
+#[test]
+fn records_are_in_the_order_of_the_ends() {
+    let dir = TestDir::new();
+    let log = dir.path("log");
+    let script = r##"while [ "$1" -gt 1 ] && ! grep -q "# $(($1 - 1))$" "$2"; do sleep 0.01; done"##;
+    let args = ["map", "-c8", "--joblog", log.to_str().unwrap(), "sh", "-c", script, "sh", "{}", log.to_str().unwrap()];
+    // Each item ends when it sees the record of the one before.
+    assert_eq!(run(&args, b"8\n7\n6\n5\n4\n3\n2\n1\n").status, 0);
+    let text = fs::read_to_string(log).unwrap();
+    let items: Vec<&str> = text.lines().skip(1).filter_map(|line| line.rsplit(' ').next()).collect();
+    assert_eq!(items.concat(), "12345678");
+}
+
+#[test]
+fn names_that_mean_something_else_in_gnu_parallel_are_refused() {
+    let dir = TestDir::new();
+    for (option, name, text) in [
+        ("--joblog", "-", "--joblog - would mix the joblog with the output"),
+        ("--joblog", "+log", "--joblog +FILE is not supported: --joblog log --resume continues"),
+        ("--results", "out.csv", "--results out.csv would be one file with GNU parallel"),
+        ("--results", "out/{}.txt", "--results out/{}.txt has a placeholder"),
+        ("--results", "out/{1}", "--results out/{1} has a placeholder"),
+    ] {
+        for more in [&[][..], &["--resume"], &["--dry-run"]] {
+            let args = [&["map", option, name][..], more, &["--workdir", dir.text(), "echo", ":::", "a"]].concat();
+            let result = run(&args, b"");
+            assert_eq!((result.status, result.stdout.len()), (255, 0), "{args:?}");
+            assert!(result.stderr.contains(text), "{args:?}: {}", result.stderr);
+        }
+    }
+    assert_eq!(fs::read_dir(dir.text()).unwrap().count(), 0);
+}
+
+#[test]
+fn records_that_do_not_name_their_items_are_refused() {
+    let dir = TestDir::new();
+    let log = dir.path("log");
+    let header = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
+    let old = format!("{header}1\t:\t1.0\t0.1\t0\t2\t0\t0\techo a\n");
+    fs::write(&log, &old).unwrap();
+    let result = run(&["map", "--joblog", log.to_str().unwrap(), "--resume", "echo", ":::", "a"], b"");
+    assert_eq!((result.status, result.stdout.len()), (255, 0));
+    assert!(result.stderr.contains("has no column Item"), "{}", result.stderr);
+    assert_eq!(fs::read_to_string(&log).unwrap(), old);
+    let results = dir.path("results");
+    fs::create_dir_all(results.join("1")).unwrap();
+    fs::write(results.join("1/status"), "0\n").unwrap();
+    let result = run(&["map", "--results", results.to_str().unwrap(), "--resume", "echo", ":::", "a"], b"");
+    assert_eq!((result.status, result.stdout.len()), (255, 0));
+    assert!(result.stderr.contains("does not say which item it belongs to"), "{}", result.stderr);
+}
+
+#[test]
+fn two_runs_with_the_same_records_are_refused() {
+    for records in ["--joblog", "--results"] {
+        let dir = TestDir::new();
+        let (path, go) = (dir.path("records"), dir.path("go"));
+        let (path, go) = (path.to_str().unwrap(), go.to_str().unwrap());
+        let script = r#"touch "$1.begun"; while [ ! -e "$1" ]; do sleep 0.01; done"#;
+        let first = ["map", records, path, "sh", "-c", script, "sh", go, ":::", "a"];
+        let first = cordial().args(first).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        dir.wait_for("go.begun");
+        let second = run(&["map", records, path, "--resume", "sh", "-c", script, "sh", go, ":::", "a"], b"");
+        assert_eq!((second.status, second.stdout.len()), (255, 0));
+        assert!(second.stderr.contains("is used by another run of cordial"), "{}", second.stderr);
+        dir.touch("go");
+        assert_eq!(finish(first).status, 0);
+    }
+}
+
+#[test]
+fn gnu_parallel_reads_the_joblog() {
+    if std::process::Command::new("parallel").arg("--version").output().is_err() {
+        // Standard error directly, because libtest hides what a successful test prints.
+        let _ = writeln!(std::io::stderr(), "skipped: GNU parallel is not installed");
+        return;
+    }
+    let dir = TestDir::new();
+    let path = dir.path("log");
+    let path = path.to_str().unwrap();
+    let script = "echo ran $1; [ $1 != 2 ]";
+    run(&["map", "-c1", "--joblog", path, "sh", "-c", script, "sh", ":::", "1", "2", "3"], b"");
+    let parallel = |args: &[&str]| {
+        let mut command = std::process::Command::new("parallel");
+        command.args(["--will-cite", "-j1", "--joblog", path]).args(args).stdin(Stdio::null());
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    assert_eq!(parallel(&["--resume", "echo", ":::", "1", "2", "3", "4"]), "4\n");
+    // It runs the command of the line, and the item is a comment.
+    assert_eq!(parallel(&["--retry-failed"]), "ran 2\n");
 }

@@ -4,6 +4,7 @@
 mod advice;
 mod argument;
 mod exit;
+mod file_lock;
 mod find_program;
 mod pipe;
 mod resources;
@@ -27,6 +28,7 @@ pub(crate) use advice::{capture_advice, is_resource_shortage, start_advice};
 pub(crate) use argument::{MAX_ARGUMENT_BYTES, argument_bytes, os_string};
 pub(crate) use exit::{KILLED, describe_exit, termination, was_killed};
 pub(crate) use exit_watch::{block_sigchld, unblock_sigchld};
+pub(crate) use file_lock::try_lock;
 pub(crate) use find_program::find_program;
 pub(crate) use group_table::GroupTable;
 pub(crate) use guard::{run_guard, start_guard};

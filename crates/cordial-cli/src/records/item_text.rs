@@ -1,0 +1,39 @@
+//! How records name an item: exactly, on one line, and readable.
+//!
+//! Each value is quoted as a shell would read it, so that no tab and no newline remains, and two different items never
+//! have the same text.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crate::item::{Item, Value};
+use crate::text::shell_quote;
+
+/// A hash of the text of an item, which may be long. Two items with the same key are the same item: with 128 bits, even
+/// billions of items do not collide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct ItemKey(u64, u64);
+
+/// Returns the text of an item.
+pub(super) fn item_text(item: &Item) -> Vec<u8> {
+    let texts = item.values.iter().map(|value| match value {
+        Value::Whole(bytes) => shell_quote::quote(bytes).into_owned(),
+        // The dots are outside the quotes, so no value that is whole has this text.
+        Value::TooLong { start, length } => {
+            [&shell_quote::quote(start)[..], format!("...{length}").as_bytes()].concat()
+        }
+    });
+    texts.collect::<Vec<_>>().join(&b' ')
+}
+
+impl ItemKey {
+    pub(super) fn new(text: &[u8]) -> ItemKey {
+        ItemKey(hash(0, text), hash(1, text))
+    }
+}
+
+/// Returns a hash of these bytes. The same bytes have another hash with another seed.
+pub(super) fn hash(seed: u8, bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (seed, bytes).hash(&mut hasher);
+    hasher.finish()
+}

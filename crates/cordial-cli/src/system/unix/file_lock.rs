@@ -1,0 +1,27 @@
+//! Locks a file against other runs of `cordial`.
+
+use std::fs::File;
+use std::thread;
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+/// The pause between two tries.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// The number of tries. A command that is being started when its run is killed holds the lock until `exec`.
+const TRIES: u32 = 50;
+
+/// Locks a file or a directory for as long as it is open. Returns false if another process has locked it. Where files
+/// cannot be locked, as on some network file systems, it returns true.
+pub(crate) fn try_lock(file: &File) -> bool {
+    for n in 1..=TRIES {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::AGAIN) if n < TRIES => thread::sleep(PAUSE),
+            Err(Errno::AGAIN) => return false,
+            _ => return true,
+        }
+    }
+    false
+}
