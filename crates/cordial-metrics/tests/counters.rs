@@ -147,6 +147,34 @@ fn each_event_increments_its_counter() {
     ]);
 }
 
+#[test]
+fn a_start_that_lasts_is_counted() {
+    let values = CounterValues::default();
+    let subscriber = tracing_subscriber::registry().with(cordial_metrics::layer());
+    let program = || {
+        testing::run(async {
+            let hangs = ChildSpec::init("hangs", || async {
+                std::future::pending::<()>().await;
+                Ok::<_, Exit>(async {})
+            });
+            let hangs = hangs.start_timeout(Duration::from_secs(30));
+            let tree = Supervisor::builder(Strategy::OneForOne).label("tree").child(hangs);
+            tree.start().await.expect_err("the child hangs");
+        });
+    };
+    metrics::with_local_recorder(&values, || tracing::subscriber::with_default(subscriber, program));
+    // After 5, 10 and 20 s.
+    values.check(&[("cordial_slow_starts_total supervisor=tree", 3)]);
+}
+
+#[test]
+fn no_event_is_left_out() {
+    let (telemetry, layer) = (include_str!("../../cordial/src/telemetry.rs"), include_str!("../src/lib.rs"));
+    let names = telemetry.split("event!(name: \"").skip(1).filter_map(|rest| rest.split('"').next());
+    let left_out: Vec<&str> = names.filter(|name| !layer.contains(&format!("\"{name}\" =>"))).collect();
+    assert!(left_out.is_empty(), "{left_out:?} are neither counted nor measured");
+}
+
 /// The panic hook asks whether a subscriber reports crashes. The metrics layer answers no, and must still receive the
 /// crash.
 #[test]

@@ -121,7 +121,8 @@ pub struct RetryErr<E> {
 }
 
 impl<E> RetryErr<E> {
-    /// Sets the delays between attempts. Default: none, the next attempt starts at once.
+    /// Sets the delays between attempts. Default: none, the next attempt starts at once. With
+    /// [`give_up_after`](Backoff::give_up_after), the backoff limits the attempts as well.
     #[must_use]
     pub fn backoff(self, backoff: Backoff) -> RetryErr<E> {
         RetryErr { retry: self.retry.backoff(backoff), ..self }

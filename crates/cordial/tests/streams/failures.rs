@@ -321,6 +321,30 @@ fn zero_retries_and_an_infinite_backoff() {
 }
 
 #[test]
+fn give_up_after_limits_the_attempts_of_each_item() {
+    for_each_seed(|| async {
+        for n in [1, 2, 5] {
+            let attempts = Attempts::default();
+            let backoff = Backoff::exponential(100 * MS, 1000 * MS).give_up_after(n);
+            // The lower limit decides, whichever it is.
+            for (base, times, expected) in [(0, 100, n as usize), (10, 2, 3.min(n as usize))] {
+                let counts = attempts.clone();
+                let work = move |item: u32| fails(if item % 10 == 3 { 1 } else { 99 }, counts.begin(item));
+                let retry = Retry::times(times).backoff(backoff);
+                let results = Task::async_stream(base..base + 4, work).or_exit().retry(retry).collect().await;
+                assert_eq!(results.iter().filter(|result| result.is_ok()).count(), usize::from(expected > 1));
+                assert_eq!((base..base + 3).map(|item| attempts.of(item).len()).collect::<Vec<_>>(), [expected; 3]);
+            }
+            let counts = attempts.clone();
+            let work = move |item: u32| fails(99, counts.begin(item));
+            let retry = Retry::times(100).when_err(|_: &&str| true).backoff(backoff);
+            let results = Task::async_stream([20], work).or_exit().retry(retry).collect().await;
+            assert_eq!((results.len(), attempts.of(20).len()), (1, n as usize));
+        }
+    });
+}
+
+#[test]
 fn options_may_come_in_any_order() {
     for_each_seed(|| async {
         let work = |n: u32| async move { if n == 1 { Err("odd") } else { Ok(n) } };
