@@ -154,6 +154,9 @@ pub enum StartError {
         /// The timeout that was exceeded.
         timeout: Duration,
     },
+    /// The supervisor gave up while it started: a child that had started exceeded a limit of its restarts while another
+    /// child was starting. The exit, which is that of the supervisor, names the child.
+    GaveUp(Exit),
     /// The child failed to start.
     Child {
         /// Its id.
@@ -229,6 +232,9 @@ impl fmt::Display for StartError {
                 "the child {id:?} had not finished starting after {timeout:?}; set another limit with `start_timeout`"
             ),
             StartError::Ignored(id) => write!(f, "the child {id:?} is not needed: its `init` returned `Ignore`"),
+            // Without the words "was shut down": the supervisor has not started.
+            StartError::GaveUp(Exit::Shutdown(Some(text))) => f.write_str(text),
+            StartError::GaveUp(exit) => exit.fmt(f),
             StartError::Child { id, exit } => {
                 write!(f, "the child {id:?} failed to start: ")?;
                 exit.fmt(f)
@@ -240,7 +246,7 @@ impl fmt::Display for StartError {
 impl Error for StartError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            StartError::Child { exit, .. } => exit.source(),
+            StartError::Child { exit, .. } | StartError::GaveUp(exit) => exit.source(),
             _ => None,
         }
     }

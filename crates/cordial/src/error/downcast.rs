@@ -46,7 +46,7 @@ fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stati
     if let Some(Exit::Error(error)) = error.downcast_ref() {
         return Some(&**error);
     }
-    if let Some(StartError::Child { exit, .. }) = error.downcast_ref() {
+    if let Some(StartError::Child { exit, .. } | StartError::GaveUp(exit)) = error.downcast_ref() {
         return Some(exit);
     }
     if let Some(BuildError::System(error) | BuildError::ThreadsRefused { error, .. }) = error.downcast_ref() {

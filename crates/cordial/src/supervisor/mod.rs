@@ -32,6 +32,7 @@ mod serve;
 mod settle;
 mod spawn;
 mod spec;
+mod start_reply;
 mod start_watch;
 mod startable;
 mod stop_reason;

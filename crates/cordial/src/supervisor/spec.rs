@@ -195,7 +195,8 @@ impl ChildSpec {
     /// While a start lasts, the event `slow_start` is emitted. When the time is over, the child is killed, and its start has
     /// failed with [`StartError::TimedOut`](crate::StartError::TimedOut): the call that started it returns that error, the
     /// event `start_failed` shows it, and so does the exit of the child, unless the child traps exits. A restart is tried again.
-    /// The time includes one attempt to start, and none of the delays of a [`backoff`](ChildSpec::backoff).
+    /// The time includes one attempt to start, and none of the delays of its [`backoff`](ChildSpec::backoff). For a child that
+    /// is a supervisor, it includes all attempts to start the children of that supervisor, with their delays.
     ///
     /// A child that is stuck in a poll cannot be ended. It is abandoned 100 ms later, and its supervisor goes on without it; a
     /// restart waits until that poll returns.
@@ -235,7 +236,8 @@ impl ChildSpec {
     ///
     /// The first start is paced as well. If it fails, [`SupervisorBuilder::start`](crate::SupervisorBuilder::start) tries
     /// again until the child has started, and then starts the next child; meanwhile it restarts the children that
-    /// have started. A child of [`start_child_with`](crate::TaskSupervisor::start_child_with) is
+    /// have started. If that supervisor is itself a child, its parent goes on with other work; the children after it start when
+    /// it has started. A child of [`start_child_with`](crate::TaskSupervisor::start_child_with) is
     /// tried again like any other restart. [`start_child`](crate::Supervisor::start_child) and
     /// [`restart_child`](crate::Supervisor::restart_child) make one attempt, and return its error.
     ///

@@ -3,9 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use tokio::sync::oneshot;
-
-use super::incarnation::StartGuard;
+use super::start_reply::PendingStart;
 use crate::error::StartError;
 use crate::pid::Pid;
 use crate::process::{ChildSlot, Handle, ReportSlot};
@@ -53,7 +51,7 @@ pub(super) trait WillRestart: fmt::Debug + Send + Sync {
 pub struct StartedSupervisor {
     pub(super) pid: Pid,
     /// Receives the outcome once the children of the supervisor have started. `None` if it starts without children.
-    pub(super) ready: Option<oneshot::Receiver<Result<StartGuard, StartError>>>,
+    pub(super) ready: Option<PendingStart>,
     /// Where the supervisor leaves the report of its stop.
     pub(super) report: ReportSlot,
 }

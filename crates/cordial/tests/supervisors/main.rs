@@ -9,6 +9,7 @@ mod abandoned;
 mod backoff;
 mod elixir_dynamic_supervisor;
 mod events;
+mod first_start;
 mod ignore;
 mod intensity;
 mod otp_supervisor;

@@ -60,7 +60,8 @@ struct Table {
     children: Slab<RestartableChild>,
     /// The children by the processes that name them: `pid` and `known_pid`.
     by_pid: BTreeMap<Pid, u32>,
-    /// The children that have not finished starting, by the time when their start is looked at.
+    /// The children that have not finished starting, by the time when their start is looked at. A child whose time has
+    /// come before its process has entered the process table is left out until then.
     starting: BTreeSet<(Duration, u32)>,
     admission: Admission,
 }
@@ -229,9 +230,9 @@ impl RestartableChildren {
         let Table { children, starting, .. } = &mut *table;
         while let Some(&(due, index)) = starting.first().filter(|(due, _)| *due <= now) {
             let child = children.get_mut(index as usize).expect("a child that is removed is not watched");
-            // Otherwise the process is about to enter the process table, and the start is looked at again soon.
-            let Some(pid) = child.pid else { break };
             starting.remove(&(due, index));
+            // Otherwise the process is about to enter the process table, and `registered` adds the child again.
+            let Some(pid) = child.pid else { continue };
             let watch = child.watch.as_mut().expect("a child in `starting` is watched");
             let (step, next) = (watch.step(now), watch.due());
             if step != StartStep::Wait {
@@ -450,13 +451,19 @@ impl Table {
 
 impl ChildRegistry for RestartableChildren {
     fn registered(&self, index: u32, pid: Pid) -> Admission {
-        let mut table = self.lock();
-        let admission = table.admission;
-        let child = table.children.get_mut(index as usize).expect("a child that starts is not removed");
-        child.pid = Some(pid);
-        child.known_pid.get_or_insert(pid);
-        let state = child.state;
-        table.by_pid.insert(pid, index);
+        let (admission, state, is_watched_again) = {
+            let mut table = self.lock();
+            let Table { children, by_pid, starting, admission } = &mut *table;
+            let child = children.get_mut(index as usize).expect("a child that starts is not removed");
+            child.pid = Some(pid);
+            child.known_pid.get_or_insert(pid);
+            by_pid.insert(pid, index);
+            let is_watched_again = child.watch.is_some_and(|watch| starting.insert((watch.due(), index)));
+            (*admission, child.state, is_watched_again)
+        };
+        if is_watched_again {
+            self.watch_changed.notify_one();
+        }
         match state {
             // Terminated while it was being started.
             RestartableState::Terminated if admission == Admission::Open => Admission::Closed,

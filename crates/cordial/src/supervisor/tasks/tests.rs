@@ -1,7 +1,15 @@
-use std::sync::{Mutex, mpsc};
+use std::panic::Location;
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
-use crate::process::{self, ProcessState, Runtime, Shutdown};
-use crate::{ChildSpec, Exit, TaskSupervisor};
+use super::child_limit::ChildLimit;
+use super::restartable::{RestartProgress, RestartableChild, RestartableChildren, RestartableState};
+use crate::process::{self, ChildRegistry, ProcessState, Runtime, Shutdown, current_runtime};
+use crate::supervisor::factory::Factory;
+use crate::supervisor::restart::Restart;
+use crate::timeout::Timeout;
+use crate::{ChildSpec, Exit, Pid, TaskSupervisor, testing};
 
 /// A child that was abandoned before the kill is not abandoned a second time.
 #[test]
@@ -47,4 +55,48 @@ fn a_kill_that_interrupts_a_stop_does_not_report_an_abandoned_child_twice() {
     let report = report.unwrap();
     assert_eq!(report.abandoned.len(), 1, "{report}");
     assert_eq!(report.killed.len(), 1, "{report}");
+}
+
+/// Otherwise the supervisor would look at the start again and again, until the thread that starts the process has gone on.
+#[test]
+fn a_start_that_is_due_before_its_process_is_registered_is_waited_for() {
+    testing::run(async {
+        let (runtime, (exits, _received)) = (current_runtime(), tokio::sync::mpsc::unbounded_channel());
+        let children = RestartableChildren::new(ChildLimit::new(None), exits, Arc::default(), &runtime);
+        let child = |timeout| RestartableChild {
+            id: "child".into(),
+            factory: Factory::of_task(|| async {}),
+            restart: Restart::Permanent,
+            shutdown: Shutdown::BrutalKill,
+            spawned_at: Location::caller(),
+            pace: None,
+            lineage: None,
+            incarnation: 1,
+            started_at: None,
+            start_timeout: Timeout::After(timeout),
+            watch: None,
+            pid: None,
+            known_pid: None,
+            state: RestartableState::Running,
+            has_started: false,
+            restart_progress: RestartProgress::Done,
+        };
+        let late = children.add(child(Duration::ZERO)).unwrap();
+        let other = children.add(child(Duration::from_secs(1))).unwrap();
+        let _ = children.registered(other, Pid::NO_PROCESS);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let pids =
+            |children: &RestartableChildren| children.slow_starts().iter().map(|slow| slow.pid).collect::<Vec<_>>();
+        assert_eq!(pids(&children), [Pid::NO_PROCESS], "a start behind the late one is not held up");
+        // The latest `add` has left a notification.
+        children.next_watch(&runtime).await;
+        assert!(pids(&children).is_empty());
+        let mut next = Box::pin(children.next_watch(&runtime));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert_eq!(next.as_mut().poll(&mut cx), Poll::Pending);
+        let _ = children.registered(late, Pid::NO_PROCESS);
+        assert_eq!(next.as_mut().poll(&mut cx), Poll::Ready(()));
+        drop(next);
+        assert_eq!(pids(&children).len(), 1);
+    });
 }

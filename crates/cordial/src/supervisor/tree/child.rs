@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::call::Starter;
 use super::info::{ChildInfo, ChildKind, ChildState};
 use crate::pid::Pid;
 use crate::process::{Handle, ReportSlot, StopReport};
@@ -15,6 +16,8 @@ pub(super) struct TreeChild {
     pub(super) incarnation: u32,
     /// Why the present incarnation was started.
     start_cause: StartCause,
+    /// The call that waits until the child has started, while its start is delayed.
+    pub(super) starter: Option<Starter>,
     /// Which attempt of a restart is the next one, or the present one.
     pub(super) attempt: Attempt,
     /// What handles see once the process has exited.
@@ -77,12 +80,18 @@ impl TreeChild {
             status: ChildStatus::Stopped,
             incarnation: 0,
             start_cause: StartCause::Added,
+            starter: None,
             attempt: Attempt::First,
             after_exit: AfterExit::ByPolicy,
             started_at: None,
             report: None,
             abandoned: Vec::new(),
         }
+    }
+
+    /// Returns why the present incarnation was started.
+    pub(super) fn start_cause(&self) -> StartCause {
+        self.start_cause
     }
 
     /// Prepares the next incarnation.

@@ -20,6 +20,8 @@ pub(super) struct ChildTable {
     /// The keys by id, which is unique.
     keys: BTreeMap<Arc<str>, u32>,
     next_key: u32,
+    /// The children whose status is `Starting`.
+    starting: BTreeSet<u32>,
     /// The children whose status is `RestartAt`.
     restarting: BTreeSet<u32>,
     /// The same children, by the time of their restart.
@@ -38,6 +40,7 @@ impl ChildTable {
             children: SortedMap::default(),
             keys: BTreeMap::new(),
             next_key: 0,
+            starting: BTreeSet::new(),
             restarting: BTreeSet::new(),
             restart_times: BTreeSet::new(),
             abandoned: Vec::new(),
@@ -61,6 +64,7 @@ impl ChildTable {
     /// Removes a child. Its abandoned processes stay in `abandoned`.
     pub(super) fn remove(&mut self, key: u32) {
         self.shared.children.remove(key);
+        self.starting.remove(&key);
         self.restarting.remove(&key);
         let mut child = self.children.remove(key).expect(KEY_IS_VALID);
         if let ChildStatus::RestartAt(at) = child.status {
@@ -101,6 +105,10 @@ impl ChildTable {
             self.restart_times.remove(&(at, key));
         }
         match status {
+            ChildStatus::Starting(_) => _ = self.starting.insert(key),
+            _ => _ = self.starting.remove(&key),
+        }
+        match status {
             ChildStatus::RestartAt(at) => {
                 self.restarting.insert(key);
                 self.restart_times.insert((at, key));
@@ -123,7 +131,12 @@ impl ChildTable {
         })
     }
 
-    /// Returns the same children in the order of the times of their restarts.
+    /// Returns the first child whose status is `Starting`.
+    pub(super) fn first_starting(&self) -> Option<u32> {
+        self.starting.first().copied()
+    }
+
+    /// Returns the children whose status is `RestartAt` in the order of the times of their restarts.
     pub(super) fn restarts(&self) -> impl Iterator<Item = (Duration, u32)> {
         self.restart_times.iter().copied()
     }

@@ -1,11 +1,11 @@
 //! The exits of children, from the threads on which they exit to the process of the supervisor.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::inbox::Inbox;
 use super::shared::TreeShared;
 use crate::exit::Exit;
 use crate::pid::Pid;
@@ -24,16 +24,14 @@ pub(super) struct ChildExit {
 /// The exits that the supervisor has not handled yet, in the order in which they arrived. There is at most one for each
 /// process that was started.
 pub(super) struct ChildExits {
-    receiver: mpsc::UnboundedReceiver<ChildExit>,
+    inbox: Inbox<ChildExit>,
     sender: mpsc::UnboundedSender<ChildExit>,
-    /// Exits that arrived during a wait for the exit of another child. They come before those in the channel.
-    deferred: VecDeque<ChildExit>,
 }
 
 impl ChildExits {
     pub(super) fn new() -> ChildExits {
         let (sender, receiver) = mpsc::unbounded_channel();
-        ChildExits { receiver, sender, deferred: VecDeque::new() }
+        ChildExits { inbox: Inbox::new(receiver), sender }
     }
 
     /// Returns the registry that sends the exit of this incarnation here, and publishes it.
@@ -43,43 +41,33 @@ impl ChildExits {
 
     /// Returns the next exit, if one has arrived.
     pub(super) fn try_next(&mut self) -> Option<ChildExit> {
-        self.deferred.pop_front().or_else(|| self.receiver.try_recv().ok())
+        self.inbox.try_next()
     }
 
     /// Waits for the next exit. Cancel safe.
     pub(super) async fn next(&mut self) -> ChildExit {
-        match self.deferred.pop_front() {
-            Some(exit) => exit,
-            None => self.receive().await,
-        }
+        self.inbox.next().await
+    }
+
+    /// Makes an exit that was received the next one again.
+    pub(super) fn put_back(&mut self, exit: ChildExit) {
+        self.inbox.put_back(exit);
     }
 
     /// Waits for the exit of this incarnation of a child, and defers the exits that arrive before it. Cancel safe.
     pub(super) async fn next_of(&mut self, key: u32, incarnation: u32) -> Exit {
-        let is_wanted = |exit: &ChildExit| exit.key == key && exit.incarnation == incarnation;
-        if let Some(exit) = self.deferred.iter().position(is_wanted).and_then(|at| self.deferred.remove(at)) {
-            return exit.exit;
-        }
-        loop {
-            let exit = self.receive().await;
-            if is_wanted(&exit) {
-                return exit.exit;
-            }
-            self.deferred.push_back(exit);
-        }
+        self.inbox.next_where(|exit| exit.is_of(key, incarnation)).await.exit
     }
 
     /// Returns the exit of this incarnation of a child, if it has arrived. It stays in the queue.
     pub(super) fn peek_of(&mut self, key: u32, incarnation: u32) -> Option<&Exit> {
-        while let Ok(exit) = self.receiver.try_recv() {
-            self.deferred.push_back(exit);
-        }
-        let wanted = self.deferred.iter().find(|exit| exit.key == key && exit.incarnation == incarnation);
-        wanted.map(|exit| &exit.exit)
+        self.inbox.peek_where(|exit| exit.is_of(key, incarnation)).map(|exit| &exit.exit)
     }
+}
 
-    async fn receive(&mut self) -> ChildExit {
-        self.receiver.recv().await.expect("the channel is open, since `self` holds a sender")
+impl ChildExit {
+    fn is_of(&self, key: u32, incarnation: u32) -> bool {
+        self.key == key && self.incarnation == incarnation
     }
 }
 

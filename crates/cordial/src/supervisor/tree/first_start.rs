@@ -13,6 +13,8 @@ use std::sync::atomic::Ordering;
 use futures_util::future::{Either, select};
 
 use super::child::{Attempt, ChildStatus, StartCause};
+use super::delayed_starts::{DelayedInput, DelayedStart};
+use super::exits::ChildExit;
 use super::restarts::{NextRestart, exit_of};
 use super::start_child::StartOutcome;
 use super::state::{EventIncarnation, TreeState};
@@ -31,7 +33,26 @@ pub(super) type StartFailure = (StopReason, StartError);
 
 /// The supervisor has to stop before its children have started.
 fn stopped(reason: StopReason) -> StartFailure {
-    (reason, StartError::Refused(Refusal::SupervisorStopped))
+    let error = match &reason {
+        StopReason::RestartLimit(exit) => StartError::GaveUp(exit.clone()),
+        _ => StartError::Refused(Refusal::SupervisorStopped),
+    };
+    (reason, error)
+}
+
+/// What ended the wait for a child.
+enum Waited {
+    /// The child is to be started again.
+    Due,
+    /// Its start, which was delayed, has ended.
+    Ended(StartOutcome),
+}
+
+/// What ended the wait of a step.
+enum Input {
+    Exit(ChildExit),
+    RestartDue,
+    Start(DelayedStart, DelayedInput),
 }
 
 impl TreeState {
@@ -46,7 +67,15 @@ impl TreeState {
     /// Starts a child for the first time. A child with a backoff is tried again until it has started.
     async fn start_first(&mut self, key: u32, signals: &mut ExitSignals) -> Result<(), StartFailure> {
         loop {
-            let error = match self.start_child(key, StartCause::Added, signals).await.map_err(stopped)? {
+            let mut outcome = self.start_child(key, StartCause::Added, signals).await.map_err(stopped)?;
+            if let StartOutcome::Delayed = outcome {
+                outcome = match self.wait_for_child(key, signals).await.map_err(stopped)? {
+                    Waited::Ended(outcome) => outcome,
+                    // The child was stopped together with a sibling.
+                    Waited::Due => continue,
+                };
+            }
+            let error = match outcome {
                 StartOutcome::Started(_) => return Ok(()),
                 StartOutcome::Ignored => {
                     if self.children[key].spec.restart == Restart::Temporary {
@@ -55,8 +84,8 @@ impl TreeState {
                     return Ok(());
                 }
                 StartOutcome::Failed(error) => error,
-                // Does not happen: there is no handle yet, so there are no calls.
-                StartOutcome::Terminated => StartError::Refused(Refusal::SupervisorStopped),
+                // Do not happen: there is no handle yet, so there are no calls; and a delayed start was waited for.
+                StartOutcome::Terminated | StartOutcome::Delayed => StartError::Refused(Refusal::SupervisorStopped),
             };
             self.emit_start_failed(signals.pid(), key, &error);
             if !self.schedule_next_attempt(key, &error, signals.pid()) {
@@ -66,7 +95,9 @@ impl TreeState {
                 return Err((StopReason::StartFailed(text.into()), error));
             }
             discard(error);
-            self.wait_for_next_attempt(key, signals).await.map_err(stopped)?;
+            match self.wait_for_child(key, signals).await.map_err(stopped)? {
+                Waited::Due | Waited::Ended(_) => {}
+            }
         }
     }
 
@@ -88,29 +119,70 @@ impl TreeState {
         true
     }
 
-    /// Waits until it is the turn of the child `key`, which has failed to start. Meanwhile the children that have started are
-    /// restarted as usual.
-    async fn wait_for_next_attempt(&mut self, key: u32, signals: &mut ExitSignals) -> Result<(), StopReason> {
+    /// Waits until the child `key`, which has failed to start, is to be started again, or until its start, which is delayed,
+    /// has ended. Meanwhile the children that have started are restarted as usual.
+    async fn wait_for_child(&mut self, key: u32, signals: &mut ExitSignals) -> Result<Waited, StopReason> {
+        if let Some(start_is_delayed) = self.start_is_delayed.take() {
+            unwind::ignore_panic(|| start_is_delayed.send(()));
+        }
         loop {
+            // As in each step of the work of the supervisor: the report covers only its stop, and failed attempts are many.
+            discard(self.report.take());
             if let Some(exit) = self.exits.try_next() {
+                if let Some(error) = self.failed_start(key, &exit) {
+                    discard(exit);
+                    return Ok(Waited::Ended(StartOutcome::Failed(error)));
+                }
                 self.child_exited(exit, signals).await?;
                 continue;
             }
             let wait = match self.next_restart() {
-                NextRestart::Now(next, _) if next == key => return Ok(()),
+                NextRestart::Now(next, _) if next == key => return Ok(Waited::Due),
                 NextRestart::Now(other, _) => {
                     self.restart_child(other, signals).await?;
                     continue;
                 }
                 NextRestart::After(wait) => wait,
             };
-            let exits = &mut self.exits;
-            let exit =
-                match signals.run_until_stopped(select(pin!(exits.next()), pin!(wait.wait(&self.runtime)))).await? {
-                    Either::Left((exit, _)) => exit,
-                    Either::Right(((), _)) => continue,
-                };
-            self.child_exited(exit, signals).await?;
+            let TreeState { exits, delayed_starts, runtime, .. } = self;
+            let next = async {
+                let (restart, start) = (pin!(wait.wait(runtime)), pin!(delayed_starts.next()));
+                match select(pin!(exits.next()), select(restart, start)).await {
+                    Either::Left((exit, _)) => Input::Exit(exit),
+                    Either::Right((Either::Left(((), _)), _)) => Input::RestartDue,
+                    Either::Right((Either::Right(((start, input), _)), _)) => Input::Start(start, input),
+                }
+            };
+            match signals.run_until_stopped(next).await? {
+                Input::Exit(exit) => self.exits.put_back(exit),
+                Input::RestartDue => {}
+                Input::Start(start, input) => {
+                    let (other, pid) = (start.key, start.pid);
+                    let error = self.advance_start(start, input, signals).await?;
+                    match (error, other == key) {
+                        (Some(error), true) => {
+                            self.not_started(key, StartCause::Added);
+                            return Ok(Waited::Ended(StartOutcome::Failed(error)));
+                        }
+                        (Some(error), false) => self.delayed_start_failed(other, error, signals).await?,
+                        (None, true) if self.children[key].status == ChildStatus::Running(pid) => {
+                            return Ok(Waited::Ended(StartOutcome::Started(pid)));
+                        }
+                        (None, _) => {}
+                    }
+                }
+            }
         }
+    }
+
+    /// Returns the error of the delayed start of this child, if `exit` ends it.
+    fn failed_start(&mut self, key: u32, exit: &ChildExit) -> Option<StartError> {
+        let is_of_start = exit.key == key && exit.incarnation == self.children[key].incarnation;
+        if !is_of_start || !self.is_start_delayed(key) {
+            return None;
+        }
+        self.process_gone(key, exit.at);
+        self.not_started(key, StartCause::Added);
+        Some(StartError::Child { id: self.children[key].spec.id.clone(), exit: exit.exit.clone() })
     }
 }

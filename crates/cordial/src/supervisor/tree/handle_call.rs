@@ -3,101 +3,95 @@
 use std::sync::Arc;
 
 use super::builder::check_significance;
-use super::call::Call;
+use super::call::{Call, Starter, reply};
 use super::child::{ChildStatus, StartCause};
 use super::start_child::StartOutcome;
 use super::state::TreeState;
 use crate::error::{NotFound, StartError};
 use crate::exit::Exit;
-use crate::pid::Pid;
 use crate::process::discard;
 use crate::supervisor::exit_signals::ExitSignals;
 use crate::supervisor::restart::Restart;
 use crate::supervisor::spec::ChildSpec;
 use crate::supervisor::stop_reason::StopReason;
-use crate::unwind;
 
 impl TreeState {
     /// Handles a call and replies to it. A caller that no longer waits does not receive the reply.
     pub(super) async fn handle_call(&mut self, call: Call, signals: &mut ExitSignals) -> Result<(), StopReason> {
         match call {
-            Call::Start(spec, _, reply) => {
-                let result = self.start_new(*spec, signals).await?;
-                unwind::ignore_panic(|| reply.send(result));
-            }
-            Call::Terminate(id, reply) => {
-                let result = self.terminate(&id, signals).await?;
-                unwind::ignore_panic(|| reply.send(result));
-            }
-            Call::Restart(id, _, reply) => {
-                let result = self.restart_stopped(id, signals).await?;
-                unwind::ignore_panic(|| reply.send(result));
-            }
-            Call::Delete(id, reply) => {
-                let result = self.delete(&id);
-                unwind::ignore_panic(|| reply.send(result));
-            }
+            Call::Start(spec, _, starter) => match self.insert_new(*spec) {
+                Ok(key) => {
+                    let outcome = self.start_child(key, StartCause::Added, signals).await?;
+                    self.reply_start(key, outcome, starter);
+                }
+                Err(error) => reply(starter, Err(error)),
+            },
+            Call::Terminate(id, caller) => reply(caller, self.terminate(&id, signals).await?),
+            Call::Restart(id, _, starter) => match self.find_stopped(id) {
+                Ok(key) => {
+                    let outcome = self.start_child(key, StartCause::Called, signals).await?;
+                    self.reply_start(key, outcome, starter);
+                }
+                Err(error) => reply(starter, Err(error)),
+            },
+            Call::Delete(id, caller) => reply(caller, self.delete(&id)),
         }
         Ok(())
     }
 
-    async fn start_new(
-        &mut self,
-        spec: ChildSpec,
-        signals: &mut ExitSignals,
-    ) -> Result<Result<Pid, StartError>, StopReason> {
-        if let Some(key) = self.children.key(&spec.id) {
-            let id = spec.id.clone();
-            discard(spec);
-            return Ok(Err(match self.children[key].status {
-                ChildStatus::Starting(pid) | ChildStatus::Running(pid) => StartError::AlreadyStarted { id, pid },
-                ChildStatus::RestartAt(_) => StartError::Restarting(id),
-                ChildStatus::Stopped => StartError::AlreadyPresent(id),
-            }));
+    /// Adds a child, and returns its key.
+    fn insert_new(&mut self, spec: ChildSpec) -> Result<u32, StartError> {
+        let error = match self.children.key(&spec.id) {
+            Some(key) => Some(match self.children[key].status {
+                _ if self.children[key].is_restarting() => StartError::Restarting(spec.id.clone()),
+                ChildStatus::Starting(pid) | ChildStatus::Running(pid) => {
+                    StartError::AlreadyStarted { id: spec.id.clone(), pid }
+                }
+                ChildStatus::RestartAt(_) | ChildStatus::Stopped => StartError::AlreadyPresent(spec.id.clone()),
+            }),
+            None => check_significance(&spec, self.auto_shutdown).err(),
+        };
+        match error {
+            Some(error) => {
+                discard(spec);
+                Err(error)
+            }
+            None => Ok(self.children.insert(spec)),
         }
-        if let Err(error) = check_significance(&spec, self.auto_shutdown) {
-            discard(spec);
-            return Ok(Err(error));
-        }
-        let key = self.children.insert(spec);
-        let outcome = self.start_child(key, StartCause::Added, signals).await?;
-        let is_ignored = matches!(outcome, StartOutcome::Ignored);
-        let started = self.start_result(key, outcome);
-        // An ignored child stays, without a process, unless it is temporary.
-        if started.is_err() && (!is_ignored || self.children[key].spec.restart == Restart::Temporary) {
-            self.children.remove(key);
-        }
-        Ok(started)
     }
 
-    async fn restart_stopped(
-        &mut self,
-        id: Arc<str>,
-        signals: &mut ExitSignals,
-    ) -> Result<Result<Pid, StartError>, StopReason> {
-        let Some(key) = self.children.key(&id) else { return Ok(Err(NotFound.into())) };
+    /// Returns the key of a child that has no process and is not to be restarted.
+    fn find_stopped(&self, id: Arc<str>) -> Result<u32, StartError> {
+        let Some(key) = self.children.key(&id) else { return Err(NotFound.into()) };
         let child = &self.children[key];
         match (child.status, child.abandoned_pid(&self.runtime)) {
-            (ChildStatus::Starting(pid) | ChildStatus::Running(pid), _) => {
-                Ok(Err(StartError::AlreadyStarted { id, pid }))
-            }
-            (ChildStatus::RestartAt(_), _) => Ok(Err(StartError::Restarting(id))),
-            (ChildStatus::Stopped, Some(pid)) => Ok(Err(StartError::StillThere { id, pid })),
-            (ChildStatus::Stopped, None) => {
-                let outcome = self.start_child(key, StartCause::Called, signals).await?;
-                Ok(self.start_result(key, outcome))
-            }
+            _ if child.is_restarting() => Err(StartError::Restarting(id)),
+            (ChildStatus::Starting(pid) | ChildStatus::Running(pid), _) => Err(StartError::AlreadyStarted { id, pid }),
+            (ChildStatus::RestartAt(_) | ChildStatus::Stopped, Some(pid)) => Err(StartError::StillThere { id, pid }),
+            (ChildStatus::RestartAt(_) | ChildStatus::Stopped, None) => Ok(key),
         }
     }
 
-    /// Returns what the caller of a start receives.
-    fn start_result(&self, key: u32, outcome: StartOutcome) -> Result<Pid, StartError> {
-        let id = || self.children[key].spec.id.clone();
-        match outcome {
-            StartOutcome::Started(pid) => Ok(pid),
-            StartOutcome::Ignored => Err(StartError::Ignored(id())),
-            StartOutcome::Failed(error) => Err(error),
-            StartOutcome::Terminated => Err(StartError::Child { id: id(), exit: Exit::Shutdown(None) }),
+    /// Replies to the call that has started a child, or lets it wait if the start is delayed. Removes a child that was added
+    /// and has not started.
+    fn reply_start(&mut self, key: u32, outcome: StartOutcome, starter: Starter) {
+        let child = &mut self.children[key];
+        let is_temporary = child.spec.restart == Restart::Temporary;
+        let id = || child.spec.id.clone();
+        let (result, is_kept) = match outcome {
+            StartOutcome::Started(pid) => (Ok(pid), true),
+            // An ignored child stays, without a process, unless it is temporary.
+            StartOutcome::Ignored => (Err(StartError::Ignored(id())), !is_temporary),
+            StartOutcome::Failed(error) => (Err(error), false),
+            StartOutcome::Terminated => (Err(StartError::Child { id: id(), exit: Exit::Shutdown(None) }), false),
+            StartOutcome::Delayed => {
+                child.starter = Some(starter);
+                return;
+            }
+        };
+        if !is_kept && child.start_cause() == StartCause::Added {
+            self.children.remove(key);
         }
+        reply(starter, result);
     }
 }

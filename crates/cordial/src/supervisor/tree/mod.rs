@@ -10,17 +10,20 @@
 //! Handles read the state of the children without a call; they wait only for restarts that are made at once, and not for
 //! long. A call that changes something comes after the exits that its caller has seen and after the first attempts of
 //! their restarts. It waits while the supervisor starts or stops a child, but an `init` that hangs can be terminated. The
-//! delay before a restart blocks no call.
+//! delay before a restart blocks no call, nor does a nested supervisor that waits until it can start one of its children.
 
 mod builder;
 mod call;
 mod child;
 mod child_infos;
 mod children;
+mod delayed_outcome;
+mod delayed_starts;
 mod exits;
 mod first_start;
 mod handle;
 mod handle_call;
+mod inbox;
 mod info;
 mod restarts;
 mod server;

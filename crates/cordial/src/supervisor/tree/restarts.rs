@@ -78,7 +78,12 @@ impl TreeState {
             return Ok(());
         }
         let (restart, is_significant) = (child.spec.restart, child.spec.is_significant);
+        let is_starting = self.is_start_delayed(key);
         self.process_gone(key, at);
+        if is_starting {
+            let error = StartError::Child { id: self.children[key].spec.id.clone(), exit: exit.clone() };
+            return self.delayed_start_failed(key, error, signals).await;
+        }
         match restart.decide(exit.is_abnormal()) {
             RestartDecision::Restart => return self.schedule_restart(key, exit, Attempt::First, signals).await,
             RestartDecision::Keep => self.children.set_status(key, ChildStatus::Stopped),
@@ -173,6 +178,10 @@ impl TreeState {
             Strategy::OneForAll | Strategy::RestForOne => self.children.first_restart(),
         };
         let is_alone = first.is_some();
+        if first.is_some_and(|(_, key)| self.children.first_starting().is_some_and(|starting| starting < key)) {
+            // The start of an earlier child is delayed.
+            return NextRestart::After(wait);
+        }
         // In the order of time: the loop ends at the first restart that is not due.
         for (at, key) in first.into_iter().chain(self.children.restarts().filter(|_| !is_alone)) {
             let child = &self.children[key];
@@ -193,10 +202,21 @@ impl TreeState {
 
     /// Starts a child again. If it fails to start, schedules the next attempt.
     pub(super) async fn restart_child(&mut self, key: u32, signals: &mut ExitSignals) -> Result<(), StopReason> {
-        let error = match self.start_child(key, StartCause::Restart, signals).await? {
-            StartOutcome::Started(_) | StartOutcome::Terminated | StartOutcome::Ignored => return Ok(()),
-            StartOutcome::Failed(error) => error,
-        };
+        match self.start_child(key, StartCause::Restart, signals).await? {
+            StartOutcome::Failed(error) => self.restart_failed(key, error, signals).await,
+            StartOutcome::Started(_) | StartOutcome::Terminated | StartOutcome::Ignored | StartOutcome::Delayed => {
+                Ok(())
+            }
+        }
+    }
+
+    /// Schedules the next attempt to start a child that has failed to start again.
+    pub(super) async fn restart_failed(
+        &mut self,
+        key: u32,
+        error: StartError,
+        signals: &mut ExitSignals,
+    ) -> Result<(), StopReason> {
         self.emit_start_failed(signals.pid(), key, &error);
         let reason = exit_of(error);
         let scheduled = self.schedule_restart(key, &reason, Attempt::Retry, signals).await;

@@ -4,10 +4,10 @@
 use std::pin::pin;
 
 use futures_util::future::{Either, select};
-use tokio::sync::oneshot;
 
 use super::call::Call;
 use super::child::Attempt;
+use super::delayed_starts::{DelayedInput, DelayedStart};
 use super::exits::ChildExit;
 use super::restarts::NextRestart;
 use super::state::TreeState;
@@ -17,11 +17,9 @@ use crate::process::{ExitReceiver, ReportBuilder, StopReport, detach_from_owner,
 use crate::supervisor::exit_signals::ExitSignals;
 use crate::supervisor::incarnation::{Incarnation, Incarnations, StartGuard};
 use crate::supervisor::serve::{Serve, serve};
+use crate::supervisor::start_reply::StartReply;
 use crate::supervisor::stop_reason::StopReason;
 use crate::unwind;
-
-/// Sends the outcome of a supervisor's start to the process that awaits it.
-pub(super) type StartReply = oneshot::Sender<Result<StartGuard, StartError>>;
 
 /// A supervisor as its process runs it.
 pub(super) struct TreeServer {
@@ -45,6 +43,7 @@ enum Input {
     Exit(ChildExit),
     Call(Call),
     RestartDue,
+    Start(DelayedStart, DelayedInput),
 }
 
 /// Runs a supervisor in its process.
@@ -161,13 +160,15 @@ impl TreeServer {
             NextRestart::Now(key, _) => return self.state.restart_child(key, signals).await,
             NextRestart::After(wait) => wait,
         };
-        let (exits, calls) = (&mut self.state.exits, &mut self.state.calls);
+        let TreeState { exits, calls, delayed_starts, runtime, .. } = &mut self.state;
         let next = async {
             let (exit, call) = (pin!(exits.next()), pin!(calls.next()));
-            match select(select(exit, call), pin!(wait.wait(&self.state.runtime))).await {
+            let (restart, start) = (pin!(wait.wait(runtime)), pin!(delayed_starts.next()));
+            match select(select(exit, call), select(restart, start)).await {
                 Either::Left((Either::Left((exit, _)), _)) => Input::Exit(exit),
                 Either::Left((Either::Right((call, _)), _)) => Input::Call(call),
-                Either::Right(((), _)) => Input::RestartDue,
+                Either::Right((Either::Left(((), _)), _)) => Input::RestartDue,
+                Either::Right((Either::Right(((start, input), _)), _)) => Input::Start(start, input),
             }
         };
         match signals.run_until_stopped(next).await? {
@@ -178,6 +179,13 @@ impl TreeServer {
                 Ok(())
             }
             Input::RestartDue => Ok(()),
+            Input::Start(start, input) => {
+                let key = start.key;
+                match self.state.advance_start(start, input, signals).await? {
+                    Some(error) => self.state.delayed_start_failed(key, error, signals).await,
+                    None => Ok(()),
+                }
+            }
         }
     }
 }

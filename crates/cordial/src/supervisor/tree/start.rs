@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::builder::SupervisorBuilder;
 use super::call::Calls;
@@ -14,8 +14,8 @@ use super::state::TreeState;
 use crate::error::StartError;
 use crate::exit::Refusal;
 use crate::process::{ChildSlot, Handle, current_runtime};
-use crate::supervisor::incarnation::StartGuard;
 use crate::supervisor::spawn::{SpawnSupervisor, SpawnedSupervisor};
+use crate::supervisor::start_reply::{PendingStart, start_reply};
 use crate::supervisor::startable::{ChildPosition, Startable, StartedSupervisor, sealed};
 
 /// A supervisor whose process has started.
@@ -23,7 +23,7 @@ struct StartedTree {
     shared: Arc<TreeShared>,
     process: SpawnedSupervisor,
     /// Receives the outcome once the children have started.
-    ready: oneshot::Receiver<Result<StartGuard, StartError>>,
+    ready: PendingStart,
 }
 
 impl SupervisorBuilder {
@@ -41,6 +41,7 @@ impl SupervisorBuilder {
     /// started when its [`start_timeout`](crate::ChildSpec::start_timeout) was over. [`StartError::DuplicateId`],
     /// [`StartError::SignificantPermanent`] and [`StartError::SignificantNever`]: no process was started.
     /// [`StartError::AlreadySupervised`]: a task supervisor among the children has another parent already.
+    /// [`StartError::GaveUp`]: a child that had started exceeded a limit of its restarts before the last child had started.
     /// [`StartError::Refused`]: the runtime was shut down, or the supervisor was stopped while it started.
     ///
     /// # Cancel safety
@@ -65,13 +66,13 @@ impl SupervisorBuilder {
     pub async fn start(self) -> Result<Supervisor, StartError> {
         self.check()?;
         let started = self.start_process(&current_runtime(), None)?;
-        match started.ready.await {
-            Ok(Ok(guard)) => {
+        match started.ready.outcome().await {
+            Some(Ok(guard)) => {
                 guard.disarm();
                 Ok(Supervisor::new(started.shared))
             }
-            Ok(Err(error)) => Err(error),
-            Err(_exited) => Err(StartError::Refused(Refusal::SupervisorStopped)),
+            Some(Err(error)) => Err(error),
+            None => Err(StartError::Refused(Refusal::SupervisorStopped)),
         }
     }
 
@@ -79,10 +80,12 @@ impl SupervisorBuilder {
     fn start_process(self, runtime: &Handle, slot: Option<ChildSlot>) -> Result<StartedTree, Refusal> {
         let SupervisorBuilder { strategy, label, limit, auto_shutdown, children, owned_by, spawned_at } = self;
         let (sender, calls) = mpsc::unbounded_channel();
-        let (reply, ready) = oneshot::channel();
+        let (mut reply, ready) = start_reply();
         let shared = Arc::new(TreeShared::new(runtime, strategy, sender));
         let children = ChildTable::new(shared.clone(), children);
-        let state = TreeState::new(shared.clone(), children, Calls::new(calls), label.clone(), auto_shutdown, limit);
+        let mut state =
+            TreeState::new(shared.clone(), children, Calls::new(calls), label.clone(), auto_shutdown, limit);
+        state.start_is_delayed = reply.take_delayed();
         let incarnations = &shared.incarnations;
         let spawn = SpawnSupervisor { incarnations, supervisor: shared.clone(), slot, owned_by, label, spawned_at };
         // Boxed, since the future is large.

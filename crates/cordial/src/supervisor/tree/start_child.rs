@@ -7,16 +7,17 @@ use std::sync::{Arc, Weak};
 use futures_util::future::{Either, select};
 use tokio::sync::oneshot;
 
-use super::call::{Call, Caller};
+use super::call::{Call, Caller, reply};
 use super::child::{ChildStatus, StartCause};
+use super::delayed_starts::DelayedStart;
 use super::state::TreeState;
 use crate::error::StartError;
 use crate::pid::Pid;
 use crate::process::{ChildSlot, Parent, ReportSlot, Spawn, discard};
 use crate::supervisor::exit_signals::ExitSignals;
 use crate::supervisor::factory::{FactoryUse, InitAck, InitResult};
-use crate::supervisor::incarnation::StartGuard;
 use crate::supervisor::spec::ChildStart;
+use crate::supervisor::start_reply::{PendingStart, StartUpdate};
 use crate::supervisor::start_watch::{StartStep, StartWatch};
 use crate::supervisor::startable::{ChildPosition, StartedSupervisor};
 use crate::supervisor::stop_reason::StopReason;
@@ -32,7 +33,9 @@ struct StartedProcess {
 /// Receives how the start of the child has ended.
 enum Ready {
     Worker(oneshot::Receiver<InitResult>),
-    Supervisor(Option<oneshot::Receiver<Result<StartGuard, StartError>>>),
+    Supervisor(PendingStart),
+    /// The child, a task supervisor, has started.
+    Started,
 }
 
 /// How the start of a child has ended.
@@ -44,34 +47,42 @@ pub(super) enum StartOutcome {
     Failed(StartError),
     /// A call terminated the child before it had started.
     Terminated,
+    /// The start may take long, and goes on while the supervisor does other work.
+    Delayed,
 }
 
 /// An input that a supervisor handles while it waits for the start of a child.
 enum DuringStart {
     /// The start has ended; `None`: it failed.
     Ended(Option<InitResult>),
+    /// The start may take long.
+    Delayed,
     Call(Call),
     /// A step of the watch is due.
     WatchDue,
 }
 
 impl Ready {
-    /// Waits until the child has started or failed to. Returns `None` if it failed.
-    async fn wait(self) -> Option<InitResult> {
+    /// Waits until the child has started or failed to, or until its start is delayed. Cancel safe.
+    async fn wait(&mut self) -> DuringStart {
         match self {
-            Ready::Worker(ready) => ready.await.ok(),
-            Ready::Supervisor(None) => Some(InitResult::Started),
-            Ready::Supervisor(Some(ready)) => {
-                ready.await.ok()?.ok()?.disarm();
-                Some(InitResult::Started)
-            }
+            Ready::Worker(ready) => DuringStart::Ended(ready.await.ok()),
+            Ready::Started => DuringStart::Ended(Some(InitResult::Started)),
+            Ready::Supervisor(pending) => match pending.next_update().await {
+                StartUpdate::Delayed => DuringStart::Delayed,
+                StartUpdate::Ended(Some(Ok(guard))) => {
+                    guard.disarm();
+                    DuringStart::Ended(Some(InitResult::Started))
+                }
+                StartUpdate::Ended(_) => DuringStart::Ended(None),
+            },
         }
     }
 }
 
 impl TreeState {
-    /// Starts the next incarnation of a child and waits until it has started, or until its timeout is over. A child that
-    /// does not start has no process afterwards, or an abandoned process. Meanwhile, calls may terminate this child or another, or
+    /// Starts the next incarnation of a child and waits until it has started, until its timeout is over, or until its start
+    /// is delayed. A child that fails to start has no process afterwards, or an abandoned process. Meanwhile, calls may terminate this child or another, or
     /// delete another; other calls wait.
     pub(super) async fn start_child(
         &mut self,
@@ -80,7 +91,7 @@ impl TreeState {
         signals: &mut ExitSignals,
     ) -> Result<StartOutcome, StopReason> {
         self.children[key].begin_start(cause);
-        let StartedProcess { pid, ready, report } = match self.start_process(key, signals.pid()) {
+        let StartedProcess { pid, mut ready, report } = match self.start_process(key, signals.pid()) {
             Ok(started) => started,
             Err(error) => {
                 self.not_started(key, cause);
@@ -91,19 +102,23 @@ impl TreeState {
         self.children.set_status(key, ChildStatus::Starting(pid));
         self.calls.begin_start();
         let mut watch = StartWatch::new(self.children[key].spec.start_timeout, self.clock.now());
-        let mut ready = pin!(ready.wait());
         let result = loop {
             let until_due = watch.due().saturating_sub(self.clock.now());
             let next = async {
                 let call = pin!(self.calls.next_during_start());
-                match select(select(&mut ready, call), pin!(self.runtime.sleep(until_due))).await {
-                    Either::Left((Either::Left((result, _)), _)) => DuringStart::Ended(result),
+                match select(select(pin!(ready.wait()), call), pin!(self.runtime.sleep(until_due))).await {
+                    Either::Left((Either::Left((input, _)), _)) => input,
                     Either::Left((Either::Right((call, _)), _)) => DuringStart::Call(call),
                     Either::Right(((), _)) => DuringStart::WatchDue,
                 }
             };
             match signals.run_until_stopped(next).await? {
                 DuringStart::Ended(result) => break result,
+                DuringStart::Delayed => {
+                    let Ready::Supervisor(pending) = ready else { unreachable!("only nested supervisors are delayed") };
+                    self.delay_start(DelayedStart { key, pid, watch, pending });
+                    return Ok(StartOutcome::Delayed);
+                }
                 DuringStart::Call(call) => self.handle_call_during_start(key, pid, call, signals).await?,
                 DuringStart::WatchDue => match watch.step(self.clock.now()) {
                     StartStep::Wait => {}
@@ -121,9 +136,7 @@ impl TreeState {
             }
         };
         if result == Some(InitResult::Started) {
-            let now = self.clock.now();
-            self.children[key].started(now);
-            self.children.set_status(key, ChildStatus::Running(pid));
+            self.child_started(key, pid);
             return Ok(StartOutcome::Started(pid));
         }
         let incarnation = self.children[key].incarnation;
@@ -138,8 +151,16 @@ impl TreeState {
         Ok(StartOutcome::Failed(StartError::Child { id: self.children[key].spec.id.clone(), exit }))
     }
 
+    /// Marks a child as started, and replies to the call that waits for its start.
+    pub(super) fn child_started(&mut self, key: u32, pid: Pid) {
+        let now = self.clock.now();
+        self.children[key].started(now);
+        self.children.set_status(key, ChildStatus::Running(pid));
+        self.reply_to_starter(key, Ok(pid));
+    }
+
     /// Sets the status of a child that has failed to start.
-    fn not_started(&mut self, key: u32, cause: StartCause) {
+    pub(super) fn not_started(&mut self, key: u32, cause: StartCause) {
         let status = match cause {
             StartCause::Added | StartCause::Called => ChildStatus::Stopped,
             // The next attempt is about to be scheduled.
@@ -158,25 +179,22 @@ impl TreeState {
         signals: &mut ExitSignals,
     ) -> Result<(), StopReason> {
         match call {
-            Call::Start(spec, caller, reply) if self.waits_for(caller, starting) => {
+            Call::Start(spec, caller, starter) if self.waits_for(caller, starting) => {
                 let error = StartError::FromInit(spec.id.clone());
                 discard(spec);
-                unwind::ignore_panic(|| reply.send(Err(error)));
+                reply(starter, Err(error));
             }
-            Call::Restart(id, caller, reply) if self.waits_for(caller, starting) => {
-                unwind::ignore_panic(|| reply.send(Err(StartError::FromInit(id))));
+            Call::Restart(id, caller, starter) if self.waits_for(caller, starting) => {
+                reply(starter, Err(StartError::FromInit(id)));
             }
-            Call::Terminate(id, reply) if !self.calls.has_waiting(&id) => {
+            Call::Terminate(id, caller) if !self.calls.has_waiting(&id) => {
                 let result = match self.children.key(&id) {
                     Some(other) if other != key => self.terminate_during_start(other, signals).await?,
                     _ => self.terminate(&id, signals).await?,
                 };
-                unwind::ignore_panic(|| reply.send(result));
+                reply(caller, result);
             }
-            Call::Delete(id, reply) if self.may_delete_during_start(&id) => {
-                let result = self.delete(&id);
-                unwind::ignore_panic(|| reply.send(result));
-            }
+            Call::Delete(id, caller) if self.may_delete_during_start(&id) => reply(caller, self.delete(&id)),
             call => self.calls.defer(call),
         }
         Ok(())
@@ -231,7 +249,8 @@ impl TreeState {
                         }
                     })?;
                 let StartedSupervisor { pid, ready, report } = started?;
-                Ok(StartedProcess { pid, ready: Ready::Supervisor(ready), report: Some(report) })
+                let ready = ready.map_or(Ready::Started, Ready::Supervisor);
+                Ok(StartedProcess { pid, ready, report: Some(report) })
             }
         }
     }

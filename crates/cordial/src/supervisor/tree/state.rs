@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use super::builder::AutoShutdown;
 use super::call::Calls;
 use super::child::TreeChild;
 use super::children::ChildTable;
+use super::delayed_starts::DelayedStarts;
 use super::exits::ChildExits;
 use super::shared::TreeShared;
 use crate::error::StartError;
@@ -30,6 +33,9 @@ pub(super) struct TreeState {
     pub(super) children: ChildTable,
     pub(super) exits: ChildExits,
     pub(super) calls: Calls,
+    pub(super) delayed_starts: DelayedStarts,
+    /// Notifies the process that awaits the start of this supervisor that the start is delayed.
+    pub(super) start_is_delayed: Option<oneshot::Sender<()>>,
     /// The children that were killed or abandoned since the last step began.
     pub(super) report: ReportBuilder,
 }
@@ -63,6 +69,8 @@ impl TreeState {
             children,
             exits: ChildExits::new(),
             calls,
+            delayed_starts: DelayedStarts::default(),
+            start_is_delayed: None,
             report: ReportBuilder::default(),
         }
     }

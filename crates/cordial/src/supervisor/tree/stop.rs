@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::child::{AfterExit, ChildStatus};
+use super::child::{AfterExit, ChildStatus, StartCause};
 use super::state::TreeState;
 use crate::error::{DeleteError, NotFound, StartError};
+use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::process::{Polls, Shutdown, StopOutcome, StopReport, describe_one, discard, end_with, stop_one};
 use crate::supervisor::events::emit_forced;
@@ -34,6 +35,12 @@ impl TreeState {
             self.stop_process(key, pid, shutdown, signals).await?;
         }
         self.children.set_status(key, status);
+        let is_restarted =
+            matches!(status, ChildStatus::RestartAt(_)) && self.children[key].spec.restart != Restart::Temporary;
+        if !is_restarted {
+            let id = self.children[key].spec.id.clone();
+            self.reply_to_starter(key, Err(StartError::Child { id, exit: Exit::Shutdown(None) }));
+        }
         Ok(())
     }
 
@@ -76,11 +83,14 @@ impl TreeState {
         signals: &mut ExitSignals,
     ) -> Result<Result<(), NotFound>, StopReason> {
         let Some(key) = self.children.key(id) else { return Ok(Err(NotFound)) };
-        let is_starting = matches!(self.children[key].status, ChildStatus::Starting(_));
+        let child = &self.children[key];
+        let is_starting = matches!(child.status, ChildStatus::Starting(_));
+        // A call waits for the start of a child that is new.
+        let is_new = child.starter.is_some() && child.start_cause() == StartCause::Added;
         self.stop_child(key, ChildStatus::Stopped, signals).await?;
         self.children[key].pace.iter_mut().for_each(Pace::start_over);
-        // A child whose start was interrupted is removed by the code that started it.
-        if self.children[key].spec.restart == Restart::Temporary && !is_starting {
+        // A child whose start was interrupted is removed by the code that started it, unless the start was delayed.
+        if self.children[key].spec.restart == Restart::Temporary && !is_starting || is_new {
             self.children.remove(key);
         }
         Ok(Ok(()))
@@ -95,7 +105,9 @@ impl TreeState {
     ) -> Result<Result<(), NotFound>, StopReason> {
         let child = &self.children[key];
         let (id, restart) = (child.spec.id.clone(), child.spec.restart);
-        let exit = child.pid().and_then(|_| self.exits.peek_of(key, child.incarnation));
+        // The exit of a child whose start is delayed is a failed start, whatever the policy.
+        let running = child.pid().filter(|_| !matches!(child.status, ChildStatus::Starting(_)));
+        let exit = running.and_then(|_| self.exits.peek_of(key, child.incarnation));
         match exit.map(|exit| restart.decide(exit.is_abnormal())) {
             Some(RestartDecision::Remove) => Ok(Err(NotFound)),
             Some(RestartDecision::Keep) => Ok(Ok(())),

@@ -1,0 +1,86 @@
+//! What follows when the start of a nested supervisor is delayed, and when such a start ends.
+
+use super::call::reply;
+use super::child::{Attempt, ChildStatus, StartCause};
+use super::delayed_starts::{DelayedInput, DelayedStart};
+use super::state::TreeState;
+use crate::error::StartError;
+use crate::pid::Pid;
+use crate::supervisor::exit_signals::ExitSignals;
+use crate::supervisor::start_watch::StartStep;
+use crate::supervisor::stop_reason::StopReason;
+
+impl TreeState {
+    /// Continues with other work while a child is starting.
+    pub(super) fn delay_start(&mut self, start: DelayedStart) {
+        // Queries do not wait for this start, and calls come before it.
+        self.children[start.key].attempt = Attempt::Retry;
+        self.children.publish(start.key);
+        self.delayed_starts.add(start, &self.runtime, &self.clock);
+    }
+
+    /// Returns whether the start of this child is delayed.
+    pub(super) fn is_start_delayed(&self, key: u32) -> bool {
+        // A start that is not delayed ends before the supervisor does other work.
+        self.children.get(key).is_some_and(|child| matches!(child.status, ChildStatus::Starting(_)))
+    }
+
+    /// Handles what has become of a delayed start. Returns the error if the start was ended because it took too long.
+    pub(super) async fn advance_start(
+        &mut self,
+        mut start: DelayedStart,
+        input: DelayedInput,
+        signals: &mut ExitSignals,
+    ) -> Result<Option<StartError>, StopReason> {
+        let DelayedStart { key, pid, .. } = start;
+        if self.children.get(key).is_none_or(|child| child.status != ChildStatus::Starting(pid)) {
+            // The child has been stopped or has exited.
+            return Ok(None);
+        }
+        match input {
+            DelayedInput::Started => self.child_started(key, pid),
+            DelayedInput::Failed => {}
+            DelayedInput::WatchDue => match start.watch.step(self.clock.now()) {
+                StartStep::Wait => self.delayed_starts.add(start, &self.runtime, &self.clock),
+                StartStep::Report(lasted) => {
+                    self.emit_slow_start(signals.pid(), key, pid, lasted);
+                    self.delayed_starts.add(start, &self.runtime, &self.clock);
+                }
+                StartStep::End(timeout) => {
+                    let error = StartError::TimedOut { id: self.children[key].spec.id.clone(), timeout };
+                    self.end_start(key, pid, &error, signals).await?;
+                    return Ok(Some(error));
+                }
+            },
+        }
+        Ok(None)
+    }
+
+    /// Handles the failure of a delayed start, after which the child has no process, or an abandoned process.
+    pub(super) async fn delayed_start_failed(
+        &mut self,
+        key: u32,
+        error: StartError,
+        signals: &mut ExitSignals,
+    ) -> Result<(), StopReason> {
+        let cause = self.children[key].start_cause();
+        self.not_started(key, cause);
+        match cause {
+            StartCause::Restart => self.restart_failed(key, error, signals).await,
+            StartCause::Added | StartCause::Called => {
+                self.reply_to_starter(key, Err(error));
+                if cause == StartCause::Added {
+                    self.children.remove(key);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends the result of a start to the caller that waits for it, if there is one.
+    pub(super) fn reply_to_starter(&mut self, key: u32, result: Result<Pid, StartError>) {
+        if let Some(starter) = self.children[key].starter.take() {
+            reply(starter, result);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The starts of nested supervisors that may take long, because a child of such a supervisor has failed to start and is tried
+//! again after its backoff. The supervisor does other work meanwhile.
+//!
+//! ```text
+//!  start_child ─► delayed ─┬─ all children have started ─► running
+//!                          ├─ timeout ─► killed ─┐
+//!                          └─ exit ──────────────┴─► the start has failed: the caller gets the error, or it is tried again
+//! ```
+
+use std::future::pending;
+use std::pin::pin;
+
+use futures_util::StreamExt;
+use futures_util::future::{BoxFuture, Either, select};
+use futures_util::stream::FuturesUnordered;
+
+use crate::pid::Pid;
+use crate::process::Handle;
+use crate::supervisor::clock::Clock;
+use crate::supervisor::start_reply::{PendingStart, StartUpdate};
+use crate::supervisor::start_watch::StartWatch;
+
+/// The delayed starts of one supervisor. Starts whose child has been stopped stay here until that child has exited.
+#[derive(Default)]
+pub(super) struct DelayedStarts(FuturesUnordered<BoxFuture<'static, (DelayedStart, DelayedInput)>>);
+
+/// One delayed start.
+pub(super) struct DelayedStart {
+    pub(super) key: u32,
+    pub(super) pid: Pid,
+    pub(super) watch: StartWatch,
+    pub(super) pending: PendingStart,
+}
+
+/// What has become of a delayed start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DelayedInput {
+    Started,
+    /// The exit of the child arrives as the exits of all children do.
+    Failed,
+    /// A step of the watch is due.
+    WatchDue,
+}
+
+impl DelayedStarts {
+    pub(super) fn add(&mut self, start: DelayedStart, runtime: &Handle, clock: &Clock) {
+        self.0.push(Box::pin(start.next(runtime.clone(), clock.clone())));
+    }
+
+    /// Waits until something has become of a start. Cancel safe.
+    pub(super) async fn next(&mut self) -> (DelayedStart, DelayedInput) {
+        match self.0.next().await {
+            Some(next) => next,
+            None => pending().await,
+        }
+    }
+}
+
+impl DelayedStart {
+    async fn next(mut self, runtime: Handle, clock: Clock) -> (DelayedStart, DelayedInput) {
+        let until_due = self.watch.due().saturating_sub(clock.now());
+        let input = {
+            let ended = async {
+                loop {
+                    match self.pending.next_update().await {
+                        StartUpdate::Delayed => {}
+                        StartUpdate::Ended(Some(Ok(guard))) => {
+                            guard.disarm();
+                            return DelayedInput::Started;
+                        }
+                        StartUpdate::Ended(_) => return DelayedInput::Failed,
+                    }
+                }
+            };
+            match select(pin!(ended), pin!(runtime.sleep(until_due))).await {
+                Either::Left((input, _)) => input,
+                Either::Right(((), _)) => DelayedInput::WatchDue,
+            }
+        };
+        (self, input)
+    }
+}
