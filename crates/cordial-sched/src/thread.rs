@@ -4,7 +4,7 @@ use std::io;
 use std::thread::Builder;
 
 #[cfg(target_os = "linux")]
-pub(crate) use kernel_id::kernel_id;
+pub(crate) use kernel_id::{KernelId, kernel_id};
 
 #[cfg(target_os = "linux")]
 mod kernel_id;

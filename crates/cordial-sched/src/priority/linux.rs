@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use rustix::process::{Pid, getpriority_process, setpriority_process};
+use rustix::process::{getpriority_process, setpriority_process};
 use thread_priority::NormalThreadSchedulePolicy::Batch;
 use thread_priority::ThreadPriority::Crossplatform;
 use thread_priority::ThreadSchedulePolicy::Normal;
 use thread_priority::{ThreadPriority, ThreadPriorityValue, set_thread_priority_and_policy, thread_native_id};
 
-use crate::thread::kernel_id;
+use crate::thread::{KernelId, kernel_id};
 
 /// By how much the nice value of a deprioritized thread is raised. Each step takes a fifth of the thread's weight. After
 /// two steps, it gets 64 % of the time that a thread of full weight gets beside it, however many threads there are.
@@ -22,7 +22,7 @@ const WEAKEST_NICE: i32 = 19;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OsThread {
     /// `None` where `/proc` is not mounted. Then the thread keeps its priority.
-    kernel_id: Option<Pid>,
+    kernel_id: Option<KernelId>,
 }
 
 impl OsThread {
@@ -33,7 +33,7 @@ impl OsThread {
     /// Returns the processor time that the thread has used, or `None` if it has ended or the kernel keeps no such
     /// record.
     pub(crate) fn cpu_time(self) -> Option<Duration> {
-        let text = std::fs::read_to_string(format!("/proc/self/task/{}/schedstat", self.kernel_id?)).ok()?;
+        let text = std::fs::read_to_string(format!("/proc/self/task/{}/schedstat", self.kernel_id?.in_proc)).ok()?;
         let nanoseconds = text.split(' ').next()?.parse().ok()?;
         Some(Duration::from_nanos(nanoseconds))
     }
@@ -43,11 +43,9 @@ impl OsThread {
     /// Returns `false` if the system does not allow it. The thread must not have ended.
     pub(crate) fn deprioritize(self) -> bool {
         // `None` would name the thread that makes the call.
-        if self.kernel_id.is_none() {
-            return false;
-        }
-        let Ok(nice) = getpriority_process(self.kernel_id) else { return false };
-        setpriority_process(self.kernel_id, (nice + NICE_STEPS).min(WEAKEST_NICE)).is_ok()
+        let Some(KernelId { id, .. }) = self.kernel_id else { return false };
+        let Ok(nice) = getpriority_process(Some(id)) else { return false };
+        setpriority_process(Some(id), (nice + NICE_STEPS).min(WEAKEST_NICE)).is_ok()
     }
 }
 

@@ -1,13 +1,13 @@
 //! Linux: asks the kernel whether a thread exists.
 
 use rustix::io::Errno;
-use rustix::process::{Pid, test_kill_process};
+use rustix::process::test_kill_process;
 
-use crate::thread::kernel_id;
+use crate::thread::{KernelId, kernel_id};
 
 /// The identity of a thread of this program.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct KernelThread(Option<Pid>);
+pub(super) struct KernelThread(Option<KernelId>);
 
 impl KernelThread {
     pub(super) fn current() -> KernelThread {
@@ -18,6 +18,6 @@ impl KernelThread {
     /// number is unknown.
     pub(super) fn is_gone(self) -> bool {
         // The call accepts the id of any thread, and sends no signal.
-        self.0.is_none_or(|id| test_kill_process(id) == Err(Errno::SRCH))
+        self.0.is_none_or(|thread| test_kill_process(thread.id) == Err(Errno::SRCH))
     }
 }

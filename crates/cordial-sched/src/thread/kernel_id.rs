@@ -2,12 +2,38 @@
 
 use rustix::process::Pid;
 
-/// Returns the kernel's number of the calling thread; `None` where `/proc` is not mounted.
+/// The kernel's numbers of a thread of this program.
+///
+/// There are two if this program is in a pid namespace of its own and `/proc` shows an outer one, as in a container that has the
+/// `/proc` of its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KernelId {
+    /// The number for calls of the kernel, which count in the namespace of this program.
+    pub(crate) id: Pid,
+    /// The name of the thread's folder in `/proc/self/task`.
+    pub(crate) in_proc: Pid,
+}
+
+/// Returns the numbers of the calling thread; `None` where `/proc` is not mounted, or does not show this program.
 ///
 /// Read from `/proc`, because the part of `rustix` that asks the kernel takes each program that uses this library two seconds
 /// of processor time to compile.
-pub(crate) fn kernel_id() -> Option<Pid> {
-    // `PROCESS/task/THREAD`.
-    let link = std::fs::read_link("/proc/thread-self").ok()?;
-    Pid::from_raw(link.file_name()?.to_str()?.parse().ok()?)
+pub(crate) fn kernel_id() -> Option<KernelId> {
+    parse(&std::fs::read_to_string("/proc/thread-self/status").ok()?)
 }
+
+/// Reads the numbers from the `status` file of a thread.
+fn parse(status: &str) -> Option<KernelId> {
+    let number = |text: &str| Pid::from_raw(text.trim().parse().ok()?);
+    let in_proc = status.lines().find_map(|line| line.strip_prefix("Pid:")).and_then(number)?;
+    // In each namespace from that of `/proc` to that of the thread. A kernel without namespaces has no such line.
+    let in_all = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    let id = match in_all {
+        Some(numbers) => number(numbers.split_whitespace().next_back()?)?,
+        None => in_proc,
+    };
+    Some(KernelId { id, in_proc })
+}
+
+#[cfg(all(test, not(cordial_loom)))]
+mod tests;

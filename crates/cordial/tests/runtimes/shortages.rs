@@ -4,13 +4,13 @@
 
 use std::io::Write;
 use std::process::{Command, ExitCode, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Condvar, Mutex};
 use std::time::Duration;
 
 use cordial::process::ThreadLimit;
 use cordial::{BuildError, Exit, Runtime, Task, TaskSupervisor, process};
-use rustix::process::{Resource, Rlimit, Signal, getpid, getrlimit, kill_process, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getpid, getpriority_process, getrlimit, kill_process, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::harness::records::Records;
@@ -188,6 +188,57 @@ fn runtimes_that_start_at_once_get_all_threads_or_none() {
     subprocess::report("nothing is left");
 }
 
+/// Returns a command that leaves namespaces, and runs this program.
+fn unshare(args: &[&str]) -> Command {
+    let mut command = Command::new("unshare");
+    if !rustix::process::geteuid().is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command.args(args).arg(std::env::current_exe().unwrap());
+    command
+}
+
+fn is_permitted(mut probe: Command) -> bool {
+    let status = probe.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// A container may have the `/proc` of its host, where its threads have other numbers than in the container.
+#[test]
+fn a_runtime_deprioritizes_its_own_threads_where_proc_numbers_them_otherwise() {
+    if subprocess::case().is_none() {
+        let inner = || unshare(&["--pid", "--fork"]);
+        let mut probe = inner();
+        probe.arg("--list");
+        if !is_permitted(probe) {
+            return skip("unshare, and the right to a pid namespace");
+        }
+        assert_eq!(subprocess::run_by(inner(), test_name!(), "").reports(), ["used", "deprioritized"]);
+        return;
+    }
+    assert_ne!(std::fs::read_link("/proc/self").unwrap().to_str(), Some(&*std::process::id().to_string()));
+    build_and_use();
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let n_processors = std::thread::available_parallelism().unwrap().get();
+    let n_deprioritized = Arc::new(AtomicUsize::new(0));
+    let own_nice = || getpriority_process(None).unwrap();
+    let compute = async move {
+        // Two of the threads are active at the end: no task waits for them.
+        let tasks = (0..n_processors + 4).map(|_| {
+            let (n_deprioritized, before) = (n_deprioritized.clone(), own_nice());
+            Task::spawn(async move {
+                let is_enough = || n_deprioritized.load(Ordering::SeqCst) > n_processors;
+                while own_nice() == before && !is_enough() {}
+                n_deprioritized.fetch_add(1, Ordering::SeqCst);
+                while !is_enough() {}
+            })
+        });
+        Task::await_many(tasks).timeout(Duration::from_secs(60)).await
+    };
+    runtime.block_on(compute).unwrap().unwrap();
+    subprocess::report("deprioritized");
+}
+
 #[test]
 fn a_runtime_needs_nothing_of_proc() {
     if subprocess::case().is_some() {
@@ -200,17 +251,8 @@ fn a_runtime_needs_nothing_of_proc() {
         subprocess::report("refused");
         return;
     }
-    let hidden = |script: &str| {
-        let mut command = Command::new("unshare");
-        if !rustix::process::geteuid().is_root() {
-            command.args(["--user", "--map-root-user"]);
-        }
-        command.args(["--mount", "sh", "-c", &format!("mount -t tmpfs none /proc && {script}")]);
-        command.arg(std::env::current_exe().unwrap());
-        command
-    };
-    let probe = hidden("true").stderr(Stdio::null()).status();
-    if !probe.is_ok_and(|status| status.success()) {
+    let hidden = |script: &str| unshare(&["--mount", "sh", "-c", &format!("mount -t tmpfs none /proc && {script}")]);
+    if !is_permitted(hidden("true")) {
         return skip("unshare, and the right to mount");
     }
     let ran = subprocess::run_by(hidden(r#"exec "$0" "$@""#), test_name!(), "");
