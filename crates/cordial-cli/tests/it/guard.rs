@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::harness::{TestDir, cordial, send};
+use crate::harness::{TestDir, cordial, send, skip};
 
 /// Returns the ids of processes that have this variable, `NAME=value`, in their environment.
 fn processes_with_variable(marker: &str) -> Vec<String> {
@@ -86,4 +86,37 @@ fn the_guard_exits_before_the_run_does() {
     let n_left = processes_that_run(&program);
     fs::remove_file(&program).unwrap();
     assert_eq!(n_left, 0);
+}
+
+/// The program may be killed after it has started a command and before the guard knows it. A container may have the `/proc` of its
+/// host, where processes have other numbers than in the container.
+#[test]
+fn the_guard_kills_a_group_that_was_not_announced_also_where_proc_numbers_it_otherwise() {
+    // `timeout` leads a group of its own. It ends the command itself if the guard does not.
+    let script = r#"
+        CORDIAL_RUN=$2 timeout 30 sh -c ': > "$1/started"; sleep 1000' sh "$1" & group=$!
+        until [ -e "$1/started" ]; do sleep 0.01; done
+        CORDIAL_GUARDED=$2 "$0" guard < /dev/null
+        wait $group
+        echo $?"#;
+    let run = |mut command: Command| {
+        let dir = TestDir::new();
+        command.args(["sh", "-c", script, env!("CARGO_BIN_EXE_cordial"), dir.text(), dir.text()]).output().unwrap()
+    };
+    let other_numbers = || {
+        let mut command = Command::new("unshare");
+        if !rustix::process::geteuid().is_root() {
+            command.args(["--user", "--map-root-user"]);
+        }
+        command.args(["--pid", "--fork"]);
+        command
+    };
+    let result = run(Command::new("env"));
+    assert_eq!(String::from_utf8_lossy(&result.stdout), "137\n", "{}", String::from_utf8_lossy(&result.stderr));
+    let probe = other_numbers().arg("true").stderr(Stdio::null()).status();
+    if !probe.is_ok_and(|status| status.success()) {
+        return skip("this part of a test needs unshare, and the right to a pid namespace");
+    }
+    let result = run(other_numbers());
+    assert_eq!(String::from_utf8_lossy(&result.stdout), "137\n", "{}", String::from_utf8_lossy(&result.stderr));
 }

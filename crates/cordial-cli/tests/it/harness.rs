@@ -84,6 +84,12 @@ pub(crate) fn wait_until(description: &str, condition: impl Fn() -> bool) {
     panic!("timed out waiting until {description}");
 }
 
+/// Standard error directly, because libtest hides what a successful test prints.
+#[cfg(target_os = "linux")]
+pub(crate) fn skip(what: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: {what}");
+}
+
 /// A directory in which commands create files for the test.
 pub(crate) struct TestDir {
     directory: tempfile::TempDir,

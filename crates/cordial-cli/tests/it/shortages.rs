@@ -2,7 +2,7 @@
 //! are run and printed, or the status and a message say that they are not.
 #![cfg(target_os = "linux")]
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-use crate::harness::{cordial, file};
+use crate::harness::{cordial, file, skip};
 
 /// How long a run may take before it is killed, so that its test fails.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -119,12 +119,6 @@ fn limit_processors(n: usize) {
     (0..CpuSet::MAX_CPU).filter(|cpu| available.is_set(*cpu)).take(n).for_each(|cpu| limited.set(cpu));
     sched_setaffinity(None, &limited).unwrap();
 }
-
-/// Standard error directly, because libtest hides what a successful test prints.
-fn skip(what: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: {what}");
-}
-
 /// Returns `prlimit` with this limit on threads, for a user who has no other ones. `None`, and a line on standard error, where
 /// that is not possible.
 fn with_threads(limit: &str) -> Option<Command> {

@@ -17,7 +17,7 @@
 //! after `cordial` is killed.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -30,6 +30,7 @@ use rustix::io::{Errno, ioctl_fionbio};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::pre_exec;
+use super::processes::Processes;
 use crate::system::spawn_config::RUN_VARIABLE;
 
 /// The environment variable of the guard that names its run. It differs from `RUN_VARIABLE`, so that the guard does not
@@ -125,33 +126,16 @@ fn apply(running: &mut HashSet<Pid>, message: i32) -> bool {
 
 /// Kills the groups of a run whose leaders are in the session of the guard.
 fn kill_unannounced_groups(run_name: &str) {
-    let entry = format!("{RUN_VARIABLE}={run_name}");
-    let Some(Membership { session, .. }) = membership("self") else { return };
-    for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Ok(name) = process.file_name().into_string() else { continue };
-        let Some(pid) = name.parse().ok().and_then(Pid::from_raw) else { continue };
-        let environment = || fs::read(format!("/proc/{name}/environ")).unwrap_or_default();
-        if membership(&name) == Some(Membership { group: pid.as_raw_nonzero().get(), session })
-            && environment().split(|&byte| byte == 0).any(|variable| variable == entry.as_bytes())
+    let variable = format!("{RUN_VARIABLE}={run_name}");
+    let Some(processes) = Processes::new() else { return };
+    let Some(own) = Processes::own() else { return };
+    for process in Processes::all() {
+        if process.session == own.session
+            && process.number() == Some(process.group)
+            && process.has_variable(&variable)
+            && let Some(group) = processes.pid(&process)
         {
-            let _ = kill_process_group(pid, Signal::KILL);
+            let _ = kill_process_group(group, Signal::KILL);
         }
     }
-}
-
-/// The group and the session of a process. An id is 0 if it is outside of the pid namespace of the
-/// guard.
-#[derive(Debug, PartialEq, Eq)]
-struct Membership {
-    group: i32,
-    session: i32,
-}
-
-/// Reads the group and the session of a process. Returns `None` if it does not exist any more.
-fn membership(process: &str) -> Option<Membership> {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name of the program is in parentheses, and may contain parentheses. State and parent follow it, then group
-    // and session.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(2);
-    Some(Membership { group: fields.next()?.parse().ok()?, session: fields.next()?.parse().ok()? })
 }

@@ -20,6 +20,9 @@ mod guard;
 #[cfg_attr(not(target_os = "linux"), path = "other_pre_exec.rs")]
 mod pre_exec;
 mod process_group;
+#[cfg(target_os = "linux")]
+#[path = "linux_processes.rs"]
+mod processes;
 mod signals;
 mod spawner;
 mod std_streams;
