@@ -2,21 +2,21 @@
 
 use super::*;
 
-fn numbers(id: i32, in_proc: i32) -> Option<KernelId> {
-    Some(KernelId { id: Pid::from_raw(id)?, in_proc: Pid::from_raw(in_proc)? })
+fn numbers(status: &str) -> Option<(i32, i32)> {
+    parse(status).map(|KernelId { id, in_proc }| (id.as_raw_nonzero().get(), in_proc.as_raw_nonzero().get()))
 }
 
 #[test]
 fn a_call_names_a_thread_by_its_number_in_the_innermost_namespace() {
     let cases = [
-        ("Name:\tx\nTgid:\t7\nPid:\t8\nPPid:\t1\nNStgid:\t7\nNSpid:\t8\n", numbers(8, 8)),
-        ("Name:\tx\nTgid:\t700\nPid:\t800\nPPid:\t1\nNStgid:\t700\t70\t1\nNSpid:\t800\t80\t2\n", numbers(2, 800)),
-        ("Name:\tPid:\nTgid:\t7\nPid:\t8\nPPid:\t1\n", numbers(8, 8)),
+        ("Name:\tx\nTgid:\t7\nPid:\t8\nPPid:\t1\nNStgid:\t7\nNSpid:\t8\n", Some((8, 8))),
+        ("Name:\tx\nTgid:\t700\nPid:\t800\nPPid:\t1\nNStgid:\t700\t70\t1\nNSpid:\t800\t80\t2\n", Some((2, 800))),
+        ("Name:\tPid:\nTgid:\t7\nPid:\t8\nPPid:\t1\n", Some((8, 8))),
         ("Name:\tx\nNSpid:\t8\n", None),
         ("", None),
     ];
     for (status, expected) in cases {
-        assert_eq!(parse(status), expected, "{status:?}");
+        assert_eq!(numbers(status), expected, "{status:?}");
     }
 }
 
