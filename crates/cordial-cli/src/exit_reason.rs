@@ -11,8 +11,8 @@ pub(crate) enum ExitReason {
     Finished {
         failed: u64,
     },
-    /// An item failed with this exit status, and `--fail-fast` makes it the status of the program.
-    FailFast {
+    /// The run was halted (`--halt`, `--fail-fast`), and this is the status of the item that has halted it, or 0.
+    Halted {
         status: u8,
     },
     Interrupted(StopSignal),
@@ -27,7 +27,7 @@ impl ExitReason {
         match self {
             // 101 means "more than 100": larger statuses have other meanings.
             ExitReason::Finished { failed } => failed.min(101) as u8,
-            ExitReason::FailFast { status } => status,
+            ExitReason::Halted { status } => status,
             ExitReason::Interrupted(signal) => signal.exit_status(),
             // The status that a shell reports for a program killed by SIGPIPE, which is how other filters end.
             ExitReason::OutputClosed => 141,
@@ -58,7 +58,7 @@ mod tests {
         assert_eq!(ExitReason::Interrupted(StopSignal::Interrupt).status(), 130);
         assert_eq!(ExitReason::Interrupted(StopSignal::Terminate).status(), 143);
         assert_eq!(ExitReason::Interrupted(StopSignal::Hangup).status(), 129);
-        assert_eq!(ExitReason::FailFast { status: 7 }.status(), 7);
+        assert_eq!(ExitReason::Halted { status: 7 }.status(), 7);
         assert_eq!(ExitReason::OutputClosed.status(), 141);
         assert_eq!(ExitReason::Error.status(), 255);
     }

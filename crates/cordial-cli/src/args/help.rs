@@ -17,5 +17,5 @@ An item ends when its process exits. Its children are then killed, except for th
 Ctrl-C, SIGTERM or SIGHUP: no further command starts, and running commands get SIGTERM and the time of --grace to exit; a second signal \
 kills them.
 
-Exit status: 0 all succeeded; 1 to 100 that many items failed; 101 more than 100 failed; with --fail-fast the status of the failed item; 129, 130, \
+Exit status: 0 all succeeded; 1 to 100 that many items failed; 101 more than 100 failed; with --fail-fast or --halt ..,fail=1 the status of the failed item; 129, 130, \
 143 after SIGHUP, SIGINT, SIGTERM; 141 standard output was closed, as by head; 255 wrong usage or an internal error.";

@@ -125,8 +125,8 @@ pub(crate) struct MapOptions {
     #[arg(long, help_heading = FAILURE, conflicts_with = "halt")]
     pub(crate) fail_fast: bool,
 
-    /// After N or N% failed items: start no more (soon), stop all (now)
-    #[arg(long, value_name = "soon|now,fail=N[%]", help_heading = FAILURE, value_parser = values::halt)]
+    /// After N or N% failed items: start no more (soon), stop all (now); also success=N, done=N
+    #[arg(long, alias = "halt-on-error", value_name = "soon|now,fail=N[%]", help_heading = FAILURE, value_parser = values::halt, allow_negative_numbers = true)]
     pub(crate) halt: Option<HaltPolicy>,
 
     /// Retry a failed item up to N times; print only the last attempt

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::thread;
 use std::time::Duration;
 
-use crate::stop::halt::{HaltMode, HaltPolicy, Threshold};
+use crate::stop::halt::HaltPolicy;
 
 /// How many commands may run at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,22 +96,8 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
 }
 
 pub(super) fn halt(text: &str) -> Result<HaltPolicy, String> {
-    let parsed = || {
-        let (mode, condition) = text.split_once(',')?;
-        let mode = match mode {
-            "soon" => HaltMode::Soon,
-            "now" => HaltMode::Now,
-            _ => return None,
-        };
-        let number = condition.strip_prefix("fail=")?;
-        let threshold = match number.strip_suffix('%') {
-            Some(percent) => Threshold::Percent(percent.parse().ok().filter(|percent| (1..=100).contains(percent))?),
-            None => Threshold::Count(number.parse().ok().filter(|&count| count > 0)?),
-        };
-        Some(HaltPolicy::After { threshold, mode })
-    };
-    if text == "never" {
-        return Ok(HaltPolicy::Never);
-    }
-    parsed().ok_or_else(|| "expected never, soon,fail=N, now,fail=N, soon,fail=N% or now,fail=N%".to_owned())
+    HaltPolicy::parse(text).ok_or_else(|| {
+        "expected never, or soon,fail=N or now,fail=N, or success=N or done=N instead of fail=N; N may be a percentage"
+            .to_owned()
+    })
 }

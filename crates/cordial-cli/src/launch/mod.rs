@@ -11,7 +11,7 @@
 //! command blocks a thread for a fraction of a millisecond, which must not delay tasks.
 //!
 //! This folder decides neither which items run nor how failures are handled, with two exceptions: no command may start
-//! after the failure that halts the run, so failures are counted here; and none may start before the last item of its
+//! after the item that halts the run, so ends are counted here; and none may start before the last item of its
 //! slot is recorded.
 
 mod child;

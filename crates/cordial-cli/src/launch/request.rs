@@ -10,7 +10,7 @@ use crate::item::Item;
 use crate::outcome::Outcome;
 use crate::output::{Budget, LineChannel};
 use crate::records::RunRecords;
-use crate::stop::halt::FailureCounter;
+use crate::stop::halt::HaltCounter;
 use crate::stop::token::StopToken;
 use crate::system::{GroupTable, Spawner};
 use crate::template::CommandTemplate;
@@ -31,7 +31,7 @@ pub(crate) struct LaunchConfig {
     pub(crate) groups: GroupTable,
     pub(crate) budget: Budget,
     pub(crate) stop: StopToken,
-    pub(crate) failures: Arc<FailureCounter>,
+    pub(crate) halt: Arc<HaltCounter>,
     pub(crate) records: Arc<RunRecords>,
 }
 

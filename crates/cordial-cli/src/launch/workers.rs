@@ -251,9 +251,7 @@ impl Workers {
                 // The run cannot continue. Running commands may finish.
                 config.stop.raise(StopLevel::Drain);
             }
-            if let Err(failure) = &outcome.result {
-                config.failures.count(failure.status(), &config.stop);
-            }
+            config.halt.count(outcome.result.as_ref().map_or_else(ItemFailure::status, |()| 0), &config.stop);
         }
         Served::Finished(reply, Box::new(outcome))
     }

@@ -14,7 +14,7 @@ use crate::launch::Launcher;
 use crate::outcome::Outcome;
 use crate::output::{Budget, Charge};
 use crate::records::RunRecords;
-use crate::stop::halt::FailureCounter;
+use crate::stop::halt::HaltCounter;
 use crate::stop::token::{StopLevel, StopToken};
 
 /// An item and what its attempts share.
@@ -85,7 +85,7 @@ pub(super) struct ItemRunner {
     pub(super) max_attempts: u32,
     pub(super) budget: Budget,
     pub(super) stop: StopToken,
-    pub(super) failures: Arc<FailureCounter>,
+    pub(super) halt: Arc<HaltCounter>,
 }
 
 impl ItemRunner {

@@ -104,7 +104,7 @@ impl Config {
             concurrency: options.concurrency.number(system::max_concurrency()),
             output: output_mode(&options),
             halt: match options.halt {
-                _ if options.fail_fast => HaltPolicy::FailFast,
+                _ if options.fail_fast => HaltPolicy::FAIL_FAST,
                 policy => policy.unwrap_or(HaltPolicy::Never),
             },
             // Last, because it creates files.

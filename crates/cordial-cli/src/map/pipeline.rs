@@ -31,7 +31,7 @@ use crate::outcome::Outcome;
 use crate::output::{Budget, LineBatch, LineChannel};
 use crate::records::FatalError;
 use crate::report::{Format, Printer, ProgressCounts, RunEnd, TICK};
-use crate::stop::halt::{FailureCounter, HaltPolicy, Threshold};
+use crate::stop::halt::HaltCounter;
 use crate::stop::token::{StopLevel, StopToken};
 use crate::system::{self, CommandOutput, SpawnConfig, Spawner};
 use crate::text::io_error;
@@ -68,14 +68,14 @@ where
         return dry_run(PendingItems { source, records, budget, skipped }, printer).await;
     }
     let mut total = 0;
-    if let HaltPolicy::After { threshold: Threshold::Percent(_), .. } = halt {
+    if halt.needs_total() {
         if let Err(error) = source.collect().await {
             return report_fatal_error(&FatalError::Input(error), printer).await;
         }
         let (count, values_per_item) = source.count();
         total = count.n_items(values_per_item).unwrap_or_default();
     }
-    let failures = Arc::new(FailureCounter::new(halt, total));
+    let halt = Arc::new(HaltCounter::new(halt, total));
     let (target, mut lines) = match output {
         OutputMode::Grouped(_) => (OutputTarget::Capture, None),
         OutputMode::Ungrouped => (OutputTarget::Inherit, None),
@@ -99,7 +99,7 @@ where
         groups: state.groups.clone(),
         budget: budget.clone(),
         stop: stop.clone(),
-        failures: Arc::clone(&failures),
+        halt: Arc::clone(&halt),
         records: Arc::clone(&records),
     };
     let launcher = match Launcher::start(launch_config) {
@@ -119,7 +119,7 @@ where
     let values = source.count();
     let pending =
         PendingItems { source, records: Arc::clone(&records), budget: budget.clone(), skipped: Arc::clone(&skipped) };
-    let runner = Arc::new(ItemRunner { launcher, records, max_attempts, budget: budget.clone(), stop, failures });
+    let runner = Arc::new(ItemRunner { launcher, records, max_attempts, budget: budget.clone(), stop, halt });
     let task_runner = Arc::clone(&runner);
     let results = Task::async_stream_from(pending, move |run| task_runner.attempt(run))
         .max_concurrency(Launcher::wanted_requests(concurrency))
@@ -243,7 +243,9 @@ where
     let fatal_error = runner.records.fatal_error();
     let end = match state.stop_signal.get() {
         Some(signal) => RunEnd::Interrupted(*signal),
-        None if runner.stop.level() > StopLevel::Running && fatal_error.is_none() => RunEnd::Halted,
+        None if runner.stop.level() > StopLevel::Running && fatal_error.is_none() => {
+            RunEnd::Halted { cause: runner.halt.cause() }
+        }
         None => RunEnd::Finished,
     };
     let _ = time::timeout(LAST_OUTPUT_TIMEOUT, async {
@@ -255,7 +257,7 @@ where
     .await;
     match fatal_error {
         Some(error) => report_fatal_error(error, printer).await,
-        None => printer.exit_reason(end, &runner.failures),
+        None => printer.exit_reason(end, &runner.halt),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::exit_reason::ExitReason;
 use crate::item_failure::ItemFailure;
 use crate::outcome::Outcome;
 use crate::output::{LineBatch, StdStream};
-use crate::stop::halt::FailureCounter;
+use crate::stop::halt::HaltCounter;
 
 /// The size of the buffer of standard output in bytes. Small outputs are written together while further ones are ready.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -80,8 +80,8 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
     }
 
     /// Returns the exit reason of a run that printed its items with this printer.
-    pub(crate) fn exit_reason(&self, end: RunEnd, failures: &FailureCounter) -> ExitReason {
-        self.summary.exit_reason(end, failures)
+    pub(crate) fn exit_reason(&self, end: RunEnd, halt: &HaltCounter) -> ExitReason {
+        self.summary.exit_reason(end, halt)
     }
 
     /// Prints the output of a finished item, and a message if the item failed.

@@ -3,7 +3,7 @@
 use crate::exit_reason::ExitReason;
 use crate::item_failure::ItemFailure;
 use crate::outcome::Outcome;
-use crate::stop::halt::FailureCounter;
+use crate::stop::halt::HaltCounter;
 use crate::system::StopSignal;
 
 /// The number of messages that are kept, to be repeated in the summary.
@@ -14,8 +14,10 @@ const MAX_KEPT_FAILURES: usize = 50;
 pub(crate) enum RunEnd {
     /// All items were run.
     Finished,
-    /// Too many items failed.
-    Halted,
+    /// Enough items have failed, succeeded or ended, for this reason.
+    Halted {
+        cause: &'static str,
+    },
     Interrupted(StopSignal),
 }
 
@@ -49,10 +51,10 @@ impl Summary {
         }
     }
 
-    pub(super) fn exit_reason(&self, end: RunEnd, failures: &FailureCounter) -> ExitReason {
-        match (end, failures.fail_fast_status()) {
+    pub(super) fn exit_reason(&self, end: RunEnd, halt: &HaltCounter) -> ExitReason {
+        match (end, halt.exit_status()) {
             (RunEnd::Interrupted(signal), _) => ExitReason::Interrupted(signal),
-            (_, Some(status)) => ExitReason::FailFast { status },
+            (_, Some(status)) => ExitReason::Halted { status },
             (_, None) => ExitReason::Finished { failed: self.failed },
         }
     }
@@ -65,7 +67,11 @@ impl Summary {
         let by = match end {
             RunEnd::Finished if self.failed == 0 => return None,
             RunEnd::Finished => return Some(format!("{} of {finished} {items} failed", self.failed)),
-            RunEnd::Halted => "failures",
+            // The last item has halted the run.
+            RunEnd::Halted { .. } if self.failed == 0 && self.stopped + self.killed == 0 && total == Some(finished) => {
+                return None;
+            }
+            RunEnd::Halted { cause } => cause,
             RunEnd::Interrupted(signal) => signal.name(),
         };
         let rest = match total {

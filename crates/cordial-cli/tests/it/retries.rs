@@ -65,6 +65,9 @@ fn halt_counts_failures_and_percentages() {
         (result.status, String::from_utf8(result.stdout).unwrap().replace('\n', ""))
     };
     let input = b"0\n1\n0\n1\n0\n1\n0\n0\n0\n0\n";
+    assert_eq!(halt("1", input), (1, "01".into()));
+    assert_eq!(halt("2", input), (1, "01".into()));
+    assert_eq!(halt("30%", input), (3, "010101".into()));
     assert_eq!(halt("soon,fail=2", input), (2, "0101".into()));
     assert_eq!(halt("now,fail=1", input), (1, "01".into()));
     assert_eq!(halt("soon,fail=30%", input), (3, "010101".into()));
@@ -79,4 +82,49 @@ fn halt_soon_lets_running_commands_finish() {
     let args = ["map", "--halt", "soon,fail=1", "-c2", "sh", "-c", script, "sh", "{}", dir.text()];
     let result = run(&args, b"long\nbad\nnever\n");
     assert_eq!((result.status, result.stdout.as_slice()), (1, &b"long\n"[..]));
+}
+
+#[test]
+fn halt_counts_successes_and_ends() {
+    let halt = |policy: &str| {
+        let result = run(&["map", "-c1", "--halt", policy, "sh", "-c", "echo $1; exit $1", "sh"], b"3\n0\n4\n0\n5\n");
+        let headline = result.stderr.lines().find(|line| line.starts_with("cordial: stopped by ")).unwrap_or_default();
+        let headline = headline.trim_end_matches(':').to_owned();
+        (result.status, String::from_utf8(result.stdout).unwrap().replace('\n', ""), headline)
+    };
+    let stopped = |counts: &str| format!("cordial: stopped by --halt: {counts} not started");
+    for (policy, status, printed, counts) in [
+        ("now,success=1", 0, "30", "2 items finished (1 failed), 0 stopped early, 3"),
+        ("-1", 0, "30", "2 items finished (1 failed), 0 stopped early, 3"),
+        ("soon,success=2", 0, "3040", "4 items finished (2 failed), 0 stopped early, 1"),
+        ("now,success=40%", 0, "3040", "4 items finished (2 failed), 0 stopped early, 1"),
+        // The status of the item, as in GNU parallel.
+        ("now,done=1", 3, "3", "1 item finished (1 failed), 0 stopped early, 4"),
+        ("soon,done=3", 2, "304", "3 items finished (2 failed), 0 stopped early, 2"),
+        ("now,done=80%", 2, "3040", "4 items finished (2 failed), 0 stopped early, 1"),
+    ] {
+        assert_eq!(halt(policy), (status, printed.into(), stopped(counts)), "{policy}");
+    }
+    let (status, printed, headline) = halt("soon,fail=1");
+    assert_eq!((status, printed.as_str()), (3, "3"));
+    assert!(headline.starts_with("cordial: stopped by failures: 1 item finished"), "{headline}");
+    // Too few have succeeded.
+    assert_eq!(halt("now,success=3").0, 3);
+    // The last item has halted the run, so nothing was stopped.
+    let result = run(&["map", "--halt", "now,success=2", "echo", ":::", "a", "b"], b"");
+    assert_eq!((result.status, result.stdout.as_slice(), result.stderr.as_str()), (0, &b"a\nb\n"[..], ""));
+}
+
+#[test]
+fn halt_now_stops_the_others_when_one_has_succeeded() {
+    let dir = TestDir::new();
+    let script = format!(
+        r#"case $1 in long) {};; *) while [ ! -e "$2/long" ]; do sleep 0.01; done; echo $1;; esac"#,
+        TestDir::PARENT_AND_CHILD
+    );
+    let args = ["map", "--halt", "now,success=1", "-c2", "sh", "-c", &script, "sh", "{}", dir.text()];
+    let result = run(&args, b"long\nshort\n");
+    assert_eq!((result.status, result.stdout.as_slice()), (0, &b"short\n"[..]));
+    assert!(result.stderr.contains("item 1 \"long\" was stopped before it finished"), "{}", result.stderr);
+    dir.wait_until_processes_exit("long");
 }

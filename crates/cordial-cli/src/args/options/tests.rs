@@ -1,7 +1,7 @@
 use clap::Parser;
 
 use super::*;
-use crate::stop::halt::{HaltMode, Threshold};
+use crate::stop::halt::{HaltCondition, HaltMode, Threshold};
 
 fn map(args: &[&str]) -> Result<MapOptions, String> {
     match Args::try_parse_from([&["cordial", "map"], args].concat()) {
@@ -35,8 +35,14 @@ fn values_are_parsed() {
     }
     for (text, policy) in [
         ("never", HaltPolicy::Never),
-        ("soon,fail=3", HaltPolicy::After { threshold: Threshold::Count(3), mode: HaltMode::Soon }),
-        ("now,fail=10%", HaltPolicy::After { threshold: Threshold::Percent(10), mode: HaltMode::Now }),
+        (
+            "-2",
+            HaltPolicy::After {
+                condition: HaltCondition::Succeeded,
+                threshold: Threshold::Count(1),
+                mode: HaltMode::Now,
+            },
+        ),
     ] {
         assert_eq!(map(&["--halt", text, "true"]).unwrap().halt, Some(policy));
     }
