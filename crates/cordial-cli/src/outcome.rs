@@ -1,6 +1,5 @@
 //! The outcome of an item.
 
-use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -23,8 +22,9 @@ pub(crate) struct Outcome {
     pub(crate) duration: Duration,
     /// Counted from 1; 0 if no outcome came back from the launcher.
     pub(crate) slot: usize,
-    /// The program and its arguments. Empty if there was no attempt to start a process.
-    pub(crate) words: Vec<OsString>,
+    /// The command as it was typed, for messages. `None` if there was no attempt to start a process, or if the item is
+    /// the command.
+    pub(crate) typed: Option<Arc<str>>,
     /// Whether the joblog and the directory of `--results` hold this outcome, if there are any.
     pub(crate) is_recorded: bool,
 }
@@ -47,7 +47,7 @@ impl Outcome {
             started: None,
             duration: Duration::ZERO,
             slot,
-            words: Vec::new(),
+            typed: None,
             is_recorded: false,
         }
     }
@@ -58,11 +58,10 @@ impl Outcome {
         let name = format!("item {} {}", self.item.index, display::quoted(&self.item.text()));
         Some(if failure.is_unfinished() {
             format!("{name} {failure}")
-        } else if self.words.is_empty() {
-            format!("{name} failed: {failure}")
         } else {
             let times = if self.attempts > 1 { format!(" {} times", self.attempts) } else { String::new() };
-            format!("{name} failed{times}: {}: {failure}", display::command(&self.words))
+            let command = self.typed.as_ref().map(|typed| format!("{typed}: ")).unwrap_or_default();
+            format!("{name} failed{times}: {command}{failure}")
         })
     }
 }

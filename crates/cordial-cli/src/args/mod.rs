@@ -2,6 +2,7 @@
 
 mod generate;
 mod help;
+mod launch_options;
 mod options;
 mod unsupported;
 mod values;

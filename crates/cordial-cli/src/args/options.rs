@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser};
 
 use super::help;
+use super::launch_options::{LaunchOptions, RUNNING};
 use super::unsupported;
 use super::values::{self, Concurrency};
 use crate::exit_reason::ExitReason;
@@ -161,6 +162,9 @@ pub(crate) struct MapOptions {
     #[arg(long, help_heading = LONG)]
     pub(crate) quiet: bool,
 
+    #[command(flatten)]
+    pub(crate) launch: LaunchOptions,
+
     #[arg(short = 'r', long = "no-run-if-empty", hide = true)]
     _no_run_if_empty: bool,
 
@@ -168,12 +172,11 @@ pub(crate) struct MapOptions {
     _bar: bool,
 
     /// The command and its arguments, then ::: and the items
-    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND", hide = true)]
+    #[arg(trailing_var_arg = true, value_name = "COMMAND", hide = true)]
     pub(crate) command: Vec<OsString>,
 }
 
 const ITEMS: &str = "Items";
-const RUNNING: &str = "Running";
 const OUTPUT: &str = "Output";
 const FAILURE: &str = "Failure";
 const LONG: &str = "Long runs";

@@ -71,13 +71,14 @@ pub(super) async fn run(
     variables.push(("CORDIAL_INDEX", item.index.to_string().into()));
     variables.push(("CORDIAL_SLOT", slot.to_string().into()));
     variables.push(("CORDIAL_ATTEMPT", attempt.to_string().into()));
+    let typed = || (!config.typed.is_empty()).then(|| Arc::clone(&config.typed));
     let started = SystemTime::now();
     let clock = Instant::now();
     let mut group = match ProcessGroup::start(&config.spawner, &words, &variables, &config.groups).await {
         Ok(group) => group,
         Err(error) => {
             let advice = system::start_advice(&words[0], &error);
-            return Outcome { words, ..without_process(ItemFailure::NotStarted { error, advice }) };
+            return Outcome { typed: typed(), ..without_process(ItemFailure::NotStarted { error, advice }) };
         }
     };
     let outputs = UnreadOutputs::new(&mut group);
@@ -123,7 +124,7 @@ pub(super) async fn run(
         started: Some(started),
         duration: clock.elapsed(),
         slot,
-        words,
+        typed: typed(),
         is_recorded: false,
     }
 }

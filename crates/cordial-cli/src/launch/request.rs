@@ -18,6 +18,8 @@ use crate::template::CommandTemplate;
 /// Settings that are the same for all commands of a run.
 pub(crate) struct LaunchConfig {
     pub(crate) template: CommandTemplate,
+    /// The command as it was typed. Empty if each item is a command.
+    pub(crate) typed: Arc<str>,
     pub(crate) spawner: Spawner,
     pub(crate) output: OutputTarget,
     /// The number of commands that may run at once.

@@ -3,16 +3,18 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
+use super::command::GivenCommand;
 use crate::args::{COMPARISON_PAGE, MapOptions};
 use crate::input::Product;
 use crate::records::{Joblog, PastJoblog, PastRun, ResultsDirectory, Resume, RunRecords};
 use crate::report::Format;
 use crate::stop::halt::HaltPolicy;
-use crate::system;
+use crate::system::{self, Program};
 use crate::template::CommandTemplate;
-use crate::text::{display, io_error};
+use crate::text::io_error;
 
 /// The word before a list of items.
 const LIST: &str = ":::";
@@ -46,8 +48,9 @@ pub(super) enum OutputMode {
 pub(super) struct Config {
     pub(super) input: Input,
     pub(super) template: CommandTemplate,
-    /// The path of the program, if it is known and the same for all items.
-    pub(super) program: Option<PathBuf>,
+    pub(super) program: Program,
+    /// The command as it was typed.
+    pub(super) typed: Arc<str>,
     pub(super) concurrency: usize,
     pub(super) output: OutputMode,
     pub(super) halt: HaltPolicy,
@@ -70,9 +73,7 @@ impl Config {
         let mut parts = words.split(|word| word == LIST);
         let command = argument_bytes(parts.next().unwrap_or_default())?;
         let lists = parts.map(argument_bytes).collect::<Result<Vec<_>, String>>()?;
-        if command.is_empty() {
-            return Err(format!("there is no command: write one before {LIST}"));
-        }
+        let command = GivenCommand::new(command, &options)?;
         let delimiter = options.delimiter.unwrap_or(if options.null { 0 } else { b'\n' });
         let input = match (&options.arg_file, lists.is_empty()) {
             (Some(_), false) => return Err(format!("give items either with --arg-file or after {LIST}, not both")),
@@ -85,20 +86,11 @@ impl Config {
         {
             return Err(format!("--workdir {} is not a directory: name an existing directory", workdir.display()));
         }
-        let new_template = || template(&options, &command);
-        let template = new_template()?;
+        let template = command.template(&options)?;
         let program = match template.program().filter(|_| !options.dry_run) {
             Some(name) => system::find_program(name, options.workdir.as_deref())?,
-            None => None,
+            None => Program::Searched,
         };
-        // With a slash, the word may also be a path that contains a blank.
-        let is_quoted_line = |program: &[u8]| !program.contains(&b'/') || is_file(program, &options);
-        if template.program_of_quoted_line().is_some_and(is_quoted_line) {
-            return Err(format!(
-                "there is no program named {}: remove the quotes, or add --shell to run the words as a line for sh",
-                display::quoted(&command[0]),
-            ));
-        }
         check_machine(&options)?;
         Ok(Config {
             concurrency: options.concurrency.number(system::max_concurrency()),
@@ -108,18 +100,14 @@ impl Config {
                 policy => policy.unwrap_or(HaltPolicy::Never),
             },
             // Last, because it creates files.
-            records: records(&options, new_template()?)?,
+            records: records(&options, command.template(&options)?)?,
+            typed: command.typed().into(),
             template,
             input,
             program,
             options,
         })
     }
-}
-
-fn is_file(name: &[u8], options: &MapOptions) -> bool {
-    let name = system::os_string(name.to_vec()).unwrap_or_default();
-    options.workdir.as_deref().unwrap_or(Path::new("")).join(name).is_file()
 }
 
 fn argument_bytes(words: &[OsString]) -> Result<Vec<Vec<u8>>, String> {
@@ -132,15 +120,6 @@ fn open(path: &PathBuf) -> Result<File, String> {
     match file.metadata().map_err(cannot_read)?.is_dir() {
         true => Err(format!("cannot read items from {}: it is a directory", path.display())),
         false => Ok(file),
-    }
-}
-
-fn template(options: &MapOptions, command: &[Vec<u8>]) -> Result<CommandTemplate, String> {
-    let item_placeholder = options.replace.clone().map_or_else(|| Ok(b"{}".to_vec()), system::argument_bytes)?;
-    if options.shell {
-        CommandTemplate::shell(&command.join(&b' '), &item_placeholder)
-    } else {
-        Ok(CommandTemplate::words(command, &item_placeholder))
     }
 }
 

@@ -1,13 +1,14 @@
 //! The command `cordial map`.
 //!
 //! ```text
-//! config ──► lifecycle: signals, the end of the run
+//! command ──► config ──► lifecycle: signals, the end of the run
 //!                └──► pipeline ──┬── pending    items that remain to be run
 //!                                ├── attempts   runs one item, several times if it fails
 //!                                └── report     prints outcomes, counts failures
 //! ```
 
 mod attempts;
+mod command;
 mod config;
 mod lifecycle;
 mod pending;

@@ -55,7 +55,7 @@ where
     O: AsyncWrite + Unpin,
     E: AsyncWrite + Unpin,
 {
-    let Config { input, template, program, concurrency, output, halt, records, options } = config;
+    let Config { input, template, program, typed, concurrency, output, halt, records, options } = config;
     let mut source = match item_source(input, &options, &stop) {
         Ok(source) => source,
         Err(message) => {
@@ -89,6 +89,7 @@ where
     let spawn_config = SpawnConfig { program, workdir: options.workdir.clone(), output: command_output, run_name };
     let launch_config = LaunchConfig {
         template,
+        typed,
         spawner: Spawner::new(spawn_config),
         output: target,
         concurrency,

@@ -1,16 +1,17 @@
 //! The settings with which all commands of a run are started.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+
+use super::program::Program;
 
 /// The environment variable that names the run to which a command belongs.
 pub(super) const RUN_VARIABLE: &str = "CORDIAL_RUN";
 
 /// Settings that are the same for all commands of a run.
 pub(crate) struct SpawnConfig {
-    /// The path of the program, if all commands run the same program and its path is known.
-    pub(crate) program: Option<PathBuf>,
+    pub(crate) program: Program,
     /// The working directory; `None` to inherit that of `cordial`.
     pub(crate) workdir: Option<PathBuf>,
     pub(crate) output: CommandOutput,
@@ -28,11 +29,11 @@ pub(crate) enum CommandOutput {
 }
 
 impl SpawnConfig {
-    /// Returns a command with these words. The variables are added to the inherited environment.
-    pub(super) fn command(&self, words: &[OsString], variables: &[(&str, OsString)]) -> Command {
-        let program = self.program.as_ref().map_or(words[0].as_os_str(), |path| path.as_os_str());
+    /// Returns a command that starts a program with these arguments. The variables are added to the inherited
+    /// environment.
+    pub(super) fn command(&self, program: &OsStr, arguments: &[OsString], variables: &[(&str, OsString)]) -> Command {
         let mut command = Command::new(program);
-        command.args(&words[1..]).env(RUN_VARIABLE, &self.run_name);
+        command.args(arguments).env(RUN_VARIABLE, &self.run_name);
         command.envs(variables.iter().map(|(name, value)| (name, value)));
         if let Some(workdir) = &self.workdir {
             command.current_dir(workdir);

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::windows::io::AsHandle;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{ChildStderr, ChildStdout, ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use tokio::signal::windows;
 
 use super::argument::NotUnicode;
 use super::exit::{Termination, WaitMode};
+use super::program::Program;
 use super::spawn_config::SpawnConfig;
 use super::stop_signal::StopSignal;
 use crate::text::display;
@@ -110,10 +111,15 @@ pub(crate) fn read_available(_: &impl PipeEnd, _: impl FnMut(&[u8]) -> io::Resul
     Ok(())
 }
 
-/// Returns `None`: the system searches for programs itself.
+/// Returns `Program::Searched`: the system searches for programs itself.
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
-pub(crate) fn find_program(_: &[u8], _: Option<&Path>) -> Result<Option<PathBuf>, String> {
-    Ok(None)
+pub(crate) fn find_program(_: &[u8], _: Option<&Path>) -> Result<Program, String> {
+    Ok(Program::Searched)
+}
+
+/// Returns nothing: the system has no exported functions.
+pub(crate) fn exported_functions() -> Vec<Vec<u8>> {
+    Vec::new()
 }
 
 /// Returns true: nothing is locked, so two runs may use the same records.
@@ -251,7 +257,7 @@ impl ProcessGroup {
         variables: &[(&str, OsString)],
         _: &GroupTable,
     ) -> io::Result<ProcessGroup> {
-        spawner.0.command(words, variables).stdin(Stdio::null()).spawn().map(ProcessGroup)
+        spawner.0.command(&words[0], &words[1..], variables).stdin(Stdio::null()).spawn().map(ProcessGroup)
     }
 
     /// Takes the read ends of the pipes; `None` for an output that is inherited.

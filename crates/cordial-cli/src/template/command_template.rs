@@ -2,7 +2,8 @@
 
 use super::command_line::CommandLine;
 use super::placeholder::{self, Piece, Placeholder};
-use super::shell_line::{self, ShellLine};
+use super::shell::Shell;
+use super::shell_line::ShellLine;
 use crate::item::{Item, Value};
 use crate::item_failure::ItemFailure;
 use crate::system::{self, NotUnicode};
@@ -13,6 +14,8 @@ use crate::text::shell_quote;
 pub(crate) enum CommandTemplate {
     Words(Vec<Vec<Piece>>),
     Shell(ShellLine),
+    /// Each item is a line for this shell.
+    ItemIsLine(Shell),
 }
 
 impl CommandTemplate {
@@ -31,8 +34,8 @@ impl CommandTemplate {
     /// # Errors
     ///
     /// A message, when a placeholder is inside quotes.
-    pub(crate) fn shell(line: &[u8], item_placeholder: &[u8]) -> Result<Self, String> {
-        ShellLine::new(line, item_placeholder).map(CommandTemplate::Shell)
+    pub(crate) fn shell(shell: Shell, line: &[u8], item_placeholder: &[u8]) -> Result<Self, String> {
+        ShellLine::new(shell, line, item_placeholder).map(CommandTemplate::Shell)
     }
 
     /// Returns the command for one item.
@@ -53,6 +56,11 @@ impl CommandTemplate {
                 CommandLine { words: filled, environment: Vec::new() }
             }
             CommandTemplate::Shell(line) => line.fill(&values, item.index, slot)?,
+            CommandTemplate::ItemIsLine(shell) => {
+                let words = [shell.program(), b"-c", &values.join(&b' '), shell.name()].map(<[u8]>::to_vec);
+                let words = words.into_iter().map(system::os_string).collect::<Result<_, NotUnicode>>();
+                CommandLine { words: words.map_err(|NotUnicode| ItemFailure::NotUnicode)?, environment: Vec::new() }
+            }
         };
         // An item that fits alone may not fit together with the text around its placeholder.
         let environment = command.environment.iter().map(|(name, value)| name.len() + 1 + value.len());
@@ -73,6 +81,14 @@ impl CommandTemplate {
                 quoted.collect::<Vec<_>>().join(&b' ')
             }
             CommandTemplate::Shell(line) => line.render(&values, item.index, slot),
+            CommandTemplate::ItemIsLine(shell) => {
+                let line = values.join(&b' ');
+                // A record is one line.
+                match line.contains(&b'\n') {
+                    true => [shell.program(), b" -c ", &shell_quote::quote(&line)].concat(),
+                    false => line,
+                }
+            }
         }
     }
 
@@ -96,6 +112,7 @@ impl CommandTemplate {
                 }
             }
             CommandTemplate::Shell(line) => line.pieces().iter().for_each(|piece| add(piece.text())),
+            CommandTemplate::ItemIsLine(_) => return true,
         }
         contains_in_order(line, &texts)
     }
@@ -106,21 +123,8 @@ impl CommandTemplate {
         match self {
             CommandTemplate::Words(words) => words.iter().flatten().any(is_slot),
             CommandTemplate::Shell(line) => line.pieces().iter().any(is_slot),
+            CommandTemplate::ItemIsLine(_) => false,
         }
-    }
-
-    /// Returns the text before the first blank if the command is one word such as `gzip {}`: probably a line for a
-    /// shell, quoted by mistake.
-    pub(crate) fn program_of_quoted_line(&self) -> Option<&[u8]> {
-        let CommandTemplate::Words(words) = self else { return None };
-        // A command without a placeholder has at least two words: the last is the item.
-        let only = match &words[..] {
-            [only] => only,
-            _ => return None,
-        };
-        let [Piece::Text(first), _, ..] = &only[..] else { return None };
-        let blank = first.iter().position(|&byte| byte == b' ')?;
-        Some(&first[..blank])
     }
 
     /// Returns the program if it is the same for all items.
@@ -130,7 +134,8 @@ impl CommandTemplate {
                 [Piece::Text(program)] => Some(program),
                 _ => None,
             },
-            CommandTemplate::Shell(_) => Some(shell_line::SHELL),
+            CommandTemplate::Shell(line) => Some(line.shell().program()),
+            CommandTemplate::ItemIsLine(shell) => Some(shell.program()),
         }
     }
 }

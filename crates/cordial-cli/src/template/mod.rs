@@ -8,7 +8,9 @@
 mod command_line;
 mod command_template;
 mod placeholder;
+mod shell;
 mod shell_line;
 
 pub(crate) use command_line::CommandLine;
 pub(crate) use command_template::CommandTemplate;
+pub(crate) use shell::Shell;

@@ -2,7 +2,7 @@
 //! environment of the shell, so that the shell never parses the text of an item.
 //!
 //! ```text
-//! gzip < {} > {.}.gz   ──►   sh -c 'gzip < "$*" > "$CORDIAL_STEM".gz' cordial ITEM…
+//! gzip < {} > {.}.gz   ──►   sh -c 'gzip < "$*" > "$CORDIAL_STEM".gz' sh ITEM…
 //! ```
 //!
 //! This is not a full parser of shell syntax. It recognizes quotes, escapes and comments, which is
@@ -11,18 +11,15 @@
 
 use super::command_line::CommandLine;
 use super::placeholder::{self, Piece, Placeholder};
+use super::shell::Shell;
 use crate::item_failure::ItemFailure;
 use crate::system::{self, NotUnicode};
 use crate::text::{display, shell_quote};
 
-pub(super) const SHELL: &[u8] = b"sh";
-
-/// `$0` of the shell, which begins its error messages.
-const SHELL_NAME: &[u8] = b"cordial";
-
 /// A line with placeholders.
 #[derive(Debug)]
 pub(crate) struct ShellLine {
+    shell: Shell,
     pieces: Vec<Piece>,
     script: Vec<u8>,
 }
@@ -44,7 +41,7 @@ impl ShellLine {
     /// # Errors
     ///
     /// A message, when a placeholder is inside quotes.
-    pub(super) fn new(line: &[u8], item_placeholder: &[u8]) -> Result<ShellLine, String> {
+    pub(super) fn new(shell: Shell, line: &[u8], item_placeholder: &[u8]) -> Result<ShellLine, String> {
         let mut pieces = parse(line, item_placeholder)?;
         let has_placeholder = pieces.iter().any(|piece| piece.placeholder().is_some());
         if !has_placeholder && !refers_to_arguments(line) {
@@ -52,7 +49,11 @@ impl ShellLine {
             pieces.clear();
             placeholder::push(&mut pieces, &mut text, Placeholder::Item);
         }
-        Ok(ShellLine { script: script(&pieces), pieces })
+        Ok(ShellLine { script: script(&pieces), shell, pieces })
+    }
+
+    pub(super) fn shell(&self) -> &Shell {
+        &self.shell
     }
 
     pub(super) fn pieces(&self) -> &[Piece] {
@@ -62,7 +63,7 @@ impl ShellLine {
     /// Returns the command of the shell for one item.
     pub(super) fn fill(&self, values: &[&[u8]], index: u64, slot: usize) -> Result<CommandLine, ItemFailure> {
         let os_string = |bytes| system::os_string(bytes).map_err(|NotUnicode| ItemFailure::NotUnicode);
-        let fixed = [SHELL, b"-c", &self.script, SHELL_NAME];
+        let fixed = [self.shell.program(), b"-c", &self.script, self.shell.name()];
         let words = fixed.iter().chain(values).map(|word| os_string(word.to_vec()));
         let mut environment = Vec::new();
         for (placeholder, name) in VARIABLES {

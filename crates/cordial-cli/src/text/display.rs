@@ -3,8 +3,6 @@
 //! The result is for reading, not for parsing: bytes that are not UTF-8 become `�`. `shell_quote` writes text that a
 //! shell can read back.
 
-use std::ffi::OsString;
-
 /// The number of characters after which an item or a word is cut.
 const MAX_ITEM_CHARS: usize = 80;
 
@@ -19,15 +17,29 @@ pub(crate) fn quoted(bytes: &[u8]) -> String {
     format!("{:?}", shortened(&String::from_utf8_lossy(visible), MAX_ITEM_CHARS))
 }
 
+/// Returns a line for a shell as it was typed, on one line.
+pub(crate) fn line(bytes: &[u8]) -> String {
+    let visible = &bytes[..bytes.len().min(4 * (MAX_COMMAND_CHARS + 1))];
+    let text = String::from_utf8_lossy(visible);
+    let mut one_line = String::new();
+    for c in text.trim().chars() {
+        match c {
+            '\'' | '"' | '\\' => one_line.push(c),
+            _ => one_line.extend(c.escape_debug()),
+        }
+    }
+    shortened(&one_line, MAX_COMMAND_CHARS)
+}
+
 /// Returns a word as a person would type it: unchanged if it needs no quotes, otherwise quoted.
-fn word(word: &OsString) -> String {
-    let text = word.to_string_lossy();
+fn word(word: &[u8]) -> String {
+    let text = String::from_utf8_lossy(word);
     let is_plain = !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "_-+./,:;=@%^~{}�".contains(c));
-    if is_plain { shortened(&text, MAX_ITEM_CHARS) } else { quoted(word.as_encoded_bytes()) }
+    if is_plain { shortened(&text, MAX_ITEM_CHARS) } else { quoted(word) }
 }
 
 /// Returns a command as a person would type it.
-pub(crate) fn command(words: &[OsString]) -> String {
+pub(crate) fn command(words: &[Vec<u8>]) -> String {
     let mut text = String::new();
     for each in words {
         if !text.is_empty() {

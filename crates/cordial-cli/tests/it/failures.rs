@@ -12,15 +12,15 @@ fn a_failure_message_names_item_command_and_reason() {
             input: b"0\n3\n0\n",
             status: 1,
             stdout: b"",
-            stderr: "cordial: item 2 \"3\" failed: sh -c \"exit $1\" sh 3: exited with status 3\ncordial: 1 of 3 items failed\n",
+            stderr: "cordial: item 2 \"3\" failed: sh -c \"exit $1\" sh: exited with status 3\ncordial: 1 of 3 items failed\n",
         },
         Case {
             args: &["map", "--", "sh", "-c", "kill -$1 $$", "sh"],
             input: b"SEGV\nKILL\n",
             status: 2,
             stdout: b"",
-            stderr: "cordial: item 1 \"SEGV\" failed: sh -c \"kill -$1 $$\" sh SEGV: was killed by signal 11 (SIGSEGV)\n\
-                     cordial: item 2 \"KILL\" failed: sh -c \"kill -$1 $$\" sh KILL: was killed by signal 9 (SIGKILL)\n\
+            stderr: "cordial: item 1 \"SEGV\" failed: sh -c \"kill -$1 $$\" sh: was killed by signal 11 (SIGSEGV)\n\
+                     cordial: item 2 \"KILL\" failed: sh -c \"kill -$1 $$\" sh: was killed by signal 9 (SIGKILL)\n\
                      cordial: 2 of 2 items failed\n",
         },
         Case {
@@ -28,7 +28,7 @@ fn a_failure_message_names_item_command_and_reason() {
             input: b"no-such-command\n",
             status: 1,
             stdout: b"",
-            stderr: "cordial: item 1 \"no-such-command\" failed: no-such-command -l: cannot be started: No such file or directory; check that \"no-such-command\" is installed and in PATH\n\
+            stderr: "cordial: item 1 \"no-such-command\" failed: {} -l: cannot be started: No such file or directory; check that \"no-such-command\" is installed and in PATH\n\
                      cordial: 1 of 1 item failed\n",
         },
     ]);
@@ -42,14 +42,14 @@ fn an_item_with_control_characters_is_shown_on_one_line() {
             input: b"a\xffb\n",
             status: 1,
             stdout: b"",
-            stderr: "cordial: item 1 \"a\u{fffd}b\" failed: false a\u{fffd}b: exited with status 1\ncordial: 1 of 1 item failed\n",
+            stderr: "cordial: item 1 \"a\u{fffd}b\" failed: false: exited with status 1\ncordial: 1 of 1 item failed\n",
         },
         Case {
             args: &["map", "--", "false"],
             input: b"\x1b[2Ja\rb\n",
             status: 1,
             stdout: b"",
-            stderr: "cordial: item 1 \"\\u{1b}[2Ja\\rb\" failed: false \"\\u{1b}[2Ja\\rb\": exited with status 1\ncordial: 1 of 1 item failed\n",
+            stderr: "cordial: item 1 \"\\u{1b}[2Ja\\rb\" failed: false: exited with status 1\ncordial: 1 of 1 item failed\n",
         },
     ]);
 }
@@ -61,7 +61,7 @@ fn the_output_of_a_failed_item_is_printed() {
         input: b"a\n",
         status: 1,
         stdout: b"out a\n",
-        stderr: "err a\ncordial: item 1 \"a\" failed: sh -c \"echo out $1; echo err $1 >&2; exit 1\" sh a: exited with status 1\ncordial: 1 of 1 item failed\n",
+        stderr: "err a\ncordial: item 1 \"a\" failed: sh -c \"echo out $1; echo err $1 >&2; exit 1\" sh: exited with status 1\ncordial: 1 of 1 item failed\n",
     }]);
 }
 

@@ -2,6 +2,7 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic like tests")]
 
+mod command;
 mod comparison;
 mod environment;
 mod failures;

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use rustix::io::Errno;
 
@@ -24,9 +25,12 @@ pub(crate) fn start_advice(program: &OsStr, error: &io::Error) -> Option<String>
             Some(format!("check that {shown} exists, and the interpreter that its first line names"))
         }
         (_, ErrorKind::NotFound) if bytes.contains(&b' ') => {
-            Some(format!("{shown} is taken as the name of one program: remove the quotes, or run it with sh -c"))
+            Some(format!("{shown} is taken as the name of one program: remove the quotes, or add --shell"))
         }
         (_, ErrorKind::NotFound) => Some(format!("check that {shown} is installed and in PATH")),
+        (_, ErrorKind::PermissionDenied) if Path::new(program).is_dir() => {
+            Some(format!("{shown} is a directory: name a program in it"))
+        }
         (_, ErrorKind::PermissionDenied) => {
             Some(format!("check that {shown} is a program that you may execute (chmod +x)"))
         }
@@ -35,7 +39,7 @@ pub(crate) fn start_advice(program: &OsStr, error: &io::Error) -> Option<String>
                 .to_owned(),
         ),
         (Some(Errno::NOEXEC), _) => {
-            Some(format!("if {shown} is a script, add a first line such as #!/bin/sh"))
+            Some(format!("{shown} is not a program for this machine"))
         }
         (Some(Errno::MFILE | Errno::NFILE), _) => Some(TOO_MANY_FILES.to_owned()),
         (Some(Errno::AGAIN | Errno::NOMEM), _) => {

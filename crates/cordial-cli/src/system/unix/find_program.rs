@@ -1,47 +1,156 @@
-//! Finds the program of a command once per run instead of once per item.
+//! Finds the program of a command once per run instead of once per item, and checks that it can be started.
 
 use std::env;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 
+use crate::system::program::Program;
 use crate::text::{display, io_error};
 
-/// Returns the path of a program that is found in PATH.
+/// The number of bytes in which Linux looks for the interpreter of a script.
+const FIRST_LINE_BYTES: u64 = 256;
+
+/// Returns what is started for a word.
 ///
-/// Returns `None` if the system has to find the program each time: the name contains a slash, PATH
-/// is empty, or PATH contains relative directories, which depend on the working directory.
+/// Returns `Program::Searched` if the system has to find the program each time: PATH is empty, or contains relative
+/// directories, which depend on the working directory.
 ///
 /// # Errors
 ///
-/// A message, when the program does not exist, so that no command could be started.
-pub(crate) fn find_program(name: &[u8], workdir: Option<&Path>) -> Result<Option<PathBuf>, String> {
+/// A message, when no command could be started: the program does not exist, or cannot be run.
+pub(crate) fn find_program(name: &[u8], workdir: Option<&Path>) -> Result<Program, String> {
     let shown = display::quoted(name);
+    if exported_functions().iter().any(|function| function == name) {
+        return match search(OsStr::from_bytes(b"bash")) {
+            Some(Ok(bash)) => Ok(Program::Function { bash }),
+            _ => Err(format!("{shown} is a function of bash, and there is no program bash in PATH: install bash")),
+        };
+    }
     let path = Path::new(OsStr::from_bytes(name));
     if name.contains(&b'/') {
         let path = workdir.map_or_else(|| path.to_owned(), |workdir| workdir.join(path));
-        return match path.metadata() {
-            Ok(_) => Ok(None),
-            Err(error) => {
-                Err(format!("cannot start the program {shown}: {}; check its path", io_error::describe(&error)))
-            }
-        };
+        check(&path, &shown)?;
+        return Ok(Program::File(if path.is_absolute() {
+            path
+        } else {
+            Path::new(OsStr::from_bytes(name)).to_owned()
+        }));
     }
-    let directories = env::var_os("PATH").unwrap_or_default();
-    let directories: Vec<PathBuf> = env::split_paths(&directories).collect();
-    if directories.is_empty() || directories.iter().any(|directory| directory.is_relative()) {
-        return Ok(None);
-    }
-    let is_program = |path: &PathBuf| path.is_file() && access(path, Access::EXEC_OK).is_ok();
-    match directories.iter().map(|directory| directory.join(path)).find(is_program) {
-        Some(path) if !name.is_empty() => Ok(Some(path)),
-        _ if name.contains(&b' ') => Err(format!(
-            "there is no program named {shown}: remove the quotes, or add --shell to run the words as a line for sh"
-        )),
-        _ => Err(format!(
+    match search(path.as_os_str()) {
+        None => Ok(Program::Searched),
+        Some(Ok(path)) => {
+            check(&path, &shown)?;
+            Ok(Program::File(path))
+        }
+        Some(Err(Some(unusable))) => {
+            check(&unusable, &display::quoted(unusable.as_os_str().as_bytes()))?;
+            Ok(Program::Searched)
+        }
+        Some(Err(None)) => Err(format!(
             "there is no program named {shown} in any directory of PATH: check that it is installed and spelled correctly"
         )),
     }
+}
+
+/// Searches PATH for a program. Returns `None` if PATH is empty or contains relative directories; the error is a file
+/// that has the name and cannot be executed.
+fn search(name: &OsStr) -> Option<Result<PathBuf, Option<PathBuf>>> {
+    let directories = env::var_os("PATH").unwrap_or_default();
+    let directories: Vec<PathBuf> = env::split_paths(&directories).collect();
+    if directories.is_empty() || directories.iter().any(|directory| directory.is_relative()) {
+        return None;
+    }
+    let mut files = directories.iter().map(|directory| directory.join(name)).filter(|path| path.is_file());
+    let mut unusable = None;
+    let program = files.find(|path| {
+        let is_executable = access(path, Access::EXEC_OK).is_ok();
+        if !is_executable && unusable.is_none() {
+            unusable = Some(path.clone());
+        }
+        is_executable
+    });
+    Some(match program {
+        Some(path) if !name.is_empty() => Ok(path),
+        _ => Err(unusable),
+    })
+}
+
+/// Returns the file that the system runs for a word.
+pub(super) fn file_of(word: &OsStr, workdir: Option<&Path>) -> PathBuf {
+    if word.as_bytes().contains(&b'/') {
+        return workdir.map_or_else(|| word.into(), |workdir| workdir.join(word));
+    }
+    let directories = env::var_os("PATH").unwrap_or_default();
+    let files = env::split_paths(&directories).map(|directory| directory.join(word));
+    files
+        .into_iter()
+        .find(|path| path.is_file() && access(path, Access::EXEC_OK).is_ok())
+        .unwrap_or_else(|| word.into())
+}
+
+/// Checks that the system can start a file.
+fn check(path: &Path, shown: &str) -> Result<(), String> {
+    let cannot_start = |error: &std::io::Error| {
+        format!("cannot start the program {shown}: {}; check its path", io_error::describe(error))
+    };
+    if path.metadata().map_err(|error| cannot_start(&error))?.is_dir() {
+        return Err(format!("cannot start the program {shown}: it is a directory; name a program in it"));
+    }
+    if access(path, Access::EXEC_OK).is_err() {
+        return Err(format!(
+            "cannot start the program {shown}: you may not execute it; run chmod +x, or name its interpreter, as in: sh {shown}"
+        ));
+    }
+    let Some(interpreter) = interpreter(path) else { return Ok(()) };
+    let found = Path::new(OsStr::from_bytes(&interpreter));
+    if found.is_relative() || (found.is_file() && access(found, Access::EXEC_OK).is_ok()) {
+        return Ok(());
+    }
+    let advice = match interpreter.ends_with(b"\r") {
+        true => "its lines end with a carriage return, as on Windows: remove these with sed -i 's/\\r$//'",
+        false => "check that it is installed, or change the first line",
+    };
+    Err(format!(
+        "cannot start the program {shown}: its first line names the interpreter {}, which is no program; {advice}",
+        display::quoted(&interpreter)
+    ))
+}
+
+/// Returns the interpreter that the first line of a script names after `#!`.
+fn interpreter(path: &Path) -> Option<Vec<u8>> {
+    let start = first_bytes(path)?;
+    let line = start.strip_prefix(b"#!")?.split(|&byte| byte == b'\n').next()?;
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let line = &line[line.iter().position(|byte| !is_blank(byte))?..];
+    Some(line.split(is_blank).next()?.to_vec())
+}
+
+/// Returns whether a file that the system does not know how to run is a script for sh: text, as far as its first line
+/// shows.
+pub(super) fn is_script_of_sh(path: &Path) -> bool {
+    first_bytes(path).is_none_or(|start| {
+        let line = start.split(|&byte| byte == b'\n').next().unwrap_or_default();
+        !line.contains(&0) && !start.starts_with(b"\x7fELF")
+    })
+}
+
+/// Returns the first bytes of a file, or `None` if it cannot be read.
+fn first_bytes(path: &Path) -> Option<Vec<u8>> {
+    let mut start = Vec::new();
+    File::open(path).ok()?.take(FIRST_LINE_BYTES).read_to_end(&mut start).ok()?;
+    Some(start)
+}
+
+/// Returns the names of the functions that a parent, a bash, has exported in the environment.
+pub(crate) fn exported_functions() -> Vec<Vec<u8>> {
+    let name = |(variable, _): (OsString, OsString)| {
+        let name = variable.into_vec();
+        Some(name.strip_prefix(b"BASH_FUNC_")?.strip_suffix(b"%%")?.to_vec())
+    };
+    env::vars_os().filter_map(name).filter(|name| !name.is_empty()).collect()
 }

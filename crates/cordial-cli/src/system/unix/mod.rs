@@ -32,7 +32,7 @@ pub(crate) use argument::{MAX_ARGUMENT_BYTES, argument_bytes, os_string};
 pub(crate) use exit::{KILLED, describe_exit, termination, was_killed};
 pub(crate) use exit_watch::{block_sigchld, unblock_sigchld};
 pub(crate) use file_lock::try_lock;
-pub(crate) use find_program::find_program;
+pub(crate) use find_program::{exported_functions, find_program};
 pub(crate) use group_table::GroupTable;
 pub(crate) use guard::{run_guard, start_guard};
 pub(crate) use pipe::{PipeEnd, may_have_data, read_available};

@@ -9,13 +9,17 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{ChildStderr, ChildStdout};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawnp};
 use nix::sys::signal::{SigSet, Signal};
+use rustix::io::Errno;
 use rustix::process::Pid;
 
-use super::signals;
+use super::{find_program, signals};
+use crate::system::program::Program;
 use crate::system::spawn_config::{CommandOutput, RUN_VARIABLE, SpawnConfig};
 
 /// Starts the commands of a run.
@@ -25,6 +29,10 @@ pub(crate) struct Spawner {
     environment: Vec<(OsString, CString)>,
     /// The signals that are reset to their default in each command.
     default_signals: SigSet,
+    /// The names of functions that bash has exported.
+    functions: Vec<Vec<u8>>,
+    /// Whether the program, which is the same for all commands, is a script without `#!`.
+    is_script: AtomicBool,
 }
 
 /// A process that was started: the leader of a new process group.
@@ -44,6 +52,8 @@ impl Spawner {
         Spawner {
             environment: environment.map(|(entry, name)| (name, entry)).collect(),
             default_signals: default_signals(),
+            functions: find_program::exported_functions(),
+            is_script: AtomicBool::new(false),
             config,
         }
     }
@@ -54,10 +64,55 @@ impl Spawner {
     ///
     /// When the system cannot start the process.
     pub(super) fn spawn(&self, words: &[OsString], variables: &[(&str, OsString)]) -> io::Result<Spawned> {
+        let function = [OsStr::new("bash"), OsStr::new("-c"), OsStr::new(r#""$0" "$@""#)];
+        let started = match &self.config.program {
+            Program::Function { bash } => return self.start(bash.as_os_str(), &function, words, variables),
+            Program::Searched if self.functions.iter().any(|name| *name == words[0].as_bytes()) => {
+                return self.start(OsStr::new("bash"), &function, words, variables);
+            }
+            Program::Searched => self.start(&words[0], &[], words, variables),
+            Program::File(path) if self.is_script.load(Ordering::Relaxed) => {
+                return self.start_script(path, words, variables);
+            }
+            Program::File(path) => self.start(path.as_os_str(), &[], words, variables),
+        };
+        match started {
+            // A script without `#!`.
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::NOEXEC) => {
+                let path = match &self.config.program {
+                    Program::File(path) => path.clone(),
+                    _ => find_program::file_of(&words[0], self.config.workdir.as_deref()),
+                };
+                if !find_program::is_script_of_sh(&path) {
+                    return Err(error);
+                }
+                self.is_script.store(true, Ordering::Relaxed);
+                self.start_script(&path, words, variables)
+            }
+            started => started,
+        }
+    }
+
+    /// Starts sh with a script, as every shell does for a script without `#!`.
+    fn start_script(&self, path: &Path, words: &[OsString], variables: &[(&str, OsString)]) -> io::Result<Spawned> {
+        let shell = [OsStr::new("sh"), path.as_os_str()];
+        self.start(OsStr::new("/bin/sh"), &shell, &words[1..], variables)
+    }
+
+    /// Starts a program with the words of `before` and `words`, of which the first is its name.
+    fn start(
+        &self,
+        program: &OsStr,
+        before: &[&OsStr],
+        words: &[OsString],
+        variables: &[(&str, OsString)],
+    ) -> io::Result<Spawned> {
+        let mut all = before.iter().copied().chain(words.iter().map(OsString::as_os_str));
         if self.config.workdir.is_some() {
             // `posix_spawn` of nix cannot set a working directory.
-            let mut command = self.config.command(words, variables);
-            let mut child = command.arg0(&words[0]).process_group(0).spawn()?;
+            let name = all.next().unwrap_or(program);
+            let arguments: Vec<OsString> = all.map(OsStr::to_owned).collect();
+            let mut child = self.config.command(program, &arguments, variables).arg0(name).process_group(0).spawn()?;
             return Ok(Spawned {
                 id: Pid::from_child(&child),
                 stdout: child.stdout.take(),
@@ -71,9 +126,8 @@ impl Spawner {
         // The write ends have to stay open until the process is started.
         let (stdout, _stdout_writer) = self.pipe(&mut actions, rustix::stdio::raw_stdout())?.unzip();
         let (stderr, _stderr_writer) = self.pipe(&mut actions, rustix::stdio::raw_stderr())?.unzip();
-        let program = self.config.program.as_ref().map_or(words[0].as_os_str(), |path| path.as_os_str());
         let program = CString::new(program.as_bytes())?;
-        let words = words.iter().map(|word| CString::new(word.as_bytes())).collect::<Result<Vec<_>, _>>()?;
+        let words = all.map(|word| CString::new(word.as_bytes())).collect::<Result<Vec<_>, _>>()?;
         let variables = variables.iter().map(|(name, value)| Ok((*name, entry(OsStr::new(name), value)?)));
         let variables = variables.collect::<io::Result<Vec<_>>>()?;
         let is_kept = |name: &OsStr| variables.iter().all(|(other, _)| name != *other);

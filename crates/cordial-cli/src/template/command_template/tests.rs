@@ -65,7 +65,7 @@ fn dash_i_replaces_the_item_placeholder() {
 }
 
 fn script(line: &str) -> String {
-    let template = CommandTemplate::shell(line.as_bytes(), b"{}").unwrap();
+    let template = CommandTemplate::shell(Shell::sh(), line.as_bytes(), b"{}").unwrap();
     template.fill(&item(&["i"]), 1).unwrap().words[2].to_string_lossy().into_owned()
 }
 
@@ -91,7 +91,7 @@ fn placeholders_of_a_shell_line_become_references() {
 #[test]
 fn a_placeholder_inside_quotes_is_refused() {
     for line in ["echo '{}'", r#"echo "a {}""#, r#"echo "$(wc {})""#, r"echo $'it\'{}'", "echo '\n{.}'"] {
-        let error = CommandTemplate::shell(line.as_bytes(), b"{}").unwrap_err();
+        let error = CommandTemplate::shell(Shell::sh(), line.as_bytes(), b"{}").unwrap_err();
         assert!(error.contains("is inside quotes"), "{error}");
     }
 }

@@ -1,0 +1,129 @@
+//! The command of the command line: the words of a program, a line for a shell, or nothing, so that each item is a line.
+
+use std::path::Path;
+
+use crate::args::MapOptions;
+use crate::system;
+use crate::template::{CommandTemplate, Shell};
+use crate::text::display;
+
+/// The bytes that make a single word a line for a shell, unless a file has that name.
+const LINE_BYTES: &[u8] = b" \t\n|&;<>()$`\\\"'*?[";
+
+/// The command as it was given.
+pub(super) struct GivenCommand {
+    words: Vec<Vec<u8>>,
+    kind: Kind,
+}
+
+enum Kind {
+    Words,
+    /// The words, joined by blanks, are a line for this shell.
+    Line(Shell),
+    /// There are no words: each item is a line for this shell.
+    ItemIsLine(Shell),
+}
+
+impl GivenCommand {
+    /// Decides how the words are run.
+    ///
+    /// # Errors
+    ///
+    /// A message, when options contradict the words.
+    pub(super) fn new(words: Vec<Vec<u8>>, options: &MapOptions) -> Result<GivenCommand, String> {
+        let given_shell = match &options.launch.shell_path {
+            Some(path) => Some(Shell::new(system::argument_bytes(path.clone())?)?),
+            None => None,
+        };
+        let is_line = options.shell || given_shell.is_some() || matches!(&words[..], [only] if is_line(only, options));
+        let shell_for = |calls_function: &dyn Fn(&[u8]) -> bool| match &given_shell {
+            Some(shell) => shell.clone(),
+            // Functions are exported in a form that only bash reads.
+            None if system::exported_functions().iter().any(|name| calls_function(name)) => Shell::bash(),
+            None => Shell::sh(),
+        };
+        let kind = if words.is_empty() {
+            if options.max_args.get() > 1 {
+                return Err("-n needs a command: without a command, each item is a command of its own".to_owned());
+            }
+            Kind::ItemIsLine(shell_for(&|_| true))
+        } else if is_line {
+            Kind::Line(shell_for(&|name| words.iter().any(|word| has_word(word, name))))
+        } else {
+            Kind::Words
+        };
+        Ok(GivenCommand { words, kind })
+    }
+
+    /// Returns the command with its placeholders.
+    ///
+    /// # Errors
+    ///
+    /// A message, when a placeholder stands where it cannot be replaced.
+    pub(super) fn template(&self, options: &MapOptions) -> Result<CommandTemplate, String> {
+        let item_placeholder = options.replace.clone().map_or_else(|| Ok(b"{}".to_vec()), system::argument_bytes)?;
+        match &self.kind {
+            Kind::Words => Ok(CommandTemplate::words(&self.words, &item_placeholder)),
+            Kind::Line(shell) => CommandTemplate::shell(shell.clone(), &self.words.join(&b' '), &item_placeholder),
+            Kind::ItemIsLine(shell) => Ok(CommandTemplate::ItemIsLine(shell.clone())),
+        }
+    }
+
+    /// Returns the command as it was typed, for messages. Empty if each item is a command.
+    pub(super) fn typed(&self) -> String {
+        match &self.kind {
+            Kind::Words => display::command(&self.words),
+            Kind::Line(_) => display::line(&self.words.join(&b' ')),
+            Kind::ItemIsLine(_) => String::new(),
+        }
+    }
+}
+
+/// Returns whether a single word is a line for a shell, such as `gzip {}`, and not the name of a program.
+fn is_line(word: &[u8], options: &MapOptions) -> bool {
+    let has_line_bytes = |text: &[u8]| text.iter().any(|byte| LINE_BYTES.contains(byte));
+    if !has_line_bytes(word) && !word.starts_with(b"~") {
+        return false;
+    }
+    let path = |bytes: &[u8]| {
+        let name = system::os_string(bytes.to_vec()).unwrap_or_default();
+        options.workdir.as_deref().unwrap_or(Path::new("")).join(name)
+    };
+    if word.contains(&b'/') {
+        // A blank in the path of a program, or of the directory of programs that are the items.
+        let fixed = word.iter().position(|&byte| byte == b'{').map_or(word, |at| &word[..at]);
+        let directory = fixed.iter().rposition(|&byte| byte == b'/').map_or(&b""[..], |at| &fixed[..at]);
+        !(path(word).is_file() || has_line_bytes(directory) && path(directory).is_dir())
+    } else {
+        system::find_program(word, None).is_err()
+    }
+}
+
+/// Returns whether a text has this name as a word.
+fn has_word(text: &[u8], name: &[u8]) -> bool {
+    let is_part = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(byte));
+    let starts = text.windows(name.len()).enumerate().filter(|(_, part)| *part == name).map(|(start, _)| start);
+    starts.into_iter().any(|start| {
+        !is_part(start.checked_sub(1).and_then(|before| text.get(before))) && !is_part(text.get(start + name.len()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_is_found_as_a_whole_word() {
+        for (text, is_found) in [
+            ("f", true),
+            ("f x", true),
+            ("a;f|b", true),
+            ("$(f)", true),
+            ("ff", false),
+            ("my-f", false),
+            ("f_2", false),
+        ] {
+            assert_eq!(has_word(text.as_bytes(), b"f"), is_found, "{text}");
+        }
+    }
+}
