@@ -1,5 +1,6 @@
 //! The command line: options, their values and the help text. `map::config` makes the checks that clap cannot make.
 
+mod concurrency;
 mod generate;
 mod help;
 mod launch_options;
@@ -7,6 +8,7 @@ mod options;
 mod unsupported;
 mod values;
 
+pub(crate) use concurrency::Concurrency;
 pub(crate) use generate::{print_completions, print_manual};
 pub(crate) use options::{Args, Command, MapOptions, parse};
 pub(crate) use unsupported::COMPARISON_PAGE;

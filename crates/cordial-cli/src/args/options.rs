@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 
+use super::concurrency::Concurrency;
 use super::help;
 use super::launch_options::{LaunchOptions, RUNNING};
 use super::unsupported;
-use super::values::{self, Concurrency};
+use super::values;
 use crate::exit_reason::ExitReason;
 use crate::stop::halt::HaltPolicy;
 
@@ -70,8 +71,8 @@ pub(crate) struct MapOptions {
     #[arg(long, help_heading = ITEMS)]
     pub(crate) shell: bool,
 
-    /// Run N commands at once; 0: as many as possible [default: cores]
-    #[arg(short = 'c', long, visible_short_aliases = ['j', 'P'], aliases = ["jobs", "max-procs", "max-concurrency"], value_name = "N", help_heading = RUNNING, value_parser = values::concurrency, default_value = "cores", hide_default_value = true, allow_negative_numbers = true)]
+    /// Run N commands at once; 0: as many as possible; +N, -N, N% of the cores; a FILE [default: 100%]
+    #[arg(short = 'c', long, visible_short_aliases = ['j', 'P'], aliases = ["jobs", "max-procs", "max-concurrency"], value_name = "N", help_heading = RUNNING, value_parser = Concurrency::parse, default_value = "100%", hide_default_value = true, allow_negative_numbers = true)]
     pub(crate) concurrency: Concurrency,
 
     /// Run the commands in DIR

@@ -1,41 +1,9 @@
 //! Parsers for the values of options. Their errors say what is expected.
 
 use std::ffi::OsString;
-use std::thread;
 use std::time::Duration;
 
 use crate::stop::halt::HaltPolicy;
-
-/// How many commands may run at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Concurrency {
-    /// One per core.
-    Cores,
-    Number(usize),
-    /// As many as the system allows.
-    Maximum,
-}
-
-impl Concurrency {
-    /// Returns the number of commands. `max` is the largest number that the system allows.
-    pub(crate) fn number(self, max: usize) -> usize {
-        match self {
-            // If the number of cores is unknown, one command at a time always works.
-            Concurrency::Cores => thread::available_parallelism().map_or(1, usize::from),
-            Concurrency::Number(number) => number,
-            Concurrency::Maximum => max,
-        }
-    }
-}
-
-pub(super) fn concurrency(text: &str) -> Result<Concurrency, String> {
-    match text.parse::<usize>() {
-        _ if text == "cores" => Ok(Concurrency::Cores),
-        Ok(0) => Ok(Concurrency::Maximum),
-        Ok(number) => Ok(Concurrency::Number(number)),
-        Err(_) => Err("expected a whole number of commands, or 0 for as many as the system allows".to_owned()),
-    }
-}
 
 pub(super) fn delimiter(text: &str) -> Result<u8, String> {
     let hexadecimal = |digits: &str| u8::from_str_radix(digits, 16).ok();

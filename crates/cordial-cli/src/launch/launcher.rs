@@ -9,6 +9,7 @@ use std::thread;
 use tokio::sync::{mpsc, oneshot};
 
 use super::request::{LaunchConfig, Request};
+use super::slot_limit::SlotLimit;
 use super::workers::{WAITING_REQUESTS, Workers};
 use crate::item::Item;
 use crate::outcome::Outcome;
@@ -26,8 +27,8 @@ pub(crate) struct Launcher {
 impl Launcher {
     /// Returns the number of requests that should exist at once, so that a free slot always finds a
     /// waiting request.
-    pub(crate) fn wanted_requests(concurrency: usize) -> usize {
-        concurrency.saturating_add(WAITING_REQUESTS)
+    pub(crate) fn wanted_requests(limit: &SlotLimit) -> usize {
+        limit.max().saturating_add(WAITING_REQUESTS)
     }
 
     /// Starts the threads. The receiver is disconnected when all of them have ended.
@@ -36,8 +37,8 @@ impl Launcher {
     ///
     /// When the system cannot start a thread or open the files of its event loop.
     pub(crate) fn start(config: LaunchConfig) -> io::Result<(Launcher, Receiver<()>)> {
-        let concurrency = config.concurrency;
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(concurrency);
+        // A thread can serve any number of slots, so a limit that grows needs no more threads.
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(config.limit.get());
         // The channel is unbounded, but each sender waits for its reply: there are never more requests than the stream
         // has tasks.
         let (sender, receiver) = mpsc::unbounded_channel();
@@ -45,13 +46,12 @@ impl Launcher {
         let workers = Arc::new(Workers::new(config, receiver, Arc::clone(&waiting)));
         let (alive, ended) = channel();
         for n in 0..threads {
-            let n_slots = concurrency / threads + usize::from(n < concurrency % threads);
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let (workers, alive) = (Arc::clone(&workers), alive.clone());
             thread::Builder::new().name("cordial-launch".to_owned()).spawn(move || {
                 let _alive = alive;
                 system::unblock_sigchld();
-                runtime.block_on(workers.run(n_slots));
+                runtime.block_on(workers.run(n, threads));
             })?;
         }
         Ok((Launcher { requests: sender, waiting }, ended))

@@ -18,9 +18,11 @@ mod child;
 mod launcher;
 mod output_reader;
 mod request;
+mod slot_limit;
 mod throttle;
 mod workers;
 
 pub(crate) use launcher::Launcher;
 pub(crate) use request::{LaunchConfig, OutputTarget};
+pub(crate) use slot_limit::SlotLimit;
 pub(crate) use throttle::Throttle;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::slot_limit::SlotLimit;
 use super::throttle::Throttle;
 use crate::item::Item;
 use crate::outcome::Outcome;
@@ -22,8 +23,7 @@ pub(crate) struct LaunchConfig {
     pub(crate) typed: Arc<str>,
     pub(crate) spawner: Spawner,
     pub(crate) output: OutputTarget,
-    /// The number of commands that may run at once.
-    pub(crate) concurrency: usize,
+    pub(crate) limit: SlotLimit,
     pub(crate) timeout: Option<Duration>,
     /// The time between SIGTERM and SIGKILL.
     pub(crate) grace: Duration,

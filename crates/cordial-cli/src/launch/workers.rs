@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{self, Instant};
 
 use super::child;
@@ -50,6 +50,8 @@ pub(super) struct Workers {
     slots: Mutex<Slots>,
     replies: Mutex<ReplyBatch>,
     running: AtomicUsize,
+    /// Whether there are no more requests.
+    ended: watch::Sender<bool>,
     /// The number of requests that were sent and not started.
     waiting: Arc<AtomicUsize>,
 }
@@ -140,16 +142,20 @@ impl Workers {
         let requests = tokio::sync::Mutex::new(NewRequests { receiver, throttle });
         let (slots, replies) = (Mutex::default(), Mutex::default());
         let waiting_requests = WaitingRequests::default();
-        Workers { config, requests, waiting_requests, slots, replies, running: AtomicUsize::new(0), waiting }
+        let (running, ended) = (AtomicUsize::new(0), watch::Sender::new(false));
+        Workers { config, requests, waiting_requests, slots, replies, running, ended, waiting }
     }
 
-    /// Serves requests on the calling thread, with at most `n_slots` commands at once. Returns when
-    /// there are no more requests and the commands of this thread have ended.
-    pub(super) async fn run(&self, n_slots: usize) {
+    /// Serves requests on the calling thread, the `n`th of `n_threads`, with its share of the slots. Returns when there are
+    /// no more requests and the commands of this thread have ended.
+    pub(super) async fn run(&self, n: usize, n_threads: usize) {
         let mut running = FuturesUnordered::new();
         let mut is_open = true;
-        let mode = if n_slots == 1 { WaitMode::Blocking } else { WaitMode::Async };
+        let (mut limit, mut ended) = (self.config.limit.subscribe(), self.ended.subscribe());
         while is_open || !running.is_empty() {
+            let limit_now = *limit.borrow_and_update();
+            let n_slots = limit_now / n_threads + usize::from(n < limit_now % n_threads);
+            let mode = if n_slots == 1 { WaitMode::Blocking } else { WaitMode::Async };
             let deadline = self.lock_replies().deadline;
             let has_few_requests = || self.waiting.load(Ordering::Relaxed) < FEW_REQUESTS;
             if deadline.is_some_and(|deadline| Instant::now() >= deadline || has_few_requests()) {
@@ -173,10 +179,17 @@ impl Workers {
                     }
                     request = next, if is_open && running.len() < n_slots => request,
                     () = time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => continue,
+                    // Fails only when the sender is gone, and `config` holds it.
+                    _ = limit.changed() => continue,
+                    // A thread without slots does not ask for requests, so it does not see their end.
+                    _ = ended.wait_for(|ended| *ended), if is_open => None,
                 }
             };
             match request {
-                None => is_open = false,
+                None => {
+                    is_open = false;
+                    self.ended.send_replace(true);
+                }
                 Some(request) => {
                     self.waiting.fetch_sub(1, Ordering::Relaxed);
                     running.push(self.serve(request, mode));

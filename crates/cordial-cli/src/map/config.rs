@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::command::GivenCommand;
-use crate::args::{COMPARISON_PAGE, MapOptions};
+use crate::args::{COMPARISON_PAGE, Concurrency, MapOptions};
 use crate::input::Product;
+use crate::launch::SlotLimit;
 use crate::records::{Joblog, PastJoblog, PastRun, ResultsDirectory, Resume, RunRecords};
 use crate::report::Format;
 use crate::stop::halt::HaltPolicy;
@@ -18,6 +19,12 @@ use crate::text::io_error;
 
 /// The word before a list of items.
 const LIST: &str = ":::";
+
+/// No file makes more commands run at once, unless it contains a larger number at the start.
+const MAX_FROM_FILE: usize = 1024;
+
+/// Signals make at most this many more commands run at once.
+const MAX_FROM_SIGNALS: usize = 128;
 
 /// Words before other lists of GNU parallel, and what to do instead.
 const UNSUPPORTED_LISTS: [(&str, &str); 3] = [
@@ -51,7 +58,7 @@ pub(super) struct Config {
     pub(super) program: Program,
     /// The command as it was typed.
     pub(super) typed: Arc<str>,
-    pub(super) concurrency: usize,
+    pub(super) limit: SlotLimit,
     pub(super) output: OutputMode,
     pub(super) halt: HaltPolicy,
     pub(super) records: RunRecords,
@@ -93,7 +100,7 @@ impl Config {
         };
         check_machine(&options)?;
         Ok(Config {
-            concurrency: options.concurrency.number(system::max_concurrency()),
+            limit: slot_limit(&options)?,
             output: output_mode(&options),
             halt: match options.halt {
                 _ if options.fail_fast => HaltPolicy::FAIL_FAST,
@@ -121,6 +128,17 @@ fn open(path: &PathBuf) -> Result<File, String> {
         true => Err(format!("cannot read items from {}: it is a directory", path.display())),
         false => Ok(file),
     }
+}
+
+/// Returns how many commands may run at once at first, and at most.
+fn slot_limit(options: &MapOptions) -> Result<SlotLimit, String> {
+    let system_max = system::max_concurrency();
+    let initial = options.concurrency.number(system_max)?;
+    let max = match options.concurrency {
+        Concurrency::File(_) => MAX_FROM_FILE.max(initial),
+        _ => initial.saturating_add(MAX_FROM_SIGNALS),
+    };
+    Ok(SlotLimit::new(initial, max.min(system_max)))
 }
 
 fn output_mode(options: &MapOptions) -> OutputMode {

@@ -7,6 +7,7 @@
 //! ```
 
 use std::io::{self, IsTerminal, Write as _};
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -15,6 +16,7 @@ use cordial::Runtime;
 use tokio::io::AsyncWriteExt;
 use tokio::time;
 
+use super::adjust::adjust;
 use super::config::Config;
 use super::pipeline::{LAST_OUTPUT_TIMEOUT, run_items};
 use super::run_state::RunState;
@@ -23,7 +25,9 @@ use crate::blocking_io::Writer;
 use crate::exit_reason::ExitReason;
 use crate::report::{Printer, RunEnd};
 use crate::stop::token::{StopLevel, StopToken};
-use crate::system::{self, GroupTable, JobControl, StandardError, StandardOutput, StopSignal, StopSignals};
+use crate::system::{
+    self, GroupTable, JobControl, LimitSignals, StandardError, StandardOutput, StopSignal, StopSignals,
+};
 use crate::text::io_error;
 
 /// How long to wait for the threads that run commands after all commands were killed.
@@ -89,8 +93,9 @@ fn new_run_name() -> String {
 /// The root task: runs the items and handles signals.
 async fn root(config: Config, run_name: String, state: RunState) -> ExitReason {
     let mut printer = Printer::new(Writer::new(|| StandardOutput), Writer::new(|| StandardError), config.options.quiet);
-    let handlers = StopSignals::listen().and_then(|stop_signals| Ok((stop_signals, JobControl::listen()?)));
-    let (mut stop_signals, mut job_control) = match handlers {
+    let handlers = StopSignals::listen()
+        .and_then(|stop_signals| Ok((stop_signals, JobControl::listen()?, LimitSignals::listen()?)));
+    let (mut stop_signals, mut job_control, limit_signals) = match handlers {
         Ok(handlers) => handlers,
         Err(error) => {
             let message = format!("cannot install signal handlers: {}", io_error::describe(&error));
@@ -102,13 +107,15 @@ async fn root(config: Config, run_name: String, state: RunState) -> ExitReason {
     let printed = printer.printed();
     let groups = state.groups.clone();
     let (grace, is_quiet) = (config.options.grace, config.options.quiet);
+    let mut adjusting = pin!(adjust(config.limit.clone(), limit_signals, config.options.concurrency.clone()));
     let reason = {
         let mut items = Box::pin(run_items(config, run_name, state.clone(), stop.clone(), &mut printer));
-        let mut forwarding = std::pin::pin!(job_control.forward(&groups));
+        let mut forwarding = pin!(job_control.forward(&groups));
         let signal = tokio::select! {
             biased;
             signal = stop_signals.next() => signal,
             () = &mut forwarding => return ExitReason::Error,
+            () = &mut adjusting => return ExitReason::Error,
             reason = &mut items => return reason,
         };
         let _ = state.stop_signal.set(signal);

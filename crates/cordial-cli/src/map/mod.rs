@@ -1,12 +1,13 @@
 //! The command `cordial map`.
 //!
 //! ```text
-//! command ──► config ──► lifecycle: signals, the end of the run
+//! command ──► config ──► lifecycle: signals, the end of the run ──► adjust: how many commands run at once
 //!                └──► pipeline ──┬── pending    items that remain to be run
 //!                                ├── attempts   runs one item, several times if it fails
 //!                                └── report     prints outcomes, counts failures
 //! ```
 
+mod adjust;
 mod attempts;
 mod command;
 mod config;

@@ -55,7 +55,7 @@ where
     O: AsyncWrite + Unpin,
     E: AsyncWrite + Unpin,
 {
-    let Config { input, template, program, typed, concurrency, output, halt, records, options } = config;
+    let Config { input, template, program, typed, limit, output, halt, records, options } = config;
     let mut source = match item_source(input, &options, &stop) {
         Ok(source) => source,
         Err(message) => {
@@ -92,7 +92,7 @@ where
         typed,
         spawner: Spawner::new(spawn_config),
         output: target,
-        concurrency,
+        limit: limit.clone(),
         timeout: options.timeout,
         grace: options.grace,
         max_attempts,
@@ -123,7 +123,7 @@ where
     let runner = Arc::new(ItemRunner { launcher, records, max_attempts, budget: budget.clone(), stop, halt });
     let task_runner = Arc::clone(&runner);
     let results = Task::async_stream_from(pending, move |run| task_runner.attempt(run))
-        .max_concurrency(Launcher::wanted_requests(concurrency))
+        .max_concurrency(Launcher::wanted_requests(&limit))
         .max_ahead(MAX_RESULTS_AHEAD)
         // The launcher enforces `--timeout`, because it sends SIGTERM first and keeps the output.
         .timeout(Timeout::Infinity)

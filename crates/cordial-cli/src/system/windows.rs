@@ -12,6 +12,7 @@ use tokio::signal::windows;
 
 use super::argument::NotUnicode;
 use super::exit::{Termination, WaitMode};
+use super::limit_change::LimitChange;
 use super::program::Program;
 use super::spawn_config::SpawnConfig;
 use super::stop_signal::StopSignal;
@@ -336,6 +337,24 @@ impl StopSignals {
             _ = self.interrupt.recv() => StopSignal::Interrupt,
             _ = self.terminate.recv() => StopSignal::Terminate,
         }
+    }
+}
+
+/// There are no such signals.
+pub(crate) struct LimitSignals;
+
+impl LimitSignals {
+    /// # Errors
+    ///
+    /// Never.
+    #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
+    pub(crate) fn listen() -> io::Result<Self> {
+        Ok(LimitSignals)
+    }
+
+    /// Never returns.
+    pub(crate) async fn next(&mut self) -> LimitChange {
+        std::future::pending().await
     }
 }
 

@@ -17,6 +17,7 @@ mod order;
 mod records;
 mod retries;
 mod shortages;
+mod slots;
 mod spill;
 mod stop;
 mod terminal;

@@ -10,7 +10,6 @@ fn wrong_usage_is_reported_with_status_255() {
     for (args, message) in [
         (&[][..], "Usage: cordial <COMMAND>"),
         (&["map", "-c", "x", "true"], "expected a whole number of commands, or 0 for as many as the system allows"),
-        (&["map", "-c", "-1", "true"], "expected a whole number of commands, or 0 for as many as the system allows"),
         (&["map", "--timeout", "0", "true"], "the timeout must be longer than 0; for no timeout, leave out the option"),
         (&["map", "--timeout", "soon", "true"], "expected a duration such as 500ms, 30s or 1h 30m"),
         (&["map", "-n", "0", "true"], "number would be zero"),

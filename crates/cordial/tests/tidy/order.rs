@@ -62,8 +62,8 @@ pub(crate) const ORDERS: &[Order] = &[
     ] },
     Order { folder: "cordial-cli/src", rows: &[
         "text/display text/io_error text/shell_quote", "text",
-        "system/argument system/exit system/program system/stop_signal", "system/spawn_config", "system/unix system/windows", "system", "blocking_io",
-        "stop/token", "stop/halt", "stop", "item", "item_failure exit_reason", "args/values args/help args/unsupported",
+        "system/argument system/exit system/limit_change system/program system/stop_signal", "system/spawn_config", "system/unix system/windows", "system", "blocking_io",
+        "stop/token", "stop/halt", "stop", "item", "item_failure exit_reason", "args/values args/help args/concurrency args/unsupported",
         "args/launch_options",
         "args/options",
         "args/generate",
@@ -86,7 +86,7 @@ pub(crate) const ORDERS: &[Order] = &[
         "records/joblog records/results",
         "records/run_records",
         "records",
-        "launch/throttle",
+        "launch/throttle launch/slot_limit",
         "launch/request",
         "launch/output_reader",
         "launch/child",
@@ -101,6 +101,7 @@ pub(crate) const ORDERS: &[Order] = &[
         "map/config",
         "map/pending",
         "map/pipeline",
+        "map/adjust",
         "map/lifecycle", "map",
     ] },
 ];

@@ -22,7 +22,9 @@ fn concurrency_has_several_names() {
         assert_eq!(map(&[&args[..], &["true"]].concat()).unwrap().concurrency, Concurrency::Number(4));
     }
     assert_eq!(map(&["-P0", "true"]).unwrap().concurrency, Concurrency::Maximum);
-    assert_eq!(map(&["true"]).unwrap().concurrency, Concurrency::Cores);
+    assert_eq!(map(&["-j", "-1", "true"]).unwrap().concurrency, Concurrency::CoresMinus(1));
+    assert_eq!(map(&["-j+2", "true"]).unwrap().concurrency, Concurrency::CoresPlus(2));
+    assert_eq!(map(&["true"]).unwrap().concurrency, Concurrency::Percent(100));
 }
 
 #[test]

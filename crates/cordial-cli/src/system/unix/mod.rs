@@ -38,7 +38,7 @@ pub(crate) use guard::{run_guard, start_guard};
 pub(crate) use pipe::{PipeEnd, may_have_data, read_available};
 pub(crate) use process_group::ProcessGroup;
 pub(crate) use resources::{free_memory, load_average, lower_priority, max_concurrency};
-pub(crate) use signals::{JobControl, StopSignals};
+pub(crate) use signals::{JobControl, LimitSignals, StopSignals};
 pub(crate) use spawner::Spawner;
 pub(crate) use std_streams::{
     Descriptor, StandardError, StandardOutput, take_stdin, wait_until_readable, wait_until_writable,

@@ -6,6 +6,7 @@ use rustix::process::Signal as RawSignal;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::group_table::GroupTable;
+use crate::system::limit_change::LimitChange;
 use crate::system::stop_signal::StopSignal;
 
 /// Receives the signals that ask the run to stop, from the call of `listen` on.
@@ -67,6 +68,35 @@ pub(super) fn ignored_signals() -> Option<u64> {
 /// Returns the bit of a signal in the result of `ignored_signals`.
 pub(super) fn signal_bit(signal: nix::sys::signal::Signal) -> u64 {
     1 << (signal as i32 - 1)
+}
+
+/// Receives SIGUSR1 and SIGUSR2, from the call of `listen` on.
+pub(crate) struct LimitSignals {
+    more: Signal,
+    fewer: Signal,
+}
+
+impl LimitSignals {
+    /// Installs the signal handlers.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses to install a handler.
+    pub(crate) fn listen() -> io::Result<Self> {
+        Ok(LimitSignals { more: signal(SignalKind::user_defined1())?, fewer: signal(SignalKind::user_defined2())? })
+    }
+
+    /// Waits for the next signal. The wait has no bound: most runs receive none.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub(crate) async fn next(&mut self) -> LimitChange {
+        tokio::select! {
+            _ = self.more.recv() => LimitChange::More,
+            _ = self.fewer.recv() => LimitChange::Fewer,
+        }
+    }
 }
 
 /// Receives Ctrl-Z (SIGTSTP) and SIGCONT, from the call of `listen` on.

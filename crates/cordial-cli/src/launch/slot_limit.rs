@@ -1,0 +1,39 @@
+//! How many commands may run at once, which may change while the run lasts.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+/// The number of commands that may run at once. Clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct SlotLimit {
+    current: Arc<watch::Sender<usize>>,
+    /// The number is never greater.
+    max: usize,
+}
+
+impl SlotLimit {
+    /// `max` is at least `initial`, which is at least 1.
+    pub(crate) fn new(initial: usize, max: usize) -> SlotLimit {
+        SlotLimit { current: Arc::new(watch::Sender::new(initial)), max: max.max(initial) }
+    }
+
+    pub(crate) fn get(&self) -> usize {
+        *self.current.borrow()
+    }
+
+    pub(crate) fn max(&self) -> usize {
+        self.max
+    }
+
+    /// Sets the number, or the nearest that is possible. Running commands are not stopped.
+    pub(crate) fn set(&self, number: usize) {
+        let number = number.clamp(1, self.max);
+        self.current.send_if_modified(|current| std::mem::replace(current, number) != number);
+    }
+
+    /// Returns a receiver that is notified of each change.
+    pub(super) fn subscribe(&self) -> watch::Receiver<usize> {
+        self.current.subscribe()
+    }
+}

@@ -1,0 +1,135 @@
+//! How many commands run at once, in all forms of `-c`, and how the number changes while the run lasts.
+
+use std::fs;
+use std::process::{Child, Stdio};
+use std::thread;
+
+use rustix::process::Signal;
+
+use crate::harness::{TestDir, cordial, finish, run, send, wait_until};
+
+#[test]
+fn concurrency_is_read_as_gnu_parallel_reads_it() {
+    let cores = thread::available_parallelism().unwrap().get();
+    let dir = TestDir::new();
+    let file = |name: &str, text: &str| {
+        let path = dir.path(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    for (concurrency, expected) in [
+        ("3".to_owned(), 3),
+        ("+0".to_owned(), cores),
+        ("+1".to_owned(), cores + 1),
+        ("-1".to_owned(), (cores - 1).max(1)),
+        ("-1000".to_owned(), 1),
+        ("200%".to_owned(), 2 * cores),
+        ("1%".to_owned(), 1),
+        (file("five", "5\n"), 5),
+        (file("two more", " +2"), cores + 2),
+    ] {
+        let dir = TestDir::new();
+        // The commands wait for each other, so none ends before as many run as may.
+        let script = r#"touch "$1/$CORDIAL_SLOT"; while [ "$(ls "$1" | wc -l)" -lt "$2" ]; do sleep 0.01; done; echo $CORDIAL_SLOT"#;
+        let mut args = vec!["map", "-j", &concurrency, "sh", "-c", script, "sh", dir.text()];
+        let expected = expected.to_string();
+        args.extend([expected.as_str(), "{}", ":::"]);
+        args.extend(["x"; 100]);
+        let result = run(&args, b"");
+        let slots = String::from_utf8(result.stdout).unwrap();
+        let max = slots.lines().map(|slot| slot.parse::<usize>().unwrap()).max().unwrap();
+        assert_eq!((result.status, max.to_string()), (0, expected), "{concurrency}");
+    }
+}
+
+#[test]
+fn a_wrong_number_of_commands_is_refused() {
+    let dir = TestDir::new();
+    fs::write(dir.path("wrong"), "many\n").unwrap();
+    let wrong = dir.path("wrong").to_str().unwrap().to_owned();
+    for (concurrency, text) in [
+        ("many", "expected a whole number of commands"),
+        ("1.5", "or +N, -N or N% of the cores"),
+        (dir.text(), "expected a whole number"),
+        (&wrong, "(-c) contains \"many\": expected a whole number"),
+    ] {
+        let result = run(&["map", "-j", concurrency, "touch", dir.path("ran").to_str().unwrap(), ":::", "a"], b"");
+        assert_eq!(result.status, 255, "{concurrency}");
+        assert!(result.stderr.contains(text), "{}", result.stderr);
+    }
+    assert!(!dir.path("ran").exists());
+}
+
+/// Runs items that end when the file `go` is there.
+fn start(dir: &TestDir, concurrency: &str, items: &[&str]) -> Child {
+    let script = r#"touch "$2/begun.$1"; while [ ! -e "$2/go" ]; do sleep 0.01; done"#;
+    cordial()
+        .args(["map", "-c", concurrency, "sh", "-c", script, "sh", "{}", dir.text(), ":::"])
+        .args(items)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn the_file_of_the_concurrency_is_read_again_when_it_changes() {
+    let dir = TestDir::new();
+    let path = dir.path("slots");
+    fs::write(&path, "1\n").unwrap();
+    let child = start(&dir, path.to_str().unwrap(), &["a", "b", "c", "d"]);
+    dir.wait_for("begun.a");
+    fs::write(&path, "several\n").unwrap();
+    // The file is read within this time; otherwise the next change would hide this one.
+    thread::sleep(std::time::Duration::from_millis(600));
+    assert!(!dir.path("begun.b").exists());
+    fs::write(&path, "3\n").unwrap();
+    dir.wait_for("begun.c");
+    assert!(!dir.path("begun.d").exists());
+    dir.touch("go");
+    let result = finish(child);
+    assert_eq!(result.status, 0);
+    assert!(result.stderr.contains("contains \"several\": expected a whole number"), "{}", result.stderr);
+    assert!(result.stderr.ends_with("; 1 commands at once as before\n"), "{}", result.stderr);
+}
+
+#[test]
+fn sigusr1_runs_one_more_command_at_once() {
+    let dir = TestDir::new();
+    let child = start(&dir, "1", &["a", "b", "c"]);
+    dir.wait_for("begun.a");
+    send(&child, Signal::USR1);
+    dir.wait_for("begun.b");
+    assert!(!dir.path("begun.c").exists());
+    send(&child, Signal::USR1);
+    dir.wait_for("begun.c");
+    dir.touch("go");
+    let result = finish(child);
+    assert_eq!((result.status, result.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn sigusr2_runs_one_fewer_and_at_least_one() {
+    let dir = TestDir::new();
+    // Each command prints how many run at once.
+    let script = r#"touch "$2/$1"; while [ ! -e "$2/go" ]; do sleep 0.01; done; ls "$2" | grep -c '^item'; rm "$2/$1"; sleep 0.02"#;
+    let child = cordial()
+        .args(["map", "-c", "3", "sh", "-c", script, "sh", "item{}", dir.text(), ":::"])
+        .args((0..60).map(|n| n.to_string()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_until("three commands run", || fs::read_dir(dir.text()).unwrap().count() == 3);
+    for _ in 0..5 {
+        // Signals that come together are delivered as one.
+        send(&child, Signal::USR2);
+        thread::sleep(std::time::Duration::from_millis(20));
+    }
+    dir.touch("go");
+    let result = finish(child);
+    assert_eq!((result.status, result.stderr.as_str()), (0, ""));
+    let running = String::from_utf8(result.stdout).unwrap();
+    assert_eq!(running.lines().count(), 60);
+    assert!(running.lines().rev().take(20).all(|n| n == "1"), "{running}");
+}
