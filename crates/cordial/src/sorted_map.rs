@@ -8,6 +8,8 @@
 //! every type of value. A key that is smaller than the last one is inserted in linear time, so this map is not for keys in
 //! random order, unless they are few.
 
+use std::ops::{Bound, RangeBounds};
+
 /// A map in the order of its keys. Insertion behind the last key, and removal, take logarithmic time on average.
 #[derive(Clone, Debug)]
 pub(crate) struct SortedMap<K, V> {
@@ -74,6 +76,17 @@ impl<K: Ord + Copy, V> SortedMap<K, V> {
     /// Returns the entries in the order of their keys.
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (K, &V)> {
         self.entries.iter().filter_map(|(key, value)| Some((*key, value.as_ref()?)))
+    }
+
+    /// Returns the entries with these keys, in the order of their keys. Finds the first one in logarithmic time.
+    pub(crate) fn range(&self, keys: impl RangeBounds<K>) -> impl Iterator<Item = (K, &V)> {
+        let from = match keys.start_bound() {
+            Bound::Included(first) => self.entries.partition_point(|(key, _)| key < first),
+            Bound::Excluded(before) => self.entries.partition_point(|(key, _)| key <= before),
+            Bound::Unbounded => 0,
+        };
+        let entries = self.entries[from..].iter().take_while(move |(key, _)| keys.contains(key));
+        entries.filter_map(|(key, value)| Some((*key, value.as_ref()?)))
     }
 
     /// Returns the values in the order of their keys.

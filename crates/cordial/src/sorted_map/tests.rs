@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use proptest::prelude::*;
 
@@ -33,6 +34,13 @@ proptest! {
             prop_assert_eq!(map.iter().collect::<Vec<_>>(), model.iter().map(|(k, v)| (*k, v)).collect::<Vec<_>>());
             prop_assert!(map.values().rev().eq(model.values().rev()));
             prop_assert_eq!((0..50).map(|key| map.get(key)).collect::<Vec<_>>(), (0..50).map(|key| model.get(&key)).collect::<Vec<_>>());
+            for (from, to) in [(0, 40), (7, 9), (20, 30), (n as u8 % 40, 39)] {
+                prop_assert!(map.range(from..to.max(from)).eq(model.range(from..to.max(from)).map(|(k, v)| (*k, v))));
+                prop_assert!(map.range(from..=from).eq(model.range(from..=from).map(|(k, v)| (*k, v))));
+                prop_assert!(map.range(..=to).eq(model.range(..=to).map(|(k, v)| (*k, v))));
+                let after = (Bound::Excluded(from), Bound::Unbounded);
+                prop_assert!(map.range(after).eq(model.range(after).map(|(k, v)| (*k, v))));
+            }
             prop_assert!(map.entries.len() <= 2 * map.len() + 1, "removed entries take as much room as the others, at most");
         }
         prop_assert!(map.into_values().eq(model.into_values()));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cordial::{
     AutoShutdown, Backoff, ChildSpec, ChildState, DeleteError, Exit, Restart, StartError, Strategy, Supervisor,
-    SupervisorBuilder, Task, TaskSupervisor, process,
+    SupervisorBuilder, Task, TaskSupervisor, process, testing,
 };
 use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep};
@@ -417,5 +417,33 @@ fn the_time_for_which_a_supervisor_is_busy_does_not_count_as_a_run_of_a_child_th
             let _ = tree.start_child(slow).await;
         }
         assert!(has_given_up(&tree.ended().await));
+    });
+}
+
+/// A step that looked at each child would take minutes.
+#[test]
+fn very_many_children_fail_wait_and_are_terminated() {
+    testing::run(async {
+        const N: usize = 8_000;
+        let (tree, n_starts) = (one_for_one().start().await.unwrap(), Arc::new(Mutex::new(0)));
+        // All delays are over at the same time, and each child fails to start twice.
+        let backoff = Backoff::exponential(60 * SECOND, 60 * SECOND);
+        for n in 0..N {
+            let (n_starts, mut start) = (n_starts.clone(), 0);
+            let child = ChildSpec::init(n.to_string(), move || {
+                *n_starts.lock().unwrap() += 1;
+                start += 1;
+                let result = if start == 1 { Ok(async {}) } else { Err(io::Error::other("connection refused")) };
+                async { result }
+            });
+            tree.start_child(child.backoff(backoff)).await.unwrap();
+        }
+        sleep(150 * SECOND).await;
+        assert_eq!(*n_starts.lock().unwrap(), 3 * N);
+        for n in 0..N {
+            tree.terminate_child(n.to_string()).await.unwrap();
+        }
+        assert!(tree.which_children().await.iter().all(|child| child.state == ChildState::Stopped));
+        tree.stop().await;
     });
 }

@@ -18,7 +18,7 @@ pub(super) struct TreeChild {
     start_cause: StartCause,
     /// The call that waits until the child has started, while its start is delayed.
     pub(super) starter: Option<Starter>,
-    /// Which attempt of a restart is the next one, or the present one.
+    /// Which attempt of a restart is the next one, or the present one. Set before the status is set to `RestartAt`.
     pub(super) attempt: Attempt,
     /// What handles see once the process has exited.
     pub(super) after_exit: AfterExit,
@@ -53,8 +53,8 @@ pub(super) enum StartCause {
     Restart,
 }
 
-/// Which attempt to start a child again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which attempt to start a child again. An attempt that comes first is less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Attempt {
     /// The first attempt after the exit. It comes before any call.
     First,

@@ -5,7 +5,7 @@ use std::ops::{Index, IndexMut, RangeBounds};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::child::{ChildStatus, TreeChild, exists};
+use super::child::{Attempt, ChildStatus, TreeChild, exists};
 use super::shared::TreeShared;
 use crate::pid::Pid;
 use crate::process::discard;
@@ -24,8 +24,8 @@ pub(super) struct ChildTable {
     starting: BTreeSet<u32>,
     /// The children whose status is `RestartAt`.
     restarting: BTreeSet<u32>,
-    /// The same children, by the time of their restart.
-    restart_times: BTreeSet<(Duration, u32)>,
+    /// The same children, by the attempt and the time of their restart.
+    restart_times: BTreeSet<(Attempt, Duration, u32)>,
     /// Processes of removed children that were abandoned and may not have exited yet.
     abandoned: Vec<Pid>,
 }
@@ -68,7 +68,7 @@ impl ChildTable {
         self.restarting.remove(&key);
         let mut child = self.children.remove(key).expect(KEY_IS_VALID);
         if let ChildStatus::RestartAt(at) = child.status {
-            self.restart_times.remove(&(at, key));
+            self.forget_restart(at, key);
         }
         self.keys.remove(&child.spec.id);
         if !child.abandoned.is_empty() {
@@ -96,13 +96,13 @@ impl ChildTable {
 
     /// Returns the children with these keys, in start order.
     pub(super) fn range(&self, keys: impl RangeBounds<u32>) -> impl Iterator<Item = (u32, &TreeChild)> {
-        self.children.iter().filter(move |(key, _)| keys.contains(key))
+        self.children.range(keys)
     }
 
     /// Sets the status of a child, and publishes it.
     pub(super) fn set_status(&mut self, key: u32, status: ChildStatus) {
         if let ChildStatus::RestartAt(at) = std::mem::replace(&mut self[key].status, status) {
-            self.restart_times.remove(&(at, key));
+            self.forget_restart(at, key);
         }
         match status {
             ChildStatus::Starting(_) => _ = self.starting.insert(key),
@@ -111,7 +111,7 @@ impl ChildTable {
         match status {
             ChildStatus::RestartAt(at) => {
                 self.restarting.insert(key);
-                self.restart_times.insert((at, key));
+                self.restart_times.insert((self[key].attempt, at, key));
             }
             _ => _ = self.restarting.remove(&key),
         }
@@ -136,9 +136,18 @@ impl ChildTable {
         self.starting.first().copied()
     }
 
-    /// Returns the children whose status is `RestartAt` in the order of the times of their restarts.
-    pub(super) fn restarts(&self) -> impl Iterator<Item = (Duration, u32)> {
-        self.restart_times.iter().copied()
+    /// Returns the children whose status is `RestartAt` and whose next attempt is this one, in the order of the times of their
+    /// restarts.
+    pub(super) fn restarts(&self, attempt: Attempt) -> impl Iterator<Item = (Duration, u32)> {
+        let restarts = self.restart_times.range((attempt, Duration::ZERO, 0)..);
+        restarts.take_while(move |(of, ..)| *of == attempt).map(|&(_, at, key)| (at, key))
+    }
+
+    /// Removes the time of a restart. The attempt of the child may have changed since that time was set.
+    fn forget_restart(&mut self, at: Duration, key: u32) {
+        for attempt in [Attempt::First, Attempt::Retry] {
+            self.restart_times.remove(&(attempt, at, key));
+        }
     }
 
     /// Shows the present state of a child to the handles.

@@ -170,34 +170,48 @@ impl TreeState {
 
     /// Returns the restart that is due now, a first attempt if there is one, or what the next restart waits for.
     pub(super) fn next_restart(&self) -> NextRestart {
-        let now = self.clock.now();
-        let (mut wait, mut retry) = (RestartWait::default(), None);
-        let first = match self.shared.strategy {
-            Strategy::OneForOne => None,
-            // Later children start only after this one.
-            Strategy::OneForAll | Strategy::RestForOne => self.children.first_restart(),
-        };
-        let is_alone = first.is_some();
-        if first.is_some_and(|(_, key)| self.children.first_starting().is_some_and(|starting| starting < key)) {
-            // The start of an earlier child is delayed.
-            return NextRestart::After(wait);
-        }
-        // In the order of time: the loop ends at the first restart that is not due.
-        for (at, key) in first.into_iter().chain(self.children.restarts().filter(|_| !is_alone)) {
-            let child = &self.children[key];
-            if at > now {
-                wait.delay = Some(at - now);
-                break;
-            } else if let Some(pid) = child.abandoned_pid(&self.runtime) {
-                wait.abandoned.push(pid);
-            } else {
-                match child.attempt {
-                    Attempt::First => return NextRestart::Now(key, Attempt::First),
-                    Attempt::Retry => _ = retry.get_or_insert(key),
+        let (now, mut wait) = (self.clock.now(), RestartWait::default());
+        match self.shared.strategy {
+            Strategy::OneForOne => {
+                for attempt in [Attempt::First, Attempt::Retry] {
+                    if let Some(key) = self.first_due(self.children.restarts(attempt), now, &mut wait) {
+                        return NextRestart::Now(key, attempt);
+                    }
+                }
+            }
+            // Later children start only after this one, and this one after a child whose start is delayed.
+            Strategy::OneForAll | Strategy::RestForOne => {
+                let first = self.children.first_restart();
+                let first =
+                    first.filter(|(_, key)| self.children.first_starting().is_none_or(|starting| starting > *key));
+                if let Some(key) = self.first_due(first.into_iter(), now, &mut wait) {
+                    return NextRestart::Now(key, self.children[key].attempt);
                 }
             }
         }
-        retry.map_or(NextRestart::After(wait), |key| NextRestart::Now(key, Attempt::Retry))
+        NextRestart::After(wait)
+    }
+
+    /// Returns the first child that can be started now. `restarts` are in the order of time. Without such a child, adds to the
+    /// conditions of the wait.
+    fn first_due(
+        &self,
+        restarts: impl Iterator<Item = (Duration, u32)>,
+        now: Duration,
+        wait: &mut RestartWait,
+    ) -> Option<u32> {
+        for (at, key) in restarts {
+            if at > now {
+                let delay = at - now;
+                wait.delay = Some(wait.delay.map_or(delay, |shortest| shortest.min(delay)));
+                break;
+            }
+            match self.children[key].abandoned_pid(&self.runtime) {
+                Some(pid) => wait.abandoned.push(pid),
+                None => return Some(key),
+            }
+        }
+        None
     }
 
     /// Starts a child again. If it fails to start, schedules the next attempt.
