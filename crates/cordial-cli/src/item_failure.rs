@@ -21,6 +21,8 @@ pub(crate) enum ItemFailure {
     NulByte { position: usize },
     /// The item is not UTF-8, and the system accepts only text as arguments.
     NotUnicode,
+    /// The item is in a calculation of the shell, and is not a number.
+    NotANumber,
     /// The process could not be started, or was killed at once because its exit cannot be watched.
     NotStarted { error: io::Error, advice: Option<String> },
     /// The process ended, but without success.
@@ -89,6 +91,9 @@ impl fmt::Display for ItemFailure {
             ItemFailure::NotUnicode => {
                 f.write_str("the item is not valid UTF-8; this system accepts only UTF-8 arguments")
             }
+            ItemFailure::NotANumber => f.write_str(
+                "the item is in a calculation, and is not a number; for another calculation, write \"$1\" instead of {}",
+            ),
             ItemFailure::NotStarted { error, advice: None } => {
                 write!(f, "cannot be started: {}", io_error::describe(error))
             }

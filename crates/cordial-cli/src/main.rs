@@ -14,6 +14,7 @@
 
 mod args;
 mod blocking_io;
+mod command_size;
 mod exit_reason;
 mod input;
 mod item;

@@ -3,6 +3,7 @@
 mod concurrency;
 mod generate;
 mod help;
+mod item_options;
 mod launch_options;
 mod options;
 mod unsupported;
@@ -10,5 +11,5 @@ mod values;
 
 pub(crate) use concurrency::Concurrency;
 pub(crate) use generate::{print_completions, print_manual};
+pub(crate) use item_options::ItemOptions;
 pub(crate) use options::{Args, Command, MapOptions, parse};
-pub(crate) use unsupported::COMPARISON_PAGE;

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use clap::{CommandFactory, Parser};
 
 use super::concurrency::Concurrency;
 use super::help;
+use super::item_options::ItemOptions;
 use super::launch_options::{LaunchOptions, RUNNING};
 use super::unsupported;
 use super::values;
@@ -44,28 +44,13 @@ pub(crate) enum Command {
 #[derive(Debug, clap::Args)]
 #[command(
     override_usage = "... | cordial map [OPTIONS] COMMAND [ARGUMENT]...\n       cordial map [OPTIONS] COMMAND [ARGUMENT]... ::: ITEM...",
-    after_help = help::AFTER_OPTIONS
+    after_help = help::AFTER_OPTIONS,
+    // An alias of a shell may give an option that the line gives again.
+    args_override_self = true
 )]
 pub(crate) struct MapOptions {
-    /// Items end with a NUL byte instead of a newline (find -print0)
-    #[arg(short = '0', long, help_heading = ITEMS, conflicts_with = "delimiter")]
-    pub(crate) null: bool,
-
-    /// Items end with this character; escapes: \t, \n, \0, \x2c
-    #[arg(short, long, value_name = "C", help_heading = ITEMS, value_parser = values::delimiter)]
-    pub(crate) delimiter: Option<u8>,
-
-    /// Read items from FILE instead of standard input
-    #[arg(short = 'a', long, value_name = "FILE", help_heading = ITEMS)]
-    pub(crate) arg_file: Option<PathBuf>,
-
-    /// Pass up to N items to each command
-    #[arg(short = 'n', long, visible_short_alias = 'N', value_name = "N", help_heading = ITEMS, default_value = "1", hide_default_value = true)]
-    pub(crate) max_args: NonZeroUsize,
-
-    /// Use TEXT as the placeholder for the item, instead of {}
-    #[arg(short = 'I', long, value_name = "TEXT", help_heading = ITEMS, value_parser = values::placeholder)]
-    pub(crate) replace: Option<OsString>,
+    #[command(flatten)]
+    pub(crate) items: ItemOptions,
 
     /// Run COMMAND as a line of sh, with {} or "$1" for the item
     #[arg(long, help_heading = ITEMS)]
@@ -96,19 +81,19 @@ pub(crate) struct MapOptions {
     pub(crate) memfree: Option<u64>,
 
     /// Print in the order of the items (default)
-    #[arg(short = 'k', long, help_heading = OUTPUT, conflicts_with = "unordered")]
+    #[arg(short = 'k', long, help_heading = OUTPUT, overrides_with = "unordered")]
     pub(crate) keep_order: bool,
 
     /// Print the output of each item when it finishes
-    #[arg(long, help_heading = OUTPUT)]
+    #[arg(long, help_heading = OUTPUT, overrides_with = "keep_order")]
     pub(crate) unordered: bool,
 
     /// Print each line when it is written
-    #[arg(long, visible_alias = "lb", help_heading = OUTPUT, conflicts_with = "ungroup")]
+    #[arg(long, visible_alias = "lb", help_heading = OUTPUT, overrides_with = "ungroup")]
     pub(crate) line_buffer: bool,
 
     /// Let the commands write directly, without buffering
-    #[arg(short = 'u', long, help_heading = OUTPUT, conflicts_with_all = ["tag", "results"])]
+    #[arg(short = 'u', long, help_heading = OUTPUT, conflicts_with_all = ["tag", "results"], overrides_with = "line_buffer")]
     pub(crate) ungroup: bool,
 
     /// Begin each line with its item and a tab

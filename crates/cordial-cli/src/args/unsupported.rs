@@ -3,25 +3,16 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// The page that compares the options of `cordial map` with those of `xargs` and GNU parallel.
-pub(crate) const COMPARISON_PAGE: &str = "docs/map.md";
+const COMPARISON_PAGE: &str = "docs/map.md";
 
 /// The spellings of an option, and what to use instead; the text is empty if there is no replacement.
-const OPTIONS: [(&[&str], &str); 27] = [
+const OPTIONS: [(&[&str], &str); 21] = [
     (&["-t", "--verbose", "-v"], "--dry-run prints the commands without running them, and --joblog FILE records them"),
-    (&["-L", "-l", "--max-lines"], "every line is an item: -n N passes N items to each command"),
-    (
-        &["-x", "--exit", "-s", "--max-chars"],
-        "command lines are not packed to a maximum length: -n N passes N items to each command",
-    ),
-    (&["-X", "-m", "--xargs"], "-n N passes N items to each command, and repeats a word with {} for each item"),
-    (&["-i"], "{} stands for the item without an option, and -I TEXT chooses another placeholder"),
-    (&["-E", "-e", "--eof"], "cut the input first: sed '/^END$/,$d' | cordial map ..."),
+    (&["-l"], "-L N passes N lines to each command, and -n N passes N items"),
+    (&["-i", "--replace"], "{} stands for the item without an option, and -I TEXT chooses another placeholder"),
+    (&["-e", "--eof"], "-E TEXT ends the list at the item TEXT"),
     (&["-p", "--interactive"], "--dry-run prints the commands, so that you can read them before you run them"),
     (&["-o", "--open-tty", "--tty"], ""),
-    (
-        &["-C", "--colsep"],
-        "items are not split into columns: with --shell, set -- $1 splits an item at blanks, and IFS chooses other separators",
-    ),
     (
         &["-S", "--sshlogin", "--slf", "--sshloginfile", "--onall", "--nonall"],
         "to run one command on many machines, use cordial map ssh {} COMMAND ::: HOST...",
@@ -42,8 +33,7 @@ const OPTIONS: [(&[&str], &str); 27] = [
         ],
         "commands have no standard input: cut the file with split -l N, and run a command for each part",
     ),
-    (&["--link", "--xapply"], "paste FILE FILE combines corresponding lines of files"),
-    (&["--plus", "--rpl"], "with --shell, use the expansions of the shell: 'f={}; echo ${f%.*}'"),
+    (&["--rpl", "--parens", "-U"], "with --shell, use the expansions of the shell: 'f={}; echo ${f%.*}'"),
     (&["--tagstring", "--tag-string", "--ctag", "--ctagstring"], "--tag begins each line with its item"),
     (&["--group"], "outputs are grouped by default: leave the option out"),
     (
@@ -52,14 +42,12 @@ const OPTIONS: [(&[&str], &str); 27] = [
     ),
     (&["--termseq"], "commands get SIGTERM, and SIGKILL after --grace"),
     (&["--shuf"], "shuffle the input first: shuf FILE | cordial map ..."),
-    (&["--header"], "drop the first line of the input: tail -n +2 FILE | cordial map ..."),
     (&["--quote", "-q"], "words are passed to the command unchanged: leave the option out"),
     (&["--wait", "--semaphore", "--sem", "--id", "--fg", "--bg"], ""),
     (&["--will-cite", "--citation", "--no-notice"], "there is no citation notice: leave the option out"),
     (&["--process-slot-var"], "commands find their slot in CORDIAL_SLOT, and {%} stands for it"),
     (&["--show-limits", "--limit"], "--load and --memfree delay starts while the machine is busy"),
     (&["--sql", "--sqlmaster", "--sqlworker", "--sqlandworker", "--embed", "--profile", "-J"], ""),
-    (&["--trim", "--arg-sep", "--arg-file-sep"], "items are passed unchanged: edit them first, for example with sed"),
 ];
 
 /// Returns the message for an unsupported option of `xargs` or GNU parallel, and `None` for any other error.

@@ -1,9 +1,17 @@
 //! Parsers for the values of options. Their errors say what is expected.
 
 use std::ffi::OsString;
+use std::thread;
 use std::time::Duration;
 
+use regex::bytes::{Regex, RegexBuilder};
+
+use crate::input::Trim;
 use crate::stop::halt::HaltPolicy;
+
+/// The first item of each source names its values.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Header;
 
 pub(super) fn delimiter(text: &str) -> Result<u8, String> {
     let hexadecimal = |digits: &str| u8::from_str_radix(digits, 16).ok();
@@ -26,6 +34,39 @@ pub(super) fn placeholder(text: &str) -> Result<OsString, String> {
     if text.is_empty() { Err("the placeholder must not be empty".to_owned()) } else { Ok(text.into()) }
 }
 
+pub(super) fn colsep(text: &str) -> Result<Regex, String> {
+    let expected = "expected a regular expression, such as , or '[ \\t]+'";
+    // Items are bytes, and need not be UTF-8.
+    let parsed = RegexBuilder::new(text).unicode(false).build().map_err(|error| {
+        let reason = error.to_string();
+        let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        format!("{reason}; {expected}; a character with a meaning is written as \\| or '[|]'")
+    })?;
+    match (text.is_empty(), parsed.captures_len()) {
+        (true, _) => Err(expected.to_owned()),
+        (_, 1) => Ok(parsed),
+        // Perl, and so GNU parallel, makes columns of what such a group matches.
+        _ => Err("a group would become a column of its own for GNU parallel: write (?:…) instead of (…)".to_owned()),
+    }
+}
+
+pub(super) fn trim(text: &str) -> Result<Trim, String> {
+    match text {
+        "n" => Ok(Trim { left: false, right: false }),
+        "l" => Ok(Trim { left: true, right: false }),
+        "r" => Ok(Trim { left: false, right: true }),
+        "lr" | "rl" => Ok(Trim { left: true, right: true }),
+        _ => Err("expected n (none), l (left), r (right) or lr (both)".to_owned()),
+    }
+}
+
+pub(super) fn header(text: &str) -> Result<Header, String> {
+    match text {
+        ":" => Ok(Header),
+        _ => Err("expected : for names in the first item of each source; to drop lines, use tail -n +2".to_owned()),
+    }
+}
+
 /// A number without a unit is in seconds, as for `timeout` and GNU parallel.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
@@ -43,9 +84,14 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn load(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
+    let cores = thread::available_parallelism().map_or(1, usize::from) as f64;
+    let load = match text.strip_suffix('%') {
+        Some(percent) => percent.parse::<f64>().map(|percent| percent * cores / 100.0),
+        None => text.parse::<f64>(),
+    };
+    match load {
         Ok(load) if load > 0.0 && load.is_finite() => Ok(load),
-        _ => Err("expected a load above 0, such as 4 or 1.5".to_owned()),
+        _ => Err("expected a load above 0, such as 4 or 1.5, or a percentage of the cores, such as 200%".to_owned()),
     }
 }
 

@@ -1,18 +1,28 @@
-//! Items from standard input, a file or the command line, as a stream. Its memory is bounded,
-//! except with `--halt` and a percentage, which needs the number of items first.
+//! Items from standard input, files and the command line, as a stream. The memory of one input is bounded; several
+//! sources, of which all combinations are items, are read into memory. So are all items with `--halt` and a percentage,
+//! which needs the number of items first.
 //!
 //! ```text
-//! input ──► ReadAhead: chunks (16 KiB), at most 4 ──► Splitter: values ──┐
-//!                                                                        ├──► ItemSource: items, until the run is stopped
-//! ::: a b ::: 1 2 ──────────────────────────────────► Product: values ───┘
+//! one input ──► ReadAhead: chunks (16 KiB), at most 4 ──► Splitter: values ──┐
+//!                                                                            ├──► ItemSource: records, then items
+//! several inputs, ::: a b ::: 1 2 ──────────────► Lists: combinations ───────┘
 //! ```
 
-mod product;
+mod grouping;
+mod lists;
 mod read_ahead;
+mod separator;
 mod source;
+mod sources;
 mod splitter;
 mod value_count;
+mod value_edit;
+mod words;
 
-pub(crate) use product::Product;
+pub(crate) use grouping::{Grouping, MAX_COMMAND_BYTES};
+pub(crate) use lists::Combination;
+pub(crate) use separator::Separator;
 pub(crate) use source::ItemSource;
+pub(crate) use sources::{Origin, Source, Sources};
 pub(crate) use value_count::ValueCount;
+pub(crate) use value_edit::{Trim, ValueEdit};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::separator::Separator;
 use super::value_count::ValueCount;
 use crate::blocking_io;
 use crate::system::Descriptor;
@@ -24,10 +25,14 @@ impl ReadAhead {
     /// When the system refuses the thread.
     pub(super) fn start(
         input: impl Read + Descriptor + Send + 'static,
-        delimiter: u8,
+        separator: Separator,
         count: Arc<ValueCount>,
     ) -> io::Result<ReadAhead> {
         let (sender, receiver) = mpsc::channel(MAX_WAITING_CHUNKS);
+        let Separator::Byte(delimiter) = separator else {
+            blocking_io::start_reader(input, move |chunk| sender.blocking_send(chunk).is_ok())?;
+            return Ok(ReadAhead(receiver));
+        };
         let mut last = delimiter;
         blocking_io::start_reader(input, move |chunk| {
             if let Ok(chunk) = &chunk {

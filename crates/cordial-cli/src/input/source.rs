@@ -1,102 +1,174 @@
-//! Groups values into items.
+//! Groups the records of all sources into items.
 
-use std::io::{self, Read};
+use std::collections::VecDeque;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
-use super::product::Product;
-use super::read_ahead::ReadAhead;
-use super::splitter::Splitter;
+use super::grouping::Grouping;
+use super::lists::Lists;
+use super::splitter::{Split, Splitter};
 use super::value_count::ValueCount;
+use super::value_edit::ValueEdit;
 use crate::item::{Item, Value};
 use crate::stop::token::{StopLevel, StopToken};
-use crate::system::Descriptor;
 
-/// Where values come from.
-enum Values {
-    /// Read from an input.
+/// Where records come from.
+pub(super) enum Values {
+    /// Read from one input.
     Input(Splitter),
-    /// Given on the command line.
-    Arguments(Product),
-    /// Read to the end before the first command, because `--halt` with a percentage needs the number of items.
-    Collected(std::vec::IntoIter<Value>),
+    /// All combinations of several sources.
+    Lists(Lists),
 }
 
 /// The items of a run. The stream ends with the input, after an error, and when the run is stopped.
 pub(crate) struct ItemSource {
-    values: Values,
-    values_per_item: usize,
-    /// The values of the next item.
-    group: Vec<Value>,
+    reader: RecordReader,
+    grouping: Grouping,
+    /// The records of the next item.
+    group: Group,
+    /// A record that does not fit into the item before it.
+    kept: Option<Record>,
+    /// Items that were made and not returned.
+    items: VecDeque<Item>,
     index: u64,
     count: Arc<ValueCount>,
     stop: StopToken,
     ended: bool,
 }
 
+/// One record.
+#[derive(Debug, Default)]
+struct Record {
+    values: Vec<Value>,
+    ends_line: bool,
+}
+
+/// The records of one item.
+#[derive(Debug, Default)]
+struct Group {
+    values: Vec<Value>,
+    /// The number of values before the end of each record.
+    ends: Vec<usize>,
+    bytes: usize,
+    n_lines: usize,
+}
+
 impl ItemSource {
-    /// Returns the items of an input, and starts the thread that reads it. Of a value with more than `max_bytes` bytes,
-    /// only the start and the length are kept.
-    ///
-    /// # Errors
-    ///
-    /// When the system refuses the thread.
-    pub(crate) fn read(
-        input: impl Read + Descriptor + Send + 'static,
-        delimiter: u8,
-        max_bytes: usize,
-        values_per_item: usize,
+    pub(super) fn new(
+        values: Values,
+        edit: ValueEdit,
+        joins_lines: bool,
+        grouping: Grouping,
+        count: Arc<ValueCount>,
         stop: StopToken,
-    ) -> io::Result<ItemSource> {
-        let count = Arc::new(ValueCount::default());
-        let chunks = ReadAhead::start(input, delimiter, Arc::clone(&count))?;
-        let values = Values::Input(Splitter::new(chunks, delimiter, max_bytes));
-        Ok(ItemSource::new(values, values_per_item, count, stop))
+    ) -> ItemSource {
+        ItemSource {
+            reader: RecordReader { values, edit, joins_lines, joined: Vec::new() },
+            group: Group::new(&grouping),
+            grouping,
+            kept: None,
+            items: VecDeque::new(),
+            index: 0,
+            count,
+            stop,
+            ended: false,
+        }
     }
 
-    /// Returns the items of the lists on the command line, with `combinations_per_item` combinations each.
-    pub(crate) fn from_lists(product: Product, combinations_per_item: usize, stop: StopToken) -> ItemSource {
-        let count = ValueCount::default();
-        count.add(product.total());
-        count.complete();
-        let values_per_item = combinations_per_item * product.width();
-        ItemSource::new(Values::Arguments(product), values_per_item, Arc::new(count), stop)
-    }
-
-    fn new(values: Values, values_per_item: usize, count: Arc<ValueCount>, stop: StopToken) -> ItemSource {
-        ItemSource { values, values_per_item, group: Vec::new(), index: 0, count, stop, ended: false }
-    }
-
-    /// Returns the count of values, which the source keeps up to date, and the number of values per item.
+    /// Returns the count of records, which the source keeps up to date, and the number of records per item.
     pub(crate) fn count(&self) -> (Arc<ValueCount>, usize) {
-        (Arc::clone(&self.count), self.values_per_item)
+        (Arc::clone(&self.count), self.grouping.max_records.unwrap_or(1))
     }
 
-    /// Reads the whole input into memory, so that the number of items is known.
+    /// Reads the whole input into memory, and returns the number of items.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses the values that were read.
-    pub(crate) async fn collect(&mut self) -> io::Result<()> {
-        let mut values = Vec::new();
-        while let Some(value) = std::future::poll_fn(|cx| self.values.poll_next(cx)).await {
-            values.push(value?);
+    /// Dropping the future loses the items that were read.
+    pub(crate) async fn collect(&mut self) -> io::Result<u64> {
+        let mut items = VecDeque::new();
+        while let Some(item) = std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await {
+            items.push_back(item?);
         }
-        self.values = Values::Collected(values.into_iter());
-        Ok(())
+        let n_items = items.len() as u64;
+        self.items = items;
+        Ok(n_items)
+    }
+
+    /// Makes an item of these values.
+    fn item(&mut self, values: Vec<Value>) -> Item {
+        self.index += 1;
+        Item { index: self.index, values }
+    }
+
+    /// Makes an item of the records that were read.
+    fn take_item(&mut self) -> Item {
+        let group = std::mem::replace(&mut self.group, Group::new(&self.grouping));
+        self.item(group.values)
+    }
+
+    /// Adds a record to the next item. Returns the item if it is complete.
+    fn add(&mut self, record: Record) -> io::Result<Option<Item>> {
+        let bytes = self.grouping.size.of(&record.values);
+        let fits = self.group.bytes.saturating_add(bytes) <= self.grouping.max_bytes;
+        if !fits && !self.group.ends.is_empty() {
+            let has_limit = self.grouping.max_records.or(self.grouping.max_lines).is_some();
+            if self.grouping.is_exact && has_limit {
+                return Err(io::Error::other(format!(
+                    "those of item {} do not fit on a command line of {} bytes together; leave out -x, or pass fewer to each \
+                     command",
+                    self.index + 1,
+                    self.grouping.max_bytes
+                )));
+            }
+            self.kept = Some(record);
+            // The number of items does not follow from that of the records.
+            self.count.give_up();
+            return Ok(Some(self.take_item()));
+        }
+        if !fits && self.grouping.is_limit_given {
+            return Err(io::Error::other(format!(
+                "item {} does not fit on a command line of {} bytes; allow more with -s",
+                self.index + 1,
+                self.grouping.max_bytes
+            )));
+        }
+        if self.grouping.max_records == Some(1) {
+            return Ok(Some(self.item(record.values)));
+        }
+        self.group.bytes += bytes;
+        self.group.n_lines += usize::from(record.ends_line);
+        self.group.values.extend(record.values);
+        self.group.ends.push(self.group.values.len());
+        let is_full = self.grouping.max_records.is_some_and(|max| self.group.ends.len() == max)
+            || self.grouping.max_lines.is_some_and(|max| self.group.n_lines == max);
+        Ok(is_full.then(|| self.take_item()))
+    }
+
+    /// Makes items of the records that remain at the end of the input.
+    fn finish(&mut self) {
+        self.ended = true;
+        let n_records = self.group.ends.len();
+        let per_item = self.grouping.shares.map_or(n_records, |shares| n_records.div_ceil(shares)).max(1);
+        let Group { values, ends, .. } = std::mem::take(&mut self.group);
+        let mut values = values.into_iter();
+        let mut start = 0;
+        for ends in ends.chunks(per_item) {
+            let end = ends.last().copied().unwrap_or(start);
+            let item = self.item(values.by_ref().take(end - start).collect());
+            self.items.push_back(item);
+            start = end;
+        }
     }
 }
 
-impl Values {
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Value>>> {
-        match self {
-            Values::Input(splitter) => splitter.poll_next(cx),
-            Values::Arguments(product) => Poll::Ready(product.next().map(Ok)),
-            Values::Collected(values) => Poll::Ready(values.next().map(Ok)),
-        }
+impl Group {
+    fn new(grouping: &Grouping) -> Group {
+        Group { bytes: grouping.size.fixed, ..Group::default() }
     }
 }
 
@@ -105,22 +177,83 @@ impl Stream for ItemSource {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        while !this.ended && this.stop.level() == StopLevel::Running {
-            match ready!(this.values.poll_next(cx)) {
-                Some(Ok(value)) => this.group.push(value),
+        while this.stop.level() == StopLevel::Running {
+            if let Some(item) = this.items.pop_front() {
+                return Poll::Ready(Some(Ok(item)));
+            }
+            if this.ended {
+                break;
+            }
+            let record = match this.kept.take() {
+                Some(record) => Some(Ok(record)),
+                None => ready!(this.reader.poll_next(cx)),
+            };
+            match record.map(|record| record.and_then(|record| this.add(record))) {
+                Some(Ok(None)) => {}
+                Some(Ok(Some(item))) => return Poll::Ready(Some(Ok(item))),
                 Some(Err(error)) => {
                     this.ended = true;
                     return Poll::Ready(Some(Err(error)));
                 }
-                None => this.ended = true,
-            }
-            let is_full = this.group.len() == this.values_per_item;
-            if is_full || (this.ended && !this.group.is_empty()) {
-                this.index += 1;
-                let values = std::mem::take(&mut this.group);
-                return Poll::Ready(Some(Ok(Item { index: this.index, values })));
+                None => this.finish(),
             }
         }
         Poll::Ready(None)
+    }
+}
+
+/// Reads records.
+struct RecordReader {
+    values: Values,
+    edit: ValueEdit,
+    /// Whether a line that ends with a blank continues on the next line.
+    joins_lines: bool,
+    /// The line so far, if it continues.
+    joined: Vec<u8>,
+}
+
+impl RecordReader {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Record>>> {
+        let mut record = Record::default();
+        match &mut self.values {
+            Values::Lists(lists) => {
+                let Some(values) = lists.next() else { return Poll::Ready(None) };
+                values.for_each(|value| self.edit.apply(value.clone(), &mut record.values));
+            }
+            Values::Input(splitter) => loop {
+                let Split { value, ends_line } = match ready!(splitter.poll_next(cx)) {
+                    Some(Ok(split)) if self.edit.is_end(&split.value) => return Poll::Ready(self.last()),
+                    Some(Ok(split)) => split,
+                    Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                    None => return Poll::Ready(self.last()),
+                };
+                let value = match value {
+                    Value::Whole(bytes) if self.joins_lines => {
+                        self.joined.extend_from_slice(&bytes);
+                        if bytes.last().is_some_and(|last| b" \t".contains(last)) {
+                            continue;
+                        }
+                        Value::Whole(std::mem::take(&mut self.joined))
+                    }
+                    value => value,
+                };
+                self.edit.apply(value, &mut record.values);
+                record.ends_line = ends_line;
+                break;
+            },
+        }
+        Poll::Ready(Some(Ok(record)))
+    }
+
+    /// Returns the last line if it would continue.
+    fn last(&mut self) -> Option<io::Result<Record>> {
+        // Values after the end of the list are not read.
+        self.values = Values::Lists(Lists::default());
+        if self.joined.is_empty() {
+            return None;
+        }
+        let mut record = Record { values: Vec::new(), ends_line: true };
+        self.edit.apply(Value::Whole(std::mem::take(&mut self.joined)), &mut record.values);
+        Some(Ok(record))
     }
 }

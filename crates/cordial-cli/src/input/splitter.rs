@@ -1,44 +1,62 @@
 //! Splits chunks into values.
 //!
 //! A value is the text before a delimiter, unchanged: a carriage return stays, and an empty line is
-//! a value. Bytes after the last delimiter are a value as well.
+//! a value. Bytes after the last delimiter are a value as well. With `--words`, `WordReader` splits instead.
 
 use std::io;
 use std::mem;
 use std::task::{Context, Poll, ready};
 
 use super::read_ahead::ReadAhead;
+use super::separator::Separator;
+use super::words::WordReader;
 use crate::item::Value;
 
 /// The number of bytes that are kept of a value that is too long, for messages.
 const KEPT_BYTES: usize = 512;
+
+/// A value of an input, or a part of a line.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Split {
+    pub(super) value: Value,
+    /// Whether a line ends with this value.
+    pub(super) ends_line: bool,
+}
 
 /// The values of an input.
 pub(super) struct Splitter {
     chunks: ReadAhead,
     chunk: Vec<u8>,
     at: usize,
-    delimiter: u8,
+    mode: Mode,
     value: Accumulator,
     ended: bool,
 }
 
+enum Mode {
+    Delimiter(u8),
+    Words(WordReader),
+}
+
 impl Splitter {
-    pub(super) fn new(chunks: ReadAhead, delimiter: u8, max_bytes: usize) -> Self {
-        Splitter { chunks, chunk: Vec::new(), at: 0, delimiter, value: Accumulator::new(max_bytes), ended: false }
+    pub(super) fn new(chunks: ReadAhead, separator: Separator, max_bytes: usize) -> Self {
+        let mode = match separator {
+            Separator::Byte(delimiter) => Mode::Delimiter(delimiter),
+            Separator::Words => Mode::Words(WordReader::default()),
+        };
+        Splitter { chunks, chunk: Vec::new(), at: 0, mode, value: Accumulator::new(max_bytes), ended: false }
     }
 
     /// Returns the next value, or `None` after the end of the input or an error.
-    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Value>>> {
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Split>>> {
         while !self.ended {
             if self.at == self.chunk.len() {
                 // Items that were not read must not look like the end of the input.
                 let without_end = || Err(io::Error::other("the thread that reads them has ended"));
                 match ready!(self.chunks.0.poll_recv(cx)).unwrap_or_else(without_end) {
-                    // A delimiter at the end of the input does not start another value.
                     Ok(chunk) if chunk.is_empty() => {
                         self.ended = true;
-                        return Poll::Ready(self.value.has_begun().then(|| Ok(self.value.take())));
+                        return Poll::Ready(self.last().transpose());
                     }
                     Ok(chunk) => (self.chunk, self.at) = (chunk, 0),
                     Err(error) => {
@@ -47,20 +65,53 @@ impl Splitter {
                     }
                 }
             }
-            let rest = &self.chunk[self.at..];
-            match rest.iter().position(|&byte| byte == self.delimiter) {
+            match self.split() {
+                Ok(None) => {}
+                Ok(Some(split)) => return Poll::Ready(Some(Ok(split))),
+                Err(error) => {
+                    self.ended = true;
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
+        }
+        Poll::Ready(None)
+    }
+
+    /// Returns the next value if it ends in the current chunk.
+    fn split(&mut self) -> io::Result<Option<Split>> {
+        let rest = &self.chunk[self.at..];
+        match &mut self.mode {
+            Mode::Delimiter(delimiter) => match rest.iter().position(|byte| byte == delimiter) {
                 Some(end) => {
                     self.value.push(&rest[..end]);
                     self.at += end + 1;
-                    return Poll::Ready(Some(Ok(self.value.take())));
+                    return Ok(Some(Split { value: self.value.take(), ends_line: true }));
                 }
                 None => {
                     self.value.push(rest);
                     self.at = self.chunk.len();
                 }
+            },
+            Mode::Words(words) => {
+                while self.at < self.chunk.len() {
+                    let end = words.next(self.chunk[self.at], &mut |byte| self.value.push(&[byte]))?;
+                    self.at += 1;
+                    if let Some(ends_line) = end {
+                        return Ok(Some(Split { value: self.value.take(), ends_line }));
+                    }
+                }
             }
         }
-        Poll::Ready(None)
+        Ok(None)
+    }
+
+    /// Returns the value before the end of the input. A delimiter there does not start another value.
+    fn last(&mut self) -> io::Result<Option<Split>> {
+        let has_begun = match &self.mode {
+            Mode::Delimiter(_) => self.value.has_begun(),
+            Mode::Words(words) => words.end()?,
+        };
+        Ok(has_begun.then(|| Split { value: self.value.take(), ends_line: true }))
     }
 }
 

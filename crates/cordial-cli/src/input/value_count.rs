@@ -1,25 +1,32 @@
-//! The number of values in the input, for the progress bar and for `--halt` with a percentage.
+//! The number of records in the input, for the progress bar.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// The number of values that have been read.
+/// The number of records that have been read.
 #[derive(Debug, Default)]
 pub(crate) struct ValueCount {
-    values: AtomicU64,
+    records: AtomicU64,
     is_complete: AtomicBool,
+    /// Whether the number of items does not follow from the number of records.
+    is_given_up: AtomicBool,
 }
 
 impl ValueCount {
-    /// Returns the number of items with this many values each, or `None` before the end of the input was read.
-    pub(crate) fn n_items(&self, values_per_item: usize) -> Option<u64> {
-        // `Acquire` pairs with the `Release` store in `complete`: all values are counted before
+    /// Returns the number of items with this many records each, or `None` before the end of the input was read.
+    pub(crate) fn n_items(&self, records_per_item: usize) -> Option<u64> {
+        // `Acquire` pairs with the `Release` store in `complete`: all records are counted before
         // that store.
-        let is_complete = self.is_complete.load(Ordering::Acquire);
-        is_complete.then(|| self.values.load(Ordering::Relaxed).div_ceil(values_per_item as u64))
+        let is_known = self.is_complete.load(Ordering::Acquire) && !self.is_given_up.load(Ordering::Relaxed);
+        is_known.then(|| self.records.load(Ordering::Relaxed).div_ceil(records_per_item as u64))
     }
 
-    pub(super) fn add(&self, values: u64) {
-        self.values.fetch_add(values, Ordering::Relaxed);
+    pub(super) fn add(&self, records: u64) {
+        self.records.fetch_add(records, Ordering::Relaxed);
+    }
+
+    /// Declares that the number of items is not known.
+    pub(super) fn give_up(&self) {
+        self.is_given_up.store(true, Ordering::Relaxed);
     }
 
     /// Declares the count complete. `Release` pairs with the `Acquire` load in `n_items`.

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use super::arguments;
 use crate::args::MapOptions;
 use crate::system;
-use crate::template::{CommandTemplate, Shell};
+use crate::template::{CommandTemplate, Shell, Syntax};
 use crate::text::display;
 
 /// The bytes that make a single word a line for a shell, unless a file has that name.
@@ -43,7 +44,7 @@ impl GivenCommand {
             None => Shell::sh(),
         };
         let kind = if words.is_empty() {
-            if options.max_args.get() > 1 {
+            if arguments::may_group(&options.items) {
                 return Err("-n needs a command: without a command, each item is a command of its own".to_owned());
             }
             Kind::ItemIsLine(shell_for(&|_| true))
@@ -60,11 +61,10 @@ impl GivenCommand {
     /// # Errors
     ///
     /// A message, when a placeholder stands where it cannot be replaced.
-    pub(super) fn template(&self, options: &MapOptions) -> Result<CommandTemplate, String> {
-        let item_placeholder = options.replace.clone().map_or_else(|| Ok(b"{}".to_vec()), system::argument_bytes)?;
+    pub(super) fn template(&self, syntax: &Syntax) -> Result<CommandTemplate, String> {
         match &self.kind {
-            Kind::Words => Ok(CommandTemplate::words(&self.words, &item_placeholder)),
-            Kind::Line(shell) => CommandTemplate::shell(shell.clone(), &self.words.join(&b' '), &item_placeholder),
+            Kind::Words => CommandTemplate::words(&self.words, syntax),
+            Kind::Line(shell) => CommandTemplate::shell(shell.clone(), &self.words.join(&b' '), syntax),
             Kind::ItemIsLine(shell) => Ok(CommandTemplate::ItemIsLine(shell.clone())),
         }
     }

@@ -1,14 +1,12 @@
 //! What a run will do: the options, checked against each other and against the machine. No command is started, and
 //! nothing is overwritten, before all checks have passed.
 
-use std::ffi::OsString;
-use std::fs::File;
-use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::arguments::{self, Arguments};
 use super::command::GivenCommand;
-use crate::args::{COMPARISON_PAGE, Concurrency, MapOptions};
-use crate::input::Product;
+use crate::args::{Concurrency, MapOptions};
+use crate::input::Sources;
 use crate::launch::SlotLimit;
 use crate::records::{Joblog, PastJoblog, PastRun, ResultsDirectory, Resume, RunRecords};
 use crate::report::Format;
@@ -17,28 +15,11 @@ use crate::system::{self, Program};
 use crate::template::CommandTemplate;
 use crate::text::io_error;
 
-/// The word before a list of items.
-const LIST: &str = ":::";
-
 /// No file makes more commands run at once, unless it contains a larger number at the start.
 const MAX_FROM_FILE: usize = 1024;
 
 /// Signals make at most this many more commands run at once.
 const MAX_FROM_SIGNALS: usize = 128;
-
-/// Words before other lists of GNU parallel, and what to do instead.
-const UNSUPPORTED_LISTS: [(&str, &str); 3] = [
-    ("::::", "-a FILE reads items from a file"),
-    (":::+", "paste combines corresponding lines of files"),
-    ("::::+", "paste FILE FILE combines corresponding lines of files"),
-];
-
-/// Where items come from.
-pub(super) enum Input {
-    Stdin { delimiter: u8 },
-    File { file: File, delimiter: u8 },
-    Lists(Product),
-}
 
 /// How the outputs of commands are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +34,7 @@ pub(super) enum OutputMode {
 
 /// The checked options.
 pub(super) struct Config {
-    pub(super) input: Input,
+    pub(super) sources: Sources,
     pub(super) template: CommandTemplate,
     pub(super) program: Program,
     /// The command as it was typed.
@@ -72,33 +53,25 @@ impl Config {
     ///
     /// A message that says what is wrong, and what to do.
     pub(super) fn new(mut options: MapOptions) -> Result<Config, String> {
-        let words = std::mem::take(&mut options.command);
-        if let Some((list, instead)) = UNSUPPORTED_LISTS.iter().find(|(list, _)| words.iter().any(|word| word == list))
-        {
-            return Err(format!("{list} is not supported: {instead}; see {COMPARISON_PAGE}"));
-        }
-        let mut parts = words.split(|word| word == LIST);
-        let command = argument_bytes(parts.next().unwrap_or_default())?;
-        let lists = parts.map(argument_bytes).collect::<Result<Vec<_>, String>>()?;
+        let Arguments { command, mut sources } = Arguments::new(&mut options)?;
         let command = GivenCommand::new(command, &options)?;
-        let delimiter = options.delimiter.unwrap_or(if options.null { 0 } else { b'\n' });
-        let input = match (&options.arg_file, lists.is_empty()) {
-            (Some(_), false) => return Err(format!("give items either with --arg-file or after {LIST}, not both")),
-            (Some(path), true) => Input::File { file: open(path)?, delimiter },
-            (None, true) => Input::Stdin { delimiter },
-            (None, false) => Input::Lists(Product::new(lists)),
-        };
         if let Some(workdir) = &options.workdir
             && !workdir.is_dir()
         {
             return Err(format!("--workdir {} is not a directory: name an existing directory", workdir.display()));
         }
-        let template = command.template(&options)?;
+        if options.items.header.is_some() {
+            arguments::announce_terminal(&sources, options.quiet);
+        }
+        let syntax = arguments::syntax(&options.items, &mut sources)?;
+        let template = command.template(&syntax)?;
         let program = match template.program().filter(|_| !options.dry_run) {
             Some(name) => system::find_program(name, options.workdir.as_deref())?,
             None => Program::Searched,
         };
         check_machine(&options)?;
+        let shares = options.concurrency.number(system::max_concurrency())?;
+        let sources = arguments::sources(&options.items, sources, &template, shares)?;
         Ok(Config {
             limit: slot_limit(&options)?,
             output: output_mode(&options),
@@ -107,26 +80,13 @@ impl Config {
                 policy => policy.unwrap_or(HaltPolicy::Never),
             },
             // Last, because it creates files.
-            records: records(&options, command.template(&options)?)?,
+            records: records(&options, command.template(&syntax)?)?,
             typed: command.typed().into(),
             template,
-            input,
+            sources,
             program,
             options,
         })
-    }
-}
-
-fn argument_bytes(words: &[OsString]) -> Result<Vec<Vec<u8>>, String> {
-    words.iter().cloned().map(system::argument_bytes).collect()
-}
-
-fn open(path: &PathBuf) -> Result<File, String> {
-    let cannot_read = |error| format!("cannot read items from {}: {}", path.display(), io_error::describe(&error));
-    let file = File::open(path).map_err(cannot_read)?;
-    match file.metadata().map_err(cannot_read)?.is_dir() {
-        true => Err(format!("cannot read items from {}: it is a directory", path.display())),
-        false => Ok(file),
     }
 }
 

@@ -17,6 +17,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time;
 
 use super::adjust::adjust;
+use super::arguments;
 use super::config::Config;
 use super::pipeline::{LAST_OUTPUT_TIMEOUT, run_items};
 use super::run_state::RunState;
@@ -47,6 +48,9 @@ pub(crate) fn run(options: MapOptions) -> ExitCode {
         Ok(config) => config,
         Err(message) => return report_error(&message),
     };
+    if config.options.items.header.is_none() {
+        arguments::announce_terminal(&config.sources.sources, config.options.quiet);
+    }
     let run_name = new_run_name();
     let (guard, state) = match system::start_guard(&run_name) {
         Ok((pipe, guard)) => (Some(guard), RunState { groups: GroupTable::new(Some(pipe)), ..RunState::default() }),

@@ -8,6 +8,7 @@
 //! ```
 
 mod adjust;
+mod arguments;
 mod attempts;
 mod command;
 mod config;

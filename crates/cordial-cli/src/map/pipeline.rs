@@ -20,12 +20,11 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::{self, MissedTickBehavior};
 
 use super::attempts::{ItemRun, ItemRunner, should_retry};
-use super::config::{Config, Input, OutputMode};
+use super::config::{Config, OutputMode};
 use super::pending::PendingItems;
 use super::run_state::RunState;
-use crate::args::MapOptions;
 use crate::exit_reason::ExitReason;
-use crate::input::ItemSource;
+use crate::input::{ItemSource, Sources};
 use crate::launch::{LaunchConfig, Launcher, OutputTarget, Throttle};
 use crate::outcome::Outcome;
 use crate::output::{Budget, LineBatch, LineChannel};
@@ -55,8 +54,8 @@ where
     O: AsyncWrite + Unpin,
     E: AsyncWrite + Unpin,
 {
-    let Config { input, template, program, typed, limit, output, halt, records, options } = config;
-    let mut source = match item_source(input, &options, &stop) {
+    let Config { sources, template, program, typed, limit, output, halt, records, options } = config;
+    let mut source = match item_source(sources, &stop).await {
         Ok(source) => source,
         Err(message) => {
             printer.print_message(&message).await;
@@ -69,11 +68,10 @@ where
     }
     let mut total = 0;
     if halt.needs_total() {
-        if let Err(error) = source.collect().await {
-            return report_fatal_error(&FatalError::Input(error), printer).await;
-        }
-        let (count, values_per_item) = source.count();
-        total = count.n_items(values_per_item).unwrap_or_default();
+        total = match source.collect().await {
+            Ok(total) => total,
+            Err(error) => return report_fatal_error(&FatalError::Input(error), printer).await,
+        };
     }
     let halt = Arc::new(HaltCounter::new(halt, total));
     let (target, mut lines) = match output {
@@ -144,17 +142,10 @@ where
 }
 
 /// Opens the items. From here on, only this program reads its standard input, and commands have none.
-fn item_source(input: Input, options: &MapOptions, stop: &StopToken) -> Result<ItemSource, String> {
-    let per_item = options.max_args.get();
+async fn item_source(sources: Sources, stop: &StopToken) -> Result<ItemSource, String> {
     let stdin = system::take_stdin()
         .map_err(|error| format!("cannot take over standard input: {}", io_error::describe(&error)))?;
-    let max_bytes = system::MAX_ARGUMENT_BYTES;
-    let source = match input {
-        Input::Lists(product) => return Ok(ItemSource::from_lists(product, per_item, stop.clone())),
-        Input::Stdin { delimiter } => ItemSource::read(stdin, delimiter, max_bytes, per_item, stop.clone()),
-        Input::File { file, delimiter } => ItemSource::read(file, delimiter, max_bytes, per_item, stop.clone()),
-    };
-    source.map_err(|error| format!("cannot start the thread that reads the items: {}", io_error::describe(&error)))
+    sources.open(stdin, stop.clone()).await
 }
 
 /// Prints the commands instead of running them.

@@ -19,10 +19,10 @@ pub(crate) use exit::{Termination, WaitMode};
 pub(crate) use limit_change::LimitChange;
 pub(crate) use platform::{
     Descriptor, GroupTable, JobControl, KILLED, LimitSignals, MAX_ARGUMENT_BYTES, PipeEnd, ProcessGroup, Spawner,
-    StandardError, StandardOutput, StopSignals, argument_bytes, block_sigchld, capture_advice, describe_exit,
-    free_memory, is_resource_shortage, load_average, lower_priority, max_concurrency, may_have_data, os_string,
-    read_available, run_guard, start_advice, start_guard, take_stdin, termination, try_lock, unblock_sigchld,
-    wait_until_readable, wait_until_writable, was_killed,
+    StandardError, StandardInput, StandardOutput, StopSignals, argument_bytes, block_sigchld, capture_advice,
+    describe_exit, free_memory, is_resource_shortage, load_average, lower_priority, max_concurrency, may_have_data,
+    os_string, read_available, run_guard, share_stdin, start_advice, start_guard, take_stdin, termination, try_lock,
+    unblock_sigchld, wait_until_readable, wait_until_writable, was_killed,
 };
 pub(crate) use platform::{exported_functions, find_program};
 pub(crate) use program::Program;

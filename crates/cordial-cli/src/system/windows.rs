@@ -54,9 +54,18 @@ pub(crate) fn os_string(bytes: Vec<u8>) -> Result<OsString, NotUnicode> {
     String::from_utf8(bytes).map(OsString::from).map_err(|_| NotUnicode)
 }
 
+/// The items of standard input.
+pub(crate) type StandardInput = io::Stdin;
+
+/// Returns standard input, of which only a part is read. All readers share one buffer.
+#[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
+pub(crate) fn share_stdin() -> io::Result<StandardInput> {
+    Ok(io::stdin())
+}
+
 /// Returns the standard input of `cordial`. Commands are started without a standard input.
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
-pub(crate) fn take_stdin() -> io::Result<io::Stdin> {
+pub(crate) fn take_stdin() -> io::Result<StandardInput> {
     Ok(io::stdin())
 }
 

@@ -4,9 +4,9 @@ use std::ffi::OsString;
 
 /// A command that can be started.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct CommandLine {
+pub(crate) struct CommandLine<'t> {
     /// The program and its arguments.
     pub(crate) words: Vec<OsString>,
     /// The variables to which the script of a shell line refers.
-    pub(crate) environment: Vec<(&'static str, OsString)>,
+    pub(crate) environment: Vec<(&'t str, OsString)>,
 }

@@ -1,63 +1,86 @@
 //! A command with placeholders.
 
 use super::command_line::CommandLine;
-use super::placeholder::{self, Piece, Placeholder};
+use super::path_part::Part;
+use super::placeholder::{Insertion, Placeholder};
 use super::shell::Shell;
 use super::shell_line::ShellLine;
+use super::syntax::{BesideText, Syntax};
+use super::word::{self, Piece};
+use crate::command_size::CommandSize;
 use crate::item::{Item, Value};
 use crate::item_failure::ItemFailure;
 use crate::system::{self, NotUnicode};
-use crate::text::shell_quote;
+use crate::text::{display, shell_quote};
 
 /// A command with placeholders for the item.
 #[derive(Debug)]
 pub(crate) enum CommandTemplate {
-    Words(Vec<Vec<Piece>>),
+    Words(Words),
     Shell(ShellLine),
     /// Each item is a line for this shell.
     ItemIsLine(Shell),
 }
 
+/// The words of a command.
+#[derive(Debug)]
+pub(crate) struct Words {
+    words: Vec<Vec<Piece>>,
+    beside_text: BesideText,
+}
+
 impl CommandTemplate {
     /// Parses the words of a command, the program first. Without a placeholder in any word, the item becomes the last
-    /// argument.
-    pub(crate) fn words(words: &[Vec<u8>], item_placeholder: &[u8]) -> Self {
-        let mut words: Vec<Vec<Piece>> = words.iter().map(|word| placeholder::split(word, item_placeholder)).collect();
-        if words.iter().all(|pieces| pieces.iter().all(|piece| piece.placeholder().is_none())) {
-            words.push(vec![Piece::Placeholder(Placeholder::Item)]);
+    /// argument, unless `-I` is given.
+    ///
+    /// # Errors
+    ///
+    /// A message, when a placeholder is not supported, or cannot be beside other text.
+    pub(crate) fn words(words: &[Vec<u8>], syntax: &Syntax) -> Result<Self, String> {
+        let mut words = words.iter().map(|word| word::split(word, syntax)).collect::<Result<Vec<_>, String>>()?;
+        if syntax.beside_text() == BesideText::Refused
+            && let Some(at) = words.iter().position(|pieces| word::is_beside_text(pieces))
+        {
+            return Err(format!(
+                "the placeholder in {} is beside other text, which one command for several items would have once for GNU \
+                 parallel: -N N or -X instead of -n repeats the word for each item",
+                display::quoted(&word::written(&words[at])),
+            ));
         }
-        CommandTemplate::Words(words)
+        let has_placeholder = words.iter().flatten().any(|piece| piece.placeholder().is_some());
+        if !has_placeholder && syntax.appends_item() {
+            words.push(vec![Piece::Placeholder(Placeholder::Values(Part::Whole))]);
+        }
+        Ok(CommandTemplate::Words(Words { words, beside_text: syntax.beside_text() }))
     }
 
     /// Parses a line for a shell.
     ///
     /// # Errors
     ///
-    /// A message, when a placeholder is inside quotes.
-    pub(crate) fn shell(shell: Shell, line: &[u8], item_placeholder: &[u8]) -> Result<Self, String> {
-        ShellLine::new(shell, line, item_placeholder).map(CommandTemplate::Shell)
+    /// A message, when a placeholder is inside quotes, or is not supported.
+    pub(crate) fn shell(shell: Shell, line: &[u8], syntax: &Syntax) -> Result<Self, String> {
+        ShellLine::new(shell, line, syntax).map(CommandTemplate::Shell)
     }
 
     /// Returns the command for one item.
     ///
     /// # Errors
     ///
-    /// When the system does not accept the item as an argument.
-    pub(crate) fn fill(&self, item: &Item, slot: usize) -> Result<CommandLine, ItemFailure> {
+    /// When the system does not accept the item as an argument, or a calculation of the shell needs a number.
+    pub(crate) fn fill(&self, item: &Item, slot: usize) -> Result<CommandLine<'_>, ItemFailure> {
         let values = item.values.iter().map(argument).collect::<Result<Vec<&[u8]>, ItemFailure>>()?;
+        let insertion = Insertion { values, index: item.index, slot };
         let command = match self {
-            CommandTemplate::Words(words) => {
+            CommandTemplate::Words(Words { words, beside_text }) => {
                 let mut filled = Vec::with_capacity(words.len());
-                for pieces in words {
-                    for word in placeholder::fill(pieces, &values, item.index, slot) {
-                        filled.push(system::os_string(word).map_err(|NotUnicode| ItemFailure::NotUnicode)?);
-                    }
-                }
-                CommandLine { words: filled, environment: Vec::new() }
+                words.iter().for_each(|pieces| word::fill(pieces, &insertion, *beside_text, &mut filled));
+                let filled = filled.into_iter().map(system::os_string).collect::<Result<_, NotUnicode>>();
+                CommandLine { words: filled.map_err(|NotUnicode| ItemFailure::NotUnicode)?, environment: Vec::new() }
             }
-            CommandTemplate::Shell(line) => line.fill(&values, item.index, slot)?,
+            CommandTemplate::Shell(line) => line.fill(&insertion)?,
             CommandTemplate::ItemIsLine(shell) => {
-                let words = [shell.program(), b"-c", &values.join(&b' '), shell.name()].map(<[u8]>::to_vec);
+                let words = [shell.program(), b"-c", &insertion.values.join(&b' '), shell.name()].map(<[u8]>::to_vec);
                 let words = words.into_iter().map(system::os_string).collect::<Result<_, NotUnicode>>();
                 CommandLine { words: words.map_err(|NotUnicode| ItemFailure::NotUnicode)?, environment: Vec::new() }
             }
@@ -74,15 +97,16 @@ impl CommandTemplate {
     /// Returns the command for one item as a line that a shell can read. Of an item that is too long, the line contains
     /// only the start.
     pub(crate) fn render(&self, item: &Item, slot: usize) -> Vec<u8> {
-        let values: Vec<&[u8]> = item.values.iter().map(Value::bytes).collect();
+        let values = item.values.iter().map(Value::bytes).collect();
+        let insertion = Insertion { values, index: item.index, slot };
         match self {
-            CommandTemplate::Words(words) => {
-                let quoted = words.iter().map(|pieces| placeholder::render(pieces, &values, item.index, slot));
+            CommandTemplate::Words(Words { words, beside_text }) => {
+                let quoted = words.iter().filter_map(|pieces| word::render(pieces, &insertion, *beside_text));
                 quoted.collect::<Vec<_>>().join(&b' ')
             }
-            CommandTemplate::Shell(line) => line.render(&values, item.index, slot),
+            CommandTemplate::Shell(line) => line.render(&insertion),
             CommandTemplate::ItemIsLine(shell) => {
-                let line = values.join(&b' ');
+                let line = insertion.values.join(&b' ');
                 // A record is one line.
                 match line.contains(&b'\n') {
                     true => [shell.program(), b" -c ", &shell_quote::quote(&line)].concat(),
@@ -101,28 +125,54 @@ impl CommandTemplate {
             _ => texts.push(Vec::new()),
         };
         match self {
-            CommandTemplate::Words(words) => {
+            CommandTemplate::Words(Words { words, .. }) => {
                 for (n, pieces) in words.iter().enumerate() {
+                    // A word that only some items have is left out with its blank.
+                    let is_optional =
+                        pieces.iter().all(|piece| matches!(piece.placeholder(), Some(Placeholder::Value(..))));
                     if n > 0 {
-                        add(Some(b" "));
+                        add((!is_optional).then_some(b" "));
                     }
                     for piece in pieces {
                         add(piece.text().map(shell_quote::quote).as_deref());
                     }
                 }
             }
-            CommandTemplate::Shell(line) => line.pieces().iter().for_each(|piece| add(piece.text())),
+            CommandTemplate::Shell(line) => line.pieces().for_each(|piece| add(piece.text())),
             CommandTemplate::ItemIsLine(_) => return true,
         }
         contains_in_order(line, &texts)
+    }
+
+    /// Returns how long the command line of an item becomes, at most.
+    pub(crate) fn size(&self) -> CommandSize {
+        let mut size = CommandSize::default();
+        match self {
+            CommandTemplate::Words(Words { words, .. }) => {
+                for pieces in words {
+                    let text: usize = pieces.iter().filter_map(Piece::text).map(|text| text.len()).sum();
+                    size.copies += pieces.iter().filter(|piece| piece.placeholder().is_some()).count();
+                    let is_repeated =
+                        pieces.iter().filter_map(Piece::placeholder).any(Placeholder::is_for_all) && pieces.len() > 1;
+                    *(if is_repeated { &mut size.around } else { &mut size.fixed }) += text;
+                    size.fixed += usize::from(pieces.iter().all(|piece| piece.placeholder().is_none()));
+                }
+            }
+            CommandTemplate::Shell(line) => {
+                size.fixed = line.fixed_bytes();
+                size.copies = 1 + line.n_variables();
+            }
+            CommandTemplate::ItemIsLine(_) => size.copies = 1,
+        }
+        size
     }
 
     /// Returns whether the command of an item depends on the slot in which it runs.
     pub(crate) fn uses_slot(&self) -> bool {
         let is_slot = |piece: &Piece| piece.placeholder() == Some(Placeholder::Slot);
         match self {
-            CommandTemplate::Words(words) => words.iter().flatten().any(is_slot),
-            CommandTemplate::Shell(line) => line.pieces().iter().any(is_slot),
+            CommandTemplate::Words(Words { words, .. }) => words.iter().flatten().any(is_slot),
+            CommandTemplate::Shell(line) => line.pieces().any(|piece| is_slot(&piece)),
             CommandTemplate::ItemIsLine(_) => false,
         }
     }
@@ -130,7 +180,7 @@ impl CommandTemplate {
     /// Returns the program if it is the same for all items.
     pub(crate) fn program(&self) -> Option<&[u8]> {
         match self {
-            CommandTemplate::Words(words) => match &words.first()?[..] {
+            CommandTemplate::Words(Words { words, .. }) => match &words.first()?[..] {
                 [Piece::Text(program)] => Some(program),
                 _ => None,
             },

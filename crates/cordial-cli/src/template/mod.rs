@@ -7,10 +7,15 @@
 
 mod command_line;
 mod command_template;
+mod path_part;
 mod placeholder;
 mod shell;
 mod shell_line;
+mod shell_scan;
+mod syntax;
+mod word;
 
 pub(crate) use command_line::CommandLine;
 pub(crate) use command_template::CommandTemplate;
 pub(crate) use shell::Shell;
+pub(crate) use syntax::{BesideText, Syntax};

@@ -1,177 +1,68 @@
-//! Placeholders: where they are in a word, and what replaces them.
+//! Placeholders, and what replaces them.
 
 use std::borrow::Cow;
 
-use crate::text::shell_quote;
-
-/// A part of a word.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Piece {
-    Text(Vec<u8>),
-    Placeholder(Placeholder),
-}
+use super::path_part::Part;
 
 /// What a placeholder stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Placeholder {
-    /// `{}`, or the text of `-I`: the item.
-    Item,
-    /// `{.}`: the item without its extension.
-    Stem,
-    /// `{/}`: the part after the last slash.
-    Name,
-    /// `{//}`: the directory.
-    Parent,
-    /// `{/.}`: the part after the last slash without its extension.
-    NameStem,
+    /// `{}`, `{.}` and so on: every value of the item.
+    Values(Part),
+    /// `{1}`, `{-1.}` and so on: one value of the item, or nothing if the item has fewer.
+    Value(Position, Part),
     /// `{#}`: the number of the command, from 1.
     Index,
     /// `{%}`: the number of the slot, from 1.
     Slot,
 }
 
-const OTHER_PLACEHOLDERS: [(&[u8], Placeholder); 6] = [
-    (b"{.}", Placeholder::Stem),
-    (b"{/}", Placeholder::Name),
-    (b"{//}", Placeholder::Parent),
-    (b"{/.}", Placeholder::NameStem),
-    (b"{#}", Placeholder::Index),
-    (b"{%}", Placeholder::Slot),
-];
+/// The position of a value in an item. It is never 0: it is counted from 1, or from -1 for the last value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position(pub(super) i32);
 
-impl Piece {
-    pub(super) fn text(&self) -> Option<&[u8]> {
-        match self {
-            Piece::Text(text) => Some(text),
-            Piece::Placeholder(_) => None,
-        }
-    }
-
-    pub(super) fn placeholder(&self) -> Option<Placeholder> {
-        match self {
-            Piece::Text(_) => None,
-            Piece::Placeholder(placeholder) => Some(*placeholder),
-        }
-    }
+/// What an item inserts into a command.
+pub(super) struct Insertion<'v> {
+    pub(super) values: Vec<&'v [u8]>,
+    pub(super) index: u64,
+    pub(super) slot: usize,
 }
 
-/// Returns the placeholder at the start of a text, and its length. `item_placeholder` is `{}` or the text of `-I`.
-pub(super) fn parse_prefix(text: &[u8], item_placeholder: &[u8]) -> Option<(Placeholder, usize)> {
-    if text.starts_with(item_placeholder) {
-        return Some((Placeholder::Item, item_placeholder.len()));
+impl Position {
+    /// Returns the value at this position.
+    pub(super) fn of<'v>(self, values: &[&'v [u8]]) -> &'v [u8] {
+        let distance = self.0.unsigned_abs() as usize;
+        let at = if self.0 > 0 { distance.checked_sub(1) } else { values.len().checked_sub(distance) };
+        at.and_then(|at| values.get(at)).copied().unwrap_or_default()
     }
-    let found = OTHER_PLACEHOLDERS.iter().find(|(written, _)| text.starts_with(written));
-    found.map(|(written, placeholder)| (*placeholder, written.len()))
-}
 
-/// Splits a word into pieces. A word without a placeholder is one text; a text beside a placeholder is never empty.
-pub(super) fn split(word: &[u8], item_placeholder: &[u8]) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    let mut text = Vec::new();
-    let mut at = 0;
-    while at < word.len() {
-        match parse_prefix(&word[at..], item_placeholder) {
-            Some((placeholder, length)) => {
-                push(&mut pieces, &mut text, placeholder);
-                at += length;
-            }
-            None => {
-                text.push(word[at]);
-                at += 1;
-            }
-        }
+    /// Returns whether an item with this many values has a value at this position.
+    pub(super) fn is_within(self, n_values: usize) -> bool {
+        self.0.unsigned_abs() as usize <= n_values
     }
-    if !text.is_empty() || pieces.is_empty() {
-        pieces.push(Piece::Text(text));
-    }
-    pieces
-}
-
-/// Appends the text before a placeholder, if it is not empty, and the placeholder. Leaves `text` empty.
-pub(super) fn push(pieces: &mut Vec<Piece>, text: &mut Vec<u8>, placeholder: Placeholder) {
-    if !text.is_empty() {
-        pieces.push(Piece::Text(std::mem::take(text)));
-    }
-    pieces.push(Piece::Placeholder(placeholder));
 }
 
 impl Placeholder {
-    /// Returns what replaces the placeholder.
-    pub(super) fn expand<'v>(self, value: &'v [u8], index: u64, slot: usize) -> Cow<'v, [u8]> {
+    /// Returns whether the placeholder stands for all values, of which there may be several.
+    pub(super) fn is_for_all(self) -> bool {
+        matches!(self, Placeholder::Values(_))
+    }
+
+    /// Returns whether the placeholder stands for a value that the item does not have.
+    pub(super) fn is_missing(self, insertion: &Insertion<'_>) -> bool {
+        matches!(self, Placeholder::Value(position, _) if !position.is_within(insertion.values.len()))
+    }
+
+    /// Returns the one text that replaces the placeholder; for all values, they are joined by blanks.
+    pub(super) fn text<'v>(self, insertion: &Insertion<'v>) -> Cow<'v, [u8]> {
         match self {
-            Placeholder::Item => Cow::Borrowed(value),
-            Placeholder::Stem => Cow::Borrowed(stem(value)),
-            Placeholder::Name => Cow::Borrowed(name(value)),
-            Placeholder::Parent => Cow::Borrowed(parent(value)),
-            Placeholder::NameStem => Cow::Borrowed(stem(name(value))),
-            Placeholder::Index => Cow::Owned(index.to_string().into_bytes()),
-            Placeholder::Slot => Cow::Owned(slot.to_string().into_bytes()),
+            Placeholder::Values(part) => match insertion.values[..] {
+                [only] => Cow::Borrowed(part.of(only)),
+                _ => Cow::Owned(insertion.values.iter().map(|value| part.of(value)).collect::<Vec<_>>().join(&b' ')),
+            },
+            Placeholder::Value(position, part) => Cow::Borrowed(part.of(position.of(&insertion.values))),
+            Placeholder::Index => Cow::Owned(insertion.index.to_string().into_bytes()),
+            Placeholder::Slot => Cow::Owned(insertion.slot.to_string().into_bytes()),
         }
-    }
-
-    fn depends_on_value(self) -> bool {
-        !matches!(self, Placeholder::Index | Placeholder::Slot)
-    }
-}
-
-fn name(value: &[u8]) -> &[u8] {
-    value.iter().rposition(|&byte| byte == b'/').map_or(value, |at| &value[at + 1..])
-}
-
-fn stem(value: &[u8]) -> &[u8] {
-    match value.iter().rposition(|&byte| byte == b'.' || byte == b'/') {
-        Some(at) if value[at] == b'.' => &value[..at],
-        _ => value,
-    }
-}
-
-/// Returns what `dirname` prints.
-fn parent(value: &[u8]) -> &[u8] {
-    let length_without_slashes = |text: &[u8]| text.iter().rposition(|&byte| byte != b'/').map_or(0, |at| at + 1);
-    let end = length_without_slashes(value);
-    match value[..end].iter().rposition(|&byte| byte == b'/') {
-        _ if end == 0 && !value.is_empty() => b"/",
-        None => b".",
-        Some(at) => match length_without_slashes(&value[..at]) {
-            0 => b"/",
-            end => &value[..end],
-        },
-    }
-}
-
-/// Fills the placeholders of a word. Returns one word per value if a placeholder depends on the value, otherwise one
-/// word.
-pub(super) fn fill(pieces: &[Piece], values: &[&[u8]], index: u64, slot: usize) -> Vec<Vec<u8>> {
-    let fill_one = |value: &[u8]| {
-        let mut word = Vec::new();
-        for piece in pieces {
-            match piece {
-                Piece::Text(text) => word.extend_from_slice(text),
-                Piece::Placeholder(placeholder) => word.extend_from_slice(&placeholder.expand(value, index, slot)),
-            }
-        }
-        word
-    };
-    if pieces.iter().filter_map(Piece::placeholder).any(Placeholder::depends_on_value) {
-        values.iter().map(|value| fill_one(value)).collect()
-    } else {
-        vec![fill_one(b"")]
-    }
-}
-
-/// Returns the words of `fill`, quoted for a shell and separated by blanks. Each piece is quoted on
-/// its own, so that `CommandTemplate::may_render` can find the quoted texts in a line.
-pub(super) fn render(pieces: &[Piece], values: &[&[u8]], index: u64, slot: usize) -> Vec<u8> {
-    let render_one = |value: &[u8]| {
-        let quoted = pieces.iter().map(|piece| match piece {
-            Piece::Text(text) => shell_quote::quote(text).into_owned(),
-            Piece::Placeholder(placeholder) => shell_quote::quote(&placeholder.expand(value, index, slot)).into_owned(),
-        });
-        quoted.collect::<Vec<_>>().concat()
-    };
-    if pieces.iter().filter_map(Piece::placeholder).any(Placeholder::depends_on_value) {
-        values.iter().map(|value| render_one(value)).collect::<Vec<_>>().join(&b' ')
-    } else {
-        render_one(b"")
     }
 }

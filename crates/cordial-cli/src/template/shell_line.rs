@@ -5,13 +5,15 @@
 //! gzip < {} > {.}.gz   ──►   sh -c 'gzip < "$*" > "$CORDIAL_STEM".gz' sh ITEM…
 //! ```
 //!
-//! This is not a full parser of shell syntax. It recognizes quotes, escapes and comments, which is
-//! enough to refuse a placeholder inside quotes: the quotes around its reference would end the
-//! quotes of the line.
+//! A calculation such as `$(({} + 1))` is the exception: the shell would evaluate the item. So it has to be a number.
 
 use super::command_line::CommandLine;
-use super::placeholder::{self, Piece, Placeholder};
+use super::path_part::Part;
+use super::placeholder::{Insertion, Placeholder};
 use super::shell::Shell;
+use super::shell_scan::{Place, ShellPiece, scan};
+use super::syntax::Syntax;
+use super::word::Piece;
 use crate::item_failure::ItemFailure;
 use crate::system::{self, NotUnicode};
 use crate::text::{display, shell_quote};
@@ -20,75 +22,123 @@ use crate::text::{display, shell_quote};
 #[derive(Debug)]
 pub(crate) struct ShellLine {
     shell: Shell,
-    pieces: Vec<Piece>,
+    pieces: Vec<ShellPiece>,
     script: Vec<u8>,
-}
-
-/// The syntax around a position in the line.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Quoting {
-    Unquoted,
-    SingleQuotes,
-    /// `$'…'`, in which a backslash escapes.
-    AnsiQuotes,
-    DoubleQuotes,
-    Comment,
+    /// The placeholders that the script finds in variables, and the names of the variables.
+    variables: Vec<(Placeholder, String)>,
+    /// The placeholders that are in calculations.
+    numbers: Vec<Placeholder>,
 }
 
 impl ShellLine {
-    /// Parses a line. Without a placeholder and without a reference to the arguments, the item is appended.
+    /// Parses a line. Without a placeholder and without a reference to the arguments, the item is appended, unless `-I`
+    /// is given.
     ///
     /// # Errors
     ///
-    /// A message, when a placeholder is inside quotes.
-    pub(super) fn new(shell: Shell, line: &[u8], item_placeholder: &[u8]) -> Result<ShellLine, String> {
-        let mut pieces = parse(line, item_placeholder)?;
-        let has_placeholder = pieces.iter().any(|piece| piece.placeholder().is_some());
-        if !has_placeholder && !refers_to_arguments(line) {
-            let mut text = [line, b" "].concat();
-            pieces.clear();
-            placeholder::push(&mut pieces, &mut text, Placeholder::Item);
+    /// A message, when a placeholder is inside quotes, is not supported, or would stand for several values in one word.
+    pub(super) fn new(shell: Shell, line: &[u8], syntax: &Syntax) -> Result<ShellLine, String> {
+        let mut pieces = scan(line, syntax)?;
+        let has_placeholder = pieces.iter().any(|piece| matches!(piece, ShellPiece::Placeholder(..)));
+        if !has_placeholder && !refers_to_arguments(line) && syntax.appends_item() {
+            pieces = vec![
+                ShellPiece::Text([line, b" "].concat()),
+                ShellPiece::Placeholder(Placeholder::Values(Part::Whole), Place::Words),
+            ];
         }
-        Ok(ShellLine { script: script(&pieces), shell, pieces })
+        let is_ambiguous =
+            |piece: &ShellPiece| matches!(piece, ShellPiece::Placeholder(Placeholder::Values(_), Place::OneWord));
+        if syntax.has_many_values() && pieces.iter().any(is_ambiguous) {
+            return Err(format!(
+                "a placeholder in {} is beside other text or a file of a redirection, but may stand for several values: \
+                 choose one value, such as {{1}}; or write \"$*\" for all of them as one word",
+                display::quoted(line)
+            ));
+        }
+        let (mut script, mut variables, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
+        for piece in &pieces {
+            match piece {
+                ShellPiece::Text(text) => script.extend_from_slice(text),
+                ShellPiece::Placeholder(placeholder, place) => {
+                    if *place == Place::Arithmetic {
+                        numbers.push(*placeholder);
+                    }
+                    let reference = reference(*placeholder, &mut variables);
+                    let reference = match (&reference[..], place) {
+                        ("*", Place::Words) => r#""$@""#.to_owned(),
+                        // Without the value there is no word, as with GNU parallel.
+                        (number, Place::Words) if number.parse::<i32>().is_ok() && syntax.has_many_values() => {
+                            format!("${{{number}+\"${{{number}}}\"}}")
+                        }
+                        (_, Place::Words | Place::OneWord) if reference.len() == 1 => format!("\"${reference}\""),
+                        (_, Place::Words | Place::OneWord) => format!("\"${{{reference}}}\""),
+                        (_, Place::Arithmetic | Place::Text) => format!("${{{reference}}}"),
+                    };
+                    script.extend_from_slice(reference.as_bytes());
+                }
+            }
+        }
+        Ok(ShellLine { shell, pieces, script, variables, numbers })
     }
 
     pub(super) fn shell(&self) -> &Shell {
         &self.shell
     }
 
-    pub(super) fn pieces(&self) -> &[Piece] {
-        &self.pieces
+    pub(super) fn pieces(&self) -> impl Iterator<Item = Piece> {
+        self.pieces.iter().map(|piece| match piece {
+            ShellPiece::Text(text) => Piece::Text(text.clone()),
+            ShellPiece::Placeholder(placeholder, _) => Piece::Placeholder(*placeholder),
+        })
+    }
+
+    /// Returns the length of the command line without the item, each word with the byte that ends it.
+    pub(super) fn fixed_bytes(&self) -> usize {
+        [self.shell.program(), b"-c", &self.script, self.shell.name()].iter().map(|word| word.len() + 1).sum()
+    }
+
+    /// Returns the number of variables that hold a part of the item.
+    pub(super) fn n_variables(&self) -> usize {
+        self.variables.len()
     }
 
     /// Returns the command of the shell for one item.
-    pub(super) fn fill(&self, values: &[&[u8]], index: u64, slot: usize) -> Result<CommandLine, ItemFailure> {
+    ///
+    /// # Errors
+    ///
+    /// When the item is in a calculation and is not a number, or the system does not accept it as an argument.
+    pub(super) fn fill(&self, insertion: &Insertion<'_>) -> Result<CommandLine<'_>, ItemFailure> {
+        if self.numbers.iter().any(|placeholder| !is_number(&placeholder.text(insertion))) {
+            return Err(ItemFailure::NotANumber);
+        }
         let os_string = |bytes| system::os_string(bytes).map_err(|NotUnicode| ItemFailure::NotUnicode);
         let fixed = [self.shell.program(), b"-c", &self.script, self.shell.name()];
-        let words = fixed.iter().chain(values).map(|word| os_string(word.to_vec()));
-        let mut environment = Vec::new();
-        for (placeholder, name) in VARIABLES {
-            if self.pieces.contains(&Piece::Placeholder(placeholder)) {
-                let all: Vec<_> = values.iter().map(|value| placeholder.expand(value, index, slot)).collect();
-                environment.push((name, os_string(all.join(&b' '))?));
-            }
-        }
-        Ok(CommandLine { words: words.collect::<Result<_, ItemFailure>>()?, environment })
+        let words = fixed.iter().chain(&insertion.values).map(|word| os_string(word.to_vec()));
+        let variables = self.variables.iter().map(|(placeholder, name)| {
+            let value = os_string(placeholder.text(insertion).into_owned())?;
+            Ok((name.as_str(), value))
+        });
+        Ok(CommandLine {
+            words: words.collect::<Result<_, ItemFailure>>()?,
+            environment: variables.collect::<Result<_, ItemFailure>>()?,
+        })
     }
 
     /// Returns the line with the item in the place of the placeholders, quoted.
-    pub(super) fn render(&self, values: &[&[u8]], index: u64, slot: usize) -> Vec<u8> {
+    pub(super) fn render(&self, insertion: &Insertion<'_>) -> Vec<u8> {
         let mut line = Vec::new();
         for piece in &self.pieces {
             match piece {
-                Piece::Text(text) => line.extend_from_slice(text),
-                Piece::Placeholder(number @ (Placeholder::Index | Placeholder::Slot)) => {
-                    line.extend_from_slice(&number.expand(b"", index, slot));
+                ShellPiece::Text(text) => line.extend_from_slice(text),
+                ShellPiece::Placeholder(placeholder, Place::Text) => {
+                    line.extend_from_slice(&placeholder.text(insertion))
                 }
-                Piece::Placeholder(placeholder) => {
-                    let quoted = values
-                        .iter()
-                        .map(|value| shell_quote::quote(&placeholder.expand(value, index, slot)).into_owned());
+                ShellPiece::Placeholder(Placeholder::Values(part), _) => {
+                    let quoted = insertion.values.iter().map(|value| shell_quote::quote(part.of(value)));
                     line.extend_from_slice(&quoted.collect::<Vec<_>>().join(&b' '));
+                }
+                ShellPiece::Placeholder(placeholder, _) => {
+                    line.extend_from_slice(&shell_quote::quote(&placeholder.text(insertion)));
                 }
             }
         }
@@ -96,96 +146,39 @@ impl ShellLine {
     }
 }
 
-/// The variables for parts of the item. The item itself is passed as arguments.
-const VARIABLES: [(Placeholder, &str); 4] = [
-    (Placeholder::Stem, "CORDIAL_STEM"),
-    (Placeholder::Name, "CORDIAL_NAME"),
-    (Placeholder::Parent, "CORDIAL_PARENT"),
-    (Placeholder::NameStem, "CORDIAL_NAME_STEM"),
-];
-
-/// Returns the script for `sh -c`: the line with references in the place of the placeholders.
-fn script(pieces: &[Piece]) -> Vec<u8> {
-    let mut script: Vec<u8> = Vec::new();
-    for (n, piece) in pieces.iter().enumerate() {
-        let next = pieces.get(n + 1).map(|next| next.text().and_then(|text| text.first().copied()).unwrap_or(b'{'));
-        let reference: &[u8] = match piece {
-            Piece::Text(text) => text,
-            Piece::Placeholder(Placeholder::Item) if may_become_words(&script, next) => br#""$@""#,
-            Piece::Placeholder(Placeholder::Item) => br#""$*""#,
-            Piece::Placeholder(Placeholder::Stem) => br#""$CORDIAL_STEM""#,
-            Piece::Placeholder(Placeholder::Name) => br#""$CORDIAL_NAME""#,
-            Piece::Placeholder(Placeholder::Parent) => br#""$CORDIAL_PARENT""#,
-            Piece::Placeholder(Placeholder::NameStem) => br#""$CORDIAL_NAME_STEM""#,
-            Piece::Placeholder(Placeholder::Index) => br#""$CORDIAL_INDEX""#,
-            Piece::Placeholder(Placeholder::Slot) => br#""$CORDIAL_SLOT""#,
-        };
-        script.extend_from_slice(reference);
+/// Returns the name of the parameter or variable of the shell that holds the text of a placeholder.
+fn reference(placeholder: Placeholder, variables: &mut Vec<(Placeholder, String)>) -> String {
+    let name = match placeholder {
+        Placeholder::Index => return "CORDIAL_INDEX".to_owned(),
+        Placeholder::Slot => return "CORDIAL_SLOT".to_owned(),
+        Placeholder::Values(Part::Whole) => return "*".to_owned(),
+        Placeholder::Value(position, Part::Whole) if position.0 > 0 => return position.0.to_string(),
+        Placeholder::Values(part) => format!("CORDIAL_{}", part.variable()),
+        Placeholder::Value(position, part) if position.0 > 0 => format!("CORDIAL_{}_{}", part.variable(), position.0),
+        Placeholder::Value(position, part) => {
+            format!("CORDIAL_{}_LAST_{}", part.variable(), position.0.unsigned_abs())
+        }
+    };
+    if variables.iter().all(|(other, _)| *other != placeholder) {
+        variables.push((placeholder, name.clone()));
     }
-    script
+    name
 }
 
-/// Returns whether several values may become several words at this position: not beside other text, and not as the file
-/// of a redirection.
-fn may_become_words(before: &[u8], next: Option<u8>) -> bool {
-    let ends_word = |byte: &u8| byte.is_ascii_whitespace() || b";&|()`".contains(byte);
-    let last = before.iter().rfind(|byte| !byte.is_ascii_whitespace());
-    before.last().is_none_or(ends_word)
-        && next.as_ref().is_none_or(ends_word)
-        && last.is_none_or(|byte| !b"<>".contains(byte))
+/// Returns whether every shell reads a text as one number in a calculation. Anything else might be evaluated: in bash,
+/// `a[$(id)]` runs a command.
+fn is_number(text: &[u8]) -> bool {
+    let text = text.trim_ascii();
+    let digits = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")).unwrap_or(text);
+    let (digits, is_digit): (_, fn(&u8) -> bool) =
+        match digits.strip_prefix(b"0x").or_else(|| digits.strip_prefix(b"0X")) {
+            Some(digits) => (digits, u8::is_ascii_hexdigit),
+            None => (digits, u8::is_ascii_digit),
+        };
+    !digits.is_empty() && digits.iter().all(is_digit)
 }
 
 fn refers_to_arguments(line: &[u8]) -> bool {
     let references = ["$1", "$@", "$*", "${1", "${@", "${*"];
     references.iter().any(|name| line.windows(name.len()).any(|part| part == name.as_bytes()))
-}
-
-fn parse(line: &[u8], item_placeholder: &[u8]) -> Result<Vec<Piece>, String> {
-    let (mut pieces, mut text) = (Vec::new(), Vec::new());
-    let mut quoting = Quoting::Unquoted;
-    let mut at = 0;
-    while at < line.len() {
-        let before = at.checked_sub(1).map(|before| line[before]);
-        let found = placeholder::parse_prefix(&line[at..], item_placeholder);
-        // `${}`, `${#}` and the like belong to the shell.
-        if let Some((placeholder, length)) = found.filter(|_| before != Some(b'$')) {
-            match quoting {
-                Quoting::Unquoted => {
-                    placeholder::push(&mut pieces, &mut text, placeholder);
-                    at += length;
-                    continue;
-                }
-                Quoting::Comment => {}
-                Quoting::SingleQuotes | Quoting::AnsiQuotes | Quoting::DoubleQuotes => {
-                    let shown = String::from_utf8_lossy(&line[at..at + length]);
-                    return Err(format!(
-                        "{shown} is inside quotes in {}: remove the quotes, since cordial quotes the item itself; or write \"$1\"; \
-                         or choose another placeholder with -I",
-                        display::quoted(line)
-                    ));
-                }
-            }
-        }
-        let is_word_start = before.is_none_or(|byte| byte.is_ascii_whitespace() || b";&|()".contains(&byte));
-        let is_escape =
-            line[at] == b'\\' && matches!(quoting, Quoting::Unquoted | Quoting::AnsiQuotes | Quoting::DoubleQuotes);
-        quoting = match (quoting, line[at]) {
-            _ if is_escape => quoting,
-            (Quoting::Unquoted, b'\'') if before == Some(b'$') => Quoting::AnsiQuotes,
-            (Quoting::Unquoted, b'\'') => Quoting::SingleQuotes,
-            (Quoting::Unquoted, b'"') => Quoting::DoubleQuotes,
-            (Quoting::Unquoted, b'#') if is_word_start => Quoting::Comment,
-            (Quoting::SingleQuotes | Quoting::AnsiQuotes, b'\'')
-            | (Quoting::DoubleQuotes, b'"')
-            | (Quoting::Comment, b'\n') => Quoting::Unquoted,
-            _ => quoting,
-        };
-        let length = if is_escape { 2 } else { 1 };
-        text.extend_from_slice(&line[at..line.len().min(at + length)]);
-        at += length;
-    }
-    if !text.is_empty() {
-        pieces.push(Piece::Text(text));
-    }
-    Ok(pieces)
 }

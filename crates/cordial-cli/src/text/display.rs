@@ -54,6 +54,12 @@ pub(crate) fn command(words: &[Vec<u8>]) -> String {
     shortened(&text, MAX_COMMAND_CHARS)
 }
 
+/// Returns a text on one line, without quotes.
+pub(crate) fn escaped(bytes: &[u8]) -> String {
+    let quoted = quoted(bytes);
+    quoted[1..quoted.len() - 1].to_owned()
+}
+
 fn shortened(text: &str, max_chars: usize) -> String {
     match text.char_indices().nth(max_chars) {
         Some((end, _)) => format!("{}…", &text[..end]),

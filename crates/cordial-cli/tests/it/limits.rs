@@ -53,8 +53,12 @@ fn starts_wait_while_too_many_files_are_open() {
 
 #[test]
 fn too_many_arguments_fail_only_their_command() {
-    let result = shell(r#"seq 300001 | "$0" map -c1 -n 300000 sh -c 'echo $#' sh"#);
-    assert_eq!((result.status, result.stdout.as_slice()), (1, &b"1\n"[..]));
+    // An item of 100 kB that is inserted 60 times; Linux allows a quarter of the limit of the stack, or 6 MB.
+    let words = "{} ".repeat(60);
+    let result = shell(&format!(
+        r#"(head -c 100000 /dev/zero | tr '\0' x; echo; echo y) | "$0" map -c1 sh -c 'echo $#' sh {words}"#
+    ));
+    assert_eq!((result.status, result.stdout.as_slice()), (1, &b"60\n"[..]));
     assert!(
         result
             .stderr

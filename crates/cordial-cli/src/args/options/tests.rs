@@ -1,3 +1,5 @@
+use std::num::NonZeroUsize;
+
 use clap::Parser;
 
 use super::*;
@@ -33,7 +35,7 @@ fn values_are_parsed() {
     assert_eq!((options.timeout, options.grace), (Some(Duration::from_secs(10)), Duration::from_secs(65)));
     assert_eq!((options.delay, options.memfree), (Some(Duration::from_millis(500)), Some(2 << 30)));
     for (text, byte) in [(",", b','), ("\\t", b'\t'), ("\\0", 0), ("\\x2c", b',')] {
-        assert_eq!(map(&["-d", text, "true"]).unwrap().delimiter, Some(byte));
+        assert_eq!(map(&["-d", text, "true"]).unwrap().items.delimiter, Some(byte));
     }
     for (text, policy) in [
         ("never", HaltPolicy::Never),
@@ -54,5 +56,16 @@ fn values_are_parsed() {
 fn words_after_the_command_are_not_options() {
     let options = map(&["-n2", "sh", "-c", "x", "-n", ":::", "--null"]).unwrap();
     assert_eq!(options.command, ["sh", "-c", "x", "-n", ":::", "--null"]);
-    assert!(!options.null);
+    assert!(!options.items.null);
+}
+
+#[test]
+fn an_option_given_twice_has_its_last_value() {
+    let options =
+        map(&["-j1", "--tag", "-j2", "--tag", "-n3", "-0", "-d,", "-N2", "-k", "--unordered", "true"]).unwrap();
+    assert_eq!(options.concurrency, Concurrency::Number(2));
+    assert_eq!((options.items.max_args, options.items.max_replace_args), (None, NonZeroUsize::new(2)));
+    assert_eq!((options.items.null, options.items.delimiter), (false, Some(b',')));
+    assert!(options.unordered && !options.keep_order);
+    assert_eq!(map(&["-a", "x", "-a", "y", "true"]).unwrap().items.arg_file.len(), 2);
 }

@@ -41,5 +41,6 @@ pub(crate) use resources::{free_memory, load_average, lower_priority, max_concur
 pub(crate) use signals::{JobControl, LimitSignals, StopSignals};
 pub(crate) use spawner::Spawner;
 pub(crate) use std_streams::{
-    Descriptor, StandardError, StandardOutput, take_stdin, wait_until_readable, wait_until_writable,
+    Descriptor, StandardError, StandardInput, StandardOutput, share_stdin, take_stdin, wait_until_readable,
+    wait_until_writable,
 };

@@ -50,10 +50,18 @@ impl Write for StandardError {
     }
 }
 
+/// The items of standard input.
+pub(crate) type StandardInput = File;
+
+/// Returns standard input, of which only a part is read: what follows is left to the next reader.
+pub(crate) fn share_stdin() -> io::Result<StandardInput> {
+    Ok(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?.into())
+}
+
 /// Moves standard input to a new descriptor, and opens `/dev/null` in its place.
 ///
 /// Commands then inherit `/dev/null`, which is cheaper than opening it for each command.
-pub(crate) fn take_stdin() -> io::Result<File> {
+pub(crate) fn take_stdin() -> io::Result<StandardInput> {
     let input = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
     rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
     Ok(input.into())

@@ -4,8 +4,17 @@ fn item(values: &[&str]) -> Item {
     Item { index: 7, values: values.iter().map(|value| Value::Whole(value.as_bytes().to_vec())).collect() }
 }
 
+fn parse(words: &[&str], syntax: &Syntax) -> Result<CommandTemplate, String> {
+    CommandTemplate::words(&words.iter().map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>(), syntax)
+}
+
+/// Returns the syntax for items with up to two values.
+fn two() -> Syntax {
+    Syntax::default().max_values(Some(2))
+}
+
 fn template(words: &[&str]) -> CommandTemplate {
-    CommandTemplate::words(&words.iter().map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>(), b"{}")
+    parse(words, &two().beside(BesideText::Repeated)).unwrap()
 }
 
 fn check(words: &[&str], values: &[&str], filled: &[&str], rendered: &str) {
@@ -29,7 +38,7 @@ fn placeholders_are_filled() {
         &["a", "x/y.tar", "y.tar.gz", "x", "y.tar"],
         "a x/y.tar y.tar.gz x y.tar",
     );
-    check(&["e", "{a}", "{1}", "${x}"], &["i"], &["e", "{a}", "{1}", "${x}", "i"], "e '{a}' '{1}' '${x}' i");
+    check(&["e", "{a}", "{1,2}", "${x}"], &["i"], &["e", "{a}", "{1,2}", "${x}", "i"], "e '{a}' '{1,2}' '${x}' i");
     check(
         &["e", "x{.}y", "{}", "{#}"],
         &["1.a", "2.b"],
@@ -37,6 +46,8 @@ fn placeholders_are_filled() {
         "e x1y x2y 1.a 2.b 7",
     );
     check(&["e", ""], &[""], &["e", "", ""], "e '' ''");
+    check(&["e", "{2}-{1/.}", "{-1.}"], &["x/y.c", "b.d"], &["e", "b.d-y", "b"], "e b.d-y b");
+    check(&["e", "{2}", "{1}{2}", "{-2}"], &["a"], &["e", "a"], "e a");
 }
 
 #[test]
@@ -59,14 +70,65 @@ fn parts_of_paths_match_gnu_parallel() {
 }
 
 #[test]
-fn dash_i_replaces_the_item_placeholder() {
-    let template = CommandTemplate::words(&[b"echo".to_vec(), b"{}-ITEM-{.}".to_vec()], b"ITEM");
-    assert_eq!(template.fill(&item(&["a.b"]), 1).unwrap().words, ["echo", "{}-a.b-a"]);
+fn parts_with_plus_match_gnu_parallel() {
+    let written = ["{..}", "{...}", "{/..}", "{+/}", "{+.}", "{+..}", "{1+.}"];
+    for (value, expected) in [
+        ("a/b.c.d.e", ["a/b.c", "a/b", "b.c", "a", "e", "d.e", "e"]),
+        ("a.b", ["a.b", "a.b", "a.b", "", "b", "", "b"]),
+        ("x.y/z", ["x.y/z", "x.y/z", "z", "x.y", "y/z", "", "y/z"]),
+        ("a..b", ["a", "a..b", "a", "", "b", ".b", "b"]),
+    ] {
+        let plus = parse(&[&["e"], &written[..]].concat(), &two().plus()).unwrap();
+        assert_eq!(plus.fill(&item(&[value]), 1).unwrap().words[1..], expected, "{value}");
+        let without = parse(&["e", "{..}", "{+.}", "{1..}", "{}"], &two()).unwrap();
+        assert_eq!(without.fill(&item(&[value]), 1).unwrap().words[1..4], ["{..}", "{+.}", "{1..}"]);
+    }
+}
+
+#[test]
+fn several_values_beside_text_are_one_word_or_repeat_it() {
+    let words = |beside| {
+        parse(&["x{}y"], &two().beside(beside)).map(|template| template.fill(&item(&["a", "b"]), 1).unwrap().words)
+    };
+    assert_eq!(words(BesideText::Once).unwrap(), ["xa", "by"]);
+    assert_eq!(words(BesideText::Repeated).unwrap(), ["xay", "xby"]);
+    assert!(words(BesideText::Refused).unwrap_err().contains("-N N or -X instead of -n"));
+    assert!(parse(&["{}", "x"], &two().beside(BesideText::Refused)).is_ok());
+}
+
+#[test]
+fn other_texts_can_be_the_placeholders() {
+    let words = |words: &[&str], syntax: Syntax| parse(words, &syntax).unwrap().fill(&item(&["a.b"]), 1).unwrap().words;
+    let syntax = || Syntax::default().replace(b"ITEM".to_vec());
+    assert_eq!(words(&["echo", "{}-ITEM-{.}-{1}"], syntax()), ["echo", "{}-a.b-a-{1}"]);
+    assert_eq!(words(&["echo"], syntax()), ["echo"]);
+    assert_eq!(words(&["{.}-,,"], Syntax::default().rename("{.}", b",,".to_vec())), ["{.}-a"]);
+    let names = two().names(vec![b"x".to_vec(), b"y z".to_vec()]);
+    assert_eq!(parse(&["{y z.}{x}"], &names).unwrap().fill(&item(&["a", "b.c"]), 1).unwrap().words, ["ba"]);
+}
+
+#[test]
+fn placeholders_that_stand_for_nothing_are_refused() {
+    for (word, syntax, message) in [
+        ("{2}", Syntax::default(), "{2} stands for no value: an item has 1 value"),
+        ("{-3.}", two(), "{-3.} stands for no value: an item has 2 values"),
+        ("{0}", two(), "values are counted from 1"),
+        ("x{= s/a/b/ =}", two(), "{= … =} is not supported"),
+        ("{1}", two().replace(b"{}".to_vec()), "leave out -I {} for the value"),
+        ("{##}", two().plus(), "{##} is not supported"),
+        ("{/a/b}", two().plus(), "{/a/b} is not supported"),
+    ] {
+        let error = parse(&["e", word], &syntax).unwrap_err();
+        assert!(error.contains(message), "{word}: {error}");
+    }
+    for word in ["{=", "{a=}", "{1,2}", "{-}", "{1 }", "{/a/b}", "{##}"] {
+        assert_eq!(parse(&["e", word, "{}"], &two()).unwrap().fill(&item(&["i"]), 1).unwrap().words[1], word);
+    }
 }
 
 fn script(line: &str) -> String {
-    let template = CommandTemplate::shell(Shell::sh(), line.as_bytes(), b"{}").unwrap();
-    template.fill(&item(&["i"]), 1).unwrap().words[2].to_string_lossy().into_owned()
+    let template = CommandTemplate::shell(Shell::sh(), line.as_bytes(), &Syntax::default()).unwrap();
+    template.fill(&item(&["5"]), 1).unwrap().words[2].to_string_lossy().into_owned()
 }
 
 #[test]
@@ -77,12 +139,28 @@ fn placeholders_of_a_shell_line_become_references() {
         ("wc < {}", r#"wc < "$*""#),
         ("x={};y", r#"x="$*";y"#),
         ("echo $1", "echo $1"),
-        ("cp {} {//}/{/.}.{#}", r#"cp "$@" "$CORDIAL_PARENT"/"$CORDIAL_NAME_STEM"."$CORDIAL_INDEX""#),
+        ("cp {} {//}/{/.}.{#}", r#"cp "$@" "${CORDIAL_PARENT}"/"${CORDIAL_NAME_STEM}"."${CORDIAL_INDEX}""#),
         ("awk '{print}' {}", r#"awk '{print}' "$@""#),
         (r"echo \{} ${#} {}", r#"echo \{} ${#} "$@""#),
         ("a {} # don't {}\nb {}", "a \"$@\" # don't {}\nb \"$@\""),
         (r"echo $'it\'s' {}", r#"echo $'it\'s' "$@""#),
         (r#"echo "a\"b" {}"#, r#"echo "a\"b" "$@""#),
+        (r#"echo "a $(basename {} .txt)" {1}"#, r#"echo "a $(basename "$@" .txt)" "$1""#),
+        (r#"echo "`basename {} .txt`""#, r#"echo "`basename "$@" .txt`""#),
+        (
+            r#"x="$(echo "$(wc < {})" # )
+)" {}"#,
+            r#"x="$(echo "$(wc < "$*")" # )
+)" "$@""#,
+        ),
+        ("echo $(({}+1)) $(( (2 * {#}) )) \"$(({}))\"", "echo $((${*}+1)) $(( (2 * ${CORDIAL_INDEX}) )) \"$((${*}))\""),
+        ("echo $((echo {}) | cat)", "echo $((echo \"$@\") | cat)"),
+        (
+            "cat <<A <<-'B'; x {}\n<{}> `x {}`\nA\n'\n\tB\ny {}",
+            "cat <<A <<-'B'; x \"$@\"\n<${*}> `x \"$@\"`\nA\n'\n\tB\ny \"$@\"",
+        ),
+        ("cat <<< {}", "cat <<< \"$*\""),
+        (r#"echo "${x:-"y"} $(echo {})""#, r#"echo "${x:-"y"} $(echo "$@")""#),
     ] {
         assert_eq!(script(line), expected);
     }
@@ -90,8 +168,10 @@ fn placeholders_of_a_shell_line_become_references() {
 
 #[test]
 fn a_placeholder_inside_quotes_is_refused() {
-    for line in ["echo '{}'", r#"echo "a {}""#, r#"echo "$(wc {})""#, r"echo $'it\'{}'", "echo '\n{.}'"] {
-        let error = CommandTemplate::shell(Shell::sh(), line.as_bytes(), b"{}").unwrap_err();
+    for line in
+        ["echo '{}'", r#"echo "a {}""#, r#"echo "$(wc '{}')""#, r"echo $'it\'{}'", "echo '\n{.}'", r#"echo "${x:-{}}""#]
+    {
+        let error = CommandTemplate::shell(Shell::sh(), line.as_bytes(), &Syntax::default()).unwrap_err();
         assert!(error.contains("is inside quotes"), "{error}");
     }
 }
@@ -103,4 +183,43 @@ fn items_that_cannot_be_arguments_are_refused() {
     assert!(matches!(fill(Value::TooLong { start: vec![], length: 9 }), Err(ItemFailure::ItemTooLong { length: 9 })));
     let long = Value::Whole(vec![b'x'; system::MAX_ARGUMENT_BYTES]);
     assert!(matches!(fill(long), Err(ItemFailure::ArgumentTooLong { .. })));
+}
+
+#[test]
+fn a_calculation_takes_numbers_only() {
+    let template = CommandTemplate::shell(Shell::sh(), b"echo $(({} * 2))", &Syntax::default()).unwrap();
+    for (value, is_number) in
+        [("5", true), ("-5", true), (" 0x1F ", true), ("", false), ("a[$(id)]", false), ("1+1", false), ("1 2", false)]
+    {
+        let filled = template.fill(&item(&[value]), 1);
+        assert_eq!(filled.is_ok(), is_number, "{value}");
+        assert!(is_number || matches!(filled, Err(ItemFailure::NotANumber)));
+    }
+}
+
+#[test]
+fn a_placeholder_for_several_values_is_not_a_part_of_a_word_of_a_shell_line() {
+    for line in ["echo x{}", "x={}; y", "cat < {}", "echo {}{}"] {
+        let error = CommandTemplate::shell(Shell::sh(), line.as_bytes(), &two()).unwrap_err();
+        assert!(error.contains("may stand for several values"), "{error}");
+    }
+    let template = CommandTemplate::shell(Shell::sh(), b"cat {} {2} > x{1}", &two()).unwrap();
+    let words = template.fill(&item(&["a", "b"]), 1).unwrap().words;
+    assert_eq!(words[2..], [r#"cat "$@" ${2+"${2}"} > x"$1""#, "sh", "a", "b"]);
+}
+
+#[test]
+fn the_size_is_that_of_the_command_line_or_more() {
+    for (words, values) in
+        [(&["echo", "a{#}"][..], &["b", "cc"][..]), (&["e", "x{}y{}", "{1}"], &["i", "j"]), (&["e"], &[])]
+    {
+        let template = template(words);
+        let filled = template.fill(&item(values), 1).unwrap().words;
+        let records: usize =
+            values.iter().map(|value| template.size().of(&[Value::Whole(value.as_bytes().to_vec())])).sum();
+        let length: usize = filled.iter().map(|word| word.len() + 1).sum();
+        assert!(template.size().fixed + records >= length, "{words:?}");
+    }
+    let echo = template(&["echo"]).size();
+    assert_eq!((echo.fixed, echo.of(&[Value::Whole(b"ab".to_vec())])), (5, 3));
 }

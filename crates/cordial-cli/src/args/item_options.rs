@@ -1,0 +1,121 @@
+//! The options about items: where they come from, how they are split, and how they are inserted into the command.
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use super::values::{self, Header};
+use crate::input::Trim;
+
+/// Options about items.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Items")]
+pub(crate) struct ItemOptions {
+    /// Items end with a NUL byte instead of a newline (find -print0)
+    #[arg(short = '0', long, overrides_with_all = ["delimiter", "words"])]
+    pub(crate) null: bool,
+
+    /// Items end with this character; escapes: \t, \n, \0, \x2c
+    #[arg(short, long, value_name = "C", value_parser = values::delimiter, overrides_with_all = ["null", "words"])]
+    pub(crate) delimiter: Option<u8>,
+
+    /// Items are words with quotes, as xargs reads them
+    #[arg(long, overrides_with_all = ["null", "delimiter"])]
+    pub(crate) words: bool,
+
+    /// Read items from FILE instead of standard input; given twice: all combinations
+    #[arg(short = 'a', long, aliases = ["argfile"], value_name = "FILE")]
+    pub(crate) arg_file: Vec<PathBuf>,
+
+    /// Combine the items of several sources in pairs, not in all combinations
+    #[arg(long, alias = "xapply")]
+    pub(crate) link: bool,
+
+    /// Split each item at this regular expression; {1}, {2}, ... are its parts
+    #[arg(short = 'C', long, aliases = ["col-sep"], value_name = "REGEXP", value_parser = values::colsep)]
+    pub(crate) colsep: Option<regex::bytes::Regex>,
+
+    /// The first item of each source is a name: {name} is its value
+    #[arg(long, value_name = ":", value_parser = values::header, hide = true)]
+    pub(crate) header: Option<Header>,
+
+    /// Remove blanks around each value: n (none), l (left), r (right), lr (both) [default: n; with --colsep lr]
+    #[arg(long, value_name = "WHERE", value_parser = values::trim, hide = true)]
+    pub(crate) trim: Option<Trim>,
+
+    /// Stop reading a source at an item that is TEXT
+    #[arg(short = 'E', value_name = "TEXT", id = "eof", allow_hyphen_values = true, hide = true)]
+    pub(crate) eof: Option<OsString>,
+
+    /// Pass up to N items to each command
+    #[arg(short = 'n', long, alias = "maxargs", value_name = "N", overrides_with_all = ["max_replace_args", "max_lines"])]
+    pub(crate) max_args: Option<NonZeroUsize>,
+
+    /// Pass up to N items to each command; {1} to {N} are the items
+    #[arg(short = 'N', long, alias = "maxreplaceargs", value_name = "N", overrides_with_all = ["max_args", "max_lines"], hide = true)]
+    pub(crate) max_replace_args: Option<NonZeroUsize>,
+
+    /// Pass up to N lines to each command; a line that ends with a blank continues
+    #[arg(short = 'L', long = "max-lines", alias = "maxlines", value_name = "N", overrides_with_all = ["max_args", "max_replace_args"], hide = true)]
+    pub(crate) max_lines: Option<NonZeroUsize>,
+
+    /// Pass as many items to each command as fit; a word with {} is repeated for each
+    #[arg(short = 'X', overrides_with_all = ["multiple", "xargs"], id = "context")]
+    pub(crate) context: bool,
+
+    /// Pass as many items to each command as fit, and as many to one as to another
+    #[arg(short = 'm', overrides_with_all = ["context", "xargs"], id = "multiple", hide = true)]
+    pub(crate) multiple: bool,
+
+    /// Pass as many items to each command as fit
+    #[arg(long, overrides_with_all = ["context", "multiple"], id = "xargs", hide = true)]
+    pub(crate) xargs: bool,
+
+    /// Limit the length of a command line to N bytes, at most 131072
+    #[arg(short = 's', long, alias = "maxchars", value_name = "N", hide = true)]
+    pub(crate) max_chars: Option<NonZeroUsize>,
+
+    /// Stop when the items of -n or -L do not fit on a command line, instead of passing fewer
+    #[arg(short = 'x', long = "exit", id = "exit", hide = true)]
+    pub(crate) is_exact: bool,
+
+    /// Use TEXT as the placeholder for the item, instead of {}
+    #[arg(short = 'I', value_name = "TEXT", id = "replace", value_parser = values::placeholder, allow_hyphen_values = true)]
+    pub(crate) replace: Option<OsString>,
+
+    /// Also replace {..}, {...}, {/..}, {+/}, {+.} and their relatives, as parallel --plus
+    #[arg(long, hide = true)]
+    pub(crate) plus: bool,
+
+    /// Use TEXT instead of {.}
+    #[arg(long, alias = "er", value_name = "TEXT", value_parser = values::placeholder, allow_hyphen_values = true, hide = true)]
+    pub(crate) extensionreplace: Option<OsString>,
+
+    /// Use TEXT instead of {/}
+    #[arg(long, alias = "bnr", value_name = "TEXT", value_parser = values::placeholder, allow_hyphen_values = true, hide = true)]
+    pub(crate) basenamereplace: Option<OsString>,
+
+    /// Use TEXT instead of {//}
+    #[arg(long, alias = "dnr", value_name = "TEXT", value_parser = values::placeholder, allow_hyphen_values = true, hide = true)]
+    pub(crate) dirnamereplace: Option<OsString>,
+
+    /// Use TEXT instead of {/.}
+    #[arg(long, alias = "bner", value_name = "TEXT", value_parser = values::placeholder, allow_hyphen_values = true, hide = true)]
+    pub(crate) basenameextensionreplace: Option<OsString>,
+
+    /// Use TEXT instead of {#}
+    #[arg(long, value_name = "TEXT", value_parser = values::placeholder, allow_hyphen_values = true, hide = true)]
+    pub(crate) seqreplace: Option<OsString>,
+
+    /// Use TEXT instead of {%}
+    #[arg(long, value_name = "TEXT", value_parser = values::placeholder, allow_hyphen_values = true, hide = true)]
+    pub(crate) slotreplace: Option<OsString>,
+
+    /// Use TEXT instead of ::: before a list of items
+    #[arg(long, alias = "argsep", value_name = "TEXT", value_parser = values::placeholder, allow_hyphen_values = true, default_value = ":::", hide_default_value = true, hide = true)]
+    pub(crate) arg_sep: OsString,
+
+    /// Use TEXT instead of :::: before files of items
+    #[arg(long, alias = "argfilesep", value_name = "TEXT", value_parser = values::placeholder, allow_hyphen_values = true, default_value = "::::", hide_default_value = true, hide = true)]
+    pub(crate) arg_file_sep: OsString,
+}

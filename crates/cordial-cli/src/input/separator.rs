@@ -1,0 +1,9 @@
+//! What separates the values of an input.
+
+/// What separates values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Separator {
+    Byte(u8),
+    /// Blanks and newlines, except in quotes, as for `xargs` without options.
+    Words,
+}

@@ -1,0 +1,166 @@
+//! The sources of items of a run, and how their items are made.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::grouping::Grouping;
+use super::lists::{Combination, Lists};
+use super::read_ahead::ReadAhead;
+use super::separator::Separator;
+use super::source::{ItemSource, Values};
+use super::splitter::Splitter;
+use super::value_count::ValueCount;
+use super::value_edit::ValueEdit;
+use crate::item::Value;
+use crate::stop::token::StopToken;
+use crate::system::{Descriptor, StandardInput};
+use crate::text::io_error;
+
+/// The sources of items of a run, and how their items are made.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    /// Standard input, if there are none.
+    pub(crate) sources: Vec<Source>,
+    pub(crate) separator: Separator,
+    pub(crate) edit: ValueEdit,
+    /// Whether a line that ends with a blank continues on the next line.
+    pub(crate) joins_lines: bool,
+    pub(crate) grouping: Grouping,
+    /// Of a value with more bytes, only the start and the length are kept.
+    pub(crate) max_value_bytes: usize,
+}
+
+/// One source of items.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) origin: Origin,
+    /// How its items are combined with those of the sources before it.
+    pub(crate) combination: Combination,
+}
+
+/// Where the items of a source are.
+#[derive(Debug)]
+pub(crate) enum Origin {
+    Stdin,
+    File { file: File, path: PathBuf },
+    Words(Vec<Vec<u8>>),
+}
+
+impl Source {
+    /// Reads the first line of the source, which names its values. Nothing after it is read. `None` if there is
+    /// no line.
+    ///
+    /// # Errors
+    ///
+    /// When the source cannot be read.
+    pub(crate) fn take_first(&mut self, separator: Separator) -> io::Result<Option<Vec<u8>>> {
+        match &mut self.origin {
+            Origin::Words(words) => Ok((!words.is_empty()).then(|| words.remove(0))),
+            Origin::File { file, .. } => read_line(file, separator),
+            Origin::Stdin => read_line(&mut crate::system::share_stdin()?, separator),
+        }
+    }
+}
+
+/// Reads a line byte by byte, because what follows belongs to another reader.
+fn read_line(input: &mut impl Read, separator: Separator) -> io::Result<Option<Vec<u8>>> {
+    let end = if let Separator::Byte(delimiter) = separator { delimiter } else { b'\n' };
+    let mut line = Vec::new();
+    let mut byte = [0];
+    loop {
+        match input.read(&mut byte) {
+            Ok(0) => return Ok((!line.is_empty()).then_some(line)),
+            Ok(_) if byte[0] == end => return Ok(Some(line)),
+            Ok(_) => line.push(byte[0]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+impl Sources {
+    /// Opens the sources. One input is read while its items run; several sources are read into memory first.
+    ///
+    /// # Errors
+    ///
+    /// A message, when a source cannot be read, or the system refuses a thread.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses the values that were read.
+    pub(crate) async fn open(mut self, stdin: StandardInput, stop: StopToken) -> Result<ItemSource, String> {
+        let mut stdin = Some(stdin);
+        let count = Arc::new(ValueCount::default());
+        let is_counted = self.edit.eof.is_none()
+            && !self.joins_lines
+            && self.grouping.max_records.is_some()
+            && self.grouping.max_lines.is_none();
+        if !is_counted {
+            count.give_up();
+        }
+        let only = if self.sources.len() == 1 { self.sources.pop() } else { None };
+        let values = match only.map(|source| source.origin) {
+            Some(Origin::Stdin) => {
+                self.splitter(stdin.take().ok_or("standard input was read before")?, Arc::clone(&count))?
+            }
+            Some(Origin::File { file, .. }) => self.splitter(file, Arc::clone(&count))?,
+            Some(Origin::Words(words)) => {
+                let mut lists = Lists::default();
+                lists.add(self.list(words), Combination::All);
+                Values::Lists(lists)
+            }
+            None => {
+                let mut lists = Lists::default();
+                for source in std::mem::take(&mut self.sources) {
+                    let list = match source.origin {
+                        Origin::Words(words) => self.list(words),
+                        Origin::Stdin => {
+                            let stdin = stdin.take().ok_or("standard input can be one source only")?;
+                            self.read(stdin, "standard input").await?
+                        }
+                        Origin::File { file, path } => self.read(file, &path.display().to_string()).await?,
+                    };
+                    lists.add(list, source.combination);
+                }
+                Values::Lists(lists)
+            }
+        };
+        if let Values::Lists(lists) = &values {
+            count.add(lists.total());
+            count.complete();
+        }
+        Ok(ItemSource::new(values, self.edit, self.joins_lines, self.grouping, count, stop))
+    }
+
+    fn splitter(
+        &self,
+        input: impl Read + Descriptor + Send + 'static,
+        count: Arc<ValueCount>,
+    ) -> Result<Values, String> {
+        let chunks = ReadAhead::start(input, self.separator, count)
+            .map_err(|error| format!("cannot start the thread that reads the items: {}", io_error::describe(&error)))?;
+        Ok(Values::Input(Splitter::new(chunks, self.separator, self.max_value_bytes)))
+    }
+
+    /// Returns the values of a list of the command line.
+    fn list(&self, words: Vec<Vec<u8>>) -> Vec<Value> {
+        words.into_iter().map(Value::Whole).take_while(|value| !self.edit.is_end(value)).collect()
+    }
+
+    /// Reads all values of an input.
+    async fn read(&self, input: impl Read + Descriptor + Send + 'static, name: &str) -> Result<Vec<Value>, String> {
+        let Values::Input(mut splitter) = self.splitter(input, Arc::default())? else { return Ok(Vec::new()) };
+        let mut values = Vec::new();
+        while let Some(split) = std::future::poll_fn(|cx| splitter.poll_next(cx)).await {
+            let split =
+                split.map_err(|error| format!("cannot read the items from {name}: {}", io_error::describe(&error)))?;
+            if self.edit.is_end(&split.value) {
+                break;
+            }
+            values.push(split.value);
+        }
+        Ok(values)
+    }
+}

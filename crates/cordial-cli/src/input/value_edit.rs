@@ -1,0 +1,57 @@
+//! What is done with a value before it becomes a part of an item: the end of a list, blanks around it, its columns.
+
+use regex::bytes::Regex;
+
+use crate::item::Value;
+
+/// Which blanks around a value are removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Trim {
+    pub(crate) left: bool,
+    pub(crate) right: bool,
+}
+
+/// What is done with each value of a source. Nothing, by default.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ValueEdit {
+    /// The value that ends the source, if there is one.
+    pub(crate) eof: Option<Vec<u8>>,
+    pub(crate) trim: Trim,
+    /// The separator of the columns of a value.
+    pub(crate) colsep: Option<Regex>,
+}
+
+impl ValueEdit {
+    /// Returns whether a value ends its source.
+    pub(super) fn is_end(&self, value: &Value) -> bool {
+        self.eof.as_ref().is_some_and(|eof| matches!(value, Value::Whole(bytes) if bytes == eof))
+    }
+
+    /// Returns whether the value remains as it is.
+    fn is_nothing(&self) -> bool {
+        self.trim == Trim::default() && self.colsep.is_none()
+    }
+
+    /// Appends the value, or its columns. A value that is too long is not split: its item fails.
+    pub(super) fn apply(&self, value: Value, record: &mut Vec<Value>) {
+        match value {
+            Value::Whole(bytes) if !self.is_nothing() => match &self.colsep {
+                Some(colsep) => {
+                    record.extend(colsep.split(&bytes).map(|column| Value::Whole(self.trimmed(column).to_vec())));
+                }
+                None => record.push(Value::Whole(self.trimmed(&bytes).to_vec())),
+            },
+            value => record.push(value),
+        }
+    }
+
+    fn trimmed<'v>(&self, mut value: &'v [u8]) -> &'v [u8] {
+        if self.trim.left {
+            value = value.trim_ascii_start();
+        }
+        if self.trim.right {
+            value = value.trim_ascii_end();
+        }
+        value
+    }
+}

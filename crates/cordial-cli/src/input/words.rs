@@ -1,0 +1,104 @@
+//! Words as `xargs` without options reads them: blanks and newlines separate words, a backslash takes the next character
+//! as it is, and single or double quotes take all up to the next one, but not a newline.
+
+use std::io;
+
+/// Reads words byte by byte.
+#[derive(Debug, Default)]
+pub(super) struct WordReader {
+    /// The quote that is open.
+    quote: Option<u8>,
+    is_escaped: bool,
+    /// Whether a word has begun. A word may be empty, in quotes.
+    has_begun: bool,
+    /// The number of newlines that were read before the current line.
+    n_lines: u64,
+}
+
+impl WordReader {
+    /// Reads a byte, and passes the byte of a word to `add`. Returns after the last byte of a word whether a newline
+    /// follows the word.
+    ///
+    /// # Errors
+    ///
+    /// When a quote is not closed on its line.
+    pub(super) fn next(&mut self, byte: u8, add: &mut impl FnMut(u8)) -> io::Result<Option<bool>> {
+        let is_newline = byte == b'\n';
+        let end = self.take(byte, is_newline, add)?;
+        self.n_lines += u64::from(is_newline);
+        Ok(end)
+    }
+
+    fn take(&mut self, byte: u8, is_newline: bool, add: &mut impl FnMut(u8)) -> io::Result<Option<bool>> {
+        match self.quote {
+            Some(_) if is_newline => return Err(self.unmatched()),
+            Some(quote) if byte == quote => self.quote = None,
+            Some(_) => add(byte),
+            None if std::mem::take(&mut self.is_escaped) => add(byte),
+            None if byte == b'\\' => (self.is_escaped, self.has_begun) = (true, true),
+            None if byte == b'\'' || byte == b'"' => (self.quote, self.has_begun) = (Some(byte), true),
+            None if b" \t\n".contains(&byte) => {
+                return Ok(std::mem::take(&mut self.has_begun).then_some(is_newline));
+            }
+            None => {
+                self.has_begun = true;
+                add(byte);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns whether the input ends with a word.
+    ///
+    /// # Errors
+    ///
+    /// When a quote is open.
+    pub(super) fn end(&self) -> io::Result<bool> {
+        if self.quote.is_some() { Err(self.unmatched()) } else { Ok(self.has_begun) }
+    }
+
+    fn unmatched(&self) -> io::Error {
+        let kind = if self.quote == Some(b'"') { "double" } else { "single" };
+        let line = self.n_lines + 1;
+        io::Error::other(format!(
+            "line {line} has a {kind} quote without another one; without --words, quotes have no meaning"
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns each word with a `;` after the last of a line, and a `|` after the others.
+    fn words(text: &str) -> io::Result<String> {
+        let (mut reader, mut read) = (WordReader::default(), String::new());
+        for byte in text.bytes() {
+            let mut word = String::new();
+            let end = reader.next(byte, &mut |byte| word.push(byte.into()))?;
+            read.push_str(&word);
+            read.push_str(match end {
+                Some(true) => ";",
+                Some(false) => "|",
+                None => "",
+            });
+        }
+        read.push_str(if reader.end()? { "." } else { "" });
+        Ok(read)
+    }
+
+    #[test]
+    fn blanks_separate_words_except_in_quotes() {
+        for (text, expected) in [
+            ("a b\n", "a|b;"),
+            ("\n\n a \n\nb", "a|b."),
+            ("'a  b' \"c'd\"\n''\n", "a  b|c'd;;"),
+            ("a\\ b \\\"c\\\nd\n", "a b|\"c\nd;"),
+            ("x'y 'z", "xy z."),
+        ] {
+            assert_eq!(words(text).unwrap(), expected, "{text:?}");
+        }
+        assert!(words("a\n'b\nc'").unwrap_err().to_string().contains("line 2 has a single quote"));
+        assert!(words("\"b").unwrap_err().to_string().contains("double quote"));
+    }
+}

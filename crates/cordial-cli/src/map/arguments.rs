@@ -1,0 +1,254 @@
+//! The words of the command line: the command, and the sources of its items. And the placeholders that the command may
+//! have.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, IsTerminal, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::args::{ItemOptions, MapOptions};
+use crate::input::{Combination, Grouping, MAX_COMMAND_BYTES, Origin, Separator, Source, Sources, Trim, ValueEdit};
+use crate::system;
+use crate::template::{BesideText, CommandTemplate, Syntax};
+use crate::text::{display, io_error};
+
+/// The command and the sources of its items.
+pub(super) struct Arguments {
+    pub(super) command: Vec<Vec<u8>>,
+    pub(super) sources: Vec<Source>,
+}
+
+impl Arguments {
+    /// Splits the words of the command line, and opens the files that they name.
+    ///
+    /// # Errors
+    ///
+    /// A message, when a file cannot be opened, or standard input is named twice.
+    pub(super) fn new(options: &mut MapOptions) -> Result<Arguments, String> {
+        let words = std::mem::take(&mut options.command);
+        let options = &options.items;
+        let mut arguments = Arguments { command: Vec::new(), sources: Vec::new() };
+        let combination = if options.link { Combination::PairsAgain } else { Combination::All };
+        for path in &options.arg_file {
+            arguments.add(Source { origin: open(path)?, combination })?;
+        }
+        let separators = Separators::new(options);
+        let mut list: Option<(Vec<OsString>, Kind)> = None;
+        for word in words {
+            match (separators.kind(&word), &mut list) {
+                (Some(kind), _) => {
+                    arguments.add_list(list.replace((Vec::new(), kind)), combination)?;
+                }
+                (None, Some((list, _))) => list.push(word),
+                (None, None) => arguments.command.push(system::argument_bytes(word)?),
+            }
+        }
+        arguments.add_list(list, combination)?;
+        if arguments.sources.is_empty() {
+            arguments.sources.push(Source { origin: Origin::Stdin, combination });
+        }
+        Ok(arguments)
+    }
+
+    fn add_list(&mut self, list: Option<(Vec<OsString>, Kind)>, combination: Combination) -> Result<(), String> {
+        let Some((words, kind)) = list else { return Ok(()) };
+        let combination = if kind.is_linked { Combination::Pairs } else { combination };
+        if !kind.is_files {
+            let words = words.into_iter().map(system::argument_bytes).collect::<Result<_, String>>()?;
+            return self.add(Source { origin: Origin::Words(words), combination });
+        }
+        if words.is_empty() {
+            return Err("there is no file after ::::: name files of items, or - for standard input".to_owned());
+        }
+        words.iter().try_for_each(|path| self.add(Source { origin: open(Path::new(path))?, combination }))
+    }
+
+    fn add(&mut self, source: Source) -> Result<(), String> {
+        let is_stdin = |source: &Source| matches!(source.origin, Origin::Stdin);
+        if is_stdin(&source) && self.sources.iter().any(is_stdin) {
+            return Err("standard input can be read once only: name - once, and other files for other lists".to_owned());
+        }
+        self.sources.push(source);
+        Ok(())
+    }
+}
+
+/// The words before lists of items and before files of items.
+struct Separators<'o> {
+    items: &'o [u8],
+    files: &'o [u8],
+}
+
+/// What the words after a separator are.
+#[derive(Clone, Copy)]
+struct Kind {
+    is_files: bool,
+    is_linked: bool,
+}
+
+impl Separators<'_> {
+    fn new(options: &ItemOptions) -> Separators<'_> {
+        Separators { items: options.arg_sep.as_encoded_bytes(), files: options.arg_file_sep.as_encoded_bytes() }
+    }
+
+    fn kind(&self, word: &OsString) -> Option<Kind> {
+        let word = word.as_encoded_bytes();
+        let is = |separator: &[u8]| match word.strip_prefix(separator) {
+            Some(b"") => Some(false),
+            Some(b"+") => Some(true),
+            _ => None,
+        };
+        let items = is(self.items).map(|is_linked| Kind { is_files: false, is_linked });
+        items.or_else(|| is(self.files).map(|is_linked| Kind { is_files: true, is_linked }))
+    }
+}
+
+fn open(path: &Path) -> Result<Origin, String> {
+    if path == Path::new("-") {
+        return Ok(Origin::Stdin);
+    }
+    let cannot_read = |error| format!("cannot read items from {}: {}", path.display(), io_error::describe(&error));
+    let file = File::open(path).map_err(cannot_read)?;
+    match file.metadata().map_err(cannot_read)?.is_dir() {
+        true => Err(format!("cannot read items from {}: it is a directory", path.display())),
+        false => Ok(Origin::File { file, path: PathBuf::from(path) }),
+    }
+}
+
+/// Returns what separates the items of files and of standard input.
+fn separator(options: &ItemOptions) -> Separator {
+    match options.delimiter {
+        _ if options.words => Separator::Words,
+        _ if options.null => Separator::Byte(0),
+        delimiter => Separator::Byte(delimiter.unwrap_or(b'\n')),
+    }
+}
+
+/// The number of records in each item.
+struct Counts {
+    max_records: Option<usize>,
+    max_lines: Option<usize>,
+}
+
+impl Counts {
+    fn new(options: &ItemOptions) -> Counts {
+        let as_many_as_fit = options.context || options.multiple || options.xargs;
+        let records = options.max_args.or(options.max_replace_args).map(usize::from);
+        match options.max_lines.map(usize::from) {
+            Some(lines) if options.words => Counts { max_records: None, max_lines: Some(lines) },
+            Some(lines) => Counts { max_records: Some(lines), max_lines: None },
+            None => Counts { max_records: records.or((!as_many_as_fit).then_some(1)), max_lines: None },
+        }
+    }
+}
+
+/// Returns whether one command may get several records.
+pub(super) fn may_group(options: &ItemOptions) -> bool {
+    let Counts { max_records, .. } = Counts::new(options);
+    max_records != Some(1)
+}
+
+/// Returns the placeholders that the command may have. With `--header`, this reads the first item of each source.
+///
+/// # Errors
+///
+/// A message, when a name cannot be read.
+pub(super) fn syntax(options: &ItemOptions, sources: &mut [Source]) -> Result<Syntax, String> {
+    let bytes = |text: &OsString| system::argument_bytes(text.clone());
+    let counts = Counts::new(options);
+    let max_values = match options.colsep {
+        Some(_) => None,
+        None => counts.max_records.map(|records| records.saturating_mul(sources.len())),
+    };
+    let mut syntax = Syntax::default().max_values(max_values);
+    if let Some(text) = &options.replace {
+        syntax = syntax.replace(bytes(text)?);
+    }
+    for (written, text) in [
+        ("{.}", &options.extensionreplace),
+        ("{/}", &options.basenamereplace),
+        ("{//}", &options.dirnamereplace),
+        ("{/.}", &options.basenameextensionreplace),
+        ("{#}", &options.seqreplace),
+        ("{%}", &options.slotreplace),
+    ] {
+        if let Some(text) = text {
+            syntax = syntax.rename(written, bytes(text)?);
+        }
+    }
+    if options.plus {
+        syntax = syntax.plus();
+    }
+    let is_repeated = options.context || options.max_replace_args.is_some() || options.max_lines.is_some();
+    syntax = syntax.beside(match counts.max_records {
+        _ if is_repeated => BesideText::Repeated,
+        Some(1) => BesideText::Once,
+        _ => BesideText::Refused,
+    });
+    if options.header.is_some() {
+        syntax = syntax.names(names(options, sources)?);
+    }
+    Ok(syntax)
+}
+
+/// Reads the names of values from the first item of each source.
+fn names(options: &ItemOptions, sources: &mut [Source]) -> Result<Vec<Vec<u8>>, String> {
+    let mut names = Vec::new();
+    for source in sources {
+        let line = source.take_first(separator(options)).map_err(|error| {
+            format!("cannot read the names of the values (--header): {}", io_error::describe(&error))
+        })?;
+        let Some(line) = line else { continue };
+        match &options.colsep {
+            Some(colsep) => names.extend(colsep.split(&line).map(|name| name.trim_ascii().to_vec())),
+            None => names.push(line),
+        }
+    }
+    match names.iter().find(|name| name.is_empty() || name.iter().any(|byte| b"{}".contains(byte))) {
+        Some(name) => Err(format!("{} cannot be the name of a value (--header)", display::quoted(name))),
+        None => Ok(names),
+    }
+}
+
+/// Returns the sources, and how their items are made. `shares` is the number of commands that run at once.
+pub(super) fn sources(
+    options: &ItemOptions,
+    sources: Vec<Source>,
+    template: &CommandTemplate,
+    shares: usize,
+) -> Result<Sources, String> {
+    let Counts { max_records, max_lines } = Counts::new(options);
+    let size = template.size();
+    let max_bytes = options.max_chars.map_or(MAX_COMMAND_BYTES, usize::from).min(MAX_COMMAND_BYTES);
+    let default_trim = if options.colsep.is_some() { Trim { left: true, right: true } } else { Trim::default() };
+    Ok(Sources {
+        sources,
+        separator: separator(options),
+        edit: ValueEdit {
+            eof: options.eof.clone().map(system::argument_bytes).transpose()?,
+            trim: options.trim.unwrap_or(default_trim),
+            colsep: options.colsep.clone(),
+        },
+        joins_lines: options.max_lines.is_some() && !options.words,
+        grouping: Grouping {
+            max_records,
+            max_lines,
+            max_bytes,
+            size,
+            shares: (options.context || options.multiple).then_some(shares),
+            is_exact: options.is_exact,
+            is_limit_given: options.max_chars.is_some(),
+        },
+        max_value_bytes: system::MAX_ARGUMENT_BYTES,
+    })
+}
+
+/// Prints that items are read from the terminal, if they are: a run without items otherwise seems to hang.
+pub(super) fn announce_terminal(sources: &[Source], is_quiet: bool) {
+    let reads_stdin = sources.iter().any(|source| matches!(source.origin, Origin::Stdin));
+    if reads_stdin && !is_quiet && io::stdin().is_terminal() {
+        let _ = io::stderr().write_all(
+            b"cordial: reading items from the terminal, one per line, up to Ctrl-D; ::: gives items on the command line\n",
+        );
+    }
+}

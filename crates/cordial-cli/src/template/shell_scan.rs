@@ -1,0 +1,340 @@
+//! Finds the placeholders of a shell line, and how the shell reads the place of each.
+//!
+//! This is not a full parser of shell syntax. It follows quotes, escapes, comments, substitutions and here-documents,
+//! each of which begins a context inside the one around it:
+//!
+//! ```text
+//! echo "a $(basename {} .txt)" $(({} + 1))
+//! unquoted ── " ──► double quotes ── $( ──► substitution: unquoted again, up to its )
+//!          └─ $(( ──► arithmetic, up to its ))
+//! ```
+
+use super::placeholder::Placeholder;
+use super::syntax::Syntax;
+use crate::text::display;
+
+/// A part of a shell line.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum ShellPiece {
+    Text(Vec<u8>),
+    Placeholder(Placeholder, Place),
+}
+
+/// How the shell reads the place of a placeholder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// As words of a command: the reference has to be in quotes.
+    Words,
+    /// As a part of one word, or as the file of a redirection: the reference has to be in quotes.
+    OneWord,
+    /// As a calculation: a quote would be an error, and the text would be evaluated.
+    Arithmetic,
+    /// As text of a here-document, in which a quote is a character.
+    Text,
+}
+
+/// The syntax around a position in the line.
+#[derive(Debug, PartialEq, Eq)]
+enum Context {
+    /// A command: the line itself, or a substitution, with the number of its open parentheses.
+    Command {
+        end: CommandEnd,
+        parentheses: u32,
+    },
+    SingleQuotes,
+    /// `$'…'`, in which a backslash escapes.
+    AnsiQuotes,
+    DoubleQuotes,
+    /// `${…}` inside double quotes.
+    Parameter,
+    Arithmetic {
+        parentheses: u32,
+    },
+    Comment,
+    HereDocument(HereDocument),
+}
+
+/// What ends a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CommandEnd {
+    Line,
+    Parenthesis,
+    Backquote,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct HereDocument {
+    delimiter: Vec<u8>,
+    /// Whether the shell expands what is in the text: the delimiter has no quotes.
+    is_expanded: bool,
+    /// Whether tabs before the delimiter are ignored: `<<-`.
+    is_indented: bool,
+}
+
+/// Splits a line for a shell into texts and placeholders.
+///
+/// # Errors
+///
+/// A message, when a placeholder is inside quotes, or is not supported.
+pub(super) fn scan(line: &[u8], syntax: &Syntax) -> Result<Vec<ShellPiece>, String> {
+    let contexts = vec![Context::Command { end: CommandEnd::Line, parentheses: 0 }];
+    let mut scanner = Scanner { line, at: 0, contexts, documents: Vec::new(), pieces: Vec::new(), text: Vec::new() };
+    while scanner.at < line.len() {
+        // `${}`, `${#}` and the like belong to the shell.
+        let may_begin = scanner.before() != Some(b'$') && *scanner.context() != Context::Comment;
+        let found = if may_begin { syntax.parse_prefix(scanner.rest())? } else { None };
+        match found {
+            Some((placeholder, length)) => scanner.placeholder(placeholder, length)?,
+            None => scanner.step(),
+        }
+    }
+    scanner.end_text();
+    Ok(scanner.pieces)
+}
+
+struct Scanner<'l> {
+    line: &'l [u8],
+    at: usize,
+    /// The innermost context is the last.
+    contexts: Vec<Context>,
+    /// Here-documents that begin after the end of the current line of the script.
+    documents: Vec<HereDocument>,
+    pieces: Vec<ShellPiece>,
+    text: Vec<u8>,
+}
+
+impl Scanner<'_> {
+    fn rest(&self) -> &[u8] {
+        &self.line[self.at..]
+    }
+
+    fn before(&self) -> Option<u8> {
+        self.at.checked_sub(1).map(|before| self.line[before])
+    }
+
+    fn context(&self) -> &Context {
+        self.contexts.last().unwrap_or(&Context::DoubleQuotes)
+    }
+
+    fn end_text(&mut self) {
+        if !self.text.is_empty() {
+            self.pieces.push(ShellPiece::Text(std::mem::take(&mut self.text)));
+        }
+    }
+
+    /// Takes bytes as text.
+    fn take(&mut self, length: usize) {
+        let end = self.line.len().min(self.at + length);
+        self.text.extend_from_slice(&self.line[self.at..end]);
+        self.at = end;
+    }
+
+    fn placeholder(&mut self, placeholder: Placeholder, length: usize) -> Result<(), String> {
+        let place = match self.context() {
+            Context::Command { .. } if self.is_alone(length) => Place::Words,
+            Context::Command { .. } => Place::OneWord,
+            Context::Arithmetic { .. } => Place::Arithmetic,
+            Context::HereDocument(HereDocument { is_expanded: true, .. }) => Place::Text,
+            Context::HereDocument(_) => {
+                return Err(format!(
+                    "{} is in a here-document that the shell does not expand: remove the quotes around its delimiter; or \
+                     choose another placeholder with -I",
+                    String::from_utf8_lossy(&self.rest()[..length]),
+                ));
+            }
+            _ => {
+                return Err(format!(
+                    "{} is inside quotes in {}: remove the quotes, since cordial quotes the item itself; or write \"$1\"; \
+                     or choose another placeholder with -I",
+                    String::from_utf8_lossy(&self.rest()[..length]),
+                    display::quoted(self.line)
+                ));
+            }
+        };
+        self.end_text();
+        self.pieces.push(ShellPiece::Placeholder(placeholder, place));
+        self.at += length;
+        Ok(())
+    }
+
+    /// Returns whether several values may become several words at this position: not beside other text, and not as the
+    /// file of a redirection.
+    fn is_alone(&self, length: usize) -> bool {
+        let ends_word = |byte: &u8| byte.is_ascii_whitespace() || b";&|()`".contains(byte);
+        let before = &self.line[..self.at];
+        let last = before.iter().rfind(|byte| !byte.is_ascii_whitespace());
+        before.last().is_none_or(ends_word)
+            && self.rest().get(length).is_none_or(ends_word)
+            && last.is_none_or(|byte| !b"<>".contains(byte))
+    }
+
+    /// Takes the next byte or token.
+    fn step(&mut self) {
+        let byte = self.line[self.at];
+        if self.is_line_start() && self.take_delimiter() {
+            return;
+        }
+        match self.context() {
+            Context::SingleQuotes => self.take_and(1, byte == b'\''),
+            Context::Comment => {
+                // The end of the line may begin a here-document, so the context around the comment takes it.
+                if byte == b'\n' {
+                    self.contexts.pop();
+                } else {
+                    self.take(1);
+                }
+            }
+            _ if byte == b'\\' => self.take(2),
+            Context::AnsiQuotes => self.take_and(1, byte == b'\''),
+            Context::DoubleQuotes if byte == b'"' => self.take_and(1, true),
+            Context::DoubleQuotes | Context::HereDocument(HereDocument { is_expanded: true, .. }) => {
+                self.step_expanded()
+            }
+            Context::HereDocument(_) => self.take(1),
+            Context::Parameter => match byte {
+                b'}' => self.take_and(1, true),
+                b'"' => self.enter(1, Context::DoubleQuotes),
+                _ => self.step_expanded(),
+            },
+            Context::Arithmetic { parentheses: 0 } if byte == b')' => self.take_and(2, true),
+            Context::Arithmetic { .. } => self.step_arithmetic(byte),
+            Context::Command { .. } => self.step_command(byte),
+        }
+    }
+
+    /// Takes bytes as text, and leaves the context if they end it.
+    fn take_and(&mut self, length: usize, is_end: bool) {
+        self.take(length);
+        if is_end {
+            self.contexts.pop();
+        }
+    }
+
+    fn enter(&mut self, length: usize, context: Context) {
+        self.take(length);
+        self.contexts.push(context);
+    }
+
+    /// Takes a substitution if one begins here, otherwise one byte.
+    fn step_expanded(&mut self) {
+        let rest = self.rest();
+        if rest.starts_with(b"$((") && is_arithmetic(&rest[3..]) {
+            self.enter(3, Context::Arithmetic { parentheses: 0 });
+        } else if rest.starts_with(b"$(") {
+            self.enter(2, Context::Command { end: CommandEnd::Parenthesis, parentheses: 0 });
+        } else if rest.starts_with(b"${") {
+            self.enter(2, Context::Parameter);
+        } else if rest.starts_with(b"`") {
+            self.enter(1, Context::Command { end: CommandEnd::Backquote, parentheses: 0 });
+        } else {
+            self.take(1);
+        }
+    }
+
+    fn step_arithmetic(&mut self, byte: u8) {
+        let Some(Context::Arithmetic { parentheses }) = self.contexts.last_mut() else { return };
+        match byte {
+            b'(' => *parentheses += 1,
+            b')' => *parentheses -= 1,
+            _ => return self.step_expanded(),
+        }
+        self.take(1);
+    }
+
+    fn step_command(&mut self, byte: u8) {
+        let is_word_start =
+            self.before().is_none_or(|before| before.is_ascii_whitespace() || b";&|()`".contains(&before));
+        let Some(&Context::Command { end, parentheses }) = self.contexts.last() else { return };
+        match byte {
+            b')' if end == CommandEnd::Parenthesis && parentheses == 0 => self.take_and(1, true),
+            b'`' if end == CommandEnd::Backquote => self.take_and(1, true),
+            // For bash, this is a calculation as well; for a shell that only nests subshells, it seldom contains an item.
+            b'(' if is_word_start && self.rest().starts_with(b"((") && is_arithmetic(&self.rest()[2..]) => {
+                self.enter(2, Context::Arithmetic { parentheses: 0 });
+            }
+            b'(' | b')' => {
+                let Some(Context::Command { parentheses, .. }) = self.contexts.last_mut() else { return };
+                *parentheses = if byte == b'(' { *parentheses + 1 } else { parentheses.saturating_sub(1) };
+                self.take(1);
+            }
+            b'\'' => {
+                let is_ansi = self.before() == Some(b'$');
+                self.enter(1, if is_ansi { Context::AnsiQuotes } else { Context::SingleQuotes });
+            }
+            b'"' => self.enter(1, Context::DoubleQuotes),
+            b'#' if is_word_start => self.enter(1, Context::Comment),
+            b'<' if self.rest().starts_with(b"<<<") => self.take(3),
+            b'<' if self.rest().starts_with(b"<<") => self.take_redirection(),
+            b'\n' if !self.documents.is_empty() => {
+                self.take(1);
+                // The first document is the innermost context.
+                let documents = std::mem::take(&mut self.documents);
+                self.contexts.extend(documents.into_iter().rev().map(Context::HereDocument));
+            }
+            // Without quotes around it, `${…}` needs no context: its text is read like that of a command.
+            b'$' if self.rest().starts_with(b"${") => self.take(2),
+            _ => self.step_expanded(),
+        }
+    }
+
+    /// Takes `<<` and the delimiter of a here-document.
+    fn take_redirection(&mut self) {
+        self.take(2);
+        let is_indented = self.rest().starts_with(b"-");
+        self.take(usize::from(is_indented));
+        while self.rest().first().is_some_and(|byte| b" \t".contains(byte)) {
+            self.take(1);
+        }
+        let (mut delimiter, mut is_expanded, mut quote) = (Vec::new(), true, None);
+        while let Some(&byte) = self.rest().first() {
+            match byte {
+                _ if quote == Some(byte) => quote = None,
+                _ if quote.is_some() => delimiter.push(byte),
+                b'\'' | b'"' => (quote, is_expanded) = (Some(byte), false),
+                b'\\' => is_expanded = false,
+                _ if byte.is_ascii_whitespace() || b";&|()<>`".contains(&byte) => break,
+                _ => delimiter.push(byte),
+            }
+            self.take(1);
+        }
+        self.documents.push(HereDocument { delimiter, is_expanded, is_indented });
+    }
+
+    fn is_line_start(&self) -> bool {
+        self.before() == Some(b'\n')
+    }
+
+    /// Takes the line if it ends the here-document.
+    fn take_delimiter(&mut self) -> bool {
+        let Some(Context::HereDocument(document)) = self.contexts.last() else { return false };
+        let rest = self.rest();
+        let line = &rest[..rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len())];
+        let tabs = if document.is_indented { line.iter().take_while(|&&byte| byte == b'\t').count() } else { 0 };
+        let is_end = line[tabs..] == document.delimiter[..];
+        if is_end {
+            let length = line.len();
+            self.take(length);
+            self.contexts.pop();
+            // The next here-document of the same line begins on the next line.
+            if matches!(self.context(), Context::HereDocument(_)) {
+                self.take(1);
+            }
+        }
+        is_end
+    }
+}
+
+/// Returns whether the text after `$((` is a calculation, which ends with two parentheses, and not a command in
+/// parentheses.
+fn is_arithmetic(text: &[u8]) -> bool {
+    let mut parentheses = 0;
+    for (at, byte) in text.iter().enumerate() {
+        match byte {
+            b'(' => parentheses += 1,
+            b')' if parentheses == 0 => return text.get(at + 1) == Some(&b')'),
+            b')' => parentheses -= 1,
+            _ => {}
+        }
+    }
+    false
+}

@@ -1,0 +1,189 @@
+//! Which texts are placeholders: those of GNU parallel.
+
+use super::path_part::Part;
+use super::placeholder::{Placeholder, Position};
+use crate::text::display;
+
+/// The placeholders of a command.
+#[derive(Clone, Debug)]
+pub(crate) struct Syntax {
+    /// The text of `-I`, if there is one. With it, `{1}` is text, as it is for `xargs` and for GNU parallel.
+    replace: Option<Vec<u8>>,
+    /// Other texts for `{.}`, `{/}` and so on.
+    renamed: Vec<(Vec<u8>, Placeholder)>,
+    /// Whether `{..}`, `{+.}` and so on are placeholders.
+    is_plus: bool,
+    /// The names of values, from `--header`.
+    names: Vec<Vec<u8>>,
+    /// The largest number of values in an item; `None` if it is not known before they are read.
+    max_values: Option<usize>,
+    beside_text: BesideText,
+}
+
+/// What becomes of a word that has a placeholder for several values beside other text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BesideText {
+    /// The text is there once: `x{}y` becomes `xa by`, as with GNU parallel and several sources.
+    Once,
+    /// The word is repeated: `x{}y` becomes `xay xby`, as with GNU parallel and `-N` or `-X`.
+    Repeated,
+    /// The word is an error. With `-n`, `-m` and `--xargs`, the text would be there once for GNU parallel; it is seldom
+    /// meant.
+    Refused,
+}
+
+impl Default for Syntax {
+    /// Returns the placeholders of an item with one value.
+    fn default() -> Syntax {
+        Syntax {
+            replace: None,
+            renamed: Vec::new(),
+            is_plus: false,
+            names: Vec::new(),
+            max_values: Some(1),
+            beside_text: BesideText::Once,
+        }
+    }
+}
+
+impl Syntax {
+    /// Sets the text that stands for the item.
+    pub(crate) fn replace(self, text: Vec<u8>) -> Syntax {
+        Syntax { replace: Some(text), ..self }
+    }
+
+    /// Sets another text for the placeholder that is written like this, such as `{.}`.
+    pub(crate) fn rename(mut self, written: &str, text: Vec<u8>) -> Syntax {
+        if let Ok(Some((placeholder, _))) = Syntax::default().parse_prefix(written.as_bytes()) {
+            self.renamed.push((text, placeholder));
+        }
+        self
+    }
+
+    /// Adds the placeholders of `--plus`.
+    pub(crate) fn plus(self) -> Syntax {
+        Syntax { is_plus: true, ..self }
+    }
+
+    /// Sets the names of the values.
+    pub(crate) fn names(self, names: Vec<Vec<u8>>) -> Syntax {
+        Syntax { names, ..self }
+    }
+
+    /// Sets the largest number of values in an item; `None` if it is not known before they are read.
+    pub(crate) fn max_values(self, max_values: Option<usize>) -> Syntax {
+        Syntax { max_values, ..self }
+    }
+
+    /// Sets what becomes of a word that has a placeholder for several values beside other text.
+    pub(crate) fn beside(self, beside_text: BesideText) -> Syntax {
+        Syntax { beside_text, ..self }
+    }
+
+    pub(super) fn beside_text(&self) -> BesideText {
+        self.beside_text
+    }
+
+    /// Returns whether an item may have several values.
+    pub(super) fn has_many_values(&self) -> bool {
+        self.max_values != Some(1)
+    }
+
+    /// Returns whether an item without a placeholder is appended to the command. With `-I` it is not, as with `xargs`.
+    pub(super) fn appends_item(&self) -> bool {
+        self.replace.is_none()
+    }
+
+    /// Returns the placeholder at the start of a text, and its length.
+    ///
+    /// # Errors
+    ///
+    /// A message, when the text begins with a placeholder that is not supported, or that stands for a value that no
+    /// item has.
+    pub(super) fn parse_prefix(&self, text: &[u8]) -> Result<Option<(Placeholder, usize)>, String> {
+        let item = self.replace.as_deref().unwrap_or(b"{}");
+        if text.starts_with(item) {
+            return Ok(Some((Placeholder::Values(Part::Whole), item.len())));
+        }
+        if let Some((written, placeholder)) = self.renamed.iter().find(|(written, _)| text.starts_with(written)) {
+            return Ok(Some((*placeholder, written.len())));
+        }
+        let Some(inner) = text.strip_prefix(b"{") else { return Ok(None) };
+        if inner.starts_with(b"=") && inner.windows(2).any(|part| part == b"=}") {
+            return Err(
+                "{= … =} is not supported, because it would need Perl: with --shell, use the expansions of the shell, \
+                 as in --shell 'f={}; echo ${f%.*}'; or pass it as text in a variable of the environment"
+                    .to_owned(),
+            );
+        }
+        let Some(end) = inner.iter().position(|&byte| byte == b'}') else { return Ok(None) };
+        let (inner, length) = (&inner[..end], end + 2);
+        let placeholder = match inner {
+            b"#" => Some(Placeholder::Index),
+            b"%" => Some(Placeholder::Slot),
+            // `{}` is text when `-I` has chosen another text.
+            b"" => None,
+            _ => match Part::written(inner, self.is_plus) {
+                Some(part) => Some(Placeholder::Values(part)),
+                None => self.one_value(inner)?,
+            },
+        };
+        let is_renamed = placeholder.is_some_and(|found| self.renamed.iter().any(|(_, other)| *other == found));
+        if is_renamed {
+            return Ok(None);
+        }
+        if placeholder.is_none() && self.is_plus && is_computed(inner) {
+            return Err(format!(
+                "{{{}}} is not supported: a line for --shell can compute its value, as in --shell 'f={{}}; echo ${{f#*/}}'; \
+                 without --plus it is text",
+                display::escaped(inner)
+            ));
+        }
+        Ok(placeholder.map(|placeholder| (placeholder, length)))
+    }
+
+    /// Returns the placeholder for one value, by its position or its name.
+    fn one_value(&self, inner: &[u8]) -> Result<Option<Placeholder>, String> {
+        for (n, name) in self.names.iter().enumerate() {
+            if let Some(part) = inner.strip_prefix(&name[..]).and_then(|rest| Part::written(rest, self.is_plus)) {
+                return Ok(Some(Placeholder::Value(Position(i32::try_from(n + 1).unwrap_or(i32::MAX)), part)));
+            }
+        }
+        let digits_start = usize::from(inner.starts_with(b"-"));
+        let digits_end = inner[digits_start..].iter().position(|byte| !byte.is_ascii_digit());
+        let digits_end = digits_end.map_or(inner.len(), |at| digits_start + at);
+        let Some(part) = Part::written(&inner[digits_end..], self.is_plus) else { return Ok(None) };
+        let position = std::str::from_utf8(&inner[..digits_end]).ok().and_then(|number| number.parse::<i32>().ok());
+        let Some(position) = position.map(Position) else { return Ok(None) };
+        let shown = display::escaped(inner);
+        match &self.replace {
+            // For GNU parallel `-I {}` changes nothing, but for `xargs` it makes `{1}` a text.
+            Some(replace) if replace == b"{}" && position.0 != 0 => Err(format!(
+                "with -I {{}}, {{{shown}}} is text for xargs and a value for GNU parallel: leave out -I {{}} for the value, \
+                 or choose another placeholder for the item, such as -I @, and {{{shown}}} is text"
+            )),
+            Some(_) => Ok(None),
+            None if position.0 == 0 => Err(format!(
+                "{{{shown}}} stands for no value: values are counted from 1; to pass it as text, choose another placeholder \
+                 for the item, such as -I @"
+            )),
+            None => match self.max_values {
+                Some(number) if !position.is_within(number) => {
+                    let values = if number == 1 { "1 value".to_owned() } else { format!("{number} values") };
+                    Err(format!(
+                        "{{{shown}}} stands for no value: an item has {values}; further lists (:::) or --colsep give more; to \
+                         pass it as text, choose another placeholder for the item, such as -I @"
+                    ))
+                }
+                _ => Ok(Some(Placeholder::Value(position, part))),
+            },
+        }
+    }
+}
+
+/// Returns whether the text between braces is a placeholder of GNU parallel with `--plus` that computes a text.
+fn is_computed(inner: &[u8]) -> bool {
+    let others: [&[u8]; 10] =
+        [b"##", b"0#", b"0%", b"uniq", b"choose_k", b"slot", b"host", b"sshlogin", b"hgrp", b"agrp"];
+    others.contains(&inner) || (inner.len() > 1 && b":#%/^,".contains(&inner[0]))
+}

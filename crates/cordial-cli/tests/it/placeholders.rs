@@ -1,0 +1,50 @@
+//! What replaces the placeholders of a command.
+
+use crate::harness::{Case, check, run};
+
+fn check_outputs(cases: &[(&[&str], &[u8], &[u8])]) {
+    for (args, input, stdout) in cases {
+        let args = [&["map"], *args].concat();
+        check(&[Case { args: &args, input, status: 0, stdout, stderr: "" }]);
+    }
+}
+
+#[test]
+fn positions_stand_for_values() {
+    check_outputs(&[
+        (&["echo", "{2}-{1/.}", "{-1}", ":::", "a/b.c", ":::", "x", "y"], b"", b"x-b x\ny-b y\n"),
+        (&["--shell", "echo {2}-{1/.} {-1} {1.}", ":::", "a/b.c", ":::", "x y"], b"", b"x y-b x y a/b\n"),
+        (&["-N2", "echo", "{1}-{2}"], b"1\n2\n3\n", b"1-2\n3-\n"),
+        (&["-N", "12", "--shell", "echo {12}{2}"], b"1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n12\n", b"122\n"),
+        (&["--plus", "echo", "{..}", "{+/}", "{1+.}"], b"a/b.c.d\n", b"a/b a d\n"),
+        (&["echo", "{..}", "{+/}"], b"a.b.c\n", b"{..} {+/} a.b.c\n"),
+        (&["--bnr", ",,", "--er", "::", "echo", ",,-::-{/}"], b"a/b.c\n", b"b.c-a/b-{/}\n"),
+        (&["--seqreplace", "N", "echo", "N", "{}"], b"a\n", b"1 a\n"),
+    ]);
+}
+
+#[test]
+fn with_dash_i_only_its_text_is_the_item() {
+    check_outputs(&[
+        (&["-I{}", "echo", "x"], b"a\nb\n", b"x\nx\n"),
+        (&["-I", "@", "echo", "@{}{1}"], b"a\n", b"a{}{1}\n"),
+        (&["-I", "@", "--shell", "echo x; echo '{}'"], b"a\n", b"x\n{}\n"),
+    ]);
+}
+
+#[test]
+fn substitutions_calculations_and_here_documents_take_the_item() {
+    let evil = b"a  b'\"$(echo no)`echo no`;\n";
+    let text = &evil[..evil.len() - 1];
+    let lines = |n: usize| [text, b"\n"].concat().repeat(n);
+    check_outputs(&[
+        (&["--shell", "echo \"$(basename {} .txt)\""], b"x/a  b.txt\n", b"a  b\n"),
+        (&["--shell", "printf '%s\\n' \"$(printf %s {})\" \"`printf %s {}`\""], evil, &lines(2)),
+        (&["--shell", "cat <<E\n{}\n$(printf %s {})\nE\nprintf '%s\\n' {}"], evil, &lines(3)),
+        (&["--shell", "echo $(({}+1)) \"$(( ({} * 2) - 1 ))\""], b"5\n", b"6 9\n"),
+        (&["--shell", "-n2", "echo \"$(echo {} | wc -w)\""], b"a b\nc\n", b"3\n"),
+    ]);
+    let result = run(&["map", "--shell", "echo $(({} + 1))"], b"x[$(touch no)]\n2\n");
+    assert_eq!((result.status, result.stdout.as_slice()), (1, &b"3\n"[..]));
+    assert!(result.stderr.contains("the item is in a calculation, and is not a number"), "{}", result.stderr);
+}

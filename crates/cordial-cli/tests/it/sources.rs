@@ -1,0 +1,101 @@
+//! Where items come from, how they are combined, and how many of them one command gets.
+
+use std::fs;
+
+use crate::harness::{Case, TestDir, check, run};
+
+/// Checks runs that succeed and write nothing to standard error.
+fn check_outputs(cases: &[(&[&str], &[u8], &[u8])]) {
+    for (args, input, stdout) in cases {
+        let args = [&["map"], *args].concat();
+        check(&[Case { args: &args, input, status: 0, stdout, stderr: "" }]);
+    }
+}
+
+#[test]
+fn several_sources_are_combined() {
+    let dir = TestDir::new();
+    fs::write(dir.path("x"), "x\ny\n").unwrap();
+    fs::write(dir.path("n"), "1\n2\n3\n").unwrap();
+    let (x, n) = (dir.path("x"), dir.path("n"));
+    let (x, n) = (x.to_str().unwrap(), n.to_str().unwrap());
+    check_outputs(&[
+        (&["-a", x, "-a", n, "echo"], b"", b"x 1\nx 2\nx 3\ny 1\ny 2\ny 3\n"),
+        (&["-a", x, "echo", ":::", "a"], b"", b"x a\ny a\n"),
+        (&["echo", "::::", x, "-"], b"i\n", b"x i\ny i\n"),
+        (&["-a", "-", "echo", "::::+", x], b"i\nj\n", b"i x\nj y\n"),
+        (&["echo", ":::", "a", "b", ":::+", "1", "2", "3"], b"", b"a 1\nb 2\n"),
+        (&["echo", ":::", "a", "b", ":::", "i", "j", ":::+", "1", "2"], b"", b"a i 1\na j 2\nb i 1\nb j 2\n"),
+        (&["--link", "-a", n, "echo", ":::", "a", "b"], b"", b"1 a\n2 b\n3 a\n"),
+        (&["--arg-sep", ",,", "echo", ":::", ",,", "a"], b"", b"::: a\n"),
+        (&["--arg-file-sep", "//", "echo", "//", x], b"", b"x\ny\n"),
+        (&["--halt", "now,fail=50%", "-a", x, "echo", ":::", "a", "b"], b"", b"x a\nx b\ny a\ny b\n"),
+    ]);
+}
+
+#[test]
+fn values_are_cut_and_split() {
+    check_outputs(&[
+        (&["--colsep", ",", "echo", "{2}-{1}"], b"a, b \nc,d,e\n", b"b-a\nd-c\n"),
+        (&["-C", "[ \t]+", "printf", "<%s>"], b"a \t b\n", b"<a><b>"),
+        (&["-C", ",", "--trim", "n", "printf", "<%s>"], b"a, b\n", b"<a>< b>"),
+        (&["-C", ",", "printf", "<%s>", "{2}", "."], b"a,b\nc\nd,\n", b"<b><.><.><><.>"),
+        (&["-C", ",", "--shell", "printf '<%s>' {2} ."], b"a,b\nc\nd,\n", b"<b><.><.><><.>"),
+        (&["-C", "\\|", "echo", "{-1}"], b"\xff|b\n", b"b\n"),
+        (&["--trim", "l", "printf", "<%s>"], b" a \n", b"<a >"),
+        (&["-E", "END", "echo"], b"a\nEND\nb\n", b"a\n"),
+        (&["-E", "b", "echo", ":::", "a", "b", ":::", "1", "b", "2"], b"", b"a 1\n"),
+        (&["--header", ":", "echo", "{y.}{x}"], b"", b""),
+    ]);
+    check_outputs(&[
+        (&["--header", ":", "-C", ",", "echo", "{b.} {a} {1}"], b"a,b\n1,2.c\n", b"2 1 1\n"),
+        (&["--header", ":", "echo", "{x}-{y/}", ":::", "x", "1", ":::", "y", "a/b"], b"", b"1-b\n"),
+    ]);
+}
+
+#[test]
+fn words_are_those_of_xargs() {
+    check_outputs(&[
+        (&["--words", "printf", "<%s>"], b"a 'b  c'\n\n d\\ e \"\"", b"<a><b  c><d e><>"),
+        (&["--words", "-n2", "echo"], b"1 2\n3\n", b"1 2\n3\n"),
+        (&["--words", "-L1", "echo"], b"a b\n\nc \nd\n", b"a b\nc d\n"),
+        (&["--words", "-L2", "-E", "x", "echo"], b"a\nb c\nd x e\n", b"a b c\nd\n"),
+    ]);
+    let result = run(&["map", "--words", "echo"], b"a\n'b\nc\n");
+    assert_eq!((result.status, result.stdout.as_slice()), (255, &b"a\n"[..]));
+    assert!(result.stderr.contains("line 2 has a single quote without another one"), "{}", result.stderr);
+}
+
+#[test]
+fn one_command_gets_as_many_items_as_fit_or_fewer() {
+    let numbers: String = (1..=100_000).map(|n| format!("{n}\n")).collect();
+    for args in [&["-n", "1000000"][..], &["--xargs"]] {
+        let result = run(&[&["map"], args, &["--shell", "echo $# # $1"]].concat(), numbers.as_bytes());
+        let counts: Vec<u64> =
+            String::from_utf8(result.stdout).unwrap().lines().map(|line| line.parse().unwrap()).collect();
+        assert_eq!((result.status, counts.iter().sum::<u64>(), counts.len()), (0, 100_000, 5), "{counts:?}");
+    }
+    check_outputs(&[
+        (&["-s", "20", "--xargs", "echo"], b"1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n", b"1 2 3 4 5 6 7\n8 9 10\n"),
+        (
+            &["-j4", "-X", "echo", "x{}y"],
+            b"1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n",
+            b"x1y x2y x3y\nx4y x5y x6y\nx7y x8y x9y\nx10y\n",
+        ),
+        (&["-j2", "-m", "echo", "{}", "."], b"1\n2\n3\n", b"1 2 .\n3 .\n"),
+        (&["-n2", "-X", "echo", "x{}"], b"1\n2\n3\n", b"x1 x2\nx3\n"),
+        (&["-L2", "echo"], b"a\nb \nc\nd\n", b"a b c\nd\n"),
+        (&["-X", "echo"], b"", b""),
+    ]);
+    for (args, message) in [
+        (
+            &["map", "-s", "10", "--xargs", "echo"],
+            "item 1 does not fit on a command line of 10 bytes; allow more with -s",
+        ),
+        (&["map", "-x", "-n2", "-s12", "echo"], "those of item 1 do not fit on a command line of 12 bytes together"),
+    ] {
+        let result = run(args, b"123456\n7\n");
+        assert_eq!((result.status, result.stdout.as_slice()), (255, &b""[..]), "{args:?}");
+        assert!(result.stderr.contains(message), "{}", result.stderr);
+    }
+}
