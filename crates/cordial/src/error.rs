@@ -136,7 +136,7 @@ pub enum StartError {
     SignificantPermanent(Arc<str>),
     /// The child is significant, but its supervisor has no `auto_shutdown`.
     SignificantNever(Arc<str>),
-    /// The task supervisor is a child of another supervisor already, or belongs to another runtime.
+    /// The task supervisor or server is a child of another supervisor already, or belongs to another runtime.
     AlreadySupervised(Arc<str>),
     /// The child is a supervisor, but the children of a task supervisor are tasks.
     NotATask(Arc<str>),
@@ -215,7 +215,7 @@ impl fmt::Display for StartError {
             ),
             StartError::AlreadySupervised(id) => write!(
                 f,
-                "the task supervisor {id:?} is a child already, or belongs to another runtime; start another task supervisor"
+                "the supervisor or server {id:?} is a child already, or belongs to another runtime; start another one"
             ),
             StartError::NotATask(id) => {
                 write!(

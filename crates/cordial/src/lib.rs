@@ -29,6 +29,7 @@
 //! | many tasks with one owner, a limit, and a common end | [`TaskSupervisor`] |
 //! | a service whose parts are started in order, restarted, and stopped in order | [`Supervisor`], [`ChildSpec`] |
 //! | a program that shuts down in order on Ctrl-C | [`main`], [`run`], [`shutdown_requested`] |
+//! | state that answers messages: a cache, a connection, a rate limiter | [`server`] |
 //! | links, monitors, labels, snapshots | [`process`] |
 //! | tests with virtual time | [`testing`] |
 //!
@@ -95,6 +96,7 @@
 //! | `forced`: a supervisor had to kill or abandon a child | warn | pid, label, supervisor, spawned_at, how |
 //! | `item_timeout`: an attempt of an item of a stream has exceeded its timeout | warn | spawned_at, index (counted from 0), attempt (counted from 1), pid, limit_ms |
 //! | `item_retry`: an attempt has failed, and the item is attempted again | warn | spawned_at, index, attempt (the one that has failed), exit, after_ms |
+//! | `call_cycle`: a server waits for itself, through calls of other servers; emitted when the limit of its call has passed | warn | pid, cycle |
 //! | `lost_panic`: the destructor of a value that was not taken panicked | error | exit, backtrace (as in `crash`) |
 //!
 //! `supervisor` is a pid. In events with the field `child`, `child` is the id of the child, and `label` is the label of the
@@ -112,6 +114,7 @@ mod error;
 mod exit;
 mod pid;
 pub mod process;
+pub mod server;
 mod sorted_map;
 mod stream;
 mod supervisor;

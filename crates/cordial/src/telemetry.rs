@@ -105,6 +105,12 @@ pub(crate) fn long_poll_end(subject: &Subject<'_>, lasted: Duration, left_out: u
         %spawned_at, lasted_ms, left_out, "a poll has computed or blocked for long");
 }
 
+/// Emitted when a call has exceeded its limit whose caller is a server that, along this circle of calls, waits for itself.
+pub(crate) fn call_cycle(caller: Pid, cycle: &str) {
+    event!(name: "call_cycle", target: TARGET, Level::WARN, event = "call_cycle", pid = %caller, cycle,
+        "a server waits for itself: each of these servers was waiting for the answer of the next one until a limit was over");
+}
+
 pub(crate) fn threads_exhausted(max_threads: usize) {
     event!(name: "threads_exhausted", target: TARGET, Level::WARN, event = "threads_exhausted", max_threads,
         "every thread is in a long poll while tasks wait, and `max_threads` is reached; raise it, or await more often");

@@ -56,6 +56,21 @@ impl Caught {
         self.backtrace.as_ref().filter(|backtrace| backtrace.status() == BacktraceStatus::Captured)
     }
 
+    /// Returns the exit of the process that the panic is about to end, without the backtrace.
+    pub(crate) fn to_exit(&self, pid: Pid, label: Option<Arc<str>>, spawned_at: Location, callers: Vec<Pid>) -> Exit {
+        let (message, location, thread) = (self.message.clone(), self.location.clone(), self.thread.clone());
+        Exit::Panic(Arc::new(PanicReport {
+            message,
+            location,
+            thread,
+            backtrace: None,
+            pid,
+            label,
+            spawned_at,
+            callers,
+        }))
+    }
+
     /// Returns the exit of the process that the panic has ended.
     pub(crate) fn into_exit(self, pid: Pid, label: Option<Arc<str>>, spawned_at: Location, callers: Vec<Pid>) -> Exit {
         let Caught { message, location, backtrace, thread, .. } = self;
@@ -65,6 +80,9 @@ impl Caught {
 
 /// The payload with which `checkpoint` unwinds.
 struct Checkpoint;
+
+/// The payload of an unwinding that goes on with a panic which was caught before.
+struct Resumed(Box<Caught>);
 
 /// Calls `f`. If `f` panics, returns the panic as a value.
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Unwound> {
@@ -83,6 +101,10 @@ fn catch_call(f: &mut dyn FnMut()) -> Result<(), Unwound> {
         if payload.is::<Checkpoint>() {
             return Unwound::Checkpoint;
         }
+        let payload = match payload.downcast::<Resumed>() {
+            Ok(resumed) => return Unwound::Panic(resumed.0),
+            Err(payload) => payload,
+        };
         let record = hook::take_record_of_catch();
         let message = message_of(&*payload);
         drop_payload(payload);
@@ -130,6 +152,11 @@ pub(crate) fn catch_silently(f: impl FnOnce()) -> Option<String> {
 /// Unwinds to the innermost [`catch`], without calling the hook.
 pub(crate) fn unwind_to_catch() -> ! {
     resume_unwind(Box::new(Checkpoint))
+}
+
+/// Goes on with the unwinding of a panic that was caught. The hook is not called again.
+pub(crate) fn resume(caught: Box<Caught>) -> ! {
+    resume_unwind(Box::new(Resumed(caught)))
 }
 
 fn message_of(payload: &(dyn Any + Send)) -> String {

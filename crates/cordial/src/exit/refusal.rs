@@ -20,6 +20,8 @@ pub enum Refusal {
     SupervisorStopped,
     /// The supervisor has ended and is going to be restarted: try again later.
     SupervisorRestarting,
+    /// The server has stopped, and is not started again; or it stops before it gets to the message.
+    ServerStopped,
     /// The call was made outside of any process, in a tokio runtime whose clock is paused: in a test with `start_paused`, or after
     /// `tokio::time::pause`. Processes do not follow that clock. Such a test runs on a virtual clock in
     /// [`testing::run`](crate::testing::run).
@@ -43,6 +45,9 @@ impl fmt::Display for Refusal {
             }
             Refusal::SupervisorRestarting => {
                 "not started: the supervisor is being restarted; try again in a moment"
+            }
+            Refusal::ServerStopped => {
+                "not handled: the server has stopped, or stops before it gets to the message; start it again; `ended` returns why it ended"
             }
             Refusal::PausedClock => {
                 "not started: tokio's clock is paused here (by `start_paused` or `pause`), and processes do not follow it; run this test with `cordial::testing::run`, which has a virtual clock"

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::serving::NextIncarnation;
 use super::shutdown::Shutdown;
 use crate::exit::Exit;
 use crate::pid::Pid;
@@ -31,6 +32,9 @@ pub(crate) trait ChildRegistry: fmt::Debug + Send + Sync {
 
     /// Records that the child in slot `index` has ended. `exit` is `None` for a child that was never started.
     fn exited(&self, index: u32, exit: Option<&Exit>);
+
+    /// Returns whether the child in slot `index`, whose end was recorded, is started again.
+    fn next_incarnation(&self, index: u32) -> NextIncarnation;
 }
 
 /// Whether a parent admits new children.
@@ -65,10 +69,17 @@ impl ChildSlot {
         self.index
     }
 
-    /// Releases the slot: the child has ended with `exit`.
-    pub(crate) fn release(mut self, exit: &Exit) {
+    /// Releases the slot: the child has ended with `exit`. Returns the parent and the index.
+    pub(crate) fn release(mut self, exit: &Exit) -> (Arc<Parent>, u32) {
         self.is_occupied = false;
         self.parent.children.exited(self.index, Some(exit));
+        (self.parent.clone(), self.index)
+    }
+
+    /// Leaves the slot without a notice to the parent, which hands the child over to another parent.
+    pub(crate) fn vacate(mut self) -> u32 {
+        self.is_occupied = false;
+        self.index
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::child_slot::{ChildSlot, Parent};
 use super::guardian::Guardian;
 use super::lineage::Lineage;
+use super::serving::Serving;
 use super::shutdown_notice::ShutdownNotice;
 use super::shutdown_state::{ExitCause, ShutdownState};
 use crate::exit::Exit;
@@ -52,6 +53,8 @@ pub(crate) struct Rare {
     pub(crate) guardian: Option<Box<Guardian>>,
     /// Set if the process was started by `run`: the notice for code outside of any process.
     pub(crate) root_notice: Option<Arc<ShutdownNotice>>,
+    /// Set if the process is that of a server.
+    pub(crate) serving: Option<Arc<dyn Serving>>,
     /// Whether a stop has given up waiting for the process. A guardian may be abandoned while it is not exiting.
     pub(crate) is_abandoned: bool,
     pub(crate) samples: Samples,

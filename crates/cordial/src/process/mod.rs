@@ -41,6 +41,7 @@
 mod discard;
 mod lineage;
 mod outcome;
+mod serving;
 mod shutdown;
 mod shutdown_notice;
 mod supervision;
@@ -88,6 +89,7 @@ pub use program::snapshot_on_sigusr1;
 pub use report::Stopped;
 pub use requests::{ShutdownGuard, ShutdownRequested, defer_shutdown};
 pub use runtime::{Builder, LongPolls, Panics, current};
+pub use serving::MailboxInfo;
 pub use supervision::{InactiveChild, InactiveState, Supervision, SupervisorKind};
 pub use traps::{Exits, trap_exits};
 
@@ -115,6 +117,7 @@ pub(crate) use runtime::{
     Handle, Shared, assert_may_block, block_on, current_runtime, ends_at_this_await, is_forked, pid_of,
     with_spawning_runtime,
 };
+pub(crate) use serving::{NextIncarnation, Serving};
 pub(crate) use spawn::{Ancestry, LARGEST_UNBOXED, Spawn, Spawned, SpawnedTask, box_if_large, caller_lineage};
 pub(crate) use stop::{
     ABANDON_AFTER, LateEnds, Polls, Step, StopOutcome, abandon, describe_all, describe_one, kill_one, stop_all,

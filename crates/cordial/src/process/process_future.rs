@@ -24,6 +24,7 @@ use super::entry::{Entry, EventSubject};
 use super::lineage::Lineage;
 use super::ownership::order_by_start;
 use super::runtime::{Handle, as_process, is_exiting, with_current_runtime};
+use super::serving::NextIncarnation;
 use super::shutdown_state::ShutdownState;
 use super::signal::Signal;
 use super::task_span::TaskSpan;
@@ -233,8 +234,10 @@ fn end(runtime: &Handle, pid: Pid, span: Option<&TaskSpan>, own_exit: Exit, unwo
             panics.for_each(|caught| telemetry::lost_panic(&caught));
         });
     }
-    if let Some(slot) = entry.child_slot.take() {
-        slot.release(&exit);
+    let parent = entry.child_slot.take().map(|slot| slot.release(&exit));
+    if let Some(serving) = entry.rare.as_mut().and_then(|rare| rare.serving.take()) {
+        let next = parent.map_or(NextIncarnation::Never, |(parent, index)| parent.children.next_incarnation(index));
+        unwind::ignore_panic(|| serving.ended(pid, &exit, next));
     }
     if let Some(rare) = entry.rare.take() {
         order_by_start(runtime, pid, &rare.guardians);

@@ -111,6 +111,12 @@ impl Incarnations {
         }
     }
 
+    /// Asks the current incarnation to stop, and does not wait for its exit.
+    pub(super) fn request_stop(&self) {
+        let stop = self.lock().incarnation.stop.clone();
+        stop.notify_one();
+    }
+
     /// Stops the current incarnation, waits for its exit, and returns the report of its stop.
     pub(super) async fn stop(&self) -> StopReport {
         let (pid, Incarnation { report, stop, .. }) = {

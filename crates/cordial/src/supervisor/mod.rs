@@ -29,6 +29,7 @@ mod nested;
 mod pace;
 mod restart;
 mod serve;
+mod server_child;
 mod settle;
 mod spawn;
 mod spec;
@@ -42,6 +43,7 @@ mod tree;
 
 pub use child_counts::ChildCounts;
 pub use restart::Restart;
+pub(crate) use server_child::{Adopted, ServerChild};
 pub use spec::ChildSpec;
 pub use startable::Startable;
 pub use strategy::Strategy;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::factory::Factory;
 use super::nested::NestedSupervisor;
 use super::restart::Restart;
+use super::server_child::ServerChild;
 use super::startable::Startable;
 use crate::backoff::Backoff;
 use crate::exit::IntoExit;
@@ -62,6 +63,8 @@ pub struct ChildSpec {
     pub(super) backoff: Option<Backoff>,
     pub(super) is_significant: bool,
     pub(super) spawned_at: &'static Location<'static>,
+    /// Set if the child is a server.
+    pub(super) server: Option<Arc<dyn ServerChild>>,
 }
 
 /// How the incarnations of a child start.
@@ -174,7 +177,27 @@ impl ChildSpec {
             ChildStart::Worker(_) => Timeout::After(START_TIMEOUT),
             ChildStart::Supervisor(_) => Timeout::Infinity,
         };
-        ChildSpec { id, start, restart, shutdown, start_timeout, backoff: None, is_significant: false, spawned_at }
+        ChildSpec {
+            id,
+            start,
+            restart,
+            shutdown,
+            start_timeout,
+            backoff: None,
+            is_significant: false,
+            spawned_at,
+            server: None,
+        }
+    }
+
+    /// Sets the server that the child is.
+    pub(crate) fn of_server(self, server: Arc<dyn ServerChild>) -> ChildSpec {
+        ChildSpec { server: Some(server), ..self }
+    }
+
+    /// Sets the location in the source code of the user.
+    pub(crate) fn spawned_at(self, spawned_at: &'static Location<'static>) -> ChildSpec {
+        ChildSpec { spawned_at, ..self }
     }
 
     /// Sets whether the child is started again after it has exited by itself.

@@ -33,10 +33,10 @@ pub(crate) const ORDERS: &[Order] = &[
         "prepare start",
     ] },
     Order { folder: "cordial/src", rows: &[
-        "pid sorted_map", "exit", "backoff error timeout unwind", "telemetry", "process", "task", "stream", "supervisor", "testing",
+        "pid sorted_map", "exit", "backoff error timeout unwind", "telemetry", "process", "task", "stream", "supervisor", "server", "testing",
     ] },
     Order { folder: "cordial/src/process", rows: &[
-        "discard lineage outcome shutdown shutdown_notice supervision", "crashes report shutdown_state", "child_slot guardian", "entry",
+        "discard lineage outcome serving shutdown shutdown_notice supervision", "crashes report shutdown_state", "child_slot guardian", "entry",
         "signal", "runtime", "current exit_signal links monitors ownership requests traps", "task_span", "process_future", "spawn",
         "inspect stop", "program",
     ] },
@@ -50,11 +50,15 @@ pub(crate) const ORDERS: &[Order] = &[
     Order { folder: "cordial/src/supervisor", rows: &[
         "restart clock intensity stop_reason kill_on_drop incarnation child_counts start_watch",
         "pace start_reply", "factory strategy events exit_signals startable settle",
-        "spawn serve nested", "spec", "tasks/child_limit tasks/builder tasks/waiting_child", "tasks/restartable",
+        "spawn serve nested server_child", "spec", "tasks/child_limit tasks/builder tasks/waiting_child", "tasks/restartable",
         "tasks/children tasks/start_restartable", "tasks/shared tasks/stop", "tasks/reservation tasks/server tasks/handle",
-        "tasks/start_child tasks/start", "tasks/stream", "tree/info tree/inbox tree/builder tree/delayed_starts", "tree/call", "tree/child",
+        "tasks/hand_over tasks/start_child tasks/start", "tasks/stream", "tree/info tree/inbox tree/builder tree/delayed_starts", "tree/call", "tree/child",
         "tree/child_infos", "tree/shared", "tree/exits tree/children", "tree/state", "tree/start_child tree/stop", "tree/restarts tree/delayed_outcome", "tree/handle_call tree/first_start",
         "tree/server", "tree/handle", "tree/start",
+    ] },
+    Order { folder: "cordial/src/server", rows: &[
+        "custody room timers", "mailbox", "laters reply", "envelope + context + shared", "behavior", "cycle message", "handling", "call cast",
+        "run", "child", "builder", "handle",
     ] },
     Order { folder: "cordial-http/src", rows: &["hyper_service listener make task_layer", "serve"] },
     Order { folder: "cordial-http/src/serve", rows: &[

@@ -1,5 +1,6 @@
 //! The handle to a runtime that all code inside the crate uses.
 
+use std::num::NonZeroU32;
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,6 +99,11 @@ impl Handle {
     /// Returns the root processes that run on this runtime.
     pub(crate) fn roots(&self) -> &Roots {
         &self.shared.roots
+    }
+
+    /// Returns the part of every pid that names this runtime.
+    pub(crate) fn number(&self) -> NonZeroU32 {
+        self.shared.number()
     }
 
     /// Reserves a key and the pid that belongs to it; `None` if the table is full.

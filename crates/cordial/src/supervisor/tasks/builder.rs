@@ -22,15 +22,14 @@ pub struct TaskSupervisorBuilder {
 }
 
 impl TaskSupervisorBuilder {
-    #[track_caller]
-    pub(super) fn new() -> TaskSupervisorBuilder {
+    pub(super) fn new(spawned_at: &'static Location<'static>) -> TaskSupervisorBuilder {
         TaskSupervisorBuilder {
             label: None,
             max_children: None,
             limit: RestartLimit::default(),
             shutdown: Shutdown::default(),
             owned_by: OwnedBy::Caller,
-            spawned_at: Location::caller(),
+            spawned_at,
         }
     }
 

@@ -25,7 +25,7 @@ use super::child_limit::ChildLimit;
 use super::restartable::{RestartableChildren, RestartableExit};
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{Admission, ChildRegistry, ChildSlot, Handle, Parent, Shutdown};
+use crate::process::{Admission, ChildRegistry, ChildSlot, Handle, NextIncarnation, Parent, Shutdown};
 use crate::supervisor::child_counts::ChildCounts;
 
 /// The children of one incarnation.
@@ -182,6 +182,10 @@ impl TemporaryChildren {
 }
 
 impl ChildRegistry for TemporaryChildren {
+    fn next_incarnation(&self, _: u32) -> NextIncarnation {
+        NextIncarnation::Never
+    }
+
     fn registered(&self, index: u32, pid: Pid) -> Admission {
         let mut list = self.lock();
         list.pids[index as usize] = pid;

@@ -1,6 +1,7 @@
 //! `TaskSupervisor`: the handle.
 
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 
 use super::builder::TaskSupervisorBuilder;
@@ -66,7 +67,12 @@ impl TaskSupervisor {
     /// Returns the options of a new task supervisor.
     #[track_caller]
     pub fn builder() -> TaskSupervisorBuilder {
-        TaskSupervisorBuilder::new()
+        TaskSupervisorBuilder::new(Location::caller())
+    }
+
+    /// Returns the options of a new task supervisor that was started at this location.
+    pub(crate) fn builder_at(spawned_at: &'static Location<'static>) -> TaskSupervisorBuilder {
+        TaskSupervisorBuilder::new(spawned_at)
     }
 
     pub(super) fn new(shared: Arc<TasksShared>) -> TaskSupervisor {

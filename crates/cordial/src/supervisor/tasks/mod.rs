@@ -10,6 +10,7 @@
 mod builder;
 mod child_limit;
 mod children;
+mod hand_over;
 mod handle;
 mod reservation;
 mod restartable;

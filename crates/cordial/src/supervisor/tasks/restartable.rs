@@ -24,7 +24,7 @@ use super::child_limit::ChildLimit;
 use super::waiting_child::WaitingChild;
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{Admission, ChildRegistry, Handle, Lineage, Shutdown, discard};
+use crate::process::{Admission, ChildRegistry, Handle, Lineage, NextIncarnation, Shutdown, discard};
 use crate::supervisor::factory::{Factory, InitResult};
 use crate::supervisor::pace::Pace;
 use crate::supervisor::restart::{Restart, RestartDecision};
@@ -450,6 +450,14 @@ impl Table {
 }
 
 impl ChildRegistry for RestartableChildren {
+    fn next_incarnation(&self, index: u32) -> NextIncarnation {
+        // Another child may have the index by now. The factory of the child that was removed says then that nothing follows.
+        match self.lock().children.get(index as usize) {
+            Some(_) => NextIncarnation::Comes,
+            None => NextIncarnation::Never,
+        }
+    }
+
     fn registered(&self, index: u32, pid: Pid) -> Admission {
         let (admission, state, is_watched_again) = {
             let mut table = self.lock();

@@ -200,7 +200,8 @@ impl TaskSupervisor {
     /// });
     /// ```
     pub fn start_child_with(&self, spec: ChildSpec) -> Result<Pid, StartError> {
-        let ChildSpec { id, start, restart, shutdown, start_timeout, backoff, is_significant, spawned_at } = spec;
+        let ChildSpec { id, start, restart, shutdown, start_timeout, backoff, is_significant, spawned_at, server } =
+            spec;
         let ChildStart::Worker(factory) = start else { return Err(StartError::NotATask(id)) };
         if is_significant {
             return Err(if restart == Restart::Permanent {
@@ -215,6 +216,13 @@ impl TaskSupervisor {
             shared.emit_refused(spawned_at, &refusal);
             StartError::Refused(refusal)
         };
+        if let Some(server) = &server {
+            // Only a `Supervisor` takes over a process that is running.
+            if server.is_running() {
+                return Err(StartError::AlreadySupervised(id));
+            }
+            server.claim(self.pid())?;
+        }
         let children = shared.children().ok_or(Refusal::SupervisorStopped).map_err(refuse)?;
         let permit = children.limit.try_acquire().map_err(refuse)?;
         let child = RestartableChild {

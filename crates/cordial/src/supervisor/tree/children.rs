@@ -115,6 +115,11 @@ impl ChildTable {
             }
             _ => _ = self.restarting.remove(&key),
         }
+        if status == ChildStatus::Stopped
+            && let Some(server) = &self[key].spec.server
+        {
+            server.not_restarted();
+        }
         self.publish(key);
     }
 

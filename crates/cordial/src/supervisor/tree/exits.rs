@@ -9,7 +9,8 @@ use super::inbox::Inbox;
 use super::shared::TreeShared;
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{Admission, ChildRegistry};
+use crate::process::{Admission, ChildRegistry, NextIncarnation};
+use crate::supervisor::startable::WillRestart;
 
 /// The exit of one incarnation of a child.
 #[derive(Debug)]
@@ -80,6 +81,10 @@ struct ChildExitSender {
 }
 
 impl ChildRegistry for ChildExitSender {
+    fn next_incarnation(&self, key: u32) -> NextIncarnation {
+        if self.shared.will_restart(key) { NextIncarnation::Comes } else { NextIncarnation::Never }
+    }
+
     fn registered(&self, _: u32, _: Pid) -> Admission {
         // The supervisor starts its children one at a time and stops the child that it is starting,
         // so it refuses none.

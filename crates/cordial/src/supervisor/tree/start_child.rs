@@ -16,6 +16,7 @@ use crate::pid::Pid;
 use crate::process::{ChildSlot, Parent, ReportSlot, Spawn, discard};
 use crate::supervisor::exit_signals::ExitSignals;
 use crate::supervisor::factory::{FactoryUse, InitAck, InitResult};
+use crate::supervisor::server_child::Adopted;
 use crate::supervisor::spec::ChildStart;
 use crate::supervisor::start_reply::{PendingStart, StartUpdate};
 use crate::supervisor::start_watch::{StartStep, StartWatch};
@@ -34,7 +35,7 @@ struct StartedProcess {
 enum Ready {
     Worker(oneshot::Receiver<InitResult>),
     Supervisor(PendingStart),
-    /// The child, a task supervisor, has started.
+    /// The child, a task supervisor or a server that was running, has started.
     Started,
 }
 
@@ -224,7 +225,13 @@ impl TreeState {
             shutdown: spec.shutdown,
             children: self.exits.registry(&self.shared, incarnation),
         });
-        let slot = ChildSlot::new(parent, key);
+        let mut slot = ChildSlot::new(parent, key);
+        if let Some(server) = &spec.server {
+            slot = match server.adopt(slot)? {
+                Adopted::Running(pid) => return Ok(StartedProcess { pid, ready: Ready::Started, report: None }),
+                Adopted::NotRunning(slot) => slot,
+            };
+        }
         match &mut spec.start {
             ChildStart::Worker(factory) => {
                 let (ack, ready) = InitAck::channel();

@@ -1,0 +1,49 @@
+//! What the process of a server has that other processes do not have: a mailbox that outlives it.
+//!
+//! The layer of servers implements the trait. This layer calls it when the process ends, and when a snapshot is taken.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::exit::Exit;
+use crate::pid::Pid;
+
+/// The mailbox of a [server](crate::server), as it was at one moment.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailboxInfo {
+    /// How many messages are in the mailbox, those of callers that have given up included.
+    pub length: usize,
+    /// How many messages there is room for.
+    pub capacity: usize,
+    /// How many messages wait for room.
+    pub waiting: usize,
+    /// How long the oldest message has been in the mailbox, to the millisecond. `None` if it is empty.
+    pub oldest: Option<Duration>,
+    /// How many messages the server has handled, in all its incarnations. The message in hand is not counted.
+    pub handled: u64,
+    /// How many calls the server has skipped, because their callers had given up.
+    pub skipped: u64,
+    /// The type of the message in hand.
+    pub in_hand: Option<&'static str>,
+}
+
+/// Whether a supervisor starts a child again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NextIncarnation {
+    Comes,
+    Never,
+}
+
+/// The server of a process.
+pub(crate) trait Serving: fmt::Debug + Send + Sync {
+    /// Handles the end of the process `own`. Called with no lock held, before any other process is notified of the end, and after
+    /// the parent of the process was notified. Must not panic.
+    fn ended(&self, own: Pid, exit: &Exit, next: NextIncarnation);
+
+    /// Describes the mailbox.
+    fn mailbox(&self) -> MailboxInfo;
+
+    /// Returns the processes that wait for an answer of the server, or for room in its mailbox.
+    fn callers(&self) -> Vec<Pid>;
+}

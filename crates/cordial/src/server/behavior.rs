@@ -1,0 +1,93 @@
+//! What a user implements: the state of a server, and how it handles each type of message.
+
+use super::context::Context;
+use super::reply::Reply;
+use crate::exit::Exit;
+use crate::pid::Pid;
+
+/// The state of a server. One process owns it, and handles one message at a time.
+///
+/// Both methods have a default that does nothing, so `impl Server for Counter {}` is enough.
+///
+/// # Elixir
+///
+/// The module that a `GenServer` calls: `started` is `handle_continue` after `init`, `stopping` is `terminate`.
+///
+/// # Examples
+///
+/// ```
+/// use cordial::server::{Context, Handle, Server, ServerRef};
+///
+/// #[derive(Default)]
+/// struct Counter(u64);
+///
+/// struct Add(u64);
+///
+/// impl Server for Counter {}
+///
+/// impl Handle<Add> for Counter {
+///     type Reply = u64;
+///     async fn handle(&mut self, Add(n): Add, _: &mut Context<Self>) -> u64 {
+///         self.0 += n;
+///         self.0
+///     }
+/// }
+///
+/// cordial::testing::run(async {
+///     let counter = ServerRef::start(Counter::default);
+///     assert_eq!(counter.call(Add(2)).await, Ok(2));
+///     assert_eq!(counter.call(Add(3)).await, Ok(5));
+/// });
+/// ```
+pub trait Server: Sized + Send + 'static {
+    /// Runs before the first message of each incarnation. With `Err`, the server has failed to start. While it runs, messages wait
+    /// in the mailbox, and [`ChildSpec::start_timeout`](crate::ChildSpec::start_timeout) limits it.
+    ///
+    /// # Cancel safety
+    ///
+    /// The process drops the future only when it is killed.
+    fn started(&mut self, ctx: &mut Context<Self>) -> impl Future<Output = Result<(), Exit>> + Send {
+        let _ = ctx;
+        async { Ok(()) }
+    }
+
+    /// Runs after the last message, for at most the grace time of the server, also after a panic in a handler. `exit`
+    /// is the exit of the process. Does not run after a kill, after the exit of a linked process, and after a `started` that has failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// The process drops the future when the grace time is over, or when it is killed.
+    fn stopping(&mut self, exit: &Exit) -> impl Future<Output = ()> + Send {
+        let _ = exit;
+        async {}
+    }
+}
+
+/// How a server handles one type of message.
+///
+/// A message that is sent with [`call`](crate::server::ServerRef::call) is answered with the reply; the reply to a
+/// [`cast`](crate::server::ServerRef::cast) is dropped. A panic ends the incarnation, and the caller gets it as its exit.
+///
+/// # Elixir
+///
+/// One clause of `handle_call`, `handle_cast` or `handle_info`. A handler does not say which of them it is: the sender does.
+#[diagnostic::on_unimplemented(
+    message = "the server `{Self}` does not handle the message `{M}`",
+    note = "implement `Handle<{M}>` for `{Self}`"
+)]
+pub trait Handle<M>: Server {
+    /// The answer to the message. [`Later`](crate::server::Later) for a handler that answers after it has returned.
+    type Reply: Reply;
+
+    /// Handles one message. The messages behind it wait until the future is ready.
+    ///
+    /// # Cancel safety
+    ///
+    /// The process drops the future only when it is killed.
+    fn handle(&mut self, message: M, ctx: &mut Context<Self>) -> impl Future<Output = Self::Reply> + Send;
+}
+
+/// The message that a server which [traps exits](crate::server::Context::trap_exits) receives: this process, linked to it,
+/// has ended with this exit, or has sent it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExitOf(pub Pid, pub Exit);

@@ -1,0 +1,38 @@
+//! What a handler can do besides handling its message.
+
+use std::fmt;
+
+use super::envelope::Item;
+use super::shared::ServerRef;
+use super::timers::Timers;
+use crate::exit::Exit;
+use crate::pid::Pid;
+use crate::process::Exits;
+
+/// What a server can do while it handles a message.
+pub struct Context<S> {
+    pub(super) server: ServerRef<S>,
+    pub(super) own: Pid,
+    pub(super) stop: Option<Exit>,
+    pub(super) timers: Timers<Item<S>>,
+    pub(super) exits: Option<Trap<S>>,
+}
+
+/// The exits that a server traps, and how they become messages.
+pub(super) struct Trap<S> {
+    pub(super) exits: Exits,
+    pub(super) into_item: fn(Pid, Exit) -> Item<S>,
+}
+
+impl<S: Send + 'static> Context<S> {
+    pub(super) fn new(server: ServerRef<S>, own: Pid) -> Context<S> {
+        let timers = Timers::new(server.0.runtime.clone());
+        Context { server, own, stop: None, timers, exits: None }
+    }
+}
+
+impl<S> fmt::Debug for Context<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("server", &self.server).finish_non_exhaustive()
+    }
+}

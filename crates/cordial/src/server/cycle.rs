@@ -1,0 +1,66 @@
+//! Calls that wait for themselves: a server that calls itself, and servers that call each other in a circle.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::behavior::Server;
+use super::shared::Shared;
+use crate::exit::Exit;
+use crate::pid::Pid;
+use crate::process::{Handle, current};
+use crate::{telemetry, unwind};
+
+/// Returns the exit of a message that a server sends to itself and would wait for.
+pub(super) fn to_itself<S: Server>(shared: &Shared<S>, in_hand: Option<&str>, message: &str) -> Exit {
+    let handler = match in_hand {
+        Some(in_hand) => format!("in its handler of `{in_hand}`"),
+        None => "in `started` or `stopping`".to_owned(),
+    };
+    Exit::from(format!(
+        "server {} waits for itself: {handler}, it sent itself `{message}`, which it would handle only after that; call the method, or send with `try_cast`, or from `reply_later`",
+        shared.name()
+    ))
+}
+
+/// Emits an event if the calling process, whose call of the process `called` has exceeded its limit, is a server that `called`
+/// waits for.
+pub(super) fn emit(runtime: &Handle, called: Pid) {
+    let Some(caller) = current() else { return };
+    let Some(circle) = circle(runtime, caller, called) else { return };
+    let names: Vec<String> = circle.iter().map(|pid| name(runtime, *pid)).collect();
+    unwind::ignore_panic(|| telemetry::call_cycle(caller, &names.join(" -> ")));
+}
+
+/// Searches the servers that wait for `caller`, and those that wait for these, for `called`. Returns the circle from `caller` to
+/// `caller`.
+fn circle(runtime: &Handle, caller: Pid, called: Pid) -> Option<Vec<Pid>> {
+    // For each process that waits: the server that it waits for.
+    let mut waits_for = BTreeMap::from([(caller, called)]);
+    let mut open = VecDeque::from([caller]);
+    while let Some(server) = open.pop_front() {
+        let serving = runtime.with(server, |entry| entry.rare.as_ref().and_then(|rare| rare.serving.clone())).flatten();
+        for waiting in serving.iter().flat_map(|serving| serving.callers()) {
+            if waiting == called {
+                let mut circle = vec![caller, called];
+                let mut next = server;
+                while next != caller {
+                    circle.push(next);
+                    next = waits_for[&next];
+                }
+                circle.push(caller);
+                return Some(circle);
+            }
+            if let std::collections::btree_map::Entry::Vacant(entry) = waits_for.entry(waiting) {
+                entry.insert(server);
+                open.push_back(waiting);
+            }
+        }
+    }
+    None
+}
+
+fn name(runtime: &Handle, pid: Pid) -> String {
+    match runtime.with(pid, |entry| entry.label().cloned()).flatten() {
+        Some(label) => format!("{label:?} {pid}"),
+        None => pid.to_string(),
+    }
+}

@@ -1,0 +1,170 @@
+//! `ServerRef`: starting a server, sending messages, stopping it, and looking at it.
+
+use super::behavior::{Handle, Server};
+use super::builder::ServerBuilder;
+use super::call::Call;
+use super::cast::{Cast, TryCastError};
+use super::envelope::Item;
+use super::mailbox::{NotSent, WhenFull};
+use super::message::Message;
+use super::reply::Reply;
+use super::shared::ServerRef;
+use crate::exit::Exit;
+use crate::pid::Pid;
+use crate::process::{self, StopOutcome, StopReport, monitor_on, stop_one};
+
+impl<S: Server> ServerRef<S> {
+    /// Starts a server with default options. `create` makes the state of each incarnation, in its process.
+    ///
+    /// The server is not restarted unless it becomes the child of a supervisor, see [`child_spec`](ServerRef::child_spec).
+    ///
+    /// # Elixir
+    ///
+    /// `GenServer.start_link/3`. There, a crash of the server ends its starter.
+    #[track_caller]
+    pub fn start<F>(create: F) -> ServerRef<S>
+    where
+        F: FnMut() -> S + Send + 'static,
+    {
+        ServerRef::builder(create).start()
+    }
+
+    /// Returns the options of a new server. `create` makes the state of each incarnation, in its process.
+    #[track_caller]
+    pub fn builder<F>(create: F) -> ServerBuilder<S>
+    where
+        F: FnMut() -> S + Send + 'static,
+    {
+        ServerBuilder::new(create)
+    }
+
+    /// Sends a message, and waits for the answer: for at most 5 s from the first poll, unless
+    /// [`timeout`](Call::timeout) sets another limit. That covers the wait for room in the mailbox, the queue and the handler.
+    ///
+    /// | answer | when |
+    /// |---|---|
+    /// | the reply | the handler, or the task of a [`Later`](crate::server::Later), has returned it |
+    /// | [`Exit::Timeout`] | the limit has passed |
+    /// | [`Exit::Refused`] | the server has stopped, or stops before it gets to the message |
+    /// | [`Exit::Error`] | the server calls itself |
+    /// | any other exit | the server, or the task of a `Later`, has ended with it while it handled the message; or the server has ended with it and is not restarted |
+    ///
+    /// # Elixir
+    ///
+    /// `GenServer.call/3`. There, the caller exits.
+    pub fn call<M>(&self, message: M) -> Call<<S::Reply as Reply>::Value>
+    where
+        S: Handle<M>,
+        M: Send + 'static,
+    {
+        Call::new(self.clone(), message)
+    }
+
+    /// Sends a message, and waits only while the mailbox is full: for at most 5 s from the first poll, unless
+    /// [`timeout`](Cast::timeout) sets another limit. `Ok` means that the message is in the mailbox. Messages get room in the order in
+    /// which they were sent.
+    ///
+    /// # Elixir
+    ///
+    /// `GenServer.cast/2`. There, the mailbox has no bound.
+    pub fn cast<M>(&self, message: M) -> Cast
+    where
+        S: Handle<M>,
+        M: Send + 'static,
+    {
+        Cast::new(self.clone(), message)
+    }
+
+    /// Sends a message if there is room for it now.
+    ///
+    /// # Errors
+    ///
+    /// [`TryCastError`], with the message, if the mailbox is full or the server has stopped.
+    pub fn try_cast<M>(&self, message: M) -> Result<(), TryCastError<M>>
+    where
+        S: Handle<M>,
+        M: Send + 'static,
+    {
+        let shared = &self.0;
+        let now = shared.runtime.executor().coarse_now();
+        let refused = match shared.mailbox.send(Message::item(message), None, now, WhenFull::Refuse) {
+            Ok(_) => return Ok(()),
+            Err(refused) => refused,
+        };
+        let (item, is_full) = match refused {
+            NotSent::Full(item) | NotSent::ToItself(item, _) => (item, true),
+            NotSent::Stopped(item, _) => (item, false),
+        };
+        let Item::Cast(message) = item else { unreachable!("`Message::item` makes a message without an answer") };
+        let Ok(message) = message.into_any().downcast::<Message<M>>() else {
+            unreachable!("it is the message that was sent")
+        };
+        let Message(message) = *message;
+        Err(if is_full { TryCastError::Full(message) } else { TryCastError::Stopped(message) })
+    }
+
+    /// Stops the server, and waits for the end of its process, whose exit is [`Exit::Normal`]. The message in hand is
+    /// finished, [`stopping`](Server::stopping) runs, and messages that are still in the mailbox are answered with
+    /// [`Refusal::ServerStopped`](crate::Refusal::ServerStopped). When the grace time of the server is over, it is killed; the report
+    /// then names it.
+    ///
+    /// A server that is a permanent child is then started again by its supervisor.
+    ///
+    /// # Cancel safety
+    ///
+    /// After the first poll the server stops, even if the future is dropped.
+    ///
+    /// # Elixir
+    ///
+    /// `GenServer.stop/1`.
+    pub async fn stop(&self) -> StopReport {
+        let shared = &self.0;
+        shared.mailbox.ask_to_stop();
+        let keeper = shared.keeper().clone();
+        if let Some(keeper) = keeper {
+            return keeper.stop().await;
+        }
+        let pid = self.pid();
+        let shutdown = shared.runtime.with(pid, |entry| entry.parent().map(|parent| parent.shutdown)).flatten();
+        let mut report = StopReport::default();
+        match stop_one(&shared.runtime, pid, shutdown.unwrap_or_default()).await {
+            StopOutcome::AsRequested => {}
+            StopOutcome::Killed(stopped) => report.killed.push(stopped),
+            StopOutcome::Abandoned(stopped) => report.abandoned.push(stopped),
+        }
+        report
+    }
+
+    /// Returns the pid of the process that is running, or else of the last one. If there was none, no process has it.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.0.mailbox.with(|state| state.pid)
+    }
+
+    /// Waits until the process that is running has ended, and returns its exit. If none is running, returns the exit of the last
+    /// one, or why none was started.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn ended(&self) -> Exit {
+        loop {
+            let (pid, is_running, last_exit) =
+                self.0.mailbox.with(|state| (state.pid, state.is_running, state.last_exit.clone()));
+            if !is_running {
+                return last_exit.unwrap_or(Exit::NoProcess);
+            }
+            match monitor_on(&self.0.runtime, pid).await {
+                // The process has left the table, and its exit is about to be recorded.
+                Exit::NoProcess => tokio::task::yield_now().await,
+                exit => return exit,
+            }
+        }
+    }
+
+    /// Returns how full the mailbox is, and what the server has handled.
+    #[must_use]
+    pub fn mailbox(&self) -> process::MailboxInfo {
+        process::Serving::mailbox(&*self.0)
+    }
+}

@@ -1,0 +1,58 @@
+//! The tasks that answer calls after their handler has returned. They end with the process of the server.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::mailbox::Letter;
+use crate::exit::Exit;
+use crate::pid::Pid;
+use crate::process::Handle;
+
+/// The tasks of one server.
+#[derive(Debug)]
+pub(super) struct Laters<T> {
+    runtime: Handle,
+    tasks: Mutex<Vec<LaterTask<T>>>,
+}
+
+#[derive(Debug)]
+struct LaterTask<T> {
+    server: Pid,
+    task: Pid,
+    /// The call that the task answers. `None` for a message that was cast.
+    call: Option<T>,
+}
+
+impl<T: Letter> Laters<T> {
+    pub(super) fn new(runtime: Handle) -> Laters<T> {
+        Laters { runtime, tasks: Mutex::default() }
+    }
+
+    /// Records a task of the process `server`.
+    pub(super) fn add(&self, server: Pid, task: Pid, call: Option<T>) {
+        let mut tasks = self.lock();
+        // The tasks that have ended are removed each time the number of entries has doubled.
+        if tasks.len() >= 8 && tasks.len().is_power_of_two() {
+            let ended = tasks.extract_if(.., |known| !self.runtime.is_alive(known.task)).collect::<Vec<_>>();
+            tasks.push(LaterTask { server, task, call });
+            drop(tasks);
+            drop(ended);
+            return;
+        }
+        tasks.push(LaterTask { server, task, call });
+    }
+
+    /// Answers the calls of the process `server`, which has ended, and ends its tasks.
+    pub(super) fn end(&self, server: Pid, exit: &Exit) {
+        let ended: Vec<_> = self.lock().extract_if(.., |known| known.server == server).collect();
+        for LaterTask { task, call, .. } in ended {
+            if let Some(call) = call {
+                call.fail(exit);
+            }
+            self.runtime.request_shutdown(task);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<LaterTask<T>>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

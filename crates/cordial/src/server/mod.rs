@@ -1,0 +1,63 @@
+//! Servers: processes that hold state, and answer requests over time.
+//!
+//! "If it exists to do one thing and return a result, it is a task; if it manages state and answers requests over time, it is a
+//! server."
+//!
+//! ```text
+//!  call ──► mailbox ──► one message at a time ──► handle ──► the answer, to the caller
+//!  cast ──►  (bounded, in order)                    │
+//!                ▲                                  └ panic: the process ends, and the caller gets its exit
+//!                └── messages stay here, until the supervisor has started the next process
+//! ```
+//!
+//! | a message | what becomes of it |
+//! |---|---|
+//! | finds the mailbox full | its sender waits within its limit; [`try_cast`](ServerRef::try_cast) refuses |
+//! | whose caller has given up | is skipped, and counted |
+//! | is being handled when the process crashes | is not handled again; the caller gets the exit of the process |
+//! | waits when the process crashes | is handled by the next process, in order; if there is none, it is answered with the exit |
+//! | waits when the server stops | is answered with [`Refusal::ServerStopped`](crate::Refusal::ServerStopped) |
+//!
+//! [`Server`] is the state, [`Handle`] handles one type of message, and [`ServerRef`] sends messages.
+//
+//! The modules, in the order in which they build on each other. Each imports only earlier ones, except that `envelope`, `context` and
+//! `shared` are a cycle: a message is handled with a `Context`, which has a handle to the server, whose mailbox holds messages.
+
+mod custody;
+mod room;
+mod timers;
+
+mod mailbox;
+
+mod laters;
+mod reply;
+
+mod context;
+mod envelope;
+mod shared;
+
+mod behavior;
+mod cycle;
+mod message;
+
+mod handling;
+
+mod call;
+mod cast;
+
+mod run;
+
+mod child;
+
+mod builder;
+
+mod handle;
+
+pub use behavior::{ExitOf, Handle, Server};
+pub use builder::ServerBuilder;
+pub use call::Call;
+pub use cast::{Cast, TryCastError};
+pub use context::Context;
+pub use reply::{Later, Reply};
+pub use shared::ServerRef;
+pub use timers::Timer;

@@ -1,0 +1,175 @@
+//! What the handles and the processes of a server share.
+
+use std::fmt;
+use std::panic::Location;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::context::Context;
+use super::envelope::Item;
+use super::laters::Laters;
+use super::mailbox::{Lengths, Mailbox};
+use crate::backoff::Backoff;
+use crate::exit::Exit;
+use crate::pid::Pid;
+use crate::process::{Handle as Runtime, MailboxInfo, NextIncarnation, Serving, Shutdown};
+use crate::supervisor::{Restart, TaskSupervisor};
+
+/// Creates the state of each incarnation.
+pub(super) type CreateState<S> = Box<dyn FnMut() -> S + Send>;
+
+/// Registers a server for the exits that it traps.
+pub(super) type TrapExits<S> = fn(&mut Context<S>);
+
+/// A handle to a server. Clones are handles to the same server, and stay good when it is restarted. Dropping a handle does not stop
+/// the server.
+///
+/// | to | call |
+/// |---|---|
+/// | send a message, and wait for the answer | [`call`](ServerRef::call) |
+/// | send a message, and wait only while the mailbox is full | [`cast`](ServerRef::cast) |
+/// | send a message without waiting | [`try_cast`](ServerRef::try_cast) |
+/// | let a supervisor restart the server | [`child_spec`](ServerRef::child_spec), [`ChildSpec::server`](crate::ChildSpec::server) |
+/// | end it | [`stop`](ServerRef::stop) |
+///
+/// The mailbox outlives the processes of the server: messages that wait when a process ends are handled by the next one, in order.
+/// Only the message in hand fails, with the exit of the process. When no process follows, all messages are answered with that exit.
+///
+/// The server belongs to the process that starts it, and stops when that ends, unless it is
+/// [`unlinked`](crate::server::ServerBuilder::unlinked) or the child of a supervisor.
+///
+/// # Elixir
+///
+/// The name or pid of a `GenServer`. There, the queue is lost with its process.
+pub struct ServerRef<S>(pub(super) Arc<Shared<S>>);
+
+/// The options of a server.
+pub(super) struct Options<S> {
+    pub(super) label: Option<Arc<str>>,
+    pub(super) restart: Option<Restart>,
+    pub(super) shutdown: Shutdown,
+    pub(super) backoff: Option<Backoff>,
+    pub(super) trap_exits: Option<TrapExits<S>>,
+    pub(super) spawned_at: &'static Location<'static>,
+}
+
+/// The shared state of one server.
+pub(super) struct Shared<S> {
+    pub(super) runtime: Runtime,
+    pub(super) mailbox: Mailbox<Item<S>>,
+    pub(super) options: Options<S>,
+    /// Taken out while it runs.
+    create: Mutex<Option<CreateState<S>>>,
+    /// The supervisor of a server that was not handed over.
+    pub(super) keeper: Mutex<Option<TaskSupervisor>>,
+    pub(super) laters: Laters<Item<S>>,
+}
+
+impl<S: Send + 'static> Shared<S> {
+    pub(super) fn new(
+        runtime: Runtime,
+        capacity: usize,
+        options: Options<S>,
+        create: CreateState<S>,
+    ) -> Arc<Shared<S>> {
+        Arc::new(Shared {
+            mailbox: Mailbox::new(capacity),
+            options,
+            create: Mutex::new(Some(create)),
+            keeper: Mutex::new(None),
+            laters: Laters::new(runtime.clone()),
+            runtime,
+        })
+    }
+
+    /// Creates the state of the next incarnation. Runs code of the user, which may panic.
+    pub(super) fn create_state(&self) -> S {
+        /// Puts the function of the user back, even if it panics.
+        struct Taken<'a, S>(&'a Shared<S>, Option<CreateState<S>>);
+        impl<S> Drop for Taken<'_, S> {
+            fn drop(&mut self) {
+                *lock(&self.0.create) = self.1.take();
+            }
+        }
+        let create = lock(&self.create).take();
+        let mut taken = Taken(self, create);
+        taken.1.as_mut().expect("an incarnation starts after the last one is gone, so no other call runs")()
+    }
+
+    pub(super) fn keeper(&self) -> MutexGuard<'_, Option<TaskSupervisor>> {
+        lock(&self.keeper)
+    }
+
+    /// Makes a process that of the next incarnation. The process and the code that starts it both call this, since either may be
+    /// first.
+    pub(super) fn attach(self: &Arc<Shared<S>>, pid: Pid) {
+        self.mailbox.begin(pid);
+        let serving: Arc<dyn Serving> = self.clone();
+        let replaced = self.runtime.with(pid, |entry| entry.rare().serving.replace(serving));
+        if replaced.is_none() && self.mailbox.with(|state| state.is_running && state.pid == pid) {
+            // It was ended before its first poll.
+            self.mailbox.end(pid, &Exit::NoProcess, NextIncarnation::Comes);
+        }
+    }
+
+    /// Returns how events and errors name the server.
+    pub(super) fn name(&self) -> String {
+        let pid = self.mailbox.with(|state| state.pid);
+        match &self.options.label {
+            Some(label) => format!("{label:?} {pid}"),
+            None => format!("{} {pid}", short_type_name::<S>()),
+        }
+    }
+}
+
+/// Returns the name of a type without the paths of its modules.
+pub(super) fn short_type_name<T: ?Sized>() -> &'static str {
+    let name = std::any::type_name::<T>();
+    let path = name.split('<').next().unwrap_or(name);
+    path.rsplit("::").next().map_or(name, |last| &name[path.len() - last.len()..])
+}
+
+impl<S: Send + 'static> Serving for Shared<S> {
+    fn ended(&self, own: Pid, exit: &Exit, next: NextIncarnation) {
+        self.laters.end(own, exit);
+        self.mailbox.end(own, exit, next);
+    }
+
+    fn mailbox(&self) -> MailboxInfo {
+        let Lengths { length, waiting, oldest } = self.mailbox.lengths();
+        let (handled, skipped, in_hand) = self.mailbox.with(|state| (state.handled, state.skipped, state.in_hand));
+        let now = self.runtime.executor().coarse_now();
+        let oldest = oldest.map(|since| Duration::from_millis(now.saturating_sub(since)));
+        MailboxInfo { length, capacity: self.mailbox.capacity(), waiting, oldest, handled, skipped, in_hand }
+    }
+
+    fn callers(&self) -> Vec<Pid> {
+        self.mailbox.callers()
+    }
+}
+
+impl<S> Clone for ServerRef<S> {
+    fn clone(&self) -> ServerRef<S> {
+        ServerRef(self.0.clone())
+    }
+}
+
+impl<S> fmt::Debug for ServerRef<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerRef")
+            .field("server", &short_type_name::<S>())
+            .field("label", &self.0.options.label)
+            .field("pid", &self.0.mailbox.with(|state| state.pid))
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S> fmt::Debug for Shared<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("label", &self.options.label).finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

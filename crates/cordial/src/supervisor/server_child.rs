@@ -1,0 +1,37 @@
+//! The interface between a supervisor and a child that is a server, whose mailbox outlives its processes.
+
+use std::fmt;
+
+use crate::error::StartError;
+use crate::pid::Pid;
+use crate::process::ChildSlot;
+
+/// A server that is the child of a supervisor.
+pub(crate) trait ServerChild: fmt::Debug + Send + Sync {
+    /// Makes the server a child of the supervisor `parent`, which starts its processes from now on.
+    ///
+    /// # Errors
+    ///
+    /// If another supervisor has the server as a child.
+    fn claim(&self, parent: Pid) -> Result<(), StartError>;
+
+    /// Returns whether a process of the server is running.
+    fn is_running(&self) -> bool;
+
+    /// Makes the server a child of the supervisor of this slot. If a process of the server is running, the slot is taken by that
+    /// process, whose pid is returned. Otherwise the slot is returned, for the next process.
+    ///
+    /// # Errors
+    ///
+    /// If another supervisor has the server as a child.
+    fn adopt(&self, slot: ChildSlot) -> Result<Adopted, StartError>;
+
+    /// Handles that no further process is started unless a call asks for one: messages that wait for it are answered.
+    fn not_restarted(&self);
+}
+
+/// What an adoption has found.
+pub(crate) enum Adopted {
+    Running(Pid),
+    NotRunning(ChildSlot),
+}

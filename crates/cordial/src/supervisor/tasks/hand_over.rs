@@ -1,0 +1,32 @@
+//! Handing the only child of a task supervisor over to another supervisor, while the child runs.
+
+use super::handle::TaskSupervisor;
+use crate::process::{Admission, ChildSlot};
+use crate::supervisor::server_child::Adopted;
+
+impl TaskSupervisor {
+    /// Moves the restartable child to the slot of another supervisor, and stops this supervisor. If no process of the child is
+    /// running, the slot is returned, and none is started any more.
+    pub(crate) fn hand_over_child(&self, slot: ChildSlot) -> Adopted {
+        let shared = self.shared();
+        let Some(children) = shared.children() else { return Adopted::NotRunning(slot) };
+        children.close(Admission::Closed);
+        // A process that is being started enters the table within a few steps of another thread.
+        while children.is_starting() {
+            std::hint::spin_loop();
+        }
+        let mut slot = Some(slot);
+        let mut adopted = None;
+        for pid in children.pids() {
+            let runtime = shared.runtime();
+            // If the process has ended in the meantime, the slot is not taken.
+            let left = runtime.with(pid, |entry| slot.take().and_then(|slot| entry.child_slot.replace(slot)));
+            if let Some(left) = left.flatten() {
+                children.restartable.remove_unstarted(left.vacate());
+                adopted = Some(Adopted::Running(pid));
+            }
+        }
+        shared.incarnations.request_stop();
+        adopted.or_else(|| slot.map(Adopted::NotRunning)).expect("the slot was taken, or it was not")
+    }
+}

@@ -1,0 +1,92 @@
+//! The bound of the mailbox, and who waits for room.
+
+use cordial::server::TryCastError;
+use cordial::{Exit, Task, testing};
+use tokio::time::Instant;
+
+use crate::harness::children::{Log, settle};
+use crate::work::{SECOND, Say, Slow, Worker};
+
+#[test]
+fn the_mailbox_has_room_for_1024_messages_by_default() {
+    testing::run(async {
+        let server = Worker::start(&Log::default());
+        server.cast(Slow(1, "")).await.unwrap();
+        settle().await;
+        for _ in 0..1024 {
+            server.try_cast(Say("")).unwrap();
+        }
+        assert!(matches!(server.try_cast(Say("back")), Err(TryCastError::Full(Say("back")))));
+        let mailbox = server.mailbox();
+        assert_eq!((mailbox.length, mailbox.capacity), (1024, 1024));
+    });
+}
+
+#[test]
+fn senders_get_room_in_the_order_in_which_they_came() {
+    testing::run(async {
+        let log = Log::default();
+        let server = Worker::builder(&log).mailbox(1).start();
+        server.cast(Slow(1, "in-hand")).await.unwrap();
+        settle().await;
+        server.cast(Say("queued")).await.unwrap();
+        let names = ["a", "b", "c", "d"];
+        let mut tasks = Vec::new();
+        for (i, name) in names.into_iter().enumerate() {
+            let server = server.clone();
+            tasks.push(Task::spawn(async move {
+                if i % 2 == 0 { server.cast(Say(name)).await } else { server.call(Say(name)).await.map(drop) }
+            }));
+            settle().await;
+        }
+        assert_eq!(server.mailbox().waiting, 4);
+        assert!(server.try_cast(Say("overtakes")).is_err());
+        for result in Task::await_many(tasks).await.unwrap() {
+            result.unwrap();
+        }
+        settle().await;
+        assert_eq!(log.take(), "started in-hand queued a b c d");
+    });
+}
+
+#[test]
+fn a_cast_that_finds_no_room_ends_at_its_limit_and_its_message_is_not_handled() {
+    testing::run(async {
+        let log = Log::default();
+        let server = Worker::builder(&log).mailbox(1).start();
+        server.cast(Slow(20, "in-hand")).await.unwrap();
+        settle().await;
+        server.cast(Say("queued")).await.unwrap();
+        let begun = Instant::now();
+        assert!(matches!(server.cast(Say("default")).await, Err(Exit::Timeout(_))));
+        assert_eq!(begun.elapsed(), 5 * SECOND);
+        assert!(server.cast(Say("short")).timeout(SECOND).await.unwrap_err().is_timeout());
+        let mut dropped = server.cast(Say("dropped"));
+        assert!(futures::poll!(&mut dropped).is_pending());
+        drop(dropped);
+        let mut call = server.call(Say("a call"));
+        assert!(futures::poll!(&mut call).is_pending());
+        drop(call);
+        assert_eq!(server.mailbox().waiting, 0);
+        tokio::time::sleep(20 * SECOND).await;
+        assert_eq!(log.take(), "started in-hand queued");
+        // Messages that have never got room are not counted.
+        assert_eq!(server.mailbox().skipped, 0);
+    });
+}
+
+#[test]
+fn the_mailbox_tells_how_long_its_oldest_message_waits() {
+    testing::run(async {
+        let server = Worker::start(&Log::default());
+        server.cast(Slow(10, "")).await.unwrap();
+        settle().await;
+        assert_eq!(server.mailbox().oldest, None);
+        server.cast(Say("")).await.unwrap();
+        tokio::time::sleep(2 * SECOND).await;
+        server.cast(Say("")).await.unwrap();
+        tokio::time::sleep(SECOND).await;
+        let mailbox = server.mailbox();
+        assert_eq!((mailbox.length, mailbox.oldest, mailbox.in_hand), (2, Some(3 * SECOND), Some("Slow")));
+    });
+}

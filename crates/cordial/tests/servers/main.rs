@@ -1,0 +1,15 @@
+//! Servers: processes that hold state and answer messages.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod bad_input;
+mod calls;
+mod exits;
+mod later;
+mod mailbox;
+mod restarts;
+mod stops;
+mod timers;
+mod work;

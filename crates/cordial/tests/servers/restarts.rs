@@ -1,0 +1,221 @@
+//! The mailbox that outlives the processes of its server.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use cordial::server::ServerRef;
+use cordial::{
+    Backoff, ChildSpec, Exit, Refusal, Restart, StartError, Strategy, Supervisor, TaskSupervisor, process, testing,
+};
+use tokio::time::Instant;
+
+use crate::harness::children::{Log, has_given_up, settle};
+use crate::work::{Crash, End, SECOND, Say, Slow, Worker};
+
+#[test]
+fn queued_messages_survive_a_restart_in_order() {
+    testing::run(async {
+        let log = Log::default();
+        let server = Worker::builder(&log).restart(Restart::Permanent).start();
+        let first = server.pid();
+        server.cast(Slow(1, "a")).await.unwrap();
+        server.cast(Crash("boom")).await.unwrap();
+        server.cast(Say("b")).await.unwrap();
+        assert_eq!(server.call(Say("c")).await, Ok(1));
+        assert_ne!(server.pid(), first);
+        assert_eq!(log.take(), "started a stopping: boom started b c");
+    });
+}
+
+#[test]
+fn a_server_in_a_tree_keeps_its_mailbox_when_the_tree_restarts_it() {
+    testing::run(async {
+        let log = Log::default();
+        let of_server = log.clone();
+        let (server, spec) = ChildSpec::server("worker", move || Worker { log: of_server.clone() });
+        let mut early = server.call(Say("before"));
+        assert!(futures::poll!(&mut early).is_pending());
+        let tree = Supervisor::builder(Strategy::OneForOne).child(spec).start().await.unwrap();
+        assert_eq!(early.await, Ok(6));
+        let (crash, queued) = tokio::join!(server.call(Crash("boom")), server.call(Say("queued")));
+        assert!(crash.unwrap_err().is_panic());
+        assert_eq!(queued, Ok(6));
+        let children = tree.which_children().await;
+        assert_eq!((children[0].pid, children[0].incarnation), (Some(server.pid()), 2));
+        assert_eq!(process::info(server.pid()).unwrap().label.as_deref(), Some("worker"));
+        tree.stop().await;
+        assert_eq!(server.call(Say("late")).await, Err(Exit::Refused(Refusal::ServerStopped)));
+        assert_eq!(log.take(), "started before stopping: boom started queued stopping: was shut down");
+    });
+}
+
+#[test]
+fn a_running_server_is_handed_over_to_a_tree_with_its_mailbox() {
+    testing::run(async {
+        let log = Log::default();
+        let server = Worker::builder(&log).label("worker").start();
+        let pid = server.pid();
+        server.cast(Slow(1, "in-hand")).await.unwrap();
+        settle().await;
+        server.cast(Say("queued")).await.unwrap();
+        let tree = Supervisor::builder(Strategy::OneForOne).child(server.child_spec()).start().await.unwrap();
+        assert_eq!(tree.which_children().await[0].pid, Some(pid));
+        assert_eq!(process::info(pid).unwrap().supervisor, Some(tree.pid()));
+        assert!(server.call(Crash("boom")).await.unwrap_err().is_panic());
+        assert_eq!(server.call(Say("again")).await, Ok(5));
+        assert_ne!(server.pid(), pid);
+        tree.stop().await;
+        assert_eq!(log.take(), "started in-hand queued stopping: boom started again stopping: was shut down");
+    });
+}
+
+#[test]
+fn a_server_that_has_ended_is_started_by_the_tree_that_it_is_handed_to() {
+    testing::run(async {
+        let server = Worker::start(&Log::default());
+        assert!(server.call(Crash("boom")).await.unwrap_err().is_panic());
+        let tree = Supervisor::builder(Strategy::OneForOne).child(server.child_spec()).start().await.unwrap();
+        assert_eq!(server.call(Say("again")).await, Ok(5));
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn a_second_tree_does_not_get_the_server() {
+    testing::run(async {
+        let server = Worker::builder(&Log::default()).label("one").start();
+        let first = Supervisor::builder(Strategy::OneForOne).child(server.child_spec()).start().await.unwrap();
+        let second = Supervisor::builder(Strategy::OneForOne).child(server.child_spec()).start().await;
+        assert_eq!(second.unwrap_err(), StartError::AlreadySupervised("one".into()));
+        assert_eq!(server.call(Say("fine")).await, Ok(4));
+        let tasks = TaskSupervisor::start();
+        assert_eq!(tasks.start_child_with(server.child_spec()), Err(StartError::AlreadySupervised("one".into())));
+        first.stop().await;
+        // The first tree has ended, so another may have the server.
+        let third = Supervisor::builder(Strategy::OneForOne).child(server.child_spec()).start().await.unwrap();
+        assert_eq!(server.call(Say("fine")).await, Ok(4));
+        third.stop().await;
+    });
+}
+
+#[test]
+fn the_restart_of_a_sibling_keeps_the_mailbox() {
+    testing::run(async {
+        let log = Log::default();
+        let of_server = log.clone();
+        let (server, spec) = ChildSpec::server("worker", move || Worker { log: of_server.clone() });
+        let sibling = Log::default();
+        let tree = Supervisor::builder(Strategy::OneForAll).child(spec).child(sibling.child("sibling")).start().await;
+        let tree = tree.unwrap();
+        server.cast(Slow(1, "in-hand")).await.unwrap();
+        settle().await;
+        server.cast(Say("queued")).await.unwrap();
+        let sibling = tree.which_children().await[1].pid.unwrap();
+        process::exit(sibling, Exit::Killed);
+        assert_eq!(server.call(Say("last")).await, Ok(4));
+        assert_eq!(log.take(), "started in-hand stopping: was shut down started queued last");
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn calls_wait_for_a_delayed_restart_and_a_terminated_child_answers_them() {
+    testing::run(async {
+        let log = Log::default();
+        let of_server = log.clone();
+        let (server, spec) = ChildSpec::server("worker", move || Worker { log: of_server.clone() });
+        let spec = spec.backoff(Backoff::exponential(2 * SECOND, 2 * SECOND));
+        let tree = Supervisor::builder(Strategy::OneForOne).child(spec).start().await.unwrap();
+        assert!(server.call(Crash("boom")).await.unwrap_err().is_panic());
+        assert!(server.call(Say("in between")).timeout(Duration::from_millis(500)).await.unwrap_err().is_timeout());
+        assert_eq!(server.call(Say("after")).await, Ok(5));
+        assert!(server.call(Crash("boom")).await.unwrap_err().is_panic());
+        let begun = Instant::now();
+        let (answer, ()) = tokio::join!(server.call(Say("waits")), async {
+            settle().await;
+            tree.terminate_child("worker").await.unwrap();
+        });
+        assert!(answer.unwrap_err().is_panic());
+        assert!(begun.elapsed() < SECOND);
+        tree.restart_child("worker").await.unwrap();
+        assert_eq!(server.call(Say("again")).await, Ok(5));
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn a_supervisor_that_gives_up_answers_all_that_wait() {
+    testing::run(async {
+        let of_server = Log::default();
+        let server =
+            Worker::builder(&of_server).unlinked().restart(Restart::Permanent).max_restarts(1, 5 * SECOND).start();
+        let calls = [server.call(Crash("one")), server.call(Crash("two"))];
+        let [one, two] = calls;
+        let (one, two, three) = tokio::join!(one, two, server.call(Say("three")));
+        assert!(one.unwrap_err().is_panic());
+        assert!(two.unwrap_err().is_panic());
+        assert!(three.unwrap_err().to_string().contains("two"));
+    });
+}
+
+#[test]
+fn the_owner_of_a_server_that_is_given_up_ends() {
+    let exit = testing::run(async {
+        cordial::Task::spawn(async {
+            let server = Worker::builder(&Log::default()).restart(Restart::Permanent).max_restarts(0, SECOND).start();
+            let _ = server.call(Crash("no luck")).await;
+            std::future::pending::<()>().await;
+        })
+        .await
+        .unwrap_err()
+    });
+    assert!(has_given_up(&exit), "{exit}");
+}
+
+#[test]
+fn only_an_abnormal_exit_restarts_a_transient_server() {
+    testing::run(async {
+        let log = Log::default();
+        let server = Worker::builder(&log).restart(Restart::Transient).start();
+        assert_eq!(server.call(End(Exit::from("broken"))).await, Ok("ends"));
+        assert_eq!(server.call(Say("again")).await, Ok(5));
+        let (ends, queued) = tokio::join!(server.call(End(Exit::Normal)), server.call(Say("queued")));
+        assert_eq!((ends, queued), (Ok("ends"), Err(Exit::Refused(Refusal::ServerStopped))));
+    });
+}
+
+#[test]
+fn a_factory_is_called_for_each_incarnation() {
+    testing::run(async {
+        let made = Arc::new(AtomicU32::new(0));
+        let counter = made.clone();
+        let log = Log::default();
+        let create = move || {
+            counter.fetch_add(1, Ordering::SeqCst);
+            Worker { log: log.clone() }
+        };
+        let server = ServerRef::builder(create).restart(Restart::Permanent).start();
+        for n in 1..=3 {
+            assert!(server.call(Crash("boom")).await.unwrap_err().is_panic());
+            assert_eq!(server.call(Say("x")).await, Ok(1));
+            assert_eq!(made.load(Ordering::SeqCst), n + 1);
+        }
+    });
+}
+
+#[test]
+fn a_server_under_a_task_supervisor_is_restarted_with_its_mailbox() {
+    testing::run(async {
+        let log = Log::default();
+        let of_server = log.clone();
+        let (server, spec) = ChildSpec::server("worker", move || Worker { log: of_server.clone() });
+        let tasks = TaskSupervisor::start();
+        tasks.start_child_with(spec).unwrap();
+        let (crash, queued) = tokio::join!(server.call(Crash("boom")), server.call(Say("queued")));
+        assert!(crash.is_err());
+        assert_eq!(queued, Ok(6));
+        tasks.stop().await;
+        assert_eq!(server.call(Say("late")).await, Err(Exit::Refused(Refusal::ServerStopped)));
+    });
+}

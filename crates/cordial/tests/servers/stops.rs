@@ -1,0 +1,134 @@
+//! How a server stops.
+
+use std::future::pending;
+
+use cordial::server::{Context, Handle, Server, ServerRef};
+use cordial::{Exit, Refusal, Shutdown, Task, process, testing};
+use tokio::time::Instant;
+
+use crate::harness::children::{Log, settle};
+use crate::work::{SECOND, Say, Slow, Worker};
+
+#[test]
+fn a_stop_finishes_the_message_in_hand_and_refuses_the_others() {
+    testing::run(async {
+        let log = Log::default();
+        let server = Worker::start(&log);
+        server.cast(Slow(1, "in-hand")).await.unwrap();
+        settle().await;
+        let begun = Instant::now();
+        let (report, queued, cast) =
+            tokio::join!(server.stop(), server.call(Say("queued")), server.cast(Say("queued")));
+        assert!(report.is_clean(), "{report}");
+        assert!(begun.elapsed() <= SECOND);
+        assert_eq!((queued, cast), (Err(Exit::Refused(Refusal::ServerStopped)), Ok(())));
+        assert_eq!(server.ended().await, Exit::Normal);
+        assert_eq!(log.take(), "started in-hand stopping: ended normally");
+        assert!(server.stop().await.is_clean());
+    });
+}
+
+#[test]
+fn a_request_to_shut_down_stops_a_server() {
+    testing::run(async {
+        let log = Log::default();
+        let server = Worker::start(&log);
+        settle().await;
+        process::exit(server.pid(), Exit::Shutdown(None));
+        assert_eq!(server.ended().await, Exit::Shutdown(None));
+        assert_eq!(log.take(), "started stopping: was shut down");
+    });
+}
+
+#[test]
+fn a_kill_runs_no_stopping_and_is_the_answer_of_all_that_wait() {
+    testing::run(async {
+        let log = Log::default();
+        let server = Worker::start(&log);
+        let (in_hand, queued, ()) = tokio::join!(server.call(Slow(1, "never")), server.call(Say("never")), async {
+            settle().await;
+            process::exit(server.pid(), Exit::Killed);
+        });
+        assert_eq!((in_hand, queued), (Err(Exit::Killed), Err(Exit::Killed)));
+        assert_eq!(log.take(), "started");
+    });
+}
+
+#[test]
+fn a_server_stops_with_the_process_that_has_started_it() {
+    testing::run(async {
+        let log = Log::default();
+        let of_owner = log.clone();
+        let owner = async move {
+            let server = Worker::start(&of_owner);
+            settle().await;
+            server
+        };
+        let server = Task::spawn(owner).await.unwrap();
+        let unlinked = Log::default();
+        let of_owner = unlinked.clone();
+        let other = Task::spawn(async move { Worker::builder(&of_owner).unlinked().start() }).await.unwrap();
+        server.ended().await;
+        assert_eq!(log.take(), "started stopping: was shut down");
+        assert_eq!(other.call(Say("lives")).await, Ok(5));
+    });
+}
+
+/// Hangs in the function that is named.
+struct Hangs;
+struct Hang;
+
+impl Server for Hangs {
+    async fn stopping(&mut self, _: &Exit) {
+        pending().await
+    }
+}
+
+impl Handle<Hang> for Hangs {
+    type Reply = ();
+    async fn handle(&mut self, _: Hang, _: &mut Context<Self>) {
+        pending().await
+    }
+}
+
+#[test]
+fn a_stop_kills_a_server_whose_grace_time_is_over_and_reports_it() {
+    testing::run(async {
+        let start = || ServerRef::builder(|| Hangs).label("hangs").shutdown(2 * SECOND).start();
+        let in_stopping = start();
+        settle().await;
+        let begun = Instant::now();
+        let report = in_stopping.stop().await;
+        assert_eq!(begun.elapsed(), 2 * SECOND);
+        drop(report);
+        let in_handler = start();
+        in_handler.cast(Hang).await.unwrap();
+        settle().await;
+        let begun = Instant::now();
+        let report = in_handler.stop().await;
+        assert_eq!(begun.elapsed(), 2 * SECOND);
+        assert_eq!(report.killed[0].label.as_deref(), Some("hangs"));
+        assert_eq!(in_handler.ended().await, Exit::Killed);
+    });
+}
+
+#[test]
+fn a_server_that_ends_by_itself_has_its_grace_time_too() {
+    testing::run(async {
+        struct Stops;
+        impl Server for Stops {
+            async fn started(&mut self, ctx: &mut Context<Self>) -> Result<(), Exit> {
+                ctx.stop(Exit::from("enough"));
+                Ok(())
+            }
+
+            async fn stopping(&mut self, _: &Exit) {
+                pending().await
+            }
+        }
+        let begun = Instant::now();
+        let server = ServerRef::builder(|| Stops).shutdown(Shutdown::After(3 * SECOND)).start();
+        assert_eq!(server.ended().await.to_string(), "enough");
+        assert_eq!(begun.elapsed(), 3 * SECOND);
+    });
+}

@@ -1,0 +1,116 @@
+//! A server that does what its messages say, and logs it.
+
+use std::time::Duration;
+
+use cordial::Exit;
+use cordial::server::{Context, ExitOf, Handle, Later, Server, ServerBuilder, ServerRef};
+
+use crate::harness::children::Log;
+
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+
+/// Logs the messages that it handles.
+pub(crate) struct Worker {
+    pub(crate) log: Log,
+}
+
+/// Logs a text, and answers with how long it is.
+pub(crate) struct Say(pub(crate) &'static str);
+/// Sleeps, then logs a text.
+pub(crate) struct Slow(pub(crate) u64, pub(crate) &'static str);
+/// Panics with this message.
+pub(crate) struct Crash(pub(crate) &'static str);
+/// Ends the process with this exit, after the message.
+pub(crate) struct End(pub(crate) Exit);
+/// Answers after so many seconds, and handles other messages meanwhile.
+pub(crate) struct SlowReply(pub(crate) u64);
+/// Runs a function with the context.
+pub(crate) struct With<F>(pub(crate) F);
+
+impl Worker {
+    pub(crate) fn builder(log: &Log) -> ServerBuilder<Worker> {
+        let log = log.clone();
+        ServerRef::builder(move || Worker { log: log.clone() })
+    }
+
+    pub(crate) fn start(log: &Log) -> ServerRef<Worker> {
+        Worker::builder(log).start()
+    }
+}
+
+impl Server for Worker {
+    async fn started(&mut self, _: &mut Context<Self>) -> Result<(), Exit> {
+        self.log.push("started");
+        Ok(())
+    }
+
+    async fn stopping(&mut self, exit: &Exit) {
+        self.log.push(match exit {
+            Exit::Panic(report) => format!("stopping: {}", report.message()),
+            exit => format!("stopping: {exit}"),
+        });
+    }
+}
+
+impl Handle<Say> for Worker {
+    type Reply = usize;
+    async fn handle(&mut self, Say(text): Say, _: &mut Context<Self>) -> usize {
+        self.log.push(text);
+        text.len()
+    }
+}
+
+impl Handle<Slow> for Worker {
+    type Reply = ();
+    async fn handle(&mut self, Slow(seconds, text): Slow, _: &mut Context<Self>) {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        self.log.push(text);
+    }
+}
+
+impl Handle<Crash> for Worker {
+    type Reply = ();
+    async fn handle(&mut self, Crash(text): Crash, _: &mut Context<Self>) {
+        panic!("{text}");
+    }
+}
+
+impl Handle<End> for Worker {
+    type Reply = &'static str;
+    async fn handle(&mut self, End(exit): End, ctx: &mut Context<Self>) -> &'static str {
+        ctx.stop(exit);
+        "ends"
+    }
+}
+
+impl Handle<SlowReply> for Worker {
+    type Reply = Later<u64>;
+    async fn handle(&mut self, SlowReply(seconds): SlowReply, ctx: &mut Context<Self>) -> Later<u64> {
+        let log = self.log.clone();
+        ctx.reply_later(async move {
+            let _guard = crate::harness::children::LogGuard::new(&log, "later");
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            assert!(seconds != 13, "unlucky");
+            seconds
+        })
+    }
+}
+
+impl<F, Fut> Handle<With<F>> for Worker
+where
+    F: FnOnce(&mut Context<Self>) -> Fut + Send + 'static,
+    Fut: Future<Output: Unpin + Send> + Send + 'static,
+{
+    type Reply = Fut::Output;
+    async fn handle(&mut self, With(f): With<F>, ctx: &mut Context<Self>) -> Fut::Output {
+        let future = f(ctx);
+        future.await
+    }
+}
+
+impl Handle<ExitOf> for Worker {
+    type Reply = ();
+    async fn handle(&mut self, ExitOf(_, exit): ExitOf, _: &mut Context<Self>) {
+        self.log.push(format!("exit: {exit}"));
+    }
+}
