@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use crate::system::{self, Termination};
+use crate::system::{self, TerminalStop, Termination};
 use crate::text::io_error;
 
 /// Why an item failed. `Display` is the end of the sentence that `Outcome::failure_message` returns.
@@ -27,6 +27,8 @@ pub(crate) enum ItemFailure {
     NotStarted { error: io::Error, advice: Option<String> },
     /// The process ended, but without success.
     Unsuccessful(ExitStatus),
+    /// The terminal has stopped the command, because commands may not use it. The command was then killed.
+    StoppedByTerminal(TerminalStop),
     /// The command was stopped because it ran longer than `--timeout`.
     TimedOut(Duration),
     /// The output of the command could not be read or stored. If the command still ran, it was stopped.
@@ -104,6 +106,12 @@ impl fmt::Display for ItemFailure {
             ItemFailure::TimedOut(limit) => {
                 write!(f, "took longer than {} (--timeout) and was stopped", humantime::format_duration(*limit))
             }
+            ItemFailure::StoppedByTerminal(TerminalStop::Reads) => f.write_str(
+                "was ended because it reads from the terminal, which commands cannot do: run one at a time with --tty, or give it an input (< /dev/null)",
+            ),
+            ItemFailure::StoppedByTerminal(TerminalStop::Changes) => f.write_str(
+                "was ended because it changes the terminal, which commands cannot do: run one at a time with --tty, or send its output elsewhere",
+            ),
             ItemFailure::CaptureFailed(error) => {
                 let advice = system::capture_advice(error);
                 let directory = env::temp_dir();

@@ -26,6 +26,11 @@ pub(crate) enum Concurrency {
 }
 
 impl Concurrency {
+    /// Returns whether more than one command at once was asked for. The default, one for each core, was not.
+    pub(crate) fn is_several(&self) -> bool {
+        !matches!(self, Concurrency::Percent(100) | Concurrency::Number(1))
+    }
+
     /// Returns the number of commands. `max` is the largest number that the system allows.
     ///
     /// # Errors

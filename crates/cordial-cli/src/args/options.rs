@@ -154,8 +154,9 @@ pub(crate) struct MapOptions {
     #[arg(short = 'r', long = "no-run-if-empty", hide = true)]
     _no_run_if_empty: bool,
 
-    #[arg(long = "bar", aliases = ["eta", "progress"], hide = true)]
-    _bar: bool,
+    /// Show the progress bar although standard output is a pipe
+    #[arg(long, aliases = ["eta", "progress"], help_heading = OUTPUT, conflicts_with = "quiet")]
+    pub(crate) bar: bool,
 
     /// The command and its arguments, then ::: and the items
     #[arg(trailing_var_arg = true, value_name = "COMMAND", hide = true)]

@@ -6,13 +6,12 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 const COMPARISON_PAGE: &str = "docs/map.md";
 
 /// The spellings of an option, and what to use instead; the text is empty if there is no replacement.
-const OPTIONS: [(&[&str], &str); 21] = [
+const OPTIONS: [(&[&str], &str); 20] = [
     (&["-t", "--verbose", "-v"], "--dry-run prints the commands without running them, and --joblog FILE records them"),
     (&["-l"], "-L N passes N lines to each command, and -n N passes N items"),
     (&["-i", "--replace"], "{} stands for the item without an option, and -I TEXT chooses another placeholder"),
     (&["-e", "--eof"], "-E TEXT ends the list at the item TEXT"),
     (&["-p", "--interactive"], "--dry-run prints the commands, so that you can read them before you run them"),
-    (&["-o", "--open-tty", "--tty"], ""),
     (
         &["-S", "--sshlogin", "--slf", "--sshloginfile", "--onall", "--nonall"],
         "to run one command on many machines, use cordial map ssh {} COMMAND ::: HOST...",

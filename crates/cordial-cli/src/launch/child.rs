@@ -15,6 +15,7 @@
 //! Dropping the future at any point kills the process and its group.
 
 use std::io;
+use std::pin::pin;
 use std::process::{ChildStderr, ChildStdout, ExitStatus};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -22,7 +23,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::{self, Instant};
 
 use super::output_reader::{OutputReader, Sink};
-use super::request::{LaunchConfig, OutputTarget};
+use super::request::{LaunchConfig, OutputTarget, StopWatch};
 use crate::item::Item;
 use crate::item_failure::ItemFailure;
 use crate::outcome::Outcome;
@@ -103,6 +104,14 @@ pub(super) async fn run(
         exit
     }
     .await;
+    if let Ok(status) = exit
+        && config.spawner.uses_terminal()
+        && system::was_interrupted(status)
+    {
+        // Ctrl-C has reached only the command, but the run is meant as well.
+        config.stop.raise(StopLevel::Drain);
+        system::interrupt_this_program();
+    }
     let result = match exit {
         Ok(status) if status.success() => Ok(()),
         // The command was probably killed together with all others.
@@ -146,7 +155,7 @@ async fn wait_or_stop(
     };
     let failure = tokio::select! {
         biased;
-        exited = read_until_exit(&mut group, readers) => exited.err(),
+        exited = read_until_exit(&mut group, readers, config.stop_watch) => exited.err(),
         () = cancelled => {
             group.kill();
             let _ = time::timeout(KILL_TIMEOUT, group.wait_exit()).await;
@@ -161,13 +170,13 @@ async fn wait_or_stop(
                 group.terminate();
                 tokio::select! {
                     biased;
-                    exited = time::timeout(config.grace, read_until_exit(&mut group, readers)) => matches!(exited, Ok(Ok(()))),
+                    exited = time::timeout(config.grace, read_until_exit(&mut group, readers, StopWatch::Off)) => matches!(exited, Ok(Ok(()))),
                     () = config.stop.wait_for(StopLevel::Kill) => false,
                 }
             };
         if !has_exited {
             group.kill();
-            let _ = time::timeout(KILL_TIMEOUT, read_until_exit(&mut group, readers)).await;
+            let _ = time::timeout(KILL_TIMEOUT, read_until_exit(&mut group, readers, StopWatch::Off)).await;
         }
     }
     let rest = read_rest(readers).await.map_err(ItemFailure::CaptureFailed);
@@ -183,16 +192,24 @@ async fn wait_or_stop(
     }
 }
 
-/// Reads the outputs until the process has exited.
-async fn read_until_exit(group: &mut ProcessGroup, readers: &mut Readers) -> Result<(), ItemFailure> {
+/// Reads the outputs until the process has exited. A command that the terminal has stopped is a failure, if that is
+/// watched.
+async fn read_until_exit(group: &mut ProcessGroup, readers: &mut Readers, watch: StopWatch) -> Result<(), ItemFailure> {
+    let mut end = pin!(async {
+        match watch {
+            StopWatch::On => group.wait_exit_or_stop().await.map_err(ItemFailure::WaitFailed)?,
+            StopWatch::Off => group.wait_exit().await.map(|()| None).map_err(ItemFailure::WaitFailed)?,
+        }
+        .map_or(Ok(()), |stop| Err(ItemFailure::StoppedByTerminal(stop)))
+    });
     let reading = async { tokio::try_join!(readers.0.read_to_end(), readers.1.read_to_end()) };
     tokio::select! {
         biased;
-        exited = group.wait_exit() => return exited.map_err(ItemFailure::WaitFailed),
+        ended = &mut end => return ended,
         read = reading => read.map_err(ItemFailure::CaptureFailed)?,
     };
     // The process has closed its outputs and keeps running.
-    group.wait_exit().await.map_err(ItemFailure::WaitFailed)
+    end.await
 }
 
 /// Reads the rest of the outputs after the exit of the process.

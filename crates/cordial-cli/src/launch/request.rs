@@ -30,11 +30,20 @@ pub(crate) struct LaunchConfig {
     /// The largest number of attempts for an item.
     pub(crate) max_attempts: u32,
     pub(crate) throttle: Throttle,
+    pub(crate) stop_watch: StopWatch,
     pub(crate) groups: GroupTable,
     pub(crate) budget: Budget,
     pub(crate) stop: StopToken,
     pub(crate) halt: Arc<HaltCounter>,
     pub(crate) records: Arc<RunRecords>,
+}
+
+/// Whether to look for commands that the terminal has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StopWatch {
+    On,
+    /// There is no terminal.
+    Off,
 }
 
 /// Where the outputs of commands go.

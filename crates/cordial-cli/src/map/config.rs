@@ -1,17 +1,18 @@
 //! What a run will do: the options, checked against each other and against the machine. No command is started, and
 //! nothing is overwritten, before all checks have passed.
 
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
 use super::arguments::{self, Arguments};
 use super::command::GivenCommand;
 use crate::args::{Concurrency, MapOptions};
-use crate::input::Sources;
+use crate::input::{Origin, Sources};
 use crate::launch::SlotLimit;
 use crate::records::{Joblog, PastJoblog, PastRun, ResultsDirectory, Resume, RunRecords};
-use crate::report::Format;
+use crate::report::{Format, ProgressMode};
 use crate::stop::halt::HaltPolicy;
-use crate::system::{self, Program};
+use crate::system::{self, Program, Terminal};
 use crate::template::CommandTemplate;
 use crate::text::io_error;
 
@@ -37,6 +38,8 @@ pub(super) struct Config {
     pub(super) sources: Sources,
     pub(super) template: CommandTemplate,
     pub(super) program: Program,
+    /// The terminal, if commands may use it.
+    pub(super) terminal: Option<Arc<Terminal>>,
     /// The command as it was typed.
     pub(super) typed: Arc<str>,
     pub(super) limit: SlotLimit,
@@ -72,8 +75,16 @@ impl Config {
         check_machine(&options)?;
         let shares = options.concurrency.number(system::max_concurrency())?;
         let sources = arguments::sources(&options.items, sources, &template, shares)?;
+        let terminal = match options.launch.tty {
+            true => Some(Arc::new(open_terminal(&options, &sources)?)),
+            false => None,
+        };
         Ok(Config {
-            limit: slot_limit(&options)?,
+            limit: match terminal {
+                Some(_) => SlotLimit::new(1, 1),
+                None => slot_limit(&options)?,
+            },
+            terminal,
             output: output_mode(&options),
             halt: match options.halt {
                 _ if options.fail_fast => HaltPolicy::FAIL_FAST,
@@ -88,6 +99,14 @@ impl Config {
             options,
         })
     }
+
+    /// Returns how progress is shown.
+    pub(super) fn progress_mode(&self) -> ProgressMode {
+        match self.options.quiet {
+            true => ProgressMode::Hidden,
+            false => ProgressMode::choose(self.options.bar, self.output == OutputMode::Ungrouped),
+        }
+    }
 }
 
 /// Returns how many commands may run at once at first, and at most.
@@ -101,9 +120,25 @@ fn slot_limit(options: &MapOptions) -> Result<SlotLimit, String> {
     Ok(SlotLimit::new(initial, max.min(system_max)))
 }
 
+/// Opens the terminal for the commands.
+fn open_terminal(options: &MapOptions, sources: &Sources) -> Result<Terminal, String> {
+    if options.concurrency.is_several() {
+        return Err("--tty lets one command at a time use the terminal: leave -c out, or write -c 1".to_owned());
+    }
+    // Without a source, items are read from standard input.
+    let reads_stdin =
+        sources.sources.is_empty() || sources.sources.iter().any(|source| matches!(source.origin, Origin::Stdin));
+    if reads_stdin && io::stdin().is_terminal() {
+        return Err("with --tty the commands read the terminal, so items cannot be read from it: write them after :::, or use -a FILE".to_owned());
+    }
+    Terminal::open()
+        .map_err(|error| format!("--tty needs a terminal, and there is none: /dev/tty: {}", io_error::describe(&error)))
+}
+
 fn output_mode(options: &MapOptions) -> OutputMode {
     match options {
         MapOptions { ungroup: true, .. } => OutputMode::Ungrouped,
+        _ if options.launch.tty => OutputMode::Ungrouped,
         MapOptions { line_buffer: true, tag, .. } => OutputMode::LineBuffered { is_tagged: *tag },
         MapOptions { json: true, .. } => OutputMode::Grouped(Format::Json),
         MapOptions { tag: true, .. } => OutputMode::Grouped(Format::Tagged),

@@ -96,7 +96,8 @@ fn new_run_name() -> String {
 
 /// The root task: runs the items and handles signals.
 async fn root(config: Config, run_name: String, state: RunState) -> ExitReason {
-    let mut printer = Printer::new(Writer::new(|| StandardOutput), Writer::new(|| StandardError), config.options.quiet);
+    let (stdout, stderr) = (Writer::new(|| StandardOutput), Writer::new(|| StandardError));
+    let mut printer = Printer::new(stdout, stderr, config.options.quiet, config.progress_mode());
     let handlers = StopSignals::listen()
         .and_then(|stop_signals| Ok((stop_signals, JobControl::listen()?, LimitSignals::listen()?)));
     let (mut stop_signals, mut job_control, limit_signals) = match handlers {
@@ -114,7 +115,9 @@ async fn root(config: Config, run_name: String, state: RunState) -> ExitReason {
     let mut adjusting = pin!(adjust(config.limit.clone(), limit_signals, config.options.concurrency.clone()));
     let reason = {
         let mut items = Box::pin(run_items(config, run_name, state.clone(), stop.clone(), &mut printer));
-        let mut forwarding = pin!(job_control.forward(&groups));
+        let mut forwarding = pin!(async {
+            tokio::join!(job_control.forward(&groups), system::reap_orphans(&groups));
+        });
         let signal = tokio::select! {
             biased;
             signal = stop_signals.next() => signal,

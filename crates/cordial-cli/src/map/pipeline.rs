@@ -25,7 +25,7 @@ use super::pending::PendingItems;
 use super::run_state::RunState;
 use crate::exit_reason::ExitReason;
 use crate::input::{ItemSource, Sources};
-use crate::launch::{LaunchConfig, Launcher, OutputTarget, Throttle};
+use crate::launch::{LaunchConfig, Launcher, OutputTarget, StopWatch, Throttle};
 use crate::outcome::Outcome;
 use crate::output::{Budget, LineBatch, LineChannel};
 use crate::records::FatalError;
@@ -54,7 +54,7 @@ where
     O: AsyncWrite + Unpin,
     E: AsyncWrite + Unpin,
 {
-    let Config { sources, template, program, typed, limit, output, halt, records, options } = config;
+    let Config { sources, template, program, terminal, typed, limit, output, halt, records, options } = config;
     let mut source = match item_source(sources, &stop).await {
         Ok(source) => source,
         Err(message) => {
@@ -88,13 +88,14 @@ where
     let launch_config = LaunchConfig {
         template,
         typed,
-        spawner: Spawner::new(spawn_config),
+        spawner: Spawner::new(spawn_config, terminal),
         output: target,
         limit: limit.clone(),
         timeout: options.timeout,
         grace: options.grace,
         max_attempts,
         throttle: Throttle::new(options.delay, options.load, options.memfree),
+        stop_watch: if system::has_terminal() { StopWatch::On } else { StopWatch::Off },
         groups: state.groups.clone(),
         budget: budget.clone(),
         stop: stop.clone(),
@@ -133,7 +134,8 @@ where
     let results = if is_ordered { results } else { results.unordered() };
     let format = match output {
         OutputMode::Grouped(format) => format,
-        OutputMode::LineBuffered { .. } | OutputMode::Ungrouped => Format::Plain,
+        OutputMode::LineBuffered { .. } => Format::Plain,
+        OutputMode::Ungrouped => Format::Direct,
     };
     if let Err(error) = print_results(results, &mut lines, format, &budget, printer).await {
         return report_output_error(&error, printer).await;

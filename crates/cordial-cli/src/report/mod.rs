@@ -1,11 +1,12 @@
 //! What a run prints: the outputs of items, failures, progress and the summary.
 
 mod copy;
+mod failure_lines;
 mod json;
 mod printer;
 mod progress;
 mod summary;
 
 pub(crate) use printer::{Format, Printer};
-pub(crate) use progress::{ProgressCounts, TICK};
+pub(crate) use progress::{ProgressCounts, ProgressMode, TICK};
 pub(crate) use summary::RunEnd;

@@ -10,14 +10,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::io::{AsyncWrite, AsyncWriteExt, BufWriter};
 
 use super::copy::{CopyError, copy, copy_tagged};
+use super::failure_lines::FailureLines;
 use super::json::write_object;
-use super::progress::{ProgressCounts, ProgressDisplay};
+use super::progress::{ProgressCounts, ProgressDisplay, ProgressMode};
 use super::summary::{RunEnd, Summary};
 use crate::exit_reason::ExitReason;
 use crate::item_failure::ItemFailure;
 use crate::outcome::Outcome;
 use crate::output::{LineBatch, StdStream};
 use crate::stop::halt::HaltCounter;
+use crate::system;
 
 /// The size of the buffer of standard output in bytes. Small outputs are written together while further ones are ready.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -31,6 +33,8 @@ pub(crate) enum Format {
     Tagged,
     /// As a JSON object.
     Json,
+    /// It has been written to the outputs of `cordial` directly.
+    Direct,
 }
 
 /// The outputs of a run, and counts of what was printed.
@@ -38,6 +42,8 @@ pub(crate) struct Printer<O, E> {
     stdout: BufWriter<O>,
     stderr: E,
     is_quiet: bool,
+    /// Whether both outputs are the same terminal or file.
+    has_one_screen: bool,
     progress: ProgressDisplay,
     summary: Summary,
     /// Incremented whenever something was printed, so that a caller can see whether the outputs are being read.
@@ -45,27 +51,17 @@ pub(crate) struct Printer<O, E> {
     failures: FailureLines,
 }
 
-/// Where the messages about failed items are in the printed text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum FailureLines {
-    /// No message was printed.
-    None,
-    /// The messages are the last lines that were printed.
-    AtEnd,
-    /// Other output was printed between or after the messages.
-    Scattered,
-}
-
 impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
-    pub(crate) fn new(stdout: O, stderr: E, is_quiet: bool) -> Self {
+    pub(crate) fn new(stdout: O, stderr: E, is_quiet: bool, progress: ProgressMode) -> Self {
         Printer {
             stdout: BufWriter::with_capacity(BUFFER_BYTES, stdout),
             stderr,
             is_quiet,
-            progress: ProgressDisplay::new(is_quiet),
+            progress: ProgressDisplay::new(progress),
+            has_one_screen: system::are_outputs_the_same(),
             summary: Summary::default(),
             printed: Arc::default(),
-            failures: FailureLines::None,
+            failures: FailureLines::default(),
         }
     }
 
@@ -96,7 +92,14 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
     pub(crate) async fn print(&mut self, mut outcome: Outcome, format: Format) -> io::Result<()> {
         let was_run = !matches!(outcome.result, Err(ItemFailure::NotRun));
         if outcome.stdout.length() + outcome.stderr.length() > 0 || format == Format::Json {
-            self.begin_output();
+            self.progress.clear();
+            if self.has_one_screen {
+                self.failures.add_capture(&mut outcome.stdout);
+            }
+            self.failures.add_capture(&mut outcome.stderr);
+        }
+        if format == Format::Direct {
+            self.failures.add_unseen();
         }
         if format == Format::Json {
             if was_run {
@@ -130,9 +133,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
         {
             self.flush().await?;
             self.print_message(&message).await;
-            if self.failures == FailureLines::None {
-                self.failures = FailureLines::AtEnd;
-            }
+            self.failures.add_message(&message);
         }
         self.printed.fetch_add(1, Ordering::Relaxed);
         Ok(())
@@ -148,7 +149,10 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
     ///
     /// Dropping the future may leave a part written.
     pub(crate) async fn print_lines(&mut self, lines: LineBatch) -> io::Result<()> {
-        self.begin_output();
+        self.progress.clear();
+        if self.has_one_screen || lines.stream == StdStream::Stderr {
+            self.failures.add_output(&lines.bytes);
+        }
         match lines.stream {
             StdStream::Stdout => self.stdout.write_all(&lines.bytes).await?,
             StdStream::Stderr => {
@@ -219,8 +223,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
         }
     }
 
-    /// Prints the summary, and repeats the messages about failed items if other output was printed between or after
-    /// them.
+    /// Prints the summary, and repeats the messages about failed items if they have scrolled away.
     ///
     /// # Cancel safety
     ///
@@ -229,7 +232,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
         let _ = self.flush().await;
         self.progress.clear();
         if let Some(headline) = self.summary.headline(end, self.progress.total()).filter(|_| !self.is_quiet) {
-            let repeated = if self.failures == FailureLines::Scattered { self.summary.failures() } else { Vec::new() };
+            let repeated = if self.failures.have_scrolled() { self.summary.failures() } else { Vec::new() };
             let colon = if repeated.is_empty() { "" } else { ":" };
             let lines: String = repeated.iter().map(|message| format!("\n  {message}")).collect();
             self.print_message(&format!("{headline}{colon}{lines}")).await;
@@ -244,14 +247,6 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
     pub(crate) async fn print_advice(&mut self, advice: &str) {
         if !self.is_quiet {
             self.print_message(advice).await;
-        }
-    }
-
-    /// Removes the bar, and notes that output follows the messages about failed items.
-    fn begin_output(&mut self) {
-        self.progress.clear();
-        if self.failures == FailureLines::AtEnd {
-            self.failures = FailureLines::Scattered;
         }
     }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
 
 use crate::input::ValueCount;
+use crate::system;
 
 /// The time between two updates of the bar.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
@@ -16,8 +16,14 @@ pub(crate) const TICK: Duration = Duration::from_millis(100);
 /// The time between two lines.
 const LINE_INTERVAL: Duration = Duration::from_secs(30);
 
-const WITH_TOTAL: &str = "{bar:30} {pos}/{len}{msg}";
-const WITHOUT_TOTAL: &str = "{spinner} {pos} done  {elapsed}{msg}";
+/// Erases the row of the bar.
+pub(crate) const ERASE_ROW: &str = "\r\x1b[2K";
+
+/// The columns of the bar itself. It gives way when the terminal is narrow.
+const BAR_COLUMNS: usize = 30;
+
+/// The fewest columns with which the bar is drawn; below, only numbers are.
+const MIN_BAR_COLUMNS: usize = 8;
 
 /// The counts from which progress is computed.
 pub(crate) struct ProgressCounts {
@@ -47,9 +53,35 @@ impl ProgressCounts {
 }
 
 /// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ProgressMode {
+    Hidden,
+    /// A bar on the last row of the terminal.
+    Bar,
+    /// A line every 30 seconds.
+    Lines,
+}
+
+impl ProgressMode {
+    /// Returns how progress is shown if it is not hidden on request.
+    ///
+    /// The bar must not disturb what else is printed on the terminal. Commands that write to it directly could do so at
+    /// any time. If standard output is a pipe, its reader may be a pager such as `less`; then the bar has to be wanted.
+    pub(crate) fn choose(is_bar_wanted: bool, is_output_direct: bool) -> ProgressMode {
+        if !io::stderr().is_terminal() || is_output_direct {
+            ProgressMode::Lines
+        } else if system::is_stdout_pipe() && !is_bar_wanted {
+            ProgressMode::Hidden
+        } else {
+            ProgressMode::Bar
+        }
+    }
+}
+
+/// The state of the display.
 enum DisplayMode {
     Hidden,
-    Bar { bar: ProgressBar, has_total: bool, is_drawn: bool },
+    Bar { is_drawn: bool },
     Lines { next: Instant },
 }
 
@@ -63,16 +95,12 @@ pub(super) struct ProgressDisplay {
 
 impl ProgressDisplay {
     /// Shows nothing until `begin` is called.
-    pub(super) fn new(is_quiet: bool) -> ProgressDisplay {
+    pub(super) fn new(mode: ProgressMode) -> ProgressDisplay {
         let started = Instant::now();
-        let mode = if is_quiet {
-            DisplayMode::Hidden
-        } else if io::stderr().is_terminal() {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            bar.set_style(style(WITHOUT_TOTAL));
-            DisplayMode::Bar { bar, has_total: false, is_drawn: false }
-        } else {
-            DisplayMode::Lines { next: started + LINE_INTERVAL }
+        let mode = match mode {
+            ProgressMode::Hidden => DisplayMode::Hidden,
+            ProgressMode::Bar => DisplayMode::Bar { is_drawn: false },
+            ProgressMode::Lines => DisplayMode::Lines { next: started + LINE_INTERVAL },
         };
         ProgressDisplay { mode, started, counts: None }
     }
@@ -91,17 +119,11 @@ impl ProgressDisplay {
         let counts = self.counts.as_ref()?;
         match &mut self.mode {
             DisplayMode::Hidden => None,
-            DisplayMode::Bar { bar, has_total, is_drawn } => {
-                if let Some(total) = counts.total() {
-                    if !std::mem::replace(has_total, true) {
-                        bar.set_style(style(WITH_TOTAL));
-                    }
-                    bar.set_length(total);
-                }
-                bar.set_message(bar_message(counts, self.started.elapsed()));
-                bar.set_position(counts.done());
-                bar.tick();
-                *is_drawn = true;
+            DisplayMode::Bar { is_drawn } => {
+                // The width is asked for each time: a person may have resized the window.
+                let row = bar_row(counts, self.started.elapsed(), system::screen_size().columns);
+                // If standard error cannot be written, no bar is visible.
+                *is_drawn = io::stderr().write_all(format!("{ERASE_ROW}{row}").as_bytes()).is_ok();
                 None
             }
             DisplayMode::Lines { next } => {
@@ -121,22 +143,39 @@ impl ProgressDisplay {
             && std::mem::take(is_drawn)
         {
             // If standard error cannot be written, no bar was visible.
-            let _ = io::stderr().write_all(b"\r\x1b[2K");
+            let _ = io::stderr().write_all(ERASE_ROW.as_bytes());
         }
     }
 }
 
-fn style(template: &str) -> ProgressStyle {
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    style.progress_chars("=> ")
-}
-
-/// Returns the text after the bar.
-fn bar_message(counts: &ProgressCounts, elapsed: Duration) -> String {
-    let rate = rate(counts, elapsed).map(|rate| format!("  {rate}")).unwrap_or_default();
-    let left = time_left(counts, elapsed).map(|left| format!("  {left} left")).unwrap_or_default();
-    let failed = if counts.failed() > 0 { format!("  {} failed", counts.failed()) } else { String::new() };
-    format!("{rate}{left}{failed}")
+/// Returns the row with the bar, which is shorter than the terminal is wide: a longer one would take two rows, of which
+/// only one would be erased.
+fn bar_row(counts: &ProgressCounts, elapsed: Duration, columns: usize) -> String {
+    let done = counts.done();
+    let numbers = match counts.total() {
+        Some(total) => format!("{done}/{total}"),
+        None => format!("{done} done  {}", humantime::format_duration(Duration::from_secs(elapsed.as_secs()))),
+    };
+    let failed = (counts.failed() > 0).then(|| format!("{} failed", counts.failed()));
+    let left = time_left(counts, elapsed).map(|left| format!("{left} left"));
+    let max = columns.saturating_sub(1);
+    let mut row = numbers;
+    // The most important part comes first; a part that does not fit is left out.
+    for part in [failed, left, rate(counts, elapsed)].into_iter().flatten() {
+        if row.chars().count() + 2 + part.chars().count() <= max {
+            row = format!("{row}  {part}");
+        }
+    }
+    let free = max.saturating_sub(row.chars().count() + 3);
+    if let Some(total) = counts.total()
+        && free >= MIN_BAR_COLUMNS
+    {
+        let width = free.min(BAR_COLUMNS);
+        let filled = (done.min(total) as usize * width).checked_div(total as usize).unwrap_or(width);
+        let head = if filled < width { ">" } else { "" };
+        return format!("[{}{head}{}] {row}", "=".repeat(filled), " ".repeat((width - filled).saturating_sub(1)));
+    }
+    row.chars().take(max).collect()
 }
 
 fn line(counts: &ProgressCounts, elapsed: Duration) -> String {

@@ -7,6 +7,7 @@ mod argument;
 mod exit;
 mod limit_change;
 mod program;
+mod screen_size;
 mod spawn_config;
 mod stop_signal;
 
@@ -24,7 +25,11 @@ pub(crate) use platform::{
     os_string, read_available, run_guard, share_stdin, start_advice, start_guard, take_stdin, termination, try_lock,
     unblock_sigchld, wait_until_readable, wait_until_writable, was_killed,
 };
-pub(crate) use platform::{exported_functions, find_program};
+// How commands are started, and the terminal.
+pub(crate) use platform::{
+    Terminal, TerminalStop, are_outputs_the_same, exported_functions, find_program, has_terminal,
+    interrupt_this_program, is_stdout_pipe, reap_orphans, screen_size, was_interrupted,
+};
 pub(crate) use program::Program;
 pub(crate) use spawn_config::{CommandOutput, SpawnConfig};
 pub(crate) use stop_signal::StopSignal;

@@ -2,10 +2,11 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::os::windows::io::AsHandle;
 use std::path::Path;
 use std::process::{ChildStderr, ChildStdout, ExitCode, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::windows;
@@ -14,6 +15,7 @@ use super::argument::NotUnicode;
 use super::exit::{Termination, WaitMode};
 use super::limit_change::LimitChange;
 use super::program::Program;
+use super::screen_size::ScreenSize;
 use super::spawn_config::SpawnConfig;
 use super::stop_signal::StopSignal;
 use crate::text::display;
@@ -193,6 +195,14 @@ pub(crate) fn was_killed(_: ExitStatus) -> bool {
     true
 }
 
+/// Returns false: Ctrl-C reaches this program as well.
+pub(crate) fn was_interrupted(_: ExitStatus) -> bool {
+    false
+}
+
+/// Does nothing.
+pub(crate) fn interrupt_this_program() {}
+
 /// Returns how a process ended, as numbers.
 pub(crate) fn termination(status: ExitStatus) -> Termination {
     Termination::Exited(status.code().unwrap_or(-1))
@@ -242,8 +252,13 @@ impl GroupTable {
 pub(crate) struct Spawner(SpawnConfig);
 
 impl Spawner {
-    pub(crate) fn new(config: SpawnConfig) -> Spawner {
+    pub(crate) fn new(config: SpawnConfig, _: Option<Arc<Terminal>>) -> Spawner {
         Spawner(config)
+    }
+
+    /// Returns false: there is no terminal that commands may use.
+    pub(crate) fn uses_terminal(&self) -> bool {
+        false
     }
 }
 
@@ -275,6 +290,21 @@ impl ProcessGroup {
         (self.0.stdout.take(), self.0.stderr.take())
     }
 
+    /// Returns a usual size.
+    pub(crate) fn screen_size() -> ScreenSize {
+        ScreenSize::default()
+    }
+
+    /// Returns whether both outputs are the terminal.
+    pub(crate) fn are_outputs_the_same() -> bool {
+        io::stdout().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Returns whether standard output is not the terminal.
+    pub(crate) fn is_stdout_pipe() -> bool {
+        !io::stdout().is_terminal()
+    }
+
     /// Waits until the process exits, without a bound.
     ///
     /// # Cancel safety
@@ -294,6 +324,15 @@ impl ProcessGroup {
     /// Dropping the future loses nothing.
     pub(crate) async fn wait_exit_timeout(&mut self, timeout: Duration, _: WaitMode) -> io::Result<bool> {
         tokio::time::timeout(timeout, self.wait_exit()).await.map_or(Ok(false), |exited| exited.map(|()| true))
+    }
+
+    /// Waits until the process exits: a terminal stops no process.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub(crate) async fn wait_exit_or_stop(&mut self) -> io::Result<Option<TerminalStop>> {
+        self.wait_exit().await.map(|()| None)
     }
 
     /// Kills the process: there is no signal that asks it to exit.
@@ -317,6 +356,41 @@ impl Drop for ProcessGroup {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Why a terminal has stopped a command: none does here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(dead_code, reason = "the same names as on Unix")]
+pub(crate) enum TerminalStop {
+    Reads,
+    Changes,
+}
+
+/// A terminal that commands may use: there is none.
+#[derive(Debug)]
+pub(crate) enum Terminal {}
+
+impl Terminal {
+    /// # Errors
+    ///
+    /// Always.
+    pub(crate) fn open() -> io::Result<Terminal> {
+        Err(ErrorKind::Unsupported.into())
+    }
+}
+
+/// Returns false: a terminal stops no process.
+pub(crate) fn has_terminal() -> bool {
+    false
+}
+
+/// Never returns: no process is inherited.
+///
+/// # Cancel safety
+///
+/// Dropping the future loses nothing.
+pub(crate) async fn reap_orphans(_: &GroupTable) {
+    std::future::pending().await
 }
 
 /// Receives the events that ask the run to stop, from the call of `listen` on.

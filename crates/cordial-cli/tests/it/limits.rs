@@ -13,7 +13,7 @@ fn a_timeout_kills_an_item_and_its_children_and_the_others_continue() {
     assert_eq!(String::from_utf8(result.stdout).unwrap(), "before a\nbefore slow\nbefore b\n");
     assert!(result.stderr.starts_with("cordial: item 2 \"slow\" failed: sh -c "), "{}", result.stderr);
     assert!(
-        result.stderr.contains(": took longer than 6s (--timeout) and was stopped\ncordial: 1 of 3 items failed:\n"),
+        result.stderr.contains(": took longer than 6s (--timeout) and was stopped\ncordial: 1 of 3 items failed\n"),
         "{}",
         result.stderr
     );

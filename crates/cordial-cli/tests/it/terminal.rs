@@ -10,13 +10,13 @@ use std::thread;
 use crate::harness::{TestDir, wait_until};
 
 /// A shell command that runs at a terminal.
-struct Session {
+pub(crate) struct Session {
     child: Child,
     printed: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Session {
-    fn start(line: &str) -> Session {
+    pub(crate) fn start(line: &str) -> Session {
         let line = line.replace("cordial", env!("CARGO_BIN_EXE_cordial"));
         let mut child = Command::new("script")
             .args(["-qefc", &line, "/dev/null"])
@@ -37,19 +37,19 @@ impl Session {
         Session { child, printed }
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.printed.lock().unwrap()).into_owned()
     }
 
-    fn wait_for(&self, text: &str) {
+    pub(crate) fn wait_for(&self, text: &str) {
         wait_until(&format!("{text:?} is printed"), || self.text().contains(text));
     }
 
-    fn type_in(&mut self, keys: &[u8]) {
+    pub(crate) fn type_in(&mut self, keys: &[u8]) {
         self.child.stdin.as_mut().unwrap().write_all(keys).unwrap();
     }
 
-    fn end(mut self) -> (i32, String) {
+    pub(crate) fn end(mut self) -> (i32, String) {
         let status = self.child.wait().unwrap().code().unwrap();
         wait_until("all output is read", || Arc::strong_count(&self.printed) == 1);
         (status, self.text())
@@ -97,9 +97,53 @@ fn the_bar_is_removed_before_output() {
         // The bar was erased before.
         assert!(text.contains(&format!("\r\x1b[2Kline {n}\r\n")), "{text:?}");
     }
-    assert!(text.contains("2/3"), "{text:?}");
-    // The rate, and the remaining time.
-    assert!(text.contains("/s  1s left"), "{text:?}");
+    // The bar, the numbers, the remaining time, and the rate.
+    assert!(text.contains("[====================>         ] 2/3  1s left  "), "{text:?}");
+}
+
+#[test]
+fn the_bar_is_not_drawn_where_others_write() {
+    // The commands, or a program such as `less`, write to the terminal whenever they want.
+    for line in [
+        "cordial map -c1 -u 'sleep 0.4; echo line {}' ::: 1 2",
+        "cordial map -c1 --bar -u 'sleep 0.4; echo line {}' ::: 1 2",
+        "cordial map -c1 'sleep 0.4; echo line {}' ::: 1 2 | cat",
+    ] {
+        assert_eq!(Session::start(line).end(), (0, "line 1\r\nline 2\r\n".to_owned()), "{line}");
+    }
+    let (_, text) = Session::start("cordial map -c1 --bar 'sleep 0.4; echo line {}' ::: 1 2 | cat > /dev/null").end();
+    assert!(text.contains("] 1/2  "), "{text:?}");
+}
+
+#[test]
+fn the_bar_never_takes_two_rows() {
+    for columns in [1, 8, 20, 40, 80] {
+        let line = format!("stty cols {columns} rows 10; cordial map -c1 'sleep 0.3; exit {{}}' ::: 1 0 1 0");
+        let (status, text) = Session::start(&line).end();
+        assert_eq!(status, 2);
+        let rows: Vec<&str> = text.split(['\r', '\n']).filter_map(|row| row.strip_prefix("\x1b[2K")).collect();
+        let bars: Vec<&&str> = rows.iter().filter(|row| !row.starts_with("cordial: ")).collect();
+        assert!(bars.iter().all(|row| row.chars().count() < columns), "{columns}: {bars:?}");
+        // Of the numbers, the count of failed items is the last to be left out.
+        assert!(columns < 20 || bars.iter().any(|row| row.contains("3/4  2 failed")), "{columns}: {bars:?}");
+    }
+}
+
+#[test]
+fn failures_are_repeated_only_when_they_have_left_the_screen() {
+    let run = |rows: usize, options: &str| {
+        let script = r#"'[ {} = 0 ] || exit {}; seq 12'"#;
+        let line = format!("stty cols 80 rows {rows}; cordial map -c1 {options} {script} ::: 1 0 1");
+        Session::start(&line).end().1.matches("exited with status 1").count()
+    };
+    assert_eq!(run(24, ""), 2);
+    assert_eq!(run(12, ""), 4);
+    assert_eq!(run(24, "--line-buffer"), 2);
+    assert_eq!(run(12, "--line-buffer"), 4);
+    // What the commands write is not known.
+    assert_eq!(run(24, "-u"), 4);
+    // The output is elsewhere.
+    assert_eq!(run(12, "> /dev/null"), 2);
 }
 
 #[test]

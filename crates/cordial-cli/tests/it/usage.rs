@@ -53,7 +53,6 @@ fn wrong_usage_is_reported_with_status_255() {
             "-S is not supported: to run one command on many machines, use cordial map ssh {}",
         ),
         (&["map", "--pipe", "wc"], "--pipe is not supported: commands have no standard input"),
-        (&["map", "--tty", "vi"], "--tty is not supported; see docs/map.md"),
         (&["map", "--will-cite", "true"], "leave the option out"),
         (&["map", "--shell", "echo '{}'"], "{} is inside quotes"),
         (&["map", "--no-such-option", "true"], "unexpected argument '--no-such-option'"),

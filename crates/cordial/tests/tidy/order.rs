@@ -66,7 +66,7 @@ pub(crate) const ORDERS: &[Order] = &[
     ] },
     Order { folder: "cordial-cli/src", rows: &[
         "text/display text/io_error text/shell_quote", "text",
-        "system/argument system/exit system/limit_change system/program system/stop_signal", "system/spawn_config", "system/unix system/windows", "system", "blocking_io",
+        "system/argument system/exit system/limit_change system/program system/screen_size system/stop_signal", "system/spawn_config", "system/unix system/windows", "system", "blocking_io",
         "stop/token", "stop/halt", "stop", "item", "item_failure exit_reason command_size",
         "input/grouping input/lists input/separator input/value_count input/value_edit input/words", "input/read_ahead",
         "input/splitter", "input/source", "input/sources", "input", "args/values args/help args/concurrency args/unsupported",
@@ -95,7 +95,7 @@ pub(crate) const ORDERS: &[Order] = &[
         "launch/workers",
         "launch/launcher",
         "launch",
-        "report/copy report/progress report/summary",
+        "report/copy report/failure_lines report/progress report/summary",
         "report/json",
         "report/printer",
         "report",

@@ -15,6 +15,11 @@ pub(crate) fn was_killed(status: ExitStatus) -> bool {
     status.signal() == Some(Signal::KILL.as_raw())
 }
 
+/// Returns whether a process was killed by Ctrl-C.
+pub(crate) fn was_interrupted(status: ExitStatus) -> bool {
+    status.signal() == Some(Signal::INT.as_raw())
+}
+
 /// Returns how a process ended, as numbers.
 pub(crate) fn termination(status: ExitStatus) -> Termination {
     match status.signal() {

@@ -21,7 +21,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock, RwLockReadGuard};
 use tokio::time;
 
-use super::pre_exec;
+use super::{orphans, pre_exec};
 
 /// How often, and at which interval, `pause_starts` continues children that were stopped while they
 /// were started. The wait is bounded, because a start may take long if its program is on a file
@@ -98,12 +98,31 @@ impl GroupTable {
         }
     }
 
-    /// Removes a group that has ended. Call it before the process is reaped: afterwards its id may belong to another
-    /// process.
-    pub(super) fn remove(&self, group: Pid) {
+    /// Removes a group that has ended, and then reaps its leader with `reap`: afterwards its id may belong to another
+    /// process. `reap` is called with the table locked, so that `reap_unknown` cannot take the leader first.
+    pub(super) fn remove<T>(&self, group: Pid, reap: impl FnOnce() -> T) -> T {
         let mut groups = self.lock();
         groups.running.remove(&group);
         groups.notify_guard(-group.as_raw_nonzero().get());
+        reap()
+    }
+
+    /// Reaps ended children that lead no group of the table.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub(super) async fn reap_unknown(&self) {
+        // No child is between its start and its entry in the table.
+        let _starts_paused = self.starts.write().await;
+        loop {
+            let groups = self.lock();
+            match orphans::ended_child() {
+                Some(pid) if !groups.running.contains(&pid) => orphans::reap(pid),
+                // A leader is reaped when its item ends; those behind it wait for the next search.
+                _ => return,
+            }
+        }
     }
 
     /// Sends a signal to all running groups.

@@ -16,6 +16,9 @@ mod group_table;
 #[cfg_attr(target_os = "linux", path = "linux_guard.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "other_guard.rs")]
 mod guard;
+#[cfg_attr(target_os = "linux", path = "linux_orphans.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "other_orphans.rs")]
+mod orphans;
 #[cfg_attr(target_os = "linux", path = "linux_pre_exec.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "other_pre_exec.rs")]
 mod pre_exec;
@@ -26,21 +29,24 @@ mod processes;
 mod signals;
 mod spawner;
 mod std_streams;
+mod terminal;
 
 pub(crate) use advice::{capture_advice, is_resource_shortage, start_advice};
 pub(crate) use argument::{MAX_ARGUMENT_BYTES, argument_bytes, os_string};
-pub(crate) use exit::{KILLED, describe_exit, termination, was_killed};
+pub(crate) use exit::{KILLED, describe_exit, termination, was_interrupted, was_killed};
 pub(crate) use exit_watch::{block_sigchld, unblock_sigchld};
 pub(crate) use file_lock::try_lock;
 pub(crate) use find_program::{exported_functions, find_program};
 pub(crate) use group_table::GroupTable;
 pub(crate) use guard::{run_guard, start_guard};
+pub(crate) use orphans::reap_orphans;
 pub(crate) use pipe::{PipeEnd, may_have_data, read_available};
 pub(crate) use process_group::ProcessGroup;
 pub(crate) use resources::{free_memory, load_average, lower_priority, max_concurrency};
-pub(crate) use signals::{JobControl, LimitSignals, StopSignals};
+pub(crate) use signals::{JobControl, LimitSignals, StopSignals, interrupt_this_program};
 pub(crate) use spawner::Spawner;
 pub(crate) use std_streams::{
-    Descriptor, StandardError, StandardInput, StandardOutput, share_stdin, take_stdin, wait_until_readable,
-    wait_until_writable,
+    Descriptor, StandardError, StandardInput, StandardOutput, are_outputs_the_same, is_stdout_pipe, screen_size,
+    share_stdin, take_stdin, wait_until_readable, wait_until_writable,
 };
+pub(crate) use terminal::{Terminal, TerminalStop, has_terminal};

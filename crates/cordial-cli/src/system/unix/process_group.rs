@@ -11,6 +11,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ChildStderr, ChildStdout, ExitStatus};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, waitpid};
@@ -19,7 +20,15 @@ use tokio::time;
 use super::exit_watch::ExitWatch;
 use super::group_table::GroupTable;
 use super::spawner::{Spawned, Spawner};
+use super::terminal::{self, Terminal, TerminalStop};
 use crate::system::exit::WaitMode;
+
+/// The pause before the first check whether the terminal has stopped a command; it doubles up to the second pause.
+const STOP_CHECK_PAUSE: Duration = Duration::from_millis(50);
+const MAX_STOP_CHECK_PAUSE: Duration = Duration::from_millis(800);
+
+/// The time in which this program is suspended after it has asked for it.
+const SUSPEND_TIME: Duration = Duration::from_millis(500);
 
 /// A running group. Dropping it kills the group.
 #[derive(Debug)]
@@ -28,6 +37,8 @@ pub(crate) struct ProcessGroup {
     outputs: (Option<ChildStdout>, Option<ChildStderr>),
     exit: ExitWatch,
     groups: GroupTable,
+    /// The terminal, if the command may use it.
+    terminal: Option<Arc<Terminal>>,
     is_finished: bool,
 }
 
@@ -51,15 +62,18 @@ impl ProcessGroup {
         let Spawned { id, stdout, stderr } = spawner.spawn(words, variables)?;
         groups.add(id);
         drop(permit);
+        let terminal = spawner.terminal();
+        if let Some(terminal) = &terminal {
+            terminal.give_to(id);
+        }
         match ExitWatch::new(id) {
             Ok(exit) => {
                 let (outputs, groups) = ((stdout, stderr), groups.clone());
-                Ok(ProcessGroup { id, outputs, exit, groups, is_finished: false })
+                Ok(ProcessGroup { id, outputs, exit, groups, terminal, is_finished: false })
             }
             Err(error) => {
                 let _ = kill_process_group(id, Signal::KILL);
-                groups.remove(id);
-                let _ = reap(id, WaitOptions::empty());
+                let _ = groups.remove(id, || reap(id, WaitOptions::empty()));
                 Err(error)
             }
         }
@@ -105,26 +119,59 @@ impl ProcessGroup {
         let _ = kill_process_group(self.id, Signal::KILL);
     }
 
+    /// Waits until the leader exits, or until the terminal has stopped it, because it may not use the terminal. With
+    /// `--tty` it may; then Ctrl-Z suspends this program with the command.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub(crate) async fn wait_exit_or_stop(&mut self) -> io::Result<Option<TerminalStop>> {
+        let stop = wait_terminal_stop(self.id, self.terminal.as_deref());
+        tokio::select! {
+            biased;
+            exited = self.exit.wait_exit() => exited.map(|()| None),
+            stop = stop => Ok(Some(stop)),
+        }
+    }
+
     /// Kills the rest of the group after its leader has exited, and returns the exit status of the leader.
     pub(crate) fn finish(mut self) -> io::Result<ExitStatus> {
-        self.kill_and_remove();
-        let status = reap(self.id, WaitOptions::empty())?;
+        let status = self.kill_and_reap(WaitOptions::empty())?;
         Ok(status.expect("without NOHANG, waitpid returns when the process has exited"))
     }
 
-    fn kill_and_remove(&mut self) {
+    fn kill_and_reap(&mut self, options: WaitOptions) -> io::Result<Option<ExitStatus>> {
         self.kill();
-        self.groups.remove(self.id);
         self.is_finished = true;
+        if let Some(terminal) = &self.terminal {
+            terminal.take_back(self.id);
+        }
+        self.groups.remove(self.id, || reap(self.id, options))
     }
 }
 
 impl Drop for ProcessGroup {
     fn drop(&mut self) {
         if !self.is_finished {
-            self.kill_and_remove();
             // The leader may not have exited yet. Then it stays unreaped until this program exits.
-            let _ = reap(self.id, WaitOptions::NOHANG);
+            let _ = self.kill_and_reap(WaitOptions::NOHANG);
+        }
+    }
+}
+
+/// Waits until the terminal has stopped a command that may not use it. Never returns for a command that may use it.
+async fn wait_terminal_stop(id: Pid, terminal: Option<&Terminal>) -> TerminalStop {
+    let mut pause = STOP_CHECK_PAUSE;
+    loop {
+        time::sleep(pause).await;
+        match terminal {
+            Some(terminal) if terminal.suspend_with(id) => time::sleep(SUSPEND_TIME).await,
+            // After Ctrl-Z and `fg`.
+            Some(terminal) => terminal.give_to(id),
+            None => match terminal::terminal_stop(id) {
+                Some(stop) => return stop,
+                None => pause = (pause * 2).min(MAX_STOP_CHECK_PAUSE),
+            },
         }
     }
 }

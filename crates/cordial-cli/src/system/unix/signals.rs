@@ -52,6 +52,12 @@ impl StopSignals {
     }
 }
 
+/// Sends this program the signal of Ctrl-C.
+pub(crate) fn interrupt_this_program() {
+    // Fails only for a process that does not exist.
+    let _ = rustix::process::kill_process(rustix::process::getpid(), RawSignal::INT);
+}
+
 /// Returns false where the system does not report ignored signals.
 fn is_hangup_ignored() -> bool {
     ignored_signals().is_some_and(|ignored| ignored & signal_bit(nix::sys::signal::Signal::SIGHUP) != 0)

@@ -11,6 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{ChildStderr, ChildStdout};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawnp};
@@ -18,6 +19,7 @@ use nix::sys::signal::{SigSet, Signal};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
+use super::terminal::Terminal;
 use super::{find_program, signals};
 use crate::system::program::Program;
 use crate::system::spawn_config::{CommandOutput, RUN_VARIABLE, SpawnConfig};
@@ -25,6 +27,8 @@ use crate::system::spawn_config::{CommandOutput, RUN_VARIABLE, SpawnConfig};
 /// Starts the commands of a run.
 pub(crate) struct Spawner {
     config: SpawnConfig,
+    /// The terminal, if it is the standard input of the commands; otherwise they have none.
+    terminal: Option<Arc<Terminal>>,
     /// Names and entries (`NAME=value`): the inherited environment and `RUN_VARIABLE`.
     environment: Vec<(OsString, CString)>,
     /// The signals that are reset to their default in each command.
@@ -45,7 +49,7 @@ pub(super) struct Spawned {
 impl Spawner {
     /// Creates a spawner. Call it after the signal handlers are installed: a signal with a handler
     /// is no longer ignored.
-    pub(crate) fn new(config: SpawnConfig) -> Spawner {
+    pub(crate) fn new(config: SpawnConfig, terminal: Option<Arc<Terminal>>) -> Spawner {
         let inherited = std::env::vars_os().filter(|(name, _)| name != RUN_VARIABLE);
         let variables = inherited.chain([(RUN_VARIABLE.into(), config.run_name.clone().into())]);
         let environment = variables.filter_map(|(name, value)| Some((entry(&name, &value).ok()?, name)));
@@ -55,7 +59,18 @@ impl Spawner {
             functions: find_program::exported_functions(),
             is_script: AtomicBool::new(false),
             config,
+            terminal,
         }
+    }
+
+    /// Returns whether the commands may use the terminal.
+    pub(crate) fn uses_terminal(&self) -> bool {
+        self.terminal.is_some()
+    }
+
+    /// Returns the terminal, if the commands may use it.
+    pub(super) fn terminal(&self) -> Option<Arc<Terminal>> {
+        self.terminal.clone()
     }
 
     /// Starts a command with these words. The variables are added to the inherited environment.
@@ -123,6 +138,10 @@ impl Spawner {
         attributes.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETPGROUP | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF)?;
         attributes.set_sigdefault(&self.default_signals)?;
         let mut actions = PosixSpawnFileActions::init()?;
+        let input = self.terminal.as_ref().map(|terminal| terminal.input()).transpose()?;
+        if let Some(input) = &input {
+            actions.add_dup2(input.as_raw_fd(), rustix::stdio::raw_stdin())?;
+        }
         // The write ends have to stay open until the process is started.
         let (stdout, _stdout_writer) = self.pipe(&mut actions, rustix::stdio::raw_stdout())?.unzip();
         let (stderr, _stderr_writer) = self.pipe(&mut actions, rustix::stdio::raw_stderr())?.unzip();

@@ -5,7 +5,11 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
+use rustix::termios::tcgetwinsize;
+
+use crate::system::screen_size::ScreenSize;
 
 /// A file that can be waited for.
 pub(crate) trait Descriptor: AsFd {}
@@ -65,6 +69,30 @@ pub(crate) fn take_stdin() -> io::Result<StandardInput> {
     let input = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
     rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
     Ok(input.into())
+}
+
+/// Returns the size of the terminal on which messages are printed, or a usual size if they go elsewhere.
+pub(crate) fn screen_size() -> ScreenSize {
+    match tcgetwinsize(rustix::stdio::stderr()) {
+        Ok(size) if size.ws_row > 0 && size.ws_col > 0 => {
+            ScreenSize { rows: size.ws_row.into(), columns: size.ws_col.into() }
+        }
+        _ => ScreenSize::default(),
+    }
+}
+
+/// Returns whether standard output and standard error are the same terminal or file.
+pub(crate) fn are_outputs_the_same() -> bool {
+    match (fstat(rustix::stdio::stdout()), fstat(rustix::stdio::stderr())) {
+        (Ok(stdout), Ok(stderr)) => (stdout.st_dev, stdout.st_ino) == (stderr.st_dev, stderr.st_ino),
+        _ => false,
+    }
+}
+
+/// Returns whether another program reads standard output.
+pub(crate) fn is_stdout_pipe() -> bool {
+    fstat(rustix::stdio::stdout())
+        .is_ok_and(|status| matches!(FileType::from_raw_mode(status.st_mode), FileType::Fifo | FileType::Socket))
 }
 
 /// Waits until a nonblocking file can be read. The wait has no bound, like a blocking read.

@@ -1,0 +1,45 @@
+//! Reaps processes that this program inherits: as process 1 of a container, or as a child subreaper, it becomes the
+//! parent of every process whose own parent has ended.
+//!
+//! ```text
+//! cordial (process 1) ── command ── daemon          the command ends ──► cordial ── daemon ──► ends, and would stay a zombie
+//! ```
+
+use std::time::Duration;
+
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
+use rustix::process::{Pid, child_subreaper, getpid};
+use tokio::time;
+
+use super::group_table::GroupTable;
+
+/// The time between two searches for inherited processes that have ended.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// Reaps inherited processes for as long as the future is polled. Never returns.
+///
+/// # Cancel safety
+///
+/// Dropping the future loses nothing.
+pub(crate) async fn reap_orphans(groups: &GroupTable) {
+    if getpid() != Pid::INIT && !child_subreaper().is_ok_and(|pid| pid.is_some()) {
+        return std::future::pending().await;
+    }
+    loop {
+        time::sleep(INTERVAL).await;
+        groups.reap_unknown().await;
+    }
+}
+
+/// Returns a child that has ended and was not reaped, if there is one.
+pub(super) fn ended_child() -> Option<Pid> {
+    let options = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    let pid = waitid(Id::All, options).unwrap_or(WaitStatus::StillAlive).pid()?;
+    Pid::from_raw(pid.as_raw())
+}
+
+/// Reaps a child that has ended.
+pub(super) fn reap(pid: Pid) {
+    // Fails only if the child was reaped before.
+    let _ = waitpid(nix::unistd::Pid::from_raw(pid.as_raw_nonzero().get()), Some(WaitPidFlag::WNOHANG));
+}

@@ -1,0 +1,101 @@
+//! The controlling terminal: which process group may read it, and commands that are stopped because they may not.
+//!
+//! ```text
+//! --tty:   cordial has the terminal ── start ──► the command has it ── end, or Ctrl-Z ──► cordial has it again
+//! without: cordial has the terminal; a command that reads it receives SIGTTIN, which stops it
+//! ```
+
+use std::fs::File;
+use std::io;
+
+use nix::sys::signal::{SigSet, Signal as NixSignal};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, getpgrp, kill_current_process_group, kill_process_group, waitid,
+};
+use rustix::termios::{tcgetpgrp, tcsetpgrp};
+
+const TERMINAL: &str = "/dev/tty";
+
+/// Why the terminal has stopped a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TerminalStop {
+    /// SIGTTIN.
+    Reads,
+    /// SIGTTOU.
+    Changes,
+}
+
+/// The controlling terminal, which one command after another may use.
+#[derive(Debug)]
+pub(crate) struct Terminal(File);
+
+/// Returns whether this program has a controlling terminal.
+pub(crate) fn has_terminal() -> bool {
+    File::open(TERMINAL).is_ok()
+}
+
+impl Terminal {
+    /// Opens the controlling terminal.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub(crate) fn open() -> io::Result<Terminal> {
+        File::options().read(true).write(true).open(TERMINAL).map(Terminal)
+    }
+
+    /// Returns another descriptor of the terminal, as the standard input of a command.
+    pub(super) fn input(&self) -> io::Result<File> {
+        self.0.try_clone()
+    }
+
+    /// Lets a group read the terminal, if the group of this program may read it.
+    pub(super) fn give_to(&self, group: Pid) {
+        if tcgetpgrp(&self.0) == Ok(getpgrp()) && tcsetpgrp(&self.0, group).is_ok() {
+            // The group may have been stopped meanwhile.
+            let _ = kill_process_group(group, Signal::CONT);
+        }
+    }
+
+    /// Takes the terminal back from a group.
+    pub(super) fn take_back(&self, group: Pid) {
+        if tcgetpgrp(&self.0) != Ok(group) {
+            return;
+        }
+        // Otherwise the call would stop this program, which is in the background.
+        let signal = SigSet::from(NixSignal::SIGTTOU);
+        let was_blocked = SigSet::thread_get_mask().is_ok_and(|mask| mask.contains(NixSignal::SIGTTOU));
+        let _ = signal.thread_block();
+        // Fails only if the terminal is gone.
+        let _ = tcsetpgrp(&self.0, getpgrp());
+        if !was_blocked {
+            let _ = signal.thread_unblock();
+        }
+    }
+
+    /// Suspends this program if the group that has the terminal is stopped, as Ctrl-Z does. Returns whether it was.
+    pub(super) fn suspend_with(&self, group: Pid) -> bool {
+        if stop_signal(group).is_none() || tcgetpgrp(&self.0) != Ok(group) {
+            return false;
+        }
+        self.take_back(group);
+        // To the whole job: the other programs of the pipeline are suspended as well.
+        let _ = kill_current_process_group(Signal::TSTP);
+        true
+    }
+}
+
+/// Returns why the terminal has stopped a process, if it has.
+pub(super) fn terminal_stop(pid: Pid) -> Option<TerminalStop> {
+    match stop_signal(pid)? {
+        signal if signal == Signal::TTIN.as_raw() => Some(TerminalStop::Reads),
+        signal if signal == Signal::TTOU.as_raw() => Some(TerminalStop::Changes),
+        _ => None,
+    }
+}
+
+/// Returns the signal that has stopped a child, if it is stopped.
+fn stop_signal(pid: Pid) -> Option<i32> {
+    let options = WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    waitid(WaitId::Pid(pid), options).ok()??.stopping_signal()
+}

@@ -1,0 +1,112 @@
+//! Commands that use the terminal: those that may not are ended with a message, and with `--tty` one at a time may.
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+
+use crate::harness::{TestDir, cordial, finish, wait_until};
+use crate::terminal::Session;
+
+#[test]
+fn a_command_that_reads_the_terminal_is_ended_and_the_message_names_the_way_out() {
+    let (status, text) =
+        Session::start("cordial map --quiet -c2 'test {} = b || read x < /dev/tty; echo {}' ::: a b c; echo status $?")
+            .end();
+    assert_eq!((status, &*text), (0, "b\r\nstatus 2\r\n"));
+    for (command, message) in [
+        (
+            "read x < /dev/tty",
+            "was ended because it reads from the terminal, which commands cannot do: run one at a time with --tty, or give it an input (< /dev/null)",
+        ),
+        (
+            "stty -echo < /dev/tty; true",
+            "was ended because it changes the terminal, which commands cannot do: run one at a time with --tty, or send its output elsewhere",
+        ),
+        // A child of the command.
+        ("cat < /dev/tty; true", "was ended because it reads from the terminal"),
+    ] {
+        let (status, text) = Session::start(&format!("cordial map '{command}' ::: 1")).end();
+        assert_eq!(status, 1, "{text}");
+        assert!(text.contains(message), "{text}");
+    }
+}
+
+#[test]
+fn with_tty_one_command_at_a_time_reads_the_terminal() {
+    let mut session = Session::start("printf '1\\n2\\n' | cordial map --tty 'echo ask {}; read x; echo got $x'");
+    session.wait_for("ask 1");
+    session.type_in(b"first\n");
+    session.wait_for("got first");
+    session.wait_for("ask 2");
+    session.type_in(b"second\n");
+    let (status, text) = session.end();
+    assert_eq!(status, 0);
+    assert!(text.contains("got second") && !text.contains("\x1b["), "{text:?}");
+}
+
+#[test]
+fn ctrl_c_for_a_command_with_the_terminal_stops_the_run() {
+    let mut session = Session::start("cordial map --tty 'echo ask {}; read x' ::: 1 2");
+    session.wait_for("ask 1");
+    session.type_in(&[3]);
+    let (status, text) = session.end();
+    assert_eq!(status, 130, "{text}");
+    assert!(!text.contains("ask 2"), "{text}");
+}
+
+#[test]
+fn ctrl_z_suspends_a_command_with_the_terminal_and_fg_gives_it_back() {
+    let dir = TestDir::new();
+    let mut session = Session::start("bash --norc -i");
+    let line = format!(
+        "echo 1 | {} map --tty 'echo $$ > {}/pid; echo a\"\"sk; read x; echo got $x'\n",
+        env!("CARGO_BIN_EXE_cordial"),
+        dir.text()
+    );
+    session.type_in(line.as_bytes());
+    session.wait_for("ask");
+    let pid = fs::read_to_string(dir.path("pid")).unwrap();
+    session.type_in(&[26]);
+    session.wait_for("Stopped");
+    let state = fs::read_to_string(format!("/proc/{}/status", pid.trim())).unwrap();
+    assert!(state.contains("State:\tT"), "{state}");
+    session.type_in(b"echo in the she\"\"ll\n");
+    session.wait_for("in the shell");
+    session.type_in(b"fg\n");
+    // The answer is for the command, which may get the terminal a moment after `fg`.
+    wait_until("the command runs", || {
+        let state = fs::read_to_string(format!("/proc/{}/status", pid.trim())).unwrap();
+        state.contains("State:\tS")
+    });
+    session.type_in(b"answer\n");
+    session.wait_for("got answer");
+    session.type_in(b"exit\n");
+    assert_eq!(session.end().0, 0);
+}
+
+#[test]
+fn what_tty_cannot_do_is_refused() {
+    for (line, message) in [
+        ("cordial map --tty -c 2 cat ::: 1", "leave -c out, or write -c 1"),
+        ("cordial map --tty cat", "write them after :::, or use -a FILE"),
+        ("cordial map --tty --tag cat ::: 1", "cannot be used with"),
+    ] {
+        let (status, text) = Session::start(line).end();
+        assert_eq!(status, 255, "{line}: {text}");
+        assert!(text.contains(message), "{line}: {text}");
+    }
+    let mut without_terminal = cordial();
+    without_terminal.args(["map", "--tty", "cat", ":::", "1"]).stderr(std::process::Stdio::piped());
+    // A new session has no terminal.
+    let child = std::process::Command::new("setsid")
+        .arg("-w")
+        .arg(without_terminal.get_program())
+        .args(without_terminal.get_args())
+        .process_group(0)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let result = finish(child);
+    assert_eq!(result.status, 255);
+    assert!(result.stderr.contains("--tty needs a terminal, and there is none"), "{}", result.stderr);
+}
