@@ -44,6 +44,8 @@ pub enum BuildError {
         /// The error of the system.
         error: io::Error,
     },
+    /// The program has forked since the default runtime was started, or while it was starting.
+    Forked,
     /// The operating system refused something else, such as a file for the I/O driver.
     System(io::Error),
 }
@@ -63,7 +65,10 @@ impl From<ExecutorError> for BuildError {
 /// Lets `?` convert the error in a function that returns an `Exit`.
 impl From<BuildError> for Exit {
     fn from(error: BuildError) -> Exit {
-        Exit::Error(Arc::new(error))
+        match error {
+            BuildError::Forked => Exit::Refused(Refusal::Forked),
+            error => Exit::Error(Arc::new(error)),
+        }
     }
 }
 
@@ -86,6 +91,7 @@ impl fmt::Display for BuildError {
                     None => f.write_str("; ask for fewer workers"),
                 }
             }
+            BuildError::Forked => Refusal::Forked.fmt(f),
             BuildError::System(error) => {
                 f.write_str("the operating system refused an I/O driver for the runtime: ")?;
                 write_error(f, error)

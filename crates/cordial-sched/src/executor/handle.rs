@@ -61,11 +61,20 @@ pub(super) struct Core {
     pub(super) hooks: Arc<dyn Hooks>,
     pub(super) hook_calls: Arc<HookCalls>,
     pub(super) is_closed: AtomicBool,
+    /// Notices a fork. `None` in a simulation, which has no threads that a forked process could miss.
+    pub(super) fork_guard: Option<forkguard::Guard>,
     pub(super) started: Instant,
     /// Set before there is a handle.
     pub(super) tokio: OnceLock<tokio::runtime::Handle>,
     /// Taken by `close`, which shuts it down. `None` in a simulation.
     pub(super) tokio_runtime: Mutex<Option<tokio::runtime::Runtime>>,
+}
+
+impl Core {
+    pub(super) fn is_forked(&self) -> bool {
+        // A guard reports a fork once, so a copy is asked.
+        self.fork_guard.as_ref().is_some_and(|guard| guard.clone().detected_fork())
+    }
 }
 
 /// What runs the tasks.
@@ -185,9 +194,10 @@ impl Executor {
         }
     }
 
-    /// Returns what the scheduler does at this moment, and what it has done so far.
+    /// Returns what the scheduler does at this moment, and what it has done so far. Nothing in a forked process.
     pub fn statistics(&self) -> Statistics {
         match &self.core().scheduler {
+            Scheduler::Threads(_) if self.is_forked() => Statistics::default(),
             Scheduler::Threads(pool) => of_threads(pool.counters()),
             Scheduler::Simulated(queue) => {
                 Statistics { workers: 1, queued: queue.len(), polls: queue.n_polls(), ..Statistics::default() }
@@ -199,6 +209,14 @@ impl Executor {
     #[inline]
     pub fn is_closed(&self) -> bool {
         self.core().is_closed.load(Ordering::SeqCst)
+    }
+
+    /// Returns whether the program has forked since the executor was started, so that this process has none of its threads, except
+    /// for a worker that made the fork. Another thread may have held any lock of the executor at the fork, so no lock must be taken.
+    /// Reads one counter.
+    #[inline]
+    pub fn is_forked(&self) -> bool {
+        self.core().is_forked()
     }
 
     /// Marks the executor as closed, so that the layer above refuses new tasks. Running tasks
@@ -213,9 +231,12 @@ impl Executor {
     /// executor that call `close` themselves do not count, because none of them can exit before its call returns.
     ///
     /// tokio is shut down once all worker threads have exited, so that timers and sockets work until the last poll has returned. Does
-    /// not wait for tokio's threads.
+    /// not wait for tokio's threads. Does nothing more than to refuse tasks in a forked process, where no thread is left.
     pub fn close(&self, limit: Duration) -> usize {
         self.refuse();
+        if self.is_forked() {
+            return 0;
+        }
         let n_in_poll = self.pool().map_or(0, |pool| {
             let n_in_poll =
                 pool.stop(limit, if self.is_own_worker() { Closer::OwnWorker } else { Closer::OtherThread });

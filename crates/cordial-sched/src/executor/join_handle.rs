@@ -15,6 +15,8 @@ use crate::timeout::ArmedTimeout;
 use crate::unwind;
 
 /// The handle on a task's output, with a timeout for the wait. Dropping it detaches the task, which runs on.
+///
+/// In a forked process it must not be polled. Dropping it there leaks the task.
 pub struct JoinHandle<T> {
     /// `None` once the output was taken.
     header: Option<Arc<Header<Runnable>>>,
@@ -65,7 +67,9 @@ impl<T> JoinHandle<T> {
 
     /// Disarms the timeout: the wait is over, or begins anew.
     pub fn clear_timeout(&mut self) {
-        if let Some(timeout) = self.timeout.take() {
+        if let Some(timeout) = self.timeout.take()
+            && !self.executor.is_forked()
+        {
             self.executor.core().timeouts.disarm(timeout);
         }
     }
@@ -90,6 +94,11 @@ impl<T> Future for JoinHandle<T> {
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
+        if self.executor.is_forked() {
+            // Another thread may have held a lock of the task or of its timeout at the fork.
+            std::mem::forget(self.header.take());
+            return;
+        }
         // A waker whose destructor panics must not keep the task in its slot.
         let _ = unwind::catch(|| self.clear_timeout());
         if let Some(task) = self.header.take().and_then(|header| header.join.detach()) {

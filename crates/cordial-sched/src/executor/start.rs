@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
-use std::sync::{Arc, OnceLock, TryLockError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use crate::executor::error::ExecutorError;
@@ -22,11 +22,7 @@ use crate::timeout::{Instant, Timeouts};
 use crate::{priority, reservation, unwind};
 
 /// Held while an executor starts: executors that start at the same time would take threads that the others have reserved.
-static STARTING: std::sync::Mutex<()> = std::sync::Mutex::new(());
-
-/// The pause between two tries to lock `STARTING`, and the number of tries.
-const PAUSE: Duration = Duration::from_millis(1);
-const TRIES: usize = 1000;
+static STARTING: Mutex<()> = Mutex::new(());
 
 /// How many files tokio opens for its I/O driver, and for signals.
 const FILES_OF_TOKIO: usize = 6;
@@ -57,7 +53,8 @@ impl Executor {
     }
 
     fn start_here(options: Options, hooks: Arc<dyn Hooks>) -> Result<Executor, ExecutorError> {
-        let _starting = lock_starting();
+        // Without the lock, in a forked process, an executor starts as well unless threads are short.
+        let _starting = STARTING.lock_for_a_second();
         // The threads of the pool and of tokio, sysmon, and the timer thread.
         let n_threads = options.workers.saturating_mul(2).saturating_add(2);
         reservation::check_threads(n_threads)?;
@@ -74,6 +71,7 @@ impl Executor {
                 hooks,
                 hook_calls: Arc::default(),
                 is_closed: AtomicBool::new(false),
+                fork_guard: Some(forkguard::new()),
                 started: real_now(),
                 tokio: OnceLock::new(),
                 tokio_runtime: Mutex::new(None),
@@ -136,6 +134,7 @@ impl Executor {
                 hooks,
                 hook_calls: Arc::default(),
                 is_closed: AtomicBool::new(false),
+                fork_guard: None,
                 started,
                 tokio: OnceLock::from(runtime.handle().clone()),
                 tokio_runtime: Mutex::new(None),
@@ -145,19 +144,6 @@ impl Executor {
         spawn_boxed(runtime.handle(), core.timeouts.clone().sweep_simulated());
         Ok((Executor::of(core), runtime))
     }
-}
-
-/// Locks `STARTING`. `None` after a second, because in a forked process a thread that stayed in the parent process may hold
-/// the lock. An executor can start without the lock, unless threads are short.
-fn lock_starting() -> Option<std::sync::MutexGuard<'static, ()>> {
-    (0..TRIES).find_map(|_| match STARTING.try_lock() {
-        Ok(guard) => Some(guard),
-        Err(TryLockError::Poisoned(guard)) => Some(guard.into_inner()),
-        Err(TryLockError::WouldBlock) => {
-            std::thread::sleep(PAUSE);
-            None
-        }
-    })
 }
 
 /// Calls the hook of a thread that starts. `None` if the executor is gone by now.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::executor::handle::Executor;
 use crate::timeout::{ArmedTimeout, Instant};
 
-/// A future that is ready at a given time. It may be polled on any thread, also by other executors.
+/// A future that is ready at a given time. It may be polled on any thread, also by other executors. Never ready in a forked process.
 pub struct Timer {
     executor: Executor,
     deadline: Instant,
@@ -27,6 +27,9 @@ impl Future for Timer {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.executor.is_forked() {
+            return Poll::Pending;
+        }
         let timeouts = &self.executor.core().timeouts;
         if let Some(armed) = self.armed {
             return timeouts.poll(armed, cx);
@@ -39,7 +42,9 @@ impl Future for Timer {
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        if let Some(armed) = self.armed {
+        if let Some(armed) = self.armed
+            && !self.executor.is_forked()
+        {
             self.executor.core().timeouts.disarm(armed);
         }
     }

@@ -58,8 +58,10 @@ impl<T: Recycle> Magazine<T> {
     /// Returns up to `n` of the oldest values to the list. Disposes of them if the list is gone.
     fn return_values(&mut self, n: usize) {
         let returned = self.values.drain(..n.min(self.values.len()));
-        match self.list.upgrade() {
-            Some(list) => list.own().lock().put(returned),
+        let list = self.list.upgrade();
+        // In a forked process, a thread that stayed in the parent process may hold the lock.
+        match list.as_ref().and_then(|list| list.own().lock_for_a_second()) {
+            Some(mut depot) => depot.put(returned),
             None => returned.for_each(T::dispose),
         }
     }

@@ -17,6 +17,11 @@ impl<T> Mutex<T> {
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().expect("a model that panics has failed already")
     }
+
+    /// Never `None`, because time does not pass in a model.
+    pub(crate) fn lock_for_a_second(&self) -> Option<MutexGuard<'_, T>> {
+        Some(self.lock())
+    }
 }
 
 /// Like `OwnerCell` in `real.rs`: the flag is that of `TryLock`, with the same orderings.

@@ -4,6 +4,9 @@ pub(crate) use std::sync::MutexGuard;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 pub(crate) use std::thread::sleep;
 
+use std::sync::TryLockError;
+use std::time::Duration;
+
 pub(crate) use crossbeam_utils::sync::{Parker, Unparker};
 
 use try_lock::TryLock;
@@ -55,4 +58,21 @@ impl<T> Mutex<T> {
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+
+    /// Like `lock`, but returns `None` if another thread has not released the lock after a second. This happens in a forked process:
+    /// a thread that stayed in the parent process may have held the lock.
+    pub(crate) fn lock_for_a_second(&self) -> Option<MutexGuard<'_, T>> {
+        (0..TRIES).find_map(|_| match self.0.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(guard)) => Some(guard.into_inner()),
+            Err(TryLockError::WouldBlock) => {
+                sleep(PAUSE);
+                None
+            }
+        })
+    }
 }
+
+/// The pause between two tries to lock, and the number of tries.
+const PAUSE: Duration = Duration::from_millis(1);
+const TRIES: usize = 1000;

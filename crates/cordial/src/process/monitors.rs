@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 
 use super::runtime::{Handle, with_current_runtime};
-use crate::exit::Exit;
+use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
 
 /// A future of the [`Exit`] of a process, created by [`monitor`]. Dropping it ends the monitoring.
@@ -24,6 +24,7 @@ pub struct Monitor {
 #[derive(Debug)]
 enum State {
     Monitoring { runtime: Handle, id: u64, exit: oneshot::Receiver<Exit> },
+    Refused(Refusal),
     NoProcess,
     Done,
 }
@@ -31,7 +32,8 @@ enum State {
 /// Monitors a process from now on. Neither that process nor the calling one is affected.
 ///
 /// Every monitor of a process is ready once, with the exit of the process. If the process has ended, is unknown, or belongs
-/// to another runtime, the monitor is ready at once, with [`Exit::NoProcess`]. May be called outside a process.
+/// to another runtime, the monitor is ready at once, with [`Exit::NoProcess`]. May be called outside a process. In a forked
+/// process it is ready at once with [`Refusal::Forked`].
 ///
 /// # Elixir
 ///
@@ -54,6 +56,9 @@ pub fn monitor(pid: Pid) -> Monitor {
 
 /// Monitors a process of this runtime.
 pub(crate) fn monitor_on(runtime: &Handle, pid: Pid) -> Monitor {
+    if let Err(refusal) = runtime.refuse_forked() {
+        return Monitor { pid, state: State::Refused(refusal) };
+    }
     let (sender, exit) = oneshot::channel();
     let id = runtime.with(pid, |entry| {
         let rare = entry.rare();
@@ -82,6 +87,9 @@ impl Future for Monitor {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Exit> {
         let exit = match &mut self.state {
             State::NoProcess => Exit::NoProcess,
+            State::Refused(refusal) => Exit::Refused(refusal.clone()),
+            // The process has stayed in the parent process.
+            State::Monitoring { runtime, .. } if runtime.is_forked() => Exit::Refused(Refusal::Forked),
             // A process that ends sends its exit. The sender is dropped without a value only if the
             // runtime drops its process table.
             State::Monitoring { exit, .. } => match Pin::new(exit).poll(cx) {

@@ -91,9 +91,10 @@ pub fn shutdown_requested() -> ShutdownRequested {
 #[must_use]
 pub fn is_shutdown_requested() -> bool {
     let Some(own) = current() else {
-        return started_runtime().is_some_and(|runtime| runtime.roots().notice().is_given());
+        return started_runtime().is_some_and(|runtime| root_notice_of(&runtime).is_given());
     };
-    with_current_runtime(|runtime| runtime.with(own, |entry| entry.shutdown.is_requested())).unwrap_or(false)
+    let is_requested = |runtime: &Handle| runtime.with(own, |entry| entry.shutdown.is_requested());
+    with_current_runtime(|runtime| is_requested(runtime).unwrap_or_else(|| runtime.is_forked()))
 }
 
 /// Defers requests to shut down while the returned guard lives.
@@ -157,7 +158,12 @@ fn with_own_entry(f: impl FnOnce(&mut Entry) -> Arc<ShutdownNotice>) -> Option<A
 
 /// Returns the notice for code outside of any process. If there is no runtime and none can start, nothing ever gives it.
 fn root_notice() -> Arc<ShutdownNotice> {
-    try_current_runtime().map(|runtime| runtime.roots().notice()).unwrap_or_default()
+    try_current_runtime().map(|runtime| root_notice_of(&runtime)).unwrap_or_default()
+}
+
+/// Returns the notice of the root processes of a runtime. In a forked process it was given: the root has stayed in the parent process.
+fn root_notice_of(runtime: &Handle) -> Arc<ShutdownNotice> {
+    if runtime.is_forked() { Arc::new(ShutdownNotice::given()) } else { runtime.roots().notice() }
 }
 
 /// The future of [`shutdown_requested`](crate::shutdown_requested) and [`ShutdownGuard::requested`].

@@ -12,7 +12,7 @@ use super::progress::Progress;
 use super::retry::OutputFilter;
 use super::spawner::Spawner;
 use super::window::Window;
-use crate::exit::Exit;
+use crate::exit::{Exit, Refusal};
 use crate::process::{current_runtime, is_ended_by_signal};
 use crate::telemetry;
 use crate::unwind::ignore_panic;
@@ -115,6 +115,8 @@ impl<I, O: Send + 'static, T, E> ActiveStream<I, O, Result<T, E>> {
         };
         if let Err(exit) = &result
             && let Some(retry) = retry
+            // Each attempt in a forked process would be refused.
+            && !matches!(exit, Exit::Refused(Refusal::Forked))
             && is_retried_by_error.unwrap_or_else(|| retry.is_retried(exit))
         {
             self.progress.count_retry();

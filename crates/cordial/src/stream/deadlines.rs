@@ -92,6 +92,10 @@ impl Deadlines {
 
     /// Cancels all deadlines.
     pub(super) fn clear(&self) {
+        if self.0.runtime.is_forked() {
+            // Another thread may have held the lock at the fork.
+            return;
+        }
         let state = std::mem::take(&mut *self.0.lock());
         drop(state);
     }

@@ -95,6 +95,11 @@ impl<I, O: Send + 'static> InFlight<I, O> {
         &self.runtime
     }
 
+    /// Returns whether the items run in the OS process from which this one was forked.
+    pub(super) fn is_forked(&self) -> bool {
+        self.runtime.is_forked()
+    }
+
     pub(super) fn completions(&self) -> &Completions<O> {
         &self.completions
     }
@@ -203,6 +208,12 @@ impl<I, O> InFlight<I, O> {
         self.slots.iter().filter(|(_, item)| item.n_attempts > 0).count()
     }
 
+    /// Returns the slots of the items that wait for a process or for their backoff.
+    pub(super) fn waiting(&self) -> Vec<usize> {
+        let waiting = self.slots.iter().filter(|(_, item)| !matches!(item.phase, ItemPhase::Queued));
+        waiting.map(|(slot, _)| slot).collect()
+    }
+
     /// Asks all running processes to shut down, and removes all items.
     pub(super) fn cancel_all(&mut self) {
         for (_, item) in &self.slots {
@@ -232,6 +243,11 @@ impl<I, O> InFlight<I, O> {
 
     /// Removes all items. Their processes run on.
     pub(super) fn detach_all(&mut self) {
+        if self.runtime.is_forked() {
+            // Another thread may have held the locks at the fork.
+            self.slots.clear();
+            return;
+        }
         self.completions.close();
         self.deadlines.clear();
         self.slots.clear();

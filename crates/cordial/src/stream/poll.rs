@@ -19,12 +19,12 @@ use futures_core::stream::FusedStream;
 use super::active::{ActiveStream, ResultRules, StreamState};
 use super::async_stream::{AsyncStream, AsyncStreamProjection};
 use super::completions::CompletionSender;
-use super::in_flight::SlotEvent;
+use super::in_flight::{Completion, SlotEvent};
 use super::item_future::{ItemFuture, PollLimit};
 use super::options::StreamTimeout;
 use super::spawner::Spawner;
 use super::try_source::SourceError;
-use crate::exit::Refusal;
+use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
 use crate::process::{Handle, box_if_large, ends_at_this_await};
 use crate::timeout::Timeout;
@@ -46,6 +46,14 @@ where
 {
     /// Applies all completions that have arrived.
     fn apply_completions(&mut self, active: &mut Active<S, Fut::Output, T, E>) {
+        if active.in_flight.is_forked() {
+            // The items have stayed in the parent process, and another thread may have held the lock of the completions.
+            for slot in active.in_flight.waiting() {
+                let failed = Completion::Failed(Exit::Refused(Refusal::Forked));
+                self.apply(active, slot, Some(SlotEvent::Completed(failed)));
+            }
+            return;
+        }
         if !active.in_flight.completions().has_entries() {
             return;
         }
@@ -199,7 +207,8 @@ where
                 cx.waker().wake_by_ref();
                 break Poll::Pending;
             }
-            if active.in_flight.completions().poll(cx.waker()).is_pending() {
+            // In a forked process, only the source can be what the stream waits for.
+            if active.in_flight.is_forked() || active.in_flight.completions().poll(cx.waker()).is_pending() {
                 break Poll::Pending;
             }
         };

@@ -55,12 +55,12 @@ impl Incarnations {
     /// Returns the pid of the incarnation that runs, or else of the last one. It is `Pid::NO_PROCESS` if there was
     /// none.
     pub(super) fn pid(&self) -> Pid {
-        self.lock().pid
+        self.read().map_or(Pid::NO_PROCESS, |current| current.pid)
     }
 
     /// Returns the number of the incarnation that runs, or else of the last one. It is 0 if there was none.
     pub(super) fn number(&self) -> u32 {
-        self.lock().incarnation.number
+        self.read().map_or(0, |current| current.incarnation.number)
     }
 
     /// Returns the pid and the report slot of the incarnation that runs.
@@ -96,6 +96,9 @@ impl Incarnations {
     /// Waits until the current incarnation has exited, and returns its exit.
     pub(super) async fn ended(&self) -> Exit {
         loop {
+            if let Err(refusal) = self.runtime.refuse_forked() {
+                return Exit::Refused(refusal);
+            }
             let pid = self.pid();
             match monitor_on(&self.runtime, pid).await {
                 Exit::NoProcess => {
@@ -119,6 +122,10 @@ impl Incarnations {
 
     /// Stops the current incarnation, waits for its exit, and returns the report of its stop.
     pub(super) async fn stop(&self) -> StopReport {
+        if self.runtime.is_forked() {
+            // Its process has stayed in the parent process.
+            return StopReport::default();
+        }
         let (pid, Incarnation { report, stop, .. }) = {
             let current = self.lock();
             (current.pid, current.incarnation.clone())
@@ -127,6 +134,11 @@ impl Incarnations {
         stop.notify_one();
         exit.await;
         report.get()
+    }
+
+    /// Locks without a wait in a forked process, where another thread may have held the lock at the fork: then there is none.
+    fn read(&self) -> Option<MutexGuard<'_, Current>> {
+        if self.runtime.is_forked() { self.current.try_lock().ok() } else { Some(self.lock()) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Current> {

@@ -92,11 +92,11 @@ impl<T> ProcessJoin<T> {
 
 impl<T: Send> PollJoin<T> for ProcessJoin<T> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Exit>> {
-        match Pin::new(&mut self.join).poll(cx) {
-            Poll::Ready(reply) => Poll::Ready(reply.take()),
-            Poll::Pending if is_forked(&self.join) => Poll::Ready(Err(Exit::Refused(Refusal::Forked))),
-            Poll::Pending => Poll::Pending,
+        // In a forked process another thread may have held a lock of the task at the fork.
+        if is_forked(&self.join) {
+            return Poll::Ready(Err(Exit::Refused(Refusal::Forked)));
         }
+        Pin::new(&mut self.join).poll(cx).map(Reply::take)
     }
 
     fn control(&self) -> &dyn JoinControl {
@@ -118,7 +118,7 @@ impl<T: Send> JoinControl for ProcessJoin<T> {
     }
 
     fn is_finished(&self) -> bool {
-        self.join.is_finished()
+        is_forked(&self.join) || self.join.is_finished()
     }
 
     fn poll_timeout(&mut self, timeout: Duration, cx: &mut Context<'_>) -> Poll<()> {
@@ -142,8 +142,7 @@ impl<T> Drop for ProcessJoin<T> {
     /// Asks an owned process to shut down. Removes the link first, so that the exit of the process does not end its
     /// spawner.
     fn drop(&mut self) {
-        // In a forked process another thread may have held a lock of the runtime at the fork.
-        if self.join.is_finished() || is_forked(&self.join) {
+        if is_forked(&self.join) || self.join.is_finished() {
             return;
         }
         self.remove_link();

@@ -2,9 +2,18 @@
 
 use std::time::Duration;
 
-use cordial::{Exit, Refusal, Runtime, Task};
+use cordial::{
+    Backoff, BuildError, ChildSpec, DeleteError, Exit, NotFound, Refusal, Retry, Runtime, Shutdown, StartError,
+    Strategy, Supervisor, Task, TaskSupervisor, process,
+};
+use futures::executor::block_on;
+use futures::{FutureExt, stream};
 
 use crate::harness::subprocess;
+#[cfg(target_os = "linux")]
+use crate::harness::threads;
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Ends a forked process that hangs: it has none of the threads that end the process of a test.
 fn limit_time_of_forked_process() {
@@ -90,4 +99,192 @@ fn a_task_that_forks_gets_errors_in_the_forked_process() {
     assert!(fork::WIFEXITED(status), "{status}");
     assert_eq!(runtime.block_on(async { Task::spawn(async { 1 }).await }), Ok(Ok(1)));
     subprocess::report("parent goes on");
+}
+
+/// Ends the OS process: with status 0, or with 1 after a panic.
+struct ExitWhenDropped;
+
+impl Drop for ExitWhenDropped {
+    fn drop(&mut self) {
+        std::process::exit(i32::from(std::thread::panicking()));
+    }
+}
+
+/// Runs `child` in a forked process, which has to end with status 0.
+fn in_forked_process(child: impl FnOnce()) {
+    match fork::fork().unwrap() {
+        fork::Fork::Parent(child) => {
+            let status = fork::waitpid(child).unwrap();
+            assert!(fork::WIFEXITED(status) && fork::WEXITSTATUS(status) == 0, "{status}");
+        }
+        fork::Fork::Child => {
+            limit_time_of_forked_process();
+            // The forked process must not go on with the test.
+            let _exit = ExitWhenDropped;
+            child();
+        }
+    }
+}
+
+/// A monitor, a supervisor, a stream or a wait that was begun before the fork would wait for a process of the parent process.
+#[test]
+fn each_call_for_processes_of_the_parent_process_is_refused() {
+    if subprocess::case().is_none() {
+        let reports = subprocess::run(test_name!(), "").reports();
+        let expected = ["monitors", "waits", "tree", "tasks", "streams", "inspection", "the rest", "parent goes on"];
+        assert_eq!(reports, expected);
+        return;
+    }
+    Runtime::builder().workers(2).install().unwrap();
+    let worker = |id| ChildSpec::task(id, || async { std::future::pending::<Result<(), Exit>>().await });
+    let start = async move {
+        let tree = Supervisor::builder(Strategy::OneForOne).child(worker("a")).unlinked().start().await.unwrap();
+        let tasks = TaskSupervisor::builder().max_children(1).unlinked().start();
+        let pid = tasks.start_child(std::future::pending::<()>()).unwrap();
+        (tree, tasks, pid)
+    };
+    let (tree, tasks, pid) = cordial::run(start).unwrap();
+    let monitor = process::monitor(pid);
+    let mut awaited = Task::spawn(std::future::pending::<()>()).timeout(Duration::from_secs(60));
+    // Polled, so that its timeout is armed.
+    assert!(block_on(async { (&mut awaited).now_or_never() }).is_none());
+    let [mut yielded, shut_down, ignored, many, dropped] = [(); 5].map(|()| Task::spawn(std::future::pending::<()>()));
+    let finished = Task::spawn(async { 1 });
+    while !finished.is_finished() {
+        std::thread::yield_now();
+    }
+    let retry = Retry::times(3).backoff(Backoff::exponential(3600 * SECOND, 3600 * SECOND));
+    let mut plain = Task::async_stream(0..3, |_| std::future::pending::<()>()).max_concurrency(2).retry(retry);
+    let mut supervised = tasks.async_stream(0..2, |_| std::future::pending::<()>());
+    assert!(block_on(async { plain.next().now_or_never() }).is_none());
+    assert!(block_on(async { supervised.next().now_or_never() }).is_none());
+    in_forked_process(move || {
+        assert!(is_refused(&block_on(monitor)));
+        assert!(is_refused(&block_on(process::monitor(pid))));
+        subprocess::report("monitors");
+        assert!(is_refused(&block_on(awaited).unwrap_err()));
+        assert!(is_refused(&block_on(yielded.yield_for(Duration::from_secs(60))).unwrap().unwrap_err()));
+        assert!(is_refused(&block_on(shut_down.shutdown(Shutdown::Infinity)).unwrap().unwrap_err()));
+        assert!(is_refused(&block_on(Task::await_many([many])).unwrap_err()));
+        assert!(is_refused(&finished.wait().unwrap_err()));
+        assert!(ignored.ignore().is_some_and(|result| is_refused(&result.unwrap_err())));
+        drop(dropped);
+        subprocess::report("waits");
+        let refused = || Err(StartError::Refused(Refusal::Forked));
+        assert_eq!(block_on(tree.start_child(worker("b"))), refused());
+        assert_eq!(block_on(tree.restart_child("a")), refused());
+        assert_eq!(block_on(tree.terminate_child("a")), Err(NotFound));
+        assert_eq!(block_on(tree.delete_child("a")), Err(DeleteError::from(NotFound)));
+        assert!(block_on(tree.which_children()).is_empty());
+        assert_eq!(block_on(tree.count_children()).specs, 0);
+        assert!(is_refused(&block_on(tree.ended())));
+        assert!(block_on(tree.stop()).is_clean());
+        let other = Supervisor::builder(Strategy::OneForOne).child(worker("a")).start();
+        assert_eq!(block_on(other).map(drop), refused().map(drop));
+        subprocess::report("tree");
+        assert_eq!(tasks.start_child(async {}), refused());
+        assert_eq!(tasks.start_child_with(worker("b")), refused());
+        assert_eq!(block_on(tasks.start_child_when_room(async {})), refused());
+        assert!(is_refused(&tasks.spawn(async {}).wait().unwrap_err()));
+        assert_eq!(block_on(tasks.terminate_child(pid)), Err(NotFound));
+        assert_eq!((tasks.children(), tasks.waiting_children().len()), (Vec::new(), 0));
+        assert_eq!(block_on(tasks.count_children()).specs, 0);
+        assert!(is_refused(&block_on(tasks.ended())));
+        assert!(block_on(tasks.stop()).is_clean());
+        subprocess::report("tasks");
+        for results in [block_on(plain.collect()), block_on(supervised.collect())] {
+            assert!((2..=3).contains(&results.len()), "{results:?}");
+            assert!(results.iter().all(|result| is_refused(result.as_ref().unwrap_err())), "{results:?}");
+        }
+        let later = Task::async_stream_from(stream::iter(0..3), |n| async move { n });
+        assert!(block_on(later.collect()).iter().all(|result| is_refused(result.as_ref().unwrap_err())));
+        subprocess::report("streams");
+        assert!(process::info(pid).is_none() && process::snapshot().processes.is_empty());
+        assert_eq!(process::statistics().polls, 0);
+        subprocess::report("inspection");
+        process::exit(pid, Exit::Killed);
+        assert!(process::snapshot_on_sigusr1().is_err_and(|error| error.to_string().contains("forked")));
+        block_on(cordial::shutdown_requested());
+        assert!(cordial::is_shutdown_requested());
+        assert!(matches!(Runtime::builder().install(), Err(BuildError::Forked)));
+        subprocess::report("the rest");
+    });
+    assert_eq!(Task::spawn(async { 1 }).wait(), Ok(1));
+    subprocess::report("parent goes on");
+}
+
+/// The lock of the start stays locked in the forked process.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_fork_while_the_default_runtime_starts_is_refused() {
+    if subprocess::case().is_none() {
+        let reports = subprocess::run(test_name!(), "").reports();
+        assert_eq!(reports, ["refused", "own runtime", "parent goes on"]);
+        return;
+    }
+    std::thread::scope(|scope| {
+        let starting = scope.spawn(|| Runtime::builder().workers(64).install());
+        while threads::n_ours() == 0 {
+            std::hint::spin_loop();
+        }
+        in_forked_process(|| {
+            assert!(is_refused(&Task::spawn(async { 1 }).wait().unwrap_err()));
+            assert!(is_refused(&cordial::run(async {}).unwrap_err()));
+            assert!(matches!(Runtime::builder().install(), Err(BuildError::Forked)));
+            subprocess::report("refused");
+            let own = Runtime::builder().workers(1).build().unwrap();
+            assert_eq!(own.block_on(async { Task::spawn(async { 1 }).await }), Ok(Ok(1)));
+            subprocess::report("own runtime");
+        });
+        starting.join().unwrap().unwrap();
+    });
+    assert_eq!(Task::spawn(async { 1 }).wait(), Ok(1));
+    subprocess::report("parent goes on");
+}
+
+/// Other threads hold locks at the fork: those of tasks, timeouts, free lists, supervisors.
+#[test]
+fn a_fork_beside_busy_threads_never_hangs() {
+    const FORKS: usize = 50;
+    if subprocess::case().is_none() {
+        assert_eq!(subprocess::run(test_name!(), "").reports(), ["no process hung"]);
+        return;
+    }
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let tasks = runtime.block_on(async { TaskSupervisor::builder().unlinked().start() }).unwrap();
+    let (sender, stop) = std::sync::mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let (runtime, tasks) = (&runtime, &tasks);
+        scope.spawn(move || {
+            while stop.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+                let tasks = tasks.clone();
+                let work = async move {
+                    for _ in 0..100 {
+                        let all = [(); 8].map(|()| tasks.spawn(async { tokio::task::yield_now().await }));
+                        for task in all {
+                            task.timeout(60 * SECOND).await?;
+                        }
+                    }
+                    Ok::<_, Exit>(())
+                };
+                runtime.block_on(work).unwrap().unwrap();
+            }
+        });
+        for _ in 0..FORKS {
+            let tasks = tasks.clone();
+            let mut task = tasks.spawn(std::future::pending::<()>());
+            // Polled, so that its timeout is armed.
+            assert!(block_on(async { (&mut task).now_or_never() }).is_none());
+            in_forked_process(move || {
+                drop(task);
+                assert!(runtime.snapshot().processes.is_empty());
+                assert_eq!(runtime.statistics().polls, 0);
+                assert!(is_refused(&tasks.spawn(async {}).wait().unwrap_err()));
+                assert!(block_on(tasks.stop()).is_clean());
+            });
+        }
+        drop(sender);
+    });
+    drop((tasks, runtime));
+    subprocess::report("no process hung");
 }

@@ -5,6 +5,7 @@ const STATICS: &[(&str, &str)] = &[
     ("process/program/os_signals/unix.rs", "DEFAULTS"), // signal handlers belong to the whole program
     ("process/runtime/default.rs", "DEFAULT"),
     ("process/runtime/default.rs", "INSTALLING"),
+    ("process/runtime/default.rs", "INSTALLER"),
     ("process/runtime/shared.rs", "NUMBERS"), // the runtime number makes a pid of one runtime unknown in another
     ("unwind/hook.rs", "INSTALLED"),          // the panic hook
 ];

@@ -153,7 +153,7 @@ impl Snapshot {
         for (index, supervisor) in supervisors {
             processes[index].supervises = Some(supervisor.supervision());
         }
-        let crashes = runtime.crashes().seen_at(readings.now);
+        let crashes = if runtime.is_forked() { Vec::new() } else { runtime.crashes().seen_at(readings.now) };
         Snapshot { processes, workers: runtime.executor().workers(), crashes }
     }
 }

@@ -208,6 +208,9 @@ where
     if let Err(refusal) = spawner() {
         return refused(Exit::Refused(refusal));
     }
+    if let Err(refusal) = runtime.refuse_forked() {
+        return refused(Exit::Refused(refusal));
+    }
     let signals = match OsSignals::listen(runtime) {
         Ok(signals) => signals,
         Err(error) => return refused(Exit::from(error)),

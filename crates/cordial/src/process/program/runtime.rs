@@ -59,7 +59,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// The errors of [`build`](Builder::build), and [`BuildError::AlreadyInUse`] if the default runtime has started already.
+    /// The errors of [`build`](Builder::build), and [`BuildError::AlreadyInUse`] if the default runtime has started already; if that
+    /// was before a fork, [`BuildError::Forked`].
     pub fn install(self) -> Result<(), BuildError> {
         set_default_runtime(self)
     }
@@ -158,17 +159,16 @@ impl Runtime {
     /// On a worker of tokio and in a simulation, because other tasks could not run meanwhile.
     pub fn shutdown(&self, limit: impl Into<Shutdown>) -> StopReport {
         assert_may_block("Runtime::shutdown");
+        if self.handle.is_forked() {
+            // No thread of the runtime is left to wait for.
+            return StopReport::default();
+        }
         let executor = self.handle.executor();
         let (limit, started, caller) = (limit.into(), executor.now(), current());
         self.handle.roots().close();
         let is_member = move |pid, _: &Entry| Some(pid) != caller;
         let stop = stop_within(&self.handle, &is_member, limit);
-        let report = if executor.is_closed() || self.handle.is_forked() {
-            // In a forked process no thread of the runtime is left to wait for.
-            StopReport::default()
-        } else {
-            block_on(stop)
-        };
+        let report = if executor.is_closed() { StopReport::default() } else { block_on(stop) };
         let time_after_limit = match limit {
             Shutdown::After(limit) => executor.now().saturating_duration_since(started).saturating_sub(limit),
             Shutdown::BrutalKill => executor.now().saturating_duration_since(started),
@@ -181,6 +181,10 @@ impl Runtime {
 
     /// Refuses new processes, kills those that are left, and waits up to `limit` for the threads.
     fn close(&self, limit: Duration) {
+        // In a forked process, another thread may have held a lock at the fork.
+        if self.handle.is_forked() {
+            return;
+        }
         self.handle.roots().close();
         self.handle.executor().refuse();
         self.handle.kill_all();

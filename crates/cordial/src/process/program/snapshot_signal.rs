@@ -50,6 +50,7 @@ fn start(runtime: &Handle, spawned_at: &'static Location<'static>) -> io::Result
     if runtime.executor().is_simulated() {
         return Err(io::Error::new(io::ErrorKind::Unsupported, "a simulation has no signals"));
     }
+    runtime.refuse_forked().map_err(|refusal| io::Error::other(Exit::Refused(refusal)))?;
     let mut signals = {
         let _entered = runtime.executor().tokio().enter();
         signal(SignalKind::user_defined1())?

@@ -8,7 +8,7 @@ use std::task::Waker;
 
 use cordial_sched::TaskRef;
 
-use super::default::{default_runtime, started_default_runtime, try_default_runtime};
+use super::default::{default_runtime, is_default_runtime_forked, started_default_runtime, try_default_runtime};
 use super::handle::Handle;
 use crate::exit::Refusal;
 use crate::pid::Pid;
@@ -64,6 +64,11 @@ impl Context {
         }
     }
 
+    /// Returns whether the thread belongs to no runtime.
+    fn uses_default_runtime(&self) -> bool {
+        !self.is_borrowed.get() && self.own.get().is_none()
+    }
+
     fn borrow_runtime(&self, runtime: Option<Rc<Handle>>) -> Option<Rc<Handle>> {
         self.is_borrowed.set(runtime.is_some());
         self.borrowed.replace(runtime)
@@ -112,8 +117,15 @@ pub(in crate::process) fn spawner() -> Result<Option<Pid>, Refusal> {
 /// # Errors
 ///
 /// [`Refusal::ThreadEnding`] on a thread whose thread-locals are being destroyed, or are gone. No runtime is started for it.
+/// [`Refusal::Forked`] if the program has forked while the default runtime was starting.
 pub(crate) fn with_spawning_runtime<R>(f: impl FnOnce(&Handle) -> R) -> Result<R, Refusal> {
-    CONTEXT.try_with(|context| context.with_runtime(f)).map_err(|_| Refusal::ThreadEnding)
+    let with = |context: &Context| {
+        if context.uses_default_runtime() && is_default_runtime_forked() {
+            return Err(Refusal::Forked);
+        }
+        Ok(context.with_runtime(f))
+    };
+    CONTEXT.try_with(with).unwrap_or(Err(Refusal::ThreadEnding))
 }
 
 /// Calls `f` with the runtime of this thread, or else with the default runtime, which starts on first use.

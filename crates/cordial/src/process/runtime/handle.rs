@@ -10,7 +10,7 @@ use cordial_sched::{Executor, JoinHandle, Key, PollId, TaskRef};
 use super::restart_limit_exits::RestartLimitExits;
 use super::roots::Roots;
 use super::shared::Shared;
-use crate::exit::Exit;
+use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
 use crate::process::crashes::Crashes;
 use crate::process::entry::Entry;
@@ -64,7 +64,17 @@ impl Handle {
     /// has none of its threads, except for a worker that made the fork.
     #[inline]
     pub(crate) fn is_forked(&self) -> bool {
-        self.shared.is_forked()
+        self.executor.is_forked()
+    }
+
+    /// Does nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Forked`] in a forked process. A call that waits for another process, or that takes a lock outside of the process
+    /// table, asks this first.
+    pub(crate) fn refuse_forked(&self) -> Result<(), Refusal> {
+        if self.is_forked() { Err(Refusal::Forked) } else { Ok(()) }
     }
 
     pub(crate) fn next_guardian_number(&self) -> u64 {
@@ -125,20 +135,26 @@ impl Handle {
     }
 
     /// Calls `f` with the entry of a live process, under the lock of the table: `f` must not run code of the user. Returns
-    /// `None` if there is no such process.
+    /// `None` if there is no such process. In a forked process there is none: another thread may have held the lock at the fork.
     pub(crate) fn with<R>(&self, pid: Pid, f: impl FnOnce(&mut Entry) -> R) -> Option<R> {
+        if self.is_forked() {
+            return None;
+        }
         let shared = &*self.shared;
         shared.table.with(shared.key(pid)?, f)
     }
 
     /// Calls `f` with the entries of two processes, with both locks held, so that no other thread
-    /// sees only one of them changed.
+    /// sees only one of them changed. As `with` in a forked process.
     pub(crate) fn with_both<R>(
         &self,
         a: Pid,
         b: Pid,
         f: impl FnOnce(Option<&mut Entry>, Option<&mut Entry>) -> R,
     ) -> R {
+        if self.is_forked() {
+            return f(None, None);
+        }
         let shared = &*self.shared;
         shared.table.with_both(shared.key(a), shared.key(b), f)
     }
@@ -154,8 +170,11 @@ impl Handle {
         shared.table.remove(shared.key(pid)?)
     }
 
-    /// Calls `f` with every live process, one lock at a time.
+    /// Calls `f` with every live process, one lock at a time. There are none in a forked process.
     pub(crate) fn for_each(&self, f: &mut dyn FnMut(Pid, &Entry)) {
+        if self.is_forked() {
+            return;
+        }
         let shared = &*self.shared;
         shared.table.for_each(|key, entry| f(shared.pid(key), entry));
     }
@@ -209,8 +228,7 @@ impl Handle {
 /// Returns whether the process of a join handle stayed in the OS process from which this one was forked.
 #[inline]
 pub(crate) fn is_forked<T>(join: &JoinHandle<T>) -> bool {
-    let shared: &Shared = join.executor().hooks().expect(BUILT_WITH);
-    shared.is_forked()
+    join.executor().is_forked()
 }
 
 /// Returns the pid of the process whose output a join handle awaits. The output must not have been taken.

@@ -23,8 +23,6 @@ use crate::unwind::{self, PanicReports};
 pub(crate) struct Shared {
     /// The part of every pid that names the runtime.
     number: NonZeroU32,
-    /// Notices a fork. `None` in a simulation, which has no threads that a forked process could miss.
-    fork_guard: Option<forkguard::Guard>,
     pub(super) table: Table<entry::Entry>,
     pub(super) guardian_numbers: GuardianNumbers,
     pub(super) crashes: Crashes,
@@ -55,27 +53,21 @@ impl Shared {
     /// Creates the state of a runtime with this number of threads, and installs the panic hook if this is the first runtime
     /// of the program.
     pub(crate) fn new(threads: usize, panic_reports: PanicReports, await_limit: Timeout) -> Arc<Shared> {
-        Shared::with(threads, panic_reports, await_limit, Some(forkguard::new()))
+        Shared::with(threads, panic_reports, await_limit)
     }
 
-    /// Creates the state of a simulated runtime, which goes on in a forked process.
+    /// Creates the state of a simulated runtime.
     pub(crate) fn simulated() -> Arc<Shared> {
-        Shared::with(1, PanicReports::Simulation, Timeout::default(), None)
+        Shared::with(1, PanicReports::Simulation, Timeout::default())
     }
 
-    fn with(
-        threads: usize,
-        panic_reports: PanicReports,
-        await_limit: Timeout,
-        fork_guard: Option<forkguard::Guard>,
-    ) -> Arc<Shared> {
+    fn with(threads: usize, panic_reports: PanicReports, await_limit: Timeout) -> Arc<Shared> {
         // Runtimes are numbered, so that a pid of one runtime is unknown in the others.
         static NUMBERS: AtomicU32 = AtomicU32::new(1);
         unwind::install_hook(telemetry::has_crash_subscriber);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         Arc::new(Shared {
             number: NonZeroU32::new(number).expect("a program starts fewer than 2^32 runtimes"),
-            fork_guard,
             table: Table::new(threads),
             guardian_numbers: GuardianNumbers::default(),
             crashes: Crashes::default(),
@@ -89,14 +81,6 @@ impl Shared {
 
     pub(super) fn number(&self) -> NonZeroU32 {
         self.number
-    }
-
-    /// Returns whether the program has forked since the runtime was started, so that this process
-    /// has none of its threads. Reads one counter.
-    #[inline]
-    pub(super) fn is_forked(&self) -> bool {
-        // A guard reports a fork once, so a copy is asked.
-        self.fork_guard.as_ref().is_some_and(|guard| guard.clone().detected_fork())
     }
 
     #[inline]

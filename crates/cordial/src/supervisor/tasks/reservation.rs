@@ -26,6 +26,7 @@ impl Reservation {
 impl TasksShared {
     /// Takes a slot for a temporary child, unless the supervisor is full, is stopping or has ended.
     pub(super) fn slot(&self) -> Result<ChildSlot, Refusal> {
+        self.runtime().refuse_forked()?;
         let slot = self.with_children(|children| {
             let children = children.ok_or(Refusal::SupervisorStopped)?;
             let permit = children.limit.try_acquire()?;
@@ -38,6 +39,7 @@ impl TasksShared {
 
     /// Waits while the supervisor is full.
     pub(super) async fn reserve(&self) -> Result<Reservation, Refusal> {
+        self.runtime().refuse_forked()?;
         let children = self.children().ok_or(Refusal::SupervisorStopped)?;
         let permit = children.limit.clone().acquire().await.map_err(|refusal| self.refine_refusal(refusal))?;
         Ok(Reservation { children, permit })

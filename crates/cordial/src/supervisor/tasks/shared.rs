@@ -66,6 +66,10 @@ impl TasksShared {
     /// Calls `f` with the children of the incarnation that runs, or else of the last one. `f` runs under a lock, so it
     /// must not run user code.
     pub(super) fn with_children<R>(&self, f: impl FnOnce(Option<&Arc<TaskChildren>>) -> R) -> R {
+        if self.runtime().is_forked() {
+            // Another thread may have held the lock at the fork.
+            return f(None);
+        }
         f(lock(&self.children[shard_of_this_thread(self.children.len())]).as_ref())
     }
 

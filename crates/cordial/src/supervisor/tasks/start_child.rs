@@ -216,6 +216,7 @@ impl TaskSupervisor {
             shared.emit_refused(spawned_at, &refusal);
             StartError::Refused(refusal)
         };
+        shared.runtime().refuse_forked().map_err(refuse)?;
         if let Some(server) = &server {
             // Only a `Supervisor` takes over a process that is running.
             if server.is_running() {

@@ -150,7 +150,8 @@ impl Supervised {
 impl Spawner for Supervised {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let is_limited = self.tasks.shared().options.max_children.is_some();
-        if self.reservation.is_none() && is_limited {
+        // In a forked process no child would ever make room, and the spawn is refused.
+        if self.reservation.is_none() && is_limited && !self.tasks.shared().runtime().is_forked() {
             let tasks = &self.tasks;
             let waiting = self.waiting.get_or_insert_with(|| {
                 let tasks = tasks.clone();

@@ -12,7 +12,7 @@ use super::shared::TreeShared;
 use crate::error::{DeleteError, NotFound, StartError};
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{StopReport, current};
+use crate::process::{Handle, StopReport, current};
 use crate::supervisor::child_counts::ChildCounts;
 use crate::supervisor::spec::ChildSpec;
 use crate::supervisor::strategy::Strategy;
@@ -113,6 +113,9 @@ impl Supervisor {
     ///
     /// `Supervisor.which_children/1`.
     pub async fn which_children(&self) -> Vec<ChildInfo> {
+        if self.runtime().is_forked() {
+            return Vec::new();
+        }
         self.shared.children.settled().await;
         self.shared.children.all(self.shared.incarnations.runtime())
     }
@@ -127,6 +130,9 @@ impl Supervisor {
     ///
     /// `Supervisor.count_children/1`.
     pub async fn count_children(&self) -> ChildCounts {
+        if self.runtime().is_forked() {
+            return ChildCounts::default();
+        }
         self.shared.children.settled().await;
         self.shared.children.counts()
     }
@@ -158,6 +164,7 @@ impl Supervisor {
     /// `Supervisor.start_child/2`.
     pub async fn start_child(&self, spec: ChildSpec) -> Result<Pid, StartError> {
         let refused = Err(StartError::Refused(Refusal::SupervisorStopped));
+        self.runtime().refuse_forked()?;
         self.call(|reply| Call::Start(Box::new(spec), current(), reply)).await.unwrap_or(refused)
     }
 
@@ -206,6 +213,7 @@ impl Supervisor {
     pub async fn restart_child(&self, id: impl Into<Arc<str>>) -> Result<Pid, StartError> {
         let id = id.into();
         let refused = Err(StartError::Refused(Refusal::SupervisorStopped));
+        self.runtime().refuse_forked()?;
         self.call(|reply| Call::Restart(id, current(), reply)).await.unwrap_or(refused)
     }
 
@@ -263,7 +271,14 @@ impl Supervisor {
     }
 
     /// Sends a call and waits for the reply. Returns `None` if the supervisor exits without a reply.
+    fn runtime(&self) -> &Handle {
+        self.shared.incarnations.runtime()
+    }
+
     async fn call<T>(&self, call: impl FnOnce(oneshot::Sender<T>) -> Call) -> Option<T> {
+        if self.runtime().is_forked() {
+            return None;
+        }
         let (sender, reply) = oneshot::channel();
         self.shared.calls.send(call(sender)).ok()?;
         reply.await.ok()
