@@ -219,6 +219,7 @@ where
             state.phase = Phase::Sent(message);
         }
         let shared = &self.server.0;
+        shared.runtime.refuse_forked().map_err(Exit::Refused)?;
         let now = shared.runtime.executor().coarse_now();
         match shared.mailbox.send(Item::Call(self.clone()), caller, now, WhenFull::Wait) {
             Ok(Sent::Queued) => Ok(()),
@@ -233,6 +234,9 @@ where
     }
 
     fn poll(&self, cx: &TaskContext<'_>) -> Poll<Result<<S::Reply as Reply>::Value, Exit>> {
+        if let Err(refusal) = self.server.0.runtime.refuse_forked() {
+            return Poll::Ready(Err(Exit::Refused(refusal)));
+        }
         let _replaced = {
             let mut state = self.lock();
             if matches!(state.phase, Phase::Answered(_)) {
@@ -258,6 +262,10 @@ where
     }
 
     fn give_up(&self) -> Option<Result<<S::Reply as Reply>::Value, Exit>> {
+        if self.server.0.runtime.is_forked() {
+            // The server has stayed in the parent process, and may have held the lock at the fork.
+            return None;
+        }
         let (last, waker, ticket) = {
             let mut state = self.lock();
             (std::mem::replace(&mut state.phase, Phase::Gone), state.waker.take(), state.ticket.take())

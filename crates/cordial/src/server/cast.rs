@@ -19,7 +19,7 @@ use super::mailbox::{NotSent, Sent, WhenFull};
 use super::message::handle_cast;
 use super::room::Room;
 use super::shared::{ServerRef, short_type_name};
-use crate::exit::{Exit, TimedOut};
+use crate::exit::{Exit, Refusal, TimedOut};
 use crate::process::{self, discard, ends_at_this_await};
 use crate::task::timed_out;
 use crate::timeout::Timeout;
@@ -61,6 +61,7 @@ enum Attempt {
 trait Target: Send + Sync {
     /// Returns whether the message was still waiting.
     fn withdraw(&self, ticket: u64) -> bool;
+    fn refuse_forked(&self) -> Result<(), Refusal>;
     fn default_limit(&self) -> Timeout;
     fn timer(&self, limit: Duration) -> Option<Timer>;
     fn timed_out(&self, limit: Duration) -> Exit;
@@ -116,6 +117,10 @@ impl Cast {
         let CastState::Waiting { room, ticket, server } = &self.state else {
             return Poll::Ready(Err(Exit::NoProcess));
         };
+        if let Err(refusal) = server.refuse_forked() {
+            self.state = CastState::Done;
+            return Poll::Ready(Err(Exit::Refused(refusal)));
+        }
         if let Poll::Ready(result) = room.poll(cx) {
             self.state = CastState::Done;
             return Poll::Ready(result);
@@ -155,7 +160,9 @@ impl Future for Cast {
 
 impl Drop for Cast {
     fn drop(&mut self) {
-        if let CastState::Waiting { ticket, server, .. } = &self.state {
+        if let CastState::Waiting { ticket, server, .. } = &self.state
+            && server.refuse_forked().is_ok()
+        {
             server.withdraw(*ticket);
         }
     }
@@ -176,6 +183,10 @@ where
     fn send(mut self: Box<Self>, room: Arc<Room>) -> Attempt {
         let server = self.server.take().expect("a message is sent once");
         let shared = &server.0;
+        if let Err(refusal) = shared.runtime.refuse_forked() {
+            discard(self);
+            return Attempt::Failed(Exit::Refused(refusal));
+        }
         let now = shared.runtime.executor().coarse_now();
         match shared.mailbox.send(Item::Cast(self), process::current(), now, WhenFull::WaitFor(room)) {
             Ok(Sent::Queued) => Attempt::Queued,
@@ -223,6 +234,10 @@ impl<S: Server> Target for ServerRef<S> {
             discard(message);
         }
         was_waiting
+    }
+
+    fn refuse_forked(&self) -> Result<(), Refusal> {
+        self.0.runtime.refuse_forked()
     }
 
     fn default_limit(&self) -> Timeout {

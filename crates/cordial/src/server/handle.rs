@@ -86,6 +86,9 @@ impl<S: Server> ServerRef<S> {
         M: Send + 'static,
     {
         let shared = &self.0;
+        if shared.runtime.is_forked() {
+            return Err(TryCastError::Stopped(message));
+        }
         let now = shared.runtime.executor().coarse_now();
         let refused = match shared.mailbox.send(Message::item(message), None, now, WhenFull::Refuse) {
             Ok(_) => return Ok(()),
@@ -119,6 +122,10 @@ impl<S: Server> ServerRef<S> {
     /// `GenServer.stop/1`.
     pub async fn stop(&self) -> StopReport {
         let shared = &self.0;
+        if shared.runtime.is_forked() {
+            // Its process has stayed in the parent process.
+            return StopReport::default();
+        }
         shared.mailbox.ask_to_stop();
         let keeper = shared.keeper().clone();
         if let Some(keeper) = keeper {
@@ -149,6 +156,9 @@ impl<S: Server> ServerRef<S> {
     /// Dropping the future loses nothing.
     pub async fn ended(&self) -> Exit {
         loop {
+            if let Err(refusal) = self.0.runtime.refuse_forked() {
+                return Exit::Refused(refusal);
+            }
             let (pid, is_running, last_exit) =
                 self.0.mailbox.with(|state| (state.pid, state.is_running, state.last_exit.clone()));
             if !is_running {

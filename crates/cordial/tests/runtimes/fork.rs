@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cordial::server::{self, Handle, Server, ServerRef, TryCastError};
 use cordial::{
     Backoff, BuildError, ChildSpec, DeleteError, Exit, NotFound, Refusal, Retry, Runtime, Shutdown, StartError,
     Strategy, Supervisor, Task, TaskSupervisor, process,
@@ -126,12 +127,26 @@ fn in_forked_process(child: impl FnOnce()) {
     }
 }
 
+/// A server that never answers.
+struct Silent;
+
+impl Server for Silent {}
+
+impl Handle<()> for Silent {
+    type Reply = ();
+
+    async fn handle(&mut self, (): (), _: &mut server::Context<Self>) {
+        std::future::pending::<()>().await;
+    }
+}
+
 /// A monitor, a supervisor, a stream or a wait that was begun before the fork would wait for a process of the parent process.
 #[test]
 fn each_call_for_processes_of_the_parent_process_is_refused() {
     if subprocess::case().is_none() {
         let reports = subprocess::run(test_name!(), "").reports();
-        let expected = ["monitors", "waits", "tree", "tasks", "streams", "inspection", "the rest", "parent goes on"];
+        let expected =
+            ["monitors", "waits", "tree", "tasks", "server", "streams", "inspection", "the rest", "parent goes on"];
         assert_eq!(reports, expected);
         return;
     }
@@ -144,6 +159,16 @@ fn each_call_for_processes_of_the_parent_process_is_refused() {
         (tree, tasks, pid)
     };
     let (tree, tasks, pid) = cordial::run(start).unwrap();
+    let silent = cordial::run(async { ServerRef::builder(|| Silent).mailbox(1).unlinked().start() }).unwrap();
+    // One is in the hand of the server, one in its mailbox, and one waits for room.
+    let [mut in_hand, mut queued] = [(); 2].map(|()| silent.call(()));
+    assert!(block_on(async { (&mut in_hand).now_or_never() }).is_none());
+    while silent.mailbox().length > 0 {
+        std::thread::yield_now();
+    }
+    let mut waiting = silent.cast(());
+    assert!(block_on(async { (&mut queued).now_or_never() }).is_none());
+    assert!(block_on(async { (&mut waiting).now_or_never() }).is_none());
     let monitor = process::monitor(pid);
     let mut awaited = Task::spawn(std::future::pending::<()>()).timeout(Duration::from_secs(60));
     // Polled, so that its timeout is armed.
@@ -192,6 +217,16 @@ fn each_call_for_processes_of_the_parent_process_is_refused() {
         assert!(is_refused(&block_on(tasks.ended())));
         assert!(block_on(tasks.stop()).is_clean());
         subprocess::report("tasks");
+        for call in [in_hand, queued, silent.call(())] {
+            assert!(is_refused(&block_on(call).unwrap_err()));
+        }
+        for cast in [waiting, silent.cast(())] {
+            assert!(is_refused(&block_on(cast).unwrap_err()));
+        }
+        assert!(matches!(silent.try_cast(()), Err(TryCastError::Stopped(()))));
+        assert!(is_refused(&block_on(silent.ended())));
+        assert!(block_on(silent.stop()).is_clean());
+        subprocess::report("server");
         for results in [block_on(plain.collect()), block_on(supervised.collect())] {
             assert!((2..=3).contains(&results.len()), "{results:?}");
             assert!(results.iter().all(|result| is_refused(result.as_ref().unwrap_err())), "{results:?}");
