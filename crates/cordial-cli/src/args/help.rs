@@ -18,4 +18,6 @@ Ctrl-C, SIGTERM or SIGHUP: no further command starts, and running commands get S
 kills them.
 
 Exit status: 0 all succeeded; 1 to 100 that many items failed; 101 more than 100 failed; with --fail-fast or --halt ..,fail=1 the status of the failed item; 129, 130, \
-143 after SIGHUP, SIGINT, SIGTERM; 141 standard output was closed, as by head; 255 wrong usage or an internal error.";
+143 after SIGHUP, SIGINT, SIGTERM; 141 standard output was closed, as by head; 255 wrong usage or an internal error.
+
+cordial map --help all also lists the rare options. docs/map.md lists the options of xargs and GNU parallel.";

@@ -28,7 +28,7 @@ pub(crate) struct ItemOptions {
     pub(crate) arg_file: Vec<PathBuf>,
 
     /// Combine the items of several sources in pairs, not in all combinations
-    #[arg(long, alias = "xapply")]
+    #[arg(long, alias = "xapply", hide = true)]
     pub(crate) link: bool,
 
     /// Split each item at this regular expression; {1}, {2}, ... are its parts
@@ -44,20 +44,33 @@ pub(crate) struct ItemOptions {
     pub(crate) trim: Option<Trim>,
 
     /// Stop reading a source at an item that is TEXT
-    #[arg(short = 'E', value_name = "TEXT", id = "eof", allow_hyphen_values = true, hide = true)]
-    pub(crate) eof: Option<OsString>,
+    #[arg(
+        short = 'E',
+        value_name = "TEXT",
+        id = "eof",
+        overrides_with = "optional_eof",
+        allow_hyphen_values = true,
+        hide = true
+    )]
+    pub(super) eof: Option<OsString>,
+
+    #[arg(short = 'e', long = "eof", num_args = 0..=1, require_equals = true, hide = true, overrides_with = "eof", allow_hyphen_values = true)]
+    pub(super) optional_eof: Option<Option<OsString>>,
 
     /// Pass up to N items to each command
-    #[arg(short = 'n', long, alias = "maxargs", value_name = "N", overrides_with_all = ["max_replace_args", "max_lines"])]
+    #[arg(short = 'n', long, alias = "maxargs", value_name = "N", overrides_with_all = ["max_replace_args", "max_lines", "optional_lines"])]
     pub(crate) max_args: Option<NonZeroUsize>,
 
     /// Pass up to N items to each command; {1} to {N} are the items
-    #[arg(short = 'N', long, alias = "maxreplaceargs", value_name = "N", overrides_with_all = ["max_args", "max_lines"], hide = true)]
+    #[arg(short = 'N', long, alias = "maxreplaceargs", value_name = "N", overrides_with_all = ["max_args", "max_lines", "optional_lines"], hide = true)]
     pub(crate) max_replace_args: Option<NonZeroUsize>,
 
     /// Pass up to N lines to each command; a line that ends with a blank continues
-    #[arg(short = 'L', long = "max-lines", alias = "maxlines", value_name = "N", overrides_with_all = ["max_args", "max_replace_args"], hide = true)]
-    pub(crate) max_lines: Option<NonZeroUsize>,
+    #[arg(short = 'L', value_name = "N", overrides_with_all = ["max_args", "max_replace_args", "optional_lines"], hide = true)]
+    pub(super) max_lines: Option<NonZeroUsize>,
+
+    #[arg(short = 'l', long = "max-lines", alias = "maxlines", num_args = 0..=1, require_equals = true, hide = true, overrides_with_all = ["max_args", "max_replace_args", "max_lines"])]
+    pub(super) optional_lines: Option<Option<NonZeroUsize>>,
 
     /// Pass as many items to each command as fit; a word with {} is repeated for each
     #[arg(short = 'X', overrides_with_all = ["multiple", "xargs"], id = "context")]
@@ -80,8 +93,11 @@ pub(crate) struct ItemOptions {
     pub(crate) is_exact: bool,
 
     /// Use TEXT as the placeholder for the item, instead of {}
-    #[arg(short = 'I', value_name = "TEXT", id = "replace", value_parser = values::placeholder, allow_hyphen_values = true)]
-    pub(crate) replace: Option<OsString>,
+    #[arg(short = 'I', value_name = "TEXT", id = "replace", value_parser = values::placeholder, allow_hyphen_values = true, overrides_with = "optional_replace")]
+    pub(super) replace: Option<OsString>,
+
+    #[arg(short = 'i', long = "replace", num_args = 0..=1, require_equals = true, value_parser = values::placeholder, hide = true, overrides_with = "replace")]
+    pub(super) optional_replace: Option<Option<OsString>>,
 
     /// Also replace {..}, {...}, {/..}, {+/}, {+.} and their relatives, as parallel --plus
     #[arg(long, hide = true)]
@@ -118,4 +134,22 @@ pub(crate) struct ItemOptions {
     /// Use TEXT instead of :::: before files of items
     #[arg(long, alias = "argfilesep", value_name = "TEXT", value_parser = values::placeholder, allow_hyphen_values = true, default_value = "::::", hide_default_value = true, hide = true)]
     pub(crate) arg_file_sep: OsString,
+}
+
+impl ItemOptions {
+    /// Returns the value that ends a source.
+    pub(crate) fn eof(&self) -> Option<&OsString> {
+        self.eof.as_ref().or(self.optional_eof.as_ref().and_then(Option::as_ref))
+    }
+
+    /// Returns the number of lines for each command. Without a number, `-l` is one line.
+    pub(crate) fn max_lines(&self) -> Option<NonZeroUsize> {
+        self.max_lines.or(self.optional_lines.map(|lines| lines.unwrap_or(NonZeroUsize::MIN)))
+    }
+
+    /// Returns the text that stands for the item. Without a text, `-i` is `-I {}`.
+    pub(crate) fn replace(&self) -> Option<OsString> {
+        let optional = self.optional_replace.as_ref().map(|text| text.clone().unwrap_or_else(|| "{}".into()));
+        self.replace.clone().or(optional)
+    }
 }

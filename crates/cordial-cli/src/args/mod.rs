@@ -1,12 +1,13 @@
 //! The command line: options, their values and the help text. `map::config` makes the checks that clap cannot make.
 
+mod attached;
 mod concurrency;
 mod generate;
 mod help;
 mod item_options;
 mod launch_options;
 mod options;
-mod unsupported;
+mod other_options;
 mod values;
 
 pub(crate) use concurrency::Concurrency;

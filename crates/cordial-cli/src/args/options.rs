@@ -1,5 +1,6 @@
 //! The definitions of commands and options. Their doc comments are the help text.
 
+use std::env;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -8,14 +9,16 @@ use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 
+use super::attached;
 use super::concurrency::Concurrency;
 use super::help;
 use super::item_options::ItemOptions;
 use super::launch_options::{LaunchOptions, RUNNING};
-use super::unsupported;
+use super::other_options::{self, OtherOptions};
 use super::values;
 use crate::exit_reason::ExitReason;
 use crate::stop::halt::HaltPolicy;
+use crate::text::io_error;
 
 /// Run commands in parallel, with limits, and see every failure.
 #[derive(Debug, Parser)]
@@ -27,6 +30,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
+    #[command(version)]
     Map(Box<MapOptions>),
     /// Print completions for a shell
     Completions {
@@ -57,39 +61,39 @@ pub(crate) struct MapOptions {
     pub(crate) shell: bool,
 
     /// Run N commands at once; 0: as many as possible; +N, -N, N% of the cores; a FILE [default: 100%]
-    #[arg(short = 'c', long, visible_short_aliases = ['j', 'P'], aliases = ["jobs", "max-procs", "max-concurrency"], value_name = "N", help_heading = RUNNING, value_parser = Concurrency::parse, default_value = "100%", hide_default_value = true, allow_negative_numbers = true)]
+    #[arg(short = 'c', long, visible_short_aliases = ['j', 'P'], aliases = ["jobs", "max-procs", "maxprocs", "max-concurrency"], value_name = "N", help_heading = RUNNING, value_parser = Concurrency::parse, default_value = "100%", hide_default_value = true, allow_negative_numbers = true)]
     pub(crate) concurrency: Concurrency,
 
     /// Run the commands in DIR
-    #[arg(long, visible_alias = "wd", value_name = "DIR", help_heading = RUNNING)]
+    #[arg(long, visible_alias = "wd", alias = "work-dir", value_name = "DIR", help_heading = RUNNING)]
     pub(crate) workdir: Option<PathBuf>,
 
     /// Wait TIME between two starts
-    #[arg(long, value_name = "TIME", help_heading = RUNNING, value_parser = values::duration)]
+    #[arg(long, value_name = "TIME", help_heading = RUNNING, value_parser = values::duration, hide = true)]
     pub(crate) delay: Option<Duration>,
 
     /// Lower the priority by N (1 to 19)
-    #[arg(long, value_name = "N", help_heading = RUNNING, value_parser = clap::value_parser!(i32).range(1..=19))]
+    #[arg(long, value_name = "N", help_heading = RUNNING, value_parser = clap::value_parser!(i32).range(1..=19), hide = true)]
     pub(crate) nice: Option<i32>,
 
     /// Start no command while the load average is above N
-    #[arg(long, value_name = "N", help_heading = RUNNING, value_parser = values::load)]
+    #[arg(long, value_name = "N", help_heading = RUNNING, value_parser = values::load, hide = true)]
     pub(crate) load: Option<f64>,
 
     /// Start no command while free memory is below SIZE, such as 2G
-    #[arg(long, value_name = "SIZE", help_heading = RUNNING, value_parser = values::size)]
+    #[arg(long, value_name = "SIZE", help_heading = RUNNING, value_parser = values::size, hide = true)]
     pub(crate) memfree: Option<u64>,
 
     /// Print in the order of the items (default)
-    #[arg(short = 'k', long, help_heading = OUTPUT, overrides_with = "unordered")]
+    #[arg(short = 'k', long, alias = "keeporder", help_heading = OUTPUT, overrides_with = "unordered")]
     pub(crate) keep_order: bool,
 
     /// Print the output of each item when it finishes
-    #[arg(long, help_heading = OUTPUT, overrides_with = "keep_order")]
+    #[arg(long, aliases = ["no-keep-order", "nokeeporder", "nok", "no-k"], help_heading = OUTPUT, overrides_with = "keep_order")]
     pub(crate) unordered: bool,
 
     /// Print each line when it is written
-    #[arg(long, visible_alias = "lb", help_heading = OUTPUT, overrides_with = "ungroup")]
+    #[arg(long, visible_alias = "lb", aliases = ["line-buffered", "linebuffer", "linebuffered"], help_heading = OUTPUT, overrides_with = "ungroup")]
     pub(crate) line_buffer: bool,
 
     /// Let the commands write directly, without buffering
@@ -101,7 +105,7 @@ pub(crate) struct MapOptions {
     pub(crate) tag: bool,
 
     /// Also write DIR/<index>/stdout, stderr and status
-    #[arg(long, value_name = "DIR", help_heading = OUTPUT, conflicts_with = "line_buffer")]
+    #[arg(long, aliases = ["result", "res"], value_name = "DIR", help_heading = OUTPUT, conflicts_with = "line_buffer")]
     pub(crate) results: Option<PathBuf>,
 
     /// Print a JSON object per item: index, item, status, seconds, ...
@@ -113,7 +117,7 @@ pub(crate) struct MapOptions {
     pub(crate) fail_fast: bool,
 
     /// After N or N% failed items: start no more (soon), stop all (now); also success=N, done=N
-    #[arg(long, alias = "halt-on-error", value_name = "soon|now,fail=N[%]", help_heading = FAILURE, value_parser = values::halt, allow_negative_numbers = true)]
+    #[arg(long, aliases = ["halt-on-error", "haltonerror"], value_name = "soon|now,fail=N[%]", help_heading = FAILURE, value_parser = values::halt, allow_negative_numbers = true)]
     pub(crate) halt: Option<HaltPolicy>,
 
     /// Retry a failed item up to N times; print only the last attempt
@@ -129,7 +133,7 @@ pub(crate) struct MapOptions {
     pub(crate) grace: Duration,
 
     /// Write a line per finished item, as GNU parallel does
-    #[arg(long, value_name = "FILE", help_heading = LONG)]
+    #[arg(long, alias = "jl", value_name = "FILE", help_heading = LONG)]
     pub(crate) joblog: Option<PathBuf>,
 
     /// Skip items that --joblog or --results has recorded
@@ -137,11 +141,11 @@ pub(crate) struct MapOptions {
     pub(crate) resume: bool,
 
     /// Like --resume, but run failed items again
-    #[arg(long, help_heading = LONG)]
+    #[arg(long, alias = "resumefailed", help_heading = LONG)]
     pub(crate) resume_failed: bool,
 
     /// Print the commands without running them
-    #[arg(long, help_heading = LONG)]
+    #[arg(long, aliases = ["dryrun", "dr"], help_heading = LONG)]
     pub(crate) dry_run: bool,
 
     /// Print neither progress nor failures
@@ -151,12 +155,12 @@ pub(crate) struct MapOptions {
     #[command(flatten)]
     pub(crate) launch: LaunchOptions,
 
-    #[arg(short = 'r', long = "no-run-if-empty", hide = true)]
-    _no_run_if_empty: bool,
-
     /// Show the progress bar although standard output is a pipe
     #[arg(long, aliases = ["eta", "progress"], help_heading = OUTPUT, conflicts_with = "quiet")]
     pub(crate) bar: bool,
+
+    #[command(flatten)]
+    pub(crate) other: OtherOptions,
 
     /// The command and its arguments, then ::: and the items
     #[arg(trailing_var_arg = true, value_name = "COMMAND", hide = true)]
@@ -175,9 +179,17 @@ const LONG: &str = "Long runs";
 /// When help was requested or the command line is wrong. The help or a message has been printed;
 /// the error is the exit status of the program.
 pub(crate) fn parse() -> Result<Args, ExitCode> {
-    Args::try_parse().map_err(|error| {
+    let mut words: Vec<OsString> = env::args_os().collect();
+    if words.get(1).is_some_and(|word| word == "map") {
+        let after_map = words.split_off(2);
+        if after_map == ["--help", "all"] || after_map == ["--help=all"] {
+            return Err(print_all_help());
+        }
+        words.extend(attached::normalize(after_map, &map_definitions()));
+    }
+    Args::try_parse_from(words).map_err(|error| {
         // With both outputs closed, there is nowhere to report the error.
-        let _ = match unsupported::message(&error) {
+        let _ = match other_options::message(&error) {
             Some(message) => writeln!(io::stderr(), "cordial: {message}"),
             None => error.print(),
         };
@@ -185,9 +197,42 @@ pub(crate) fn parse() -> Result<Args, ExitCode> {
     })
 }
 
-/// Returns the definitions, for completions and the manual page.
+/// Returns the definitions, for completions.
 pub(super) fn definitions() -> clap::Command {
     Args::command()
+}
+
+/// Returns the definitions of `cordial map`.
+pub(super) fn map_definitions() -> clap::Command {
+    let mut definitions = definitions();
+    definitions.build();
+    definitions.find_subcommand("map").cloned().unwrap_or(definitions)
+}
+
+/// Prints the help of `cordial map` with all options to standard output.
+fn print_all_help() -> ExitCode {
+    let text = with_rare_options(map_definitions()).render_help().to_string();
+    print(text.as_bytes())
+}
+
+/// Shows the options that the short help leaves out.
+pub(super) fn with_rare_options(map: clap::Command) -> clap::Command {
+    map.mut_args(|arg| {
+        let is_rare = arg.get_help().is_some() && !arg.is_positional();
+        if is_rare { arg.hide(false) } else { arg }
+    })
+}
+
+/// Writes a text to standard output.
+pub(super) fn print(text: &[u8]) -> ExitCode {
+    match io::stdout().write_all(text).and_then(|()| io::stdout().flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitReason::OutputClosed.into(),
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "cordial: cannot write to standard output: {}", io_error::describe(&error));
+            ExitReason::Error.into()
+        }
+    }
 }
 
 #[cfg(test)]

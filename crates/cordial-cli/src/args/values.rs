@@ -30,6 +30,13 @@ pub(super) fn delimiter(text: &str) -> Result<u8, String> {
     })
 }
 
+pub(super) fn variable_name(text: &str) -> Result<String, String> {
+    match text.is_empty() || text.contains(['=', '\0']) {
+        true => Err("expected the name of a variable, such as SLOT".to_owned()),
+        false => Ok(text.to_owned()),
+    }
+}
+
 pub(super) fn placeholder(text: &str) -> Result<OsString, String> {
     if text.is_empty() { Err("the placeholder must not be empty".to_owned()) } else { Ok(text.into()) }
 }

@@ -72,6 +72,9 @@ pub(super) async fn run(
     variables.push(("CORDIAL_INDEX", item.index.to_string().into()));
     variables.push(("CORDIAL_SLOT", slot.to_string().into()));
     variables.push(("CORDIAL_ATTEMPT", attempt.to_string().into()));
+    if let Some(name) = &config.slot_variable {
+        variables.push((name, (slot - 1).to_string().into()));
+    }
     let typed = || (!config.typed.is_empty()).then(|| Arc::clone(&config.typed));
     let started = SystemTime::now();
     let clock = Instant::now();

@@ -21,6 +21,10 @@ pub(crate) struct LaunchConfig {
     pub(crate) template: CommandTemplate,
     /// The command as it was typed. Empty if each item is a command.
     pub(crate) typed: Arc<str>,
+    /// Whether each command is printed before it starts.
+    pub(crate) is_verbose: bool,
+    /// The variable that holds the number of the slot, counted from 0.
+    pub(crate) slot_variable: Option<String>,
     pub(crate) spawner: Spawner,
     pub(crate) output: OutputTarget,
     pub(crate) limit: SlotLimit,
@@ -62,4 +66,6 @@ pub(super) struct Request {
     /// Counted from 1.
     pub(super) attempt: u32,
     pub(super) reply: oneshot::Sender<Outcome>,
+    /// Whether the command was printed before a start that failed because a resource was short.
+    pub(super) is_shown: bool,
 }

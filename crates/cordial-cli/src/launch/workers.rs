@@ -5,6 +5,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::io::{self, IsTerminal, Write as _};
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,7 +23,7 @@ use super::throttle::Throttle;
 use crate::item_failure::ItemFailure;
 use crate::outcome::Outcome;
 use crate::stop::token::StopLevel;
-use crate::system::{self, WaitMode};
+use crate::system::{self, StandardError, WaitMode};
 
 /// The pause before retrying a start that failed because too many processes or files exist.
 const SHORTAGE_RETRY_DELAY: Duration = Duration::from_millis(20);
@@ -243,16 +244,19 @@ impl Workers {
 
     async fn serve_in(&self, slot: usize, request: Request, is_alone: bool, mode: WaitMode) -> Served {
         let config = &self.config;
-        let Request { item, attempt, mut reply } = request;
+        let Request { item, attempt, mut reply, is_shown } = request;
         let mut outcome = if config.stop.level() > StopLevel::Running || reply.is_closed() {
             Outcome::without_process(item, attempt, slot, ItemFailure::NotRun, &config.budget)
         } else {
+            if config.is_verbose && !is_shown {
+                show(&config.template.render(&item, slot));
+            }
             match child::run(config, &item, attempt, slot, mode, reply.closed()).await {
                 // Another command that runs will free resources. Without one, trying again is useless.
                 Outcome { result: Err(ItemFailure::NotStarted { error, .. }), .. }
                     if !is_alone && system::is_resource_shortage(&error) =>
                 {
-                    return Served::Shortage(Request { item, attempt, reply });
+                    return Served::Shortage(Request { item, attempt, reply, is_shown: true });
                 }
                 outcome => outcome,
             }
@@ -271,5 +275,26 @@ impl Workers {
 
     fn lock_slots(&self) -> MutexGuard<'_, Slots> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Prints a command to standard error, as `xargs -t` does. One write keeps the line together.
+fn show(command: &[u8]) {
+    let mut line = [command, b"\n"].concat();
+    if io::stderr().is_terminal() {
+        // Erases the progress bar, which the next tick redraws.
+        line.splice(0..0, *b"\r\x1b[2K");
+    }
+    let mut rest = &line[..];
+    while !rest.is_empty() {
+        match StandardError.write(rest) {
+            Ok(n) => rest = &rest[n..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error)
+                if error.kind() == io::ErrorKind::WouldBlock && system::wait_until_writable(&StandardError).is_ok() => {
+            }
+            // Without a standard error, there is nowhere to print.
+            Err(_) => return,
+        }
     }
 }

@@ -134,7 +134,7 @@ impl Counts {
     fn new(options: &ItemOptions) -> Counts {
         let as_many_as_fit = options.context || options.multiple || options.xargs;
         let records = options.max_args.or(options.max_replace_args).map(usize::from);
-        match options.max_lines.map(usize::from) {
+        match options.max_lines().map(usize::from) {
             Some(lines) if options.words => Counts { max_records: None, max_lines: Some(lines) },
             Some(lines) => Counts { max_records: Some(lines), max_lines: None },
             None => Counts { max_records: records.or((!as_many_as_fit).then_some(1)), max_lines: None },
@@ -161,8 +161,8 @@ pub(super) fn syntax(options: &ItemOptions, sources: &mut [Source]) -> Result<Sy
         None => counts.max_records.map(|records| records.saturating_mul(sources.len())),
     };
     let mut syntax = Syntax::default().max_values(max_values);
-    if let Some(text) = &options.replace {
-        syntax = syntax.replace(bytes(text)?);
+    if let Some(text) = options.replace() {
+        syntax = syntax.replace(bytes(&text)?);
     }
     for (written, text) in [
         ("{.}", &options.extensionreplace),
@@ -179,7 +179,7 @@ pub(super) fn syntax(options: &ItemOptions, sources: &mut [Source]) -> Result<Sy
     if options.plus {
         syntax = syntax.plus();
     }
-    let is_repeated = options.context || options.max_replace_args.is_some() || options.max_lines.is_some();
+    let is_repeated = options.context || options.max_replace_args.is_some() || options.max_lines().is_some();
     syntax = syntax.beside(match counts.max_records {
         _ if is_repeated => BesideText::Repeated,
         Some(1) => BesideText::Once,
@@ -225,11 +225,11 @@ pub(super) fn sources(
         sources,
         separator: separator(options),
         edit: ValueEdit {
-            eof: options.eof.clone().map(system::argument_bytes).transpose()?,
+            eof: options.eof().cloned().map(system::argument_bytes).transpose()?,
             trim: options.trim.unwrap_or(default_trim),
             colsep: options.colsep.clone(),
         },
-        joins_lines: options.max_lines.is_some() && !options.words,
+        joins_lines: options.max_lines().is_some() && !options.words,
         grouping: Grouping {
             max_records,
             max_lines,

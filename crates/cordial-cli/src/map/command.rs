@@ -36,7 +36,9 @@ impl GivenCommand {
             Some(path) => Some(Shell::new(system::argument_bytes(path.clone())?)?),
             None => None,
         };
-        let is_line = options.shell || given_shell.is_some() || matches!(&words[..], [only] if is_line(only, options));
+        let is_line = options.shell
+            || given_shell.is_some()
+            || matches!(&words[..], [only] if !options.other.quote && is_line(only, options));
         let shell_for = |calls_function: &dyn Fn(&[u8]) -> bool| match &given_shell {
             Some(shell) => shell.clone(),
             // Functions are exported in a form that only bash reads.

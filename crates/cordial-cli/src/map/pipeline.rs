@@ -88,6 +88,8 @@ where
     let launch_config = LaunchConfig {
         template,
         typed,
+        is_verbose: options.other.verbose,
+        slot_variable: options.other.process_slot_var.clone(),
         spawner: Spawner::new(spawn_config, terminal),
         output: target,
         limit: limit.clone(),

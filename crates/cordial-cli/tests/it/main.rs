@@ -15,6 +15,7 @@ mod memory;
 mod options;
 mod order;
 mod orphans;
+mod other_options;
 mod placeholders;
 mod records;
 mod retries;

@@ -1,0 +1,114 @@
+//! Values that are attached to a short option and may be left out, as in `xargs -i@`. clap knows such a value only after
+//! `=`, so `-i@` becomes `--replace=@`.
+
+use std::ffi::OsString;
+
+use clap::{Arg, Command};
+
+/// Short options whose value is attached or left out, and their long names.
+const OPTIONAL: [(u8, &str); 3] = [(b'i', "--replace="), (b'e', "--eof="), (b'l', "--max-lines=")];
+
+/// Returns the words after `cordial map` with long options in the place of attached values. The command and its
+/// arguments stay as they are.
+pub(super) fn normalize(words: Vec<OsString>, map: &Command) -> Vec<OsString> {
+    let mut normalized = Vec::with_capacity(words.len());
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        let bytes = word.as_encoded_bytes();
+        let is_option = bytes.starts_with(b"-") && bytes.len() > 1 && bytes != b"--";
+        if !is_option {
+            normalized.push(word);
+            break;
+        }
+        let takes_next = match bytes.strip_prefix(b"--") {
+            Some(name) => {
+                !name.contains(&b'=') && map.get_arguments().any(|arg| takes_value(arg) && has_long(arg, name))
+            }
+            None => match split_cluster(&word, map) {
+                Cluster::Flags => false,
+                Cluster::TakesNext => true,
+                Cluster::Attached(flags, long) => {
+                    normalized.extend(flags);
+                    normalized.push(long);
+                    continue;
+                }
+            },
+        };
+        normalized.push(word);
+        if takes_next {
+            normalized.extend(words.next());
+        }
+    }
+    normalized.extend(words);
+    normalized
+}
+
+/// What a word of short options is.
+enum Cluster {
+    Flags,
+    /// The next word is the value of the last option.
+    TakesNext,
+    /// The options before the one with an attached value, and that one as a long option.
+    Attached(Option<OsString>, OsString),
+}
+
+fn split_cluster(word: &OsString, map: &Command) -> Cluster {
+    let Some(text) = word.to_str() else { return Cluster::Flags };
+    for (at, short) in text.char_indices().skip(1) {
+        let rest = &text[at + short.len_utf8()..];
+        if let Some((_, long)) = OPTIONAL.iter().find(|(byte, _)| char::from(*byte) == short) {
+            if rest.is_empty() {
+                return Cluster::Flags;
+            }
+            let value = rest.strip_prefix('=').unwrap_or(rest);
+            let flags = (at > 1).then(|| OsString::from(&text[..at]));
+            return Cluster::Attached(flags, format!("{long}{value}").into());
+        }
+        if map.get_arguments().any(|arg| takes_value(arg) && has_short(arg, short)) {
+            return if rest.is_empty() { Cluster::TakesNext } else { Cluster::Flags };
+        }
+    }
+    Cluster::Flags
+}
+
+/// Returns whether the next word is the value of an option.
+fn takes_value(arg: &Arg) -> bool {
+    !arg.is_positional() && arg.get_action().takes_values() && !arg.is_require_equals_set()
+}
+
+fn has_short(arg: &Arg, short: char) -> bool {
+    arg.get_short_and_visible_aliases().unwrap_or_default().contains(&short)
+        || arg.get_all_short_aliases().unwrap_or_default().contains(&short)
+}
+
+fn has_long(arg: &Arg, name: &[u8]) -> bool {
+    let is_name = |long: &str| long.as_bytes() == name;
+    arg.get_long().is_some_and(is_name) || arg.get_all_aliases().unwrap_or_default().into_iter().any(is_name)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Args as _;
+
+    use super::super::item_options::ItemOptions;
+    use super::*;
+
+    #[test]
+    fn attached_values_become_long_options() {
+        let map = ItemOptions::augment_args(Command::new("map"));
+        let map = map.arg(Arg::new("jobs").short('j').short_alias('P').long("concurrency").alias("jobs"));
+        let map = &map.arg(Arg::new("keep").short('k').action(clap::ArgAction::SetTrue));
+        for (given, expected) in [
+            ("-i@ echo -iX", "--replace=@ echo -iX"),
+            ("-kiX -l5 -e_ true", "-k --replace=X --max-lines=5 --eof=_ true"),
+            ("-i -l -e echo", "-i -l -e echo"),
+            ("-d -i -j2 --jobs -l3 -n1 echo", "-d -i -j2 --jobs -l3 -n1 echo"),
+            ("--jobs=2 -P -l3 -l2 x", "--jobs=2 -P -l3 --max-lines=2 x"),
+            ("-- -i@", "-- -i@"),
+            ("-d, -Ii -E -e1", "-d, -Ii -E -e1"),
+        ] {
+            let words = given.split(' ').map(OsString::from).collect();
+            assert_eq!(normalize(words, map).join(" ".as_ref()), expected, "{given}");
+        }
+    }
+}
