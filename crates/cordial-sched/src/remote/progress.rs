@@ -15,6 +15,9 @@
 //! **A poll with the key of another.** A reader that sees a number sees its key or a later one. If it sees a later key,
 //! it sees that the number has changed too.
 //!
+//! **Two polls of one task.** A worker calls `end` before it gives away a task that is pending (`task/schedule.rs`), so a worker that
+//! is late to go on does not seem to poll a task that another worker polls by then.
+//!
 //! **A poll with the time of another.** A reader that sees the number of a poll seen twice sees its time or a later
 //! one. If it sees a later time, it sees a later number in `current` too, because sysmon had seen that number.
 //!

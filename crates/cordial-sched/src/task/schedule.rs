@@ -158,9 +158,10 @@ pub(crate) fn poll_first_seen() -> Option<u64> {
     CONTEXT.try_with(first_seen).ok().flatten()
 }
 
-/// Polls a task once, then queues, parks or finishes it.
+/// Polls a task once, then queues, parks or finishes it. Calls `end` when the poll is over: before another thread can poll a task
+/// that is pending, so that never two threads seem to poll it, and after the destructors of a task that has finished.
 #[inline]
-pub(crate) fn poll(mut runnable: Runnable) {
+pub(crate) fn poll(mut runnable: Runnable, end: impl FnOnce()) {
     let header = address(runnable.header());
     let (polled, is_woken) = CONTEXT
         .try_with(|context| {
@@ -171,12 +172,13 @@ pub(crate) fn poll(mut runnable: Runnable) {
         })
         // A thread that ends may still poll tasks after its context was destroyed.
         .unwrap_or_else(|_| (runnable.poll(), false));
-    let runnable = match polled {
-        Poll::Ready(delivery) => return runnable.finish(delivery),
-        // Woken on this thread during the poll: queued at once, and not put into its slot first.
-        Poll::Pending if is_woken => Some(runnable),
-        Poll::Pending => runnable.park(),
-    };
+    if let Poll::Ready(delivery) = polled {
+        runnable.finish(delivery);
+        return end();
+    }
+    end();
+    // Woken on this thread during the poll: queued at once, and not put into its slot first.
+    let runnable = if is_woken { Some(runnable) } else { runnable.park() };
     if let Some(runnable) = runnable {
         queue(runnable, Placement::Last);
     }
@@ -184,7 +186,7 @@ pub(crate) fn poll(mut runnable: Runnable) {
 
 /// Polls a task once. A panic is discarded: the layer above catches the panics that it reports.
 pub(crate) fn poll_caught(runnable: Runnable) {
-    let _ = unwind::catch(|| poll(runnable));
+    let _ = unwind::catch(|| poll(runnable, || {}));
 }
 
 /// The state of the outer poll. Restored when the inner poll returns or panics.
@@ -266,3 +268,6 @@ pub fn wake_last(waker: Waker) {
 fn set_wakes_last(wakes_last: bool) -> bool {
     CONTEXT.try_with(|context| context.wakes_last.replace(wakes_last)).unwrap_or(false)
 }
+
+#[cfg(all(test, not(cordial_loom)))]
+mod tests;

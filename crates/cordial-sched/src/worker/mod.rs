@@ -116,7 +116,10 @@ impl WorkerThread {
             if let Ok(end) = unwind::catch(|| run_loop::run(self)) {
                 return end;
             }
-            self.remote.progress.end();
+            // The panic may have come from behind the end of the poll.
+            if self.remote.progress.current().is_some() {
+                self.remote.progress.end();
+            }
         }
     }
 
@@ -193,8 +196,7 @@ impl WorkerOps for WorkerThread {
     #[inline(always)]
     fn poll(&self, task: Runnable) {
         self.remote.progress.begin(task.header().key());
-        schedule::poll(task);
-        self.remote.progress.end();
+        schedule::poll(task, || self.remote.progress.end());
     }
 
     #[inline(always)]
