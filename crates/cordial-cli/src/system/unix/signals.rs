@@ -25,7 +25,7 @@ impl StopSignals {
     /// When the system refuses to install a handler.
     pub(crate) fn listen() -> io::Result<Self> {
         Ok(StopSignals {
-            hangup: if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) },
+            hangup: unless_ignored(nix::sys::signal::Signal::SIGHUP)?,
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
         })
@@ -37,17 +37,11 @@ impl StopSignals {
     ///
     /// Dropping the future loses nothing.
     pub(crate) async fn next(&mut self) -> StopSignal {
-        let hangup = async {
-            match &mut self.hangup {
-                Some(hangup) => hangup.recv().await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             biased;
             _ = self.interrupt.recv() => StopSignal::Interrupt,
             _ = self.terminate.recv() => StopSignal::Terminate,
-            _ = hangup => StopSignal::Hangup,
+            () = receive(&mut self.hangup) => StopSignal::Hangup,
         }
     }
 }
@@ -58,9 +52,20 @@ pub(crate) fn interrupt_this_program() {
     let _ = rustix::process::kill_process(rustix::process::getpid(), RawSignal::INT);
 }
 
-/// Returns false where the system does not report ignored signals.
-fn is_hangup_ignored() -> bool {
-    ignored_signals().is_some_and(|ignored| ignored & signal_bit(nix::sys::signal::Signal::SIGHUP) != 0)
+/// Installs a handler, unless the signal was ignored when `cordial` was started: then it stays ignored, here and in the commands.
+fn unless_ignored(which: nix::sys::signal::Signal) -> io::Result<Option<Signal>> {
+    let is_ignored = ignored_signals().is_some_and(|ignored| ignored & signal_bit(which) != 0);
+    if is_ignored { Ok(None) } else { signal(SignalKind::from_raw(which as i32)).map(Some) }
+}
+
+/// Waits for the next signal, or for ever if it is ignored.
+async fn receive(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
+    }
 }
 
 /// Returns the signals that this process ignores, one bit each; `None` where the system does not
@@ -76,10 +81,10 @@ pub(super) fn signal_bit(signal: nix::sys::signal::Signal) -> u64 {
     1 << (signal as i32 - 1)
 }
 
-/// Receives SIGUSR1 and SIGUSR2, from the call of `listen` on.
+/// Receives SIGUSR1 and SIGUSR2, from the call of `listen` on. Each is `None` if it was ignored when `cordial` was started.
 pub(crate) struct LimitSignals {
-    more: Signal,
-    fewer: Signal,
+    more: Option<Signal>,
+    fewer: Option<Signal>,
 }
 
 impl LimitSignals {
@@ -89,7 +94,8 @@ impl LimitSignals {
     ///
     /// When the system refuses to install a handler.
     pub(crate) fn listen() -> io::Result<Self> {
-        Ok(LimitSignals { more: signal(SignalKind::user_defined1())?, fewer: signal(SignalKind::user_defined2())? })
+        use nix::sys::signal::Signal::{SIGUSR1, SIGUSR2};
+        Ok(LimitSignals { more: unless_ignored(SIGUSR1)?, fewer: unless_ignored(SIGUSR2)? })
     }
 
     /// Waits for the next signal. The wait has no bound: most runs receive none.
@@ -99,8 +105,8 @@ impl LimitSignals {
     /// Dropping the future loses nothing.
     pub(crate) async fn next(&mut self) -> LimitChange {
         tokio::select! {
-            _ = self.more.recv() => LimitChange::More,
-            _ = self.fewer.recv() => LimitChange::Fewer,
+            () = receive(&mut self.more) => LimitChange::More,
+            () = receive(&mut self.fewer) => LimitChange::Fewer,
         }
     }
 }
