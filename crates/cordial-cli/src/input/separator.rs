@@ -6,4 +6,6 @@ pub(crate) enum Separator {
     Byte(u8),
     /// Blanks and newlines, except in quotes, as for `xargs` without options.
     Words,
+    /// Newlines, except in quotes, as for `xargs -I`: blanks before a line and empty lines have no meaning.
+    QuotedLines,
 }

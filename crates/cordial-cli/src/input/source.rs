@@ -38,6 +38,8 @@ pub(crate) struct ItemSource {
     count: Arc<ValueCount>,
     stop: StopToken,
     ended: bool,
+    /// Why the input ended, after the items before it.
+    error: Option<io::Error>,
 }
 
 /// One record.
@@ -76,6 +78,7 @@ impl ItemSource {
             count,
             stop,
             ended: false,
+            error: None,
         }
     }
 
@@ -182,13 +185,21 @@ impl Stream for ItemSource {
                 return Poll::Ready(Some(Ok(item)));
             }
             if this.ended {
-                break;
+                return Poll::Ready(this.error.take().map(Err));
             }
             let record = match this.kept.take() {
                 Some(record) => Some(Ok(record)),
                 None => ready!(this.reader.poll_next(cx)),
             };
-            match record.map(|record| record.and_then(|record| this.add(record))) {
+            let record = match record {
+                // What was read before an error makes an item.
+                Some(Err(error)) => {
+                    this.error = Some(error);
+                    None
+                }
+                record => record.and_then(Result::ok),
+            };
+            match record.map(|record| this.add(record)) {
                 Some(Ok(None)) => {}
                 Some(Ok(Some(item))) => return Poll::Ready(Some(Ok(item))),
                 Some(Err(error)) => {

@@ -42,7 +42,8 @@ impl Splitter {
     pub(super) fn new(chunks: ReadAhead, separator: Separator, max_bytes: usize) -> Self {
         let mode = match separator {
             Separator::Byte(delimiter) => Mode::Delimiter(delimiter),
-            Separator::Words => Mode::Words(WordReader::default()),
+            Separator::Words => Mode::Words(WordReader::new(true)),
+            Separator::QuotedLines => Mode::Words(WordReader::new(false)),
         };
         Splitter { chunks, chunk: Vec::new(), at: 0, mode, value: Accumulator::new(max_bytes), ended: false }
     }

@@ -1,11 +1,14 @@
 //! Words as `xargs` without options reads them: blanks and newlines separate words, a backslash takes the next character
-//! as it is, and single or double quotes take all up to the next one, but not a newline.
+//! as it is, and single or double quotes take all up to the next one, but not a newline. White space of any kind before a
+//! word has no meaning. With `xargs -I`, only newlines separate.
 
 use std::io;
 
 /// Reads words byte by byte.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct WordReader {
+    /// Whether a blank ends a word.
+    ends_at_blanks: bool,
     /// The quote that is open.
     quote: Option<u8>,
     is_escaped: bool,
@@ -16,6 +19,11 @@ pub(super) struct WordReader {
 }
 
 impl WordReader {
+    /// Returns a reader of words, or of lines if blanks do not end a word.
+    pub(super) fn new(ends_at_blanks: bool) -> WordReader {
+        WordReader { ends_at_blanks, quote: None, is_escaped: false, has_begun: false, n_lines: 0 }
+    }
+
     /// Reads a byte, and passes the byte of a word to `add`. Returns after the last byte of a word whether a newline
     /// follows the word.
     ///
@@ -37,7 +45,8 @@ impl WordReader {
             None if std::mem::take(&mut self.is_escaped) => add(byte),
             None if byte == b'\\' => (self.is_escaped, self.has_begun) = (true, true),
             None if byte == b'\'' || byte == b'"' => (self.quote, self.has_begun) = (Some(byte), true),
-            None if b" \t\n".contains(&byte) => {
+            None if !self.has_begun && !is_newline && (byte.is_ascii_whitespace() || byte == b'\x0b') => {}
+            None if is_newline || self.ends_at_blanks && b" \t".contains(&byte) => {
                 return Ok(std::mem::take(&mut self.has_begun).then_some(is_newline));
             }
             None => {
@@ -71,8 +80,8 @@ mod tests {
     use super::*;
 
     /// Returns each word with a `;` after the last of a line, and a `|` after the others.
-    fn words(text: &str) -> io::Result<String> {
-        let (mut reader, mut read) = (WordReader::default(), String::new());
+    fn words(text: &str, ends_at_blanks: bool) -> io::Result<String> {
+        let (mut reader, mut read) = (WordReader::new(ends_at_blanks), String::new());
         for byte in text.bytes() {
             let mut word = String::new();
             let end = reader.next(byte, &mut |byte| word.push(byte.into()))?;
@@ -95,10 +104,20 @@ mod tests {
             ("'a  b' \"c'd\"\n''\n", "a  b|c'd;;"),
             ("a\\ b \\\"c\\\nd\n", "a b|\"c\nd;"),
             ("x'y 'z", "xy z."),
+            (" \r\x0b x\r\x0c\n", "x\r\x0c;"),
         ] {
-            assert_eq!(words(text).unwrap(), expected, "{text:?}");
+            assert_eq!(words(text, true).unwrap(), expected, "{text:?}");
         }
-        assert!(words("a\n'b\nc'").unwrap_err().to_string().contains("line 2 has a single quote"));
-        assert!(words("\"b").unwrap_err().to_string().contains("double quote"));
+        assert!(words("a\n'b\nc'", true).unwrap_err().to_string().contains("line 2 has a single quote"));
+        assert!(words("\"b", true).unwrap_err().to_string().contains("double quote"));
+    }
+
+    #[test]
+    fn only_newlines_end_a_line_with_quotes() {
+        for (text, expected) in
+            [("a b \n", "a b ;"), (" 'c  d' \"e\"\n\n \n", "c  d e;"), ("f\\\ng\n", "f\ng;"), ("h", "h.")]
+        {
+            assert_eq!(words(text, false).unwrap(), expected, "{text:?}");
+        }
     }
 }

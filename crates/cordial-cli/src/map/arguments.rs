@@ -118,6 +118,7 @@ fn open(path: &Path) -> Result<Origin, String> {
 /// Returns what separates the items of files and of standard input.
 fn separator(options: &ItemOptions) -> Separator {
     match options.delimiter {
+        _ if options.words && options.replace().is_some() => Separator::QuotedLines,
         _ if options.words => Separator::Words,
         _ if options.null => Separator::Byte(0),
         delimiter => Separator::Byte(delimiter.unwrap_or(b'\n')),
@@ -229,7 +230,7 @@ pub(super) fn sources(
             trim: options.trim.unwrap_or(default_trim),
             colsep: options.colsep.clone(),
         },
-        joins_lines: options.max_lines().is_some() && !options.words,
+        joins_lines: options.max_lines().is_some() && separator(options) == Separator::Byte(b'\n'),
         grouping: Grouping {
             max_records,
             max_lines,

@@ -61,7 +61,12 @@ impl Config {
         if let Some(workdir) = &options.workdir
             && !workdir.is_dir()
         {
-            return Err(format!("--workdir {} is not a directory: name an existing directory", workdir.display()));
+            let shown = workdir.display();
+            let advice = match shown.to_string().contains('{') {
+                true => "it takes no placeholder: write cordial map 'cd {} && COMMAND'",
+                false => "name an existing directory",
+            };
+            return Err(format!("--workdir {shown} is not a directory: {advice}"));
         }
         if options.items.header.is_some() {
             arguments::announce_terminal(&sources, options.quiet);

@@ -6,6 +6,7 @@ mod command;
 mod comparison;
 mod environment;
 mod failures;
+mod findutils;
 mod guard;
 mod harness;
 mod input;

@@ -59,9 +59,11 @@ fn words_are_those_of_xargs() {
         (&["--words", "printf", "<%s>"], b"a 'b  c'\n\n d\\ e \"\"", b"<a><b  c><d e><>"),
         (&["--words", "-n2", "echo"], b"1 2\n3\n", b"1 2\n3\n"),
         (&["--words", "-L1", "echo"], b"a b\n\nc \nd\n", b"a b\nc d\n"),
+        (&["--words", "-I@", "printf", "<%s>", "@"], b" a 'b  c' \n\n\td\n", b"<a b  c ><d>"),
+        (&["-0", "-L1", "printf", "<%s>"], b"a \0b\0", b"<a ><b>"),
         (&["--words", "-L2", "-E", "x", "echo"], b"a\nb c\nd x e\n", b"a b c\nd\n"),
     ]);
-    let result = run(&["map", "--words", "echo"], b"a\n'b\nc\n");
+    let result = run(&["map", "--words", "--xargs", "echo"], b"a\n'b\nc\n");
     assert_eq!((result.status, result.stdout.as_slice()), (255, &b"a\n"[..]));
     assert!(result.stderr.contains("line 2 has a single quote without another one"), "{}", result.stderr);
 }

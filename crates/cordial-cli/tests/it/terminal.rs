@@ -173,3 +173,22 @@ fn ctrl_z_suspends_commands_and_fg_continues_them() {
     session.type_in(b"exit\n");
     assert_eq!(session.end().0, 0);
 }
+
+#[test]
+fn a_terminal_without_items_is_announced() {
+    let announced = "cordial: reading items from the terminal, one per line, up to Ctrl-D";
+    for (line, is_announced) in
+        [("cordial map echo x", true), ("cordial map --header : echo x", true), ("cordial map --quiet echo x", false)]
+    {
+        let mut session = Session::start(&format!("stty -echo; {line}"));
+        if is_announced {
+            session.wait_for(announced);
+        }
+        session.type_in(b"a\nb\n\x04");
+        let (status, text) = session.end();
+        assert_eq!((status, text.contains(announced)), (0, is_announced), "{line}: {text:?}");
+        assert!(text.contains("x b"), "{line}: {text:?}");
+    }
+    let (_, text) = Session::start("cordial map echo x ::: a").end();
+    assert!(!text.contains(announced), "{text:?}");
+}

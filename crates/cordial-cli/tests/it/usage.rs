@@ -38,7 +38,11 @@ fn wrong_usage_is_reported_with_status_255() {
         (&["map", "-I{}", "echo", "{1}"], "leave out -I {} for the value"),
         (&["map", "-n2", "echo", "x{}"], "-N N or -X instead of -n repeats the word for each item"),
         (&["map", "--shell", "echo > {}", ":::", "a", ":::", "b"], "may stand for several values: choose one value"),
-        (&["map", "--workdir", "/no/such", "true"], "--workdir /no/such is not a directory"),
+        (
+            &["map", "--workdir", "/no/such", "true"],
+            "--workdir /no/such is not a directory: name an existing directory",
+        ),
+        (&["map", "--wd", "/tmp/{}", "true"], "it takes no placeholder: write cordial map 'cd {} && COMMAND'"),
         (
             &["map", "--joblog", "/no/such/log", "true"],
             "cannot write the joblog /no/such/log: No such file or directory",
