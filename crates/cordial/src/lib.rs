@@ -95,7 +95,8 @@
 //! | `give_up`: a supervisor exceeded its restart limit | error | supervisor, label, child, incarnation (the last one), spawned_at, reason, restarts, window |
 //! | `forced`: a supervisor had to kill or abandon a child | warn | pid, label, supervisor, spawned_at, how |
 //! | `item_timeout`: an attempt of an item of a stream has exceeded its timeout | warn | spawned_at, index (counted from 0), attempt (counted from 1), pid, limit_ms |
-//! | `item_retry`: an attempt has failed, and the item is attempted again | warn | spawned_at, index, attempt (the one that has failed), exit, after_ms |
+//! | `item_retry`: an attempt has failed, and the item is attempted again | warn | spawned_at, index, attempt (the one that has failed), pid, exit, after_ms |
+//! | `item_failed`: an item has failed, after its last attempt; its result is an error | debug | spawned_at, index, attempt (the last one), pid, exit |
 //! | `call_cycle`: a server waits for itself, through calls of other servers; emitted when the limit of its call has passed | warn | pid, cycle |
 //! | `lost_panic`: the destructor of a value that was not taken panicked | error | exit, backtrace (as in `crash`) |
 //!

@@ -149,12 +149,25 @@ pub(crate) fn item_retry(
     spawned_at: &'static Location<'static>,
     index: usize,
     attempt: usize,
+    pid: Option<Pid>,
     exit: &Exit,
     after: Duration,
 ) {
     let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
     event!(name: "item_retry", target: TARGET, Level::WARN, event = "item_retry", %spawned_at, index, attempt,
-        exit = %format_args!("{exit:#}"), after_ms, "an item of a stream has failed and is attempted again");
+        pid = pid.map(display), exit = %format_args!("{exit:#}"), after_ms, "an item of a stream has failed and is attempted again");
+}
+
+/// Emitted when an item of a stream has failed, after its last attempt.
+pub(crate) fn item_failed(
+    spawned_at: &'static Location<'static>,
+    index: usize,
+    attempt: usize,
+    pid: Option<Pid>,
+    exit: &Exit,
+) {
+    event!(name: "item_failed", target: TARGET, Level::DEBUG, event = "item_failed", %spawned_at, index, attempt,
+        pid = pid.map(display), exit = %format_args!("{exit:#}"), "an item of a stream has failed");
 }
 
 pub(crate) fn lost_panic(caught: &Caught) {

@@ -26,7 +26,9 @@ const CASES: &[Case] = &[
     (
         "zip_without_clone",
         "let _ = Task::async_stream([NoError], |_| async {}).zip_input_on_exit();",
-        &["the input `NoError` of this stream has to be `Clone`"],
+        &[
+            "the input `NoError` of this stream has to be `Clone`: derive it, or let the stream have an `Arc` of each input",
+        ],
     ),
     (
         "retry_without_clone",

@@ -90,9 +90,9 @@ impl<I, O: Send + 'static, T, E> ActiveStream<I, O, Result<T, E>> {
             }
         };
         let has_timed_out = matches!(completion, Completion::TimedOut(_) | Completion::Abandoned(_));
-        let (idx, n_attempts) = {
+        let (idx, n_attempts, pid) = {
             let item = self.in_flight.get_mut(slot);
-            (item.idx, item.n_attempts)
+            (item.idx, item.n_attempts, item.pid())
         };
         if let Completion::TimedOut(timed_out) | Completion::Abandoned(timed_out) = &completion {
             ignore_panic(|| telemetry::item_timeout(rules.spawned_at, idx, n_attempts, timed_out));
@@ -127,13 +127,16 @@ impl<I, O: Send + 'static, T, E> ActiveStream<I, O, Result<T, E>> {
                     Duration::ZERO
                 }
             };
-            ignore_panic(|| telemetry::item_retry(rules.spawned_at, idx, n_attempts, exit, after));
+            ignore_panic(|| telemetry::item_retry(rules.spawned_at, idx, n_attempts, pid, exit, after));
             return ControlFlow::Continue(());
         }
         let item = self.in_flight.remove(slot);
         match &result {
             Ok(_) => self.progress.count_success(),
-            Err(_) => self.progress.count_failure(),
+            Err(exit) => {
+                self.progress.count_failure();
+                ignore_panic(|| telemetry::item_failed(rules.spawned_at, idx, n_attempts, pid, exit));
+            }
         }
         let result = result.map_err(|exit| (rules.into_error)(item.idx, item.input, exit));
         if has_timed_out && rules.options.on_timeout == StreamTimeout::EndStream {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::panic::Location;
+use std::sync::Arc;
 
 use futures_core::{Stream, TryStream};
 use pin_project_lite::pin_project;
@@ -13,6 +14,9 @@ use super::retry::OutputFilter;
 use super::spawner::Unsupervised;
 use super::try_source::{SourceError, TrySource};
 use crate::exit::{Exit, IntoExit};
+
+/// Makes the label of an item.
+pub(super) type ItemLabel<I> = Arc<dyn Fn(&I) -> Arc<str> + Send + Sync>;
 
 pin_project! {
     #[project = AsyncStreamProjection]
@@ -118,6 +122,8 @@ pin_project! {
         pub(super) into_result: fn(O) -> Result<T, Exit>,
         // `Some` if the retry policy looks at the `Err` that the future of an item returns.
         pub(super) output_filter: Option<OutputFilter<O>>,
+        // Makes the label of the process of an item. `None`: it has none.
+        pub(super) label: Option<ItemLabel<S::Item>>,
         // Returns the input twice: for the attempt, and to keep. `None` if no copy is kept. The input is passed by value,
         // because a function pointer type with a reference has crashed rustc in incremental builds.
         pub(super) clone_input: Option<fn(S::Item) -> (S::Item, S::Item)>,
@@ -140,6 +146,7 @@ impl<S: Stream, F, O, P> AsyncStream<S, F, O, O, Exit, P> {
             options: Options::default(),
             into_result: Ok,
             output_filter: None,
+            label: None,
             clone_input: None,
             into_error: |_, _, exit| exit,
             source_error: None,

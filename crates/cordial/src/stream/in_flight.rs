@@ -84,6 +84,16 @@ pub(super) enum RetryStart {
     AfterBackoff(Duration),
 }
 
+impl<I> InFlightItem<I> {
+    /// Returns the process of the attempt that runs or has just ended. `None` if it was refused.
+    pub(super) fn pid(&self) -> Option<Pid> {
+        match self.phase {
+            ItemPhase::Running { pid, .. } => Some(pid),
+            ItemPhase::Queued | ItemPhase::InBackoff => None,
+        }
+    }
+}
+
 impl<I, O: Send + 'static> InFlight<I, O> {
     pub(super) fn new(runtime: Handle) -> InFlight<I, O> {
         let completions = Arc::new(Completions::new());

@@ -3,11 +3,10 @@
 /// An input of which a stream keeps a copy, for [`retry`](crate::AsyncStream::retry) and for
 /// [`zip_input_on_exit`](crate::AsyncStream::zip_input_on_exit): every type that is `Clone`.
 ///
-/// A trait of its own only for the sake of the compiler's message where a type is not `Clone`.
+/// A trait of its own only for the sake of the compiler's message where a type is not `Clone`. The way out is in the message, because
+/// rustc shows its own advice, to borrow the stream, in place of a note.
 #[diagnostic::on_unimplemented(
-    message = "the input `{Self}` of this stream has to be `Clone`",
-    label = "keeps a copy of each input, and `{Self}` is not `Clone`",
-    note = "derive or implement `Clone` for the input, or let the stream have an `Arc` of it"
+    message = "the input `{Self}` of this stream has to be `Clone`: derive it, or let the stream have an `Arc` of each input"
 )]
 #[expect(unnameable_types, reason = "the bound is that of `Clone`")]
 pub trait KeptInput: Clone {}

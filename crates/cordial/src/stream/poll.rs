@@ -26,7 +26,7 @@ use super::spawner::Spawner;
 use super::try_source::SourceError;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{Handle, box_if_large, ends_at_this_await};
+use crate::process::{Handle, Spawn, box_if_large, ends_at_this_await};
 use crate::timeout::Timeout;
 
 /// How many results a stream delivers in a row before it returns `Pending` once. Without this bound, a consumer that always
@@ -108,10 +108,12 @@ where
                 item.input = Some(kept);
             }
             let is_first = item.n_attempts == 0;
+            let mut spawn = Spawn::new(self.spawned_at);
+            spawn.label = self.label.as_ref().map(|label| label(&input));
             let future = (self.f)(input);
             let sender = active.in_flight.next_attempt(slot);
             let runtime = active.in_flight.runtime();
-            let started = box_if_large!(future: Fut => self.start_attempt(runtime, future, poll_limit, sender));
+            let started = box_if_large!(future: Fut => self.start_attempt(runtime, spawn, future, poll_limit, sender));
             if is_first {
                 active.progress.count_start();
             } else {
@@ -127,6 +129,7 @@ where
     fn start_attempt<A>(
         &mut self,
         runtime: &Handle,
+        spawn: Spawn,
         future: A,
         poll_limit: PollLimit,
         sender: CompletionSender<A::Output>,
@@ -135,7 +138,7 @@ where
         A: Future + Send + 'static,
         A::Output: Send + 'static,
     {
-        self.spawner.spawn(runtime, self.spawned_at, ItemFuture::new(future, poll_limit), sender)
+        self.spawner.spawn(runtime, spawn, ItemFuture::new(future, poll_limit), sender)
     }
 
     /// Pulls one item from the source, if an item could start now. Returns whether the source had one.

@@ -1,5 +1,7 @@
 //! The options of an `AsyncStream`, set before its first poll, and its counters.
 
+use std::sync::Arc;
+
 use futures_core::Stream;
 
 use super::active::StreamState;
@@ -130,6 +132,31 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
         self
     }
 
+    /// Sets the label of the process of each item, which events, snapshots and exits show. Default: no label.
+    ///
+    /// The closure runs where the stream is polled, before each attempt. If the source [can fail](crate::Task::try_async_stream_from),
+    /// it takes the `Some` of an item.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::Task;
+    ///
+    /// cordial::testing::run(async {
+    ///     let pages = ["index.html", "style.css"];
+    ///     let results = Task::async_stream(pages, |_| std::future::pending::<()>()).label(|page| format!("fetch {page}"));
+    ///     let (_, failed) = results.partition().await;
+    ///     assert!(failed[1].to_string().contains("\"fetch style.css\""));
+    /// });
+    /// ```
+    pub fn label<L>(mut self, label: impl Fn(&S::Item) -> L + Send + Sync + 'static) -> Self
+    where
+        L: Into<Arc<str>>,
+    {
+        self.label = Some(Arc::new(move |item| label(item).into()));
+        self
+    }
+
     /// Retries failed items. Default: no retries.
     ///
     /// An item has failed when its attempt ends without a value, for example by a panic or by its timeout. For an inner
@@ -206,6 +233,7 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
             options,
             into_result,
             output_filter,
+            label,
             source_error,
             progress,
             spawned_at,
@@ -219,6 +247,7 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
             options,
             into_result,
             output_filter,
+            label,
             clone_input: Some(clone_pair),
             into_error: Failure::new,
             source_error,
@@ -280,6 +309,7 @@ where
             spawner,
             options,
             output_filter,
+            label,
             clone_input,
             into_error,
             source_error,
@@ -295,6 +325,7 @@ where
             options,
             into_result: |output| output.map_err(|error| Exit::from(error.into_boxed())),
             output_filter,
+            label,
             clone_input,
             into_error,
             source_error,

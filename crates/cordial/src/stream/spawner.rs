@@ -1,6 +1,5 @@
 //! Starts the processes of a stream, under a task supervisor or without one.
 
-use std::panic::Location;
 use std::task::{Context, Poll};
 
 use crate::exit::Refusal;
@@ -12,15 +11,9 @@ pub(crate) trait Spawner {
     /// Returns `Ready` when one more process may start. The capacity stays reserved until the next `spawn`.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Starts a process on `runtime`. `spawned_at` is the line that created the stream. `recipient`
+    /// Starts a process on `runtime`. `spawn` has the line that created the stream, and the label of the item. `recipient`
     /// receives the output of `future`.
-    fn spawn<F, R>(
-        &mut self,
-        runtime: &Handle,
-        spawned_at: &'static Location<'static>,
-        future: F,
-        recipient: R,
-    ) -> Result<Pid, Refusal>
+    fn spawn<F, R>(&mut self, runtime: &Handle, spawn: Spawn, future: F, recipient: R) -> Result<Pid, Refusal>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -41,20 +34,14 @@ impl Spawner for Unsupervised {
         Poll::Ready(())
     }
 
-    fn spawn<F, R>(
-        &mut self,
-        runtime: &Handle,
-        spawned_at: &'static Location<'static>,
-        future: F,
-        recipient: R,
-    ) -> Result<Pid, Refusal>
+    fn spawn<F, R>(&mut self, runtime: &Handle, spawn: Spawn, future: F, recipient: R) -> Result<Pid, Refusal>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
         R: Recipient<F::Output> + Send + 'static,
         R::Output: Send + 'static,
     {
-        Spawn::new(spawned_at).start_detached(runtime, future, recipient)
+        spawn.start_detached(runtime, future, recipient)
     }
 
     fn items_outlive_consumer(&self) -> bool {

@@ -37,7 +37,8 @@ fn emit_all() {
     }
     long_poll(&subject, Duration::ZERO);
     item_timeout(spawned_at, 0, 1, &TimedOut::new(Duration::ZERO, pid, None, None));
-    item_retry(spawned_at, 0, 1, &Exit::Killed, Duration::ZERO);
+    item_retry(spawned_at, 0, 1, None, &Exit::Killed, Duration::ZERO);
+    item_failed(spawned_at, 0, 1, None, &Exit::Killed);
     long_poll_end(&subject, Duration::ZERO, 0);
     threads_exhausted(1);
     io_threads_stuck(&StuckIoThreads { n_stuck: 1, n_threads: 2, lasted: Duration::ZERO, n_left_out: 0 });

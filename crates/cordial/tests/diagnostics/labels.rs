@@ -1,6 +1,7 @@
 //! A label and a span that are set before the start: the first event and a crash in the first poll have them.
 
-use cordial::{Exit, Task, process, testing};
+use cordial::{Exit, Task, TaskSupervisor, process, testing};
+use futures::StreamExt;
 
 use crate::harness::events;
 use crate::harness::records::Records;
@@ -69,8 +70,69 @@ fn items_that_time_out_or_are_retried_leave_events_with_their_index() {
         events::named(&emitted, name).iter().map(of).collect()
     };
     assert_eq!(shown("item_timeout", &["index", "attempt", "limit_ms"]), ["2 1 5000", "2 2 5000"]);
+    let failed = shown("item_failed", &["index", "attempt"]);
+    assert_eq!(failed, ["1 2", "2 2"]);
     let retries = shown("item_retry", &["index", "attempt", "after_ms", "exit"]);
     assert_eq!(retries.len(), 2, "{retries:?}");
     assert_eq!(retries[0], "1 1 0 busy");
     assert!(retries[1].starts_with("2 1 0 took longer than its limit of 5s"), "{retries:?}");
+}
+
+#[test]
+fn the_label_of_an_item_is_in_its_events_and_its_exit() {
+    if !subprocess::is_isolated(test_name!()) {
+        return;
+    }
+    let emitted = events::capture(|| {
+        testing::run(async {
+            let tasks = TaskSupervisor::start();
+            let work = |page: &'static str| async move {
+                let own = process::info(process::current().unwrap()).unwrap();
+                assert_eq!(own.label.unwrap().strip_prefix("fetch "), Some(page));
+                assert_ne!(page, "b", "no luck");
+            };
+            let label = |page: &&str| format!("fetch {page}");
+            let pages = || futures::stream::iter(["a", "b"]);
+            let of_all = [
+                Task::async_stream(["a", "b"], work)
+                    .label(label)
+                    .map(|result| result.map_err(|failure| failure.to_string()))
+                    .collect::<Vec<_>>()
+                    .await,
+                Task::async_stream_from(pages(), work)
+                    .label(label)
+                    .zip_input_on_exit()
+                    .map(|result| result.map_err(|failure| failure.to_string()))
+                    .collect::<Vec<_>>()
+                    .await,
+                tasks
+                    .async_stream(["a", "b"], work)
+                    .label(label)
+                    .map(|result| result.map_err(|failure| failure.to_string()))
+                    .collect::<Vec<_>>()
+                    .await,
+                tasks
+                    .async_stream_nolink(["a", "b"], work)
+                    .label(label)
+                    .map(|result| result.map_err(|failure| failure.to_string()))
+                    .collect::<Vec<_>>()
+                    .await,
+            ];
+            for results in of_all {
+                let (Ok(()), Err(failure)) = (&results[0], &results[1]) else { panic!("{results:?}") };
+                assert!(failure.contains(" \"fetch b\", spawned at "), "{failure}");
+            }
+            let rows = futures::stream::iter([Ok("a"), Err(std::io::Error::other("no disk"))]);
+            let label = |page: &Option<&str>| page.unwrap_or_default().to_owned();
+            let is_labeled = |_| async { process::info(process::current()?)?.label };
+            let rows = Task::try_async_stream_from(rows, is_labeled).label(label).collect().await;
+            assert_eq!(rows[0], Ok(Some("a".into())));
+        });
+    });
+    let crashes = events::named(&emitted, "crash");
+    assert_eq!(crashes.len(), 4);
+    assert!(crashes.iter().all(|crash| crash.field("label") == "fetch b"), "{crashes:?}");
+    let failed = events::named(&emitted, "item_failed");
+    let crashed: Vec<_> = crashes.iter().map(|crash| (crash.field("pid"), "1")).collect();
+    assert_eq!(failed.iter().map(|event| (event.field("pid"), event.field("index"))).collect::<Vec<_>>(), crashed);
 }

@@ -5,6 +5,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod backtraces;
 mod labels;
 mod long_poll_ends;
 mod page;

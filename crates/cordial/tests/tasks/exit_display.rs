@@ -49,6 +49,27 @@ fn a_timeout_names_the_duration_the_task_its_spawn_location_and_how_to_change_it
 }
 
 #[test]
+fn timeouts_and_panics_are_recognized_and_nothing_else_is() {
+    for_each_seed(|| async {
+        let panicked = Task::spawn(async { panic!("no luck") }).await.map(|never: ()| never);
+        let timed_out = Task::spawn(pending::<()>()).timeout(SECOND).await;
+        let own_timeout = tokio::time::timeout(SECOND, pending::<()>()).await.unwrap_err();
+        let own_timeout = Task::spawn(async { Err::<(), _>(own_timeout) }).or_exit().await;
+        let killed = Task::spawn(async { cordial::exit(Exit::Killed).await }).await.map(|never: ()| never);
+        let expected = [
+            (panicked, (false, true)),
+            (timed_out, (true, false)),
+            (own_timeout, (false, false)),
+            (killed, (false, false)),
+        ];
+        for (result, expected) in expected {
+            let exit = result.unwrap_err();
+            assert_eq!((exit.is_timeout(), exit.is_panic()), expected, "{exit}");
+        }
+    });
+}
+
+#[test]
 fn a_timeout_of_await_many_says_how_many_tasks_were_pending() {
     for_each_seed(|| async {
         for (n, expected) in [(1, None), (2, Some(", and 1 more);")), (10, Some(", and 9 more);"))] {

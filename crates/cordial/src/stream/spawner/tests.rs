@@ -1,5 +1,6 @@
 //! What a task supervisor requires of a stream: it waits for capacity, and its items can outlive the consumer.
 
+use std::panic::Location;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
@@ -63,13 +64,7 @@ impl Spawner for LimitedSpawner {
         Poll::Pending
     }
 
-    fn spawn<F, R>(
-        &mut self,
-        runtime: &Handle,
-        spawned_at: &'static Location<'static>,
-        future: F,
-        recipient: R,
-    ) -> Result<Pid, Refusal>
+    fn spawn<F, R>(&mut self, runtime: &Handle, spawn: Spawn, future: F, recipient: R) -> Result<Pid, Refusal>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -84,7 +79,7 @@ impl Spawner for LimitedSpawner {
             let _permit = permit;
             future.await
         };
-        Spawn::new(spawned_at).start_detached(runtime, future, recipient)
+        spawn.start_detached(runtime, future, recipient)
     }
 
     fn items_outlive_consumer(&self) -> bool {

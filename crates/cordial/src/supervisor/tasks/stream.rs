@@ -164,20 +164,14 @@ impl Spawner for Supervised {
         Poll::Ready(())
     }
 
-    fn spawn<F, R>(
-        &mut self,
-        _: &Handle,
-        spawned_at: &'static Location<'static>,
-        future: F,
-        recipient: R,
-    ) -> Result<Pid, Refusal>
+    fn spawn<F, R>(&mut self, _: &Handle, spawn: Spawn, future: F, recipient: R) -> Result<Pid, Refusal>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
         R: Recipient<F::Output> + Send + 'static,
         R::Output: Send + 'static,
     {
-        self.tasks.start_detached(self.reservation.take(), Spawn::new(spawned_at), future, recipient)
+        self.tasks.start_detached(self.reservation.take(), spawn, future, recipient)
     }
 
     fn items_outlive_consumer(&self) -> bool {
