@@ -44,6 +44,7 @@ fn emit_all() {
     io_threads_stuck(&StuckIoThreads { n_stuck: 1, n_threads: 2, lasted: Duration::ZERO, n_left_out: 0 });
     threads_refused(&std::io::ErrorKind::WouldBlock.into(), Some(&ThreadLimit::System { max: 1 }));
     abandoned(&subject);
+    call_cycle(pid, "a -> b -> a");
     let Err(Unwound::Panic(caught)) = unwind::catch(|| std::panic::panic_any("planned")) else {
         panic!("it panics");
     };
