@@ -72,9 +72,13 @@
 //! [`cordial::main`], or by its owner or supervisor, the server
 //!
 //! 1. closes its listener, so that further clients are refused;
-//! 2. closes the connections that have no request in flight;
+//! 2. closes the connections that have no request in flight, and gives a client that has begun to send headers 500 ms for the
+//!    rest of them;
 //! 3. answers what is in flight, with `connection: close`, for up to the [grace time](Serve::grace) of 4 s;
 //! 4. closes the other connections, and returns `Ok(())`.
+//!
+//! A request that has arrived on a connection that was accepted is in flight, also if its process has not run yet. A connection
+//! that waits in the queue of the operating system, for a place, or for its handshake is refused.
 //!
 //! As a child of a [`cordial::Supervisor`], the server is `ChildSpec::task("http", …)` with a
 //! [`shutdown`](cordial::ChildSpec::shutdown) that is longer than its grace time. Under a `TaskSupervisor` that outlives the
@@ -85,16 +89,17 @@
 //!
 //! | a client that | meets | default |
 //! |---|---|---|
-//! | sends its headers slowly, nothing at all, or no further request on an open connection | [`header_limit`](Serve::header_limit): the connection is closed | 30 s |
-//! | sends large headers or a long request line | [`max_header_bytes`](Serve::max_header_bytes): status 431 | 64 KiB |
+//! | sends its headers slowly, nothing at all, or no further request on an open connection | [`header_limit`](Serve::header_limit): the connection is closed (in HTTP/2, also if the client answers pings) | 30 s |
+//! | sends large headers or a long request line | [`max_header_bytes`](Serve::max_header_bytes): status 431, or 414 for the target of a request | 64 KiB |
 //! | does not read | [`write_limit`](Serve::write_limit): the connection is closed; until then at most about 64 KiB and one piece of the body wait for it | 30 s |
 //! | opens many connections | [`max_connections`](Serve::max_connections): further ones wait in the queue of the operating system | 10 000 |
 //! | sends its body slowly | [`TaskLayer::limit`]: status 504 | 30 s |
 //! | sends a large body | the limits of your service, such as `axum::extract::DefaultBodyLimit` | 2 MB in axum |
 //! | vanishes without a word, in HTTP/2 | a ping after 30 s, which it has 20 s to answer | |
 //!
-//! HTTP/2 has a flow control for each stream: a client that answers pings but does not read keeps its streams, at most 200,
-//! each with at most a window of data, until its connection ends.
+//! HTTP/2 has a flow control for each stream: a client that answers pings, but grants a stream no data, keeps that stream until
+//! its connection ends. A connection has at most 200 streams, and for each of them at most about 64 KiB and one piece of the
+//! body wait for the client.
 //!
 //! # What stays on the threads of tokio
 //!
@@ -110,6 +115,10 @@
 //! request ends with its response, and asks the tasks that it owns to shut down. The stream counts as a connection until it is
 //! dropped. The limits do not apply to it, and a server that stops does not wait for it.
 //!
+//! In HTTP/2 a single stream is upgraded (extended CONNECT), and the connection goes on. So the upgraded stream is one of the
+//! 200 of its connection until it is dropped, and ends with the connection. Since it stays open, the limit on idle connections
+//! does not apply, and a server that stops waits for it as for any stream, up to the grace time.
+//!
 //! # Events
 //!
 //! Events of `tracing`, with targets that begin with `cordial_http`:
@@ -118,11 +127,11 @@
 //! |---|---|---|
 //! | `accept_failed`: the listener returned an error, such as too many open files; the server waits up to 500 ms and tries again | warn, at most one a second | error, left_out (errors since the last event) |
 //! | `connection_cut_off`: the grace time was over before a request was answered | warn | |
-//! | `client_too_slow`: a connection was closed because of a limit | debug | limit (`header_limit` or `write_limit`) |
+//! | `client_too_slow`: a connection is closed because of a limit, or because it had no request for so long | debug | limit (`header_limit` or `write_limit`) |
 //! | `connection_failed`: the client closed it in the middle of a request, sent something else than HTTP, or the handshake failed | debug | error |
 //!
-//! A panic is the event `crash` of `cordial`. Its label is the address of the client, or with [`TaskLayer`] the method and
-//! the path of the request.
+//! A panic is the event `crash` of `cordial`. Its label is the address of the client, for streams of HTTP/2 as well, or with
+//! [`TaskLayer`] the method and the path of the request.
 
 mod hyper_service;
 mod listener;

@@ -67,7 +67,7 @@ where
             // The place is taken first: a connection that cannot be served waits in the queue of the operating system.
             let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
             let (stream, address) = self.accept(&mut failures).await;
-            let label = format!("{address:?}");
+            let label = Arc::from(format!("{address:?}"));
             let service = match poll_fn(|cx| self.make_service.poll_ready(cx)).await {
                 Ok(()) => self.make_service.call(address),
                 Err(error) => {
@@ -76,9 +76,9 @@ where
                 }
             };
             let (handshake, entry) = ((self.handshake)(stream), self.connections.add(&self.open));
-            let (connection, key) = (Connection { label, options: self.options, place }, entry.key());
+            let key = entry.key();
+            let connection = Connection { label, options: self.options, entry, place };
             let started = self.tasks.start_child_when_room(async move {
-                let _entry = entry;
                 connection.run(handshake, async { service.await.map_err(Into::into) }).await;
             });
             match started.await {

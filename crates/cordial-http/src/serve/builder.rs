@@ -130,15 +130,17 @@ impl<L: Listener, M, F> Serve<L, M, F> {
     ///
     /// The time counts from the connect, a [`handshake`](Serve::handshake) included. In HTTP/1, it counts for each further
     /// request from the end of the previous response, so an open connection without a request is closed as well. In HTTP/2,
-    /// the limit applies to the first request of a connection. [`Duration::MAX`] is no limit.
+    /// it counts for the first request, and then from the end of the last open stream: the client is asked to send no further
+    /// request (GOAWAY), and has as long again to close the connection. [`Duration::MAX`] is no limit.
     pub fn header_limit(mut self, limit: Duration) -> Serve<L, M, F> {
         self.options.header_limit = limit;
         self
     }
 
     /// Sets how many bytes the headers of a request may have, the request line included. Default: 64 KiB. A larger request is
-    /// answered with status 431. In HTTP/1, at least 8 KiB are allowed, and this is also the size of the buffers of a
-    /// connection.
+    /// answered with status 431, also if the request line alone is larger. With a limit of more than 64 KiB, the target of a
+    /// request may still have at most 65 534 bytes in HTTP/1; a longer one is answered with 414. In HTTP/1, at least 8 KiB
+    /// are allowed, and this is also the size of the buffers of a connection.
     pub fn max_header_bytes(mut self, n: usize) -> Serve<L, M, F> {
         self.options.max_header_bytes = n;
         self

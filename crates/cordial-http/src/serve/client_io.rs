@@ -11,6 +11,10 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::client_limits::ClientLimits;
 
+/// A response of at most this many bytes is copied into one buffer: the system call that takes several buffers costs more
+/// than the copy.
+const SMALL_WRITE: usize = 1024;
+
 /// The stream of a connection. It holds the place of the connection, also after an upgrade.
 #[derive(Debug)]
 pub(super) struct ClientIo<I> {
@@ -61,8 +65,17 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for ClientIo<I> {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = self.stream().poll_write_vectored(cx, buffers);
-        self.note(result)
+        let n_bytes: usize = buffers.iter().map(|buffer| buffer.len()).sum();
+        if n_bytes > SMALL_WRITE {
+            let result = self.stream().poll_write_vectored(cx, buffers);
+            return self.note(result);
+        }
+        let (mut copy, mut end) = ([0; SMALL_WRITE], 0);
+        for buffer in buffers {
+            copy[end..end + buffer.len()].copy_from_slice(buffer);
+            end += buffer.len();
+        }
+        self.poll_write(cx, &copy[..end])
     }
 
     fn is_write_vectored(&self) -> bool {

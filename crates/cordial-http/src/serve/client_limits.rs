@@ -6,12 +6,12 @@
 //!
 //! | deadline | set | cleared |
 //! |---|---|---|
-//! | headers | when the connection is accepted; in HTTP/1 also when the previous response has been written | when a request has arrived |
+//! | headers | when the connection is accepted; in HTTP/1 also when the previous response has been written; in HTTP/2 also when the last open stream has ended | when a request has arrived |
 //! | write | when the client does not accept data | when it accepts some |
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -22,8 +22,9 @@ use tokio::time::{Instant, sleep_until};
 const NONE: u64 = u64::MAX;
 
 /// The deadlines of one connection, in nanoseconds since it was accepted. Only the process of the
-/// connection writes and reads them. Code that has taken over the connection may write the write deadline as well, but
-/// then nothing reads it any more.
+/// connection writes and reads them, with two exceptions. Code that has taken over the connection may write the write
+/// deadline as well, but then nothing reads it any more. The processes of HTTP/2 streams write the deadline for headers,
+/// under the lock of `streams`.
 #[derive(Debug)]
 pub(super) struct ClientLimits {
     accepted: Instant,
@@ -31,12 +32,27 @@ pub(super) struct ClientLimits {
     write_limit: Duration,
     headers_until: AtomicU64,
     write_until: AtomicU64,
+    streams: Mutex<Streams>,
 }
+
+/// The streams of an HTTP/2 connection.
+#[derive(Debug, Default)]
+struct Streams {
+    n_open: usize,
+    /// Whether there ever was one.
+    have_begun: bool,
+}
+
+/// A stream of an HTTP/2 connection that has not ended.
+#[derive(Debug)]
+pub(super) struct OpenStream(Arc<ClientLimits>);
 
 /// A limit that a client exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ExceededLimit {
     Header,
+    /// An HTTP/2 connection had no open stream for as long as a client may take to send headers.
+    Idle,
     Write,
 }
 
@@ -49,6 +65,7 @@ impl ClientLimits {
             write_limit,
             headers_until: AtomicU64::new(NONE),
             write_until: AtomicU64::new(NONE),
+            streams: Mutex::default(),
         };
         limits.start(&limits.headers_until, header_limit);
         Arc::new(limits)
@@ -64,6 +81,36 @@ impl ClientLimits {
     /// A request has arrived.
     pub(super) fn headers_arrived(&self) {
         self.headers_until.store(NONE, Ordering::Relaxed);
+    }
+
+    /// A stream of HTTP/2 begins. The limit on headers starts anew when the last one has ended.
+    pub(super) fn stream_begins(self: &Arc<ClientLimits>) -> OpenStream {
+        let mut streams = self.streams();
+        streams.n_open += 1;
+        streams.have_begun = true;
+        self.headers_arrived();
+        OpenStream(self.clone())
+    }
+
+    fn streams(&self) -> MutexGuard<'_, Streams> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts the limit on headers anew, for a connection that exceeded it.
+    pub(super) fn restart_header_limit(&self) {
+        self.headers_arrived();
+        self.start(&self.headers_until, self.header_limit);
+    }
+
+    /// Shortens the limit on headers that have not arrived. To be followed by a new call of
+    /// [`exceeded`](ClientLimits::exceeded).
+    pub(super) fn shorten_header_limit(&self, limit: Duration) {
+        let _streams = self.streams();
+        let until = self.headers_until.load(Ordering::Relaxed);
+        if until != NONE {
+            let earlier = nanoseconds(self.accepted.elapsed().saturating_add(limit));
+            self.headers_until.store(until.min(earlier), Ordering::Relaxed);
+        }
     }
 
     /// The client does not accept data.
@@ -84,7 +131,7 @@ impl ClientLimits {
             let (headers, write) =
                 (self.headers_until.load(Ordering::Relaxed), self.write_until.load(Ordering::Relaxed));
             if headers <= now {
-                return ExceededLimit::Header;
+                return if self.streams().have_begun { ExceededLimit::Idle } else { ExceededLimit::Header };
             } else if write <= now {
                 return ExceededLimit::Write;
             }
@@ -93,6 +140,17 @@ impl ClientLimits {
                 Some(next) => sleep_until(next).await,
                 None => std::future::pending().await,
             }
+        }
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        let OpenStream(limits) = self;
+        let mut streams = limits.streams();
+        streams.n_open -= 1;
+        if streams.n_open == 0 {
+            limits.start(&limits.headers_until, limits.header_limit);
         }
     }
 }

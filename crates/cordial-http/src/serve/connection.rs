@@ -19,7 +19,8 @@ use tokio::time::sleep;
 use tower_service::Service;
 
 use super::client_io::ClientIo;
-use super::client_limits::{ClientLimits, HeaderTimer};
+use super::client_limits::{ClientLimits, ExceededLimit, HeaderTimer};
+use super::connections::ConnectionEntry;
 use super::events::{client_too_slow, connection_cut_off, connection_failed};
 use super::options::Options;
 use super::rarely::Rarely;
@@ -28,8 +29,9 @@ use super::stream_executor::{MAX_STREAMS, StreamExecutor};
 /// A connection before its process runs.
 pub(super) struct Connection {
     /// The address of the client.
-    pub(super) label: String,
+    pub(super) label: Arc<str>,
     pub(super) options: Options,
+    pub(super) entry: ConnectionEntry,
     pub(super) place: OwnedSemaphorePermit,
 }
 
@@ -50,10 +52,11 @@ impl Connection {
         B::Data: Send,
         B::Error: Into<BoxError>,
     {
-        let Connection { label, options, place } = self;
+        let Connection { label, options, entry, place } = self;
         let shutdown = pin!(cordial::shutdown_requested());
         let mut shutdown = Rarely::new(shutdown);
-        process::set_label(label);
+        entry.opted_in();
+        process::set_label(label.clone());
         let limits = ClientLimits::new(options.header_limit, options.write_limit);
         let exceeded = pin!(limits.exceeded());
         let mut exceeded = Rarely::new(exceeded);
@@ -70,33 +73,53 @@ impl Connection {
             limit = &mut exceeded => return client_too_slow(limit),
         };
 
-        let builder = builder(&options, &limits);
+        let builder = builder(&options, label, &limits);
         let io = TokioIo::new(ClientIo::new(stream, limits.clone(), place));
         let service = LimitedService { service: TowerToHyperService::new(service), limits: limits.clone() };
         let mut connection = pin!(builder.serve_connection_with_upgrades(io, service));
-        let ended = tokio::select! {
+        let is_idle = tokio::select! {
             biased;
-            ended = connection.as_mut() => ended,
-            () = &mut shutdown => {
-                connection.as_mut().graceful_shutdown();
-                tokio::select! {
-                    biased;
-                    ended = connection.as_mut() => ended,
-                    () = sleep(options.grace) => return connection_cut_off(),
-                    limit = &mut exceeded => return client_too_slow(limit),
+            ended = connection.as_mut() => return report(ended),
+            () = &mut shutdown => false,
+            limit = &mut exceeded => {
+                client_too_slow(limit);
+                if limit != ExceededLimit::Idle {
+                    return;
                 }
+                true
             }
-            limit = &mut exceeded => return client_too_slow(limit),
         };
-        if let Err(error) = ended {
-            connection_failed(&error);
+        // The connection ends after the requests in flight. In HTTP/2 the client is asked to send no more.
+        connection.as_mut().graceful_shutdown();
+        if is_idle {
+            // Requests that are on their way are still answered.
+            limits.restart_header_limit();
+            tokio::select! {
+                biased;
+                ended = connection.as_mut() => return report(ended),
+                () = &mut shutdown => {}
+                _ = limits.exceeded() => return,
+            }
+        }
+        limits.shorten_header_limit(REST_OF_HEADERS);
+        tokio::select! {
+            biased;
+            ended = connection.as_mut() => report(ended),
+            limit = limits.exceeded() => client_too_slow(limit),
+            () = sleep(options.grace) => connection_cut_off(),
         }
     }
 }
 
+fn report(ended: Result<(), BoxError>) {
+    if let Err(error) = ended {
+        connection_failed(&error);
+    }
+}
+
 /// Returns the protocol of one connection: HTTP/1 or HTTP/2, as the first bytes of the client say.
-fn builder(options: &Options, limits: &Arc<ClientLimits>) -> auto::Builder<StreamExecutor> {
-    let mut builder = auto::Builder::new(StreamExecutor::new());
+fn builder(options: &Options, label: Arc<str>, limits: &Arc<ClientLimits>) -> auto::Builder<StreamExecutor> {
+    let mut builder = auto::Builder::new(StreamExecutor::new(label, limits.clone()));
     let mut http1 = builder.http1();
     http1.timer(HeaderTimer(limits.clone())).header_read_timeout(ANY_LIMIT);
     http1.max_buf_size(options.max_header_bytes.max(SMALLEST_BUFFER));
@@ -104,6 +127,7 @@ fn builder(options: &Options, limits: &Arc<ClientLimits>) -> auto::Builder<Strea
     http2.max_header_list_size(u32::try_from(options.max_header_bytes).unwrap_or(u32::MAX));
     http2.timer(TokioTimer::new()).keep_alive_interval(PING_EVERY).keep_alive_timeout(PING_LIMIT);
     http2.max_concurrent_streams(MAX_STREAMS);
+    http2.max_send_buf_size(SEND_BUFFER);
     // WebSockets over HTTP/2 need it.
     http2.enable_connect_protocol();
     builder
@@ -114,6 +138,12 @@ const SMALLEST_BUFFER: usize = 8192;
 
 /// hyper adds this limit to the present time, which `Duration::MAX` would overflow. The timer has the limit that counts.
 const ANY_LIMIT: Duration = Duration::from_secs(1);
+
+/// How many bytes of each HTTP/2 stream may wait for a client that does not read.
+const SEND_BUFFER: usize = 64 * 1024;
+
+/// How long a client that has begun to send headers may take for the rest of them when the server stops.
+const REST_OF_HEADERS: Duration = Duration::from_millis(500);
 
 /// How often an HTTP/2 client is asked whether it is still there, and how long it may take to answer.
 const PING_EVERY: Duration = Duration::from_secs(30);

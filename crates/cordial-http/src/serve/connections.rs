@@ -16,8 +16,18 @@ pub(super) struct Connections {
 #[derive(Debug, Default)]
 struct List {
     next_key: u64,
-    /// A connection whose process is being started has no pid yet.
-    pids: BTreeMap<u64, Option<Pid>>,
+    /// Whether the connections were asked to shut down.
+    is_stopping: bool,
+    open: BTreeMap<u64, OpenConnection>,
+}
+
+#[derive(Debug, Default)]
+struct OpenConnection {
+    /// `None` while the process is being started.
+    pid: Option<Pid>,
+    /// Whether the process has opted in to graceful shutdown, which it does in its first poll. Before that a request
+    /// would end it.
+    has_opted_in: bool,
 }
 
 /// A place in the list. The process of the connection owns it, and its drop removes the connection from the list.
@@ -35,23 +45,31 @@ impl Connections {
         let mut list = self.lock();
         let key = list.next_key;
         list.next_key += 1;
-        list.pids.insert(key, None);
+        list.open.insert(key, OpenConnection::default());
         ConnectionEntry { key, connections: self.clone(), _open: open.clone() }
     }
 
     /// Sets the process of a connection, unless that process has exited already.
     pub(super) fn started(&self, key: u64, pid: Pid) {
-        if let Some(entry) = self.lock().pids.get_mut(&key) {
-            *entry = Some(pid);
+        if let Some(connection) = self.lock().open.get_mut(&key) {
+            connection.pid = Some(pid);
         }
     }
 
-    /// Sends an exit signal to the process of each connection.
-    pub(super) fn signal(&self, reason: &Exit) {
-        let pids: Vec<Pid> = self.lock().pids.values().filter_map(|pid| *pid).collect();
-        for pid in pids {
-            process::exit(pid, reason.clone());
-        }
+    /// Asks the process of each connection to shut down. A process that has not begun to run asks itself then.
+    pub(super) fn shut_down(&self) {
+        let mut list = self.lock();
+        list.is_stopping = true;
+        let opted_in = list.open.values().filter(|connection| connection.has_opted_in);
+        let pids: Vec<Pid> = opted_in.filter_map(|connection| connection.pid).collect();
+        drop(list);
+        signal(pids, &Exit::Shutdown(None));
+    }
+
+    /// Kills the process of each connection.
+    pub(super) fn kill(&self) {
+        let pids: Vec<Pid> = self.lock().open.values().filter_map(|connection| connection.pid).collect();
+        signal(pids, &Exit::Killed);
     }
 
     fn lock(&self) -> MutexGuard<'_, List> {
@@ -59,7 +77,29 @@ impl Connections {
     }
 }
 
+fn signal(pids: Vec<Pid>, reason: &Exit) {
+    for pid in pids {
+        process::exit(pid, reason.clone());
+    }
+}
+
 impl ConnectionEntry {
+    /// Called by the process of the connection once it has opted in to graceful shutdown. Asks it to shut down if the
+    /// other connections were asked before.
+    pub(super) fn opted_in(&self) {
+        let pid = process::current();
+        let is_stopping = {
+            let mut list = self.connections.lock();
+            if let Some(connection) = list.open.get_mut(&self.key) {
+                *connection = OpenConnection { pid, has_opted_in: true };
+            }
+            list.is_stopping
+        };
+        if is_stopping {
+            signal(pid.into_iter().collect(), &Exit::Shutdown(None));
+        }
+    }
+
     pub(super) fn key(&self) -> u64 {
         self.key
     }
@@ -67,6 +107,6 @@ impl ConnectionEntry {
 
 impl Drop for ConnectionEntry {
     fn drop(&mut self) {
-        self.connections.lock().pids.remove(&self.key);
+        self.connections.lock().open.remove(&self.key);
     }
 }

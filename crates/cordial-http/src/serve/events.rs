@@ -39,7 +39,7 @@ pub(super) fn connection_failed(error: &dyn fmt::Display) {
 /// A client took too long.
 pub(super) fn client_too_slow(limit: ExceededLimit) {
     let limit = match limit {
-        ExceededLimit::Header => "header_limit",
+        ExceededLimit::Header | ExceededLimit::Idle => "header_limit",
         ExceededLimit::Write => "write_limit",
     };
     tracing::debug!(name: "client_too_slow", limit, "a client exceeded a limit, and its connection is closed");

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use cordial::{Exit, StartError, Task, TaskSupervisor};
+use cordial::{StartError, Task, TaskSupervisor};
 use tokio::sync::mpsc;
 
 use super::connections::Connections;
@@ -59,12 +59,12 @@ impl OpenConnections {
     /// Asks each connection to shut down, and waits until all have ended. Those that have not ended after the grace time
     /// cut themselves off; those that cannot, because they are in a poll that does not return, are killed.
     pub(super) async fn stop(mut self, grace: Duration) {
-        self.connections.signal(&Exit::Shutdown(None));
+        self.connections.shut_down();
         let mut ended = mem::replace(&mut self.ended, mpsc::channel(1).1);
         // The timers of tokio stand still while code in `tokio::spawn` blocks its threads; the timeouts of tasks do not.
         let mut wait = Task::spawn(async move { ended.recv().await.is_none() });
         if !matches!(wait.yield_for(grace.saturating_add(END_LIMIT)).await, Some(Ok(_))) {
-            self.connections.signal(&Exit::Killed);
+            self.connections.kill();
             let _ = wait.yield_for(END_LIMIT).await;
         }
         if let Some(tasks) = self.own_tasks.take() {
@@ -81,7 +81,7 @@ impl Drop for OpenConnections {
             Some(tasks) => {
                 let _ = pin!(tasks.stop()).poll(&mut Context::from_waker(Waker::noop()));
             }
-            None => self.connections.signal(&Exit::Shutdown(None)),
+            None => self.connections.shut_down(),
         }
     }
 }

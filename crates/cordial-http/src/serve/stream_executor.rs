@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, OnceLock};
 
-use cordial::TaskSupervisor;
+use cordial::{TaskSupervisor, process};
 use hyper::rt::Executor;
 use tokio::sync::Semaphore;
+
+use super::client_limits::ClientLimits;
 
 /// How many streams of one connection there may be at once. hyper stops counting a stream that the client has reset, but its
 /// process runs until its next await.
@@ -12,15 +14,21 @@ pub(super) const MAX_STREAMS: u32 = 200;
 
 /// Runs each stream of one connection as a child of a task supervisor that belongs to the process of the connection: when
 /// that process exits, its streams are shut down. A connection of HTTP/1 has no such supervisor.
+///
+/// hyper also runs the sending half of a stream that was upgraded (extended CONNECT) in this way.
 #[derive(Clone, Debug)]
 pub(super) struct StreamExecutor {
+    /// The address of the client.
+    label: Arc<str>,
+    limits: Arc<ClientLimits>,
     streams: Arc<OnceLock<TaskSupervisor>>,
     places: Arc<Semaphore>,
 }
 
 impl StreamExecutor {
-    pub(super) fn new() -> StreamExecutor {
-        StreamExecutor { streams: Arc::default(), places: Arc::new(Semaphore::new(MAX_STREAMS as usize)) }
+    pub(super) fn new(label: Arc<str>, limits: Arc<ClientLimits>) -> StreamExecutor {
+        let places = Arc::new(Semaphore::new(MAX_STREAMS as usize));
+        StreamExecutor { label, limits, streams: Arc::default(), places }
     }
 }
 
@@ -33,10 +41,15 @@ where
         let Ok(place) = self.places.clone().try_acquire_owned() else { return };
         // hyper calls this in a poll of the connection, so the supervisor belongs to that process.
         let streams = self.streams.get_or_init(|| TaskSupervisor::builder().label("HTTP/2 streams").start());
+        let (open, label) = (self.limits.stream_begins(), self.label.clone());
         // A refused stream is dropped as well; the runtime has emitted the event `refused`.
         let _ = streams.start_child(async move {
+            process::set_label(label);
             stream.await;
-            drop(place);
+            drop((open, place));
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

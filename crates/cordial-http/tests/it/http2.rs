@@ -14,7 +14,7 @@ use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::sync::Barrier;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::harness::{Network, endless, start};
 
@@ -33,7 +33,7 @@ where
     }
 }
 
-async fn connect(network: &Network) -> SendRequest<Body> {
+pub(crate) async fn connect(network: &Network) -> SendRequest<Body> {
     let io = TokioIo::new(network.connect().stream);
     let (sender, connection) = handshake(ClientExecutor, io).await.unwrap();
     Task::start(async { drop(connection.await) });
@@ -167,6 +167,87 @@ fn a_client_that_does_not_read_costs_little() {
     });
 }
 
+/// The first frames of a client that reads and writes bytes: the preface, SETTINGS, and HEADERS of GET /.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const GET: &[u8] = b"\0\0\x09\x01\x05\0\0\0\x01\x82\x86\x84\x41\x04test";
+
+/// A client may allow a stream any amount of data and read none of it.
+#[test]
+fn a_large_window_of_a_client_that_does_not_read_costs_little() {
+    testing::run(async {
+        let (network, listener) = Network::new();
+        let n_taken = Arc::new(AtomicUsize::new(0));
+        let _server = start(serve(listener, shared(endless(n_taken.clone()))).write_limit(10 * SECOND));
+        let mut client = network.connect();
+        client.send(PREFACE).await.unwrap();
+        // SETTINGS: a window of 2^31 - 1 for each stream. WINDOW_UPDATE: the same for the connection.
+        client.send(b"\0\0\x06\x04\0\0\0\0\0\0\x04\x7f\xff\xff\xff").await.unwrap();
+        client.send(b"\0\0\x04\x08\0\0\0\0\0\x7f\xff\0\0").await.unwrap();
+        client.send(GET).await.unwrap();
+        sleep(9 * SECOND).await;
+        let n_taken = n_taken.load(Ordering::SeqCst);
+        assert!((64..150).contains(&n_taken), "{n_taken} KiB are waiting for the client");
+        sleep(2 * SECOND).await;
+        assert!(client.rest().await.len() < 64 * 1024, "the connection is closed");
+    });
+}
+
+/// As in HTTP/1, and also if the client answers pings: otherwise it would keep its place for ever.
+#[test]
+fn a_connection_without_streams_is_closed_after_the_limit() {
+    testing::run(async {
+        let (network, listener) = Network::new();
+        let app = Router::new()
+            .route("/", get(|| async { "hello" }))
+            .route("/100s", get(|| async { sleep(100 * SECOND).await }));
+        let server = serve(listener, shared(app)).header_limit(10 * SECOND).max_connections(1);
+        let _server = start(server);
+        let client = connect(&network).await;
+        for _ in 0..5 {
+            assert_eq!(get_text(client.clone(), "/").await.unwrap().1, "hello");
+            sleep(9 * SECOND).await;
+        }
+        let (long, short) = tokio::join!(get_text(client.clone(), "/100s"), get_text(client.clone(), "/"));
+        assert_eq!((long.unwrap().0, short.unwrap().0), (StatusCode::OK, StatusCode::OK));
+        let idle_since = Instant::now();
+        let next = get_text(connect(&network).await, "/");
+        assert_eq!(timeout(100 * SECOND, next).await.expect("a place is free").unwrap().1, "hello");
+        assert_eq!(idle_since.elapsed().as_secs(), 10);
+        assert!(get_text(client, "/").await.is_err());
+    });
+}
+
+/// A client that is asked to end has as long again for it.
+#[test]
+fn a_client_that_keeps_an_idle_connection_open_is_cut_off() {
+    testing::run(async {
+        let (network, listener) = Network::new();
+        let app = Router::new().route("/", get(|| async { "hello" }));
+        let _server = start(serve(listener, shared(app)).header_limit(5 * SECOND));
+        let mut client = network.connect();
+        client.send(PREFACE).await.unwrap();
+        client.send([0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap(); // SETTINGS
+        client.send(GET).await.unwrap();
+        let since = Instant::now();
+        assert!(client.rest().await.contains("hello"));
+        assert_eq!(since.elapsed().as_secs(), 10);
+    });
+}
+
+/// The events of a stream, such as `crash`, say which client it is.
+#[test]
+fn a_stream_is_labeled_with_the_address_of_the_client() {
+    testing::run(async {
+        let (network, listener) = Network::new();
+        let label = || async {
+            let own = cordial::process::current().unwrap();
+            cordial::process::info(own).unwrap().label.as_deref().unwrap_or_default().to_owned()
+        };
+        let _server = start(serve(listener, shared(Router::new().route("/", get(label)))));
+        assert_eq!(get_text(connect(&network).await, "/").await.unwrap().1, "7");
+    });
+}
+
 /// A client that is gone without a word does not keep its connection: it does not answer a ping.
 #[test]
 fn a_client_that_has_vanished_is_noticed() {
@@ -176,9 +257,9 @@ fn a_client_that_has_vanished_is_noticed() {
         let app = Router::new().route("/", get(|| async { "hello" }));
         let _server = start(serve(listener, shared(app)).under(connections.clone()));
         let mut client = network.connect();
-        client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+        client.send(PREFACE).await.unwrap();
         client.send([0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap(); // SETTINGS
-        client.send(b"\0\0\x09\x01\x05\0\0\0\x01\x82\x86\x84\x41\x04test").await.unwrap(); // HEADERS: GET /
+        client.send(GET).await.unwrap();
         sleep(29 * SECOND).await;
         assert_eq!(connections.children().len(), 1);
         sleep(31 * SECOND).await;

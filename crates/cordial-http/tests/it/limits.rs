@@ -115,6 +115,22 @@ fn the_size_of_headers_can_be_set() {
     }
 }
 
+/// The target of a request may have 65 534 bytes, whatever the limit is. A request line that does not fit into the buffer is
+/// taken as headers that are too large.
+#[test]
+fn a_target_that_is_too_long_has_a_status_of_its_own() {
+    for (limit, status) in [(64 * 1024, 431), (256 * 1024, 414)] {
+        testing::run(async move {
+            let (network, listener) = Network::new();
+            let _server = start(serve(listener, shared(app())).max_header_bytes(limit));
+            let mut client = network.connect();
+            let request = format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "x".repeat(70_000));
+            client.stream_at_most(request.as_bytes()).await;
+            assert_eq!(client.answer().await.unwrap().status, status);
+        });
+    }
+}
+
 #[test]
 fn a_client_that_does_not_read_is_cut_off_and_costs_little() {
     testing::run(async {

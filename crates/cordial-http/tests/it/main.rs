@@ -9,6 +9,7 @@ mod limits;
 mod requests;
 mod services;
 mod shutdown;
+mod shutdown_races;
 mod sockets;
 mod task_layer;
 mod upgrades;

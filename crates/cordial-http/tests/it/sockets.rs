@@ -103,6 +103,45 @@ fn a_client_that_does_not_read_is_cut_off() {
     });
 }
 
+/// Code in `tokio::spawn` that blocks all threads of tokio stops tokio's timers and its sockets. The end of a server needs neither.
+#[test]
+fn a_server_ends_while_the_threads_of_tokio_are_blocked() {
+    run_real(async {
+        let (listener, address) = bind().await;
+        let n_running = Arc::new(AtomicUsize::new(0));
+        let runs = n_running.clone();
+        let never = move || async move {
+            runs.fetch_add(1, Ordering::SeqCst);
+            std::future::pending::<()>().await;
+        };
+        let app = Router::new().route("/", get(never));
+        let server = start(serve(listener, shared(app)).grace(Duration::from_millis(10)));
+        let mut client = connect(address).await;
+        client.request("/").await.unwrap();
+        while n_running.load(Ordering::SeqCst) < 1 {
+            tokio::task::yield_now().await;
+        }
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let released = Arc::new(std::sync::Mutex::new(released));
+        // One for each thread of tokio.
+        for _ in 0..2 {
+            let (runs, released) = (n_running.clone(), released.clone());
+            #[expect(clippy::disallowed_methods, reason = "the subject of the test")]
+            tokio::spawn(async move {
+                runs.fetch_add(1, Ordering::SeqCst);
+                let _ = released.lock().unwrap().recv();
+            });
+        }
+        while n_running.load(Ordering::SeqCst) < 3 {
+            tokio::task::yield_now().await;
+        }
+        let mut stop = Task::spawn(server.shutdown(Shutdown::Infinity)).timeout(Timeout::Infinity);
+        let stopped = stop.yield_for(Duration::from_secs(20)).await;
+        drop(release);
+        assert_eq!(stopped, Some(Ok(Some(Ok(Ok(()))))), "it ended before the threads were released");
+    });
+}
+
 /// The shutdown that `cordial::main` makes of SIGTERM.
 #[cfg(unix)]
 mod sigterm {

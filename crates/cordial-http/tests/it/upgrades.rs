@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use cordial::{Shutdown, Task, TaskSupervisor, testing};
+use cordial::{Shutdown, Task, TaskSupervisor, Timeout, testing};
 use cordial_http::{TaskLayer, hyper_service, serve, shared};
 use http_body_util::Empty;
 use hyper::body::{Bytes, Incoming};
@@ -72,4 +72,55 @@ fn a_connection_that_is_upgraded_keeps_its_place() {
         next.stream.read_exact(&mut received).await.unwrap();
         assert_eq!(&received, b"on");
     });
+}
+
+/// In HTTP/2 one stream of a connection is upgraded. It counts as an open stream: the connection is not idle, and a server that
+/// stops waits for it for the grace time.
+#[test]
+fn a_stream_that_is_upgraded_counts_as_a_stream() {
+    testing::run(async {
+        let (network, listener) = Network::new();
+        let grace = Duration::from_secs(3);
+        let server = serve(listener, shared(hyper_service(service_fn(echo_stream))));
+        let server = start(server.header_limit(Duration::from_secs(10)).grace(grace));
+        let mut client = crate::http2::connect(&network).await;
+        // The client has to know that the server permits the upgrade.
+        sleep(Duration::from_secs(1)).await;
+        let mut request = Request::connect("http://test/").body(axum::body::Body::empty()).unwrap();
+        request.extensions_mut().insert(hyper::ext::Protocol::from_static("websocket"));
+        let response = client.send_request(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        let mut stream = TokioIo::new(hyper::upgrade::on(response).await.unwrap());
+        for word in ["one", "two"] {
+            sleep(Duration::from_secs(1000)).await;
+            stream.write_all(word.as_bytes()).await.unwrap();
+            let mut received = [0; 3];
+            stream.read_exact(&mut received).await.unwrap();
+            assert_eq!(received, word.as_bytes());
+        }
+        let asked = tokio::time::Instant::now();
+        let stop = Task::spawn(server.shutdown(Shutdown::Infinity)).timeout(Timeout::Infinity);
+        sleep(Duration::from_secs(1)).await;
+        stream.write_all(b"end").await.unwrap();
+        let mut received = [0; 3];
+        stream.read_exact(&mut received).await.unwrap();
+        assert_eq!(stop.await.unwrap(), Some(Ok(Ok(()))));
+        assert_eq!(asked.elapsed().as_secs(), grace.as_secs());
+        assert!(!matches!(stream.read(&mut received).await, Ok(1..)));
+    });
+}
+
+/// Upgrades a stream of HTTP/2, and sends back what it receives.
+async fn echo_stream(mut request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, Infallible> {
+    let upgrade = hyper::upgrade::on(&mut request);
+    Task::start(async move {
+        let mut stream = TokioIo::new(upgrade.await.expect("the client changes the protocol"));
+        let mut buffer = [0; 64];
+        while let Ok(n @ 1..) = stream.read(&mut buffer).await {
+            if stream.write_all(&buffer[..n]).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(Response::new(Empty::new()))
 }

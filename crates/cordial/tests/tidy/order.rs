@@ -62,7 +62,7 @@ pub(crate) const ORDERS: &[Order] = &[
     ] },
     Order { folder: "cordial-http/src", rows: &["hyper_service listener make task_layer", "serve"] },
     Order { folder: "cordial-http/src/serve", rows: &[
-        "options rarely client_limits connections stream_executor", "client_io events", "connection serving", "accept", "builder",
+        "options rarely client_limits connections", "client_io events stream_executor", "connection serving", "accept", "builder",
     ] },
     Order { folder: "cordial-cli/src", rows: &[
         "text/display text/io_error text/shell_quote", "text",
