@@ -27,6 +27,12 @@ pub(crate) enum ItemFailure {
     NotStarted { error: io::Error, advice: Option<String> },
     /// The process ended, but without success.
     Unsuccessful(ExitStatus),
+    /// A file that the command needs on another machine does not exist here.
+    FileNotSent(PathBuf),
+    /// The connection to the machine on which the command ran has failed.
+    ConnectionFailed { host: String, reason: String, is_reachable: bool },
+    /// All machines have failed.
+    NoHost,
     /// The terminal has stopped the command, because commands may not use it. The command was then killed.
     StoppedByTerminal(TerminalStop),
     /// The command was stopped because it ran longer than `--timeout`.
@@ -52,7 +58,7 @@ pub(crate) enum ItemFailure {
 impl ItemFailure {
     /// Returns whether the run was stopped before the item finished.
     pub(crate) fn is_unfinished(&self) -> bool {
-        matches!(self, ItemFailure::Stopped | ItemFailure::Killed | ItemFailure::NotRun)
+        matches!(self, ItemFailure::Stopped | ItemFailure::Killed | ItemFailure::NotRun | ItemFailure::NoHost)
     }
 
     /// Returns the exit status that a shell would report.
@@ -106,6 +112,11 @@ impl fmt::Display for ItemFailure {
             ItemFailure::TimedOut(limit) => {
                 write!(f, "took longer than {} (--timeout) and was stopped", humantime::format_duration(*limit))
             }
+            ItemFailure::FileNotSent(path) => write!(f, "cannot send {}: there is no such file", path.display()),
+            ItemFailure::ConnectionFailed { host, reason, .. } => {
+                write!(f, "the connection to {host} has failed again and again: {reason}")
+            }
+            ItemFailure::NoHost => f.write_str("was not run: all hosts have failed"),
             ItemFailure::StoppedByTerminal(TerminalStop::Reads) => f.write_str(
                 "was ended because it reads from the terminal, which commands cannot do: run one at a time with --tty, or give it an input (< /dev/null)",
             ),

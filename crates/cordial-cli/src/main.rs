@@ -4,6 +4,7 @@
 //! args ──► map ─┬── input     items from a file, standard input or the command line
 //!               ├── template  the command for an item
 //!               ├── launch    threads that start commands and wait for them
+//!               ├── remote    commands on other machines, over ssh
 //!               ├── output    captures what commands write
 //!               ├── records   joblog and results, to resume a run
 //!               └── report    prints outcomes and counts failures
@@ -24,6 +25,7 @@ mod map;
 mod outcome;
 mod output;
 mod records;
+mod remote;
 mod report;
 mod stop;
 mod system;

@@ -22,6 +22,8 @@ pub(crate) struct Outcome {
     pub(crate) duration: Duration,
     /// Counted from 1; 0 if no outcome came back from the launcher.
     pub(crate) slot: usize,
+    /// The machine, unless commands run only on this one.
+    pub(crate) host: Option<Arc<str>>,
     /// The command as it was typed, for messages. `None` if there was no attempt to start a process, or if the item is
     /// the command.
     pub(crate) typed: Option<Arc<str>>,
@@ -47,6 +49,7 @@ impl Outcome {
             started: None,
             duration: Duration::ZERO,
             slot,
+            host: None,
             typed: None,
             is_recorded: false,
         }

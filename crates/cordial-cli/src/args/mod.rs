@@ -8,6 +8,7 @@ mod item_options;
 mod launch_options;
 mod options;
 mod other_options;
+mod remote_options;
 mod values;
 
 pub(crate) use concurrency::Concurrency;

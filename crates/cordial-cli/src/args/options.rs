@@ -15,6 +15,7 @@ use super::help;
 use super::item_options::ItemOptions;
 use super::launch_options::{LaunchOptions, RUNNING};
 use super::other_options::{self, OtherOptions};
+use super::remote_options::RemoteOptions;
 use super::values;
 use crate::exit_reason::ExitReason;
 use crate::stop::halt::HaltPolicy;
@@ -154,6 +155,9 @@ pub(crate) struct MapOptions {
 
     #[command(flatten)]
     pub(crate) launch: LaunchOptions,
+
+    #[command(flatten)]
+    pub(crate) remote: RemoteOptions,
 
     /// Show the progress bar although standard output is a pipe
     #[arg(long, aliases = ["eta", "progress"], help_heading = OUTPUT, conflicts_with = "quiet")]

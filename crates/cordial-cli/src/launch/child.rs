@@ -23,13 +23,14 @@ use std::time::{Duration, SystemTime};
 use tokio::time::{self, Instant};
 
 use super::output_reader::{OutputReader, Sink};
-use super::request::{LaunchConfig, OutputTarget, StopWatch};
+use super::request::{LaunchConfig, OutputTarget, RemoteLaunch, StopWatch};
 use crate::item::Item;
 use crate::item_failure::ItemFailure;
 use crate::outcome::Outcome;
 use crate::output::{Capture, StdStream};
+use crate::remote::{Answer, HostSlot, RemoteCommand};
 use crate::stop::token::StopLevel;
-use crate::system::{self, ProcessGroup, WaitMode};
+use crate::system::{self, ProcessGroup, Termination, WaitMode};
 use crate::template::CommandLine;
 
 /// How long the outputs are read after the process has exited, if other processes hold them open.
@@ -48,6 +49,19 @@ const READ_DELAY: Duration = Duration::from_millis(4);
 /// holds copies of all file descriptors of `cordial`, so it keeps the pipes of this command open.
 const FORK_TO_EXEC: Duration = Duration::from_millis(1);
 
+/// The status with which `ssh` exits if its connection has failed.
+const CONNECTION_FAILED: i32 = 255;
+
+/// How long the answer of a machine may take: longer than `ssh` waits for one.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The slot of a command, and the machine on which it runs, unless commands run only on this one.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) slot: usize,
+    pub(super) machine: Option<(&'a RemoteLaunch, &'a HostSlot)>,
+}
+
 /// The outputs of a command while they are read.
 type Readers = (OutputReader<tokio::process::ChildStdout>, OutputReader<tokio::process::ChildStderr>);
 
@@ -60,11 +74,16 @@ pub(super) async fn run(
     config: &LaunchConfig,
     item: &Arc<Item>,
     attempt: u32,
-    slot: usize,
+    place: Place<'_>,
     mode: WaitMode,
     cancelled: impl Future<Output = ()>,
 ) -> Outcome {
-    let without_process = |failure| Outcome::without_process(Arc::clone(item), attempt, slot, failure, &config.budget);
+    let Place { slot, machine } = place;
+    let host = machine.map(|(_, host)| Arc::clone(&host.host.name));
+    let without_process = |failure| Outcome {
+        host: host.clone(),
+        ..Outcome::without_process(Arc::clone(item), attempt, slot, failure, &config.budget)
+    };
     let CommandLine { words, environment: mut variables } = match config.template.fill(item, slot) {
         Ok(line) => line,
         Err(failure) => return without_process(failure),
@@ -75,10 +94,18 @@ pub(super) async fn run(
     if let Some(name) = &config.slot_variable {
         variables.push((name, (slot - 1).to_string().into()));
     }
+    let remote =
+        machine.and_then(|(launch, host)| Some((launch, launch.remote.command(host, item, slot, &words, &variables)?)));
+    let (spawner, remote) = match remote {
+        Some((launch, Ok(command))) => (&launch.spawner, Some(command)),
+        Some((_, Err(failure))) => return without_process(failure),
+        None => (&config.spawner, None),
+    };
+    let words = remote.as_ref().map_or(words, |command| command.words.clone());
     let typed = || (!config.typed.is_empty()).then(|| Arc::clone(&config.typed));
     let started = SystemTime::now();
     let clock = Instant::now();
-    let mut group = match ProcessGroup::start(&config.spawner, &words, &variables, &config.groups).await {
+    let mut group = match ProcessGroup::start(spawner, &words, &variables, &config.groups).await {
         Ok(group) => group,
         Err(error) => {
             let advice = system::start_advice(&words[0], &error);
@@ -119,7 +146,10 @@ pub(super) async fn run(
         Ok(status) if status.success() => Ok(()),
         // The command was probably killed together with all others.
         Ok(status) if config.stop.level() == StopLevel::Kill && system::was_killed(status) => Err(ItemFailure::Killed),
-        Ok(status) => Err(ItemFailure::Unsuccessful(status)),
+        Ok(status) => match connection_failure(config, place, remote, status).await {
+            Some(failure) => Err(failure),
+            None => Err(ItemFailure::Unsuccessful(status)),
+        },
         Err(failure) => Err(failure),
     };
     let capture = |sink: Option<Sink>| match sink {
@@ -136,9 +166,40 @@ pub(super) async fn run(
         started: Some(started),
         duration: clock.elapsed(),
         slot,
+        host,
         typed: typed(),
         is_recorded: false,
     }
+}
+
+/// Asks a machine whether the connection of a command has failed, if the status of the command may mean that.
+async fn connection_failure(
+    config: &LaunchConfig,
+    place: Place<'_>,
+    command: Option<RemoteCommand>,
+    status: ExitStatus,
+) -> Option<ItemFailure> {
+    let (command, (launch, host)) = command.zip(place.machine)?;
+    // If the run is being stopped, the item does not run again.
+    if system::termination(status) != Termination::Exited(CONNECTION_FAILED) || config.stop.level() > StopLevel::Running
+    {
+        return None;
+    }
+    let ask = async {
+        let mut group = ProcessGroup::start(&launch.spawner, &command.question, &[], &config.groups).await.ok()?;
+        group.wait_exit_timeout(ANSWER_TIMEOUT, WaitMode::Async).await.ok().filter(|has_exited| *has_exited)?;
+        group.finish().ok()
+    };
+    let code = ask.await.and_then(|status| match system::termination(status) {
+        Termination::Exited(code) => Some(code),
+        Termination::Signaled(_) => None,
+    });
+    let is_reachable = match RemoteCommand::answer(code) {
+        Answer::CommandExited => return None,
+        Answer::ConnectionFailed => true,
+        Answer::None => false,
+    };
+    Some(ItemFailure::ConnectionFailed { host: host.host.name.to_string(), reason: command.reason(), is_reachable })
 }
 
 /// Waits until the process of a group exits, and stops the group at the deadline, when the run is stopped, and when

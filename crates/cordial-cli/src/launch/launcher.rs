@@ -64,7 +64,7 @@ impl Launcher {
         let (reply, receiver) = oneshot::channel();
         self.waiting.fetch_add(1, Ordering::Relaxed);
         // If the threads have ended, `reply` is dropped with the request, and receiving fails.
-        let _ = self.requests.send(Request { item, attempt, reply, is_shown: false });
+        let _ = self.requests.send(Request { item, attempt, moves: 0, reply, is_shown: false });
         receiver
     }
 }

@@ -23,6 +23,6 @@ mod throttle;
 mod workers;
 
 pub(crate) use launcher::Launcher;
-pub(crate) use request::{LaunchConfig, OutputTarget, StopWatch};
+pub(crate) use request::{LaunchConfig, OutputTarget, RemoteLaunch, StopWatch};
 pub(crate) use slot_limit::SlotLimit;
 pub(crate) use throttle::Throttle;

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::slot_limit::SlotLimit;
 use super::throttle::Throttle;
 use crate::item::Item;
 use crate::outcome::Outcome;
-use crate::output::{Budget, LineChannel};
+use crate::output::{Budget, LineBatch, LineChannel};
 use crate::records::RunRecords;
+use crate::remote::Remote;
 use crate::stop::halt::HaltCounter;
 use crate::stop::token::StopToken;
 use crate::system::{GroupTable, Spawner};
@@ -26,6 +27,8 @@ pub(crate) struct LaunchConfig {
     /// The variable that holds the number of the slot, counted from 0.
     pub(crate) slot_variable: Option<String>,
     pub(crate) spawner: Spawner,
+    /// The other machines, if commands run there.
+    pub(crate) remote: Option<RemoteLaunch>,
     pub(crate) output: OutputTarget,
     pub(crate) limit: SlotLimit,
     pub(crate) timeout: Option<Duration>,
@@ -60,11 +63,22 @@ pub(crate) enum OutputTarget {
     Inherit,
 }
 
+/// Other machines, and how to start commands on them.
+pub(crate) struct RemoteLaunch {
+    pub(crate) remote: Remote,
+    /// Starts the local commands that connect.
+    pub(crate) spawner: Spawner,
+    /// For messages about machines that have failed.
+    pub(crate) messages: mpsc::Sender<LineBatch>,
+}
+
 /// A request to run the command of an item once.
 pub(super) struct Request {
     pub(super) item: Arc<Item>,
     /// Counted from 1.
     pub(super) attempt: u32,
+    /// How often the connection to a machine has failed.
+    pub(super) moves: u32,
     pub(super) reply: oneshot::Sender<Outcome>,
     /// Whether the command was printed before a start that failed because a resource was short.
     pub(super) is_shown: bool,

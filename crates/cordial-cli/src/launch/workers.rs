@@ -17,11 +17,13 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{self, Instant};
 
-use super::child;
-use super::request::{LaunchConfig, Request};
+use super::child::{self, Place};
+use super::request::{LaunchConfig, RemoteLaunch, Request};
 use super::throttle::Throttle;
 use crate::item_failure::ItemFailure;
 use crate::outcome::Outcome;
+use crate::output::{LineBatch, StdStream};
+use crate::remote::HostSlot;
 use crate::stop::token::StopLevel;
 use crate::system::{self, StandardError, WaitMode};
 
@@ -39,6 +41,9 @@ const SHORT_COMMAND: Duration = Duration::from_millis(100);
 /// With fewer waiting requests than this, replies are sent at once, since the tasks that receive them send further
 /// requests.
 const FEW_REQUESTS: usize = 4;
+
+/// How often an item is moved to another connection when its own fails.
+const MAX_MOVES: u32 = 20;
 
 /// The number of requests that should wait besides those that run.
 pub(super) const WAITING_REQUESTS: usize = 128;
@@ -129,7 +134,7 @@ impl Slots {
 enum Served {
     Finished(oneshot::Sender<Outcome>, Box<Outcome>),
     /// The process could not be started, because too many processes or files exist. Other commands run, and will free
-    /// some.
+    /// some. Or the connection to its machine has failed.
     Shortage(Request),
 }
 
@@ -244,23 +249,50 @@ impl Workers {
 
     async fn serve_in(&self, slot: usize, request: Request, is_alone: bool, mode: WaitMode) -> Served {
         let config = &self.config;
-        let Request { item, attempt, mut reply, is_shown } = request;
+        let Request { item, attempt, moves, mut reply, is_shown } = request;
+        let without_process = |item, failure| Outcome::without_process(item, attempt, slot, failure, &config.budget);
+        let machine = match &config.remote {
+            None => None,
+            Some(launch) => tokio::select! {
+                biased;
+                () = config.stop.wait_for(StopLevel::Drain) => None,
+                () = reply.closed() => None,
+                host = launch.remote.take_slot() => match host {
+                    Some(host) => Some((launch, host)),
+                    None => {
+                        config.stop.raise(StopLevel::Drain);
+                        return Served::Finished(reply, Box::new(without_process(item, ItemFailure::NoHost)));
+                    }
+                },
+            },
+        };
         let mut outcome = if config.stop.level() > StopLevel::Running || reply.is_closed() {
-            Outcome::without_process(item, attempt, slot, ItemFailure::NotRun, &config.budget)
+            without_process(item, ItemFailure::NotRun)
         } else {
             if config.is_verbose && !is_shown {
                 show(&config.template.render(&item, slot));
             }
-            match child::run(config, &item, attempt, slot, mode, reply.closed()).await {
+            let place = Place { slot, machine: machine.as_ref().map(|(launch, host)| (*launch, host)) };
+            match child::run(config, &item, attempt, place, mode, reply.closed()).await {
                 // Another command that runs will free resources. Without one, trying again is useless.
                 Outcome { result: Err(ItemFailure::NotStarted { error, .. }), .. }
                     if !is_alone && system::is_resource_shortage(&error) =>
                 {
-                    return Served::Shortage(Request { item, attempt, reply, is_shown: true });
+                    return Served::Shortage(Request { item, attempt, moves, reply, is_shown: true });
+                }
+                Outcome { result: Err(ItemFailure::ConnectionFailed { reason, is_reachable, .. }), .. }
+                    if moves < MAX_MOVES && config.stop.level() == StopLevel::Running =>
+                {
+                    // A machine refuses connections, for example, while many begin at once.
+                    if let Some((launch, host)) = machine.as_ref().filter(|_| !is_reachable) {
+                        leave_out(launch, host, &reason).await;
+                    }
+                    return Served::Shortage(Request { item, attempt, moves: moves + 1, reply, is_shown: true });
                 }
                 outcome => outcome,
             }
         };
+        drop(machine);
         let is_unfinished = outcome.result.as_ref().is_err_and(ItemFailure::is_unfinished);
         if !is_unfinished && (outcome.result.is_ok() || attempt >= config.max_attempts) {
             // Here rather than in the task of the item, so that an item is recorded before its slot is used again.
@@ -297,4 +329,15 @@ fn show(command: &[u8]) {
             Err(_) => return,
         }
     }
+}
+
+/// Leaves a machine out from now on, and says so.
+async fn leave_out(launch: &RemoteLaunch, host: &HostSlot, reason: &str) {
+    if !host.fail_host() {
+        return;
+    }
+    let message =
+        format!("cordial: the host {} is left out from now on: {reason}; its items run on others\n", host.host.name);
+    // Fails only if the printer is gone: the run is over.
+    let _ = launch.messages.send(LineBatch { stream: StdStream::Stderr, bytes: message.into_bytes() }).await;
 }

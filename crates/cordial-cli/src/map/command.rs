@@ -71,6 +71,16 @@ impl GivenCommand {
         }
     }
 
+    /// Returns whether the command is a function that bash has exported, or a line with one.
+    pub(super) fn calls_function(&self) -> bool {
+        let functions = system::exported_functions();
+        match &self.kind {
+            Kind::Words => functions.iter().any(|name| self.words.first() == Some(name)),
+            Kind::Line(_) => functions.iter().any(|name| self.words.iter().any(|word| has_word(word, name))),
+            Kind::ItemIsLine(_) => false,
+        }
+    }
+
     /// Returns the command as it was typed, for messages. Empty if each item is a command.
     pub(super) fn typed(&self) -> String {
         match &self.kind {

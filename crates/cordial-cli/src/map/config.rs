@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use super::arguments::{self, Arguments};
 use super::command::GivenCommand;
+use super::remote::remote;
 use crate::args::{Concurrency, MapOptions};
 use crate::input::{Origin, Sources};
 use crate::launch::SlotLimit;
 use crate::records::{Joblog, PastJoblog, PastRun, ResultsDirectory, Resume, RunRecords};
+use crate::remote::Remote;
 use crate::report::{Format, ProgressMode};
 use crate::stop::halt::HaltPolicy;
 use crate::system::{self, Program, Terminal};
@@ -38,6 +40,8 @@ pub(super) struct Config {
     pub(super) sources: Sources,
     pub(super) template: CommandTemplate,
     pub(super) program: Program,
+    /// The other machines, if commands run there.
+    pub(super) remote: Option<Remote>,
     /// The terminal, if commands may use it.
     pub(super) terminal: Option<Arc<Terminal>>,
     /// The command as it was typed.
@@ -58,7 +62,7 @@ impl Config {
     pub(super) fn new(mut options: MapOptions) -> Result<Config, String> {
         let Arguments { command, mut sources } = Arguments::new(&mut options)?;
         let command = GivenCommand::new(command, &options)?;
-        if let Some(workdir) = &options.workdir
+        if let Some(workdir) = options.workdir.as_ref().filter(|_| !options.remote.is_used())
             && !workdir.is_dir()
         {
             let shown = workdir.display();
@@ -73,22 +77,31 @@ impl Config {
         }
         let syntax = arguments::syntax(&options.items, &mut sources)?;
         let template = command.template(&syntax)?;
-        let program = match template.program().filter(|_| !options.dry_run) {
+        let is_searched = options.dry_run || options.remote.is_used();
+        let program = match template.program().filter(|_| !is_searched) {
             Some(name) => system::find_program(name, options.workdir.as_deref())?,
             None => Program::Searched,
         };
         check_machine(&options)?;
         let shares = options.concurrency.number(system::max_concurrency())?;
         let sources = arguments::sources(&options.items, sources, &template, shares)?;
+        if options.remote.is_used() && command.calls_function() {
+            return Err(
+                "the command is a function of bash, which other machines do not know: write it into a script, and send that with --transferfile".to_owned(),
+            );
+        }
+        let remote = if options.dry_run { None } else { remote(&options, &syntax)? };
         let terminal = match options.launch.tty {
             true => Some(Arc::new(open_terminal(&options, &sources)?)),
             false => None,
         };
         Ok(Config {
-            limit: match terminal {
-                Some(_) => SlotLimit::new(1, 1),
-                None => slot_limit(&options)?,
+            limit: match (&terminal, &remote) {
+                (Some(_), _) => SlotLimit::new(1, 1),
+                (None, Some(remote)) => SlotLimit::new(remote.slots, remote.slots),
+                (None, None) => slot_limit(&options)?,
             },
+            remote,
             terminal,
             output: output_mode(&options),
             halt: match options.halt {

@@ -15,6 +15,7 @@ mod config;
 mod lifecycle;
 mod pending;
 mod pipeline;
+mod remote;
 mod run_state;
 
 pub(crate) use lifecycle::run;

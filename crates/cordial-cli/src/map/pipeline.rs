@@ -25,14 +25,14 @@ use super::pending::PendingItems;
 use super::run_state::RunState;
 use crate::exit_reason::ExitReason;
 use crate::input::{ItemSource, Sources};
-use crate::launch::{LaunchConfig, Launcher, OutputTarget, StopWatch, Throttle};
+use crate::launch::{LaunchConfig, Launcher, OutputTarget, RemoteLaunch, StopWatch, Throttle};
 use crate::outcome::Outcome;
 use crate::output::{Budget, LineBatch, LineChannel};
 use crate::records::FatalError;
 use crate::report::{Format, Printer, ProgressCounts, RunEnd, TICK};
 use crate::stop::halt::HaltCounter;
 use crate::stop::token::{StopLevel, StopToken};
-use crate::system::{self, CommandOutput, SpawnConfig, Spawner};
+use crate::system::{self, CommandInput, CommandOutput, Program, SpawnConfig, Spawner};
 use crate::text::io_error;
 
 /// How long the last output of a run may take. Its reader may have stopped reading.
@@ -54,7 +54,7 @@ where
     O: AsyncWrite + Unpin,
     E: AsyncWrite + Unpin,
 {
-    let Config { sources, template, program, terminal, typed, limit, output, halt, records, options } = config;
+    let Config { sources, template, program, terminal, typed, remote, limit, output, halt, records, options } = config;
     let mut source = match item_source(sources, &stop).await {
         Ok(source) => source,
         Err(message) => {
@@ -84,13 +84,39 @@ where
     };
     let max_attempts = options.retries.saturating_add(1);
     let command_output = if output == OutputMode::Ungrouped { CommandOutput::Inherited } else { CommandOutput::Piped };
-    let spawn_config = SpawnConfig { program, workdir: options.workdir.clone(), output: command_output, run_name };
+    let spawn_config = SpawnConfig {
+        program,
+        workdir: options.workdir.clone(),
+        output: command_output,
+        input: CommandInput::Inherited,
+        run_name,
+    };
+    let remote = remote.map(|remote| {
+        // Each connection is a local command, which has nothing of the program and of the directory of the others.
+        let spawn_config = SpawnConfig {
+            program: Program::Searched,
+            workdir: None,
+            output: command_output,
+            input: CommandInput::Held,
+            run_name: spawn_config.run_name.clone(),
+        };
+        let messages = match &target {
+            OutputTarget::Lines(channel) => channel.messages(),
+            OutputTarget::Capture | OutputTarget::Inherit => {
+                let (channel, messages) = LineChannel::new(false);
+                lines = Some(messages);
+                channel.messages()
+            }
+        };
+        RemoteLaunch { remote, spawner: Spawner::new(spawn_config, None), messages }
+    });
     let launch_config = LaunchConfig {
         template,
         typed,
         is_verbose: options.other.verbose,
         slot_variable: options.other.process_slot_var.clone(),
         spawner: Spawner::new(spawn_config, terminal),
+        remote,
         output: target,
         limit: limit.clone(),
         timeout: options.timeout,

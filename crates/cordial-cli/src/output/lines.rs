@@ -38,6 +38,11 @@ impl LineChannel {
         (LineChannel { sender, is_tagged }, receiver)
     }
 
+    /// Returns a sender of messages to the printer.
+    pub(crate) fn messages(&self) -> mpsc::Sender<LineBatch> {
+        self.sender.clone()
+    }
+
     /// Returns a writer for one output of the command of an item.
     pub(crate) fn writer(&self, stream: StdStream, item: &Item) -> LineWriter {
         let tag = if self.is_tagged { item.tag() } else { Vec::new() };

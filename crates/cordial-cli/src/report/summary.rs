@@ -31,6 +31,8 @@ pub(super) struct Summary {
     /// Items that were running when the run had to end at once.
     killed: u64,
     not_run: u64,
+    /// Whether all machines have failed.
+    has_no_host: bool,
     failures: Vec<String>,
 }
 
@@ -41,6 +43,10 @@ impl Summary {
             Err(ItemFailure::Stopped) => &mut self.stopped,
             Err(ItemFailure::Killed) => &mut self.killed,
             Err(ItemFailure::NotRun) => &mut self.not_run,
+            Err(ItemFailure::NoHost) => {
+                self.has_no_host = true;
+                &mut self.not_run
+            }
             Err(_) => &mut self.failed,
         } += 1;
         if !matches!(outcome.result, Err(ItemFailure::NotRun))
@@ -54,6 +60,7 @@ impl Summary {
     pub(super) fn exit_reason(&self, end: RunEnd, halt: &HaltCounter) -> ExitReason {
         match (end, halt.exit_status()) {
             (RunEnd::Interrupted(signal), _) => ExitReason::Interrupted(signal),
+            _ if self.has_no_host => ExitReason::Error,
             (_, Some(status)) => ExitReason::Halted { status },
             (_, None) => ExitReason::Finished { failed: self.failed },
         }
@@ -68,9 +75,15 @@ impl Summary {
             RunEnd::Finished if self.failed == 0 => return None,
             RunEnd::Finished => return Some(format!("{} of {finished} {items} failed", self.failed)),
             // The last item has halted the run.
-            RunEnd::Halted { .. } if self.failed == 0 && self.stopped + self.killed == 0 && total == Some(finished) => {
+            RunEnd::Halted { .. }
+                if !self.has_no_host
+                    && self.failed == 0
+                    && self.stopped + self.killed == 0
+                    && total == Some(finished) =>
+            {
                 return None;
             }
+            RunEnd::Halted { .. } if self.has_no_host => "a lack of hosts",
             RunEnd::Halted { cause } => cause,
             RunEnd::Interrupted(signal) => signal.name(),
         };

@@ -28,8 +28,8 @@ pub(crate) use platform::{
 // How commands are started, and the terminal.
 pub(crate) use platform::{
     Terminal, TerminalStop, are_outputs_the_same, exported_functions, find_program, has_terminal,
-    interrupt_this_program, is_stdout_pipe, reap_orphans, screen_size, was_interrupted,
+    interrupt_this_program, is_stdout_pipe, login_directory, reap_orphans, screen_size, was_interrupted,
 };
 pub(crate) use program::Program;
-pub(crate) use spawn_config::{CommandOutput, SpawnConfig};
+pub(crate) use spawn_config::{CommandInput, CommandOutput, SpawnConfig};
 pub(crate) use stop_signal::StopSignal;

@@ -15,6 +15,7 @@ pub(crate) struct SpawnConfig {
     /// The working directory; `None` to inherit that of `cordial`.
     pub(crate) workdir: Option<PathBuf>,
     pub(crate) output: CommandOutput,
+    pub(crate) input: CommandInput,
     /// The value of `RUN_VARIABLE`.
     pub(crate) run_name: String,
 }
@@ -26,6 +27,15 @@ pub(crate) enum CommandOutput {
     Piped,
     /// To the standard output and standard error of `cordial`.
     Inherited,
+}
+
+/// What a command reads as its standard input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CommandInput {
+    /// Nothing, or the terminal.
+    Inherited,
+    /// A pipe to which nothing is written. Its end asks the command to exit.
+    Held,
 }
 
 impl SpawnConfig {

@@ -155,6 +155,11 @@ pub(crate) fn max_concurrency() -> usize {
     1000
 }
 
+/// Returns `None`.
+pub(crate) fn login_directory() -> Option<std::path::PathBuf> {
+    None
+}
+
 /// # Errors
 ///
 /// Always.

@@ -54,6 +54,16 @@ impl CommandTemplate {
         Ok(CommandTemplate::Words(Words { words, beside_text: syntax.beside_text() }))
     }
 
+    /// Parses the name of a file. Without a placeholder, the name is the same for all items.
+    ///
+    /// # Errors
+    ///
+    /// A message, when a placeholder is not supported.
+    pub(crate) fn name(name: &[u8], syntax: &Syntax) -> Result<Self, String> {
+        let words = vec![word::split(name, syntax)?];
+        Ok(CommandTemplate::Words(Words { words, beside_text: syntax.beside_text() }))
+    }
+
     /// Parses a line for a shell.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ mod orphans;
 mod other_options;
 mod placeholders;
 mod records;
+mod remote;
 mod retries;
 mod shortages;
 mod slots;

@@ -42,7 +42,7 @@ pub(crate) use guard::{run_guard, start_guard};
 pub(crate) use orphans::reap_orphans;
 pub(crate) use pipe::{PipeEnd, may_have_data, read_available};
 pub(crate) use process_group::ProcessGroup;
-pub(crate) use resources::{free_memory, load_average, lower_priority, max_concurrency};
+pub(crate) use resources::{free_memory, load_average, login_directory, lower_priority, max_concurrency};
 pub(crate) use signals::{JobControl, LimitSignals, StopSignals, interrupt_this_program};
 pub(crate) use spawner::Spawner;
 pub(crate) use std_streams::{

@@ -8,7 +8,7 @@
 //! ```
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, PipeWriter};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ChildStderr, ChildStdout, ExitStatus};
 use std::sync::Arc;
@@ -34,6 +34,8 @@ const SUSPEND_TIME: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct ProcessGroup {
     id: Pid,
+    /// Held while the command may run.
+    input: Option<PipeWriter>,
     outputs: (Option<ChildStdout>, Option<ChildStderr>),
     exit: ExitWatch,
     groups: GroupTable,
@@ -59,7 +61,7 @@ impl ProcessGroup {
         groups: &GroupTable,
     ) -> io::Result<ProcessGroup> {
         let permit = groups.start_permit().await;
-        let Spawned { id, stdout, stderr } = spawner.spawn(words, variables)?;
+        let Spawned { id, input, stdout, stderr } = spawner.spawn(words, variables)?;
         groups.add(id);
         drop(permit);
         let terminal = spawner.terminal();
@@ -69,7 +71,7 @@ impl ProcessGroup {
         match ExitWatch::new(id) {
             Ok(exit) => {
                 let (outputs, groups) = ((stdout, stderr), groups.clone());
-                Ok(ProcessGroup { id, outputs, exit, groups, terminal, is_finished: false })
+                Ok(ProcessGroup { id, input, outputs, exit, groups, terminal, is_finished: false })
             }
             Err(error) => {
                 let _ = kill_process_group(id, Signal::KILL);
@@ -107,8 +109,12 @@ impl ProcessGroup {
         }
     }
 
-    /// Sends SIGTERM to all processes of the group, then SIGCONT, so that stopped processes receive it.
+    /// Sends SIGTERM to all processes of the group, then SIGCONT, so that stopped processes receive it. A command whose
+    /// input is held is asked by the end of its input instead.
     pub(crate) fn terminate(&mut self) {
+        if self.input.take().is_some() {
+            return;
+        }
         // Fails only if all processes of the group have just ended.
         let _ = kill_process_group(self.id, Signal::TERM);
         let _ = kill_process_group(self.id, Signal::CONT);

@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 
+use nix::unistd::{User, getuid};
 use rustix::process::{Resource, getrlimit, nice};
 
 /// The number of files that are open besides those of the commands.
@@ -55,4 +57,9 @@ pub(crate) fn free_memory() -> io::Result<u64> {
         .and_then(|number| number.parse::<u64>().ok())
         .map(|kib| kib << 10)
         .ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// Returns the directory in which a person who logs in begins, as the user database names it.
+pub(crate) fn login_directory() -> Option<PathBuf> {
+    Some(User::from_uid(getuid()).ok()??.dir)
 }

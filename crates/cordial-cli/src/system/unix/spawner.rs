@@ -5,7 +5,7 @@
 //! nothing, that was 3 % of its time.
 
 use std::ffi::{CString, OsStr, OsString};
-use std::io;
+use std::io::{self, PipeWriter};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
@@ -22,7 +22,7 @@ use rustix::process::Pid;
 use super::terminal::Terminal;
 use super::{find_program, signals};
 use crate::system::program::Program;
-use crate::system::spawn_config::{CommandOutput, RUN_VARIABLE, SpawnConfig};
+use crate::system::spawn_config::{CommandInput, CommandOutput, RUN_VARIABLE, SpawnConfig};
 
 /// Starts the commands of a run.
 pub(crate) struct Spawner {
@@ -42,6 +42,8 @@ pub(crate) struct Spawner {
 /// A process that was started: the leader of a new process group.
 pub(super) struct Spawned {
     pub(super) id: Pid,
+    /// The write end of its standard input, if that is held.
+    pub(super) input: Option<PipeWriter>,
     pub(super) stdout: Option<ChildStdout>,
     pub(super) stderr: Option<ChildStderr>,
 }
@@ -130,6 +132,7 @@ impl Spawner {
             let mut child = self.config.command(program, &arguments, variables).arg0(name).process_group(0).spawn()?;
             return Ok(Spawned {
                 id: Pid::from_child(&child),
+                input: None,
                 stdout: child.stdout.take(),
                 stderr: child.stderr.take(),
             });
@@ -138,9 +141,16 @@ impl Spawner {
         attributes.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETPGROUP | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF)?;
         attributes.set_sigdefault(&self.default_signals)?;
         let mut actions = PosixSpawnFileActions::init()?;
-        let input = self.terminal.as_ref().map(|terminal| terminal.input()).transpose()?;
-        if let Some(input) = &input {
+        let terminal_input = self.terminal.as_ref().map(|terminal| terminal.input()).transpose()?;
+        if let Some(input) = &terminal_input {
             actions.add_dup2(input.as_raw_fd(), rustix::stdio::raw_stdin())?;
+        }
+        let held_input = match self.config.input {
+            CommandInput::Inherited => None,
+            CommandInput::Held => Some(io::pipe()?),
+        };
+        if let Some((reader, _)) = &held_input {
+            actions.add_dup2(reader.as_raw_fd(), rustix::stdio::raw_stdin())?;
         }
         // The write ends have to stay open until the process is started.
         let (stdout, _stdout_writer) = self.pipe(&mut actions, rustix::stdio::raw_stdout())?.unzip();
@@ -154,7 +164,8 @@ impl Spawner {
         let environment: Vec<&CString> = environment.chain(variables.iter().map(|(_, entry)| entry)).collect();
         let id = posix_spawnp(&program, &actions, &attributes, &words, &environment)?;
         let id = Pid::from_raw(id.as_raw()).expect("a started process never has the id 0");
-        Ok(Spawned { id, stdout: stdout.map(ChildStdout::from), stderr: stderr.map(ChildStderr::from) })
+        let input = held_input.map(|(_, writer)| writer);
+        Ok(Spawned { id, input, stdout: stdout.map(ChildStdout::from), stderr: stderr.map(ChildStderr::from) })
     }
 
     /// Creates the pipe for an output of a command, and returns its read end and its write end; `None` if the output is

@@ -1,0 +1,95 @@
+//! The options for other machines, checked against the other options.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::args::{Concurrency, MapOptions};
+use crate::remote::{Remote, RemoteConfig};
+use crate::system;
+use crate::template::{CommandTemplate, Syntax};
+use crate::text::io_error;
+
+/// Connects to the machines, if there are any.
+///
+/// # Errors
+///
+/// A message, when options contradict each other, or no machine can be reached.
+pub(super) fn remote(options: &MapOptions, syntax: &Syntax) -> Result<Option<Remote>, String> {
+    let given = &options.remote;
+    if !given.is_used() {
+        // The other options need no check: files are here already, and commands inherit all variables.
+        return Ok(None);
+    }
+    let refused = [
+        ("--tty", options.launch.tty, "a terminal of this machine: leave it out"),
+        (
+            "--load",
+            options.load.is_some(),
+            "the load of this machine only: give each host its number of slots, as in -S 4/host",
+        ),
+        (
+            "--memfree",
+            options.memfree.is_some(),
+            "the memory of this machine only: give each host its number of slots, as in -S 4/host",
+        ),
+    ];
+    if let Some((option, _, what)) = refused.iter().find(|(_, is_given, _)| *is_given) {
+        return Err(format!("{option} cannot be used with -S, since it is about {what}"));
+    }
+    let mut entries = Vec::new();
+    for list in &given.hosts {
+        for entry in list.split(',').map(str::trim) {
+            match entry {
+                // As for GNU parallel.
+                ".." => entries.extend(from_file(&default_file())?),
+                _ => entries.push(entry.to_owned()),
+            }
+        }
+    }
+    for file in &given.sshloginfile {
+        entries.extend(from_file(if file == Path::new("..") { default_file() } else { file.clone() }.as_path())?);
+    }
+    let mut sent = templates(&given.transferfile, syntax)?;
+    if given.transfer || !given.trc.is_empty() {
+        sent.extend(templates(&["{}".into()], syntax)?);
+    }
+    let mut returned = templates(&given.returned, syntax)?;
+    returned.extend(templates(&given.trc, syntax)?);
+    let config = RemoteConfig {
+        entries,
+        ssh: given.ssh.clone().unwrap_or_else(|| "ssh".to_owned()),
+        slots: match options.concurrency {
+            Concurrency::Number(number) => Some(number),
+            Concurrency::Percent(100) => None,
+            _ => return Err("with -S, -c takes a number: so many commands at once on each host".to_owned()),
+        },
+        grace: options.grace,
+        nice: options.nice,
+        workdir: options.workdir.clone(),
+        sent,
+        returned,
+        is_cleaned: given.cleanup || !given.trc.is_empty(),
+        variables: given.env.clone(),
+    };
+    // The run has not begun, so nothing else prints.
+    Remote::new(config, |message| drop(writeln!(std::io::stderr(), "cordial: {message}"))).map(Some)
+}
+
+/// Returns the file with the hosts that GNU parallel reads for `..`.
+fn default_file() -> PathBuf {
+    system::login_directory().unwrap_or_default().join(".parallel/sshloginfile")
+}
+
+/// Returns the hosts in a file: one a line, without comments.
+fn from_file(path: &Path) -> Result<Vec<String>, String> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| format!("cannot read the hosts in {}: {}", path.display(), io_error::describe(&error)))?;
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+    Ok(lines.filter(|line| !line.is_empty()).map(str::to_owned).collect())
+}
+
+fn templates(names: &[OsString], syntax: &Syntax) -> Result<Vec<CommandTemplate>, String> {
+    names.iter().map(|name| CommandTemplate::name(&system::argument_bytes(name.clone())?, syntax)).collect()
+}

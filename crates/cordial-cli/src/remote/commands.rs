@@ -1,0 +1,265 @@
+//! The local command that runs an item on another machine.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tempfile::TempDir;
+
+use super::files::ItemFiles;
+use super::host::Host;
+use super::pool::{HostPool, HostSlot};
+use super::probe::{probe_all, reason};
+use super::script::{MARKED, Script, question};
+use crate::item::Item;
+use crate::item_failure::ItemFailure;
+use crate::system::{self, NotUnicode};
+use crate::template::CommandTemplate;
+use crate::text::io_error;
+
+/// Commands on other machines.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    pool: Arc<HostPool>,
+    /// The number of slots on all machines.
+    pub(crate) slots: usize,
+    script: Script,
+    directory: Directory,
+    sent: Vec<CommandTemplate>,
+    returned: Vec<CommandTemplate>,
+    is_cleaned: bool,
+    /// The names of variables of the environment that are copied.
+    variables: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Holds a file for each connection, with the messages of `ssh`.
+    logs: TempDir,
+}
+
+/// The settings of a run on other machines.
+pub(crate) struct RemoteConfig {
+    /// The entries of `-S`.
+    pub(crate) entries: Vec<String>,
+    /// The command that connects.
+    pub(crate) ssh: String,
+    /// The number of slots on each machine; `None` for one per core.
+    pub(crate) slots: Option<usize>,
+    pub(crate) grace: Duration,
+    pub(crate) nice: Option<i32>,
+    pub(crate) workdir: Option<PathBuf>,
+    pub(crate) sent: Vec<CommandTemplate>,
+    pub(crate) returned: Vec<CommandTemplate>,
+    pub(crate) is_cleaned: bool,
+    pub(crate) variables: Vec<OsString>,
+}
+
+impl Remote {
+    /// Connects to the machines. Reports those that cannot be reached with `left_out`.
+    ///
+    /// # Errors
+    ///
+    /// A message, when an entry is wrong, or when no machine can be reached.
+    pub(crate) fn new(config: RemoteConfig, mut left_out: impl FnMut(&str)) -> Result<Remote, String> {
+        let hosts =
+            config.entries.iter().map(|entry| Host::parse(entry, &config.ssh)).collect::<Result<Vec<_>, _>>()?;
+        let logs = TempDir::with_prefix("cordial-ssh-")
+            .map_err(|error| format!("cannot create a temporary directory for -S: {}", io_error::describe(&error)))?;
+        let cores = probe_all(&hosts.iter().collect::<Vec<_>>(), logs.path());
+        let mut machines = Vec::new();
+        for (host, cores) in hosts.into_iter().zip(cores) {
+            match cores {
+                Ok(cores) => {
+                    let slots = config.slots.or(host.given_slots).unwrap_or(cores);
+                    machines.push((host, slots));
+                }
+                Err(reason) => left_out(&format!("the host {} is left out: {reason}", host.name)),
+            }
+        }
+        if machines.is_empty() {
+            return Err("none of the hosts of -S can be reached: check them with ssh HOST true, which must not ask for a password".to_owned());
+        }
+        let variable = |name: OsString| {
+            let value = std::env::var_os(&name)?;
+            Some((system::argument_bytes(name).ok()?, system::argument_bytes(value).ok()?))
+        };
+        let own = format!(
+            ".cordial/tmp/{}-{}-",
+            std::process::id(),
+            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis()
+        );
+        Ok(Remote {
+            slots: machines.iter().map(|(_, slots)| slots).sum(),
+            pool: Arc::new(HostPool::new(machines)),
+            script: Script { grace: config.grace, nice: config.nice },
+            directory: match config.workdir {
+                None => Directory::Fixed(Vec::new()),
+                Some(path) if path.as_os_str() == "..." => Directory::Own(own.into_bytes()),
+                Some(path) => Directory::Fixed(same_directory(path)?),
+            },
+            sent: config.sent,
+            returned: config.returned,
+            is_cleaned: config.is_cleaned,
+            variables: config.variables.into_iter().filter_map(variable).collect(),
+            logs,
+        })
+    }
+
+    /// Waits for a free slot on a machine. Returns `None` if all machines have failed. The wait has no bound: it ends when
+    /// a command ends.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub(crate) async fn take_slot(&self) -> Option<HostSlot> {
+        self.pool.take().await
+    }
+
+    /// Returns the local command that runs the words of an item on a machine; `None` for this machine.
+    ///
+    /// # Errors
+    ///
+    /// When the command is too long, or a file that is to be sent does not exist.
+    pub(crate) fn command(
+        &self,
+        host: &HostSlot,
+        item: &Item,
+        slot: usize,
+        words: &[OsString],
+        variables: &[(&str, OsString)],
+    ) -> Option<Result<RemoteCommand, ItemFailure>> {
+        if host.host.is_local() {
+            return None;
+        }
+        Some(self.remote_command(&host.host, item, slot, words, variables))
+    }
+
+    fn remote_command(
+        &self,
+        host: &Host,
+        item: &Item,
+        slot: usize,
+        words: &[OsString],
+        variables: &[(&str, OsString)],
+    ) -> Result<RemoteCommand, ItemFailure> {
+        let log = self.logs.path().join(slot.to_string());
+        // Of the last command in this slot.
+        let _ = fs::remove_file(&log);
+        let bytes = |text: &OsString| system::argument_bytes(text.clone()).map_err(|_| ItemFailure::NotUnicode);
+        let words = words.iter().map(bytes).collect::<Result<Vec<_>, _>>()?;
+        let own = variables.iter().map(|(name, value)| Ok((name.as_bytes().to_vec(), bytes(value)?)));
+        let variables = self.variables.iter().cloned().map(Ok).chain(own).collect::<Result<Vec<_>, ItemFailure>>()?;
+        let directory = match &self.directory {
+            Directory::Fixed(path) => path.clone(),
+            Directory::Own(start) => [start, item.index.to_string().as_bytes()].concat(),
+        };
+        let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+        let mark = format!("/tmp/cordial-{:016x}", fastrand::u64(..));
+        let line = self.script.line(&directory, &variables, &mark, &words);
+        if line.len() > system::MAX_ARGUMENT_BYTES {
+            return Err(ItemFailure::ArgumentTooLong { length: line.len() as u64 });
+        }
+        let connect = |line: &[u8]| host.connect(&log, line).unwrap_or_else(|| Ok(Vec::new()));
+        let run = connect(&line).map_err(|NotUnicode| ItemFailure::NotUnicode)?;
+        let files = ItemFiles {
+            sent: fill(&self.sent, item, slot)?,
+            returned: fill(&self.returned, item, slot)?,
+            is_cleaned: self.is_cleaned,
+            has_own_directory: matches!(self.directory, Directory::Own(_)),
+        };
+        if let Some(missing) = files.sent.iter().find(|file| !path_of(file).exists()) {
+            return Err(ItemFailure::FileNotSent(path_of(missing)));
+        }
+        let question = connect(&question(&mark)).map_err(|NotUnicode| ItemFailure::NotUnicode)?;
+        let silent = ["sh", "-c", r#"exec "$@" </dev/null >/dev/null 2>&1"#, "sh"].map(OsString::from);
+        let question = silent.into_iter().chain(question).collect();
+        if files.is_empty() {
+            return Ok(RemoteCommand { words: run, question, log });
+        }
+        let in_bytes = |words: Vec<OsString>| words.into_iter().filter_map(|word| system::argument_bytes(word).ok());
+        let script = files.script(&directory, &in_bytes(run).collect::<Vec<_>>(), |line| {
+            in_bytes(connect(line).unwrap_or_default()).collect()
+        });
+        if script.len() > system::MAX_ARGUMENT_BYTES {
+            return Err(ItemFailure::ArgumentTooLong { length: script.len() as u64 });
+        }
+        let script = system::os_string(script).map_err(|NotUnicode| ItemFailure::NotUnicode)?;
+        Ok(RemoteCommand { words: vec!["sh".into(), "-c".into(), script], question, log })
+    }
+}
+
+/// Where commands run.
+#[derive(Debug)]
+enum Directory {
+    /// Empty for the login directory.
+    Fixed(Vec<u8>),
+    /// A directory for each item; its number follows.
+    Own(Vec<u8>),
+}
+
+/// A local command that runs an item on another machine.
+#[derive(Debug)]
+pub(crate) struct RemoteCommand {
+    pub(crate) words: Vec<OsString>,
+    /// The local command that asks the machine how the item has ended, after the status of a failed connection.
+    pub(crate) question: Vec<OsString>,
+    /// What `ssh` says about the connection.
+    log: PathBuf,
+}
+
+/// What the machine answers to the question of a `RemoteCommand`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// The command has exited with the status that `ssh` has for a failed connection.
+    CommandExited,
+    /// The connection has failed, and the machine can be reached again.
+    ConnectionFailed,
+    /// The machine cannot be reached.
+    None,
+}
+
+impl RemoteCommand {
+    /// Returns the answer that is the exit code of the question; `None` if it has no code.
+    pub(crate) fn answer(code: Option<i32>) -> Answer {
+        match code {
+            Some(MARKED) => Answer::CommandExited,
+            Some(0) => Answer::ConnectionFailed,
+            _ => Answer::None,
+        }
+    }
+
+    /// Returns why the connection has failed.
+    pub(crate) fn reason(&self) -> String {
+        reason(&self.log).unwrap_or_else(|| "the connection was closed".to_owned())
+    }
+}
+
+/// Returns the directory on other machines for one of this machine: `.` is the current directory, relative to the login
+/// directory if it is below that.
+fn same_directory(path: PathBuf) -> Result<Vec<u8>, String> {
+    let path = match path.as_os_str() == "." {
+        false => path,
+        true => {
+            let current = std::env::current_dir()
+                .map_err(|error| format!("--workdir . needs the current directory: {}", io_error::describe(&error)))?;
+            let below_login =
+                system::login_directory().and_then(|login| current.strip_prefix(login).map(Path::to_owned).ok());
+            below_login.unwrap_or(current)
+        }
+    };
+    system::argument_bytes(path.into_os_string())
+}
+
+/// Fills the names of files. One without a placeholder is the same for all items.
+fn fill(names: &[CommandTemplate], item: &Item, slot: usize) -> Result<Vec<Vec<u8>>, ItemFailure> {
+    let mut files = Vec::new();
+    for name in names {
+        for word in name.fill(item, slot)?.words {
+            files.push(system::argument_bytes(word).map_err(|_| ItemFailure::NotUnicode)?);
+        }
+    }
+    Ok(files)
+}
+
+fn path_of(name: &[u8]) -> PathBuf {
+    system::os_string(name.to_vec()).unwrap_or_default().into()
+}

@@ -1,0 +1,94 @@
+//! Files that are copied to the machine before the command, and back after it.
+//!
+//! `tar` copies them, through connections of their own, in a local script around the connection of the command:
+//!
+//! ```text
+//! tar | ssh tar ──► ssh command ──► ssh tar | tar ──► ssh rm
+//! ```
+
+use super::script::{enter, quoted};
+
+/// The files of one item.
+#[derive(Debug, Default)]
+pub(super) struct ItemFiles {
+    pub(super) sent: Vec<Vec<u8>>,
+    pub(super) returned: Vec<Vec<u8>>,
+    pub(super) is_cleaned: bool,
+    /// Whether the directory is removed as a whole.
+    pub(super) has_own_directory: bool,
+}
+
+impl ItemFiles {
+    /// Returns whether there is nothing to do besides running the command.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sent.is_empty() && self.returned.is_empty() && !(self.is_cleaned && self.has_own_directory)
+    }
+
+    /// Returns the local script. `connect` is the connection of the command in words, and `connect_with` one with another
+    /// line.
+    pub(super) fn script(
+        &self,
+        directory: &[u8],
+        run: &[Vec<u8>],
+        connect_with: impl Fn(&[u8]) -> Vec<Vec<u8>>,
+    ) -> Vec<u8> {
+        let mut script = Vec::new();
+        let mut add = |parts: &[&[u8]]| parts.iter().for_each(|part| script.extend_from_slice(part));
+        for file in &self.sent {
+            let (base, name) = split_base(file);
+            let unpack = [&enter(directory)[..], b"tar -xPf -"].concat();
+            add(&[b"tar -cPf - -C ", &quoted(base), b" -- ", &quoted(name), b" </dev/null | "]);
+            add(&[&joined(&connect_with(&unpack)), b" || exit; "]);
+        }
+        add(&[&joined(run), b"; s=$?; [ $s = 255 ] && exit 255; "]);
+        if !self.returned.is_empty() {
+            // A command that has failed may not have made its files: that is no further message.
+            add(&[b"if [ $s = 0 ]; then exec 5>&2; else exec 5>/dev/null; fi; "]);
+        }
+        for file in &self.returned {
+            let (base, name) = split_base(file);
+            let pack = joined(&connect_with(&[&enter(directory)[..], b"tar -cPf - -- ", &quoted(name)].concat()));
+            let base = quoted(base);
+            // `r` is 0 if both sides have succeeded.
+            add(&[b"r=$({ { ", &pack, b" </dev/null 2>&5; echo $? >&4; } | { mkdir -p -- ", &base]);
+            add(&[b" && tar -C ", &base, b" -xPf - >&5 2>&5 || echo 1 >&4; }; } 4>&1); "]);
+            let message = [b"cordial: cannot return the file ", name].concat();
+            add(&[b"[ \"$r\" = 0 ] || [ $s != 0 ] || { echo ", &quoted(&message), b" >&2; s=1; }; "]);
+        }
+        if self.is_cleaned {
+            let remove = match self.has_own_directory {
+                true => [b"rm -rf -- ", &quoted(directory)[..]].concat(),
+                false => self.removal(directory),
+            };
+            add(&[&joined(&connect_with(&remove)), b" </dev/null; "]);
+        }
+        add(&[b"exit $s"]);
+        script
+    }
+
+    /// Returns the line that removes the files, and their directories if these are empty.
+    fn removal(&self, directory: &[u8]) -> Vec<u8> {
+        let mut line = enter(directory);
+        for file in self.sent.iter().chain(&self.returned) {
+            let name = split_base(file).1;
+            line.extend_from_slice(&[b"rm -rf -- ", &quoted(name)[..], b"; "].concat());
+            if let Some(at) = name.iter().rposition(|&byte| byte == b'/').filter(|&at| at > 0 && name[0] != b'/') {
+                line.extend_from_slice(&[b"rmdir -p -- ", &quoted(&name[..at])[..], b" 2>/dev/null; "].concat());
+            }
+        }
+        line.extend_from_slice(b"true");
+        line
+    }
+}
+
+/// Splits a path at `/./`: what follows is the path on the other machine. Without it the whole path is.
+fn split_base(path: &[u8]) -> (&[u8], &[u8]) {
+    match path.windows(3).position(|part| part == b"/./") {
+        Some(at) => (if at == 0 { b"/" } else { &path[..at] }, &path[at + 3..]),
+        None => (b".", path),
+    }
+}
+
+fn joined(words: &[Vec<u8>]) -> Vec<u8> {
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(&b' ')
+}

@@ -1,0 +1,142 @@
+//! One machine: how it is named, and the words of the `ssh` that connects to it.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::text::display;
+
+/// The options of `ssh` for each connection. `ssh` must not ask for a password, since several would ask at once; and it
+/// has to notice a machine that no longer answers.
+const SSH_OPTIONS: [&str; 11] = [
+    "-T",
+    "-o",
+    "LogLevel=ERROR",
+    "-o",
+    "BatchMode=yes",
+    "-o",
+    "ConnectTimeout=10",
+    "-o",
+    "ServerAliveInterval=10",
+    "-o",
+    "ServerAliveCountMax=3",
+];
+
+/// A machine on which commands run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Host {
+    /// As it was given, for messages and for the joblog.
+    pub(crate) name: Arc<str>,
+    /// The number of slots that was given before a slash.
+    pub(crate) given_slots: Option<usize>,
+    /// The words of the command that connects, without the machine; `None` for this machine, `:`.
+    login: Option<Login>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Login {
+    ssh: Vec<String>,
+    destination: String,
+}
+
+impl Host {
+    /// Parses one entry of `-S`: `[N/]HOST`, `[N/]USER@HOST[:PORT]`, `[N/]:`, or `[N/]ssh OPTIONS HOST`.
+    ///
+    /// # Errors
+    ///
+    /// A message, when the entry has another form.
+    pub(super) fn parse(entry: &str, ssh: &str) -> Result<Host, String> {
+        let entry = entry.trim();
+        let wrong = |what: &str| {
+            format!(
+                "{} {what} in -S: write [N/][USER@]HOST[:PORT], or : for this machine",
+                display::quoted(entry.as_bytes())
+            )
+        };
+        if entry.starts_with('@') {
+            return Err(wrong("is in a group of hosts, which is not supported"));
+        }
+        let (given_slots, name) = match entry.split_once('/') {
+            Some((number, name)) if !number.contains(' ') => match number.parse::<usize>() {
+                Ok(slots @ 1..) => (Some(slots), name.trim()),
+                _ => return Err(wrong("has no number of slots before its slash")),
+            },
+            _ => (None, entry),
+        };
+        if name.is_empty() {
+            return Err(wrong("names no machine"));
+        }
+        if name == ":" {
+            return Ok(Host { name: name.into(), given_slots, login: None });
+        }
+        // A whole command, such as `ssh -p 2222 host`.
+        let mut words: Vec<String> = name.split_whitespace().map(str::to_owned).collect();
+        let mut destination = words.pop().unwrap_or_default();
+        if destination.starts_with('-') {
+            return Err(wrong("names no machine"));
+        }
+        if words.is_empty() {
+            words = ssh.split_whitespace().map(str::to_owned).collect();
+            // More than one colon is an address of IPv6.
+            if let Some((machine, port)) = destination.split_once(':')
+                && !port.is_empty()
+                && port.bytes().all(|byte| byte.is_ascii_digit())
+            {
+                words.extend(["-p".to_owned(), port.to_owned()]);
+                destination = machine.to_owned();
+            }
+        }
+        Ok(Host { name: name.into(), given_slots, login: Some(Login { ssh: words, destination }) })
+    }
+
+    /// Returns whether this is the machine on which `cordial` runs.
+    pub(crate) fn is_local(&self) -> bool {
+        self.login.is_none()
+    }
+
+    /// Returns the command that runs a line of the login shell on the machine; `None` for this machine. `ssh` writes what
+    /// it has to say about the connection to the file `log`, if it is the `ssh` of OpenSSH.
+    pub(super) fn connect(&self, log: &Path, line: &[u8]) -> Option<Result<Vec<OsString>, crate::system::NotUnicode>> {
+        let Login { ssh, destination } = self.login.as_ref()?;
+        let mut words: Vec<OsString> = ssh.iter().map(OsString::from).collect();
+        if ssh.first().is_some_and(|program| Path::new(program).file_name().is_some_and(|name| name == "ssh")) {
+            words.extend(SSH_OPTIONS.iter().map(OsString::from));
+            words.extend(["-E".into(), log.into(), "--".into()]);
+        }
+        words.push(destination.into());
+        Some(crate::system::os_string(line.to_vec()).map(|line| {
+            words.push(line);
+            words
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(entry: &str) -> String {
+        let host = Host::parse(entry, "ssh").unwrap();
+        let words = host.connect(Path::new("LOG"), b"LINE").unwrap().unwrap_or_default();
+        let shown = words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+        shown.replace(&SSH_OPTIONS.join(" "), "…")
+    }
+
+    #[test]
+    fn an_entry_becomes_a_command() {
+        assert_eq!(words("a"), "ssh … -E LOG -- a LINE");
+        assert_eq!(words("4/u@a:2222"), "ssh -p 2222 … -E LOG -- u@a LINE");
+        assert_eq!(words("::1"), "ssh … -E LOG -- ::1 LINE");
+        assert_eq!(words("2/ssh -i key u@a"), "ssh -i key … -E LOG -- u@a LINE");
+        assert_eq!(words("other -x a"), "other -x a LINE");
+        assert_eq!(Host::parse("4/u@a", "ssh").unwrap().given_slots, Some(4));
+        assert!(Host::parse(":", "ssh").unwrap().is_local());
+    }
+
+    #[test]
+    fn wrong_entries_are_refused() {
+        for entry in ["", "0/a", "x/a", "2/", "@g/a", "-oProxyCommand=x", "ssh -p 22 -x"] {
+            assert!(Host::parse(entry, "ssh").is_err(), "{entry}");
+        }
+    }
+}

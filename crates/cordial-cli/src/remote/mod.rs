@@ -1,0 +1,19 @@
+//! Commands on other machines, over the system's `ssh` (`-S`).
+//!
+//! ```text
+//! -S a,b ──► hosts ──► probe: which answer, how many cores ──► pool: a free slot for an item ──► script: what ssh runs there
+//!                                                                └── a host that fails is left out, its items run elsewhere
+//! ```
+//!
+//! Each command has a connection of its own. Its `ssh` is a process like any other command, so limits, output and records
+//! are those of local commands; `launch` knows only that its standard input has to stay open.
+
+mod commands;
+mod files;
+mod host;
+mod pool;
+mod probe;
+mod script;
+
+pub(crate) use commands::{Answer, Remote, RemoteCommand, RemoteConfig};
+pub(crate) use pool::HostSlot;

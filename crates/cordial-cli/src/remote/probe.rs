@@ -1,0 +1,59 @@
+//! Asks machines whether they can be reached, and how many cores they have.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use super::host::Host;
+use crate::text::io_error;
+
+/// Prints the number of cores.
+const LINE: &[u8] = b"nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1";
+
+/// Asks all machines at once, and returns the number of cores of each, or why it cannot be reached. Blocks the thread
+/// until all have answered; `ssh` gives up after its timeout.
+pub(super) fn probe_all(hosts: &[&Host], directory: &Path) -> Vec<Result<usize, String>> {
+    let started: Vec<_> = hosts
+        .iter()
+        .enumerate()
+        .map(|(n, host)| {
+            let log = directory.join(format!("probe{n}"));
+            (start(host, &log), log)
+        })
+        .collect();
+    started.into_iter().map(|(child, log)| finish(child, &log)).collect()
+}
+
+fn start(host: &Host, log: &Path) -> io::Result<Child> {
+    let words: Vec<OsString> = match host.connect(log, LINE) {
+        Some(Ok(words)) => words,
+        _ => ["sh", "-c", "nproc"].map(OsString::from).to_vec(),
+    };
+    Command::new(&words[0]).args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+}
+
+fn finish(child: io::Result<Child>, log: &Path) -> Result<usize, String> {
+    let output = child.and_then(Child::wait_with_output).map_err(|error| io_error::describe(&error))?;
+    let printed = String::from_utf8_lossy(&output.stdout);
+    // A login script may print before.
+    match printed.split_whitespace().last().map(str::parse::<usize>) {
+        Some(Ok(cores)) if output.status.success() => Ok(cores.max(1)),
+        _ => Err(reason(log).unwrap_or_else(|| {
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            let line = stderr.lines().rfind(|line| !line.trim().is_empty());
+            line.map_or_else(|| format!("ssh: {}", output.status), |line| line.trim().to_owned())
+        })),
+    }
+}
+
+/// Returns what `ssh` says about a connection that has failed, or `None` if it says nothing.
+pub(super) fn reason(log: &Path) -> Option<String> {
+    let mut text = Vec::new();
+    File::open(log).ok()?.take(64 * 1024).read_to_end(&mut text).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("Warning: "));
+    // The first line says why, the last ones what follows from it.
+    lines.into_iter().next().map(str::to_owned)
+}

@@ -1,0 +1,111 @@
+//! What `ssh` runs on the other machine: a line for the login shell.
+//!
+//! ```text
+//! login shell ── exec ──► sh OUTER ──► sh INNER, the leader of a new process group ── exec ──► the command
+//!                            │                └── the watch: waits for the end of standard input, then ends the group
+//!                            └── after the command: kills the rest of its group, and exits with its status
+//! ```
+//!
+//! Standard input of the connection stays open while the command runs. It ends when the item has to end, when `cordial` is
+//! killed, and when the connection breaks: in each case the watch ends the process group, first with SIGTERM.
+//!
+//! `ssh` exits with 255 if its connection has failed, and if the command has exited with 255. In the second case the script
+//! leaves a mark on the machine, an empty directory, for which `cordial` then asks.
+//!
+//! Words are quoted for the login shell, which need not be a shell of the POSIX family: only with single quotes, and the
+//! scripts have one line.
+
+use std::time::Duration;
+
+/// `$1` is the mark, `$2` is the script INNER, the other arguments are the words of the command. `$t` is a file with the
+/// id of the group.
+const OUTER: &str = concat!(
+    "m=$1; i=$2; shift 2; t=$(mktemp) 2>/dev/null || t=; ",
+    "r=setsid; command -v setsid >/dev/null 2>&1 || r=\"perl -e setpgrp;exec@ARGV\"; ",
+    // The shell itself says nothing, such as that a signal has ended the command.
+    "exec 6>&2 2>/dev/null; (exec $r sh -c \"$i\" sh \"$t\" \"$@\" 2>&6 6>&-); s=$?; ",
+    "if [ -n \"$t\" ]; then read p <\"$t\" && kill -s KILL -- \"-$p\" 2>/dev/null; rm -f \"$t\"; fi; ",
+    "[ $s != 255 ] || mkdir -- \"$m\"; exit $s",
+);
+
+/// `$1` is the file for the id of the group, the other arguments are the words of the command.
+const INNER: &str = concat!(
+    "if [ -n \"$1\" ]; then echo $$ >\"$1\"; fi; shift; ",
+    "(trap \"\" TERM; exec >/dev/null 2>&1; cat <&3; kill -s TERM -- \"-$$\" || kill -s TERM $$; sleep GRACE; ",
+    "kill -s KILL -- \"-$$\" || kill -s KILL $$) & exec PRIORITY\"$@\" 3<&-",
+);
+
+/// The status of `question` if there is a mark.
+pub(super) const MARKED: i32 = 9;
+
+/// What is the same for all commands on other machines.
+#[derive(Clone, Debug)]
+pub(super) struct Script {
+    /// The time between SIGTERM and SIGKILL.
+    pub(super) grace: Duration,
+    /// By how much the priority is lowered.
+    pub(super) nice: Option<i32>,
+}
+
+impl Script {
+    /// Returns the line that runs a command in a directory. The directory is created; an empty one is the login
+    /// directory.
+    pub(super) fn line(
+        &self,
+        directory: &[u8],
+        variables: &[(Vec<u8>, Vec<u8>)],
+        mark: &str,
+        words: &[&[u8]],
+    ) -> Vec<u8> {
+        let mut outer = b"exec 3<&0 </dev/null; ".to_vec();
+        outer.extend_from_slice(&enter(directory));
+        for (name, value) in variables {
+            outer.extend_from_slice(&[b"export ", &name[..], b"=", &quoted(value), b"; "].concat());
+        }
+        outer.extend_from_slice(OUTER.as_bytes());
+        let priority = self.nice.map(|by| format!("nice -n {by} ")).unwrap_or_default();
+        let seconds = self.grace.as_secs() + u64::from(self.grace.subsec_nanos() > 0);
+        let inner = INNER.replace("GRACE", &seconds.to_string()).replace("PRIORITY", &priority);
+        let mut line = b"exec sh -c ".to_vec();
+        line.extend_from_slice(&quoted(&outer));
+        line.extend_from_slice(b" sh ");
+        line.extend_from_slice(&quoted(mark.as_bytes()));
+        line.push(b' ');
+        line.extend_from_slice(&quoted(inner.as_bytes()));
+        for word in words {
+            line.push(b' ');
+            line.extend_from_slice(&quoted(word));
+        }
+        line
+    }
+}
+
+/// Returns the line that asks for a mark and removes it: its status says whether there was one.
+pub(super) fn question(mark: &str) -> Vec<u8> {
+    [b"if rmdir -- ", &quoted(mark.as_bytes())[..], b" 2>/dev/null; then exit ", MARKED.to_string().as_bytes(), b"; fi"]
+        .concat()
+}
+
+/// Returns the start of a script that creates and enters a directory.
+pub(super) fn enter(directory: &[u8]) -> Vec<u8> {
+    match directory.is_empty() {
+        true => Vec::new(),
+        false => {
+            let shown = quoted(directory);
+            [b"mkdir -p -- ", &shown[..], b" && cd -- ", &shown, b" || exit 1; "].concat()
+        }
+    }
+}
+
+/// Quotes a word with single quotes, which every shell understands.
+pub(super) fn quoted(word: &[u8]) -> Vec<u8> {
+    let mut quoted = vec![b'\''];
+    for &byte in word {
+        match byte {
+            b'\'' => quoted.extend_from_slice(b"'\\''"),
+            _ => quoted.push(byte),
+        }
+    }
+    quoted.push(b'\'');
+    quoted
+}

@@ -1,0 +1,528 @@
+//! `-S`: commands on other machines. Here these are servers of `sshd` on ports of this machine, with keys of the test's own.
+#![cfg(target_os = "linux")]
+
+use std::fs::{self, Permissions};
+use std::io::Write;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+use crate::harness::{RunOutput, TestDir, cordial, finish, send, skip, wait_until};
+
+const SSHD: &str = "/usr/sbin/sshd";
+
+/// Servers with one key for the client and one for the hosts.
+struct Servers {
+    dir: TestDir,
+    servers: Vec<Server>,
+}
+
+struct Server {
+    port: u16,
+    child: Child,
+}
+
+impl Servers {
+    /// Starts servers; `None`, with a line that says so, if there is no `sshd`.
+    fn start(n: usize) -> Option<Servers> {
+        if !Path::new(SSHD).exists() {
+            skip("this test needs sshd, from the package openssh-server");
+            return None;
+        }
+        let dir = TestDir::new();
+        for key in ["key", "host_key"] {
+            let made =
+                Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(dir.path(key)).status();
+            assert!(made.unwrap().success());
+        }
+        fs::copy(dir.path("key.pub"), dir.path("authorized_keys")).unwrap();
+        let client = format!(
+            "Host *\n IdentityFile {0}/key\n UserKnownHostsFile {0}/known_hosts\n StrictHostKeyChecking accept-new\n IdentitiesOnly yes\n",
+            dir.text()
+        );
+        fs::write(dir.path("config"), client).unwrap();
+        if rustix::process::geteuid().is_root() {
+            // The directory to which sshd changes its root.
+            fs::create_dir_all("/run/sshd").unwrap();
+        }
+        let mut servers = Servers { dir, servers: Vec::new() };
+        for _ in 0..n {
+            let server = servers.start_server();
+            servers.servers.push(server);
+        }
+        Some(servers)
+    }
+
+    fn start_server(&self) -> Server {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut command = Command::new(SSHD);
+        command.args(["-D", "-e", "-f", "/dev/null", "-p", &port.to_string()]).args(self.options("127.0.0.1"));
+        // Its processes have the environment of the test, except for sessions.
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        wait_until("sshd listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+        Server { port, child }
+    }
+
+    /// Returns the options of a server with this address.
+    fn options(&self, address: &str) -> Vec<String> {
+        let options = [
+            format!("HostKey={}/host_key", self.dir.text()),
+            format!("AuthorizedKeysFile={}/authorized_keys", self.dir.text()),
+            format!("ListenAddress={address}"),
+            "StrictModes=no".to_owned(),
+            "UsePAM=no".to_owned(),
+            "PidFile=none".to_owned(),
+            "PermitRootLogin=yes".to_owned(),
+        ];
+        options.into_iter().flat_map(|option| ["-o".to_owned(), option]).collect()
+    }
+
+    /// Returns the value of `-S` for all servers, with this number of slots each.
+    fn hosts(&self, slots: usize) -> String {
+        let hosts = self.servers.iter().map(|server| format!("{slots}/127.0.0.1:{}", server.port));
+        hosts.collect::<Vec<_>>().join(",")
+    }
+
+    /// Returns a command in the directory `here`.
+    fn map(&self, hosts: &str, args: &[&str]) -> Command {
+        let _ = fs::create_dir(self.dir.path("here"));
+        let mut command = cordial();
+        command.args(["map", "--ssh", &format!("ssh -F {}/config", self.dir.text()), "-S", hosts]).args(args);
+        command.current_dir(self.dir.path("here")).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn run(&self, hosts: &str, args: &[&str]) -> RunOutput {
+        finish(self.map(hosts, args).spawn().unwrap())
+    }
+
+    /// Kills a server and all its connections, as a machine that loses its power.
+    fn kill(&mut self, n: usize) {
+        let Server { child, .. } = &mut self.servers[n];
+        let monitors = children(child.id());
+        let workers: Vec<u32> = monitors.iter().flat_map(|pid| children(*pid)).collect();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        for pid in monitors.into_iter().chain(workers) {
+            let is_sshd = fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with("sshd"));
+            if is_sshd {
+                let _ = kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), Signal::KILL);
+            }
+        }
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        for server in &mut self.servers {
+            let _ = server.child.kill();
+            let _ = server.child.wait();
+        }
+    }
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    list.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+}
+
+/// Returns the hosts in a joblog, sorted.
+fn recorded_hosts(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).unwrap();
+    let mut hosts: Vec<String> = text.lines().skip(1).map(|line| line.split('\t').nth(1).unwrap().to_owned()).collect();
+    hosts.sort();
+    hosts
+}
+
+#[test]
+fn items_run_on_all_hosts_with_their_values_and_statuses() {
+    let Some(servers) = Servers::start(2) else { return };
+    let log = servers.dir.path("log");
+    let items = ["a", "b c", "it's $x", "*"];
+    let args = ["--joblog", log.to_str().unwrap(), r#"sleep 0.2; printf "%s:%s:%s\n" {} {#} "$CORDIAL_INDEX""#, ":::"];
+    let result = servers.run(&servers.hosts(1), &[&args[..], &items].concat());
+    assert_eq!(result.stderr, "");
+    assert_eq!(String::from_utf8(result.stdout).unwrap(), "a:1:1\nb c:2:2\nit's $x:3:3\n*:4:4\n");
+    let mut hosts: Vec<String> = servers.servers.iter().map(|server| format!("127.0.0.1:{}", server.port)).collect();
+    hosts = [hosts.clone(), hosts].concat();
+    hosts.sort();
+    assert_eq!(recorded_hosts(&log), hosts);
+    // 255 is also the status of ssh for a failed connection.
+    let result = servers.run(&servers.hosts(2), &["exit {}", ":::", "0", "3", "255"]);
+    assert_eq!(
+        (result.status, &*result.stderr),
+        (
+            2,
+            "cordial: item 2 \"3\" failed: exit {}: exited with status 3\n\
+             cordial: item 3 \"255\" failed: exit {}: exited with status 255\ncordial: 2 of 3 items failed\n"
+        )
+    );
+    // Without a shell, and with a program that does not exist there.
+    assert_eq!(servers.run(&servers.hosts(1), &["echo", "a  b", ":::", "c  d"]).stdout, b"a  b c  d\n");
+    let missing = servers.run(&servers.hosts(1), &["no-such-program", ":::", "1"]);
+    assert!(missing.stderr.ends_with("failed: no-such-program: exited with status 127\ncordial: 1 of 1 item failed\n"));
+    // The local host is one as well.
+    let local = servers.run(
+        &format!(":,{}", servers.hosts(1)),
+        &["-c1", r#"sleep 0.2; echo "${SSH_CONNECTION:+remote}" #"#, ":::", "1", "2"],
+    );
+    let mut lines: Vec<&[u8]> = local.stdout.split(|&byte| byte == b'\n').collect();
+    lines.sort();
+    assert_eq!(lines, [&b""[..], b"", b"remote"]);
+}
+
+#[test]
+fn output_options_are_those_of_local_commands() {
+    let Some(servers) = Servers::start(1) else { return };
+    for (options, stdout) in [
+        (&["--tag"][..], "1\tout 1\n2\tout 2\n"),
+        (&["--tag", "--line-buffer", "-c1"], "1\tout 1\n2\tout 2\n"),
+        (&["-u", "-c1"], "out 1\nout 2\n"),
+    ] {
+        let result =
+            servers.run(&servers.hosts(2), &[options, &["echo out {}; echo err {} >&2", ":::", "1", "2"]].concat());
+        assert_eq!((&*String::from_utf8(result.stdout).unwrap(), result.status), (stdout, 0), "{options:?}");
+        assert!(result.stderr.contains("err 1\n") && result.stderr.contains("err 2\n"), "{options:?}");
+    }
+    let variable = finish(
+        servers
+            .map(&servers.hosts(1), &["--env", "GIVEN", r#"echo "$GIVEN" $(nice) #"#, ":::", "1"])
+            .args(["--nice", "5"])
+            .env("GIVEN", "a  'b'")
+            .spawn()
+            .unwrap(),
+    );
+    assert_eq!(variable.stderr, "");
+}
+
+#[test]
+fn files_are_sent_returned_and_removed() {
+    let Some(servers) = Servers::start(2) else { return };
+    let (here, there) = (servers.dir.path("here"), servers.dir.path("there"));
+    fs::create_dir_all(here.join("d")).unwrap();
+    for (name, text) in [("d/a.txt", "one"), ("d/b c.txt", "two")] {
+        fs::write(here.join(name), text).unwrap();
+    }
+    let result = servers.run(
+        &servers.hosts(1),
+        &[
+            "--wd",
+            there.to_str().unwrap(),
+            "--trc",
+            "{.}.up",
+            "tr a-z A-Z < {} > {.}.up; pwd",
+            ":::",
+            "d/a.txt",
+            "d/b c.txt",
+        ],
+    );
+    assert_eq!((result.status, &*result.stderr), (0, ""));
+    assert_eq!(String::from_utf8(result.stdout).unwrap(), format!("{0}\n{0}\n", there.display()));
+    assert_eq!(fs::read_to_string(here.join("d/a.up")).unwrap(), "ONE");
+    assert_eq!(fs::read_to_string(here.join("d/b c.up")).unwrap(), "TWO");
+    assert_eq!(fs::read_dir(&there).unwrap().count(), 0, "the files and their directory are removed");
+    // Without --cleanup they stay; below a directory that is not part of their names there.
+    let result = servers.run(
+        &servers.hosts(1),
+        &["--wd", there.to_str().unwrap(), "--transferfile", "d/./{/}", "cat {/}", ":::", "d/a.txt"],
+    );
+    assert_eq!((&*result.stdout, &*result.stderr), (&b"one"[..], ""));
+    assert!(there.join("a.txt").exists());
+    // What does not exist is known, here and there.
+    let result = servers.run(&servers.hosts(1), &["--transfer", "cat {}", ":::", "no-such", "d/a.txt"]);
+    assert_eq!((result.status, &*result.stdout), (1, &b"one"[..]));
+    assert!(result.stderr.contains("item 1 \"no-such\" failed: cannot send no-such: there is no such file"));
+    let result = servers.run(&servers.hosts(1), &["--return", "{}.out", "true", ":::", "x"]);
+    assert_eq!(result.status, 1);
+    assert!(result.stderr.contains("cordial: cannot return the file x.out\n"), "{}", result.stderr);
+    // In the login directory, where the files of the last commands are.
+    let _ = fs::remove_dir_all(Path::new(&std::env::var_os("HOME").unwrap()).join("d"));
+}
+
+#[test]
+fn a_host_that_cannot_be_reached_is_left_out() {
+    let Some(servers) = Servers::start(1) else { return };
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let hosts = format!("127.0.0.1:{closed},{}", servers.hosts(2));
+    let result = servers.run(&hosts, &["echo", ":::", "1", "2"]);
+    assert_eq!((result.status, &*result.stdout), (0, &b"1\n2\n"[..]));
+    let message = format!(
+        "cordial: the host 127.0.0.1:{closed} is left out: ssh: connect to host 127.0.0.1 port {closed}: Connection refused\n"
+    );
+    assert_eq!(result.stderr, message);
+    let result = servers.run(&format!("127.0.0.1:{closed}"), &["--joblog", "log", "echo", ":::", "1", "2"]);
+    assert_eq!((result.status, &*result.stdout), (255, &b""[..]));
+    assert!(result.stderr.contains("none of the hosts of -S can be reached: check them with ssh HOST true"));
+    assert!(!servers.dir.path("here/log").exists());
+}
+
+#[test]
+fn the_items_of_a_host_that_fails_run_on_others() {
+    let Some(mut servers) = Servers::start(2) else { return };
+    let script = r#"touch "$2/$1.$PPID"; while [ ! -e "$2/go" ]; do sleep 0.05; done; echo $1"#;
+    let dir = servers.dir.text().to_owned();
+    let hosts = servers.hosts(2);
+    let args = ["sh", "-c", script, "sh", "{}", &dir, ":::", "1", "2", "3", "4", "5", "6"];
+    let child = servers.map(&hosts, &args).spawn().unwrap();
+    let n_started = || {
+        fs::read_dir(&dir)
+            .unwrap()
+            .flatten()
+            .filter(|file| file.file_name().to_string_lossy().starts_with(|c: char| c.is_ascii_digit()))
+            .count()
+    };
+    wait_until("four items run", || n_started() >= 4);
+    servers.kill(1);
+    fs::write(servers.dir.path("go"), "").unwrap();
+    let result = finish(child);
+    assert_eq!(
+        (result.status, &*String::from_utf8(result.stdout).unwrap()),
+        (0, "1\n2\n3\n4\n5\n6\n"),
+        "{}",
+        result.stderr
+    );
+    let message = format!("cordial: the host 127.0.0.1:{} is left out from now on: ", servers.servers[1].port);
+    assert!(
+        result.stderr.starts_with(&message) && result.stderr.ends_with("; its items run on others\n"),
+        "{}",
+        result.stderr
+    );
+}
+
+/// A network namespace with a link to this one. Its other end has the address `198.18.77.2`, which is for tests.
+struct Namespace {
+    name: String,
+    link: String,
+}
+
+impl Namespace {
+    const HERE: &str = "198.18.77.1";
+    const THERE: &str = "198.18.77.2";
+
+    /// Returns `None`, with a line that says so, where only others may create one.
+    fn create() -> Option<Namespace> {
+        let pid = std::process::id();
+        let namespace = Namespace { name: format!("cordial-{pid}"), link: format!("co{pid}") };
+        let Namespace { name, link } = &namespace;
+        let steps = format!(
+            "ip netns add {name} && ip link add {link} type veth peer name {link}p && ip link set {link}p netns {name} &&
+             ip addr add {0}/30 dev {link} && ip link set {link} up &&
+             ip netns exec {name} ip addr add {1}/30 dev {link}p && ip netns exec {name} ip link set {link}p up",
+            Self::HERE,
+            Self::THERE
+        );
+        if !Command::new("sh").args(["-c", &steps]).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+        {
+            skip("this test needs the right to create network namespaces");
+            return None;
+        }
+        Some(namespace)
+    }
+
+    fn cut(&self) {
+        assert!(Command::new("ip").args(["link", "set", &self.link, "down"]).status().unwrap().success());
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["link", "del", &self.link]).stderr(Stdio::null()).status();
+        let _ = Command::new("ip").args(["netns", "del", &self.name]).stderr(Stdio::null()).status();
+    }
+}
+
+#[test]
+fn the_items_of_a_host_whose_network_is_gone_run_on_others() {
+    let Some(mut servers) = Servers::start(1) else { return };
+    let Some(namespace) = Namespace::create() else { return };
+    let (port, options) = (2222, servers.options(Namespace::THERE));
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", &namespace.name, SSHD, "-D", "-e", "-f", "/dev/null", "-p", &port.to_string()]);
+    let child = command.args(options).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    servers.servers.push(Server { port, child });
+    wait_until("sshd listens", || std::net::TcpStream::connect((Namespace::THERE, port)).is_ok());
+    let dir = servers.dir.text().to_owned();
+    let script = r#"touch "$2/$1.$PPID"; while [ ! -e "$2/go" ]; do sleep 0.05; done; echo $1"#;
+    let hosts = format!("1/{}:{port},1/127.0.0.1:{}", Namespace::THERE, servers.servers[0].port);
+    // The defaults take half a minute to notice.
+    let impatient = "-o ServerAliveInterval=1 -o ServerAliveCountMax=2 -o ConnectTimeout=2";
+    let mut map = cordial();
+    map.args(["map", "--ssh", &format!("ssh -F {dir}/config {impatient}"), "-S", &hosts]);
+    map.args(["sh", "-c", script, "sh", "{}", &dir, ":::", "1", "2", "3"]);
+    let child = map.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let started = |name: &str| {
+        fs::read_dir(&dir).unwrap().flatten().any(|file| file.file_name().to_string_lossy().starts_with(name))
+    };
+    wait_until("both hosts run an item", || started("1.") && started("2."));
+    namespace.cut();
+    fs::write(servers.dir.path("go"), "").unwrap();
+    let result = finish(child);
+    assert_eq!((result.status, &*String::from_utf8(result.stdout).unwrap()), (0, "1\n2\n3\n"), "{}", result.stderr);
+    let message = format!("cordial: the host {}:{port} is left out from now on: ", Namespace::THERE);
+    assert!(result.stderr.contains(&message), "{}", result.stderr);
+}
+
+#[test]
+fn without_a_host_the_rest_is_not_run() {
+    let Some(mut servers) = Servers::start(1) else { return };
+    let dir = servers.dir.text().to_owned();
+    let hosts = servers.hosts(1);
+    let log = servers.dir.path("log");
+    let args = [
+        "--joblog",
+        log.to_str().unwrap(),
+        "sh",
+        "-c",
+        r#"touch "$2/$1"; sleep 1000"#,
+        "sh",
+        "{}",
+        &dir,
+        ":::",
+        "1",
+        "2",
+        "3",
+    ];
+    let child = servers.map(&hosts, &args).spawn().unwrap();
+    servers.dir.wait_for("1");
+    servers.kill(0);
+    let result = finish(child);
+    assert_eq!(result.status, 255);
+    assert!(result.stderr.contains("was not run: all hosts have failed"), "{}", result.stderr);
+    assert!(result.stderr.contains("stopped by a lack of hosts: 0 items finished (0 failed)"), "{}", result.stderr);
+    assert_eq!(recorded_hosts(&log), Vec::<String>::new());
+}
+
+/// A script that starts a child, writes both pids, and waits for ever.
+fn start_two_processes(servers: &Servers, options: &[&str]) -> (Child, Vec<i32>) {
+    let dir = servers.dir.text().to_owned();
+    let args = [options, &["sh", "-c", TestDir::PARENT_AND_CHILD, "sh", "{}", &dir, ":::", "one"]].concat();
+    let child = servers.map(&servers.hosts(1), &args).spawn().unwrap();
+    servers.dir.wait_for("one");
+    let pids = fs::read_to_string(servers.dir.path("one")).unwrap();
+    (child, pids.split_whitespace().map(|pid| pid.parse().unwrap()).collect())
+}
+
+fn wait_until_ended(pids: &[i32]) {
+    for pid in pids {
+        wait_until("a process on the host has ended", || test_kill_process(Pid::from_raw(*pid).unwrap()).is_err());
+    }
+}
+
+#[test]
+fn processes_on_the_host_end_with_their_item_and_with_the_program() {
+    for (options, end) in [
+        (&["--timeout", "3"][..], None),
+        (&[], Some(Signal::TERM)),
+        (&[], Some(Signal::INT)),
+        // Nothing is left that could end them: the connection does.
+        (&[], Some(Signal::KILL)),
+    ] {
+        let Some(servers) = Servers::start(1) else { return };
+        let (mut child, pids) = start_two_processes(&servers, options);
+        if let Some(signal) = end {
+            send(&child, signal);
+        }
+        wait_until_ended(&pids);
+        child.wait().unwrap();
+    }
+    // A background process ends with its item.
+    let Some(servers) = Servers::start(1) else { return };
+    let script = format!("sleep 1000 & echo $! > {}/pid #", servers.dir.text());
+    assert_eq!(servers.run(&servers.hosts(1), &[&script, ":::", "1"]).status, 0);
+    let pid = fs::read_to_string(servers.dir.path("pid")).unwrap();
+    wait_until_ended(&[pid.trim().parse().unwrap()]);
+}
+
+#[test]
+fn a_command_gets_sigterm_and_its_last_output_is_printed() {
+    let Some(servers) = Servers::start(1) else { return };
+    let script = r#"trap 'echo last words; exit 5' TERM; touch "$2/ready"; while :; do sleep 0.05; done"#;
+    let dir = servers.dir.text().to_owned();
+    let child = servers.map(&servers.hosts(1), &["sh", "-c", script, "sh", "{}", &dir, ":::", "1"]).spawn().unwrap();
+    servers.dir.wait_for("ready");
+    send(&child, Signal::INT);
+    let result = finish(child);
+    assert_eq!((result.status, &*result.stdout), (130, &b"last words\n"[..]));
+    // A command that ignores SIGTERM is killed after the grace time.
+    let script = r#"trap '' TERM; echo $$ > "$2/stubborn"; while :; do sleep 0.05; done"#;
+    let args = ["--grace", "1", "sh", "-c", script, "sh", "{}", &dir, ":::", "1"];
+    let child = servers.map(&servers.hosts(1), &args).spawn().unwrap();
+    wait_until("it runs", || fs::read_to_string(servers.dir.path("stubborn")).is_ok_and(|pid| pid.ends_with('\n')));
+    send(&child, Signal::TERM);
+    assert_eq!(finish(child).status, 143);
+    let pid = fs::read_to_string(servers.dir.path("stubborn")).unwrap();
+    wait_until_ended(&[pid.trim().parse().unwrap()]);
+}
+
+#[test]
+fn hosts_come_from_a_file_and_through_any_program() {
+    let Some(servers) = Servers::start(1) else { return };
+    // A program that runs the line here: it needs neither a server nor the options of ssh.
+    let program = servers.dir.path("connect");
+    fs::File::create(&program).unwrap().write_all(b"#!/bin/sh\necho \"to $1\" >&2; exec sh -c \"$2\"\n").unwrap();
+    fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    fs::write(servers.dir.path("hosts"), "# two machines\n1/alpha\n\nbeta # the second\n").unwrap();
+    let hosts = servers.dir.path("hosts");
+    let args = [
+        "map",
+        "--ssh",
+        program.to_str().unwrap(),
+        "--slf",
+        hosts.to_str().unwrap(),
+        "-c1",
+        "sleep 0.2; echo",
+        ":::",
+        "1",
+        "2",
+    ];
+    let result = finish(
+        cordial().args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap(),
+    );
+    assert_eq!((result.status, &*result.stdout), (0, &b"1\n2\n"[..]), "{}", result.stderr);
+    let mut lines: Vec<&str> = result.stderr.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["to alpha", "to beta"]);
+}
+
+#[test]
+fn on_this_machine_no_file_is_copied() {
+    for hosts in [&["-S", ":"][..], &[]] {
+        let args = [&["map"], hosts, &["--trc", "{}.out", "--env", "PATH", "echo", ":::", "x"]].concat();
+        let result = crate::harness::run(&args, b"");
+        assert_eq!((result.status, &*result.stdout, &*result.stderr), (0, &b"x\n"[..], ""), "{hosts:?}");
+    }
+}
+
+#[test]
+fn a_function_of_bash_is_refused() {
+    let script = r#"f() { echo; }; export -f f; "$0" map -S : f ::: 1; "$0" map -S : 'f | cat' ::: 1"#;
+    let mut bash = Command::new("bash");
+    bash.args(["-c", script, env!("CARGO_BIN_EXE_cordial")]).stdin(Stdio::null());
+    let result = finish(bash.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    assert_eq!((result.status, &*result.stdout), (255, &b""[..]));
+    assert_eq!(result.stderr.matches("a function of bash, which other machines do not know").count(), 2);
+}
+
+#[test]
+fn what_cannot_be_combined_is_refused() {
+    for (args, message) in [
+        (
+            &["-S", ":", "--load", "3"][..],
+            "--load cannot be used with -S, since it is about the load of this machine only",
+        ),
+        (&["-S", ":", "--memfree", "1G"], "--memfree cannot be used with -S"),
+        (&["-S", ":", "--tty"], "--tty cannot be used with -S"),
+        (&["-S", ":", "-c", "200%"], "with -S, -c takes a number"),
+        (&["-S", "@group/host"], "is in a group of hosts, which is not supported in -S"),
+        (&["-S", "x/host"], "has no number of slots before its slash"),
+        (&["-S-oProxyCommand=touch"], "names no machine"),
+        (&["--sshloginfile", "/no/such"], "cannot read the hosts in /no/such: No such file or directory"),
+    ] {
+        let result = crate::harness::run(&[&["map"], args, &["echo", ":::", "1"]].concat(), b"");
+        assert_eq!((result.status, &*result.stdout), (255, &b""[..]), "{args:?}: {}", result.stderr);
+        assert!(result.stderr.contains(message), "{args:?}: {}", result.stderr);
+    }
+}
