@@ -57,13 +57,13 @@ pub(crate) struct ItemOptions {
     #[arg(short = 'e', long = "eof", num_args = 0..=1, require_equals = true, hide = true, overrides_with = "eof", allow_hyphen_values = true)]
     pub(super) optional_eof: Option<Option<OsString>>,
 
-    /// Pass up to N items to each command
+    /// Pass up to N items to each command; 0: run a command for each item without it
     #[arg(short = 'n', long, alias = "maxargs", value_name = "N", overrides_with_all = ["max_replace_args", "max_lines", "optional_lines"])]
-    pub(crate) max_args: Option<NonZeroUsize>,
+    pub(super) max_args: Option<usize>,
 
     /// Pass up to N items to each command; {1} to {N} are the items
     #[arg(short = 'N', long, alias = "maxreplaceargs", value_name = "N", overrides_with_all = ["max_args", "max_lines", "optional_lines"], hide = true)]
-    pub(crate) max_replace_args: Option<NonZeroUsize>,
+    pub(crate) max_replace_args: Option<usize>,
 
     /// Pass up to N lines to each command; a line that ends with a blank continues
     #[arg(short = 'L', value_name = "N", overrides_with_all = ["max_args", "max_replace_args", "optional_lines"], hide = true)]
@@ -137,6 +137,11 @@ pub(crate) struct ItemOptions {
 }
 
 impl ItemOptions {
+    /// Returns the number of records for each command that was given. 0 means one that is not inserted.
+    pub(crate) fn max_records(&self) -> Option<usize> {
+        self.max_args.or(self.max_replace_args)
+    }
+
     /// Returns the value that ends a source.
     pub(crate) fn eof(&self) -> Option<&OsString> {
         self.eof.as_ref().or(self.optional_eof.as_ref().and_then(Option::as_ref))

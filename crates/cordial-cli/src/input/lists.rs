@@ -44,6 +44,12 @@ impl Lists {
         }
     }
 
+    /// Returns whether there are no combinations, although some of the lists have values.
+    pub(super) fn lacks_a_list(&self) -> bool {
+        let mut lists = self.groups.iter().flat_map(|group| &group.lists);
+        self.total() == 0 && lists.any(|list| !list.is_empty())
+    }
+
     /// Returns the number of combinations, or the largest number if there are more.
     pub(super) fn total(&self) -> u64 {
         combinations_of(&self.groups)

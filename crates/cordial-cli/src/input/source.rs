@@ -82,6 +82,11 @@ impl ItemSource {
         }
     }
 
+    /// Returns whether there are no items because one of several lists is empty.
+    pub(crate) fn lacks_a_list(&self) -> bool {
+        matches!(&self.reader.values, Values::Lists(lists) if lists.lacks_a_list())
+    }
+
     /// Returns the count of records, which the source keeps up to date, and the number of records per item.
     pub(crate) fn count(&self) -> (Arc<ValueCount>, usize) {
         (Arc::clone(&self.count), self.grouping.max_records.unwrap_or(1))

@@ -134,7 +134,7 @@ struct Counts {
 impl Counts {
     fn new(options: &ItemOptions) -> Counts {
         let as_many_as_fit = options.context || options.multiple || options.xargs;
-        let records = options.max_args.or(options.max_replace_args).map(usize::from);
+        let records = options.max_records().map(|records| records.max(1));
         match options.max_lines().map(usize::from) {
             Some(lines) if options.words => Counts { max_records: None, max_lines: Some(lines) },
             Some(lines) => Counts { max_records: Some(lines), max_lines: None },
@@ -143,10 +143,10 @@ impl Counts {
     }
 }
 
-/// Returns whether one command may get several records.
+/// Returns whether one command may get another number of records than one.
 pub(super) fn may_group(options: &ItemOptions) -> bool {
     let Counts { max_records, .. } = Counts::new(options);
-    max_records != Some(1)
+    max_records != Some(1) || options.max_records() == Some(0)
 }
 
 /// Returns the placeholders that the command may have. With `--header`, this reads the first item of each source.
@@ -179,6 +179,9 @@ pub(super) fn syntax(options: &ItemOptions, sources: &mut [Source]) -> Result<Sy
     }
     if options.plus {
         syntax = syntax.plus();
+    }
+    if options.max_records() == Some(0) {
+        syntax = syntax.without_items();
     }
     let is_repeated = options.context || options.max_replace_args.is_some() || options.max_lines().is_some();
     syntax = syntax.beside(match counts.max_records {

@@ -62,6 +62,9 @@ where
             return ExitReason::Error;
         }
     };
+    if source.lacks_a_list() && !options.quiet {
+        printer.print_message("one of the lists is empty, so there are no items").await;
+    }
     let (records, budget, skipped) = (Arc::new(records), Budget::default(), Arc::new(AtomicU64::new(0)));
     if options.dry_run {
         return dry_run(PendingItems { source, records, budget, skipped }, printer).await;

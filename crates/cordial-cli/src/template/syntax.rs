@@ -18,6 +18,8 @@ pub(crate) struct Syntax {
     /// The largest number of values in an item; `None` if it is not known before they are read.
     max_values: Option<usize>,
     beside_text: BesideText,
+    /// Whether the item is inserted at all: not with `-n 0`.
+    inserts_items: bool,
 }
 
 /// What becomes of a word that has a placeholder for several values beside other text.
@@ -42,6 +44,7 @@ impl Default for Syntax {
             names: Vec::new(),
             max_values: Some(1),
             beside_text: BesideText::Once,
+            inserts_items: true,
         }
     }
 }
@@ -75,6 +78,11 @@ impl Syntax {
         Syntax { max_values, ..self }
     }
 
+    /// Declares that the item is not inserted.
+    pub(crate) fn without_items(self) -> Syntax {
+        Syntax { inserts_items: false, ..self }
+    }
+
     /// Sets what becomes of a word that has a placeholder for several values beside other text.
     pub(crate) fn beside(self, beside_text: BesideText) -> Syntax {
         Syntax { beside_text, ..self }
@@ -91,7 +99,7 @@ impl Syntax {
 
     /// Returns whether an item without a placeholder is appended to the command. With `-I` it is not, as with `xargs`.
     pub(super) fn appends_item(&self) -> bool {
-        self.replace.is_none()
+        self.replace.is_none() && self.inserts_items
     }
 
     /// Returns the placeholder at the start of a text, and its length.
@@ -101,6 +109,16 @@ impl Syntax {
     /// A message, when the text begins with a placeholder that is not supported, or that stands for a value that no
     /// item has.
     pub(super) fn parse_prefix(&self, text: &[u8]) -> Result<Option<(Placeholder, usize)>, String> {
+        match self.find(text)? {
+            Some((Placeholder::Values(_) | Placeholder::Value(..), length)) if !self.inserts_items => Err(format!(
+                "{} stands for nothing, because -n 0 inserts no item: leave it out, or pass one item with -n 1",
+                String::from_utf8_lossy(&text[..length])
+            )),
+            found => Ok(found),
+        }
+    }
+
+    fn find(&self, text: &[u8]) -> Result<Option<(Placeholder, usize)>, String> {
         let item = self.replace.as_deref().unwrap_or(b"{}");
         if text.starts_with(item) {
             return Ok(Some((Placeholder::Values(Part::Whole), item.len())));

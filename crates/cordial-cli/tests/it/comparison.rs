@@ -36,6 +36,14 @@ fn xargs_has_the_same_output_and_status() {
         (&["-d", "\\n", "-I", "X", "echo", "aXbX"], &["-I", "X", "echo", "aXbX"], b"1\n2 3\n"),
         (&["-r", "-d", "\\n", "-n1", "echo"], &["-r", "echo"], b""),
         (&["-d", "\\n", "-n1", "cat"], &["cat"], b"/dev/null\n"),
+        (&["echo"], &["--words", "--xargs", "echo"], b"a 'b  c'\n\n d\\ e\n"),
+        (&["-n2", "echo"], &["--words", "-n2", "echo"], b"a b c\nd\n"),
+        (&["-L2", "echo"], &["--words", "-L2", "echo"], b"a b\n\nc \nd\ne\n"),
+        (&["-I@", "echo", "<@>"], &["--words", "-I@", "echo", "<@>"], b"  a 'b  c' \n\nd\n"),
+        (&["-i", "echo", "x"], &["-i", "echo", "x"], b"a\nb\n"),
+        (&["-E", "b", "echo"], &["--words", "--xargs", "-E", "b", "echo"], b"a\nb\nc\n"),
+        (&["-s", "20", "echo"], &["--words", "--xargs", "-s", "20", "echo"], b"1 2 3 4 5 6 7 8 9 10 11"),
+        (&["-d", "\\n", "echo"], &["--xargs", "echo"], &lines.repeat(100).into_bytes()),
     ] {
         let theirs = run_other("xargs", theirs, input).expect("every Unix has xargs");
         let ours = run(&[&["map"], ours].concat(), input);
@@ -58,6 +66,48 @@ fn gnu_parallel_has_the_same_output_and_status() {
         (&["-k", "-0", "echo"], &["-0", "echo"], b"a\0b\0"),
         (&["-j1", "echo", "{%}", "{}"], &["-j1", "echo", "{%}", "{}"], lines.as_bytes()),
         (&["-k", "-I", ",,", "echo ,, {}"], &["-I", ",,", "echo", ",,", "{}"], b"a\nb\n"),
+        (
+            &["-k", "echo", "{2}-{1/.}", "{-1}", ":::", "a/b.c", ":::", "x", "y"],
+            &["echo", "{2}-{1/.}", "{-1}", ":::", "a/b.c", ":::", "x", "y"],
+            b"",
+        ),
+        (&["-k", "echo", "x{}y", ":::", "a", ":::", "x", "y"], &["echo", "x{}y", ":::", "a", ":::", "x", "y"], b""),
+        (
+            &["-k", "echo", ":::", "a", "b", ":::+", "1", "2", ":::", "x", "y"],
+            &["echo", ":::", "a", "b", ":::+", "1", "2", ":::", "x", "y"],
+            b"",
+        ),
+        (
+            &["-k", "--link", "echo", ":::", "a", "b", "c", ":::", "1", "2"],
+            &["--link", "echo", ":::", "a", "b", "c", ":::", "1", "2"],
+            b"",
+        ),
+        (
+            &["-k", "--colsep", "[,;] ?", "echo", "{2}:{1.}:{3}"],
+            &["--colsep", "[,;] ?", "echo", "{2}:{1.}:{3}"],
+            b"a.b, c;d\n,x\ny\n\n",
+        ),
+        (
+            &["-k", "--header", ":", "--colsep", ",", "echo", "{b/}-{a}"],
+            &["--header", ":", "--colsep", ",", "echo", "{b/}-{a}"],
+            b"a,b\n1,x/y\n",
+        ),
+        (
+            &["-k", "--plus", "echo", "{..}", "{+/}", "{/..}", "{+.}", "{+..}"],
+            &["--plus", "echo", "{..}", "{+/}", "{/..}", "{+.}", "{+..}"],
+            b"a/b.c.d\nx.y/z\n",
+        ),
+        (&["-k", "--trim", "lr", "echo", "[{}]"], &["--trim", "lr", "echo", "[{}]"], b" a \n"),
+        (&["-k", "-j4", "-X", "echo", "x{}y"], &["-j4", "-X", "echo", "x{}y"], b"1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n"),
+        (&["-k", "-L2", "echo", "{1}-{2}"], &["-L2", "echo", "{1}-{2}"], b"a \nb\nc\nd\n"),
+        (&["-k", "-E", "x", "echo"], &["-E", "x", "echo"], b"a\nx\nb\n"),
+        (&["-k", "-N0", "echo", "x"], &["-N0", "echo", "x"], b"a\nb\n"),
+        (&["-k", "-I,,", "echo", ",,", "{1}", "{.}"], &["-I,,", "echo", ",,", "{1}", "{.}"], b"a.b\n"),
+        (
+            &["-k", "echo \"$(basename {} .txt)\" $((1 + {#}))"],
+            &["--shell", "echo \"$(basename {} .txt)\" $((1 + {#}))"],
+            b"x/y.txt\n",
+        ),
         (&["-k", "exit"], &["--shell", "exit"], b"0\n1\n2\n3\n"),
         (&["-k", "--quote", "printf", "<%s>"], &["printf", "<%s>"], b"a  b\n$x\n\n'\n"),
         (&["-k", "--dry-run", "echo", "x{}"], &["--dry-run", "echo", "x{}"], b"a\nb c\n"),

@@ -88,6 +88,8 @@ fn one_command_gets_as_many_items_as_fit_or_fewer() {
         (&["-n2", "-X", "echo", "x{}"], b"1\n2\n3\n", b"x1 x2\nx3\n"),
         (&["-L2", "echo"], b"a\nb \nc\nd\n", b"a b c\nd\n"),
         (&["-X", "echo"], b"", b""),
+        (&["-n0", "echo", "x"], b"1\n2\n", b"x\nx\n"),
+        (&["-N0", "echo x; echo {#}"], b"1\n2\n", b"x\n1\nx\n2\n"),
     ]);
     for (args, message) in [
         (
@@ -100,4 +102,14 @@ fn one_command_gets_as_many_items_as_fit_or_fewer() {
         assert_eq!((result.status, result.stdout.as_slice()), (255, &b""[..]), "{args:?}");
         assert!(result.stderr.contains(message), "{}", result.stderr);
     }
+}
+
+#[test]
+fn an_empty_list_among_several_is_reported() {
+    for args in [&["map", "echo", ":::", "a", ":::"][..], &["map", "-a", "/dev/null", "echo", ":::", "a", "b"]] {
+        let result = run(args, b"");
+        assert_eq!((result.status, result.stdout.as_slice()), (0, &b""[..]), "{args:?}");
+        assert_eq!(result.stderr, "cordial: one of the lists is empty, so there are no items\n");
+    }
+    check_outputs(&[(&["echo", ":::"], b"", b""), (&["--quiet", "echo", ":::", "a", ":::"], b"", b"")]);
 }

@@ -1,5 +1,3 @@
-use std::num::NonZeroUsize;
-
 use clap::Parser;
 
 use super::*;
@@ -64,7 +62,7 @@ fn an_option_given_twice_has_its_last_value() {
     let options =
         map(&["-j1", "--tag", "-j2", "--tag", "-n3", "-0", "-d,", "-N2", "-k", "--unordered", "true"]).unwrap();
     assert_eq!(options.concurrency, Concurrency::Number(2));
-    assert_eq!((options.items.max_args, options.items.max_replace_args), (None, NonZeroUsize::new(2)));
+    assert_eq!((options.items.max_records(), options.items.max_replace_args), (Some(2), Some(2)));
     assert_eq!((options.items.null, options.items.delimiter), (false, Some(b',')));
     assert!(options.unordered && !options.keep_order);
     assert_eq!(map(&["-a", "x", "-a", "y", "true"]).unwrap().items.arg_file.len(), 2);
