@@ -8,6 +8,7 @@ mod map;
 mod messages;
 mod parallel;
 mod resources;
+mod servers;
 mod snapshots;
 mod spawn;
 mod stream;
@@ -26,6 +27,11 @@ pub(crate) const ALL: &[Row] = &[
     Row::new("spawn and await one by one, timeout armed", spawn::one_by_one, Ratio(0.7, 0.4)),
     Row::new("ping-pong over bounded channels", messages::ping_pong, Ratio(0.8, 0.5)),
     Row::new("the channels of ping-pong alone, no scheduler", messages::channels_alone, None),
+    Row::new("call of an idle server, to mpsc and oneshot", servers::call, Ratio(0.8, 0.7)),
+    Row::new("call of an idle server, to ask of kameo", servers::call_to_kameo, Ratio(1.0, 0.8)),
+    Row::new("call of an idle server, to call of ractor", servers::call_to_ractor, Ratio(1.0, 0.8)),
+    Row::new("cast, to mpsc send", servers::cast, Ratio(1.0, 0.8)),
+    Row { pairs: 5, ..Row::new("set of 1 M trivial tasks, 64 at a time", servers::set, Ratio(0.8, 0.6)) },
     Row::new("1000 tasks yielding", messages::yielding, None),
     Row::new("200 us beside 200 us", parallel::two, Ours(260e-6, 225e-6)),
     Row::new("200 us beside 200 us after 5 ms of computing", parallel::two_after_long, Ours(270e-6, 240e-6)),

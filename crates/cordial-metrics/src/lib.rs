@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
-use cordial::Statistics;
+use cordial::{Snapshot, Statistics};
 use metrics::{Counter, counter, gauge, histogram};
 use tracing::field::{Field, Visit};
 use tracing::subscriber::Interest;
@@ -45,6 +47,37 @@ pub fn record(statistics: &Statistics) {
     counter!("cordial_steals_total").absolute(steals);
     counter!("cordial_parks_total").absolute(parks);
     counter!("cordial_stalled_polls_total").absolute(long_polls);
+}
+
+/// Sets the gauges and counters of the mailboxes of servers, for example every ten seconds. A server is named by its label, or else
+/// by the location of its start; servers of one name are counted together.
+///
+/// # Examples
+///
+/// ```
+/// cordial::testing::run(async {
+///     cordial_metrics::record_mailboxes(&cordial::process::snapshot());
+/// });
+/// ```
+pub fn record_mailboxes(snapshot: &Snapshot) {
+    let mut by_name: BTreeMap<String, (usize, usize, Duration, u64, u64)> = BTreeMap::new();
+    for process in &snapshot.processes {
+        let Some(mailbox) = &process.mailbox else { continue };
+        let name = process.label.as_ref().map_or_else(|| process.spawned_at.to_string(), ToString::to_string);
+        let (length, waiting, oldest, handled, skipped) = by_name.entry(name).or_default();
+        *length += mailbox.length;
+        *waiting += mailbox.waiting;
+        *oldest = mailbox.oldest.unwrap_or_default().max(*oldest);
+        *handled += mailbox.handled;
+        *skipped += mailbox.skipped;
+    }
+    for (name, (length, waiting, oldest, handled, skipped)) in by_name {
+        gauge!("cordial_mailbox_messages", "server" => name.clone()).set(in_f64(length));
+        gauge!("cordial_mailbox_waiting_senders", "server" => name.clone()).set(in_f64(waiting));
+        gauge!("cordial_mailbox_oldest_seconds", "server" => name.clone()).set(oldest.as_secs_f64());
+        counter!("cordial_messages_handled_total", "server" => name.clone()).absolute(handled);
+        counter!("cordial_calls_skipped_total", "server" => name).absolute(skipped);
+    }
 }
 
 /// Converts a number of threads or tasks, which is far below 2^32.
@@ -136,6 +169,7 @@ fn counter_of(event: &Event<'_>) -> Option<Counter> {
         "item_timeout" => counter!("cordial_item_timeouts_total"),
         "item_failed" => counter!("cordial_item_failures_total"),
         "item_retry" => counter!("cordial_item_retries_total"),
+        "mailbox_full" => counter!("cordial_full_mailboxes_total"),
         "call_cycle" => counter!("cordial_call_cycles_total"),
         "lost_panic" => counter!("cordial_lost_panics_total"),
         "threads_exhausted" => counter!("cordial_threads_exhausted_total"),

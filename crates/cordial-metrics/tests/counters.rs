@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use cordial::server::{Context, Handle, Server, ServerRef};
 use cordial::{ChildSpec, Exit, Restart, Strategy, Supervisor, Task, TaskSupervisor, process, testing};
 use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
@@ -218,4 +219,41 @@ fn the_statistics_of_the_scheduler_are_recorded() {
     });
     assert_eq!(values.measured.lock().unwrap()["cordial_workers"], [1.0]);
     assert!(values.get("cordial_polls_total").is_some());
+}
+
+/// Answers nothing.
+struct Mute;
+struct Ask;
+
+impl Server for Mute {}
+
+impl Handle<Ask> for Mute {
+    type Reply = ();
+    async fn handle(&mut self, _: Ask, _: &mut Context<Self>) {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    }
+}
+
+#[test]
+fn mailboxes_are_recorded_by_the_label_of_their_server() {
+    let values = CounterValues::default();
+    metrics::with_local_recorder(&values, || {
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(cordial_metrics::layer()), || {
+            testing::run(async {
+                let server = ServerRef::builder(|| Mute).label("mute").mailbox(1).start();
+                server.cast(Ask).await.unwrap();
+                tokio::task::yield_now().await;
+                let (queued, waits) = (server.call(Ask), server.cast(Ask));
+                let (queued, waits) = tokio::join!(queued.timeout(Duration::from_secs(2)), waits);
+                assert!(queued.is_err() && waits.is_err());
+                tokio::time::sleep(Duration::from_secs(8)).await;
+                cordial_metrics::record_mailboxes(&process::snapshot());
+            });
+        });
+    });
+    values.check(&[
+        ("cordial_messages_handled_total server=mute", 1),
+        ("cordial_calls_skipped_total server=mute", 1),
+        ("cordial_full_mailboxes_total", 1),
+    ]);
 }

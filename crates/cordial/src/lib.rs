@@ -26,12 +26,17 @@
 //! |---|---|
 //! | one task | [`Task`] |
 //! | many items, a limited number at a time, with failures as values | [`Task::async_stream`] |
+//! | tasks of one kind, whose results are taken as they end: all, or the first | [`TaskSet`] |
 //! | many tasks with one owner, a limit, and a common end | [`TaskSupervisor`] |
 //! | a service whose parts are started in order, restarted, and stopped in order | [`Supervisor`], [`ChildSpec`] |
 //! | a program that shuts down in order on Ctrl-C | [`main`], [`run`], [`shutdown_requested`] |
 //! | state that answers messages: a cache, a connection, a rate limiter | [`server`] |
+//! | a value, such as the id of a request, that everything spawned in a scope can read | [`Inherited`] |
+//! | a deadline for a whole request | [`within`] |
 //! | links, monitors, labels, snapshots | [`process`] |
 //! | tests with virtual time | [`testing`] |
+//!
+//! The page `docs/which.md` of the repository says which of them fits when.
 //!
 //! Timers, sockets and child processes of tokio work inside tasks, and tasks work inside `#[tokio::main]`. Unlike in tokio, a
 //! poll has no cooperative budget: a task that reads from a socket that is always ready stays in one poll. Timeouts and kills
@@ -97,6 +102,7 @@
 //! | `item_timeout`: an attempt of an item of a stream has exceeded its timeout | warn | spawned_at, index (counted from 0), attempt (counted from 1), pid, limit_ms |
 //! | `item_retry`: an attempt has failed, and the item is attempted again | warn | spawned_at, index, attempt (the one that has failed), pid, exit, after_ms |
 //! | `item_failed`: an item has failed, after its last attempt; its result is an error | debug | spawned_at, index, attempt (the last one), pid, exit |
+//! | `mailbox_full`: a message waits for room in the mailbox of a server; not again before the mailbox was half empty | warn | pid, label, spawned_at, capacity, oldest_ms (age of the oldest message), in_hand (type of the message in hand), sender, message (type of the message that waits) |
 //! | `call_cycle`: a server waits for itself, through calls of other servers; emitted when the limit of its call has passed | warn | pid, cycle |
 //! | `lost_panic`: the destructor of a value that was not taken panicked | error | exit, backtrace (as in `crash`) |
 //!
@@ -113,6 +119,7 @@
 mod backoff;
 mod error;
 mod exit;
+mod inherited;
 mod pid;
 pub mod process;
 pub mod server;
@@ -120,6 +127,7 @@ mod sorted_map;
 mod stream;
 mod supervisor;
 mod task;
+mod task_set;
 mod telemetry;
 pub mod testing;
 mod timeout;
@@ -128,6 +136,7 @@ mod unwind;
 pub use backoff::Backoff;
 pub use error::{BuildError, DeleteError, Ignore, NotFound, StartError};
 pub use exit::{Exit, Location, PanicReport, Refusal, TimedOut};
+pub use inherited::{Inherited, Scoped, Within, within};
 pub use pid::Pid;
 #[doc(inline)]
 pub use process::current::{checkpoint, exit};
@@ -141,6 +150,7 @@ pub use supervisor::{
     SupervisorBuilder, TaskSupervisor, TaskSupervisorBuilder, WaitingChild,
 };
 pub use task::{AwaitMany, OnTimeout, Task, TaskBuilder, YieldMany};
+pub use task_set::TaskSet;
 pub use timeout::Timeout;
 
 /// The programs in the pages, as documentation tests.
@@ -149,4 +159,5 @@ pub use timeout::Timeout;
 #[doc = include_str!("../README.md")]
 #[doc = include_str!("../../../docs/diagnostics.md")]
 #[doc = include_str!("../../../docs/tokio.md")]
+#[doc = include_str!("../../../docs/which.md")]
 struct Pages;

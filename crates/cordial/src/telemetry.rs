@@ -105,6 +105,26 @@ pub(crate) fn long_poll_end(subject: &Subject<'_>, lasted: Duration, left_out: u
         %spawned_at, lasted_ms, left_out, "a poll has computed or blocked for long");
 }
 
+/// A mailbox that is full while a message waits for room.
+pub(crate) struct MailboxFull<'a> {
+    pub(crate) pid: Pid,
+    pub(crate) label: Option<&'a str>,
+    pub(crate) spawned_at: &'static Location<'static>,
+    pub(crate) capacity: usize,
+    pub(crate) oldest: Option<Duration>,
+    pub(crate) in_hand: Option<&'a str>,
+    pub(crate) sender: Option<Pid>,
+    pub(crate) message: &'a str,
+}
+
+pub(crate) fn mailbox_full(full: &MailboxFull<'_>) {
+    let MailboxFull { pid, label, spawned_at, capacity, oldest, in_hand, sender, message } = *full;
+    let oldest_ms = oldest.map(|oldest| u64::try_from(oldest.as_millis()).unwrap_or(u64::MAX));
+    event!(name: "mailbox_full", target: TARGET, Level::WARN, event = "mailbox_full", %pid, label, %spawned_at, capacity, oldest_ms,
+        in_hand, sender = sender.map(display), message,
+        "the mailbox of a server is full, and senders wait; the server is slower than its senders, or stuck in a message");
+}
+
 /// Emitted when a call has exceeded its limit whose caller is a server that, along this circle of calls, waits for itself.
 pub(crate) fn call_cycle(caller: Pid, cycle: &str) {
     event!(name: "call_cycle", target: TARGET, Level::WARN, event = "call_cycle", pid = %caller, cycle,

@@ -56,6 +56,16 @@ const CASES: &[Case] = &[
         &["async block may outlive the current function, but it borrows `text`", "use the `move` keyword"],
     ),
     (
+        "a_set_that_is_used_after_all",
+        "let set = cordial::TaskSet::<u8>::new(); drop(set.all()); set.len();",
+        &["borrow of moved value: `set`", "takes ownership of the receiver `self`, which moves `set`"],
+    ),
+    (
+        "a_message_that_is_not_handled",
+        "struct Mute; impl cordial::server::Server for Mute {} drop(cordial::server::ServerRef::start(|| Mute).call(5));",
+        &["doesn't satisfy `Mute: Handle<_>`", "the trait `Handle` must be implemented"],
+    ),
+    (
         "a_child_with_an_output",
         "let _ = cordial::ChildSpec::task(\"five\", || async { 5 });",
         &["a process without a handle cannot output `{integer}`"],

@@ -130,6 +130,11 @@ impl Entry {
         self.rare.as_ref().is_some_and(|rare| rare.is_abandoned)
     }
 
+    /// Returns the server of the process.
+    pub(crate) fn serving(&self) -> Option<&Arc<dyn Serving>> {
+        self.rare.as_ref()?.serving.as_ref()
+    }
+
     pub(crate) fn guardian(&self) -> Option<&Guardian> {
         self.rare.as_ref()?.guardian.as_deref()
     }

@@ -41,6 +41,7 @@
 mod discard;
 mod lineage;
 mod outcome;
+mod scope;
 mod serving;
 mod shutdown;
 mod shutdown_notice;
@@ -114,11 +115,14 @@ pub(crate) use ownership::{attach_to_owner, detach_from_owner, shutdown_request}
 pub(crate) use process_future::{Recipient, Reply};
 pub(crate) use report::{ReportBuilder, ReportSlot};
 pub(crate) use runtime::{
-    Handle, Shared, assert_may_block, block_on, current_runtime, ends_at_this_await, is_forked, pid_of,
-    with_spawning_runtime,
+    Handle, Shared, assert_may_block, block_on, capped, current_runtime, current_scope, ends_at_this_await,
+    enter_scope, is_forked, named_limit, pid_of, with_spawning_runtime,
 };
+pub(crate) use scope::{Reach, Scope, ScopeDeadline};
 pub(crate) use serving::{NextIncarnation, Serving};
-pub(crate) use spawn::{Ancestry, LARGEST_UNBOXED, Spawn, Spawned, SpawnedTask, box_if_large, caller_lineage};
+pub(crate) use spawn::{
+    Ancestry, InheritedScope, LARGEST_UNBOXED, Spawn, Spawned, SpawnedTask, box_if_large, caller_lineage,
+};
 pub(crate) use stop::{
     ABANDON_AFTER, LateEnds, Polls, Step, StopOutcome, abandon, describe_all, describe_one, kill_one, stop_all,
     stop_in_order, stop_one,

@@ -24,6 +24,7 @@ use super::entry::{Entry, EventSubject};
 use super::lineage::Lineage;
 use super::ownership::order_by_start;
 use super::runtime::{Handle, as_process, is_exiting, with_current_runtime};
+use super::scope::Scope;
 use super::serving::NextIncarnation;
 use super::shutdown_state::ShutdownState;
 use super::signal::Signal;
@@ -88,6 +89,8 @@ pin_project! {
         task: Option<TaskRef>,
         // Boxed, because most processes have none.
         span: Option<Box<TaskSpan>>,
+        // `None` while the process is polled.
+        scope: Option<Scope>,
         into_result: C,
         // `None` after the last poll.
         recipient: Option<R>,
@@ -101,11 +104,12 @@ impl<F, C, R> ProcessFuture<F, C, R> {
     pub(super) fn new(
         task: TaskRef,
         span: Option<Box<TaskSpan>>,
+        scope: Option<Scope>,
         future: F,
         into_result: C,
         recipient: R,
     ) -> ProcessFuture<F, C, R> {
-        ProcessFuture { task: Some(task), span, into_result, recipient: Some(recipient), future: Some(future) }
+        ProcessFuture { task: Some(task), span, scope, into_result, recipient: Some(recipient), future: Some(future) }
     }
 }
 
@@ -121,7 +125,7 @@ where
         let mut this = self.project();
         let mut reply = None;
         let is_exiting = this.task.as_ref().is_some_and(TaskRef::is_ending);
-        as_process(this.task, cx.waker(), |runtime, pid| {
+        as_process(this.task, this.scope, cx.waker(), |runtime, pid| {
             let mut result = None;
             let is_exiting = is_exiting || ends_with_runtime(runtime, pid);
             let polled = unwind::catch(|| {

@@ -28,6 +28,20 @@ pub struct MailboxInfo {
     pub in_hand: Option<&'static str>,
 }
 
+impl fmt::Display for MailboxInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let MailboxInfo { length, capacity, waiting, oldest, handled, skipped, .. } = self;
+        write!(f, "mailbox {length} of {capacity}")?;
+        if *waiting > 0 {
+            write!(f, ", {waiting} waiting for room")?;
+        }
+        if let Some(oldest) = oldest {
+            write!(f, ", oldest {oldest:?}")?;
+        }
+        write!(f, ", {handled} handled, {skipped} skipped")
+    }
+}
+
 /// Whether a supervisor starts a child again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NextIncarnation {

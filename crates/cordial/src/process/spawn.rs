@@ -11,7 +11,8 @@ use super::entry::{Entry, Rare};
 use super::guardian::{ExitSender, Guardian};
 use super::lineage::Lineage;
 use super::process_future::{ProcessFuture, Recipient, Reply, ToJoinHandle};
-use super::runtime::{Handle, LiveRoot, current, lineage_of_children, spawner};
+use super::runtime::{Handle, LiveRoot, current, current_scope, lineage_of_children, spawner};
+use super::scope::Scope;
 use super::shutdown_notice::ShutdownNotice;
 use super::signal::Signal;
 use super::task_span::TaskSpan;
@@ -30,6 +31,7 @@ pub(crate) struct Spawn {
     /// The slot in the registry of its parent, if it has a parent.
     pub(crate) child_slot: Option<ChildSlot>,
     pub(crate) ancestry: Ancestry,
+    pub(crate) scope: InheritedScope,
     /// Makes the process a guardian, which traps exits before its first poll.
     pub(crate) guardian: Option<Box<(Guardian, ExitSender)>>,
     pub(crate) label: Option<Arc<str>>,
@@ -52,6 +54,26 @@ pub(crate) enum Ancestry {
     /// A known lineage, for example that of an earlier incarnation; `None` for a process without
     /// callers.
     Known(Option<Arc<Lineage>>),
+}
+
+/// What a process inherits of the scope in which it is spawned.
+#[derive(Clone, Debug)]
+pub(crate) enum InheritedScope {
+    Whole,
+    /// All but the deadline, since the process has no owner within the scope.
+    Values,
+    /// A known scope instead, for example that of an earlier incarnation.
+    Known(Option<Scope>),
+}
+
+impl InheritedScope {
+    fn open(self) -> Option<Scope> {
+        match self {
+            InheritedScope::Whole => current_scope(),
+            InheritedScope::Values => current_scope().and_then(Scope::without_deadline),
+            InheritedScope::Known(scope) => scope,
+        }
+    }
 }
 
 /// A process that was started, with a join handle on its reply.
@@ -103,6 +125,7 @@ impl Spawn {
             root_notice: None,
             child_slot: None,
             ancestry: Ancestry::Caller,
+            scope: InheritedScope::Whole,
             guardian: None,
             label: None,
             span: None,
@@ -117,6 +140,11 @@ impl Spawn {
     /// Makes the process a root: `run` stops the processes that descend from it.
     pub(crate) fn root(self, root: &LiveRoot<'_>) -> Spawn {
         Spawn { root_notice: Some(root.notice.clone()), ..self }
+    }
+
+    /// Lets the process inherit no deadline, since it has no owner in the scope in which it is spawned.
+    pub(crate) fn without_owner_in_scope(self) -> Spawn {
+        Spawn { scope: InheritedScope::Values, ..self }
     }
 
     pub(crate) fn child_slot(self, child_slot: ChildSlot) -> Spawn {
@@ -179,7 +207,8 @@ impl Spawn {
         let (pid, task) = (origin.pid, reserved.task());
         let is_linked = origin.linked_to.is_some();
         let span = TaskSpan::new(pid, self.label.as_deref(), self.spawned_at, self.span.take().map(|span| *span));
-        let future = ProcessFuture::new(task.clone(), span, future, into_result, recipient);
+        let scope = std::mem::replace(&mut self.scope, InheritedScope::Whole).open();
+        let future = ProcessFuture::new(task.clone(), span, scope, future, into_result, recipient);
         let prepared = prepare(executor, reserved, future);
         self.register(runtime, task, origin);
         Ok(Spawned { pid, join: start(prepared, executor), is_linked })

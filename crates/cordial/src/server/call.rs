@@ -20,12 +20,12 @@ use super::context::Context;
 use super::cycle;
 use super::envelope::{CallEnvelope, Item};
 use super::mailbox::{NotSent, Sent, WhenFull};
-use super::message::start_later;
+use super::message::{boxed_in, start_later};
 use super::reply::{Reply, Resolved};
 use super::shared::{ServerRef, short_type_name};
 use crate::exit::{Exit, TimedOut};
 use crate::pid::Pid;
-use crate::process::{self, Recipient, discard, ends_at_this_await};
+use crate::process::{self, Recipient, Scope, capped, current_scope, discard, ends_at_this_await, named_limit};
 use crate::task::timed_out;
 use crate::timeout::Timeout;
 use crate::unwind;
@@ -70,6 +70,8 @@ struct State<M, R> {
     phase: Phase<M, R>,
     waker: Option<Waker>,
     caller: Option<Pid>,
+    /// The scope in which the handler runs, if the message carries values.
+    scope: Option<Scope>,
     /// Set while the message waits for room.
     ticket: Option<u64>,
 }
@@ -93,7 +95,7 @@ impl<R: Send + 'static> Call<R> {
         M: Send + 'static,
     {
         let limit = server.0.runtime.await_limit().get();
-        let state = State { phase: Phase::Unsent(message), waker: None, caller: None, ticket: None };
+        let state = State { phase: Phase::Unsent(message), waker: None, caller: None, scope: None, ticket: None };
         Call { cell: Some(Arc::new(CallCell { server, state: Mutex::new(state) })), limit, is_sent: false, timer: None }
     }
 
@@ -117,17 +119,16 @@ impl<R> Future for Call<R> {
             match cell.poll(cx) {
                 Poll::Ready(result) => result,
                 Poll::Pending => {
-                    let (Timeout::After(limit), Some(timer)) = (this.limit, &mut this.timer) else {
-                        return Poll::Pending;
-                    };
+                    let Some(timer) = &mut this.timer else { return Poll::Pending };
                     std::task::ready!(Pin::new(timer).poll(cx));
+                    let limit = named_limit(this.limit);
                     // An answer that has arrived never times out.
                     cell.give_up().unwrap_or_else(|| Err(cell.timed_out(limit)))
                 }
             }
         } else {
-            match this.limit {
-                Timeout::After(Duration::ZERO) => Err(cell.timed_out(Duration::ZERO)),
+            match capped(this.limit) {
+                Timeout::After(Duration::ZERO) => Err(cell.timed_out(named_limit(this.limit))),
                 limit => match cell.clone().send(cx.waker()) {
                     Err(exit) => Err(exit),
                     Ok(()) => {
@@ -212,6 +213,7 @@ where
         {
             let mut state = self.lock();
             state.caller = caller;
+            state.scope = current_scope().filter(Scope::is_carried);
             state.waker = Some(waker.clone());
             let Phase::Unsent(message) = std::mem::replace(&mut state.phase, Phase::Gone) else {
                 unreachable!("a call is sent once")
@@ -223,8 +225,11 @@ where
         let now = shared.runtime.executor().coarse_now();
         match shared.mailbox.send(Item::Call(self.clone()), caller, now, WhenFull::Wait) {
             Ok(Sent::Queued) => Ok(()),
-            Ok(Sent::Waiting(ticket)) => {
+            Ok(Sent::Waiting { ticket, is_first }) => {
                 self.lock().ticket = Some(ticket);
+                if is_first {
+                    shared.emit_full(caller, short_type_name::<M>());
+                }
                 Ok(())
             }
             Err(NotSent::Stopped(_, exit)) => Err(exit),
@@ -325,17 +330,17 @@ where
     M: Send + 'static,
 {
     fn handle<'a>(self: Arc<Self>, server: &'a mut S, ctx: &'a mut Context<S>) -> Option<BoxFuture<'a, ()>> {
-        let message = {
+        let (message, scope) = {
             let mut state = self.lock();
             match std::mem::replace(&mut state.phase, Phase::InHand) {
-                Phase::Sent(message) => message,
+                Phase::Sent(message) => (message, state.scope.take()),
                 gone => {
                     state.phase = gone;
                     return None;
                 }
             }
         };
-        Some(Box::pin(async move {
+        let handling = async move {
             let mut in_hand = InHand { cell: Some(self) };
             let reply = server.handle(message, ctx).await;
             let cell = in_hand.cell.take().expect("taken only here");
@@ -349,7 +354,8 @@ where
                     }
                 }
             }
-        }))
+        };
+        Some(boxed_in(scope, handling))
     }
 
     fn fail(&self, exit: Exit) {

@@ -20,7 +20,7 @@ use super::message::handle_cast;
 use super::room::Room;
 use super::shared::{ServerRef, short_type_name};
 use crate::exit::{Exit, Refusal, TimedOut};
-use crate::process::{self, discard, ends_at_this_await};
+use crate::process::{self, Scope, capped, current_scope, discard, ends_at_this_await, named_limit};
 use crate::task::timed_out;
 use crate::timeout::Timeout;
 
@@ -71,6 +71,8 @@ trait Target: Send + Sync {
 struct CastMessage<S: Server, M> {
     server: Option<ServerRef<S>>,
     message: M,
+    /// The scope in which it was sent, if it carries values.
+    scope: Option<Scope>,
 }
 
 impl Cast {
@@ -79,7 +81,7 @@ impl Cast {
         S: Handle<M>,
         M: Send + 'static,
     {
-        let unsent = Box::new(CastMessage { server: Some(server), message });
+        let unsent = Box::new(CastMessage { server: Some(server), message, scope: None });
         Cast { state: CastState::Unsent(unsent), limit: None, timer: None }
     }
 
@@ -94,8 +96,10 @@ impl Cast {
         let CastState::Unsent(unsent) = std::mem::replace(&mut self.state, CastState::Done) else {
             return Poll::Ready(Err(Exit::NoProcess));
         };
-        if self.limit == Some(Timeout::After(Duration::ZERO)) {
-            return Poll::Ready(Err(unsent.target().timed_out(Duration::ZERO)));
+        if let Some(limit) = self.limit
+            && capped(limit) == Timeout::After(Duration::ZERO)
+        {
+            return Poll::Ready(Err(unsent.target().timed_out(named_limit(limit))));
         }
         let room = Arc::new(Room::default());
         match unsent.send(room.clone()) {
@@ -104,7 +108,7 @@ impl Cast {
             Attempt::Waiting(ticket, server) => {
                 let limit = self.limit.unwrap_or_else(|| server.default_limit());
                 self.limit = Some(limit);
-                if let Timeout::After(limit) = limit {
+                if let Timeout::After(limit) = capped(limit) {
                     self.timer = server.timer(limit);
                 }
                 self.state = CastState::Waiting { room, ticket, server };
@@ -125,7 +129,7 @@ impl Cast {
             self.state = CastState::Done;
             return Poll::Ready(result);
         }
-        let (Some(timer), Some(Timeout::After(limit))) = (&mut self.timer, self.limit) else { return Poll::Pending };
+        let (Some(timer), Some(limit)) = (&mut self.timer, self.limit) else { return Poll::Pending };
         if Pin::new(timer).poll(cx).is_pending() {
             return Poll::Pending;
         }
@@ -133,7 +137,7 @@ impl Cast {
             // It got room, or was answered, just now.
             return room.poll(cx);
         }
-        let exit = server.timed_out(limit);
+        let exit = server.timed_out(named_limit(limit));
         self.state = CastState::Done;
         Poll::Ready(Err(exit))
     }
@@ -182,15 +186,22 @@ where
 {
     fn send(mut self: Box<Self>, room: Arc<Room>) -> Attempt {
         let server = self.server.take().expect("a message is sent once");
+        self.scope = current_scope().filter(Scope::is_carried);
         let shared = &server.0;
         if let Err(refusal) = shared.runtime.refuse_forked() {
             discard(self);
             return Attempt::Failed(Exit::Refused(refusal));
         }
         let now = shared.runtime.executor().coarse_now();
-        match shared.mailbox.send(Item::Cast(self), process::current(), now, WhenFull::WaitFor(room)) {
+        let sender = process::current();
+        match shared.mailbox.send(Item::Cast(self), sender, now, WhenFull::WaitFor(room)) {
             Ok(Sent::Queued) => Attempt::Queued,
-            Ok(Sent::Waiting(ticket)) => Attempt::Waiting(ticket, Arc::new(server)),
+            Ok(Sent::Waiting { ticket, is_first }) => {
+                if is_first {
+                    shared.emit_full(sender, short_type_name::<M>());
+                }
+                Attempt::Waiting(ticket, Arc::new(server))
+            }
             Err(NotSent::Stopped(message, exit)) => {
                 discard(message);
                 Attempt::Failed(exit)
@@ -218,7 +229,7 @@ where
     }
 
     fn handle<'a>(self: Box<Self>, state: &'a mut S, ctx: &'a mut Context<S>) -> BoxFuture<'a, ()> {
-        handle_cast(self.message, state, ctx)
+        handle_cast(self.message, self.scope, state, ctx)
     }
 
     fn name(&self) -> &'static str {

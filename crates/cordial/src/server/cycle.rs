@@ -37,7 +37,7 @@ fn circle(runtime: &Handle, caller: Pid, called: Pid) -> Option<Vec<Pid>> {
     let mut waits_for = BTreeMap::from([(caller, called)]);
     let mut open = VecDeque::from([caller]);
     while let Some(server) = open.pop_front() {
-        let serving = runtime.with(server, |entry| entry.rare.as_ref().and_then(|rare| rare.serving.clone())).flatten();
+        let serving = runtime.with(server, |entry| entry.serving().cloned()).flatten();
         for waiting in serving.iter().flat_map(|serving| serving.callers()) {
             if waiting == called {
                 let mut circle = vec![caller, called];

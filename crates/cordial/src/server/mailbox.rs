@@ -59,6 +59,8 @@ pub(super) struct State<T> {
     /// Whether `stop` was called on the process that runs.
     is_stop_asked: bool,
     is_closed: bool,
+    /// Whether a message has waited for room since the mailbox was half empty.
+    is_full_reported: bool,
 }
 
 #[derive(Debug)]
@@ -79,8 +81,11 @@ struct Waiting<T> {
 #[must_use]
 pub(super) enum Sent {
     Queued,
-    /// It waits for room. The ticket withdraws it.
-    Waiting(u64),
+    /// It waits for room. The ticket withdraws it. The first message that waits since the mailbox was half empty is to be reported.
+    Waiting {
+        ticket: u64,
+        is_first: bool,
+    },
 }
 
 /// Why a message was not taken. Returns the message.
@@ -123,6 +128,7 @@ impl<T: Letter> Mailbox<T> {
             last_exit: None,
             is_stop_asked: false,
             is_closed: false,
+            is_full_reported: false,
         };
         Mailbox { capacity, state: Mutex::new(state) }
     }
@@ -156,7 +162,7 @@ impl<T: Letter> Mailbox<T> {
                 let ticket = state.next_ticket;
                 state.next_ticket += 1;
                 state.waiting.insert(ticket, Waiting { letter, since, room });
-                return Ok(Sent::Waiting(ticket));
+                return Ok(Sent::Waiting { ticket, is_first: !std::mem::replace(&mut state.is_full_reported, true) });
             }
             if is_to_itself && matches!(when_full, WhenFull::Wait) {
                 return Err(NotSent::ToItself(letter, state.in_hand));
@@ -190,6 +196,7 @@ impl<T: Letter> Mailbox<T> {
                 return Poll::Pending;
             };
             state.in_hand = Some(letter.name());
+            state.is_full_reported &= state.queue.len() > self.capacity / 2;
             let next = if state.waiting.is_empty() { None } else { state.waiting.pop_first() };
             let room = next.and_then(|(_, Waiting { letter, since, room })| {
                 state.queue.push_back(Queued { letter, since });
@@ -201,6 +208,14 @@ impl<T: Letter> Mailbox<T> {
             room.got();
         }
         Poll::Ready(letter)
+    }
+
+    /// Records that the message in hand was handled, and that the process takes no more.
+    pub(super) fn finish(&self) {
+        let mut state = self.lock();
+        if state.in_hand.take().is_some() {
+            state.handled += 1;
+        }
     }
 
     /// Records that the message in hand was not handled, since its caller has given up.
@@ -302,9 +317,7 @@ impl<T: Letter> Mailbox<T> {
     pub(super) fn ask_to_stop(&self) {
         let receiver = {
             let mut state = self.lock();
-            if state.is_running {
-                state.is_stop_asked = true;
-            }
+            state.is_stop_asked = !state.is_closed;
             state.receiver.take()
         };
         if let Some(receiver) = receiver {
@@ -343,7 +356,7 @@ impl<T> State<T> {
     /// Returns the exit that the senders of messages get which are in the mailbox when it closes.
     fn exit_of_messages(&self) -> Exit {
         match &self.last_exit {
-            Some(exit) if exit.is_abnormal() => exit.clone(),
+            Some(exit) if exit.is_abnormal() && !self.is_stop_asked => exit.clone(),
             _ => Exit::Refused(Refusal::ServerStopped),
         }
     }

@@ -11,8 +11,9 @@ use super::mailbox::Letter;
 use super::reply::{Later, Reply, Resolved};
 use super::shared::{ServerRef, short_type_name};
 use crate::exit::Exit;
+use crate::inherited::InScope;
 use crate::pid::Pid;
-use crate::process::{Recipient, Spawn};
+use crate::process::{Recipient, Scope, Spawn, current_scope};
 
 /// A message alone.
 pub(super) struct Message<M>(pub(super) M);
@@ -37,7 +38,7 @@ where
     }
 
     fn handle<'a>(self: Box<Self>, state: &'a mut S, ctx: &'a mut Context<S>) -> BoxFuture<'a, ()> {
-        handle_cast(self.0, state, ctx)
+        handle_cast(self.0, None, state, ctx)
     }
 
     fn name(&self) -> &'static str {
@@ -45,18 +46,31 @@ where
     }
 }
 
-/// Handles a message whose sender waits for no answer.
-pub(super) fn handle_cast<'a, S, M>(message: M, state: &'a mut S, ctx: &'a mut Context<S>) -> BoxFuture<'a, ()>
+/// Handles a message whose sender waits for no answer, and which was sent in this scope.
+pub(super) fn handle_cast<'a, S, M>(
+    message: M,
+    scope: Option<Scope>,
+    state: &'a mut S,
+    ctx: &'a mut Context<S>,
+) -> BoxFuture<'a, ()>
 where
     S: Handle<M>,
     M: Send + 'static,
 {
-    Box::pin(async move {
+    boxed_in(scope, async move {
         match state.handle(message, ctx).await.resolve() {
             Resolved::Now(reply) => drop(reply),
             Resolved::Later(later) => _ = start_later(&ctx.server, later, Ignored, None),
         }
     })
+}
+
+/// Boxes the future of a handler, which runs in the scope of the message if that carries values.
+pub(super) fn boxed_in<'a>(scope: Option<Scope>, handling: impl Future<Output = ()> + Send + 'a) -> BoxFuture<'a, ()> {
+    match scope.and_then(|scope| scope.in_server(current_scope().as_ref())) {
+        None => Box::pin(handling),
+        scope => Box::pin(InScope::new(scope, handling)),
+    }
 }
 
 /// Starts the task that answers later. `call` is answered if the server ends before the task.

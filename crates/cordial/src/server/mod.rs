@@ -18,6 +18,22 @@
 //! | waits when the process crashes | is handled by the next process, in order; if there is none, it is answered with the exit |
 //! | waits when the server stops | is answered with [`Refusal::ServerStopped`](crate::Refusal::ServerStopped) |
 //!
+//! # Events
+//!
+//! A server emits the [events of every process](crate#events), and of every child: `crash`, `restart`, `give_up`, `slow_start`,
+//! `start_failed`, `long_poll`. These are its own:
+//!
+//! | event | level | emitted when | fields |
+//! |---|---|---|---|
+//! | `mailbox_full` | warn | a message waits for room; not again before the mailbox was half empty | pid, label, spawned_at, capacity, oldest_ms, in_hand, sender, message |
+//! | `call_cycle` | warn | the limit of a call has passed whose caller is a server that waits for itself through other servers | pid, cycle |
+//!
+//! [`MailboxInfo`](crate::process::MailboxInfo) has the length of the mailbox, the age of its oldest message, and how many messages
+//! were handled and skipped. It is in [`process::info`](crate::process::info), in a [`Snapshot`](crate::Snapshot), and in
+//! [`ServerRef::mailbox`].
+//!
+//! # Modules
+//!
 //! [`Server`] is the state, [`Handle`] handles one type of message, and [`ServerRef`] sends messages.
 //
 //! The modules, in the order in which they build on each other. Each imports only earlier ones, except that `envelope`, `context` and

@@ -73,6 +73,7 @@ impl<S: Server> Running<S> {
         };
         match ended {
             Ok(exit) => {
+                self.ctx.server.0.mailbox.finish();
                 self.stopping(&exit).await;
                 Err(exit)
             }

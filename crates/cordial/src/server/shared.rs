@@ -14,6 +14,7 @@ use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::process::{Handle as Runtime, MailboxInfo, NextIncarnation, Serving, Shutdown};
 use crate::supervisor::{Restart, TaskSupervisor};
+use crate::{telemetry, unwind};
 
 /// Creates the state of each incarnation.
 pub(super) type CreateState<S> = Box<dyn FnMut() -> S + Send>;
@@ -110,6 +111,18 @@ impl<S: Send + 'static> Shared<S> {
             // It was ended before its first poll.
             self.mailbox.end(pid, &Exit::NoProcess, NextIncarnation::Comes);
         }
+    }
+
+    /// Emits the event that a message waits for room.
+    #[cold]
+    pub(super) fn emit_full(&self, sender: Option<Pid>, message: &str) {
+        let MailboxInfo { capacity, oldest, in_hand, .. } = self.mailbox();
+        let pid = self.mailbox.with(|state| state.pid);
+        let (label, spawned_at) = (self.options.label.as_deref(), self.options.spawned_at);
+        unwind::ignore_panic(|| {
+            let full = telemetry::MailboxFull { pid, label, spawned_at, capacity, oldest, in_hand, sender, message };
+            telemetry::mailbox_full(&full);
+        });
     }
 
     /// Returns how events and errors name the server.

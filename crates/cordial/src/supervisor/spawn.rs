@@ -9,7 +9,7 @@ use super::incarnation::{Incarnation, Incarnations};
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
 use crate::process::{
-    Ancestry, ChildSlot, ExitReceiver, Guardian, ReportSlot, Spawn, Supervise, attach_to_owner, current,
+    Ancestry, ChildSlot, ExitReceiver, Guardian, InheritedScope, ReportSlot, Spawn, Supervise, attach_to_owner, current,
 };
 
 /// The owner of a supervisor that is not the child of another supervisor.
@@ -70,6 +70,10 @@ impl SpawnSupervisor<'_> {
         spawn.child_slot = slot;
         spawn.guardian = Some(Box::new((guardian, sender)));
         spawn.label = label;
+        spawn.scope = match owned_by {
+            OwnedBy::Runtime if !is_child => InheritedScope::Known(None),
+            OwnedBy::Runtime | OwnedBy::Caller => InheritedScope::Values,
+        };
         if owner.is_some() {
             spawn = spawn.linked();
         } else if !is_child {

@@ -12,7 +12,7 @@ use super::server_child::ServerChild;
 use super::startable::Startable;
 use crate::backoff::Backoff;
 use crate::exit::IntoExit;
-use crate::process::{Outcome, Shutdown};
+use crate::process::{Outcome, Scope, Shutdown};
 use crate::timeout::Timeout;
 
 /// The default of [`ChildSpec::start_timeout`].
@@ -63,6 +63,8 @@ pub struct ChildSpec {
     pub(super) backoff: Option<Backoff>,
     pub(super) is_significant: bool,
     pub(super) spawned_at: &'static Location<'static>,
+    /// The scope from which `Supervisor::start_child` was called. `None`: the scope of the supervisor.
+    pub(super) scope: Option<Scope>,
     /// Set if the child is a server.
     pub(super) server: Option<Arc<dyn ServerChild>>,
 }
@@ -186,6 +188,7 @@ impl ChildSpec {
             backoff: None,
             is_significant: false,
             spawned_at,
+            scope: None,
             server: None,
         }
     }

@@ -10,7 +10,7 @@ use futures_util::stream::FuturesUnordered;
 use super::deadline::Deadline;
 use super::handle::{Task, default_limit};
 use crate::exit::Exit;
-use crate::process::ends_at_this_await;
+use crate::process::{capped, ends_at_this_await, named_limit};
 use crate::timeout::Timeout;
 
 impl<T: Send + 'static> Task<T> {
@@ -125,7 +125,7 @@ impl<T: Send> Future for AwaitMany<T> {
             }
         }
         this.values = Some(values);
-        let Timeout::After(timeout) = this.timeout else { return Poll::Pending };
+        let Timeout::After(_) = capped(this.timeout) else { return Poll::Pending };
         // A task without a process is ready at its first poll, but `FuturesUnordered` may not have polled it yet.
         let with_process = this.running.iter().filter_map(|indexed| Some((indexed, indexed.task.control()?)));
         let (first, join) = with_process.min_by_key(|(indexed, _)| indexed.idx).expect("a task is pending");
@@ -134,7 +134,7 @@ impl<T: Send> Future for AwaitMany<T> {
         if deadline.poll(cx).is_pending() || this.running.iter().any(|indexed| indexed.task.is_finished()) {
             return Poll::Pending;
         }
-        let timed_out = first.task.timed_out(timeout).with_others(this.running.len() - 1);
+        let timed_out = first.task.timed_out(named_limit(this.timeout)).with_others(this.running.len() - 1);
         this.running.clear();
         this.values = None;
         Poll::Ready(Err(Exit::Timeout(timed_out)))

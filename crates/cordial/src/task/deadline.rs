@@ -8,7 +8,7 @@ use cordial_sched::Timer;
 
 use crate::exit::{Location, TimedOut};
 use crate::pid::Pid;
-use crate::process::Handle;
+use crate::process::{Handle, capped};
 use crate::timeout::Timeout;
 
 /// The deadline of one wait, on the clock of a runtime.
@@ -19,9 +19,9 @@ pub(super) enum Deadline {
 }
 
 impl Deadline {
-    /// Starts counting down. A deadline that is later than the clock can represent never elapses.
+    /// Starts counting down, to the deadline of the scope at the latest. A deadline that is later than the clock can represent never elapses.
     pub(super) fn new(runtime: &Handle, timeout: Timeout) -> Deadline {
-        match timeout {
+        match capped(timeout) {
             Timeout::After(Duration::ZERO) => Deadline::Elapsed,
             Timeout::After(timeout) => runtime.executor().timer(timeout).map_or(Deadline::Never, Deadline::Armed),
             Timeout::Infinity => Deadline::Never,

@@ -9,7 +9,7 @@ use super::deadline;
 use super::join::{JoinControl, OrExit, PollJoin, ProcessJoin, flatten};
 use crate::exit::{Exit, IntoExit, TimedOut};
 use crate::pid::Pid;
-use crate::process::{discard_in_turn, ends_at_this_await};
+use crate::process::{capped, discard_in_turn, ends_at_this_await, named_limit};
 use crate::timeout::{CompactTimeout, Timeout};
 
 /// An owned handle to a process that runs one future.
@@ -265,14 +265,16 @@ impl<T: Send> Future for Task<T> {
         if let Poll::Ready(result) = self.poll_result(cx) {
             return Poll::Ready(result);
         }
-        let Timeout::After(timeout) = self.timeout.get() else { return Poll::Pending };
+        let limit = self.timeout.get();
+        // The first poll that gets here arms the timeout.
+        let Timeout::After(timeout) = capped(limit) else { return Poll::Pending };
         // Without a process the task has failed, and the process that awaits it ends.
         let Some(join) = self.control_mut() else { return Poll::Pending };
         // A process that has exited does not time out: its result is about to arrive and to wake the caller.
         if join.poll_timeout(timeout, cx).is_pending() || self.is_finished() {
             return Poll::Pending;
         }
-        let timed_out = self.timed_out(timeout);
+        let timed_out = self.timed_out(named_limit(limit));
         self.release();
         Poll::Ready(Err(Exit::Timeout(timed_out)))
     }

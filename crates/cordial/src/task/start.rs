@@ -203,6 +203,7 @@ where
     F::Output: Outcome,
 {
     let spawned_at = spawn.spawned_at;
+    let spawn = spawn.without_owner_in_scope();
     match with_spawning_runtime(|runtime| spawn.start(runtime, future, Outcome::into_result)).and_then(identity) {
         Ok(spawned) => spawned.pid,
         Err(refusal) => {

@@ -9,6 +9,8 @@ mod calls;
 mod exits;
 mod later;
 mod mailbox;
+mod model;
+mod observe;
 mod restarts;
 mod stops;
 mod timers;

@@ -3,3 +3,5 @@
 // A copy of the contract, with its long lines.
 #[rustfmt::skip]
 mod contract;
+#[rustfmt::skip]
+mod server_contract;

@@ -33,10 +33,11 @@ pub(crate) const ORDERS: &[Order] = &[
         "prepare start",
     ] },
     Order { folder: "cordial/src", rows: &[
-        "pid sorted_map", "exit", "backoff error timeout unwind", "telemetry", "process", "task", "stream", "supervisor", "server", "testing",
+        "pid sorted_map", "exit", "backoff error timeout unwind", "telemetry", "process", "inherited", "task",
+        "stream task_set", "supervisor", "server", "testing",
     ] },
     Order { folder: "cordial/src/process", rows: &[
-        "discard lineage outcome serving shutdown shutdown_notice supervision", "crashes report shutdown_state", "child_slot guardian", "entry",
+        "discard lineage outcome scope serving shutdown shutdown_notice supervision", "crashes report shutdown_state", "child_slot guardian", "entry",
         "signal", "runtime", "current exit_signal links monitors ownership requests traps", "task_span", "process_future", "spawn",
         "inspect stop", "program",
     ] },
@@ -56,6 +57,8 @@ pub(crate) const ORDERS: &[Order] = &[
         "tree/child_infos", "tree/shared", "tree/exits tree/children", "tree/state", "tree/start_child tree/stop", "tree/restarts tree/delayed_outcome", "tree/handle_call tree/first_start",
         "tree/server", "tree/handle", "tree/start",
     ] },
+    Order { folder: "cordial/src/inherited", rows: &["in_scope", "key within"] },
+    Order { folder: "cordial/src/task_set", rows: &["arrivals", "set", "outcomes"] },
     Order { folder: "cordial/src/server", rows: &[
         "custody room timers", "mailbox", "laters reply", "envelope + context + shared", "behavior", "cycle message", "handling", "call cast",
         "run", "child", "builder", "handle",

@@ -1,11 +1,12 @@
 //! The text of a snapshot: one line per process, with the processes that it owns indented below it.
 //!
 //! ```text
-//! 5 processes, 2 workers, 1 crash
+//! 6 processes, 2 workers, 1 crash
 //! main <1.0.1>, 12.0s old
 //!   app <1.1.1>: rest_for_one, 2 running, 1 restart, 12.0s old
 //!     connections <1.2.1>: tasks, 1 of at most 1000 running, 12.0s old
 //!       src/main.rs:20:9 <1.4.1>, 3.0s old, in a poll for 9ms
+//!     cache <1.5.1>: mailbox 3 of 1024, oldest 20ms, 700 handled, 2 skipped, 12.0s old
 //!     listener <1.3.2>, incarnation 2, 3.0s old
 //! ```
 
@@ -150,6 +151,9 @@ fn write_process(f: &mut fmt::Formatter<'_>, process: &ProcessInfo) -> fmt::Resu
         if *restarts > 0 {
             write!(f, ", {}", Counted(usize::try_from(*restarts).unwrap_or(usize::MAX), "restart", "restarts"))?;
         }
+    }
+    if let Some(mailbox) = &process.mailbox {
+        write!(f, ": {mailbox}")?;
     }
     if process.incarnation > 1 {
         write!(f, ", incarnation {}", process.incarnation)?;

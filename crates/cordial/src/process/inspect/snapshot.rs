@@ -8,6 +8,7 @@ use crate::pid::Pid;
 use crate::process::crashes::Crash;
 use crate::process::entry::Entry;
 use crate::process::runtime::{Handle, with_current_runtime};
+use crate::process::serving::MailboxInfo;
 use crate::process::shutdown_state::ShutdownState;
 use crate::process::supervision::Supervision;
 use crate::sorted_map::SortedMap;
@@ -58,6 +59,8 @@ pub struct ProcessInfo {
     pub owner: Option<Pid>,
     /// What it supervises, if it is a supervisor.
     pub supervises: Option<Supervision>,
+    /// The mailbox, if the process is that of a [server](crate::server).
+    pub mailbox: Option<MailboxInfo>,
     /// How often it was polled.
     pub polls: u32,
     /// How many of its polls lasted longer than `stall_after`.
@@ -115,6 +118,7 @@ impl ProcessInfo {
             incarnation: entry.parent().map_or(1, |parent| parent.incarnation),
             owner: entry.guardian().and_then(|guardian| guardian.owner),
             supervises: None,
+            mailbox: None,
             polls: entry.task.polls(),
             long_polls: entry.samples().long_polls,
             state: ProcessState::of(entry),
@@ -142,16 +146,22 @@ impl Snapshot {
     pub(in crate::process) fn take(runtime: &Handle) -> Snapshot {
         let readings = Readings::new(runtime);
         let mut processes = Vec::new();
-        let mut supervisors = Vec::new();
+        let (mut supervisors, mut servers) = (Vec::new(), Vec::new());
         runtime.for_each(&mut |pid, entry| {
             if let Some(guardian) = entry.guardian() {
                 supervisors.push((processes.len(), guardian.supervisor.clone()));
             }
+            if let Some(serving) = entry.serving() {
+                servers.push((processes.len(), serving.clone()));
+            }
             processes.push(ProcessInfo::new(&readings, pid, entry));
         });
-        // Outside the lock of the table, because a supervisor takes locks of its own.
+        // Outside the lock of the table, because supervisors and servers take locks of their own.
         for (index, supervisor) in supervisors {
             processes[index].supervises = Some(supervisor.supervision());
+        }
+        for (index, server) in servers {
+            processes[index].mailbox = Some(server.mailbox());
         }
         let crashes = if runtime.is_forked() { Vec::new() } else { runtime.crashes().seen_at(readings.now) };
         Snapshot { processes, workers: runtime.executor().workers(), crashes }
@@ -202,12 +212,13 @@ pub fn snapshot() -> Snapshot {
 /// ```
 #[must_use]
 pub fn info(pid: Pid) -> Option<ProcessInfo> {
-    let (info, supervisor) = with_current_runtime(|runtime| {
+    let (info, supervisor, server) = with_current_runtime(|runtime| {
         let readings = Readings::new(runtime);
         runtime.with(pid, |entry| {
             let supervisor = entry.guardian().map(|guardian| guardian.supervisor.clone());
-            (ProcessInfo::new(&readings, pid, entry), supervisor)
+            (ProcessInfo::new(&readings, pid, entry), supervisor, entry.serving().cloned())
         })
     })?;
-    Some(ProcessInfo { supervises: supervisor.map(|supervisor| supervisor.supervision()), ..info })
+    let supervises = supervisor.map(|supervisor| supervisor.supervision());
+    Some(ProcessInfo { supervises, mailbox: server.map(|server| server.mailbox()), ..info })
 }

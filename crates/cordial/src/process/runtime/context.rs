@@ -5,6 +5,7 @@ use std::mem::ManuallyDrop;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Duration;
 
 use cordial_sched::TaskRef;
 
@@ -13,6 +14,8 @@ use super::handle::Handle;
 use crate::exit::Refusal;
 use crate::pid::Pid;
 use crate::process::lineage::Lineage;
+use crate::process::scope::Scope;
+use crate::timeout::Timeout;
 use crate::unwind::{self, PanicReports};
 
 thread_local!(static CONTEXT: Context = const { Context::new() });
@@ -35,6 +38,8 @@ struct Context {
     waker: Cell<usize>,
     /// The process that spawned last on this thread, and the lineage of its children.
     lineage: RefCell<Option<(Pid, Arc<Lineage>)>>,
+    /// What the running code inherits to what it spawns.
+    scope: RefCell<Option<Scope>>,
 }
 
 impl Context {
@@ -47,6 +52,7 @@ impl Context {
             task: RefCell::new(None),
             waker: Cell::new(0),
             lineage: RefCell::new(None),
+            scope: RefCell::new(None),
         }
     }
 
@@ -166,20 +172,22 @@ pub(super) fn adopt(runtime: Handle) {
 
 /// Calls `body` as if this thread belonged to the runtime and ran no process.
 pub(super) fn within(runtime: Handle, body: impl FnOnce()) {
-    struct Restore(Option<Rc<Handle>>, Option<Pid>, PanicReports);
+    struct Restore(Option<Rc<Handle>>, Option<Pid>, Option<Scope>, PanicReports);
     impl Drop for Restore {
         fn drop(&mut self) {
             let borrowed = with_context(|context| {
                 context.process.set(self.1);
+                context.scope.replace(self.2.take());
                 context.borrow_runtime(self.0.take())
             });
-            unwind::set_panic_reports(self.2);
+            unwind::set_panic_reports(self.3);
             drop(borrowed);
         }
     }
     let reports = unwind::set_panic_reports(runtime.panic_reports());
     let _restore = with_context(|context| {
-        Restore(context.borrow_runtime(Some(Rc::new(runtime))), context.process.take(), reports)
+        let outer = context.scope.take();
+        Restore(context.borrow_runtime(Some(Rc::new(runtime))), context.process.take(), outer, reports)
     });
     body();
 }
@@ -203,9 +211,10 @@ pub(crate) fn ends_at_this_await(cx: &std::task::Context<'_>) -> bool {
 }
 
 /// Calls `body` with the process of `task` as the current process, and with the waker of its poll.
-/// Takes `task`, and puts it back afterwards. `body` must not panic.
+/// Takes `task` and `scope`, and puts them back afterwards. `body` must not panic.
 pub(in crate::process) fn as_process<R>(
     task: &mut Option<TaskRef>,
+    scope: &mut Option<Scope>,
     waker: &Waker,
     body: impl FnOnce(&Handle, Pid) -> R,
 ) -> R {
@@ -215,7 +224,9 @@ pub(in crate::process) fn as_process<R>(
             let before = (context.process.replace(Some(pid)), context.waker.replace(waker.data().addr()));
             // Moved: a clone would change the reference count twice in each poll.
             let lender = context.task.replace(task.take());
+            let outer = context.scope.replace(scope.take());
             let result = body(runtime, pid);
+            *scope = context.scope.replace(outer);
             *task = context.task.replace(lender);
             context.process.set(before.0);
             context.waker.set(before.1);
@@ -234,4 +245,52 @@ pub(in crate::process) fn lineage_of_children(runtime: &Handle, caller: Pid) -> 
         }
         cached.as_ref().map(|(_, lineage)| lineage.clone())
     })
+}
+
+/// Returns the scope in which the running code is.
+pub(crate) fn current_scope() -> Option<Scope> {
+    with_context(|context| context.scope.borrow().clone())
+}
+
+/// Enters a scope, until the returned guard is dropped.
+#[must_use = "dropping it leaves the scope"]
+pub(crate) fn enter_scope(scope: Scope) -> EnteredScope {
+    EnteredScope(with_context(|context| context.scope.replace(Some(scope))))
+}
+
+/// A scope that was entered. Dropping this leaves it.
+#[derive(Debug)]
+pub(crate) struct EnteredScope(Option<Scope>);
+
+impl Drop for EnteredScope {
+    fn drop(&mut self) {
+        let left = with_context(|context| context.scope.replace(self.0.take()));
+        // Its values are those of the user: they are dropped outside of the borrow.
+        drop(left);
+    }
+}
+
+/// Returns a limit of a wait that begins now, capped by the deadline of the scope in which the running code is.
+#[inline]
+pub(crate) fn capped(limit: Timeout) -> Timeout {
+    with_context(|context| match &*context.scope.borrow() {
+        None => limit,
+        Some(scope) => scope.deadline().map_or(limit, |deadline| {
+            let now = context.with_runtime(|runtime| runtime.executor().now());
+            let left = deadline.at.saturating_duration_since(now);
+            match limit {
+                Timeout::After(limit) => Timeout::After(limit.min(left)),
+                Timeout::Infinity => Timeout::After(left),
+            }
+        }),
+    })
+}
+
+/// Returns how an error names a limit that was capped: not as what was left of it.
+pub(crate) fn named_limit(limit: Timeout) -> Duration {
+    let of_scope = current_scope().and_then(|scope| scope.deadline()).map(|deadline| deadline.limit);
+    match limit {
+        Timeout::After(limit) => of_scope.map_or(limit, |of_scope| of_scope.min(limit)),
+        Timeout::Infinity => of_scope.unwrap_or(Duration::MAX),
+    }
 }

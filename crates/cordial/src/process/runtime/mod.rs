@@ -18,7 +18,10 @@ pub use builder::{Builder, LongPolls, Panics};
 pub use context::current;
 
 pub(crate) use block_on::{assert_may_block, block_on};
-pub(crate) use context::{current_runtime, ends_at_this_await, with_current_runtime, with_spawning_runtime};
+pub(crate) use context::{
+    capped, current_runtime, current_scope, ends_at_this_await, enter_scope, named_limit, with_current_runtime,
+    with_spawning_runtime,
+};
 pub(crate) use handle::{Handle, is_forked, pid_of};
 pub(crate) use roots::LiveRoot;
 pub(crate) use shared::Shared;

@@ -24,7 +24,7 @@ use super::child_limit::ChildLimit;
 use super::waiting_child::WaitingChild;
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{Admission, ChildRegistry, Handle, Lineage, NextIncarnation, Shutdown, discard};
+use crate::process::{Admission, ChildRegistry, Handle, Lineage, NextIncarnation, Scope, Shutdown, discard};
 use crate::supervisor::factory::{Factory, InitResult};
 use crate::supervisor::pace::Pace;
 use crate::supervisor::restart::{Restart, RestartDecision};
@@ -76,6 +76,7 @@ pub(super) struct RestartableChild {
     /// The pace of the restarts; `None` if they are counted instead.
     pub(super) pace: Option<Pace>,
     pub(super) lineage: Option<Arc<Lineage>>,
+    pub(super) scope: Option<Scope>,
     pub(super) incarnation: u32,
     /// When the present incarnation finished starting. `None` before that, and after its exit.
     pub(super) started_at: Option<Duration>,

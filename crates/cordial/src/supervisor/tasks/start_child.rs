@@ -9,7 +9,7 @@ use super::start_restartable::RestartableStart;
 use crate::error::StartError;
 use crate::exit::Refusal;
 use crate::pid::Pid;
-use crate::process::{ChildSlot, Outcome, Recipient, Spawn, box_if_large, caller_lineage};
+use crate::process::{ChildSlot, Outcome, Recipient, Scope, Spawn, box_if_large, caller_lineage, current_scope};
 use crate::supervisor::pace::Pace;
 use crate::supervisor::restart::Restart;
 use crate::supervisor::spec::{ChildSpec, ChildStart};
@@ -200,8 +200,9 @@ impl TaskSupervisor {
     /// });
     /// ```
     pub fn start_child_with(&self, spec: ChildSpec) -> Result<Pid, StartError> {
-        let ChildSpec { id, start, restart, shutdown, start_timeout, backoff, is_significant, spawned_at, server } =
-            spec;
+        let ChildSpec {
+            id, start, restart, shutdown, start_timeout, backoff, is_significant, spawned_at, server, ..
+        } = spec;
         let ChildStart::Worker(factory) = start else { return Err(StartError::NotATask(id)) };
         if is_significant {
             return Err(if restart == Restart::Permanent {
@@ -234,6 +235,7 @@ impl TaskSupervisor {
             spawned_at,
             pace: backoff.and_then(Pace::new),
             lineage: caller_lineage(shared.runtime()),
+            scope: current_scope().and_then(Scope::without_deadline),
             incarnation: 1,
             started_at: None,
             start_timeout,
@@ -276,7 +278,8 @@ impl TaskSupervisor {
         F::Output: Outcome,
     {
         let runtime = self.shared().runtime();
-        let start = |slot| Spawn::new(spawned_at).child_slot(slot).start(runtime, future, Outcome::into_result);
+        let spawn = |slot| Spawn::new(spawned_at).without_owner_in_scope().child_slot(slot);
+        let start = |slot| spawn(slot).start(runtime, future, Outcome::into_result);
         slot.and_then(start).map(|started| started.pid).map_err(|refusal| {
             self.shared().emit_refused(spawned_at, &refusal);
             StartError::Refused(refusal)

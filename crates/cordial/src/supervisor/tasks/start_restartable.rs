@@ -7,7 +7,9 @@ use std::sync::Arc;
 use super::restartable::{RestartableChild, RestartableChildren};
 use crate::exit::Refusal;
 use crate::pid::Pid;
-use crate::process::{Ancestry, ChildSlot, Handle, Lineage, Parent, Shutdown, Spawn, is_ended_by_signal};
+use crate::process::{
+    Ancestry, ChildSlot, Handle, InheritedScope, Lineage, Parent, Scope, Shutdown, Spawn, is_ended_by_signal,
+};
 use crate::supervisor::factory::{Factory, FactoryUse, InitAck};
 
 /// What the start of one incarnation needs from the record of its child, copied so that the start runs without the
@@ -20,6 +22,7 @@ pub(super) struct RestartableStart {
     shutdown: Shutdown,
     spawned_at: &'static Location<'static>,
     lineage: Option<Arc<Lineage>>,
+    scope: Option<Scope>,
 }
 
 /// The first incarnation of a child. If its factory panics, its `init` fails, or one of them calls [`exit`](crate::exit), the
@@ -49,6 +52,7 @@ impl RestartableStart {
             shutdown: child.shutdown,
             spawned_at: child.spawned_at,
             lineage: child.lineage.clone(),
+            scope: child.scope.clone(),
         }
     }
 
@@ -80,7 +84,8 @@ impl RestartableStart {
         });
         let mut spawn = Spawn::new(self.spawned_at).child_slot(ChildSlot::new(parent, index));
         spawn.label = Some(self.id);
-        // All incarnations have the same callers: those of the first start.
+        // All incarnations have the same callers and the same scope: those of the first start.
+        spawn.scope = InheritedScope::Known(self.scope);
         spawn.ancestry = Ancestry::Known(self.lineage);
         spawn.start(runtime, future, identity).map(|started| started.pid)
     }

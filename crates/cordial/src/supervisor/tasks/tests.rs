@@ -71,6 +71,7 @@ fn a_start_that_is_due_before_its_process_is_registered_is_waited_for() {
             spawned_at: Location::caller(),
             pace: None,
             lineage: None,
+            scope: None,
             incarnation: 1,
             started_at: None,
             start_timeout: Timeout::After(timeout),

@@ -12,7 +12,7 @@ use super::shared::TreeShared;
 use crate::error::{DeleteError, NotFound, StartError};
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{Handle, StopReport, current};
+use crate::process::{Handle, Scope, StopReport, current, current_scope};
 use crate::supervisor::child_counts::ChildCounts;
 use crate::supervisor::spec::ChildSpec;
 use crate::supervisor::strategy::Strategy;
@@ -165,6 +165,7 @@ impl Supervisor {
     pub async fn start_child(&self, spec: ChildSpec) -> Result<Pid, StartError> {
         let refused = Err(StartError::Refused(Refusal::SupervisorStopped));
         self.runtime().refuse_forked()?;
+        let spec = ChildSpec { scope: current_scope().and_then(Scope::without_deadline), ..spec };
         self.call(|reply| Call::Start(Box::new(spec), current(), reply)).await.unwrap_or(refused)
     }
 

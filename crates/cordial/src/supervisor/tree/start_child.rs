@@ -13,7 +13,7 @@ use super::delayed_starts::DelayedStart;
 use super::state::TreeState;
 use crate::error::StartError;
 use crate::pid::Pid;
-use crate::process::{ChildSlot, Parent, ReportSlot, Spawn, discard};
+use crate::process::{ChildSlot, Parent, ReportSlot, Spawn, discard, enter_scope};
 use crate::supervisor::exit_signals::ExitSignals;
 use crate::supervisor::factory::{FactoryUse, InitAck, InitResult};
 use crate::supervisor::server_child::Adopted;
@@ -216,6 +216,7 @@ impl TreeState {
     }
 
     fn start_process(&mut self, key: u32, supervisor: Pid) -> Result<StartedProcess, StartError> {
+        let _entered = self.children[key].spec.scope.clone().map(enter_scope);
         let child = &mut self.children[key];
         let (incarnation, spec) = (child.incarnation, &mut child.spec);
         let parent = Arc::new(Parent {

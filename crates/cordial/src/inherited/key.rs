@@ -1,0 +1,137 @@
+//! `Inherited`: a key whose value is visible in a scope, and in everything that is spawned there.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use super::in_scope::InScope;
+use crate::process::{Reach, Scope, current_scope};
+
+/// A key. Its value is visible to the future of a [`scope`](Inherited::scope), and to everything that is spawned in it.
+///
+/// Inherited by: tasks, items of streams, tasks of sets, children of supervisors (from where the child or the supervisor is started,
+/// by all incarnations), servers (from where they are started), and all that these spawn. A supervisor that belongs to the runtime
+/// (`unlinked`), and its children that no other code starts, inherit nothing. Code in `tokio::spawn`, `spawn_blocking` and plain threads inherits nothing: `tokio` does
+/// not know of the scope.
+///
+/// To be used as a `static`; two statics are two keys. While no scope is open, a spawn costs nothing more; in a scope it copies one
+/// pointer.
+///
+/// # Elixir
+///
+/// `Process.get/1` with the `$callers` and `$ancestors` of libraries such as `ProcessTree`; there, the value is looked up in the parents,
+/// which may have ended.
+///
+/// # Examples
+///
+/// ```
+/// use cordial::{Inherited, Task};
+///
+/// static TENANT: Inherited<String> = Inherited::new();
+///
+/// cordial::testing::run(async {
+///     let seen = TENANT.scope("acme".to_owned(), async { Task::spawn(async { TENANT.get() }).await }).await.unwrap();
+///     assert_eq!(seen.unwrap().as_str(), "acme");
+///     assert_eq!(TENANT.get(), None);
+/// });
+/// ```
+pub struct Inherited<T> {
+    reach: Reach,
+    /// Gives the key an address of its own, and keeps a `const` from being used as a key.
+    _address: AtomicBool,
+    value: PhantomData<fn() -> T>,
+}
+
+impl<T: Send + Sync + 'static> Inherited<T> {
+    /// Creates a key.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "a key is a static, and `default` is not const")]
+    pub const fn new() -> Inherited<T> {
+        Inherited { reach: Reach::Spawns, _address: AtomicBool::new(false), value: PhantomData }
+    }
+
+    /// Lets messages to [servers](crate::server) carry the value to the handler, by `call` and `cast`. Default: a handler sees what
+    /// was in scope where its server was started.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::Inherited;
+    ///
+    /// static REQUEST: Inherited<u64> = Inherited::new().carried_by_calls();
+    /// # assert_eq!(REQUEST.get(), None);
+    /// ```
+    #[must_use]
+    pub const fn carried_by_calls(self) -> Inherited<T> {
+        Inherited { reach: Reach::SpawnsAndCalls, _address: AtomicBool::new(false), value: PhantomData }
+    }
+
+    /// Makes a value visible to the future and to everything that is spawned in it, in place of an outer value of the key. What was
+    /// spawned keeps the value after the future has ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// As that of the future, which is dropped in the scope.
+    pub fn scope<F: Future>(&'static self, value: T, future: F) -> Scoped<F> {
+        let open = OpenScope { key: self.address(), value: Arc::new(value), reach: self.reach };
+        Scoped { open: Some(open), future: InScope::new(None, future) }
+    }
+
+    /// Returns the value of the innermost scope. `None` outside of any scope of this key.
+    #[must_use]
+    pub fn get(&'static self) -> Option<Arc<T>> {
+        // The value of a key is of its type.
+        current_scope()?.value(self.address())?.downcast().ok()
+    }
+
+    fn address(&'static self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+}
+
+impl<T> fmt::Debug for Inherited<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inherited").field("reach", &self.reach).finish_non_exhaustive()
+    }
+}
+
+/// A scope that the first poll opens inside of the scope in which it runs.
+struct OpenScope {
+    key: usize,
+    value: Arc<dyn std::any::Any + Send + Sync>,
+    reach: Reach,
+}
+
+pin_project! {
+    /// The future of [`Inherited::scope`].
+    #[must_use = "futures do nothing unless they are awaited"]
+    pub struct Scoped<F> {
+        open: Option<OpenScope>,
+        #[pin]
+        future: InScope<F>,
+    }
+}
+
+impl<F: Future> Future for Scoped<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let mut this = self.project();
+        if let Some(OpenScope { key, value, reach }) = this.open.take() {
+            let scope = Scope::with_value(current_scope().as_ref(), key, value, reach);
+            *this.future.as_mut().scope() = Some(scope);
+        }
+        this.future.poll(cx)
+    }
+}
+
+impl<F> fmt::Debug for Scoped<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scoped").finish_non_exhaustive()
+    }
+}

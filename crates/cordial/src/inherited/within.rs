@@ -1,0 +1,131 @@
+//! `within`: a deadline for a future, and for every wait that begins in it.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use cordial_sched::Timer;
+use pin_project_lite::pin_project;
+
+use super::in_scope::InScope;
+use crate::exit::{Exit, TimedOut};
+use crate::pid::Pid;
+use crate::process::{Scope, ScopeDeadline, current, current_runtime, current_scope, ends_at_this_await};
+use crate::timeout::Timeout;
+
+/// Runs a future with a deadline. When it passes, the future is dropped, and with it all that it owns.
+///
+/// The deadline caps the limit of every await of a task, of every item of a stream, and of every call of a server that begins in the
+/// future, and in the tasks that it spawns: `Task::spawn`, streams and sets, and what these spawn. Processes without an owner, which
+/// `Task::start` and supervisors start, have no part in it. Of two deadlines, one inside of the other, the earlier one counts. With
+/// a limit of zero the future is polled once.
+///
+/// # Errors
+///
+/// [`Exit::Timeout`] when the deadline has passed.
+///
+/// # Cancel safety
+///
+/// As that of the future.
+///
+/// # Elixir
+///
+/// No equivalent: there each call has a timeout of its own. In Go, a `context` with a deadline, which is passed by hand.
+///
+/// # Examples
+///
+/// ```
+/// use cordial::{Task, Timeout};
+/// use std::time::Duration;
+///
+/// cordial::testing::run(async {
+///     let stuck = || Task::spawn(std::future::pending::<()>()).timeout(Timeout::Infinity);
+///     let result = cordial::within(Duration::from_secs(2), async { stuck().await }).await;
+///     assert!(result.unwrap_err().is_timeout());
+/// });
+/// ```
+pub fn within<F: Future>(limit: impl Into<Timeout>, future: F) -> Within<F> {
+    Within { limit: limit.into(), state: State::Unpolled, future: InScope::new(None, future) }
+}
+
+pin_project! {
+    /// The future of [`within`].
+    #[must_use = "futures do nothing unless they are awaited"]
+    pub struct Within<F> {
+        limit: Timeout,
+        state: State,
+        #[pin]
+        future: InScope<F>,
+    }
+}
+
+enum State {
+    Unpolled,
+    /// `None` if the deadline is later than any clock can show.
+    Running(Option<(Timer, Duration)>),
+    Done,
+}
+
+impl<F: Future> Future for Within<F> {
+    type Output = Result<F::Output, Exit>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<F::Output, Exit>> {
+        let mut this = self.project();
+        let elapsed = match this.state {
+            State::Unpolled => {
+                let (scope, running) = open(*this.limit);
+                *this.future.as_mut().scope() = scope;
+                *this.state = State::Running(running);
+                None
+            }
+            State::Running(Some((timer, limit))) => Pin::new(timer).poll(cx).is_ready().then_some(*limit),
+            State::Running(None) => None,
+            State::Done => return Poll::Pending,
+        };
+        let elapsed = match elapsed {
+            Some(limit) => limit,
+            None => {
+                if let Poll::Ready(output) = this.future.as_mut().poll(cx) {
+                    *this.state = State::Done;
+                    return Poll::Ready(Ok(output));
+                }
+                let State::Running(Some((timer, limit))) = this.state else { return Poll::Pending };
+                if !limit.is_zero() && Pin::new(timer).poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                *limit
+            }
+        };
+        *this.state = State::Done;
+        this.future.drop_future();
+        if ends_at_this_await(cx) {
+            return Poll::Pending;
+        }
+        let own = current().unwrap_or(Pid::NO_PROCESS);
+        Poll::Ready(Err(Exit::Timeout(TimedOut::new(elapsed, own, None, None))))
+    }
+}
+
+/// Opens the scope of a limit that counts from now. Returns the scope, and the timer of its deadline.
+fn open(limit: Timeout) -> (Option<Scope>, Option<(Timer, Duration)>) {
+    let outer = current_scope();
+    let runtime = current_runtime();
+    let executor = runtime.executor();
+    let now = executor.now();
+    let own = match limit {
+        Timeout::After(limit) => now.checked_add(limit).map(|at| ScopeDeadline { at, limit }),
+        Timeout::Infinity => None,
+    };
+    let Some(deadline) = own else { return (outer, None) };
+    let scope = Scope::with_deadline(outer.as_ref(), deadline);
+    let ScopeDeadline { at, limit } = scope.deadline().expect("it was just set");
+    let timer = executor.timer(at.saturating_duration_since(now)).map(|timer| (timer, limit));
+    (Some(scope), timer)
+}
+
+impl<F> fmt::Debug for Within<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Within").field("limit", &self.limit).finish_non_exhaustive()
+    }
+}

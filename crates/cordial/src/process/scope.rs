@@ -1,0 +1,109 @@
+//! What a process inherits from the code that spawns it: values by key, and a deadline.
+//!
+//! ```text
+//!  Scope ─► values: innermost ─► … ─► outermost     each key at most once per scope that was opened
+//!       └─► deadline: the earliest of all scopes
+//! ```
+//!
+//! All processes that are spawned in one scope share one `Scope`, by a pointer. Without an open scope there is none.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cordial_sched::Instant;
+
+/// The values and the deadline that are visible at one place.
+#[derive(Clone, Debug)]
+pub(crate) struct Scope(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    values: Option<Arc<ValueNode>>,
+    deadline: Option<ScopeDeadline>,
+}
+
+/// The deadline of a scope, and the limit that set it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ScopeDeadline {
+    pub(crate) at: Instant,
+    pub(crate) limit: Duration,
+}
+
+/// Whether a message to a server carries the value to the handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    Spawns,
+    SpawnsAndCalls,
+}
+
+/// Any value of the user.
+type Value = Arc<dyn Any + Send + Sync>;
+
+#[derive(Debug)]
+struct ValueNode {
+    /// The address of the key.
+    key: usize,
+    value: Value,
+    reach: Reach,
+    outer: Option<Arc<ValueNode>>,
+}
+
+impl Scope {
+    fn new(values: Option<Arc<ValueNode>>, deadline: Option<ScopeDeadline>) -> Scope {
+        Scope(Arc::new(Inner { values, deadline }))
+    }
+
+    /// Opens a scope with one more value inside of another one.
+    pub(crate) fn with_value(outer: Option<&Scope>, key: usize, value: Value, reach: Reach) -> Scope {
+        let node = ValueNode { key, value, reach, outer: outer.and_then(|outer| outer.0.values.clone()) };
+        Scope::new(Some(Arc::new(node)), outer.and_then(Scope::deadline))
+    }
+
+    /// Opens a scope with a deadline inside of another one, whose deadline stays if it is earlier.
+    pub(crate) fn with_deadline(outer: Option<&Scope>, deadline: ScopeDeadline) -> Scope {
+        let earlier = outer.and_then(Scope::deadline).filter(|outer| outer.at <= deadline.at);
+        Scope::new(outer.and_then(|outer| outer.0.values.clone()), Some(earlier.unwrap_or(deadline)))
+    }
+
+    /// Returns this scope for a process that has no owner within the scope: it keeps the values, but not the deadline.
+    pub(crate) fn without_deadline(self) -> Option<Scope> {
+        match (&self.0.values, self.0.deadline) {
+            (None, _) => None,
+            (Some(_), None) => Some(self),
+            (Some(values), Some(_)) => Some(Scope::new(Some(values.clone()), None)),
+        }
+    }
+
+    /// Returns the scope in which a server handles a message that was sent in this scope: the values that messages carry, inside of
+    /// the scope of the server. `None` if there are no such values.
+    pub(crate) fn in_server(&self, server: Option<&Scope>) -> Option<Scope> {
+        let nodes = std::iter::successors(self.0.values.as_ref(), |node| node.outer.as_ref());
+        let carried: Vec<&Arc<ValueNode>> = nodes.filter(|node| node.reach == Reach::SpawnsAndCalls).collect();
+        let (innermost, others) = carried.split_first()?;
+        let open = |scope: Option<&Scope>, node: &ValueNode| {
+            Scope::with_value(scope, node.key, node.value.clone(), node.reach)
+        };
+        let mut scope = server.cloned();
+        for node in others.iter().rev() {
+            scope = Some(open(scope.as_ref(), node));
+        }
+        Some(open(scope.as_ref(), innermost))
+    }
+
+    /// Returns whether messages carry a value of this scope.
+    pub(crate) fn is_carried(&self) -> bool {
+        let mut nodes = std::iter::successors(self.0.values.as_ref(), |node| node.outer.as_ref());
+        nodes.any(|node| node.reach == Reach::SpawnsAndCalls)
+    }
+
+    pub(crate) fn deadline(&self) -> Option<ScopeDeadline> {
+        self.0.deadline
+    }
+
+    /// Returns the innermost value of a key.
+    pub(crate) fn value(&self, key: usize) -> Option<Value> {
+        let mut nodes = std::iter::successors(self.0.values.as_ref(), |node| node.outer.as_ref());
+        nodes.find(|node| node.key == key).map(|node| node.value.clone())
+    }
+}

@@ -1,0 +1,156 @@
+//! Deadlines for a future and for what it waits for.
+
+use std::future::pending;
+use std::time::Duration;
+
+use cordial::server::{Context, Handle, Server, ServerRef};
+use cordial::{Exit, Task, TaskSupervisor, Timeout, process, testing, within};
+use tokio::time::{Instant, sleep};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn stuck() -> Task<()> {
+    Task::spawn(pending()).timeout(Timeout::Infinity)
+}
+
+#[test]
+fn a_future_that_is_ready_before_the_deadline_gives_its_output() {
+    testing::run(async {
+        assert_eq!(within(2 * SECOND, async { 7 }).await, Ok(7));
+        assert_eq!(within(2 * SECOND, sleep(SECOND)).await, Ok(()));
+        assert_eq!(within(Timeout::Infinity, sleep(100 * SECOND)).await, Ok(()));
+        assert_eq!(within(Duration::MAX, sleep(SECOND)).await, Ok(()));
+    });
+}
+
+#[test]
+fn when_the_deadline_passes_the_future_is_dropped_with_what_it_owns() {
+    testing::run(async {
+        let begun = Instant::now();
+        let (sender, pid) = tokio::sync::oneshot::channel();
+        let exit = within(2 * SECOND, async move {
+            let task = stuck();
+            sender.send(task.pid()).unwrap();
+            pending::<()>().await;
+            drop(task);
+        });
+        let Err(Exit::Timeout(timed_out)) = exit.await else { panic!("no timeout") };
+        assert_eq!(begun.elapsed(), 2 * SECOND);
+        assert!(timed_out.to_string().contains("2s"), "{timed_out}");
+        sleep(SECOND).await;
+        assert!(process::info(pid.await.unwrap()).is_none());
+    });
+}
+
+#[test]
+fn the_deadline_caps_awaits_in_the_future_and_in_what_it_spawns() {
+    testing::run(async {
+        let begun = Instant::now();
+        let (sender, mut ends) = tokio::sync::mpsc::unbounded_channel();
+        let result = within(2 * SECOND, async move {
+            sleep(SECOND).await;
+            let outer = Task::spawn(async move {
+                // The task is not dropped at the deadline: its await ends, and it goes on.
+                let _guard = process::defer_shutdown();
+                let exit = stuck().await.unwrap_err();
+                sender.send((exit, Instant::now())).unwrap();
+            });
+            outer.timeout(60 * SECOND).await
+        });
+        assert!(result.await.unwrap_err().is_timeout());
+        assert_eq!(begun.elapsed(), 2 * SECOND);
+        let (exit, at) = ends.recv().await.unwrap();
+        assert!(exit.is_timeout());
+        assert_eq!(at - begun, 2 * SECOND);
+    });
+}
+
+#[test]
+fn a_shorter_limit_of_an_await_stays() {
+    testing::run(async {
+        let begun = Instant::now();
+        let exit = within(60 * SECOND, async { Task::spawn(pending::<()>()).timeout(SECOND).await });
+        assert!(exit.await.unwrap().unwrap_err().is_timeout());
+        assert_eq!(begun.elapsed(), SECOND);
+    });
+}
+
+#[test]
+fn of_two_deadlines_the_earlier_one_counts() {
+    testing::run(async {
+        let begun = Instant::now();
+        assert!(within(2 * SECOND, within(60 * SECOND, pending::<()>())).await.is_err());
+        assert_eq!(begun.elapsed(), 2 * SECOND);
+        let inner = within(60 * SECOND, async { within(SECOND, pending::<()>()).await });
+        assert!(inner.await.unwrap().unwrap_err().is_timeout());
+        assert_eq!(begun.elapsed(), 3 * SECOND);
+    });
+}
+
+#[test]
+fn a_limit_of_zero_polls_once() {
+    testing::run(async {
+        assert_eq!(within(Duration::ZERO, async { 1 }).await, Ok(1));
+        assert!(within(Duration::ZERO, tokio::task::yield_now()).await.unwrap_err().is_timeout());
+    });
+}
+
+/// Never answers.
+struct Mute;
+struct Ask;
+impl Server for Mute {}
+impl Handle<Ask> for Mute {
+    type Reply = ();
+    async fn handle(&mut self, _: Ask, _: &mut Context<Self>) {
+        pending().await
+    }
+}
+
+#[test]
+fn calls_and_items_of_streams_are_capped() {
+    testing::run(async {
+        let server = ServerRef::start(|| Mute);
+        // Caught in tasks that defer the shutdown, so that the exits are seen.
+        let (sender, mut seen) = tokio::sync::mpsc::unbounded_channel();
+        let begun = Instant::now();
+        let calls = within(SECOND, async move {
+            let of_call = sender.clone();
+            let call = Task::spawn(async move {
+                let _guard = process::defer_shutdown();
+                of_call.send((server.call(Ask).timeout(Timeout::Infinity).await, Instant::now())).unwrap();
+            });
+            let stream = Task::spawn(async move {
+                let _guard = process::defer_shutdown();
+                let stream = Task::async_stream([()], |()| pending::<()>()).timeout(Timeout::Infinity);
+                let results: Vec<_> = stream.collect().await;
+                sender.send((results[0].clone(), Instant::now())).unwrap();
+            });
+            let _: (Result<(), Exit>, Result<(), Exit>) = tokio::join!(call, stream);
+        });
+        assert!(calls.await.is_err());
+        for _ in 0..2 {
+            let (result, at) = seen.recv().await.unwrap();
+            assert!(result.unwrap_err().is_timeout());
+            assert!(at - begun <= SECOND + Duration::from_millis(200), "{:?}", at - begun);
+        }
+    });
+}
+
+#[test]
+fn processes_without_an_owner_have_no_part_in_the_deadline() {
+    testing::run(async {
+        let tasks = TaskSupervisor::start();
+        let (sender, mut seen) = tokio::sync::mpsc::unbounded_channel();
+        let started = within(SECOND, async {
+            let wait = move |sender: tokio::sync::mpsc::UnboundedSender<Duration>| async move {
+                let begun = Instant::now();
+                assert!(Task::spawn(pending::<()>()).timeout(3 * SECOND).await.is_err());
+                sender.send(begun.elapsed()).unwrap();
+            };
+            Task::start(wait(sender.clone()));
+            tasks.start_child(wait(sender)).unwrap();
+        });
+        started.await.unwrap();
+        assert_eq!((seen.recv().await, seen.recv().await), (Some(3 * SECOND), Some(3 * SECOND)));
+    });
+}

@@ -1,0 +1,58 @@
+//! What a server shows of itself.
+
+use std::time::Duration;
+
+use cordial::process;
+use cordial::testing;
+
+use crate::harness::children::{Log, settle};
+use crate::harness::events::{capture, named};
+use crate::work::{SECOND, Say, Slow, Worker};
+
+#[test]
+fn info_and_snapshots_show_the_mailbox() {
+    testing::run(async {
+        let server = Worker::builder(&Log::default()).label("worker").mailbox(2).start();
+        server.cast(Slow(10, "")).await.unwrap();
+        settle().await;
+        server.cast(Say("")).await.unwrap();
+        tokio::time::sleep(3 * SECOND).await;
+        assert!(server.call(Say("")).timeout(SECOND).await.is_err());
+        let mut waits = server.cast(Say(""));
+        assert!(futures::poll!(&mut waits).is_pending());
+        let mailbox = process::info(server.pid()).unwrap().mailbox.unwrap();
+        assert_eq!(mailbox, server.mailbox());
+        assert_eq!((mailbox.length, mailbox.capacity, mailbox.waiting), (2, 2, 1));
+        assert_eq!((mailbox.oldest, mailbox.in_hand), (Some(4 * SECOND), Some("Slow")));
+        let shown = process::snapshot().to_string();
+        let line = "mailbox 2 of 2, 1 waiting for room, oldest 4s, 0 handled, 0 skipped";
+        assert!(shown.contains(&format!("worker {}: {line}", server.pid())), "{shown}");
+        tokio::time::sleep(6 * SECOND).await;
+        let mailbox = server.mailbox();
+        assert_eq!((mailbox.length, mailbox.handled, mailbox.skipped), (0, 3, 1));
+        let other = process::info(process::current().unwrap()).unwrap();
+        assert_eq!(other.mailbox, None);
+        drop(waits);
+    });
+}
+
+#[test]
+fn a_full_mailbox_is_an_event_until_it_was_half_empty() {
+    let emitted = capture(|| {
+        testing::run(async {
+            let server = Worker::builder(&Log::default()).label("worker").mailbox(2).start();
+            for _ in 0..2 {
+                server.cast(Slow(1, "")).await.unwrap();
+                settle().await;
+                for _ in 0..4 {
+                    server.cast(Say("")).await.unwrap();
+                }
+                tokio::time::sleep(Duration::from_secs(5)).await;
+            }
+        });
+    });
+    let full = named(&emitted, "mailbox_full");
+    assert_eq!(full.len(), 2, "{full:?}");
+    let fields = ["label", "capacity", "in_hand", "message"].map(|field| full[0].field(field));
+    assert_eq!(fields, ["worker", "2", "Slow", "Say"]);
+}

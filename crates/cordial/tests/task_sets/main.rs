@@ -1,0 +1,235 @@
+//! Sets of tasks.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use cordial::{Exit, Refusal, Runtime, Shutdown, Task, TaskSet, process, testing};
+use futures::StreamExt;
+use tokio::time::{Instant, sleep};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A future that is ready after so many seconds.
+async fn after(seconds: u64) -> u64 {
+    sleep(Duration::from_secs(seconds)).await;
+    seconds
+}
+
+#[test]
+fn results_come_as_the_tasks_end() {
+    testing::run(async {
+        let mut set = TaskSet::new();
+        for seconds in [3, 1, 2] {
+            set.spawn(after(seconds));
+        }
+        assert_eq!(set.len(), 3);
+        for seconds in [1, 2, 3] {
+            assert_eq!(set.next().await, Some(Ok(seconds)));
+        }
+        assert!(set.is_empty());
+        assert_eq!(set.next().await, None);
+        set.spawn(after(1));
+        assert_eq!(set.next().await, Some(Ok(1)));
+    });
+}
+
+#[test]
+fn a_crash_is_the_result_of_its_task() {
+    testing::run(async {
+        let mut set = TaskSet::new();
+        let pid = set.spawn(async { panic!("no luck") });
+        let exit = set.next().await.unwrap().map(|never: ()| never).unwrap_err();
+        let Exit::Panic(report) = exit else { panic!("{exit}") };
+        assert_eq!((report.message(), report.pid()), ("no luck", pid));
+        assert_eq!(report.spawned_at().file(), file!());
+    });
+}
+
+#[test]
+fn at_most_max_concurrency_tasks_run_at_once_in_the_order_of_their_spawns() {
+    testing::run(async {
+        let running = Arc::new(AtomicUsize::new(0));
+        let most = Arc::new(AtomicUsize::new(0));
+        let mut set = TaskSet::new().max_concurrency(3);
+        for n in 0..10 {
+            let (running, most) = (running.clone(), most.clone());
+            let pid = set.spawn(async move {
+                most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                after(1).await;
+                running.fetch_sub(1, Ordering::SeqCst);
+                n
+            });
+            assert!(process::info(pid).is_some());
+        }
+        let begun = Instant::now();
+        assert_eq!(set.all().await, Ok((0..10).collect()));
+        assert_eq!((most.load(Ordering::SeqCst), begun.elapsed()), (3, 4 * SECOND));
+    });
+}
+
+#[test]
+fn the_permit_of_a_task_that_crashes_or_is_killed_is_free_again() {
+    testing::run(async {
+        let mut set = TaskSet::new().max_concurrency(1);
+        set.spawn(async { panic!("no luck") });
+        let killed = set.spawn(pending());
+        let waiting = set.spawn(pending());
+        set.spawn(async { 4 });
+        assert!(set.next().await.unwrap().unwrap_err().is_panic());
+        process::exit(waiting, Exit::Killed);
+        process::exit(killed, Exit::Killed);
+        let mut results: Vec<_> = set.by_ref().collect().await;
+        results.sort_by_key(Result::is_ok);
+        assert_eq!(results, [Err(Exit::Killed), Err(Exit::Killed), Ok(4)]);
+    });
+}
+
+#[test]
+fn the_first_value_gives_the_others_up() {
+    testing::run(async {
+        let mut set = TaskSet::new();
+        let slow = set.spawn(after(100));
+        set.spawn(async { panic!("not this one") });
+        set.spawn(after(2));
+        assert_eq!(set.first_ok().await, Ok(2));
+        sleep(SECOND).await;
+        assert!(process::info(slow).is_none());
+    });
+}
+
+#[test]
+fn when_all_fail_the_first_value_is_every_exit() {
+    testing::run(async {
+        let mut set = TaskSet::new().or_exit();
+        for text in ["x", "y"] {
+            set.spawn(async move { text.parse::<u8>() });
+        }
+        let exits = set.first_ok().await.unwrap_err();
+        assert_eq!(exits.len(), 2);
+        assert!(exits.iter().all(|exit| exit.to_string() == "invalid digit found in string"));
+        assert_eq!(TaskSet::<u8>::new().first_ok().await, Err(Vec::new()));
+    });
+}
+
+#[test]
+fn all_values_are_in_the_order_of_the_spawns_and_the_first_failure_gives_the_others_up() {
+    testing::run(async {
+        let mut set = TaskSet::new();
+        for seconds in [3, 1, 2] {
+            set.spawn(after(seconds));
+        }
+        assert_eq!(set.all().await, Ok(vec![3, 1, 2]));
+        assert_eq!(TaskSet::<u8>::new().all().await, Ok(vec![]));
+        let mut set = TaskSet::new();
+        let slow = set.spawn(after(100));
+        set.spawn(async { panic!("no luck") });
+        assert!(set.all().await.unwrap_err().is_panic());
+        sleep(SECOND).await;
+        assert!(process::info(slow).is_none());
+    });
+}
+
+#[test]
+fn dropping_next_loses_nothing() {
+    testing::run(async {
+        let mut set = TaskSet::new();
+        set.spawn(after(1));
+        while !set.is_empty() {
+            tokio::select! {
+                biased;
+                () = sleep(Duration::from_millis(100)) => {}
+                result = set.next() => assert_eq!(result, Some(Ok(1))),
+            }
+        }
+    });
+}
+
+#[test]
+fn dropping_the_set_gives_up_what_runs() {
+    testing::run(async {
+        let mut set = TaskSet::new().max_concurrency(1);
+        let pids = [set.spawn(pending::<()>()), set.spawn(pending())];
+        tokio::task::yield_now().await;
+        drop(set);
+        sleep(SECOND).await;
+        assert!(pids.iter().all(|pid| process::info(*pid).is_none()));
+    });
+}
+
+#[test]
+fn a_shutdown_ends_all_at_once_and_waits_for_them() {
+    testing::run(async {
+        let ended = Arc::new(AtomicUsize::new(0));
+        let mut set = TaskSet::new();
+        for seconds in [1, 2, 100] {
+            let ended = ended.clone();
+            set.spawn(async move {
+                cordial::shutdown_requested().await;
+                after(seconds).await;
+                ended.fetch_add(1, Ordering::SeqCst);
+            });
+        }
+        tokio::task::yield_now().await;
+        let begun = Instant::now();
+        let report = set.shutdown(5 * SECOND).await;
+        assert_eq!((begun.elapsed(), ended.load(Ordering::SeqCst)), (5 * SECOND, 2));
+        assert_eq!(report.killed.len(), 1);
+        let mut set = TaskSet::new();
+        set.spawn(pending::<()>());
+        assert!(set.shutdown(Shutdown::BrutalKill).await.is_clean());
+    });
+}
+
+#[test]
+fn the_failure_of_a_task_is_not_seen_by_a_process_that_has_to_end() {
+    testing::run(async {
+        let owner = Task::spawn(async {
+            let mut set = TaskSet::new();
+            let pid = set.spawn(pending::<()>());
+            tokio::task::yield_now().await;
+            process::exit(process::current().unwrap(), Exit::from("own"));
+            process::exit(pid, Exit::Killed);
+            set.next().await.map(|result| result.unwrap_err())
+        });
+        assert_eq!(owner.await.unwrap_err().to_string(), "own");
+    });
+}
+
+#[test]
+fn a_spawn_that_the_runtime_refuses_is_a_result() {
+    let runtime = Runtime::builder().workers(1).build().unwrap();
+    let set = runtime.block_on(async {
+        let mut set = TaskSet::new();
+        set.spawn(async { 1 });
+        set
+    });
+    let mut set = set.unwrap();
+    runtime.shutdown(SECOND);
+    set.spawn(async { 2 });
+    let results: Vec<_> = futures::executor::block_on(set.collect());
+    assert!(results.contains(&Err(Exit::Refused(Refusal::RuntimeStopped))), "{results:?}");
+}
+
+#[test]
+#[should_panic(expected = "`max_concurrency(0)` would run no task; use at least 1")]
+fn a_concurrency_of_0() {
+    drop(TaskSet::<()>::new().max_concurrency(0));
+}
+
+#[test]
+fn large_futures_are_boxed() {
+    testing::run(async {
+        let mut set = TaskSet::new().max_concurrency(2);
+        for n in 0..4u8 {
+            set.spawn(async move {
+                let bytes = [n; 100_000];
+                tokio::task::yield_now().await;
+                bytes.iter().map(|byte| u32::from(*byte)).sum::<u32>()
+            });
+        }
+        assert_eq!(set.all().await, Ok(vec![0, 100_000, 200_000, 300_000]));
+    });
+}
