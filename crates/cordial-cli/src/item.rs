@@ -1,11 +1,18 @@
 //! One item: the input of one command. It has one value, or several with `-n` or with several lists after `:::`.
 
+use std::sync::Arc;
+
+use crate::pipe::ItemInput;
+
 /// The values of one command, and its position among the commands.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Item {
     /// Counted from 1.
     pub(crate) index: u64,
+    /// With `--pipe`, one value that names the input in messages. It is no argument of the command.
     pub(crate) values: Vec<Value>,
+    /// What the command reads from its standard input, with `--pipe`.
+    pub(crate) input: Option<Arc<ItemInput>>,
 }
 
 /// The bytes of a value, without its delimiter.
@@ -30,6 +37,11 @@ impl Value {
 }
 
 impl Item {
+    /// Returns the values that are arguments of the command.
+    pub(crate) fn arguments(&self) -> &[Value] {
+        if self.input.is_some() { &[] } else { &self.values }
+    }
+
     /// Returns the values separated by blanks, for messages.
     pub(crate) fn text(&self) -> Vec<u8> {
         self.values.iter().map(Value::bytes).collect::<Vec<&[u8]>>().join(&b' ')

@@ -39,6 +39,8 @@ pub(crate) enum ItemFailure {
     TimedOut(Duration),
     /// The output of the command could not be read or stored. If the command still ran, it was stopped.
     CaptureFailed(io::Error),
+    /// The standard input of the command could not be written.
+    InputFailed(io::Error),
     /// The exit of the command could not be watched, or its status not be read. If the command still ran, it was killed.
     WaitFailed(io::Error),
     /// The output of the command was stored, but cannot be read back.
@@ -132,6 +134,9 @@ impl fmt::Display for ItemFailure {
                     directory.display(),
                     io_error::describe(error)
                 )
+            }
+            ItemFailure::InputFailed(error) => {
+                write!(f, "cannot write its standard input: {}", io_error::describe(error))
             }
             ItemFailure::WaitFailed(error) => {
                 write!(f, "{} because cordial cannot wait for its exit: {}", system::KILLED, io_error::describe(error))

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! args ──► map ─┬── input     items from a file, standard input or the command line
+//!               ├── pipe      blocks of one input, which commands read
 //!               ├── template  the command for an item
 //!               ├── launch    threads that start commands and wait for them
 //!               ├── remote    commands on other machines, over ssh
@@ -24,6 +25,7 @@ mod launch;
 mod map;
 mod outcome;
 mod output;
+mod pipe;
 mod records;
 mod remote;
 mod report;

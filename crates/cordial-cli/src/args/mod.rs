@@ -8,6 +8,7 @@ mod item_options;
 mod launch_options;
 mod options;
 mod other_options;
+mod pipe_options;
 mod remote_options;
 mod values;
 
@@ -15,3 +16,4 @@ pub(crate) use concurrency::Concurrency;
 pub(crate) use generate::{print_completions, print_manual};
 pub(crate) use item_options::ItemOptions;
 pub(crate) use options::{Args, Command, MapOptions, parse};
+pub(crate) use values::{BlockSize, RecordSeparator};

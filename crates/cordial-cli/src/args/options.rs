@@ -15,6 +15,7 @@ use super::help;
 use super::item_options::ItemOptions;
 use super::launch_options::{LaunchOptions, RUNNING};
 use super::other_options::{self, OtherOptions};
+use super::pipe_options::PipeOptions;
 use super::remote_options::RemoteOptions;
 use super::values;
 use crate::exit_reason::ExitReason;
@@ -162,6 +163,9 @@ pub(crate) struct MapOptions {
     /// Show the progress bar although standard output is a pipe
     #[arg(long, aliases = ["eta", "progress"], help_heading = OUTPUT, conflicts_with = "quiet")]
     pub(crate) bar: bool,
+
+    #[command(flatten)]
+    pub(crate) pipe: PipeOptions,
 
     #[command(flatten)]
     pub(crate) other: OtherOptions,

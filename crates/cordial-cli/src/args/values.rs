@@ -90,6 +90,58 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// The size of a block of `--pipe`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BlockSize {
+    Bytes(u64),
+    /// The file is cut into this many blocks for each slot.
+    PerSlot(u64),
+}
+
+pub(super) fn block(text: &str) -> Result<BlockSize, String> {
+    match text.strip_prefix('-') {
+        Some(number) => number.parse().ok().filter(|&number| number > 0).map(BlockSize::PerSlot),
+        None => size(text).ok().map(BlockSize::Bytes),
+    }
+    .ok_or_else(|| "expected a size such as 500K or 2M, or -N for N blocks per slot".to_owned())
+}
+
+/// The bytes between records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RecordSeparator(pub(crate) Vec<u8>);
+
+/// Escapes are those of `delimiter`.
+pub(super) fn separator(text: &str) -> Result<RecordSeparator, String> {
+    let mut bytes = Vec::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let escape = (first == '\\').then(|| if rest[1..].starts_with('x') { rest.get(..4) } else { rest.get(..2) });
+        let part = match escape {
+            Some(Some(quote @ ("\\'" | "\\\""))) => {
+                bytes.push(quote.as_bytes()[1]);
+                quote
+            }
+            Some(Some(escape)) => match delimiter(escape) {
+                Ok(byte) => {
+                    bytes.push(byte);
+                    escape
+                }
+                // As in GNU parallel, another backslash is a character of the text.
+                Err(_) => {
+                    bytes.push(b'\\');
+                    &rest[..1]
+                }
+            },
+            _ => {
+                bytes.extend_from_slice(first.encode_utf8(&mut [0; 4]).as_bytes());
+                &rest[..first.len_utf8()]
+            }
+        };
+        rest = &rest[part.len()..];
+    }
+    Ok(RecordSeparator(bytes))
+}
+
 pub(super) fn load(text: &str) -> Result<f64, String> {
     let cores = thread::available_parallelism().map_or(1, usize::from) as f64;
     let load = match text.strip_suffix('%') {

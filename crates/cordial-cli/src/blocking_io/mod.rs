@@ -6,5 +6,5 @@
 mod reader;
 mod writer;
 
-pub(crate) use reader::start_reader;
+pub(crate) use reader::{read, start_reader, start_thread};
 pub(crate) use writer::Writer;

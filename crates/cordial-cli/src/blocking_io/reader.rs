@@ -28,20 +28,37 @@ pub(crate) fn start_reader(
             }
         }
     };
-    thread::Builder::new().name("cordial-input".to_owned()).spawn(body).map(drop)
+    start_thread("cordial-input", body)
+}
+
+/// Starts a thread that may block. It is not waited for.
+///
+/// # Errors
+///
+/// When the system refuses the thread.
+pub(crate) fn start_thread(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new().name(name.to_owned()).spawn(body).map(drop)
+}
+
+/// Reads bytes into a buffer, and returns how many; 0 at the end of the input. Blocks until there are some.
+///
+/// # Errors
+///
+/// When the input cannot be read.
+pub(crate) fn read(input: &mut (impl Read + Descriptor), buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match input.read(buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // The program may inherit a nonblocking file.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => system::wait_until_readable(input)?,
+            result => return result,
+        }
+    }
 }
 
 fn read_chunk(input: &mut (impl Read + Descriptor)) -> io::Result<Vec<u8>> {
     let mut chunk = vec![0; CHUNK_BYTES];
-    let n = loop {
-        match input.read(&mut chunk) {
-            Ok(n) => break n,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // The program may inherit a nonblocking file.
-            Err(error) if error.kind() == ErrorKind::WouldBlock => system::wait_until_readable(input)?,
-            Err(error) => return Err(error),
-        }
-    };
+    let n = read(input, &mut chunk)?;
     chunk.truncate(n);
     // A read from a pipe may return few bytes. The chunk may wait to be split, so its unused memory is
     // freed.

@@ -110,7 +110,7 @@ impl ItemSource {
     /// Makes an item of these values.
     fn item(&mut self, values: Vec<Value>) -> Item {
         self.index += 1;
-        Item { index: self.index, values }
+        Item { index: self.index, values, input: None }
     }
 
     /// Makes an item of the records that were read.

@@ -20,7 +20,7 @@ impl ValueCount {
         is_known.then(|| self.records.load(Ordering::Relaxed).div_ceil(records_per_item as u64))
     }
 
-    pub(super) fn add(&self, records: u64) {
+    pub(crate) fn add(&self, records: u64) {
         self.records.fetch_add(records, Ordering::Relaxed);
     }
 
@@ -30,7 +30,7 @@ impl ValueCount {
     }
 
     /// Declares the count complete. `Release` pairs with the `Acquire` load in `n_items`.
-    pub(super) fn complete(&self) {
+    pub(crate) fn complete(&self) {
         self.is_complete.store(true, Ordering::Release);
     }
 }

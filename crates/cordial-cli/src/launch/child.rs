@@ -20,8 +20,10 @@ use std::process::{ChildStderr, ChildStdout, ExitStatus};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use futures_util::FutureExt;
 use tokio::time::{self, Instant};
 
+use super::feeder::feed;
 use super::output_reader::{OutputReader, Sink};
 use super::request::{LaunchConfig, OutputTarget, RemoteLaunch, StopWatch};
 use crate::item::Item;
@@ -116,10 +118,18 @@ pub(super) async fn run(
     let sink = |stream| Sink::new(stream, &config.output, item, &config.budget);
     let mut sinks = Some((sink(StdStream::Stdout), sink(StdStream::Stderr)));
 
+    // The first poll writes what the pipe can hold, which is most often the whole input.
+    // Another pipe stays open while the command runs.
+    let pipe = item.input.as_ref().and_then(|_| group.take_input());
+    let mut feeding = pin!(feed(pipe, item.input.as_deref()));
+    let mut fed = feeding.as_mut().now_or_never();
+    let is_fed = fed.is_some();
+
     let exit = async {
         // With `--line-buffer`, lines are printed as soon as they are written.
-        let may_delay_reading =
-            !matches!(config.output, OutputTarget::Lines(_)) && config.timeout.is_none_or(|limit| limit > READ_DELAY);
+        let may_delay_reading = is_fed
+            && !matches!(config.output, OutputTarget::Lines(_))
+            && config.timeout.is_none_or(|limit| limit > READ_DELAY);
         if may_delay_reading
             && group.wait_exit_timeout(READ_DELAY, mode).await.map_err(ItemFailure::WaitFailed)?
             && !outputs.may_have_data()
@@ -132,8 +142,17 @@ pub(super) async fn run(
         let exit = wait_or_stop(config, group, &mut readers, deadline, cancelled).await;
         sinks = Some((readers.0.into_sink(), readers.1.into_sink()));
         exit
-    }
-    .await;
+    };
+    let exit = {
+        let mut exit = pin!(exit);
+        loop {
+            tokio::select! {
+                biased;
+                exit = &mut exit => break exit,
+                result = &mut feeding, if fed.is_none() => fed = Some(result),
+            }
+        }
+    };
     if let Ok(status) = exit
         && config.spawner.uses_terminal()
         && system::was_interrupted(status)
@@ -143,6 +162,10 @@ pub(super) async fn run(
         system::interrupt_this_program();
     }
     let result = match exit {
+        Ok(_) if matches!(fed, Some(Err(_))) => {
+            let error = fed.and_then(Result::err).unwrap_or_else(|| io::ErrorKind::Other.into());
+            Err(ItemFailure::InputFailed(error))
+        }
         Ok(status) if status.success() => Ok(()),
         // The command was probably killed together with all others.
         Ok(status) if config.stop.level() == StopLevel::Kill && system::was_killed(status) => Err(ItemFailure::Killed),

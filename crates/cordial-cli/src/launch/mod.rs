@@ -15,6 +15,7 @@
 //! slot is recorded.
 
 mod child;
+mod feeder;
 mod launcher;
 mod output_reader;
 mod request;

@@ -294,7 +294,11 @@ impl Workers {
         };
         drop(machine);
         let is_unfinished = outcome.result.as_ref().is_err_and(ItemFailure::is_unfinished);
-        if !is_unfinished && (outcome.result.is_ok() || attempt >= config.max_attempts) {
+        let is_last = outcome.result.is_ok() || attempt >= config.max_attempts;
+        if let Some(input) = outcome.item.input.as_ref().filter(|_| is_unfinished || is_last) {
+            input.release();
+        }
+        if !is_unfinished && is_last {
             // Here rather than in the task of the item, so that an item is recorded before its slot is used again.
             if config.records.record(&mut outcome).await.is_err() {
                 // The run cannot continue. Running commands may finish.

@@ -5,11 +5,13 @@ use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
 use super::arguments::{self, Arguments};
+use super::block_config::{block_options, block_syntax, check_without_pipe};
 use super::command::GivenCommand;
 use super::remote::remote;
 use crate::args::{Concurrency, MapOptions};
 use crate::input::{Origin, Sources};
 use crate::launch::SlotLimit;
+use crate::pipe::BlockOptions;
 use crate::records::{Joblog, PastJoblog, PastRun, ResultsDirectory, Resume, RunRecords};
 use crate::remote::Remote;
 use crate::report::{Format, ProgressMode};
@@ -35,9 +37,16 @@ pub(super) enum OutputMode {
     Ungrouped,
 }
 
+/// What commands work on.
+pub(super) enum Input {
+    Items(Sources),
+    /// With `--pipe`: where the input is, and how it is cut.
+    Blocks(Origin, Box<BlockOptions>),
+}
+
 /// The checked options.
 pub(super) struct Config {
-    pub(super) sources: Sources,
+    pub(super) input: Input,
     pub(super) template: CommandTemplate,
     pub(super) program: Program,
     /// The other machines, if commands run there.
@@ -75,7 +84,10 @@ impl Config {
         if options.items.header.is_some() {
             arguments::announce_terminal(&sources, options.quiet);
         }
-        let syntax = arguments::syntax(&options.items, &mut sources)?;
+        let syntax = match options.pipe.is_on() {
+            true => block_syntax(&options)?,
+            false => arguments::syntax(&options.items, &mut sources)?,
+        };
         let template = command.template(&syntax)?;
         let is_searched = options.dry_run || options.remote.is_used();
         let program = match template.program().filter(|_| !is_searched) {
@@ -84,16 +96,20 @@ impl Config {
         };
         check_machine(&options)?;
         let shares = options.concurrency.number(system::max_concurrency())?;
-        let sources = arguments::sources(&options.items, sources, &template, shares)?;
         if options.remote.is_used() && command.calls_function() {
             return Err(
                 "the command is a function of bash, which other machines do not know: write it into a script, and send that with --transferfile".to_owned(),
             );
         }
         let remote = if options.dry_run { None } else { remote(&options, &syntax)? };
-        let terminal = match options.launch.tty {
-            true => Some(Arc::new(open_terminal(&options, &sources)?)),
-            false => None,
+        let (input, terminal) = if options.pipe.is_on() {
+            let (origin, blocks) = block_options(&options, &template, sources, shares)?;
+            (Input::Blocks(origin, Box::new(blocks)), None)
+        } else {
+            check_without_pipe(&options)?;
+            let sources = arguments::sources(&options.items, sources, &template, shares)?;
+            let terminal = options.launch.tty.then(|| open_terminal(&options, &sources)).transpose()?;
+            (Input::Items(sources), terminal.map(Arc::new))
         };
         Ok(Config {
             limit: match (&terminal, &remote) {
@@ -112,7 +128,7 @@ impl Config {
             records: records(&options, command.template(&syntax)?)?,
             typed: command.typed().into(),
             template,
-            sources,
+            input,
             program,
             options,
         })

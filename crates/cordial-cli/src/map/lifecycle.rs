@@ -18,7 +18,7 @@ use tokio::time;
 
 use super::adjust::adjust;
 use super::arguments;
-use super::config::Config;
+use super::config::{Config, Input};
 use super::pipeline::{LAST_OUTPUT_TIMEOUT, run_items};
 use super::run_state::RunState;
 use crate::args::MapOptions;
@@ -48,8 +48,10 @@ pub(crate) fn run(options: MapOptions) -> ExitCode {
         Ok(config) => config,
         Err(message) => return report_error(&message),
     };
-    if config.options.items.header.is_none() {
-        arguments::announce_terminal(&config.sources.sources, config.options.quiet);
+    if config.options.items.header.is_none()
+        && let Input::Items(sources) = &config.input
+    {
+        arguments::announce_terminal(&sources.sources, config.options.quiet);
     }
     let run_name = new_run_name();
     let (guard, state) = match system::start_guard(&run_name) {

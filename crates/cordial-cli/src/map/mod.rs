@@ -10,6 +10,8 @@
 mod adjust;
 mod arguments;
 mod attempts;
+mod block_config;
+mod block_source;
 mod command;
 mod config;
 mod lifecycle;

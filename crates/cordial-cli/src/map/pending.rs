@@ -1,5 +1,6 @@
 //! The items that remain to be run.
 
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,14 +9,39 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 
 use super::attempts::ItemRun;
-use crate::input::ItemSource;
+use super::block_source::BlockSource;
+use crate::input::{ItemSource, ValueCount};
+use crate::item::Item;
 use crate::output::Budget;
 use crate::records::{FatalError, RunRecords};
+
+/// Where items come from.
+pub(super) enum Source {
+    Items(Box<ItemSource>),
+    Blocks(BlockSource),
+}
+
+impl Source {
+    /// Returns the count of values, which the source keeps up to date, and the number of values per item.
+    pub(super) fn count(&self) -> (Arc<ValueCount>, usize) {
+        match self {
+            Source::Items(items) => items.count(),
+            Source::Blocks(blocks) => (blocks.count(), 1),
+        }
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Item>>> {
+        match self {
+            Source::Items(items) => Pin::new(items.as_mut()).poll_next(cx),
+            Source::Blocks(blocks) => blocks.poll_next(cx),
+        }
+    }
+}
 
 /// The stream of items that remain to be run. It waits while the budget is used up, and ends early
 /// if the run cannot continue. Items that it has yielded still run to their end.
 pub(super) struct PendingItems {
-    pub(super) source: ItemSource,
+    pub(super) source: Source,
     pub(super) records: Arc<RunRecords>,
     pub(super) budget: Budget,
     /// The number of items that an earlier run finished.
@@ -29,7 +55,7 @@ impl Stream for PendingItems {
         let this = self.get_mut();
         ready!(this.budget.poll_available(cx));
         loop {
-            let item = match ready!(Pin::new(&mut this.source).poll_next(cx)) {
+            let item = match ready!(this.source.poll_next(cx)) {
                 None => return Poll::Ready(None),
                 Some(Ok(item)) => item,
                 Some(Err(error)) => {

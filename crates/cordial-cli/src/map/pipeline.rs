@@ -20,14 +20,15 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::{self, MissedTickBehavior};
 
 use super::attempts::{ItemRun, ItemRunner, should_retry};
-use super::config::{Config, OutputMode};
-use super::pending::PendingItems;
+use super::block_source::{self, BlockSource};
+use super::config::{Config, Input, OutputMode};
+use super::pending::{PendingItems, Source};
 use super::run_state::RunState;
 use crate::exit_reason::ExitReason;
-use crate::input::{ItemSource, Sources};
-use crate::launch::{LaunchConfig, Launcher, OutputTarget, RemoteLaunch, StopWatch, Throttle};
+use crate::launch::{LaunchConfig, Launcher, OutputTarget, RemoteLaunch, SlotLimit, StopWatch, Throttle};
 use crate::outcome::Outcome;
 use crate::output::{Budget, LineBatch, LineChannel};
+use crate::pipe::SharedBlocks;
 use crate::records::FatalError;
 use crate::report::{Format, Printer, ProgressCounts, RunEnd, TICK};
 use crate::stop::halt::HaltCounter;
@@ -54,8 +55,8 @@ where
     O: AsyncWrite + Unpin,
     E: AsyncWrite + Unpin,
 {
-    let Config { sources, template, program, terminal, typed, remote, limit, output, halt, records, options } = config;
-    let mut source = match item_source(sources, &stop).await {
+    let Config { input, template, program, terminal, typed, remote, limit, output, halt, records, options } = config;
+    let (mut source, shared) = match open(input, &limit, &stop).await {
         Ok(source) => source,
         Err(message) => {
             printer.print_message(&message).await;
@@ -70,8 +71,10 @@ where
         return dry_run(PendingItems { source, records, budget, skipped }, printer).await;
     }
     let mut total = 0;
-    if halt.needs_total() {
-        total = match source.collect().await {
+    if halt.needs_total()
+        && let Source::Items(items) = &mut source
+    {
+        total = match items.collect().await {
             Ok(total) => total,
             Err(error) => return report_fatal_error(&FatalError::Input(error), printer).await,
         };
@@ -86,12 +89,13 @@ where
         }
     };
     let max_attempts = options.retries.saturating_add(1);
+    let command_input = if matches!(source, Source::Blocks(_)) { CommandInput::Piped } else { CommandInput::Inherited };
     let command_output = if output == OutputMode::Ungrouped { CommandOutput::Inherited } else { CommandOutput::Piped };
     let spawn_config = SpawnConfig {
         program,
         workdir: options.workdir.clone(),
         output: command_output,
-        input: CommandInput::Inherited,
+        input: command_input,
         run_name,
     };
     let remote = remote.map(|remote| {
@@ -171,14 +175,25 @@ where
     if let Err(error) = print_results(results, &mut lines, format, &budget, printer).await {
         return report_output_error(&error, printer).await;
     }
-    conclude(&runner, &state, printer).await
+    conclude(&runner, &state, shared.as_deref(), printer).await
 }
 
 /// Opens the items. From here on, only this program reads its standard input, and commands have none.
-async fn item_source(sources: Sources, stop: &StopToken) -> Result<ItemSource, String> {
+async fn open(
+    input: Input,
+    limit: &SlotLimit,
+    stop: &StopToken,
+) -> Result<(Source, Option<Arc<SharedBlocks>>), String> {
     let stdin = system::take_stdin()
         .map_err(|error| format!("cannot take over standard input: {}", io_error::describe(&error)))?;
-    sources.open(stdin, stop.clone()).await
+    match input {
+        Input::Items(sources) => Ok((Source::Items(Box::new(sources.open(stdin, stop.clone()).await?)), None)),
+        Input::Blocks(origin, options) => {
+            let blocks = block_source::start(origin, *options, stdin, limit.clone())?;
+            let shared = blocks.shared();
+            Ok((Source::Blocks(BlockSource::new(blocks, stop.clone())), shared))
+        }
+    }
 }
 
 /// Prints the commands instead of running them.
@@ -260,11 +275,19 @@ where
 }
 
 /// Prints the summary, and returns why the program exits.
-async fn conclude<O, E>(runner: &ItemRunner, state: &RunState, printer: &mut Printer<O, E>) -> ExitReason
+async fn conclude<O, E>(
+    runner: &ItemRunner,
+    state: &RunState,
+    shared: Option<&SharedBlocks>,
+    printer: &mut Printer<O, E>,
+) -> ExitReason
 where
     O: AsyncWrite + Unpin,
     E: AsyncWrite + Unpin,
 {
+    if let Some(error) = shared.and_then(SharedBlocks::take_error) {
+        let _ = runner.records.abort(FatalError::Input(error));
+    }
     let fatal_error = runner.records.fatal_error();
     let end = match state.stop_signal.get() {
         Some(signal) => RunEnd::Interrupted(*signal),
@@ -277,6 +300,11 @@ where
         printer.print_summary(end).await;
         for advice in runner.records.advice(end == RunEnd::Finished && fatal_error.is_none()) {
             printer.print_advice(&advice).await;
+        }
+        if end == RunEnd::Finished && shared.is_some_and(SharedBlocks::has_unread_blocks) {
+            printer
+                .print_message("the input was not read to its end, because all commands of --round-robin had ended")
+                .await;
         }
     })
     .await;

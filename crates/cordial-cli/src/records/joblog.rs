@@ -177,10 +177,11 @@ impl Joblog {
             Err(failure) => (i32::from(failure.status()), 0),
         };
         let mut line = format!(
-            "{number}\t{}\t{:.3}\t{:10.3}\t0\t{}\t{code}\t{signal}\t",
+            "{number}\t{}\t{:.3}\t{:10.3}\t{}\t{}\t{code}\t{signal}\t",
             outcome.host.as_deref().unwrap_or(":"),
             started.as_secs_f64(),
             outcome.duration.as_secs_f64(),
+            outcome.item.input.as_ref().map_or(0, |input| input.sent()),
             outcome.stdout.length(),
         )
         .into_bytes();

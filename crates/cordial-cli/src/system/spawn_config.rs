@@ -36,6 +36,8 @@ pub(crate) enum CommandInput {
     Inherited,
     /// A pipe to which nothing is written. Its end asks the command to exit.
     Held,
+    /// A pipe to which `cordial` writes a block.
+    Piped,
 }
 
 impl SpawnConfig {
@@ -47,6 +49,9 @@ impl SpawnConfig {
         command.envs(variables.iter().map(|(name, value)| (name, value)));
         if let Some(workdir) = &self.workdir {
             command.current_dir(workdir);
+        }
+        if self.input == CommandInput::Piped {
+            command.stdin(Stdio::piped());
         }
         if self.output == CommandOutput::Piped {
             command.stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -16,7 +16,7 @@ use super::exit::{Termination, WaitMode};
 use super::limit_change::LimitChange;
 use super::program::Program;
 use super::screen_size::ScreenSize;
-use super::spawn_config::SpawnConfig;
+use super::spawn_config::{CommandInput, SpawnConfig};
 use super::stop_signal::StopSignal;
 use crate::text::display;
 
@@ -267,6 +267,24 @@ impl Spawner {
     }
 }
 
+/// The pipe from which a command reads its standard input. Dropping it ends the input.
+#[derive(Debug)]
+pub(crate) struct InputPipe(tokio::process::ChildStdin);
+
+impl InputPipe {
+    /// Writes some of the bytes, and returns how many.
+    ///
+    /// # Errors
+    ///
+    /// `BrokenPipe` when the command has closed its input.
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        tokio::io::AsyncWriteExt::write(&mut self.0, bytes).await
+    }
+}
+
+/// Does nothing: the size of a pipe cannot be changed.
+pub(crate) fn enlarge_pipe(_: &impl Descriptor) {}
+
 /// One running command. Killing it does not kill the processes that it started: that would need a job object.
 #[derive(Debug)]
 pub(crate) struct ProcessGroup(std::process::Child);
@@ -287,7 +305,16 @@ impl ProcessGroup {
         variables: &[(&str, OsString)],
         _: &GroupTable,
     ) -> io::Result<ProcessGroup> {
-        spawner.0.command(&words[0], &words[1..], variables).stdin(Stdio::null()).spawn().map(ProcessGroup)
+        let mut command = spawner.0.command(&words[0], &words[1..], variables);
+        if spawner.0.input != CommandInput::Piped {
+            command.stdin(Stdio::null());
+        }
+        command.spawn().map(ProcessGroup)
+    }
+
+    /// Takes the pipe to which the input of the command is written; `None` if there is none.
+    pub(crate) fn take_input(&mut self) -> Option<InputPipe> {
+        tokio::process::ChildStdin::from_std(self.0.stdin.take()?).ok().map(InputPipe)
     }
 
     /// Takes the read ends of the pipes; `None` for an output that is inherited.

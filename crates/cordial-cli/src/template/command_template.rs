@@ -79,7 +79,7 @@ impl CommandTemplate {
     ///
     /// When the system does not accept the item as an argument, or a calculation of the shell needs a number.
     pub(crate) fn fill(&self, item: &Item, slot: usize) -> Result<CommandLine<'_>, ItemFailure> {
-        let values = item.values.iter().map(argument).collect::<Result<Vec<&[u8]>, ItemFailure>>()?;
+        let values = item.arguments().iter().map(argument).collect::<Result<Vec<&[u8]>, ItemFailure>>()?;
         let insertion = Insertion { values, index: item.index, slot };
         let command = match self {
             CommandTemplate::Words(Words { words, beside_text }) => {
@@ -107,7 +107,7 @@ impl CommandTemplate {
     /// Returns the command for one item as a line that a shell can read. Of an item that is too long, the line contains
     /// only the start.
     pub(crate) fn render(&self, item: &Item, slot: usize) -> Vec<u8> {
-        let values = item.values.iter().map(Value::bytes).collect();
+        let values = item.arguments().iter().map(Value::bytes).collect();
         let insertion = Insertion { values, index: item.index, slot };
         match self {
             CommandTemplate::Words(Words { words, beside_text }) => {
@@ -175,6 +175,17 @@ impl CommandTemplate {
             CommandTemplate::ItemIsLine(_) => size.copies = 1,
         }
         size
+    }
+
+    /// Returns whether the command of an item depends on its values.
+    pub(crate) fn uses_item(&self) -> bool {
+        let is_item =
+            |piece: &Piece| piece.placeholder().is_some_and(|it| !matches!(it, Placeholder::Slot | Placeholder::Index));
+        match self {
+            CommandTemplate::Words(Words { words, .. }) => words.iter().flatten().any(is_item),
+            CommandTemplate::Shell(line) => line.pieces().any(|piece| is_item(&piece)),
+            CommandTemplate::ItemIsLine(_) => true,
+        }
     }
 
     /// Returns whether the command of an item depends on the slot in which it runs.

@@ -17,6 +17,7 @@ mod options;
 mod order;
 mod orphans;
 mod other_options;
+mod pipe;
 mod placeholders;
 mod records;
 mod remote;

@@ -43,8 +43,11 @@ fn every_spelling_does_what_the_table_says() {
             let value = value.replace("NEW", dir.path(&format!("new-{n}")).to_str().unwrap());
             let option =
                 if value.starts_with('=') { format!("{spelling}{value}") } else { format!("{spelling} {value}") };
+            // With `STDIN`, the command reads its standard input.
+            let command: &[&str] = if value.contains("STDIN") { &["cat"] } else { &["echo", ":::", "a", "b"] };
+            let option = option.replace("STDIN", "");
             let args: Vec<&str> =
-                ["map"].into_iter().chain(option.split_whitespace()).chain(["echo", ":::", "a", "b"]).collect();
+                ["map"].into_iter().chain(option.split_whitespace()).chain(command.iter().copied()).collect();
             let result = run(&args, b"i\n");
             if line.verdict == "refused" {
                 let message = format!("cordial: {spelling} is not supported: {}; see docs/map.md\n", line.text);

@@ -54,7 +54,6 @@ fn wrong_usage_is_reported_with_status_255() {
         (&["map", "echo", "::::", "no-file"], "cannot read items from no-file: No such file or directory"),
         (&["map", "-p", "true"], "-p is not supported: --dry-run > FILE writes the commands to a file"),
         (&["map", "--rpl=x", "true"], "--rpl is not supported: a placeholder cannot run Perl"),
-        (&["map", "--pipe", "wc"], "--pipe is not supported: commands have no standard input"),
         (&["map", "--shell", "echo '{}'"], "{} is inside quotes"),
         (&["map", "--no-such-option", "true"], "unexpected argument '--no-such-option'"),
         (&["no-such-command"], "unrecognized subcommand 'no-such-command'"),

@@ -6,6 +6,7 @@ mod argument;
 mod exit;
 mod file_lock;
 mod find_program;
+mod input_pipe;
 mod pipe;
 mod resources;
 
@@ -39,6 +40,7 @@ pub(crate) use file_lock::try_lock;
 pub(crate) use find_program::{exported_functions, find_program};
 pub(crate) use group_table::GroupTable;
 pub(crate) use guard::{run_guard, start_guard};
+pub(crate) use input_pipe::{InputPipe, enlarge_pipe};
 pub(crate) use orphans::reap_orphans;
 pub(crate) use pipe::{PipeEnd, may_have_data, read_available};
 pub(crate) use process_group::ProcessGroup;

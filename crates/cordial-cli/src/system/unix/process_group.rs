@@ -8,7 +8,7 @@
 //! ```
 
 use std::ffi::OsString;
-use std::io::{self, PipeWriter};
+use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ChildStderr, ChildStdout, ExitStatus};
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use tokio::time;
 
 use super::exit_watch::ExitWatch;
 use super::group_table::GroupTable;
+use super::input_pipe::InputPipe;
 use super::spawner::{Spawned, Spawner};
 use super::terminal::{self, Terminal, TerminalStop};
 use crate::system::exit::WaitMode;
@@ -34,8 +35,8 @@ const SUSPEND_TIME: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct ProcessGroup {
     id: Pid,
-    /// Held while the command may run.
-    input: Option<PipeWriter>,
+    /// Held while the command may run, unless it was taken.
+    input: Option<InputPipe>,
     outputs: (Option<ChildStdout>, Option<ChildStderr>),
     exit: ExitWatch,
     groups: GroupTable,
@@ -61,15 +62,16 @@ impl ProcessGroup {
         groups: &GroupTable,
     ) -> io::Result<ProcessGroup> {
         let permit = groups.start_permit().await;
-        let Spawned { id, input, stdout, stderr } = spawner.spawn(words, variables)?;
+        let Spawned { id, stdin, stdout, stderr } = spawner.spawn(words, variables)?;
         groups.add(id);
         drop(permit);
         let terminal = spawner.terminal();
         if let Some(terminal) = &terminal {
             terminal.give_to(id);
         }
-        match ExitWatch::new(id) {
-            Ok(exit) => {
+        let watched = stdin.map(InputPipe::new).transpose().and_then(|input| Ok((input, ExitWatch::new(id)?)));
+        match watched {
+            Ok((input, exit)) => {
                 let (outputs, groups) = ((stdout, stderr), groups.clone());
                 Ok(ProcessGroup { id, input, outputs, exit, groups, terminal, is_finished: false })
             }
@@ -79,6 +81,11 @@ impl ProcessGroup {
                 Err(error)
             }
         }
+    }
+
+    /// Takes the pipe to which the input of the command is written; `None` if it is inherited.
+    pub(crate) fn take_input(&mut self) -> Option<InputPipe> {
+        self.input.take()
     }
 
     /// Takes the read ends of the pipes; `None` for an output that is inherited.

@@ -5,7 +5,7 @@
 //! nothing, that was 3 % of its time.
 
 use std::ffi::{CString, OsStr, OsString};
-use std::io::{self, PipeWriter};
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
@@ -42,8 +42,8 @@ pub(crate) struct Spawner {
 /// A process that was started: the leader of a new process group.
 pub(super) struct Spawned {
     pub(super) id: Pid,
-    /// The write end of its standard input, if that is held.
-    pub(super) input: Option<PipeWriter>,
+    /// The write end of its standard input, if that is a pipe.
+    pub(super) stdin: Option<OwnedFd>,
     pub(super) stdout: Option<ChildStdout>,
     pub(super) stderr: Option<ChildStderr>,
 }
@@ -132,7 +132,7 @@ impl Spawner {
             let mut child = self.config.command(program, &arguments, variables).arg0(name).process_group(0).spawn()?;
             return Ok(Spawned {
                 id: Pid::from_child(&child),
-                input: None,
+                stdin: child.stdin.take().map(OwnedFd::from),
                 stdout: child.stdout.take(),
                 stderr: child.stderr.take(),
             });
@@ -145,13 +145,7 @@ impl Spawner {
         if let Some(input) = &terminal_input {
             actions.add_dup2(input.as_raw_fd(), rustix::stdio::raw_stdin())?;
         }
-        let held_input = match self.config.input {
-            CommandInput::Inherited => None,
-            CommandInput::Held => Some(io::pipe()?),
-        };
-        if let Some((reader, _)) = &held_input {
-            actions.add_dup2(reader.as_raw_fd(), rustix::stdio::raw_stdin())?;
-        }
+        let (_stdin_reader, stdin) = self.input_pipe(&mut actions)?.unzip();
         // The write ends have to stay open until the process is started.
         let (stdout, _stdout_writer) = self.pipe(&mut actions, rustix::stdio::raw_stdout())?.unzip();
         let (stderr, _stderr_writer) = self.pipe(&mut actions, rustix::stdio::raw_stderr())?.unzip();
@@ -164,8 +158,19 @@ impl Spawner {
         let environment: Vec<&CString> = environment.chain(variables.iter().map(|(_, entry)| entry)).collect();
         let id = posix_spawnp(&program, &actions, &attributes, &words, &environment)?;
         let id = Pid::from_raw(id.as_raw()).expect("a started process never has the id 0");
-        let input = held_input.map(|(_, writer)| writer);
-        Ok(Spawned { id, input, stdout: stdout.map(ChildStdout::from), stderr: stderr.map(ChildStderr::from) })
+        Ok(Spawned { id, stdin, stdout: stdout.map(ChildStdout::from), stderr: stderr.map(ChildStderr::from) })
+    }
+
+    /// Creates the pipe for the input of a command, and returns its read end, which has to stay open until the process is
+    /// started, and its write end; `None` if the input is inherited.
+    fn input_pipe(&self, actions: &mut PosixSpawnFileActions) -> io::Result<Option<(io::PipeReader, OwnedFd)>> {
+        if self.config.input == CommandInput::Inherited {
+            return Ok(None);
+        }
+        let (reader, writer) = io::pipe()?;
+        // The two descriptors always differ, as for the outputs: descriptor 0 is open in this process.
+        actions.add_dup2(reader.as_raw_fd(), rustix::stdio::raw_stdin())?;
+        Ok(Some((reader, writer.into())))
     }
 
     /// Creates the pipe for an output of a command, and returns its read end and its write end; `None` if the output is

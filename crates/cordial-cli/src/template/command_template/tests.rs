@@ -1,7 +1,7 @@
 use super::*;
 
 fn item(values: &[&str]) -> Item {
-    Item { index: 7, values: values.iter().map(|value| Value::Whole(value.as_bytes().to_vec())).collect() }
+    Item { index: 7, values: values.iter().map(|value| Value::Whole(value.as_bytes().to_vec())).collect(), input: None }
 }
 
 fn parse(words: &[&str], syntax: &Syntax) -> Result<CommandTemplate, String> {
@@ -178,7 +178,8 @@ fn a_placeholder_inside_quotes_is_refused() {
 
 #[test]
 fn items_that_cannot_be_arguments_are_refused() {
-    let fill = |value: Value| template(&["e", "<{}>"]).fill(&Item { index: 1, values: vec![value] }, 1).map(drop);
+    let fill =
+        |value: Value| template(&["e", "<{}>"]).fill(&Item { index: 1, values: vec![value], input: None }, 1).map(drop);
     assert!(matches!(fill(Value::Whole(b"a\0".to_vec())), Err(ItemFailure::NulByte { position: 2 })));
     assert!(matches!(fill(Value::TooLong { start: vec![], length: 9 }), Err(ItemFailure::ItemTooLong { length: 9 })));
     let long = Value::Whole(vec![b'x'; system::MAX_ARGUMENT_BYTES]);

@@ -1,0 +1,73 @@
+//! Items from the blocks of the input (`--pipe`).
+
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use crate::input::{Origin, ValueCount};
+use crate::item::{Item, Value};
+use crate::launch::SlotLimit;
+use crate::pipe::{BlockOptions, Blocks};
+use crate::stop::token::{StopLevel, StopToken};
+use crate::system::StandardInput;
+use crate::text::io_error;
+
+/// The items of a run, one for each block or, with `--round-robin`, one for each slot.
+pub(super) struct BlockSource {
+    blocks: Blocks,
+    index: u64,
+    count: Arc<ValueCount>,
+    stop: StopToken,
+}
+
+/// Starts to read the input.
+///
+/// # Errors
+///
+/// A message, when the system refuses a thread.
+pub(super) fn start(
+    origin: Origin,
+    options: BlockOptions,
+    stdin: StandardInput,
+    limit: SlotLimit,
+) -> Result<Blocks, String> {
+    // For each slot one that is read and one that waits, and two that are being cut.
+    let max_blocks = move || 2 * limit.get() + 2;
+    let blocks = match origin {
+        Origin::File { file, .. } => Blocks::start(file, options, max_blocks),
+        Origin::Stdin | Origin::Words(_) => Blocks::start(stdin, options, max_blocks),
+    };
+    blocks.map_err(|error| format!("cannot start the thread that reads the input: {}", io_error::describe(&error)))
+}
+
+impl BlockSource {
+    pub(super) fn new(blocks: Blocks, stop: StopToken) -> BlockSource {
+        BlockSource { blocks, index: 0, count: Arc::default(), stop }
+    }
+
+    /// Returns the count of items.
+    pub(super) fn count(&self) -> Arc<ValueCount> {
+        Arc::clone(&self.count)
+    }
+
+    /// Returns the next item; `None` after the last, and when the run is stopped.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Item>>> {
+        if self.stop.level() > StopLevel::Running {
+            return Poll::Ready(None);
+        }
+        let next = ready!(self.blocks.poll_next(cx));
+        Poll::Ready(match next {
+            Some(Ok((name, input))) => {
+                self.index += 1;
+                self.count.add(1);
+                let values = vec![Value::Whole(name.into_bytes())];
+                Some(Ok(Item { index: self.index, values, input: Some(Arc::new(input)) }))
+            }
+            Some(Err(error)) => Some(Err(error)),
+            None => {
+                self.count.complete();
+                None
+            }
+        })
+    }
+}

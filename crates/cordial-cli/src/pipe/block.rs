@@ -1,0 +1,101 @@
+//! A block, and the pool to which its memory returns.
+
+use std::mem;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Whole records of the input. Dropping the block gives its memory back to the pool.
+#[derive(Debug)]
+pub(crate) struct Block {
+    /// The number of bytes before it in the input.
+    offset: u64,
+    buffer: Vec<u8>,
+    /// The first bytes of the buffer are the block.
+    length: usize,
+    pool: Pool,
+}
+
+impl Block {
+    pub(super) fn new(offset: u64, buffer: Vec<u8>, length: usize, pool: &Pool) -> Block {
+        Block { offset, buffer, length, pool: pool.clone() }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.buffer[..self.length]
+    }
+
+    /// Returns the positions of the first and the last byte in the input, for messages and records.
+    pub(crate) fn name(&self) -> String {
+        let end = self.offset + self.length as u64;
+        format!("bytes {} to {}", self.offset, end.saturating_sub(1).max(self.offset))
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        self.pool.give_back(mem::take(&mut self.buffer));
+    }
+}
+
+/// Limits how many blocks exist at once, and keeps their memory for the next ones. Clones share it.
+#[derive(Clone)]
+pub(super) struct Pool(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    returned: Condvar,
+    max_blocks: Box<dyn Fn() -> usize + Send + Sync>,
+}
+
+#[derive(Default)]
+struct State {
+    free: Vec<Vec<u8>>,
+    n_blocks: usize,
+}
+
+impl Pool {
+    /// `max_blocks` returns how many blocks may exist at once, which may change.
+    pub(super) fn new(max_blocks: impl Fn() -> usize + Send + Sync + 'static) -> Pool {
+        let max_blocks = Box::new(max_blocks);
+        Pool(Arc::new(Shared { state: Mutex::default(), returned: Condvar::new(), max_blocks }))
+    }
+
+    /// Waits until another block may exist, and counts it. The wait has no bound: commands may run for hours.
+    pub(super) fn admit(&self) {
+        let mut state = self.lock();
+        while state.n_blocks >= (self.0.max_blocks)() {
+            state = self.0.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.n_blocks += 1;
+    }
+
+    /// Returns a buffer with at least this many bytes, of any content.
+    pub(super) fn buffer(&self, size: usize) -> Vec<u8> {
+        let mut buffer = self.lock().free.pop().unwrap_or_default();
+        if buffer.len() < size {
+            buffer = vec![0; size];
+        }
+        buffer
+    }
+
+    fn give_back(&self, buffer: Vec<u8>) {
+        let mut state = self.lock();
+        state.n_blocks -= 1;
+        // Small blocks are copies; only buffers that were read into are of use again.
+        let is_useful = state.free.len() < 4 && state.free.iter().all(|other| other.len() <= buffer.len());
+        if is_useful {
+            state.free.push(buffer);
+        }
+        drop(state);
+        self.0.returned.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool").finish_non_exhaustive()
+    }
+}

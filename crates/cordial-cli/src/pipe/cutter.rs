@@ -1,0 +1,135 @@
+//! Decides where a buffer is cut into blocks. Pure: the reader thread moves the bytes.
+
+use super::separator::Separator;
+
+/// How large blocks are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BlockSize {
+    /// As many records as fit into this many bytes, or one that is longer.
+    Bytes(usize),
+    /// This many records.
+    Records(usize),
+}
+
+/// Finds the end of the next block.
+#[derive(Debug)]
+pub(super) struct Cutter {
+    separator: Separator,
+    size: BlockSize,
+    /// The number of records of the next block whose end is known, and the end of the last one.
+    records: (usize, usize),
+    /// No separator begins before this position, except for those that are counted; 0 if nothing was searched.
+    searched: usize,
+}
+
+impl Cutter {
+    pub(super) fn new(separator: Separator, size: BlockSize) -> Cutter {
+        Cutter { separator, size, records: (0, 0), searched: 0 }
+    }
+
+    /// Returns the length of the next block, or `None` if more of the input has to be read. `text` begins where the last
+    /// block ended, and has at least the bytes of the last call if that returned `None`. It is not empty.
+    pub(super) fn next(&mut self, text: &[u8], is_end: bool) -> Option<usize> {
+        let cut = match self.size {
+            BlockSize::Bytes(size) => self.cut_bytes(text, size, is_end),
+            BlockSize::Records(number) => self.cut_records(text, number),
+        };
+        let cut = if is_end { cut.or(Some(text.len())) } else { cut };
+        if cut.is_some() {
+            (self.records, self.searched) = ((0, 0), 0);
+        }
+        cut
+    }
+
+    fn cut_bytes(&mut self, text: &[u8], size: usize, is_end: bool) -> Option<usize> {
+        if text.len() <= size && is_end {
+            return Some(text.len());
+        }
+        if text.len() < size {
+            return None;
+        }
+        if self.searched == 0
+            && let Some(last) = self.separator.last(&text[..size])
+        {
+            return Some(last);
+        }
+        // The first record is longer than a block.
+        let first = self.unsearched(size).max(self.separator.search_after(0));
+        let next = self.separator.next(text, self.searched.max(first));
+        self.searched = self.unsearched(text.len());
+        next
+    }
+
+    fn cut_records(&mut self, text: &[u8], number: usize) -> Option<usize> {
+        let (mut n, mut end) = self.records;
+        let mut from = self.searched.max(self.separator.search_after(end));
+        while n < number {
+            match self.separator.next(text, from) {
+                Some(next) => (n, end, from) = (n + 1, next, self.separator.search_after(next)),
+                None => {
+                    self.records = (n, end);
+                    self.searched = self.unsearched(text.len());
+                    return None;
+                }
+            }
+        }
+        Some(end)
+    }
+
+    /// Returns the first position at which a separator may begin that the first `length` bytes do not contain whole.
+    fn unsearched(&self, length: usize) -> usize {
+        (length + 1).saturating_sub(self.separator.length())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Cuts a text of which `step` bytes more are known each time.
+    fn cut(text: &str, end: &str, start: &str, size: BlockSize, step: usize) -> Vec<String> {
+        let mut cutter = Cutter::new(Separator::new(end.as_bytes(), start.as_bytes()), size);
+        let (mut at, mut known, mut blocks) = (0, 0, Vec::new());
+        while at < text.len() {
+            let is_end = known == text.len();
+            match cutter.next(&text.as_bytes()[at..known], is_end) {
+                Some(length) => {
+                    blocks.push(text[at..at + length].to_owned());
+                    at += length;
+                    assert!(length > 0);
+                }
+                None => known = (known + step).min(text.len()),
+            }
+            while at == known && known < text.len() {
+                known = (known + step).min(text.len());
+            }
+        }
+        blocks
+    }
+
+    #[test]
+    fn records_are_never_cut() {
+        use BlockSize::{Bytes, Records};
+        for (text, end, start, size, expected) in [
+            ("a\nb\nc\n", "\n", "", Bytes(4), &["a\nb\n", "c\n"][..]),
+            ("a\nb\nc\n", "\n", "", Bytes(5), &["a\nb\n", "c\n"]),
+            ("a\nb\nc", "\n", "", Bytes(100), &["a\nb\nc"]),
+            // Records that are longer than a block.
+            ("abcdef\ng\nhi\n", "\n", "", Bytes(3), &["abcdef\n", "g\n", "hi\n"]),
+            ("abcdefgh", "\n", "", Bytes(3), &["abcdefgh"]),
+            (">aaa>b>c", "", ">", Bytes(3), &[">aaa", ">b", ">c"]),
+            (">a\n>b\nb\n>c\n", "\n", ">", Bytes(4), &[">a\n", ">b\nb\n", ">c\n"]),
+            ("abcdefg", "", "", Bytes(3), &["abc", "def", "g"]),
+            ("a;;b;;;;c", ";;", "", Bytes(2), &["a;;", "b;;", ";;", "c"]),
+            ("1\n2\n3\n4\n5", "\n", "", Records(2), &["1\n2\n", "3\n4\n", "5"]),
+            (">a>b>c", "", ">", Records(1), &[">a", ">b", ">c"]),
+            (">a>b>c", "", ">", Records(2), &[">a>b", ">c"]),
+            ("a;;b;;;;c", ";;", "", Records(2), &["a;;b;;", ";;c"]),
+            ("\n\n\n", "\n", "", Records(2), &["\n\n", "\n"]),
+        ] {
+            for step in 1..=text.len() + 1 {
+                assert_eq!(cut(text, end, start, size, step), expected, "{text:?} {end:?} {start:?} {size:?} {step}");
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What one command reads from its standard input.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{mpsc, watch};
+
+use super::block::Block;
+
+/// What one command reads: a block, and with `--round-robin` blocks that no other command has taken.
+#[derive(Debug)]
+pub(crate) struct ItemInput {
+    /// `None` after the last attempt of the item.
+    block: Mutex<Option<Arc<Block>>>,
+    rest: Option<Arc<SharedBlocks>>,
+    sent: AtomicU64,
+}
+
+impl ItemInput {
+    pub(super) fn new(block: Block, rest: Option<Arc<SharedBlocks>>) -> ItemInput {
+        ItemInput { block: Mutex::new(Some(Arc::new(block))), rest, sent: AtomicU64::new(0) }
+    }
+
+    /// Returns the block, unless it was released.
+    pub(crate) fn block(&self) -> Option<Arc<Block>> {
+        self.block.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Frees the memory of the block, because no further attempt follows.
+    pub(crate) fn release(&self) {
+        *self.block.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Returns the next block that no command has taken; `None` at the end of the input, and without `--round-robin`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses no block.
+    pub(crate) async fn next_block(&self) -> Option<Block> {
+        self.rest.as_ref()?.next().await
+    }
+
+    /// Counts bytes that the command was given.
+    pub(crate) fn add_sent(&self, bytes: usize) {
+        self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Returns the number of bytes that all attempts of the command were given.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+}
+
+/// The blocks for the commands of `--round-robin`, which a command takes when it has read the one before.
+#[derive(Debug)]
+pub(crate) struct SharedBlocks {
+    /// The first blocks start one command each; the others come after that.
+    blocks: tokio::sync::Mutex<Option<mpsc::Receiver<io::Result<Block>>>>,
+    is_open: watch::Sender<bool>,
+    error: Mutex<Option<io::Error>>,
+}
+
+impl SharedBlocks {
+    pub(super) fn new() -> Arc<SharedBlocks> {
+        Arc::new(SharedBlocks {
+            blocks: tokio::sync::Mutex::new(None),
+            is_open: watch::Sender::new(false),
+            error: Mutex::new(None),
+        })
+    }
+
+    /// Shares the rest of the input among the commands; `None` if there is no rest.
+    pub(super) fn open(&self, rest: Option<mpsc::Receiver<io::Result<Block>>>) {
+        // Never contended: commands take the lock only after this.
+        if let Ok(mut blocks) = self.blocks.try_lock() {
+            *blocks = rest;
+        }
+        self.is_open.send_replace(true);
+    }
+
+    async fn next(&self) -> Option<Block> {
+        // Fails only when the sender is gone, and `self` holds it.
+        let _ = self.is_open.subscribe().wait_for(|is_open| *is_open).await;
+        match self.blocks.lock().await.as_mut()?.recv().await? {
+            Ok(block) => Some(block),
+            Err(error) => {
+                *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                None
+            }
+        }
+    }
+
+    /// Returns the error that ended the input.
+    pub(crate) fn take_error(&self) -> Option<io::Error> {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Returns whether all commands ended before the end of the input.
+    pub(crate) fn has_unread_blocks(&self) -> bool {
+        let Ok(mut blocks) = self.blocks.try_lock() else { return false };
+        let next = blocks.as_mut().map(mpsc::Receiver::try_recv);
+        next.is_some_and(|next| !matches!(next, Err(mpsc::error::TryRecvError::Disconnected)))
+    }
+}

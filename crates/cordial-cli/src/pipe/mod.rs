@@ -1,0 +1,21 @@
+//! One input, cut into blocks of whole records, which commands read from their standard input (`--pipe`).
+//!
+//! ```text
+//! input ──► reader thread: a buffer, cut after its last whole record ──► Blocks ──► one item per block
+//!                 ▲                                                        └──► with --round-robin, one item per slot
+//!                 └── pool: buffers of blocks that were read to their end
+//! ```
+//!
+//! A record is never cut, so a record that is longer than a block makes its block longer. The number of blocks that exist
+//! at once is limited, and so is their memory.
+
+mod block;
+mod cutter;
+mod input;
+mod reader;
+mod separator;
+
+pub(crate) use block::Block;
+pub(crate) use input::{ItemInput, SharedBlocks};
+pub(crate) use reader::{BlockOptions, Blocks};
+pub(crate) use separator::Separator;

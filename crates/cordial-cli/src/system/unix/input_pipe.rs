@@ -1,0 +1,84 @@
+//! The pipe from which a command reads its standard input.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use rustix::io::Errno;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::std_streams::Descriptor;
+
+/// The number of bytes that a pipe should hold. A block of this size is written at once, before its command has read
+/// any of it.
+#[cfg(target_os = "linux")]
+const PIPE_BYTES: usize = 1024 * 1024;
+
+/// The most bytes of one write, after which the thread attends to its other commands.
+const MAX_WRITE_BYTES: usize = 1024 * 1024;
+
+/// The write end of the pipe. Dropping it ends the input of the command.
+#[derive(Debug)]
+pub(crate) struct InputPipe {
+    pipe: Arc<OwnedFd>,
+    /// Registered with tokio when the pipe is full for the first time.
+    registered: Option<AsyncFd<Arc<OwnedFd>>>,
+}
+
+impl InputPipe {
+    /// Makes the pipe nonblocking.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses.
+    pub(super) fn new(pipe: OwnedFd) -> io::Result<InputPipe> {
+        rustix::io::ioctl_fionbio(&pipe, true)?;
+        Ok(InputPipe { pipe: Arc::new(pipe), registered: None })
+    }
+
+    /// Writes some of the bytes, and returns how many.
+    ///
+    /// # Errors
+    ///
+    /// `BrokenPipe` when the command has closed its input.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future writes nothing.
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let bytes = &bytes[..bytes.len().min(MAX_WRITE_BYTES)];
+        loop {
+            match rustix::io::write(&self.pipe, bytes) {
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
+                    let registered = match &self.registered {
+                        Some(registered) => registered,
+                        #[expect(
+                            deprecated,
+                            reason = "its replacement is an `unsafe fn`, because other code might close the file; this file is owned"
+                        )]
+                        None => {
+                            self.registered.insert(AsyncFd::with_interest(Arc::clone(&self.pipe), Interest::WRITABLE)?)
+                        }
+                    };
+                    let mut ready = registered.writable().await?;
+                    match ready.try_io(|pipe| Ok(rustix::io::write(pipe.get_ref(), bytes)?)) {
+                        Ok(result) => return result,
+                        Err(_would_block) => {}
+                    }
+                }
+                result => return Ok(result?),
+            }
+        }
+    }
+}
+
+/// Makes a pipe hold more bytes, which saves switches between its reader and its writer. Does nothing for another file,
+/// and if the user has used up the memory for pipes.
+pub(crate) fn enlarge_pipe(pipe: &impl Descriptor) {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::pipe::fcntl_setpipe_size(pipe, PIPE_BYTES);
+    #[cfg(not(target_os = "linux"))]
+    let _ = pipe;
+}

@@ -1,0 +1,212 @@
+//! One input that is cut into blocks, which commands read from their standard input.
+
+use std::fs;
+use std::io::Write as _;
+use std::process::Stdio;
+
+use crate::harness::{Case, RunOutput, TestDir, check, cordial, finish, run, shell};
+
+fn stdout(result: &RunOutput) -> String {
+    String::from_utf8(result.stdout.clone()).unwrap()
+}
+
+/// Runs a command that prints its block in brackets.
+fn blocks(options: &[&str], input: &[u8]) -> String {
+    let result = run(&[&["map", "--pipe"][..], options, &["printf '['; cat; printf ']'"]].concat(), input);
+    assert_eq!((result.status, result.stderr.as_str()), (0, ""), "{options:?}");
+    stdout(&result)
+}
+
+#[test]
+fn records_are_never_cut() {
+    for (options, input, expected) in [
+        (&[][..], &b"a\nb\n"[..], "[a\nb\n]"),
+        (&[], b"", ""),
+        (&[], b"no newline", "[no newline]"),
+        (&["-N1"], b"a\nb\nc", "[a\n][b\n][c]"),
+        (&["-N", "2"], b"a\nb\nc\n", "[a\nb\n][c\n]"),
+        (&["--block", "5"], b"a\nb\nc\nd\n", "[a\nb\n][c\nd\n]"),
+        // A record that is longer than a block.
+        (&["--block", "3"], b"a\nlonger\nb\n", "[a\n][longer\n][b\n]"),
+        (&["--recend", ";", "-N1"], b"a;b\n;c", "[a;][b\n;][c]"),
+        (&["--recend", "\\n\\n", "-N1"], b"a\nb\n\nc\n", "[a\nb\n\n][c\n]"),
+        (&["--recend", "\\0", "-N1"], b"a\0b\0", "[a\0][b\0]"),
+        (&["--recstart", ">", "-N1"], b">a\n1\n>b\n2\n", "[>a\n1\n][>b\n2\n]"),
+        (&["--recstart", ">", "--recend", "\\n", "-N1"], b">a>\n>b\n", "[>a>\n][>b\n]"),
+        (&["--recend", "", "--block", "3"], b"abcdefgh", "[abc][def][gh]"),
+        (&["--spreadstdin", "--block-size", "1M"], b"a\n", "[a\n]"),
+    ] {
+        assert_eq!(blocks(options, input), expected, "{options:?} {input:?}");
+    }
+}
+
+#[test]
+fn large_inputs_arrive_whole_and_in_order() {
+    let lines: String = (0..200_000).map(|n| format!("{n} {}\n", "x".repeat(n % 37))).collect();
+    for options in [&[][..], &["--block", "1K", "-c4"], &["--block", "70K", "-c1"], &["--block", "3M"], &["-N", "777"]]
+    {
+        let result = run(&[&["map", "--pipe"][..], options, &["cat"]].concat(), lines.as_bytes());
+        assert_eq!((result.status, result.stderr.as_str()), (0, ""), "{options:?}");
+        assert!(result.stdout == lines.as_bytes(), "{options:?}");
+        // Every block ends with a line.
+        let result = run(&[&["map", "--pipe"][..], options, &["tail -c1 | od -An -c"]].concat(), lines.as_bytes());
+        assert!(stdout(&result).lines().all(|line| line.trim() == "\\n"), "{options:?}");
+    }
+    // From a pipe, in parts of any size.
+    let result = shell("seq 300000 | \"$0\" map --pipe --block 64K cat | cksum; seq 300000 | cksum");
+    let sums: Vec<String> = stdout(&result).lines().map(str::to_owned).collect();
+    assert_eq!(sums[0], sums[1]);
+}
+
+#[test]
+fn a_command_that_stops_reading_early_does_not_fail() {
+    let lines: String = (0..300_000).map(|n| format!("{n}\n")).collect();
+    for command in ["head -n1", "true"] {
+        let result = run(&["map", "--pipe", "--block", "500K", command], lines.as_bytes());
+        assert_eq!((result.status, result.stderr.as_str()), (0, ""), "{command}");
+        assert_eq!(stdout(&result).lines().count(), if command == "true" { 0 } else { 4 });
+    }
+    // The input of an item is larger than its pipe, and the command reads it only after a while.
+    let result = run(&["map", "--pipe", "--block", "8M", "sleep 0.2; wc -l"], lines.as_bytes());
+    assert_eq!((result.status, stdout(&result).trim()), (0, "300000"));
+}
+
+#[test]
+fn a_block_is_kept_for_further_attempts_and_named_in_records() {
+    let dir = TestDir::new();
+    let log = dir.path("log");
+    let script = "cat; [ $CORDIAL_ATTEMPT = 2 ] || [ $CORDIAL_INDEX = 1 ]";
+    let args = ["map", "--pipe", "-N2", "-c1", "--retries", "1", "--joblog", log.to_str().unwrap(), script];
+    let result = run(&args, b"a\nb\nc\nd\n");
+    assert_eq!((result.status, stdout(&result).as_str()), (0, "a\nb\nc\nd\n"));
+    let text = fs::read_to_string(&log).unwrap();
+    let columns: Vec<Vec<&str>> = text.lines().skip(1).map(|line| line.split('\t').collect()).collect();
+    let shown: Vec<[&str; 4]> = columns.iter().map(|line| [line[0], line[4], line[5], line[9]]).collect();
+    assert_eq!(shown, [["1", "4", "4", "# 'bytes 0 to 3'"], ["2", "8", "4", "# 'bytes 4 to 7'"]]);
+    assert_eq!(columns[0][8], script);
+    let failed = run(&["map", "--pipe", "-N1", "-c1", "--tag", "grep b; exit 3"], b"a\nb\n");
+    assert_eq!((failed.status, stdout(&failed).as_str()), (2, "bytes 2 to 3\tb\n"));
+    assert!(failed.stderr.contains("item 2 \"bytes 2 to 3\" failed: grep b; exit 3: exited"), "{}", failed.stderr);
+    check(&[Case {
+        args: &["map", "--pipe", "-N1", "--dry-run", "wc", "-l", "{#}"],
+        input: b"a\nb\n",
+        status: 0,
+        stdout: b"wc -l 1\nwc -l 2\n",
+        stderr: "",
+    }]);
+}
+
+#[test]
+fn round_robin_starts_one_command_per_slot() {
+    let lines: String = (0..100_000).map(|n| format!("{n}\n")).collect();
+    let result = run(&["map", "--round-robin", "-c3", "--block", "10K", "sort -n"], lines.as_bytes());
+    assert_eq!((result.status, result.stderr.as_str()), (0, ""));
+    let output = stdout(&result);
+    let numbers: Vec<u32> = output.lines().map(|line| line.parse().unwrap()).collect();
+    // Each command has sorted its records.
+    assert_eq!(numbers.windows(2).filter(|pair| pair[0] > pair[1]).count(), 2);
+    let mut sorted = numbers.clone();
+    sorted.sort_unstable();
+    assert!(sorted.into_iter().eq(0..100_000));
+    // No more commands than blocks.
+    for (input, expected) in [(&b"a\nb\n"[..], "job\na\nb\n"), (b"", "")] {
+        let result = run(&["map", "--pipe", "--round-robin", "-c4", "echo job; cat"], input);
+        assert_eq!((result.status, stdout(&result).as_str()), (0, expected));
+    }
+    let unread = run(&["map", "--round-robin", "-c2", "--block", "1K", "head -n1 >/dev/null"], lines.as_bytes());
+    assert_eq!((unread.status, stdout(&unread).as_str()), (0, ""));
+    assert!(unread.stderr.contains("the input was not read to its end"), "{}", unread.stderr);
+}
+
+#[test]
+fn a_file_is_cut_into_parts() {
+    let dir = TestDir::new();
+    fs::write(dir.path("in"), "1\n2\n3\n4\n5\n6\n7\n8\n").unwrap();
+    let path = dir.path("in");
+    let path = path.to_str().unwrap();
+    let print = "echo $(cat)";
+    for (options, expected) in [
+        (&["--pipe-part", "--block", "4"][..], "1 2\n3 4\n5 6\n7 8\n"),
+        (&["--pipepart", "--block", "-2", "-c2"], "1 2\n3 4\n5 6\n7 8\n"),
+        (&["--pipe", "--block", "-1", "-c2"], "1 2 3 4\n5 6 7 8\n"),
+        (&["--pipe", "-N3"], "1 2 3\n4 5 6\n7 8\n"),
+    ] {
+        let result = run(&[&["map", "-a", path][..], options, &[print]].concat(), b"");
+        assert_eq!((result.status, stdout(&result).as_str(), result.stderr.as_str()), (0, expected, ""), "{options:?}");
+    }
+}
+
+#[test]
+fn options_that_contradict_blocks_are_refused() {
+    let dir = TestDir::new();
+    let ran = format!("touch {}", dir.path("ran").to_str().unwrap());
+    for (options, text) in [
+        (&["--pipe", &ran, ":::", "a"][..], "leave out ::: and ::::"),
+        (&["--pipe", "-0", &ran], "write --recend '\\0' for -0"),
+        (&["--pipe", "--resume", "--joblog", "log", &ran], "--resume cannot be used with --pipe"),
+        (&["--pipe", "--halt", "now,fail=5%", &ran], "--halt with a percentage cannot be used with --pipe"),
+        (&["--round-robin", "--retries", "1", &ran], "--retries cannot be used with --round-robin"),
+        (&["--pipe", "echo", "{}"], "the command has a placeholder for an item, and with --pipe there is none"),
+        (&["--pipe", "-I", "X", "echo aXb"], "the command has a placeholder for an item"),
+        (&["--pipe", "-L2", &ran], "-L, -X, -m and --xargs are about items"),
+        (&["--pipe", "--colsep", ",", &ran], "--colsep, --header, --trim and -E are about items"),
+        (&["--pipe-part", &ran], "--pipe-part cuts a file: add -a FILE"),
+        (&["--pipe", "--block", "-2", &ran], "--block -N needs the size of a file"),
+        (&["--pipe", "--block", "0", &ran], "expected a size such as 500K"),
+        (&["--block", "1M", &ran], "--block says how --pipe cuts its input: add --pipe"),
+        (&["--recend", "x", &ran], "--recend says how --pipe cuts"),
+        (&["--pipe"], "--pipe needs a command"),
+    ] {
+        let result = run(&[&["map"][..], options].concat(), b"a\nb\n");
+        assert_eq!((result.status, result.stdout.len()), (255, 0), "{options:?}");
+        assert!(result.stderr.contains(text), "{options:?}: {}", result.stderr);
+    }
+    assert!(!dir.path("ran").exists());
+}
+
+/// The memory of the program does not depend on the length of the input.
+#[cfg(target_os = "linux")]
+#[test]
+fn blocks_are_kept_in_bounded_memory() {
+    let dir = TestDir::new();
+    let script = format!("cat >/dev/null; [ $CORDIAL_INDEX -lt 300 ] || cp /proc/$PPID/status {}/status", dir.text());
+    let mut child = cordial()
+        .args(["map", "--pipe", "-c2", "--block", "1M", &script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let lines = b"some line of text\n".repeat(60_000);
+    for _ in 0..300 {
+        input.write_all(&lines).unwrap();
+    }
+    drop(input);
+    assert_eq!(finish(child).status, 0);
+    let status = fs::read_to_string(dir.path("status")).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")).unwrap();
+    let peak: u64 = peak.trim().parse().unwrap();
+    assert!(peak < 60_000, "{peak} KiB");
+}
+
+#[test]
+fn a_read_error_of_the_input_is_reported() {
+    for options in [&["--pipe"][..], &["--round-robin"]] {
+        let child = cordial()
+            .args(["map"])
+            .args(options)
+            .arg("cat")
+            .stdin(fs::File::open("/").unwrap())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let result = finish(child);
+        assert_eq!(
+            (result.status, result.stderr.as_str()),
+            (255, "cordial: cannot read the items: Is a directory\n"),
+            "{options:?}"
+        );
+    }
+}
