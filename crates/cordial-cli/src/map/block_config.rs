@@ -73,6 +73,7 @@ pub(super) fn block_options(
             has_values,
             "--colsep, --header, --trim and -E are about items, and with --pipe there are none: leave them out",
         ),
+        (items.max_records() == Some(0), "-N 0 has no meaning with --pipe: write -N 1 for one record in each block"),
         (
             is_packed,
             "-L, -X, -m and --xargs are about items, and with --pipe there are none: -N N puts N records into a block",
@@ -137,7 +138,7 @@ pub(super) fn block_options(
     let blocks = BlockOptions {
         separator: Separator::new(&end, &bytes(recstart)),
         size: usize::try_from(size).map_err(|_| "--block is larger than memory".to_owned())?,
-        records: items.max_args.or(items.max_replace_args).map(std::num::NonZeroUsize::get),
+        records: items.max_records(),
         n_sharing: options.pipe.round_robin.then_some(n_slots),
     };
     Ok((origin, blocks))

@@ -63,7 +63,7 @@ where
             return ExitReason::Error;
         }
     };
-    if source.lacks_a_list() && !options.quiet {
+    if matches!(&source, Source::Items(items) if items.lacks_a_list()) && !options.quiet {
         printer.print_message("one of the lists is empty, so there are no items").await;
     }
     let (records, budget, skipped) = (Arc::new(records), Budget::default(), Arc::new(AtomicU64::new(0)));
