@@ -36,10 +36,12 @@ pub(super) enum Place {
 /// The syntax around a position in the line.
 #[derive(Debug, PartialEq, Eq)]
 enum Context {
-    /// A command: the line itself, or a substitution, with the number of its open parentheses.
+    /// A command: the line itself, or a substitution, with the numbers of its open parentheses and of its open `case`
+    /// words, whose patterns end with a parenthesis.
     Command {
         end: CommandEnd,
         parentheses: u32,
+        cases: u32,
     },
     SingleQuotes,
     /// `$'…'`, in which a backslash escapes.
@@ -77,7 +79,7 @@ struct HereDocument {
 ///
 /// A message, when a placeholder is inside quotes, or is not supported.
 pub(super) fn scan(line: &[u8], syntax: &Syntax) -> Result<Vec<ShellPiece>, String> {
-    let contexts = vec![Context::Command { end: CommandEnd::Line, parentheses: 0 }];
+    let contexts = vec![Context::Command { end: CommandEnd::Line, parentheses: 0, cases: 0 }];
     let mut scanner = Scanner { line, at: 0, contexts, documents: Vec::new(), pieces: Vec::new(), text: Vec::new() };
     while scanner.at < line.len() {
         // `${}`, `${#}` and the like belong to the shell.
@@ -89,7 +91,18 @@ pub(super) fn scan(line: &[u8], syntax: &Syntax) -> Result<Vec<ShellPiece>, Stri
         }
     }
     scanner.end_text();
-    Ok(scanner.pieces)
+    let has_placeholder = scanner.pieces.iter().any(|piece| matches!(piece, ShellPiece::Placeholder(..)));
+    match scanner.context() {
+        Context::Command { end: CommandEnd::Line, .. } | Context::Comment | Context::HereDocument(_) => {
+            Ok(scanner.pieces)
+        }
+        _ if !has_placeholder => Ok(scanner.pieces),
+        _ => Err(format!(
+            "a quote, a parenthesis or a substitution in {} is not closed, so it is not known how the shell reads the \
+             placeholder: close it; or write \"$1\" for the item",
+            display::quoted(line)
+        )),
+    }
 }
 
 struct Scanner<'l> {
@@ -221,11 +234,11 @@ impl Scanner<'_> {
         if rest.starts_with(b"$((") && is_arithmetic(&rest[3..]) {
             self.enter(3, Context::Arithmetic { parentheses: 0 });
         } else if rest.starts_with(b"$(") {
-            self.enter(2, Context::Command { end: CommandEnd::Parenthesis, parentheses: 0 });
+            self.enter(2, Context::Command { end: CommandEnd::Parenthesis, parentheses: 0, cases: 0 });
         } else if rest.starts_with(b"${") {
             self.enter(2, Context::Parameter);
         } else if rest.starts_with(b"`") {
-            self.enter(1, Context::Command { end: CommandEnd::Backquote, parentheses: 0 });
+            self.enter(1, Context::Command { end: CommandEnd::Backquote, parentheses: 0, cases: 0 });
         } else {
             self.take(1);
         }
@@ -244,9 +257,11 @@ impl Scanner<'_> {
     fn step_command(&mut self, byte: u8) {
         let is_word_start =
             self.before().is_none_or(|before| before.is_ascii_whitespace() || b";&|()`".contains(&before));
-        let Some(&Context::Command { end, parentheses }) = self.contexts.last() else { return };
+        let Some(&Context::Command { end, parentheses, cases }) = self.contexts.last() else { return };
         match byte {
-            b')' if end == CommandEnd::Parenthesis && parentheses == 0 => self.take_and(1, true),
+            b'c' if is_word_start && self.is_word(b"case") && self.is_command_start() => self.take_case(4, 1),
+            b'e' if is_word_start && cases > 0 && self.is_word(b"esac") => self.take_case(4, -1),
+            b')' if end == CommandEnd::Parenthesis && parentheses == 0 && cases == 0 => self.take_and(1, true),
             b'`' if end == CommandEnd::Backquote => self.take_and(1, true),
             // For bash, this is a calculation as well; for a shell that only nests subshells, it seldom contains an item.
             b'(' if is_word_start && self.rest().starts_with(b"((") && is_arithmetic(&self.rest()[2..]) => {
@@ -275,6 +290,30 @@ impl Scanner<'_> {
             b'$' if self.rest().starts_with(b"${") => self.take(2),
             _ => self.step_expanded(),
         }
+    }
+
+    /// Returns whether a word begins here and ends after these bytes.
+    fn is_word(&self, word: &[u8]) -> bool {
+        let after = self.rest().strip_prefix(word).map(<[u8]>::first);
+        after.is_some_and(|next| next.is_none_or(|byte| byte.is_ascii_whitespace() || b";&|()".contains(byte)))
+    }
+
+    /// Returns whether the word that begins here is the first of a command.
+    fn is_command_start(&self) -> bool {
+        let before = self.line[..self.at].trim_ascii_end();
+        let is_new_line = self.line[before.len()..self.at].contains(&b'\n');
+        let keywords: [&[u8]; 6] = [b"then", b"do", b"else", b"if", b"while", b"{"];
+        is_new_line
+            || before.last().is_none_or(|byte| b";&|()`!".contains(byte))
+            || keywords.iter().any(|keyword| before.ends_with(keyword))
+    }
+
+    /// Takes the word that begins or ends a `case`.
+    fn take_case(&mut self, length: usize, change: i32) {
+        if let Some(Context::Command { cases, .. }) = self.contexts.last_mut() {
+            *cases = cases.saturating_add_signed(change);
+        }
+        self.take(length);
     }
 
     /// Takes `<<` and the delimiter of a here-document.

@@ -159,6 +159,11 @@ fn placeholders_of_a_shell_line_become_references() {
             "cat <<A <<-'B'; x {}\n<{}> `x {}`\nA\n'\n\tB\ny {}",
             "cat <<A <<-'B'; x \"$@\"\n<${*}> `x \"$@\"`\nA\n'\n\tB\ny \"$@\"",
         ),
+        (
+            r#"echo "$(case {} in (a) echo "b";; *) echo {} "c";; esac) x" {}"#,
+            r#"echo "$(case "$@" in (a) echo "b";; *) echo "$@" "c";; esac) x" "$@""#,
+        ),
+        (r#"echo "$(echo case {})" {} # '"#, r#"echo "$(echo case "$@")" "$@" # '"#),
         ("cat <<< {}", "cat <<< \"$*\""),
         (r#"echo "${x:-"y"} $(echo {})""#, r#"echo "${x:-"y"} $(echo "$@")""#),
     ] {
@@ -184,6 +189,16 @@ fn items_that_cannot_be_arguments_are_refused() {
     assert!(matches!(fill(Value::TooLong { start: vec![], length: 9 }), Err(ItemFailure::ItemTooLong { length: 9 })));
     let long = Value::Whole(vec![b'x'; system::MAX_ARGUMENT_BYTES]);
     assert!(matches!(fill(long), Err(ItemFailure::ArgumentTooLong { .. })));
+}
+
+#[test]
+fn a_line_that_is_not_closed_is_refused_if_it_has_a_placeholder() {
+    for line in ["echo {} 'x", "echo {} \"x", "echo {} $(x", "echo $((1 + {}) \"", "echo {} `x"] {
+        let error = CommandTemplate::shell(Shell::sh(), line.as_bytes(), &Syntax::default()).unwrap_err();
+        assert!(error.contains("is not closed"), "{line}: {error}");
+    }
+    // The shell says what is wrong.
+    assert!(CommandTemplate::shell(Shell::sh(), b"echo 'x", &Syntax::default()).is_ok());
 }
 
 #[test]
