@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -18,8 +18,10 @@ use super::other_options::{self, OtherOptions};
 use super::pipe_options::PipeOptions;
 use super::remote_options::RemoteOptions;
 use super::values;
+use crate::blocking_io::{print_message, write_all};
 use crate::exit_reason::ExitReason;
 use crate::stop::halt::HaltPolicy;
+use crate::system::{StandardError, StandardOutput};
 use crate::text::io_error;
 
 /// Run commands in parallel, with limits, and see every failure.
@@ -196,13 +198,25 @@ pub(crate) fn parse() -> Result<Args, ExitCode> {
         words.extend(attached::normalize(after_map, &map_definitions()));
     }
     Args::try_parse_from(words).map_err(|error| {
-        // With both outputs closed, there is nowhere to report the error.
-        let _ = match other_options::message(&error) {
-            Some(message) => writeln!(io::stderr(), "cordial: {message}"),
-            None => error.print(),
-        };
+        match other_options::message(&error) {
+            Some(message) => print_message(message),
+            None => print_rendered(&error),
+        }
         if error.use_stderr() { ExitCode::from(ExitReason::Error) } else { ExitCode::SUCCESS }
     })
+}
+
+/// Prints help, or what is wrong with the command line.
+fn print_rendered(error: &clap::Error) {
+    let text = error.render().to_string();
+    // With a closed stream, there is nowhere to report the error.
+    let _ = match error.use_stderr() {
+        // With colors.
+        true if io::stderr().is_terminal() => error.print(),
+        false if io::stdout().is_terminal() => error.print(),
+        true => write_all(&mut StandardError, text.as_bytes()),
+        false => write_all(&mut StandardOutput, text.as_bytes()),
+    };
 }
 
 /// Returns the definitions, for completions.
@@ -233,11 +247,11 @@ pub(super) fn with_rare_options(map: clap::Command) -> clap::Command {
 
 /// Writes a text to standard output.
 pub(super) fn print(text: &[u8]) -> ExitCode {
-    match io::stdout().write_all(text).and_then(|()| io::stdout().flush()) {
+    match write_all(&mut StandardOutput, text) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitReason::OutputClosed.into(),
         Err(error) => {
-            let _ = writeln!(io::stderr(), "cordial: cannot write to standard output: {}", io_error::describe(&error));
+            print_message(format_args!("cannot write to standard output: {}", io_error::describe(&error)));
             ExitReason::Error.into()
         }
     }

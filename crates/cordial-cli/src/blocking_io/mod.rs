@@ -3,8 +3,17 @@
 //! tokio's threads for blocking calls are no choice here: if the system refuses such a thread,
 //! tokio panics in a read, and discards what was to be written.
 
+use std::fmt::Display;
+
+use crate::system::StandardError;
+
 mod reader;
 mod writer;
 
 pub(crate) use reader::{read, start_reader, start_thread};
-pub(crate) use writer::Writer;
+pub(crate) use writer::{Writer, write_all};
+
+/// Prints a message of this program to standard error, and waits for room. If standard error is closed, there is nowhere to print it.
+pub(crate) fn print_message(message: impl Display) {
+    let _ = write_all(&mut StandardError, format!("cordial: {message}\n").as_bytes());
+}

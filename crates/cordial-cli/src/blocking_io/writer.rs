@@ -99,7 +99,12 @@ fn serve(
     }
 }
 
-fn write_all(stream: &mut (impl Write + Descriptor), mut bytes: &[u8]) -> io::Result<()> {
+/// Writes everything, and waits for room.
+///
+/// # Errors
+///
+/// If the stream fails.
+pub(crate) fn write_all(stream: &mut (impl Write + Descriptor), mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match stream.write(bytes) {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),

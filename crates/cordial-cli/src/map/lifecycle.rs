@@ -6,7 +6,7 @@
 //! second   all commands are killed
 //! ```
 
-use std::io::{self, IsTerminal, Write as _};
+use std::io::{self, IsTerminal};
 use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +22,7 @@ use super::config::{Config, Input};
 use super::pipeline::{LAST_OUTPUT_TIMEOUT, run_items};
 use super::run_state::RunState;
 use crate::args::MapOptions;
-use crate::blocking_io::Writer;
+use crate::blocking_io::{Writer, print_message};
 use crate::exit_reason::ExitReason;
 use crate::report::{Printer, RunEnd};
 use crate::stop::token::{StopLevel, StopToken};
@@ -65,11 +65,11 @@ pub(crate) fn run(options: MapOptions) -> ExitCode {
         // `Runtime::run` would handle signals itself: a second signal would end the root task
         // before the summary is printed.
         Ok(runtime) => runtime.block_on(root(config, run_name, state.clone())).unwrap_or_else(|exit| {
-            let _ = writeln!(io::stderr(), "cordial: internal error: {exit:#}; please report it");
+            print_message(format_args!("internal error: {exit:#}; please report it"));
             ExitReason::Error
         }),
         Err(error) => {
-            let _ = writeln!(io::stderr(), "cordial: {error}");
+            print_message(error);
             ExitReason::Error
         }
     };
@@ -86,7 +86,7 @@ pub(crate) fn run(options: MapOptions) -> ExitCode {
 }
 
 fn report_error(message: &str) -> ExitCode {
-    let _ = writeln!(io::stderr(), "cordial: {message}");
+    print_message(message);
     ExitReason::Error.into()
 }
 

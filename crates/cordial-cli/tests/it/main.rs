@@ -13,6 +13,7 @@ mod input;
 mod killed;
 mod limits;
 mod memory;
+mod nonblocking;
 mod options;
 mod order;
 mod orphans;
