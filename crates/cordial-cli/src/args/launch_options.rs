@@ -8,7 +8,7 @@ pub(super) const RUNNING: &str = "Running";
 #[derive(Debug, clap::Args)]
 pub(crate) struct LaunchOptions {
     /// Run COMMAND as a line of the shell PATH, such as bash
-    #[arg(long, value_name = "PATH", help_heading = RUNNING)]
+    #[arg(long, value_name = "PATH", help_heading = RUNNING, hide = true)]
     pub(crate) shell_path: Option<OsString>,
 
     /// Let one command at a time use the terminal (vi, less, ssh)

@@ -163,7 +163,7 @@ pub(crate) struct MapOptions {
     pub(crate) remote: RemoteOptions,
 
     /// Show the progress bar although standard output is a pipe
-    #[arg(long, aliases = ["eta", "progress"], help_heading = OUTPUT, conflicts_with = "quiet")]
+    #[arg(long, aliases = ["eta", "progress"], help_heading = OUTPUT, conflicts_with = "quiet", hide = true)]
     pub(crate) bar: bool,
 
     #[command(flatten)]
