@@ -183,6 +183,14 @@ impl ShutdownRequested {
     }
 }
 
+impl ShutdownRequested {
+    /// Returns whether the future would be ready. Takes no lock.
+    #[inline]
+    pub(crate) fn is_given(&self) -> bool {
+        self.notice.is_given()
+    }
+}
+
 impl Future for ShutdownRequested {
     type Output = ();
 

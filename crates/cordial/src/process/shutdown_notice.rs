@@ -1,5 +1,6 @@
 //! The notice that a shutdown was requested: given once, and awaited by any number of futures in any place.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -10,13 +11,11 @@ use crate::unwind;
 /// Whether a shutdown was requested, and which futures wait for that. Does not refer to its process, so that it may be awaited on
 /// any thread, and after the process has ended.
 #[derive(Debug, Default)]
-pub(crate) struct ShutdownNotice(Mutex<State>);
-
-#[derive(Debug, Default)]
-struct State {
-    is_given: bool,
+pub(crate) struct ShutdownNotice {
+    /// Written under the lock of the wakers, read without it.
+    is_given: AtomicBool,
     /// Empty once the notice was given.
-    wakers: Slab<Waker>,
+    wakers: Mutex<Slab<Waker>>,
 }
 
 /// The place of a future that waits for a notice.
@@ -26,19 +25,21 @@ pub(crate) struct WaiterKey(Option<usize>);
 impl ShutdownNotice {
     /// Creates a notice that has been given already.
     pub(crate) fn given() -> ShutdownNotice {
-        ShutdownNotice(Mutex::new(State { is_given: true, wakers: Slab::new() }))
+        ShutdownNotice { is_given: AtomicBool::new(true), wakers: Mutex::default() }
     }
 
+    #[inline]
     pub(crate) fn is_given(&self) -> bool {
-        self.lock().is_given
+        // `Acquire` pairs with the store in `give`: a process that sees the notice sees what was done before the request.
+        self.is_given.load(Ordering::Acquire)
     }
 
     /// Gives the notice and wakes all that wait for it. Must not be called under a lock, because it runs wakers of the user.
     pub(crate) fn give(&self) {
         let wakers = {
-            let mut state = self.lock();
-            state.is_given = true;
-            std::mem::take(&mut state.wakers)
+            let mut wakers = self.lock();
+            self.is_given.store(true, Ordering::Release);
+            std::mem::take(&mut *wakers)
         };
         for (_, waker) in wakers {
             // If one waker panics, the others are still called.
@@ -51,15 +52,15 @@ impl ShutdownNotice {
         // Cloned and dropped outside of the lock, because a waker may run code of the user.
         let mut waker = Some(cx.waker().clone());
         let replaced = {
-            let mut state = self.lock();
-            if state.is_given {
+            let mut wakers = self.lock();
+            if self.is_given() {
                 key.0 = None;
                 return Poll::Ready(());
             }
             match key.0 {
-                Some(key) => waker.take().map(|waker| std::mem::replace(&mut state.wakers[key], waker)),
+                Some(key) => waker.take().map(|waker| std::mem::replace(&mut wakers[key], waker)),
                 None => {
-                    key.0 = waker.take().map(|waker| state.wakers.insert(waker));
+                    key.0 = waker.take().map(|waker| wakers.insert(waker));
                     None
                 }
             }
@@ -71,11 +72,11 @@ impl ShutdownNotice {
     /// Forgets the waker with this key.
     pub(crate) fn forget(&self, key: &mut WaiterKey) {
         let Some(key) = key.0.take() else { return };
-        let waker = self.lock().wakers.try_remove(key);
+        let waker = self.lock().try_remove(key);
         drop(waker);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Slab<Waker>> {
+        self.wakers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

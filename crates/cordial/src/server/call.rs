@@ -6,6 +6,7 @@
 //!                          └── limit, or the future is dropped ──► Gone: the server skips it, or drops the answer
 //! ```
 
+use std::any::type_name;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -49,7 +50,8 @@ pub struct Call<R> {
 
 /// A call, whatever the types of its server and its message are.
 trait Pending<R>: Send + Sync {
-    fn send(self: Arc<Self>, waker: &Waker) -> Result<(), Exit>;
+    /// Sends the message, and returns the call.
+    fn send(self: Arc<Self>, waker: &Waker) -> Result<Arc<dyn Pending<R>>, Exit>;
     fn poll(&self, cx: &TaskContext<'_>) -> Poll<Result<R, Exit>>;
     /// Gives the call up. Returns its answer, if that has arrived.
     fn give_up(&self) -> Option<Result<R, Exit>>;
@@ -114,13 +116,15 @@ impl<R> Future for Call<R> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Result<R, Exit>> {
         let this = &mut *self;
-        let Some(cell) = &this.cell else { return Poll::Ready(Err(Exit::NoProcess)) };
+        let Some(cell) = this.cell.take() else { return Poll::Ready(Err(Exit::NoProcess)) };
         let result = if this.is_sent {
             match cell.poll(cx) {
                 Poll::Ready(result) => result,
                 Poll::Pending => {
-                    let Some(timer) = &mut this.timer else { return Poll::Pending };
-                    std::task::ready!(Pin::new(timer).poll(cx));
+                    if this.timer.as_mut().is_none_or(|timer| Pin::new(timer).poll(cx).is_pending()) {
+                        this.cell = Some(cell);
+                        return Poll::Pending;
+                    }
                     let limit = named_limit(this.limit);
                     // An answer that has arrived never times out.
                     cell.give_up().unwrap_or_else(|| Err(cell.timed_out(limit)))
@@ -129,9 +133,9 @@ impl<R> Future for Call<R> {
         } else {
             match capped(this.limit) {
                 Timeout::After(Duration::ZERO) => Err(cell.timed_out(named_limit(this.limit))),
-                limit => match cell.clone().send(cx.waker()) {
+                limit => match cell.send(cx.waker()) {
                     Err(exit) => Err(exit),
-                    Ok(()) => {
+                    Ok(cell) => {
                         this.is_sent = true;
                         if let Timeout::After(limit) = limit
                             && let Some(timer) = cell.timer(limit)
@@ -139,20 +143,19 @@ impl<R> Future for Call<R> {
                             // The first poll arms it.
                             _ = Pin::new(this.timer.insert(timer)).poll(cx);
                         }
+                        this.cell = Some(cell);
                         return Poll::Pending;
                     }
                 },
             }
         };
         if let Err(exit) = result {
-            this.cell = None;
             if ends_at_this_await(cx) {
                 discard(exit);
                 return Poll::Pending;
             }
             return Poll::Ready(Err(exit));
         }
-        this.cell = None;
         Poll::Ready(result)
     }
 }
@@ -208,7 +211,7 @@ where
     S: Handle<M>,
     M: Send + 'static,
 {
-    fn send(self: Arc<Self>, waker: &Waker) -> Result<(), Exit> {
+    fn send(self: Arc<Self>, waker: &Waker) -> Result<Arc<dyn Pending<<S::Reply as Reply>::Value>>, Exit> {
         let caller = process::current();
         {
             let mut state = self.lock();
@@ -224,13 +227,13 @@ where
         shared.runtime.refuse_forked().map_err(Exit::Refused)?;
         let now = shared.runtime.executor().coarse_now();
         match shared.mailbox.send(Item::Call(self.clone()), caller, now, WhenFull::Wait) {
-            Ok(Sent::Queued) => Ok(()),
+            Ok(Sent::Queued) => Ok(self),
             Ok(Sent::Waiting { ticket, is_first }) => {
                 self.lock().ticket = Some(ticket);
                 if is_first {
                     shared.emit_full(caller, short_type_name::<M>());
                 }
-                Ok(())
+                Ok(self)
             }
             Err(NotSent::Stopped(_, exit)) => Err(exit),
             Err(NotSent::ToItself(_, in_hand)) => Err(cycle::to_itself(shared, in_hand, short_type_name::<M>())),
@@ -363,7 +366,7 @@ where
     }
 
     fn name(&self) -> &'static str {
-        short_type_name::<M>()
+        type_name::<M>()
     }
 
     fn caller(&self) -> Option<Pid> {

@@ -1,6 +1,6 @@
 //! `Cast`: a message whose sender waits only for room in the mailbox.
 
-use std::any::Any;
+use std::any::{Any, type_name};
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
@@ -233,7 +233,7 @@ where
     }
 
     fn name(&self) -> &'static str {
-        short_type_name::<M>()
+        type_name::<M>()
     }
 }
 

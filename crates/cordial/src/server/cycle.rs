@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::behavior::Server;
-use super::shared::Shared;
+use super::shared::{Shared, without_modules};
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::process::{Handle, current};
 use crate::{telemetry, unwind};
 
 /// Returns the exit of a message that a server sends to itself and would wait for.
-pub(super) fn to_itself<S: Server>(shared: &Shared<S>, in_hand: Option<&str>, message: &str) -> Exit {
+pub(super) fn to_itself<S: Server>(shared: &Shared<S>, in_hand: Option<&'static str>, message: &str) -> Exit {
     let handler = match in_hand {
-        Some(in_hand) => format!("in its handler of `{in_hand}`"),
+        Some(in_hand) => format!("in its handler of `{}`", without_modules(in_hand)),
         None => "in `started` or `stopping`".to_owned(),
     };
     Exit::from(format!(

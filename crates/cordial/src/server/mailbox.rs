@@ -26,7 +26,7 @@ pub(super) trait Letter: Send {
     /// Answers the sender, if it waits for an answer: the message is not handled. Must not panic.
     fn fail(self, exit: &Exit);
 
-    /// Returns the name of the type of the message.
+    /// Returns the name of the type of the message, with the paths of its modules.
     fn name(&self) -> &'static str;
 
     /// Returns the process that waits for the answer.

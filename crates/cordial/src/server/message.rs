@@ -1,6 +1,6 @@
 //! A message that is sent without a way back, and the handling that such messages share.
 
-use std::any::Any;
+use std::any::{Any, type_name};
 
 use futures_util::future::BoxFuture;
 
@@ -9,7 +9,7 @@ use super::context::Context;
 use super::envelope::{CastEnvelope, Item};
 use super::mailbox::Letter;
 use super::reply::{Later, Reply, Resolved};
-use super::shared::{ServerRef, short_type_name};
+use super::shared::ServerRef;
 use crate::exit::Exit;
 use crate::inherited::InScope;
 use crate::pid::Pid;
@@ -42,7 +42,7 @@ where
     }
 
     fn name(&self) -> &'static str {
-        short_type_name::<M>()
+        type_name::<M>()
     }
 }
 

@@ -18,7 +18,7 @@ use super::envelope::Item;
 use super::mailbox::Letter;
 use super::shared::{ServerRef, Shared};
 use crate::exit::{Exit, Location};
-use crate::process::{Shutdown, ShutdownRequested, current, is_shutdown_requested, shutdown_requested};
+use crate::process::{Shutdown, ShutdownRequested, current, shutdown_requested};
 use crate::unwind::{self, Unwound};
 
 /// How many messages are handled in one poll. Then other processes get their turn.
@@ -196,6 +196,6 @@ impl Requested {
             self.is_armed = true;
             return Pin::new(&mut self.request).poll(cx).is_ready();
         }
-        is_shutdown_requested()
+        self.request.is_given()
     }
 }

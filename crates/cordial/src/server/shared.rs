@@ -137,7 +137,11 @@ impl<S: Send + 'static> Shared<S> {
 
 /// Returns the name of a type without the paths of its modules.
 pub(super) fn short_type_name<T: ?Sized>() -> &'static str {
-    let name = std::any::type_name::<T>();
+    without_modules(std::any::type_name::<T>())
+}
+
+/// Returns the name of a type without the path of its module. Its parameters stay.
+pub(super) fn without_modules(name: &'static str) -> &'static str {
     let path = name.split('<').next().unwrap_or(name);
     path.rsplit("::").next().map_or(name, |last| &name[path.len() - last.len()..])
 }
@@ -152,6 +156,7 @@ impl<S: Send + 'static> Serving for Shared<S> {
         let Lengths { length, waiting, oldest } = self.mailbox.lengths();
         let (handled, skipped, in_hand) = self.mailbox.with(|state| (state.handled, state.skipped, state.in_hand));
         let now = self.runtime.executor().coarse_now();
+        let in_hand = in_hand.map(without_modules);
         let oldest = oldest.map(|since| Duration::from_millis(now.saturating_sub(since)));
         MailboxInfo { length, capacity: self.mailbox.capacity(), waiting, oldest, handled, skipped, in_hand }
     }

@@ -1,0 +1,52 @@
+//! A connection to redis, kept by a server: when it breaks, the supervisor makes another one, and the commands that wait are not
+//! lost. `REDIS=redis://127.0.0.1 cargo run --example redis_keeper`
+#![expect(clippy::print_stdout, reason = "an example prints")]
+
+use std::{env, time::Duration};
+
+use cordial::server::{Context, Handle, Server};
+use cordial::{Backoff, ChildSpec, Exit, Strategy, Supervisor};
+use redis::aio::MultiplexedConnection;
+use tokio::time::timeout;
+
+const LIMIT: Duration = Duration::from_secs(1);
+
+struct Redis(String, Option<MultiplexedConnection>);
+struct Increment(&'static str);
+
+impl Server for Redis {
+    async fn started(&mut self, _: &mut Context<Self>) -> Result<(), Exit> {
+        let client = redis::Client::open(&*self.0).map_err(|error| error.to_string())?;
+        let connection = timeout(LIMIT, client.get_multiplexed_async_connection()).await;
+        self.1 = Some(connection.map_err(|_| "redis does not answer")?.map_err(|error| error.to_string())?);
+        Ok(())
+    }
+}
+
+impl Handle<Increment> for Redis {
+    type Reply = Option<u64>;
+    async fn handle(&mut self, Increment(key): Increment, ctx: &mut Context<Self>) -> Option<u64> {
+        let answer = timeout(LIMIT, redis::cmd("INCR").arg(key).query_async(self.1.as_mut()?)).await;
+        if !matches!(answer, Ok(Ok(_))) {
+            ctx.stop(Exit::from("the connection is broken")); // this command fails, the next ones wait for a new connection
+        }
+        answer.ok()?.ok()
+    }
+}
+
+fn main() -> std::process::ExitCode {
+    cordial::main(async {
+        let Ok(url) = env::var("REDIS") else {
+            println!("set REDIS to the address of a server");
+            return Ok(());
+        };
+        let (redis, child) = ChildSpec::server("redis", move || Redis(url.clone(), None));
+        let child = child.backoff(Backoff::exponential(Duration::from_millis(50), 2 * LIMIT));
+        let _tree = Supervisor::builder(Strategy::OneForOne).child(child).start().await?;
+        for _ in 0..100 {
+            println!("{:?}", redis.call(Increment("visits")).timeout(60 * LIMIT).await);
+            tokio::time::sleep(LIMIT / 10).await;
+        }
+        Ok::<_, Exit>(())
+    })
+}
