@@ -329,6 +329,9 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
+        // The server of the connection that was cut waits for hours.
+        let end = format!("ip netns pids {} | xargs -r kill -9", self.name);
+        let _ = Command::new("sh").args(["-c", &end]).stderr(Stdio::null()).status();
         let _ = Command::new("ip").args(["link", "del", &self.link]).stderr(Stdio::null()).status();
         let _ = Command::new("ip").args(["netns", "del", &self.name]).stderr(Stdio::null()).status();
     }
