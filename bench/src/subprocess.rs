@@ -2,11 +2,12 @@
 //! prints.
 
 use std::fs;
+use std::hint::black_box;
 use std::io::Read;
 use std::num::NonZeroUsize;
 use std::process::{Child, Command, Stdio};
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Barrier, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use cordial::Task;
@@ -98,6 +99,9 @@ pub(crate) fn run(part: &str) -> f64 {
         keep_busy();
         return f64::NAN;
     }
+    if let Some(bursts) = part.strip_prefix("bursts bare ").and_then(Bursts::parse) {
+        return after_bare_bursts(bursts);
+    }
     let bench = Bench::start(2);
     if let Some(n_items) = part.strip_prefix("stream ours ").and_then(|n| n.parse().ok()) {
         return bench.ours(peak_growth(consume_ours(n_items)));
@@ -111,6 +115,9 @@ pub(crate) fn run(part: &str) -> f64 {
     if let Some(bursts) = part.strip_prefix("bursts peer ").and_then(Bursts::parse) {
         // Not in a spawned task: most programs spawn on the main thread, and there tokio frees more of its memory.
         return bench.tokio.block_on(after_bursts(bursts, burst_peer));
+    }
+    if let Some(bursts) = part.strip_prefix("bursts peer-task ").and_then(Bursts::parse) {
+        return bench.peer(after_bursts(bursts, burst_peer));
     }
     match part {
         "memory ours" => bench.ours(async {
@@ -173,6 +180,41 @@ async fn burst_peer() {
 
 fn nap() -> tokio::time::Sleep {
     tokio::time::sleep(Duration::from_millis(100))
+}
+
+/// What a task of these bursts has on the heap: three pieces of these sizes.
+type Pieces = (Box<[u8; 48]>, Box<[u8; 88]>, Box<[u8; 152]>);
+
+/// Returns the resident memory of two threads without any runtime that take turns in allocating the pieces of a burst. Each
+/// thread frees half of the pieces of each burst.
+fn after_bare_bursts(bursts: Bursts) -> f64 {
+    let (barrier, others_half) = (Barrier::new(2), Mutex::new(Vec::new()));
+    let give_half = || std::mem::take(&mut *others_half.lock().expect("no thread panics"));
+    let run = |own: u32| {
+        for n in 0..bursts.n {
+            if n % 2 == own {
+                let pieces = || -> Pieces { (Box::new([1; 48]), Box::new([1; 88]), Box::new([1; 152])) };
+                let mut burst: Vec<Pieces> = (0..BURST).map(|_| black_box(pieces())).collect();
+                std::thread::sleep(Duration::from_millis(100));
+                *others_half.lock().expect("no thread panics") = burst.split_off(burst.len() / 2);
+                drop(burst);
+            }
+            barrier.wait();
+            if n % 2 != own {
+                drop(give_half());
+            }
+            barrier.wait();
+        }
+        std::thread::sleep(bursts.pause);
+        // While the other thread is still there.
+        let resident = resident_bytes();
+        barrier.wait();
+        resident
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| run(1));
+        scope.spawn(|| run(0)).join().unwrap_or(f64::NAN)
+    })
 }
 
 /// Returns by how many bytes `work` raises the peak memory of this program.

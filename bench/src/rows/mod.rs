@@ -120,6 +120,16 @@ pub(crate) const ALL: &[Row] = &[
     },
     Row {
         unit: Unit::Bytes,
+        pairs: 3,
+        ..Row::new("memory after 10 bursts, to tokio in a task", resources::after_bursts_of_a_task, None)
+    },
+    Row {
+        unit: Unit::Bytes,
+        pairs: 3,
+        ..Row::new("memory after 10 bursts, to bare threads", resources::after_bare_bursts, None)
+    },
+    Row {
+        unit: Unit::Bytes,
         pairs: 1,
         ..Row::new("memory after 100 bursts", resources::after_bursts::<100, 0>, Ratio(1.3, 1.0))
     },

@@ -17,7 +17,22 @@ pub(crate) fn idle(_: &Bench) -> Pair {
 
 /// Resident memory after bursts of 100 000 tasks that sleep for 100 ms, and after `SECONDS` without tasks.
 pub(crate) fn after_bursts<const N: u32, const SECONDS: u64>(_: &Bench) -> Pair {
-    let words = Bursts { n: N, pause: Duration::from_secs(SECONDS) }.words();
-    let measure = |side| subprocess::measure(&format!("bursts {side} {words}"));
-    Pair { ours: measure("ours"), peer: measure("peer") }
+    bursts_against("peer", Bursts { n: N, pause: Duration::from_secs(SECONDS) })
+}
+
+/// The same after 10 bursts, and the peer spawns its tasks from a task.
+pub(crate) fn after_bursts_of_a_task(_: &Bench) -> Pair {
+    bursts_against("peer-task", TEN_BURSTS)
+}
+
+/// The same after 10 bursts, and the peer is two threads that only allocate and free as much.
+pub(crate) fn after_bare_bursts(_: &Bench) -> Pair {
+    bursts_against("bare", TEN_BURSTS)
+}
+
+const TEN_BURSTS: Bursts = Bursts { n: 10, pause: Duration::ZERO };
+
+fn bursts_against(peer: &str, bursts: Bursts) -> Pair {
+    let measure = |side| subprocess::measure(&format!("bursts {side} {}", bursts.words()));
+    Pair { ours: measure("ours"), peer: measure(peer) }
 }
