@@ -64,7 +64,7 @@ pub(crate) struct MapOptions {
     #[arg(long, help_heading = ITEMS)]
     pub(crate) shell: bool,
 
-    /// Run N commands at once; 0: as many as possible; +N, -N, N% of the cores; a FILE [default: 100%]
+    /// Run N commands at once; 0: as many as possible; also N%, +N, -N, FILE [default: cores]
     #[arg(short = 'c', long, visible_short_aliases = ['j', 'P'], aliases = ["jobs", "max-procs", "maxprocs", "max-concurrency"], value_name = "N", help_heading = RUNNING, value_parser = Concurrency::parse, default_value = "100%", hide_default_value = true, allow_negative_numbers = true)]
     pub(crate) concurrency: Concurrency,
 
@@ -120,7 +120,7 @@ pub(crate) struct MapOptions {
     #[arg(long, help_heading = FAILURE, conflicts_with = "halt")]
     pub(crate) fail_fast: bool,
 
-    /// After N or N% failed items: start no more (soon), stop all (now); also success=N, done=N
+    /// After N or N% failed items (also success=N, done=N): start no more, or stop all
     #[arg(long, aliases = ["halt-on-error", "haltonerror"], value_name = "soon|now,fail=N[%]", help_heading = FAILURE, value_parser = values::halt, allow_negative_numbers = true)]
     pub(crate) halt: Option<HaltPolicy>,
 

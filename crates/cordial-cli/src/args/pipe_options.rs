@@ -15,7 +15,7 @@ pub(crate) struct PipeOptions {
     pub(crate) pipe_part: bool,
 
     /// The size of a block; -N: N blocks per slot [default: 1M]
-    #[arg(long, aliases = ["block-size", "blocksize"], value_name = "SIZE", value_parser = values::block, allow_hyphen_values = true)]
+    #[arg(long, aliases = ["block-size", "blocksize"], value_name = "SIZE", value_parser = values::block, allow_hyphen_values = true, hide = true)]
     pub(crate) block: Option<values::BlockSize>,
 
     /// Records end with TEXT instead of a newline

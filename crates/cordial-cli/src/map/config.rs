@@ -81,6 +81,11 @@ impl Config {
             };
             return Err(format!("--workdir {shown} is not a directory: {advice}"));
         }
+        if options.keep_order && options.line_buffer {
+            return Err(
+                "-k cannot be used with --line-buffer, which prints each line when it is written: leave out one of them".to_owned()
+            );
+        }
         if options.items.header.is_some() {
             arguments::announce_terminal(&sources, options.quiet);
         }

@@ -52,6 +52,7 @@ fn wrong_usage_is_reported_with_status_255() {
         (&["map", "no-such-command"], "there is no program named \"no-such-command\" in any directory of PATH"),
         (&["map", "/no/such/command"], "cannot start the program \"/no/such/command\": No such file or directory"),
         (&["map", "echo", "::::", "no-file"], "cannot read items from no-file: No such file or directory"),
+        (&["map", "-k", "--line-buffer", "true"], "-k cannot be used with --line-buffer"),
         (&["map", "-p", "true"], "-p is not supported: --dry-run > FILE writes the commands to a file"),
         (&["map", "--rpl=x", "true"], "--rpl is not supported: a placeholder cannot run Perl"),
         (&["map", "--shell", "echo '{}'"], "{} is inside quotes"),
