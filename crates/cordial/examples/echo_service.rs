@@ -4,14 +4,17 @@
 
 use std::{error::Error, future::pending, io, process::ExitCode, time::Duration};
 
-use cordial::{ChildSpec, Exit, Strategy, Supervisor, TaskSupervisor, process};
-use tokio::{io::AsyncReadExt, io::AsyncWriteExt, net::TcpListener, net::TcpStream};
+use cordial::{Backoff, ChildSpec, Exit, Strategy, Supervisor, TaskSupervisor, process};
+use tokio::{io::AsyncReadExt, io::AsyncWriteExt, net::TcpListener, net::TcpStream, time::timeout};
+
+const IDLE: Duration = Duration::from_secs(60); // then a connection is closed, since it takes the place of another one
 
 async fn echo(mut stream: TcpStream) -> io::Result<()> {
     let mut buffer = [0; 1024];
     loop {
         // What has arrived is read first. The call opts in: a request to shut down interrupts nothing below.
-        let n = tokio::select! { biased; n = stream.read(&mut buffer) => n?, () = cordial::shutdown_requested() => 0 };
+        let read = timeout(IDLE, stream.read(&mut buffer));
+        let n = tokio::select! { biased; n = read => n??, () = cordial::shutdown_requested() => 0 };
         if n == 0 {
             return stream.write_all(b"bye\n").await;
         }
@@ -42,6 +45,8 @@ fn main() -> ExitCode {
         let (for_listener, at) = (connections.clone(), address.clone());
         let tree = Supervisor::builder(Strategy::RestForOne).label("echo").child(connections.child_spec());
         let listener = ChildSpec::init("listener", move || listen(at.clone(), for_listener.clone()));
+        // Tried again for as long as it takes, for example while the system has no more files for connections.
+        let listener = listener.backoff(Backoff::exponential(Duration::from_millis(10), Duration::from_secs(1)));
         let tree = tree.child(listener).start().await?;
         if !is_demo {
             pending::<()>().await; // on Ctrl-C this future is dropped, and the tree is stopped in order

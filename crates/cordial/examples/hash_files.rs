@@ -1,6 +1,6 @@
 //! Hashes all files below a folder (default: the current one), with a progress bar. Skips hidden files and `target`.
 //! Tasks may block and compute: each reads a file with `std::fs`, and hashes it.
-#![expect(clippy::print_stdout, reason = "an example prints")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example prints")]
 
 use std::env;
 use std::fs::File;
@@ -34,7 +34,8 @@ fn main() -> std::process::ExitCode {
     cordial::main(async {
         let folder = env::args_os().nth(1).unwrap_or(".".into());
         let entries = WalkDir::new(folder).sort_by_file_name().into_iter().filter_entry(is_included);
-        let files = entries.flatten().filter(|entry| entry.file_type().is_file()).map(DirEntry::into_path);
+        let entries = entries.filter_map(|entry| entry.inspect_err(|error| eprintln!("{error}")).ok());
+        let files = entries.filter(|entry| entry.file_type().is_file()).map(DirEntry::into_path);
         let files: Vec<PathBuf> = files.collect(); // collected first, because the bar needs their number
 
         let bar = ProgressBar::new(files.len() as u64);

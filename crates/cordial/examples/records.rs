@@ -6,7 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use cordial::{Failure, Task};
-use redb::{Database, ReadOnlyTable, ReadableTable, ReadableTableMetadata, TableDefinition};
+use futures::stream;
+use redb::{Database, ReadOnlyTable, ReadableTable, ReadableTableMetadata, StorageError, TableDefinition};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 /// The text of an order is `quantity x price`. Some orders are malformed.
@@ -31,13 +32,16 @@ async fn total((id, order): (u64, String)) -> Result<(u64, u64), BoxError> {
 }
 
 /// Reads the records one by one, when the stream pulls them.
-fn records(orders: &ReadOnlyTable<u64, &'static str>) -> Result<impl Iterator<Item = (u64, String)>, BoxError> {
-    Ok(orders.iter()?.flatten().map(|(id, order)| (id.value(), order.value().to_owned())))
+fn records(
+    orders: &ReadOnlyTable<u64, &'static str>,
+) -> Result<impl Iterator<Item = Result<(u64, String), StorageError>>, StorageError> {
+    Ok(orders.iter()?.map(|record| record.map(|(id, order)| (id.value(), order.value().to_owned()))))
 }
 
 async fn process(database: &Database) -> Result<(), BoxError> {
     let orders = database.begin_read()?.open_table(ORDERS)?;
-    let results = Task::async_stream(records(&orders)?, total).max_concurrency(20).or_exit().zip_input_on_exit();
+    let records = stream::iter(records(&orders)?);
+    let results = Task::try_async_stream_from(records, total).max_concurrency(20).or_exit().zip_input_on_exit();
     let (totals, failed) = results.partition().await;
 
     let writing = database.begin_write()?;
@@ -46,7 +50,9 @@ async fn process(database: &Database) -> Result<(), BoxError> {
     }
     writing.commit()?;
     println!("{} orders, {} totals", orders.len()?, database.begin_read()?.open_table(TOTALS)?.len()?);
-    for Failure { input: (id, order), exit, .. } in failed {
+    for Failure { input, exit, .. } in failed {
+        // Without an input, the database itself has failed.
+        let Some((id, order)) = input else { return Err(exit.into()) };
         println!("order {id} ({order:?}) has no total: {exit}");
     }
     Ok(())

@@ -103,3 +103,15 @@ fn the_echo_example_finishes_its_replies_after_a_signal() {
     client.read_to_string(&mut reply).unwrap();
     assert_eq!((&*reply, example.finish().0), ("first\nbye\n", Some(0)));
 }
+
+#[test]
+fn the_crawler_finishes_its_pages_after_a_signal() {
+    let mut example = Example::start("crawler", &[]);
+    let line = example.next_line();
+    assert!(line.contains("/7: HTTP status server error (503"), "{line}");
+    example.send(Signal::INT);
+    let (status, rest) = example.finish();
+    let last = rest.lines().last().unwrap_or_default();
+    assert!(status == Some(0) && last.ends_with(" of them not fetched"), "{status:?}: {rest}");
+    assert!(!last.contains(" 0 of them"), "pages that were found stay open: {rest}");
+}

@@ -1,8 +1,14 @@
-//! The example `healing` beside real servers, which are frozen, shut down and killed: each time it heals, and it never gives up.
+//! Examples beside real servers. `batch` loses no order, whatever ends it. `healing` heals each time when its servers are frozen, shut
+//! down and killed, and never gives up.
 //!
 //! A server that is not installed is skipped, with a line that says so. Only on Unix.
 #![cfg_attr(unix, expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that is a program"))]
 
+#[cfg(unix)]
+#[path = "../../examples/batch.rs"]
+mod batch;
+#[cfg(unix)]
+mod batch_runs;
 #[cfg(unix)]
 #[path = "../../examples/healing.rs"]
 mod healing;
@@ -13,5 +19,8 @@ mod server;
 
 fn main() {
     #[cfg(unix)]
-    outages::run();
+    {
+        batch_runs::run();
+        outages::run();
+    }
 }
