@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, LazyLock, OnceLock, Weak};
 use std::time::Duration;
 
 use crate::executor::error::ExecutorError;
@@ -22,7 +22,7 @@ use crate::timeout::{Instant, Timeouts};
 use crate::{priority, reservation, unwind};
 
 /// Held while an executor starts: executors that start at the same time would take threads that the others have reserved.
-static STARTING: Mutex<()> = Mutex::new(());
+static STARTING: LazyLock<Mutex<()>> = LazyLock::new(|| Mutex::new(()));
 
 /// How many files tokio opens for its I/O driver, and for signals.
 const FILES_OF_TOKIO: usize = 6;
