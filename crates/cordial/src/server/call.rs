@@ -228,7 +228,7 @@ where
         let now = shared.runtime.executor().coarse_now();
         match shared.mailbox.send(Item::Call(self.clone()), caller, now, WhenFull::Wait) {
             Ok(Sent::Queued) => Ok(self),
-            Ok(Sent::Waiting { ticket, is_first }) => {
+            Ok(Sent::Waiting { ticket, is_first, .. }) => {
                 self.lock().ticket = Some(ticket);
                 if is_first {
                     shared.emit_full(caller, short_type_name::<M>());

@@ -47,13 +47,13 @@ enum CastState {
 
 /// A message that was not sent, whatever its type.
 trait Unsent: Send {
-    fn send(self: Box<Self>, room: Arc<Room>) -> Attempt;
+    fn send(self: Box<Self>) -> Attempt;
     fn target(&self) -> Arc<dyn Target>;
 }
 
 enum Attempt {
     Queued,
-    Waiting(u64, Arc<dyn Target>),
+    Waiting(u64, Arc<Room>, Arc<dyn Target>),
     Failed(Exit),
 }
 
@@ -101,11 +101,10 @@ impl Cast {
         {
             return Poll::Ready(Err(unsent.target().timed_out(named_limit(limit))));
         }
-        let room = Arc::new(Room::default());
-        match unsent.send(room.clone()) {
+        match unsent.send() {
             Attempt::Queued => Poll::Ready(Ok(())),
             Attempt::Failed(exit) => Poll::Ready(Err(exit)),
-            Attempt::Waiting(ticket, server) => {
+            Attempt::Waiting(ticket, room, server) => {
                 let limit = self.limit.unwrap_or_else(|| server.default_limit());
                 self.limit = Some(limit);
                 if let Timeout::After(limit) = capped(limit) {
@@ -184,7 +183,7 @@ where
     S: Handle<M>,
     M: Send + 'static,
 {
-    fn send(mut self: Box<Self>, room: Arc<Room>) -> Attempt {
+    fn send(mut self: Box<Self>) -> Attempt {
         let server = self.server.take().expect("a message is sent once");
         self.scope = current_scope().filter(Scope::is_carried);
         let shared = &server.0;
@@ -194,13 +193,13 @@ where
         }
         let now = shared.runtime.executor().coarse_now();
         let sender = process::current();
-        match shared.mailbox.send(Item::Cast(self), sender, now, WhenFull::WaitFor(room)) {
+        match shared.mailbox.send(Item::Cast(self), sender, now, WhenFull::WaitForRoom) {
             Ok(Sent::Queued) => Attempt::Queued,
-            Ok(Sent::Waiting { ticket, is_first }) => {
+            Ok(Sent::Waiting { ticket, is_first, room }) => {
                 if is_first {
                     shared.emit_full(sender, short_type_name::<M>());
                 }
-                Attempt::Waiting(ticket, Arc::new(server))
+                Attempt::Waiting(ticket, room.unwrap_or_default(), Arc::new(server))
             }
             Err(NotSent::Stopped(message, exit)) => {
                 discard(message);

@@ -85,6 +85,7 @@ pub(super) enum Sent {
     Waiting {
         ticket: u64,
         is_first: bool,
+        room: Option<Arc<Room>>,
     },
 }
 
@@ -101,7 +102,8 @@ pub(super) enum WhenFull {
     Refuse,
     /// The future of a call, which waits for its answer anyway.
     Wait,
-    WaitFor(Arc<Room>),
+    /// The future of a cast, which waits for room alone.
+    WaitForRoom,
 }
 
 /// How many messages are in the mailbox, and since when.
@@ -157,12 +159,13 @@ impl<T: Letter> Mailbox<T> {
                     WhenFull::Refuse => return Err(NotSent::Full(letter)),
                     _ if is_to_itself => return Err(NotSent::ToItself(letter, state.in_hand)),
                     WhenFull::Wait => None,
-                    WhenFull::WaitFor(room) => Some(room),
+                    WhenFull::WaitForRoom => Some(Arc::new(Room::default())),
                 };
                 let ticket = state.next_ticket;
                 state.next_ticket += 1;
-                state.waiting.insert(ticket, Waiting { letter, since, room });
-                return Ok(Sent::Waiting { ticket, is_first: !std::mem::replace(&mut state.is_full_reported, true) });
+                state.waiting.insert(ticket, Waiting { letter, since, room: room.clone() });
+                let is_first = !std::mem::replace(&mut state.is_full_reported, true);
+                return Ok(Sent::Waiting { ticket, is_first, room });
             }
             if is_to_itself && matches!(when_full, WhenFull::Wait) {
                 return Err(NotSent::ToItself(letter, state.in_hand));
