@@ -1,12 +1,11 @@
 //! Crawls a site: eight pages at a time, a new one every 5 ms at most, each with limits and retries. Ctrl-C finishes the pages that
 //! have begun. Its argument is the first page; without one, it crawls a local site, some pages of which fail or hang.
 #![expect(clippy::print_stdout, reason = "an example prints")]
-use std::{collections::HashSet, error::Error, pin::pin, process::ExitCode, time::Duration};
-
 use axum::{Router, extract::Path, http::StatusCode, routing::get};
 use cordial::{Backoff, Retry, Task};
 use futures::{StreamExt, channel::mpsc};
 use reqwest::{Client, Url};
+use std::{collections::HashSet, error::Error, pin::pin, process::ExitCode, time::Duration};
 use tokio::{net::TcpListener, time::sleep};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;

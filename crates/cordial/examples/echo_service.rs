@@ -1,25 +1,23 @@
 //! A TCP service as a supervision tree. It kills its listener, to show a restart, and stops in order.
 //! With an address as its argument it serves there until Ctrl-C: try `127.0.0.1:4096`, and `nc 127.0.0.1 4096`.
 #![expect(clippy::print_stdout, reason = "an example prints")]
-
 use std::{error::Error, future::pending, io, process::ExitCode, time::Duration};
 
 use cordial::{Backoff, ChildSpec, Exit, Strategy, Supervisor, TaskSupervisor, process};
 use tokio::{io::AsyncReadExt, io::AsyncWriteExt, net::TcpListener, net::TcpStream, time::timeout};
-
-const IDLE: Duration = Duration::from_secs(60); // then a connection is closed, since it takes the place of another one
+const SECOND: Duration = Duration::from_secs(1);
 
 async fn echo(mut stream: TcpStream) -> io::Result<()> {
     let mut buffer = [0; 1024];
     loop {
         // What has arrived is read first. The call opts in: a request to shut down interrupts nothing below.
-        let read = timeout(IDLE, stream.read(&mut buffer));
+        let read = timeout(60 * SECOND, stream.read(&mut buffer)); // an idle connection takes the place of another one
         let n = tokio::select! { biased; n = read => n??, () = cordial::shutdown_requested() => 0 };
         if n == 0 {
             return stream.write_all(b"bye\n").await;
         }
         stream.write_all(b"> ").await?;
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(SECOND / 5).await;
         stream.write_all(&buffer[..n]).await?;
     }
 }
@@ -38,16 +36,13 @@ async fn listen(address: String, connections: TaskSupervisor) -> io::Result<impl
 fn main() -> ExitCode {
     cordial::main(async {
         let free_port = TcpListener::bind("127.0.0.1:0").await?.local_addr()?.to_string();
-        let argument = std::env::args().nth(1);
-        let (is_demo, address) = (argument.is_none(), argument.unwrap_or(free_port));
-        let connections = TaskSupervisor::builder().label("connections").max_children(1000);
-        let connections = connections.shutdown(Duration::from_secs(30)).start(); // the grace time of each connection
+        let (is_demo, address) = std::env::args().nth(1).map_or((true, free_port), |address| (false, address));
+        let connections = TaskSupervisor::builder().label("clients").max_children(1000).shutdown(30 * SECOND).start();
         let (for_listener, at) = (connections.clone(), address.clone());
         let tree = Supervisor::builder(Strategy::RestForOne).label("echo").child(connections.child_spec());
         let listener = ChildSpec::init("listener", move || listen(at.clone(), for_listener.clone()));
         // Tried again for as long as it takes, for example while the system has no more files for connections.
-        let listener = listener.backoff(Backoff::exponential(Duration::from_millis(10), Duration::from_secs(1)));
-        let tree = tree.child(listener).start().await?;
+        let tree = tree.child(listener.backoff(Backoff::exponential(SECOND / 100, SECOND))).start().await?;
         if !is_demo {
             pending::<()>().await; // on Ctrl-C this future is dropped, and the tree is stopped in order
         }

@@ -2,11 +2,8 @@
 //! Tasks may block and compute: each reads a file with `std::fs`, and hashes it.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example prints")]
 
-use std::env;
-use std::fs::File;
 use std::io::{self, Read};
-use std::path::PathBuf;
-use std::time::Duration;
+use std::{env, fs::File, path::PathBuf, time::Duration};
 
 use cordial::{Exit, Task};
 use indicatif::ProgressBar;

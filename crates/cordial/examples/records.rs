@@ -1,15 +1,14 @@
 //! Processes the records of an embedded database, 20 at a time, and separates successes from failures.
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
-use std::error::Error;
-use std::path::Path;
-use std::time::Duration;
+use std::{error::Error, path::Path, time::Duration};
 
 use cordial::{Failure, Task};
 use futures::stream;
 use redb::{Database, ReadOnlyTable, ReadableTable, ReadableTableMetadata, StorageError, TableDefinition};
 
 type BoxError = Box<dyn Error + Send + Sync>;
+type Record = Result<(u64, String), StorageError>;
 /// The text of an order is `quantity x price`. Some orders are malformed.
 const ORDERS: TableDefinition<'_, u64, &str> = TableDefinition::new("orders");
 const TOTALS: TableDefinition<'_, u64, u64> = TableDefinition::new("totals");
@@ -32,17 +31,13 @@ async fn total((id, order): (u64, String)) -> Result<(u64, u64), BoxError> {
 }
 
 /// Reads the records one by one, when the stream pulls them.
-fn records(
-    orders: &ReadOnlyTable<u64, &'static str>,
-) -> Result<impl Iterator<Item = Result<(u64, String), StorageError>>, StorageError> {
+fn records(orders: &ReadOnlyTable<u64, &'static str>) -> Result<impl Iterator<Item = Record>, StorageError> {
     Ok(orders.iter()?.map(|record| record.map(|(id, order)| (id.value(), order.value().to_owned()))))
 }
-
 async fn process(database: &Database) -> Result<(), BoxError> {
     let orders = database.begin_read()?.open_table(ORDERS)?;
-    let records = stream::iter(records(&orders)?);
-    let results = Task::try_async_stream_from(records, total).max_concurrency(20).or_exit().zip_input_on_exit();
-    let (totals, failed) = results.partition().await;
+    let results = Task::try_async_stream_from(stream::iter(records(&orders)?), total).max_concurrency(20);
+    let (totals, failed) = results.or_exit().zip_input_on_exit().partition().await;
 
     let writing = database.begin_write()?;
     for (id, total) in &totals {
@@ -51,8 +46,7 @@ async fn process(database: &Database) -> Result<(), BoxError> {
     writing.commit()?;
     println!("{} orders, {} totals", orders.len()?, database.begin_read()?.open_table(TOTALS)?.len()?);
     for Failure { input, exit, .. } in failed {
-        // Without an input, the database itself has failed.
-        let Some((id, order)) = input else { return Err(exit.into()) };
+        let Some((id, order)) = input else { return Err(exit.into()) }; // the database itself has failed
         println!("order {id} ({order:?}) has no total: {exit}");
     }
     Ok(())
