@@ -121,7 +121,7 @@ pub(crate) fn mailbox_full(full: &MailboxFull<'_>) {
     let MailboxFull { pid, label, spawned_at, capacity, oldest, in_hand, sender, message } = *full;
     let oldest_ms = oldest.map(|oldest| u64::try_from(oldest.as_millis()).unwrap_or(u64::MAX));
     event!(name: "mailbox_full", target: TARGET, Level::WARN, event = "mailbox_full", %pid, label, %spawned_at, capacity, oldest_ms,
-        in_hand, sender = sender.map(display), message,
+        in_hand, sender = sender.map(display), message_type = message,
         "the mailbox of a server is full, and senders wait; the server is slower than its senders, or stuck in a message");
 }
 

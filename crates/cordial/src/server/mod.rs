@@ -25,7 +25,7 @@
 //!
 //! | event | level | emitted when | fields |
 //! |---|---|---|---|
-//! | `mailbox_full` | warn | a message waits for room; not again before the mailbox was half empty | pid, label, spawned_at, capacity, oldest_ms, in_hand, sender, message |
+//! | `mailbox_full` | warn | a message waits for room; not again before the mailbox was half empty | pid, label, spawned_at, capacity, oldest_ms, in_hand, sender, message_type |
 //! | `call_cycle` | warn | the limit of a call has passed whose caller is a server that waits for itself through other servers | pid, cycle |
 //!
 //! [`MailboxInfo`](crate::process::MailboxInfo) has the length of the mailbox, the age of its oldest message, and how many messages

@@ -45,6 +45,8 @@ fn emit_all() {
     threads_refused(&std::io::ErrorKind::WouldBlock.into(), Some(&ThreadLimit::System { max: 1 }));
     abandoned(&subject);
     call_cycle(pid, "a -> b -> a");
+    let (label, oldest, in_hand, sender) = (None, None, None, None);
+    mailbox_full(&MailboxFull { pid, label, spawned_at, capacity: 1, oldest, in_hand, sender, message: "Get" });
     let Err(Unwound::Panic(caught)) = unwind::catch(|| std::panic::panic_any("planned")) else {
         panic!("it panics");
     };
