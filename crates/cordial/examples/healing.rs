@@ -34,7 +34,7 @@ async fn postgres(url: String, mut count: Receiver<u64>) -> Result<impl Future<O
         }
     })
 }
-/// Starts a child for each server that has an address. The caller owns the count, so nothing is lost while a server is away.
+/// Starts a child for each server that has an address. The caller owns the count, so it goes on while a server is away.
 pub(crate) async fn start(urls: [Option<String>; 2], count: Receiver<u64>) -> Result<Supervisor> {
     let (backoff, [url, other]) = (Backoff::exponential(Duration::from_millis(50), LIMITS.1), urls);
     let (mut tree, copy) = (Supervisor::builder(Strategy::OneForOne), count.clone());

@@ -1,5 +1,5 @@
-//! Several sources of items, such as the lists after `:::`: all combinations of one value from each. The last source
-//! varies fastest. Sources that are linked vary together.
+//! Combines several sources of values, such as the lists after `:::`. An item is one value from each source, in all
+//! combinations. The last source varies fastest. Sources that are linked vary together.
 
 use crate::item::Value;
 
@@ -50,7 +50,7 @@ impl Lists {
         self.total() == 0 && lists.any(|list| !list.is_empty())
     }
 
-    /// Returns the number of combinations, or the largest number if there are more.
+    /// Returns the number of combinations, `u64::MAX` if there are more. There must be a list.
     pub(super) fn total(&self) -> u64 {
         combinations_of(&self.groups)
     }

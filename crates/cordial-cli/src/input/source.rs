@@ -38,11 +38,11 @@ pub(crate) struct ItemSource {
     count: Arc<ValueCount>,
     stop: StopToken,
     ended: bool,
-    /// Why the input ended, after the items before it.
+    /// The error that ended the input. It is returned after the items that were read before it.
     error: Option<io::Error>,
 }
 
-/// One record.
+/// One value of the input, or its columns; or one combination of the lists.
 #[derive(Debug, Default)]
 struct Record {
     values: Vec<Value>,
@@ -87,7 +87,7 @@ impl ItemSource {
         matches!(&self.reader.values, Values::Lists(lists) if lists.lacks_a_list())
     }
 
-    /// Returns the count of records, which the source keeps up to date, and the number of records per item.
+    /// Returns the count of records, which grows while the input is read ahead, and the most records of an item.
     pub(crate) fn count(&self) -> (Arc<ValueCount>, usize) {
         (Arc::clone(&self.count), self.grouping.max_records.unwrap_or(1))
     }
@@ -127,8 +127,8 @@ impl ItemSource {
             let has_limit = self.grouping.max_records.or(self.grouping.max_lines).is_some();
             if self.grouping.is_exact && has_limit {
                 return Err(io::Error::other(format!(
-                    "those of item {} do not fit on a command line of {} bytes together; leave out -x, or pass fewer to each \
-                     command",
+                    "the items of command {} do not fit together on a command line of {} bytes; leave out -x, or pass fewer \
+                     to each command",
                     self.index + 1,
                     self.grouping.max_bytes
                 )));
@@ -261,9 +261,9 @@ impl RecordReader {
         Poll::Ready(Some(Ok(record)))
     }
 
-    /// Returns the last line if it would continue.
+    /// Ends the reader. Returns the line so far, if it would have continued on a next line.
     fn last(&mut self) -> Option<io::Result<Record>> {
-        // Values after the end of the list are not read.
+        // An empty source from now on: what follows the value that ends the input is not read.
         self.values = Values::Lists(Lists::default());
         if self.joined.is_empty() {
             return None;

@@ -22,7 +22,7 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// Returns the count of values, which the source keeps up to date, and the number of values per item.
+    /// Returns the count of values, which grows while the input is read ahead, and the most values of an item.
     pub(super) fn count(&self) -> (Arc<ValueCount>, usize) {
         match self {
             Source::Items(items) => items.count(),

@@ -96,7 +96,10 @@ fn one_command_gets_as_many_items_as_fit_or_fewer() {
             &["map", "-s", "10", "--xargs", "echo"],
             "item 1 does not fit on a command line of 10 bytes; allow more with -s",
         ),
-        (&["map", "-x", "-n2", "-s12", "echo"], "those of item 1 do not fit on a command line of 12 bytes together"),
+        (
+            &["map", "-x", "-n2", "-s12", "echo"],
+            "the items of command 1 do not fit together on a command line of 12 bytes",
+        ),
     ] {
         let result = run(args, b"123456\n7\n");
         assert_eq!((result.status, result.stdout.as_slice()), (255, &b""[..]), "{args:?}");

@@ -9,20 +9,20 @@ use crate::pid::Pid;
 use crate::process::{Handle, current};
 use crate::{telemetry, unwind};
 
-/// Returns the exit of a message that a server sends to itself and would wait for.
+/// Returns the error with which a call or cast fails that a server makes to itself and would wait for.
 pub(super) fn to_itself<S: Server>(shared: &Shared<S>, in_hand: Option<&'static str>, message: &str) -> Exit {
     let handler = match in_hand {
         Some(in_hand) => format!("in its handler of `{}`", without_modules(in_hand)),
         None => "in `started` or `stopping`".to_owned(),
     };
     Exit::from(format!(
-        "server {} waits for itself: {handler}, it sent itself `{message}`, which it would handle only after that; call the method, or send with `try_cast`, or from `reply_later`",
+        "server {} waits for itself: {handler}, it sent itself `{message}`, which it would handle only after that; call a method of its state instead, or send with `try_cast`, or in the future of `reply_later`",
         shared.name()
     ))
 }
 
-/// Emits an event if the calling process, whose call of the process `called` has exceeded its limit, is a server that `called`
-/// waits for.
+/// To be called when a call of `called` by this process has exceeded its limit. Emits an event if `called` waits for this
+/// process in turn, directly or through other servers.
 pub(super) fn emit(runtime: &Handle, called: Pid) {
     let Some(caller) = current() else { return };
     let Some(circle) = circle(runtime, caller, called) else { return };
@@ -30,8 +30,8 @@ pub(super) fn emit(runtime: &Handle, called: Pid) {
     unwind::ignore_panic(|| telemetry::call_cycle(caller, &names.join(" -> ")));
 }
 
-/// Searches the servers that wait for `caller`, and those that wait for these, for `called`. Returns the circle from `caller` to
-/// `caller`.
+/// Follows the calls backwards from `caller`: who waits for it, who waits for those, and so on, until `called` is found. Returns
+/// the circle from `caller` to `caller`.
 fn circle(runtime: &Handle, caller: Pid, called: Pid) -> Option<Vec<Pid>> {
     // For each process that waits: the server that it waits for.
     let mut waits_for = BTreeMap::from([(caller, called)]);

@@ -48,6 +48,8 @@ pub(super) struct State<T> {
     /// The message in hand of a process that is about to end, and the calls that its tasks would have answered.
     failed: Vec<T>,
     pub(super) in_hand: Option<&'static str>,
+    /// The process whose call is in hand.
+    caller_in_hand: Option<Pid>,
     pub(super) handled: u64,
     pub(super) skipped: u64,
     pub(super) custody: Custody,
@@ -122,6 +124,7 @@ impl<T: Letter> Mailbox<T> {
             receiver: None,
             failed: Vec::new(),
             in_hand: None,
+            caller_in_hand: None,
             handled: 0,
             skipped: 0,
             custody: Custody::default(),
@@ -199,6 +202,7 @@ impl<T: Letter> Mailbox<T> {
                 return Poll::Pending;
             };
             state.in_hand = Some(letter.name());
+            state.caller_in_hand = letter.caller();
             state.is_full_reported &= state.queue.len() > self.capacity / 2;
             let next = if state.waiting.is_empty() { None } else { state.waiting.pop_first() };
             let room = next.and_then(|(_, Waiting { letter, since, room })| {
@@ -230,7 +234,9 @@ impl<T: Letter> Mailbox<T> {
 
     /// Records which message is in hand, of those that are not in the mailbox.
     pub(super) fn take_in_hand(&self, name: &'static str) {
-        self.lock().in_hand = Some(name);
+        let mut state = self.lock();
+        state.in_hand = Some(name);
+        state.caller_in_hand = None;
     }
 
     /// Keeps a message that is not answered, until the process has ended.
@@ -341,8 +347,10 @@ impl<T: Letter> Mailbox<T> {
     /// Returns the processes whose calls are in the mailbox, or wait for room.
     pub(super) fn callers(&self) -> Vec<Pid> {
         let state = self.lock();
+        let in_hand = state.in_hand.and(state.caller_in_hand);
         let queued = state.queue.iter().map(|queued| &queued.letter);
-        queued.chain(state.waiting.values().map(|waiting| &waiting.letter)).filter_map(Letter::caller).collect()
+        let letters = queued.chain(state.waiting.values().map(|waiting| &waiting.letter));
+        in_hand.into_iter().chain(letters.filter_map(Letter::caller)).collect()
     }
 
     /// Calls `f` with the state, under the lock.

@@ -53,6 +53,6 @@ fn a_full_mailbox_is_an_event_until_it_was_half_empty() {
     });
     let full = named(&emitted, "mailbox_full");
     assert_eq!(full.len(), 2, "{full:?}");
-    let fields = ["label", "capacity", "in_hand", "message"].map(|field| full[0].field(field));
+    let fields = ["label", "capacity", "in_hand", "message_type"].map(|field| full[0].field(field));
     assert_eq!(fields, ["worker", "2", "Slow", "Say"]);
 }

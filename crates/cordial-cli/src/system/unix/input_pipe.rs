@@ -1,4 +1,4 @@
-//! The pipe from which a command reads its standard input.
+//! Pipes for input: the one from which a command reads, and that from which we read.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -10,8 +10,7 @@ use tokio::io::unix::AsyncFd;
 
 use super::std_streams::Descriptor;
 
-/// The number of bytes that a pipe should hold. A block of this size is written at once, before its command has read
-/// any of it.
+/// The number of bytes that the pipe of our own input should hold: so much can be written ahead of our reads.
 #[cfg(target_os = "linux")]
 const PIPE_BYTES: usize = 1024 * 1024;
 
@@ -45,7 +44,7 @@ impl InputPipe {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future writes nothing.
+    /// If the future is dropped before it is ready, nothing was written.
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let bytes = &bytes[..bytes.len().min(MAX_WRITE_BYTES)];
         loop {
@@ -74,8 +73,8 @@ impl InputPipe {
     }
 }
 
-/// Makes a pipe hold more bytes, which saves switches between its reader and its writer. Does nothing for another file,
-/// and if the user has used up the memory for pipes.
+/// Makes a pipe hold more bytes, which saves switches between its reader and its writer. Does nothing if the file is no
+/// pipe, if the user has used up the memory for pipes, and on other systems than Linux.
 pub(crate) fn enlarge_pipe(pipe: &impl Descriptor) {
     #[cfg(target_os = "linux")]
     let _ = rustix::pipe::fcntl_setpipe_size(pipe, PIPE_BYTES);
