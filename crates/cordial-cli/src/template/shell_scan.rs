@@ -42,18 +42,38 @@ enum Context {
         end: CommandEnd,
         parentheses: u32,
         cases: u32,
+        /// Whether it begins with `((`, and the shell may read it as a calculation.
+        is_ambiguous: bool,
     },
     SingleQuotes,
     /// `$'…'`, in which a backslash escapes.
     AnsiQuotes,
     DoubleQuotes,
-    /// `${…}` inside double quotes.
-    Parameter,
+    /// `${…}`
+    Parameter {
+        part: ParameterPart,
+        /// Whether it is inside double quotes or a here-document.
+        is_quoted: bool,
+    },
     Arithmetic {
         parentheses: u32,
     },
+    /// A calculation in brackets: `$[…]`, and the index in `${a[…]}`.
+    Brackets {
+        brackets: u32,
+    },
     Comment,
     HereDocument(HereDocument),
+}
+
+/// The part of `${…}` at a position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ParameterPart {
+    Name,
+    /// After an operator such as `:-` or `#`.
+    Word,
+    /// After the colon of `${x:offset:length}`: a calculation.
+    Offset,
 }
 
 /// What ends a command.
@@ -79,8 +99,17 @@ struct HereDocument {
 ///
 /// A message, when a placeholder is inside quotes, or is not supported.
 pub(super) fn scan(line: &[u8], syntax: &Syntax) -> Result<Vec<ShellPiece>, String> {
-    let contexts = vec![Context::Command { end: CommandEnd::Line, parentheses: 0, cases: 0 }];
-    let mut scanner = Scanner { line, at: 0, contexts, documents: Vec::new(), pieces: Vec::new(), text: Vec::new() };
+    let contexts = vec![Context::command(CommandEnd::Line)];
+    let mut scanner = Scanner {
+        line,
+        at: 0,
+        contexts,
+        documents: Vec::new(),
+        tests: Vec::new(),
+        lets: Vec::new(),
+        pieces: Vec::new(),
+        text: Vec::new(),
+    };
     while scanner.at < line.len() {
         // `${}`, `${#}` and the like belong to the shell.
         let may_begin = scanner.before() != Some(b'$') && *scanner.context() != Context::Comment;
@@ -105,6 +134,12 @@ pub(super) fn scan(line: &[u8], syntax: &Syntax) -> Result<Vec<ShellPiece>, Stri
     }
 }
 
+impl Context {
+    fn command(end: CommandEnd) -> Context {
+        Context::Command { end, parentheses: 0, cases: 0, is_ambiguous: false }
+    }
+}
+
 struct Scanner<'l> {
     line: &'l [u8],
     at: usize,
@@ -112,6 +147,10 @@ struct Scanner<'l> {
     contexts: Vec<Context>,
     /// Here-documents that begin after the end of the current line of the script.
     documents: Vec<HereDocument>,
+    /// The start of each open `[[`, and the number of contexts there.
+    tests: Vec<(usize, usize)>,
+    /// The number of contexts at each `let` whose words have not ended.
+    lets: Vec<usize>,
     pieces: Vec<ShellPiece>,
     text: Vec<u8>,
 }
@@ -143,10 +182,22 @@ impl Scanner<'_> {
     }
 
     fn placeholder(&mut self, placeholder: Placeholder, length: usize) -> Result<(), String> {
+        if self.contexts.iter().any(|context| matches!(context, Context::Command { is_ambiguous: true, .. })) {
+            return Err(format!(
+                "{} is after (( in {}, which may begin a calculation or a command: write ( ( for a command, or a \
+                 calculation without a quote or a parenthesis in quotes",
+                String::from_utf8_lossy(&self.rest()[..length]),
+                display::quoted(self.line)
+            ));
+        }
         let place = match self.context() {
+            Context::Command { .. } if self.is_calculated(length) => Place::Arithmetic,
             Context::Command { .. } if self.is_alone(length) => Place::Words,
             Context::Command { .. } => Place::OneWord,
-            Context::Arithmetic { .. } => Place::Arithmetic,
+            Context::Arithmetic { .. }
+            | Context::Brackets { .. }
+            | Context::Parameter { part: ParameterPart::Offset, .. } => Place::Arithmetic,
+            Context::Parameter { is_quoted: false, .. } => Place::OneWord,
             Context::HereDocument(HereDocument { is_expanded: true, .. }) => Place::Text,
             Context::HereDocument(_) => {
                 return Err(format!(
@@ -181,6 +232,24 @@ impl Scanner<'_> {
             && last.is_none_or(|byte| !b"<>".contains(byte))
     }
 
+    /// Returns whether the shell calculates the word at this position of a command: after `let`, and in a test with
+    /// `-eq` and the like.
+    fn is_calculated(&self, length: usize) -> bool {
+        let depth = self.contexts.len();
+        if self.lets.contains(&depth) {
+            return true;
+        }
+        let Some(&(start, _)) = self.tests.iter().rfind(|(_, at)| *at == depth) else { return false };
+        let operators: [&[u8]; 7] = [b"-eq", b"-ne", b"-lt", b"-le", b"-gt", b"-ge", b"-v"];
+        let (before, after) = (&self.line[start..self.at], &self.rest()[length..]);
+        let is_operator = |pair: &[u8]| pair == b"&&" || pair == b"||";
+        let before = &before[before.windows(2).rposition(is_operator).map_or(0, |at| at + 2)..];
+        let end = after.windows(2).position(|pair| is_operator(pair) || b";\n".contains(&pair[0]));
+        let after = &after[..end.unwrap_or(after.len())];
+        let mut words = [before, after].into_iter().flat_map(|part| part.split(u8::is_ascii_whitespace));
+        words.any(|word| operators.contains(&word))
+    }
+
     /// Takes the next byte or token.
     fn step(&mut self) {
         let byte = self.line[self.at];
@@ -204,9 +273,28 @@ impl Scanner<'_> {
                 self.step_expanded()
             }
             Context::HereDocument(_) => self.take(1),
-            Context::Parameter => match byte {
+            &Context::Parameter { part, is_quoted } => match byte {
                 b'}' => self.take_and(1, true),
                 b'"' => self.enter(1, Context::DoubleQuotes),
+                b'\'' if !is_quoted => {
+                    let is_ansi = self.before() == Some(b'$');
+                    self.enter(1, if is_ansi { Context::AnsiQuotes } else { Context::SingleQuotes });
+                }
+                b'[' if part == ParameterPart::Name => self.enter(1, Context::Brackets { brackets: 0 }),
+                _ => {
+                    self.end_name(part, byte);
+                    self.step_expanded();
+                }
+            },
+            &Context::Brackets { brackets } => match byte {
+                b']' if brackets == 0 => self.take_and(1, true),
+                b'[' | b']' => {
+                    let change = if byte == b'[' { 1 } else { -1 };
+                    if let Some(Context::Brackets { brackets }) = self.contexts.last_mut() {
+                        *brackets = brackets.saturating_add_signed(change);
+                    }
+                    self.take(1);
+                }
                 _ => self.step_expanded(),
             },
             Context::Arithmetic { parentheses: 0 } if byte == b')' => self.take_and(2, true),
@@ -228,17 +316,39 @@ impl Scanner<'_> {
         self.contexts.push(context);
     }
 
+    /// Leaves the name of `${…}` if an operator begins here.
+    fn end_name(&mut self, part: ParameterPart, byte: u8) {
+        let is_first = self.before().is_some_and(|before| b"{!#".contains(&before));
+        let is_name = byte.is_ascii_alphanumeric() || byte == b'_' || (is_first && b"!#@*?$-".contains(&byte));
+        if part != ParameterPart::Name || is_name {
+            return;
+        }
+        let is_offset = byte == b':' && self.rest().get(1).is_some_and(|next| !b"-+=?".contains(next));
+        if let Some(Context::Parameter { part, .. }) = self.contexts.last_mut() {
+            *part = if is_offset { ParameterPart::Offset } else { ParameterPart::Word };
+        }
+    }
+
     /// Takes a substitution if one begins here, otherwise one byte.
     fn step_expanded(&mut self) {
         let rest = self.rest();
-        if rest.starts_with(b"$((") && is_arithmetic(&rest[3..]) {
+        if rest.starts_with(b"$((") && opening(&rest[3..]) == Opening::Calculation {
             self.enter(3, Context::Arithmetic { parentheses: 0 });
         } else if rest.starts_with(b"$(") {
-            self.enter(2, Context::Command { end: CommandEnd::Parenthesis, parentheses: 0, cases: 0 });
+            let is_ambiguous = rest.starts_with(b"$((") && opening(&rest[3..]) == Opening::Ambiguous;
+            let end = CommandEnd::Parenthesis;
+            self.enter(2, Context::Command { end, parentheses: 0, cases: 0, is_ambiguous });
+        } else if rest.starts_with(b"$[") {
+            self.enter(2, Context::Brackets { brackets: 0 });
         } else if rest.starts_with(b"${") {
-            self.enter(2, Context::Parameter);
+            let is_quoted = match self.context() {
+                Context::DoubleQuotes | Context::HereDocument(_) => true,
+                Context::Parameter { is_quoted, .. } => *is_quoted,
+                _ => false,
+            };
+            self.enter(2, Context::Parameter { part: ParameterPart::Name, is_quoted });
         } else if rest.starts_with(b"`") {
-            self.enter(1, Context::Command { end: CommandEnd::Backquote, parentheses: 0, cases: 0 });
+            self.enter(1, Context::command(CommandEnd::Backquote));
         } else {
             self.take(1);
         }
@@ -257,15 +367,34 @@ impl Scanner<'_> {
     fn step_command(&mut self, byte: u8) {
         let is_word_start =
             self.before().is_none_or(|before| before.is_ascii_whitespace() || b";&|()`".contains(&before));
-        let Some(&Context::Command { end, parentheses, cases }) = self.contexts.last() else { return };
+        let Some(&Context::Command { end, parentheses, cases, .. }) = self.contexts.last() else { return };
+        let depth = self.contexts.len();
+        if b";&|\n)`".contains(&byte) {
+            self.lets.retain(|at| *at < depth);
+        }
+        if is_word_start {
+            match byte {
+                b'[' if self.is_word(b"[[") => self.tests.push((self.at, depth)),
+                b']' if self.is_word(b"]]") => self.tests.retain(|(_, at)| *at < depth),
+                b'l' if self.is_word(b"let") && self.is_command_start() => self.lets.push(depth),
+                _ => {}
+            }
+        }
         match byte {
             b'c' if is_word_start && self.is_word(b"case") && self.is_command_start() => self.take_case(4, 1),
             b'e' if is_word_start && cases > 0 && self.is_word(b"esac") => self.take_case(4, -1),
             b')' if end == CommandEnd::Parenthesis && parentheses == 0 && cases == 0 => self.take_and(1, true),
             b'`' if end == CommandEnd::Backquote => self.take_and(1, true),
-            // For bash, this is a calculation as well; for a shell that only nests subshells, it seldom contains an item.
-            b'(' if is_word_start && self.rest().starts_with(b"((") && is_arithmetic(&self.rest()[2..]) => {
-                self.enter(2, Context::Arithmetic { parentheses: 0 });
+            // For bash, this is a calculation as well, also right after a word such as `if`; for a shell that only nests
+            // subshells, it seldom contains an item.
+            b'(' if self.rest().starts_with(b"((") => {
+                let opening = opening(&self.rest()[2..]);
+                if opening == Opening::Calculation {
+                    self.enter(2, Context::Arithmetic { parentheses: 0 });
+                } else {
+                    let (end, is_ambiguous) = (CommandEnd::Parenthesis, opening == Opening::Ambiguous);
+                    self.enter(1, Context::Command { end, parentheses: 0, cases: 0, is_ambiguous });
+                }
             }
             b'(' | b')' => {
                 let Some(Context::Command { parentheses, .. }) = self.contexts.last_mut() else { return };
@@ -286,8 +415,8 @@ impl Scanner<'_> {
                 let documents = std::mem::take(&mut self.documents);
                 self.contexts.extend(documents.into_iter().rev().map(Context::HereDocument));
             }
-            // Without quotes around it, `${…}` needs no context: its text is read like that of a command.
-            b'$' if self.rest().starts_with(b"${") => self.take(2),
+            // `${ command; }` is read like a command.
+            b'$' if self.rest().starts_with(b"${ ") || self.rest().starts_with(b"${|") => self.take(3),
             _ => self.step_expanded(),
         }
     }
@@ -302,7 +431,8 @@ impl Scanner<'_> {
     fn is_command_start(&self) -> bool {
         let before = self.line[..self.at].trim_ascii_end();
         let is_new_line = self.line[before.len()..self.at].contains(&b'\n');
-        let keywords: [&[u8]; 6] = [b"then", b"do", b"else", b"if", b"while", b"{"];
+        let keywords: [&[u8]; 10] =
+            [b"then", b"do", b"else", b"if", b"elif", b"while", b"until", b"{", b"builtin", b"command"];
         is_new_line
             || before.last().is_none_or(|byte| b";&|()`!".contains(byte))
             || keywords.iter().any(|keyword| before.ends_with(keyword))
@@ -363,17 +493,33 @@ impl Scanner<'_> {
     }
 }
 
-/// Returns whether the text after `$((` is a calculation, which ends with two parentheses, and not a command in
-/// parentheses.
-fn is_arithmetic(text: &[u8]) -> bool {
+/// What `((` begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opening {
+    Calculation,
+    /// A command in parentheses.
+    Command,
+    /// It depends on the meaning of quotes and substitutions in the text.
+    Ambiguous,
+}
+
+/// Returns what begins with the `((` before a text: a calculation ends with two parentheses.
+fn opening(text: &[u8]) -> Opening {
     let mut parentheses = 0;
     for (at, byte) in text.iter().enumerate() {
         match byte {
             b'(' => parentheses += 1,
-            b')' if parentheses == 0 => return text.get(at + 1) == Some(&b')'),
+            b')' if parentheses == 0 => {
+                return match text.get(at + 1) {
+                    Some(b')') => Opening::Calculation,
+                    // A parenthesis in quotes, a comment or a pattern of `case` is not counted by the shell.
+                    _ if text[..at].iter().any(|byte| b"'\"\\`$#<".contains(byte)) => Opening::Ambiguous,
+                    _ => Opening::Command,
+                };
+            }
             b')' => parentheses -= 1,
             _ => {}
         }
     }
-    false
+    Opening::Ambiguous
 }

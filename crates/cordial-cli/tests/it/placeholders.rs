@@ -48,3 +48,57 @@ fn substitutions_calculations_and_here_documents_take_the_item() {
     assert_eq!((result.status, result.stdout.as_slice()), (1, &b"3\n"[..]));
     assert!(result.stderr.contains("the item is in a calculation, and is not a number"), "{}", result.stderr);
 }
+
+#[test]
+fn an_item_is_not_evaluated_in_a_calculation() {
+    let evil = b"a[$(echo pwned >&2)]\n";
+    for line in [
+        "for((i=0;i<{};i++)); do :; done",
+        "if(({}>1)); then :; fi",
+        "while ! (({}>1)); do break; done",
+        "echo $[{}+1]",
+        "echo \"$[{}+1]\"",
+        "echo ${a[{}]}",
+        "echo \"${a[{}]}\" ${#a[{}]} ${!a[{}]}",
+        "echo ${x:{}:1}",
+        "echo \"${x:1:{}}\"",
+        "echo ${@:{}}",
+        "[[ {} -gt 3 ]]",
+        "if [[ x && 3 -eq {} ]]; then :; fi",
+        "[[ $([[ {} -gt 3 ]] && echo 1) = 1 ]]",
+        "let x={}",
+        "if let y=1 x={}; then :; fi",
+    ] {
+        let result = run(&["map", "--shell-path", "bash", line], evil);
+        assert!(
+            result.stderr.contains("the item is in a calculation, and is not a number"),
+            "{line}: {}",
+            result.stderr
+        );
+        assert_eq!(result.status, 1, "{line}");
+    }
+    for line in ["echo $(( {} + $(echo ')' | wc -c) ))", "(( {} + $(echo ')' | wc -c) ))"] {
+        let result = run(&["map", "--shell-path", "bash", line], evil);
+        assert!(result.stderr.contains("which may begin a calculation or a command"), "{line}: {}", result.stderr);
+        assert_eq!(result.status, 255, "{line}");
+    }
+    for (line, stdout) in [
+        ("a=(4 5 6); echo ${a[{}]} ${a[@]:{}:1} $[{}+1] \"${a[{}]}\"", &b"5 5 2 5\n"[..]),
+        ("for((i=0;i<{};i++)); do echo {}; done", b"1\n"),
+        ("[[ {} -gt 0 ]] && let x={}+1 && echo $x {}", b"2 1\n"),
+    ] {
+        let result = run(&["map", "--shell-path", "bash", line], b"1\n");
+        assert_eq!((&*result.stdout, &*result.stderr), (stdout, ""), "{line}");
+    }
+    // Elsewhere an item may be any text.
+    for line in [
+        "echo ${x:-{}}",
+        "[[ -n {} && 3 -gt 2 ]] && echo {}",
+        "[[ {} == a* ]] && let x=1 && echo {}",
+        "x={}; echo ${x#{}}{}",
+        "((echo {}) | cat)",
+    ] {
+        let result = run(&["map", "--shell-path", "bash", line], evil);
+        assert_eq!((&*result.stdout, &*result.stderr), (evil.as_slice(), ""), "{line}");
+    }
+}
