@@ -52,6 +52,9 @@ impl Launcher {
                 let _alive = alive;
                 system::unblock_sigchld();
                 runtime.block_on(workers.run(n, threads));
+                // Before the end of the thread is seen: they remove temporary files.
+                drop(runtime);
+                drop(workers);
             })?;
         }
         Ok((Launcher { requests: sender, waiting }, ended))

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use super::host::Host;
+use super::script::in_sh;
 use crate::text::io_error;
 
 /// Prints the number of cores.
@@ -27,7 +28,7 @@ pub(super) fn probe_all(hosts: &[&Host], directory: &Path) -> Vec<Result<usize, 
 }
 
 fn start(host: &Host, log: &Path) -> io::Result<Child> {
-    let words: Vec<OsString> = match host.connect(log, LINE) {
+    let words: Vec<OsString> = match host.connect(log, &in_sh(LINE)) {
         Some(Ok(words)) => words,
         _ => ["sh", "-c", "nproc"].map(OsString::from).to_vec(),
     };

@@ -66,8 +66,7 @@ impl Script {
         let priority = self.nice.map(|by| format!("nice -n {by} ")).unwrap_or_default();
         let seconds = self.grace.as_secs() + u64::from(self.grace.subsec_nanos() > 0);
         let inner = INNER.replace("GRACE", &seconds.to_string()).replace("PRIORITY", &priority);
-        let mut line = b"exec sh -c ".to_vec();
-        line.extend_from_slice(&quoted(&outer));
+        let mut line = in_sh(&outer);
         line.extend_from_slice(b" sh ");
         line.extend_from_slice(&quoted(mark.as_bytes()));
         line.push(b' ');
@@ -82,8 +81,10 @@ impl Script {
 
 /// Returns the line that asks for a mark and removes it: its status says whether there was one.
 pub(super) fn question(mark: &str) -> Vec<u8> {
-    [b"if rmdir -- ", &quoted(mark.as_bytes())[..], b" 2>/dev/null; then exit ", MARKED.to_string().as_bytes(), b"; fi"]
-        .concat()
+    in_sh(
+        &[b"if rmdir -- ", mark.as_bytes(), b" 2>/dev/null; then exit ", MARKED.to_string().as_bytes(), b"; fi"]
+            .concat(),
+    )
 }
 
 /// Returns the start of a script that creates and enters a directory.
@@ -97,15 +98,40 @@ pub(super) fn enter(directory: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Quotes a word with single quotes, which every shell understands.
+/// Returns the line for the login shell, which need not be a shell of the POSIX family, that runs a script of `sh`.
+pub(super) fn in_sh(script: &[u8]) -> Vec<u8> {
+    [b"exec sh -c ", &quoted(script)[..]].concat()
+}
+
+/// Quotes a word with single quotes, which every shell understands. Quotes and backslashes are outside the quotes, since
+/// fish reads `\'` and `\\` inside them as escapes.
 pub(super) fn quoted(word: &[u8]) -> Vec<u8> {
     let mut quoted = vec![b'\''];
     for &byte in word {
         match byte {
-            b'\'' => quoted.extend_from_slice(b"'\\''"),
+            b'\'' | b'\\' => quoted.extend_from_slice(&[b'\'', b'\\', byte, b'\'']),
             _ => quoted.push(byte),
         }
     }
     quoted.push(b'\'');
     quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_and_backslashes_are_outside_the_quotes() {
+        for (word, line) in [
+            (&b""[..], &br"''"[..]),
+            (b"a b", br"'a b'"),
+            (br"it's", br"'it'\''s'"),
+            (br"x\", br"'x'\\''"),
+            (br"\'", br"''\\''\'''"),
+        ] {
+            assert_eq!(quoted(word), line, "{}", String::from_utf8_lossy(word));
+        }
+        assert_eq!(in_sh(b"a 'b'"), br"exec sh -c 'a '\''b'\'''");
+    }
 }

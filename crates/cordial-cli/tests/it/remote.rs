@@ -38,6 +38,7 @@ impl Servers {
                 Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(dir.path(key)).status();
             assert!(made.unwrap().success());
         }
+        fs::create_dir(dir.path("home")).unwrap();
         fs::copy(dir.path("key.pub"), dir.path("authorized_keys")).unwrap();
         let client = format!(
             "Host *\n IdentityFile {0}/key\n UserKnownHostsFile {0}/known_hosts\n StrictHostKeyChecking accept-new\n IdentitiesOnly yes\n",
@@ -76,6 +77,8 @@ impl Servers {
             "UsePAM=no".to_owned(),
             "PidFile=none".to_owned(),
             "PermitRootLogin=yes".to_owned(),
+            // The start-up files of this user's shell may print: an empty directory has none.
+            format!("SetEnv=HOME={}/home", self.dir.text()),
         ];
         options.into_iter().flat_map(|option| ["-o".to_owned(), option]).collect()
     }
