@@ -130,8 +130,9 @@ impl<L: Listener, M, F> Serve<L, M, F> {
     ///
     /// The time counts from the connect, a [`handshake`](Serve::handshake) included. In HTTP/1, it counts for each further
     /// request from the end of the previous response, so an open connection without a request is closed as well. In HTTP/2,
-    /// it counts for the first request, and then from the end of the last open stream: the client is asked to send no further
-    /// request (GOAWAY), and has as long again to close the connection. [`Duration::MAX`] is no limit.
+    /// it counts for the first request, and then from the last time the client accepted a part of a response, once no stream is
+    /// open: the client is asked to send no further request (GOAWAY), and has as long again to close the connection.
+    /// [`Duration::MAX`] is no limit.
     pub fn header_limit(mut self, limit: Duration) -> Serve<L, M, F> {
         self.options.header_limit = limit;
         self

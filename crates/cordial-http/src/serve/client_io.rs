@@ -15,6 +15,10 @@ use super::client_limits::ClientLimits;
 /// than the copy.
 const SMALL_WRITE: usize = 1024;
 
+/// A write of at most this many bytes may consist of the frames with which an idle HTTP/2 connection answers pings and
+/// settings.
+const CONTROL_FRAMES: usize = 64;
+
 /// The stream of a connection. It holds the place of the connection, also after an upgrade.
 #[derive(Debug)]
 pub(super) struct ClientIo<I> {
@@ -46,18 +50,33 @@ impl<I: Unpin> ClientIo<I> {
         }
         result
     }
+
+    /// Notes whether a write was possible, and how much the client has accepted.
+    fn note_write(&mut self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(n)) = result
+            && n > CONTROL_FRAMES
+        {
+            self.limits.data_accepted();
+        }
+        self.note(result)
+    }
 }
 
 impl<I: AsyncRead + Unpin> AsyncRead for ClientIo<I> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.stream().poll_read(cx, buffer)
+        let n_before = buffer.filled().len();
+        let result = self.stream().poll_read(cx, buffer);
+        if buffer.filled().len() > n_before {
+            self.limits.data_received();
+        }
+        result
     }
 }
 
 impl<I: AsyncWrite + Unpin> AsyncWrite for ClientIo<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         let result = self.stream().poll_write(cx, buffer);
-        self.note(result)
+        self.note_write(result)
     }
 
     fn poll_write_vectored(
@@ -68,7 +87,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for ClientIo<I> {
         let n_bytes: usize = buffers.iter().map(|buffer| buffer.len()).sum();
         if n_bytes > SMALL_WRITE {
             let result = self.stream().poll_write_vectored(cx, buffers);
-            return self.note(result);
+            return self.note_write(result);
         }
         let (mut copy, mut end) = ([0; SMALL_WRITE], 0);
         for buffer in buffers {

@@ -6,11 +6,14 @@
 //!
 //! | deadline | set | cleared |
 //! |---|---|---|
-//! | headers | when the connection is accepted; in HTTP/1 also when the previous response has been written; in HTTP/2 also when the last open stream has ended | when a request has arrived |
+//! | headers | when the connection is accepted; in HTTP/1 also when the previous response has been written; in HTTP/2 also when the last open stream has ended, and anew whenever the client accepts more of a response | when a request has arrived |
 //! | write | when the client does not accept data | when it accepts some |
+//!
+//! The process of an HTTP/2 stream ends when it has handed the whole response to the library `h2`, which may still be sending
+//! it. So a connection without an open stream is not idle while its client accepts data.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -32,6 +35,8 @@ pub(super) struct ClientLimits {
     write_limit: Duration,
     headers_until: AtomicU64,
     write_until: AtomicU64,
+    /// Whether the limit on headers was shortened because the server stops.
+    is_stopping: AtomicBool,
     streams: Mutex<Streams>,
 }
 
@@ -65,6 +70,7 @@ impl ClientLimits {
             write_limit,
             headers_until: AtomicU64::new(NONE),
             write_until: AtomicU64::new(NONE),
+            is_stopping: AtomicBool::new(false),
             streams: Mutex::default(),
         };
         limits.start(&limits.headers_until, header_limit);
@@ -102,10 +108,36 @@ impl ClientLimits {
         self.start(&self.headers_until, self.header_limit);
     }
 
+    /// The client has accepted data that may belong to the response of an HTTP/2 stream whose process has ended.
+    pub(super) fn data_accepted(&self) {
+        if self.headers_until.load(Ordering::Relaxed) == NONE {
+            return;
+        }
+        let streams = self.streams();
+        if streams.have_begun && streams.n_open == 0 {
+            self.restart_header_limit();
+        }
+    }
+
+    /// The client has sent something. When the server stops, this shows that an HTTP/2 client is still there.
+    pub(super) fn data_received(&self) {
+        if self.is_stopping.load(Ordering::Relaxed) {
+            self.data_accepted();
+        }
+    }
+
     /// Shortens the limit on headers that have not arrived. To be followed by a new call of
     /// [`exceeded`](ClientLimits::exceeded).
+    ///
+    /// An HTTP/2 client may still be receiving a response: it has the whole limit again once it sends something, such as the
+    /// answer to the ping with which a graceful shutdown begins. If it is idle, that answer ends the connection.
     pub(super) fn shorten_header_limit(&self, limit: Duration) {
-        let _streams = self.streams();
+        let streams = self.streams();
+        self.is_stopping.store(true, Ordering::Relaxed);
+        if streams.have_begun && self.write_until.load(Ordering::Relaxed) != NONE {
+            // The ping waits behind the response.
+            return;
+        }
         let until = self.headers_until.load(Ordering::Relaxed);
         if until != NONE {
             let earlier = nanoseconds(self.accepted.elapsed().saturating_add(limit));

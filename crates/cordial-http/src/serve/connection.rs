@@ -142,7 +142,8 @@ const ANY_LIMIT: Duration = Duration::from_secs(1);
 /// How many bytes of each HTTP/2 stream may wait for a client that does not read.
 const SEND_BUFFER: usize = 64 * 1024;
 
-/// How long a client that has begun to send headers may take for the rest of them when the server stops.
+/// How long a client that has begun to send headers may take for the rest of them when the server stops, and an HTTP/2 client
+/// without an open stream to show that it is still there.
 const REST_OF_HEADERS: Duration = Duration::from_millis(500);
 
 /// How often an HTTP/2 client is asked whether it is still there, and how long it may take to answer.

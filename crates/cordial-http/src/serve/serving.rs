@@ -20,7 +20,9 @@ const END_LIMIT: Duration = Duration::from_millis(200);
 ///
 /// # Cancel safety
 ///
-/// Dropping the future closes the listener and asks each connection to shut down, without waiting.
+/// Dropping the future closes the listener and asks each connection to shut down, without waiting. A connection that was just
+/// accepted, so that its process has not begun to run, may then be closed without an answer, unless it is under a supervisor that
+/// was set with [`under`](super::Serve::under).
 #[must_use = "a server does nothing unless it is awaited"]
 pub struct Serving {
     run: Pin<Box<dyn Future<Output = Result<(), StartError>> + Send>>,

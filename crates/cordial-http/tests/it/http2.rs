@@ -217,6 +217,84 @@ fn a_connection_without_streams_is_closed_after_the_limit() {
     });
 }
 
+const MEGABYTE: usize = 1024 * 1024;
+
+/// Starts to receive a response of one megabyte, which the server hands to the connection at once.
+async fn download(network: &Network) -> Body {
+    let io = TokioIo::new(network.connect().stream);
+    let mut builder = hyper::client::conn::http2::Builder::new(ClientExecutor);
+    builder.initial_stream_window_size(WINDOW).initial_connection_window_size(WINDOW);
+    let (mut client, connection) = builder.handshake(io).await.unwrap();
+    Task::start(async { drop(connection.await) });
+    Body::new(client.send_request(request("/")).await.unwrap().into_body())
+}
+
+const WINDOW: u32 = 64 * 1024;
+
+/// Reads up to 64 KiB in each period. Returns how many bytes arrived before the end or an error.
+async fn read_slowly(mut body: Body, period: Duration) -> usize {
+    let (mut n_read, mut n_until_pause) = (0, WINDOW as usize);
+    while let Some(Ok(frame)) = body.frame().await {
+        n_read += frame.into_data().unwrap().len();
+        if n_read >= n_until_pause {
+            n_until_pause += WINDOW as usize;
+            sleep(period).await;
+        }
+    }
+    n_read
+}
+
+fn megabyte() -> Router {
+    Router::new().route("/", get(|| async { vec![b'x'; MEGABYTE] }))
+}
+
+/// The stream of a response that is still being sent has ended for the server, but the connection is not idle.
+#[test]
+fn a_slow_download_may_take_longer_than_the_limit_on_headers() {
+    testing::run(async {
+        let (network, listener) = Network::new();
+        let _server = start(serve(listener, shared(megabyte())).header_limit(5 * SECOND));
+        let since = Instant::now();
+        assert_eq!(read_slowly(download(&network).await, 3 * SECOND).await, MEGABYTE);
+        assert!(since.elapsed() > 30 * SECOND);
+    });
+}
+
+#[test]
+fn a_slow_download_has_the_grace_time_when_the_server_stops() {
+    for (grace, is_whole) in [(60 * SECOND, true), (10 * SECOND, false)] {
+        testing::run(async move {
+            let (network, listener) = Network::new();
+            let server = start(serve(listener, shared(megabyte())).grace(grace));
+            let download = Task::spawn(read_slowly(download(&network).await, 3 * SECOND)).timeout(Timeout::Infinity);
+            sleep(SECOND).await;
+            let since = Instant::now();
+            assert_eq!(server.shutdown(Shutdown::Infinity).await, Some(Ok(Ok(()))));
+            assert!(since.elapsed() < grace + SECOND);
+            assert_eq!(download.await.unwrap() == MEGABYTE, is_whole);
+        });
+    }
+}
+
+/// It does not answer the ping of the server.
+#[test]
+fn a_silent_client_without_streams_does_not_delay_a_shutdown() {
+    testing::run(async {
+        let (network, listener) = Network::new();
+        let app = Router::new().route("/", get(|| async { "hello" }));
+        let server = start(serve(listener, shared(app)).grace(10 * SECOND));
+        let mut client = network.connect();
+        client.send(PREFACE).await.unwrap();
+        client.send([0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap(); // SETTINGS
+        client.send(GET).await.unwrap();
+        sleep(SECOND).await;
+        let since = Instant::now();
+        assert_eq!(server.shutdown(Shutdown::Infinity).await, Some(Ok(Ok(()))));
+        assert!(since.elapsed() <= SECOND);
+        assert!(client.rest().await.contains("hello"), "the request was answered");
+    });
+}
+
 /// A client that is asked to end has as long again for it.
 #[test]
 fn a_client_that_keeps_an_idle_connection_open_is_cut_off() {
