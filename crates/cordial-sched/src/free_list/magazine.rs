@@ -55,13 +55,13 @@ impl<T: Recycle> Magazine<T> {
         true
     }
 
-    /// Returns up to `n` of the oldest values to the list. Disposes of them if the list is gone.
+    /// Returns up to `n` of the oldest values to the list. Disposes of them if the list is gone, or if this is a forked process,
+    /// in which no one may ever release the lock of the list.
     fn return_values(&mut self, n: usize) {
         let returned = self.values.drain(..n.min(self.values.len()));
         let list = self.list.upgrade();
-        // In a forked process, a thread that stayed in the parent process may hold the lock.
-        match list.as_ref().and_then(|list| list.own().lock_for_a_second()) {
-            Some(mut depot) => depot.put(returned),
+        match list.as_ref().filter(|list| !list.is_forked()) {
+            Some(list) => list.own().lock().put(returned),
             None => returned.for_each(T::dispose),
         }
     }

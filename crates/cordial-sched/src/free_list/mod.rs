@@ -51,12 +51,18 @@ pub(crate) struct FreeListRef<T: Recycle> {
     has_magazines: bool,
 }
 
-struct Shards<T: Recycle>(Box<[CachePadded<Mutex<Depot<T>>>]>);
+struct Shards<T: Recycle> {
+    shards: Box<[CachePadded<Mutex<Depot<T>>>]>,
+    /// Notices a fork. `None` in a model of loom, which has no processes.
+    fork_guard: Option<forkguard::Guard>,
+}
 
 impl<T: Recycle> FreeList<T> {
     /// Makes an empty list, for about as many threads as there are `shards`.
     pub(crate) fn new(shards: usize) -> FreeList<T> {
-        FreeList { shards: Arc::new(Shards((0..shards.max(1)).map(|_| CachePadded::default()).collect())) }
+        let shards = (0..shards.max(1)).map(|_| CachePadded::default()).collect();
+        let fork_guard = (!cfg!(cordial_loom)).then(forkguard::new);
+        FreeList { shards: Arc::new(Shards { shards, fork_guard }) }
     }
 
     pub(crate) fn downgrade(&self) -> FreeListRef<T> {
@@ -101,7 +107,7 @@ impl<T: Recycle> FreeList<T> {
     /// Makes room for `n` values in each shard, so that giving them back allocates nothing: at the end of a burst, an
     /// allocation that stays keeps the memory of the burst from being given back.
     pub(crate) fn reserve(&self, n: usize) {
-        for shard in &self.shards.0 {
+        for shard in &self.shards.shards {
             shard.lock().reserve(n);
         }
     }
@@ -121,10 +127,10 @@ impl<T: Recycle> FreeList<T> {
     ///
     /// To be called when the owner has nothing to do.
     pub(crate) fn trim(&self, is_quiet: impl Fn() -> bool) {
-        for shard in &self.shards.0 {
+        for shard in &self.shards.shards {
             shard.lock().begin_trim();
         }
-        for shard in &self.shards.0 {
+        for shard in &self.shards.shards {
             let mut is_done = false;
             while !is_done && is_quiet() {
                 let idle = shard.lock().take_idle(BATCH);
@@ -137,7 +143,7 @@ impl<T: Recycle> FreeList<T> {
 
     /// Returns how many free values there are, not counting those in magazines.
     pub(crate) fn len(&self) -> usize {
-        self.shards.0.iter().map(|shard| shard.lock().len()).sum()
+        self.shards.shards.iter().map(|shard| shard.lock().len()).sum()
     }
 }
 
@@ -163,8 +169,15 @@ impl<T: Recycle> FreeListRef<T> {
 }
 
 impl<T: Recycle> Shards<T> {
+    /// Returns whether the program has forked since the list was made. A thread that stayed in the parent process may have held
+    /// the lock of a shard at the fork.
+    fn is_forked(&self) -> bool {
+        // A guard reports a fork once, so a copy is asked.
+        self.fork_guard.as_ref().is_some_and(|guard| guard.clone().detected_fork())
+    }
+
     fn own(&self) -> &Mutex<Depot<T>> {
-        &self.0[shard_of_this_thread(self.0.len())]
+        &self.shards[shard_of_this_thread(self.shards.len())]
     }
 
     /// Moves up to `BATCH` values into `batch`, which is empty: from the shard of this thread, else from another shard, else
@@ -184,9 +197,9 @@ impl<T: Recycle> Shards<T> {
     /// Takes half of the values of another shard. Values that one thread takes and another gives
     /// back return in this way.
     fn half_of_another(&self) -> Option<Vec<T>> {
-        let own = shard_of_this_thread(self.0.len());
-        (1..self.0.len()).find_map(|step| {
-            let half = self.0[(own + step) % self.0.len()].lock().take_half();
+        let own = shard_of_this_thread(self.shards.len());
+        (1..self.shards.len()).find_map(|step| {
+            let half = self.shards[(own + step) % self.shards.len()].lock().take_half();
             (!half.is_empty()).then_some(half)
         })
     }
@@ -194,7 +207,7 @@ impl<T: Recycle> Shards<T> {
 
 impl<T: Recycle> Drop for Shards<T> {
     fn drop(&mut self) {
-        for shard in &self.0 {
+        for shard in &self.shards {
             let values: Vec<T> = shard.lock().take(usize::MAX).collect();
             values.into_iter().for_each(T::dispose);
         }
