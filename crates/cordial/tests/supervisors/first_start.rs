@@ -2,7 +2,7 @@
 //! a start ends.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cordial::{
@@ -251,5 +251,28 @@ fn failed_attempts_of_a_first_start_leave_nothing_behind() {
         let after_many = Arc::strong_count(&stubborn);
         assert!(after_many <= after_few + 10, "{after_few} references after few attempts, {after_many} after many");
         assert!(start.await.unwrap().unwrap().stop().await.killed.len() == 1);
+    });
+}
+
+#[test]
+fn a_call_that_waits_for_such_a_start_is_refused_before_the_children_are_stopped() {
+    for_each_seed(|| async {
+        let (log, never) = (Log::default(), Instant::now() + 1000 * AWAY);
+        let tree = one_for_one().start().await.unwrap();
+        // A child that starts a sibling, and ends once it has the answer.
+        let (calls, nested, answers) = (tree.clone(), Arc::new(Mutex::new(Some(nested(&log, never, 0)))), log.clone());
+        let starter = ChildSpec::task("starter", move || {
+            let (tree, nested, log) = (calls.clone(), nested.clone(), answers.clone());
+            async move {
+                let nested = nested.lock().unwrap().take().expect("the child is started once");
+                let (answer, ()) = futures::future::join(tree.start_child(nested), cordial::shutdown_requested()).await;
+                log.push(format!("{answer:?}"));
+            }
+        });
+        tree.start_child(starter.shutdown(5 * SECOND)).await.unwrap();
+        sleep(SECOND).await;
+        let begun = Instant::now();
+        assert!(tree.stop().await.is_clean());
+        assert_eq!((&*log.take(), begun.elapsed()), ("Err(Refused(SupervisorStopped))", Duration::ZERO));
     });
 }

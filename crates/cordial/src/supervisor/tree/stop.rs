@@ -15,6 +15,7 @@ use crate::supervisor::exit_signals::ExitSignals;
 use crate::supervisor::pace::Pace;
 use crate::supervisor::restart::{Restart, RestartDecision};
 use crate::supervisor::stop_reason::StopReason;
+use crate::unwind;
 
 impl TreeState {
     /// Stops a child, if it has a process, and sets its status. Afterwards the child has no
@@ -146,6 +147,9 @@ impl TreeState {
         for key in self.children.keys() {
             self.children[key].after_exit = AfterExit::Removed;
             self.children.publish(key);
+            // The call that waits for a delayed start is refused: a child may be waiting for it. Runs a waker.
+            let starter = self.children[key].starter.take();
+            unwind::ignore_panic(|| drop(starter));
         }
         let restarting: Vec<u32> = self.children.restarting().map(|(key, _)| key).collect();
         restarting.into_iter().for_each(|key| self.children.set_status(key, ChildStatus::Stopped));
