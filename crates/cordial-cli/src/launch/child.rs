@@ -203,9 +203,7 @@ async fn connection_failure(
     status: ExitStatus,
 ) -> Option<ItemFailure> {
     let (command, (launch, host)) = command.zip(place.machine)?;
-    // If the run is being stopped, the item does not run again.
-    if system::termination(status) != Termination::Exited(CONNECTION_FAILED) || config.stop.level() > StopLevel::Running
-    {
+    if system::termination(status) != Termination::Exited(CONNECTION_FAILED) || config.stop.level() > StopLevel::Drain {
         return None;
     }
     let ask = async {

@@ -289,6 +289,12 @@ impl Workers {
                     }
                     return Served::Shortage(Request { item, attempt, moves: moves + 1, reply, is_shown: true });
                 }
+                // The item does not run again now; it does when the run is resumed.
+                outcome @ Outcome { result: Err(ItemFailure::ConnectionFailed { .. }), .. }
+                    if config.stop.level() > StopLevel::Running =>
+                {
+                    Outcome { result: Err(ItemFailure::Stopped), ..outcome }
+                }
                 outcome => outcome,
             }
         };

@@ -176,7 +176,7 @@ impl Remote {
             return Ok(RemoteCommand { words: run, question, log });
         }
         let in_bytes = |words: Vec<OsString>| words.into_iter().filter_map(|word| system::argument_bytes(word).ok());
-        let script = files.script(&directory, &in_bytes(run).collect::<Vec<_>>(), |line| {
+        let script = files.script(&directory, &mark, &in_bytes(run).collect::<Vec<_>>(), |line| {
             in_bytes(connect(line).unwrap_or_default()).collect()
         });
         if script.len() > system::MAX_ARGUMENT_BYTES {

@@ -6,7 +6,7 @@
 //! tar | ssh tar ──► ssh command ──► ssh tar | tar ──► ssh rm
 //! ```
 
-use super::script::{enter, quoted};
+use super::script::{enter, in_sh, is_marked, quoted};
 
 /// The files of one item.
 #[derive(Debug, Default)]
@@ -25,10 +25,11 @@ impl ItemFiles {
     }
 
     /// Returns the local script. `connect` is the connection of the command in words, and `connect_with` one with another
-    /// line.
+    /// line. `mark` is the mark of a command that has exited with the status of a failed connection.
     pub(super) fn script(
         &self,
         directory: &[u8],
+        mark: &str,
         run: &[Vec<u8>],
         connect_with: impl Fn(&[u8]) -> Vec<Vec<u8>>,
     ) -> Vec<u8> {
@@ -36,31 +37,42 @@ impl ItemFiles {
         let mut add = |parts: &[&[u8]]| parts.iter().for_each(|part| script.extend_from_slice(part));
         for file in &self.sent {
             let (base, name) = split_base(file);
-            let unpack = [&enter(directory)[..], b"tar -xPf -"].concat();
-            add(&[b"tar -cPf - -C ", &quoted(base), b" -- ", &quoted(name), b" </dev/null | "]);
-            add(&[&joined(&connect_with(&unpack)), b" || exit; "]);
+            let unpack = in_sh(&[&enter(directory)[..], b"tar -xPf -"].concat());
+            add(&[b"r=$({ { tar -cPf - -C ", &quoted(base), b" -- ", &quoted(name), b" </dev/null; echo $? >&4; } | "]);
+            add(&[&joined(&connect_with(&unpack)), b" >&2; } 4>&1) || exit; "]);
+            // The file is not as it is here.
+            let message = [b"cordial: cannot send the file ", &file[..]].concat();
+            add(&[b"[ \"$r\" = 0 ] || { echo ", &quoted(&message), b" >&2; exit 1; }; "]);
         }
-        add(&[&joined(run), b"; s=$?; [ $s = 255 ] && exit 255; "]);
+        let is_marked = joined(&connect_with(&is_marked(mark)));
+        add(&[
+            &joined(run),
+            b"; s=$?; k=; [ $s != 255 ] || ",
+            &is_marked,
+            b" </dev/null >/dev/null 2>&1 || exit 255; ",
+        ]);
         if !self.returned.is_empty() {
             // A command that has failed may not have made its files: that is no further message.
             add(&[b"if [ $s = 0 ]; then exec 5>&2; else exec 5>/dev/null; fi; "]);
         }
         for file in &self.returned {
             let (base, name) = split_base(file);
-            let pack = joined(&connect_with(&[&enter(directory)[..], b"tar -cPf - -- ", &quoted(name)].concat()));
+            let pack =
+                joined(&connect_with(&in_sh(&[&enter(directory)[..], b"tar -cPf - -- ", &quoted(name)].concat())));
             let base = quoted(base);
             // `r` is 0 if both sides have succeeded.
             add(&[b"r=$({ { ", &pack, b" </dev/null 2>&5; echo $? >&4; } | { mkdir -p -- ", &base]);
             add(&[b" && tar -C ", &base, b" -xPf - >&5 2>&5 || echo 1 >&4; }; } 4>&1); "]);
             let message = [b"cordial: cannot return the file ", name].concat();
-            add(&[b"[ \"$r\" = 0 ] || [ $s != 0 ] || { echo ", &quoted(&message), b" >&2; s=1; }; "]);
+            add(&[b"[ \"$r\" = 0 ] || [ $s != 0 ] || { echo ", &quoted(&message), b" >&2; s=1 k=1; }; "]);
         }
         if self.is_cleaned {
             let remove = match self.has_own_directory {
                 true => [b"rm -rf -- ", &quoted(directory)[..]].concat(),
                 false => self.removal(directory),
             };
-            add(&[&joined(&connect_with(&remove)), b" </dev/null; "]);
+            // What could not be returned stays there.
+            add(&[b"[ -n \"$k\" ] || ", &joined(&connect_with(&in_sh(&remove))), b" </dev/null; "]);
         }
         add(&[b"exit $s"]);
         script

@@ -87,6 +87,11 @@ pub(super) fn question(mark: &str) -> Vec<u8> {
     )
 }
 
+/// Returns the line that succeeds if there is a mark.
+pub(super) fn is_marked(mark: &str) -> Vec<u8> {
+    in_sh(&[b"[ -d ", mark.as_bytes(), b" ]"].concat())
+}
+
 /// Returns the start of a script that creates and enters a directory.
 pub(super) fn enter(directory: &[u8]) -> Vec<u8> {
     match directory.is_empty() {

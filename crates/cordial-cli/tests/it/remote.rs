@@ -401,6 +401,60 @@ fn without_a_host_the_rest_is_not_run() {
     assert_eq!(recorded_hosts(&log), Vec::<String>::new());
 }
 
+#[test]
+fn an_item_whose_connection_fails_while_the_run_ends_is_not_recorded() {
+    let Some(mut servers) = Servers::start(1) else { return };
+    let (dir, hosts, log) = (servers.dir.text().to_owned(), servers.hosts(2), servers.dir.path("log"));
+    let script = r#"[ "$1" = 1 ] && exit 1; touch "$2/started"; sleep 1000"#;
+    let options = ["--halt", "soon,fail=1", "--joblog", log.to_str().unwrap()];
+    let args = [&options[..], &["sh", "-c", script, "sh", "{}", &dir, ":::", "1", "2"]].concat();
+    let child = servers.map(&hosts, &args).spawn().unwrap();
+    servers.dir.wait_for("started");
+    wait_until("item 1 is recorded", || fs::read_to_string(&log).is_ok_and(|text| text.lines().count() == 2));
+    servers.kill(0);
+    let result = finish(child);
+    assert_eq!(recorded_hosts(&log).len(), 1, "{}", result.stderr);
+    assert!(result.stderr.contains("was stopped before it finished"), "{}", result.stderr);
+}
+
+#[test]
+fn files_that_cannot_be_copied_are_failures_and_stay() {
+    let dir = TestDir::new();
+    let program = |name: &str, text: &str| {
+        fs::write(dir.path(name), format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(dir.path(name), Permissions::from_mode(0o755)).unwrap();
+    };
+    // A program that runs the line here, and a tar that fails in part where the file `fail` is.
+    program("connect", r#"exec sh -c "$2""#);
+    program("tar", r#"PATH=/usr/bin:/bin tar "$@" || exit; [ "$1$3" != -cPf-C ] || [ ! -e fail ] || exit 2"#);
+    for name in ["a", "blocked"] {
+        fs::write(dir.path(name), "text\n").unwrap();
+    }
+    let there = dir.path("there");
+    let (temporary, ssh) = (dir.path("tmp"), dir.path("connect"));
+    fs::create_dir(&temporary).unwrap();
+    let run = |args: &[&str]| {
+        let mut map = cordial();
+        map.args(["map", "-S", "host", "--ssh", ssh.to_str().unwrap(), "--wd", there.to_str().unwrap()]).args(args);
+        map.env("PATH", format!("{}:/usr/bin:/bin", dir.text())).env("TMPDIR", &temporary).current_dir(dir.path("."));
+        finish(map.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+    };
+    let result = run(&["--transfer", "--return", "blocked/./out", "--cleanup", "cp {} out #", ":::", "a"]);
+    assert_eq!(result.status, 1);
+    assert!(result.stderr.contains("cordial: cannot return the file out\n"), "{}", result.stderr);
+    assert!(there.join("out").exists());
+    // The status of a failed connection may be that of the command.
+    let result = run(&["--transfer", "--return", "out", "--cleanup", "exit 255 #", ":::", "a"]);
+    assert!(result.stderr.contains("exited with status 255"), "{}", result.stderr);
+    assert_eq!(fs::read_dir(&there).unwrap().count(), 0);
+    assert!(dir.path("out").exists());
+    fs::write(dir.path("fail"), "").unwrap();
+    let result = run(&["--transfer", "echo ran #", ":::", "a"]);
+    assert_eq!((result.status, &*result.stdout), (1, &b""[..]));
+    assert!(result.stderr.contains("cordial: cannot send the file a\n"), "{}", result.stderr);
+    assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0);
+}
+
 /// A script that starts a child, writes both pids, and waits for ever.
 fn start_two_processes(servers: &Servers, options: &[&str]) -> (Child, Vec<i32>) {
     let dir = servers.dir.text().to_owned();
