@@ -104,7 +104,7 @@
 //! | `item_failed`: an item has failed, after its last attempt; its result is an error | debug | spawned_at, index, attempt (the last one), pid, exit |
 //! | `mailbox_full`: a message waits for room in the mailbox of a server; not again before the mailbox was half empty | warn | pid, label, spawned_at, capacity, oldest_ms (age of the oldest message), in_hand (type of the message in hand), sender, message_type (of the message that waits) |
 //! | `call_cycle`: a server waits for itself, through calls of other servers; emitted when the limit of its call has passed | warn | pid, cycle |
-//! | `lost_panic`: the destructor of a value that was not taken panicked | error | exit, backtrace (as in `crash`) |
+//! | `lost_panic`: the destructor of a value that was not taken panicked, or `stopping` of a server whose handler had panicked | error | exit, backtrace (as in `crash`) |
 //!
 //! `supervisor` is a pid. In events with the field `child`, `child` is the id of the child, and `label` is the label of the
 //! supervisor. In all other events, `label` is the label of the process; the default label of a child of a `Supervisor` is its

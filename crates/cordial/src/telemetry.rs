@@ -193,7 +193,7 @@ pub(crate) fn item_failed(
 pub(crate) fn lost_panic(caught: &Caught) {
     let Caught { message, location, .. } = caught;
     event!(name: "lost_panic", target: TARGET, Level::ERROR, event = "lost_panic",
-        exit = %format_args!("panicked at {location}: {message}"), backtrace = caught.backtrace().map(shown), "the destructor of a value that was not taken panicked");
+        exit = %format_args!("panicked at {location}: {message}"), backtrace = caught.backtrace().map(shown), "a panic that ends no process: of the destructor of a value that was not taken, or of `stopping` after another panic");
 }
 
 /// A subscriber that panics is ignored: it may need thread-locals that an ending thread has lost.

@@ -131,7 +131,7 @@ impl<S: Server> ServerBuilder<S> {
         custodian.begin(None);
         let spec = worker(&shared, custodian, Restart::Temporary);
         match keeper.start_child_with(spec) {
-            Ok(pid) => shared.attach(pid),
+            Ok(pid) => shared.attach_first(pid),
             Err(error) => {
                 let exit = match error {
                     StartError::Refused(refusal) => Exit::Refused(refusal),

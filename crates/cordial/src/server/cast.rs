@@ -96,10 +96,10 @@ impl Cast {
         let CastState::Unsent(unsent) = std::mem::replace(&mut self.state, CastState::Done) else {
             return Poll::Ready(Err(Exit::NoProcess));
         };
-        if let Some(limit) = self.limit
-            && capped(limit) == Timeout::After(Duration::ZERO)
-        {
-            return Poll::Ready(Err(unsent.target().timed_out(named_limit(limit))));
+        if capped(self.limit.unwrap_or(Timeout::Infinity)) == Timeout::After(Duration::ZERO) {
+            let server = unsent.target();
+            let limit = self.limit.unwrap_or_else(|| server.default_limit());
+            return Poll::Ready(Err(server.timed_out(named_limit(limit))));
         }
         match unsent.send() {
             Attempt::Queued => Poll::Ready(Ok(())),

@@ -11,7 +11,7 @@ use super::run;
 use super::shared::{Options, ServerRef, Shared, short_type_name};
 use crate::error::StartError;
 use crate::pid::Pid;
-use crate::process::{ChildSlot, Shutdown, current_runtime};
+use crate::process::{ChildSlot, Shutdown, current, current_runtime};
 use crate::supervisor::{Adopted, ChildSpec, Restart, ServerChild};
 
 impl<S: Server> ServerRef<S> {
@@ -87,9 +87,16 @@ fn spec_in_tree<S: Server>(shared: &Arc<Shared<S>>, custodian: Custodian<S>) -> 
 pub(super) fn worker<S: Server>(shared: &Arc<Shared<S>>, custodian: Custodian<S>, default: Restart) -> ChildSpec {
     let options = &shared.options;
     let id = options.label.clone().unwrap_or_else(|| short_type_name::<S>().into());
+    let custodian = Arc::new(custodian);
     let start = move || {
-        let shared = custodian.shared.clone();
-        async move { run::start(shared).await.map(run::Running::serve) }
+        let custodian = custodian.clone();
+        async move {
+            let shared = custodian.shared.clone();
+            shared.attach(current().expect("a server is polled as a process"));
+            // The supervisor drops the factory of a temporary child before this first poll. The mailbox would close without a process.
+            drop(custodian);
+            run::start(shared).await.map(run::Running::serve)
+        }
     };
     let spec = ChildSpec::init(id, start).restart(options.restart.unwrap_or(default)).shutdown(options.shutdown);
     let spec = spec.spawned_at(options.spawned_at);

@@ -45,7 +45,7 @@ impl<S: Server> ServerRef<S> {
     /// |---|---|
     /// | the reply | the handler, or the task of a [`Later`](crate::server::Later), has returned it |
     /// | [`Exit::Timeout`] | the limit has passed |
-    /// | [`Exit::Refused`] | the server has stopped, or stops before it gets to the message |
+    /// | [`Exit::Refused`] | the server has stopped, or ends without a crash before it has answered |
     /// | [`Exit::Error`] | the server calls itself |
     /// | any other exit | the server, or the task of a `Later`, has ended with it while it handled the message; or the server has ended with it and is not restarted |
     ///
@@ -113,6 +113,8 @@ impl<S: Server> ServerRef<S> {
     ///
     /// A server that is a permanent child is then started again by its supervisor.
     ///
+    /// In a handler of the server itself, it returns an empty report at once: the server stops after this message.
+    ///
     /// # Cancel safety
     ///
     /// After the first poll the server stops, even if the future is dropped.
@@ -128,10 +130,18 @@ impl<S: Server> ServerRef<S> {
         }
         shared.mailbox.ask_to_stop();
         let keeper = shared.keeper().clone();
+        let pid = self.pid();
+        if process::current() == Some(pid) {
+            // It would wait for its own end.
+            match keeper {
+                Some(keeper) => keeper.request_stop(),
+                None => shared.runtime.request_shutdown(pid),
+            }
+            return StopReport::default();
+        }
         if let Some(keeper) = keeper {
             return keeper.stop().await;
         }
-        let pid = self.pid();
         let shutdown = shared.runtime.with(pid, |entry| entry.parent().map(|parent| parent.shutdown)).flatten();
         let mut report = StopReport::default();
         match stop_one(&shared.runtime, pid, shutdown.unwrap_or_default()).await {

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::mailbox::Letter;
+use super::mailbox::{Letter, exit_of_unanswered};
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::process::Handle;
@@ -46,7 +46,7 @@ impl<T: Letter> Laters<T> {
         let ended: Vec<_> = self.lock().extract_if(.., |known| known.server == server).collect();
         for LaterTask { task, call, .. } in ended {
             if let Some(call) = call {
-                call.fail(exit);
+                call.fail(&exit_of_unanswered(exit));
             }
             self.runtime.request_shutdown(task);
         }

@@ -232,10 +232,12 @@ impl<T: Letter> Mailbox<T> {
         state.skipped += 1;
     }
 
-    /// Records which message is in hand, of those that are not in the mailbox.
+    /// Records which message is in hand, of those that are not in the mailbox. The message in hand before it was handled.
     pub(super) fn take_in_hand(&self, name: &'static str) {
         let mut state = self.lock();
-        state.in_hand = Some(name);
+        if state.in_hand.replace(name).is_some() {
+            state.handled += 1;
+        }
         state.caller_in_hand = None;
     }
 
@@ -247,14 +249,19 @@ impl<T: Letter> Mailbox<T> {
     /// Begins an incarnation, whose process is `pid`. The messages that wait are for it. Called more than once.
     pub(super) fn begin(&self, pid: Pid) {
         let mut state = self.lock();
-        if state.pid == pid {
-            return;
+        if state.pid != pid {
+            state.begin(pid);
         }
-        state.pid = pid;
-        state.is_running = true;
-        state.is_stop_asked = false;
-        state.is_closed = false;
-        state.receiver = None;
+    }
+
+    /// Begins the first incarnation, whose process is `pid`. Returns false if that process has begun already, or a later one.
+    pub(super) fn begin_first(&self, pid: Pid) -> bool {
+        let mut state = self.lock();
+        let is_first = state.pid == Pid::NO_PROCESS;
+        if is_first {
+            state.begin(pid);
+        }
+        is_first
     }
 
     /// Records that a process was not started.
@@ -267,8 +274,8 @@ impl<T: Letter> Mailbox<T> {
         let (failed, is_over) = {
             let mut state = self.lock();
             state.last_exit = Some(exit.clone());
-            state.in_hand = None;
             if state.pid == pid {
+                state.in_hand = None;
                 state.is_running = false;
                 state.receiver = None;
             }
@@ -279,7 +286,10 @@ impl<T: Letter> Mailbox<T> {
                 is_over.then_some(next == NextIncarnation::Never || state.custody.is_over()),
             )
         };
-        failed.into_iter().for_each(|letter| letter.fail(exit));
+        if !failed.is_empty() {
+            let exit = exit_of_unanswered(exit);
+            failed.into_iter().for_each(|letter| letter.fail(&exit));
+        }
         match is_over {
             None => {}
             Some(true) => self.close(),
@@ -338,6 +348,15 @@ impl<T: Letter> Mailbox<T> {
         self.lock().is_stop_asked
     }
 
+    /// Returns whether no further process follows.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().is_closed
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().queue.is_empty()
+    }
+
     pub(super) fn lengths(&self) -> Lengths {
         let state = self.lock();
         let oldest = state.queue.front().map(|queued| queued.since);
@@ -363,7 +382,20 @@ impl<T: Letter> Mailbox<T> {
     }
 }
 
+/// Returns what the callers get whose messages were not answered when their process ended with `exit`.
+pub(super) fn exit_of_unanswered(exit: &Exit) -> Exit {
+    if exit.is_abnormal() { exit.clone() } else { Exit::Refused(Refusal::ServerStopped) }
+}
+
 impl<T> State<T> {
+    fn begin(&mut self, pid: Pid) {
+        self.pid = pid;
+        self.is_running = true;
+        self.is_stop_asked = false;
+        self.is_closed = false;
+        self.receiver = None;
+    }
+
     /// Returns the exit that the senders of messages get which are in the mailbox when it closes.
     fn exit_of_messages(&self) -> Exit {
         match &self.last_exit {

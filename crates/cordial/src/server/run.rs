@@ -19,6 +19,7 @@ use super::mailbox::Letter;
 use super::shared::{ServerRef, Shared};
 use crate::exit::{Exit, Location};
 use crate::process::{Shutdown, ShutdownRequested, current, shutdown_requested};
+use crate::telemetry;
 use crate::unwind::{self, Unwound};
 
 /// How many messages are handled in one poll. Then other processes get their turn.
@@ -45,10 +46,9 @@ enum Next<S: Server> {
     Stop(Exit),
 }
 
-/// Begins an incarnation in its process.
+/// Begins an incarnation in its process, which is attached.
 pub(super) async fn start<S: Server>(shared: Arc<Shared<S>>) -> Result<Running<S>, Exit> {
     let own = current().expect("a server is polled as a process");
-    shared.attach(own);
     let requested = Requested { request: shutdown_requested(), is_armed: false };
     let mut ctx = Context::new(ServerRef(shared.clone()), own);
     if let Some(trap_exits) = shared.options.trap_exits {
@@ -64,12 +64,8 @@ impl<S: Server> Running<S> {
     /// Handles messages until there is a reason to stop.
     pub(super) async fn serve(mut self) -> Result<(), Exit> {
         let ended = {
-            let mut messages = pin!(self.messages());
-            poll_fn(|cx| match unwind::catch(|| messages.as_mut().poll(cx)) {
-                Ok(polled) => polled.map(Ok),
-                Err(unwound) => Poll::Ready(Err(unwound)),
-            })
-            .await
+            let messages = pin!(self.messages());
+            caught(messages).await
         };
         match ended {
             Ok(exit) => {
@@ -78,14 +74,23 @@ impl<S: Server> Running<S> {
                 Err(exit)
             }
             Err(Unwound::Checkpoint) => unwind::unwind_to_catch(),
-            Err(Unwound::Panic(caught)) => {
+            Err(Unwound::Panic(panic)) => {
                 let own = self.ctx.own;
                 let described = self.ctx.server.0.runtime.with(own, |entry| {
                     (entry.label().cloned(), Location::from(entry.spawned_at), entry.callers().to_vec())
                 });
                 let (label, spawned_at, callers) = described.unwrap_or_else(|| (None, Location::unknown(), Vec::new()));
-                self.stopping(&caught.to_exit(own, label, spawned_at, callers)).await;
-                unwind::resume(caught)
+                let exit = panic.to_exit(own, label, spawned_at, callers);
+                let stopped = {
+                    let stopping = pin!(self.stopping(&exit));
+                    caught(stopping).await
+                };
+                match stopped {
+                    Ok(()) => {}
+                    Err(Unwound::Checkpoint) => unwind::unwind_to_catch(),
+                    Err(Unwound::Panic(second)) => unwind::ignore_panic(|| telemetry::lost_panic(&second)),
+                }
+                unwind::resume(panic)
             }
         }
     }
@@ -155,6 +160,15 @@ impl<S: Server> Running<S> {
     }
 }
 
+/// Polls a future until it is ready or unwinds.
+async fn caught<F: Future>(mut future: Pin<&mut F>) -> Result<F::Output, Unwound> {
+    poll_fn(|cx| match unwind::catch(|| future.as_mut().poll(cx)) {
+        Ok(polled) => polled.map(Ok),
+        Err(unwound) => Poll::Ready(Err(unwound)),
+    })
+    .await
+}
+
 fn poll_next<S: Server>(
     ctx: &mut Context<S>,
     requested: &mut Requested,
@@ -164,6 +178,9 @@ fn poll_next<S: Server>(
     if requested.is_given(cx) {
         let exit = if ctx.server.0.mailbox.is_stop_asked() { Exit::Normal } else { Exit::Shutdown(None) };
         return Poll::Ready(Next::Stop(exit));
+    }
+    if ctx.timers.has_idle() && !ctx.server.0.mailbox.is_empty() {
+        ctx.timers.touch();
     }
     // Messages of timers and the mailbox take turns, so that neither keeps the other waiting.
     if !std::mem::take(mail_is_next)

@@ -101,10 +101,21 @@ impl<S: Send + 'static> Shared<S> {
         lock(&self.keeper)
     }
 
-    /// Makes a process that of the next incarnation. The process and the code that starts it both call this, since either may be
-    /// first.
+    /// Makes a process that of the next incarnation. Called in the process. The code that starts the first one calls `attach_first`,
+    /// and either may be first.
     pub(super) fn attach(self: &Arc<Shared<S>>, pid: Pid) {
         self.mailbox.begin(pid);
+        self.serve(pid);
+    }
+
+    /// Makes the process that was just started that of the first incarnation, unless one has begun.
+    pub(super) fn attach_first(self: &Arc<Shared<S>>, pid: Pid) {
+        if self.mailbox.begin_first(pid) {
+            self.serve(pid);
+        }
+    }
+
+    fn serve(self: &Arc<Shared<S>>, pid: Pid) {
         let serving: Arc<dyn Serving> = self.clone();
         let replaced = self.runtime.with(pid, |entry| entry.rare().serving.replace(serving));
         if replaced.is_none() && self.mailbox.with(|state| state.is_running && state.pid == pid) {
@@ -150,6 +161,12 @@ impl<S: Send + 'static> Serving for Shared<S> {
     fn ended(&self, own: Pid, exit: &Exit, next: NextIncarnation) {
         self.laters.end(own, exit);
         self.mailbox.end(own, exit, next);
+        if self.mailbox.is_closed() {
+            let keeper = self.keeper().take();
+            if let Some(keeper) = keeper {
+                keeper.request_stop();
+            }
+        }
     }
 
     fn mailbox(&self) -> MailboxInfo {

@@ -121,7 +121,11 @@ impl<T: Send + 'static> Timers<T> {
         Timer { table: Arc::downgrade(&table), id }
     }
 
-    /// Records that a message was handled.
+    pub(super) fn has_idle(&self) -> bool {
+        self.idle.is_some()
+    }
+
+    /// Records that the server is not idle: a message was handled, or waits.
     pub(super) fn touch(&mut self) {
         if let Some(idle) = &mut self.idle {
             idle.since = self.runtime.executor().now();

@@ -6,6 +6,7 @@ mod harness;
 
 mod bad_input;
 mod calls;
+mod ends;
 mod exits;
 mod later;
 mod mailbox;

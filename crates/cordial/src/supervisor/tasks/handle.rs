@@ -184,6 +184,11 @@ impl TaskSupervisor {
         self.shared.incarnations.stop().await
     }
 
+    /// Asks the supervisor to stop, and does not wait.
+    pub(crate) fn request_stop(&self) {
+        self.shared.incarnations.request_stop();
+    }
+
     /// Returns the pid of the incarnation that is running, or else of the last one.
     #[must_use]
     pub fn pid(&self) -> Pid {
