@@ -51,9 +51,12 @@ pub(super) fn remote(options: &MapOptions, syntax: &Syntax) -> Result<Option<Rem
     for file in &given.sshloginfile {
         entries.extend(from_file(if file == Path::new("..") { default_file() } else { file.clone() }.as_path())?);
     }
+    if let Some(workdir) = &options.workdir {
+        check_workdir(workdir, &entries, syntax)?;
+    }
     let mut sent = templates(&given.transferfile, syntax)?;
     if given.transfer || !given.trc.is_empty() {
-        sent.extend(templates(&["{}".into()], syntax)?);
+        sent.push(CommandTemplate::name(syntax.item_text(), syntax)?);
     }
     let mut returned = templates(&given.returned, syntax)?;
     returned.extend(templates(&given.trc, syntax)?);
@@ -71,10 +74,45 @@ pub(super) fn remote(options: &MapOptions, syntax: &Syntax) -> Result<Option<Rem
         sent,
         returned,
         is_cleaned: given.cleanup || !given.trc.is_empty(),
-        variables: given.env.clone(),
+        variables: given.env.iter().map(variable).collect::<Result<_, _>>()?,
     };
     // The run has not begun, so nothing else prints.
     Remote::new(config, |message| drop(writeln!(std::io::stderr(), "cordial: {message}"))).map(Some)
+}
+
+/// Refuses a directory with a placeholder, and one for this machine, where it would be another directory.
+fn check_workdir(workdir: &Path, entries: &[String], syntax: &Syntax) -> Result<(), String> {
+    let shown = workdir.display();
+    let template = CommandTemplate::name(&system::argument_bytes(workdir.into())?, syntax)?;
+    if template.uses_item() || template.uses_slot() {
+        return Err(format!("--workdir {shown} takes no placeholder: write cordial map 'cd {{}} && COMMAND'"));
+    }
+    if entries.iter().any(|entry| entry.rsplit('/').next().is_some_and(|name| name.trim() == ":")) {
+        return Err(format!(
+            "--workdir {shown} cannot be used with the host : of -S, since it is a directory of other machines: leave out one of them"
+        ));
+    }
+    Ok(())
+}
+
+/// Returns the name and the value of a variable that is copied.
+fn variable(name: &OsString) -> Result<(Vec<u8>, Vec<u8>), String> {
+    let shown = name.to_string_lossy();
+    let bytes = system::argument_bytes(name.clone())?;
+    if system::exported_functions().contains(&bytes) {
+        return Err(format!(
+            "--env {shown} is a function of bash, which is not copied: write it into a script, and send that with --transferfile"
+        ));
+    }
+    let is_name = bytes.first().is_some_and(|byte| !byte.is_ascii_digit())
+        && bytes.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    // For GNU parallel, `_` is the whole environment.
+    if !is_name || bytes == b"_" {
+        return Err(format!("--env {shown} is not the name of one variable: repeat --env for each name"));
+    }
+    let value = std::env::var_os(name)
+        .ok_or_else(|| format!("--env {shown}: there is no such variable in the environment: export it"))?;
+    Ok((bytes, system::argument_bytes(value)?))
 }
 
 /// Returns the file with the hosts that GNU parallel reads for `..`.

@@ -30,7 +30,7 @@ pub(crate) struct Remote {
     sent: Vec<CommandTemplate>,
     returned: Vec<CommandTemplate>,
     is_cleaned: bool,
-    /// The names of variables of the environment that are copied.
+    /// The names and values of variables of the environment that are copied.
     variables: Vec<(Vec<u8>, Vec<u8>)>,
     /// Holds a file for each connection, with the messages of `ssh`.
     logs: TempDir,
@@ -50,7 +50,8 @@ pub(crate) struct RemoteConfig {
     pub(crate) sent: Vec<CommandTemplate>,
     pub(crate) returned: Vec<CommandTemplate>,
     pub(crate) is_cleaned: bool,
-    pub(crate) variables: Vec<OsString>,
+    /// Names and values of variables.
+    pub(crate) variables: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Remote {
@@ -78,10 +79,6 @@ impl Remote {
         if machines.is_empty() {
             return Err("none of the hosts of -S can be reached: check them with ssh HOST true, which must not ask for a password".to_owned());
         }
-        let variable = |name: OsString| {
-            let value = std::env::var_os(&name)?;
-            Some((system::argument_bytes(name).ok()?, system::argument_bytes(value).ok()?))
-        };
         let own = format!(
             ".cordial/tmp/{}-{}-",
             std::process::id(),
@@ -99,7 +96,7 @@ impl Remote {
             sent: config.sent,
             returned: config.returned,
             is_cleaned: config.is_cleaned,
-            variables: config.variables.into_iter().filter_map(variable).collect(),
+            variables: config.variables,
             logs,
         })
     }
@@ -234,10 +231,10 @@ impl RemoteCommand {
 }
 
 /// Returns the directory on other machines for one of this machine: `.` is the current directory, relative to the login
-/// directory if it is below that.
+/// directory if it is below that. `~` is the login directory, in which the path begins anyway.
 fn same_directory(path: PathBuf) -> Result<Vec<u8>, String> {
     let path = match path.as_os_str() == "." {
-        false => path,
+        false => path.strip_prefix("~").map(Path::to_owned).unwrap_or(path),
         true => {
             let current = std::env::current_dir()
                 .map_err(|error| format!("--workdir . needs the current directory: {}", io_error::describe(&error)))?;

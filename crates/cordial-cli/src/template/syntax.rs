@@ -102,6 +102,11 @@ impl Syntax {
         self.replace.is_none() && self.inserts_items
     }
 
+    /// Returns the text that stands for the item.
+    pub(crate) fn item_text(&self) -> &[u8] {
+        self.replace.as_deref().unwrap_or(b"{}")
+    }
+
     /// Returns the placeholder at the start of a text, and its length.
     ///
     /// # Errors

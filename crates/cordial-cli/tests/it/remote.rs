@@ -435,7 +435,11 @@ fn files_that_cannot_be_copied_are_failures_and_stay() {
     fs::create_dir(&temporary).unwrap();
     let run = |args: &[&str]| {
         let mut map = cordial();
-        map.args(["map", "-S", "host", "--ssh", ssh.to_str().unwrap(), "--wd", there.to_str().unwrap()]).args(args);
+        map.args(["map", "-S", "host", "--ssh", ssh.to_str().unwrap()]);
+        if !args.contains(&"--wd") {
+            map.args(["--wd", there.to_str().unwrap()]);
+        }
+        map.args(args);
         map.env("PATH", format!("{}:/usr/bin:/bin", dir.text())).env("TMPDIR", &temporary).current_dir(dir.path("."));
         finish(map.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
     };
@@ -448,6 +452,13 @@ fn files_that_cannot_be_copied_are_failures_and_stay() {
     assert!(result.stderr.contains("exited with status 255"), "{}", result.stderr);
     assert_eq!(fs::read_dir(&there).unwrap().count(), 0);
     assert!(dir.path("out").exists());
+    // The text of -I is the file.
+    let result = run(&["-I", "@", "--transfer", "cat @", ":::", "a"]);
+    assert_eq!((&*result.stdout, &*result.stderr), (&b"text\n"[..], ""));
+    assert!(there.join("a").exists());
+    // The login directory is that of the program.
+    let result = run(&["--wd", "~/below", "pwd #", ":::", "a"]);
+    assert_eq!(result.stdout, format!("{}/below\n", fs::canonicalize(dir.path(".")).unwrap().display()).as_bytes());
     fs::write(dir.path("fail"), "").unwrap();
     let result = run(&["--transfer", "echo ran #", ":::", "a"]);
     assert_eq!((result.status, &*result.stdout), (1, &b""[..]));
@@ -558,11 +569,12 @@ fn on_this_machine_no_file_is_copied() {
 
 #[test]
 fn a_function_of_bash_is_refused() {
-    let script = r#"f() { echo; }; export -f f; "$0" map -S : f ::: 1; "$0" map -S : 'f | cat' ::: 1"#;
+    let script = r#"f() { echo; }; export -f f; "$0" map -S : --env f echo ::: 1; "$0" map -S : f ::: 1; "$0" map -S : 'f | cat' ::: 1"#;
     let mut bash = Command::new("bash");
     bash.args(["-c", script, env!("CARGO_BIN_EXE_cordial")]).stdin(Stdio::null());
     let result = finish(bash.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
     assert_eq!((result.status, &*result.stdout), (255, &b""[..]));
+    assert!(result.stderr.contains("--env f is a function of bash, which is not copied"), "{}", result.stderr);
     assert_eq!(result.stderr.matches("a function of bash, which other machines do not know").count(), 2);
 }
 
@@ -579,6 +591,11 @@ fn what_cannot_be_combined_is_refused() {
         (&["-S", "@group/host"], "is in a group of hosts, which is not supported in -S"),
         (&["-S", "x/host"], "has no number of slots before its slash"),
         (&["-S-oProxyCommand=touch"], "names no machine"),
+        (&["-S", "host", "--workdir", "/d/{/}"], "--workdir /d/{/} takes no placeholder"),
+        (&["-S", "1/:,host", "--workdir", "d"], "--workdir d cannot be used with the host : of -S"),
+        (&["-S", "host", "--env", "NO_SUCH"], "--env NO_SUCH: there is no such variable in the environment"),
+        (&["-S", "host", "--env", "_"], "--env _ is not the name of one variable"),
+        (&["-S", "host", "--env", "A,B"], "--env A,B is not the name of one variable"),
         (&["--sshloginfile", "/no/such"], "cannot read the hosts in /no/such: No such file or directory"),
     ] {
         let result = crate::harness::run(&[&["map"], args, &["echo", ":::", "1"]].concat(), b"");
