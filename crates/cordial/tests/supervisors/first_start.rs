@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cordial::{
-    Backoff, ChildSpec, ChildState, Exit, Restart, StartError, Strategy, Supervisor, SupervisorBuilder, Task,
+    AutoShutdown, Backoff, ChildSpec, ChildState, Exit, Restart, StartError, Strategy, Supervisor, SupervisorBuilder,
+    Task,
 };
 use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep};
@@ -274,5 +275,40 @@ fn a_call_that_waits_for_such_a_start_is_refused_before_the_children_are_stopped
         let begun = Instant::now();
         assert!(tree.stop().await.is_clean());
         assert_eq!((&*log.take(), begun.elapsed()), ("Err(Refused(SupervisorStopped))", Duration::ZERO));
+    });
+}
+
+#[test]
+fn a_child_that_exits_right_after_such_a_start_has_started() {
+    for_each_seed(|| async {
+        // Its child connects late, and ends the supervisor as soon as it has started.
+        let ends_at_once = |back: Instant| {
+            let nested = ChildSpec::supervisor("nested", move || {
+                let client = ChildSpec::init("client", move || async move {
+                    if Instant::now() < back {
+                        return Err(io::Error::other("connection refused"));
+                    }
+                    Ok(std::future::ready(()))
+                });
+                let client = client.restart(Restart::Transient).significant().backoff(backoff());
+                one_for_one().auto_shutdown(AutoShutdown::AnySignificant).child(client)
+            });
+            nested.restart(Restart::Temporary)
+        };
+        let log = Log::default();
+        let tree = one_for_one().child(ends_at_once(Instant::now() + AWAY)).child(log.child("b"));
+        let tree = tree.start().await.unwrap();
+        settle().await;
+        assert_eq!((state(&tree, "nested").await, &*log.take()), (None, "+b"));
+        let nested = ends_at_once(Instant::now() + AWAY);
+        let started = Task::spawn({
+            let tree = tree.clone();
+            async move { tree.start_child(nested).await }
+        });
+        let started = started.timeout(cordial::Timeout::Infinity).await.unwrap();
+        assert!(started.is_ok(), "{started:?}");
+        settle().await;
+        assert_eq!(state(&tree, "nested").await, None);
+        tree.stop().await;
     });
 }

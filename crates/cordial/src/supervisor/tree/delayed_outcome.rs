@@ -1,5 +1,7 @@
 //! What follows when the start of a nested supervisor is delayed, and when such a start ends.
 
+use futures_util::FutureExt;
+
 use super::call::reply;
 use super::child::{Attempt, ChildStatus, StartCause};
 use super::delayed_starts::{DelayedInput, DelayedStart};
@@ -23,6 +25,42 @@ impl TreeState {
     pub(super) fn is_start_delayed(&self, key: u32) -> bool {
         // A start that is not delayed ends before the supervisor does other work.
         self.children.get(key).is_some_and(|child| matches!(child.status, ChildStatus::Starting(_)))
+    }
+
+    /// Handles what has become of a delayed start, whose child is tried again or removed if the start was ended.
+    pub(super) async fn handle_delayed_start(
+        &mut self,
+        start: DelayedStart,
+        input: DelayedInput,
+        signals: &mut ExitSignals,
+    ) -> Result<(), StopReason> {
+        let key = start.key;
+        match self.advance_start(start, input, signals).await? {
+            Some(error) => self.delayed_start_failed(key, error, signals).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Takes in the delayed starts that have succeeded. To be called after an exit was read and before it is judged: the child
+    /// may have started and then exited.
+    pub(super) fn take_in_started(&mut self) {
+        let mut due = Vec::new();
+        while let Some((start, input)) = self.delayed_starts.next().now_or_never() {
+            let DelayedStart { key, pid, .. } = start;
+            match input {
+                DelayedInput::Started => {
+                    if self.children.get(key).is_some_and(|child| child.status == ChildStatus::Starting(pid)) {
+                        self.child_started(key, pid);
+                    }
+                }
+                // The exit follows, or has been read.
+                DelayedInput::Failed => {}
+                DelayedInput::WatchDue => due.push(start),
+            }
+        }
+        for start in due {
+            self.delayed_starts.add(start, &self.runtime, &self.clock);
+        }
     }
 
     /// Handles what has become of a delayed start. Returns the error if the start was ended because it took too long.

@@ -128,7 +128,14 @@ impl TreeState {
         loop {
             // As in each step of the work of the supervisor: the report covers only its stop, and failed attempts are many.
             discard(self.report.take());
-            if let Some(exit) = self.exits.try_next() {
+            let exit = self.exits.try_next();
+            self.take_in_started();
+            if let Some(ChildStatus::Running(pid)) = self.children.get(key).map(|child| child.status) {
+                // An exit that came after the start is handled as that of any child.
+                exit.into_iter().for_each(|exit| self.exits.put_back(exit));
+                return Ok(Waited::Ended(StartOutcome::Started(pid)));
+            }
+            if let Some(exit) = exit {
                 if let Some(error) = self.failed_start(key, &exit) {
                     discard(exit);
                     return Ok(Waited::Ended(StartOutcome::Failed(error)));

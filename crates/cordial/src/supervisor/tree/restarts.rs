@@ -78,6 +78,9 @@ impl TreeState {
             return Ok(());
         }
         let (restart, is_significant) = (child.spec.restart, child.spec.is_significant);
+        if self.is_start_delayed(key) {
+            self.take_in_started();
+        }
         let is_starting = self.is_start_delayed(key);
         self.process_gone(key, at);
         if is_starting {

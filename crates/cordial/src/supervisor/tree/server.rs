@@ -3,6 +3,7 @@
 
 use std::pin::pin;
 
+use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
 use super::call::Call;
@@ -138,9 +139,9 @@ impl TreeServer {
         }
     }
 
-    /// Handles one exit; or else the first attempt of one restart; or else one call, if there is one, and then one
-    /// retry. If no retry is due, waits for the next input: handles an exit at once, and leaves a call or a restart to
-    /// the next step.
+    /// Handles one exit; or else the first attempt of one restart; or else one call and what has become of one delayed
+    /// start, if there is a call, and then one retry. If no retry is due, waits for the next input: handles an exit or a
+    /// delayed start at once, and leaves a call or a restart to the next step.
     ///
     /// A caller that has seen the exit of a child finds the exit handled, and the child restarted, unless the restart
     /// is delayed, waits for an abandoned process, or has failed: the exit was queued before the call, and `has_call`
@@ -155,6 +156,10 @@ impl TreeServer {
         }
         if has_call && let Some(call) = self.state.calls.try_next() {
             self.state.handle_call(call, signals).await?;
+            // The wait below prefers calls, so a delayed start that has ended would not be seen while there are always calls.
+            if let Some((start, input)) = self.state.delayed_starts.next().now_or_never() {
+                self.state.handle_delayed_start(start, input, signals).await?;
+            }
         }
         let wait = match self.state.next_restart() {
             NextRestart::Now(key, _) => return self.state.restart_child(key, signals).await,
@@ -179,13 +184,7 @@ impl TreeServer {
                 Ok(())
             }
             Input::RestartDue => Ok(()),
-            Input::Start(start, input) => {
-                let key = start.key;
-                match self.state.advance_start(start, input, signals).await? {
-                    Some(error) => self.state.delayed_start_failed(key, error, signals).await,
-                    None => Ok(()),
-                }
-            }
+            Input::Start(start, input) => self.state.handle_delayed_start(start, input, signals).await,
         }
     }
 }
