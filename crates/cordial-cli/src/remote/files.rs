@@ -35,6 +35,10 @@ impl ItemFiles {
     ) -> Vec<u8> {
         let mut script = Vec::new();
         let mut add = |parts: &[&[u8]]| parts.iter().for_each(|part| script.extend_from_slice(part));
+        if !self.sent.is_empty() {
+            // Standard input ends when the item has to end: then the command does not begin.
+            add(&[b"exec 7<&0; w=$({ cat; kill $$; } <&7 >/dev/null 2>&1 & echo $!); "]);
+        }
         for file in &self.sent {
             let (base, name) = split_base(file);
             let unpack = in_sh(&[&enter(directory)[..], b"tar -xPf -"].concat());
@@ -43,6 +47,9 @@ impl ItemFiles {
             // The file is not as it is here.
             let message = [b"cordial: cannot send the file ", &file[..]].concat();
             add(&[b"[ \"$r\" = 0 ] || { echo ", &quoted(&message), b" >&2; exit 1; }; "]);
+        }
+        if !self.sent.is_empty() {
+            add(&[b"kill $w; exec 7<&-; "]);
         }
         let is_marked = joined(&connect_with(&is_marked(mark)));
         add(&[

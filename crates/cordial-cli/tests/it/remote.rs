@@ -426,7 +426,10 @@ fn files_that_cannot_be_copied_are_failures_and_stay() {
     };
     // A program that runs the line here, and a tar that fails in part where the file `fail` is.
     program("connect", r#"exec sh -c "$2""#);
-    program("tar", r#"PATH=/usr/bin:/bin tar "$@" || exit; [ "$1$3" != -cPf-C ] || [ ! -e fail ] || exit 2"#);
+    program(
+        "tar",
+        r#"PATH=/usr/bin:/bin tar "$@" || exit; [ "$1$3" != -cPf-C ] || [ ! -e fail ] || exit 2; [ ! -e slow ] || sleep 2"#,
+    );
     for name in ["a", "blocked"] {
         fs::write(dir.path(name), "text\n").unwrap();
     }
@@ -459,6 +462,12 @@ fn files_that_cannot_be_copied_are_failures_and_stay() {
     // The login directory is that of the program.
     let result = run(&["--wd", "~/below", "pwd #", ":::", "a"]);
     assert_eq!(result.stdout, format!("{}/below\n", fs::canonicalize(dir.path(".")).unwrap().display()).as_bytes());
+    // An item that ends while its file is sent does not begin.
+    fs::write(dir.path("slow"), "").unwrap();
+    let result = run(&["--timeout", "0.5", "--transfer", "trap '' TERM; touch ran #", ":::", "a"]);
+    assert!(result.stderr.contains("took longer than 500ms"), "{}", result.stderr);
+    assert!(!there.join("ran").exists());
+    fs::remove_file(dir.path("slow")).unwrap();
     fs::write(dir.path("fail"), "").unwrap();
     let result = run(&["--transfer", "echo ran #", ":::", "a"]);
     assert_eq!((result.status, &*result.stdout), (1, &b""[..]));
