@@ -32,7 +32,10 @@ pub(super) async fn adjust(limit: SlotLimit, mut signals: LimitSignals, concurre
     };
     let by_file = async {
         match &concurrency {
-            Concurrency::File(path) => follow_file(path, &concurrency, &limit).await,
+            // What a pipe contained was read at the start.
+            Concurrency::File(path) if std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file()) => {
+                follow_file(path, &concurrency, &limit).await;
+            }
             _ => std::future::pending().await,
         }
     };
@@ -42,7 +45,7 @@ pub(super) async fn adjust(limit: SlotLimit, mut signals: LimitSignals, concurre
 /// Reads the file again when it changes. If it cannot be read, or contains no number, the limit stays.
 async fn follow_file(path: &Path, concurrency: &Concurrency, limit: &SlotLimit) {
     let read = || concurrency.number(system::max_concurrency());
-    let mut last = read();
+    let mut last = Ok(limit.get());
     let mut ticks = time::interval(FILE_CHECK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

@@ -32,7 +32,13 @@ pub(super) fn check_without_pipe(options: &MapOptions) -> Result<(), String> {
 /// Returns the placeholders that the command may have: `{#}` and `{%}`, and no item at its end.
 pub(super) fn block_syntax(options: &MapOptions) -> Result<Syntax, String> {
     let replace = options.items.replace().unwrap_or_else(|| "{}".into());
-    Ok(Syntax::default().replace(system::argument_bytes(replace)?))
+    let mut syntax = Syntax::default().replace(system::argument_bytes(replace)?);
+    for (written, text) in [("{#}", &options.items.seqreplace), ("{%}", &options.items.slotreplace)] {
+        if let Some(text) = text {
+            syntax = syntax.rename(written, system::argument_bytes(text.clone())?);
+        }
+    }
+    Ok(syntax)
 }
 
 /// Checks the options of `--pipe`, and returns how the input is cut, and where it is.
@@ -77,6 +83,10 @@ pub(super) fn block_options(
         (
             is_packed,
             "-L, -X, -m and --xargs are about items, and with --pipe there are none: -N N puts N records into a block",
+        ),
+        (
+            items.max_chars.is_some() || items.is_exact || items.plus || items.link,
+            "-s, -x, --plus and --link are about items, and with --pipe there are none: leave them out",
         ),
         (
             options.resume || options.resume_failed,

@@ -32,7 +32,9 @@ pub(super) fn start(
     limit: SlotLimit,
 ) -> Result<Blocks, String> {
     // For each slot one that is read and one that waits, and two that are being cut.
-    let max_blocks = move || 2 * limit.get() + 2;
+    // Commands that share the blocks keep their first one until they end, whatever the limit has become.
+    let least = options.n_sharing.unwrap_or(0);
+    let max_blocks = move || 2 * limit.get().max(least) + 2;
     let blocks = match origin {
         Origin::File { file, .. } => Blocks::start(file, options, max_blocks),
         Origin::Stdin | Origin::Words(_) => Blocks::start(stdin, options, max_blocks),

@@ -100,6 +100,7 @@ impl Config {
             None => Program::Searched,
         };
         check_machine(&options)?;
+        // Once, because the file of -c may be a pipe.
         let shares = options.concurrency.number(system::max_concurrency())?;
         if options.remote.is_used() && command.calls_function() {
             return Err(
@@ -120,7 +121,7 @@ impl Config {
             limit: match (&terminal, &remote) {
                 (Some(_), _) => SlotLimit::new(1, 1),
                 (None, Some(remote)) => SlotLimit::new(remote.slots, remote.slots),
-                (None, None) => slot_limit(&options)?,
+                (None, None) => slot_limit(&options.concurrency, shares),
             },
             remote,
             terminal,
@@ -148,15 +149,14 @@ impl Config {
     }
 }
 
-/// Returns how many commands may run at once at first, and at most.
-fn slot_limit(options: &MapOptions) -> Result<SlotLimit, String> {
+/// Returns how many commands may run at once at first, which is given, and at most.
+fn slot_limit(concurrency: &Concurrency, initial: usize) -> SlotLimit {
     let system_max = system::max_concurrency();
-    let initial = options.concurrency.number(system_max)?;
-    let max = match options.concurrency {
+    let max = match concurrency {
         Concurrency::File(_) => MAX_FROM_FILE.max(initial),
         _ => initial.saturating_add(MAX_FROM_SIGNALS),
     };
-    Ok(SlotLimit::new(initial, max.min(system_max)))
+    SlotLimit::new(initial, max.min(system_max))
 }
 
 /// Opens the terminal for the commands.
@@ -227,9 +227,12 @@ fn records(options: &MapOptions, template: CommandTemplate) -> Result<RunRecords
         Some(path) => Some(ResultsDirectory::resume(path)?),
         None => None,
     };
-    let (joblog, past) = match &options.joblog {
+    let (joblog, mut past) = match &options.joblog {
         Some(path) => Joblog::open(path, resume, &template).map(|(joblog, past)| (Some(joblog), past))?,
         None => (None, PastJoblog { run: read_results()?, is_cut: false }),
     };
+    if let Some(path) = options.results.as_ref().filter(|_| joblog.is_some() && resume != Resume::No) {
+        ResultsDirectory::occupy(path, &mut past.run)?;
+    }
     Ok(RunRecords::new(template, resume, past, joblog, results))
 }

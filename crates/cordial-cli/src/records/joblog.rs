@@ -277,6 +277,12 @@ fn split_item(line: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&line[..tab], line[tab..].strip_prefix(ITEM_MARK)?))
 }
 
+/// Returns a hash of a command. A NUL byte counts as a line break, because a joblog has the same byte for both.
+pub(super) fn command_hash(command: &[u8]) -> u64 {
+    let command: Vec<u8> = command.iter().map(|&byte| if byte == 0 { b'\n' } else { byte }).collect();
+    item_text::hash(0, &command)
+}
+
 /// Returns the record and the command of a line.
 fn parse_line(line: &[u8]) -> Option<(PastRecord, Vec<u8>)> {
     let (line, item) = split_item(line)?;
@@ -288,7 +294,7 @@ fn parse_line(line: &[u8]) -> Option<(PastRecord, Vec<u8>)> {
         number: u64::try_from(index).ok()?,
         key: ItemKey::new(item),
         is_success: code == 0 && signal == 0,
-        command: Some(item_text::hash(0, &command)),
+        command: Some(command_hash(&command)),
     };
     Some((record, command))
 }

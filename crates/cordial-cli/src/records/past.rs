@@ -4,7 +4,8 @@
 //! runs: then another record may have that number already, and the new record has one that is free. So a number is never
 //! used for two items, and a list that has grown, shrunk or changed its order is continued correctly.
 //!
-//! An item that is several times in the list needs as many records to be finished.
+//! An item that is several times in the list needs as many records to be finished. Its commands may differ by the number
+//! of the item, so while nothing shows that the list has changed, a record is kept for the item with its number.
 
 use std::collections::{HashMap, HashSet};
 
@@ -40,6 +41,10 @@ pub(crate) struct PastRun {
     numbers: Vec<u64>,
     /// For an item with several records, the position from which on its records may be unclaimed.
     cursors: HashMap<ItemKey, usize>,
+    /// The items whose results are in the directory of `--results`, by number. Their records may be missing.
+    occupied: HashMap<u64, ItemKey>,
+    /// Whether an item of this run has the number of the record of another item.
+    is_list_changed: bool,
     /// Numbers of items of this run whose record has another number. No record has these.
     unused: Vec<u64>,
     /// Numbers without a record that were given to items with other numbers.
@@ -70,18 +75,33 @@ impl PastRun {
         PastRun { greatest: numbers.last().copied().unwrap_or(0), records, numbers, ..PastRun::default() }
     }
 
+    /// Returns the items of all records, with their numbers.
+    pub(super) fn items(&self) -> impl Iterator<Item = (u64, ItemKey)> {
+        self.records.iter().map(|entry| (entry.record.number, entry.record.key))
+    }
+
+    /// Declares that the directory of `--results` holds results of these items.
+    pub(super) fn occupy(&mut self, items: impl IntoIterator<Item = (u64, ItemKey)>) {
+        self.occupied.extend(items);
+        self.greatest = self.occupied.keys().copied().max().unwrap_or(0).max(self.greatest);
+    }
+
+    /// Returns whether all items are run, and all have their own numbers.
     pub(super) fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.records.is_empty() && self.occupied.is_empty()
     }
 
     /// Returns the record of an item, which then belongs to this item alone. Of several, the one with the number of the
-    /// item is preferred.
-    pub(super) fn claim(&mut self, index: u64, key: ItemKey) -> Option<PastRecord> {
+    /// item is preferred. With `is_exact`, no other record belongs to the item.
+    pub(super) fn claim(&mut self, index: u64, key: ItemKey, is_exact: bool) -> Option<PastRecord> {
         self.greatest = self.greatest.max(index);
         let position = |record: &PastRecord, number| (record.key, record.number).cmp(&(key, number));
         let at = match self.records.binary_search_by(|entry| position(&entry.record, index)) {
             Ok(at) if !self.records[at].is_claimed => at,
+            _ if is_exact => return None,
             _ => {
+                let is_number_used = self.numbers.binary_search(&index).is_ok();
+                self.is_list_changed |= is_number_used;
                 let start = || self.records.partition_point(|entry| entry.record.key < key);
                 let mut at = self.cursors.get(&key).copied().unwrap_or_else(start);
                 let is_same = |at: usize| self.records.get(at).is_some_and(|entry| entry.record.key == key);
@@ -91,8 +111,14 @@ impl PastRun {
                 if !is_same(at) {
                     return None;
                 }
+                let is_one_of_several = is_same(at + 1) || at.checked_sub(1).is_some_and(is_same);
+                if is_one_of_several && !self.is_list_changed && self.records[at].record.number > index {
+                    // It is that of a later item.
+                    self.cursors.insert(key, at);
+                    return None;
+                }
                 self.cursors.insert(key, at + 1);
-                if self.numbers.binary_search(&index).is_err() && !self.given.contains(&index) {
+                if !is_number_used && !self.given.contains(&index) && !self.occupied.contains_key(&index) {
                     self.unused.push(index);
                 }
                 at
@@ -105,9 +131,10 @@ impl PastRun {
     }
 
     /// Returns the number for the record of an item that has none: its own number, if that is free.
-    pub(super) fn new_number(&mut self, index: u64) -> u64 {
+    pub(super) fn new_number(&mut self, index: u64, key: ItemKey) -> u64 {
         self.greatest = self.greatest.max(index);
-        if self.numbers.binary_search(&index).is_err() && !self.given.contains(&index) {
+        let is_occupied = self.occupied.get(&index).is_some_and(|other| *other != key);
+        if self.numbers.binary_search(&index).is_err() && !self.given.contains(&index) && !is_occupied {
             return index;
         }
         self.unused.pop().unwrap_or_else(|| {

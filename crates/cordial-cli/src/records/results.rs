@@ -113,7 +113,7 @@ impl ResultsDirectory {
                 continue;
             };
             // Without a status, the item was not finished.
-            let Ok(status) = fs::read(directory.join("status")) else { continue };
+            let Some(status) = read_status(&directory) else { continue };
             let item = fs::read(directory.join("item")).map_err(|_| {
                 format!(
                     "the results directory {} does not say which item it belongs to (an earlier version of cordial has written it): \
@@ -125,6 +125,17 @@ impl ResultsDirectory {
             records.push(PastRecord { number, key, is_success: status == b"0\n", command: None });
         }
         Ok(PastRun::new(records))
+    }
+
+    /// Adds the items of an earlier run, whose numbers no other item may have: it may have been killed before it wrote
+    /// their lines of the joblog.
+    ///
+    /// # Errors
+    ///
+    /// The same as of `read`.
+    pub(crate) fn occupy(path: &Path, past: &mut PastRun) -> Result<(), String> {
+        past.occupy(ResultsDirectory::read(path)?.items());
+        Ok(())
     }
 
     /// Returns the item of a record as it is written in its directory.
@@ -150,6 +161,11 @@ fn cannot_create(path: &Path, error: &io::Error) -> String {
     format!("cannot create the results directory {}: {}", path.display(), io_error::describe(error))
 }
 
+/// Returns the status of an item. One without a newline is a part of it, which an earlier version may have left.
+fn read_status(directory: &Path) -> Option<Vec<u8>> {
+    fs::read(directory.join("status")).ok().filter(|status| status.ends_with(b"\n"))
+}
+
 async fn write(directory: &Path, outcome: &mut Outcome) -> Result<(), (PathBuf, io::Error)> {
     let (status, item) = (directory.join("status"), directory.join("item"));
     let mut text = item_text(&outcome.item);
@@ -157,7 +173,7 @@ async fn write(directory: &Path, outcome: &mut Outcome) -> Result<(), (PathBuf, 
     // A joblog of another run may number its items differently.
     if let Ok(other) = fs::read(&item)
         && other != text
-        && status.exists()
+        && read_status(directory).is_some()
     {
         let message = format!("it holds the result of another item, {}", display::quoted(other.trim_ascii_end()));
         return Err((directory.to_owned(), io::Error::other(message)));
@@ -183,7 +199,9 @@ async fn write(directory: &Path, outcome: &mut Outcome) -> Result<(), (PathBuf, 
         Err(ItemFailure::TimedOut(_)) => "timeout".to_owned(),
         Err(failure) => failure.to_string(),
     };
-    fs::write(&status, text + "\n").map_err(|error| (status, error))
+    // A run that is killed leaves no part of a status.
+    let new = directory.join("status.new");
+    fs::write(&new, text + "\n").and_then(|()| fs::rename(&new, &status)).map_err(|error| (status, error))
 }
 
 /// Copies a capture to a file, which may be large.

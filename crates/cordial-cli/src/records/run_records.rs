@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::item_text::{self, ItemKey};
-use super::joblog::{Joblog, PastJoblog};
+use super::joblog::{self, Joblog, PastJoblog};
 use super::past::{PastRun, Resume};
 use super::results::ResultsDirectory;
 use crate::item::Item;
@@ -92,8 +92,9 @@ impl RunRecords {
         if self.resume == Resume::No || matches.past.is_empty() {
             return Ok(false);
         }
-        let Some(record) = matches.past.claim(item.index, ItemKey::new(&item_text::item_text(item))) else {
-            let number = matches.past.new_number(item.index);
+        let key = ItemKey::new(&item_text::item_text(item));
+        let Some(record) = matches.past.claim(item.index, key, self.template.uses_index(item)) else {
+            let number = matches.past.new_number(item.index, key);
             matches.set_number(item.index, number);
             if number > item.index {
                 matches.moved.get_or_insert((item.index, number));
@@ -101,7 +102,7 @@ impl RunRecords {
             return Ok(false);
         };
         // A command that contains its slot differs from run to run, so it is not compared.
-        let is_other = |command| !self.template.uses_slot() && command != item_text::hash(0, &self.command(item, 0));
+        let is_other = |command| !self.template.uses_slot() && command != joblog::command_hash(&self.command(item, 0));
         if record.command.is_some_and(is_other) {
             return Err(self.abort(FatalError::Records(format!(
                 "the joblog has another command for item {} than this run, {}: name another joblog, or give the command and the list of \

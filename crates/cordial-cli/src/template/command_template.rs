@@ -13,6 +13,9 @@ use crate::item_failure::ItemFailure;
 use crate::system::{self, NotUnicode};
 use crate::text::{display, shell_quote};
 
+/// The variable in which a command finds the number of its item.
+const INDEX_VARIABLE: &[u8] = b"CORDIAL_INDEX";
+
 /// A command with placeholders for the item.
 #[derive(Debug)]
 pub(crate) enum CommandTemplate {
@@ -195,6 +198,18 @@ impl CommandTemplate {
             CommandTemplate::Words(Words { words, .. }) => words.iter().flatten().any(is_slot),
             CommandTemplate::Shell(line) => line.pieces().any(|piece| is_slot(&piece)),
             CommandTemplate::ItemIsLine(_) => false,
+        }
+    }
+
+    /// Returns whether the command of an item contains its number, or the name of the variable that has it.
+    pub(crate) fn uses_index(&self, item: &Item) -> bool {
+        let names_index = |text: &[u8]| text.windows(INDEX_VARIABLE.len()).any(|part| part == INDEX_VARIABLE);
+        let is_index =
+            |piece: &Piece| piece.placeholder() == Some(Placeholder::Index) || piece.text().is_some_and(names_index);
+        match self {
+            CommandTemplate::Words(Words { words, .. }) => words.iter().flatten().any(is_index),
+            CommandTemplate::Shell(line) => line.pieces().any(|piece| is_index(&piece)),
+            CommandTemplate::ItemIsLine(_) => item.values.iter().any(|value| names_index(value.bytes())),
         }
     }
 

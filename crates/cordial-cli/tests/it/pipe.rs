@@ -3,8 +3,12 @@
 use std::fs;
 use std::io::Write as _;
 use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
 
-use crate::harness::{Case, RunOutput, TestDir, check, cordial, finish, run, shell};
+use rustix::process::Signal;
+
+use crate::harness::{Case, RunOutput, TestDir, check, cordial, finish, run, send, shell};
 
 fn stdout(result: &RunOutput) -> String {
     String::from_utf8(result.stdout.clone()).unwrap()
@@ -119,6 +123,43 @@ fn round_robin_starts_one_command_per_slot() {
 }
 
 #[test]
+fn round_robin_continues_when_fewer_commands_may_run() {
+    let dir = TestDir::new();
+    let command = format!("touch {}/$CORDIAL_INDEX; wc -l", dir.text());
+    let mut child = cordial()
+        .args(["map", "--round-robin", "-N1", "-c8", &command])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"a\n".repeat(8).as_slice()).unwrap();
+    (1..=8).for_each(|number| dir.wait_for(&number.to_string()));
+    for _ in 0..7 {
+        // Signals that come together are delivered as one.
+        send(&child, Signal::USR2);
+        thread::sleep(Duration::from_millis(20));
+    }
+    input.write_all(b"a\n".repeat(1000).as_slice()).unwrap();
+    drop(input);
+    let result = finish(child);
+    assert_eq!((result.status, result.stderr.as_str()), (0, ""));
+    assert_eq!(stdout(&result).lines().map(|n| n.trim().parse::<u32>().unwrap()).sum::<u32>(), 1008);
+}
+
+#[test]
+fn the_placeholders_for_the_number_and_the_slot_can_be_renamed() {
+    for (options, expected) in [
+        (&["--seqreplace", "@", "echo @ '{#}' {%}"][..], "1 {#} 1\n2 {#} 1\n"),
+        (&["--slotreplace", "%", "echo % {#}"], "1 1\n1 2\n"),
+    ] {
+        let result = run(&[&["map", "--pipe", "-N1", "-c1"], options].concat(), b"a\nb\n");
+        assert_eq!((result.status, stdout(&result).as_str(), result.stderr.as_str()), (0, expected, ""));
+    }
+}
+
+#[test]
 fn a_file_is_cut_into_parts() {
     let dir = TestDir::new();
     fs::write(dir.path("in"), "1\n2\n3\n4\n5\n6\n7\n8\n").unwrap();
@@ -149,6 +190,10 @@ fn options_that_contradict_blocks_are_refused() {
         (&["--pipe", "echo", "{}"], "the command has a placeholder for an item, and with --pipe there is none"),
         (&["--pipe", "-I", "X", "echo aXb"], "the command has a placeholder for an item"),
         (&["--pipe", "-L2", &ran], "-L, -X, -m and --xargs are about items"),
+        (&["--pipe", "-s", "100", &ran], "-s, -x, --plus and --link are about items"),
+        (&["--pipe", "-x", &ran], "-s, -x, --plus and --link are about items"),
+        (&["--pipe", "--plus", &ran], "-s, -x, --plus and --link are about items"),
+        (&["--pipe", "--link", &ran], "-s, -x, --plus and --link are about items"),
         (&["--pipe", "--colsep", ",", &ran], "--colsep, --header, --trim and -E are about items"),
         (&["--pipe-part", &ran], "--pipe-part cuts a file: add -a FILE"),
         (&["--pipe", "--block", "-2", &ran], "--block -N needs the size of a file"),

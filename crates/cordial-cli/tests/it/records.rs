@@ -226,12 +226,126 @@ fn a_moved_item_never_overwrites_the_result_of_another() {
     let read = |n: usize, name: &str| fs::read_to_string(dir.path(&format!("results/{n}/{name}"))).unwrap();
     let all = |name: &str| [1, 2, 3].map(|n| read(n, name)).concat();
     assert_eq!((all("item").as_str(), all("stdout").as_str()), ("a\nb\nnew\n", "<a>\n<b>\n<new>\n"));
-    // The numbers of another joblog fail only their items.
+    // With an empty joblog, new items get numbers that are free in the directory.
     let log = dir.path("log");
-    let both = ["map", "--results", path, "--joblog", log.to_str().unwrap(), "--resume", "echo", ":::", "a", "c"];
-    let result = run(&both, b"");
-    assert_eq!((result.status, stdout(&result).as_str()), (1, "a\nc\n"));
+    let both = |options: &[&str], command: &[&str]| {
+        let records = ["map", "--joblog", log.to_str().unwrap()];
+        run(&[&records, options, command, &[":::", "a", "c"]].concat(), b"")
+    };
+    let result = both(&["--results", path, "--resume"], &["echo"]);
+    assert_eq!((result.status, stdout(&result).as_str()), (0, "a\nc\n"));
+    assert_eq!((read(2, "item").as_str(), read(4, "item").as_str()), ("b\n", "c\n"));
+    // The numbers of another joblog fail only their items.
+    fs::remove_file(&log).unwrap();
+    let command = ["echo {}; [ {} = a ]"];
+    both(&[], &command);
+    let result = both(&["--results", path, "--resume-failed"], &command);
+    assert_eq!((result.status, stdout(&result).as_str()), (1, "c\n"));
     assert!(result.stderr.contains("results/2: it holds the result of another item, \"b\""), "{}", result.stderr);
+}
+
+/// Removes the lines of the joblog whose number this is.
+fn remove_record(path: &str, number: &str) {
+    let text = fs::read_to_string(path).unwrap();
+    let kept = text.lines().filter(|line| line.split('\t').next() != Some(number));
+    fs::write(path, kept.map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+}
+
+#[test]
+fn of_equal_items_the_one_that_did_not_finish_is_run() {
+    let dir = TestDir::new();
+    let script = dir.path("script");
+    fs::write(&script, "echo $CORDIAL_INDEX $1").unwrap();
+    // The command names its number, or a program reads it from its environment.
+    for command in [
+        &["echo $CORDIAL_INDEX {}"][..],
+        &["echo", "{#}", "{}"],
+        &["sh", "-c", "echo $CORDIAL_INDEX $1", "sh"],
+        &["sh", script.to_str().unwrap()],
+    ] {
+        for missing in ["1", "2", "3"] {
+            let log = dir.path("log");
+            let path = log.to_str().unwrap();
+            let map = |options: &[&str]| {
+                run(&[&["map", "-c1", "--joblog", path], options, command, &[":::", "x", "x", "x"]].concat(), b"")
+            };
+            assert_eq!(stdout(&map(&[])), "1 x\n2 x\n3 x\n", "{command:?}");
+            remove_record(path, missing);
+            let resumed = map(&["--resume"]);
+            assert_eq!((resumed.status, resumed.stderr.as_str()), (0, ""), "{command:?}");
+            assert_eq!(stdout(&resumed), format!("{missing} x\n"), "{command:?}");
+            assert_eq!(map(&["--resume"]).stdout, b"", "{command:?}");
+            fs::remove_file(&log).unwrap();
+        }
+    }
+    // Without a command of its own, the item is the command.
+    let path = dir.path("lines");
+    let path = path.to_str().unwrap();
+    let map = |options: &[&str]| {
+        run(&[&["map", "-c1", "--joblog", path], options].concat(), b"echo $CORDIAL_INDEX\necho $CORDIAL_INDEX\n")
+    };
+    assert_eq!(stdout(&map(&[])), "1\n2\n");
+    remove_record(path, "1");
+    assert_eq!(stdout(&map(&["--resume"])), "1\n");
+}
+
+#[test]
+fn a_status_of_which_only_a_part_was_written_is_none() {
+    let dir = TestDir::new();
+    let results = dir.path("results");
+    let path = results.to_str().unwrap();
+    let map = |options: &[&str]| run(&[&["map", "--results", path], options, &["echo", ":::", "a"]].concat(), b"");
+    map(&[]);
+    for part in ["", "0"] {
+        fs::write(results.join("1/status"), part).unwrap();
+        let resumed = map(&["--resume"]);
+        assert_eq!((resumed.status, stdout(&resumed).as_str(), resumed.stderr.as_str()), (0, "a\n", ""));
+        assert_eq!(fs::read_to_string(results.join("1/status")).unwrap(), "0\n");
+    }
+    assert_eq!(fs::read_dir(results.join("1")).unwrap().count(), 4);
+}
+
+#[test]
+fn a_result_without_a_line_in_the_joblog_keeps_its_number() {
+    let dir = TestDir::new();
+    let (log, results) = (dir.path("log"), dir.path("results"));
+    let path = log.to_str().unwrap();
+    let map = |options: &[&str], items: &[&str]| {
+        let records = ["map", "-c1", "--joblog", path, "--results", results.to_str().unwrap()];
+        run(&[&records, options, &["echo", ":::"], items].concat(), b"")
+    };
+    for n_finished in [0, 1] {
+        map(&[], &["a", "b"]);
+        // The run was killed after it wrote the results.
+        (n_finished + 1..=2).for_each(|number| remove_record(path, &number.to_string()));
+        let resumed = map(&["--resume"], &["a", "new"]);
+        let expected = if n_finished == 0 { "a\nnew\n" } else { "new\n" };
+        assert_eq!((resumed.status, stdout(&resumed).as_str()), (0, expected), "{}", resumed.stderr);
+        let item = |number: &str| fs::read_to_string(results.join(number).join("item")).unwrap();
+        assert_eq!((item("1"), item("2"), item("3")), ("a\n".into(), "b\n".into(), "new\n".into()));
+        assert_eq!(map(&["--resume"], &["a", "new"]).stdout, b"");
+        // The same list again.
+        assert_eq!(stdout(&map(&["--resume"], &["a", "b", "new"])), "b\n");
+        fs::remove_file(&log).unwrap();
+        fs::remove_dir_all(&results).unwrap();
+    }
+}
+
+#[test]
+fn a_command_with_a_nul_byte_can_be_resumed() {
+    let dir = TestDir::new();
+    let path = dir.path("log");
+    let path = path.to_str().unwrap();
+    for command in [&["echo"][..], &["echo [{}]"], &[]] {
+        let map = |options: &[&str]| {
+            run(&[&["map", "-c1", "--joblog", path], options, command].concat(), b"true a\0b\ntrue\n")
+        };
+        assert_eq!(map(&[]).status, 1, "{command:?}");
+        let resumed = map(&["--resume"]);
+        assert_eq!((resumed.status, resumed.stdout.len()), (0, 0), "{command:?}: {}", resumed.stderr);
+        assert!(resumed.stderr.contains("1 item that failed in an earlier run was skipped"), "{}", resumed.stderr);
+        fs::remove_file(path).unwrap();
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::thread;
 
 use rustix::process::Signal;
 
-use crate::harness::{TestDir, cordial, finish, run, send, wait_until};
+use crate::harness::{TestDir, cordial, finish, run, send, shell, wait_until};
 
 #[test]
 fn concurrency_is_read_as_gnu_parallel_reads_it() {
@@ -91,6 +91,12 @@ fn the_file_of_the_concurrency_is_read_again_when_it_changes() {
     assert_eq!(result.status, 0);
     assert!(result.stderr.contains("contains \"several\": expected a whole number"), "{}", result.stderr);
     assert!(result.stderr.ends_with("; 1 commands at once as before\n"), "{}", result.stderr);
+}
+
+#[test]
+fn the_number_can_come_from_a_pipe() {
+    let result = shell("echo 2 | \"$0\" map -j /dev/stdin 'sleep 0.6; echo {}' ::: a b");
+    assert_eq!((result.status, result.stdout.as_slice(), result.stderr.as_str()), (0, &b"a\nb\n"[..], ""));
 }
 
 #[test]

@@ -8,9 +8,9 @@ fn record(number: u64, item: &str, is_success: bool) -> PastRecord {
 fn numbers(past: &mut PastRun, items: &[&str]) -> Vec<i64> {
     let number = |(n, item): (usize, &&str)| {
         let (index, key) = (n as u64 + 1, ItemKey::new(item.as_bytes()));
-        match past.claim(index, key) {
+        match past.claim(index, key, false) {
             Some(record) => record.number as i64,
-            None => -(past.new_number(index) as i64),
+            None => -(past.new_number(index, key) as i64),
         }
     };
     items.iter().enumerate().map(number).collect()
@@ -29,6 +29,9 @@ fn items_find_their_records_wherever_they_are_in_the_list() {
         // Items were removed.
         (&[(1, "a"), (2, "b"), (3, "c")], &["b"], &[2], 2),
         (&[(1, "a"), (2, "b")], &["c", "d"], &[-3, -4], 2),
+        // Of several records, each is kept for the item with its number, if there is one.
+        (&[(2, "a"), (3, "a")], &["a", "a", "a"], &[-1, 2, 3], 0),
+        (&[(1, "a"), (2, "b"), (3, "b")], &["b", "b"], &[2, 3], 1),
         // Each record counts once.
         (&[(2, "a")], &["a", "a", "a"], &[2, -1, -3], 0),
         (&[(1, "a"), (3, "a")], &["a", "b", "a", "a"], &[1, -2, 3, -4], 0),
@@ -67,7 +70,7 @@ fn numbers_are_never_given_twice() {
 #[test]
 fn a_later_record_replaces_an_earlier_one_with_the_same_number() {
     let mut past = PastRun::new(vec![record(2, "a", false), record(1, "b", true), record(2, "a", true)]);
-    assert_eq!(past.claim(1, ItemKey::new(b"a")), Some(record(2, "a", true)));
-    assert_eq!(past.claim(5, ItemKey::new(b"a")), None);
+    assert_eq!(past.claim(1, ItemKey::new(b"a"), false), Some(record(2, "a", true)));
+    assert_eq!(past.claim(5, ItemKey::new(b"a"), false), None);
     assert_eq!(past.first_unclaimed(), Some(record(1, "b", true)));
 }
