@@ -158,7 +158,7 @@ pub(super) async fn run(
         && system::was_interrupted(status)
     {
         // Ctrl-C has reached only the command, but the run is meant as well.
-        config.stop.raise(StopLevel::Drain);
+        config.stop.interrupt();
         system::interrupt_this_program();
     }
     let result = match exit {

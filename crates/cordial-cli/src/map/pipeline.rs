@@ -33,7 +33,7 @@ use crate::records::FatalError;
 use crate::report::{Format, Printer, ProgressCounts, RunEnd, TICK};
 use crate::stop::halt::HaltCounter;
 use crate::stop::token::{StopLevel, StopToken};
-use crate::system::{self, CommandInput, CommandOutput, Program, SpawnConfig, Spawner};
+use crate::system::{self, CommandInput, CommandOutput, Program, SpawnConfig, Spawner, StopSignal};
 use crate::text::io_error;
 
 /// How long the last output of a run may take. Its reader may have stopped reading.
@@ -291,6 +291,8 @@ where
     let fatal_error = runner.records.fatal_error();
     let end = match state.stop_signal.get() {
         Some(signal) => RunEnd::Interrupted(*signal),
+        // The signal that the run sends itself may arrive later than the end of the run.
+        None if runner.stop.is_interrupted() => RunEnd::Interrupted(StopSignal::Interrupt),
         None if runner.stop.level() > StopLevel::Running && fatal_error.is_none() => {
             RunEnd::Halted { cause: runner.halt.cause() }
         }

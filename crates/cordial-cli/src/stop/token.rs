@@ -1,6 +1,7 @@
 //! How urgently the run is stopping: one shared level, which is only ever raised.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 
@@ -19,24 +20,37 @@ pub(crate) enum StopLevel {
 
 /// The level of the run. Clones share it.
 #[derive(Clone, Debug)]
-pub(crate) struct StopToken(Arc<watch::Sender<StopLevel>>);
+pub(crate) struct StopToken {
+    level: Arc<watch::Sender<StopLevel>>,
+    is_interrupted: Arc<AtomicBool>,
+}
 
 impl StopToken {
     pub(crate) fn new() -> Self {
-        StopToken(Arc::new(watch::Sender::new(StopLevel::Running)))
+        StopToken { level: Arc::new(watch::Sender::new(StopLevel::Running)), is_interrupted: Arc::default() }
     }
 
     /// Raises the level to `to`, unless it is that high already.
     pub(crate) fn raise(&self, to: StopLevel) {
-        self.0.send_if_modified(|level| {
+        self.level.send_if_modified(|level| {
             let is_raised = to > *level;
             *level = to.max(*level);
             is_raised
         });
     }
 
+    /// Starts no command any more, because Ctrl-C has ended the command that has the terminal.
+    pub(crate) fn interrupt(&self) {
+        self.is_interrupted.store(true, Ordering::Relaxed);
+        self.raise(StopLevel::Drain);
+    }
+
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.is_interrupted.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn level(&self) -> StopLevel {
-        *self.0.borrow()
+        *self.level.borrow()
     }
 
     /// Waits until the level is at least `level`. The wait has no bound: most runs are never stopped.
@@ -46,6 +60,6 @@ impl StopToken {
     /// Dropping the future loses nothing.
     pub(crate) async fn wait_for(&self, level: StopLevel) {
         // Fails only when the sender is gone, and `self` holds it.
-        let _ = self.0.subscribe().wait_for(|current| *current >= level).await;
+        let _ = self.level.subscribe().wait_for(|current| *current >= level).await;
     }
 }
