@@ -27,6 +27,7 @@ mod shortages;
 mod slots;
 mod sources;
 mod spill;
+mod ssh_servers;
 mod stop;
 mod terminal;
 mod terminal_use;
