@@ -58,7 +58,7 @@ async fn follow_file(path: &Path, concurrency: &Concurrency, limit: &SlotLimit) 
             Ok(number) => limit.set(*number),
             // An empty file is being written.
             Err(_) if std::fs::metadata(path).is_ok_and(|metadata| metadata.len() == 0) => continue,
-            Err(message) => report(&format!("cordial: {message}; {} commands at once as before\n", limit.get())).await,
+            Err(message) => report(&format!("cordial: {message}; the limit stays {}\n", limit.get())).await,
         }
         last = now;
     }
