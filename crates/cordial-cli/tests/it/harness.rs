@@ -43,6 +43,11 @@ pub(crate) fn run(args: &[&str], input: &[u8]) -> RunOutput {
     finish(cordial().args(args).stdin(file(input)).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
 }
 
+/// Starts the binary with a pipe for each of its standard streams.
+pub(crate) fn start(args: &[&str]) -> Child {
+    cordial().args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
 /// Runs a shell script in which `$0` is the binary.
 pub(crate) fn shell(script: &str) -> RunOutput {
     let mut command = Command::new("sh");

@@ -2,9 +2,8 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::process::Stdio;
 
-use crate::harness::{Case, TestDir, check, cordial, finish, run, shell};
+use crate::harness::{Case, TestDir, check, finish, run, shell, start};
 
 #[test]
 fn results_keep_the_order_of_the_input() {
@@ -51,13 +50,7 @@ fn concurrency_is_reached_and_not_exceeded() {
 
 #[test]
 fn a_result_is_printed_before_the_next_item_is_read() {
-    let mut child = cordial()
-        .args(["map", "--", "echo"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = start(&["map", "--", "echo"]);
     let mut input = child.stdin.take().unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap());
     for line in ["a\n", "b\n", "c\n"] {

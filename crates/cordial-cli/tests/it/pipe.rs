@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::{Case, RunOutput, TestDir, check, cordial, finish, run, send, shell};
+use crate::harness::{Case, RunOutput, TestDir, check, cordial, finish, run, send, shell, start};
 
 fn stdout(result: &RunOutput) -> String {
     String::from_utf8(result.stdout.clone()).unwrap()
@@ -126,13 +126,7 @@ fn round_robin_starts_one_command_per_slot() {
 fn round_robin_continues_when_fewer_commands_may_run() {
     let dir = TestDir::new();
     let command = format!("touch {}/$CORDIAL_INDEX; wc -l", dir.text());
-    let mut child = cordial()
-        .args(["map", "--round-robin", "-N1", "-c8", &command])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = start(&["map", "--round-robin", "-N1", "-c8", &command]);
     let mut input = child.stdin.take().unwrap();
     input.write_all(b"a\n".repeat(8).as_slice()).unwrap();
     (1..=8).for_each(|number| dir.wait_for(&number.to_string()));
@@ -215,13 +209,7 @@ fn options_that_contradict_blocks_are_refused() {
 fn blocks_are_kept_in_bounded_memory() {
     let dir = TestDir::new();
     let script = format!("cat >/dev/null; [ $CORDIAL_INDEX -lt 300 ] || cp /proc/$PPID/status {}/status", dir.text());
-    let mut child = cordial()
-        .args(["map", "--pipe", "-c2", "--block", "1M", &script])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = start(&["map", "--pipe", "-c2", "--block", "1M", &script]);
     let mut input = child.stdin.take().unwrap();
     let lines = b"some line of text\n".repeat(60_000);
     for _ in 0..300 {
