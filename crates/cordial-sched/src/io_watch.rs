@@ -79,14 +79,14 @@ pub struct StuckIoThreads {
     pub n_left_out: usize,
 }
 
-/// What the timer thread remembers from look to look.
+/// What the timer thread remembers from sample to sample.
 #[derive(Debug)]
-pub(crate) struct Looks {
+pub(crate) struct IoThreadSamples {
     /// One for each thread of tokio.
-    sightings: Vec<Sighting>,
-    last_look: Option<Instant>,
+    samples: Vec<Sample>,
+    last_sample: Option<Instant>,
     /// `None` while the watch is off.
-    next_look: Option<Instant>,
+    next_sample: Option<Instant>,
     last_report: Option<Instant>,
     /// How many times a thread was found to be stuck since the last report.
     n_found: usize,
@@ -94,7 +94,7 @@ pub(crate) struct Looks {
 
 /// The activity in which a thread was first seen.
 #[derive(Clone, Copy, Debug)]
-struct Sighting {
+struct Sample {
     activity: Activity,
     since: Instant,
     progress: Progress,
@@ -128,7 +128,7 @@ impl IoWatch {
         self.is_on.load(Ordering::Relaxed)
     }
 
-    /// Switches the watch off, unless a thread is awake on a last look.
+    /// Switches the watch off, unless a thread is awake when the threads are looked at once more.
     fn try_switch_off(&self, is_any_awake: impl FnOnce() -> bool) {
         // An exchange: loom does not order a plain store among exchanges.
         self.is_on.swap(false, Ordering::Relaxed);
@@ -140,50 +140,56 @@ impl IoWatch {
     }
 }
 
-impl Looks {
+impl IoThreadSamples {
     /// `n_threads` is the number of threads of tokio.
-    pub(crate) fn new(n_threads: usize, now: Instant) -> Looks {
-        let unseen = Sighting { activity: Activity::Parked, since: now, progress: Progress::Fresh };
-        Looks { sightings: vec![unseen; n_threads], last_look: None, next_look: None, last_report: None, n_found: 0 }
+    pub(crate) fn new(n_threads: usize, now: Instant) -> IoThreadSamples {
+        let unseen = Sample { activity: Activity::Parked, since: now, progress: Progress::Fresh };
+        IoThreadSamples {
+            samples: vec![unseen; n_threads],
+            last_sample: None,
+            next_sample: None,
+            last_report: None,
+            n_found: 0,
+        }
     }
 
-    /// Looks at the threads if a look is due. Returns when to call this again at the latest, and
+    /// Samples the activity of the threads if that is due. Returns when to call this again at the latest, and
     /// what is to be reported.
-    pub(crate) fn look(
+    pub(crate) fn sample(
         &mut self,
         watch: &IoWatch,
         now: Instant,
         activity: impl Fn(usize) -> Activity,
     ) -> (Option<Instant>, Option<StuckIoThreads>) {
         if !watch.is_on() {
-            self.next_look = None;
+            self.next_sample = None;
             return (None, None);
         }
-        match self.next_look {
-            Some(next_look) if now < next_look => return (Some(next_look), None),
+        match self.next_sample {
+            Some(next_sample) if now < next_sample => return (Some(next_sample), None),
             Some(_) => {
-                let is_any_awake = || (0..self.sightings.len()).any(|thread| activity(thread) != Activity::Parked);
+                let is_any_awake = || (0..self.samples.len()).any(|thread| activity(thread) != Activity::Parked);
                 if !is_any_awake() {
                     watch.try_switch_off(is_any_awake);
                 }
             }
             // The watch was just switched on. It stays on for one period: most threads park before that is over.
-            None => self.last_look = None,
+            None => self.last_sample = None,
         }
-        self.next_look = Some(now + PERIOD);
+        self.next_sample = Some(now + PERIOD);
         self.observe(now, activity);
-        (self.next_look, self.report(now))
+        (self.next_sample, self.report(now))
     }
 
     fn observe(&mut self, now: Instant, activity: impl Fn(usize) -> Activity) {
-        let last_look = self.last_look.replace(now);
-        let is_gap = last_look.is_none_or(|last| now.saturating_duration_since(last) > GAP);
-        for (thread, sighting) in self.sightings.iter_mut().enumerate() {
+        let last_sample = self.last_sample.replace(now);
+        let is_gap = last_sample.is_none_or(|last| now.saturating_duration_since(last) > GAP);
+        for (thread, sample) in self.samples.iter_mut().enumerate() {
             let activity = activity(thread);
-            if activity == Activity::Parked || activity != sighting.activity || is_gap {
-                *sighting = Sighting { activity, since: now, progress: Progress::Fresh };
-            } else if sighting.progress == Progress::Fresh {
-                sighting.progress = Progress::Stuck;
+            if activity == Activity::Parked || activity != sample.activity || is_gap {
+                *sample = Sample { activity, since: now, progress: Progress::Fresh };
+            } else if sample.progress == Progress::Fresh {
+                sample.progress = Progress::Stuck;
                 self.n_found += 1;
             }
         }
@@ -192,21 +198,21 @@ impl Looks {
     /// Makes a report if a thread is stuck that was not reported, unless the last report was made shortly before.
     fn report(&mut self, now: Instant) -> Option<StuckIoThreads> {
         let since = |moment: Instant| now.saturating_duration_since(moment);
-        let n_unreported = self.sightings.iter().filter(|sighting| sighting.progress == Progress::Stuck).count();
+        let n_unreported = self.samples.iter().filter(|sample| sample.progress == Progress::Stuck).count();
         if n_unreported == 0 || self.last_report.is_some_and(|last| since(last) < REPORT_PERIOD) {
             return None;
         }
         self.last_report = Some(now);
         let mut report = StuckIoThreads {
             n_stuck: 0,
-            n_threads: self.sightings.len(),
+            n_threads: self.samples.len(),
             lasted: Duration::ZERO,
             n_left_out: std::mem::take(&mut self.n_found).saturating_sub(n_unreported),
         };
-        for sighting in self.sightings.iter_mut().filter(|sighting| sighting.progress != Progress::Fresh) {
-            sighting.progress = Progress::Reported;
+        for sample in self.samples.iter_mut().filter(|sample| sample.progress != Progress::Fresh) {
+            sample.progress = Progress::Reported;
             report.n_stuck += 1;
-            report.lasted = report.lasted.max(since(sighting.since));
+            report.lasted = report.lasted.max(since(sample.since));
         }
         Some(report)
     }

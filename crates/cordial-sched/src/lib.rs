@@ -30,9 +30,9 @@
 //! | word | meaning |
 //! |---|---|
 //! | header | the part of a task with a fixed address; one task after another uses it |
+//! | alarm | the time at which a task is woken at the latest; all waits of the task share it |
 //! | owner slot | the part of the header that owns the task while the task waits to be woken |
 //! | key | the name of a task in its [`Table`]: the index of a slot, and its generation, that is, how often the slot was used |
-//! | hooks | the callbacks of the layer above |
 //! | remote | the part of a worker that other threads use: its queue, to steal from, and the progress of its polls |
 //! | searcher | the one worker that looks for tasks for a while before it sleeps; while it searches, pushes wake no other worker |
 //! | long poll | a poll that does not return for some milliseconds: the task computes or blocks |
@@ -42,6 +42,7 @@
 //! | sysmon | the thread that finds long polls, as in Go's runtime |
 //! | timer thread | the thread on which timeouts elapse; it also looks for threads of tokio that are stuck |
 //! | coarse clock | a clock that costs one load, and is late by some milliseconds |
+//! | tick clock | a clock of the system that costs some loads, and is late by a tick or two |
 
 mod coarse_clock;
 mod executor;
@@ -53,6 +54,8 @@ mod priority;
 mod remote;
 mod reservation;
 mod simulation;
+#[cfg_attr(cordial_loom, expect(dead_code, reason = "the models have a lock of their own"))]
+mod spin_lock;
 mod sync;
 mod sysmon;
 mod table;
@@ -60,24 +63,27 @@ mod task;
 mod thread;
 mod thread_limit;
 mod threads;
+mod tick_clock;
 mod timeout;
 mod unwind;
 mod worker;
 
+pub use executor::alarm::Deadline;
 pub use executor::error::ExecutorError;
 pub use executor::handle::{Executor, PollId, is_tokio_clock_paused};
 pub use executor::hooks::Hooks;
 pub use executor::join_handle::JoinHandle;
 pub use executor::options::Options;
 pub use executor::prepare::{Prepared, PreparedDetached, Reserved};
-pub use executor::statistics::Statistics;
+pub use executor::statistics::{Statistics, ThreadStatistics, WorkerState};
 pub use executor::timer::Timer;
 pub use free_list::shard_of_this_thread;
 pub use io_watch::StuckIoThreads;
 pub use simulation::{Simulation, Stalled};
+pub use spin_lock::SpinLock;
 pub use table::{Key, Table};
 pub use task::schedule::wake_last;
-pub use task::task_ref::TaskRef;
+pub use task::task_ref::{TaskRef, Woken};
 pub use task::turns::drop_in_turn;
 pub use thread_limit::{ThreadLimit, ThreadsRefused};
 pub use timeout::Instant;

@@ -39,7 +39,7 @@ pub(crate) struct Callbacks {
 
 /// The thread that stops a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Closer {
+pub(crate) enum StoppedBy {
     /// A worker of this pool, which cannot end before the call returns.
     OwnWorker,
     OtherThread,
@@ -172,11 +172,11 @@ impl Pool {
     /// Lets the threads end once no task is ready, and waits for them. Returns how many have not ended after `limit`.
     ///
     /// A worker of this pool does not wait for itself, nor for other workers that wait here.
-    pub(crate) fn stop(&self, limit: Duration, closer: Closer) -> usize {
+    pub(crate) fn stop(&self, limit: Duration, stopped_by: StoppedBy) -> usize {
         // Not `std::thread::park`, which panics in a handler of `atexit`.
         let parker = Parker::new();
         self.stop_waiters.lock().push(parker.unparker().clone());
-        if closer == Closer::OwnWorker {
+        if stopped_by == StoppedBy::OwnWorker {
             // SeqCst, as the read below: of two workers that come at the same time, the later one sees both, and wakes the other.
             self.n_waiting_workers.fetch_add(1, Ordering::SeqCst);
             self.wake_stop_waiters();
@@ -185,9 +185,9 @@ impl Pool {
         #[expect(clippy::disallowed_methods, reason = "threads end in real time")]
         let started = std::time::Instant::now();
         let left = loop {
-            let n_waiting = match closer {
-                Closer::OwnWorker => self.n_waiting_workers.load(Ordering::SeqCst),
-                Closer::OtherThread => 0,
+            let n_waiting = match stopped_by {
+                StoppedBy::OwnWorker => self.n_waiting_workers.load(Ordering::SeqCst),
+                StoppedBy::OtherThread => 0,
             };
             let left = self.running.n_running().saturating_sub(n_waiting);
             let waited = started.elapsed();
@@ -196,7 +196,7 @@ impl Pool {
             }
             parker.park_timeout(limit - waited);
         };
-        if closer == Closer::OwnWorker {
+        if stopped_by == StoppedBy::OwnWorker {
             self.n_waiting_workers.fetch_sub(1, Ordering::SeqCst);
         }
         left

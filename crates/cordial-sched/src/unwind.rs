@@ -3,25 +3,22 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-/// Calls `f`. If it panics, returns the message of the panic: the text of its payload, or an empty string if the payload is no text.
+/// Calls `f`. If it panics, returns the message of the panic: the text of its payload, or an empty string if the payload is not a text.
+#[inline]
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, String> {
-    let (mut f, mut output) = (Some(f), None);
-    catch_call(&mut || output = f.take().map(|f| f()))?;
-    Ok(output.expect("the call has returned, and so has `f`"))
+    catch_payload(f).map_err(message_of)
 }
 
-/// Does the work of `catch`. Not generic, so that it is compiled once and not again for each future of a user.
-fn catch_call(f: &mut dyn FnMut()) -> Result<(), String> {
-    catch_payload(f).map_err(|payload| {
-        let message = payload.downcast_ref::<&str>().map(|message| (*message).to_owned());
-        let message = message.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
-        let mut payload = Some(payload);
-        if let Err(next) = catch_payload(&mut || drop(payload.take())) {
-            // The destructor of the payload has panicked. The second payload is leaked, since its destructor may panic too.
-            std::mem::forget(next);
-        }
-        message
-    })
+/// Not generic, so that it is compiled once and not again for each future of a user.
+#[cold]
+fn message_of(payload: Box<dyn Any + Send>) -> String {
+    let message = payload.downcast_ref::<&str>().map(|message| (*message).to_owned());
+    let message = message.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
+    if let Err(next) = catch_payload(|| drop(payload)) {
+        // The destructor of the payload has panicked. The second payload is leaked, since its destructor may panic too.
+        std::mem::forget(next);
+    }
+    message
 }
 
 /// Ends the calling thread, if it catches no panic further out. Runs its destructors and prints
@@ -31,6 +28,6 @@ pub(crate) fn end_thread() -> ! {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that catches panics in this crate")]
-fn catch_payload(f: &mut dyn FnMut()) -> Result<(), Box<dyn Any + Send>> {
+fn catch_payload<R>(f: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send>> {
     catch_unwind(AssertUnwindSafe(f))
 }

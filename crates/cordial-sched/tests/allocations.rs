@@ -22,6 +22,7 @@ impl Hooks for NoHooks {
     fn sampled(&self, _: Key, _: Duration) {}
 
     fn threads_exhausted(&self, _: usize) {}
+
     fn io_threads_stuck(&self, _: StuckIoThreads) {}
 
     fn threads_refused(&self, _: &std::io::Error, _: Option<&cordial_sched::ThreadLimit>) {}
@@ -29,8 +30,13 @@ impl Hooks for NoHooks {
 
 #[test]
 fn a_wake_up_of_a_running_task_allocates_nothing() {
-    let options =
-        Options { workers: 1, stall_after: Duration::from_millis(4), max_threads: 512, deprioritize_long_polls: false };
+    let options = Options {
+        workers: 1,
+        stall_after: Duration::from_millis(4),
+        max_threads: 512,
+        deprioritize_long_polls: false,
+        check_threads: true,
+    };
     let executor = Executor::start(options, Arc::new(NoHooks)).unwrap();
     let (wakers, waker) = mpsc::channel::<Waker>();
     let (end, may_end) = mpsc::channel::<()>();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-/// The duration of the earlier timer. Dropped timers that are due sooner are not worth forgetting.
+/// The duration of the earlier timer. Dropped timers that are due sooner need not be forgotten.
 const SHORT_SLEEP: Duration = Duration::from_millis(1);
 
 #[derive(Debug, Default)]

@@ -9,13 +9,17 @@ use std::time::Duration;
 use crate::executor::dropped_timers::DroppedTimers;
 use crate::executor::hook_calls::HookCalls;
 use crate::executor::hooks::Hooks;
-use crate::executor::statistics::Statistics;
-use crate::pool::{Closer, Counters, Pool};
+use crate::executor::statistics::{Statistics, ThreadStatistics, WorkerState};
+use crate::pool::{Counters, Pool, StoppedBy};
+use crate::priority::OsThread;
+use crate::remote::Remote;
 use crate::simulation::queue::SeededQueue;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::table::Key;
 use crate::task::allocator::TaskAllocator;
 use crate::task::schedule;
+use crate::threads::ThreadState;
+use crate::tick_clock::TickClock;
 use crate::timeout::{Instant, Timeouts};
 use crate::unwind;
 
@@ -64,6 +68,8 @@ pub(super) struct Core {
     /// Notices a fork. `None` in a simulation, which has no threads that a forked process could miss.
     pub(super) fork_guard: Option<forkguard::Guard>,
     pub(super) started: Instant,
+    /// Started just before that.
+    pub(super) tick_clock: TickClock,
     /// Set before there is a handle.
     pub(super) tokio: OnceLock<tokio::runtime::Handle>,
     /// Taken by `close`, which shuts it down. `None` in a simulation.
@@ -72,7 +78,7 @@ pub(super) struct Core {
 
 impl Core {
     pub(super) fn is_forked(&self) -> bool {
-        // A guard reports a fork once, so a copy is asked.
+        // A guard reports a fork only once, so a new clone is asked each time.
         self.fork_guard.as_ref().is_some_and(|guard| guard.clone().detected_fork())
     }
 }
@@ -126,8 +132,17 @@ impl Executor {
         }
     }
 
-    /// Returns the polls that have lasted for a millisecond or more: of which task, and for how long. The times may be too
-    /// short by two milliseconds.
+    /// Like [`coarse_now`](Executor::coarse_now), and cheaper. To be called in a poll of a task of this executor; elsewhere,
+    /// there is no limit to how late the clock is.
+    pub fn coarse_now_in_task(&self) -> u64 {
+        match &self.core().scheduler {
+            Scheduler::Threads(pool) => pool.idle.clock.read(),
+            Scheduler::Simulated(_) => self.coarse_now(),
+        }
+    }
+
+    /// Returns the polls that have lasted for a millisecond or more: of which task, and for how long. The times may be up to
+    /// two milliseconds too short.
     pub fn long_polls(&self) -> Vec<(Key, Duration)> {
         let Some(pool) = self.pool() else { return Vec::new() };
         let now = pool.idle.clock.update();
@@ -136,8 +151,8 @@ impl Executor {
         long.map(|(key, since)| (key, lasted(since))).collect()
     }
 
-    /// Returns how long the current poll of the calling worker has lasted, if that is a millisecond or more. The time may be too
-    /// short by two milliseconds.
+    /// Returns how long the current poll of the calling worker has lasted, if that is a millisecond or more. The time may be up
+    /// to two milliseconds too short.
     pub fn own_poll_lasted(&self) -> Option<Duration> {
         let first_seen = schedule::poll_first_seen()?;
         let now = self.pool()?.idle.clock.update();
@@ -194,7 +209,7 @@ impl Executor {
         }
     }
 
-    /// Returns what the scheduler does at this moment, and what it has done so far. Nothing in a forked process.
+    /// Returns what the scheduler does at this moment, and what it has done so far. All counts are 0 in a forked process.
     pub fn statistics(&self) -> Statistics {
         match &self.core().scheduler {
             Scheduler::Threads(_) if self.is_forked() => Statistics::default(),
@@ -203,6 +218,26 @@ impl Executor {
                 Statistics { workers: 1, queued: queue.len(), polls: queue.n_polls(), ..Statistics::default() }
             }
         }
+    }
+
+    /// Returns what each thread that runs tasks does at this moment, and what it has done so far, by index. Empty in a simulation
+    /// and in a forked process.
+    pub fn threads(&self) -> Vec<ThreadStatistics> {
+        let Some(pool) = self.pool().filter(|_| !self.is_forked()) else { return Vec::new() };
+        let now = pool.idle.clock.update();
+        let states = pool.threads().states();
+        let described = states.into_iter().enumerate().filter_map(|(index, state)| {
+            let state = match state {
+                ThreadState::Vacant => return None,
+                ThreadState::Active => WorkerState::Active,
+                ThreadState::Blocked { is_deprioritized } => WorkerState::Blocked { is_deprioritized },
+                ThreadState::Parked => WorkerState::Parked,
+                ThreadState::Exiting => WorkerState::Exiting,
+            };
+            // A thread without a remote is about to be started, as the first with its index.
+            Some(describe(index, state, pool.queues.try_remote(index)?, now))
+        });
+        described.collect()
     }
 
     /// Returns whether [`close`](Executor::close) or [`refuse`](Executor::refuse) was called.
@@ -230,8 +265,9 @@ impl Executor {
     /// Returns how many worker threads are still in a poll after `limit`. Each of them exits when its poll returns. Workers of this
     /// executor that call `close` themselves do not count, because none of them can exit before its call returns.
     ///
-    /// tokio is shut down once all worker threads have exited, so that timers and sockets work until the last poll has returned. Does
-    /// not wait for tokio's threads. Does nothing more than to refuse tasks in a forked process, where no thread is left.
+    /// tokio is shut down once all worker threads have exited, so that timers and sockets work until the last poll has
+    /// returned. Does not wait for tokio's threads. In a forked process, which has none of the other threads, it only refuses
+    /// new tasks.
     pub fn close(&self, limit: Duration) -> usize {
         self.refuse();
         if self.is_forked() {
@@ -239,7 +275,7 @@ impl Executor {
         }
         let n_in_poll = self.pool().map_or(0, |pool| {
             let n_in_poll =
-                pool.stop(limit, if self.is_own_worker() { Closer::OwnWorker } else { Closer::OtherThread });
+                pool.stop(limit, if self.is_own_worker() { StoppedBy::OwnWorker } else { StoppedBy::OtherThread });
             if pool.has_remaining_tasks() {
                 // All threads have exited, or the operating system has refused them.
                 self.hooks_dyn().on_foreign_thread(self, &mut || pool.run_remaining_tasks());
@@ -345,6 +381,25 @@ pub(super) fn spawn_boxed(tokio: &tokio::runtime::Handle, future: impl Future<Ou
 #[expect(clippy::disallowed_methods, reason = "this is the clock of the executor")]
 pub(super) fn real_now() -> Instant {
     Instant::from_std(std::time::Instant::now())
+}
+
+/// Describes the thread of one worker. `now` is the time on the coarse clock.
+fn describe(index: usize, state: WorkerState, remote: &Remote, now: u64) -> ThreadStatistics {
+    let progress = &remote.progress;
+    let long = progress.seen_twice();
+    let current = progress.current().map(|(_, key)| key);
+    ThreadStatistics {
+        index,
+        state,
+        polled: long.map(|(key, _)| key).or(current),
+        in_poll: long.map(|(_, since)| Duration::from_millis(now.saturating_sub(since))),
+        queued: remote.n_queued(),
+        busy: Duration::from_micros(progress.busy_us.load(Ordering::Relaxed)),
+        polls: progress.finished(),
+        steals: progress.steals.load(Ordering::Relaxed),
+        parks: progress.parks.load(Ordering::Relaxed),
+        kernel_id: remote.os_thread.lock().and_then(OsThread::kernel_id),
+    }
 }
 
 fn of_threads(counters: Counters) -> Statistics {

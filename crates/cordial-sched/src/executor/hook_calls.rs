@@ -13,7 +13,7 @@ use crate::{thread, unwind};
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A call of a hook.
-pub(super) type Call = Box<dyn FnOnce() + Send>;
+pub(super) type HookCall = Box<dyn FnOnce() + Send>;
 
 /// The calls of one executor. They are made one after the other.
 #[derive(Default)]
@@ -25,7 +25,7 @@ pub(super) struct HookCalls {
 #[derive(Default)]
 struct State {
     /// Without a bound: each long poll adds one call, and lasts for some milliseconds.
-    waiting: VecDeque<Call>,
+    waiting: VecDeque<HookCall>,
     has_thread: bool,
     is_closed: bool,
 }
@@ -34,7 +34,7 @@ impl HookCalls {
     /// Makes a call later. Returns the calls that the caller has to make, because the system has
     /// refused the thread.
     #[must_use = "the calls would not be made"]
-    pub(super) fn add(self: &Arc<HookCalls>, call: Call) -> VecDeque<Call> {
+    pub(super) fn add(self: &Arc<HookCalls>, call: HookCall) -> VecDeque<HookCall> {
         let mut state = self.lock();
         state.waiting.push_back(call);
         if state.has_thread {

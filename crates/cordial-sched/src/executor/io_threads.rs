@@ -28,8 +28,8 @@ impl Core {
     }
 }
 
-/// Makes a thread of tokio serve an executor. Most of the tasks that such a thread wakes belong to that executor, whose
-/// reference count then need not change for each of them.
+/// Makes a thread of tokio serve an executor: waking a task of that executor, as the thread mostly does, then leaves the reference
+/// count of the executor unchanged.
 pub(super) struct IoThread {
     pub(super) executor: Executor,
 }

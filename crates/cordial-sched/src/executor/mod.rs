@@ -11,10 +11,12 @@
 //! | `timer_thread` | the thread on which timeouts elapse |
 //! | `dropped_timers` | what keeps timers that tokio no longer needs from waking its threads |
 //! | `start` | how an executor is made |
+//! | `alarm` | the limits of waits, of which a task has many |
 //! | `timer`, `join_handle`, `prepare` | what the methods of an executor return |
 //!
 //! `hooks` and `handle` are a cycle of two files: an executor calls its hooks, and they get a handle on it.
 
+pub(crate) mod alarm;
 mod dropped_timers;
 pub(crate) mod error;
 pub(crate) mod handle;

@@ -14,4 +14,7 @@ pub struct Options {
     /// Whether threads that compute in long polls get a lower priority from the operating system, if there are more of
     /// them than processors.
     pub deprioritize_long_polls: bool,
+    /// Whether `start` first checks that the system grants all threads at once. Without the check, which takes as long as the rest of the
+    /// start, a program that is refused a thread may be left with some memory and files, and its error knows less.
+    pub check_threads: bool,
 }

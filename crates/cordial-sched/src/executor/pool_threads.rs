@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::executor::handle::{Core, Executor};
 use crate::executor::options::Options;
 use crate::pool::{Callbacks, Pool};
+use crate::reservation::STARTING;
 use crate::sync::Parker;
 use crate::sysmon::{self, SysmonHooks};
 use crate::table::Key;
@@ -25,7 +26,9 @@ pub(super) fn new_pool(options: &Options, scheduler: &SchedulerRef, sysmon: &Par
         let starts = Arc::clone(&starting);
         // Without `starting` and this one.
         let n_starting = Arc::strong_count(&starting) - 2;
-        let kind = if index < workers { NewThread::First } else { NewThread::StandIn { n_starting } };
+        let is_stand_in = index >= workers;
+        let _no_start = is_stand_in.then(|| STARTING.lock_for_a_second());
+        let kind = if is_stand_in { NewThread::StandIn { n_starting } } else { NewThread::First };
         thread_limit::check_address_space(kind)?;
         let Some(core) = of_workers.upgrade() else { return Ok(false) };
         // Keeps the executor alive for as long as the worker runs.

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
-use std::sync::{Arc, LazyLock, OnceLock, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use crate::executor::error::ExecutorError;
@@ -18,11 +18,9 @@ use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, Parker};
 use crate::task::allocator::TaskAllocator;
 use crate::task::schedule::{self, HeaderReuse};
 use crate::thread_limit::{self, ThreadsRefused};
+use crate::tick_clock::TickClock;
 use crate::timeout::{Instant, Timeouts};
-use crate::{priority, reservation, unwind};
-
-/// Held while an executor starts: executors that start at the same time would take threads that the others have reserved.
-static STARTING: LazyLock<Mutex<()>> = LazyLock::new(|| Mutex::new(()));
+use crate::{priority, reservation, spin_lock, unwind};
 
 /// How many files tokio opens for its I/O driver, and for signals.
 const FILES_OF_TOKIO: usize = 6;
@@ -54,11 +52,14 @@ impl Executor {
 
     fn start_here(options: Options, hooks: Arc<dyn Hooks>) -> Result<Executor, ExecutorError> {
         // Without the lock, in a forked process, an executor starts as well unless threads are short.
-        let _starting = STARTING.lock_for_a_second();
+        let _starting = reservation::STARTING.lock_for_a_second();
         // The threads of the pool and of tokio, sysmon, and the timer thread.
         let n_threads = options.workers.saturating_mul(2).saturating_add(2);
-        reservation::check_threads(n_threads)?;
+        if options.check_threads {
+            reservation::check_threads(n_threads)?;
+        }
         reservation::check_files(FILES_OF_TOKIO)?;
+        spin_lock::notice_forks();
         let tasks = TaskAllocator::new(HeaderReuse::Eager);
         let (sysmon, timer) = (Parker::new(), Parker::new());
         let core = Arc::new_cyclic(|core: &Weak<Core>| {
@@ -72,6 +73,7 @@ impl Executor {
                 hook_calls: Arc::default(),
                 is_closed: AtomicBool::new(false),
                 fork_guard: Some(forkguard::new()),
+                tick_clock: TickClock::start(),
                 started: real_now(),
                 tokio: OnceLock::new(),
                 tokio_runtime: Mutex::new(None),
@@ -135,6 +137,7 @@ impl Executor {
                 hook_calls: Arc::default(),
                 is_closed: AtomicBool::new(false),
                 fork_guard: None,
+                tick_clock: TickClock::start(),
                 started,
                 tokio: OnceLock::from(runtime.handle().clone()),
                 tokio_runtime: Mutex::new(None),
@@ -163,7 +166,7 @@ enum Build {
 /// Why tokio was not built.
 enum TokioError {
     System(io::Error),
-    /// The system started so many threads, and refused the next one.
+    /// The system started this many threads, and refused the next one.
     Thread {
         granted: usize,
         error: io::Error,
@@ -176,8 +179,12 @@ enum TokioError {
 /// then panics, and its destructors wait for the threads that did start. Therefore tokio is built
 /// inside of async code, where its destructors do not wait. Each thread of tokio first waits for
 /// the end of the build, and ends if the build has failed. In this rare case some memory and the
-/// files of the I/O driver stay allocated: tokio's queue of threads to start refers to itself. This
-/// happens only if another program takes a thread in between.
+/// files of the I/O driver stay allocated: tokio's queue of threads to start refers to itself.
+///
+/// This happens only if other programs take more threads in between than the executor starts after
+/// tokio, since all reserved threads have been given back by then. If fewer are missing, a thread
+/// of the executor is refused, and nothing stays allocated. So threads are not kept until they are
+/// needed: then tokio would be refused as soon as one is missing.
 fn build_tokio(
     threads: usize,
     core: &Arc<Core>,

@@ -1,5 +1,9 @@
 //! A snapshot of what a scheduler does and has done.
 
+use std::time::Duration;
+
+use crate::table::Key;
+
 /// What a scheduler does at one moment, and what it has done since it was started.
 ///
 /// The numbers are read one after another while the scheduler runs. Counters are monotonic.
@@ -29,4 +33,51 @@ pub struct Statistics {
     /// thread that has exited, and then adds to the same entry. Sampled about once a millisecond while any worker is
     /// awake. Empty in a simulation.
     pub busy_samples: Vec<u64>,
+}
+
+/// What one thread that runs tasks does at one moment, and what the threads with its index have done so far.
+///
+/// Counters are monotonic. A thread may get the index of a thread that has exited, and then adds to the same counters.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThreadStatistics {
+    /// The number of the thread, from 0, as in [`Statistics::busy_samples`].
+    pub index: usize,
+    /// Whether the thread is active, blocked, parked or about to exit.
+    pub state: WorkerState,
+    /// The task that it polls.
+    pub polled: Option<Key>,
+    /// How long that poll has lasted, which may be up to two milliseconds too short. `None` if there is no poll, or if it has
+    /// lasted for less than about 1 ms.
+    pub in_poll: Option<Duration>,
+    /// Tasks in its queue and in its LIFO slot.
+    pub queued: usize,
+    /// How long it was in polls. Sampled about once a millisecond: exact for long polls, an estimate for short ones.
+    pub busy: Duration,
+    /// Polls that have returned.
+    pub polls: u64,
+    /// Batches of tasks that it took from the queues of other threads.
+    pub steals: u64,
+    /// Times that it went to sleep.
+    pub parks: u64,
+    /// The number of the thread in the kernel, as tools such as `top -H` show it. `None` on systems other than Linux, and while
+    /// the thread starts.
+    pub kernel_id: Option<u32>,
+}
+
+/// The state of a thread of a scheduler at one moment.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkerState {
+    /// It runs tasks, or sleeps until there are some.
+    Active,
+    /// It is in a long poll, and a stand-in is active instead.
+    Blocked {
+        /// Whether its priority was lowered, because more blocked threads computed than there are processors.
+        is_deprioritized: bool,
+    },
+    /// It was replaced during a long poll, which has returned. It waits to become active again, and exits after 10 s.
+    Parked,
+    /// It is about to exit.
+    Exiting,
 }

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::executor::handle::Executor;
-use crate::io_watch::{Activity, IoWatch, Looks};
+use crate::io_watch::{Activity, IoThreadSamples, IoWatch};
 use crate::sync::Parker;
 use crate::thread;
 use crate::thread_limit::{self, NewThread};
@@ -20,9 +20,9 @@ pub(super) fn start(executor: &Executor, io_watch: Arc<IoWatch>, parker: Parker)
         let _entered = executor.tokio().enter();
         executor.hooks_dyn().thread_started(&executor);
         let io_threads = executor.tokio().metrics();
-        let mut looks = Looks::new(io_threads.num_workers(), Instant::now());
+        let mut samples = IoThreadSamples::new(io_threads.num_workers(), Instant::now());
         executor.core().timeouts.run_timer_thread(&parker, |now| {
-            let (next, stuck) = looks.look(&io_watch, now, |thread| activity(&io_threads, thread));
+            let (next, stuck) = samples.sample(&io_watch, now, |thread| activity(&io_threads, thread));
             if let Some(stuck) = stuck {
                 executor.call_hooks_later(move |hooks| hooks.io_threads_stuck(stuck));
             }

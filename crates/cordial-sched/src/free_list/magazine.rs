@@ -4,7 +4,7 @@ use std::sync::Weak;
 
 use crate::free_list::{BATCH, Recycle, Shards};
 
-/// A magazine with so many values returns some of them.
+/// A magazine with this many values returns some of them.
 const CAPACITY: usize = 2 * BATCH;
 
 pub(crate) struct Magazine<T: Recycle> {
@@ -55,8 +55,8 @@ impl<T: Recycle> Magazine<T> {
         true
     }
 
-    /// Returns up to `n` of the oldest values to the list. Disposes of them if the list is gone, or if this is a forked process,
-    /// in which no one may ever release the lock of the list.
+    /// Returns up to `n` of the oldest values to the list. Disposes of them if the list is gone, or if this is a forked
+    /// process, in which the lock of the list may never be released.
     fn return_values(&mut self, n: usize) {
         let returned = self.values.drain(..n.min(self.values.len()));
         let list = self.list.upgrade();

@@ -1,5 +1,5 @@
-//! Which workers sleep, which one searches for work, and who wakes whom. `README.md` beside this file explains the
-//! protocol.
+//! Which workers sleep, which worker searches for work, and which threads wake the sleepers. `README.md` beside this file
+//! explains the protocol.
 
 use crate::coarse_clock::CoarseClock;
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, Unparker, fence};
@@ -49,7 +49,7 @@ pub(crate) enum SearchResult {
 /// How a sleep ended.
 #[must_use]
 #[derive(Debug)]
-pub(crate) enum Slept<W> {
+pub(crate) enum SleepResult<W> {
     /// The worker did not sleep: its last look found this. With `Searching` if it was woken at the same moment.
     Found(W, Option<Searching>),
     /// A push woke the worker, which searches now.
@@ -150,7 +150,7 @@ impl Idle {
         unparker: &Unparker,
         park: impl FnOnce(),
         last_look: impl FnOnce() -> Option<W>,
-    ) -> Slept<W> {
+    ) -> SleepResult<W> {
         {
             let mut sleepers = self.sleepers.lock();
             sleepers.push(Sleeper { worker, unparker: unparker.clone() });
@@ -160,16 +160,16 @@ impl Idle {
         fence(Ordering::SeqCst);
         if let Some(found) = last_look() {
             if self.remove_sleeper(worker) {
-                return Slept::Found(found, None);
+                return SleepResult::Found(found, None);
             }
             // A pusher took this worker off the list first and made it the searcher. The token of its parker is there,
             // or about to be; it must not end the next sleep.
             park();
-            return Slept::Found(found, Some(Searching(())));
+            return SleepResult::Found(found, Some(Searching(())));
         }
         park();
         // `notify` takes the worker off the list before it unparks it. Sysmon and the end of the pool do not.
-        if self.remove_sleeper(worker) { Slept::Spurious } else { Slept::Woken(Searching(())) }
+        if self.remove_sleeper(worker) { SleepResult::Spurious } else { SleepResult::Woken(Searching(())) }
     }
 
     pub(crate) fn n_sleepers(&self) -> usize {

@@ -176,21 +176,21 @@ impl WorkerOps for ModelWorker<'_> {
         self.model.idle.stop_searching(searching);
     }
 
-    fn sleep(&self) -> Slept<Option<()>> {
+    fn sleep(&self) -> SleepResult<Option<()>> {
         self.has_slept.set(true);
         let Model { ways, queue, .. } = self.model;
         let slept = run_loop::sleep(self);
         match &slept {
-            Slept::Found(_, None) => count(&ways.found_at_last),
-            Slept::Found(_, Some(_)) => {
+            SleepResult::Found(_, None) => count(&ways.found_at_last),
+            SleepResult::Found(_, Some(_)) => {
                 count(&ways.found_and_woken);
                 self.model.begins_search();
             }
-            Slept::Woken(_) => {
+            SleepResult::Woken(_) => {
                 count(if queue.is_empty() { &ways.woken_in_vain } else { &ways.woken });
                 self.model.begins_search();
             }
-            Slept::Spurious => count(&ways.spurious),
+            SleepResult::Spurious => count(&ways.spurious),
         }
         slept
     }

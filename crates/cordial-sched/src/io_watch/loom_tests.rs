@@ -28,7 +28,7 @@ fn a_thread_that_wakes_up_is_looked_at() {
         };
         let is_any_awake = || is_awake.load(Ordering::Relaxed);
         let mut n_parks = 0;
-        // As `Looks::look` and the timer thread, which parks without a deadline while the watch is off.
+        // As `IoThreadSamples::sample` and the timer thread, which parks without a deadline while the watch is off.
         let outcome = loop {
             if !watch.is_on() {
                 n_parks += 1;

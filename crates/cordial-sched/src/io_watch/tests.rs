@@ -8,7 +8,7 @@ const MS: Duration = Duration::from_millis(1);
 /// A watch over threads whose activity a test sets, on a clock that a test moves.
 struct Program {
     watch: IoWatch,
-    looks: Looks,
+    samples: IoThreadSamples,
     threads: RefCell<Vec<Activity>>,
     now: Instant,
 }
@@ -18,7 +18,7 @@ impl Program {
         let now = Instant::now();
         Program {
             watch: IoWatch::new(Parker::new().unparker().clone()),
-            looks: Looks::new(n, now),
+            samples: IoThreadSamples::new(n, now),
             threads: RefCell::new(vec![Activity::Awake(0, Duration::ZERO); n]),
             now,
         }
@@ -32,7 +32,7 @@ impl Program {
     }
 
     fn look(&mut self) -> (Option<Instant>, Option<StuckIoThreads>) {
-        self.looks.look(&self.watch, self.now, |thread| self.threads.borrow()[thread])
+        self.samples.sample(&self.watch, self.now, |thread| self.threads.borrow()[thread])
     }
 
     /// Moves the clock, and looks.

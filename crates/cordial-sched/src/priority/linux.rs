@@ -30,6 +30,11 @@ impl OsThread {
         OsThread { kernel_id: kernel_id() }
     }
 
+    /// Returns the number of the thread, as `/proc` shows it.
+    pub(crate) fn kernel_id(self) -> Option<u32> {
+        self.kernel_id.map(|id| id.in_proc.as_raw_nonzero().get().cast_unsigned())
+    }
+
     /// Returns the processor time that the thread has used, or `None` if it has ended or the kernel keeps no such
     /// record.
     pub(crate) fn cpu_time(self) -> Option<Duration> {

@@ -11,6 +11,10 @@ impl OsThread {
         OsThread
     }
 
+    pub(crate) fn kernel_id(self) -> Option<u32> {
+        None
+    }
+
     pub(crate) fn cpu_time(self) -> Option<Duration> {
         None
     }

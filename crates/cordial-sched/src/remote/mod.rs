@@ -75,6 +75,11 @@ impl Remote {
         }
     }
 
+    /// Returns how many tasks are in the queue and in the LIFO slot.
+    pub(crate) fn n_queued(&self) -> usize {
+        self.stealer.len() + self.lifo_slot.len()
+    }
+
     /// Takes the local part, for a thread that starts. `None` while another thread has it.
     pub(crate) fn take_local(&self) -> Option<Local> {
         self.local.lock().take()

@@ -12,16 +12,16 @@
 //!
 //! No thread waits for another: a reader that comes too late, or between two polls, gets `None`.
 //!
-//! **A poll with the key of another.** A reader that sees a number sees its key or a later one. If it sees a later key,
+//! **Why no poll is reported with the key of another.** A reader that sees a number sees its key or a later one. If it sees a later key,
 //! it sees that the number has changed too.
 //!
-//! **Two polls of one task.** A worker calls `end` before it gives away a task that is pending (`task/schedule.rs`), so a worker that
-//! is late to go on does not seem to poll a task that another worker polls by then.
+//! **Why no task is reported in two polls.** A worker calls `end` before it gives away a task that is pending
+//! (`task/schedule.rs`), so a worker that is late to go on does not seem to poll a task that another worker polls by then.
 //!
-//! **A poll with the time of another.** A reader that sees the number of a poll seen twice sees its time or a later
+//! **Why no poll is reported with the time of another.** A reader that sees the number of a poll seen twice sees its time or a later
 //! one. If it sees a later time, it sees a later number in `current` too, because sysmon had seen that number.
 //!
-//! **Each ordering was removed**, and this failed (`progress/tests.rs`):
+//! **What each ordering is for.** Each of these changes made a test fail (`progress/tests.rs`):
 //!
 //! | change | what failed |
 //! |---|---|
@@ -47,9 +47,11 @@ pub(crate) struct PollProgress {
     pub(crate) parks: AtomicU64,
     /// Rounds in which sysmon found the worker in a poll.
     pub(crate) busy_samples: AtomicU64,
+    /// For how long sysmon has found the worker in polls, in microseconds. Only sysmon writes it.
+    pub(crate) busy_us: AtomicU64,
     /// The number of the last poll that sysmon has seen in two rounds, so that it has lasted for about a millisecond.
     seen_twice: AtomicU64,
-    /// When sysmon saw that poll first, in milliseconds of the coarse clock.
+    /// When sysmon first saw that poll, in milliseconds of the coarse clock.
     first_seen: AtomicU64,
 }
 
@@ -87,7 +89,7 @@ impl PollProgress {
         self.seen_twice.store(poll, Ordering::Release);
     }
 
-    /// Returns the key of the poll that lasts now and when sysmon saw it first, if sysmon has seen it in two rounds.
+    /// Returns the key of the poll that lasts now and when sysmon first saw it, if sysmon has seen it in two rounds.
     pub(crate) fn seen_twice(&self) -> Option<(Key, u64)> {
         let seen_twice = self.seen_twice.load(Ordering::Acquire);
         let first_seen = self.first_seen.load(Ordering::Acquire);

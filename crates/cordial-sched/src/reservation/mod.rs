@@ -1,43 +1,46 @@
 //! Threads and files that are taken for a moment, to see whether the system grants them all.
 //!
-//! tokio cannot be asked to start all of its threads or none: if the system grants some of them
-//! only, its `build` panics, prints the panic, and waits for the threads that it has started, which
-//! never end. So an executor first takes as many threads as it will need, gives them back, and
-//! starts its own ones. If one is refused, nothing has been built yet, and the error can name the
-//! number that was granted and the limit that was reached.
+//! tokio cannot be asked to start all of its threads or none: if the system grants some of them only, its `build` panics,
+//! prints the panic, and waits for the threads that it has started, which never end. So an executor first takes as many threads
+//! as it will need, gives them back, and starts its own. If a thread is refused, nothing has been built yet, and the error can
+//! name the number of granted threads and the limit that was reached.
 //!
 //! Between giving back and starting, another program may take what was free. `executor/start.rs`
 //! says what happens then.
 
 use std::io::{self, PipeReader, PipeWriter};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use self::system::KernelThread;
+use crate::sync::Mutex;
 use crate::thread_limit::{self, NewThread, ThreadsRefused, reached_limit};
 
 #[cfg_attr(target_os = "linux", path = "linux.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "other.rs")]
 mod system;
 
+/// Held while an executor starts. Other executors that start, and the stand-ins of others, would take what it has reserved.
+pub(crate) static STARTING: LazyLock<Mutex<()>> = LazyLock::new(|| Mutex::new(()));
+
 /// The pause between two looks for a thread that is about to disappear, and the number of looks.
 const PAUSE: Duration = Duration::from_micros(50);
 const LOOKS: usize = 2000;
 
 /// Threads that wait to be given back. When dropped, they end without being waited for.
-struct Threads {
+struct ReservedThreads {
     threads: Vec<JoinHandle<KernelThread>>,
     is_over: Arc<OnceLock<()>>,
 }
 
-/// Checks that the system grants so many threads at once.
+/// Checks that the system grants this many threads at once.
 ///
 /// # Errors
 ///
 /// If it does not.
 pub(crate) fn check_threads(needed: usize) -> Result<(), ThreadsRefused> {
-    let mut taken = Threads { threads: Vec::new(), is_over: Arc::default() };
+    let mut taken = ReservedThreads { threads: Vec::new(), is_over: Arc::default() };
     let refused = (0..needed).find_map(|_| taken.take_one().err());
     // The limit is read while the threads exist: `reached_limit` looks for a limit without room.
     let refused = refused.map(|error| {
@@ -48,7 +51,7 @@ pub(crate) fn check_threads(needed: usize) -> Result<(), ThreadsRefused> {
     refused.map_or(Ok(()), Err)
 }
 
-/// Checks that the system grants so many files at once, rounded up to an even number.
+/// Checks that the system grants this many files at once, rounded up to an even number.
 ///
 /// # Errors
 ///
@@ -58,7 +61,7 @@ pub(crate) fn check_files(needed: usize) -> io::Result<()> {
     pipes.map(drop)
 }
 
-/// Calls `f` on a thread of its own, and waits until the system has forgotten that thread.
+/// Calls `f` on a thread of its own, and waits until the system no longer counts that thread.
 ///
 /// # Errors
 ///
@@ -73,7 +76,7 @@ pub(crate) fn on_own_thread<R: Send>(f: impl FnOnce() -> R + Send) -> io::Result
     Ok(result)
 }
 
-impl Threads {
+impl ReservedThreads {
     fn take_one(&mut self) -> io::Result<()> {
         thread_limit::check_address_space(NewThread::First)?;
         let is_over = self.is_over.clone();
@@ -86,7 +89,7 @@ impl Threads {
         Ok(())
     }
 
-    /// Lets the threads end, and waits until the system counts them no more.
+    /// Lets the threads end, and waits until the system no longer counts them.
     fn give_back(mut self) {
         let _ = self.is_over.set(());
         let threads: Vec<KernelThread> = self.threads.drain(..).filter_map(|thread| thread.join().ok()).collect();
@@ -94,15 +97,14 @@ impl Threads {
     }
 }
 
-impl Drop for Threads {
+impl Drop for ReservedThreads {
     fn drop(&mut self) {
         let _ = self.is_over.set(());
     }
 }
 
-/// Waits until the system counts these threads no more: joining a thread returns a moment before
-/// that. The wait is bounded: at worst, a thread that is still counted afterwards takes the place of
-/// one that the executor needs.
+/// Waits until the system no longer counts these threads: joining a thread returns a moment before that. The wait is bounded:
+/// at worst, a thread that is still counted afterwards takes the place of one that the executor needs.
 fn wait_until_gone(threads: &[KernelThread]) {
     for _ in 0..LOOKS {
         if threads.iter().all(|thread| thread.is_gone()) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 pub(crate) use loom::sync::MutexGuard;
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
 /// Like `Mutex` in `real.rs`.
 #[derive(Debug, Default)]
@@ -24,34 +24,22 @@ impl<T> Mutex<T> {
     }
 }
 
-/// Like `OwnerCell` in `real.rs`: the flag is that of `TryLock`, with the same orderings.
-#[derive(Debug)]
-pub(crate) struct OwnerCell<T> {
-    is_locked: AtomicBool,
-    value: std::sync::Mutex<Option<T>>,
-}
+/// Like `SpinLock` in `spin_lock.rs`: the model checker knows only one kind of lock.
+#[derive(Debug, Default)]
+pub(crate) struct SpinLock<T>(loom::sync::Mutex<T>);
 
-impl<T> OwnerCell<T> {
-    pub(crate) fn empty() -> OwnerCell<T> {
-        OwnerCell { is_locked: AtomicBool::new(false), value: std::sync::Mutex::new(None) }
+impl<T> SpinLock<T> {
+    pub(crate) fn new(value: T) -> SpinLock<T> {
+        SpinLock(loom::sync::Mutex::new(value))
     }
 
-    pub(crate) fn fill(&self, value: T) {
-        self.exchange(Some(value));
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        self.0.try_lock().ok()
     }
 
-    pub(crate) fn take(&self) -> Option<T> {
-        self.exchange(None)
-    }
-
-    fn exchange(&self, value: Option<T>) -> Option<T> {
-        assert!(!self.is_locked.swap(true, Ordering::Acquire), "one thread at a time uses the cell");
-        let mut cell = self.value.lock().expect("a model that panics has failed already");
-        let before = std::mem::replace(&mut *cell, value);
-        // The model checker changes to another thread only in its own operations, so this lock is never waited for.
-        drop(cell);
-        self.is_locked.store(false, Ordering::Release);
-        before
+    /// Never `None`, because time does not pass in a model.
+    pub(crate) fn lock_for_a_second(&self) -> Option<MutexGuard<'_, T>> {
+        Some(self.0.lock().expect("a model that panics has failed already"))
     }
 }
 

@@ -15,6 +15,7 @@
 //! A stopped program, a debugger and a suspended machine make all polls look long. So after a gap between its own
 //! rounds, sysmon measures every poll from the end of the gap.
 
+use std::cell::Cell;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,7 @@ use self::starvation::{Observation, StarvationDetector};
 use crate::idle::Idle;
 use crate::pool::Pool;
 use crate::priority::OsThread;
+use crate::remote::progress::add;
 use crate::remote::{Remote, retry};
 use crate::sync::{Ordering, Parker};
 use crate::table::Key;
@@ -88,8 +90,10 @@ struct Sysmon<'a, H> {
     last_round: Duration,
     /// How long to wait for the next round.
     pause: Duration,
+    /// Whether sysmon has parked since the last round, so that the workers were asleep for most of the time.
+    has_parked: Cell<bool>,
     /// For each worker, by index.
-    sightings: Vec<Sighting>,
+    seen_polls: Vec<SeenPoll>,
     starvation: StarvationDetector,
     /// How many polls had returned by the last round.
     n_finished: u64,
@@ -99,7 +103,7 @@ struct Sysmon<'a, H> {
     is_refused: bool,
 }
 
-/// What came of the attempt to activate stand-ins.
+/// The result of the attempt to activate stand-ins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum StandIns {
     Activated,
@@ -111,12 +115,12 @@ enum StandIns {
 
 /// The poll in which sysmon saw a worker last.
 #[derive(Clone, Copy, Default)]
-struct Sighting {
+struct SeenPoll {
     /// The number of the poll, or `None` if the worker was in no poll.
     poll: Option<u64>,
-    /// From when on the poll is measured: from its first sighting, or from a later gap between the rounds of sysmon.
+    /// From when on the poll is measured: from the first round that saw it, or from a later gap between the rounds of sysmon.
     since: Duration,
-    /// The first sighting, on the coarse clock.
+    /// When it was first seen, on the coarse clock.
     first_seen: u64,
     is_reported: bool,
     /// The processor time of the thread when it was first seen as blocked.
@@ -125,7 +129,7 @@ struct Sighting {
     computes: bool,
 }
 
-impl Sighting {
+impl SeenPoll {
     /// Whether the blocked thread has computed since it was first seen as blocked.
     fn has_computed(&mut self, thread: OsThread) -> bool {
         if !self.computes
@@ -146,6 +150,8 @@ struct Round {
     clock: u64,
     /// Since the round before.
     elapsed: Duration,
+    /// How much time of a worker one sample stands for.
+    sampled: Duration,
     /// Polls that have returned since the round before.
     n_finished: u64,
 }
@@ -161,7 +167,8 @@ pub(crate) fn run(pool: &Pool, hooks: &impl SysmonHooks, settings: Settings, par
         started: Instant::now(),
         last_round: Duration::ZERO,
         pause: PERIOD,
-        sightings: Vec::new(),
+        has_parked: Cell::new(false),
+        seen_polls: Vec::new(),
         starvation: StarvationDetector::new(settings.stall_after),
         n_finished: 0,
         is_exhausted: false,
@@ -191,6 +198,7 @@ impl<H: SysmonHooks> SysmonOps for Sysmon<'_, H> {
     }
 
     fn park(&self) {
+        self.has_parked.set(true);
         match self.hooks.trim(&|| self.is_all_asleep()) {
             Some(pause) => self.parker.park_timeout(pause),
             None => self.parker.park(),
@@ -249,12 +257,12 @@ impl<H: SysmonHooks> SysmonOps for Sysmon<'_, H> {
         }
         let mut computing: Vec<(usize, OsThread)> = Vec::new();
         for (index, remote) in self.pool.queues.remotes() {
-            let Some(sighting) = self.sightings.get_mut(index) else { continue };
+            let Some(seen) = self.seen_polls.get_mut(index) else { continue };
             if !matches!(threads.state(index), ThreadState::Blocked { .. }) {
                 continue;
             }
             let Some(thread) = *remote.os_thread.lock() else { continue };
-            if sighting.has_computed(thread) {
+            if seen.has_computed(thread) {
                 computing.push((index, thread));
             }
         }
@@ -279,14 +287,15 @@ impl<H: SysmonHooks> Sysmon<'_, H> {
         let now = self.started.elapsed();
         let mut elapsed = now - std::mem::replace(&mut self.last_round, now);
         if elapsed > GAP {
-            for sighting in &mut self.sightings {
-                (sighting.since, sighting.first_seen) = (now, clock);
+            for seen in &mut self.seen_polls {
+                (seen.since, seen.first_seen) = (now, clock);
             }
             elapsed = PERIOD;
         }
         let total: u64 = self.pool.queues.all_remotes().map(|remote| remote.progress.finished()).sum();
         let n_finished = total.wrapping_sub(std::mem::replace(&mut self.n_finished, total));
-        Round { now, clock, elapsed, n_finished }
+        let sampled = if self.has_parked.take() { PERIOD.min(elapsed) } else { elapsed };
+        Round { now, clock, elapsed, sampled, n_finished }
     }
 
     /// Looks at every worker, and moves the tasks behind long polls to the injector. Returns the active workers that
@@ -303,37 +312,38 @@ impl<H: SysmonHooks> Sysmon<'_, H> {
             false => stall_after,
         };
         for (index, remote) in pool.queues.remotes() {
-            if self.sightings.len() <= index {
-                self.sightings.resize(index + 1, Sighting::default());
+            if self.seen_polls.len() <= index {
+                self.seen_polls.resize(index + 1, SeenPoll::default());
             }
-            let sighting = &mut self.sightings[index];
+            let seen = &mut self.seen_polls[index];
             let Some((poll, key)) = remote.progress.current() else {
-                *sighting = Sighting::default();
+                *seen = SeenPoll::default();
                 remote.unpark_if_blocked();
                 continue;
             };
-            let is_same_poll = sighting.poll == Some(poll);
+            let is_same_poll = seen.poll == Some(poll);
             remote.progress.busy_samples.fetch_add(1, Ordering::Relaxed);
+            let busy = if is_same_poll { round.elapsed } else { round.sampled };
+            add(&remote.progress.busy_us, u64::try_from(busy.as_micros()).unwrap_or(u64::MAX));
             // A poll that is new may have begun at any time since the last round.
             self.hooks.sampled(key, if is_same_poll { round.elapsed } else { PERIOD });
             let is_active = || pool.threads().state(index) == ThreadState::Active;
             if !is_same_poll {
-                *sighting =
-                    Sighting { poll: Some(poll), since: round.now, first_seen: round.clock, ..Sighting::default() };
+                *seen = SeenPoll { poll: Some(poll), since: round.now, first_seen: round.clock, ..SeenPoll::default() };
                 if stuck_after.is_zero() && is_active() {
                     stuck.push((Duration::ZERO, index));
                 }
                 continue;
             }
-            remote.progress.mark_seen_twice(poll, sighting.first_seen);
+            remote.progress.mark_seen_twice(poll, seen.first_seen);
             if let Some(task) = remote.steal_lifo_slot() {
                 pool.inject(task);
             }
-            let lasted = round.now.saturating_sub(sighting.since);
+            let lasted = round.now.saturating_sub(seen.since);
             if lasted >= stall_after {
                 move_queue(pool, remote);
-                if !sighting.is_reported {
-                    sighting.is_reported = true;
+                if !seen.is_reported {
+                    seen.is_reported = true;
                     pool.long_polls.fetch_add(1, Ordering::Relaxed);
                     self.hooks.long_poll(key, lasted);
                 }

@@ -5,9 +5,9 @@
 //! bits, and is retired after the last one.
 //!
 //! ```text
-//!  index  ┌ 8 bits  ┬ 7 bits ┬ 11 bits ┐
-//!         │ chapter │  page  │  slot   │
-//!         └─────────┴────────┴─────────┘
+//!  index  ┌ 8 bits    ┬ 7 bits ┬ 11 bits ┐
+//!         │ directory │  page  │  slot   │
+//!         └───────────┴────────┴─────────┘
 //! ```
 //!
 //! User code must not run under the lock of a slot. So the closures that are given to this module only read, change and
@@ -16,6 +16,7 @@
 use std::cell::RefCell;
 use std::cmp::Ordering::{Equal, Greater, Less};
 use std::num::NonZeroU32;
+use std::ops::ControlFlow;
 use std::sync::OnceLock;
 use std::thread::LocalKey;
 
@@ -27,7 +28,7 @@ use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering};
 /// these tasks from being given back.
 const SLOTS: u32 = 2048;
 const PAGES: u32 = 128;
-const CHAPTERS: u32 = 256;
+const DIRECTORIES: u32 = 256;
 
 /// The name of one task in its table. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,7 +56,7 @@ impl Key {
         self.generation
     }
 
-    /// Both numbers in one word. Zero is no key.
+    /// Both numbers in one word. No key is zero.
     pub(crate) fn to_bits(self) -> u64 {
         u64::from(self.generation.get()) << 32 | u64::from(self.index)
     }
@@ -76,7 +77,7 @@ struct Slot<V> {
 }
 
 type Page<V> = Box<[Slot<V>]>;
-type Chapter<V> = Box<[OnceLock<Page<V>>]>;
+type PageDirectory<V> = Box<[OnceLock<Page<V>>]>;
 
 /// The index of a slot that holds no value.
 struct FreeIndex(u32);
@@ -92,7 +93,7 @@ impl Recycle for FreeIndex {
 
 /// A table of live tasks.
 pub struct Table<V> {
-    chapters: Box<[OnceLock<Chapter<V>>]>,
+    directories: Box<[OnceLock<PageDirectory<V>>]>,
     free: FreeList<FreeIndex>,
     n_pages: AtomicU32,
 }
@@ -102,7 +103,7 @@ impl<V> Table<V> {
     /// keys at the same time; more threads contend for locks.
     pub fn new(threads: usize) -> Table<V> {
         Table {
-            chapters: (0..CHAPTERS).map(|_| OnceLock::new()).collect(),
+            directories: (0..DIRECTORIES).map(|_| OnceLock::new()).collect(),
             free: FreeList::new(threads),
             n_pages: AtomicU32::new(0),
         }
@@ -201,14 +202,36 @@ impl<V> Table<V> {
     ///
     /// Never: a slot with a value has a generation.
     pub fn for_each(&self, mut f: impl FnMut(Key, &V)) {
+        self.scan(0, |key, value| {
+            f(key, value);
+            ControlFlow::Continue(())
+        });
+    }
+
+    /// Calls `f` with every value from the index `from` on, ordered by index, until `f` returns `Break`. Returns the index after
+    /// that of the last call, to go on from there; `None` after the last value. As `for_each`, locks one slot at a time.
+    ///
+    /// # Panics
+    ///
+    /// Never: a slot with a value has a generation.
+    pub fn scan(&self, from: u32, mut f: impl FnMut(Key, &V) -> ControlFlow<()>) -> Option<u32> {
         // Relaxed: `OnceLock` orders the page itself, and a page that is counted and not made yet has no value.
-        for index in 0..self.n_pages.load(Ordering::Relaxed) * SLOTS {
+        for index in from..self.n_pages.load(Ordering::Relaxed) * SLOTS {
             let Some(slot) = self.slot(index) else { continue };
             if let Some(value) = &*slot.value.lock() {
                 let generation = NonZeroU32::new(slot.generation.load(Ordering::Relaxed));
-                f(Key { index, generation: generation.expect("a value has a key") }, value);
+                if f(Key { index, generation: generation.expect("a value has a key") }, value).is_break() {
+                    return Some(index + 1);
+                }
             }
         }
+        None
+    }
+
+    /// Returns how many keys were handed out so far. Reads the generation of every slot.
+    pub fn n_reserved(&self) -> u64 {
+        let slots = (0..self.n_pages.load(Ordering::Relaxed) * SLOTS).filter_map(|index| self.slot(index));
+        slots.map(|slot| u64::from(slot.generation.load(Ordering::Relaxed))).sum()
     }
 
     /// Returns how many values there are. Looks at every slot.
@@ -224,8 +247,8 @@ impl<V> Table<V> {
     }
 
     fn slot(&self, index: u32) -> Option<&Slot<V>> {
-        let chapter = self.chapters.get((index / (SLOTS * PAGES)) as usize)?.get()?;
-        let page = chapter[(index / SLOTS % PAGES) as usize].get()?;
+        let directory = self.directories.get((index / (SLOTS * PAGES)) as usize)?.get()?;
+        let page = directory[(index / SLOTS % PAGES) as usize].get()?;
         Some(&page[(index % SLOTS) as usize])
     }
 
@@ -233,12 +256,12 @@ impl<V> Table<V> {
         let number = self
             .n_pages
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n_pages| {
-                (n_pages < CHAPTERS * PAGES).then_some(n_pages + 1)
+                (n_pages < DIRECTORIES * PAGES).then_some(n_pages + 1)
             })
             .ok()?;
-        let chapter =
-            self.chapters[(number / PAGES) as usize].get_or_init(|| (0..PAGES).map(|_| OnceLock::new()).collect());
-        chapter[(number % PAGES) as usize]
+        let directory =
+            self.directories[(number / PAGES) as usize].get_or_init(|| (0..PAGES).map(|_| OnceLock::new()).collect());
+        directory[(number % PAGES) as usize]
             .get_or_init(|| std::iter::repeat_with(Slot::empty).take(SLOTS as usize).collect());
         self.free.reserve((number + 1) as usize * SLOTS as usize);
         Some((number * SLOTS..(number + 1) * SLOTS).rev().map(FreeIndex).collect())

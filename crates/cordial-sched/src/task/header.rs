@@ -2,6 +2,7 @@
 
 use crate::sync::{AtomicU64, Ordering};
 use crate::table::Key;
+use crate::task::alarm::Alarm;
 use crate::task::join::JoinSlot;
 use crate::task::slot::OwnerSlot;
 
@@ -14,6 +15,7 @@ pub(crate) struct Header<T> {
     pub(crate) owner: OwnerSlot<T>,
     /// Where the task is when it has finished.
     pub(crate) join: JoinSlot<T>,
+    pub(crate) alarm: Alarm,
     /// The key of the task, and its marks. Relaxed: written before the task is started, and see `mark_ending`.
     key: AtomicU64,
 }
@@ -28,7 +30,7 @@ const MARKS: u64 = IS_ENDING | IS_SAMPLED;
 
 impl<T> Header<T> {
     pub(crate) fn new() -> Header<T> {
-        Header { owner: OwnerSlot::empty(), join: JoinSlot::new(), key: AtomicU64::new(0) }
+        Header { owner: OwnerSlot::empty(), join: JoinSlot::new(), alarm: Alarm::new(), key: AtomicU64::new(0) }
     }
 
     /// Prepares the header for its next task, whose key is `key`.
@@ -41,6 +43,7 @@ impl<T> Header<T> {
         assert_eq!(bits & MARKS, 0, "the index of a key has 26 bits");
         self.key.store(bits, Ordering::Relaxed);
         self.owner.reset();
+        self.join.reset_self_wakes();
     }
 
     /// Returns the key of the task.

@@ -1,5 +1,4 @@
-//! The end of a task: how the thread that finishes it and its join handle agree on who gets the
-//! finished task.
+//! The end of a task: how the thread that finishes it and its join handle agree on which of them gets the finished task.
 //!
 //! A task that was made with a handle ends in its `JoinSlot`, and stays there until the handle
 //! takes it or is dropped. The slot is in the task's header, which the next task uses as soon as
@@ -13,7 +12,7 @@
 //!    ▲        │ detach: the waker is dropped             │
 //!    │        ▼                                          ├ poll_join: the handle has the task ───┐
 //!    │      Detached ── finish: the finisher has it ─┐   └ detach: the dropping thread has it ───┤
-//!    └──────────────────── the slot is Running again ◄┴──────────────────────────────────────────┘
+//!    └─────────────────── the slot is Running again ◄┴───────────────────────────────────────────┘
 //! ```
 //!
 //! Each arrow is one critical section of the slot's lock, so they happen one after another. User code, that is, the clone,
@@ -49,7 +48,7 @@
 
 use std::task::{Context, Poll, Waker};
 
-use crate::sync::{AtomicBool, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicU32, Mutex, Ordering};
 use crate::unwind;
 
 /// Where a finished task of type `T` waits for its handle.
@@ -57,6 +56,9 @@ pub(crate) struct JoinSlot<T> {
     state: Mutex<State<T>>,
     /// Whether the state is `Finished`. Written under the lock.
     is_finished: AtomicBool,
+    /// How often the task was woken by its own poll. Wraps. Written by the owner of the task only. It says nothing about the end of
+    /// the task, and is here because the alignment of this type leaves the room for it: the header must not grow.
+    n_self_wakes: AtomicU32,
 }
 
 enum State<T> {
@@ -69,7 +71,11 @@ enum State<T> {
 
 impl<T> JoinSlot<T> {
     pub(crate) fn new() -> JoinSlot<T> {
-        JoinSlot { state: Mutex::new(State::Running(None)), is_finished: AtomicBool::new(false) }
+        JoinSlot {
+            state: Mutex::new(State::Running(None)),
+            is_finished: AtomicBool::new(false),
+            n_self_wakes: AtomicU32::new(0),
+        }
     }
 
     /// Finishes the task and wakes the handle. Returns the task if the handle was dropped before.
@@ -114,7 +120,7 @@ impl<T> JoinSlot<T> {
             State::Finished(task) => {
                 self.is_finished.store(false, Ordering::Relaxed);
                 drop(state);
-                // A destructor that panics must not take the task along.
+                // If the destructor panics, the task must not be lost.
                 let _ = unwind::catch(|| drop(waker));
                 Poll::Ready(task)
             }
@@ -125,6 +131,21 @@ impl<T> JoinSlot<T> {
     /// Returns whether the task has finished and the handle has not taken it.
     pub(crate) fn is_finished(&self) -> bool {
         self.is_finished.load(Ordering::Acquire)
+    }
+
+    /// Counts that the task was woken by its own poll. Called by the owner of the task.
+    #[inline]
+    pub(crate) fn count_self_wake(&self) {
+        self.n_self_wakes.store(self.n_self_wakes.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+
+    pub(crate) fn n_self_wakes(&self) -> u32 {
+        self.n_self_wakes.load(Ordering::Relaxed)
+    }
+
+    /// Sets the number of self-wakes to zero for the next task of the header.
+    pub(crate) fn reset_self_wakes(&self) {
+        self.n_self_wakes.store(0, Ordering::Relaxed);
     }
 
     /// Detaches the handle, which is dropped. Returns the task if it has finished before.

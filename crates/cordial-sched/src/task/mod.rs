@@ -1,4 +1,4 @@
-//! A task: what it is made of, who owns it, and how it is woken.
+//! A task: what it is made of, what owns it, and how it is woken.
 //!
 //! ```text
 //!   Runnable ── the one owner ──► Task (a box) ── future, or output ──► DynFuture
@@ -20,17 +20,19 @@
 //! In every state but *waiting*, a wake-up only leaves a mark in the owner slot. After *joined*, or when a task without a
 //! handle has finished, the task is free again. A header without a `Runnable` is freed with the last reference to it.
 //!
-//! The files in reading order: `future`, `slot`, `join`, `header`, `runnable`, `waker`, `turns`, `schedule`, `allocator`,
-//! `task_ref`.
+//! The files in reading order: `future`, `slot`, `join`, `header`, `runnable`, `waker`, `turns`, `kept_headers`,
+//! `schedule`, `allocator`, `task_ref`.
 //!
-//! `runnable`, `waker` and `schedule` form the one cycle here: a runnable task has a waker and a scheduler, both of which are
-//! there to queue runnable tasks. `header`, `slot` and `join` are generic over the owner of a task, which keeps them out
+//! `runnable`, `waker`, `kept_headers` and `schedule` form the one cycle here: a runnable task has a waker and a scheduler, both of
+//! which are there to queue runnable tasks. `header`, `slot` and `join` are generic over the owner of a task, which keeps them out
 //! of this cycle and lets their models check the code that ships.
 
+pub(crate) mod alarm;
 pub(crate) mod allocator;
 pub(crate) mod future;
 pub(crate) mod header;
 pub(crate) mod join;
+pub(crate) mod kept_headers;
 pub(crate) mod runnable;
 pub(crate) mod schedule;
 pub(crate) mod slot;

@@ -20,6 +20,7 @@ use std::task::{Poll, Waker};
 use crate::free_list::FreeListRef;
 use crate::sync::Mutex;
 use crate::task::header::Header;
+use crate::task::kept_headers::KeptHeaders;
 use crate::task::runnable::Runnable;
 use crate::task::turns::drop_in_turn;
 use crate::unwind;
@@ -38,7 +39,7 @@ pub(crate) trait LocalSchedule {
     /// Whether this thread is a worker of `scheduler`, and not merely one of its I/O threads.
     fn is_worker_of(&self, scheduler: &SchedulerRef) -> bool;
 
-    /// Returns when sysmon saw the current poll of this thread first, on the coarse clock, if it has seen that poll in two
+    /// Returns when sysmon first saw the current poll of this thread, on the coarse clock, if it has seen that poll in two
     /// rounds.
     fn poll_first_seen(&self) -> Option<u64>;
 }
@@ -122,6 +123,7 @@ struct ThreadContext {
     is_woken: Cell<bool>,
     /// Whether tasks that are woken now go behind those that are ready.
     wakes_last: Cell<bool>,
+    kept_headers: RefCell<KeptHeaders>,
 }
 
 thread_local!(static CONTEXT: ThreadContext = const {
@@ -130,6 +132,7 @@ thread_local!(static CONTEXT: ThreadContext = const {
         polled: Cell::new(None),
         is_woken: Cell::new(false),
         wakes_last: Cell::new(false),
+        kept_headers: RefCell::new(KeptHeaders::new()),
     }
 });
 
@@ -152,7 +155,7 @@ pub(crate) fn is_worker_of(scheduler: &SchedulerRef) -> bool {
     CONTEXT.try_with(is_worker).unwrap_or(false)
 }
 
-/// Returns when sysmon saw the current poll of the calling thread first, if it has seen that poll in two rounds.
+/// Returns when sysmon first saw the current poll of the calling thread, if it has seen that poll in two rounds.
 pub(crate) fn poll_first_seen() -> Option<u64> {
     let first_seen = |context: &ThreadContext| context.local.borrow().as_ref()?.poll_first_seen();
     CONTEXT.try_with(first_seen).ok().flatten()
@@ -178,9 +181,26 @@ pub(crate) fn poll(mut runnable: Runnable, end: impl FnOnce()) {
     }
     end();
     // Woken on this thread during the poll: queued at once, and not put into its slot first.
-    let runnable = if is_woken { Some(runnable) } else { runnable.park() };
+    let runnable = if is_woken {
+        runnable.header().join.count_self_wake();
+        Some(runnable)
+    } else {
+        park(runnable)
+    };
     if let Some(runnable) = runnable {
         queue(runnable, Placement::Last);
+    }
+}
+
+/// Puts a task into its slot. Returns the task if it was woken during the poll.
+#[inline]
+fn park(runnable: Runnable) -> Option<Runnable> {
+    let mut runnable = Some(runnable);
+    let parked = CONTEXT.try_with(|context| Some(context.kept_headers.borrow_mut().park(runnable.take()?)));
+    match parked {
+        Ok(Some((woken, _replaced))) => woken,
+        // A thread that ends keeps no headers.
+        _ => runnable.and_then(Runnable::park),
     }
 }
 

@@ -1,8 +1,7 @@
-//! The slot that owns a task while it waits: how the threads that wake a task and the thread that polls it agree on who
-//! owns it.
+//! The slot that owns a task while it waits: how the threads that wake a task and the thread that polls it agree on its owner.
 //!
 //! A task has one owner at a time: a queue, the thread that polls it, or its slot. The slot is a cell for the task and a
-//! state, an integer:
+//! flag, under a lock that is held for a few instructions:
 //!
 //! ```text
 //!               put: the task is in the cell
@@ -15,103 +14,93 @@
 //!        Notified ── put: woken meanwhile, the caller keeps the task
 //! ```
 //!
-//! Every arrow is one exchange of the state, so they happen one after another.
+//! *Waiting* is a task in the cell. In *Owned* and *Notified* the cell is empty, and the flag says which of them it is. Every arrow is
+//! one critical section, so they happen one after another.
 //!
-//! **One owner.** In `Owned` and `Notified` the task is with a queue or with the thread that polls it, and only that owner
-//! uses the cell: it fills the cell before it makes the state `Waiting`. Of all threads that wake a
-//! waiting task, the exchange of only one succeeds. That thread is the owner from then on, and
-//! empties the cell. So the cell is never contended, and no thread waits.
+//! **One owner.** While the cell is empty, the task is with a queue or with the thread that polls it. Of all threads that wake a waiting
+//! task, only the first finds it in the cell. That thread is the owner from then on.
 //!
-//! **No wake-up is lost.** A thread that wakes a task either gets it, or its exchange leaves the state `Notified`. Then
-//! the owner's next exchange is that of `begin_poll`, before a poll, or that of `put`, which fails, so that the task is
-//! polled once more.
+//! **No wake-up is lost.** A thread that wakes a task either gets it, or leaves the slot `Notified`. Then the owner's next arrow is that
+//! of `begin_poll`, before a poll, or `put` finds the flag, and the task is polled once more.
 //!
-//! **The poll sees what it was woken for.** Each `take` that finds `Owned` or `Notified` exchanges the state (Release), also if
-//! it does not change it. `begin_poll` exchanges it as well (Acquire), and so pairs with all of them. With a plain store by a
-//! `take` that finds `Notified`, it would pair with the last of them only. A `take` that comes
-//! between the load and the exchange of `begin_poll` is seen, and a later `take` is left for `put`.
+//! **The poll sees what it was woken for.** The flag is cleared under the lock only, so `begin_poll` happens after each `take` that has
+//! set the flag or found it set. `begin_poll` looks at the flag without the lock first, because most polls find it clear. A `take` whose
+//! flag is not seen there, or that comes later, is left for `put`.
 //!
 //! `slot/tests.rs` checks this with loom. What was removed or weakened, one at a time, and what the model says:
 //!
 //! | change | result |
 //! |---|---|
-//! | `put` leaves a task in the cell that was woken meanwhile | a wake-up is lost |
-//! | `take` does not notify the owner | a wake-up is lost |
-//! | `take` exchanges nothing if it finds `Notified` | a wake-up is lost |
-//! | `take` notifies with a relaxed exchange | a wake-up is lost |
-//! | `begin_poll` makes the state `Owned` with a plain store, or with a relaxed exchange | a wake-up is lost |
-//! | `put` fills the cell after its exchange | panic: two threads use the cell |
-//! | `take` loads and stores instead of exchanging | a wake-up is lost |
+//! | `put` does not look at the flag | a wake-up is lost |
+//! | `take` does not set the flag | a wake-up is lost |
+//! | `take` sets the flag without the lock, after it has found the cell empty | a wake-up is lost |
+//! | `begin_poll` clears the flag without the lock | a wake-up is lost |
 //!
-//! One pair is not covered: with a relaxed `put`, or a relaxed `take` of a waiting task, a thread could find the cell as it was
-//! before the owner left it. The model does not reorder those accesses.
+//! **A fork.** Another thread may have held the lock when the program forked. Then no thread of the forked process releases it, and
+//! callers give up after a second: the task is not run there. Without a fork they wait for as long as it takes.
 
-use crate::sync::{AtomicU8, AtomicU32, Ordering, OwnerCell};
-
-/// The task is in a queue, or polled.
-const OWNED: u8 = 0;
-/// As `OWNED`, and the task was woken since the last poll began.
-const NOTIFIED: u8 = 1;
-/// The task is in the cell.
-const WAITING: u8 = 2;
+use crate::sync::{AtomicBool, AtomicU32, Ordering, SpinLock};
 
 /// The slot of one task. Empty at first: the thread that makes the task owns it.
 pub(crate) struct OwnerSlot<T> {
-    cell: OwnerCell<T>,
-    state: AtomicU8,
+    cell: SpinLock<Option<T>>,
+    /// Whether the task was woken, while it was not in the cell, since the last poll began. Relaxed: written under the lock.
+    is_notified: AtomicBool,
     /// How many polls have begun. Wraps. Relaxed: written by the owner of the task only.
     n_polls: AtomicU32,
 }
 
 impl<T> OwnerSlot<T> {
     pub(crate) fn empty() -> OwnerSlot<T> {
-        OwnerSlot { cell: OwnerCell::empty(), state: AtomicU8::new(OWNED), n_polls: AtomicU32::new(0) }
+        OwnerSlot { cell: SpinLock::new(None), is_notified: AtomicBool::new(false), n_polls: AtomicU32::new(0) }
     }
 
     /// Takes the task, to queue it: it was woken. `None` if it has another owner, which will poll it again.
+    #[inline]
     pub(crate) fn take(&self) -> Option<T> {
-        // Most wake-ups find a task that waits.
-        let mut state = WAITING;
-        loop {
-            let (next, ordering) = match state {
-                // Pairs with `put`: this thread sees that the cell was left.
-                WAITING => (OWNED, Ordering::Acquire),
-                // Pairs with `begin_poll`.
-                _ => (NOTIFIED, Ordering::Release),
-            };
-            match self.state.compare_exchange(state, next, ordering, Ordering::Relaxed) {
-                Ok(WAITING) => return self.cell.take(),
-                Ok(_) => return None,
-                Err(current) => state = current,
-            }
+        let mut cell = self.cell.lock_for_a_second()?;
+        let task = cell.take();
+        if task.is_none() {
+            self.is_notified.store(true, Ordering::Relaxed);
         }
+        task
     }
 
     /// Puts the task back after a poll. Returns it if it was woken meanwhile.
     #[must_use = "a task that was woken has to be queued"]
+    #[inline]
     pub(crate) fn put(&self, task: T) -> Option<T> {
-        self.cell.fill(task);
-        // Release: pairs with `take`. Relaxed: the next poll sees in `begin_poll` what the task was woken for.
-        match self.state.compare_exchange(OWNED, WAITING, Ordering::Release, Ordering::Relaxed) {
-            Ok(_) => None,
-            Err(_) => self.cell.take(),
+        let Some(mut cell) = self.cell.lock_for_a_second() else {
+            // A forked process. Dropping the task would run destructors of the user that expect the other threads.
+            std::mem::forget(task);
+            return None;
+        };
+        if self.is_notified.load(Ordering::Relaxed) {
+            return Some(task);
         }
+        *cell = Some(task);
+        None
     }
 
     /// Counts a poll that the owner of the task is about to begin, and clears the notification of the wake-ups before it.
     #[inline]
     pub(crate) fn begin_poll(&self) {
         self.n_polls.store(self.n_polls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-        // Looked at first, because most polls need no exchange.
-        if self.state.load(Ordering::Relaxed) == NOTIFIED {
-            // Pairs with each `take` since the last poll.
-            self.state.swap(OWNED, Ordering::Acquire);
+        // Looked at first, because most polls need no lock.
+        if self.is_notified.load(Ordering::Relaxed) {
+            let _cell = self.cell.lock_for_a_second();
+            self.is_notified.store(false, Ordering::Relaxed);
         }
     }
 
     /// Returns how many polls have begun since the last `reset`.
     pub(crate) fn n_polls(&self) -> u32 {
         self.n_polls.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether the task is in the slot: it waits to be woken. A hint: false while another thread uses the slot.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.cell.try_lock().is_some_and(|cell| cell.is_some())
     }
 
     /// Prepares the slot for the next task. Called by the owner of the task.

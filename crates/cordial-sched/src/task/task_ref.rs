@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::table::Key;
+use crate::task::alarm::Alarm;
 use crate::task::header::Header;
 use crate::task::runnable::Runnable;
-use crate::task::schedule;
+use crate::task::schedule::{self, Placement};
 
 /// A reference to a task, for the layer above.
 ///
@@ -15,14 +16,34 @@ use crate::task::schedule;
 #[derive(Clone)]
 pub struct TaskRef(Arc<Header<Runnable>>);
 
+/// A task that was woken and is queued when this is dropped.
+#[must_use = "dropping it under a lock keeps the lock longer"]
+pub struct Woken(Option<Runnable>);
+
 impl TaskRef {
     pub(crate) fn new(header: Arc<Header<Runnable>>) -> TaskRef {
         TaskRef(header)
     }
 
+    pub(crate) fn alarm(&self) -> &Alarm {
+        &self.0.alarm
+    }
+
+    /// Returns whether both refer to the same header.
+    pub(crate) fn is_same(&self, other: &TaskRef) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Wakes the task: it is polled once more.
     pub fn wake(&self) {
         schedule::wake(&self.0);
+    }
+
+    /// Wakes the task in two steps. The first one is short and can be made under a lock, so that the task need not be referred to after
+    /// that; the second one, which may wake a thread, is to drop what this returns.
+    #[inline]
+    pub fn take_woken(&self) -> Woken {
+        Woken(self.0.owner.take())
     }
 
     /// Marks that the task has to end, if it is the task of `key`: a task that uses the header
@@ -69,10 +90,37 @@ impl TaskRef {
     pub fn polls(&self) -> u32 {
         self.0.owner.n_polls()
     }
+
+    /// Returns how often the task was woken by its own poll. Wraps.
+    #[must_use]
+    pub fn self_wakes(&self) -> u32 {
+        self.0.join.n_self_wakes()
+    }
+
+    /// Returns whether the task waits to be woken. Otherwise it is in a queue or in a poll. May be outdated at once.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.0.owner.is_waiting()
+    }
 }
 
 impl fmt::Debug for TaskRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TaskRef").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Woken {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(task) = self.0.take() {
+            schedule::queue(task, Placement::Next);
+        }
+    }
+}
+
+impl fmt::Debug for Woken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Woken").finish_non_exhaustive()
     }
 }

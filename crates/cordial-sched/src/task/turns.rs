@@ -11,7 +11,7 @@ use std::mem::ManuallyDrop;
 
 use crate::unwind;
 
-type Call = Box<dyn FnOnce()>;
+type WaitingCall = Box<dyn FnOnce()>;
 
 /// How many drops may be nested on a thread.
 const MAX_DEPTH: usize = 32;
@@ -20,7 +20,7 @@ struct Turns {
     /// How many drops are on the stack.
     depth: Cell<usize>,
     /// The drops that wait for the outermost one. Empty while there is none.
-    waiting: RefCell<Vec<Call>>,
+    waiting: RefCell<Vec<WaitingCall>>,
 }
 
 // Never destroyed, so that it is there in the destructors of other thread-locals. Nothing is leaked, since nothing waits when

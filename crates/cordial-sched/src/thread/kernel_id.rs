@@ -16,8 +16,8 @@ pub(crate) struct KernelId {
 
 /// Returns the numbers of the calling thread; `None` where `/proc` is not mounted, or does not show this program.
 ///
-/// Read from `/proc`, because the part of `rustix` that asks the kernel takes each program that uses this library two seconds
-/// of processor time to compile.
+/// Read from `/proc`, because compiling the part of `rustix` that asks the kernel would cost each program that uses this
+/// library two seconds of processor time.
 pub(crate) fn kernel_id() -> Option<KernelId> {
     parse(&std::fs::read_to_string("/proc/thread-self/status").ok()?)
 }

@@ -1,8 +1,8 @@
 //! Linux: limits of the program, of its user, of its control groups, and of the system.
 //!
-//! A refusal does not say which limit was the reason. So each one is compared with what is in use,
-//! the narrowest first. The threads of a user are not counted anywhere: that limit is named where
-//! no other one is reached.
+//! A refusal does not say which limit was the reason. So each limit is compared with what is in use,
+//! the narrowest first. Nothing counts the threads of a user, so the limit of the user is named if
+//! no other limit is reached.
 
 use std::fs;
 use std::path::Path;
@@ -54,11 +54,11 @@ pub(super) fn has_room_for_stand_in(n_starting: usize) -> bool {
     getrlimit(Resource::As).current.is_none_or(room)
 }
 
-/// Returns whether so many bytes of address space are left.
+/// Returns whether this many bytes of address space are left.
 fn has_room_within(max_bytes: u64, bytes: u64) -> bool {
     match address_space_in_use() {
         Some(used) => used.saturating_add(bytes) <= max_bytes,
-        // Without `/proc`, they are allocated for a moment.
+        // Without `/proc`, this many bytes are allocated and freed again.
         None => usize::try_from(bytes.max(BYTES_OF_MAPPING))
             .is_ok_and(|bytes| Vec::<u8>::new().try_reserve_exact(bytes).is_ok()),
     }
@@ -104,7 +104,7 @@ fn whole_system() -> Option<ThreadLimit> {
 }
 
 fn user() -> Option<ThreadLimit> {
-    // It does not hold for the superuser.
+    // The limit does not hold for the superuser.
     let max = getrlimit(Resource::Nproc).current.filter(|_| !geteuid().is_root())?;
     Some(ThreadLimit::User { max })
 }

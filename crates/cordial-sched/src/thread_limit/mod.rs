@@ -61,12 +61,12 @@ pub(crate) fn reached_limit() -> Option<ThreadLimit> {
 pub(crate) enum NewThread {
     /// One of those that an executor starts with.
     First,
-    /// A stand-in, while so many threads of its executor are starting.
+    /// A stand-in, while this many threads of its executor are starting.
     StandIn { n_starting: usize },
 }
 
-/// Checks that the address space has room for one more thread, and for something besides it: an allocation that fails
-/// ends the program.
+/// Checks that the address space has room for one more thread and for some allocations: an allocation that fails ends the
+/// program.
 ///
 /// # Errors
 ///

@@ -34,7 +34,7 @@ pub(crate) enum ThreadState {
     Vacant,
     /// It runs tasks, or sleeps until there are some.
     Active,
-    /// It is in a long poll, and a stand-in is active instead.
+    /// Another thread is active instead: this thread is in a long poll, or has not noticed yet that it was replaced.
     Blocked {
         /// Its priority is below that of the other threads, which cannot be undone.
         is_deprioritized: bool,
@@ -54,7 +54,7 @@ pub(crate) enum Resume {
     End,
 }
 
-/// What came of the end of a long poll.
+/// What follows from the end of a long poll.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Resumed {
@@ -232,6 +232,11 @@ impl Threads {
 
     pub(crate) fn state(&self, index: usize) -> ThreadState {
         self.states.lock().get(index).copied().unwrap_or(ThreadState::Vacant)
+    }
+
+    /// Returns the states of all threads, by their indices.
+    pub(crate) fn states(&self) -> Vec<ThreadState> {
+        self.states.lock().clone()
     }
 
     pub(crate) fn counts(&self) -> ThreadCounts {

@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicUsize as Count;
 use loom::thread;
 
 use super::*;
-use crate::idle::Slept;
+use crate::idle::SleepResult;
 use crate::pool::{Callbacks, Pool};
 use crate::remote::Remote;
 use crate::sync::models::{assert_reached, check, count};
@@ -71,8 +71,8 @@ impl Model {
     /// A thread that is in no poll runs until it has noticed that it was replaced. There are no tasks.
     fn run_until_replaced(&self, index: usize, parker: &Parker) -> Resume {
         let has_slept = Cell::new(false);
-        let on_slept = |slept: &Slept<Option<()>>| {
-            assert!(matches!(slept, Slept::Spurious), "there is no task");
+        let on_slept = |slept: &SleepResult<Option<()>>| {
+            assert!(matches!(slept, SleepResult::Spurious), "there is no task");
             has_slept.set(true);
         };
         let worker = TasklessWorker { index, pool: &self.pool, parker, on_slept: &on_slept };

@@ -22,7 +22,7 @@
 //!  ───────────────────────────────────     ───────
 //!  1 the timeout into its shard, or        1 has the executor closed? look into the shards
 //!    the flag `is_closed`                  2 wait to be notified, or for the earliest deadline ──► 1
-//!  2 notify: `alarm`
+//!  2 notify the sweeper
 //! ```
 //!
 //! A notification that comes while the sweeper does not wait is kept, and two of them are one: the token of a parker, or
@@ -58,6 +58,7 @@ pub use tokio::time::Instant;
 use self::after_close::{AfterClose, Need};
 use crate::free_list::shard_of_this_thread;
 use crate::sync::{Mutex, Parker, Unparker, sleep};
+use crate::task::task_ref::TaskRef;
 use crate::{thread, unwind};
 
 mod after_close;
@@ -76,15 +77,32 @@ pub(crate) struct ArmedTimeout {
     key: u32,
 }
 
+impl ArmedTimeout {
+    /// Returns a number that is not 0.
+    pub(crate) fn to_bits(self) -> u64 {
+        u64::from(self.shard.get()) << 32 | u64::from(self.key)
+    }
+
+    /// Makes a timeout of the number that [`to_bits`](ArmedTimeout::to_bits) has returned.
+    ///
+    /// # Panics
+    ///
+    /// If no timeout has the number.
+    pub(crate) fn from_bits(bits: u64) -> ArmedTimeout {
+        let [shard, key] = [bits >> 32, bits & u64::from(u32::MAX)].map(|half| u32::try_from(half).unwrap_or(0));
+        ArmedTimeout { shard: NonZeroU32::new(shard).expect("a shard is counted from one"), key }
+    }
+}
+
 /// The armed timeouts of one executor.
 pub(crate) struct Timeouts {
     shards: Box<[CachePadded<Mutex<Shard>>]>,
-    alarm: Alarm,
+    sweeper_waker: SweeperWaker,
     after_close: AfterClose,
 }
 
 /// Notifies the sweeper.
-enum Alarm {
+enum SweeperWaker {
     /// The timer thread.
     Thread(Unparker),
     /// The tokio task of a simulation.
@@ -102,31 +120,80 @@ struct Shard {
 
 struct Armed {
     deadline: Instant,
-    /// `None` once it has elapsed.
-    waker: Option<Waker>,
+    target: Target,
+}
+
+/// What is woken at the deadline.
+enum Target {
+    Waker(Waker),
+    /// A task, which learns of it from its alarm. The timeout is removed when it elapses.
+    Task(TaskRef),
+    /// It has elapsed, and stays until it is disarmed.
+    Elapsed,
+}
+
+/// What has elapsed in a sweep.
+#[derive(Default)]
+struct Elapsed {
+    wakers: Vec<Waker>,
+    tasks: Vec<TaskRef>,
+}
+
+impl Elapsed {
+    /// Takes the target of a timeout, which has elapsed. Returns whether the timeout stays until it is disarmed.
+    fn take(&mut self, armed: &mut Armed) -> bool {
+        match std::mem::replace(&mut armed.target, Target::Elapsed) {
+            Target::Waker(waker) => self.wakers.push(waker),
+            Target::Task(task) => {
+                self.tasks.push(task);
+                return false;
+            }
+            Target::Elapsed => {}
+        }
+        true
+    }
+
+    /// Wakes all of them, even if one panics.
+    fn wake(self) {
+        for waker in self.wakers {
+            let _ = unwind::catch(|| waker.wake());
+        }
+        for task in self.tasks {
+            task.alarm().has_elapsed();
+            let _ = unwind::catch(|| task.wake());
+        }
+    }
+}
+
+impl Shard {
+    fn remove(&mut self, key: usize) -> Option<Armed> {
+        let removed = self.armed.try_remove(key)?;
+        self.is_stale |= self.earliest == Some(removed.deadline);
+        Some(removed)
+    }
 }
 
 impl Timeouts {
     /// Makes the timeouts of an executor with this number of threads. The timer thread, which the caller starts, waits with the
     /// parker of `timer_thread`.
     pub(crate) fn new(threads: usize, timer_thread: Unparker) -> Arc<Timeouts> {
-        Timeouts::with(threads, Alarm::Thread(timer_thread))
+        Timeouts::with(threads, SweeperWaker::Thread(timer_thread))
     }
 
     /// Makes the timeouts of a simulation. The caller spawns [`sweep_simulated`](Timeouts::sweep_simulated).
     pub(crate) fn simulated() -> Arc<Timeouts> {
-        Timeouts::with(1, Alarm::Simulated(tokio::sync::Notify::new()))
+        Timeouts::with(1, SweeperWaker::Simulated(tokio::sync::Notify::new()))
     }
 
-    fn with(threads: usize, alarm: Alarm) -> Arc<Timeouts> {
+    fn with(threads: usize, sweeper_waker: SweeperWaker) -> Arc<Timeouts> {
         let shards = (0..threads.max(1)).map(|_| CachePadded::default()).collect();
-        let after_close = AfterClose::new(matches!(alarm, Alarm::Thread(_)));
-        Arc::new(Timeouts { shards, alarm, after_close })
+        let after_close = AfterClose::new(matches!(sweeper_waker, SweeperWaker::Thread(_)));
+        Arc::new(Timeouts { shards, sweeper_waker, after_close })
     }
 
     /// Runs the sweeper of a simulation, on the clock of tokio.
     pub(crate) async fn sweep_simulated(self: Arc<Timeouts>) {
-        let Alarm::Simulated(changed) = &self.alarm else { unreachable!("a thread sweeps") };
+        let SweeperWaker::Simulated(changed) = &self.sweeper_waker else { unreachable!("a thread sweeps") };
         loop {
             match self.sweep(Instant::now()) {
                 Some(earliest) => drop(tokio::time::timeout_at(earliest, changed.notified()).await),
@@ -167,44 +234,50 @@ impl Timeouts {
     }
 
     fn notify(&self) {
-        match &self.alarm {
-            Alarm::Thread(thread) => thread.unpark(),
-            Alarm::Simulated(changed) => changed.notify_one(),
+        match &self.sweeper_waker {
+            SweeperWaker::Thread(thread) => thread.unpark(),
+            SweeperWaker::Simulated(changed) => changed.notify_one(),
         }
     }
 
     /// Wakes what has elapsed. Returns the earliest deadline after that.
     fn sweep(&self, now: Instant) -> Option<Instant> {
-        let mut wakers = Vec::new();
+        let mut elapsed = Elapsed::default();
         let mut next = None;
         for shard in &self.shards {
             let mut shard = shard.lock();
             let Shard { armed, earliest: of_shard, is_stale } = &mut *shard;
             if of_shard.is_some_and(|of_shard| of_shard <= now) {
-                let elapsed = armed.iter_mut().filter(|(_, armed)| armed.deadline <= now);
-                wakers.extend(elapsed.filter_map(|(_, armed)| armed.waker.take()));
+                armed.retain(|_, armed| armed.deadline > now || elapsed.take(armed));
                 *of_shard = earliest(armed);
                 *is_stale = false;
             }
             next = earlier(next, *of_shard);
         }
-        // Wakes all of them, even if one panics.
-        for waker in wakers {
-            let _ = unwind::catch(|| waker.wake());
-        }
+        elapsed.wake();
         next
     }
 
     /// Arms a timeout: the waker is woken at the deadline, unless it is disarmed before.
     pub(crate) fn arm(self: &Arc<Timeouts>, deadline: Instant, waker: Waker) -> ArmedTimeout {
-        let armed = self.insert(deadline, waker);
+        self.arm_target(deadline, Target::Waker(waker))
+    }
+
+    /// Arms the timeout of an alarm: at the deadline the alarm has elapsed, and the task is woken, unless
+    /// [`disarm_alarm`](Timeouts::disarm_alarm) comes before.
+    pub(crate) fn arm_alarm(self: &Arc<Timeouts>, deadline: Instant, task: TaskRef) -> ArmedTimeout {
+        self.arm_target(deadline, Target::Task(task))
+    }
+
+    fn arm_target(self: &Arc<Timeouts>, deadline: Instant, target: Target) -> ArmedTimeout {
+        let armed = self.insert(deadline, target);
         if self.after_close.armed() == Need::Thread {
             self.start_thread();
         }
         armed
     }
 
-    fn insert(&self, deadline: Instant, waker: Waker) -> ArmedTimeout {
+    fn insert(&self, deadline: Instant, target: Target) -> ArmedTimeout {
         let index = shard_of_this_thread(self.shards.len());
         let (key, is_earliest) = {
             let mut shard = self.shards[index].lock();
@@ -213,7 +286,7 @@ impl Timeouts {
                 shard.earliest = Some(deadline);
                 shard.is_stale = false;
             }
-            (shard.armed.insert(Armed { deadline, waker: Some(waker) }), is_earliest)
+            (shard.armed.insert(Armed { deadline, target }), is_earliest)
         };
         if is_earliest {
             self.notify();
@@ -227,17 +300,18 @@ impl Timeouts {
     pub(crate) fn poll(&self, timeout: ArmedTimeout, cx: &mut Context<'_>) -> Poll<()> {
         let (shard, key) = self.find(timeout);
         let is_current = match shard.lock().armed.get(key) {
-            Some(Armed { waker: Some(waker), .. }) => waker.will_wake(cx.waker()),
-            Some(Armed { waker: None, .. }) => return Poll::Ready(()),
+            Some(Armed { target: Target::Waker(waker), .. }) => waker.will_wake(cx.waker()),
+            Some(Armed { target: Target::Elapsed, .. }) => return Poll::Ready(()),
+            Some(Armed { target: Target::Task(_), .. }) => unreachable!("an alarm is not polled"),
             None => unreachable!("it is disarmed by its owner, who polls it"),
         };
         if is_current {
             return Poll::Pending;
         }
         // User code: cloned before the lock is taken, dropped after it is released.
-        let mut waker = Some(cx.waker().clone());
+        let mut waker = cx.waker().clone();
         match shard.lock().armed.get_mut(key) {
-            Some(Armed { waker: current @ Some(_), .. }) => std::mem::swap(current, &mut waker),
+            Some(Armed { target: Target::Waker(current), .. }) => std::mem::swap(current, &mut waker),
             _ => return Poll::Ready(()),
         }
         Poll::Pending
@@ -246,15 +320,22 @@ impl Timeouts {
     /// Disarms a timeout.
     pub(crate) fn disarm(&self, timeout: ArmedTimeout) {
         let (shard, key) = self.find(timeout);
-        let armed = {
-            let mut shard = shard.lock();
-            let armed = shard.armed.try_remove(key);
-            let deadline = armed.as_ref().map(|armed| armed.deadline);
-            shard.is_stale |= deadline.is_some() && deadline == shard.earliest;
-            armed
-        };
+        let removed = shard.lock().remove(key);
         // Outside of the lock: the destructor of a waker is user code.
-        drop(armed);
+        drop(removed);
+    }
+
+    /// Disarms the timeout of an alarm of `task`. Does nothing if it has elapsed: then its place may be that of another timeout.
+    pub(crate) fn disarm_alarm(&self, timeout: ArmedTimeout, task: &TaskRef) {
+        let (shard, key) = self.find(timeout);
+        let removed = {
+            let mut shard = shard.lock();
+            match shard.armed.get(key) {
+                Some(Armed { target: Target::Task(of_place), .. }) if of_place.is_same(task) => shard.remove(key),
+                _ => None,
+            }
+        };
+        drop(removed);
     }
 
     fn find(&self, ArmedTimeout { shard, key }: ArmedTimeout) -> (&Mutex<Shard>, usize) {
@@ -302,7 +383,8 @@ impl Timeouts {
 
 /// Returns the earliest deadline that has not elapsed.
 fn earliest(armed: &Slab<Armed>) -> Option<Instant> {
-    armed.iter().filter(|(_, armed)| armed.waker.is_some()).map(|(_, armed)| armed.deadline).min()
+    let armed = armed.iter().filter(|(_, armed)| !matches!(armed.target, Target::Elapsed));
+    armed.map(|(_, armed)| armed.deadline).min()
 }
 
 /// Returns the earlier of two deadlines. `None` is later than any deadline.
@@ -310,5 +392,7 @@ fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     [a, b].into_iter().flatten().min()
 }
 
+#[cfg(all(test, not(cordial_loom)))]
+mod alarm_tests;
 #[cfg(all(test, cordial_loom))]
 mod tests;

@@ -3,7 +3,7 @@
 //! ```text
 //!        ┌───────────────────────────────────────────────────────────────────────────┐
 //!        ▼                                                                           │
-//!  LIFO slot ─► own queue ─► injector ─► steal ─► poll once ─► was I replaced?  ─────┤
+//!  LIFO slot ─► own queue ─► injector ─► steal ─► poll once ─► was it replaced? ─────┤
 //!   (every 61st step: injector first)      │                    └ yes: park, or exit │
 //!                                          └─ nothing ─► search ─► sleep ────────────┘
 //! ```

@@ -1,6 +1,6 @@
 //! A worker for loom models in which there are no tasks: it sleeps until it is replaced or its pool stops.
 
-use crate::idle::{Idle, Slept};
+use crate::idle::{Idle, SleepResult};
 use crate::pool::Pool;
 use crate::sync::{Ordering, Parker, Unparker};
 use crate::worker::run_loop::{self, WorkerOps};
@@ -11,7 +11,7 @@ pub(crate) struct TasklessWorker<'a> {
     pub(crate) pool: &'a Pool,
     pub(crate) parker: &'a Parker,
     /// Called after each sleep.
-    pub(crate) on_slept: &'a dyn Fn(&Slept<Option<()>>),
+    pub(crate) on_slept: &'a dyn Fn(&SleepResult<Option<()>>),
 }
 
 impl WorkerOps for TasklessWorker<'_> {
@@ -65,7 +65,7 @@ impl WorkerOps for TasklessWorker<'_> {
         self.parker.park();
     }
 
-    fn sleep(&self) -> Slept<Option<()>> {
+    fn sleep(&self) -> SleepResult<Option<()>> {
         let slept = run_loop::sleep(self);
         (self.on_slept)(&slept);
         slept

@@ -3,7 +3,7 @@
 //! The shipped worker implements [`WorkerOps`] with real queues; the loom models of `idle` and
 //! `threads` implement it with queues that only count. So the models check the loop that ships.
 
-use crate::idle::{Idle, Searching, Slept};
+use crate::idle::{Idle, Searching, SleepResult};
 use crate::sync::Unparker;
 
 /// The operations of a worker.
@@ -55,7 +55,7 @@ pub(crate) trait WorkerOps {
 
     /// Sleeps until a push or the end of the pool.
     #[inline(always)]
-    fn sleep(&self) -> Slept<Option<Self::Task>> {
+    fn sleep(&self) -> SleepResult<Option<Self::Task>> {
         sleep(self)
     }
 }
@@ -92,9 +92,9 @@ pub(crate) fn run<W: WorkerOps>(worker: &W) -> LoopEnd {
                 return LoopEnd::Stopping;
             }
             (task, searching) = match worker.sleep() {
-                Slept::Found(task, searching) => (task, searching),
-                Slept::Woken(searching) => (None, Some(searching)),
-                Slept::Spurious => (None, None),
+                SleepResult::Found(task, searching) => (task, searching),
+                SleepResult::Woken(searching) => (None, Some(searching)),
+                SleepResult::Spurious => (None, None),
             };
             if task.is_some() {
                 stop_searching(worker, &mut searching);
@@ -121,7 +121,7 @@ fn stop_searching<W: WorkerOps>(worker: &W, searching: &mut Option<Searching>) {
 
 /// The default of [`WorkerOps::sleep`]. Finds `None` if the pool is stopping.
 #[inline(always)]
-pub(crate) fn sleep<W: WorkerOps + ?Sized>(worker: &W) -> Slept<Option<W::Task>> {
+pub(crate) fn sleep<W: WorkerOps + ?Sized>(worker: &W) -> SleepResult<Option<W::Task>> {
     let last_look = || if worker.is_stopping() { Some(None) } else { worker.last_look().map(Some) };
     worker.idle().sleep(worker.index(), worker.unparker(), || worker.park(), last_look)
 }

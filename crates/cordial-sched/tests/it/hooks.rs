@@ -45,14 +45,24 @@ pub(crate) fn executor(workers: usize) -> Executor {
 }
 
 pub(crate) fn with_options(workers: usize, max_threads: usize) -> Executor {
-    let options =
-        Options { workers, stall_after: Duration::from_millis(4), max_threads, deprioritize_long_polls: false };
+    let options = Options {
+        workers,
+        stall_after: Duration::from_millis(4),
+        max_threads,
+        deprioritize_long_polls: false,
+        check_threads: true,
+    };
     Executor::start(options, TableHooks::new()).unwrap()
 }
 
 pub(crate) fn with_deprioritization(workers: usize) -> Executor {
-    let options =
-        Options { workers, stall_after: Duration::from_millis(4), max_threads: 512, deprioritize_long_polls: true };
+    let options = Options {
+        workers,
+        stall_after: Duration::from_millis(4),
+        max_threads: 512,
+        deprioritize_long_polls: true,
+        check_threads: true,
+    };
     Executor::start(options, TableHooks::new()).unwrap()
 }
 
@@ -97,7 +107,7 @@ pub(crate) fn n_foreign(executor: &Executor) -> usize {
     hooks(executor).n_foreign.load(Ordering::SeqCst)
 }
 
-/// Blocks this thread, which is no worker, until the task has finished.
+/// Blocks this thread, which is not a worker, until the task has finished.
 pub(crate) fn wait<T>(join: JoinHandle<T>) -> T {
     let tokio = join.executor().tokio().clone();
     tokio.block_on(join)

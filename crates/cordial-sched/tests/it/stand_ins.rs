@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::hooks::{executor, spawn, wait};
 
-/// How many tasks may run before the worker has its place back. It needs a millisecond.
+/// How many tasks may run before the worker has its place back, which takes about a millisecond.
 const MAX: usize = 100_000;
 
 fn name_of_this_thread() -> Option<String> {

@@ -25,10 +25,10 @@ fn a_worker_that_starts_while_the_pool_stops_does_not_sleep() {
             thread::spawn(move || {
                 assert!(pool.activate(pool.threads().activate()).unwrap());
                 let parker = pool.queues.remote(0).take_local().unwrap().parker;
-                let on_slept = |slept: &Slept<Option<()>>| match slept {
-                    Slept::Found(_, None) => count(&ways.found_at_last),
-                    Slept::Spurious => count(&ways.spurious),
-                    Slept::Found(_, Some(_)) | Slept::Woken(_) => panic!("there is no task"),
+                let on_slept = |slept: &SleepResult<Option<()>>| match slept {
+                    SleepResult::Found(_, None) => count(&ways.found_at_last),
+                    SleepResult::Spurious => count(&ways.spurious),
+                    SleepResult::Found(_, Some(_)) | SleepResult::Woken(_) => panic!("there is no task"),
                 };
                 let worker = TasklessWorker { index: 0, pool: &pool, parker: &parker, on_slept: &on_slept };
                 assert_eq!(run_loop::run(&worker), LoopEnd::Stopping);

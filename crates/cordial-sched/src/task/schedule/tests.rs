@@ -45,7 +45,7 @@ fn a_poll_is_over_before_another_thread_can_take_its_task() {
         tasks.scheduler().connect(weak);
         let (task, sent) = pending_task(&tasks, wakes_itself);
         poll(task, || {
-            // As a wake-up on another thread at this moment.
+            // Like a wake-up on another thread at this moment.
             sent.recv().expect("the task was polled").wake();
             recorder.is_over.store(true, Ordering::SeqCst);
         });

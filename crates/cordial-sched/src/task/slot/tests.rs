@@ -64,7 +64,7 @@ fn the_last_poll_sees_every_message() {
         let n_polls = model.n_polls.load(Ordering::Relaxed);
         FEWEST.fetch_min(n_polls, Ordering::Relaxed);
         MOST.fetch_max(n_polls, Ordering::Relaxed);
-        let task = model.slot.cell.take().expect("the task waits in its slot");
+        let task = model.slot.take().expect("the task waits in its slot");
         assert_eq!(task.n_seen, 2, "a wake-up was lost");
     });
     // In one run both messages came before the first poll began; in another each came after a poll.

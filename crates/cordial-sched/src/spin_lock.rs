@@ -1,0 +1,117 @@
+//! A lock that is held for a few instructions.
+
+use std::fmt;
+use std::ops::DerefMut;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use try_lock::TryLock;
+
+/// How often a thread tries to take a taken lock before it lets other threads run.
+const SPIN_STEPS: u32 = 5;
+
+/// How many times it pauses before the first of these tries, for some 10 ns each. Then it pauses for twice as long, and so on.
+const FIRST_PAUSES: u32 = 8;
+
+/// How often a thread lets other threads run before it sleeps, and then how often and for how long it sleeps: for a second.
+const YIELDS: u32 = 100;
+const SLEEPS: u32 = 1000;
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Notices a fork. Empty until the first executor starts.
+static FORK_GUARD: OnceLock<forkguard::Guard> = OnceLock::new();
+
+/// To be called before a thread is started that may hold a lock: forks are noticed from now on.
+pub(crate) fn notice_forks() {
+    FORK_GUARD.get_or_init(forkguard::new);
+}
+
+/// A lock for a few instructions that run no code of the user and take no other lock. To take it costs one atomic exchange, and to
+/// give it back a store: half of what a `Mutex` costs. In return, a thread that finds it taken is not woken when it is given back: the
+/// thread tries again and again, lets other threads run in between, and sleeps for a millisecond at a time if that does not help.
+pub struct SpinLock<T>(TryLock<T>);
+
+impl<T> SpinLock<T> {
+    /// Makes a lock that is free.
+    pub const fn new(value: T) -> SpinLock<T> {
+        SpinLock(TryLock::new(value))
+    }
+
+    /// Takes the lock. What this returns gives it back when it is dropped, also during a panic.
+    #[inline]
+    pub fn lock(&self) -> impl DerefMut<Target = T> + '_ {
+        match self.0.try_lock() {
+            Some(locked) => locked,
+            None => self.lock_taken(),
+        }
+    }
+
+    /// Like [`lock`](SpinLock::lock), but returns `None` in a forked process if the lock was not given back after a second: a thread that
+    /// stayed in the parent process may have held it. Elsewhere, a holder to which the system gives no processor time for longer than
+    /// that still gives it back, and a wake-up that did not wait for it would be lost.
+    #[inline]
+    pub(crate) fn lock_for_a_second(&self) -> Option<impl DerefMut<Target = T> + '_> {
+        self.0.try_lock().or_else(|| self.lock_taken_for_a_second())
+    }
+
+    /// Takes the lock if it is free.
+    #[inline]
+    pub(crate) fn try_lock(&self) -> Option<impl DerefMut<Target = T> + '_> {
+        self.0.try_lock()
+    }
+
+    #[cold]
+    fn lock_taken_for_a_second(&self) -> Option<try_lock::Locked<'_, T>> {
+        loop {
+            let locked = self.wait_for_a_second();
+            // A guard reports a fork only once, so a new clone is asked each time.
+            if locked.is_some() || FORK_GUARD.get().is_none_or(|guard| guard.clone().detected_fork()) {
+                return locked;
+            }
+        }
+    }
+
+    #[cold]
+    fn lock_taken(&self) -> try_lock::Locked<'_, T> {
+        loop {
+            if let Some(locked) = self.wait_for_a_second() {
+                return locked;
+            }
+        }
+    }
+
+    /// Waits for the lock. `None` if it was not given back after a second.
+    fn wait_for_a_second(&self) -> Option<try_lock::Locked<'_, T>> {
+        for round in 0..YIELDS + SLEEPS {
+            if let Some(locked) = self.spin() {
+                return Some(locked);
+            }
+            // The holder may need this processor. It may have a lower priority, and then a thread that only yields keeps it waiting.
+            if round < YIELDS { std::thread::yield_now() } else { std::thread::sleep(PAUSE) }
+        }
+        None
+    }
+
+    /// Tries to take the lock, again and again, after longer and longer pauses. Each try takes the cache line away from the holder, so a
+    /// thread that tries all the time slows it down; and while this thread pauses, the holder can take the lock several times.
+    fn spin(&self) -> Option<try_lock::Locked<'_, T>> {
+        for step in 0..SPIN_STEPS {
+            for _ in 0..FIRST_PAUSES << step {
+                std::hint::spin_loop();
+            }
+            if let Some(locked) = self.0.try_lock() {
+                return Some(locked);
+            }
+        }
+        None
+    }
+}
+
+impl<T> fmt::Debug for SpinLock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpinLock").finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(cordial_loom)))]
+mod tests;
