@@ -1,5 +1,5 @@
-//! Writes a count to redis and to PostgreSQL, each of which may be away for any time: a child with a backoff is tried again for as
-//! long as the program runs. `REDIS=redis://127.0.0.1 POSTGRES='host=127.0.0.1 user=postgres' cargo run --example healing`
+//! Writes a count to redis and to PostgreSQL, each of which may be unavailable for any time: a child with a backoff is tried again.
+//! `REDIS=redis://127.0.0.1 POSTGRES='host=127.0.0.1 user=postgres' cargo run --example healing`
 #![allow(clippy::print_stdout, dead_code, reason = "an example prints, and a test uses its `start`")]
 use std::{env, time::Duration};
 
@@ -34,7 +34,7 @@ async fn postgres(url: String, mut count: Receiver<u64>) -> Result<impl Future<O
         }
     })
 }
-/// Starts a child for each server that has an address. The caller owns the count, so it goes on while a server is away.
+/// Starts a child for each server that has an address. The caller owns the count, so it goes on while a server is unavailable.
 pub(crate) async fn start(urls: [Option<String>; 2], count: Receiver<u64>) -> Result<Supervisor> {
     let (backoff, [url, other]) = (Backoff::exponential(Duration::from_millis(50), LIMITS.1), urls);
     let (mut tree, copy) = (Supervisor::builder(Strategy::OneForOne), count.clone());

@@ -8,7 +8,7 @@ use cordial::server::{Context, Handle, Server, ServerRef};
 use cordial::{Exit, Task};
 use tokio::time::{Instant, sleep_until};
 
-/// At most three calls pass within `WINDOW`. The state is when the last ones did.
+/// At most three calls pass within `WINDOW`. The state is the times at which the latest calls have passed.
 #[derive(Default)]
 struct Limiter(VecDeque<Instant>);
 const WINDOW: Duration = Duration::from_millis(100);

@@ -1,5 +1,5 @@
-//! A connection to redis, kept by a server: when it breaks, the supervisor makes another one, and the commands that wait are not
-//! lost. `REDIS=redis://127.0.0.1 cargo run --example redis_keeper`
+//! A server that owns a connection to redis: when the connection breaks, the supervisor restarts the server, which connects
+//! again. The commands in its mailbox are not lost. `REDIS=redis://127.0.0.1 cargo run --example redis_keeper`
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
 use std::{env, time::Duration};

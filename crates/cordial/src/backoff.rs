@@ -40,8 +40,8 @@ impl Backoff {
     /// Sets how many failures in a row are too many: after the `n`th one, the operation is not tried again. Default: no limit.
     ///
     /// The supervisor of a child that has failed `n` times in a row gives up, as it does when its restarts exceed
-    /// [`max_restarts`](crate::SupervisorBuilder::max_restarts). A child that has run for longer than the longest delay
-    /// starts a new row. An item of a stream has at most `n` attempts.
+    /// [`max_restarts`](crate::SupervisorBuilder::max_restarts). The count starts again once the child has run for longer
+    /// than the longest delay. An item of a stream has at most `n` attempts.
     ///
     /// # Panics
     ///

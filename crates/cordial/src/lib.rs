@@ -102,7 +102,7 @@
 //! | `item_timeout`: an attempt of an item of a stream has exceeded its timeout | warn | spawned_at, index (counted from 0), attempt (counted from 1), pid, limit_ms |
 //! | `item_retry`: an attempt has failed, and the item is attempted again | warn | spawned_at, index, attempt (the one that has failed), pid, exit, after_ms |
 //! | `item_failed`: an item has failed, after its last attempt; its result is an error | debug | spawned_at, index, attempt (the last one), pid, exit |
-//! | `mailbox_full`: a message waits for room in the mailbox of a server; not again before the mailbox was half empty | warn | pid, label, spawned_at, capacity, oldest_ms (age of the oldest message), in_hand (type of the message in hand), sender, message_type (of the message that waits) |
+//! | `mailbox_full`: a message waits for room in the mailbox of a server; not again before the mailbox was half empty | warn | pid, label, spawned_at, capacity, oldest_ms (age of the oldest message), in_hand (type of the message that is being handled), sender, message_type (of the message that waits) |
 //! | `call_cycle`: a server waits for itself, through calls of other servers; emitted when the limit of its call has passed | warn | pid, cycle |
 //! | `lost_panic`: the destructor of a value that was not taken panicked, or `stopping` of a server whose handler had panicked | error | exit, backtrace (as in `crash`) |
 //!
@@ -135,9 +135,9 @@ mod unwind;
 
 pub use backoff::Backoff;
 pub use error::{BuildError, DeleteError, Ignore, NotFound, StartError};
-pub use exit::{Exit, Location, PanicReport, Refusal, TimedOut};
+pub use exit::{Exit, Location, Lost, LostBuilder, LostCause, PanicReport, PanicReportBuilder, Refusal, TimedOut};
 pub use inherited::{Inherited, Scoped, Within, within};
-pub use pid::Pid;
+pub use pid::{ParsePidError, Pid};
 #[doc(inline)]
 pub use process::current::{checkpoint, exit};
 #[doc(inline)]

@@ -1,7 +1,9 @@
 //! The identifier of a process.
 
+use std::error::Error;
 use std::fmt;
 use std::num::NonZeroU32;
+use std::str::FromStr;
 
 /// The identifier of a process: printable, ordered, and never reused.
 ///
@@ -60,3 +62,55 @@ impl fmt::Debug for Pid {
         write!(f, "Pid{self}")
     }
 }
+
+/// Reads the text that `Display` prints, such as `<1.2.3>`, with or without the angle brackets. The pid need not be that of a
+/// process.
+///
+/// # Examples
+///
+/// ```
+/// use cordial::Pid;
+///
+/// let task = cordial::Task::spawn(async {});
+/// assert_eq!(task.pid().to_string().parse::<Pid>(), Ok(task.pid()));
+/// assert!("1.2".parse::<Pid>().is_err());
+/// # task.wait().unwrap();
+/// ```
+impl FromStr for Pid {
+    type Err = ParsePidError;
+
+    fn from_str(text: &str) -> Result<Pid, ParsePidError> {
+        let error = || ParsePidError { text: text.into() };
+        let inner = match text.strip_prefix('<') {
+            Some(rest) => rest.strip_suffix('>').ok_or_else(error)?,
+            None => text,
+        };
+        let mut numbers = inner.split('.').map(|number| match number.as_bytes() {
+            // `parse` would take a sign as well.
+            [b'0'..=b'9', ..] => number.parse::<u32>().ok(),
+            _ => None,
+        });
+        match (numbers.next(), numbers.next(), numbers.next(), numbers.next()) {
+            (Some(Some(runtime)), Some(Some(index)), Some(Some(generation)), None) => {
+                let runtime = NonZeroU32::new(runtime).ok_or_else(error)?;
+                Ok(Pid::new(runtime, index, generation))
+            }
+            _ => Err(error()),
+        }
+    }
+}
+
+/// A text that is not a pid.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParsePidError {
+    text: Box<str>,
+}
+
+impl fmt::Display for ParsePidError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is not a pid; a pid is three numbers, such as <1.2.3>, and the first one is not 0", self.text)
+    }
+}
+
+impl Error for ParsePidError {}

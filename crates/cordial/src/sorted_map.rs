@@ -4,13 +4,13 @@
 //!  entries   (1, Some)  (2, None)  (5, Some)  (6, Some)      2 was removed; `insert(7, ..)` appends
 //! ```
 //!
-//! Used instead of `BTreeMap`, whose code takes each program that uses this library ten times as long to compile, once for
-//! every type of value. A key that is smaller than the last one is inserted in linear time, so this map is not for keys in
-//! random order, unless they are few.
+//! Used instead of `BTreeMap`, which takes ten times as long to compile, and is compiled again in each program that
+//! uses this library, for every type of value. A key that is smaller than the last one is inserted in linear time, so
+//! this map is not for keys in random order, unless they are few.
 
 use std::ops::{Bound, RangeBounds};
 
-/// A map in the order of its keys. Insertion behind the last key, and removal, take logarithmic time on average.
+/// A map in the order of its keys. Insertion after the last key, and removal, take amortized logarithmic time.
 #[derive(Clone, Debug)]
 pub(crate) struct SortedMap<K, V> {
     /// Sorted by key. `None`: the entry was removed. The last entry is `Some`.

@@ -44,14 +44,20 @@ pub(crate) fn is_enabled(level: Level) -> bool {
     level <= tracing::level_filters::LevelFilter::current()
 }
 
-/// Returns whether a subscriber takes the event of a crash. The panic hook then prints nothing.
+/// Returns whether a subscriber takes the event of a crash. With `Panics::EventOnly`, the panic hook then prints nothing.
 pub(crate) fn has_crash_subscriber() -> bool {
     tracing::enabled!(target: TARGET, Level::ERROR)
 }
 
 /// Displays a backtrace without the line break at its end.
 fn shown(backtrace: &Backtrace) -> DisplayValue<String> {
-    display(backtrace.to_string().trim_end().to_owned())
+    trimmed(backtrace.to_string())
+}
+
+/// Displays the text of a backtrace without the line break at its end.
+fn trimmed(mut backtrace: String) -> DisplayValue<String> {
+    backtrace.truncate(backtrace.trim_end().len());
+    display(backtrace)
 }
 
 pub(crate) fn started(
@@ -82,7 +88,7 @@ pub(crate) fn stopped(subject: &Subject<'_>, exit: &Exit, age: Duration, callers
         }
         _ => {
             event!(name: "crash", target: TARGET, Level::ERROR, event = "crash", %pid, label, supervisor, incarnation,
-                %spawned_at, exit = %format_args!("{exit:#}"), age_ms, callers = ?callers, backtrace = exit.backtrace().map(shown),
+                %spawned_at, exit = %format_args!("{exit:#}"), age_ms, callers = ?callers, backtrace = exit.backtrace_text().map(trimmed),
                 "process crashed");
         }
     }
@@ -93,7 +99,7 @@ pub(crate) fn long_poll(subject: &Subject<'_>, lasted: Duration) {
     let (supervisor, incarnation) = (subject.supervisor(), subject.incarnation());
     let lasted_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
     event!(name: "long_poll", target: TARGET, Level::WARN, event = "long_poll", %pid, label, supervisor, incarnation,
-        %spawned_at, lasted_ms, "a poll computes or blocks for long; other tasks run on other threads; later ones of tasks that were spawned here are reported when they end, from 100 ms on");
+        %spawned_at, lasted_ms, "a poll computes or blocks for long; other tasks run on other threads; further long polls of tasks that were spawned here are reported when they end, from 100 ms on");
 }
 
 /// Emitted when a long poll has ended. `left_out` polls of processes of the same spawn location were not reported.
@@ -125,7 +131,7 @@ pub(crate) fn mailbox_full(full: &MailboxFull<'_>) {
         "the mailbox of a server is full, and senders wait; the server is slower than its senders, or stuck in a message");
 }
 
-/// Emitted when a call has exceeded its limit whose caller is a server that, along this circle of calls, waits for itself.
+/// Emitted when a call has exceeded its limit, and the called server waits for the caller along this cycle of calls.
 pub(crate) fn call_cycle(caller: Pid, cycle: &str) {
     event!(name: "call_cycle", target: TARGET, Level::WARN, event = "call_cycle", pid = %caller, cycle,
         "a server waits for itself: each of these servers was waiting for the answer of the next one until a limit was over");
@@ -193,7 +199,7 @@ pub(crate) fn item_failed(
 pub(crate) fn lost_panic(caught: &Caught) {
     let Caught { message, location, .. } = caught;
     event!(name: "lost_panic", target: TARGET, Level::ERROR, event = "lost_panic",
-        exit = %format_args!("panicked at {location}: {message}"), backtrace = caught.backtrace().map(shown), "a panic that ends no process: of the destructor of a value that was not taken, or of `stopping` after another panic");
+        exit = %format_args!("panicked at {location}: {message}"), backtrace = caught.backtrace().map(shown), "a panic that ends no process: in the destructor of a value that was not taken, or in `stopping` after another panic");
 }
 
 /// A subscriber that panics is ignored: it may need thread-locals that an ending thread has lost.
@@ -243,7 +249,7 @@ pub(crate) fn slow_start(child: &Child<'_>, pid: Pid, lasted: Duration, timeout:
 pub(crate) fn start_failed(child: &Child<'_>, reason: &StartError) {
     let Child { supervisor, label, child, spawned_at, incarnation } = *child;
     let backtrace = match reason {
-        StartError::Child { exit, .. } => exit.backtrace().map(shown),
+        StartError::Child { exit, .. } => exit.backtrace_text().map(trimmed),
         _ => None,
     };
     event!(name: "start_failed", target: TARGET, Level::ERROR, event = "start_failed", %supervisor, label, child,

@@ -24,7 +24,8 @@ use cordial_sched::{Simulation, Stalled};
 
 use crate::exit::Exit;
 use crate::process::{
-    Handle, LateEnds, Shared, Shutdown, Spawn, assert_may_block, box_if_large, describe_all, stop_all, stop_in_order,
+    LateEnds, RuntimeHandle, Shared, Shutdown, Spawn, assert_may_block, box_if_large, describe_all, stop_all,
+    stop_in_order,
 };
 
 /// Runs a future as the root process of a simulated runtime, with seed 0, and returns its output.
@@ -98,7 +99,7 @@ where
         Ok(simulation) => simulation,
         Err(error) => panic!("the simulated runtime cannot start: {error:#}"),
     };
-    let runtime = Handle::new(simulation.executor().clone());
+    let runtime = RuntimeHandle::new(simulation.executor().clone());
     let ended = simulation.block_on(async {
         let live = runtime.roots().begin();
         let root = Spawn::new(spawned_at).root(&live).start(&runtime, future, Ok);
@@ -126,12 +127,15 @@ where
     }
 }
 
+/// How many crashes the message of a failed simulation shows.
+const MAX_CRASHES: usize = 100;
+
 /// Appends to the message of a failed simulation the crashes that it does not show yet, and the backtrace of the first panic. The
 /// panic hook was not called for them.
-fn with_crashes(mut message: String, runtime: &Handle) -> String {
+fn with_crashes(mut message: String, runtime: &RuntimeHandle) -> String {
     let mut backtrace = None;
-    for crash in runtime.crashes().seen_at(0) {
-        if !matches!(crash.exit, Exit::Panic(_) | Exit::Error(_)) {
+    for crash in runtime.crashes().seen_at(0, 0, MAX_CRASHES) {
+        if !matches!(crash.exit, Exit::Panic(_) | Exit::Error(_) | Exit::Lost(_)) {
             continue;
         }
         let text = format!("{:#}", crash.exit);
@@ -139,7 +143,8 @@ fn with_crashes(mut message: String, runtime: &Handle) -> String {
             let name = crash.label.as_deref().map(|label| format!(" {label:?}")).unwrap_or_default();
             let _ = write!(message, "\nprocess {}{name} crashed: {text}", crash.pid);
         }
-        backtrace = backtrace.or(crash.exit.backtrace().map(|shown| format!("of process {}:\n{shown}", crash.pid)));
+        backtrace =
+            backtrace.or(crash.exit.backtrace_text().map(|shown| format!("of process {}:\n{shown}", crash.pid)));
     }
     if let Some(backtrace) = backtrace {
         let _ = write!(message, "\nstack backtrace {backtrace}");

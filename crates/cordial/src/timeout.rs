@@ -47,6 +47,14 @@ pub(crate) struct CompactTimeout(u64);
 impl CompactTimeout {
     const INFINITY: u64 = u64::MAX;
 
+    pub(crate) fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) fn from_bits(bits: u64) -> CompactTimeout {
+        CompactTimeout(bits)
+    }
+
     pub(crate) fn get(self) -> Timeout {
         match self.0 {
             CompactTimeout::INFINITY => Timeout::Infinity,

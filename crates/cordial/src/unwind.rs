@@ -64,6 +64,7 @@ impl Caught {
             location,
             thread,
             backtrace: None,
+            foreign_backtrace: None,
             pid,
             label,
             spawned_at,
@@ -74,7 +75,17 @@ impl Caught {
     /// Returns the exit of the process that the panic has ended.
     pub(crate) fn into_exit(self, pid: Pid, label: Option<Arc<str>>, spawned_at: Location, callers: Vec<Pid>) -> Exit {
         let Caught { message, location, backtrace, thread, .. } = self;
-        Exit::Panic(Arc::new(PanicReport { message, location, thread, backtrace, pid, label, spawned_at, callers }))
+        Exit::Panic(Arc::new(PanicReport {
+            message,
+            location,
+            thread,
+            backtrace,
+            foreign_backtrace: None,
+            pid,
+            label,
+            spawned_at,
+            callers,
+        }))
     }
 }
 
@@ -85,39 +96,36 @@ struct Checkpoint;
 struct Resumed(Box<Caught>);
 
 /// Calls `f`. If `f` panics, returns the panic as a value.
-pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Unwound> {
-    let (mut f, mut output) = (Some(f), None);
-    catch_call(&mut || output = f.take().map(|f| f()))?;
-    Ok(output.expect("the call has returned, and so has `f`"))
-}
-
-/// Does the work of `catch`. Not generic, so that it is compiled once and not again for each future of a user.
 #[expect(clippy::disallowed_methods, reason = "only this module catches panics")]
-fn catch_call(f: &mut dyn FnMut()) -> Result<(), Unwound> {
+#[inline]
+pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Unwound> {
     // If a destructor calls this while another panic unwinds, the record of that panic is kept for its own `catch`.
     let outer = if std::thread::panicking() { hook::take_record() } else { None };
-    let outcome = hook::while_recording(|| catch_unwind(AssertUnwindSafe(f)));
-    let outcome = outcome.map_err(|payload| {
-        if payload.is::<Checkpoint>() {
-            return Unwound::Checkpoint;
-        }
-        let payload = match payload.downcast::<Resumed>() {
-            Ok(resumed) => return Unwound::Panic(resumed.0),
-            Err(payload) => payload,
-        };
-        let record = hook::take_record_of_catch();
-        let message = message_of(&*payload);
-        drop_payload(payload);
-        let (location, backtrace, span) = match record {
-            Some(record) => (record.location, Some(record.backtrace), record.span),
-            None => (Location::unknown(), None, None),
-        };
-        Unwound::Panic(Box::new(Caught { message, location, backtrace, thread: thread_name(), span }))
-    });
+    let outcome = hook::while_recording(|| catch_unwind(AssertUnwindSafe(f))).map_err(unwound);
     if outer.is_some() {
         hook::set_record(outer);
     }
     outcome
+}
+
+/// Reads the payload of an unwinding that was caught. Not generic, so that it is compiled once and not again for each future of a user.
+#[cold]
+fn unwound(payload: Box<dyn Any + Send>) -> Unwound {
+    if payload.is::<Checkpoint>() {
+        return Unwound::Checkpoint;
+    }
+    let payload = match payload.downcast::<Resumed>() {
+        Ok(resumed) => return Unwound::Panic(resumed.0),
+        Err(payload) => payload,
+    };
+    let record = hook::take_record_of_catch();
+    let message = message_of(&*payload);
+    drop_payload(payload);
+    let (location, backtrace, span) = match record {
+        Some(record) => (record.location, Some(record.backtrace), record.span),
+        None => (Location::unknown(), None, None),
+    };
+    Unwound::Panic(Box::new(Caught { message, location, backtrace, thread: thread_name(), span }))
 }
 
 /// Returns the name of this thread. A handler of `atexit` runs after the thread has given up its name, and asking for it

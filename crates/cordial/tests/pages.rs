@@ -140,7 +140,11 @@ fn broken_names(files: &BTreeMap<PathBuf, String>, path: &Path, page: &str) -> V
     let mut broken = Vec::new();
     for target in prose.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
         let file = normalized(&folder.join(target));
-        if !target.is_empty() && !target.contains("://") && !files.keys().any(|path| path.starts_with(&file)) {
+        // Pictures are no texts, so they are not among the files.
+        let is_picture =
+            target.ends_with(".png") && Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(&file).is_file();
+        let is_there = is_picture || files.keys().any(|path| path.starts_with(&file));
+        if !target.is_empty() && !target.contains("://") && !is_there {
             broken.push(format!("{}: nothing at {target}", path.display()));
         }
     }
@@ -189,7 +193,14 @@ fn normalized(path: &Path) -> PathBuf {
     normalized
 }
 
-/// The text files of the repository, by path from its root.
+/// The files of the repository, by path from its root. A picture is a file without text.
 fn files() -> BTreeMap<PathBuf, String> {
-    repository::files().into_iter().map(|(path, text)| (path.into(), text)).collect()
+    let mut files: BTreeMap<PathBuf, String> =
+        repository::files().into_iter().map(|(path, text)| (path.into(), text)).collect();
+    let pictures = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/images"))
+        .expect("the folder of pictures is readable");
+    files.extend(pictures.map(|picture| {
+        (Path::new("docs/images").join(picture.expect("its entries are readable").file_name()), String::new())
+    }));
+    files
 }

@@ -1,4 +1,4 @@
-//! Looking for an error of a known type behind an exit.
+//! Looking for an error of a known type in an exit.
 
 use std::error::Error;
 use std::io;

@@ -22,6 +22,13 @@ enum File {
 }
 
 impl Location {
+    /// Returns a location in the source of another program, for [`PanicReport::builder`](crate::PanicReport::builder) and
+    /// [`Lost::builder`](crate::Lost::builder). A location of this program comes from [`std::panic::Location`].
+    #[must_use]
+    pub fn new(file: impl Into<Arc<str>>, line: u32, column: u32) -> Location {
+        Location { file: File::Copied(file.into()), line, column }
+    }
+
     /// Returns the path of the file, as passed to the compiler.
     #[must_use]
     pub fn file(&self) -> &str {

@@ -4,8 +4,10 @@
 //! deliver it to other processes.
 
 mod chain;
+mod error_text;
 mod into_exit;
 mod location;
+mod lost;
 mod panic_report;
 mod refusal;
 mod timed_out;
@@ -17,9 +19,12 @@ use std::io;
 use std::sync::Arc;
 
 pub(crate) use chain::{Chain, sources};
+use error_text::ErrorText;
+pub(crate) use error_text::MAX_SOURCES;
 pub(crate) use into_exit::IntoExit;
 pub use location::Location;
-pub use panic_report::PanicReport;
+pub use lost::{Lost, LostBuilder, LostCause};
+pub use panic_report::{PanicReport, PanicReportBuilder};
 pub use refusal::Refusal;
 pub use timed_out::TimedOut;
 
@@ -34,8 +39,8 @@ pub use timed_out::TimedOut;
 /// | any other | ends with the same exit | receives it as a value |
 ///
 /// `?` converts an [`io::Error`], a [`StartError`](crate::StartError), a boxed error or a text into
-/// an `Exit`. For other errors write `.map_err(Box::<dyn Error + Send + Sync>::from)?`, or return
-/// them from the task and call [`Task::or_exit`](crate::Task::or_exit).
+/// an `Exit`. For other errors write `.map_err(Exit::error)?` (see [`Exit::error`]), or return them from the task and call
+/// [`Task::or_exit`](crate::Task::or_exit).
 ///
 /// # Elixir
 ///
@@ -73,9 +78,52 @@ pub enum Exit {
     NoProcess,
     /// The process was never started.
     Refused(Refusal),
+    /// The process ran elsewhere, and what ran it is gone: an OS process of this machine, or a node.
+    Lost(Arc<Lost>),
 }
 
 impl Exit {
+    /// Makes an exit of any error: an [`Exit::Error`] that keeps the error and its sources, or the exit itself if the error is one.
+    ///
+    /// `?` alone converts only some errors, because `Exit` is an error as well, and Rust has no conversion from every error to
+    /// an error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::Exit;
+    ///
+    /// fn port(text: &str) -> Result<u16, Exit> {
+    ///     text.parse().map_err(Exit::error)
+    /// }
+    ///
+    /// assert_eq!(port("x").unwrap_err().to_string(), "invalid digit found in string");
+    /// assert!(port("x").unwrap_err().downcast_ref::<std::num::ParseIntError>().is_some());
+    /// ```
+    #[must_use]
+    pub fn error(error: impl Into<Box<dyn Error + Send + Sync>>) -> Exit {
+        Exit::from(error.into())
+    }
+
+    /// Returns an [`Exit::Error`] with this text. Its [sources](Error::source) have the texts `sources`, the outermost first; sources
+    /// after the 20th are left out.
+    ///
+    /// For an error that cannot be kept itself, such as one that was received from another program as text.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::Exit;
+    ///
+    /// let exit = Exit::from_texts("no configuration", vec!["no such file".to_owned()]);
+    /// assert_eq!(format!("{exit}"), "no configuration");
+    /// assert_eq!(format!("{exit:#}"), "no configuration: no such file");
+    /// ```
+    #[must_use]
+    pub fn from_texts(text: impl Into<String>, sources: Vec<String>) -> Exit {
+        Exit::Error(Arc::new(ErrorText::new(text.into(), sources)))
+    }
+
     /// Returns whether this is a crash: any exit but `Normal` and `Shutdown`.
     #[must_use]
     pub fn is_abnormal(&self) -> bool {
@@ -95,11 +143,26 @@ impl Exit {
         matches!(self, Exit::Panic(_))
     }
 
-    /// Returns the backtrace of a panic, if `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` enables it.
+    /// Returns whether what ran the process elsewhere is gone.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Exit::Lost(_))
+    }
+
+    /// Returns the backtrace of a panic of this program, if `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` enables it. That of a panic in
+    /// another program is text: [`PanicReport::backtrace_text`].
     #[must_use]
     pub fn backtrace(&self) -> Option<&Backtrace> {
         match self {
             Exit::Panic(report) => report.backtrace(),
+            _ => None,
+        }
+    }
+
+    /// Returns the text of the backtrace of a panic, of this program or of another one.
+    pub(crate) fn backtrace_text(&self) -> Option<String> {
+        match self {
+            Exit::Panic(report) => report.backtrace_text(),
             _ => None,
         }
     }
@@ -118,6 +181,7 @@ impl fmt::Display for Exit {
             Exit::Error(error) => write!(f, "{error}"),
             Exit::NoProcess => f.write_str("there is no such process any more, or its result was already taken"),
             Exit::Refused(refusal) => refusal.fmt(f),
+            Exit::Lost(lost) => lost.fmt(f),
         }
     }
 }
@@ -149,6 +213,7 @@ impl PartialEq for Exit {
             (Exit::Panic(a), Exit::Panic(b)) => a.message() == b.message() && a.location() == b.location(),
             (Exit::Error(a), Exit::Error(b)) => a.to_string() == b.to_string(),
             (Exit::Refused(a), Exit::Refused(b)) => a == b,
+            (Exit::Lost(a), Exit::Lost(b)) => a == b,
             _ => false,
         }
     }

@@ -14,6 +14,7 @@ fn an_exit_in_a_box_stays_what_it_is() {
     let boxed: Box<dyn Error + Send + Sync> = "no luck".into();
     let Exit::Error(error) = Exit::from(boxed) else { panic!("expected an error") };
     assert_eq!(error.to_string(), "no luck");
+    assert_eq!(Exit::error(Exit::Killed), Exit::Killed);
 }
 
 #[test]
@@ -27,6 +28,7 @@ fn every_exit_but_normal_and_shutdown_is_a_crash() {
         (io, true),
         (Exit::NoProcess, true),
         (Exit::Refused(Refusal::RuntimeStopped), true),
+        (Exit::from(Lost::builder(LostCause::ExitCode(0)).build()), true),
     ] {
         assert_eq!(exit.is_abnormal(), abnormal, "{exit}");
     }
@@ -100,4 +102,47 @@ fn a_chain_without_an_end_is_cut_off() {
     let exit = Exit::Error(Arc::new(Endless(AtomicUsize::new(1))));
     assert!(format!("{exit:#}").ends_with("99: 100: 101"));
     assert!(exit.downcast_ref::<io::Error>().is_none());
+}
+
+#[test]
+fn what_is_lost_says_how_where_and_after_which_words() {
+    let lost = Lost::builder(LostCause::signal(11))
+        .function("pictures.resize")
+        .spawned_at(Location::new("src/main.rs", 7, 5))
+        .place("OS process 4711")
+        .attempt(2)
+        .ran_for(std::time::Duration::from_millis(30))
+        .stderr(vec!["decoding".to_owned(), "corrupt".to_owned()])
+        .build();
+    let exit = Exit::from(lost);
+    let short = "killed by SIGSEGV (function \"pictures.resize\", spawned at src/main.rs:7:5, in OS process 4711, attempt 2, ran for 30ms)";
+    assert_eq!(exit.to_string(), short);
+    assert_eq!(format!("{exit:#}"), format!("{short}; standard error ended with:\ndecoding\ncorrupt"));
+    assert!(exit.is_lost() && !exit.is_panic() && !exit.is_timeout());
+}
+
+#[test]
+fn each_cause_has_a_sentence() {
+    for (cause, text) in [
+        (LostCause::signal(9), "killed by SIGKILL"),
+        (LostCause::signal(200), "killed by signal 200"),
+        (LostCause::ExitCode(3), "its OS process exited with code 3"),
+        (LostCause::MemoryLimit { limit: 1024 }, "needed more memory than its limit of 1024 bytes"),
+        (
+            LostCause::CpuLimit { limit: std::time::Duration::from_secs(2) },
+            "used more processor time than its limit of 2s",
+        ),
+        (LostCause::NodeDown { node: "a".into() }, "its node \"a\" is down"),
+        (LostCause::ConnectionLost { reason: "reset".into() }, "its connection is lost: reset"),
+    ] {
+        assert_eq!(cause.to_string(), text);
+    }
+    assert!(LostCause::OutOfMemory.to_string().contains("no memory left"));
+}
+
+#[test]
+fn an_exit_in_a_result_stays_what_it_is() {
+    let lost = || Exit::from(Lost::builder(LostCause::ExitCode(7)).build());
+    let (left, right) = (lost(), lost());
+    assert_eq!(Exit::from(IntoExit::into_boxed(left)), right);
 }

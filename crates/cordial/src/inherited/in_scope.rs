@@ -11,7 +11,7 @@ pin_project! {
     /// A future that is polled, and dropped, in a scope.
     #[derive(Debug)]
     pub(crate) struct InScope<F> {
-        // `None` until the first poll has opened the scope.
+        // `None` before the first poll, and where there is no scope.
         scope: Option<Scope>,
         // `None` once the future was dropped.
         #[pin]

@@ -14,10 +14,10 @@ use crate::process::{Reach, Scope, current_scope};
 
 /// A key. Its value is visible to the future of a [`scope`](Inherited::scope), and to everything that is spawned in it.
 ///
-/// Inherited by: tasks, items of streams, tasks of sets, children of supervisors (from where the child or the supervisor is started,
-/// by all incarnations), servers (from where they are started), and all that these spawn. A supervisor that belongs to the runtime
-/// (`unlinked`), and its children that no other code starts, inherit nothing. Code in `tokio::spawn`, `spawn_blocking` and plain threads inherits nothing: `tokio` does
-/// not know of the scope.
+/// Inherited by: tasks, items of streams, tasks of sets, children of supervisors (from where the child or the supervisor is
+/// started, by all incarnations), servers (from where they are started), and all that these spawn. A supervisor that belongs to
+/// the runtime (`unlinked`) inherits nothing, and neither do the children that it starts by itself. Code in `tokio::spawn`,
+/// `spawn_blocking` and plain threads inherits nothing: `tokio` does not know of the scope.
 ///
 /// To be used as a `static`; two statics are two keys. While no scope is open, a spawn costs nothing more; in a scope it copies one
 /// pointer.
@@ -85,7 +85,7 @@ impl<T: Send + Sync + 'static> Inherited<T> {
     /// Returns the value of the innermost scope. `None` outside of any scope of this key.
     #[must_use]
     pub fn get(&'static self) -> Option<Arc<T>> {
-        // The value of a key is of its type.
+        // The downcast succeeds: a value has the type of its key.
         current_scope()?.value(self.address())?.downcast().ok()
     }
 

@@ -14,12 +14,12 @@ use crate::pid::Pid;
 use crate::process::{Scope, ScopeDeadline, current, current_runtime, current_scope, ends_at_this_await};
 use crate::timeout::Timeout;
 
-/// Runs a future with a deadline. When it passes, the future is dropped, and with it all that it owns.
+/// Runs a future with a deadline. When the deadline passes, the future is dropped, and with it all that it owns.
 ///
-/// The deadline caps the limit of every await of a task, of every item of a stream, and of every call of a server that begins in the
-/// future, and in the tasks that it spawns: `Task::spawn`, streams and sets, and what these spawn. Processes without an owner, which
-/// `Task::start` and supervisors start, have no part in it. Of two deadlines, one inside of the other, the earlier one counts. With
-/// a limit of zero the future is polled once.
+/// The deadline caps the limit of every await of a task, of every item of a stream, and of every call or cast to a server that
+/// begins in the future, and in the tasks that it spawns: `Task::spawn`, streams and sets, and what these spawn. Processes
+/// without an owner, which `Task::start` and supervisors start, have no part in it. Of two deadlines, one inside of the other,
+/// the earlier one counts. With a limit of zero the future is polled once.
 ///
 /// # Errors
 ///
@@ -62,7 +62,7 @@ pin_project! {
 
 enum State {
     Unpolled,
-    /// `None` if the deadline is later than any clock can show.
+    /// `None` if there is no deadline, or it is beyond the range of the clock.
     Running(Option<(Timer, Duration)>),
     Done,
 }

@@ -1,33 +1,42 @@
-//! The most recent crashes of a runtime, kept for snapshots.
+//! The most recent crashes of a runtime, kept for snapshots and observers.
 
 use std::collections::VecDeque;
-use std::error::Error;
-use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::exit::{Exit, Location, sources};
+use super::kind::ProcessKind;
+use super::lineage::Lineage;
+use crate::exit::{Exit, Location, MAX_SOURCES, sources};
 use crate::pid::Pid;
 use crate::unwind;
 
 /// How many crashes are kept.
-const CAPACITY: usize = 100;
+const CAPACITY: usize = 1000;
 
 /// A process that ended other than with [`Exit::Normal`] or [`Exit::Shutdown`].
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Crash {
+    /// Its number among the crashes of its runtime, from 1. So a gap shows how many crashes were dropped.
+    pub number: u64,
     /// The pid that the process had.
     pub pid: Pid,
     /// Its label at the time of the crash.
     pub label: Option<Arc<str>>,
+    /// What it was for.
+    pub kind: ProcessKind,
     /// Where it was spawned.
     pub spawned_at: Location,
+    /// Its spawner, the spawner's spawner, and so on, up to 32.
+    pub callers: Vec<Pid>,
     /// Its supervisor, if it had one.
     pub supervisor: Option<Pid>,
+    /// The id of the child, if the process was started from a child specification.
+    pub child_id: Option<Arc<str>>,
     /// Its incarnation number; 1 for a process without a supervisor.
     pub incarnation: u32,
-    /// How it ended. Of an [`Exit::Error`] only the texts of the error and of its sources are kept.
+    /// How it ended. Of an [`Exit::Error`] only the texts of the error and of its sources are kept, and of a text only the first
+    /// 16 KiB.
     pub exit: Exit,
     /// How long it had lived, on the clock of its runtime.
     pub age: Duration,
@@ -35,13 +44,61 @@ pub struct Crash {
     pub ago: Duration,
 }
 
-/// A ring buffer of crashes, oldest first.
+/// How many processes of a runtime have crashed so far, by how they ended. Monotonic.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CrashCounts {
+    /// Ended with [`Exit::Panic`].
+    pub panics: u64,
+    /// Ended with [`Exit::Error`].
+    pub errors: u64,
+    /// Ended with [`Exit::Timeout`].
+    pub timeouts: u64,
+    /// Ended with [`Exit::Killed`].
+    pub kills: u64,
+    /// Ended with [`Exit::Lost`].
+    pub losses: u64,
+    /// Ended with another exit that is a crash.
+    pub others: u64,
+}
+
+impl CrashCounts {
+    /// Returns the sum: how many processes have crashed.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        let CrashCounts { panics, errors, timeouts, kills, losses, others } = self;
+        panics + errors + timeouts + kills + losses + others
+    }
+
+    fn count(&mut self, exit: &Exit) {
+        let counter = match exit {
+            Exit::Panic(_) => &mut self.panics,
+            Exit::Error(_) => &mut self.errors,
+            Exit::Timeout(_) => &mut self.timeouts,
+            Exit::Killed => &mut self.kills,
+            Exit::Lost(_) => &mut self.losses,
+            _ => &mut self.others,
+        };
+        *counter += 1;
+    }
+}
+
+/// The crashes of a runtime: how many, and the most recent ones.
 #[derive(Debug, Default)]
-pub(crate) struct Crashes(Mutex<VecDeque<Recorded>>);
+pub(crate) struct Crashes(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    counts: CrashCounts,
+    /// A ring buffer, oldest first.
+    ring: VecDeque<Recorded>,
+}
 
 #[derive(Debug)]
 struct Recorded {
+    /// Without its callers.
     crash: Crash,
+    lineage: Option<Arc<Lineage>>,
     /// When it was recorded, in milliseconds on the coarse clock.
     at: u64,
 }
@@ -49,57 +106,67 @@ struct Recorded {
 impl Crashes {
     /// Records a crash at this time on the coarse clock, and drops the oldest crash if the buffer is full. Reduces an error to its
     /// texts, so that no value of the user is kept alive.
-    pub(crate) fn push(&self, crash: Crash, at: u64) {
-        let crash = Crash { exit: without_user_values(crash.exit), ..crash };
-        let mut crashes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if crashes.len() == CAPACITY {
-            crashes.pop_front();
-        }
-        crashes.push_back(Recorded { crash, at });
-    }
-
-    /// Returns the recorded crashes, oldest first, as they are seen at this time on the coarse clock.
-    pub(crate) fn seen_at(&self, now: u64) -> Vec<Crash> {
-        let crashes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let seen = |recorded: &Recorded| {
-            let ago = Duration::from_millis(now.saturating_sub(recorded.at));
-            Crash { ago, ..recorded.crash.clone() }
+    pub(crate) fn push(&self, crash: Crash, lineage: Option<Arc<Lineage>>, at: u64) {
+        let mut crash = Crash { exit: without_user_values(crash.exit), ..crash };
+        let dropped = {
+            let State { counts, ring } = &mut *self.lock();
+            counts.count(&crash.exit);
+            crash.number = counts.total();
+            let dropped = if ring.len() == CAPACITY { ring.pop_front() } else { None };
+            ring.push_back(Recorded { crash, lineage, at });
+            dropped
         };
-        crashes.iter().map(seen).collect()
+        drop(dropped);
+    }
+
+    /// Returns the last `limit` crashes whose number is above `after`, oldest first, as they are seen at this time on the coarse clock.
+    pub(crate) fn seen_at(&self, now: u64, after: u64, limit: usize) -> Vec<Crash> {
+        let state = self.lock();
+        // The numbers in the ring have no gaps.
+        let n_new = usize::try_from(state.counts.total().saturating_sub(after)).unwrap_or(usize::MAX).min(limit);
+        let seen = |recorded: &Recorded| Crash {
+            ago: Duration::from_millis(now.saturating_sub(recorded.at)),
+            callers: recorded.lineage.as_ref().map_or_else(Vec::new, |lineage| lineage.callers().to_vec()),
+            ..recorded.crash.clone()
+        };
+        state.ring.iter().skip(state.ring.len().saturating_sub(n_new)).map(seen).collect()
+    }
+
+    pub(crate) fn counts(&self) -> CrashCounts {
+        self.lock().counts
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// How many sources of an error are kept.
-const MAX_SOURCES: usize = 20;
+/// How much of each text of a crash is kept, in bytes: an error may contain the whole input of what has failed.
+const MAX_TEXT: usize = 16 * 1024;
 
+/// Reduces an exit to texts of bounded length, because it is kept for long.
 fn without_user_values(exit: Exit) -> Exit {
-    let Exit::Error(error) = &exit else { return exit };
+    let error = match &exit {
+        Exit::Error(error) => error,
+        Exit::Panic(report) if report.message().len() > MAX_TEXT => {
+            return Exit::Panic(Arc::new(report.with_message(cut(report.message()))));
+        }
+        _ => return exit,
+    };
     let texts = unwind::catch(|| {
-        let texts = sources(&**error).take(MAX_SOURCES).map(ToString::to_string);
-        std::iter::once(error.to_string()).chain(texts).collect::<Vec<String>>()
+        let sources = sources(&**error).take(MAX_SOURCES).map(|source| cut(&source.to_string()));
+        (cut(&error.to_string()), sources.collect())
     });
-    let texts = texts.unwrap_or_else(|_| vec!["an error whose `Display` panicked".to_owned()]);
-    let reduced = texts.into_iter().rev().fold(None, |source, text| Some(Box::new(ErrorText { text, source })));
-    let reduced = reduced.expect("an error has a text");
+    let (text, sources) = texts.unwrap_or_else(|_| ("an error whose `Display` panicked".to_owned(), Vec::new()));
     drop(exit);
-    Exit::Error(Arc::from(reduced as Box<dyn Error + Send + Sync>))
+    Exit::from_texts(text, sources)
 }
 
-/// The text of an error, in place of the error.
-#[derive(Debug)]
-struct ErrorText {
-    text: String,
-    source: Option<Box<ErrorText>>,
-}
-
-impl fmt::Display for ErrorText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+/// Returns the beginning of a text that is too long, and its length.
+fn cut(text: &str) -> String {
+    if text.len() <= MAX_TEXT {
+        return text.to_owned();
     }
-}
-
-impl Error for ErrorText {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(self.source.as_deref()?)
-    }
+    let end = (0..=MAX_TEXT).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
+    format!("{}... ({} bytes in all)", &text[..end], text.len())
 }

@@ -1,8 +1,13 @@
 //! What a process does to itself.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
-use super::runtime::{Handle, current, is_exiting, with_current_runtime};
+use super::connection::Connection;
+use super::details::Details;
+use super::entry::Entry;
+use super::kind::Purpose;
+use super::runtime::{RuntimeHandle, current, is_exiting, with_current_runtime};
 use super::shutdown_state::{ExitCause, ShutdownState};
 use crate::exit::Exit;
 use crate::pid::Pid;
@@ -48,6 +53,83 @@ pub fn set_label(text: impl Into<Arc<str>>) {
     let Some(own) = current() else { return };
     let label = text.into();
     let previous = with_current_runtime(|runtime| runtime.with(own, |entry| entry.rare().label.replace(label)));
+    drop(previous);
+}
+
+/// Says that the calling process is a connection of a network server, as an observer shows it: its
+/// [kind](super::ProcessInfo::kind) becomes [`Connection`](super::ProcessKind::Connection). Outside a process this does nothing.
+///
+/// The crate `cordial-http` calls this for its connections; a server of another protocol may call it too.
+///
+/// # Examples
+///
+/// ```
+/// use cordial::process::{self, ProcessKind};
+///
+/// cordial::testing::run(async {
+///     process::mark_as_connection();
+///     let own = process::info(process::current().unwrap()).unwrap();
+///     assert_eq!(own.kind, ProcessKind::Connection);
+/// });
+/// ```
+pub fn mark_as_connection() {
+    let Some(own) = current() else { return };
+    with_current_runtime(|runtime| runtime.with(own, |entry| entry.set_purpose(Purpose::Connection)));
+}
+
+/// Like [`mark_as_connection`], and shows the address of the client and how many requests have arrived: the server adds to the
+/// counter. Outside a process this does nothing.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// use cordial::process;
+///
+/// cordial::testing::run(async {
+///     let requests = Arc::new(AtomicU64::new(0));
+///     process::set_connection("192.0.2.7:40312", requests.clone());
+///     requests.fetch_add(1, Ordering::Relaxed);
+///     let own = process::info(process::current().unwrap()).unwrap();
+///     let connection = own.connection.unwrap();
+///     assert_eq!((&*connection.peer, connection.requests), ("192.0.2.7:40312", 1));
+/// });
+/// ```
+pub fn set_connection(peer: impl Into<Arc<str>>, requests: Arc<AtomicU64>) {
+    let Some(own) = current() else { return };
+    let connection = Box::new(Connection { peer: peer.into(), requests });
+    let set = |entry: &mut Entry| {
+        entry.set_purpose(Purpose::Connection);
+        entry.rare().connection.replace(connection)
+    };
+    let previous = with_current_runtime(|runtime| runtime.with(own, set));
+    drop(previous);
+}
+
+/// Sets lines of text that snapshots show about the calling process, such as the number of connections of a connection pool.
+/// Each snapshot calls the closure, on the thread that takes the snapshot, so the closure should neither block nor take long.
+/// Replaces an earlier closure. Outside a process this does nothing.
+///
+/// # Examples
+///
+/// ```
+/// use cordial::{Task, process};
+///
+/// cordial::testing::run(async {
+///     let task = Task::spawn(async {
+///         process::set_details(|| vec!["3 connections, 1 idle".to_owned()]);
+///         std::future::pending::<()>().await
+///     });
+///     tokio::task::yield_now().await;
+///     assert_eq!(process::info(task.pid()).unwrap().details, ["3 connections, 1 idle"]);
+/// });
+/// ```
+pub fn set_details(lines: impl Fn() -> Vec<String> + Send + Sync + 'static) {
+    let Some(own) = current() else { return };
+    let details = Details::new(lines);
+    let previous = with_current_runtime(|runtime| runtime.with(own, |entry| entry.rare().details.replace(details)));
     drop(previous);
 }
 
@@ -103,7 +185,7 @@ pub async fn exit(reason: Exit) -> ! {
 /// Returns whether a signal has ended the calling process, so that its future is being dropped.
 pub(crate) fn is_ended_by_signal() -> bool {
     let Some(own) = current() else { return false };
-    let by_signal = |runtime: &Handle| {
+    let by_signal = |runtime: &RuntimeHandle| {
         runtime.with(own, |entry| matches!(entry.shutdown, ShutdownState::Exiting { cause: ExitCause::Signal, .. }))
     };
     with_current_runtime(by_signal) == Some(true)

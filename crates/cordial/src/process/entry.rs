@@ -9,11 +9,15 @@ use cordial_sched::{Key, TaskRef};
 use tokio::sync::{mpsc, oneshot};
 
 use super::child_slot::{ChildSlot, Parent};
+use super::connection::Connection;
+use super::details::Details;
 use super::guardian::Guardian;
+use super::kind::{ProcessKind, Purpose, SpawnInfo};
 use super::lineage::Lineage;
 use super::serving::Serving;
 use super::shutdown_notice::ShutdownNotice;
 use super::shutdown_state::{ExitCause, ShutdownState};
+use super::supervision::SupervisorKind;
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::sorted_map::SortedMap;
@@ -24,8 +28,7 @@ use crate::telemetry::Subject;
 pub(crate) struct Entry {
     pub(crate) task: TaskRef,
     pub(crate) spawned_at: &'static Location<'static>,
-    /// When it was spawned, in milliseconds on the coarse clock of the executor.
-    pub(crate) since: u64,
+    spawn_info: SpawnInfo,
     pub(crate) lineage: Option<Arc<Lineage>>,
     /// Created when the process spawns for the first time.
     lineage_of_children: Option<Arc<Lineage>>,
@@ -45,7 +48,7 @@ pub(crate) struct Rare {
     /// One sender for each live `Exits` of the process. The channels need no bound: each link and
     /// each signal sent to the process adds one exit.
     pub(crate) traps: SortedMap<u64, mpsc::UnboundedSender<(Pid, Exit)>>,
-    /// Set once a future waits for a request, or may.
+    /// Set once a future waits, or may wait, for a request to shut down.
     pub(crate) shutdown_notice: Option<Arc<ShutdownNotice>>,
     /// The guardians that end with this process, by their numbers, which is the order of their start.
     pub(crate) guardians: SortedMap<u64, Pid>,
@@ -55,6 +58,10 @@ pub(crate) struct Rare {
     pub(crate) root_notice: Option<Arc<ShutdownNotice>>,
     /// Set if the process is that of a server.
     pub(crate) serving: Option<Arc<dyn Serving>>,
+    /// Set if the process shows something about itself.
+    pub(crate) details: Option<Details>,
+    /// `Some` if the process is a connection that shows its client.
+    pub(super) connection: Option<Box<Connection>>,
     /// Whether a stop has given up waiting for the process. A guardian may be abandoned while it is not exiting.
     pub(crate) is_abandoned: bool,
     pub(crate) samples: Samples,
@@ -82,14 +89,43 @@ impl Entry {
     pub(crate) fn new(
         task: TaskRef,
         spawned_at: &'static Location<'static>,
-        since: u64,
+        spawn_info: SpawnInfo,
         lineage: Option<Arc<Lineage>>,
         child_slot: Option<ChildSlot>,
         rare: Option<Box<Rare>>,
     ) -> Entry {
         let is_guardian = rare.as_ref().is_some_and(|rare| rare.guardian.is_some());
         let shutdown = if is_guardian { ShutdownState::OptedIn } else { ShutdownState::Running };
-        Entry { task, spawned_at, since, lineage, lineage_of_children: None, shutdown, child_slot, rare }
+        Entry { task, spawned_at, spawn_info, lineage, lineage_of_children: None, shutdown, child_slot, rare }
+    }
+
+    /// Returns when the process was spawned, in milliseconds on the coarse clock of the executor.
+    pub(crate) fn spawned_at_ms(&self) -> u64 {
+        self.spawn_info.at()
+    }
+
+    /// Sets what the process is for.
+    pub(crate) fn set_purpose(&mut self, purpose: Purpose) {
+        self.spawn_info = SpawnInfo::new(self.spawn_info.at(), purpose);
+    }
+
+    /// Returns what the process is for.
+    pub(crate) fn kind(&self) -> ProcessKind {
+        if let Some(guardian) = self.guardian() {
+            return match guardian.supervisor.kind() {
+                SupervisorKind::Tasks => ProcessKind::TaskSupervisor,
+                _ => ProcessKind::Supervisor,
+            };
+        }
+        match self.spawn_info.purpose() {
+            _ if self.serving().is_some() => ProcessKind::Server,
+            Purpose::StreamItem => ProcessKind::StreamItem,
+            Purpose::SetTask => ProcessKind::SetTask,
+            Purpose::Connection => ProcessKind::Connection,
+            Purpose::Any if self.rare.as_ref().is_some_and(|rare| rare.root_notice.is_some()) => ProcessKind::Root,
+            Purpose::Any if self.child_slot.is_some() => ProcessKind::Child,
+            Purpose::Any => ProcessKind::Task,
+        }
     }
 
     /// Decides the exit of the process, which must not be exiting yet. Returns the task that has to be woken, because the

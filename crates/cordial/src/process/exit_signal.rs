@@ -1,6 +1,6 @@
 //! Sending exit signals.
 
-use super::runtime::{Handle, current, with_current_runtime};
+use super::runtime::{RuntimeHandle, current, with_current_runtime};
 use super::signal::Signal;
 use crate::error::StartError;
 use crate::exit::Exit;
@@ -41,7 +41,7 @@ pub fn exit(pid: Pid, reason: Exit) {
 }
 
 /// Ends a process with the exit of this error, unless it traps exits or is a guardian. Does not wait.
-pub(crate) fn end_with(runtime: &Handle, pid: Pid, error: &StartError) {
+pub(crate) fn end_with(runtime: &RuntimeHandle, pid: Pid, error: &StartError) {
     let reason = Exit::from(error.clone());
     runtime.signal(pid, Signal::Sent { from: None, reason });
 }

@@ -4,7 +4,7 @@
 //! recorded on one side only. A process that ends is removed from the table together with its links. Then each linked
 //! process is notified; a process that has removed the link meanwhile ignores the notification.
 
-use super::runtime::{Handle, current, with_current_runtime};
+use super::runtime::{RuntimeHandle, current, with_current_runtime};
 use super::signal::{Signal, apply};
 use crate::exit::Exit;
 use crate::pid::Pid;
@@ -84,7 +84,7 @@ pub fn unlink(pid: Pid) {
 }
 
 /// Removes the link between a process and the process that spawned it.
-pub(crate) fn unlink_from_caller(runtime: &Handle, pid: Pid) {
+pub(crate) fn unlink_from_caller(runtime: &RuntimeHandle, pid: Pid) {
     let caller = runtime.with(pid, |entry| entry.callers().first().copied());
     if let Some(Some(caller)) = caller {
         unlink_both(runtime, caller, pid);
@@ -92,7 +92,7 @@ pub(crate) fn unlink_from_caller(runtime: &Handle, pid: Pid) {
 }
 
 /// Removes the link between two processes.
-fn unlink_both(runtime: &Handle, a: Pid, b: Pid) {
+fn unlink_both(runtime: &RuntimeHandle, a: Pid, b: Pid) {
     if a == b {
         return;
     }

@@ -38,13 +38,18 @@
 //
 // The modules in reading order. Each imports only modules above it; the test `tidy` holds the order.
 
+mod connection;
+mod details;
 mod discard;
+mod groups;
+mod kind;
 mod lineage;
 mod outcome;
 mod scope;
 mod serving;
 mod shutdown;
 mod shutdown_notice;
+mod spares;
 mod supervision;
 
 mod crashes;
@@ -66,6 +71,7 @@ mod monitors;
 mod ownership;
 mod requests;
 mod traps;
+mod wait_limit;
 
 mod task_span;
 
@@ -75,13 +81,21 @@ mod spawn;
 mod inspect;
 mod stop;
 
+mod inspector;
+
 mod program;
 
+pub use connection::ConnectionInfo;
 pub use cordial_sched::ThreadLimit;
-pub use crashes::Crash;
-pub use current::{callers, set_label};
+pub use crashes::{Crash, CrashCounts};
+pub use current::{callers, mark_as_connection, set_connection, set_details, set_label};
 pub use exit_signal::exit;
-pub use inspect::{ProcessInfo, ProcessState, Snapshot, Statistics, info, snapshot, statistics};
+pub use inspect::{
+    Activity, ProcessInfo, ProcessState, ProcessSummary, Snapshot, Statistics, ThreadInfo, WorkerState, info, snapshot,
+    statistics,
+};
+pub use inspector::{Ending, Inspector, LongPoll, StopAnswer, StreamInfo, TaskSetInfo, Totals, inspector};
+pub use kind::ProcessKind;
 pub use links::{link, unlink};
 pub use monitors::{Monitor, monitor};
 pub use outcome::Outcome;
@@ -89,9 +103,9 @@ pub use outcome::Outcome;
 pub use program::snapshot_on_sigusr1;
 pub use report::Stopped;
 pub use requests::{ShutdownGuard, ShutdownRequested, defer_shutdown};
-pub use runtime::{Builder, LongPolls, Panics, current};
+pub use runtime::{Builder, LongPolls, Panics, PollBucket, current};
 pub use serving::MailboxInfo;
-pub use supervision::{InactiveChild, InactiveState, Supervision, SupervisorKind};
+pub use supervision::{InactiveChild, InactiveState, RestartError, RestartIntensity, Supervision, SupervisorKind};
 pub use traps::{Exits, trap_exits};
 
 #[doc(hidden)]
@@ -105,18 +119,21 @@ pub use shutdown::Shutdown;
 
 pub(crate) use child_slot::{Admission, ChildRegistry, ChildSlot, Parent};
 pub(crate) use current::is_ended_by_signal;
-pub(crate) use discard::{discard, discard_in_turn};
+pub(crate) use discard::{discard, discard_in_place, discard_in_turn};
 pub(crate) use exit_signal::end_with;
+pub(crate) use groups::{GroupCounters, GroupCounts, GroupKey};
 pub(crate) use guardian::{ExitReceiver, Guardian, ShutdownRequest};
+pub(crate) use kind::Purpose;
 pub(crate) use lineage::Lineage;
 pub(crate) use links::unlink_from_caller;
 pub(crate) use monitors::monitor_on;
 pub(crate) use ownership::{attach_to_owner, detach_from_owner, shutdown_request};
-pub(crate) use process_future::{Recipient, Reply};
+pub(crate) use process_future::{ProcessReply, Recipient};
 pub(crate) use report::{ReportBuilder, ReportSlot};
 pub(crate) use runtime::{
-    Handle, Shared, assert_may_block, block_on, capped, current_runtime, current_scope, ends_at_this_await,
-    enter_scope, is_forked, named_limit, pid_of, with_spawning_runtime,
+    RuntimeHandle, Sender, Shared, assert_may_block, begin_long_wait, block_on, capped, current_runtime, current_scope,
+    current_task, ends_at_this_await, enter_scope, is_forked, keep_spare_call, keep_spare_cast, may_send_in_this_poll,
+    named_limit, own_waker_address, pid_of, sender, take_spare_call, take_spare_cast, with_spawning_runtime,
 };
 pub(crate) use scope::{Reach, Scope, ScopeDeadline};
 pub(crate) use serving::{NextIncarnation, Serving};
@@ -128,3 +145,4 @@ pub(crate) use stop::{
     stop_in_order, stop_one,
 };
 pub(crate) use supervision::Supervise;
+pub(crate) use wait_limit::WaitLimit;

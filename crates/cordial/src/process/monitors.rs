@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
-use super::runtime::{Handle, with_current_runtime};
+use super::runtime::{RuntimeHandle, with_current_runtime};
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
 
@@ -23,7 +23,7 @@ pub struct Monitor {
 
 #[derive(Debug)]
 enum State {
-    Monitoring { runtime: Handle, id: u64, exit: oneshot::Receiver<Exit> },
+    Monitoring { runtime: RuntimeHandle, id: u64, exit: oneshot::Receiver<Exit> },
     Refused(Refusal),
     NoProcess,
     Done,
@@ -55,7 +55,7 @@ pub fn monitor(pid: Pid) -> Monitor {
 }
 
 /// Monitors a process of this runtime.
-pub(crate) fn monitor_on(runtime: &Handle, pid: Pid) -> Monitor {
+pub(crate) fn monitor_on(runtime: &RuntimeHandle, pid: Pid) -> Monitor {
     if let Err(refusal) = runtime.refuse_forked() {
         return Monitor { pid, state: State::Refused(refusal) };
     }

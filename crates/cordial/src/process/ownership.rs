@@ -1,12 +1,12 @@
 //! Which process owns a guardian, and in which order the guardians of one owner end.
 
 use super::guardian::ShutdownRequest;
-use super::runtime::Handle;
+use super::runtime::RuntimeHandle;
 use crate::pid::Pid;
 use crate::sorted_map::SortedMap;
 
 /// Returns the strongest request to shut down that the calling process, the guardian `own`, has received.
-pub(crate) fn shutdown_request(runtime: &Handle, own: Pid) -> ShutdownRequest {
+pub(crate) fn shutdown_request(runtime: &RuntimeHandle, own: Pid) -> ShutdownRequest {
     let request = runtime.with(own, |entry| {
         let is_killed = entry.guardian().expect("only a guardian calls this").is_killed;
         match (is_killed, entry.shutdown.is_requested()) {
@@ -19,14 +19,14 @@ pub(crate) fn shutdown_request(runtime: &Handle, own: Pid) -> ShutdownRequest {
 }
 
 /// Makes `guardian` end with `owner`. Called by the process `owner`, after the two were linked.
-pub(crate) fn attach_to_owner(runtime: &Handle, owner: Pid, guardian: Pid) {
+pub(crate) fn attach_to_owner(runtime: &RuntimeHandle, owner: Pid, guardian: Pid) {
     let number = runtime.with(guardian, |entry| entry.guardian().map(|guardian| guardian.number));
     // A guardian without a number has ended already.
     let Some(Some(number)) = number else { return };
     let to_check = runtime.with(owner, |entry| {
         let guardians = &mut entry.rare().guardians;
         guardians.insert(number, guardian);
-        // The guardians that have ended are removed each time the number of entries has doubled.
+        // Guardians that have ended are removed when the number of entries is a power of two, and so not at every call.
         let has_doubled = guardians.len() > 8 && guardians.len().is_power_of_two();
         if has_doubled { guardians.clone() } else { SortedMap::default() }
     });
@@ -45,7 +45,7 @@ pub(crate) fn attach_to_owner(runtime: &Handle, owner: Pid, guardian: Pid) {
 /// Makes `guardian` independent of its owner. Changes nothing if the owner has ended already,
 /// because the guardian is then notified of that end, and other guardians may wait for this
 /// guardian.
-pub(crate) fn detach_from_owner(runtime: &Handle, guardian: Pid) {
+pub(crate) fn detach_from_owner(runtime: &RuntimeHandle, guardian: Pid) {
     let owner = runtime.with(guardian, |entry| entry.guardian().and_then(|guardian| guardian.owner));
     let Some(owner) = owner.flatten() else { return };
     runtime.with_both(owner, guardian, |owner_entry, guardian_entry| {
@@ -67,7 +67,7 @@ pub(crate) fn detach_from_owner(runtime: &Handle, guardian: Pid) {
 
 /// Prepares the end of the guardians of `owner`, which has ended: each waits for the guardian that was started after it. Each
 /// is linked to the owner again, so that it is notified of the end even if it had removed the link.
-pub(super) fn order_by_start(runtime: &Handle, owner: Pid, guardians: &SortedMap<u64, Pid>) {
+pub(super) fn order_by_start(runtime: &RuntimeHandle, owner: Pid, guardians: &SortedMap<u64, Pid>) {
     let mut after = None;
     for pid in guardians.values().rev() {
         let found = runtime.with(*pid, |entry| {

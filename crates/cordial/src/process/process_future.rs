@@ -23,7 +23,7 @@ use super::discard::{discard, discard_in_place};
 use super::entry::{Entry, EventSubject};
 use super::lineage::Lineage;
 use super::ownership::order_by_start;
-use super::runtime::{Handle, as_process, is_exiting, with_current_runtime};
+use super::runtime::{RuntimeHandle, as_process, drop_spares, is_exiting, with_current_runtime};
 use super::scope::Scope;
 use super::serving::NextIncarnation;
 use super::shutdown_state::ShutdownState;
@@ -38,7 +38,7 @@ use crate::unwind::{self, Unwound};
 const LONG_POLL: Duration = Duration::from_millis(100);
 
 /// The result of a process, on its way to the recipient.
-pub(crate) struct Reply<T> {
+pub(crate) struct ProcessReply<T> {
     /// `None` only while `take` or `drop` consumes the reply.
     result: Option<Result<T, Exit>>,
     /// Kept here so that it is usually dropped by the thread that spawned the process, which has the
@@ -46,7 +46,12 @@ pub(crate) struct Reply<T> {
     _lineage: Option<Arc<Lineage>>,
 }
 
-impl<T> Reply<T> {
+impl<T> ProcessReply<T> {
+    /// Returns whether the process has no value.
+    pub(crate) fn is_failure(&self) -> bool {
+        matches!(self.result, Some(Err(_)))
+    }
+
     /// Returns the result.
     pub(crate) fn take(mut self) -> Result<T, Exit> {
         self.result.take().expect("only `take` and `drop` remove the result, and both consume the reply")
@@ -54,7 +59,7 @@ impl<T> Reply<T> {
 }
 
 /// Discards a result that was not taken. Its destructor may be user code.
-impl<T> Drop for Reply<T> {
+impl<T> Drop for ProcessReply<T> {
     fn drop(&mut self) {
         if self.result.is_some() {
             discard_in_place(&mut self.result);
@@ -68,16 +73,16 @@ pub(crate) trait Recipient<T> {
     type Output;
 
     /// Receives the result. Must not panic.
-    fn receive(self, reply: Reply<T>) -> Self::Output;
+    fn receive(self, reply: ProcessReply<T>) -> Self::Output;
 }
 
 /// The recipient that passes the reply on to the join handle.
 pub(crate) struct ToJoinHandle;
 
 impl<T> Recipient<T> for ToJoinHandle {
-    type Output = Reply<T>;
+    type Output = ProcessReply<T>;
 
-    fn receive(self, reply: Reply<T>) -> Reply<T> {
+    fn receive(self, reply: ProcessReply<T>) -> ProcessReply<T> {
         reply
     }
 }
@@ -131,7 +136,9 @@ where
             let polled = unwind::catch(|| {
                 let _entered = this.span.as_deref().map(TaskSpan::enter);
                 if !is_exiting && let Some(future) = this.future.as_mut().as_pin_mut() {
-                    let output = std::task::ready!(future.poll(cx));
+                    let polled = future.poll(cx);
+                    drop_spares();
+                    let output = std::task::ready!(polled);
                     result = Some((this.into_result)(output));
                 }
                 this.future.set(None);
@@ -149,6 +156,8 @@ where
                     [Some(unwound), dropped.err()]
                 }
             };
+            // Also those of messages that the destructors have sent, and of a poll that has panicked.
+            drop_spares();
             let (value, own_exit) = match result {
                 Some(Ok(value)) => (Some(value), Exit::Normal),
                 Some(Err(exit)) => (None, exit),
@@ -162,7 +171,7 @@ where
                 }
                 None => Err(ended.exit),
             };
-            reply = Some(Reply { result: Some(result), _lineage: ended.lineage });
+            reply = Some(ProcessReply { result: Some(result), _lineage: ended.lineage });
             // Dropping the last reference to a span runs a subscriber of the user.
             if let Some(span) = this.span.take() {
                 let _ = unwind::catch(|| drop(span));
@@ -182,7 +191,7 @@ where
 
 /// Kills the process if its runtime has stopped, and returns whether it ends. The runtime kills all processes, but not at one
 /// moment: without this check, a process could handle the exit of another, as if only the other had been killed.
-fn ends_with_runtime(runtime: &Handle, pid: Pid) -> bool {
+fn ends_with_runtime(runtime: &RuntimeHandle, pid: Pid) -> bool {
     if !runtime.executor().is_closed() {
         return false;
     }
@@ -191,7 +200,7 @@ fn ends_with_runtime(runtime: &Handle, pid: Pid) -> bool {
     is_exiting()
 }
 
-/// What is left of a process that has ended.
+/// The exit and the lineage of a process that has ended.
 struct Ended {
     exit: Exit,
     lineage: Option<Arc<Lineage>>,
@@ -199,7 +208,13 @@ struct Ended {
 
 /// Ends a process whose future was dropped: removes it from the table, and notifies its links and monitors. Not generic, so that it
 /// is not compiled again for each future of a user. `own_exit` is the exit with which the future itself has ended.
-fn end(runtime: &Handle, pid: Pid, span: Option<&TaskSpan>, own_exit: Exit, unwound: [Option<Unwound>; 2]) -> Ended {
+fn end(
+    runtime: &RuntimeHandle,
+    pid: Pid,
+    span: Option<&TaskSpan>,
+    own_exit: Exit,
+    unwound: [Option<Unwound>; 2],
+) -> Ended {
     let mut entry = runtime.remove(pid).expect("a process is removed from the table only here, after its last poll");
     let mut panics = unwound.into_iter().flatten().filter_map(|unwound| match unwound {
         Unwound::Panic(caught) => Some(caught),
@@ -222,11 +237,13 @@ fn end(runtime: &Handle, pid: Pid, span: Option<&TaskSpan>, own_exit: Exit, unwo
         }
         (None, None) => own_exit,
     };
+    runtime.executor().clear_alarm(&entry.task);
     if entry.task.take_sampled() {
-        emit_if_long(runtime, &EventSubject::of(&entry).subject(pid), span);
+        count_and_emit_if_long(runtime, &EventSubject::of(&entry).subject(pid), span);
     }
     if exit.is_abnormal() {
-        runtime.crashes().push(crash(runtime, pid, &entry, &exit), runtime.executor().coarse_now());
+        let crash = crash(runtime, pid, &entry, &exit);
+        runtime.crashes().push(crash, entry.lineage.clone(), runtime.executor().coarse_now());
     }
     if telemetry::is_enabled(Level::ERROR) {
         // A subscriber that panics must not keep the links and monitors from being notified.
@@ -266,15 +283,19 @@ fn report_long_poll(task: &Option<TaskRef>, span: Option<&TaskSpan>) {
     with_current_runtime(|runtime| {
         let pid = runtime.pid_of_task(task);
         if let Some(subject) = runtime.with(pid, |entry| EventSubject::of(entry)) {
-            emit_if_long(runtime, &subject.subject(pid), span);
+            count_and_emit_if_long(runtime, &subject.subject(pid), span);
         }
     });
 }
 
-/// Emits the event of the poll that is about to return, in the span of the process, if the poll has lasted for `LONG_POLL`.
+/// Counts the poll that is about to return, and emits its event in the span of the process if it has lasted for `LONG_POLL`.
 #[cold]
-fn emit_if_long(runtime: &Handle, subject: &Subject<'_>, span: Option<&TaskSpan>) {
-    let Some(lasted) = runtime.executor().own_poll_lasted().filter(|lasted| *lasted >= LONG_POLL) else { return };
+fn count_and_emit_if_long(runtime: &RuntimeHandle, subject: &Subject<'_>, span: Option<&TaskSpan>) {
+    let Some(lasted) = runtime.executor().own_poll_lasted() else { return };
+    runtime.poll_ended(subject.spawned_at, lasted);
+    if lasted < LONG_POLL {
+        return;
+    }
     let Some(left_out) = runtime.long_poll_ended(subject.spawned_at) else { return };
     unwind::ignore_panic(|| {
         let _entered = span.map(TaskSpan::enter);
@@ -282,12 +303,16 @@ fn emit_if_long(runtime: &Handle, subject: &Subject<'_>, span: Option<&TaskSpan>
     });
 }
 
-fn crash(runtime: &Handle, pid: Pid, entry: &Entry, exit: &Exit) -> Crash {
+fn crash(runtime: &RuntimeHandle, pid: Pid, entry: &Entry, exit: &Exit) -> Crash {
     Crash {
+        number: 0,
         pid,
         label: entry.label().cloned(),
+        kind: entry.kind(),
         spawned_at: Location::from(entry.spawned_at),
+        callers: Vec::new(),
         supervisor: entry.parent().map(|parent| parent.pid),
+        child_id: entry.parent().and_then(|parent| parent.id.clone()),
         incarnation: entry.parent().map_or(1, |parent| parent.incarnation),
         exit: exit.clone(),
         age: age(runtime, entry),
@@ -296,8 +321,8 @@ fn crash(runtime: &Handle, pid: Pid, entry: &Entry, exit: &Exit) -> Crash {
 }
 
 /// Returns how long ago a process was spawned.
-fn age(runtime: &Handle, entry: &Entry) -> Duration {
-    Duration::from_millis(runtime.executor().coarse_now().saturating_sub(entry.since))
+fn age(runtime: &RuntimeHandle, entry: &Entry) -> Duration {
+    Duration::from_millis(runtime.executor().coarse_now().saturating_sub(entry.spawned_at_ms()))
 }
 
 /// Like `discard`, but skips exits that hold no value of the user.

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use futures_core::FusedFuture;
 
 use super::entry::Entry;
-use super::runtime::{Handle, current, started_runtime, try_current_runtime, with_current_runtime};
+use super::runtime::{RuntimeHandle, current, started_runtime, try_current_runtime, with_current_runtime};
 use super::shutdown_notice::{ShutdownNotice, WaiterKey};
 use super::signal::{Signal, end_deferral};
 use crate::exit::Exit;
@@ -93,7 +93,7 @@ pub fn is_shutdown_requested() -> bool {
     let Some(own) = current() else {
         return started_runtime().is_some_and(|runtime| root_notice_of(&runtime).is_given());
     };
-    let is_requested = |runtime: &Handle| runtime.with(own, |entry| entry.shutdown.is_requested());
+    let is_requested = |runtime: &RuntimeHandle| runtime.with(own, |entry| entry.shutdown.is_requested());
     with_current_runtime(|runtime| is_requested(runtime).unwrap_or_else(|| runtime.is_forked()))
 }
 
@@ -144,12 +144,12 @@ pub fn defer_shutdown() -> ShutdownGuard {
         entry.shutdown.defer();
         entry.shutdown_notice()
     };
-    let process = current().map(|own| (own, with_current_runtime(Handle::clone)));
+    let process = current().map(|own| (own, with_current_runtime(RuntimeHandle::clone)));
     ShutdownGuard { process, notice: with_own_entry(defer).unwrap_or_else(root_notice) }
 }
 
-/// Calls `f` with the entry of the calling process. Returns a notice that was given if the process has ended, which only a
-/// `tracing` subscriber sees that receives its last event; `None` outside of any process.
+/// Calls `f` with the entry of the calling process. `None` outside of any process. If the process has ended, returns a notice
+/// that was given: only a `tracing` subscriber that receives the last event of a process calls this so late.
 fn with_own_entry(f: impl FnOnce(&mut Entry) -> Arc<ShutdownNotice>) -> Option<Arc<ShutdownNotice>> {
     let own = current()?;
     let notice = with_current_runtime(|runtime| runtime.with(own, f));
@@ -162,7 +162,7 @@ fn root_notice() -> Arc<ShutdownNotice> {
 }
 
 /// Returns the notice of the root processes of a runtime. In a forked process it was given: the root has stayed in the parent process.
-fn root_notice_of(runtime: &Handle) -> Arc<ShutdownNotice> {
+fn root_notice_of(runtime: &RuntimeHandle) -> Arc<ShutdownNotice> {
     if runtime.is_forked() { Arc::new(ShutdownNotice::given()) } else { runtime.roots().notice() }
 }
 
@@ -219,7 +219,7 @@ impl Drop for ShutdownRequested {
 #[derive(Debug)]
 pub struct ShutdownGuard {
     /// The process that made the call. `None` outside of any process.
-    process: Option<(Pid, Handle)>,
+    process: Option<(Pid, RuntimeHandle)>,
     notice: Arc<ShutdownNotice>,
 }
 
@@ -259,7 +259,7 @@ impl Drop for ShutdownGuard {
     }
 }
 
-impl Handle {
+impl RuntimeHandle {
     /// Asks a process to shut down. The request comes from the calling process, if that belongs to the same runtime.
     pub(crate) fn request_shutdown(&self, pid: Pid) {
         let from = current().filter(|caller| caller.runtime() == pid.runtime());

@@ -1,8 +1,8 @@
 //! What a process inherits from the code that spawns it: values by key, and a deadline.
 //!
 //! ```text
-//!  Scope ─► values: innermost ─► … ─► outermost     each key at most once per scope that was opened
-//!       └─► deadline: the earliest of all scopes
+//!  Scope ──► values: innermost ─► … ─► outermost     each key at most once per scope that was opened
+//!      └──► deadline: the earliest of all scopes
 //! ```
 //!
 //! All processes that are spawned in one scope share one `Scope`, by a pointer. Without an open scope there is none.

@@ -1,6 +1,6 @@
 //! The signals between processes, and the one function that applies them.
 //!
-//! What each signal does stands in the table of `process/mod.rs`, which this code follows.
+//! The table of `process/mod.rs` says what each signal does; this code follows it.
 //!
 //! The first signal that ends a process decides its exit. [`apply`] changes the entry under the lock of the table; it does
 //! not wake or notify anything itself, but returns an [`Effect`], which does so after the lock is released.
@@ -42,7 +42,7 @@ pub(crate) struct Effect {
     wake: Option<TaskRef>,
     traps: Vec<mpsc::UnboundedSender<(Pid, Exit)>>,
     message: Option<(Pid, Exit)>,
-    /// Those of the process itself, and, if it is a root, of code outside of any process.
+    /// The notice of the process itself and, if it is a root, that of code outside of any process.
     notices: [Option<Arc<ShutdownNotice>>; 2],
     /// Dropped after the lock is released, because it may hold an error of the user.
     unused: Option<Exit>,

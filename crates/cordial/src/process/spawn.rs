@@ -9,9 +9,10 @@ use tracing::{Level, Span};
 use super::child_slot::{Admission, ChildSlot};
 use super::entry::{Entry, Rare};
 use super::guardian::{ExitSender, Guardian};
+use super::kind::{Purpose, SpawnInfo};
 use super::lineage::Lineage;
-use super::process_future::{ProcessFuture, Recipient, Reply, ToJoinHandle};
-use super::runtime::{Handle, LiveRoot, current, current_scope, lineage_of_children, spawner};
+use super::process_future::{ProcessFuture, ProcessReply, Recipient, ToJoinHandle};
+use super::runtime::{LiveRoot, RuntimeHandle, current, current_scope, lineage_of_children, spawner};
 use super::scope::Scope;
 use super::shutdown_notice::ShutdownNotice;
 use super::signal::Signal;
@@ -25,7 +26,7 @@ use crate::{telemetry, unwind};
 pub(crate) struct Spawn {
     /// The location in the source code of the user.
     pub(crate) spawned_at: &'static Location<'static>,
-    tie: Tie,
+    linkage: Linkage,
     /// Set for a root.
     root_notice: Option<Arc<ShutdownNotice>>,
     /// The slot in the registry of its parent, if it has a parent.
@@ -35,13 +36,14 @@ pub(crate) struct Spawn {
     /// Makes the process a guardian, which traps exits before its first poll.
     pub(crate) guardian: Option<Box<(Guardian, ExitSender)>>,
     pub(crate) label: Option<Arc<str>>,
+    purpose: Purpose,
     /// The span in which the process is polled; `None` for the current one. Boxed, because few processes have one.
     pub(crate) span: Option<Box<Span>>,
 }
 
-/// The tie between a process and the process that spawns it.
+/// Whether a process is linked to the process that spawns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tie {
+enum Linkage {
     None,
     Link,
 }
@@ -77,7 +79,7 @@ impl InheritedScope {
 }
 
 /// A process that was started, with a join handle on its reply.
-pub(crate) type SpawnedTask<T> = Spawned<JoinHandle<Reply<T>>>;
+pub(crate) type SpawnedTask<T> = Spawned<JoinHandle<ProcessReply<T>>>;
 
 /// A process that was started.
 #[derive(Debug)]
@@ -121,25 +123,31 @@ impl Spawn {
     pub(crate) fn new(spawned_at: &'static Location<'static>) -> Spawn {
         Spawn {
             spawned_at,
-            tie: Tie::None,
+            linkage: Linkage::None,
             root_notice: None,
             child_slot: None,
             ancestry: Ancestry::Caller,
             scope: InheritedScope::Whole,
             guardian: None,
             label: None,
+            purpose: Purpose::Any,
             span: None,
         }
     }
 
     /// Links the process to the calling process, if there is one.
     pub(crate) fn linked(self) -> Spawn {
-        Spawn { tie: Tie::Link, ..self }
+        Spawn { linkage: Linkage::Link, ..self }
     }
 
     /// Makes the process a root: `run` stops the processes that descend from it.
     pub(crate) fn root(self, root: &LiveRoot<'_>) -> Spawn {
         Spawn { root_notice: Some(root.notice.clone()), ..self }
+    }
+
+    /// Says what the process is for.
+    pub(crate) fn purpose(self, purpose: Purpose) -> Spawn {
+        Spawn { purpose, ..self }
     }
 
     /// Lets the process inherit no deadline, since it has no owner in the scope in which it is spawned.
@@ -159,7 +167,12 @@ impl Spawn {
     /// [`Refusal`] if the runtime is shut down or its table is full, the program has forked, this thread is ending, or tokio's clock is
     /// paused.
     /// The caller emits the event.
-    pub(crate) fn start<F, C, T>(self, runtime: &Handle, future: F, into_result: C) -> Result<SpawnedTask<T>, Refusal>
+    pub(crate) fn start<F, C, T>(
+        self,
+        runtime: &RuntimeHandle,
+        future: F,
+        into_result: C,
+    ) -> Result<SpawnedTask<T>, Refusal>
     where
         F: Future + Send + 'static,
         C: Fn(F::Output) -> Result<T, Exit> + Send + 'static,
@@ -175,7 +188,7 @@ impl Spawn {
     /// [`Refusal`] if the runtime is shut down or its table is full, the program has forked, this thread is ending, or tokio's clock is
     /// paused.
     /// The event is emitted here.
-    pub(crate) fn start_detached<F, R>(self, runtime: &Handle, future: F, recipient: R) -> Result<Pid, Refusal>
+    pub(crate) fn start_detached<F, R>(self, runtime: &RuntimeHandle, future: F, recipient: R) -> Result<Pid, Refusal>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -190,7 +203,7 @@ impl Spawn {
 
     fn start_for<F, C, T, R, S, J>(
         mut self,
-        runtime: &Handle,
+        runtime: &RuntimeHandle,
         future: F,
         into_result: C,
         recipient: R,
@@ -217,7 +230,7 @@ impl Spawn {
     // The rest is not generic, so that it is not compiled again for each future of a user.
 
     /// Reserves a task for the process, and decides where the process comes from.
-    fn reserve(&self, runtime: &Handle) -> Result<(Reserved, Origin), Refusal> {
+    fn reserve(&self, runtime: &RuntimeHandle) -> Result<(Reserved, Origin), Refusal> {
         let executor = runtime.executor();
         if executor.is_closed() {
             return Err(Refusal::RuntimeStopped);
@@ -232,7 +245,7 @@ impl Spawn {
         }
         let (key, pid) = runtime.reserve().ok_or(Refusal::TooManyProcesses)?;
         let caller = caller.filter(|caller| caller.runtime() == pid.runtime());
-        let linked_to = caller.filter(|_| self.tie == Tie::Link);
+        let linked_to = caller.filter(|_| self.linkage == Linkage::Link);
         // The caller cannot end before this function returns, because this thread is polling it.
         if let Some(caller) = linked_to {
             runtime.with(caller, |entry| entry.rare().links.insert(pid));
@@ -245,7 +258,7 @@ impl Spawn {
     }
 
     /// Puts the process into the table. It must be started afterwards.
-    fn register(self, runtime: &Handle, task: TaskRef, origin: Origin) {
+    fn register(self, runtime: &RuntimeHandle, task: TaskRef, origin: Origin) {
         let executor = runtime.executor();
         let Origin { key, pid, caller, linked_to, lineage } = origin;
         let mut rare: Option<Box<Rare>> = None;
@@ -265,10 +278,10 @@ impl Spawn {
             let id = rare.next_id();
             rare.traps.insert(id, exits);
         }
-        let (spawned_at, since) = (self.spawned_at, executor.coarse_now());
+        let (spawned_at, spawn_info) = (self.spawned_at, SpawnInfo::new(executor.coarse_now(), self.purpose));
         let parent = self.child_slot.as_ref().map(|slot| (slot.parent().clone(), slot.index()));
         let child_slot = self.child_slot;
-        runtime.occupy(key, || Entry::new(task, spawned_at, since, lineage, child_slot, rare));
+        runtime.occupy(key, || Entry::new(task, spawned_at, spawn_info, lineage, child_slot, rare));
         let child_of = parent.as_ref().map(|(parent, _)| (parent.pid, parent.incarnation));
         if let Some((parent, index)) = parent {
             match parent.children.registered(index, pid) {
@@ -288,8 +301,9 @@ impl Spawn {
         }
     }
 }
+
 /// Returns the lineage of a process that the calling process spawns.
-pub(crate) fn caller_lineage(runtime: &Handle) -> Option<Arc<Lineage>> {
+pub(crate) fn caller_lineage(runtime: &RuntimeHandle) -> Option<Arc<Lineage>> {
     let caller = current()?;
     runtime.with(caller, |entry| entry.lineage_of_children(caller))
 }

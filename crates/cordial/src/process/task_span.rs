@@ -6,7 +6,7 @@
 //!                    └── child ──► span of task B ◄─┘
 //! ```
 //!
-//! A span is open until all its children are closed. So the span of a task that another task spawns is no child of the
+//! A span is open until all its children are closed. So the span of a task that another task spawns is not a child of the
 //! spawner's own span: a chain of tasks that each spawn the next one would keep all earlier spans open.
 
 use std::cell::RefCell;
@@ -27,7 +27,7 @@ pub(crate) struct TaskSpan {
     own: Option<Arc<OwnSpan>>,
 }
 
-/// The span of a process, as far as the spans of the tasks that it spawns depend on it.
+/// What the spans of the tasks that a process spawns need of the process's own span.
 struct OwnSpan {
     id: Option<Id>,
     /// The span of the user that was current when the process was spawned. If the spawner's own span was current: the

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 use tokio::sync::mpsc;
 
-use super::runtime::{Handle, current, current_runtime};
+use super::runtime::{RuntimeHandle, current, current_runtime};
 use crate::exit::Exit;
 use crate::pid::Pid;
 
@@ -23,7 +23,7 @@ use crate::pid::Pid;
 #[derive(Debug)]
 pub struct Exits {
     own: Pid,
-    runtime: Handle,
+    runtime: RuntimeHandle,
     id: Option<u64>,
     exits: mpsc::UnboundedReceiver<(Pid, Exit)>,
 }

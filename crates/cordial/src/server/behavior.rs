@@ -41,18 +41,19 @@ use crate::pid::Pid;
 /// ```
 pub trait Server: Sized + Send + 'static {
     /// Runs before the first message of each incarnation. With `Err`, the server has failed to start. While it runs, messages wait
-    /// in the mailbox, and [`ChildSpec::start_timeout`](crate::ChildSpec::start_timeout) limits it.
+    /// in the mailbox, and [`ChildSpec::start_timeout`](crate::ChildSpec::start_timeout) limits it. For the errors of a client, such as
+    /// that of a database, write `.map_err(Exit::error)?`.
     ///
     /// # Cancel safety
     ///
-    /// The process drops the future only when it is killed.
+    /// The future is dropped unfinished only when the process is killed, or ended by an exit signal of another process.
     fn started(&mut self, ctx: &mut Context<Self>) -> impl Future<Output = Result<(), Exit>> + Send {
         let _ = ctx;
         async { Ok(()) }
     }
 
     /// Runs after the last message, for at most the grace time of the server, also after a panic in a handler. `exit`
-    /// is the exit of the process. Does not run after a kill, after the exit of a linked process, and after a `started` that has failed.
+    /// is the exit of the process. Does not run after a kill, after the exit of a linked process, or after a `started` that has failed.
     ///
     /// # Cancel safety
     ///
@@ -66,7 +67,7 @@ pub trait Server: Sized + Send + 'static {
 /// How a server handles one type of message.
 ///
 /// A message that is sent with [`call`](crate::server::ServerRef::call) is answered with the reply; the reply to a
-/// [`cast`](crate::server::ServerRef::cast) is dropped. A panic ends the incarnation, and the caller gets it as its exit.
+/// [`cast`](crate::server::ServerRef::cast) is dropped. A panic ends the incarnation, and the call fails with it.
 ///
 /// # Elixir
 ///
@@ -79,15 +80,15 @@ pub trait Handle<M>: Server {
     /// The answer to the message. [`Later`](crate::server::Later) for a handler that answers after it has returned.
     type Reply: Reply;
 
-    /// Handles one message. The messages behind it wait until the future is ready.
+    /// Handles one message. Later messages wait until the future is ready.
     ///
     /// # Cancel safety
     ///
-    /// The process drops the future only when it is killed.
+    /// The future is dropped unfinished only when the process is killed, or ended by an exit signal of another process.
     fn handle(&mut self, message: M, ctx: &mut Context<Self>) -> impl Future<Output = Self::Reply> + Send;
 }
 
-/// The message that a server which [traps exits](crate::server::Context::trap_exits) receives: this process, linked to it,
-/// has ended with this exit, or has sent it.
+/// The message for a trapped exit, see [`Context::trap_exits`](crate::server::Context::trap_exits): the process was linked to
+/// the server and has ended with this exit, or has sent this exit to the server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExitOf(pub Pid, pub Exit);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::behavior::{ExitOf, Handle, Server};
-use super::child::{Custodian, worker};
+use super::child::{FactoryGuard, worker};
 use super::context::Context;
 use super::mailbox::DEFAULT_CAPACITY;
 use super::shared::{CreateState, Options, ServerRef, Shared};
@@ -73,7 +73,7 @@ impl<S: Server> ServerBuilder<S> {
         self
     }
 
-    /// Sets how many restarts are allowed within which time, while the server has no supervisor. When there would be more, the
+    /// Sets how many restarts are allowed within which time, while the server has no supervisor. If one more is needed, the
     /// server is given up, and the process that has started it ends with [`Exit::Shutdown`] unless it traps exits. Default: 3 within 5 s. As the
     /// child of a supervisor, the server has the limit of that supervisor.
     ///
@@ -116,21 +116,21 @@ impl<S: Server> ServerBuilder<S> {
         let ServerBuilder { options, capacity, max_restarts, is_unlinked, create } = self;
         let shared = Shared::new(current_runtime(), capacity, options, create);
         let options = &shared.options;
-        let keeper = {
-            let mut keeper = TaskSupervisor::builder_at(options.spawned_at).shutdown(options.shutdown);
+        let own_supervisor = {
+            let mut own_supervisor = TaskSupervisor::builder_at(options.spawned_at).shutdown(options.shutdown);
             if let Some(label) = &options.label {
-                keeper = keeper.label(label.clone());
+                own_supervisor = own_supervisor.label(label.clone());
             }
             if let Some((max_restarts, window)) = max_restarts {
-                keeper = keeper.max_restarts(max_restarts, window);
+                own_supervisor = own_supervisor.max_restarts(max_restarts, window);
             }
-            if is_unlinked { keeper.unlinked() } else { keeper }.start()
+            if is_unlinked { own_supervisor.unlinked() } else { own_supervisor }.start()
         };
-        *shared.keeper() = Some(keeper.clone());
-        let custodian = Custodian::new(&shared);
-        custodian.begin(None);
-        let spec = worker(&shared, custodian, Restart::Temporary);
-        match keeper.start_child_with(spec) {
+        *shared.own_supervisor() = Some(own_supervisor.clone());
+        let guard = FactoryGuard::new(&shared);
+        guard.begin(None);
+        let spec = worker(&shared, guard, Restart::Temporary);
+        match own_supervisor.start_child_with(spec) {
             Ok(pid) => shared.attach_first(pid),
             Err(error) => {
                 let exit = match error {
@@ -138,6 +138,9 @@ impl<S: Server> ServerBuilder<S> {
                     error => Exit::from(error),
                 };
                 shared.mailbox.not_begun(exit);
+                // Its supervisor has no child and gets none.
+                shared.own_supervisor().take();
+                own_supervisor.request_stop();
             }
         }
         ServerRef(shared)

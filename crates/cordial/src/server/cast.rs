@@ -1,144 +1,91 @@
 //! `Cast`: a message whose sender waits only for room in the mailbox.
 
-use std::any::{Any, type_name};
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll};
+use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
-use cordial_sched::Timer;
-use futures_util::future::BoxFuture;
-
 use super::behavior::{Handle, Server};
-use super::context::Context;
 use super::cycle;
-use super::envelope::{CastEnvelope, Item};
-use super::mailbox::{NotSent, Sent, WhenFull};
-use super::message::handle_cast;
+use super::mailbox::{Accepted, NotSent, Sent, WhenFull};
+use super::message::Message;
 use super::room::Room;
-use super::shared::{ServerRef, short_type_name};
-use crate::exit::{Exit, Refusal, TimedOut};
-use crate::process::{self, Scope, capped, current_scope, discard, ends_at_this_await, named_limit};
-use crate::task::timed_out;
+use super::shared::{ServerRef, Shared, short_type_name};
+use crate::exit::Exit;
+use crate::process::{
+    WaitLimit, capped, discard, ends_at_this_await, keep_spare_cast, may_send_in_this_poll, named_limit, sender,
+    take_spare_cast,
+};
 use crate::timeout::Timeout;
 
-/// A message whose sender waits only for room in the mailbox. Created by [`ServerRef::cast`].
+/// A message whose sender waits for no answer, only for room in the mailbox. Created by [`ServerRef::cast`].
 ///
 /// The message is sent when the future is polled first. `Ok` means that it is in the mailbox.
 ///
+/// A process that has sent 64 messages in one poll lets other processes run before it sends the next one: then the future is
+/// pending once, although there may be room. So the server keeps up with a process that casts in a loop.
+///
 /// # Cancel safety
 ///
-/// Dropping the future while it waits for room drops the message.
+/// Dropping the future while the message is not in the mailbox drops the message.
 #[must_use = "a message is sent when the cast is awaited"]
-pub struct Cast {
-    state: CastState,
+pub struct Cast(
+    /// `None` once the future was ready. One pointer, so that `cast` returns it in registers.
+    Option<Box<dyn AnyCast>>,
+);
+
+/// A cast whose types of server and message are erased.
+trait AnyCast: Send {
+    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Exit>>;
+    fn set_limit(&mut self, limit: Timeout);
+    fn is_sent(&self) -> bool;
+    fn into_any(self: Box<Self>) -> Box<dyn Any + Send>;
+}
+
+/// A message, and the server that it is for.
+struct CastOf<S: Server, M> {
+    server: ServerRef<S>,
+    /// Taken by the poll that sends it.
+    message: Option<M>,
     /// `None` for the default of the runtime.
     limit: Option<Timeout>,
-    timer: Option<Timer>,
+    /// Set while the message waits for room.
+    waiting: Option<RoomWait>,
 }
 
-enum CastState {
-    Unsent(Box<dyn Unsent>),
-    Waiting { room: Arc<Room>, ticket: u64, server: Arc<dyn Target> },
-    Done,
-}
-
-/// A message that was not sent, whatever its type.
-trait Unsent: Send {
-    fn send(self: Box<Self>) -> Attempt;
-    fn target(&self) -> Arc<dyn Target>;
-}
-
-enum Attempt {
-    Queued,
-    Waiting(u64, Arc<Room>, Arc<dyn Target>),
-    Failed(Exit),
-}
-
-/// The server that a message is for.
-trait Target: Send + Sync {
-    /// Returns whether the message was still waiting.
-    fn withdraw(&self, ticket: u64) -> bool;
-    fn refuse_forked(&self) -> Result<(), Refusal>;
-    fn default_limit(&self) -> Timeout;
-    fn timer(&self, limit: Duration) -> Option<Timer>;
-    fn timed_out(&self, limit: Duration) -> Exit;
-}
-
-/// A message, and the server that it is for until it is sent.
-struct CastMessage<S: Server, M> {
-    server: Option<ServerRef<S>>,
-    message: M,
-    /// The scope in which it was sent, if it carries values.
-    scope: Option<Scope>,
+/// The wait of the message for room.
+struct RoomWait {
+    room: Arc<Room>,
+    ticket: u64,
+    wait_limit: WaitLimit,
 }
 
 impl Cast {
-    pub(super) fn new<S, M>(server: ServerRef<S>, message: M) -> Cast
+    pub(super) fn new<S, M>(server: &ServerRef<S>, message: M) -> Cast
     where
         S: Handle<M>,
         M: Send + 'static,
     {
-        let unsent = Box::new(CastMessage { server: Some(server), message, scope: None });
-        Cast { state: CastState::Unsent(unsent), limit: None, timer: None }
+        if let Some(mut spare) = CastOf::<S, M>::spare()
+            && Arc::ptr_eq(&spare.server.0, &server.0)
+        {
+            spare.message = Some(message);
+            spare.limit = None;
+            return Cast(Some(spare));
+        }
+        Cast(Some(Box::new(CastOf { server: server.clone(), message: Some(message), limit: None, waiting: None })))
     }
 
     /// Sets how long to wait for room, from the first poll. Default: 5 s, or the
     /// [`await_limit`](crate::process::Builder::await_limit) of the runtime. With zero, the message is not sent.
     pub fn timeout(mut self, limit: impl Into<Timeout>) -> Cast {
-        self.limit = Some(limit.into());
+        if let Some(pending) = &mut self.0 {
+            pending.set_limit(limit.into());
+        }
         self
-    }
-
-    fn start(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Exit>> {
-        let CastState::Unsent(unsent) = std::mem::replace(&mut self.state, CastState::Done) else {
-            return Poll::Ready(Err(Exit::NoProcess));
-        };
-        if capped(self.limit.unwrap_or(Timeout::Infinity)) == Timeout::After(Duration::ZERO) {
-            let server = unsent.target();
-            let limit = self.limit.unwrap_or_else(|| server.default_limit());
-            return Poll::Ready(Err(server.timed_out(named_limit(limit))));
-        }
-        match unsent.send() {
-            Attempt::Queued => Poll::Ready(Ok(())),
-            Attempt::Failed(exit) => Poll::Ready(Err(exit)),
-            Attempt::Waiting(ticket, room, server) => {
-                let limit = self.limit.unwrap_or_else(|| server.default_limit());
-                self.limit = Some(limit);
-                if let Timeout::After(limit) = capped(limit) {
-                    self.timer = server.timer(limit);
-                }
-                self.state = CastState::Waiting { room, ticket, server };
-                self.wait(cx)
-            }
-        }
-    }
-
-    fn wait(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Exit>> {
-        let CastState::Waiting { room, ticket, server } = &self.state else {
-            return Poll::Ready(Err(Exit::NoProcess));
-        };
-        if let Err(refusal) = server.refuse_forked() {
-            self.state = CastState::Done;
-            return Poll::Ready(Err(Exit::Refused(refusal)));
-        }
-        if let Poll::Ready(result) = room.poll(cx) {
-            self.state = CastState::Done;
-            return Poll::Ready(result);
-        }
-        let (Some(timer), Some(limit)) = (&mut self.timer, self.limit) else { return Poll::Pending };
-        if Pin::new(timer).poll(cx).is_pending() {
-            return Poll::Pending;
-        }
-        if !server.withdraw(*ticket) {
-            // It got room, or was answered, just now.
-            return room.poll(cx);
-        }
-        let exit = server.timed_out(named_limit(limit));
-        self.state = CastState::Done;
-        Poll::Ready(Err(exit))
     }
 }
 
@@ -146,129 +93,172 @@ impl Future for Cast {
     type Output = Result<(), Exit>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Result<(), Exit>> {
-        let this = &mut *self;
-        let polled = match this.state {
-            CastState::Unsent(_) => this.start(cx),
-            CastState::Waiting { .. } | CastState::Done => this.wait(cx),
-        };
-        match polled {
-            Poll::Ready(Err(exit)) if ends_at_this_await(cx) => {
+        let Some(pending) = &mut self.0 else { return Poll::Ready(Err(Exit::NoProcess)) };
+        let result = ready!(pending.poll(cx));
+        let sent = self.0.take();
+        if let Err(exit) = result {
+            drop(sent);
+            if ends_at_this_await(cx) {
                 discard(exit);
-                Poll::Pending
+                return Poll::Pending;
             }
-            polled => polled,
+            return Poll::Ready(Err(exit));
         }
-    }
-}
-
-impl Drop for Cast {
-    fn drop(&mut self) {
-        if let CastState::Waiting { ticket, server, .. } = &self.state
-            && server.refuse_forked().is_ok()
-        {
-            server.withdraw(*ticket);
+        if let Some(sent) = sent {
+            keep_spare_cast(sent.into_any());
         }
+        Poll::Ready(Ok(()))
     }
 }
 
 impl fmt::Debug for Cast {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_sent = !matches!(self.state, CastState::Unsent(_));
-        f.debug_struct("Cast").field("is_sent", &is_sent).field("limit", &self.limit).finish_non_exhaustive()
+        let is_sent = self.0.as_ref().is_none_or(|pending| pending.is_sent());
+        f.debug_struct("Cast").field("is_sent", &is_sent).finish_non_exhaustive()
     }
 }
 
-impl<S, M> Unsent for CastMessage<S, M>
+impl<S, M> AnyCast for CastOf<S, M>
 where
     S: Handle<M>,
     M: Send + 'static,
 {
-    fn send(mut self: Box<Self>) -> Attempt {
-        let server = self.server.take().expect("a message is sent once");
-        self.scope = current_scope().filter(Scope::is_carried);
-        let shared = &server.0;
-        if let Err(refusal) = shared.runtime.refuse_forked() {
-            discard(self);
-            return Attempt::Failed(Exit::Refused(refusal));
+    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Exit>> {
+        if self.waiting.is_some() {
+            return self.wait(cx);
         }
-        let now = shared.runtime.executor().coarse_now();
-        let sender = process::current();
-        match shared.mailbox.send(Item::Cast(self), sender, now, WhenFull::WaitForRoom) {
-            Ok(Sent::Queued) => Attempt::Queued,
-            Ok(Sent::Waiting { ticket, is_first, room }) => {
+        // First, because a thread of the parent process may have held the lock of the mailbox at the fork.
+        if let Err(refusal) = self.server.0.runtime.refuse_forked() {
+            discard(self.message.take());
+            return Poll::Ready(Err(Exit::Refused(refusal)));
+        }
+        let mut sender = sender();
+        if (self.limit.is_some() || sender.is_in_scope)
+            && capped(self.limit.unwrap_or(Timeout::Infinity)) == Timeout::After(Duration::ZERO)
+        {
+            return Poll::Ready(Err(self.timed_out()));
+        }
+        if !may_send_in_this_poll() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let Some(message) = self.message.take() else { return Poll::Ready(Err(Exit::NoProcess)) };
+        let shared = &self.server.0;
+        let (process, scope) = (sender.process, sender.carried.take());
+        let sent = Sent { at: shared.runtime.coarse_now(process), sender: process };
+        match shared.mailbox.send_unboxed(Message { message, scope }, sent, WhenFull::WaitForRoom) {
+            Ok(Accepted::Queued) => Poll::Ready(Ok(())),
+            Ok(Accepted::Waiting { ticket, is_first, room }) => {
                 if is_first {
-                    shared.emit_full(sender, short_type_name::<M>());
+                    shared.emit_full(process, short_type_name::<M>());
                 }
-                Attempt::Waiting(ticket, room.unwrap_or_default(), Arc::new(server))
+                let wait_limit = match capped(self.limit_or_default()) {
+                    Timeout::After(limit) => WaitLimit::begin(limit, &shared.runtime, cx),
+                    Timeout::Infinity => WaitLimit::Never,
+                };
+                self.waiting = Some(RoomWait { room: room.unwrap_or_default(), ticket, wait_limit });
+                self.wait(cx)
             }
-            Err(NotSent::Stopped(message, exit)) => {
+            Err((message, reason)) => {
                 discard(message);
-                Attempt::Failed(exit)
+                Poll::Ready(Err(match reason {
+                    NotSent::Stopped(exit) => exit,
+                    NotSent::ToItself(in_hand) => cycle::to_itself(shared, in_hand, short_type_name::<M>()),
+                    NotSent::Full => unreachable!("a cast waits for room"),
+                }))
             }
-            Err(NotSent::ToItself(message, in_hand)) => {
-                discard(message);
-                Attempt::Failed(cycle::to_itself(shared, in_hand, short_type_name::<M>()))
-            }
-            Err(NotSent::Full(_)) => unreachable!("a cast waits for room"),
         }
     }
 
-    fn target(&self) -> Arc<dyn Target> {
-        Arc::new(self.server.clone().expect("the message was not sent"))
+    fn set_limit(&mut self, limit: Timeout) {
+        self.limit = Some(limit);
     }
-}
 
-impl<S, M> CastEnvelope<S> for CastMessage<S, M>
-where
-    S: Handle<M>,
-    M: Send + 'static,
-{
+    fn is_sent(&self) -> bool {
+        self.message.is_none()
+    }
+
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
         self
     }
+}
 
-    fn handle<'a>(self: Box<Self>, state: &'a mut S, ctx: &'a mut Context<S>) -> BoxFuture<'a, ()> {
-        handle_cast(self.message, self.scope, state, ctx)
-    }
-
-    fn name(&self) -> &'static str {
-        type_name::<M>()
+impl<S, M> CastOf<S, M>
+where
+    S: Handle<M>,
+    M: Send + 'static,
+{
+    /// Returns the last cast of this process in its present poll, if that was one of this type.
+    #[inline]
+    fn spare() -> Option<Box<CastOf<S, M>>> {
+        match take_spare_cast()?.downcast() {
+            Ok(spare) => Some(spare),
+            Err(other) => {
+                discard(other);
+                None
+            }
+        }
     }
 }
 
-impl<S: Server> Target for ServerRef<S> {
+impl<S: Server, M> CastOf<S, M> {
+    /// Waits for room.
+    fn wait(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Exit>> {
+        let Some(waiting) = &mut self.waiting else { return Poll::Ready(Err(Exit::NoProcess)) };
+        let shared = &self.server.0;
+        if let Err(refusal) = shared.runtime.refuse_forked() {
+            return Poll::Ready(Err(Exit::Refused(refusal)));
+        }
+        if let Poll::Ready(result) = waiting.room.poll(cx) {
+            self.waiting = None;
+            return Poll::Ready(result);
+        }
+        ready!(waiting.wait_limit.poll(&shared.runtime, cx));
+        let RoomWait { room, ticket, .. } = self.waiting.take().expect("set above");
+        if !shared.withdraw(ticket) {
+            // The message has just got room, or the server has just stopped.
+            return room.poll(cx);
+        }
+        Poll::Ready(Err(self.timed_out()))
+    }
+
+    fn limit_or_default(&self) -> Timeout {
+        self.limit.unwrap_or_else(|| self.server.0.runtime.await_limit().get())
+    }
+
+    fn timed_out(&self) -> Exit {
+        self.server.0.timed_out(named_limit(self.limit_or_default()))
+    }
+}
+
+/// Withdraws a message that waits, unless it has got room or was answered.
+impl<S: Server, M> Drop for CastOf<S, M> {
+    fn drop(&mut self) {
+        let shared = &self.server.0;
+        if let Some(waiting) = self.waiting.take()
+            && !shared.runtime.is_forked()
+        {
+            shared.withdraw(waiting.ticket);
+        }
+    }
+}
+
+impl<S: Server> Shared<S> {
+    /// Takes back a message that waits for room. Returns whether it was still waiting.
     fn withdraw(&self, ticket: u64) -> bool {
-        let withdrawn = self.0.mailbox.withdraw(ticket);
+        let withdrawn = self.mailbox.withdraw(ticket);
         let was_waiting = withdrawn.is_some();
         if let Some(message) = withdrawn {
             discard(message);
         }
         was_waiting
     }
-
-    fn refuse_forked(&self) -> Result<(), Refusal> {
-        self.0.runtime.refuse_forked()
-    }
-
-    fn default_limit(&self) -> Timeout {
-        self.0.runtime.await_limit().get()
-    }
-
-    fn timer(&self, limit: Duration) -> Option<Timer> {
-        self.0.runtime.executor().timer(limit)
-    }
-
-    fn timed_out(&self, limit: Duration) -> Exit {
-        let pid = self.0.mailbox.with(|state| state.pid);
-        let known = timed_out(&self.0.runtime, pid, limit);
-        Exit::Timeout(known.unwrap_or_else(|| TimedOut::new(limit, pid, self.0.options.label.clone(), None)))
-    }
 }
 
 /// Why [`try_cast`](ServerRef::try_cast) has not sent a message, which comes back.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum TryCastError<M> {
-    /// The mailbox is full, or others wait for room.
+    /// The mailbox is full, or other messages wait for room.
     Full(M),
     /// The server has stopped, and is not started again.
     Stopped(M),

@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use super::behavior::Server;
-use super::custody::CustodyId;
+use super::factory_owner::FactoryOwnerId;
 use super::mailbox::DEFAULT_CAPACITY;
 use super::run;
 use super::shared::{Options, ServerRef, Shared, short_type_name};
@@ -42,13 +42,16 @@ impl<S: Server> ServerRef<S> {
     /// ```
     #[track_caller]
     pub fn child_spec(&self) -> ChildSpec {
-        spec_in_tree(&self.0, Custodian::new(&self.0))
+        spec_in_tree(&self.0, FactoryGuard::new(&self.0))
     }
 }
 
 impl ChildSpec {
     /// Specifies a child that is a [server](crate::server), and returns its handle. `create` makes the state of each
     /// incarnation. The server has the id as its label.
+    ///
+    /// If `create` holds a handle to its own server, the closure, the mailbox and all that they hold are never dropped: take the handle of
+    /// [`Context::server`](crate::server::Context::server) in [`started`](Server::started) instead.
     ///
     /// Messages that are sent before the supervisor has started wait within their limits. The restart of the child is
     /// `Permanent`, its shutdown 5 s. It has started when [`started`](Server::started) has returned.
@@ -71,30 +74,31 @@ impl ChildSpec {
             spawned_at: Location::caller(),
         };
         let shared = Shared::new(current_runtime(), DEFAULT_CAPACITY, options, Box::new(create));
-        let custodian = Custodian::new(&shared);
-        custodian.begin(None);
-        let spec = spec_in_tree(&shared, custodian);
+        let guard = FactoryGuard::new(&shared);
+        guard.begin(None);
+        let spec = spec_in_tree(&shared, guard);
         (ServerRef(shared), spec)
     }
 }
 
-fn spec_in_tree<S: Server>(shared: &Arc<Shared<S>>, custodian: Custodian<S>) -> ChildSpec {
-    let child = Arc::new(TreeChild { shared: shared.clone(), custody: custodian.id });
-    worker(shared, custodian, Restart::Permanent).of_server(child)
+fn spec_in_tree<S: Server>(shared: &Arc<Shared<S>>, guard: FactoryGuard<S>) -> ChildSpec {
+    let child = Arc::new(SupervisedServer { shared: shared.clone(), factory_owner: guard.id });
+    worker(shared, guard, Restart::Permanent).of_server(child)
 }
 
 /// Returns the specification of a child whose processes are those of the server.
-pub(super) fn worker<S: Server>(shared: &Arc<Shared<S>>, custodian: Custodian<S>, default: Restart) -> ChildSpec {
+pub(super) fn worker<S: Server>(shared: &Arc<Shared<S>>, guard: FactoryGuard<S>, default: Restart) -> ChildSpec {
     let options = &shared.options;
     let id = options.label.clone().unwrap_or_else(|| short_type_name::<S>().into());
-    let custodian = Arc::new(custodian);
+    let guard = Arc::new(guard);
     let start = move || {
-        let custodian = custodian.clone();
+        let guard = guard.clone();
         async move {
-            let shared = custodian.shared.clone();
+            let shared = guard.shared.clone();
             shared.attach(current().expect("a server is polled as a process"));
-            // The supervisor drops the factory of a temporary child before this first poll. The mailbox would close without a process.
-            drop(custodian);
+            // Not dropped earlier: the supervisor may have dropped the factory of a temporary child before this first poll, and
+            // the mailbox would have closed before the process was attached.
+            drop(guard);
             run::start(shared).await.map(run::Running::serve)
         }
     };
@@ -106,50 +110,50 @@ pub(super) fn worker<S: Server>(shared: &Arc<Shared<S>>, custodian: Custodian<S>
     }
 }
 
-/// Holds the factory of a server. When it is dropped, no further process is started.
-pub(super) struct Custodian<S: Server> {
+/// Owns the factory of a server. When it is dropped, no further process is started.
+pub(super) struct FactoryGuard<S: Server> {
     shared: Arc<Shared<S>>,
-    id: CustodyId,
+    id: FactoryOwnerId,
 }
 
-impl<S: Server> Custodian<S> {
-    pub(super) fn new(shared: &Arc<Shared<S>>) -> Custodian<S> {
-        let id = shared.mailbox.with(|state| state.custody.next_id());
-        Custodian { shared: shared.clone(), id }
+impl<S: Server> FactoryGuard<S> {
+    pub(super) fn new(shared: &Arc<Shared<S>>) -> FactoryGuard<S> {
+        let id = shared.mailbox.with(|state| state.factory_owner.next_id());
+        FactoryGuard { shared: shared.clone(), id }
     }
 
     pub(super) fn begin(&self, parent: Option<Pid>) {
-        self.shared.mailbox.with(|state| state.custody.begin(self.id, parent));
+        self.shared.mailbox.with(|state| state.factory_owner.begin(self.id, parent));
     }
 }
 
-impl<S: Server> Drop for Custodian<S> {
+impl<S: Server> Drop for FactoryGuard<S> {
     fn drop(&mut self) {
-        self.shared.mailbox.end_custody(self.id);
+        self.shared.mailbox.end_factory_owner(self.id);
     }
 }
 
 /// A server that a supervisor has, or is about to have, as a child.
-struct TreeChild<S: Server> {
+struct SupervisedServer<S: Server> {
     shared: Arc<Shared<S>>,
-    custody: CustodyId,
+    factory_owner: FactoryOwnerId,
 }
 
-impl<S: Server> TreeChild<S> {
+impl<S: Server> SupervisedServer<S> {
     fn id(&self) -> Arc<str> {
         self.shared.options.label.clone().unwrap_or_else(|| short_type_name::<S>().into())
     }
 }
 
-impl<S: Server> ServerChild for TreeChild<S> {
+impl<S: Server> ServerChild for SupervisedServer<S> {
     fn claim(&self, parent: Pid) -> Result<(), StartError> {
         let (mailbox, runtime) = (&self.shared.mailbox, &self.shared.runtime);
-        let other = mailbox.with(|state| state.custody.other_parent(self.custody));
+        let other = mailbox.with(|state| state.factory_owner.other_parent(self.factory_owner));
         let has_other = other.is_some_and(|other| other != parent && runtime.is_alive(other));
         if has_other || parent.runtime() != runtime.number() {
             return Err(StartError::AlreadySupervised(self.id()));
         }
-        mailbox.with(|state| state.custody.begin(self.custody, Some(parent)));
+        mailbox.with(|state| state.factory_owner.begin(self.factory_owner, Some(parent)));
         Ok(())
     }
 
@@ -157,8 +161,8 @@ impl<S: Server> ServerChild for TreeChild<S> {
         let parent = slot.parent().clone();
         let index = slot.index();
         self.claim(parent.pid)?;
-        let Some(keeper) = self.shared.keeper().take() else { return Ok(Adopted::NotRunning(slot)) };
-        let adopted = keeper.hand_over_child(slot);
+        let Some(own_supervisor) = self.shared.own_supervisor().take() else { return Ok(Adopted::NotRunning(slot)) };
+        let adopted = own_supervisor.hand_over_child(slot);
         if let Adopted::Running(pid) = &adopted {
             // The parent is running this code, so it admits the child.
             let _ = parent.children.registered(index, *pid);
@@ -175,8 +179,8 @@ impl<S: Server> ServerChild for TreeChild<S> {
     }
 }
 
-impl<S: Server> fmt::Debug for TreeChild<S> {
+impl<S: Server> fmt::Debug for SupervisedServer<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TreeChild").field("id", &self.id()).finish_non_exhaustive()
+        f.debug_struct("SupervisedServer").field("id", &self.id()).finish_non_exhaustive()
     }
 }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::envelope::Item;
+use super::envelope::{Item, Next};
+use super::requested::Requested;
 use super::shared::ServerRef;
 use super::timers::Timers;
 use crate::exit::Exit;
@@ -16,6 +17,12 @@ pub struct Context<S> {
     pub(super) stop: Option<Exit>,
     pub(super) timers: Timers<Item<S>>,
     pub(super) exits: Option<Trap<S>>,
+    pub(super) requested: Requested,
+    pub(super) handled_in_poll: u32,
+    /// Whether the last message was not in the mailbox.
+    pub(super) mail_is_next: bool,
+    /// What comes next, between `next_of` and `take_other`.
+    pub(super) next: Option<Next<S>>,
 }
 
 /// The exits that a server traps, and how they become messages.
@@ -25,9 +32,21 @@ pub(super) struct Trap<S> {
 }
 
 impl<S: Send + 'static> Context<S> {
+    /// Called in the process of the server.
     pub(super) fn new(server: ServerRef<S>, own: Pid) -> Context<S> {
         let timers = Timers::new(server.0.runtime.clone());
-        Context { server, own, stop: None, timers, exits: None }
+        let requested = Requested::new();
+        Context {
+            server,
+            own,
+            stop: None,
+            timers,
+            exits: None,
+            requested,
+            handled_in_poll: 0,
+            mail_is_next: false,
+            next: None,
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Calls that wait for themselves: a server that calls itself, and servers that call each other in a circle.
+//! Calls that wait for themselves: a server that calls itself, and servers that call each other in a cycle.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -6,10 +6,10 @@ use super::behavior::Server;
 use super::shared::{Shared, without_modules};
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{Handle, current};
+use crate::process::{RuntimeHandle, current};
 use crate::{telemetry, unwind};
 
-/// Returns the error with which a call or cast fails that a server makes to itself and would wait for.
+/// Returns the error of a call or cast that a server has sent to itself and would have to wait for.
 pub(super) fn to_itself<S: Server>(shared: &Shared<S>, in_hand: Option<&'static str>, message: &str) -> Exit {
     let handler = match in_hand {
         Some(in_hand) => format!("in its handler of `{}`", without_modules(in_hand)),
@@ -23,16 +23,16 @@ pub(super) fn to_itself<S: Server>(shared: &Shared<S>, in_hand: Option<&'static 
 
 /// To be called when a call of `called` by this process has exceeded its limit. Emits an event if `called` waits for this
 /// process in turn, directly or through other servers.
-pub(super) fn emit(runtime: &Handle, called: Pid) {
+pub(super) fn emit(runtime: &RuntimeHandle, called: Pid) {
     let Some(caller) = current() else { return };
-    let Some(circle) = circle(runtime, caller, called) else { return };
-    let names: Vec<String> = circle.iter().map(|pid| name(runtime, *pid)).collect();
+    let Some(cycle) = find_cycle(runtime, caller, called) else { return };
+    let names: Vec<String> = cycle.iter().map(|pid| name(runtime, *pid)).collect();
     unwind::ignore_panic(|| telemetry::call_cycle(caller, &names.join(" -> ")));
 }
 
 /// Follows the calls backwards from `caller`: who waits for it, who waits for those, and so on, until `called` is found. Returns
-/// the circle from `caller` to `caller`.
-fn circle(runtime: &Handle, caller: Pid, called: Pid) -> Option<Vec<Pid>> {
+/// the cycle from `caller` to `caller`.
+fn find_cycle(runtime: &RuntimeHandle, caller: Pid, called: Pid) -> Option<Vec<Pid>> {
     // For each process that waits: the server that it waits for.
     let mut waits_for = BTreeMap::from([(caller, called)]);
     let mut open = VecDeque::from([caller]);
@@ -40,14 +40,14 @@ fn circle(runtime: &Handle, caller: Pid, called: Pid) -> Option<Vec<Pid>> {
         let serving = runtime.with(server, |entry| entry.serving().cloned()).flatten();
         for waiting in serving.iter().flat_map(|serving| serving.callers()) {
             if waiting == called {
-                let mut circle = vec![caller, called];
+                let mut cycle = vec![caller, called];
                 let mut next = server;
                 while next != caller {
-                    circle.push(next);
+                    cycle.push(next);
                     next = waits_for[&next];
                 }
-                circle.push(caller);
-                return Some(circle);
+                cycle.push(caller);
+                return Some(cycle);
             }
             if let std::collections::btree_map::Entry::Vacant(entry) = waits_for.entry(waiting) {
                 entry.insert(server);
@@ -58,7 +58,7 @@ fn circle(runtime: &Handle, caller: Pid, called: Pid) -> Option<Vec<Pid>> {
     None
 }
 
-fn name(runtime: &Handle, pid: Pid) -> String {
+fn name(runtime: &RuntimeHandle, pid: Pid) -> String {
     match runtime.with(pid, |entry| entry.label().cloned()).flatten() {
         Some(label) => format!("{label:?} {pid}"),
         None => pid.to_string(),

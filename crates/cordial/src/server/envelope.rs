@@ -1,4 +1,4 @@
-//! A message with the way back to its sender, whatever its type.
+//! A message of any type, and the handling of that message and of those of the same type that follow it.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -6,40 +6,52 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::context::Context;
-use super::mailbox::Letter;
+use super::mailbox::Envelope;
 use crate::exit::Exit;
-use crate::pid::Pid;
 use crate::process::discard;
 
-/// A message in the mailbox of a server.
+/// A message of a server, outside of a lane of its mailbox.
 pub(super) enum Item<S> {
     Call(Arc<dyn CallEnvelope<S>>),
     Cast(Box<dyn CastEnvelope<S>>),
 }
 
+/// What a server does next.
+pub(super) enum Next<S> {
+    Mail(Item<S>),
+    /// A message that was not in the mailbox.
+    Other(Item<S>),
+    Stop(Exit),
+}
+
+/// Where a message was.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    Mailbox,
+    Other,
+}
+
 /// A message whose sender waits for the answer.
-pub(super) trait CallEnvelope<S>: Send + Sync {
-    /// Handles the message. `None` if the caller has given up.
-    fn handle<'a>(self: Arc<Self>, state: &'a mut S, ctx: &'a mut Context<S>) -> Option<BoxFuture<'a, ()>>;
+pub(super) trait CallEnvelope<S>: Any + Send + Sync {
+    /// Handles the message, unless the caller has given up, and those that follow, as long as they are of the same type. So they
+    /// share one boxed future.
+    fn work<'a>(self: Arc<Self>, state: &'a mut S, ctx: &'a mut Context<S>) -> BoxFuture<'a, Next<S>>;
 
     /// Answers the call, unless it was answered before.
     fn fail(&self, exit: Exit);
 
     fn name(&self) -> &'static str;
-
-    fn caller(&self) -> Option<Pid>;
 }
 
 /// A message whose sender waits for no answer.
-pub(super) trait CastEnvelope<S>: Send {
-    fn into_any(self: Box<Self>) -> Box<dyn Any + Send>;
-
-    fn handle<'a>(self: Box<Self>, state: &'a mut S, ctx: &'a mut Context<S>) -> BoxFuture<'a, ()>;
+pub(super) trait CastEnvelope<S>: Any + Send {
+    /// Handles the message, and those that follow, as long as they are of the same type. So they share one boxed future.
+    fn work<'a>(self: Box<Self>, source: Source, state: &'a mut S, ctx: &'a mut Context<S>) -> BoxFuture<'a, Next<S>>;
 
     fn name(&self) -> &'static str;
 }
 
-impl<S> Letter for Item<S> {
+impl<S: 'static> Envelope for Item<S> {
     fn fail(self, exit: &Exit) {
         match self {
             Item::Call(call) => call.fail(exit.clone()),
@@ -51,13 +63,6 @@ impl<S> Letter for Item<S> {
         match self {
             Item::Call(call) => call.name(),
             Item::Cast(message) => message.name(),
-        }
-    }
-
-    fn caller(&self) -> Option<Pid> {
-        match self {
-            Item::Call(call) => call.caller(),
-            Item::Cast(_) => None,
         }
     }
 }

@@ -4,8 +4,7 @@ use super::behavior::{Handle, Server};
 use super::builder::ServerBuilder;
 use super::call::Call;
 use super::cast::{Cast, TryCastError};
-use super::envelope::Item;
-use super::mailbox::{NotSent, WhenFull};
+use super::mailbox::{NotSent, Sent, Stopper, WhenFull};
 use super::message::Message;
 use super::reply::Reply;
 use super::shared::ServerRef;
@@ -17,6 +16,9 @@ impl<S: Server> ServerRef<S> {
     /// Starts a server with default options. `create` makes the state of each incarnation, in its process.
     ///
     /// The server is not restarted unless it becomes the child of a supervisor, see [`child_spec`](ServerRef::child_spec).
+    ///
+    /// If `create` holds a handle to its own server, the closure, the mailbox and all that they hold are never dropped: take
+    /// the handle of [`Context::server`](crate::server::Context::server) in [`started`](Server::started) instead.
     ///
     /// # Elixir
     ///
@@ -38,8 +40,8 @@ impl<S: Server> ServerRef<S> {
         ServerBuilder::new(create)
     }
 
-    /// Sends a message, and waits for the answer: for at most 5 s from the first poll, unless
-    /// [`timeout`](Call::timeout) sets another limit. That covers the wait for room in the mailbox, the queue and the handler.
+    /// Sends a message, and waits for the answer: for at most 5 s from the first poll, unless [`timeout`](Call::timeout) sets
+    /// another limit. The limit covers the wait for room in the mailbox, the time in the mailbox, and the handler.
     ///
     /// | answer | when |
     /// |---|---|
@@ -57,12 +59,13 @@ impl<S: Server> ServerRef<S> {
         S: Handle<M>,
         M: Send + 'static,
     {
-        Call::new(self.clone(), message)
+        Call::new(self, message)
     }
 
     /// Sends a message, and waits only while the mailbox is full: for at most 5 s from the first poll, unless
-    /// [`timeout`](Cast::timeout) sets another limit. `Ok` means that the message is in the mailbox. Messages get room in the order in
-    /// which they were sent.
+    /// [`timeout`](Cast::timeout) sets another limit. `Ok` means that the message is in the mailbox. Messages get room in the
+    /// order in which they were sent. A process that has cast 64 messages in one poll lets other processes run before it sends
+    /// the next one.
     ///
     /// # Elixir
     ///
@@ -72,7 +75,7 @@ impl<S: Server> ServerRef<S> {
         S: Handle<M>,
         M: Send + 'static,
     {
-        Cast::new(self.clone(), message)
+        Cast::new(self, message)
     }
 
     /// Sends a message if there is room for it now.
@@ -89,21 +92,12 @@ impl<S: Server> ServerRef<S> {
         if shared.runtime.is_forked() {
             return Err(TryCastError::Stopped(message));
         }
-        let now = shared.runtime.executor().coarse_now();
-        let refused = match shared.mailbox.send(Message::item(message), None, now, WhenFull::Refuse) {
-            Ok(_) => return Ok(()),
-            Err(refused) => refused,
-        };
-        let (item, is_full) = match refused {
-            NotSent::Full(item) | NotSent::ToItself(item, _) => (item, true),
-            NotSent::Stopped(item, _) => (item, false),
-        };
-        let Item::Cast(message) = item else { unreachable!("`Message::item` makes a message without an answer") };
-        let Ok(message) = message.into_any().downcast::<Message<M>>() else {
-            unreachable!("it is the message that was sent")
-        };
-        let Message(message) = *message;
-        Err(if is_full { TryCastError::Full(message) } else { TryCastError::Stopped(message) })
+        let sent = Sent { at: shared.runtime.coarse_now(process::current()), sender: None };
+        match shared.mailbox.send_unboxed(Message { message, scope: None }, sent, WhenFull::Refuse) {
+            Ok(_) => Ok(()),
+            Err((Message { message, .. }, NotSent::Stopped(_))) => Err(TryCastError::Stopped(message)),
+            Err((Message { message, .. }, NotSent::Full | NotSent::ToItself(_))) => Err(TryCastError::Full(message)),
+        }
     }
 
     /// Stops the server, and waits for the end of its process, whose exit is [`Exit::Normal`]. The message in hand is
@@ -113,7 +107,7 @@ impl<S: Server> ServerRef<S> {
     ///
     /// A server that is a permanent child is then started again by its supervisor.
     ///
-    /// In a handler of the server itself, it returns an empty report at once: the server stops after this message.
+    /// In a handler of the server itself, `stop` returns an empty report at once: the server stops after this message.
     ///
     /// # Cancel safety
     ///
@@ -128,19 +122,19 @@ impl<S: Server> ServerRef<S> {
             // Its process has stayed in the parent process.
             return StopReport::default();
         }
-        shared.mailbox.ask_to_stop();
-        let keeper = shared.keeper().clone();
+        let own_supervisor = shared.own_supervisor().clone();
+        shared.mailbox.ask_to_stop(if own_supervisor.is_some() { Stopper::OwnSupervisor } else { Stopper::Tree });
         let pid = self.pid();
         if process::current() == Some(pid) {
             // It would wait for its own end.
-            match keeper {
-                Some(keeper) => keeper.request_stop(),
+            match own_supervisor {
+                Some(own_supervisor) => own_supervisor.request_stop(),
                 None => shared.runtime.request_shutdown(pid),
             }
             return StopReport::default();
         }
-        if let Some(keeper) = keeper {
-            return keeper.stop().await;
+        if let Some(own_supervisor) = own_supervisor {
+            return own_supervisor.stop().await;
         }
         let shutdown = shared.runtime.with(pid, |entry| entry.parent().map(|parent| parent.shutdown)).flatten();
         let mut report = StopReport::default();
@@ -152,7 +146,8 @@ impl<S: Server> ServerRef<S> {
         report
     }
 
-    /// Returns the pid of the process that is running, or else of the last one. If there was none, no process has it.
+    /// Returns the pid of the process that is running, or else of the last one. If none was started, returns a pid that no
+    /// process has.
     #[must_use]
     pub fn pid(&self) -> Pid {
         self.0.mailbox.with(|state| state.pid)

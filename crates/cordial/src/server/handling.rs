@@ -48,8 +48,7 @@ impl<S: Server> Context<S> {
 
     /// Sends a message to this incarnation after a delay. Dropping the [`Timer`] cancels it.
     ///
-    /// The message does not go through the mailbox: it is handled as soon as the server is free, and a full mailbox does not keep
-    /// it away.
+    /// The message does not go through the mailbox: it is handled as soon as the server is free, even if the mailbox is full.
     ///
     /// # Elixir
     ///
@@ -63,8 +62,8 @@ impl<S: Server> Context<S> {
         self.timers.once(delay, Message::item(message))
     }
 
-    /// Sends a message to this incarnation again and again, first after one period. Dropping the [`Timer`] ends it. Ticks that
-    /// come due while the server handles a message are skipped: they do not pile up.
+    /// Sends a message to this incarnation again and again, first after one period. Dropping the [`Timer`] ends it. Ticks do
+    /// not pile up: of those that come due while the server handles a message, it receives one.
     ///
     /// # Elixir
     ///
@@ -85,8 +84,9 @@ impl<S: Server> Context<S> {
         self.timers.every(period, Box::new(move || Message::item(message())))
     }
 
-    /// Sends a message to this incarnation when no other message has been handled for so long, and again after each further delay of
-    /// that length. Messages of timers do not count. `None` turns it off; each call replaces the last one.
+    /// Sends a message to this incarnation when it has handled no message of its mailbox for the length of `delay`, and again
+    /// after each further `delay`. Messages of timers and trapped exits do not count. `None` turns the timeout off; each call
+    /// replaces the last one.
     ///
     /// # Elixir
     ///
@@ -120,7 +120,7 @@ impl<S: Server> Context<S> {
     }
 
     /// Traps exits from now on: the exits of linked processes, and those that other processes send, become messages
-    /// [`ExitOf`]. A kill and a request to shut down are no messages: they end the server.
+    /// [`ExitOf`]. A kill and a request to shut down are not messages: they end the server.
     ///
     /// [`ServerBuilder::trap_exits`](crate::server::ServerBuilder::trap_exits) does the same before `started`.
     ///

@@ -2,15 +2,15 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::mailbox::{Letter, exit_of_unanswered};
+use super::mailbox::{Envelope, exit_of_unanswered};
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::Handle;
+use crate::process::RuntimeHandle;
 
 /// The tasks of one server.
 #[derive(Debug)]
 pub(super) struct Laters<T> {
-    runtime: Handle,
+    runtime: RuntimeHandle,
     tasks: Mutex<Vec<LaterTask<T>>>,
 }
 
@@ -22,15 +22,15 @@ struct LaterTask<T> {
     call: Option<T>,
 }
 
-impl<T: Letter> Laters<T> {
-    pub(super) fn new(runtime: Handle) -> Laters<T> {
+impl<T: Envelope> Laters<T> {
+    pub(super) fn new(runtime: RuntimeHandle) -> Laters<T> {
         Laters { runtime, tasks: Mutex::default() }
     }
 
     /// Records a task of the process `server`.
     pub(super) fn add(&self, server: Pid, task: Pid, call: Option<T>) {
         let mut tasks = self.lock();
-        // The tasks that have ended are removed each time the number of entries has doubled.
+        // Tasks that have ended are removed when the number of entries is a power of two, and so not at every call.
         if tasks.len() >= 8 && tasks.len().is_power_of_two() {
             let ended = tasks.extract_if(.., |known| !self.runtime.is_alive(known.task)).collect::<Vec<_>>();
             tasks.push(LaterTask { server, task, call });
@@ -41,7 +41,7 @@ impl<T: Letter> Laters<T> {
         tasks.push(LaterTask { server, task, call });
     }
 
-    /// Answers the calls of the process `server`, which has ended, and ends its tasks.
+    /// Answers the calls of the process `server`, which has ended, and asks its tasks to shut down.
     pub(super) fn end(&self, server: Pid, exit: &Exit) {
         let ended: Vec<_> = self.lock().extract_if(.., |known| known.server == server).collect();
         for LaterTask { task, call, .. } in ended {

@@ -6,45 +6,51 @@
 //!                                                                           └ no further process: each is answered with the exit
 //! ```
 //!
-//! The lock is held for a few instructions, and never while code of the user runs.
+//! The lock is held for a few instructions, and never while code of the user runs. A process that waits is woken in two steps: under the
+//! lock it is taken out of its place, and it is queued when the lock is free.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::ops::DerefMut;
+use std::sync::Arc;
+use std::task::Poll;
 
-use super::custody::{Custody, CustodyId};
+use cordial_sched::{SpinLock, TaskRef, Woken};
+
+use super::factory_owner::{FactoryOwner, FactoryOwnerId};
+use super::lanes::{LaneIdx, Lanes, Unboxed};
 use super::room::Room;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::NextIncarnation;
+use crate::process::{NextIncarnation, current_task};
 
 /// How many messages there is room for by default.
 pub(super) const DEFAULT_CAPACITY: usize = 1024;
 
 /// What is in the mailbox.
-pub(super) trait Letter: Send {
+pub(super) trait Envelope: Send {
     /// Answers the sender, if it waits for an answer: the message is not handled. Must not panic.
     fn fail(self, exit: &Exit);
 
     /// Returns the name of the type of the message, with the paths of its modules.
     fn name(&self) -> &'static str;
-
-    /// Returns the process that waits for the answer.
-    fn caller(&self) -> Option<Pid>;
 }
 
 #[derive(Debug)]
 pub(super) struct Mailbox<T> {
     capacity: usize,
-    state: Mutex<State<T>>,
+    state: SpinLock<State<T>>,
 }
 
 #[derive(Debug)]
 pub(super) struct State<T> {
-    queue: VecDeque<Queued<T>>,
-    waiting: BTreeMap<u64, Waiting<T>>,
+    queue: VecDeque<Queued>,
+    envelopes: VecDeque<T>,
+    lanes: Lanes<T>,
+    waiting: BTreeMap<u64, WaitingMessage<T>>,
     next_ticket: u64,
-    receiver: Option<Waker>,
+    /// The process that runs, once it has waited.
+    receiver: Option<TaskRef>,
+    is_receiver_waiting: bool,
     /// The message in hand of a process that is about to end, and the calls that its tasks would have answered.
     failed: Vec<T>,
     pub(super) in_hand: Option<&'static str>,
@@ -52,38 +58,74 @@ pub(super) struct State<T> {
     caller_in_hand: Option<Pid>,
     pub(super) handled: u64,
     pub(super) skipped: u64,
-    pub(super) custody: Custody,
+    pub(super) factory_owner: FactoryOwner,
     /// The process that runs, or the last one.
     pub(super) pid: Pid,
     pub(super) is_running: bool,
     /// The exit of the last process, or why none was started.
     pub(super) last_exit: Option<Exit>,
-    /// Whether `stop` was called on the process that runs.
-    is_stop_asked: bool,
+    stop_asked: StopAsked,
     is_closed: bool,
     /// Whether a message has waited for room since the mailbox was half empty.
     is_full_reported: bool,
 }
 
+/// Whether `stop` was called, and on what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StopAsked {
+    No,
+    /// The process that runs. A supervisor may start another one.
+    Process,
+    /// The server, while it has this holder. A process that was about to start then starts yet, and is the last one.
+    Server(FactoryOwnerId),
+}
+
+/// Who stops a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stopper {
+    /// The supervisor that belongs to the server alone, which starts no other process.
+    OwnSupervisor,
+    /// A supervisor of a tree, which may start another process.
+    Tree,
+}
+
+/// An entry of the order of the mailbox. Small, since it is copied.
 #[derive(Debug)]
-struct Queued<T> {
-    letter: T,
-    /// In milliseconds, on the coarse clock.
-    since: u64,
+struct Queued {
+    at: u64,
+    place: Place,
+    /// The process that waits for the answer.
+    caller: Option<Pid>,
+}
+
+/// Where the message of an entry is: the first one there.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Envelopes,
+    Lane(LaneIdx),
 }
 
 #[derive(Debug)]
-struct Waiting<T> {
-    letter: T,
-    since: u64,
+struct WaitingMessage<T> {
+    envelope: T,
+    sent: Sent,
     room: Option<Arc<Room>>,
 }
 
-/// What became of a message that was sent.
+/// When and by whom a message was sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent {
+    /// In milliseconds, on the coarse clock.
+    pub(super) at: u64,
+    pub(super) sender: Option<Pid>,
+}
+
+/// Where a message is that the mailbox has accepted.
 #[must_use]
-pub(super) enum Sent {
+pub(super) enum Accepted {
     Queued,
-    /// It waits for room. The ticket withdraws it. The first message that waits since the mailbox was half empty is to be reported.
+    /// It waits for room. The ticket withdraws it. `is_first` if no other message has waited since the mailbox was half
+    /// empty: such a wait is reported.
     Waiting {
         ticket: u64,
         is_first: bool,
@@ -91,15 +133,16 @@ pub(super) enum Sent {
     },
 }
 
-/// Why a message was not taken. Returns the message.
-pub(super) enum NotSent<T> {
-    Full(T),
-    Stopped(T, Exit),
+/// Why a message was not taken.
+pub(super) enum NotSent {
+    Full,
+    Stopped(Exit),
     /// The sender is the process of the server, and would wait for itself. Names the message in hand.
-    ToItself(T, Option<&'static str>),
+    ToItself(Option<&'static str>),
 }
 
 /// How a sender waits for room.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum WhenFull {
     Refuse,
     /// The future of a call, which waits for its answer anyway.
@@ -115,106 +158,125 @@ pub(super) struct Lengths {
     pub(super) oldest: Option<u64>,
 }
 
-impl<T: Letter> Mailbox<T> {
+impl<T: Envelope + 'static> Mailbox<T> {
     pub(super) fn new(capacity: usize) -> Mailbox<T> {
         let state = State {
             queue: VecDeque::new(),
+            envelopes: VecDeque::new(),
+            lanes: Lanes::default(),
             waiting: BTreeMap::new(),
             next_ticket: 0,
             receiver: None,
+            is_receiver_waiting: false,
             failed: Vec::new(),
             in_hand: None,
             caller_in_hand: None,
             handled: 0,
             skipped: 0,
-            custody: Custody::default(),
+            factory_owner: FactoryOwner::default(),
             pid: Pid::NO_PROCESS,
             is_running: false,
             last_exit: None,
-            is_stop_asked: false,
+            stop_asked: StopAsked::No,
             is_closed: false,
             is_full_reported: false,
         };
-        Mailbox { capacity, state: Mutex::new(state) }
+        Mailbox { capacity, state: SpinLock::new(state) }
     }
 
     pub(super) fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// Sends a message of the process `sender`.
-    pub(super) fn send(
+    /// Sends an envelope.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not taken, with the envelope.
+    pub(super) fn send(&self, envelope: T, sent: Sent, when_full: WhenFull) -> Result<Accepted, (T, NotSent)> {
+        let _woken = {
+            let mut state = self.lock();
+            match state.has_room(self.capacity, sent.sender, when_full) {
+                Ok(true) => state.push_envelope(envelope, sent),
+                Ok(false) => return Ok(state.wait(envelope, sent, when_full)),
+                Err(reason) => return Err((envelope, reason)),
+            }
+            state.wake_receiver()
+        };
+        Ok(Accepted::Queued)
+    }
+
+    /// Sends a message through its lane. It is boxed only while it waits for room.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not taken, with the message.
+    pub(super) fn send_unboxed<U: Unboxed<T>>(
         &self,
-        letter: T,
-        sender: Option<Pid>,
-        since: u64,
+        message: U,
+        sent: Sent,
         when_full: WhenFull,
-    ) -> Result<Sent, NotSent<T>> {
-        let receiver = {
+    ) -> Result<Accepted, (U, NotSent)> {
+        let _woken = {
             let mut state = self.lock();
             let state = &mut *state;
-            if state.is_closed {
-                return Err(NotSent::Stopped(letter, state.exit_of_later_messages()));
+            match state.has_room(self.capacity, sent.sender, when_full) {
+                Ok(true) => {
+                    let place = Place::Lane(state.lanes.push(message));
+                    // No process waits for an answer.
+                    state.queue.push_back(Queued { at: sent.at, place, caller: None });
+                }
+                Ok(false) => {
+                    return Ok(state.wait(message.into_envelope(), Sent { sender: None, ..sent }, when_full));
+                }
+                Err(reason) => return Err((message, reason)),
             }
-            let is_to_itself = sender.is_some_and(|sender| state.is_running && sender == state.pid);
-            if state.queue.len() >= self.capacity || !state.waiting.is_empty() {
-                let room = match when_full {
-                    WhenFull::Refuse => return Err(NotSent::Full(letter)),
-                    _ if is_to_itself => return Err(NotSent::ToItself(letter, state.in_hand)),
-                    WhenFull::Wait => None,
-                    WhenFull::WaitForRoom => Some(Arc::new(Room::default())),
-                };
-                let ticket = state.next_ticket;
-                state.next_ticket += 1;
-                state.waiting.insert(ticket, Waiting { letter, since, room: room.clone() });
-                let is_first = !std::mem::replace(&mut state.is_full_reported, true);
-                return Ok(Sent::Waiting { ticket, is_first, room });
-            }
-            if is_to_itself && matches!(when_full, WhenFull::Wait) {
-                return Err(NotSent::ToItself(letter, state.in_hand));
-            }
-            state.queue.push_back(Queued { letter, since });
-            state.receiver.take()
+            state.wake_receiver()
         };
-        if let Some(receiver) = receiver {
-            receiver.wake();
-        }
-        Ok(Sent::Queued)
+        Ok(Accepted::Queued)
     }
 
     /// Withdraws a message that waits for room. `None` if it has got room, or was answered.
     pub(super) fn withdraw(&self, ticket: u64) -> Option<T> {
-        self.lock().waiting.remove(&ticket).map(|waiting| waiting.letter)
+        self.lock().waiting.remove(&ticket).map(|waiting| waiting.envelope)
     }
 
-    /// Takes the next message, for the process of the server. The message in hand before it was handled.
-    pub(super) fn poll_next(&self, cx: &Context<'_>) -> Poll<T> {
-        let (letter, room) = {
+    /// Takes the next message, for the process of the server, and counts the message that was in hand until now as handled.
+    /// Returns an envelope, unless the message is of type `U` and was sent without a box: then it is moved to `unboxed`.
+    pub(super) fn poll_next<U: Unboxed<T>>(&self, unboxed: &mut Option<U>) -> Poll<Option<T>> {
+        let (envelope, room) = {
             let mut state = self.lock();
             let state = &mut *state;
             if state.in_hand.take().is_some() {
                 state.handled += 1;
             }
-            let Some(Queued { letter, .. }) = state.queue.pop_front() else {
-                if state.receiver.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
-                    state.receiver = Some(cx.waker().clone());
+            let Some(&Queued { place, caller, .. }) = state.queue.front() else {
+                if state.receiver.is_none() {
+                    state.receiver = current_task();
                 }
+                state.is_receiver_waiting = true;
                 return Poll::Pending;
             };
-            state.in_hand = Some(letter.name());
-            state.caller_in_hand = letter.caller();
+            state.queue.pop_front();
+            state.caller_in_hand = caller;
+            let envelope = match place {
+                Place::Envelopes => Some(state.pop_envelope()),
+                Place::Lane(lane) => {
+                    state.in_hand = Some(state.lanes.name(lane));
+                    if state.lanes.pop_to(lane, unboxed) { None } else { Some(state.lanes.pop_envelope(lane)) }
+                }
+            };
+            if let Some(envelope) = &envelope {
+                state.in_hand = Some(envelope.name());
+            }
             state.is_full_reported &= state.queue.len() > self.capacity / 2;
-            let next = if state.waiting.is_empty() { None } else { state.waiting.pop_first() };
-            let room = next.and_then(|(_, Waiting { letter, since, room })| {
-                state.queue.push_back(Queued { letter, since });
-                room
-            });
-            (letter, room)
+            let room = if state.waiting.is_empty() { None } else { state.admit_first() };
+            (envelope, room)
         };
         if let Some(room) = room {
             room.got();
         }
-        Poll::Ready(letter)
+        Poll::Ready(envelope)
     }
 
     /// Records that the message in hand was handled, and that the process takes no more.
@@ -232,7 +294,7 @@ impl<T: Letter> Mailbox<T> {
         state.skipped += 1;
     }
 
-    /// Records which message is in hand, of those that are not in the mailbox. The message in hand before it was handled.
+    /// Records that a message which was not in the mailbox is in hand: that of a timer, or a trapped exit. Counts the message that was in hand until now as handled.
     pub(super) fn take_in_hand(&self, name: &'static str) {
         let mut state = self.lock();
         if state.in_hand.replace(name).is_some() {
@@ -241,12 +303,12 @@ impl<T: Letter> Mailbox<T> {
         state.caller_in_hand = None;
     }
 
-    /// Keeps a message that is not answered, until the process has ended.
-    pub(super) fn not_answered(&self, letter: T) {
-        self.lock().failed.push(letter);
+    /// Keeps a message that its handler has not answered, until the process has ended: the exit is then the answer.
+    pub(super) fn not_answered(&self, envelope: T) {
+        self.lock().failed.push(envelope);
     }
 
-    /// Begins an incarnation, whose process is `pid`. The messages that wait are for it. Called more than once.
+    /// Begins the incarnation of the process `pid`, which gets the waiting messages. Does nothing if that incarnation has begun already.
     pub(super) fn begin(&self, pid: Pid) {
         let mut state = self.lock();
         if state.pid != pid {
@@ -266,29 +328,32 @@ impl<T: Letter> Mailbox<T> {
 
     /// Records that a process was not started.
     pub(super) fn not_begun(&self, exit: Exit) {
-        self.lock().last_exit = Some(exit);
+        let _replaced = self.lock().last_exit.replace(exit);
     }
 
     /// Ends an incarnation, and answers what cannot be handled any more.
     pub(super) fn end(&self, pid: Pid, exit: &Exit, next: NextIncarnation) {
-        let (failed, is_over) = {
+        // Dropped without the lock, because an exit may hold an error of the user.
+        let (_replaced, failed, is_over) = {
             let mut state = self.lock();
-            state.last_exit = Some(exit.clone());
+            let replaced = state.last_exit.replace(exit.clone());
             if state.pid == pid {
                 state.in_hand = None;
                 state.is_running = false;
                 state.receiver = None;
             }
-            let is_over = next == NextIncarnation::Never || state.custody.is_over() || state.is_stop_asked;
-            // Messages wait for the next process, even if `stop` was called on the last one: they came later.
+            let is_over =
+                next == NextIncarnation::Never || state.factory_owner.is_over() || state.stop_asked != StopAsked::No;
+            // After a `stop` that a further process may follow, the messages are answered, but the mailbox stays open.
             (
+                replaced,
                 std::mem::take(&mut state.failed),
-                is_over.then_some(next == NextIncarnation::Never || state.custody.is_over()),
+                is_over.then_some(next == NextIncarnation::Never || state.factory_owner.is_over()),
             )
         };
         if !failed.is_empty() {
             let exit = exit_of_unanswered(exit);
-            failed.into_iter().for_each(|letter| letter.fail(&exit));
+            failed.into_iter().for_each(|envelope| envelope.fail(&exit));
         }
         match is_over {
             None => {}
@@ -297,7 +362,7 @@ impl<T: Letter> Mailbox<T> {
         }
     }
 
-    /// Handles that no further process follows. Messages are refused, unless a process runs.
+    /// Closes the mailbox, because no further process follows: answers its messages, and refuses later ones. Does nothing while a process runs.
     pub(super) fn close(&self) {
         {
             let mut state = self.lock();
@@ -309,23 +374,31 @@ impl<T: Letter> Mailbox<T> {
         self.answer_all();
     }
 
-    /// Ends the custody, and closes the mailbox unless a process runs or another custody has begun.
-    pub(super) fn end_custody(&self, id: CustodyId) {
-        let is_over = self.lock().custody.end(id);
+    /// Ends the ownership, and closes the mailbox unless a process runs or there is another owner.
+    pub(super) fn end_factory_owner(&self, id: FactoryOwnerId) {
+        let is_over = self.lock().factory_owner.end(id);
         if is_over {
             self.close();
         }
     }
 
     fn answer_all(&self) {
-        let (queue, waiting, exit) = {
+        let (queue, mut envelopes, mut lanes, waiting, exit) = {
             let mut state = self.lock();
+            let state = &mut *state;
             let exit = state.exit_of_messages();
-            (std::mem::take(&mut state.queue), std::mem::take(&mut state.waiting), exit)
+            let (queue, envelopes) = (std::mem::take(&mut state.queue), std::mem::take(&mut state.envelopes));
+            (queue, envelopes, std::mem::take(&mut state.lanes), std::mem::take(&mut state.waiting), exit)
         };
-        queue.into_iter().for_each(|queued| queued.letter.fail(&exit));
+        for queued in queue {
+            let envelope = match queued.place {
+                Place::Envelopes => envelopes.pop_front(),
+                Place::Lane(lane) => Some(lanes.pop_envelope(lane)),
+            };
+            envelope.into_iter().for_each(|envelope| envelope.fail(&exit));
+        }
         for (_, waiting) in waiting {
-            waiting.letter.fail(&exit);
+            waiting.envelope.fail(&exit);
             if let Some(room) = waiting.room {
                 room.failed(exit.clone());
             }
@@ -333,19 +406,21 @@ impl<T: Letter> Mailbox<T> {
     }
 
     /// Asks the process to stop with `Exit::Normal`.
-    pub(super) fn ask_to_stop(&self) {
-        let receiver = {
+    pub(super) fn ask_to_stop(&self, stopper: Stopper) {
+        let _woken = {
             let mut state = self.lock();
-            state.is_stop_asked = !state.is_closed;
-            state.receiver.take()
+            match stopper {
+                _ if state.is_closed => {}
+                Stopper::OwnSupervisor => state.stop_asked = StopAsked::Server(state.factory_owner.id()),
+                Stopper::Tree if state.is_running => state.stop_asked = StopAsked::Process,
+                Stopper::Tree => {}
+            }
+            state.wake_receiver()
         };
-        if let Some(receiver) = receiver {
-            receiver.wake();
-        }
     }
 
     pub(super) fn is_stop_asked(&self) -> bool {
-        self.lock().is_stop_asked
+        self.lock().stop_asked != StopAsked::No
     }
 
     /// Returns whether no further process follows.
@@ -359,52 +434,109 @@ impl<T: Letter> Mailbox<T> {
 
     pub(super) fn lengths(&self) -> Lengths {
         let state = self.lock();
-        let oldest = state.queue.front().map(|queued| queued.since);
+        let oldest = state.queue.front().map(|queued| queued.at);
         Lengths { length: state.queue.len(), waiting: state.waiting.len(), oldest }
     }
 
-    /// Returns the processes whose calls are in the mailbox, or wait for room.
+    /// Returns the processes whose calls are in hand, are in the mailbox, or wait for room.
     pub(super) fn callers(&self) -> Vec<Pid> {
         let state = self.lock();
         let in_hand = state.in_hand.and(state.caller_in_hand);
-        let queued = state.queue.iter().map(|queued| &queued.letter);
-        let letters = queued.chain(state.waiting.values().map(|waiting| &waiting.letter));
-        in_hand.into_iter().chain(letters.filter_map(Letter::caller)).collect()
+        let queued = state.queue.iter().filter_map(|queued| queued.caller);
+        let waiting = state.waiting.values().filter_map(|waiting| waiting.sent.sender);
+        in_hand.into_iter().chain(queued).chain(waiting).collect()
     }
+}
 
+impl<T> Mailbox<T> {
     /// Calls `f` with the state, under the lock.
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut State<T>) -> R) -> R {
         f(&mut self.lock())
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    #[inline]
+    fn lock(&self) -> impl DerefMut<Target = State<T>> + '_ {
+        self.state.lock()
     }
 }
 
-/// Returns what the callers get whose messages were not answered when their process ended with `exit`.
+/// Returns the answer to messages that were not answered when the process of the server ended with `exit`.
 pub(super) fn exit_of_unanswered(exit: &Exit) -> Exit {
     if exit.is_abnormal() { exit.clone() } else { Exit::Refused(Refusal::ServerStopped) }
 }
 
 impl<T> State<T> {
+    /// Returns whether a message gets room at once. If not, its sender waits.
+    fn has_room(&self, capacity: usize, sender: Option<Pid>, when_full: WhenFull) -> Result<bool, NotSent> {
+        if self.is_closed {
+            return Err(NotSent::Stopped(self.exit_of_later_messages()));
+        }
+        let is_to_itself = sender.is_some_and(|sender| self.is_running && sender == self.pid);
+        let has_room = self.queue.len() < capacity && self.waiting.is_empty();
+        if !has_room && when_full == WhenFull::Refuse {
+            return Err(NotSent::Full);
+        }
+        if is_to_itself && (!has_room || when_full == WhenFull::Wait) {
+            return Err(NotSent::ToItself(self.in_hand));
+        }
+        Ok(has_room)
+    }
+
+    /// Lets a message wait for room.
+    fn wait(&mut self, envelope: T, sent: Sent, when_full: WhenFull) -> Accepted {
+        let room = (when_full == WhenFull::WaitForRoom).then(Arc::default);
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.waiting.insert(ticket, WaitingMessage { envelope, sent, room: room.clone() });
+        let is_first = !std::mem::replace(&mut self.is_full_reported, true);
+        Accepted::Waiting { ticket, is_first, room }
+    }
+
+    /// Gives room to the first message that waits for it. Returns the `Room` in which its sender waits.
+    fn admit_first(&mut self) -> Option<Arc<Room>> {
+        let (_, WaitingMessage { envelope, sent, room }) = self.waiting.pop_first()?;
+        self.push_envelope(envelope, sent);
+        room
+    }
+
+    fn push_envelope(&mut self, envelope: T, sent: Sent) {
+        self.envelopes.push_back(envelope);
+        self.queue.push_back(Queued { at: sent.at, place: Place::Envelopes, caller: sent.sender });
+    }
+
+    fn pop_envelope(&mut self) -> T {
+        self.envelopes.pop_front().expect("an entry of the mailbox stands for an envelope")
+    }
+
+    /// Wakes the process of the server, if it waits. To be dropped outside of the lock.
+    #[inline]
+    fn wake_receiver(&mut self) -> Option<Woken> {
+        if !std::mem::take(&mut self.is_receiver_waiting) {
+            return None;
+        }
+        self.receiver.as_ref().map(TaskRef::take_woken)
+    }
+
     fn begin(&mut self, pid: Pid) {
         self.pid = pid;
         self.is_running = true;
-        self.is_stop_asked = false;
+        if self.stop_asked != StopAsked::Server(self.factory_owner.id()) {
+            self.stop_asked = StopAsked::No;
+        }
         self.is_closed = false;
         self.receiver = None;
+        self.is_receiver_waiting = false;
     }
 
-    /// Returns the exit that the senders of messages get which are in the mailbox when it closes.
+    /// Returns the answer to the messages that are in the mailbox when it closes.
     fn exit_of_messages(&self) -> Exit {
         match &self.last_exit {
-            Some(exit) if exit.is_abnormal() && !self.is_stop_asked => exit.clone(),
+            Some(exit) if exit.is_abnormal() && self.stop_asked == StopAsked::No => exit.clone(),
             _ => Exit::Refused(Refusal::ServerStopped),
         }
     }
 
-    /// Returns the exit that the senders of later messages get.
+    /// Returns the answer to the messages that are sent later.
     fn exit_of_later_messages(&self) -> Exit {
         match &self.last_exit {
             Some(exit @ Exit::Refused(_)) => exit.clone(),

@@ -1,4 +1,4 @@
-//! A message that is sent without a way back, and the handling that such messages share.
+//! A message whose sender waits for no answer, and the handling that all messages share.
 
 use std::any::{Any, type_name};
 
@@ -6,8 +6,11 @@ use futures_util::future::BoxFuture;
 
 use super::behavior::{Handle, Server};
 use super::context::Context;
-use super::envelope::{CastEnvelope, Item};
-use super::mailbox::Letter;
+use super::envelope::{CastEnvelope, Item, Next, Source};
+use super::feed::{next_of, take_other};
+use super::lanes::Unboxed;
+use super::mailbox::Envelope;
+use super::polling::{Boxed, HandlerOf, InPlace, Polling};
 use super::reply::{Later, Reply, Resolved};
 use super::shared::ServerRef;
 use crate::exit::Exit;
@@ -15,16 +18,35 @@ use crate::inherited::InScope;
 use crate::pid::Pid;
 use crate::process::{Recipient, Scope, Spawn, current_scope};
 
-/// A message alone.
-pub(super) struct Message<M>(pub(super) M);
+/// A message whose sender waits for no answer.
+pub(super) struct Message<M> {
+    pub(super) message: M,
+    /// The scope in which it was sent, if it carries values.
+    pub(super) scope: Option<Scope>,
+}
 
 impl<M> Message<M> {
+    /// Makes an item of a message that carries no values.
     pub(super) fn item<S>(message: M) -> Item<S>
     where
         S: Handle<M>,
         M: Send + 'static,
     {
-        Item::Cast(Box::new(Message(message)))
+        Message { message, scope: None }.into_envelope()
+    }
+}
+
+impl<S, M> Unboxed<Item<S>> for Message<M>
+where
+    S: Handle<M>,
+    M: Send + 'static,
+{
+    fn name() -> &'static str {
+        type_name::<M>()
+    }
+
+    fn into_envelope(self) -> Item<S> {
+        Item::Cast(Box::new(self))
     }
 }
 
@@ -33,12 +55,12 @@ where
     S: Handle<M>,
     M: Send + 'static,
 {
-    fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
-        self
-    }
-
-    fn handle<'a>(self: Box<Self>, state: &'a mut S, ctx: &'a mut Context<S>) -> BoxFuture<'a, ()> {
-        handle_cast(self.0, None, state, ctx)
+    fn work<'a>(self: Box<Self>, source: Source, state: &'a mut S, ctx: &'a mut Context<S>) -> BoxFuture<'a, Next<S>> {
+        if const { HandlerOf::<S, M>::IS_LARGE } {
+            Box::pin(work::<S, M, Boxed>(self, source, state, ctx))
+        } else {
+            Box::pin(work::<S, M, InPlace>(self, source, state, ctx))
+        }
     }
 
     fn name(&self) -> &'static str {
@@ -46,31 +68,66 @@ where
     }
 }
 
-/// Handles a message whose sender waits for no answer, and which was sent in this scope.
-pub(super) fn handle_cast<'a, S, M>(
-    message: M,
-    scope: Option<Scope>,
-    state: &'a mut S,
-    ctx: &'a mut Context<S>,
-) -> BoxFuture<'a, ()>
+fn of_same_type<S: 'static, M: 'static>(
+    next: Box<dyn CastEnvelope<S>>,
+) -> Result<Message<M>, Box<dyn CastEnvelope<S>>> {
+    let of_type: &dyn Any = &*next;
+    if !of_type.is::<Message<M>>() {
+        return Err(next);
+    }
+    let next: Box<dyn Any> = next;
+    Ok(*next.downcast().expect("its type was just compared"))
+}
+
+/// Handles messages until one of another type comes.
+async fn work<S, M, P>(first: Box<Message<M>>, mut source: Source, state: &mut S, ctx: &mut Context<S>) -> Next<S>
 where
     S: Handle<M>,
     M: Send + 'static,
+    P: Polling,
 {
-    boxed_in(scope, async move {
-        match state.handle(message, ctx).await.resolve() {
-            Resolved::Now(reply) => drop(reply),
-            Resolved::Later(later) => _ = start_later(&ctx.server, later, Ignored, None),
+    let mut next = Some(*first);
+    loop {
+        let Message { message, scope } = next.take().expect("set below");
+        match scope_of_handler(scope) {
+            None => handle::<S, M, P>(message, state, ctx).await,
+            // Boxed, so that the future has room for one handling and not for two.
+            scope => Box::pin(InScope::new(scope, handle::<S, M, P>(message, state, ctx))).await,
         }
-    })
+        if source == Source::Mailbox {
+            ctx.timers.touch();
+        }
+        source = Source::Mailbox;
+        if next_of(ctx, &mut next).await {
+            continue;
+        }
+        match take_other(ctx) {
+            Next::Mail(Item::Cast(other)) => match of_same_type(other) {
+                Ok(message) => next = Some(message),
+                Err(other) => return Next::Mail(Item::Cast(other)),
+            },
+            other => return other,
+        }
+    }
 }
 
-/// Boxes the future of a handler, which runs in the scope of the message if that carries values.
-pub(super) fn boxed_in<'a>(scope: Option<Scope>, handling: impl Future<Output = ()> + Send + 'a) -> BoxFuture<'a, ()> {
-    match scope.and_then(|scope| scope.in_server(current_scope().as_ref())) {
-        None => Box::pin(handling),
-        scope => Box::pin(InScope::new(scope, handling)),
+/// Handles a message whose sender waits for no answer.
+async fn handle<S, M, P>(message: M, state: &mut S, ctx: &mut Context<S>)
+where
+    S: Handle<M>,
+    M: Send + 'static,
+    P: Polling,
+{
+    match P::polled(|| state.handle(message, ctx)).await.resolve() {
+        Resolved::Now(reply) => drop(reply),
+        Resolved::Later(later) => _ = start_later(&ctx.server, later, Ignored, None),
     }
+}
+
+/// Returns the scope in which a message is handled, if that is not the scope of the server: the message carries values.
+#[inline]
+pub(super) fn scope_of_handler(scope: Option<Scope>) -> Option<Scope> {
+    scope.and_then(|scope| scope.in_server(current_scope().as_ref()))
 }
 
 /// Starts the task that answers later. `call` is answered if the server ends before the task.
@@ -108,5 +165,5 @@ struct Ignored;
 impl<T> Recipient<T> for Ignored {
     type Output = ();
 
-    fn receive(self, _: crate::process::Reply<T>) {}
+    fn receive(self, _: crate::process::ProcessReply<T>) {}
 }

@@ -10,23 +10,23 @@
 //!                └── messages stay here, until the supervisor has started the next process
 //! ```
 //!
-//! | a message | what becomes of it |
+//! | a message | what happens to it |
 //! |---|---|
-//! | finds the mailbox full | its sender waits within its limit; [`try_cast`](ServerRef::try_cast) refuses |
+//! | that finds the mailbox full | its sender waits within its limit; [`try_cast`](ServerRef::try_cast) refuses |
 //! | whose caller has given up | is skipped, and counted |
-//! | is being handled when the process crashes | is not handled again; the caller gets the exit of the process |
-//! | waits when the process crashes | is handled by the next process, in order; if there is none, it is answered with the exit |
-//! | waits when the server stops | is answered with [`Refusal::ServerStopped`](crate::Refusal::ServerStopped) |
+//! | that is being handled when the process crashes | is not handled again; the caller gets the exit of the process |
+//! | that waits when the process crashes | is handled by the next process, in order; if there is none, it is answered with the exit |
+//! | that waits when the server stops | is answered with [`Refusal::ServerStopped`](crate::Refusal::ServerStopped) |
 //!
 //! # Events
 //!
-//! A server emits the [events of every process](crate#events), and of every child: `crash`, `restart`, `give_up`, `slow_start`,
+//! The message that a server handles at the moment is *in hand*. A server emits the [events of every process](crate#events), and of every child: `crash`, `restart`, `give_up`, `slow_start`,
 //! `start_failed`, `long_poll`. These are its own:
 //!
 //! | event | level | emitted when | fields |
 //! |---|---|---|---|
 //! | `mailbox_full` | warn | a message waits for room; not again before the mailbox was half empty | pid, label, spawned_at, capacity, oldest_ms, in_hand, sender, message_type |
-//! | `call_cycle` | warn | the limit of a call has passed whose caller is a server that waits for itself through other servers | pid, cycle |
+//! | `call_cycle` | warn | a call has exceeded its limit, and the called server waits for the caller, directly or through other servers | pid, cycle |
 //!
 //! [`MailboxInfo`](crate::process::MailboxInfo) has the length of the mailbox, the age of its oldest message, and how many messages
 //! were handled and skipped. It is in [`process::info`](crate::process::info), in a [`Snapshot`](crate::Snapshot), and in
@@ -39,7 +39,9 @@
 //! The modules, in the order in which they build on each other. Each imports only earlier ones, except that `envelope`, `context` and
 //! `shared` are a cycle: a message is handled with a `Context`, which has a handle to the server, whose mailbox holds messages.
 
-mod custody;
+mod factory_owner;
+mod lanes;
+mod requested;
 mod room;
 mod timers;
 
@@ -53,10 +55,20 @@ mod envelope;
 mod shared;
 
 mod behavior;
+
 mod cycle;
+mod feed;
+mod polling;
+
 mod message;
 
 mod handling;
+
+mod call_waker;
+
+mod call_cell;
+
+mod call_handling;
 
 mod call;
 mod cast;

@@ -28,14 +28,14 @@ mod sealed {
     /// Prevents implementations of `Reply` outside this crate.
     pub trait Sealed {}
 
-    /// Implemented for no type, so that `Later` is never `Unpin` and so no reply of the first kind.
+    /// Implemented for no type, so that `Later` is never `Unpin`, and is not covered by the implementation for all `Unpin` types.
     pub trait Never {}
 
     #[derive(Debug)]
     pub struct Of<T>(PhantomData<T>);
 }
 
-/// A reply that is there, or a future of it.
+/// A reply, or the future that returns it.
 #[doc(hidden)]
 #[expect(missing_debug_implementations, unnameable_types, reason = "hidden, for a sealed trait")]
 pub enum Resolved<T> {
@@ -53,7 +53,7 @@ impl<T: Send + Unpin + 'static> Reply for T {
     }
 }
 
-/// A reply that follows later. Created by [`Context::reply_later`](crate::server::Context::reply_later).
+/// A reply that follows after the handler has returned. Created by [`Context::reply_later`](crate::server::Context::reply_later).
 #[must_use = "without being returned from the handler, the future is not run"]
 pub struct Later<T> {
     pub(super) future: BoxFuture<'static, T>,

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 use crate::exit::Exit;
 use crate::unwind;
 
-/// What became of a message that waited, for the future of its cast.
+/// The result of a message that waits for room, for the future of its cast.
 #[derive(Debug, Default)]
 pub(super) struct Room(Mutex<State>);
 

@@ -10,10 +10,11 @@ use super::envelope::Item;
 use super::laters::Laters;
 use super::mailbox::{Lengths, Mailbox};
 use crate::backoff::Backoff;
-use crate::exit::Exit;
+use crate::exit::{Exit, TimedOut};
 use crate::pid::Pid;
-use crate::process::{Handle as Runtime, MailboxInfo, NextIncarnation, Serving, Shutdown};
+use crate::process::{MailboxInfo, NextIncarnation, RuntimeHandle, Serving, Shutdown};
 use crate::supervisor::{Restart, TaskSupervisor};
+use crate::task::timed_out;
 use crate::{telemetry, unwind};
 
 /// Creates the state of each incarnation.
@@ -22,8 +23,8 @@ pub(super) type CreateState<S> = Box<dyn FnMut() -> S + Send>;
 /// Registers a server for the exits that it traps.
 pub(super) type TrapExits<S> = fn(&mut Context<S>);
 
-/// A handle to a server. Clones are handles to the same server, and stay good when it is restarted. Dropping a handle does not stop
-/// the server.
+/// A handle to a server. Clones are handles to the same server, and stay valid across its restarts. Dropping a handle does not
+/// stop the server.
 ///
 /// | to | call |
 /// |---|---|
@@ -33,8 +34,9 @@ pub(super) type TrapExits<S> = fn(&mut Context<S>);
 /// | let a supervisor restart the server | [`child_spec`](ServerRef::child_spec), [`ChildSpec::server`](crate::ChildSpec::server) |
 /// | end it | [`stop`](ServerRef::stop) |
 ///
-/// The mailbox outlives the processes of the server: messages that wait when a process ends are handled by the next one, in order.
-/// Only the message in hand fails, with the exit of the process. When no process follows, all messages are answered with that exit.
+/// The mailbox outlives the processes of the server: messages that wait when a process ends are handled by the next one, in
+/// order. Only the message that was being handled fails, with the exit of the process. If no process follows a crash, all
+/// messages are answered with its exit.
 ///
 /// The server belongs to the process that starts it, and stops when that ends, unless it is
 /// [`unlinked`](crate::server::ServerBuilder::unlinked) or the child of a supervisor.
@@ -56,19 +58,19 @@ pub(super) struct Options<S> {
 
 /// The shared state of one server.
 pub(super) struct Shared<S> {
-    pub(super) runtime: Runtime,
+    pub(super) runtime: RuntimeHandle,
     pub(super) mailbox: Mailbox<Item<S>>,
     pub(super) options: Options<S>,
     /// Taken out while it runs.
     create: Mutex<Option<CreateState<S>>>,
     /// The supervisor of a server that was not handed over.
-    pub(super) keeper: Mutex<Option<TaskSupervisor>>,
+    pub(super) own_supervisor: Mutex<Option<TaskSupervisor>>,
     pub(super) laters: Laters<Item<S>>,
 }
 
 impl<S: Send + 'static> Shared<S> {
     pub(super) fn new(
-        runtime: Runtime,
+        runtime: RuntimeHandle,
         capacity: usize,
         options: Options<S>,
         create: CreateState<S>,
@@ -77,7 +79,7 @@ impl<S: Send + 'static> Shared<S> {
             mailbox: Mailbox::new(capacity),
             options,
             create: Mutex::new(Some(create)),
-            keeper: Mutex::new(None),
+            own_supervisor: Mutex::new(None),
             laters: Laters::new(runtime.clone()),
             runtime,
         })
@@ -97,18 +99,18 @@ impl<S: Send + 'static> Shared<S> {
         taken.1.as_mut().expect("an incarnation starts after the last one is gone, so no other call runs")()
     }
 
-    pub(super) fn keeper(&self) -> MutexGuard<'_, Option<TaskSupervisor>> {
-        lock(&self.keeper)
+    pub(super) fn own_supervisor(&self) -> MutexGuard<'_, Option<TaskSupervisor>> {
+        lock(&self.own_supervisor)
     }
 
-    /// Makes a process that of the next incarnation. Called in the process. The code that starts the first one calls `attach_first`,
-    /// and either may be first.
+    /// Makes the current process `pid` the one of the next incarnation. For the first incarnation, the code that starts it
+    /// calls `attach_first`; either call may come first.
     pub(super) fn attach(self: &Arc<Shared<S>>, pid: Pid) {
         self.mailbox.begin(pid);
         self.serve(pid);
     }
 
-    /// Makes the process that was just started that of the first incarnation, unless one has begun.
+    /// Makes the process `pid`, which was just started, the one of the first incarnation, unless an incarnation has begun.
     pub(super) fn attach_first(self: &Arc<Shared<S>>, pid: Pid) {
         if self.mailbox.begin_first(pid) {
             self.serve(pid);
@@ -119,7 +121,7 @@ impl<S: Send + 'static> Shared<S> {
         let serving: Arc<dyn Serving> = self.clone();
         let replaced = self.runtime.with(pid, |entry| entry.rare().serving.replace(serving));
         if replaced.is_none() && self.mailbox.with(|state| state.is_running && state.pid == pid) {
-            // It was ended before its first poll.
+            // The process has ended before its first poll.
             self.mailbox.end(pid, &Exit::NoProcess, NextIncarnation::Comes);
         }
     }
@@ -134,6 +136,14 @@ impl<S: Send + 'static> Shared<S> {
             let full = telemetry::MailboxFull { pid, label, spawned_at, capacity, oldest, in_hand, sender, message };
             telemetry::mailbox_full(&full);
         });
+    }
+
+    /// Returns the exit of a sender whose limit has passed.
+    #[cold]
+    pub(super) fn timed_out(&self, limit: Duration) -> Exit {
+        let pid = self.mailbox.with(|state| state.pid);
+        let known = timed_out(&self.runtime, pid, limit);
+        Exit::Timeout(known.unwrap_or_else(|| TimedOut::new(limit, pid, self.options.label.clone(), None)))
     }
 
     /// Returns how events and errors name the server.
@@ -162,9 +172,9 @@ impl<S: Send + 'static> Serving for Shared<S> {
         self.laters.end(own, exit);
         self.mailbox.end(own, exit, next);
         if self.mailbox.is_closed() {
-            let keeper = self.keeper().take();
-            if let Some(keeper) = keeper {
-                keeper.request_stop();
+            let own_supervisor = self.own_supervisor().take();
+            if let Some(own_supervisor) = own_supervisor {
+                own_supervisor.request_stop();
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The timers of one incarnation: messages that come due, for its process alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use cordial_sched::Instant;
 
-use crate::process::{Handle, discard};
+use crate::process::{RuntimeHandle, discard};
+use crate::sorted_map::SortedMap;
 
 /// A timer of a server. Dropping it cancels it.
 #[must_use = "dropping a Timer cancels it; use `detach` to let it run"]
@@ -20,8 +21,8 @@ pub struct Timer {
 
 /// The timers of one incarnation.
 pub(super) struct Timers<T> {
-    runtime: Handle,
-    table: Arc<Mutex<Table<T>>>,
+    runtime: RuntimeHandle,
+    table: Arc<Mutex<TimerTable<T>>>,
     /// Whether there has been a timer.
     is_used: bool,
     idle: Option<Idle<T>>,
@@ -29,12 +30,12 @@ pub(super) struct Timers<T> {
     sleep: Option<(Instant, cordial_sched::Timer)>,
 }
 
-struct Table<T> {
+struct TimerTable<T> {
     last_id: u64,
     /// The timer whose message is being created, unless it was cancelled meanwhile.
     creating: Option<u64>,
     by_time: BTreeSet<(Instant, u64)>,
-    timers: BTreeMap<u64, Scheduled<T>>,
+    timers: SortedMap<u64, Scheduled<T>>,
 }
 
 struct Scheduled<T> {
@@ -60,7 +61,7 @@ trait Cancel: Send + Sync {
     fn cancel(&self, id: u64);
 }
 
-impl<T: Send> Cancel for Mutex<Table<T>> {
+impl<T: Send> Cancel for Mutex<TimerTable<T>> {
     fn cancel(&self, id: u64) {
         let cancelled = {
             let mut table = lock(self);
@@ -71,22 +72,22 @@ impl<T: Send> Cancel for Mutex<Table<T>> {
     }
 }
 
-impl<T> Table<T> {
+impl<T> TimerTable<T> {
     fn insert(&mut self, id: u64, scheduled: Scheduled<T>) {
         self.by_time.insert((scheduled.due, id));
         self.timers.insert(id, scheduled);
     }
 
     fn remove(&mut self, id: u64) -> Option<Scheduled<T>> {
-        let removed = self.timers.remove(&id)?;
+        let removed = self.timers.remove(id)?;
         self.by_time.remove(&(removed.due, id));
         Some(removed)
     }
 }
 
 impl<T: Send + 'static> Timers<T> {
-    pub(super) fn new(runtime: Handle) -> Timers<T> {
-        let table = Table { last_id: 0, creating: None, by_time: BTreeSet::new(), timers: BTreeMap::new() };
+    pub(super) fn new(runtime: RuntimeHandle) -> Timers<T> {
+        let table = TimerTable { last_id: 0, creating: None, by_time: BTreeSet::new(), timers: SortedMap::default() };
         Timers { runtime, table: Arc::new(Mutex::new(table)), is_used: false, idle: None, sleep: None }
     }
 
@@ -121,11 +122,13 @@ impl<T: Send + 'static> Timers<T> {
         Timer { table: Arc::downgrade(&table), id }
     }
 
+    #[inline]
     pub(super) fn has_idle(&self) -> bool {
         self.idle.is_some()
     }
 
     /// Records that the server is not idle: a message was handled, or waits.
+    #[inline]
     pub(super) fn touch(&mut self) {
         if let Some(idle) = &mut self.idle {
             idle.since = self.runtime.executor().now();
@@ -133,10 +136,12 @@ impl<T: Send + 'static> Timers<T> {
     }
 
     /// Returns the message that is due first. Pending if none is due, and then wakes when one is.
+    #[inline]
     pub(super) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<T> {
-        if !self.is_used {
-            return Poll::Pending;
-        }
+        if self.is_used { self.poll_used(cx) } else { Poll::Pending }
+    }
+
+    fn poll_used(&mut self, cx: &mut Context<'_>) -> Poll<T> {
         loop {
             let first = lock(&self.table).by_time.first().map(|(due, _)| *due);
             let idle = self.idle.as_ref().and_then(|idle| idle.since.checked_add(idle.delay));
@@ -172,7 +177,7 @@ impl<T: Send + 'static> Timers<T> {
         match due {
             Some((_, Scheduled { kind: Kind::Once(message), .. })) => Some(message),
             Some((id, Scheduled { due, kind: Kind::Every(period, mut create) })) => {
-                // The ticks that are over are skipped.
+                // The next tick is the first multiple of the period after now: missed ticks are skipped.
                 let late = now.saturating_duration_since(due).as_nanos() % period.as_nanos();
                 let wait = period - Duration::from_nanos(u64::try_from(late).unwrap_or(0));
                 let next = now.checked_add(wait);
@@ -218,6 +223,6 @@ impl fmt::Debug for Timer {
     }
 }
 
-fn lock<T>(table: &Mutex<Table<T>>) -> MutexGuard<'_, Table<T>> {
+fn lock<T>(table: &Mutex<TimerTable<T>>) -> MutexGuard<'_, TimerTable<T>> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use super::completions::Batch;
 use super::in_flight::{Completion, InFlight, RetryStart, SlotEvent};
-use super::options::{Options, Order, StreamTimeout};
+use super::options::{Order, StreamOptions, StreamTimeout};
 use super::progress::Progress;
 use super::retry::OutputFilter;
 use super::spawner::Spawner;
 use super::window::Window;
 use crate::exit::{Exit, Refusal};
-use crate::process::{current_runtime, is_ended_by_signal};
+use crate::process::{GroupKey, current, current_runtime, is_ended_by_signal};
 use crate::telemetry;
 use crate::unwind::ignore_panic;
 
@@ -38,11 +38,13 @@ pub(super) struct ActiveStream<I, O, R> {
     pub(super) progress: Progress,
     /// Whether running items continue when an exit signal ends the process that consumes the stream.
     items_outlive_consumer: bool,
+    /// The place of the stream among those of the runtime.
+    key: Option<GroupKey>,
 }
 
 /// The options and functions with which a stream turns a completion into a result.
 pub(super) struct ResultRules<'a, I, O, T, E> {
-    pub(super) options: &'a Options,
+    pub(super) options: &'a StreamOptions,
     pub(super) into_result: fn(O) -> Result<T, Exit>,
     pub(super) output_filter: Option<&'a OutputFilter<O>>,
     pub(super) into_error: fn(usize, Option<I>, Exit) -> E,
@@ -51,10 +53,19 @@ pub(super) struct ResultRules<'a, I, O, T, E> {
 }
 
 impl<I, O: Send + 'static, R> ActiveStream<I, O, R> {
-    pub(super) fn new(options: &Options, progress: Progress, spawner: &impl Spawner) -> ActiveStream<I, O, R> {
+    /// `n_items` is how many items the source has, if that is known.
+    pub(super) fn new(
+        options: &StreamOptions,
+        progress: Progress,
+        spawner: &impl Spawner,
+        created_at: &'static Location<'static>,
+        n_items: Option<usize>,
+    ) -> ActiveStream<I, O, R> {
         let runtime = current_runtime();
         let max_concurrency = options.max_concurrency(&runtime);
+        let key = runtime.add_stream(current(), created_at, max_concurrency, n_items, progress.counters());
         ActiveStream {
+            key,
             window: Window::new(max_concurrency, options.max_ahead(max_concurrency), options.order),
             in_flight: InFlight::new(runtime),
             queue: VecDeque::new(),
@@ -95,6 +106,7 @@ impl<I, O: Send + 'static, T, E> ActiveStream<I, O, Result<T, E>> {
             (item.idx, item.n_attempts, item.pid())
         };
         if let Completion::TimedOut(timed_out) | Completion::Abandoned(timed_out) = &completion {
+            self.progress.count_timeout();
             ignore_panic(|| telemetry::item_timeout(rules.spawned_at, idx, n_attempts, timed_out));
         }
         let retry = rules.options.retry.as_ref().filter(|retry| retry.has_left(n_attempts));
@@ -177,5 +189,8 @@ impl<I, O, R> Drop for ActiveStream<I, O, R> {
             self.in_flight.detach_all();
         }
         self.cancel();
+        if let Some(key) = self.key {
+            self.in_flight.remove_stream(key);
+        }
     }
 }

@@ -8,7 +8,7 @@ use futures_core::{Stream, TryStream};
 use pin_project_lite::pin_project;
 
 use super::active::StreamState;
-use super::options::Options;
+use super::options::StreamOptions;
 use super::progress::Progress;
 use super::retry::OutputFilter;
 use super::spawner::Unsupervised;
@@ -117,7 +117,7 @@ pin_project! {
         pub(super) source: Option<S>,
         pub(super) f: F,
         pub(super) spawner: P,
-        pub(super) options: Options,
+        pub(super) options: StreamOptions,
         // Turns the output of an item into its result.
         pub(super) into_result: fn(O) -> Result<T, Exit>,
         // `Some` if the retry policy looks at the `Err` that the future of an item returns.
@@ -143,7 +143,7 @@ impl<S: Stream, F, O, P> AsyncStream<S, F, O, O, Exit, P> {
             source: Some(source),
             f,
             spawner,
-            options: Options::default(),
+            options: StreamOptions::default(),
             into_result: Ok,
             output_filter: None,
             label: None,

@@ -16,7 +16,7 @@ use std::task::{Poll, Waker};
 
 use cordial_sched::wake_last;
 
-use crate::process::{Recipient, Reply, discard, discard_in_turn};
+use crate::process::{ProcessReply, Recipient, discard, discard_in_turn};
 use crate::unwind;
 
 /// Notifies the consumer about a slot.
@@ -54,7 +54,7 @@ pub(super) struct Batch<O> {
 pub(super) struct AttemptReply<O> {
     pub(super) slot: usize,
     pub(super) attempt: u64,
-    pub(super) reply: Reply<O>,
+    pub(super) reply: ProcessReply<O>,
 }
 
 /// Sends the reply of one attempt.
@@ -180,7 +180,7 @@ impl<O: Send> NotifySlot for Completions<O> {
 impl<O> Recipient<O> for CompletionSender<O> {
     type Output = ();
 
-    fn receive(self, reply: Reply<O>) {
+    fn receive(self, reply: ProcessReply<O>) {
         self.completions.push(AttemptReply { slot: self.slot, attempt: self.attempt, reply });
     }
 }

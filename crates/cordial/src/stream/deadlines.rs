@@ -27,7 +27,7 @@ use cordial_sched::{Instant, PollId, Timer};
 use super::completions::NotifySlot;
 use crate::exit::TimedOut;
 use crate::pid::Pid;
-use crate::process::{ABANDON_AFTER, Handle, Polls, abandon};
+use crate::process::{ABANDON_AFTER, Polls, RuntimeHandle, abandon};
 use crate::task::timed_out;
 
 /// The deadlines of one stream, one for each slot. Dropping this value cancels all deadlines.
@@ -35,7 +35,7 @@ pub(super) struct Deadlines(Arc<SharedDeadlines>);
 
 /// What the stream and its timer share.
 struct SharedDeadlines {
-    runtime: Handle,
+    runtime: RuntimeHandle,
     completions: Arc<dyn NotifySlot>,
     state: Mutex<DeadlineState>,
 }
@@ -67,7 +67,7 @@ enum DeadlineAction {
 }
 
 impl Deadlines {
-    pub(super) fn new(runtime: Handle, completions: Arc<dyn NotifySlot>) -> Deadlines {
+    pub(super) fn new(runtime: RuntimeHandle, completions: Arc<dyn NotifySlot>) -> Deadlines {
         Deadlines(Arc::new(SharedDeadlines { runtime, completions, state: Mutex::default() }))
     }
 

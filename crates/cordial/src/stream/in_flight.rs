@@ -18,7 +18,7 @@ use super::deadlines::Deadlines;
 use crate::backoff::{Backoff, Delays};
 use crate::exit::{Exit, Refusal, TimedOut};
 use crate::pid::Pid;
-use crate::process::{Handle, discard};
+use crate::process::{GroupKey, RuntimeHandle, discard};
 use crate::timeout::Timeout;
 
 /// The items in flight. Must be emptied with `cancel_all` or `detach_all` before it is dropped.
@@ -26,7 +26,7 @@ pub(super) struct InFlight<I, O> {
     slots: Slab<InFlightItem<I>>,
     completions: Arc<Completions<O>>,
     deadlines: Deadlines,
-    runtime: Handle,
+    runtime: RuntimeHandle,
     latest_attempt: u64,
 }
 
@@ -95,13 +95,13 @@ impl<I> InFlightItem<I> {
 }
 
 impl<I, O: Send + 'static> InFlight<I, O> {
-    pub(super) fn new(runtime: Handle) -> InFlight<I, O> {
+    pub(super) fn new(runtime: RuntimeHandle) -> InFlight<I, O> {
         let completions = Arc::new(Completions::new());
         let deadlines = Deadlines::new(runtime.clone(), completions.clone());
         InFlight { slots: Slab::new(), completions, deadlines, runtime, latest_attempt: 0 }
     }
 
-    pub(super) fn runtime(&self) -> &Handle {
+    pub(super) fn runtime(&self) -> &RuntimeHandle {
         &self.runtime
     }
 
@@ -222,6 +222,11 @@ impl<I, O> InFlight<I, O> {
     pub(super) fn waiting(&self) -> Vec<usize> {
         let waiting = self.slots.iter().filter(|(_, item)| !matches!(item.phase, ItemPhase::Queued));
         waiting.map(|(slot, _)| slot).collect()
+    }
+
+    /// Removes the stream from those that observers see.
+    pub(super) fn remove_stream(&self, key: GroupKey) {
+        self.runtime.remove_stream(key);
     }
 
     /// Asks all running processes to shut down, and removes all items.

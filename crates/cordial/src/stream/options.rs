@@ -1,7 +1,7 @@
 //! The options of a stream.
 
 use super::retry::Retry;
-use crate::process::Handle;
+use crate::process::RuntimeHandle;
 use crate::timeout::Timeout;
 
 /// The default of `max_concurrency` in a simulation, whose runtime has no workers.
@@ -34,7 +34,7 @@ pub(super) enum Order {
 
 /// The options of one stream.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Options {
+pub(super) struct StreamOptions {
     /// `None`: the number of workers.
     pub(super) max_concurrency: Option<usize>,
     pub(super) order: Order,
@@ -45,8 +45,8 @@ pub(super) struct Options {
     pub(super) retry: Option<Retry>,
 }
 
-impl Options {
-    pub(super) fn max_concurrency(&self, runtime: &Handle) -> usize {
+impl StreamOptions {
+    pub(super) fn max_concurrency(&self, runtime: &RuntimeHandle) -> usize {
         self.max_concurrency.unwrap_or_else(|| runtime.executor().workers().unwrap_or(DEFAULT_IN_SIMULATION))
     }
 

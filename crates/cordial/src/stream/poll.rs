@@ -26,7 +26,7 @@ use super::spawner::Spawner;
 use super::try_source::SourceError;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{Handle, Spawn, box_if_large, capped, ends_at_this_await};
+use crate::process::{Purpose, RuntimeHandle, Spawn, box_if_large, capped, ends_at_this_await};
 use crate::timeout::Timeout;
 
 /// How many results a stream delivers in a row before it returns `Pending` once. Without this bound, a consumer that always
@@ -108,7 +108,7 @@ where
                 item.input = Some(kept);
             }
             let is_first = item.n_attempts == 0;
-            let mut spawn = Spawn::new(self.spawned_at);
+            let mut spawn = Spawn::new(self.spawned_at).purpose(Purpose::StreamItem);
             spawn.label = self.label.as_ref().map(|label| label(&input));
             let future = (self.f)(input);
             let sender = active.in_flight.next_attempt(slot);
@@ -124,11 +124,11 @@ where
         }
     }
 
-    /// Starts the process of one attempt. A function of its own, so that the frame of the caller has no room for a second copy of a
-    /// large future.
+    /// Starts the process of one attempt. A function of its own, so that the stack frame of the caller does not hold a second
+    /// copy of a large future.
     fn start_attempt<A>(
         &mut self,
-        runtime: &Handle,
+        runtime: &RuntimeHandle,
         spawn: Spawn,
         future: A,
         poll_limit: PollLimit,
@@ -176,7 +176,11 @@ where
         }
         let mut this = self.project();
         let mut active = match std::mem::replace(this.state, StreamState::Ended) {
-            StreamState::NotPolled => Box::new(ActiveStream::new(this.options, this.progress.clone(), this.spawner)),
+            StreamState::NotPolled => {
+                let n_items = this.source.as_ref().as_pin_ref().and_then(|source| exact_size(&*source));
+                let progress = this.progress.clone();
+                Box::new(ActiveStream::new(this.options, progress, this.spawner, this.spawned_at, n_items))
+            }
             StreamState::Active(active) => active,
             StreamState::Ended => return Poll::Ready(None),
         };
@@ -218,6 +222,7 @@ where
         if polled.is_pending() {
             active.n_delivered_in_row = 0;
         }
+        active.progress.set_buffered(active.window.n_finished());
         *this.state = StreamState::Active(active);
         polled
     }
@@ -251,4 +256,10 @@ where
     fn is_terminated(&self) -> bool {
         matches!(self.state, StreamState::Ended)
     }
+}
+
+/// Returns how many items a source has, if it says so.
+fn exact_size(source: &impl Stream) -> Option<usize> {
+    let (lower, upper) = source.size_hint();
+    upper.filter(|upper| *upper == lower)
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::process::{GroupCounters, GroupCounts};
+
 /// Counters of one stream. Can be read from any thread while the stream is consumed. Clones share the same counters.
 ///
 /// # Examples
@@ -21,7 +23,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[derive(Clone, Default)]
 pub struct Progress(Arc<ProgressCounters>);
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct ProgressCounters {
     started: AtomicUsize,
     succeeded: AtomicUsize,
@@ -29,6 +31,9 @@ struct ProgressCounters {
     cancelled: AtomicUsize,
     abandoned: AtomicUsize,
     retried: AtomicUsize,
+    timed_out: AtomicUsize,
+    /// Results in the window that were not delivered, as of the end of the last poll.
+    buffered: AtomicUsize,
 }
 
 impl Progress {
@@ -76,6 +81,32 @@ impl Progress {
         self.0.abandoned.load(Ordering::Relaxed)
     }
 
+    /// Returns how many attempts have exceeded the timeout of an item, those included that were retried or abandoned.
+    #[must_use]
+    pub fn timed_out(&self) -> usize {
+        self.0.timed_out.load(Ordering::Relaxed)
+    }
+
+    /// Returns how many results have arrived and were not taken: they wait for the consumer or for an older item. The number is
+    /// that at the end of the last poll of the stream.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.0.buffered.load(Ordering::Relaxed)
+    }
+
+    /// Returns the counters for an observer.
+    pub(super) fn counters(&self) -> Arc<dyn GroupCounters> {
+        self.0.clone()
+    }
+
+    pub(super) fn set_buffered(&self, n: usize) {
+        self.0.buffered.store(n, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_timeout(&self) {
+        add(&self.0.timed_out, 1);
+    }
+
     pub(super) fn count_start(&self) {
         add(&self.0.started, 1);
     }
@@ -101,6 +132,23 @@ impl Progress {
     }
 }
 
+impl GroupCounters for ProgressCounters {
+    fn counts(&self) -> GroupCounts {
+        let read = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+        let (started, succeeded, failed) = (read(&self.started), read(&self.succeeded), read(&self.failed));
+        GroupCounts {
+            started,
+            running: started.saturating_sub(succeeded + failed + read(&self.cancelled)),
+            succeeded,
+            failed,
+            timed_out: read(&self.timed_out),
+            retried: read(&self.retried),
+            abandoned: read(&self.abandoned),
+            buffered: read(&self.buffered),
+        }
+    }
+}
+
 /// Only the stream writes the counters, and it has one owner: a load and a store are enough, and cheaper than `fetch_add`.
 fn add(counter: &AtomicUsize, n: usize) {
     counter.store(counter.load(Ordering::Relaxed) + n, Ordering::Relaxed);
@@ -116,6 +164,8 @@ impl fmt::Debug for Progress {
             .field("cancelled", &self.cancelled())
             .field("retried", &self.retried())
             .field("abandoned", &self.abandoned())
+            .field("timed_out", &self.timed_out())
+            .field("buffered", &self.buffered())
             .finish()
     }
 }

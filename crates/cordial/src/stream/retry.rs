@@ -148,7 +148,7 @@ impl<E> fmt::Debug for RetryErr<E> {
     }
 }
 
-/// A filter for the outputs of items: whether an attempt with this output is retried. `None` if the output is no error.
+/// A filter for the outputs of items: whether an attempt with this output is retried. `None` if the output is not an error.
 pub(super) type OutputFilter<O> = Arc<dyn Fn(&O) -> Option<bool> + Send + Sync>;
 
 /// What [`AsyncStream::retry`](crate::AsyncStream::retry) accepts: a [`Retry`], or a [`RetryErr`] for the error type of the items.

@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 
 use crate::exit::Refusal;
 use crate::pid::Pid;
-use crate::process::{Handle, Recipient, Spawn};
+use crate::process::{Recipient, RuntimeHandle, Spawn};
 
 /// Starts the processes of a stream.
 pub(crate) trait Spawner {
@@ -13,7 +13,7 @@ pub(crate) trait Spawner {
 
     /// Starts a process on `runtime`. `spawn` has the line that created the stream, and the label of the item. `recipient`
     /// receives the output of `future`.
-    fn spawn<F, R>(&mut self, runtime: &Handle, spawn: Spawn, future: F, recipient: R) -> Result<Pid, Refusal>
+    fn spawn<F, R>(&mut self, runtime: &RuntimeHandle, spawn: Spawn, future: F, recipient: R) -> Result<Pid, Refusal>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -34,7 +34,7 @@ impl Spawner for Unsupervised {
         Poll::Ready(())
     }
 
-    fn spawn<F, R>(&mut self, runtime: &Handle, spawn: Spawn, future: F, recipient: R) -> Result<Pid, Refusal>
+    fn spawn<F, R>(&mut self, runtime: &RuntimeHandle, spawn: Spawn, future: F, recipient: R) -> Result<Pid, Refusal>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,

@@ -100,6 +100,11 @@ impl<R> Window<R> {
         self.n_started
     }
 
+    /// Returns how many results wait to be delivered.
+    pub(super) fn n_finished(&self) -> usize {
+        self.n_finished
+    }
+
     /// Returns how many items are running, or wait to be delivered.
     pub(super) fn n_held(&self) -> usize {
         self.n_running + self.n_finished

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use cordial_sched::Instant;
 
-use crate::process::Handle;
+use crate::process::RuntimeHandle;
 
 /// Measures the time since its creation on the clock of a runtime, which a test may control.
 #[derive(Clone, Debug)]
 pub(super) struct Clock {
-    runtime: Handle,
+    runtime: RuntimeHandle,
     start: Instant,
 }
 
 impl Clock {
-    pub(super) fn new(runtime: &Handle) -> Clock {
+    pub(super) fn new(runtime: &RuntimeHandle) -> Clock {
         Clock { runtime: runtime.clone(), start: runtime.executor().now() }
     }
 

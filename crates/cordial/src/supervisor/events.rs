@@ -5,13 +5,13 @@ use super::pace::ExceededLimit;
 use super::stop_reason::StopReason;
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{Handle, StopReport, Stopped};
+use crate::process::{RuntimeHandle, StopReport, Stopped};
 use crate::{telemetry, unwind};
 
 /// Emits the event of a supervisor that gives up, and returns the reason for its stop. `child` is the child whose restart
 /// would exceed the limit, and `reason` is its last exit.
 pub(super) fn gave_up(
-    runtime: &Handle,
+    runtime: &RuntimeHandle,
     child: &telemetry::Child<'_>,
     reason: &Exit,
     limit: ExceededLimit,

@@ -10,13 +10,13 @@ use tokio::sync::Notify;
 use super::stop_reason::StopReason;
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{ExitReceiver, Handle, ShutdownRequest, discard, monitor_on, shutdown_request};
+use crate::process::{ExitReceiver, RuntimeHandle, ShutdownRequest, discard, monitor_on, shutdown_request};
 
 /// Receives the signals of one incarnation of a supervisor.
 #[derive(Debug)]
 pub(super) struct ExitSignals {
     pid: Pid,
-    runtime: Handle,
+    runtime: RuntimeHandle,
     /// Receives the exits and requests that the supervisor traps.
     exits: ExitReceiver,
     /// Notified by each call of `stop`.
@@ -24,7 +24,7 @@ pub(super) struct ExitSignals {
 }
 
 impl ExitSignals {
-    pub(super) fn new(runtime: Handle, pid: Pid, exits: ExitReceiver, stop: Arc<Notify>) -> ExitSignals {
+    pub(super) fn new(runtime: RuntimeHandle, pid: Pid, exits: ExitReceiver, stop: Arc<Notify>) -> ExitSignals {
         ExitSignals { pid, runtime, exits, stop }
     }
 
@@ -33,7 +33,7 @@ impl ExitSignals {
         self.pid
     }
 
-    pub(super) fn runtime(&self) -> &Handle {
+    pub(super) fn runtime(&self) -> &RuntimeHandle {
         &self.runtime
     }
 

@@ -140,7 +140,7 @@ impl Factory {
     }
 }
 
-// Functions of their own, so that the frame of the caller has no room for a second copy of a large future.
+// Functions of their own, so that the stack frame of the caller does not hold a second copy of a large future.
 
 fn of_future<Fut>(future: Fut) -> ChildFuture
 where

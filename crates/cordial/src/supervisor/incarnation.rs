@@ -4,14 +4,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::exit::Exit;
+use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{Handle, ReportSlot, StopReport, monitor_on};
+use crate::process::{ReportSlot, RuntimeHandle, StopReport, monitor_on};
 
 /// The incarnations of one supervisor: at most one of them runs.
 #[derive(Debug)]
 pub(super) struct Incarnations {
-    runtime: Handle,
+    runtime: RuntimeHandle,
     current: Mutex<Current>,
 }
 
@@ -43,12 +43,12 @@ impl Incarnation {
 }
 
 impl Incarnations {
-    pub(super) fn new(runtime: Handle) -> Incarnations {
+    pub(super) fn new(runtime: RuntimeHandle) -> Incarnations {
         let none = Current { incarnation: Incarnation::new(0), pid: Pid::NO_PROCESS, exit: Some(Exit::NoProcess) };
         Incarnations { runtime, current: Mutex::new(none) }
     }
 
-    pub(super) fn runtime(&self) -> &Handle {
+    pub(super) fn runtime(&self) -> &RuntimeHandle {
         &self.runtime
     }
 
@@ -86,6 +86,15 @@ impl Incarnations {
     /// Records that no process could be started for an incarnation.
     pub(super) fn start_refused(&self, incarnation: &Incarnation, exit: Exit) {
         *self.lock() = Current { incarnation: incarnation.clone(), pid: Pid::NO_PROCESS, exit: Some(exit) };
+    }
+
+    /// Returns why the current incarnation has no process, if the runtime has refused it.
+    pub(super) fn start_refusal(&self) -> Option<Refusal> {
+        let current = self.read()?;
+        match &current.exit {
+            Some(Exit::Refused(refusal)) if current.pid == Pid::NO_PROCESS => Some(refusal.clone()),
+            _ => None,
+        }
     }
 
     /// Records the exit of the current incarnation, whose process is about to exit with it.
@@ -136,7 +145,8 @@ impl Incarnations {
         report.get()
     }
 
-    /// Locks without a wait in a forked process, where another thread may have held the lock at the fork: then there is none.
+    /// Takes the lock. In a forked process, where another thread may have held the lock at the fork, returns `None` instead of
+    /// waiting.
     fn read(&self) -> Option<MutexGuard<'_, Current>> {
         if self.runtime.is_forked() { self.current.try_lock().ok() } else { Some(self.lock()) }
     }

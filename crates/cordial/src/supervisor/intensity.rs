@@ -8,7 +8,10 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use crate::process::RestartIntensity;
 
 /// Counts the restarts of one supervisor.
 #[derive(Clone, Debug)]
@@ -46,6 +49,34 @@ impl Default for RestartLimit {
     }
 }
 
+/// The intensity of a supervisor that snapshots can read. Only the process of the supervisor counts restarts.
+#[derive(Debug)]
+pub(super) struct SharedIntensity(Mutex<Intensity>);
+
+impl SharedIntensity {
+    pub(super) fn new(limit: RestartLimit) -> SharedIntensity {
+        SharedIntensity(Mutex::new(Intensity::new(limit)))
+    }
+
+    /// Locks the intensity. No user code may run meanwhile.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Intensity> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets all restarts: the next incarnation of the supervisor starts.
+    pub(super) fn reset(&self) {
+        let mut intensity = self.lock();
+        *intensity = Intensity::new(intensity.limit);
+    }
+
+    /// Describes the limit and how much of it is used at the time `now`.
+    pub(super) fn describe(&self, now: Duration) -> RestartIntensity {
+        let intensity = self.lock();
+        let RestartLimit { max_restarts, window } = intensity.limit;
+        RestartIntensity::new(max_restarts, window, intensity.n_recent(now))
+    }
+}
+
 /// Whether one more restart is allowed.
 #[must_use = "a restart beyond the limit must not take place"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +93,11 @@ impl Intensity {
 
     pub(super) fn limit(&self) -> RestartLimit {
         self.limit
+    }
+
+    /// Returns how many restarts are within the window that ends at the time `now`.
+    pub(super) fn n_recent(&self, now: Duration) -> usize {
+        self.restarts.iter().filter(|time| now.saturating_sub(**time) <= self.limit.window).count()
     }
 
     /// Counts a restart at the time `now`, which must not be earlier than that of the previous call.

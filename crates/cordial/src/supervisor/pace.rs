@@ -43,10 +43,15 @@ impl Pace {
         }
     }
 
-    /// Begins a new row of failures.
+    /// Forgets the failures so far.
     pub(super) fn start_over(&mut self) {
         self.delays = None;
         self.n_failures = 0;
+    }
+
+    /// Returns how often the child has failed in a row.
+    pub(super) fn n_failures(&self) -> u32 {
+        self.n_failures
     }
 
     /// Records a failure, and returns the delay before the next start.

@@ -29,7 +29,7 @@ pub(super) enum RestartDecision {
 }
 
 impl Restart {
-    /// Decides what becomes of a child with this policy.
+    /// Decides what happens to a child with this policy.
     pub(super) fn decide(self, is_abnormal: bool) -> RestartDecision {
         match self {
             Restart::Permanent => RestartDecision::Restart,

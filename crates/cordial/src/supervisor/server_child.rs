@@ -26,7 +26,7 @@ pub(crate) trait ServerChild: fmt::Debug + Send + Sync {
     /// If another supervisor has the server as a child.
     fn adopt(&self, slot: ChildSlot) -> Result<Adopted, StartError>;
 
-    /// Handles that no further process is started unless a call asks for one: messages that wait for it are answered.
+    /// Closes the mailbox, because no further process is started unless `restart_child` is called: messages that wait are answered.
     fn not_restarted(&self);
 }
 

@@ -11,7 +11,7 @@ use futures_util::future::{Either, select};
 use tokio::sync::Notify;
 
 use super::clock::Clock;
-use crate::process::Handle;
+use crate::process::RuntimeHandle;
 use crate::unwind;
 
 /// How long a query waits for restarts that are made at once.
@@ -20,13 +20,13 @@ pub(super) const LIMIT: Duration = Duration::from_millis(10);
 /// Lets queries wait for changes.
 #[derive(Debug)]
 pub(super) struct Settle {
-    runtime: Handle,
+    runtime: RuntimeHandle,
     clock: Clock,
     changed: Notify,
 }
 
 impl Settle {
-    pub(super) fn new(runtime: &Handle) -> Settle {
+    pub(super) fn new(runtime: &RuntimeHandle) -> Settle {
         Settle { runtime: runtime.clone(), clock: Clock::new(runtime), changed: Notify::new() }
     }
 

@@ -255,10 +255,10 @@ impl ChildSpec {
     /// one, for as long as its supervisor lives. Default: no delay, and the restarts count for
     /// [`max_restarts`](crate::SupervisorBuilder::max_restarts).
     ///
-    /// This is for a child that needs something that may be away for a while, such as a database. The delays start over after
-    /// an incarnation that ran for longer than the longest delay.
-    /// [`give_up_after`](Backoff::give_up_after) lets the supervisor give up after many failures in a row. With a first delay
-    /// of zero nothing is paced, and the restarts are counted. The supervisor does other work during a delay.
+    /// This is for a child that needs a service that may be unavailable for a while, such as a database. The delays start over
+    /// after an incarnation that ran for longer than the longest delay. [`give_up_after`](Backoff::give_up_after) lets the
+    /// supervisor give up after many failures in a row. With a first delay of zero nothing is paced, and the restarts are
+    /// counted. The supervisor does other work during a delay.
     ///
     /// The first start is paced as well. If it fails, [`SupervisorBuilder::start`](crate::SupervisorBuilder::start) tries
     /// again until the child has started, and then starts the next child; meanwhile it restarts the children that

@@ -34,7 +34,7 @@ pub(super) struct PendingStart {
 pub(super) enum StartUpdate {
     /// A child of the supervisor has failed to start and is tried again later, so that the start may take long. Returned once.
     Delayed,
-    /// The start has ended. `None` if the supervisor has exited without a word.
+    /// The start has ended. `None` if the supervisor has exited without an outcome.
     Ended(Option<StartResult>),
 }
 
@@ -46,17 +46,17 @@ pub(super) fn start_reply() -> (StartReply, PendingStart) {
 }
 
 impl StartReply {
-    /// Returns what sends that the start is delayed.
+    /// Returns the sender of the notice that the start is delayed.
     pub(super) fn take_delayed(&mut self) -> Option<oneshot::Sender<()>> {
         self.delayed.take()
     }
 
-    /// Sends the outcome, and returns it if no one awaits it. Runs a waker of the user, which may panic.
+    /// Sends the outcome, and returns it if it is not awaited any more. Runs a waker of the user, which may panic.
     pub(super) fn send(self, outcome: StartResult) -> Result<(), StartResult> {
         self.outcome.send(outcome)
     }
 
-    /// Waits until no one awaits the outcome any more. Cancel safe.
+    /// Waits until the outcome is not awaited any more. Cancel safe.
     pub(super) async fn closed(&mut self) {
         self.outcome.closed().await;
     }

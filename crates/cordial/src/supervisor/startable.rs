@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use super::start_reply::PendingStart;
 use crate::error::StartError;
 use crate::pid::Pid;
-use crate::process::{ChildSlot, Handle, ReportSlot};
+use crate::process::{ChildSlot, ReportSlot, RuntimeHandle};
 
 /// The options of a supervisor, for [`ChildSpec::supervisor`](crate::ChildSpec::supervisor).
 ///
@@ -32,7 +32,7 @@ pub(super) mod sealed {
 #[expect(unnameable_types, reason = "for a sealed trait")]
 #[derive(Debug)]
 pub struct ChildPosition {
-    pub(super) runtime: Handle,
+    pub(super) runtime: RuntimeHandle,
     pub(super) id: Arc<str>,
     pub(super) slot: ChildSlot,
     /// The parent, which starts the child again.

@@ -15,7 +15,8 @@ use crate::timeout::Timeout;
 
 impl<T: Send + 'static> Task<T> {
     /// Awaits all tasks and returns their values in input order. One timeout applies to the whole list: 5 s, or the
-    /// [`await_limit`](crate::process::Builder::await_limit) of the runtime, unless [`AwaitMany::timeout`] sets another one. The timeouts of the individual tasks do not apply.
+    /// [`await_limit`](crate::process::Builder::await_limit) of the runtime, unless [`AwaitMany::timeout`] sets another one.
+    /// The timeouts of the individual tasks do not apply.
     ///
     /// When a task fails, the future returns its exit at once; when the timeout elapses, it returns
     /// [`Exit::Timeout`]. In both cases the other tasks are asked to shut down. An empty list is
@@ -77,7 +78,8 @@ impl<T: Send> Future for Indexed<T> {
 impl<T> Unpin for AwaitMany<T> {}
 
 impl<T> AwaitMany<T> {
-    /// Sets the timeout of the whole list, counted from the first poll. Default: 5 s.
+    /// Sets the timeout of the whole list, counted from the first poll. Default: 5 s, or the
+    /// [`await_limit`](crate::process::Builder::await_limit) of the runtime.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! `Task::builder`: what is known about a task before it starts.
+//! `Task::builder`: options that are set before a task starts.
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::start::{spawn_here, start_without_handle};
 use crate::pid::Pid;
 use crate::process::{Outcome, Spawn, box_if_large};
 
-/// What is known about a task before it starts. Created by [`Task::builder`].
+/// Options of a task that is about to start. Created by [`Task::builder`].
 ///
 /// # Examples
 ///
@@ -45,8 +45,9 @@ impl TaskBuilder {
     }
 
     /// Sets the span in which the process is polled and in which its events are emitted. A span that the future enters
-    /// by itself, as `tracing`'s `instrument` does, contains only the crash of a panic: when a process is killed or returns an
-    /// `Err`, that span is no longer known. Default: the span that is current when the task is started.
+    /// by itself, as `tracing`'s `instrument` does, contains the event of a crash only if the crash is a panic: when a
+    /// process is killed or returns an `Err`, that span is no longer known. Default: the span that is current when the task
+    /// is started.
     ///
     /// # Examples
     ///

@@ -8,7 +8,7 @@ use cordial_sched::Timer;
 
 use crate::exit::{Location, TimedOut};
 use crate::pid::Pid;
-use crate::process::{Handle, capped};
+use crate::process::{RuntimeHandle, capped};
 use crate::timeout::Timeout;
 
 /// The deadline of one wait, on the clock of a runtime.
@@ -20,7 +20,7 @@ pub(super) enum Deadline {
 
 impl Deadline {
     /// Starts counting down, to the deadline of the scope at the latest. A deadline that is later than the clock can represent never elapses.
-    pub(super) fn new(runtime: &Handle, timeout: Timeout) -> Deadline {
+    pub(super) fn new(runtime: &RuntimeHandle, timeout: Timeout) -> Deadline {
         match capped(timeout) {
             Timeout::After(Duration::ZERO) => Deadline::Elapsed,
             Timeout::After(timeout) => runtime.executor().timer(timeout).map_or(Deadline::Never, Deadline::Armed),
@@ -38,7 +38,7 @@ impl Deadline {
 }
 
 /// Describes a process that exceeded its timeout. `None` if the process has left the process table.
-pub(crate) fn timed_out(runtime: &Handle, pid: Pid, timeout: Duration) -> Option<TimedOut> {
+pub(crate) fn timed_out(runtime: &RuntimeHandle, pid: Pid, timeout: Duration) -> Option<TimedOut> {
     let known = runtime.with(pid, |entry| (entry.label().cloned(), Location::from(entry.spawned_at)));
     known.map(|(label, spawned_at)| TimedOut::new(timeout, pid, label, Some(spawned_at)))
 }

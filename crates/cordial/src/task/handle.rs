@@ -14,11 +14,11 @@ use crate::timeout::{CompactTimeout, Timeout};
 
 /// An owned handle to a process that runs one future.
 ///
-/// Awaiting the handle returns `Ok` with the output of the future, or `Err` with the [`Exit`] that says why there is no
-/// output: a panic, a kill, or the timeout of the await. The timeout is 5 s unless [`timeout`](Task::timeout) or, for a whole
-/// runtime, [`await_limit`](crate::process::Builder::await_limit) sets another one, and counts from the first poll. When it elapses, the await returns [`Exit::Timeout`], and
-/// the task is asked to shut down, as by a drop of the handle. A result that has already arrived
-/// never times out.
+/// Awaiting the handle returns `Ok` with the output of the future, or `Err` with the [`Exit`] that says why there is no output:
+/// a panic, a kill, or the timeout of the await. The timeout is 5 s, unless [`timeout`](Task::timeout) or, for a whole runtime,
+/// [`await_limit`](crate::process::Builder::await_limit) sets another one. It counts from the first poll. When it elapses, the
+/// await returns [`Exit::Timeout`], and the task is asked to shut down, as by a drop of the handle. A result that has already
+/// arrived never times out.
 ///
 /// `&mut task` can be awaited in `select!` and `join_all`. Awaiting a handle whose result was taken returns
 /// [`Exit::NoProcess`].
@@ -73,37 +73,37 @@ enum TaskState<T> {
     Mapped(Box<dyn PollJoin<T>>),
     /// The result is known without a process: the task was made by `completed` or refused, or `poll_result` has kept
     /// its failure.
-    Ready(Known<T>),
+    Ready(ReadyResult<T>),
     /// The result was taken, or the handle was released.
     Taken,
 }
 
 /// A result that may hold another handle with such a result, and so on.
-struct Known<T> {
+struct ReadyResult<T> {
     /// `None` once it was taken.
     result: Option<Result<T, Exit>>,
     /// Drops the result. Made where `T` is known to be `'static`, which the destructor of a task does not know.
     drop_result: fn(Result<T, Exit>),
 }
 
-impl<T: 'static> Known<T> {
-    fn new(result: Result<T, Exit>) -> Known<T> {
-        Known { result: Some(result), drop_result: discard_in_turn }
+impl<T: 'static> ReadyResult<T> {
+    fn new(result: Result<T, Exit>) -> ReadyResult<T> {
+        ReadyResult { result: Some(result), drop_result: discard_in_turn }
     }
 }
 
-impl<T> Known<T> {
-    fn failed(exit: Exit) -> Known<T> {
+impl<T> ReadyResult<T> {
+    fn failed(exit: Exit) -> ReadyResult<T> {
         let drop_result = |result| {
             if let Err(exit) = result {
                 discard_in_turn(exit);
             }
         };
-        Known { result: Some(Err(exit)), drop_result }
+        ReadyResult { result: Some(Err(exit)), drop_result }
     }
 }
 
-impl<T> Drop for Known<T> {
+impl<T> Drop for ReadyResult<T> {
     fn drop(&mut self) {
         if let Some(result) = self.result.take() {
             (self.drop_result)(result);
@@ -166,7 +166,7 @@ impl<T> Task<T> {
 
 impl<T: 'static> Task<T> {
     pub(super) fn from_result(result: Result<T, Exit>) -> Task<T> {
-        Task { state: TaskState::Ready(Known::new(result)), timeout: Timeout::default().into() }
+        Task { state: TaskState::Ready(ReadyResult::new(result)), timeout: Timeout::default().into() }
     }
 }
 
@@ -210,7 +210,7 @@ impl<T: Send> Task<T> {
         };
         match result {
             Err(exit) if ends_at_this_await(cx) => {
-                self.state = TaskState::Ready(Known::failed(exit));
+                self.state = TaskState::Ready(ReadyResult::failed(exit));
                 Poll::Pending
             }
             result => {
@@ -249,7 +249,7 @@ impl<U: Send + 'static, E: Send + 'static> Task<Result<U, E>> {
             TaskState::Running(join) => TaskState::Mapped(Box::new(OrExit::new(join))),
             TaskState::Mapped(join) => TaskState::Mapped(Box::new(OrExit::new(join))),
             TaskState::Ready(mut known) => match known.result.take() {
-                Some(result) => TaskState::Ready(Known::new(flatten(result))),
+                Some(result) => TaskState::Ready(ReadyResult::new(flatten(result))),
                 None => TaskState::Taken,
             },
             TaskState::Taken => TaskState::Taken,

@@ -14,7 +14,7 @@ use cordial_sched::JoinHandle;
 
 use crate::exit::{Exit, IntoExit, Refusal};
 use crate::pid::Pid;
-use crate::process::{Handle, Reply, Spawned, SpawnedTask, is_forked, pid_of, unlink_from_caller};
+use crate::process::{ProcessReply, RuntimeHandle, Spawned, SpawnedTask, is_forked, pid_of, unlink_from_caller};
 
 /// A join handle whose result is a `T`, whatever the process itself returns.
 pub(super) trait PollJoin<T>: Send + Sync {
@@ -30,7 +30,7 @@ pub(super) trait PollJoin<T>: Send + Sync {
 pub(super) trait JoinControl: Send + Sync {
     fn pid(&self) -> Pid;
 
-    fn runtime(&self) -> Handle;
+    fn runtime(&self) -> RuntimeHandle;
 
     /// Returns whether the result has arrived, so that a poll returns it.
     fn is_finished(&self) -> bool;
@@ -67,7 +67,7 @@ pub(crate) enum Ownership {
 /// The join handle of a process that returns a `T`.
 #[derive(Debug)]
 pub(super) struct ProcessJoin<T> {
-    join: JoinHandle<Reply<T>>,
+    join: JoinHandle<ProcessReply<T>>,
     /// Whether the spawn linked the process to its spawner, and the link was not removed since.
     is_linked: bool,
     ownership: Ownership,
@@ -85,7 +85,7 @@ impl<T> ProcessJoin<T> {
 
     fn remove_link(&mut self) {
         if std::mem::take(&mut self.is_linked) {
-            unlink_from_caller(&Handle::of(&self.join), pid_of(&self.join));
+            unlink_from_caller(&RuntimeHandle::of(&self.join), pid_of(&self.join));
         }
     }
 }
@@ -96,7 +96,7 @@ impl<T: Send> PollJoin<T> for ProcessJoin<T> {
         if is_forked(&self.join) {
             return Poll::Ready(Err(Exit::Refused(Refusal::Forked)));
         }
-        Pin::new(&mut self.join).poll(cx).map(Reply::take)
+        Pin::new(&mut self.join).poll(cx).map(ProcessReply::take)
     }
 
     fn control(&self) -> &dyn JoinControl {
@@ -113,8 +113,8 @@ impl<T: Send> JoinControl for ProcessJoin<T> {
         pid_of(&self.join)
     }
 
-    fn runtime(&self) -> Handle {
-        Handle::of(&self.join)
+    fn runtime(&self) -> RuntimeHandle {
+        RuntimeHandle::of(&self.join)
     }
 
     fn is_finished(&self) -> bool {
@@ -147,7 +147,7 @@ impl<T> Drop for ProcessJoin<T> {
         }
         self.remove_link();
         if self.ownership == Ownership::Owned {
-            Handle::of(&self.join).request_shutdown(pid_of(&self.join));
+            RuntimeHandle::of(&self.join).request_shutdown(pid_of(&self.join));
         }
     }
 }

@@ -7,7 +7,7 @@ use super::handle::Task;
 use super::join::{Ownership, ProcessJoin};
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{Handle, Outcome, Spawn, box_if_large, with_spawning_runtime};
+use crate::process::{Outcome, RuntimeHandle, Spawn, box_if_large, with_spawning_runtime};
 use crate::telemetry;
 
 impl<T: Send + 'static> Task<T> {
@@ -101,7 +101,7 @@ impl<T: Send + 'static> Task<T> {
     }
 
     /// Spawns a future on `runtime`, with the options in `spawn`.
-    pub(crate) fn spawn_on<F>(runtime: &Handle, spawn: Spawn, ownership: Ownership, future: F) -> Task<T>
+    pub(crate) fn spawn_on<F>(runtime: &RuntimeHandle, spawn: Spawn, ownership: Ownership, future: F) -> Task<T>
     where
         F: Future<Output = T> + Send + 'static,
     {

@@ -63,7 +63,7 @@ impl<T: Send + 'static> Task<T> {
     /// ```
     pub fn yield_many(tasks: &mut [Task<T>]) -> YieldMany<'_, T> {
         let timeout = default_limit(tasks.iter());
-        let options = Options { tasks, timeout, limit: usize::MAX, on_timeout: OnTimeout::Nothing };
+        let options = YieldManyOptions { tasks, timeout, limit: usize::MAX, on_timeout: OnTimeout::Nothing };
         YieldMany { state: YieldManyState::NotPolled(options) }
     }
 }
@@ -78,12 +78,12 @@ pub struct YieldMany<'a, T> {
 type Results<T> = Vec<Option<Result<T, Exit>>>;
 
 enum YieldManyState<'a, T> {
-    NotPolled(Options<'a, T>),
+    NotPolled(YieldManyOptions<'a, T>),
     Waiting(Pin<Box<dyn Future<Output = Results<T>> + Send + 'a>>),
     Ended,
 }
 
-struct Options<'a, T> {
+struct YieldManyOptions<'a, T> {
     tasks: &'a mut [Task<T>],
     timeout: Timeout,
     limit: usize,
@@ -113,7 +113,7 @@ impl<T> YieldMany<'_, T> {
         self
     }
 
-    fn set(&mut self, set: impl FnOnce(&mut Options<'_, T>)) {
+    fn set(&mut self, set: impl FnOnce(&mut YieldManyOptions<'_, T>)) {
         if let YieldManyState::NotPolled(options) = &mut self.state {
             set(options);
         }
@@ -167,8 +167,8 @@ enum WaitEnd {
     TimeoutElapsed,
 }
 
-async fn yield_many<T: Send>(options: Options<'_, T>) -> Results<T> {
-    let Options { tasks, timeout, limit, on_timeout } = options;
+async fn yield_many<T: Send>(options: YieldManyOptions<'_, T>) -> Results<T> {
+    let YieldManyOptions { tasks, timeout, limit, on_timeout } = options;
     let mut results: Results<T> = tasks.iter().map(|_| None).collect();
     let limit = limit.min(tasks.iter().filter(|task| !task.is_taken()).count());
     let mut n_results = 0;

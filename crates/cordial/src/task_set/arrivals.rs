@@ -1,15 +1,25 @@
 //! The results of tasks that have ended, in the order of their ends.
 
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
 use cordial_sched::wake_last;
 
-use crate::process::{Recipient, Reply};
+use crate::process::{GroupCounters, GroupCounts, ProcessReply, Recipient, discard_in_turn};
 use crate::unwind;
 
 /// The results that the consumer has not taken.
-pub(super) struct Arrivals<O>(Mutex<State<O>>);
+pub(super) struct Arrivals<O> {
+    state: Mutex<State<O>>,
+    /// Only the set writes it.
+    n_spawned: AtomicUsize,
+    /// Results that the consumer has in its batch. Only the set writes it.
+    n_in_batch: AtomicUsize,
+    /// Drops results. Made where `O` is known to be `'static`, which the destructor of a set does not know.
+    drop_results: fn(Vec<Arrival<O>>),
+}
 
 struct State<O> {
     arrived: Vec<Arrival<O>>,
@@ -17,12 +27,14 @@ struct State<O> {
     consumer: Option<Waker>,
     /// Whether the set is gone: results are dropped.
     is_closed: bool,
+    n_ended: usize,
+    n_failed: usize,
 }
 
 /// The result of one task.
 pub(super) struct Arrival<O> {
     pub(super) slot: usize,
-    pub(super) reply: Reply<O>,
+    pub(super) reply: ProcessReply<O>,
 }
 
 /// Delivers the result of one task.
@@ -31,11 +43,20 @@ pub(super) struct Delivery<O> {
     pub(super) slot: usize,
 }
 
-impl<O> Arrivals<O> {
+impl<O: 'static> Arrivals<O> {
     pub(super) fn new() -> Arc<Arrivals<O>> {
-        Arc::new(Arrivals(Mutex::new(State { arrived: Vec::new(), consumer: None, is_closed: false })))
+        let state = State { arrived: Vec::new(), consumer: None, is_closed: false, n_ended: 0, n_failed: 0 };
+        Arc::new(Arrivals {
+            state: Mutex::new(state),
+            n_spawned: AtomicUsize::new(0),
+            n_in_batch: AtomicUsize::new(0),
+            // In turn, because a result may hold another set.
+            drop_results: discard_in_turn,
+        })
     }
+}
 
+impl<O> Arrivals<O> {
     /// Takes all results. `batch` must be empty. Pending if there are none: then the next one wakes `waker`.
     pub(super) fn poll_take(&self, batch: &mut Vec<Arrival<O>>, waker: &Waker) -> Poll<()> {
         let mut state = self.lock();
@@ -60,26 +81,61 @@ impl<O> Arrivals<O> {
         Poll::Pending
     }
 
-    /// Drops the results that have arrived, and those that arrive later.
-    pub(super) fn close(&self) {
+    /// Counts a task that was spawned.
+    pub(super) fn count_spawn(&self) {
+        self.n_spawned.store(self.n_spawned.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    /// Records how many results the consumer has taken and not passed on.
+    pub(super) fn set_in_batch(&self, n: usize) {
+        self.n_in_batch.store(n, Ordering::Relaxed);
+    }
+
+    /// Drops the results that have arrived, those in `batch`, and those that arrive later.
+    pub(super) fn close(&self, batch: Vec<Arrival<O>>) {
         let (arrived, consumer) = {
             let mut state = self.lock();
             state.is_closed = true;
             (std::mem::take(&mut state.arrived), state.consumer.take())
         };
-        drop(arrived);
+        for results in [batch, arrived] {
+            if !results.is_empty() {
+                (self.drop_results)(results);
+            }
+        }
         unwind::ignore_panic(|| drop(consumer));
     }
 
     fn lock(&self) -> MutexGuard<'_, State<O>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<O: Send> GroupCounters for Arrivals<O> {
+    fn counts(&self) -> GroupCounts {
+        let started = self.n_spawned.load(Ordering::Relaxed);
+        let state = self.lock();
+        GroupCounts {
+            started,
+            running: started.saturating_sub(state.n_ended),
+            succeeded: state.n_ended - state.n_failed,
+            failed: state.n_failed,
+            buffered: state.arrived.len() + self.n_in_batch.load(Ordering::Relaxed),
+            ..GroupCounts::default()
+        }
+    }
+}
+
+impl<O> fmt::Debug for Arrivals<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arrivals").field("n_spawned", &self.n_spawned).finish_non_exhaustive()
     }
 }
 
 impl<O> Recipient<O> for Delivery<O> {
     type Output = ();
 
-    fn receive(self, reply: Reply<O>) {
+    fn receive(self, reply: ProcessReply<O>) {
         let Delivery { arrivals, slot } = self;
         let consumer = {
             let mut state = arrivals.lock();
@@ -88,6 +144,8 @@ impl<O> Recipient<O> for Delivery<O> {
                 drop(reply);
                 return;
             }
+            state.n_ended += 1;
+            state.n_failed += usize::from(reply.is_failure());
             state.arrived.push(Arrival { slot, reply });
             state.consumer.take()
         };

@@ -1,19 +1,19 @@
-//! What becomes of a whole set: its first value, all its values, or its end.
+//! The outcome of a whole set: its first value, all its values, or its end.
 
+use std::collections::HashSet;
 use std::future::poll_fn;
-
-use futures_util::future::join_all;
 
 use super::set::TaskSet;
 use crate::exit::Exit;
-use crate::process::{Shutdown, StopOutcome, StopReport, stop_one};
+use crate::pid::Pid;
+use crate::process::{LateEnds, Shutdown, StopReport, stop_all};
 
 impl<T, O: Send + 'static> TaskSet<T, O> {
     /// Waits for the first value. The other tasks are then asked to shut down.
     ///
     /// # Errors
     ///
-    /// The exits of all tasks, in the order in which they ended, if all have failed. None of an empty set.
+    /// If all tasks have failed, their exits, in the order in which they ended. For an empty set, an empty list.
     ///
     /// # Cancel safety
     ///
@@ -57,17 +57,13 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
     ///
     /// After the first poll all tasks have been asked. If the future is dropped before the grace time is over, none is killed.
     pub async fn shutdown(self, grace: impl Into<Shutdown>) -> StopReport {
-        let mut report = StopReport::default();
-        if let Some(runtime) = &self.runtime {
-            let shutdown = grace.into();
-            let stops = self.running.iter().map(|(_, task)| stop_one(runtime, task.pid, shutdown));
-            for outcome in join_all(stops).await {
-                match outcome {
-                    StopOutcome::AsRequested => {}
-                    StopOutcome::Killed(stopped) => report.killed.push(stopped),
-                    StopOutcome::Abandoned(stopped) => report.abandoned.push(stopped),
-                }
-            }
+        let Some(runtime) = self.runtime.as_ref().filter(|_| !self.is_forked()) else { return StopReport::default() };
+        let shutdown = grace.into();
+        let running: HashSet<Pid> = self.running.iter().map(|(_, task)| task.pid).collect();
+        let mut report = stop_all(runtime, &|pid, _| running.contains(&pid), shutdown, LateEnds::Await).await;
+        if shutdown == Shutdown::BrutalKill {
+            // These were killed as requested.
+            report.killed.clear();
         }
         report
     }

@@ -2,20 +2,24 @@
 
 use std::convert::identity;
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{poll_fn, ready};
 use std::panic::Location;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{self, Context, Poll, Waker};
 
 use futures_core::Stream;
+use futures_util::future::Either;
 use slab::Slab;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::unconstrained;
 
 use super::arrivals::{Arrival, Arrivals, Delivery};
 use crate::exit::{Exit, IntoExit, Refusal};
 use crate::pid::Pid;
-use crate::process::{Handle, Spawn, box_if_large, ends_at_this_await, with_spawning_runtime};
+use crate::process::{
+    GroupKey, Purpose, RuntimeHandle, Spawn, box_if_large, current, ends_at_this_await, with_spawning_runtime,
+};
 
 /// Tasks of one kind with one owner. Their results are taken as they end.
 ///
@@ -24,12 +28,13 @@ use crate::process::{Handle, Spawn, box_if_large, ends_at_this_await, with_spawn
 /// | to | call |
 /// |---|---|
 /// | take the results one by one | [`next`](TaskSet::next) |
-/// | take the first value, and give the others up | [`first_ok`](TaskSet::first_ok) |
+/// | take the first value, and shut the other tasks down | [`first_ok`](TaskSet::first_ok) |
 /// | take all values, or the first failure | [`all`](TaskSet::all) |
 /// | end all tasks, and wait for their ends | [`shutdown`](TaskSet::shutdown) |
 ///
-/// The results have no limit: the limit of an await is for one task. For the items of an iterator, with a timeout for each, retries
-/// and results in input order, use [`Task::async_stream`](crate::Task::async_stream).
+/// A set waits for results without a limit: the default limit of 5 s is for the await of a single [`Task`](crate::Task). For
+/// the items of an iterator, with a timeout for each, with retries, and with results in input order, use
+/// [`Task::async_stream`](crate::Task::async_stream).
 ///
 /// `T` is what the set returns, `O` what its futures output: [`or_exit`](TaskSet::or_exit) makes them differ.
 ///
@@ -56,20 +61,23 @@ use crate::process::{Handle, Spawn, box_if_large, ends_at_this_await, with_spawn
 /// ```
 #[must_use = "dropping a set shuts its tasks down"]
 pub struct TaskSet<T, O = T> {
-    pub(super) running: Slab<Running>,
-    /// Taken from the arrivals, in reverse order.
+    pub(super) running: Slab<RunningTask>,
+    /// Results that were taken from the arrivals, in reverse order, so that `pop` returns the oldest.
     batch: Vec<Arrival<O>>,
     arrivals: Arc<Arrivals<O>>,
     /// The tasks that were refused, and a failure that was not returned because the process of the consumer ends.
     failed: Vec<(u64, Exit)>,
-    pub(super) runtime: Option<Handle>,
+    pub(super) runtime: Option<RuntimeHandle>,
     permits: Option<Arc<Semaphore>>,
+    max_concurrency: Option<usize>,
     n_spawned: u64,
+    /// The place of the set among those of the runtime.
+    key: Option<GroupKey>,
     convert: fn(Result<O, Exit>) -> Result<T, Exit>,
 }
 
 /// A task whose result was not taken.
-pub(super) struct Running {
+pub(super) struct RunningTask {
     pub(super) pid: Pid,
     /// Its place in the order of the spawns.
     number: u64,
@@ -85,7 +93,9 @@ impl<T: Send + 'static> TaskSet<T> {
             failed: Vec::new(),
             runtime: None,
             permits: None,
+            max_concurrency: None,
             n_spawned: 0,
+            key: None,
             convert: identity,
         }
     }
@@ -114,7 +124,8 @@ impl<U: Send + 'static, E: IntoExit + Send + 'static> TaskSet<Result<U, E>> {
     /// });
     /// ```
     pub fn or_exit(mut self) -> TaskSet<U, Result<U, E>> {
-        let TaskSet { running, batch, arrivals, failed, runtime, permits, n_spawned, .. } = &mut self;
+        let TaskSet { running, batch, arrivals, failed, runtime, permits, max_concurrency, n_spawned, key, .. } =
+            &mut self;
         TaskSet {
             running: std::mem::take(running),
             batch: std::mem::take(batch),
@@ -122,10 +133,31 @@ impl<U: Send + 'static, E: IntoExit + Send + 'static> TaskSet<Result<U, E>> {
             failed: std::mem::take(failed),
             runtime: runtime.take(),
             permits: permits.take(),
+            max_concurrency: *max_concurrency,
             n_spawned: *n_spawned,
+            key: key.take(),
             convert: flatten,
         }
     }
+}
+
+/// Returns a future of a permit. It takes its place in the queue now, and not in its first poll: several workers may poll tasks
+/// for the first time at once, in any order.
+fn permit_in_turn(permits: Arc<Semaphore>) -> impl Future<Output = Option<OwnedSemaphorePermit>> + Send {
+    let mut permit = match permits.clone().try_acquire_owned() {
+        Ok(permit) => Either::Left(ready(Some(permit))),
+        // The semaphore is never closed, so an error does not happen.
+        Err(_) => Either::Right(Box::pin(async move { permits.acquire_owned().await.ok() })),
+    };
+    if let Either::Right(waits) = &mut permit {
+        // Unconstrained: in a task that has used up its budget of polls, tokio would not give it a place now.
+        let first_poll = unconstrained(poll_fn(|cx| Poll::Ready(waits.as_mut().poll(cx).map(|permit| permit))));
+        let first = pin!(first_poll).poll(&mut Context::from_waker(Waker::noop()));
+        if let Poll::Ready(Poll::Ready(permit)) = first {
+            return Either::Left(ready(permit));
+        }
+    }
+    permit
 }
 
 fn flatten<U, E: IntoExit>(result: Result<Result<U, E>, Exit>) -> Result<U, Exit> {
@@ -133,8 +165,9 @@ fn flatten<U, E: IntoExit>(result: Result<Result<U, E>, Exit>) -> Result<U, Exit
 }
 
 impl<T, O: Send + 'static> TaskSet<T, O> {
-    /// Sets how many tasks run at once. The others wait, in the order of their spawns: each is a process already, with a pid, but
-    /// its future is not polled. Default: no limit. To be set before the first spawn; later calls are for later spawns.
+    /// Sets how many tasks run at once. The others wait, in the order of their spawns: each is a process already, with a pid,
+    /// but its future is not polled. Default: no limit. To be set before the first spawn: a later call creates another limit,
+    /// for later spawns only.
     ///
     /// # Panics
     ///
@@ -143,6 +176,7 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
     pub fn max_concurrency(mut self, n: usize) -> TaskSet<T, O> {
         assert!(n > 0, "`max_concurrency(0)` would run no task; use at least 1");
         self.permits = Some(Arc::new(Semaphore::new(n.min(Semaphore::MAX_PERMITS))));
+        self.max_concurrency = Some(n);
         self
     }
 
@@ -154,24 +188,23 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
         F: Future<Output = O> + Send + 'static,
     {
         let spawned_at = Location::caller();
-        match self.permits.clone() {
-            None => box_if_large!(future: F => self.start(spawned_at, future)),
-            Some(permits) => {
-                let future = async move {
-                    // The semaphore is never closed, so an error does not happen.
-                    let _permit = permits.acquire_owned().await;
-                    future.await
-                };
-                self.start_boxed(spawned_at, future)
-            }
-        }
+        box_if_large!(future: F => self.start_in_turn(spawned_at, future))
     }
 
-    fn start_boxed<F>(&mut self, spawned_at: &'static Location<'static>, future: F) -> Pid
+    /// Starts a task, which first waits for its turn if the number of tasks that run is limited.
+    fn start_in_turn<F>(&mut self, spawned_at: &'static Location<'static>, future: F) -> Pid
     where
         F: Future<Output = O> + Send + 'static,
     {
-        box_if_large!(future: F => self.start(spawned_at, future))
+        // A forked process refuses the task, and another thread may have held the lock of the semaphore.
+        let permits = self.permits.clone().filter(|_| !self.is_forked());
+        let Some(permits) = permits else { return self.start(spawned_at, future) };
+        let permit = permit_in_turn(permits);
+        let in_turn = async move {
+            let _permit = permit.await;
+            future.await
+        };
+        self.start(spawned_at, in_turn)
     }
 
     fn start<F>(&mut self, spawned_at: &'static Location<'static>, future: F) -> Pid
@@ -182,18 +215,21 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
         self.n_spawned += 1;
         let entry = self.running.vacant_entry();
         let delivery = Delivery { arrivals: self.arrivals.clone(), slot: entry.key() };
-        let spawn = Spawn::new(spawned_at);
+        let spawn = Spawn::new(spawned_at).purpose(Purpose::SetTask);
         let started = match &self.runtime {
             Some(runtime) => spawn.start_detached(runtime, future, delivery),
             None => with_spawning_runtime(|runtime| {
                 self.runtime = Some(runtime.clone());
+                let (limit, counters) = (self.max_concurrency, self.arrivals.clone());
+                self.key = runtime.add_task_set(current(), spawned_at, limit, counters);
                 spawn.start_detached(runtime, future, delivery)
             })
             .unwrap_or_else(|refusal: Refusal| Err(refusal)),
         };
         match started {
             Ok(pid) => {
-                entry.insert(Running { pid, number });
+                entry.insert(RunningTask { pid, number });
+                self.arrivals.count_spawn();
                 pid
             }
             Err(refusal) => {
@@ -226,6 +262,7 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
 
     /// Returns the next result, with the place of its task in the order of the spawns.
     pub(super) fn poll_any(&mut self, cx: &mut Context<'_>) -> Poll<Option<(u64, Result<T, Exit>)>> {
+        self.refuse_if_forked();
         if self.is_empty() {
             return Poll::Ready(None);
         }
@@ -237,11 +274,12 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
             return Poll::Ready(Some((number, Err(exit))));
         }
         if self.batch.is_empty() {
-            ready!(self.arrivals.poll_take(&mut self.batch, cx.waker()));
+            task::ready!(self.arrivals.poll_take(&mut self.batch, cx.waker()));
             self.batch.reverse();
         }
         let Arrival { slot, reply } = self.batch.pop().expect("just filled");
-        let Running { number, .. } = self.running.remove(slot);
+        self.arrivals.set_in_batch(self.batch.len());
+        let RunningTask { number, .. } = self.running.remove(slot);
         match (self.convert)(reply.take()) {
             // A process that has to end does not see the failure.
             Err(exit) if ends_at_this_await(cx) => {
@@ -251,17 +289,39 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
             result => Poll::Ready(Some((number, result))),
         }
     }
+
+    /// In a forked process, makes the result of each task a refusal: the tasks have stayed in the parent process, and another
+    /// thread may have held the lock of the arrivals.
+    fn refuse_if_forked(&mut self) {
+        if !self.is_forked() || self.running.is_empty() {
+            return;
+        }
+        self.batch.clear();
+        let refused = std::mem::take(&mut self.running).into_iter();
+        self.failed.extend(refused.map(|(_, task)| (task.number, Exit::Refused(Refusal::Forked))));
+        self.failed.sort_by_key(|(number, _)| *number);
+    }
 }
 
 impl<T, O> TaskSet<T, O> {
+    pub(super) fn is_forked(&self) -> bool {
+        self.runtime.as_ref().is_some_and(RuntimeHandle::is_forked)
+    }
+
     /// Asks all tasks to shut down, and drops their results.
     fn give_up(&mut self) {
+        if self.is_forked() {
+            return;
+        }
         if let Some(runtime) = &self.runtime {
             for (_, task) in &self.running {
                 runtime.request_shutdown(task.pid);
             }
+            if let Some(key) = self.key.take() {
+                runtime.remove_task_set(key);
+            }
         }
-        self.arrivals.close();
+        self.arrivals.close(std::mem::take(&mut self.batch));
     }
 }
 

@@ -10,7 +10,7 @@ use cordial::{Exit, PanicReport, Runtime, Task};
 use crate::harness::records::Records;
 use crate::harness::subprocess;
 
-/// The messages with which hooks were called, each behind the name of the hook.
+/// The messages with which hooks were called, each after the name of the hook.
 static CALLS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 fn calls() -> Vec<String> {

@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use cordial::process::Panics;
-use cordial::{ChildSpec, Exit, Restart, Runtime, Strategy, Supervisor, Task, TaskSupervisor, process};
+use cordial::{
+    ChildSpec, Exit, Lost, LostCause, Restart, Runtime, Strategy, Supervisor, Task, TaskSupervisor, process,
+};
 
 /// The `main` of a program.
 type Main = fn() -> ExitCode;
@@ -20,6 +22,7 @@ pub(crate) const PROGRAMS: &[(&str, Main)] = &[
     ("crash-loop", crashes_again_and_again),
     ("long-poll", blocks),
     ("refused", is_refused),
+    ("lost", is_lost),
 ];
 
 fn panics() -> ExitCode {
@@ -93,6 +96,19 @@ fn is_refused() -> ExitCode {
         imports.start_child(std::future::pending::<()>())?;
         imports.start_child(async {})?;
         Ok::<(), Exit>(())
+    })
+}
+
+/// The exit of a call whose OS process was killed, as `cordial-isolate` makes it.
+fn is_lost() -> ExitCode {
+    cordial::main(async {
+        let import = Task::builder().label("import").spawn(async {
+            let lost = Lost::builder(LostCause::signal(11)).function("pictures.resize").place("OS process 4711");
+            let lost = lost.spawned_at(std::panic::Location::caller()).ran_for(Duration::from_millis(30));
+            let exit: Exit = lost.stderr(vec!["decoding a.png".to_owned()]).build().into();
+            cordial::exit(exit).await
+        });
+        import.await.map(|never: ()| never)
     })
 }
 

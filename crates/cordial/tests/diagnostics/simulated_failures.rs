@@ -1,4 +1,4 @@
-//! A simulation that fails panics once, with a message that says all.
+//! A simulation that fails panics once, with a message that names the failure, its line and the seed.
 
 use std::time::Duration;
 

@@ -58,7 +58,7 @@ fn profile(folder: &Path) -> &str {
     match folder.file_name().and_then(|name| name.to_str()) {
         Some("debug") => "dev",
         Some(name) => name,
-        None => panic!("{} is no folder of a profile", folder.display()),
+        None => panic!("{} is not the folder of a profile", folder.display()),
     }
 }
 

@@ -108,7 +108,7 @@ fn a_plain_thread_waits_for_the_root_of_the_default_runtime() {
     assert_eq!(cordial::run(async { is_shutdown_requested() }), Ok(false));
     assert!(is_shutdown_requested());
     assert_eq!((requested.now_or_never(), guard.requested().now_or_never()), (Some(()), Some(())));
-    // Dropping the guard asks nothing of anybody.
+    // Dropping the guard sends no request.
     drop(guard);
     assert_eq!(cordial::run(async { 1 }), Ok(1));
 }

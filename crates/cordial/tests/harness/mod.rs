@@ -6,9 +6,11 @@
 //!   standard error, threads, the `tracing` subscriber. `events` and `records` are such
 //!   subscribers, `threads` reads the threads of the process, `other_user` starts a subprocess as a
 //!   user who has no other threads.
+//! - `block_on` awaits a future where thread-locals may be gone.
 
 #![allow(dead_code, reason = "each test target uses a part of it")]
 
+pub(crate) mod block_on;
 pub(crate) mod children;
 pub(crate) mod events;
 pub(crate) mod exit_kind;

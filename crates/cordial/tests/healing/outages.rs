@@ -12,7 +12,7 @@ use crate::server::{Kind, Server};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// How a server is away.
+/// How a server becomes unavailable.
 #[derive(Clone, Copy, Debug)]
 enum Outage {
     /// It hangs: its connections stay open, and nothing answers.
@@ -55,7 +55,7 @@ pub(crate) fn run() {
     }
 }
 
-/// Runs the example beside a server of its own, which is away in each of these ways, one after another.
+/// Runs the example beside a server of its own, which becomes unavailable in each of these ways, one after another.
 fn outages(kind: Kind, list: &'static [Outage]) {
     let runtime = Runtime::builder().workers(1).build().unwrap();
     let mut server = Server::start(kind);

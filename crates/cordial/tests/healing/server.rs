@@ -88,7 +88,7 @@ impl Server {
         self.process = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     }
 
-    /// Stops the server in its tracks until `resume`.
+    /// Suspends the processes of the server until `resume`.
     pub(crate) fn freeze(&self) {
         self.signal(Signal::STOP);
     }

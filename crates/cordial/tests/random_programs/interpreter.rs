@@ -93,8 +93,8 @@ impl Interpreter {
             while let Ok(handle) = self.inbox.try_recv() {
                 self.handles.push(handle);
             }
-            let is_idle = op.needs_handle() && self.handles.is_empty() || op.needs_trap() && self.exits.is_none();
-            if is_idle {
+            let cannot_act = op.needs_handle() && self.handles.is_empty() || op.needs_trap() && self.exits.is_none();
+            if cannot_act {
                 continue;
             }
             self.write(Event::Step(self.name, op));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cordial::server::{self, Handle, Server, ServerRef, TryCastError};
 use cordial::{
     Backoff, BuildError, ChildSpec, DeleteError, Exit, NotFound, Refusal, Retry, Runtime, Shutdown, StartError,
-    Strategy, Supervisor, Task, TaskSupervisor, process,
+    Strategy, Supervisor, Task, TaskSet, TaskSupervisor, process,
 };
 use futures::executor::block_on;
 use futures::{FutureExt, stream};
@@ -145,8 +145,18 @@ impl Handle<()> for Silent {
 fn each_call_for_processes_of_the_parent_process_is_refused() {
     if subprocess::case().is_none() {
         let reports = subprocess::run(test_name!(), "").reports();
-        let expected =
-            ["monitors", "waits", "tree", "tasks", "server", "streams", "inspection", "the rest", "parent goes on"];
+        let expected = [
+            "monitors",
+            "waits",
+            "sets",
+            "tree",
+            "tasks",
+            "server",
+            "streams",
+            "inspection",
+            "the rest",
+            "parent goes on",
+        ];
         assert_eq!(reports, expected);
         return;
     }
@@ -178,6 +188,19 @@ fn each_call_for_processes_of_the_parent_process_is_refused() {
     while !finished.is_finished() {
         std::thread::yield_now();
     }
+    let (mut set, mut ended_set, mut dropped_set, mut stopped_set) =
+        (TaskSet::new(), TaskSet::new(), TaskSet::new(), TaskSet::new());
+    for set in [&mut set, &mut dropped_set, &mut stopped_set] {
+        set.spawn(std::future::pending::<i32>());
+        set.spawn(std::future::pending());
+    }
+    // One of two results that have arrived is taken.
+    ended_set.spawn(async { 1 });
+    ended_set.spawn(async { 1 });
+    while process::inspector().task_sets().iter().all(|set| set.buffered < 2) {
+        std::thread::yield_now();
+    }
+    assert_eq!(block_on(ended_set.next()), Some(Ok(1)));
     let retry = Retry::times(3).backoff(Backoff::exponential(3600 * SECOND, 3600 * SECOND));
     let mut plain = Task::async_stream(0..3, |_| std::future::pending::<()>()).max_concurrency(2).retry(retry);
     let mut supervised = tasks.async_stream(0..2, |_| std::future::pending::<()>());
@@ -195,6 +218,17 @@ fn each_call_for_processes_of_the_parent_process_is_refused() {
         assert!(ignored.ignore().is_some_and(|result| is_refused(&result.unwrap_err())));
         drop(dropped);
         subprocess::report("waits");
+        set.spawn(async { 1 });
+        for (mut set, n) in [(set, 3), (ended_set, 1)] {
+            assert_eq!(set.len(), n);
+            for _ in 0..n {
+                assert!(is_refused(&block_on(set.next()).unwrap().unwrap_err()));
+            }
+            assert_eq!(block_on(set.next()), None);
+        }
+        drop(dropped_set);
+        assert!(block_on(stopped_set.shutdown(Shutdown::Infinity)).is_clean());
+        subprocess::report("sets");
         let refused = || Err(StartError::Refused(Refusal::Forked));
         assert_eq!(block_on(tree.start_child(worker("b"))), refused());
         assert_eq!(block_on(tree.restart_child("a")), refused());

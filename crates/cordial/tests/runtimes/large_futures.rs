@@ -4,8 +4,10 @@
 
 use std::future::{Ready, ready};
 
+use cordial::server::{Context, Handle, Later, Server, ServerRef};
 use cordial::{
-    ChildSpec, Exit, Restart, Runtime, Strategy, Supervisor, Task, TaskSupervisor, Timeout, process, testing,
+    ChildSpec, Exit, Inherited, Restart, Runtime, Strategy, Supervisor, Task, TaskSet, TaskSupervisor, Timeout,
+    process, testing,
 };
 use tokio::task::yield_now;
 
@@ -37,36 +39,44 @@ async fn init_of_large() -> Result<impl Future<Output = ()> + Send, &'static str
 }
 
 /// Calls `f` in a frame of its own: several large futures in one frame would overflow the stack by themselves.
-fn apart<T>(f: &dyn Fn() -> T) -> T {
+fn apart<T>(f: &mut dyn FnMut() -> T) -> T {
     std::hint::black_box(f)()
 }
 
 /// Starts large futures in every way that there is inside a process.
 async fn start_all() {
-    let spawned = [apart(&|| Task::spawn(large())), apart(&|| Task::spawn_link(large()))];
+    let spawned = [apart(&mut || Task::spawn(large())), apart(&mut || Task::spawn_link(large()))];
     for task in spawned {
         assert_eq!(task.await, Ok(SIZE));
     }
-    let started = [apart(&|| Task::start(large_without_value())), apart(&|| Task::start_link(large_without_value()))];
+    let started =
+        [apart(&mut || Task::start(large_without_value())), apart(&mut || Task::start_link(large_without_value()))];
     for pid in started {
         assert!(matches!(process::monitor(pid).await, Exit::Normal | Exit::NoProcess));
     }
     assert_eq!(Task::async_stream([()], |()| large()).collect().await, [Ok(SIZE)]);
+    for mut set in [TaskSet::new(), TaskSet::new().max_concurrency(1)] {
+        apart(&mut || set.spawn(large()));
+        assert_eq!(set.next().await, Some(Ok(SIZE)));
+    }
 }
 
 async fn start_all_under_supervisors() {
     let tasks = TaskSupervisor::start();
-    let spawned =
-        [apart(&|| tasks.spawn(large())), apart(&|| tasks.spawn_link(large())), apart(&|| tasks.spawn_nolink(large()))];
+    let spawned = [
+        apart(&mut || tasks.spawn(large())),
+        apart(&mut || tasks.spawn_link(large())),
+        apart(&mut || tasks.spawn_nolink(large())),
+    ];
     for task in spawned {
         assert_eq!(task.await, Ok(SIZE));
     }
     assert_eq!(tasks.async_stream([()], |()| large()).collect().await, [Ok(SIZE)]);
-    let when_room = apart(&|| tasks.start_child_when_room(large_without_value())).await.unwrap();
+    let when_room = apart(&mut || tasks.start_child_when_room(large_without_value())).await.unwrap();
     let started = [
         when_room,
-        apart(&|| tasks.start_child(large_without_value()).unwrap()),
-        apart(&|| tasks.start_child_with(ChildSpec::task("task", large_without_value)).unwrap()),
+        apart(&mut || tasks.start_child(large_without_value()).unwrap()),
+        apart(&mut || tasks.start_child_with(ChildSpec::task("task", large_without_value)).unwrap()),
     ];
     for pid in started {
         assert!(matches!(process::monitor(pid).await, Exit::Normal | Exit::NoProcess));
@@ -83,12 +93,57 @@ async fn start_all_under_supervisors() {
     tree.stop().await;
 }
 
+/// A server with a large state, whose methods are large futures.
+struct LargeServer([u8; SIZE / 4]);
+
+impl Server for LargeServer {
+    async fn started(&mut self, _: &mut Context<Self>) -> Result<(), Exit> {
+        large().await;
+        Ok(())
+    }
+
+    async fn stopping(&mut self, _: &Exit) {
+        large().await;
+    }
+}
+
+struct Len;
+
+impl Handle<Len> for LargeServer {
+    type Reply = usize;
+    async fn handle(&mut self, _: Len, _: &mut Context<Self>) -> usize {
+        large().await + self.0.len()
+    }
+}
+
+struct LenLater;
+
+impl Handle<LenLater> for LargeServer {
+    type Reply = Later<usize>;
+    async fn handle(&mut self, _: LenLater, ctx: &mut Context<Self>) -> Later<usize> {
+        apart(&mut || ctx.reply_later(large()))
+    }
+}
+
+async fn use_large_servers() {
+    static CARRIED: Inherited<()> = Inherited::new().carried_by_calls();
+    let server = ServerRef::start(|| LargeServer([1; SIZE / 4]));
+    assert_eq!(server.call(Len).timeout(Timeout::Infinity).await, Ok(SIZE + SIZE / 4));
+    let in_scope = CARRIED.scope((), server.call(Len).timeout(Timeout::Infinity));
+    assert_eq!(in_scope.await, Ok(SIZE + SIZE / 4));
+    assert_eq!(server.call(LenLater).timeout(Timeout::Infinity).await, Ok(SIZE));
+    server.cast(Len).await.unwrap();
+    server.stop().await;
+    assert_eq!(server.ended().await, Exit::Normal);
+}
+
 #[test]
 fn large_futures_start_in_every_way() {
     let runtime = Runtime::builder().workers(2).build().unwrap();
     let all = async {
         Task::spawn(start_all()).timeout(Timeout::Infinity).await?;
-        Task::spawn(start_all_under_supervisors()).timeout(Timeout::Infinity).await
+        Task::spawn(start_all_under_supervisors()).timeout(Timeout::Infinity).await?;
+        Task::spawn(use_large_servers()).timeout(Timeout::Infinity).await
     };
     assert_eq!(runtime.block_on(all), Ok(Ok(())));
 }
@@ -103,10 +158,10 @@ fn a_huge_future_runs_if_it_fits_on_the_stack_of_the_thread_that_spawns_it() {
         std::hint::black_box(&array).len()
     }
     let spawn = || {
-        assert_eq!(apart(&|| Task::spawn(huge())).wait(), Ok(HUGE));
+        assert_eq!(apart(&mut || Task::spawn(huge())).wait(), Ok(HUGE));
         let runtime = Runtime::builder().workers(1).build().unwrap();
-        assert_eq!(apart(&|| runtime.block_on(huge())), Ok(HUGE));
-        assert_eq!(apart(&|| testing::run(huge())), HUGE);
+        assert_eq!(apart(&mut || runtime.block_on(huge())), Ok(HUGE));
+        assert_eq!(apart(&mut || testing::run(huge())), HUGE);
     };
     let thread = std::thread::Builder::new().stack_size(8 * HUGE).spawn(spawn).unwrap();
     thread.join().unwrap();
@@ -115,10 +170,10 @@ fn a_huge_future_runs_if_it_fits_on_the_stack_of_the_thread_that_spawns_it() {
 #[test]
 fn large_futures_run_as_roots() {
     let runtime = Runtime::builder().workers(1).build().unwrap();
-    assert_eq!(apart(&|| runtime.block_on(large())), Ok(SIZE));
-    assert_eq!(apart(&|| runtime.run(large())), Ok(SIZE));
-    assert_eq!(apart(&|| cordial::run(large())), Ok(SIZE));
-    let _ = apart(&|| cordial::main(large_without_value()));
-    assert_eq!(apart(&|| testing::run(large())), SIZE);
-    assert_eq!(apart(&|| testing::run_seeded(1, large())), SIZE);
+    assert_eq!(apart(&mut || runtime.block_on(large())), Ok(SIZE));
+    assert_eq!(apart(&mut || runtime.run(large())), Ok(SIZE));
+    assert_eq!(apart(&mut || cordial::run(large())), Ok(SIZE));
+    let _ = apart(&mut || cordial::main(large_without_value()));
+    assert_eq!(apart(&mut || testing::run(large())), SIZE);
+    assert_eq!(apart(&mut || testing::run_seeded(1, large())), SIZE);
 }

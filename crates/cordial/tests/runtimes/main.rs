@@ -10,6 +10,7 @@ mod blocking;
 mod build_and_shutdown;
 mod checkpoint;
 mod dropped_runtimes;
+mod ending_threads;
 #[cfg(unix)]
 mod fork;
 #[cfg(target_os = "linux")]

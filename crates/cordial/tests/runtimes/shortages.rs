@@ -300,7 +300,7 @@ fn a_program_needs_no_standard_error() {
     }
 }
 
-/// Handlers of a user who was first, or who comes later, and signals that the parent ignores.
+/// Handlers that the program has set before those of the library, or sets after them, and signals that the parent ignores.
 #[test]
 fn a_program_shares_signals_with_other_handlers() {
     if let Some(case) = subprocess::case() {

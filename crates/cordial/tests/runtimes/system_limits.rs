@@ -41,7 +41,7 @@ fn use_up(runtime: &Runtime) {
     assert!(runtime.shutdown(Duration::from_secs(10)).is_clean());
 }
 
-/// The number of threads that a runtime with so many workers needs.
+/// The number of threads that a runtime with this many workers needs.
 const fn needed(workers: usize) -> usize {
     2 * workers + 2
 }

@@ -1,4 +1,4 @@
-//! What mistakes get: errors and sentences.
+//! Mistakes in the use of a server: each gets an error or a panic that says what is wrong.
 
 use std::future::pending;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Calls: the answer, the limit, and who waits for whom.
+//! Calls: the answer, the limit, and servers that wait for each other.
 
 use std::time::Duration;
 
@@ -120,7 +120,7 @@ fn the_caller_of_a_message_whose_handler_panics_gets_the_panic() {
 }
 
 #[test]
-fn when_nobody_restarts_the_server_all_that_wait_get_its_exit_at_once() {
+fn when_no_supervisor_restarts_the_server_all_waiting_callers_get_its_exit_at_once() {
     testing::run(async {
         let server = Worker::builder(&Log::default()).mailbox(2).start();
         let begun = Instant::now();

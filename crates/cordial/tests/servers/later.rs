@@ -1,7 +1,11 @@
 //! Answers that follow after the handler has returned.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use cordial::server::{Context, Handle, Later, Server, ServerRef};
 use cordial::{Exit, Restart, testing};
 use tokio::time::{Instant, sleep};
+use tracing::{Event, Metadata, Subscriber, span};
 
 use crate::harness::children::{Log, settle};
 use crate::work::{Crash, SECOND, Say, SlowReply, Worker};
@@ -72,5 +76,65 @@ fn a_late_answer_to_a_cast_runs_to_its_end() {
         assert_eq!(log.take(), "-later");
         assert_eq!(server.stop().await.to_string(), cordial::StopReport::default().to_string());
         assert_eq!(server.ended().await, Exit::Normal);
+    });
+}
+
+/// A subscriber that panics at the next span or event after `PANICS` is set.
+struct Faulty;
+
+static PANICS: AtomicBool = AtomicBool::new(false);
+
+impl Faulty {
+    fn act() {
+        assert!(!PANICS.swap(false, Ordering::SeqCst), "planned panic of a subscriber");
+    }
+}
+
+impl Subscriber for Faulty {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        Faulty::act();
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, _: &Event<'_>) {
+        Faulty::act();
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+/// A server whose late answer is started while the subscriber panics.
+struct Unlucky;
+struct Ask;
+
+impl Server for Unlucky {}
+
+impl Handle<Ask> for Unlucky {
+    type Reply = Later<u8>;
+    async fn handle(&mut self, _: Ask, ctx: &mut Context<Self>) -> Later<u8> {
+        PANICS.store(true, Ordering::SeqCst);
+        ctx.reply_later(async { 7 })
+    }
+}
+
+#[test]
+fn a_call_is_answered_although_the_subscriber_panics_when_its_late_answer_starts() {
+    tracing::subscriber::with_default(Faulty, || {
+        testing::run(async {
+            let server = ServerRef::start(|| Unlucky);
+            let answer = server.call(Ask).await;
+            assert!(!PANICS.load(Ordering::SeqCst), "the subscriber was asked");
+            assert!(answer.clone().is_ok() || answer.clone().unwrap_err().is_panic(), "{answer:?}");
+        });
     });
 }

@@ -1,4 +1,4 @@
-//! The bound of the mailbox, and who waits for room.
+//! The bound of the mailbox, and senders that wait for room.
 
 use cordial::server::TryCastError;
 use cordial::{Exit, Task, testing};
@@ -76,7 +76,7 @@ fn a_cast_that_finds_no_room_ends_at_its_limit_and_its_message_is_not_handled() 
 }
 
 #[test]
-fn the_mailbox_tells_how_long_its_oldest_message_waits() {
+fn the_mailbox_shows_how_long_its_oldest_message_has_waited() {
     testing::run(async {
         let server = Worker::start(&Log::default());
         server.cast(Slow(10, "")).await.unwrap();
@@ -88,5 +88,19 @@ fn the_mailbox_tells_how_long_its_oldest_message_waits() {
         tokio::time::sleep(SECOND).await;
         let mailbox = server.mailbox();
         assert_eq!((mailbox.length, mailbox.oldest, mailbox.in_hand), (2, Some(3 * SECOND), Some("Slow")));
+    });
+}
+
+#[test]
+fn a_process_that_casts_in_a_loop_lets_the_server_handle_messages() {
+    testing::run(async {
+        let server = Worker::start(&Log::default());
+        for _ in 0..1000 {
+            server.cast(Say("again")).await.unwrap();
+        }
+        assert!(
+            server.mailbox().length < 1000,
+            "the mailbox has room for all of them, so only a turn of the server takes one"
+        );
     });
 }

@@ -6,13 +6,17 @@ mod harness;
 
 mod bad_input;
 mod calls;
+mod destructors;
 mod ends;
 mod exits;
 mod later;
+mod limits;
 mod mailbox;
+mod mixed;
 mod model;
 mod observe;
 mod restarts;
+mod reuse;
 mod stops;
 mod timers;
 mod work;

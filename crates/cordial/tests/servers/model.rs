@@ -57,7 +57,7 @@ impl Handle<Job> for Worker {
     }
 }
 
-/// What became of a message, as its sender has seen it.
+/// The outcome of a message, as its sender has seen it.
 #[derive(Debug)]
 enum Outcome {
     Answered(u32),
@@ -70,7 +70,7 @@ enum Outcome {
     Refused,
 }
 
-/// Sends messages one after the other, and returns what became of each.
+/// Sends messages one after the other, and returns the outcome of each.
 async fn sender(server: ServerRef<Worker>, numbers: std::ops::Range<u32>, seed: u64) -> Vec<(u32, Outcome)> {
     let mut rng = Rng::with_seed(seed);
     let mut outcomes = Vec::new();

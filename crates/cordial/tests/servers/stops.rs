@@ -3,11 +3,11 @@
 use std::future::pending;
 
 use cordial::server::{Context, Handle, Server, ServerRef};
-use cordial::{Exit, Refusal, Shutdown, Task, process, testing};
+use cordial::{Exit, Refusal, Restart, Shutdown, Task, process, testing};
 use tokio::time::Instant;
 
 use crate::harness::children::{Log, settle};
-use crate::work::{SECOND, Say, Slow, Worker};
+use crate::work::{Crash, SECOND, Say, Slow, Worker};
 
 #[test]
 fn a_stop_finishes_the_message_in_hand_and_refuses_the_others() {
@@ -26,6 +26,26 @@ fn a_stop_finishes_the_message_in_hand_and_refuses_the_others() {
         assert_eq!(log.take(), "started in-hand stopping: ended normally");
         assert!(server.stop().await.is_clean());
     });
+}
+
+#[test]
+fn a_stop_between_two_processes_refuses_what_waits() {
+    for (seed, n_yields) in (0..20).flat_map(|seed| (0..20).map(move |n| (seed, n))) {
+        testing::run_seeded(seed, async move {
+            let server = Worker::builder(&Log::default()).restart(Restart::Permanent).start();
+            server.cast(Crash("first")).await.unwrap();
+            server.cast(Crash("second")).await.unwrap();
+            let stop = async {
+                for _ in 0..n_yields {
+                    tokio::task::yield_now().await;
+                }
+                server.stop().await
+            };
+            let (waits, _) = tokio::join!(server.call(Say("four")), stop);
+            // Never the crash of a message of another sender: a server that stops has not failed.
+            assert!(matches!(waits, Ok(4) | Err(Exit::Refused(Refusal::ServerStopped))), "{waits:?} after {n_yields}");
+        });
+    }
 }
 
 #[test]
@@ -74,7 +94,7 @@ fn a_server_stops_with_the_process_that_has_started_it() {
     });
 }
 
-/// Hangs in the function that is named.
+/// Hangs in `stopping`, and in the handler of [`Hang`].
 struct Hangs;
 struct Hang;
 

@@ -22,7 +22,7 @@ pub(crate) struct Slow(pub(crate) u64, pub(crate) &'static str);
 pub(crate) struct Crash(pub(crate) &'static str);
 /// Ends the process with this exit, after the message.
 pub(crate) struct End(pub(crate) Exit);
-/// Answers after so many seconds, and handles other messages meanwhile.
+/// Answers after this many seconds, and handles other messages meanwhile.
 pub(crate) struct SlowReply(pub(crate) u64);
 /// Runs a function with the context.
 pub(crate) struct With<F>(pub(crate) F);

@@ -153,7 +153,7 @@ fn the_backoff_grows_while_slow_starts_keep_failing() {
     });
 }
 
-/// A server that is away until a time. A child that uses it connects in its `init`.
+/// A server that is unavailable until a time. A child that uses it connects in its `init`.
 #[derive(Clone)]
 struct Server {
     is_back_at: Instant,

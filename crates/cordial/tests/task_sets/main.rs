@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::future::pending;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cordial::{Exit, Refusal, Runtime, Shutdown, Task, TaskSet, process, testing};
@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A future that is ready after so many seconds.
+/// A future that is ready after this many seconds.
 async fn after(seconds: u64) -> u64 {
     sleep(Duration::from_secs(seconds)).await;
     seconds
@@ -71,6 +71,24 @@ fn at_most_max_concurrency_tasks_run_at_once_in_the_order_of_their_spawns() {
 }
 
 #[test]
+fn tasks_that_wait_run_in_the_order_of_their_spawns_on_several_workers() {
+    let runtime = Runtime::builder().workers(4).build().unwrap();
+    for _ in 0..50 {
+        let order = runtime.block_on(async {
+            let order = Arc::new(Mutex::new(Vec::new()));
+            let mut set = TaskSet::new().max_concurrency(1);
+            for n in 0..200 {
+                let order = order.clone();
+                set.spawn(async move { order.lock().unwrap().push(n) });
+            }
+            set.all().await.unwrap();
+            std::mem::take(&mut *order.lock().unwrap())
+        });
+        assert_eq!(order.unwrap(), (0..200).collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn the_permit_of_a_task_that_crashes_or_is_killed_is_free_again() {
     testing::run(async {
         let mut set = TaskSet::new().max_concurrency(1);
@@ -88,7 +106,7 @@ fn the_permit_of_a_task_that_crashes_or_is_killed_is_free_again() {
 }
 
 #[test]
-fn the_first_value_gives_the_others_up() {
+fn the_first_value_ends_the_other_tasks() {
     testing::run(async {
         let mut set = TaskSet::new();
         let slow = set.spawn(after(100));
@@ -101,7 +119,7 @@ fn the_first_value_gives_the_others_up() {
 }
 
 #[test]
-fn when_all_fail_the_first_value_is_every_exit() {
+fn when_all_fail_first_ok_returns_every_exit() {
     testing::run(async {
         let mut set = TaskSet::new().or_exit();
         for text in ["x", "y"] {
@@ -115,7 +133,7 @@ fn when_all_fail_the_first_value_is_every_exit() {
 }
 
 #[test]
-fn all_values_are_in_the_order_of_the_spawns_and_the_first_failure_gives_the_others_up() {
+fn all_values_are_in_the_order_of_the_spawns_and_the_first_failure_ends_the_other_tasks() {
     testing::run(async {
         let mut set = TaskSet::new();
         for seconds in [3, 1, 2] {
@@ -148,7 +166,7 @@ fn dropping_next_loses_nothing() {
 }
 
 #[test]
-fn dropping_the_set_gives_up_what_runs() {
+fn dropping_the_set_ends_its_tasks() {
     testing::run(async {
         let mut set = TaskSet::new().max_concurrency(1);
         let pids = [set.spawn(pending::<()>()), set.spawn(pending())];

@@ -43,7 +43,7 @@ fn callers_are_the_nearest_32_spawners_nearest_first() {
 }
 
 /// Runs a process without callers: a tokio task spawns it.
-#[expect(clippy::disallowed_methods, reason = "a tokio task is not a process, so it is no caller")]
+#[expect(clippy::disallowed_methods, reason = "a tokio task is not a process, so it is not a caller")]
 async fn without_callers<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
     tokio::spawn(async { Task::spawn(future).await.unwrap() }).await.unwrap()
 }

@@ -285,6 +285,23 @@ fn bomb() -> Result<(), Box<dyn Error + Send + Sync>> {
 }
 
 #[test]
+fn details_that_panic_when_they_are_dropped_do_not_prevent_the_end_of_a_process() {
+    testing::run(async {
+        let task = Task::spawn(async {
+            let bomb = Bomb;
+            process::set_details(move || vec![bomb.to_string()]);
+            tokio::time::sleep(2 * MS).await;
+            7
+        });
+        tokio::time::sleep(MS).await;
+        assert_eq!(process::info(task.pid()).unwrap().details, ["a bomb"]);
+        let monitor = process::monitor(task.pid());
+        assert_eq!(task.await, Ok(7));
+        assert_eq!(monitor.await, Exit::Normal);
+    });
+}
+
+#[test]
 fn a_supervisor_survives_errors_that_panic_when_they_are_dropped() {
     testing::run(async {
         let fails = || {

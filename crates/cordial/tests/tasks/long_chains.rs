@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use cordial::{Exit, Runtime, Task, TaskSupervisor, Timeout, process, testing};
+use cordial::{Exit, Runtime, Task, TaskSet, TaskSupervisor, Timeout, process, testing};
 use futures::FutureExt;
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
@@ -103,6 +103,18 @@ async fn streamed(link: Link) -> Box<dyn Send> {
     Box::new(stream)
 }
 
+/// A set, one result of which has arrived and was not taken.
+async fn in_set(link: Link) -> Box<dyn Send> {
+    let (ended, end) = oneshot::channel::<()>();
+    let mut set = TaskSet::new();
+    set.spawn(async move {
+        drop(ended);
+        link
+    });
+    end.await.unwrap_err();
+    Box::new(set)
+}
+
 /// The panic of the task has this value as its payload.
 async fn panicked(link: Link) -> Box<dyn Send> {
     // Unlike `panic_any`, this prints nothing.
@@ -125,6 +137,7 @@ async fn make_and_drop_all_kinds() {
     make_and_drop(N, completed).await;
     make_and_drop(N, failed).await;
     make_and_drop(N, streamed).await;
+    make_and_drop(N, in_set).await;
     make_and_drop(N, panicked).await;
     make_and_drop(N, pending).await;
 }

@@ -53,6 +53,11 @@ impl Sources {
         self.files.values().map(|source| &*source.file)
     }
 
+    /// Whether a file is `lib.rs`, `main.rs` or a `mod.rs`.
+    pub(crate) fn is_index(&self, file: &str) -> bool {
+        self.files.get(&module_of(file)).is_some_and(|source| source.is_index)
+    }
+
     /// All imports between different files of the crate.
     pub(crate) fn imports(&self) -> Vec<Import> {
         let mut imports = Vec::new();
@@ -109,13 +114,6 @@ impl Source {
         }
         let paths = paths.into_iter().map(|(path, _)| path).collect();
         Source { file: file.to_owned(), is_index: is_index(file), paths, reexports }
-    }
-}
-
-impl Sources {
-    /// Whether a file is `lib.rs`, `main.rs` or a `mod.rs`.
-    pub(crate) fn is_index(&self, file: &str) -> bool {
-        self.files.get(&module_of(file)).is_some_and(|source| source.is_index)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The order of modules: tables of who may import whom, and no import cycles.
+//! The order of modules: tables of which module may import which, and no import cycles.
 //!
 //! A table belongs to a folder. Each row holds modules of that folder, and a module may import only modules of earlier rows. A folder
 //! counts as one module unless its files have rows of their own (`stop/token`). An index may re-export everything, and is imported by
@@ -21,15 +21,15 @@ pub(crate) struct Order {
 #[rustfmt::skip]
 pub(crate) const ORDERS: &[Order] = &[
     Order { folder: "cordial-sched/src", rows: &[
-        "sync", "thread unwind coarse_clock", "priority thread_limit", "reservation free_list", "table", "task", "simulation/queue", "timeout idle",
+        "spin_lock", "sync", "thread unwind coarse_clock", "priority thread_limit tick_clock", "reservation free_list", "table", "task", "simulation/queue", "timeout idle",
         "io_watch threads",
         "remote", "pool", "worker sysmon", "executor", "simulation",
     ] },
     Order { folder: "cordial-sched/src/task", rows: &[
-        "turns future join slot", "header", "runnable + schedule + waker", "task_ref allocator",
+        "alarm turns future join slot", "header", "runnable + schedule + waker + kept_headers", "task_ref allocator",
     ] },
     Order { folder: "cordial-sched/src/executor", rows: &[
-        "error options statistics dropped_timers hook_calls", "hooks + handle", "io_threads join_handle pool_threads timer timer_thread",
+        "error options statistics dropped_timers hook_calls", "hooks + handle", "alarm io_threads join_handle pool_threads timer timer_thread",
         "prepare start",
     ] },
     Order { folder: "cordial/src", rows: &[
@@ -37,9 +37,9 @@ pub(crate) const ORDERS: &[Order] = &[
         "stream task_set", "supervisor", "server", "testing",
     ] },
     Order { folder: "cordial/src/process", rows: &[
-        "discard lineage outcome scope serving shutdown shutdown_notice supervision", "crashes report shutdown_state", "child_slot guardian", "entry",
-        "signal", "runtime", "current exit_signal links monitors ownership requests traps", "task_span", "process_future", "spawn",
-        "inspect stop", "program",
+        "connection discard groups kind lineage outcome scope serving shutdown shutdown_notice spares supervision", "crashes details report shutdown_state", "child_slot guardian", "entry",
+        "signal", "runtime", "current exit_signal links monitors ownership requests traps wait_limit", "task_span", "process_future", "spawn",
+        "inspect stop", "inspector", "program",
     ] },
     Order { folder: "cordial/src/task", rows: &[
         "deadline join", "handle", "start", "builder", "wait", "shutdown", "await_many yield_many",
@@ -60,29 +60,63 @@ pub(crate) const ORDERS: &[Order] = &[
     Order { folder: "cordial/src/inherited", rows: &["in_scope", "key within"] },
     Order { folder: "cordial/src/task_set", rows: &["arrivals", "set", "outcomes"] },
     Order { folder: "cordial/src/server", rows: &[
-        "custody room timers", "mailbox", "laters reply", "envelope + context + shared", "behavior", "cycle message", "handling", "call cast",
+        "factory_owner lanes requested room timers", "mailbox", "laters reply", "envelope + context + shared", "behavior", "cycle feed polling", "message", "call_waker handling", "call_cell", "call call_handling cast",
         "run", "child", "builder", "handle",
     ] },
     Order { folder: "cordial-http/src", rows: &["hyper_service listener make task_layer", "serve"] },
     Order { folder: "cordial-http/src/serve", rows: &[
-        "options rarely client_limits connections", "client_io events stream_executor", "connection serving", "accept", "builder",
+        "options polled_when_woken client_limits connections", "client_io events stream_executor", "connection serving", "accept", "builder",
+    ] },
+    Order { folder: "cordial-isolate/src", rows: &["codec descendants kernel unwind", "function", "dispatch", "frame functions", "worker", "init", "pool"] },
+    Order { folder: "cordial-isolate/src/worker", rows: &["limits none role", "serve"] },
+    Order { folder: "cordial-isolate/src/pool", rows: &[
+        "call clock config error output statistics", "shared", "cause events metrics none process read_statistics run_call", "driver", "start", "handle", "builder",
+    ] },
+    Order { folder: "cordial-isolate/src/dispatch", rows: &["carried unserved", "outcome runner"] },
+    Order { folder: "cordial-nats/src", rows: &[
+        "names", "connect_error wire", "options waiters", "net", "attempt failure streams submit_error unknown_job", "cluster", "dead_letters job nodes objects pieces", "cancel_on_drop",
+        "submit", "call stream", "worker",
+    ] },
+    Order { folder: "cordial-nats/src/net", rows: &["cancellation net_error", "keep_alive", "thread", "connection", "api open"] },
+    Order { folder: "cordial-nats/src/worker", rows: &["node received_job settings", "delivery", "claim pull_consumer run_call", "run_job", "serve", "builder"] },
+    Order { folder: "cordial-observer/src", rows: &[
+        "clock error view", "access secret source", "log_lines", "collector", "answer", "shared", "server", "observer", "builder",
+    ] },
+    Order { folder: "cordial-observer/src/collector", rows: &[
+        "audit_log crash_log history meter stream_rates watched", "warnings", "state",
+    ] },
+    Order { folder: "cordial-observer/src/answer", rows: &[
+        "alike filter groups long_polls metrics rows", "tasks", "overview tree", "dump task_detail",
+    ] },
+    Order { folder: "cordial-observer/src/collector/warnings", rows: &[
+        "warning_of", "balance crash_loop leak long_poll mailbox restarts wake_storm", "warner",
+    ] },
+    Order { folder: "cordial-observer/src/server", rows: &[
+        "assets client_io reply signals unix", "accept events", "session", "actions guard", "routes", "thread",
+    ] },
+    Order { folder: "cordial-observer/src/source", rows: &["own_process places texts", "exits row", "polls", "scan"] },
+    Order { folder: "cordial-observer/src/view", rows: &[
+        "action audit dropped list log_line long_poll mailbox point reference stream supervision task_set warning worker",
+        "crash rights task", "connection overview tree", "task_detail tick", "failure",
     ] },
     Order { folder: "cordial-cli/src", rows: &[
         "text/display text/io_error text/shell_quote", "text",
         "system/argument system/exit system/limit_change system/program system/screen_size system/stop_signal", "system/spawn_config", "system/unix system/windows", "system", "blocking_io",
-        "stop/token", "stop/halt", "stop", "pipe/separator pipe/block", "pipe/cutter pipe/input", "pipe/reader", "pipe", "item", "item_failure exit_reason command_size",
+        "stop/token", "stop/halt", "stop", "pipe/separator pipe/block", "pipe/cutter pipe/file_blocks pipe/input", "pipe/reader", "pipe", "item", "item_failure exit_reason command_size",
         "input/grouping input/lists input/separator input/value_count input/value_edit input/words", "input/read_ahead",
         "input/splitter", "input/source", "input/sources", "input", "args/values", "args/help args/concurrency args/other_options",
-        "args/launch_options args/item_options args/pipe_options", "args/remote_options", "args/attached",
+        "args/launch_options args/item_options args/pipe_options args/top_options", "args/remote_options args/fleet_options", "args/attached",
         "args/options",
         "args/generate",
         "args",
-        "output/budget output/lines",
+        "output/budget output/std_stream",
         "output/capture",
+        "output/turns",
+        "output/lines",
         "output",
         "outcome",
-        "template/command_line template/path_part template/shell", "template/placeholder", "template/syntax",
-        "template/word template/shell_scan",
+        "template/command_line template/path_part template/shell_check template/shell_context",
+        "template/placeholder template/shell_words template/bash_syntax", "template/shell", "template/shell_flow", "template/syntax", "template/word template/shell_scan",
         "template/shell_line",
         "template/command_template",
         "template",
@@ -92,10 +126,11 @@ pub(crate) const ORDERS: &[Order] = &[
         "records/run_records",
         "records",
         "remote/host remote/script", "remote/files remote/pool remote/probe", "remote/commands", "remote",
-        "launch/throttle launch/slot_limit launch/feeder",
+        "fleet/archiver fleet/command fleet/connect", "fleet/files", "fleet/run_command", "fleet/worker", "fleet",
+        "launch/throttle launch/slot_limit launch/feeder launch/fleet_files",
         "launch/request",
-        "launch/output_reader",
-        "launch/child",
+        "launch/output_reader", "launch/fleet_output",
+        "launch/child launch/fleet_child",
         "launch/workers",
         "launch/launcher",
         "launch",
@@ -103,12 +138,14 @@ pub(crate) const ORDERS: &[Order] = &[
         "report/json",
         "report/printer",
         "report",
-        "map/arguments", "map/command map/remote map/attempts map/run_state map/block_config map/block_source",
-        "map/config",
+        "map/arguments map/questions map/remote map/shell_operators", "map/command map/fleet map/attempts map/run_state map/block_config map/block_source",
+        "map/config map/observer",
         "map/pending",
         "map/pipeline",
         "map/adjust",
         "map/lifecycle", "map",
+        "top/address top/question top/words", "top/client top/state", "top/fetch", "top/draw/styles", "top/draw/help top/draw/overview top/draw/tasks",
+        "top/draw/crashes top/draw/detail top/draw/question top/draw/streams top/draw/tree", "top/draw/screen", "top/draw", "top/run", "top",
     ] },
 ];
 

@@ -10,7 +10,7 @@
 //!     listener <1.3.2>, incarnation 2, 3.0s old
 //! ```
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::time::Duration;
 
 use super::snapshot::{ProcessInfo, ProcessState, Snapshot};
@@ -58,7 +58,7 @@ impl fmt::Display for Snapshot {
         }
         Forest::new(self).write(f)?;
         for crash in self.crashes.iter().rev().take(MAX_CRASHES).rev() {
-            write!(f, "\ncrashed {} ago, {} old: ", Rough(crash.ago), Rough(crash.age))?;
+            write!(f, "\ncrashed {} ago, {} old: ", RoundedDuration(crash.ago), RoundedDuration(crash.age))?;
             write_name(f, crash.label.as_deref(), &crash.spawned_at)?;
             write!(f, " {}: {:#}", crash.pid, crash.exit)?;
         }
@@ -66,7 +66,7 @@ impl fmt::Display for Snapshot {
     }
 }
 
-/// The processes, each behind the process above it: sorted by that, then oldest first. Those below `None` are the roots.
+/// The processes, each with the process above it; the roots have none. Sorted by the process above, then oldest first.
 struct Forest<'a>(Vec<(Option<Pid>, &'a ProcessInfo)>);
 
 impl<'a> Forest<'a> {
@@ -98,12 +98,18 @@ impl<'a> Forest<'a> {
                 Line::Process { process, depth } => {
                     write!(f, "\n{}", Indent(depth))?;
                     write_process(f, process)?;
+                    for detail in &process.details {
+                        write!(f, "\n{}{detail}", Indent(depth + 1))?;
+                    }
                     for child in process.supervises.iter().flat_map(|supervision| &supervision.inactive) {
-                        let state = match child.state {
-                            InactiveState::Restarting => "is being restarted",
-                            InactiveState::Stopped => "has ended",
-                        };
-                        write!(f, "\n{}{}: {state}", Indent(depth + 1), child.id)?;
+                        write!(f, "\n{}{}: ", Indent(depth + 1), child.id)?;
+                        match (child.state, child.restart_in.filter(|delay| !delay.is_zero())) {
+                            (InactiveState::Restarting, Some(delay)) => {
+                                write!(f, "is restarted in {}", RoundedDuration(delay))?
+                            }
+                            (InactiveState::Restarting, None) => f.write_str("is being restarted")?,
+                            (InactiveState::Stopped, _) => f.write_str("has ended")?,
+                        }
                     }
                     lines.extend(self.below(Some(process.pid), depth + 1));
                 }
@@ -164,22 +170,26 @@ fn write_process(f: &mut fmt::Formatter<'_>, process: &ProcessInfo) -> fmt::Resu
         ProcessState::Exiting => ", exiting",
         ProcessState::Abandoned => ", abandoned",
     })?;
-    write!(f, ", {} old", Rough(process.age))?;
-    process.in_poll.map_or(Ok(()), |lasted| write!(f, ", in a poll for {}", Rough(lasted)))
+    write!(f, ", {} old", RoundedDuration(process.age))?;
+    process.in_poll.map_or(Ok(()), |lasted| write!(f, ", in a poll for {}", RoundedDuration(lasted)))
 }
 
-/// Writes the label of a process, or else its spawn location.
+/// Writes the label of a process, or else its spawn location. Control characters of a label are escaped: a label may have come
+/// from a client, and must not imitate a line of the text.
 fn write_name(f: &mut fmt::Formatter<'_>, label: Option<&str>, spawned_at: &impl fmt::Display) -> fmt::Result {
     match label {
-        Some(label) => f.write_str(label),
+        Some(label) => label.chars().try_for_each(|c| match c.is_control() {
+            true => write!(f, "{}", c.escape_default()),
+            false => f.write_char(c),
+        }),
         None => spawned_at.fmt(f),
     }
 }
 
 /// Displays a duration with one decimal at most.
-struct Rough(Duration);
+pub(in crate::process) struct RoundedDuration(pub(in crate::process) Duration);
 
-impl fmt::Display for Rough {
+impl fmt::Display for RoundedDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (milliseconds, seconds) = (self.0.as_millis(), self.0.as_secs_f64());
         match seconds {

@@ -3,15 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::activity::{Activity, Readings};
 use crate::exit::Location;
 use crate::pid::Pid;
+use crate::process::connection::ConnectionInfo;
 use crate::process::crashes::Crash;
 use crate::process::entry::Entry;
-use crate::process::runtime::{Handle, with_current_runtime};
+use crate::process::kind::ProcessKind;
+use crate::process::runtime::{RuntimeHandle, with_current_runtime};
 use crate::process::serving::MailboxInfo;
 use crate::process::shutdown_state::ShutdownState;
 use crate::process::supervision::Supervision;
-use crate::sorted_map::SortedMap;
+
+/// How many crashes a snapshot contains.
+const SHOWN_CRASHES: usize = 100;
 
 /// The processes of one runtime. The processes run while the snapshot is taken, so each is seen at
 /// a moment of its own; none is listed twice.
@@ -36,6 +41,8 @@ pub struct ProcessInfo {
     pub pid: Pid,
     /// The label that the process has set, or else its label as a supervisor or its id as a child.
     pub label: Option<Arc<str>>,
+    /// What it is for.
+    pub kind: ProcessKind,
     /// Where it was spawned.
     pub spawned_at: Location,
     /// Its spawner, the spawner's spawner, and so on, up to 32.
@@ -61,8 +68,17 @@ pub struct ProcessInfo {
     pub supervises: Option<Supervision>,
     /// The mailbox, if the process is that of a [server](crate::server).
     pub mailbox: Option<MailboxInfo>,
-    /// How often it was polled.
+    /// The client and the requests, if the process is a connection that shows them: see
+    /// [`set_connection`](crate::process::set_connection).
+    pub connection: Option<ConnectionInfo>,
+    /// What the process shows about itself, line by line: see [`set_details`](crate::process::set_details).
+    pub details: Vec<String>,
+    /// What it does at the moment.
+    pub activity: Activity,
+    /// How often it was polled. Wraps.
     pub polls: u32,
+    /// How often it was woken by its own poll, as [`yield_now`](tokio::task::yield_now) does. Wraps.
+    pub self_wakes: u32,
     /// How many of its polls lasted longer than `stall_after`.
     pub long_polls: u32,
     /// How long it has computed or blocked in polls. Sampled about once per millisecond: nearly exact for long polls, an
@@ -89,25 +105,28 @@ pub enum ProcessState {
     Abandoned,
 }
 
-/// What is read once for all processes of a snapshot.
-struct Readings {
-    /// Milliseconds on the coarse clock.
-    now: u64,
-    long_polls: SortedMap<Pid, Duration>,
-}
-
-impl Readings {
-    fn new(runtime: &Handle) -> Readings {
-        Readings { now: runtime.executor().coarse_now(), long_polls: runtime.long_polls() }
-    }
-}
-
 impl ProcessInfo {
+    /// Describes a live process; `None` if it has ended or belongs to another runtime.
+    pub(in crate::process) fn of(runtime: &RuntimeHandle, pid: Pid) -> Option<ProcessInfo> {
+        let readings = Readings::new(runtime);
+        let (info, supervisor, server, details) = runtime.with(pid, |entry| {
+            let supervisor = entry.guardian().map(|guardian| guardian.supervisor.clone());
+            let details = entry.rare.as_ref().and_then(|rare| rare.details.clone());
+            (ProcessInfo::new(&readings, pid, entry), supervisor, entry.serving().cloned(), details)
+        })?;
+        // Outside the lock of the table, because supervisors, servers and users take locks of their own.
+        let supervises = supervisor.map(|supervisor| supervisor.supervision());
+        let details = details.map(|details| details.lines()).unwrap_or_default();
+        Some(ProcessInfo { supervises, mailbox: server.map(|server| server.mailbox()), details, ..info })
+    }
+
     fn new(readings: &Readings, pid: Pid, entry: &Entry) -> ProcessInfo {
         let rare = entry.rare.as_deref();
+        let activity = readings.activity(pid, entry);
         ProcessInfo {
             pid,
             label: entry.label().cloned(),
+            kind: entry.kind(),
             spawned_at: Location::from(entry.spawned_at),
             callers: entry.callers().to_vec(),
             links: rare.map(|rare| rare.links.iter().copied().collect()).unwrap_or_default(),
@@ -119,18 +138,22 @@ impl ProcessInfo {
             owner: entry.guardian().and_then(|guardian| guardian.owner),
             supervises: None,
             mailbox: None,
+            connection: rare.and_then(|rare| rare.connection.as_ref()).map(|connection| connection.info()),
+            details: Vec::new(),
+            activity,
             polls: entry.task.polls(),
+            self_wakes: entry.task.self_wakes(),
             long_polls: entry.samples().long_polls,
             state: ProcessState::of(entry),
             busy: Duration::from_micros(entry.samples().busy_us),
-            in_poll: readings.long_polls.get(pid).copied(),
-            age: Duration::from_millis(readings.now.saturating_sub(entry.since)),
+            in_poll: activity.in_poll(),
+            age: readings.age(entry),
         }
     }
 }
 
 impl ProcessState {
-    fn of(entry: &Entry) -> ProcessState {
+    pub(super) fn of(entry: &Entry) -> ProcessState {
         if entry.is_abandoned() {
             return ProcessState::Abandoned;
         }
@@ -143,10 +166,10 @@ impl ProcessState {
 }
 
 impl Snapshot {
-    pub(in crate::process) fn take(runtime: &Handle) -> Snapshot {
+    pub(in crate::process) fn take(runtime: &RuntimeHandle) -> Snapshot {
         let readings = Readings::new(runtime);
         let mut processes = Vec::new();
-        let (mut supervisors, mut servers) = (Vec::new(), Vec::new());
+        let (mut supervisors, mut servers, mut with_details) = (Vec::new(), Vec::new(), Vec::new());
         runtime.for_each(&mut |pid, entry| {
             if let Some(guardian) = entry.guardian() {
                 supervisors.push((processes.len(), guardian.supervisor.clone()));
@@ -154,16 +177,23 @@ impl Snapshot {
             if let Some(serving) = entry.serving() {
                 servers.push((processes.len(), serving.clone()));
             }
+            if let Some(details) = entry.rare.as_ref().and_then(|rare| rare.details.clone()) {
+                with_details.push((processes.len(), details));
+            }
             processes.push(ProcessInfo::new(&readings, pid, entry));
         });
-        // Outside the lock of the table, because supervisors and servers take locks of their own.
+        // Outside the lock of the table, because supervisors, servers and users take locks of their own.
         for (index, supervisor) in supervisors {
             processes[index].supervises = Some(supervisor.supervision());
         }
         for (index, server) in servers {
             processes[index].mailbox = Some(server.mailbox());
         }
-        let crashes = if runtime.is_forked() { Vec::new() } else { runtime.crashes().seen_at(readings.now) };
+        for (index, details) in with_details {
+            processes[index].details = details.lines();
+        }
+        let crashes =
+            if runtime.is_forked() { Vec::new() } else { runtime.crashes().seen_at(readings.now, 0, SHOWN_CRASHES) };
         Snapshot { processes, workers: runtime.executor().workers(), crashes }
     }
 }
@@ -212,13 +242,5 @@ pub fn snapshot() -> Snapshot {
 /// ```
 #[must_use]
 pub fn info(pid: Pid) -> Option<ProcessInfo> {
-    let (info, supervisor, server) = with_current_runtime(|runtime| {
-        let readings = Readings::new(runtime);
-        runtime.with(pid, |entry| {
-            let supervisor = entry.guardian().map(|guardian| guardian.supervisor.clone());
-            (ProcessInfo::new(&readings, pid, entry), supervisor, entry.serving().cloned())
-        })
-    })?;
-    let supervises = supervisor.map(|supervisor| supervisor.supervision());
-    Some(ProcessInfo { supervises, mailbox: server.map(|server| server.mailbox()), ..info })
+    with_current_runtime(|runtime| ProcessInfo::of(runtime, pid))
 }

@@ -20,7 +20,7 @@ use crate::pid::Pid;
 use crate::process::entry::Entry;
 use crate::process::outcome::Outcome;
 use crate::process::report::{ReportBuilder, StopReport};
-use crate::process::runtime::{Handle, assert_may_block, spawner, try_default_runtime};
+use crate::process::runtime::{RuntimeHandle, assert_may_block, spawner, try_default_runtime};
 use crate::process::shutdown::Shutdown;
 use crate::process::signal::Signal;
 use crate::process::spawn::{Spawn, box_if_large};
@@ -59,12 +59,12 @@ pub(super) struct RunOutcome<T> {
 /// `axum::serve(listener, app).with_graceful_shutdown(cordial::shutdown_requested())`. Listening to `tokio::signal` does not
 /// opt in to graceful shutdown.
 ///
-/// The signals are noticed also while all threads of tokio are blocked. When the last `run` of the program has returned, its signal
-/// handlers are given back: a later `run` takes them again, and until then a signal ends the program, as it would have without
-/// `run`. A handler that was there before the first `run` is called all the time, and after `run` it alone decides; so
-/// does a signal that was ignored before, as in the background of a shell. Only Linux shows what was there before; elsewhere a
-/// signal between two runs ends the program. Code that handles these signals beyond the end of `run`, for example with
-/// `tokio::signal`, has to begin before the first `run`.
+/// The signals are noticed also while all threads of tokio are blocked. When the last `run` of the program has returned, its
+/// signal handlers are given back: a later `run` takes them again, and until then a signal ends the program, as it would have
+/// without `run`. A handler that was there before the first `run` is called all the time, and after `run` it alone decides. A
+/// signal that was ignored before the first `run`, as in the background of a shell, is ignored again after it. Only Linux shows
+/// what was there before; elsewhere a signal between two runs ends the program. Code that handles these signals beyond the end
+/// of `run`, for example with `tokio::signal`, has to begin before the first `run`.
 ///
 /// The value is the output of the future. If that is a `Result` itself, `run(..)?` returns the inner `Result`.
 ///
@@ -173,9 +173,8 @@ where
             // Standard error may be closed. The status is returned all the same.
             let _ = writeln!(std::io::stderr(), "Error: {exit:#}");
             if let Exit::Panic(report) = &exit
-                && let Some(backtrace) = report.backtrace()
+                && let Some(backtrace) = report.backtrace_text()
             {
-                let backtrace = backtrace.to_string();
                 let _ = writeln!(
                     std::io::stderr(),
                     "stack backtrace of process {}:\n{}",
@@ -190,14 +189,18 @@ where
 
 /// Returns whether an exit of a root process is an orderly shutdown. Code that was asked to shut down may have put the exit of one
 /// of its tasks into an error of its own.
-fn is_orderly(runtime: &Handle, exit: &Exit, was_asked: bool) -> bool {
+fn is_orderly(runtime: &RuntimeHandle, exit: &Exit, was_asked: bool) -> bool {
     let inner = if was_asked { exit.downcast_ref::<Exit>() } else { None };
     let exit = inner.unwrap_or(exit);
     matches!(exit, Exit::Shutdown(_)) && !runtime.restart_limit_exits().contains(exit)
 }
 
 /// Runs a future as a root process. The caller has checked that this thread may block.
-pub(super) fn run_on<F>(runtime: &Handle, future: F, spawned_at: &'static Location<'static>) -> RunOutcome<F::Output>
+pub(super) fn run_on<F>(
+    runtime: &RuntimeHandle,
+    future: F,
+    spawned_at: &'static Location<'static>,
+) -> RunOutcome<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
@@ -264,7 +267,7 @@ where
 
 /// Ends a run after the second signal. The report lists the processes that were killed or abandoned before, and those that are
 /// stuck in a poll now. It does not list the processes that are killed here, because the signal asked for that.
-async fn kill<T>(runtime: &Handle, root: Pid, signal: OsSignal, mut report: ReportBuilder) -> RunOutcome<T> {
+async fn kill<T>(runtime: &RuntimeHandle, root: Pid, signal: OsSignal, mut report: ReportBuilder) -> RunOutcome<T> {
     let is_member = |pid, entry: &Entry| pid == root || entry.root() == Some(root);
     report.add(kill_group(runtime, &is_member, AFTER_SECOND_SIGNAL).await);
     RunOutcome { result: Err(Exit::Killed), was_asked: true, cut_short_by: Some(signal), report: report.take() }

@@ -8,8 +8,9 @@ use crate::error::BuildError;
 use crate::exit::Exit;
 use crate::process::entry::Entry;
 use crate::process::inspect::{Snapshot, Statistics};
+use crate::process::inspector::Inspector;
 use crate::process::report::StopReport;
-use crate::process::runtime::{Builder, Handle, assert_may_block, block_on, current, set_default_runtime};
+use crate::process::runtime::{Builder, RuntimeHandle, assert_may_block, block_on, current, set_default_runtime};
 use crate::process::shutdown::Shutdown;
 use crate::process::spawn::{Spawn, box_if_large};
 use crate::process::stop::{ABANDON_AFTER, stop_within};
@@ -41,7 +42,7 @@ use crate::process::stop::{ABANDON_AFTER, stop_within};
 #[must_use = "dropping a Runtime shuts it down"]
 #[derive(Debug)]
 pub struct Runtime {
-    handle: Handle,
+    handle: RuntimeHandle,
 }
 
 impl Builder {
@@ -120,6 +121,12 @@ impl Runtime {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         Snapshot::take(&self.handle)
+    }
+
+    /// Returns a handle for code that shows what runs on this runtime, from any thread.
+    #[must_use]
+    pub fn inspector(&self) -> Inspector {
+        Inspector::new(self.handle.clone())
     }
 
     /// Returns the counters of the scheduler.

@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::process::inspect::Snapshot;
-use crate::process::runtime::{Handle, with_spawning_runtime};
+use crate::process::runtime::{RuntimeHandle, with_spawning_runtime};
 use crate::process::spawn::Spawn;
 
 /// Starts a process that prints a [`Snapshot`] of its runtime to standard error for each SIGUSR1 that the program receives: which
@@ -46,7 +46,7 @@ pub fn snapshot_on_sigusr1() -> io::Result<Pid> {
     with_spawning_runtime(|runtime| start(runtime, spawned_at)).map_err(refused).and_then(identity)
 }
 
-fn start(runtime: &Handle, spawned_at: &'static Location<'static>) -> io::Result<Pid> {
+fn start(runtime: &RuntimeHandle, spawned_at: &'static Location<'static>) -> io::Result<Pid> {
     if runtime.executor().is_simulated() {
         return Err(io::Error::new(io::ErrorKind::Unsupported, "a simulation has no signals"));
     }

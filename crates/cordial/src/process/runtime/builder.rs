@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cordial_sched::{Executor, Options};
 
-use super::handle::Handle;
+use super::handle::RuntimeHandle;
 use super::shared::Shared;
 use crate::error::BuildError;
 use crate::timeout::Timeout;
@@ -30,6 +30,7 @@ pub struct Builder {
     long_polls: LongPolls,
     panics: Panics,
     await_limit: Timeout,
+    check_threads: bool,
 }
 
 /// What happens to the priority of a thread that runs a long poll.
@@ -61,6 +62,7 @@ impl Default for Builder {
             long_polls: LongPolls::Deprioritize,
             panics: Panics::HookAndEvent,
             await_limit: Timeout::default(),
+            check_threads: true,
         }
     }
 }
@@ -154,7 +156,9 @@ impl Builder {
 
     /// Sets how long a task of this runtime is awaited, unless the await sets another limit: the default of
     /// [`Task::timeout`](crate::Task::timeout), [`Task::await_many`](crate::Task::await_many) and
-    /// [`Task::yield_many`](crate::Task::yield_many). Default: 5 s. With [`Timeout::Infinity`], an await has no limit, as in tokio.
+    /// [`Task::yield_many`](crate::Task::yield_many), and of [calls](crate::server::Call::timeout) and
+    /// [casts](crate::server::Cast::timeout) to servers. Default: 5 s. With [`Timeout::Infinity`], an await has no limit, as in
+    /// tokio.
     ///
     /// A list of tasks takes the limit from the runtime of its first task. The timeouts of the items of a stream and the grace
     /// times of a shutdown do not change. A [simulation](crate::testing) has the default of 5 s.
@@ -181,19 +185,26 @@ impl Builder {
         Builder { await_limit: limit.into(), ..self }
     }
 
+    /// Sets whether the start first checks that the system grants all threads. Default: yes. For a program that ends if its runtime
+    /// does not start, and that is to start soon, such as a worker of `cordial-isolate`.
+    #[doc(hidden)]
+    pub fn check_threads(self, check_threads: bool) -> Builder {
+        Builder { check_threads, ..self }
+    }
+
     /// Starts the threads.
-    pub(in crate::process) fn start(self) -> Result<Handle, BuildError> {
-        let Builder { workers, stall_after, max_threads, long_polls, panics, await_limit } = self;
+    pub(in crate::process) fn start(self) -> Result<RuntimeHandle, BuildError> {
+        let Builder { workers, stall_after, max_threads, long_polls, panics, await_limit, check_threads } = self;
         if workers == 0 {
             return Err(BuildError::NoWorkers);
         }
         if max_threads < workers {
             return Err(BuildError::CapBelowWorkers { max_threads, workers });
         }
-        let lower_stuck = long_polls == LongPolls::Deprioritize;
-        let options = Options { workers, stall_after, max_threads, deprioritize_long_polls: lower_stuck };
+        let deprioritize_long_polls = long_polls == LongPolls::Deprioritize;
+        let options = Options { workers, stall_after, max_threads, deprioritize_long_polls, check_threads };
         let executor = Executor::start(options, Shared::new(workers, panics.into(), await_limit))?;
-        Ok(Handle::new(executor))
+        Ok(RuntimeHandle::new(executor))
     }
 }
 

@@ -4,32 +4,37 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use cordial_sched::TaskRef;
+use cordial_sched::{Deadline, TaskRef};
 
 use super::default::{default_runtime, is_default_runtime_forked, started_default_runtime, try_default_runtime};
-use super::handle::Handle;
+use super::handle::RuntimeHandle;
 use crate::exit::Refusal;
 use crate::pid::Pid;
+use crate::process::discard::discard;
 use crate::process::lineage::Lineage;
 use crate::process::scope::Scope;
+use crate::process::spares::{SpareCall, SpareCast, Spares};
 use crate::timeout::Timeout;
 use crate::unwind::{self, PanicReports};
 
-thread_local!(static CONTEXT: Context = const { Context::new() });
+thread_local!(static CONTEXT: ProcessContext = const { ProcessContext::new() });
 
 // The context of a thread whose `CONTEXT` was destroyed: destructors of other thread-locals, and handlers of `atexit`, run after
 // that. Never destroyed, and empty except during `within`, so nothing is leaked.
-thread_local!(static ENDING: ManuallyDrop<Context> = const { ManuallyDrop::new(Context::new()) });
+thread_local!(static ENDING: ManuallyDrop<ProcessContext> = const { ManuallyDrop::new(ProcessContext::new()) });
+
+/// How many messages a process sends in one poll.
+const SENDS_IN_A_POLL: u32 = 64;
 
 /// The runtime and the process that a thread works for.
-struct Context {
+struct ProcessContext {
     /// The runtime that started the thread, if a runtime did. Never changes.
-    own: OnceCell<Handle>,
+    own: OnceCell<RuntimeHandle>,
     /// The runtime of the current call of `within`. Takes precedence over `own`.
-    borrowed: RefCell<Option<Rc<Handle>>>,
+    borrowed: RefCell<Option<Rc<RuntimeHandle>>>,
     is_borrowed: Cell<bool>,
     process: Cell<Option<Pid>>,
     /// The task of that process, taken from it until `as_process` returns.
@@ -38,13 +43,17 @@ struct Context {
     waker: Cell<usize>,
     /// The process that spawned last on this thread, and the lineage of its children.
     lineage: RefCell<Option<(Pid, Arc<Lineage>)>>,
-    /// What the running code inherits to what it spawns.
+    /// The scope of the running code, which the processes that it spawns inherit.
     scope: RefCell<Option<Scope>>,
+    /// How many messages the process has sent in its current poll.
+    sends: Cell<u32>,
+    /// The memory of messages that the process has sent in its current poll.
+    spares: Spares,
 }
 
-impl Context {
-    const fn new() -> Context {
-        Context {
+impl ProcessContext {
+    const fn new() -> ProcessContext {
+        ProcessContext {
             own: OnceCell::new(),
             borrowed: RefCell::new(None),
             is_borrowed: Cell::new(false),
@@ -53,10 +62,12 @@ impl Context {
             waker: Cell::new(0),
             lineage: RefCell::new(None),
             scope: RefCell::new(None),
+            sends: Cell::new(0),
+            spares: Spares::new(),
         }
     }
 
-    fn with_runtime<R>(&self, f: impl FnOnce(&Handle) -> R) -> R {
+    fn with_runtime<R>(&self, f: impl FnOnce(&RuntimeHandle) -> R) -> R {
         if !self.is_borrowed.get()
             && let Some(own) = self.own.get()
         {
@@ -70,12 +81,18 @@ impl Context {
         }
     }
 
+    /// Returns whether `cx` is that of the poll of the process.
+    #[inline]
+    fn is_own(&self, cx: &std::task::Context<'_>) -> bool {
+        self.process.get().is_some() && self.waker.get() == cx.waker().data().addr()
+    }
+
     /// Returns whether the thread belongs to no runtime.
     fn uses_default_runtime(&self) -> bool {
         !self.is_borrowed.get() && self.own.get().is_none()
     }
 
-    fn borrow_runtime(&self, runtime: Option<Rc<Handle>>) -> Option<Rc<Handle>> {
+    fn borrow_runtime(&self, runtime: Option<Rc<RuntimeHandle>>) -> Option<Rc<RuntimeHandle>> {
         self.is_borrowed.set(runtime.is_some());
         self.borrowed.replace(runtime)
     }
@@ -83,9 +100,9 @@ impl Context {
 
 /// Calls `f` with the context of this thread.
 #[inline]
-fn with_context<R>(f: impl FnOnce(&Context) -> R) -> R {
+fn with_context<R>(f: impl FnOnce(&ProcessContext) -> R) -> R {
     let mut f = Some(f);
-    let mut call = |context: &Context| f.take().map(|f| f(context));
+    let mut call = |context: &ProcessContext| f.take().map(|f| f(context));
     let result = CONTEXT.try_with(&mut call).unwrap_or_else(|_| ENDING.with(|context| call(context)));
     result.expect("one of the two contexts is there")
 }
@@ -124,8 +141,8 @@ pub(in crate::process) fn spawner() -> Result<Option<Pid>, Refusal> {
 ///
 /// [`Refusal::ThreadEnding`] on a thread whose thread-locals are being destroyed, or are gone. No runtime is started for it.
 /// [`Refusal::Forked`] if the program has forked while the default runtime was starting.
-pub(crate) fn with_spawning_runtime<R>(f: impl FnOnce(&Handle) -> R) -> Result<R, Refusal> {
-    let with = |context: &Context| {
+pub(crate) fn with_spawning_runtime<R>(f: impl FnOnce(&RuntimeHandle) -> R) -> Result<R, Refusal> {
+    let with = |context: &ProcessContext| {
         if context.uses_default_runtime() && is_default_runtime_forked() {
             return Err(Refusal::Forked);
         }
@@ -135,23 +152,23 @@ pub(crate) fn with_spawning_runtime<R>(f: impl FnOnce(&Handle) -> R) -> Result<R
 }
 
 /// Calls `f` with the runtime of this thread, or else with the default runtime, which starts on first use.
-pub(crate) fn with_current_runtime<R>(f: impl FnOnce(&Handle) -> R) -> R {
+pub(crate) fn with_current_runtime<R>(f: impl FnOnce(&RuntimeHandle) -> R) -> R {
     with_context(|context| context.with_runtime(f))
 }
 
 /// Returns the runtime of this thread, or else the default runtime.
-pub(crate) fn current_runtime() -> Handle {
-    with_current_runtime(Handle::clone)
+pub(crate) fn current_runtime() -> RuntimeHandle {
+    with_current_runtime(RuntimeHandle::clone)
 }
 
 /// Returns the runtime of this thread; `None` on a thread that belongs to none.
-pub(super) fn own_runtime() -> Option<Handle> {
+pub(super) fn own_runtime() -> Option<RuntimeHandle> {
     with_context(|context| context.borrowed.borrow().as_deref().or_else(|| context.own.get()).cloned())
 }
 
 /// Returns the runtime of this thread, or else the default runtime, which starts on first use. `None` if it cannot start, and on a
 /// thread whose thread-locals are gone.
-pub(in crate::process) fn try_current_runtime() -> Option<Handle> {
+pub(in crate::process) fn try_current_runtime() -> Option<RuntimeHandle> {
     own_runtime().or_else(|| {
         CONTEXT.try_with(|_| ()).ok()?;
         try_default_runtime().ok().cloned()
@@ -159,20 +176,20 @@ pub(in crate::process) fn try_current_runtime() -> Option<Handle> {
 }
 
 /// Returns the runtime of this thread, or else the default runtime, if that has started.
-pub(in crate::process) fn started_runtime() -> Option<Handle> {
+pub(in crate::process) fn started_runtime() -> Option<RuntimeHandle> {
     own_runtime().or_else(|| started_default_runtime().cloned())
 }
 
 /// Makes this thread belong to the runtime, which has just started it.
-pub(super) fn adopt(runtime: Handle) {
+pub(super) fn adopt(runtime: RuntimeHandle) {
     unwind::set_panic_reports(runtime.panic_reports());
     let adopted = with_context(|context| context.own.set(runtime));
     adopted.expect("a thread is started by one runtime, once");
 }
 
 /// Calls `body` as if this thread belonged to the runtime and ran no process.
-pub(super) fn within(runtime: Handle, body: impl FnOnce()) {
-    struct Restore(Option<Rc<Handle>>, Option<Pid>, Option<Scope>, PanicReports);
+pub(super) fn within(runtime: RuntimeHandle, body: impl FnOnce()) {
+    struct Restore(Option<Rc<RuntimeHandle>>, Option<Pid>, Option<Scope>, PanicReports);
     impl Drop for Restore {
         fn drop(&mut self) {
             let borrowed = with_context(|context| {
@@ -204,9 +221,98 @@ pub(in crate::process) fn is_exiting() -> bool {
 /// Such a process must not go on with the failure of a task: that task may have failed only because everything ends. Returns `false` if
 /// `cx` is not that of the poll of the process. The process then drives the future itself, for example to block in a destructor.
 pub(crate) fn ends_at_this_await(cx: &std::task::Context<'_>) -> bool {
-    let is_own = |context: &Context| context.process.get().is_some() && context.waker.get() == cx.waker().data().addr();
     with_context(|context| {
-        is_own(context) && (is_exiting() || context.with_runtime(|runtime| runtime.executor().is_closed()))
+        context.is_own(cx) && (is_exiting() || context.with_runtime(|runtime| runtime.executor().is_closed()))
+    })
+}
+
+/// Returns the task of the calling process.
+pub(crate) fn current_task() -> Option<TaskRef> {
+    with_context(|context| context.task.borrow().clone())
+}
+
+/// Returns the address of the task of the calling process, if `cx` is that of its poll.
+#[inline]
+pub(crate) fn own_waker_address(cx: &std::task::Context<'_>) -> Option<usize> {
+    with_context(|context| context.is_own(cx).then(|| context.waker.get()))
+}
+
+/// Begins a wait of the calling process, whose runtime is `runtime`, with a limit of a second or more: it is woken at the deadline at the
+/// latest. Returns the deadline as a number. `None` if the limit is shorter, or `cx` is not that of the poll of the process.
+#[inline]
+pub(crate) fn begin_long_wait(cx: &std::task::Context<'_>, nanoseconds: u64, runtime: &RuntimeHandle) -> Option<u64> {
+    with_context(|context| {
+        let is_own = context.is_own(cx) && context.process.get()?.runtime() == runtime.number();
+        let task = context.task.borrow();
+        runtime.executor().begin_long_wait(task.as_ref().filter(|_| is_own)?, nanoseconds)
+    })
+}
+
+/// Keeps a call that is over for the next call of the calling process, until its poll ends.
+#[inline]
+pub(crate) fn keep_spare_call(spare: SpareCall) {
+    keep_spare(spare, Spares::keep_call);
+}
+
+/// Keeps a cast that is over for the next cast of the calling process, until its poll ends.
+#[inline]
+pub(crate) fn keep_spare_cast(spare: SpareCast) {
+    keep_spare(spare, Spares::keep_cast);
+}
+
+/// Keeps a value, and discards the one that was kept before. Code that is no process keeps nothing.
+#[inline]
+fn keep_spare<T>(spare: T, keep: impl FnOnce(&Spares, T) -> Option<T>) {
+    let replaced = with_context(|context| match context.process.get() {
+        Some(_) => keep(&context.spares, spare),
+        None => Some(spare),
+    });
+    if let Some(replaced) = replaced {
+        discard(replaced);
+    }
+}
+
+/// Takes the call that was kept.
+#[inline]
+pub(crate) fn take_spare_call() -> Option<SpareCall> {
+    with_context(|context| context.spares.take_call())
+}
+
+/// Takes the cast that was kept.
+#[inline]
+pub(crate) fn take_spare_cast() -> Option<SpareCast> {
+    with_context(|context| context.spares.take_cast())
+}
+
+/// Drops what was kept during the poll of a process, which ends. It may hold the last reference to a server.
+#[inline]
+pub(in crate::process) fn drop_spares() {
+    // Again and again, because what is dropped may send messages in turn.
+    while let Some(spares) = with_context(|context| context.spares.take_all()) {
+        discard(spares);
+    }
+}
+
+/// Returns the time in which `after` will have passed, if `cx` is that of the poll of the calling process. The inner `None` is a time that
+/// no clock can show.
+#[inline]
+pub(in crate::process) fn own_deadline(cx: &std::task::Context<'_>, after: Duration) -> Option<Option<Deadline>> {
+    with_context(|context| {
+        context.is_own(cx).then(|| context.with_runtime(|runtime| runtime.executor().deadline(after)))
+    })
+}
+
+/// Returns whether a deadline of the calling process has passed. If not, the process is woken at the deadline at the latest, and often
+/// earlier. `None` if `cx` is not that of the poll of the calling process.
+#[inline]
+pub(in crate::process) fn poll_own_deadline(cx: &std::task::Context<'_>, deadline: Deadline) -> Option<Poll<()>> {
+    with_context(|context| {
+        if !context.is_own(cx) {
+            return None;
+        }
+        let task = context.task.borrow();
+        let task = task.as_ref()?;
+        Some(context.with_runtime(|runtime| runtime.executor().poll_deadline(task, deadline)))
     })
 }
 
@@ -216,7 +322,7 @@ pub(in crate::process) fn as_process<R>(
     task: &mut Option<TaskRef>,
     scope: &mut Option<Scope>,
     waker: &Waker,
-    body: impl FnOnce(&Handle, Pid) -> R,
+    body: impl FnOnce(&RuntimeHandle, Pid) -> R,
 ) -> R {
     with_context(|context| {
         context.with_runtime(|runtime| {
@@ -225,6 +331,7 @@ pub(in crate::process) fn as_process<R>(
             // Moved: a clone would change the reference count twice in each poll.
             let lender = context.task.replace(task.take());
             let outer = context.scope.replace(scope.take());
+            context.sends.set(0);
             let result = body(runtime, pid);
             *scope = context.scope.replace(outer);
             *task = context.task.replace(lender);
@@ -237,7 +344,7 @@ pub(in crate::process) fn as_process<R>(
 
 /// Returns the lineage of the children of `caller`, the calling process. Cached per thread, so that a process that spawns many
 /// children looks into the table once.
-pub(in crate::process) fn lineage_of_children(runtime: &Handle, caller: Pid) -> Option<Arc<Lineage>> {
+pub(in crate::process) fn lineage_of_children(runtime: &RuntimeHandle, caller: Pid) -> Option<Arc<Lineage>> {
     with_context(|context| {
         let mut cached = context.lineage.borrow_mut();
         if cached.as_ref().is_none_or(|(of, _)| *of != caller) {
@@ -250,6 +357,37 @@ pub(in crate::process) fn lineage_of_children(runtime: &Handle, caller: Pid) -> 
 /// Returns the scope in which the running code is.
 pub(crate) fn current_scope() -> Option<Scope> {
     with_context(|context| context.scope.borrow().clone())
+}
+
+/// The running code, as the sender of a message.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    pub(crate) process: Option<Pid>,
+    /// Whether a scope is open, which may have a deadline.
+    pub(crate) is_in_scope: bool,
+    /// The scope, if messages carry a value of it.
+    pub(crate) carried: Option<Scope>,
+}
+
+/// Returns the running code, as the sender of a message.
+pub(crate) fn sender() -> Sender {
+    with_context(|context| {
+        let scope = context.scope.borrow();
+        let carried = scope.as_ref().filter(|scope| scope.is_carried()).cloned();
+        Sender { process: context.process.get(), is_in_scope: scope.is_some(), carried }
+    })
+}
+
+/// Counts a message that the running code is about to send without waiting for an answer. Returns false if the process has sent many
+/// in its current poll: then it lets other processes run, such as the receiver, and sends this one in its next poll.
+pub(crate) fn may_send_in_this_poll() -> bool {
+    with_context(|context| {
+        let sends = context.sends.get();
+        let may_send = sends < SENDS_IN_A_POLL || context.process.get().is_none();
+        // Begins again even within this poll, so that code which polls in a loop makes progress.
+        context.sends.set(if may_send { sends.wrapping_add(1) } else { 0 });
+        may_send
+    })
 }
 
 /// Enters a scope, until the returned guard is dropped.
@@ -286,7 +424,8 @@ pub(crate) fn capped(limit: Timeout) -> Timeout {
     })
 }
 
-/// Returns how an error names a limit that was capped: not as what was left of it.
+/// Returns the limit that an error names: that of the wait, or that of the deadline if it was set shorter, and not the time
+/// that was left.
 pub(crate) fn named_limit(limit: Timeout) -> Duration {
     let of_scope = current_scope().and_then(|scope| scope.deadline()).map(|deadline| deadline.limit);
     match limit {

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::builder::Builder;
-use super::handle::Handle;
+use super::handle::RuntimeHandle;
 use crate::error::BuildError;
 
-static DEFAULT: OnceLock<Handle> = OnceLock::new();
+static DEFAULT: OnceLock<RuntimeHandle> = OnceLock::new();
 
 /// Held while the threads start, so that only one of two concurrent calls starts them.
 static INSTALLING: Mutex<()> = Mutex::new(());
@@ -21,13 +21,13 @@ static INSTALLER: AtomicU32 = AtomicU32::new(0);
 /// # Panics
 ///
 /// If the operating system refuses to start the threads.
-pub(in crate::process) fn default_runtime() -> &'static Handle {
+pub(in crate::process) fn default_runtime() -> &'static RuntimeHandle {
     try_default_runtime().unwrap_or_else(|error| panic!("cordial's default runtime cannot start: {error:#}"))
 }
 
 /// Like [`default_runtime`], but returns an error if the runtime cannot start, or if the program has forked while it was starting. A
 /// later call tries again.
-pub(in crate::process) fn try_default_runtime() -> Result<&'static Handle, BuildError> {
+pub(in crate::process) fn try_default_runtime() -> Result<&'static RuntimeHandle, BuildError> {
     if let Some(runtime) = DEFAULT.get() {
         return Ok(runtime);
     }
@@ -39,7 +39,7 @@ pub(in crate::process) fn try_default_runtime() -> Result<&'static Handle, Build
 }
 
 /// Returns the default runtime, if it has started.
-pub(in crate::process) fn started_default_runtime() -> Option<&'static Handle> {
+pub(in crate::process) fn started_default_runtime() -> Option<&'static RuntimeHandle> {
     DEFAULT.get()
 }
 
@@ -81,7 +81,7 @@ impl Installing {
         Ok(installing)
     }
 
-    fn start(self, builder: Builder) -> Result<&'static Handle, BuildError> {
+    fn start(self, builder: Builder) -> Result<&'static RuntimeHandle, BuildError> {
         match builder.start() {
             Ok(runtime) => Ok(DEFAULT.get_or_init(|| runtime)),
             Err(error) => {

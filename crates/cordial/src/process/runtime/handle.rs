@@ -1,19 +1,23 @@
 //! The handle to a runtime that all code inside the crate uses.
 
 use std::num::NonZeroU32;
+use std::ops::ControlFlow;
 use std::panic::Location;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cordial_sched::{Executor, JoinHandle, Key, PollId, TaskRef};
 
+use super::poll_durations::PollBucket;
 use super::restart_limit_exits::RestartLimitExits;
 use super::roots::Roots;
 use super::shared::Shared;
-use crate::exit::{Exit, Refusal};
+use crate::exit::{self, Exit, Refusal};
 use crate::pid::Pid;
 use crate::process::crashes::Crashes;
 use crate::process::entry::Entry;
+use crate::process::groups::{Group, GroupCounters, GroupKey, Groups};
 use crate::process::signal::{Effect, Signal, apply};
 use crate::sorted_map::SortedMap;
 use crate::timeout::CompactTimeout;
@@ -23,21 +27,21 @@ const BUILT_WITH: &str = "every executor of this crate is built with a `Shared` 
 
 /// A handle to a runtime: its scheduler and its process table.
 #[derive(Clone, Debug)]
-pub(crate) struct Handle {
+pub(crate) struct RuntimeHandle {
     executor: Executor,
     /// The hooks of the executor.
     shared: Arc<Shared>,
 }
 
-impl Handle {
-    pub(crate) fn new(executor: Executor) -> Handle {
+impl RuntimeHandle {
+    pub(crate) fn new(executor: Executor) -> RuntimeHandle {
         let shared = executor.shared_hooks().expect(BUILT_WITH);
-        Handle { executor, shared }
+        RuntimeHandle { executor, shared }
     }
 
     /// Returns the runtime that runs the task of a join handle.
-    pub(crate) fn of<T>(join: &JoinHandle<T>) -> Handle {
-        Handle::new(join.executor().clone())
+    pub(crate) fn of<T>(join: &JoinHandle<T>) -> RuntimeHandle {
+        RuntimeHandle::new(join.executor().clone())
     }
 
     pub(crate) fn executor(&self) -> &Executor {
@@ -56,7 +60,7 @@ impl Handle {
         }
     }
 
-    pub(crate) fn is_same_runtime(&self, other: &Handle) -> bool {
+    pub(crate) fn is_same_runtime(&self, other: &RuntimeHandle) -> bool {
         self.shared.number() == other.shared.number()
     }
 
@@ -73,6 +77,7 @@ impl Handle {
     ///
     /// [`Refusal::Forked`] in a forked process. A call that waits for another process, or that takes a lock outside of the process
     /// table, asks this first.
+    #[inline]
     pub(crate) fn refuse_forked(&self) -> Result<(), Refusal> {
         if self.is_forked() { Err(Refusal::Forked) } else { Ok(()) }
     }
@@ -101,6 +106,70 @@ impl Handle {
         &self.shared.crashes
     }
 
+    /// Returns the streams that are in progress, the oldest first. There are none in a forked process.
+    pub(crate) fn streams(&self) -> Vec<Group> {
+        if self.is_forked() { Vec::new() } else { self.shared.streams.all() }
+    }
+
+    /// Returns the task sets that are in progress, the oldest first. There are none in a forked process.
+    pub(crate) fn task_sets(&self) -> Vec<Group> {
+        if self.is_forked() { Vec::new() } else { self.shared.task_sets.all() }
+    }
+
+    /// Adds a stream that `owner` has polled. `n_items` is how many items it has, if that is known. To be removed with
+    /// [`remove_stream`](RuntimeHandle::remove_stream).
+    pub(crate) fn add_stream(
+        &self,
+        owner: Option<Pid>,
+        created_at: &'static Location<'static>,
+        max_concurrency: usize,
+        n_items: Option<usize>,
+        counters: Arc<dyn GroupCounters>,
+    ) -> Option<GroupKey> {
+        self.add_group(&self.shared.streams, owner, created_at, Some(max_concurrency), n_items, counters)
+    }
+
+    /// Adds a task set of `owner`. To be removed with [`remove_task_set`](RuntimeHandle::remove_task_set).
+    pub(crate) fn add_task_set(
+        &self,
+        owner: Option<Pid>,
+        created_at: &'static Location<'static>,
+        max_concurrency: Option<usize>,
+        counters: Arc<dyn GroupCounters>,
+    ) -> Option<GroupKey> {
+        self.add_group(&self.shared.task_sets, owner, created_at, max_concurrency, None, counters)
+    }
+
+    /// Returns `None` in a forked process: another thread may have held the lock at the fork.
+    fn add_group(
+        &self,
+        groups: &Groups,
+        owner: Option<Pid>,
+        created_at: &'static Location<'static>,
+        max_concurrency: Option<usize>,
+        n_items: Option<usize>,
+        counters: Arc<dyn GroupCounters>,
+    ) -> Option<GroupKey> {
+        if self.is_forked() {
+            return None;
+        }
+        let owner = owner.filter(|pid| pid.runtime() == self.number());
+        let since = self.executor.coarse_now();
+        Some(groups.add(Group { number: 0, owner, created_at, since, max_concurrency, n_items, counters }))
+    }
+
+    pub(crate) fn remove_stream(&self, key: GroupKey) {
+        if !self.is_forked() {
+            self.shared.streams.remove(key);
+        }
+    }
+
+    pub(crate) fn remove_task_set(&self, key: GroupKey) {
+        if !self.is_forked() {
+            self.shared.task_sets.remove(key);
+        }
+    }
+
     /// Returns the exits of supervisors of this runtime that exceeded their restart limit.
     pub(crate) fn restart_limit_exits(&self) -> &RestartLimitExits {
         &self.shared.restart_limit_exits
@@ -116,12 +185,25 @@ impl Handle {
         self.shared.number()
     }
 
+    /// Returns the time of the coarse clock. `process` is the calling process.
+    pub(crate) fn coarse_now(&self, process: Option<Pid>) -> u64 {
+        match process {
+            Some(process) if process.runtime() == self.number() => self.executor.coarse_now_in_task(),
+            _ => self.executor.coarse_now(),
+        }
+    }
+
     /// Reserves a key and the pid that belongs to it; `None` if the table is full.
     #[inline]
     pub(crate) fn reserve(&self) -> Option<(Key, Pid)> {
         let shared = &*self.shared;
         let key = shared.table.reserve()?;
         Some((key, shared.pid(key)))
+    }
+
+    /// Returns the pid that belongs to a key.
+    pub(crate) fn pid_of_key(&self, key: Key) -> Pid {
+        self.shared.pid(key)
     }
 
     #[inline]
@@ -179,7 +261,34 @@ impl Handle {
         shared.table.for_each(|key, entry| f(shared.pid(key), entry));
     }
 
-    /// Returns the live processes for which `is_member` returns true, each behind its callers: if they are signaled in
+    /// Calls `f` with the live processes from the slot `from` on, ordered by pid, one lock at a time, until it returns `Break`. Returns
+    /// the slot with which to go on; `None` after the last process, and in a forked process.
+    pub(crate) fn scan(&self, from: u32, f: &mut dyn FnMut(Pid, &Entry) -> ControlFlow<()>) -> Option<u32> {
+        if self.is_forked() {
+            return None;
+        }
+        let shared = &*self.shared;
+        shared.table.scan(from, |key, entry| f(shared.pid(key), entry))
+    }
+
+    /// Returns how many pids this runtime has handed out so far.
+    pub(crate) fn n_spawned(&self) -> u64 {
+        self.shared.table.n_reserved()
+    }
+
+    /// Returns how many processes are alive.
+    pub(crate) fn n_alive(&self) -> usize {
+        if self.is_forked() { 0 } else { self.shared.table.len() }
+    }
+
+    /// Returns how many processes have ended, after `spawned` were spawned and `alive` are alive. The two numbers are not read at
+    /// one moment, so their difference may decrease; what this returns does not.
+    pub(crate) fn n_ended(&self, spawned: u64, alive: usize) -> u64 {
+        let ended = spawned.saturating_sub(u64::try_from(alive).unwrap_or(u64::MAX));
+        self.shared.n_ended.fetch_max(ended, Ordering::Relaxed).max(ended).min(spawned)
+    }
+
+    /// Returns the live processes for which `is_member` returns true, each after its callers: if they are signaled in
     /// this order, each gets its signal before it sees the end of a process that it has spawned.
     pub(crate) fn members(&self, is_member: &dyn Fn(Pid, &Entry) -> bool) -> Vec<Pid> {
         let mut members = Vec::new();
@@ -196,6 +305,16 @@ impl Handle {
     /// Records that a long poll of a process has ended. If it is to be reported, returns how many were left out before.
     pub(crate) fn long_poll_ended(&self, spawned_at: &'static Location<'static>) -> Option<u64> {
         self.shared.long_poll_ended(spawned_at, self.executor.coarse_now())
+    }
+
+    /// Counts a poll that is about to return and has lasted for this long.
+    pub(crate) fn poll_ended(&self, spawned_at: &'static Location<'static>, lasted: Duration) {
+        self.shared.poll_ended(spawned_at, lasted);
+    }
+
+    /// Returns how long the polls of the processes of a spawn location have lasted.
+    pub(crate) fn poll_durations(&self, spawned_at: &exit::Location) -> Vec<PollBucket> {
+        self.shared.poll_durations(spawned_at.file(), spawned_at.line(), spawned_at.column())
     }
 
     /// Returns the processes that are in a poll at this moment, and in which.

@@ -6,18 +6,18 @@ use std::time::Duration;
 use cordial_sched::{Executor, Hooks, Key, StuckIoThreads, ThreadLimit};
 
 use super::context;
-use super::handle::Handle;
+use super::handle::RuntimeHandle;
 use super::shared::Shared;
 use crate::process::entry::EventSubject;
 use crate::telemetry;
 
 impl Hooks for Shared {
     fn thread_started(&self, executor: &Executor) {
-        context::adopt(Handle::new(executor.clone()));
+        context::adopt(RuntimeHandle::new(executor.clone()));
     }
 
     fn on_foreign_thread(&self, executor: &Executor, body: &mut dyn FnMut()) {
-        context::within(Handle::new(executor.with_local_count()), body);
+        context::within(RuntimeHandle::new(executor.with_local_count()), body);
     }
 
     fn sampled(&self, key: Key, time: Duration) {

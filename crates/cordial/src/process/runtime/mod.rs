@@ -10,21 +10,27 @@ mod context;
 mod default;
 mod handle;
 mod hooks;
+mod poll_durations;
 mod restart_limit_exits;
 mod roots;
 mod shared;
 
 pub use builder::{Builder, LongPolls, Panics};
 pub use context::current;
+pub use poll_durations::PollBucket;
 
 pub(crate) use block_on::{assert_may_block, block_on};
 pub(crate) use context::{
-    capped, current_runtime, current_scope, ends_at_this_await, enter_scope, named_limit, with_current_runtime,
-    with_spawning_runtime,
+    Sender, begin_long_wait, capped, current_runtime, current_scope, current_task, ends_at_this_await, enter_scope,
+    keep_spare_call, keep_spare_cast, may_send_in_this_poll, named_limit, own_waker_address, sender, take_spare_call,
+    take_spare_cast, with_current_runtime, with_spawning_runtime,
 };
-pub(crate) use handle::{Handle, is_forked, pid_of};
+pub(crate) use handle::{RuntimeHandle, is_forked, pid_of};
 pub(crate) use roots::LiveRoot;
 pub(crate) use shared::Shared;
 
-pub(super) use context::{as_process, is_exiting, lineage_of_children, spawner, started_runtime, try_current_runtime};
+pub(super) use context::{
+    as_process, drop_spares, is_exiting, lineage_of_children, own_deadline, poll_own_deadline, spawner,
+    started_runtime, try_current_runtime,
+};
 pub(super) use default::{set_default_runtime, try_default_runtime};

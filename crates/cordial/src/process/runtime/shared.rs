@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::panic::Location;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use cordial_sched::{Key, Table};
 
+use super::poll_durations::{PollBucket, PollDurations};
 use super::restart_limit_exits::RestartLimitExits;
 use super::roots::Roots;
 use crate::pid::Pid;
 use crate::process::crashes::Crashes;
 use crate::process::entry;
+use crate::process::groups::Groups;
 use crate::process::guardian::GuardianNumbers;
 use crate::telemetry;
 use crate::timeout::{CompactTimeout, Timeout};
@@ -29,13 +32,17 @@ pub(crate) struct Shared {
     pub(super) restart_limit_exits: RestartLimitExits,
     pub(super) panic_reports: PanicReports,
     pub(super) roots: Roots,
+    pub(super) streams: Groups,
+    pub(super) task_sets: Groups,
+    /// The largest number of ended processes that was shown to an observer.
+    pub(super) n_ended: AtomicU64,
     /// How long a task is awaited unless the await sets another limit.
     pub(super) await_limit: CompactTimeout,
     /// The reports of long polls, by spawn location.
     long_polls: Mutex<BTreeMap<(&'static str, u32, u32), LongPollsOfLocation>>,
 }
 
-/// How often the end of a long poll is reported, for each spawn location.
+/// The shortest time between two reports of the end of a long poll, for each spawn location.
 const REPORT_EVERY_MS: u64 = 1000;
 
 /// What was reported of the long polls of the processes of one spawn location.
@@ -47,6 +54,7 @@ struct LongPollsOfLocation {
     reported_at: Option<u64>,
     /// How many have ended since then and were not reported.
     n_left_out: u64,
+    durations: PollDurations,
 }
 
 impl Shared {
@@ -76,6 +84,9 @@ impl Shared {
             await_limit: await_limit.into(),
             long_polls: Mutex::default(),
             roots: Roots::default(),
+            streams: Groups::default(),
+            task_sets: Groups::default(),
+            n_ended: AtomicU64::new(0),
         })
     }
 
@@ -100,6 +111,18 @@ impl Shared {
         let mut long_polls = self.long_polls.lock().unwrap_or_else(PoisonError::into_inner);
         let of_location = long_polls.entry(as_key(spawned_at)).or_default();
         !std::mem::replace(&mut of_location.is_recorded, true)
+    }
+
+    /// Counts a poll of a process that was spawned at this location: it is about to return, and has lasted for this long.
+    pub(super) fn poll_ended(&self, spawned_at: &'static Location<'static>, lasted: Duration) {
+        let mut long_polls = self.long_polls.lock().unwrap_or_else(PoisonError::into_inner);
+        long_polls.entry(as_key(spawned_at)).or_default().durations.add(lasted);
+    }
+
+    /// Returns how long the polls of the processes that were spawned at this location have lasted.
+    pub(super) fn poll_durations(&self, file: &str, line: u32, column: u32) -> Vec<PollBucket> {
+        let long_polls = self.long_polls.lock().unwrap_or_else(PoisonError::into_inner);
+        long_polls.get(&(file, line, column)).map(|of_location| of_location.durations.buckets()).unwrap_or_default()
     }
 
     /// Records the end of a long poll, at this time on the coarse clock. If it is to be reported, returns how many were

@@ -5,10 +5,10 @@ use crate::exit::Location;
 use crate::pid::Pid;
 use crate::process::entry::Entry;
 use crate::process::report::Stopped;
-use crate::process::runtime::Handle;
+use crate::process::runtime::RuntimeHandle;
 
 /// Describes a process. `polls` are those of its runtime at this moment.
-pub(super) fn describe(pid: Pid, entry: &Entry, polls: &Polls) -> Stopped {
+pub(in crate::process) fn describe(pid: Pid, entry: &Entry, polls: &Polls) -> Stopped {
     Stopped {
         pid,
         label: entry.label().cloned(),
@@ -18,12 +18,12 @@ pub(super) fn describe(pid: Pid, entry: &Entry, polls: &Polls) -> Stopped {
 }
 
 /// Describes a process; `None` if it has ended. `polls` are those of its runtime at this moment.
-pub(crate) fn describe_one(runtime: &Handle, pid: Pid, polls: &Polls) -> Option<Stopped> {
+pub(crate) fn describe_one(runtime: &RuntimeHandle, pid: Pid, polls: &Polls) -> Option<Stopped> {
     runtime.with(pid, |entry| describe(pid, entry, polls))
 }
 
 /// Describes the processes for which `is_member` returns true.
-pub(crate) fn describe_all(runtime: &Handle, is_member: &dyn Fn(Pid, &Entry) -> bool) -> Vec<Stopped> {
+pub(crate) fn describe_all(runtime: &RuntimeHandle, is_member: &dyn Fn(Pid, &Entry) -> bool) -> Vec<Stopped> {
     let polls = Polls::now(runtime);
     let mut described = Vec::new();
     runtime.for_each(&mut |pid, entry| {

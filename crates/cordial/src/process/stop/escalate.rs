@@ -1,4 +1,4 @@
-//! The ladder of steps that end a process: a request to shut down, a kill, and giving up.
+//! The steps that end a process: a request to shut down, a kill, and giving up.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use crate::pid::Pid;
 use crate::process::entry::EventSubject;
 use crate::process::monitors::{Monitor, monitor_on};
 use crate::process::report::Stopped;
-use crate::process::runtime::Handle;
+use crate::process::runtime::RuntimeHandle;
 use crate::process::shutdown::Shutdown;
 use crate::process::signal::Signal;
 use crate::{telemetry, unwind};
 
-/// A step of the ladder that ends a process.
+/// A step of a stop. The steps are in the order in which they are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Step {
     /// Requests a shutdown. `None` is a grace time without limit.
@@ -50,7 +50,7 @@ impl Step {
 
     /// Takes the step. Does nothing if the process has ended. `from` is the process that makes the
     /// request, if a process does.
-    pub(crate) fn take(self, runtime: &Handle, pid: Pid, from: Option<Pid>) {
+    pub(crate) fn take(self, runtime: &RuntimeHandle, pid: Pid, from: Option<Pid>) {
         match self.signal(from) {
             Some(signal) => runtime.signal(pid, signal),
             None => abandon(runtime, pid),
@@ -81,7 +81,7 @@ pub(crate) enum StopOutcome {
 /// Stops one process and waits for its end. After the kill it waits for as long as the polls of the process return, and gives up
 /// when one of them has lasted for [`ABANDON_AFTER`]. A process that is in no poll ends as soon as a thread takes it, or, if it is a
 /// guardian, when it has stopped the processes that it owns.
-pub(crate) async fn stop_one(runtime: &Handle, pid: Pid, shutdown: Shutdown) -> StopOutcome {
+pub(crate) async fn stop_one(runtime: &RuntimeHandle, pid: Pid, shutdown: Shutdown) -> StopOutcome {
     let mut end = monitor_on(runtime, pid);
     let mut step = Step::first(shutdown);
     let mut killed = None;
@@ -123,7 +123,7 @@ pub(crate) struct Killed {
 }
 
 /// Kills a process. `None` if it has ended before. `polls` are those of its runtime at this moment.
-pub(crate) fn kill_one(runtime: &Handle, pid: Pid, polls: &Polls) -> Option<Killed> {
+pub(crate) fn kill_one(runtime: &RuntimeHandle, pid: Pid, polls: &Polls) -> Option<Killed> {
     let killed = runtime
         .with(pid, |entry| Killed { stopped: (!entry.shutdown.is_exiting()).then(|| describe(pid, entry, polls)) })?;
     runtime.kill(pid);
@@ -131,7 +131,7 @@ pub(crate) fn kill_one(runtime: &Handle, pid: Pid, polls: &Polls) -> Option<Kill
 }
 
 /// Marks a process as abandoned and emits an event, if it is alive and was not abandoned before.
-pub(crate) fn abandon(runtime: &Handle, pid: Pid) {
+pub(crate) fn abandon(runtime: &RuntimeHandle, pid: Pid) {
     let subject = runtime.with(pid, |entry| {
         let was_abandoned = std::mem::replace(&mut entry.rare().is_abandoned, true);
         (!was_abandoned).then(|| EventSubject::of(entry))

@@ -14,7 +14,7 @@ use crate::pid::Pid;
 use crate::process::entry::Entry;
 use crate::process::monitors::monitor_on;
 use crate::process::report::{StopReport, Stopped};
-use crate::process::runtime::{Handle, current};
+use crate::process::runtime::{RuntimeHandle, current};
 use crate::process::shutdown::Shutdown;
 use crate::process::signal::Effect;
 use crate::sorted_map::SortedMap;
@@ -37,7 +37,7 @@ pub(crate) type IsMember<'a> = &'a (dyn Fn(Pid, &Entry) -> bool + Sync);
 /// Stops every process for which `is_member` returns true, including those that are spawned during
 /// the stop. The whole group has one grace time.
 pub(crate) async fn stop_all(
-    runtime: &Handle,
+    runtime: &RuntimeHandle,
     is_member: IsMember<'_>,
     shutdown: Shutdown,
     late_ends: LateEnds,
@@ -59,7 +59,7 @@ pub(crate) async fn stop_all(
 
 /// Kills every process for which `is_member` returns true, and waits for their ends, but no longer than `limit`. The report
 /// lists only the abandoned processes.
-pub(crate) async fn kill_group(runtime: &Handle, is_member: IsMember<'_>, limit: Duration) -> StopReport {
+pub(crate) async fn kill_group(runtime: &RuntimeHandle, is_member: IsMember<'_>, limit: Duration) -> StopReport {
     // Two rounds: a destructor that hangs begins after the kill, in a new poll.
     let abandoned = kill_all(runtime, is_member, &mut [limit / 2; 2].into_iter()).await;
     StopReport { abandoned, ..StopReport::default() }
@@ -68,7 +68,7 @@ pub(crate) async fn kill_group(runtime: &Handle, is_member: IsMember<'_>, limit:
 /// Kills every member and waits for their ends, in rounds that last this long. Abandons and returns the members that were in one
 /// poll for a whole round. If there are no more rounds, the other members that are left wait for a thread, and end later.
 async fn kill_all(
-    runtime: &Handle,
+    runtime: &RuntimeHandle,
     is_member: IsMember<'_>,
     rounds: &mut (dyn Iterator<Item = Duration> + Send),
 ) -> Vec<Stopped> {
@@ -99,7 +99,7 @@ fn time_of(step: Step) -> Option<Duration> {
 
 /// Takes a step for every member, also for newly spawned members, until no member is left. Returns
 /// `false` if `limit` passes before; `None` is no limit.
-async fn until_gone(runtime: &Handle, is_member: IsMember<'_>, step: Step, limit: Option<Duration>) -> bool {
+async fn until_gone(runtime: &RuntimeHandle, is_member: IsMember<'_>, step: Step, limit: Option<Duration>) -> bool {
     let mut timer: Option<Timer> = limit.and_then(|limit| runtime.executor().timer(limit));
     loop {
         let members = runtime.members(is_member);

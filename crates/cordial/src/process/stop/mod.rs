@@ -1,6 +1,6 @@
 //! Stopping processes: one of them, a group of them, or a whole program in order.
 //!
-//! Every stop climbs the same ladder, which is written once, in [`Step`]:
+//! Every stop takes the same steps, which are written once, in [`Step`]:
 //!
 //! ```text
 //!  request ─── grace ───► kill ─── 100 ms ───► abandon
@@ -12,7 +12,7 @@
 //! thread, and ends as soon as it gets one.
 //!
 //! - To stop one process and to wait for that, await [`stop_one`].
-//! - To wait in some other way (for the reply of a task, for many processes with one timer), climb the ladder step by step:
+//! - To wait in some other way (for the reply of a task, for many processes with one timer), take the steps one by one:
 //!
 //!   ```text
 //!   let mut step = Step::first(shutdown);
@@ -42,5 +42,6 @@ pub(crate) use group::{LateEnds, stop_all};
 pub(crate) use order::stop_in_order;
 pub(crate) use polls::{ABANDON_AFTER, Polls};
 
+pub(super) use describe::describe;
 pub(super) use group::kill_group;
 pub(super) use order::{collect_in_order, stop_within};

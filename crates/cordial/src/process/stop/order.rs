@@ -13,12 +13,12 @@ use super::group::{IsMember, LateEnds, stop_all};
 use crate::pid::Pid;
 use crate::process::entry::Entry;
 use crate::process::report::{ReportBuilder, StopReport};
-use crate::process::runtime::Handle;
+use crate::process::runtime::RuntimeHandle;
 use crate::process::shutdown::Shutdown;
 
 /// Stops the processes for which `is_member` returns true, in order. `shutdown` applies to the processes that no other process
 /// owns. Guardians take the time that the `Shutdown` of each child allows.
-pub(crate) async fn stop_in_order(runtime: &Handle, is_member: IsMember<'_>, shutdown: Shutdown) -> StopReport {
+pub(crate) async fn stop_in_order(runtime: &RuntimeHandle, is_member: IsMember<'_>, shutdown: Shutdown) -> StopReport {
     let mut report = ReportBuilder::default();
     collect_in_order(&mut report, runtime, is_member, shutdown).await;
     report.take()
@@ -27,7 +27,7 @@ pub(crate) async fn stop_in_order(runtime: &Handle, is_member: IsMember<'_>, shu
 /// Like [`stop_in_order`], but adds to `report` as it goes, so that the report is there even if this future is dropped half way.
 pub(crate) async fn collect_in_order(
     report: &mut ReportBuilder,
-    runtime: &Handle,
+    runtime: &RuntimeHandle,
     is_member: IsMember<'_>,
     shutdown: Shutdown,
 ) {
@@ -43,7 +43,7 @@ pub(crate) async fn collect_in_order(
 
 /// Like [`stop_in_order`], but `shutdown` limits the whole stop: all processes that are left when
 /// its time has passed are killed.
-pub(crate) async fn stop_within(runtime: &Handle, is_member: IsMember<'_>, shutdown: Shutdown) -> StopReport {
+pub(crate) async fn stop_within(runtime: &RuntimeHandle, is_member: IsMember<'_>, shutdown: Shutdown) -> StopReport {
     let limit = match shutdown {
         Shutdown::After(limit) => runtime.executor().timer(limit),
         Shutdown::Infinity => None,
@@ -78,7 +78,7 @@ pub(crate) async fn stop_within(runtime: &Handle, is_member: IsMember<'_>, shutd
 /// alone.
 async fn stop_guardians(
     report: &mut ReportBuilder,
-    runtime: &Handle,
+    runtime: &RuntimeHandle,
     owner: &(dyn Fn(Pid, &Entry) -> Option<Option<Pid>> + Sync),
 ) {
     loop {

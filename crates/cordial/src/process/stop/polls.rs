@@ -5,14 +5,14 @@ use std::time::Duration;
 use cordial_sched::PollId;
 
 use crate::pid::Pid;
-use crate::process::runtime::Handle;
+use crate::process::runtime::RuntimeHandle;
 use crate::sorted_map::SortedMap;
 
 /// How long one poll of a killed process may last before a stop abandons the process.
 pub(crate) const ABANDON_AFTER: Duration = Duration::from_millis(100);
 
-/// A poll that has lasted this long is as good as one that has lasted for [`ABANDON_AFTER`]: the duration of a poll is known
-/// only to some milliseconds.
+/// A poll that has lasted this long counts as one that has lasted for [`ABANDON_AFTER`]: the duration of a poll is known only to
+/// some milliseconds.
 const NEARLY: Duration = ABANDON_AFTER.saturating_sub(Duration::from_millis(10));
 
 /// The polls of a runtime at one moment.
@@ -24,7 +24,7 @@ pub(crate) struct Polls {
 
 impl Polls {
     /// Returns the polls of all processes at this moment.
-    pub(crate) fn now(runtime: &Handle) -> Polls {
+    pub(crate) fn now(runtime: &RuntimeHandle) -> Polls {
         Polls { current: runtime.current_polls(), long: runtime.long_polls() }
     }
 

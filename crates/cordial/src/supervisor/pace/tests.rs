@@ -14,7 +14,7 @@ fn delays_grow_to_the_longest_one_and_never_end() {
 }
 
 #[test]
-fn an_incarnation_that_ran_for_longer_than_the_longest_delay_begins_a_new_row() {
+fn an_incarnation_that_ran_for_longer_than_the_longest_delay_starts_the_count_again() {
     let mut pace = pace(Backoff::exponential(SECOND, 8 * SECOND).give_up_after(3));
     for _ in 0..100 {
         assert!(pace.failed(7).unwrap() < 2 * SECOND);

@@ -25,7 +25,7 @@ use super::child_limit::ChildLimit;
 use super::restartable::{RestartableChildren, RestartableExit};
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{Admission, ChildRegistry, ChildSlot, Handle, NextIncarnation, Parent, Shutdown};
+use crate::process::{Admission, ChildRegistry, ChildSlot, NextIncarnation, Parent, RuntimeHandle, Shutdown};
 use crate::supervisor::child_counts::ChildCounts;
 
 /// The children of one incarnation.
@@ -67,7 +67,7 @@ impl TaskChildren {
         n_shards: usize,
         max_children: Option<usize>,
         exits: mpsc::UnboundedSender<RestartableExit>,
-        runtime: &Handle,
+        runtime: &RuntimeHandle,
     ) -> TaskChildren {
         let (limit, drained) = (ChildLimit::new(max_children), Arc::new(Notify::new()));
         let restartable = Arc::new(RestartableChildren::new(limit.clone(), exits, drained.clone(), runtime));
@@ -169,7 +169,7 @@ impl TaskChildren {
     }
 
     /// Kills all children and refuses further children, without waiting.
-    pub(super) fn kill(&self, runtime: &Handle) {
+    pub(super) fn kill(&self, runtime: &RuntimeHandle) {
         self.close(Admission::Killed);
         self.pids().into_iter().for_each(|pid| runtime.kill(pid));
     }

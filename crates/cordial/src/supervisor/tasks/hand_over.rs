@@ -6,12 +6,12 @@ use crate::supervisor::server_child::Adopted;
 
 impl TaskSupervisor {
     /// Moves the restartable child to the slot of another supervisor, and stops this supervisor. If no process of the child is
-    /// running, the slot is returned, and none is started any more.
+    /// running, the slot is returned, and no further process is started.
     pub(crate) fn hand_over_child(&self, slot: ChildSlot) -> Adopted {
         let shared = self.shared();
         let Some(children) = shared.children() else { return Adopted::NotRunning(slot) };
         children.close(Admission::Closed);
-        // A process that is being started enters the table within a few steps of another thread.
+        // A thread that is starting a process needs only a few more steps to enter it into the table.
         while children.is_starting() {
             std::hint::spin_loop();
         }
@@ -27,6 +27,6 @@ impl TaskSupervisor {
             }
         }
         shared.incarnations.request_stop();
-        adopted.or_else(|| slot.map(Adopted::NotRunning)).expect("the slot was taken, or it was not")
+        adopted.or_else(|| slot.map(Adopted::NotRunning)).expect("if no process took the slot, it is left")
     }
 }

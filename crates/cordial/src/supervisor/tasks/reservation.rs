@@ -40,8 +40,9 @@ impl TasksShared {
     /// Waits while the supervisor is full.
     pub(super) async fn reserve(&self) -> Result<Reservation, Refusal> {
         self.runtime().refuse_forked()?;
-        let children = self.children().ok_or(Refusal::SupervisorStopped)?;
-        let permit = children.limit.clone().acquire().await.map_err(|refusal| self.refine_refusal(refusal))?;
+        let refine = |refusal| self.refine_refusal(refusal);
+        let children = self.children().ok_or(Refusal::SupervisorStopped).map_err(refine)?;
+        let permit = children.limit.clone().acquire().await.map_err(refine)?;
         Ok(Reservation { children, permit })
     }
 }

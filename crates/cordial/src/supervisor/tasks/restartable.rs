@@ -24,7 +24,10 @@ use super::child_limit::ChildLimit;
 use super::waiting_child::WaitingChild;
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{Admission, ChildRegistry, Handle, Lineage, NextIncarnation, Scope, Shutdown, discard};
+use crate::process::{
+    Admission, ChildRegistry, InactiveChild, InactiveState, Lineage, NextIncarnation, RuntimeHandle, Scope, Shutdown,
+    discard,
+};
 use crate::supervisor::factory::{Factory, InitResult};
 use crate::supervisor::pace::Pace;
 use crate::supervisor::restart::{Restart, RestartDecision};
@@ -35,14 +38,14 @@ use crate::timeout::Timeout;
 /// The restartable children of one incarnation of the supervisor.
 #[derive(Debug)]
 pub(super) struct RestartableChildren {
-    table: Mutex<Table>,
+    table: Mutex<RestartableTable>,
     /// Receives the exits that call for a restart. At most one for each child is in the channel.
     exits: mpsc::UnboundedSender<RestartableExit>,
     /// Notified when a child is removed after `close`.
     drained: Arc<Notify>,
     limit: Arc<ChildLimit>,
     settle: Settle,
-    /// Notified when the first child of `Table::starting` is another one.
+    /// Notified when the first child of `RestartableTable::starting` has changed.
     watch_changed: Notify,
 }
 
@@ -56,12 +59,12 @@ pub(super) struct RestartableExit {
 }
 
 #[derive(Debug)]
-struct Table {
+struct RestartableTable {
     children: Slab<RestartableChild>,
     /// The children by the processes that name them: `pid` and `known_pid`.
     by_pid: BTreeMap<Pid, u32>,
-    /// The children that have not finished starting, by the time when their start is looked at. A child whose time has
-    /// come before its process has entered the process table is left out until then.
+    /// The children that have not finished starting, by the time of the next step of their watch. A child whose step was due
+    /// before its process had entered the process table is left out until then.
     starting: BTreeSet<(Duration, u32)>,
     admission: Admission,
 }
@@ -78,6 +81,8 @@ pub(super) struct RestartableChild {
     pub(super) lineage: Option<Arc<Lineage>>,
     pub(super) scope: Option<Scope>,
     pub(super) incarnation: u32,
+    /// When the next incarnation starts, on the clock of the supervisor. Set while the child waits and that is decided.
+    pub(super) restart_at: Option<Duration>,
     /// When the present incarnation finished starting. `None` before that, and after its exit.
     pub(super) started_at: Option<Duration>,
     pub(super) start_timeout: Timeout,
@@ -143,9 +148,9 @@ impl RestartableChildren {
         limit: Arc<ChildLimit>,
         exits: mpsc::UnboundedSender<RestartableExit>,
         drained: Arc<Notify>,
-        runtime: &Handle,
+        runtime: &RuntimeHandle,
     ) -> RestartableChildren {
-        let table = Table {
+        let table = RestartableTable {
             children: Slab::new(),
             by_pid: BTreeMap::new(),
             starting: BTreeSet::new(),
@@ -187,6 +192,7 @@ impl RestartableChildren {
             return None;
         }
         child.state = RestartableState::Running;
+        child.restart_at = None;
         child.incarnation = child.incarnation.saturating_add(1);
         child.pid = None;
         let (result, is_known) = (f(child), child.known_pid == Some(last));
@@ -212,8 +218,8 @@ impl RestartableChildren {
         Some(result)
     }
 
-    /// Waits until the first start is to be looked at. Cancel safe.
-    pub(super) async fn next_watch(&self, runtime: &Handle) {
+    /// Waits until a step of a start is due. Cancel safe.
+    pub(super) async fn next_watch(&self, runtime: &RuntimeHandle) {
         let mut changed = pin!(self.watch_changed.notified());
         changed.as_mut().enable();
         let due = self.lock().starting.first().map(|(due, _)| *due);
@@ -223,12 +229,12 @@ impl RestartableChildren {
         }
     }
 
-    /// Returns the starts that take long and have not been returned for that. A child that fails to start is not started again
-    /// if it has never started.
+    /// Returns the starts of which a step is due. A child whose start has exceeded its timeout is not started again if it has
+    /// never started and has no backoff.
     pub(super) fn slow_starts(&self) -> Vec<SlowStart> {
         let (now, mut slow) = (self.settle.clock().now(), Vec::new());
         let mut table = self.lock();
-        let Table { children, starting, .. } = &mut *table;
+        let RestartableTable { children, starting, .. } = &mut *table;
         while let Some(&(due, index)) = starting.first().filter(|(due, _)| *due <= now) {
             let child = children.get_mut(index as usize).expect("a child that is removed is not watched");
             starting.remove(&(due, index));
@@ -392,11 +398,6 @@ impl RestartableChildren {
         self.describe(RestartableChild::is_restarting)
     }
 
-    /// Returns the children that have no process.
-    pub(super) fn without_process(&self) -> Vec<WaitingChild> {
-        self.describe(|child| child.state == RestartableState::Waiting)
-    }
-
     fn describe(&self, is_described: impl Fn(&RestartableChild) -> bool) -> Vec<WaitingChild> {
         let table = self.lock();
         let described = table.children.iter().filter(|(_, child)| is_described(child));
@@ -408,6 +409,25 @@ impl RestartableChildren {
         described.filter_map(|(_, child)| describe(child)).collect()
     }
 
+    /// Returns how many children have not finished starting.
+    pub(super) fn n_starting(&self) -> usize {
+        self.lock().children.iter().filter(|(_, child)| child.watch.is_some()).count()
+    }
+
+    /// Returns the children that wait for a restart, as they are seen at the time `now` of the supervisor.
+    pub(super) fn inactive(&self, now: Duration) -> Vec<InactiveChild> {
+        let table = self.lock();
+        let waiting =
+            table.children.iter().map(|(_, child)| child).filter(|child| child.state == RestartableState::Waiting);
+        let described = waiting.map(|child| {
+            let mut inactive = InactiveChild::new(child.id.clone(), InactiveState::Restarting, child.incarnation);
+            inactive.restart_in = child.restart_at.map(|at| at.saturating_sub(now));
+            inactive.failures = child.pace.as_ref().map(Pace::n_failures);
+            inactive
+        });
+        described.collect()
+    }
+
     /// Returns the permits of children that have been removed, and drops their factories.
     fn release(&self, removed: impl IntoIterator<Item = RestartableChild>) {
         for child in removed {
@@ -417,12 +437,12 @@ impl RestartableChildren {
         self.settle.changed();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Table> {
+    fn lock(&self) -> MutexGuard<'_, RestartableTable> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Table {
+impl RestartableTable {
     /// Removes a child, if it has not been removed.
     fn remove(&mut self, index: u32) -> Option<RestartableChild> {
         self.unwatch(index);
@@ -433,7 +453,7 @@ impl Table {
         Some(removed)
     }
 
-    /// Begins to watch the start of a child. Returns whether its start is the next one to be looked at.
+    /// Begins to watch the start of a child. Returns whether its step is the next one that is due.
     fn watch_start(&mut self, index: u32, now: Duration) -> bool {
         let Some(child) = self.children.get_mut(index as usize) else { return false };
         let watch = child.watch.insert(StartWatch::new(child.start_timeout, now));
@@ -462,7 +482,7 @@ impl ChildRegistry for RestartableChildren {
     fn registered(&self, index: u32, pid: Pid) -> Admission {
         let (admission, state, is_watched_again) = {
             let mut table = self.lock();
-            let Table { children, by_pid, starting, admission } = &mut *table;
+            let RestartableTable { children, by_pid, starting, admission } = &mut *table;
             let child = children.get_mut(index as usize).expect("a child that starts is not removed");
             child.pid = Some(pid);
             child.known_pid.get_or_insert(pid);

@@ -27,7 +27,6 @@ use crate::process::{ExitReceiver, Shutdown, StopOutcome, StopReport, discard, e
 use crate::supervisor::events::{emit_forced, gave_up};
 use crate::supervisor::exit_signals::ExitSignals;
 use crate::supervisor::incarnation::{Incarnation, Incarnations};
-use crate::supervisor::intensity::Intensity;
 use crate::supervisor::pace::next_restart;
 use crate::supervisor::serve::{Serve, serve};
 use crate::supervisor::start_watch::StartStep;
@@ -74,11 +73,11 @@ impl Serve for TasksServer {
     }
 
     async fn run(&mut self, signals: &mut ExitSignals) -> StopReason {
+        self.shared.intensity.reset();
         let mut restarter = Restarter {
             supervisor: signals.pid(),
             shared: &self.shared,
             children: &self.children,
-            intensity: Intensity::new(self.shared.options.limit),
             delayed: BTreeSet::new(),
             stops: FuturesUnordered::new(),
         };
@@ -97,7 +96,6 @@ struct Restarter<'a> {
     supervisor: Pid,
     shared: &'a TasksShared,
     children: &'a TaskChildren,
-    intensity: Intensity,
     /// The restarts that are delayed, by time, with the index of the child and its last process. Another child may have
     /// the index by then, with another process.
     delayed: BTreeSet<(Duration, u32, Pid)>,
@@ -106,7 +104,7 @@ struct Restarter<'a> {
 }
 
 /// What a restarter waits for.
-enum Input {
+enum TasksInput {
     Exit(RestartableExit),
     /// A delayed restart, or a step of a start, may be due. Or a stop has ended.
     Due,
@@ -143,13 +141,13 @@ impl Restarter<'_> {
                     (pin!(next_restart), pin!(restartable.next_watch(runtime)), pin!(stopped));
                 match select(pin!(exits.recv()), select(select(restart, watch), stopped)).await {
                     Either::Left((exit, _)) => {
-                        Input::Exit(exit.expect("the channel is open, since `children` holds a sender"))
+                        TasksInput::Exit(exit.expect("the channel is open, since `children` holds a sender"))
                     }
-                    Either::Right(_) => Input::Due,
+                    Either::Right(_) => TasksInput::Due,
                 }
             };
             let input = next.await;
-            let Input::Exit(exit) = input else { continue };
+            let TasksInput::Exit(exit) = input else { continue };
             let restarted = self.restart(&exit);
             discard(exit);
             if let Err(reason) = restarted {
@@ -176,12 +174,13 @@ impl Restarter<'_> {
     /// not started again.
     fn schedule_restart(&mut self, exit: &RestartableExit, now: Duration) -> Result<Option<Duration>, StopReason> {
         let runtime = self.shared.runtime();
-        let (seed, intensity) = (runtime.executor().random(), &mut self.intensity);
+        let seed = runtime.executor().random();
         let child = self.children.restartable.with(exit.index, |child| {
             if child.pid != Some(exit.pid) || child.state != RestartableState::Waiting {
                 return None;
             }
-            let delay = next_restart(child.pace.as_mut(), intensity, now, seed);
+            let delay = next_restart(child.pace.as_mut(), &mut self.shared.intensity.lock(), now, seed);
+            child.restart_at = delay.ok().map(|delay| now.saturating_add(delay));
             Some((child.id.clone(), child.spawned_at, child.incarnation, delay))
         });
         let Some((id, spawned_at, incarnation, delay)) = child.flatten() else { return Ok(None) };

@@ -1,20 +1,23 @@
 //! The state that the handles of a task supervisor and the processes of its incarnations share.
 
 use std::fmt;
+use std::future::ready;
 use std::panic::Location;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use cordial_sched::shard_of_this_thread;
 use crossbeam_utils::CachePadded;
+use futures_util::future::BoxFuture;
 
 use super::builder::TaskSupervisorBuilder;
 use super::children::TaskChildren;
 use crate::exit::Refusal;
 use crate::pid::Pid;
-use crate::process::{Handle, InactiveChild, InactiveState, Supervise, Supervision, SupervisorKind};
+use crate::process::{RestartError, RuntimeHandle, Supervise, Supervision, SupervisorKind};
 use crate::supervisor::clock::Clock;
 use crate::supervisor::incarnation::Incarnations;
+use crate::supervisor::intensity::SharedIntensity;
 use crate::supervisor::startable::WillRestart;
 use crate::telemetry;
 
@@ -30,6 +33,7 @@ pub(super) struct TasksShared {
     children: Box<[CachePadded<Mutex<CurrentChildren>>]>,
     parent: Mutex<Option<TreeParent>>,
     pub(super) n_restarts: AtomicU64,
+    pub(super) intensity: SharedIntensity,
 }
 
 /// The supervisor that has adopted this task supervisor.
@@ -42,9 +46,10 @@ pub(super) struct TreeParent {
 }
 
 impl TasksShared {
-    pub(super) fn new(runtime: Handle, options: TaskSupervisorBuilder) -> Arc<TasksShared> {
+    pub(super) fn new(runtime: RuntimeHandle, options: TaskSupervisorBuilder) -> Arc<TasksShared> {
         let n_shards = runtime.executor().workers().unwrap_or(1);
         Arc::new(TasksShared {
+            intensity: SharedIntensity::new(options.limit),
             options,
             clock: Clock::new(&runtime),
             children: (0..n_shards.max(1)).map(|_| CachePadded::default()).collect(),
@@ -54,7 +59,7 @@ impl TasksShared {
         })
     }
 
-    pub(super) fn runtime(&self) -> &Handle {
+    pub(super) fn runtime(&self) -> &RuntimeHandle {
         self.incarnations.runtime()
     }
 
@@ -91,7 +96,8 @@ impl TasksShared {
         lock(&self.parent)
     }
 
-    /// Turns the refusal of a stopped supervisor into `SupervisorRestarting` if its parent will start it again.
+    /// Turns the refusal of a stopped supervisor into `SupervisorRestarting` if its parent will start it again, or into the
+    /// refusal of the runtime if that has refused to start it.
     pub(super) fn refine_refusal(&self, refusal: Refusal) -> Refusal {
         if refusal != Refusal::SupervisorStopped {
             return refusal;
@@ -101,7 +107,7 @@ impl TasksShared {
         if parent.is_some_and(|(parent, key)| parent.will_restart(key)) {
             Refusal::SupervisorRestarting
         } else {
-            refusal
+            self.incarnations.start_refusal().unwrap_or(refusal)
         }
     }
 
@@ -117,19 +123,27 @@ impl Supervise for TasksShared {
         false
     }
 
+    fn kind(&self) -> SupervisorKind {
+        SupervisorKind::Tasks
+    }
+
+    fn restart_child(self: Arc<Self>, _: Pid) -> BoxFuture<'static, Result<Pid, RestartError>> {
+        Box::pin(ready(Err(RestartError::OfTaskSupervisor)))
+    }
+
     fn supervision(&self) -> Supervision {
-        let children = self.children();
-        let waiting = children.as_ref().map(|children| children.restartable.without_process()).unwrap_or_default();
+        let (children, now) = (self.children(), self.clock.now());
+        let n_starting = children.as_ref().map_or(0, |children| children.restartable.n_starting());
+        let inactive = children.as_ref().map(|children| children.restartable.inactive(now)).unwrap_or_default();
         Supervision {
-            kind: SupervisorKind::Tasks,
+            kind: self.kind(),
             incarnation: self.incarnations.number(),
             restarts: self.n_restarts.load(Ordering::Relaxed),
             max_children: self.options.max_children,
             n_running: children.map_or(0, |children| children.n_running()),
-            inactive: waiting
-                .into_iter()
-                .map(|child| InactiveChild::new(child.id, InactiveState::Restarting))
-                .collect(),
+            n_starting,
+            intensity: self.intensity.describe(now),
+            inactive,
         }
     }
 }

@@ -237,6 +237,7 @@ impl TaskSupervisor {
             lineage: caller_lineage(shared.runtime()),
             scope: current_scope().and_then(Scope::without_deadline),
             incarnation: 1,
+            restart_at: None,
             started_at: None,
             start_timeout,
             watch: None,

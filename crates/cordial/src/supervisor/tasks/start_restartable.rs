@@ -8,7 +8,7 @@ use super::restartable::{RestartableChild, RestartableChildren};
 use crate::exit::Refusal;
 use crate::pid::Pid;
 use crate::process::{
-    Ancestry, ChildSlot, Handle, InheritedScope, Lineage, Parent, Scope, Shutdown, Spawn, is_ended_by_signal,
+    Ancestry, ChildSlot, InheritedScope, Lineage, Parent, RuntimeHandle, Scope, Shutdown, Spawn, is_ended_by_signal,
 };
 use crate::supervisor::factory::{Factory, FactoryUse, InitAck};
 
@@ -59,7 +59,7 @@ impl RestartableStart {
     /// Starts the incarnation under `supervisor`, for the child at `index`. The factory runs in the process of the child.
     pub(super) fn start(
         self,
-        runtime: &Handle,
+        runtime: &RuntimeHandle,
         children: &Arc<RestartableChildren>,
         supervisor: Pid,
         index: u32,

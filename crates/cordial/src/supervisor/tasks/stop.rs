@@ -18,8 +18,8 @@ use futures_util::stream::FuturesUnordered;
 use super::children::TaskChildren;
 use crate::pid::Pid;
 use crate::process::{
-    ABANDON_AFTER, Admission, Handle, Polls, Step, StopReport, Stopped, abandon, describe_one, discard, kill_one,
-    monitor_on,
+    ABANDON_AFTER, Admission, Polls, RuntimeHandle, Step, StopReport, Stopped, abandon, describe_one, discard,
+    kill_one, monitor_on,
 };
 use crate::supervisor::clock::Clock;
 use crate::supervisor::events::emit_forced;
@@ -61,7 +61,7 @@ pub(super) async fn stop_children(signals: &mut ExitSignals, children: &TaskChil
 
 /// The state of a stop.
 struct ChildrenStop {
-    runtime: Handle,
+    runtime: RuntimeHandle,
     clock: Clock,
     /// The next step for each child that has a time limit, by the time of the step.
     due: BTreeMap<(Duration, Step), Vec<DueChild>>,
@@ -87,7 +87,7 @@ enum StopProgress {
 }
 
 impl ChildrenStop {
-    fn new(runtime: &Handle) -> ChildrenStop {
+    fn new(runtime: &RuntimeHandle) -> ChildrenStop {
         ChildrenStop {
             runtime: runtime.clone(),
             clock: Clock::new(runtime),
@@ -192,7 +192,7 @@ impl ChildrenStop {
 }
 
 /// Waits until these processes have exited.
-async fn all_exited(runtime: &Handle, pids: &[Pid]) {
+async fn all_exited(runtime: &RuntimeHandle, pids: &[Pid]) {
     let mut exits: FuturesUnordered<_> = pids.iter().map(|pid| monitor_on(runtime, *pid)).collect();
     while exits.next().await.is_some() {}
 }

@@ -12,7 +12,7 @@ use super::handle::TaskSupervisor;
 use super::reservation::Reservation;
 use crate::exit::{Exit, IntoExit, Refusal};
 use crate::pid::Pid;
-use crate::process::{Handle, Recipient, Spawn};
+use crate::process::{Recipient, RuntimeHandle, Spawn};
 use crate::stream::{AsyncStream, Spawner, TrySource, from_try_source};
 
 /// A stream under a task supervisor.
@@ -164,7 +164,7 @@ impl Spawner for Supervised {
         Poll::Ready(())
     }
 
-    fn spawn<F, R>(&mut self, _: &Handle, spawn: Spawn, future: F, recipient: R) -> Result<Pid, Refusal>
+    fn spawn<F, R>(&mut self, _: &RuntimeHandle, spawn: Spawn, future: F, recipient: R) -> Result<Pid, Refusal>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,

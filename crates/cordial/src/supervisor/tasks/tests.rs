@@ -57,7 +57,7 @@ fn a_kill_that_interrupts_a_stop_does_not_report_an_abandoned_child_twice() {
     assert_eq!(report.killed.len(), 1, "{report}");
 }
 
-/// Otherwise the supervisor would look at the start again and again, until the thread that starts the process has gone on.
+/// Otherwise the supervisor would check the start in a loop until the thread that starts the process has gone on.
 #[test]
 fn a_start_that_is_due_before_its_process_is_registered_is_waited_for() {
     testing::run(async {
@@ -73,6 +73,7 @@ fn a_start_that_is_due_before_its_process_is_registered_is_waited_for() {
             lineage: None,
             scope: None,
             incarnation: 1,
+            restart_at: None,
             started_at: None,
             start_timeout: Timeout::After(timeout),
             watch: None,

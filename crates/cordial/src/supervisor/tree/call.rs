@@ -13,7 +13,7 @@ use crate::unwind;
 
 /// A call, with the channel for its reply. The queue needs no bound, since callers wait for
 /// replies.
-pub(super) enum Call {
+pub(super) enum TreeCall {
     Start(Box<ChildSpec>, Caller, Starter),
     Terminate(Arc<str>, oneshot::Sender<Result<(), NotFound>>),
     Restart(Arc<str>, Caller, Starter),
@@ -26,12 +26,12 @@ pub(super) type Starter = oneshot::Sender<Result<Pid, StartError>>;
 /// The process that makes a call and waits for the reply; `None` for a thread outside a process.
 pub(super) type Caller = Option<Pid>;
 
-impl Call {
+impl TreeCall {
     /// Returns the id of the child that the call is about.
     pub(super) fn id(&self) -> &Arc<str> {
         match self {
-            Call::Start(spec, ..) => &spec.id,
-            Call::Terminate(id, _) | Call::Restart(id, ..) | Call::Delete(id, _) => id,
+            TreeCall::Start(spec, ..) => &spec.id,
+            TreeCall::Terminate(id, _) | TreeCall::Restart(id, ..) | TreeCall::Delete(id, _) => id,
         }
     }
 }
@@ -43,13 +43,13 @@ pub(super) fn reply<T>(caller: oneshot::Sender<T>, result: T) {
 
 /// The calls that the supervisor has not handled yet, in the order in which they arrived.
 pub(super) struct Calls {
-    inbox: Inbox<Call>,
+    inbox: Inbox<TreeCall>,
     /// How many of the deferred calls wait for the present start. The others have not been examined during it.
     n_waiting: usize,
 }
 
 impl Calls {
-    pub(super) fn new(receiver: mpsc::UnboundedReceiver<Call>) -> Calls {
+    pub(super) fn new(receiver: mpsc::UnboundedReceiver<TreeCall>) -> Calls {
         Calls { inbox: Inbox::new(receiver), n_waiting: 0 }
     }
 
@@ -59,17 +59,17 @@ impl Calls {
     }
 
     /// Returns the next call, if there is one.
-    pub(super) fn try_next(&mut self) -> Option<Call> {
+    pub(super) fn try_next(&mut self) -> Option<TreeCall> {
         self.inbox.try_next()
     }
 
     /// Waits for the next call. Cancel safe.
-    pub(super) async fn next(&mut self) -> Call {
+    pub(super) async fn next(&mut self) -> TreeCall {
         self.inbox.next().await
     }
 
     /// Makes a call that was received the next one again.
-    pub(super) fn put_back(&mut self, call: Call) {
+    pub(super) fn put_back(&mut self, call: TreeCall) {
         self.inbox.put_back(call);
     }
 
@@ -79,12 +79,12 @@ impl Calls {
     }
 
     /// Waits for the next call that does not wait for the present start. Cancel safe.
-    pub(super) async fn next_during_start(&mut self) -> Call {
+    pub(super) async fn next_during_start(&mut self) -> TreeCall {
         self.inbox.next_after(self.n_waiting).await
     }
 
     /// Lets a call wait for the present start.
-    pub(super) fn defer(&mut self, call: Call) {
+    pub(super) fn defer(&mut self, call: TreeCall) {
         self.inbox.defer_after(self.n_waiting, call);
         self.n_waiting += 1;
     }

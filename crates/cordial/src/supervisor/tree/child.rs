@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::call::Starter;
 use super::info::{ChildInfo, ChildKind, ChildState};
 use crate::pid::Pid;
-use crate::process::{Handle, ReportSlot, StopReport};
+use crate::process::{ReportSlot, RuntimeHandle, StopReport};
 use crate::supervisor::pace::Pace;
 use crate::supervisor::spec::{ChildSpec, ChildStart};
 
@@ -53,7 +53,7 @@ pub(super) enum StartCause {
     Restart,
 }
 
-/// Which attempt to start a child again. An attempt that comes first is less.
+/// The kind of an attempt to start a child again. The kind that has precedence is the smaller one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Attempt {
     /// The first attempt after the exit. It comes before any call.
@@ -134,14 +134,22 @@ impl TreeChild {
         }
     }
 
+    /// Returns when the child is to be started again, on the clock of the supervisor.
+    pub(super) fn restart_at(&self) -> Option<Duration> {
+        match self.status {
+            ChildStatus::RestartAt(at) => Some(at),
+            ChildStatus::Starting(_) | ChildStatus::Running(_) | ChildStatus::Stopped => None,
+        }
+    }
+
     /// Returns an abandoned process of the last incarnation that has not exited yet. The child must not be started
     /// before that process has exited.
-    pub(super) fn abandoned_pid(&self, runtime: &Handle) -> Option<Pid> {
+    pub(super) fn abandoned_pid(&self, runtime: &RuntimeHandle) -> Option<Pid> {
         self.abandoned.iter().copied().find(|pid| exists(runtime, *pid))
     }
 
     /// Forgets the abandoned processes that have exited.
-    pub(super) fn prune_abandoned(&mut self, runtime: &Handle) {
+    pub(super) fn prune_abandoned(&mut self, runtime: &RuntimeHandle) {
         self.abandoned.retain(|pid| exists(runtime, *pid));
     }
 
@@ -185,6 +193,6 @@ impl TreeChild {
 }
 
 /// Returns whether a process has not exited yet.
-pub(super) fn exists(runtime: &Handle, pid: Pid) -> bool {
+pub(super) fn exists(runtime: &RuntimeHandle, pid: Pid) -> bool {
     runtime.with(pid, |_| ()).is_some()
 }

@@ -14,16 +14,17 @@
 //! shows the child as running again, as in OTP. The wait is short, since a child may take long to
 //! initialize.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::child::{AfterExit, TreeChild};
 use super::info::{ChildInfo, ChildKind, ChildState};
 use crate::pid::Pid;
-use crate::process::Handle;
+use crate::process::{InactiveChild, InactiveState, RuntimeHandle};
 use crate::sorted_map::SortedMap;
 use crate::supervisor::child_counts::ChildCounts;
 use crate::supervisor::clock::Clock;
+use crate::supervisor::pace::Pace;
 use crate::supervisor::restart::{Restart, RestartDecision};
 use crate::supervisor::settle::Settle;
 
@@ -41,6 +42,10 @@ struct PublishedChild {
     /// The process of the present incarnation, also while `info` does not show it.
     process: Option<Pid>,
     after_exit: AfterExit,
+    /// When the child is to be started again, on the clock of the supervisor.
+    restart_at: Option<Duration>,
+    /// How often the child has failed in a row, if it has a backoff.
+    failures: Option<u32>,
     last_exit: Option<LastExit>,
     /// Since when the supervisor has had to restart the child at once, if it has to.
     pending_since: Option<Duration>,
@@ -53,7 +58,7 @@ struct LastExit {
 }
 
 impl ChildInfos {
-    pub(super) fn new(runtime: &Handle) -> ChildInfos {
+    pub(super) fn new(runtime: &RuntimeHandle) -> ChildInfos {
         ChildInfos { children: Mutex::default(), settle: Settle::new(runtime) }
     }
 
@@ -65,13 +70,15 @@ impl ChildInfos {
     /// Publishes the present state of a child.
     pub(super) fn publish(&self, key: u32, child: &TreeChild) {
         let (info, process, after_exit) = (child.info(), child.pid(), child.after_exit);
+        let (restart_at, failures) = (child.restart_at(), child.pace.as_ref().map(Pace::n_failures));
         let now = self.clock().now();
         {
             let mut children = self.lock();
             let previous = children.remove(key);
             // The process may exit before it is published.
             let last_exit = previous.as_ref().and_then(|published| published.last_exit);
-            let mut published = PublishedChild { info, process, after_exit, last_exit, pending_since: None };
+            let mut published =
+                PublishedChild { info, process, after_exit, restart_at, failures, last_exit, pending_since: None };
             if child.is_restart_due(now) || published.has_pending_exit() {
                 let since = previous.and_then(|published| published.pending_since);
                 published.pending_since = Some(since.unwrap_or(now));
@@ -106,7 +113,7 @@ impl ChildInfos {
     }
 
     /// Returns the children in start order.
-    pub(super) fn all(&self, runtime: &Handle) -> Vec<ChildInfo> {
+    pub(super) fn all(&self, runtime: &RuntimeHandle) -> Vec<ChildInfo> {
         let mut shown: Vec<ChildInfo> = self.lock().values().filter_map(PublishedChild::shown).collect();
         for child in &mut shown {
             let is_waiting_for_exit = matches!(child.state, ChildState::Abandoned | ChildState::Restarting);
@@ -139,17 +146,53 @@ impl ChildInfos {
         self.lock().values().filter_map(PublishedChild::live_process).collect()
     }
 
-    /// Returns the children that have no process.
-    pub(super) fn without_process(&self) -> Vec<ChildInfo> {
+    /// Returns how many children have a process, and how many of these have not finished starting.
+    pub(super) fn n_processes(&self) -> (usize, usize) {
+        let children = self.lock();
+        let with_process = || children.values().filter(|child| child.live_process().is_some());
+        // The process of a restart that is under way is not shown, so its child has no pid.
+        let is_starting = |child: &&PublishedChild| {
+            child.info.state == ChildState::Starting || child.info.state == ChildState::Restarting
+        };
+        (with_process().count(), with_process().filter(is_starting).count())
+    }
+
+    /// Returns the children that have no process, as they are seen at the time `now`.
+    pub(super) fn inactive(&self, now: Duration) -> Vec<InactiveChild> {
         let children = self.lock();
         let without = children.values().filter(|child| child.live_process().is_none() && child.info.pid.is_none());
-        without.filter_map(PublishedChild::shown).collect()
+        let described = without.filter_map(|child| {
+            let info = child.shown()?;
+            let state = match info.state {
+                ChildState::Restarting => InactiveState::Restarting,
+                _ => InactiveState::Stopped,
+            };
+            let mut inactive = InactiveChild::new(info.id, state, info.incarnation);
+            if state == InactiveState::Restarting {
+                inactive.restart_in = child.restart_at.map(|at| at.saturating_sub(now));
+            }
+            inactive.failures = child.failures;
+            Some(inactive)
+        });
+        described.collect()
+    }
+
+    /// Returns the id of the child with this process, and whether that child is started again.
+    pub(super) fn of_process(&self, pid: Pid) -> Option<(Arc<str>, Restart)> {
+        let children = self.lock();
+        let child = children.values().find(|child| child.process == Some(pid))?;
+        Some((child.info.id.clone(), child.info.restart))
     }
 
     /// Returns whether this process is a child that has not finished starting. It may not have been published yet.
     pub(super) fn is_starting(&self, pid: Pid) -> bool {
         let is_running = |child: &PublishedChild| child.process == Some(pid) && child.info.state == ChildState::Running;
         !self.lock().values().any(is_running)
+    }
+
+    /// Returns whether the present incarnation of a child is later than this one.
+    pub(super) fn is_later(&self, key: u32, incarnation: u32) -> bool {
+        self.lock().get(key).is_some_and(|child| child.info.incarnation > incarnation)
     }
 
     /// Returns whether a child that is exiting or has exited will be started again, whatever its exit is.

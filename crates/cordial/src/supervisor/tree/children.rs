@@ -128,7 +128,7 @@ impl ChildTable {
         self.restarting.iter().map(|key| (*key, &self[*key]))
     }
 
-    /// Returns the first of these children, and the time of its restart.
+    /// Returns the first child whose status is `RestartAt`, and the time of its restart.
     pub(super) fn first_restart(&self) -> Option<(Duration, u32)> {
         self.restarting().find_map(|(key, child)| match child.status {
             ChildStatus::RestartAt(at) => Some((at, key)),

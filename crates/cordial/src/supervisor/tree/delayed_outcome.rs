@@ -27,7 +27,8 @@ impl TreeState {
         self.children.get(key).is_some_and(|child| matches!(child.status, ChildStatus::Starting(_)))
     }
 
-    /// Handles what has become of a delayed start, whose child is tried again or removed if the start was ended.
+    /// Handles an input of a delayed start. If the start was ended because it took too long, its child is tried again or
+    /// removed.
     pub(super) async fn handle_delayed_start(
         &mut self,
         start: DelayedStart,
@@ -41,7 +42,7 @@ impl TreeState {
         }
     }
 
-    /// Takes in the delayed starts that have succeeded. To be called after an exit was read and before it is judged: the child
+    /// Takes in the delayed starts that have succeeded. To be called after an exit was read and before it is handled: the child
     /// may have started and then exited.
     pub(super) fn take_in_started(&mut self) {
         let mut due = Vec::new();
@@ -63,7 +64,7 @@ impl TreeState {
         }
     }
 
-    /// Handles what has become of a delayed start. Returns the error if the start was ended because it took too long.
+    /// Handles an input of a delayed start. Returns the error if the start was ended because it took too long.
     pub(super) async fn advance_start(
         &mut self,
         mut start: DelayedStart,

@@ -15,7 +15,7 @@ use futures_util::future::{BoxFuture, Either, select};
 use futures_util::stream::FuturesUnordered;
 
 use crate::pid::Pid;
-use crate::process::Handle;
+use crate::process::RuntimeHandle;
 use crate::supervisor::clock::Clock;
 use crate::supervisor::start_reply::{PendingStart, StartUpdate};
 use crate::supervisor::start_watch::StartWatch;
@@ -32,7 +32,7 @@ pub(super) struct DelayedStart {
     pub(super) pending: PendingStart,
 }
 
-/// What has become of a delayed start.
+/// What has happened to a delayed start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DelayedInput {
     Started,
@@ -43,11 +43,11 @@ pub(super) enum DelayedInput {
 }
 
 impl DelayedStarts {
-    pub(super) fn add(&mut self, start: DelayedStart, runtime: &Handle, clock: &Clock) {
+    pub(super) fn add(&mut self, start: DelayedStart, runtime: &RuntimeHandle, clock: &Clock) {
         self.0.push(Box::pin(start.next(runtime.clone(), clock.clone())));
     }
 
-    /// Waits until something has become of a start. Cancel safe.
+    /// Waits for the next input of any start. Cancel safe.
     pub(super) async fn next(&mut self) -> (DelayedStart, DelayedInput) {
         match self.0.next().await {
             Some(next) => next,
@@ -57,7 +57,7 @@ impl DelayedStarts {
 }
 
 impl DelayedStart {
-    async fn next(mut self, runtime: Handle, clock: Clock) -> (DelayedStart, DelayedInput) {
+    async fn next(mut self, runtime: RuntimeHandle, clock: Clock) -> (DelayedStart, DelayedInput) {
         let until_due = self.watch.due().saturating_sub(clock.now());
         let input = {
             let ended = async {

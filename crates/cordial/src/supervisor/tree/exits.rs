@@ -82,7 +82,9 @@ struct ChildExitSender {
 
 impl ChildRegistry for ChildExitSender {
     fn next_incarnation(&self, key: u32) -> NextIncarnation {
-        if self.shared.will_restart(key) { NextIncarnation::Comes } else { NextIncarnation::Never }
+        // The supervisor may have started the next incarnation already.
+        let has_come = self.shared.children.is_later(key, self.incarnation);
+        if has_come || self.shared.will_restart(key) { NextIncarnation::Comes } else { NextIncarnation::Never }
     }
 
     fn registered(&self, _: u32, _: Pid) -> Admission {
@@ -95,7 +97,7 @@ impl ChildRegistry for ChildExitSender {
         if let Some(exit) = exit {
             let (incarnation, at) = (self.incarnation, self.shared.children.clock().now());
             self.shared.children.exited(key, incarnation, exit.is_abnormal(), at);
-            // A supervisor that has exited has stopped or abandoned this child: no one needs the exit.
+            // A supervisor that has exited has stopped or abandoned this child, and does not need the exit.
             let _ = self.sender.send(ChildExit { key, incarnation, exit: exit.clone(), at });
         }
     }

@@ -49,7 +49,7 @@ enum Waited {
 }
 
 /// What ended the wait of a step.
-enum Input {
+enum FirstStartInput {
     Exit(ChildExit),
     RestartDue,
     Start(DelayedStart, DelayedInput),
@@ -104,7 +104,7 @@ impl TreeState {
     /// Schedules the next attempt to start a child for the first time. Returns `false` if there is none.
     fn schedule_next_attempt(&mut self, key: u32, error: &StartError, supervisor: Pid) -> bool {
         let (now, seed) = (self.clock.now(), self.runtime.executor().random());
-        // Another error, such as a duplicate id in a nested supervisor, is a mistake that time does not mend.
+        // Any other error, such as a duplicate id in a nested supervisor, would occur again.
         let can_heal = matches!(error, StartError::Child { .. } | StartError::TimedOut { .. });
         let child = &mut self.children[key];
         let pace = child.pace.as_mut().filter(|_| can_heal && child.spec.restart != Restart::Temporary);
@@ -126,7 +126,7 @@ impl TreeState {
             unwind::ignore_panic(|| start_is_delayed.send(()));
         }
         loop {
-            // As in each step of the work of the supervisor: the report covers only its stop, and failed attempts are many.
+            // As after each step of the supervisor: the report covers only its stop, and there may be many failed attempts.
             discard(self.report.take());
             let exit = self.exits.try_next();
             self.take_in_started();
@@ -155,15 +155,15 @@ impl TreeState {
             let next = async {
                 let (restart, start) = (pin!(wait.wait(runtime)), pin!(delayed_starts.next()));
                 match select(pin!(exits.next()), select(restart, start)).await {
-                    Either::Left((exit, _)) => Input::Exit(exit),
-                    Either::Right((Either::Left(((), _)), _)) => Input::RestartDue,
-                    Either::Right((Either::Right(((start, input), _)), _)) => Input::Start(start, input),
+                    Either::Left((exit, _)) => FirstStartInput::Exit(exit),
+                    Either::Right((Either::Left(((), _)), _)) => FirstStartInput::RestartDue,
+                    Either::Right((Either::Right(((start, input), _)), _)) => FirstStartInput::Start(start, input),
                 }
             };
             match signals.run_until_stopped(next).await? {
-                Input::Exit(exit) => self.exits.put_back(exit),
-                Input::RestartDue => {}
-                Input::Start(start, input) => {
+                FirstStartInput::Exit(exit) => self.exits.put_back(exit),
+                FirstStartInput::RestartDue => {}
+                FirstStartInput::Start(start, input) => {
                     let (other, pid) = (start.key, start.pid);
                     let error = self.advance_start(start, input, signals).await?;
                     match (error, other == key) {

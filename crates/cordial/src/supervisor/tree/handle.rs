@@ -6,13 +6,13 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::builder::SupervisorBuilder;
-use super::call::Call;
+use super::call::TreeCall;
 use super::info::ChildInfo;
 use super::shared::TreeShared;
 use crate::error::{DeleteError, NotFound, StartError};
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{Handle, Scope, StopReport, current, current_scope};
+use crate::process::{RuntimeHandle, Scope, StopReport, current, current_scope};
 use crate::supervisor::child_counts::ChildCounts;
 use crate::supervisor::spec::ChildSpec;
 use crate::supervisor::strategy::Strategy;
@@ -166,7 +166,7 @@ impl Supervisor {
         let refused = Err(StartError::Refused(Refusal::SupervisorStopped));
         self.runtime().refuse_forked()?;
         let spec = ChildSpec { scope: current_scope().and_then(Scope::without_deadline), ..spec };
-        self.call(|reply| Call::Start(Box::new(spec), current(), reply)).await.unwrap_or(refused)
+        self.call(|reply| TreeCall::Start(Box::new(spec), current(), reply)).await.unwrap_or(refused)
     }
 
     /// Stops a child as its [`shutdown`](ChildSpec::shutdown) says, and waits until its process has exited. The child
@@ -190,7 +190,7 @@ impl Supervisor {
     /// `Supervisor.terminate_child/2`.
     pub async fn terminate_child(&self, id: impl Into<Arc<str>>) -> Result<(), NotFound> {
         let id = id.into();
-        self.call(|reply| Call::Terminate(id, reply)).await.unwrap_or(Err(NotFound))
+        self.call(|reply| TreeCall::Terminate(id, reply)).await.unwrap_or(Err(NotFound))
     }
 
     /// Starts a child that has no process, and waits until it has started.
@@ -215,7 +215,7 @@ impl Supervisor {
         let id = id.into();
         let refused = Err(StartError::Refused(Refusal::SupervisorStopped));
         self.runtime().refuse_forked()?;
-        self.call(|reply| Call::Restart(id, current(), reply)).await.unwrap_or(refused)
+        self.call(|reply| TreeCall::Restart(id, current(), reply)).await.unwrap_or(refused)
     }
 
     /// Removes a child that has no process.
@@ -234,7 +234,7 @@ impl Supervisor {
     /// `Supervisor.delete_child/2`.
     pub async fn delete_child(&self, id: impl Into<Arc<str>>) -> Result<(), DeleteError> {
         let id = id.into();
-        self.call(|reply| Call::Delete(id, reply)).await.unwrap_or(Err(NotFound.into()))
+        self.call(|reply| TreeCall::Delete(id, reply)).await.unwrap_or(Err(NotFound.into()))
     }
 
     /// Stops the children one after another in reverse start order, and then the supervisor, whose exit is
@@ -271,18 +271,13 @@ impl Supervisor {
         self.shared.incarnations.ended().await
     }
 
-    /// Sends a call and waits for the reply. Returns `None` if the supervisor exits without a reply.
-    fn runtime(&self) -> &Handle {
+    fn runtime(&self) -> &RuntimeHandle {
         self.shared.incarnations.runtime()
     }
 
-    async fn call<T>(&self, call: impl FnOnce(oneshot::Sender<T>) -> Call) -> Option<T> {
-        if self.runtime().is_forked() {
-            return None;
-        }
-        let (sender, reply) = oneshot::channel();
-        self.shared.calls.send(call(sender)).ok()?;
-        reply.await.ok()
+    /// Sends a call and waits for the reply. Returns `None` if the supervisor exits without a reply.
+    async fn call<T>(&self, call: impl FnOnce(oneshot::Sender<T>) -> TreeCall) -> Option<T> {
+        self.shared.call(call).await
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::builder::check_significance;
-use super::call::{Call, Starter, reply};
+use super::call::{Starter, TreeCall, reply};
 use super::child::{ChildStatus, StartCause};
 use super::start_child::StartOutcome;
 use super::state::TreeState;
@@ -17,24 +17,24 @@ use crate::supervisor::stop_reason::StopReason;
 
 impl TreeState {
     /// Handles a call and replies to it. A caller that no longer waits does not receive the reply.
-    pub(super) async fn handle_call(&mut self, call: Call, signals: &mut ExitSignals) -> Result<(), StopReason> {
+    pub(super) async fn handle_call(&mut self, call: TreeCall, signals: &mut ExitSignals) -> Result<(), StopReason> {
         match call {
-            Call::Start(spec, _, starter) => match self.insert_new(*spec) {
+            TreeCall::Start(spec, _, starter) => match self.insert_new(*spec) {
                 Ok(key) => {
                     let outcome = self.start_child(key, StartCause::Added, signals).await?;
                     self.reply_start(key, outcome, starter);
                 }
                 Err(error) => reply(starter, Err(error)),
             },
-            Call::Terminate(id, caller) => reply(caller, self.terminate(&id, signals).await?),
-            Call::Restart(id, _, starter) => match self.find_stopped(id) {
+            TreeCall::Terminate(id, caller) => reply(caller, self.terminate(&id, signals).await?),
+            TreeCall::Restart(id, _, starter) => match self.find_stopped(id) {
                 Ok(key) => {
                     let outcome = self.start_child(key, StartCause::Called, signals).await?;
                     self.reply_start(key, outcome, starter);
                 }
                 Err(error) => reply(starter, Err(error)),
             },
-            Call::Delete(id, caller) => reply(caller, self.delete(&id)),
+            TreeCall::Delete(id, caller) => reply(caller, self.delete(&id)),
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use tokio::sync::mpsc;
 
-/// A channel whose inputs may be taken out of order. The queue has no bound: those who send say why none is needed.
+/// A channel whose inputs may be taken out of order. The queue has no bound: `TreeCall` and `ChildExits` say why none is needed.
 #[derive(Debug)]
 pub(super) struct Inbox<T> {
     receiver: mpsc::UnboundedReceiver<T>,
@@ -36,7 +36,7 @@ impl<T> Inbox<T> {
         self.next_after(0).await
     }
 
-    /// Waits for the next input behind the first `n` deferred ones. Cancel safe.
+    /// Waits for the next input after the first `n` deferred ones. Cancel safe.
     pub(super) async fn next_after(&mut self, n: usize) -> T {
         match self.deferred.remove(n) {
             Some(input) => input,
@@ -70,7 +70,7 @@ impl<T> Inbox<T> {
         self.deferred.iter()
     }
 
-    /// Puts an input that was received behind the first `n` deferred ones.
+    /// Puts an input that was received after the first `n` deferred ones.
     pub(super) fn defer_after(&mut self, n: usize, input: T) {
         self.deferred.insert(n, input);
     }

@@ -16,7 +16,7 @@ use super::state::{EventIncarnation, TreeState};
 use crate::error::StartError;
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{Handle, discard, monitor_on};
+use crate::process::{RuntimeHandle, discard, monitor_on};
 use crate::supervisor::events::gave_up;
 use crate::supervisor::exit_signals::ExitSignals;
 use crate::supervisor::pace::next_restart;
@@ -43,7 +43,7 @@ pub(super) struct RestartWait {
 
 impl RestartWait {
     /// Waits until one of the conditions holds. Never returns if there are no conditions. Cancel safe.
-    pub(super) async fn wait(self, runtime: &Handle) {
+    pub(super) async fn wait(self, runtime: &RuntimeHandle) {
         let mut exits: FuturesUnordered<_> = self.abandoned.into_iter().map(|pid| monitor_on(runtime, pid)).collect();
         let exit = async {
             if exits.next().await.is_none() {
@@ -117,7 +117,11 @@ impl TreeState {
         signals: &mut ExitSignals,
     ) -> Result<(), StopReason> {
         let (now, seed) = (self.clock.now(), self.runtime.executor().random());
-        let delay = match next_restart(self.children[key].pace.as_mut(), &mut self.intensity, now, seed) {
+        let delay = {
+            let pace = self.children[key].pace.as_mut();
+            next_restart(pace, &mut self.shared.intensity.lock(), now, seed)
+        };
+        let delay = match delay {
             Ok(delay) => delay,
             Err(limit) => {
                 let child = self.subject(signals.pid(), &self.children[key], EventIncarnation::Present);

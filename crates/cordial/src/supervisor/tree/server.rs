@@ -6,7 +6,7 @@ use std::pin::pin;
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
-use super::call::Call;
+use super::call::TreeCall;
 use super::child::Attempt;
 use super::delayed_starts::{DelayedInput, DelayedStart};
 use super::exits::ChildExit;
@@ -40,9 +40,9 @@ enum StartProgress {
 }
 
 /// What ended the wait of a step.
-enum Input {
+enum TreeInput {
     Exit(ChildExit),
-    Call(Call),
+    Call(TreeCall),
     RestartDue,
     Start(DelayedStart, DelayedInput),
 }
@@ -139,9 +139,9 @@ impl TreeServer {
         }
     }
 
-    /// Handles one exit; or else the first attempt of one restart; or else one call and what has become of one delayed
-    /// start, if there is a call, and then one retry. If no retry is due, waits for the next input: handles an exit or a
-    /// delayed start at once, and leaves a call or a restart to the next step.
+    /// Handles one exit; if there is none, makes the first attempt of one restart. If none is due either, handles one call and
+    /// one input of a delayed start, if there is a call, and makes one retry. If no retry is due, waits for the next input:
+    /// handles an exit or an input of a delayed start at once, and leaves a call or a restart to the next step.
     ///
     /// A caller that has seen the exit of a child finds the exit handled, and the child restarted, unless the restart
     /// is delayed, waits for an abandoned process, or has failed: the exit was queued before the call, and `has_call`
@@ -170,21 +170,21 @@ impl TreeServer {
             let (exit, call) = (pin!(exits.next()), pin!(calls.next()));
             let (restart, start) = (pin!(wait.wait(runtime)), pin!(delayed_starts.next()));
             match select(select(exit, call), select(restart, start)).await {
-                Either::Left((Either::Left((exit, _)), _)) => Input::Exit(exit),
-                Either::Left((Either::Right((call, _)), _)) => Input::Call(call),
-                Either::Right((Either::Left(((), _)), _)) => Input::RestartDue,
-                Either::Right((Either::Right(((start, input), _)), _)) => Input::Start(start, input),
+                Either::Left((Either::Left((exit, _)), _)) => TreeInput::Exit(exit),
+                Either::Left((Either::Right((call, _)), _)) => TreeInput::Call(call),
+                Either::Right((Either::Left(((), _)), _)) => TreeInput::RestartDue,
+                Either::Right((Either::Right(((start, input), _)), _)) => TreeInput::Start(start, input),
             }
         };
         match signals.run_until_stopped(next).await? {
-            Input::Exit(exit) => self.state.child_exited(exit, signals).await,
-            Input::Call(call) => {
+            TreeInput::Exit(exit) => self.state.child_exited(exit, signals).await,
+            TreeInput::Call(call) => {
                 // Exits that have arrived in the meantime come first.
                 self.state.calls.put_back(call);
                 Ok(())
             }
-            Input::RestartDue => Ok(()),
-            Input::Start(start, input) => self.state.handle_delayed_start(start, input, signals).await,
+            TreeInput::RestartDue => Ok(()),
+            TreeInput::Start(start, input) => self.state.handle_delayed_start(start, input, signals).await,
         }
     }
 }

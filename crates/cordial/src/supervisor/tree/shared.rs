@@ -1,16 +1,19 @@
 //! The state that the handles and the process of a supervisor share.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::sync::mpsc;
+use futures_util::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
 
-use super::call::Call;
+use super::call::TreeCall;
 use super::child_infos::ChildInfos;
-use super::info::ChildState;
 use crate::pid::Pid;
-use crate::process::{Handle, InactiveChild, InactiveState, Supervise, Supervision};
+use crate::process::{RestartError, RuntimeHandle, Supervise, Supervision, SupervisorKind};
 use crate::supervisor::incarnation::Incarnations;
+use crate::supervisor::intensity::{RestartLimit, SharedIntensity};
+use crate::supervisor::restart::Restart;
 use crate::supervisor::startable::WillRestart;
 use crate::supervisor::strategy::Strategy;
 
@@ -19,19 +22,38 @@ pub(super) struct TreeShared {
     pub(super) strategy: Strategy,
     pub(super) incarnations: Incarnations,
     pub(super) children: ChildInfos,
-    pub(super) calls: mpsc::UnboundedSender<Call>,
+    pub(super) calls: mpsc::UnboundedSender<TreeCall>,
     pub(super) n_restarts: AtomicU64,
+    pub(super) intensity: SharedIntensity,
 }
 
 impl TreeShared {
-    pub(super) fn new(runtime: &Handle, strategy: Strategy, calls: mpsc::UnboundedSender<Call>) -> TreeShared {
+    pub(super) fn new(
+        runtime: &RuntimeHandle,
+        strategy: Strategy,
+        limit: RestartLimit,
+        calls: mpsc::UnboundedSender<TreeCall>,
+    ) -> TreeShared {
         TreeShared {
             strategy,
             incarnations: Incarnations::new(runtime.clone()),
             children: ChildInfos::new(runtime),
             calls,
             n_restarts: AtomicU64::new(0),
+            intensity: SharedIntensity::new(limit),
         }
+    }
+}
+
+impl TreeShared {
+    /// Sends a call and waits for its answer. `None` if the supervisor ended without an answer.
+    pub(super) async fn call<T>(&self, call: impl FnOnce(oneshot::Sender<T>) -> TreeCall) -> Option<T> {
+        if self.incarnations.runtime().is_forked() {
+            return None;
+        }
+        let (sender, reply) = oneshot::channel();
+        self.calls.send(call(sender)).ok()?;
+        reply.await.ok()
     }
 }
 
@@ -47,22 +69,35 @@ impl Supervise for TreeShared {
         self.children.is_starting(child)
     }
 
+    fn kind(&self) -> SupervisorKind {
+        self.strategy.kind()
+    }
+
+    fn restart_child(self: Arc<Self>, child: Pid) -> BoxFuture<'static, Result<Pid, RestartError>> {
+        Box::pin(async move {
+            let (id, restart) = self.children.of_process(child).ok_or(RestartError::NoProcess)?;
+            if restart == Restart::Temporary {
+                return Err(RestartError::Temporary(id));
+            }
+            let terminated = self.call(|reply| TreeCall::Terminate(id.clone(), reply)).await;
+            terminated.ok_or(RestartError::SupervisorStopped)?.map_err(|_| RestartError::NoProcess)?;
+            let restarted = self.call(|reply| TreeCall::Restart(id, None, reply)).await;
+            restarted.ok_or(RestartError::SupervisorStopped)?.map_err(RestartError::NotStarted)
+        })
+    }
+
     fn supervision(&self) -> Supervision {
-        let without_process = self.children.without_process();
-        let inactive = without_process.into_iter().map(|child| {
-            let state = match child.state {
-                ChildState::Restarting => InactiveState::Restarting,
-                _ => InactiveState::Stopped,
-            };
-            InactiveChild::new(child.id, state)
-        });
+        let now = self.children.clock().now();
+        let (n_running, n_starting) = self.children.n_processes();
         Supervision {
-            kind: self.strategy.kind(),
+            kind: self.kind(),
             incarnation: self.incarnations.number(),
             restarts: self.n_restarts.load(Ordering::Relaxed),
             max_children: None,
-            n_running: self.children.processes().len(),
-            inactive: inactive.collect(),
+            intensity: self.intensity.describe(now),
+            n_running,
+            n_starting,
+            inactive: self.children.inactive(now),
         }
     }
 }

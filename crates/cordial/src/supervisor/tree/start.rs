@@ -13,7 +13,7 @@ use super::shared::TreeShared;
 use super::state::TreeState;
 use crate::error::StartError;
 use crate::exit::Refusal;
-use crate::process::{ChildSlot, Handle, current_runtime};
+use crate::process::{ChildSlot, RuntimeHandle, current_runtime};
 use crate::supervisor::spawn::{SpawnSupervisor, SpawnedSupervisor};
 use crate::supervisor::start_reply::{PendingStart, start_reply};
 use crate::supervisor::startable::{ChildPosition, Startable, StartedSupervisor, sealed};
@@ -77,14 +77,13 @@ impl SupervisorBuilder {
     }
 
     /// Starts the process, which then starts the children. `slot` is `Some` if the supervisor is itself a child.
-    fn start_process(self, runtime: &Handle, slot: Option<ChildSlot>) -> Result<StartedTree, Refusal> {
+    fn start_process(self, runtime: &RuntimeHandle, slot: Option<ChildSlot>) -> Result<StartedTree, Refusal> {
         let SupervisorBuilder { strategy, label, limit, auto_shutdown, children, owned_by, spawned_at } = self;
         let (sender, calls) = mpsc::unbounded_channel();
         let (mut reply, ready) = start_reply();
-        let shared = Arc::new(TreeShared::new(runtime, strategy, sender));
+        let shared = Arc::new(TreeShared::new(runtime, strategy, limit, sender));
         let children = ChildTable::new(shared.clone(), children);
-        let mut state =
-            TreeState::new(shared.clone(), children, Calls::new(calls), label.clone(), auto_shutdown, limit);
+        let mut state = TreeState::new(shared.clone(), children, Calls::new(calls), label.clone(), auto_shutdown);
         state.start_is_delayed = reply.take_delayed();
         let incarnations = &shared.incarnations;
         let spawn = SpawnSupervisor { incarnations, supervisor: shared.clone(), slot, owned_by, label, spawned_at };

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use futures_util::future::{Either, select};
 use tokio::sync::oneshot;
 
-use super::call::{Call, Caller, reply};
+use super::call::{Caller, TreeCall, reply};
 use super::child::{ChildStatus, StartCause};
 use super::delayed_starts::DelayedStart;
 use super::state::TreeState;
@@ -58,7 +58,7 @@ enum DuringStart {
     Ended(Option<InitResult>),
     /// The start may take long.
     Delayed,
-    Call(Call),
+    Call(TreeCall),
     /// A step of the watch is due.
     WatchDue,
 }
@@ -82,9 +82,9 @@ impl Ready {
 }
 
 impl TreeState {
-    /// Starts the next incarnation of a child and waits until it has started, until its timeout is over, or until its start
-    /// is delayed. A child that fails to start has no process afterwards, or an abandoned process. Meanwhile, calls may terminate this child or another, or
-    /// delete another; other calls wait.
+    /// Starts the next incarnation of a child and waits until it has started, until its timeout is over, or until its start is
+    /// delayed. Meanwhile, calls may terminate this child or another, or delete another; other calls wait. A child that has
+    /// failed to start has no process, or an abandoned process.
     pub(super) async fn start_child(
         &mut self,
         key: u32,
@@ -176,26 +176,26 @@ impl TreeState {
         &mut self,
         key: u32,
         starting: Pid,
-        call: Call,
+        call: TreeCall,
         signals: &mut ExitSignals,
     ) -> Result<(), StopReason> {
         match call {
-            Call::Start(spec, caller, starter) if self.waits_for(caller, starting) => {
+            TreeCall::Start(spec, caller, starter) if self.waits_for(caller, starting) => {
                 let error = StartError::FromInit(spec.id.clone());
                 discard(spec);
                 reply(starter, Err(error));
             }
-            Call::Restart(id, caller, starter) if self.waits_for(caller, starting) => {
+            TreeCall::Restart(id, caller, starter) if self.waits_for(caller, starting) => {
                 reply(starter, Err(StartError::FromInit(id)));
             }
-            Call::Terminate(id, caller) if !self.calls.has_waiting(&id) => {
+            TreeCall::Terminate(id, caller) if !self.calls.has_waiting(&id) => {
                 let result = match self.children.key(&id) {
                     Some(other) if other != key => self.terminate_during_start(other, signals).await?,
                     _ => self.terminate(&id, signals).await?,
                 };
                 reply(caller, result);
             }
-            Call::Delete(id, caller) if self.may_delete_during_start(&id) => reply(caller, self.delete(&id)),
+            TreeCall::Delete(id, caller) if self.may_delete_during_start(&id) => reply(caller, self.delete(&id)),
             call => self.calls.defer(call),
         }
         Ok(())

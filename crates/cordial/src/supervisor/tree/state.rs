@@ -14,9 +14,8 @@ use super::exits::ChildExits;
 use super::shared::TreeShared;
 use crate::error::StartError;
 use crate::pid::Pid;
-use crate::process::{Handle, ReportBuilder};
+use crate::process::{ReportBuilder, RuntimeHandle};
 use crate::supervisor::clock::Clock;
-use crate::supervisor::intensity::{Intensity, RestartLimit};
 use crate::timeout::Timeout;
 use crate::{telemetry, unwind};
 
@@ -24,12 +23,11 @@ use crate::{telemetry, unwind};
 ///
 /// Its async methods return `Err(StopReason)` if the supervisor has to stop before they are done.
 pub(super) struct TreeState {
-    pub(super) runtime: Handle,
+    pub(super) runtime: RuntimeHandle,
     pub(super) shared: Arc<TreeShared>,
     pub(super) clock: Clock,
     label: Option<Arc<str>>,
     pub(super) auto_shutdown: AutoShutdown,
-    pub(super) intensity: Intensity,
     pub(super) children: ChildTable,
     pub(super) exits: ChildExits,
     pub(super) calls: Calls,
@@ -56,7 +54,6 @@ impl TreeState {
         calls: Calls,
         label: Option<Arc<str>>,
         auto_shutdown: AutoShutdown,
-        limit: RestartLimit,
     ) -> TreeState {
         let runtime = shared.incarnations.runtime().clone();
         TreeState {
@@ -65,7 +62,6 @@ impl TreeState {
             shared,
             label,
             auto_shutdown,
-            intensity: Intensity::new(limit),
             children,
             exits: ChildExits::new(),
             calls,

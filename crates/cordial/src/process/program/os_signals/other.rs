@@ -5,7 +5,7 @@ use std::io;
 use tokio::sync::Mutex;
 
 use super::OsSignal;
-use crate::process::runtime::{Handle, block_on};
+use crate::process::runtime::{RuntimeHandle, block_on};
 
 /// Receives Ctrl-C.
 pub(in crate::process::program) struct OsSignals {
@@ -14,7 +14,7 @@ pub(in crate::process::program) struct OsSignals {
 
 impl OsSignals {
     /// Installs the signal handler.
-    pub(in crate::process::program) fn listen(runtime: &Handle) -> io::Result<OsSignals> {
+    pub(in crate::process::program) fn listen(runtime: &RuntimeHandle) -> io::Result<OsSignals> {
         let _entered = runtime.executor().tokio().enter();
         Ok(OsSignals { ctrl_c: Mutex::new(tokio::signal::windows::ctrl_c()?) })
     }

@@ -27,7 +27,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::{flag, low_level};
 
 use super::OsSignal;
-use crate::process::runtime::Handle;
+use crate::process::runtime::RuntimeHandle;
 
 const SIGNALS: [OsSignal; 2] = [OsSignal::Interrupt, OsSignal::Terminate];
 
@@ -49,7 +49,7 @@ pub(in crate::process::program) struct OsSignals {
 
 impl OsSignals {
     /// Installs the signal handlers.
-    pub(in crate::process::program) fn listen(_runtime: &Handle) -> io::Result<OsSignals> {
+    pub(in crate::process::program) fn listen(_runtime: &RuntimeHandle) -> io::Result<OsSignals> {
         lock_defaults().prepare()?;
         let pipe = Arc::new(Pipe::new()?);
         let mut signals = OsSignals { pipe, received: Vec::new(), actions: Vec::new(), is_counted: false };

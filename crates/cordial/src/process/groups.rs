@@ -1,0 +1,93 @@
+//! The streams and the task sets of a runtime that are in progress, for observers.
+//!
+//! A stream or a set adds itself when it starts its first process, and removes itself when it is dropped. Their counters stay
+//! with them, and are read only when an observer asks.
+
+use std::fmt;
+use std::panic::Location;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use slab::Slab;
+
+use crate::pid::Pid;
+
+/// The streams, or the task sets, of one runtime.
+#[derive(Debug, Default)]
+pub(crate) struct Groups(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    groups: Slab<Group>,
+    n_added: u64,
+}
+
+/// A stream or a task set.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    /// Its number among the streams or the sets of its runtime, from 1. Set by [`Groups::add`].
+    pub(crate) number: u64,
+    /// The process that has started it, if a process has.
+    pub(crate) owner: Option<Pid>,
+    /// Where it was created, or where its first process was spawned.
+    pub(crate) created_at: &'static Location<'static>,
+    /// When it was added, in milliseconds on the coarse clock.
+    pub(crate) since: u64,
+    /// How many of its processes may run at once.
+    pub(crate) max_concurrency: Option<usize>,
+    /// How many items a stream has, if it is known.
+    pub(crate) n_items: Option<usize>,
+    pub(crate) counters: Arc<dyn GroupCounters>,
+}
+
+/// The counters of a stream or a task set.
+pub(crate) trait GroupCounters: fmt::Debug + Send + Sync {
+    /// Reads the counters. Called with no lock held, on any thread.
+    fn counts(&self) -> GroupCounts;
+}
+
+/// What a stream or a task set has done so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct GroupCounts {
+    pub(crate) started: usize,
+    /// Running, or, in a stream, waiting for the next attempt.
+    pub(crate) running: usize,
+    pub(crate) succeeded: usize,
+    pub(crate) failed: usize,
+    /// How many attempts have exceeded the timeout of an item.
+    pub(crate) timed_out: usize,
+    pub(crate) retried: usize,
+    pub(crate) abandoned: usize,
+    /// Results that have arrived and were not taken.
+    pub(crate) buffered: usize,
+}
+
+/// Where a group is among the others of its kind.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GroupKey(usize);
+
+impl Groups {
+    /// Adds a group. To be removed with the key.
+    pub(crate) fn add(&self, mut group: Group) -> GroupKey {
+        let mut state = self.lock();
+        state.n_added += 1;
+        group.number = state.n_added;
+        GroupKey(state.groups.insert(group))
+    }
+
+    pub(crate) fn remove(&self, GroupKey(key): GroupKey) {
+        let removed = self.lock().groups.try_remove(key);
+        // Dropped without the lock: the counters of a set hold results of users.
+        drop(removed);
+    }
+
+    /// Returns all groups, the oldest first.
+    pub(crate) fn all(&self) -> Vec<Group> {
+        let mut groups: Vec<Group> = self.lock().groups.iter().map(|(_, group)| group.clone()).collect();
+        groups.sort_unstable_by_key(|group| group.number);
+        groups
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

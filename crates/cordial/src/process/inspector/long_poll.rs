@@ -1,0 +1,54 @@
+//! Long polls, while they go on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::exit::Location;
+use crate::pid::Pid;
+use crate::process::inspect::ThreadInfo;
+use crate::process::kind::ProcessKind;
+use crate::process::runtime::RuntimeHandle;
+
+/// A poll that has lasted for a millisecond or more and has not returned.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub struct LongPoll {
+    /// The process.
+    pub pid: Pid,
+    /// Its label, or else its label as a supervisor or its id as a child.
+    pub label: Option<Arc<str>>,
+    /// What the process is for.
+    pub kind: ProcessKind,
+    /// Where the process was spawned.
+    pub spawned_at: Location,
+    /// Its supervisor, if it is a child.
+    pub supervisor: Option<Pid>,
+    /// How long the poll has lasted. May be up to two milliseconds too short.
+    pub lasted: Duration,
+    /// The number of the thread that polls it, as in [`ThreadInfo::index`].
+    pub thread: usize,
+    /// The number of that thread in the kernel, as in [`ThreadInfo::kernel_id`].
+    pub kernel_id: Option<u32>,
+}
+
+impl LongPoll {
+    /// Returns the long polls of a runtime, the longest first.
+    pub(super) fn all(runtime: &RuntimeHandle) -> Vec<LongPoll> {
+        let described = ThreadInfo::all(runtime).into_iter().filter_map(|thread| {
+            let (pid, lasted) = (thread.pid?, thread.in_poll?);
+            runtime.with(pid, |entry| LongPoll {
+                pid,
+                label: entry.label().cloned(),
+                kind: entry.kind(),
+                spawned_at: Location::from(entry.spawned_at),
+                supervisor: entry.parent().map(|parent| parent.pid),
+                lasted,
+                thread: thread.index,
+                kernel_id: thread.kernel_id,
+            })
+        });
+        let mut long_polls: Vec<LongPoll> = described.collect();
+        long_polls.sort_by_key(|poll| std::cmp::Reverse(poll.lasted));
+        long_polls
+    }
+}

@@ -1,0 +1,194 @@
+//! Stopping a process, or a process and those below it, from outside of the runtime.
+
+use std::collections::BTreeSet;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+
+use super::answer::{Ending, StopAnswer};
+use super::long_poll::LongPoll;
+use crate::exit::Exit;
+use crate::pid::Pid;
+use crate::process::child_slot::Parent;
+use crate::process::entry::Entry;
+use crate::process::monitors::monitor_on;
+use crate::process::report::{ReportBuilder, ReportSlot, StopReport, Stopped};
+use crate::process::runtime::RuntimeHandle;
+use crate::process::serving::NextIncarnation;
+use crate::process::shutdown::Shutdown;
+use crate::process::stop::{LateEnds, Polls, StopOutcome, describe, stop_all, stop_one, stop_within};
+
+/// How long an answer waits for a process that was killed and is in no poll.
+const WAIT_AFTER_KILL: Duration = Duration::from_secs(1);
+
+/// What is known about a process before it is stopped.
+struct Target {
+    stopped: Stopped,
+    /// The parent, if there is one, and the slot of the process there.
+    parent: Option<(Arc<Parent>, u32)>,
+    /// The report of a supervisor.
+    report: Option<ReportSlot>,
+}
+
+impl Target {
+    fn of(runtime: &RuntimeHandle, pid: Pid) -> Option<Target> {
+        let polls = Polls::now(runtime);
+        runtime.with(pid, |entry| Target {
+            stopped: describe(pid, entry, &polls),
+            parent: entry.child_slot.as_ref().map(|slot| (slot.parent().clone(), slot.index())),
+            report: entry.guardian().map(|guardian| guardian.report.clone()),
+        })
+    }
+
+    fn restarts(&self) -> bool {
+        self.parent
+            .as_ref()
+            .is_some_and(|(parent, index)| parent.children.next_incarnation(*index) == NextIncarnation::Comes)
+    }
+}
+
+/// Stops one process. A supervisor stops its children first.
+pub(super) async fn stop(runtime: &RuntimeHandle, pid: Pid, shutdown: Shutdown) -> StopAnswer {
+    let started = runtime.executor().now();
+    let Some(target) = Target::of(runtime, pid) else { return StopAnswer::no_process() };
+    let mut report = ReportBuilder::default();
+    let ending = end(runtime, &target, shutdown).await;
+    if let Some(slot) = &target.report {
+        report.add(slot.get());
+    }
+    let restarts = !matches!(ending, Ending::InPoll(_) | Ending::Waits) && target.restarts();
+    let took = runtime.executor().now().saturating_duration_since(started);
+    StopAnswer { process: Some(target.stopped), ending, took, n_below: 0, report: report.take(), restarts }
+}
+
+/// Stops a process and those below it.
+pub(super) async fn stop_subtree(runtime: &RuntimeHandle, pid: Pid, shutdown: Shutdown) -> StopAnswer {
+    let started = runtime.executor().now();
+    let Some(target) = Target::of(runtime, pid) else { return StopAnswer::no_process() };
+    let mut subtree = Subtree::of(runtime, pid);
+    let n_below = subtree.0.len() - 1;
+    let mut report = ReportBuilder::default();
+    let ending = if target.report.is_some() {
+        // A supervisor: it stops its children in the reverse order of their starts.
+        end(runtime, &target, shutdown).await
+    } else {
+        // All get the request before the first is woken, so that none handles the end of another as if only that one were
+        // stopped.
+        let members = subtree.0.clone();
+        let is_member = move |member, entry: &Entry| member == pid || (members.contains(&member) && entry.is_unowned());
+        let exit = monitor_on(runtime, pid);
+        let stopped = within(runtime, shutdown, stop_all(runtime, &is_member, shutdown, LateEnds::Limit)).await;
+        let of_pid = |stopped: &Stopped| stopped.pid == pid;
+        let ending = match &stopped {
+            Some(stopped) if stopped.killed.iter().any(of_pid) && !runtime.is_alive(pid) => match shutdown {
+                Shutdown::BrutalKill => Ending::Ended(Exit::Killed),
+                _ => Ending::Killed,
+            },
+            _ if runtime.is_alive(pid) => still_alive(runtime, pid),
+            // The process has ended, so its exit is there.
+            _ => Ending::Ended(exit.await),
+        };
+        if let Some(mut stopped) = stopped {
+            stopped.killed.retain(|stopped| !of_pid(stopped));
+            forget_requested_kills(runtime, &mut stopped, shutdown);
+            stopped.abandoned.retain(|stopped| !of_pid(stopped));
+            report.add(stopped);
+        }
+        ending
+    };
+    if let Some(slot) = &target.report {
+        report.add(slot.get());
+    }
+    // Processes that were spawned meanwhile, and supervisors that belonged to those that have ended.
+    subtree.grow(runtime);
+    let members = subtree.0;
+    let is_member = move |member, _: &Entry| member != pid && members.contains(&member);
+    let mut rest = ReportBuilder::default();
+    rest.add(stop_within(runtime, &is_member, shutdown).await);
+    if shutdown != Shutdown::Infinity {
+        // Supervisors whose owner is stuck in a poll, and children that take longer than the grace time of this stop.
+        rest.add(stop_all(runtime, &is_member, Shutdown::BrutalKill, LateEnds::Limit).await);
+    }
+    let mut rest = rest.take();
+    forget_requested_kills(runtime, &mut rest, shutdown);
+    report.add(rest);
+    let restarts = !matches!(ending, Ending::InPoll(_) | Ending::Waits) && target.restarts();
+    let took = runtime.executor().now().saturating_duration_since(started);
+    StopAnswer { process: Some(target.stopped), ending, took, n_below, report: report.take(), restarts }
+}
+
+/// Removes the processes that were killed because that was the request, and have ended.
+fn forget_requested_kills(runtime: &RuntimeHandle, report: &mut StopReport, shutdown: Shutdown) {
+    if shutdown == Shutdown::BrutalKill {
+        report.killed.retain(|stopped| runtime.is_alive(stopped.pid));
+    }
+}
+
+/// Ends one process, and returns how it has reacted.
+async fn end(runtime: &RuntimeHandle, target: &Target, shutdown: Shutdown) -> Ending {
+    let pid = target.stopped.pid;
+    let exit = monitor_on(runtime, pid);
+    match within(runtime, shutdown, stop_one(runtime, pid, shutdown)).await {
+        Some(StopOutcome::Killed(_)) => Ending::Killed,
+        Some(StopOutcome::Abandoned(_)) | None if runtime.is_alive(pid) => still_alive(runtime, pid),
+        Some(StopOutcome::Abandoned(_)) | None => Ending::Killed,
+        // The process has ended, so its exit is there.
+        Some(StopOutcome::AsRequested) => match exit.await {
+            Exit::NoProcess => Ending::NoProcess,
+            exit => Ending::Ended(exit),
+        },
+    }
+}
+
+/// Describes a process that was killed and is alive.
+fn still_alive(runtime: &RuntimeHandle, pid: Pid) -> Ending {
+    let is_polled = Polls::now(runtime).of(pid).is_some();
+    let poll = LongPoll::all(runtime).into_iter().find(|poll| poll.pid == pid);
+    if is_polled || poll.is_some() { Ending::InPoll(poll) } else { Ending::Waits }
+}
+
+/// Awaits a stop for its grace time and [`WAIT_AFTER_KILL`]. Returns `None` if that has not sufficed.
+async fn within<T>(runtime: &RuntimeHandle, shutdown: Shutdown, stop: impl Future<Output = T>) -> Option<T> {
+    let limit = match shutdown {
+        Shutdown::After(grace) => grace.saturating_add(WAIT_AFTER_KILL),
+        Shutdown::BrutalKill => WAIT_AFTER_KILL,
+        Shutdown::Infinity => return Some(stop.await),
+    };
+    match select(pin!(stop), pin!(runtime.sleep(limit))).await {
+        Either::Left((stopped, _)) => Some(stopped),
+        Either::Right(_) => None,
+    }
+}
+
+/// The pids of a process and of those below it.
+struct Subtree(BTreeSet<Pid>);
+
+impl Subtree {
+    fn of(runtime: &RuntimeHandle, pid: Pid) -> Subtree {
+        let mut subtree = Subtree(BTreeSet::from([pid]));
+        subtree.grow(runtime);
+        subtree
+    }
+
+    /// Adds the processes that are directly below one of the subtree, until there are no more. A process is below its supervisor,
+    /// or else below its owner, or else below its spawner.
+    fn grow(&mut self, runtime: &RuntimeHandle) {
+        loop {
+            let mut found = Vec::new();
+            runtime.for_each(&mut |pid, entry| {
+                let supervisor = entry.parent().map(|parent| parent.pid);
+                let owner = entry.guardian().and_then(|guardian| guardian.owner);
+                let above = supervisor.or(owner).or_else(|| entry.callers().first().copied());
+                if !self.0.contains(&pid) && above.is_some_and(|above| self.0.contains(&above)) {
+                    found.push(pid);
+                }
+            });
+            if found.is_empty() {
+                return;
+            }
+            self.0.extend(found);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! How long the polls of the processes of one spawn location have lasted.
+
+use std::time::Duration;
+
+/// The buckets: from 1 ms on, each reaches to twice its lower bound, and the last one has no end.
+const BUCKETS: usize = 16;
+
+/// How many of the polls of a spawn location lasted for how long.
+///
+/// Only polls that the monitor thread of the scheduler has seen twice are counted: those of about a millisecond or more. So short polls
+/// cost nothing.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PollBucket {
+    /// The shortest duration in this bucket. The longest is less than twice as long; the last bucket has no upper bound.
+    pub at_least: Duration,
+    /// How many polls of such a duration have returned.
+    pub polls: u64,
+}
+
+/// The counters of one spawn location.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct PollDurations([u64; BUCKETS]);
+
+impl PollDurations {
+    /// Counts a poll that has returned.
+    pub(super) fn add(&mut self, lasted: Duration) {
+        let milliseconds = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX).max(1);
+        let bucket = (milliseconds.ilog2() as usize).min(BUCKETS - 1);
+        self.0[bucket] += 1;
+    }
+
+    /// Returns the buckets up to the last one that is not empty.
+    pub(super) fn buckets(&self) -> Vec<PollBucket> {
+        let n = self.0.iter().rposition(|polls| *polls > 0).map_or(0, |last| last + 1);
+        let bucket =
+            |(index, polls): (usize, &u64)| PollBucket { at_least: Duration::from_millis(1 << index), polls: *polls };
+        self.0[..n].iter().enumerate().map(bucket).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::PollDurations;
+
+    #[test]
+    fn each_bucket_reaches_to_twice_its_lower_bound() {
+        let mut durations = PollDurations::default();
+        assert!(durations.buckets().is_empty());
+        for milliseconds in [0, 1, 2, 3, 4, 7, 8] {
+            durations.add(Duration::from_millis(milliseconds));
+        }
+        let buckets: Vec<(u128, u64)> =
+            durations.buckets().iter().map(|bucket| (bucket.at_least.as_millis(), bucket.polls)).collect();
+        assert_eq!(buckets, [(1, 2), (2, 2), (4, 2), (8, 1)]);
+        durations.add(Duration::MAX);
+        assert_eq!(
+            durations.buckets().last().unwrap().at_least,
+            Duration::from_millis(1 << 15),
+            "the last one has no end"
+        );
+    }
+}

@@ -1,0 +1,479 @@
+//! The state of a call, which its future and the mailbox share.
+//!
+//! ```text
+//!  Unsent ─ first poll ─► Sent ─ the server takes it ─► InHand ─ the handler returns ─► Answered ─► taken by the future
+//!                          │                              │  └─ returns a `Later` ─► Later ──▲
+//!                          └── limit, or the future is dropped ──► Gone: the server skips it, or drops the answer
+//! ```
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use cordial_sched::SpinLock;
+
+use super::behavior::Handle;
+use super::call_waker::CallWaker;
+use super::cycle;
+use super::envelope::Item;
+use super::mailbox::{Accepted, NotSent, Sent, WhenFull};
+use super::reply::Reply;
+use super::shared::{ServerRef, short_type_name};
+use crate::exit::Exit;
+use crate::pid::Pid;
+use crate::process::{
+    Scope, Sender, WaitLimit, begin_long_wait, capped, discard, discard_in_turn, ends_at_this_await, keep_spare_call,
+    named_limit, own_waker_address, sender, take_spare_call,
+};
+use crate::timeout::{CompactTimeout, Timeout};
+
+/// A call whose types of server and message are erased.
+pub(super) trait AnyCall<R>: Send + Sync {
+    fn limit(&self) -> Timeout;
+    fn set_limit(&self, limit: Timeout);
+    fn is_sent(&self) -> bool;
+    /// Polls the future of the call, which holds this reference, or `None` once it was ready with a value.
+    fn poll(
+        self: Arc<Self>,
+        holder: &mut Option<Arc<dyn AnyCall<R>>>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Result<R, Exit>>;
+    /// Gives the call up, if it was sent and was not answered.
+    fn give_up(&self);
+}
+
+/// The state of a call, which its future and the mailbox share.
+pub(super) struct CallCell<S, M>
+where
+    S: Handle<M>,
+{
+    pub(super) server: ServerRef<S>,
+    /// A `CompactTimeout`. Relaxed, as are the next three: used by the future of the call alone.
+    limit: AtomicU64,
+    progress: AtomicU8,
+    /// The `WaitLimit`, as a number, if it needs no timer. 0: it is in `state`.
+    wait_limit: AtomicU64,
+    /// The address of the task that `state.waker` wakes. 0: that is another waker, or none.
+    woken: AtomicUsize,
+    /// Not held while code of the user runs: a destructor, a waker.
+    state: SpinLock<State<M, <S::Reply as Reply>::Value>>,
+}
+
+struct State<M, R> {
+    phase: Phase,
+    /// Set while the phase is `Sent`.
+    message: Option<M>,
+    /// Set while the phase is `Answered`, if the answer is a value.
+    value: Option<R>,
+    /// Set while the phase is `Answered`, if the answer is an exit.
+    exit: Option<Exit>,
+    waker: CallWaker,
+    /// The scope in which the handler runs, if the message carries values.
+    scope: Option<Scope>,
+    wait_limit: WaitLimit,
+    /// Set while the message waits for room.
+    ticket: Option<u64>,
+}
+
+/// The progress of the future of a call.
+const UNSENT: u8 = 0;
+const SENT: u8 = 1;
+const READY: u8 = 2;
+
+/// The phase of a call. It holds neither the message nor the answer, so exchanging it copies little.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Not sent, or in the mailbox.
+    Sent,
+    InHand,
+    /// A task answers the call.
+    Later(Pid),
+    Answered,
+    /// Answered and taken, or given up.
+    Gone,
+}
+
+impl<S, M> CallCell<S, M>
+where
+    S: Handle<M>,
+    M: Send + 'static,
+{
+    pub(super) fn new(server: ServerRef<S>, limit: u64, message: M) -> CallCell<S, M> {
+        let state = State {
+            phase: Phase::Sent,
+            message: Some(message),
+            value: None,
+            exit: None,
+            waker: CallWaker::None,
+            scope: None,
+            wait_limit: WaitLimit::Never,
+            ticket: None,
+        };
+        CallCell {
+            server,
+            limit: AtomicU64::new(limit),
+            progress: AtomicU8::new(UNSENT),
+            wait_limit: AtomicU64::new(0),
+            woken: AtomicUsize::new(0),
+            state: SpinLock::new(state),
+        }
+    }
+
+    /// Returns the last call of this process in its present poll, if that is over and was one of this type.
+    #[inline]
+    pub(super) fn spare() -> Option<Arc<CallCell<S, M>>> {
+        match take_spare_call()?.downcast() {
+            Ok(spare) => Some(spare),
+            Err(other) => {
+                discard(other);
+                None
+            }
+        }
+    }
+
+    /// Prepares a call that was answered with a value, and that no other thread refers to, for the next message. The waker stays.
+    #[inline]
+    pub(super) fn renew(&self, limit: u64, message: M) {
+        self.limit.store(limit, Ordering::Relaxed);
+        self.progress.store(UNSENT, Ordering::Relaxed);
+        // Dropped outside of the lock, because a timer holds a waker, which may run code of the user.
+        let _last_limit = {
+            let mut state = self.state.lock();
+            state.phase = Phase::Sent;
+            state.message = Some(message);
+            state.scope = None;
+            state.ticket = None;
+            std::mem::replace(&mut state.wait_limit, WaitLimit::Never)
+        };
+    }
+
+    /// Answers the call with a value, unless it was answered before or given up.
+    #[inline]
+    pub(super) fn answer(&self, value: <S::Reply as Reply>::Value) {
+        // The value is moved once, to its place: it was just written, and to read it again at once takes time.
+        let woken = {
+            let mut state = self.state.lock();
+            match state.phase {
+                Phase::InHand | Phase::Later(_) => {
+                    state.phase = Phase::Answered;
+                    state.value = Some(value);
+                    state.waker.take_woken()
+                }
+                Phase::Sent | Phase::Gone | Phase::Answered => {
+                    drop(state);
+                    return discard(value);
+                }
+            }
+        };
+        woken.wake();
+    }
+
+    /// Answers the call with an exit, unless it was answered before or given up.
+    pub(super) fn answer_exit(&self, exit: Exit) {
+        let (woken, message) = {
+            let mut state = self.state.lock();
+            match state.phase {
+                Phase::Gone | Phase::Answered => {
+                    drop(state);
+                    return discard(exit);
+                }
+                Phase::Sent | Phase::InHand | Phase::Later(_) => {
+                    state.phase = Phase::Answered;
+                    state.exit = Some(exit);
+                    (state.waker.take_woken(), state.message.take())
+                }
+            }
+        };
+        if let Some(message) = message {
+            discard(message);
+        }
+        woken.wake();
+    }
+}
+
+impl<S, M> AnyCall<<S::Reply as Reply>::Value> for CallCell<S, M>
+where
+    S: Handle<M>,
+    M: Send + 'static,
+{
+    fn limit(&self) -> Timeout {
+        CompactTimeout::from_bits(self.limit.load(Ordering::Relaxed)).get()
+    }
+
+    fn set_limit(&self, limit: Timeout) {
+        self.limit.store(CompactTimeout::from(limit).to_bits(), Ordering::Relaxed);
+    }
+
+    fn is_sent(&self) -> bool {
+        self.progress.load(Ordering::Relaxed) != UNSENT
+    }
+
+    fn poll(
+        self: Arc<Self>,
+        holder: &mut Option<Arc<dyn AnyCall<<S::Reply as Reply>::Value>>>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Result<<S::Reply as Reply>::Value, Exit>> {
+        if self.progress.load(Ordering::Relaxed) == UNSENT {
+            let envelope = self.clone();
+            let polled = self.send(envelope, cx);
+            *holder = Some(self);
+            return polled;
+        }
+        // The value is moved once: each function that returns it would copy it.
+        let answered = self.take_value();
+        match answered {
+            Some(value) => {
+                keep_spare_call(self);
+                Poll::Ready(Ok(value))
+            }
+            None => {
+                let polled = self.poll_unanswered(cx);
+                *holder = Some(self);
+                polled
+            }
+        }
+    }
+
+    fn give_up(&self) {
+        if self.progress.load(Ordering::Relaxed) == SENT {
+            // The answer may hold another call, and so on.
+            discard_in_turn(self.take_answer());
+        }
+    }
+}
+
+impl<S, M> CallCell<S, M>
+where
+    S: Handle<M>,
+    M: Send + 'static,
+{
+    /// Begins the wait, and sends the message: `envelope`, which is the same call.
+    fn send(
+        &self,
+        envelope: Arc<CallCell<S, M>>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Result<<S::Reply as Reply>::Value, Exit>> {
+        let shared = &self.server.0;
+        // First, because a thread of the parent process may have held the lock of the mailbox at the fork.
+        if let Err(refusal) = shared.runtime.refuse_forked() {
+            return self.fail_at(Exit::Refused(refusal), cx);
+        }
+        let Sender { process: sender, carried, is_in_scope } = sender();
+        let limit = self.limit.load(Ordering::Relaxed);
+        // Usually the limit needs no calculation.
+        let long_wait = if is_in_scope { None } else { begin_long_wait(cx, limit, &shared.runtime) };
+        if let Some(bits) = long_wait {
+            self.wait_limit.store(bits, Ordering::Relaxed);
+            self.begin_wait(None, carried, cx);
+        } else {
+            let wait_limit = match capped(self.limit()) {
+                Timeout::After(Duration::ZERO) => return self.fail_at(self.timed_out(), cx),
+                Timeout::After(limit) => WaitLimit::begin(limit, &shared.runtime, cx),
+                Timeout::Infinity => WaitLimit::Never,
+            };
+            let bits = wait_limit.to_bits(&shared.runtime);
+            self.wait_limit.store(bits.unwrap_or(0), Ordering::Relaxed);
+            self.begin_wait(if bits.is_none() { Some(wait_limit) } else { None }, carried, cx);
+        }
+        self.progress.store(SENT, Ordering::Relaxed);
+        let sent = Sent { at: shared.runtime.coarse_now(sender), sender };
+        let exit = match shared.mailbox.send(Item::Call(envelope), sent, WhenFull::Wait) {
+            Ok(Accepted::Queued) => return Poll::Pending,
+            Ok(Accepted::Waiting { ticket, is_first, .. }) => {
+                self.state.lock().ticket = Some(ticket);
+                if is_first {
+                    shared.emit_full(sender, short_type_name::<M>());
+                }
+                return Poll::Pending;
+            }
+            Err((_, NotSent::Stopped(exit))) => exit,
+            Err((_, NotSent::ToItself(in_hand))) => cycle::to_itself(shared, in_hand, short_type_name::<M>()),
+            Err((_, NotSent::Full)) => unreachable!("a call waits for room"),
+        };
+        self.fail_at(exit, cx)
+    }
+
+    /// Takes the value, if the call was answered with one.
+    #[inline]
+    fn take_value(&self) -> Option<<S::Reply as Reply>::Value> {
+        if self.server.0.runtime.is_forked() {
+            return None;
+        }
+        let mut state = self.state.lock();
+        if state.phase != Phase::Answered || state.value.is_none() {
+            return None;
+        }
+        state.phase = Phase::Gone;
+        self.progress.store(READY, Ordering::Relaxed);
+        state.value.take()
+    }
+
+    /// Waits for the answer, after the message was sent.
+    #[cold]
+    fn poll_unanswered(&self, cx: &mut TaskContext<'_>) -> Poll<Result<<S::Reply as Reply>::Value, Exit>> {
+        if let Err(refusal) = self.server.0.runtime.refuse_forked() {
+            return self.fail_at(Exit::Refused(refusal), cx);
+        }
+        let exit = {
+            let mut state = self.state.lock();
+            match state.phase {
+                Phase::Answered if state.exit.is_some() => {
+                    state.phase = Phase::Gone;
+                    state.exit.take()
+                }
+                _ => None,
+            }
+        };
+        match exit {
+            Some(exit) => self.fail_at(exit, cx),
+            None => self.wait(cx),
+        }
+    }
+
+    /// Records who waits, in which scope, and for how long, if that needs a timer.
+    #[inline]
+    fn begin_wait(&self, wait_limit: Option<WaitLimit>, scope: Option<Scope>, cx: &TaskContext<'_>) {
+        // Usually the process has called before, and its waker is here already.
+        let is_known = own_waker_address(cx) == Some(self.woken.load(Ordering::Relaxed));
+        if is_known && wait_limit.is_none() && scope.is_none() {
+            return;
+        }
+        let (waker, address) = CallWaker::of(cx);
+        self.woken.store(address, Ordering::Relaxed);
+        let _replaced = {
+            let mut state = self.state.lock();
+            state.scope = scope;
+            if let Some(wait_limit) = wait_limit {
+                state.wait_limit = wait_limit;
+            }
+            std::mem::replace(&mut state.waker, waker)
+        };
+    }
+
+    /// Waits on for an answer that was not there before.
+    #[cold]
+    fn wait(&self, cx: &mut TaskContext<'_>) -> Poll<Result<<S::Reply as Reply>::Value, Exit>> {
+        if self.progress.load(Ordering::Relaxed) == READY {
+            return Poll::Ready(Err(Exit::NoProcess));
+        }
+        // Cloned and dropped outside of the lock, because a waker may run code of the user. So are timers.
+        let (waker, address) = CallWaker::of(cx);
+        let (_replaced, mut wait_limit) = {
+            let mut state = self.state.lock();
+            if state.phase == Phase::Answered {
+                drop(state);
+                return self.answered_meanwhile(cx);
+            }
+            self.woken.store(address, Ordering::Relaxed);
+            let wait_limit = std::mem::replace(&mut state.wait_limit, WaitLimit::Never);
+            (std::mem::replace(&mut state.waker, waker), wait_limit)
+        };
+        let bits = self.wait_limit.swap(0, Ordering::Relaxed);
+        if bits != 0 {
+            wait_limit = WaitLimit::from_bits(bits, &self.server.0.runtime);
+        }
+        if wait_limit.poll(&self.server.0.runtime, cx).is_pending() {
+            self.state.lock().wait_limit = wait_limit;
+            return Poll::Pending;
+        }
+        // An answer that has arrived never times out.
+        match self.take_answer() {
+            Some(Ok(value)) => {
+                self.progress.store(READY, Ordering::Relaxed);
+                Poll::Ready(Ok(value))
+            }
+            Some(Err(exit)) => self.fail_at(exit, cx),
+            None => self.fail_at(self.timed_out(), cx),
+        }
+    }
+
+    /// The answer has come since the poll began.
+    #[cold]
+    fn answered_meanwhile(&self, cx: &mut TaskContext<'_>) -> Poll<Result<<S::Reply as Reply>::Value, Exit>> {
+        match self.take_value() {
+            Some(value) => Poll::Ready(Ok(value)),
+            None => self.poll_unanswered(cx),
+        }
+    }
+
+    /// Makes the future ready, unless its process ends here.
+    #[cold]
+    fn fail_at(&self, exit: Exit, cx: &TaskContext<'_>) -> Poll<Result<<S::Reply as Reply>::Value, Exit>> {
+        self.progress.store(READY, Ordering::Relaxed);
+        if ends_at_this_await(cx) {
+            discard(exit);
+            return Poll::Pending;
+        }
+        Poll::Ready(Err(exit))
+    }
+
+    /// Gives the call up. Returns its answer, if that has arrived.
+    fn take_answer(&self) -> Option<Result<<S::Reply as Reply>::Value, Exit>> {
+        let runtime = &self.server.0.runtime;
+        if runtime.is_forked() {
+            // The server has stayed in the parent process, and may have held the lock at the fork.
+            return None;
+        }
+        self.woken.store(0, Ordering::Relaxed);
+        let (last, value, exit, unused, ticket) = {
+            let mut state = self.state.lock();
+            let state = &mut *state;
+            let last = std::mem::replace(&mut state.phase, Phase::Gone);
+            let (value, exit) = (state.value.take(), state.exit.take());
+            // The mailbox keeps the rest until it skips the call.
+            let wait_limit = std::mem::replace(&mut state.wait_limit, WaitLimit::Never);
+            (last, value, exit, (state.waker.take(), wait_limit, state.message.take()), state.ticket.take())
+        };
+        drop(unused);
+        if let Some(ticket) = ticket {
+            drop(self.server.0.mailbox.withdraw(ticket));
+        }
+        if let Phase::Later(task) = last {
+            runtime.request_shutdown(task);
+        }
+        value.map(Ok).or(exit.map(Err))
+    }
+
+    fn timed_out(&self) -> Exit {
+        let shared = &self.server.0;
+        let limit = named_limit(self.limit());
+        cycle::emit(&shared.runtime, shared.mailbox.with(|state| state.pid));
+        shared.timed_out(limit)
+    }
+}
+
+impl<S, M> CallCell<S, M>
+where
+    S: Handle<M>,
+    M: Send + 'static,
+{
+    /// Takes the message, to handle it. `None` if the caller has given up.
+    pub(super) fn take_message(&self) -> Option<(M, Option<Scope>)> {
+        let mut state = self.state.lock();
+        if state.phase != Phase::Sent {
+            return None;
+        }
+        state.phase = Phase::InHand;
+        Some((state.message.take()?, state.scope.take()))
+    }
+
+    /// Records the task that answers. If the caller has given up, the task is asked to shut down.
+    pub(super) fn is_answered_by(&self, task: Pid) {
+        let is_gone = {
+            let mut state = self.state.lock();
+            match state.phase {
+                Phase::InHand => {
+                    state.phase = Phase::Later(task);
+                    false
+                }
+                // Also if the answer was taken already: then the task has ended, and the request has no effect.
+                Phase::Gone => true,
+                _ => false,
+            }
+        };
+        if is_gone {
+            self.server.0.runtime.request_shutdown(task);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Where the next message of a server comes from.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
+
+use super::behavior::Server;
+use super::context::{Context, Trap};
+use super::envelope::{Item, Next};
+use super::lanes::Unboxed;
+use crate::exit::Exit;
+
+/// How many messages are handled in one poll. Then other processes get their turn.
+const MESSAGES_IN_A_POLL: u32 = 64;
+
+/// A type without values, in place of a message type, for a server that takes all messages boxed.
+enum NoMessage {}
+
+impl<S: 'static> Unboxed<Item<S>> for NoMessage {
+    fn name() -> &'static str {
+        "!"
+    }
+
+    fn into_envelope(self) -> Item<S> {
+        match self {}
+    }
+}
+
+/// Waits for the next message.
+pub(super) async fn next<S: Server>(ctx: &mut Context<S>) -> Next<S> {
+    if begins(ctx).await {
+        poll_fn(|cx| poll_next::<S, NoMessage>(ctx, cx, &mut None)).await;
+    }
+    take_other(ctx)
+}
+
+/// Waits for the next message. Returns whether it is one of type `U` that was sent without a box, which is moved to `unboxed`. If
+/// not, [`take_other`] returns it.
+///
+/// The message is not the return value, because each function on the way would copy it.
+pub(super) async fn next_of<S, U>(ctx: &mut Context<S>, unboxed: &mut Option<U>) -> bool
+where
+    S: Server,
+    U: Unboxed<Item<S>>,
+{
+    begins(ctx).await && poll_fn(|cx| poll_next(ctx, cx, unboxed)).await
+}
+
+/// Lets other processes run if this one has handled many messages. Returns false if the server stops.
+async fn begins<S: Server>(ctx: &mut Context<S>) -> bool {
+    if let Some(exit) = ctx.stop.take() {
+        ctx.next = Some(Next::Stop(exit));
+        return false;
+    }
+    if ctx.handled_in_poll == MESSAGES_IN_A_POLL {
+        ctx.handled_in_poll = 0;
+        tokio::task::yield_now().await;
+    }
+    ctx.handled_in_poll += 1;
+    true
+}
+
+/// Returns what [`next_of`] has not moved.
+pub(super) fn take_other<S>(ctx: &mut Context<S>) -> Next<S> {
+    ctx.next.take().expect("set by `next_of` when it returns false")
+}
+
+fn poll_next<S, U>(ctx: &mut Context<S>, cx: &mut TaskContext<'_>, unboxed: &mut Option<U>) -> Poll<bool>
+where
+    S: Server,
+    U: Unboxed<Item<S>>,
+{
+    if ctx.requested.is_given(cx) {
+        let exit = if ctx.server.0.mailbox.is_stop_asked() { Exit::Normal } else { Exit::Shutdown(None) };
+        ctx.next = Some(Next::Stop(exit));
+        return Poll::Ready(false);
+    }
+    if ctx.timers.has_idle() && !ctx.server.0.mailbox.is_empty() {
+        ctx.timers.touch();
+    }
+    // The mailbox takes turns with trapped exits and timers, so that neither side keeps the other waiting.
+    if !std::mem::take(&mut ctx.mail_is_next)
+        && let Poll::Ready(item) = poll_other(ctx, cx)
+    {
+        ctx.mail_is_next = true;
+        ctx.next = Some(Next::Other(item));
+        return Poll::Ready(false);
+    }
+    match ctx.server.0.mailbox.poll_next(unboxed) {
+        Poll::Ready(None) => Poll::Ready(true),
+        Poll::Ready(Some(item)) => {
+            ctx.next = Some(Next::Mail(item));
+            Poll::Ready(false)
+        }
+        Poll::Pending => match poll_other(ctx, cx) {
+            Poll::Ready(item) => {
+                ctx.next = Some(Next::Other(item));
+                Poll::Ready(false)
+            }
+            Poll::Pending => {
+                ctx.handled_in_poll = 0;
+                Poll::Pending
+            }
+        },
+    }
+}
+
+/// Polls for the exits that the server traps, and for its timers.
+#[inline]
+fn poll_other<S: Server>(ctx: &mut Context<S>, cx: &mut TaskContext<'_>) -> Poll<Item<S>> {
+    if let Some(Trap { exits, into_item }) = &mut ctx.exits
+        && let Poll::Ready(Some((pid, exit))) = futures_core::Stream::poll_next(Pin::new(exits), cx)
+    {
+        return Poll::Ready(into_item(pid, exit));
+    }
+    ctx.timers.poll_due(cx)
+}

@@ -1,0 +1,10 @@
+//! What an observer reads of a runtime from a thread of its own, and what it can do to the processes.
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
+
+mod actions;
+mod crashes;
+mod groups;
+mod kinds;
+mod supervisors;
+mod threads;
+mod visits;

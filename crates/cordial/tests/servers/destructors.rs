@@ -1,0 +1,126 @@
+//! Destructors that panic or nest: of states, of futures of handlers, and of answers that nobody takes.
+
+use std::any::Any;
+use std::future::pending;
+use std::time::Duration;
+
+use cordial::server::{Context, Handle, Server, ServerRef};
+use cordial::{Exit, Restart, Runtime, Task, Timeout, process, testing};
+use futures::poll;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("planned panic of a destructor");
+    }
+}
+
+struct Armed {
+    _bomb: Bomb,
+}
+
+impl Server for Armed {}
+
+struct Panic;
+
+impl Handle<Panic> for Armed {
+    type Reply = ();
+    async fn handle(&mut self, _: Panic, _: &mut Context<Self>) {
+        panic!("planned panic of a handler");
+    }
+}
+
+struct Wait;
+
+impl Handle<Wait> for Armed {
+    type Reply = ();
+    async fn handle(&mut self, _: Wait, _: &mut Context<Self>) {
+        let _bomb = Bomb;
+        pending().await
+    }
+}
+
+struct Plain;
+
+impl Server for Plain {}
+
+struct Arm;
+
+impl Handle<Arm> for Plain {
+    type Reply = Bomb;
+    async fn handle(&mut self, _: Arm, _: &mut Context<Self>) -> Bomb {
+        Bomb
+    }
+}
+
+/// A message that is its own answer, and may hold another call.
+struct Link(#[expect(dead_code, reason = "held until it is dropped")] Option<Box<dyn Any + Send>>);
+
+impl Handle<Link> for Plain {
+    type Reply = Link;
+    async fn handle(&mut self, link: Link, _: &mut Context<Self>) -> Link {
+        link
+    }
+}
+
+fn start_armed() -> ServerRef<Armed> {
+    ServerRef::builder(|| Armed { _bomb: Bomb }).restart(Restart::Permanent).max_restarts(5, SECOND).unlinked().start()
+}
+
+#[test]
+fn a_state_whose_destructor_panics_after_its_handler_does_not_abort_the_program() {
+    testing::run(async {
+        let server = start_armed();
+        for _ in 0..2 {
+            let exit = server.call(Panic).await.unwrap_err();
+            assert!(exit.to_string().contains("planned panic of a handler"), "{exit}");
+        }
+    });
+}
+
+#[test]
+fn a_killed_server_whose_handler_and_state_have_destructors_that_panic_does_not_abort_the_program() {
+    testing::run(async {
+        let server = start_armed();
+        let caller = server.clone();
+        let call = Task::spawn(async move { caller.call(Wait).await });
+        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        process::exit(server.pid(), Exit::Killed);
+        assert!(call.await.unwrap().is_err());
+    });
+}
+
+#[test]
+fn an_answer_whose_destructor_panics_does_not_affect_a_caller_that_has_given_up() {
+    testing::run(async {
+        let server = ServerRef::start(|| Plain);
+        let mut call = server.call(Arm);
+        assert!(poll!(&mut call).is_pending());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        drop(call);
+        assert!(server.call(Link(None)).await.is_ok());
+    });
+}
+
+#[test]
+fn a_long_chain_of_answers_that_hold_calls_is_dropped_without_a_deep_stack() {
+    const LENGTH: usize = 50_000;
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let chain = async {
+        let server = ServerRef::builder(|| Plain).mailbox(LENGTH + 1).start();
+        let mut inner: Option<Box<dyn Any + Send>> = None;
+        for _ in 0..LENGTH {
+            let mut call = server.call(Link(inner.take())).timeout(Timeout::Infinity);
+            assert!(poll!(&mut call).is_pending());
+            inner = Some(Box::new(call));
+        }
+        // Handled after all of the others, so each of them is answered.
+        server.call(Link(None)).timeout(Timeout::Infinity).await.map(drop).unwrap();
+        drop(inner);
+    };
+    runtime.block_on(chain).unwrap();
+}
