@@ -128,7 +128,7 @@
 //! | `accept_failed`: the listener returned an error, such as too many open files; the server waits up to 500 ms and tries again | warn, at most one a second | error, left_out (errors since the last event) |
 //! | `connection_cut_off`: the grace time was over before a request was answered | warn | |
 //! | `client_too_slow`: a connection is closed because of a limit, or because it had no request for so long | debug | limit (`header_limit` or `write_limit`) |
-//! | `connection_failed`: the client closed it in the middle of a request, sent something else than HTTP, or the handshake failed | debug | error |
+//! | `connection_failed`: the client closed it in the middle of a request, sent something other than HTTP, or the handshake failed | debug | error |
 //!
 //! A panic is the event `crash` of `cordial`. Its label is the address of the client, for streams of HTTP/2 as well, or with
 //! [`TaskLayer`] the method and the path of the request.

@@ -140,8 +140,8 @@ impl<L: Listener, M, F> Serve<L, M, F> {
 
     /// Sets how many bytes the headers of a request may have, the request line included. Default: 64 KiB. A larger request is
     /// answered with status 431, also if the request line alone is larger. With a limit of more than 64 KiB, the target of a
-    /// request may still have at most 65 534 bytes in HTTP/1; a longer one is answered with 414. In HTTP/1, at least 8 KiB
-    /// are allowed, and this is also the size of the buffers of a connection.
+    /// request may still have at most 65 534 bytes in HTTP/1; a longer one is answered with 414. In HTTP/1, at least 8 KiB are
+    /// allowed, and the limit is also the size of the buffers of a connection.
     pub fn max_header_bytes(mut self, n: usize) -> Serve<L, M, F> {
         self.options.max_header_bytes = n;
         self
@@ -237,7 +237,8 @@ where
                 Some(tasks.shutdown(options.grace.saturating_add(Duration::from_millis(200))).start())
             }
         };
-        let tasks = tasks.or_else(|| own_tasks.clone()).expect("one of them is there");
+        let tasks =
+            tasks.or_else(|| own_tasks.clone()).expect("without a supervisor of the caller, one was just started");
         let connections = Arc::new(Connections::default());
         let (open, ended) = mpsc::channel::<Infallible>(1);
         let open_connections = OpenConnections { connections: connections.clone(), own_tasks, ended };

@@ -1,8 +1,8 @@
 //! How long a client may take to send its headers and to accept a response.
 //!
-//! A timer for each request would cost more than many a request. So the process of a connection has one timer, which
-//! does not follow the deadlines. When it is armed, it is set to the earliest deadline, but to no later than the shorter
-//! of the two limits from now. A deadline that is set afterwards is at least that far away, so the timer is never late.
+//! A timer for each request could cost more than the request itself. So the process of a connection has one timer, which does
+//! not follow the deadlines. When it is armed, it is set to the earliest deadline, or to now plus the shorter of the two limits
+//! if that is earlier. A deadline that is set afterwards is at least that far away, so the timer is never late.
 //!
 //! | deadline | set | cleared |
 //! |---|---|---|
@@ -44,7 +44,7 @@ pub(super) struct ClientLimits {
 #[derive(Debug, Default)]
 struct Streams {
     n_open: usize,
-    /// Whether there ever was one.
+    /// Whether a stream has ever been open.
     have_begun: bool,
 }
 

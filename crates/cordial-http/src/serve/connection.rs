@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cordial::process;
@@ -23,7 +24,7 @@ use super::client_limits::{ClientLimits, ExceededLimit, HeaderTimer};
 use super::connections::ConnectionEntry;
 use super::events::{client_too_slow, connection_cut_off, connection_failed};
 use super::options::Options;
-use super::rarely::Rarely;
+use super::polled_when_woken::PolledWhenWoken;
 use super::stream_executor::{MAX_STREAMS, StreamExecutor};
 
 /// A connection before its process runs.
@@ -54,12 +55,14 @@ impl Connection {
     {
         let Connection { label, options, entry, place } = self;
         let shutdown = pin!(cordial::shutdown_requested());
-        let mut shutdown = Rarely::new(shutdown);
+        let mut shutdown = PolledWhenWoken::new(shutdown);
         entry.opted_in();
         process::set_label(label.clone());
         let limits = ClientLimits::new(options.header_limit, options.write_limit);
+        let requests = Arc::new(AtomicU64::new(0));
+        process::set_connection(label.clone(), requests.clone());
         let exceeded = pin!(limits.exceeded());
-        let mut exceeded = Rarely::new(exceeded);
+        let mut exceeded = PolledWhenWoken::new(exceeded);
 
         let setup = async { Ok::<_, BoxError>((handshake.await?, service.await?)) };
         let (stream, service) = tokio::select! {
@@ -75,7 +78,7 @@ impl Connection {
 
         let builder = builder(&options, label, &limits);
         let io = TokioIo::new(ClientIo::new(stream, limits.clone(), place));
-        let service = LimitedService { service: TowerToHyperService::new(service), limits: limits.clone() };
+        let service = LimitedService { service: TowerToHyperService::new(service), limits: limits.clone(), requests };
         let mut connection = pin!(builder.serve_connection_with_upgrades(io, service));
         let is_idle = tokio::select! {
             biased;
@@ -136,7 +139,8 @@ fn builder(options: &Options, label: Arc<str>, limits: &Arc<ClientLimits>) -> au
 /// The smallest buffer of an HTTP/1 connection that hyper allows. Headers have to fit into the buffer.
 const SMALLEST_BUFFER: usize = 8192;
 
-/// hyper adds this limit to the present time, which `Duration::MAX` would overflow. The timer has the limit that counts.
+/// hyper adds this limit to the present time, which `Duration::MAX` would overflow. [`HeaderTimer`] ignores it, and applies the
+/// limit of the server.
 const ANY_LIMIT: Duration = Duration::from_secs(1);
 
 /// How many bytes of each HTTP/2 stream may wait for a client that does not read.
@@ -150,10 +154,11 @@ const REST_OF_HEADERS: Duration = Duration::from_millis(500);
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_LIMIT: Duration = Duration::from_secs(20);
 
-/// A service that notes when a request arrives.
+/// A service that records when a request arrives, and counts the requests.
 struct LimitedService<S> {
     service: TowerToHyperService<S>,
     limits: Arc<ClientLimits>,
+    requests: Arc<AtomicU64>,
 }
 
 impl<S> hyper::service::Service<Request<Incoming>> for LimitedService<S>
@@ -166,6 +171,7 @@ where
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.limits.headers_arrived();
+        self.requests.fetch_add(1, Ordering::Relaxed);
         self.service.call(request)
     }
 }

@@ -25,7 +25,7 @@ struct List {
 struct OpenConnection {
     /// `None` while the process is being started.
     pid: Option<Pid>,
-    /// Whether the process has opted in to graceful shutdown, which it does in its first poll. Before that a request
+    /// Whether the process has opted in to graceful shutdown, which it does in its first poll. Before that, a request to shut down
     /// would end it.
     has_opted_in: bool,
 }
@@ -56,7 +56,7 @@ impl Connections {
         }
     }
 
-    /// Asks the process of each connection to shut down. A process that has not begun to run asks itself then.
+    /// Asks the process of each connection to shut down. A process that has not opted in yet asks itself when it does.
     pub(super) fn shut_down(&self) {
         let mut list = self.lock();
         list.is_stopping = true;

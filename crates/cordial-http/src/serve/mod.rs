@@ -24,7 +24,7 @@ mod connection;
 mod connections;
 mod events;
 mod options;
-mod rarely;
+mod polled_when_woken;
 mod serving;
 mod stream_executor;
 

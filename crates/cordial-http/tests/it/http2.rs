@@ -295,7 +295,7 @@ fn a_silent_client_without_streams_does_not_delay_a_shutdown() {
     });
 }
 
-/// A client that is asked to end has as long again for it.
+/// After the limit the server asks the client to end the connection. After the same time again it closes the connection.
 #[test]
 fn a_client_that_keeps_an_idle_connection_open_is_cut_off() {
     testing::run(async {
@@ -326,7 +326,7 @@ fn a_stream_is_labeled_with_the_address_of_the_client() {
     });
 }
 
-/// A client that is gone without a word does not keep its connection: it does not answer a ping.
+/// A client that has vanished does not answer a ping, so its connection is closed.
 #[test]
 fn a_client_that_has_vanished_is_noticed() {
     testing::run(async {

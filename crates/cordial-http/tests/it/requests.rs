@@ -2,6 +2,7 @@
 
 use axum::Router;
 use axum::routing::{get, post};
+use cordial::process::{self, ProcessKind};
 use cordial::{Exit, TaskSupervisor, testing};
 use cordial_http::{serve, shared};
 
@@ -42,7 +43,7 @@ fn requests_that_are_sent_ahead_are_answered_in_order() {
 }
 
 #[test]
-fn each_connection_is_a_child_labeled_with_its_address() {
+fn each_connection_is_a_child_that_shows_its_client_and_counts_its_requests() {
     testing::run(async {
         let (network, listener) = Network::new();
         let connections = TaskSupervisor::builder().label("web").start();
@@ -52,15 +53,20 @@ fn each_connection_is_a_child_labeled_with_its_address() {
         other.get("/").await.unwrap();
         let children = connections.children();
         assert_eq!(children.len(), 2);
-        let info = cordial::process::info(children[0]).unwrap();
-        assert_eq!(info.label.as_deref(), Some("7"));
+        let info = process::info(children[0]).unwrap();
+        assert_eq!((info.label.as_deref(), info.kind), (Some("7"), ProcessKind::Connection));
+        let connection = info.connection.unwrap();
+        assert_eq!((&*connection.peer, connection.requests), ("7", 1));
+        one.get("/").await.unwrap();
+        let counted = children.iter().map(|pid| process::info(*pid).unwrap().connection.unwrap().requests);
+        assert_eq!(counted.collect::<Vec<u64>>(), [2, 1]);
         drop(one);
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
         assert_eq!(connections.children().len(), 1);
     });
 }
 
-/// An end of the supervisor is the end of the server, since it could start no connection any more.
+/// A server whose supervisor has ended could start no connection any more.
 #[test]
 fn a_server_ends_with_an_error_when_its_supervisor_has_ended() {
     testing::run(async {

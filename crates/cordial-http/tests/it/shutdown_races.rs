@@ -39,7 +39,7 @@ async fn yield_once() {
     .await;
 }
 
-/// A connection whose process runs for the first time after the request to shut down is answered as any other.
+/// A connection whose process runs for the first time after the request to shut down is answered like any other.
 #[test]
 fn a_request_that_has_arrived_on_a_new_connection_is_answered() {
     for seed in 0..SEEDS {
@@ -59,7 +59,7 @@ fn a_request_that_has_arrived_on_a_new_connection_is_answered() {
     }
 }
 
-/// Half a header is no request in flight. Its client has a moment for the rest, and not the whole grace time.
+/// Half a header is not a request in flight. Its client has a moment to send the rest, and not the whole grace time.
 #[test]
 fn half_a_header_delays_the_end_for_a_moment_only() {
     for half in ["GET / HTTP/1.1\r\nhost: te", "GET / HT"] {

@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use cordial::{Exit, TaskSupervisor, process, testing};
+use cordial::{Exit, Inherited, Task, TaskSupervisor, process, testing};
 use cordial_http::{TaskLayer, serve, shared};
 use tokio::time::{Instant, sleep};
 
@@ -34,6 +36,37 @@ fn a_panic_is_answered_with_500_and_the_connection_goes_on() {
         let answer = client.get("/panic").await.unwrap();
         assert_eq!((answer.status, &*answer.body), (500, ""));
         assert_eq!(client.get("/").await.unwrap().body, "hello");
+    });
+}
+
+static TENANT: Inherited<String> = Inherited::new();
+
+/// A middleware that opens a scope around the rest of the layers.
+async fn tenant(request: Request, next: Next) -> Response {
+    let tenant = request.headers().get("host").unwrap().to_str().unwrap().to_owned();
+    TENANT.scope(tenant, next.run(request)).await
+}
+
+#[test]
+fn a_scope_that_a_layer_opens_reaches_the_handler_and_what_it_spawns_but_not_the_next_request() {
+    testing::run(async {
+        let (network, listener) = Network::new();
+        let read = || TENANT.get().map_or_else(|| "none".to_owned(), |tenant| (*tenant).clone());
+        let app = Router::new()
+            .route(
+                "/",
+                get(move || async move { format!("{} {}", read(), Task::spawn(async move { read() }).await.unwrap()) }),
+            )
+            .layer(TaskLayer::new(TaskSupervisor::start()))
+            .layer(from_fn(tenant))
+            .route("/outside", get(move || async move { read() }));
+        let _server = start(serve(listener, shared(app)));
+        let mut client = network.connect();
+        let host = client.get("/").await.unwrap().body;
+        let (in_handler, in_task) = host.split_once(' ').unwrap();
+        assert_ne!(in_handler, "none");
+        assert_eq!(in_handler, in_task);
+        assert_eq!(client.get("/outside").await.unwrap().body, "none");
     });
 }
 
@@ -130,7 +163,7 @@ fn a_label_is_short_and_without_secrets() {
     });
 }
 
-/// A request that is answered by the grace time of the server is not cut off by the layer.
+/// A request that is answered within the grace time of the server is not cut off by the layer.
 #[test]
 fn a_task_in_flight_is_answered_when_the_server_stops() {
     testing::run(async {
