@@ -1,0 +1,115 @@
+// What a cell of a table can show. Each kind makes its elements once and then only changes them.
+
+import { Bar } from './chart.js';
+import { h, text, attribute } from './dom.js';
+import { duration, place } from './format.js';
+import * as route from './route.js';
+
+/** Kinds that a name without a label does not mention. */
+const PLAIN = ['task', 'child'];
+const KINDS = { task_set: 'task of a set', stream_item: 'item', task_supervisor: 'supervisor' };
+
+/** A short word for the kind of a process. */
+export function kindName(kind) {
+  return KINDS[kind] ?? (kind ?? 'task').replaceAll('_', ' ');
+}
+
+/** A word for the state of a process, and how bad it is. */
+export function state(row) {
+  if (row.in_poll_ms >= 100) return { word: `in one poll for ${duration(row.in_poll_ms)}`, level: row.in_poll_ms >= 1000 ? 'critical' : 'warning', shape: 'running' };
+  const states = {
+    running: { word: row.worker === null || row.worker === undefined ? 'running' : `running on ${row.worker}`, level: 'busy' },
+    waiting: { word: 'waiting', level: 'calm' },
+    queued: { word: 'queued', level: 'busy' },
+    shutdown_requested: { word: 'shutting down', level: 'warning' },
+    exiting: { word: 'exiting', level: 'warning' },
+    abandoned: { word: 'abandoned', level: 'critical' },
+    restarting: { word: row.backoff_ms ? `restarts in ${duration(row.backoff_ms)}` : 'restarting', level: 'warning' },
+    stopped: { word: 'stopped', level: 'off' },
+  };
+  return states[row.state] ?? { word: (row.state ?? '').replaceAll('_', ' '), level: 'calm' };
+}
+
+/** The label of a process, or its name in its supervisor. A process that has neither is named by its place. */
+export function title(row) {
+  const name = row.label ?? row.child_id ?? row.inactive_id;
+  if (name || !row.place) return name ?? row.pid;
+  const file = row.place.split('/').at(-1);
+  return PLAIN.includes(row.kind ?? 'task') ? file : `${kindName(row.kind)} at ${file}`;
+}
+
+/** A label beside its pid, with the color of its state before it. */
+export function name() {
+  const dot = h('span', { class: 'dot', 'aria-hidden': 'true' });
+  const label = h('a', { class: 'label', tabindex: -1 });
+  const pid = h('span', { class: 'pid' });
+  return {
+    element: h('span', { class: 'name' }, dot, label, pid),
+    show(row) {
+      const { level } = state(row);
+      dot.className = `dot ${level} ${row.kind ?? 'task'}`;
+      text(label, title(row));
+      label.classList.toggle('unnamed', !row.label && !row.child_id);
+      attribute(label, 'href', row.pid ? route.task(row.pid) : null);
+      text(pid, row.pid ?? '');
+    },
+  };
+}
+
+/** Plain text; `read(row)` returns it. */
+export function plain(read) {
+  const element = h('span', {});
+  return { element, show: (row) => text(element, read(row) ?? '–') };
+}
+
+/** A share as a bar, with its number. */
+export function share(read, write, level = () => '') {
+  const bar = new Bar();
+  const number = h('span', { class: 'bar-number' });
+  return {
+    element: h('span', { class: 'share-cell' }, bar.element, number),
+    show(row) {
+      bar.element.classList.toggle('idle', !(read(row) >= 0.005));
+      bar.show(read(row), level(row));
+      text(number, write(row));
+    },
+  };
+}
+
+/** The state in a word. */
+export function stateCell() {
+  const element = h('span', {});
+  return {
+    element,
+    show(row) {
+      const { word, level } = state(row);
+      text(element, word);
+      element.className = `state-word ${level}`;
+    },
+  };
+}
+
+/** A place in source code; the tooltip has the whole path. */
+export function placeCell(read = (row) => row.place) {
+  const element = h('span', { class: 'place' });
+  return {
+    element,
+    show(row) {
+      const full = read(row);
+      text(element, place(full));
+      attribute(element, 'title', full);
+    },
+  };
+}
+
+/** A link to another process. */
+export function linkCell(pid, label) {
+  const element = h('a', { class: 'quiet', tabindex: -1 });
+  return {
+    element,
+    show(row) {
+      text(element, pid(row) ? label(row) ?? pid(row) : '–');
+      attribute(element, 'href', pid(row) ? route.task(pid(row)) : null);
+    },
+  };
+}

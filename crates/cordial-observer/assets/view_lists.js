@@ -1,0 +1,124 @@
+// The tables of streams, servers, task sets and connections, and of the actions that were taken.
+
+import * as cells from './cells.js';
+import { clock, count, duration, many, percent, rate } from './format.js';
+import { live } from './live.js';
+import * as route from './route.js';
+import { Table } from './table.js';
+
+function list(options) {
+  return () => {
+    const open = (row) => row.pid && (location.hash = route.task(row.pid));
+    const table = new Table({ open, ...options });
+    return { element: table.element, refresh: () => table.load(), close: () => table.close() };
+  };
+}
+
+const name = { title: 'Task', width: 'minmax(12rem, 2fr)', small: 'lead', cell: cells.name };
+const where = { title: 'Place', width: 'minmax(10rem, 1.5fr)', small: 'sub2', cell: () => cells.placeCell() };
+const age = { title: 'Age', width: '7rem', align: 'end', drop: 1, cell: () => cells.plain((row) => duration(row.age_ms)) };
+
+function number(title, read, more = {}) {
+  return { title, width: '6.5rem', align: 'end', cell: () => cells.plain((row) => count(read(row))), ...more };
+}
+
+/** A source that claims to have more items than this, such as an open range, does not end. */
+const UNKNOWN = 1e15;
+
+/** The progress of a stream: of the whole if its length is known, or else of what is in flight. */
+function progress() {
+  const done = (row) => row.completed + row.failed;
+  const known = (row) => row.total !== null && row.total !== undefined && row.total < UNKNOWN;
+  return cells.share(
+    (row) => (known(row) ? done(row) / Math.max(1, row.total) : row.in_flight / Math.max(1, row.max ?? row.in_flight)),
+    (row) => (known(row) ? `${count(done(row))} of ${count(row.total)}` : `${count(done(row))} done`),
+    (row) => (row.failed > 0 || row.timed_out > 0 ? 'warning' : ''),
+  );
+}
+
+export const streams = list({
+  path: 'api/streams',
+  title: 'Streams',
+  label: 'Streams that run now',
+  none: 'No stream is running. Streams are listed here from their first item to their last.',
+  columns: [
+    name,
+    { title: 'Progress', width: 'minmax(15rem, 1.6fr)', small: 'tail', cell: progress },
+    number('In flight', (row) => row.in_flight, { drop: 2 }),
+    number('Completed', (row) => row.completed, { drop: 4 }),
+    { title: 'Failed', width: '6rem', align: 'end', small: 'sub', cell: () => cells.plain((row) => (row.failed + (row.timed_out ?? 0) > 0 ? `${count(row.failed + (row.timed_out ?? 0))} failed` : 'none failed')) },
+    number('Buffered', (row) => row.buffered, { drop: 3 }),
+    { title: 'A second', width: '6rem', align: 'end', drop: 1, cell: () => cells.plain((row) => rate(row.per_second)) },
+    age,
+    where,
+  ],
+});
+
+/** How full a mailbox is. */
+function fullness(row) {
+  return row.mailbox.length / Math.max(1, row.mailbox.capacity);
+}
+
+export const servers = list({
+  path: 'api/servers',
+  title: 'Servers',
+  label: 'Servers',
+  none: 'No server is running. Servers are listed here with their mailboxes and the messages that they handle.',
+  columns: [
+    { ...name, title: 'Server' },
+    {
+      title: 'Mailbox', width: 'minmax(12rem, 1.4fr)', small: 'tail',
+      cell: () => cells.share(fullness, (row) => `${count(row.mailbox.length)} of ${count(row.mailbox.capacity)}`, (row) => (fullness(row) >= 0.8 || row.mailbox.waiting > 0 ? 'critical' : fullness(row) >= 0.5 ? 'warning' : '')),
+    },
+    { title: 'Waiting for room', width: '9rem', align: 'end', drop: 2, cell: () => cells.plain((row) => count(row.mailbox.waiting)) },
+    { title: 'Oldest message', width: '8rem', align: 'end', cell: () => cells.plain((row) => (row.mailbox.oldest_ms === null ? '–' : duration(row.mailbox.oldest_ms))) },
+    { title: 'Handled a second', width: '9rem', align: 'end', drop: 2, cell: () => cells.plain((row) => rate(row.handled_per_s)) },
+    { title: 'In hand', width: 'minmax(8rem, 1fr)', small: 'sub', cell: () => cells.plain((row) => row.mailbox.in_hand ?? 'idle') },
+    { title: 'Restarts', width: '6.5rem', align: 'end', drop: 3, cell: () => cells.plain((row) => count(row.restarts)) },
+    { ...where, title: 'Spawned at' },
+  ],
+});
+
+export const sets = list({
+  path: 'api/task_sets',
+  title: 'Task sets',
+  label: 'Task sets',
+  none: 'No task set has tasks. Task sets are listed here while they have tasks.',
+  columns: [
+    { ...name, title: 'Owner' },
+    { title: 'Live', width: '7rem', align: 'end', small: 'tail', cell: () => cells.plain((row) => `${count(row.live)} live`) },
+    number('Completed', (row) => row.completed),
+    number('Failed', (row) => row.failed),
+    { ...age, small: 'sub' },
+    where,
+  ],
+});
+
+export const connections = list({
+  path: 'api/connections',
+  title: 'Connections',
+  label: 'Connections',
+  none: 'No connection is open. Connections of cordial-http are listed here while they are open.',
+  columns: [
+    { ...name, title: 'Connection' },
+    { title: 'Peer', width: 'minmax(9rem, 1fr)', drop: 3, cell: () => cells.plain((row) => row.peer) },
+    { title: 'State', width: '9rem', small: 'sub', cell: cells.stateCell },
+    { title: 'Requests', width: '9rem', align: 'end', small: 'tail', cell: () => cells.plain((row) => (row.requests === null || row.requests === undefined ? '–' : many(row.requests, 'request'))) },
+    { title: 'Busy', width: '9rem', drop: 2, cell: () => cells.share((row) => row.busy_share, (row) => percent(row.busy_share)) },
+    age,
+  ],
+});
+
+export const audit = list({
+  path: 'api/audit',
+  title: 'Audit',
+  label: 'Actions that were taken through this observer',
+  none: () => (Object.values(live.overview.rights ?? {}).includes(true) ? 'No action was taken, and no request was refused.' : 'No action was taken, and no request was refused. Actions are off until the program enables them.'),
+  columns: [
+    { title: 'When', width: '7rem', small: 'lead', cell: () => cells.plain((row) => clock(row.at_ms)) },
+    { title: 'Who', width: 'minmax(7rem, 0.7fr)', cell: () => cells.plain((row) => row.who) },
+    { title: 'Action', width: '12rem', small: 'tail', cell: () => cells.plain((row) => row.action?.replaceAll('_', ' ')) },
+    { title: 'Process', width: 'minmax(9rem, 1fr)', small: 'sub', cell: () => cells.linkCell((row) => row.pid, (row) => row.label) },
+    { title: 'Result', width: 'minmax(14rem, 3fr)', small: 'sub2', cell: () => cells.plain((row) => row.result) },
+  ],
+});

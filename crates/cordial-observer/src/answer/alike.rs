@@ -1,0 +1,59 @@
+//! One row of the tree for many processes that look the same: those without a name and without children, of one place.
+
+use std::collections::HashMap;
+
+use crate::source::{PlaceId, Scan};
+use crate::view::Alike;
+
+/// Up to this many processes of one place have a row each; more of them share one row.
+const MAX_ROWS: usize = 4;
+
+/// A row of the tree, before it is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Shown {
+    Process(u32),
+    /// The first process of this place, and how many there are.
+    Alike {
+        first: u32,
+        count: usize,
+    },
+}
+
+/// Folds processes that look the same. Keeps the order; a folded row stands where its first process stood.
+pub(super) fn fold(scan: &Scan, nodes: impl Iterator<Item = u32> + Clone) -> Vec<Shown> {
+    let mut counts: HashMap<PlaceId, usize> = HashMap::new();
+    for index in nodes.clone().filter(|index| is_alike(scan, *index)) {
+        *counts.entry(place(scan, index)).or_default() += 1;
+    }
+    counts.retain(|_, count| *count > MAX_ROWS);
+    let fold = |first: u32| match is_alike(scan, first).then(|| place(scan, first)) {
+        // The first process of the place takes the count, so the others get no row.
+        Some(place) if counts.contains_key(&place) => {
+            let count = std::mem::take(counts.get_mut(&place)?);
+            (count > 0).then_some(Shown::Alike { first, count })
+        }
+        _ => Some(Shown::Process(first)),
+    };
+    nodes.filter_map(fold).collect()
+}
+
+/// Returns the processes that the folded row of a place stands for.
+pub(super) fn of_place(scan: &Scan, nodes: &[u32], place_text: &str) -> Vec<u32> {
+    let is_meant = |index: &u32| is_alike(scan, *index) && scan.places.text(place(scan, *index)) == place_text;
+    nodes.iter().copied().filter(is_meant).collect()
+}
+
+/// Returns the contents of a folded row.
+pub(super) fn alike(scan: &Scan, first: u32, count: usize) -> Alike {
+    let row = &scan.rows()[first as usize];
+    Alike { place: scan.places.text(row.place).to_owned(), kind: row.kind, count }
+}
+
+fn is_alike(scan: &Scan, index: u32) -> bool {
+    let row = &scan.rows()[index as usize];
+    row.label.is_none() && scan.n_below(index as usize) == 0 && scan.supervision(row.pid).is_none()
+}
+
+fn place(scan: &Scan, index: u32) -> PlaceId {
+    scan.rows()[index as usize].place
+}

@@ -1,0 +1,71 @@
+//! The program as text, for logs and bug reports.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::overview::Identity;
+use crate::collector::Collector;
+use crate::source::shown_label;
+use crate::view::Severity;
+
+/// Returns the newest numbers, what is wrong, and the tree with the latest crashes. The texts of the program are shown with control
+/// characters escaped, so that a label cannot imitate a line.
+pub(crate) fn dump(collector: &mut Collector, identity: &Identity) -> String {
+    let now = collector.now();
+    let mut text = String::new();
+    let observed = Duration::from_millis(collector.clock.now_ms() - collector.clock.started_at_ms());
+    let (name, pid) = (&identity.name, std::process::id());
+    let mut line = |line: std::fmt::Arguments<'_>| writeln!(text, "{line}").expect("a string accepts text");
+    line(format_args!("{name}, OS process {pid}, observed for {:.1} s", observed.as_secs_f64()));
+    line(format_args!(
+        "workers {:.0} % busy, {} tasks queued, {} processes, {:.0} spawned and {:.0} ended per second, {} crashes",
+        now.utilization * 100.0,
+        now.queued,
+        now.live,
+        now.spawned,
+        now.ended,
+        collector.crashes.total()
+    ));
+    if let (Some(cpu), Some(bytes)) = (now.cpu, now.rss_bytes) {
+        line(format_args!("{cpu:.2} processors, {} MiB of memory", bytes >> 20));
+    }
+    for warning in collector.warner.current() {
+        let severity = match warning.severity {
+            Severity::Critical => "critical",
+            Severity::Warning => "warning",
+            Severity::Notice => "notice",
+        };
+        line(format_args!("{severity}: {}", escaped(&warning.sentence)));
+    }
+    for poll in collector.long_polls() {
+        let label = shown_label(poll.label.as_ref()).unwrap_or_default();
+        line(format_args!(
+            "long poll: {} {} spawned at {}, {:.1} s on thread {}",
+            escaped(&label),
+            poll.pid,
+            poll.spawned_at,
+            poll.lasted.as_secs_f64(),
+            poll.thread
+        ));
+    }
+    let tree = collector.inspector.snapshot().to_string();
+    tree.lines().for_each(|of_tree| line(format_args!("{}", escaped(of_tree))));
+    text
+}
+
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_hidden(c) { escaped.extend(c.escape_default()) } else { escaped.push(c) }
+    }
+    escaped
+}
+
+/// Returns whether a label with this character could look like another label: control characters, those that change the direction
+/// of the text around them, and invisible ones. The two joiners stay, because scripts and emoji need them.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+            | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}

@@ -1,0 +1,88 @@
+//! A process as a row.
+
+use cordial::Pid;
+use cordial::process::{InactiveState, Inspector, MailboxInfo};
+
+use crate::clock::in_ms;
+use crate::source::{Above, Scan, shown_label};
+use crate::view::{Intensity, Mailbox, Reference, Supervision, Task};
+
+/// Returns the row of a process.
+pub(crate) fn task(scan: &Scan, inspector: &Inspector, index: usize) -> Task {
+    let row = &scan.rows()[index];
+    // What only shown rows need. `None` if the process has ended since the scan.
+    let info = inspector.info(row.pid);
+    let supervision = scan.supervision(row.pid);
+    let restarts = supervision.map_or(u64::from(row.incarnation.saturating_sub(1)), |supervision| supervision.restarts);
+    let caller = info.as_ref().and_then(|info| info.callers.first().copied());
+    let supervisor = row.above.supervisor();
+    Task {
+        pid: row.pid.to_string(),
+        label: row.label.as_deref().map(str::to_owned),
+        child_id: shown_label(info.as_ref().and_then(|info| info.child_id.as_ref())),
+        kind: row.kind,
+        state: row.state,
+        worker: row.thread.map(usize::from),
+        in_poll_ms: row.in_poll().map(in_ms),
+        age_ms: in_ms(row.age()),
+        busy_ms: row.busy().as_secs_f64() * 1000.0,
+        busy_share: scan.busy_share(index),
+        polls: u64::from(row.polls),
+        polls_per_s: scan.polls_per_second(index),
+        long_polls: row.long_polls,
+        self_wakes: Some(u64::from(row.self_wakes)),
+        place: scan.places.text(row.place).to_owned(),
+        caller: caller.map(|pid| pid.to_string()),
+        caller_label: caller.and_then(|pid| scan.label_of(pid)),
+        supervisor: supervisor.map(|pid| pid.to_string()),
+        supervisor_label: supervisor.and_then(|pid| scan.label_of(pid)),
+        owner: if let Above::Owner(pid) = row.above { Some(pid.to_string()) } else { None },
+        incarnation: row.incarnation,
+        linked: info.map_or(0, |info| info.links.len()),
+        mailbox: scan.mailbox(row.pid).map(mailbox),
+        restarts,
+    }
+}
+
+/// Returns a reference to a process that may have ended.
+pub(crate) fn reference(scan: &Scan, pid: Pid) -> Reference {
+    let row = scan.row(pid);
+    let label = row.map(|row| row.label.as_deref().unwrap_or(scan.places.text(row.place)).to_owned());
+    Reference { pid: pid.to_string(), label, alive: row.is_some() }
+}
+
+pub(crate) fn mailbox(info: &MailboxInfo) -> Mailbox {
+    Mailbox {
+        length: info.length,
+        capacity: info.capacity,
+        waiting: info.waiting,
+        oldest_ms: info.oldest.map(in_ms),
+        handled: info.handled,
+        skipped: info.skipped,
+        in_hand: info.in_hand.map(str::to_owned),
+    }
+}
+
+pub(crate) fn supervision(info: &cordial::process::Supervision) -> Supervision {
+    Supervision {
+        strategy: info.kind.to_string(),
+        running: info.n_running,
+        inactive: info.inactive.len(),
+        max_children: info.max_children,
+        restarts: info.restarts,
+        intensity: Some(Intensity {
+            limit: u32::try_from(info.intensity.max_restarts).unwrap_or(u32::MAX),
+            used: u32::try_from(info.intensity.used).unwrap_or(u32::MAX),
+            window_ms: in_ms(info.intensity.window),
+        }),
+        next_restart_ms: info.inactive.iter().filter_map(|child| child.restart_in).min().map(in_ms),
+    }
+}
+
+/// Returns the name of the state of a child without a process.
+pub(crate) fn inactive_state(state: InactiveState) -> &'static str {
+    match state {
+        InactiveState::Restarting => "restarting",
+        _ => "stopped",
+    }
+}

@@ -1,0 +1,113 @@
+//! Everything about one process.
+
+use cordial::Pid;
+
+use super::rows::{mailbox, reference, supervision, task};
+use super::tree::node;
+use crate::clock::in_ms;
+use crate::collector::{Collector, Logged};
+use crate::log_lines::LogLines;
+use crate::source::{Scan, shortened};
+use crate::view::{Children, Ended, Peer, PollDuration, Reference, Rights, TaskDetail};
+
+/// How many children are shown.
+const MAX_CHILDREN: usize = 10;
+
+/// How many links are shown.
+const MAX_LINKS: usize = 100;
+
+/// How many crashes of the same place are shown.
+const MAX_CRASHES: usize = 10;
+
+/// How much of the text of an exit is sent, in bytes.
+const MAX_EXIT: usize = 2000;
+
+/// How many lines that a process shows about itself are sent, and how much of each, in bytes.
+const MAX_DETAILS: usize = 100;
+const MAX_DETAIL: usize = 1000;
+
+/// Why there is no detail.
+#[derive(Debug)]
+pub(crate) enum Gone {
+    /// There is no process with this pid.
+    Unknown,
+    /// The process has ended while the observer watched it.
+    Seen(Ended),
+}
+
+/// Returns everything about a process.
+pub(crate) fn task_detail(
+    collector: &mut Collector,
+    pid: Pid,
+    can: Rights,
+    lines: Option<&LogLines>,
+) -> Result<Box<TaskDetail>, Gone> {
+    let mut scan = collector.scan();
+    let Some(info) = collector.inspector.info(pid) else { return Err(gone(collector, pid)) };
+    if scan.index_of(pid).is_none() {
+        // The process started after this scan.
+        scan = collector.scan_now();
+    }
+    let Some(index) = scan.index_of(pid) else { return Err(gone(collector, pid)) };
+    let past = collector.watched.past(&scan, index);
+    let below = scan.directly_below(Some(index));
+    let inspector = &collector.inspector;
+    let rows = below.iter().take(MAX_CHILDREN).map(|index| node(&scan, inspector, *index as usize)).collect();
+    let is_same = |logged: &&Logged| {
+        let crash = &logged.crash;
+        crash.spawned_at == info.spawned_at && crash.supervisor == info.supervisor && crash.child_id == info.child_id
+    };
+    let mut task = task(&scan, inspector, index);
+    // `info` is newer than the scan.
+    task.mailbox = info.mailbox.as_ref().map(mailbox);
+    Ok(Box::new(TaskDetail {
+        task,
+        can,
+        callers: info.callers.iter().map(|pid| reference(&scan, *pid)).collect(),
+        ancestors: ancestors(&scan, pid),
+        children: Children { total: below.len(), rows },
+        links: info.links.iter().take(MAX_LINKS).map(|pid| reference(&scan, *pid)).collect(),
+        monitors: info.n_monitors,
+        traps_exits: info.traps_exits,
+        supervision: info.supervises.as_ref().map(supervision),
+        connection: info
+            .connection
+            .map(|connection| Peer { peer: shortened(&connection.peer, MAX_DETAIL), requests: connection.requests }),
+        details: info.details.iter().take(MAX_DETAILS).map(|line| shortened(line, MAX_DETAIL)).collect(),
+        log: lines.map(|lines| lines.of(pid, &collector.clock)),
+        poll_durations: inspector
+            .poll_durations(&info.spawned_at)
+            .iter()
+            .map(|bucket| PollDuration { at_least_ms: in_ms(bucket.at_least), polls: bucket.polls })
+            .collect(),
+        quiet_ms: past.quiet_ms,
+        note: None,
+        lifeline: past.moments,
+        history: past.history,
+        crashes: collector.crashes.newest_first().filter(is_same).take(MAX_CRASHES).map(Logged::view).collect(),
+    }))
+}
+
+fn gone(collector: &mut Collector, pid: Pid) -> Gone {
+    // A scan leaves out processes if there are too many: such a process has not ended.
+    if collector.inspector.info(pid).is_some() {
+        return Gone::Unknown;
+    }
+    let (lifeline, ended_at_ms) = collector.watched.life(pid, collector.clock.now_ms()).unwrap_or_default();
+    match (collector.crashes.of_pid(pid), ended_at_ms) {
+        (Some(logged), _) => {
+            let exit = shortened(&logged.crash.exit.to_string(), MAX_EXIT);
+            Gone::Seen(Ended { exit, at_ms: logged.at_ms, crash: Some(logged.crash.number), lifeline })
+        }
+        (None, Some(at_ms)) => Gone::Seen(Ended { exit: "it did not crash".to_owned(), at_ms, crash: None, lifeline }),
+        (None, None) => Gone::Unknown,
+    }
+}
+
+/// Returns the process above this one in the tree, the process above that one, and so on.
+fn ancestors(scan: &Scan, pid: Pid) -> Vec<Reference> {
+    let above = |pid: &Pid| scan.row(*pid)?.above.pid();
+    // A process is older than those below it, so there is no cycle; the limit only bounds the answer.
+    let alive = std::iter::successors(above(&pid), above).take_while(|pid| scan.row(*pid).is_some());
+    alive.take(100).map(|pid| reference(scan, pid)).collect()
+}

@@ -1,0 +1,252 @@
+//! The options of an observer.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+#[cfg(unix)]
+use std::path::Path;
+
+use cordial::process::{self, Inspector, ProcessInfo};
+use http::request::Parts;
+
+use crate::access::Access;
+use crate::error::ServeError;
+use crate::log_lines::LogLines;
+use crate::observer::Observer;
+use crate::secret::Secret;
+use crate::server::{Listeners, start};
+use crate::shared::{AuditCallback, Authorizer, Formatter, Options};
+use crate::source::OwnProcess;
+use crate::view::{ActionKind, AuditEntry, Rights};
+
+/// Starts an observer on a loopback address, and prints the address of its page, token included, to standard error.
+///
+/// Clients may only look. For anything else, see [`Observer::builder`].
+///
+/// # Errors
+///
+/// [`ServeError`]: the address is not valid, is in use, or can be reached from other machines.
+///
+/// # Examples
+///
+/// ```
+/// cordial_observer::serve("127.0.0.1:0")?;
+/// # Ok::<(), cordial_observer::ServeError>(())
+/// ```
+pub fn serve(address: impl ToSocketAddrs + fmt::Debug) -> Result<Observer, ServeError> {
+    let observer = Observer::builder().serve(address)?;
+    if let Some(url) = observer.url() {
+        // Standard error may be closed.
+        let _ = writeln!(io::stderr(), "cordial-observer: {url}");
+    }
+    Ok(observer)
+}
+
+impl Observer {
+    /// Returns options for an observer.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+}
+
+/// Options of an observer, made by [`Observer::builder`].
+///
+/// # Examples
+///
+/// ```
+/// use cordial_observer::{ActionKind, Observer};
+///
+/// let observer = Observer::builder()
+///     .name("shop")
+///     .allow_actions([ActionKind::ShutDown, ActionKind::ShutDownSubtree])
+///     .on_action(|entry| println!("{}: {} {:?}", entry.who, entry.action, entry.pid))
+///     .serve("127.0.0.1:0")?;
+/// println!("open {}", observer.url().expect("it has an address"));
+/// # Ok::<(), cordial_observer::ServeError>(())
+/// ```
+#[derive(Default)]
+#[must_use = "nothing is observed before `serve`, `serve_unix` or `mount`"]
+pub struct Builder {
+    inspector: Option<Inspector>,
+    name: Option<String>,
+    token: Option<String>,
+    authorizer: Option<Authorizer>,
+    allowed: Rights,
+    audit: Option<AuditCallback>,
+    hosts: Vec<String>,
+    formatter: Option<Formatter>,
+    log_lines: Option<LogLines>,
+    dumps_on_sigusr1: bool,
+}
+
+impl Builder {
+    /// Sets the runtime that is observed: [`Runtime::inspector`](cordial::Runtime::inspector). By default it is the runtime of the calling process, and
+    /// outside of any process the default runtime, which starts then.
+    pub fn runtime(mut self, inspector: Inspector) -> Builder {
+        self.inspector = Some(inspector);
+        self
+    }
+
+    /// Sets the name of the program on the page. The name of the executable by default.
+    pub fn name(mut self, name: impl Into<String>) -> Builder {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Sets the token that clients need, of at least 16 bytes. By default, each start generates a random one. If the program
+    /// sets the same token at each start, open pages go on working after a restart of the program.
+    pub fn token(mut self, token: impl Into<String>) -> Builder {
+        self.token = Some(token.into());
+        self
+    }
+
+    /// Sets a function that decides about each request, from its head. Without [`token`](Builder::token), it decides alone; with
+    /// a token, it decides about the requests that have the token.
+    ///
+    /// It runs on the thread of the observer and must not block. A panic in it denies the request.
+    pub fn authorize(mut self, authorizer: impl Fn(&Parts) -> Access + Send + Sync + 'static) -> Builder {
+        self.authorizer = Some(Box::new(authorizer));
+        self
+    }
+
+    /// Allows actions of these kinds. None by default: an observer only looks.
+    pub fn allow_actions(mut self, kinds: impl IntoIterator<Item = ActionKind>) -> Builder {
+        kinds.into_iter().for_each(|kind| self.allowed.grant(kind));
+        self
+    }
+
+    /// Sets a function that is called with each entry of the audit log: with each action, allowed or not, and each wrong token.
+    /// It runs on the thread of the observer and must not block. The entries are also `tracing` events of target
+    /// `cordial::observer`.
+    pub fn on_action(mut self, callback: impl Fn(&AuditEntry) + Send + Sync + 'static) -> Builder {
+        self.audit = Some(Box::new(callback));
+        self
+    }
+
+    /// Sets a function that returns a text for the page of a process, such as the arguments of a task, without secrets. Without
+    /// this function, only labels, places and counts of a process are shown.
+    ///
+    /// It runs on the thread of the observer and must not block. If it panics, there is no text.
+    pub fn describe(mut self, formatter: impl Fn(&ProcessInfo) -> Option<String> + Send + Sync + 'static) -> Builder {
+        self.formatter = Some(Box::new(formatter));
+        self
+    }
+
+    /// Shows the last log lines of each process, which this layer for `tracing` keeps. None by default.
+    pub fn log_lines(mut self, lines: LogLines) -> Builder {
+        self.log_lines = Some(lines);
+        self
+    }
+
+    /// Prints [`Observer::dump`] to standard error for each SIGUSR1 that the program receives. Unlike with
+    /// [`process::snapshot_on_sigusr1`], the text is printed also while all threads of the program are stuck. From the start of the observer on,
+    /// the signal does not end the program. Unix only: on other systems this does nothing.
+    pub fn dump_on_sigusr1(mut self) -> Builder {
+        self.dumps_on_sigusr1 = true;
+        self
+    }
+
+    /// Adds a name by which browsers may reach the observer, such as `ops.example.com`. `localhost` and addresses are always
+    /// accepted; requests for other names are refused, because a page of a foreign site could make its own name resolve to this machine.
+    pub fn host(mut self, name: impl Into<String>) -> Builder {
+        self.hosts.push(name.into().to_ascii_lowercase());
+        self
+    }
+
+    /// Starts the observer on an address. Port 0 is any free port: see [`Observer::url`].
+    ///
+    /// # Errors
+    ///
+    /// [`ServeError`]: the address is not valid, is in use, or can be reached from other machines while neither a token nor an
+    /// authorizer is set; or the token is too short.
+    pub fn serve(self, address: impl ToSocketAddrs + fmt::Debug) -> Result<Observer, ServeError> {
+        let shown = || format!("{address:?}").trim_matches('"').to_owned();
+        let refused = |error| ServeError::Address { address: shown(), error };
+        let resolved: Vec<SocketAddr> = address.to_socket_addrs().map_err(refused)?.collect();
+        if let Some(address) = resolved.iter().find(|address| !address.ip().is_loopback())
+            && self.token.is_none()
+            && self.authorizer.is_none()
+        {
+            return Err(ServeError::Unprotected { address: *address });
+        }
+        let listener = TcpListener::bind(&resolved[..]);
+        let listener = listener.map_err(|error| ServeError::Bind { address: shown(), error })?;
+        let bound = listener.local_addr().map_err(|error| ServeError::Bind { address: shown(), error })?;
+        let cookie_name = format!("cordial_observer_{}", bound.port());
+        self.start(
+            Listeners {
+                tcp: Some((listener, bound)),
+                #[cfg(unix)]
+                unix: None,
+            },
+            cookie_name,
+        )
+    }
+
+    /// Starts the observer on a UNIX socket. Only processes of the same user can connect, and they need the token as well. A
+    /// socket that was left behind by a program that has ended is replaced. While the observer runs there is also the file `PATH.lock`.
+    ///
+    /// # Errors
+    ///
+    /// [`ServeError`]: the path cannot be bound, or the token is too short.
+    #[cfg(unix)]
+    pub fn serve_unix(self, path: impl AsRef<Path>) -> Result<Observer, ServeError> {
+        let path = path.as_ref();
+        let socket = crate::server::UnixSocket::bind(path);
+        let socket = socket.map_err(|error| ServeError::Bind { address: path.display().to_string(), error })?;
+        self.start(Listeners { tcp: None, unix: Some(socket) }, "cordial_observer".to_owned())
+    }
+
+    /// Starts the observer without an address: its pages are served by a server of the program, with [`Observer::router`].
+    ///
+    /// # Errors
+    ///
+    /// [`ServeError`]: the token is too short, or the system refuses a thread.
+    pub fn mount(self) -> Result<Observer, ServeError> {
+        self.start(
+            Listeners {
+                tcp: None,
+                #[cfg(unix)]
+                unix: None,
+            },
+            "cordial_observer".to_owned(),
+        )
+    }
+
+    fn start(self, listeners: Listeners, cookie_name: String) -> Result<Observer, ServeError> {
+        let Builder {
+            inspector,
+            name,
+            token,
+            authorizer,
+            allowed,
+            audit,
+            hosts,
+            formatter,
+            log_lines,
+            dumps_on_sigusr1,
+        } = self;
+        let needs_token = token.is_some() || authorizer.is_none();
+        let secret = token.map_or_else(Secret::random, Secret::given)?;
+        let name = name.unwrap_or_else(OwnProcess::name);
+        let options = Options {
+            secret,
+            needs_token,
+            authorizer,
+            allowed,
+            audit,
+            hosts,
+            cookie_name,
+            formatter,
+            log_lines,
+            dumps_on_sigusr1,
+        };
+        start(options, name, inspector.unwrap_or_else(process::inspector), listeners).map(Observer::new)
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("name", &self.name).field("allowed", &self.allowed).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,142 @@
+//! The most recent actions and refusals.
+
+use std::collections::VecDeque;
+
+use crate::source::shortened;
+use crate::view::AuditEntry;
+
+/// How many actions are kept.
+const MAX_ACTIONS: usize = 1000;
+
+/// How many entries of refused requests are kept. They have room of their own, because every client can cause them.
+const MAX_REFUSALS: usize = 200;
+
+/// How much of a text of a client is kept, in bytes.
+const MAX_TEXT: usize = 300;
+
+/// An entry without its number and time.
+#[derive(Debug)]
+pub(crate) struct NewEntry {
+    pub(crate) who: String,
+    pub(crate) action: String,
+    pub(crate) pid: Option<String>,
+    pub(crate) label: Option<String>,
+    pub(crate) allowed: bool,
+    pub(crate) result: String,
+}
+
+/// Why a request was refused before it was known what it asks for.
+#[derive(Clone, Debug)]
+pub(crate) enum Refused {
+    WrongToken,
+    /// The request has broken another rule; the sentence that the client gets.
+    Request(String),
+}
+
+/// Two ring buffers of entries, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct AuditLog {
+    actions: VecDeque<AuditEntry>,
+    /// Each entry with the number of refusals that it counts.
+    refusals: VecDeque<(AuditEntry, u64)>,
+    n: u64,
+}
+
+impl AuditLog {
+    /// Adds an action, and drops the oldest one if the log is full. Returns the entry.
+    pub(crate) fn push(&mut self, new: NewEntry, at_ms: u64) -> &AuditEntry {
+        if self.actions.len() == MAX_ACTIONS {
+            self.actions.pop_front();
+        }
+        let entry = self.entry(new, at_ms);
+        self.actions.push_back(entry);
+        self.actions.back().expect("an entry was pushed")
+    }
+
+    /// Adds a refused request. Those of one client and one kind are one entry while that entry is in the log. Returns the entry, and how many
+    /// refusals it counts.
+    pub(crate) fn push_refusal(&mut self, who: String, refused: Refused, at_ms: u64) -> (&AuditEntry, u64) {
+        let who = shortened(&who, MAX_TEXT);
+        let action = match refused {
+            Refused::WrongToken => "session",
+            Refused::Request(_) => "request",
+        };
+        let found = self.refusals.iter().position(|(entry, _)| entry.who == who && entry.action == action);
+        let (mut entry, n) = match found.and_then(|index| self.refusals.remove(index)) {
+            Some((entry, n)) => (AuditEntry { at_ms, ..entry }, n + 1),
+            None => {
+                let (action, result) = (action.to_owned(), String::new());
+                (self.entry(NewEntry { who, action, pid: None, label: None, allowed: false, result }, at_ms), 1)
+            }
+        };
+        entry.result = match refused {
+            Refused::WrongToken if n == 1 => "a wrong token".to_owned(),
+            Refused::WrongToken => format!("{n} wrong tokens"),
+            Refused::Request(sentence) if n == 1 => format!("refused: {}", shortened(&sentence, MAX_TEXT)),
+            Refused::Request(sentence) => {
+                format!("{n} requests were refused, the last one: {}", shortened(&sentence, MAX_TEXT))
+            }
+        };
+        if self.refusals.len() == MAX_REFUSALS {
+            self.refusals.pop_front();
+        }
+        self.refusals.push_back((entry, n));
+        let (entry, n) = self.refusals.back().expect("an entry was pushed");
+        (entry, *n)
+    }
+
+    fn entry(&mut self, new: NewEntry, at_ms: u64) -> AuditEntry {
+        self.n += 1;
+        let NewEntry { who, action, pid, label, allowed, result } = new;
+        AuditEntry { n: self.n, at_ms, who: shortened(&who, MAX_TEXT), action, pid, label, allowed, result }
+    }
+
+    /// Returns the entries, newest first.
+    pub(crate) fn entries(&self) -> Vec<AuditEntry> {
+        let refusals = self.refusals.iter().map(|(entry, _)| entry);
+        let mut entries: Vec<AuditEntry> = self.actions.iter().chain(refusals).cloned().collect();
+        entries.sort_by_key(|entry| std::cmp::Reverse((entry.at_ms, entry.n)));
+        entries
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AuditLog, MAX_REFUSALS, NewEntry, Refused};
+
+    #[test]
+    fn refusals_of_many_clients_do_not_remove_actions() {
+        let mut log = AuditLog::default();
+        let action = NewEntry {
+            who: "operator".to_owned(),
+            action: "kill".to_owned(),
+            pid: None,
+            label: None,
+            allowed: true,
+            result: "it has ended".to_owned(),
+        };
+        log.push(action, 1);
+        for client in 0..5000 {
+            log.push_refusal(format!("client {client}"), Refused::Request("no Origin".to_owned()), 2);
+        }
+        let entries = log.entries();
+        assert_eq!(entries.len(), MAX_REFUSALS + 1);
+        assert_eq!((&*entries[0].who, &*entries.last().unwrap().who), ("client 4999", "operator"));
+    }
+
+    #[test]
+    fn the_refusals_of_a_client_are_counted_by_kind() {
+        let mut log = AuditLog::default();
+        let mut refuse = |refused: &Refused| log.push_refusal("client".to_owned(), refused.clone(), 1).0.result.clone();
+        let request = Refused::Request("it comes from ".to_owned() + &"x".repeat(10_000));
+        assert!(refuse(&request).starts_with("refused: it comes from xxx"));
+        assert_eq!(refuse(&Refused::WrongToken), "a wrong token");
+        let second = refuse(&request);
+        assert!(
+            second.starts_with("2 requests were refused, the last one: it comes") && second.len() < 400,
+            "{second}"
+        );
+        assert_eq!(refuse(&Refused::WrongToken), "2 wrong tokens");
+        assert_eq!(log.entries().len(), 2);
+    }
+}

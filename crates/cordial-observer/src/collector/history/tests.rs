@@ -1,0 +1,51 @@
+use super::Rings;
+use crate::view::Point;
+
+fn point(second: u64, live: u64) -> Point {
+    Point { at_ms: 1_000_000 + second * 1000, live, workers: vec![0.5], ..Point::default() }
+}
+
+#[test]
+fn the_rings_keep_ten_minutes_and_six_hours() {
+    let mut rings = Rings::new();
+    (0..30_000).for_each(|second| rings.push(&point(second, second)));
+    let history = rings.view();
+    assert_eq!((history.seconds.live.len(), history.ten_seconds.live.len()), (600, 2160));
+    assert_eq!(history.seconds.live.last(), Some(&Some(29_999.0)));
+    assert_eq!(history.seconds.first_at_ms, 1_000_000 + (30_000 - 600) * 1000);
+    assert_eq!(history.ten_seconds.live.last(), Some(&Some(29_995.0)), "the mean of the last ten, rounded");
+    assert_eq!(rings.n_dropped(), 0);
+    assert_eq!(rings.newest().unwrap().live, 29_999);
+}
+
+#[test]
+fn a_second_that_was_missed_is_null_and_counted() {
+    let mut rings = Rings::new();
+    for second in [0, 1, 5, 6] {
+        rings.push(&point(second, 1));
+    }
+    let seconds = rings.view().seconds;
+    assert_eq!(seconds.live, [Some(1.0), Some(1.0), None, None, None, Some(1.0), Some(1.0)]);
+    assert_eq!(seconds.workers, [[Some(0.5), Some(0.5), None, None, None, Some(0.5), Some(0.5)]]);
+    assert_eq!((seconds.first_at_ms, rings.n_dropped()), (1_000_000, 3));
+    assert_eq!(rings.newest_first().count(), 2, "up to the gap");
+}
+
+#[test]
+fn a_tick_that_is_late_by_some_milliseconds_is_no_gap() {
+    let mut rings = Rings::new();
+    for at_ms in [1000, 2004, 2999, 4010] {
+        rings.push(&Point { at_ms, ..Point::default() });
+    }
+    assert_eq!((rings.view().seconds.live.len(), rings.n_dropped()), (4, 0));
+}
+
+#[test]
+fn a_gap_of_a_day_fills_the_rings_with_nothing() {
+    let mut rings = Rings::new();
+    rings.push(&point(0, 1));
+    rings.push(&point(86_400, 2));
+    let seconds = rings.view().seconds;
+    assert_eq!((seconds.live.len(), seconds.live.iter().flatten().count()), (600, 1));
+    assert_eq!(rings.n_dropped(), 86_399);
+}

@@ -1,0 +1,16 @@
+//! What the observer remembers: the past in two resolutions, the crash log, the audit log, and what was wrong before.
+//!
+//! Everything is bounded. One [`Collector`] is behind one lock, which is held while an answer is made and never across an await.
+
+mod audit_log;
+mod crash_log;
+mod history;
+mod meter;
+mod state;
+mod stream_rates;
+mod warnings;
+mod watched;
+
+pub(crate) use audit_log::{NewEntry, Refused};
+pub(crate) use crash_log::Logged;
+pub(crate) use state::Collector;

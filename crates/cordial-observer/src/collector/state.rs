@@ -1,0 +1,201 @@
+//! The state of the observer, and its update once a second.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cordial::process::{Inspector, LongPoll, ThreadInfo, Totals};
+use tokio::time::Instant;
+
+use super::audit_log::AuditLog;
+use super::crash_log::CrashLog;
+use super::history::Rings;
+use super::meter::{Meter, Reading};
+use super::stream_rates::StreamRates;
+use super::warnings::Warner;
+use super::watched::Watched;
+use crate::clock::Clock;
+use crate::source::{OwnProcess, PollInProgress, Scan};
+use crate::view::Point;
+
+/// A scan is taken at most once in this time.
+const MIN_REFRESH: Duration = Duration::from_secs(1);
+
+/// A scan may cost one part in this many of a processor while a client looks.
+const SHARE_WITH_CLIENTS: u32 = 100;
+
+/// A client that has not asked for anything for this time, and reads no stream, has left.
+const CLIENT_LEAVES: Duration = Duration::from_secs(5);
+
+/// Without a client, scans are only taken for warnings: at most once in this time.
+const MIN_REFRESH_ALONE: Duration = Duration::from_secs(10);
+
+/// Scans and counts may cost one part in this many of a processor while no client looks.
+const SHARE_ALONE: u32 = 2000;
+
+/// Timers are exact to the millisecond, so that two ticks may be a little less than a second apart.
+const TOLERANCE: Duration = Duration::from_millis(50);
+
+/// Everything that the observer remembers.
+#[derive(Debug)]
+pub(crate) struct Collector {
+    pub(crate) inspector: Inspector,
+    pub(crate) clock: Clock,
+    pub(crate) history: Rings,
+    pub(crate) crashes: CrashLog,
+    pub(crate) audit: AuditLog,
+    pub(crate) warner: Warner,
+    pub(crate) watched: Watched,
+    pub(crate) stream_rates: StreamRates,
+    asked: Option<Instant>,
+    meter: Meter,
+    scan: Option<Arc<Scan>>,
+    scanned: Timed,
+    counted: Timed,
+}
+
+/// When something was done last, and how long it took.
+#[derive(Clone, Copy, Debug)]
+struct Timed {
+    at: Instant,
+    cost: Duration,
+}
+
+impl Timed {
+    /// Calls `f` and measures it.
+    fn new<T>(f: impl FnOnce() -> T) -> (T, Timed) {
+        let at = Instant::now();
+        (f(), Timed { at, cost: at.elapsed() })
+    }
+
+    /// Returns whether it may be done again: `least` has passed, and it costs at most one part in `share` of a processor.
+    fn is_due(self, least: Duration, share: u32) -> bool {
+        self.at.elapsed() + TOLERANCE >= least.max(self.cost * share)
+    }
+}
+
+impl Collector {
+    pub(crate) fn new(inspector: Inspector) -> Collector {
+        let never = Timed { at: Instant::now(), cost: Duration::ZERO };
+        Collector {
+            inspector,
+            clock: Clock::new(),
+            history: Rings::new(),
+            crashes: CrashLog::default(),
+            audit: AuditLog::default(),
+            warner: Warner::default(),
+            watched: Watched::default(),
+            stream_rates: StreamRates::default(),
+            asked: None,
+            meter: Meter::new(),
+            scan: None,
+            scanned: never,
+            counted: never,
+        }
+    }
+
+    /// Notes that a client has asked for something: processes are read more often for a while.
+    pub(crate) fn asked(&mut self) {
+        self.asked = Some(Instant::now());
+    }
+
+    /// Reads the counters, and the processes if it is time. Called once a second.
+    pub(crate) fn tick(&mut self, has_streams: bool) {
+        let has_clients = has_streams || self.asked.is_some_and(|asked| asked.elapsed() < CLIENT_LEAVES);
+        let is_due = if has_clients {
+            self.scanned.is_due(MIN_REFRESH, SHARE_WITH_CLIENTS)
+        } else {
+            self.scanned.is_due(MIN_REFRESH_ALONE, SHARE_ALONE)
+        };
+        let scan = if is_due || self.scan.is_none() { self.scan() } else { self.seen() };
+        let share = if has_clients { SHARE_WITH_CLIENTS } else { SHARE_ALONE };
+        let totals = self.counted.is_due(MIN_REFRESH, share).then(|| self.count());
+        let reading = Reading {
+            at: Instant::now(),
+            statistics: self.inspector.statistics(),
+            threads: self.inspector.threads(),
+            usage: OwnProcess::usage(),
+            totals,
+        };
+        let now_ms = self.clock.now_ms();
+        let point = self.meter.read(now_ms, reading);
+        self.history.push(&point);
+        self.read_crashes();
+        let long_polls = self.long_polls();
+        self.warner.update(&scan, &long_polls, &self.history, &self.crashes, now_ms);
+    }
+
+    fn count(&mut self) -> Totals {
+        let (totals, timed) = Timed::new(|| self.inspector.totals());
+        self.counted = timed;
+        totals
+    }
+
+    fn read_crashes(&mut self) {
+        let new = self.inspector.crashes(self.crashes.total());
+        self.crashes.extend(new, &self.clock);
+    }
+
+    /// Returns the newest point.
+    pub(crate) fn now(&self) -> Point {
+        self.history.newest().cloned().unwrap_or_default()
+    }
+
+    /// Returns the threads as they were at the newest point.
+    pub(crate) fn threads(&self) -> &[ThreadInfo] {
+        self.meter.threads()
+    }
+
+    /// Returns the long polls of this moment, the longest first.
+    pub(crate) fn long_polls(&self) -> Vec<LongPoll> {
+        let mut polls = self.inspector.long_polls();
+        let now_ms = self.clock.now_ms();
+        for poll in &mut polls {
+            let seen = self.scan.as_ref().and_then(|scan| scan.poll_in_progress(poll.pid));
+            let is_same =
+                |seen: &PollInProgress| self.inspector.info(poll.pid).is_some_and(|info| info.polls == seen.polls);
+            if let Some(seen) = seen.filter(is_same) {
+                poll.lasted = poll.lasted.max(Duration::from_millis(now_ms.saturating_sub(seen.since_ms)));
+            }
+        }
+        polls.sort_by_key(|poll| std::cmp::Reverse(poll.lasted));
+        polls
+    }
+
+    /// Returns the last reading of all processes, however old it is.
+    pub(crate) fn seen(&mut self) -> Arc<Scan> {
+        match &self.scan {
+            Some(scan) => scan.clone(),
+            None => self.scan(),
+        }
+    }
+
+    /// Returns a reading of all processes that is at most [`refresh`](Collector::refresh) old.
+    pub(crate) fn scan(&mut self) -> Arc<Scan> {
+        match &self.scan {
+            Some(scan) if !self.scanned.is_due(MIN_REFRESH, SHARE_WITH_CLIENTS) => scan.clone(),
+            _ => self.scan_now(),
+        }
+    }
+
+    /// Reads all processes.
+    pub(crate) fn scan_now(&mut self) -> Arc<Scan> {
+        let at_ms = self.clock.now_ms();
+        let last = self.scan.take();
+        let inspector = &self.inspector;
+        let (scan, timed) = Timed::new(|| {
+            // Before the next scan is made, so that only one is in memory.
+            let before = last.map(|scan| scan.before());
+            Arc::new(Scan::new(inspector, at_ms, before))
+        });
+        self.watched.record(&scan);
+        self.read_crashes();
+        self.scanned = timed;
+        self.scan = Some(scan.clone());
+        scan
+    }
+
+    /// Returns how old a scan may be while a client looks: 1 s, and more if scans are expensive.
+    pub(crate) fn refresh(&self) -> Duration {
+        MIN_REFRESH.max(self.scanned.cost * SHARE_WITH_CLIENTS)
+    }
+}

@@ -1,0 +1,88 @@
+//! The handle to a running observer.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use tokio::sync::watch;
+
+use crate::answer::dump;
+use crate::server::{Started, router};
+use crate::shared::Shared;
+
+/// A running observer.
+///
+/// Dropping it leaves the observer running until the program ends; to end it, call [`stop`](Observer::stop).
+#[derive(Debug)]
+pub struct Observer {
+    shared: Arc<Shared>,
+    address: Option<SocketAddr>,
+    stop: watch::Sender<bool>,
+}
+
+impl Observer {
+    pub(crate) fn new(Started { shared, address, stop }: Started) -> Observer {
+        Observer { shared, address, stop }
+    }
+
+    /// Returns the address that the observer listens on; `None` for a UNIX socket and for a mounted observer.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// Returns the address of the page, with the token if one is needed; `None` for a UNIX socket and for a mounted observer.
+    ///
+    /// The text is a secret: the page exchanges the token for a cookie and removes it from the address.
+    #[must_use]
+    pub fn url(&self) -> Option<String> {
+        let mut address = self.address?;
+        if address.ip().is_unspecified() {
+            address.set_ip(match address {
+                SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+                SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        Some(match self.token() {
+            Some(token) => format!("http://{address}/?token={}", percent_encoded(token)),
+            None => format!("http://{address}/"),
+        })
+    }
+
+    /// Returns the token that clients need, as `?token=…` in the address of the page or as `Authorization: Bearer …`; `None` if an authorizer
+    /// decides alone.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
+        self.shared.options.needs_token.then(|| self.shared.options.secret.token())
+    }
+
+    /// Returns a router for a server of the program: `Router::new().nest_service("/observer", observer.router())`.
+    /// All rules of the observer about tokens, hosts and origins hold there as well. The work is done on the
+    /// thread of the observer.
+    ///
+    /// `Router::nest` is not enough: it does not pass on the address of the page, which ends with a slash.
+    pub fn router(&self) -> Router {
+        router(self.shared.clone())
+    }
+
+    /// Returns the program as text, for a log or a bug report: the newest numbers, what is wrong, the tree of the processes, and the latest
+    /// crashes. Works on the calling thread, which may be any.
+    #[must_use]
+    pub fn dump(&self) -> String {
+        dump(&mut self.shared.collector(), &self.shared.identity)
+    }
+
+    /// Ends the observer: closes its listener and its connections, and ends its thread. Does not wait for that.
+    pub fn stop(self) {
+        self.stop.send_replace(true);
+    }
+}
+
+/// Encodes a token for the query of an address.
+fn percent_encoded(token: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    token.bytes().map(encode).collect()
+}

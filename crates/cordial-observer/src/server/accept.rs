@@ -1,0 +1,153 @@
+//! Accepting connections, and serving HTTP/1 on each.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::TcpListener as StdListener;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::sleep;
+use tower_service::Service;
+
+use super::client_io::ClientIo;
+use crate::shared::Shared;
+
+/// How many connections may be open at once. A browser opens six for a page.
+const MAX_CONNECTIONS: usize = 64;
+
+/// How long a client may take for the head of a request; an idle connection is closed after the same time.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// For how long a client may leave unconfirmed what it was sent. A page is sent something every second.
+#[cfg(target_os = "linux")]
+const LOST_AFTER: Duration = Duration::from_secs(30);
+
+/// How large the head of a request may be, in bytes.
+const MAX_HEAD: usize = 16 * 1024;
+
+/// How many headers a request may have.
+const MAX_HEADERS: usize = 64;
+
+/// The client of a connection.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    /// Its address, as text, for the audit log.
+    pub(super) address: Arc<str>,
+    /// Its place among the connections, which is free again when this is dropped.
+    _place: Arc<OwnedSemaphorePermit>,
+}
+
+/// Accepts connections for ever.
+pub(super) async fn tcp(shared: &Arc<Shared>, listener: StdListener, app: &Router) {
+    let listener = listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener));
+    let Ok(listener) = listener else { return std::future::pending().await };
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        match listener.accept().await {
+            Ok((stream, address)) => {
+                // Answers are small: they should not wait for more data.
+                let _ = stream.set_nodelay(true);
+                let _ = notice_lost_client(&stream);
+                connection(shared, app, &places, stream, address.ip().to_string());
+            }
+            Err(error) => pause_after(&error).await,
+        }
+    }
+}
+
+#[cfg(unix)]
+pub(super) async fn unix(shared: &Arc<Shared>, listener: &std::os::unix::net::UnixListener, app: &Router) {
+    let listener = listener.try_clone().and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        tokio::net::UnixListener::from_std(listener)
+    });
+    let Ok(listener) = listener else { return std::future::pending().await };
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => connection(shared, app, &places, stream, "UNIX socket".to_owned()),
+            Err(error) => pause_after(&error).await,
+        }
+    }
+}
+
+/// Lets the system end a connection whose client does not confirm what it gets, such as that of a machine which has lost its network.
+/// Otherwise an open page of that client would keep its place for about a quarter of an hour.
+#[cfg(target_os = "linux")]
+fn notice_lost_client(stream: &tokio::net::TcpStream) -> io::Result<()> {
+    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(LOST_AFTER))
+}
+
+/// Other systems notice it later: by default after some minutes without a confirmation.
+#[cfg(not(target_os = "linux"))]
+fn notice_lost_client(_: &tokio::net::TcpStream) -> io::Result<()> {
+    Ok(())
+}
+
+/// Waits before the next connection is accepted, unless only this client has failed.
+async fn pause_after(error: &io::Error) {
+    let of_client = [io::ErrorKind::ConnectionAborted, io::ErrorKind::ConnectionReset];
+    if !of_client.contains(&error.kind()) {
+        // Too many open files, for example: the program may close some.
+        sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// Serves one connection, or closes it if too many are open.
+fn connection<S>(shared: &Arc<Shared>, app: &Router, places: &Arc<Semaphore>, stream: S, client: String)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Ok(place) = places.clone().try_acquire_owned() else {
+        shared.n_connections_refused.fetch_add(1, Ordering::Relaxed);
+        return;
+    };
+    let client = Client { address: client.into(), _place: Arc::new(place) };
+    let (own, app) = (shared.clone(), app.clone());
+    shared.thread.spawn(async move { serve(own, app, stream, client).await });
+}
+
+async fn serve<S>(shared: Arc<Shared>, app: Router, stream: S, client: Client)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(client.clone());
+        let mut app = app.clone();
+        async move {
+            let response = app.call(request.map(Body::new)).await;
+            Ok::<_, Infallible>(response.unwrap_or_else(|never| match never {}))
+        }
+    });
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
+    let io = TokioIo::new(ClientIo::new(stream));
+    // The error is the client's: it has sent something other than HTTP, or has disconnected.
+    if let Err(error) = http.serve_connection(io, service).await
+        && super::client_io::is_stalled(&error)
+    {
+        shared.n_clients_dropped.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn the_system_ends_connections_of_lost_clients() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        super::notice_lost_client(&stream).unwrap();
+        assert_eq!(socket2::SockRef::from(&stream).tcp_user_timeout().unwrap(), Some(super::LOST_AFTER));
+    }
+}

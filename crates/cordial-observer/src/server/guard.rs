@@ -1,0 +1,119 @@
+//! The rules for requests, and the headers that each answer has. A request that breaks a rule is in the audit log.
+//!
+//! | rule | against |
+//! |---|---|
+//! | `Host` is an IP address, `localhost`, or a name that the program has given | a foreign site that makes its own name resolve to this machine (DNS rebinding) |
+//! | `Origin` of a POST is the origin of the page | forged requests of foreign sites |
+//! | `Sec-Fetch-Site`, if the browser sends it, is `same-origin` or `none` for everything but the page | reads by foreign sites |
+//! | a content security policy without inline scripts, no frames, no referrer, no caching | scripts in labels, clickjacking, leaks |
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header::{self, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::uri::Authority;
+use http::{Method, StatusCode};
+
+use super::reply::Refusal;
+use super::session::address;
+use crate::collector::Refused;
+use crate::shared::Shared;
+
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+const HEADERS: &[(&str, &str)] = &[
+    ("content-security-policy", POLICY),
+    ("x-frame-options", "DENY"),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("cache-control", "no-store"),
+];
+
+/// Checks the rules, and adds the headers to each answer.
+pub(super) async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let mut response = match check(&parts, &shared.options.hosts) {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Err(refusal) => {
+            shared.audit_refusal(address(&parts), Refused::Request(refusal.sentence().to_owned()));
+            refusal.into_response()
+        }
+    };
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn check(parts: &Parts, hosts: &[String]) -> Result<(), Refusal> {
+    let host = host_of(parts)?;
+    if !is_known(host.host(), hosts) {
+        let name = host.host();
+        let error = format!(
+            "this observer is not reached by the name {name}: use its address or localhost, or give the name with `Builder::host`"
+        );
+        return Err(Refusal::new(StatusCode::FORBIDDEN, error));
+    }
+    if parts.method != Method::GET && parts.method != Method::HEAD {
+        check_origin(parts, &host)?;
+    }
+    let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    let is_navigation = parts.headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
+    let is_own = matches!(site, None | Some(b"same-origin" | b"none"));
+    if !is_own && (!is_navigation || parts.method != Method::GET) {
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "the request comes from another site"));
+    }
+    Ok(())
+}
+
+/// Returns the host and port that the client has asked for.
+fn host_of(parts: &Parts) -> Result<Authority, Refusal> {
+    let bad = |error: &str| Refusal::new(StatusCode::BAD_REQUEST, error);
+    let mut values = parts.headers.get_all(header::HOST).iter();
+    let header = values.next();
+    if values.next().is_some() {
+        return Err(bad("the request has more than one Host header"));
+    }
+    let header = match header {
+        Some(value) => Some(Authority::try_from(value.as_bytes()).map_err(|_| bad("the Host header is not valid"))?),
+        None => None,
+    };
+    match (parts.uri.authority(), header) {
+        (Some(target), Some(header)) if *target != header => Err(bad("the Host header and the target differ")),
+        (Some(target), _) => Ok(target.clone()),
+        (None, Some(header)) => Ok(header),
+        (None, None) => Err(bad("the request has no Host header")),
+    }
+}
+
+/// The owner of a foreign site can let its name resolve to this machine, so names are checked. An IP address needs no check.
+fn is_known(host: &str, hosts: &[String]) -> bool {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    bare.parse::<IpAddr>().is_ok()
+        || host.eq_ignore_ascii_case("localhost")
+        || hosts.iter().any(|known| host.eq_ignore_ascii_case(known))
+}
+
+/// Browsers send `Origin` with each POST. A client that authorizes itself by a header needs none: no site can forge that.
+fn check_origin(parts: &Parts, host: &Authority) -> Result<(), Refusal> {
+    let forbidden = |error: String| Err(Refusal::new(StatusCode::FORBIDDEN, error));
+    let Some(origin) = parts.headers.get(header::ORIGIN) else {
+        if parts.headers.contains_key(header::AUTHORIZATION) {
+            return Ok(());
+        }
+        return forbidden(
+            "the request has no Origin header; a program authorizes itself by `Authorization: Bearer`".to_owned(),
+        );
+    };
+    let origin = String::from_utf8_lossy(origin.as_bytes());
+    let of_origin = origin.split_once("://").filter(|(scheme, _)| ["http", "https"].contains(scheme));
+    let is_same = of_origin.is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host.as_str()));
+    if is_same { Ok(()) } else { forbidden(format!("the request comes from {origin}, and not from this observer")) }
+}

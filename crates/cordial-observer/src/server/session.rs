@@ -1,0 +1,136 @@
+//! The name of a client, and what the client may do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use tokio::time::sleep;
+
+use super::accept::Client;
+use super::reply::Refusal;
+use crate::access::Access;
+use crate::collector::Refused;
+use crate::shared::Shared;
+use crate::view::Rights;
+
+/// How long the answer to a wrong token takes.
+const WRONG_TOKEN_DELAY: Duration = Duration::from_secs(1);
+
+/// A client that may look, with the actions that it may request.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    pub(super) rights: Rights,
+    pub(super) who: String,
+    /// Whether a browser has sent a cookie by itself, so that the request may be forged.
+    pub(super) by_cookie: bool,
+}
+
+/// Refuses the requests of clients that may not look.
+pub(super) async fn authorized(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    match caller(&shared, &parts).await {
+        Ok(caller) => {
+            parts.extensions.insert(caller);
+            next.run(Request::from_parts(parts, body)).await
+        }
+        Err(refusal) => {
+            // Wrong tokens are logged already, and looking without a token is what every page does first.
+            if parts.method == Method::POST && !refusal.is_about_token() {
+                shared.audit_refusal(address(&parts), Refused::Request(refusal.sentence().to_owned()));
+            }
+            refusal.into_response()
+        }
+    }
+}
+
+async fn caller(shared: &Arc<Shared>, parts: &Parts) -> Result<Caller, Refusal> {
+    let options = &shared.options;
+    let bearer = bearer(&parts.headers);
+    if options.needs_token {
+        let has_cookie = cookies(&parts.headers, &options.cookie_name).any(|value| options.secret.is_cookie(value));
+        match bearer {
+            Some(token) if options.secret.is_token(token) => {}
+            Some(_) => return Err(wrong_token(shared, parts).await),
+            None if has_cookie => {}
+            None => {
+                let error =
+                    "this observer needs its token: open the address that the program has printed, or enter the token";
+                return Err(Refusal::new(StatusCode::UNAUTHORIZED, error));
+            }
+        }
+    }
+    let access = access(shared, parts).await;
+    let Some(rights) = access.rights else {
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "the program does not allow this request"));
+    };
+    let who = match access.name {
+        Some(name) => format!("{name} ({})", address(parts)),
+        None => address(parts),
+    };
+    Ok(Caller { rights: rights.and(options.allowed), who, by_cookie: bearer.is_none() })
+}
+
+/// Asks the authorizer, if there is one. It is code of the program, and runs in a task of its own: a panic denies the request.
+async fn access(shared: &Arc<Shared>, parts: &Parts) -> Access {
+    if shared.options.authorizer.is_none() {
+        return Access::full();
+    }
+    let (own, parts) = (shared.clone(), parts.clone());
+    let asked =
+        shared.thread.spawn(async move { own.options.authorizer.as_ref().map(|authorizer| authorizer(&parts)) });
+    asked.await.ok().flatten().unwrap_or_else(Access::denied)
+}
+
+/// Logs, waits, and returns the refusal of a wrong token. It logs first, because this future is dropped if the client
+/// disconnects.
+pub(super) async fn wrong_token(shared: &Arc<Shared>, parts: &Parts) -> Refusal {
+    shared.audit_refusal(address(parts), Refused::WrongToken);
+    delay(shared, parts).await;
+    Refusal::new(
+        StatusCode::UNAUTHORIZED,
+        "the token is wrong; each start of the program has another one unless it sets its own",
+    )
+}
+
+/// Waits on the thread of the observer: a runtime of the program may have no timers. The connection keeps its place for all of
+/// that time, so that a client which goes away and comes back does not try tokens faster.
+async fn delay(shared: &Arc<Shared>, parts: &Parts) {
+    let client = parts.extensions.get::<Client>().cloned();
+    let waited = shared.thread.spawn(async move {
+        sleep(WRONG_TOKEN_DELAY).await;
+        drop(client);
+    });
+    // If the thread has ended, the observer answers no request any more.
+    let _ = waited.await;
+}
+
+/// Returns the cookie for a client that has sent the token. Scripts cannot read it, and other sites cannot make a browser send it.
+/// The cookie has no `Path`: the browser then takes the folder of the page, as the browser sees it, even if a proxy changes
+/// paths. So observers below several prefixes of one server do not replace the cookies of each other.
+pub(super) fn cookie(shared: &Shared) -> HeaderValue {
+    let (name, value) = (&shared.options.cookie_name, shared.options.secret.cookie());
+    let cookie = format!("{name}={value}; HttpOnly; SameSite=Strict");
+    HeaderValue::try_from(cookie).expect("the name and the value are ASCII")
+}
+
+/// Returns the name of a client in the audit log.
+pub(super) fn address(parts: &Parts) -> String {
+    let client = parts.extensions.get::<Client>();
+    client.map_or_else(|| "a client of the program's server".to_owned(), |client| client.address.to_string())
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a str> {
+    let values = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let pairs = values.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.filter(move |(key, _)| *key == name).map(|(_, value)| value)
+}

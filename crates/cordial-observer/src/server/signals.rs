@@ -1,0 +1,46 @@
+//! SIGUSR1 prints the program as text, if the program has asked for that.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::shared::Shared;
+
+/// The signals that ask for a text.
+#[derive(Debug)]
+pub(super) struct Signals(#[cfg(unix)] Option<tokio::signal::unix::Signal>);
+
+#[cfg(unix)]
+impl Signals {
+    /// Installs the handler. Needs the context of a tokio runtime.
+    pub(super) fn new(is_wanted: bool) -> io::Result<Signals> {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        is_wanted.then(|| signal(SignalKind::user_defined1())).transpose().map(Signals)
+    }
+}
+
+/// Prints a text to standard error for each signal.
+#[cfg(unix)]
+pub(super) async fn dumps(shared: &Arc<Shared>, signals: Signals) {
+    use std::io::Write;
+
+    let Signals(Some(mut signals)) = signals else { return std::future::pending().await };
+    while signals.recv().await.is_some() {
+        let text = shared.ask(|shared, collector| crate::answer::dump(collector, &shared.identity)).await;
+        // Standard error may be closed.
+        let _ = text.map(|text| io::stderr().write_all(text.as_bytes()));
+    }
+}
+
+#[cfg(not(unix))]
+impl Signals {
+    #[expect(clippy::unnecessary_wraps, reason = "on Unix it can fail")]
+    pub(super) fn new(_is_wanted: bool) -> io::Result<Signals> {
+        Ok(Signals())
+    }
+}
+
+#[cfg(not(unix))]
+pub(super) async fn dumps(_: &Arc<Shared>, _: Signals) {
+    std::future::pending().await
+}

@@ -1,0 +1,172 @@
+//! What the thread of the observer and its router share.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use cordial::process::{Inspector, ProcessInfo};
+use http::request::Parts;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use crate::access::Access;
+use crate::answer::{Identity, tick};
+use crate::collector::{Collector, NewEntry, Refused};
+use crate::log_lines::LogLines;
+use crate::secret::Secret;
+use crate::view::{AuditEntry, Dropped, Rights};
+
+/// An authorizer of the program.
+pub(crate) type Authorizer = Box<dyn Fn(&Parts) -> Access + Send + Sync>;
+
+/// A callback of the program that receives each entry of the audit log.
+pub(crate) type AuditCallback = Box<dyn Fn(&AuditEntry) + Send + Sync>;
+
+/// A function of the program that describes a process.
+pub(crate) type Formatter = Box<dyn Fn(&ProcessInfo) -> Option<String> + Send + Sync>;
+
+/// How the program has set up the observer.
+pub(crate) struct Options {
+    /// The secret of the cookie and of the header against forged requests.
+    pub(crate) secret: Secret,
+    /// Whether a client needs the token.
+    pub(crate) needs_token: bool,
+    pub(crate) authorizer: Option<Authorizer>,
+    pub(crate) allowed: Rights,
+    pub(crate) audit: Option<AuditCallback>,
+    /// Names by which clients may reach the server, in addition to addresses and `localhost`.
+    pub(crate) hosts: Vec<String>,
+    pub(crate) cookie_name: String,
+    pub(crate) formatter: Option<Formatter>,
+    pub(crate) log_lines: Option<LogLines>,
+    pub(crate) dumps_on_sigusr1: bool,
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").field("allowed", &self.allowed).field("hosts", &self.hosts).finish_non_exhaustive()
+    }
+}
+
+/// What the thread of the observer and its router share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(crate) identity: Identity,
+    /// The newest event of the stream, ready to be sent; empty before the first one, and when the observer was stopped.
+    pub(crate) ticks: watch::Sender<Bytes>,
+    /// Runs all work of the observer on its own thread.
+    pub(crate) thread: Handle,
+    pub(crate) n_clients_dropped: AtomicU64,
+    pub(crate) n_connections_refused: AtomicU64,
+    collector: Mutex<Collector>,
+}
+
+/// The observer was stopped, or the request has hit an error of the observer itself.
+#[derive(Debug)]
+pub(crate) struct Unavailable;
+
+impl Shared {
+    pub(crate) fn new(options: Options, identity: Identity, inspector: Inspector, thread: Handle) -> Shared {
+        Shared {
+            options,
+            identity,
+            ticks: watch::Sender::new(Bytes::new()),
+            thread,
+            n_clients_dropped: AtomicU64::new(0),
+            n_connections_refused: AtomicU64::new(0),
+            collector: Mutex::new(Collector::new(inspector)),
+        }
+    }
+
+    /// Returns what the observer remembers. Ignores that the lock is poisoned: each change is one assignment, so a panic leaves the
+    /// collector consistent.
+    pub(crate) fn collector(&self) -> MutexGuard<'_, Collector> {
+        self.collector.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Calls `f` on the thread of the observer, so that the threads of the program do not pay for it.
+    pub(crate) async fn ask<R: Send + 'static>(
+        self: &Arc<Shared>,
+        f: impl FnOnce(&Shared, &mut Collector) -> R + Send + 'static,
+    ) -> Result<R, Unavailable> {
+        let shared = self.clone();
+        let asked = self.thread.spawn(async move {
+            let mut collector = shared.collector();
+            collector.asked();
+            f(&shared, &mut collector)
+        });
+        asked.await.map_err(|_| Unavailable)
+    }
+
+    /// Returns what was dropped outside of the collector.
+    pub(crate) fn dropped(&self) -> Dropped {
+        Dropped {
+            clients: self.n_clients_dropped.load(Ordering::Relaxed),
+            connections: self.n_connections_refused.load(Ordering::Relaxed),
+            ..Dropped::default()
+        }
+    }
+
+    /// Reads the counters, and sends an event to the pages. Called once a second.
+    pub(crate) fn tick(&self) {
+        let has_clients = self.ticks.receiver_count() > 0;
+        let mut collector = self.collector();
+        collector.tick(has_clients);
+        if has_clients {
+            let event = self.event(&mut collector);
+            drop(collector);
+            self.ticks.send_replace(event);
+        }
+    }
+
+    /// Returns the newest event of the stream.
+    pub(crate) fn event(&self, collector: &mut Collector) -> Bytes {
+        let tick = tick(collector, &self.identity, self.dropped());
+        let json = serde_json::to_string(&tick).expect("numbers and texts are valid JSON");
+        Bytes::from(format!("event: tick\ndata: {json}\n\n"))
+    }
+
+    /// Adds an entry to the audit log, emits it as an event, and passes it to the program.
+    pub(crate) fn audit(self: &Arc<Shared>, new: NewEntry) {
+        let entry = {
+            let mut collector = self.collector();
+            let now_ms = collector.clock.now_ms();
+            collector.audit.push(new, now_ms).clone()
+        };
+        self.publish(entry);
+    }
+
+    /// Like [`audit`](Shared::audit), for a request that was refused before its action was known. The answer to a wrong token is
+    /// delayed, so each one is an event. Of other refusals, only the first, the second, the fourth and so on are events, so that a
+    /// client cannot fill the log of the program.
+    pub(crate) fn audit_refusal(self: &Arc<Shared>, who: String, refused: Refused) {
+        let is_slow = matches!(refused, Refused::WrongToken);
+        let (entry, n) = {
+            let mut collector = self.collector();
+            let now_ms = collector.clock.now_ms();
+            let (entry, n) = collector.audit.push_refusal(who, refused, now_ms);
+            (entry.clone(), n)
+        };
+        if is_slow || n.is_power_of_two() {
+            self.publish(entry);
+        }
+    }
+
+    fn publish(self: &Arc<Shared>, entry: AuditEntry) {
+        tracing::warn!(
+            target: "cordial::observer",
+            who = %entry.who,
+            action = %entry.action,
+            pid = entry.pid.as_deref(),
+            allowed = entry.allowed,
+            result = %entry.result,
+            "observer"
+        );
+        if self.options.audit.is_some() {
+            let own = self.clone();
+            // In a task of its own, because it is code of the program and may panic.
+            self.thread.spawn(async move { own.options.audit.as_ref().map(|callback| callback(&entry)) });
+        }
+    }
+}

@@ -1,0 +1,44 @@
+use std::ops::ControlFlow;
+
+use cordial::{ChildSpec, Strategy, Supervisor, process};
+
+use super::{Earlier, ROOT, Row, Scan, count_below};
+
+#[test]
+fn a_process_costs_few_bytes() {
+    // The row, what it had done before, and three indices of the tree; and what the next scan needs of it.
+    let while_shown = size_of::<Row>() + size_of::<Earlier>() + 3 * size_of::<u32>();
+    let while_replaced = while_shown + size_of::<(cordial::Pid, Earlier)>();
+    assert!(while_replaced <= 256, "{while_shown} and {while_replaced} bytes");
+}
+
+#[test]
+fn all_levels_below_a_process_are_counted() {
+    assert_eq!(count_below(&[ROOT, 0, 1, 1, ROOT, 0]), [4, 2, 0, 0, 0, 0]);
+    assert_eq!(count_below(&[3, 0, 1, ROOT]), [2, 1, 0, 3], "a pid may be smaller than that of the process above");
+    assert_eq!(count_below(&[]), [0; 0]);
+}
+
+#[test]
+fn a_scan_compares_with_the_one_before() {
+    cordial::testing::run(async {
+        let child = ChildSpec::task("child", std::future::pending::<()>);
+        let _tree = Supervisor::builder(Strategy::OneForOne).label("app").child(child).start().await.unwrap();
+        let inspector = process::inspector();
+        let first = Scan::new(&inspector, 1000, None);
+        let second = Scan::new(&inspector, 3000, Some(first.before()));
+        assert_eq!((first.interval.as_secs(), second.interval.as_secs()), (0, 2));
+        let mut n = 0;
+        let _ = inspector.visit(None, |summary| {
+            let index = second.index_of(summary.pid).unwrap();
+            assert!(second.polls_per_second(index) < 0.001, "it was not polled since then");
+            n += 1;
+            ControlFlow::Continue(())
+        });
+        assert_eq!((n, second.total(), second.n_left_out()), (second.rows().len(), n, 0));
+        let app = second.rows().iter().position(|row| row.label.as_deref() == Some("app")).unwrap();
+        assert_eq!(second.directly_below(Some(app)).len(), 1);
+        assert!(second.supervision(second.rows()[app].pid).is_some());
+        assert_eq!(second.places.counts().map(|(_, n)| n).sum::<usize>(), n);
+    });
+}

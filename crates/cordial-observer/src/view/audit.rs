@@ -1,0 +1,27 @@
+//! The log of actions and of refused requests.
+
+use serde::{Deserialize, Serialize};
+
+/// A row of `GET /api/audit`, newest first: an action, or requests that were refused before it was known what they ask for. The most
+/// recent 1000 actions and 200 refusals are kept. Refusals of one client and one kind are one entry, with their number.
+#[non_exhaustive]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// The number of the entry, from 1.
+    pub n: u64,
+    /// When it happened.
+    pub at_ms: u64,
+    /// Who asked: the address of the client, and the name that the authorizer returned, if any.
+    pub who: String,
+    /// What was asked for: the name of an [`ActionKind`](super::ActionKind); `session` for a wrong token; `request` for a request
+    /// that breaks another rule, such as one of a foreign site.
+    pub action: String,
+    /// The process.
+    pub pid: Option<String>,
+    /// The label of the process at that moment.
+    pub label: Option<String>,
+    /// Whether the server allowed it.
+    pub allowed: bool,
+    /// The result, as a sentence.
+    pub result: String,
+}

@@ -1,0 +1,25 @@
+//! The connections of servers of `cordial-http`.
+
+use serde::{Deserialize, Serialize};
+
+/// A row of `GET /api/connections`: an open connection, the oldest first.
+#[non_exhaustive]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Connection {
+    /// The process of the connection.
+    pub pid: String,
+    /// The label of the process.
+    pub label: Option<String>,
+    /// The address of the client, if the server shows it (`process::set_connection`), as those of `cordial-http` do.
+    pub peer: Option<String>,
+    /// What the process does.
+    pub state: super::State,
+    /// How many requests have arrived, if the server shows it.
+    pub requests: Option<u64>,
+    /// How long it has been open.
+    pub age_ms: u64,
+    /// Share of the last interval in which it computed or blocked.
+    pub busy_share: f64,
+    /// The supervisor of the connections of its server.
+    pub supervisor: Option<String>,
+}

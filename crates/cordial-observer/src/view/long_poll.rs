@@ -1,0 +1,29 @@
+//! Polls that do not return, while they last.
+
+use serde::{Deserialize, Serialize};
+
+/// A row of `GET /api/long_polls`: a poll that has lasted for 100 ms or more and has not returned; the longest first.
+#[non_exhaustive]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LongPoll {
+    /// The process.
+    pub pid: String,
+    /// Its label.
+    pub label: Option<String>,
+    /// Where it was spawned.
+    pub place: String,
+    /// The index of the thread that is in the poll, if it is known.
+    pub worker: Option<usize>,
+    /// The name or the id of that thread of the operating system, if it is known.
+    pub thread: Option<String>,
+    /// How long the poll has lasted.
+    pub for_ms: u64,
+    /// When it began.
+    pub since_at_ms: u64,
+    /// The supervisor of the process.
+    pub supervisor: Option<String>,
+    /// The label of the supervisor.
+    pub supervisor_label: Option<String>,
+    /// Whether the process was killed: it ends when the poll returns.
+    pub killed: bool,
+}

@@ -1,0 +1,24 @@
+//! The crash log.
+
+use crate::page::browse;
+
+#[test]
+fn a_crash_appears_with_its_place() {
+    browse("", async |page, program| {
+        page.go("#/crashes").await;
+        page.wait_text("main", "Nothing has crashed").await;
+        program.tell("crash out of paper");
+        page.wait_text(".group-message", "out of paper").await;
+        page.wait_text(".group .place", "program.rs:").await;
+        page.wait_text("#problems", "crashed in the last minute").await;
+        program.tell("crash out of ink");
+        page.wait(
+            "[...document.querySelectorAll('.group')].length === 1 && document.querySelector('.group-count').textContent === '2'",
+        )
+        .await;
+        page.value("(document.querySelector('.group-message').click(), true)").await;
+        page.wait_text(".crash-title", "out of ink").await;
+        page.wait_text(".facts", "crasher").await;
+        page.wait_text(".facts", "tests/browser/program.rs:").await;
+    });
+}

@@ -1,0 +1,174 @@
+//! Everything about one process.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use cordial::{ChildSpec, Strategy, Supervisor, Task, process};
+use cordial_observer::LogLines;
+use tracing_subscriber::layer::SubscriberExt;
+
+use crate::harness::{Program, wait_until};
+
+/// The path of the detail of a process.
+fn path(pid: impl std::fmt::Display) -> String {
+    format!("/api/tasks/{}", pid.to_string().trim_matches(['<', '>']))
+}
+
+#[test]
+fn the_detail_shows_relatives_and_the_past() {
+    let program = Program::with(|builder| {
+        builder.describe(|info| {
+            info.label.as_deref().filter(|label| *label == "child").map(|_| "order 17, card ****".to_owned())
+        })
+    });
+    let app = program.keep(async {
+        let child = ChildSpec::task("child", || async {
+            process::set_label("child");
+            std::future::pending::<()>().await
+        });
+        let tree = Supervisor::builder(Strategy::OneForOne).label("app").child(child).start().await.unwrap();
+        let pid = tree.pid();
+        (tree, pid)
+    });
+    wait_until("the label", || program.client.json("/api/tasks?text=%5Echild%24")["matched"] == 1);
+    let row = program.client.json("/api/tasks?text=%5Echild%24")["rows"][0].clone();
+    let path = format!("/api/tasks/{}", row["pid"].as_str().unwrap().trim_matches(['<', '>']));
+    let detail = program.client.json(&path);
+    assert_eq!(detail["task"]["supervisor"], app.to_string());
+    assert_eq!(detail["task"]["supervisor_label"], "app");
+    let ancestors: Vec<&str> =
+        detail["ancestors"].as_array().unwrap().iter().map(|one| one["label"].as_str().unwrap()).collect();
+    assert_eq!(ancestors, ["app", "keeper"]);
+    assert_eq!(detail["note"], "order 17, card ****");
+    assert_eq!(detail["lifeline"][0]["what"], "spawned");
+    assert_eq!(detail["can"]["kill"], false);
+    wait_until("the past", || program.client.json(&path)["history"]["busy"].as_array().unwrap().len() >= 2);
+    let percent = format!("/api/tasks/%3C{}%3E", row["pid"].as_str().unwrap().trim_matches(['<', '>']));
+    assert_eq!(program.client.get(&percent).status, 200);
+    let app_detail = program.client.json(&format!("/api/tasks/{}", app.to_string().trim_matches(['<', '>'])));
+    assert_eq!(app_detail["children"]["total"], 1);
+    assert_eq!(app_detail["supervision"]["strategy"], "one_for_one");
+}
+
+#[test]
+fn a_process_that_ended_while_it_was_watched_has_a_life() {
+    let program = Program::new();
+    let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
+    let pid = program.start("watched", async {
+        let _ = receiver.await;
+    });
+    wait_until("the reading", || program.client.get(&path(pid)).status == 200);
+    drop(sender);
+    wait_until("the end", || program.runtime.inspector().info(pid).is_none());
+    let gone = program.client.get(&path(pid));
+    assert_eq!(gone.status, 410, "{gone:?}");
+    assert!(gone.error().contains("has ended: it did not crash"), "{gone:?}");
+    let ended = &gone.json()["ended"];
+    assert_eq!(ended["crash"], serde_json::Value::Null);
+    let life: Vec<&str> =
+        ended["lifeline"].as_array().unwrap().iter().map(|one| one["what"].as_str().unwrap()).collect();
+    assert_eq!((life.first(), life.last()), (Some(&"spawned"), Some(&"ended")), "{life:?}");
+}
+
+#[test]
+fn a_process_shows_what_it_says_about_itself() {
+    let program = Program::new();
+    let pid = program.start("pool", async {
+        process::set_details(|| (0..200).map(|n| format!("connection {n} {}", "x".repeat(5000))).collect());
+        std::future::pending().await
+    });
+    wait_until("the lines", || program.client.json(&path(pid))["details"].as_array().unwrap().len() == 100);
+    let line = program.client.json(&path(pid))["details"][7].as_str().unwrap().to_owned();
+    assert!(line.starts_with("connection 7 xxx") && line.len() < 1100, "lines are bounded: {}", line.len());
+}
+
+#[test]
+fn the_detail_shows_how_long_the_polls_of_the_place_were() {
+    let program = Program::new();
+    let pid = program.start("busy", async {
+        loop {
+            std::thread::sleep(Duration::from_millis(40));
+            tokio::task::yield_now().await;
+        }
+    });
+    let long = || {
+        let buckets = program.client.json(&path(pid))["poll_durations"].as_array().unwrap().clone();
+        buckets
+            .iter()
+            .filter(|bucket| bucket["at_least_ms"].as_u64() >= Some(32))
+            .map(|bucket| bucket["polls"].as_u64().unwrap())
+            .sum::<u64>()
+    };
+    wait_until("three polls of at least 32 ms", || long() >= 3);
+    assert_eq!(program.client.act("kill", pid).status, 403);
+}
+
+#[test]
+fn the_last_log_lines_are_shown_if_the_program_keeps_them() {
+    let lines = LogLines::new();
+    let program = Program::with(|builder| builder.log_lines(lines.clone()));
+    let subscriber = Arc::new(tracing_subscriber::registry().with(lines));
+    let pid = program.start("talks", async move {
+        tracing::subscriber::with_default(subscriber, || tracing::warn!(order = 17, "the paper is <b>out</b>"));
+        std::future::pending().await
+    });
+    wait_until("the line", || program.client.json(&path(pid))["log"].as_array().is_some_and(|lines| lines.len() == 1));
+    let line = &program.client.json(&path(pid))["log"][0];
+    assert_eq!(
+        (line["level"].as_str(), line["text"].as_str()),
+        (Some("warn"), Some("the paper is <b>out</b> order=17"))
+    );
+    let without = Program::new();
+    let pid = without.start("talks", std::future::pending());
+    wait_until("the reading", || without.client.get(&path(pid)).status == 200);
+    assert_eq!(without.client.json(&path(pid))["log"], serde_json::Value::Null, "none are kept");
+}
+
+#[test]
+fn a_connection_shows_its_client_and_its_requests() {
+    let program = Program::new();
+    let requests = Arc::new(AtomicU64::new(0));
+    let counted = requests.clone();
+    let pid = program.start("connection", async {
+        process::set_connection("192.0.2.7:40312", counted);
+        std::future::pending().await
+    });
+    requests.fetch_add(3, Ordering::Relaxed);
+    wait_until("the connection", || program.client.json("/api/connections")["matched"] == 1);
+    let row = program.client.json("/api/connections")["rows"][0].clone();
+    assert_eq!((row["peer"].as_str(), row["requests"].as_u64()), (Some("192.0.2.7:40312"), Some(3)), "{row}");
+    let detail = program.client.json(&path(pid));
+    assert_eq!(detail["connection"]["requests"], 3);
+    assert_eq!(detail["task"]["kind"], "connection");
+}
+
+#[test]
+fn texts_of_the_program_are_bounded_in_every_answer() {
+    let program = Program::new();
+    let label: &'static str = "l".repeat(100_000).leak();
+    let pid = program.start(label, std::future::pending());
+    program.run(async {
+        let crash = Task::spawn(async {
+            process::set_label("c".repeat(100_000));
+            panic!("{}", "m".repeat(1_000_000))
+        });
+        assert!(crash.await.map(|never: ()| never).is_err());
+    });
+    wait_until("the crash", || program.client.json("/api/crashes")["matched"] == 1);
+    wait_until("the task", || program.client.get(&path(pid)).status == 200);
+    for (path, most) in [
+        ("/api/tasks", 10_000),
+        ("/api/tree", 10_000),
+        ("/api/crashes", 10_000),
+        ("/api/crashes/1", 60_000),
+        ("/api/overview?history=none", 20_000),
+        (&*path(pid), 10_000),
+        ("/metrics", 60_000),
+    ] {
+        let length = program.client.get(path).body.len();
+        assert!(length < most, "{path} has {length} bytes");
+    }
+    let message = program.client.json("/api/crashes/1")["chain"][0].as_str().unwrap().to_owned();
+    assert!(message.ends_with("mmm... (1000000 bytes in all)"), "it says what was left out");
+}
