@@ -1,0 +1,83 @@
+//! The bytes of arguments and results: postcard.
+
+use std::any::Any;
+use std::fmt;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Why a value cannot be turned into bytes, or bytes into a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodecError {
+    function: &'static str,
+    what: &'static str,
+    reason: CodecReason,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum CodecReason {
+    Postcard(postcard::Error),
+    /// This many bytes are left over.
+    Trailing(usize),
+}
+
+impl CodecError {
+    /// Names what was encoded or decoded.
+    pub(crate) fn of(self, function: &'static str, what: &'static str) -> CodecError {
+        CodecError { function, what, ..self }
+    }
+}
+
+impl From<CodecReason> for CodecError {
+    fn from(reason: CodecReason) -> CodecError {
+        CodecError { function: "", what: "value", reason }
+    }
+}
+
+impl fmt::Display for CodecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let CodecError { function, what, reason } = self;
+        match *function {
+            "" => write!(f, "the {what} cannot be encoded or decoded: "),
+            function => write!(f, "the {what} of the function {function:?} cannot be encoded or decoded: "),
+        }?;
+        match reason {
+            CodecReason::Postcard(error) => write!(f, "{error}"),
+            CodecReason::Trailing(bytes) => write!(f, "{bytes} bytes are left over"),
+        }?;
+        f.write_str("; caller and worker need the same types, and types whose serde code is derived without `untagged`, `flatten` and `skip_serializing_if`, because the bytes (postcard) contain no field names")
+    }
+}
+
+impl std::error::Error for CodecError {}
+
+/// Returns the bytes of a value. Those of a `Vec<u8>` are unchanged: serde would copy them one by one.
+pub(crate) fn encode<T: Serialize + 'static>(value: &T) -> Result<Vec<u8>, CodecError> {
+    match (value as &dyn Any).downcast_ref::<Vec<u8>>() {
+        Some(bytes) => Ok(bytes.clone()),
+        None => postcard::to_stdvec(value).map_err(|error| CodecReason::Postcard(error).into()),
+    }
+}
+
+/// Does the same as [`encode`], and does not copy a `Vec<u8>`.
+pub(crate) fn encode_owned<T: Serialize + 'static>(value: T) -> Result<Vec<u8>, CodecError> {
+    let mut value = Some(value);
+    if let Some(bytes) = (&mut value as &mut dyn Any).downcast_mut::<Option<Vec<u8>>>() {
+        return Ok(bytes.take().unwrap_or_default());
+    }
+    encode(value.as_ref().expect("only a `Vec<u8>` is taken"))
+}
+
+/// Returns the value whose bytes these are.
+pub(crate) fn decode<T: DeserializeOwned + 'static>(bytes: Vec<u8>) -> Result<T, CodecError> {
+    let mut value = None::<T>;
+    if let Some(place) = (&mut value as &mut dyn Any).downcast_mut::<Option<Vec<u8>>>() {
+        *place = Some(bytes);
+        return Ok(value.expect("`T` is `Vec<u8>`, so its place was filled"));
+    }
+    let (value, rest) = postcard::take_from_bytes(&bytes).map_err(CodecReason::Postcard)?;
+    if rest.is_empty() { Ok(value) } else { Err(CodecReason::Trailing(rest.len()).into()) }
+}
+
+#[cfg(test)]
+mod tests;

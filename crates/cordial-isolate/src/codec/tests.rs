@@ -1,0 +1,29 @@
+use super::*;
+
+#[test]
+fn bytes_travel_as_they_are() {
+    for length in [0usize, 1, 70_000] {
+        let bytes: Vec<u8> = (0..length).map(|n| (n % 251) as u8).collect();
+        assert_eq!(encode(&bytes).unwrap(), bytes);
+        let address = bytes.as_ptr();
+        let encoded = encode_owned(bytes.clone()).unwrap();
+        assert_eq!(encoded, bytes);
+        let moved = decode::<Vec<u8>>(encode_owned(bytes).unwrap()).unwrap();
+        assert_eq!(moved.as_ptr(), address, "not copied");
+    }
+}
+
+#[test]
+fn values_come_back() {
+    let value = (7u64, "text".to_owned(), vec![Some(1i32), None]);
+    assert_eq!(decode(encode(&value).unwrap()), Ok(value));
+    assert_eq!(decode::<()>(encode(&()).unwrap()), Ok(()));
+}
+
+#[test]
+fn bytes_that_are_too_few_or_too_many_are_errors() {
+    for bytes in [vec![], vec![3, b'a'], vec![1, b'a', b'b']] {
+        let error = decode::<String>(bytes).unwrap_err();
+        assert!(error.to_string().contains("cannot be encoded or decoded"), "{error}");
+    }
+}

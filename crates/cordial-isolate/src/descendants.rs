@@ -1,0 +1,133 @@
+//! Kills what a worker has started, also if it has left the process group of the worker (`setsid`, `setpgid`).
+//!
+//! ```text
+//!  pool ─► worker ─► setsid ─► sleep          sleep has inherited the variable of the worker: its mark
+//!  the worker ends: sleep becomes a child of an ancestor of the worker, and is found there by its mark
+//! ```
+//!
+//! The kernel makes an orphan a child of an ancestor of its parent: of the nearest one that has asked for orphans, or of `init`. So it is enough
+//! to look at the children of the ancestors, instead of at every process of the machine.
+//!
+//! An orphan is not found if it has changed its environment, if `/proc` does not list children, or if `/proc` is that of another PID
+//! namespace, where the numbers mean other processes. So all of this is best effort.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal};
+
+/// How many times the processes are searched: one may start another while it is being killed.
+const PASSES: usize = 20;
+
+/// How long to wait for the processes that were killed in one pass. One that does not end hangs in the kernel.
+const UNTIL_DEAD: Duration = Duration::from_millis(50);
+
+/// A process that is to be killed. Its descriptor never means another process; its number may be reused for one.
+struct Found {
+    os_pid: i32,
+    pidfd: OwnedFd,
+}
+
+/// Kills the orphans that have this variable in their environment, and all of their descendants. `mark` is `NAME=value`.
+pub(crate) fn kill_orphans(mark: &str) {
+    kill_all(|found| {
+        for ancestor in ancestors() {
+            for child in children(ancestor) {
+                if has_variable(child, mark) {
+                    add_tree(child, &mut |child| has_variable(child, mark), found);
+                }
+            }
+        }
+    });
+}
+
+/// Kills all descendants of this process, whatever their environment is.
+pub(crate) fn kill_own() {
+    let own = own();
+    kill_all(|found| {
+        for child in children(own) {
+            add_tree(child, &mut |child| parent(child) == Some(own), found);
+        }
+    });
+}
+
+/// Returns whether `/proc` is that of the PID namespace of this process, which is not so after `unshare --fork --pid` without
+/// `--mount-proc`, or in a container with the `/proc` of its host.
+fn proc_is_own() -> bool {
+    fs::read_link("/proc/self").is_ok_and(|number| number.as_os_str() == own().to_string().as_str())
+}
+
+fn own() -> i32 {
+    getpid().as_raw_nonzero().get()
+}
+
+/// Kills what `find` adds, until it adds nothing new.
+fn kill_all(find: impl Fn(&mut Vec<Found>)) {
+    if !proc_is_own() {
+        return;
+    }
+    let mut killed = BTreeSet::new();
+    for _ in 0..PASSES {
+        let mut found = Vec::new();
+        find(&mut found);
+        found.retain(|process| process.os_pid != own() && killed.insert(process.os_pid));
+        if found.is_empty() {
+            return;
+        }
+        for process in &found {
+            let _ = pidfd_send_signal(&process.pidfd, Signal::KILL);
+        }
+        // What these processes have started meanwhile is an orphan, and can be found, only after they have ended.
+        for process in &found {
+            let limit = Timespec { tv_sec: 0, tv_nsec: UNTIL_DEAD.subsec_nanos().into() };
+            let _ = poll(&mut [PollFd::from_borrowed_fd(process.pidfd.as_fd(), PollFlags::IN)], Some(&limit));
+        }
+    }
+}
+
+/// Adds a process and its descendants. `is_right` is called after the descriptor was opened: before, the number may have been reused for
+/// another process.
+fn add_tree(os_pid: i32, is_right: &mut dyn FnMut(i32) -> bool, found: &mut Vec<Found>) {
+    let Some(pid) = Pid::from_raw(os_pid) else { return };
+    let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { return };
+    if !is_right(os_pid) || found.iter().any(|process| process.os_pid == os_pid) {
+        return;
+    }
+    found.push(Found { os_pid, pidfd });
+    for child in children(os_pid) {
+        add_tree(child, &mut |child| parent(child) == Some(os_pid), found);
+    }
+}
+
+/// Returns this process, its parent, and so on, and `init`.
+fn ancestors() -> Vec<i32> {
+    let mut ancestors = vec![own()];
+    while let Some(parent) = ancestors.last().and_then(|last| parent(*last)).filter(|parent| *parent > 1) {
+        ancestors.push(parent);
+    }
+    ancestors.push(1);
+    ancestors
+}
+
+/// Returns the parent of a process.
+fn parent(os_pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{os_pid}/stat")).ok()?;
+    // The name of the program stands in parentheses, and may have some itself.
+    stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
+}
+
+/// Returns the children of a process, those of all of its threads.
+fn children(os_pid: i32) -> Vec<i32> {
+    let threads = fs::read_dir(format!("/proc/{os_pid}/task")).into_iter().flatten().flatten();
+    let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists.flat_map(|list| list.split(' ').filter_map(|child| child.parse().ok()).collect::<Vec<i32>>()).collect()
+}
+
+/// Returns whether a process has this variable in its environment. A process that has exited has none.
+fn has_variable(os_pid: i32, mark: &str) -> bool {
+    let environment = fs::read(format!("/proc/{os_pid}/environ")).unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+}

@@ -1,0 +1,138 @@
+//! What travels with a call besides its argument: values of `Inherited` keys, and the trace context.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use cordial::{Exit, Inherited};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tracing::Span;
+
+use crate::codec;
+
+/// The future of a call: the bytes of its result, or the exit that says why there is none.
+pub(crate) type EncodedFuture = Pin<Box<dyn Future<Output = Result<Vec<u8>, Exit>> + Send>>;
+
+/// What travels with a call besides its argument: see [`Functions::travels`](crate::Functions::travels) and
+/// [`Functions::trace_context`](crate::Functions::trace_context). Made by [`Functions::carried`](crate::Functions::carried) at the caller.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Carried {
+    /// The encoded values, by the names of their keys.
+    pub(crate) values: Vec<(String, Vec<u8>)>,
+    /// The trace context, in the format of W3C.
+    pub(crate) traceparent: Option<String>,
+}
+
+/// The values of the call that runs here that belong to no key of its table.
+static OTHERS: Inherited<Vec<(String, Vec<u8>)>> = Inherited::new();
+
+/// Returns the bytes that the crate that carries the call has added under this name with [`Carried::with`]. `None` outside of such a call.
+///
+/// The function and everything that it spawns see them.
+#[must_use]
+pub fn carried_value(name: &str) -> Option<Vec<u8>> {
+    OTHERS.get()?.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone())
+}
+
+impl Carried {
+    /// Adds bytes under a name, for a crate that carries calls: the function finds them with [`carried_value`], and the table of functions
+    /// needs no key for them. Bytes that were added under this name before are replaced.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial_isolate::dispatch::{Carried, carried_value};
+    /// use cordial_isolate::{Function, Functions};
+    ///
+    /// const NODE: Function<(), Option<Vec<u8>>> = Function::new("node");
+    ///
+    /// # cordial::run(async {
+    /// let functions = Functions::new().add_blocking(NODE, |()| carried_value("my_crate.node"));
+    /// let runner = functions.find("node", NODE.signature().fingerprint()).unwrap();
+    /// let task = runner.start_with(NODE.encode_input(&()).unwrap(), Carried::default().with("my_crate.node", vec![7]));
+    /// assert_eq!(NODE.decode_output(task.await?).unwrap(), Some(vec![7]));
+    /// # Ok::<(), cordial::Exit>(())
+    /// # }).unwrap().unwrap();
+    /// ```
+    #[must_use = "the bytes travel with what is returned"]
+    pub fn with(mut self, name: impl Into<String>, value: Vec<u8>) -> Carried {
+        self.insert(name.into(), value);
+        self
+    }
+
+    fn insert(&mut self, name: String, value: Vec<u8>) {
+        self.values.retain(|(other, _)| *other != name);
+        self.values.push((name, value));
+    }
+
+    /// Adds what another one has. Where both have something, that of the other one stays.
+    #[cfg_attr(not(any(target_os = "linux", target_os = "macos")), allow(dead_code, reason = "no pool starts here"))]
+    pub(crate) fn merge(&mut self, other: Carried) {
+        for (name, value) in other.values {
+            self.insert(name, value);
+        }
+        self.traceparent = other.traceparent.or(self.traceparent.take());
+    }
+
+    /// Returns whether nothing travels.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty() && self.traceparent.is_none()
+    }
+
+    /// Returns the trace context of the caller, in the format of W3C.
+    #[must_use]
+    pub fn traceparent(&self) -> Option<&str> {
+        self.traceparent.as_deref()
+    }
+
+    /// Returns the bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        // The serialization of these types does not fail.
+        postcard::to_stdvec(self).unwrap_or_default()
+    }
+
+    /// Decodes the bytes. Returns an empty value if they are invalid: a call runs also without what it carries.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Carried {
+        postcard::from_bytes(bytes).unwrap_or_default()
+    }
+}
+
+/// Runs a future with values that belong to no key of its table.
+pub(crate) fn scope_others(values: Vec<(String, Vec<u8>)>, future: EncodedFuture) -> EncodedFuture {
+    if values.is_empty() { future } else { Box::pin(OTHERS.scope(values, future)) }
+}
+
+/// A key of `Inherited` whose values travel.
+#[derive(Clone)]
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    pub(crate) get: Arc<dyn Fn() -> Option<Vec<u8>> + Send + Sync>,
+    pub(crate) scope: Arc<dyn Fn(Vec<u8>, EncodedFuture) -> EncodedFuture + Send + Sync>,
+}
+
+impl Key {
+    pub(crate) fn new<T>(name: &'static str, key: &'static Inherited<T>) -> Key
+    where
+        T: Serialize + DeserializeOwned + Send + Sync + 'static,
+    {
+        let get = move || codec::encode(&*key.get()?).ok();
+        let scope = move |bytes, future: EncodedFuture| -> EncodedFuture {
+            match codec::decode::<T>(bytes) {
+                Ok(value) => Box::pin(key.scope(value, future)),
+                // A value of another version: the call runs without it.
+                Err(_) => future,
+            }
+        };
+        Key { name, get: Arc::new(get), scope: Arc::new(scope) }
+    }
+}
+
+/// How the trace context travels.
+#[derive(Clone)]
+pub(crate) struct TraceContext {
+    pub(crate) current: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+    pub(crate) span: Arc<dyn Fn(&str) -> Span + Send + Sync>,
+}

@@ -1,0 +1,66 @@
+//! Why a worker does not run a call.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::function::Signature;
+
+/// Why a worker does not run a call: it has no function of this name, or one of another version or of other types.
+///
+/// It travels back to the caller, which adds its own signature with [`seen_from`](Unserved::seen_from).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unserved {
+    reason: UnservedReason,
+    /// The signature that the caller has declared.
+    caller: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum UnservedReason {
+    /// There is no function of this name; the worker has these.
+    Unknown { name: String, known: Vec<String> },
+    /// The worker has this signature.
+    Differs { worker: String },
+}
+
+impl Unserved {
+    pub(crate) fn unknown(name: &str, known: Vec<String>) -> Unserved {
+        Unserved { reason: UnservedReason::Unknown { name: name.to_owned(), known }, caller: None }
+    }
+
+    pub(crate) fn differs(worker: Signature) -> Unserved {
+        Unserved { reason: UnservedReason::Differs { worker: worker.to_string() }, caller: None }
+    }
+
+    /// Adds the signature that the caller has declared.
+    #[must_use]
+    pub fn seen_from(self, caller: Signature) -> Unserved {
+        Unserved { caller: Some(caller.to_string()), ..self }
+    }
+}
+
+impl fmt::Display for Unserved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.reason {
+            UnservedReason::Unknown { name, known } if known.is_empty() => write!(
+                f,
+                "the worker has no function {name:?}, because its table is empty; add the function to the `Functions` that the worker gets"
+            ),
+            UnservedReason::Unknown { name, known } => write!(
+                f,
+                "the worker has no function {name:?}; add it to the `Functions` that the worker gets, which has: {}",
+                known.join(", ")
+            ),
+            UnservedReason::Differs { worker } => {
+                let caller = self.caller.as_deref().unwrap_or("another one");
+                write!(
+                    f,
+                    "the signatures of a function differ: the caller has {caller}; the worker has {worker}; build both programs from the same source, or give the changed function another name"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for Unserved {}

@@ -1,0 +1,243 @@
+//! `Functions`: the table of the code behind the names.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::codec;
+use crate::dispatch::{Carried, EncodedFuture, Key, Runner, TraceContext, Travels, Unserved};
+use crate::function::{Function, Signature};
+use cordial::{Exit, Inherited};
+use tracing::Span;
+
+/// The functions that a program serves, by name. Cheap to clone.
+///
+/// # Examples
+///
+/// ```
+/// use cordial_isolate::{Function, Functions};
+///
+/// const LENGTH: Function<String, usize> = Function::new("length");
+/// const SUM: Function<Vec<u8>, u64> = Function::new("sum");
+/// const PARSE: Function<String, u64> = Function::new("parse");
+///
+/// let functions = Functions::new()
+///     .add(LENGTH, |text: String| async move { text.len() })
+///     .add_blocking(SUM, |bytes: Vec<u8>| bytes.iter().map(|byte| u64::from(*byte)).sum())
+///     .add_fallible(PARSE, |text: String| async move { text.parse::<u64>() });
+/// assert_eq!(functions.names().collect::<Vec<_>>(), ["length", "parse", "sum"]);
+/// ```
+#[derive(Clone, Default)]
+#[must_use = "a table does nothing by itself: pass it to `cordial_isolate::main` or to a worker"]
+pub struct Functions {
+    by_name: Arc<BTreeMap<&'static str, Entry>>,
+    travels: Arc<Travels>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    signature: Signature,
+    added_at: &'static Location<'static>,
+    run: Arc<dyn Fn(Vec<u8>) -> EncodedFuture + Send + Sync>,
+}
+
+impl Functions {
+    /// Returns an empty table.
+    pub fn new() -> Functions {
+        Functions::default()
+    }
+
+    /// Adds an async function. Its output is the result of the call: if it is a `Result`, the caller gets that `Result`.
+    ///
+    /// # Panics
+    ///
+    /// If a function of this name was added before.
+    #[track_caller]
+    pub fn add<In, Out, F, Fut>(self, function: Function<In, Out>, f: F) -> Functions
+    where
+        In: DeserializeOwned + Send + 'static,
+        Out: Serialize + Send + 'static,
+        F: Fn(In) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Out> + Send + 'static,
+    {
+        self.insert(function, move |input| {
+            let future = f(input);
+            async move { Ok(future.await) }
+        })
+    }
+
+    /// Adds a function that computes or blocks. Like an async function, it runs in a process of `cordial`, which may block.
+    ///
+    /// # Panics
+    ///
+    /// If a function of this name was added before.
+    #[track_caller]
+    pub fn add_blocking<In, Out, F>(self, function: Function<In, Out>, f: F) -> Functions
+    where
+        In: DeserializeOwned + Send + 'static,
+        Out: Serialize + Send + 'static,
+        F: Fn(In) -> Out + Send + Sync + 'static,
+    {
+        let f = Arc::new(f);
+        self.insert(function, move |input| {
+            let f = f.clone();
+            async move { Ok(f(input)) }
+        })
+    }
+
+    /// Adds an async function that can fail. The caller gets its `Ok` value; an `Err` is an [`Exit::Error`] with the text of the
+    /// error and the texts of its sources, or, if the error is an `Exit`, that exit.
+    ///
+    /// # Panics
+    ///
+    /// If a function of this name was added before.
+    #[track_caller]
+    pub fn add_fallible<In, Out, E, F, Fut>(self, function: Function<In, Out>, f: F) -> Functions
+    where
+        In: DeserializeOwned + Send + 'static,
+        Out: Serialize + Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+        F: Fn(In) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Out, E>> + Send + 'static,
+    {
+        self.insert(function, move |input| {
+            let future = f(input);
+            async move { future.await.map_err(|error| Exit::from(error.into())) }
+        })
+    }
+
+    #[track_caller]
+    fn insert<In, Out, F, Fut>(mut self, function: Function<In, Out>, f: F) -> Functions
+    where
+        In: DeserializeOwned + Send + 'static,
+        Out: Serialize + Send + 'static,
+        F: Fn(In) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Out, Exit>> + Send + 'static,
+    {
+        let signature = function.signature();
+        let f = Arc::new(f);
+        let run = move |input: Vec<u8>| -> EncodedFuture {
+            let f = f.clone();
+            Box::pin(async move {
+                let failed = |error: codec::CodecError, what| Exit::Error(Arc::new(error.of(signature.name, what)));
+                let input = codec::decode::<In>(input).map_err(|error| failed(error, "argument"))?;
+                let output = f(input).await?;
+                codec::encode_owned(output).map_err(|error| failed(error, "result"))
+            })
+        };
+        let added_at = Location::caller();
+        let entry = Entry { signature, added_at, run: Arc::new(run) };
+        if let Some(first) = Arc::make_mut(&mut self.by_name).insert(signature.name, entry) {
+            panic!(
+                "two functions are called {:?}: one was added at {}, the other at {added_at}; give one of them another name",
+                signature.name, first.added_at
+            );
+        }
+        self
+    }
+
+    /// Lets the values of a key travel: a call carries the value that is in scope at the caller, and the function sees it. Caller and worker
+    /// need the same key and the same name. Keys that were not added here do not travel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial::Inherited;
+    /// use cordial_isolate::Functions;
+    ///
+    /// static TENANT: Inherited<String> = Inherited::new();
+    ///
+    /// let functions = Functions::new().travels("tenant", &TENANT);
+    /// # assert_eq!(functions.names().count(), 0);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If a key of this name was added before.
+    #[track_caller]
+    pub fn travels<T>(mut self, name: &'static str, key: &'static Inherited<T>) -> Functions
+    where
+        T: Serialize + DeserializeOwned + Send + Sync + 'static,
+    {
+        let travels = Arc::make_mut(&mut self.travels);
+        assert!(
+            travels.keys.iter().all(|key| key.name != name),
+            "two keys are called {name:?}; give one of them another name"
+        );
+        travels.keys.push(Key::new(name, key));
+        self
+    }
+
+    /// Lets the trace context travel, in the format of W3C (`traceparent`): `current` returns that of the caller, and `span` makes the span
+    /// in which the function runs at the worker. Default: the context does not travel.
+    ///
+    /// With `tracing-opentelemetry`, `current` injects the context of `Span::current().context()` into a map and returns its
+    /// `traceparent`, and `span` extracts a context from it and sets it as the parent of a new span.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cordial_isolate::Functions;
+    ///
+    /// let functions = Functions::new().trace_context(
+    ///     || Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
+    ///     |traceparent| tracing::info_span!("call", traceparent),
+    /// );
+    /// # assert_eq!(functions.names().count(), 0);
+    /// ```
+    pub fn trace_context(
+        mut self,
+        current: impl Fn() -> Option<String> + Send + Sync + 'static,
+        span: impl Fn(&str) -> Span + Send + Sync + 'static,
+    ) -> Functions {
+        let context = TraceContext { current: Arc::new(current), span: Arc::new(span) };
+        Arc::make_mut(&mut self.travels).trace_context = Some(context);
+        self
+    }
+
+    /// Returns what a call from the calling process carries.
+    #[must_use]
+    pub fn carried(&self) -> Carried {
+        let value = |key: &Key| Some((key.name.to_owned(), (key.get)()?));
+        let values = self.travels.keys.iter().filter_map(value).collect();
+        let traceparent = self.travels.trace_context.as_ref().and_then(|context| (context.current)());
+        Carried { values, traceparent }
+    }
+
+    /// Returns the names of the functions, in alphabetical order.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.by_name.keys().copied()
+    }
+
+    /// Returns the signatures of the functions, in the alphabetical order of their names.
+    pub fn signatures(&self) -> impl Iterator<Item = Signature> + '_ {
+        self.by_name.values().map(|entry| entry.signature)
+    }
+
+    /// Finds the code for a call that names a function and its [fingerprint](Signature::fingerprint).
+    ///
+    /// # Errors
+    ///
+    /// If there is no function of this name, or its types or its version differ.
+    pub fn find(&self, name: &str, fingerprint: u64) -> Result<Runner, Unserved> {
+        let Some(entry) = self.by_name.get(name) else {
+            let known = self.names().map(str::to_owned).collect();
+            return Err(Unserved::unknown(name, known));
+        };
+        if entry.signature.fingerprint() != fingerprint {
+            return Err(Unserved::differs(entry.signature));
+        }
+        Ok(Runner { signature: entry.signature, run: entry.run.clone(), travels: self.travels.clone() })
+    }
+}
+
+impl fmt::Debug for Functions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.names()).finish()
+    }
+}

@@ -1,0 +1,29 @@
+//! What the kernel of macOS offers instead of the functions of Linux.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::sys::socket::{getsockopt, sockopt::LocalPeerPid};
+use rustix::net::SendFlags;
+use rustix::process::{Pid, Signal};
+
+/// Programs in Rust ignore SIGPIPE, so no flag is needed.
+pub(crate) const NO_SIGNAL: SendFlags = SendFlags::empty();
+
+/// The option of a pool that this system does not have: its kernel does not keep limits for memory.
+pub(crate) const MISSING_OPTION: Option<&str> = Some("memory");
+
+/// Returns the process that has the other end of this socket. `None` if this is not a socket.
+pub(crate) fn maker_of(socket: impl AsFd) -> Option<i32> {
+    getsockopt(&socket, LocalPeerPid).ok()
+}
+
+/// There is no such signal: a worker sees the end of its pool by the end of the socket.
+pub(crate) fn set_parent_death_signal(_signal: Signal) -> io::Result<()> {
+    Ok(())
+}
+
+/// There is no such descriptor: the pool asks from time to time whether a worker has exited.
+pub(crate) fn exit_descriptor(_os_pid: Pid) -> Option<OwnedFd> {
+    None
+}

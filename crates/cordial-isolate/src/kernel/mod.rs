@@ -1,0 +1,7 @@
+//! What differs between the operating systems that have workers.
+
+#[cfg_attr(target_os = "linux", path = "linux.rs")]
+#[cfg_attr(target_os = "macos", path = "macos.rs")]
+mod system;
+
+pub(crate) use system::{MISSING_OPTION, NO_SIGNAL, exit_descriptor, maker_of, set_parent_death_signal};

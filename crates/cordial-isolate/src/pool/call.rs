@@ -1,0 +1,43 @@
+//! A call, and how it can end.
+
+use std::time::{Duration, Instant};
+
+use cordial::{Exit, LostCause, Pid};
+use tokio::sync::oneshot;
+
+use crate::frame::Outgoing;
+use crate::function::Signature;
+
+/// A call that waits for a worker, or runs in one.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) id: u64,
+    pub(super) signature: Signature,
+    /// The process of the caller that stands for the call.
+    pub(super) process: Option<Pid>,
+    /// `None` once it was given to a worker.
+    pub(super) frame: Option<Outgoing>,
+    pub(super) reply: oneshot::Sender<Reply>,
+    /// When it was given to a worker.
+    pub(super) since: Option<Instant>,
+}
+
+/// How a call has ended.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// The worker has answered with these bytes.
+    Done(Vec<u8>),
+    /// The worker is gone.
+    Lost(LostWorker),
+    /// The pool has ended the worker, because the call was asked to shut down and did not, or because the pool stops.
+    Ended(Exit),
+}
+
+/// A worker that is gone, as its pool has found it.
+#[derive(Debug)]
+pub(super) struct LostWorker {
+    pub(super) os_pid: i32,
+    pub(super) cause: LostCause,
+    pub(super) ran_for: Duration,
+    pub(super) stderr: Vec<String>,
+}

@@ -1,0 +1,598 @@
+//! The thread of a pool: it starts the workers, reads what they send and write, ends them, and reaps them.
+//!
+//! It is a thread of its own for two reasons. The workers take its end for the end of the pool, so it has to live as long as
+//! they do. And it ends calls that exceed their limits also while all threads of the program compute.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+use cordial::{Exit, LostCause, Pid};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{RecvFlags, SendFlags};
+
+use super::call::{Call, LostWorker, Reply};
+use super::cause::{OomKills, cause_of, refusal, with_last_lines};
+use super::clock::{later, now};
+use super::error::PoolError;
+use super::events;
+use super::process::Process;
+use super::shared::{End, Phase, Shared, Worker, WorkerState};
+use crate::frame::{Frame, Incoming, Kind, Received};
+use crate::init::Initialized;
+
+/// The delay before a worker is started after a failed attempt. It doubles up to the longest one.
+const FIRST_DELAY: Duration = Duration::from_millis(10);
+const LONGEST_DELAY: Duration = Duration::from_secs(1);
+
+/// A worker has started well if it has answered a call, or was idle for this long. One that dies by itself before has not: the next one
+/// may do the same, and so on.
+const UNTIL_PROVEN: Duration = Duration::from_secs(1);
+
+/// After how many failed attempts in a row a pool without workers gives up.
+const ATTEMPTS: u32 = 10;
+
+/// How often the thread checks whether a worker has exited, on systems that do not report it.
+const EXIT_CHECK_PERIOD: Duration = Duration::from_millis(20);
+
+/// How many times an output is read before the sockets are looked at: together, these reads take more than a pipe holds.
+const READS: usize = 4;
+
+/// A worker, as only the thread of the pool needs it.
+struct Connection {
+    process: Process,
+    socket: Arc<OwnedFd>,
+    incoming: Incoming,
+    is_open: bool,
+    /// Whether the exit was handled, and only the rest of the group is waited for.
+    has_exited: bool,
+}
+
+impl Connection {
+    /// Ends the last lines of a call, which may have no line break: what follows belongs to another call.
+    fn finish_lines(&mut self, call: Option<Caller>) {
+        let os_pid = self.process.os_pid.as_raw_nonzero().get();
+        for output in [&mut self.process.stdout, &mut self.process.stderr] {
+            let stream = output.stream;
+            output.finish(&mut |line| events::output(stream, os_pid, call, line));
+        }
+    }
+}
+
+/// The function of a call, and the process that stands for it.
+type Caller = (&'static str, Option<Pid>);
+
+/// The thread of a pool.
+pub(super) struct Driver {
+    shared: Arc<Shared>,
+    woken: UnixStream,
+    initialized: Option<&'static Initialized>,
+    connections: BTreeMap<u64, Connection>,
+    next_worker: u64,
+    failures: u32,
+    next_start: Instant,
+    /// Receives the outcome of the first start.
+    first_start: Option<Sender<Result<(), PoolError>>>,
+    buffer: Vec<u8>,
+    oom_kills: OomKills,
+}
+
+/// What is readable.
+struct Ready {
+    id: u64,
+    stdout: bool,
+    stderr: bool,
+    exit: bool,
+    socket: bool,
+}
+
+impl Driver {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    ///
+    /// If the system has no thread.
+    pub(super) fn start(
+        shared: Arc<Shared>,
+        woken: UnixStream,
+        initialized: Option<&'static Initialized>,
+        first_start: Sender<Result<(), PoolError>>,
+    ) -> std::io::Result<()> {
+        let driver = Driver {
+            shared,
+            woken,
+            initialized,
+            connections: BTreeMap::new(),
+            next_worker: 1,
+            failures: 0,
+            next_start: now(),
+            first_start: Some(first_start),
+            buffer: Vec::new(),
+            oom_kills: OomKills::find(),
+        };
+        std::thread::Builder::new().name("cordial-isolate".to_owned()).spawn(move || driver.run()).map(drop)
+    }
+
+    fn run(mut self) {
+        loop {
+            self.start_workers();
+            self.finish_groups();
+            let Some(limit) = self.advance() else { return };
+            for ready in self.wait(limit) {
+                self.handle(&ready);
+            }
+        }
+    }
+
+    /// Starts the workers that are missing.
+    fn start_workers(&mut self) {
+        loop {
+            let state = self.shared.lock();
+            if state.phase != Phase::Open
+                || state.is_closed
+                || state.n_lasting() >= state.target
+                || now() < self.next_start
+            {
+                return;
+            }
+            drop(state);
+            let (process, socket) = match Process::start(&self.shared.config, self.initialized) {
+                Ok(started) => started,
+                Err(error) => {
+                    let (program, reason) = (self.shared.program.clone(), refusal(&error).into());
+                    self.start_failed(PoolError::NotStarted { program, reason });
+                    continue;
+                }
+            };
+            let socket = Arc::new(socket);
+            let id = self.next_worker;
+            self.next_worker += 1;
+            let mut state = self.shared.lock();
+            state.counters.started += 1;
+            let mut worker = Worker::new(process.os_pid, socket.clone());
+            // The pool may have been closed meanwhile.
+            if state.is_closed || state.phase != Phase::Open {
+                worker.kill();
+            }
+            state.workers.insert(id, worker);
+            drop(state);
+            let incoming = Incoming::new(self.shared.config.max_payload);
+            let connection = Connection { process, socket, incoming, is_open: true, has_exited: false };
+            self.connections.insert(id, connection);
+        }
+    }
+
+    /// Notes that a worker has not started, and gives up after many attempts.
+    fn start_failed(&mut self, error: PoolError) {
+        self.failures += 1;
+        let delay = FIRST_DELAY.saturating_mul(1 << self.failures.saturating_sub(1).min(16)).min(LONGEST_DELAY);
+        self.next_start = now() + delay;
+        events::start_failed(&error, self.failures);
+        let mut state = self.shared.lock();
+        state.counters.failed_starts += 1;
+        let is_first = self.first_start.take().is_some_and(|first| first.send(Err(error.clone())).is_ok());
+        // Workers that are starting are no reason to wait: with slow starts, there are always some.
+        let has_ready = state.workers.values().any(Worker::is_ready);
+        if !is_first && (self.failures < ATTEMPTS || has_ready || state.phase != Phase::Open) {
+            return;
+        }
+        let attempts = self.failures;
+        self.failures = 0;
+        let error = if is_first { error } else { PoolError::GaveUp { attempts, reason: error.to_string().into() } };
+        state.phase = Phase::Failed(error.clone());
+        state.target = 0;
+        state.workers.values_mut().filter(|worker| worker.state == WorkerState::Starting).for_each(Worker::kill);
+        let waiting = std::mem::take(&mut state.queue);
+        drop(state);
+        self.shared.phases.send_replace(Phase::Failed(error.clone()));
+        events::gave_up(&error);
+        for call in waiting.into_values() {
+            let _ = call.reply.send(Reply::Ended(Exit::Error(Arc::new(error.clone()))));
+        }
+    }
+
+    /// Does what is due, and returns after which time something else is due. `None` once the pool has ended.
+    fn advance(&mut self) -> Option<Option<Duration>> {
+        let shared = self.shared.clone();
+        let config = &shared.config;
+        let now = now();
+        let mut next: Option<Instant> = None;
+        let mut at = |time: Instant| next = Some(next.map_or(time, |next| next.min(time)));
+        let mut state = shared.lock();
+        let mut idle_too_long = Vec::new();
+        for (id, worker) in &mut state.workers {
+            match worker.end {
+                End::Asked { term_at } if term_at <= now => worker.terminate(),
+                End::Term { kill_at } | End::Retire { kill_at } | End::Broken { kill_at } if kill_at <= now => {
+                    worker.kill();
+                    // If only its group was left, nothing else wakes this thread to finish it.
+                    at(now);
+                }
+                _ => {}
+            }
+            match worker.end {
+                End::Asked { term_at: time }
+                | End::Term { kill_at: time }
+                | End::Retire { kill_at: time }
+                | End::Broken { kill_at: time } => at(time),
+                End::None | End::Killed => {}
+            }
+            match worker.state {
+                WorkerState::Starting => {
+                    let limit = later(worker.started, config.start_timeout);
+                    if limit <= now {
+                        worker.kill();
+                    } else {
+                        at(limit);
+                    }
+                }
+                WorkerState::Idle => {
+                    if !worker.is_proven {
+                        let proven = later(worker.since, UNTIL_PROVEN);
+                        if proven <= now {
+                            worker.is_proven = true;
+                            self.failures = 0;
+                        } else {
+                            at(proven);
+                        }
+                    }
+                    if let Some(limit) = config.idle_timeout.and_then(|timeout| worker.since.checked_add(timeout)) {
+                        if limit <= now {
+                            worker.retire();
+                            idle_too_long.push(*id);
+                        } else {
+                            at(limit);
+                        }
+                    }
+                }
+                WorkerState::Busy | WorkerState::Ending => {}
+            }
+        }
+        for id in idle_too_long {
+            state.remove_idle(id);
+            state.target = state.target.saturating_sub(1);
+        }
+        if state.phase == Phase::Stopping && state.workers.is_empty() {
+            state.phase = Phase::Stopped;
+            shared.phases.send_replace(Phase::Stopped);
+        }
+        if state.is_closed && state.workers.is_empty() {
+            shared.has_no_workers();
+            return None;
+        }
+        if state.phase == Phase::Open && !state.is_closed && state.n_lasting() < state.target {
+            at(self.next_start);
+        }
+        drop(state);
+        if self.connections.values().any(|connection| connection.process.exit.is_none()) {
+            at(now + EXIT_CHECK_PERIOD);
+        }
+        Some(next.map(|next| next.saturating_duration_since(now)))
+    }
+
+    /// Waits until a descriptor is readable, the thread is woken, or the time is over.
+    fn wait(&mut self, limit: Option<Duration>) -> Vec<Ready> {
+        // Rounded up: a wait that ends too early would be followed by others without a pause.
+        let limit = limit.map(|limit| limit + Duration::from_micros(100));
+        let limit = limit.map(|limit| Timespec {
+            tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: limit.subsec_nanos().into(),
+        });
+        let shared = self.shared.clone();
+        let wants_to_send: Vec<u64> = {
+            let state = shared.lock();
+            state.workers.iter().filter(|(_, worker)| worker.outgoing.is_some()).map(|(id, _)| *id).collect()
+        };
+        let mut fds = Vec::with_capacity(1 + 4 * self.connections.len());
+        let mut owners: Vec<(u64, usize)> = Vec::with_capacity(fds.capacity());
+        fds.push(PollFd::new(&self.woken, PollFlags::IN));
+        owners.push((0, 0));
+        for (id, connection) in &self.connections {
+            for (kind, fd) in connection.process.descriptors().into_iter().enumerate() {
+                // An exit that was handled stays readable.
+                if let Some(fd) = fd.filter(|_| kind < 2 || !connection.has_exited) {
+                    fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
+                    owners.push((*id, kind));
+                }
+            }
+            if connection.is_open {
+                let flags = if wants_to_send.contains(id) { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
+                fds.push(PollFd::from_borrowed_fd(connection.socket.as_fd(), flags));
+                owners.push((*id, 3));
+            }
+        }
+        // An interrupted wait ends early, which does no harm.
+        let _ = poll(&mut fds, limit.as_ref());
+        let is_woken = !fds[0].revents().is_empty();
+        let mut ready: Vec<Ready> = Vec::new();
+        for (fd, (id, kind)) in fds.iter().zip(owners).skip(1) {
+            if fd.revents().is_empty() {
+                continue;
+            }
+            if ready.last().is_none_or(|last| last.id != id) {
+                ready.push(Ready { id, stdout: false, stderr: false, exit: false, socket: false });
+            }
+            let last = ready.last_mut().expect("one was pushed if there was none");
+            match kind {
+                0 => last.stdout = true,
+                1 => last.stderr = true,
+                2 => last.exit = true,
+                _ => last.socket = true,
+            }
+        }
+        drop(fds);
+        if is_woken {
+            let mut bytes = [0; 64];
+            while matches!((&self.woken).read(&mut bytes), Ok(read) if read == bytes.len()) {}
+            self.shared.lock().woken();
+        }
+        for (id, connection) in &self.connections {
+            if connection.process.exit.is_none() && !ready.iter().any(|ready| ready.id == *id) {
+                ready.push(Ready { id: *id, stdout: false, stderr: false, exit: true, socket: false });
+            }
+        }
+        ready
+    }
+
+    /// Handles what a worker has done.
+    fn handle(&mut self, ready: &Ready) {
+        if ready.stdout || ready.stderr {
+            self.read_all_outputs(ready.id);
+        }
+        if ready.socket {
+            self.send_rest(ready.id);
+            self.receive(ready.id);
+        }
+        let Some(connection) = self.connections.get(&ready.id) else { return };
+        if !connection.has_exited
+            && (ready.exit || !connection.is_open)
+            && let Some(cause) = connection.process.exited()
+        {
+            self.exited(ready.id, cause);
+        }
+    }
+
+    /// Reads what the pipes of both outputs hold.
+    fn read_all_outputs(&mut self, id: u64) {
+        for _ in 0..READS {
+            if !self.read_outputs(id) {
+                return;
+            }
+        }
+    }
+
+    /// Reads both outputs once. Returns whether there may be more.
+    fn read_outputs(&mut self, id: u64) -> bool {
+        let call = self.caller(id);
+        let Some(connection) = self.connections.get_mut(&id) else { return false };
+        let os_pid = connection.process.os_pid.as_raw_nonzero().get();
+        let mut has_more = false;
+        let Process { stdout, stderr, .. } = &mut connection.process;
+        for output in [stdout, stderr] {
+            let stream = output.stream;
+            has_more |= output.read(&mut self.buffer, &mut |line| events::output(stream, os_pid, call, line));
+        }
+        has_more
+    }
+
+    /// Returns the call whose output a worker writes. `None` also if no subscriber takes lines of output.
+    fn caller(&self, id: u64) -> Option<Caller> {
+        if !events::shows_output() {
+            return None;
+        }
+        let state = self.shared.lock();
+        let call = state.workers.get(&id)?.call.as_ref()?;
+        Some((call.signature.name(), call.process))
+    }
+
+    /// Sends the rest of a frame that was too large for the socket.
+    fn send_rest(&mut self, id: u64) {
+        let mut state = self.shared.lock();
+        let Some(worker) = state.workers.get_mut(&id) else { return };
+        let Some(mut frame) = worker.outgoing.take() else { return };
+        let socket = worker.socket.clone();
+        // A large frame is copied without the lock. Nothing else is sent to a worker whose frame is incomplete.
+        worker.is_sending = true;
+        drop(state);
+        let sent = frame.send(&socket, SendFlags::DONTWAIT);
+        let mut state = self.shared.lock();
+        let Some(worker) = state.workers.get_mut(&id) else { return };
+        worker.is_sending = false;
+        // An error means that the worker has died, which `exited` handles.
+        if matches!(sent, Ok(false)) {
+            worker.outgoing = Some(frame);
+        }
+    }
+
+    /// Reads frames of a worker.
+    fn receive(&mut self, id: u64) {
+        loop {
+            let Some(connection) = self.connections.get_mut(&id).filter(|connection| connection.is_open) else {
+                return;
+            };
+            match connection.incoming.receive(&connection.socket, RecvFlags::DONTWAIT) {
+                Ok(Received::Frame(frame)) => self.received(id, frame),
+                Ok(Received::Blocked) => return,
+                Ok(Received::Closed) => {
+                    connection.is_open = false;
+                    self.broken(id, "the worker has closed its socket");
+                    return;
+                }
+                Err(error) => {
+                    connection.is_open = false;
+                    self.broken(id, &error.to_string());
+                    return;
+                }
+            }
+        }
+    }
+
+    fn broken(&mut self, id: u64, reason: &str) {
+        let mut state = self.shared.lock();
+        state.remove_idle(id);
+        if let Some(worker) = state.workers.get_mut(&id) {
+            worker.end_broken(reason);
+        }
+    }
+
+    fn received(&mut self, id: u64, frame: Frame) {
+        match frame.kind {
+            Kind::Ready => {
+                if let Some(first) = self.first_start.take() {
+                    let _ = first.send(Ok(()));
+                }
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.process.stderr.forget();
+                }
+                let mut state = self.shared.lock();
+                if state.workers.get(&id).is_some_and(|worker| worker.state == WorkerState::Starting) {
+                    state.becomes_idle(id);
+                    state.dispatch(&self.shared.config);
+                }
+            }
+            Kind::Done => self.done(id, frame),
+            Kind::Stuck => {
+                let mut state = self.shared.lock();
+                if let Some(worker) = state.workers.get_mut(&id)
+                    && worker.call.as_ref().is_some_and(|call| call.id == frame.call)
+                {
+                    worker.terminate();
+                }
+            }
+            Kind::Call | Kind::Stop | Kind::Retire => {}
+        }
+    }
+
+    /// A call has ended: the worker takes the next one, or exits.
+    fn done(&mut self, id: u64, frame: Frame) {
+        // What it has written belongs to it, and was written before its answer.
+        self.read_all_outputs(id);
+        let mut state = self.shared.lock();
+        let Some(worker) = state.workers.get_mut(&id) else { return };
+        if worker.call.as_ref().is_none_or(|call| call.id != frame.call) {
+            return;
+        }
+        let call = worker.call.take();
+        self.failures = if worker.is_proven { self.failures } else { 0 };
+        worker.is_proven = true;
+        // A call that was asked to shut down has ended in time. If the worker is being killed, its answer came first.
+        if matches!(worker.end, End::Asked { .. }) {
+            worker.end = End::None;
+        }
+        if worker.state == WorkerState::Busy {
+            if worker.is_last {
+                worker.retire();
+                let is_recycled = self.shared.config.recycle_after.is_some_and(|limit| worker.calls >= limit);
+                state.counters.recycled += u64::from(is_recycled);
+            } else {
+                state.becomes_idle(id);
+            }
+        }
+        state.dispatch(&self.shared.config);
+        drop(state);
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.finish_lines(call.as_ref().map(|call| (call.signature.name(), call.process)));
+            connection.process.stderr.forget();
+        }
+        if let Some(call) = call {
+            let _ = call.reply.send(Reply::Done(frame.body));
+        }
+    }
+
+    /// Returns the test that a worker runs up to its call of `test_main`, if it runs one.
+    fn test(&self) -> Option<&str> {
+        let initialized = self.initialized.filter(|_| self.shared.config.program.is_none());
+        initialized?.test.as_deref()
+    }
+
+    /// A worker has exited, and is not reaped: answers its call.
+    fn exited(&mut self, id: u64, cause: LostCause) {
+        // What it sent and wrote before its end.
+        self.receive(id);
+        self.read_all_outputs(id);
+        let caller = self.caller(id);
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        connection.has_exited = true;
+        connection.is_open = false;
+        let os_pid = connection.process.os_pid.as_raw_nonzero().get();
+        connection.finish_lines(caller);
+        let stderr = connection.process.stderr.last_lines();
+        let memory = connection.process.stderr.memory;
+        let mut state = self.shared.lock();
+        state.remove_idle(id);
+        let Some(worker) = state.workers.get_mut(&id) else { return };
+        let was_ended = worker.was_ended();
+        let was_ready = worker.was_ready;
+        // A worker that has not died by itself after its socket was closed was killed for that.
+        let broken = worker.broken.clone().filter(|_| worker.end == End::Killed);
+        let died_early = !worker.is_proven && matches!(worker.end, End::None | End::Broken { .. });
+        let call: Option<Call> = worker.call.take();
+        let is_wanted = state.phase == Phase::Open && !state.is_closed;
+        if let Some(worker) = state.workers.get_mut(&id) {
+            worker.enter(WorkerState::Ending);
+        }
+        if call.is_some() && !was_ended {
+            state.counters.lost += 1;
+        }
+        drop(state);
+        let cause = cause_of(cause, broken, &self.shared.config, memory, &mut self.oom_kills);
+        if let Some(call) = call {
+            let ran_for = call.since.map_or(Duration::ZERO, |since| now().saturating_duration_since(since));
+            let reply = if was_ended {
+                Reply::Ended(Exit::Killed)
+            } else {
+                events::lost(os_pid, call.signature.name(), &cause);
+                Reply::Lost(LostWorker { os_pid, cause, ran_for, stderr })
+            };
+            let _ = call.reply.send(reply);
+        } else if (!was_ready || died_early) && is_wanted {
+            let mut reason = cause.to_string();
+            if was_ended {
+                reason = format!("it was not ready within {:?}", self.shared.config.start_timeout);
+            } else if was_ready {
+                reason = format!("it was ready, and has ended before its first call: {reason}");
+            } else if cause == LostCause::ExitCode(0)
+                && let Some(test) = self.test()
+            {
+                reason = format!(
+                    "{reason}, and has found no test {test:?} that calls `test_main`: that is the name of the thread that has called it here, so make it the first line of the test itself"
+                );
+            }
+            let program = self.shared.program.clone();
+            let reason = with_last_lines(reason, &stderr).into();
+            self.start_failed(PoolError::NotReady { program, reason });
+        }
+        self.finish(id);
+    }
+
+    /// Kills what a worker that has exited has started, and reaps the worker, unless its group has time left after SIGTERM.
+    fn finish(&mut self, id: u64) {
+        let mut state = self.shared.lock();
+        if let Some(worker) = state.workers.get_mut(&id) {
+            if matches!(worker.end, End::Term { kill_at } if now() < kill_at) {
+                return;
+            }
+            worker.end = End::None;
+            worker.kill();
+        }
+        drop(state);
+        let Some(mut connection) = self.connections.remove(&id) else { return };
+        connection.process.kill_orphans();
+        let mut state = self.shared.lock();
+        connection.process.reap();
+        state.workers.remove(&id);
+        state.dispatch(&self.shared.config);
+    }
+
+    /// Finishes the workers that have exited and whose group has no time left.
+    fn finish_groups(&mut self) {
+        let exited = self.connections.iter().filter(|(_, connection)| connection.has_exited);
+        for id in exited.map(|(id, _)| *id).collect::<Vec<u64>>() {
+            self.finish(id);
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! What a pool shares, on systems without pools: no value of it exists.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::pool::config::Config;
+use crate::pool::error::PoolError;
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(super) config: Config,
+    pub(super) phases: watch::Sender<Phase>,
+    pub(super) never: Infallible,
+}
+
+/// Whether the pool takes calls.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(dead_code, reason = "no pool is in any of these")]
+pub(super) enum Phase {
+    Open,
+    Stopping,
+    Failed(PoolError),
+}
+
+impl Shared {
+    pub(super) fn stop(&self, _grace: Duration) {
+        match self.never {}
+    }
+
+    pub(super) fn open(&self) {
+        match self.never {}
+    }
+
+    pub(super) fn close(&self) {
+        match self.never {}
+    }
+}

@@ -1,0 +1,179 @@
+//! What workers write to standard output and standard error.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// How many lines of standard error a report has.
+const KEPT_LINES: usize = 20;
+
+/// A longer line is cut into lines of this length, in bytes.
+const MAX_LINE: usize = 4096;
+
+/// How much is read at once: as much as a pipe holds.
+const READ: usize = 64 << 10;
+
+/// What programs write when they abort because memory was refused: Rust, C++, and the C library.
+const OUT_OF_MEMORY: [&[u8]; 4] = [b"memory allocation of", b"bad_alloc", b"out of memory", b"Cannot allocate memory"];
+
+/// What a line says about memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum MemoryWords {
+    Nothing,
+    /// Memory was refused. The program may go on.
+    Refused,
+    /// Rust aborts because memory was refused.
+    Aborts,
+}
+
+impl MemoryWords {
+    fn of(line: &[u8]) -> MemoryWords {
+        if line.starts_with(OUT_OF_MEMORY[0]) {
+            return MemoryWords::Aborts;
+        }
+        // First bytes are compared first: comparing all words at each place takes longer than reading the line.
+        let is_at = |start: usize| {
+            OUT_OF_MEMORY.iter().any(|words| line[start] == words[0] && line[start..].starts_with(words))
+        };
+        if (0..line.len()).any(is_at) { MemoryWords::Refused } else { MemoryWords::Nothing }
+    }
+}
+
+/// Whether the panic hook of Rust has written this line. The next one is the message.
+fn says_panicked(line: &[u8]) -> bool {
+    line.starts_with(b"thread '") && line.windows(PANICKED_AT.len()).any(|words| words == PANICKED_AT)
+}
+
+const PANICKED_AT: &[u8] = b" panicked at ";
+
+/// A standard stream of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StdStream {
+    Stdout,
+    Stderr,
+}
+
+impl StdStream {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            StdStream::Stdout => "stdout",
+            StdStream::Stderr => "stderr",
+        }
+    }
+}
+
+/// Reads a stream of a worker line by line.
+#[derive(Debug)]
+pub(super) struct Output {
+    pipe: Option<OwnedFd>,
+    line: Vec<u8>,
+    /// The last lines of the call.
+    last: VecDeque<Vec<u8>>,
+    /// Where a panic was, and its message, if a backtrace has pushed these two lines out of the last ones.
+    panicked: Vec<Vec<u8>>,
+    pub(super) stream: StdStream,
+    /// What the call has written about memory. A backtrace may have followed.
+    pub(super) memory: MemoryWords,
+}
+
+impl Output {
+    /// The pipe must not block.
+    pub(super) fn new(pipe: OwnedFd, stream: StdStream) -> Output {
+        Output {
+            pipe: Some(pipe),
+            line: Vec::new(),
+            last: VecDeque::new(),
+            panicked: Vec::new(),
+            stream,
+            memory: MemoryWords::Nothing,
+        }
+    }
+
+    /// Returns the pipe while it is open.
+    pub(super) fn pipe(&self) -> Option<&OwnedFd> {
+        self.pipe.as_ref()
+    }
+
+    /// Reads what the pipe holds, once, and calls `f` with each complete line. Returns whether there may be more.
+    pub(super) fn read(&mut self, buffer: &mut Vec<u8>, f: &mut dyn FnMut(&[u8])) -> bool {
+        let Some(pipe) = &self.pipe else { return false };
+        buffer.resize(READ, 0);
+        match rustix::io::read(pipe.as_fd(), &mut buffer[..]) {
+            Ok(0) => self.pipe = None,
+            Ok(read) => {
+                self.add(&buffer[..read], f);
+                return true;
+            }
+            Err(error) => {
+                let error = io::Error::from(error);
+                if !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) {
+                    self.pipe = None;
+                }
+                return error.kind() == io::ErrorKind::Interrupted;
+            }
+        }
+        false
+    }
+
+    fn add(&mut self, bytes: &[u8], f: &mut dyn FnMut(&[u8])) {
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let (text, is_complete) = match part.strip_suffix(b"\n") {
+                Some(text) => (text, true),
+                None => (part, false),
+            };
+            for piece in text.chunks(MAX_LINE) {
+                if self.line.len() + piece.len() > MAX_LINE {
+                    self.end_line(f);
+                }
+                self.line.extend_from_slice(piece);
+            }
+            if is_complete {
+                self.end_line(f);
+            }
+        }
+    }
+
+    fn end_line(&mut self, f: &mut dyn FnMut(&[u8])) {
+        f(&self.line);
+        if self.stream == StdStream::Stdout {
+            self.line.clear();
+            return;
+        }
+        self.memory = self.memory.max(MemoryWords::of(&self.line));
+        // The oldest line gives its memory to the next one.
+        let next = if self.last.len() == KEPT_LINES { self.last.pop_front().unwrap_or_default() } else { Vec::new() };
+        if says_panicked(&next) {
+            self.panicked = vec![next.clone()];
+        } else if self.panicked.len() == 1 {
+            self.panicked.push(next.clone());
+        }
+        self.last.push_back(std::mem::replace(&mut self.line, next));
+        self.line.clear();
+    }
+
+    /// Ends the last line, if it has no line break.
+    pub(super) fn finish(&mut self, f: &mut dyn FnMut(&[u8])) {
+        if !self.line.is_empty() {
+            self.end_line(f);
+        }
+    }
+
+    /// Forgets the lines of the call that has ended.
+    pub(super) fn forget(&mut self) {
+        self.last.clear();
+        self.panicked.clear();
+        self.line.clear();
+        self.memory = MemoryWords::Nothing;
+    }
+
+    /// Returns the last lines of the call, the oldest first. If a panic with a longer backtrace was among them, the first ones are its place and
+    /// its message.
+    pub(super) fn last_lines(&self) -> Vec<String> {
+        let lines: Vec<String> =
+            self.panicked.iter().chain(&self.last).map(|line| String::from_utf8_lossy(line).into_owned()).collect();
+        let Some(rest) = lines.len().checked_sub(KEPT_LINES - 3).filter(|_| !self.panicked.is_empty()) else {
+            return lines;
+        };
+        lines[..2].iter().cloned().chain(["...".to_owned()]).chain(lines[rest..].iter().cloned()).collect()
+    }
+}

@@ -1,0 +1,119 @@
+//! Starts, watches and reaps one worker process.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use cordial::LostCause;
+use rustix::io::ioctl_fionbio;
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+
+use super::config::Config;
+use super::output::{Output, StdStream};
+use crate::descendants;
+use crate::init::Initialized;
+use crate::kernel;
+use crate::worker::{VARIABLE, WorkerSettings};
+
+/// The file of the running program. It still leads to the program that was started if that file was replaced or deleted.
+const THIS_PROGRAM: &str = "/proc/self/exe";
+
+/// Why it is not known how a worker has ended, if the system has no status of its exit.
+const NO_STATUS: &str = "its OS process is gone, and the system does not say why, because this program ignores SIGCHLD or waits for all of its child processes; set SIGCHLD to its default, and wait for single processes";
+
+/// The number of the next worker of any pool of this program.
+static NEXT_WORKER: AtomicU64 = AtomicU64::new(1);
+
+/// A worker process that was started.
+#[derive(Debug)]
+pub(super) struct Process {
+    child: Child,
+    /// The variable in the environment of the worker and of everything that it has started.
+    mark: String,
+    pub(super) os_pid: Pid,
+    /// Becomes readable when the process has exited. `None` if the system has no such thing; then `has_exited` is called often.
+    pub(super) exit: Option<OwnedFd>,
+    pub(super) stdout: Output,
+    pub(super) stderr: Output,
+}
+
+impl Process {
+    /// Starts a worker, and returns it with the pool's end of the socket.
+    ///
+    /// The calling thread has to live as long as the worker, which takes the end of that thread for the end of the pool.
+    pub(super) fn start(config: &Config, initialized: Option<&Initialized>) -> io::Result<(Process, OwnedFd)> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let settings = WorkerSettings {
+            parent: rustix::process::getpid().as_raw_nonzero().get(),
+            worker: NEXT_WORKER.fetch_add(1, Ordering::Relaxed),
+            max_payload: config.max_payload,
+            memory: config.memory,
+            cpu_time: config.cpu_time,
+        };
+        let mut command = match &config.program {
+            Some(path) => Command::new(path),
+            None => this_program(initialized.map_or(&[], |initialized| &initialized.arguments)),
+        };
+        command.env(VARIABLE, settings.encode());
+        command.stdin(OwnedFd::from(theirs)).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // A group of its own, so that what the worker starts ends with it, and Ctrl-C reaches the pool only.
+        let mut child = command.process_group(0).spawn()?;
+        let os_pid = Pid::from_child(&child);
+        let exit = kernel::exit_descriptor(os_pid);
+        let stdout = OwnedFd::from(child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?);
+        let stderr = OwnedFd::from(child.stderr.take().ok_or(io::ErrorKind::BrokenPipe)?);
+        ioctl_fionbio(&stdout, true)?;
+        ioctl_fionbio(&stderr, true)?;
+        let stdout = Output::new(stdout, StdStream::Stdout);
+        let stderr = Output::new(stderr, StdStream::Stderr);
+        Ok((Process { child, mark: settings.mark(), os_pid, exit, stdout, stderr }, OwnedFd::from(ours)))
+    }
+
+    /// Returns how the process has exited, and does not reap it: its id stays its own. `None` while it runs.
+    pub(super) fn exited(&self) -> Option<LostCause> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        match waitid(WaitId::Pid(self.os_pid), options) {
+            Ok(Some(status)) => Some(match (status.terminating_signal(), status.exit_status()) {
+                (Some(signal), _) => LostCause::signal(signal),
+                (None, code) => LostCause::ExitCode(code.unwrap_or_default()),
+            }),
+            Ok(None) | Err(rustix::io::Errno::INTR) => None,
+            Err(rustix::io::Errno::CHILD) => Some(LostCause::ConnectionLost { reason: NO_STATUS.into() }),
+            Err(error) => Some(LostCause::ConnectionLost { reason: format!("its OS process is gone: {error}").into() }),
+        }
+    }
+
+    /// Kills what the process, which has exited, has started and what has left its group.
+    pub(super) fn kill_orphans(&self) {
+        descendants::kill_orphans(&self.mark);
+    }
+
+    /// Reaps the process, which has exited.
+    pub(super) fn reap(&mut self) {
+        let _ = self.child.wait();
+    }
+
+    /// Returns the descriptors to wait for, besides the socket.
+    pub(super) fn descriptors(&self) -> [Option<std::os::fd::BorrowedFd<'_>>; 3] {
+        [self.stdout.pipe().map(AsFd::as_fd), self.stderr.pipe().map(AsFd::as_fd), self.exit.as_ref().map(AsFd::as_fd)]
+    }
+}
+
+/// Returns the command that starts this program again.
+fn this_program(arguments: &[OsString]) -> Command {
+    let mut command = if Path::new(THIS_PROGRAM).exists() {
+        Command::new(THIS_PROGRAM)
+    } else {
+        Command::new(std::env::current_exe().unwrap_or_else(|_| THIS_PROGRAM.into()))
+    };
+    if let Some(name) = std::env::args_os().next() {
+        command.arg0(name);
+    }
+    command.args(arguments);
+    command
+}

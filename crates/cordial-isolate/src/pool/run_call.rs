@@ -1,0 +1,91 @@
+//! A call, seen from the process that stands for it: from its submission to its answer.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use cordial::{Exit, Lost, process};
+use tokio::sync::oneshot;
+
+use super::call::{Call, LostWorker, Reply};
+use super::error::PoolError;
+use super::shared::{Asked, Shared};
+use crate::dispatch::{Carried, Outcome};
+use crate::frame::{Outgoing, Preface, TooLarge, check_length};
+use crate::function::Signature;
+use crate::init;
+
+/// Runs a call to its end, inside the process that stands for it. Dropping the future kills the worker that runs the call.
+/// `extra` travels with the call beside what the table of this program lets travel.
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    signature: Signature,
+    input: Vec<u8>,
+    extra: Carried,
+) -> Result<Vec<u8>, Exit> {
+    check_length(input.len(), shared.config.max_payload).map_err(|error| Exit::from(error.of("argument")))?;
+    let mut carried = init::carried();
+    carried.merge(extra);
+    let preface = Preface { name: signature.name().to_owned(), fingerprint: signature.fingerprint(), carried };
+    let (reply, mut replied) = oneshot::channel();
+    let id = shared.next_call();
+    let frame = Outgoing::call(id, input, &preface);
+    frame.check_extra().map_err(|TooLarge { length, max }| {
+        Exit::from(format!(
+            "what the call carries besides its argument has {length} bytes, and {max} are allowed; make the values of `Functions::travels` smaller, or pass them in the argument"
+        ))
+    })?;
+    let call = Call { id, signature, process: process::current(), frame: Some(frame), reply, since: None };
+    shared.submit(call).map_err(|error| Exit::Error(Arc::new(error)))?;
+    let guard = KillOnDrop { shared: &shared, id };
+    let mut asked = pin!(cordial::shutdown_requested());
+    let mut is_asked = false;
+    let reply = poll_fn(|cx| {
+        if let Poll::Ready(reply) = pin!(&mut replied).poll(cx) {
+            return Poll::Ready(reply.ok());
+        }
+        if !is_asked && asked.as_mut().poll(cx).is_ready() {
+            is_asked = true;
+            match shared.ask_to_stop(id) {
+                Asked::NotStarted => return Poll::Ready(Some(Reply::Ended(Exit::Shutdown(None)))),
+                Asked::Running | Asked::Ended => {}
+            }
+        }
+        Poll::Pending
+    });
+    let reply = reply.await;
+    std::mem::forget(guard);
+    let process = || process::current().and_then(process::info);
+    match reply {
+        Some(Reply::Done(bytes)) => {
+            let outcome = Outcome::decode(bytes).map_err(|error| Exit::Error(Arc::new(error)))?;
+            let process = if outcome.is_ok() { None } else { process() };
+            outcome.into_result(signature, process.as_ref())
+        }
+        Some(Reply::Lost(LostWorker { os_pid, cause, ran_for, stderr })) => {
+            let lost = Lost::builder(cause).function(signature.name()).place(format!("OS process {os_pid}"));
+            let lost = lost.ran_for(ran_for).stderr(stderr);
+            Err(match process() {
+                Some(process) => lost.spawned_at(process.spawned_at),
+                None => lost,
+            }
+            .build()
+            .into())
+        }
+        Some(Reply::Ended(exit)) => Err(exit),
+        None => Err(Exit::Error(Arc::new(PoolError::Stopped))),
+    }
+}
+
+/// Kills the worker of a call whose future is dropped.
+struct KillOnDrop<'a> {
+    shared: &'a Shared,
+    id: u64,
+}
+
+impl Drop for KillOnDrop<'_> {
+    fn drop(&mut self) {
+        self.shared.cancel(self.id);
+    }
+}

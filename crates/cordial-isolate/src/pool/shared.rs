@@ -1,0 +1,493 @@
+//! What callers and the thread of the pool share: the queue of calls and the states of the workers.
+//!
+//! ```text
+//!  worker   Starting ─ Ready ─► Idle ─ a call ─► Busy ─ Done ─► Idle …
+//!                                │                │  its last call ─ Done ─► Ending: it exits
+//!                                │ idle for long  │ crash, kill, limit ────► Ending: it is reaped, and another one starts
+//!                                └───────────────────────────────────────► Ending
+//! ```
+//!
+//! The counts are derived from these states wherever they are needed, and kept nowhere, so that they cannot differ from them.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use cordial::Exit;
+use rustix::net::SendFlags;
+use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
+use tokio::sync::watch;
+
+use super::call::{Call, Reply};
+use super::clock::{later, now};
+use super::config::Config;
+use super::error::PoolError;
+use crate::frame::{Kind, Outgoing};
+
+/// How long processes that got SIGTERM have before they get SIGKILL.
+const AFTER_SIGTERM: Duration = Duration::from_millis(100);
+
+/// How long a worker may live on after its socket was closed.
+const UNTIL_EXIT: Duration = Duration::from_millis(100);
+
+/// How long a drop of the last handle waits for the end of the workers.
+const UNTIL_CLOSED: Duration = Duration::from_millis(200);
+
+/// How long a worker that is needed no longer has to exit.
+const TO_RETIRE: Duration = Duration::from_secs(1);
+
+/// What callers and the thread of the pool share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(super) config: Config,
+    pub(super) program: Arc<str>,
+    state: Mutex<State>,
+    calls: AtomicU64,
+    /// Notified when a closed pool has no workers any more.
+    without_workers: Condvar,
+    /// Wakes the thread of the pool.
+    waker: UnixStream,
+    pub(super) phases: watch::Sender<Phase>,
+}
+
+/// Whether the pool takes calls.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Phase {
+    Open,
+    /// It takes no calls, and ends its workers.
+    Stopping,
+    /// It takes no calls, and has no workers.
+    Stopped,
+    /// No worker starts.
+    Failed(PoolError),
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) phase: Phase,
+    /// Whether the last handle was dropped.
+    pub(super) is_closed: bool,
+    pub(super) workers: BTreeMap<u64, Worker>,
+    /// The idle workers. The one that was idle for the shortest time is the last.
+    idle: Vec<u64>,
+    /// The calls that wait for a worker, in the order of their numbers.
+    pub(super) queue: BTreeMap<u64, Call>,
+    /// How many workers there should be.
+    pub(super) target: usize,
+    pub(super) counters: Counters,
+    is_woken: bool,
+}
+
+/// What has happened since the start of the pool.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counters {
+    pub(super) calls: u64,
+    pub(super) lost: u64,
+    pub(super) killed: u64,
+    pub(super) started: u64,
+    pub(super) recycled: u64,
+    pub(super) failed_starts: u64,
+}
+
+/// One worker process.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) os_pid: Pid,
+    pub(super) socket: Arc<OwnedFd>,
+    pub(super) state: WorkerState,
+    /// The rest of a frame that the socket has not taken yet.
+    pub(super) outgoing: Option<Outgoing>,
+    /// Whether the thread of the pool is sending that rest, without the lock.
+    pub(super) is_sending: bool,
+    pub(super) call: Option<Call>,
+    pub(super) calls: u64,
+    /// Whether it takes no further call.
+    pub(super) is_last: bool,
+    pub(super) end: End,
+    /// Why its socket cannot be used.
+    pub(super) broken: Option<Arc<str>>,
+    /// Whether it has taken calls.
+    pub(super) was_ready: bool,
+    /// Whether it has answered a call, or was idle for long.
+    pub(super) is_proven: bool,
+    pub(super) started: Instant,
+    /// Since when it is in its state.
+    pub(super) since: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WorkerState {
+    Starting,
+    Idle,
+    Busy,
+    Ending,
+}
+
+/// How far the pool has gone to end a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Nothing was done.
+    None,
+    /// The call was asked to shut down; SIGTERM follows at this time.
+    Asked { term_at: Instant },
+    /// It got SIGTERM; SIGKILL follows at this time.
+    Term { kill_at: Instant },
+    /// It was asked to exit, as it runs no call; SIGKILL follows at this time.
+    Retire { kill_at: Instant },
+    /// Its socket is closed or has carried no frames, for this reason; SIGKILL follows at this time.
+    Broken { kill_at: Instant },
+    /// It got SIGKILL.
+    Killed,
+}
+
+/// The result of a request to shut down a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// It waited for a worker, and was removed.
+    NotStarted,
+    /// Its worker was notified.
+    Running,
+    /// It has ended already.
+    Ended,
+}
+
+impl Shared {
+    /// Returns the shared state, and the socket from which the thread of the pool reads its wake-ups.
+    pub(super) fn new(config: Config, program: Arc<str>) -> std::io::Result<(Shared, UnixStream)> {
+        let (waker, woken) = UnixStream::pair()?;
+        waker.set_nonblocking(true)?;
+        woken.set_nonblocking(true)?;
+        let state = State {
+            phase: Phase::Open,
+            is_closed: false,
+            workers: BTreeMap::new(),
+            idle: Vec::new(),
+            queue: BTreeMap::new(),
+            target: config.workers,
+            counters: Counters::default(),
+            is_woken: false,
+        };
+        let (phases, _) = watch::channel(Phase::Open);
+        let (state, without_workers, calls) = (Mutex::new(state), Condvar::new(), AtomicU64::new(0));
+        let shared = Shared { config, program, state, calls, without_workers, waker, phases };
+        Ok((shared, woken))
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the number of the next call. 0 is no call.
+    pub(super) fn next_call(&self) -> u64 {
+        self.calls.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Wakes the thread of the pool.
+    pub(super) fn wake(&self, state: &mut State) {
+        if !state.is_woken {
+            state.is_woken = true;
+            // If the socket is full, the thread has wake-ups to read already.
+            let _ = (&self.waker).write(&[0]);
+        }
+    }
+
+    /// Takes a call: gives it to an idle worker, or lets it wait for one.
+    pub(super) fn submit(&self, call: Call) -> Result<(), PoolError> {
+        let mut state = self.lock();
+        match &state.phase {
+            Phase::Open => {}
+            Phase::Stopping | Phase::Stopped => return Err(PoolError::Stopped),
+            Phase::Failed(error) => return Err(error.clone()),
+        }
+        state.counters.calls += 1;
+        state.queue.insert(call.id, call);
+        if state.dispatch(&self.config) {
+            self.wake(&mut state);
+        }
+        Ok(())
+    }
+
+    /// Ends a call whose caller is gone: kills the worker that runs it.
+    pub(super) fn cancel(&self, id: u64) {
+        let mut state = self.lock();
+        if state.queue.remove(&id).is_some() {
+            return;
+        }
+        let Some(worker) = state.worker_of(id) else { return };
+        worker.kill();
+        worker.call = None;
+        state.counters.killed += 1;
+        state.dispatch(&self.config);
+        self.wake(&mut state);
+    }
+
+    /// Asks a call to shut down. Its worker is killed if that takes longer than the grace time.
+    pub(super) fn ask_to_stop(&self, id: u64) -> Asked {
+        let mut state = self.lock();
+        if state.queue.remove(&id).is_some() {
+            return Asked::NotStarted;
+        }
+        let Some(worker) = state.worker_of(id) else { return Asked::Ended };
+        worker.ask_to_stop(self.config.grace);
+        self.wake(&mut state);
+        Asked::Running
+    }
+
+    /// Begins to stop the pool: calls that wait are answered, calls that run are asked to shut down.
+    pub(super) fn stop(&self, grace: Duration) {
+        let mut state = self.lock();
+        if state.phase == Phase::Open || matches!(state.phase, Phase::Failed(_)) {
+            state.phase = Phase::Stopping;
+            self.phases.send_replace(Phase::Stopping);
+        }
+        state.target = 0;
+        let waiting = std::mem::take(&mut state.queue);
+        for worker in state.workers.values_mut() {
+            match worker.state {
+                WorkerState::Busy => worker.ask_to_stop(grace),
+                WorkerState::Starting => worker.kill(),
+                WorkerState::Idle => worker.retire(),
+                WorkerState::Ending => {}
+            }
+            worker.is_last = true;
+        }
+        state.idle.clear();
+        self.wake(&mut state);
+        drop(state);
+        for call in waiting.into_values() {
+            let _ = call.reply.send(Reply::Ended(Exit::Shutdown(Some("the pool was stopped".into()))));
+        }
+    }
+
+    /// Takes calls again, after a stop or a failure.
+    pub(super) fn open(&self) {
+        let mut state = self.lock();
+        if state.phase != Phase::Open {
+            state.phase = Phase::Open;
+            state.target = self.config.workers;
+            self.phases.send_replace(Phase::Open);
+            self.wake(&mut state);
+        }
+    }
+
+    /// Ends all workers at once; no handle is left, and so no call. Waits for a short time until they have ended,
+    /// because the program may end now, and then the thread of the pool cannot kill what they have started.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.is_closed = true;
+        state.target = 0;
+        state.workers.values_mut().for_each(Worker::kill);
+        state.idle.clear();
+        self.wake(&mut state);
+        let has_workers = |state: &mut State| !state.workers.is_empty();
+        // A poisoned lock or a limit that has passed changes nothing: the thread of the pool goes on.
+        let _ = self.without_workers.wait_timeout_while(state, UNTIL_CLOSED, has_workers);
+    }
+
+    /// Called by the thread of the pool when the last worker is gone.
+    pub(super) fn has_no_workers(&self) {
+        self.without_workers.notify_all();
+    }
+}
+
+impl State {
+    /// Called by the thread of the pool when it has seen the wake-up.
+    pub(super) fn woken(&mut self) {
+        self.is_woken = false;
+    }
+
+    /// Returns the worker that runs a call.
+    fn worker_of(&mut self, call: u64) -> Option<&mut Worker> {
+        self.workers.values_mut().find(|worker| worker.call.as_ref().is_some_and(|running| running.id == call))
+    }
+
+    /// Returns how many workers can take calls, now or after the call that they run.
+    pub(super) fn n_lasting(&self) -> usize {
+        self.workers.values().filter(|worker| worker.is_lasting()).count()
+    }
+
+    /// Returns how many calls run.
+    pub(super) fn n_running(&self) -> usize {
+        self.workers.values().filter(|worker| worker.call.is_some()).count()
+    }
+
+    /// Marks a worker as idle.
+    pub(super) fn becomes_idle(&mut self, id: u64) {
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.enter(WorkerState::Idle);
+            worker.was_ready = true;
+            self.idle.push(id);
+        }
+    }
+
+    /// Takes a worker out of the idle ones.
+    pub(super) fn remove_idle(&mut self, id: u64) {
+        self.idle.retain(|idle| *idle != id);
+    }
+
+    /// Gives waiting calls to idle workers. Returns whether the thread of the pool has something to do.
+    pub(super) fn dispatch(&mut self, config: &Config) -> bool {
+        let mut has_work = false;
+        while !self.queue.is_empty() && self.n_running() < config.workers {
+            let Some(id) = self.idle.pop() else { break };
+            let Some(worker) = self.workers.get_mut(&id).filter(|worker| worker.state == WorkerState::Idle) else {
+                continue;
+            };
+            let Some((_, call)) = self.queue.pop_first() else { break };
+            match worker.assign(call, config) {
+                Assigned::Sent => has_work |= worker.is_last,
+                Assigned::Partly => has_work = true,
+                Assigned::Dead(call) => {
+                    self.queue.insert(call.id, *call);
+                    has_work = true;
+                }
+            }
+        }
+        if !self.queue.is_empty() && self.phase == Phase::Open {
+            let needed = self.queue.len().saturating_add(self.n_running()).min(config.workers);
+            self.target = self.target.max(needed);
+            has_work |= self.n_lasting() < self.target;
+        }
+        has_work
+    }
+}
+
+/// The result of giving a call to a worker.
+enum Assigned {
+    Sent,
+    /// The thread of the pool has to send the rest.
+    Partly,
+    /// The worker is gone, and has got nothing of the call.
+    Dead(Box<Call>),
+}
+
+impl Worker {
+    pub(super) fn new(os_pid: Pid, socket: Arc<OwnedFd>) -> Worker {
+        let started = now();
+        Worker {
+            os_pid,
+            socket,
+            state: WorkerState::Starting,
+            outgoing: None,
+            is_sending: false,
+            call: None,
+            calls: 0,
+            is_last: false,
+            end: End::None,
+            broken: None,
+            was_ready: false,
+            is_proven: false,
+            started,
+            since: started,
+        }
+    }
+
+    pub(super) fn enter(&mut self, state: WorkerState) {
+        self.state = state;
+        self.since = now();
+    }
+
+    /// Returns whether the worker takes calls, now or after the one that it runs.
+    fn is_lasting(&self) -> bool {
+        self.state != WorkerState::Ending && !self.is_last
+    }
+
+    /// Returns whether the worker takes calls, and has said so.
+    pub(super) fn is_ready(&self) -> bool {
+        self.is_lasting() && self.was_ready
+    }
+
+    fn assign(&mut self, mut call: Call, config: &Config) -> Assigned {
+        let Some(mut frame) = call.frame.take() else { return Assigned::Sent };
+        match frame.send(&self.socket, SendFlags::DONTWAIT) {
+            Ok(true) => {}
+            Ok(false) => self.outgoing = Some(frame),
+            Err(_) if frame.is_unsent() => {
+                call.frame = Some(frame);
+                self.kill();
+                return Assigned::Dead(Box::new(call));
+            }
+            // The worker has died meanwhile, which its pool is about to find.
+            Err(_) => {}
+        }
+        self.enter(WorkerState::Busy);
+        self.calls += 1;
+        self.is_last |= config.recycle_after.is_some_and(|limit| self.calls >= limit);
+        call.since = Some(self.since);
+        self.call = Some(call);
+        if self.outgoing.is_some() { Assigned::Partly } else { Assigned::Sent }
+    }
+
+    /// Sends a signal to the worker and to the processes that it has started.
+    fn signal(&self, signal: Signal) {
+        // No other process has this id: a worker is reaped and removed under one lock. An error means that it has exited.
+        let _ = kill_process_group(self.os_pid, signal);
+        // A function may have moved the worker to another group. A second SIGTERM would run its handler twice.
+        if signal == Signal::KILL || getpgid(Some(self.os_pid)) != Ok(self.os_pid) {
+            let _ = kill_process(self.os_pid, signal);
+        }
+    }
+
+    pub(super) fn kill(&mut self) {
+        if self.end != End::Killed {
+            self.signal(Signal::KILL);
+            self.end = End::Killed;
+        }
+        self.enter(WorkerState::Ending);
+    }
+
+    /// Sends SIGTERM, and later SIGKILL.
+    pub(super) fn terminate(&mut self) {
+        if !matches!(self.end, End::Term { .. } | End::Killed) {
+            self.signal(Signal::TERM);
+            self.end = End::Term { kill_at: now() + AFTER_SIGTERM };
+        }
+        self.enter(WorkerState::Ending);
+    }
+
+    /// Ends a worker whose socket cannot be used, unless it is ending anyway. Most often the worker has just died,
+    /// which closed its socket.
+    pub(super) fn end_broken(&mut self, reason: &str) {
+        if matches!(self.end, End::None | End::Asked { .. }) {
+            self.end = End::Broken { kill_at: now() + UNTIL_EXIT };
+            self.broken = Some(reason.into());
+        }
+        self.enter(WorkerState::Ending);
+    }
+
+    /// Returns whether the pool has ended the worker.
+    pub(super) fn was_ended(&self) -> bool {
+        matches!(self.end, End::Term { .. } | End::Killed) && self.broken.is_none()
+    }
+
+    /// Lets an idle worker exit.
+    pub(super) fn retire(&mut self) {
+        let sent = Outgoing::new(Kind::Retire, 0, Vec::new()).send(&self.socket, SendFlags::DONTWAIT);
+        if matches!(sent, Ok(true)) {
+            self.end = End::Retire { kill_at: now() + TO_RETIRE };
+            self.enter(WorkerState::Ending);
+        } else {
+            self.kill();
+        }
+    }
+
+    fn ask_to_stop(&mut self, grace: Duration) {
+        if self.end != End::None {
+            return;
+        }
+        let Some(call) = &self.call else { return };
+        // If the call has not reached the worker as a whole, it has not begun.
+        if self.outgoing.is_some() || self.is_sending {
+            return self.kill();
+        }
+        let sent = Outgoing::new(Kind::Stop, call.id, Vec::new()).send(&self.socket, SendFlags::DONTWAIT);
+        match sent {
+            Ok(true) if !grace.is_zero() => self.end = End::Asked { term_at: later(now(), grace) },
+            _ => self.terminate(),
+        }
+    }
+}

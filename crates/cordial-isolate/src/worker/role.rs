@@ -1,0 +1,129 @@
+//! Whether this process is a worker, and of which pool.
+
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::io::fcntl_dupfd_cloexec;
+use rustix::process::{Pid, Signal, getpgrp, getpid, getppid, getsid};
+use rustix::stdio::{dup2_stdin, stdin};
+
+use crate::kernel;
+
+/// The environment variable that makes a process a worker.
+pub(crate) const VARIABLE: &str = "CORDIAL_ISOLATE_WORKER";
+
+/// The first descriptor for the socket: low ones are those that C libraries expect to be standard streams.
+const SOCKET_FROM: i32 = 3;
+
+/// The settings that the pool gives to a worker: the value of [`VARIABLE`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WorkerSettings {
+    /// The OS process of the pool.
+    pub(crate) parent: i32,
+    /// The number of the worker, among all that this process has started: what the worker starts inherits the variable, and is found by it.
+    pub(crate) worker: u64,
+    /// The largest argument or result.
+    pub(crate) max_payload: usize,
+    /// How much memory a worker may allocate.
+    pub(crate) memory: Option<u64>,
+    /// How much processor time a call may use.
+    pub(crate) cpu_time: Option<Duration>,
+}
+
+impl WorkerSettings {
+    /// Returns the environment variable of the worker, which everything that it starts inherits: `NAME=value`.
+    pub(crate) fn mark(&self) -> String {
+        format!("{VARIABLE}={}", self.encode())
+    }
+
+    /// Returns the value of the environment variable.
+    pub(crate) fn encode(&self) -> String {
+        let WorkerSettings { parent, worker, max_payload, memory, cpu_time } = self;
+        let memory = memory.map_or_else(String::new, |bytes| bytes.to_string());
+        let cpu_time = cpu_time.map_or_else(String::new, |limit| limit.as_nanos().to_string());
+        format!("{parent}:{worker}:{max_payload}:{memory}:{cpu_time}")
+    }
+
+    fn decode(text: &str) -> Option<WorkerSettings> {
+        let mut parts = text.split(':');
+        let parent = parts.next()?.parse().ok()?;
+        let worker = parts.next()?.parse().ok()?;
+        let max_payload = parts.next()?.parse().ok()?;
+        let memory = parts.next()?.parse().ok();
+        let cpu_time = parts.next()?.parse().ok().map(Duration::from_nanos);
+        Some(WorkerSettings { parent, worker, max_payload, memory, cpu_time })
+    }
+}
+
+/// Whether this process is a worker.
+pub(super) enum Role {
+    NoWorker,
+    /// A worker that cannot serve, for this reason. It may not go on with the program of the user either.
+    Unable(&'static str),
+    Worker(WorkerSettings, OwnedFd),
+}
+
+/// Its parent is the pool, and it has a group of its own: it is no process that a worker has started.
+const NO_SOCKET: &str =
+    "standard input is not the socket of the pool any more; leave it as it is up to `cordial_isolate::init` or `main`";
+
+/// Its pool is gone, or has started another program that has started this one.
+const OTHER_PARENT: &str = "its parent is not the program with the pool: that one is gone, or has started a script that has to begin this program by `exec`";
+
+impl Role {
+    /// A process is a worker if the environment variable names the process that has made the socket at its standard input. A process
+    /// that a worker starts has the variable too, and another standard input and parent.
+    pub(super) fn find() -> Role {
+        let Some(settings) = std::env::var(VARIABLE).ok().as_deref().and_then(WorkerSettings::decode) else {
+            return Role::NoWorker;
+        };
+        match kernel::maker_of(stdin()) {
+            Some(maker) if maker == settings.parent => {}
+            // In a container, the pool may be the process that orphans get as their parent; these are in the group of a worker, or
+            // have a session of their own.
+            _ if parent() == Some(settings.parent) && getpgrp() == getpid() && getsid(None) != Ok(getpid()) => {
+                return Role::Unable(NO_SOCKET);
+            }
+            _ => return Role::NoWorker,
+        }
+        Role::prepare(settings).unwrap_or(Role::Unable("the system does not let it take its socket"))
+    }
+
+    /// Prepares the process. Returns `Unable` if the parent is not the pool.
+    fn prepare(settings: WorkerSettings) -> std::io::Result<Role> {
+        let socket = fcntl_dupfd_cloexec(stdin(), SOCKET_FROM)?;
+        dup2_stdin(File::open("/dev/null")?.as_fd())?;
+        kernel::set_parent_death_signal(PARENT_DEATH)?;
+        // The parent may have ended before the signal for its death was set.
+        if parent() != Some(settings.parent) {
+            return Ok(Role::Unable(OTHER_PARENT));
+        }
+        // The pool has set the group already, where the system lets it.
+        let _ = rustix::process::setpgid(None::<Pid>, Some(getpid()));
+        Ok(Role::Worker(settings, socket))
+    }
+}
+
+/// Returns the parent of this process; `None` if it is in another PID namespace.
+pub(super) fn parent() -> Option<i32> {
+    getppid().map(|parent| parent.as_raw_nonzero().get())
+}
+
+/// The signal that a worker gets when the thread of its pool ends. Of all signals that do not end a process, this one alone reaches a
+/// process that is stopped.
+pub(super) const PARENT_DEATH: Signal = Signal::CONT;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_come_back() {
+        for (memory, cpu_time) in [(None, None), (Some(1 << 40), Some(Duration::from_millis(1500)))] {
+            let settings = WorkerSettings { parent: 7, worker: 3, max_payload: 64 << 20, memory, cpu_time };
+            assert_eq!(WorkerSettings::decode(&settings.encode()), Some(settings));
+        }
+        assert_eq!(WorkerSettings::decode("nonsense"), None);
+    }
+}

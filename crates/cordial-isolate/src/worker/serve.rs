@@ -1,0 +1,256 @@
+//! The loop of the main thread of a worker.
+
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use cordial::process::{ProcessState, info};
+use cordial::{Exit, Pid, Runtime, Task, Timeout};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{RecvFlags, SendFlags};
+use rustix::process::{Signal, getpid, kill_process, kill_process_group};
+
+use super::limits::{CpuTimer, limit_memory};
+use super::role::{PARENT_DEATH, WorkerSettings, parent};
+use crate::descendants;
+use crate::dispatch::{Outcome, Runner};
+use crate::frame::{Frame, Incoming, Kind, MAX_EXTRA, Outgoing, Received, TooLarge, check_length};
+use crate::functions::Functions;
+
+/// How long a call that has not opted in to graceful shutdown may take to reach an await or a checkpoint.
+const UNTIL_STUCK: Duration = Duration::from_millis(100);
+
+/// The number of no call.
+const NO_CALL: u64 = 0;
+
+/// What the main thread and the processes of a worker share.
+struct WorkerShared {
+    socket: OwnedFd,
+    settings: WorkerSettings,
+    /// Held while a frame is sent, so that frames do not mix.
+    sending: Mutex<()>,
+    /// The number of the call that runs, or [`NO_CALL`].
+    running: AtomicU64,
+}
+
+/// Serves calls until the pool is gone or needs the worker no longer.
+pub(super) fn serve(functions: &Functions, settings: &WorkerSettings, socket: OwnedFd) -> ! {
+    if tokio::runtime::Handle::try_current().is_err() {
+        serve_here(functions, settings, socket);
+    }
+    // `init` was called within `#[tokio::main]`, or `test_main` within `#[tokio::test]`. That runtime drives nothing any more, because
+    // this thread never returns to it. So what serves must not belong to it.
+    std::thread::scope(|scope| {
+        let serving = std::thread::Builder::new().spawn_scoped(scope, || serve_here(functions, settings, socket));
+        if let Err(error) = serving {
+            fail(error);
+        }
+    });
+    process::exit(1)
+}
+
+/// Serves calls on this thread, which belongs to no runtime of tokio.
+fn serve_here(functions: &Functions, settings: &WorkerSettings, socket: OwnedFd) -> ! {
+    if let Err(error) = try_serve(functions, settings, socket) {
+        fail(error);
+    }
+    end_with_group(settings)
+}
+
+/// Ends this process with a message at standard error, where the pool finds it.
+#[expect(clippy::print_stderr, reason = "the standard error of a worker is read by its pool")]
+pub(super) fn fail(error: impl std::fmt::Display) -> ! {
+    eprintln!("cordial-isolate: the worker process cannot serve: {error}");
+    process::exit(1)
+}
+
+/// Kills this process and all that it has started: its pool is gone.
+fn end_with_group(settings: &WorkerSettings) -> ! {
+    descendants::kill_own();
+    descendants::kill_orphans(&settings.mark());
+    // A function may have moved this process to the group of others, which are not to be killed.
+    let _ = kill_process_group(getpid(), Signal::KILL);
+    let _ = kill_process(getpid(), Signal::KILL);
+    process::exit(1)
+}
+
+fn try_serve(functions: &Functions, settings: &WorkerSettings, socket: OwnedFd) -> io::Result<()> {
+    let signals = Signals::listen()?;
+    // A call computes on one thread. If it blocks that one while other tasks of it wait, the scheduler starts more.
+    // If it does not start, the process ends with its error.
+    match Runtime::builder().workers(1).check_threads(false).install() {
+        Ok(()) | Err(cordial::BuildError::AlreadyInUse) => {}
+        Err(error) => return Err(io::Error::other(error)),
+    }
+    // Starts the threads, which count for the memory limit.
+    Task::spawn(async {}).wait().map_err(io::Error::other)?;
+    let mut cpu_timer = settings.cpu_time.map(CpuTimer::new).transpose()?;
+    let max_payload = settings.max_payload;
+    let worker =
+        WorkerShared { socket, settings: settings.clone(), sending: Mutex::new(()), running: AtomicU64::new(NO_CALL) };
+    let worker = Arc::new(worker);
+    let mut incoming = Incoming::new(max_payload);
+    if let Some(bytes) = settings.memory {
+        limit_memory(bytes)?;
+    }
+    worker.send(Outgoing::new(Kind::Ready, 0, Vec::new()))?;
+    let mut call: Option<(u64, Pid)> = None;
+    let mut asked_to_stop = false;
+    loop {
+        if !worker.wait(&signals, asked_to_stop.then_some(UNTIL_STUCK))? {
+            asked_to_stop = false;
+            if let Some((number, pid)) = call
+                && worker.is_running(number)
+                && info(pid).is_some_and(|process| process.state != ProcessState::ShutdownRequested)
+            {
+                worker.send(Outgoing::new(Kind::Stuck, number, Vec::new()))?;
+            }
+            continue;
+        }
+        // What the previous call has left of its time must not end this one while its argument is read.
+        if let Some(timer) = cpu_timer.as_mut().filter(|_| worker.is_running(NO_CALL)) {
+            timer.restart()?;
+        }
+        loop {
+            let frame = match incoming.receive(&worker.socket, RecvFlags::DONTWAIT)? {
+                Received::Frame(frame) => frame,
+                Received::Blocked => break,
+                Received::Closed => return Ok(()),
+            };
+            match frame.kind {
+                Kind::Call => {
+                    asked_to_stop = false;
+                    if let Some(timer) = &mut cpu_timer {
+                        timer.restart()?;
+                    }
+                    call = worker.start(functions, frame)?;
+                }
+                Kind::Stop => {
+                    if let Some((number, pid)) = call.filter(|(number, _)| *number == frame.call)
+                        && worker.is_running(number)
+                    {
+                        cordial::process::exit(pid, Exit::Shutdown(None));
+                        asked_to_stop = true;
+                    }
+                }
+                // Runs the destructors of C libraries, as the end of any program does.
+                // Its pool kills what it has started.
+                Kind::Retire => process::exit(0),
+                Kind::Ready | Kind::Done | Kind::Stuck => {}
+            }
+        }
+    }
+}
+
+/// The signals that may mean that the pool is gone.
+struct Signals {
+    /// The parent-death signal. Others may send the same one, so the parent is looked at.
+    parent_death: UnixStream,
+    /// The kernel sends it to a stopped process whose parent has ended. Without a handler, it would end this process, but not
+    /// all of the processes that this one has started.
+    hangup: UnixStream,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Signals> {
+        let pipe = |signal: Signal| {
+            let (reader, writer) = UnixStream::pair()?;
+            reader.set_nonblocking(true)?;
+            signal_hook::low_level::pipe::register(signal.as_raw(), writer)?;
+            Ok::<UnixStream, io::Error>(reader)
+        };
+        Ok(Signals { parent_death: pipe(PARENT_DEATH)?, hangup: pipe(Signal::HUP)? })
+    }
+
+    /// Ends this process if the parent is gone.
+    fn check_parent(&self, settings: &WorkerSettings) {
+        let mut bytes = [0; 16];
+        while matches!((&self.parent_death).read(&mut bytes), Ok(read) if read > 0) {}
+        if parent() != Some(settings.parent) {
+            end_with_group(settings);
+        }
+    }
+}
+
+impl WorkerShared {
+    /// Waits for a frame, and returns whether one has arrived before the time is over. Ends this process if the pool is gone.
+    fn wait(&self, signals: &Signals, limit: Option<Duration>) -> io::Result<bool> {
+        let limit = limit.map(|limit| Timespec { tv_sec: 0, tv_nsec: limit.subsec_nanos().into() });
+        loop {
+            let mut fds = [
+                PollFd::new(&self.socket, PollFlags::IN),
+                PollFd::new(&signals.parent_death, PollFlags::IN),
+                PollFd::new(&signals.hangup, PollFlags::IN),
+            ];
+            match poll(&mut fds, limit.as_ref()) {
+                Err(rustix::io::Errno::INTR) => continue,
+                Ok(0) => return Ok(false),
+                ready => ready.map(drop)?,
+            }
+            if !fds[2].revents().is_empty() {
+                end_with_group(&self.settings);
+            }
+            if !fds[1].revents().is_empty() {
+                signals.check_parent(&self.settings);
+            }
+            if !fds[0].revents().is_empty() {
+                return Ok(true);
+            }
+        }
+    }
+
+    fn is_running(&self, call: u64) -> bool {
+        self.running.load(Ordering::SeqCst) == call
+    }
+
+    fn send(&self, mut frame: Outgoing) -> io::Result<()> {
+        let _sending: MutexGuard<'_, ()> = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
+        frame.send(&self.socket, SendFlags::empty()).map(drop)
+    }
+
+    /// Starts a call, and returns its number and its process.
+    fn start(self: &Arc<WorkerShared>, functions: &Functions, frame: Frame) -> io::Result<Option<(u64, Pid)>> {
+        let number = frame.call;
+        let Some((preface, input)) = frame.into_call() else {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the frame of a call is malformed"));
+        };
+        let runner: Runner = match functions.find(&preface.name, preface.fingerprint) {
+            Ok(runner) => runner,
+            Err(unserved) => {
+                self.send(Outgoing::new(Kind::Done, number, Outcome::unserved(unserved).encode()))?;
+                return Ok(None);
+            }
+        };
+        self.running.store(number, Ordering::SeqCst);
+        let call = runner.start_with(input, preface.carried);
+        let pid = call.pid();
+        let worker = self.clone();
+        Task::start(async move {
+            let result = call.timeout(Timeout::Infinity).await;
+            let outcome = worker.encode(result);
+            worker.running.store(NO_CALL, Ordering::SeqCst);
+            if worker.send(Outgoing::new(Kind::Done, number, outcome)).is_err() {
+                end_with_group(&worker.settings);
+            }
+        });
+        Ok(Some((number, pid)))
+    }
+
+    /// Returns the outcome of a call. A result or an exit that is too large becomes an error that says so.
+    fn encode(&self, result: Result<Vec<u8>, Exit>) -> Vec<u8> {
+        let too_large = |error: TooLarge, what| Exit::from(error.of(what));
+        let result = result.and_then(|bytes| match check_length(bytes.len(), self.settings.max_payload) {
+            Ok(()) => Ok(bytes),
+            Err(error) => Err(too_large(error, "result")),
+        });
+        let outcome = Outcome::from_result(result).encode();
+        match check_length(outcome.len(), self.settings.max_payload.saturating_add(MAX_EXTRA)) {
+            Ok(()) => outcome,
+            Err(error) => Outcome::from_result(Err(too_large(error, "error of the call"))).encode(),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Programs that begin otherwise than a worker has to, and executables that are gone.
+
+use std::fs;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use cordial::{Exit, LostCause, Shutdown, Task};
+use cordial_isolate::{Pool, PoolError};
+
+use crate::functions::{ALLOCATE, LONG_ERROR, OS_PID, SQUARE, TENANT, TENANT_SEEN, WAIT, functions};
+
+/// The variable that is set in the process of a test that runs alone.
+pub(crate) const ALONE: &str = "CORDIAL_ISOLATE_TEST_ALONE";
+
+/// Runs the calling test in a process of its own, with this program. `None` in that process.
+pub(crate) fn alone(program: Option<&std::path::Path>) -> Option<Output> {
+    if std::env::var_os(ALONE).is_some() {
+        return None;
+    }
+    let test = std::thread::current().name().expect("a test has a name").to_owned();
+    let own = std::env::current_exe().expect("the path of the program is known");
+    let mut command = Command::new(program.unwrap_or(&own));
+    command.args([&test, "--exact", "--nocapture"]).env(ALONE, "1");
+    Some(command.output().expect("the program starts"))
+}
+
+/// Does the same after these commands of a shell, whose limits, ignored signals and control groups the process inherits.
+pub(crate) fn alone_after(commands: &str) -> Option<Output> {
+    if std::env::var_os(ALONE).is_some() {
+        return None;
+    }
+    let test = std::thread::current().name().expect("a test has a name").to_owned();
+    let own = std::env::current_exe().expect("the path of the program is known");
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{commands}; exec \"$@\""), "sh"]).arg(own).args([&test, "--exact", "--nocapture"]);
+    Some(command.env(ALONE, "1").output().expect("the program starts"))
+}
+
+#[test]
+fn without_init_a_pool_does_not_start_and_no_second_main_runs() {
+    if let Some(output) = alone(None) {
+        return assert!(output.status.success(), "{output:?}");
+    }
+    let error = Pool::builder().workers(1).start().unwrap_err();
+    assert_eq!(error, PoolError::NotInitialized);
+    assert!(error.to_string().contains("begin `main` with `cordial_isolate::main(functions(), ..)`"), "{error}");
+}
+
+#[test]
+fn workers_start_also_when_the_executable_was_deleted_or_replaced() {
+    cordial_isolate::test_main(functions());
+    let folder = std::env::temp_dir().join(format!("cordial-isolate-{}", std::process::id()));
+    let copy = folder.join("program");
+    if std::env::var_os(ALONE).is_none() {
+        fs::create_dir_all(&folder).unwrap();
+        fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+        let output = alone(Some(&copy)).unwrap();
+        fs::remove_dir_all(&folder).unwrap();
+        return assert!(output.status.success(), "{output:?}");
+    }
+    let own = std::env::current_exe().unwrap();
+    cordial::run(async move {
+        let pool = Pool::builder().workers(1).recycle_after(1).start().unwrap();
+        let first = pool.call(OS_PID, ()).timeout(Duration::from_secs(30)).await.unwrap();
+        fs::remove_file(&own).unwrap();
+        let second = pool.call(OS_PID, ()).timeout(Duration::from_secs(30)).await.unwrap();
+        fs::write(&own, "#!/bin/sh\nexit 1\n").unwrap();
+        let third = pool.call(OS_PID, ()).timeout(Duration::from_secs(30)).await.unwrap();
+        assert!(first != second && second != third);
+        assert_eq!(pool.statistics().failed_starts, 0);
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_memory_limit_that_leaves_no_room_is_the_reason_of_the_loss() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let limit = 1 << 20;
+        let pool = Pool::builder().workers(1).memory(limit).start().unwrap();
+        match pool.call(ALLOCATE, 16 << 20).timeout(Duration::from_secs(30)).await {
+            Err(Exit::Lost(lost)) => assert_eq!(*lost.cause(), LostCause::MemoryLimit { limit }),
+            other => panic!("expected a loss, not {other:?}"),
+        }
+        assert_eq!(pool.call(SQUARE, 3).timeout(Duration::from_secs(30)).await, Ok(9));
+        pool.statistics().record("test");
+    })
+    .unwrap();
+}
+
+#[test]
+fn errors_and_values_that_are_too_large_to_travel_are_errors_that_say_so() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).max_payload(1024).start().unwrap();
+        let long = Duration::from_secs(30);
+        let exit = pool.call(LONG_ERROR, 1 << 20).timeout(long).await.unwrap_err();
+        assert!(exit.to_string().contains("the error of the call has 10"), "{exit}");
+        let called = pool.clone();
+        let call = TENANT.scope("x".repeat(1 << 20), async move { called.call(TENANT_SEEN, ()).timeout(long).await });
+        let exit = call.await.unwrap_err();
+        assert!(exit.to_string().contains("smaller, or pass them in the argument"), "{exit}");
+        assert_eq!(pool.call(SQUARE, 3).timeout(long).await, Ok(9));
+        assert_eq!(pool.statistics().started, 1, "no worker was lost");
+    })
+    .unwrap();
+}
+
+#[test]
+fn the_longest_times_are_allowed() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let longest = Duration::MAX;
+        let pool = Pool::builder().workers(1).grace(longest).start_timeout(longest).idle_timeout(longest);
+        let pool = pool.cpu_time(longest).memory(u64::MAX).start().unwrap();
+        assert_eq!(pool.call(SQUARE, 3).timeout(Duration::from_secs(30)).await, Ok(9));
+        let wait = pool.call(WAIT, 60_000);
+        while pool.statistics().running == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(wait.shutdown(Shutdown::Infinity).await, None);
+        pool.stop().await;
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_call_that_is_given_up_while_its_large_argument_is_sent_is_not_lost() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        for round in 0..20u64 {
+            let call = pool.call(crate::functions::ECHO, vec![7; 16 << 20]);
+            tokio::time::sleep(Duration::from_micros(round * 300)).await;
+            let given_up =
+                Task::spawn(async move { call.shutdown(Duration::from_secs(30)).await.map(|result| result.map(drop)) });
+            let result = given_up.timeout(Duration::from_secs(60)).await.unwrap();
+            assert!(!matches!(result, Some(Err(Exit::Lost(_)))), "{result:?}");
+        }
+    })
+    .unwrap();
+}

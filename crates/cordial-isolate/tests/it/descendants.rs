@@ -1,0 +1,131 @@
+//! What a function has started ends with its worker, also if it has left the group of the worker.
+
+use std::time::Duration;
+
+use cordial::{Exit, LostCause, Shutdown};
+use cordial_isolate::Pool;
+
+use crate::bad_input::alone;
+use crate::functions::*;
+use crate::processes::{is_running, until_gone};
+
+const LONG: Duration = Duration::from_secs(30);
+
+const ALL: [Leaves; 3] = [Leaves::Session, Leaves::Orphan, Leaves::Environment];
+
+/// Starts a process in each way, in one worker.
+async fn start_all(pool: &Pool) -> Vec<u32> {
+    let mut ids = Vec::new();
+    for how in ALL {
+        ids.push(pool.call(LEAVE, how).timeout(LONG).await.expect("the process starts"));
+    }
+    assert!(ids.iter().all(|id| is_running(*id)), "{ids:?}");
+    ids
+}
+
+#[test]
+fn what_has_left_the_group_ends_with_a_worker_that_crashes() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        let ids = start_all(&pool).await;
+        assert!(matches!(pool.call(ABORT, ()).timeout(LONG).await, Err(Exit::Lost(_))));
+        until_gone(&ids);
+    })
+    .unwrap();
+}
+
+#[test]
+fn what_has_left_the_group_ends_with_a_worker_that_is_killed() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        let ids = start_all(&pool).await;
+        let exit = pool.call(SPIN, ()).timeout(Duration::from_millis(20)).await.unwrap_err();
+        assert!(exit.is_timeout(), "{exit}");
+        until_gone(&ids);
+    })
+    .unwrap();
+}
+
+#[test]
+fn what_has_left_the_group_ends_with_a_worker_that_is_recycled() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).recycle_after(1).start().unwrap();
+        for how in ALL {
+            let id = pool.call(LEAVE, how).timeout(LONG).await.unwrap();
+            until_gone(&[id]);
+        }
+    })
+    .unwrap();
+}
+
+#[test]
+fn what_has_left_the_group_is_gone_after_a_stop_and_a_drop() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        let ids = start_all(&pool).await;
+        pool.stop().await;
+        assert!(!ids.iter().any(|id| is_running(*id)), "{ids:?}");
+        let pool = Pool::builder().workers(1).start().unwrap();
+        let ids = start_all(&pool).await;
+        drop(pool);
+        until_gone(&ids);
+    })
+    .unwrap();
+}
+
+#[test]
+fn processes_of_other_workers_and_of_the_program_live_on() {
+    cordial_isolate::test_main(functions());
+    let mut own = std::process::Command::new("setsid").args(["sleep", "1000"]).spawn().unwrap();
+    let os_pid = own.id();
+    let others = cordial::run(async move {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        let other = Pool::builder().workers(1).start().unwrap();
+        let others = start_all(&other).await;
+        for _ in 0..3 {
+            assert!(matches!(pool.call(ABORT, ()).timeout(LONG).await, Err(Exit::Lost(_))));
+        }
+        assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
+        assert!(others.iter().all(|id| is_running(*id)), "{others:?}");
+        assert!(is_running(os_pid));
+        others
+    })
+    .unwrap();
+    own.kill().unwrap();
+    own.wait().unwrap();
+    until_gone(&others);
+}
+
+#[test]
+fn a_worker_that_has_joined_another_group_is_killed_and_that_group_is_not() {
+    cordial_isolate::test_main(functions());
+    // In a process of its own: it is in the group that the worker joins.
+    if let Some(output) = alone(None) {
+        return assert!(output.status.success(), "{output:?}");
+    }
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).grace(Duration::ZERO).start().unwrap();
+        let worker = pool.call(OS_PID, ()).timeout(LONG).await.unwrap();
+        let exit = pool.call(JOIN_PARENT, ()).timeout(Duration::from_millis(50)).await.unwrap_err();
+        assert!(exit.is_timeout(), "{exit}");
+        until_gone(&[worker]);
+        let worker = pool.call(OS_PID, ()).timeout(LONG).await.unwrap();
+        let task = pool.call(JOIN_PARENT, ());
+        while pool.statistics().running == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(task.shutdown(Shutdown::BrutalKill).await, None);
+        until_gone(&[worker]);
+        assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
+        match pool.call(ABORT, ()).timeout(LONG).await {
+            Err(Exit::Lost(lost)) => assert_eq!(*lost.cause(), LostCause::signal(6)),
+            other => panic!("expected a loss, not {other:?}"),
+        }
+    })
+    .unwrap();
+}

@@ -1,0 +1,197 @@
+//! The functions of the tests, most of which end badly.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cordial::{Exit, Inherited};
+use cordial_isolate::dispatch::carried_value;
+use cordial_isolate::{Function, Functions, Pool};
+use serde::{Deserialize, Serialize};
+
+pub(crate) const SQUARE: Function<u64, u64> = Function::new("square");
+pub(crate) const ECHO: Function<Vec<u8>, Vec<u8>> = Function::new("echo");
+pub(crate) const PARSE: Function<String, u64> = Function::new("parse");
+pub(crate) const LONG_ERROR: Function<usize, ()> = Function::new("long_error");
+pub(crate) const SPIN: Function<(), ()> = Function::new("spin");
+pub(crate) const WAIT: Function<u64, u64> = Function::new("wait");
+pub(crate) const ABORT: Function<(), ()> = Function::new("abort");
+pub(crate) const SEGV: Function<(), ()> = Function::new("segv");
+pub(crate) const OVERFLOW: Function<u64, u64> = Function::new("overflow");
+pub(crate) const EXIT: Function<i32, ()> = Function::new("exit");
+pub(crate) const PANIC: Function<String, ()> = Function::new("panic");
+pub(crate) const ALLOCATE: Function<usize, usize> = Function::new("allocate");
+pub(crate) const GRANDCHILD: Function<(), u32> = Function::new("grandchild");
+pub(crate) const LEAVE: Function<Leaves, u32> = Function::new("leave");
+pub(crate) const JOIN_PARENT: Function<(), ()> = Function::new("join_parent");
+pub(crate) const PRINT: Function<usize, ()> = Function::new("print");
+pub(crate) const RESULT: Function<usize, Vec<u8>> = Function::new("result");
+pub(crate) const GRACEFUL: Function<u64, String> = Function::new("graceful");
+pub(crate) const CHECKPOINT: Function<(), ()> = Function::new("checkpoint");
+pub(crate) const OS_PID: Function<(), u32> = Function::new("os_pid");
+/// Writes a line to standard error, and then computes for ever.
+pub(crate) const WORDS_AND_SPIN: Function<String, ()> = Function::new("words_and_spin");
+pub(crate) const UNENDED: Function<String, ()> = Function::new("unended");
+pub(crate) const WORDS: Function<String, ()> = Function::new("words");
+
+pub(crate) const TO_KILL: Function<(), ()> = Function::new("to_kill");
+pub(crate) const TO_STOP: Function<(), ()> = Function::new("to_stop");
+
+pub(crate) const TENANT_SEEN: Function<(), Option<String>> = Function::new("tenant_seen");
+
+/// The name of the span in which the function runs, and the trace context from which it was made.
+pub(crate) const TRACE_SEEN: Function<(), Option<(String, String)>> = Function::new("trace_seen");
+pub(crate) const CARRIED_SEEN: Function<(), Option<Vec<u8>>> = Function::new("carried_seen");
+/// Calls `square` in a pool of its own.
+pub(crate) const NESTED: Function<u64, u64> = Function::new("nested");
+
+/// The trace context of a caller.
+pub(crate) static TRACE: Inherited<String> = Inherited::new();
+
+/// The trace context from which the span of the call that runs was made.
+static LAST_TRACE: Mutex<Option<String>> = Mutex::new(None);
+
+pub(crate) static TENANT: Inherited<String> = Inherited::new();
+pub(crate) static STAYS: Inherited<String> = Inherited::new();
+
+pub(crate) fn functions() -> Functions {
+    if std::env::var_os("CORDIAL_ISOLATE_WORKER").is_some() {
+        // Without a subscriber, there are no spans.
+        let _ = tracing_subscriber::fmt().with_writer(std::io::sink).try_init();
+    }
+    Functions::new()
+        .trace_context(
+            || TRACE.get().map(|trace| trace.to_string()),
+            |traceparent| {
+                *LAST_TRACE.lock().expect("nothing panics under this lock") = Some(traceparent.to_owned());
+                tracing::info_span!("call_of_a_trace")
+            },
+        )
+        .add_blocking(TRACE_SEEN, |()| {
+            let trace = LAST_TRACE.lock().expect("nothing panics under this lock").take();
+            let span = tracing::Span::current().metadata().map(|span| span.name().to_owned());
+            assert_eq!(trace.is_some(), span.as_deref() == Some("call_of_a_trace"), "{span:?}");
+            span.filter(|_| trace.is_some()).zip(trace)
+        })
+        .add_blocking(CARRIED_SEEN, |()| carried_value("test.node"))
+        .add_fallible(NESTED, |n| async move {
+            let pool = Pool::builder().workers(1).start().map_err(|error| Exit::Error(Arc::new(error)))?;
+            let square = pool.call(SQUARE, n).await;
+            pool.stop().await;
+            square
+        })
+        .travels("tenant", &TENANT)
+        .add_blocking(TENANT_SEEN, |()| {
+            assert_eq!(STAYS.get(), None);
+            TENANT.get().map(|tenant| tenant.to_string())
+        })
+        .add(SQUARE, |n| async move { n * n })
+        .add_blocking(ECHO, |bytes| bytes)
+        .add_fallible(PARSE, |text: String| async move { text.parse::<u64>() })
+        .add_fallible(LONG_ERROR, |bytes: usize| async move { Err::<(), String>("x".repeat(bytes)) })
+        .add_blocking(SPIN, |()| spin())
+        .add(WAIT, |milliseconds| async move {
+            tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+            milliseconds
+        })
+        .add_blocking(ABORT, |()| std::process::abort())
+        .add_blocking(SEGV, |()| {
+            // Rust's own handler returns from the first one, as no stack has overflowed.
+            loop {
+                let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::SEGV);
+            }
+        })
+        .add_blocking(OVERFLOW, overflow)
+        .add_blocking(EXIT, |code| std::process::exit(code))
+        .add(PANIC, |message| async move { panic!("{message}") })
+        .add_blocking(ALLOCATE, |bytes| std::hint::black_box(vec![1u8; bytes]).len())
+        .add_blocking(GRANDCHILD, |()| {
+            let mut command = Command::new("sleep");
+            command.arg("1000").stdin(Stdio::null()).spawn().expect("`sleep` starts").id()
+        })
+        .add_blocking(LEAVE, leave)
+        .add_blocking(JOIN_PARENT, |()| {
+            let parent = rustix::process::getppid();
+            let group = rustix::process::getpgid(parent).expect("the parent runs");
+            rustix::process::setpgid(None, Some(group)).expect("the group is in the session of the worker");
+            spin()
+        })
+        .add_blocking(PRINT, print)
+        .add_blocking(RESULT, |bytes| vec![7; bytes])
+        .add(GRACEFUL, |milliseconds| async move {
+            cordial::shutdown_requested().await;
+            tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+            "saved".to_owned()
+        })
+        .add_blocking(CHECKPOINT, |()| {
+            loop {
+                cordial::checkpoint();
+            }
+        })
+        .add_blocking(OS_PID, |()| std::process::id())
+        .add_blocking(UNENDED, unended)
+        .add_blocking(WORDS, words)
+        .add_blocking(WORDS_AND_SPIN, |text| {
+            unended(format!("{text}\n"));
+            spin();
+        })
+        .add(TO_KILL, |()| std::future::pending())
+        .add(TO_STOP, |()| std::future::pending())
+}
+
+/// How a process leaves the group and the family of its worker.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) enum Leaves {
+    /// In a session of its own, as a child of the worker.
+    Session,
+    /// In a session of its own, as an orphan.
+    Orphan,
+    /// An orphan, whose own child has another environment.
+    Environment,
+}
+
+/// Starts a process that sleeps for long after it has left the group of this one, and returns its id.
+fn leave(how: Leaves) -> u32 {
+    let script = match how {
+        Leaves::Session => "exec setsid sh -c 'echo $$; exec sleep 1000 >&- 2>&-'",
+        Leaves::Orphan => "setsid sh -c 'echo $$; exec sleep 1000 >&- 2>&-' &",
+        Leaves::Environment => "setsid sh -c 'env -i sh -c \"echo \\$\\$; exec sleep 1000 >&- 2>&-\"; :' 2>&- &",
+    };
+    let mut child = Command::new("sh").args(["-c", script]).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let stdout = child.as_mut().expect("`sh` starts").stdout.take().expect("it is a pipe");
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line).expect("the process prints its id");
+    line.trim().parse().expect("the process prints its id")
+}
+
+fn spin() {
+    loop {
+        std::hint::spin_loop();
+    }
+}
+
+fn overflow(n: u64) -> u64 {
+    let array = std::hint::black_box([n; 64]);
+    if n == u64::MAX { 0 } else { overflow(n + 1) + array[7] }
+}
+
+#[expect(clippy::print_stdout, reason = "that is the test")]
+fn print(bytes: usize) {
+    let line = "x".repeat(99);
+    for _ in 0..bytes / 100 {
+        println!("{line}");
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "that is the test")]
+fn words(text: String) {
+    eprintln!("{text}");
+    std::process::abort();
+}
+
+/// Writes a line that has no line break.
+#[expect(clippy::print_stderr, reason = "that is the test")]
+fn unended(text: String) {
+    eprint!("{text}");
+}

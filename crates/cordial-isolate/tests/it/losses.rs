@@ -1,0 +1,177 @@
+//! Calls whose worker process is gone.
+
+use std::time::Duration;
+
+use cordial::{Exit, Lost, LostCause, Shutdown, StreamTimeout};
+use cordial_isolate::Pool;
+
+use crate::functions::*;
+use crate::processes::is_running;
+
+/// The report of a call that is lost.
+async fn lost(task: cordial::Task<impl Send + std::fmt::Debug>) -> std::sync::Arc<Lost> {
+    match task.timeout(Duration::from_secs(20)).await {
+        Err(Exit::Lost(lost)) => lost,
+        other => panic!("expected `Exit::Lost`, not {other:?}"),
+    }
+}
+
+/// Waits until a call runs.
+async fn until_running(pool: &Pool) {
+    while pool.statistics().running == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[test]
+fn each_death_has_its_cause() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let memory = 64 << 20;
+        let cpu_time = Duration::from_millis(300);
+        let pool = Pool::builder().workers(2).memory(memory).cpu_time(cpu_time).start().unwrap();
+        assert_eq!(*lost(pool.call(ABORT, ())).await.cause(), LostCause::signal(6));
+        assert_eq!(*lost(pool.call(SEGV, ())).await.cause(), LostCause::signal(11));
+        let overflow = lost(pool.call(OVERFLOW, 0)).await;
+        assert_eq!(*overflow.cause(), LostCause::signal(6));
+        assert!(overflow.stderr().iter().any(|line| line.contains("overflowed its stack")), "{overflow:#}");
+        assert_eq!(*lost(pool.call(EXIT, 0)).await.cause(), LostCause::ExitCode(0));
+        assert_eq!(*lost(pool.call(EXIT, 7)).await.cause(), LostCause::ExitCode(7));
+        assert_eq!(*lost(pool.call(ALLOCATE, 65 << 20)).await.cause(), LostCause::MemoryLimit { limit: memory });
+        assert_eq!(*lost(pool.call(SPIN, ())).await.cause(), LostCause::CpuLimit { limit: cpu_time });
+        assert_eq!(pool.call(ALLOCATE, 32 << 20).await, Ok(32 << 20), "the limit leaves room");
+        let words = lost(pool.call(WORDS, "decoding a.png".to_owned())).await;
+        assert_eq!(words.stderr(), ["decoding a.png"]);
+        assert_eq!(words.function(), Some("words"));
+        assert!(words.spawned_at().unwrap().file().ends_with("losses.rs"));
+        assert!(format!("{words:#}").contains("standard error ended with:\ndecoding a.png"));
+        assert_eq!(pool.call(SQUARE, 3).await, Ok(9));
+        pool.stop().await;
+        assert_eq!(pool.statistics().workers.len(), 0);
+    })
+    .unwrap();
+}
+
+/// The backtrace of an abort, which is written meanwhile, may take all processor time that the call has.
+#[test]
+fn an_abort_for_lack_of_memory_that_takes_too_long_is_the_limit_of_memory() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let (memory, limit) = (64 << 20, Duration::from_millis(50));
+        let pool = Pool::builder().workers(1).memory(memory).cpu_time(limit).start().unwrap();
+        let spin = |words: &str| pool.call(WORDS_AND_SPIN, words.to_owned());
+        let lost_to = lost(spin("memory allocation of 7 bytes failed")).await;
+        assert_eq!(*lost_to.cause(), LostCause::MemoryLimit { limit: memory });
+        assert_eq!(*lost(spin("mmap: Cannot allocate memory")).await.cause(), LostCause::CpuLimit { limit });
+    })
+    .unwrap();
+}
+
+/// A program with `panic = "abort"` and `RUST_BACKTRACE=1` writes this.
+#[test]
+fn a_message_of_a_panic_is_kept_before_a_long_backtrace() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        let head = "thread 'x' (7) panicked at src/main.rs:1:2:\nno luck\nstack backtrace:\n";
+        for n_frames in [0, 16, 17, 18, 19, 20, 50] {
+            let frames: Vec<String> = (0..n_frames).map(|n| format!("  {n}: frame")).collect();
+            let lost = lost(pool.call(WORDS, format!("earlier\n{head}{}", frames.join("\n")))).await;
+            let lines = lost.stderr();
+            assert!(lines.len() <= 20, "{lines:?}");
+            let message = lines.iter().position(|line| line == "no luck").expect("the message is there");
+            assert!(lines[message - 1].contains("panicked at src/main.rs"), "{lines:?}");
+            if let Some(frame) = frames.last() {
+                assert_eq!(lines.last(), Some(frame));
+            }
+        }
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_timeout_kills_whatever_the_call_does() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        for _ in 0..3 {
+            let exit = pool.call(SPIN, ()).timeout(Duration::from_millis(50)).await.unwrap_err();
+            assert!(exit.is_timeout(), "{exit}");
+        }
+        assert_eq!(pool.call(SQUARE, 3).await, Ok(9), "another worker took its place");
+        let spins = pool.async_stream(SPIN, [(), ()]).timeout(Duration::from_millis(50));
+        let results = spins.on_timeout(StreamTimeout::KillTask).collect().await;
+        assert!(results.iter().all(|result| matches!(result, Err(Exit::Timeout(_)))), "{results:?}");
+        assert_eq!(pool.call(SQUARE, 3).await, Ok(9));
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_kill_needs_no_cooperation() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        for _ in 0..20 {
+            let os_pid = pool.call(OS_PID, ()).await.unwrap();
+            let task = pool.call(SPIN, ());
+            until_running(&pool).await;
+            assert_eq!(task.shutdown(Shutdown::BrutalKill).await, None);
+            while std::fs::metadata(format!("/proc/{os_pid}")).is_ok() {
+                tokio::task::yield_now().await;
+            }
+        }
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_call_that_has_opted_in_has_the_grace_time() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).grace(Duration::from_secs(10)).start().unwrap();
+        let task = pool.call(GRACEFUL, 10);
+        until_running(&pool).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(task.shutdown(Duration::from_secs(10)).await, Some(Ok("saved".to_owned())));
+        let task = pool.call(WAIT, 60_000);
+        until_running(&pool).await;
+        assert_eq!(task.shutdown(Duration::from_secs(10)).await, None);
+        let task = pool.call(CHECKPOINT, ());
+        until_running(&pool).await;
+        assert_eq!(task.shutdown(Duration::from_secs(10)).await, None);
+        assert_eq!(pool.statistics().started, 1, "none of them was killed");
+    })
+    .unwrap();
+}
+
+#[test]
+fn what_a_worker_starts_ends_with_it() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        let grandchild = pool.call(GRANDCHILD, ()).await.unwrap();
+        assert!(std::fs::metadata(format!("/proc/{grandchild}")).is_ok());
+        lost(pool.call(ABORT, ())).await;
+        let gone = async {
+            while is_running(grandchild) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), gone).await.unwrap();
+    })
+    .unwrap();
+}
+
+#[test]
+fn much_output_holds_nothing_up() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let pool = Pool::builder().workers(2).start().unwrap();
+        let print = pool.call(PRINT, 100_000_000).timeout(Duration::from_secs(60));
+        assert_eq!(pool.call(SQUARE, 3).await, Ok(9));
+        print.await.unwrap();
+        assert_eq!(pool.call(SQUARE, 4).await, Ok(16));
+    })
+    .unwrap();
+}

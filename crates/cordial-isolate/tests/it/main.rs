@@ -1,0 +1,17 @@
+//! The pool, with real worker processes: the binary of these tests is the worker.
+
+mod bad_input;
+mod calls;
+mod descendants;
+mod functions;
+mod losses;
+mod mix;
+mod out_of_memory;
+mod output;
+mod page;
+mod parent;
+mod processes;
+mod recycling;
+mod roles;
+mod starts;
+mod travels;

@@ -1,0 +1,220 @@
+//! Everything that can go wrong at once, with other calls beside it: each caller gets the right reason, the neighbors are not affected, and
+//! nothing is left in the end.
+//!
+//! `CORDIAL_ROUNDS=1000` sets how often each kind goes wrong.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use cordial::{Exit, LostCause, Task};
+use cordial_isolate::{Function, Pool, WorkerActivity};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::functions::*;
+use crate::processes::{Children, is_running};
+
+/// The variable that is set in the process that counts.
+const OWN_PROCESS: &str = "CORDIAL_ISOLATE_TEST_MIX";
+
+const MEMORY: u64 = 256 << 20;
+const CPU_TIME: Duration = Duration::from_millis(100);
+const MAX_PAYLOAD: usize = 64 << 20;
+
+/// How a call goes wrong.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    KilledByTimeout,
+    Abort,
+    Segv,
+    StackOverflow,
+    ExitZero,
+    TooMuchMemory,
+    TooMuchTime,
+    Panic,
+    PanicThatAborts,
+    Grandchild,
+    Output,
+    LargeResult,
+    TooLargeResult,
+    KilledFromOutside,
+    StoppedFromOutside,
+}
+
+const KINDS: [Kind; 15] = [
+    Kind::KilledByTimeout,
+    Kind::Abort,
+    Kind::Segv,
+    Kind::StackOverflow,
+    Kind::ExitZero,
+    Kind::TooMuchMemory,
+    Kind::TooMuchTime,
+    Kind::Panic,
+    Kind::PanicThatAborts,
+    Kind::Grandchild,
+    Kind::Output,
+    Kind::LargeResult,
+    Kind::TooLargeResult,
+    Kind::KilledFromOutside,
+    Kind::StoppedFromOutside,
+];
+
+/// Makes a call go wrong in this way, and checks its exit. `scale` shortens what is large.
+async fn go_wrong(pool: Pool, limited: Pool, kind: Kind, scale: usize) -> Result<(), String> {
+    const LONG: Duration = Duration::from_secs(120);
+    let wrong = |got: &dyn std::fmt::Debug| Err(format!("{kind:?}: {got:?}"));
+    let is_lost = |exit: &Exit, cause: &LostCause| matches!(exit, Exit::Lost(lost) if lost.cause() == cause);
+    let check = |result: Result<(), Exit>, cause: LostCause| match &result {
+        Err(exit) if is_lost(exit, &cause) => Ok(()),
+        other => wrong(other),
+    };
+    match kind {
+        Kind::KilledByTimeout => match pool.call(SPIN, ()).timeout(Duration::from_millis(20)).await {
+            Err(Exit::Timeout(_)) => Ok(()),
+            other => wrong(&other),
+        },
+        Kind::Abort => check(pool.call(ABORT, ()).timeout(LONG).await, LostCause::signal(6)),
+        Kind::Segv => check(pool.call(SEGV, ()).timeout(LONG).await, LostCause::signal(11)),
+        Kind::StackOverflow => check(pool.call(OVERFLOW, 0).timeout(LONG).await.map(drop), LostCause::signal(6)),
+        Kind::ExitZero => check(pool.call(EXIT, 0).timeout(LONG).await, LostCause::ExitCode(0)),
+        Kind::TooMuchMemory => {
+            let result = limited.call(ALLOCATE, 2 * MEMORY as usize).timeout(LONG).await.map(drop);
+            check(result, LostCause::MemoryLimit { limit: MEMORY })
+        }
+        Kind::TooMuchTime => check(limited.call(SPIN, ()).timeout(LONG).await, LostCause::CpuLimit { limit: CPU_TIME }),
+        Kind::Panic => match pool.call(PANIC, "no luck".to_owned()).timeout(LONG).await {
+            Err(Exit::Panic(report)) if report.message() == "no luck" => Ok(()),
+            other => wrong(&other),
+        },
+        // What a program that is built with `panic = "abort"` does after the panic hook.
+        Kind::PanicThatAborts => match pool.call(WORDS, "panicked at no luck".to_owned()).timeout(LONG).await {
+            Err(Exit::Lost(lost))
+                if *lost.cause() == LostCause::signal(6) && lost.stderr() == ["panicked at no luck"] =>
+            {
+                Ok(())
+            }
+            other => wrong(&other),
+        },
+        Kind::Grandchild => match pool.call(GRANDCHILD, ()).timeout(LONG).await {
+            Ok(grandchild) if is_running(grandchild) => Ok(()),
+            // Its worker may have gone wrong meanwhile, and has taken it along.
+            Ok(_) => Ok(()),
+            other => wrong(&other),
+        },
+        Kind::Output => match pool.call(PRINT, 100_000_000 / scale).timeout(LONG).await {
+            Ok(()) => Ok(()),
+            other => wrong(&other),
+        },
+        Kind::LargeResult => match pool.call(RESULT, MAX_PAYLOAD / scale).timeout(LONG).await {
+            Ok(bytes) if bytes.len() == MAX_PAYLOAD / scale => Ok(()),
+            other => wrong(&other.map(|bytes| bytes.len())),
+        },
+        Kind::TooLargeResult => match pool.call(RESULT, MAX_PAYLOAD + 1).timeout(LONG).await {
+            Err(Exit::Error(error)) if error.to_string().contains("raise `max_payload`") => Ok(()),
+            other => wrong(&other.map(|bytes| bytes.len())),
+        },
+        Kind::KilledFromOutside => {
+            let task = pool.call(TO_KILL, ()).timeout(LONG);
+            signal_runner_of(TO_KILL, &pool, Signal::KILL).await;
+            check(task.await, LostCause::signal(9))
+        }
+        Kind::StoppedFromOutside => {
+            let task = pool.call(TO_STOP, ()).timeout(LONG);
+            signal_runner_of(TO_STOP, &pool, Signal::STOP).await;
+            match task.timeout(Duration::from_millis(20)).await {
+                Err(Exit::Timeout(_)) => Ok(()),
+                other => wrong(&other),
+            }
+        }
+    }
+}
+
+/// Sends a signal to the worker that runs a function.
+async fn signal_runner_of(function: Function<(), ()>, pool: &Pool, signal: Signal) {
+    let running = WorkerActivity::Running(function.name());
+    loop {
+        let workers = pool.statistics().workers;
+        if let Some(worker) = workers.iter().find(|worker| worker.activity == running) {
+            let _ = kill_process(Pid::from_raw(worker.os_pid).expect("a worker has a pid"), signal);
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the counts are for a person")]
+#[test]
+fn nothing_that_goes_wrong_affects_other_calls_and_nothing_is_left() {
+    cordial_isolate::test_main(functions());
+    // In a process of its own, because it counts processes and descriptors.
+    if std::env::var_os(OWN_PROCESS).is_none() {
+        let test = std::thread::current().name().unwrap().to_owned();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args([&test, "--exact", "--nocapture"]).env(OWN_PROCESS, "1");
+        assert!(command.status().unwrap().success(), "see the output of the inner process above");
+        return;
+    }
+    let rounds: usize = std::env::var("CORDIAL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(4);
+    let scale = if rounds >= 100 { 1 } else { 10 };
+    // Threads of the runtime and of the pools open descriptors on first use.
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        assert_eq!(pool.call(SQUARE, 3).await, Ok(9));
+        pool.stop().await;
+    })
+    .unwrap();
+    let before = Children::here();
+    let wrong: Vec<String> = cordial::run(async move {
+        let build = || Pool::builder().workers(2).max_payload(MAX_PAYLOAD).grace(Duration::from_millis(100));
+        let pool = build().start().unwrap();
+        let limited = build().memory(MEMORY).cpu_time(CPU_TIME).start().unwrap();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let neighbors = [pool.clone(), limited.clone()].map(|pool| {
+            let is_over = is_over.clone();
+            Task::spawn(async move {
+                let mut failures = Vec::new();
+                let mut n = 0;
+                while !is_over.load(Ordering::SeqCst) {
+                    n += 1;
+                    let result = pool.call(SQUARE, n).timeout(Duration::from_secs(120)).await;
+                    if result != Ok(n * n) {
+                        failures.push(format!("neighbor {n}: {result:?}"));
+                    }
+                }
+                (n, failures)
+            })
+        });
+        let mut wrong = Vec::new();
+        for round in 0..rounds {
+            let attempts = KINDS.map(|kind| (pool.clone(), limited.clone(), kind));
+            let results = Task::async_stream(attempts, |(pool, limited, kind)| go_wrong(pool, limited, kind, scale));
+            let results = results.max_concurrency(6).unordered().timeout(Duration::from_secs(300)).collect().await;
+            for result in results {
+                if let Err(message) = result.unwrap_or_else(|exit| Err(exit.to_string())) {
+                    wrong.push(format!("round {round}: {message}"));
+                }
+            }
+        }
+        is_over.store(true, Ordering::SeqCst);
+        for neighbor in neighbors {
+            let (n, failures) = neighbor.timeout(Duration::from_secs(120)).await.unwrap();
+            assert!(n > 0);
+            println!("{n} calls of a neighbor, {} of them failed", failures.len());
+            wrong.extend(failures);
+        }
+        for pool in [pool, limited] {
+            pool.stop().await;
+            let statistics = pool.statistics();
+            assert_eq!(statistics.workers.len(), 0);
+            let cordial_isolate::PoolStatistics { calls, lost, killed, started, .. } = statistics;
+            println!("a pool: {calls} calls, {lost} lost, {killed} killed; {started} workers were started, 0 are left");
+        }
+        wrong
+    })
+    .unwrap();
+    println!("{rounds} rounds of {KINDS:?}: {} went otherwise", wrong.len());
+    assert!(wrong.is_empty(), "{} of {} went otherwise:\n{}", wrong.len(), rounds * KINDS.len(), wrong.join("\n"));
+    before.assert_same();
+    println!("no process and no descriptor is left");
+}

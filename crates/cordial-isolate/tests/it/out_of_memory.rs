@@ -1,0 +1,90 @@
+//! The machine has no memory left: here, a control group that the test makes, where it may.
+
+#![expect(clippy::print_stdout, reason = "a test that cannot run says so")]
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cordial::{Exit, LostCause};
+use cordial_isolate::Pool;
+
+use crate::bad_input::alone_after;
+use crate::functions::{ALLOCATE, SQUARE, functions};
+
+const LIMIT: usize = 256 << 20;
+
+/// A control group with a limit for memory. Removed when it is dropped.
+struct Group(PathBuf);
+
+impl Group {
+    /// `None` where the system lets this test make none.
+    fn new() -> Option<Group> {
+        let name = format!("cordial-isolate-{}", std::process::id());
+        let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+        let own = groups.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
+        let unified = PathBuf::from(format!("/sys/fs/cgroup{own}")).join(&name);
+        let single = PathBuf::from("/sys/fs/cgroup/memory").join(&name);
+        let limits = [
+            (unified, &["memory.swap.max", "memory.max"][..], &["0", ""][..]),
+            (single, &["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"], &["", ""]),
+        ];
+        limits.into_iter().find_map(|(folder, files, values)| {
+            // Where there are no control groups, the folder is made as well, and has no such file.
+            fs::create_dir(&folder).ok()?;
+            let group = Group(folder);
+            let is_set = |(file, value): (&&str, &&str)| {
+                let value = if value.is_empty() { LIMIT.to_string() } else { (*value).to_owned() };
+                let file = group.0.join(file);
+                file.exists() && fs::write(file, value).is_ok()
+            };
+            // Not every system can limit swapped memory.
+            let n_set = files.iter().zip(values).filter(|pair| is_set(*pair)).count();
+            (n_set > 0).then_some(group)
+        })
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+#[test]
+fn a_worker_that_the_system_kills_for_lack_of_memory_says_so() {
+    cordial_isolate::test_main(functions());
+    let Some(group) = Group::new() else {
+        return println!("SKIPPED: this test may make no control group with a limit for memory");
+    };
+    let join = format!("echo $$ > {}/cgroup.procs", group.0.display());
+    if let Some(output) = alone_after(&join) {
+        return assert!(output.status.success(), "{output:?}");
+    }
+    // In the inner process, the group is that of the outer one.
+    drop(group);
+    cordial::run(async {
+        let long = Duration::from_secs(60);
+        let pool = Pool::builder().workers(2).start().unwrap();
+        for _ in 0..2 {
+            match pool.call(ALLOCATE, 2 * LIMIT).timeout(long).await {
+                Err(Exit::Lost(lost)) => assert_eq!(*lost.cause(), LostCause::OutOfMemory, "{lost:#}"),
+                other => panic!("expected a loss, not {other:?}"),
+            }
+            assert_eq!(pool.call(SQUARE, 3).timeout(long).await, Ok(9));
+        }
+        let killed = pool.call(crate::functions::SPIN, ());
+        while pool.statistics().running == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        for worker in pool.statistics().workers {
+            let pid = rustix::process::Pid::from_raw(worker.os_pid).unwrap();
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+        match killed.timeout(long).await {
+            Err(Exit::Lost(lost)) => assert_eq!(*lost.cause(), LostCause::signal(9), "a kill by hand is none"),
+            other => panic!("expected a loss, not {other:?}"),
+        }
+    })
+    .unwrap();
+}

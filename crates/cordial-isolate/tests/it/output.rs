@@ -1,0 +1,70 @@
+//! What functions write becomes events, whatever the subscriber does with them.
+
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cordial::Exit;
+use cordial_isolate::Pool;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+
+use crate::bad_input::alone;
+use crate::functions::{ABORT, SQUARE, UNENDED, functions};
+
+const LONG: Duration = Duration::from_secs(30);
+
+/// Keeps the functions and lines of the outputs, and panics at each other event of a pool.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<(String, String)>>>);
+
+#[derive(Default)]
+struct Fields {
+    function: String,
+    line: String,
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        match field.name() {
+            "function" => self.function = format!("{value:?}"),
+            "message" => self.line = format!("{value:?}"),
+            _ => {}
+        }
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let target = event.metadata().target();
+        assert_ne!(target, "cordial_isolate", "this subscriber panics, as the test wants");
+        if target == "cordial_isolate::output" {
+            let mut fields = Fields::default();
+            event.record(&mut fields);
+            self.0.lock().expect("no test panics with it").push((fields.function, fields.line));
+        }
+    }
+}
+
+#[test]
+fn a_line_without_a_break_belongs_to_its_call_and_a_subscriber_that_panics_ends_no_pool() {
+    cordial_isolate::test_main(functions());
+    // In a process of its own, as it sets the subscriber of the program.
+    if let Some(output) = alone(None) {
+        return assert!(output.status.success(), "{output:?}");
+    }
+    let lines = Lines::default();
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines.clone())).unwrap();
+    cordial::run(async move {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        assert_eq!(pool.call(UNENDED, "no break".to_owned()).timeout(LONG).await, Ok(()));
+        assert!(matches!(pool.call(ABORT, ()).timeout(LONG).await, Err(Exit::Lost(_))));
+        assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
+    })
+    .unwrap();
+    assert!(
+        lines.0.lock().expect("no test panics with it").contains(&("\"unended\"".to_owned(), "no break".to_owned()))
+    );
+}

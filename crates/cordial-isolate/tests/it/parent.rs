@@ -1,0 +1,118 @@
+//! The program of a pool ends, in order or by SIGKILL, while its workers compute.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use cordial_isolate::Pool;
+
+use crate::functions::{GRANDCHILD, LEAVE, Leaves, SPIN, functions};
+use crate::processes::until_gone;
+
+/// The variable that makes this test the program of a pool.
+const PARENT: &str = "CORDIAL_ISOLATE_TEST_PARENT";
+
+const WORKERS: usize = 2;
+
+/// How long a worker may outlive its program.
+const PROMISED: Duration = Duration::from_secs(1);
+
+/// Runs a pool whose workers compute for ever, and prints the ids of the workers and of what they have started.
+#[expect(clippy::print_stdout, reason = "the test reads it")]
+fn be_parent(how: &str) {
+    let how = how.to_owned();
+    cordial::run(async move {
+        let pool = Pool::builder().workers(WORKERS).start().unwrap();
+        println!("id {}", pool.call(GRANDCHILD, ()).await.unwrap());
+        for how in [Leaves::Session, Leaves::Orphan, Leaves::Environment] {
+            println!("id {}", pool.call(LEAVE, how).await.unwrap());
+        }
+        let spins: Vec<_> = (0..WORKERS).map(|_| pool.call(SPIN, ())).collect();
+        while pool.statistics().running < WORKERS {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        for worker in pool.statistics().workers {
+            println!("id {}", worker.os_pid);
+        }
+        println!("ready");
+        if how == "returns" {
+            return;
+        }
+        std::future::pending::<()>().await;
+        drop(spins);
+    })
+    .unwrap();
+}
+
+/// Starts the program, and returns it with the ids that it has printed.
+fn start(how: &str) -> (Child, Vec<u32>) {
+    let test = std::thread::current().name().unwrap().to_owned();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([&test, "--exact", "--nocapture"]).env(PARENT, how).stdin(Stdio::null());
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut ids = Vec::new();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        if line == "ready" {
+            break;
+        }
+        ids.extend(line.strip_prefix("id ").map(|id| id.parse::<u32>().unwrap()));
+    }
+    assert_eq!(ids.len(), WORKERS + 4);
+    (child, ids)
+}
+
+/// `CORDIAL_ROUNDS=100` sets how often.
+#[expect(clippy::print_stdout, reason = "the times are for a person")]
+#[test]
+fn nothing_outlives_a_parent_that_is_killed_while_all_workers_compute() {
+    cordial_isolate::test_main(functions());
+    if let Ok(how) = std::env::var(PARENT) {
+        return be_parent(&how);
+    }
+    let rounds: usize = std::env::var("CORDIAL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(5);
+    let mut times = Vec::new();
+    for _ in 0..rounds.min(100) {
+        let (mut parent, ids) = start("waits");
+        parent.kill().unwrap();
+        parent.wait().unwrap();
+        times.push(until_gone(&ids));
+    }
+    times.sort_unstable();
+    println!(
+        "{} times, all gone within {:?}, median {:?}",
+        times.len(),
+        times[times.len() - 1],
+        times[times.len() / 2]
+    );
+    assert!(times[times.len() - 1] <= PROMISED, "{times:?}");
+}
+
+#[test]
+fn nothing_outlives_a_parent_that_returns() {
+    cordial_isolate::test_main(functions());
+    if let Ok(how) = std::env::var(PARENT) {
+        return be_parent(&how);
+    }
+    let (mut parent, ids) = start("returns");
+    parent.wait().unwrap();
+    until_gone(&ids);
+}
+
+#[test]
+fn a_stopped_worker_does_not_outlive_its_parent() {
+    cordial_isolate::test_main(functions());
+    if let Ok(how) = std::env::var(PARENT) {
+        return be_parent(&how);
+    }
+    let (mut parent, ids) = start("waits");
+    for id in &ids {
+        let id = rustix::process::Pid::from_raw(i32::try_from(*id).unwrap()).unwrap();
+        let _ = rustix::process::kill_process(id, rustix::process::Signal::STOP);
+    }
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    until_gone(&ids);
+}

@@ -1,0 +1,154 @@
+//! Programs in which a worker process does not find out what it is, and must not run the program of the user instead.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use cordial::Exit;
+use cordial_isolate::{Pool, PoolError};
+
+use crate::bad_input::{ALONE, alone, alone_after};
+use crate::functions::{ABORT, SQUARE, WAIT, functions};
+
+const LONG: Duration = Duration::from_secs(30);
+
+/// Whether this system lets the tests make a namespace, and run this command in it.
+fn has_namespaces(arguments: &[&str]) -> bool {
+    let mut command = Command::new("unshare");
+    command.args(arguments).output().is_ok_and(|output| output.status.success())
+}
+
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
+fn skip() {
+    println!("SKIPPED: this test needs unshare, and the right to create namespaces");
+}
+
+/// Makes a folder of the calling test.
+fn folder() -> PathBuf {
+    let test = std::thread::current().name().unwrap().replace("::", "-");
+    let folder = std::env::temp_dir().join(format!("cordial-isolate-{test}-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+#[test]
+fn a_program_in_a_namespace_has_workers_also_with_the_proc_of_the_outer_one() {
+    cordial_isolate::test_main(functions());
+    let is_outer = std::env::var_os(ALONE).is_none();
+    for options in [["--pid", "--fork", "--mount-proc"].as_slice(), &["--pid", "--fork"]] {
+        if is_outer && !has_namespaces(&[options, &["true"]].concat()) {
+            return skip();
+        }
+        if let Some(output) = alone_after(&format!("set -- unshare {} \"$@\"", options.join(" "))) {
+            assert!(output.status.success(), "{output:?}");
+        }
+    }
+    if is_outer {
+        return;
+    }
+    cordial::run(async {
+        let pool = Pool::builder().workers(2).memory(64 << 20).start().unwrap();
+        assert!(matches!(pool.call(ABORT, ()).timeout(LONG).await, Err(Exit::Lost(_))));
+        assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
+        pool.stop().await;
+    })
+    .unwrap();
+}
+
+#[test]
+fn without_proc_the_error_says_what_to_do() {
+    cordial_isolate::test_main(functions());
+    if std::env::var_os(ALONE).is_none() {
+        if !has_namespaces(&["--mount", "umount", "-l", "/proc"]) {
+            return skip();
+        }
+        let output = alone_after("set -- unshare --mount sh -c 'umount -l /proc && exec \"$@\"' sh \"$@\"").unwrap();
+        return assert!(output.status.success(), "{output:?}");
+    }
+    let error = Pool::builder().workers(1).start().unwrap_err();
+    assert!(error.to_string().contains("`/proc` is not mounted"), "{error}");
+}
+
+/// Starts a pool whose worker binary is a script that runs this test, and returns the error.
+fn start_with(script: &str) -> PoolError {
+    let folder = folder();
+    let program = folder.join("program");
+    let own = std::env::current_exe().unwrap();
+    let test = std::thread::current().name().unwrap().to_owned();
+    let script = script.replace("PROGRAM", &format!("{own:?} {test} --exact --nocapture"));
+    fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let error = Pool::builder().workers(1).program(&program).start().unwrap_err();
+    fs::remove_dir_all(&folder).unwrap();
+    error
+}
+
+/// Runs the calling test again in a process of its own, whose pool starts its worker with this script, and cannot.
+fn is_refused(script: &str, message: &str) {
+    // In a process of its own: a program that another test starts would have the script open for a moment, and it could not be run.
+    if let Some(output) = alone(None) {
+        return assert!(output.status.success(), "{output:?}");
+    }
+    cordial_isolate::test_main(functions());
+    let error = start_with(script);
+    assert!(error.to_string().contains(message), "{error}");
+}
+
+#[test]
+fn a_worker_whose_standard_input_was_replaced_says_so_and_runs_no_program() {
+    is_refused("exec PROGRAM < /dev/null", "standard input is not the socket of the pool any more");
+}
+
+#[test]
+fn a_worker_that_a_script_has_started_without_exec_says_so() {
+    is_refused("PROGRAM\nexit $?", "has to begin this program by `exec`");
+}
+
+#[test]
+fn a_call_of_test_main_on_a_thread_of_another_name_says_what_a_worker_looks_for() {
+    if let Some(output) = alone(None) {
+        return assert!(output.status.success(), "{output:?}");
+    }
+    let start = || {
+        cordial_isolate::test_main(functions());
+        Pool::builder().workers(1).start().unwrap_err()
+    };
+    let named = std::thread::Builder::new().name("helper".to_owned()).spawn(start).unwrap();
+    let text = named.join().unwrap().to_string();
+    assert!(text.contains("exited with code 0, and has found no test \"helper\" that calls `test_main`"), "{text}");
+    let unnamed = std::thread::Builder::new().spawn(|| cordial_isolate::test_main(functions())).unwrap();
+    let panic = unnamed.join().unwrap_err();
+    let text = panic.downcast_ref::<&str>().unwrap();
+    assert!(text.contains("make it the first line of the test itself"), "{text}");
+}
+
+/// The runtime of tokio in which `test_main` is called in a worker drives nothing there.
+#[tokio::test]
+async fn a_worker_serves_also_when_its_main_is_that_of_tokio() {
+    // In a process of its own, so that its workers run this test.
+    if let Some(output) = alone(None) {
+        return assert!(output.status.success(), "{output:?}");
+    }
+    cordial_isolate::test_main(functions());
+    let pool = Pool::builder().workers(1).start().unwrap();
+    assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
+    // It sleeps on the clock of tokio.
+    assert_eq!(pool.call(WAIT, 10).timeout(LONG).await, Ok(10));
+    assert!(matches!(pool.call(ABORT, ()).timeout(LONG).await, Err(Exit::Lost(_))));
+}
+
+/// The same with the runtime that has several threads.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_serves_also_when_its_main_is_that_of_tokio_with_several_threads() {
+    // In a process of its own, so that its workers run this test.
+    if let Some(output) = alone(None) {
+        return assert!(output.status.success(), "{output:?}");
+    }
+    cordial_isolate::test_main(functions());
+    let pool = Pool::builder().workers(1).start().unwrap();
+    assert_eq!(pool.call(WAIT, 10).timeout(LONG).await, Ok(10));
+}

@@ -1,0 +1,178 @@
+//! Workers that do not start, or end before their first call.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use cordial::{Exit, LostCause};
+use cordial_isolate::{Pool, PoolError};
+
+use crate::bad_input::{alone, alone_after};
+use crate::functions::{ABORT, NESTED, OS_PID, SQUARE, functions};
+
+const LONG: Duration = Duration::from_secs(30);
+
+/// The variable that a worker has.
+const WORKER: &str = "CORDIAL_ISOLATE_WORKER";
+
+/// Waits until this many attempts to start a worker have failed.
+async fn until_failed(pool: &Pool, attempts: u64) {
+    while pool.statistics().failed_starts < attempts {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+fn assert_given_up(exit: &Exit, words: &str) {
+    let text = exit.to_string();
+    assert!(matches!(exit.downcast_ref(), Some(PoolError::GaveUp { attempts: 10, .. })), "{text}");
+    assert!(text.contains("10 attempts in a row to start a worker have failed") && text.contains(words), "{text}");
+}
+
+#[test]
+fn starts_that_fail_slowly_and_overlap_are_given_up() {
+    cordial_isolate::test_main(functions());
+    let folder = std::env::temp_dir().join(format!("cordial-isolate-starts-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let (program, broken) = (folder.join("program"), folder.join("broken"));
+    let own = std::env::current_exe().unwrap();
+    let test = std::thread::current().name().unwrap().to_owned();
+    // Four of them start at once, and each fails while others are starting.
+    let script = format!(
+        "#!/bin/sh\nif [ -e {broken:?} ]; then sleep 0.$(( $$ % 5 + 1 )); echo no luck >&2; exit 3; fi\nexec {own:?} {test} --exact --nocapture\n"
+    );
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    cordial::run(async move {
+        let pool = Pool::builder().workers(4).program(&program).start().unwrap();
+        assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
+        fs::write(&broken, "").unwrap();
+        // Those that had started go, one after the other.
+        let exit = loop {
+            match pool.call(ABORT, ()).timeout(LONG).await {
+                Err(Exit::Lost(_)) => {}
+                Err(exit) => break exit,
+                Ok(()) => unreachable!("it aborts"),
+            }
+        };
+        assert_given_up(&exit, "no luck");
+        while !pool.statistics().workers.is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .unwrap();
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+#[expect(clippy::disallowed_methods, reason = "the thread ends a worker from outside of its runtime")]
+#[test]
+fn workers_that_end_before_their_first_call_are_given_up() {
+    if std::env::var_os(WORKER).is_some() {
+        std::thread::spawn(|| {
+            // Longer than a worker takes until it is ready, and shorter than the second after which it has started well.
+            std::thread::sleep(Duration::from_millis(400));
+            std::process::exit(3);
+        });
+    }
+    // In a process of its own: its workers run this test.
+    if let Some(output) = alone(None) {
+        return assert!(output.status.success(), "{output:?}");
+    }
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        until_failed(&pool, 10).await;
+        let exit = pool.call(SQUARE, 3).timeout(LONG).await.unwrap_err();
+        assert_given_up(&exit, "it was ready, and has ended before its first call: its OS process exited with code 3");
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_start_that_takes_too_long_says_so() {
+    if std::env::var_os(WORKER).is_some() {
+        std::thread::sleep(Duration::from_secs(1000));
+    }
+    if let Some(output) = alone(None) {
+        return assert!(output.status.success(), "{output:?}");
+    }
+    cordial_isolate::test_main(functions());
+    let error = Pool::builder().workers(2).start_timeout(Duration::from_millis(100)).start().unwrap_err();
+    assert!(error.to_string().contains("it was not ready within 100ms"), "{error}");
+}
+
+#[test]
+fn a_program_that_ignores_sigchld_is_told_why_it_has_no_reason() {
+    cordial_isolate::test_main(functions());
+    if let Some(output) = alone_after("set -- env --ignore-signal=CHLD \"$@\"") {
+        return assert!(output.status.success(), "{output:?}");
+    }
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        let first = pool.call(OS_PID, ()).timeout(LONG).await.unwrap();
+        match pool.call(ABORT, ()).timeout(LONG).await {
+            Err(Exit::Lost(lost)) => {
+                assert!(matches!(lost.cause(), LostCause::ConnectionLost { .. }), "{lost}");
+                assert!(lost.to_string().contains("because this program ignores SIGCHLD"), "{lost}");
+            }
+            other => panic!("expected a loss, not {other:?}"),
+        }
+        assert_ne!(pool.call(OS_PID, ()).timeout(LONG).await.unwrap(), first);
+        pool.stop().await;
+    })
+    .unwrap();
+}
+
+#[test]
+fn more_workers_than_the_system_allows_are_a_sentence() {
+    cordial_isolate::test_main(functions());
+    if let Some(output) = alone_after("ulimit -n 64") {
+        return assert!(output.status.success(), "{output:?}");
+    }
+    let error = Pool::builder().workers(20).start().unwrap_err();
+    let sentence =
+        "20 workers are more than this process may have: the limit of open files (`ulimit -n`) leaves room for 8";
+    assert!(error.to_string().contains(sentence), "{error}");
+    // The program takes the descriptors that the check has counted as free.
+    let taken: Vec<_> = std::iter::from_fn(|| fs::File::open("/dev/null").ok()).collect();
+    let error = Pool::builder().workers(1).start().unwrap_err();
+    assert!(error.to_string().contains("Too many open files"), "{error}");
+    assert!(error.to_string().contains("raise the limit of open files (`ulimit -n`)"), "{error}");
+    drop(taken);
+    cordial::run(async {
+        let pool = Pool::builder().workers(8).start().unwrap();
+        assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_function_may_have_a_pool_of_its_own() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        assert_eq!(pool.call(NESTED, 12).timeout(LONG).await, Ok(144));
+    })
+    .unwrap();
+}
+
+#[test]
+fn two_functions_of_one_name_are_refused_with_both_places() {
+    let twice = async { cordial_isolate::Functions::new().add_blocking(SQUARE, |n| n).add_blocking(SQUARE, |n| n) };
+    let Err(Exit::Panic(report)) = cordial::run(twice) else { panic!("expected a panic") };
+    let text = report.message();
+    assert!(text.contains("\"square\"") && text.matches("starts.rs:").count() == 2, "{text}");
+}
+
+#[test]
+fn a_main_without_init_does_not_run_again() {
+    if let Some(output) = alone(None) {
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(text.matches("main runs").count(), 1, "{text}");
+        return assert!(output.status.success(), "{output:?}");
+    }
+    #[expect(clippy::print_stdout, reason = "the outer process counts it")]
+    {
+        println!("main runs");
+    }
+    assert_eq!(Pool::builder().workers(2).start().unwrap_err(), PoolError::NotInitialized);
+}

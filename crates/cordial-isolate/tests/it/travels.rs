@@ -1,0 +1,58 @@
+//! What travels with a call beside its argument.
+
+use std::time::Duration;
+
+use cordial_isolate::Pool;
+use cordial_isolate::dispatch::Carried;
+
+use crate::functions::{CARRIED_SEEN, STAYS, TENANT, TENANT_SEEN, TRACE, TRACE_SEEN, functions};
+
+const LONG: Duration = Duration::from_secs(30);
+
+#[test]
+fn values_of_keys_that_travel_are_seen_by_the_function() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        assert_eq!(pool.call(TENANT_SEEN, ()).await, Ok(None));
+        let call = async { STAYS.scope("x".to_owned(), async { pool.call(TENANT_SEEN, ()).await }).await };
+        assert_eq!(TENANT.scope("acme".to_owned(), call).await, Ok(Some("acme".to_owned())));
+        assert_eq!(pool.call(TENANT_SEEN, ()).await, Ok(None), "only that call");
+    })
+    .unwrap();
+}
+
+#[test]
+fn the_trace_context_of_the_caller_is_that_of_the_span_in_which_the_function_runs() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        assert_eq!(pool.call(TRACE_SEEN, ()).timeout(LONG).await, Ok(None));
+        let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned();
+        let seen = TRACE.scope(traceparent.clone(), async { pool.call(TRACE_SEEN, ()).timeout(LONG).await });
+        assert_eq!(seen.await, Ok(Some(("call_of_a_trace".to_owned(), traceparent.clone()))));
+        // The items of a stream carry it as well.
+        let seen = TRACE.scope(traceparent.clone(), async {
+            pool.async_stream(TRACE_SEEN, [(), ()]).timeout(LONG).collect().await
+        });
+        for seen in seen.await {
+            assert_eq!(seen, Ok(Some(("call_of_a_trace".to_owned(), traceparent.clone()))));
+        }
+        assert_eq!(pool.call(TRACE_SEEN, ()).timeout(LONG).await, Ok(None), "only those calls");
+    })
+    .unwrap();
+}
+
+#[test]
+fn bytes_of_a_crate_that_carries_calls_are_seen_by_the_function() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        let call = |carried| pool.call_encoded_with(CARRIED_SEEN.signature(), Vec::new(), carried);
+        let seen = |result| CARRIED_SEEN.decode_output(result).unwrap();
+        let carried = Carried::default().with("test.node", vec![1]).with("test.node", vec![7]);
+        assert_eq!(seen(call(carried).await.unwrap()), Some(vec![7]));
+        assert_eq!(seen(call(Carried::default()).await.unwrap()), None);
+    })
+    .unwrap();
+}
