@@ -1,0 +1,72 @@
+//! Which attempt of which job runs here.
+
+use std::sync::Arc;
+
+use cordial::Inherited;
+use cordial_isolate::dispatch::{Carried, carried_value};
+
+use crate::names::JobId;
+
+/// The name under which an attempt is carried to another OS process.
+const CARRIED: &str = "cordial_nats.attempt";
+
+/// The job that a function runs for, and the number of the attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    pub(crate) job: JobId,
+    pub(crate) number: u32,
+    pub(crate) limit: u32,
+}
+
+impl Attempt {
+    /// Returns the id of the job.
+    #[must_use]
+    pub fn job(&self) -> &JobId {
+        &self.job
+    }
+
+    /// Returns which attempt it is, counted from 1: how many runs of the job have begun, with this one. No two runs have the same number.
+    /// A delivery that was lost, or given back, before it ran does not count as an attempt.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Returns how many attempts the job may have: the number that its submitter has set, one more for each attempt that was ended
+    /// because its worker stopped in order, and the attempts of an earlier job with the same key that the server has lost.
+    #[must_use]
+    pub fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        format!("{} {} {}", self.number, self.limit, self.job).into_bytes()
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Attempt> {
+        let mut parts = std::str::from_utf8(bytes).ok()?.splitn(3, ' ');
+        let number = parts.next()?.parse().ok()?;
+        let limit = parts.next()?.parse().ok()?;
+        Some(Attempt { number, limit, job: parts.next()?.parse().ok()? })
+    }
+}
+
+/// Visible to the function and to everything that it spawns.
+pub(crate) static ATTEMPT: Inherited<Attempt> = Inherited::new();
+
+/// Returns the job that the calling code runs for, also in a worker process of an [isolated](crate::Worker::isolated) pool. `None` in a call, and
+/// in code that no worker runs.
+///
+/// An attempt after the first one may find the work of an earlier attempt done in part.
+#[must_use]
+pub fn attempt() -> Option<Arc<Attempt>> {
+    ATTEMPT.get().or_else(|| Attempt::decode(&carried_value(CARRIED)?).map(Arc::new))
+}
+
+/// Adds to what a call to another OS process carries, so that [`attempt`] returns the same there.
+pub(crate) fn carry(carried: Carried) -> Carried {
+    match ATTEMPT.get() {
+        Some(attempt) => carried.with(CARRIED, attempt.encode()),
+        None => carried,
+    }
+}

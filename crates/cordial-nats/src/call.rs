@@ -1,0 +1,220 @@
+//! `Cluster::call`: at most once, without a stream.
+//!
+//! ```text
+//!  caller                       server                       a worker of the queue group
+//!    ├── request ─────────────────┼── to one of the workers ────►│
+//!    │◄─ 503, if none subscribes ─┤                              │
+//!    │◄──────────────────────────── accepted, with its name ─────┤
+//!    │◄──────────────────────────── heartbeat, each 700 ms ──────┤
+//!    │◄──────────────────────────── outcome ─────────────────────┤
+//! ```
+//!
+//! This is the request and reply of core NATS, with several replies. A worker without a free slot answers that it is busy, and the caller
+//! asks again: the function has not run then. Once a worker has the call, it is never sent again.
+
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::{HeaderMap, Message, StatusCode};
+use bytes::Bytes;
+use cordial::{Exit, Lost, LostCause, Task, process};
+use cordial_isolate::Function;
+use cordial_isolate::dispatch::{Carried, CodecError, Outcome};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, timeout_at};
+
+use crate::cluster::{Cluster, Shared};
+use crate::net::{NetError, OutgoingMessage};
+use crate::waiters::Waiter;
+use crate::wire::{NODE, State, end_of_call, header, too_much_carried, write_carried, write_signature};
+
+/// After how long without a heartbeat a node counts as down: more than three periods of the heartbeat.
+const SILENCE: Duration = Duration::from_millis(2500);
+
+/// How long a caller waits before it asks again after all slots were taken, at first, and at most.
+const FIRST_BUSY: Duration = Duration::from_millis(2);
+const LAST_BUSY: Duration = Duration::from_millis(100);
+
+impl Cluster {
+    /// Calls a function on any node that serves it, and returns the task that waits for the outcome. At most one node runs it, at most
+    /// once.
+    ///
+    /// The task is like any other: its await has a limit of 5 s unless [`timeout`](Task::timeout) sets another one. If its
+    /// handle is dropped, or the limit passes, the call is killed on its node.
+    ///
+    /// | what happens | the await returns |
+    /// |---|---|
+    /// | no worker serves the function | an [`Exit::Error`], at once |
+    /// | the function returns, fails or panics | its value, an [`Exit::Error`], an [`Exit::Panic`] |
+    /// | its node is killed, frozen or cut off | an [`Exit::Lost`] within 3 s |
+    /// | its worker stops in order | the outcome within the grace time, or an [`Exit::Lost`] at its end |
+    /// | every slot of every worker is taken | the outcome once one is free, or a timeout |
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use cordial_isolate::Function;
+    /// use cordial_nats::Cluster;
+    ///
+    /// const HASH: Function<Vec<u8>, u64> = Function::new("hash");
+    ///
+    /// # async fn call(cluster: Cluster) -> Result<(), cordial::Exit> {
+    /// let hash: u64 = cluster.call(HASH, vec![1, 2, 3]).await?;
+    /// # let _ = hash;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn call<In, Out>(&self, function: Function<In, Out>, input: In) -> Task<Out>
+    where
+        In: Serialize + 'static,
+        Out: DeserializeOwned + Send + 'static,
+    {
+        let spawned_at = Location::caller();
+        let input = function.encode_input(&input);
+        let carried = self.shared.carried();
+        let call = Call { shared: self.shared.clone(), name: function.name(), started: None, spawned_at };
+        let run = async move {
+            let bytes = call.run(function, input, carried).await?;
+            function.decode_output(bytes).map_err(|error| Exit::Error(Arc::new(error)))
+        };
+        Task::builder().label(function.name()).spawn(run).or_exit()
+    }
+}
+
+struct Call {
+    shared: Arc<Shared>,
+    name: &'static str,
+    /// When a worker took it.
+    started: Option<Instant>,
+    spawned_at: &'static Location<'static>,
+}
+
+/// A call that was sent and has no outcome yet. Dropping it ends the call on its node.
+///
+/// A node that accepts the call later is asked to end it by [`subscribe_calls`](Shared::subscribe_calls).
+struct Sent {
+    shared: Arc<Shared>,
+    waiter: Waiter,
+    inbox: String,
+    /// Which node has accepted it.
+    node: Option<Arc<str>>,
+    is_over: bool,
+}
+
+impl Sent {
+    fn new(shared: &Arc<Shared>) -> Sent {
+        let waiter = shared.calls.add();
+        let inbox = format!("{}.{}", shared.call_inbox, waiter.number());
+        Sent { shared: shared.clone(), waiter, inbox, node: None, is_over: false }
+    }
+
+    /// Records what a message says about the call.
+    fn note(&mut self, message: &Message) -> Option<State> {
+        let headers = message.headers.as_ref()?;
+        let state = State::of(headers)?;
+        match state {
+            State::Accepted => self.node = Some(header(headers, NODE).unwrap_or_default().into()),
+            State::Busy | State::Done | State::Dead | State::Cancelled => self.is_over = true,
+        }
+        Some(state)
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        for message in self.waiter.close() {
+            self.note(&message);
+        }
+        if let Some(node) = self.node.take().filter(|_| !self.is_over) {
+            let subject = self.shared.subjects.node(&node);
+            self.shared.connection.publish(OutgoingMessage::new(subject, end_of_call(&self.inbox)));
+        }
+    }
+}
+
+impl Call {
+    async fn run<In, Out>(
+        mut self,
+        function: Function<In, Out>,
+        input: Result<Vec<u8>, CodecError>,
+        carried: Carried,
+    ) -> Result<Vec<u8>, Exit> {
+        let input = Bytes::from(input.map_err(|error| Exit::Error(Arc::new(error)))?);
+        self.shared.subscribe_calls().await.map_err(|error| Exit::Error(Arc::new(error)))?;
+        let mut headers = HeaderMap::new();
+        write_signature(&mut headers, function.signature());
+        write_carried(&mut headers, &carried).map_err(|size| Exit::from(too_much_carried(size)))?;
+        let mut busy = FIRST_BUSY;
+        loop {
+            let sent = Sent::new(&self.shared);
+            let subject = self.shared.subjects.call(self.name);
+            let connection = &self.shared.connection;
+            let published = connection.publish_request(subject, sent.inbox.clone(), headers.clone(), input.clone());
+            published.await.map_err(|error| self.not_sent(&error))?;
+            match self.wait(sent).await? {
+                Some(outcome) => {
+                    let outcome = Outcome::decode(outcome.to_vec()).map_err(|error| Exit::Error(Arc::new(error)))?;
+                    let info = process::current().and_then(process::info);
+                    return outcome.into_result(function.signature(), info.as_ref());
+                }
+                None => {
+                    tokio::time::sleep(busy.mul_f64(0.5 + fastrand::f64())).await;
+                    busy = (busy * 2).min(LAST_BUSY);
+                }
+            }
+        }
+    }
+
+    /// Waits for the outcome. `None` if the worker was busy.
+    async fn wait(&mut self, mut sent: Sent) -> Result<Option<Bytes>, Exit> {
+        let mut permission_errors = self.shared.connection.permission_errors();
+        let subject = self.shared.subjects.call(self.name);
+        let mut deadline = Instant::now() + SILENCE;
+        loop {
+            let message = tokio::select! {
+                message = timeout_at(deadline, sent.waiter.next()) => message,
+                error = permission_errors.next_about(&subject) => {
+                    return Err(self.not_sent(&NetError::Denied(error)));
+                }
+            };
+            let message = match message {
+                Ok(message) => message,
+                Err(_) => return Err(self.silent(sent.node.clone())),
+            };
+            deadline = Instant::now() + SILENCE;
+            if message.status == Some(StatusCode::NO_RESPONDERS) {
+                return Err(Exit::from(format!(
+                    "no worker of the fleet serves the function {:?}; start one that has it in its `Functions`, or check the prefix of the fleet",
+                    self.name
+                )));
+            }
+            match sent.note(&message) {
+                Some(State::Accepted) => self.started = Some(Instant::now()),
+                Some(State::Busy) => return Ok(None),
+                Some(State::Done | State::Dead | State::Cancelled) => return Ok(Some(message.payload)),
+                // A heartbeat.
+                None => {}
+            }
+        }
+    }
+
+    fn not_sent(&self, error: &NetError) -> Exit {
+        Exit::from(format!("the function {:?} cannot be called: {error}", self.name))
+    }
+
+    fn silent(&self, node: Option<Arc<str>>) -> Exit {
+        if !self.shared.connection.is_connected() {
+            let reason = "the server does not answer, and the client tries to connect again".into();
+            return self.lost(LostCause::ConnectionLost { reason });
+        }
+        self.lost(LostCause::NodeDown { node: node.unwrap_or_else(|| "unknown".into()) })
+    }
+
+    fn lost(&self, cause: LostCause) -> Exit {
+        let ran_for = self.started.map_or(Duration::ZERO, |started| started.elapsed());
+        Lost::builder(cause).function(self.name).spawned_at(self.spawned_at).ran_for(ran_for).build().into()
+    }
+}

@@ -1,0 +1,250 @@
+//! `Cluster`: the handle to a fleet.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use cordial_isolate::Functions;
+use cordial_isolate::dispatch::Carried;
+use tokio::sync::{OnceCell, oneshot};
+
+use crate::connect_error::{ConnectError, without_secrets};
+use crate::names::{Subjects, checked};
+use crate::net::{Connection, NetError, RequestHandler, open};
+use crate::options::{Options, StreamOptions};
+use crate::streams::{check_jetstream, ensure_common, ensure_files, ensure_jobs, has_stream, refused};
+use crate::waiters::Waiters;
+use crate::wire::{State, end_of_call};
+
+/// A connection to a fleet: workers that serve functions, and the streams between them and their callers. Cheap to clone; the
+/// connection ends with the last clone.
+///
+/// | to | call |
+/// |---|---|
+/// | serve functions | [`worker`](Cluster::worker) |
+/// | call a function, and get an error if its node is lost | [`call`](Cluster::call) |
+/// | let a function run at least once, whichever node is lost | [`submit`](Cluster::submit) |
+/// | wait for a job that another program submitted | [`attach`](Cluster::attach) |
+/// | run a function on many inputs | [`async_stream`](Cluster::async_stream) |
+/// | list the nodes | [`nodes`](Cluster::nodes) |
+/// | list the jobs that failed in each of their attempts | [`dead_letters`](Cluster::dead_letters) |
+///
+/// If the connection breaks, the client connects again by itself, to any server that it knows. Requests that are made in the
+/// meantime wait, up to their limits.
+#[derive(Clone)]
+pub struct Cluster {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) connection: Connection,
+    pub(crate) subjects: Subjects,
+    pub(crate) streams: StreamOptions,
+    pub(crate) lease: Duration,
+    travels: Option<Functions>,
+    pub(crate) name: Arc<str>,
+    /// Names the jobs of this program that have no key. Random.
+    pub(crate) instance: Arc<str>,
+    /// The waits for results of jobs without a key.
+    pub(crate) results: Arc<Waiters>,
+    results_subscription: OnceCell<oneshot::Sender<()>>,
+    /// The waits for answers to calls.
+    pub(crate) calls: Arc<Waiters>,
+    pub(crate) call_inbox: String,
+    calls_subscription: OnceCell<oneshot::Sender<()>>,
+    /// Locked while a job is looked up in its stream, so that this happens one job at a time.
+    pub(crate) looks: tokio::sync::Mutex<()>,
+    /// The groups whose streams are there. The empty name stands for the common streams.
+    ensured: Mutex<HashSet<Arc<str>>>,
+}
+
+impl Cluster {
+    /// Connects to a fleet. A text is the address of a server, or of several with commas between them.
+    ///
+    /// A ready [`async_nats::Client`] is accepted as well, with any login, TLS and callbacks. Its runtime has to live, and code of the user
+    /// must not block it: it sends the renewals of leases. A request for which the login has no permission then fails after 3 s instead
+    /// of at once, because the client reports such errors to its own callback.
+    ///
+    /// No server has to know the fleet: the streams are made by the first program that needs them.
+    ///
+    /// # Errors
+    ///
+    /// Within 3 s, if no server answers, refuses the login, is too old, or keeps no streams; if an option is invalid.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the connection.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use cordial_nats::{Cluster, Options};
+    ///
+    /// # async fn connect() -> Result<(), cordial_nats::ConnectError> {
+    /// let local = Cluster::connect("nats://127.0.0.1:4222").await?;
+    /// let remote = Cluster::connect(Options::new("tls://nats.example.com").credentials_file("fleet.creds")).await?;
+    /// // A client with options of its own.
+    /// let client = async_nats::ConnectOptions::new().connect("127.0.0.1:4222").await.expect("there is a server");
+    /// let ready = Cluster::connect(Options::from(client).prefix("pictures")).await?;
+    /// # drop((local, remote, ready));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn connect(options: impl Into<Options>) -> Result<Cluster, ConnectError> {
+        let options = options.into();
+        let prefix = checked("prefix", &options.prefix)?;
+        let instance: Arc<str> = (0..16).map(|_| fastrand::alphanumeric()).collect::<String>().into();
+        let name = match &options.name {
+            Some(name) => checked("node", name)?,
+            None => default_name().into(),
+        };
+        let connection = open(&options, &name).await?;
+        let subjects = Subjects::new(prefix);
+        check_jetstream(&connection, &without_secrets(&options.servers), &subjects).await?;
+        let call_inbox = connection.new_inbox();
+        let shared = Shared {
+            connection,
+            subjects,
+            streams: options.streams,
+            lease: options.lease,
+            travels: options.travels,
+            name,
+            instance,
+            results: Arc::default(),
+            results_subscription: OnceCell::new(),
+            calls: Arc::default(),
+            call_inbox,
+            calls_subscription: OnceCell::new(),
+            looks: tokio::sync::Mutex::default(),
+            ensured: Mutex::default(),
+        };
+        Ok(Cluster { shared: Arc::new(shared) })
+    }
+
+    /// Returns the name of this program in the fleet.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+}
+
+impl Shared {
+    /// Returns what a call or a job of the calling process carries.
+    pub(crate) fn carried(&self) -> Carried {
+        match &self.travels {
+            Some(functions) => functions.carried(),
+            None => cordial_isolate::carried(),
+        }
+    }
+
+    /// Makes the streams of a group and the common ones, unless this program has done so before.
+    pub(crate) async fn ensure_streams(&self, group: &Arc<str>) -> Result<(), ConnectError> {
+        let common = Arc::<str>::from("");
+        if !self.is_ensured(&common) {
+            ensure_common(&self.connection, &self.subjects, self.streams).await?;
+            self.lock_ensured().insert(common);
+        }
+        if !group.is_empty() && !self.is_ensured(group) {
+            ensure_jobs(&self.connection, &self.subjects, group, self.streams).await?;
+            self.lock_ensured().insert(group.clone());
+        }
+        Ok(())
+    }
+
+    /// Creates again the streams that were deleted since this program created or saw them.
+    pub(crate) async fn ensure_again(&self, group: &Arc<str>) -> Result<(), ConnectError> {
+        self.forget_streams();
+        self.ensure_streams(group).await
+    }
+
+    /// Makes the object store, unless this program has done so before.
+    pub(crate) async fn ensure_files(&self) -> Result<(), ConnectError> {
+        // No group has this name.
+        let files = Arc::<str>::from("$O");
+        if !self.is_ensured(&files) {
+            ensure_files(&self.connection, &self.subjects, self.streams).await?;
+            self.lock_ensured().insert(files);
+        }
+        Ok(())
+    }
+
+    /// Returns whether there is an object store. One that was seen is not asked for again.
+    pub(crate) async fn has_files(&self) -> Result<bool, NetError> {
+        let seen = Arc::<str>::from("$O seen");
+        if !self.is_ensured(&seen) {
+            if !has_stream(&self.connection, &self.subjects.files_stream()).await? {
+                return Ok(false);
+            }
+            self.lock_ensured().insert(seen);
+        }
+        Ok(true)
+    }
+
+    /// Lets the next [`ensure_streams`](Shared::ensure_streams) look again: a stream was deleted.
+    pub(crate) fn forget_streams(&self) {
+        self.lock_ensured().clear();
+    }
+
+    fn is_ensured(&self, group: &Arc<str>) -> bool {
+        self.lock_ensured().contains(group)
+    }
+
+    fn lock_ensured(&self) -> std::sync::MutexGuard<'_, HashSet<Arc<str>>> {
+        self.ensured.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Subscribes to the results of the jobs of this program that have no key, once.
+    pub(crate) async fn subscribe_results(&self) -> Result<(), ConnectError> {
+        let subject = self.subjects.done_of(&self.instance);
+        let waiters = self.results.clone();
+        let answer: RequestHandler = Arc::new(move |message| {
+            waiters.deliver(message);
+            None
+        });
+        self.subscribe(&self.results_subscription, subject, answer, "subscribe to the results").await
+    }
+
+    /// Subscribes to the answers to the calls of this program, once.
+    pub(crate) async fn subscribe_calls(&self) -> Result<(), ConnectError> {
+        let subject = format!("{}.*", self.call_inbox);
+        let waiters = self.calls.clone();
+        let answer: RequestHandler = Arc::new(move |message| {
+            if waiters.deliver(message) {
+                return None;
+            }
+            // The call was dropped before a node had accepted it.
+            let state = message.headers.as_ref().and_then(State::of);
+            (state == Some(State::Accepted)).then(|| end_of_call(&message.subject))
+        });
+        self.subscribe(&self.calls_subscription, subject, answer, "subscribe to the answers").await
+    }
+
+    async fn subscribe(
+        &self,
+        cell: &OnceCell<oneshot::Sender<()>>,
+        subject: String,
+        answer: RequestHandler,
+        what: &str,
+    ) -> Result<(), ConnectError> {
+        let subscribe = || self.connection.on_request(subject, answer);
+        cell.get_or_try_init(subscribe).await.map(drop).map_err(|error| refused(what, error))
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster")
+            .field("name", &self.shared.name)
+            .field("prefix", &self.shared.subjects.prefix())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The name of the machine, shortened to what a name may have, and a random number.
+fn default_name() -> String {
+    let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+    let host: String = host.trim().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(40).collect();
+    let host = if host.is_empty() { "node" } else { &host };
+    format!("{host}-{:08x}", fastrand::u32(..))
+}

@@ -1,0 +1,237 @@
+//! Why a connection to the fleet failed.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use crate::names::InvalidName;
+
+/// Why [`Cluster::connect`](crate::Cluster::connect) failed, or what a worker or a submit found wrong with the server.
+///
+/// Each text says what to do.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub enum ConnectError {
+    /// An address cannot be read.
+    Address {
+        /// The address, without a password.
+        address: Arc<str>,
+        /// What is wrong with it.
+        reason: Arc<str>,
+    },
+    /// The prefix or the name of the node cannot be a part of a subject.
+    Name(InvalidName),
+    /// A file with credentials or certificates cannot be read.
+    File {
+        /// The path.
+        path: Arc<str>,
+        /// What the operating system says.
+        reason: Arc<str>,
+    },
+    /// No server answers at the addresses.
+    NoServer {
+        /// The addresses, without passwords.
+        servers: Arc<str>,
+        /// What happened.
+        reason: Arc<str>,
+    },
+    /// The server refuses the login.
+    Login {
+        /// The addresses, without passwords.
+        servers: Arc<str>,
+    },
+    /// The server offers no TLS, its certificate is not trusted, or it requires a certificate of the client.
+    Tls {
+        /// The addresses, without passwords.
+        servers: Arc<str>,
+        /// What happened.
+        reason: Arc<str>,
+    },
+    /// The server is too old.
+    TooOld {
+        /// Its version.
+        version: Arc<str>,
+    },
+    /// The server runs without JetStream, or the account may not use it.
+    NoJetStream {
+        /// The addresses, without passwords.
+        servers: Arc<str>,
+    },
+    /// The server refuses an operation, because the login has no permission or because of a limit of the server.
+    Refused {
+        /// What was tried.
+        what: Arc<str>,
+        /// What the server says.
+        reason: Arc<str>,
+    },
+    /// There is a stream or a consumer of that name, with settings that are not those of a fleet.
+    OtherSettings {
+        /// Its name.
+        stream: Arc<str>,
+        /// What differs.
+        difference: Arc<str>,
+    },
+    /// The server does not answer any more.
+    Silent {
+        /// What was tried.
+        what: Arc<str>,
+    },
+    /// The operating system refuses the thread of the connection.
+    Thread(Arc<io::Error>),
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConnectError::Address { address, reason } => {
+                write!(
+                    f,
+                    "{address:?} is not the address of a NATS server ({reason}); write nats://HOST:PORT or tls://HOST:PORT"
+                )
+            }
+            ConnectError::Name(name) => name.fmt(f),
+            ConnectError::File { path, reason } => write!(f, "the file {path:?} cannot be used: {reason}"),
+            ConnectError::NoServer { servers, reason } => write!(
+                f,
+                "no NATS server answers at {servers} ({reason}); start one with `nats-server -js`, or check host and port"
+            ),
+            ConnectError::Login { servers } => write!(
+                f,
+                "the NATS server at {servers} refuses the login; give credentials with `credentials_file`, `token` or \
+                 `user_and_password`, or check that they are valid"
+            ),
+            ConnectError::Tls { servers, reason } => {
+                write!(f, "no safe connection to {servers} ({reason}); {}", tls_advice(reason))
+            }
+            ConnectError::TooOld { version } => {
+                write!(f, "the NATS server has version {version}, and a fleet needs 2.9 or later; install a newer one")
+            }
+            ConnectError::NoJetStream { servers } => write!(
+                f,
+                "the NATS server at {servers} keeps no streams for this account; start it with `nats-server -js`, or enable JetStream \
+                 for the account"
+            ),
+            ConnectError::Refused { what, reason } => {
+                write!(
+                    f,
+                    "the NATS server refused the request to {what}: {reason}; docs/fleet.md lists the permissions that each role needs"
+                )
+            }
+            ConnectError::OtherSettings { stream, difference } => write!(
+                f,
+                "the stream {stream:?} is there already, with other settings ({difference}); use the same options in all programs of the \
+                 fleet, set another `prefix`, or delete the stream"
+            ),
+            ConnectError::Silent { what } => write!(
+                f,
+                "the NATS server did not answer the request to {what} within 3 s; check the connection, and whether the servers of the \
+                 cluster have a leader"
+            ),
+            ConnectError::Thread(error) => {
+                write!(f, "the operating system refused the thread of the connection: {}", without_codes(error))
+            }
+        }
+    }
+}
+
+/// What to do, by what the TLS library or the server says.
+fn tls_advice(reason: &str) -> &'static str {
+    let advice_by_word = [
+        ("UnknownIssuer", "name the certificate that has signed that of the server with `root_certificates`"),
+        ("NotValidForName", "the certificate of the server has another name: write that one into the address"),
+        (
+            "corrupt message",
+            "the server answers without TLS: set TLS up on the server, or write nats:// into the address and allow plain connections to \
+             other machines with `insecure`",
+        ),
+        ("Expired", "the certificate of the server has expired, or a clock is wrong"),
+        ("BadCertificate", "the server asks for a certificate of this program: name one with `client_certificate`"),
+        (
+            "CertificateRequired",
+            "the server asks for a certificate of this program: name one with `client_certificate`",
+        ),
+        (
+            "could not add certificate or key",
+            "the files of `client_certificate` have to be a certificate of version 3, and the key that belongs to it",
+        ),
+        ("could not load private key", "the second file of `client_certificate` has to be a private key in PEM form"),
+    ];
+    let advice = advice_by_word.iter().find(|(word, _)| reason.contains(word)).map(|(_, advice)| *advice);
+    advice.unwrap_or(
+        "a connection to another machine needs TLS: set it up on the server, name its certificate with \
+         `root_certificates`, or allow plain connections with `insecure`",
+    )
+}
+
+impl ConnectError {
+    /// Returns whether another try may succeed soon: the server is silent, or has no leader.
+    pub(crate) fn is_temporary(&self) -> bool {
+        match self {
+            ConnectError::Silent { .. } => true,
+            ConnectError::Refused { reason, .. } => **reason == *NO_LEADER,
+            _ => false,
+        }
+    }
+}
+
+/// The reason of a refused request that no server has answered.
+pub(crate) const NO_LEADER: &str = "no server of JetStream answers, or the servers have no leader at the moment";
+
+/// Returns the text of an error without the numbers of the operating system, which its words have said already.
+pub(crate) fn without_codes(error: &dyn fmt::Display) -> String {
+    let mut text = error.to_string();
+    while let Some(start) = text.find(" (os error ") {
+        let Some(length) = text[start..].find(')') else { break };
+        text.replace_range(start..=start + length, "");
+    }
+    text
+}
+
+impl Error for ConnectError {}
+
+impl From<InvalidName> for ConnectError {
+    fn from(name: InvalidName) -> ConnectError {
+        ConnectError::Name(name)
+    }
+}
+
+/// Returns addresses without the part before the `@`, which may be a password.
+pub(crate) fn without_secrets(servers: &str) -> String {
+    let address = |address: &str| match (address.find("://"), address.rfind('@')) {
+        (Some(scheme), Some(at)) if at > scheme => format!("{}{}", &address[..scheme + 3], &address[at + 1..]),
+        (None, Some(at)) => address[at + 1..].to_owned(),
+        _ => address.to_owned(),
+    };
+    servers.split(',').map(|text| address(text.trim())).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ConnectError, without_codes, without_secrets};
+
+    #[test]
+    fn an_error_of_tls_says_what_to_do() {
+        for (reason, advice) in [
+            ("IO error: invalid peer certificate: UnknownIssuer", "signed that of the server with `root_certificates`"),
+            ("IO error: received fatal alert: BadCertificate", "name one with `client_certificate`"),
+            ("IO error: received corrupt message of type InvalidContentType", "with `insecure`"),
+        ] {
+            let error = ConnectError::Tls { servers: "tls://h:1".into(), reason: reason.into() }.to_string();
+            assert!(error.starts_with(&format!("no safe connection to tls://h:1 ({reason}); ")), "{error}");
+            assert!(error.ends_with(advice), "{error}");
+        }
+    }
+
+    #[test]
+    fn errors_of_the_operating_system_are_words_alone() {
+        let text = "IO error: Connection refused (os error 111): Permission denied (os error 13) at line 3";
+        assert_eq!(without_codes(&text), "IO error: Connection refused: Permission denied at line 3");
+        assert_eq!(without_codes(&"(os error"), "(os error");
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        assert_eq!(without_secrets("nats://u:p@h:4222,h2:1, u:p@h3"), "nats://h:4222,h2:1,h3");
+    }
+}

@@ -1,0 +1,84 @@
+//! The exit of a job that has failed for good: what happened in its last attempt, and where the job is now.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use cordial::{Exit, Lost, LostCause, PanicReport};
+
+use crate::names::JobId;
+
+/// Adds to the exit of a last attempt that the job is among the dead letters. The kind of the exit stays.
+pub(crate) fn dead_lettered(exit: &Exit, id: &JobId, attempts: Option<&str>) -> Exit {
+    let attempt = match attempts {
+        Some("1") => "the only attempt".to_owned(),
+        Some(n) => format!("the last of {n} attempts"),
+        None => "the last attempt".to_owned(),
+    };
+    let attempt =
+        format!("{attempt} of the job {id}, which is among the dead letters of the group {:?} now", id.group());
+    let place = format!("this was {attempt}");
+    match exit {
+        Exit::Panic(report) => {
+            let message = format!("{} ({place})", report.message());
+            let mut dead = PanicReport::builder(message, report.location().clone())
+                .thread(report.thread())
+                .pid(report.pid())
+                .spawned_at(report.spawned_at().clone())
+                .callers(report.callers().to_vec());
+            if let Some(label) = report.label() {
+                dead = dead.label(label);
+            }
+            if let Some(backtrace) = report.backtrace_text() {
+                dead = dead.backtrace(backtrace);
+            }
+            Exit::Panic(Arc::new(dead.build()))
+        }
+        Exit::Lost(lost) => {
+            let mut dead = Lost::builder((**lost).cause().clone())
+                .attempt(lost.attempt())
+                .ran_for(lost.ran_for())
+                .stderr(lost.stderr().to_vec())
+                .place(match lost.place() {
+                    Some(node) => format!("{node}; {place}"),
+                    None => attempt,
+                });
+            if let Some(function) = lost.function() {
+                dead = dead.function(function);
+            }
+            if let Some(spawned_at) = lost.spawned_at() {
+                dead = dead.spawned_at(spawned_at.clone());
+            }
+            dead.build().into()
+        }
+        Exit::Error(error) => Exit::Error(Arc::new(DeadLettered { last: error.clone(), place })),
+        exit => {
+            let last: Arc<dyn Error + Send + Sync> = Arc::from(Box::<dyn Error + Send + Sync>::from(exit.to_string()));
+            Exit::Error(Arc::new(DeadLettered { last, place }))
+        }
+    }
+}
+
+/// Returns the exit of a job whose attempts are used up, without one of them having reported how it ended.
+pub(crate) fn all_lost(function: &str, attempts: u32, node: &str) -> Exit {
+    Lost::builder(LostCause::NodeDown { node: node.into() }).function(function).attempt(attempts).build().into()
+}
+
+/// The error of the last attempt, and that the job is among the dead letters.
+#[derive(Debug)]
+struct DeadLettered {
+    last: Arc<dyn Error + Send + Sync>,
+    place: String,
+}
+
+impl fmt::Display for DeadLettered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.last, self.place)
+    }
+}
+
+impl Error for DeadLettered {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.last.source()
+    }
+}

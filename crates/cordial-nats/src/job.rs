@@ -1,0 +1,354 @@
+//! `Job`: a durable job, and the wait for its result.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use bytes::Bytes;
+use cordial::{Exit, Task, Timeout, process};
+use cordial_isolate::dispatch::Outcome;
+use cordial_isolate::{Function, Signature};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::cluster::{Cluster, Shared};
+use crate::connect_error::ConnectError;
+use crate::failure::dead_lettered;
+use crate::names::{JobId, checked};
+use crate::net::{API_LIMIT, NetError, StoredMessage, Subscription, direct_get, publish_to_stream, request_api};
+use crate::streams::{has_message, is_served, refused};
+use crate::unknown_job::UnknownJob;
+use crate::waiters::Waiter;
+use crate::wire::{ATTEMPT, NODE, STATE, State, header};
+
+/// How long a wait for a result relies on its subscription before it looks the result up: the first time, and at most. A message
+/// to a subscription can be lost while the client connects again; the result is still in its stream.
+const FIRST_LOOK: Duration = Duration::from_secs(4);
+const LAST_LOOK: Duration = Duration::from_secs(30);
+
+/// After how long a result is looked up again if its stream has it, but the server that answered did not have it yet.
+const REPLICA_DELAY: Duration = Duration::from_millis(100);
+
+/// The server finds a job among all jobs of its group, which takes a server of version 2.9 longer the more there are. So a program with many
+/// waits looks for one job at a time, and pauses for this many times as long as the server took.
+const LOOK_PAUSE: u32 = 4;
+
+/// Turns the bytes of a result into the result.
+type Decode<Out> = Box<dyn Fn(Vec<u8>) -> Result<Out, Exit> + Send + Sync>;
+
+/// A durable job. Returned by [`Cluster::submit`] and [`Cluster::attach`].
+///
+/// Awaiting it returns the result, or the [`Exit`] that says why there is none. Like the await of a [`Task`], it has a limit of 5 s
+/// unless [`timeout`](Job::timeout) sets another one. After the limit, the job goes on: attach to it again with its
+/// [`id`](Job::id).
+///
+/// If the server has neither the job nor its result any more, because its stream was purged or deleted or its store was lost, the await
+/// returns an [`UnknownJob`]: within 2 s of a new connection to the server, otherwise after 4 to 30 s.
+///
+/// Dropping the handle does not end the job. To end it, call [`cancel`](Job::cancel).
+#[must_use = "a job runs on without its handle; keep its id to get the result later"]
+pub struct Job<Out> {
+    pub(crate) cluster: Cluster,
+    pub(crate) id: JobId,
+    pub(crate) source: ResultSource,
+    pub(crate) signature: Signature,
+    pub(crate) decode: Decode<Out>,
+}
+
+/// Where the result will come from.
+#[derive(Debug)]
+pub(crate) enum ResultSource {
+    /// A subscription that was there before the job was published.
+    Numbered(Waiter),
+    /// The same, for a job with a key.
+    Keyed(Subscription),
+    /// The result may be there already: the server knew the key of the submit.
+    Known,
+    /// The result may be there already, or the job may not exist.
+    Attached,
+}
+
+impl Cluster {
+    /// Returns a handle to a job that was submitted before, by this program or by another one. Nothing is sent before the handle
+    /// is awaited. For a job that does not exist, or whose result has gone because its time is over, the await returns an
+    /// [`UnknownJob`] at once.
+    pub fn attach<In, Out>(&self, function: Function<In, Out>, id: &JobId) -> Job<Out>
+    where
+        In: 'static,
+        Out: DeserializeOwned + Send + 'static,
+    {
+        Job::new(self.clone(), function, id.clone(), ResultSource::Attached)
+    }
+
+    /// Returns whether a worker of the group waits for jobs, or runs one.
+    ///
+    /// # Errors
+    ///
+    /// If the name of the group is invalid, or the server does not answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn is_served(&self, group: &str) -> Result<bool, ConnectError> {
+        let group = checked("group", group)?;
+        let Shared { connection, subjects, .. } = &*self.shared;
+        let served = is_served(connection, subjects, &group).await;
+        served.map_err(|error| refused("look at the workers of a group", error))
+    }
+
+    /// Ends a job, as [`Job::cancel`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Job::cancel`].
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the job may or may not be cancelled.
+    pub async fn cancel(&self, id: &JobId) -> Result<bool, ConnectError> {
+        cancel(&self.shared, id).await
+    }
+}
+
+impl<Out: DeserializeOwned + Send + 'static> Job<Out> {
+    pub(crate) fn new<In: 'static>(
+        cluster: Cluster,
+        function: Function<In, Out>,
+        id: JobId,
+        source: ResultSource,
+    ) -> Job<Out> {
+        let decode = move |bytes| function.decode_output(bytes).map_err(|error| Exit::Error(Arc::new(error)));
+        Job { cluster, id, source, signature: function.signature(), decode: Box::new(decode) }
+    }
+
+    /// Sets how long the await waits, and returns the task that waits. Default: 5 s, or the
+    /// [`await_limit`](cordial::process::Builder::await_limit) of the runtime. The job itself has no limit.
+    #[track_caller]
+    pub fn timeout(self, limit: impl Into<Timeout>) -> Task<Out> {
+        self.into_future().timeout(limit)
+    }
+
+    /// Waits for the result in the calling process, without a task and without a limit.
+    ///
+    /// # Errors
+    ///
+    /// The [`Exit`] that says why there is no result.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the wait, not the job.
+    pub async fn result(self) -> Result<Out, Exit> {
+        let Job { cluster, id, source, signature, decode } = self;
+        let message = wait_result(&cluster.shared, &id, source).await?;
+        let info = process::current().and_then(process::info);
+        let state = State::of(&message.headers).unwrap_or(State::Done);
+        if state == State::Cancelled {
+            return Err(Exit::Shutdown(Some(format!("the job {id} was cancelled").into())));
+        }
+        let outcome = Outcome::decode(message.payload.to_vec()).map_err(|error| Exit::Error(Arc::new(error)))?;
+        match outcome.into_result(signature, info.as_ref()) {
+            Ok(bytes) => decode(bytes),
+            Err(exit) if state == State::Dead => Err(dead_lettered(&exit, &id, header(&message.headers, ATTEMPT))),
+            Err(exit) => Err(exit),
+        }
+    }
+}
+
+impl<Out> Job<Out> {
+    /// Returns the id, with which any program can [attach](Cluster::attach) to the job.
+    #[must_use]
+    pub fn id(&self) -> &JobId {
+        &self.id
+    }
+
+    /// Returns whether a worker of the group waits for jobs, or runs one. A job of a group without workers waits until one
+    /// starts.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn is_served(&self) -> Result<bool, ConnectError> {
+        self.cluster.is_served(self.id.group()).await
+    }
+
+    /// Ends the job: one that waits is removed, one that runs is killed, and every await of the job returns
+    /// `Err(Exit::Shutdown)`. Returns whether this call has ended the job: `false` if it had a result before.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not answer, or the login has no permission to end jobs. Another call is then safe.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the job may or may not be cancelled.
+    pub async fn cancel(&self) -> Result<bool, ConnectError> {
+        cancel(&self.cluster.shared, &self.id).await
+    }
+}
+
+/// Cancels a job: its result, the first one, says so; then the node that runs it is notified, and the job is removed from its stream.
+pub(crate) async fn cancel(shared: &Shared, id: &JobId) -> Result<bool, ConnectError> {
+    let Shared { connection, subjects, .. } = shared;
+    shared.ensure_streams(&"".into()).await?;
+    let mut headers = HeaderMap::new();
+    headers.insert(STATE, State::Cancelled.as_str());
+    headers.insert(NODE, &*shared.name);
+    let subject = subjects.of("result", id);
+    let publish = || publish_to_stream(connection, &subject, headers.clone(), Bytes::new(), API_LIMIT);
+    let mut published = publish().await;
+    if let Err(NetError::NoResponders) = published {
+        shared.ensure_again(&"".into()).await?;
+        published = publish().await;
+    }
+    let is_first = match published {
+        Ok(_) => true,
+        Err(error) if error.is_second_of_subject() => false,
+        Err(error) => return Err(refused(&format!("cancel the job {id}"), error)),
+    };
+    // Even if the job had a result: an earlier `cancel` may have failed after it had written the result.
+    connection.publish_empty(subjects.of("end", id));
+    let purge = format!("STREAM.PURGE.{}", subjects.jobs_stream(id.group()));
+    match request_api(connection, &purge, &json!({ "filter": subjects.of("job", id) })).await {
+        Ok(_) => Ok(is_first),
+        // Without its stream, there is no job to remove.
+        Err(error) if error.is_no_stream() => Ok(is_first),
+        Err(error) => Err(refused(&format!("remove the job {id} from its stream"), error)),
+    }
+}
+
+/// Waits for the message with the result of a job.
+async fn wait_result(shared: &Arc<Shared>, id: &JobId, source: ResultSource) -> Result<StoredMessage, Exit> {
+    let broken = |error: ConnectError| Exit::Error(Arc::new(error));
+    let mut connects = shared.connection.connects();
+    connects.mark_unchanged();
+    let was_accepted = !matches!(source, ResultSource::Attached);
+    let (mut source, mut look_after) = match source {
+        ResultSource::Known | ResultSource::Attached => {
+            let subscription = shared.connection.subscribe(shared.subjects.of("done", id), None).await;
+            let subscription = subscription.map_err(|error| broken(refused("subscribe to a result", error)))?;
+            (ResultSource::Keyed(subscription), Duration::ZERO)
+        }
+        source => (source, FIRST_LOOK),
+    };
+    loop {
+        let found = tokio::select! {
+            message = source.next() => match message {
+                Some(message) => {
+                    return Ok(StoredMessage { headers: message.headers.unwrap_or_default(), payload: message.payload });
+                }
+                None => return Err(broken(refused("wait for a result", NetError::Broken("the connection has ended".into())))),
+            },
+            Ok(()) = connects.changed() => {
+                // All clients connect again at the same moment.
+                look_after = Duration::from_millis(fastrand::u64(0..500));
+                continue;
+            }
+            found = look_later(shared, id, look_after) => found,
+        };
+        look_after = match found {
+            Ok(Found::Result(message)) => return Ok(message),
+            Ok(Found::Nothing) => return Err(Exit::Error(Arc::new(UnknownJob { id: id.clone(), was_accepted }))),
+            Ok(Found::NewResult) => REPLICA_DELAY,
+            Err(NetError::Denied(text)) => return Err(broken(refused("look a result up", NetError::Denied(text)))),
+            // The job waits or runs, or the server is gone for a moment: the next look-up shows which.
+            Ok(Found::Job) | Err(_) => (look_after * 2).clamp(FIRST_LOOK, LAST_LOOK),
+        };
+    }
+}
+
+/// What the server has of a job.
+enum Found {
+    Result(StoredMessage),
+    /// A result that an earlier look-up has missed: it has just been written, or not every replica has it.
+    NewResult,
+    /// The job waits or runs.
+    Job,
+    Nothing,
+}
+
+/// Looks for a result, and for the job if there is none. Dropping the future loses nothing.
+async fn look_later(shared: &Shared, id: &JobId, after: Duration) -> Result<Found, NetError> {
+    tokio::time::sleep(after).await;
+    if let Some(message) = look_up(shared, id).await? {
+        return Ok(Found::Result(message));
+    }
+    let Shared { connection, subjects, .. } = shared;
+    let _turn = shared.looks.lock().await;
+    let started = Instant::now();
+    // A login that may not read the stream goes on waiting.
+    let allowed = |result: Result<bool, NetError>| match result {
+        Err(NetError::Denied(_)) => Err(NetError::Silent),
+        result => result,
+    };
+    // In this order: a result is written before the job leaves its stream.
+    let has_job = allowed(has_message(connection, &subjects.jobs_stream(id.group()), &subjects.of("job", id)).await)?;
+    let found = if has_job {
+        Found::Job
+    } else if allowed(has_message(connection, &subjects.results_stream(), &subjects.of("result", id)).await)? {
+        Found::NewResult
+    } else {
+        Found::Nothing
+    };
+    tokio::time::sleep(started.elapsed() * LOOK_PAUSE).await;
+    Ok(found)
+}
+
+/// Returns whether the server has neither the job nor a result of it.
+pub(crate) async fn is_lost(shared: &Shared, id: &JobId) -> Result<bool, NetError> {
+    let Shared { connection, subjects, .. } = shared;
+    // In this order: a result is written before the job leaves its stream.
+    let has_job = has_message(connection, &subjects.jobs_stream(id.group()), &subjects.of("job", id)).await?;
+    Ok(!has_job && !has_message(connection, &subjects.results_stream(), &subjects.of("result", id)).await?)
+}
+
+/// Looks the result of a job up.
+pub(crate) async fn look_up(shared: &Shared, id: &JobId) -> Result<Option<StoredMessage>, NetError> {
+    /// Together less than the 3 s within which a submit with a key has an answer.
+    const GET_LIMIT: Duration = Duration::from_millis(1100);
+    let Shared { connection, subjects, .. } = shared;
+    let (stream, subject) = (subjects.results_stream(), subjects.of("result", id));
+    match direct_get(connection, &stream, &subject, GET_LIMIT).await {
+        // The server does not answer a direct get from a stream that does not exist.
+        Err(error @ (NetError::Silent | NetError::NoResponders)) => {
+            match has_message(connection, &stream, &subject).await? {
+                true => Err(error),
+                false => Ok(None),
+            }
+        }
+        found => found,
+    }
+}
+
+impl ResultSource {
+    async fn next(&mut self) -> Option<async_nats::Message> {
+        match self {
+            ResultSource::Numbered(waiter) => Some(waiter.next().await),
+            ResultSource::Keyed(subscription) => subscription.next().await,
+            ResultSource::Known | ResultSource::Attached => None,
+        }
+    }
+}
+
+impl<Out: DeserializeOwned + Send + 'static> IntoFuture for Job<Out> {
+    type Output = Result<Out, Exit>;
+    type IntoFuture = Task<Out>;
+
+    /// Starts the task that waits for the result. Its label is the name of the function.
+    #[track_caller]
+    fn into_future(self) -> Task<Out> {
+        let label = self.signature.name();
+        Task::builder().label(label).spawn(self.result()).or_exit()
+    }
+}
+
+impl<Out> fmt::Debug for Job<Out> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Job({}, function {:?})", self.id, self.signature.name())
+    }
+}

@@ -1,0 +1,119 @@
+//! Functions on other machines, over [NATS JetStream](https://docs.nats.io): calls, and jobs that survive the crash of every part.
+//!
+//! ```no_run
+//! use cordial::{Strategy, Supervisor};
+//! use cordial_isolate::{Function, Functions};
+//! use cordial_nats::Cluster;
+//!
+//! const LENGTH: Function<String, usize> = Function::new("length");
+//!
+//! // On each machine that works:
+//! async fn work(cluster: &Cluster) -> Result<Supervisor, cordial::StartError> {
+//!     let functions = Functions::new().add(LENGTH, |text: String| async move { text.len() });
+//!     let worker = cluster.worker(functions).group("texts").slots(8);
+//!     Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await
+//! }
+//!
+//! // Where the work is asked for:
+//! async fn ask(cluster: &Cluster) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//!     let length: usize = cluster.call(LENGTH, "now".to_owned()).await?;
+//!     let job = cluster.submit(LENGTH, "whatever happens".to_owned()).group("texts").key("text-7").await?;
+//!     println!("{length}, {}", job.await?);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! | | `call` | `submit` |
+//! |---|---|---|
+//! | runs | at most once | at least once; twice only if a lease ran out |
+//! | results | one | the first one wins, and every await returns it |
+//! | no worker serves it | an error at once | waits in its stream |
+//! | the node dies | [`Exit::Lost`](cordial::Exit::Lost) within 3 s | runs elsewhere after at most its lease of 10 s |
+//! | the node stops in order | finishes within the grace time, or is an `Exit::Lost` | finishes within the grace time, or is given back at once after it |
+//! | the submitter dies | the call is killed | runs; attach to its id |
+//! | the server restarts | `Exit::Lost` | runs; nothing that was accepted is lost, if its disk has it |
+//! | order | none | none |
+//!
+//! This crate implements no consensus, no membership and no storage: each mechanism is one of JetStream's or NATS's own, and
+//! its module names it. The page `docs/fleet.md` of the repository says what production needs and which permissions each role
+//! needs. It is not a sandbox: a client that may publish to a group may run its functions.
+//!
+//! # The protocol
+//!
+//! ```text
+//!  submitter                          server                                 worker
+//!     │                                 │◄─ pull: one job per free slot ──────────┤   pull consumer, shared by the group
+//!     ├─ job, message id ──────────────►│ work-queue stream, discards new         │
+//!     │◄─ acknowledged ─────────────────┤                                         │
+//!     │                                 ├─ job, number of deliveries ────────────►│   a lease of 10 s (ack_wait) begins
+//!     │                                 │◄─ claim: attempt 1 begins ──────────────┤   one message per subject
+//!     │                                 ├─ acknowledged ─────────────────────────►│
+//!     │                                 │◄─ +WPI, each 3.3 s, confirmed ──────────┤   from a thread of its own
+//!     │                                 │                                         │   the function runs
+//!     │                                 │◄─ result ───────────────────────────────┤   one message per subject: a second is refused
+//!     │◄─ result, published again ──────┤                                         │   republish
+//!     │                                 ├─ acknowledged ─────────────────────────►│
+//!     │                                 │◄─ +ACK: the job leaves its stream ──────┤
+//! ```
+//!
+//! A failed attempt is given back with `-NAK` and a delay. A job whose attempts have all begun is not run again: it goes to the stream of dead
+//! letters, with what is known of its attempts, and its result says so. Between the result and `+ACK` a worker may die: then the
+//! job is delivered again, and the worker that gets it finds the result.
+//!
+//! | state of a job | where it is |
+//! |---|---|
+//! | waits | in its stream, not delivered, or given back with a delay that is not over |
+//! | runs | in its stream, delivered, with a lease |
+//! | done, failed or cancelled | its result is in the stream of results; the job is removed |
+//! | dead | also in the stream of dead letters |
+//!
+//! # Events
+//!
+//! Events of target `cordial::fleet`: `dead_letter`, `lease_lost`, `server_unavailable`, `stream_unusable`, `result_not_kept`, `dead_letter_not_kept`,
+//! `attempt_not_claimed`, `result_unknown` and `not_a_job` at level warn; `attempt_failed`, `result_refused`, `pull_lost`, `record_not_kept`
+//! and `worker_stops` at level debug.
+
+mod attempt;
+mod call;
+mod cancel_on_drop;
+mod cluster;
+mod connect_error;
+mod dead_letters;
+mod failure;
+mod job;
+mod names;
+mod net;
+mod nodes;
+mod objects;
+mod options;
+mod pieces;
+mod stream;
+mod streams;
+mod submit;
+mod submit_error;
+mod unknown_job;
+mod waiters;
+mod wire;
+mod worker;
+
+pub use attempt::{Attempt, attempt};
+pub use cluster::Cluster;
+pub use connect_error::ConnectError;
+pub use dead_letters::{AttemptRecord, DeadLetter};
+pub use job::Job;
+pub use names::{InvalidName, JobId};
+pub use nodes::Node;
+pub use objects::{ObjectReader, ObjectWriter};
+pub use options::Options;
+pub use pieces::{Piece, PieceWatch};
+pub use stream::{FleetResults, FleetStream};
+pub use submit::Submit;
+pub use submit_error::SubmitError;
+pub use unknown_job::UnknownJob;
+pub use worker::Worker;
+
+/// The programs in the pages, as documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+#[doc = include_str!("../../../docs/fleet.md")]
+struct Pages;

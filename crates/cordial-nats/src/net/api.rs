@@ -1,0 +1,118 @@
+//! Requests to JetStream: its API, messages for a stream, and the last message of a subject.
+//!
+//! The requests and answers are those that the servers document as `io.nats.jetstream.api.v1`, of version 2.9 and later.
+
+use std::time::Duration;
+
+use async_nats::{HeaderMap, Message, StatusCode};
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::connection::Connection;
+use super::net_error::NetError;
+
+/// How long a request to JetStream may take.
+pub(crate) const API_LIMIT: Duration = Duration::from_millis(2800);
+
+#[derive(Debug, Deserialize)]
+struct ErrorReply {
+    #[serde(default)]
+    err_code: u64,
+    #[serde(default)]
+    description: String,
+}
+
+/// The answer to a request: its fields, if there is no error.
+pub(crate) type ApiReply = Value;
+
+/// A message that a stream has kept.
+#[derive(Debug)]
+pub(crate) struct StoredMessage {
+    pub(crate) headers: HeaderMap,
+    pub(crate) payload: Bytes,
+}
+
+/// Sends a request to `$JS.API.` and this subject.
+pub(crate) async fn request_api(connection: &Connection, subject: &str, body: &Value) -> Result<ApiReply, NetError> {
+    request_api_within(connection, subject, body, API_LIMIT).await
+}
+
+/// Does the same with another limit.
+pub(crate) async fn request_api_within(
+    connection: &Connection,
+    subject: &str,
+    body: &Value,
+    limit: Duration,
+) -> Result<ApiReply, NetError> {
+    let payload = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
+    let subject = format!("$JS.API.{subject}");
+    let answer = connection.request(&subject, HeaderMap::new(), payload, limit).await?;
+    read_reply(&answer)
+}
+
+/// Publishes a message and waits until the stream has kept it. Returns whether the stream had it already (its message id is known).
+pub(crate) async fn publish_to_stream(
+    connection: &Connection,
+    subject: &str,
+    headers: HeaderMap,
+    payload: Bytes,
+    limit: Duration,
+) -> Result<bool, NetError> {
+    let answer = connection.request(subject, headers, payload, limit).await?;
+    let reply = read_reply(&answer)?;
+    Ok(reply.get("duplicate").and_then(Value::as_bool).unwrap_or_default())
+}
+
+fn read_reply(answer: &Message) -> Result<Value, NetError> {
+    let mut reply: Value = serde_json::from_slice(&answer.payload)
+        .map_err(|error| NetError::Broken(format!("the answer of JetStream cannot be read: {error}").into()))?;
+    match reply.get_mut("error").map(Value::take) {
+        None | Some(Value::Null) => Ok(reply),
+        Some(error) => {
+            let error: ErrorReply = serde_json::from_value(error)
+                .map_err(|error| NetError::Broken(format!("the answer of JetStream cannot be read: {error}").into()))?;
+            Err(NetError::Api { code: error.err_code, description: error.description.into() })
+        }
+    }
+}
+
+/// Returns the last message of a subject, by a direct get: any replica of the stream answers. Without the stream there is no answer,
+/// not even that there are no responders.
+pub(crate) async fn direct_get(
+    connection: &Connection,
+    stream: &str,
+    subject: &str,
+    limit: Duration,
+) -> Result<Option<StoredMessage>, NetError> {
+    let get = format!("$JS.API.DIRECT.GET.{stream}.{subject}");
+    stored(connection.request(&get, HeaderMap::new(), Bytes::new(), limit).await?)
+}
+
+/// Reads the answer to a direct get.
+fn stored(answer: Message) -> Result<Option<StoredMessage>, NetError> {
+    match answer.status {
+        Some(StatusCode::NOT_FOUND) => Ok(None),
+        Some(status) if !status.is_success() => Err(NetError::Broken(
+            format!("the answer to a direct get has the status {status}: {}", answer.description.unwrap_or_default())
+                .into(),
+        )),
+        _ => Ok(Some(StoredMessage { headers: answer.headers.unwrap_or_default(), payload: answer.payload })),
+    }
+}
+
+/// Returns the first message of a subject with this number in the stream or a higher one, and its number, by a direct get.
+pub(crate) async fn direct_get_next(
+    connection: &Connection,
+    stream: &str,
+    subject: &str,
+    from: u64,
+) -> Result<Option<(u64, StoredMessage)>, NetError> {
+    let get = format!("$JS.API.DIRECT.GET.{stream}");
+    let body = json!({ "seq": from, "next_by_subj": subject }).to_string();
+    let answer = connection.request(&get, HeaderMap::new(), body.into(), API_LIMIT).await?;
+    let Some(message) = stored(answer)? else { return Ok(None) };
+    let number = message.headers.get("Nats-Sequence").and_then(|number| number.as_str().parse().ok());
+    let number = number.ok_or_else(|| NetError::Broken("the answer to a direct get has no number".into()))?;
+    Ok(Some((number, message)))
+}

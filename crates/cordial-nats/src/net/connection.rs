@@ -1,0 +1,248 @@
+//! `Connection`: the handle to the client and to its thread.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_nats::client::{PublishErrorKind, RequestErrorKind};
+use async_nats::connection::State;
+use async_nats::{Client, HeaderMap, Message, Request};
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use super::cancellation::CancellationToken;
+use super::keep_alive::{KeepAliveGuard, KeepAliveKind, KeepAlives};
+use super::net_error::NetError;
+use super::thread::{Command, OutgoingMessage, RequestHandler};
+
+/// How many messages of one subscription may wait. The server counts a client as too slow much earlier.
+const SUBSCRIPTION_CAPACITY: usize = 65_536;
+
+/// A connection to the servers. Cheap to clone. The thread ends with the last clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Connection {
+    pub(super) client: Client,
+    pub(super) commands: mpsc::UnboundedSender<Command>,
+    /// How often the client has connected.
+    pub(super) connects: watch::Receiver<u64>,
+    /// The last error that the server has reported.
+    pub(super) permission_errors: watch::Receiver<Arc<str>>,
+    pub(super) keep_alives: Arc<KeepAlives>,
+}
+
+impl std::fmt::Debug for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Command")
+    }
+}
+
+/// A subscription. Dropping it unsubscribes.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    messages: mpsc::Receiver<Message>,
+    drain: Option<oneshot::Sender<()>>,
+}
+
+impl Subscription {
+    /// Returns the next message; `None` after the thread of the connection has ended, and after the last one of a drained subscription.
+    pub(crate) async fn next(&mut self) -> Option<Message> {
+        self.messages.recv().await
+    }
+
+    /// Unsubscribes. What the server has sent before still arrives, as far as it is on this machine: the client forgets the subscription
+    /// when it reads next, and does not wait until the server has answered.
+    pub(crate) fn drain(&mut self) {
+        if let Some(drain) = self.drain.take() {
+            let _ = drain.send(());
+        }
+    }
+
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        self.messages.poll_recv(cx)
+    }
+}
+
+/// The permission errors that the server reports after this value was created.
+#[derive(Debug)]
+pub(crate) struct PermissionErrors(watch::Receiver<Arc<str>>);
+
+impl PermissionErrors {
+    /// Returns the next error of the server that names this subject.
+    pub(crate) async fn next_about(&mut self, subject: &str) -> Arc<str> {
+        loop {
+            if self.0.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            let error = self.0.borrow_and_update().clone();
+            if error.contains(subject) {
+                return error;
+            }
+        }
+    }
+}
+
+impl Connection {
+    /// Returns the largest message that the server accepts, in bytes, with its headers.
+    pub(crate) fn max_payload(&self) -> usize {
+        self.client.max_payload()
+    }
+
+    /// Returns a counter of connects. It changes when the client has connected again, to this or to another server.
+    pub(crate) fn connects(&self) -> watch::Receiver<u64> {
+        self.connects.clone()
+    }
+
+    /// Returns a receiver of the permission errors that the server reports from now on.
+    pub(crate) fn permission_errors(&self) -> PermissionErrors {
+        let mut permission_errors = self.permission_errors.clone();
+        permission_errors.mark_unchanged();
+        PermissionErrors(permission_errors)
+    }
+
+    /// Returns whether the client is connected, as far as it knows.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.client.connection_state() == State::Connected
+    }
+
+    /// Returns a subject that no other client uses.
+    pub(crate) fn new_inbox(&self) -> String {
+        self.client.new_inbox()
+    }
+
+    /// Publishes without waiting, from any thread.
+    pub(crate) fn publish(&self, outgoing: OutgoingMessage) {
+        let _ = self.commands.send(Command::Publish(outgoing));
+    }
+
+    /// Publishes an empty message without waiting, from any thread.
+    pub(crate) fn publish_empty(&self, subject: String) {
+        self.publish(OutgoingMessage::new(subject, Bytes::new()));
+    }
+
+    /// Waits until everything that was published has left this program, for at most `limit`.
+    pub(crate) async fn flush(&self, limit: Duration) {
+        let (flushed, wait) = oneshot::channel();
+        let _ = self.commands.send(Command::Flush(flushed));
+        let _ = tokio::time::timeout(limit, wait).await;
+    }
+
+    /// Sends a request, and returns its answer.
+    pub(crate) async fn request(
+        &self,
+        subject: &str,
+        headers: HeaderMap,
+        payload: Bytes,
+        limit: Duration,
+    ) -> Result<Message, NetError> {
+        let mut permission_errors = self.permission_errors();
+        let mut request = Request::new().payload(payload.clone()).timeout(Some(limit));
+        if !headers.is_empty() {
+            request = request.headers(headers);
+        }
+        let answer = self.client.send_request(subject.to_owned(), request);
+        let answer = tokio::select! {
+            answer = answer => answer,
+            error = permission_errors.next_about(subject) => return Err(NetError::Denied(error)),
+        };
+        answer.map_err(|error| match error.kind() {
+            RequestErrorKind::NoResponders => NetError::NoResponders,
+            RequestErrorKind::TimedOut => NetError::Silent,
+            RequestErrorKind::MaxPayloadExceeded => {
+                NetError::TooLarge { size: payload.len(), limit: self.max_payload() }
+            }
+            _ => NetError::Broken(error.to_string().into()),
+        })
+    }
+
+    /// Publishes with a subject for answers.
+    pub(crate) async fn publish_with_reply(
+        &self,
+        subject: String,
+        reply: String,
+        payload: Bytes,
+    ) -> Result<(), NetError> {
+        self.publish_request(subject, reply, HeaderMap::new(), payload).await
+    }
+
+    /// Publishes with headers and a subject for answers.
+    pub(crate) async fn publish_request(
+        &self,
+        subject: String,
+        reply: String,
+        headers: HeaderMap,
+        payload: Bytes,
+    ) -> Result<(), NetError> {
+        let size = payload.len();
+        let sent = if headers.is_empty() {
+            self.client.publish_with_reply(subject, reply, payload).await
+        } else {
+            self.client.publish_with_reply_and_headers(subject, reply, headers, payload).await
+        };
+        sent.map_err(|error| match error.kind() {
+            PublishErrorKind::MaxPayloadExceeded => NetError::TooLarge { size, limit: self.max_payload() },
+            _ => NetError::Broken(error.to_string().into()),
+        })
+    }
+
+    /// Subscribes. When this returns, the server gets the subscription before any later message of this program.
+    pub(crate) async fn subscribe(&self, subject: String, queue: Option<&str>) -> Result<Subscription, NetError> {
+        self.subscribe_with_capacity(subject, queue, SUBSCRIPTION_CAPACITY).await
+    }
+
+    /// The same; messages beyond this capacity are dropped.
+    pub(crate) async fn subscribe_with_capacity(
+        &self,
+        subject: String,
+        queue: Option<&str>,
+        capacity: usize,
+    ) -> Result<Subscription, NetError> {
+        let (to, messages) = mpsc::channel(capacity);
+        let (drain, drained) = oneshot::channel();
+        let (subscribed, wait) = oneshot::channel();
+        let queue = queue.map(str::to_owned);
+        let _ = self.commands.send(Command::Subscribe { subject, queue, to, drain: drained, subscribed });
+        wait_subscribed(wait).await.map(|()| Subscription { messages, drain: Some(drain) })
+    }
+
+    /// Answers requests on a subject, on the thread of the connection, until the returned sender is dropped.
+    pub(crate) async fn on_request(
+        &self,
+        subject: String,
+        handler: RequestHandler,
+    ) -> Result<oneshot::Sender<()>, NetError> {
+        let (guard, until) = oneshot::channel();
+        let (subscribed, wait) = oneshot::channel();
+        let _ = self.commands.send(Command::OnRequest { subject, handler, until, subscribed });
+        wait_subscribed(wait).await.map(|()| guard)
+    }
+
+    /// Runs a future on the thread of the connection, to its end or to that of the connection. It must not block, nor run code of the user.
+    pub(crate) fn run(&self, future: impl Future<Output = ()> + Send + 'static) {
+        let _ = self.commands.send(Command::Run(Box::pin(future)));
+    }
+
+    /// Renews a lease, or sends heartbeats, to `subject`, until the guard is dropped. Requests the end of the run through `cancellation`. A
+    /// lease has begun at `since`, or later.
+    pub(crate) fn keep_alive(
+        &self,
+        kind: KeepAliveKind,
+        subject: String,
+        cancellation: Arc<CancellationToken>,
+        since: Instant,
+    ) -> KeepAliveGuard {
+        let (guard, has_to_wake) = self.keep_alives.add(kind, subject, cancellation, since);
+        if has_to_wake {
+            let _ = self.commands.send(Command::KeepAlive);
+        }
+        guard
+    }
+}
+
+async fn wait_subscribed(wait: oneshot::Receiver<Result<(), String>>) -> Result<(), NetError> {
+    match wait.await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(NetError::Broken(error.into())),
+        Err(_) => Err(NetError::Broken("the connection has ended".into())),
+    }
+}

@@ -1,0 +1,154 @@
+//! `KeepAlives`: the renewals of leases, and the heartbeats to callers, which the thread of the connection sends.
+//!
+//! A lease is the time that JetStream gives a consumer to acknowledge a message, `ack_wait`. The thread renews each lease at a third of
+//! that time with the acknowledgement `+WPI` (work in progress), and asks for a confirmation. A lease without a confirmation for
+//! its whole time is lost: the server gives the job to another worker, so the run here is ended.
+//!
+//! A heartbeat goes to the caller of a call every 700 ms. If the subscription of the caller is gone, the server answers it with
+//! "no responders", and the call is ended.
+//!
+//! Most runs end before their first renewal. So a run enters the table by itself, and the thread is woken only when it has not looked
+//! at the table for a while because it was empty.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_nats::{Client, Message, StatusCode};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use tokio::time::Instant;
+
+use super::cancellation::{CancelReason, CancellationToken};
+
+/// How often a caller gets a heartbeat of its call.
+const HEARTBEAT: Duration = Duration::from_millis(700);
+
+/// What a renewal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeepAliveKind {
+    /// A message of a consumer, which has this `ack_wait`.
+    Lease(Duration),
+    /// A caller that waits for a call.
+    Caller,
+}
+
+/// What is renewed while a job or a call runs.
+#[derive(Debug)]
+struct KeepAlive {
+    kind: KeepAliveKind,
+    subject: String,
+    cancellation: Arc<CancellationToken>,
+    sent: Instant,
+    /// How many renewals were sent.
+    n_sent: u64,
+    confirmed: Instant,
+}
+
+/// What is renewed now. Shared by the thread and the runs.
+#[derive(Debug, Default)]
+pub(super) struct KeepAlives {
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    next_key: u64,
+    by_key: HashMap<u64, KeepAlive>,
+    /// Whether the thread looks at the table from time to time.
+    is_swept: bool,
+}
+
+/// Renews a lease, or sends heartbeats, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct KeepAliveGuard {
+    key: u64,
+    all: Arc<KeepAlives>,
+}
+
+impl Drop for KeepAliveGuard {
+    fn drop(&mut self) {
+        self.all.lock().by_key.remove(&self.key);
+    }
+}
+
+impl KeepAlives {
+    /// Begins to renew. Returns also whether the thread has to be woken. A lease has begun at `since`, or later.
+    pub(super) fn add(
+        self: &Arc<KeepAlives>,
+        kind: KeepAliveKind,
+        subject: String,
+        cancellation: Arc<CancellationToken>,
+        since: Instant,
+    ) -> (KeepAliveGuard, bool) {
+        if let KeepAliveKind::Lease(lease) = kind {
+            cancellation.extend_lease(since + lease);
+        }
+        let mut table = self.lock();
+        let key = table.next_key;
+        table.next_key += 1;
+        table.by_key.insert(key, KeepAlive { kind, subject, cancellation, sent: since, n_sent: 0, confirmed: since });
+        let has_to_wake = !std::mem::replace(&mut table.is_swept, true);
+        drop(table);
+        (KeepAliveGuard { key, all: self.clone() }, has_to_wake)
+    }
+
+    /// Returns whether the thread has to look at the table from time to time.
+    pub(super) fn is_swept(&self) -> bool {
+        self.lock().is_swept
+    }
+
+    /// Takes the answer to a renewal. Its subject ends with the key and the number of the renewal.
+    pub(super) fn confirm(&self, answer: &Message) {
+        let mut tokens = answer.subject.as_str().rsplit('.').map_while(|token| token.parse::<u64>().ok());
+        let (Some(number), Some(key)) = (tokens.next(), tokens.next()) else { return };
+        let mut table = self.lock();
+        let Some(renewed) = table.by_key.get_mut(&key) else { return };
+        let is_gone = answer.status == Some(StatusCode::NO_RESPONDERS);
+        match renewed.kind {
+            KeepAliveKind::Caller if is_gone => renewed.cancellation.cancel(CancelReason::CallerGone),
+            // Without responders, JetStream has no leader for the stream at the moment.
+            // A late answer to an earlier renewal does not count: the lease would seem longer than it is.
+            KeepAliveKind::Lease(lease) if !is_gone && number == renewed.n_sent => {
+                renewed.confirmed = renewed.sent;
+                renewed.cancellation.extend_lease(renewed.confirmed + lease);
+            }
+            KeepAliveKind::Caller | KeepAliveKind::Lease(_) => {}
+        }
+    }
+
+    /// Ends the runs whose leases have run out, and sends the renewals whose time has come. Confirmations go to `inbox`.
+    pub(super) fn sweep(&self, client: &Client, inbox: &str) {
+        let now = Instant::now();
+        let mut table = self.lock();
+        table.is_swept = !table.by_key.is_empty();
+        table.by_key.retain(|_, renewed| match renewed.kind {
+            KeepAliveKind::Lease(lease) if now.duration_since(renewed.confirmed) >= lease => {
+                renewed.cancellation.cancel(CancelReason::LeaseLost);
+                false
+            }
+            KeepAliveKind::Lease(_) | KeepAliveKind::Caller => true,
+        });
+        for (key, renewed) in &mut table.by_key {
+            let (every, payload) = match renewed.kind {
+                KeepAliveKind::Lease(lease) => (lease / 3, Bytes::from_static(b"+WPI")),
+                KeepAliveKind::Caller => (HEARTBEAT, Bytes::from_static(b"beat")),
+            };
+            if now.duration_since(renewed.sent) >= every {
+                let number = renewed.n_sent + 1;
+                let reply = format!("{inbox}.{key}.{number}");
+                let renewal = client.publish_with_reply(renewed.subject.clone(), reply, payload);
+                // The client has no room for it while it connects again. The thread does not wait for room, because it has to see
+                // which leases run out.
+                if renewal.now_or_never().is_some() {
+                    renewed.sent = now;
+                    renewed.n_sent = number;
+                }
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,30 @@
+//! The connection to the servers, on a thread of its own.
+//!
+//! ```text
+//!  tasks ── requests ───────────────► client of async-nats ◄──► server
+//!    ▲ └─── commands ──► thread ──────────┘ lives on the thread
+//!    │                    ├ leases and heartbeats, by its own timer
+//!    │                    ├ results that are handed over, and cancellations
+//!    └───── messages ◄────┴ subscriptions
+//! ```
+//!
+//! The thread runs no code of the user, but for the subscriber of `tracing` when a result cannot be handed over. So code of the user
+//! that blocks every worker of the runtime, or every thread of tokio, neither breaks the connection nor loses the lease of a job.
+
+mod api;
+mod cancellation;
+mod connection;
+mod keep_alive;
+mod net_error;
+mod open;
+mod thread;
+
+pub(crate) use api::{
+    API_LIMIT, ApiReply, StoredMessage, direct_get, direct_get_next, publish_to_stream, request_api, request_api_within,
+};
+pub(crate) use cancellation::{CancelReason, CancellationToken};
+pub(crate) use connection::{Connection, Subscription};
+pub(crate) use keep_alive::{KeepAliveGuard, KeepAliveKind};
+pub(crate) use net_error::NetError;
+pub(crate) use open::open;
+pub(crate) use thread::{OutgoingMessage, RequestHandler};

@@ -1,0 +1,76 @@
+//! `NetError`: why a request to the server has no answer.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Why a request to the server has no answer, or has an error for an answer.
+#[derive(Clone, Debug)]
+pub(crate) enum NetError {
+    /// No program, and no stream, listens on the subject.
+    NoResponders,
+    /// There was no answer in time.
+    Silent,
+    /// The login has no permission for this. The text is that of the server.
+    Denied(Arc<str>),
+    /// The message is larger than the server allows.
+    TooLarge {
+        /// Its size in bytes.
+        size: usize,
+        /// The limit of the server in bytes.
+        limit: usize,
+    },
+    /// JetStream refuses the request.
+    Api {
+        /// The number of the error, which the servers document.
+        code: u64,
+        description: Arc<str>,
+    },
+    /// The thread of the connection has ended, or the answer cannot be read.
+    Broken(Arc<str>),
+}
+
+/// JetStream's number of the error that a stream refuses a message because of a limit.
+const STORE_FAILED: u64 = 10077;
+
+/// JetStream's number of the error that there is no such stream.
+const STREAM_NOT_FOUND: u64 = 10059;
+
+impl NetError {
+    /// Returns whether the stream refuses a second message for the subject.
+    pub(crate) fn is_second_of_subject(&self) -> bool {
+        matches!(self, NetError::Api { code: STORE_FAILED, description } if description.contains("per subject"))
+    }
+
+    /// Returns whether the stream does not exist.
+    pub(crate) fn is_no_stream(&self) -> bool {
+        matches!(self, NetError::Api { code: STREAM_NOT_FOUND, .. })
+    }
+
+    /// Returns whether the stream, or the storage of the server, is full.
+    pub(crate) fn is_full(&self) -> bool {
+        const NO_RESOURCES: [u64; 3] = [10023, 10028, 10047];
+        match self {
+            NetError::Api { code: STORE_FAILED, description } => !description.contains("per subject"),
+            NetError::Api { code, .. } => NO_RESOURCES.contains(code),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for NetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NetError::NoResponders => f.write_str("nothing listens there"),
+            NetError::Silent => f.write_str("the server did not answer in time"),
+            NetError::Denied(text) | NetError::Broken(text) => f.write_str(text),
+            NetError::TooLarge { size, limit } => {
+                write!(
+                    f,
+                    "the message has {size} bytes, and the server allows {limit} (its setting `max_payload`); pass the name of a file or of an \
+                     object in a store instead"
+                )
+            }
+            NetError::Api { code, description } => write!(f, "{description} (error {code} of JetStream)"),
+        }
+    }
+}

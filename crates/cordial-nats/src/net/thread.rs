@@ -1,0 +1,189 @@
+//! The thread of a connection: it sends, keeps subscriptions, renews leases, sends heartbeats, and hands results over.
+//!
+//! It goes on while code of the user blocks every other thread.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::{Client, HeaderMap, Message, Subscriber};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::keep_alive::KeepAlives;
+
+/// How often the thread looks at leases and heartbeats.
+const SWEEP: Duration = Duration::from_millis(100);
+
+/// Computes the answer to a request. Runs on the thread of the connection, so it must not block.
+pub(crate) type RequestHandler = Arc<dyn Fn(&Message) -> Option<Bytes> + Send + Sync>;
+
+/// A message to publish, without waiting for anything.
+#[derive(Debug)]
+pub(crate) struct OutgoingMessage {
+    pub(crate) subject: String,
+    /// Where answers go.
+    pub(crate) reply: Option<String>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) payload: Bytes,
+}
+
+impl OutgoingMessage {
+    /// Returns a message without headers, to which there is no answer.
+    pub(crate) fn new(subject: String, payload: impl Into<Bytes>) -> OutgoingMessage {
+        OutgoingMessage { subject, reply: None, headers: HeaderMap::new(), payload: payload.into() }
+    }
+}
+
+pub(super) enum Command {
+    Publish(OutgoingMessage),
+    /// Subscribes. Messages beyond the capacity of the channel are dropped, as the server does for a client that is too slow.
+    Subscribe {
+        subject: String,
+        queue: Option<String>,
+        to: mpsc::Sender<Message>,
+        /// Requests to unsubscribe, and to pass on what the server has sent before.
+        drain: oneshot::Receiver<()>,
+        subscribed: oneshot::Sender<Result<(), String>>,
+    },
+    OnRequest {
+        subject: String,
+        handler: RequestHandler,
+        /// Ends the subscription when its sender is dropped.
+        until: oneshot::Receiver<()>,
+        subscribed: oneshot::Sender<Result<(), String>>,
+    },
+    /// Runs a future of this crate to its end.
+    Run(BoxFuture<'static, ()>),
+    /// The table of renewals is not empty any more.
+    KeepAlive,
+    Flush(oneshot::Sender<()>),
+}
+
+/// What the thread does at the same time: a future for each subscription, and those of [`Command::Run`].
+type Running = FuturesUnordered<BoxFuture<'static, ()>>;
+
+/// Serves commands until all their senders are dropped.
+pub(super) async fn serve(
+    client: Client,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+    keep_alives: Arc<KeepAlives>,
+) {
+    let inbox = client.new_inbox();
+    let mut confirmations: Option<Subscriber> = None;
+    let mut running = Running::new();
+    let mut sweep = interval(SWEEP);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            // First, so that a thread with much to do still renews leases.
+            _ = sweep.tick(), if keep_alives.is_swept() => keep_alives.sweep(&client, &inbox),
+            command = commands.recv() => {
+                let Some(command) = command else { break };
+                if let Command::KeepAlive = command && confirmations.is_none() {
+                    confirmations = client.subscribe(format!("{inbox}.>")).await.ok();
+                }
+                execute(&client, command, &mut running).await;
+            }
+            Some(confirmation) = next(&mut confirmations) => keep_alives.confirm(&confirmation),
+            Some(()) = running.next() => {}
+        }
+    }
+    // What was sent before the last handle was dropped goes out, unless the server is gone.
+    let _ = tokio::time::timeout(Duration::from_secs(1), client.flush()).await;
+}
+
+async fn next(subscriber: &mut Option<Subscriber>) -> Option<Message> {
+    match subscriber {
+        Some(subscriber) => subscriber.next().await,
+        None => None,
+    }
+}
+
+async fn execute(client: &Client, command: Command, running: &mut Running) {
+    match command {
+        Command::Publish(OutgoingMessage { subject, reply, headers, payload }) => {
+            // An error means that the client has ended, or that the message is too large, which the caller has checked.
+            let _ = match reply {
+                Some(reply) => client.publish_with_reply_and_headers(subject, reply, headers, payload).await,
+                None if headers.is_empty() => client.publish(subject, payload).await,
+                None => client.publish_with_headers(subject, headers, payload).await,
+            };
+        }
+        Command::Subscribe { subject, queue, to, drain, subscribed } => {
+            let subscriber = match queue {
+                Some(queue) => client.queue_subscribe(subject, queue).await,
+                None => client.subscribe(subject).await,
+            };
+            match subscriber {
+                Ok(subscriber) => {
+                    let _ = subscribed.send(Ok(()));
+                    running.push(forward(subscriber, to, drain).boxed());
+                }
+                Err(error) => drop(subscribed.send(Err(error.to_string()))),
+            }
+        }
+        Command::OnRequest { subject, handler, until, subscribed } => match client.subscribe(subject).await {
+            Ok(subscriber) => {
+                let _ = subscribed.send(Ok(()));
+                running.push(answer_requests(client.clone(), subscriber, handler, until).boxed());
+            }
+            Err(error) => drop(subscribed.send(Err(error.to_string()))),
+        },
+        Command::Run(future) => running.push(future),
+        Command::KeepAlive => {}
+        Command::Flush(flushed) => {
+            // Not awaited here: it lasts until a server is connected, and the thread has to look at its leases meanwhile.
+            let client = client.clone();
+            let flush = async move {
+                let _ = client.flush().await;
+                let _ = flushed.send(());
+            };
+            running.push(flush.boxed());
+        }
+    }
+}
+
+/// Passes messages on until the receiver is dropped, or until the subscription is drained. Dropping the subscriber unsubscribes, which needs
+/// the runtime of this thread.
+async fn forward(mut subscriber: Subscriber, to: mpsc::Sender<Message>, mut drain: oneshot::Receiver<()>) {
+    let mut may_drain = true;
+    loop {
+        tokio::select! {
+            () = to.closed() => return,
+            requested = &mut drain, if may_drain => {
+                may_drain = false;
+                if requested.is_ok() && subscriber.drain().await.is_err() {
+                    return;
+                }
+            }
+            message = subscriber.next() => match message {
+                Some(message) => drop(to.try_send(message)),
+                None => return,
+            },
+        }
+    }
+}
+
+async fn answer_requests(
+    client: Client,
+    mut subscriber: Subscriber,
+    handler: RequestHandler,
+    mut until: oneshot::Receiver<()>,
+) {
+    loop {
+        tokio::select! {
+            _ = &mut until => return,
+            message = subscriber.next() => {
+                let Some(message) = message else { return };
+                if let Some(payload) = handler(&message) && let Some(reply) = message.reply {
+                    let _ = client.publish(reply, payload).await;
+                }
+            }
+        }
+    }
+}

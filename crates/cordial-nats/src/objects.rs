@@ -1,0 +1,358 @@
+//! Files for jobs, in an object store of JetStream.
+//!
+//! An object store is a stream with two kinds of subjects, which all clients of NATS know: `$O.STORE.C.ID` for the pieces of
+//! one version of an object, and `$O.STORE.M.NAME` for its description. So `nats object ls PREFIX-files` lists the objects.
+//! Objects that are not deleted go with [their age](crate::Options::keep_results).
+
+use async_nats::HeaderMap;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use tokio::time::sleep;
+
+use crate::cluster::{Cluster, Shared};
+use crate::connect_error::ConnectError;
+use crate::names::Subjects;
+use crate::net::{NetError, direct_get, direct_get_next, publish_to_stream, request_api};
+use crate::streams::refused;
+use crate::wire::MESSAGE_ID;
+
+/// The size of a piece. Most servers accept messages of 1 MiB.
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// How long one try may take, and how often each step is tried: as long as a server needs to come back.
+const TRY_LIMIT: std::time::Duration = std::time::Duration::from_secs(2);
+const MAX_TRIES: u32 = 30;
+
+/// What is known of an object, as all clients of NATS write it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Description {
+    name: String,
+    bucket: String,
+    nuid: String,
+    #[serde(default)]
+    size: u64,
+    #[serde(default)]
+    chunks: u64,
+    #[serde(default)]
+    digest: String,
+    #[serde(default)]
+    deleted: bool,
+}
+
+/// Writes an object, piece by piece. Returned by [`Cluster::create_object`]. An object exists after [`finish`](ObjectWriter::finish).
+#[derive(Debug)]
+#[must_use = "an object exists after `finish`"]
+pub struct ObjectWriter {
+    cluster: Cluster,
+    description: Description,
+    digest: Digest,
+    piece: Vec<u8>,
+}
+
+/// Reads an object, piece by piece. Returned by [`Cluster::open_object`].
+#[derive(Debug)]
+pub struct ObjectReader {
+    cluster: Cluster,
+    description: Description,
+    digest: Digest,
+    /// The number in the stream after which the next piece is.
+    last: u64,
+    n_read: u64,
+    n_bytes: u64,
+}
+
+struct Digest(Sha256);
+
+impl Digest {
+    fn new() -> Digest {
+        Digest(Sha256::new())
+    }
+
+    fn text(self) -> String {
+        format!("SHA-256={}", URL_SAFE.encode(self.0.finalize()))
+    }
+}
+
+impl std::fmt::Debug for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Digest")
+    }
+}
+
+impl Cluster {
+    /// Begins an object of this name in the object store of the fleet, which other programs can read after it is finished. The
+    /// name may have any characters. An object that has the name already is replaced then.
+    ///
+    /// The store is the object store `PREFIX-files` of JetStream. Objects are kept as long as
+    /// [results](crate::Options::keep_results), unless they are deleted before.
+    ///
+    /// # Errors
+    ///
+    /// If the store is not there and cannot be made, or the server does not answer.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use cordial_nats::Cluster;
+    ///
+    /// # async fn copy(cluster: Cluster) -> Result<(), cordial_nats::ConnectError> {
+    /// let mut writer = cluster.create_object("pictures/7").await?;
+    /// writer.write(b"the bytes of a picture").await?;
+    /// writer.finish().await?;
+    ///
+    /// let mut bytes = Vec::new();
+    /// if let Some(mut reader) = cluster.open_object("pictures/7").await? {
+    ///     while let Some(piece) = reader.next().await? {
+    ///         bytes.extend_from_slice(&piece);
+    ///     }
+    /// }
+    /// cluster.delete_object("pictures/7").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn create_object(&self, name: &str) -> Result<ObjectWriter, ConnectError> {
+        self.shared.ensure_files().await?;
+        let description = Description {
+            name: name.to_owned(),
+            bucket: self.shared.subjects.files(),
+            nuid: (0..22).map(|_| fastrand::alphanumeric()).collect(),
+            size: 0,
+            chunks: 0,
+            digest: String::new(),
+            deleted: false,
+        };
+        Ok(ObjectWriter { cluster: self.clone(), description, digest: Digest::new(), piece: Vec::new() })
+    }
+
+    /// Opens the object of this name; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not answer tries for about a minute.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn open_object(&self, name: &str) -> Result<Option<ObjectReader>, ConnectError> {
+        let description = describe(&self.shared, name).await?;
+        Ok(description.filter(|description| !description.deleted).map(|description| ObjectReader {
+            cluster: self.clone(),
+            description,
+            digest: Digest::new(),
+            last: 0,
+            n_read: 0,
+            n_bytes: 0,
+        }))
+    }
+
+    /// Deletes the object of this name, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not answer tries for about a minute, or the login has no permission.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the object may or may not be deleted. Another call is then safe.
+    pub async fn delete_object(&self, name: &str) -> Result<(), ConnectError> {
+        let shared = &*self.shared;
+        let Some(description) = describe(shared, name).await? else { return Ok(()) };
+        purge(shared, &shared.subjects.object_description(name), name).await?;
+        purge(shared, &shared.subjects.object_pieces(&description.nuid), name).await
+    }
+}
+
+impl ObjectWriter {
+    /// Writes the next bytes.
+    ///
+    /// # Errors
+    ///
+    /// If the server has not kept them after tries for about a minute, or the store is full.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, some of the bytes may have been written: the object has to be written again.
+    pub async fn write(&mut self, mut bytes: &[u8]) -> Result<(), ConnectError> {
+        while !bytes.is_empty() {
+            let (fitting, rest) = bytes.split_at(bytes.len().min(PIECE_BYTES - self.piece.len()));
+            self.piece.extend_from_slice(fitting);
+            bytes = rest;
+            if self.piece.len() == PIECE_BYTES {
+                self.keep().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the bytes that are still buffered, and makes the object visible to others. Its earlier version is removed.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](ObjectWriter::write).
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the object may or may not exist.
+    pub async fn finish(mut self) -> Result<(), ConnectError> {
+        if !self.piece.is_empty() {
+            self.keep().await?;
+        }
+        let ObjectWriter { cluster, mut description, digest, .. } = self;
+        let shared = &*cluster.shared;
+        description.digest = digest.text();
+        let before = describe(shared, &description.name).await?;
+        let text = serde_json::to_vec(&description).unwrap_or_default();
+        let mut headers = HeaderMap::new();
+        // JetStream: this message replaces those before it on its subject.
+        headers.insert("Nats-Rollup", "sub");
+        let subject = shared.subjects.object_description(&description.name);
+        publish(shared, &subject, headers, text.into(), &description.name).await?;
+        match before {
+            Some(before) => purge(shared, &shared.subjects.object_pieces(&before.nuid), &before.name).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn keep(&mut self) -> Result<(), ConnectError> {
+        let shared = &*self.cluster.shared;
+        let Description { nuid, chunks, name, .. } = &self.description;
+        // A piece that is sent again, because its answer was lost, is kept once.
+        let mut headers = HeaderMap::new();
+        headers.insert(MESSAGE_ID, &*format!("{nuid}-{chunks}"));
+        let subject = shared.subjects.object_pieces(nuid);
+        publish(shared, &subject, headers, Bytes::copy_from_slice(&self.piece), name).await?;
+        self.digest.0.update(&self.piece);
+        self.description.chunks += 1;
+        self.description.size += self.piece.len() as u64;
+        self.piece.clear();
+        Ok(())
+    }
+}
+
+impl ObjectReader {
+    /// Returns the size of the object in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.description.size
+    }
+
+    /// Returns the next piece; `None` after the last one, if the whole object is undamaged.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not answer tries for about a minute, or a part of the object is gone or damaged.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ConnectError> {
+        let shared = &*self.cluster.shared;
+        let Description { nuid, chunks, name, size, digest, .. } = &self.description;
+        if self.n_read == *chunks {
+            let found = std::mem::replace(&mut self.digest, Digest::new()).text();
+            self.n_read += 1;
+            return match self.n_bytes == *size && (digest.is_empty() || *digest == found) {
+                true => Ok(None),
+                false => Err(damaged(name)),
+            };
+        }
+        if self.n_read > *chunks {
+            return Ok(None);
+        }
+        let (stream, subject) = (shared.subjects.files_stream(), shared.subjects.object_pieces(nuid));
+        let get = || direct_get_next(&shared.connection, &stream, &subject, self.last + 1);
+        let found = with_tries(get).await.map_err(|error| refused(&format!("read the object {name:?}"), error))?;
+        let (number, piece) = found.ok_or_else(|| damaged(name))?;
+        self.last = number;
+        self.n_read += 1;
+        self.n_bytes += piece.payload.len() as u64;
+        self.digest.0.update(&piece.payload);
+        Ok(Some(piece.payload))
+    }
+}
+
+fn damaged(name: &str) -> ConnectError {
+    refused(&format!("read the object {name:?}"), NetError::Broken("a part of it is gone or damaged".into()))
+}
+
+async fn describe(shared: &Shared, name: &str) -> Result<Option<Description>, ConnectError> {
+    let Shared { connection, subjects, .. } = shared;
+    let (stream, subject) = (subjects.files_stream(), subjects.object_description(name));
+    let failed = |error| refused(&format!("look the object {name:?} up"), error);
+    // Without a store there is no object, and a question about one has no answer.
+    if !with_tries(|| shared.has_files()).await.map_err(failed)? {
+        return Ok(None);
+    }
+    let get = || direct_get(connection, &stream, &subject, TRY_LIMIT);
+    let Some(message) = with_tries(get).await.map_err(failed)? else { return Ok(None) };
+    let description = serde_json::from_slice(&message.payload);
+    description
+        .map(Some)
+        .map_err(|error| failed(NetError::Broken(format!("its description is damaged: {error}").into())))
+}
+
+async fn publish(
+    shared: &Shared,
+    subject: &str,
+    headers: HeaderMap,
+    payload: Bytes,
+    name: &str,
+) -> Result<(), ConnectError> {
+    let send = || publish_to_stream(&shared.connection, subject, headers.clone(), payload.clone(), TRY_LIMIT);
+    with_tries(send).await.map(drop).map_err(|error| refused(&format!("write the object {name:?}"), error))
+}
+
+async fn purge(shared: &Shared, subject: &str, name: &str) -> Result<(), ConnectError> {
+    let request = format!("STREAM.PURGE.{}", shared.subjects.files_stream());
+    let body = json!({ "filter": subject });
+    let send = || request_api(&shared.connection, &request, &body);
+    with_tries(send).await.map(drop).map_err(|error| refused(&format!("delete the object {name:?}"), error))
+}
+
+/// Tries again while the server is away.
+async fn with_tries<T, F>(step: impl Fn() -> F) -> Result<T, NetError>
+where
+    F: Future<Output = Result<T, NetError>>,
+{
+    let mut n_tries = 0;
+    loop {
+        match step().await {
+            Err(NetError::Silent | NetError::NoResponders) if n_tries < MAX_TRIES => {
+                n_tries += 1;
+                sleep(TRY_LIMIT / 10).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// The subjects and the stream of the object store.
+impl Subjects {
+    fn files(&self) -> String {
+        format!("{}-files", self.prefix())
+    }
+
+    pub(crate) fn files_stream(&self) -> String {
+        format!("OBJ_{}", self.files())
+    }
+
+    pub(crate) fn all_objects(&self) -> [String; 2] {
+        ["C", "M"].map(|kind| format!("$O.{}.{kind}.>", self.files()))
+    }
+
+    fn object_pieces(&self, id: &str) -> String {
+        format!("$O.{}.C.{id}", self.files())
+    }
+
+    fn object_description(&self, name: &str) -> String {
+        format!("$O.{}.M.{}", self.files(), URL_SAFE.encode(name))
+    }
+}

@@ -1,0 +1,138 @@
+//! Results that are larger than a message: a job keeps them in pieces, and its submitter reads them after the result.
+//!
+//! A piece is a message of the stream of results, on a subject below that of the attempts of its job. So it is deleted with the
+//! results.
+
+use bytes::Bytes;
+
+use crate::cluster::Cluster;
+use crate::connect_error::ConnectError;
+use crate::names::{JobId, Subjects};
+use crate::net::{NetError, Subscription, direct_get, publish_to_stream};
+use crate::streams::refused;
+
+/// How long one try to keep a piece may take, and how often a job or its submitter tries: as long as a server needs to come back.
+const TRY_LIMIT: std::time::Duration = std::time::Duration::from_secs(2);
+const MAX_TRIES: u32 = 30;
+
+/// How many pieces may wait for a reader that is slower than the job. Further ones are left out; they are in the stream.
+const WATCHED_PIECES: usize = 8;
+
+/// A piece of the result of a job, seen when it was kept. Returned by [`PieceWatch::next`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Piece {
+    /// The number of the attempt that has kept it.
+    pub attempt: u32,
+    /// The number that the job has chosen.
+    pub number: u32,
+    /// Its bytes.
+    pub bytes: Bytes,
+}
+
+/// The pieces of a job while it runs. Returned by [`Cluster::watch_pieces`]. Dropping it ends the subscription.
+#[derive(Debug)]
+pub struct PieceWatch {
+    subscription: Subscription,
+}
+
+impl PieceWatch {
+    /// Returns the next piece. Pieces are left out if the connection was broken, if the job had kept them before the watch
+    /// began, or if the caller is slower than the job: [`Cluster::piece`] returns those. `None` after the connection has
+    /// ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<Piece> {
+        loop {
+            let message = self.subscription.next().await?;
+            let last = message.subject.as_str().rsplit('.').next().unwrap_or_default();
+            // Without a `-`, it is the record of a failed attempt.
+            let Some((attempt, number)) = last.split_once('-') else { continue };
+            if let (Ok(attempt), Ok(number)) = (attempt.parse(), number.parse()) {
+                return Some(Piece { attempt, number, bytes: message.payload });
+            }
+        }
+    }
+}
+
+impl Cluster {
+    /// Watches the pieces that a job keeps from now on.
+    ///
+    /// # Errors
+    ///
+    /// If the connection has ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn watch_pieces(&self, job: &JobId) -> Result<PieceWatch, ConnectError> {
+        let shared = &self.shared;
+        let subject = format!("{}.*", shared.subjects.of("attempt", job));
+        let subscription = shared.connection.subscribe_with_capacity(subject, None, WATCHED_PIECES).await;
+        subscription
+            .map(|subscription| PieceWatch { subscription })
+            .map_err(|error| refused("watch the pieces of a result", error))
+    }
+
+    /// Keeps a piece of the result of a job, for its submitter. The job is that of [`attempt`](crate::attempt). `attempt` is the number of
+    /// the attempt, or another number that is different for each run of the job. The caller chooses `number`. A piece may be as large as
+    /// a message, by default 1 MiB with its headers; pieces of 256 KiB suit most servers. Of two pieces with one number, the first
+    /// stays.
+    ///
+    /// # Errors
+    ///
+    /// If the server has not kept it after tries for about a minute.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the piece may have been kept.
+    pub async fn keep_piece(&self, job: &JobId, attempt: u32, number: u32, bytes: Bytes) -> Result<(), ConnectError> {
+        let shared = &self.shared;
+        let subject = subject(&shared.subjects, job, attempt, number);
+        let mut n_tries = 0;
+        loop {
+            let kept =
+                publish_to_stream(&shared.connection, &subject, async_nats::HeaderMap::new(), bytes.clone(), TRY_LIMIT);
+            match kept.await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.is_second_of_subject() => return Ok(()),
+                Err(NetError::Silent | NetError::NoResponders) if n_tries < MAX_TRIES => {
+                    n_tries += 1;
+                    tokio::time::sleep(TRY_LIMIT / 10).await;
+                }
+                Err(error) => return Err(refused(&format!("keep a piece of the result of the job {job}"), error)),
+            }
+        }
+    }
+
+    /// Returns a piece of the result of a job, or `None` if there is none with these numbers.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not answer tries for about a minute.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn piece(&self, job: &JobId, attempt: u32, number: u32) -> Result<Option<Bytes>, ConnectError> {
+        let shared = &self.shared;
+        let subject = subject(&shared.subjects, job, attempt, number);
+        let mut n_tries = 0;
+        loop {
+            match direct_get(&shared.connection, &shared.subjects.results_stream(), &subject, TRY_LIMIT).await {
+                Ok(piece) => return Ok(piece.map(|piece| piece.payload)),
+                Err(NetError::Silent | NetError::NoResponders) if n_tries < MAX_TRIES => {
+                    n_tries += 1;
+                    tokio::time::sleep(TRY_LIMIT / 10).await;
+                }
+                Err(error) => return Err(refused(&format!("read a piece of the result of the job {job}"), error)),
+            }
+        }
+    }
+}
+
+fn subject(subjects: &Subjects, job: &JobId, attempt: u32, number: u32) -> String {
+    format!("{}-{number}", subjects.attempt(job, attempt))
+}

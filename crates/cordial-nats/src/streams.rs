@@ -1,0 +1,302 @@
+//! The streams of a fleet, and the consumer of a group: made if they are missing, and checked if they are there.
+//!
+//! | JetStream | made with | for |
+//! |---|---|---|
+//! | stream `PREFIX-jobs-GROUP` | retention `workqueue`: an acknowledged job is removed | each job is done by one worker |
+//! | | discard `new`: a full stream refuses, and drops nothing | a submit is refused or kept |
+//! | | one message per subject, `discard_new_per_subject` | a key that waits or runs is not queued twice |
+//! | | `duplicate_window` | a submit that is repeated because its answer was lost is kept once |
+//! | stream `PREFIX-results` | one message per subject, `discard_new_per_subject` | the first result of a job wins |
+//! | | `republish` of accepted results | submitters wait on a plain subscription, without a consumer for each job |
+//! | | `allow_direct` | a result is looked up by its subject |
+//! | | `max_age` | results go after a day |
+//! | stream `PREFIX-dead` | `max_age` | dead letters |
+//! | object store `PREFIX-files` | `max_age`, `allow_rollup_hdrs` | files for jobs |
+//! | consumer `workers` | pull, explicit acknowledgements, `ack_wait` | leases |
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::connect_error::{ConnectError, NO_LEADER};
+use crate::names::Subjects;
+use crate::net::{ApiReply, Connection, NetError, request_api, request_api_within};
+use crate::options::StreamOptions;
+
+/// The consumer that all workers of a group share.
+pub(crate) const CONSUMER: &str = "workers";
+
+/// How many workers of a group may wait for jobs at once, each with one request or a few.
+const MAX_WAITING: u64 = 4096;
+
+/// JetStream's numbers of errors.
+const CONSUMER_NOT_FOUND: u64 = 10014;
+const STREAM_NAME_IN_USE: u64 = 10058;
+const NOT_ENABLED: u64 = 10076;
+const NOT_ENABLED_FOR_ACCOUNT: u64 = 10039;
+
+/// Checks that the server keeps streams for this account.
+pub(crate) async fn check_jetstream(
+    connection: &Connection,
+    servers: &str,
+    subjects: &Subjects,
+) -> Result<(), ConnectError> {
+    let name = subjects.results_stream();
+    match request_api(connection, &format!("STREAM.INFO.{name}"), &Value::Null).await {
+        // With a role that may only call, the stream cannot be looked at; then its first use reports what is wrong.
+        Ok(_) | Err(NetError::Denied(_)) => Ok(()),
+        Err(error) if error.is_no_stream() => Ok(()),
+        Err(NetError::NoResponders | NetError::Api { code: NOT_ENABLED | NOT_ENABLED_FOR_ACCOUNT, .. }) => {
+            Err(ConnectError::NoJetStream { servers: servers.into() })
+        }
+        Err(error) => Err(refused("look at its streams", error)),
+    }
+}
+
+/// Makes the streams for results and dead letters, or checks them.
+pub(crate) async fn ensure_common(
+    connection: &Connection,
+    subjects: &Subjects,
+    options: StreamOptions,
+) -> Result<(), ConnectError> {
+    let dest = subjects.prefix();
+    let results = json!({
+        "name": subjects.results_stream(),
+        "subjects": [subjects.of_all("result"), format!("{}.*", subjects.of_all("attempt"))],
+        "retention": "limits",
+        "discard": "new",
+        "max_msgs_per_subject": 1,
+        "discard_new_per_subject": true,
+        "max_age": nanoseconds(options.keep_results),
+        "duplicate_window": nanoseconds(options.duplicate_window.min(options.keep_results)),
+        "allow_direct": true,
+        "republish": {
+            "src": subjects.of_all("result"),
+            "dest": format!("{dest}.done.{{{{wildcard(1)}}}}.{{{{wildcard(2)}}}}.{{{{wildcard(3)}}}}"),
+        },
+        "storage": "file",
+        "num_replicas": options.replicas.unwrap_or(1),
+    });
+    ensure_stream(connection, results, options).await?;
+    let dead = json!({
+        "name": subjects.dead_stream(),
+        "subjects": [subjects.of_all("dead")],
+        "retention": "limits",
+        "discard": "old",
+        "max_msgs_per_subject": 1,
+        "max_age": nanoseconds(options.keep_dead),
+        "allow_direct": true,
+        "storage": "file",
+        "num_replicas": options.replicas.unwrap_or(1),
+    });
+    ensure_stream(connection, dead, options).await
+}
+
+/// Makes the object store, or checks it.
+pub(crate) async fn ensure_files(
+    connection: &Connection,
+    subjects: &Subjects,
+    options: StreamOptions,
+) -> Result<(), ConnectError> {
+    let files = json!({
+        "name": subjects.files_stream(),
+        "subjects": subjects.all_objects(),
+        "retention": "limits",
+        "discard": "new",
+        "max_age": nanoseconds(options.keep_results),
+        "duplicate_window": nanoseconds(options.duplicate_window.min(options.keep_results)),
+        "allow_rollup_hdrs": true,
+        "allow_direct": true,
+        "storage": "file",
+        "num_replicas": options.replicas.unwrap_or(1),
+    });
+    ensure_stream(connection, files, StreamOptions { max_jobs: None, max_bytes: None, ..options }).await
+}
+
+/// Makes the stream for the jobs of a group, or checks it.
+pub(crate) async fn ensure_jobs(
+    connection: &Connection,
+    subjects: &Subjects,
+    group: &str,
+    options: StreamOptions,
+) -> Result<(), ConnectError> {
+    let mut jobs = json!({
+        "name": subjects.jobs_stream(group),
+        "subjects": [subjects.of_group("job", group)],
+        "retention": "workqueue",
+        "discard": "new",
+        "max_msgs_per_subject": 1,
+        "discard_new_per_subject": true,
+        "duplicate_window": nanoseconds(options.duplicate_window),
+        "storage": "file",
+        "num_replicas": options.replicas.unwrap_or(1),
+    });
+    if let Some(n) = options.max_jobs {
+        jobs["max_msgs"] = n.into();
+    }
+    if let Some(bytes) = options.max_bytes {
+        jobs["max_bytes"] = bytes.into();
+    }
+    ensure_stream(connection, jobs, options).await
+}
+
+/// Makes the consumer of a group, or checks its lease.
+pub(crate) async fn ensure_consumer(
+    connection: &Connection,
+    subjects: &Subjects,
+    group: &str,
+    lease: Duration,
+) -> Result<(), ConnectError> {
+    let stream = subjects.jobs_stream(group);
+    let what = format!("look at the consumer {CONSUMER:?} of the stream {stream:?}");
+    match request_api(connection, &format!("CONSUMER.INFO.{stream}.{CONSUMER}"), &Value::Null).await {
+        Ok(info) => {
+            let ack_wait = info["config"]["ack_wait"].as_u64().unwrap_or_default();
+            if ack_wait == nanoseconds(lease) {
+                return Ok(());
+            }
+            let difference = format!(
+                "the lease of its consumer {CONSUMER:?} is {:?}, and that of this program {lease:?}",
+                Duration::from_nanos(ack_wait)
+            );
+            return Err(ConnectError::OtherSettings { stream: stream.into(), difference: difference.into() });
+        }
+        Err(NetError::Api { code: CONSUMER_NOT_FOUND, .. }) => {}
+        Err(error) => return Err(refused(&what, error)),
+    }
+    let consumer = json!({
+        "stream_name": stream,
+        "config": {
+            "durable_name": CONSUMER,
+            "deliver_policy": "all",
+            "ack_policy": "explicit",
+            "ack_wait": nanoseconds(lease),
+            // Deliveries are counted by the workers, which put a job that fails too often among the dead letters.
+            "max_deliver": -1,
+            "max_ack_pending": -1,
+            "max_waiting": MAX_WAITING,
+            "replay_policy": "instant",
+        },
+    });
+    let create = format!("CONSUMER.DURABLE.CREATE.{stream}.{CONSUMER}");
+    let made = request_api(connection, &create, &consumer).await;
+    made.map(drop).map_err(|error| refused(&format!("make the consumer {CONSUMER:?} of the stream {stream:?}"), error))
+}
+
+/// Returns whether a stream exists.
+pub(crate) async fn has_stream(connection: &Connection, name: &str) -> Result<bool, NetError> {
+    match request_api(connection, &format!("STREAM.INFO.{name}"), &Value::Null).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_no_stream() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns whether the consumer of the group exists and a worker waits there for jobs, or has a job.
+pub(crate) async fn is_served(connection: &Connection, subjects: &Subjects, group: &str) -> Result<bool, NetError> {
+    let subject = format!("CONSUMER.INFO.{}.{CONSUMER}", subjects.jobs_stream(group));
+    match request_api(connection, &subject, &Value::Null).await {
+        Ok(info) => Ok(["num_waiting", "num_ack_pending"].iter().any(|field| info[*field].as_u64().unwrap_or(0) > 0)),
+        Err(NetError::Api { code: CONSUMER_NOT_FOUND, .. }) => Ok(false),
+        Err(error) if error.is_no_stream() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns whether a stream has a message of this subject. Its leader answers, so no replica that lags behind does.
+pub(crate) async fn has_message(connection: &Connection, stream: &str, subject: &str) -> Result<bool, NetError> {
+    const LIMIT: Duration = Duration::from_millis(1700);
+    let filter = json!({ "subjects_filter": subject });
+    match request_api_within(connection, &format!("STREAM.INFO.{stream}"), &filter, LIMIT).await {
+        Ok(info) => Ok(info["state"]["subjects"].get(subject).is_some()),
+        Err(error) if error.is_no_stream() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns the subjects that match a filter and have messages, and how long the stream keeps a message; `None` if that has no limit.
+pub(crate) async fn subjects_of(
+    connection: &Connection,
+    stream: &str,
+    filter: &str,
+) -> Result<(Vec<String>, Option<Duration>), NetError> {
+    let filter = json!({ "subjects_filter": filter });
+    let info = request_api(connection, &format!("STREAM.INFO.{stream}"), &filter).await?;
+    let subjects = info["state"]["subjects"].as_object().into_iter().flat_map(|subjects| subjects.keys().cloned());
+    let max_age = info["config"]["max_age"].as_u64().filter(|age| *age > 0).map(Duration::from_nanos);
+    Ok((subjects.collect(), max_age))
+}
+
+async fn ensure_stream(connection: &Connection, config: Value, options: StreamOptions) -> Result<(), ConnectError> {
+    let name = config["name"].as_str().unwrap_or_default().to_owned();
+    match request_api(connection, &format!("STREAM.INFO.{name}"), &Value::Null).await {
+        Ok(info) => return check(&name, &config, &info, options),
+        Err(error) if error.is_no_stream() => {}
+        Err(error) => return Err(refused(&format!("look at the stream {name:?}"), error)),
+    }
+    match request_api(connection, &format!("STREAM.CREATE.{name}"), &config).await {
+        Ok(_) => Ok(()),
+        // Another program made it in the meantime.
+        Err(NetError::Api { code: STREAM_NAME_IN_USE, .. }) => {
+            let info = request_api(connection, &format!("STREAM.INFO.{name}"), &Value::Null).await;
+            check(
+                &name,
+                &config,
+                &info.map_err(|error| refused(&format!("look at the stream {name:?}"), error))?,
+                options,
+            )
+        }
+        Err(error) => Err(refused(&format!("make the stream {name:?}"), error)),
+    }
+}
+
+/// The settings on which the guarantees rest. Limits and ages may differ: an operator may have changed them.
+const FIXED: &[&str] = &[
+    "subjects",
+    "retention",
+    "discard",
+    "max_msgs_per_subject",
+    "discard_new_per_subject",
+    "allow_direct",
+    "republish",
+];
+
+fn check(name: &str, wanted: &Value, info: &ApiReply, options: StreamOptions) -> Result<(), ConnectError> {
+    let found = &info["config"];
+    let set_by_user = [
+        ("num_replicas", options.replicas.is_some()),
+        ("max_msgs", options.max_jobs.is_some()),
+        ("max_bytes", options.max_bytes.is_some()),
+    ];
+    let set_by_user = set_by_user.iter().filter(|(_, is_set)| *is_set).map(|(field, _)| *field);
+    for field in FIXED.iter().copied().chain(set_by_user) {
+        if !wanted[field].is_null() && !is_within(&wanted[field], &found[field]) {
+            let difference = format!("`{field}` is {}, and has to be {}", found[field], wanted[field]);
+            return Err(ConnectError::OtherSettings { stream: name.into(), difference: difference.into() });
+        }
+    }
+    Ok(())
+}
+
+/// Newer servers add fields, also inside of values.
+fn is_within(wanted: &Value, found: &Value) -> bool {
+    match (wanted, found) {
+        (Value::Object(wanted), Value::Object(found)) => {
+            wanted.iter().all(|(field, value)| found.get(field).is_some_and(|found| is_within(value, found)))
+        }
+        _ => wanted == found,
+    }
+}
+
+/// Returns what a failed request means for the caller.
+pub(crate) fn refused(what: &str, error: NetError) -> ConnectError {
+    match error {
+        NetError::Silent => ConnectError::Silent { what: what.into() },
+        NetError::NoResponders => ConnectError::Refused { what: what.into(), reason: NO_LEADER.into() },
+        error => ConnectError::Refused { what: what.into(), reason: error.to_string().into() },
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(i64::MAX as u64)
+}

@@ -1,0 +1,133 @@
+//! Which wait gets which message: there is one subscription for all unkeyed jobs of this program, and one for all its calls.
+//!
+//! Each wait has a number, which is the last token of the subject. The thread of the connection passes the message on.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_nats::Message;
+use tokio::sync::Notify;
+
+use crate::wire::State;
+
+/// How many messages of one wait may be unread: a call gets few.
+const CAPACITY: usize = 64;
+
+/// How many of them may not be heartbeats. A program whose threads are blocked reads no heartbeats, and still has to get the outcome.
+const RESERVED: usize = 8;
+
+#[derive(Debug, Default)]
+pub(crate) struct Waiters {
+    numbers: AtomicU64,
+    by_number: Mutex<HashMap<u64, Arc<Unread>>>,
+}
+
+/// The unread messages of a wait. A job gets a single one, so a channel, which has memory for many, would cost more than the rest of the wait.
+#[derive(Debug, Default)]
+struct Unread {
+    messages: Mutex<VecDeque<Message>>,
+    delivered: Notify,
+}
+
+/// A wait for messages. Dropping it ends the wait.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    number: u64,
+    unread: Arc<Unread>,
+    waiters: Arc<Waiters>,
+}
+
+impl Waiters {
+    pub(crate) fn add(self: &Arc<Waiters>) -> Waiter {
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let unread = Arc::<Unread>::default();
+        self.lock().insert(number, unread.clone());
+        Waiter { number, unread, waiters: self.clone() }
+    }
+
+    /// Passes a message on. Returns whether its wait is still there.
+    pub(crate) fn deliver(&self, message: &Message) -> bool {
+        let number = message.subject.as_str().rsplit('.').next().and_then(|number| number.parse().ok());
+        let Some(number) = number else { return false };
+        // Delivered under the lock: after `close`, no message is on its way.
+        let waiters = self.lock();
+        let Some(unread) = waiters.get(&number) else { return false };
+        let is_heartbeat = message.headers.as_ref().and_then(State::of).is_none();
+        let limit = if is_heartbeat { CAPACITY - RESERVED } else { CAPACITY };
+        let mut messages = unread.lock();
+        // A full queue belongs to a wait that has what it needs.
+        if messages.len() < limit {
+            messages.push_back(message.clone());
+            unread.delivered.notify_one();
+        }
+        true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Unread>>> {
+        self.by_number.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Unread {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Message>> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiter {
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Returns the next message. Dropping the future loses nothing.
+    pub(crate) async fn next(&mut self) -> Message {
+        loop {
+            let message = self.unread.lock().pop_front();
+            if let Some(message) = message {
+                return message;
+            }
+            self.unread.delivered.notified().await;
+        }
+    }
+
+    /// Ends the wait, and returns what was delivered and not read.
+    pub(crate) fn close(&mut self) -> VecDeque<Message> {
+        self.waiters.lock().remove(&self.number);
+        std::mem::take(&mut *self.unread.lock())
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.waiters.lock().remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_nats::HeaderMap;
+
+    use super::*;
+    use crate::wire::STATE;
+
+    fn message(headers: Option<HeaderMap>) -> Message {
+        let (subject, payload) = ("_INBOX.x.0".into(), "".into());
+        Message { subject, reply: None, payload, headers, status: None, description: None, length: 0 }
+    }
+
+    #[test]
+    fn an_outcome_has_room_behind_heartbeats_that_were_not_read() {
+        let waiters = Arc::new(Waiters::default());
+        let mut waiter = waiters.add();
+        for _ in 0..1000 {
+            assert!(waiters.deliver(&message(None)));
+        }
+        let mut done = HeaderMap::new();
+        done.insert(STATE, State::Done.as_str());
+        assert!(waiters.deliver(&message(Some(done))));
+        let last = waiter.close().pop_back().unwrap();
+        assert_eq!(State::of(&last.headers.unwrap()), Some(State::Done));
+        assert!(!waiters.deliver(&message(None)));
+    }
+}

@@ -1,0 +1,194 @@
+//! The headers of jobs, results and calls.
+
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use cordial_isolate::Signature;
+use cordial_isolate::dispatch::Carried;
+
+use crate::names::{text_of, token};
+
+/// The standard header of JetStream for message ids.
+pub(crate) const MESSAGE_ID: &str = "Nats-Msg-Id";
+
+pub(crate) const FUNCTION: &str = "Cordial-Function";
+pub(crate) const FINGERPRINT: &str = "Cordial-Fingerprint";
+pub(crate) const ATTEMPTS: &str = "Cordial-Attempts";
+pub(crate) const BACKOFF: &str = "Cordial-Backoff-Ms";
+pub(crate) const SUBMITTER: &str = "Cordial-Submitter";
+pub(crate) const SPAWNED_AT: &str = "Cordial-Spawned-At";
+pub(crate) const NODE: &str = "Cordial-Node";
+pub(crate) const ATTEMPT: &str = "Cordial-Attempt";
+/// What travels beside the argument: base64 of its bytes.
+pub(crate) const CARRIED: &str = "Cordial-Carried";
+/// The trace context again, in the header of the W3C, for other programs that look at messages.
+pub(crate) const TRACEPARENT: &str = "traceparent";
+pub(crate) const STATE: &str = "Cordial-State";
+pub(crate) const REASON: &str = "Cordial-Reason";
+pub(crate) const HISTORY: &str = "Cordial-History";
+
+/// What a message to the submitter of a job, or to a caller, is about. The value of the header [`STATE`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// A worker has taken the call.
+    Accepted,
+    /// The worker has no free slot, or stops.
+    Busy,
+    /// The payload is an outcome.
+    Done,
+    /// The payload is an outcome, and the job is among the dead letters.
+    Dead,
+    /// The job was cancelled.
+    Cancelled,
+}
+
+impl State {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            State::Accepted => "accepted",
+            State::Busy => "busy",
+            State::Done => "done",
+            State::Dead => "dead",
+            State::Cancelled => "cancelled",
+        }
+    }
+
+    pub(crate) fn of(headers: &HeaderMap) -> Option<State> {
+        let text = header(headers, STATE)?;
+        [State::Accepted, State::Busy, State::Done, State::Dead, State::Cancelled]
+            .into_iter()
+            .find(|state| state.as_str() == text)
+    }
+}
+
+/// How a job is run, from its headers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct JobHeaders {
+    pub(crate) function: String,
+    pub(crate) fingerprint: u64,
+    pub(crate) attempts: u32,
+    /// The first and the longest delay before another attempt.
+    pub(crate) backoff: (Duration, Duration),
+}
+
+impl JobHeaders {
+    pub(crate) fn write(&self, headers: &mut HeaderMap) {
+        headers.insert(FUNCTION, &*token(&self.function));
+        headers.insert(FINGERPRINT, &*format!("{:016x}", self.fingerprint));
+        headers.insert(ATTEMPTS, &*self.attempts.to_string());
+        let (first, max) = self.backoff;
+        headers.insert(BACKOFF, &*format!("{} {}", first.as_millis(), max.as_millis()));
+    }
+
+    /// `None` if this is not a job of this library.
+    pub(crate) fn read(headers: &HeaderMap) -> Option<JobHeaders> {
+        let (first, max) = header(headers, BACKOFF)?.split_once(' ')?;
+        let duration = |text: &str| text.parse().ok().map(Duration::from_millis);
+        Some(JobHeaders {
+            function: text_of(header(headers, FUNCTION)?)?,
+            fingerprint: u64::from_str_radix(header(headers, FINGERPRINT)?, 16).ok()?,
+            attempts: header(headers, ATTEMPTS)?.parse().ok()?,
+            backoff: (duration(first)?, duration(max)?),
+        })
+    }
+
+    /// Returns the delay after the failed attempt with this number: twice as long each time, plus a random part of up to the
+    /// same length, so that jobs that failed together are not tried again together.
+    pub(crate) fn delay_after(&self, attempt: u32) -> Duration {
+        let (first, max) = self.backoff;
+        let steps = attempt.saturating_sub(1).min(30);
+        let delay = first.saturating_mul(1 << steps).min(max);
+        delay.mul_f64(1.0 + fastrand::f64()).min(max.max(first))
+    }
+}
+
+/// Returns the headers of a call or a job of this function.
+pub(crate) fn write_signature(headers: &mut HeaderMap, signature: Signature) {
+    headers.insert(FUNCTION, &*token(signature.name()));
+    headers.insert(FINGERPRINT, &*format!("{:016x}", signature.fingerprint()));
+}
+
+/// What a call or a job carries beside its argument may have this many bytes. Headers are limited to 64 KiB.
+pub(crate) const MAX_CARRIED: usize = 16 * 1024;
+
+/// Adds what a call or a job carries. Returns the number of its bytes if these are too many.
+pub(crate) fn write_carried(headers: &mut HeaderMap, carried: &Carried) -> Result<(), usize> {
+    if carried.is_empty() {
+        return Ok(());
+    }
+    let bytes = carried.encode();
+    if bytes.len() > MAX_CARRIED {
+        return Err(bytes.len());
+    }
+    headers.insert(CARRIED, &*STANDARD.encode(bytes));
+    // A header has one line.
+    if let Some(context) = carried.traceparent().filter(|context| context.bytes().all(|byte| byte.is_ascii_graphic())) {
+        headers.insert(TRACEPARENT, context);
+    }
+    Ok(())
+}
+
+/// Returns what a call or a job carries. Empty if the header is missing or invalid.
+pub(crate) fn read_carried(headers: &HeaderMap) -> Carried {
+    let bytes = header(headers, CARRIED).and_then(|text| STANDARD.decode(text).ok());
+    bytes.map(|bytes| Carried::decode(&bytes)).unwrap_or_default()
+}
+
+/// The text of the error of [`write_carried`].
+pub(crate) fn too_much_carried(size: usize) -> String {
+    format!(
+        "what travels beside the argument has {size} bytes, and {MAX_CARRIED} are allowed; make the values of `Functions::travels` \
+         smaller, or pass them in the argument"
+    )
+}
+
+/// Returns the request to a node to end the call whose answers go to this inbox.
+pub(crate) fn end_of_call(inbox: &str) -> Bytes {
+    Bytes::from(format!("end {inbox}"))
+}
+
+pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).map(async_nats::HeaderValue::as_str)
+}
+
+/// A header has one line.
+pub(crate) fn escaped(text: &str) -> String {
+    text.escape_debug().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use async_nats::HeaderMap;
+
+    use super::JobHeaders;
+
+    #[test]
+    fn headers_are_read_back() {
+        let job = JobHeaders {
+            function: "pictures.resize".to_owned(),
+            fingerprint: 7,
+            attempts: 5,
+            backoff: (Duration::from_millis(200), Duration::from_secs(60)),
+        };
+        let mut headers = HeaderMap::new();
+        job.write(&mut headers);
+        assert_eq!(JobHeaders::read(&headers), Some(job));
+        assert_eq!(JobHeaders::read(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn delays_grow_up_to_the_longest_and_are_never_zero() {
+        let (first, max) = (Duration::from_millis(200), Duration::from_secs(60));
+        let job = JobHeaders { function: String::new(), fingerprint: 0, attempts: 5, backoff: (first, max) };
+        for attempt in 1..100 {
+            let delay = job.delay_after(attempt);
+            assert!(delay >= first && delay <= max, "{delay:?}");
+        }
+        assert!(job.delay_after(4) >= first * 8);
+    }
+}

@@ -1,0 +1,108 @@
+//! `Worker`: its settings, and the child that serves.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cordial::{ChildSpec, Exit};
+use cordial_isolate::{Functions, Pool};
+
+use super::serve::serve;
+use super::settings::{RunMode, Settings};
+use crate::cluster::Cluster;
+use crate::connect_error::ConnectError;
+use crate::names::{InvalidName, checked};
+use crate::submit::DEFAULT_GROUP;
+
+/// How much longer than its own grace the supervisor waits for a worker, which gives jobs back and sends its last messages.
+const STOP_RESERVE: Duration = Duration::from_secs(4);
+
+/// A worker about to be started. Created by [`Cluster::worker`]; [`child_spec`](Worker::child_spec) makes it a child of a tree.
+#[must_use = "a worker serves nothing before it is a child of a supervisor"]
+#[derive(Clone)]
+pub struct Worker {
+    cluster: Cluster,
+    functions: Functions,
+    group: Result<Arc<str>, InvalidName>,
+    slots: usize,
+    grace: Duration,
+    mode: RunMode,
+}
+
+impl Cluster {
+    /// Makes a worker that serves these functions: to [callers](Cluster::call) of the whole fleet, and to the jobs of its group.
+    pub fn worker(&self, functions: Functions) -> Worker {
+        Worker {
+            cluster: self.clone(),
+            functions,
+            group: checked("group", DEFAULT_GROUP),
+            slots: std::thread::available_parallelism().map_or(1, usize::from),
+            grace: Duration::from_secs(5),
+            mode: RunMode::InProcess,
+        }
+    }
+}
+
+impl Worker {
+    /// Sets the group whose jobs the worker runs. Default: `default`. With an invalid name, the worker fails to start.
+    pub fn group(self, group: &str) -> Worker {
+        Worker { group: checked("group", group), ..self }
+    }
+
+    /// Sets how many jobs and calls run at once, together. A caller that finds every slot of the fleet taken asks again until its limit, and a job
+    /// that arrives when calls have taken the slots is given back at once, which does not use up an attempt. The worker asks the server for
+    /// exactly as many jobs as it has free slots. The slot of a job is free when its function has ended, while its result is on its way to
+    /// the server; if the server keeps no results, at most as many jobs as there are slots wait for it. Default: the number of processors.
+    ///
+    /// # Panics
+    ///
+    /// If `n` is 0, because nothing could ever run.
+    #[track_caller]
+    pub fn slots(self, n: usize) -> Worker {
+        assert!(n > 0, "`slots(0)` runs nothing; use at least 1, or leave it out for the number of processors");
+        Worker { slots: n, ..self }
+    }
+
+    /// Runs jobs and calls in this pool of other OS processes, so that each can be killed whatever it does. Give the pool as many
+    /// workers as the worker has slots: otherwise jobs wait for the pool while their lease is renewed. Default: jobs run as processes
+    /// of this runtime, which end only at an await point.
+    pub fn isolated(self, pool: Pool) -> Worker {
+        Worker { mode: RunMode::Isolated(pool), ..self }
+    }
+
+    /// Sets how long a stop waits for the jobs and calls that run. After that, they are killed, and the jobs are given back at
+    /// once. Default: 5 s.
+    pub fn grace(self, grace: Duration) -> Worker {
+        Worker { grace, ..self }
+    }
+
+    /// Returns the specification of a child with this id. It has started when the server knows the worker; it is permanent; its
+    /// shutdown is the [grace](Worker::grace) of the worker and 4 s.
+    ///
+    /// A request to shut down is the stop: the worker takes no new jobs, finishes what runs within the grace, and gives the rest back.
+    #[track_caller]
+    pub fn child_spec(&self, id: impl Into<Arc<str>>) -> ChildSpec {
+        let worker = self.clone();
+        let start = move || {
+            let worker = worker.clone();
+            async move { worker.start().await.map_err(|error| Exit::Error(Arc::new(error))) }
+        };
+        ChildSpec::init(id, start).shutdown(self.grace.saturating_add(STOP_RESERVE))
+    }
+
+    async fn start(self) -> Result<impl Future<Output = Result<(), Exit>> + Send + 'static, ConnectError> {
+        let Worker { cluster, functions, group, slots, grace, mode } = self;
+        let settings = Settings { shared: cluster.shared.clone(), functions, group: group?, slots, grace, mode };
+        serve(settings).await
+    }
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker")
+            .field("group", &self.group)
+            .field("slots", &self.slots)
+            .field("functions", &self.functions)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,134 @@
+//! Claims: each run of a job takes the next number before it begins, so that runs are counted, and not deliveries.
+//!
+//! The server counts deliveries. A delivery that is lost on its way to a worker, that waits in a frozen worker, or that a worker gives back
+//! before it runs, is not a run. So a worker publishes a claim first, to the stream of results, which keeps the first message of a subject and
+//! refuses others: no two runs of a job have the same number, and their numbers have no gaps. The server has acknowledged the claim when the
+//! function begins, so a run that kills its worker, or its machine, is counted.
+//!
+//! A run that was ended because its worker stopped in order does not use up an attempt: the worker says so in the record of that run. Neither
+//! do the runs of a job that the server has lost, and that was submitted again with its key: the numbers go on, and the attempts begin anew.
+//!
+//! Claims are kept as long as results. A job may be older, with long delays between its attempts: then the last claim that is left says how
+//! many runs there were, and without one each delivery counts as a run. Where no delay, and no lease, is that long, a job without claims has
+//! waited and not run, and what was given back before it ran is no run.
+
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use serde::{Deserialize, Serialize};
+
+use super::delivery::DeliveryInfo;
+use crate::cluster::Shared;
+use crate::dead_letters::AttemptRecord;
+use crate::names::JobId;
+use crate::net::{API_LIMIT, NetError, direct_get, publish_to_stream};
+use crate::streams::subjects_of;
+use crate::wire::JobHeaders;
+
+/// What a delivery may do.
+pub(super) enum Claim {
+    /// Run the job. This is the number of the run, and how many runs the job may have.
+    Run { number: u32, limit: u32 },
+    /// Make the job a dead letter. This many runs have begun.
+    UsedUp { n_runs: u32 },
+}
+
+/// A claim as its stream keeps it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct ClaimRecord {
+    /// Which program has published it, and for which delivery.
+    instance: String,
+    delivery: u32,
+    /// When the server stored the job, which each delivery says. With another time, the claim belongs to another submit with the same key.
+    submitted: String,
+    /// How many of the runs before it use up no attempt.
+    n_stopped: u32,
+}
+
+/// Claims the next run of a job. Safe to repeat after an error.
+pub(super) async fn claim(
+    shared: &Shared,
+    id: &JobId,
+    job: &JobHeaders,
+    info: &DeliveryInfo,
+) -> Result<Claim, NetError> {
+    let DeliveryInfo { delivery, submitted } = info;
+    // Before the first delivery there was no run. A job that was submitted again with its key is an exception, which the refusal shows.
+    let (mut last, mut kept) = if *delivery == 1 { (0, None) } else { last_claim(shared, id, job, info).await? };
+    loop {
+        let n_stopped = match &kept {
+            None => 0,
+            Some(kept) if kept.submitted != *submitted => last,
+            Some(kept) => kept.n_stopped + u32::from(was_stopped(shared, id, last).await?),
+        };
+        let limit = job.attempts.saturating_add(n_stopped);
+        if last >= limit {
+            return Ok(Claim::UsedUp { n_runs: last });
+        }
+        let number = last + 1;
+        let mine = ClaimRecord {
+            instance: shared.instance.to_string(),
+            delivery: *delivery,
+            submitted: submitted.clone(),
+            n_stopped,
+        };
+        let subject = shared.subjects.claim(id, number);
+        let payload = serde_json::to_vec(&mine).unwrap_or_default().into();
+        match publish_to_stream(&shared.connection, &subject, HeaderMap::new(), payload, API_LIMIT).await {
+            Ok(_) => return Ok(Claim::Run { number, limit }),
+            Err(error) if error.is_second_of_subject() => {}
+            Err(error) => return Err(error),
+        }
+        // The replica that answers may not have it yet.
+        let first = find_claim(shared, id, number).await?.ok_or(NetError::Silent)?;
+        if first == mine {
+            // The answer to an earlier try was lost.
+            return Ok(Claim::Run { number, limit });
+        }
+        (last, kept) = (number, Some(first));
+    }
+}
+
+/// Returns the number of the last claim before this delivery, and the claim.
+async fn last_claim(
+    shared: &Shared,
+    id: &JobId,
+    job: &JobHeaders,
+    info: &DeliveryInfo,
+) -> Result<(u32, Option<ClaimRecord>), NetError> {
+    let before = info.delivery - 1;
+    // Usually, each earlier delivery has run.
+    if let Some(claim) = find_claim(shared, id, before).await? {
+        return Ok((before, Some(claim)));
+    }
+    let (stream, filter) = (shared.subjects.results_stream(), shared.subjects.attempts(id));
+    let (subjects, max_age) = subjects_of(&shared.connection, &stream, &filter).await?;
+    let number = |subject: &String| subject.rsplit('.').next()?.strip_suffix("-claim")?.parse::<u32>().ok();
+    match subjects.iter().filter_map(number).max() {
+        Some(last) => Ok((last, find_claim(shared, id, last).await?)),
+        // Claims are kept as long as results. After that, each delivery counts as a run, if there may have been so much time between two.
+        None if max_age.is_some_and(|age| info.is_older_than(age) && longest_pause(shared, job) >= age / 2) => {
+            Ok((before, None))
+        }
+        None => Ok((0, None)),
+    }
+}
+
+/// Returns the longest time between the end of a run and the next one, if a worker is there.
+fn longest_pause(shared: &Shared, job: &JobHeaders) -> Duration {
+    let (_, longest) = job.backoff;
+    longest.max(shared.lease)
+}
+
+async fn find_claim(shared: &Shared, id: &JobId, number: u32) -> Result<Option<ClaimRecord>, NetError> {
+    let (stream, subject) = (shared.subjects.results_stream(), shared.subjects.claim(id, number));
+    let message = direct_get(&shared.connection, &stream, &subject, API_LIMIT).await?;
+    Ok(message.map(|message| serde_json::from_slice(&message.payload).unwrap_or_default()))
+}
+
+/// Returns whether a run was ended because its worker stopped.
+async fn was_stopped(shared: &Shared, id: &JobId, number: u32) -> Result<bool, NetError> {
+    let record = AttemptRecord::find(shared, id, number).await?;
+    Ok(record.is_some_and(|record| record.was_stopped))
+}

@@ -1,0 +1,180 @@
+//! `NodeState`: what a node answers about itself, and the table of its runs, by which they are ended. Used by the thread of
+//! the connection, so a node answers even while code of the user blocks every worker of its runtime.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use tokio::sync::{Notify, watch};
+
+use crate::names::JobId;
+use crate::net::{CancelReason, CancellationToken};
+use crate::nodes::Node;
+
+/// What a run is known by in the table of its node.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum RunKey {
+    Job(JobId),
+    /// By the inbox of its caller.
+    Call(String),
+}
+
+/// The state of a node.
+#[derive(Debug)]
+pub(crate) struct NodeState {
+    pub(crate) name: Arc<str>,
+    group: Arc<str>,
+    slots: usize,
+    functions: Vec<String>,
+    started: SystemTime,
+    /// What runs, and the jobs whose results are handed over.
+    running: Mutex<HashMap<RunKey, Arc<CancellationToken>>>,
+    n_hand_overs: watch::Sender<usize>,
+    is_draining: AtomicBool,
+    drain: Notify,
+}
+
+/// A run in the table of its node. Dropping it removes it.
+#[derive(Debug)]
+pub(crate) struct Registered {
+    node: Arc<NodeState>,
+    key: RunKey,
+    cancellation: Arc<CancellationToken>,
+}
+
+/// A job whose function has ended, and whose result is on its way to the server.
+#[derive(Debug)]
+pub(crate) struct HandOver(Arc<NodeState>);
+
+impl NodeState {
+    pub(crate) fn new(name: Arc<str>, group: Arc<str>, slots: usize, functions: Vec<String>) -> NodeState {
+        NodeState {
+            name,
+            group,
+            slots,
+            functions,
+            started: SystemTime::now(),
+            running: Mutex::default(),
+            n_hand_overs: watch::Sender::new(0),
+            is_draining: AtomicBool::new(false),
+            drain: Notify::new(),
+        }
+    }
+
+    pub(crate) fn register(self: &Arc<NodeState>, key: RunKey, cancellation: Arc<CancellationToken>) -> Registered {
+        self.lock().insert(key.clone(), cancellation.clone());
+        Registered { node: self.clone(), key, cancellation }
+    }
+
+    /// Requests the end of a run, if it is here.
+    pub(crate) fn cancel(&self, key: &RunKey, reason: CancelReason) {
+        let cancellation = self.lock().get(key).cloned();
+        if let Some(cancellation) = cancellation {
+            cancellation.cancel(reason);
+        }
+    }
+
+    /// Requests the end of all runs.
+    pub(crate) fn cancel_all(&self, reason: CancelReason) {
+        for cancellation in self.lock().values() {
+            cancellation.cancel(reason);
+        }
+    }
+
+    /// Counts a result as on its way to the server until the returned value is dropped.
+    pub(crate) fn begin_hand_over(self: &Arc<NodeState>) -> HandOver {
+        self.n_hand_overs.send_modify(|n| *n += 1);
+        HandOver(self.clone())
+    }
+
+    /// Returns how many results are on their way to the server.
+    pub(crate) fn n_hand_overs(&self) -> usize {
+        *self.n_hand_overs.borrow()
+    }
+
+    /// Waits until at most `n` results are on their way to the server.
+    pub(crate) async fn wait_hand_overs(&self, n: usize) {
+        // Fails only if the sender is gone, and `self` has it.
+        let _ = self.n_hand_overs.subscribe().wait_for(|now| *now <= n).await;
+    }
+
+    /// Requests that the node takes no new work.
+    pub(crate) fn start_draining(&self) {
+        self.is_draining.store(true, Ordering::SeqCst);
+        self.drain.notify_one();
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::SeqCst)
+    }
+
+    /// Waits for a request to drain. Awaited by the pull loop alone.
+    pub(crate) async fn wait_drain(&self) {
+        while !self.is_draining() {
+            self.drain.notified().await;
+        }
+    }
+
+    /// Returns what other programs see of the node.
+    pub(crate) fn describe(&self) -> Node {
+        Node {
+            name: self.name.to_string(),
+            group: self.group.to_string(),
+            slots: self.slots,
+            running: self.lock().len(),
+            functions: self.functions.clone(),
+            is_draining: self.is_draining(),
+            started: self.started,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<RunKey, Arc<CancellationToken>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for HandOver {
+    fn drop(&mut self) {
+        self.0.n_hand_overs.send_modify(|n| *n -= 1);
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        let mut running = self.node.lock();
+        // A job whose lease ran out may have come back to this node while its first run was ending: the entry is then that of the second.
+        if running.get(&self.key).is_some_and(|cancellation| Arc::ptr_eq(cancellation, &self.cancellation)) {
+            running.remove(&self.key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_not_ended_as_a_job_nor_a_job_as_a_call() {
+        let node = Arc::new(NodeState::new("n".into(), "g".into(), 2, Vec::new()));
+        let cancellation = Arc::new(CancellationToken::default());
+        let job = JobId::keyed("g", "a").unwrap();
+        let _run = node.register(RunKey::Job(job.clone()), cancellation.clone());
+        node.cancel(&RunKey::Call(job.to_string()), CancelReason::CallerGone);
+        assert_eq!(cancellation.reason(), None);
+    }
+
+    #[test]
+    fn the_end_of_a_first_run_leaves_the_second_one_of_the_same_job_in_the_table() {
+        let node = Arc::new(NodeState::new("n".into(), "g".into(), 2, Vec::new()));
+        let key = RunKey::Job(JobId::keyed("g", "a").unwrap());
+        let first = node.register(key.clone(), Arc::default());
+        let cancellation = Arc::new(CancellationToken::default());
+        let second = node.register(key.clone(), cancellation.clone());
+        drop(first);
+        node.cancel(&key, CancelReason::Cancelled);
+        assert_eq!(cancellation.reason(), Some(CancelReason::Cancelled));
+        drop(second);
+        assert_eq!(node.describe().running, 0);
+    }
+}

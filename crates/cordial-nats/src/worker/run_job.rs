@@ -1,0 +1,280 @@
+//! One delivery of a job.
+//!
+//! ```text
+//!  delivered ─► late, or not the first time: result there already? ─► acknowledged
+//!      │ no
+//!      ├─ late, and the lease is over ─► left alone: delivered elsewhere
+//!      ▼
+//!    claim ─── all attempts have begun before ─► dead letter ─► result ► acknowledged
+//!      ▼
+//!   running ── lease lost ─────────► killed; the server delivers the job again
+//!      │    ── cancelled ──────────► killed ─────────────────────────► acknowledged
+//!      │    ── worker stops ───────► killed; given back: delivered again at once
+//!      ├─ Ok ──────────────────────► result, the first one wins ─────► acknowledged
+//!      ├─ Err, attempts left ──────► record; given back with a delay
+//!      └─ Err, the last attempt ───► dead letter ─► result ──────────► acknowledged
+//! ```
+//!
+//! The result is in its stream before the job leaves its own. So a job whose worker is killed between the two is delivered
+//! again, and the worker that gets it finds the result.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_nats::{HeaderMap, Message};
+use bytes::Bytes;
+use cordial::{Exit, Shutdown, Task};
+use cordial_isolate::dispatch::Outcome;
+use futures_util::future::lazy;
+use tokio::time::Instant;
+use tracing::{debug, warn};
+
+use super::claim::{Claim, claim};
+use super::delivery::{Delivery, DeliveryInfo, delivery_info};
+use super::node::{NodeState, Registered, RunKey};
+use super::received_job::ReceivedJob;
+use super::run_call::{KILL_LIMIT, fitting};
+use super::settings::Settings;
+use crate::attempt::{ATTEMPT, Attempt};
+use crate::cluster::Shared;
+use crate::dead_letters::{AttemptRecord, add_dead_letter};
+use crate::failure::all_lost;
+use crate::job::look_up;
+use crate::names::JobId;
+use crate::net::{CancelReason, CancellationToken, KeepAliveGuard, KeepAliveKind, NetError, publish_to_stream};
+use crate::wire::{ATTEMPT as ATTEMPT_HEADER, JobHeaders, NODE, STATE, State, read_carried};
+
+/// How long one try to hand a result over may take.
+const RESULT_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long a worker waits before it tries again to hand a result over.
+const RESULT_RETRY: Duration = Duration::from_millis(200);
+
+/// How long a stop waits until the record that it has ended a run is kept.
+const STOP_RECORD_LIMIT: Duration = Duration::from_millis(300);
+
+/// Runs a delivered job, and settles the delivery.
+pub(super) async fn run_job(settings: Settings, node: Arc<NodeState>, received: ReceivedJob) {
+    let shared = &settings.shared;
+    let is_late = received.is_late(shared.lease);
+    let since = if is_late { received.sent_after } else { Instant::now() };
+    let Message { subject, reply, payload, headers, .. } = received.message;
+    let Some(ack) = reply.map(|reply| reply.to_string()) else { return };
+    let headers = headers.unwrap_or_default();
+    let cancellation = Arc::new(CancellationToken::default());
+    let delivery = Delivery::new(shared.clone(), ack.clone(), cancellation.clone());
+    let (Some(id), Some(job), Some(info)) =
+        (JobId::of_subject(&subject), JobHeaders::read(&headers), delivery_info(&ack))
+    else {
+        // Not a job of this library, so no program waits for its result.
+        warn!(target: "cordial::fleet", subject = subject.as_str(), "not_a_job");
+        delivery.settle("+TERM");
+        return;
+    };
+    let registered = node.register(RunKey::Job(id.clone()), cancellation.clone());
+    let lease = shared.connection.keep_alive(KeepAliveKind::Lease(shared.lease), ack, cancellation.clone(), since);
+    let run = JobRun { settings, node, id, job, headers, input: payload, cancellation, delivery, registered, lease };
+    run.run(&info, is_late).await;
+}
+
+/// A delivered job, and what each way to end the delivery needs.
+struct JobRun {
+    settings: Settings,
+    node: Arc<NodeState>,
+    id: JobId,
+    job: JobHeaders,
+    headers: HeaderMap,
+    input: Bytes,
+    cancellation: Arc<CancellationToken>,
+    delivery: Delivery,
+    /// Both last until the delivery has ended.
+    registered: Registered,
+    lease: KeepAliveGuard,
+}
+
+impl JobRun {
+    async fn run(self, info: &DeliveryInfo, is_late: bool) {
+        let JobRun { settings, node, id, job, cancellation, .. } = &self;
+        let shared = &settings.shared;
+        // On its first delivery, a job without a key has no result yet, unless it was on its way for long.
+        if info.delivery > 1 || id.is_keyed() || is_late {
+            match has_result(shared, id, cancellation).await {
+                Some(false) => {}
+                Some(true) => return self.delivery.settle("+ACK"),
+                // The lease ran out meanwhile, or the job was cancelled, and so removed.
+                None => return self.delivery.abandon(),
+            }
+        }
+        if cancellation.is_lease_expired() {
+            // It was on its way for longer than its lease.
+            return self.delivery.leave();
+        }
+        let (number, limit) = loop {
+            match claim(shared, id, job, info).await {
+                Ok(Claim::Run { number, limit }) => break (number, limit),
+                Ok(Claim::UsedUp { n_runs }) => {
+                    let exit = all_lost(&job.function, n_runs, "unknown");
+                    let reason = exit.to_string();
+                    return self.fail_for_good(n_runs, Outcome::from_result(Err(exit)), reason, None);
+                }
+                Err(error) => {
+                    warn!(target: "cordial::fleet", job = %id, %error, "attempt_not_claimed");
+                    if !wait_to_try_again(shared, id, cancellation, &error).await {
+                        return self.delivery.abandon();
+                    }
+                }
+            }
+        };
+        let started = SystemTime::now();
+        let runner = match settings.find(&job.function, job.fingerprint) {
+            Ok(runner) => runner,
+            Err(unserved) => {
+                let text = unserved.to_string();
+                let record = AttemptRecord::ended(number, &node.name, started, &Exit::from(text.clone()));
+                return self.fail_for_good(number, Outcome::unserved(unserved), text, Some(record));
+            }
+        };
+        let attempt = Attempt { job: id.clone(), number, limit };
+        let carried = read_carried(&self.headers);
+        let input = self.input.to_vec();
+        let mut task = ATTEMPT.scope(attempt, lazy(|_| settings.start(&runner, input, carried))).await;
+        let result = tokio::select! {
+            result = &mut task => result,
+            reason = cancellation.cancelled() => return self.end(task, reason, number, started).await,
+        };
+        match result {
+            Ok(bytes) => {
+                let outcome = fitting(shared, Outcome::from_result(Ok(bytes)));
+                self.go_on_in_thread(|run| run.hand_over(number, State::Done, outcome));
+            }
+            Err(exit) if number < limit => {
+                debug!(target: "cordial::fleet", job = %id, attempt = number, %exit, "attempt_failed");
+                let record = AttemptRecord::ended(number, &node.name, started, &exit);
+                record.publish(shared, id);
+                let delay = job.delay_after(number);
+                self.delivery.give_back_after(delay);
+            }
+            Err(exit) => {
+                let record = AttemptRecord::ended(number, &node.name, started, &exit);
+                // If this worker is killed before the job is a dead letter, another worker makes it one, and needs this record.
+                record.publish(shared, id);
+                let text = exit.to_string();
+                self.fail_for_good(number, Outcome::from_result(Err(exit)), text, Some(record));
+            }
+        }
+    }
+
+    /// Ends a function before it has a result, and the delivery.
+    async fn end(self, task: Task<Vec<u8>>, reason: CancelReason, number: u32, started: SystemTime) {
+        let JobRun { settings, node, id, .. } = &self;
+        match reason {
+            CancelReason::Cancelled => {
+                // A function that has opted in to graceful shutdown has time to clean up.
+                drop(task.shutdown(settings.grace).await);
+                self.delivery.settle("+ACK");
+            }
+            CancelReason::WorkerStops => {
+                // Code that blocks ends later. Its result is not awaited.
+                let _ = tokio::time::timeout(KILL_LIMIT, task.shutdown(Shutdown::BrutalKill)).await;
+                // Before the job is given back: the next worker looks for it.
+                let record = AttemptRecord::stopped(number, &node.name, started);
+                record.keep(&settings.shared, id, STOP_RECORD_LIMIT).await;
+                self.delivery.abandon();
+            }
+            CancelReason::LeaseLost | CancelReason::CallerGone => {
+                drop(task.shutdown(Shutdown::BrutalKill).await);
+                warn!(target: "cordial::fleet", job = %id, attempt = number, "lease_lost");
+                self.delivery.leave();
+            }
+        }
+    }
+
+    /// Frees the slot, and does the rest on the thread of the connection: no code of the user runs any more, and each answer of the server would
+    /// have to wake another thread.
+    fn go_on_in_thread<F>(self, rest: impl FnOnce(JobRun) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let hand_over = self.node.begin_hand_over();
+        let connection = self.settings.shared.connection.clone();
+        let rest = rest(self);
+        connection.run(async move {
+            rest.await;
+            drop(hand_over);
+        });
+    }
+
+    /// Puts the job among the dead letters, and hands its last exit over as the result. `last` is how this attempt ended, if it ran.
+    fn fail_for_good(self, number: u32, outcome: Outcome, reason: String, last: Option<AttemptRecord>) {
+        let JobRun { id, job, .. } = &self;
+        warn!(target: "cordial::fleet", job = %id, function = job.function, attempts = number, reason, "dead_letter");
+        let outcome = fitting(&self.settings.shared, outcome);
+        self.go_on_in_thread(|run| async move {
+            let JobRun { settings, id, headers, input, cancellation, .. } = &run;
+            let shared = &settings.shared;
+            while let Err(error) = add_dead_letter(shared, id, headers, input, number, last.as_ref(), &reason).await {
+                warn!(target: "cordial::fleet", job = %id, %error, "dead_letter_not_kept");
+                if !wait_to_try_again(shared, id, cancellation, &error).await {
+                    return run.delivery.abandon();
+                }
+            }
+            run.hand_over(number, State::Dead, outcome).await;
+        });
+    }
+
+    /// Hands the result over. The stream keeps the first one, and refuses others.
+    async fn hand_over(self, number: u32, state: State, outcome: Bytes) {
+        let JobRun { settings, node, id, cancellation, delivery, registered, lease, .. } = self;
+        let shared = &settings.shared;
+        let subject = shared.subjects.of("result", &id);
+        let mut headers = HeaderMap::new();
+        headers.insert(STATE, state.as_str());
+        headers.insert(NODE, &*node.name);
+        headers.insert(ATTEMPT_HEADER, &*number.to_string());
+        loop {
+            let sent = publish_to_stream(&shared.connection, &subject, headers.clone(), outcome.clone(), RESULT_LIMIT);
+            match sent.await {
+                Ok(_) => break,
+                Err(error) if error.is_second_of_subject() => {
+                    debug!(target: "cordial::fleet", job = %id, attempt = number, "result_refused");
+                    break;
+                }
+                Err(error) => {
+                    warn!(target: "cordial::fleet", job = %id, %error, "result_not_kept");
+                    if !wait_to_try_again(shared, &id, &cancellation, &error).await {
+                        return delivery.abandon();
+                    }
+                }
+            }
+        }
+        delivery.settle("+ACK");
+        drop((registered, lease));
+    }
+}
+
+/// Returns whether the job has a result. Waits for the answer as long as the lease is there: `None` after its end.
+async fn has_result(shared: &Shared, id: &JobId, cancellation: &CancellationToken) -> Option<bool> {
+    loop {
+        match look_up(shared, id).await {
+            Ok(message) => return Some(message.is_some()),
+            Err(error) => {
+                warn!(target: "cordial::fleet", job = %id, %error, "result_unknown");
+                if !wait_to_try_again(shared, id, cancellation, &error).await {
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+/// Waits after a failed try. Returns `false` if the lease is lost, the job is cancelled, or the worker stops.
+async fn wait_to_try_again(shared: &Shared, id: &JobId, cancellation: &CancellationToken, error: &NetError) -> bool {
+    if let NetError::NoResponders | NetError::Silent = error {
+        // A stream was deleted, or its servers have no leader.
+        let _ = shared.ensure_again(&id.group().into()).await;
+    }
+    tokio::select! {
+        _ = cancellation.cancelled() => false,
+        () = tokio::time::sleep(RESULT_RETRY) => true,
+    }
+}

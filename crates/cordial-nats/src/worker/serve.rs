@@ -1,0 +1,298 @@
+//! The process of a worker: pulls jobs and takes calls while it has free slots, until it is asked to stop.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::Message;
+use bytes::Bytes;
+use cordial::{Exit, Shutdown, TaskSet, process, shutdown_requested};
+use futures_util::FutureExt;
+use tokio::sync::oneshot;
+use tracing::{debug, warn};
+
+use super::delivery::give_back;
+use super::node::{NodeState, RunKey};
+use super::pull_consumer::{DRAIN_LIMIT, PullConsumer, PullEvent};
+use super::run_call::{refuse_call, run_call};
+use super::run_job::run_job;
+use super::settings::Settings;
+use crate::connect_error::ConnectError;
+use crate::names::JobId;
+use crate::net::{CancelReason, RequestHandler, Subscription};
+use crate::streams::{ensure_consumer, refused};
+
+/// The queue group of all workers: a call goes to one of them.
+const QUEUE: &str = "cordial";
+
+/// How long a worker waits after its requests for jobs were lost.
+const RETRY_DELAY: Duration = Duration::from_millis(200);
+
+/// How long a stop waits until everything has left this program.
+const FLUSH_LIMIT: Duration = Duration::from_secs(1);
+
+/// How long a stop waits until jobs are given back.
+const GIVE_BACK_LIMIT: Duration = Duration::from_millis(500);
+
+/// What a worker serves with. Dropping it ends its subscriptions.
+struct Serving {
+    settings: Settings,
+    node: Arc<NodeState>,
+    calls: Vec<Subscription>,
+    _handlers: Vec<oneshot::Sender<()>>,
+}
+
+/// Starts a worker: makes the streams, subscribes, and returns the future that serves.
+pub(super) async fn serve(
+    settings: Settings,
+) -> Result<impl Future<Output = Result<(), Exit>> + Send + 'static, ConnectError> {
+    let shared = settings.shared.clone();
+    let group = settings.group.clone();
+    // A stream that this program has used may have been deleted since.
+    shared.ensure_again(&group).await?;
+    let functions = settings.functions.names().map(str::to_owned).collect();
+    let node = Arc::new(NodeState::new(shared.name.clone(), group.clone(), settings.slots, functions));
+    let subscribed = |error| refused("subscribe to calls", error);
+    let mut handlers = Vec::new();
+    for (subject, handler) in request_handlers(&settings, &node) {
+        handlers.push(shared.connection.on_request(subject, handler).await.map_err(subscribed)?);
+    }
+    let mut calls = Vec::new();
+    for function in settings.functions.names() {
+        let subscription = shared.connection.subscribe(shared.subjects.call(function), Some(QUEUE)).await;
+        calls.push(subscription.map_err(subscribed)?);
+    }
+    // After the subscriptions: its answer shows that the server has these as well, so calls find this worker.
+    ensure_consumer(&shared.connection, &shared.subjects, &group, shared.lease).await?;
+    let consumer = PullConsumer::new(&shared).await.map_err(|error| refused("ask for jobs", error))?;
+    process::set_label(format!("worker of the group {group}"));
+    Ok(Serving { settings, node, calls, _handlers: handlers }.run(consumer))
+}
+
+/// What the thread of the connection answers by itself: questions about the node, and requests to end a run or to drain.
+fn request_handlers(settings: &Settings, node: &Arc<NodeState>) -> Vec<(String, RequestHandler)> {
+    let subjects = &settings.shared.subjects;
+    let describe: RequestHandler = {
+        let node = node.clone();
+        Arc::new(move |_| serde_json::to_vec(&node.describe()).ok().map(Bytes::from))
+    };
+    let requested: RequestHandler = {
+        let node = node.clone();
+        Arc::new(move |message| {
+            match message.payload.as_ref() {
+                b"drain" => node.start_draining(),
+                // This request ends calls only: to end a job takes the permission to cancel.
+                end if end.starts_with(b"end ") => {
+                    let inbox = String::from_utf8_lossy(&end[4..]).into_owned();
+                    node.cancel(&RunKey::Call(inbox), CancelReason::CallerGone);
+                }
+                _ => {}
+            }
+            Some(Bytes::from_static(b"ok"))
+        })
+    };
+    let cancel: RequestHandler = {
+        let node = node.clone();
+        Arc::new(move |message| {
+            if let Some(id) = JobId::of_subject(&message.subject) {
+                node.cancel(&RunKey::Job(id), CancelReason::Cancelled);
+            }
+            None
+        })
+    };
+    vec![
+        (subjects.nodes(), describe),
+        (subjects.node(&node.name), requested),
+        (subjects.of_group("end", &settings.group), cancel),
+    ]
+}
+
+impl Serving {
+    async fn run(mut self, consumer: PullConsumer) -> Result<(), Exit> {
+        let mut running = TaskSet::new();
+        let shared = self.settings.shared.clone();
+        let mut stop = shutdown_requested().boxed();
+        let stop_request = self.pull(consumer, &mut running, &mut stop).await;
+        // From here on, calls find no subscription. The callers of those that were on their way ask another worker.
+        self.refuse_calls().await;
+        shared.connection.flush(FLUSH_LIMIT).await;
+        debug!(target: "cordial::fleet", node = &*self.node.name, running = running.len(), "worker_stops");
+        let (grace, node) = (self.settings.grace, self.node.clone());
+        let all = wait_all(&mut running, &node);
+        if stop_request == StopRequest::Shutdown {
+            let _ = tokio::time::timeout(grace, all).await;
+        } else {
+            // A drained worker has no limit, unless it is asked to shut down as well.
+            tokio::select! {
+                () = all => {}
+                () = &mut stop => {}
+            }
+        }
+        // What still runs is ended, and gives its job back or answers its caller.
+        node.cancel_all(CancelReason::WorkerStops);
+        let _ = tokio::time::timeout(GIVE_BACK_LIMIT, wait_all(&mut running, &node)).await;
+        drop(running.shutdown(Shutdown::BrutalKill).await);
+        shared.connection.flush(FLUSH_LIMIT).await;
+        match stop_request {
+            StopRequest::Shutdown => Ok(()),
+            StopRequest::Drain => {
+                // A permanent child that ends is started again, and a drained one must not be.
+                stop.await;
+                Ok(())
+            }
+        }
+    }
+
+    /// Unsubscribes from calls, and refuses those that were sent here before.
+    async fn refuse_calls(&mut self) {
+        let Serving { settings, node, calls, .. } = self;
+        for subscription in calls.iter_mut() {
+            subscription.drain();
+        }
+        let refuse = async {
+            for subscription in calls.iter_mut() {
+                while let Some(call) = subscription.next().await {
+                    refuse_call(&settings.shared, node, &call);
+                }
+            }
+        };
+        let _ = tokio::time::timeout(DRAIN_LIMIT, refuse).await;
+        calls.clear();
+    }
+
+    /// Pulls and runs until the worker has to stop.
+    async fn pull(
+        &mut self,
+        mut consumer: PullConsumer,
+        running: &mut TaskSet<()>,
+        stop: &mut (impl Future<Output = ()> + Unpin),
+    ) -> StopRequest {
+        let Serving { settings, node, calls, .. } = self;
+        let shared = settings.shared.clone();
+        let mut connects = shared.connection.connects();
+        connects.mark_unchanged();
+        loop {
+            let n_hand_overs = node.n_hand_overs();
+            // A slot is free when its function has ended: the next job arrives while the result is handed over. While the server takes no
+            // results, their number is bounded.
+            let n_bounded = (2 * settings.slots).saturating_sub(running.len() + n_hand_overs);
+            let n_free = settings.slots.saturating_sub(running.len()).min(n_bounded);
+            let asked = consumer.ask(&shared, &settings.group, n_free).await;
+            let lost = tokio::select! {
+                biased;
+                () = &mut *stop => {
+                    consumer.close(&shared).await;
+                    return StopRequest::Shutdown;
+                }
+                () = node.wait_drain() => {
+                    consumer.close(&shared).await;
+                    return StopRequest::Drain;
+                }
+                Some(_) = running.next(), if !running.is_empty() => {
+                    // All that have ended are counted, so that one request asks for several jobs.
+                    while let Some(Some(_)) = running.next().now_or_never() {}
+                    None
+                }
+                pulled = consumer.next() => match pulled {
+                    // Calls have taken the slots since the job was asked for.
+                    PullEvent::Job(received) if n_free == 0 => {
+                        give_back(&shared, &received);
+                        None
+                    }
+                    PullEvent::Job(received) => {
+                        running.spawn(run_job(settings.clone(), node.clone(), received));
+                        None
+                    }
+                    PullEvent::Nothing => None,
+                    PullEvent::Lost(reason) => Some(reason),
+                },
+                call = next_call(calls) => {
+                    take_call(settings, node, running, call);
+                    None
+                }
+                () = node.wait_hand_overs(n_hand_overs.saturating_sub(1)), if n_free == n_bounded => None,
+                _ = connects.changed() => Some("the client has connected again".to_owned()),
+            };
+            let lost = lost.or_else(|| asked.err().map(|error| error.to_string()));
+            if let Some(reason) = lost {
+                debug!(target: "cordial::fleet", node = &*node.name, reason, "pull_lost");
+                // Before the wait: a request that the server still has would bring jobs that nothing takes.
+                consumer.close(&shared).await;
+                let mut restarted = pin!(restart(settings));
+                consumer = loop {
+                    tokio::select! {
+                        biased;
+                        () = &mut *stop => return StopRequest::Shutdown,
+                        () = node.wait_drain() => return StopRequest::Drain,
+                        Some(_) = running.next(), if !running.is_empty() => {}
+                        again = &mut restarted => break again,
+                        // Calls need no stream, so they are served while there are no jobs.
+                        call = next_call(calls) => take_call(settings, node, running, call),
+                    }
+                };
+            }
+        }
+    }
+}
+
+/// Waits until nothing runs, and no result is on its way.
+async fn wait_all(running: &mut TaskSet<()>, node: &NodeState) {
+    while running.next().await.is_some() {}
+    node.wait_hand_overs(0).await;
+}
+
+/// Why a worker takes no more work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StopRequest {
+    Shutdown,
+    Drain,
+}
+
+/// Runs a call if there is a free slot.
+fn take_call(settings: &Settings, node: &Arc<NodeState>, running: &mut TaskSet<()>, call: Message) {
+    if running.len() >= settings.slots {
+        refuse_call(&settings.shared, node, &call);
+    } else {
+        running.spawn(run_call(settings.clone(), node.clone(), call));
+    }
+}
+
+/// Makes another consumer after requests were lost, as soon as the streams can be used.
+async fn restart(settings: &Settings) -> PullConsumer {
+    let shared = &settings.shared;
+    loop {
+        tokio::time::sleep(RETRY_DELAY).await;
+        // The stream or the consumer may have been deleted.
+        let ensured = async {
+            shared.ensure_again(&settings.group).await?;
+            ensure_consumer(&shared.connection, &shared.subjects, &settings.group, shared.lease).await
+        };
+        match ensured.await {
+            Ok(()) => {}
+            Err(error @ (ConnectError::Silent { .. } | ConnectError::Refused { .. })) => {
+                warn!(target: "cordial::fleet", node = &*shared.name, %error, "server_unavailable");
+            }
+            Err(error) => {
+                warn!(target: "cordial::fleet", node = &*shared.name, %error, "stream_unusable");
+                continue;
+            }
+        }
+        match PullConsumer::new(shared).await {
+            Ok(consumer) => return consumer,
+            Err(error) => warn!(target: "cordial::fleet", node = &*shared.name, %error, "server_unavailable"),
+        }
+    }
+}
+
+/// Returns the next call for any function. Never ready without functions.
+async fn next_call(calls: &mut [Subscription]) -> Message {
+    std::future::poll_fn(|cx| {
+        for subscription in calls.iter_mut() {
+            if let std::task::Poll::Ready(Some(call)) = subscription.poll_next(cx) {
+                return std::task::Poll::Ready(call);
+            }
+        }
+        std::task::Poll::Pending
+    })
+    .await
+}

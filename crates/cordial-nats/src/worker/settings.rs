@@ -1,0 +1,46 @@
+//! What a worker needs in all its parts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cordial::Task;
+use cordial_isolate::dispatch::{Carried, Runner, Unserved};
+use cordial_isolate::{Functions, Pool};
+
+use crate::attempt;
+use crate::cluster::Shared;
+
+/// The settings of a worker.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) functions: Functions,
+    pub(crate) group: Arc<str>,
+    pub(crate) slots: usize,
+    pub(crate) grace: Duration,
+    pub(crate) mode: RunMode,
+}
+
+/// Where functions run.
+#[derive(Clone)]
+pub(crate) enum RunMode {
+    /// In a process of this runtime.
+    InProcess,
+    /// In another OS process.
+    Isolated(Pool),
+}
+
+impl Settings {
+    /// Finds the function of a job or a call.
+    pub(crate) fn find(&self, function: &str, fingerprint: u64) -> Result<Runner, Unserved> {
+        self.functions.find(function, fingerprint)
+    }
+
+    /// Starts a function. Dropping the task ends it.
+    pub(crate) fn start(&self, runner: &Runner, input: Vec<u8>, carried: Carried) -> Task<Vec<u8>> {
+        match &self.mode {
+            RunMode::InProcess => runner.start_with(input, carried),
+            RunMode::Isolated(pool) => pool.call_encoded_with(runner.signature(), input, attempt::carry(carried)),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Futures that are dropped in the middle: what they have asked for does not run on.
+
+use std::future::IntoFuture;
+use std::time::Duration;
+
+use cordial_nats::{Cluster, Submit};
+use serde_json::Value;
+
+use crate::functions::DOUBLE;
+use crate::harness::{Server, with_server};
+use crate::jobs::start_worker;
+use crate::processes::{Process, RECORD, Record, options, runs};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Submits while the server is frozen, and drops the future before the server has answered.
+async fn submit_and_drop(server: &Server, submit: Submit<u64, u64>) {
+    server.signal("STOP");
+    let submit = tokio::time::timeout(Duration::from_millis(300), submit.into_future()).await;
+    assert!(submit.is_err(), "the server was frozen");
+    server.signal("CONT");
+}
+
+/// Returns the number of messages that the stream of the jobs has, and has had.
+async fn counts(server: &Server) -> (u64, u64) {
+    let client = async_nats::connect(server.url()).await.unwrap();
+    let answer = client.request("$JS.API.STREAM.INFO.cordial-jobs-g", "".into()).await.unwrap();
+    let info: Value = serde_json::from_slice(&answer.payload).unwrap();
+    (info["state"]["messages"].as_u64().unwrap(), info["state"]["last_seq"].as_u64().unwrap())
+}
+
+#[test]
+fn a_submit_that_is_dropped_before_its_answer_is_cancelled() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let first = cluster.submit(DOUBLE, 1).group("g").await.unwrap();
+        submit_and_drop(&server, cluster.submit(DOUBLE, 2).group("g")).await;
+        // The server gets the job, and then its end.
+        while counts(&server).await != (1, 2) {}
+        let tree = start_worker(&cluster, "g", 1).await;
+        assert_eq!(first.timeout(LIMIT).await, Ok(2));
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn a_submit_that_is_dropped_at_the_end_of_the_program_is_cancelled() {
+    with_server(|server| async move {
+        let mut program = Process::start("drops", &server.url(), "drops", "");
+        let n_accepted: u64 = program.wait_line("dropped").expect("it submits").parse().unwrap();
+        program.wait_end();
+        // The last job may have arrived.
+        while counts(&server).await.0 != n_accepted {}
+    });
+}
+
+#[test]
+fn a_submit_with_a_key_that_is_dropped_is_found_by_its_key() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let _first = cluster.submit(DOUBLE, 1).group("g").await.unwrap();
+        let keyed = || cluster.submit(DOUBLE, 2).group("g").key("k");
+        // The submit looks for a result of an earlier job first, so it is dropped after that.
+        let mut submit = Box::pin(keyed().into_future());
+        while counts(&server).await != (2, 2) {
+            let _ = tokio::time::timeout(Duration::from_micros(50), &mut submit).await;
+        }
+        drop(submit);
+        let job = keyed().await.unwrap();
+        let tree = start_worker(&cluster, "g", 1).await;
+        assert_eq!(job.timeout(LIMIT).await, Ok(4));
+        assert_eq!(counts(&server).await, (0, 2), "one job, which was not cancelled");
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn a_call_that_is_dropped_before_its_node_has_accepted_it_is_ended_there() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(options(&server.url())).await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("runs");
+        let worker = Process::worker(&server.url(), "frozen", 1);
+        let record = |ms| Record { log: log.display().to_string(), number: 7, ms };
+        assert_eq!(cluster.call(RECORD, record(0)).await, Ok(7));
+        worker.signal("STOP");
+        let call = tokio::time::timeout(Duration::from_millis(300), cluster.call(RECORD, record(60_000))).await;
+        assert!(call.is_err(), "the node was frozen");
+        worker.signal("CONT");
+        while runs(&log).len() < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // Its only slot is free again.
+        assert_eq!(cluster.call(RECORD, record(0)).timeout(LIMIT).await, Ok(7));
+    });
+}

@@ -1,0 +1,277 @@
+//! Bad input: each gets an error that says what to do, within 3 s, and nothing is lost.
+
+use std::time::Duration;
+
+use cordial::{Strategy, Supervisor};
+use cordial_isolate::{Function, Functions};
+use cordial_nats::{Cluster, JobId, Options, SubmitError};
+use serde::{Deserialize, Serialize};
+
+use crate::free_port::free_port;
+use crate::functions::{BYTES, DOUBLE, functions};
+use crate::harness::{Server, Store, run, with_server, within};
+use crate::jobs::start_worker;
+
+const LIMIT: Duration = Duration::from_secs(3);
+
+/// Connects, and returns the text of the error.
+async fn error_of(options: impl Into<Options>) -> String {
+    let options = options.into();
+    within(LIMIT, || Cluster::connect(options.clone())).await.unwrap_err().to_string()
+}
+
+#[test]
+fn without_a_server_the_error_names_the_address_and_the_command_that_starts_one() {
+    run(async {
+        let url = format!("nats://127.0.0.1:{}", free_port());
+        let error = error_of(&*url).await;
+        assert!(error.contains(&url) && error.contains("nats-server -js"), "{error}");
+        assert!(error.to_lowercase().contains("connection refused") && !error.contains("os error"), "{error}");
+        let error = error_of(format!("nats://me:secret@127.0.0.1:{}", free_port())).await;
+        assert!(!error.contains("secret"), "{error}");
+    });
+}
+
+#[test]
+fn an_address_that_is_none_and_a_name_with_a_wildcard_are_refused() {
+    run(async {
+        for address in ["http://127.0.0.1", "", "ws://127.0.0.1:1"] {
+            let error = error_of(address).await;
+            assert!(error.contains("nats://HOST:PORT"), "{error}");
+        }
+        let error = error_of(Options::new("nats://127.0.0.1").prefix("a.*")).await;
+        assert!(error.contains("cannot be the name of a prefix"), "{error}");
+        let error = error_of(Options::new("nats://127.0.0.1").credentials_file("/nonexistent.creds")).await;
+        assert!(error.contains("/nonexistent.creds"), "{error}");
+    });
+}
+
+#[test]
+fn a_silent_server_is_given_up_within_three_seconds() {
+    run(async {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let error = error_of(format!("nats://{}", listener.local_addr().unwrap())).await;
+        assert!(error.contains("no NATS server answers"), "{error}");
+    });
+}
+
+#[test]
+fn a_plain_connection_to_another_machine_needs_insecure() {
+    // All addresses of 127.0.0.0/8 are loopback ones, so the address of an interface is needed.
+    let Some(address) = address_of_this_machine() else {
+        println!("SKIPPED: this machine has no address but the loopback ones");
+        return;
+    };
+    let Some(server) = Server::with_config("host: 0.0.0.0", Store::Here) else { return };
+    run(async move {
+        let url = format!("nats://{address}:{}", server.port);
+        let error = error_of(&*url).await;
+        assert!(error.contains("`insecure`"), "{error}");
+        Cluster::connect(Options::new(url).insecure()).await.unwrap();
+    });
+}
+
+#[test]
+fn a_client_of_this_machine_does_not_follow_a_server_to_another_one_without_tls() {
+    let Some(address) = address_of_this_machine() else {
+        println!("SKIPPED: this machine has no address but the loopback ones");
+        return;
+    };
+    let (near, far) = (free_port(), free_port());
+    let lines = |own: u16, advertised: &str| {
+        let routes = format!("nats://127.0.0.1:{near}, nats://127.0.0.1:{far}");
+        format!("cluster {{ name: test, listen: \"127.0.0.1:{own}\", routes: [{routes}] }}\n{advertised}")
+    };
+    let remote = format!("host: 0.0.0.0\nclient_advertise: \"{address}\"");
+    let Some(mut here) = Server::with_name("here", &lines(near, ""), Store::Here) else { return };
+    let there = Server::with_name("there", &lines(far, &remote), Store::Here).unwrap();
+    run(async move {
+        let options = || Options::new(here.url()).name("follower");
+        // Both servers elect a leader first.
+        let cluster = loop {
+            if let Ok(cluster) = Cluster::connect(options()).await {
+                break cluster;
+            }
+        };
+        // The client knows of the other server: with `insecure`, it goes there.
+        let insecure = Cluster::connect(options().name("insecure").insecure()).await.unwrap();
+        here.kill();
+        while !there.connections().contains("insecure") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // The other one has as long as it takes to try more than once.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(!there.connections().contains("follower"), "{}", there.connections());
+        drop((cluster, insecure));
+    });
+}
+
+fn address_of_this_machine() -> Option<std::net::IpAddr> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
+    // Sends nothing: it asks for the route.
+    socket.connect("192.0.2.1:9").ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_loopback() && !address.is_unspecified()).then_some(address)
+}
+
+#[test]
+fn wrong_credentials_are_named() {
+    let Some(server) = Server::with_config("authorization { user: a, password: b }", Store::Here) else { return };
+    run(async move {
+        for options in [Options::new(server.url()), Options::new(server.url()).user_and_password("a", "wrong")] {
+            let error = error_of(options).await;
+            assert!(error.contains("refuses the login") && !error.contains("wrong"), "{error}");
+        }
+        Cluster::connect(Options::new(server.url()).user_and_password("a", "b")).await.unwrap();
+    });
+}
+
+#[test]
+fn a_server_without_jetstream_is_named() {
+    let Some(server) = Server::with_config("", Store::None) else { return };
+    run(async move {
+        let error = error_of(server.url()).await;
+        assert!(error.contains("nats-server -js"), "{error}");
+    });
+}
+
+#[test]
+fn a_stream_with_other_settings_is_not_used() {
+    with_server(|server| async move {
+        let small = Cluster::connect(Options::new(server.url()).max_jobs(5)).await.unwrap();
+        let _ = small.submit(DOUBLE, 1).group("g").await.unwrap();
+        let other = Cluster::connect(Options::new(server.url()).max_jobs(6)).await.unwrap();
+        let error = other.submit(DOUBLE, 1).group("g").await.unwrap_err().to_string();
+        assert!(error.contains("cordial-jobs-g") && error.contains("`max_msgs` is 5, and has to be 6"), "{error}");
+        // A program without an opinion uses what is there.
+        let _ = Cluster::connect(server.url()).await.unwrap().submit(DOUBLE, 1).group("g").await.unwrap();
+        let lease = Options::new(server.url()).lease(Duration::from_secs(4));
+        let tree = start_worker(&small, "g", 1).await;
+        let worker = Cluster::connect(lease).await.unwrap().worker(functions()).group("g");
+        let supervisor = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("w"));
+        let error = supervisor.start().await.unwrap_err().to_string();
+        assert!(error.contains("is 10s, and that of this program 4s"), "{error}");
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn a_full_stream_refuses_and_loses_nothing() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(Options::new(server.url()).max_jobs(3)).await.unwrap();
+        let mut jobs = Vec::new();
+        for n in 0..3 {
+            jobs.push(cluster.submit(DOUBLE, n).group("g").await.unwrap());
+        }
+        let error = cluster.submit(DOUBLE, 9).group("g").await.unwrap_err();
+        assert!(matches!(error, SubmitError::Full { .. }), "{error}");
+        assert!(error.to_string().contains("start more workers"), "{error}");
+        let tree = start_worker(&cluster, "g", 1).await;
+        for (n, job) in jobs.into_iter().enumerate() {
+            assert_eq!(job.timeout(LIMIT).await, Ok(2 * n as u64));
+        }
+        let _ = cluster.submit(DOUBLE, 9).group("g").await.unwrap();
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn a_payload_that_is_too_large_is_named_with_its_limit() {
+    const SUM: Function<Vec<u8>, usize> = Function::new("sum");
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let error = cluster.submit(SUM, vec![0; 2 << 20]).group("g").await.unwrap_err();
+        assert!(matches!(error, SubmitError::TooLarge { limit: 1_048_576, .. }), "{error}");
+        let tree = start_worker(&cluster, "g", 1).await;
+        let error = cluster.call(BYTES, 2 << 20).await.unwrap_err().to_string();
+        assert!(error.contains("the result has 2097") && error.contains("max_payload"), "{error}");
+        let job = cluster.submit(BYTES, 2 << 20).group("g").attempts(1).await.unwrap();
+        let error = job.timeout(LIMIT).await.unwrap_err().to_string();
+        assert!(error.contains("the result has 2097"), "{error}");
+        assert_eq!(cluster.call(DOUBLE, 1).await, Ok(2), "the connection is still there");
+        let error = cluster.call(SUM, vec![0; 2 << 20]).await.unwrap_err().to_string();
+        assert!(error.contains("max_payload"), "{error}");
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn another_version_and_an_unknown_function_are_named_at_both_sides() {
+    const NEWER: Function<u64, u64> = Function::new("double").version(2);
+    const UNKNOWN: Function<u64, u64> = Function::new("triple");
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let tree = start_worker(&cluster, "g", 1).await;
+        let call = cluster.call(NEWER, 1).await.unwrap_err().to_string();
+        let job = cluster.submit(NEWER, 1).group("g").await.unwrap();
+        let job = job.timeout(LIMIT).await.unwrap_err().to_string();
+        for error in [call, job] {
+            assert!(error.contains("version 2") && error.contains("version 1"), "{error}");
+        }
+        let job = cluster.submit(UNKNOWN, 1).group("g").await.unwrap();
+        let error = job.timeout(LIMIT).await.unwrap_err().to_string();
+        assert!(error.contains("\"triple\""), "{error}");
+        let letters = cluster.dead_letters("g").await.unwrap();
+        assert_eq!(letters.len(), 2, "nothing is lost");
+        assert!(letters[0].attempts[0].reason.contains("version 1"), "{:?}", letters[0].attempts);
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn arguments_that_do_not_decode_are_an_error_of_the_job() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        // Two programs whose types have equal names and other fields: blocks are not a part of the name of a type.
+        let functions = {
+            #[derive(Serialize, Deserialize)]
+            struct Picture(String);
+            const SERVED: Function<Picture, u64> = Function::new("size");
+            Functions::new().add(SERVED, |picture: Picture| async move { picture.0.len() as u64 })
+        };
+        let worker = cluster.worker(functions).group("g");
+        let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("w")).start().await.unwrap();
+        #[derive(Serialize, Deserialize)]
+        struct Picture(u8);
+        const SENT: Function<Picture, u64> = Function::new("size");
+        let call = cluster.call(SENT, Picture(9)).await.unwrap_err().to_string();
+        let job = cluster.submit(SENT, Picture(9)).group("g").attempts(1).await.unwrap();
+        let job = job.timeout(LIMIT).await.unwrap_err().to_string();
+        for error in [call, job] {
+            assert!(error.contains("the argument of the function \"size\" cannot be"), "{error}");
+        }
+        assert_eq!(cluster.dead_letters("g").await.unwrap().len(), 1);
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn invalid_groups_and_keys_are_refused_before_anything_is_sent() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        for group in ["", "a.b", "*", ">", "a b"] {
+            let error = cluster.submit(DOUBLE, 1).group(group).await.unwrap_err();
+            assert!(matches!(error, SubmitError::Name(_)), "{error}");
+            assert!(cluster.dead_letters(group).await.is_err());
+        }
+        for key in [String::new(), "k".repeat(201)] {
+            let error = cluster.submit(DOUBLE, 1).key(key).await.unwrap_err();
+            assert!(matches!(error, SubmitError::Name(_)), "{error}");
+        }
+        assert!("a/b".parse::<JobId>().is_err());
+    });
+}
+
+#[test]
+fn a_job_of_a_group_without_workers_waits_and_says_so() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let job = cluster.submit(DOUBLE, 4).group("later").await.unwrap();
+        assert!(!job.is_served().await.unwrap());
+        let tree = start_worker(&cluster, "later", 1).await;
+        assert_eq!(job.timeout(LIMIT).await, Ok(8));
+        let job = cluster.submit(DOUBLE, 4).group("later").await.unwrap();
+        assert!(job.is_served().await.unwrap());
+        tree.stop().await;
+    });
+}

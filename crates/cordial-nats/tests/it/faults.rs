@@ -1,0 +1,309 @@
+//! Faults, with real processes. Each test prints its counts. `CORDIAL_ROUNDS` sets how many rounds each has; the nightly run has twenty.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use cordial::{Exit, LostCause, Task};
+use cordial_nats::{Cluster, Job};
+
+use crate::harness::{Server, Store, run_for, three_servers};
+use crate::namespaces::Namespace;
+use crate::processes::{BLOCK, LEASE, POISON, Process, RECORD, Record, options, results, runs};
+use crate::proxy::Proxy;
+
+pub(crate) fn rounds() -> u64 {
+    std::env::var("CORDIAL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(1)
+}
+
+/// Runs rounds of a fault on one server. A round gets its number and a file for the log of the runs.
+pub(crate) fn faults<F>(name: &'static str, round: impl Fn(u64, String, std::path::PathBuf) -> F + Send + 'static)
+where
+    F: Future<Output = String> + Send,
+{
+    let Some(server) = Server::start() else { return };
+    run_for(Duration::from_secs(60 * rounds()), async move {
+        let dir = tempfile::tempdir().unwrap();
+        for number in 0..rounds() {
+            let counts = round(number, server.url(), dir.path().join(format!("runs-{number}"))).await;
+            println!("{name}, round {number}: {counts}");
+        }
+    });
+}
+
+pub(crate) async fn submit(cluster: &Cluster, log: &Path, numbers: std::ops::Range<u64>, ms: u64) -> Vec<Job<u64>> {
+    let mut jobs = Vec::new();
+    for number in numbers {
+        let record = Record { log: log.display().to_string(), number, ms };
+        jobs.push(cluster.submit(RECORD, record).group("g").attempts(5).await.unwrap());
+    }
+    jobs
+}
+
+/// Every job has its own result, and only the jobs that a lost worker had were run twice.
+pub(crate) fn check(results: &[Result<u64, Exit>], log: &Path, n_lost: usize) -> String {
+    for (number, result) in results.iter().enumerate() {
+        assert_eq!(*result, Ok(number as u64));
+    }
+    let mut count = BTreeMap::new();
+    for (number, _) in runs(log) {
+        *count.entry(number).or_insert(0) += 1;
+    }
+    assert_eq!(count.len(), results.len(), "every job has run");
+    let n_twice = count.values().filter(|n| **n > 1).count();
+    // A slot is free when its function has ended, and a result may have been on its way.
+    assert!(n_twice <= 2 * n_lost, "{n_twice} jobs ran twice, and the lost worker had {n_lost} slots");
+    format!("{} jobs, {} results, {n_twice} ran twice", count.len(), results.len())
+}
+
+/// Waits until this many runs have started.
+async fn wait_runs(log: &Path, n: usize) {
+    while runs(log).len() < n {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[test]
+fn a_killed_worker_loses_no_job() {
+    faults("SIGKILL of a worker", |round, url, log| async move {
+        let cluster = Cluster::connect(options(&url)).await.unwrap();
+        let mut first = Process::worker(&url, &format!("first-{round}"), 3);
+        let jobs = submit(&cluster, &log, 0..30, 60).await;
+        wait_runs(&log, 4 + usize::try_from(round).unwrap() % 9).await;
+        let _second = Process::worker(&url, &format!("second-{round}"), 3);
+        first.kill();
+        check(&results(jobs).await, &log, 3)
+    });
+}
+
+#[test]
+fn a_frozen_worker_loses_its_jobs_and_its_late_results_are_refused() {
+    faults("SIGSTOP of a worker", |round, url, log| async move {
+        let cluster = Cluster::connect(options(&url)).await.unwrap();
+        let first = Process::worker(&url, &format!("first-{round}"), 3);
+        let _second = Process::worker(&url, &format!("second-{round}"), 3);
+        let jobs = submit(&cluster, &log, 0..30, 60).await;
+        wait_runs(&log, 8).await;
+        first.signal("STOP");
+        let counts = check(&results(jobs).await, &log, 3);
+        first.signal("CONT");
+        // The node comes back with its old jobs, which have results: it works on.
+        let more = Path::new(&log).with_extension("more");
+        check(&results(submit(&cluster, &more, 0..12, 20).await).await, &more, 3);
+        counts
+    });
+}
+
+#[test]
+fn a_job_that_kills_each_worker_is_a_dead_letter() {
+    faults("a job that kills each worker", |round, url, log| async move {
+        let cluster = Cluster::connect(options(&url)).await.unwrap();
+        let poison = cluster.submit(POISON, log.display().to_string()).group("g").attempts(2);
+        let poison = poison.key(format!("poison-{round}")).await.unwrap().timeout(Duration::from_secs(50));
+        let respawn = async {
+            let mut n_workers = 0;
+            loop {
+                n_workers += 1;
+                let mut worker = Process::worker(&url, &format!("worker-{round}-{n_workers}"), 2);
+                while !worker.has_ended() {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            }
+        };
+        let exit = tokio::select! {
+            result = poison => result.unwrap_err(),
+            () = respawn => unreachable!("it has no end"),
+        };
+        assert!(matches!(exit, Exit::Lost(_)), "{exit}");
+        assert!(exit.to_string().contains("dead letters"), "{exit}");
+        let n_runs = std::fs::read_to_string(&log).unwrap().lines().count();
+        assert_eq!(n_runs, 2, "not more often than it has attempts");
+        let letters = cluster.dead_letters("g").await.unwrap();
+        assert_eq!(letters.last().unwrap().id.key().unwrap(), format!("poison-{round}"));
+        assert_eq!(letters.last().unwrap().attempts.len(), 2);
+        format!("{n_runs} runs, 1 dead letter, 1 answer")
+    });
+}
+
+#[test]
+fn jobs_of_a_killed_submitter_run_and_another_program_gets_the_results() {
+    faults("SIGKILL of the submitter", |round, url, log| async move {
+        let cluster = Cluster::connect(options(&url)).await.unwrap();
+        let _worker = Process::worker(&url, &format!("worker-{round}"), 4);
+        let name = format!("submitter-{round}");
+        let mut submitter = Process::start("submitter", &url, &name, &log.display().to_string());
+        let mut accepted = Vec::new();
+        for _ in 0..20 {
+            accepted.push(submitter.wait_line("accepted").unwrap());
+        }
+        submitter.kill();
+        while let Some(id) = submitter.wait_line("accepted") {
+            accepted.push(id);
+        }
+        for (number, id) in accepted.iter().enumerate() {
+            let job = cluster.attach(RECORD, &id.parse().unwrap());
+            assert_eq!(job.timeout(Duration::from_secs(20)).await, Ok(number as u64));
+        }
+        format!("{} accepted, {} results", accepted.len(), accepted.len())
+    });
+}
+
+#[test]
+fn a_call_whose_node_is_killed_or_frozen_fails_within_three_seconds() {
+    faults("a call and its node", |round, url, _log| async move {
+        let cluster = Cluster::connect(options(&url)).await.unwrap();
+        let mut texts = Vec::new();
+        for signal in ["KILL", "STOP"] {
+            // A machine that is busy for a moment may delay the answer, so there are three tries.
+            let mut tries = 1..=3;
+            let noticed = loop {
+                let name = format!("node-{round}-{signal}-{}", tries.next().expect("within 3 s in one of three tries"));
+                let worker = Process::worker(&url, &name, 2);
+                let call = cluster.call(BLOCK, 60_000).timeout(Duration::from_secs(20));
+                let call = Task::spawn(async move { (call.await, Instant::now()) }).timeout(Duration::from_secs(30));
+                while cluster.nodes().await.unwrap().iter().all(|node| node.running == 0) {}
+                worker.signal(signal);
+                let signaled = Instant::now();
+                let (result, at) = call.await.unwrap();
+                let Err(Exit::Lost(lost)) = result else { panic!("{result:?}") };
+                assert_eq!(*lost.as_ref().cause(), LostCause::NodeDown { node: name.into() });
+                if at - signaled < Duration::from_secs(3) {
+                    break at - signaled;
+                }
+            };
+            texts.push(format!("SIG{signal} noticed after {noticed:?}"));
+        }
+        texts.join(", ")
+    });
+}
+
+#[test]
+fn a_worker_whose_threads_are_all_blocked_keeps_its_leases() {
+    faults("blocked threads", |round, url, _log| async move {
+        let cluster = Cluster::connect(options(&url)).await.unwrap();
+        let _worker = Process::worker(&url, &format!("worker-{round}"), 64);
+        let mut jobs = Vec::new();
+        for _ in 0..64 {
+            jobs.push(cluster.submit(BLOCK, LEASE.as_millis() as u64 * 2).group("g").attempts(1).await.unwrap());
+        }
+        let results = results(jobs).await;
+        assert!(results.iter().all(Result::is_ok), "no lease was lost: {results:?}");
+        format!("{} jobs that block for two leases", results.len())
+    });
+}
+
+#[test]
+fn a_worker_that_stops_gives_its_jobs_back_at_once() {
+    faults("SIGTERM of a worker", |round, url, log| async move {
+        let cluster = Cluster::connect(options(&url)).await.unwrap();
+        let mut first = Process::worker(&url, &format!("first-{round}"), 4);
+        let jobs = submit(&cluster, &log, 0..4, 1500).await;
+        wait_runs(&log, 4).await;
+        let _second = Process::worker(&url, &format!("second-{round}"), 4);
+        first.signal("TERM");
+        let started = Instant::now();
+        wait_runs(&log, 8).await;
+        // The grace of these workers is 200 ms. A lease is renewed at its third.
+        let again = started.elapsed();
+        assert!(again < LEASE * 2 / 3, "given back, and not left to their lease: {again:?}");
+        first.wait_end();
+        format!("{}; run again after {again:?}", check(&results(jobs).await, &log, 4))
+    });
+}
+
+#[test]
+fn a_cut_link_loses_nothing_on_either_side() {
+    faults("a cut link", |round, url, log| async move {
+        let cut = if rounds() < 20 { LEASE * 2 } else { Duration::from_secs(20) };
+        let (to_worker, to_submitter) = (Proxy::start(&url), Proxy::start(&url));
+        let cluster = Cluster::connect(options(&to_submitter.url())).await.unwrap();
+        let _cut_off = Process::worker(&to_worker.url(), &format!("cut-off-{round}"), 3);
+        let _other = Process::worker(&url, &format!("other-{round}"), 3);
+        let jobs = submit(&cluster, &log, 0..40, 60).await;
+        wait_runs(&log, 8).await;
+        // First the worker, then the submitter, which misses results meanwhile.
+        to_worker.cut();
+        to_submitter.cut();
+        tokio::time::sleep(cut).await;
+        to_worker.mend();
+        to_submitter.mend();
+        check(&results(jobs).await, &log, 3)
+    });
+}
+
+#[test]
+fn a_worker_whose_network_is_gone_loses_nothing() {
+    let Some(namespace) = Namespace::new() else { return };
+    let Some(server) = Server::with_config("host: 0.0.0.0", Store::Here) else { return };
+    run_for(Duration::from_secs(90 * rounds()), async move {
+        let dir = tempfile::tempdir().unwrap();
+        let cut = if rounds() < 20 { LEASE * 2 } else { Duration::from_secs(20) };
+        let far = format!("nats://{}:{}", namespace.address(), server.port);
+        for round in 0..rounds() {
+            let log = dir.path().join(format!("runs-{round}"));
+            let cluster = Cluster::connect(options(&server.url())).await.unwrap();
+            let _cut_off = Process::worker_in(&namespace, &far, &format!("cut-off-{round}"), 3);
+            let _other = Process::worker(&server.url(), &format!("other-{round}"), 3);
+            let jobs = submit(&cluster, &log, 0..40, 60).await;
+            wait_runs(&log, 8).await;
+            namespace.cut();
+            tokio::time::sleep(cut).await;
+            // The jobs of the other worker are done, and the server has sent more to the one that is cut off.
+            let more_log = log.with_extension("more");
+            let more = submit(&cluster, &more_log, 0..10, 20).await;
+            namespace.mend();
+            let counts = check(&results(jobs).await, &log, 3);
+            let more = check(&results(more).await, &more_log, 3);
+            println!("a network that is gone for {cut:?}, round {round}: {counts}; then {more}");
+        }
+    });
+}
+
+#[test]
+fn the_loss_of_the_leader_of_three_servers_loses_no_job() {
+    let Some(mut servers) = three_servers() else { return };
+    run_for(Duration::from_secs(60 * rounds()), async move {
+        let urls = servers.iter().map(Server::url).collect::<Vec<_>>().join(",");
+        let dir = tempfile::tempdir().unwrap();
+        // The servers elect a leader first.
+        let cluster = loop {
+            if let Ok(cluster) = Cluster::connect(options(&urls).replicas(3)).await {
+                break cluster;
+            }
+        };
+        while cluster.submit(BLOCK, 1).group("g").key("first").await.is_err() {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        let _workers = [Process::worker(&urls, "one", 3), Process::worker(&urls, "two", 3)];
+        for round in 0..rounds() {
+            let log = dir.path().join(format!("runs-{round}"));
+            let jobs = submit(&cluster, &log, 0..40, 60).await;
+            wait_runs(&log, 8).await;
+            let leader = leader(&urls).await;
+            let server = servers.iter_mut().find(|server| server.name == leader).unwrap();
+            server.kill();
+            // Renewals of leases are lost with a leader, so every job that ran may run again.
+            let counts = check(&results(jobs).await, &log, 40);
+            println!("SIGKILL of the leader {leader}, round {round}: {counts}");
+            server.restart();
+            while !server.is_current() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    });
+}
+
+/// Returns which server leads the stream of the jobs.
+async fn leader(urls: &str) -> String {
+    let servers: Vec<&str> = urls.split(',').collect();
+    let client = async_nats::connect(servers.as_slice()).await.unwrap();
+    loop {
+        if let Ok(answer) = client.request("$JS.API.STREAM.INFO.cordial-jobs-g", "".into()).await
+            && let Ok(info) = serde_json::from_slice::<serde_json::Value>(&answer.payload)
+            && let Some(leader) = info["cluster"]["leader"].as_str()
+        {
+            return leader.to_owned();
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}

@@ -1,0 +1,214 @@
+//! Real servers on free loopback ports, each with a store of its own.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::free_port::free_port;
+
+/// The server that the tests start, or `None` if it is not installed. Then a test is skipped, with a line that says so.
+pub(crate) fn server_program() -> Option<PathBuf> {
+    let path = std::env::var_os("CORDIAL_NATS_SERVER").map(PathBuf::from);
+    let installed = ["/usr/sbin/nats-server", "/usr/bin/nats-server", "/usr/local/bin/nats-server"];
+    let found = path.or_else(|| installed.iter().map(PathBuf::from).find(|path| path.exists()));
+    if found.is_none() {
+        skip("nats-server is not installed (apt-get install nats-server)");
+    }
+    found
+}
+
+/// Says that a test is skipped: on standard error directly, because libtest hides what a successful test prints.
+pub(crate) fn skip(why: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
+}
+
+/// A `nats-server`. Killed when it is dropped.
+pub(crate) struct Server {
+    child: Child,
+    config: PathBuf,
+    program: PathBuf,
+    pub(crate) port: u16,
+    pub(crate) name: String,
+    monitor: u16,
+    dir: tempfile::TempDir,
+}
+
+impl Server {
+    /// Starts a server with JetStream. `None` if there is none on this machine.
+    pub(crate) fn start() -> Option<Server> {
+        Server::with_config("", Store::Here)
+    }
+
+    /// Starts a server with these lines in its configuration.
+    pub(crate) fn with_config(lines: &str, store: Store) -> Option<Server> {
+        Server::with_name("alone", lines, store)
+    }
+
+    pub(crate) fn with_name(name: &str, lines: &str, store: Store) -> Option<Server> {
+        let program = server_program()?;
+        let dir = tempfile::Builder::new().prefix("cordial-nats-").tempdir().unwrap();
+        let port = free_port();
+        let config = dir.path().join("server.conf");
+        let jetstream = match store {
+            Store::Here => format!("jetstream {{ store_dir: {:?} }}\n", dir.path().join("store")),
+            Store::None => String::new(),
+        };
+        let monitor = free_port();
+        let text = format!(
+            "server_name: {name}\nhost: 127.0.0.1\nport: {port}\nhttp: 127.0.0.1:{monitor}\n{jetstream}{lines}\n"
+        );
+        fs::write(&config, text).unwrap();
+        let child = spawn(&program, &config, dir.path());
+        let server = Server { child, config, program, port, name: name.to_owned(), monitor, dir };
+        server.wait_ready();
+        Some(server)
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Returns whether the server says that it is healthy: in a cluster, that it has caught up.
+    pub(crate) fn is_current(&self) -> bool {
+        self.monitor("healthz").is_ok_and(|answer| answer.starts_with("HTTP/1.0 200"))
+    }
+
+    /// Returns what the server says about its connections.
+    pub(crate) fn connections(&self) -> String {
+        self.monitor("connz").unwrap()
+    }
+
+    /// Returns how many messages the server has sent to the program with this name.
+    pub(crate) fn sent_to(&self, name: &str) -> u64 {
+        let answer = self.connections();
+        let info: serde_json::Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+        let connections = info["connections"].as_array().unwrap();
+        connections.iter().find(|client| client["name"] == name).unwrap()["out_msgs"].as_u64().unwrap()
+    }
+
+    fn monitor(&self, what: &str) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.monitor))?;
+        stream.write_all(format!("GET /{what} HTTP/1.0\r\n\r\n").as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+
+    /// Kills the server as a power failure would.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Sends a signal to the server.
+    pub(crate) fn signal(&self, signal: &str) {
+        send_signal(self.child.id(), signal);
+    }
+
+    /// Starts the server again, with the same store and port.
+    pub(crate) fn restart(&mut self) {
+        self.child = spawn(&self.program, &self.config, self.dir.path());
+        self.wait_ready();
+    }
+
+    /// Deletes everything that the server has kept. It has to be killed before.
+    pub(crate) fn lose_store(&self) {
+        fs::remove_dir_all(self.dir.path().join("store")).unwrap();
+    }
+
+    fn wait_ready(&self) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            let log = fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+            assert!(Instant::now() < deadline, "the server does not answer:\n{log}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts three servers of one cluster.
+pub(crate) fn three_servers() -> Option<Vec<Server>> {
+    let routes = [free_port(), free_port(), free_port()];
+    let all = routes.map(|port| format!("nats://127.0.0.1:{port}")).join(", ");
+    let mut servers = Vec::new();
+    for (number, route) in routes.iter().enumerate() {
+        let lines = format!("cluster {{ name: test, listen: \"127.0.0.1:{route}\", routes: [{all}] }}");
+        servers.push(Server::with_name(&format!("server-{number}"), &lines, Store::Here)?);
+    }
+    Some(servers)
+}
+
+/// Whether a server keeps streams.
+pub(crate) enum Store {
+    Here,
+    None,
+}
+
+fn spawn(program: &Path, config: &Path, dir: &Path) -> Child {
+    let log = File::options().create(true).append(true).open(dir.join("log")).unwrap();
+    Command::new(program)
+        .arg("-c")
+        .arg(config)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap()
+}
+
+/// Sends a signal to a process. After `STOP`, it is frozen.
+pub(crate) fn send_signal(pid: u32, signal: &str) {
+    let status = Command::new("kill").args([format!("-{signal}"), pid.to_string()]).status().unwrap();
+    assert!(status.success());
+    // A process runs on for a moment after `kill` has returned.
+    let is_frozen = || fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") T "));
+    while signal == "STOP" && !is_frozen() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Runs what has to end within a limit. A machine that is busy for a moment may delay it, so it has three tries.
+pub(crate) async fn within<F: Future>(limit: Duration, mut test: impl FnMut() -> F) -> F::Output {
+    const TRIES: u32 = 3;
+    let mut took = Vec::new();
+    loop {
+        let started = Instant::now();
+        let output = test().await;
+        took.push(started.elapsed());
+        if took.last().is_some_and(|last| *last < limit) {
+            return output;
+        }
+        assert!(took.len() < TRIES as usize, "longer than {limit:?} each time: {took:?}");
+    }
+}
+
+/// Runs a test with a server. The test fails if it takes longer than a minute.
+pub(crate) fn with_server<F>(test: impl FnOnce(Server) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let Some(server) = Server::start() else { return };
+    run(test(server));
+}
+
+/// Runs a future as a process, for at most a minute.
+pub(crate) fn run(future: impl Future<Output = ()> + Send + 'static) {
+    run_for(Duration::from_secs(60), future);
+}
+
+/// Runs a future as a process, for at most this long.
+pub(crate) fn run_for(limit: Duration, future: impl Future<Output = ()> + Send + 'static) {
+    if let Err(exit) = cordial::Task::spawn(future).timeout(limit).wait() {
+        panic!("{exit:#}");
+    }
+}

@@ -1,0 +1,63 @@
+//! A worker whose functions run in a pool of OS processes.
+
+use std::time::Duration;
+
+use cordial::{Exit, Lost, LostCause, Strategy, Supervisor};
+use cordial_isolate::Pool;
+use cordial_nats::Cluster;
+
+use crate::harness::with_server;
+use crate::processes::{POISON, RECORD, Record, functions, options};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The report of a function that aborted its OS process.
+fn aborted(result: Result<(), Exit>) -> std::sync::Arc<Lost> {
+    let Err(Exit::Lost(lost)) = result else { panic!("expected `Exit::Lost`, not {result:?}") };
+    assert_eq!(*lost.cause(), LostCause::signal(6));
+    assert_eq!(lost.function(), Some("poison"));
+    lost
+}
+
+#[test]
+fn a_function_that_aborts_is_lost_and_its_worker_lives_on() {
+    cordial_isolate::test_main(functions());
+    with_server(|server| async move {
+        let cluster = Cluster::connect(options(&server.url()).name("alive")).await.unwrap();
+        let pool = Pool::builder().workers(2).start().unwrap();
+        let worker = cluster.worker(functions()).group("g").slots(2).isolated(pool.clone());
+        let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("runs").display().to_string();
+        let started = cluster.nodes().await.unwrap()[0].started;
+
+        let job = cluster.submit(POISON, log.clone()).group("g").key("poison").attempts(2).await.unwrap();
+        let lost = aborted(job.timeout(LIMIT).await);
+        assert!(lost.to_string().contains("among the dead letters"), "{lost}");
+        assert_eq!(std::fs::read_to_string(&log).unwrap().lines().count(), 2, "both attempts have run");
+        let letters = cluster.dead_letters("g").await.unwrap();
+        let reasons: Vec<_> = letters[0].attempts.iter().map(|attempt| &*attempt.reason).collect();
+        assert!(reasons.iter().all(|reason| reason.contains("SIGABRT")), "{reasons:?}");
+        aborted(cluster.call(POISON, log.clone()).timeout(LIMIT).await);
+
+        // The node has not been started again, and it works.
+        let nodes = cluster.nodes().await.unwrap();
+        assert_eq!((nodes.len(), &*nodes[0].name, nodes[0].started), (1, "alive", started));
+        for number in 0..5 {
+            let record = Record { log: log.clone(), number, ms: 1 };
+            let job = cluster.submit(RECORD, record.clone()).group("g").attempts(1).await.unwrap();
+            assert_eq!(job.timeout(LIMIT).await, Ok(number));
+            assert_eq!(cluster.call(RECORD, record).timeout(LIMIT).await, Ok(number));
+        }
+        // As in a process of the node, the function knows its attempt.
+        let runs = std::fs::read_to_string(&log).unwrap();
+        let runs: Vec<&str> = runs.lines().skip(3).collect();
+        assert_eq!(
+            runs,
+            ["0 1", "0 0", "1 1", "1 0", "2 1", "2 0", "3 1", "3 0", "4 1", "4 0"],
+            "a job has an attempt, a call has none"
+        );
+        tree.stop().await;
+        pool.stop().await;
+    });
+}

@@ -1,0 +1,155 @@
+//! Jobs and calls, in one program.
+
+use std::time::Duration;
+
+use cordial::{Exit, Strategy, Supervisor};
+use cordial_nats::Cluster;
+
+use crate::functions::{ATTEMPT, DOUBLE, PANIC, PARSE, SLEEP, functions};
+use crate::harness::{with_server, within};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+pub(crate) async fn start_worker(cluster: &Cluster, group: &str, slots: usize) -> Supervisor {
+    let worker = cluster.worker(functions()).group(group).slots(slots);
+    Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap()
+}
+
+#[test]
+fn a_job_and_a_call_return_the_result() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let tree = start_worker(&cluster, "g", 4).await;
+        let job = cluster.submit(DOUBLE, 21).group("g").await.unwrap();
+        assert_eq!(job.timeout(10 * SECOND).await, Ok(42));
+        assert_eq!(cluster.call(DOUBLE, 4).await, Ok(8));
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn a_failed_job_is_tried_again_and_then_a_dead_letter_with_its_history() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let tree = start_worker(&cluster, "g", 4).await;
+        let job = cluster.submit(ATTEMPT, 3).group("g").attempts(3).await.unwrap();
+        assert_eq!(job.timeout(10 * SECOND).await, Ok(3));
+        let job = cluster.submit(ATTEMPT, 9).group("g").key("never").attempts(2).await.unwrap();
+        let exit = job.timeout(10 * SECOND).await.unwrap_err();
+        assert!(exit.to_string().starts_with("attempt 2 is not 9 (this was the last of 2 attempts"), "{exit}");
+        let letters = cluster.dead_letters("g").await.unwrap();
+        assert_eq!(letters.len(), 1);
+        assert_eq!(letters[0].id.key().as_deref(), Some("never"));
+        assert_eq!(letters[0].function, "attempt");
+        let reasons: Vec<_> = letters[0].attempts.iter().map(|attempt| &*attempt.reason).collect();
+        assert_eq!(reasons, ["attempt 1 is not 9", "attempt 2 is not 9"]);
+        assert!(cluster.remove_dead_letter(&letters[0].id).await.unwrap());
+        assert_eq!(cluster.dead_letters("g").await.unwrap(), []);
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn a_job_with_many_attempts_and_long_texts_is_a_dead_letter_with_all_of_them() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let tree = start_worker(&cluster, "g", 4).await;
+        // Together, the texts are larger than the headers of a message may be.
+        let job = cluster.submit(PANIC, "\u{1b}long".repeat(2000)).group("g").attempts(40);
+        let job = job.backoff(Duration::from_millis(1), Duration::from_millis(1)).await.unwrap();
+        assert!(matches!(job.timeout(20 * SECOND).await, Err(Exit::Panic(_))));
+        let letters = cluster.dead_letters("g").await.unwrap();
+        assert_eq!(letters[0].attempts.len(), 40);
+        assert!(letters[0].attempts.iter().all(|attempt| attempt.reason.contains("long")));
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn a_backoff_without_an_end_is_a_job_like_any_other() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let tree = start_worker(&cluster, "g", 1).await;
+        let job = cluster.submit(DOUBLE, 1).group("g").backoff(Duration::MAX, Duration::MAX).await.unwrap();
+        assert_eq!(job.timeout(10 * SECOND).await, Ok(2));
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn a_panic_and_an_error_have_their_kind_at_the_submitter_and_at_the_caller() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let tree = start_worker(&cluster, "g", 4).await;
+        let job = cluster.submit(PANIC, "no luck".to_owned()).group("g").attempts(1).await.unwrap();
+        let Err(Exit::Panic(report)) = job.timeout(10 * SECOND).await else { panic!("expected a panic") };
+        assert!(report.message().starts_with("no luck (this was the only attempt"), "{}", report.message());
+        let Err(Exit::Panic(report)) = cluster.call(PANIC, "again".to_owned()).await else {
+            panic!("expected a panic")
+        };
+        assert_eq!(report.message(), "again");
+        let error = cluster.call(PARSE, "x".to_owned()).await.unwrap_err();
+        assert_eq!(error.to_string(), "invalid digit found in string");
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn a_key_is_one_job_while_it_runs_and_after_it_is_done() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let first = cluster.submit(DOUBLE, 1).group("g").key("a key/é").await.unwrap();
+        let second = cluster.submit(DOUBLE, 2).group("g").key("a key/é").await.unwrap();
+        assert_eq!(first.id(), second.id());
+        let tree = start_worker(&cluster, "g", 4).await;
+        assert_eq!(first.timeout(10 * SECOND).await, Ok(2));
+        assert_eq!(second.timeout(10 * SECOND).await, Ok(2));
+        let third = cluster.submit(DOUBLE, 3).group("g").key("a key/é").await.unwrap();
+        let id = third.id().to_string().parse().unwrap();
+        assert_eq!(third.await, Ok(2));
+        assert_eq!(cluster.attach(DOUBLE, &id).await, Ok(2));
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn a_cancelled_job_ends_whether_it_waits_or_runs() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let waits = cluster.submit(SLEEP, 60_000).group("g").await.unwrap();
+        assert!(waits.cancel().await.unwrap());
+        assert!(matches!(waits.timeout(10 * SECOND).await, Err(Exit::Shutdown(Some(_)))));
+        let tree = start_worker(&cluster, "g", 1).await;
+        let runs = cluster.submit(SLEEP, 60_000).group("g").await.unwrap();
+        while cluster.nodes().await.unwrap()[0].running == 0 {}
+        assert!(runs.cancel().await.unwrap());
+        assert!(!runs.cancel().await.unwrap());
+        assert!(matches!(runs.timeout(10 * SECOND).await, Err(Exit::Shutdown(Some(_)))));
+        // The slot is free again.
+        let next = cluster.submit(DOUBLE, 1).group("g").await.unwrap();
+        assert_eq!(next.timeout(5 * SECOND).await, Ok(2));
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn a_stream_returns_the_results_in_input_order() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let tree = start_worker(&cluster, "g", 8).await;
+        let (values, failures) = cluster.async_stream(DOUBLE, 0..500).group("g").max_concurrency(32).partition().await;
+        assert_eq!(failures, []);
+        assert_eq!(values, (0..500).map(|n| 2 * n).collect::<Vec<u64>>());
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn a_call_without_a_worker_fails_at_once() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(server.url()).await.unwrap();
+        let exit = within(SECOND, || cluster.call(DOUBLE, 4)).await.unwrap_err();
+        assert!(exit.to_string().starts_with("no worker of the fleet serves the function \"double\""), "{exit}");
+        assert_eq!(cluster.nodes().await.unwrap(), []);
+    });
+}

@@ -1,0 +1,26 @@
+//! The crate on real servers.
+#![expect(clippy::disallowed_methods, reason = "tests measure how long errors take, on the real clock")]
+#![expect(clippy::print_stdout, reason = "a test that is skipped says so; counts are printed")]
+#![allow(clippy::unwrap_used, reason = "a test fails where something unexpected happens")]
+
+mod attempts;
+mod dropped;
+mod errors;
+mod faults;
+mod free_port;
+mod functions;
+mod harness;
+mod isolated;
+mod jobs;
+mod lost_jobs;
+mod namespaces;
+mod objects;
+mod permissions;
+mod processes;
+mod proxy;
+mod ready_client;
+mod server_restarts;
+mod slots;
+mod tls;
+mod travels;
+mod wrong_clock;

@@ -1,0 +1,238 @@
+//! Real processes of the tests: the test binary itself, which runs the test `a_process_of_another_test` in another role.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use cordial::{Strategy, Supervisor, Task, Timeout};
+use cordial_isolate::{Function, Functions};
+use cordial_nats::{Cluster, Options};
+use futures_util::FutureExt;
+
+use crate::harness::send_signal;
+use crate::namespaces::Namespace;
+
+const ROLE: &str = "CORDIAL_TEST_ROLE";
+const URL: &str = "CORDIAL_TEST_URL";
+const NAME: &str = "CORDIAL_TEST_NAME";
+
+/// The lease in these tests. Short, so that they are.
+pub(crate) const LEASE: Duration = Duration::from_secs(2);
+
+/// Appends a line for each run to a file: what the function was asked for, and in which attempt. Then it sleeps, and returns its number.
+pub(crate) const RECORD: Function<Record, u64> = Function::new("record");
+/// Ends its own process, as a crash of the machine would.
+pub(crate) const POISON: Function<String, ()> = Function::new("poison");
+/// Blocks its thread.
+pub(crate) const BLOCK: Function<u64, u64> = Function::new("block");
+
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Record {
+    pub(crate) log: String,
+    pub(crate) number: u64,
+    pub(crate) ms: u64,
+}
+
+fn append(log: &str, line: &str) {
+    let mut file = fs::File::options().create(true).append(true).open(log).unwrap();
+    file.write_all(format!("{line}\n").as_bytes()).unwrap();
+}
+
+pub(crate) fn functions() -> Functions {
+    Functions::new()
+        .add(RECORD, |record: Record| async move {
+            let attempt = cordial_nats::attempt().map_or(0, |attempt| attempt.number());
+            append(&record.log, &format!("{} {attempt}", record.number));
+            tokio::time::sleep(Duration::from_millis(record.ms)).await;
+            record.number
+        })
+        .add(POISON, |log: String| async move {
+            append(&log, "poison");
+            std::process::abort()
+        })
+        .add_blocking(BLOCK, |ms| {
+            std::thread::sleep(Duration::from_millis(ms));
+            ms
+        })
+}
+
+pub(crate) fn options(url: &str) -> Options {
+    // A process in a network namespace reaches the server by an address that is not a loopback one.
+    Options::new(url).lease(LEASE).insecure()
+}
+
+/// A process of another role. Killed when it is dropped.
+pub(crate) struct Process {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Process {
+    /// Starts a worker of the group `g` with this name and number of slots, and waits until the server knows it.
+    pub(crate) fn worker(url: &str, name: &str, slots: usize) -> Process {
+        Process::worker_with(&[], url, name, slots)
+    }
+
+    /// Starts a worker with these variables in its environment.
+    pub(crate) fn worker_with(variables: &[(&str, &str)], url: &str, name: &str, slots: usize) -> Process {
+        let mut worker = Process::start_with(variables, "worker", url, name, &slots.to_string());
+        worker.wait_line("ready").expect("the worker starts");
+        worker
+    }
+
+    pub(crate) fn start(role: &str, url: &str, name: &str, argument: &str) -> Process {
+        Process::start_with(&[], role, url, name, argument)
+    }
+
+    /// Starts a process with these variables in its environment.
+    pub(crate) fn start_with(variables: &[(&str, &str)], role: &str, url: &str, name: &str, argument: &str) -> Process {
+        let program = Command::new(std::env::current_exe().unwrap());
+        Process::start_by(program, variables, role, url, name, argument)
+    }
+
+    /// Starts a worker in a network namespace.
+    pub(crate) fn worker_in(namespace: &Namespace, url: &str, name: &str, slots: usize) -> Process {
+        let program = namespace.command(&std::env::current_exe().unwrap());
+        let mut worker = Process::start_by(program, &[], "worker", url, name, &slots.to_string());
+        worker.wait_line("ready").expect("the worker starts");
+        worker
+    }
+
+    fn start_by(
+        mut program: Command,
+        variables: &[(&str, &str)],
+        role: &str,
+        url: &str,
+        name: &str,
+        argument: &str,
+    ) -> Process {
+        let mut child = program
+            .envs(variables.iter().copied())
+            .args(["--exact", "processes::a_process_of_another_test", "--nocapture", "--test-threads=1"])
+            .env(ROLE, format!("{role} {argument}"))
+            .env(URL, url)
+            .env(NAME, name)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        Process { child, stdout }
+    }
+
+    /// Returns the next line that ends with this word, without it. `None` at the end.
+    pub(crate) fn wait_line(&mut self, word: &str) -> Option<String> {
+        loop {
+            let mut line = String::new();
+            if self.stdout.read_line(&mut line).ok()? == 0 {
+                return None;
+            }
+            // The harness of the tests may have begun the line.
+            if let Some(start) = line.trim_end().strip_suffix(word) {
+                return Some(start.split_whitespace().last().unwrap_or_default().to_owned());
+            }
+        }
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        send_signal(self.child.id(), signal);
+    }
+
+    pub(crate) fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Waits until the process has ended by itself, for at most ten seconds.
+    pub(crate) fn wait_end(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !self.has_ended() {
+            assert!(Instant::now() < deadline, "the process does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The runs in a log: how often each number was started, and in which attempts.
+pub(crate) fn runs(log: &Path) -> Vec<(u64, u32)> {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let run = |line: &str| {
+        let (number, attempt) = line.split_once(' ')?;
+        Some((number.parse().ok()?, attempt.parse().ok()?))
+    };
+    text.lines().filter_map(run).collect()
+}
+
+/// Does nothing in a run of all tests.
+#[test]
+fn a_process_of_another_test() {
+    let Ok(role) = std::env::var(ROLE) else { return };
+    let (url, name) = (std::env::var(URL).unwrap(), std::env::var(NAME).unwrap());
+    let (role, argument) = role.split_once(' ').unwrap();
+    let (role, argument) = (role.to_owned(), argument.to_owned());
+    let ended = cordial::run(async move {
+        let cluster = Cluster::connect(options(&url).name(name)).await.unwrap();
+        match &*role {
+            "worker" => work(cluster, argument.parse().unwrap()).await,
+            "submitter" => submit(cluster, &argument).await,
+            "drops" => drop_submit(cluster).await,
+            role => panic!("there is no role {role}"),
+        }
+    });
+    let _ = ended;
+}
+
+async fn work(cluster: Cluster, slots: usize) {
+    let worker = cluster.worker(functions()).group("g").slots(slots).grace(Duration::from_millis(200));
+    let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
+    println!("ready");
+    cordial::shutdown_requested().await;
+    tree.stop().await;
+}
+
+/// Submits jobs without end, and prints the id of each that was accepted.
+async fn submit(cluster: Cluster, log: &str) {
+    let name = cluster.name().to_owned();
+    for number in 0.. {
+        let record = Record { log: log.to_owned(), number, ms: 1 };
+        let job = cluster.submit(RECORD, record).group("g").key(format!("{name}-{number}")).await.unwrap();
+        println!("{} accepted", job.id());
+    }
+}
+
+/// Submits jobs until one is sent and not accepted yet, drops its future, prints how many were accepted, and ends.
+async fn drop_submit(cluster: Cluster) {
+    let submit = || cluster.submit(BLOCK, 1).group("g").into_future();
+    // It makes the streams, so that the next ones begin with their jobs.
+    let _job = submit().await.unwrap();
+    let mut n_accepted = 1;
+    // On a busy machine, the answer may arrive during the first poll.
+    while let Some(job) = submit().now_or_never() {
+        let _job = job.unwrap();
+        n_accepted += 1;
+    }
+    println!("{n_accepted} dropped");
+}
+
+/// Waits for results, and returns them in order.
+pub(crate) async fn results(jobs: Vec<cordial_nats::Job<u64>>) -> Vec<Result<u64, cordial::Exit>> {
+    let mut tasks: Vec<Task<u64>> = jobs.into_iter().map(|job| job.timeout(Timeout::Infinity)).collect();
+    let mut results = Vec::new();
+    for task in &mut tasks {
+        results.push(task.await);
+    }
+    results
+}

@@ -1,0 +1,44 @@
+//! A cluster that uses a client which the program has connected by itself.
+
+use std::time::Duration;
+
+use cordial_nats::{Cluster, ConnectError, Options};
+
+use crate::free_port::free_port;
+use crate::functions::{DOUBLE, SLEEP};
+use crate::harness::{Server, Store, run, with_server, within};
+use crate::jobs::start_worker;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+#[test]
+fn a_ready_client_serves_workers_callers_and_submitters() {
+    let Some(mut server) = Server::with_config("authorization { user: a, password: b }", Store::Here) else { return };
+    run(async move {
+        let options = || async_nats::ConnectOptions::new().user_and_password("a".to_owned(), "b".to_owned());
+        let client = options().connect(server.url()).await.unwrap();
+        let cluster = Cluster::connect(client).await.unwrap();
+        let tree = start_worker(&cluster, "g", 2).await;
+        assert_eq!(cluster.call(DOUBLE, 4).await, Ok(8));
+        let other = options().connect(server.url()).await.unwrap();
+        let other = Cluster::connect(Options::from(other).prefix("other")).await.unwrap();
+        assert!(other.call(DOUBLE, 4).await.is_err(), "another prefix is another fleet");
+        // The server goes and comes back, as with a connection of the cluster's own.
+        let job = cluster.submit(SLEEP, 1000).group("g").await.unwrap();
+        server.kill();
+        server.restart();
+        assert_eq!(job.timeout(LIMIT).await, Ok(1000));
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn a_client_that_is_not_connected_is_named_within_three_seconds() {
+    with_server(|_server| async move {
+        let options = async_nats::ConnectOptions::new().retry_on_initial_connect();
+        let client = options.connect(format!("nats://127.0.0.1:{}", free_port())).await.unwrap();
+        let error = within(Duration::from_secs(3), || Cluster::connect(client.clone())).await.unwrap_err();
+        assert!(matches!(error, ConnectError::NoServer { .. }), "{error}");
+        assert!(error.to_string().contains("the given client"), "{error}");
+    });
+}

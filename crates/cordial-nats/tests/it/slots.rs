@@ -1,0 +1,94 @@
+//! The slots of a worker bound its jobs and calls together.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use cordial::{Strategy, Supervisor};
+use cordial_isolate::{Function, Functions};
+use cordial_nats::Cluster;
+
+use crate::harness::with_server;
+use crate::processes::{self, Process, RECORD, Record, options};
+
+const LIMIT: Duration = Duration::from_secs(40);
+const COUNTED: Function<u64, ()> = Function::new("counted");
+
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+fn functions() -> Functions {
+    Functions::new().add(COUNTED, |ms| async move {
+        MOST.fetch_max(RUNNING.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+        RUNNING.fetch_sub(1, Ordering::SeqCst);
+    })
+}
+
+#[test]
+fn calls_and_jobs_together_never_exceed_the_slots() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(options(&server.url())).await.unwrap();
+        let worker = cluster.worker(functions()).group("g").slots(2);
+        let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
+        // The worker has asked for two jobs, and then calls take the slots.
+        let first: Vec<_> = (0..2).map(|_| cluster.call(COUNTED, 500).timeout(LIMIT)).collect();
+        while RUNNING.load(Ordering::SeqCst) < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let mut jobs = Vec::new();
+        for _ in 0..6 {
+            // One attempt: a job that is given back before it has run has used up none.
+            jobs.push(cluster.submit(COUNTED, 50).group("g").attempts(1).await.unwrap());
+        }
+        let more: Vec<_> = (0..6).map(|_| cluster.call(COUNTED, 50).timeout(LIMIT)).collect();
+        for call in first.into_iter().chain(more) {
+            assert_eq!(call.await, Ok(()));
+        }
+        for job in jobs {
+            assert_eq!(job.timeout(LIMIT).await, Ok(()));
+        }
+        assert_eq!(MOST.load(Ordering::SeqCst), 2);
+        tree.stop().await;
+    });
+}
+
+#[test]
+fn calls_that_are_on_their_way_to_a_worker_that_stops_are_answered() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(options(&server.url())).await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let record = |number| Record { log: dir.path().join("runs").display().to_string(), number, ms: 0 };
+        // Callers give up after 2.5 s of silence. A machine that is busy for a moment may take as long, so there are three tries.
+        for n_tries in 1.. {
+            let name = format!("stops-{n_tries}");
+            let mut stops = Process::worker(&server.url(), &name, 1);
+            assert_eq!(cluster.call(RECORD, record(0)).await, Ok(0));
+            stops.signal("STOP");
+            let n_sent = server.sent_to(&name);
+            // So many that they do not arrive all at once when the worker runs on.
+            let calls: Vec<_> = (0..300).map(|number| cluster.call(RECORD, record(number)).timeout(LIMIT)).collect();
+            while server.sent_to(&name) < n_sent + calls.len() as u64 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            // They are in the socket of the worker when that is asked to stop. This one takes them then.
+            let worker = cluster.worker(processes::functions()).group("g").slots(64);
+            let tree =
+                Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
+            stops.signal("TERM");
+            stops.signal("CONT");
+            let mut errors = Vec::new();
+            for (number, call) in (0..).zip(calls) {
+                match call.await {
+                    Ok(result) => assert_eq!(result, number),
+                    Err(exit) => errors.push(exit.to_string()),
+                }
+            }
+            stops.wait_end();
+            tree.stop().await;
+            if errors.is_empty() {
+                break;
+            }
+            assert!(n_tries < 3, "{} of 300 calls: {}", errors.len(), errors[0]);
+        }
+    });
+}

@@ -1,0 +1,66 @@
+//! What travels with calls and jobs beside their arguments.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use cordial::{Inherited, Strategy, Supervisor};
+use cordial_isolate::{Function, Functions};
+use cordial_nats::{Cluster, Options, SubmitError};
+
+use crate::harness::with_server;
+
+const LIMIT: Duration = Duration::from_secs(10);
+const TENANT_OF: Function<(), Option<String>> = Function::new("tenant_of");
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+static TENANT: Inherited<String> = Inherited::new();
+static SPANS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+fn functions() -> Functions {
+    Functions::new()
+        .add(TENANT_OF, |()| async move { TENANT.get().map(|tenant| tenant.to_string()) })
+        .travels("tenant", &TENANT)
+        .trace_context(
+            || Some(TRACE.to_owned()),
+            |traceparent| {
+                SPANS.lock().unwrap().push(traceparent.to_owned());
+                tracing::Span::none()
+            },
+        )
+}
+
+#[test]
+fn inherited_values_and_the_trace_context_travel_with_calls_and_jobs() {
+    with_server(|server| async move {
+        let cluster = Cluster::connect(Options::new(server.url()).travels(&functions())).await.unwrap();
+        let worker = cluster.worker(functions()).group("g");
+        let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();
+        let client = async_nats::connect(server.url()).await.unwrap();
+        let mut jobs = client.subscribe("cordial.job.>").await.unwrap();
+        client.flush().await.unwrap();
+        let acme = async {
+            let called = cluster.call(TENANT_OF, ()).await;
+            let job = cluster.submit(TENANT_OF, ()).group("g").await.unwrap();
+            (called, job.timeout(LIMIT).await)
+        };
+        let (called, job) = TENANT.scope("acme".to_owned(), acme).await;
+        assert_eq!(called, Ok(Some("acme".to_owned())));
+        assert_eq!(job, Ok(Some("acme".to_owned())));
+        assert_eq!(*SPANS.lock().unwrap(), [TRACE, TRACE]);
+        // Other programs find the trace in the header of the W3C.
+        let message = futures_util::StreamExt::next(&mut jobs).await.unwrap();
+        assert_eq!(message.headers.unwrap().get("traceparent").unwrap().as_str(), TRACE);
+
+        // Without a value in scope, there is none there.
+        assert_eq!(cluster.call(TENANT_OF, ()).await, Ok(None));
+        let large = async { cluster.submit(TENANT_OF, ()).group("g").await.unwrap_err() };
+        let error = TENANT.scope("x".repeat(20_000), large).await;
+        assert!(matches!(error, SubmitError::Carried { .. }), "{error}");
+        assert!(error.to_string().contains("Functions::travels"), "{error}");
+        // A cluster that names no functions carries nothing.
+        let plain = Cluster::connect(server.url()).await.unwrap();
+        let none = TENANT.scope("acme".to_owned(), async { plain.call(TENANT_OF, ()).await }).await;
+        assert_eq!(none, Ok(None));
+        tree.stop().await;
+    });
+}
