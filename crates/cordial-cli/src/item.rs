@@ -9,7 +9,7 @@ use crate::pipe::ItemInput;
 pub(crate) struct Item {
     /// Counted from 1.
     pub(crate) index: u64,
-    /// With `--pipe`, one value that names the input in messages. It is no argument of the command.
+    /// With `--pipe`, one value that names the input in messages. It is not an argument of the command.
     pub(crate) values: Vec<Value>,
     /// What the command reads from its standard input, with `--pipe`.
     pub(crate) input: Option<Arc<ItemInput>>,

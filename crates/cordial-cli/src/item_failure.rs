@@ -23,6 +23,14 @@ pub(crate) enum ItemFailure {
     NotUnicode,
     /// The item is in a calculation of the shell, and is not a number.
     NotANumber,
+    /// The line of the shell uses the item as the name of a variable, and it is not a name.
+    NotAName,
+    /// The line of the shell calculates with a variable that may hold the item, and would run a command in an index.
+    IsIndex,
+    /// The shell would do the substitutions in the item.
+    IsExpanded,
+    /// The item is a script that needs bash, and sh would run it. The text is the rest of the message.
+    OnlyInBash(String),
     /// The process could not be started, or was killed at once because its exit cannot be watched.
     NotStarted { error: io::Error, advice: Option<String> },
     /// The process ended, but without success.
@@ -102,8 +110,18 @@ impl fmt::Display for ItemFailure {
                 f.write_str("the item is not valid UTF-8; this system accepts only UTF-8 arguments")
             }
             ItemFailure::NotANumber => f.write_str(
-                "the item is in a calculation, and is not a number; for another calculation, write \"$1\" instead of {}",
+                "the item is in a calculation, and is not a number; to let the shell evaluate it anyway, write \"$1\" instead of {}",
             ),
+            ItemFailure::NotAName => f.write_str(
+                "the line uses the item as the name of a variable, and it is not a name; to let the shell evaluate it anyway, write \"$1\" instead of {}",
+            ),
+            ItemFailure::IsIndex => f.write_str(
+                "the line calculates with a variable, and a calculation would run what is in the item, which has a $ or a backquote and may be in an index, after a [ in the item or in the line; to let the shell evaluate it anyway, write \"$1\" instead of {}",
+            ),
+            ItemFailure::IsExpanded => f.write_str(
+                "the shell would do the substitutions in the item, which has a $, a backquote or a backslash; to let the shell evaluate it anyway, write \"$1\" instead of {}",
+            ),
+            ItemFailure::OnlyInBash(message) => f.write_str(message),
             ItemFailure::NotStarted { error, advice: None } => {
                 write!(f, "cannot be started: {}", io_error::describe(error))
             }
@@ -116,7 +134,7 @@ impl fmt::Display for ItemFailure {
             }
             ItemFailure::FileNotSent(path) => write!(f, "cannot send {}: there is no such file", path.display()),
             ItemFailure::ConnectionFailed { host, reason, .. } => {
-                write!(f, "the connection to {host} has failed again and again: {reason}")
+                write!(f, "the connection to {host} has failed repeatedly: {reason}")
             }
             ItemFailure::NoHost => f.write_str("was not run: all hosts have failed"),
             ItemFailure::StoppedByTerminal(TerminalStop::Reads) => f.write_str(

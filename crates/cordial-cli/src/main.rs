@@ -6,9 +6,11 @@
 //!               ├── template  the command for an item
 //!               ├── launch    threads that start commands and wait for them
 //!               ├── remote    commands on other machines, over ssh
+//!               ├── fleet     commands on a fleet, over NATS, and the worker that runs them
 //!               ├── output    captures what commands write
 //!               ├── records   joblog and results, to resume a run
 //!               └── report    prints outcomes and counts failures
+//!      └► top   what runs in a program that has an observer, in a terminal
 //! ```
 //!
 //! The library `cordial` limits how many items run at once, restores the order of results, and retries. Everything that
@@ -18,6 +20,7 @@ mod args;
 mod blocking_io;
 mod command_size;
 mod exit_reason;
+mod fleet;
 mod input;
 mod item;
 mod item_failure;
@@ -33,6 +36,7 @@ mod stop;
 mod system;
 mod template;
 mod text;
+mod top;
 
 use std::process::ExitCode;
 
@@ -46,6 +50,8 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 fn main() -> ExitCode {
     match args::parse() {
         Ok(Args { command: Command::Map(options) }) => map::run(*options),
+        Ok(Args { command: Command::Worker(options) }) => fleet::run(options),
+        Ok(Args { command: Command::Top(options) }) => top::run(options),
         Ok(Args { command: Command::Completions { shell } }) => args::print_completions(shell),
         Ok(Args { command: Command::Manual }) => args::print_manual(),
         Ok(Args { command: Command::Guard }) => system::run_guard(),

@@ -10,10 +10,34 @@ const OPTIONAL: [(u8, &str); 3] = [(b'i', "--replace="), (b'e', "--eof="), (b'l'
 
 /// Returns the words after `cordial map` with long options in the place of attached values. The command and its
 /// arguments stay as they are.
+///
+/// With `--nats`, `--group NAME` becomes `--fleet-group NAME`. Elsewhere `--group` is an option without a value.
 pub(super) fn normalize(words: Vec<OsString>, map: &Command) -> Vec<OsString> {
+    match normalize_as(words.clone(), map, GroupOption::OfFleet) {
+        (normalized, true) => normalized,
+        (_, false) => normalize_as(words, map, GroupOption::Flag).0,
+    }
+}
+
+/// What the option `--group` is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum GroupOption {
+    Flag,
+    /// The next word is its value.
+    OfFleet,
+}
+
+/// Returns the words, and whether `--nats` is among the options.
+fn normalize_as(words: Vec<OsString>, map: &Command, group: GroupOption) -> (Vec<OsString>, bool) {
     let mut normalized = Vec::with_capacity(words.len());
     let mut words = words.into_iter();
-    while let Some(word) = words.next() {
+    let mut is_fleet = false;
+    while let Some(mut word) = words.next() {
+        let name = word.as_encoded_bytes().split(|&byte| byte == b'=').next().unwrap_or_default();
+        is_fleet |= name == b"--nats";
+        if name == b"--group" && group == GroupOption::OfFleet {
+            word = word.to_string_lossy().replacen("--group", "--fleet-group", 1).into();
+        }
         let bytes = word.as_encoded_bytes();
         let is_option = bytes.starts_with(b"-") && bytes.len() > 1 && bytes != b"--";
         if !is_option {
@@ -24,10 +48,10 @@ pub(super) fn normalize(words: Vec<OsString>, map: &Command) -> Vec<OsString> {
             Some(name) => {
                 !name.contains(&b'=') && map.get_arguments().any(|arg| takes_value(arg) && has_long(arg, name))
             }
-            None => match split_cluster(&word, map) {
-                Cluster::Flags => false,
-                Cluster::TakesNext => true,
-                Cluster::Attached(flags, long) => {
+            None => match split_short_options(&word, map) {
+                ShortOptions::Flags => false,
+                ShortOptions::TakesNext => true,
+                ShortOptions::Attached(flags, long) => {
                     normalized.extend(flags);
                     normalized.push(long);
                     continue;
@@ -40,11 +64,11 @@ pub(super) fn normalize(words: Vec<OsString>, map: &Command) -> Vec<OsString> {
         }
     }
     normalized.extend(words);
-    normalized
+    (normalized, is_fleet)
 }
 
 /// What a word of short options is.
-enum Cluster {
+enum ShortOptions {
     Flags,
     /// The next word is the value of the last option.
     TakesNext,
@@ -52,23 +76,23 @@ enum Cluster {
     Attached(Option<OsString>, OsString),
 }
 
-fn split_cluster(word: &OsString, map: &Command) -> Cluster {
-    let Some(text) = word.to_str() else { return Cluster::Flags };
+fn split_short_options(word: &OsString, map: &Command) -> ShortOptions {
+    let Some(text) = word.to_str() else { return ShortOptions::Flags };
     for (at, short) in text.char_indices().skip(1) {
         let rest = &text[at + short.len_utf8()..];
         if let Some((_, long)) = OPTIONAL.iter().find(|(byte, _)| char::from(*byte) == short) {
             if rest.is_empty() {
-                return Cluster::Flags;
+                return ShortOptions::Flags;
             }
             let value = rest.strip_prefix('=').unwrap_or(rest);
             let flags = (at > 1).then(|| OsString::from(&text[..at]));
-            return Cluster::Attached(flags, format!("{long}{value}").into());
+            return ShortOptions::Attached(flags, format!("{long}{value}").into());
         }
         if map.get_arguments().any(|arg| takes_value(arg) && has_short(arg, short)) {
-            return if rest.is_empty() { Cluster::TakesNext } else { Cluster::Flags };
+            return if rest.is_empty() { ShortOptions::TakesNext } else { ShortOptions::Flags };
         }
     }
-    Cluster::Flags
+    ShortOptions::Flags
 }
 
 /// Returns whether the next word is the value of an option.
@@ -97,7 +121,8 @@ mod tests {
     fn attached_values_become_long_options() {
         let map = ItemOptions::augment_args(Command::new("map"));
         let map = map.arg(Arg::new("jobs").short('j').short_alias('P').long("concurrency").alias("jobs"));
-        let map = &map.arg(Arg::new("keep").short('k').action(clap::ArgAction::SetTrue));
+        let map = map.arg(Arg::new("keep").short('k').action(clap::ArgAction::SetTrue));
+        let map = &map.arg(Arg::new("nats").long("nats")).arg(Arg::new("fleet-group").long("fleet-group"));
         for (given, expected) in [
             ("-i@ echo -iX", "--replace=@ echo -iX"),
             ("-kiX -l5 -e_ true", "-k --replace=X --max-lines=5 --eof=_ true"),
@@ -105,6 +130,11 @@ mod tests {
             ("-d -i -j2 --jobs -l3 -n1 echo", "-d -i -j2 --jobs -l3 -n1 echo"),
             ("--jobs=2 -P -l3 -l2 x", "--jobs=2 -P -l3 --max-lines=2 x"),
             ("-- -i@", "-- -i@"),
+            ("--group g --nats u -l5 x", "--fleet-group g --nats u --max-lines=5 x"),
+            ("--nats=u --group=g x --group y", "--nats=u --fleet-group=g x --group y"),
+            ("--nats u x --group y", "--nats u x --group y"),
+            ("--nats u -- --group y", "--nats u -- --group y"),
+            ("--group -l5 x --nats u", "--group --max-lines=5 x --nats u"),
             ("-d, -Ii -E -e1", "-d, -Ii -E -e1"),
         ] {
             let words = given.split(' ').map(OsString::from).collect();

@@ -66,17 +66,17 @@ pub(crate) struct ItemOptions {
     pub(crate) max_replace_args: Option<usize>,
 
     /// Pass up to N lines to each command; a line that ends with a blank continues
-    #[arg(short = 'L', value_name = "N", overrides_with_all = ["max_args", "max_replace_args", "optional_lines"], hide = true)]
+    #[arg(short = 'L', value_name = "N", value_parser = values::at_least_one, overrides_with_all = ["max_args", "max_replace_args", "optional_lines"], hide = true)]
     pub(super) max_lines: Option<NonZeroUsize>,
 
-    #[arg(short = 'l', long = "max-lines", alias = "maxlines", num_args = 0..=1, require_equals = true, hide = true, overrides_with_all = ["max_args", "max_replace_args", "max_lines"])]
+    #[arg(short = 'l', long = "max-lines", alias = "maxlines", num_args = 0..=1, require_equals = true, value_parser = values::at_least_one, hide = true, overrides_with_all = ["max_args", "max_replace_args", "max_lines"])]
     pub(super) optional_lines: Option<Option<NonZeroUsize>>,
 
     /// Pass as many items to each command as fit; a word with {} is repeated for each
     #[arg(short = 'X', overrides_with_all = ["multiple", "xargs"], id = "context")]
     pub(crate) context: bool,
 
-    /// Pass as many items to each command as fit, and as many to one as to another
+    /// Pass as many items to each command as fit, divided evenly
     #[arg(short = 'm', overrides_with_all = ["context", "xargs"], id = "multiple", hide = true)]
     pub(crate) multiple: bool,
 
@@ -85,7 +85,7 @@ pub(crate) struct ItemOptions {
     pub(crate) xargs: bool,
 
     /// Limit the length of a command line to N bytes, at most 131072
-    #[arg(short = 's', long, alias = "maxchars", value_name = "N", hide = true)]
+    #[arg(short = 's', long, alias = "maxchars", value_name = "N", value_parser = values::at_least_one, hide = true)]
     pub(crate) max_chars: Option<NonZeroUsize>,
 
     /// Stop when the items of -n or -L do not fit on a command line, instead of passing fewer
@@ -137,7 +137,7 @@ pub(crate) struct ItemOptions {
 }
 
 impl ItemOptions {
-    /// Returns the number of records for each command that was given. 0 means one that is not inserted.
+    /// Returns the given number of records for each command. 0 means one record, which is not inserted.
     pub(crate) fn max_records(&self) -> Option<usize> {
         self.max_args.or(self.max_replace_args)
     }
@@ -150,6 +150,25 @@ impl ItemOptions {
     /// Returns the number of lines for each command. Without a number, `-l` is one line.
     pub(crate) fn max_lines(&self) -> Option<NonZeroUsize> {
         self.max_lines.or(self.optional_lines.map(|lines| lines.unwrap_or(NonZeroUsize::MIN)))
+    }
+
+    /// Splits each item at tabs.
+    pub(crate) fn split_at_tabs(&mut self) {
+        self.colsep = values::colsep("\\t").ok();
+        self.trim.get_or_insert_default();
+    }
+
+    /// Returns the placeholders that are written otherwise, and how.
+    pub(crate) fn renamed(&self) -> impl Iterator<Item = (&'static str, &OsString)> {
+        let texts = [
+            ("{.}", &self.extensionreplace),
+            ("{/}", &self.basenamereplace),
+            ("{//}", &self.dirnamereplace),
+            ("{/.}", &self.basenameextensionreplace),
+            ("{#}", &self.seqreplace),
+            ("{%}", &self.slotreplace),
+        ];
+        texts.into_iter().filter_map(|(written, text)| Some((written, text.as_ref()?)))
     }
 
     /// Returns the text that stands for the item. Without a text, `-i` is `-I {}`.

@@ -7,16 +7,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches, Parser};
 
 use super::attached;
 use super::concurrency::Concurrency;
+use super::fleet_options::{FleetOptions, WorkerOptions};
 use super::help;
 use super::item_options::ItemOptions;
 use super::launch_options::{LaunchOptions, RUNNING};
 use super::other_options::{self, OtherOptions};
 use super::pipe_options::PipeOptions;
 use super::remote_options::RemoteOptions;
+use super::top_options::TopOptions;
 use super::values;
 use crate::blocking_io::{print_message, write_all};
 use crate::exit_reason::ExitReason;
@@ -36,6 +38,10 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     #[command(version)]
     Map(Box<MapOptions>),
+    #[command(version)]
+    Worker(WorkerOptions),
+    #[command(version)]
+    Top(TopOptions),
     /// Print completions for a shell
     Completions {
         #[arg(value_enum)]
@@ -53,7 +59,7 @@ pub(crate) enum Command {
 #[command(
     override_usage = "... | cordial map [OPTIONS] COMMAND [ARGUMENT]...\n       cordial map [OPTIONS] COMMAND [ARGUMENT]... ::: ITEM...",
     after_help = help::AFTER_OPTIONS,
-    // An alias of a shell may give an option that the line gives again.
+    // A shell alias may contain an option that the user gives again.
     args_override_self = true
 )]
 pub(crate) struct MapOptions {
@@ -88,7 +94,7 @@ pub(crate) struct MapOptions {
     #[arg(long, value_name = "SIZE", help_heading = RUNNING, value_parser = values::size, hide = true)]
     pub(crate) memfree: Option<u64>,
 
-    /// Print in the order of the items (default)
+    /// Print in the order of the items (default, except with --line-buffer)
     #[arg(short = 'k', long, alias = "keeporder", help_heading = OUTPUT, overrides_with = "unordered")]
     pub(crate) keep_order: bool,
 
@@ -152,6 +158,10 @@ pub(crate) struct MapOptions {
     #[arg(long, aliases = ["dryrun", "dr"], help_heading = LONG)]
     pub(crate) dry_run: bool,
 
+    /// Show the run in a browser, at an address such as 127.0.0.1:4000
+    #[arg(long, value_name = "ADDRESS", help_heading = LONG)]
+    pub(crate) observe: Option<String>,
+
     /// Print neither progress nor failures
     #[arg(long, help_heading = LONG)]
     pub(crate) quiet: bool,
@@ -161,6 +171,9 @@ pub(crate) struct MapOptions {
 
     #[command(flatten)]
     pub(crate) remote: RemoteOptions,
+
+    #[command(flatten)]
+    pub(crate) fleet: FleetOptions,
 
     /// Show the progress bar although standard output is a pipe
     #[arg(long, aliases = ["eta", "progress"], help_heading = OUTPUT, conflicts_with = "quiet", hide = true)]
@@ -197,7 +210,11 @@ pub(crate) fn parse() -> Result<Args, ExitCode> {
         }
         words.extend(attached::normalize(after_map, &map_definitions()));
     }
-    Args::try_parse_from(words).map_err(|error| {
+    let mut definitions = definitions();
+    let parsed = definitions.try_get_matches_from_mut(words);
+    let parsed =
+        parsed.and_then(|matches| Args::from_arg_matches(&matches).map_err(|error| error.format(&mut definitions)));
+    parsed.map_err(|error| {
         match other_options::message(&error) {
             Some(message) => print_message(message),
             None => print_rendered(&error),
@@ -219,9 +236,10 @@ fn print_rendered(error: &clap::Error) {
     };
 }
 
-/// Returns the definitions, for completions.
+/// Returns the definitions.
 pub(super) fn definitions() -> clap::Command {
-    Args::command()
+    // The options for the connection are rare ones of `cordial map`, but not of `cordial worker`.
+    Args::command().mut_subcommand("worker", |worker| worker.mut_args(|arg| arg.hide(false)))
 }
 
 /// Returns the definitions of `cordial map`.

@@ -1,5 +1,5 @@
-//! Options of `xargs` and GNU parallel: those that have an effect only together with others, those that need none, and
-//! what to use instead of those that are not supported.
+//! Options of `xargs` and GNU parallel that are rare or have no effect here, and what to use instead of those that are not
+//! supported.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -20,6 +20,10 @@ pub(crate) struct OtherOptions {
     /// Print each command to standard error before it starts
     #[arg(short = 't', short_alias = 'v', long)]
     pub(crate) verbose: bool,
+
+    /// Ask at the terminal before each command; y runs it
+    #[arg(short = 'p', long, hide = true)]
+    pub(crate) interactive: bool,
 
     /// Put the number of the slot, counted from 0, into the variable NAME of each command
     #[arg(long, alias = "processslotvar", value_name = "NAME", value_parser = values::variable_name, hide = true)]

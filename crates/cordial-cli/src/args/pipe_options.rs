@@ -10,13 +10,13 @@ pub(crate) struct PipeOptions {
     #[arg(long, visible_alias = "spreadstdin")]
     pub(crate) pipe: bool,
 
-    /// The same, of the file of -a
+    /// Like --pipe, with the file of -a as the input
     #[arg(long, alias = "pipepart", hide = true)]
     pub(crate) pipe_part: bool,
 
     /// The size of a block; -N: N blocks per slot [default: 1M]
     #[arg(long, aliases = ["block-size", "blocksize"], value_name = "SIZE", value_parser = values::block, allow_hyphen_values = true, hide = true)]
-    pub(crate) block: Option<values::BlockSize>,
+    pub(crate) block: Option<values::BlockOption>,
 
     /// Records end with TEXT instead of a newline
     #[arg(long, value_name = "TEXT", value_parser = values::separator, allow_hyphen_values = true, hide = true)]

@@ -26,7 +26,7 @@ pub(crate) struct RemoteOptions {
     #[arg(long, aliases = ["tf", "transfer-file", "transferfiles", "transfer-files"], value_name = "FILE", help_heading = REMOTE, hide = true)]
     pub(crate) transferfile: Vec<OsString>,
 
-    /// --transferfile {}
+    /// The same as --transferfile {}
     #[arg(long, help_heading = REMOTE, hide = true)]
     pub(crate) transfer: bool,
 
@@ -38,7 +38,7 @@ pub(crate) struct RemoteOptions {
     #[arg(long, help_heading = REMOTE, hide = true)]
     pub(crate) cleanup: bool,
 
-    /// --transfer --return FILE --cleanup
+    /// The same as --transfer --return FILE --cleanup
     #[arg(long, value_name = "FILE", help_heading = REMOTE, hide = true)]
     pub(crate) trc: Vec<OsString>,
 

@@ -1,6 +1,7 @@
 //! Parsers for the values of options. Their errors say what is expected.
 
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::thread;
 use std::time::Duration;
 
@@ -30,6 +31,10 @@ pub(super) fn delimiter(text: &str) -> Result<u8, String> {
     })
 }
 
+pub(super) fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "expected a number of at least 1".to_owned())
+}
+
 pub(super) fn variable_name(text: &str) -> Result<String, String> {
     match text.is_empty() || text.contains(['=', '\0']) {
         true => Err("expected the name of a variable, such as SLOT".to_owned()),
@@ -51,6 +56,10 @@ pub(super) fn colsep(text: &str) -> Result<Regex, String> {
     })?;
     match (text.is_empty(), parsed.captures_len()) {
         (true, _) => Err(expected.to_owned()),
+        // As `|` and ` *` do: it would be between all characters.
+        _ if parsed.is_match(b"") => {
+            Err("the regular expression also matches an empty text, which is everywhere: write \\| or '[|]' for the character |, and + instead of *".to_owned())
+        }
         (_, 1) => Ok(parsed),
         // Perl, and so GNU parallel, makes columns of what such a group matches.
         _ => Err("a group would become a column of its own for GNU parallel: write (?:…) instead of (…)".to_owned()),
@@ -92,25 +101,25 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
 
 /// The size of a block of `--pipe`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BlockSize {
+pub(crate) enum BlockOption {
     Bytes(u64),
     /// The file is cut into this many blocks for each slot.
     PerSlot(u64),
 }
 
-pub(super) fn block(text: &str) -> Result<BlockSize, String> {
+pub(super) fn block(text: &str) -> Result<BlockOption, String> {
     match text.strip_prefix('-') {
-        Some(number) => number.parse().ok().filter(|&number| number > 0).map(BlockSize::PerSlot),
-        None => size(text).ok().map(BlockSize::Bytes),
+        Some(number) => number.parse().ok().filter(|&number| number > 0).map(BlockOption::PerSlot),
+        None => size(text).ok().map(BlockOption::Bytes),
     }
     .ok_or_else(|| "expected a size such as 500K or 2M, or -N for N blocks per slot".to_owned())
 }
 
-/// The bytes between records.
+/// The text of `--recend` or `--recstart`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RecordSeparator(pub(crate) Vec<u8>);
 
-/// Escapes are those of `delimiter`.
+/// The escapes are those of `delimiter`, and `\'` and `\"`.
 pub(super) fn separator(text: &str) -> Result<RecordSeparator, String> {
     let mut bytes = Vec::new();
     let mut rest = text;
@@ -164,7 +173,14 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
         "T" => Some(40),
         _ => None,
     };
-    let size = shift.and_then(|shift| digits.parse::<u64>().ok()?.checked_mul(1 << shift));
+    let size = shift.and_then(|shift| match digits.parse::<u64>() {
+        Ok(number) => number.checked_mul(1 << shift),
+        // As in GNU parallel: 1.5M.
+        Err(_) => {
+            let size = digits.parse::<f64>().ok()? * (1_u64 << shift) as f64;
+            (size >= 1.0 && size < u64::MAX as f64).then_some(size as u64)
+        }
+    });
     size.filter(|&size| size > 0).ok_or_else(|| "expected a size such as 500M or 2G".to_owned())
 }
 

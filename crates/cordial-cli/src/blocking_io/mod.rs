@@ -1,7 +1,7 @@
 //! Input and output that may block, on threads of their own.
 //!
-//! tokio's threads for blocking calls are no choice here: if the system refuses such a thread,
-//! tokio panics in a read, and discards what was to be written.
+//! tokio's threads for blocking calls do not fit: if the system refuses such a thread, tokio panics in a read, and discards
+//! what was to be written.
 
 use std::fmt::Display;
 

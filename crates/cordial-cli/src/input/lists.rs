@@ -17,14 +17,14 @@ pub(crate) enum Combination {
 /// The combinations of values, one after another.
 #[derive(Debug, Default)]
 pub(super) struct Lists {
-    groups: Vec<Group>,
+    groups: Vec<LinkedLists>,
     /// The number of combinations that have been returned.
     combination: u64,
 }
 
 /// Lists that vary together.
 #[derive(Debug)]
-struct Group {
+struct LinkedLists {
     lists: Vec<Vec<Value>>,
     length: u64,
 }
@@ -34,7 +34,7 @@ impl Lists {
     pub(super) fn add(&mut self, list: Vec<Value>, combination: Combination) {
         let length = list.len() as u64;
         match (combination, self.groups.last_mut()) {
-            (Combination::All, _) | (_, None) => self.groups.push(Group { lists: vec![list], length }),
+            (Combination::All, _) | (_, None) => self.groups.push(LinkedLists { lists: vec![list], length }),
             (_, Some(group)) => {
                 let (shorter, longer) = (group.length.min(length), group.length.max(length));
                 let is_again = combination == Combination::PairsAgain && shorter > 0;
@@ -72,7 +72,7 @@ impl Lists {
     }
 }
 
-fn combinations_of(groups: &[Group]) -> u64 {
+fn combinations_of(groups: &[LinkedLists]) -> u64 {
     groups.iter().fold(1, |product, group| product.saturating_mul(group.length))
 }
 

@@ -21,7 +21,7 @@ mod words;
 
 pub(crate) use grouping::{Grouping, MAX_COMMAND_BYTES};
 pub(crate) use lists::Combination;
-pub(crate) use separator::Separator;
+pub(crate) use separator::ItemSeparator;
 pub(crate) use source::ItemSource;
 pub(crate) use sources::{Origin, Source, Sources};
 pub(crate) use value_count::ValueCount;

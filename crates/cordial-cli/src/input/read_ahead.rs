@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::separator::Separator;
+use super::separator::ItemSeparator;
 use super::value_count::ValueCount;
 use crate::blocking_io;
 use crate::system::Descriptor;
@@ -25,11 +25,11 @@ impl ReadAhead {
     /// When the system refuses the thread.
     pub(super) fn start(
         input: impl Read + Descriptor + Send + 'static,
-        separator: Separator,
+        separator: ItemSeparator,
         count: Arc<ValueCount>,
     ) -> io::Result<ReadAhead> {
         let (sender, receiver) = mpsc::channel(MAX_WAITING_CHUNKS);
-        let Separator::Byte(delimiter) = separator else {
+        let ItemSeparator::Byte(delimiter) = separator else {
             blocking_io::start_reader(input, move |chunk| sender.blocking_send(chunk).is_ok())?;
             return Ok(ReadAhead(receiver));
         };

@@ -2,7 +2,7 @@
 
 /// What separates values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Separator {
+pub(crate) enum ItemSeparator {
     Byte(u8),
     /// Blanks and newlines, except in quotes, as for `xargs` without options.
     Words,

@@ -29,7 +29,7 @@ pub(crate) struct ItemSource {
     reader: RecordReader,
     grouping: Grouping,
     /// The records of the next item.
-    group: Group,
+    group: ItemRecords,
     /// A record that does not fit into the item before it.
     kept: Option<Record>,
     /// Items that were made and not returned.
@@ -51,7 +51,7 @@ struct Record {
 
 /// The records of one item.
 #[derive(Debug, Default)]
-struct Group {
+struct ItemRecords {
     values: Vec<Value>,
     /// The number of values before the end of each record.
     ends: Vec<usize>,
@@ -70,7 +70,7 @@ impl ItemSource {
     ) -> ItemSource {
         ItemSource {
             reader: RecordReader { values, edit, joins_lines, joined: Vec::new() },
-            group: Group::new(&grouping),
+            group: ItemRecords::new(&grouping),
             grouping,
             kept: None,
             items: VecDeque::new(),
@@ -115,7 +115,7 @@ impl ItemSource {
 
     /// Makes an item of the records that were read.
     fn take_item(&mut self) -> Item {
-        let group = std::mem::replace(&mut self.group, Group::new(&self.grouping));
+        let group = std::mem::replace(&mut self.group, ItemRecords::new(&self.grouping));
         self.item(group.values)
     }
 
@@ -162,7 +162,7 @@ impl ItemSource {
         self.ended = true;
         let n_records = self.group.ends.len();
         let per_item = self.grouping.shares.map_or(n_records, |shares| n_records.div_ceil(shares)).max(1);
-        let Group { values, ends, .. } = std::mem::take(&mut self.group);
+        let ItemRecords { values, ends, .. } = std::mem::take(&mut self.group);
         let mut values = values.into_iter();
         let mut start = 0;
         for ends in ends.chunks(per_item) {
@@ -174,9 +174,9 @@ impl ItemSource {
     }
 }
 
-impl Group {
-    fn new(grouping: &Grouping) -> Group {
-        Group { bytes: grouping.size.fixed, ..Group::default() }
+impl ItemRecords {
+    fn new(grouping: &Grouping) -> ItemRecords {
+        ItemRecords { bytes: grouping.size.fixed, ..ItemRecords::default() }
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::grouping::Grouping;
 use super::lists::{Combination, Lists};
 use super::read_ahead::ReadAhead;
-use super::separator::Separator;
+use super::separator::ItemSeparator;
 use super::source::{ItemSource, Values};
 use super::splitter::Splitter;
 use super::value_count::ValueCount;
@@ -21,9 +21,9 @@ use crate::text::io_error;
 /// The sources of items of a run, and how their items are made.
 #[derive(Debug)]
 pub(crate) struct Sources {
-    /// Standard input, if there are none.
+    /// At least one.
     pub(crate) sources: Vec<Source>,
-    pub(crate) separator: Separator,
+    pub(crate) separator: ItemSeparator,
     pub(crate) edit: ValueEdit,
     /// Whether a line that ends with a blank continues on the next line.
     pub(crate) joins_lines: bool,
@@ -55,7 +55,7 @@ impl Source {
     /// # Errors
     ///
     /// When the source cannot be read.
-    pub(crate) fn take_first(&mut self, separator: Separator) -> io::Result<Option<Vec<u8>>> {
+    pub(crate) fn take_first(&mut self, separator: ItemSeparator) -> io::Result<Option<Vec<u8>>> {
         match &mut self.origin {
             Origin::Words(words) => Ok((!words.is_empty()).then(|| words.remove(0))),
             Origin::File { file, .. } => read_line(file, separator),
@@ -65,8 +65,8 @@ impl Source {
 }
 
 /// Reads a line byte by byte, because what follows belongs to another reader.
-fn read_line(input: &mut impl Read, separator: Separator) -> io::Result<Option<Vec<u8>>> {
-    let end = if let Separator::Byte(delimiter) = separator { delimiter } else { b'\n' };
+fn read_line(input: &mut impl Read, separator: ItemSeparator) -> io::Result<Option<Vec<u8>>> {
+    let end = if let ItemSeparator::Byte(delimiter) = separator { delimiter } else { b'\n' };
     let mut line = Vec::new();
     let mut byte = [0];
     loop {

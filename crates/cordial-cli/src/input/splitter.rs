@@ -8,7 +8,7 @@ use std::mem;
 use std::task::{Context, Poll, ready};
 
 use super::read_ahead::ReadAhead;
-use super::separator::Separator;
+use super::separator::ItemSeparator;
 use super::words::WordReader;
 use crate::item::Value;
 
@@ -39,11 +39,11 @@ enum Mode {
 }
 
 impl Splitter {
-    pub(super) fn new(chunks: ReadAhead, separator: Separator, max_bytes: usize) -> Self {
+    pub(super) fn new(chunks: ReadAhead, separator: ItemSeparator, max_bytes: usize) -> Self {
         let mode = match separator {
-            Separator::Byte(delimiter) => Mode::Delimiter(delimiter),
-            Separator::Words => Mode::Words(WordReader::new(true)),
-            Separator::QuotedLines => Mode::Words(WordReader::new(false)),
+            ItemSeparator::Byte(delimiter) => Mode::Delimiter(delimiter),
+            ItemSeparator::Words => Mode::Words(WordReader::new(true)),
+            ItemSeparator::QuotedLines => Mode::Words(WordReader::new(false)),
         };
         Splitter { chunks, chunk: Vec::new(), at: 0, mode, value: Accumulator::new(max_bytes), ended: false }
     }

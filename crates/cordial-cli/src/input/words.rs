@@ -1,6 +1,6 @@
 //! Words as `xargs` without options reads them: blanks and newlines separate words, a backslash takes the next character
-//! as it is, and single or double quotes take all up to the next one, but not a newline. White space of any kind before a
-//! word has no meaning. With `xargs -I`, only newlines separate.
+//! as it is, and text between two single or two double quotes on one line is taken as it is. White space of any kind before
+//! a word has no meaning. With `xargs -I`, only newlines separate words.
 
 use std::io;
 

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt;
+use memchr::memmem;
 use tokio::time::{self, Instant};
 
 use super::feeder::feed;
@@ -30,7 +31,7 @@ use crate::item::Item;
 use crate::item_failure::ItemFailure;
 use crate::outcome::Outcome;
 use crate::output::{Capture, StdStream};
-use crate::remote::{Answer, HostSlot, RemoteCommand};
+use crate::remote::{ConnectionAnswer, HostSlot, RemoteCommand};
 use crate::stop::token::StopLevel;
 use crate::system::{self, ProcessGroup, Termination, WaitMode};
 use crate::template::CommandLine;
@@ -59,7 +60,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The slot of a command, and the machine on which it runs, unless commands run only on this one.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
+pub(super) struct CommandSlot<'a> {
     pub(super) slot: usize,
     pub(super) machine: Option<(&'a RemoteLaunch, &'a HostSlot)>,
 }
@@ -76,11 +77,11 @@ pub(super) async fn run(
     config: &LaunchConfig,
     item: &Arc<Item>,
     attempt: u32,
-    place: Place<'_>,
+    place: CommandSlot<'_>,
     mode: WaitMode,
     cancelled: impl Future<Output = ()>,
 ) -> Outcome {
-    let Place { slot, machine } = place;
+    let CommandSlot { slot, machine } = place;
     let host = machine.map(|(_, host)| Arc::clone(&host.host.name));
     let without_process = |failure| Outcome {
         host: host.clone(),
@@ -93,6 +94,12 @@ pub(super) async fn run(
     variables.push(("CORDIAL_INDEX", item.index.to_string().into()));
     variables.push(("CORDIAL_SLOT", slot.to_string().into()));
     variables.push(("CORDIAL_ATTEMPT", attempt.to_string().into()));
+    // Lines for GNU parallel use its names. For other commands the variables are not set, which is cheaper.
+    let uses_names = words.iter().any(|word| memmem::find(word.as_encoded_bytes(), b"PARALLEL_").is_some());
+    if uses_names {
+        variables.push(("PARALLEL_SEQ", item.index.to_string().into()));
+        variables.push(("PARALLEL_JOBSLOT", slot.to_string().into()));
+    }
     if let Some(name) = &config.slot_variable {
         variables.push((name, (slot - 1).to_string().into()));
     }
@@ -118,8 +125,8 @@ pub(super) async fn run(
     let sink = |stream| Sink::new(stream, &config.output, item, &config.budget);
     let mut sinks = Some((sink(StdStream::Stdout), sink(StdStream::Stderr)));
 
-    // The first poll writes what the pipe can hold, which is most often the whole input.
-    // Another pipe stays open while the command runs.
+    // The first poll writes what the pipe can hold, which is most often the whole input. A pipe for which there are no blocks
+    // stays open while the command runs.
     let pipe = item.input.as_ref().and_then(|_| group.take_input());
     let mut feeding = pin!(feed(pipe, item.input.as_deref()));
     let mut fed = feeding.as_mut().now_or_never();
@@ -157,7 +164,7 @@ pub(super) async fn run(
         && config.spawner.uses_terminal()
         && system::was_interrupted(status)
     {
-        // Ctrl-C has reached only the command, but the run is meant as well.
+        // Ctrl-C has reached only the command, but has to end the run as well.
         config.stop.interrupt();
         system::interrupt_this_program();
     }
@@ -198,7 +205,7 @@ pub(super) async fn run(
 /// Asks a machine whether the connection of a command has failed, if the status of the command may mean that.
 async fn connection_failure(
     config: &LaunchConfig,
-    place: Place<'_>,
+    place: CommandSlot<'_>,
     command: Option<RemoteCommand>,
     status: ExitStatus,
 ) -> Option<ItemFailure> {
@@ -216,9 +223,9 @@ async fn connection_failure(
         Termination::Signaled(_) => None,
     });
     let is_reachable = match RemoteCommand::answer(code) {
-        Answer::CommandExited => return None,
-        Answer::ConnectionFailed => true,
-        Answer::None => false,
+        ConnectionAnswer::CommandExited => return None,
+        ConnectionAnswer::ConnectionFailed => true,
+        ConnectionAnswer::None => false,
     };
     Some(ItemFailure::ConnectionFailed { host: host.host.name.to_string(), reason: command.reason(), is_reachable })
 }
@@ -308,9 +315,8 @@ async fn read_rest(readers: &mut Readers) -> io::Result<()> {
         readers.0.drain().await?;
         readers.1.drain().await?;
     }
-    readers.0.finish().await;
-    readers.1.finish().await;
-    Ok(())
+    readers.0.finish().await?;
+    readers.1.finish().await
 }
 
 /// The outputs of a command before they are registered with tokio. `None` for an output that is inherited.

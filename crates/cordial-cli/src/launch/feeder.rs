@@ -2,15 +2,14 @@
 
 use std::io::{self, ErrorKind};
 
-use crate::pipe::{Block, ItemInput};
+use crate::pipe::{Block, BlockBytes, ItemInput};
 use crate::system::InputPipe;
 
-/// Writes the blocks of a command, and closes its input. A command that stops reading early has what it wants, so that is
-/// no error.
+/// Writes the blocks of a command, and closes its input. It is not an error if the command stops reading early.
 ///
 /// # Errors
 ///
-/// When the pipe cannot be written for another reason.
+/// When the pipe cannot be written for another reason; `UnexpectedEof` when the file of the block has become shorter.
 ///
 /// # Cancel safety
 ///
@@ -33,9 +32,21 @@ pub(super) async fn feed(pipe: Option<InputPipe>, input: Option<&ItemInput>) -> 
 /// Writes a block, and returns whether the command may read more.
 async fn write(pipe: &mut InputPipe, block: &Block, input: &ItemInput) -> io::Result<bool> {
     let bytes = block.bytes();
+    let (length, is_spliced) = match bytes {
+        BlockBytes::Memory(bytes) => (bytes.len(), false),
+        BlockBytes::File { length, .. } => (length, true),
+    };
+    pipe.enlarge(length, is_spliced);
     let mut at = 0;
-    while at < bytes.len() {
-        match pipe.write(&bytes[at..]).await {
+    while at < length {
+        let written = match bytes {
+            BlockBytes::Memory(bytes) => pipe.write(&bytes[at..]).await,
+            BlockBytes::File { file, at: start, .. } => {
+                let n = pipe.splice(file, start + at as u64, length - at).await;
+                n.and_then(|n| if n == 0 { Err(has_shrunk()) } else { Ok(n) })
+            }
+        };
+        match written {
             Ok(n) => {
                 at += n;
                 input.add_sent(n);
@@ -43,9 +54,13 @@ async fn write(pipe: &mut InputPipe, block: &Block, input: &ItemInput) -> io::Re
             Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(false),
             Err(error) => return Err(error),
         }
-        if at < bytes.len() {
+        if at < length {
             tokio::task::yield_now().await;
         }
     }
     Ok(true)
+}
+
+fn has_shrunk() -> io::Error {
+    io::Error::new(ErrorKind::UnexpectedEof, "the file of the input has become shorter during the run")
 }

@@ -52,7 +52,7 @@ impl Launcher {
                 let _alive = alive;
                 system::unblock_sigchld();
                 runtime.block_on(workers.run(n, threads));
-                // Before the end of the thread is seen: they remove temporary files.
+                // Dropped before `alive`, whose drop shows the end of the thread, because they remove temporary files.
                 drop(runtime);
                 drop(workers);
             })?;
@@ -67,7 +67,7 @@ impl Launcher {
         let (reply, receiver) = oneshot::channel();
         self.waiting.fetch_add(1, Ordering::Relaxed);
         // If the threads have ended, `reply` is dropped with the request, and receiving fails.
-        let _ = self.requests.send(Request { item, attempt, moves: 0, reply, is_shown: false });
+        let _ = self.requests.send(Request { item, attempt, connection_failures: 0, reply, is_shown: false });
         receiver
     }
 }

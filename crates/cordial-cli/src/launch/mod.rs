@@ -16,6 +16,9 @@
 
 mod child;
 mod feeder;
+mod fleet_child;
+mod fleet_files;
+mod fleet_output;
 mod launcher;
 mod output_reader;
 mod request;
@@ -23,7 +26,8 @@ mod slot_limit;
 mod throttle;
 mod workers;
 
+pub(crate) use fleet_files::{FleetDirectory, FleetFiles, FleetFilesConfig};
 pub(crate) use launcher::Launcher;
-pub(crate) use request::{LaunchConfig, OutputTarget, RemoteLaunch, StopWatch};
+pub(crate) use request::{FleetLaunch, LaunchConfig, OutputTarget, RemoteLaunch, StopWatch};
 pub(crate) use slot_limit::SlotLimit;
 pub(crate) use throttle::Throttle;

@@ -37,14 +37,23 @@ impl Sink {
     ///
     /// # Errors
     ///
-    /// When a capture cannot be stored.
-    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// When the bytes have to be kept, and cannot be stored.
+    pub(super) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Sink::Capture(capture) => capture.append(bytes),
-            Sink::Lines(lines) => {
-                lines.push(bytes).await;
-                Ok(())
-            }
+            Sink::Lines(lines) => lines.push(bytes).await,
+        }
+    }
+
+    /// Sends the last line of an output that is printed line by line.
+    ///
+    /// # Errors
+    ///
+    /// When the line has to be held, and cannot be stored.
+    pub(super) async fn finish(&mut self) -> io::Result<()> {
+        match self {
+            Sink::Lines(lines) => lines.finish().await,
+            Sink::Capture(_) => Ok(()),
         }
     }
 }
@@ -111,9 +120,11 @@ impl<R: AsyncRead + PipeEnd + Unpin> OutputReader<R> {
     }
 
     /// Sends the last line of an output that is printed line by line.
-    pub(super) async fn finish(&mut self) {
-        if let Sink::Lines(lines) = &mut self.sink {
-            lines.finish().await;
-        }
+    ///
+    /// # Errors
+    ///
+    /// When the line has to be held, and cannot be stored.
+    pub(super) async fn finish(&mut self) -> io::Result<()> {
+        self.sink.finish().await
     }
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::fleet_files::FleetFiles;
 use super::slot_limit::SlotLimit;
 use super::throttle::Throttle;
+use crate::fleet::Fleet;
 use crate::item::Item;
 use crate::outcome::Outcome;
 use crate::output::{Budget, LineBatch, LineChannel};
@@ -29,6 +31,8 @@ pub(crate) struct LaunchConfig {
     pub(crate) spawner: Spawner,
     /// The other machines, if commands run there.
     pub(crate) remote: Option<RemoteLaunch>,
+    /// The fleet, if commands run there.
+    pub(crate) fleet: Option<FleetLaunch>,
     pub(crate) output: OutputTarget,
     pub(crate) limit: SlotLimit,
     pub(crate) timeout: Option<Duration>,
@@ -72,13 +76,19 @@ pub(crate) struct RemoteLaunch {
     pub(crate) messages: mpsc::Sender<LineBatch>,
 }
 
+/// A fleet, and the files that its commands need.
+pub(crate) struct FleetLaunch {
+    pub(crate) fleet: Fleet,
+    pub(crate) files: Arc<FleetFiles>,
+}
+
 /// A request to run the command of an item once.
 pub(super) struct Request {
     pub(super) item: Arc<Item>,
     /// Counted from 1.
     pub(super) attempt: u32,
     /// How often the connection to a machine has failed.
-    pub(super) moves: u32,
+    pub(super) connection_failures: u32,
     pub(super) reply: oneshot::Sender<Outcome>,
     /// Whether the command was printed before a start that failed because a resource was short.
     pub(super) is_shown: bool,

@@ -8,12 +8,12 @@ use tokio::sync::watch;
 #[derive(Clone, Debug)]
 pub(crate) struct SlotLimit {
     current: Arc<watch::Sender<usize>>,
-    /// The number is never greater.
+    /// `current` is never greater than this.
     max: usize,
 }
 
 impl SlotLimit {
-    /// `max` is at least `initial`, which is at least 1.
+    /// `initial` must be at least 1. If `max` is less than `initial`, then `initial` is the maximum.
     pub(crate) fn new(initial: usize, max: usize) -> SlotLimit {
         SlotLimit { current: Arc::new(watch::Sender::new(initial)), max: max.max(initial) }
     }
@@ -26,7 +26,7 @@ impl SlotLimit {
         self.max
     }
 
-    /// Sets the number, or the nearest that is possible. Running commands are not stopped.
+    /// Sets the number, at least to 1 and at most to `max`. Running commands are not stopped.
     pub(crate) fn set(&self, number: usize) {
         let number = number.clamp(1, self.max);
         self.current.send_if_modified(|current| std::mem::replace(current, number) != number);

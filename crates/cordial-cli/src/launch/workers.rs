@@ -17,7 +17,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{self, Instant};
 
-use super::child::{self, Place};
+use super::child::{self, CommandSlot};
+use super::fleet_child;
 use super::request::{LaunchConfig, RemoteLaunch, Request};
 use super::throttle::Throttle;
 use crate::item_failure::ItemFailure;
@@ -43,7 +44,7 @@ const SHORT_COMMAND: Duration = Duration::from_millis(100);
 const FEW_REQUESTS: usize = 4;
 
 /// How often an item is moved to another connection when its own fails.
-const MAX_MOVES: u32 = 20;
+const MAX_CONNECTION_FAILURES: u32 = 20;
 
 /// The number of requests that should wait besides those that run.
 pub(super) const WAITING_REQUESTS: usize = 128;
@@ -249,7 +250,7 @@ impl Workers {
 
     async fn serve_in(&self, slot: usize, request: Request, is_alone: bool, mode: WaitMode) -> Served {
         let config = &self.config;
-        let Request { item, attempt, moves, mut reply, is_shown } = request;
+        let Request { item, attempt, connection_failures, mut reply, is_shown } = request;
         let without_process = |item, failure| Outcome::without_process(item, attempt, slot, failure, &config.budget);
         let machine = match &config.remote {
             None => None,
@@ -272,24 +273,35 @@ impl Workers {
             if config.is_verbose && !is_shown {
                 show(&config.template.render(&item, slot));
             }
-            let place = Place { slot, machine: machine.as_ref().map(|(launch, host)| (*launch, host)) };
-            match child::run(config, &item, attempt, place, mode, reply.closed()).await {
+            let fleet = config.fleet.as_ref();
+            let place = CommandSlot { slot, machine: machine.as_ref().map(|(launch, host)| (*launch, host)) };
+            let ran = match fleet {
+                Some(fleet) => fleet_child::run(config, fleet, &item, attempt, slot, reply.closed()).await,
+                None => child::run(config, &item, attempt, place, mode, reply.closed()).await,
+            };
+            match ran {
                 // Another command that runs will free resources. Without one, trying again is useless.
                 Outcome { result: Err(ItemFailure::NotStarted { error, .. }), .. }
                     if !is_alone && system::is_resource_shortage(&error) =>
                 {
-                    return Served::Shortage(Request { item, attempt, moves, reply, is_shown: true });
+                    return Served::Shortage(Request { item, attempt, connection_failures, reply, is_shown: true });
                 }
                 Outcome { result: Err(ItemFailure::ConnectionFailed { reason, is_reachable, .. }), .. }
-                    if moves < MAX_MOVES && config.stop.level() == StopLevel::Running =>
+                    if connection_failures < MAX_CONNECTION_FAILURES && config.stop.level() == StopLevel::Running =>
                 {
                     // A machine refuses connections, for example, while many begin at once.
                     if let Some((launch, host)) = machine.as_ref().filter(|_| !is_reachable) {
                         leave_out(launch, host, &reason).await;
                     }
-                    return Served::Shortage(Request { item, attempt, moves: moves + 1, reply, is_shown: true });
+                    return Served::Shortage(Request {
+                        item,
+                        attempt,
+                        connection_failures: connection_failures + 1,
+                        reply,
+                        is_shown: true,
+                    });
                 }
-                // The item does not run again now; it does when the run is resumed.
+                // The item counts as stopped, so that it is run again when the run is resumed.
                 outcome @ Outcome { result: Err(ItemFailure::ConnectionFailed { .. }), .. }
                     if config.stop.level() > StopLevel::Running =>
                 {

@@ -1,4 +1,4 @@
-//! The words of the command line: the command, and the sources of its items. And the placeholders that the command may
+//! The words of the command line: the command, the sources of its items, and the placeholders that the command may
 //! have.
 
 use std::ffi::OsString;
@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::args::{ItemOptions, MapOptions};
-use crate::input::{Combination, Grouping, MAX_COMMAND_BYTES, Origin, Separator, Source, Sources, Trim, ValueEdit};
+use crate::input::{Combination, Grouping, ItemSeparator, MAX_COMMAND_BYTES, Origin, Source, Sources, Trim, ValueEdit};
 use crate::system;
 use crate::template::{BesideText, CommandTemplate, Syntax};
 use crate::text::{display, io_error};
@@ -33,7 +33,7 @@ impl Arguments {
             arguments.add(Source { origin: open(path)?, combination })?;
         }
         let separators = Separators::new(options);
-        let mut list: Option<(Vec<OsString>, Kind)> = None;
+        let mut list: Option<(Vec<OsString>, ListKind)> = None;
         for word in words {
             match (separators.kind(&word), &mut list) {
                 (Some(kind), _) => {
@@ -50,7 +50,7 @@ impl Arguments {
         Ok(arguments)
     }
 
-    fn add_list(&mut self, list: Option<(Vec<OsString>, Kind)>, combination: Combination) -> Result<(), String> {
+    fn add_list(&mut self, list: Option<(Vec<OsString>, ListKind)>, combination: Combination) -> Result<(), String> {
         let Some((words, kind)) = list else { return Ok(()) };
         let combination = if kind.is_linked { Combination::Pairs } else { combination };
         if !kind.is_files {
@@ -81,7 +81,7 @@ struct Separators<'o> {
 
 /// What the words after a separator are.
 #[derive(Clone, Copy)]
-struct Kind {
+struct ListKind {
     is_files: bool,
     is_linked: bool,
 }
@@ -91,15 +91,15 @@ impl Separators<'_> {
         Separators { items: options.arg_sep.as_encoded_bytes(), files: options.arg_file_sep.as_encoded_bytes() }
     }
 
-    fn kind(&self, word: &OsString) -> Option<Kind> {
+    fn kind(&self, word: &OsString) -> Option<ListKind> {
         let word = word.as_encoded_bytes();
         let is = |separator: &[u8]| match word.strip_prefix(separator) {
             Some(b"") => Some(false),
             Some(b"+") => Some(true),
             _ => None,
         };
-        let items = is(self.items).map(|is_linked| Kind { is_files: false, is_linked });
-        items.or_else(|| is(self.files).map(|is_linked| Kind { is_files: true, is_linked }))
+        let items = is(self.items).map(|is_linked| ListKind { is_files: false, is_linked });
+        items.or_else(|| is(self.files).map(|is_linked| ListKind { is_files: true, is_linked }))
     }
 }
 
@@ -116,12 +116,12 @@ fn open(path: &Path) -> Result<Origin, String> {
 }
 
 /// Returns what separates the items of files and of standard input.
-fn separator(options: &ItemOptions) -> Separator {
+fn separator(options: &ItemOptions) -> ItemSeparator {
     match options.delimiter {
-        _ if options.words && options.replace().is_some() => Separator::QuotedLines,
-        _ if options.words => Separator::Words,
-        _ if options.null => Separator::Byte(0),
-        delimiter => Separator::Byte(delimiter.unwrap_or(b'\n')),
+        _ if options.words && options.replace().is_some() => ItemSeparator::QuotedLines,
+        _ if options.words => ItemSeparator::Words,
+        _ if options.null => ItemSeparator::Byte(0),
+        delimiter => ItemSeparator::Byte(delimiter.unwrap_or(b'\n')),
     }
 }
 
@@ -143,7 +143,7 @@ impl Counts {
     }
 }
 
-/// Returns whether one command may get another number of records than one.
+/// Returns whether a command may get more or fewer records than one.
 pub(super) fn may_group(options: &ItemOptions) -> bool {
     let Counts { max_records, .. } = Counts::new(options);
     max_records != Some(1) || options.max_records() == Some(0)
@@ -154,7 +154,13 @@ pub(super) fn may_group(options: &ItemOptions) -> bool {
 /// # Errors
 ///
 /// A message, when a name cannot be read.
-pub(super) fn syntax(options: &ItemOptions, sources: &mut [Source]) -> Result<Syntax, String> {
+pub(super) fn syntax(options: &mut ItemOptions, sources: &mut [Source]) -> Result<Syntax, String> {
+    let headers = if options.header.is_some() { headers(options, sources)? } else { Vec::new() };
+    // As in GNU parallel.
+    if options.colsep.is_none() && headers.iter().any(|header| header.contains(&b'\t')) {
+        options.split_at_tabs();
+    }
+    let options = &*options;
     let bytes = |text: &OsString| system::argument_bytes(text.clone());
     let counts = Counts::new(options);
     let max_values = match options.colsep {
@@ -165,17 +171,8 @@ pub(super) fn syntax(options: &ItemOptions, sources: &mut [Source]) -> Result<Sy
     if let Some(text) = options.replace() {
         syntax = syntax.replace(bytes(&text)?);
     }
-    for (written, text) in [
-        ("{.}", &options.extensionreplace),
-        ("{/}", &options.basenamereplace),
-        ("{//}", &options.dirnamereplace),
-        ("{/.}", &options.basenameextensionreplace),
-        ("{#}", &options.seqreplace),
-        ("{%}", &options.slotreplace),
-    ] {
-        if let Some(text) = text {
-            syntax = syntax.rename(written, bytes(text)?);
-        }
+    for (written, text) in options.renamed() {
+        syntax = syntax.rename(written, bytes(text)?);
     }
     if options.plus {
         syntax = syntax.plus();
@@ -190,26 +187,36 @@ pub(super) fn syntax(options: &ItemOptions, sources: &mut [Source]) -> Result<Sy
         _ => BesideText::Refused,
     });
     if options.header.is_some() {
-        syntax = syntax.names(names(options, sources)?);
+        syntax = syntax.names(names(options, headers)?);
     }
     Ok(syntax)
 }
 
-/// Reads the names of values from the first item of each source.
-fn names(options: &ItemOptions, sources: &mut [Source]) -> Result<Vec<Vec<u8>>, String> {
+/// Reads the first item of each source.
+fn headers(options: &ItemOptions, sources: &mut [Source]) -> Result<Vec<Vec<u8>>, String> {
+    let first = |source: &mut Source| source.take_first(separator(options)).transpose();
+    sources
+        .iter_mut()
+        .filter_map(first)
+        .collect::<io::Result<_>>()
+        .map_err(|error| format!("cannot read the names of the values (--header): {}", io_error::describe(&error)))
+}
+
+/// Returns the names of values from the first item of each source.
+fn names(options: &ItemOptions, headers: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, String> {
     let mut names = Vec::new();
-    for source in sources {
-        let line = source.take_first(separator(options)).map_err(|error| {
-            format!("cannot read the names of the values (--header): {}", io_error::describe(&error))
-        })?;
-        let Some(line) = line else { continue };
+    for line in headers {
         match &options.colsep {
             Some(colsep) => names.extend(colsep.split(&line).map(|name| name.trim_ascii().to_vec())),
             None => names.push(line),
         }
     }
     match names.iter().find(|name| name.is_empty() || name.iter().any(|byte| b"{}".contains(byte))) {
-        Some(name) => Err(format!("{} cannot be the name of a value (--header)", display::quoted(name))),
+        Some(name) => Err(format!(
+            "{} cannot be the name of a value (--header): change the first line; or drop it with tail -n +2, and write {{1}}, \
+             {{2}} and so on",
+            display::quoted(name)
+        )),
         None => Ok(names),
     }
 }
@@ -233,7 +240,7 @@ pub(super) fn sources(
             trim: options.trim.unwrap_or(default_trim),
             colsep: options.colsep.clone(),
         },
-        joins_lines: options.max_lines().is_some() && separator(options) == Separator::Byte(b'\n'),
+        joins_lines: options.max_lines().is_some() && separator(options) == ItemSeparator::Byte(b'\n'),
         grouping: Grouping {
             max_records,
             max_lines,
@@ -247,10 +254,14 @@ pub(super) fn sources(
     })
 }
 
+/// Returns whether items are read from the terminal.
+pub(super) fn read_terminal(sources: &[Source]) -> bool {
+    sources.iter().any(|source| matches!(source.origin, Origin::Stdin)) && io::stdin().is_terminal()
+}
+
 /// Prints that items are read from the terminal, if they are: a run without items otherwise seems to hang.
 pub(super) fn announce_terminal(sources: &[Source], is_quiet: bool) {
-    let reads_stdin = sources.iter().any(|source| matches!(source.origin, Origin::Stdin));
-    if reads_stdin && !is_quiet && io::stdin().is_terminal() {
+    if !is_quiet && read_terminal(sources) {
         let _ = io::stderr().write_all(
             b"cordial: reading items from the terminal, one per line, up to Ctrl-D; ::: gives items on the command line\n",
         );

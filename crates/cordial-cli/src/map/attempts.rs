@@ -8,14 +8,19 @@ use std::time::Duration;
 
 use cordial::Exit;
 
+use super::questions::PrintedItems;
 use crate::item::Item;
 use crate::item_failure::ItemFailure;
 use crate::launch::Launcher;
 use crate::outcome::Outcome;
-use crate::output::{Budget, Charge};
+use crate::output::{Budget, Charge, Turns};
 use crate::records::RunRecords;
 use crate::stop::halt::HaltCounter;
 use crate::stop::token::{StopLevel, StopToken};
+use crate::text::display;
+
+/// The longest label of an item, in characters.
+const MAX_LABEL: usize = 100;
 
 /// An item and what its attempts share.
 #[derive(Debug)]
@@ -30,6 +35,12 @@ pub(super) struct ItemRun {
 }
 
 impl ItemRun {
+    /// Returns the item as a label: the start of its values, in one line.
+    pub(super) fn label(&self) -> String {
+        let values: Vec<String> = self.item.values.iter().map(|value| display::line(value.bytes())).collect();
+        values.join(" ").chars().take(MAX_LABEL).collect()
+    }
+
     pub(super) fn new(item: Item, budget: &Budget) -> Arc<ItemRun> {
         let _charge = budget.charge(item.values.iter().map(|value| value.bytes().len()).sum());
         Arc::new(ItemRun {
@@ -86,6 +97,10 @@ pub(super) struct ItemRunner {
     pub(super) budget: Budget,
     pub(super) stop: StopToken,
     pub(super) halt: Arc<HaltCounter>,
+    /// With `--keep-order --line-buffer`: the items that are not yet fully printed.
+    pub(super) turns: Option<Arc<Turns>>,
+    /// With `--interactive`: the items that are printed.
+    pub(super) printed: Option<PrintedItems>,
 }
 
 impl ItemRunner {
@@ -104,6 +119,9 @@ impl ItemRunner {
     ) -> impl Future<Output = Result<Outcome, AttemptFailed>> + Send + use<> {
         let runner = Arc::clone(self);
         let attempt = run.attempts.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Some(turns) = self.turns.as_ref().filter(|_| attempt == 1) {
+            turns.append(run.item.index);
+        }
         let first_reply = (attempt == 1).then(|| runner.launcher.request(Arc::clone(&run.item), 1));
         async move {
             let reply = match first_reply {
@@ -138,8 +156,8 @@ impl ItemRunner {
         }
     }
 
-    /// Returns the outcome of the last attempt, which the launcher has recorded, unless it did not know that no further
-    /// attempt would follow.
+    /// Returns the outcome of the last attempt. The launcher has recorded it, unless it expected a further attempt; then it is
+    /// recorded here.
     async fn finish(&self, run: &ItemRun, mut outcome: Outcome) -> Result<Outcome, AttemptFailed> {
         let is_unfinished = outcome.result.as_ref().is_err_and(ItemFailure::is_unfinished);
         if !is_unfinished && !outcome.is_recorded && self.records.record(&mut outcome).await.is_err() {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use crate::args::{BlockSize, MapOptions};
+use crate::args::{BlockOption, MapOptions};
 use crate::input::{Origin, Source};
 use crate::pipe::{BlockOptions, Separator};
 use crate::system;
@@ -29,19 +29,18 @@ pub(super) fn check_without_pipe(options: &MapOptions) -> Result<(), String> {
     }
 }
 
-/// Returns the placeholders that the command may have: `{#}` and `{%}`, and no item at its end.
+/// Returns the syntax of the command: it may have `{#}` and `{%}`, and no item is appended. The placeholders of items are
+/// recognized only to be refused.
 pub(super) fn block_syntax(options: &MapOptions) -> Result<Syntax, String> {
     let replace = options.items.replace().unwrap_or_else(|| "{}".into());
     let mut syntax = Syntax::default().replace(system::argument_bytes(replace)?);
-    for (written, text) in [("{#}", &options.items.seqreplace), ("{%}", &options.items.slotreplace)] {
-        if let Some(text) = text {
-            syntax = syntax.rename(written, system::argument_bytes(text.clone())?);
-        }
+    for (written, text) in options.items.renamed() {
+        syntax = syntax.rename(written, system::argument_bytes(text.clone())?);
     }
     Ok(syntax)
 }
 
-/// Checks the options of `--pipe`, and returns how the input is cut, and where it is.
+/// Checks the options of `--pipe`, and returns the source of the input, and how the input is cut.
 ///
 /// # Errors
 ///
@@ -124,8 +123,8 @@ pub(super) fn block_options(
     }
     let size = match options.pipe.block {
         None => DEFAULT_BLOCK_BYTES as u64,
-        Some(BlockSize::Bytes(size)) => size,
-        Some(BlockSize::PerSlot(number)) => {
+        Some(BlockOption::Bytes(size)) => size,
+        Some(BlockOption::PerSlot(number)) => {
             let length = file.map(File::metadata).transpose().map_err(|error| {
                 format!(
                     "cannot read the size of the file of -a, which --block -N needs: {}",

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::arguments;
+use super::{arguments, shell_operators};
 use crate::args::MapOptions;
 use crate::system;
 use crate::template::{CommandTemplate, Shell, Syntax};
@@ -14,10 +14,12 @@ const LINE_BYTES: &[u8] = b" \t\n|&;<>()$`\\\"'*?[";
 /// The command as it was given.
 pub(super) struct GivenCommand {
     words: Vec<Vec<u8>>,
-    kind: Kind,
+    kind: CommandKind,
+    /// Whether words that look like operators of a shell are arguments (`-q`).
+    is_quoted: bool,
 }
 
-enum Kind {
+enum CommandKind {
     Words,
     /// The words, joined by blanks, are a line for this shell.
     Line(Shell),
@@ -43,31 +45,42 @@ impl GivenCommand {
             Some(shell) => shell.clone(),
             // Functions are exported in a form that only bash reads.
             None if system::exported_functions().iter().any(|name| calls_function(name)) => Shell::bash(),
-            None => Shell::sh(),
+            None if options.remote.is_used() || options.fleet.nats.is_some() => Shell::sh(),
+            None => Shell::default_sh(),
         };
         let kind = if words.is_empty() {
             if arguments::may_group(&options.items) {
                 return Err("-n needs a command: without a command, each item is a command of its own".to_owned());
             }
-            Kind::ItemIsLine(shell_for(&|_| true))
+            CommandKind::ItemIsLine(shell_for(&|_| true))
         } else if is_line {
-            Kind::Line(shell_for(&|name| words.iter().any(|word| has_word(word, name))))
+            CommandKind::Line(shell_for(&|name| words.iter().any(|word| has_word(word, name))))
         } else {
-            Kind::Words
+            CommandKind::Words
         };
-        Ok(GivenCommand { words, kind })
+        Ok(GivenCommand { words, kind, is_quoted: options.other.quote })
     }
 
     /// Returns the command with its placeholders.
     ///
     /// # Errors
     ///
-    /// A message, when a placeholder stands where it cannot be replaced.
+    /// A message, when a placeholder stands where it cannot be replaced, or a word was meant for a shell.
     pub(super) fn template(&self, syntax: &Syntax) -> Result<CommandTemplate, String> {
         match &self.kind {
-            Kind::Words => CommandTemplate::words(&self.words, syntax),
-            Kind::Line(shell) => CommandTemplate::shell(shell.clone(), &self.words.join(&b' '), syntax),
-            Kind::ItemIsLine(shell) => Ok(CommandTemplate::ItemIsLine(shell.clone())),
+            CommandKind::Words => {
+                if !self.is_quoted {
+                    shell_operators::check(&self.words, |word| syntax.has_placeholder(word))?;
+                }
+                CommandTemplate::words(&self.words, syntax)
+            }
+            CommandKind::Line(shell) => {
+                let line = self.words.join(&b' ');
+                let template = CommandTemplate::shell(shell.clone(), &line, syntax)?;
+                shell.check(&line).map_err(|message| format!("in {}, {message}", display::quoted(&line)))?;
+                Ok(template)
+            }
+            CommandKind::ItemIsLine(shell) => Ok(CommandTemplate::ItemIsLine(shell.clone())),
         }
     }
 
@@ -75,18 +88,18 @@ impl GivenCommand {
     pub(super) fn calls_function(&self) -> bool {
         let functions = system::exported_functions();
         match &self.kind {
-            Kind::Words => functions.iter().any(|name| self.words.first() == Some(name)),
-            Kind::Line(_) => functions.iter().any(|name| self.words.iter().any(|word| has_word(word, name))),
-            Kind::ItemIsLine(_) => false,
+            CommandKind::Words => functions.iter().any(|name| self.words.first() == Some(name)),
+            CommandKind::Line(_) => functions.iter().any(|name| self.words.iter().any(|word| has_word(word, name))),
+            CommandKind::ItemIsLine(_) => false,
         }
     }
 
     /// Returns the command as it was typed, for messages. Empty if each item is a command.
     pub(super) fn typed(&self) -> String {
         match &self.kind {
-            Kind::Words => display::command(&self.words),
-            Kind::Line(_) => display::line(&self.words.join(&b' ')),
-            Kind::ItemIsLine(_) => String::new(),
+            CommandKind::Words => display::command(&self.words),
+            CommandKind::Line(_) => display::line(&self.words.join(&b' ')),
+            CommandKind::ItemIsLine(_) => String::new(),
         }
     }
 }
@@ -102,7 +115,7 @@ fn is_line(word: &[u8], options: &MapOptions) -> bool {
         options.workdir.as_deref().unwrap_or(Path::new("")).join(name)
     };
     if word.contains(&b'/') {
-        // A blank in the path of a program, or of the directory of programs that are the items.
+        // The path of a program may contain a blank, and so may the directory of programs that the items name.
         let fixed = word.iter().position(|&byte| byte == b'{').map_or(word, |at| &word[..at]);
         let directory = fixed.iter().rposition(|&byte| byte == b'/').map_or(&b""[..], |at| &fixed[..at]);
         !(path(word).is_file() || has_line_bytes(directory) && path(directory).is_dir())

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use super::arguments::{self, Arguments};
 use super::block_config::{block_options, block_syntax, check_without_pipe};
 use super::command::GivenCommand;
+use super::fleet;
 use super::remote::remote;
 use crate::args::{Concurrency, MapOptions};
-use crate::input::{Origin, Sources};
-use crate::launch::SlotLimit;
+use crate::input::{Origin, Source, Sources};
+use crate::launch::{FleetFilesConfig, SlotLimit};
 use crate::pipe::BlockOptions;
 use crate::records::{Joblog, PastJoblog, PastRun, ResultsDirectory, Resume, RunRecords};
 use crate::remote::Remote;
@@ -20,7 +21,7 @@ use crate::system::{self, Program, Terminal};
 use crate::template::CommandTemplate;
 use crate::text::io_error;
 
-/// No file makes more commands run at once, unless it contains a larger number at the start.
+/// The file of `-c` makes at most this many commands run at once, unless it contains a larger number at the start.
 const MAX_FROM_FILE: usize = 1024;
 
 /// Signals make at most this many more commands run at once.
@@ -31,8 +32,8 @@ const MAX_FROM_SIGNALS: usize = 128;
 pub(super) enum OutputMode {
     /// The output of an item is printed when the item is finished.
     Grouped(Format),
-    /// Each line is printed when it is written.
-    LineBuffered { is_tagged: bool },
+    /// Each line is printed when it is written; with `is_ordered`, when it is the turn of its item.
+    LineBuffered { is_tagged: bool, is_ordered: bool },
     /// Commands write directly to the outputs of `cordial`.
     Ungrouped,
 }
@@ -44,6 +45,27 @@ pub(super) enum Input {
     Blocks(Origin, Box<BlockOptions>),
 }
 
+/// The records of a run.
+pub(super) enum ConfigRecords {
+    Open(Box<RunRecords>),
+    /// They are opened when the fleet is reached, so that a run that cannot begin leaves no files. The command is in them.
+    Later(Box<CommandTemplate>),
+}
+
+impl ConfigRecords {
+    /// Returns the records, opened.
+    ///
+    /// # Errors
+    ///
+    /// A message, when a file cannot be used.
+    pub(super) fn open(self, options: &MapOptions) -> Result<RunRecords, String> {
+        match self {
+            ConfigRecords::Open(records) => Ok(*records),
+            ConfigRecords::Later(template) => records(options, *template),
+        }
+    }
+}
+
 /// The checked options.
 pub(super) struct Config {
     pub(super) input: Input,
@@ -53,12 +75,18 @@ pub(super) struct Config {
     pub(super) remote: Option<Remote>,
     /// The terminal, if commands may use it.
     pub(super) terminal: Option<Arc<Terminal>>,
+    /// Whether items are typed in at the terminal.
+    pub(super) items_are_typed: bool,
+    /// The terminal at which to ask before each command, if that is wanted.
+    pub(super) asked_at: Option<Arc<Terminal>>,
     /// The command as it was typed.
     pub(super) typed: Arc<str>,
     pub(super) limit: SlotLimit,
     pub(super) output: OutputMode,
     pub(super) halt: HaltPolicy,
-    pub(super) records: RunRecords,
+    pub(super) records: ConfigRecords,
+    /// Where commands on a fleet run, and their files.
+    pub(super) fleet_files: Option<FleetFilesConfig>,
     pub(super) options: MapOptions,
 }
 
@@ -71,7 +99,8 @@ impl Config {
     pub(super) fn new(mut options: MapOptions) -> Result<Config, String> {
         let Arguments { command, mut sources } = Arguments::new(&mut options)?;
         let command = GivenCommand::new(command, &options)?;
-        if let Some(workdir) = options.workdir.as_ref().filter(|_| !options.remote.is_used())
+        if let Some(workdir) =
+            options.workdir.as_ref().filter(|_| !options.remote.is_used() && options.fleet.nats.is_none())
             && !workdir.is_dir()
         {
             let shown = workdir.display();
@@ -81,20 +110,16 @@ impl Config {
             };
             return Err(format!("--workdir {shown} is not a directory: {advice}"));
         }
-        if options.keep_order && options.line_buffer {
-            return Err(
-                "-k cannot be used with --line-buffer, which prints each line when it is written: leave out one of them".to_owned()
-            );
-        }
         if options.items.header.is_some() {
             arguments::announce_terminal(&sources, options.quiet);
         }
         let syntax = match options.pipe.is_on() {
             true => block_syntax(&options)?,
-            false => arguments::syntax(&options.items, &mut sources)?,
+            false => arguments::syntax(&mut options.items, &mut sources)?,
         };
         let template = command.template(&syntax)?;
-        let is_searched = options.dry_run || options.remote.is_used();
+        fleet::check(&options, command.calls_function())?;
+        let is_searched = options.dry_run || options.remote.is_used() || options.fleet.nats.is_some();
         let program = match template.program().filter(|_| !is_searched) {
             Some(name) => system::find_program(name, options.workdir.as_deref())?,
             None => Program::Searched,
@@ -108,6 +133,11 @@ impl Config {
             );
         }
         let remote = if options.dry_run { None } else { remote(&options, &syntax)? };
+        let items_are_typed = arguments::read_terminal(&sources);
+        let asked_at = match options.other.interactive && !options.dry_run {
+            true => Some(Arc::new(terminal_to_ask(&sources)?)),
+            false => None,
+        };
         let (input, terminal) = if options.pipe.is_on() {
             let (origin, blocks) = block_options(&options, &template, sources, shares)?;
             (Input::Blocks(origin, Box::new(blocks)), None)
@@ -117,21 +147,29 @@ impl Config {
             let terminal = options.launch.tty.then(|| open_terminal(&options, &sources)).transpose()?;
             (Input::Items(sources), terminal.map(Arc::new))
         };
+        let is_fleet = options.fleet.nats.is_some() && !options.dry_run;
         Ok(Config {
+            fleet_files: if is_fleet { Some(fleet::files(&options, &syntax)?) } else { None },
             limit: match (&terminal, &remote) {
+                _ if is_fleet => fleet::limit(&options.concurrency, shares),
                 (Some(_), _) => SlotLimit::new(1, 1),
                 (None, Some(remote)) => SlotLimit::new(remote.slots, remote.slots),
                 (None, None) => slot_limit(&options.concurrency, shares),
             },
             remote,
             terminal,
+            items_are_typed,
+            asked_at,
             output: output_mode(&options),
             halt: match options.halt {
                 _ if options.fail_fast => HaltPolicy::FAIL_FAST,
                 policy => policy.unwrap_or(HaltPolicy::Never),
             },
             // Last, because it creates files.
-            records: records(&options, command.template(&syntax)?)?,
+            records: match is_fleet {
+                true => ConfigRecords::Later(Box::new(command.template(&syntax)?)),
+                false => ConfigRecords::Open(Box::new(records(&options, command.template(&syntax)?)?)),
+            },
             typed: command.typed().into(),
             template,
             input,
@@ -142,14 +180,15 @@ impl Config {
 
     /// Returns how progress is shown.
     pub(super) fn progress_mode(&self) -> ProgressMode {
-        match self.options.quiet {
+        // A bar would be drawn over the questions, and over the items that are typed in.
+        match self.options.quiet || self.asked_at.is_some() || self.items_are_typed {
             true => ProgressMode::Hidden,
             false => ProgressMode::choose(self.options.bar, self.output == OutputMode::Ungrouped),
         }
     }
 }
 
-/// Returns how many commands may run at once at first, which is given, and at most.
+/// Returns how many commands run at once: `initial` at first, and a limit for later changes.
 fn slot_limit(concurrency: &Concurrency, initial: usize) -> SlotLimit {
     let system_max = system::max_concurrency();
     let max = match concurrency {
@@ -164,21 +203,41 @@ fn open_terminal(options: &MapOptions, sources: &Sources) -> Result<Terminal, St
     if options.concurrency.is_several() {
         return Err("--tty lets one command at a time use the terminal: leave -c out, or write -c 1".to_owned());
     }
-    // Without a source, items are read from standard input.
-    let reads_stdin =
-        sources.sources.is_empty() || sources.sources.iter().any(|source| matches!(source.origin, Origin::Stdin));
-    if reads_stdin && io::stdin().is_terminal() {
+    if read_terminal(&sources.sources) {
         return Err("with --tty the commands read the terminal, so items cannot be read from it: write them after :::, or use -a FILE".to_owned());
     }
     Terminal::open()
         .map_err(|error| format!("--tty needs a terminal, and there is none: /dev/tty: {}", io_error::describe(&error)))
 }
 
+/// Opens the terminal for the questions of `--interactive`.
+fn terminal_to_ask(sources: &[Source]) -> Result<Terminal, String> {
+    if read_terminal(sources) {
+        return Err(
+            "-p reads answers from the terminal, so items cannot be read from it: write them after :::, or use -a FILE"
+                .to_owned(),
+        );
+    }
+    Terminal::open().map_err(|error| {
+        format!(
+            "-p asks at the terminal, and there is none: /dev/tty: {}; --dry-run prints the commands without running them",
+            io_error::describe(&error)
+        )
+    })
+}
+
+/// Returns whether items are read from the terminal.
+fn read_terminal(sources: &[Source]) -> bool {
+    sources.iter().any(|source| matches!(source.origin, Origin::Stdin)) && io::stdin().is_terminal()
+}
+
 fn output_mode(options: &MapOptions) -> OutputMode {
     match options {
         MapOptions { ungroup: true, .. } => OutputMode::Ungrouped,
         _ if options.launch.tty => OutputMode::Ungrouped,
-        MapOptions { line_buffer: true, tag, .. } => OutputMode::LineBuffered { is_tagged: *tag },
+        MapOptions { line_buffer: true, tag, keep_order, .. } => {
+            OutputMode::LineBuffered { is_tagged: *tag, is_ordered: *keep_order }
+        }
         MapOptions { json: true, .. } => OutputMode::Grouped(Format::Json),
         MapOptions { tag: true, .. } => OutputMode::Grouped(Format::Tagged),
         _ => OutputMode::Grouped(Format::Plain),
@@ -221,7 +280,7 @@ fn records(options: &MapOptions, template: CommandTemplate) -> Result<RunRecords
         };
         return Ok(RunRecords::new(template, resume, past, None, None));
     }
-    // Before the joblog is opened, because a joblog that did not exist remains if the results directory is refused.
+    // Before the joblog is opened: otherwise a new joblog would remain if the results directory is refused.
     let results = match &options.results {
         Some(path) if resume == Resume::No => Some(ResultsDirectory::create(path)?),
         Some(path) => Some(ResultsDirectory::resume(path)?),

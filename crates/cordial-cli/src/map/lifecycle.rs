@@ -19,6 +19,7 @@ use tokio::time;
 use super::adjust::adjust;
 use super::arguments;
 use super::config::{Config, Input};
+use super::observer::{name_root, observe};
 use super::pipeline::{LAST_OUTPUT_TIMEOUT, run_items};
 use super::run_state::RunState;
 use crate::args::MapOptions;
@@ -64,10 +65,16 @@ pub(crate) fn run(options: MapOptions) -> ExitCode {
     let reason = match &runtime {
         // `Runtime::run` would handle signals itself: a second signal would end the root task
         // before the summary is printed.
-        Ok(runtime) => runtime.block_on(root(config, run_name, state.clone())).unwrap_or_else(|exit| {
-            print_message(format_args!("internal error: {exit:#}; please report it"));
-            ExitReason::Error
-        }),
+        Ok(runtime) => match config.options.observe.as_deref().map_or(Ok(()), |address| observe(address, runtime)) {
+            Ok(()) => runtime.block_on(root(config, run_name, state.clone())).unwrap_or_else(|exit| {
+                print_message(format_args!("internal error: {exit:#}; please report it"));
+                ExitReason::Error
+            }),
+            Err(message) => {
+                print_message(message);
+                ExitReason::Error
+            }
+        },
         Err(error) => {
             print_message(error);
             ExitReason::Error
@@ -98,6 +105,9 @@ fn new_run_name() -> String {
 
 /// The root task: runs the items and handles signals.
 async fn root(config: Config, run_name: String, state: RunState) -> ExitReason {
+    if config.options.observe.is_some() {
+        name_root();
+    }
     let (stdout, stderr) = (Writer::new(|| StandardOutput), Writer::new(|| StandardError));
     let mut printer = Printer::new(stdout, stderr, config.options.quiet, config.progress_mode());
     let handlers = StopSignals::listen()

@@ -14,10 +14,14 @@ mod block_config;
 mod block_source;
 mod command;
 mod config;
+mod fleet;
 mod lifecycle;
+mod observer;
 mod pending;
 mod pipeline;
+mod questions;
 mod remote;
 mod run_state;
+mod shell_operators;
 
 pub(crate) use lifecycle::run;

@@ -10,30 +10,31 @@ use futures_core::Stream;
 
 use super::attempts::ItemRun;
 use super::block_source::BlockSource;
+use super::questions::{Answer, Questions};
 use crate::input::{ItemSource, ValueCount};
 use crate::item::Item;
 use crate::output::Budget;
 use crate::records::{FatalError, RunRecords};
 
 /// Where items come from.
-pub(super) enum Source {
+pub(super) enum RunSource {
     Items(Box<ItemSource>),
     Blocks(BlockSource),
 }
 
-impl Source {
+impl RunSource {
     /// Returns the count of values, which grows while the input is read ahead, and the most values of an item.
     pub(super) fn count(&self) -> (Arc<ValueCount>, usize) {
         match self {
-            Source::Items(items) => items.count(),
-            Source::Blocks(blocks) => (blocks.count(), 1),
+            RunSource::Items(items) => items.count(),
+            RunSource::Blocks(blocks) => (blocks.count(), 1),
         }
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Item>>> {
         match self {
-            Source::Items(items) => Pin::new(items.as_mut()).poll_next(cx),
-            Source::Blocks(blocks) => blocks.poll_next(cx),
+            RunSource::Items(items) => Pin::new(items.as_mut()).poll_next(cx),
+            RunSource::Blocks(blocks) => blocks.poll_next(cx),
         }
     }
 }
@@ -41,11 +42,13 @@ impl Source {
 /// The stream of items that remain to be run. It waits while the budget is used up, and ends early
 /// if the run cannot continue. Items that it has yielded still run to their end.
 pub(super) struct PendingItems {
-    pub(super) source: Source,
+    pub(super) source: RunSource,
     pub(super) records: Arc<RunRecords>,
     pub(super) budget: Budget,
-    /// The number of items that an earlier run finished.
+    /// The number of items that an earlier run finished, or that were declined.
     pub(super) skipped: Arc<AtomicU64>,
+    /// With `--interactive`.
+    pub(super) questions: Option<Questions>,
 }
 
 impl Stream for PendingItems {
@@ -55,6 +58,17 @@ impl Stream for PendingItems {
         let this = self.get_mut();
         ready!(this.budget.poll_available(cx));
         loop {
+            if let Some(questions) = this.questions.as_mut().filter(|questions| !questions.is_idle()) {
+                match ready!(questions.poll_answer(cx)) {
+                    Answer::Run(item) => return Poll::Ready(Some(ItemRun::new(item, &this.budget))),
+                    Answer::Skip => this.skipped.fetch_add(1, Ordering::Relaxed),
+                    Answer::Stop => return Poll::Ready(None),
+                    Answer::Failed(error) => {
+                        let _ = this.records.abort(FatalError::Input(error));
+                        return Poll::Ready(None);
+                    }
+                };
+            }
             let item = match ready!(this.source.poll_next(cx)) {
                 None => return Poll::Ready(None),
                 Some(Ok(item)) => item,
@@ -63,11 +77,17 @@ impl Stream for PendingItems {
                     return Poll::Ready(None);
                 }
             };
-            match this.records.is_skipped(&item) {
-                Ok(true) => this.skipped.fetch_add(1, Ordering::Relaxed),
-                Ok(false) => return Poll::Ready(Some(ItemRun::new(item, &this.budget))),
-                Err(_) => return Poll::Ready(None),
-            };
+            match (this.records.is_skipped(&item), &mut this.questions) {
+                (Ok(true), _) => {
+                    this.skipped.fetch_add(1, Ordering::Relaxed);
+                }
+                (Ok(false), Some(questions)) => {
+                    let command = this.records.command(&item, 1);
+                    questions.ask(item, command);
+                }
+                (Ok(false), None) => return Poll::Ready(Some(ItemRun::new(item, &this.budget))),
+                (Err(_), _) => return Poll::Ready(None),
+            }
         }
     }
 }

@@ -22,12 +22,17 @@ use tokio::time::{self, MissedTickBehavior};
 use super::attempts::{ItemRun, ItemRunner, should_retry};
 use super::block_source::{self, BlockSource};
 use super::config::{Config, Input, OutputMode};
-use super::pending::{PendingItems, Source};
+use super::pending::{PendingItems, RunSource};
+use super::questions::Questions;
 use super::run_state::RunState;
+use crate::args::MapOptions;
 use crate::exit_reason::ExitReason;
-use crate::launch::{LaunchConfig, Launcher, OutputTarget, RemoteLaunch, SlotLimit, StopWatch, Throttle};
+use crate::fleet::{self, Fleet};
+use crate::launch::{
+    FleetFiles, FleetLaunch, LaunchConfig, Launcher, OutputTarget, RemoteLaunch, SlotLimit, StopWatch, Throttle,
+};
 use crate::outcome::Outcome;
-use crate::output::{Budget, LineBatch, LineChannel};
+use crate::output::{Budget, LineBatch, LineChannel, Turns};
 use crate::pipe::SharedBlocks;
 use crate::records::FatalError;
 use crate::report::{Format, Printer, ProgressCounts, RunEnd, TICK};
@@ -55,7 +60,22 @@ where
     O: AsyncWrite + Unpin,
     E: AsyncWrite + Unpin,
 {
-    let Config { input, template, program, terminal, typed, remote, limit, output, halt, records, options } = config;
+    let Config {
+        input,
+        template,
+        program,
+        terminal,
+        asked_at,
+        items_are_typed: _,
+        typed,
+        remote,
+        limit,
+        output,
+        halt,
+        records,
+        fleet_files,
+        options,
+    } = config;
     let (mut source, shared) = match open(input, &limit, &stop).await {
         Ok(source) => source,
         Err(message) => {
@@ -63,16 +83,25 @@ where
             return ExitReason::Error;
         }
     };
-    if matches!(&source, Source::Items(items) if items.lacks_a_list()) && !options.quiet {
+    if matches!(&source, RunSource::Items(items) if items.lacks_a_list()) && !options.quiet {
         printer.print_message("one of the lists is empty, so there are no items").await;
     }
+    let fleet = if options.dry_run { Ok(None) } else { connect_fleet(&options).await };
+    let opened = fleet.and_then(|fleet| Ok((fleet, records.open(&options)?)));
+    let (fleet, records) = match opened {
+        Ok(opened) => opened,
+        Err(message) => {
+            printer.print_message(&message).await;
+            return ExitReason::Error;
+        }
+    };
     let (records, budget, skipped) = (Arc::new(records), Budget::default(), Arc::new(AtomicU64::new(0)));
     if options.dry_run {
-        return dry_run(PendingItems { source, records, budget, skipped }, printer).await;
+        return dry_run(PendingItems { source, records, budget, skipped, questions: None }, printer).await;
     }
     let mut total = 0;
     if halt.needs_total()
-        && let Source::Items(items) = &mut source
+        && let RunSource::Items(items) = &mut source
     {
         total = match items.collect().await {
             Ok(total) => total,
@@ -80,17 +109,25 @@ where
         };
     }
     let halt = Arc::new(HaltCounter::new(halt, total));
+    let mut turns = None;
     let (target, mut lines) = match output {
         OutputMode::Grouped(_) => (OutputTarget::Capture, None),
         OutputMode::Ungrouped => (OutputTarget::Inherit, None),
-        OutputMode::LineBuffered { is_tagged } => {
-            let (channel, lines) = LineChannel::new(is_tagged);
+        OutputMode::LineBuffered { is_tagged, is_ordered } => {
+            turns = is_ordered.then(|| Arc::new(Turns::new(budget.clone())));
+            let (channel, lines) = LineChannel::new(is_tagged, turns.clone());
             (OutputTarget::Lines(channel), Some(lines))
         }
     };
     let max_attempts = options.retries.saturating_add(1);
-    let command_input = if matches!(source, Source::Blocks(_)) { CommandInput::Piped } else { CommandInput::Inherited };
+    let command_input =
+        if matches!(source, RunSource::Blocks(_)) { CommandInput::Piped } else { CommandInput::Inherited };
     let command_output = if output == OutputMode::Ungrouped { CommandOutput::Inherited } else { CommandOutput::Piped };
+    let fleet = fleet.zip(fleet_files).map(|(fleet, files)| {
+        let files = FleetFiles::new(files, run_name.clone(), state.groups.clone());
+        FleetLaunch { fleet, files: Arc::new(files) }
+    });
+    let common_files = fleet.as_ref().map(|launch| (launch.fleet.clone(), launch.files.clone()));
     let spawn_config = SpawnConfig {
         program,
         workdir: options.workdir.clone(),
@@ -99,7 +136,7 @@ where
         run_name,
     };
     let remote = remote.map(|remote| {
-        // Each connection is a local command, which has nothing of the program and of the directory of the others.
+        // The local commands that connect are another program, and do not run in the directory of the commands.
         let spawn_config = SpawnConfig {
             program: Program::Searched,
             workdir: None,
@@ -110,7 +147,7 @@ where
         let messages = match &target {
             OutputTarget::Lines(channel) => channel.messages(),
             OutputTarget::Capture | OutputTarget::Inherit => {
-                let (channel, messages) = LineChannel::new(false);
+                let (channel, messages) = LineChannel::new(false, None);
                 lines = Some(messages);
                 channel.messages()
             }
@@ -124,6 +161,7 @@ where
         slot_variable: options.other.process_slot_var.clone(),
         spawner: Spawner::new(spawn_config, terminal),
         remote,
+        fleet,
         output: target,
         limit: limit.clone(),
         timeout: options.timeout,
@@ -152,12 +190,22 @@ where
         }
     };
     let values = source.count();
-    let pending =
-        PendingItems { source, records: Arc::clone(&records), budget: budget.clone(), skipped: Arc::clone(&skipped) };
-    let runner = Arc::new(ItemRunner { launcher, records, max_attempts, budget: budget.clone(), stop, halt });
+    let questions = asked_at.map(|terminal| Questions::new(terminal, limit.clone(), stop.clone()));
+    let printed = questions.as_ref().map(|questions| questions.printed.clone());
+    // A question is asked when a command may run.
+    let max_concurrency = if questions.is_some() { limit.get() } else { Launcher::wanted_requests(&limit) };
+    let pending = PendingItems {
+        source,
+        records: Arc::clone(&records),
+        budget: budget.clone(),
+        skipped: Arc::clone(&skipped),
+        questions,
+    };
+    let runner = ItemRunner { launcher, records, max_attempts, budget: budget.clone(), stop, halt, turns, printed };
+    let runner = Arc::new(runner);
     let task_runner = Arc::clone(&runner);
     let results = Task::async_stream_from(pending, move |run| task_runner.attempt(run))
-        .max_concurrency(Launcher::wanted_requests(&limit))
+        .max_concurrency(max_concurrency)
         .max_ahead(MAX_RESULTS_AHEAD)
         // The launcher enforces `--timeout`, because it sends SIGTERM first and keeps the output.
         .timeout(Timeout::Infinity)
@@ -165,17 +213,36 @@ where
         .retry(Retry::times(options.retries as usize).when(should_retry))
         .zip_input_on_exit();
     printer.begin_progress(ProgressCounts { stream: results.progress(), values, skipped });
-    let is_ordered = matches!(output, OutputMode::Grouped(_)) && !options.unordered;
+    let is_ordered = match output {
+        OutputMode::Grouped(_) => !options.unordered,
+        OutputMode::LineBuffered { is_ordered, .. } => is_ordered,
+        OutputMode::Ungrouped => false,
+    };
     let results = if is_ordered { results } else { results.unordered() };
+    // Without an observer, no label is shown.
+    let results = if options.observe.is_some() { results.label(|run| run.label()) } else { results };
     let format = match output {
         OutputMode::Grouped(format) => format,
         OutputMode::LineBuffered { .. } => Format::Plain,
         OutputMode::Ungrouped => Format::Direct,
     };
-    if let Err(error) = print_results(results, &mut lines, format, &budget, printer).await {
+    if let Err(error) = print_results(results, &mut lines, format, &runner, printer).await {
         return report_output_error(&error, printer).await;
     }
+    if let Some((fleet, files)) = common_files {
+        files.delete_common(&fleet).await;
+    }
     conclude(&runner, &state, shared.as_deref(), printer).await
+}
+
+/// Connects to the fleet, if commands run there, and waits for a worker.
+async fn connect_fleet(options: &MapOptions) -> Result<Option<Fleet>, String> {
+    let Some(url) = &options.fleet.nats else { return Ok(None) };
+    let cluster = fleet::connect(url, &options.fleet.server, None).await?;
+    let group = options.fleet.fleet_group.clone().unwrap_or_else(|| "default".to_owned());
+    let fleet = Fleet { cluster, group };
+    fleet.wait_served().await?;
+    Ok(Some(fleet))
 }
 
 /// Opens the items. From here on, only this program reads its standard input, and commands have none.
@@ -183,15 +250,15 @@ async fn open(
     input: Input,
     limit: &SlotLimit,
     stop: &StopToken,
-) -> Result<(Source, Option<Arc<SharedBlocks>>), String> {
+) -> Result<(RunSource, Option<Arc<SharedBlocks>>), String> {
     let stdin = system::take_stdin()
         .map_err(|error| format!("cannot take over standard input: {}", io_error::describe(&error)))?;
     match input {
-        Input::Items(sources) => Ok((Source::Items(Box::new(sources.open(stdin, stop.clone()).await?)), None)),
+        Input::Items(sources) => Ok((RunSource::Items(Box::new(sources.open(stdin, stop.clone()).await?)), None)),
         Input::Blocks(origin, options) => {
             let blocks = block_source::start(origin, *options, stdin, limit.clone())?;
             let shared = blocks.shared();
-            Ok((Source::Blocks(BlockSource::new(blocks, stop.clone())), shared))
+            Ok((RunSource::Blocks(BlockSource::new(blocks, stop.clone())), shared))
         }
     }
 }
@@ -221,7 +288,7 @@ async fn print_results<O, E>(
     results: impl Stream<Item = Result<Outcome, Failure<Arc<ItemRun>>>>,
     lines: &mut Option<Receiver<LineBatch>>,
     format: Format,
-    budget: &Budget,
+    runner: &ItemRunner,
     printer: &mut Printer<O, E>,
 ) -> io::Result<()>
 where
@@ -259,8 +326,17 @@ where
         match next {
             Next::Lines(batch) => printer.print_lines(batch).await?,
             Next::Result(Some(result)) => {
-                let outcome = result.unwrap_or_else(|Failure { input, exit, .. }| input.into_outcome(&exit, budget));
+                let outcome =
+                    result.unwrap_or_else(|Failure { input, exit, .. }| input.into_outcome(&exit, &runner.budget));
                 printer.print(outcome, format).await?;
+                if let Some(held) = runner.turns.as_ref().and_then(|turns| turns.advance()) {
+                    printer.print_held(held).await?;
+                }
+                if let Some(printed) = &runner.printed {
+                    // Before the next question.
+                    printer.flush().await?;
+                    printed.add_one();
+                }
             }
             Next::Result(None) => break,
             Next::Flush => printer.flush().await?,

@@ -66,7 +66,9 @@ pub(super) fn remote(options: &MapOptions, syntax: &Syntax) -> Result<Option<Rem
         slots: match options.concurrency {
             Concurrency::Number(number) => Some(number),
             Concurrency::Percent(100) => None,
-            _ => return Err("with -S, -c takes a number: so many commands at once on each host".to_owned()),
+            _ => {
+                return Err("with -S, -c takes a number: how many commands run at once on each host".to_owned());
+            }
         },
         grace: options.grace,
         nice: options.nice,
@@ -80,13 +82,10 @@ pub(super) fn remote(options: &MapOptions, syntax: &Syntax) -> Result<Option<Rem
     Remote::new(config, |message| drop(writeln!(std::io::stderr(), "cordial: {message}"))).map(Some)
 }
 
-/// Refuses a directory with a placeholder, and one for this machine, where it would be another directory.
+/// Refuses a directory with a placeholder, and a directory together with the host `:`, which is this machine.
 fn check_workdir(workdir: &Path, entries: &[String], syntax: &Syntax) -> Result<(), String> {
+    refuse_placeholder(workdir, syntax)?;
     let shown = workdir.display();
-    let template = CommandTemplate::name(&system::argument_bytes(workdir.into())?, syntax)?;
-    if template.uses_item() || template.uses_slot() {
-        return Err(format!("--workdir {shown} takes no placeholder: write cordial map 'cd {{}} && COMMAND'"));
-    }
     if entries.iter().any(|entry| entry.rsplit('/').next().is_some_and(|name| name.trim() == ":")) {
         return Err(format!(
             "--workdir {shown} cannot be used with the host : of -S, since it is a directory of other machines: leave out one of them"
@@ -95,8 +94,18 @@ fn check_workdir(workdir: &Path, entries: &[String], syntax: &Syntax) -> Result<
     Ok(())
 }
 
+pub(super) fn refuse_placeholder(workdir: &Path, syntax: &Syntax) -> Result<(), String> {
+    let template = CommandTemplate::name(&system::argument_bytes(workdir.into())?, syntax)?;
+    match template.uses_item() || template.uses_slot() {
+        true => {
+            Err(format!("--workdir {} takes no placeholder: write cordial map 'cd {{}} && COMMAND'", workdir.display()))
+        }
+        false => Ok(()),
+    }
+}
+
 /// Returns the name and the value of a variable that is copied.
-fn variable(name: &OsString) -> Result<(Vec<u8>, Vec<u8>), String> {
+pub(super) fn variable(name: &OsString) -> Result<(Vec<u8>, Vec<u8>), String> {
     let shown = name.to_string_lossy();
     let bytes = system::argument_bytes(name.clone())?;
     if system::exported_functions().contains(&bytes) {
@@ -128,6 +137,6 @@ fn from_file(path: &Path) -> Result<Vec<String>, String> {
     Ok(lines.filter(|line| !line.is_empty()).map(str::to_owned).collect())
 }
 
-fn templates(names: &[OsString], syntax: &Syntax) -> Result<Vec<CommandTemplate>, String> {
+pub(super) fn templates(names: &[OsString], syntax: &Syntax) -> Result<Vec<CommandTemplate>, String> {
     names.iter().map(|name| CommandTemplate::name(&system::argument_bytes(name.clone())?, syntax)).collect()
 }

@@ -1,9 +1,14 @@
-//! Output that is printed while its command runs (`--line-buffer`), in whole lines.
+//! Output that is printed while its command runs (`--line-buffer`), in whole lines: when it is written, or with
+//! `--keep-order` when it is the turn of its item.
 
+use std::io;
 use std::mem;
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::std_stream::StdStream;
+use super::turns::{Turn, Turns};
 use crate::item::Item;
 
 /// The number of batches that may wait to be printed. While the channel is full, commands wait as well.
@@ -11,13 +16,6 @@ const CHANNEL_CAPACITY: usize = 16;
 
 /// The number of bytes after which an unfinished line is printed in parts.
 const MAX_LINE_BYTES: usize = 1024 * 1024;
-
-/// One of the two outputs of a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum StdStream {
-    Stdout,
-    Stderr,
-}
 
 /// Lines that one command wrote to one of its outputs.
 #[derive(Debug)]
@@ -30,12 +28,14 @@ pub(crate) struct LineBatch {
 pub(crate) struct LineChannel {
     sender: mpsc::Sender<LineBatch>,
     is_tagged: bool,
+    /// With `--keep-order`: whose lines are printed.
+    turns: Option<Arc<Turns>>,
 }
 
 impl LineChannel {
-    pub(crate) fn new(is_tagged: bool) -> (LineChannel, mpsc::Receiver<LineBatch>) {
+    pub(crate) fn new(is_tagged: bool, turns: Option<Arc<Turns>>) -> (LineChannel, mpsc::Receiver<LineBatch>) {
         let (sender, receiver) = mpsc::channel(CHANNEL_CAPACITY);
-        (LineChannel { sender, is_tagged }, receiver)
+        (LineChannel { sender, is_tagged, turns }, receiver)
     }
 
     /// Returns a sender of messages to the printer.
@@ -46,7 +46,8 @@ impl LineChannel {
     /// Returns a writer for one output of the command of an item.
     pub(crate) fn writer(&self, stream: StdStream, item: &Item) -> LineWriter {
         let tag = if self.is_tagged { item.tag() } else { Vec::new() };
-        LineWriter { stream, sender: self.sender.clone(), tag, unfinished: Vec::new(), unsent: Vec::new() }
+        let turn = self.turns.as_ref().map(|turns| (Arc::clone(turns), item.index));
+        LineWriter { stream, sender: self.sender.clone(), turn, tag, unfinished: Vec::new(), unsent: Vec::new() }
     }
 }
 
@@ -54,6 +55,8 @@ impl LineChannel {
 pub(crate) struct LineWriter {
     stream: StdStream,
     sender: mpsc::Sender<LineBatch>,
+    /// With `--keep-order`: the number of the item, and whether it is the turn of the item.
+    turn: Option<(Arc<Turns>, u64)>,
     tag: Vec<u8>,
     /// The last line, which the command has not ended with a newline yet.
     unfinished: Vec<u8>,
@@ -65,10 +68,14 @@ pub(crate) struct LineWriter {
 impl LineWriter {
     /// Sends the lines that these bytes finish.
     ///
+    /// # Errors
+    ///
+    /// When lines have to be held, and cannot be stored.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing: unsent lines are sent by the next call of `push` or `finish`.
-    pub(crate) async fn push(&mut self, bytes: &[u8]) {
+    pub(crate) async fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
         for part in bytes.split_inclusive(|&byte| byte == b'\n') {
             if self.unfinished.is_empty() {
                 self.unfinished.extend_from_slice(&self.tag);
@@ -78,27 +85,38 @@ impl LineWriter {
                 self.unsent.append(&mut self.unfinished);
             }
         }
-        self.send().await;
+        self.send().await
     }
 
     /// Sends everything that was not sent, including a last line without a newline.
     ///
+    /// # Errors
+    ///
+    /// When lines have to be held, and cannot be stored.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
-    pub(crate) async fn finish(&mut self) {
+    pub(crate) async fn finish(&mut self) -> io::Result<()> {
         self.unsent.append(&mut self.unfinished);
-        self.send().await;
+        self.send().await
     }
 
-    async fn send(&mut self) {
+    async fn send(&mut self) -> io::Result<()> {
         if self.unsent.is_empty() {
-            return;
+            return Ok(());
+        }
+        if let Some((turns, index)) = &self.turn
+            && turns.hold(*index, self.stream, &self.unsent)? == Turn::Later
+        {
+            self.unsent.clear();
+            return Ok(());
         }
         match self.sender.reserve().await {
             Ok(permit) => permit.send(LineBatch { stream: self.stream, bytes: mem::take(&mut self.unsent) }),
             // The printer is gone: the run is over.
             Err(_) => self.unsent.clear(),
         }
+        Ok(())
     }
 }

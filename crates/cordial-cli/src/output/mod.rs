@@ -4,7 +4,11 @@
 mod budget;
 mod capture;
 mod lines;
+mod std_stream;
+mod turns;
 
 pub(crate) use budget::{Budget, Charge};
 pub(crate) use capture::Capture;
-pub(crate) use lines::{LineBatch, LineChannel, LineWriter, StdStream};
+pub(crate) use lines::{LineBatch, LineChannel, LineWriter};
+pub(crate) use std_stream::StdStream;
+pub(crate) use turns::{HeldLines, Turns};

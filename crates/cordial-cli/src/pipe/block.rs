@@ -3,24 +3,48 @@
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use crate::system::SplicedFile;
+
 /// Whole records of the input. Dropping the block gives its memory back to the pool.
 #[derive(Debug)]
 pub(crate) struct Block {
     /// The number of bytes before it in the input.
     offset: u64,
-    buffer: Vec<u8>,
-    /// The first bytes of the buffer are the block.
     length: usize,
+    content: Content,
     pool: Pool,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// The first bytes of the buffer are the block.
+    Buffer(Vec<u8>),
+    /// The bytes at this position of a file.
+    File(Arc<SplicedFile>, u64),
+}
+
+/// Where the bytes of a block are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum BlockBytes<'a> {
+    Memory(&'a [u8]),
+    File { file: &'a SplicedFile, at: u64, length: usize },
 }
 
 impl Block {
     pub(super) fn new(offset: u64, buffer: Vec<u8>, length: usize, pool: &Pool) -> Block {
-        Block { offset, buffer, length, pool: pool.clone() }
+        Block { offset, length, content: Content::Buffer(buffer), pool: pool.clone() }
     }
 
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.buffer[..self.length]
+    /// Returns a block that stays in its file, at the position `at`.
+    pub(super) fn of_file(offset: u64, file: &Arc<SplicedFile>, at: u64, length: usize, pool: &Pool) -> Block {
+        Block { offset, length, content: Content::File(Arc::clone(file), at), pool: pool.clone() }
+    }
+
+    pub(crate) fn bytes(&self) -> BlockBytes<'_> {
+        match &self.content {
+            Content::Buffer(buffer) => BlockBytes::Memory(&buffer[..self.length]),
+            Content::File(file, at) => BlockBytes::File { file, at: *at, length: self.length },
+        }
     }
 
     /// Returns the positions of the first and the last byte in the input, for messages and records.
@@ -32,7 +56,10 @@ impl Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        self.pool.give_back(mem::take(&mut self.buffer));
+        self.pool.give_back(match &mut self.content {
+            Content::Buffer(buffer) => mem::take(buffer),
+            Content::File(..) => Vec::new(),
+        });
     }
 }
 
@@ -80,8 +107,9 @@ impl Pool {
     fn give_back(&self, buffer: Vec<u8>) {
         let mut state = self.lock();
         state.n_blocks -= 1;
-        // Small blocks are copies; only buffers that were read into are of use again.
-        let is_useful = state.free.len() < 4 && state.free.iter().all(|other| other.len() <= buffer.len());
+        // The buffer of a small block is a copy of its bytes, and too small for the reader: the largest buffers are kept.
+        let is_useful =
+            !buffer.is_empty() && state.free.len() < 4 && state.free.iter().all(|other| other.len() <= buffer.len());
         if is_useful {
             state.free.push(buffer);
         }

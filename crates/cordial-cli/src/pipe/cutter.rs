@@ -27,6 +27,14 @@ impl Cutter {
         Cutter { separator, size, records: (0, 0), searched: 0 }
     }
 
+    /// Returns the size of blocks and what is between their records, unless blocks are counted in records.
+    pub(super) fn bytes(&self) -> Option<(usize, &Separator)> {
+        match self.size {
+            BlockSize::Bytes(size) => Some((size, &self.separator)),
+            BlockSize::Records(_) => None,
+        }
+    }
+
     /// Returns the length of the next block, or `None` if more of the input has to be read. `text` begins where the last
     /// block ended, and has at least the bytes of the last call if that returned `None`. It is not empty.
     pub(super) fn next(&mut self, text: &[u8], is_end: bool) -> Option<usize> {
@@ -76,7 +84,7 @@ impl Cutter {
         Some(end)
     }
 
-    /// Returns the first position at which a separator may begin that the first `length` bytes do not contain whole.
+    /// Returns the first position at which a separator may begin that is not wholly within the first `length` bytes.
     fn unsearched(&self, length: usize) -> usize {
         (length + 1).saturating_sub(self.separator.length())
     }

@@ -11,11 +11,12 @@
 
 mod block;
 mod cutter;
+mod file_blocks;
 mod input;
 mod reader;
 mod separator;
 
-pub(crate) use block::Block;
+pub(crate) use block::{Block, BlockBytes};
 pub(crate) use input::{ItemInput, SharedBlocks};
 pub(crate) use reader::{BlockOptions, Blocks};
 pub(crate) use separator::Separator;

@@ -9,10 +9,11 @@ use tokio::sync::mpsc;
 
 use super::block::{Block, Pool};
 use super::cutter::{BlockSize, Cutter};
+use super::file_blocks::{self, Passed};
 use super::input::{ItemInput, SharedBlocks};
 use super::separator::Separator;
 use crate::blocking_io;
-use crate::system::{self, Descriptor};
+use crate::system::{self, Descriptor, SplicedFile};
 
 /// How the input is cut, and given to commands.
 pub(crate) struct BlockOptions {
@@ -80,7 +81,8 @@ impl Blocks {
         if is_last {
             let receiver = self.receiver.take();
             if let Some(rest) = &rest {
-                rest.open(receiver);
+                // After an error there are no more blocks.
+                rest.open(receiver.filter(|_| matches!(block, Some(Ok(_)))));
             }
         }
         Poll::Ready(block.map(|block| block.map(|block| (block.name(), ItemInput::new(block, rest)))))
@@ -95,10 +97,19 @@ fn read_blocks(
     pool: &Pool,
     mut take: impl FnMut(io::Result<Block>) -> bool,
 ) {
+    let mut offset = 0;
+    if let Some(file) = SplicedFile::new(&input)
+        && let Some((size, separator)) = cutter.bytes()
+    {
+        match file_blocks::pass_blocks(file, size, separator, pool, &mut take) {
+            Passed::Until(n) => offset = n,
+            Passed::Stopped => return,
+        }
+    }
     let mut buffer = pool.buffer(size);
     // The part of the buffer that was read and belongs to no block yet.
     let (mut start, mut end) = (0, 0);
-    let (mut offset, mut is_end) = (0, false);
+    let mut is_end = false;
     loop {
         while start < end
             && let Some(length) = cutter.next(&buffer[start..end], is_end)

@@ -1,7 +1,7 @@
 //! How records name an item: exactly, on one line, and readable.
 //!
-//! Each value is quoted as a shell would read it, so that no tab and no newline remains, and two different items never
-//! have the same text.
+//! Each value is quoted as a shell would read it, so that no tab and no newline remains, and different items have different
+//! texts. Of a value that is too long for a command, the text has only the start and the length.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -17,7 +17,7 @@ pub(super) struct ItemKey(u64, u64);
 pub(super) fn item_text(item: &Item) -> Vec<u8> {
     let texts = item.values.iter().map(|value| match value {
         Value::Whole(bytes) => shell_quote::quote(bytes).into_owned(),
-        // The dots are outside the quotes, so no value that is whole has this text.
+        // The dots are outside the quotes. A whole value has this text only if its bytes are these, dots and number included.
         Value::TooLong { start, length } => {
             [&shell_quote::quote(start)[..], format!("...{length}").as_bytes()].concat()
         }

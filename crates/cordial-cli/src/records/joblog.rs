@@ -1,4 +1,4 @@
-//! The joblog: a line per finished item, in the columns of GNU parallel, and one more with the item.
+//! The joblog: a line per finished item, with the columns of GNU parallel and one more, for the item.
 //!
 //! A line is written with one `write` as soon as its item is finished, whatever the order in which outputs are
 //! printed. So after a crash the file lists every item that had finished.
@@ -19,7 +19,7 @@ use crate::text::{display, io_error};
 
 const HEADER: &[u8] = b"Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\tItem\n";
 
-/// What GNU parallel writes, whose last column may not contain the item.
+/// The header of GNU parallel, whose last column, the command, may not contain the item.
 const HEADER_WITHOUT_ITEM: &[u8] = b"Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
 
 /// Begins the last column. GNU parallel takes the item for a part of the command, and a shell takes it for a comment.
@@ -66,7 +66,10 @@ impl Joblog {
             .map_err(cannot_write)?;
         if is_special {
             if resume != Resume::No {
-                return Err(format!("the joblog {} is no file, so there is nothing to resume", path.display()));
+                return Err(format!(
+                    "the joblog {} is not a regular file, so there is nothing to resume",
+                    path.display()
+                ));
             }
             file.write_all(HEADER).map_err(cannot_write)?;
             return Ok((Joblog { path: path.to_owned(), file: Mutex::new(file) }, PastJoblog::default()));
@@ -200,9 +203,11 @@ impl Joblog {
     }
 }
 
+/// Checks that GNU parallel would also read the name as that of a file.
+///
 /// # Errors
 ///
-/// A message, when GNU parallel reads the name as something else than the name of a file.
+/// A message that says which name to use instead.
 fn check_name(path: &Path) -> Result<(), String> {
     match path.as_os_str().as_encoded_bytes() {
         b"-" => {

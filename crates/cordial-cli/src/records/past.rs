@@ -4,8 +4,9 @@
 //! runs: then another record may have that number already, and the new record has one that is free. So a number is never
 //! used for two items, and a list that has grown, shrunk or changed its order is continued correctly.
 //!
-//! An item that is several times in the list needs as many records to be finished. Its commands may differ by the number
-//! of the item, so while nothing shows that the list has changed, a record is kept for the item with its number.
+//! An item that is in the list several times has a record for each of its finished occurrences. Their commands may differ by
+//! the number of the item, so as long as nothing shows that the list has changed, a record is kept for the occurrence with its
+//! number.
 
 use std::collections::{HashMap, HashSet};
 
@@ -86,13 +87,13 @@ impl PastRun {
         self.greatest = self.occupied.keys().copied().max().unwrap_or(0).max(self.greatest);
     }
 
-    /// Returns whether all items are run, and all have their own numbers.
+    /// Returns whether there are neither records nor results: then all items are run, with their own numbers.
     pub(super) fn is_empty(&self) -> bool {
         self.records.is_empty() && self.occupied.is_empty()
     }
 
-    /// Returns the record of an item, which then belongs to this item alone. Of several, the one with the number of the
-    /// item is preferred. With `is_exact`, no other record belongs to the item.
+    /// Returns the record of an item, which then belongs to this item alone. Of several, the one with the number of the item is
+    /// preferred. With `is_exact`, only that one is returned.
     pub(super) fn claim(&mut self, index: u64, key: ItemKey, is_exact: bool) -> Option<PastRecord> {
         self.greatest = self.greatest.max(index);
         let position = |record: &PastRecord, number| (record.key, record.number).cmp(&(key, number));
@@ -113,7 +114,7 @@ impl PastRun {
                 }
                 let is_one_of_several = is_same(at + 1) || at.checked_sub(1).is_some_and(is_same);
                 if is_one_of_several && !self.is_list_changed && self.records[at].record.number > index {
-                    // It is that of a later item.
+                    // The record is that of a later item.
                     self.cursors.insert(key, at);
                     return None;
                 }

@@ -39,7 +39,7 @@ impl ResultsDirectory {
         let name = path.as_os_str().as_encoded_bytes();
         if [&b".csv"[..], b".tsv", b".json"].iter().any(|end| name.ends_with(end)) {
             return Err(format!(
-                "--results {} would be one file with GNU parallel, and is a directory here: --json prints an object per item; or name a \
+                "--results {} would be one file with GNU parallel, and is a directory here: use --json, which prints an object per item, or name a \
                  directory without this ending",
                 path.display()
             ));
@@ -127,12 +127,12 @@ impl ResultsDirectory {
         Ok(PastRun::new(records))
     }
 
-    /// Adds the items of an earlier run, whose numbers no other item may have: it may have been killed before it wrote
-    /// their lines of the joblog.
+    /// Reserves the numbers of the results of an earlier run: the run may have been killed before it wrote their lines of the
+    /// joblog.
     ///
     /// # Errors
     ///
-    /// The same as of `read`.
+    /// As for `read`.
     pub(crate) fn occupy(path: &Path, past: &mut PastRun) -> Result<(), String> {
         past.occupy(ResultsDirectory::read(path)?.items());
         Ok(())
@@ -161,7 +161,8 @@ fn cannot_create(path: &Path, error: &io::Error) -> String {
     format!("cannot create the results directory {}: {}", path.display(), io_error::describe(error))
 }
 
-/// Returns the status of an item. One without a newline is a part of it, which an earlier version may have left.
+/// Returns the status of an item. A status without a newline is incomplete, and is ignored: an earlier version of `cordial` may
+/// have left it.
 fn read_status(directory: &Path) -> Option<Vec<u8>> {
     fs::read(directory.join("status")).ok().filter(|status| status.ends_with(b"\n"))
 }
@@ -199,12 +200,12 @@ async fn write(directory: &Path, outcome: &mut Outcome) -> Result<(), (PathBuf, 
         Err(ItemFailure::TimedOut(_)) => "timeout".to_owned(),
         Err(failure) => failure.to_string(),
     };
-    // A run that is killed leaves no part of a status.
+    // Renamed when it is complete, so that a run that is killed leaves no part of a status.
     let new = directory.join("status.new");
     fs::write(&new, text + "\n").and_then(|()| fs::rename(&new, &status)).map_err(|error| (status, error))
 }
 
-/// Copies a capture to a file, which may be large.
+/// Copies a capture, which may be large, to a file.
 async fn copy(capture: &mut Capture, path: &Path) -> io::Result<()> {
     let mut file = File::create(path)?;
     let mut left = capture.length();

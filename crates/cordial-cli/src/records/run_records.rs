@@ -49,7 +49,7 @@ struct Matches {
     past: PastRun,
     /// The items whose record has another number than the item. Entries are removed when their items end.
     numbers: HashMap<u64, u64>,
-    /// The first item that got another number, because a record of another item has its number, and that number.
+    /// The first item whose number a record of another item has, and the number that it got instead.
     moved: Option<(u64, u64)>,
 }
 

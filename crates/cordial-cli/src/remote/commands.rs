@@ -55,7 +55,7 @@ pub(crate) struct RemoteConfig {
 }
 
 impl Remote {
-    /// Connects to the machines. Reports those that cannot be reached with `left_out`.
+    /// Connects to the machines. Calls `left_out` with a sentence about each machine that cannot be reached.
     ///
     /// # Errors
     ///
@@ -139,7 +139,7 @@ impl Remote {
         variables: &[(&str, OsString)],
     ) -> Result<RemoteCommand, ItemFailure> {
         let log = self.logs.path().join(slot.to_string());
-        // Of the last command in this slot.
+        // The last command in this slot may have left its messages.
         let _ = fs::remove_file(&log);
         let bytes = |text: &OsString| system::argument_bytes(text.clone()).map_err(|_| ItemFailure::NotUnicode);
         let words = words.iter().map(bytes).collect::<Result<Vec<_>, _>>()?;
@@ -189,7 +189,7 @@ impl Remote {
 enum Directory {
     /// Empty for the login directory.
     Fixed(Vec<u8>),
-    /// A directory for each item; its number follows.
+    /// The start of the name of a directory for each item; the number of the item follows.
     Own(Vec<u8>),
 }
 
@@ -197,15 +197,16 @@ enum Directory {
 #[derive(Debug)]
 pub(crate) struct RemoteCommand {
     pub(crate) words: Vec<OsString>,
-    /// The local command that asks the machine how the item has ended, after the status of a failed connection.
+    /// The local command that asks the machine whether the command has exited. Run after an exit with 255, which is also the
+    /// status of `ssh` for a failed connection.
     pub(crate) question: Vec<OsString>,
-    /// What `ssh` says about the connection.
+    /// The file with the messages of `ssh` about the connection.
     log: PathBuf,
 }
 
 /// What the machine answers to the question of a `RemoteCommand`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum ConnectionAnswer {
     /// The command has exited with the status that `ssh` has for a failed connection.
     CommandExited,
     /// The connection has failed, and the machine can be reached again.
@@ -215,12 +216,12 @@ pub(crate) enum Answer {
 }
 
 impl RemoteCommand {
-    /// Returns the answer that is the exit code of the question; `None` if it has no code.
-    pub(crate) fn answer(code: Option<i32>) -> Answer {
+    /// Returns the answer that an exit code of the question stands for. `code` is `None` if a signal has ended the question.
+    pub(crate) fn answer(code: Option<i32>) -> ConnectionAnswer {
         match code {
-            Some(MARKED) => Answer::CommandExited,
-            Some(0) => Answer::ConnectionFailed,
-            _ => Answer::None,
+            Some(MARKED) => ConnectionAnswer::CommandExited,
+            Some(0) => ConnectionAnswer::ConnectionFailed,
+            _ => ConnectionAnswer::None,
         }
     }
 
@@ -231,8 +232,8 @@ impl RemoteCommand {
 }
 
 /// Returns the directory on other machines for one of this machine: `.` is the current directory, relative to the login
-/// directory if it is below that. `~` is the login directory, in which the path begins anyway.
-fn same_directory(path: PathBuf) -> Result<Vec<u8>, String> {
+/// directory if it is below that. `~/` is removed: a relative path begins in the login directory.
+pub(crate) fn same_directory(path: PathBuf) -> Result<Vec<u8>, String> {
     let path = match path.as_os_str() == "." {
         false => path.strip_prefix("~").map(Path::to_owned).unwrap_or(path),
         true => {
@@ -247,7 +248,7 @@ fn same_directory(path: PathBuf) -> Result<Vec<u8>, String> {
 }
 
 /// Fills the names of files. One without a placeholder is the same for all items.
-fn fill(names: &[CommandTemplate], item: &Item, slot: usize) -> Result<Vec<Vec<u8>>, ItemFailure> {
+pub(crate) fn fill(names: &[CommandTemplate], item: &Item, slot: usize) -> Result<Vec<Vec<u8>>, ItemFailure> {
     let mut files = Vec::new();
     for name in names {
         for word in name.fill(item, slot)?.words {
@@ -257,6 +258,6 @@ fn fill(names: &[CommandTemplate], item: &Item, slot: usize) -> Result<Vec<Vec<u
     Ok(files)
 }
 
-fn path_of(name: &[u8]) -> PathBuf {
+pub(crate) fn path_of(name: &[u8]) -> PathBuf {
     system::os_string(name.to_vec()).unwrap_or_default().into()
 }

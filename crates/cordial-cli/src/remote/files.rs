@@ -14,7 +14,7 @@ pub(super) struct ItemFiles {
     pub(super) sent: Vec<Vec<u8>>,
     pub(super) returned: Vec<Vec<u8>>,
     pub(super) is_cleaned: bool,
-    /// Whether the directory is removed as a whole.
+    /// Whether the directory belongs to the item alone, and is removed as a whole.
     pub(super) has_own_directory: bool,
 }
 
@@ -24,8 +24,9 @@ impl ItemFiles {
         self.sent.is_empty() && self.returned.is_empty() && !(self.is_cleaned && self.has_own_directory)
     }
 
-    /// Returns the local script. `connect` is the connection of the command in words, and `connect_with` one with another
-    /// line. `mark` is the mark of a command that has exited with the status of a failed connection.
+    /// Returns the local script. `run` is the local command that runs the command on the machine, and `connect_with` returns
+    /// one that runs another line there. `mark` is the mark of a command that has exited with the status of a failed
+    /// connection.
     pub(super) fn script(
         &self,
         directory: &[u8],
@@ -41,10 +42,10 @@ impl ItemFiles {
         }
         for file in &self.sent {
             let (base, name) = split_base(file);
-            let unpack = in_sh(&[&enter(directory)[..], b"tar -xPf -"].concat());
+            let unpack = in_sh(&[&enter(directory)[..], &self.unpacking(name)].concat());
             add(&[b"r=$({ { tar -cPf - -C ", &quoted(base), b" -- ", &quoted(name), b" </dev/null; echo $? >&4; } | "]);
             add(&[&joined(&connect_with(&unpack)), b" >&2; } 4>&1) || exit; "]);
-            // The file is not as it is here.
+            // The file on the machine is missing or incomplete.
             let message = [b"cordial: cannot send the file ", &file[..]].concat();
             add(&[b"[ \"$r\" = 0 ] || { echo ", &quoted(&message), b" >&2; exit 1; }; "]);
         }
@@ -59,7 +60,7 @@ impl ItemFiles {
             b" </dev/null >/dev/null 2>&1 || exit 255; ",
         ]);
         if !self.returned.is_empty() {
-            // A command that has failed may not have made its files: that is no further message.
+            // A command that has failed may not have made its files, so a missing file is then not reported.
             add(&[b"if [ $s = 0 ]; then exec 5>&2; else exec 5>/dev/null; fi; "]);
         }
         for file in &self.returned {
@@ -85,14 +86,36 @@ impl ItemFiles {
         script
     }
 
+    /// Returns the line that unpacks a file. Items that end at the same time remove the directory of the file if it is empty, so a
+    /// mark is in it until the file is.
+    fn unpacking(&self, name: &[u8]) -> Vec<u8> {
+        let unpack = b"tar -xPf -";
+        let Some(folder) = removed_folder(name).filter(|_| self.is_cleaned && !self.has_own_directory) else {
+            return unpack.to_vec();
+        };
+        let folder = quoted(folder);
+        [
+            b"n=0; until mkdir -p -- ",
+            &folder[..],
+            b" && true > ",
+            &folder,
+            b"/.cordial.$$ || [ $n = 100 ]; do n=$((n+1)); done 2>/dev/null; ",
+            unpack,
+            b"; s=$?; rm -f -- ",
+            &folder,
+            b"/.cordial.$$; exit $s",
+        ]
+        .concat()
+    }
+
     /// Returns the line that removes the files, and their directories if these are empty.
     fn removal(&self, directory: &[u8]) -> Vec<u8> {
         let mut line = enter(directory);
         for file in self.sent.iter().chain(&self.returned) {
             let name = split_base(file).1;
             line.extend_from_slice(&[b"rm -rf -- ", &quoted(name)[..], b"; "].concat());
-            if let Some(at) = name.iter().rposition(|&byte| byte == b'/').filter(|&at| at > 0 && name[0] != b'/') {
-                line.extend_from_slice(&[b"rmdir -p -- ", &quoted(&name[..at])[..], b" 2>/dev/null; "].concat());
+            if let Some(folder) = removed_folder(name) {
+                line.extend_from_slice(&[b"rmdir -p -- ", &quoted(folder)[..], b" 2>/dev/null; "].concat());
             }
         }
         line.extend_from_slice(b"true");
@@ -101,11 +124,17 @@ impl ItemFiles {
 }
 
 /// Splits a path at `/./`: what follows is the path on the other machine. Without it the whole path is.
-fn split_base(path: &[u8]) -> (&[u8], &[u8]) {
+pub(crate) fn split_base(path: &[u8]) -> (&[u8], &[u8]) {
     match path.windows(3).position(|part| part == b"/./") {
         Some(at) => (if at == 0 { b"/" } else { &path[..at] }, &path[at + 3..]),
         None => (b".", path),
     }
+}
+
+/// Returns the directory of a file that is removed with the file if it is empty. `None` if the path has none, or is absolute.
+fn removed_folder(name: &[u8]) -> Option<&[u8]> {
+    let at = name.iter().rposition(|&byte| byte == b'/').filter(|&at| at > 0 && name[0] != b'/')?;
+    Some(&name[..at])
 }
 
 fn joined(words: &[Vec<u8>]) -> Vec<u8> {

@@ -15,5 +15,6 @@ mod pool;
 mod probe;
 mod script;
 
-pub(crate) use commands::{Answer, Remote, RemoteCommand, RemoteConfig};
+pub(crate) use commands::{ConnectionAnswer, Remote, RemoteCommand, RemoteConfig, fill, path_of, same_directory};
+pub(crate) use files::split_base;
 pub(crate) use pool::HostSlot;

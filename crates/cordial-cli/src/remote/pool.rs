@@ -75,7 +75,7 @@ impl HostSlot {
     /// Leaves the machine out from now on. Returns whether it was not left out before.
     pub(crate) fn fail_host(&self) -> bool {
         let is_first = !std::mem::replace(&mut self.pool.lock()[self.at].has_failed, true);
-        // Those that wait may have no machine left.
+        // Waiters may have no machine left.
         self.pool.freed.notify_waiters();
         is_first
     }
@@ -84,7 +84,7 @@ impl HostSlot {
 impl Drop for HostSlot {
     fn drop(&mut self) {
         self.pool.lock()[self.at].running -= 1;
-        // Both a waiter that is registered and one that will be: the other slots may be free as well.
+        // Wakes one waiter, or the next one to come: one slot has become free.
         self.pool.freed.notify_one();
     }
 }

@@ -2,12 +2,15 @@
 //!
 //! ```text
 //! login shell ── exec ──► sh OUTER ──► sh INNER, the leader of a new process group ── exec ──► the command
-//!                            │                └── the watch: waits for the end of standard input, then ends the group
-//!                            └── after the command: kills the rest of its group, and exits with its status
+//!                            │ ├── the watch: waits for the end of standard input, then ends the group
+//!                            │ └── after the command: ends the watch and the rest of the group
+//!                            └── exits with the status of the command
 //! ```
 //!
 //! Standard input of the connection stays open while the command runs. It ends when the item has to end, when `cordial` is
-//! killed, and when the connection breaks: in each case the watch ends the process group, first with SIGTERM.
+//! killed, and when the connection breaks: in each case the watch ends the process group, first with SIGTERM. It is not a child of
+//! the command, which would find a process that it has not started, and OUTER waits for it: in a container, process 1 may
+//! not wait for the children of others.
 //!
 //! `ssh` exits with 255 if its connection has failed, and if the command has exited with 255. In the second case the script
 //! leaves a mark on the machine, an empty directory, for which `cordial` then asks.
@@ -22,17 +25,21 @@ use std::time::Duration;
 const OUTER: &str = concat!(
     "m=$1; i=$2; shift 2; t=$(mktemp) 2>/dev/null || t=; ",
     "r=setsid; command -v setsid >/dev/null 2>&1 || r=\"perl -e setpgrp;exec@ARGV\"; ",
-    // The shell itself says nothing, such as that a signal has ended the command.
-    "exec 6>&2 2>/dev/null; (exec $r sh -c \"$i\" sh \"$t\" \"$@\" 2>&6 6>&-); s=$?; ",
-    "if [ -n \"$t\" ]; then read p <\"$t\" && kill -s KILL -- \"-$p\" 2>/dev/null; rm -f \"$t\"; fi; ",
+    // Suppresses messages of the shell itself, such as that a signal has ended the command.
+    "exec 6>&2 2>/dev/null; w=; ",
+    "if [ -n \"$t\" ]; then (exec >/dev/null 6>&-; while read p; do :; done <&3; until read p <\"$t\"; do sleep 1; done; ",
+    "kill -s TERM -- \"-$p\"; sleep GRACE; kill -s KILL -- \"-$p\") & w=$!; fi; ",
+    "(exec $r sh -c \"$i\" sh \"$t\" \"$@\" 2>&6 6>&-); s=$?; ",
+    "if [ -n \"$t\" ]; then kill -s KILL $w; wait $w; read p <\"$t\" && kill -s KILL -- \"-$p\" 2>/dev/null; rm -f \"$t\"; fi; ",
     "[ $s != 255 ] || mkdir -- \"$m\"; exit $s",
 );
 
-/// `$1` is the file for the id of the group, the other arguments are the words of the command.
+/// `$1` is the file for the id of the group, the other arguments are the words of the command. Without a file, the watch
+/// cannot know the group unless it is a child of its leader.
 const INNER: &str = concat!(
-    "if [ -n \"$1\" ]; then echo $$ >\"$1\"; fi; shift; ",
-    "(trap \"\" TERM; exec >/dev/null 2>&1; cat <&3; kill -s TERM -- \"-$$\" || kill -s TERM $$; sleep GRACE; ",
-    "kill -s KILL -- \"-$$\" || kill -s KILL $$) & exec PRIORITY\"$@\" 3<&-",
+    "if [ -n \"$1\" ]; then echo $$ >\"$1\"; else ",
+    "(trap \"\" TERM; exec >/dev/null 2>&1; while read p; do :; done <&3; kill -s TERM -- \"-$$\" || kill -s TERM $$; sleep GRACE; ",
+    "kill -s KILL -- \"-$$\" || kill -s KILL $$) & fi; shift; exec PRIORITY\"$@\" 3<&-",
 );
 
 /// The status of `question` if there is a mark.
@@ -62,9 +69,9 @@ impl Script {
         for (name, value) in variables {
             outer.extend_from_slice(&[b"export ", &name[..], b"=", &quoted(value), b"; "].concat());
         }
-        outer.extend_from_slice(OUTER.as_bytes());
         let priority = self.nice.map(|by| format!("nice -n {by} ")).unwrap_or_default();
         let seconds = self.grace.as_secs() + u64::from(self.grace.subsec_nanos() > 0);
+        outer.extend_from_slice(OUTER.replace("GRACE", &seconds.to_string()).as_bytes());
         let inner = INNER.replace("GRACE", &seconds.to_string()).replace("PRIORITY", &priority);
         let mut line = in_sh(&outer);
         line.extend_from_slice(b" sh ");
@@ -103,7 +110,7 @@ pub(super) fn enter(directory: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Returns the line for the login shell, which need not be a shell of the POSIX family, that runs a script of `sh`.
+/// Returns a line that runs a script with `sh`. The login shell that reads the line need not be a shell of the POSIX family.
 pub(super) fn in_sh(script: &[u8]) -> Vec<u8> {
     [b"exec sh -c ", &quoted(script)[..]].concat()
 }

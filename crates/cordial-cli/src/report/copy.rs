@@ -25,7 +25,7 @@ pub(super) enum CopyError {
 ///
 /// Dropping the future may leave a part written.
 pub(super) async fn copy<W: AsyncWrite + Unpin>(capture: &mut Capture, output: &mut W) -> Result<(), CopyError> {
-    let mut blocks = Blocks::new(capture)?;
+    let mut blocks = CaptureBlocks::new(capture)?;
     while let Some(block) = blocks.next()? {
         output.write_all(block).await.map_err(CopyError::Write)?;
     }
@@ -43,7 +43,7 @@ pub(super) async fn copy_tagged<W: AsyncWrite + Unpin>(
     output: &mut W,
 ) -> Result<(), CopyError> {
     let mut is_line_start = true;
-    let mut blocks = Blocks::new(capture)?;
+    let mut blocks = CaptureBlocks::new(capture)?;
     while let Some(block) = blocks.next()? {
         let mut tagged = Vec::with_capacity(block.len() * 2);
         for part in block.split_inclusive(|&byte| byte == b'\n') {
@@ -59,16 +59,16 @@ pub(super) async fn copy_tagged<W: AsyncWrite + Unpin>(
 }
 
 /// A capture in blocks.
-pub(super) struct Blocks<'a> {
+pub(super) struct CaptureBlocks<'a> {
     reader: Take<&'a mut SpooledTempFile>,
     block: Vec<u8>,
 }
 
-impl<'a> Blocks<'a> {
-    pub(super) fn new(capture: &'a mut Capture) -> Result<Blocks<'a>, CopyError> {
+impl<'a> CaptureBlocks<'a> {
+    pub(super) fn new(capture: &'a mut Capture) -> Result<CaptureBlocks<'a>, CopyError> {
         let size = BLOCK_BYTES.min(usize::try_from(capture.length()).unwrap_or(BLOCK_BYTES));
         let reader = capture.reader().map_err(CopyError::Read)?;
-        Ok(Blocks { reader, block: vec![0; size] })
+        Ok(CaptureBlocks { reader, block: vec![0; size] })
     }
 
     /// Returns the next block, or `None` at the end.

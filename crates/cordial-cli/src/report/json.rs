@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use super::copy::{Blocks, CopyError};
+use super::copy::{CaptureBlocks, CopyError};
 use crate::item::{self, Item};
 use crate::item_failure::ItemFailure;
 use crate::outcome::Outcome;
@@ -116,7 +116,7 @@ fn unfinished_bytes(bytes: &[u8]) -> Option<usize> {
 async fn write_text<W: AsyncWrite + Unpin>(name: &str, capture: &mut Capture, output: &mut W) -> Result<(), CopyError> {
     write_field_start(name, output).await?;
     let mut held = Vec::new();
-    let mut blocks = Blocks::new(capture)?;
+    let mut blocks = CaptureBlocks::new(capture)?;
     while let Some(block) = blocks.next()? {
         held.extend_from_slice(block);
         let whole = held.len() - unfinished_bytes(&held).unwrap_or(0);
@@ -134,7 +134,7 @@ async fn write_base64<W: AsyncWrite + Unpin>(
 ) -> Result<(), CopyError> {
     write_field_start(&format!("{name}_base64"), output).await?;
     let mut held = Vec::new();
-    let mut blocks = Blocks::new(capture)?;
+    let mut blocks = CaptureBlocks::new(capture)?;
     while let Some(block) = blocks.next()? {
         held.extend_from_slice(block);
         // Three bytes become four characters; one or two remaining bytes wait for the next block.

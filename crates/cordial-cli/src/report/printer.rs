@@ -17,7 +17,7 @@ use super::summary::{RunEnd, Summary};
 use crate::exit_reason::ExitReason;
 use crate::item_failure::ItemFailure;
 use crate::outcome::Outcome;
-use crate::output::{LineBatch, StdStream};
+use crate::output::{HeldLines, LineBatch, StdStream};
 use crate::stop::halt::HaltCounter;
 use crate::system;
 
@@ -33,7 +33,7 @@ pub(crate) enum Format {
     Tagged,
     /// As a JSON object.
     Json,
-    /// It has been written to the outputs of `cordial` directly.
+    /// Not at all: the command has written to the outputs of `cordial` directly.
     Direct,
 }
 
@@ -49,6 +49,8 @@ pub(crate) struct Printer<O, E> {
     /// Incremented whenever something was printed, so that a caller can see whether the outputs are being read.
     printed: Arc<AtomicU64>,
     failures: FailureLines,
+    /// Held lines of the item that is printed next could not be read.
+    held_error: Option<io::Error>,
 }
 
 impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
@@ -62,6 +64,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
             summary: Summary::default(),
             printed: Arc::default(),
             failures: FailureLines::default(),
+            held_error: None,
         }
     }
 
@@ -90,6 +93,9 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
     ///
     /// Dropping the future may leave a part written.
     pub(crate) async fn print(&mut self, mut outcome: Outcome, format: Format) -> io::Result<()> {
+        if let Some(error) = self.held_error.take() {
+            fail_read_back(&mut outcome, error);
+        }
         let was_run = !matches!(outcome.result, Err(ItemFailure::NotRun));
         if outcome.stdout.length() + outcome.stderr.length() > 0 || format == Format::Json {
             self.progress.clear();
@@ -161,6 +167,37 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Printer<O, E> {
                     let _ = self.stderr.flush().await;
                 }
             }
+        }
+        self.printed.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Prints the lines of an item that were held until its turn. Its outcome has to be printed next.
+    ///
+    /// # Errors
+    ///
+    /// When standard output cannot be written.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future may leave a part written.
+    pub(crate) async fn print_held(&mut self, mut held: HeldLines) -> io::Result<()> {
+        self.progress.clear();
+        if self.has_one_screen {
+            self.failures.add_capture(&mut held.stdout);
+        }
+        self.failures.add_capture(&mut held.stderr);
+        match copy(&mut held.stdout, &mut self.stdout).await {
+            Err(CopyError::Write(error)) => return Err(error),
+            Err(CopyError::Read(error)) => self.held_error = Some(error),
+            Ok(()) => {}
+        }
+        if held.stderr.length() > 0 {
+            self.flush().await?;
+            if let Err(CopyError::Read(error)) = copy(&mut held.stderr, &mut self.stderr).await {
+                self.held_error = Some(error);
+            }
+            let _ = self.stderr.flush().await;
         }
         self.printed.fetch_add(1, Ordering::Relaxed);
         Ok(())

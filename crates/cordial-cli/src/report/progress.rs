@@ -19,10 +19,10 @@ const LINE_INTERVAL: Duration = Duration::from_secs(30);
 /// Erases the row of the bar.
 pub(crate) const ERASE_ROW: &str = "\r\x1b[2K";
 
-/// The columns of the bar itself. It gives way when the terminal is narrow.
+/// The columns of the bar itself, which is shorter if the terminal is narrow.
 const BAR_COLUMNS: usize = 30;
 
-/// The fewest columns with which the bar is drawn; below, only numbers are.
+/// With fewer columns than this for the bar, only numbers are shown.
 const MIN_BAR_COLUMNS: usize = 8;
 
 /// The counts from which progress is computed.
@@ -66,7 +66,8 @@ impl ProgressMode {
     /// Returns how progress is shown if it is not hidden on request.
     ///
     /// The bar must not disturb what else is printed on the terminal. Commands that write to it directly could do so at
-    /// any time. If standard output is a pipe, its reader may be a pager such as `less`; then the bar has to be wanted.
+    /// any time. If standard output is a pipe, its reader may be a pager such as `less`; then the bar is shown only on
+    /// request.
     pub(crate) fn choose(is_bar_wanted: bool, is_output_direct: bool) -> ProgressMode {
         if !io::stderr().is_terminal() || is_output_direct {
             ProgressMode::Lines

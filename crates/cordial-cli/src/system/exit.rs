@@ -6,7 +6,6 @@ pub(crate) enum Termination {
     /// It exited with this status.
     Exited(i32),
     /// A signal with this number killed it.
-    #[cfg_attr(not(unix), expect(dead_code, reason = "there are no signals"))]
     Signaled(i32),
 }
 

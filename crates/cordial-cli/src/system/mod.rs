@@ -20,15 +20,16 @@ pub(crate) use exit::{Termination, WaitMode};
 pub(crate) use limit_change::LimitChange;
 pub(crate) use platform::{
     Descriptor, GroupTable, InputPipe, JobControl, KILLED, LimitSignals, MAX_ARGUMENT_BYTES, PipeEnd, ProcessGroup,
-    Spawner, StandardError, StandardInput, StandardOutput, StopSignals, argument_bytes, block_sigchld, capture_advice,
-    describe_exit, free_memory, is_resource_shortage, load_average, lower_priority, max_concurrency, may_have_data,
-    os_string, read_available, run_guard, share_stdin, start_advice, start_guard, take_stdin, termination, try_lock,
-    unblock_sigchld, wait_until_readable, wait_until_writable, was_killed,
+    Spawner, SplicedFile, StandardError, StandardInput, StandardOutput, StopSignals, argument_bytes, block_sigchld,
+    capture_advice, describe_exit, exit_status, free_memory, is_resource_shortage, load_average, lower_priority,
+    max_concurrency, may_have_data, os_string, read_available, run_guard, share_stdin, start_advice, start_guard,
+    take_stdin, termination, try_lock, unblock_sigchld, wait_until_readable, wait_until_writable, was_killed,
 };
 // How commands are started, and the terminal.
 pub(crate) use platform::{
     Terminal, TerminalStop, are_outputs_the_same, enlarge_pipe, exported_functions, find_program, has_terminal,
-    interrupt_this_program, is_stdout_pipe, login_directory, reap_orphans, screen_size, was_interrupted,
+    interrupt_this_program, is_command, is_stdout_pipe, login_directory, reap_orphans, screen_size, wait_for_key,
+    was_interrupted,
 };
 pub(crate) use program::Program;
 pub(crate) use spawn_config::{CommandInput, CommandOutput, SpawnConfig};

@@ -11,6 +11,7 @@ pub(super) const RUN_VARIABLE: &str = "CORDIAL_RUN";
 
 /// Settings that are the same for all commands of a run.
 pub(crate) struct SpawnConfig {
+    #[cfg_attr(not(unix), expect(dead_code, reason = "the system searches for programs itself"))]
     pub(crate) program: Program,
     /// The working directory; `None` to inherit that of `cordial`.
     pub(crate) workdir: Option<PathBuf>,

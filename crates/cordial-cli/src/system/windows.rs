@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::os::windows::io::AsHandle;
+use std::os::windows::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{ChildStderr, ChildStdout, ExitCode, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -19,6 +20,11 @@ use super::screen_size::ScreenSize;
 use super::spawn_config::{CommandInput, SpawnConfig};
 use super::stop_signal::StopSignal;
 use crate::text::display;
+
+#[path = "no_spliced_file.rs"]
+mod spliced_file;
+
+pub(crate) use spliced_file::SplicedFile;
 
 /// The size of the largest argument, in bytes. A whole command line has at most 32767 UTF-16 units,
 /// and no argument has more units than bytes.
@@ -56,10 +62,10 @@ pub(crate) fn os_string(bytes: Vec<u8>) -> Result<OsString, NotUnicode> {
     String::from_utf8(bytes).map(OsString::from).map_err(|_| NotUnicode)
 }
 
-/// The items of standard input.
+/// Standard input, from which items are read.
 pub(crate) type StandardInput = io::Stdin;
 
-/// Returns standard input, of which only a part is read. All readers share one buffer.
+/// Returns standard input. The caller reads a part, and the next reader gets the rest, because all readers share one buffer.
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
 pub(crate) fn share_stdin() -> io::Result<StandardInput> {
     Ok(io::stdin())
@@ -112,6 +118,11 @@ pub(crate) fn wait_until_writable(_: &impl Descriptor) -> io::Result<()> {
     Err(ErrorKind::WouldBlock.into())
 }
 
+/// Returns the whole time: `crossterm` waits.
+pub(crate) fn wait_for_key(timeout: Duration) -> Result<Duration, StopSignal> {
+    Ok(timeout)
+}
+
 /// Returns true: the state of a pipe cannot be queried without reading from it.
 pub(crate) fn may_have_data(_: &impl PipeEnd, _: Duration) -> bool {
     true
@@ -127,6 +138,11 @@ pub(crate) fn read_available(_: &impl PipeEnd, _: impl FnMut(&[u8]) -> io::Resul
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
 pub(crate) fn find_program(_: &[u8], _: Option<&Path>) -> Result<Program, String> {
     Ok(Program::Searched)
+}
+
+/// Returns false: no word is taken for an operator of a shell.
+pub(crate) fn is_command(_: &[u8]) -> bool {
+    false
 }
 
 /// Returns nothing: the system has no exported functions.
@@ -213,6 +229,12 @@ pub(crate) fn termination(status: ExitStatus) -> Termination {
     Termination::Exited(status.code().unwrap_or(-1))
 }
 
+/// Returns the status of a process of another machine.
+pub(crate) fn exit_status(termination: Termination) -> ExitStatus {
+    let (Termination::Exited(code) | Termination::Signaled(code)) = termination;
+    ExitStatus::from_raw(code.cast_unsigned())
+}
+
 /// Describes how a process ended, as the end of the sentence "the command …".
 pub(crate) fn describe_exit(status: ExitStatus) -> String {
     match status.code() {
@@ -272,6 +294,9 @@ impl Spawner {
 pub(crate) struct InputPipe(tokio::process::ChildStdin);
 
 impl InputPipe {
+    /// Does nothing: the size of the pipe is fixed.
+    pub(crate) fn enlarge(&mut self, _: usize, _: bool) {}
+
     /// Writes some of the bytes, and returns how many.
     ///
     /// # Errors
@@ -280,6 +305,26 @@ impl InputPipe {
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         tokio::io::AsyncWriteExt::write(&mut self.0, bytes).await
     }
+
+    /// Is never called: there is no `SplicedFile`.
+    pub(crate) async fn splice(&mut self, file: &SplicedFile, at: u64, length: usize) -> io::Result<usize> {
+        file.splice(&self.0, at, length)
+    }
+}
+
+/// Returns the default size.
+pub(crate) fn screen_size() -> ScreenSize {
+    ScreenSize::default()
+}
+
+/// Returns whether both outputs are the terminal.
+pub(crate) fn are_outputs_the_same() -> bool {
+    io::stdout().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Returns whether standard output is not the terminal.
+pub(crate) fn is_stdout_pipe() -> bool {
+    !io::stdout().is_terminal()
 }
 
 /// Does nothing: the size of a pipe cannot be changed.
@@ -320,21 +365,6 @@ impl ProcessGroup {
     /// Takes the read ends of the pipes; `None` for an output that is inherited.
     pub(crate) fn take_outputs(&mut self) -> (Option<ChildStdout>, Option<ChildStderr>) {
         (self.0.stdout.take(), self.0.stderr.take())
-    }
-
-    /// Returns a usual size.
-    pub(crate) fn screen_size() -> ScreenSize {
-        ScreenSize::default()
-    }
-
-    /// Returns whether both outputs are the terminal.
-    pub(crate) fn are_outputs_the_same() -> bool {
-        io::stdout().is_terminal() && io::stderr().is_terminal()
-    }
-
-    /// Returns whether standard output is not the terminal.
-    pub(crate) fn is_stdout_pipe() -> bool {
-        !io::stdout().is_terminal()
     }
 
     /// Waits until the process exits, without a bound.
@@ -408,6 +438,13 @@ impl Terminal {
     /// Always.
     pub(crate) fn open() -> io::Result<Terminal> {
         Err(ErrorKind::Unsupported.into())
+    }
+
+    /// # Errors
+    ///
+    /// Never: there is no terminal.
+    pub(crate) fn ask(&self, _: &[u8]) -> io::Result<bool> {
+        match *self {}
     }
 }
 

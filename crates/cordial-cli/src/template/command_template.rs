@@ -40,13 +40,14 @@ impl CommandTemplate {
     ///
     /// A message, when a placeholder is not supported, or cannot be beside other text.
     pub(crate) fn words(words: &[Vec<u8>], syntax: &Syntax) -> Result<Self, String> {
+        Syntax::check_computed(words)?;
         let mut words = words.iter().map(|word| word::split(word, syntax)).collect::<Result<Vec<_>, String>>()?;
         if syntax.beside_text() == BesideText::Refused
             && let Some(at) = words.iter().position(|pieces| word::is_beside_text(pieces))
         {
             return Err(format!(
-                "the placeholder in {} is beside other text, which one command for several items would have once for GNU \
-                 parallel: -N N or -X instead of -n repeats the word for each item",
+                "the placeholder in {} is beside other text, which GNU parallel would insert only once for several items: -N N \
+                 or -X repeats the word for each item",
                 display::quoted(&word::written(&words[at])),
             ));
         }
@@ -93,7 +94,9 @@ impl CommandTemplate {
             }
             CommandTemplate::Shell(line) => line.fill(&insertion)?,
             CommandTemplate::ItemIsLine(shell) => {
-                let words = [shell.program(), b"-c", &insertion.values.join(&b' '), shell.name()].map(<[u8]>::to_vec);
+                let script = insertion.values.join(&b' ');
+                shell.check(&script).map_err(ItemFailure::OnlyInBash)?;
+                let words = [shell.program(), b"-c", &script, shell.name()].map(<[u8]>::to_vec);
                 let words = words.into_iter().map(system::os_string).collect::<Result<_, NotUnicode>>();
                 CommandLine { words: words.map_err(|NotUnicode| ItemFailure::NotUnicode)?, environment: Vec::new() }
             }

@@ -5,13 +5,18 @@
 //!                                                        └──► one line that a shell can read: joblog, --dry-run
 //! ```
 
+mod bash_syntax;
 mod command_line;
 mod command_template;
 mod path_part;
 mod placeholder;
 mod shell;
+mod shell_check;
+mod shell_context;
+mod shell_flow;
 mod shell_line;
 mod shell_scan;
+mod shell_words;
 mod syntax;
 mod word;
 

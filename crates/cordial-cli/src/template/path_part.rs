@@ -15,7 +15,7 @@ pub(crate) enum Part {
     NameStem(u8),
     /// `{+/}` with `--plus`: the text before the last slash, or nothing.
     Directory,
-    /// `{+.}`, `{+..}` and `{+...}` with `--plus`: the last extensions, or nothing if there are not so many.
+    /// `{+.}`, `{+..}` and `{+...}` with `--plus`: the last extensions, or nothing if there are fewer.
     Extensions(u8),
 }
 
@@ -86,7 +86,7 @@ fn stem(value: &[u8], number: u8) -> &[u8] {
     extensions_start(value, number).map_or(value, |at| &value[..at])
 }
 
-/// Returns the position of the point before the last extensions, or `None` if there are not so many after the last slash.
+/// Returns the position of the point before the last extensions, or `None` if there are fewer after the last slash.
 fn extensions_start(value: &[u8], number: u8) -> Option<usize> {
     let mut end = value.len();
     for _ in 0..number {

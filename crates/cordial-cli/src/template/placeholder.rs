@@ -48,6 +48,14 @@ impl Placeholder {
         matches!(self, Placeholder::Values(_))
     }
 
+    /// Returns the part of the values for which the placeholder stands; `None` if it stands for no value.
+    pub(super) fn part(self) -> Option<Part> {
+        match self {
+            Placeholder::Values(part) | Placeholder::Value(_, part) => Some(part),
+            Placeholder::Index | Placeholder::Slot => None,
+        }
+    }
+
     /// Returns whether the placeholder stands for a value that the item does not have.
     pub(super) fn is_missing(self, insertion: &Insertion<'_>) -> bool {
         matches!(self, Placeholder::Value(position, _) if !position.is_within(insertion.values.len()))

@@ -1,5 +1,9 @@
 //! The shell that runs lines.
 
+use std::{env, fs};
+
+use super::bash_syntax::only_in_bash;
+use crate::system::{self, Program};
 use crate::text::display;
 
 /// Shells that cannot run the script of a line, because they have neither `"$@"` nor `"$*"`.
@@ -9,6 +13,8 @@ const UNUSABLE: [&[u8]; 5] = [b"fish", b"csh", b"tcsh", b"nu", b"elvish"];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Shell {
     program: Vec<u8>,
+    /// Whether it is the `sh` of this machine, if no option names a shell: the scripts may have been written for bash.
+    is_default: bool,
 }
 
 impl Shell {
@@ -16,9 +22,9 @@ impl Shell {
     ///
     /// # Errors
     ///
-    /// A message, when the program is known to be no shell of the POSIX family.
+    /// A message, when the program is known not to be a shell of the POSIX family.
     pub(crate) fn new(program: Vec<u8>) -> Result<Shell, String> {
-        let shell = Shell { program };
+        let shell = Shell { program, is_default: false };
         if shell.name().is_empty() || UNUSABLE.contains(&shell.name()) {
             return Err(format!(
                 "--shell-path {} is not a shell that understands \"$@\": name sh, bash, dash, ksh or zsh",
@@ -28,12 +34,35 @@ impl Shell {
         Ok(shell)
     }
 
+    /// Returns the `sh` of any machine.
     pub(crate) fn sh() -> Shell {
-        Shell { program: b"sh".to_vec() }
+        Shell { program: b"sh".to_vec(), is_default: false }
+    }
+
+    /// Returns the `sh` of this machine.
+    pub(crate) fn default_sh() -> Shell {
+        Shell { is_default: true, ..Shell::sh() }
     }
 
     pub(crate) fn bash() -> Shell {
-        Shell { program: b"bash".to_vec() }
+        Shell { program: b"bash".to_vec(), is_default: false }
+    }
+
+    /// Checks that a script does not need bash, if no option names the shell that runs it.
+    ///
+    /// # Errors
+    ///
+    /// A message without the script.
+    pub(crate) fn check(&self, script: &[u8]) -> Result<(), String> {
+        let has_variable = |name: &[u8]| system::os_string(name.to_vec()).is_ok_and(|name| env::var_os(name).is_some());
+        match only_in_bash(script, has_variable) {
+            Some(part) if self.is_default && is_sh_dash() => Err(format!(
+                "{} is for bash, and sh is dash on this machine, which does not know it: add --shell-path bash; or put it in \
+                 quotes, if it is a text",
+                display::quoted(part)
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Returns the name or the path of the program.
@@ -46,4 +75,9 @@ impl Shell {
         let start = self.program.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1);
         &self.program[start..]
     }
+}
+
+fn is_sh_dash() -> bool {
+    let Ok(Program::File(path)) = system::find_program(b"sh", None) else { return false };
+    fs::canonicalize(path).is_ok_and(|path| path.file_name().is_some_and(|name| name == "dash"))
 }

@@ -5,13 +5,16 @@
 //! gzip < {} > {.}.gz   ──►   sh -c 'gzip < "$*" > "$CORDIAL_STEM".gz' sh ITEM…
 //! ```
 //!
-//! A calculation such as `$(({} + 1))` is the exception: the shell would evaluate the item. So it has to be a number.
+//! A calculation such as `$(({} + 1))` is the exception: the shell would evaluate the item. So it has to be a number. Other
+//! places of this kind are in `shell_words`.
 
 use super::command_line::CommandLine;
 use super::path_part::Part;
 use super::placeholder::{Insertion, Placeholder};
 use super::shell::Shell;
-use super::shell_scan::{Place, ShellPiece, scan};
+use super::shell_check::Check;
+use super::shell_scan::{Place, Scanned, ShellPiece, scan};
+use super::shell_words::has_index_with_blanks;
 use super::syntax::Syntax;
 use super::word::Piece;
 use crate::item_failure::ItemFailure;
@@ -26,8 +29,10 @@ pub(crate) struct ShellLine {
     script: Vec<u8>,
     /// The placeholders that the script finds in variables, and the names of the variables.
     variables: Vec<(Placeholder, String)>,
-    /// The placeholders that are in calculations.
-    numbers: Vec<Placeholder>,
+    /// The placeholders that the shell evaluates, and what they have to be.
+    checks: Vec<(Placeholder, Check)>,
+    /// Whether the line may put an item into the index of an array.
+    has_index: bool,
 }
 
 impl ShellLine {
@@ -38,32 +43,42 @@ impl ShellLine {
     ///
     /// A message, when a placeholder is inside quotes, is not supported, or would stand for several values in one word.
     pub(super) fn new(shell: Shell, line: &[u8], syntax: &Syntax) -> Result<ShellLine, String> {
-        let mut pieces = scan(line, syntax)?;
+        let Scanned { mut pieces, checks, mut arguments_change_at } = scan(line, syntax)?;
         let has_placeholder = pieces.iter().any(|piece| matches!(piece, ShellPiece::Placeholder(..)));
         if !has_placeholder && !refers_to_arguments(line) && syntax.appends_item() {
             pieces = vec![
                 ShellPiece::Text([line, b" "].concat()),
                 ShellPiece::Placeholder(Placeholder::Values(Part::Whole), Place::Words),
             ];
+            // The item was appended outside of every function, so it is the one argument of the line.
+            arguments_change_at = arguments_change_at.filter(|_| !syntax.has_many_values());
         }
         let is_ambiguous =
             |piece: &ShellPiece| matches!(piece, ShellPiece::Placeholder(Placeholder::Values(_), Place::OneWord));
         if syntax.has_many_values() && pieces.iter().any(is_ambiguous) {
             return Err(format!(
-                "a placeholder in {} is beside other text or a file of a redirection, but may stand for several values: \
+                "a placeholder in {} is beside other text or is the file of a redirection, but may stand for several values: \
                  choose one value, such as {{1}}; or write \"$*\" for all of them as one word",
                 display::quoted(line)
             ));
         }
-        let (mut script, mut variables, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
+        let is_argument = |piece: &ShellPiece| matches!(piece, ShellPiece::Placeholder(placeholder, _) if placeholder.part() == Some(Part::Whole));
+        let changed = &pieces[arguments_change_at.unwrap_or(pieces.len()).min(pieces.len())..];
+        if syntax.has_many_values() && changed.iter().any(is_argument) {
+            return Err(format!(
+                "{} defines a function, or changes its arguments, before a placeholder for one of several values: put the \
+                 value into a variable before that, as in x={{1}}",
+                display::quoted(line)
+            ));
+        }
+        // The only value is in a variable then, because "$1" is not always the item.
+        let has_arguments = arguments_change_at.is_none() || syntax.has_many_values();
+        let (mut script, mut variables) = (Vec::new(), Vec::new());
         for piece in &pieces {
             match piece {
                 ShellPiece::Text(text) => script.extend_from_slice(text),
                 ShellPiece::Placeholder(placeholder, place) => {
-                    if *place == Place::Arithmetic {
-                        numbers.push(*placeholder);
-                    }
-                    let reference = reference(*placeholder, &mut variables);
+                    let reference = reference(*placeholder, has_arguments, &mut variables);
                     let reference = match (&reference[..], place) {
                         ("*", Place::Words) => r#""$@""#.to_owned(),
                         // Without the value there is no word, as with GNU parallel.
@@ -72,13 +87,14 @@ impl ShellLine {
                         }
                         (_, Place::Words | Place::OneWord) if reference.len() == 1 => format!("\"${reference}\""),
                         (_, Place::Words | Place::OneWord) => format!("\"${{{reference}}}\""),
-                        (_, Place::Arithmetic | Place::Text) => format!("${{{reference}}}"),
+                        (_, Place::Arithmetic | Place::Key | Place::Text) => format!("${{{reference}}}"),
                     };
                     script.extend_from_slice(reference.as_bytes());
                 }
             }
         }
-        Ok(ShellLine { shell, pieces, script, variables, numbers })
+        let has_index = has_index(&pieces) || has_index_with_blanks(line);
+        Ok(ShellLine { shell, pieces, script, variables, checks, has_index })
     }
 
     pub(super) fn shell(&self) -> &Shell {
@@ -106,11 +122,26 @@ impl ShellLine {
     ///
     /// # Errors
     ///
-    /// When the item is in a calculation and is not a number, or the system does not accept it as an argument.
+    /// When the shell would evaluate the item, or the system does not accept it as an argument.
     pub(super) fn fill(&self, insertion: &Insertion<'_>) -> Result<CommandLine<'_>, ItemFailure> {
-        if self.numbers.iter().any(|placeholder| !is_number(&placeholder.text(insertion))) {
-            return Err(ItemFailure::NotANumber);
+        for (placeholder, check) in &self.checks {
+            let is_name = matches!(check, Check::Name | Check::Declaration);
+            let is_accepted = match placeholder {
+                // Each name is a word of its own.
+                Placeholder::Values(part) if is_name => {
+                    insertion.values.iter().all(|value| check.accepts(part.of(value)))
+                }
+                _ => check.accepts(&placeholder.text(insertion)),
+            };
+            match is_accepted {
+                true => {}
+                false if is_name => return Err(ItemFailure::NotAName),
+                false if *check == Check::Plain => return Err(ItemFailure::IsExpanded),
+                false => return Err(ItemFailure::NotANumber),
+            }
         }
+        // Last, because the others say more about the item.
+        self.check_commands(insertion)?;
         let os_string = |bytes| system::os_string(bytes).map_err(|NotUnicode| ItemFailure::NotUnicode);
         let fixed = [self.shell.program(), b"-c", &self.script, self.shell.name()];
         let words = fixed.iter().chain(&insertion.values).map(|word| os_string(word.to_vec()));
@@ -122,6 +153,22 @@ impl ShellLine {
             words: words.collect::<Result<_, ItemFailure>>()?,
             environment: variables.collect::<Result<_, ItemFailure>>()?,
         })
+    }
+
+    /// Checks that a calculation runs no command. Its text may consist of several values, as in `$(($x*60+$y))`, and of parts of
+    /// the line, as in `let "b[$i]=1"`, so all of them are looked at together.
+    ///
+    /// # Errors
+    ///
+    /// When the shell would run a command in the index of an array.
+    fn check_commands(&self, insertion: &Insertion<'_>) -> Result<(), ItemFailure> {
+        let calculated = self.checks.iter().filter(|(_, check)| *check == Check::NoCommand);
+        let texts: Vec<_> = calculated.map(|(placeholder, _)| placeholder.text(insertion)).collect();
+        let has = |bytes: &[u8]| texts.iter().any(|text| text.iter().any(|byte| bytes.contains(byte)));
+        match has(b"$`") && (self.has_index || has(b"[")) {
+            true => Err(ItemFailure::IsIndex),
+            false => Ok(()),
+        }
     }
 
     /// Returns the line with the item in the place of the placeholders, quoted.
@@ -147,12 +194,12 @@ impl ShellLine {
 }
 
 /// Returns the name of the parameter or variable of the shell that holds the text of a placeholder.
-fn reference(placeholder: Placeholder, variables: &mut Vec<(Placeholder, String)>) -> String {
+fn reference(placeholder: Placeholder, has_arguments: bool, variables: &mut Vec<(Placeholder, String)>) -> String {
     let name = match placeholder {
         Placeholder::Index => return "CORDIAL_INDEX".to_owned(),
         Placeholder::Slot => return "CORDIAL_SLOT".to_owned(),
-        Placeholder::Values(Part::Whole) => return "*".to_owned(),
-        Placeholder::Value(position, Part::Whole) if position.0 > 0 => return position.0.to_string(),
+        Placeholder::Values(Part::Whole) if has_arguments => return "*".to_owned(),
+        Placeholder::Value(position, Part::Whole) if position.0 > 0 && has_arguments => return position.0.to_string(),
         Placeholder::Values(part) => format!("CORDIAL_{}", part.variable()),
         Placeholder::Value(position, part) if position.0 > 0 => format!("CORDIAL_{}_{}", part.variable(), position.0),
         Placeholder::Value(position, part) => {
@@ -165,20 +212,54 @@ fn reference(placeholder: Placeholder, variables: &mut Vec<(Placeholder, String)
     name
 }
 
-/// Returns whether every shell reads a text as one number in a calculation. Anything else might be evaluated: in bash,
-/// `a[$(id)]` runs a command.
-fn is_number(text: &[u8]) -> bool {
-    let text = text.trim_ascii();
-    let digits = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")).unwrap_or(text);
-    let (digits, is_digit): (_, fn(&u8) -> bool) =
-        match digits.strip_prefix(b"0x").or_else(|| digits.strip_prefix(b"0X")) {
-            Some(digits) => (digits, u8::is_ascii_hexdigit),
-            None => (digits, u8::is_ascii_digit),
-        };
-    !digits.is_empty() && digits.iter().all(is_digit)
+/// Returns whether a line has a bracket that may become the start of an index with an item: `b[$i]`, or `printf -v x 'b[%s]' {}`,
+/// but not `[ $i -gt 1 ]`, `b[0]` and `*.[ch]`.
+fn has_index(pieces: &[ShellPiece]) -> bool {
+    let texts = pieces.iter().map(|piece| match piece {
+        ShellPiece::Text(text) => &text[..],
+        ShellPiece::Placeholder(..) => b"{}",
+    });
+    let line = texts.collect::<Vec<_>>().concat();
+    let ends_word = |byte: u8| byte.is_ascii_whitespace() || b";&|()!{`".contains(&byte);
+    let mut previous = b' ';
+    for (at, &byte) in line.iter().enumerate() {
+        let rest = &line[at + 1..];
+        let is_test =
+            ends_word(previous) && rest.strip_prefix(b"[").unwrap_or(rest).first().is_none_or(u8::is_ascii_whitespace);
+        let inside = rest.split(|&byte| byte == b']').next().unwrap_or_default();
+        let is_variable = inside.iter().any(|byte| b"$`%{'\"\\".contains(byte));
+        if byte == b'[' && !is_test && is_variable {
+            return true;
+        }
+        // The second bracket of `[[` begins no index either.
+        previous = if byte == b'[' && is_test { b' ' } else { byte };
+    }
+    false
 }
 
+/// Returns whether a line refers to its arguments. Those of a function are others.
 fn refers_to_arguments(line: &[u8]) -> bool {
+    let line = without_functions(line);
     let references = ["$1", "$@", "$*", "${1", "${@", "${*"];
     references.iter().any(|name| line.windows(name.len()).any(|part| part == name.as_bytes()))
+}
+
+/// Returns a line without the bodies of its functions, as far as they are between braces.
+fn without_functions(line: &[u8]) -> Vec<u8> {
+    let (mut outside, mut rest) = (Vec::new(), line);
+    while let Some(at) = rest.windows(2).position(|pair| pair == b"()") {
+        let (before, after) = rest.split_at(at + 2);
+        outside.extend_from_slice(before);
+        rest = after;
+        if !rest.trim_ascii_start().starts_with(b"{") {
+            continue;
+        }
+        let mut depth = 0_i32;
+        let end = rest.iter().position(|byte| {
+            depth += i32::from(*byte == b'{') - i32::from(*byte == b'}');
+            *byte == b'}' && depth == 0
+        });
+        rest = &rest[end.unwrap_or(rest.len())..];
+    }
+    [&outside, rest].concat()
 }

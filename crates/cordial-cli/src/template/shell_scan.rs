@@ -8,8 +8,15 @@
 //! unquoted ── " ──► double quotes ── $( ──► substitution: unquoted again, up to its )
 //!          └─ $(( ──► arithmetic, up to its ))
 //! ```
+//!
+//! Where the shell would evaluate an item, the item has to be a number or a name. `shell_flow` finds the places that an item
+//! reaches in a variable.
 
 use super::placeholder::Placeholder;
+use super::shell_check::Check;
+use super::shell_context::{CommandEnd, Context, HereDocument, Opening, ParameterPart, opening};
+use super::shell_flow::Flow;
+use super::shell_words::{self, Reading};
 use super::syntax::Syntax;
 use crate::text::display;
 
@@ -18,6 +25,16 @@ use crate::text::display;
 pub(super) enum ShellPiece {
     Text(Vec<u8>),
     Placeholder(Placeholder, Place),
+}
+
+/// A line, and what its placeholders have to be.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Scanned {
+    pub(super) pieces: Vec<ShellPiece>,
+    pub(super) checks: Vec<(Placeholder, Check)>,
+    /// The first piece after which `$1` may not be the item: a function has arguments of its own, and `set` and `shift`
+    /// change those of the line.
+    pub(super) arguments_change_at: Option<usize>,
 }
 
 /// How the shell reads the place of a placeholder.
@@ -29,68 +46,10 @@ pub(super) enum Place {
     OneWord,
     /// As a calculation: a quote would be an error, and the text would be evaluated.
     Arithmetic,
+    /// As the key of an associative array, which is not split into words.
+    Key,
     /// As text of a here-document, in which a quote is a character.
     Text,
-}
-
-/// The syntax around a position in the line.
-#[derive(Debug, PartialEq, Eq)]
-enum Context {
-    /// A command: the line itself, or a substitution, with the numbers of its open parentheses and of its open `case`
-    /// words, whose patterns end with a parenthesis.
-    Command {
-        end: CommandEnd,
-        parentheses: u32,
-        cases: u32,
-        /// Whether it begins with `((`, and the shell may read it as a calculation.
-        is_ambiguous: bool,
-    },
-    SingleQuotes,
-    /// `$'…'`, in which a backslash escapes.
-    AnsiQuotes,
-    DoubleQuotes,
-    /// `${…}`
-    Parameter {
-        part: ParameterPart,
-        /// Whether it is inside double quotes or a here-document.
-        is_quoted: bool,
-    },
-    Arithmetic {
-        parentheses: u32,
-    },
-    /// A calculation in brackets: `$[…]`, and the index in `${a[…]}`.
-    Brackets {
-        brackets: u32,
-    },
-    Comment,
-    HereDocument(HereDocument),
-}
-
-/// The part of `${…}` at a position.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ParameterPart {
-    Name,
-    /// After an operator such as `:-` or `#`.
-    Word,
-    /// After the colon of `${x:offset:length}`: a calculation.
-    Offset,
-}
-
-/// What ends a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum CommandEnd {
-    Line,
-    Parenthesis,
-    Backquote,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct HereDocument {
-    delimiter: Vec<u8>,
-    /// Whether the shell expands what is in the text: the delimiter has no quotes.
-    is_expanded: bool,
-    /// Whether tabs before the delimiter are ignored: `<<-`.
-    is_indented: bool,
 }
 
 /// Splits a line for a shell into texts and placeholders.
@@ -98,15 +57,18 @@ struct HereDocument {
 /// # Errors
 ///
 /// A message, when a placeholder is inside quotes, or is not supported.
-pub(super) fn scan(line: &[u8], syntax: &Syntax) -> Result<Vec<ShellPiece>, String> {
-    let contexts = vec![Context::command(CommandEnd::Line)];
+pub(super) fn scan(line: &[u8], syntax: &Syntax) -> Result<Scanned, String> {
+    let contexts = vec![Context::command(CommandEnd::Line, 0)];
     let mut scanner = Scanner {
         line,
         at: 0,
         contexts,
         documents: Vec::new(),
         tests: Vec::new(),
-        lets: Vec::new(),
+        keyed: shell_words::keyed(line),
+        flow: Flow::new(shell_words::evaluated(line), shell_words::calculates(line)),
+        checks: Vec::new(),
+        arguments_change_at: None,
         pieces: Vec::new(),
         text: Vec::new(),
     };
@@ -116,27 +78,24 @@ pub(super) fn scan(line: &[u8], syntax: &Syntax) -> Result<Vec<ShellPiece>, Stri
         let found = if may_begin { syntax.parse_prefix(scanner.rest())? } else { None };
         match found {
             Some((placeholder, length)) => scanner.placeholder(placeholder, length)?,
-            None => scanner.step(),
+            None => {
+                scanner.note_variable();
+                scanner.step();
+            }
         }
     }
     scanner.end_text();
     let has_placeholder = scanner.pieces.iter().any(|piece| matches!(piece, ShellPiece::Placeholder(..)));
     match scanner.context() {
         Context::Command { end: CommandEnd::Line, .. } | Context::Comment | Context::HereDocument(_) => {
-            Ok(scanner.pieces)
+            Ok(scanner.finish())
         }
-        _ if !has_placeholder => Ok(scanner.pieces),
+        _ if !has_placeholder => Ok(scanner.finish()),
         _ => Err(format!(
             "a quote, a parenthesis or a substitution in {} is not closed, so it is not known how the shell reads the \
              placeholder: close it; or write \"$1\" for the item",
             display::quoted(line)
         )),
-    }
-}
-
-impl Context {
-    fn command(end: CommandEnd) -> Context {
-        Context::Command { end, parentheses: 0, cases: 0, is_ambiguous: false }
     }
 }
 
@@ -149,8 +108,11 @@ struct Scanner<'l> {
     documents: Vec<HereDocument>,
     /// The start of each open `[[`, and the number of contexts there.
     tests: Vec<(usize, usize)>,
-    /// The number of contexts at each `let` whose words have not ended.
-    lets: Vec<usize>,
+    /// The associative arrays.
+    keyed: Vec<Vec<u8>>,
+    flow: Flow,
+    checks: Vec<(Placeholder, Check)>,
+    arguments_change_at: Option<usize>,
     pieces: Vec<ShellPiece>,
     text: Vec<u8>,
 }
@@ -191,9 +153,10 @@ impl Scanner<'_> {
             ));
         }
         let place = match self.context() {
-            Context::Command { .. } if self.is_calculated(length) => Place::Arithmetic,
+            Context::Command { .. } if self.reading(length) == Reading::Number => Place::Arithmetic,
             Context::Command { .. } if self.is_alone(length) => Place::Words,
             Context::Command { .. } => Place::OneWord,
+            Context::Brackets { is_key: true, .. } => Place::Key,
             Context::Arithmetic { .. }
             | Context::Brackets { .. }
             | Context::Parameter { part: ParameterPart::Offset, .. } => Place::Arithmetic,
@@ -215,6 +178,21 @@ impl Scanner<'_> {
                 ));
             }
         };
+        match self.reading(length) {
+            Reading::Text | Reading::Command => {}
+            Reading::Number => self.checks.push((placeholder, Check::Number)),
+            Reading::Expanded => self.checks.push((placeholder, Check::Plain)),
+            Reading::Name => self.checks.push((placeholder, Check::Name)),
+            Reading::Declaration => self.checks.push((placeholder, Check::Declaration)),
+            Reading::Value(names) => self.flow.assign(names, placeholder),
+            Reading::Array => {
+                return Err(format!(
+                    "the shell evaluates {} in {} if the item begins with a parenthesis: put the placeholder in parentheses, as in x=({{}})",
+                    String::from_utf8_lossy(&self.rest()[..length]),
+                    display::quoted(self.line)
+                ));
+            }
+        }
         self.end_text();
         self.pieces.push(ShellPiece::Placeholder(placeholder, place));
         self.at += length;
@@ -232,22 +210,103 @@ impl Scanner<'_> {
             && last.is_none_or(|byte| !b"<>".contains(byte))
     }
 
-    /// Returns whether the shell calculates the word at this position of a command: after `let`, and in a test with
-    /// `-eq` and the like.
-    fn is_calculated(&self, length: usize) -> bool {
-        let depth = self.contexts.len();
-        if self.lets.contains(&depth) {
-            return true;
+    /// Returns how the shell reads the word at this position, which continues after these bytes.
+    fn reading(&self, length: usize) -> Reading {
+        for (n, context) in self.contexts.iter().enumerate().rev() {
+            match context {
+                Context::Arithmetic { .. }
+                | Context::Brackets { is_key: false, .. }
+                | Context::Parameter { part: ParameterPart::Offset, .. } => return Reading::Number,
+                Context::Command { start, .. } => {
+                    let in_test = self.reading_in_test(n + 1, length);
+                    return in_test.unwrap_or_else(|| shell_words::reading(&self.line[*start..self.at]));
+                }
+                Context::AnsiQuotes | Context::Comment | Context::HereDocument(_) => break,
+                Context::SingleQuotes
+                | Context::DoubleQuotes
+                | Context::Parameter { .. }
+                | Context::Brackets { .. } => {}
+            }
         }
-        let Some(&(start, _)) = self.tests.iter().rfind(|(_, at)| *at == depth) else { return false };
-        let operators: [&[u8]; 7] = [b"-eq", b"-ne", b"-lt", b"-le", b"-gt", b"-ge", b"-v"];
+        Reading::Text
+    }
+
+    /// Returns how the shell reads the word at this position if it is in `[[ … ]]`: `-eq` and the like calculate.
+    fn reading_in_test(&self, depth: usize, length: usize) -> Option<Reading> {
+        let &(start, _) = self.tests.iter().rfind(|(_, at)| *at == depth)?;
+        let operators: [&[u8]; 6] = [b"-eq", b"-ne", b"-lt", b"-le", b"-gt", b"-ge"];
         let (before, after) = (&self.line[start..self.at], &self.rest()[length..]);
         let is_operator = |pair: &[u8]| pair == b"&&" || pair == b"||";
         let before = &before[before.windows(2).rposition(is_operator).map_or(0, |at| at + 2)..];
         let end = after.windows(2).position(|pair| is_operator(pair) || b";\n".contains(&pair[0]));
         let after = &after[..end.unwrap_or(after.len())];
+        let mut words = before.split(u8::is_ascii_whitespace).rev();
+        if words.by_ref().find(|word| word.starts_with(b"-")).is_some_and(|word| word == b"-v" || word == b"-R") {
+            return Some(Reading::Name);
+        }
         let mut words = [before, after].into_iter().flat_map(|part| part.split(u8::is_ascii_whitespace));
-        words.any(|word| operators.contains(&word))
+        Some(if words.any(|word| operators.contains(&word)) { Reading::Number } else { Reading::Text })
+    }
+
+    /// Notes a variable at this position that the shell evaluates: in a calculation `$x`, and `x` alone.
+    fn note_variable(&mut self) {
+        let line = self.line;
+        let rest = &line[self.at..];
+        let begins = match rest {
+            [b'$', b'{', b'!', ..] => 3,
+            [b'$', b'{', ..] => 2,
+            [b'$', ..] => 1,
+            _ => 0,
+        };
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_$".contains(&byte);
+        // In `${…}`, the name was noted at the `$`.
+        let is_parameter = matches!(self.context(), Context::Parameter { part, .. } if *part != ParameterPart::Offset);
+        let is_inside = begins == 0 && (is_parameter || self.before().is_some_and(is_part));
+        let is_argument =
+            begins > 0 && rest.get(begins).is_some_and(|byte| byte.is_ascii_digit() || b"*@".contains(byte));
+        let is_evaluated = |reading: Reading| matches!(reading, Reading::Number | Reading::Name | Reading::Declaration);
+        if is_argument && is_evaluated(self.reading(begins + 1)) {
+            self.flow.calculate();
+        }
+        let Some(length) = shell_words::name_length(&rest[begins..]).filter(|_| !is_inside) else { return };
+        let (name, after) = rest[begins..].split_at(length);
+        let is_list = [&b"*}"[..], b"@}", b"[@]", b"[*]"].iter().any(|list| after.starts_with(list));
+        let name = name.to_vec();
+        // The key of an associative array is not a number.
+        let array = shell_words::quoted_array(&self.line[..self.at]);
+        let is_in_index = array.is_some_and(|array| self.keyed.iter().all(|key| key != array));
+        let check = match self.reading(begins + length) {
+            _ if begins == 3 && is_list => return,
+            _ if begins == 3 => Check::Name,
+            _ if begins == 2 && after.starts_with(b"@P}") => Check::Plain,
+            Reading::Expanded if begins > 0 => Check::Plain,
+            // Only digits remain.
+            Reading::Number if begins == 2 && after.starts_with(b"//[^0-9]/}") => return,
+            // The value that the variable had does not matter.
+            Reading::Number if begins == 0 && after.starts_with(b"=") && !after.starts_with(b"==") => return,
+            Reading::Number => Check::NoCommand,
+            Reading::Name | Reading::Declaration if is_in_index => Check::NoCommand,
+            Reading::Name | Reading::Declaration if begins > 0 && *self.context() != Context::SingleQuotes => {
+                Check::Name
+            }
+            Reading::Value(names) if begins != 2 || after.starts_with(b"}") => {
+                self.flow.copy(&name, names);
+                return;
+            }
+            _ => return,
+        };
+        self.flow.evaluate(name, check);
+    }
+
+    /// Returns the line with what its placeholders have to be, also those that reach the shell in a variable.
+    fn finish(self) -> Scanned {
+        let Scanner { pieces, mut checks, flow, arguments_change_at, .. } = self;
+        let placeholders = pieces.iter().filter_map(|piece| match piece {
+            ShellPiece::Placeholder(placeholder, _) => Some(*placeholder),
+            ShellPiece::Text(_) => None,
+        });
+        checks.extend(flow.checks(placeholders));
+        Scanned { pieces, checks, arguments_change_at }
     }
 
     /// Takes the next byte or token.
@@ -280,17 +339,17 @@ impl Scanner<'_> {
                     let is_ansi = self.before() == Some(b'$');
                     self.enter(1, if is_ansi { Context::AnsiQuotes } else { Context::SingleQuotes });
                 }
-                b'[' if part == ParameterPart::Name => self.enter(1, Context::Brackets { brackets: 0 }),
+                b'[' if part == ParameterPart::Name => self.enter_index(self.is_keyed()),
                 _ => {
                     self.end_name(part, byte);
                     self.step_expanded();
                 }
             },
-            &Context::Brackets { brackets } => match byte {
+            &Context::Brackets { brackets, .. } => match byte {
                 b']' if brackets == 0 => self.take_and(1, true),
                 b'[' | b']' => {
                     let change = if byte == b'[' { 1 } else { -1 };
-                    if let Some(Context::Brackets { brackets }) = self.contexts.last_mut() {
+                    if let Some(Context::Brackets { brackets, .. }) = self.contexts.last_mut() {
                         *brackets = brackets.saturating_add_signed(change);
                     }
                     self.take(1);
@@ -336,10 +395,9 @@ impl Scanner<'_> {
             self.enter(3, Context::Arithmetic { parentheses: 0 });
         } else if rest.starts_with(b"$(") {
             let is_ambiguous = rest.starts_with(b"$((") && opening(&rest[3..]) == Opening::Ambiguous;
-            let end = CommandEnd::Parenthesis;
-            self.enter(2, Context::Command { end, parentheses: 0, cases: 0, is_ambiguous });
+            self.enter(2, Context::command(CommandEnd::Parenthesis, self.at + 2).ambiguous(is_ambiguous));
         } else if rest.starts_with(b"$[") {
-            self.enter(2, Context::Brackets { brackets: 0 });
+            self.enter(2, Context::Brackets { brackets: 0, is_key: false });
         } else if rest.starts_with(b"${") {
             let is_quoted = match self.context() {
                 Context::DoubleQuotes | Context::HereDocument(_) => true,
@@ -348,7 +406,7 @@ impl Scanner<'_> {
             };
             self.enter(2, Context::Parameter { part: ParameterPart::Name, is_quoted });
         } else if rest.starts_with(b"`") {
-            self.enter(1, Context::command(CommandEnd::Backquote));
+            self.enter(1, Context::command(CommandEnd::Backquote, self.at + 1));
         } else {
             self.take(1);
         }
@@ -369,14 +427,22 @@ impl Scanner<'_> {
             self.before().is_none_or(|before| before.is_ascii_whitespace() || b";&|()`".contains(&before));
         let Some(&Context::Command { end, parentheses, cases, .. }) = self.contexts.last() else { return };
         let depth = self.contexts.len();
-        if b";&|\n)`".contains(&byte) {
-            self.lets.retain(|at| *at < depth);
+        if self.ends_simple_command(byte, cases) {
+            let next = self.at + 1;
+            if let Some(Context::Command { start, .. }) = self.contexts.last_mut() {
+                *start = next;
+            }
+        }
+        let is_function = byte == b')' && self.before() == Some(b'(');
+        if is_function
+            || (is_word_start && shell_words::changes_arguments(self.rest()) && self.reading(0) == Reading::Command)
+        {
+            self.arguments_change_at.get_or_insert(self.pieces.len());
         }
         if is_word_start {
             match byte {
                 b'[' if self.is_word(b"[[") => self.tests.push((self.at, depth)),
                 b']' if self.is_word(b"]]") => self.tests.retain(|(_, at)| *at < depth),
-                b'l' if self.is_word(b"let") && self.is_command_start() => self.lets.push(depth),
                 _ => {}
             }
         }
@@ -385,17 +451,18 @@ impl Scanner<'_> {
             b'e' if is_word_start && cases > 0 && self.is_word(b"esac") => self.take_case(4, -1),
             b')' if end == CommandEnd::Parenthesis && parentheses == 0 && cases == 0 => self.take_and(1, true),
             b'`' if end == CommandEnd::Backquote => self.take_and(1, true),
-            // For bash, this is a calculation as well, also right after a word such as `if`; for a shell that only nests
-            // subshells, it seldom contains an item.
+            // In bash, `((` begins a calculation, also after a word such as `if`. Other shells take it for two nested
+            // subshells; those seldom contain an item.
             b'(' if self.rest().starts_with(b"((") => {
                 let opening = opening(&self.rest()[2..]);
                 if opening == Opening::Calculation {
                     self.enter(2, Context::Arithmetic { parentheses: 0 });
                 } else {
-                    let (end, is_ambiguous) = (CommandEnd::Parenthesis, opening == Opening::Ambiguous);
-                    self.enter(1, Context::Command { end, parentheses: 0, cases: 0, is_ambiguous });
+                    let context = Context::command(CommandEnd::Parenthesis, self.at + 1);
+                    self.enter(1, context.ambiguous(opening == Opening::Ambiguous));
                 }
             }
+            b'[' if self.begins_index() => self.enter_index(self.is_keyed() && self.is_index_assigned()),
             b'(' | b')' => {
                 let Some(Context::Command { parentheses, .. }) = self.contexts.last_mut() else { return };
                 *parentheses = if byte == b'(' { *parentheses + 1 } else { parentheses.saturating_sub(1) };
@@ -419,6 +486,58 @@ impl Scanner<'_> {
             b'$' if self.rest().starts_with(b"${ ") || self.rest().starts_with(b"${|") => self.take(3),
             _ => self.step_expanded(),
         }
+    }
+
+    /// Returns whether a simple command ends at this byte.
+    fn ends_simple_command(&self, byte: u8, cases: u32) -> bool {
+        let (before, next) = (self.before().unwrap_or_default(), self.rest().get(1).copied().unwrap_or_default());
+        match byte {
+            b'&' => !b"<>".contains(&before) && next != b'>',
+            b'|' => before != b'>',
+            b';' | b'\n' => true,
+            // An array is a part of its command.
+            b'(' => before != b'=',
+            // The end of a pattern of `case`, or of the name of a function.
+            b')' => cases > 0 || before == b'(',
+            _ => false,
+        }
+    }
+
+    /// Returns whether the index of an element of an array begins with the bracket at this position.
+    fn begins_index(&self) -> bool {
+        match self.reading(1) {
+            Reading::Name | Reading::Declaration => !self.name_before().is_empty(),
+            Reading::Command => !self.name_before().is_empty() && self.is_index_assigned(),
+            // In the list of an array.
+            Reading::Value(_) => self.is_index_assigned(),
+            _ => false,
+        }
+    }
+
+    /// Returns whether the brackets that begin here end with an assignment.
+    fn is_index_assigned(&self) -> bool {
+        let word = self.rest().split(u8::is_ascii_whitespace).next().unwrap_or_default();
+        word.windows(2).any(|pair| pair == b"]=" || pair == b"]+")
+    }
+
+    /// Returns the name that ends at this position.
+    fn name_before(&self) -> &[u8] {
+        let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+        let start = self.line[..self.at].iter().rposition(|byte| !is_part(byte)).map_or(0, |at| at + 1);
+        &self.line[start..self.at]
+    }
+
+    /// Returns whether the array whose index begins here is an associative one.
+    fn is_keyed(&self) -> bool {
+        let name = match self.reading(1) {
+            Reading::Value(names) if self.name_before().is_empty() => names.into_iter().next().unwrap_or_default(),
+            _ => self.name_before().to_vec(),
+        };
+        self.keyed.contains(&name)
+    }
+
+    fn enter_index(&mut self, is_key: bool) {
+        self.enter(1, Context::Brackets { brackets: 0, is_key });
     }
 
     /// Returns whether a word begins here and ends after these bytes.
@@ -448,25 +567,9 @@ impl Scanner<'_> {
 
     /// Takes `<<` and the delimiter of a here-document.
     fn take_redirection(&mut self) {
-        self.take(2);
-        let is_indented = self.rest().starts_with(b"-");
-        self.take(usize::from(is_indented));
-        while self.rest().first().is_some_and(|byte| b" \t".contains(byte)) {
-            self.take(1);
-        }
-        let (mut delimiter, mut is_expanded, mut quote) = (Vec::new(), true, None);
-        while let Some(&byte) = self.rest().first() {
-            match byte {
-                _ if quote == Some(byte) => quote = None,
-                _ if quote.is_some() => delimiter.push(byte),
-                b'\'' | b'"' => (quote, is_expanded) = (Some(byte), false),
-                b'\\' => is_expanded = false,
-                _ if byte.is_ascii_whitespace() || b";&|()<>`".contains(&byte) => break,
-                _ => delimiter.push(byte),
-            }
-            self.take(1);
-        }
-        self.documents.push(HereDocument { delimiter, is_expanded, is_indented });
+        let (document, length) = HereDocument::begun_by(&self.rest()[2..]);
+        self.take(2 + length);
+        self.documents.push(document);
     }
 
     fn is_line_start(&self) -> bool {
@@ -491,35 +594,4 @@ impl Scanner<'_> {
         }
         is_end
     }
-}
-
-/// What `((` begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Opening {
-    Calculation,
-    /// A command in parentheses.
-    Command,
-    /// It depends on the meaning of quotes and substitutions in the text.
-    Ambiguous,
-}
-
-/// Returns what begins with the `((` before a text: a calculation ends with two parentheses.
-fn opening(text: &[u8]) -> Opening {
-    let mut parentheses = 0;
-    for (at, byte) in text.iter().enumerate() {
-        match byte {
-            b'(' => parentheses += 1,
-            b')' if parentheses == 0 => {
-                return match text.get(at + 1) {
-                    Some(b')') => Opening::Calculation,
-                    // A parenthesis in quotes, a comment or a pattern of `case` is not counted by the shell.
-                    _ if text[..at].iter().any(|byte| b"'\"\\`$#<".contains(byte)) => Opening::Ambiguous,
-                    _ => Opening::Command,
-                };
-            }
-            b')' => parentheses -= 1,
-            _ => {}
-        }
-    }
-    Opening::Ambiguous
 }

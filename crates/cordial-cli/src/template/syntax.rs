@@ -4,6 +4,11 @@ use super::path_part::Part;
 use super::placeholder::{Placeholder, Position};
 use crate::text::display;
 
+/// The message for a placeholder that is a program in Perl.
+const COMPUTED: &str = "{= … =} is not supported, because it would need Perl: a line for the shell can compute the text, as in \
+     --shell 'f={}; echo ${f%.*}', or with sed instead of {= s/A/B/ =}, as in --shell 'f=$(echo {} | sed s/A/B/); echo \"$f\"'; or \
+     pass it as text in a variable of the environment";
+
 /// The placeholders of a command.
 #[derive(Clone, Debug)]
 pub(crate) struct Syntax {
@@ -22,15 +27,14 @@ pub(crate) struct Syntax {
     inserts_items: bool,
 }
 
-/// What becomes of a word that has a placeholder for several values beside other text.
+/// What happens to a word that has a placeholder for several values beside other text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BesideText {
     /// The text is there once: `x{}y` becomes `xa by`, as with GNU parallel and several sources.
     Once,
     /// The word is repeated: `x{}y` becomes `xay xby`, as with GNU parallel and `-N` or `-X`.
     Repeated,
-    /// The word is an error. With `-n`, `-m` and `--xargs`, the text would be there once for GNU parallel; it is seldom
-    /// meant.
+    /// The word is an error. With `-n`, `-m` and `--xargs`, GNU parallel would insert the text once, which is seldom meant.
     Refused,
 }
 
@@ -55,7 +59,7 @@ impl Syntax {
         Syntax { replace: Some(text), ..self }
     }
 
-    /// Sets another text for the placeholder that is written like this, such as `{.}`.
+    /// Sets another text for the placeholder `written`, such as `{.}`.
     pub(crate) fn rename(mut self, written: &str, text: Vec<u8>) -> Syntax {
         if let Ok(Some((placeholder, _))) = Syntax::default().parse_prefix(written.as_bytes()) {
             self.renamed.push((text, placeholder));
@@ -83,7 +87,7 @@ impl Syntax {
         Syntax { inserts_items: false, ..self }
     }
 
-    /// Sets what becomes of a word that has a placeholder for several values beside other text.
+    /// Sets what happens to a word that has a placeholder for several values beside other text.
     pub(crate) fn beside(self, beside_text: BesideText) -> Syntax {
         Syntax { beside_text, ..self }
     }
@@ -97,7 +101,7 @@ impl Syntax {
         self.max_values != Some(1)
     }
 
-    /// Returns whether an item without a placeholder is appended to the command. With `-I` it is not, as with `xargs`.
+    /// Returns whether the item is appended to a command without a placeholder. With `-I` it is not, as with `xargs`.
     pub(super) fn appends_item(&self) -> bool {
         self.replace.is_none() && self.inserts_items
     }
@@ -105,6 +109,25 @@ impl Syntax {
     /// Returns the text that stands for the item.
     pub(crate) fn item_text(&self) -> &[u8] {
         self.replace.as_deref().unwrap_or(b"{}")
+    }
+
+    /// Returns whether a text contains a placeholder.
+    pub(crate) fn has_placeholder(&self, text: &[u8]) -> bool {
+        (0..text.len()).any(|at| matches!(self.parse_prefix(&text[at..]), Ok(Some(_))))
+    }
+
+    /// Checks that no text begins with `{=` in one word and ends with `=}` in a later one.
+    ///
+    /// # Errors
+    ///
+    /// A message, when there is such a text.
+    pub(super) fn check_computed(words: &[Vec<u8>]) -> Result<(), String> {
+        let has = |word: &[u8], brace: &[u8]| word.windows(2).any(|part| part == brace);
+        let start = words.iter().position(|word| has(word, b"{="));
+        match start.is_some_and(|start| words[start..].iter().any(|word| has(word, b"=}"))) {
+            true => Err(COMPUTED.to_owned()),
+            false => Ok(()),
+        }
     }
 
     /// Returns the placeholder at the start of a text, and its length.
@@ -133,11 +156,7 @@ impl Syntax {
         }
         let Some(inner) = text.strip_prefix(b"{") else { return Ok(None) };
         if inner.starts_with(b"=") && inner.windows(2).any(|part| part == b"=}") {
-            return Err(
-                "{= … =} is not supported, because it would need Perl: with --shell, use the expansions of the shell, \
-                 as in --shell 'f={}; echo ${f%.*}'; or pass it as text in a variable of the environment"
-                    .to_owned(),
-            );
+            return Err(COMPUTED.to_owned());
         }
         let Some(end) = inner.iter().position(|&byte| byte == b'}') else { return Ok(None) };
         let (inner, length) = (&inner[..end], end + 2);

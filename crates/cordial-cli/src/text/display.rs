@@ -17,7 +17,7 @@ pub(crate) fn quoted(bytes: &[u8]) -> String {
     format!("{:?}", shortened(&String::from_utf8_lossy(visible), MAX_ITEM_CHARS))
 }
 
-/// Returns a line for a shell as it was typed, on one line.
+/// Returns a command for a shell as it was typed, but on one line.
 pub(crate) fn line(bytes: &[u8]) -> String {
     let visible = &bytes[..bytes.len().min(4 * (MAX_COMMAND_CHARS + 1))];
     let text = String::from_utf8_lossy(visible);

@@ -101,7 +101,7 @@ fn a_file_that_cannot_be_run_is_known_before_anything_runs() {
         (
             r"printf '#!/no/such -x\necho ran' > f; chmod +x f",
             "./f",
-            "its first line names the interpreter \"/no/such\", which is no program; check that it is installed",
+            "its first line names the interpreter \"/no/such\", which is not a program; check that it is installed",
         ),
         (r"printf '#!/bin/sh\r\necho ran' > f; chmod +x f", "./f", "end with a carriage return, as on Windows"),
     ] {

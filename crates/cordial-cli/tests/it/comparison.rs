@@ -3,7 +3,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::harness::{file, run};
+use crate::harness::{at_once, file, run};
 
 struct ProgramOutput {
     status: i32,
@@ -27,7 +27,8 @@ fn print_skipped() {
 fn xargs_has_the_same_output_and_status() {
     let lines: String = (1..=300).map(|n| format!("line {n}\n")).collect();
     let nul = lines.replace('\n', "\0");
-    for (theirs, ours, input) in [
+    let long = lines.repeat(100);
+    let cases = [
         (&["-d", "\\n", "-n1", "echo"][..], &["echo"][..], lines.as_bytes()),
         (&["-d", "\\n", "-n7", "echo", "x"], &["-n7", "echo", "x"], lines.as_bytes()),
         (&["-0", "-n1", "echo"], &["-0", "echo"], nul.as_bytes()),
@@ -43,20 +44,24 @@ fn xargs_has_the_same_output_and_status() {
         (&["-i", "echo", "x"], &["-i", "echo", "x"], b"a\nb\n"),
         (&["-E", "b", "echo"], &["--words", "--xargs", "-E", "b", "echo"], b"a\nb\nc\n"),
         (&["-s", "20", "echo"], &["--words", "--xargs", "-s", "20", "echo"], b"1 2 3 4 5 6 7 8 9 10 11"),
-        (&["-d", "\\n", "echo"], &["--xargs", "echo"], &lines.repeat(100).into_bytes()),
-    ] {
+        (&["-d", "\\n", "echo"], &["--xargs", "echo"], long.as_bytes()),
+    ];
+    at_once(4, cases, |(theirs, ours, input)| {
         let theirs = run_other("xargs", theirs, input).expect("every Unix has xargs");
         let ours = run(&[&["map"], ours].concat(), input);
         assert_eq!(ours.stdout.escape_ascii().to_string(), theirs.stdout.escape_ascii().to_string());
         assert_eq!((ours.status, ours.stderr.as_str()), (theirs.status, ""));
-    }
+    });
 }
 
 #[test]
 fn gnu_parallel_has_the_same_output_and_status() {
     let lines: String = (1..=30).map(|n| format!("line{n}.txt\n")).collect();
     let paths = b"a/b.c\nx.tar.gz\n/r\n.hid\na/\n//a//b\na.\n";
-    for (theirs, ours, input) in [
+    if Command::new("parallel").arg("--version").output().is_err() {
+        return print_skipped();
+    }
+    let cases = [
         (&["-k", "echo"][..], &["-k", "echo"][..], lines.as_bytes()),
         (&["-k", "echo {} {.} {/} {//} {/.} {#}"], &["echo", "{}", "{.}", "{/}", "{//}", "{/.}", "{#}"], paths),
         (&["-k", "echo", "{#}"], &["echo", "{#}"], lines.as_bytes()),
@@ -108,18 +113,17 @@ fn gnu_parallel_has_the_same_output_and_status() {
             &["--shell", "echo \"$(basename {} .txt)\" $((1 + {#}))"],
             b"x/y.txt\n",
         ),
+        (&["-j1", "echo $PARALLEL_SEQ $PARALLEL_JOBSLOT"], &["-j1", "echo $PARALLEL_SEQ $PARALLEL_JOBSLOT"], b"a\nb\n"),
         (&["-k", "exit"], &["--shell", "exit"], b"0\n1\n2\n3\n"),
         (&["-k", "--quote", "printf", "<%s>"], &["printf", "<%s>"], b"a  b\n$x\n\n'\n"),
         (&["-k", "--dry-run", "echo", "x{}"], &["--dry-run", "echo", "x{}"], b"a\nb c\n"),
-    ] {
-        let Some(theirs) = run_other("parallel", theirs, input) else {
-            print_skipped();
-            return;
-        };
+    ];
+    at_once(4, cases, |(theirs, ours, input)| {
+        let theirs = run_other("parallel", theirs, input).expect("it was found above");
         let ours = run(&[&["map"], ours].concat(), input);
         assert_eq!(ours.stdout.escape_ascii().to_string(), theirs.stdout.escape_ascii().to_string());
         assert_eq!(ours.status, theirs.status);
-    }
+    });
 }
 
 #[test]

@@ -72,7 +72,8 @@ fn processes_that_run(program: &Path) -> usize {
 
 #[test]
 fn the_guard_exits_before_the_run_does() {
-    // A name of its own tells its processes from those of other tests. A link, since a copy may be busy when it is started.
+    // A name of its own distinguishes its processes from those of other tests. A link, since a copy may be busy when it is
+    // started.
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("guarded-{}", std::process::id()));
     fs::hard_link(env!("CARGO_BIN_EXE_cordial"), &program).unwrap();
     let dir = TestDir::new();

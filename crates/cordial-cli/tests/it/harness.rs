@@ -2,8 +2,10 @@
 
 use std::fs::{self, File};
 use std::io::{Seek, Write};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
@@ -89,8 +91,27 @@ pub(crate) fn wait_until(description: &str, condition: impl Fn() -> bool) {
     panic!("timed out waiting until {description}");
 }
 
+/// Checks all cases, this many at a time. Most cases wait more than they compute, for a program or a timeout, and the threads of
+/// libtest are as few as the processors.
+pub(crate) fn at_once<T: Send>(n: usize, cases: impl IntoIterator<Item = T, IntoIter: Send>, check: impl Fn(T) + Sync) {
+    let cases = Mutex::new(cases.into_iter());
+    let next = || cases.lock().unwrap().next();
+    thread::scope(|scope| {
+        let checks: Vec<_> = (0..n)
+            .map(|_| {
+                scope.spawn(|| {
+                    while let Some(case) = next() {
+                        check(case)
+                    }
+                })
+            })
+            .collect();
+        // The message of the panic is that of the case.
+        checks.into_iter().for_each(|check| check.join().unwrap_or_else(|panic| resume_unwind(panic)));
+    });
+}
+
 /// Standard error directly, because libtest hides what a successful test prints.
-#[cfg(target_os = "linux")]
 pub(crate) fn skip(what: &str) {
     let _ = writeln!(std::io::stderr(), "skipped: {what}");
 }

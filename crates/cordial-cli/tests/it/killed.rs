@@ -62,7 +62,7 @@ fn a_killed_run_loses_no_record_and_skips_no_item() {
     let kills = std::env::var("CORDIAL_KILLS").ok().map(|number| number.parse().unwrap());
     let shell = if kills.is_some() { "bash" } else { "sh" };
     let dir = TestDir::new();
-    let (mut log, mut finished, mut n_again) = (0, HashSet::new(), 0);
+    let (mut log, mut finished, mut n_again, mut late) = (0, HashSet::new(), 0, Vec::new());
     for run in 0..kills.unwrap_or(KILLS) {
         let (ran, joblog) = (format!("ran{run}"), format!("log{log}"));
         let slots = fastrand::usize(1..=16).to_string();
@@ -95,7 +95,9 @@ fn a_killed_run_loses_no_record_and_skips_no_item() {
         for (item, (slot, time)) in ends.into_iter().filter(|(item, _)| !finished.contains(item)) {
             assert!(!ran.is_slot_used_again(item, slot), "{item} was not recorded before its slot was used again");
             let before = killed - time;
-            assert!(kills.is_none() || before < MAX_UNRECORDED, "{item} ended {before:.4} s before the kill");
+            if before > MAX_UNRECORDED {
+                late.push(format!("{:.1} ms", before * 1000.0));
+            }
             n_again += 1;
         }
         if finished.len() == ITEMS {
@@ -103,8 +105,12 @@ fn a_killed_run_loses_no_record_and_skips_no_item() {
         }
     }
     if kills.is_some() {
-        let text = format!("{log} lists were finished; {n_again} items had ended and were not recorded");
+        let n_late = late.len();
+        let text = format!(
+            "{log} lists were finished; {n_again} items had ended and were not recorded, {n_late} of them more than 5 ms before: {late:?}"
+        );
         // Standard error directly, because libtest hides what a successful test prints.
         let _ = writeln!(io::stderr(), "{text}");
+        assert_eq!(n_late, 0, "on an idle machine, none is late");
     }
 }

@@ -2,11 +2,17 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic like tests")]
 
+mod bash_lines;
 mod command;
 mod comparison;
 mod environment;
 mod failures;
 mod findutils;
+mod fleet;
+mod fleet_files;
+mod fleet_losses;
+#[path = "../../../cordial-nats/tests/it/free_port.rs"]
+mod free_port;
 mod guard;
 mod harness;
 mod input;
@@ -14,8 +20,10 @@ mod killed;
 mod limits;
 mod memory;
 mod nonblocking;
+mod observer;
 mod options;
 mod order;
+mod ordered_lines;
 mod orphans;
 mod other_options;
 mod pipe;
@@ -23,6 +31,7 @@ mod placeholders;
 mod records;
 mod remote;
 mod retries;
+mod shell_evaluation;
 mod shortages;
 mod slots;
 mod sources;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::process::Command;
 
-use crate::harness::{TestDir, run};
+use crate::harness::{TestDir, at_once, run};
 
 const TABLE: &str = include_str!("../../src/args/other_options.tsv");
 
@@ -35,34 +35,32 @@ fn table() -> Vec<Line<'static>> {
 fn every_spelling_does_what_the_table_says() {
     let dir = TestDir::new();
     fs::write(dir.path("file"), "x\n").unwrap();
-    let mut n = 0;
-    for line in table() {
-        for spelling in &line.spellings {
-            n += 1;
-            let value = line.value.replace("FILE", dir.path("file").to_str().unwrap());
-            let value = value.replace("NEW", dir.path(&format!("new-{n}")).to_str().unwrap());
-            let option =
-                if value.starts_with('=') { format!("{spelling}{value}") } else { format!("{spelling} {value}") };
-            // With `STDIN`, the command reads its standard input.
-            let command: &[&str] = if value.contains("STDIN") { &["cat"] } else { &["echo", ":::", "a", "b"] };
-            let option = option.replace("STDIN", "");
-            let args: Vec<&str> =
-                ["map"].into_iter().chain(option.split_whitespace()).chain(command.iter().copied()).collect();
-            let result = run(&args, b"i\n");
-            if line.verdict == "refused" {
-                let message = format!("cordial: {spelling} is not supported: {}; see docs/map.md\n", line.text);
-                assert_eq!((result.status, result.stderr), (255, message), "{args:?}");
-                assert!(result.stdout.is_empty(), "{args:?}");
-            } else if ["TERMINAL", "ELSEWHERE"].contains(&line.value) {
-                assert!(!result.stderr.contains("is not supported"), "{args:?}: {}", result.stderr);
-            } else {
-                assert_eq!(result.status, 0, "{args:?}: {}", result.stderr);
-                assert!(!result.stdout.is_empty(), "{args:?}");
-                assert!(!result.stderr.contains("cordial"), "{args:?}: {}", result.stderr);
-            }
-        }
-    }
+    let table = table();
+    let all = table.iter().flat_map(|line| line.spellings.iter().map(move |spelling| (line, spelling)));
+    let n = all.clone().count();
     assert!(n > 300, "{n}");
+    at_once(4, all.enumerate(), |(n, (line, spelling))| {
+        let value = line.value.replace("FILE", dir.path("file").to_str().unwrap());
+        let value = value.replace("NEW", dir.path(&format!("new-{n}")).to_str().unwrap());
+        let option = if value.starts_with('=') { format!("{spelling}{value}") } else { format!("{spelling} {value}") };
+        // With `STDIN`, the command reads its standard input.
+        let command: &[&str] = if value.contains("STDIN") { &["cat"] } else { &["echo", ":::", "a", "b"] };
+        let option = option.replace("STDIN", "");
+        let args: Vec<&str> =
+            ["map"].into_iter().chain(option.split_whitespace()).chain(command.iter().copied()).collect();
+        let result = run(&args, b"i\n");
+        if line.verdict == "refused" {
+            let message = format!("cordial: {spelling} is not supported: {}; see docs/map.md\n", line.text);
+            assert_eq!((result.status, result.stderr), (255, message), "{args:?}");
+            assert!(result.stdout.is_empty(), "{args:?}");
+        } else if ["TERMINAL", "ELSEWHERE"].contains(&line.value) {
+            assert!(!result.stderr.contains("is not supported"), "{args:?}: {}", result.stderr);
+        } else {
+            assert_eq!(result.status, 0, "{args:?}: {}", result.stderr);
+            assert!(!result.stdout.is_empty(), "{args:?}");
+            assert!(!result.stderr.contains("cordial"), "{args:?}: {}", result.stderr);
+        }
+    });
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::{Case, RunOutput, TestDir, check, cordial, finish, run, send, shell, start};
+use crate::harness::{Case, RunOutput, TestDir, at_once, check, cordial, finish, run, send, shell, start};
 
 fn stdout(result: &RunOutput) -> String {
     String::from_utf8(result.stdout.clone()).unwrap()
@@ -47,19 +47,66 @@ fn records_are_never_cut() {
 #[test]
 fn large_inputs_arrive_whole_and_in_order() {
     let lines: String = (0..200_000).map(|n| format!("{n} {}\n", "x".repeat(n % 37))).collect();
-    for options in [&[][..], &["--block", "1K", "-c4"], &["--block", "70K", "-c1"], &["--block", "3M"], &["-N", "777"]]
-    {
+    for (options, n) in [
+        (&[][..], 200_000),
+        // A command for each block of this size.
+        (&["--block", "1K", "-c4"], 10_000),
+        (&["--block", "70K", "-c1"], 200_000),
+        (&["--block", "3M"], 200_000),
+        (&["-N", "777"], 100_000),
+    ] {
+        let lines: String = lines.split_inclusive('\n').take(n).collect();
         let result = run(&[&["map", "--pipe"][..], options, &["cat"]].concat(), lines.as_bytes());
         assert_eq!((result.status, result.stderr.as_str()), (0, ""), "{options:?}");
         assert!(result.stdout == lines.as_bytes(), "{options:?}");
         // Every block ends with a line.
-        let result = run(&[&["map", "--pipe"][..], options, &["tail -c1 | od -An -c"]].concat(), lines.as_bytes());
-        assert!(stdout(&result).lines().all(|line| line.trim() == "\\n"), "{options:?}");
+        let result = run(&[&["map", "--pipe"][..], options, &["tail", "-c1"]].concat(), lines.as_bytes());
+        assert_eq!((result.status, result.stderr.as_str()), (0, ""), "{options:?}");
+        assert!(!result.stdout.is_empty() && result.stdout.iter().all(|byte| *byte == b'\n'), "{options:?}");
     }
     // From a pipe, in parts of any size.
     let result = shell("seq 300000 | \"$0\" map --pipe --block 64K cat | cksum; seq 300000 | cksum");
     let sums: Vec<String> = stdout(&result).lines().map(str::to_owned).collect();
     assert_eq!(sums[0], sums[1]);
+}
+
+/// The system moves the blocks of a file into the pipes of the commands; those of a pipe are read here.
+#[test]
+fn a_file_has_the_blocks_of_a_pipe() {
+    let dir = TestDir::new();
+    let lines: String = (0..60_000).map(|n| format!("{n} {}\n", "x".repeat(n % 37))).collect();
+    // Records longer than the end of a block that is searched first, and longer than a block.
+    let long = format!("{lines}{}\n{lines}{}\n{lines}", "y".repeat(90_000), "z".repeat(300_000));
+    let starts = lines.replace('\n', "\n>");
+    for (name, text) in [("lines", &lines), ("long", &long), ("starts", &starts)] {
+        fs::write(dir.path(name), text).unwrap();
+    }
+    let options = ["", "--block 64K", "--block 100K", "--block 100K -c1", "--block 200K --recstart '>'", "--recend ''"];
+    let cases = ["lines", "long", "starts"].into_iter().flat_map(|name| options.map(|options| (name, options)));
+    at_once(4, cases.enumerate(), |(n, (name, options))| {
+        let script = format!(
+            "cd {}; \"$0\" map --pipe {options} --tag cksum < {name} > file{n}; cat {name} | \"$0\" map --pipe {options} --tag cksum \
+             > pipe{n}; cmp file{n} pipe{n} && wc -l < file{n}",
+            dir.text()
+        );
+        let result = shell(&script);
+        assert_eq!((result.status, result.stderr.as_str()), (0, ""), "{name} {options}");
+        assert!(stdout(&result).trim() != "0", "{name} {options}");
+    });
+    // The first block begins at the position of the file, and the next reader of the file begins after the last one.
+    let script = "cd $1; { head -c 1000 > start; \"$0\" map --pipe --block 64K cat > middle; cat > end; } < lines; \
+                  cat start middle | cmp - lines; wc -c < end; \"$0\" map --pipe --pipe-part -a lines --block -1 cat | cmp - lines";
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_cordial"), dir.text()]);
+    let result = finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    assert_eq!((result.status, stdout(&result).trim(), result.stderr.as_str()), (0, "0", ""));
+    // A further attempt, and the commands of --round-robin, read whole blocks too.
+    let script = "cd $1; \"$0\" map --pipe --block 64K --retries 1 'cat; [ $CORDIAL_ATTEMPT = 2 ]' < lines | cmp - lines; \
+                  \"$0\" map --round-robin -c3 --block 64K cat < lines | sort > a; sort lines | cmp - a";
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_cordial"), dir.text()]);
+    let result = finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    assert_eq!((result.status, stdout(&result).as_str(), result.stderr.as_str()), (0, "", ""));
 }
 
 #[test]
@@ -107,8 +154,8 @@ fn round_robin_starts_one_command_per_slot() {
     assert_eq!((result.status, result.stderr.as_str()), (0, ""));
     let output = stdout(&result);
     let numbers: Vec<u32> = output.lines().map(|line| line.parse().unwrap()).collect();
-    // Each command has sorted its records.
-    assert_eq!(numbers.windows(2).filter(|pair| pair[0] > pair[1]).count(), 2);
+    // Each command has sorted its records. On a busy machine, one may have got only its first block.
+    assert!(numbers.windows(2).filter(|pair| pair[0] > pair[1]).count() <= 2);
     let mut sorted = numbers.clone();
     sorted.sort_unstable();
     assert!(sorted.into_iter().eq(0..100_000));
@@ -146,6 +193,7 @@ fn round_robin_continues_when_fewer_commands_may_run() {
 fn the_placeholders_for_the_number_and_the_slot_can_be_renamed() {
     for (options, expected) in [
         (&["--seqreplace", "@", "echo @ '{#}' {%}"][..], "1 {#} 1\n2 {#} 1\n"),
+        (&["--er", "@", "echo '{.}' {#}"], "{.} 1\n{.} 2\n"),
         (&["--slotreplace", "%", "echo % {#}"], "1 1\n1 2\n"),
     ] {
         let result = run(&[&["map", "--pipe", "-N1", "-c1"], options].concat(), b"a\nb\n");
@@ -183,6 +231,10 @@ fn options_that_contradict_blocks_are_refused() {
         (&["--round-robin", "--retries", "1", &ran], "--retries cannot be used with --round-robin"),
         (&["--pipe", "echo", "{}"], "the command has a placeholder for an item, and with --pipe there is none"),
         (&["--pipe", "-I", "X", "echo aXb"], "the command has a placeholder for an item"),
+        (&["--pipe", "--er", "@", "echo @"], "the command has a placeholder for an item"),
+        (&["--pipe", "--bnr", "@", "echo @"], "the command has a placeholder for an item"),
+        (&["--pipe", "--dnr", "@", "echo", "@"], "the command has a placeholder for an item"),
+        (&["--pipe", "--bner", "@", "echo", "x@"], "the command has a placeholder for an item"),
         (&["--pipe", "-L2", &ran], "-L, -X, -m and --xargs are about items"),
         (&["--pipe", "-s", "100", &ran], "-s, -x, --plus and --link are about items"),
         (&["--pipe", "-x", &ran], "-s, -x, --plus and --link are about items"),

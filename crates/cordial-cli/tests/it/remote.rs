@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, test_kill_process};
 
-use crate::harness::{TestDir, cordial, finish, send, wait_until};
+use crate::harness::{TestDir, at_once, cordial, finish, send, wait_until};
 use crate::ssh_servers::{Namespace, SSHD, Server, Servers};
 
 /// Returns the hosts in a joblog, sorted.
@@ -115,7 +115,7 @@ fn files_are_sent_returned_and_removed() {
     );
     assert_eq!((&*result.stdout, &*result.stderr), (&b"one"[..], ""));
     assert!(there.join("a.txt").exists());
-    // What does not exist is known, here and there.
+    // A missing file is reported, on this machine and on the host.
     let result = servers.run(&servers.hosts(1), &["--transfer", "cat {}", ":::", "no-such", "d/a.txt"]);
     assert_eq!((result.status, &*result.stdout), (1, &b"one"[..]));
     assert!(result.stderr.contains("item 1 \"no-such\" failed: cannot send no-such: there is no such file"));
@@ -124,6 +124,23 @@ fn files_are_sent_returned_and_removed() {
     assert!(result.stderr.contains("cordial: cannot return the file x.out\n"), "{}", result.stderr);
     // In the login directory, where the files of the last commands are.
     let _ = fs::remove_dir_all(Path::new(&std::env::var_os("HOME").unwrap()).join("d"));
+}
+
+#[test]
+fn commands_on_a_host_do_not_remove_the_directory_of_each_other() {
+    let Some(servers) = Servers::start(1) else { return };
+    let (here, there) = (servers.dir.path("here"), servers.dir.path("there"));
+    fs::create_dir_all(here.join("d")).unwrap();
+    let items: Vec<String> = (0..16).map(|n| format!("d/{n}")).collect();
+    for item in &items {
+        fs::write(here.join(item), item).unwrap();
+    }
+    let options = ["--wd", there.to_str().unwrap(), "--transfer", "--cleanup", "-k", "cat {}; echo", ":::"];
+    let args: Vec<&str> = options.into_iter().chain(items.iter().map(String::as_str)).collect();
+    let result = servers.run(&servers.hosts(2), &args);
+    assert_eq!((result.status, &*result.stderr), (0, ""));
+    assert_eq!(String::from_utf8(result.stdout).unwrap().lines().collect::<Vec<_>>(), items);
+    assert_eq!(fs::read_dir(&there).unwrap().count(), 0);
 }
 
 #[test]
@@ -329,13 +346,14 @@ fn wait_until_ended(pids: &[i32]) {
 
 #[test]
 fn processes_on_the_host_end_with_their_item_and_with_the_program() {
-    for (options, end) in [
+    let ends = [
         (&["--timeout", "3"][..], None),
         (&[], Some(Signal::TERM)),
         (&[], Some(Signal::INT)),
-        // Nothing is left that could end them: the connection does.
+        // The killed program cannot end them: the end of its connection does.
         (&[], Some(Signal::KILL)),
-    ] {
+    ];
+    at_once(4, ends, |(options, end)| {
         let Some(servers) = Servers::start(1) else { return };
         let (mut child, pids) = start_two_processes(&servers, options);
         if let Some(signal) = end {
@@ -343,9 +361,12 @@ fn processes_on_the_host_end_with_their_item_and_with_the_program() {
         }
         wait_until_ended(&pids);
         child.wait().unwrap();
-    }
+    });
     // A background process ends with its item.
     let Some(servers) = Servers::start(1) else { return };
+    // The watch of the item is no child of the command.
+    let result = servers.run(&servers.hosts(1), &["read x < /proc/$$/task/$$/children; echo \"[$x]\" #", ":::", "1"]);
+    assert_eq!((result.status, &*result.stdout), (0, &b"[]\n"[..]), "{}", result.stderr);
     let script = format!("sleep 1000 & echo $! > {}/pid #", servers.dir.text());
     assert_eq!(servers.run(&servers.hosts(1), &[&script, ":::", "1"]).status, 0);
     let pid = fs::read_to_string(servers.dir.path("pid")).unwrap();

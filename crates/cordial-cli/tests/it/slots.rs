@@ -7,7 +7,7 @@ use std::thread;
 
 use rustix::process::Signal;
 
-use crate::harness::{TestDir, cordial, finish, run, send, shell, wait_until};
+use crate::harness::{TestDir, at_once, cordial, finish, run, send, shell, wait_until};
 
 #[test]
 fn concurrency_is_read_as_gnu_parallel_reads_it() {
@@ -18,7 +18,7 @@ fn concurrency_is_read_as_gnu_parallel_reads_it() {
         fs::write(&path, text).unwrap();
         path.to_str().unwrap().to_owned()
     };
-    for (concurrency, expected) in [
+    let cases = [
         ("3".to_owned(), 3),
         ("+0".to_owned(), cores),
         ("+1".to_owned(), cores + 1),
@@ -28,19 +28,21 @@ fn concurrency_is_read_as_gnu_parallel_reads_it() {
         ("1%".to_owned(), 1),
         (file("five", "5\n"), 5),
         (file("two more", " +2"), cores + 2),
-    ] {
+    ];
+    at_once(4, cases, |(concurrency, expected)| {
         let dir = TestDir::new();
         // The commands wait for each other, so none ends before as many run as may.
         let script = r#"touch "$1/$CORDIAL_SLOT"; while [ "$(ls "$1" | wc -l)" -lt "$2" ]; do sleep 0.01; done; echo $CORDIAL_SLOT"#;
         let mut args = vec!["map", "-j", &concurrency, "sh", "-c", script, "sh", dir.text()];
+        let items = vec!["x"; expected + 20];
         let expected = expected.to_string();
         args.extend([expected.as_str(), "{}", ":::"]);
-        args.extend(["x"; 100]);
+        args.extend(items);
         let result = run(&args, b"");
         let slots = String::from_utf8(result.stdout).unwrap();
         let max = slots.lines().map(|slot| slot.parse::<usize>().unwrap()).max().unwrap();
         assert_eq!((result.status, max.to_string()), (0, expected), "{concurrency}");
-    }
+    });
 }
 
 #[test]

@@ -49,6 +49,9 @@ fn values_are_cut_and_split() {
     ]);
     check_outputs(&[
         (&["--header", ":", "-C", ",", "echo", "{b.} {a} {1}"], b"a,b\n1,2.c\n", b"2 1 1\n"),
+        // As in GNU parallel, a header with a tab has columns.
+        (&["--header", ":", "echo", "{B}<{A}>"], b"A\tB\n1 \tone\n", b"one<1 >\n"),
+        (&["--header", ":", "--shell", "echo x{}"], b"A\n1\n", b"x1\n"),
         (&["--header", ":", "echo", "{x}-{y/}", ":::", "x", "1", ":::", "y", "a/b"], b"", b"1-b\n"),
     ]);
 }

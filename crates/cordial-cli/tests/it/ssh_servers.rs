@@ -1,10 +1,11 @@
 //! Servers of `sshd` on ports of this machine, with keys of the test's own, and a network namespace to run one in.
 #![cfg(target_os = "linux")]
 
-use std::fs;
+use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -56,13 +57,23 @@ impl Servers {
     }
 
     pub(crate) fn start_server(&self) -> Server {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut command = Command::new(SSHD);
-        command.args(["-D", "-e", "-f", "/dev/null", "-p", &port.to_string()]).args(self.options("127.0.0.1"));
-        // Its processes have the environment of the test, except for sessions.
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        wait_until("sshd listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
-        Server { port, child }
+        loop {
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let log = self.dir.path(&format!("sshd-{port}.log"));
+            let mut command = Command::new(SSHD);
+            command.args(["-D", "-e", "-f", "/dev/null", "-p", &port.to_string()]).args(self.options("127.0.0.1"));
+            // Its processes have the environment of the test, except for sessions.
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log).unwrap());
+            let child = Mutex::new(command.spawn().unwrap());
+            let listens = || fs::read_to_string(&log).unwrap().contains("Server listening on");
+            let has_exited = || child.lock().unwrap().try_wait().unwrap().is_some();
+            wait_until("sshd listens or exits", || listens() || has_exited());
+            if listens() {
+                return Server { port, child: child.into_inner().unwrap() };
+            }
+            // Another program has taken the port.
+            assert!(fs::read_to_string(&log).unwrap().contains("Address already in use"), "{log:?}");
+        }
     }
 
     /// Returns the options of a server with this address.
@@ -140,7 +151,7 @@ impl Namespace {
     pub(crate) const HERE: &str = "198.18.77.1";
     pub(crate) const THERE: &str = "198.18.77.2";
 
-    /// Returns `None`, with a line that says so, where only others may create one.
+    /// Returns `None`, with a line that says so, where this user may not create one.
     pub(crate) fn create() -> Option<Namespace> {
         let pid = std::process::id();
         let namespace = Namespace { name: format!("cordial-{pid}"), link: format!("co{pid}") };

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use crate::harness::{TestDir, wait_until};
+use crate::harness::{TestDir, at_once, wait_until};
 
 /// A shell command that runs at a terminal.
 pub(crate) struct Session {
@@ -104,20 +104,21 @@ fn the_bar_is_removed_before_output() {
 #[test]
 fn the_bar_is_not_drawn_where_others_write() {
     // The commands, or a program such as `less`, write to the terminal whenever they want.
-    for line in [
+    let lines = [
         "cordial map -c1 -u 'sleep 0.4; echo line {}' ::: 1 2",
         "cordial map -c1 --bar -u 'sleep 0.4; echo line {}' ::: 1 2",
         "cordial map -c1 'sleep 0.4; echo line {}' ::: 1 2 | cat",
-    ] {
+    ];
+    at_once(3, lines, |line| {
         assert_eq!(Session::start(line).end(), (0, "line 1\r\nline 2\r\n".to_owned()), "{line}");
-    }
+    });
     let (_, text) = Session::start("cordial map -c1 --bar 'sleep 0.4; echo line {}' ::: 1 2 | cat > /dev/null").end();
     assert!(text.contains("] 1/2  "), "{text:?}");
 }
 
 #[test]
 fn the_bar_never_takes_two_rows() {
-    for columns in [1, 8, 20, 40, 80] {
+    at_once(5, [1, 8, 20, 40, 80], |columns| {
         let line = format!("stty cols {columns} rows 10; cordial map -c1 'sleep 0.3; exit {{}}' ::: 1 0 1 0");
         let (status, text) = Session::start(&line).end();
         assert_eq!(status, 2);
@@ -126,15 +127,22 @@ fn the_bar_never_takes_two_rows() {
         assert!(bars.iter().all(|row| row.chars().count() < columns), "{columns}: {bars:?}");
         // Of the numbers, the count of failed items is the last to be left out.
         assert!(columns < 20 || bars.iter().any(|row| row.contains("3/4  2 failed")), "{columns}: {bars:?}");
-    }
+    });
 }
 
 #[test]
 fn failures_are_repeated_only_when_they_have_left_the_screen() {
+    let dir = TestDir::new();
     let run = |rows: usize, options: &str| {
-        let script = r#"'[ {} = 0 ] || exit {}; seq 12'"#;
+        // The second item writes only after the message about the first.
+        let go = dir.path("go");
+        let _ = fs::remove_file(&go);
+        let script = format!("'[ {{}} = 0 ] || exit {{}}; until [ -e {} ]; do sleep 0.01; done; seq 12'", go.display());
         let line = format!("stty cols 80 rows {rows}; cordial map -c1 {options} {script} ::: 1 0 1");
-        Session::start(&line).end().1.matches("exited with status 1").count()
+        let session = Session::start(&line);
+        session.wait_for("exited with status 1");
+        dir.touch("go");
+        session.end().1.matches("exited with status 1").count()
     };
     assert_eq!(run(24, ""), 2);
     assert_eq!(run(12, ""), 4);
@@ -187,6 +195,8 @@ fn a_terminal_without_items_is_announced() {
         session.type_in(b"a\nb\n\x04");
         let (status, text) = session.end();
         assert_eq!((status, text.contains(announced)), (0, is_announced), "{line}: {text:?}");
+        // A bar would be in the way of what is typed.
+        assert!(!text.contains(" done"), "{line}: {text:?}");
         assert!(text.contains("x b"), "{line}: {text:?}");
     }
     let (_, text) = Session::start("cordial map echo x ::: a").end();

@@ -85,28 +85,84 @@ fn ctrl_z_suspends_a_command_with_the_terminal_and_fg_gives_it_back() {
 }
 
 #[test]
+fn interactive_asks_before_each_command() {
+    let dir = TestDir::new();
+    let log = dir.path("log");
+    let mut session = Session::start(&format!(
+        "seq 4 | cordial map -p -c1 --joblog {} echo item {{}}; echo status $?",
+        log.display()
+    ));
+    session.wait_for("echo item 1 ?...");
+    session.type_in(b"y\n");
+    // The output is printed before the next question.
+    session.wait_for("\r\nitem 1\r\necho item 2 ?...");
+    session.type_in(b"n\n");
+    session.wait_for("echo item 3 ?...");
+    session.type_in(b"\n");
+    session.wait_for("echo item 4 ?...");
+    session.type_in(b"Yes\n");
+    let (_, text) = session.end();
+    assert!(text.ends_with("\r\nitem 4\r\nstatus 0\r\n"), "{text:?}");
+    assert!(!text.contains("item 2\r") && !text.contains("item 3\r"), "{text:?}");
+    // What was not run is not recorded.
+    let records = fs::read_to_string(log).unwrap();
+    assert!(records.lines().count() == 3 && records.contains("# 1") && records.contains("# 4"), "{records}");
+}
+
+#[test]
+fn interactive_asks_as_soon_as_another_command_may_run() {
+    let dir = TestDir::new();
+    let line = "cordial map -p -c2 'while [ {} = 1 ] && [ ! -e DIR/2 ]; do sleep 0.01; done; touch DIR/{}; echo done {}' ::: 1 2";
+    let mut session = Session::start(&line.replace("DIR", dir.text()));
+    session.wait_for(" 1 ?...");
+    session.type_in(b"y\n");
+    session.wait_for(" 2 ?...");
+    session.type_in(b"y\n");
+    let (status, text) = session.end();
+    assert_eq!(status, 0, "{text}");
+    assert!(text.ends_with("done 1\r\ndone 2\r\n"), "{text:?}");
+}
+
+#[test]
+fn ctrl_c_at_a_question_stops_the_run() {
+    let mut session = Session::start("cordial map -p echo ::: 1 2");
+    session.wait_for("echo 1 ?...");
+    session.type_in(&[3]);
+    let (status, text) = session.end();
+    assert_eq!(status, 130, "{text}");
+    assert!(!text.contains("echo 2"), "{text}");
+}
+
+#[test]
 fn what_tty_cannot_do_is_refused() {
     for (line, message) in [
         ("cordial map --tty -c 2 cat ::: 1", "leave -c out, or write -c 1"),
         ("cordial map --tty cat", "write them after :::, or use -a FILE"),
         ("cordial map --tty --tag cat ::: 1", "cannot be used with"),
+        ("cordial map -p cat", "-p reads answers from the terminal, so items cannot be read from it"),
+        ("cordial map -p --pipe cat", "-p reads answers from the terminal"),
     ] {
         let (status, text) = Session::start(line).end();
         assert_eq!(status, 255, "{line}: {text}");
         assert!(text.contains(message), "{line}: {text}");
     }
-    let mut without_terminal = cordial();
-    without_terminal.args(["map", "--tty", "cat", ":::", "1"]).stderr(std::process::Stdio::piped());
-    // A new session has no terminal.
-    let child = std::process::Command::new("setsid")
-        .arg("-w")
-        .arg(without_terminal.get_program())
-        .args(without_terminal.get_args())
-        .process_group(0)
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let result = finish(child);
-    assert_eq!(result.status, 255);
-    assert!(result.stderr.contains("--tty needs a terminal, and there is none"), "{}", result.stderr);
+    for (option, message) in [
+        ("--tty", "--tty needs a terminal, and there is none"),
+        ("-p", "-p asks at the terminal, and there is none: /dev/tty: "),
+    ] {
+        let mut without_terminal = cordial();
+        without_terminal.args(["map", option, "cat", ":::", "1"]).stderr(std::process::Stdio::piped());
+        // A new session has no terminal.
+        let child = std::process::Command::new("setsid")
+            .arg("-w")
+            .arg(without_terminal.get_program())
+            .args(without_terminal.get_args())
+            .process_group(0)
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let result = finish(child);
+        assert_eq!(result.status, 255);
+        assert!(result.stderr.contains(message), "{}", result.stderr);
+    }
 }

@@ -10,7 +10,7 @@ async fn values(chunks: &[&str], max_bytes: usize) -> Vec<Value> {
     for chunk in chunks.iter().chain(&[""]) {
         sender.send(Ok(chunk.as_bytes().to_vec())).await.unwrap();
     }
-    let mut splitter = Splitter::new(ReadAhead(receiver), Separator::Byte(b'\n'), max_bytes);
+    let mut splitter = Splitter::new(ReadAhead(receiver), ItemSeparator::Byte(b'\n'), max_bytes);
     let mut values = Vec::new();
     while let Some(value) = poll_fn(|cx| splitter.poll_next(cx)).await {
         values.push(value.unwrap().value);
@@ -50,7 +50,7 @@ async fn an_input_without_an_end_is_an_error() {
     let (sender, receiver) = mpsc::channel(100);
     sender.send(Ok(b"a\nb".to_vec())).await.unwrap();
     drop(sender);
-    let mut splitter = Splitter::new(ReadAhead(receiver), Separator::Byte(b'\n'), 10);
+    let mut splitter = Splitter::new(ReadAhead(receiver), ItemSeparator::Byte(b'\n'), 10);
     let mut next = async || poll_fn(|cx| splitter.poll_next(cx)).await.map(|split| split.ok().map(|split| split.value));
     assert_eq!([next().await, next().await, next().await], [Some(Some(Value::Whole(b"a".to_vec()))), Some(None), None]);
 }

@@ -28,6 +28,14 @@ pub(crate) fn termination(status: ExitStatus) -> Termination {
     }
 }
 
+/// Returns the status of a process of another machine.
+pub(crate) fn exit_status(termination: Termination) -> ExitStatus {
+    match termination {
+        Termination::Exited(code) => ExitStatus::from_raw((code & 0xff) << 8),
+        Termination::Signaled(signal) => ExitStatus::from_raw(signal & 0x7f),
+    }
+}
+
 /// Describes how a process ended, as the end of the sentence "the command …".
 pub(crate) fn describe_exit(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {

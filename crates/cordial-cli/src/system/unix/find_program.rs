@@ -15,6 +15,40 @@ use crate::text::{display, io_error};
 /// The number of bytes in which Linux looks for the interpreter of a script.
 const FIRST_LINE_BYTES: u64 = 256;
 
+/// Commands and keywords of the shell that are not programs on most systems.
+const BUILT_IN: [&[u8]; 30] = [
+    b".",
+    b":",
+    b"alias",
+    b"break",
+    b"case",
+    b"cd",
+    b"command",
+    b"continue",
+    b"declare",
+    b"eval",
+    b"exec",
+    b"exit",
+    b"export",
+    b"for",
+    b"function",
+    b"if",
+    b"let",
+    b"local",
+    b"read",
+    b"return",
+    b"set",
+    b"shift",
+    b"source",
+    b"trap",
+    b"type",
+    b"ulimit",
+    b"umask",
+    b"unset",
+    b"until",
+    b"while",
+];
+
 /// Returns what is started for a word.
 ///
 /// Returns `Program::Searched` if the system has to find the program each time: PATH is empty, or contains relative
@@ -51,10 +85,29 @@ pub(crate) fn find_program(name: &[u8], workdir: Option<&Path>) -> Result<Progra
             check(&unusable, &display::quoted(unusable.as_os_str().as_bytes()))?;
             Ok(Program::Searched)
         }
-        Some(Err(None)) => Err(format!(
-            "there is no program named {shown} in any directory of PATH: check that it is installed and spelled correctly"
-        )),
+        Some(Err(None)) => {
+            if is_built_in(name) {
+                return Err(format!("{shown} is a part of the shell, and no program: add --shell"));
+            }
+            let advice = match name.iter().any(|byte| b" ;&|<>$`".contains(byte)) {
+                true => "with --shell, the words are a line for the shell",
+                false => "check that it is installed and spelled correctly",
+            };
+            Err(format!("there is no program named {shown} in any directory of PATH: {advice}"))
+        }
     }
+}
+
+/// Returns whether a shell would run a command for this word: a program in PATH, a function, or a word of the shell itself.
+pub(crate) fn is_command(name: &[u8]) -> bool {
+    let is_program = || matches!(search(OsStr::from_bytes(name)), Some(Ok(_)));
+    !name.is_empty()
+        && (is_built_in(name) || exported_functions().iter().any(|function| function == name) || is_program())
+}
+
+/// Returns whether a word is a command or a keyword of every shell.
+fn is_built_in(name: &[u8]) -> bool {
+    BUILT_IN.contains(&name)
 }
 
 /// Searches PATH for a program. Returns `None` if PATH is empty or contains relative directories; the error is a file
@@ -116,7 +169,7 @@ fn check(path: &Path, shown: &str) -> Result<(), String> {
         false => "check that it is installed, or change the first line",
     };
     Err(format!(
-        "cannot start the program {shown}: its first line names the interpreter {}, which is no program; {advice}",
+        "cannot start the program {shown}: its first line names the interpreter {}, which is not a program; {advice}",
         display::quoted(&interpreter)
     ))
 }

@@ -112,6 +112,7 @@ impl GroupTable {
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "no process is inherited"))]
     pub(super) async fn reap_unknown(&self) {
         // No child is between its start and its entry in the table.
         let _starts_paused = self.starts.write().await;
@@ -119,7 +120,8 @@ impl GroupTable {
             let groups = self.lock();
             match orphans::ended_child() {
                 Some(pid) if !groups.running.contains(&pid) => orphans::reap(pid),
-                // A leader is reaped when its item ends; those behind it wait for the next search.
+                // A leader is reaped when its item ends. Until then it hides other ended children, which wait for a later
+                // search.
                 _ => return,
             }
         }

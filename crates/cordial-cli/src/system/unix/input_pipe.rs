@@ -1,4 +1,4 @@
-//! Pipes for input: the one from which a command reads, and that from which we read.
+//! Pipes for input: the one from which a command reads, and the one from which `cordial` reads.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -8,11 +8,20 @@ use rustix::io::Errno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::spliced_file::SplicedFile;
 use super::std_streams::Descriptor;
 
-/// The number of bytes that the pipe of our own input should hold: so much can be written ahead of our reads.
+/// The number of bytes that a pipe should hold, if it is enlarged: the most that Linux allows to every user. Its writer can
+/// be ahead by as many.
 #[cfg(target_os = "linux")]
 const PIPE_BYTES: usize = 1024 * 1024;
+
+/// The size of the parts of a pipe. A part that is not full cannot be filled with another page.
+#[cfg(target_os = "linux")]
+const PAGE_BYTES: usize = 4096;
+
+/// The number of bytes that a pipe holds, unless it is enlarged.
+const DEFAULT_BYTES: usize = 64 * 1024;
 
 /// The most bytes of one write, after which the thread attends to its other commands.
 const MAX_WRITE_BYTES: usize = 1024 * 1024;
@@ -21,6 +30,8 @@ const MAX_WRITE_BYTES: usize = 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct InputPipe {
     pipe: Arc<OwnedFd>,
+    /// The size of the largest block that it was to hold. On systems other than Linux it stays the default.
+    capacity: usize,
     /// Registered with tokio when the pipe is full for the first time.
     registered: Option<AsyncFd<Arc<OwnedFd>>>,
 }
@@ -33,7 +44,25 @@ impl InputPipe {
     /// When the system refuses.
     pub(super) fn new(pipe: OwnedFd) -> io::Result<InputPipe> {
         rustix::io::ioctl_fionbio(&pipe, true)?;
-        Ok(InputPipe { pipe: Arc::new(pipe), registered: None })
+        Ok(InputPipe { pipe: Arc::new(pipe), capacity: DEFAULT_BYTES, registered: None })
+    }
+
+    /// Makes the pipe hold a block of this many bytes, up to a limit. A block that fits is written without a switch to its
+    /// reader. `is_spliced` says whether it comes from a file: then it may begin in the middle of a page, and take one page more.
+    pub(crate) fn enlarge(&mut self, bytes: usize, is_spliced: bool) {
+        #[cfg(target_os = "linux")]
+        {
+            let bytes = if is_spliced { bytes.saturating_add(PAGE_BYTES) } else { bytes };
+            if bytes > self.capacity {
+                let limit = if bytes <= PIPE_BYTES + PAGE_BYTES { bytes } else { PIPE_BYTES };
+                // Refused if the user has used up the memory for pipes. Then the block is written in parts.
+                let set = |size| rustix::pipe::fcntl_setpipe_size(&self.pipe, size);
+                let _ = set(limit).or_else(|_| set(limit.min(PIPE_BYTES)));
+                self.capacity = bytes;
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = (bytes, is_spliced);
     }
 
     /// Writes some of the bytes, and returns how many.
@@ -47,8 +76,30 @@ impl InputPipe {
     /// If the future is dropped before it is ready, nothing was written.
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let bytes = &bytes[..bytes.len().min(MAX_WRITE_BYTES)];
+        self.when_writable(|pipe| rustix::io::write(pipe, bytes)).await
+    }
+
+    /// Moves some of the bytes at a position of a file into the pipe, and returns how many: 0 if the file ends there.
+    ///
+    /// # Errors
+    ///
+    /// `BrokenPipe` when the command has closed its input.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before it is ready, nothing was moved.
+    pub(crate) async fn splice(&mut self, file: &SplicedFile, at: u64, length: usize) -> io::Result<usize> {
+        let length = length.min(MAX_WRITE_BYTES);
+        self.when_writable(|pipe| file.splice(pipe, at, length)).await
+    }
+
+    /// Calls `attempt` until the pipe has room for it.
+    async fn when_writable(
+        &mut self,
+        mut attempt: impl FnMut(&OwnedFd) -> rustix::io::Result<usize>,
+    ) -> io::Result<usize> {
         loop {
-            match rustix::io::write(&self.pipe, bytes) {
+            match attempt(&self.pipe) {
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
                     let registered = match &self.registered {
@@ -62,7 +113,7 @@ impl InputPipe {
                         }
                     };
                     let mut ready = registered.writable().await?;
-                    match ready.try_io(|pipe| Ok(rustix::io::write(pipe.get_ref(), bytes)?)) {
+                    match ready.try_io(|pipe| Ok(attempt(pipe.get_ref())?)) {
                         Ok(result) => return result,
                         Err(_would_block) => {}
                     }
@@ -73,11 +124,30 @@ impl InputPipe {
     }
 }
 
-/// Makes a pipe hold more bytes, which saves switches between its reader and its writer. Does nothing if the file is no
-/// pipe, if the user has used up the memory for pipes, and on other systems than Linux.
+/// Makes a pipe hold more bytes, which saves switches between its reader and its writer. Does nothing if the file is not a
+/// pipe, if the user has used up the memory for pipes, and on systems other than Linux.
 pub(crate) fn enlarge_pipe(pipe: &impl Descriptor) {
     #[cfg(target_os = "linux")]
     let _ = rustix::pipe::fcntl_setpipe_size(pipe, PIPE_BYTES);
     #[cfg(not(target_os = "linux"))]
     let _ = pipe;
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::InputPipe;
+
+    #[test]
+    fn a_pipe_that_was_enlarged_is_enlarged_again_for_a_larger_block() {
+        let (_reader, writer) = rustix::pipe::pipe().unwrap();
+        let mut pipe = InputPipe::new(writer).unwrap();
+        let mut size_for = |bytes| {
+            pipe.enlarge(bytes, false);
+            rustix::pipe::fcntl_getpipe_size(&pipe.pipe).unwrap()
+        };
+        // The system refuses it to a user who has used up the memory for pipes.
+        if size_for(100 * 1024) >= 100 * 1024 {
+            assert!(size_for(500 * 1024) >= 500 * 1024);
+        }
+    }
 }

@@ -105,7 +105,7 @@ impl ExitWatch {
     }
 }
 
-/// Returns whether a child has exited. Does not reap it. If `waitid` fails, the process is no child any more, which
+/// Returns whether a child has exited. Does not reap it. If `waitid` fails, the process is no longer a child, which
 /// counts as exited.
 fn has_exited(pid: Pid) -> bool {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;

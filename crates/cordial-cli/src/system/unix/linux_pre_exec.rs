@@ -4,7 +4,7 @@
 //! ```text
 //! cordial (the starting thread waits for exec) ── fork ──► child (same group) ── setpgid ── unblocks signals ── exec
 //!                                                                ▲                              ▲
-//!                        Ctrl-Z is sent to the group of cordial ┘── the signal is pending ─────┘ and stops the child here
+//!                         Ctrl-Z is sent to the group of cordial ┘── the signal is pending ─────┘ and stops the child here
 //! ```
 //!
 //! Signals are blocked from before `fork` until just before `exec`.

@@ -20,7 +20,7 @@ pub(super) struct Process {
     name: String,
     /// `R`, `S`, `T` and others.
     pub(super) state: char,
-    /// The parent, as `/proc` numbers it, as the following two. 0 if it is in a namespace further out.
+    /// The parent. This number and the two below are those of `/proc`; 0 stands for a process of a namespace further out.
     pub(super) parent: i32,
     pub(super) group: i32,
     pub(super) session: i32,
@@ -44,7 +44,8 @@ impl Processes {
         names.filter_map(|entry| entry.file_name().into_string().ok()).filter_map(|name| Process::read(&name))
     }
 
-    /// Returns the number of a process for calls. `None` if it has ended, or is in no namespace of this program.
+    /// Returns the number of a process for system calls of this program. `None` if the process has ended, or has no number in the namespace of this
+    /// program.
     pub(super) fn pid(&self, process: &Process) -> Option<Pid> {
         numbers(&process.name)?.get(self.depth).copied().and_then(Pid::from_raw)
     }

@@ -29,15 +29,18 @@ mod process_group;
 mod processes;
 mod signals;
 mod spawner;
+#[cfg_attr(target_os = "linux", path = "linux_spliced_file.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "../no_spliced_file.rs")]
+mod spliced_file;
 mod std_streams;
 mod terminal;
 
 pub(crate) use advice::{capture_advice, is_resource_shortage, start_advice};
 pub(crate) use argument::{MAX_ARGUMENT_BYTES, argument_bytes, os_string};
-pub(crate) use exit::{KILLED, describe_exit, termination, was_interrupted, was_killed};
+pub(crate) use exit::{KILLED, describe_exit, exit_status, termination, was_interrupted, was_killed};
 pub(crate) use exit_watch::{block_sigchld, unblock_sigchld};
 pub(crate) use file_lock::try_lock;
-pub(crate) use find_program::{exported_functions, find_program};
+pub(crate) use find_program::{exported_functions, find_program, is_command};
 pub(crate) use group_table::GroupTable;
 pub(crate) use guard::{run_guard, start_guard};
 pub(crate) use input_pipe::{InputPipe, enlarge_pipe};
@@ -47,8 +50,9 @@ pub(crate) use process_group::ProcessGroup;
 pub(crate) use resources::{free_memory, load_average, login_directory, lower_priority, max_concurrency};
 pub(crate) use signals::{JobControl, LimitSignals, StopSignals, interrupt_this_program};
 pub(crate) use spawner::Spawner;
+pub(crate) use spliced_file::SplicedFile;
 pub(crate) use std_streams::{
     Descriptor, StandardError, StandardInput, StandardOutput, are_outputs_the_same, is_stdout_pipe, screen_size,
-    share_stdin, take_stdin, wait_until_readable, wait_until_writable,
+    share_stdin, take_stdin, wait_for_key, wait_until_readable, wait_until_writable,
 };
 pub(crate) use terminal::{Terminal, TerminalStop, has_terminal};

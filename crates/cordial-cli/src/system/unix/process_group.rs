@@ -28,7 +28,7 @@ use crate::system::exit::WaitMode;
 const STOP_CHECK_PAUSE: Duration = Duration::from_millis(50);
 const MAX_STOP_CHECK_PAUSE: Duration = Duration::from_millis(800);
 
-/// The time in which this program is suspended after it has asked for it.
+/// How long to wait for the suspension of this program, after it has sent itself the signal.
 const SUSPEND_TIME: Duration = Duration::from_millis(500);
 
 /// A running group. Dropping it kills the group.

@@ -3,13 +3,15 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
 use rustix::termios::tcgetwinsize;
 
 use crate::system::screen_size::ScreenSize;
+use crate::system::stop_signal::StopSignal;
 
 /// A file that can be waited for.
 pub(crate) trait Descriptor: AsFd {}
@@ -54,10 +56,11 @@ impl Write for StandardError {
     }
 }
 
-/// The items of standard input.
+/// A duplicate of standard input, from which items are read.
 pub(crate) type StandardInput = File;
 
-/// Returns standard input, of which only a part is read: what follows is left to the next reader.
+/// Returns a duplicate of standard input that leaves the original open: the caller reads a part, and the next reader of
+/// standard input gets the rest.
 pub(crate) fn share_stdin() -> io::Result<StandardInput> {
     Ok(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?.into())
 }
@@ -71,7 +74,7 @@ pub(crate) fn take_stdin() -> io::Result<StandardInput> {
     Ok(input.into())
 }
 
-/// Returns the size of the terminal on which messages are printed, or a usual size if they go elsewhere.
+/// Returns the size of the terminal on which messages are printed, or a default size if they go elsewhere.
 pub(crate) fn screen_size() -> ScreenSize {
     match tcgetwinsize(rustix::stdio::stderr()) {
         Ok(size) if size.ws_row > 0 && size.ws_col > 0 => {
@@ -89,10 +92,24 @@ pub(crate) fn are_outputs_the_same() -> bool {
     }
 }
 
-/// Returns whether another program reads standard output.
+/// Returns whether standard output is a pipe or a socket, whose other end another program usually reads.
 pub(crate) fn is_stdout_pipe() -> bool {
     fstat(rustix::stdio::stdout())
         .is_ok_and(|status| matches!(FileType::from_raw_mode(status.st_mode), FileType::Fifo | FileType::Socket))
+}
+
+/// Waits until the terminal of standard input has a key, for at most `timeout`, and returns how much time is left for another
+/// wait: none.
+///
+/// # Errors
+///
+/// [`StopSignal::Hangup`] if the terminal is gone. A program in the background receives no signal then.
+pub(crate) fn wait_for_key(timeout: Duration) -> Result<Duration, StopSignal> {
+    let mut polled = [PollFd::from_borrowed_fd(rustix::stdio::stdin(), PollFlags::IN)];
+    // An error, such as an interruption by a signal, is the end of this wait.
+    let _ = poll(&mut polled, Timespec::try_from(timeout).ok().as_ref());
+    let is_gone = polled[0].revents().intersects(PollFlags::HUP | PollFlags::ERR);
+    if is_gone { Err(StopSignal::Hangup) } else { Ok(Duration::ZERO) }
 }
 
 /// Waits until a nonblocking file can be read. The wait has no bound, like a blocking read.

@@ -6,7 +6,7 @@
 //! ```
 
 use std::fs::File;
-use std::io;
+use std::io::{self, ErrorKind, Read, Write};
 
 use nix::sys::signal::{SigSet, Signal as NixSignal};
 use rustix::process::{
@@ -47,6 +47,27 @@ impl Terminal {
     /// Returns another descriptor of the terminal, as the standard input of a command.
     pub(super) fn input(&self) -> io::Result<File> {
         self.0.try_clone()
+    }
+
+    /// Prints a question, and returns whether the answer begins with `y`. Blocks until a line is typed.
+    ///
+    /// # Errors
+    ///
+    /// When the terminal cannot be read or written.
+    pub(crate) fn ask(&self, question: &[u8]) -> io::Result<bool> {
+        let mut terminal = &self.0;
+        terminal.write_all(question)?;
+        let (mut line, mut block) = (Vec::new(), [0; 256]);
+        // A read returns a line, unless it is long.
+        while !line.ends_with(b"\n") {
+            match terminal.read(&mut block) {
+                Ok(0) => break,
+                Ok(n) => line.extend_from_slice(&block[..n]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(line.first().is_some_and(|byte| byte.eq_ignore_ascii_case(&b'y')))
     }
 
     /// Lets a group read the terminal, if the group of this program may read it.

@@ -92,7 +92,7 @@ fn several_values_beside_text_are_one_word_or_repeat_it() {
     };
     assert_eq!(words(BesideText::Once).unwrap(), ["xa", "by"]);
     assert_eq!(words(BesideText::Repeated).unwrap(), ["xay", "xby"]);
-    assert!(words(BesideText::Refused).unwrap_err().contains("-N N or -X instead of -n"));
+    assert!(words(BesideText::Refused).unwrap_err().contains("-N N or -X repeats the word"));
     assert!(parse(&["{}", "x"], &two().beside(BesideText::Refused)).is_ok());
 }
 
@@ -139,6 +139,8 @@ fn placeholders_of_a_shell_line_become_references() {
         ("wc < {}", r#"wc < "$*""#),
         ("x={};y", r#"x="$*";y"#),
         ("echo $1", "echo $1"),
+        ("f() { echo ${1}; }; f", "f() { echo ${1}; }; f \"${CORDIAL_VALUE}\""),
+        ("f() { echo $1; }; f $1", "f() { echo $1; }; f $1"),
         ("cp {} {//}/{/.}.{#}", r#"cp "$@" "${CORDIAL_PARENT}"/"${CORDIAL_NAME_STEM}"."${CORDIAL_INDEX}""#),
         ("awk '{print}' {}", r#"awk '{print}' "$@""#),
         (r"echo \{} ${#} {}", r#"echo \{} ${#} "$@""#),

@@ -1,0 +1,142 @@
+//! Files that travel through the object store of the fleet: archives of `tar`, as those of `-S` that travel through `ssh`.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use cordial_nats::{Cluster, ConnectError};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use crate::system::{
+    self, CommandInput, CommandOutput, GroupTable, ProcessGroup, Program, SpawnConfig, Spawner, Termination,
+};
+use crate::text::io_error;
+
+/// How much of an archive is read at once.
+const BLOCK_BYTES: usize = 64 * 1024;
+
+/// How much of the messages of `tar` is read.
+const MAX_MESSAGE_BYTES: u64 = 16 * 1024;
+
+/// Runs `tar`.
+pub(crate) struct Archiver {
+    spawner: Spawner,
+    groups: GroupTable,
+}
+
+impl Archiver {
+    /// `run_name` and `groups` are those of the commands, so that `tar` is killed with them.
+    pub(crate) fn new(run_name: String, groups: GroupTable) -> Archiver {
+        let config = SpawnConfig {
+            program: Program::Searched,
+            workdir: None,
+            output: CommandOutput::Piped,
+            input: CommandInput::Piped,
+            run_name,
+        };
+        Archiver { spawner: Spawner::new(config, None), groups }
+    }
+
+    /// Packs a file or a directory of `directory` into an object.
+    ///
+    /// # Errors
+    ///
+    /// A message, if the file cannot be read, or the server does not keep it.
+    pub(crate) async fn pack(
+        &self,
+        cluster: &Cluster,
+        object: &str,
+        directory: &Path,
+        name: OsString,
+    ) -> Result<(), String> {
+        let words = ["tar".into(), "-cPf".into(), "-".into(), "-C".into(), directory.into(), "--".into(), name];
+        let mut group = self.start(&words).await?;
+        drop(group.take_input());
+        let (stdout, stderr) = outputs(&mut group)?;
+        let copying = async {
+            let mut writer = cluster.create_object(object).await.map_err(in_words)?;
+            let (mut stdout, mut block) = (stdout, vec![0; BLOCK_BYTES]);
+            loop {
+                let n = stdout.read(&mut block).await.map_err(|error| io_error::describe(&error))?;
+                if n == 0 {
+                    return Ok::<_, String>(writer);
+                }
+                writer.write(&block[..n]).await.map_err(in_words)?;
+            }
+        };
+        let (writer, messages) = tokio::join!(copying, messages(stderr));
+        let writer = writer?;
+        end(group, &messages).await?;
+        writer.finish().await.map_err(in_words)
+    }
+
+    /// Unpacks an object in a directory, which is made if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// A message, if the object is gone, or a file cannot be written.
+    pub(crate) async fn unpack(&self, cluster: &Cluster, object: &str, directory: &Path) -> Result<(), String> {
+        std::fs::create_dir_all(directory).map_err(|error| {
+            format!("cannot make the directory {}: {}", directory.display(), io_error::describe(&error))
+        })?;
+        let reader = cluster.open_object(object).await.map_err(in_words)?;
+        let mut reader = reader.ok_or("it is gone from the object store of the fleet")?;
+        let mut group = self.start(&["tar".into(), "-C".into(), directory.into(), "-xPf".into(), "-".into()]).await?;
+        let pipe = group.take_input();
+        let (stdout, stderr) = outputs(&mut group)?;
+        let copying = async {
+            let Some(mut pipe) = pipe else { return Ok(()) };
+            while let Some(piece) = reader.next().await.map_err(in_words)? {
+                let mut at = 0;
+                while at < piece.len() {
+                    // If `tar` has ended early, its messages say why.
+                    let Ok(n) = pipe.write(&piece[at..]).await else { return Ok::<_, String>(()) };
+                    at += n;
+                }
+            }
+            Ok(())
+        };
+        let (copied, messages) = tokio::join!(copying, messages(stderr));
+        drop(stdout);
+        copied?;
+        end(group, &messages).await
+    }
+
+    async fn start(&self, words: &[OsString]) -> Result<ProcessGroup, String> {
+        let started = ProcessGroup::start(&self.spawner, words, &[], &self.groups).await;
+        started.map_err(|error| format!("cannot start tar: {}", io_error::describe(&error)))
+    }
+}
+
+type Outputs = (tokio::process::ChildStdout, tokio::process::ChildStderr);
+
+fn outputs(group: &mut ProcessGroup) -> Result<Outputs, String> {
+    let (stdout, stderr) = group.take_outputs();
+    let (stdout, stderr) = stdout.zip(stderr).ok_or("tar has no outputs")?;
+    let registered = (tokio::process::ChildStdout::from_std(stdout), tokio::process::ChildStderr::from_std(stderr));
+    match registered {
+        (Ok(stdout), Ok(stderr)) => Ok((stdout, stderr)),
+        (Err(error), _) | (_, Err(error)) => Err(io_error::describe(&error)),
+    }
+}
+
+async fn messages(stderr: impl AsyncRead + Unpin) -> String {
+    let mut text = Vec::new();
+    // What was read before an error is what is known.
+    let _ = stderr.take(MAX_MESSAGE_BYTES).read_to_end(&mut text).await;
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// Waits for the end of `tar`. Its first message says what is wrong.
+async fn end(mut group: ProcessGroup, messages: &str) -> Result<(), String> {
+    group.wait_exit().await.map_err(|error| io_error::describe(&error))?;
+    let status = group.finish().map_err(|error| io_error::describe(&error))?;
+    if system::termination(status) == Termination::Exited(0) {
+        return Ok(());
+    }
+    let first = messages.lines().next().unwrap_or("tar has failed");
+    Err(first.strip_prefix("tar: ").unwrap_or(first).to_owned())
+}
+
+fn in_words(error: ConnectError) -> String {
+    error.to_string()
+}

@@ -1,0 +1,86 @@
+//! The messages between `cordial map` and workers: a command, and how it ended.
+
+use std::time::Duration;
+
+use cordial_isolate::Function;
+use serde::{Deserialize, Serialize};
+
+/// The function that workers serve.
+pub(crate) const COMMAND: Function<CommandRequest, CommandReply> = Function::new("cordial.command").version(2);
+
+/// A command for a worker. Words and names are bytes, as on UNIX.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct CommandRequest {
+    pub(crate) words: Vec<Vec<u8>>,
+    /// Added to the environment of the worker.
+    pub(crate) variables: Vec<(String, Vec<u8>)>,
+    /// Has to exist on the machine of the worker, unless files travel.
+    pub(crate) workdir: Vec<u8>,
+    /// The files that travel. With them, a relative directory begins in the login directory.
+    pub(crate) files: Option<CommandFiles>,
+    pub(crate) timeout: Option<Duration>,
+    /// The time between SIGTERM and SIGKILL.
+    pub(crate) grace: Duration,
+    /// Whether each output is kept in pieces as it is written, because the submitter prints it line by line.
+    pub(crate) is_watched: bool,
+}
+
+/// Files that travel through the object store of the fleet.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct CommandFiles {
+    /// What is fetched before the command.
+    pub(crate) sent: Vec<SentFile>,
+    /// The same, for what all commands of the run share in a directory. It is fetched once, and not removed, because another
+    /// command may be using it.
+    pub(crate) common: Vec<SentFile>,
+    /// What is given back after the command: names relative to its directory.
+    pub(crate) returned: Vec<Vec<u8>>,
+    /// Whether the files are removed after the command.
+    pub(crate) is_cleaned: bool,
+    /// Whether the directory belongs to the item alone, and is removed as a whole.
+    pub(crate) has_own_directory: bool,
+}
+
+/// A file that is fetched before a command.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SentFile {
+    /// Relative to the directory of the command.
+    pub(crate) name: Vec<u8>,
+    /// The object that holds it, packed by `tar`.
+    pub(crate) object: String,
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct CommandReply {
+    pub(crate) node: String,
+    pub(crate) ended: Ended,
+    pub(crate) duration: Duration,
+    /// Which run of the job this was, a random number: a part of the names of pieces. Two runs may have the same number of the
+    /// attempt, if the first was given back.
+    pub(crate) run: u32,
+    pub(crate) stdout: Output,
+    pub(crate) stderr: Output,
+    /// The objects of the files that go back, or why there is none.
+    pub(crate) returned: Vec<Result<String, String>>,
+}
+
+/// The end of a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Ended {
+    Exited(i32),
+    Signaled(i32),
+    TimedOut,
+    /// The command was not started, for this reason.
+    NotStarted(String),
+    /// A file that the command needs did not arrive, for this reason.
+    NotSent(String),
+}
+
+/// One output of a command: the bytes, or the number of pieces that hold them. Those of standard output have even numbers,
+/// and those of standard error odd ones.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Output {
+    Whole(Vec<u8>),
+    Pieces { n: u32 },
+}

@@ -1,0 +1,23 @@
+//! Commands on a fleet of machines: `cordial worker`, which runs them, and what `cordial map --nats` needs to send them.
+//!
+//! ```text
+//!  map: a slot ─ submit: words, variables, directory ─► stream ─► worker ─► process group
+//!        ▲                                                          │ large outputs, in pieces
+//!        └───────────── status, outputs or their pieces ◄───────────┘
+//! ```
+//!
+//! A command is a job of `cordial-nats`, so it is run again elsewhere if its machine is lost. Files travel through the object store of
+//! the fleet, packed and unpacked by `tar` on both sides. This folder does not decide which
+//! items run, and knows nothing of slots, retries and records: `launch` does.
+
+mod archiver;
+mod command;
+mod connect;
+mod files;
+mod run_command;
+mod worker;
+
+pub(crate) use archiver::Archiver;
+pub(crate) use command::{COMMAND, CommandFiles, CommandReply, CommandRequest, Ended, Output, SentFile};
+pub(crate) use connect::{Fleet, connect};
+pub(crate) use worker::run;

@@ -1,0 +1,348 @@
+//! Runs one command on the machine of the worker.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use cordial::Exit;
+use cordial_nats::{Cluster, JobId};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::archiver::Archiver;
+use super::command::{CommandReply, CommandRequest, Ended, Output};
+use super::files;
+use crate::system::{
+    self, CommandInput, CommandOutput, GroupTable, PipeEnd, ProcessGroup, Program, SpawnConfig, Spawner, Termination,
+    WaitMode,
+};
+use crate::text::io_error;
+
+/// The size of a piece, and the longest output that is a part of the result: two of them fit into a message of 1 MiB.
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// How much one read may return.
+const BLOCK_BYTES: usize = 16 * 1024;
+
+/// How long the outputs are read after the process has exited, if other processes hold them open.
+const PIPE_LINGER: Duration = Duration::from_millis(100);
+
+/// How long to wait for a process that was killed.
+const KILL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long to wait for the exit of a command before its outputs are read: most exit sooner and write nothing, and then
+/// their outputs are not registered.
+const READ_DELAY: Duration = Duration::from_millis(4);
+
+/// How long a command that another thread starts may hold copies of all files of the worker.
+const FORK_TO_EXEC: Duration = Duration::from_millis(1);
+
+/// What all commands of a worker share.
+pub(super) struct Runner {
+    cluster: Cluster,
+    groups: GroupTable,
+    run_name: String,
+    archiver: Archiver,
+    unpacked: files::Unpacked,
+    /// The directory of the last command, and what starts commands there. The commands of a run most often have the same one.
+    last: Mutex<Option<(PathBuf, Arc<Spawner>)>>,
+}
+
+impl Runner {
+    pub(super) fn new(cluster: Cluster, groups: GroupTable, run_name: String) -> Runner {
+        let archiver = Archiver::new(run_name.clone(), groups.clone());
+        Runner { cluster, groups, run_name, archiver, unpacked: files::Unpacked::default(), last: Mutex::default() }
+    }
+
+    fn spawner(&self, directory: &Path) -> Arc<Spawner> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, spawner)) = &*last
+            && known == directory
+        {
+            return spawner.clone();
+        }
+        let config = SpawnConfig {
+            program: Program::Searched,
+            workdir: Some(directory.to_owned()),
+            output: CommandOutput::Piped,
+            input: CommandInput::Inherited,
+            run_name: self.run_name.clone(),
+        };
+        let spawner = Arc::new(Spawner::new(config, None));
+        *last = Some((directory.to_owned(), spawner.clone()));
+        spawner
+    }
+}
+
+/// Runs a command. When the process is asked to shut down, so is the command, with its grace. Dropping the future kills the command.
+pub(super) async fn run_command(runner: Arc<Runner>, request: CommandRequest) -> Result<CommandReply, Exit> {
+    let attempt =
+        cordial_nats::attempt().ok_or_else(|| Exit::from("a command has to be sent as a job, not as a call"))?;
+    let run = fastrand::u32(..);
+    // From here on, a request to shut down does not end this process at once.
+    let _asked = cordial::shutdown_requested();
+    let cluster = &runner.cluster;
+    let ended = |ended| CommandReply {
+        node: cluster.name().to_owned(),
+        ended,
+        duration: Duration::ZERO,
+        run,
+        stdout: Output::Whole(Vec::new()),
+        stderr: Output::Whole(Vec::new()),
+        returned: Vec::new(),
+    };
+    let not_started = |reason: String| Ok(ended(Ended::NotStarted(reason)));
+    let CommandRequest { words, variables, workdir, files, timeout, grace, is_watched } = request;
+    let Ok(words) = words.into_iter().map(system::os_string).collect::<Result<Vec<_>, _>>() else {
+        return not_started("its arguments are invalid on the system of the worker".to_owned());
+    };
+    let Ok(workdir) = system::os_string(workdir).map(PathBuf::from) else {
+        return not_started("the name of its directory is invalid on the system of the worker".to_owned());
+    };
+    let command = PlacedCommand { words, variables, limit: timeout, grace, is_watched };
+    let Some(files) = files else {
+        if !workdir.is_dir() {
+            return not_started(format!(
+                "the directory {} does not exist on {}: use a shared file system, --workdir DIR, or --transfer",
+                workdir.display(),
+                cluster.name()
+            ));
+        }
+        return run_in(&runner, attempt.job(), run, &workdir, command).await;
+    };
+    let directory = files::directory(workdir);
+    let fetched = tokio::select! {
+        fetched = files::fetch(&runner.archiver, &runner.unpacked, cluster, &files, &directory) => fetched,
+        () = cordial::shutdown_requested() => {
+            files::remove(&files, &directory);
+            return Err(Exit::Shutdown(None));
+        }
+    };
+    if let Err(why) = fetched {
+        files::remove(&files, &directory);
+        return Ok(ended(Ended::NotSent(why)));
+    }
+    let mut reply = match run_in(&runner, attempt.job(), run, &directory, command).await {
+        Ok(reply) => reply,
+        Err(exit) => {
+            files::remove(&files, &directory);
+            return Err(exit);
+        }
+    };
+    reply.returned = files::give_back(&runner.archiver, cluster, &files, &directory, (attempt.job(), run)).await;
+    // What a successful command has made and could not be given back stays there.
+    if reply.ended != Ended::Exited(0) || reply.returned.iter().all(Result::is_ok) {
+        files::remove(&files, &directory);
+    }
+    Ok(reply)
+}
+
+/// A command whose directory is there.
+struct PlacedCommand {
+    words: Vec<OsString>,
+    variables: Vec<(String, Vec<u8>)>,
+    limit: Option<Duration>,
+    grace: Duration,
+    is_watched: bool,
+}
+
+async fn run_in(
+    runner: &Runner,
+    job: &JobId,
+    run: u32,
+    directory: &Path,
+    command: PlacedCommand,
+) -> Result<CommandReply, Exit> {
+    let started = Instant::now();
+    let reply = |ended, stdout, stderr| CommandReply {
+        node: runner.cluster.name().to_owned(),
+        ended,
+        duration: started.elapsed(),
+        run,
+        stdout,
+        stderr,
+        returned: Vec::new(),
+    };
+    let empty = || Output::Whole(Vec::new());
+    let PlacedCommand { words, variables, limit, grace, is_watched } = command;
+    let variables = variables.iter();
+    let variables = variables.filter_map(|(name, value)| Some((name.as_str(), system::os_string(value.clone()).ok()?)));
+    let variables: Vec<_> = variables.collect();
+    let spawner = runner.spawner(directory);
+    let mut group = match ProcessGroup::start(&spawner, &words, &variables, &runner.groups).await {
+        Ok(group) => group,
+        Err(error) => {
+            let advice =
+                system::start_advice(&words[0], &error).map(|advice| format!("; {advice}")).unwrap_or_default();
+            let reason = format!("{}{advice}", io_error::describe(&error));
+            return Ok(reply(Ended::NotStarted(reason), empty(), empty()));
+        }
+    };
+    let (stdout, stderr) = group.take_outputs();
+    let may_delay_reading = limit.is_none_or(|limit| limit > READ_DELAY);
+    let exits_soon = may_delay_reading
+        && tokio::select! {
+            biased;
+            exited = group.wait_exit_timeout(READ_DELAY, WaitMode::Async) => exited.map_err(unreadable)?,
+            () = cordial::shutdown_requested() => false,
+        };
+    if exits_soon
+        && !stdout.as_ref().is_some_and(|pipe| system::may_have_data(pipe, FORK_TO_EXEC))
+        && !stderr.as_ref().is_some_and(|pipe| system::may_have_data(pipe, FORK_TO_EXEC))
+    {
+        let status = group.finish().map_err(unreadable)?;
+        return Ok(reply(ended(status), empty(), empty()));
+    }
+    let stdout = stdout.map(tokio::process::ChildStdout::from_std).transpose().map_err(unreadable)?;
+    let stderr = stderr.map(tokio::process::ChildStderr::from_std).transpose().map_err(unreadable)?;
+    let piece_bytes = if is_watched { 1 } else { PIECE_BYTES };
+    let mut out = Reader::new(&runner.cluster, (job, run), 0, piece_bytes, stdout);
+    let mut err = Reader::new(&runner.cluster, (job, run), 1, piece_bytes, stderr);
+    let is_over = watch::Sender::new(false);
+    let is_timed_out = {
+        let (of_out, of_err) = (is_over.subscribe(), is_over.subscribe());
+        let mut reading = std::pin::pin!(async { tokio::try_join!(out.read(of_out), err.read(of_err)) });
+        let mut read = None;
+        let deadline = limit.map(|limit| started + limit);
+        let mut time_is_over = std::pin::pin!(async {
+            match deadline {
+                Some(deadline) => sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        });
+        let mut asked = std::pin::pin!(cordial::shutdown_requested());
+        let (is_asked, is_timed_out) = loop {
+            tokio::select! {
+                biased;
+                exited = group.wait_exit() => {
+                    exited.map_err(unreadable)?;
+                    break (false, false);
+                }
+                () = &mut asked => break (true, false),
+                () = &mut time_is_over => break (false, true),
+                all = &mut reading, if read.is_none() => read = Some(all?),
+            }
+        };
+        if is_asked || is_timed_out {
+            group.terminate();
+            let has_exited = {
+                let mut exit = std::pin::pin!(timeout(grace, group.wait_exit()));
+                loop {
+                    tokio::select! {
+                        exited = &mut exit => break exited.is_ok(),
+                        all = &mut reading, if read.is_none() => read = Some(all?),
+                    }
+                }
+            };
+            if !has_exited {
+                group.kill();
+                let _ = timeout(KILL_TIMEOUT, group.wait_exit()).await;
+            }
+        }
+        if is_asked {
+            // The job was cancelled or the worker stops: in both cases there is no reply.
+            return Err(Exit::Shutdown(None));
+        }
+        if read.is_none() {
+            // What the process wrote before its exit; its background processes may hold the outputs open. Only the wait for
+            // more has a limit: what was read is kept, however long the server takes.
+            tokio::select! {
+                all = &mut reading => all?,
+                () = sleep(PIPE_LINGER) => {
+                    is_over.send_replace(true);
+                    reading.await?
+                }
+            };
+        }
+        is_timed_out
+    };
+    let status = group.finish().map_err(unreadable)?;
+    let ended = if is_timed_out { Ended::TimedOut } else { ended(status) };
+    let (stdout, stderr) = (out.finish().await?, err.finish().await?);
+    Ok(reply(ended, stdout, stderr))
+}
+
+fn unreadable(error: io::Error) -> Exit {
+    Exit::from(format!("the output of a command cannot be read: {}", io_error::describe(&error)))
+}
+
+fn ended(status: ExitStatus) -> Ended {
+    match system::termination(status) {
+        Termination::Exited(code) => Ended::Exited(code),
+        Termination::Signaled(signal) => Ended::Signaled(signal),
+    }
+}
+
+/// Reads one output, and keeps what is too long for the result in pieces.
+struct Reader<'a, R> {
+    cluster: &'a Cluster,
+    /// The job, and which run of it this is.
+    run: (&'a JobId, u32),
+    /// 0 for standard output, 1 for standard error: pieces of the two have even and odd numbers.
+    first: u32,
+    /// From how many bytes on the buffer is kept as a piece.
+    piece_bytes: usize,
+    n_pieces: u32,
+    buffer: Vec<u8>,
+    pipe: Option<R>,
+}
+
+impl<'a, R: AsyncRead + PipeEnd + Unpin> Reader<'a, R> {
+    fn new(cluster: &'a Cluster, run: (&'a JobId, u32), first: u32, piece_bytes: usize, pipe: Option<R>) -> Self {
+        Reader { cluster, run, first, piece_bytes, n_pieces: 0, buffer: Vec::new(), pipe }
+    }
+
+    /// Reads to the end of the output, or until `is_over` is true. Must not be dropped before it is ready: the server may have kept a
+    /// piece, which would be sent again with more bytes.
+    async fn read(&mut self, mut is_over: watch::Receiver<bool>) -> Result<(), Exit> {
+        while let Some(pipe) = &mut self.pipe {
+            self.buffer.reserve(BLOCK_BYTES);
+            let is_last = tokio::select! {
+                biased;
+                n = pipe.read_buf(&mut self.buffer) => n.map_err(unreadable)? == 0,
+                // Fails only when the sender is gone, and the caller holds it.
+                _ = is_over.wait_for(|is_over| *is_over) => {
+                    let buffer = &mut self.buffer;
+                    system::read_available(pipe, |bytes| {
+                        buffer.extend_from_slice(bytes);
+                        Ok(())
+                    })
+                    .map_err(unreadable)?;
+                    true
+                }
+            };
+            if is_last {
+                self.pipe = None;
+            }
+            if self.buffer.len() >= self.piece_bytes {
+                self.keep().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps what was read as a piece.
+    async fn keep(&mut self) -> Result<(), Exit> {
+        let number = self.first + 2 * self.n_pieces;
+        let bytes = self.buffer.clone().into();
+        let (job, run) = self.run;
+        self.cluster.keep_piece(job, run, number, bytes).await.map_err(|error| Exit::from(error.to_string()))?;
+        self.n_pieces += 1;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    async fn finish(mut self) -> Result<Output, Exit> {
+        if self.n_pieces == 0 {
+            return Ok(Output::Whole(self.buffer));
+        }
+        if !self.buffer.is_empty() {
+            self.keep().await?;
+        }
+        Ok(Output::Pieces { n: self.n_pieces })
+    }
+}

@@ -1,0 +1,81 @@
+//! `cordial worker`.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use cordial::{Strategy, Supervisor};
+use cordial_isolate::Functions;
+
+use super::command::COMMAND;
+use super::connect::connect;
+use super::run_command::{Runner, run_command};
+use crate::args::WorkerOptions;
+use crate::blocking_io::print_message;
+use crate::exit_reason::ExitReason;
+use crate::system::{self, GroupTable, StandardError};
+use crate::text::io_error;
+
+/// Serves commands until SIGTERM or Ctrl-C. A second signal kills the commands.
+pub(crate) fn run(options: WorkerOptions) -> ExitCode {
+    if !options.allow_commands {
+        print_message(format_args!(
+            "a worker runs every command that arrives: each user who may publish to the group {:?} may then do what this user may do; add --allow-commands to start it",
+            options.group
+        ));
+        return ExitReason::Error.into();
+    }
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let run_name = format!("worker-{}-{}", std::process::id(), now.as_nanos());
+    let (guard, groups) = match system::start_guard(&run_name) {
+        Ok((pipe, guard)) => (Some(guard), GroupTable::new(Some(pipe))),
+        // Commands then keep running if SIGKILL kills this process.
+        Err(_) => (None, GroupTable::new(None)),
+    };
+    // Commands must not read the standard input of the worker.
+    if let Err(error) = system::take_stdin() {
+        print_message(format_args!("cannot close the standard input of commands: {}", io_error::describe(&error)));
+        return ExitReason::Error.into();
+    }
+    system::block_sigchld();
+    let ended = cordial::run(serve(options, groups.clone(), run_name));
+    groups.kill_all();
+    groups.dismiss_guard();
+    if let Some(mut guard) = guard {
+        // The guard exits because its pipe was just closed.
+        let _ = guard.wait();
+    }
+    match ended {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(message)) => {
+            print_message(message);
+            ExitReason::Error.into()
+        }
+        Err(exit) => {
+            print_message(exit);
+            ExitReason::Error.into()
+        }
+    }
+}
+
+async fn serve(options: WorkerOptions, groups: GroupTable, run_name: String) -> Result<(), String> {
+    let cluster = connect(&options.nats, &options.server, options.name.as_deref()).await?;
+    let runner = Arc::new(Runner::new(cluster.clone(), groups, run_name));
+    let functions = Functions::new().add_fallible(COMMAND, move |request| run_command(runner.clone(), request));
+    let mut worker = cluster.worker(functions).group(&options.group).grace(options.grace);
+    if let Some(slots) = options.slots {
+        worker = worker.slots(slots.into());
+    }
+    let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await;
+    let tree = tree.map_err(|error| error.to_string())?;
+    let _ = writeln!(
+        StandardError,
+        "cordial: the worker {} serves the group {:?}; each user who may publish there may run commands as this user",
+        cluster.name(),
+        options.group
+    );
+    cordial::shutdown_requested().await;
+    tree.stop().await;
+    Ok(())
+}

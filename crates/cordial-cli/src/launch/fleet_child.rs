@@ -1,0 +1,220 @@
+//! Runs one command on a fleet, and fetches its outputs.
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use cordial_nats::Job;
+use memchr::memmem;
+use tokio::time::{Instant, timeout};
+
+use super::fleet_files::FleetFiles;
+use super::fleet_output::FleetOutput;
+use super::request::{FleetLaunch, LaunchConfig, OutputTarget};
+use crate::fleet::{COMMAND, CommandReply, CommandRequest, Ended, Output};
+use crate::item::Item;
+use crate::item_failure::ItemFailure;
+use crate::outcome::Outcome;
+use crate::stop::token::StopLevel;
+use crate::system::{self, Termination};
+use crate::template::CommandLine;
+
+/// The largest number of machines that a command is given to, one after another, if each of them is lost.
+const MAX_DELIVERIES: u32 = 20;
+
+/// How long a command waits for a server that does not answer, before it fails.
+const SUBMIT_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long a run that is stopped waits for the answer to a submit, so that the job can be cancelled.
+const LAST_SUBMIT_LIMIT: Duration = Duration::from_secs(1);
+
+/// Runs the command of an item once. Cancels it when `cancelled` resolves, and when the run is stopped.
+pub(super) async fn run(
+    config: &LaunchConfig,
+    launch: &FleetLaunch,
+    item: &Arc<Item>,
+    attempt: u32,
+    slot: usize,
+    cancelled: impl Future<Output = ()>,
+) -> Outcome {
+    let without_process = |failure| Outcome::without_process(Arc::clone(item), attempt, slot, failure, &config.budget);
+    let FleetLaunch { fleet, files } = launch;
+    let mut request = match request(config, files, item, attempt, slot) {
+        Ok(request) => request,
+        Err(failure) => return without_process(failure),
+    };
+    let mut stopped = pin!(wait_stopped(config, cancelled));
+    let sent = tokio::select! {
+        sent = files.send(fleet, item, attempt, slot) => sent,
+        failure = &mut stopped => return without_process(failure),
+    };
+    let sent = match sent {
+        Ok(sent) => sent,
+        Err(failure) => return without_process(failure),
+    };
+    request.files = sent.clone();
+    let outcome = run_sent(config, launch, item, attempt, slot, request, stopped).await;
+    if let Some(sent) = sent {
+        files.delete_sent(fleet, &sent).await;
+    }
+    outcome
+}
+
+async fn run_sent(
+    config: &LaunchConfig,
+    launch: &FleetLaunch,
+    item: &Arc<Item>,
+    attempt: u32,
+    slot: usize,
+    request: CommandRequest,
+    mut stopped: Pin<&mut impl Future<Output = ItemFailure>>,
+) -> Outcome {
+    let without_process = |failure| Outcome::without_process(Arc::clone(item), attempt, slot, failure, &config.budget);
+    let fleet = &launch.fleet;
+    let (started, clock) = (SystemTime::now(), Instant::now());
+    let submit = fleet.cluster.submit(COMMAND, request).group(fleet.group.clone());
+    let mut submit = submit.attempts(MAX_DELIVERIES).timeout(SUBMIT_LIMIT).into_future();
+    let job = tokio::select! {
+        job = &mut submit => job,
+        failure = &mut stopped => {
+            // The server may have kept the job: then it must not run.
+            if let Ok(Ok(job)) = timeout(LAST_SUBMIT_LIMIT, submit).await {
+                let _ = job.cancel().await;
+            }
+            return without_process(failure);
+        }
+    };
+    let job = match job {
+        Ok(job) => job,
+        Err(error) => return without_process(ItemFailure::NoResult(error.to_string())),
+    };
+    let id = job.id().clone();
+    let mut output = FleetOutput::new(config, fleet, id.clone(), item);
+    let followed = tokio::select! {
+        // A command that has ended counts, also if the run is stopped at the same moment.
+        biased;
+        followed = follow(config, launch, item, slot, job, &mut output) => followed,
+        failure = &mut stopped => {
+            let _ = fleet.cluster.cancel(&id).await;
+            return without_process(failure);
+        }
+    };
+    let (CommandReply { node, ended, duration, .. }, result) = match followed {
+        Ok(followed) => followed,
+        Err(why) => return without_process(ItemFailure::NoResult(why)),
+    };
+    let result = result.and_then(|()| match ended {
+        Ended::Exited(0) => Ok(()),
+        Ended::Exited(code) => Err(ItemFailure::Unsuccessful(system::exit_status(Termination::Exited(code)))),
+        Ended::Signaled(signal) => Err(ItemFailure::Unsuccessful(system::exit_status(Termination::Signaled(signal)))),
+        Ended::TimedOut => Err(ItemFailure::TimedOut(config.timeout.unwrap_or_default())),
+        Ended::NotSent(reason) => Err(ItemFailure::NoResult(reason)),
+        Ended::NotStarted(reason) => Err(ItemFailure::NoResult(format!("cannot be started: {reason}"))),
+    });
+    let [stdout, stderr] = output.into_captures(&config.budget);
+    Outcome {
+        item: Arc::clone(item),
+        result,
+        stdout,
+        stderr,
+        attempts: attempt,
+        // By the clock of this machine, so that a wrong clock of another one does not matter.
+        started: Some(started + clock.elapsed().saturating_sub(duration)),
+        duration,
+        slot,
+        host: Some(node.into()),
+        typed: (!config.typed.is_empty()).then(|| Arc::clone(&config.typed)),
+        is_recorded: false,
+    }
+}
+
+/// Waits for the reply, then fetches outputs and files. With `--line-buffer`, lines are printed meanwhile. Returns the reply, and whether all
+/// that belongs to it has arrived.
+async fn follow(
+    config: &LaunchConfig,
+    FleetLaunch { fleet, files }: &FleetLaunch,
+    item: &Item,
+    slot: usize,
+    job: Job<CommandReply>,
+    output: &mut FleetOutput<'_>,
+) -> Result<(CommandReply, Result<(), ItemFailure>), String> {
+    let mut watch = match &config.output {
+        OutputTarget::Lines(_) => fleet.cluster.watch_pieces(job.id()).await.ok(),
+        OutputTarget::Capture | OutputTarget::Inherit => None,
+    };
+    let mut result = pin!(job.result());
+    let mut reply = loop {
+        let piece = async {
+            match &mut watch {
+                Some(watch) => watch.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        let piece = tokio::select! {
+            biased;
+            piece = piece => piece,
+            reply = &mut result => break reply.map_err(|exit| exit.to_string())?,
+        };
+        match piece {
+            Some(piece) if output.add(&piece).await.is_ok() => {}
+            // What is missing is fetched after the reply.
+            Some(_) | None => watch = None,
+        }
+    };
+    let empty = || Output::Whole(Vec::new());
+    let outputs = [&mut reply.stdout, &mut reply.stderr].map(|output| std::mem::replace(output, empty()));
+    let taken = output.finish(reply.run, outputs).await.map_err(ItemFailure::NoResult);
+    let fetched = files.fetch(fleet, item, slot, &reply).await;
+    Ok((reply, taken.and(fetched)))
+}
+
+/// Waits until the item has to end, and returns its failure.
+async fn wait_stopped(config: &LaunchConfig, cancelled: impl Future<Output = ()>) -> ItemFailure {
+    tokio::select! {
+        () = cancelled => ItemFailure::Stopped,
+        () = config.stop.wait_for(StopLevel::Terminate) => match config.stop.level() {
+            StopLevel::Kill => ItemFailure::Killed,
+            _ => ItemFailure::Stopped,
+        },
+    }
+}
+
+fn request(
+    config: &LaunchConfig,
+    files: &FleetFiles,
+    item: &Item,
+    attempt: u32,
+    slot: usize,
+) -> Result<CommandRequest, ItemFailure> {
+    let CommandLine { words, environment } = config.template.fill(item, slot)?;
+    let bytes = |text| system::argument_bytes(text).map_err(ItemFailure::NoResult);
+    let words = words.into_iter().map(bytes).collect::<Result<Vec<_>, _>>()?;
+    let (workdir, copied) = files.place(item);
+    let mut variables = copied.to_vec();
+    for (name, value) in environment {
+        variables.push((name.to_owned(), bytes(value)?));
+    }
+    for (name, value) in [
+        ("CORDIAL_INDEX", item.index.to_string()),
+        ("CORDIAL_SLOT", slot.to_string()),
+        ("CORDIAL_ATTEMPT", attempt.to_string()),
+    ] {
+        variables.push((name.to_owned(), value.into_bytes()));
+    }
+    if words.iter().any(|word| memmem::find(word, b"PARALLEL_").is_some()) {
+        variables.push(("PARALLEL_SEQ".to_owned(), item.index.to_string().into_bytes()));
+        variables.push(("PARALLEL_JOBSLOT".to_owned(), slot.to_string().into_bytes()));
+    }
+    if let Some(name) = &config.slot_variable {
+        variables.push((name.clone(), (slot - 1).to_string().into_bytes()));
+    }
+    Ok(CommandRequest {
+        words,
+        variables,
+        workdir,
+        files: None,
+        timeout: config.timeout,
+        grace: config.grace,
+        is_watched: matches!(config.output, OutputTarget::Lines(_)),
+    })
+}

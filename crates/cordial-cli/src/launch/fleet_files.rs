@@ -1,0 +1,181 @@
+//! Where the commands on a fleet run, and the files that are sent there and come back.
+
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
+
+use crate::fleet::{Archiver, CommandFiles, CommandReply, Ended, Fleet, SentFile};
+use crate::item::Item;
+use crate::item_failure::ItemFailure;
+use crate::remote::{fill, path_of, split_base};
+use crate::system::{self, GroupTable};
+use crate::template::CommandTemplate;
+
+/// How long the run waits for the server to delete an object.
+const DELETE_LIMIT: Duration = Duration::from_secs(2);
+
+/// Where commands run.
+#[derive(Debug)]
+pub(crate) enum FleetDirectory {
+    /// It has to exist on the machines of the workers.
+    Shared(Vec<u8>),
+    /// It is made there. A relative path begins in the login directory.
+    Made(Vec<u8>),
+    /// Each item has a directory of its own.
+    Own,
+}
+
+/// What is known of the files before the run begins.
+#[derive(Debug)]
+pub(crate) struct FleetFilesConfig {
+    pub(crate) directory: FleetDirectory,
+    pub(crate) sent: Vec<CommandTemplate>,
+    pub(crate) returned: Vec<CommandTemplate>,
+    pub(crate) is_cleaned: bool,
+    /// The names and values of variables of the environment that are copied.
+    pub(crate) variables: Vec<(String, Vec<u8>)>,
+}
+
+/// The files of the commands of a run.
+pub(crate) struct FleetFiles {
+    config: FleetFilesConfig,
+    /// The beginning of the names of objects, and of directories that belong to one item.
+    run: String,
+    archiver: Archiver,
+    /// The files that are the same for all items are sent once: their objects, in the order of `config.sent`.
+    common: Vec<OnceCell<Vec<SentFile>>>,
+}
+
+impl FleetFiles {
+    pub(crate) fn new(config: FleetFilesConfig, run_name: String, groups: GroupTable) -> FleetFiles {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        FleetFiles {
+            run: format!("{}-{}-{:08x}", std::process::id(), now.as_millis(), fastrand::u32(..)),
+            common: config.sent.iter().map(|_| OnceCell::new()).collect(),
+            archiver: Archiver::new(run_name, groups),
+            config,
+        }
+    }
+
+    /// Returns the directory of an item, and the variables that are copied.
+    pub(super) fn place(&self, item: &Item) -> (Vec<u8>, &[(String, Vec<u8>)]) {
+        let directory = match &self.config.directory {
+            FleetDirectory::Shared(directory) | FleetDirectory::Made(directory) => directory.clone(),
+            FleetDirectory::Own => format!(".cordial/tmp/{}-{}", self.run, item.index).into_bytes(),
+        };
+        (directory, &self.config.variables)
+    }
+
+    /// Sends the files of an item. `None` if the directory is shared.
+    ///
+    /// # Errors
+    ///
+    /// When a file is not there, or the server does not keep it.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, some objects stay on the server until they are too old.
+    pub(super) async fn send(
+        &self,
+        fleet: &Fleet,
+        item: &Item,
+        attempt: u32,
+        slot: usize,
+    ) -> Result<Option<CommandFiles>, ItemFailure> {
+        let FleetFilesConfig { directory, sent, returned, is_cleaned, .. } = &self.config;
+        if let FleetDirectory::Shared(_) = directory {
+            return Ok(None);
+        }
+        let mut files = CommandFiles {
+            sent: Vec::new(),
+            common: Vec::new(),
+            returned: fill(returned, item, slot)?.iter().map(|file| split_base(file).1.to_vec()).collect(),
+            is_cleaned: *is_cleaned,
+            has_own_directory: matches!(directory, FleetDirectory::Own),
+        };
+        for (number, (template, common)) in sent.iter().zip(&self.common).enumerate() {
+            let names = fill(std::slice::from_ref(template), item, slot)?;
+            if template.uses_item() || template.uses_slot() {
+                let object = format!("{}/{}-{attempt}-{number}", self.run, item.index);
+                files.sent.extend(self.send_all(fleet, names, &object).await?);
+            } else {
+                let object = format!("{}/common-{number}", self.run);
+                let sent = common.get_or_try_init(|| self.send_all(fleet, names, &object)).await?;
+                files.common.extend(sent.iter().cloned());
+            }
+        }
+        Ok(Some(files))
+    }
+
+    async fn send_all(&self, fleet: &Fleet, names: Vec<Vec<u8>>, object: &str) -> Result<Vec<SentFile>, ItemFailure> {
+        let mut sent = Vec::new();
+        for (number, file) in names.iter().enumerate() {
+            if !path_of(file).exists() {
+                return Err(ItemFailure::FileNotSent(path_of(file)));
+            }
+            let (base, name) = split_base(file);
+            let object = format!("{object}-{number}");
+            let word = system::os_string(name.to_vec()).map_err(|_| ItemFailure::NotUnicode)?;
+            let packed = self.archiver.pack(&fleet.cluster, &object, &path_of(base), word).await;
+            packed.map_err(|why| {
+                ItemFailure::NoResult(format!("cannot send the file {}: {why}", path_of(file).display()))
+            })?;
+            sent.push(SentFile { name: name.to_vec(), object });
+        }
+        Ok(sent)
+    }
+
+    /// Fetches the files that come back. Their objects, and those that were sent for this item alone, are deleted.
+    ///
+    /// # Errors
+    ///
+    /// When a file of a successful command is not there, or cannot be written.
+    pub(super) async fn fetch(
+        &self,
+        fleet: &Fleet,
+        item: &Item,
+        slot: usize,
+        reply: &CommandReply,
+    ) -> Result<(), ItemFailure> {
+        let mut failure = None;
+        let files = fill(&self.config.returned, item, slot)?;
+        for (file, returned) in files.iter().zip(&reply.returned) {
+            let fetched = match returned {
+                Ok(object) => {
+                    let base = path_of(split_base(file).0);
+                    let unpacked = self.archiver.unpack(&fleet.cluster, object, &base).await;
+                    unpacked.map_err(|why| format!("cannot return the file {}: {why}", path_of(file).display()))
+                }
+                // A command that has failed may not have made its files.
+                Err(_) if reply.ended != Ended::Exited(0) => Ok(()),
+                Err(why) => Err(why.clone()),
+            };
+            if let Err(why) = fetched {
+                failure.get_or_insert(ItemFailure::NoResult(why));
+            } else if let Ok(object) = returned {
+                self.delete(fleet, object).await;
+            }
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Deletes what was sent for an item alone.
+    pub(super) async fn delete_sent(&self, fleet: &Fleet, files: &CommandFiles) {
+        for file in &files.sent {
+            self.delete(fleet, &file.object).await;
+        }
+    }
+
+    /// Deletes what was sent for all items.
+    pub(crate) async fn delete_common(&self, fleet: &Fleet) {
+        for file in self.common.iter().filter_map(OnceCell::get).flatten() {
+            self.delete(fleet, &file.object).await;
+        }
+    }
+
+    async fn delete(&self, fleet: &Fleet, object: &str) {
+        // The server removes an object that stays when it is too old.
+        let _ = timeout(DELETE_LIMIT, fleet.cluster.delete_object(object)).await;
+    }
+}

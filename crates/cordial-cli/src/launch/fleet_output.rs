@@ -1,0 +1,103 @@
+//! The outputs of a command on a fleet: from its reply, from pieces, or with `--line-buffer` from each piece when it is kept.
+
+use cordial_nats::{JobId, Piece};
+
+use super::output_reader::Sink;
+use super::request::LaunchConfig;
+use crate::fleet::{Fleet, Output};
+use crate::item::Item;
+use crate::output::{Budget, Capture, StdStream};
+use crate::text::io_error;
+
+/// The two outputs of a command.
+pub(super) struct FleetOutput<'a> {
+    fleet: &'a Fleet,
+    job: JobId,
+    sinks: [Sink; 2],
+    /// The run of the job from which the pieces are; the last of these.
+    runs: Vec<u32>,
+    /// How many pieces of each output were taken.
+    n_taken: [u32; 2],
+}
+
+impl<'a> FleetOutput<'a> {
+    pub(super) fn new(config: &LaunchConfig, fleet: &'a Fleet, job: JobId, item: &Item) -> FleetOutput<'a> {
+        let sink = |stream| Sink::new(stream, &config.output, item, &config.budget);
+        let sinks = [sink(StdStream::Stdout), sink(StdStream::Stderr)];
+        FleetOutput { fleet, job, sinks, runs: Vec::new(), n_taken: [0, 0] }
+    }
+
+    /// Takes a piece that was just kept, after those before it.
+    ///
+    /// # Errors
+    ///
+    /// A message, if a piece before it is lost, or its bytes cannot be stored.
+    pub(super) async fn add(&mut self, piece: &Piece) -> Result<(), String> {
+        let is_last = self.runs.last() == Some(&piece.attempt);
+        if !is_last && self.runs.contains(&piece.attempt) {
+            // Its machine was frozen, and the job runs elsewhere now.
+            return Ok(());
+        }
+        self.begin(piece.attempt);
+        let (output, n_before) = ((piece.number % 2) as usize, piece.number / 2);
+        self.take_until(output, n_before).await?;
+        if self.n_taken[output] == n_before {
+            self.write(output, &piece.bytes).await?;
+            self.n_taken[output] += 1;
+        }
+        Ok(())
+    }
+
+    /// Takes the rest of the outputs of the run that has ended.
+    ///
+    /// # Errors
+    ///
+    /// A message, if a piece is lost, or its bytes cannot be stored.
+    pub(super) async fn finish(&mut self, run: u32, outputs: [Output; 2]) -> Result<(), String> {
+        self.begin(run);
+        for (number, output) in outputs.into_iter().enumerate() {
+            match output {
+                Output::Whole(bytes) => self.write(number, &bytes).await?,
+                Output::Pieces { n, .. } => self.take_until(number, n).await?,
+            }
+            self.sinks[number].finish().await.map_err(|error| not_stored(&error))?;
+        }
+        Ok(())
+    }
+
+    /// If this is another run than before, its command writes everything again.
+    fn begin(&mut self, run: u32) {
+        if self.runs.last() != Some(&run) {
+            self.runs.push(run);
+            self.n_taken = [0, 0];
+        }
+    }
+
+    async fn take_until(&mut self, output: usize, n: u32) -> Result<(), String> {
+        while self.n_taken[output] < n {
+            let number = 2 * self.n_taken[output] + u32::from(output == 1);
+            let run = self.runs.last().copied().unwrap_or_default();
+            let piece = self.fleet.cluster.piece(&self.job, run, number).await;
+            let piece = piece.map_err(|error| error.to_string())?.ok_or("a piece of its output is gone")?;
+            self.write(output, &piece).await?;
+            self.n_taken[output] += 1;
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, output: usize, bytes: &[u8]) -> Result<(), String> {
+        self.sinks[output].write(bytes).await.map_err(|error| not_stored(&error))
+    }
+
+    /// Returns the captured outputs.
+    pub(super) fn into_captures(self, budget: &Budget) -> [Capture; 2] {
+        self.sinks.map(|sink| match sink {
+            Sink::Capture(capture) => capture,
+            Sink::Lines(_) => Capture::new(budget),
+        })
+    }
+}
+
+fn not_stored(error: &std::io::Error) -> String {
+    format!("cannot store its output: {}", io_error::describe(error))
+}

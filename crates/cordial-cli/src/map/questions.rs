@@ -1,0 +1,129 @@
+//! Asks at the terminal whether to run each command (`--interactive`).
+//!
+//! ```text
+//! items ──► a command may run ──► the question ──► y…: the item is run
+//!           (with one slot: the                    anything else: it is skipped, and not recorded
+//!           last output is printed)
+//! ```
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use futures_util::task::AtomicWaker;
+use tokio::sync::oneshot;
+
+use crate::blocking_io::start_thread;
+use crate::item::Item;
+use crate::launch::SlotLimit;
+use crate::stop::token::{StopLevel, StopToken};
+use crate::system::Terminal;
+
+/// The number of items whose outcomes are printed. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PrintedItems(Arc<Count>);
+
+#[derive(Debug, Default)]
+struct Count {
+    number: AtomicU64,
+    waiting: AtomicWaker,
+}
+
+impl PrintedItems {
+    pub(super) fn add_one(&self) {
+        self.0.number.fetch_add(1, Ordering::SeqCst);
+        self.0.waiting.wake();
+    }
+
+    fn poll_at_least(&self, number: u64, cx: &mut Context<'_>) -> Poll<()> {
+        let is_reached = || self.0.number.load(Ordering::SeqCst) >= number;
+        if is_reached() {
+            return Poll::Ready(());
+        }
+        self.0.waiting.register(cx.waker());
+        // An item may have been printed between the first check and the registration.
+        if is_reached() { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+/// What happens to an item.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Run(Item),
+    Skip,
+    /// The run was stopped.
+    Stop,
+    /// The terminal cannot be read.
+    Failed(io::Error),
+}
+
+/// The question about one item after another.
+pub(super) struct Questions {
+    pub(super) terminal: Arc<Terminal>,
+    pub(super) limit: SlotLimit,
+    pub(super) stop: StopToken,
+    pub(super) printed: PrintedItems,
+    n_accepted: u64,
+    asked: Option<Asked>,
+}
+
+/// An item that waits for its answer.
+struct Asked {
+    item: Item,
+    answer: Pin<Box<dyn Future<Output = Option<io::Result<bool>>> + Send>>,
+}
+
+impl Questions {
+    pub(super) fn new(terminal: Arc<Terminal>, limit: SlotLimit, stop: StopToken) -> Questions {
+        Questions { terminal, limit, stop, printed: PrintedItems::default(), n_accepted: 0, asked: None }
+    }
+
+    /// Returns whether no item waits for its answer.
+    pub(super) fn is_idle(&self) -> bool {
+        self.asked.is_none()
+    }
+
+    /// Asks about an item. `command` is the command as a line.
+    pub(super) fn ask(&mut self, item: Item, command: Vec<u8>) {
+        let question = [&command[..], b" ?..."].concat();
+        let (terminal, stop, printed) = (Arc::clone(&self.terminal), self.stop.clone(), self.printed.clone());
+        // With one command at a time, its output is printed before the next question.
+        let n_printed = if self.limit.get() == 1 { self.n_accepted } else { 0 };
+        let answer = async move {
+            let ask = async {
+                poll_fn(|cx| printed.poll_at_least(n_printed, cx)).await;
+                let (reply, answer) = oneshot::channel();
+                // The thread is not waited for: it may read for ever.
+                start_thread("cordial-question", move || {
+                    let _ = reply.send(terminal.ask(&question));
+                })?;
+                answer.await.unwrap_or_else(|_| Err(io::Error::other("the thread that asks has ended")))
+            };
+            tokio::select! {
+                biased;
+                () = stop.wait_for(StopLevel::Drain) => None,
+                answer = ask => Some(answer),
+            }
+        };
+        self.asked = Some(Asked { item, answer: Box::pin(answer) });
+    }
+
+    /// Returns the answer about the item that was asked about.
+    pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Answer> {
+        let Some(asked) = &mut self.asked else { return Poll::Ready(Answer::Skip) };
+        let Poll::Ready(answer) = asked.answer.as_mut().poll(cx) else { return Poll::Pending };
+        let item = self.asked.take().map(|asked| asked.item);
+        Poll::Ready(match (answer, item) {
+            (Some(Ok(true)), Some(item)) => {
+                self.n_accepted += 1;
+                Answer::Run(item)
+            }
+            (Some(Ok(_)), _) => Answer::Skip,
+            (Some(Err(error)), _) => Answer::Failed(error),
+            (None, _) => Answer::Stop,
+        })
+    }
+}

@@ -1,0 +1,68 @@
+//! Blocks of a regular file: only their ends are read here. The system moves their bytes into the pipe of the command, which
+//! saves two copies of each byte.
+
+use std::io;
+use std::sync::Arc;
+
+use super::block::{Block, Pool};
+use super::separator::Separator;
+use crate::system::SplicedFile;
+
+/// How much of the end of a block is searched first for the end of its last record.
+const TAIL_BYTES: usize = 64 * 1024;
+
+/// Whether the input goes on.
+pub(super) enum Passed {
+    /// The number of bytes that were passed. The position of the file is after them.
+    Until(u64),
+    /// The run takes no more blocks.
+    Stopped,
+}
+
+/// Passes blocks to `take` until the rest of the file is no larger than a block, or a record in it is larger than one. The
+/// blocks are those that a `Cutter` finds.
+pub(super) fn pass_blocks(
+    file: SplicedFile,
+    size: usize,
+    separator: &Separator,
+    pool: &Pool,
+    mut take: impl FnMut(io::Result<Block>) -> bool,
+) -> Passed {
+    let file = Arc::new(file);
+    let Ok(start) = file.position() else { return Passed::Until(0) };
+    let mut at = start;
+    // Smaller blocks cost less when they are read into memory.
+    while size >= TAIL_BYTES
+        && let Some(length) = block_length(&file, at, size, separator)
+    {
+        pool.admit();
+        if !take(Ok(Block::of_file(at - start, &file, at, length, pool))) {
+            return Passed::Stopped;
+        }
+        at += length as u64;
+    }
+    match file.set_position(at) {
+        Ok(()) => Passed::Until(at - start),
+        Err(error) => {
+            take(Err(error));
+            Passed::Stopped
+        }
+    }
+}
+
+/// Returns the length of the block at a position of the file. `None` if that is the last block, if its first record does not
+/// end within it, or if the file cannot be read.
+fn block_length(file: &SplicedFile, at: u64, size: usize, separator: &Separator) -> Option<usize> {
+    // The file may grow.
+    if file.length().ok()?.checked_sub(at)? <= size as u64 {
+        return None;
+    }
+    // The thread that starts commands does not wait for the disk then.
+    file.read_ahead(at, size);
+    [TAIL_BYTES, size].into_iter().find_map(|length| {
+        let before = size - length;
+        let mut tail = vec![0; length];
+        file.read_at(&mut tail, at + before as u64).ok()?;
+        separator.last(&tail).map(|end| before + end)
+    })
+}

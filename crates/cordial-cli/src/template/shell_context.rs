@@ -1,0 +1,133 @@
+//! The syntax around a position in a line for a shell.
+
+/// The syntax around a position in the line.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Context {
+    /// A command: the line itself, or a substitution, with the numbers of its open parentheses and of its open `case`
+    /// words, whose patterns end with a parenthesis.
+    Command {
+        end: CommandEnd,
+        /// Where the simple command at this position begins, as far as the line was read.
+        start: usize,
+        parentheses: u32,
+        cases: u32,
+        /// Whether it begins with `((`, and the shell may read it as a calculation.
+        is_ambiguous: bool,
+    },
+    SingleQuotes,
+    /// `$'…'`, in which a backslash escapes.
+    AnsiQuotes,
+    DoubleQuotes,
+    /// `${…}`
+    Parameter {
+        part: ParameterPart,
+        /// Whether it is inside double quotes or a here-document.
+        is_quoted: bool,
+    },
+    Arithmetic {
+        parentheses: u32,
+    },
+    /// A calculation in brackets: `$[…]`, and the index in `${a[…]}` and `a[…]=`.
+    Brackets {
+        brackets: u32,
+        /// Whether it is the key of an associative array, which is a text.
+        is_key: bool,
+    },
+    Comment,
+    HereDocument(HereDocument),
+}
+
+/// The part of `${…}` at a position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ParameterPart {
+    Name,
+    /// After an operator such as `:-` or `#`.
+    Word,
+    /// After the colon of `${x:offset:length}`: a calculation.
+    Offset,
+}
+
+/// What ends a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CommandEnd {
+    Line,
+    Parenthesis,
+    Backquote,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct HereDocument {
+    pub(super) delimiter: Vec<u8>,
+    /// Whether the shell expands what is in the text: the delimiter has no quotes.
+    pub(super) is_expanded: bool,
+    /// Whether tabs before the delimiter are ignored: `<<-`.
+    pub(super) is_indented: bool,
+}
+
+impl HereDocument {
+    /// Returns the here-document that begins with `<<` before a text, and the length of its delimiter there.
+    pub(super) fn begun_by(text: &[u8]) -> (HereDocument, usize) {
+        let is_indented = text.starts_with(b"-");
+        let mut at = usize::from(is_indented);
+        at += text[at..].iter().take_while(|byte| b" \t".contains(byte)).count();
+        let (mut delimiter, mut is_expanded, mut quote) = (Vec::new(), true, None);
+        while let Some(&byte) = text.get(at) {
+            match byte {
+                _ if quote == Some(byte) => quote = None,
+                _ if quote.is_some() => delimiter.push(byte),
+                b'\'' | b'"' => (quote, is_expanded) = (Some(byte), false),
+                b'\\' => is_expanded = false,
+                _ if byte.is_ascii_whitespace() || b";&|()<>`".contains(&byte) => break,
+                _ => delimiter.push(byte),
+            }
+            at += 1;
+        }
+        (HereDocument { delimiter, is_expanded, is_indented }, at)
+    }
+}
+
+impl Context {
+    /// Returns the context of a command that begins at this position of the line.
+    pub(super) fn command(end: CommandEnd, start: usize) -> Context {
+        Context::Command { end, start, parentheses: 0, cases: 0, is_ambiguous: false }
+    }
+
+    /// Declares whether the command begins with `((`, and the shell may read it as a calculation.
+    pub(super) fn ambiguous(mut self, value: bool) -> Context {
+        if let Context::Command { is_ambiguous, .. } = &mut self {
+            *is_ambiguous = value;
+        }
+        self
+    }
+}
+
+/// What `((` begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opening {
+    Calculation,
+    /// A command in parentheses.
+    Command,
+    /// It depends on the meaning of quotes and substitutions in the text.
+    Ambiguous,
+}
+
+/// Returns what begins with the `((` before a text: a calculation ends with two parentheses.
+pub(super) fn opening(text: &[u8]) -> Opening {
+    let mut parentheses = 0;
+    for (at, byte) in text.iter().enumerate() {
+        match byte {
+            b'(' => parentheses += 1,
+            b')' if parentheses == 0 => {
+                return match text.get(at + 1) {
+                    Some(b')') => Opening::Calculation,
+                    // A parenthesis in quotes, a comment or a pattern of `case` is not counted by the shell.
+                    _ if text[..at].iter().any(|byte| b"'\"\\`$#<".contains(byte)) => Opening::Ambiguous,
+                    _ => Opening::Command,
+                };
+            }
+            b')' => parentheses -= 1,
+            _ => {}
+        }
+    }
+    Opening::Ambiguous
+}

@@ -1,0 +1,71 @@
+//! Follows items through the variables of a shell line, to the places where the shell evaluates a variable.
+//!
+//! `x={}; y=$x; echo $((y))` calculates with the item. Other ways that an item can take (a pipe, the arguments of a function or
+//! of `set`, a file) are not followed. Instead, no item may hold a command for a calculation if the line calculates with
+//! any variable.
+
+use super::placeholder::Placeholder;
+use super::shell_check::Check;
+
+/// The variables of a line, as far as they matter for items.
+#[derive(Debug, Default)]
+pub(super) struct Flow {
+    /// Variables that the shell evaluates, and what they have to be.
+    evaluated: Vec<(Vec<u8>, Check)>,
+    /// Variables that get an item.
+    assigned: Vec<(Vec<u8>, Placeholder)>,
+    /// Variables that get the value of another one, which is the first.
+    copied: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Whether the line calculates with a variable, or with an argument.
+    calculates: bool,
+}
+
+impl Flow {
+    /// Returns the variables of a line of which these are evaluated. `calculates` says whether it seems to calculate with
+    /// variables.
+    pub(super) fn new(evaluated: impl Iterator<Item = (Vec<u8>, Check)>, calculates: bool) -> Flow {
+        Flow { evaluated: evaluated.collect(), calculates, ..Flow::default() }
+    }
+
+    /// Notes that the shell evaluates a variable at one place.
+    pub(super) fn evaluate(&mut self, name: Vec<u8>, check: Check) {
+        self.calculates |= matches!(check, Check::NoCommand | Check::Name);
+        self.evaluated.push((name, check));
+    }
+
+    /// Notes that the shell calculates with an argument.
+    pub(super) fn calculate(&mut self) {
+        self.calculates = true;
+    }
+
+    /// Notes that variables get an item.
+    pub(super) fn assign(&mut self, names: Vec<Vec<u8>>, placeholder: Placeholder) {
+        self.assigned.extend(names.into_iter().map(|name| (name, placeholder)));
+    }
+
+    /// Notes that variables get the value of another one.
+    pub(super) fn copy(&mut self, from: &[u8], names: Vec<Vec<u8>>) {
+        self.copied.extend(names.into_iter().map(|name| (from.to_vec(), name)));
+    }
+
+    /// Returns what these placeholders have to be because of variables.
+    pub(super) fn checks(mut self, placeholders: impl Iterator<Item = Placeholder>) -> Vec<(Placeholder, Check)> {
+        let mut checks = Vec::new();
+        let mut at = 0;
+        while let Some((name, placeholder)) = self.assigned.get(at).cloned() {
+            at += 1;
+            for (_, copy) in self.copied.iter().filter(|(from, _)| *from == name) {
+                if !self.assigned.contains(&(copy.clone(), placeholder)) {
+                    self.assigned.push((copy.clone(), placeholder));
+                }
+            }
+            let evaluated = self.evaluated.iter().filter(|(other, _)| *other == name);
+            checks.extend(evaluated.map(|(_, check)| (placeholder, *check)));
+        }
+        // Last, because the others say more about the item.
+        if self.calculates {
+            checks.extend(placeholders.map(|placeholder| (placeholder, Check::NoCommand)));
+        }
+        checks
+    }
+}

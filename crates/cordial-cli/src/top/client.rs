@@ -1,0 +1,118 @@
+//! Requests to an observer.
+
+use std::time::Duration;
+
+use cordial_observer::view::{ActionAnswer, ActionKind, Failure};
+use futures_util::future::join;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Bytes;
+use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, ORIGIN};
+use hyper::http::request::Builder;
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::net::TcpStream;
+
+use super::address::Address;
+
+/// How long an answer may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the answer to an action may take: children may use up their grace times one after the other.
+const ACTION_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// The longest answer, in bytes.
+const MAX_ANSWER: usize = 64 << 20;
+
+/// Fetches an endpoint, and decodes its JSON.
+///
+/// # Errors
+///
+/// A sentence.
+pub(super) async fn get<T: DeserializeOwned>(address: &Address, path: &str) -> Result<T, String> {
+    let answer = get_bytes(address, path).await?;
+    serde_json::from_slice(&answer).map_err(|error| {
+        format!("the answer to {path} is not understood: {error}; the program may use another version")
+    })
+}
+
+/// Fetches an endpoint.
+///
+/// # Errors
+///
+/// A sentence.
+pub(super) async fn get_bytes(address: &Address, path: &str) -> Result<Bytes, String> {
+    within(TIMEOUT, address, send(address, Request::get(uri(address, path)), Bytes::new())).await
+}
+
+/// Asks the program to do something with a process, and returns what has really happened. `csrf` is the value that the
+/// program gives to its pages: it is needed if the program asks for no token.
+///
+/// # Errors
+///
+/// A sentence.
+pub(super) async fn act(address: &Address, kind: ActionKind, pid: &str, csrf: &str) -> Result<String, String> {
+    let body = serde_json::json!({ "kind": kind.name(), "pid": pid }).to_string();
+    let request = Request::post(uri(address, "/api/actions"))
+        .header(CONTENT_TYPE, "application/json")
+        .header(ORIGIN, format!("http://{}", address.authority))
+        .header("x-cordial-csrf", csrf);
+    let answer = within(ACTION_TIMEOUT, address, send(address, request, body.into())).await?;
+    let answer: ActionAnswer =
+        serde_json::from_slice(&answer).map_err(|error| format!("the answer cannot be read: {error}"))?;
+    Ok(answer.result)
+}
+
+fn uri(address: &Address, path: &str) -> String {
+    format!("{}{path}", address.prefix)
+}
+
+async fn within(
+    limit: Duration,
+    address: &Address,
+    answer: impl Future<Output = Result<Bytes, String>>,
+) -> Result<Bytes, String> {
+    match tokio::time::timeout(limit, answer).await {
+        Ok(answer) => answer,
+        Err(_) => Err(format!("{} has not answered for {limit:?}", address.authority)),
+    }
+}
+
+async fn send(address: &Address, request: Builder, body: Bytes) -> Result<Bytes, String> {
+    let unreachable =
+        |error: &dyn std::fmt::Display| format!("cannot reach {}: {error}; is the program running?", address.authority);
+    let stream = TcpStream::connect(&address.authority).await.map_err(|error| unreachable(&error))?;
+    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+    let (mut sender, connection) = handshake.map_err(|error| unreachable(&error))?;
+    let mut request = request.header(HOST, &address.authority).header(CONNECTION, "close");
+    if let Some(token) = &address.token {
+        request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+    }
+    let request = request.body(Full::new(body)).map_err(|error| format!("the address is not valid: {error}"))?;
+    let answer = async move {
+        let response = sender.send_request(request).await.map_err(|error| unreachable(&error))?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
+        let body = body.map_err(|error| match error.is::<LengthLimitError>() {
+            true => format!(
+                "the answer of {} is longer than {} MiB; is it an observer?",
+                address.authority,
+                MAX_ANSWER >> 20
+            ),
+            false => format!("the answer of {} has ended too early: {error}", address.authority),
+        })?;
+        Ok::<(StatusCode, Bytes), String>((status, body.to_bytes()))
+    };
+    // The connection moves the bytes, and ends with the answer.
+    let (answer, _) = join(answer, connection).await;
+    let (status, body) = answer?;
+    match status {
+        _ if status.is_success() => Ok(body),
+        StatusCode::UNAUTHORIZED => {
+            Err("the token is missing or wrong: give the whole address that the program has printed, or --token"
+                .to_owned())
+        }
+        _ => Err(serde_json::from_slice(&body)
+            .map_or_else(|_| format!("{} has answered {status}", address.authority), |failure: Failure| failure.error)),
+    }
+}

@@ -1,0 +1,30 @@
+//! The keys.
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Flex, Layout};
+use ratatui::widgets::{Block, Clear, Paragraph};
+
+const KEYS: &str = "\
+1 2 3 4, Tab    tasks, tree, streams, crashes
+↑ ↓, PgUp PgDn  select a row; g and G: the first and the last
+Enter           show the row in full; Esc goes back
+→ ←             expand and collapse a branch of the tree
+x               shut down, kill or restart the process, if the program allows that
+s, S            sort by the next or the previous column
+r               reverse the order
+/               filter by label, place or pid; Esc removes the filter
+Space           hold the screen still, and go on
+Ctrl-L          draw the whole screen again
+q, Ctrl-C       quit
+
+busy   share of time in which the threads were in polls: one bar per thread,
+       ! for a thread that is blocked in a poll
+queue  tasks that are ready and wait for a thread";
+
+pub(super) fn draw(frame: &mut Frame<'_>) {
+    let height = u16::try_from(KEYS.lines().count()).unwrap_or(u16::MAX).saturating_add(2);
+    let [area] = Layout::vertical([Constraint::Length(height)]).flex(Flex::Center).areas(frame.area());
+    let [area] = Layout::horizontal([Constraint::Length(78)]).flex(Flex::Center).areas(area);
+    frame.render_widget(Clear, area);
+    frame.render_widget(Paragraph::new(KEYS).block(Block::bordered().title(" Keys ")), area);
+}

@@ -1,0 +1,133 @@
+//! The parts of the screen, and where they are.
+
+use cordial_observer::view::Task;
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+use super::styles::{ALARM, BOLD, DIM, SELECTED, WARNING};
+use super::{crashes, detail, help, overview, question, streams, tasks, tree};
+use crate::top::fetch::{BranchNode, Full, Rows, Screenful};
+use crate::top::state::{SORTS, State, View};
+use crate::top::words::clean;
+
+/// The lines above and below the rows of the list, its heading included.
+const OTHER_LINES: u16 = 8;
+
+/// Returns how many rows of the list a screen of this height has.
+pub(crate) fn list_height(height: u16) -> usize {
+    usize::from(height.saturating_sub(OTHER_LINES).max(1))
+}
+
+/// Draws the screen. `error` says why nothing new is fetched.
+pub(crate) fn draw(frame: &mut Frame<'_>, state: &State, screenful: Option<&Screenful>, error: Option<&str>) {
+    let parts = [1, 2, 2, 1].map(Constraint::Length);
+    let [title, lines, wrong, tabs, list, footer] =
+        Layout::vertical(parts.into_iter().chain([Constraint::Min(2), Constraint::Length(1)]).collect::<Vec<_>>())
+            .areas(frame.area());
+    match screenful {
+        None => {
+            let text = error.map_or_else(|| "connecting ...".to_owned(), clean);
+            frame.render_widget(Paragraph::new(text).style(if error.is_some() { ALARM } else { DIM }), title);
+        }
+        Some(screenful) => {
+            overview::draw(frame, [title, lines], screenful);
+            draw_wrong(frame, wrong, screenful, error);
+            draw_list(frame, list, state, screenful);
+        }
+    }
+    draw_tabs(frame, tabs, state);
+    draw_footer(frame, footer, state);
+    if let Some(full) = screenful.and_then(|screenful| screenful.detail.as_ref())
+        && state.wanted.detail.is_some()
+    {
+        detail::draw(frame, full, state.scrolled);
+    }
+    if state.shows_help {
+        help::draw(frame);
+    }
+    if let Some(asked) = &state.question {
+        question::draw(frame, asked, screenful.and_then(|screenful| name_of(screenful, &asked.pid)).as_deref());
+    }
+}
+
+/// Returns the name of a process that is on the screen.
+fn name_of(screenful: &Screenful, pid: &str) -> Option<String> {
+    let is_meant = |task: &&Task| task.pid == pid;
+    let detail = match &screenful.detail {
+        Some(Ok(Full::Process(detail))) => Some(&detail.task).filter(is_meant),
+        _ => None,
+    };
+    let in_list = || match &screenful.list {
+        Rows::Tasks(list) => list.rows.iter().find(is_meant),
+        Rows::Tree(rows) => rows.iter().find_map(|row| match &row.node {
+            BranchNode::Process(node) => node.task.as_ref().filter(is_meant),
+            BranchNode::More(_) => None,
+        }),
+        _ => None,
+    };
+    detail.or_else(in_list).map(tasks::name)
+}
+
+/// Draws what is wrong: that the program does not answer, or else the first two warnings.
+fn draw_wrong(frame: &mut Frame<'_>, area: Rect, screenful: &Screenful, error: Option<&str>) {
+    let lines: Vec<Line<'_>> = match error {
+        Some(error) => vec![Line::styled(format!("! {}; what is shown is old", clean(error)), ALARM)],
+        None => overview::warnings(screenful),
+    };
+    frame.render_widget(Paragraph::new(lines), area);
+}
+
+fn draw_tabs(frame: &mut Frame<'_>, area: Rect, state: &State) {
+    let mut spans = Vec::new();
+    for (view, name) in [
+        (View::Tasks, " 1 Tasks "),
+        (View::Tree, " 2 Tree "),
+        (View::Streams, " 3 Streams "),
+        (View::Crashes, " 4 Crashes "),
+    ] {
+        spans.push(Span::styled(name, if state.wanted.view == view { SELECTED } else { Style::new() }));
+        spans.push(Span::raw(" "));
+    }
+    if state.wanted.view == View::Tasks {
+        let arrow = if state.wanted.is_descending { "↓" } else { "↑" };
+        let sort = SORTS[state.wanted.sort].replace('_', " ");
+        spans.push(Span::styled(format!(" sort: {sort} {arrow}"), DIM));
+        if !state.wanted.filter.is_empty() {
+            spans.push(Span::styled(format!("  filter: {}", clean(&state.wanted.filter)), WARNING));
+        }
+    }
+    if state.is_paused {
+        spans.push(Span::styled("  paused", WARNING));
+    }
+    frame.render_widget(Paragraph::new(Line::from(spans)), area);
+}
+
+fn draw_footer(frame: &mut Frame<'_>, area: Rect, state: &State) {
+    let line = match &state.typed {
+        Some(typed) => Line::from(vec![
+            Span::styled("/", BOLD),
+            Span::raw(clean(typed)),
+            Span::styled("▏  Enter: filter by label, place or pid   Esc: back", DIM),
+        ]),
+        None => {
+            Line::styled("q quit   ? help   1-4 Tab view   ↑↓ select   Enter show   x end   s r sort   / filter", DIM)
+        }
+    };
+    frame.render_widget(Paragraph::new(line), area);
+}
+
+fn draw_list(frame: &mut Frame<'_>, area: Rect, state: &State, screenful: &Screenful) {
+    match &screenful.list {
+        Rows::Tasks(list) => tasks::draw(frame, area, list, state),
+        Rows::Tree(rows) => tree::draw(frame, area, rows, state),
+        Rows::Streams(list) => streams::draw(frame, area, list, state),
+        Rows::Crashes(crashes) => crashes::draw(frame, area, crashes, screenful.overview.now.at_ms, state),
+        Rows::None => {
+            let error = screenful.list_error.as_deref().unwrap_or_default();
+            frame.render_widget(Paragraph::new(clean(error)).style(ALARM), area);
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The command `cordial top`: what runs in a program that has an observer, in a terminal.
+//!
+//! ```text
+//!  address ──► fetch: a task of the runtime ── one request after another ──► the observer of the program
+//!               ▲ Wanted, ConfirmedAction   │ Update, ActionOutcome
+//!  keys ──► state ──────────────────────────┴──► draw, on the main thread
+//! ```
+//!
+//! The main thread waits for keys and draws, so that an observer that does not answer delays neither.
+
+mod address;
+mod client;
+mod draw;
+mod fetch;
+mod question;
+mod run;
+mod state;
+mod words;
+
+pub(crate) use run::run;

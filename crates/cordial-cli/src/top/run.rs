@@ -1,0 +1,215 @@
+//! The main thread: waits for keys, takes what was fetched, and draws.
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::time::Duration;
+
+use cordial::Runtime;
+use crossterm::event::{self, Event, KeyEventKind};
+use ratatui::DefaultTerminal;
+use ratatui::backend::Backend;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
+
+use super::address::Address;
+use super::client::get_bytes;
+use super::draw::{draw, list_height};
+use super::fetch::{ActionOutcome, BranchNode, ConfirmedAction, Rows, Screenful, Update, carry_out, fetch};
+use super::state::{KeyEffect, RowKey, State, Wanted};
+use super::words::escaped;
+use crate::args::TopOptions;
+use crate::blocking_io::{print_message, write_all};
+use crate::exit_reason::ExitReason;
+use crate::system::{StandardOutput, StopSignal, StopSignals, wait_for_key};
+use crate::text::io_error;
+
+/// How long to wait for a key before the screen is drawn again.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How long the main thread may take to end the program after a signal. It draws, which takes milliseconds.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Runs the command, and returns the exit status of the program.
+pub(crate) fn run(options: TopOptions) -> ExitCode {
+    match shown(options) {
+        Ok(None) => ExitCode::SUCCESS,
+        Ok(Some(signal)) => ExitReason::Interrupted(signal).into(),
+        Err(message) => {
+            print_message(message);
+            ExitReason::Error.into()
+        }
+    }
+}
+
+/// Shows the processes until the person ends the program, or a signal does, which is returned.
+fn shown(options: TopOptions) -> Result<Option<StopSignal>, String> {
+    let token = options.token.or_else(|| std::env::var("CORDIAL_OBSERVER_TOKEN").ok());
+    let address = Address::parse(&options.address, token)?;
+    let runtime = Runtime::builder().workers(1).build().map_err(|error| error.to_string())?;
+    if options.once {
+        let dump = runtime.block_on(async move { get_bytes(&address, "/dump").await });
+        let text = dump.map_err(|exit| exit.to_string())??;
+        // Standard output may be closed.
+        let _ = write_all(&mut StandardOutput, escaped(&text).as_bytes());
+        return Ok(None);
+    }
+    if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
+        return Err("cordial top needs a terminal; with --once it prints one text instead".to_owned());
+    }
+    let (wants, wanted) = watch::channel(State::new().wanted);
+    let (confirmed, wished) = unbounded_channel();
+    let ((sender, updates), (answer_sender, answers), (stop_sender, stops)) = (channel(), channel(), channel());
+    let started = runtime.block_on(async move {
+        let mut signals = StopSignals::listen()?;
+        cordial::Task::start(async move {
+            let signal = signals.next().await;
+            // The main thread may have ended.
+            let _ = stop_sender.send(signal);
+            tokio::time::sleep(GRACE).await;
+            end_program(signal).await;
+        });
+        cordial::Task::start(carry_out(address.clone(), wished, answer_sender));
+        cordial::Task::start(fetch(address, wanted, sender));
+        Ok(())
+    });
+    let refused = |error: io::Error| format!("cannot use the terminal: {}", io_error::describe(&error));
+    started.map_err(|exit| exit.to_string())?.map_err(refused)?;
+    let mut terminal = ratatui::try_init().map_err(refused)?;
+    let ended = serve(&mut terminal, &Ends { wants, updates, confirmed, answers, stops });
+    if let Err(hangup) = wait_for_key(Duration::ZERO) {
+        // Its destructor would print that the cursor cannot be shown, and panic if standard error is the same terminal.
+        std::mem::forget(terminal);
+        return Ok(Some(hangup));
+    }
+    // The terminal is left as it was, also after an error.
+    let restored = ratatui::try_restore();
+    restored.and(ended).map_err(refused)
+}
+
+/// Ends the program after a signal, because the main thread has not. It may be inside of `crossterm`, which waits without limit for
+/// the rest of a key of which a part has arrived, or inside of a write to a terminal that takes nothing.
+async fn end_program(signal: StopSignal) {
+    let restored = cordial::Task::spawn(async {
+        // In this order: the first of them does not write.
+        let _ = ratatui::try_restore();
+        let _ = crossterm::execute!(io::stdout(), crossterm::cursor::Show);
+    });
+    // The writes may wait for the main thread, which holds the lock of standard output in a write of its own.
+    let _ = tokio::time::timeout(GRACE, restored).await;
+    std::process::exit(ExitReason::Interrupted(signal).status().into());
+}
+
+/// The ends of the channels to the tasks.
+struct Ends {
+    wants: watch::Sender<Wanted>,
+    updates: Receiver<Update>,
+    confirmed: UnboundedSender<ConfirmedAction>,
+    answers: Receiver<ActionOutcome>,
+    stops: Receiver<StopSignal>,
+}
+
+/// Draws and handles keys until the person ends the program, or a signal does.
+fn serve(terminal: &mut DefaultTerminal, ends: &Ends) -> io::Result<Option<StopSignal>> {
+    let Ends { wants, updates, confirmed, answers, stops } = ends;
+    let mut state = State::new();
+    let mut screenful: Option<Box<Screenful>> = None;
+    let mut error: Option<String> = None;
+    loop {
+        if let Ok(signal) = stops.try_recv() {
+            return Ok(Some(signal));
+        }
+        answers.try_iter().for_each(|answer| state.answered(&answer.pid, answer.kind, answer.result));
+        loop {
+            match updates.try_recv() {
+                Ok(Ok(update)) => {
+                    error = None;
+                    state.rights = update.overview.rights;
+                    if !state.is_paused && update.wanted.view == state.wanted.view {
+                        take_rows(&mut state, &update);
+                        screenful = Some(update);
+                    }
+                }
+                Ok(Err(sentence)) => error = Some(sentence),
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+            }
+        }
+        let area = terminal.size()?;
+        state.set_height(list_height(area.height));
+        terminal.draw(|frame| draw(frame, &state, screenful.as_deref(), error.as_deref()))?;
+        // `crossterm` must not wait itself: when the terminal is gone, it reads its end again and again and does not return.
+        let mut wait = match wait_for_key(TICK) {
+            Ok(left) => left,
+            Err(hangup) => return Ok(Some(hangup)),
+        };
+        while event::poll(wait)? {
+            wait = Duration::ZERO;
+            if let Event::Key(key) = event::read()?
+                && key.kind != KeyEventKind::Release
+            {
+                match state.key(key) {
+                    KeyEffect::Nothing => {}
+                    KeyEffect::Redraw => redraw(terminal)?,
+                    KeyEffect::Quit => return Ok(None),
+                    KeyEffect::Do(kind, pid) => {
+                        let csrf = screenful.as_ref().map(|screenful| screenful.overview.csrf.clone());
+                        // The task that carries it out ends after this thread.
+                        let _ = confirmed.send(ConfirmedAction { kind, pid, csrf: csrf.unwrap_or_default() });
+                    }
+                }
+            }
+        }
+        wants.send_if_modified(|wanted| {
+            let is_changed = *wanted != state.wanted;
+            wanted.clone_from(&state.wanted);
+            is_changed
+        });
+    }
+}
+
+/// Clears the terminal and forgets what it shows. `Terminal::clear` would ask the terminal where its cursor is, and not every terminal
+/// answers.
+fn redraw(terminal: &mut DefaultTerminal) -> io::Result<()> {
+    terminal.backend_mut().clear()?;
+    // Resets the buffer of what is shown.
+    terminal.swap_buffers();
+    Ok(())
+}
+
+/// Passes the fetched rows to the state.
+fn take_rows(state: &mut State, screenful: &Screenful) {
+    match &screenful.list {
+        Rows::Tasks(tasks) => {
+            // Otherwise the rows are those of another part of the list, and those of this part are still being fetched.
+            if tasks.offset == state.wanted.first {
+                state
+                    .set_rows(tasks.rows.iter().map(|task| RowKey::Process(task.pid.clone())).collect(), tasks.matched);
+            }
+        }
+        Rows::Streams(streams) => {
+            if streams.offset == state.wanted.first {
+                let key = |pid: &Option<String>| pid.clone().map_or(RowKey::None, RowKey::Process);
+                state.set_rows(streams.rows.iter().map(|stream| key(&stream.pid)).collect(), streams.matched);
+            }
+        }
+        Rows::Tree(rows) => {
+            let roots = rows.iter().filter(|row| row.depth == 0).filter_map(|row| match &row.node {
+                BranchNode::Process(node) => Some(node.task.as_ref()?.pid.clone()),
+                BranchNode::More(_) => None,
+            });
+            state.set_roots(&roots.collect::<Vec<String>>());
+            let keys = rows.iter().skip(state.wanted.first).map(|row| match &row.node {
+                BranchNode::Process(node) => {
+                    node.task.as_ref().map_or(RowKey::None, |task| RowKey::Process(task.pid.clone()))
+                }
+                BranchNode::More(_) => RowKey::None,
+            });
+            state.set_rows(keys.collect(), rows.len());
+        }
+        Rows::Crashes(crashes) => {
+            let keys = crashes.groups.iter().skip(state.wanted.first).map(|group| RowKey::Crash(group.n));
+            state.set_rows(keys.collect(), crashes.groups.len());
+        }
+        Rows::None => state.set_rows(Vec::new(), 0),
+    }
+}

@@ -1,0 +1,264 @@
+//! `cordial worker` and `cordial map --nats`, on a real server. Without `nats-server`, the tests say so and check nothing.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::Signal;
+
+use crate::free_port::free_port;
+use crate::harness::{RunOutput, cordial, finish, run, send, skip, wait_until};
+
+/// A server with a store of its own, and its workers. All are killed when it is dropped.
+pub(crate) struct Fleet {
+    pub(crate) url: String,
+    children: Vec<Child>,
+    pub(crate) dir: tempfile::TempDir,
+}
+
+impl Fleet {
+    pub(crate) fn start() -> Option<Fleet> {
+        let program = ["/usr/sbin/nats-server", "/usr/bin/nats-server", "/usr/local/bin/nats-server"];
+        let Some(program) = program.iter().find(|path| Path::new(path).exists()) else {
+            skip("a test of a fleet: nats-server is not installed (apt-get install nats-server)");
+            return None;
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let server = Command::new(program)
+            .args(["-js", "-a", "127.0.0.1", "-p", &port.to_string(), "-sd"])
+            .arg(dir.path())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let fleet = Fleet { url: format!("nats://127.0.0.1:{port}"), children: vec![server], dir };
+        wait_until("the server answers", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        Some(fleet)
+    }
+
+    /// Starts a worker of the group `build` with two slots, and returns its place among the children.
+    pub(crate) fn worker(&mut self, name: &str) -> usize {
+        self.worker_with(name, Stdio::inherit())
+    }
+
+    fn worker_with(&mut self, name: &str, input: Stdio) -> usize {
+        let options = ["--group", "build", "--slots", "2", "--name", name, "--allow-commands"];
+        let mut worker = cordial();
+        worker.args(["worker", "--nats", &self.url]).args(options).stdin(input).stderr(Stdio::piped());
+        let mut worker = worker.spawn().unwrap();
+        let stderr = worker.stderr.take().unwrap();
+        // It is killed also if the test ends here.
+        self.children.push(worker);
+        let mut line = String::new();
+        BufReader::new(stderr).read_line(&mut line).unwrap();
+        assert!(line.contains(&format!("the worker {name} serves the group \"build\"")), "{line}");
+        self.children.len() - 1
+    }
+
+    pub(crate) fn signal(&self, child: usize, signal: &str) {
+        let pid = self.children[child].id().to_string();
+        assert!(Command::new("kill").args([&format!("-{signal}"), &pid]).status().unwrap().success());
+    }
+
+    pub(crate) fn map(&self, args: &[&str], input: &[u8]) -> RunOutput {
+        run(&[&["map", "--nats", &self.url, "--group", "build"], args].concat(), input)
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        for child in self.children.iter_mut().rev() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// A command that runs on a fleet. Killed when it is dropped.
+pub(crate) struct Submitter {
+    child: Option<Child>,
+}
+
+impl Submitter {
+    pub(crate) fn start(command: &mut Command) -> Submitter {
+        Submitter { child: Some(command.spawn().unwrap()) }
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        send(self.child.as_ref().unwrap(), signal);
+    }
+
+    /// Waits until it has exited.
+    pub(crate) fn finish(mut self) -> RunOutput {
+        finish(self.child.take().unwrap())
+    }
+
+    /// Kills it, as a crash would.
+    pub(crate) fn kill(mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(9), "it had not ended before");
+    }
+}
+
+impl Drop for Submitter {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+pub(crate) fn numbers(n: u32) -> String {
+    (1..=n).map(|n| format!("{n}\n")).collect()
+}
+
+#[test]
+fn a_fleet_prints_what_one_machine_prints() {
+    let Some(mut fleet) = Fleet::start() else { return };
+    fleet.worker("one");
+    fleet.worker("two");
+    let script = "echo {} $CORDIAL_INDEX $PARALLEL_SEQ; echo error {} >&2; exit $(({} % 4 == 3))";
+    let here = run(&["map", "--tag", script], numbers(40).as_bytes());
+    let there = fleet.map(&["--tag", script], numbers(40).as_bytes());
+    assert_eq!(String::from_utf8_lossy(&there.stdout), String::from_utf8_lossy(&here.stdout));
+    assert_eq!((there.status, there.stderr), (here.status, here.stderr));
+}
+
+#[test]
+fn commands_do_not_read_the_standard_input_of_their_worker() {
+    let Some(mut fleet) = Fleet::start() else { return };
+    let worker = fleet.worker_with("one", Stdio::piped());
+    let output = fleet.map(&["timeout 10 wc -c; echo {}"], b"1\n2\n");
+    assert_eq!((String::from_utf8_lossy(&output.stdout), output.status), ("0\n1\n0\n2\n".into(), 0));
+    drop(fleet.children[worker].stdin.take());
+}
+
+#[test]
+fn an_output_that_is_larger_than_a_message_is_complete() {
+    let Some(mut fleet) = Fleet::start() else { return };
+    fleet.worker("one");
+    let output = fleet.map(&["seq 1 {}; seq 1 {} >&2"], b"300000\n5\n");
+    let expected: String = numbers(300_000) + &numbers(5);
+    assert!(output.stdout == expected.as_bytes(), "{} bytes", output.stdout.len());
+    assert!(output.stderr == expected, "{} bytes", output.stderr.len());
+}
+
+#[test]
+fn items_outlive_a_killed_and_a_frozen_worker_and_the_joblog_names_the_machines() {
+    let Some(mut fleet) = Fleet::start() else { return };
+    let (killed, frozen) = (fleet.worker("killed"), fleet.worker("frozen"));
+    let joblog = fleet.dir.path().join("joblog").display().to_string();
+    let args = ["map", "--nats", &fleet.url, "--group", "build", "--joblog", &joblog, "sleep 0.05; echo {}"];
+    // So many that some are left when both workers are gone.
+    let items = numbers(150);
+    let map = Submitter::start(
+        cordial()
+            .args([&args[..], &[":::"], &items.lines().collect::<Vec<_>>()].concat())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped()),
+    );
+    wait_until("both have run items", || {
+        let records = std::fs::read_to_string(&joblog).unwrap_or_default();
+        let has = |host: &str| records.lines().any(|line| line.split('\t').nth(1) == Some(host));
+        records.lines().count() >= 10 && has("killed") && has("frozen")
+    });
+    fleet.signal(killed, "KILL");
+    fleet.signal(frozen, "STOP");
+    fleet.worker("last");
+    let output = map.finish();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), items);
+    assert_eq!((output.status, output.stderr), (0, String::new()));
+    let hosts = std::fs::read_to_string(&joblog).unwrap();
+    for host in ["killed", "frozen", "last"] {
+        assert!(hosts.lines().any(|line| line.split('\t').nth(1) == Some(host)), "{hosts}");
+    }
+}
+
+#[test]
+fn a_limit_and_a_stop_end_the_commands_there() {
+    let Some(mut fleet) = Fleet::start() else { return };
+    fleet.worker("one");
+    let marker = fleet.dir.path().join("ended").display().to_string();
+    let started = fleet.dir.path().join("started");
+    let trap = format!("trap 'echo >> {marker}; exit 1' TERM; echo {{}} > {}; sleep 60 & wait", started.display());
+    // Long enough for the shell to set its trap.
+    let output = fleet.map(&["--timeout", "3s", &trap, ":::", "1"], b"");
+    assert_eq!(output.status, 1);
+    assert!(output.stderr.contains("took longer than 3s (--timeout)"), "{}", output.stderr);
+    assert_eq!(std::fs::read_to_string(&marker).unwrap(), "\n");
+    std::fs::remove_file(&started).unwrap();
+    let args = ["map", "--nats", &fleet.url, "--group", "build", &trap, ":::", "1"];
+    let map = Submitter::start(cordial().args(args).stdout(Stdio::null()).stderr(Stdio::null()));
+    wait_until("the command runs", || started.exists());
+    map.signal(Signal::INT);
+    assert_eq!(map.finish().status, 130);
+    wait_until("the command ends", || std::fs::read_to_string(&marker).unwrap() == "\n\n");
+}
+
+#[test]
+fn what_a_fleet_cannot_do_is_refused_with_what_to_do() {
+    let url = "nats://127.0.0.1:1";
+    for (args, expected) in [
+        (&["map", "--nats", url, "-u", "true", ":::", "1"][..], "--ungroup cannot be used with --nats"),
+        (&["map", "--nats", url, "--load", "1", "true", ":::", "1"], "--load cannot be used with --nats"),
+        (&["map", "--nats", url, "--workdir", "{}", "true", ":::", "1"], "--workdir {} takes no placeholder"),
+        (
+            &["map", "--nats", url, "--env", "NEVER_SET", "true", ":::", "1"],
+            "--env NEVER_SET: there is no such variable",
+        ),
+        (&["map", "--nats", "nats://a:b@h", "true", ":::", "1"], "--nats takes no password"),
+        (&["map", "--insecure", "true", ":::", "1"], "add --nats URL"),
+        (&["map", "--nats", url, "true", ":::", "1"], "no NATS server answers at nats://127.0.0.1:1"),
+        (&["worker", "--nats", url], "add --allow-commands to start it"),
+        (&["worker", "--nats", url, "--allow-commands"], "no NATS server answers"),
+    ] {
+        let output = run(args, b"");
+        assert_eq!(output.status, 255, "{args:?}");
+        assert!(output.stderr.contains(expected), "{args:?}: {}", output.stderr);
+        assert!(!output.stderr.contains("os error"), "{args:?}: {}", output.stderr);
+    }
+}
+
+#[test]
+fn the_help_of_a_worker_shows_how_to_connect() {
+    let output = run(&["worker", "--help"], b"");
+    let help = String::from_utf8(output.stdout).unwrap();
+    for option in ["--creds", "--tls-ca", "--tls-cert", "--tls-key", "--insecure", "--allow-commands"] {
+        assert!(help.contains(option), "{option}: {help}");
+    }
+}
+
+#[test]
+fn a_run_that_cannot_begin_leaves_no_records() {
+    let dir = tempfile::tempdir().unwrap();
+    let [joblog, results] = ["joblog", "results"].map(|name| dir.path().join(name).display().to_string());
+    let records = ["--joblog", &joblog, "--results", &results];
+    let output = run(&[&["map", "--nats", "nats://127.0.0.1:1"], &records[..], &["true", ":::", "1"]].concat(), b"");
+    assert!(output.stderr.contains("no NATS server answers"), "{}", output.stderr);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn an_option_of_the_command_is_no_group_of_the_fleet() {
+    let Some(mut fleet) = Fleet::start() else { return };
+    fleet.worker("one");
+    let output = fleet.map(&["echo", "{}", "--group", "x", ":::", "1"], b"");
+    assert_eq!((output.status, &*output.stdout), (0, &b"1 --group x\n"[..]), "{}", output.stderr);
+}
+
+#[test]
+fn a_group_without_workers_and_a_directory_that_is_not_there_are_named() {
+    let Some(mut fleet) = Fleet::start() else { return };
+    let output = fleet.map(&["true", ":::", "1"], b"");
+    assert_eq!(output.status, 255);
+    assert!(output.stderr.contains("no worker serves the group \"build\""), "{}", output.stderr);
+    fleet.worker("one");
+    let output = fleet.map(&["--workdir", "/nonexistent", "true", ":::", "1"], b"");
+    assert_eq!(output.status, 1);
+    assert!(output.stderr.contains("the directory /nonexistent does not exist on one"), "{}", output.stderr);
+}

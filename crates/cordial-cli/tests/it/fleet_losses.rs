@@ -1,0 +1,163 @@
+//! A long list on a fleet that loses a worker, then its submitter, then another worker: the results are those of one machine.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File};
+use std::process::Stdio;
+
+use crate::fleet::{Fleet, Submitter, numbers};
+use crate::harness::{cordial, wait_until};
+
+/// How many items there are; `CORDIAL_FLEET_ITEMS` sets another number.
+const ITEMS: u32 = 300;
+
+/// The slots of the killed worker, and as many of the frozen one, and for each slot a reply that was on its way. Only these commands run
+/// again without a resume.
+const LOST_SLOTS: usize = 8;
+
+/// How many items the command sends ahead. A killed submitter has not recorded them, so a resumed one sends them again.
+const SENT_AHEAD: usize = 64;
+
+/// Logs the run of an item, and prints to both streams. Every seventh item fails in its first attempt.
+const SCRIPT: &str = r#"echo "$1 $CORDIAL_ATTEMPT" >> "$2"; seq "$1"; echo "error $1" >&2; sleep 0.02; [ $(($1 % 7)) -ne 3 ] || [ "$CORDIAL_ATTEMPT" -ne 1 ]"#;
+
+/// What all runs of the list have in common.
+struct List<'a> {
+    fleet: &'a Fleet,
+    items: &'a str,
+}
+
+impl List<'_> {
+    fn path(&self, name: &str) -> String {
+        self.fleet.dir.path().join(name).display().to_string()
+    }
+
+    /// The options and the command, which logs the runs to `ran` and is recorded in `name.log` and `name.results`.
+    fn args(&self, name: &str) -> Vec<String> {
+        let records =
+            ["--joblog", &self.path(&format!("{name}.log")), "--results", &self.path(&format!("{name}.results"))];
+        let command = ["--retries", "2", "sh", "-c", SCRIPT, "sh", "{}", &self.path(&format!("{name}.ran"))];
+        records.into_iter().chain(command).map(str::to_owned).collect()
+    }
+
+    /// Starts the list with these options, with its output in a file.
+    fn start(&self, name: &str, output: &str, options: &[&str]) -> Submitter {
+        fs::write(self.path("items"), self.items).unwrap();
+        Submitter::start(
+            cordial()
+                .arg("map")
+                .args(options)
+                .args(self.args(name))
+                .stdin(File::open(self.path("items")).unwrap())
+                .stdout(File::create(self.path(output)).unwrap())
+                .stderr(Stdio::piped()),
+        )
+    }
+
+    /// Starts the list on the fleet.
+    fn send(&self, output: &str, options: &[&str]) -> Submitter {
+        self.start("fleet", output, &[&["--nats", &self.fleet.url, "--group", "build"], options].concat())
+    }
+
+    /// The lines of the joblog of the fleet, each as its machine and its item.
+    fn recorded(&self) -> Vec<(String, String)> {
+        let text = fs::read_to_string(self.path("fleet.log")).unwrap_or_default();
+        let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
+        let line = |line: &str| {
+            let host = line.split('\t').nth(1).unwrap().to_owned();
+            (host, line.rsplit("\t# ").next().unwrap().to_owned())
+        };
+        whole.lines().skip(1).map(line).collect()
+    }
+
+    fn wait_recorded(&self, n: usize) {
+        wait_until(&format!("{n} items are recorded"), || self.recorded().len() >= n);
+    }
+
+    fn wait_recorded_by(&self, host: &str) {
+        wait_until(&format!("{host} has run an item"), || self.recorded().iter().any(|(name, _)| name == host));
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// How many items have failed once and are not recorded: those are not among the items that are sent ahead.
+    fn n_waiting_for_their_second_attempt(&self) -> usize {
+        let recorded: HashSet<String> = self.recorded().into_iter().map(|(_, item)| item).collect();
+        let ran = self.read("fleet.ran");
+        let failed = ran.lines().filter_map(|run| run.strip_suffix(" 1"));
+        failed.filter(|item| item.parse::<u32>().unwrap() % 7 == 3 && !recorded.contains(*item)).count()
+    }
+
+    /// How often each attempt of each item was started.
+    fn runs(&self) -> HashMap<String, usize> {
+        let mut runs = HashMap::new();
+        for run in self.read("fleet.ran").lines() {
+            *runs.entry(run.to_owned()).or_insert(0) += 1;
+        }
+        runs
+    }
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "the counts are printed")]
+fn a_list_outlives_two_workers_and_its_submitter_with_the_results_of_one_machine() {
+    let Some(mut fleet) = Fleet::start() else { return };
+    let n: u32 = std::env::var("CORDIAL_FLEET_ITEMS").map_or(ITEMS, |number| number.parse().unwrap());
+    let [killed, frozen, _] = ["killed", "frozen", "last"].map(|name| fleet.worker(name));
+    let items = numbers(n);
+    let list = List { fleet: &fleet, items: &items };
+    // While the fleet waits for a lease, this machine has time.
+    let here = list.start("local", "local", &[]);
+    let n_items = n as usize;
+
+    let submitter = list.send("first", &[]);
+    list.wait_recorded(n_items / 10);
+    list.wait_recorded_by("killed");
+    fleet.signal(killed, "KILL");
+    list.wait_recorded(n_items / 5);
+    submitter.kill();
+    let n_before = list.recorded().len();
+    let n_waiting = list.n_waiting_for_their_second_attempt();
+    let resumed = list.send("second", &["--resume"]);
+    list.wait_recorded(n_before + n_items / 10);
+    list.wait_recorded_by("frozen");
+    fleet.signal(frozen, "STOP");
+    let resumed = resumed.finish();
+    assert_eq!(resumed.status, 0, "{}", resumed.stderr);
+    let here = here.finish();
+    // A run of more than half a minute tells its progress between them.
+    let n_errors = here.stderr.lines().filter(|line| line.starts_with("error ")).count();
+    assert_eq!((here.status, n_errors), (0, n_items), "{}", here.stderr);
+
+    let mut recorded: Vec<u32> = list.recorded().iter().map(|(_, item)| item.parse().unwrap()).collect();
+    recorded.sort_unstable();
+    assert_eq!(recorded, (1..=n).collect::<Vec<_>>(), "each item is recorded once");
+    for host in ["killed", "frozen", "last"] {
+        assert!(list.recorded().iter().any(|(name, _)| name == host), "{host} has run no item");
+    }
+    for stream in ["stdout", "stderr"] {
+        for item in 1..=n {
+            let of = |name: &str| list.read(&format!("{name}.results/{item}/{stream}"));
+            assert_eq!(of("fleet"), of("local"), "{stream} of {item}");
+        }
+    }
+    // The killed run has printed a beginning of the output, and the resumed one the outputs of what it ran, in order.
+    let whole = list.read("local");
+    assert!(whole.starts_with(&list.read("first")), "the output of the killed run is no beginning");
+    let second = list.read("second");
+    let mut rest = &second[..];
+    for item in 1..=n {
+        let output = list.read(&format!("local.results/{item}/stdout"));
+        // The output of an item ends before the first line of another one.
+        if let Some(after) = rest.strip_prefix(&*output).filter(|after| after.is_empty() || after.starts_with("1\n")) {
+            rest = after;
+        }
+    }
+    assert!(rest.is_empty(), "the output of the resumed run is not in order at {:?}", rest.lines().next());
+
+    let runs = list.runs();
+    let n_again: usize = runs.values().map(|times| times - 1).sum();
+    assert!(n_again <= LOST_SLOTS + SENT_AHEAD + n_waiting, "{n_again} runs were repeated, {n_waiting} waited");
+    eprintln!("{n} items, none lost; {n_before} before the submitter was killed; {n_again} runs were repeated");
+}

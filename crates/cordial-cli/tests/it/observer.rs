@@ -1,0 +1,231 @@
+//! A run that is observed, and `cordial top`.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::process::Child;
+
+use rustix::process::Signal;
+
+use crate::harness::{TestDir, finish, run, send, start, wait_until};
+use crate::terminal::Session;
+
+/// An observed run whose commands wait until `go` is in the directory.
+struct Observed {
+    /// `None` when it has ended.
+    child: Option<Child>,
+    address: String,
+}
+
+impl Observed {
+    fn start(dir: &TestDir) -> Observed {
+        let waits = format!(": {{}}; until test -e {}/go; do sleep 0.01; done", dir.text());
+        let mut child = start(&["map", "-c", "2", "--observe", "127.0.0.1:0", "--shell", &waits]);
+        child.stdin.as_mut().unwrap().write_all(b"first\nsecond\nthird\n").unwrap();
+        drop(child.stdin.take());
+        let mut observed = Observed { child: Some(child), address: String::new() };
+        let mut line = String::new();
+        let stderr = observed.child.as_mut().and_then(|child| child.stderr.as_mut()).unwrap();
+        BufReader::new(stderr).read_line(&mut line).unwrap();
+        let address = line.trim_end().strip_prefix("cordial: observe this run at ").unwrap_or_else(|| panic!("{line}"));
+        observed.address = address.to_owned();
+        observed
+    }
+
+    fn finish(mut self, dir: &TestDir) {
+        dir.touch("go");
+        assert_eq!(finish(self.child.take().unwrap()).status, 0);
+    }
+}
+
+/// So that a test which fails leaves no run behind.
+impl Drop for Observed {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // SIGTERM, because after SIGKILL the commands of the run would go on.
+            send(&child, Signal::TERM);
+            let _ = child.wait();
+        }
+    }
+}
+
+#[test]
+fn an_observed_run_prints_its_address_and_top_shows_its_items() {
+    let dir = TestDir::new();
+    let observed = Observed::start(&dir);
+    assert!(observed.address.starts_with("http://127.0.0.1:") && observed.address.contains("/?token="));
+    let once = loop {
+        let once = run(&["top", "--once", &observed.address], b"");
+        assert_eq!((once.status, &*once.stderr), (0, ""));
+        let text = String::from_utf8(once.stdout).unwrap();
+        if ["cordial map", "first", "second", "third"].iter().all(|item| text.contains(item)) {
+            break text;
+        }
+    };
+    assert!(once.contains("processes"), "{once}");
+    let (bare, token) = observed.address.split_once("/?token=").unwrap();
+    assert_eq!(run(&["top", "--once", "--token", token, bare], b"").status, 0);
+    let wrong = run(&["top", "--once", "--token", "wrong", bare], b"");
+    assert_eq!((wrong.status, wrong.stdout.len()), (255, 0));
+    assert!(wrong.stderr.contains("the token is missing or wrong"), "{}", wrong.stderr);
+    observed.finish(&dir);
+}
+
+#[test]
+fn an_address_that_cannot_be_used_ends_the_run_before_its_first_command() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    for (address, why) in [(&*taken, "choose another port"), ("0.0.0.0:0", "ssh -L"), ("nowhere", "nowhere")] {
+        let result = run(&["map", "--observe", address, "echo {}"], b"item\n");
+        assert_eq!((result.status, result.stdout.len()), (255, 0), "{}", result.stderr);
+        let start = format!("cordial: --observe {address}: ");
+        assert!(result.stderr.starts_with(&start) && result.stderr.contains(why), "{}", result.stderr);
+    }
+}
+
+#[test]
+fn top_says_what_it_needs_and_what_it_cannot_reach() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    for (args, text) in [
+        (&["top", "4000"][..], "it has no host and port"),
+        (&["top", "127.0.0.1:1"], "needs a terminal"),
+        (&["top", "--once", &closed], "is the program running?"),
+    ] {
+        let result = run(args, b"");
+        assert_eq!((result.status, result.stdout.len()), (255, 0), "{args:?}");
+        assert!(result.stderr.contains(text), "{}", result.stderr);
+    }
+}
+
+/// Waits for a text. The whole screen is drawn again and again, because otherwise only the letters that change are printed.
+#[cfg(target_os = "linux")]
+fn until_drawn(session: &mut Session, text: &str) {
+    for _ in 0..1000 {
+        session.type_in(b"\x0c");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        if session.text().contains(text) {
+            return;
+        }
+    }
+    panic!("{text:?} is not drawn: {}", session.text());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn top_shows_each_view_in_a_terminal_and_leaves_it_as_it_was() {
+    let dir = TestDir::new();
+    let observed = Observed::start(&dir);
+    let mut session = Session::start(&format!("stty rows 24 cols 80; cordial top '{}'", observed.address));
+    session.wait_for("LABEL OR PLACE");
+    session.wait_for("second");
+    for (key, text) in [("2", "SUPERVISES"), ("3", "CONSUMER OR PLACE"), ("4", "no process has crashed"), ("?", "Keys")]
+    {
+        session.type_in(key.as_bytes());
+        until_drawn(&mut session, text);
+    }
+    session.type_in(b"?1/this\r");
+    until_drawn(&mut session, "filter: this");
+    session.type_in(b"q");
+    let (status, text) = session.end();
+    assert_eq!(status, 0, "{text}");
+    // The alternate screen was entered and left.
+    assert!(text.contains("\x1b[?1049h") && text.contains("\x1b[?1049l"));
+    observed.finish(&dir);
+}
+
+/// A program in this process, which allows actions, with a task named `victim`.
+#[cfg(target_os = "linux")]
+struct Program {
+    runtime: cordial::Runtime,
+    observer: cordial_observer::Observer,
+    victim: cordial::Pid,
+}
+
+#[cfg(target_os = "linux")]
+impl Program {
+    fn start() -> Program {
+        let runtime = cordial::Runtime::builder().workers(1).build().unwrap();
+        let observer = cordial_observer::Observer::builder()
+            .runtime(runtime.inspector())
+            .allow_actions(cordial_observer::ActionKind::ALL)
+            .serve("127.0.0.1:0")
+            .unwrap();
+        let start = async { cordial::Task::builder().label("victim").start(std::future::pending::<()>()) };
+        let victim = runtime.block_on(start).unwrap();
+        Program { runtime, observer, victim }
+    }
+
+    fn is_alive(&self) -> bool {
+        self.runtime.inspector().info(self.victim).is_some()
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn top_kills_a_process_only_when_that_was_confirmed() {
+    let program = Program::start();
+    let mut session =
+        Session::start(&format!("stty rows 24 cols 80; cordial top '{}'", program.observer.url().unwrap()));
+    until_drawn(&mut session, "victim");
+    session.type_in(b"/victim\r");
+    until_drawn(&mut session, "filter: victim");
+    until_drawn(&mut session, "(1 of");
+    session.type_in(b"x");
+    until_drawn(&mut session, "do nothing");
+    // The first line does nothing.
+    session.type_in(b"\r");
+    assert!(program.is_alive());
+    session.type_in(b"xjj\r");
+    wait_until("the end of the process", || !program.is_alive());
+    // The answer has the label in quotation marks.
+    until_drawn(&mut session, "\"victim\"");
+    session.type_in(b" q");
+    let (status, text) = session.end();
+    assert_eq!(status, 0, "{text}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_ends_top_and_the_terminal_is_left_as_it_was() {
+    let program = Program::start();
+    let url = program.observer.url().unwrap();
+    let line = format!(
+        "stty rows 24 cols 80; sh -c 'echo pid=$$; exec cordial top \"{url}\"'; echo status=$?; stty -a | grep -qe -icanon || echo lines=whole"
+    );
+    // The second one is the beginning of a key, after which `crossterm` reads on without limit.
+    for keys in ["", "\x1b["] {
+        let mut session = Session::start(&line);
+        until_drawn(&mut session, "victim");
+        session.type_in(keys.as_bytes());
+        rustix::process::kill_process(printed_pid(&session), Signal::TERM).unwrap();
+        // `end` closes the input of the terminal, which `top` would take as Ctrl-D.
+        session.wait_for("status=");
+        let (_, text) = session.end();
+        let (_, after) = text.rsplit_once("\x1b[?1049l").expect("the alternate screen was left");
+        assert!(after.contains("status=143") && after.contains("lines=whole"), "{keys:?}: {after:?}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn printed_pid(session: &Session) -> rustix::process::Pid {
+    let text = session.text();
+    let pid = text.split_once("pid=").unwrap().1.lines().next().unwrap().trim().parse().unwrap();
+    rustix::process::Pid::from_raw(pid).unwrap()
+}
+
+/// Also without SIGHUP, which a program gets only if it belongs to the session of the terminal and does not ignore it.
+#[cfg(target_os = "linux")]
+#[test]
+fn top_ends_when_its_terminal_is_gone() {
+    let program = Program::start();
+    let url = program.observer.url().unwrap();
+    for ignores in ["", "trap \"\" HUP; "] {
+        let mut session =
+            Session::start(&format!("stty rows 24 cols 80; sh -c '{ignores}echo pid=$$; exec cordial top \"{url}\"'"));
+        until_drawn(&mut session, "victim");
+        let stat = format!("/proc/{}/stat", printed_pid(&session).as_raw_nonzero());
+        // Kills the program that holds the other end of the terminal.
+        drop(session);
+        let has_ended = || std::fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "));
+        wait_until("the end of top", has_ended);
+    }
+}

@@ -1,0 +1,284 @@
+//! Lines for a shell that would evaluate an item instead of taking it as a text. Where bash expects a number or a name, the
+//! text `a[$(touch ran)]` runs `touch`.
+
+use std::process::{Command, Stdio};
+
+use crate::harness::{RunOutput, TestDir, cordial, finish};
+
+/// An item that creates the file `ran` if it is evaluated.
+const EVIL: &str = "a[$(touch ran; echo 0)]";
+
+/// Runs a line of bash for an item.
+fn bash(dir: &TestDir, line: &str, item: &str) -> RunOutput {
+    let mut command = cordial();
+    command.args(["map", "--shell-path", "bash", line, ":::", item]).current_dir(dir.text()).stdin(Stdio::null());
+    finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+}
+
+fn has_bash() -> bool {
+    Command::new("bash").args(["-c", "true"]).status().is_ok()
+}
+
+/// Checks that a line does not evaluate an item, and what it prints for an item that is a number or a name.
+fn check(cases: &[(&str, &str, &str, &str)]) {
+    let dir = TestDir::new();
+    if !has_bash() {
+        crate::harness::skip("bash is not installed");
+        return;
+    }
+    for (line, message, item, stdout) in cases {
+        let result = bash(&dir, line, EVIL);
+        assert!(!dir.path("ran").exists(), "{line} has evaluated the item");
+        assert_eq!(result.status, 1, "{line}");
+        assert!(result.stderr.contains(message), "{line}: {}", result.stderr);
+        assert!(result.stderr.contains("to let the shell evaluate it anyway, write \"$1\" instead of {}"), "{line}");
+        let result = bash(&dir, line, item);
+        let found = (result.status, String::from_utf8(result.stdout).unwrap(), result.stderr.as_str());
+        assert_eq!(found, (0, (*stdout).to_owned(), ""), "{line} with {item}");
+    }
+}
+
+#[test]
+fn an_item_in_a_calculation_has_to_be_a_number() {
+    let (number, index) = ("is not a number", "a calculation would run what is in the item");
+    check(&[
+        ("echo $(({}+1))", number, "5", "6\n"),
+        ("echo \"$(( {} * 2 ))\"", number, "5", "10\n"),
+        ("echo $[{}]", number, "5", "5\n"),
+        ("(({} > 1)) && echo more", number, "5", "more\n"),
+        ("for ((i = {}; i < 7; i++)); do echo $i; done", number, "5", "5\n6\n"),
+        ("let x={}+1; echo $x", number, "5", "6\n"),
+        ("if true; then let {}; fi; echo", number, "5", "\n"),
+        ("[[ {} -gt 1 ]] && echo more", number, "5", "more\n"),
+        ("b[{}]=x; echo ${!b[@]}", number, "5", "5\n"),
+        ("b[{}+1]+=x; echo ${!b[@]}", number, "5", "6\n"),
+        ("x=1 b[{}]=y; echo ${!b[@]}", number, "5", "5\n"),
+        ("b=([{}]=x y); echo ${!b[@]}", number, "5", "5 6\n"),
+        ("b=(p q r); echo ${b[{}]}", number, "1", "q\n"),
+        ("b=(p q r); unset b[{}]; echo ${b[@]}", number, "1", "p r\n"),
+        ("declare b[{}]=x; echo ${!b[@]}", number, "5", "5\n"),
+        ("read b[{}] <<< x; echo ${!b[@]}", number, "5", "5\n"),
+        ("printf -v b[{}] x; echo ${!b[@]}", number, "5", "5\n"),
+        ("b=(p q r); [ -v b[{}] ] && echo set", number, "1", "set\n"),
+        ("b=(p q r); [[ -v b[{}] ]] && echo set", number, "1", "set\n"),
+        ("x=abc; echo ${x:{}:1}", number, "1", "b\n"),
+        ("declare -i x={}; echo $x", number, "5", "5\n"),
+        ("f() { local -i x={}; echo $x; }; f", number, "5", "5\n"),
+        ("typeset -xi x={}; echo $x", number, "5", "5\n"),
+        ("declare -i x; x={}; echo $x", index, "5", "5\n"),
+        ("declare -i x; read x <<< {}; echo $x", index, "5", "5\n"),
+        ("RANDOM={}; echo", index, "5", "\n"),
+    ]);
+}
+
+#[test]
+fn an_item_in_a_variable_of_a_calculation_has_no_command_in_an_index() {
+    let index = "a calculation would run what is in the item";
+    check(&[
+        ("i={}; echo $((i+1))", index, "5", "6\n"),
+        ("i={}; echo $(($i+1))", index, "5", "6\n"),
+        ("i={}; echo $((${i}+1)) $((!i))", index, "5", "6 0\n"),
+        ("i={}; ((i > 1)) && echo more", index, "5", "more\n"),
+        ("i={}; ((i > 1)) || echo less", index, "", "less\n"),
+        ("i={}; let j=i+1; echo $j", index, "5", "6\n"),
+        ("i={}; [[ $i -gt 1 ]] && echo more", index, "5", "more\n"),
+        ("i={}; [[ i -gt 1 ]] && echo more", index, "5", "more\n"),
+        ("i={}; [[ \"$i\" -gt 1 ]] && echo more", index, "5", "more\n"),
+        ("for i in 1 {}; do echo $((i+1)); done", index, "5", "2\n6\n"),
+        ("read i <<< {}; echo $((i+1))", index, "5", "6\n"),
+        ("printf -v i %s {}; echo $((i+1))", index, "5", "6\n"),
+        ("export i={}; echo $((i+1))", index, "5", "6\n"),
+        ("i=(1 {}); echo $((i[1]+1))", index, "5", "6\n"),
+        ("i={}; b=(p q r); echo ${b[i]}", index, "1", "q\n"),
+        ("i={}; b=(p q r); echo ${b[$i]}", index, "1", "q\n"),
+        ("i={}; b[i]=x; echo ${!b[@]}", index, "5", "5\n"),
+        ("i={}; x=abc; echo ${x:i:1}", index, "1", "b\n"),
+        ("f() { echo $((i+1)); }; i={}; f", index, "5", "6\n"),
+        ("declare -i j=1; i={}; declare -i j=$i; echo $j", index, "5", "5\n"),
+        ("i={}; let 'i=i+1'; echo $i", index, "5", "6\n"),
+        ("i={}; b=(p q r); unset 'b[i]'; echo ${b[@]}", index, "1", "p r\n"),
+        ("i={}; b=(p q r); unset \"b[$i]\"; echo ${b[@]}", index, "1", "p r\n"),
+        ("i={}; j=$i; k=\"${j}\"; echo $((k+1))", index, "5", "6\n"),
+        ("i={}; declare -i j; j=$i; echo $j", index, "5", "5\n"),
+        ("i={}; j=i; echo $((j+1))", index, "5", "6\n"),
+        ("i={}; for j in $i 7; do echo $((j+1)); done", index, "5", "6\n8\n"),
+    ]);
+}
+
+#[test]
+fn an_item_that_may_reach_a_calculation_has_no_command_in_an_index() {
+    let index = "a calculation would run what is in the item";
+    check(&[
+        ("f() { echo $(($1+1)); }; f {}", index, "5", "6\n"),
+        ("f() { local n=$1; (( n > 1 )) && echo more; }; f {}", index, "5", "more\n"),
+        ("set -- {}; echo $(($1+1))", index, "5", "6\n"),
+        ("set -- {} 1; echo $((${1}+$2))", index, "5", "6\n"),
+        ("x=1; set -- {}; echo ${!1}", index, "x", "1\n"),
+        ("f() { declare \"$1=2\"; echo $x; }; f {}", index, "x", "2\n"),
+        ("f() { printf -v \"$1\" 2; echo $x; }; f {}", index, "x", "2\n"),
+        ("i={}; b[ $i ]=1; echo ${!b[@]}", index, "5", "5\n"),
+        ("b=( [ {} ]=1 ); echo ${!b[@]}", index, "5", "5\n"),
+        ("echo {} | (read x; declare -i z; z=$x; echo $z)", index, "5", "5\n"),
+        ("echo {} | while read x; do echo $((x+1)); done", index, "5", "6\n"),
+        ("echo {} | { read x; let y=x+1; echo $y; }", index, "5", "6\n"),
+        ("mapfile -t b <<< {}; echo $((b[0]+1))", index, "5", "6\n"),
+        ("x=$(echo {}); echo $((x+1))", index, "5", "6\n"),
+        ("X={} bash -c 'echo $((X+1))'", index, "5", "6\n"),
+        ("echo {} | { read y; x=1; echo ${!y}; }", index, "x", "1\n"),
+        ("n={}; n=${n%.txt}; echo $((n+1))", index, "5.txt", "6\n"),
+        ("IFS=x read w h <<< {}; echo $((w*h))", index, "640x480", "307200\n"),
+        ("IFS=: read -r h m <<< {}; echo $((h*60+m))", index, "1:30", "90\n"),
+        ("i={}; [ \"$i\" -gt 1 ] && echo more", index, "5", "more\n"),
+        ("i=0; for f in {}; do i=$((i+1)); done; echo $i", index, "a b", "1\n"),
+    ]);
+}
+
+#[test]
+fn an_item_whose_substitutions_would_be_done_has_to_have_none() {
+    let plain = "would do the substitutions in the item";
+    check(&[
+        ("x={}; echo \"${x@P}\"", plain, "a b", "a b\n"),
+        ("PS4={}; echo", plain, "+ ", "\n"),
+        ("x={}; PS4=\"$x\"; echo", plain, "+ ", "\n"),
+        ("compgen -W {}", plain, "a b", "a\nb\n"),
+        ("x={}; compgen -W \"$x\"", plain, "a b", "a\nb\n"),
+    ]);
+}
+
+#[test]
+fn an_item_that_names_a_variable_has_to_be_a_name() {
+    let name = "uses the item as the name of a variable, and it is not a name";
+    check(&[
+        ("x=1; [ -v {} ] && echo set", name, "x", "set\n"),
+        ("x=1; test -v {} && echo set", name, "x", "set\n"),
+        ("x=1; [[ ! -v {} ]] || echo set", name, "x", "set\n"),
+        ("printf -v {} 7; echo $x", name, "x", "7\n"),
+        ("read {} <<< 7; echo $x", name, "x", "7\n"),
+        ("while read -r {}; do echo $x; done <<< 7", name, "x", "7\n"),
+        ("x=1; unset {}; echo ${x-none}", name, "x", "none\n"),
+        ("declare {}; echo ${x-none}", name, "x", "none\n"),
+        ("declare {}; echo $x", name, "x=7", "7\n"),
+        ("export {}; env | grep ^x=", name, "x=7", "x=7\n"),
+        ("declare -n y={}; x=1; echo $y", name, "x", "1\n"),
+        ("y={}; x=1; echo ${!y}", name, "x", "1\n"),
+        ("y={}; x=1; [ -v $y ] && echo set", name, "x", "set\n"),
+        ("y={}; x=1; [[ -v $y ]] && echo set", name, "x", "set\n"),
+        ("y={}; unset \"$y\"; echo", name, "x", "\n"),
+        ("y={}; printf -v \"$y\" 7; echo $x", name, "x", "7\n"),
+    ]);
+}
+
+#[test]
+fn a_text_is_not_evaluated_where_the_shell_needs_no_number() {
+    let dir = TestDir::new();
+    if !has_bash() {
+        crate::harness::skip("bash is not installed");
+        return;
+    }
+    for (line, stdout) in [
+        ("x={}; echo \"$x\" ${#x} $((${#x} + 1))", format!("{EVIL} 23 24\n")),
+        ("declare -A b; b[{}]=1; echo \"${!b[@]}\" ${b[{}]}", format!("{EVIL} 1\n")),
+        ("declare -A b=([{}]=1); echo \"${!b[@]}\"", format!("{EVIL}\n")),
+        ("x=({} y); echo ${#x[@]}", "2\n".to_owned()),
+        ("read -r -p {} x <<< 7; echo $x", "7\n".to_owned()),
+        ("printf '%s\\n' {}", format!("{EVIL}\n")),
+        ("[ -n {} ] && [[ {} == *touch* ]] && echo yes", "yes\n".to_owned()),
+        ("export x={}; env | grep ^x=", format!("x={EVIL}\n")),
+        ("ls b[{}]=1 2> /dev/null; echo x b[{}]=2 | cut -c 1-5", "x b[a\n".to_owned()),
+        ("case {} in a*) echo a;; esac", "a\n".to_owned()),
+        ("x={}; echo $((${x//[^0-9]/}+1))", "1\n".to_owned()),
+        ("k={}; declare -A b; b[$k]=1; unset 'b[$k]'; echo ${#b[@]}", "0\n".to_owned()),
+        ("x={}; y=$x; z=\"$y!\"; echo \"$z\"", format!("{EVIL}!\n")),
+        ("y={}; b=(p q); echo \"${!b[@]}\" \"${!PA@}\" \"$y\"", format!("0 1 PATH {EVIL}\n")),
+    ] {
+        let result = bash(&dir, line, EVIL);
+        assert!(!dir.path("ran").exists(), "{line} has evaluated the item");
+        let found = (result.status, String::from_utf8(result.stdout).unwrap(), result.stderr.as_str());
+        assert_eq!(found, (0, stdout, ""), "{line}");
+    }
+    let result = bash(&dir, "declare -a x={}; echo $x", "1");
+    assert_eq!(result.status, 255);
+    assert!(result.stderr.contains("put the placeholder in parentheses, as in x=({})"), "{}", result.stderr);
+}
+
+#[test]
+fn a_command_in_an_index_that_the_line_or_another_value_begins_does_not_run() {
+    let dir = TestDir::new();
+    if !has_bash() {
+        crate::harness::skip("bash is not installed");
+        return;
+    }
+    let run = |words: &[&str]| {
+        let mut command = cordial();
+        command.args(["map", "--shell-path", "bash"]).args(words).current_dir(dir.text()).stdin(Stdio::null());
+        let result = finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+        assert!(!dir.path("ran").exists(), "{words:?} has run a command");
+        result
+    };
+    let evil = "$(touch ran)";
+    for line in [
+        "i={}; let \"b[$i]=1\"",
+        "i={}; unset \"b[$i]\"",
+        "i={}; printf -v \"b[$i]\" x",
+        "i={}; read \"b[$i]\" <<< x",
+        "i={}; declare \"b[$i]=x\"; ((1))",
+        "i={}; declare -i j=\"b[$i]\"",
+        "declare -i x; i={}; x=b[$i]",
+        "declare -i n; n+=b[{}]",
+        "x=b[{}]; echo $((x))",
+        "b=( [ {} ]=1 )",
+        "printf -v y 'b[%s]' {}; echo $((y))",
+        "x=b[; y={}; z=]; echo $(($x$y$z))",
+    ] {
+        let result = run(&[line, ":::", evil]);
+        assert!(result.stderr.contains("may be in an index"), "{line}: {}", result.stderr);
+    }
+    let result = run(&["h={1}; m={2}; echo $(($h*60+$m))", ":::", "a[", ":::", "0$(touch ran)]"]);
+    assert!(result.stderr.contains("may be in an index"), "{}", result.stderr);
+    for line in [
+        "[ $((1+CORDIAL_INDEX)) -gt 1 ] && echo {}",
+        "[[ $CORDIAL_INDEX -gt 0 ]] && echo {}",
+        "b=(0); ls *.[ch] 2> /dev/null; ((b[0]+CORDIAL_INDEX)) && echo {}",
+    ] {
+        let result = run(&[line, ":::", evil]);
+        let found = (result.status, String::from_utf8(result.stdout).unwrap(), result.stderr.as_str());
+        assert_eq!(found, (0, format!("{evil}\n"), ""), "{line}");
+    }
+}
+
+#[test]
+fn a_command_that_runs_its_argument_runs_the_item() {
+    let dir = TestDir::new();
+    if !has_bash() {
+        crate::harness::skip("bash is not installed");
+        return;
+    }
+    for line in ["eval {}", "sh -c {}", "bash -c {}", "trap {} EXIT", "x={}; eval \"$x\"", "echo $(($1))"] {
+        let item = if line.contains("$1") { EVIL } else { "touch ran" };
+        assert_eq!(bash(&dir, line, item).status, 0, "{line}");
+        assert!(dir.path("ran").exists(), "{line}");
+        std::fs::remove_file(dir.path("ran")).unwrap();
+    }
+}
+
+#[test]
+fn an_item_in_a_function_is_the_item_and_not_an_argument_of_the_function() {
+    for (line, stdout) in [
+        ("f() { echo {} \"$1\"; }; f x", "a x\n"),
+        ("f () { echo {.} {}; }; f x", "a a\n"),
+        ("set -- x y; echo {} $2; shift; echo {1}", "a y\na\n"),
+        ("set -e; set -o noglob; echo {} $#", "a 1\n"),
+        ("echo {}; set x; echo {}", "a\na\n"),
+    ] {
+        let result = crate::harness::run(&["map", "--shell", line, ":::", "a"], b"");
+        let found = (result.status, String::from_utf8(result.stdout).unwrap(), result.stderr.as_str());
+        assert_eq!(found, (0, stdout.to_owned(), ""), "{line}");
+    }
+    let refused = crate::harness::run(&["map", "--shell", "f() { echo {1}; }; f {2}", ":::", "a", ":::", "b"], b"");
+    assert_eq!(refused.status, 255);
+    assert!(refused.stderr.contains("put the value into a variable before that, as in x={1}"), "{}", refused.stderr);
+    let result = crate::harness::run(&["map", "--shell", "x={1}; f() { echo $x; }; f", ":::", "a", ":::", "b"], b"");
+    assert_eq!(result.stdout, b"a\n");
+    let result = crate::harness::run(&["map", "-n2", "--shell", "f() { echo $2 $1; }; f", ":::", "a", "b"], b"");
+    assert_eq!(result.stdout, b"b a\n");
+}
