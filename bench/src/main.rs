@@ -1,18 +1,24 @@
 //! Benchmarks of cordial against tokio and others: prints one table of ratios. `README.md` describes the method.
 #![expect(clippy::print_stdout, reason = "the table is the product")]
 
+mod bare_commands;
 mod measure;
+mod parts;
 mod rows;
 mod subprocess;
+mod usage;
 
 use measure::{Bench, Pair};
 
 fn main() {
+    // Each line starts the worker processes of one library: in a worker process it never returns.
+    cordial_isolate::init(rows::isolate::functions());
+    procspawn::init();
     let words: Vec<String> = std::env::args().skip(1).collect();
     if let [flag, part] = &words[..]
         && flag == subprocess::FLAG
     {
-        println!("{}", subprocess::run(part));
+        println!("{}", parts::run(part));
         return;
     }
     println!(

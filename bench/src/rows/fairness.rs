@@ -11,7 +11,8 @@ use cordial::{Task, Timeout};
 use tokio::task::yield_now;
 
 use crate::measure::{Bench, Pair, now};
-use crate::subprocess::{BusyProgram, cpu_time};
+use crate::subprocess::BusyProgram;
+use crate::usage::cpu_time;
 
 /// How long a share or a lock is measured.
 const WINDOW: Duration = Duration::from_millis(1500);

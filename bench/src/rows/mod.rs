@@ -1,11 +1,15 @@
 //! The rows of the table. Each file opens with the question that its rows answer.
 
 mod fairness;
+mod fleet;
+mod fleet_commands;
 mod http;
+pub(crate) mod isolate;
 mod latency;
 mod limits;
 mod map;
 mod messages;
+mod observer;
 mod parallel;
 mod resources;
 mod servers;
@@ -18,6 +22,7 @@ mod web;
 use crate::measure::Budget::{None, Ours, Ratio};
 use crate::measure::{Bench, Pair, Row, Unit};
 
+pub(crate) use fleet::memory_of;
 pub(crate) use stream::{consume_ours, consume_peer};
 
 const M: u32 = 1_000_000;
@@ -25,6 +30,8 @@ const M: u32 = 1_000_000;
 pub(crate) const ALL: &[Row] = &[
     Row::new("spawn 1 M, then await all", spawn::many, Ratio(0.8, 0.6)),
     Row::new("spawn and await one by one, timeout armed", spawn::one_by_one, Ratio(0.7, 0.4)),
+    Row::new("spawn 1 M that inherit a value, to none", spawn::inheriting, None),
+    Row::new("spawn 1 M outside of scopes, to no scopes", spawn::outside_of_a_scope, Ratio(1.02, 1.0)),
     Row::new("ping-pong over bounded channels", messages::ping_pong, Ratio(0.8, 0.5)),
     Row::new("the channels of ping-pong alone, no scheduler", messages::channels_alone, None),
     Row::new("call of an idle server, to mpsc and oneshot", servers::call, Ratio(0.8, 0.7)),
@@ -154,14 +161,56 @@ pub(crate) const ALL: &[Row] = &[
     Row::new("snapshot of 100 k processes", snapshots::snapshot_100_000, Ours(100e-3, 30e-3)),
     Row::new("start a child during snapshots, to without", snapshots::start_beside_snapshots, None),
     Row::new("longest of 20 k such starts, to without", snapshots::longest_start_beside_snapshots, None),
+    Row { pairs: 7, ..Row::new("spawn beside 100 k, a page open, to closed", observer::open_page, Ratio(1.02, 1.0)) },
+    Row {
+        pairs: 1,
+        ..Row::new("longest wait for an event, 1 M spawns a second", observer::events_beside_a_million, Ours(2.0, 1.1))
+    },
+    Row { pairs: 7, ..Row::new("spawn beside 100 k, observer, to none", observer::no_page, Ratio(1.01, 1.0)) },
     Row { pairs: 5, ..Row::new("map: 5000 x true, 2 at a time, to xargs", map::xargs_2, Ratio(0.9, 0.85)) },
     Row { pairs: 5, ..Row::new("map: 5000 x true, 16 at a time, to xargs", map::xargs_16, Ratio(0.9, 0.85)) },
+    Row { pairs: 5, ..Row::new("map: 5000 x true, 2 at a time, to two threads", map::bare_2, Ratio(1.15, 1.1)) },
+    Row { pairs: 5, ..Row::new("map: 5000 x true, 16 at a time, to two threads", map::bare_16, Ratio(1.15, 1.1)) },
+    Row { pairs: 5, ..Row::new("map: its system calls alone, to two threads", map::bare_calls, None) },
+    Row { pairs: 5, ..Row::new("map: 5000 x true with a joblog, to without", map::records, Ratio(1.03, 1.0)) },
+    Row {
+        unit: Unit::PerSecond,
+        pairs: 3,
+        ..Row::new("map: bytes through --pipe wc -l, to parallel", map::pipe, Ours(1e9, 1.2e9))
+    },
     Row { pairs: 1, ..Row::new("map: 5000 x true, 2 at a time, to parallel", map::parallel_2, Ratio(0.125, 0.1)) },
     Row { pairs: 1, ..Row::new("map: 5000 x true, 16 at a time, to parallel", map::parallel_16, Ratio(0.125, 0.1)) },
     Row {
         unit: Unit::Bytes,
         pairs: 1,
         ..Row::new("map: memory for 100 k items, to 5 k items", map::memory_of_many, Ratio(1.1, 1.0))
+    },
+    Row {
+        pairs: 5,
+        ..Row::new("fleet: job to result, one at a time, to bare NATS", fleet::jobs::<500, 1>, Ratio(1.2, 1.0))
+    },
+    Row { pairs: 5, ..Row::new("fleet: jobs, 64 at a time, to bare NATS", fleet::jobs::<5000, 64>, Ratio(1.2, 1.0)) },
+    Row {
+        unit: Unit::PerSecond,
+        pairs: 5,
+        ..Row::new("fleet: jobs of a stream, 64 at a time", fleet::stream::<10_000, 64>, Ours(5000.0, 10_000.0))
+    },
+    Row {
+        unit: Unit::Bytes,
+        pairs: 1,
+        ..Row::new("fleet: memory for 100 k items, to 5 k items", fleet::memory_of_stream, Ratio(1.1, 1.0))
+    },
+    Row {
+        pairs: 3,
+        ..Row::new("fleet: 5000 x true, 2 slots, to HyperQueue", fleet_commands::to_hyperqueue, Ratio(1.0, 0.8))
+    },
+    Row {
+        pairs: 3,
+        ..Row::new("fleet: 5000 x true, 2 slots, to HyperShell", fleet_commands::to_hypershell, Ratio(1.0, 0.8))
+    },
+    Row {
+        pairs: 3,
+        ..Row::new("fleet: 5000 x true, 2 slots, to parallel -S", fleet_commands::to_parallel, Ratio(1.0, 0.8))
     },
     Row::new("scale: stream of 1 k items", stream::unordered::<1000, 64>, None),
     Row { pairs: 5, ..Row::new("scale: stream of 100 k items", stream::unordered::<100_000, 64>, None) },
@@ -189,6 +238,21 @@ pub(crate) const ALL: &[Row] = &[
     Row { workers: 1, ..Row::new("scale: ping-pong, 1 worker", messages::ping_pong, None) },
     Row { workers: 4, ..Row::new("scale: ping-pong, 4 workers", messages::ping_pong, None) },
     Row { workers: 8, ..Row::new("scale: ping-pong, 8 workers", messages::ping_pong, None) },
+    Row { pairs: 5, ..Row::new("warm isolated call, to procspawn", isolate::warm, Ratio(0.7, 0.5)) },
+    Row { pairs: 5, ..Row::new("warm isolated call", isolate::warm_to_python, Ours(40e-6, 20e-6)) },
+    Row {
+        unit: Unit::PerSecond,
+        pairs: 5,
+        ..Row::new("isolated calls, 4 workers, to procspawn", isolate::many, Ratio(3.0, 5.0))
+    },
+    Row {
+        unit: Unit::PerSecond,
+        pairs: 5,
+        ..Row::new("isolated calls, 4 workers", isolate::many_to_python, Ours(50e3, 100e3))
+    },
+    Row::new("start of a worker and its first call", isolate::cold, Ours(3e-3, 2e-3)),
+    Row { pairs: 5, ..Row::new("16 MiB to an isolated call", isolate::large, Ours(20e-3, 8e-3)) },
+    Row { pairs: 5, ..Row::new("kill of an isolated call that computes", isolate::kill, Ours(1e-3, 0.3e-3)) },
 ];
 
 /// A row of the share of a processor.

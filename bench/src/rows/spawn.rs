@@ -2,10 +2,10 @@
 
 use std::panic;
 
-use cordial::Task;
+use cordial::{Inherited, Task};
 use tokio::task::yield_now;
 
-use crate::measure::{Bench, Pair, in_tokio};
+use crate::measure::{Bench, Pair, in_tokio, timed};
 
 /// Spawns a million tasks, then awaits all of them.
 pub(crate) fn many(bench: &Bench) -> Pair {
@@ -38,6 +38,41 @@ fn all_at_once<const N: u32>(bench: &Bench) -> Pair {
         sum
     };
     bench.pair(N, ours, peer)
+}
+
+static NUMBER: Inherited<u64> = Inherited::new();
+
+/// Spawns a million tasks of ours, and awaits them.
+async fn spawn_million() -> u64 {
+    let tasks: Vec<Task<u32>> = (0..MILLION).map(|n| Task::spawn(async move { n })).collect();
+    let mut sum = 0;
+    for task in tasks {
+        sum += u64::from(task.await.expect("the task does not fail"));
+    }
+    sum
+}
+
+const MILLION: u32 = 1_000_000;
+
+/// The cost of context that crosses spawns: a million tasks of ours that inherit a value which no task reads, to as many that
+/// inherit none.
+pub(crate) fn inheriting(bench: &Bench) -> Pair {
+    let ours = timed(|| _ = bench.ours(NUMBER.scope(7, spawn_million())));
+    let peer = timed(|| _ = bench.ours(spawn_million()));
+    Pair { ours: ours.as_secs_f64() / f64::from(MILLION), peer: peer.as_secs_f64() / f64::from(MILLION) }
+}
+
+/// The cost of context that is not used: a million tasks of ours that are spawned outside of a scope that stays open in another process,
+/// and after one that was closed, to as many without both.
+pub(crate) fn outside_of_a_scope(bench: &Bench) -> Pair {
+    let ours = async {
+        let _open = Task::spawn(NUMBER.scope(7, std::future::pending::<()>()));
+        NUMBER.scope(7, yield_now()).await;
+        spawn_million().await
+    };
+    let ours = timed(|| _ = bench.ours(ours));
+    let peer = timed(|| _ = bench.ours(spawn_million()));
+    Pair { ours: ours.as_secs_f64() / f64::from(MILLION), peer: peer.as_secs_f64() / f64::from(MILLION) }
 }
 
 /// Spawns and awaits one task after the other. Each task yields once, so that its await is almost always pending

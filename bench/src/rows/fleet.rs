@@ -1,0 +1,222 @@
+//! What does a durable job cost, to a bare client of NATS that does the same acknowledged steps?
+//!
+//! The steps: the job is published with a message id and acknowledged, pulled, its run is claimed and acknowledged, its result is published and
+//! acknowledged, the job is acknowledged, and the server publishes the result again to its submitter. The peer has no leases, functions or
+//! processes, and counts nothing. Without `nats-server`, the rows have no numbers.
+
+use std::collections::HashMap;
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_nats::{Client, HeaderMap, Request};
+use cordial::{Strategy, Supervisor};
+use cordial_isolate::{Function, Functions};
+use cordial_nats::Cluster;
+use futures::StreamExt;
+use tokio::sync::oneshot;
+
+use crate::measure::{Bench, Pair, in_tokio, now};
+use crate::subprocess::measure;
+use crate::usage::peak_growth;
+
+const INCREMENT: Function<u64, u64> = Function::new("increment");
+
+/// A server with a store of its own. Killed when it is dropped.
+pub(super) struct Server {
+    child: Child,
+    pub(super) url: String,
+    _dir: tempfile::TempDir,
+}
+
+impl Server {
+    /// `None` if there is no server on this machine.
+    pub(super) fn start() -> Option<Server> {
+        let programs = ["/usr/sbin/nats-server", "/usr/bin/nats-server", "/usr/local/bin/nats-server"];
+        let program = programs.iter().find(|path| Path::new(path).exists())?;
+        let dir = tempfile::tempdir().ok()?;
+        let port = TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.port();
+        let mut command = Command::new(program);
+        command.args(["-js", "-a", "127.0.0.1", "-p", &port.to_string(), "-sd"]).arg(dir.path());
+        let child = command.stderr(Stdio::null()).spawn().ok()?;
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Some(Server { child, url: format!("nats://127.0.0.1:{port}"), _dir: dir })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Seconds for each of `N` jobs, `AT_ONCE` of them in flight.
+pub(crate) fn jobs<const N: u64, const AT_ONCE: usize>(bench: &Bench) -> Pair {
+    let (Some(first), Some(second)) = (Server::start(), Server::start()) else {
+        return Pair { ours: f64::NAN, peer: f64::NAN };
+    };
+    let url = first.url.clone();
+    let ours = bench.ours(async move { ours(&url, N, AT_ONCE).await });
+    let url = second.url.clone();
+    let peer = bench.peer(async move { bare(&url, N, AT_ONCE).await });
+    Pair { ours, peer }
+}
+
+/// Jobs per second through a stream, `AT_ONCE` of them in flight.
+pub(crate) fn stream<const N: u64, const AT_ONCE: usize>(bench: &Bench) -> Pair {
+    let Some(server) = Server::start() else { return Pair { ours: f64::NAN, peer: f64::NAN } };
+    let url = server.url.clone();
+    let ours = bench.ours(async move {
+        let started = now();
+        consume(url, N, AT_ONCE).await;
+        N as f64 / started.elapsed().as_secs_f64()
+    });
+    Pair { ours, peer: f64::NAN }
+}
+
+/// By how much the peak memory of a program grows while it consumes a stream of 100 k items, to 5 k items.
+pub(crate) fn memory_of_stream(_: &Bench) -> Pair {
+    Pair { ours: measure("fleet 100000"), peer: measure("fleet 5000") }
+}
+
+/// The part of that row that runs in a program of its own.
+pub(crate) fn memory_of(n: u64) -> f64 {
+    let Some(server) = Server::start() else { return f64::NAN };
+    let url = server.url.clone();
+    Bench::start(2).ours(peak_growth(async move { consume(url, n, 64).await }))
+}
+
+async fn start_worker(cluster: &Cluster, slots: usize) -> Supervisor {
+    let functions = Functions::new().add(INCREMENT, |n| async move { n + 1 });
+    let worker = cluster.worker(functions).group("bench").slots(slots);
+    let tree = Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await;
+    tree.expect("the worker starts")
+}
+
+async fn ours(url: &str, n: u64, at_once: usize) -> f64 {
+    let cluster = Cluster::connect(url).await.expect("the server is there");
+    let tree = start_worker(&cluster, at_once).await;
+    let started = now();
+    let submit = |n| {
+        let submit = cluster.submit(INCREMENT, n).group("bench");
+        async move { submit.await.expect("the stream has room").result().await.expect("the job succeeds") }
+    };
+    let values = futures::stream::iter(0..n).map(submit).buffer_unordered(at_once);
+    let sum = values.fold(0, |sum, value| async move { sum + value }).await;
+    let seconds = started.elapsed().as_secs_f64();
+    assert_eq!(sum, n * (n + 1) / 2);
+    tree.stop().await;
+    seconds / n as f64
+}
+
+async fn consume(url: String, n: u64, at_once: usize) {
+    let cluster = Cluster::connect(url).await.expect("the server is there");
+    let tree = start_worker(&cluster, at_once).await;
+    let results = cluster.async_stream(INCREMENT, 0..n).group("bench").max_concurrency(at_once).unordered();
+    let sum = results.fold(0, |sum, value| async move { sum + value.expect("the job succeeds") }).await;
+    assert_eq!(sum, n * (n + 1) / 2);
+    tree.stop().await;
+}
+
+/// Sends a request to the server, which is a message to a stream or a request to its API.
+async fn ask(client: &Client, subject: String, headers: Option<HeaderMap>, body: String) {
+    let mut request = Request::new().payload(body.into());
+    if let Some(headers) = headers {
+        request = request.headers(headers);
+    }
+    let answer = client.send_request(subject, request).await.expect("the server answers");
+    assert!(!answer.payload.windows(7).any(|part| part == b"\"error\""), "{:?}", answer.payload);
+}
+
+async fn bare(url: &str, n: u64, at_once: usize) -> f64 {
+    let client = async_nats::connect(url).await.expect("the server is there");
+    for (request, body) in [
+        ("STREAM.CREATE.jobs", r#"{"name": "jobs", "subjects": ["job.*"], "retention": "workqueue"}"#),
+        (
+            "STREAM.CREATE.results",
+            r#"{"name": "results", "subjects": ["result.*", "claim.*"], "max_msgs_per_subject": 1,
+                "republish": {"src": "result.*", "dest": "done.{{wildcard(1)}}"}}"#,
+        ),
+        (
+            "CONSUMER.DURABLE.CREATE.jobs.workers",
+            r#"{"stream_name": "jobs", "config": {"durable_name": "workers", "ack_policy": "explicit"}}"#,
+        ),
+    ] {
+        ask(&client, format!("$JS.API.{request}"), None, body.to_owned()).await;
+    }
+    let worker = tokio_task(work(client.clone(), n, at_once));
+    let waiting: Arc<Mutex<HashMap<String, oneshot::Sender<u64>>>> = Arc::default();
+    let mut done = client.subscribe("done.*").await.expect("the server answers");
+    let waiters = waiting.clone();
+    let dispatcher = tokio_task(async move {
+        for _ in 0..n {
+            let message = done.next().await.expect("the connection is open");
+            let number = message.subject.as_str().strip_prefix("done.").expect("a result");
+            let waiter = waiters.lock().expect("not poisoned").remove(number);
+            let value = String::from_utf8_lossy(&message.payload).parse().expect("a number");
+            let _ = waiter.expect("each result is one").send(value);
+        }
+    });
+    let started = now();
+    let submit = |n: u64| {
+        let (client, waiting) = (client.clone(), waiting.clone());
+        async move {
+            let (to, result) = oneshot::channel();
+            waiting.lock().expect("not poisoned").insert(n.to_string(), to);
+            let mut headers = HeaderMap::new();
+            headers.insert("Nats-Msg-Id", &*n.to_string());
+            ask(&client, format!("job.{n}"), Some(headers), "job".to_owned()).await;
+            result.await.expect("it has a result")
+        }
+    };
+    let values = futures::stream::iter(0..n).map(submit).buffer_unordered(at_once);
+    let sum: u64 = values.fold(0, |sum, value| async move { sum + value }).await;
+    let seconds = started.elapsed().as_secs_f64();
+    assert_eq!(sum, n * (n + 1) / 2);
+    worker.await;
+    dispatcher.await;
+    seconds / n as f64
+}
+
+/// The worker of the peer: asks for one job for each that it has done.
+async fn work(client: Client, n: u64, at_once: usize) {
+    let inbox = client.new_inbox();
+    let mut jobs = client.subscribe(inbox.clone()).await.expect("the server answers");
+    let pull = |n_jobs: usize| {
+        let body = format!(r#"{{"batch": {n_jobs}, "expires": 60000000000}}"#);
+        client.publish_with_reply("$JS.API.CONSUMER.MSG.NEXT.jobs.workers", inbox.clone(), body.into())
+    };
+    pull(at_once).await.expect("it is sent");
+    let mut running = futures::stream::FuturesUnordered::new();
+    let mut n_done = 0;
+    while n_done < n {
+        tokio::select! {
+            job = jobs.next() => {
+                let job = job.expect("the connection is open");
+                let client = client.clone();
+                running.push(in_tokio(async move {
+                    let number = job.subject.as_str().strip_prefix("job.").expect("a job").to_owned();
+                    ask(&client, format!("claim.{number}"), None, String::new()).await;
+                    let value = number.parse::<u64>().expect("a number") + 1;
+                    ask(&client, format!("result.{number}"), None, value.to_string()).await;
+                    let ack = job.reply.expect("a job has a subject for its acknowledgement");
+                    client.publish(ack, "+ACK".into()).await.expect("it is sent");
+                }));
+            }
+            Some(()) = running.next() => {
+                n_done += 1;
+                pull(1).await.expect("it is sent");
+            }
+        }
+    }
+}
+
+/// Starts a task of the peer.
+fn tokio_task(future: impl Future<Output = ()> + Send + 'static) -> impl Future<Output = ()> {
+    in_tokio(future)
+}

@@ -1,0 +1,160 @@
+//! How much speed does a program lose while it is observed, and does the page stay live?
+//!
+//! The program has 100 k tasks that wait, and spawns tasks as fast as it can. An open page reads the stream of events, and asks
+//! for the 100 busiest tasks once a second. It reads on the peer's runtime, so its work is part of the loss.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use cordial::{Task, TaskSupervisor};
+use cordial_observer::Observer;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::measure::{Bench, Pair, now};
+
+const LIVE: usize = 100_000;
+
+/// How many tasks are spawned for one value: enough for several seconds, so that the page is updated several times.
+const SPAWNED: u32 = 6_000_000;
+
+/// Tasks that are spawned before the first of them is awaited.
+const BATCH: u32 = 1000;
+
+/// How many tasks a second are spawned while the events of a page are timed, and for how many seconds.
+const RATE: u32 = 1_000_000;
+const SECONDS: u32 = 10;
+
+/// The first line of an event.
+const EVENT: &[u8] = b"event: tick\n";
+
+/// The time of a spawn with an open page, compared with an observer without one.
+pub(crate) fn open_page(bench: &Bench) -> Pair {
+    let tasks = start_children(bench);
+    let observer = Observer::builder().runtime(bench.cordial.inspector()).serve("127.0.0.1:0");
+    let observer = observer.expect("a loopback address is free");
+    let peer = spawn_all(bench);
+    let page = {
+        let address = observer.address().expect("it listens on an address");
+        let token = observer.token().expect("it has a token").to_owned();
+        bench.tokio.spawn(page(address, token))
+    };
+    let ours = spawn_all(bench);
+    page.abort();
+    observer.stop();
+    bench.ours(async move { tasks.stop().await });
+    Pair { ours, peer }
+}
+
+/// The time of a spawn with an observer that no page reads, compared with no observer.
+pub(crate) fn no_page(bench: &Bench) -> Pair {
+    let tasks = start_children(bench);
+    let peer = spawn_all(bench);
+    let observer = Observer::builder().runtime(bench.cordial.inspector()).serve("127.0.0.1:0");
+    let observer = observer.expect("a loopback address is free");
+    let ours = spawn_all(bench);
+    observer.stop();
+    bench.ours(async move { tasks.stop().await });
+    Pair { ours, peer }
+}
+
+/// The longest time between two events of an open page while a million tasks a second are spawned, compared with an idle program.
+pub(crate) fn events_beside_a_million(bench: &Bench) -> Pair {
+    let tasks = start_children(bench);
+    let observer = Observer::builder().runtime(bench.cordial.inspector()).serve("127.0.0.1:0");
+    let observer = observer.expect("a loopback address is free");
+    let address = observer.address().expect("it listens on an address");
+    let token = observer.token().expect("it has a token").to_owned();
+    let page = bench.tokio.spawn(page(address, token.clone()));
+    let time = Duration::from_secs(u64::from(SECONDS));
+    let peer = bench.tokio.block_on(longest_gap(address, &token, time));
+    let gap = bench.tokio.spawn(async move { longest_gap(address, &token, time).await });
+    spawn_at_rate(bench);
+    let ours = bench.tokio.block_on(gap).expect("it reads until its time is over");
+    page.abort();
+    observer.stop();
+    bench.ours(async move { tasks.stop().await });
+    Pair { ours, peer }
+}
+
+/// Spawns and awaits [`RATE`] tasks a second for [`SECONDS`]. A machine that spawns fewer is reported.
+#[expect(clippy::print_stderr, reason = "a remark on the row, which is printed to standard output")]
+fn spawn_at_rate(bench: &Bench) {
+    let started = now();
+    bench.ours(async move {
+        for n in 0..RATE / BATCH * SECONDS {
+            let batch: Vec<Task<()>> = (0..BATCH).map(|_| Task::spawn(async {})).collect();
+            for task in batch {
+                task.await.expect("an empty task ends");
+            }
+            let due = Duration::from_secs(1) * (n * BATCH) / RATE;
+            tokio::time::sleep(due.saturating_sub(started.elapsed())).await;
+        }
+    });
+    let rate = f64::from(RATE * SECONDS) / started.elapsed().as_secs_f64();
+    if rate < 0.9 * f64::from(RATE) {
+        eprintln!("the row of the longest wait: this machine spawned only {rate:.0} tasks a second");
+    }
+}
+
+/// Reads events for a time, and returns the longest time between two of them, in seconds.
+async fn longest_gap(address: SocketAddr, token: &str, time: Duration) -> f64 {
+    let mut events = request(address, token, "/api/events").await;
+    let (started, mut last, mut longest) = (now(), None, 0.0);
+    let mut text = Vec::new();
+    while started.elapsed() < time {
+        let n = events.read_buf(&mut text).await.expect("the observer sends events");
+        assert!(n > 0, "the observer has ended the stream");
+        while let Some(at) = text.windows(EVENT.len()).position(|part| part == EVENT) {
+            text.drain(..at + EVENT.len());
+            // The first event is sent at once, and the second one at the next full second.
+            longest = last.map_or(0.0, |last: Instant| last.elapsed().as_secs_f64()).max(longest);
+            last = Some(now());
+        }
+        // The mark may be cut in two.
+        text.drain(..text.len().saturating_sub(EVENT.len()));
+    }
+    longest
+}
+
+fn start_children(bench: &Bench) -> TaskSupervisor {
+    bench.ours(async {
+        let tasks = TaskSupervisor::builder().unlinked().start();
+        (0..LIVE).for_each(|_| drop(tasks.start_child(std::future::pending::<()>())));
+        tasks
+    })
+}
+
+/// Returns the seconds per task.
+fn spawn_all(bench: &Bench) -> f64 {
+    let started = now();
+    bench.ours(async {
+        for _ in 0..SPAWNED / BATCH {
+            let batch: Vec<Task<()>> = (0..BATCH).map(|_| Task::spawn(async {})).collect();
+            for task in batch {
+                task.await.expect("an empty task ends");
+            }
+        }
+    });
+    started.elapsed().as_secs_f64() / f64::from(SPAWNED)
+}
+
+/// Does what an open page does, until it is aborted.
+async fn page(address: SocketAddr, token: String) {
+    let mut events = request(address, &token, "/api/events").await;
+    let mut buffer = vec![0; 64 * 1024];
+    while events.read(&mut buffer).await.is_ok_and(|n| n > 0) {
+        let mut table = request(address, &token, "/api/tasks?sort=busy_share&limit=100").await;
+        while table.read(&mut buffer).await.is_ok_and(|n| n > 0) {}
+        // An event may arrive in several parts.
+        tokio::time::sleep(Duration::from_millis(900)).await;
+    }
+}
+
+async fn request(address: SocketAddr, token: &str, path: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.expect("the observer listens");
+    let head =
+        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.expect("the observer reads");
+    stream
+}
