@@ -435,7 +435,7 @@ impl Driver {
         let mut state = self.shared.lock();
         state.remove_idle(id);
         if let Some(worker) = state.workers.get_mut(&id) {
-            worker.end_broken(reason);
+            worker.end_broken(reason, &self.shared.config);
         }
     }
 

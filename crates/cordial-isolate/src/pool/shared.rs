@@ -450,10 +450,11 @@ impl Worker {
     }
 
     /// Ends a worker whose socket cannot be used, unless it is ending anyway. Most often the worker has just died,
-    /// which closed its socket.
-    pub(super) fn end_broken(&mut self, reason: &str) {
+    /// which closed its socket. A worker that is still starting may have been loaded without its socket, and is about to say so.
+    pub(super) fn end_broken(&mut self, reason: &str, config: &Config) {
         if matches!(self.end, End::None | End::Asked { .. }) {
-            self.end = End::Broken { kill_at: now() + UNTIL_EXIT };
+            let kill_at = if self.was_ready { now() + UNTIL_EXIT } else { later(self.started, config.start_timeout) };
+            self.end = End::Broken { kill_at };
             self.broken = Some(reason.into());
         }
         self.enter(WorkerState::Ending);
