@@ -1,4 +1,4 @@
-//! The bytes of arguments and results: postcard.
+//! Encodes arguments and results as bytes, in the format of postcard.
 
 use std::any::Any;
 use std::fmt;

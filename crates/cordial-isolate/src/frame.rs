@@ -23,13 +23,13 @@ use crate::kernel::NO_SIGNAL;
 /// The length of a header.
 pub(crate) const HEADER: usize = 13;
 
-/// The largest preface of a frame, in bytes: what it has besides an argument or a result.
+/// How many bytes a frame may have in addition to its argument or result.
 pub(crate) const MAX_EXTRA: usize = 64 << 10;
 
 /// How much is read at once while the length of a frame is not known.
 const CHUNK: usize = 4096;
 
-/// What a frame says.
+/// The kind of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Run a function.
@@ -54,12 +54,12 @@ impl Kind {
     }
 }
 
-/// What a call carries besides its argument.
+/// The part of a call besides its argument.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Preface {
     pub(crate) name: String,
     pub(crate) fingerprint: u64,
-    /// What travels with the call besides its argument.
+    /// The values of the caller that travel with the call.
     pub(crate) carried: Carried,
 }
 
@@ -139,12 +139,12 @@ impl Outgoing {
         Ok(true)
     }
 
-    /// Checks that what the frame of a call has besides its argument is not too long.
+    /// Checks that the preface of a call is not longer than [`MAX_EXTRA`].
     pub(crate) fn check_extra(&self) -> Result<(), TooLarge> {
         check_length(self.tail.len(), MAX_EXTRA)
     }
 
-    /// Returns whether nothing of the frame was sent yet.
+    /// Returns whether no byte of the frame was sent yet.
     pub(crate) fn is_unsent(&self) -> bool {
         self.sent == 0
     }
@@ -182,12 +182,12 @@ pub(crate) enum Received {
     Closed,
 }
 
-/// Puts frames together from what is read.
+/// Reads frames from a socket. Keeps the bytes of an incomplete frame until the next read.
 #[derive(Debug)]
 pub(crate) struct Incoming {
     /// The largest body.
     max: usize,
-    /// What was read before the length of the frame was known.
+    /// The bytes that were read and belong to no frame yet, from `start` to `end`.
     chunk: Box<[u8; CHUNK]>,
     start: usize,
     end: usize,
@@ -206,7 +206,7 @@ impl Incoming {
     ///
     /// # Errors
     ///
-    /// If reading fails, or if the bytes are not a frame or a frame that is too long; then nothing can be read any more.
+    /// If reading fails, the bytes are not a frame, or the frame is too long. After an error, no further frame can be read.
     pub(crate) fn receive(&mut self, socket: impl AsFd, flags: RecvFlags) -> io::Result<Received> {
         loop {
             if let Some(frame) = self.complete()? {
@@ -214,9 +214,9 @@ impl Incoming {
             }
             let read = match &mut self.partial {
                 Some((frame, length)) => {
-                    // Has room for the whole body, as `complete` has made it.
+                    // `complete` has reserved room for the whole body.
                     recv(socket.as_fd(), spare_capacity(&mut frame.body), flags).map(|(read, _)| {
-                        // The allocator may have given more room than that: then the next frame has begun.
+                        // If the allocator has given more room than was reserved, the beginning of the next frame may be in it too.
                         let rest = frame.body.split_off(frame.body.len().min(*length));
                         self.chunk[..rest.len()].copy_from_slice(&rest);
                         (self.start, self.end) = (0, rest.len());

@@ -94,7 +94,7 @@ struct Call {
 
 /// A call that was sent and has no outcome yet. Dropping it ends the call on its node.
 ///
-/// A node that accepts the call later is asked to end it by [`subscribe_calls`](Shared::subscribe_calls).
+/// A node that accepts the call later is asked to end it by [`subscribe_calls`](ClusterShared::subscribe_calls).
 struct Sent {
     shared: Arc<Shared>,
     waiter: Waiter,

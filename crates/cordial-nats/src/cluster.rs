@@ -181,7 +181,7 @@ impl Shared {
         Ok(true)
     }
 
-    /// Lets the next [`ensure_streams`](Shared::ensure_streams) look again: a stream was deleted.
+    /// Lets the next [`ensure_streams`](ClusterShared::ensure_streams) look again: a stream was deleted.
     pub(crate) fn forget_streams(&self) {
         self.lock_ensured().clear();
     }

@@ -59,7 +59,7 @@ pub struct DeadLetter {
     pub submitter: String,
     /// Why it is here.
     pub reason: String,
-    /// What happened in its attempts, the first one first.
+    /// Its attempts, the first one first.
     pub attempts: Vec<AttemptRecord>,
     /// Its argument, encoded.
     pub input: Bytes,

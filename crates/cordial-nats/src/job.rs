@@ -23,16 +23,16 @@ use crate::unknown_job::UnknownJob;
 use crate::waiters::Waiter;
 use crate::wire::{ATTEMPT, NODE, STATE, State, header};
 
-/// How long a wait for a result relies on its subscription before it looks the result up: the first time, and at most. A message
-/// to a subscription can be lost while the client connects again; the result is still in its stream.
+/// A wait for a result relies on its subscription, and looks the result up after this delay, which doubles each time up to
+/// [`LAST_LOOK`]. A message to a subscription can be lost while the client connects again; the result is still in its stream.
 const FIRST_LOOK: Duration = Duration::from_secs(4);
 const LAST_LOOK: Duration = Duration::from_secs(30);
 
 /// After how long a result is looked up again if its stream has it, but the server that answered did not have it yet.
 const REPLICA_DELAY: Duration = Duration::from_millis(100);
 
-/// The server finds a job among all jobs of its group, which takes a server of version 2.9 longer the more there are. So a program with many
-/// waits looks for one job at a time, and pauses for this many times as long as the server took.
+/// To find a job, a server of version 2.9 searches all jobs of the group, which takes longer the more there are. So a program with many
+/// waits looks one job up at a time, and then pauses for this many times as long as the server took.
 const LOOK_PAUSE: u32 = 4;
 
 /// Turns the bytes of a result into the result.
@@ -272,7 +272,7 @@ enum Found {
     Nothing,
 }
 
-/// Looks for a result, and for the job if there is none. Dropping the future loses nothing.
+/// Looks for a result after a delay, and for the job if there is no result. Dropping the future loses nothing.
 async fn look_later(shared: &Shared, id: &JobId, after: Duration) -> Result<Found, NetError> {
     tokio::time::sleep(after).await;
     if let Some(message) = look_up(shared, id).await? {

@@ -27,7 +27,7 @@ const PIECE_BYTES: usize = 256 * 1024;
 const TRY_LIMIT: std::time::Duration = std::time::Duration::from_secs(2);
 const MAX_TRIES: u32 = 30;
 
-/// What is known of an object, as all clients of NATS write it.
+/// The metadata of an object, in the format of all clients of NATS.
 #[derive(Debug, Serialize, Deserialize)]
 struct Description {
     name: String,

@@ -92,7 +92,7 @@ impl std::error::Error for ServeError {
     }
 }
 
-/// So that `?` works in a process.
+/// Makes `?` work in a process.
 impl From<ServeError> for cordial::Exit {
     fn from(error: ServeError) -> cordial::Exit {
         cordial::Exit::Error(std::sync::Arc::new(error))

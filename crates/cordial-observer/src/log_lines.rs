@@ -20,7 +20,7 @@ const MAX_BYTES: usize = 1 << 20;
 /// The longest line, in bytes. The rest of a longer one is left out.
 const MAX_LINE: usize = 1000;
 
-/// What a line takes besides its text, in bytes.
+/// The memory that a line takes besides its text, in bytes.
 const OVERHEAD: usize = size_of::<Line>();
 
 /// How many lines of one process are shown.

@@ -137,7 +137,7 @@ impl Shared {
         self.publish(entry);
     }
 
-    /// Like [`audit`](Shared::audit), for a request that was refused before its action was known. The answer to a wrong token is
+    /// Like [`audit`](ObserverShared::audit), for a request that was refused before its action was known. The answer to a wrong token is
     /// delayed, so each one is an event. Of other refusals, only the first, the second, the fourth and so on are events, so that a
     /// client cannot fill the log of the program.
     pub(crate) fn audit_refusal(self: &Arc<Shared>, who: String, refused: Refused) {

@@ -4,7 +4,7 @@
 //! tokio's threads are stuck, all sockets and tokio's timers wait as well. The only remedy is a
 //! report.
 //!
-//! The timer thread looks at the threads of tokio every 100 ms while any of them is awake. An idle program must not wake up
+//! The timer thread samples the threads of tokio every 100 ms while any of them is awake. An idle program must not wake up
 //! for that, so the watch is off while all of them are parked, and a thread of tokio that wakes up switches it on.
 //!
 //! ```text
@@ -14,14 +14,14 @@
 //!   watch off                    watch on ──► every 100 ms: which threads are in the same poll as 100 ms ago?
 //!      ▲                            │
 //!      └────────────────────────────┘
-//!          a look finds all parked
+//!         a sample finds all parked
 //! ```
 //!
 //! # How the watch is switched
 //!
 //! ```text
-//!  a thread of tokio wakes up          timer thread, when a look finds all threads parked
-//!  ──────────────────────────          ──────────────────────────────────────────────────
+//!  a thread of tokio wakes up          timer thread, when a sample finds all threads parked
+//!  ──────────────────────────          ────────────────────────────────────────────────────
 //!  1 it counts as awake                1 the watch is off
 //!    fence                               fence
 //!  2 is the watch off? switch it on,   2 is any thread awake? the watch is on again
@@ -31,32 +31,32 @@
 //! One of the two fences comes first. If it is the fence of the thread that wakes up, the timer
 //! thread sees that thread awake. If it is the fence of the timer thread, the thread that wakes up
 //! sees that the watch is off. `io_watch/loom_tests.rs` checks this with loom: without either of
-//! the fences, or without the timer thread's second look, the model finds a thread that is not
-//! looked at.
+//! the fences, or without step 2 of the timer thread, the model finds a thread that is awake and
+//! not sampled.
 
 use std::time::Duration;
 
 use crate::sync::{AtomicBool, Ordering, Unparker, fence};
 use crate::timeout::Instant;
 
-/// The time between two looks. A thread that has made no progress between them is stuck.
+/// The time between two samples. A thread that has made no progress between them is stuck.
 const PERIOD: Duration = Duration::from_millis(100);
 
-/// A longer gap between two looks means that the program was stopped, or that the timer thread, and
+/// A longer gap between two samples means that the program was stopped, or that the timer thread, and
 /// perhaps others, got no processor.
 const GAP: Duration = Duration::from_millis(300);
 
 /// The least time between two reports.
 const REPORT_PERIOD: Duration = Duration::from_secs(1);
 
-/// Whether the timer thread looks at the threads of tokio.
+/// Whether the timer thread samples the threads of tokio.
 #[derive(Debug)]
 pub(crate) struct IoWatch {
     is_on: AtomicBool,
     timer_thread: Unparker,
 }
 
-/// What a thread of tokio does.
+/// The state of a thread of tokio in a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Activity {
     Parked,

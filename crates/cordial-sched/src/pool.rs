@@ -143,7 +143,7 @@ impl Pool {
             |other| self.queues.try_remote(other).is_some_and(|remote| remote.progress.seen_twice().is_none());
         let Resumed { resume, displaced } = self.threads().resume(index, may_be_displaced);
         if let Some(stand_in) = displaced {
-            // As in `replace_blocked`. Sysmon unparks the stand-in if it sleeps.
+            // As `replace_blocked` does. Sysmon unparks the stand-in if it sleeps.
             self.queues.remote(stand_in).is_blocked.store(true, Ordering::Relaxed);
         }
         resume

@@ -1,4 +1,4 @@
-//! What allocates nothing. A binary of its own, because it counts with a global allocator.
+//! Operations that allocate nothing. These tests are a binary of their own, because they count with a global allocator.
 
 use std::future::poll_fn;
 use std::num::NonZeroU32;

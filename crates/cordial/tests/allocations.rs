@@ -1,4 +1,4 @@
-//! What allocates nothing. A binary of its own, because it counts with a global allocator.
+//! Operations that allocate nothing. These tests are a binary of their own, because they count with a global allocator.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::future::poll_fn;
@@ -22,7 +22,7 @@ impl Handle<Add> for Sum {
     }
 }
 
-/// Returns how often a program allocates that calls a server so often.
+/// Returns how many allocations a program makes that calls a server `n` times.
 fn allocations_of_calls(n: u64) -> u64 {
     let measured = allocation_counter::measure(|| {
         testing::run(async move {

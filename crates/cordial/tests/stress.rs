@@ -25,7 +25,7 @@ const TASKS: usize = 1_000_000;
 /// The number of tasks that one spawner runs concurrently.
 const BATCH: usize = 64;
 
-/// What a task does.
+/// How a task behaves.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Behavior {
     Returns,

@@ -19,7 +19,7 @@ pub(super) fn normalize(words: Vec<OsString>, map: &Command) -> Vec<OsString> {
     }
 }
 
-/// What the option `--group` is.
+/// The meaning of the option `--group`: a flag as in GNU parallel, or the name of a group of workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum GroupOption {
     Flag,
@@ -67,7 +67,7 @@ fn normalize_as(words: Vec<OsString>, map: &Command, group: GroupOption) -> (Vec
     (normalized, is_fleet)
 }
 
-/// What a word of short options is.
+/// How a word of short options, such as `-kj4`, is read.
 enum ShortOptions {
     Flags,
     /// The next word is the value of the last option.

@@ -1,4 +1,4 @@
-//! Options for a fleet of machines with workers, and of `cordial worker`.
+//! The options of `cordial map` for a fleet, and the options of `cordial worker`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -70,7 +70,7 @@ pub(crate) struct WorkerOptions {
     #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "5s")]
     pub(crate) grace: Duration,
 
-    /// Run every command that arrives; each user who may publish to the group may then do what this user may do
+    /// Run every command that arrives: each user who may publish to the group can then do everything that this user can do
     #[arg(long)]
     pub(crate) allow_commands: bool,
 

@@ -1,4 +1,4 @@
-//! Parsers for the values of options. Their errors say what is expected.
+//! Parsers for the values of options. The error of a parser says which values it accepts.
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
@@ -10,7 +10,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use crate::input::Trim;
 use crate::stop::halt::HaltPolicy;
 
-/// The first item of each source names its values.
+/// The option `--header :`: the first item of each source is the name of the values of that source.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Header;
 
@@ -52,13 +52,15 @@ pub(super) fn colsep(text: &str) -> Result<Regex, String> {
     let parsed = RegexBuilder::new(text).unicode(false).build().map_err(|error| {
         let reason = error.to_string();
         let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ");
-        format!("{reason}; {expected}; a character with a meaning is written as \\| or '[|]'")
+        format!(
+            "{reason}; {expected}; a character that has a meaning in regular expressions is written as \\| or '[|]'"
+        )
     })?;
     match (text.is_empty(), parsed.captures_len()) {
         (true, _) => Err(expected.to_owned()),
-        // As `|` and ` *` do: it would be between all characters.
+        // For example `|` and ` *`: they would split the text at every character.
         _ if parsed.is_match(b"") => {
-            Err("the regular expression also matches an empty text, which is everywhere: write \\| or '[|]' for the character |, and + instead of *".to_owned())
+            Err("the regular expression also matches an empty text, so it would split at every character: write \\| or '[|]' for the character |, and + instead of *".to_owned())
         }
         (_, 1) => Ok(parsed),
         // Perl, and so GNU parallel, makes columns of what such a group matches.
@@ -83,7 +85,7 @@ pub(super) fn header(text: &str) -> Result<Header, String> {
     }
 }
 
-/// A number without a unit is in seconds, as for `timeout` and GNU parallel.
+/// Parses a duration. A number without a unit is in seconds, as for `timeout` and GNU parallel.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
         Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string()),
@@ -119,7 +121,7 @@ pub(super) fn block(text: &str) -> Result<BlockOption, String> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RecordSeparator(pub(crate) Vec<u8>);
 
-/// The escapes are those of `delimiter`, and `\'` and `\"`.
+/// Parses the text of a separator. The escapes are those of `delimiter`, and `\'` and `\"`.
 pub(super) fn separator(text: &str) -> Result<RecordSeparator, String> {
     let mut bytes = Vec::new();
     let mut rest = text;

@@ -28,12 +28,12 @@ pub(crate) struct CommandRequest {
 /// Files that travel through the object store of the fleet.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct CommandFiles {
-    /// What is fetched before the command.
+    /// The files that the worker fetches before it runs the command.
     pub(crate) sent: Vec<SentFile>,
     /// The same, for what all commands of the run share in a directory. It is fetched once, and not removed, because another
     /// command may be using it.
     pub(crate) common: Vec<SentFile>,
-    /// What is given back after the command: names relative to its directory.
+    /// The files that the worker sends back after the command: names relative to the directory of the command.
     pub(crate) returned: Vec<Vec<u8>>,
     /// Whether the files are removed after the command.
     pub(crate) is_cleaned: bool,

@@ -41,7 +41,7 @@ const READ_DELAY: Duration = Duration::from_millis(4);
 /// How long a command that another thread starts may hold copies of all files of the worker.
 const FORK_TO_EXEC: Duration = Duration::from_millis(1);
 
-/// What all commands of a worker share.
+/// The state that all commands of a worker share.
 pub(super) struct Runner {
     cluster: Cluster,
     groups: GroupTable,

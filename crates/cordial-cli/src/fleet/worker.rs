@@ -21,7 +21,7 @@ use crate::text::io_error;
 pub(crate) fn run(options: WorkerOptions) -> ExitCode {
     if !options.allow_commands {
         print_message(format_args!(
-            "a worker runs every command that arrives: each user who may publish to the group {:?} may then do what this user may do; add --allow-commands to start it",
+            "a worker runs every command that arrives: each user who may publish to the group {:?} can then do everything that this user can do; add --allow-commands to start it",
             options.group
         ));
         return ExitReason::Error.into();

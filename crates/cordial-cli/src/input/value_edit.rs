@@ -1,4 +1,4 @@
-//! What is done with a value before it becomes a part of an item: the end of a list, blanks around it, its columns.
+//! The changes to a value before it becomes a part of an item: a value may end the list, lose the blanks around it, or be split into columns.
 
 use regex::bytes::Regex;
 
@@ -11,7 +11,7 @@ pub(crate) struct Trim {
     pub(crate) right: bool,
 }
 
-/// What is done with each value of a source. Nothing, by default.
+/// The changes to each value of a source. By default, values are unchanged.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ValueEdit {
     /// The value that ends the source, if there is one.

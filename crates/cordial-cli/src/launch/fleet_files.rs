@@ -26,7 +26,7 @@ pub(crate) enum FleetDirectory {
     Own,
 }
 
-/// What is known of the files before the run begins.
+/// The options for the files and the directory of commands on a fleet.
 #[derive(Debug)]
 pub(crate) struct FleetFilesConfig {
     pub(crate) directory: FleetDirectory,
@@ -160,14 +160,14 @@ impl FleetFiles {
         failure.map_or(Ok(()), Err)
     }
 
-    /// Deletes what was sent for an item alone.
+    /// Deletes the files that were sent for one item.
     pub(super) async fn delete_sent(&self, fleet: &Fleet, files: &CommandFiles) {
         for file in &files.sent {
             self.delete(fleet, &file.object).await;
         }
     }
 
-    /// Deletes what was sent for all items.
+    /// Deletes the files that were sent for all items.
     pub(crate) async fn delete_common(&self, fleet: &Fleet) {
         for file in self.common.iter().filter_map(OnceCell::get).flatten() {
             self.delete(fleet, &file.object).await;

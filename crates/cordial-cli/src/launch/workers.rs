@@ -134,8 +134,8 @@ impl Slots {
 /// The result of a request.
 enum Served {
     Finished(oneshot::Sender<Outcome>, Box<Outcome>),
-    /// The process could not be started, because too many processes or files exist. Other commands run, and will free
-    /// some. Or the connection to its machine has failed.
+    /// The request is served again. Its process could not be started, because too many processes or files exist, and other
+    /// commands will free some; or the connection to its machine has failed.
     Shortage(Request),
 }
 
@@ -353,7 +353,7 @@ fn show(command: &[u8]) {
     }
 }
 
-/// Leaves a machine out from now on, and says so.
+/// Marks a machine as failed, so that it gets no further commands, and prints a message.
 async fn leave_out(launch: &RemoteLaunch, host: &HostSlot, reason: &str) {
     if !host.fail_host() {
         return;

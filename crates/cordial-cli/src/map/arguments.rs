@@ -79,7 +79,7 @@ struct Separators<'o> {
     files: &'o [u8],
 }
 
-/// What the words after a separator are.
+/// How the words after a separator such as `:::` or `::::+` are read.
 #[derive(Clone, Copy)]
 struct ListKind {
     is_files: bool,

@@ -1,4 +1,4 @@
-//! What a run will do: the options, checked against each other and against the machine. No command is started, and
+//! The configuration of a run: the options, checked against each other and against the machine. No command is started, and
 //! nothing is overwritten, before all checks have passed.
 
 use std::io::{self, IsTerminal};

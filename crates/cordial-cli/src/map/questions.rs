@@ -49,7 +49,7 @@ impl PrintedItems {
     }
 }
 
-/// What happens to an item.
+/// The answer to the question whether an item is run.
 #[derive(Debug)]
 pub(super) enum Answer {
     Run(Item),
@@ -96,7 +96,7 @@ impl Questions {
             let ask = async {
                 poll_fn(|cx| printed.poll_at_least(n_printed, cx)).await;
                 let (reply, answer) = oneshot::channel();
-                // The thread is not waited for: it may read for ever.
+                // The end of the run does not wait for this thread, which may never get a line to read.
                 start_thread("cordial-question", move || {
                     let _ = reply.send(terminal.ask(&question));
                 })?;
@@ -111,7 +111,7 @@ impl Questions {
         self.asked = Some(Asked { item, answer: Box::pin(answer) });
     }
 
-    /// Returns the answer about the item that was asked about.
+    /// Returns the answer to the last question; `Skip` if no question is open.
     pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Answer> {
         let Some(asked) = &mut self.asked else { return Poll::Ready(Answer::Skip) };
         let Poll::Ready(answer) = asked.answer.as_mut().poll(cx) else { return Poll::Pending };

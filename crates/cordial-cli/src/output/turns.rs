@@ -37,7 +37,7 @@ pub(crate) struct HeldLines {
     pub(crate) stderr: Capture,
 }
 
-/// What happens to lines.
+/// Whether lines are printed now or later.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "lines that are not held have to be printed"]
 pub(super) enum Turn {

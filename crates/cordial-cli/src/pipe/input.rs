@@ -1,4 +1,4 @@
-//! What one command reads from its standard input.
+//! The blocks that one command reads from its standard input.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,11 +8,12 @@ use tokio::sync::{mpsc, watch};
 
 use super::block::Block;
 
-/// What one command reads: a block, and with `--round-robin` blocks that no other command has taken.
+/// The input of one command: a block, and with `--round-robin` further blocks, which it takes from those that all commands share.
 #[derive(Debug)]
 pub(crate) struct ItemInput {
     /// `None` after the last attempt of the item.
     block: Mutex<Option<Arc<Block>>>,
+    /// `None` without `--round-robin`.
     rest: Option<Arc<SharedBlocks>>,
     sent: AtomicU64,
 }
@@ -41,21 +42,21 @@ impl ItemInput {
         self.rest.as_ref()?.next().await
     }
 
-    /// Counts bytes that the command was given.
+    /// Adds to the number of bytes that were written to the standard input of the command.
     pub(crate) fn add_sent(&self, bytes: usize) {
         self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// Returns the number of bytes that all attempts of the command were given.
+    /// Returns the number of bytes that were written to the standard input of all attempts of the command.
     pub(crate) fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }
 }
 
-/// The blocks for the commands of `--round-robin`, which a command takes when it has read the one before.
+/// The blocks that the commands of `--round-robin` share. A command takes the next one when it has read its previous one.
 #[derive(Debug)]
 pub(crate) struct SharedBlocks {
-    /// The first blocks start one command each; the others come after that.
+    /// The blocks after those with which the commands were started. `None` until all commands have started.
     blocks: tokio::sync::Mutex<Option<mpsc::Receiver<io::Result<Block>>>>,
     is_open: watch::Sender<bool>,
     error: Mutex<Option<io::Error>>,
@@ -70,7 +71,8 @@ impl SharedBlocks {
         })
     }
 
-    /// Shares the rest of the input among the commands; `None` if there is no rest.
+    /// Lets the commands take blocks from the rest of the input, which is `None` if the input has ended. Called when all commands
+    /// have started.
     pub(super) fn open(&self, rest: Option<mpsc::Receiver<io::Result<Block>>>) {
         // Never contended: commands take the lock only after this.
         if let Ok(mut blocks) = self.blocks.try_lock() {
@@ -91,12 +93,12 @@ impl SharedBlocks {
         }
     }
 
-    /// Returns the error that ended the input.
+    /// Takes the error that ended the input, if one did.
     pub(crate) fn take_error(&self) -> Option<io::Error> {
         self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Returns whether all commands ended before the end of the input.
+    /// Returns whether the input has blocks that no command has taken. Called when all commands have ended.
     pub(crate) fn has_unread_blocks(&self) -> bool {
         let Ok(mut blocks) = self.blocks.try_lock() else { return false };
         let next = blocks.as_mut().map(mpsc::Receiver::try_recv);

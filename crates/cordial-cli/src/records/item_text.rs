@@ -1,15 +1,16 @@
 //! How records name an item: exactly, on one line, and readable.
 //!
 //! Each value is quoted as a shell would read it, so that no tab and no newline remains, and different items have different
-//! texts. Of a value that is too long for a command, the text has only the start and the length.
+//! texts. The text of a value that is too long for a command has only the start of the value and its length. Two such values can
+//! have the same text; both fail.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::item::{Item, Value};
 use crate::text::shell_quote;
 
-/// A hash of the text of an item, which may be long. Two items with the same key are the same item: with 128 bits, even
-/// billions of items do not collide.
+/// A hash of the text of an item, which is smaller than the text. Two items with the same key are taken for the same item: with
+/// 128 bits, even billions of different items do not collide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct ItemKey(u64, u64);
 
@@ -17,7 +18,8 @@ pub(super) struct ItemKey(u64, u64);
 pub(super) fn item_text(item: &Item) -> Vec<u8> {
     let texts = item.values.iter().map(|value| match value {
         Value::Whole(bytes) => shell_quote::quote(bytes).into_owned(),
-        // The dots are outside the quotes. A whole value has this text only if its bytes are these, dots and number included.
+        // The dots and the length are outside the quotes. A whole value has the same text only if it consists of exactly these
+        // characters.
         Value::TooLong { start, length } => {
             [&shell_quote::quote(start)[..], format!("...{length}").as_bytes()].concat()
         }
@@ -31,7 +33,7 @@ impl ItemKey {
     }
 }
 
-/// Returns a hash of these bytes. The same bytes have another hash with another seed.
+/// Returns a hash of these bytes. Each seed selects another hash function.
 pub(super) fn hash(seed: u8, bytes: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     (seed, bytes).hash(&mut hasher);

@@ -42,7 +42,7 @@ pub(crate) struct PastJoblog {
 
 impl Joblog {
     /// Opens a joblog for appending, and reads the records of the earlier run. An unfinished last line is removed.
-    /// Nothing is changed in a file that is refused.
+    /// A file that is refused stays unchanged.
     ///
     /// # Errors
     ///

@@ -79,15 +79,15 @@ impl ItemFiles {
                 true => [b"rm -rf -- ", &quoted(directory)[..]].concat(),
                 false => self.removal(directory),
             };
-            // What could not be returned stays there.
+            // If a file could not be returned, all files of the item stay on the machine.
             add(&[b"[ -n \"$k\" ] || ", &joined(&connect_with(&in_sh(&remove))), b" </dev/null; "]);
         }
         add(&[b"exit $s"]);
         script
     }
 
-    /// Returns the line that unpacks a file. Items that end at the same time remove the directory of the file if it is empty, so a
-    /// mark is in it until the file is.
+    /// Returns the line that unpacks a file. Items that end at the same time remove the directory of the file if it is empty, so
+    /// another file, `.cordial.PID`, is in the directory until the file is unpacked.
     fn unpacking(&self, name: &[u8]) -> Vec<u8> {
         let unpack = b"tar -xPf -";
         let Some(folder) = removed_folder(name).filter(|_| self.is_cleaned && !self.has_own_directory) else {
@@ -123,7 +123,7 @@ impl ItemFiles {
     }
 }
 
-/// Splits a path at `/./`: what follows is the path on the other machine. Without it the whole path is.
+/// Splits a path at `/./`: the part behind it is the path on the other machine. Without `/./`, the whole path is.
 pub(crate) fn split_base(path: &[u8]) -> (&[u8], &[u8]) {
     match path.windows(3).position(|part| part == b"/./") {
         Some(at) => (if at == 0 { b"/" } else { &path[..at] }, &path[at + 3..]),

@@ -36,7 +36,7 @@ impl HostPool {
     }
 
     /// Waits for a free slot, on the machine that has the largest part of its slots free. Returns `None` if all machines
-    /// have failed. The wait has no bound: it ends when a command ends.
+    /// have failed. The wait has no bound: it ends when a command ends, or when the last machine fails.
     ///
     /// # Cancel safety
     ///
@@ -72,10 +72,10 @@ impl HostPool {
 }
 
 impl HostSlot {
-    /// Leaves the machine out from now on. Returns whether it was not left out before.
+    /// Marks the machine as failed: it gets no further commands. Returns false if it was marked before.
     pub(crate) fn fail_host(&self) -> bool {
         let is_first = !std::mem::replace(&mut self.pool.lock()[self.at].has_failed, true);
-        // Waiters may have no machine left.
+        // If this was the last machine, the waiters have to return.
         self.pool.freed.notify_waiters();
         is_first
     }

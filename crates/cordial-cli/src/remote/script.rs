@@ -45,7 +45,7 @@ const INNER: &str = concat!(
 /// The status of `question` if there is a mark.
 pub(super) const MARKED: i32 = 9;
 
-/// What is the same for all commands on other machines.
+/// The options that all commands on other machines share.
 #[derive(Clone, Debug)]
 pub(super) struct Script {
     /// The time between SIGTERM and SIGKILL.

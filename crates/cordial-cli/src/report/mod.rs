@@ -1,4 +1,4 @@
-//! What a run prints: the outputs of items, failures, progress and the summary.
+//! The output of a run: the outputs of items, failures, progress and the summary.
 
 mod copy;
 mod failure_lines;

@@ -49,7 +49,7 @@ pub(crate) struct Printer<O, E> {
     /// Incremented whenever something was printed, so that a caller can see whether the outputs are being read.
     printed: Arc<AtomicU64>,
     failures: FailureLines,
-    /// Held lines of the item that is printed next could not be read.
+    /// Why the held lines of the item that is printed next could not be read, if so.
     held_error: Option<io::Error>,
 }
 

@@ -22,7 +22,7 @@ pub(crate) enum HaltCondition {
     Done,
 }
 
-/// What happens to running commands when the run is halted.
+/// Whether running commands may finish when the run is halted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HaltMode {
     /// They may finish.

@@ -1,6 +1,6 @@
 //! Signals that change how many commands run at once.
 
-/// What a signal asks for.
+/// A change of the number of commands that run at once, which a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(unix), expect(dead_code, reason = "there are no such signals"))]
 pub(crate) enum LimitChange {

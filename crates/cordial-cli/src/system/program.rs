@@ -1,8 +1,8 @@
-//! What is started for the first word of a command.
+//! The program that the first word of a command names.
 
 use std::path::PathBuf;
 
-/// What is started for the first word of a command.
+/// The program that the first word of a command names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Program {
     /// The word differs from item to item, or the system searches for it each time.

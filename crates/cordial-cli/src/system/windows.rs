@@ -1,4 +1,4 @@
-//! Windows: the same names as on Unix, as far as the standard library and tokio can provide them.
+//! Windows: the same functions and types as on Unix, as far as the standard library and tokio can provide them.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -77,7 +77,7 @@ pub(crate) fn take_stdin() -> io::Result<StandardInput> {
     Ok(io::stdin())
 }
 
-/// A file that can be waited for. All files block here, so none ever has to be.
+/// A file for which a thread can wait until it is readable or writable. On Windows all files block, so no thread has to wait.
 pub(crate) trait Descriptor {}
 
 impl<T> Descriptor for T {}
@@ -108,12 +108,12 @@ impl Write for StandardError {
     }
 }
 
-/// Returns the error of a read: all files block here, so a read returns `WouldBlock` for another reason.
+/// Returns the error of a read that has returned `WouldBlock`. All files block on Windows, so waiting would not help.
 pub(crate) fn wait_until_readable(_: &impl Descriptor) -> io::Result<()> {
     Err(ErrorKind::WouldBlock.into())
 }
 
-/// Returns the error of a write, as `wait_until_readable` does.
+/// Returns the error of a write, for the reason that `wait_until_readable` names.
 pub(crate) fn wait_until_writable(_: &impl Descriptor) -> io::Result<()> {
     Err(ErrorKind::WouldBlock.into())
 }
@@ -128,7 +128,7 @@ pub(crate) fn may_have_data(_: &impl PipeEnd, _: Duration) -> bool {
     true
 }
 
-/// Does nothing: a pipe cannot be read without waiting, so only data that was read before counts.
+/// Does nothing: a pipe cannot be read without waiting, so data that is still in the pipe is lost.
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
 pub(crate) fn read_available(_: &impl PipeEnd, _: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
     Ok(())
@@ -140,12 +140,12 @@ pub(crate) fn find_program(_: &[u8], _: Option<&Path>) -> Result<Program, String
     Ok(Program::Searched)
 }
 
-/// Returns false: no word is taken for an operator of a shell.
+/// Returns false: no word is taken for a command of a shell.
 pub(crate) fn is_command(_: &[u8]) -> bool {
     false
 }
 
-/// Returns nothing: the system has no exported functions.
+/// Returns an empty list: no shell of Windows exports functions.
 pub(crate) fn exported_functions() -> Vec<Vec<u8>> {
     Vec::new()
 }
@@ -257,7 +257,7 @@ pub(crate) fn capture_advice(_: &io::Error) -> &'static str {
     "set TMP to a directory with free space"
 }
 
-/// Without process groups there is no table: each `ProcessGroup` knows its own process.
+/// The table of process groups. Windows has no process groups, so the table is empty: each `ProcessGroup` has its own process.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct GroupTable;
 
@@ -492,7 +492,7 @@ impl StopSignals {
     }
 }
 
-/// There are no such signals.
+/// The signals that change how many commands run at once. Windows has none.
 pub(crate) struct LimitSignals;
 
 impl LimitSignals {
@@ -510,7 +510,7 @@ impl LimitSignals {
     }
 }
 
-/// There is no Ctrl-Z.
+/// Forwards Ctrl-Z to the commands. Windows has no such signal.
 pub(crate) struct JobControl;
 
 impl JobControl {

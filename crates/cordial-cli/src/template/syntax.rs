@@ -27,7 +27,7 @@ pub(crate) struct Syntax {
     inserts_items: bool,
 }
 
-/// What happens to a word that has a placeholder for several values beside other text.
+/// How a word is filled that has a placeholder for several values beside other text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BesideText {
     /// The text is there once: `x{}y` becomes `xa by`, as with GNU parallel and several sources.

@@ -45,8 +45,8 @@ pub(super) async fn get_bytes(address: &Address, path: &str) -> Result<Bytes, St
     within(TIMEOUT, address, send(address, Request::get(uri(address, path)), Bytes::new())).await
 }
 
-/// Asks the program to do something with a process, and returns what has really happened. `csrf` is the value that the
-/// program gives to its pages: it is needed if the program asks for no token.
+/// Asks the program to act on a process, and returns a sentence that says what has happened. `csrf` is the value that the
+/// program puts into its pages. The program checks it in a request that has no token in a header.
 ///
 /// # Errors
 ///

@@ -33,7 +33,7 @@ pub(super) enum Stage {
     Answered(Result<String, String>),
 }
 
-/// What has to be done after a key.
+/// What `top` does after a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     None,

@@ -23,7 +23,7 @@ pub(super) const VIEWS: [View; 4] = [View::Tasks, View::Tree, View::Streams, Vie
 /// The columns by which tasks can be sorted, as the endpoint names them.
 pub(super) const SORTS: [&str; 7] = ["busy_share", "age", "polls", "mailbox", "label", "place", "state"];
 
-/// What is fetched for the screen.
+/// The view, and the part of its rows, that `top` fetches for the screen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub(super) view: View,
@@ -39,7 +39,7 @@ pub(super) struct Wanted {
     pub(super) detail: Option<Detail>,
 }
 
-/// What is shown in full.
+/// The process or the crash that is shown in full.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Detail {
     Process(String),

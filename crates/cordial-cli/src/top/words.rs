@@ -1,7 +1,7 @@
-//! Numbers, times and names in few letters.
+//! Short texts for numbers, durations and labels, safe to print to a terminal.
 
-/// Returns a text without control characters, characters that change the direction of others, and
-/// invisible ones: labels come from the observed program, which may have them from anywhere.
+/// Replaces control characters, invisible characters, and characters that change the direction of text by U+FFFD. Labels
+/// come from the observed program, which may have built them from untrusted input.
 pub(super) fn clean(text: &str) -> String {
     let is_shown = |c: char| {
         !c.is_control()
@@ -12,7 +12,7 @@ pub(super) fn clean(text: &str) -> String {
     text.chars().map(|c| if is_shown(c) { c } else { '\u{fffd}' }).collect()
 }
 
-/// Returns a text of the program with its control characters escaped, except line ends: they are commands for the terminal.
+/// Escapes the control characters of a text of the observed program, except line ends: a terminal would obey them.
 pub(super) fn escaped(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     let mut escaped = String::with_capacity(text.len());
@@ -22,7 +22,7 @@ pub(super) fn escaped(text: &[u8]) -> String {
     escaped
 }
 
-/// Returns a duration in at most five letters: `12ms`, `3.4s`, `12m`, `5.0h`, `12d`.
+/// Returns a duration in about five characters: `12ms`, `3.4s`, `12m`, `5.0h`, `12d`.
 pub(super) fn duration(milliseconds: u64) -> String {
     let seconds = milliseconds as f64 / 1000.0;
     match seconds {
@@ -34,7 +34,7 @@ pub(super) fn duration(milliseconds: u64) -> String {
     }
 }
 
-/// Returns a number in at most five letters: `999`, `12.3k`, `4.5M`.
+/// Returns a number in at most six characters, if it is less than 10¹²: `999`, `12.3k`, `123.4k`, `4.5M`.
 pub(super) fn count(n: f64) -> String {
     match n {
         ..10.0 if n.fract() >= 0.05 => format!("{n:.1}"),
@@ -45,7 +45,7 @@ pub(super) fn count(n: f64) -> String {
     }
 }
 
-/// Returns a number of bytes: `12.3 MiB`.
+/// Returns a number of bytes in mebibytes, or in gibibytes from 1 GiB on: `12 MiB`, `1.5 GiB`.
 pub(super) fn bytes(n: u64) -> String {
     let mebibytes = n as f64 / f64::from(1 << 20);
     if mebibytes < 1024.0 { format!("{mebibytes:.0} MiB") } else { format!("{:.1} GiB", mebibytes / 1024.0) }
@@ -56,7 +56,7 @@ pub(super) fn share(share: f64) -> String {
     format!("{:.0}%", share * 100.0)
 }
 
-/// Returns a bar of one letter for a share between 0 and 1.
+/// Returns a bar of one character for a share between 0 and 1.
 pub(super) fn bar(share: f64) -> char {
     const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     BARS[((share.clamp(0.0, 1.0) * 8.0).round() as usize).min(8)]

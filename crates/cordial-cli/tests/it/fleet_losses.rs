@@ -20,7 +20,7 @@ const SENT_AHEAD: usize = 64;
 /// Logs the run of an item, and prints to both streams. Every seventh item fails in its first attempt.
 const SCRIPT: &str = r#"echo "$1 $CORDIAL_ATTEMPT" >> "$2"; seq "$1"; echo "error $1" >&2; sleep 0.02; [ $(($1 % 7)) -ne 3 ] || [ "$CORDIAL_ATTEMPT" -ne 1 ]"#;
 
-/// What all runs of the list have in common.
+/// The state that all runs of the list share.
 struct List<'a> {
     fleet: &'a Fleet,
     items: &'a str,

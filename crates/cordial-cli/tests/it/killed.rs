@@ -21,7 +21,7 @@ const ITEMS: usize = 40;
 /// Logs start and end of an item, which takes 5 to 100 ms. Only bash has the time.
 const SCRIPT: &str = r#"echo "start $1 $CORDIAL_SLOT" >> "$RAN"; sleep "$(printf 0.%03d $((5 + $1 * 37 % 95)))"; echo "end $1 $CORDIAL_SLOT $EPOCHREALTIME" >> "$RAN""#;
 
-/// What the commands of one run have logged.
+/// The log that the commands of one run have written.
 struct Ran {
     lines: Vec<(String, usize, usize, f64)>,
 }

@@ -1,4 +1,4 @@
-//! A run that is observed, and `cordial top`.
+//! `cordial map --observe`, and `cordial top`.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -37,11 +37,11 @@ impl Observed {
     }
 }
 
-/// So that a test which fails leaves no run behind.
+/// Ends the run if the test fails before it calls `finish`.
 impl Drop for Observed {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // SIGTERM, because after SIGKILL the commands of the run would go on.
+            // SIGTERM, because after SIGKILL the commands of the run could go on.
             send(&child, Signal::TERM);
             let _ = child.wait();
         }
@@ -96,7 +96,8 @@ fn top_says_what_it_needs_and_what_it_cannot_reach() {
     }
 }
 
-/// Waits for a text. The whole screen is drawn again and again, because otherwise only the letters that change are printed.
+/// Waits until `top` has drawn a text. Makes `top` redraw the whole screen (Ctrl-L) until then: otherwise it prints only the characters
+/// that change.
 #[cfg(target_os = "linux")]
 fn until_drawn(session: &mut Session, text: &str) {
     for _ in 0..1000 {
@@ -191,7 +192,7 @@ fn a_signal_ends_top_and_the_terminal_is_left_as_it_was() {
     let line = format!(
         "stty rows 24 cols 80; sh -c 'echo pid=$$; exec cordial top \"{url}\"'; echo status=$?; stty -a | grep -qe -icanon || echo lines=whole"
     );
-    // The second one is the beginning of a key, after which `crossterm` reads on without limit.
+    // The second text is the beginning of an escape sequence, after which `crossterm` waits for the rest without a limit.
     for keys in ["", "\x1b["] {
         let mut session = Session::start(&line);
         until_drawn(&mut session, "victim");
@@ -212,7 +213,7 @@ fn printed_pid(session: &Session) -> rustix::process::Pid {
     rustix::process::Pid::from_raw(pid).unwrap()
 }
 
-/// Also without SIGHUP, which a program gets only if it belongs to the session of the terminal and does not ignore it.
+/// `top` also ends if it ignores SIGHUP, which the system sends when the terminal is gone.
 #[cfg(target_os = "linux")]
 #[test]
 fn top_ends_when_its_terminal_is_gone() {

@@ -1,4 +1,4 @@
-//! What replaces the placeholders of a command.
+//! The texts that replace the placeholders of a command.
 
 use crate::harness::{Case, check, run};
 

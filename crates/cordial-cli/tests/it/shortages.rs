@@ -1,4 +1,4 @@
-//! Whatever the system lacks or refuses, the command does not hang, abort, or lose output in silence: either all items
+//! Whatever the system lacks or refuses, the command does not hang or abort, and loses no output without a message: either all items
 //! are run and printed, or the status and a message say that they are not.
 #![cfg(target_os = "linux")]
 

@@ -31,7 +31,7 @@ fn concurrency_is_read_as_gnu_parallel_reads_it() {
     ];
     at_once(4, cases, |(concurrency, expected)| {
         let dir = TestDir::new();
-        // The commands wait for each other, so none ends before as many run as may.
+        // Each command waits until as many commands have started as may run at once.
         let script = r#"touch "$1/$CORDIAL_SLOT"; while [ "$(ls "$1" | wc -l)" -lt "$2" ]; do sleep 0.01; done; echo $CORDIAL_SLOT"#;
         let mut args = vec!["map", "-j", &concurrency, "sh", "-c", script, "sh", dir.text()];
         let items = vec!["x"; expected + 20];

@@ -31,7 +31,7 @@ const LONGEST_WAIT: Duration = Duration::from_millis(500);
 /// How long the server waits for a supervisor that is being restarted.
 const RESTART_WAIT: Duration = Duration::from_millis(10);
 
-/// What the loop needs to start a connection.
+/// The accept loop: the listener, and the state that each connection needs.
 pub(super) struct Acceptor<L, M, F> {
     pub(super) listener: L,
     pub(super) make_service: M,

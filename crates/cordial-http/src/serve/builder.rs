@@ -60,13 +60,13 @@ pub type Direct<I> = fn(I) -> Ready<io::Result<I>>;
 
 /// A server with its options, made by [`serve`].
 ///
-/// Awaiting it, or calling `into_future`, opts the calling process in to graceful shutdown, and the server watches for requests
-/// to that process, wherever the future is polled. Without [`under`](Serve::under), the call also starts a task supervisor,
-/// which belongs to the calling process.
+/// Awaiting it, or calling `into_future`, opts the calling process in to graceful shutdown. The server shuts down when that process is
+/// asked to shut down, even if another process polls the future. Without [`under`](Serve::under), the call also starts a task
+/// supervisor, which belongs to the calling process.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future closes the listener, and asks each connection to shut down without waiting: what is in flight is still
+/// Dropping the future closes the listener, and asks each connection to shut down without waiting: requests in flight are still
 /// answered within the grace time.
 #[must_use = "a server does nothing unless it is awaited"]
 pub struct Serve<L: Listener, M, F = Direct<<L as Listener>::Io>> {
@@ -81,13 +81,13 @@ impl<L: Listener, M, F> Serve<L, M, F> {
     /// Sets the task supervisor of the connections. Default: one with the label `connections` that belongs to the process that
     /// awaits the server, and ends with the server.
     ///
-    /// With a supervisor of the caller, the connections outlive a crash of that process by the grace time: those that the server
-    /// has accepted are asked to shut down when the server ends, in any way, and answer what is in flight. Other children of the
+    /// With a supervisor of the caller, the connections outlive a crash of that process by the grace time: when the server ends, in
+    /// any way, the connections that it has accepted are asked to shut down, and answer requests in flight. Other children of the
     /// supervisor are not asked. While the supervisor is full, the server accepts one connection, and no more.
     ///
     /// # Examples
     ///
-    /// A server that is restarted if its listener fails, with connections that answer what is in flight meanwhile:
+    /// A server that is restarted if its listener fails, while its connections answer requests in flight:
     ///
     /// ```
     /// use std::time::Duration;
@@ -147,9 +147,9 @@ impl<L: Listener, M, F> Serve<L, M, F> {
         self
     }
 
-    /// Sets how long a client may accept no data while some waits for it. Default: 30 s. Then the connection is closed. The time
-    /// starts anew whenever the client accepts some, so a slow client is served. Does not apply to a connection that was
-    /// upgraded. [`Duration::MAX`] is no limit.
+    /// Sets how long the server waits for a client that accepts no data while the server has data to send. Default: 30 s. Then the
+    /// connection is closed. The time starts anew whenever the client accepts data, so a slow client is served. Does not apply to a
+    /// connection that was upgraded. [`Duration::MAX`] is no limit.
     pub fn write_limit(mut self, limit: Duration) -> Serve<L, M, F> {
         self.options.write_limit = limit;
         self
@@ -157,7 +157,7 @@ impl<L: Listener, M, F> Serve<L, M, F> {
 
     /// Sets how long requests in flight may take when the server is asked to shut down. Default: 4 s, which is less than the 5 s
     /// that a [`Supervisor`](cordial::Supervisor) grants a child by default: raise [`ChildSpec::shutdown`](cordial::ChildSpec::shutdown)
-    /// as well. Then their connections are closed, and the event `connection_cut_off` is emitted for each. A
+    /// as well. After that time, their connections are closed, and the event `connection_cut_off` is emitted for each. A
     /// connection whose poll does not return is killed.
     ///
     /// A supervisor that is set with [`under`](Serve::under) and stops by itself grants its own grace time.
@@ -227,13 +227,13 @@ where
     #[track_caller]
     fn into_future(self) -> Serving {
         let Serve { listener, make_service, handshake, tasks, options } = self;
-        // Called here, so that the process that awaits the server opts in to graceful shutdown, wherever it is polled.
+        // Called here, so that the process that awaits the server opts in to graceful shutdown, whichever process polls the future.
         let shutdown = cordial::shutdown_requested();
         let own_tasks = match &tasks {
             Some(_) => None,
             None => {
                 let tasks = TaskSupervisor::builder().label("connections");
-                // The connections end themselves after their grace time. This is for those that are stuck in a poll.
+                // The connections end by themselves within their grace time. The supervisor kills those that are stuck in a poll.
                 Some(tasks.shutdown(options.grace.saturating_add(Duration::from_millis(200))).start())
             }
         };
@@ -245,7 +245,7 @@ where
         let acceptor = Acceptor { listener, make_service, handshake, options, tasks, connections, open };
         Serving::new(async move {
             let open_connections = open_connections;
-            // Dropping the loop closes the listener, and the last sender that is not of a connection.
+            // Dropping the accept loop closes the listener, and drops the last sender of `ended` that no connection holds.
             let refused = tokio::select! {
                 biased;
                 () = shutdown => None,

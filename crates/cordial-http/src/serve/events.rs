@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::client_limits::ExceededLimit;
 
-/// At most one `accept_failed` is emitted in this time.
+/// The least time between two `accept_failed`.
 const ACCEPT_FAILED_EVERY: Duration = Duration::from_secs(1);
 
 /// Emits `accept_failed`, and counts what it leaves out.
@@ -31,12 +31,13 @@ impl AcceptFailures {
     }
 }
 
-/// A connection failed: the client closed it in the middle of a request, sent what is not HTTP, or the handshake failed.
+/// Emits `connection_failed`: the client closed the connection in the middle of a request, the client sent something other than
+/// HTTP, or the handshake failed.
 pub(super) fn connection_failed(error: &dyn fmt::Display) {
     tracing::debug!(name: "connection_failed", %error, "a connection failed");
 }
 
-/// A client took too long.
+/// Emits `client_too_slow`: the client exceeded a limit.
 pub(super) fn client_too_slow(limit: ExceededLimit) {
     let limit = match limit {
         ExceededLimit::Header | ExceededLimit::Idle => "header_limit",
@@ -45,7 +46,7 @@ pub(super) fn client_too_slow(limit: ExceededLimit) {
     tracing::debug!(name: "client_too_slow", limit, "a client exceeded a limit, and its connection is closed");
 }
 
-/// The grace time was over before the response was sent.
+/// Emits `connection_cut_off`: the grace time was over before the response was sent.
 pub(super) fn connection_cut_off() {
     tracing::warn!(
         name: "connection_cut_off",

@@ -1,4 +1,4 @@
-//! What a server does, through its public API. Tests whose subject is time run on the virtual clock, over streams in memory;
+//! The behavior of a server, through its public API. Tests whose subject is time run on the virtual clock, over streams in memory;
 //! the others use real sockets.
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "tests")]
 

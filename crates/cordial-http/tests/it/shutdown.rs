@@ -1,4 +1,4 @@
-//! The end of a server: on the virtual clock.
+//! How a server shuts down. The tests run on the virtual clock.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn app() -> Router {
 }
 
 #[test]
-fn a_request_in_flight_is_answered_and_the_rest_is_refused() {
+fn a_request_in_flight_is_answered_and_other_connections_are_closed_or_refused() {
     testing::run(async {
         let (network, listener) = Network::new();
         let server = start(serve(listener, shared(app())).grace(5 * SECOND));
@@ -56,7 +56,7 @@ fn a_request_that_takes_longer_than_the_grace_time_is_cut_off() {
     });
 }
 
-/// A supervisor of the caller keeps its other children, and the connections of the server end.
+/// The connections of the server end. The supervisor of the caller, and its other child, run on.
 #[test]
 fn a_server_under_a_supervisor_ends_its_own_connections_only() {
     testing::run(async {
@@ -73,7 +73,7 @@ fn a_server_under_a_supervisor_ends_its_own_connections_only() {
     });
 }
 
-/// A supervisor that stops asks its connections to shut down: what is in flight is answered in its grace time.
+/// A supervisor that stops asks the connections to shut down. They answer requests in flight within the grace time of the supervisor.
 #[test]
 fn a_supervisor_that_stops_lets_its_connections_answer() {
     testing::run(async {
@@ -91,12 +91,12 @@ fn a_supervisor_that_stops_lets_its_connections_answer() {
 
 #[test]
 fn a_server_that_is_dropped_asks_its_connections_to_end() {
-    for is_given in [false, true] {
+    for is_under_supervisor in [false, true] {
         testing::run(async move {
             let (network, listener) = Network::new();
             let tasks = TaskSupervisor::start();
             let server = serve(listener, shared(app()));
-            let mut server = if is_given { server.under(tasks.clone()) } else { server }.into_future();
+            let mut server = if is_under_supervisor { server.under(tasks.clone()) } else { server }.into_future();
             let (mut idle, mut busy) = (network.connect(), network.connect());
             tokio::select! {
                 _ = &mut server => unreachable!("nothing asks the server to end"),
@@ -117,7 +117,7 @@ fn a_server_that_is_dropped_asks_its_connections_to_end() {
     }
 }
 
-/// The process that owns a server may be killed: its connections end with it, unless they are under another supervisor.
+/// If the process that owns a server is killed, the connections end with it, unless they are under another supervisor.
 #[test]
 fn a_killed_server_closes_its_connections() {
     testing::run(async {

@@ -25,13 +25,13 @@ pub(super) fn cause_of(
 ) -> LostCause {
     let LostCause::Signal { number, .. } = cause else { return cause };
     match (number, config.memory, config.cpu_time) {
-        // Rust may write a long backtrace before it aborts.
+        // A worker without memory aborts after it has written a backtrace, which may take longer than the limit of processor time.
         (SIGXCPU, Some(limit), _) if memory == MemoryWords::Aborts => LostCause::MemoryLimit { limit },
         (SIGXCPU, _, Some(limit)) => LostCause::CpuLimit { limit },
         (SIGABRT, Some(limit), _) if memory != MemoryWords::Nothing => LostCause::MemoryLimit { limit },
         (SIGKILL, _, _) if oom_kills.has_grown() => LostCause::OutOfMemory,
         (SIGKILL, _, _) => match broken {
-            // The pool has killed it for that.
+            // The pool kills a worker whose socket cannot be used.
             Some(reason) => LostCause::ConnectionLost { reason },
             None => cause,
         },

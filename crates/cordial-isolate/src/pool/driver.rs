@@ -81,7 +81,7 @@ pub(super) struct Driver {
     oom_kills: OomKills,
 }
 
-/// What is readable.
+/// Which descriptors of a worker are readable.
 struct Ready {
     id: u64,
     stdout: bool,

@@ -102,8 +102,8 @@ impl Pool {
         self.call_encoded_with(signature, input, Carried::default())
     }
 
-    /// Does the same as [`call_encoded`](Pool::call_encoded), with what the call carries beside what the
-    /// [table](crate::Functions::travels) of this program lets travel: if a name is in both, with the value of `carried`.
+    /// Does the same as [`call_encoded`](Pool::call_encoded). The call carries the values of `carried`, and those that the
+    /// [table](crate::Functions::travels) of this program lets travel. If a name is in both, the value of `carried` counts.
     #[track_caller]
     pub fn call_encoded_with(&self, signature: Signature, input: Vec<u8>, carried: Carried) -> Task<Vec<u8>> {
         let pool = self.clone();
@@ -157,7 +157,7 @@ impl Pool {
         }
     }
 
-    /// Returns what the pool looks like now.
+    /// Returns the state and the counters of the pool.
     #[must_use]
     pub fn statistics(&self) -> PoolStatistics {
         read_statistics(&self.handle.shared)
@@ -183,8 +183,9 @@ impl Pool {
     ///
     /// Snapshots show its workers below it.
     ///
-    /// The workers are those of this handle, which also makes calls before and after the child runs. For two pools in one tree,
-    /// give each specification a supervisor of its own, because they have the same id.
+    /// The child uses the workers of this handle. The handle also takes calls before the child is started. After a stop of the child, calls
+    /// fail with [`PoolError::Stopped`](crate::PoolError::Stopped) until the child is started again. For two pools in one tree, give each
+    /// specification a supervisor of its own, because they have the same id.
     #[track_caller]
     pub fn child_spec(&self) -> ChildSpec {
         let pool = self.clone();

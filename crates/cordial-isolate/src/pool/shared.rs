@@ -82,7 +82,7 @@ pub(super) struct State {
     is_woken: bool,
 }
 
-/// What has happened since the start of the pool.
+/// The counters of the pool since its start.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counters {
     pub(super) calls: u64,

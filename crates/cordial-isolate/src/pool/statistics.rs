@@ -1,4 +1,4 @@
-//! What a pool looks like at one moment.
+//! The state and the counters of a pool at one moment.
 
 use std::fmt;
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub struct PoolStatistics {
 pub struct WorkerInfo {
     /// Its OS process.
     pub os_pid: i32,
-    /// What it does.
+    /// What the worker does.
     pub activity: WorkerActivity,
     /// How many calls it was given.
     pub calls: u64,

@@ -1,4 +1,4 @@
-//! What a function has started ends with its worker, also if it has left the group of the worker.
+//! Processes that a function has started end with the worker of the function, also if they have left the process group of the worker.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const LONG: Duration = Duration::from_secs(30);
 
 const ALL: [Leaves; 3] = [Leaves::Session, Leaves::Orphan, Leaves::Environment];
 
-/// Starts a process in each way, in one worker.
+/// Starts processes that leave the group of one worker, one in each way. Returns their ids.
 async fn start_all(pool: &Pool) -> Vec<u32> {
     let mut ids = Vec::new();
     for how in ALL {
@@ -103,7 +103,7 @@ fn processes_of_other_workers_and_of_the_program_live_on() {
 #[test]
 fn a_worker_that_has_joined_another_group_is_killed_and_that_group_is_not() {
     cordial_isolate::test_main(functions());
-    // In a process of its own: it is in the group that the worker joins.
+    // This test runs in an OS process of its own, because the worker joins the process group of the test.
     if let Some(output) = alone(None) {
         return assert!(output.status.success(), "{output:?}");
     }

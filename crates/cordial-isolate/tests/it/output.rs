@@ -1,4 +1,4 @@
-//! What functions write becomes events, whatever the subscriber does with them.
+//! The output of functions becomes events, whatever the subscriber does with the events.
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};

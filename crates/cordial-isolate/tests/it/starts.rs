@@ -46,7 +46,7 @@ fn starts_that_fail_slowly_and_overlap_are_given_up() {
         let pool = Pool::builder().workers(4).program(&program).start().unwrap();
         assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
         fs::write(&broken, "").unwrap();
-        // Those that had started go, one after the other.
+        // The workers that had started end one after the other.
         let exit = loop {
             match pool.call(ABORT, ()).timeout(LONG).await {
                 Err(Exit::Lost(_)) => {}

@@ -24,7 +24,7 @@ use super::cancellation::{CancelReason, CancellationToken};
 /// How often a caller gets a heartbeat of its call.
 const HEARTBEAT: Duration = Duration::from_millis(700);
 
-/// What a renewal is.
+/// The kind of a renewal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeepAliveKind {
     /// A message of a consumer, which has this `ack_wait`.
@@ -33,7 +33,7 @@ pub(crate) enum KeepAliveKind {
     Caller,
 }
 
-/// What is renewed while a job or a call runs.
+/// A lease that is renewed, or a caller that gets heartbeats, while a job or a call runs.
 #[derive(Debug)]
 struct KeepAlive {
     kind: KeepAliveKind,
@@ -45,7 +45,7 @@ struct KeepAlive {
     confirmed: Instant,
 }
 
-/// What is renewed now. Shared by the thread and the runs.
+/// The renewals of this program. Shared by the thread of the connection and the runs.
 #[derive(Debug, Default)]
 pub(super) struct KeepAlives {
     table: Mutex<Table>,

@@ -25,7 +25,7 @@ use crate::net::{API_LIMIT, NetError, direct_get, publish_to_stream};
 use crate::streams::subjects_of;
 use crate::wire::JobHeaders;
 
-/// What a delivery may do.
+/// What the worker has to do with a delivery.
 pub(super) enum Claim {
     /// Run the job. This is the number of the run, and how many runs the job may have.
     Run { number: u32, limit: u32 },

@@ -12,7 +12,7 @@ use crate::names::JobId;
 use crate::net::{CancelReason, CancellationToken};
 use crate::nodes::Node;
 
-/// What a run is known by in the table of its node.
+/// The key of a run in the table of its node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum RunKey {
     Job(JobId),
@@ -28,7 +28,7 @@ pub(crate) struct NodeState {
     slots: usize,
     functions: Vec<String>,
     started: SystemTime,
-    /// What runs, and the jobs whose results are handed over.
+    /// The calls and jobs that run, and the jobs whose results are handed over.
     running: Mutex<HashMap<RunKey, Arc<CancellationToken>>>,
     n_hand_overs: watch::Sender<usize>,
     is_draining: AtomicBool,

@@ -28,13 +28,13 @@ const QUEUE: &str = "cordial";
 /// How long a worker waits after its requests for jobs were lost.
 const RETRY_DELAY: Duration = Duration::from_millis(200);
 
-/// How long a stop waits until everything has left this program.
+/// How long a stop waits until the client has written its messages to the socket.
 const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
 /// How long a stop waits until jobs are given back.
 const GIVE_BACK_LIMIT: Duration = Duration::from_millis(500);
 
-/// What a worker serves with. Dropping it ends its subscriptions.
+/// A worker that serves. Dropping it ends its subscriptions.
 struct Serving {
     settings: Settings,
     node: Arc<NodeState>,
@@ -69,7 +69,8 @@ pub(super) async fn serve(
     Ok(Serving { settings, node, calls, _handlers: handlers }.run(consumer))
 }
 
-/// What the thread of the connection answers by itself: questions about the node, and requests to end a run or to drain.
+/// Returns the requests that the thread of the connection answers, with their handlers: questions about the node, and requests to end
+/// a run or to drain.
 fn request_handlers(settings: &Settings, node: &Arc<NodeState>) -> Vec<(String, RequestHandler)> {
     let subjects = &settings.shared.subjects;
     let describe: RequestHandler = {
@@ -113,7 +114,7 @@ impl Serving {
         let shared = self.settings.shared.clone();
         let mut stop = shutdown_requested().boxed();
         let stop_request = self.pull(consumer, &mut running, &mut stop).await;
-        // From here on, calls find no subscription. The callers of those that were on their way ask another worker.
+        // From here on, the server has no subscription for calls here. Callers whose calls were on their way ask another worker.
         self.refuse_calls().await;
         shared.connection.flush(FLUSH_LIMIT).await;
         debug!(target: "cordial::fleet", node = &*self.node.name, running = running.len(), "worker_stops");
@@ -128,7 +129,7 @@ impl Serving {
                 () = &mut stop => {}
             }
         }
-        // What still runs is ended, and gives its job back or answers its caller.
+        // Ends the runs that are left. Each gives its job back, or answers its caller.
         node.cancel_all(CancelReason::WorkerStops);
         let _ = tokio::time::timeout(GIVE_BACK_LIMIT, wait_all(&mut running, &node)).await;
         drop(running.shutdown(Shutdown::BrutalKill).await);
@@ -235,7 +236,7 @@ impl Serving {
     }
 }
 
-/// Waits until nothing runs, and no result is on its way.
+/// Waits until no function runs, and no result is being handed over.
 async fn wait_all(running: &mut TaskSet<()>, node: &NodeState) {
     while running.next().await.is_some() {}
     node.wait_hand_overs(0).await;

@@ -20,7 +20,7 @@ pub(crate) fn functions() -> Functions {
             tokio::time::sleep(Duration::from_millis(ms)).await;
             ms
         })
-        // Succeeds in this attempt.
+        // Fails in every attempt but the one with this number.
         .add_fallible(ATTEMPT, |good: u32| async move {
             let number = cordial_nats::attempt().expect("it runs for a job").number();
             if number == good { Ok(number) } else { Err(format!("attempt {number} is not {good}")) }

@@ -1,4 +1,4 @@
-//! The slots of a worker bound its jobs and calls together.
+//! The number of slots of a worker limits its jobs and calls together.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -37,7 +37,7 @@ fn calls_and_jobs_together_never_exceed_the_slots() {
         }
         let mut jobs = Vec::new();
         for _ in 0..6 {
-            // One attempt: a job that is given back before it has run has used up none.
+            // A job that the worker gives back before it runs must not use up its only attempt.
             jobs.push(cluster.submit(COUNTED, 50).group("g").attempts(1).await.unwrap());
         }
         let more: Vec<_> = (0..6).map(|_| cluster.call(COUNTED, 50).timeout(LIMIT)).collect();
@@ -53,24 +53,25 @@ fn calls_and_jobs_together_never_exceed_the_slots() {
 }
 
 #[test]
-fn calls_that_are_on_their_way_to_a_worker_that_stops_are_answered() {
+fn calls_in_the_socket_of_a_worker_that_shuts_down_are_answered() {
     with_server(|server| async move {
         let cluster = Cluster::connect(options(&server.url())).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
         let record = |number| Record { log: dir.path().join("runs").display().to_string(), number, ms: 0 };
-        // Callers give up after 2.5 s of silence. A machine that is busy for a moment may take as long, so there are three tries.
+        // A call fails if the worker is silent for 2.5 s. A busy machine can be as slow, so the test tries three times.
         for n_tries in 1.. {
             let name = format!("stops-{n_tries}");
             let mut stops = Process::worker(&server.url(), &name, 1);
             assert_eq!(cluster.call(RECORD, record(0)).await, Ok(0));
             stops.signal("STOP");
             let n_sent = server.sent_to(&name);
-            // So many that they do not arrive all at once when the worker runs on.
+            // So many calls that the worker cannot receive all of them at once after SIGCONT.
             let calls: Vec<_> = (0..300).map(|number| cluster.call(RECORD, record(number)).timeout(LIMIT)).collect();
             while server.sent_to(&name) < n_sent + calls.len() as u64 {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            // They are in the socket of the worker when that is asked to stop. This one takes them then.
+            // The calls are in the socket of the stopped process when SIGTERM and SIGCONT arrive. This second worker runs the calls
+            // that the first one does not.
             let worker = cluster.worker(processes::functions()).group("g").slots(64);
             let tree =
                 Supervisor::builder(Strategy::OneForOne).child(worker.child_spec("worker")).start().await.unwrap();

@@ -8,8 +8,8 @@ use crate::collector::Collector;
 use crate::source::shown_label;
 use crate::view::Severity;
 
-/// Returns the newest numbers, what is wrong, and the tree with the latest crashes. The texts of the program are shown with control
-/// characters escaped, so that a label cannot imitate a line.
+/// Returns the newest statistics, the warnings, the long polls, and the tree with the latest crashes. Control characters in texts of the
+/// program are escaped, so that a label cannot imitate a line.
 pub(crate) fn dump(collector: &mut Collector, identity: &Identity) -> String {
     let now = collector.now();
     let mut text = String::new();
@@ -61,8 +61,8 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-/// Returns whether a label with this character could look like another label: control characters, those that change the direction
-/// of the text around them, and invisible ones. The two joiners stay, because scripts and emoji need them.
+/// Returns whether a label with this character could look like another label. True for control characters, invisible characters, and
+/// characters that change the direction of the text around them, except for the two joiners, which scripts and emoji need.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'

@@ -28,7 +28,7 @@ pub(crate) struct Watched(Vec<WatchedProcess>);
 #[derive(Debug, Default)]
 pub(crate) struct Past {
     pub(crate) history: DetailColumns,
-    /// What has happened to it, oldest first.
+    /// The events of its life, oldest first.
     pub(crate) moments: Vec<Moment>,
     /// For how long it was not polled.
     pub(crate) quiet_ms: Option<u64>,
@@ -54,7 +54,7 @@ struct DetailPoint {
     mailbox: Option<usize>,
 }
 
-/// What the last scan showed.
+/// The state of a process in the last scan.
 #[derive(Clone, Debug)]
 struct Seen {
     state: State,

@@ -1,4 +1,4 @@
-//! Accepting connections, and serving HTTP/1 on each.
+//! Accepts connections, and serves HTTP/1 on each.
 
 use std::convert::Infallible;
 use std::io;
@@ -22,13 +22,13 @@ use tower_service::Service;
 use super::client_io::ClientIo;
 use crate::shared::Shared;
 
-/// How many connections may be open at once. A browser opens six for a page.
+/// How many connections of a listener may be open at once. A browser opens up to six for a page.
 const MAX_CONNECTIONS: usize = 64;
 
 /// How long a client may take for the head of a request; an idle connection is closed after the same time.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// For how long a client may leave unconfirmed what it was sent. A page is sent something every second.
+/// How long a client may take to acknowledge data. An open page receives data every second.
 #[cfg(target_os = "linux")]
 const LOST_AFTER: Duration = Duration::from_secs(30);
 
@@ -43,11 +43,11 @@ const MAX_HEADERS: usize = 64;
 pub(super) struct Client {
     /// Its address, as text, for the audit log.
     pub(super) address: Arc<str>,
-    /// Its place among the connections, which is free again when this is dropped.
+    /// One of the [`MAX_CONNECTIONS`] permits. Dropping it lets another client connect.
     _place: Arc<OwnedSemaphorePermit>,
 }
 
-/// Accepts connections for ever.
+/// Accepts connections of a TCP listener. Never returns.
 pub(super) async fn tcp(shared: &Arc<Shared>, listener: StdListener, app: &Router) {
     let listener = listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener));
     let Ok(listener) = listener else { return std::future::pending().await };
@@ -55,7 +55,7 @@ pub(super) async fn tcp(shared: &Arc<Shared>, listener: StdListener, app: &Route
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
-                // Answers are small: they should not wait for more data.
+                // Answers are small: the system must not delay them to wait for more data.
                 let _ = stream.set_nodelay(true);
                 let _ = notice_lost_client(&stream);
                 connection(shared, app, &places, stream, address.ip().to_string());
@@ -65,6 +65,7 @@ pub(super) async fn tcp(shared: &Arc<Shared>, listener: StdListener, app: &Route
     }
 }
 
+/// Accepts connections of a UNIX socket. Never returns.
 #[cfg(unix)]
 pub(super) async fn unix(shared: &Arc<Shared>, listener: &std::os::unix::net::UnixListener, app: &Router) {
     let listener = listener.try_clone().and_then(|listener| {
@@ -81,14 +82,14 @@ pub(super) async fn unix(shared: &Arc<Shared>, listener: &std::os::unix::net::Un
     }
 }
 
-/// Lets the system end a connection whose client does not confirm what it gets, such as that of a machine which has lost its network.
-/// Otherwise an open page of that client would keep its place for about a quarter of an hour.
+/// Lets the system end a connection whose client does not acknowledge data, for example because the machine of the client has lost its
+/// network. Otherwise the open page of that client would keep its connection for about a quarter of an hour.
 #[cfg(target_os = "linux")]
 fn notice_lost_client(stream: &tokio::net::TcpStream) -> io::Result<()> {
     socket2::SockRef::from(stream).set_tcp_user_timeout(Some(LOST_AFTER))
 }
 
-/// Other systems notice it later: by default after some minutes without a confirmation.
+/// Does nothing. Other systems end such a connection later: by default after some minutes without an acknowledgment.
 #[cfg(not(target_os = "linux"))]
 fn notice_lost_client(_: &tokio::net::TcpStream) -> io::Result<()> {
     Ok(())
@@ -103,7 +104,7 @@ async fn pause_after(error: &io::Error) {
     }
 }
 
-/// Serves one connection, or closes it if too many are open.
+/// Serves one connection in a task of the observer's runtime, or closes the connection if too many are open.
 fn connection<S>(shared: &Arc<Shared>, app: &Router, places: &Arc<Semaphore>, stream: S, client: String)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,

@@ -1,4 +1,4 @@
-//! What is kept of each process of a scan.
+//! The row that a scan keeps for each process.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -13,8 +13,8 @@ pub struct Failure {
     /// The parameter that is wrong, if the request failed because of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
-    /// How the process ended, if the request was about a process that has ended, and its crash is in the log or it was watched
-    /// (status 410).
+    /// How the process ended, if the request was about a process that has ended and the observer knows how: the crash of the process is
+    /// in the log, or a client watched the process. The status is then 410.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
 }
@@ -29,6 +29,6 @@ pub struct Ended {
     pub at_ms: u64,
     /// The number of its crash, for `GET /api/crashes/{n}`; `null` if it did not crash.
     pub crash: Option<u64>,
-    /// What has happened to it, oldest first, as far as the observer has seen it.
+    /// The events of its life, oldest first, as far as the observer has seen them.
     pub lifeline: Vec<Moment>,
 }

@@ -16,7 +16,7 @@ pub struct Overview {
     pub csrf: String,
     /// The newest point.
     pub now: Point,
-    /// The past.
+    /// The points before it.
     pub history: History,
     /// The threads of the scheduler, by index, at most 64.
     pub workers: Vec<Worker>,
@@ -26,7 +26,7 @@ pub struct Overview {
     pub totals: ViewTotals,
     /// The five processes with the largest busy share.
     pub busiest: Vec<Task>,
-    /// What is wrong, the most severe first; at most 20.
+    /// The warnings, the most severe first; at most 20.
     pub warnings: Vec<Warning>,
     /// The long polls of this moment, the longest first; at most 20.
     pub long_polls: Vec<LongPoll>,
@@ -34,7 +34,7 @@ pub struct Overview {
     pub crashes_total: u64,
     /// How many of them have crashed in the last 60 seconds.
     pub crashes_last_minute: u64,
-    /// What the observer has dropped.
+    /// What the observer has dropped because a limit was reached.
     pub dropped: Dropped,
 }
 
@@ -46,7 +46,7 @@ pub struct Program {
     pub name: String,
     /// The id of the process of the operating system.
     pub os_pid: u32,
-    /// Random for each start of the observer: another value than before means that the program was restarted.
+    /// A random text, which differs for each start of the observer. If it has changed, the program was restarted.
     pub start_id: String,
     /// When the observer was started.
     pub started_at_ms: u64,
@@ -54,7 +54,7 @@ pub struct Program {
     pub processors: usize,
     /// The version of `cordial` and of this crate: all crates of the workspace have one version.
     pub cordial_version: String,
-    /// Whether the runtime was shut down: what is shown is the last that was seen.
+    /// Whether the runtime was shut down. Then the answers show what the observer saw last.
     pub closed: bool,
 }
 
@@ -94,6 +94,6 @@ pub struct ViewTotals {
     pub servers: usize,
     /// Task sets.
     pub task_sets: usize,
-    /// Connections of servers of `cordial-http`.
+    /// Processes that are marked as connections, as those of servers of `cordial-http` are.
     pub connections: usize,
 }

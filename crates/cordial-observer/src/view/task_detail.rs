@@ -40,9 +40,9 @@ pub struct TaskDetail {
     pub quiet_ms: Option<u64>,
     /// The text that the formatter of the program has returned for this process; `null` without a formatter.
     pub note: Option<String>,
-    /// What has happened to it, oldest first, as far as the observer has seen it.
+    /// The events of its life, oldest first, as far as the observer has seen them.
     pub lifeline: Vec<Moment>,
-    /// What it did since a client has first asked for it, for at most 10 minutes.
+    /// Its activity since a client first asked for this view of it, for at most 10 minutes.
     pub history: DetailColumns,
     /// The most recent crashes of processes that were spawned at the same place and have the same supervisor, newest first, at
     /// most 10.

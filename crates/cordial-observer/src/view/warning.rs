@@ -1,4 +1,4 @@
-//! What is wrong.
+//! Warnings.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ pub struct Warning {
     pub kind: WarningKind,
     /// How bad it is.
     pub severity: Severity,
-    /// What is wrong, as a sentence in plain text: `importer <1.2.3> has been in one poll for 12.0 s.`
+    /// The problem, as a sentence in plain text: `importer <1.2.3> has been in one poll for 12.0 s.`
     pub sentence: String,
     /// Why it matters and what to do, in one or two sentences.
     pub advice: String,

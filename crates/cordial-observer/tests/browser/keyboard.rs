@@ -1,4 +1,4 @@
-//! Nothing but the keyboard.
+//! The page is used with the keyboard only.
 
 use serde_json::json;
 use thirtyfour::Key;
@@ -6,7 +6,7 @@ use thirtyfour::Key;
 use crate::page::browse;
 
 #[test]
-fn the_keyboard_is_enough() {
+fn every_view_and_an_action_are_reached_with_the_keyboard() {
     browse("actions jobs=300", async |page, program| {
         program.tell("crash out of paper");
         page.wait("document.body.dataset.status === 'live'").await;
@@ -82,7 +82,7 @@ fn the_keyboard_is_enough() {
             .await;
             page.wait("document.activeElement !== document.body").await;
         }
-        // What has the focus is visible.
+        // The focused element has an outline.
         page.press("3").await;
         page.wait("document.activeElement.getAttribute('role') === 'grid'").await;
         page.press(Key::Tab).await;
@@ -96,7 +96,7 @@ fn the_keyboard_is_enough() {
 }
 
 #[test]
-fn the_focus_stays_while_the_page_of_a_process_is_drawn_anew() {
+fn the_focus_stays_while_the_page_of_a_process_is_redrawn() {
     browse("actions", async |page, program| {
         program.tell("jobs 5");
         page.go("#/tasks?text=%5Ejobs%24").await;
@@ -108,7 +108,7 @@ fn the_focus_stays_while_the_page_of_a_process_is_drawn_anew() {
         page.wait("!window.before.isConnected").await;
         let focused = "[...document.querySelectorAll('.plain-list a')].indexOf(document.activeElement)";
         assert_eq!(page.value(focused).await, json!(3));
-        // The dialog gives the focus back to the button that has opened it, or to the one that stands there now.
+        // The closed dialog returns the focus to the button that opened it, or to the button that has replaced that one.
         page.press("x").await;
         page.wait("document.querySelector('dialog[open]')").await;
         page.press(Key::Escape).await;

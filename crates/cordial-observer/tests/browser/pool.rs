@@ -1,4 +1,5 @@
-//! The browsers. To start one takes longer than most tests, so each browser runs one test after another, each in a new tab.
+//! The browsers of the tests. The start of a browser takes longer than most tests, so each browser runs one test after another, each
+//! in a new tab.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::panic::{AssertUnwindSafe, resume_unwind};
@@ -18,14 +19,14 @@ use crate::guard::Guarded;
 const CHROMIUM: &str = "/usr/bin/chromium";
 const CHROMEDRIVER: &str = "/usr/bin/chromedriver";
 
-/// How many browsers there may be at once. Most of the time a test waits for the next event of its program, but each browser needs
-/// some hundred megabytes.
+/// Limits how many browsers run at once. A test mostly waits for events of its program, so more of them than there are processors can
+/// run; but each browser needs some hundred megabytes.
 static PLACES: Semaphore = Semaphore::const_new(3);
 
 /// Browsers that no test uses.
 static IDLE: Mutex<Vec<Browser>> = Mutex::new(Vec::new());
 
-/// Has the connections to the browsers, which stay open from one test to the next.
+/// The runtime on which the connections to the browsers stay open from one test to the next.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
 /// A browser with one tab.
@@ -39,7 +40,7 @@ pub(crate) struct Browser {
 pub(crate) fn run(test: impl AsyncFnOnce(&Browser)) {
     for needed in [CHROMIUM, CHROMEDRIVER] {
         if !Path::new(needed).exists() {
-            // Not captured by libtest, so that it is visible.
+            // libtest captures `eprintln!`, but not this, so that the line is visible.
             let _ = writeln!(io::stderr(), "SKIPPED: {needed} is not installed");
             return;
         }
@@ -68,7 +69,7 @@ impl Browser {
         Browser { driver: connect(port).await, _chromedriver: chromedriver }
     }
 
-    /// Replaces the tab of the last test, and forgets its cookies and what its page has written to the console.
+    /// Replaces the tab of the previous test, and discards the cookies and the console messages of that test.
     pub(crate) async fn new_tab(&self) -> WebDriver {
         let new = self.driver.new_tab().await.unwrap();
         self.driver.clone().close_window().await.unwrap();

@@ -1,4 +1,4 @@
-//! What the endpoints answer.
+//! The answers of the endpoints.
 
 use cordial::server::{Context, Handle, Server, ServerRef};
 use cordial::{ChildSpec, Strategy, Supervisor, Task};

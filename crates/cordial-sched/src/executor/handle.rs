@@ -56,7 +56,7 @@ struct LocalCount {
     core: Arc<dyn HasCore>,
 }
 
-/// What belongs to one executor.
+/// The state of one executor.
 pub(super) struct Core {
     pub(super) scheduler: Scheduler,
     pub(super) tasks: TaskAllocator,
@@ -83,7 +83,7 @@ impl Core {
     }
 }
 
-/// What runs the tasks.
+/// The scheduler that runs the tasks.
 pub(super) enum Scheduler {
     Threads(Arc<Pool>),
     Simulated(SeededQueue),

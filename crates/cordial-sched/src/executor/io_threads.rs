@@ -1,4 +1,4 @@
-//! How tasks get to their executor from tokio's threads, and from threads that belong to no executor.
+//! How threads that are not workers queue tasks: the threads of tokio, and threads that belong to no executor.
 
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ impl Schedule for Core {
 }
 
 impl Core {
-    /// `executor` returns a handle on the executor of this core.
+    /// Queues a task from a thread that is not a worker. If every thread of the pool has exited, the hook `on_foreign_thread` runs
+    /// the task on this thread. `executor` makes the handle of the executor that the hook needs.
     fn inject(&self, task: Runnable, executor: &dyn Fn() -> Executor) {
         match &self.scheduler {
             Scheduler::Threads(pool) => {
@@ -28,8 +29,8 @@ impl Core {
     }
 }
 
-/// Makes a thread of tokio serve an executor: waking a task of that executor, as the thread mostly does, then leaves the reference
-/// count of the executor unchanged.
+/// What a thread of tokio uses to queue tasks of the executor whose tokio runtime it belongs to. Most tasks that it wakes are tasks of
+/// that executor; to queue them does not change the reference count of the executor.
 pub(super) struct IoThread {
     pub(super) executor: Executor,
 }

@@ -50,8 +50,8 @@ impl<T> JoinHandle<T> {
         self.header.as_ref().is_none_or(|header| header.join.is_finished())
     }
 
-    /// Ready once `after` has passed since the first call, or since the first call after
-    /// [`clear_timeout`](JoinHandle::clear_timeout). Never, if that is later than any clock can show.
+    /// Returns ready once `after` has passed since the first call, or since the first call after
+    /// [`clear_timeout`](JoinHandle::clear_timeout). Never returns ready if that instant is beyond the range of the clock.
     pub fn poll_timeout(&mut self, after: Duration, cx: &mut Context<'_>) -> Poll<()> {
         let timeouts = &self.executor.core().timeouts;
         if let Some(timeout) = self.timeout {
@@ -65,7 +65,7 @@ impl<T> JoinHandle<T> {
         Poll::Pending
     }
 
-    /// Disarms the timeout: the wait is over, or begins anew.
+    /// Disarms the timeout, because the wait is over or begins anew.
     pub fn clear_timeout(&mut self) {
         if let Some(timeout) = self.timeout.take()
             && !self.executor.is_forked()
@@ -84,7 +84,7 @@ impl<T> Future for JoinHandle<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let header = self.header.as_ref().expect("polled again after it was ready");
         let mut task = std::task::ready!(header.join.poll_join(cx));
-        // Before the task is retired, so that its header can be used again.
+        // Dropped before the task is retired, because a header to which a reference is left may not be used again.
         self.header = None;
         let output = (self.take_output)(&mut task);
         task.retire();

@@ -50,7 +50,7 @@ pub(crate) enum SearchResult {
 #[must_use]
 #[derive(Debug)]
 pub(crate) enum SleepResult<W> {
-    /// The worker did not sleep: its last look found this. With `Searching` if it was woken at the same moment.
+    /// The worker did not sleep: its recheck of the queues found this. With `Searching` if it was woken at the same moment.
     Found(W, Option<Searching>),
     /// A push woke the worker, which searches now.
     Woken(Searching),
@@ -186,7 +186,7 @@ impl Idle {
         }
     }
 
-    /// Parks sysmon, unless `is_all_asleep` says on a last look that a worker is awake.
+    /// Parks sysmon, unless the recheck `is_all_asleep` finds a worker that is awake.
     pub(crate) fn sysmon_sleep(&self, is_all_asleep: impl FnOnce() -> bool, park: impl FnOnce()) {
         self.is_sysmon_asleep.store(true, Ordering::Relaxed);
         // Pairs with the fence in `wake_sysmon`: either sysmon sees the worker that is awake, or the waker sees the

@@ -211,8 +211,8 @@ fn a_worker_does_not_sleep_through_a_push() {
     });
     assert_reached([
         ("it did not sleep", &seen.found_awake),
-        ("the last look found it", &seen.found_at_last),
-        ("the last look found it, and the worker was woken", &seen.found_and_woken),
+        ("the recheck found it", &seen.found_at_last),
+        ("the recheck found it, and the worker was woken", &seen.found_and_woken),
         ("woken", &seen.woken),
     ]);
 }
@@ -236,7 +236,7 @@ fn two_pushes_from_two_threads_reach_a_worker_that_sleeps_in_between() {
         worker.join().unwrap();
     });
     assert_eq!(seen.spurious.load(Relaxed), 0, "a sleep was ended by a token of the one before");
-    assert_reached([("the last look found it", &seen.found_at_last), ("woken", &seen.woken)]);
+    assert_reached([("the recheck found it", &seen.found_at_last), ("woken", &seen.woken)]);
 }
 
 #[test]
@@ -263,7 +263,7 @@ fn a_worker_whose_poll_never_ends_leaves_no_task_beside_a_sleeper() {
         }
         model.assert_counted();
     });
-    assert_reached([("the last look found it", &seen.found_at_last), ("woken", &seen.woken)]);
+    assert_reached([("the recheck found it", &seen.found_at_last), ("woken", &seen.woken)]);
 }
 
 #[test]
@@ -287,7 +287,7 @@ fn pushes_from_two_threads_reach_two_workers() {
         }
         model.assert_counted();
     });
-    assert_reached([("the last look found it", &seen.found_at_last), ("woken", &seen.woken)]);
+    assert_reached([("the recheck found it", &seen.found_at_last), ("woken", &seen.woken)]);
 }
 
 /// A sysmon that sleeps when the one worker does, and ends when the worker has published its poll.
@@ -379,8 +379,8 @@ fn sysmon_sees_a_worker(preemptions: usize, has_token: bool) -> Arc<Ways> {
 fn sysmon_does_not_sleep_while_a_worker_is_awake() {
     let seen = sysmon_sees_a_worker(3, false);
     assert_reached([
-        ("the last look found it", &seen.found_at_last),
-        ("the last look found it, and the worker was woken", &seen.found_and_woken),
+        ("the recheck found it", &seen.found_at_last),
+        ("the recheck found it, and the worker was woken", &seen.found_and_woken),
         ("woken", &seen.woken),
     ]);
 }

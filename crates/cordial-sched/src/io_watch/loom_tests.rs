@@ -47,7 +47,7 @@ fn a_thread_that_wakes_up_is_looked_at() {
     });
     assert_reached([
         ("the watch was on", &WHILE_ON),
-        ("it was awake on the last look", &ON_THE_LAST_LOOK),
+        ("it was awake on the recheck", &ON_THE_LAST_LOOK),
         ("it switched the watch on", &SWITCHED_ON),
     ]);
 }

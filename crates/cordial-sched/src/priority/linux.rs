@@ -1,4 +1,5 @@
-//! Linux: each thread has its own scheduling policy, and a thread may worsen that of any other thread of the program.
+//! Linux: each thread has a nice value and a scheduling policy of its own, and a thread may raise the nice value of any other thread of
+//! the program.
 
 use std::time::Duration;
 
@@ -54,11 +55,11 @@ impl OsThread {
     }
 }
 
-/// Gives the calling thread the batch policy: when it wakes up it no longer preempts the thread that is running.
+/// Gives the calling thread the batch policy: when the kernel wakes it, it no longer preempts the thread that is running.
 pub(crate) fn disable_wakeup_preemption() {
     let Ok(own_nice) = getpriority_process(None) else { return };
-    // The library changes the nice value together with the policy, on a scale of its own from 0 to 99. Find the point
-    // of that scale that keeps the nice value.
+    // `thread_priority` sets the nice value together with the policy, from a priority between 0 and 99. Find the priority that keeps
+    // the nice value.
     let mut priorities = (0..=99).filter_map(|n| ThreadPriorityValue::try_from(n).ok().map(Crossplatform));
     let is_own = |priority: &ThreadPriority| priority.to_posix(Normal(Batch)).is_ok_and(|nice| nice == own_nice);
     if let Some(unchanged) = priorities.find(is_own) {

@@ -1,8 +1,8 @@
 //! The headers that a thread keeps alive, so that it can park their tasks again without counting references.
 //!
-//! When a task is in its slot, another thread may take it and finish it at once, so the thread that parks it needs a reference to
-//! the header of its own. To count that reference up and down costs two atomic operations for each poll. Two tasks that send
-//! messages to each other are parked on the same thread again and again: it keeps their headers.
+//! As soon as a task is in its slot, another thread may take it and finish it. So the thread that parks the task needs its own
+//! reference to the header. To count that reference up and down costs two atomic operations for each poll. A thread parks the same
+//! tasks again and again if they send messages to each other, so it keeps references to the headers that it used last.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::task::header::Header;
 use crate::task::runnable::Runnable;
 use crate::task::schedule::HeaderReuse;
 
-/// How many headers a thread keeps: a process, a server that it calls, and the server that this one calls in turn, and one more.
+/// How many headers a thread keeps. Enough for a process, a server that it calls, a server which that one calls, and one more task.
 const KEPT: usize = 4;
 
 type HeaderOfTask = Arc<Header<Runnable>>;
@@ -18,7 +18,7 @@ type HeaderOfTask = Arc<Header<Runnable>>;
 /// The headers of the tasks that a thread has parked last.
 pub(crate) struct KeptHeaders {
     headers: [Option<HeaderOfTask>; KEPT],
-    /// Which of them is replaced next.
+    /// The index of the header that is replaced next.
     next: usize,
 }
 
@@ -27,8 +27,8 @@ impl KeptHeaders {
         KeptHeaders { headers: [const { None }; KEPT], next: 0 }
     }
 
-    /// Puts a task into its slot. Returns the task if it was woken during its poll, and a header that is no longer kept, to be dropped
-    /// when `self` is not borrowed: it may hold a waker of the user.
+    /// Puts a task into its slot. Returns the task if it was woken during its poll, and a header that is no longer kept. The caller
+    /// drops that header when `self` is not borrowed, because the header may hold a waker of the user.
     #[inline]
     pub(crate) fn park(&mut self, runnable: Runnable) -> (Option<Runnable>, Option<HeaderOfTask>) {
         let of_task = Arc::as_ptr(runnable.header());
@@ -42,7 +42,7 @@ impl KeptHeaders {
     fn park_unknown(&mut self, runnable: Runnable) -> (Option<Runnable>, Option<HeaderOfTask>) {
         let header = runnable.header().clone();
         if runnable.scheduler().header_reuse() == HeaderReuse::Exact {
-            // A header that is kept would not be used again.
+            // With exact reuse, a header to which a reference is kept would not be used for another task.
             return (header.owner.put(runnable), Some(header));
         }
         let woken = header.owner.put(runnable);

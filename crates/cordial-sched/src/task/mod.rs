@@ -1,4 +1,4 @@
-//! A task: what it is made of, what owns it, and how it is woken.
+//! A task: its parts, its owner in each state, and how it is woken.
 //!
 //! ```text
 //!   Runnable ── the one owner ──► Task (a box) ── future, or output ──► DynFuture
@@ -17,15 +17,15 @@
 //! | finished | in `Header::join` | empty | finished | finished |
 //! | joined | with the handle | empty | running | finished, then cleared |
 //!
-//! In every state but *waiting*, a wake-up only leaves a mark in the owner slot. After *joined*, or when a task without a
-//! handle has finished, the task is free again. A header without a `Runnable` is freed with the last reference to it.
+//! In every state but *waiting*, a wake-up only leaves a mark in the owner slot. After *joined*, the task is free again; so is a
+//! detached task that has finished. A header without a `Runnable` is freed with the last reference to it.
 //!
-//! The files in reading order: `future`, `slot`, `join`, `header`, `runnable`, `waker`, `turns`, `kept_headers`,
+//! The files in reading order: `future`, `slot`, `join`, `alarm`, `header`, `runnable`, `waker`, `turns`, `kept_headers`,
 //! `schedule`, `allocator`, `task_ref`.
 //!
-//! `runnable`, `waker`, `kept_headers` and `schedule` form the one cycle here: a runnable task has a waker and a scheduler, both of
-//! which are there to queue runnable tasks. `header`, `slot` and `join` are generic over the owner of a task, which keeps them out
-//! of this cycle and lets their models check the code that ships.
+//! `runnable`, `waker`, `kept_headers` and `schedule` form the only import cycle here: a `Runnable` has a waker and a scheduler, both
+//! of which queue a `Runnable`. `header`, `slot` and `join` are generic over the type that owns a task, which keeps them out of this
+//! cycle and lets their loom models check the code that ships.
 
 pub(crate) mod alarm;
 pub(crate) mod allocator;

@@ -54,7 +54,7 @@ pub(crate) enum Resume {
     End,
 }
 
-/// What follows from the end of a long poll.
+/// The result of the end of a long poll.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Resumed {

@@ -11,11 +11,11 @@
 //! ```
 //!
 //! **No pushed task is lost.** To lose one, the pusher would have to read 1, and the last thread to find the queues
-//! empty. Of the two fences one comes first. If it is the pusher's, the last look sees the push. If it is the last
+//! empty. Of the two fences one comes first. If it is the pusher's, the recheck sees the push. If it is the last
 //! thread's, the pusher reads 0 and looks into the queues itself. Both may look; each task is taken once.
 //!
 //! Each thread moves its tasks to the injector before it ends. The last thread decrements the
-//! counter after the others, so its last look sees those tasks too.
+//! counter after the others, so its recheck sees those tasks too.
 //!
 //! **A pool that is not stopping.** A thread that ends starts its replacement first. If the system refuses the
 //! replacement, the last thread may end although the pool goes on. The tasks then wait for sysmon, which tries again to

@@ -20,7 +20,7 @@
 //! **Armed during the close.** If the closing thread looks into the shard first, the thread that arms sees that the executor has
 //! closed, since that was written before the look. If the thread that arms comes first, the closing thread sees the timeout.
 //!
-//! **Armed while the thread ends.** If its last look comes first, the thread that arms sees that there is no thread. If the
+//! **Armed while the thread ends.** If its recheck comes first, the thread that arms sees that there is no thread. If the
 //! thread that arms comes first, the last look sees the timeout.
 //!
 //! **Two threads.** Only the caller that has changed `has_thread` from false to true, in one step, starts a thread.

@@ -123,7 +123,7 @@ struct Armed {
     target: Target,
 }
 
-/// What is woken at the deadline.
+/// The waker or the task that is woken at the deadline.
 enum Target {
     Waker(Waker),
     /// A task, which learns of it from its alarm. The timeout is removed when it elapses.
@@ -132,7 +132,7 @@ enum Target {
     Elapsed,
 }
 
-/// What has elapsed in a sweep.
+/// The wakers and tasks whose timeouts have elapsed in a sweep.
 #[derive(Default)]
 struct Elapsed {
     wakers: Vec<Waker>,

@@ -3,7 +3,7 @@
 //! ```text
 //!        ┌───────────────────────────────────────────────────────────────────────────┐
 //!        ▼                                                                           │
-//!  LIFO slot ─► own queue ─► injector ─► steal ─► poll once ─► was it replaced? ─────┤
+//!  LIFO slot ─► own queue ─► injector ─► steal ─► poll once ─► thread replaced? ─ no ┤
 //!   (every 61st step: injector first)      │                    └ yes: park, or exit │
 //!                                          └─ nothing ─► search ─► sleep ────────────┘
 //! ```
@@ -86,7 +86,7 @@ pub(crate) fn run(pool: &Arc<Pool>, index: usize, scheduler: SchedulerRef) {
 #[expect(clippy::disallowed_methods, reason = "a thread parks for real time")]
 pub(crate) fn park_until_activated(pool: &Pool, index: usize, parker: &Parker) -> Resume {
     let deadline = std::time::Instant::now() + IDLE_TIMEOUT;
-    // The parker may have a token from before, which does not mean that the thread was activated.
+    // The parker may have a token of an earlier wake-up, so `park_deadline` can return although the thread was not activated.
     while pool.threads().state(index) == ThreadState::Parked && !pool.is_stopping() {
         parker.park_deadline(deadline);
         if std::time::Instant::now() >= deadline {
@@ -116,7 +116,7 @@ impl WorkerThread {
             if let Ok(end) = unwind::catch(|| run_loop::run(self)) {
                 return end;
             }
-            // The panic may have come from behind the end of the poll.
+            // A panic inside the poll has left it open; a panic after the end of the poll has not.
             if self.remote.progress.current().is_some() {
                 self.remote.progress.end();
             }

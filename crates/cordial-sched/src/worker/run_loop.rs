@@ -21,7 +21,7 @@ pub(crate) trait WorkerOps {
     /// Looks into all queues, for a longer time than [`next_task`](WorkerOps::next_task). Called only by the searcher.
     fn search(&self) -> Option<Self::Task>;
 
-    /// Looks into all queues once more, when the worker is on the list of sleepers already.
+    /// Checks all queues once more, when the worker is on the list of sleepers already.
     fn last_look(&self) -> Option<Self::Task>;
 
     /// Polls a task once. Panics of the task may pass through.

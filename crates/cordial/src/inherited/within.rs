@@ -27,7 +27,7 @@ use crate::timeout::Timeout;
 ///
 /// # Cancel safety
 ///
-/// As that of the future.
+/// The same as for the future.
 ///
 /// # Elixir
 ///

@@ -13,7 +13,7 @@ pub struct ConnectionInfo {
     pub requests: u64,
 }
 
-/// What is kept of a connection.
+/// The address of the client of a connection, and the counter of its requests.
 #[derive(Clone, Debug)]
 pub(super) struct Connection {
     pub(super) peer: Arc<str>,

@@ -23,7 +23,7 @@ pub struct Crash {
     pub pid: Pid,
     /// Its label at the time of the crash.
     pub label: Option<Arc<str>>,
-    /// What it was for.
+    /// What the process was for.
     pub kind: ProcessKind,
     /// Where it was spawned.
     pub spawned_at: Location,

@@ -56,7 +56,7 @@ pub fn set_label(text: impl Into<Arc<str>>) {
     drop(previous);
 }
 
-/// Says that the calling process is a connection of a network server, as an observer shows it: its
+/// Marks the calling process as a connection of a network server, for snapshots and observers: its
 /// [kind](super::ProcessInfo::kind) becomes [`Connection`](super::ProcessKind::Connection). Outside a process this does nothing.
 ///
 /// The crate `cordial-http` calls this for its connections; a server of another protocol may call it too.
@@ -77,8 +77,8 @@ pub fn mark_as_connection() {
     with_current_runtime(|runtime| runtime.with(own, |entry| entry.set_purpose(Purpose::Connection)));
 }
 
-/// Like [`mark_as_connection`], and shows the address of the client and how many requests have arrived: the server adds to the
-/// counter. Outside a process this does nothing.
+/// Like [`mark_as_connection`], and sets what snapshots and observers show of the connection: the address of the client, and a
+/// counter of requests, to which the server adds. Outside a process this does nothing.
 ///
 /// # Examples
 ///

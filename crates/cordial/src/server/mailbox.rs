@@ -26,7 +26,7 @@ use crate::process::{NextIncarnation, current_task};
 /// How many messages there is room for by default.
 pub(super) const DEFAULT_CAPACITY: usize = 1024;
 
-/// What is in the mailbox.
+/// A message in a mailbox, with the way to answer its sender.
 pub(super) trait Envelope: Send {
     /// Answers the sender, if it waits for an answer: the message is not handled. Must not panic.
     fn fail(self, exit: &Exit);

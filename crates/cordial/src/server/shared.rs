@@ -211,7 +211,7 @@ impl<S> fmt::Debug for ServerRef<S> {
 
 impl<S> fmt::Debug for Shared<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("label", &self.options.label).finish_non_exhaustive()
+        f.debug_struct("ServerShared").field("label", &self.options.label).finish_non_exhaustive()
     }
 }
 

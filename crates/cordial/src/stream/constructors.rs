@@ -20,12 +20,13 @@ impl Task<()> {
     ///
     /// Nothing runs before the stream is polled. Input is pulled one by one, when a slot is free,
     /// so the input can be endless. If the iterator blocks its thread, it delays results that are
-    /// ready, but each of them by at most one call. Dropping the stream asks all running items to
-    /// shut down.
+    /// ready, but each of them by at most one call of `next`. Dropping the stream asks all running
+    /// items to shut down.
     ///
     /// Items run, and their timeouts elapse, while the consumer is busy. New items start only when
-    /// the stream is polled. The process that polls the stream is the first of the items'
-    /// [`callers`](crate::process::callers), and their polls run in its tracing span.
+    /// the stream is polled. The process that polls the stream is the first of the
+    /// [`callers`](crate::process::callers) of each item, and the items are polled in its tracing
+    /// span.
     ///
     /// A future is moved into its process and cannot borrow. If all items share data, `f` has to
     /// clone the data before the `async move` block.
@@ -124,10 +125,10 @@ impl Task<()> {
     /// Does the same as [`async_stream_from`](Task::async_stream_from), with a source that can fail: a stream of `Result`s, such as the
     /// rows of a query. `f` gets the values.
     ///
-    /// The first `Err` of the source ends it. The results of the items before are delivered first, also in an
+    /// The stream pulls nothing after the first `Err` of the source. The results of the items before it are delivered first, also in an
     /// [unordered](AsyncStream::unordered) stream; then the error is the last result, as an [`Exit::Error`](crate::Exit::Error), or, if
     /// the error is an exit, as that exit. It is not retried, and the [counters](AsyncStream::progress) do not count it. If a timeout
-    /// [ends the stream](crate::StreamTimeout::EndStream) before, the error is not delivered.
+    /// [ends the stream](crate::StreamTimeout::EndStream) earlier, the error is not delivered.
     ///
     /// After [`zip_input_on_exit`](AsyncStream::zip_input_on_exit), the input of a failure is `Some(item)`, or `None` if the source has
     /// failed; its index is then the number of items before.

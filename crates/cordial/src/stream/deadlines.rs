@@ -53,7 +53,7 @@ struct SlotDeadline {
     action: DeadlineAction,
 }
 
-/// What happens when a deadline passes.
+/// What the timer does when a deadline passes.
 enum DeadlineAction {
     /// Kills the process, which has exceeded this timeout.
     Kill(Pid, Duration),

@@ -52,7 +52,7 @@ enum ItemPhase {
     InBackoff,
 }
 
-/// What has happened to a slot.
+/// A change of a slot: its item is queued again, or its attempt has ended.
 pub(super) enum SlotEvent<O> {
     /// The backoff is over: the item is queued.
     Queued,

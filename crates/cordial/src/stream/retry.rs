@@ -48,7 +48,7 @@ impl Retry {
         Retry { backoff: Some(backoff), ..self }
     }
 
-    /// Sets after which exits an item is retried; after any other exit the item has failed. Default: after all exits.
+    /// Sets after which exits an item is retried; after any other exit the item fails. Default: after all exits.
     ///
     /// The filter runs where the stream is polled, once for each failed attempt that has a retry left.
     #[must_use]
@@ -57,13 +57,13 @@ impl Retry {
     }
 
     /// Sets after which errors of type `E` an item is retried. `E` is the error type of the future of the item, before
-    /// [`or_exit`](crate::AsyncStream::or_exit) converts the error into an [`Exit`]; another type does not compile. Exits
-    /// without such an error, such as timeouts and panics, are decided by [`when`](RetryErr::when).
+    /// [`or_exit`](crate::AsyncStream::or_exit) converts the error into an [`Exit`]; another type does not compile. The filter of
+    /// [`RetryErr::when`] decides about exits without such an error, such as timeouts and panics.
     ///
     /// The filter runs where the stream is polled, once for each failed attempt that has a retry left.
     ///
-    /// A filter of `when` gets the error as an [`Exit::Error`]. [`Exit::downcast_ref`] can look into that exit, but not into
-    /// an `anyhow::Error` without a context.
+    /// The filter of [`when`](Retry::when) gets the error as an [`Exit::Error`] instead, which [`Exit::downcast_ref`] can
+    /// downcast, except for an `anyhow::Error` without a context.
     ///
     /// # Examples
     ///
@@ -148,7 +148,8 @@ impl<E> fmt::Debug for RetryErr<E> {
     }
 }
 
-/// A filter for the outputs of items: whether an attempt with this output is retried. `None` if the output is not an error.
+/// A filter for the outputs of items. It returns whether an attempt with this output is retried; `None` if the output is not an
+/// error.
 pub(super) type OutputFilter<O> = Arc<dyn Fn(&O) -> Option<bool> + Send + Sync>;
 
 /// What [`AsyncStream::retry`](crate::AsyncStream::retry) accepts: a [`Retry`], or a [`RetryErr`] for the error type of the items.

@@ -135,7 +135,7 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
     /// Sets the label of the process of each item, which events, snapshots and exits show. Default: no label.
     ///
     /// The closure runs where the stream is polled, before each attempt. If the source [can fail](crate::Task::try_async_stream_from),
-    /// it takes the `Some` of an item.
+    /// the closure gets `Some(item)`.
     ///
     /// # Examples
     ///
@@ -205,8 +205,8 @@ impl<S: Stream, F, O, T, E, P> AsyncStream<S, F, O, T, E, P> {
     /// The stream keeps a copy of each input until its item has a result, so the input has to be `Clone`. An input that cannot be
     /// cloned can be put into an `Arc`.
     ///
-    /// If the source [can fail](crate::Task::try_async_stream_from), the input of a failure is `Some` of the item, or `None` for the
-    /// failure of the source.
+    /// If the source [can fail](crate::Task::try_async_stream_from), the input of a failure is `Some(item)`, or `None` for the failure
+    /// of the source.
     ///
     /// # Elixir
     ///

@@ -8,8 +8,8 @@ use crate::pid::Pid;
 use crate::process::{RuntimeHandle, StopReport, Stopped};
 use crate::{telemetry, unwind};
 
-/// Emits the event of a supervisor that gives up, and returns the reason for its stop. `child` is the child whose restart
-/// would exceed the limit, and `reason` is its last exit.
+/// Emits `give_up` for a supervisor, and returns the reason for its stop. `child` is the child whose restart would exceed the
+/// limit, and `reason` is its last exit.
 pub(super) fn gave_up(
     runtime: &RuntimeHandle,
     child: &telemetry::Child<'_>,
@@ -36,7 +36,7 @@ pub(super) fn gave_up(
     )
 }
 
-/// Emits an event for each child that a supervisor had to kill or abandon.
+/// Emits `forced` for each child that a supervisor had to kill or abandon.
 pub(super) fn emit_forced(supervisor: Pid, report: &StopReport) {
     let emit = |stopped: &Stopped, how| {
         let Stopped { pid, label, spawned_at, .. } = stopped;

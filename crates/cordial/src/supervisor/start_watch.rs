@@ -1,16 +1,17 @@
-//! The time that the start of a child takes: when it is reported, and when it is over. Pure: the caller passes the time.
+//! When the start of a child is reported because it lasts, and when it has exceeded its timeout. Pure: the caller passes the time.
 //!
 //! ```text
-//!  start                                                        timeout
-//!    ├────────── 5 s ──────────┬─────────── 10 s ─ … ──────────────┤
-//!                              └ reported     └ reported           └ the child is killed, and has failed to start
+//!  start       5 s         10 s                    20 s           timeout
+//!    ├──────────┬───────────┬───────────────────────┬───── … ────────┤
+//!               └ reported  └ reported              └ reported       └ the child is killed, and has failed to start
 //! ```
 
 use std::time::Duration;
 
 use crate::timeout::Timeout;
 
-/// When a start is reported at the latest. Each further report comes after twice the time.
+/// A start is reported after this time, or after half of its timeout if that is sooner. It is reported again each time its duration
+/// has doubled.
 const FIRST_REPORT: Duration = Duration::from_secs(5);
 
 /// Watches one start.
@@ -22,11 +23,11 @@ pub(super) struct StartWatch {
     report_after: Duration,
 }
 
-/// What has to be done about a start.
+/// What the supervisor has to do about a start that has not finished.
 #[must_use = "a start that hangs has to end"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StartStep {
-    /// Nothing yet.
+    /// Nothing: the start may go on.
     Wait,
     /// The start has lasted for this long.
     Report(Duration),

@@ -1,4 +1,4 @@
-//! The examples that shut down gracefully, as programs that get a signal.
+//! Runs the examples that shut down gracefully, each as a program. Most tests send a signal to it.
 #![cfg(unix)]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use rustix::process::Signal;
 
-/// An example that runs.
+/// The process of an example, and its output.
 struct Example {
     child: Child,
     stdout: BufReader<ChildStdout>,
@@ -17,7 +17,7 @@ struct Example {
 impl Example {
     /// Builds an example for the profile of this test, and starts it.
     fn start(name: &str, args: &[&str]) -> Example {
-        // This test is `target/PROFILE/deps/NAME`.
+        // The executable of this test is `target/PROFILE/deps/NAME`.
         let test = std::env::current_exe().unwrap();
         let folder = test.ancestors().nth(2).expect("the folder of the profile");
         let mut build = Command::new(env!("CARGO"));
@@ -46,7 +46,7 @@ impl Example {
         rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Waits for the end. Returns the status and the rest of the output.
+    /// Waits until the process has exited. Returns its exit status and the rest of its output.
     fn finish(mut self) -> (Option<i32>, String) {
         let mut rest = String::new();
         self.stdout.read_to_string(&mut rest).unwrap();
@@ -54,6 +54,7 @@ impl Example {
     }
 }
 
+/// Returns the Cargo profile that is built in this folder.
 fn profile(folder: &Path) -> &str {
     match folder.file_name().and_then(|name| name.to_str()) {
         Some("debug") => "dev",
@@ -63,7 +64,7 @@ fn profile(folder: &Path) -> &str {
 }
 
 #[test]
-fn the_axum_example_answers_a_request_that_it_works_on() {
+fn the_axum_example_answers_a_request_in_progress_after_a_signal() {
     for signal in [Signal::TERM, Signal::INT] {
         let mut example = Example::start("axum_shutdown", &["stay"]);
         let address = example.next_line();
@@ -86,7 +87,7 @@ fn the_echo_example_loses_no_reply() {
     assert!(output.ends_with("\nworld\nbye\nevery process ended when it was asked to\n"), "{output}");
 }
 
-/// The reply that the service works on is sent, and what has arrived before the signal is answered.
+/// The service sends the reply that it was writing when the signal came, and answers the lines that had arrived before.
 #[test]
 fn the_echo_example_finishes_its_replies_after_a_signal() {
     let free_port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -97,7 +98,7 @@ fn the_echo_example_finishes_its_replies_after_a_signal() {
     client.write_all(b"first\n").unwrap();
     let mut prompt = [0; 2];
     client.read_exact(&mut prompt).unwrap();
-    assert_eq!(&prompt, b"> ", "the service works on its reply");
+    assert_eq!(&prompt, b"> ", "the service has begun its reply");
     example.send(Signal::TERM);
     let mut reply = String::new();
     client.read_to_string(&mut reply).unwrap();
@@ -113,5 +114,5 @@ fn the_crawler_finishes_its_pages_after_a_signal() {
     let (status, rest) = example.finish();
     let last = rest.lines().last().unwrap_or_default();
     assert!(status == Some(0) && last.ends_with(" of them not fetched"), "{status:?}: {rest}");
-    assert!(!last.contains(" 0 of them"), "pages that were found stay open: {rest}");
+    assert!(!last.contains(" 0 of them"), "some pages that were found are not fetched: {rest}");
 }

@@ -1,4 +1,4 @@
-//! What a server shows of itself.
+//! What snapshots and events show of a server.
 
 use std::time::Duration;
 

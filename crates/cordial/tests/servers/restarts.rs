@@ -1,4 +1,4 @@
-//! The mailbox that outlives the processes of its server.
+//! Restarts of servers: the mailbox outlives the processes of its server.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -92,7 +92,7 @@ fn a_second_tree_does_not_get_the_server() {
         let tasks = TaskSupervisor::start();
         assert_eq!(tasks.start_child_with(server.child_spec()), Err(StartError::AlreadySupervised("one".into())));
         first.stop().await;
-        // The first tree has ended, so another may have the server.
+        // The first tree has ended, so another tree may adopt the server.
         let third = Supervisor::builder(Strategy::OneForOne).child(server.child_spec()).start().await.unwrap();
         assert_eq!(server.call(Say("fine")).await, Ok(4));
         third.stop().await;

@@ -1,4 +1,4 @@
-//! A server that does what its messages say, and logs it.
+//! A server for tests. Each type of message makes it do one thing: log, sleep, panic, stop, or reply later.
 
 use std::time::Duration;
 
@@ -9,22 +9,22 @@ use crate::harness::children::Log;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
-/// Logs the messages that it handles.
+/// The server. It logs its start, its stop, and the texts of messages.
 pub(crate) struct Worker {
     pub(crate) log: Log,
 }
 
-/// Logs a text, and answers with how long it is.
+/// Logs a text. The reply is its length in bytes.
 pub(crate) struct Say(pub(crate) &'static str);
-/// Sleeps, then logs a text.
+/// Sleeps for this many seconds, then logs a text.
 pub(crate) struct Slow(pub(crate) u64, pub(crate) &'static str);
-/// Panics with this message.
+/// Makes the handler panic with this message.
 pub(crate) struct Crash(pub(crate) &'static str);
-/// Ends the process with this exit, after the message.
+/// Stops the server with this exit after the handler has returned. The reply is `"ends"`.
 pub(crate) struct End(pub(crate) Exit);
-/// Answers after this many seconds, and handles other messages meanwhile.
+/// Replies after this many seconds. The server handles other messages meanwhile. With 13, the future of the reply panics.
 pub(crate) struct SlowReply(pub(crate) u64);
-/// Runs a function with the context.
+/// Calls a function with the context, and replies with the output of the future that it returns.
 pub(crate) struct With<F>(pub(crate) F);
 
 impl Worker {

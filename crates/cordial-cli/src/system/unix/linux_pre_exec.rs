@@ -7,7 +7,7 @@
 //!                         Ctrl-Z is sent to the group of cordial ┘── the signal is pending ─────┘ and stops the child here
 //! ```
 //!
-//! Signals are blocked from before `fork` until just before `exec`.
+//! `posix_spawn` blocks the signals from before `fork` until just before `exec`.
 //!
 //! Only `cordial` can continue such a child: neither the terminal nor the shell knows the new group
 //! of the child.
@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::processes::Processes;
 
-/// Continues the stopped children of this process that are still before `exec`. `is_known` returns true for children
+/// Continues the stopped children of this process that have not called `exec` yet. `is_known` returns true for children
 /// whose start is complete, which this function leaves stopped.
 pub(super) fn continue_stopped_children(is_known: impl Fn(Pid) -> bool) {
     let Some(processes) = Processes::new() else { return };

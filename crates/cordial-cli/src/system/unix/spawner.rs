@@ -1,8 +1,8 @@
 //! Starts commands.
 //!
-//! Like the standard library, except that work that is the same for all commands is done once. The standard library
-//! copies the whole environment each time, and lets libc query the handler of each signal. For a command that does
-//! nothing, that was 3 % of its time.
+//! `Spawner` starts processes as the standard library does, but does the work that is the same for all commands only once. The
+//! standard library copies the whole environment for each process, and lets libc query the handler of each signal. This took
+//! 3 % of the time of a command that does nothing.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
@@ -27,7 +27,7 @@ use crate::system::spawn_config::{CommandInput, CommandOutput, RUN_VARIABLE, Spa
 /// Starts the commands of a run.
 pub(crate) struct Spawner {
     config: SpawnConfig,
-    /// The terminal, if it is the standard input of the commands; otherwise they have none.
+    /// The terminal, if it is the standard input of the commands.
     terminal: Option<Arc<Terminal>>,
     /// Names and entries (`NAME=value`): the inherited environment and `RUN_VARIABLE`.
     environment: Vec<(OsString, CString)>,
@@ -49,8 +49,8 @@ pub(super) struct Spawned {
 }
 
 impl Spawner {
-    /// Creates a spawner. Call it after the signal handlers are installed: a signal with a handler
-    /// is no longer ignored.
+    /// Creates a spawner. Call it after the signal handlers are installed: it reads which signals this process ignores, and a
+    /// signal with a handler is no longer ignored.
     pub(crate) fn new(config: SpawnConfig, terminal: Option<Arc<Terminal>>) -> Spawner {
         let inherited = std::env::vars_os().filter(|(name, _)| name != RUN_VARIABLE);
         let variables = inherited.chain([(RUN_VARIABLE.into(), config.run_name.clone().into())]);
@@ -75,7 +75,7 @@ impl Spawner {
         self.terminal.clone()
     }
 
-    /// Starts a command with these words. The variables are added to the inherited environment.
+    /// Starts a command with these words. The variables are added to the inherited environment, and replace those of the same name.
     ///
     /// # Errors
     ///
@@ -116,7 +116,7 @@ impl Spawner {
         self.start(OsStr::new("/bin/sh"), &shell, &words[1..], variables)
     }
 
-    /// Starts a program with the words of `before` and `words`, of which the first is its name.
+    /// Starts a program with the words of `before` and then `words` as its arguments. The first of them is `argv[0]`.
     fn start(
         &self,
         program: &OsStr,
@@ -168,7 +168,7 @@ impl Spawner {
             return Ok(None);
         }
         let (reader, writer) = io::pipe()?;
-        // The two descriptors always differ, as for the outputs: descriptor 0 is open in this process.
+        // The two descriptors always differ, because descriptor 0 is open in this process (see `pipe`).
         actions.add_dup2(reader.as_raw_fd(), rustix::stdio::raw_stdin())?;
         Ok(Some((reader, writer.into())))
     }
@@ -196,10 +196,9 @@ fn entry(name: &OsStr, value: &OsStr) -> io::Result<CString> {
     Ok(CString::new([name.as_bytes(), b"=", value.as_bytes()].concat())?)
 }
 
-/// Returns the signals to reset: all except for those that this process ignores, because its
-/// parent, such as `nohup`, wants commands to ignore them too. SIGPIPE is reset although it is
-/// ignored, because Rust's runtime ignores it, not the parent. `exec` resets signals with a handler
-/// anyway; including them saves libc a query for each.
+/// Returns the signals to reset: all except for those that this process ignores. They are ignored because its parent, such as
+/// `nohup`, wants commands to ignore them too. SIGPIPE is reset although this process ignores it: the runtime of Rust has set
+/// that, not the parent. `exec` resets signals with a handler anyway; including them saves libc a query for each.
 fn default_signals() -> SigSet {
     let ignored = signals::ignored_signals().unwrap_or(u64::MAX);
     let named = Signal::iterator().fold(0, |bits, signal| bits | signals::signal_bit(signal));

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn words_are_short() {
+fn numbers_and_durations_are_short() {
     let durations =
         [(0, "0ms"), (999, "999ms"), (1000, "1.0s"), (99_949, "99.9s"), (120_000, "2m"), (7_200_000, "2.0h")];
     for (milliseconds, text) in durations {
@@ -21,6 +21,6 @@ fn a_hostile_label_stays_text() {
 }
 
 #[test]
-fn a_text_of_a_program_gives_no_commands_to_the_terminal() {
+fn control_characters_of_a_text_are_escaped() {
     assert_eq!(escaped(b"a\x1b]0;b\x07\nc\xff"), "a\\u{1b}]0;b\\u{7}\nc\u{fffd}");
 }

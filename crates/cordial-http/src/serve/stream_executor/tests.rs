@@ -1,4 +1,4 @@
-//! How many streams run at once, whatever the client has reset.
+//! The limit of streams that run at once, which counts streams that the client has reset.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -32,9 +32,10 @@ fn executor() -> StreamExecutor {
     StreamExecutor::new("client".into(), ClientLimits::new(Duration::MAX, Duration::MAX))
 }
 
-/// A client may reset streams faster than their processes end: hyper does not count those any more.
+/// A client may reset streams faster than their processes end. hyper does not count a stream that was reset, although its process may
+/// still run.
 #[test]
-fn streams_that_are_too_many_are_dropped() {
+fn streams_beyond_the_limit_are_dropped() {
     testing::run(async {
         let (executor, n_streams) = (executor(), Arc::new(AtomicUsize::new(0)));
         let (release, released) = watch::channel(());

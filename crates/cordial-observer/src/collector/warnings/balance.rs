@@ -1,4 +1,4 @@
-//! Tasks that wait for a worker.
+//! Warns if many tasks wait while all workers are busy, or if tasks wait beside an idle worker.
 
 use super::warning_of::warning;
 use crate::collector::history::Rings;
@@ -7,7 +7,7 @@ use crate::view::{Point, Severity, Warning, WarningKind};
 /// For how many seconds a problem has to last.
 const SECONDS: usize = 5;
 
-/// How many tasks for each worker may wait.
+/// How many tasks for each worker may wait before all workers count as overloaded.
 const QUEUED: usize = 100;
 
 pub(super) fn find(history: &Rings) -> Option<Warning> {

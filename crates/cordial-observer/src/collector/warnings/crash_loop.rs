@@ -1,4 +1,4 @@
-//! Places that crash again and again.
+//! Warns of source locations at which processes crash again and again.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use super::warning_of::warning;
 use crate::collector::crash_log::CrashLog;
 use crate::view::{Severity, Warning, WarningKind};
 
-/// This many crashes of one place within a minute are a loop.
+/// This many crashes at one place within a minute are a loop.
 const CRASHES: usize = 5;
 const MINUTE_MS: u64 = 60_000;
 
@@ -14,8 +14,8 @@ pub(super) fn find(crashes: &CrashLog, now_ms: u64) -> Vec<Warning> {
     let mut counts: HashMap<&str, usize> = HashMap::new();
     let recent = crashes.newest_first().take_while(|logged| logged.at_ms + MINUTE_MS >= now_ms);
     recent.for_each(|logged| *counts.entry(&logged.place).or_default() += 1);
-    // In an order that stays the same from second to second.
     let mut loops: Vec<(&str, usize)> = counts.into_iter().filter(|(_, n)| *n >= CRASHES).collect();
+    // The order of a hash map differs between scans. Sorted warnings do not change places on the page.
     loops.sort_unstable();
     let warning_of = |(place, n): (&str, usize)| {
         let sentence = format!("{n} processes have crashed at {place} within a minute.");

@@ -1,4 +1,4 @@
-//! Mailboxes that are full, or only grow.
+//! Warns of mailboxes that are full or nearly full, or that grow from reading to reading.
 
 use std::collections::HashMap;
 
@@ -8,18 +8,18 @@ use super::warning_of::warning_of;
 use crate::source::Scan;
 use crate::view::{Severity, Warning, WarningKind};
 
-/// A mailbox that has grown in this many readings in a row, and has this many messages, is a warning.
+/// The warning of a mailbox that grows: it has grown in at least this many readings in a row, and has at least [`LONG`] messages.
 const GROWTH: u32 = 6;
 const LONG: usize = 100;
 
-/// Mailboxes that have grown since the last reading.
+/// The mailboxes that had messages in the last reading.
 #[derive(Debug, Default)]
 pub(super) struct Mailboxes(HashMap<Pid, Growth>);
 
 #[derive(Clone, Copy, Debug)]
 struct Growth {
     length: usize,
-    /// In how many readings in a row it has grown.
+    /// In how many readings in a row the mailbox has grown.
     n: u32,
 }
 

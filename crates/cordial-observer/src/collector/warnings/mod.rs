@@ -1,4 +1,4 @@
-//! What is wrong: a rule for each kind of problem.
+//! The warnings: a rule for each kind of problem.
 //!
 //! | kind | rule |
 //! |---|---|

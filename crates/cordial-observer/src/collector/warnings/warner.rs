@@ -20,7 +20,7 @@ const MAX_OF_KIND: usize = 20;
 #[derive(Debug, Default)]
 pub(crate) struct Warner {
     current: Vec<Warning>,
-    /// What the last scan shows. Scans may be rarer than updates.
+    /// The warnings that follow from the last scan. Scans may be rarer than updates.
     of_scan: Vec<Warning>,
     scanned_at_ms: Option<u64>,
     since: HashMap<String, u64>,

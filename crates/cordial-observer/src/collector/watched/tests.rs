@@ -60,7 +60,7 @@ fn a_process_that_was_polled_before_says_so() {
 }
 
 #[test]
-fn a_seventeenth_process_replaces_the_one_that_was_not_asked_for_the_longest() {
+fn a_seventeenth_process_replaces_the_least_recently_requested_one() {
     cordial::testing::run(async {
         let tasks: Vec<Task<()>> = (0..17).map(|_| Task::spawn(std::future::pending())).collect();
         let mut watched = Watched::default();

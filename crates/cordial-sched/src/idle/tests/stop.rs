@@ -37,5 +37,5 @@ fn a_worker_that_starts_while_the_pool_stops_does_not_sleep() {
         pool.begin_stop();
         worker.join().unwrap();
     });
-    assert_reached([("the last look found it", &seen.found_at_last), ("unparked", &seen.spurious)]);
+    assert_reached([("the recheck found it", &seen.found_at_last), ("unparked", &seen.spurious)]);
 }

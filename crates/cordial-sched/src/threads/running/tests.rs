@@ -76,7 +76,7 @@ fn a_task_that_is_pushed_while_the_last_thread_exits_runs_once() {
         BY_LAST_LOOK.fetch_add(by_last_look, Relaxed);
         assert_eq!(by_pusher + by_thread + by_last_look, 1, "a task was lost, or run twice");
     });
-    assert_reached([("the pusher", &BY_PUSHER), ("the thread", &BY_THREAD), ("its last look", &BY_LAST_LOOK)]);
+    assert_reached([("the pusher", &BY_PUSHER), ("the thread", &BY_THREAD), ("its recheck", &BY_LAST_LOOK)]);
 }
 
 #[test]

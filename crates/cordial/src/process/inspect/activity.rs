@@ -36,7 +36,7 @@ impl Activity {
     }
 }
 
-/// What is read once for all processes of a scan: the time, and the polls that go on.
+/// The values that are read once for all processes of a scan: the time, and the polls in progress.
 pub(super) struct Readings {
     /// Milliseconds on the coarse clock.
     pub(super) now: u64,

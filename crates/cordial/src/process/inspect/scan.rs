@@ -9,11 +9,12 @@ use crate::pid::Pid;
 use crate::process::runtime::RuntimeHandle;
 use crate::process::serving::Serving;
 
-/// How many summaries are made before they are passed on. A chunk fits into the second-level cache of a processor.
+/// How many summaries are made before the first of them is passed to the closure. A chunk fits into the second-level cache of a
+/// processor.
 const CHUNK: usize = 256;
 
-/// Calls `f` with a summary of each live process whose pid is greater than `after`, or of all, ordered by pid, until `f`
-/// returns `Break`. No lock is held during a call.
+/// Calls `f` with a summary of each live process, ordered by pid, until `f` returns `Break`. With `after`, begins with the
+/// first pid that is greater. No lock is held during a call.
 pub(in crate::process) fn visit(
     runtime: &RuntimeHandle,
     after: Option<Pid>,

@@ -41,7 +41,7 @@ pub struct ProcessInfo {
     pub pid: Pid,
     /// The label that the process has set, or else its label as a supervisor or its id as a child.
     pub label: Option<Arc<str>>,
-    /// What it is for.
+    /// What the process is for.
     pub kind: ProcessKind,
     /// Where it was spawned.
     pub spawned_at: Location,
@@ -73,7 +73,7 @@ pub struct ProcessInfo {
     pub connection: Option<ConnectionInfo>,
     /// What the process shows about itself, line by line: see [`set_details`](crate::process::set_details).
     pub details: Vec<String>,
-    /// What it does at the moment.
+    /// What the process does at the moment.
     pub activity: Activity,
     /// How often it was polled. Wraps.
     pub polls: u32,

@@ -22,13 +22,13 @@ pub struct ProcessSummary {
     pub label: Option<Arc<str>>,
     /// The id of the child, if the process was started from a child specification.
     pub child_id: Option<Arc<str>>,
-    /// What it is for.
+    /// What the process is for.
     pub kind: ProcessKind,
     /// Where it was spawned.
     pub spawned_at: Location,
     /// How far it has come on the way to its exit.
     pub state: ProcessState,
-    /// What it does at the moment.
+    /// What the process does at the moment.
     pub activity: Activity,
     /// The process that spawned it, if a process did. It may have ended.
     pub caller: Option<Pid>,

@@ -22,8 +22,8 @@ pub struct StopAnswer {
     pub ending: Ending,
     /// How long the attempt has taken.
     pub took: Duration,
-    /// How many processes below it were to be stopped as well. Those that a supervisor stops are not counted unless the whole subtree
-    /// was to be stopped.
+    /// How many processes below it in the supervision tree were to be stopped as well. The children that a stopped supervisor stops
+    /// itself are counted only if the whole subtree was to be stopped.
     pub n_below: usize,
     /// The processes below it that did not end when they were asked to.
     pub report: StopReport,
@@ -35,7 +35,7 @@ pub struct StopAnswer {
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub enum Ending {
-    /// There was no such process, or no longer.
+    /// There was no such process, or it had ended before the attempt.
     NoProcess,
     /// It has ended with this exit: as it was asked to, or by itself.
     Ended(Exit),

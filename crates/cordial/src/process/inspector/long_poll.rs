@@ -9,13 +9,14 @@ use crate::process::inspect::ThreadInfo;
 use crate::process::kind::ProcessKind;
 use crate::process::runtime::RuntimeHandle;
 
-/// A poll that has lasted for a millisecond or more and has not returned.
+/// A poll that has lasted for a millisecond or more and has not returned. It may be shorter than `stall_after`, from which on the event
+/// `long_poll` is emitted.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct LongPoll {
     /// The process.
     pub pid: Pid,
-    /// Its label, or else its label as a supervisor or its id as a child.
+    /// The label that the process has set; if it has set none, the label of a supervisor, or the id of a child.
     pub label: Option<Arc<str>>,
     /// What the process is for.
     pub kind: ProcessKind,

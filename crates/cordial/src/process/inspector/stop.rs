@@ -23,7 +23,7 @@ use crate::process::stop::{LateEnds, Polls, StopOutcome, describe, stop_all, sto
 /// How long an answer waits for a process that was killed and is in no poll.
 const WAIT_AFTER_KILL: Duration = Duration::from_secs(1);
 
-/// What is known about a process before it is stopped.
+/// The data about a process that are read before it is stopped.
 struct Target {
     stopped: Stopped,
     /// The parent, if there is one, and the slot of the process there.

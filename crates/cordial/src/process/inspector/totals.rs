@@ -1,4 +1,4 @@
-//! What a runtime has done so far, in a few numbers.
+//! How many processes a runtime has and has had, by how they ended.
 
 use crate::process::crashes::CrashCounts;
 use crate::process::runtime::RuntimeHandle;

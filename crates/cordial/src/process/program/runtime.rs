@@ -151,14 +151,14 @@ impl Runtime {
 
     /// Asks every process to shut down, kills the processes that are left when `limit` has passed, and ends the threads.
     ///
-    /// Only a process that opted in to graceful shutdown gets the time. Blocks until every process has ended, but no longer than
-    /// 200 ms after the kill. No process can be spawned on this runtime from then on: tasks return [`Exit::Refused`]. A second
-    /// call does nothing.
+    /// Only a process that opted in to graceful shutdown gets the time; all others end at their current await. Blocks until every
+    /// process has ended, but no longer than 200 ms after the kill. No process can be spawned on this runtime after the call: tasks
+    /// return [`Exit::Refused`]. A second call does nothing.
     ///
     /// The report lists processes whose poll did not return within 100 ms as abandoned. All other processes that were killed are
     /// listed as killed; if there are so many that the threads have not ended all of them when this returns, the threads go on.
     ///
-    /// A process of this runtime that makes the call is not waited for: it is killed last, and ends
+    /// If a process of this runtime makes the call, the call does not wait for that process: the process is killed last, and ends
     /// when its current poll returns.
     ///
     /// # Panics

@@ -23,7 +23,7 @@ use crate::sorted_map::SortedMap;
 use crate::timeout::CompactTimeout;
 use crate::unwind::PanicReports;
 
-const BUILT_WITH: &str = "every executor of this crate is built with a `Shared` as its hooks";
+const BUILT_WITH: &str = "every executor of this crate is built with a `RuntimeShared` as its hooks";
 
 /// A handle to a runtime: its scheduler and its process table.
 #[derive(Clone, Debug)]

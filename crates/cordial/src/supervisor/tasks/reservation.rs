@@ -1,4 +1,4 @@
-//! Room for one more child: taken at once, or reserved after a wait.
+//! A slot for one more child of a task supervisor: taken at once, or reserved after a wait.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub(super) struct Reservation {
 }
 
 impl Reservation {
-    /// Takes a slot for the child. Refuses if the incarnation stops.
+    /// Takes a slot for the child. Refused if the incarnation is stopping or has ended.
     pub(super) fn slot(self) -> Result<ChildSlot, Refusal> {
         let slot = self.children.slot()?;
         self.permit.forget();
@@ -37,7 +37,7 @@ impl TasksShared {
         slot.map_err(|refusal| self.refine_refusal(refusal))
     }
 
-    /// Waits while the supervisor is full.
+    /// Waits while the supervisor is full, and reserves room for one child.
     pub(super) async fn reserve(&self) -> Result<Reservation, Refusal> {
         self.runtime().refuse_forked()?;
         let refine = |refusal| self.refine_refusal(refusal);

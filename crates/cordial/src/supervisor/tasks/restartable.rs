@@ -110,11 +110,11 @@ pub(super) enum RestartProgress {
     Later,
 }
 
-/// What remains of a child that was terminated after its process had exited.
+/// What `terminate_child` has found of a child whose process had exited.
 #[must_use = "a process may have to be stopped"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Terminated {
-    /// Nothing.
+    /// No process: the child was removed.
     Removed,
     /// The process of a restart, which is to be stopped.
     Running(Pid, Shutdown),

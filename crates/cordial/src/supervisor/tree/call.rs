@@ -20,7 +20,7 @@ pub(super) enum TreeCall {
     Delete(Arc<str>, oneshot::Sender<Result<(), DeleteError>>),
 }
 
-/// Sends the result of a start to the call that waits for it.
+/// Sends the reply to a call that starts a child: the pid of the child.
 pub(super) type Starter = oneshot::Sender<Result<Pid, StartError>>;
 
 /// The process that makes a call and waits for the reply; `None` for a thread outside a process.
@@ -44,7 +44,7 @@ pub(super) fn reply<T>(caller: oneshot::Sender<T>, result: T) {
 /// The calls that the supervisor has not handled yet, in the order in which they arrived.
 pub(super) struct Calls {
     inbox: Inbox<TreeCall>,
-    /// How many of the deferred calls wait for the present start. The others have not been examined during it.
+    /// How many of the deferred calls wait for the present start: the first ones. The others have not been examined since it began.
     n_waiting: usize,
 }
 
@@ -68,7 +68,7 @@ impl Calls {
         self.inbox.next().await
     }
 
-    /// Makes a call that was received the next one again.
+    /// Puts a call that was received back to the front, so that it is the next one again.
     pub(super) fn put_back(&mut self, call: TreeCall) {
         self.inbox.put_back(call);
     }
@@ -83,7 +83,7 @@ impl Calls {
         self.inbox.next_after(self.n_waiting).await
     }
 
-    /// Lets a call wait for the present start.
+    /// Defers a call until the present start has ended.
     pub(super) fn defer(&mut self, call: TreeCall) {
         self.inbox.defer_after(self.n_waiting, call);
         self.n_waiting += 1;

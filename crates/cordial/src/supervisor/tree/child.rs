@@ -16,7 +16,7 @@ pub(super) struct TreeChild {
     pub(super) incarnation: u32,
     /// Why the present incarnation was started.
     start_cause: StartCause,
-    /// The call that waits until the child has started, while its start is delayed.
+    /// The channel for the reply to the call that starts the child, while the start is delayed.
     pub(super) starter: Option<Starter>,
     /// Which attempt of a restart is the next one, or the present one. Set before the status is set to `RestartAt`.
     pub(super) attempt: Attempt,

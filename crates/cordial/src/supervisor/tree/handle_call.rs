@@ -72,8 +72,8 @@ impl TreeState {
         }
     }
 
-    /// Replies to the call that has started a child, or lets it wait if the start is delayed. Removes a child that was added
-    /// and has not started.
+    /// Replies to the call that has started a child. If the start is delayed, keeps the channel and replies later. Removes a child
+    /// that was added and has not started.
     fn reply_start(&mut self, key: u32, outcome: StartOutcome, starter: Starter) {
         let child = &mut self.children[key];
         let is_temporary = child.spec.restart == Restart::Temporary;

@@ -1,4 +1,4 @@
-//! The inputs of a supervisor's process of one kind, in the order in which they arrived.
+//! A queue for one kind of input of a supervisor's process (calls, or exits of children), in the order of arrival.
 
 use std::collections::VecDeque;
 
@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 #[derive(Debug)]
 pub(super) struct Inbox<T> {
     receiver: mpsc::UnboundedReceiver<T>,
-    /// Inputs that were received and wait. They come before those in the channel.
+    /// Inputs that were received from the channel and are not handled yet. They precede those in the channel.
     deferred: VecDeque<T>,
 }
 
@@ -57,7 +57,7 @@ impl<T> Inbox<T> {
         }
     }
 
-    /// Returns the first input that is `wanted`, if it has arrived. It stays here.
+    /// Returns the first input that is `wanted`, if it has arrived. The input stays in the queue.
     pub(super) fn peek_where(&mut self, wanted: impl Fn(&T) -> bool) -> Option<&T> {
         while let Ok(input) = self.receiver.try_recv() {
             self.deferred.push_back(input);
@@ -65,17 +65,17 @@ impl<T> Inbox<T> {
         self.deferred.iter().find(|input| wanted(input))
     }
 
-    /// Returns the inputs that were received and wait.
+    /// Returns the deferred inputs, oldest first.
     pub(super) fn deferred(&self) -> impl Iterator<Item = &T> {
         self.deferred.iter()
     }
 
-    /// Puts an input that was received after the first `n` deferred ones.
+    /// Inserts an input behind the first `n` deferred ones.
     pub(super) fn defer_after(&mut self, n: usize, input: T) {
         self.deferred.insert(n, input);
     }
 
-    /// Makes an input that was received the next one again.
+    /// Inserts an input before all others, so that it is the next one.
     pub(super) fn put_back(&mut self, input: T) {
         self.deferred.push_front(input);
     }
