@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// Notices a fork. Empty until the first executor starts.
 static FORK_GUARD: OnceLock<forkguard::Guard> = OnceLock::new();
 
-/// To be called before a thread is started that may hold a lock: forks are noticed from now on.
+/// Notices forks from now on. To be called before the first thread is started that may hold a lock.
 pub(crate) fn notice_forks() {
     FORK_GUARD.get_or_init(forkguard::new);
 }
@@ -37,7 +37,7 @@ impl<T> SpinLock<T> {
         SpinLock(TryLock::new(value))
     }
 
-    /// Takes the lock. What this returns gives it back when it is dropped, also during a panic.
+    /// Takes the lock. The returned guard releases it when it is dropped, also during a panic.
     #[inline]
     pub fn lock(&self) -> impl DerefMut<Target = T> + '_ {
         match self.0.try_lock() {
@@ -46,9 +46,9 @@ impl<T> SpinLock<T> {
         }
     }
 
-    /// Like [`lock`](SpinLock::lock), but returns `None` in a forked process if the lock was not given back after a second: a thread that
-    /// stayed in the parent process may have held it. Elsewhere, a holder to which the system gives no processor time for longer than
-    /// that still gives it back, and a wake-up that did not wait for it would be lost.
+    /// Like [`lock`](SpinLock::lock), but returns `None` in a forked process if the lock was not released within a second: a thread that
+    /// stayed in the parent process may hold it. In any other process this waits on, because the holder will release the lock, even if
+    /// the system gives it no processor time for more than a second, and a wake-up that gave up would be lost.
     #[inline]
     pub(crate) fn lock_for_a_second(&self) -> Option<impl DerefMut<Target = T> + '_> {
         self.0.try_lock().or_else(|| self.lock_taken_for_a_second())
@@ -80,7 +80,7 @@ impl<T> SpinLock<T> {
         }
     }
 
-    /// Waits for the lock. `None` if it was not given back after a second.
+    /// Waits for the lock. `None` if it was not released within a second.
     fn wait_for_a_second(&self) -> Option<try_lock::Locked<'_, T>> {
         for round in 0..YIELDS + SLEEPS {
             if let Some(locked) = self.spin() {
@@ -92,8 +92,8 @@ impl<T> SpinLock<T> {
         None
     }
 
-    /// Tries to take the lock, again and again, after longer and longer pauses. Each try takes the cache line away from the holder, so a
-    /// thread that tries all the time slows it down; and while this thread pauses, the holder can take the lock several times.
+    /// Tries to take the lock several times, with longer and longer pauses. Each try takes the cache line away from the holder, so a
+    /// thread that tries without pauses slows the holder down; and while this thread pauses, the holder can take the lock several times.
     fn spin(&self) -> Option<try_lock::Locked<'_, T>> {
         for step in 0..SPIN_STEPS {
             for _ in 0..FIRST_PAUSES << step {

@@ -100,7 +100,7 @@ fn a_stream_has_all_of_its_options() {
 }
 
 #[test]
-fn options_of_zero_and_too_many_workers_are_sentences() {
+fn options_of_zero_and_too_many_workers_are_refused_with_a_reason() {
     cordial_isolate::test_main(functions());
     assert_eq!(Pool::builder().workers(0).start().unwrap_err(), PoolError::Zero { option: "workers" });
     assert_eq!(Pool::builder().memory(0).start().unwrap_err(), PoolError::Zero { option: "memory" });

@@ -1,4 +1,4 @@
-//! The crate on real servers.
+//! Tests of the crate with real NATS servers.
 #![expect(clippy::disallowed_methods, reason = "tests measure how long errors take, on the real clock")]
 #![expect(clippy::print_stdout, reason = "a test that is skipped says so; counts are printed")]
 #![allow(clippy::unwrap_used, reason = "a test fails where something unexpected happens")]

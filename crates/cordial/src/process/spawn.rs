@@ -145,7 +145,7 @@ impl Spawn {
         Spawn { root_notice: Some(root.notice.clone()), ..self }
     }
 
-    /// Says what the process is for.
+    /// Sets what the process is for.
     pub(crate) fn purpose(self, purpose: Purpose) -> Spawn {
         Spawn { purpose, ..self }
     }

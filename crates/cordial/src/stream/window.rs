@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!  index      0   1   2   3   4   5   6   7
-//!             │       │           │       └ not started
+//!             │       │           │       └ not started, like 6
 //!  delivered ─┘       │           └ running, like 1 and 4
-//!                     └ 2, 3 finished, waiting for 1
+//!                     └ finished, like 3: both wait for 1
 //! ```
 
 use std::collections::VecDeque;

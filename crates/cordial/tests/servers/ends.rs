@@ -1,4 +1,4 @@
-//! What a server answers and counts when it starts late, has a deadline, or ends.
+//! Answers and counters of a server that starts late, has a deadline, or ends.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ fn a_temporary_server_in_a_tree_handles_what_was_sent_before_its_start() {
     });
 }
 
-/// Starts for longer than its idle timeout.
+/// A server whose start takes longer than its idle timeout.
 struct SlowStart(Log);
 
 impl Server for SlowStart {
@@ -121,7 +121,7 @@ fn the_caller_of_a_late_answer_is_refused_when_the_server_ends_without_a_fault()
     });
 }
 
-/// Panics in its handler, and then in `stopping`.
+/// A server that panics in its handler, and then in `stopping`.
 struct Twice;
 
 impl Server for Twice {

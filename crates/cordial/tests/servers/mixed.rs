@@ -25,7 +25,7 @@ struct Link {
 
 struct Next(ServerRef<Link>);
 struct Pass(u32);
-/// As `Pass`, but answers later.
+/// Like `Pass`, but replies with `Later`.
 struct PassLater(u32);
 
 impl Server for Link {}
@@ -60,7 +60,7 @@ impl Handle<PassLater> for Link {
     }
 }
 
-/// Starts servers, each of which passes calls on to the next one, and the last one to the first.
+/// Starts servers that pass calls on in a ring: each to the next one, the last one to the first.
 async fn ring(n: usize, limit: Timeout) -> Vec<ServerRef<Link>> {
     let ring: Vec<_> = (0..n)
         .map(|at| ServerRef::builder(move || Link { next: None, limit }).label(format!("s{at}")).start())
@@ -72,13 +72,13 @@ async fn ring(n: usize, limit: Timeout) -> Vec<ServerRef<Link>> {
 }
 
 #[test]
-fn a_cycle_of_two_to_five_servers_is_answered_at_the_limit_and_named_once_for_each_call_in_it() {
+fn a_cycle_of_two_to_five_servers_is_answered_at_the_limit_and_named_at_most_once_for_each_call_in_it() {
     for n in 2..=5 {
         let emitted = capture(move || {
             testing::run(async move {
                 let ring = ring(n, Timeout::After(3 * SECOND)).await;
                 let begun = Instant::now();
-                // Once around and back to the first, which is busy with it.
+                // The call goes once around the ring, back to the first server, which is busy with it.
                 let left = u32::try_from(n).unwrap();
                 let answer = ring[0].call(Pass(left)).timeout(Timeout::Infinity).await.unwrap();
                 assert!(answer.unwrap_err().is_timeout());
@@ -228,7 +228,7 @@ fn a_set_in_a_server_lasts_from_message_to_message_and_ends_with_its_incarnation
         let crashed = server.call(Collect).timeout(20 * SECOND).await.unwrap().unwrap();
         assert!(crashed.unwrap_err().to_string().contains("unlucky"));
         assert_eq!(server.call(Collect).await, Ok(None));
-        // A call that gives up `next` in the middle does not end the handler, and loses no result.
+        // The call gives up while the handler awaits `next`. The handler goes on, and no result is lost.
         server.call(Begin(4)).await.unwrap();
         assert!(server.call(Collect).timeout(SECOND).await.unwrap_err().is_timeout());
         let forever = server.call(Begin(1000)).await.unwrap();
@@ -296,7 +296,7 @@ fn a_deadline_ends_a_call_and_the_wait_for_room_and_the_server_skips_both() {
         assert_eq!(begun.elapsed(), SECOND);
         assert_eq!(server.call(Say("next")).await, Ok(4));
         assert_eq!(log.take(), "started slow next");
-        // The one that never got room was taken back.
+        // The call that waited for room was removed, and is not counted.
         assert_eq!(server.mailbox().skipped, 1);
     });
 }
