@@ -16,7 +16,7 @@ const ACTIONS: [(ActionKind, &str); 5] = [
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Question {
     pub(super) pid: String,
-    /// What the program allows.
+    /// The actions that the program allows, with what they do.
     kinds: Vec<(ActionKind, &'static str)>,
     /// The line that is selected; the first one does nothing.
     pub(super) selected: usize,
@@ -73,7 +73,7 @@ impl Question {
     /// Applies a key. Nothing happens to the process before a line is selected and confirmed with Enter.
     pub(super) fn key(&mut self, code: KeyCode) -> Decision {
         match (&self.stage, code) {
-            // What was sent goes on, and its answer is not shown.
+            // An action that was sent goes on, and its answer is not shown.
             (_, KeyCode::Esc) | (Stage::Answered(_), _) => Decision::Close,
             (Stage::Sent(_), _) => Decision::None,
             (Stage::Asked, KeyCode::Up | KeyCode::Char('k')) => {

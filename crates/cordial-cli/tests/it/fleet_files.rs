@@ -1,4 +1,4 @@
-//! What travels to and from a fleet besides the command: files, variables, and lines while it runs.
+//! Files, variables, and lines of output that travel to and from a fleet with a command.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -161,7 +161,7 @@ fn many_lines_of_a_fleet_are_complete_and_in_order() {
     assert_eq!((output.status, &*output.stderr), (0, "1\n2\n3\n4\n5\n1\n2\n3\n4\n5\n"));
 }
 
-/// The command tries for a minute to reach a server that does not answer. Ctrl-C does not wait for that.
+/// `cordial map` tries for a minute to reach a server that does not answer. Ctrl-C ends it earlier.
 #[test]
 fn ctrl_c_ends_a_run_whose_server_does_not_answer() {
     let Some(mut fleet) = Fleet::start() else { return };

@@ -1,4 +1,4 @@
-//! How a call reaches the code of a function, whatever it travels over: for crates that carry calls, such as `cordial-nats`.
+//! The way of a call to the code of a function, over any connection: for crates that carry calls, such as `cordial-nats`.
 //!
 //! ```text
 //!  caller                                                      worker

@@ -19,7 +19,7 @@ pub(super) enum Shown {
     },
 }
 
-/// Folds processes that look the same. Keeps the order; a folded row stands where its first process stood.
+/// Folds processes that look the same into one row. Keeps the order; the folded row takes the position of its first process.
 pub(super) fn fold(scan: &Scan, nodes: impl Iterator<Item = u32> + Clone) -> Vec<Shown> {
     let mut counts: HashMap<PlaceId, usize> = HashMap::new();
     for index in nodes.clone().filter(|index| is_alike(scan, *index)) {

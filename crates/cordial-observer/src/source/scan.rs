@@ -57,7 +57,7 @@ pub(crate) struct Before {
     polls: PollsInProgress,
 }
 
-/// Which process is below which.
+/// The tree of the processes: which process is below which other one.
 #[derive(Debug)]
 struct Levels {
     /// Indices of rows, sorted by the process above, then oldest first.
@@ -160,7 +160,7 @@ impl Scan {
         self.row(pid)?.label.as_deref().map(str::to_owned)
     }
 
-    /// Returns the poll of a process that went on at the time of this scan, if it was not a short one.
+    /// Returns the poll that a process was in at the time of this scan, if that poll had lasted for a while.
     pub(crate) fn poll_in_progress(&self, pid: Pid) -> Option<PollInProgress> {
         self.polls.get(&pid).copied()
     }
@@ -257,7 +257,7 @@ impl Levels {
     }
 }
 
-/// Counts what is below each row: rows without children first, then the rows all of whose children are counted.
+/// Counts the rows below each row: begins with rows without children, and goes on with rows all of whose children are counted.
 fn count_below(above: &[u32]) -> Vec<u32> {
     let mut below = vec![0_u32; above.len()];
     let mut waits_for = vec![0_u32; above.len()];

@@ -1,4 +1,4 @@
-//! The styles of the screen. The colors of the terminal are used, so they fit a light and a dark one.
+//! The styles of the screen. They use the colors of the terminal, which fit its background, light or dark.
 
 use ratatui::style::{Color, Modifier, Style};
 

@@ -57,7 +57,7 @@ fn a_kill_that_interrupts_a_stop_does_not_report_an_abandoned_child_twice() {
     assert_eq!(report.killed.len(), 1, "{report}");
 }
 
-/// Otherwise the supervisor would check the start in a loop until the thread that starts the process has gone on.
+/// Without the wait, the supervisor would check the start in a busy loop until the other thread has registered the process.
 #[test]
 fn a_start_that_is_due_before_its_process_is_registered_is_waited_for() {
     testing::run(async {
