@@ -22,8 +22,8 @@ pub(crate) fn block_100(bench: &Bench) -> Pair {
     beside(bench, 100, || std::thread::sleep(Duration::from_secs(1)))
 }
 
-/// The 99th percentile of the lateness of a task that sleeps for 1 ms again and again for 2 s. Before, `n` tasks that
-/// run `busy` were started; those of [`block_100`] end in the meantime.
+/// The 99th percentile of the lateness of a task that sleeps for 1 ms again and again for 2 s, beside `n` tasks that run `busy` and
+/// were started before. The tasks of [`block_100`] end after the first second.
 fn beside(bench: &Bench, n: usize, busy: fn()) -> Pair {
     let ours = bench.ours(async move {
         let tasks: Vec<Task<()>> =

@@ -140,7 +140,7 @@ impl ShellLine {
                 false => return Err(ItemFailure::NotANumber),
             }
         }
-        // Last, because the others say more about the item.
+        // Last, because the errors of the other checks say more about the item.
         self.check_commands(insertion)?;
         let os_string = |bytes| system::os_string(bytes).map_err(|NotUnicode| ItemFailure::NotUnicode);
         let fixed = [self.shell.program(), b"-c", &self.script, self.shell.name()];
@@ -156,7 +156,7 @@ impl ShellLine {
     }
 
     /// Checks that a calculation runs no command. Its text may consist of several values, as in `$(($x*60+$y))`, and of parts of
-    /// the line, as in `let "b[$i]=1"`, so all of them are looked at together.
+    /// the line, as in `let "b[$i]=1"`, so all of them are checked together.
     ///
     /// # Errors
     ///
@@ -237,7 +237,8 @@ fn has_index(pieces: &[ShellPiece]) -> bool {
     false
 }
 
-/// Returns whether a line refers to its arguments. Those of a function are others.
+/// Returns whether a line refers to its arguments. References in the body of a function do not count: they mean the arguments of
+/// the function.
 fn refers_to_arguments(line: &[u8]) -> bool {
     let line = without_functions(line);
     let references = ["$1", "$@", "$*", "${1", "${@", "${*"];

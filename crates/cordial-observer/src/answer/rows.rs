@@ -10,7 +10,7 @@ use crate::view::{Intensity, Mailbox, Reference, Supervision, Task};
 /// Returns the row of a process.
 pub(crate) fn task(scan: &Scan, inspector: &Inspector, index: usize) -> Task {
     let row = &scan.rows()[index];
-    // What only shown rows need. `None` if the process has ended since the scan.
+    // Details that a scan does not have, because only rows that are shown need them. `None` if the process has ended since the scan.
     let info = inspector.info(row.pid);
     let supervision = scan.supervision(row.pid);
     let restarts = supervision.map_or(u64::from(row.incarnation.saturating_sub(1)), |supervision| supervision.restarts);

@@ -25,7 +25,7 @@ pub(crate) struct NewEntry {
     pub(crate) result: String,
 }
 
-/// Why a request was refused before it was known what it asks for.
+/// Why a request was refused before its action was known.
 #[derive(Clone, Debug)]
 pub(crate) enum Refused {
     WrongToken,
@@ -53,8 +53,8 @@ impl AuditLog {
         self.actions.back().expect("an entry was pushed")
     }
 
-    /// Adds a refused request. Those of one client and one kind are one entry while that entry is in the log. Returns the entry, and how many
-    /// refusals it counts.
+    /// Adds a refused request. All refusals of one client and one kind share one entry while that entry is in the log. Returns the entry,
+    /// and how many refusals it counts.
     pub(crate) fn push_refusal(&mut self, who: String, refused: Refused, at_ms: u64) -> (&AuditEntry, u64) {
         let who = shortened(&who, MAX_TEXT);
         let action = match refused {

@@ -24,7 +24,7 @@ pub(super) fn new_pool(options: &Options, scheduler: &SchedulerRef, sysmon: &Par
     let starting = Arc::<()>::default();
     let spawn_worker = move |index| {
         let starts = Arc::clone(&starting);
-        // Without `starting` and this one.
+        // `starting` and `starts` are not counted.
         let n_starting = Arc::strong_count(&starting) - 2;
         let is_stand_in = index >= workers;
         let _no_start = is_stand_in.then(|| STARTING.lock_for_a_second());

@@ -17,10 +17,10 @@ pub(super) trait Polling: 'static {
     fn polled<F: Future + Send>(future: impl FnOnce() -> F) -> Self::Polled<F>;
 }
 
-/// Where it is.
+/// Polls the future where it is.
 pub(super) enum InPlace {}
 
-/// In a box.
+/// Polls the future in a box.
 pub(super) enum Boxed {}
 
 impl Polling for InPlace {

@@ -42,8 +42,8 @@ impl TreeState {
         }
     }
 
-    /// Takes in the delayed starts that have succeeded. To be called after an exit was read and before it is handled: the child
-    /// may have started and then exited.
+    /// Records the delayed starts that have succeeded. To be called after an exit was read and before it is handled: the child may have
+    /// started and then exited.
     pub(super) fn take_in_started(&mut self) {
         let mut due = Vec::new();
         while let Some((start, input)) = self.delayed_starts.next().now_or_never() {
