@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::http::{Persistent, answers_per_second};
 use crate::measure::{Bench, Pair, in_tokio, now, spin};
 
-/// Computing handlers beside the requests that are measured.
+/// How many handlers compute beside the requests that are measured.
 const COMPUTING: usize = 4;
 
 fn app() -> Router {

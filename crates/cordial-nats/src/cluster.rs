@@ -241,7 +241,7 @@ impl fmt::Debug for Cluster {
     }
 }
 
-/// The name of the machine, shortened to what a name may have, and a random number.
+/// Returns up to 40 characters of the name of the machine, with `-` for those that a name may not have, and a random number.
 fn default_name() -> String {
     let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
     let host: String = host.trim().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(40).collect();

@@ -121,7 +121,7 @@ fn outputs(group: &mut ProcessGroup) -> Result<Outputs, String> {
 
 async fn messages(stderr: impl AsyncRead + Unpin) -> String {
     let mut text = Vec::new();
-    // What was read before an error is what is known.
+    // If reading fails, the text that was read before is used.
     let _ = stderr.take(MAX_MESSAGE_BYTES).read_to_end(&mut text).await;
     String::from_utf8_lossy(&text).into_owned()
 }

@@ -37,7 +37,7 @@ struct UnpackedObject {
 /// How many objects are remembered. One that is forgotten is unpacked again.
 const MAX_UNPACKED: usize = 256;
 
-/// How often a file is unpacked whose directory other commands may remove.
+/// How many times a worker tries to unpack a file whose directory other commands may remove.
 const MAX_TRIES: u32 = 6;
 
 impl Unpacked {
@@ -93,7 +93,8 @@ pub(super) async fn fetch(
     Ok(())
 }
 
-/// Keeps the files that go back, and returns the names of their objects. A file that cannot be kept is a message instead.
+/// Packs each file that the command returns into an object, and returns the names of the objects. For a file that cannot be packed
+/// there is a message instead.
 pub(super) async fn give_back(
     archiver: &Archiver,
     cluster: &Cluster,
@@ -119,7 +120,7 @@ pub(super) fn remove(files: &CommandFiles, directory: &Path) {
     if !files.is_cleaned {
         return;
     }
-    // What is not there needs no removal, and what cannot be removed stays.
+    // Errors are ignored: a missing file needs no removal, and a file that cannot be removed stays.
     if files.has_own_directory {
         let _ = fs::remove_dir_all(directory);
         return;

@@ -125,7 +125,7 @@ pub(super) async fn run(
     let sink = |stream| Sink::new(stream, &config.output, item, &config.budget);
     let mut sinks = Some((sink(StdStream::Stdout), sink(StdStream::Stderr)));
 
-    // The first poll writes what the pipe can hold, which is most often the whole input. A pipe for which there are no blocks
+    // The first poll writes what the pipe can hold, which is most often the whole input. The pipe of an item without input
     // stays open while the command runs.
     let pipe = item.input.as_ref().and_then(|_| group.take_input());
     let mut feeding = pin!(feed(pipe, item.input.as_deref()));

@@ -10,7 +10,7 @@ use super::host::Host;
 use super::script::in_sh;
 use crate::text::io_error;
 
-/// Prints the number of cores.
+/// A line for the shell that prints the number of cores.
 const LINE: &[u8] = b"nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1";
 
 /// Asks all machines at once, and returns the number of cores of each, or why it cannot be reached. Blocks the thread

@@ -5,7 +5,7 @@
 pub(super) struct Address {
     /// Host and port, as in the header `Host`.
     pub(super) authority: String,
-    /// What stands before the paths of the endpoints: empty, or the path below which the observer is mounted.
+    /// The path below which the observer is mounted; the paths of the endpoints follow it. Empty for an observer at the root.
     pub(super) prefix: String,
     pub(super) token: Option<String>,
 }

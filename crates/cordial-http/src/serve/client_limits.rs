@@ -84,12 +84,12 @@ impl ClientLimits {
         }
     }
 
-    /// A request has arrived.
+    /// Clears the deadline for headers, because a request has arrived.
     pub(super) fn headers_arrived(&self) {
         self.headers_until.store(NONE, Ordering::Relaxed);
     }
 
-    /// A stream of HTTP/2 begins. The limit on headers starts anew when the last one has ended.
+    /// Counts a stream of HTTP/2 that begins. The limit on headers starts anew when the last stream has ended.
     pub(super) fn stream_begins(self: &Arc<ClientLimits>) -> OpenStream {
         let mut streams = self.streams();
         streams.n_open += 1;
@@ -108,7 +108,7 @@ impl ClientLimits {
         self.start(&self.headers_until, self.header_limit);
     }
 
-    /// The client has accepted data that may belong to the response of an HTTP/2 stream whose process has ended.
+    /// Notes that the client has accepted data, which may belong to the response of an HTTP/2 stream whose process has ended.
     pub(super) fn data_accepted(&self) {
         if self.headers_until.load(Ordering::Relaxed) == NONE {
             return;
@@ -119,7 +119,7 @@ impl ClientLimits {
         }
     }
 
-    /// The client has sent something. When the server stops, this shows that an HTTP/2 client is still there.
+    /// Notes that the client has sent data. When the server stops, this shows that an HTTP/2 client is still there.
     pub(super) fn data_received(&self) {
         if self.is_stopping.load(Ordering::Relaxed) {
             self.data_accepted();
@@ -145,12 +145,12 @@ impl ClientLimits {
         }
     }
 
-    /// The client does not accept data.
+    /// Starts the limit on writes, because the client does not accept data.
     pub(super) fn write_is_blocked(&self) {
         self.start(&self.write_until, self.write_limit);
     }
 
-    /// The client has accepted data.
+    /// Clears the deadline for writes, because the client has accepted data.
     pub(super) fn write_succeeded(&self) {
         self.write_until.store(NONE, Ordering::Relaxed);
     }

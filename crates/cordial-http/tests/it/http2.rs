@@ -192,7 +192,7 @@ fn a_large_window_of_a_client_that_does_not_read_costs_little() {
     });
 }
 
-/// As in HTTP/1, and also if the client answers pings: otherwise it would keep its place for ever.
+/// As in HTTP/1. Otherwise a client that answers pings would keep its place for ever.
 #[test]
 fn a_connection_without_streams_is_closed_after_the_limit() {
     testing::run(async {
@@ -276,7 +276,7 @@ fn a_slow_download_has_the_grace_time_when_the_server_stops() {
     }
 }
 
-/// It does not answer the ping of the server.
+/// The client does not answer the ping of the server.
 #[test]
 fn a_silent_client_without_streams_does_not_delay_a_shutdown() {
     testing::run(async {

@@ -23,7 +23,7 @@ pub struct Carried {
     pub(crate) traceparent: Option<String>,
 }
 
-/// The values of the call that runs here that belong to no key of its table.
+/// The values of the present call that belong to no key of the table of functions.
 static OTHERS: Inherited<Vec<(String, Vec<u8>)>> = Inherited::new();
 
 /// Returns the bytes that the crate that carries the call has added under this name with [`Carried::with`]. `None` outside of such a call.
@@ -65,7 +65,7 @@ impl Carried {
         self.values.push((name, value));
     }
 
-    /// Adds what another one has. Where both have something, that of the other one stays.
+    /// Adds the values and the trace context of `other`. They replace those that are here already.
     #[cfg_attr(not(any(target_os = "linux", target_os = "macos")), allow(dead_code, reason = "no pool starts here"))]
     pub(crate) fn merge(&mut self, other: Carried) {
         for (name, value) in other.values {
@@ -86,7 +86,7 @@ impl Carried {
         self.traceparent.as_deref()
     }
 
-    /// Returns the bytes.
+    /// Encodes the values and the trace context as bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         // The serialization of these types does not fail.
@@ -100,7 +100,7 @@ impl Carried {
     }
 }
 
-/// Runs a future with values that belong to no key of its table.
+/// Runs a future with values that belong to no key of the table of functions.
 pub(crate) fn scope_others(values: Vec<(String, Vec<u8>)>, future: EncodedFuture) -> EncodedFuture {
     if values.is_empty() { future } else { Box::pin(OTHERS.scope(values, future)) }
 }

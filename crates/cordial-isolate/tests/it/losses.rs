@@ -52,7 +52,7 @@ fn each_death_has_its_cause() {
     .unwrap();
 }
 
-/// The backtrace of an abort, which is written meanwhile, may take all processor time that the call has.
+/// Such an abort writes a backtrace, and the call may exceed its limit of processor time meanwhile.
 #[test]
 fn an_abort_for_lack_of_memory_that_takes_too_long_is_the_limit_of_memory() {
     cordial_isolate::test_main(functions());
@@ -67,7 +67,7 @@ fn an_abort_for_lack_of_memory_that_takes_too_long_is_the_limit_of_memory() {
     .unwrap();
 }
 
-/// A program with `panic = "abort"` and `RUST_BACKTRACE=1` writes this.
+/// A program with `panic = "abort"` and `RUST_BACKTRACE=1` writes such a backtrace after the message.
 #[test]
 fn a_message_of_a_panic_is_kept_before_a_long_backtrace() {
     cordial_isolate::test_main(functions());

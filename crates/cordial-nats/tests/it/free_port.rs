@@ -3,8 +3,8 @@
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A free port, below those that the system gives to programs that ask for any port: such a program would take it before it is used, or while
-/// its server is down.
+/// Returns a free port below those that the system gives to programs that ask for any port. Such a program could take the port
+/// before the test uses it, or while the server of the test is down.
 pub(crate) fn free_port() -> u16 {
     static TAKEN: AtomicU32 = AtomicU32::new(0);
     const FIRST: u32 = 10_000;

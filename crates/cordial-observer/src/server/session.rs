@@ -25,7 +25,7 @@ const WRONG_TOKEN_DELAY: Duration = Duration::from_secs(1);
 pub(super) struct Caller {
     pub(super) rights: Rights,
     pub(super) who: String,
-    /// Whether a browser has sent a cookie by itself, so that the request may be forged.
+    /// Whether the request has no bearer token. Another site may then have made a browser send it, with the cookie.
     pub(super) by_cookie: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What the server sends once a second.
+//! The event that the server sends once a second.
 
 use serde::{Deserialize, Serialize};
 

@@ -12,7 +12,7 @@ use crate::remote::SHORT_POLL;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Observation {
     pub(crate) now: Duration,
-    /// Since the round before.
+    /// The time since the round before.
     pub(crate) elapsed: Duration,
     /// Polls that have returned since the round before.
     pub(crate) n_finished: u64,
@@ -46,8 +46,8 @@ impl StarvationDetector {
         observation.n_stuck > 0 && self.since.is_some_and(is_late)
     }
 
-    /// Whether tasks wait and, in the last round, either polls were not short or the pace was too slow to take all of
-    /// the tasks within `stall_after`.
+    /// Returns whether tasks wait too long: since the round before, polls were not short, or so few returned that at this pace
+    /// the tasks would not all be taken within `stall_after`.
     fn is_waiting(&self, observation: &Observation) -> bool {
         let (n_finished, n_waiting) = (u128::from(observation.n_finished), observation.n_waiting as u128);
         let elapsed = observation.elapsed.as_nanos();

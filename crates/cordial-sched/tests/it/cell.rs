@@ -317,8 +317,8 @@ fn destructors_may_start_and_wake_and_join_and_drop() {
         let executor = executor(workers);
         let n_dropped = Arc::new(AtomicUsize::new(0));
         for round in 0..300 {
-            // One is in the future. The other is the output: its handle is dropped at once, is dropped after the task
-            // has finished, or takes it.
+            // One is in the future, the other is the output. The handle is dropped at once, is dropped after the task has
+            // finished, or takes the output.
             let held = busy_drop(&executor, 3, &n_dropped);
             let output = busy_drop(&executor, 3, &n_dropped);
             let join = spawn(&executor, async move {

@@ -21,7 +21,7 @@ pub struct Context<S> {
     pub(super) handled_in_poll: u32,
     /// Whether the last message was not in the mailbox.
     pub(super) mail_is_next: bool,
-    /// What comes next, between `next_of` and `take_other`.
+    /// The next message or event, from `next_of` until `take_other` takes it.
     pub(super) next: Option<Next<S>>,
 }
 

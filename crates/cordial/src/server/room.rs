@@ -17,12 +17,12 @@ struct State {
 }
 
 impl Room {
-    /// The message is in the mailbox.
+    /// Reports that the message is in the mailbox.
     pub(super) fn got(&self) {
         self.set(Ok(()));
     }
 
-    /// The message is not handled.
+    /// Reports why the message will not be handled.
     pub(super) fn failed(&self, exit: Exit) {
         self.set(Err(exit));
     }

@@ -95,7 +95,7 @@ fn a_limit_of_zero_polls_once() {
     });
 }
 
-/// Never answers.
+/// A server that never answers.
 struct Mute;
 struct Ask;
 impl Server for Mute {}
@@ -110,7 +110,7 @@ impl Handle<Ask> for Mute {
 fn calls_and_items_of_streams_are_capped() {
     testing::run(async {
         let server = ServerRef::start(|| Mute);
-        // Caught in tasks that defer the shutdown, so that the exits are seen.
+        // Two tasks await the call and the stream. They defer the shutdown at the deadline, so they can report the exits.
         let (sender, mut seen) = tokio::sync::mpsc::unbounded_channel();
         let begun = Instant::now();
         let calls = within(SECOND, async move {

@@ -117,7 +117,7 @@ fn an_error_that_is_an_exit_becomes_that_exit() {
 }
 
 #[test]
-fn a_task_supervisor_runs_the_items_of_such_a_source() {
+fn a_task_supervisor_runs_the_items_of_a_source_that_fails() {
     for_each_seed(|| async {
         let tasks = TaskSupervisor::builder().max_children(2).start();
         let results = tasks.try_async_stream_from(rows(5), backwards).max_concurrency(8).collect().await;

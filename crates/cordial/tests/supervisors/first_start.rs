@@ -47,7 +47,7 @@ fn client(log: &Log, back: Instant, n_good: usize) -> impl FnMut() -> ChildSpec 
     }
 }
 
-/// A supervisor of one such child, whose first start is paced.
+/// A nested supervisor with this child, whose first start is paced. So the start of the nested supervisor is delayed.
 fn nested(log: &Log, back: Instant, n_good: usize) -> ChildSpec {
     let mut client = client(log, back, n_good);
     ChildSpec::supervisor("nested", move || one_for_one().child(client().backoff(backoff())))
@@ -106,7 +106,7 @@ fn while_a_supervisor_starts_its_children_are_restarted_and_the_next_child_waits
 
 // V-115
 #[test]
-fn a_call_that_starts_such_a_child_waits_for_it_alone() {
+fn only_the_call_that_starts_a_child_waits_for_its_delayed_start() {
     for_each_seed(|| async {
         let (log, back) = (Log::default(), Instant::now() + AWAY);
         let tree = one_for_one().child(log.child("other")).start().await.unwrap();
@@ -142,7 +142,7 @@ fn a_call_that_starts_such_a_child_waits_for_it_alone() {
 }
 
 #[test]
-fn the_children_after_such_a_child_start_after_it() {
+fn the_children_after_a_child_wait_for_its_delayed_start() {
     for strategy in [Strategy::OneForAll, Strategy::RestForOne] {
         for_each_seed(move || async move {
             let (log, back) = (Log::default(), Instant::now() + AWAY);
@@ -164,7 +164,7 @@ fn the_children_after_such_a_child_start_after_it() {
 }
 
 #[test]
-fn such_a_start_can_fail_late_take_too_long_or_be_stopped() {
+fn a_delayed_start_can_fail_late_take_too_long_or_be_stopped() {
     for_each_seed(|| async {
         let (log, never) = (Log::default(), Instant::now() + 1000 * AWAY);
         let fails_late = |log: &Log| {
@@ -260,7 +260,7 @@ fn failed_attempts_of_a_first_start_leave_nothing_behind() {
 }
 
 #[test]
-fn a_call_that_waits_for_such_a_start_is_refused_before_the_children_are_stopped() {
+fn a_call_that_waits_for_a_delayed_start_is_refused_before_the_children_are_stopped() {
     for_each_seed(|| async {
         let (log, never) = (Log::default(), Instant::now() + 1000 * AWAY);
         let tree = one_for_one().start().await.unwrap();
@@ -283,7 +283,7 @@ fn a_call_that_waits_for_such_a_start_is_refused_before_the_children_are_stopped
 }
 
 #[test]
-fn a_child_that_exits_right_after_such_a_start_has_started() {
+fn a_child_that_exits_right_after_its_delayed_start_has_started() {
     for_each_seed(|| async {
         // Its child connects late, and ends the supervisor as soon as it has started.
         let ends_at_once = |back: Instant| {

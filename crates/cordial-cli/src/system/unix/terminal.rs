@@ -19,9 +19,9 @@ const TERMINAL: &str = "/dev/tty";
 /// Why the terminal has stopped a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TerminalStop {
-    /// SIGTTIN.
+    /// SIGTTIN: the command reads the terminal.
     Reads,
-    /// SIGTTOU.
+    /// SIGTTOU: the command changes the terminal, or writes to it.
     Changes,
 }
 
@@ -83,7 +83,7 @@ impl Terminal {
         if tcgetpgrp(&self.0) != Ok(group) {
             return;
         }
-        // Otherwise the call would stop this program, which is in the background.
+        // Without the block of SIGTTOU, `tcsetpgrp` would stop this program, which is in the background.
         let signal = SigSet::from(NixSignal::SIGTTOU);
         let was_blocked = SigSet::thread_get_mask().is_ok_and(|mask| mask.contains(NixSignal::SIGTTOU));
         let _ = signal.thread_block();
@@ -100,7 +100,7 @@ impl Terminal {
             return false;
         }
         self.take_back(group);
-        // To the whole job: the other programs of the pipeline are suspended as well.
+        // The signal goes to the whole job: the other programs of the pipeline are suspended as well.
         let _ = kill_current_process_group(Signal::TSTP);
         true
     }

@@ -45,10 +45,10 @@ pub(crate) struct Shared {
 /// The shortest time between two reports of the end of a long poll, for each spawn location.
 const REPORT_EVERY_MS: u64 = 1000;
 
-/// What was reported of the long polls of the processes of one spawn location.
+/// The reports of long polls of the processes of one spawn location, and how long all their polls lasted.
 #[derive(Debug, Default)]
 struct LongPollsOfLocation {
-    /// Whether one was recorded while it lasted. Its end can be recorded before that.
+    /// Whether a long poll was recorded while it lasted. The end of a long poll can be recorded earlier than this.
     is_recorded: bool,
     /// When the end of one was reported last, in milliseconds on the coarse clock.
     reported_at: Option<u64>,
