@@ -79,8 +79,8 @@ impl Shared {
         }
     }
 
-    /// Returns what the observer remembers. Ignores that the lock is poisoned: each change is one assignment, so a panic leaves the
-    /// collector consistent.
+    /// Locks the collector. Ignores that the lock is poisoned: each change is one assignment, so a panic leaves the collector
+    /// consistent.
     pub(crate) fn collector(&self) -> MutexGuard<'_, Collector> {
         self.collector.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -99,7 +99,7 @@ impl Shared {
         asked.await.map_err(|_| Unavailable)
     }
 
-    /// Returns what was dropped outside of the collector.
+    /// Returns how many clients were dropped and how many connections were refused. The collector counts the rest.
     pub(crate) fn dropped(&self) -> Dropped {
         Dropped {
             clients: self.n_clients_dropped.load(Ordering::Relaxed),

@@ -13,7 +13,7 @@ use crate::blocking_io::Writer;
 use crate::launch::SlotLimit;
 use crate::system::{self, LimitChange, LimitSignals, StandardError};
 
-/// The time between two looks at the file.
+/// The time between two reads of the file.
 const FILE_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Adjusts the limit for as long as the future is polled. Never returns.

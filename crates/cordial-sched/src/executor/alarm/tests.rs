@@ -13,7 +13,7 @@ fn an_alarm_that_is_far_away_is_early_by_at_most_a_quarter_of_its_limit_and_a_ne
     for (now, limit) in [(0, 1100), (7, 5000), (123_456, 5000), (9, 3_600_000), (268, 1074)] {
         let alarm = alarm(now, now + limit);
         assert!(alarm > now && alarm <= now + limit, "{alarm}");
-        // Whole milliseconds.
+        // 1 ms more, because all times are cut to whole milliseconds.
         assert!(now + limit - alarm <= limit / 4 + 1, "{alarm}");
     }
     for (now, limit) in [(0, 1), (5, 1000), (123_456, 268)] {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The buckets: from 1 ms on, each reaches to twice its lower bound, and the last one has no end.
+/// How many buckets there are. The first begins at 1 ms. Each reaches to twice its lower bound, and the last one has no end.
 const BUCKETS: usize = 16;
 
 /// How many of the polls of a spawn location lasted for how long.
