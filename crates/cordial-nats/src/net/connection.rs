@@ -26,7 +26,7 @@ pub(crate) struct Connection {
     pub(super) commands: mpsc::UnboundedSender<Command>,
     /// How often the client has connected.
     pub(super) connects: watch::Receiver<u64>,
-    /// The last error that the server has reported.
+    /// The last permission error that the server has reported.
     pub(super) permission_errors: watch::Receiver<Arc<str>>,
     pub(super) keep_alives: Arc<KeepAlives>,
 }
@@ -190,7 +190,7 @@ impl Connection {
         self.subscribe_with_capacity(subject, queue, SUBSCRIPTION_CAPACITY).await
     }
 
-    /// The same; messages beyond this capacity are dropped.
+    /// Subscribes as [`subscribe`](Connection::subscribe) does, with this capacity. Messages beyond the capacity are dropped.
     pub(crate) async fn subscribe_with_capacity(
         &self,
         subject: String,
