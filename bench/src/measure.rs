@@ -37,7 +37,7 @@ pub(crate) enum Unit {
     Bytes,
     PerSecond,
     Count,
-    /// Of one processor.
+    /// The share of one processor.
     Share,
 }
 

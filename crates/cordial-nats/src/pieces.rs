@@ -11,11 +11,13 @@ use crate::names::{JobId, Subjects};
 use crate::net::{NetError, Subscription, direct_get, publish_to_stream};
 use crate::streams::refused;
 
-/// How long one try to keep a piece may take, and how often a job or its submitter tries: as long as a server needs to come back.
+/// How long one try to keep or read a piece may take.
 const TRY_LIMIT: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// How often a job or its submitter tries again. All tries together last about as long as a server needs to come back.
 const MAX_TRIES: u32 = 30;
 
-/// How many pieces may wait for a reader that is slower than the job. Further ones are left out; they are in the stream.
+/// How many pieces may wait for a reader that is slower than the job. Further ones are left out, and can be read from the stream.
 const WATCHED_PIECES: usize = 8;
 
 /// A piece of the result of a job, seen when it was kept. Returned by [`PieceWatch::next`].

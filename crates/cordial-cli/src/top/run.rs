@@ -180,7 +180,7 @@ fn redraw(terminal: &mut DefaultTerminal) -> io::Result<()> {
 fn take_rows(state: &mut State, screenful: &Screenful) {
     match &screenful.list {
         Rows::Tasks(tasks) => {
-            // Otherwise the rows are those of another part of the list, and those of this part are still being fetched.
+            // With another offset, the rows are those of another part of the list, and those of this part are still being fetched.
             if tasks.offset == state.wanted.first {
                 state
                     .set_rows(tasks.rows.iter().map(|task| RowKey::Process(task.pid.clone())).collect(), tasks.matched);

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::harness::seeds::SECOND;
 use crate::harness::subprocess;
 
-/// Reports its drop.
+/// Reports when it is dropped.
 struct ReportsDrop(&'static str);
 
 impl Drop for ReportsDrop {
