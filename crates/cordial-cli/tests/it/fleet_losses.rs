@@ -10,8 +10,8 @@ use crate::harness::{cordial, wait_until};
 /// How many items there are; `CORDIAL_FLEET_ITEMS` sets another number.
 const ITEMS: u32 = 300;
 
-/// The slots of the killed worker, and as many of the frozen one, and for each slot a reply that was on its way. Only these commands run
-/// again without a resume.
+/// How many runs the loss of the two workers may repeat: those in the slots of the killed and of the frozen worker, and for each slot
+/// one whose reply was on its way.
 const LOST_SLOTS: usize = 8;
 
 /// How many items the command sends ahead. A killed submitter has not recorded them, so a resumed one sends them again.

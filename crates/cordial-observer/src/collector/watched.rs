@@ -17,7 +17,7 @@ const MAX_POINTS: usize = 600;
 /// How many moments are kept of each.
 const MAX_MOMENTS: usize = 200;
 
-/// A process that is not polled for this long waits.
+/// After how long without a poll a process counts as one that waits.
 const WAITS_MS: u64 = 10_000;
 
 /// The processes that are watched, those that have ended meanwhile included.

@@ -92,7 +92,7 @@ struct Sysmon<'a, H> {
     pause: Duration,
     /// Whether sysmon has parked since the last round, so that the workers were asleep for most of the time.
     has_parked: Cell<bool>,
-    /// For each worker, by index.
+    /// The last poll that was seen of each worker, by index.
     seen_polls: Vec<SeenPoll>,
     starvation: StarvationDetector,
     /// How many polls had returned by the last round.
@@ -144,11 +144,11 @@ impl SeenPoll {
 
 /// The times of one round.
 struct Round {
-    /// Since sysmon was started.
+    /// The time since sysmon was started.
     now: Duration,
     /// The same moment on the coarse clock.
     clock: u64,
-    /// Since the round before.
+    /// The time since the round before.
     elapsed: Duration,
     /// How much time of a worker one sample stands for.
     sampled: Duration,

@@ -31,7 +31,7 @@ fn a_limit_passes_at_its_time_after_calls_with_earlier_and_later_ones() {
         assert_eq!(quick.call(Say("four")).await, Ok(4));
         tokio::time::sleep(2 * SECOND).await;
         assert_eq!(exceeds(stuck.call(Say("same")).timeout(5 * SECOND)).await, 5 * SECOND);
-        // One with a limit of a minute does not delay a shorter one, and the other way around.
+        // An answered call with a limit of a minute does not delay the end of a call with a shorter limit, and the other way around.
         assert_eq!(quick.call(Say("four")).timeout(60 * SECOND).await, Ok(4));
         assert_eq!(exceeds(stuck.call(Say("shorter")).timeout(SECOND / 10)).await, SECOND / 10);
         assert_eq!(exceeds(stuck.call(Say("longer")).timeout(7 * SECOND)).await, 7 * SECOND);
@@ -106,7 +106,7 @@ fn a_call_that_was_polled_and_waits_unpolled_passes_when_it_is_polled_again() {
     });
 }
 
-/// Waits in its handler until the gate is open.
+/// A server whose handler waits until the gate is open.
 struct Waits;
 
 struct Gate(oneshot::Receiver<()>);
@@ -159,7 +159,7 @@ fn a_thousand_calls_wake_their_process_once_for_their_limits() {
     });
 }
 
-/// There, limits of a second or more are taken from a clock that is not exact.
+/// On the real clock, limits of a second or more are taken from a clock that is not exact.
 #[test]
 fn a_limit_of_a_second_does_not_pass_early_on_the_real_clock() {
     let runtime = Runtime::builder().workers(1).build().unwrap();

@@ -28,11 +28,11 @@ struct Job {
     crashes: bool,
 }
 
-/// What has happened.
+/// The numbers of the messages that the server has begun to handle, and how each of them ended.
 #[derive(Default)]
 struct History {
     begun: Vec<u32>,
-    /// Handled to the end.
+    /// The messages that were handled to the end.
     done: BTreeSet<u32>,
     crashed: BTreeSet<u32>,
 }

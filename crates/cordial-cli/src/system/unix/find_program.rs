@@ -49,7 +49,7 @@ const BUILT_IN: [&[u8]; 30] = [
     b"while",
 ];
 
-/// Returns what is started for a word.
+/// Returns the program that is started for a word.
 ///
 /// Returns `Program::Searched` if the system has to find the program each time: PATH is empty, or contains relative
 /// directories, which depend on the working directory.
@@ -105,7 +105,7 @@ pub(crate) fn is_command(name: &[u8]) -> bool {
         && (is_built_in(name) || exported_functions().iter().any(|function| function == name) || is_program())
 }
 
-/// Returns whether a word is a command or a keyword of every shell.
+/// Returns whether a word is a command or a keyword of a common shell.
 fn is_built_in(name: &[u8]) -> bool {
     BUILT_IN.contains(&name)
 }
