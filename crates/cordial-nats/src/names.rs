@@ -10,6 +10,7 @@
 //! | `PREFIX.done.GROUP.ORIGIN.NAME` | the accepted result, published again by the server |
 //! | `PREFIX.attempt.GROUP.ORIGIN.NAME.N` | how attempt N ended, if it failed; kept by `PREFIX-results` |
 //! | `PREFIX.attempt.GROUP.ORIGIN.NAME.N-claim` | that attempt N begins; kept by `PREFIX-results` |
+//! | `PREFIX.attempt.GROUP.ORIGIN.NAME.N-M` | piece M of the result of attempt N; kept by `PREFIX-results` |
 //! | `PREFIX.dead.GROUP.ORIGIN.NAME` | a dead letter; kept by `PREFIX-dead` |
 //! | `PREFIX.end.GROUP.ORIGIN.NAME` | the request to end a job that runs |
 //! | `PREFIX.call.FUNCTION` | a call |
@@ -95,7 +96,7 @@ pub(crate) fn text_of(token: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Which job: its group, and its key or a name that its submitter has made.
+/// The id of a job: its group, and its key or a name that its submitter has made.
 ///
 /// `Display` writes it as one text, which [`FromStr`] reads again, so that another program can [attach](crate::Cluster::attach)
 /// to the job.

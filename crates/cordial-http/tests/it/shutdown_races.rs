@@ -19,7 +19,7 @@ use crate::harness::{Client, IN_FLIGHT, Network, start};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Orders of the scheduler that each test tries.
+/// How many orders of the scheduler each test tries.
 const SEEDS: u64 = 100;
 
 fn app() -> Router {
@@ -111,7 +111,7 @@ impl Listener for AlwaysReady {
     }
 }
 
-/// The clients of the first kind are gone at once; their connections end while the next ones are accepted.
+/// The clients of the first listener are gone at once; their connections end while the next ones are accepted.
 #[test]
 fn a_listener_that_is_always_ready_lets_a_shutdown_through() {
     let results: [fn() -> io::Result<DuplexStream>; 2] =

@@ -40,7 +40,7 @@ pub(crate) async fn submit(cluster: &Cluster, log: &Path, numbers: std::ops::Ran
     jobs
 }
 
-/// Every job has its own result, and only the jobs that a lost worker had were run twice.
+/// Checks that every job has its own result, and that only the jobs that a lost worker had were run twice. Returns the counts as a text.
 pub(crate) fn check(results: &[Result<u64, Exit>], log: &Path, n_lost: usize) -> String {
     for (number, result) in results.iter().enumerate() {
         assert_eq!(*result, Ok(number as u64));

@@ -31,7 +31,7 @@ impl Rights {
         *self.field(kind)
     }
 
-    /// Returns what both allow.
+    /// Returns the actions that both allow.
     pub(crate) fn and(self, other: Rights) -> Rights {
         Rights::of(ActionKind::ALL.into_iter().filter(|kind| self.allows(*kind) && other.allows(*kind)))
     }

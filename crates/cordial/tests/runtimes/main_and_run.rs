@@ -18,7 +18,7 @@ fn exit_with(status: ExitCode) -> ! {
     std::process::exit(number.unwrap().into())
 }
 
-/// Reports its drop.
+/// Reports when it is dropped.
 struct ReportsDrop(&'static str);
 
 impl Drop for ReportsDrop {

@@ -94,7 +94,7 @@ fn a_factory_that_panics() {
     });
 }
 
-/// Fails to start, or hangs.
+/// A server that fails to start, or hangs in its start.
 struct NoStart(Option<&'static str>);
 
 impl Server for NoStart {
