@@ -221,7 +221,7 @@ fn the_statistics_of_the_scheduler_are_recorded() {
     assert!(values.get("cordial_polls_total").is_some());
 }
 
-/// Answers nothing.
+/// A server that answers only after 10 s.
 struct Mute;
 struct Ask;
 

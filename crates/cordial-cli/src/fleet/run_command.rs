@@ -134,7 +134,7 @@ pub(super) async fn run_command(runner: Arc<Runner>, request: CommandRequest) ->
         }
     };
     reply.returned = files::give_back(&runner.archiver, cluster, &files, &directory, (attempt.job(), run)).await;
-    // What a successful command has made and could not be given back stays there.
+    // If a file of a successful command could not be given back, its files stay there.
     if reply.ended != Ended::Exited(0) || reply.returned.iter().all(Result::is_ok) {
         files::remove(&files, &directory);
     }
@@ -248,8 +248,8 @@ async fn run_in(
             return Err(Exit::Shutdown(None));
         }
         if read.is_none() {
-            // What the process wrote before its exit; its background processes may hold the outputs open. Only the wait for
-            // more has a limit: what was read is kept, however long the server takes.
+            // Reads what the process wrote before its exit. Its background processes may hold the outputs open, so the wait for
+            // more has a limit. What was read is kept, however long the server takes.
             tokio::select! {
                 all = &mut reading => all?,
                 () = sleep(PIPE_LINGER) => {

@@ -138,7 +138,7 @@ fn a_supervisor_of_the_runtime_inherits_nothing() {
     });
 }
 
-/// Says what its handler sees.
+/// A server whose answer says which values its handler sees.
 struct Sees;
 struct Look;
 

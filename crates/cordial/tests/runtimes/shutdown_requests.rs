@@ -280,7 +280,7 @@ fn a_deferred_request_ends_the_process_when_the_last_guard_is_dropped() {
     });
 }
 
-/// A helper function may call it any number of times, and leaves the process as it was.
+/// A helper function may call `defer_shutdown` any number of times, and leaves the process as it was.
 #[test]
 fn a_process_without_guards_ends_at_once_as_before() {
     for_each_seed(|| async {
@@ -396,7 +396,7 @@ fn a_waiting_future_keeps_one_waker() {
     });
 }
 
-/// Outside of any process: the root of the runtime. In a simulation that is the future of the test.
+/// The root is that of the runtime: in a simulation, the future of the test.
 #[test]
 fn outside_of_any_process_the_future_waits_for_the_root() {
     for_each_seed(|| async {

@@ -171,7 +171,7 @@ impl Server {
         ChildSpec::init(id, move || server.clone().connect())
     }
 
-    /// The same, but the first connection succeeds and is lost at once.
+    /// A permanent child whose first connection succeeds and is lost at once, and which then connects again.
     fn client_that_was_connected(&self) -> ChildSpec {
         let (server, mut n_starts) = (self.clone(), 0);
         ChildSpec::init("client", move || {
