@@ -54,7 +54,7 @@ impl Namespace {
         assert!(ip(&format!("-n {} link set {} up", self.name, self.device("i"))));
     }
 
-    /// Names of devices have at most 15 bytes.
+    /// Returns the name of a device, which has at most 15 bytes.
     fn device(&self, end: &str) -> String {
         format!("cord{end}{}", std::process::id())
     }

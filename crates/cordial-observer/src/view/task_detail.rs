@@ -63,7 +63,7 @@ pub struct Peer {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct PollDuration {
-    /// The shortest time that is counted here. The longest is less than twice as long; the last one has no longest.
+    /// The shortest time that is counted here. The longest is less than twice as long; the last entry has no upper bound.
     pub at_least_ms: u64,
     /// How many polls have lasted for such a time.
     pub polls: u64,
@@ -83,7 +83,7 @@ pub struct Children {
 #[non_exhaustive]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Moment {
-    /// When.
+    /// When it happened.
     pub at_ms: u64,
     /// What: `spawned`, `watched` (a client has asked for it first), `first poll`, `waits` (it was not polled for ten seconds), `woken`,
     /// `long polls`, `shutdown requested`, `exiting`, `abandoned` or `ended`.
