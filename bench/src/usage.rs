@@ -33,7 +33,7 @@ fn bytes(key: &str) -> f64 {
     kib.map_or(f64::NAN, |kib| kib * 1024.0)
 }
 
-/// Whether a thread belongs to the library. The main thread has the name of this program.
+/// Returns whether a thread belongs to the library. The main thread has the name of this program.
 fn is_library_thread(name: &str) -> bool {
     name.starts_with("cordial-") && name.trim_end() != "cordial-bench"
 }

@@ -135,7 +135,7 @@ impl fmt::Display for ConnectError {
     }
 }
 
-/// What to do, by what the TLS library or the server says.
+/// Returns what to do about an error of TLS. `reason` is the text of the TLS library or of the server.
 fn tls_advice(reason: &str) -> &'static str {
     let advice_by_word = [
         ("UnknownIssuer", "name the certificate that has signed that of the server with `root_certificates`"),

@@ -117,7 +117,7 @@ pub struct JobId {
     group: Arc<str>,
     /// `key`, or the instance that submitted the job.
     origin: Arc<str>,
-    /// One token.
+    /// The key, or the name that the submitter has made, as one token.
     name: Arc<str>,
 }
 

@@ -137,7 +137,7 @@ pub(crate) fn read_carried(headers: &HeaderMap) -> Carried {
     bytes.map(|bytes| Carried::decode(&bytes)).unwrap_or_default()
 }
 
-/// The text of the error of [`write_carried`].
+/// Returns the text of the error of [`write_carried`].
 pub(crate) fn too_much_carried(size: usize) -> String {
     format!(
         "what travels beside the argument has {size} bytes, and {MAX_CARRIED} are allowed; make the values of `Functions::travels` \
@@ -154,7 +154,7 @@ pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
     headers.get(name).map(async_nats::HeaderValue::as_str)
 }
 
-/// A header has one line.
+/// Escapes the line ends of a text, because a header has one line.
 pub(crate) fn escaped(text: &str) -> String {
     text.escape_debug().to_string()
 }

@@ -158,13 +158,13 @@ impl Pool {
         self.running.is_stopping()
     }
 
-    /// Whether all threads of a pool that is stopping have ended. If so, a thread that pushes a task must call
+    /// Returns whether all threads of a pool that is stopping have ended. If so, a thread that pushes a task must call
     /// [`run_remaining_tasks`](Pool::run_remaining_tasks).
     pub(crate) fn have_all_exited(&self) -> bool {
         self.running.have_all_exited()
     }
 
-    /// Whether all threads have ended and left tasks in the queues.
+    /// Returns whether all threads have ended and left tasks in the queues.
     pub(crate) fn has_remaining_tasks(&self) -> bool {
         self.have_all_exited() && self.queues.has_queued()
     }

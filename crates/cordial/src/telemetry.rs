@@ -202,7 +202,7 @@ pub(crate) fn lost_panic(caught: &Caught) {
         exit = %format_args!("panicked at {location}: {message}"), backtrace = caught.backtrace().map(shown), "a panic that ends no process: in the destructor of a value that was not taken, or in `stopping` after another panic");
 }
 
-/// A subscriber that panics is ignored: it may need thread-locals that an ending thread has lost.
+/// Emits that a process was refused. Ignores a subscriber that panics: it may need thread-locals that an ending thread has lost.
 pub(crate) fn refused(spawned_at: &'static Location<'static>, supervisor: Option<Pid>, refusal: &Refusal) {
     ignore_panic(|| emit_refused(spawned_at, supervisor, refusal));
 }

@@ -84,7 +84,7 @@ fn thread_has_ended() -> io::Error {
     io::Error::other("the thread that writes has ended")
 }
 
-/// The body of the thread that writes.
+/// Runs the thread that writes.
 fn serve(
     mut stream: impl Write + Descriptor,
     requests: &Receiver<Vec<u8>>,

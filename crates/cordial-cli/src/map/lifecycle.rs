@@ -103,7 +103,7 @@ fn new_run_name() -> String {
     format!("{}-{}", std::process::id(), now.as_nanos())
 }
 
-/// The root task: runs the items and handles signals.
+/// Runs the root task, which runs the items and handles signals.
 async fn root(config: Config, run_name: String, state: RunState) -> ExitReason {
     if config.options.observe.is_some() {
         name_root();

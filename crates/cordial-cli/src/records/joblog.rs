@@ -120,7 +120,7 @@ impl Joblog {
         let mut is_cut = false;
         for_each_line(path, |number, line| {
             let Some(text) = line.strip_suffix(b"\n") else {
-                // It was being written when the run was killed: its item is run again.
+                // The line was being written when the run was killed: its item is run again.
                 is_cut = true;
                 return Ok(());
             };

@@ -467,7 +467,7 @@ impl Driver {
         }
     }
 
-    /// A call has ended: the worker takes the next one, or exits.
+    /// Handles the end of a call: the worker takes the next one, or exits.
     fn done(&mut self, id: u64, frame: Frame) {
         // What it has written belongs to it, and was written before its answer.
         self.read_all_outputs(id);
@@ -509,7 +509,7 @@ impl Driver {
         initialized?.test.as_deref()
     }
 
-    /// A worker has exited, and is not reaped: answers its call.
+    /// Handles the exit of a worker that is not reaped yet: answers its call.
     fn exited(&mut self, id: u64, cause: LostCause) {
         // What it sent and wrote before its end.
         self.receive(id);

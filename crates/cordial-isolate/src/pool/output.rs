@@ -39,7 +39,7 @@ impl MemoryWords {
     }
 }
 
-/// Whether the panic hook of Rust has written this line. The next one is the message.
+/// Returns whether the panic hook of Rust has written this line. The next one is the message.
 fn says_panicked(line: &[u8]) -> bool {
     line.starts_with(b"thread '") && line.windows(PANICKED_AT.len()).any(|words| words == PANICKED_AT)
 }
@@ -77,7 +77,7 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// The pipe must not block.
+    /// Makes the output of a pipe, which must be nonblocking.
     pub(super) fn new(pipe: OwnedFd, stream: StdStream) -> Output {
         Output {
             pipe: Some(pipe),

@@ -72,8 +72,8 @@ const NO_SOCKET: &str =
 const OTHER_PARENT: &str = "its parent is not the program with the pool: that one is gone, or has started a script that has to begin this program by `exec`";
 
 impl Role {
-    /// A process is a worker if the environment variable names the process that has made the socket at its standard input. A process
-    /// that a worker starts has the variable too, and another standard input and parent.
+    /// Returns the role of this process. A process is a worker if the environment variable names the process that has made the socket at
+    /// its standard input. A process that a worker starts has the variable too, and another standard input and parent.
     pub(super) fn find() -> Role {
         let Some(settings) = std::env::var(VARIABLE).ok().as_deref().and_then(WorkerSettings::decode) else {
             return Role::NoWorker;

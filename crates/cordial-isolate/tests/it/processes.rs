@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// Whether an OS process runs: a process that has exited and is not reaped does not.
+/// Returns whether an OS process runs: a process that has exited and is not reaped does not.
 pub(crate) fn is_running(os_pid: u32) -> bool {
     !matches!(state_of(&os_pid.to_string()), None | Some('Z' | 'X'))
 }

@@ -16,7 +16,7 @@ use crate::functions::{ABORT, SQUARE, WAIT, functions};
 
 const LONG: Duration = Duration::from_secs(30);
 
-/// Whether this system lets the tests make a namespace, and run this command in it.
+/// Returns whether this system lets the tests make a namespace, and run this command in it.
 fn has_namespaces(arguments: &[&str]) -> bool {
     let mut command = Command::new("unshare");
     command.args(arguments).output().is_ok_and(|output| output.status.success())

@@ -11,7 +11,7 @@ pub(super) const SILENCE: Duration = Duration::from_secs(5);
 /// A job that has arrived.
 pub(super) struct ReceivedJob {
     pub(super) message: Message,
-    /// It was sent after this time.
+    /// A time before the server sent the job.
     pub(super) sent_after: Instant,
 }
 

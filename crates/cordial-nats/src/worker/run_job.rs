@@ -87,7 +87,7 @@ struct JobRun {
     input: Bytes,
     cancellation: Arc<CancellationToken>,
     delivery: Delivery,
-    /// Both last until the delivery has ended.
+    /// Lasts until the delivery has ended, as the lease does.
     registered: Registered,
     lease: KeepAliveGuard,
 }
@@ -106,7 +106,7 @@ impl JobRun {
             }
         }
         if cancellation.is_lease_expired() {
-            // It was on its way for longer than its lease.
+            // The job was on its way for longer than its lease.
             return self.delivery.leave();
         }
         let (number, limit) = loop {

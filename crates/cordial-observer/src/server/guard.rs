@@ -93,7 +93,8 @@ fn host_of(parts: &Parts) -> Result<Authority, Refusal> {
     }
 }
 
-/// The owner of a foreign site can let its name resolve to this machine, so names are checked. An IP address needs no check.
+/// Returns whether a client may reach the server by this name. The owner of a foreign site can let its name resolve to this machine, so
+/// names are checked. An IP address needs no check.
 fn is_known(host: &str, hosts: &[String]) -> bool {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     bare.parse::<IpAddr>().is_ok()

@@ -73,7 +73,7 @@ struct IndexQuery {
     token: Option<String>,
 }
 
-/// The page. With `?token=`, exchanges the token for a cookie and removes it from the address.
+/// Answers with the page. With `?token=`, exchanges the token for a cookie and removes it from the address.
 async fn index(State(shared): Observed, OriginalUri(uri): OriginalUri, request: Request) -> Answer {
     // Below a prefix, the links of the page and its cookie are relative to the prefix.
     if !uri.path().ends_with('/') {

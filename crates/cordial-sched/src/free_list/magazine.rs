@@ -38,7 +38,7 @@ impl<T: Recycle> Magazine<T> {
         given.map_or(Ok(()), Err)
     }
 
-    /// Whether this magazine serves `list`. If the list that it served so far is gone, it begins to serve `list`.
+    /// Returns whether this magazine serves `list`. If the list that it served so far is gone, it begins to serve `list`.
     #[inline]
     pub(super) fn serves(&mut self, list: *const Shards<T>, downgrade: impl FnOnce() -> Weak<Shards<T>>) -> bool {
         std::ptr::eq(self.list.as_ptr(), list) || self.begin_to_serve(downgrade)

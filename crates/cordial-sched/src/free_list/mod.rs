@@ -33,7 +33,7 @@ pub(crate) const BATCH: usize = 32;
 
 /// A kind of value that free lists keep.
 pub(crate) trait Recycle: Sized + 'static {
-    /// The magazines for this kind of value, one for each thread.
+    /// Returns the magazines for this kind of value, one for each thread.
     fn magazine() -> &'static LocalKey<RefCell<Magazine<Self>>>;
 
     /// Disposes of a value whose free list is gone, or that was not used for long. Runs no user code.

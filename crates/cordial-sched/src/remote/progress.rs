@@ -56,7 +56,7 @@ pub(crate) struct PollProgress {
 }
 
 impl PollProgress {
-    /// A poll begins.
+    /// Records that a poll begins.
     pub(crate) fn begin(&self, key: Key) {
         // Release pairs with the second acquire in `current`: a reader of this key sees that the poll before has ended.
         self.key.store(key.to_bits(), Ordering::Release);
@@ -64,7 +64,7 @@ impl PollProgress {
         self.polls.store(self.polls.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
 
-    /// The poll has returned.
+    /// Records that the poll has returned.
     pub(crate) fn end(&self) {
         add(&self.polls, 1);
     }
@@ -98,7 +98,7 @@ impl PollProgress {
         (poll == seen_twice).then_some((key, first_seen))
     }
 
-    /// Whether sysmon has seen the poll that calls this in two rounds. A hint, and only for the worker itself.
+    /// Returns whether sysmon has seen the poll that calls this in two rounds. A hint, and only for the worker itself.
     pub(crate) fn is_seen_twice(&self) -> bool {
         self.seen_twice.load(Ordering::Relaxed) == self.polls.load(Ordering::Relaxed)
     }

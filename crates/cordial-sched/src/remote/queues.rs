@@ -97,7 +97,7 @@ impl Queues {
         !self.injector.is_empty()
     }
 
-    /// Whether a task is in the injector or in the queue of a worker. LIFO slots do not count.
+    /// Returns whether a task is in the injector or in the queue of a worker. LIFO slots do not count.
     pub(crate) fn has_queued(&self) -> bool {
         self.has_injected() || self.remotes().any(|(_, remote)| !remote.stealer.is_empty())
     }

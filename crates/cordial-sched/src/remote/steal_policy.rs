@@ -34,7 +34,7 @@ struct Measurement {
 }
 
 impl StealPolicy {
-    /// Whether the thief should leave the tasks in the victim's queue where they are.
+    /// Returns whether the thief should leave the tasks in the victim's queue where they are.
     pub(crate) fn should_skip(&self, index: usize, victim: &Remote) -> bool {
         let skips = self.time_per_poll(index, victim).is_some_and(|time_per_poll| {
             let n_queued = u32::try_from(victim.stealer.len()).unwrap_or(u32::MAX);
@@ -51,7 +51,7 @@ impl StealPolicy {
         self.has_skipped.set(false);
     }
 
-    /// Whether a worker was skipped since the search began.
+    /// Returns whether a worker was skipped since the search began.
     pub(crate) fn has_skipped(&self) -> bool {
         self.has_skipped.get()
     }

@@ -130,7 +130,7 @@ struct SeenPoll {
 }
 
 impl SeenPoll {
-    /// Whether the blocked thread has computed since it was first seen as blocked.
+    /// Returns whether the blocked thread has computed since it was first seen as blocked.
     fn has_computed(&mut self, thread: OsThread) -> bool {
         if !self.computes
             && let Some(now) = thread.cpu_time()

@@ -8,10 +8,10 @@ use crate::idle::Idle;
 pub(crate) trait SysmonOps {
     fn is_stopping(&self) -> bool;
 
-    /// Whether all workers sleep and none is blocked.
+    /// Returns whether all workers sleep and none is blocked.
     fn is_all_asleep(&self) -> bool;
 
-    /// Whether the workers have been asleep for long enough that sysmon should sleep as well.
+    /// Returns whether the workers have been asleep for long enough that sysmon should sleep as well.
     fn should_sleep(&mut self) -> bool;
 
     /// Parks until a worker wakes up.
@@ -23,7 +23,7 @@ pub(crate) trait SysmonOps {
     /// Looks at all workers. Returns whether tasks are starving, in which case it has activated stand-ins.
     fn observe(&mut self) -> bool;
 
-    /// Whether a task is in the injector or in the queue of a worker.
+    /// Returns whether a task is in the injector or in the queue of a worker.
     fn has_queued(&self) -> bool;
 
     /// Deprioritizes blocked threads that compute.

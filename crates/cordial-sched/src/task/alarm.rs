@@ -31,7 +31,7 @@ impl Alarm {
         self.timeout.store(timeout, Ordering::Relaxed);
     }
 
-    /// The wake-up has come.
+    /// Records that the timeout has elapsed: no wake-up is to come.
     pub(crate) fn has_elapsed(&self) {
         self.at.store(0, Ordering::Relaxed);
     }

@@ -90,7 +90,7 @@ impl DynFuture {
         self.0.as_mut().clear();
     }
 
-    /// Whether the memory, once cleared, is worth keeping for the next task.
+    /// Returns whether the memory, once cleared, is worth keeping for the next task.
     pub(crate) fn is_worth_keeping(&self) -> bool {
         size_of_val(&*self.0) <= LARGEST_SPARE
     }

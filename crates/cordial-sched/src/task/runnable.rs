@@ -130,7 +130,7 @@ impl Runnable {
         FreeListRef::give(self, |task| task.0.scheduler.free_tasks());
     }
 
-    /// Whether the box has the only waker of the task, which has ended.
+    /// Returns whether the box has the only waker of the task, which has ended.
     fn has_only_waker(&self) -> bool {
         // The box has two references. Others come only from polls, of which there are no more, and from the layer above.
         let has_only_waker = Arc::strong_count(&self.0.header) == 2;

@@ -36,7 +36,7 @@ pub(crate) trait LocalSchedule {
     /// Queues a runnable task of this thread's scheduler. Gives back a task of another scheduler.
     fn push(&self, runnable: Runnable, placement: Placement) -> Result<(), Runnable>;
 
-    /// Whether this thread is a worker of `scheduler`, and not merely one of its I/O threads.
+    /// Returns whether this thread is a worker of `scheduler`, and not merely one of its I/O threads.
     fn is_worker_of(&self, scheduler: &SchedulerRef) -> bool;
 
     /// Returns when sysmon first saw the current poll of this thread, on the coarse clock, if it has seen that poll in two
@@ -148,7 +148,7 @@ pub(crate) fn leave() {
     drop(local);
 }
 
-/// Whether the calling thread is a worker of `scheduler`.
+/// Returns whether the calling thread is a worker of `scheduler`.
 pub(crate) fn is_worker_of(scheduler: &SchedulerRef) -> bool {
     let is_worker =
         |context: &ThreadContext| context.local.borrow().as_ref().is_some_and(|local| local.is_worker_of(scheduler));

@@ -80,7 +80,7 @@ impl RunningThreads {
         self.is_stopping.load(Ordering::Relaxed)
     }
 
-    /// Whether all threads of a pool that is stopping have ended. If so, a thread that pushes must run the task itself.
+    /// Returns whether all threads of a pool that is stopping have ended. If so, a thread that pushes must run the task itself.
     ///
     /// To be called after a push and its `Idle::notify`, whose fence pairs with the fence in
     /// `thread_exited`.

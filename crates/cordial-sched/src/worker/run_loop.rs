@@ -10,7 +10,7 @@ use crate::sync::Unparker;
 pub(crate) trait WorkerOps {
     type Task;
 
-    /// Whether the worker was replaced during a long poll.
+    /// Returns whether the worker was replaced during a long poll.
     fn is_blocked(&self) -> bool;
 
     fn is_stopping(&self) -> bool;
@@ -29,12 +29,12 @@ pub(crate) trait WorkerOps {
 
     fn has_injected(&self) -> bool;
 
-    /// Whether a task is in the injector or in the queue of a worker.
+    /// Returns whether a task is in the injector or in the queue of a worker.
     fn has_queued(&self) -> bool;
 
     fn idle(&self) -> &Idle;
 
-    /// The index of the worker.
+    /// Returns the index of the worker.
     fn index(&self) -> usize;
 
     fn unparker(&self) -> &Unparker;

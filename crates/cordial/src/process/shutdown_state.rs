@@ -63,7 +63,7 @@ pub(crate) enum ExitCause {
 }
 
 impl ShutdownState {
-    /// The process opts in to graceful shutdown for the rest of its life, unless it is exiting.
+    /// Opts the process in to graceful shutdown for the rest of its life, unless it is exiting.
     pub(crate) fn opt_in(&mut self) {
         match self {
             ShutdownState::Running | ShutdownState::Deferring { .. } => *self = ShutdownState::OptedIn,
@@ -72,7 +72,7 @@ impl ShutdownState {
         }
     }
 
-    /// The process gets a guard that defers requests. Guards are not counted once it has opted in or is exiting.
+    /// Counts a new guard that defers requests. Guards are not counted once the process has opted in or is exiting.
     pub(crate) fn defer(&mut self) {
         match self {
             ShutdownState::Running => *self = ShutdownState::Deferring { n_guards: 1 },
@@ -83,7 +83,7 @@ impl ShutdownState {
         }
     }
 
-    /// A guard is dropped. Returns the exit with which the process ends because of that.
+    /// Records that a guard was dropped. Returns the exit with which the process ends because of that.
     #[must_use = "the process ends with this exit"]
     pub(crate) fn end_deferral(&mut self) -> Option<Box<Exit>> {
         let (ShutdownState::Deferring { n_guards } | ShutdownState::Deferred { n_guards, .. }) = self else {
@@ -102,7 +102,7 @@ impl ShutdownState {
         }
     }
 
-    /// The process, which is not exiting, is asked to shut down with this exit.
+    /// Asks the process to shut down with this exit. It is not exiting.
     pub(crate) fn request(&mut self, reason: &Exit) -> OnRequest {
         match *self {
             ShutdownState::Running => {

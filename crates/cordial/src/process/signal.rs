@@ -100,7 +100,7 @@ fn exit(own: Pid, entry: &mut Entry, reason: Exit) -> Effect {
     Effect { wake: Some(entry.exit_with(own, Box::new(reason), ExitCause::Signal)), ..Effect::default() }
 }
 
-/// A guardian is notified of a kill instead of ended by it: it ends once the processes that it owns have ended.
+/// Kills a process. A guardian is notified of the kill instead: it ends once the processes that it owns have ended.
 fn kill(own: Pid, entry: &mut Entry) -> Effect {
     match entry.guardian_mut() {
         None => exit(own, entry, Exit::Killed),

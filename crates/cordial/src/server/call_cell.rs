@@ -388,7 +388,7 @@ where
         }
     }
 
-    /// The answer has come since the poll began.
+    /// Polls again, because the answer has come since the poll began.
     #[cold]
     fn answered_meanwhile(&self, cx: &mut TaskContext<'_>) -> Poll<Result<<S::Reply as Reply>::Value, Exit>> {
         match self.take_value() {

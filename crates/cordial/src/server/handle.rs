@@ -126,7 +126,7 @@ impl<S: Server> ServerRef<S> {
         shared.mailbox.ask_to_stop(if own_supervisor.is_some() { Stopper::OwnSupervisor } else { Stopper::Tree });
         let pid = self.pid();
         if process::current() == Some(pid) {
-            // It would wait for its own end.
+            // The server would wait for its own end.
             match own_supervisor {
                 Some(own_supervisor) => own_supervisor.request_stop(),
                 None => shared.runtime.request_shutdown(pid),

@@ -149,7 +149,8 @@ impl GroupCounters for ProgressCounters {
     }
 }
 
-/// Only the stream writes the counters, and it has one owner: a load and a store are enough, and cheaper than `fetch_add`.
+/// Adds to a counter. Only the stream writes the counters, and it has one owner: a load and a store are enough, and cheaper than
+/// `fetch_add`.
 fn add(counter: &AtomicUsize, n: usize) {
     counter.store(counter.load(Ordering::Relaxed) + n, Ordering::Relaxed);
 }

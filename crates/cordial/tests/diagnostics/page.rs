@@ -86,7 +86,7 @@ fn normalized(stderr: &str, shows_long_polls: bool) -> String {
     output
 }
 
-/// Whether this is a line of a backtrace: `  12: name of a function`, or its file.
+/// Returns whether this is a line of a backtrace: `  12: name of a function`, or its file.
 fn is_frame(line: &str) -> bool {
     let text = line.trim_start();
     let digits = text.trim_start_matches(|c: char| c.is_ascii_digit());

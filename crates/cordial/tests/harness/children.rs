@@ -73,7 +73,7 @@ pub(crate) async fn state(tree: &Supervisor, id: &str) -> Option<ChildState> {
     info(tree, id).await.map(|child| child.state)
 }
 
-/// Whether this is the exit of a supervisor that gave up, which means that it has exceeded its restart intensity.
+/// Returns whether this is the exit of a supervisor that gave up, which means that it has exceeded its restart intensity.
 pub(crate) fn has_given_up(exit: &Exit) -> bool {
     matches!(exit, Exit::Shutdown(Some(why)) if why.contains(" gave up on child "))
 }

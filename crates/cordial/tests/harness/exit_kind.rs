@@ -43,7 +43,7 @@ impl ExitKind {
         pending().await
     }
 
-    /// Whether a process that ended in this way has this exit.
+    /// Returns whether a process that ended in this way has this exit.
     pub(crate) fn matches(&self, exit: &Exit) -> bool {
         match self {
             ExitKind::Returns => *exit == Exit::Normal,
@@ -54,7 +54,7 @@ impl ExitKind {
         }
     }
 
-    /// Whether the exit is `Normal`, which does not end linked processes.
+    /// Returns whether the exit is `Normal`, which does not end linked processes.
     pub(crate) fn is_normal(&self) -> bool {
         self.matches(&Exit::Normal)
     }

@@ -55,7 +55,7 @@ pub(crate) fn report(what: impl std::fmt::Display) {
     writeln!(stdout, "\n{MARK}{what}").unwrap();
 }
 
-/// Whether this is the subprocess of `test`. Otherwise runs that subprocess, which must succeed, and returns false.
+/// Returns whether this is the subprocess of `test`. Otherwise runs that subprocess, which must succeed, and returns false.
 ///
 /// For tests with a subscriber on one thread: `tracing` caches for the whole OS process which events are enabled, so other tests
 /// in the same process could interfere.

@@ -121,13 +121,13 @@ pub(crate) enum How {
 }
 
 impl Op {
-    /// Whether the operation is skipped if the process owns no handle.
+    /// Returns whether the operation is skipped if the process owns no handle.
     pub(crate) fn needs_handle(self) -> bool {
         use Op::{Await, Drop, Give, Ignore, Shutdown, YieldFor};
         matches!(self, Await { .. } | YieldFor { .. } | Drop { .. } | Ignore { .. } | Shutdown { .. } | Give { .. })
     }
 
-    /// Whether the operation is skipped if the process does not trap exits.
+    /// Returns whether the operation is skipped if the process does not trap exits.
     pub(crate) fn needs_trap(self) -> bool {
         matches!(self, Op::StopTrapping | Op::AwaitExit(_) | Op::TakeExits)
     }

@@ -67,7 +67,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '_')
 }
 
-/// Whether this is the id of a case: a letter, a dash, three digits.
+/// Returns whether this is the id of a case: a letter, a dash, three digits.
 fn is_id(word: &str) -> bool {
     let Some((letter, digits)) = word.split_once('-') else { return false };
     letter.len() == 1

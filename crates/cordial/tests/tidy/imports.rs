@@ -53,7 +53,7 @@ impl Sources {
         self.files.values().map(|source| &*source.file)
     }
 
-    /// Whether a file is `lib.rs`, `main.rs` or a `mod.rs`.
+    /// Returns whether a file is `lib.rs`, `main.rs` or a `mod.rs`.
     pub(crate) fn is_index(&self, file: &str) -> bool {
         self.files.get(&module_of(file)).is_some_and(|source| source.is_index)
     }
@@ -169,7 +169,7 @@ fn is_root(name: &str) -> bool {
     ["crate", "self", "super"].contains(&name)
 }
 
-/// Whether a text ends inside of the `{}` of a `use` statement.
+/// Returns whether a text ends inside of the `{}` of a `use` statement.
 fn is_in_use_group(before: &str) -> bool {
     let statement = before.rsplit(';').next().unwrap_or_default();
     let uses = statement.match_indices("use ").filter(|(at, _)| !statement[..*at].ends_with(is_word));

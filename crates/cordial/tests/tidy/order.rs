@@ -292,7 +292,7 @@ fn is_group(orders: &[Order], name: &str, folder: &str, modules: &BTreeSet<Strin
     groups.into_iter().any(|group| modules.iter().all(|module| group.contains(&**module)))
 }
 
-/// Whether a paragraph of the index contains "cycle" and the name of each module in backticks.
+/// Returns whether a paragraph of the index contains "cycle" and the name of each module in backticks.
 fn says_why(index: &str, modules: &BTreeSet<String>) -> bool {
     index.split("\n//!\n").any(|paragraph| {
         paragraph.contains("cycle")

@@ -70,7 +70,7 @@ fn a_poll_seen_twice_is_reported_with_its_own_key_and_time() {
                 way.fetch_add(1, Relaxed);
             })
         };
-        // As above.
+        // This thread is the worker.
         for key in keys {
             progress.begin(key);
             progress.end();

@@ -92,7 +92,7 @@ async fn kill_all(
     abandoned
 }
 
-/// How long the group has after a step.
+/// Returns how long the group has after a step.
 fn time_of(step: Step) -> Option<Duration> {
     step.next().map(|(after, _)| after)
 }

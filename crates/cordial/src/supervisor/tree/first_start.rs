@@ -31,7 +31,7 @@ use crate::{telemetry, unwind};
 /// Why a supervisor does not start: the reason for which it stops, and the error that the caller of `start` receives.
 pub(super) type StartFailure = (StopReason, StartError);
 
-/// The supervisor has to stop before its children have started.
+/// Returns the failure of a start during which the supervisor has to stop.
 fn stopped(reason: StopReason) -> StartFailure {
     let error = match &reason {
         StopReason::RestartLimit(exit) => StartError::GaveUp(exit.clone()),
