@@ -243,7 +243,7 @@ fn start_thread<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) ->
     std::thread::spawn(body)
 }
 
-/// Not `eprintln!`, which panics where standard error is gone.
+/// Writes the mark of the end. `eprintln!` would panic where standard error is gone.
 fn say_done() {
     let _ = std::io::stderr().write_all(DONE.as_bytes());
 }

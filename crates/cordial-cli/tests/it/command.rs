@@ -122,7 +122,7 @@ fn a_script_without_an_interpreter_is_run_by_sh() {
     assert_eq!(run_file("> s; chmod +x s", "./s"), (0, String::new()));
     let (_, text) = run_file(r"echo 'echo ran $1' > s; chmod +x s; PATH=$PWD:$PATH", "s");
     assert_eq!(text, "ran 1\nran 2\n");
-    // Not for a program of another machine.
+    // A program of another machine is not run by sh.
     let (status, text) = run_file(r"printf '\177ELF' > s; chmod +x s", "./s");
     assert_eq!(status, 2);
     assert!(text.contains("Exec format error; \"./s\" is not a program for this machine"), "{text}");

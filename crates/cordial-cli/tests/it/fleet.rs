@@ -49,7 +49,7 @@ impl Fleet {
         worker.args(["worker", "--nats", &self.url]).args(options).stdin(input).stderr(Stdio::piped());
         let mut worker = worker.spawn().unwrap();
         let stderr = worker.stderr.take().unwrap();
-        // It is killed also if the test ends here.
+        // Kept before it is waited for, so that it is killed also if the test fails here.
         self.children.push(worker);
         let mut line = String::new();
         BufReader::new(stderr).read_line(&mut line).unwrap();
@@ -153,7 +153,7 @@ fn items_outlive_a_killed_and_a_frozen_worker_and_the_joblog_names_the_machines(
     let (killed, frozen) = (fleet.worker("killed"), fleet.worker("frozen"));
     let joblog = fleet.dir.path().join("joblog").display().to_string();
     let args = ["map", "--nats", &fleet.url, "--group", "build", "--joblog", &joblog, "sleep 0.05; echo {}"];
-    // So many that some are left when both workers are gone.
+    // Enough items that some are left when both workers are gone.
     let items = numbers(150);
     let map = Submitter::start(
         cordial()

@@ -12,7 +12,7 @@ use rustix::pipe::fcntl_setpipe_size;
 
 use crate::harness::{cordial, wait_until};
 
-/// As small as the system makes a pipe.
+/// The capacity of a pipe in bytes: as small as the system makes one.
 const CAPACITY: usize = 4096;
 
 /// Returns a small pipe whose writing end does not block.
@@ -70,7 +70,7 @@ fn streams_that_do_not_block_lose_nothing() {
         });
         assert_eq!(child.wait().unwrap().code(), Some(1), "{options:?}: one item has failed");
         let expected = |stream| ["a", "b", "c"].map(|item| printed(item, stream)).concat();
-        // Not shown: each has thousands of lines.
+        // Compared without showing them: each has thousands of lines.
         assert!(out == expected("out"), "{options:?}: {} bytes", out.len());
         let (err, messages): (Vec<&str>, Vec<&str>) = err.lines().partition(|line| line.ends_with(" err"));
         assert!(err.join("\n") + "\n" == expected("err"), "{options:?}: {} lines", err.len());

@@ -453,6 +453,6 @@ fn gnu_parallel_reads_the_joblog() {
         String::from_utf8(command.output().unwrap().stdout).unwrap()
     };
     assert_eq!(parallel(&["--resume", "echo", ":::", "1", "2", "3", "4"]), "4\n");
-    // It runs the command of the line, and the item is a comment.
+    // GNU parallel runs the command of the line, in which the item is a comment.
     assert_eq!(parallel(&["--retry-failed"]), "ran 2\n");
 }

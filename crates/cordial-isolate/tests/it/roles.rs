@@ -137,7 +137,7 @@ async fn a_worker_serves_also_when_its_main_is_that_of_tokio() {
     cordial_isolate::test_main(functions());
     let pool = Pool::builder().workers(1).start().unwrap();
     assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
-    // It sleeps on the clock of tokio.
+    // `WAIT` sleeps on the clock of tokio.
     assert_eq!(pool.call(WAIT, 10).timeout(LONG).await, Ok(10));
     assert!(matches!(pool.call(ABORT, ()).timeout(LONG).await, Err(Exit::Lost(_))));
 }

@@ -216,7 +216,7 @@ async fn submit(cluster: Cluster, log: &str) {
 /// Submits jobs until one is sent and not accepted yet, drops its future, prints how many were accepted, and ends.
 async fn drop_submit(cluster: Cluster) {
     let submit = || cluster.submit(BLOCK, 1).group("g").into_future();
-    // It makes the streams, so that the next ones begin with their jobs.
+    // This submit makes the streams, so that the next ones begin with their jobs.
     let _job = submit().await.unwrap();
     let mut n_accepted = 1;
     // On a busy machine, the answer may arrive during the first poll.

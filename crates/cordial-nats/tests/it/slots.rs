@@ -65,7 +65,7 @@ fn calls_in_the_socket_of_a_worker_that_shuts_down_are_answered() {
             assert_eq!(cluster.call(RECORD, record(0)).await, Ok(0));
             stops.signal("STOP");
             let n_sent = server.sent_to(&name);
-            // So many calls that the worker cannot receive all of them at once after SIGCONT.
+            // Enough calls that the worker cannot receive all of them at once after SIGCONT.
             let calls: Vec<_> = (0..300).map(|number| cluster.call(RECORD, record(number)).timeout(LIMIT)).collect();
             while server.sent_to(&name) < n_sent + calls.len() as u64 {
                 tokio::time::sleep(Duration::from_millis(1)).await;

@@ -51,7 +51,7 @@ fn inherited_values_and_the_trace_context_travel_with_calls_and_jobs() {
         let message = futures_util::StreamExt::next(&mut jobs).await.unwrap();
         assert_eq!(message.headers.unwrap().get("traceparent").unwrap().as_str(), TRACE);
 
-        // Without a value in scope, there is none there.
+        // Without a value in the scope of the caller, the function sees none.
         assert_eq!(cluster.call(TENANT_OF, ()).await, Ok(None));
         let large = async { cluster.submit(TENANT_OF, ()).group("g").await.unwrap_err() };
         let error = TENANT.scope("x".repeat(20_000), large).await;

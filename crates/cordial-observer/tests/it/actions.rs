@@ -130,7 +130,7 @@ fn a_subtree_ends_from_its_leaves() {
         let pid = tree.pid();
         (tree, pid)
     });
-    // Both have opted in to graceful shutdown.
+    // Returns whether both leaves wait, so that they have opted in to graceful shutdown.
     let has_waiting_leaves = || {
         let tasks = program.client.json("/api/tasks?text=leaf|first");
         tasks["rows"]

@@ -76,8 +76,8 @@ fn a_task_that_a_foreign_thread_starts_wakes_a_worker() {
     }
 }
 
-/// This thread does not sleep, so it starts a task just while the worker falls asleep. There is one worker, so no other
-/// can take the task.
+/// The thread of the test does not sleep, so it starts a task just while the worker falls asleep. There is one worker, so no
+/// other can take the task.
 #[test]
 fn a_task_that_is_started_while_the_only_worker_falls_asleep_runs() {
     const ROUNDS: usize = 200_000;

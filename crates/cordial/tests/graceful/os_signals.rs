@@ -105,7 +105,7 @@ fn a_handler_that_was_there_before_is_kept() {
         while !was_called.load(Ordering::SeqCst) {
             std::thread::yield_now();
         }
-        // That handler is for SIGTERM only.
+        // The handler that was there before is for SIGTERM only.
         wait_outside_of_a_run();
     }
     let mut subprocess = subprocess::start(test_name!(), "");

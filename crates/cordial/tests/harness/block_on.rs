@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-/// Not the function of `futures` or of tokio, which need thread-locals that may be gone.
+/// Polls a future until it is ready. The functions of `futures` and of tokio need thread-locals that may be gone.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     loop {

@@ -43,7 +43,7 @@ enum Effect {
     Requested,
     /// The receiver runs on, and its `Exits` stream returned this.
     Value(Origin, Exit),
-    /// Both of these.
+    /// The effects of `Requested` and `Value` together.
     RequestedAndValue(Origin, Exit),
 }
 
