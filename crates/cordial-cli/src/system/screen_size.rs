@@ -8,7 +8,7 @@ pub(crate) struct ScreenSize {
 }
 
 impl Default for ScreenSize {
-    /// The size of a terminal that does not report one.
+    /// Returns the size that is assumed for a terminal that does not report one.
     fn default() -> ScreenSize {
         ScreenSize { rows: 24, columns: 80 }
     }

@@ -469,7 +469,7 @@ impl Driver {
 
     /// Handles the end of a call: the worker takes the next one, or exits.
     fn done(&mut self, id: u64, frame: Frame) {
-        // What it has written belongs to it, and was written before its answer.
+        // The lines that the call has written belong to it. They were written before its answer.
         self.read_all_outputs(id);
         let mut state = self.shared.lock();
         let Some(worker) = state.workers.get_mut(&id) else { return };
@@ -511,7 +511,7 @@ impl Driver {
 
     /// Handles the exit of a worker that is not reaped yet: answers its call.
     fn exited(&mut self, id: u64, cause: LostCause) {
-        // What it sent and wrote before its end.
+        // Reads what the worker sent and wrote before its end.
         self.receive(id);
         self.read_all_outputs(id);
         let caller = self.caller(id);
@@ -569,7 +569,7 @@ impl Driver {
         self.finish(id);
     }
 
-    /// Kills what a worker that has exited has started, and reaps the worker, unless its group has time left after SIGTERM.
+    /// Kills the processes that a worker has started, which has exited, and reaps the worker, unless its group has time left after SIGTERM.
     fn finish(&mut self, id: u64) {
         let mut state = self.shared.lock();
         if let Some(worker) = state.workers.get_mut(&id) {

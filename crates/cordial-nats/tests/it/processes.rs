@@ -18,7 +18,7 @@ const ROLE: &str = "CORDIAL_TEST_ROLE";
 const URL: &str = "CORDIAL_TEST_URL";
 const NAME: &str = "CORDIAL_TEST_NAME";
 
-/// The lease in these tests. Short, so that they are.
+/// The lease in these tests: short, so that the tests are short, too.
 pub(crate) const LEASE: Duration = Duration::from_secs(2);
 
 /// Appends a line for each run to a file: what the function was asked for, and in which attempt. Then it sleeps, and returns its number.

@@ -81,7 +81,7 @@ impl PollProgress {
         Key::from_bits(key).filter(|_| is_same).map(|key| (polls, key))
     }
 
-    /// Sysmon has seen this poll in two rounds, first when the coarse clock read `first_seen`.
+    /// Records that sysmon has seen this poll in two rounds, first when the coarse clock read `first_seen`.
     pub(crate) fn mark_seen_twice(&self, poll: u64, first_seen: u64) {
         // Both releases pair with the acquires in `seen_twice`: a reader of this time sees the number of its poll in
         // `current`.
