@@ -125,7 +125,7 @@ impl fmt::Display for ConnectError {
             ),
             ConnectError::Silent { what } => write!(
                 f,
-                "the NATS server did not answer the request to {what} within 3 s; check the connection, and whether the servers of the \
+                "the NATS server did not answer the request to {what} in time; check the connection, and whether the servers of the \
                  cluster have a leader"
             ),
             ConnectError::Thread(error) => {
