@@ -18,12 +18,12 @@ pub(crate) fn maker_of(socket: impl AsFd) -> Option<i32> {
     getsockopt(&socket, LocalPeerPid).ok()
 }
 
-/// There is no such signal: a worker sees the end of its pool by the end of the socket.
+/// Does nothing, because there is no such signal: a worker sees the end of its pool by the end of the socket.
 pub(crate) fn set_parent_death_signal(_signal: Signal) -> io::Result<()> {
     Ok(())
 }
 
-/// There is no such descriptor: the pool asks from time to time whether a worker has exited.
+/// Returns `None`, because there is no such descriptor: the pool asks from time to time whether a worker has exited.
 pub(crate) fn exit_descriptor(_os_pid: Pid) -> Option<OwnedFd> {
     None
 }

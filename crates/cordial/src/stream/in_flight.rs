@@ -70,7 +70,7 @@ pub(super) enum Completion<O> {
 
 /// The items that were cancelled.
 pub(super) struct Cancelled {
-    /// Sorted.
+    /// Their slots, sorted.
     pub(super) slots: Vec<usize>,
     /// How many of them have made at least one attempt.
     pub(super) n_started: usize,
@@ -218,7 +218,7 @@ impl<I, O> InFlight<I, O> {
         self.slots.iter().filter(|(_, item)| item.n_attempts > 0).count()
     }
 
-    /// Returns the slots of the items that wait for a process or for their backoff.
+    /// Returns the slots of the items whose attempt runs, and of those that are in their backoff.
     pub(super) fn waiting(&self) -> Vec<usize> {
         let waiting = self.slots.iter().filter(|(_, item)| !matches!(item.phase, ItemPhase::Queued));
         waiting.map(|(slot, _)| slot).collect()

@@ -16,7 +16,7 @@ use crate::view::Warning;
 /// How many warnings of one kind are kept: of a thousand processes with the same problem, a few are enough.
 const MAX_OF_KIND: usize = 20;
 
-/// Finds what is wrong, and remembers since when.
+/// Finds the warnings, and remembers since when each of them holds.
 #[derive(Debug, Default)]
 pub(crate) struct Warner {
     current: Vec<Warning>,
@@ -67,7 +67,7 @@ impl Warner {
         self.current = found;
     }
 
-    /// Returns what is wrong, the most severe first.
+    /// Returns the warnings that hold now, the most severe first.
     pub(crate) fn current(&self) -> &[Warning] {
         &self.current
     }
