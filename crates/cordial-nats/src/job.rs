@@ -62,7 +62,7 @@ pub struct Job<Out> {
 pub(crate) enum ResultSource {
     /// A subscription that was there before the job was published.
     Numbered(Waiter),
-    /// The same, for a job with a key.
+    /// A subscription for one job with a key, which was there before the job was published.
     Keyed(Subscription),
     /// The result may be there already: the server knew the key of the submit.
     Known,

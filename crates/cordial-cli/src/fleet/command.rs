@@ -30,8 +30,8 @@ pub(crate) struct CommandRequest {
 pub(crate) struct CommandFiles {
     /// The files that the worker fetches before it runs the command.
     pub(crate) sent: Vec<SentFile>,
-    /// The same, for what all commands of the run share in a directory. It is fetched once, and not removed, because another
-    /// command may be using it.
+    /// The files that all commands of the run share in a directory. They are fetched once, and not removed, because another
+    /// command may be using them.
     pub(crate) common: Vec<SentFile>,
     /// The files that the worker sends back after the command: names relative to the directory of the command.
     pub(crate) returned: Vec<Vec<u8>>,

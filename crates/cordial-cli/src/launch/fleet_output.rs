@@ -14,7 +14,7 @@ pub(super) struct FleetOutput<'a> {
     fleet: &'a Fleet,
     job: JobId,
     sinks: [Sink; 2],
-    /// The run of the job from which the pieces are; the last of these.
+    /// The runs of the job whose pieces were taken. The last one is that whose pieces are taken now.
     runs: Vec<u32>,
     /// How many pieces of each output were taken.
     n_taken: [u32; 2],
@@ -65,7 +65,7 @@ impl<'a> FleetOutput<'a> {
         Ok(())
     }
 
-    /// If this is another run than before, its command writes everything again.
+    /// Begins to take the output of a run. The command of another run than before writes everything again.
     fn begin(&mut self, run: u32) {
         if self.runs.last() != Some(&run) {
             self.runs.push(run);

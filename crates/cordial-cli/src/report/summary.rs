@@ -66,7 +66,7 @@ impl Summary {
         }
     }
 
-    /// Returns the first line of the summary, or `None` if the run finished and no item failed. `total` is the number
+    /// Returns the first line of the summary, or `None` if all items were run and none of them failed. `total` is the number
     /// of items, if it is known.
     pub(super) fn headline(&self, end: RunEnd, total: Option<u64>) -> Option<String> {
         let finished = self.succeeded + self.failed;

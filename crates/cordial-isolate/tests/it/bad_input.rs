@@ -24,7 +24,8 @@ pub(crate) fn alone(program: Option<&std::path::Path>) -> Option<Output> {
     Some(command.output().expect("the program starts"))
 }
 
-/// Does the same after these commands of a shell, whose limits, ignored signals and control groups the process inherits.
+/// Runs the calling test in a process of its own after these commands of a shell, whose limits, ignored signals and control groups
+/// the process inherits. `None` in that process.
 pub(crate) fn alone_after(commands: &str) -> Option<Output> {
     if std::env::var_os(ALONE).is_some() {
         return None;

@@ -96,7 +96,7 @@ fn a_child_that_has_not_finished_starting_is_counted() {
         assert_eq!(starting(), (1, 1));
         sleep(3 * SECOND).await;
         assert_eq!(starting(), (1, 0));
-        // The owner of the tree waits for its start, so another process looks.
+        // The owner of the tree waits for its start, so another process takes the snapshot.
         let slow = ChildSpec::init("slow", || async {
             sleep(3 * SECOND).await;
             Ok::<_, Exit>(std::future::pending::<()>())
