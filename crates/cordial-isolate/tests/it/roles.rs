@@ -142,7 +142,7 @@ async fn a_worker_serves_also_when_its_main_is_that_of_tokio() {
     assert!(matches!(pool.call(ABORT, ()).timeout(LONG).await, Err(Exit::Lost(_))));
 }
 
-/// The same with the runtime that has several threads.
+/// As in the test above, with the runtime of tokio that has several threads.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_serves_also_when_its_main_is_that_of_tokio_with_several_threads() {
     // In a process of its own, so that its workers run this test.

@@ -38,7 +38,7 @@ pub(crate) async fn request_api(connection: &Connection, subject: &str, body: &V
     request_api_within(connection, subject, body, API_LIMIT).await
 }
 
-/// Does the same with another limit.
+/// Does the same as [`request_api`], with another limit.
 pub(crate) async fn request_api_within(
     connection: &Connection,
     subject: &str,

@@ -93,7 +93,7 @@ fn a_task_that_is_started_while_the_only_worker_falls_asleep_runs() {
     }
 }
 
-/// The same for a task that is woken.
+/// As in the test above, for a task that is woken.
 #[test]
 fn a_task_that_is_woken_while_the_only_worker_falls_asleep_runs() {
     const ROUNDS: usize = 200_000;

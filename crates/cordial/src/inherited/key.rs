@@ -76,7 +76,7 @@ impl<T: Send + Sync + 'static> Inherited<T> {
     ///
     /// # Cancel safety
     ///
-    /// The same as for the future, which is dropped in the scope.
+    /// That of the future, which is dropped in the scope.
     pub fn scope<F: Future>(&'static self, value: T, future: F) -> Scoped<F> {
         let open = OpenScope { key: self.address(), value: Arc::new(value), reach: self.reach };
         Scoped { open: Some(open), future: InScope::new(None, future) }

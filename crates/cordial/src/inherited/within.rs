@@ -27,7 +27,7 @@ use crate::timeout::Timeout;
 ///
 /// # Cancel safety
 ///
-/// The same as for the future.
+/// That of the future.
 ///
 /// # Elixir
 ///

@@ -20,7 +20,7 @@ impl<T: Send> Task<T> {
     ///
     /// # Errors
     ///
-    /// The same as the await: the [`Exit`] of the task, or [`Exit::Timeout`].
+    /// Those of the await: the [`Exit`] of the task, or [`Exit::Timeout`].
     ///
     /// # Panics
     ///

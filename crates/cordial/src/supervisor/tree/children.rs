@@ -24,7 +24,7 @@ pub(super) struct ChildTable {
     starting: BTreeSet<u32>,
     /// The children whose status is `RestartAt`.
     restarting: BTreeSet<u32>,
-    /// The same children, by the attempt and the time of their restart.
+    /// The children of `restarting`, by the attempt and the time of their restart.
     restart_times: BTreeSet<(Attempt, Duration, u32)>,
     /// Processes of removed children that were abandoned and may not have exited yet.
     abandoned: Vec<Pid>,
