@@ -25,7 +25,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
-use crate::cluster::{Cluster, Shared};
+use crate::cluster::{Cluster, ClusterShared};
 use crate::net::{NetError, OutgoingMessage};
 use crate::waiters::Waiter;
 use crate::wire::{NODE, State, end_of_call, header, too_much_carried, write_carried, write_signature};
@@ -85,7 +85,7 @@ impl Cluster {
 }
 
 struct Call {
-    shared: Arc<Shared>,
+    shared: Arc<ClusterShared>,
     name: &'static str,
     /// When a worker took it.
     started: Option<Instant>,
@@ -96,7 +96,7 @@ struct Call {
 ///
 /// A node that accepts the call later is asked to end it by [`subscribe_calls`](ClusterShared::subscribe_calls).
 struct Sent {
-    shared: Arc<Shared>,
+    shared: Arc<ClusterShared>,
     waiter: Waiter,
     inbox: String,
     /// Which node has accepted it.
@@ -105,7 +105,7 @@ struct Sent {
 }
 
 impl Sent {
-    fn new(shared: &Arc<Shared>) -> Sent {
+    fn new(shared: &Arc<ClusterShared>) -> Sent {
         let waiter = shared.calls.add();
         let inbox = format!("{}.{}", shared.call_inbox, waiter.number());
         Sent { shared: shared.clone(), waiter, inbox, node: None, is_over: false }

@@ -7,7 +7,7 @@ use cordial::{Task, shutdown_requested};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-use crate::cluster::Shared;
+use crate::cluster::ClusterShared;
 use crate::job::cancel;
 use crate::names::JobId;
 
@@ -19,12 +19,12 @@ const PAUSE: Duration = Duration::from_millis(300);
 
 /// Cancels a job when it is dropped, unless it was [disarmed](CancelOnDrop::disarm).
 pub(crate) struct CancelOnDrop {
-    shared: Arc<Shared>,
+    shared: Arc<ClusterShared>,
     id: Option<JobId>,
 }
 
 impl CancelOnDrop {
-    pub(crate) fn new(shared: Arc<Shared>, id: JobId) -> CancelOnDrop {
+    pub(crate) fn new(shared: Arc<ClusterShared>, id: JobId) -> CancelOnDrop {
         CancelOnDrop { shared, id: Some(id) }
     }
 

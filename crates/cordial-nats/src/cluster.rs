@@ -34,10 +34,10 @@ use crate::wire::{State, end_of_call};
 /// meantime wait, up to their limits.
 #[derive(Clone)]
 pub struct Cluster {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<ClusterShared>,
 }
 
-pub(crate) struct Shared {
+pub(crate) struct ClusterShared {
     pub(crate) connection: Connection,
     pub(crate) subjects: Subjects,
     pub(crate) streams: StreamOptions,
@@ -54,7 +54,7 @@ pub(crate) struct Shared {
     pub(crate) call_inbox: String,
     calls_subscription: OnceCell<oneshot::Sender<()>>,
     /// Locked while a job is looked up in its stream, so that this happens one job at a time.
-    pub(crate) looks: tokio::sync::Mutex<()>,
+    pub(crate) look_up_turn: tokio::sync::Mutex<()>,
     /// The groups whose streams are there. The empty name stands for the common streams.
     ensured: Mutex<HashSet<Arc<str>>>,
 }
@@ -103,7 +103,7 @@ impl Cluster {
         let subjects = Subjects::new(prefix);
         check_jetstream(&connection, &without_secrets(&options.servers), &subjects).await?;
         let call_inbox = connection.new_inbox();
-        let shared = Shared {
+        let shared = ClusterShared {
             connection,
             subjects,
             streams: options.streams,
@@ -116,7 +116,7 @@ impl Cluster {
             calls: Arc::default(),
             call_inbox,
             calls_subscription: OnceCell::new(),
-            looks: tokio::sync::Mutex::default(),
+            look_up_turn: tokio::sync::Mutex::default(),
             ensured: Mutex::default(),
         };
         Ok(Cluster { shared: Arc::new(shared) })
@@ -129,7 +129,7 @@ impl Cluster {
     }
 }
 
-impl Shared {
+impl ClusterShared {
     /// Returns what a call or a job of the calling process carries.
     pub(crate) fn carried(&self) -> Carried {
         match &self.travels {

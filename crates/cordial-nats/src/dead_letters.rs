@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tracing::debug;
 
-use crate::cluster::{Cluster, Shared};
+use crate::cluster::{Cluster, ClusterShared};
 use crate::connect_error::ConnectError;
 use crate::names::{JobId, checked, text_of};
 use crate::net::{API_LIMIT, NetError, OutgoingMessage, direct_get, publish_to_stream, request_api};
@@ -84,7 +84,11 @@ impl AttemptRecord {
     }
 
     /// Returns the record of an attempt. `None` if it has not failed, or if its node was lost.
-    pub(crate) async fn find(shared: &Shared, id: &JobId, number: u32) -> Result<Option<AttemptRecord>, NetError> {
+    pub(crate) async fn find(
+        shared: &ClusterShared,
+        id: &JobId,
+        number: u32,
+    ) -> Result<Option<AttemptRecord>, NetError> {
         let (stream, subject) = (shared.subjects.results_stream(), shared.subjects.attempt(id, number));
         let record = direct_get(&shared.connection, &stream, &subject, API_LIMIT).await?;
         Ok(record.and_then(|record| serde_json::from_slice(&record.payload).ok()))
@@ -96,7 +100,7 @@ impl AttemptRecord {
     }
 
     /// Sends the record to its stream, and waits until it is kept, for at most `limit`.
-    pub(crate) async fn keep(&self, shared: &Shared, id: &JobId, limit: Duration) {
+    pub(crate) async fn keep(&self, shared: &ClusterShared, id: &JobId, limit: Duration) {
         let subject = shared.subjects.attempt(id, self.number);
         let payload = serde_json::to_vec(self).unwrap_or_default().into();
         let kept = publish_to_stream(&shared.connection, &subject, HeaderMap::new(), payload, limit).await;
@@ -106,7 +110,7 @@ impl AttemptRecord {
     }
 
     /// Sends the record to its stream, and does not wait until it is kept: no program depends on it.
-    pub(crate) fn publish(&self, shared: &Shared, id: &JobId) {
+    pub(crate) fn publish(&self, shared: &ClusterShared, id: &JobId) {
         let subject = shared.subjects.attempt(id, self.number);
         shared.connection.publish(OutgoingMessage::new(subject, serde_json::to_vec(self).unwrap_or_default()));
     }
@@ -135,7 +139,7 @@ fn history_of(mut attempts: Vec<AttemptRecord>) -> String {
 
 /// Puts a job among the dead letters, with the history of its attempts. `last` is the record of the last one: its stream may not have it yet.
 pub(crate) async fn add_dead_letter(
-    shared: &Arc<Shared>,
+    shared: &Arc<ClusterShared>,
     id: &JobId,
     headers: &HeaderMap,
     input: &Bytes,

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::cluster::{Cluster, Shared};
+use crate::cluster::{Cluster, ClusterShared};
 use crate::connect_error::ConnectError;
 use crate::failure::dead_lettered;
 use crate::names::{JobId, checked};
@@ -24,16 +24,16 @@ use crate::waiters::Waiter;
 use crate::wire::{ATTEMPT, NODE, STATE, State, header};
 
 /// A wait for a result relies on its subscription, and looks the result up after this delay, which doubles each time up to
-/// [`LAST_LOOK`]. A message to a subscription can be lost while the client connects again; the result is still in its stream.
-const FIRST_LOOK: Duration = Duration::from_secs(4);
-const LAST_LOOK: Duration = Duration::from_secs(30);
+/// [`MAX_LOOK_UP_DELAY`]. A message to a subscription can be lost while the client connects again; the result is still in its stream.
+const MIN_LOOK_UP_DELAY: Duration = Duration::from_secs(4);
+const MAX_LOOK_UP_DELAY: Duration = Duration::from_secs(30);
 
 /// After how long a result is looked up again if its stream has it, but the server that answered did not have it yet.
 const REPLICA_DELAY: Duration = Duration::from_millis(100);
 
 /// To find a job, a server of version 2.9 searches all jobs of the group, which takes longer the more there are. So a program with many
 /// waits looks one job up at a time, and then pauses for this many times as long as the server took.
-const LOOK_PAUSE: u32 = 4;
+const LOOK_UP_PAUSE: u32 = 4;
 
 /// Turns the bytes of a result into the result.
 type Decode<Out> = Box<dyn Fn(Vec<u8>) -> Result<Out, Exit> + Send + Sync>;
@@ -93,7 +93,7 @@ impl Cluster {
     /// Dropping the future loses nothing.
     pub async fn is_served(&self, group: &str) -> Result<bool, ConnectError> {
         let group = checked("group", group)?;
-        let Shared { connection, subjects, .. } = &*self.shared;
+        let ClusterShared { connection, subjects, .. } = &*self.shared;
         let served = is_served(connection, subjects, &group).await;
         served.map_err(|error| refused("look at the workers of a group", error))
     }
@@ -193,8 +193,8 @@ impl<Out> Job<Out> {
 }
 
 /// Cancels a job: its result, the first one, says so; then the node that runs it is notified, and the job is removed from its stream.
-pub(crate) async fn cancel(shared: &Shared, id: &JobId) -> Result<bool, ConnectError> {
-    let Shared { connection, subjects, .. } = shared;
+pub(crate) async fn cancel(shared: &ClusterShared, id: &JobId) -> Result<bool, ConnectError> {
+    let ClusterShared { connection, subjects, .. } = shared;
     shared.ensure_streams(&"".into()).await?;
     let mut headers = HeaderMap::new();
     headers.insert(STATE, State::Cancelled.as_str());
@@ -223,18 +223,18 @@ pub(crate) async fn cancel(shared: &Shared, id: &JobId) -> Result<bool, ConnectE
 }
 
 /// Waits for the message with the result of a job.
-async fn wait_result(shared: &Arc<Shared>, id: &JobId, source: ResultSource) -> Result<StoredMessage, Exit> {
+async fn wait_result(shared: &Arc<ClusterShared>, id: &JobId, source: ResultSource) -> Result<StoredMessage, Exit> {
     let broken = |error: ConnectError| Exit::Error(Arc::new(error));
     let mut connects = shared.connection.connects();
     connects.mark_unchanged();
     let was_accepted = !matches!(source, ResultSource::Attached);
-    let (mut source, mut look_after) = match source {
+    let (mut source, mut delay) = match source {
         ResultSource::Known | ResultSource::Attached => {
             let subscription = shared.connection.subscribe(shared.subjects.of("done", id), None).await;
             let subscription = subscription.map_err(|error| broken(refused("subscribe to a result", error)))?;
             (ResultSource::Keyed(subscription), Duration::ZERO)
         }
-        source => (source, FIRST_LOOK),
+        source => (source, MIN_LOOK_UP_DELAY),
     };
     loop {
         let found = tokio::select! {
@@ -246,18 +246,18 @@ async fn wait_result(shared: &Arc<Shared>, id: &JobId, source: ResultSource) -> 
             },
             Ok(()) = connects.changed() => {
                 // All clients connect again at the same moment.
-                look_after = Duration::from_millis(fastrand::u64(0..500));
+                delay = Duration::from_millis(fastrand::u64(0..500));
                 continue;
             }
-            found = look_later(shared, id, look_after) => found,
+            found = look_up_after(shared, id, delay) => found,
         };
-        look_after = match found {
+        delay = match found {
             Ok(Found::Result(message)) => return Ok(message),
             Ok(Found::Nothing) => return Err(Exit::Error(Arc::new(UnknownJob { id: id.clone(), was_accepted }))),
             Ok(Found::NewResult) => REPLICA_DELAY,
             Err(NetError::Denied(text)) => return Err(broken(refused("look a result up", NetError::Denied(text)))),
             // The job waits or runs, or the server is gone for a moment: the next look-up shows which.
-            Ok(Found::Job) | Err(_) => (look_after * 2).clamp(FIRST_LOOK, LAST_LOOK),
+            Ok(Found::Job) | Err(_) => (delay * 2).clamp(MIN_LOOK_UP_DELAY, MAX_LOOK_UP_DELAY),
         };
     }
 }
@@ -273,13 +273,13 @@ enum Found {
 }
 
 /// Looks for a result after a delay, and for the job if there is no result. Dropping the future loses nothing.
-async fn look_later(shared: &Shared, id: &JobId, after: Duration) -> Result<Found, NetError> {
+async fn look_up_after(shared: &ClusterShared, id: &JobId, after: Duration) -> Result<Found, NetError> {
     tokio::time::sleep(after).await;
     if let Some(message) = look_up(shared, id).await? {
         return Ok(Found::Result(message));
     }
-    let Shared { connection, subjects, .. } = shared;
-    let _turn = shared.looks.lock().await;
+    let ClusterShared { connection, subjects, .. } = shared;
+    let _turn = shared.look_up_turn.lock().await;
     let started = Instant::now();
     // A login that may not read the stream goes on waiting.
     let allowed = |result: Result<bool, NetError>| match result {
@@ -295,23 +295,23 @@ async fn look_later(shared: &Shared, id: &JobId, after: Duration) -> Result<Foun
     } else {
         Found::Nothing
     };
-    tokio::time::sleep(started.elapsed() * LOOK_PAUSE).await;
+    tokio::time::sleep(started.elapsed() * LOOK_UP_PAUSE).await;
     Ok(found)
 }
 
 /// Returns whether the server has neither the job nor a result of it.
-pub(crate) async fn is_lost(shared: &Shared, id: &JobId) -> Result<bool, NetError> {
-    let Shared { connection, subjects, .. } = shared;
+pub(crate) async fn is_lost(shared: &ClusterShared, id: &JobId) -> Result<bool, NetError> {
+    let ClusterShared { connection, subjects, .. } = shared;
     // In this order: a result is written before the job leaves its stream.
     let has_job = has_message(connection, &subjects.jobs_stream(id.group()), &subjects.of("job", id)).await?;
     Ok(!has_job && !has_message(connection, &subjects.results_stream(), &subjects.of("result", id)).await?)
 }
 
 /// Looks the result of a job up.
-pub(crate) async fn look_up(shared: &Shared, id: &JobId) -> Result<Option<StoredMessage>, NetError> {
+pub(crate) async fn look_up(shared: &ClusterShared, id: &JobId) -> Result<Option<StoredMessage>, NetError> {
     /// Together less than the 3 s within which a submit with a key has an answer.
     const GET_LIMIT: Duration = Duration::from_millis(1100);
-    let Shared { connection, subjects, .. } = shared;
+    let ClusterShared { connection, subjects, .. } = shared;
     let (stream, subject) = (subjects.results_stream(), subjects.of("result", id));
     match direct_get(connection, &stream, &subject, GET_LIMIT).await {
         // The server does not answer a direct get from a stream that does not exist.

@@ -13,7 +13,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokio::time::sleep;
 
-use crate::cluster::{Cluster, Shared};
+use crate::cluster::{Cluster, ClusterShared};
 use crate::connect_error::ConnectError;
 use crate::names::Subjects;
 use crate::net::{NetError, direct_get, direct_get_next, publish_to_stream, request_api};
@@ -283,8 +283,8 @@ fn damaged(name: &str) -> ConnectError {
     refused(&format!("read the object {name:?}"), NetError::Broken("a part of it is gone or damaged".into()))
 }
 
-async fn describe(shared: &Shared, name: &str) -> Result<Option<Description>, ConnectError> {
-    let Shared { connection, subjects, .. } = shared;
+async fn describe(shared: &ClusterShared, name: &str) -> Result<Option<Description>, ConnectError> {
+    let ClusterShared { connection, subjects, .. } = shared;
     let (stream, subject) = (subjects.files_stream(), subjects.object_description(name));
     let failed = |error| refused(&format!("look the object {name:?} up"), error);
     // Without a store there is no object, and a question about one has no answer.
@@ -300,7 +300,7 @@ async fn describe(shared: &Shared, name: &str) -> Result<Option<Description>, Co
 }
 
 async fn publish(
-    shared: &Shared,
+    shared: &ClusterShared,
     subject: &str,
     headers: HeaderMap,
     payload: Bytes,
@@ -310,7 +310,7 @@ async fn publish(
     with_tries(send).await.map(drop).map_err(|error| refused(&format!("write the object {name:?}"), error))
 }
 
-async fn purge(shared: &Shared, subject: &str, name: &str) -> Result<(), ConnectError> {
+async fn purge(shared: &ClusterShared, subject: &str, name: &str) -> Result<(), ConnectError> {
     let request = format!("STREAM.PURGE.{}", shared.subjects.files_stream());
     let body = json!({ "filter": subject });
     let send = || request_api(&shared.connection, &request, &body);

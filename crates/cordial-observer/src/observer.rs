@@ -8,14 +8,14 @@ use tokio::sync::watch;
 
 use crate::answer::dump;
 use crate::server::{Started, router};
-use crate::shared::Shared;
+use crate::shared::ObserverShared;
 
 /// A running observer.
 ///
 /// Dropping it leaves the observer running until the program ends; to end it, call [`stop`](Observer::stop).
 #[derive(Debug)]
 pub struct Observer {
-    shared: Arc<Shared>,
+    shared: Arc<ObserverShared>,
     address: Option<SocketAddr>,
     stop: watch::Sender<bool>,
 }

@@ -50,7 +50,7 @@ impl std::fmt::Debug for Options {
 
 /// What the thread of the observer and its router share.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct ObserverShared {
     pub(crate) options: Options,
     pub(crate) identity: Identity,
     /// The newest event of the stream, ready to be sent; empty before the first one, and when the observer was stopped.
@@ -66,9 +66,9 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct Unavailable;
 
-impl Shared {
-    pub(crate) fn new(options: Options, identity: Identity, inspector: Inspector, thread: Handle) -> Shared {
-        Shared {
+impl ObserverShared {
+    pub(crate) fn new(options: Options, identity: Identity, inspector: Inspector, thread: Handle) -> ObserverShared {
+        ObserverShared {
             options,
             identity,
             ticks: watch::Sender::new(Bytes::new()),
@@ -87,8 +87,8 @@ impl Shared {
 
     /// Calls `f` on the thread of the observer, so that the threads of the program do not pay for it.
     pub(crate) async fn ask<R: Send + 'static>(
-        self: &Arc<Shared>,
-        f: impl FnOnce(&Shared, &mut Collector) -> R + Send + 'static,
+        self: &Arc<ObserverShared>,
+        f: impl FnOnce(&ObserverShared, &mut Collector) -> R + Send + 'static,
     ) -> Result<R, Unavailable> {
         let shared = self.clone();
         let asked = self.thread.spawn(async move {
@@ -128,7 +128,7 @@ impl Shared {
     }
 
     /// Adds an entry to the audit log, emits it as an event, and passes it to the program.
-    pub(crate) fn audit(self: &Arc<Shared>, new: NewEntry) {
+    pub(crate) fn audit(self: &Arc<ObserverShared>, new: NewEntry) {
         let entry = {
             let mut collector = self.collector();
             let now_ms = collector.clock.now_ms();
@@ -140,7 +140,7 @@ impl Shared {
     /// Like [`audit`](ObserverShared::audit), for a request that was refused before its action was known. The answer to a wrong token is
     /// delayed, so each one is an event. Of other refusals, only the first, the second, the fourth and so on are events, so that a
     /// client cannot fill the log of the program.
-    pub(crate) fn audit_refusal(self: &Arc<Shared>, who: String, refused: Refused) {
+    pub(crate) fn audit_refusal(self: &Arc<ObserverShared>, who: String, refused: Refused) {
         let is_slow = matches!(refused, Refused::WrongToken);
         let (entry, n) = {
             let mut collector = self.collector();
@@ -153,7 +153,7 @@ impl Shared {
         }
     }
 
-    fn publish(self: &Arc<Shared>, entry: AuditEntry) {
+    fn publish(self: &Arc<ObserverShared>, entry: AuditEntry) {
         tracing::warn!(
             target: "cordial::observer",
             who = %entry.who,

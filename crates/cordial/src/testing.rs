@@ -24,7 +24,7 @@ use cordial_sched::{Simulation, Stalled};
 
 use crate::exit::Exit;
 use crate::process::{
-    LateEnds, RuntimeHandle, Shared, Shutdown, Spawn, assert_may_block, box_if_large, describe_all, stop_all,
+    LateEnds, RuntimeHandle, RuntimeShared, Shutdown, Spawn, assert_may_block, box_if_large, describe_all, stop_all,
     stop_in_order,
 };
 
@@ -95,7 +95,7 @@ where
     F::Output: Send + 'static,
 {
     assert_may_block("cordial::testing::run");
-    let simulation = match Simulation::new(seed, Shared::simulated()) {
+    let simulation = match Simulation::new(seed, RuntimeShared::simulated()) {
         Ok(simulation) => simulation,
         Err(error) => panic!("the simulated runtime cannot start: {error:#}"),
     };

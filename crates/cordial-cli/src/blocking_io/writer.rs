@@ -21,10 +21,10 @@ const MAX_REQUEST_BYTES: usize = 64 * 1024;
 pub(crate) struct Writer<W> {
     /// Returns the stream. Each thread that writes calls it once.
     stream: fn() -> W,
-    state: State<W>,
+    state: WriterState<W>,
 }
 
-enum State<W> {
+enum WriterState<W> {
     New,
     OnThread(Requests),
     /// The system has refused the thread.
@@ -47,14 +47,14 @@ enum InFlight {
 
 impl<W: Write + Descriptor + 'static> Writer<W> {
     pub(crate) fn new(stream: fn() -> W) -> Writer<W> {
-        Writer { stream, state: State::New }
+        Writer { stream, state: WriterState::New }
     }
 
     fn start(&mut self) {
-        if matches!(self.state, State::New) {
+        if matches!(self.state, WriterState::New) {
             self.state = match Requests::start(self.stream) {
-                Ok(requests) => State::OnThread(requests),
-                Err(_) => State::Direct((self.stream)()),
+                Ok(requests) => WriterState::OnThread(requests),
+                Err(_) => WriterState::Direct((self.stream)()),
             };
         }
     }
@@ -123,7 +123,7 @@ impl<W: Write + Descriptor + Unpin + 'static> AsyncWrite for Writer<W> {
         let this = self.get_mut();
         this.start();
         match &mut this.state {
-            State::OnThread(thread) => {
+            WriterState::OnThread(thread) => {
                 let mut request = ready!(thread.poll_reply(cx))?;
                 let n = bytes.len().min(MAX_REQUEST_BYTES);
                 request.extend_from_slice(&bytes[..n]);
@@ -131,15 +131,15 @@ impl<W: Write + Descriptor + Unpin + 'static> AsyncWrite for Writer<W> {
                 thread.in_flight = InFlight::One;
                 Poll::Ready(Ok(n))
             }
-            State::Direct(stream) => Poll::Ready(write_all(stream, bytes).map(|()| bytes.len())),
-            State::New => unreachable!("it was started above"),
+            WriterState::Direct(stream) => Poll::Ready(write_all(stream, bytes).map(|()| bytes.len())),
+            WriterState::New => unreachable!("it was started above"),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().state {
-            State::OnThread(thread) => thread.poll_reply(cx).map(|reply| reply.map(drop)),
-            State::Direct(_) | State::New => Poll::Ready(Ok(())),
+            WriterState::OnThread(thread) => thread.poll_reply(cx).map(|reply| reply.map(drop)),
+            WriterState::Direct(_) | WriterState::New => Poll::Ready(Ok(())),
         }
     }
 

@@ -136,7 +136,7 @@ enum Served {
     Finished(oneshot::Sender<Outcome>, Box<Outcome>),
     /// The request is served again. Its process could not be started, because too many processes or files exist, and other
     /// commands will free some; or the connection to its machine has failed.
-    Shortage(Request),
+    Requeued(Request),
 }
 
 impl Workers {
@@ -176,7 +176,7 @@ impl Workers {
                     Some(served) = running.next(), if !running.is_empty() => {
                         match served {
                             Served::Finished(reply, outcome) => self.lock_replies().add(reply, *outcome),
-                            Served::Shortage(request) => {
+                            Served::Requeued(request) => {
                                 self.waiting.fetch_add(1, Ordering::Relaxed);
                                 self.waiting_requests.add(request);
                                 time::sleep(SHORTAGE_RETRY_DELAY).await;
@@ -284,7 +284,7 @@ impl Workers {
                 Outcome { result: Err(ItemFailure::NotStarted { error, .. }), .. }
                     if !is_alone && system::is_resource_shortage(&error) =>
                 {
-                    return Served::Shortage(Request { item, attempt, connection_failures, reply, is_shown: true });
+                    return Served::Requeued(Request { item, attempt, connection_failures, reply, is_shown: true });
                 }
                 Outcome { result: Err(ItemFailure::ConnectionFailed { reason, is_reachable, .. }), .. }
                     if connection_failures < MAX_CONNECTION_FAILURES && config.stop.level() == StopLevel::Running =>
@@ -293,7 +293,7 @@ impl Workers {
                     if let Some((launch, host)) = machine.as_ref().filter(|_| !is_reachable) {
                         leave_out(launch, host, &reason).await;
                     }
-                    return Served::Shortage(Request {
+                    return Served::Requeued(Request {
                         item,
                         attempt,
                         connection_failures: connection_failures + 1,

@@ -254,14 +254,14 @@ pub(super) fn sources(
     })
 }
 
-/// Returns whether items are read from the terminal.
-pub(super) fn read_terminal(sources: &[Source]) -> bool {
+/// Returns whether items are read from the terminal, where they are typed in.
+pub(super) fn items_are_typed(sources: &[Source]) -> bool {
     sources.iter().any(|source| matches!(source.origin, Origin::Stdin)) && io::stdin().is_terminal()
 }
 
 /// Prints that items are read from the terminal, if they are: a run without items otherwise seems to hang.
 pub(super) fn announce_terminal(sources: &[Source], is_quiet: bool) {
-    if !is_quiet && read_terminal(sources) {
+    if !is_quiet && items_are_typed(sources) {
         let _ = io::stderr().write_all(
             b"cordial: reading items from the terminal, one per line, up to Ctrl-D; ::: gives items on the command line\n",
         );

@@ -1,7 +1,6 @@
 //! The configuration of a run: the options, checked against each other and against the machine. No command is started, and
 //! nothing is overwritten, before all checks have passed.
 
-use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
 use super::arguments::{self, Arguments};
@@ -133,7 +132,7 @@ impl Config {
             );
         }
         let remote = if options.dry_run { None } else { remote(&options, &syntax)? };
-        let items_are_typed = arguments::read_terminal(&sources);
+        let items_are_typed = arguments::items_are_typed(&sources);
         let asked_at = match options.other.interactive && !options.dry_run {
             true => Some(Arc::new(terminal_to_ask(&sources)?)),
             false => None,
@@ -203,7 +202,7 @@ fn open_terminal(options: &MapOptions, sources: &Sources) -> Result<Terminal, St
     if options.concurrency.is_several() {
         return Err("--tty lets one command at a time use the terminal: leave -c out, or write -c 1".to_owned());
     }
-    if read_terminal(&sources.sources) {
+    if arguments::items_are_typed(&sources.sources) {
         return Err("with --tty the commands read the terminal, so items cannot be read from it: write them after :::, or use -a FILE".to_owned());
     }
     Terminal::open()
@@ -212,7 +211,7 @@ fn open_terminal(options: &MapOptions, sources: &Sources) -> Result<Terminal, St
 
 /// Opens the terminal for the questions of `--interactive`.
 fn terminal_to_ask(sources: &[Source]) -> Result<Terminal, String> {
-    if read_terminal(sources) {
+    if arguments::items_are_typed(sources) {
         return Err(
             "-p reads answers from the terminal, so items cannot be read from it: write them after :::, or use -a FILE"
                 .to_owned(),
@@ -224,11 +223,6 @@ fn terminal_to_ask(sources: &[Source]) -> Result<Terminal, String> {
             io_error::describe(&error)
         )
     })
-}
-
-/// Returns whether items are read from the terminal.
-fn read_terminal(sources: &[Source]) -> bool {
-    sources.iter().any(|source| matches!(source.origin, Origin::Stdin)) && io::stdin().is_terminal()
 }
 
 fn output_mode(options: &MapOptions) -> OutputMode {

@@ -65,16 +65,16 @@ impl Drop for Block {
 
 /// Limits how many blocks exist at once, and keeps their memory for the next ones. Clones share it.
 #[derive(Clone)]
-pub(super) struct Pool(Arc<Shared>);
+pub(super) struct Pool(Arc<BlockPoolShared>);
 
-struct Shared {
-    state: Mutex<State>,
+struct BlockPoolShared {
+    state: Mutex<BlockPoolState>,
     returned: Condvar,
     max_blocks: Box<dyn Fn() -> usize + Send + Sync>,
 }
 
 #[derive(Default)]
-struct State {
+struct BlockPoolState {
     free: Vec<Vec<u8>>,
     n_blocks: usize,
 }
@@ -83,7 +83,7 @@ impl Pool {
     /// `max_blocks` returns how many blocks may exist at once, which may change.
     pub(super) fn new(max_blocks: impl Fn() -> usize + Send + Sync + 'static) -> Pool {
         let max_blocks = Box::new(max_blocks);
-        Pool(Arc::new(Shared { state: Mutex::default(), returned: Condvar::new(), max_blocks }))
+        Pool(Arc::new(BlockPoolShared { state: Mutex::default(), returned: Condvar::new(), max_blocks }))
     }
 
     /// Waits until another block may exist, and counts it. The wait has no bound: commands may run for hours.
@@ -117,7 +117,7 @@ impl Pool {
         self.0.returned.notify_one();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, BlockPoolState> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -14,13 +14,13 @@ pub(crate) struct ItemInput {
     /// `None` after the last attempt of the item.
     block: Mutex<Option<Arc<Block>>>,
     /// `None` without `--round-robin`.
-    rest: Option<Arc<SharedBlocks>>,
+    shared: Option<Arc<SharedBlocks>>,
     sent: AtomicU64,
 }
 
 impl ItemInput {
-    pub(super) fn new(block: Block, rest: Option<Arc<SharedBlocks>>) -> ItemInput {
-        ItemInput { block: Mutex::new(Some(Arc::new(block))), rest, sent: AtomicU64::new(0) }
+    pub(super) fn new(block: Block, shared: Option<Arc<SharedBlocks>>) -> ItemInput {
+        ItemInput { block: Mutex::new(Some(Arc::new(block))), shared, sent: AtomicU64::new(0) }
     }
 
     /// Returns the block, unless it was released.
@@ -39,7 +39,7 @@ impl ItemInput {
     ///
     /// Dropping the future loses no block.
     pub(crate) async fn next_block(&self) -> Option<Block> {
-        self.rest.as_ref()?.next().await
+        self.shared.as_ref()?.next().await
     }
 
     /// Adds to the number of bytes that were written to the standard input of the command.

@@ -74,18 +74,18 @@ impl Blocks {
         let Some(receiver) = &mut self.receiver else { return Poll::Ready(None) };
         let block = ready!(receiver.poll_recv(cx));
         let is_last = matches!(&self.sharing, Some(Sharing { n_left: 1, .. })) || !matches!(block, Some(Ok(_)));
-        let rest = self.sharing.as_mut().map(|sharing| {
+        let shared = self.sharing.as_mut().map(|sharing| {
             sharing.n_left = sharing.n_left.saturating_sub(1);
             Arc::clone(&sharing.blocks)
         });
         if is_last {
             let receiver = self.receiver.take();
-            if let Some(rest) = &rest {
+            if let Some(shared) = &shared {
                 // After an error there are no more blocks.
-                rest.open(receiver.filter(|_| matches!(block, Some(Ok(_)))));
+                shared.open(receiver.filter(|_| matches!(block, Some(Ok(_)))));
             }
         }
-        Poll::Ready(block.map(|block| block.map(|block| (block.name(), ItemInput::new(block, rest)))))
+        Poll::Ready(block.map(|block| block.map(|block| (block.name(), ItemInput::new(block, shared)))))
     }
 }
 

@@ -16,7 +16,7 @@ use super::address::Address;
 use super::client::get_bytes;
 use super::draw::{draw, list_height};
 use super::fetch::{ActionOutcome, BranchNode, ConfirmedAction, Rows, Screenful, Update, carry_out, fetch};
-use super::state::{KeyEffect, RowKey, State, Wanted};
+use super::state::{KeyEffect, RowKey, TopState, Wanted};
 use super::words::escaped;
 use crate::args::TopOptions;
 use crate::blocking_io::{print_message, write_all};
@@ -57,7 +57,7 @@ fn shown(options: TopOptions) -> Result<Option<StopSignal>, String> {
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         return Err("cordial top needs a terminal; with --once it prints one text instead".to_owned());
     }
-    let (wants, wanted) = watch::channel(State::new().wanted);
+    let (wants, wanted) = watch::channel(TopState::new().wanted);
     let (confirmed, wished) = unbounded_channel();
     let ((sender, updates), (answer_sender, answers), (stop_sender, stops)) = (channel(), channel(), channel());
     let started = runtime.block_on(async move {
@@ -112,7 +112,7 @@ struct Ends {
 /// Draws and handles keys until the person ends the program, or a signal does.
 fn serve(terminal: &mut DefaultTerminal, ends: &Ends) -> io::Result<Option<StopSignal>> {
     let Ends { wants, updates, confirmed, answers, stops } = ends;
-    let mut state = State::new();
+    let mut state = TopState::new();
     let mut screenful: Option<Box<Screenful>> = None;
     let mut error: Option<String> = None;
     loop {
@@ -177,7 +177,7 @@ fn redraw(terminal: &mut DefaultTerminal) -> io::Result<()> {
 }
 
 /// Passes the fetched rows to the state.
-fn take_rows(state: &mut State, screenful: &Screenful) {
+fn take_rows(state: &mut TopState, screenful: &Screenful) {
     match &screenful.list {
         Rows::Tasks(tasks) => {
             // With another offset, the rows are those of another part of the list, and those of this part are still being fetched.

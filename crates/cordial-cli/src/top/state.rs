@@ -57,7 +57,7 @@ pub(super) enum RowKey {
 
 /// The state of the screen.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct TopState {
     pub(super) wanted: Wanted,
     /// The selected row, counted from the first of the whole list.
     pub(super) selected: usize,
@@ -94,9 +94,9 @@ pub(super) enum KeyEffect {
     Quit,
 }
 
-impl State {
-    pub(super) fn new() -> State {
-        State {
+impl TopState {
+    pub(super) fn new() -> TopState {
+        TopState {
             wanted: Wanted { is_descending: true, rows: 20, ..Wanted::default() },
             selected: 0,
             has_chosen: false,

@@ -21,7 +21,7 @@ use super::clock::{later, now};
 use super::error::PoolError;
 use super::events;
 use super::process::Process;
-use super::shared::{End, Phase, Shared, Worker, WorkerState};
+use super::shared::{End, Phase, PoolShared, Worker, WorkerState};
 use crate::frame::{Frame, Incoming, Kind, Received};
 use crate::init::Initialized;
 
@@ -68,7 +68,7 @@ type Caller = (&'static str, Option<Pid>);
 
 /// The thread of a pool.
 pub(super) struct Driver {
-    shared: Arc<Shared>,
+    shared: Arc<PoolShared>,
     woken: UnixStream,
     initialized: Option<&'static Initialized>,
     connections: BTreeMap<u64, Connection>,
@@ -97,7 +97,7 @@ impl Driver {
     ///
     /// If the system has no thread.
     pub(super) fn start(
-        shared: Arc<Shared>,
+        shared: Arc<PoolShared>,
         woken: UnixStream,
         initialized: Option<&'static Initialized>,
         first_start: Sender<Result<(), PoolError>>,

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::read_statistics::read_statistics;
 use super::run_call;
-use super::shared::{Phase, Shared};
+use super::shared::{Phase, PoolShared};
 use super::statistics::PoolStatistics;
 use crate::codec;
 use crate::dispatch::Carried;
@@ -58,7 +58,7 @@ pub struct Pool {
 
 /// What the clones of a pool share. Its drop ends the pool.
 struct Handle {
-    shared: Arc<Shared>,
+    shared: Arc<PoolShared>,
 }
 
 impl Drop for Handle {
@@ -68,7 +68,7 @@ impl Drop for Handle {
 }
 
 impl Pool {
-    pub(super) fn new(shared: Arc<Shared>) -> Pool {
+    pub(super) fn new(shared: Arc<PoolShared>) -> Pool {
         Pool { handle: Arc::new(Handle { shared }) }
     }
 

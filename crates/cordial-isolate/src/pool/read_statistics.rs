@@ -3,11 +3,11 @@
 use std::fs;
 
 use super::clock::now;
-use super::shared::{Shared, WorkerState};
+use super::shared::{PoolShared, WorkerState};
 use super::statistics::{PoolStatistics, WorkerActivity, WorkerInfo};
 
 /// Returns the statistics at this moment.
-pub(super) fn read_statistics(shared: &Shared) -> PoolStatistics {
+pub(super) fn read_statistics(shared: &PoolShared) -> PoolStatistics {
     let now = now();
     let state = shared.lock();
     let workers = state.workers.values().map(|worker| WorkerInfo {

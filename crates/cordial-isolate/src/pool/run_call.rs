@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::call::{Call, LostWorker, Reply};
 use super::error::PoolError;
-use super::shared::{Asked, Shared};
+use super::shared::{Asked, PoolShared};
 use crate::dispatch::{Carried, Outcome};
 use crate::frame::{Outgoing, Preface, TooLarge, check_length};
 use crate::function::Signature;
@@ -19,7 +19,7 @@ use crate::init;
 /// Runs a call to its end, inside the process that stands for it. Dropping the future kills the worker that runs the call.
 /// `extra` travels with the call beside what the table of this program lets travel.
 pub(super) async fn run(
-    shared: Arc<Shared>,
+    shared: Arc<PoolShared>,
     signature: Signature,
     input: Vec<u8>,
     extra: Carried,
@@ -80,7 +80,7 @@ pub(super) async fn run(
 
 /// Kills the worker of a call whose future is dropped.
 struct KillOnDrop<'a> {
-    shared: &'a Shared,
+    shared: &'a PoolShared,
     id: u64,
 }
 

@@ -42,10 +42,10 @@ const TO_RETIRE: Duration = Duration::from_secs(1);
 
 /// What callers and the thread of the pool share.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct PoolShared {
     pub(super) config: Config,
     pub(super) program: Arc<str>,
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
     calls: AtomicU64,
     /// Notified when a closed pool has no workers any more.
     without_workers: Condvar,
@@ -67,7 +67,7 @@ pub(super) enum Phase {
 }
 
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct PoolState {
     pub(super) phase: Phase,
     /// Whether the last handle was dropped.
     pub(super) is_closed: bool,
@@ -155,13 +155,13 @@ pub(super) enum Asked {
     Ended,
 }
 
-impl Shared {
+impl PoolShared {
     /// Returns the shared state, and the socket from which the thread of the pool reads its wake-ups.
-    pub(super) fn new(config: Config, program: Arc<str>) -> std::io::Result<(Shared, UnixStream)> {
+    pub(super) fn new(config: Config, program: Arc<str>) -> std::io::Result<(PoolShared, UnixStream)> {
         let (waker, woken) = UnixStream::pair()?;
         waker.set_nonblocking(true)?;
         woken.set_nonblocking(true)?;
-        let state = State {
+        let state = PoolState {
             phase: Phase::Open,
             is_closed: false,
             workers: BTreeMap::new(),
@@ -173,11 +173,11 @@ impl Shared {
         };
         let (phases, _) = watch::channel(Phase::Open);
         let (state, without_workers, calls) = (Mutex::new(state), Condvar::new(), AtomicU64::new(0));
-        let shared = Shared { config, program, state, calls, without_workers, waker, phases };
+        let shared = PoolShared { config, program, state, calls, without_workers, waker, phases };
         Ok((shared, woken))
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -187,7 +187,7 @@ impl Shared {
     }
 
     /// Wakes the thread of the pool.
-    pub(super) fn wake(&self, state: &mut State) {
+    pub(super) fn wake(&self, state: &mut PoolState) {
         if !state.is_woken {
             state.is_woken = true;
             // If the socket is full, the thread has wake-ups to read already.
@@ -283,7 +283,7 @@ impl Shared {
         state.workers.values_mut().for_each(Worker::kill);
         state.idle.clear();
         self.wake(&mut state);
-        let has_workers = |state: &mut State| !state.workers.is_empty();
+        let has_workers = |state: &mut PoolState| !state.workers.is_empty();
         // A poisoned lock or a limit that has passed changes nothing: the thread of the pool goes on.
         let _ = self.without_workers.wait_timeout_while(state, UNTIL_CLOSED, has_workers);
     }
@@ -294,7 +294,7 @@ impl Shared {
     }
 }
 
-impl State {
+impl PoolState {
     /// Called by the thread of the pool when it has seen the wake-up.
     pub(super) fn woken(&mut self) {
         self.is_woken = false;

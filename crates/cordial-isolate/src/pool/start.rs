@@ -8,7 +8,7 @@ use super::cause::refusal;
 use super::config::Config;
 use super::driver::Driver;
 use super::error::PoolError;
-use super::shared::Shared;
+use super::shared::PoolShared;
 use crate::{init, kernel};
 
 /// How many descriptors one worker takes: its socket, two outputs, and what reports its exit.
@@ -18,7 +18,7 @@ const DESCRIPTORS: usize = 4;
 const SPARE_DESCRIPTORS: usize = 32;
 
 /// Starts the workers, and returns when the first one is ready.
-pub(super) fn start(config: Config) -> Result<Arc<Shared>, PoolError> {
+pub(super) fn start(config: Config) -> Result<Arc<PoolShared>, PoolError> {
     if let Some(option) = kernel::MISSING_OPTION.filter(|_| config.memory.is_some()) {
         return Err(PoolError::Unsupported { what: option, system: std::env::consts::OS });
     }
@@ -32,7 +32,7 @@ pub(super) fn start(config: Config) -> Result<Arc<Shared>, PoolError> {
         None => "this program".into(),
     };
     let no_thread = |error: std::io::Error| PoolError::NoThread { reason: refusal(&error).into() };
-    let (shared, woken) = Shared::new(config, program).map_err(no_thread)?;
+    let (shared, woken) = PoolShared::new(config, program).map_err(no_thread)?;
     let shared = Arc::new(shared);
     let (sender, first_start) = mpsc::channel();
     Driver::start(shared.clone(), woken, initialized, sender).map_err(no_thread)?;

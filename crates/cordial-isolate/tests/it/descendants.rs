@@ -11,12 +11,12 @@ use crate::processes::{is_running, until_gone};
 
 const LONG: Duration = Duration::from_secs(30);
 
-const ALL: [Leaves; 3] = [Leaves::Session, Leaves::Orphan, Leaves::Environment];
+const WAYS: [Leaves; 3] = [Leaves::Session, Leaves::Orphan, Leaves::Environment];
 
 /// Starts processes that leave the group of one worker, one in each way. Returns their ids.
 async fn start_all(pool: &Pool) -> Vec<u32> {
     let mut ids = Vec::new();
-    for how in ALL {
+    for how in WAYS {
         ids.push(pool.call(LEAVE, how).timeout(LONG).await.expect("the process starts"));
     }
     assert!(ids.iter().all(|id| is_running(*id)), "{ids:?}");
@@ -24,7 +24,7 @@ async fn start_all(pool: &Pool) -> Vec<u32> {
 }
 
 #[test]
-fn what_has_left_the_group_ends_with_a_worker_that_crashes() {
+fn processes_outside_the_group_end_with_a_worker_that_crashes() {
     cordial_isolate::test_main(functions());
     cordial::run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
@@ -36,7 +36,7 @@ fn what_has_left_the_group_ends_with_a_worker_that_crashes() {
 }
 
 #[test]
-fn what_has_left_the_group_ends_with_a_worker_that_is_killed() {
+fn processes_outside_the_group_end_with_a_worker_that_is_killed() {
     cordial_isolate::test_main(functions());
     cordial::run(async {
         let pool = Pool::builder().workers(1).start().unwrap();
@@ -49,11 +49,11 @@ fn what_has_left_the_group_ends_with_a_worker_that_is_killed() {
 }
 
 #[test]
-fn what_has_left_the_group_ends_with_a_worker_that_is_recycled() {
+fn processes_outside_the_group_end_with_a_worker_that_is_recycled() {
     cordial_isolate::test_main(functions());
     cordial::run(async {
         let pool = Pool::builder().workers(1).recycle_after(1).start().unwrap();
-        for how in ALL {
+        for how in WAYS {
             let id = pool.call(LEAVE, how).timeout(LONG).await.unwrap();
             until_gone(&[id]);
         }
@@ -62,7 +62,7 @@ fn what_has_left_the_group_ends_with_a_worker_that_is_recycled() {
 }
 
 #[test]
-fn what_has_left_the_group_is_gone_after_a_stop_and_a_drop() {
+fn processes_outside_the_group_end_with_a_pool_that_is_stopped_or_dropped() {
     cordial_isolate::test_main(functions());
     cordial::run(async {
         let pool = Pool::builder().workers(1).start().unwrap();

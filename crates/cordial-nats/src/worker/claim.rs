@@ -18,7 +18,7 @@ use async_nats::HeaderMap;
 use serde::{Deserialize, Serialize};
 
 use super::delivery::DeliveryInfo;
-use crate::cluster::Shared;
+use crate::cluster::ClusterShared;
 use crate::dead_letters::AttemptRecord;
 use crate::names::JobId;
 use crate::net::{API_LIMIT, NetError, direct_get, publish_to_stream};
@@ -48,7 +48,7 @@ struct ClaimRecord {
 
 /// Claims the next run of a job. Safe to repeat after an error.
 pub(super) async fn claim(
-    shared: &Shared,
+    shared: &ClusterShared,
     id: &JobId,
     job: &JobHeaders,
     info: &DeliveryInfo,
@@ -92,7 +92,7 @@ pub(super) async fn claim(
 
 /// Returns the number of the last claim before this delivery, and the claim.
 async fn last_claim(
-    shared: &Shared,
+    shared: &ClusterShared,
     id: &JobId,
     job: &JobHeaders,
     info: &DeliveryInfo,
@@ -116,19 +116,19 @@ async fn last_claim(
 }
 
 /// Returns the longest time between the end of a run and the next one, if a worker is there.
-fn longest_pause(shared: &Shared, job: &JobHeaders) -> Duration {
+fn longest_pause(shared: &ClusterShared, job: &JobHeaders) -> Duration {
     let (_, longest) = job.backoff;
     longest.max(shared.lease)
 }
 
-async fn find_claim(shared: &Shared, id: &JobId, number: u32) -> Result<Option<ClaimRecord>, NetError> {
+async fn find_claim(shared: &ClusterShared, id: &JobId, number: u32) -> Result<Option<ClaimRecord>, NetError> {
     let (stream, subject) = (shared.subjects.results_stream(), shared.subjects.claim(id, number));
     let message = direct_get(&shared.connection, &stream, &subject, API_LIMIT).await?;
     Ok(message.map(|message| serde_json::from_slice(&message.payload).unwrap_or_default()))
 }
 
 /// Returns whether a run was ended because its worker stopped.
-async fn was_stopped(shared: &Shared, id: &JobId, number: u32) -> Result<bool, NetError> {
+async fn was_stopped(shared: &ClusterShared, id: &JobId, number: u32) -> Result<bool, NetError> {
     let record = AttemptRecord::find(shared, id, number).await?;
     Ok(record.is_some_and(|record| record.was_stopped))
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 
 use super::received_job::ReceivedJob;
-use crate::cluster::Shared;
+use crate::cluster::ClusterShared;
 use crate::net::{CancelReason, CancellationToken, OutgoingMessage};
 
 /// A delivery that was neither acknowledged nor given back. Dropping it, which happens when the worker stops, gives the job back at once.
@@ -17,7 +17,7 @@ use crate::net::{CancelReason, CancellationToken, OutgoingMessage};
 /// A server takes `-NAK` of any delivery of a job, also of an earlier one. So a job is not given back after its lease has run
 /// out: another worker may have it then, and a third one would get it as well.
 pub(super) struct Delivery {
-    shared: Arc<Shared>,
+    shared: Arc<ClusterShared>,
     subject: Option<String>,
     /// Says whether the lease is over.
     cancellation: Arc<CancellationToken>,
@@ -25,7 +25,7 @@ pub(super) struct Delivery {
 
 impl Delivery {
     /// `subject` is where acknowledgements go.
-    pub(super) fn new(shared: Arc<Shared>, subject: String, cancellation: Arc<CancellationToken>) -> Delivery {
+    pub(super) fn new(shared: Arc<ClusterShared>, subject: String, cancellation: Arc<CancellationToken>) -> Delivery {
         Delivery { shared, subject: Some(subject), cancellation }
     }
 
@@ -77,7 +77,7 @@ impl Drop for Delivery {
 }
 
 /// Gives a delivered job back, at once. One that is late is left to its lease.
-pub(super) fn give_back(shared: &Arc<Shared>, received: &ReceivedJob) {
+pub(super) fn give_back(shared: &Arc<ClusterShared>, received: &ReceivedJob) {
     if let Some(reply) = &received.message.reply
         && !received.is_late(shared.lease)
     {

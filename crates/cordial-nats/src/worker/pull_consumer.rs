@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout};
 
 use super::delivery::give_back;
 use super::received_job::{ReceivedJob, SILENCE, is_late};
-use crate::cluster::Shared;
+use crate::cluster::ClusterShared;
 use crate::net::{NetError, Subscription};
 use crate::streams::CONSUMER;
 
@@ -55,7 +55,7 @@ pub(super) enum PullEvent {
 }
 
 impl PullConsumer {
-    pub(super) async fn new(shared: &Shared) -> Result<PullConsumer, NetError> {
+    pub(super) async fn new(shared: &ClusterShared) -> Result<PullConsumer, NetError> {
         let inbox = shared.connection.new_inbox();
         let subscription = shared.connection.subscribe(inbox.clone(), None).await?;
         Ok(PullConsumer {
@@ -69,7 +69,7 @@ impl PullConsumer {
     }
 
     /// Asks for jobs until `n_free` are asked for.
-    pub(super) async fn ask(&mut self, shared: &Shared, group: &str, n_free: usize) -> Result<(), NetError> {
+    pub(super) async fn ask(&mut self, shared: &ClusterShared, group: &str, n_free: usize) -> Result<(), NetError> {
         let n_missing = n_free.saturating_sub(self.n_open);
         if n_missing == 0 {
             return Ok(());
@@ -90,7 +90,7 @@ impl PullConsumer {
 
     /// Ends the requests that are open, and gives back what was delivered and not taken. What is late is left to its lease: another worker may
     /// have it.
-    pub(super) async fn close(mut self, shared: &Arc<Shared>) {
+    pub(super) async fn close(mut self, shared: &Arc<ClusterShared>) {
         let sent_after = self.last_message;
         self.subscription.drain();
         let rest = async {

@@ -11,13 +11,13 @@ use tokio::time::Instant;
 
 use super::node::{NodeState, RunKey};
 use super::settings::Settings;
-use crate::cluster::Shared;
+use crate::cluster::ClusterShared;
 use crate::names::text_of;
 use crate::net::{CancelReason, CancellationToken, KeepAliveKind, OutgoingMessage};
 use crate::wire::{FINGERPRINT, FUNCTION, NODE, STATE, State, header, read_carried};
 
 /// Answers a call for which there is no slot: the caller asks another worker.
-pub(super) fn refuse_call(shared: &Shared, node: &NodeState, call: &Message) {
+pub(super) fn refuse_call(shared: &ClusterShared, node: &NodeState, call: &Message) {
     if let Some(inbox) = &call.reply {
         answer(shared, node, inbox, State::Busy, Bytes::new());
     }
@@ -71,7 +71,7 @@ fn stopped(node: &NodeState, function: &str) -> Exit {
 }
 
 /// Returns the bytes of an outcome, or of the error that it is too large for a message.
-pub(super) fn fitting(shared: &Shared, outcome: Outcome) -> Bytes {
+pub(super) fn fitting(shared: &ClusterShared, outcome: Outcome) -> Bytes {
     /// Room for the headers.
     const HEADERS: usize = 1024;
     let bytes = outcome.encode();
@@ -87,7 +87,7 @@ pub(super) fn fitting(shared: &Shared, outcome: Outcome) -> Bytes {
     Outcome::from_result(Err(Exit::from(text))).encode().into()
 }
 
-fn answer(shared: &Shared, node: &NodeState, inbox: &str, state: State, payload: Bytes) {
+fn answer(shared: &ClusterShared, node: &NodeState, inbox: &str, state: State, payload: Bytes) {
     let mut headers = HeaderMap::new();
     headers.insert(STATE, state.as_str());
     headers.insert(NODE, &*node.name);

@@ -36,7 +36,7 @@ use super::received_job::ReceivedJob;
 use super::run_call::{KILL_LIMIT, fitting};
 use super::settings::Settings;
 use crate::attempt::{ATTEMPT, Attempt};
-use crate::cluster::Shared;
+use crate::cluster::ClusterShared;
 use crate::dead_letters::{AttemptRecord, add_dead_letter};
 use crate::failure::all_lost;
 use crate::job::look_up;
@@ -253,7 +253,7 @@ impl JobRun {
 }
 
 /// Returns whether the job has a result. Waits for the answer as long as the lease is there: `None` after its end.
-async fn has_result(shared: &Shared, id: &JobId, cancellation: &CancellationToken) -> Option<bool> {
+async fn has_result(shared: &ClusterShared, id: &JobId, cancellation: &CancellationToken) -> Option<bool> {
     loop {
         match look_up(shared, id).await {
             Ok(message) => return Some(message.is_some()),
@@ -268,7 +268,12 @@ async fn has_result(shared: &Shared, id: &JobId, cancellation: &CancellationToke
 }
 
 /// Waits after a failed try. Returns `false` if the lease is lost, the job is cancelled, or the worker stops.
-async fn wait_to_try_again(shared: &Shared, id: &JobId, cancellation: &CancellationToken, error: &NetError) -> bool {
+async fn wait_to_try_again(
+    shared: &ClusterShared,
+    id: &JobId,
+    cancellation: &CancellationToken,
+    error: &NetError,
+) -> bool {
     if let NetError::NoResponders | NetError::Silent = error {
         // A stream was deleted, or its servers have no leader.
         let _ = shared.ensure_again(&id.group().into()).await;

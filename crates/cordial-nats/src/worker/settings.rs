@@ -8,12 +8,12 @@ use cordial_isolate::dispatch::{Carried, Runner, Unserved};
 use cordial_isolate::{Functions, Pool};
 
 use crate::attempt;
-use crate::cluster::Shared;
+use crate::cluster::ClusterShared;
 
 /// The settings of a worker.
 #[derive(Clone)]
 pub(crate) struct Settings {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<ClusterShared>,
     pub(crate) functions: Functions,
     pub(crate) group: Arc<str>,
     pub(crate) slots: usize,

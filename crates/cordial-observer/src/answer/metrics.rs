@@ -13,8 +13,8 @@ use crate::collector::Collector;
 use crate::source::OwnProcess;
 use crate::view::{Dropped, StateCounts};
 
-/// How many servers have metrics of their own. Further ones are counted together as `other`.
-const MAX_SERVERS: usize = 200;
+/// How many names of servers have metrics of their own. Servers with further names are added up as `other`.
+const MAX_SERVER_NAMES: usize = 200;
 
 /// The name and the value of a label.
 type Label = [(&'static str, String); 1];
@@ -88,8 +88,9 @@ fn processes(collector: &mut Collector, registry: &mut Registry) {
 
 fn scheduler(collector: &Collector, registry: &mut Registry) {
     let statistics = collector.inspector.statistics();
-    gauge(registry, "workers", "Threads that run tasks", statistics.workers);
-    gauge(registry, "stand_ins", "Threads in addition to the workers", statistics.stand_ins);
+    gauge(registry, "workers", "Threads that run tasks or sleep until there are some", statistics.workers);
+    let help = "Threads in addition to the workers: blocked in a long poll, parked, or about to exit";
+    gauge(registry, "stand_ins", help, statistics.stand_ins);
     gauge(registry, "queued_tasks", "Tasks that are ready and wait in the queue of a worker", statistics.queued);
     gauge(registry, "injected_tasks", "Tasks that are ready and wait in the shared queue", statistics.injected);
     counter(registry, "polls", "Polls that have returned", statistics.polls);
@@ -114,7 +115,7 @@ fn scheduler(collector: &Collector, registry: &mut Registry) {
     );
 }
 
-/// What is shown of the servers of one name.
+/// The sums over the mailboxes of all servers of one name, and the age of the oldest message in them.
 #[derive(Default)]
 struct Servers {
     length: usize,
@@ -128,12 +129,12 @@ fn mailboxes(collector: &mut Collector, registry: &mut Registry) {
     let scan = collector.scan();
     let mut by_name: BTreeMap<String, Servers> = BTreeMap::new();
     let mut mailboxes: Vec<_> = scan.mailboxes().collect();
-    // In the order of their pids, so that the same servers have metrics of their own each time.
+    // Sorted by pid, so that the same names have metrics of their own in every answer.
     mailboxes.sort_unstable_by_key(|(pid, _)| *pid);
     for (pid, mailbox) in mailboxes {
         let Some(row) = scan.row(pid) else { continue };
         let name = row.label.as_deref().unwrap_or(scan.places.text(row.place));
-        let name = if by_name.len() < MAX_SERVERS || by_name.contains_key(name) { name } else { "other" };
+        let name = if by_name.len() < MAX_SERVER_NAMES || by_name.contains_key(name) { name } else { "other" };
         let servers = by_name.entry(name.to_owned()).or_default();
         servers.length += mailbox.length;
         servers.waiting += mailbox.waiting;
@@ -171,7 +172,8 @@ fn observer(collector: &Collector, by_server: Dropped, registry: &mut Registry) 
     for (what, n) in dropped {
         family.get_or_create(&[("what", what.to_owned())]).inc_by(n);
     }
-    registry.register("observer_dropped", "What the observer has dropped", family);
+    let help = "Crashes, points of history, clients and connections that the observer has dropped";
+    registry.register("observer_dropped", help, family);
 }
 
 fn own_process(registry: &mut Registry) {

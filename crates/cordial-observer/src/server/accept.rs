@@ -20,7 +20,7 @@ use tokio::time::sleep;
 use tower_service::Service;
 
 use super::client_io::ClientIo;
-use crate::shared::Shared;
+use crate::shared::ObserverShared;
 
 /// How many connections of a listener may be open at once. A browser opens up to six for a page.
 const MAX_CONNECTIONS: usize = 64;
@@ -48,7 +48,7 @@ pub(super) struct Client {
 }
 
 /// Accepts connections of a TCP listener. Never returns.
-pub(super) async fn tcp(shared: &Arc<Shared>, listener: StdListener, app: &Router) {
+pub(super) async fn tcp(shared: &Arc<ObserverShared>, listener: StdListener, app: &Router) {
     let listener = listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener));
     let Ok(listener) = listener else { return std::future::pending().await };
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
@@ -58,7 +58,7 @@ pub(super) async fn tcp(shared: &Arc<Shared>, listener: StdListener, app: &Route
                 // Answers are small: the system must not delay them to wait for more data.
                 let _ = stream.set_nodelay(true);
                 let _ = notice_lost_client(&stream);
-                connection(shared, app, &places, stream, address.ip().to_string());
+                spawn_connection(shared, app, &places, stream, address.ip().to_string());
             }
             Err(error) => pause_after(&error).await,
         }
@@ -67,7 +67,7 @@ pub(super) async fn tcp(shared: &Arc<Shared>, listener: StdListener, app: &Route
 
 /// Accepts connections of a UNIX socket. Never returns.
 #[cfg(unix)]
-pub(super) async fn unix(shared: &Arc<Shared>, listener: &std::os::unix::net::UnixListener, app: &Router) {
+pub(super) async fn unix(shared: &Arc<ObserverShared>, listener: &std::os::unix::net::UnixListener, app: &Router) {
     let listener = listener.try_clone().and_then(|listener| {
         listener.set_nonblocking(true)?;
         tokio::net::UnixListener::from_std(listener)
@@ -76,7 +76,7 @@ pub(super) async fn unix(shared: &Arc<Shared>, listener: &std::os::unix::net::Un
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => connection(shared, app, &places, stream, "UNIX socket".to_owned()),
+            Ok((stream, _)) => spawn_connection(shared, app, &places, stream, "UNIX socket".to_owned()),
             Err(error) => pause_after(&error).await,
         }
     }
@@ -105,7 +105,7 @@ async fn pause_after(error: &io::Error) {
 }
 
 /// Serves one connection in a task of the observer's runtime, or closes the connection if too many are open.
-fn connection<S>(shared: &Arc<Shared>, app: &Router, places: &Arc<Semaphore>, stream: S, client: String)
+fn spawn_connection<S>(shared: &Arc<ObserverShared>, app: &Router, places: &Arc<Semaphore>, stream: S, client: String)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -118,7 +118,7 @@ where
     shared.thread.spawn(async move { serve(own, app, stream, client).await });
 }
 
-async fn serve<S>(shared: Arc<Shared>, app: Router, stream: S, client: Client)
+async fn serve<S>(shared: Arc<ObserverShared>, app: Router, stream: S, client: Client)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

@@ -12,7 +12,7 @@ use super::reply::Refusal;
 use super::session::Caller;
 use crate::clock::in_ms;
 use crate::collector::NewEntry;
-use crate::shared::Shared;
+use crate::shared::ObserverShared;
 use crate::source::shown_label;
 use crate::view::{ActionAnswer, ActionKind, ActionRequest, ActionResult};
 
@@ -31,7 +31,11 @@ struct Performed {
 }
 
 /// Does what a client asks for, if it may, and answers with what really happened.
-pub(super) async fn act(shared: Arc<Shared>, caller: Caller, request: ActionRequest) -> Result<ActionAnswer, Refusal> {
+pub(super) async fn act(
+    shared: Arc<ObserverShared>,
+    caller: Caller,
+    request: ActionRequest,
+) -> Result<ActionAnswer, Refusal> {
     let begun = Instant::now();
     let inspector = shared.collector().inspector.clone();
     let pid: Option<Pid> = request.pid.parse().ok();

@@ -11,7 +11,7 @@ use http::{HeaderValue, StatusCode, header};
 use tokio::sync::watch;
 
 use super::reply::Refusal;
-use crate::shared::Shared;
+use crate::shared::ObserverShared;
 
 /// How many streams may be open at once.
 const MAX_STREAMS: usize = 32;
@@ -21,7 +21,7 @@ const RETRY: &str = "retry: 1000\n\n";
 
 /// Answers with a stream: the newest event at once, and then one a second. A client that reads slowly misses events; none is queued
 /// for it.
-pub(super) async fn events(shared: &Arc<Shared>) -> Result<Response, Refusal> {
+pub(super) async fn events(shared: &Arc<ObserverShared>) -> Result<Response, Refusal> {
     if shared.ticks.receiver_count() >= MAX_STREAMS {
         let error = format!("{MAX_STREAMS} pages of this observer are open; close one of them");
         return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error));

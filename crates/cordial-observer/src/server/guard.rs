@@ -21,7 +21,7 @@ use http::{Method, StatusCode};
 use super::reply::Refusal;
 use super::session::address;
 use crate::collector::Refused;
-use crate::shared::Shared;
+use crate::shared::ObserverShared;
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -37,7 +37,7 @@ const HEADERS: &[(&str, &str)] = &[
 ];
 
 /// Checks the rules, and adds the headers to each answer.
-pub(super) async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+pub(super) async fn guard(State(shared): State<Arc<ObserverShared>>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let mut response = match check(&parts, &shared.options.hosts) {
         Ok(()) => next.run(Request::from_parts(parts, body)).await,

@@ -24,12 +24,12 @@ use super::session::{Caller, authorized, cookie, wrong_token};
 use crate::answer::{self, Gone, Pattern, TaskQuery, TreeQuery};
 use crate::clock::in_ms;
 use crate::collector::{Collector, Refused};
-use crate::shared::{Shared, Unavailable};
+use crate::shared::{ObserverShared, Unavailable};
 use crate::source::shortened;
 use crate::view::List;
 
 type Answer = Result<Response, Refusal>;
-type Observed = State<Arc<Shared>>;
+type Observed = State<Arc<ObserverShared>>;
 type Segment = Result<Path<String>, PathRejection>;
 
 /// The largest body of a request, in bytes.
@@ -39,7 +39,7 @@ const MAX_BODY: usize = 4096;
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Returns the router of an observer.
-pub(crate) fn router(shared: Arc<Shared>) -> Router {
+pub(crate) fn router(shared: Arc<ObserverShared>) -> Router {
     let data = Router::new()
         .route("/api/overview", get(overview))
         .route("/api/events", get(stream_of_events))
@@ -186,7 +186,7 @@ async fn task_detail(State(shared): Observed, Extension(caller): Extension<Calle
 const MAX_NOTE: usize = 16 * 1024;
 
 /// Returns what the formatter of the program says about a process.
-async fn note(shared: &Arc<Shared>, pid: Pid) -> Option<String> {
+async fn note(shared: &Arc<ObserverShared>, pid: Pid) -> Option<String> {
     let own = shared.clone();
     // In a task of its own, and without the lock, because it is code of the program.
     let noted = shared.thread.spawn(async move {
@@ -215,7 +215,7 @@ impl PartQuery {
 
 /// Answers with a part of a list that `all` makes.
 async fn list<T: serde::Serialize + Send + 'static>(
-    shared: &Arc<Shared>,
+    shared: &Arc<ObserverShared>,
     uri: &Uri,
     all: impl FnOnce(&mut Collector) -> Vec<T> + Send + 'static,
 ) -> Answer {
@@ -345,7 +345,7 @@ fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refusal> {
 
 /// Reads a body of JSON, on the thread of the observer: a runtime of the program may have no timers.
 async fn read<T: DeserializeOwned>(
-    shared: &Arc<Shared>,
+    shared: &Arc<ObserverShared>,
     parts: &http::request::Parts,
     body: Body,
 ) -> Result<T, Refusal> {

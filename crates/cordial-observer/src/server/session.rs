@@ -14,7 +14,7 @@ use super::accept::Client;
 use super::reply::Refusal;
 use crate::access::Access;
 use crate::collector::Refused;
-use crate::shared::Shared;
+use crate::shared::ObserverShared;
 use crate::view::Rights;
 
 /// How long the answer to a wrong token takes.
@@ -30,7 +30,7 @@ pub(super) struct Caller {
 }
 
 /// Refuses the requests of clients that may not look.
-pub(super) async fn authorized(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+pub(super) async fn authorized(State(shared): State<Arc<ObserverShared>>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     match caller(&shared, &parts).await {
         Ok(caller) => {
@@ -47,7 +47,7 @@ pub(super) async fn authorized(State(shared): State<Arc<Shared>>, request: Reque
     }
 }
 
-async fn caller(shared: &Arc<Shared>, parts: &Parts) -> Result<Caller, Refusal> {
+async fn caller(shared: &Arc<ObserverShared>, parts: &Parts) -> Result<Caller, Refusal> {
     let options = &shared.options;
     let bearer = bearer(&parts.headers);
     if options.needs_token {
@@ -75,7 +75,7 @@ async fn caller(shared: &Arc<Shared>, parts: &Parts) -> Result<Caller, Refusal> 
 }
 
 /// Asks the authorizer, if there is one. It is code of the program, and runs in a task of its own: a panic denies the request.
-async fn access(shared: &Arc<Shared>, parts: &Parts) -> Access {
+async fn access(shared: &Arc<ObserverShared>, parts: &Parts) -> Access {
     if shared.options.authorizer.is_none() {
         return Access::full();
     }
@@ -87,7 +87,7 @@ async fn access(shared: &Arc<Shared>, parts: &Parts) -> Access {
 
 /// Logs, waits, and returns the refusal of a wrong token. It logs first, because this future is dropped if the client
 /// disconnects.
-pub(super) async fn wrong_token(shared: &Arc<Shared>, parts: &Parts) -> Refusal {
+pub(super) async fn wrong_token(shared: &Arc<ObserverShared>, parts: &Parts) -> Refusal {
     shared.audit_refusal(address(parts), Refused::WrongToken);
     delay(shared, parts).await;
     Refusal::new(
@@ -98,7 +98,7 @@ pub(super) async fn wrong_token(shared: &Arc<Shared>, parts: &Parts) -> Refusal 
 
 /// Waits on the thread of the observer: a runtime of the program may have no timers. The connection keeps its place for all of
 /// that time, so that a client which goes away and comes back does not try tokens faster.
-async fn delay(shared: &Arc<Shared>, parts: &Parts) {
+async fn delay(shared: &Arc<ObserverShared>, parts: &Parts) {
     let client = parts.extensions.get::<Client>().cloned();
     let waited = shared.thread.spawn(async move {
         sleep(WRONG_TOKEN_DELAY).await;
@@ -111,7 +111,7 @@ async fn delay(shared: &Arc<Shared>, parts: &Parts) {
 /// Returns the cookie for a client that has sent the token. Scripts cannot read it, and other sites cannot make a browser send it.
 /// The cookie has no `Path`: the browser then takes the folder of the page, as the browser sees it, even if a proxy changes
 /// paths. So observers below several prefixes of one server do not replace the cookies of each other.
-pub(super) fn cookie(shared: &Shared) -> HeaderValue {
+pub(super) fn cookie(shared: &ObserverShared) -> HeaderValue {
     let (name, value) = (&shared.options.cookie_name, shared.options.secret.cookie());
     let cookie = format!("{name}={value}; HttpOnly; SameSite=Strict");
     HeaderValue::try_from(cookie).expect("the name and the value are ASCII")

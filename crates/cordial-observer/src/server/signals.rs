@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::shared::Shared;
+use crate::shared::ObserverShared;
 
 /// The signals that ask for a text.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ impl Signals {
 
 /// Prints a text to standard error for each signal.
 #[cfg(unix)]
-pub(super) async fn dumps(shared: &Arc<Shared>, signals: Signals) {
+pub(super) async fn dumps(shared: &Arc<ObserverShared>, signals: Signals) {
     use std::io::Write;
 
     let Signals(Some(mut signals)) = signals else { return std::future::pending().await };
@@ -41,6 +41,6 @@ impl Signals {
 }
 
 #[cfg(not(unix))]
-pub(super) async fn dumps(_: &Arc<Shared>, _: Signals) {
+pub(super) async fn dumps(_: &Arc<ObserverShared>, _: Signals) {
     std::future::pending().await
 }

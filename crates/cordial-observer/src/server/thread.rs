@@ -19,7 +19,7 @@ use super::signals::{Signals, dumps};
 use crate::answer::Identity;
 use crate::error::ServeError;
 use crate::secret::random_text;
-use crate::shared::{Options, Shared};
+use crate::shared::{ObserverShared, Options};
 
 /// What the observer listens on.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(crate) struct Listeners {
 /// A thread that was started.
 #[derive(Debug)]
 pub(crate) struct Started {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<ObserverShared>,
     pub(crate) address: Option<SocketAddr>,
     /// Set to true, it ends the thread.
     pub(crate) stop: watch::Sender<bool>,
@@ -48,7 +48,7 @@ pub(crate) fn start(
     let system = |what| move |error: io::Error| ServeError::System { what, error };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(system("I/O driver"))?;
     let identity = Identity { name, start_id: random_text::<9>()? };
-    let shared = Arc::new(Shared::new(options, identity, inspector, runtime.handle().clone()));
+    let shared = Arc::new(ObserverShared::new(options, identity, inspector, runtime.handle().clone()));
     let signals = {
         // Installed here, so that the signal does not end the program from now on.
         let _entered = runtime.enter();
@@ -66,7 +66,12 @@ pub(crate) fn start(
     Ok(Started { shared, address, stop })
 }
 
-async fn serve(shared: Arc<Shared>, listeners: Listeners, signals: Signals, mut stopped: watch::Receiver<bool>) {
+async fn serve(
+    shared: Arc<ObserverShared>,
+    listeners: Listeners,
+    signals: Signals,
+    mut stopped: watch::Receiver<bool>,
+) {
     let app = router(shared.clone());
     let tcp = async {
         match listeners.tcp {
@@ -101,7 +106,7 @@ async fn serve(shared: Arc<Shared>, listeners: Listeners, signals: Signals, mut 
 }
 
 /// Reads the counters once a second.
-async fn ticks(shared: &Arc<Shared>) {
+async fn ticks(shared: &Arc<ObserverShared>) {
     let mut seconds = interval(Duration::from_secs(1));
     seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {

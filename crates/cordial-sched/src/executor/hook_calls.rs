@@ -18,12 +18,12 @@ pub(super) type HookCall = Box<dyn FnOnce() + Send>;
 /// The calls of one executor. They are made one after the other.
 #[derive(Default)]
 pub(super) struct HookCalls {
-    state: Mutex<State>,
+    state: Mutex<HookCallsState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct HookCallsState {
     /// Without a bound: each long poll adds one call, and lasts for some milliseconds.
     waiting: VecDeque<HookCall>,
     has_thread: bool,
@@ -62,7 +62,7 @@ impl HookCalls {
                 state = self.lock();
                 continue;
             }
-            let is_open = |state: &mut State| state.waiting.is_empty() && !state.is_closed;
+            let is_open = |state: &mut HookCallsState| state.waiting.is_empty() && !state.is_closed;
             let waited = self.changed.wait_timeout_while(state, IDLE_TIMEOUT, is_open);
             (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
             if state.waiting.is_empty() {
@@ -72,7 +72,7 @@ impl HookCalls {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, HookCallsState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

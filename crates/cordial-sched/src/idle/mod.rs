@@ -143,13 +143,13 @@ impl Idle {
         fence(Ordering::SeqCst);
     }
 
-    /// Puts the worker on the list of sleepers, and parks it unless `last_look` finds something.
+    /// Puts the worker on the list of sleepers, and parks it unless `recheck` finds something.
     pub(crate) fn sleep<W>(
         &self,
         worker: usize,
         unparker: &Unparker,
         park: impl FnOnce(),
-        last_look: impl FnOnce() -> Option<W>,
+        recheck: impl FnOnce() -> Option<W>,
     ) -> SleepResult<W> {
         {
             let mut sleepers = self.sleepers.lock();
@@ -158,7 +158,7 @@ impl Idle {
         }
         // Pairs with the fence in `notify`.
         fence(Ordering::SeqCst);
-        if let Some(found) = last_look() {
+        if let Some(found) = recheck() {
             if self.remove_sleeper(worker) {
                 return SleepResult::Found(found, None);
             }

@@ -132,7 +132,7 @@ impl WorkerOps for ModelWorker<'_> {
         self.model.queue.take()
     }
 
-    fn last_look(&self) -> Option<()> {
+    fn recheck(&self) -> Option<()> {
         self.model.queue.take()
     }
 

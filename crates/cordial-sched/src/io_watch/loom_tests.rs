@@ -12,7 +12,7 @@ use crate::sync::models::{assert_reached, count};
 #[test]
 fn a_thread_that_wakes_up_is_looked_at() {
     static WHILE_ON: Count = Count::new(0);
-    static ON_THE_LAST_LOOK: Count = Count::new(0);
+    static ON_RECHECK: Count = Count::new(0);
     static SWITCHED_ON: Count = Count::new(0);
     loom::model(|| {
         let timer_thread = Parker::new();
@@ -38,7 +38,7 @@ fn a_thread_that_wakes_up_is_looked_at() {
             } else {
                 watch.try_switch_off(is_any_awake);
                 if watch.is_on() && n_parks == 0 {
-                    break &ON_THE_LAST_LOOK;
+                    break &ON_RECHECK;
                 }
             }
         };
@@ -47,7 +47,7 @@ fn a_thread_that_wakes_up_is_looked_at() {
     });
     assert_reached([
         ("the watch was on", &WHILE_ON),
-        ("it was awake on the recheck", &ON_THE_LAST_LOOK),
+        ("it was awake on the recheck", &ON_RECHECK),
         ("it switched the watch on", &SWITCHED_ON),
     ]);
 }

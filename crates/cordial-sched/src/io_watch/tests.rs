@@ -31,14 +31,14 @@ impl Program {
         }
     }
 
-    fn look(&mut self) -> (Option<Instant>, Option<StuckIoThreads>) {
+    fn sample(&mut self) -> (Option<Instant>, Option<StuckIoThreads>) {
         self.samples.sample(&self.watch, self.now, |thread| self.threads.borrow()[thread])
     }
 
-    /// Moves the clock, and looks.
-    fn look_after(&mut self, time: Duration) -> Option<StuckIoThreads> {
+    /// Moves the clock, and takes a sample.
+    fn sample_after(&mut self, time: Duration) -> Option<StuckIoThreads> {
         self.now += time;
-        self.look().1
+        self.sample().1
     }
 }
 
@@ -50,11 +50,11 @@ fn stuck(n_stuck: usize, n_threads: usize, lasted: Duration) -> Option<StuckIoTh
 fn a_thread_without_progress_is_reported_once() {
     let mut program = Program::with_threads(2);
     program.set(0, Activity::Parked);
-    assert_eq!(program.look().1, None);
-    assert_eq!(program.look_after(PERIOD - MS), None);
-    assert_eq!(program.look_after(MS), stuck(1, 2, PERIOD));
+    assert_eq!(program.sample().1, None);
+    assert_eq!(program.sample_after(PERIOD - MS), None);
+    assert_eq!(program.sample_after(MS), stuck(1, 2, PERIOD));
     for _ in 0..20 {
-        assert_eq!(program.look_after(PERIOD), None);
+        assert_eq!(program.sample_after(PERIOD), None);
     }
 }
 
@@ -63,21 +63,21 @@ fn a_thread_that_makes_progress_is_not_reported() {
     let mut program = Program::with_threads(1);
     for n in 0..20 {
         program.set(0, if n % 2 == 0 { Activity::Awake(0, n * MS) } else { Activity::Awake(n.into(), MS) });
-        assert_eq!(program.look_after(PERIOD), None);
+        assert_eq!(program.sample_after(PERIOD), None);
     }
 }
 
 #[test]
 fn there_are_no_looks_while_all_threads_are_parked() {
     let mut program = Program::with_threads(1);
-    assert!(program.look().0.is_some());
+    assert!(program.sample().0.is_some());
     program.set(0, Activity::Parked);
-    program.look_after(PERIOD);
-    assert_eq!(program.look(), (None, None));
+    program.sample_after(PERIOD);
+    assert_eq!(program.sample(), (None, None));
     program.now += 100 * PERIOD;
     program.set(0, Activity::Awake(2, MS));
-    assert_eq!(program.look(), (Some(program.now + PERIOD), None));
-    assert_eq!(program.look_after(PERIOD), stuck(1, 1, PERIOD));
+    assert_eq!(program.sample(), (Some(program.now + PERIOD), None));
+    assert_eq!(program.sample_after(PERIOD), stuck(1, 1, PERIOD));
 }
 
 #[test]
@@ -87,8 +87,8 @@ fn one_report_a_second_counts_what_was_left_out() {
     let mut n_left_out = 0;
     for n in 0..30 {
         program.set(0, Activity::Awake(n, MS));
-        assert_eq!(program.look_after(PERIOD), None, "it has made progress");
-        if let Some(report) = program.look_after(PERIOD) {
+        assert_eq!(program.sample_after(PERIOD), None, "it has made progress");
+        if let Some(report) = program.sample_after(PERIOD) {
             n_reports += 1;
             n_left_out += report.n_left_out;
         }
@@ -100,7 +100,7 @@ fn one_report_a_second_counts_what_was_left_out() {
 #[test]
 fn a_gap_between_looks_does_not_count() {
     let mut program = Program::with_threads(1);
-    program.look();
-    assert_eq!(program.look_after(GAP + MS), None);
-    assert_eq!(program.look_after(PERIOD), stuck(1, 1, PERIOD));
+    program.sample();
+    assert_eq!(program.sample_after(GAP + MS), None);
+    assert_eq!(program.sample_after(PERIOD), stuck(1, 1, PERIOD));
 }

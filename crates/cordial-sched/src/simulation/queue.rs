@@ -6,9 +6,9 @@ use crate::sync::Mutex;
 use crate::task::runnable::Runnable;
 
 /// The tasks that are ready, and the seeded choice.
-pub(crate) struct SeededQueue(Mutex<State>);
+pub(crate) struct SeededQueue(Mutex<SeededQueueState>);
 
-struct State {
+struct SeededQueueState {
     tasks: Vec<Runnable>,
     rng: fastrand::Rng,
     /// The waker of the thread that drives the simulation, while there is no task.
@@ -19,7 +19,7 @@ struct State {
 impl SeededQueue {
     pub(crate) fn new(seed: u64) -> SeededQueue {
         let rng = fastrand::Rng::with_seed(seed);
-        SeededQueue(Mutex::new(State { tasks: Vec::new(), rng, driver: None, n_polls: 0 }))
+        SeededQueue(Mutex::new(SeededQueueState { tasks: Vec::new(), rng, driver: None, n_polls: 0 }))
     }
 
     pub(crate) fn push(&self, task: Runnable) {

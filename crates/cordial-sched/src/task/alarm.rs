@@ -32,7 +32,7 @@ impl Alarm {
     }
 
     /// Records that the timeout has elapsed: no wake-up is to come.
-    pub(crate) fn has_elapsed(&self) {
+    pub(crate) fn record_elapsed(&self) {
         self.at.store(0, Ordering::Relaxed);
     }
 

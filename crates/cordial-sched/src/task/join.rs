@@ -53,7 +53,7 @@ use crate::unwind;
 
 /// Where a finished task of type `T` waits for its handle.
 pub(crate) struct JoinSlot<T> {
-    state: Mutex<State<T>>,
+    state: Mutex<JoinState<T>>,
     /// Whether the state is `Finished`. Written under the lock.
     is_finished: AtomicBool,
     /// How often the task was woken by its own poll. Wraps. Written by the owner of the task only. It says nothing about the end of
@@ -61,7 +61,7 @@ pub(crate) struct JoinSlot<T> {
     n_self_wakes: AtomicU32,
 }
 
-enum State<T> {
+enum JoinState<T> {
     /// The task has not finished. Holds the waker of the handle, once that was polled.
     Running(Option<Waker>),
     Finished(T),
@@ -72,7 +72,7 @@ enum State<T> {
 impl<T> JoinSlot<T> {
     pub(crate) fn new() -> JoinSlot<T> {
         JoinSlot {
-            state: Mutex::new(State::Running(None)),
+            state: Mutex::new(JoinState::Running(None)),
             is_finished: AtomicBool::new(false),
             n_self_wakes: AtomicU32::new(0),
         }
@@ -87,14 +87,14 @@ impl<T> JoinSlot<T> {
     pub(crate) fn finish(&self, task: T) -> Option<T> {
         let mut state = self.state.lock();
         let waker = match &mut *state {
-            State::Running(waker) => waker.take(),
-            State::Detached => {
-                *state = State::Running(None);
+            JoinState::Running(waker) => waker.take(),
+            JoinState::Detached => {
+                *state = JoinState::Running(None);
                 return Some(task);
             }
-            State::Finished(_) => unreachable!("a task finishes once"),
+            JoinState::Finished(_) => unreachable!("a task finishes once"),
         };
-        *state = State::Finished(task);
+        *state = JoinState::Finished(task);
         // Pairs with the load in `is_finished`.
         self.is_finished.store(true, Ordering::Release);
         drop(state);
@@ -109,22 +109,22 @@ impl<T> JoinSlot<T> {
         // Cloned before the lock is taken, and not at all if it is not needed.
         let mut waker = if self.is_finished() { None } else { Some(cx.waker().clone()) };
         let mut state = self.state.lock();
-        match std::mem::replace(&mut *state, State::Running(None)) {
-            State::Running(mut previous) => {
+        match std::mem::replace(&mut *state, JoinState::Running(None)) {
+            JoinState::Running(mut previous) => {
                 std::mem::swap(&mut waker, &mut previous);
-                *state = State::Running(previous);
+                *state = JoinState::Running(previous);
                 drop(state);
                 drop(waker);
                 Poll::Pending
             }
-            State::Finished(task) => {
+            JoinState::Finished(task) => {
                 self.is_finished.store(false, Ordering::Relaxed);
                 drop(state);
                 // If the destructor panics, the task must not be lost.
                 let _ = unwind::catch(|| drop(waker));
                 Poll::Ready(task)
             }
-            State::Detached => unreachable!("the handle is polled, so it was not dropped"),
+            JoinState::Detached => unreachable!("the handle is polled, so it was not dropped"),
         }
     }
 
@@ -152,19 +152,19 @@ impl<T> JoinSlot<T> {
     #[must_use = "a task without a handle has to be retired"]
     pub(crate) fn detach(&self) -> Option<T> {
         let mut state = self.state.lock();
-        match std::mem::replace(&mut *state, State::Detached) {
-            State::Running(waker) => {
+        match std::mem::replace(&mut *state, JoinState::Detached) {
+            JoinState::Running(waker) => {
                 drop(state);
                 // The caller is a destructor, which must not panic.
                 let _ = unwind::catch(|| drop(waker));
                 None
             }
-            State::Finished(task) => {
-                *state = State::Running(None);
+            JoinState::Finished(task) => {
+                *state = JoinState::Running(None);
                 self.is_finished.store(false, Ordering::Relaxed);
                 Some(task)
             }
-            State::Detached => unreachable!("the handle is dropped once"),
+            JoinState::Detached => unreachable!("the handle is dropped once"),
         }
     }
 }

@@ -64,9 +64,9 @@ pub(crate) enum HeaderReuse {
 
 /// A task's reference to its scheduler.
 #[derive(Clone)]
-pub(crate) struct SchedulerRef(Arc<Shared>);
+pub(crate) struct SchedulerRef(Arc<SharedScheduler>);
 
-struct Shared {
+struct SharedScheduler {
     /// `None` before the scheduler exists.
     scheduler: Mutex<Option<Weak<dyn Schedule>>>,
     header_reuse: HeaderReuse,
@@ -76,7 +76,7 @@ struct Shared {
 impl SchedulerRef {
     /// Refers to a scheduler that does not exist yet.
     pub(crate) fn new(header_reuse: HeaderReuse, free_tasks: FreeListRef<Runnable>) -> SchedulerRef {
-        SchedulerRef(Arc::new(Shared { scheduler: Mutex::new(None), header_reuse, free_tasks }))
+        SchedulerRef(Arc::new(SharedScheduler { scheduler: Mutex::new(None), header_reuse, free_tasks }))
     }
 
     /// Makes this refer to `scheduler`. To be called before the first task is queued.

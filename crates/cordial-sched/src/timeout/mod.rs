@@ -159,7 +159,7 @@ impl Elapsed {
             let _ = unwind::catch(|| waker.wake());
         }
         for task in self.tasks {
-            task.alarm().has_elapsed();
+            task.alarm().record_elapsed();
             let _ = unwind::catch(|| task.wake());
         }
     }

@@ -188,7 +188,7 @@ impl WorkerOps for WorkerThread {
     }
 
     #[inline(always)]
-    fn last_look(&self) -> Option<Runnable> {
+    fn recheck(&self) -> Option<Runnable> {
         let from_slot = || if self.steal_policy.has_skipped() { None } else { self.pool.queues.steal_any_lifo_slot() };
         self.take_injected().or_else(|| self.steal()).or_else(from_slot)
     }

@@ -33,7 +33,7 @@ impl WorkerOps for TasklessWorker<'_> {
         None
     }
 
-    fn last_look(&self) -> Option<()> {
+    fn recheck(&self) -> Option<()> {
         None
     }
 

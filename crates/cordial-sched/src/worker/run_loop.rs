@@ -22,7 +22,7 @@ pub(crate) trait WorkerOps {
     fn search(&self) -> Option<Self::Task>;
 
     /// Checks all queues once more, when the worker is on the list of sleepers already.
-    fn last_look(&self) -> Option<Self::Task>;
+    fn recheck(&self) -> Option<Self::Task>;
 
     /// Polls a task once. Panics of the task may pass through.
     fn poll(&self, task: Self::Task);
@@ -122,6 +122,6 @@ fn stop_searching<W: WorkerOps>(worker: &W, searching: &mut Option<Searching>) {
 /// The default of [`WorkerOps::sleep`]. Finds `None` if the pool is stopping.
 #[inline(always)]
 pub(crate) fn sleep<W: WorkerOps + ?Sized>(worker: &W) -> SleepResult<Option<W::Task>> {
-    let last_look = || if worker.is_stopping() { Some(None) } else { worker.last_look().map(Some) };
-    worker.idle().sleep(worker.index(), worker.unparker(), || worker.park(), last_look)
+    let recheck = || if worker.is_stopping() { Some(None) } else { worker.recheck().map(Some) };
+    worker.idle().sleep(worker.index(), worker.unparker(), || worker.park(), recheck)
 }

@@ -46,7 +46,7 @@ use crate::timeout::Timeout;
 /// });
 /// ```
 pub fn within<F: Future>(limit: impl Into<Timeout>, future: F) -> Within<F> {
-    Within { limit: limit.into(), state: State::Unpolled, future: InScope::new(None, future) }
+    Within { limit: limit.into(), state: WithinState::Unpolled, future: InScope::new(None, future) }
 }
 
 pin_project! {
@@ -54,13 +54,13 @@ pin_project! {
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct Within<F> {
         limit: Timeout,
-        state: State,
+        state: WithinState,
         #[pin]
         future: InScope<F>,
     }
 }
 
-enum State {
+enum WithinState {
     Unpolled,
     /// `None` if there is no deadline, or it is beyond the range of the clock.
     Running(Option<(Timer, Duration)>),
@@ -73,31 +73,31 @@ impl<F: Future> Future for Within<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<F::Output, Exit>> {
         let mut this = self.project();
         let elapsed = match this.state {
-            State::Unpolled => {
+            WithinState::Unpolled => {
                 let (scope, running) = open(*this.limit);
                 *this.future.as_mut().scope() = scope;
-                *this.state = State::Running(running);
+                *this.state = WithinState::Running(running);
                 None
             }
-            State::Running(Some((timer, limit))) => Pin::new(timer).poll(cx).is_ready().then_some(*limit),
-            State::Running(None) => None,
-            State::Done => return Poll::Pending,
+            WithinState::Running(Some((timer, limit))) => Pin::new(timer).poll(cx).is_ready().then_some(*limit),
+            WithinState::Running(None) => None,
+            WithinState::Done => return Poll::Pending,
         };
         let elapsed = match elapsed {
             Some(limit) => limit,
             None => {
                 if let Poll::Ready(output) = this.future.as_mut().poll(cx) {
-                    *this.state = State::Done;
+                    *this.state = WithinState::Done;
                     return Poll::Ready(Ok(output));
                 }
-                let State::Running(Some((timer, limit))) = this.state else { return Poll::Pending };
+                let WithinState::Running(Some((timer, limit))) = this.state else { return Poll::Pending };
                 if !limit.is_zero() && Pin::new(timer).poll(cx).is_pending() {
                     return Poll::Pending;
                 }
                 *limit
             }
         };
-        *this.state = State::Done;
+        *this.state = WithinState::Done;
         this.future.drop_future();
         if ends_at_this_await(cx) {
             return Poll::Pending;

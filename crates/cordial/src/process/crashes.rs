@@ -85,10 +85,10 @@ impl CrashCounts {
 
 /// The crashes of a runtime: how many, and the most recent ones.
 #[derive(Debug, Default)]
-pub(crate) struct Crashes(Mutex<State>);
+pub(crate) struct Crashes(Mutex<KeptCrashes>);
 
 #[derive(Debug, Default)]
-struct State {
+struct KeptCrashes {
     counts: CrashCounts,
     /// A ring buffer, oldest first.
     ring: VecDeque<Recorded>,
@@ -109,7 +109,7 @@ impl Crashes {
     pub(crate) fn push(&self, crash: Crash, lineage: Option<Arc<Lineage>>, at: u64) {
         let mut crash = Crash { exit: without_user_values(crash.exit), ..crash };
         let dropped = {
-            let State { counts, ring } = &mut *self.lock();
+            let KeptCrashes { counts, ring } = &mut *self.lock();
             counts.count(&crash.exit);
             crash.number = counts.total();
             let dropped = if ring.len() == CAPACITY { ring.pop_front() } else { None };
@@ -136,7 +136,7 @@ impl Crashes {
         self.lock().counts
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, KeptCrashes> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -13,10 +13,10 @@ use crate::pid::Pid;
 
 /// The streams, or the task sets, of one runtime.
 #[derive(Debug, Default)]
-pub(crate) struct Groups(Mutex<State>);
+pub(crate) struct Groups(Mutex<GroupsState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct GroupsState {
     groups: Slab<Group>,
     n_added: u64,
 }
@@ -87,7 +87,7 @@ impl Groups {
         groups
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, GroupsState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -18,11 +18,11 @@ use crate::pid::Pid;
 #[derive(Debug)]
 pub struct Monitor {
     pid: Pid,
-    state: State,
+    state: MonitorState,
 }
 
 #[derive(Debug)]
-enum State {
+enum MonitorState {
     Monitoring { runtime: RuntimeHandle, id: u64, exit: oneshot::Receiver<Exit> },
     Refused(Refusal),
     NoProcess,
@@ -57,7 +57,7 @@ pub fn monitor(pid: Pid) -> Monitor {
 /// Monitors a process of this runtime.
 pub(crate) fn monitor_on(runtime: &RuntimeHandle, pid: Pid) -> Monitor {
     if let Err(refusal) = runtime.refuse_forked() {
-        return Monitor { pid, state: State::Refused(refusal) };
+        return Monitor { pid, state: MonitorState::Refused(refusal) };
     }
     let (sender, exit) = oneshot::channel();
     let id = runtime.with(pid, |entry| {
@@ -66,7 +66,8 @@ pub(crate) fn monitor_on(runtime: &RuntimeHandle, pid: Pid) -> Monitor {
         rare.monitors.insert(id, sender);
         id
     });
-    let state = id.map_or(State::NoProcess, |id| State::Monitoring { runtime: runtime.clone(), id, exit });
+    let state =
+        id.map_or(MonitorState::NoProcess, |id| MonitorState::Monitoring { runtime: runtime.clone(), id, exit });
     Monitor { pid, state }
 }
 
@@ -86,26 +87,26 @@ impl Future for Monitor {
     /// If polled again after it was ready.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Exit> {
         let exit = match &mut self.state {
-            State::NoProcess => Exit::NoProcess,
-            State::Refused(refusal) => Exit::Refused(refusal.clone()),
+            MonitorState::NoProcess => Exit::NoProcess,
+            MonitorState::Refused(refusal) => Exit::Refused(refusal.clone()),
             // The process has stayed in the parent process.
-            State::Monitoring { runtime, .. } if runtime.is_forked() => Exit::Refused(Refusal::Forked),
+            MonitorState::Monitoring { runtime, .. } if runtime.is_forked() => Exit::Refused(Refusal::Forked),
             // A process that ends sends its exit. The sender is dropped without a value only if the
             // runtime drops its process table.
-            State::Monitoring { exit, .. } => match Pin::new(exit).poll(cx) {
+            MonitorState::Monitoring { exit, .. } => match Pin::new(exit).poll(cx) {
                 Poll::Ready(exit) => exit.unwrap_or(Exit::NoProcess),
                 Poll::Pending => return Poll::Pending,
             },
-            State::Done => panic!("a Monitor is ready once; it was polled again after that"),
+            MonitorState::Done => panic!("a Monitor is ready once; it was polled again after that"),
         };
-        self.state = State::Done;
+        self.state = MonitorState::Done;
         Poll::Ready(exit)
     }
 }
 
 impl Drop for Monitor {
     fn drop(&mut self) {
-        if let State::Monitoring { runtime, id, .. } = &self.state {
+        if let MonitorState::Monitoring { runtime, id, .. } = &self.state {
             let sender = runtime.with(self.pid, |entry| entry.rare.as_mut().and_then(|rare| rare.monitors.remove(*id)));
             drop(sender);
         }

@@ -9,7 +9,7 @@ use super::behavior::{ExitOf, Handle, Server};
 use super::child::{FactoryGuard, worker};
 use super::context::Context;
 use super::mailbox::DEFAULT_CAPACITY;
-use super::shared::{CreateState, Options, ServerRef, Shared};
+use super::shared::{CreateState, Options, ServerRef, ServerShared};
 use crate::backoff::Backoff;
 use crate::error::StartError;
 use crate::exit::Exit;
@@ -114,7 +114,7 @@ impl<S: Server> ServerBuilder<S> {
     /// If the runtime refuses the process, each message is answered with the refusal.
     pub fn start(self) -> ServerRef<S> {
         let ServerBuilder { options, capacity, max_restarts, is_unlinked, create } = self;
-        let shared = Shared::new(current_runtime(), capacity, options, create);
+        let shared = ServerShared::new(current_runtime(), capacity, options, create);
         let options = &shared.options;
         let own_supervisor = {
             let mut own_supervisor = TaskSupervisor::builder_at(options.spawned_at).shutdown(options.shutdown);

@@ -57,10 +57,10 @@ where
     /// The address of the task that `state.waker` wakes. 0: that is another waker, or none.
     woken: AtomicUsize,
     /// Not held while code of the user runs: a destructor, a waker.
-    state: SpinLock<State<M, <S::Reply as Reply>::Value>>,
+    state: SpinLock<CallState<M, <S::Reply as Reply>::Value>>,
 }
 
-struct State<M, R> {
+struct CallState<M, R> {
     phase: Phase,
     /// Set while the phase is `Sent`.
     message: Option<M>,
@@ -100,7 +100,7 @@ where
     M: Send + 'static,
 {
     pub(super) fn new(server: ServerRef<S>, limit: u64, message: M) -> CallCell<S, M> {
-        let state = State {
+        let state = CallState {
             phase: Phase::Sent,
             message: Some(message),
             value: None,

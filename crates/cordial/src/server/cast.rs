@@ -13,7 +13,7 @@ use super::cycle;
 use super::mailbox::{Accepted, NotSent, Sent, WhenFull};
 use super::message::Message;
 use super::room::Room;
-use super::shared::{ServerRef, Shared, short_type_name};
+use super::shared::{ServerRef, ServerShared, short_type_name};
 use crate::exit::Exit;
 use crate::process::{
     WaitLimit, capped, discard, ends_at_this_await, keep_spare_cast, may_send_in_this_poll, named_limit, sender,
@@ -243,7 +243,7 @@ impl<S: Server, M> Drop for CastOf<S, M> {
     }
 }
 
-impl<S: Server> Shared<S> {
+impl<S: Server> ServerShared<S> {
     /// Takes back a message that waits for room. Returns whether it was still waiting.
     fn withdraw(&self, ticket: u64) -> bool {
         let withdrawn = self.mailbox.withdraw(ticket);

@@ -8,7 +8,7 @@ use super::behavior::Server;
 use super::factory_owner::FactoryOwnerId;
 use super::mailbox::DEFAULT_CAPACITY;
 use super::run;
-use super::shared::{Options, ServerRef, Shared, short_type_name};
+use super::shared::{Options, ServerRef, ServerShared, short_type_name};
 use crate::error::StartError;
 use crate::pid::Pid;
 use crate::process::{ChildSlot, Shutdown, current, current_runtime};
@@ -73,7 +73,7 @@ impl ChildSpec {
             trap_exits: None,
             spawned_at: Location::caller(),
         };
-        let shared = Shared::new(current_runtime(), DEFAULT_CAPACITY, options, Box::new(create));
+        let shared = ServerShared::new(current_runtime(), DEFAULT_CAPACITY, options, Box::new(create));
         let guard = FactoryGuard::new(&shared);
         guard.begin(None);
         let spec = spec_in_tree(&shared, guard);
@@ -81,13 +81,13 @@ impl ChildSpec {
     }
 }
 
-fn spec_in_tree<S: Server>(shared: &Arc<Shared<S>>, guard: FactoryGuard<S>) -> ChildSpec {
+fn spec_in_tree<S: Server>(shared: &Arc<ServerShared<S>>, guard: FactoryGuard<S>) -> ChildSpec {
     let child = Arc::new(SupervisedServer { shared: shared.clone(), factory_owner: guard.id });
     worker(shared, guard, Restart::Permanent).of_server(child)
 }
 
 /// Returns the specification of a child whose processes are those of the server.
-pub(super) fn worker<S: Server>(shared: &Arc<Shared<S>>, guard: FactoryGuard<S>, default: Restart) -> ChildSpec {
+pub(super) fn worker<S: Server>(shared: &Arc<ServerShared<S>>, guard: FactoryGuard<S>, default: Restart) -> ChildSpec {
     let options = &shared.options;
     let id = options.label.clone().unwrap_or_else(|| short_type_name::<S>().into());
     let guard = Arc::new(guard);
@@ -112,12 +112,12 @@ pub(super) fn worker<S: Server>(shared: &Arc<Shared<S>>, guard: FactoryGuard<S>,
 
 /// Owns the factory of a server. When it is dropped, no further process is started.
 pub(super) struct FactoryGuard<S: Server> {
-    shared: Arc<Shared<S>>,
+    shared: Arc<ServerShared<S>>,
     id: FactoryOwnerId,
 }
 
 impl<S: Server> FactoryGuard<S> {
-    pub(super) fn new(shared: &Arc<Shared<S>>) -> FactoryGuard<S> {
+    pub(super) fn new(shared: &Arc<ServerShared<S>>) -> FactoryGuard<S> {
         let id = shared.mailbox.with(|state| state.factory_owner.next_id());
         FactoryGuard { shared: shared.clone(), id }
     }
@@ -135,7 +135,7 @@ impl<S: Server> Drop for FactoryGuard<S> {
 
 /// A server that a supervisor has, or is about to have, as a child.
 struct SupervisedServer<S: Server> {
-    shared: Arc<Shared<S>>,
+    shared: Arc<ServerShared<S>>,
     factory_owner: FactoryOwnerId,
 }
 

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::behavior::Server;
-use super::shared::{Shared, without_modules};
+use super::shared::{ServerShared, without_modules};
 use crate::exit::Exit;
 use crate::pid::Pid;
 use crate::process::{RuntimeHandle, current};
 use crate::{telemetry, unwind};
 
 /// Returns the error of a call or cast that a server has sent to itself and would have to wait for.
-pub(super) fn to_itself<S: Server>(shared: &Shared<S>, in_hand: Option<&'static str>, message: &str) -> Exit {
+pub(super) fn to_itself<S: Server>(shared: &ServerShared<S>, in_hand: Option<&'static str>, message: &str) -> Exit {
     let handler = match in_hand {
         Some(in_hand) => format!("in its handler of `{}`", without_modules(in_hand)),
         None => "in `started` or `stopping`".to_owned(),

@@ -38,11 +38,11 @@ pub(super) trait Envelope: Send {
 #[derive(Debug)]
 pub(super) struct Mailbox<T> {
     capacity: usize,
-    state: SpinLock<State<T>>,
+    state: SpinLock<MailboxState<T>>,
 }
 
 #[derive(Debug)]
-pub(super) struct State<T> {
+pub(super) struct MailboxState<T> {
     queue: VecDeque<Queued>,
     envelopes: VecDeque<T>,
     lanes: Lanes<T>,
@@ -160,7 +160,7 @@ pub(super) struct Lengths {
 
 impl<T: Envelope + 'static> Mailbox<T> {
     pub(super) fn new(capacity: usize) -> Mailbox<T> {
-        let state = State {
+        let state = MailboxState {
             queue: VecDeque::new(),
             envelopes: VecDeque::new(),
             lanes: Lanes::default(),
@@ -450,12 +450,12 @@ impl<T: Envelope + 'static> Mailbox<T> {
 
 impl<T> Mailbox<T> {
     /// Calls `f` with the state, under the lock.
-    pub(super) fn with<R>(&self, f: impl FnOnce(&mut State<T>) -> R) -> R {
+    pub(super) fn with<R>(&self, f: impl FnOnce(&mut MailboxState<T>) -> R) -> R {
         f(&mut self.lock())
     }
 
     #[inline]
-    fn lock(&self) -> impl DerefMut<Target = State<T>> + '_ {
+    fn lock(&self) -> impl DerefMut<Target = MailboxState<T>> + '_ {
         self.state.lock()
     }
 }
@@ -465,7 +465,7 @@ pub(super) fn exit_of_unanswered(exit: &Exit) -> Exit {
     if exit.is_abnormal() { exit.clone() } else { Exit::Refused(Refusal::ServerStopped) }
 }
 
-impl<T> State<T> {
+impl<T> MailboxState<T> {
     /// Returns whether a message gets room at once. If not, its sender waits.
     fn has_room(&self, capacity: usize, sender: Option<Pid>, when_full: WhenFull) -> Result<bool, NotSent> {
         if self.is_closed {

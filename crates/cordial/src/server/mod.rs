@@ -57,7 +57,7 @@ mod shared;
 mod behavior;
 
 mod cycle;
-mod feed;
+mod next_message;
 mod polling;
 
 mod message;

@@ -8,10 +8,10 @@ use crate::unwind;
 
 /// The result of a message that waits for room, for the future of its cast.
 #[derive(Debug, Default)]
-pub(super) struct Room(Mutex<State>);
+pub(super) struct Room(Mutex<RoomState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct RoomState {
     result: Option<Result<(), Exit>>,
     waker: Option<Waker>,
 }

@@ -15,9 +15,9 @@ use futures_util::future::{Either, select};
 use super::behavior::Server;
 use super::context::Context;
 use super::envelope::{Item, Next, Source};
-use super::feed::next;
 use super::mailbox::Envelope;
-use super::shared::{ServerRef, Shared};
+use super::next_message::next;
+use super::shared::{ServerRef, ServerShared};
 use crate::exit::{Exit, Location};
 use crate::process::{Shutdown, current, discard_in_place};
 use crate::telemetry;
@@ -25,7 +25,7 @@ use crate::unwind::{self, Unwound};
 
 /// A server that has started.
 pub(super) struct Running<S: Server> {
-    state: State<S>,
+    state: ServerState<S>,
     ctx: Context<S>,
 }
 
@@ -33,15 +33,15 @@ pub(super) struct Running<S: Server> {
 ///
 /// If its destructor panics while a handler unwinds, or while the destructor of the future of a handler does, that must not
 /// abort the program: the second panic is caught.
-struct State<S>(Option<Box<S>>);
+struct ServerState<S>(Option<Box<S>>);
 
-impl<S> State<S> {
+impl<S> ServerState<S> {
     fn get_mut(&mut self) -> &mut S {
         self.0.as_mut().expect("set until it is dropped")
     }
 }
 
-impl<S> Drop for State<S> {
+impl<S> Drop for ServerState<S> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             discard_in_place(&mut self.0);
@@ -49,14 +49,14 @@ impl<S> Drop for State<S> {
     }
 }
 
-/// Begins an incarnation in its process, which [`Shared::attach`] has recorded.
-pub(super) async fn start<S: Server>(shared: Arc<Shared<S>>) -> Result<Running<S>, Exit> {
+/// Begins an incarnation in its process, which [`ServerShared::attach`] has recorded.
+pub(super) async fn start<S: Server>(shared: Arc<ServerShared<S>>) -> Result<Running<S>, Exit> {
     let own = current().expect("a server is polled as a process");
     let mut ctx = Context::new(ServerRef(shared.clone()), own);
     if let Some(trap_exits) = shared.options.trap_exits {
         trap_exits(&mut ctx);
     }
-    let mut state = State(Some(Box::new(shared.create_state())));
+    let mut state = ServerState(Some(Box::new(shared.create_state())));
     drop(shared);
     boxed(|| state.get_mut().started(&mut ctx)).await?;
     Ok(Running { state, ctx })

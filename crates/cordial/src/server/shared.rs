@@ -44,7 +44,7 @@ pub(super) type TrapExits<S> = fn(&mut Context<S>);
 /// # Elixir
 ///
 /// The name or pid of a `GenServer`. There, the queue is lost with its process.
-pub struct ServerRef<S>(pub(super) Arc<Shared<S>>);
+pub struct ServerRef<S>(pub(super) Arc<ServerShared<S>>);
 
 /// The options of a server.
 pub(super) struct Options<S> {
@@ -57,7 +57,7 @@ pub(super) struct Options<S> {
 }
 
 /// The shared state of one server.
-pub(super) struct Shared<S> {
+pub(super) struct ServerShared<S> {
     pub(super) runtime: RuntimeHandle,
     pub(super) mailbox: Mailbox<Item<S>>,
     pub(super) options: Options<S>,
@@ -68,14 +68,14 @@ pub(super) struct Shared<S> {
     pub(super) laters: Laters<Item<S>>,
 }
 
-impl<S: Send + 'static> Shared<S> {
+impl<S: Send + 'static> ServerShared<S> {
     pub(super) fn new(
         runtime: RuntimeHandle,
         capacity: usize,
         options: Options<S>,
         create: CreateState<S>,
-    ) -> Arc<Shared<S>> {
-        Arc::new(Shared {
+    ) -> Arc<ServerShared<S>> {
+        Arc::new(ServerShared {
             mailbox: Mailbox::new(capacity),
             options,
             create: Mutex::new(Some(create)),
@@ -88,7 +88,7 @@ impl<S: Send + 'static> Shared<S> {
     /// Creates the state of the next incarnation. Runs code of the user, which may panic.
     pub(super) fn create_state(&self) -> S {
         /// Puts the function of the user back, even if it panics.
-        struct Taken<'a, S>(&'a Shared<S>, Option<CreateState<S>>);
+        struct Taken<'a, S>(&'a ServerShared<S>, Option<CreateState<S>>);
         impl<S> Drop for Taken<'_, S> {
             fn drop(&mut self) {
                 *lock(&self.0.create) = self.1.take();
@@ -105,19 +105,19 @@ impl<S: Send + 'static> Shared<S> {
 
     /// Makes the current process `pid` the one of the next incarnation. For the first incarnation, the code that starts it
     /// calls `attach_first`; either call may come first.
-    pub(super) fn attach(self: &Arc<Shared<S>>, pid: Pid) {
+    pub(super) fn attach(self: &Arc<ServerShared<S>>, pid: Pid) {
         self.mailbox.begin(pid);
         self.serve(pid);
     }
 
     /// Makes the process `pid`, which was just started, the one of the first incarnation, unless an incarnation has begun.
-    pub(super) fn attach_first(self: &Arc<Shared<S>>, pid: Pid) {
+    pub(super) fn attach_first(self: &Arc<ServerShared<S>>, pid: Pid) {
         if self.mailbox.begin_first(pid) {
             self.serve(pid);
         }
     }
 
-    fn serve(self: &Arc<Shared<S>>, pid: Pid) {
+    fn serve(self: &Arc<ServerShared<S>>, pid: Pid) {
         let serving: Arc<dyn Serving> = self.clone();
         let replaced = self.runtime.with(pid, |entry| entry.rare().serving.replace(serving));
         if replaced.is_none() && self.mailbox.with(|state| state.is_running && state.pid == pid) {
@@ -167,7 +167,7 @@ pub(super) fn without_modules(name: &'static str) -> &'static str {
     path.rsplit("::").next().map_or(name, |last| &name[path.len() - last.len()..])
 }
 
-impl<S: Send + 'static> Serving for Shared<S> {
+impl<S: Send + 'static> Serving for ServerShared<S> {
     fn ended(&self, own: Pid, exit: &Exit, next: NextIncarnation) {
         self.laters.end(own, exit);
         self.mailbox.end(own, exit, next);
@@ -209,7 +209,7 @@ impl<S> fmt::Debug for ServerRef<S> {
     }
 }
 
-impl<S> fmt::Debug for Shared<S> {
+impl<S> fmt::Debug for ServerShared<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerShared").field("label", &self.options.label).finish_non_exhaustive()
     }

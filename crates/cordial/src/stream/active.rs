@@ -109,7 +109,7 @@ impl<I, O: Send + 'static, T, E> ActiveStream<I, O, Result<T, E>> {
             self.progress.count_timeout();
             ignore_panic(|| telemetry::item_timeout(rules.spawned_at, idx, n_attempts, timed_out));
         }
-        let retry = rules.options.retry.as_ref().filter(|retry| retry.has_left(n_attempts));
+        let retry = rules.options.retry.as_ref().filter(|retry| retry.has_retry_left(n_attempts));
         let mut is_retried_by_error = None;
         let result = match completion {
             Completion::Value(output) => {

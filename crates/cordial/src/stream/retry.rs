@@ -90,7 +90,7 @@ impl Retry {
     }
 
     /// Returns whether an item that has made this number of attempts may be retried.
-    pub(super) fn has_left(&self, n_attempts: usize) -> bool {
+    pub(super) fn has_retry_left(&self, n_attempts: usize) -> bool {
         let is_over = |backoff: Backoff| backoff.is_over_after(u32::try_from(n_attempts).unwrap_or(u32::MAX));
         n_attempts <= self.max_retries && !self.backoff.is_some_and(is_over)
     }

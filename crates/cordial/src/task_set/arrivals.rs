@@ -12,7 +12,7 @@ use crate::unwind;
 
 /// The results that the consumer has not taken.
 pub(super) struct Arrivals<O> {
-    state: Mutex<State<O>>,
+    state: Mutex<ArrivalsState<O>>,
     /// Only the set writes it.
     n_spawned: AtomicUsize,
     /// Results that the consumer has in its batch. Only the set writes it.
@@ -21,7 +21,7 @@ pub(super) struct Arrivals<O> {
     drop_results: fn(Vec<Arrival<O>>),
 }
 
-struct State<O> {
+struct ArrivalsState<O> {
     arrived: Vec<Arrival<O>>,
     /// `Some` while the consumer waits.
     consumer: Option<Waker>,
@@ -45,7 +45,7 @@ pub(super) struct Delivery<O> {
 
 impl<O: 'static> Arrivals<O> {
     pub(super) fn new() -> Arc<Arrivals<O>> {
-        let state = State { arrived: Vec::new(), consumer: None, is_closed: false, n_ended: 0, n_failed: 0 };
+        let state = ArrivalsState { arrived: Vec::new(), consumer: None, is_closed: false, n_ended: 0, n_failed: 0 };
         Arc::new(Arrivals {
             state: Mutex::new(state),
             n_spawned: AtomicUsize::new(0),
@@ -106,7 +106,7 @@ impl<O> Arrivals<O> {
         unwind::ignore_panic(|| drop(consumer));
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<O>> {
+    fn lock(&self) -> MutexGuard<'_, ArrivalsState<O>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

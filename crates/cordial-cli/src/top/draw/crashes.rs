@@ -7,11 +7,11 @@ use ratatui::style::Style;
 use ratatui::widgets::{Cell, Paragraph, Row, Table};
 
 use super::styles::{BOLD, DIM, SELECTED};
-use crate::top::state::State;
+use crate::top::state::TopState;
 use crate::top::words::{clean, count, duration};
 
 /// `now` is the time of the observed program, in milliseconds.
-pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, crashes: &Crashes, now: u64, state: &State) {
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, crashes: &Crashes, now: u64, state: &TopState) {
     if crashes.groups.is_empty() {
         frame.render_widget(Paragraph::new("no process has crashed").style(DIM), area);
         return;

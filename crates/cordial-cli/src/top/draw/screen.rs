@@ -10,7 +10,7 @@ use ratatui::widgets::Paragraph;
 use super::styles::{ALARM, BOLD, DIM, SELECTED, WARNING};
 use super::{crashes, detail, help, overview, question, streams, tasks, tree};
 use crate::top::fetch::{BranchNode, Full, Rows, Screenful};
-use crate::top::state::{SORTS, State, View};
+use crate::top::state::{SORTS, TopState, View};
 use crate::top::words::clean;
 
 /// The lines above and below the rows of the list, its heading included.
@@ -22,7 +22,7 @@ pub(crate) fn list_height(height: u16) -> usize {
 }
 
 /// Draws the screen. `error` says why nothing new is fetched.
-pub(crate) fn draw(frame: &mut Frame<'_>, state: &State, screenful: Option<&Screenful>, error: Option<&str>) {
+pub(crate) fn draw(frame: &mut Frame<'_>, state: &TopState, screenful: Option<&Screenful>, error: Option<&str>) {
     let parts = [1, 2, 2, 1].map(Constraint::Length);
     let [title, lines, wrong, tabs, list, footer] =
         Layout::vertical(parts.into_iter().chain([Constraint::Min(2), Constraint::Length(1)]).collect::<Vec<_>>())
@@ -80,7 +80,7 @@ fn draw_wrong(frame: &mut Frame<'_>, area: Rect, screenful: &Screenful, error: O
     frame.render_widget(Paragraph::new(lines), area);
 }
 
-fn draw_tabs(frame: &mut Frame<'_>, area: Rect, state: &State) {
+fn draw_tabs(frame: &mut Frame<'_>, area: Rect, state: &TopState) {
     let mut spans = Vec::new();
     for (view, name) in [
         (View::Tasks, " 1 Tasks "),
@@ -105,7 +105,7 @@ fn draw_tabs(frame: &mut Frame<'_>, area: Rect, state: &State) {
     frame.render_widget(Paragraph::new(Line::from(spans)), area);
 }
 
-fn draw_footer(frame: &mut Frame<'_>, area: Rect, state: &State) {
+fn draw_footer(frame: &mut Frame<'_>, area: Rect, state: &TopState) {
     let line = match &state.typed {
         Some(typed) => Line::from(vec![
             Span::styled("/", BOLD),
@@ -119,7 +119,7 @@ fn draw_footer(frame: &mut Frame<'_>, area: Rect, state: &State) {
     frame.render_widget(Paragraph::new(line), area);
 }
 
-fn draw_list(frame: &mut Frame<'_>, area: Rect, state: &State, screenful: &Screenful) {
+fn draw_list(frame: &mut Frame<'_>, area: Rect, state: &TopState, screenful: &Screenful) {
     match &screenful.list {
         Rows::Tasks(list) => tasks::draw(frame, area, list, state),
         Rows::Tree(rows) => tree::draw(frame, area, rows, state),

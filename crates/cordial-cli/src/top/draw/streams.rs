@@ -7,13 +7,13 @@ use ratatui::style::Style;
 use ratatui::widgets::{Cell, Paragraph, Row, Table};
 
 use super::styles::{ALARM, BOLD, DIM, SELECTED};
-use crate::top::state::State;
+use crate::top::state::TopState;
 use crate::top::words::{clean, count};
 
 /// The length of the bar that shows how much of a stream is done, in characters.
 const BAR: usize = 14;
 
-pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, list: &List<Stream>, state: &State) {
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, list: &List<Stream>, state: &TopState) {
     if list.rows.is_empty() {
         frame.render_widget(Paragraph::new("no stream is in progress").style(DIM), area);
         return;

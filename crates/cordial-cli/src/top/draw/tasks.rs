@@ -7,10 +7,10 @@ use ratatui::style::Style;
 use ratatui::widgets::{Cell, Row, Table};
 
 use super::styles::{ALARM, BOLD, DIM, SELECTED, WARNING};
-use crate::top::state::State;
+use crate::top::state::TopState;
 use crate::top::words::{clean, count, duration, share};
 
-pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, list: &List<Task>, state: &State) {
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, list: &List<Task>, state: &TopState) {
     let rows = list.rows.iter().enumerate().map(|(index, task)| {
         let is_selected = list.offset + index == state.selected;
         row(task).style(if is_selected { SELECTED } else { Style::new() })

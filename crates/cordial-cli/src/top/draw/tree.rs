@@ -10,10 +10,10 @@ use ratatui::widgets::{Cell, Row, Table};
 use super::styles::{ALARM, BOLD, DIM, SELECTED, WARNING};
 use super::tasks::{name, state_of};
 use crate::top::fetch::{Branch, BranchNode};
-use crate::top::state::State;
+use crate::top::state::TopState;
 use crate::top::words::{clean, count, duration, share};
 
-pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, rows: &[Branch], state: &State) {
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, rows: &[Branch], state: &TopState) {
     let shown = rows.iter().enumerate().skip(state.wanted.first).take(state.wanted.rows);
     let shown = shown.map(|(index, branch)| {
         let row = match &branch.node {
@@ -37,7 +37,7 @@ fn indent(depth: usize) -> String {
     "  ".repeat(depth.min(20))
 }
 
-fn row(depth: usize, node: &TreeNode, state: &State) -> Row<'static> {
+fn row(depth: usize, node: &TreeNode, state: &TopState) -> Row<'static> {
     let Some(task) = &node.task else {
         let id = node.inactive_id.as_deref().map(clean).unwrap_or_default();
         let (what, style) = match (node.inactive_state.as_deref(), node.backoff_ms) {

@@ -1,14 +1,14 @@
 use super::*;
 
 /// Presses keys: letters, or names in angle brackets.
-fn press(state: &mut State, keys: &[KeyCode]) {
+fn press(state: &mut TopState, keys: &[KeyCode]) {
     for key in keys {
         assert_eq!(state.key(KeyEvent::from(*key)), KeyEffect::Nothing);
     }
 }
 
-fn with_rows(n: usize) -> State {
-    let mut state = State::new();
+fn with_rows(n: usize) -> TopState {
+    let mut state = TopState::new();
     state.set_height(10);
     state.set_rows((0..10).map(|n| RowKey::Process(format!("<1.{n}.1>"))).collect(), n);
     state
@@ -45,7 +45,7 @@ fn the_selected_process_stays_selected_while_rows_move() {
     use KeyCode::{Char, Down, Enter, Esc};
 
     let rows = |names: &[&str]| names.iter().map(|name| RowKey::Process((*name).to_owned())).collect::<Vec<RowKey>>();
-    let mut state = State::new();
+    let mut state = TopState::new();
     state.set_rows(rows(&["a", "b", "c"]), 3);
     state.set_rows(rows(&["c", "a", "b"]), 3);
     assert_eq!(state.selected, 0, "no row was selected");
@@ -69,7 +69,7 @@ fn an_action_needs_a_line_and_enter_and_is_sent_once() {
     let rights = |text: &str| serde_json::from_str::<Rights>(text).unwrap();
     let mut state = with_rows(10);
     press(&mut state, &[Down, Char('x')]);
-    let stage = |state: &State| state.question.as_ref().map(|question| question.stage.clone());
+    let stage = |state: &TopState| state.question.as_ref().map(|question| question.stage.clone());
     assert!(matches!(stage(&state), Some(Stage::Answered(Err(why))) if why.contains("allows no actions")));
     press(&mut state, &[Enter]);
     assert_eq!(stage(&state), None);

@@ -1,8 +1,8 @@
 //! The statistics of a pool, on systems without pools.
 
-use crate::pool::shared::Shared;
+use crate::pool::shared::PoolShared;
 use crate::pool::statistics::PoolStatistics;
 
-pub(super) fn read_statistics(shared: &Shared) -> PoolStatistics {
+pub(super) fn read_statistics(shared: &PoolShared) -> PoolStatistics {
     match shared.never {}
 }

@@ -6,11 +6,11 @@ use cordial::Exit;
 
 use crate::dispatch::Carried;
 use crate::function::Signature;
-use crate::pool::shared::Shared;
+use crate::pool::shared::PoolShared;
 
 #[expect(clippy::unused_async, reason = "it is async where there are pools")]
 pub(super) async fn run(
-    shared: Arc<Shared>,
+    shared: Arc<PoolShared>,
     _signature: Signature,
     _input: Vec<u8>,
     _extra: Carried,

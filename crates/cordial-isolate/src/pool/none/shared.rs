@@ -9,7 +9,7 @@ use crate::pool::config::Config;
 use crate::pool::error::PoolError;
 
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct PoolShared {
     pub(super) config: Config,
     pub(super) phases: watch::Sender<Phase>,
     pub(super) never: Infallible,
@@ -24,7 +24,7 @@ pub(super) enum Phase {
     Failed(PoolError),
 }
 
-impl Shared {
+impl PoolShared {
     pub(super) fn stop(&self, _grace: Duration) {
         match self.never {}
     }

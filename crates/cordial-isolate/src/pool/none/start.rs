@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::pool::config::Config;
 use crate::pool::error::PoolError;
-use crate::pool::shared::Shared;
+use crate::pool::shared::PoolShared;
 
-pub(super) fn start(_config: Config) -> Result<Arc<Shared>, PoolError> {
+pub(super) fn start(_config: Config) -> Result<Arc<PoolShared>, PoolError> {
     Err(PoolError::Unsupported { what: "Pool", system: std::env::consts::OS })
 }

@@ -8,9 +8,9 @@ use super::warning_of::warning_of;
 use crate::source::Scan;
 use crate::view::{Severity, Warning, WarningKind};
 
-/// The warning of a mailbox that grows: it has grown in at least this many readings in a row, and has at least [`LONG`] messages.
-const GROWTH: u32 = 6;
-const LONG: usize = 100;
+/// The warning of a mailbox that grows: it has grown in at least this many readings in a row, and has at least [`MIN_LENGTH`] messages.
+const MIN_GROWTHS: u32 = 6;
+const MIN_LENGTH: usize = 100;
 
 /// The mailboxes that had messages in the last reading.
 #[derive(Debug, Default)]
@@ -50,7 +50,7 @@ impl Mailboxes {
             } else if length > 1 && length.saturating_mul(5) >= capacity.saturating_mul(4) {
                 let sentence = format!("The mailbox of {name} is nearly full: {length} of {capacity} messages.");
                 (Severity::Notice, sentence, "When it is full, its senders have to wait.")
-            } else if n >= GROWTH && length >= LONG {
+            } else if n >= MIN_GROWTHS && length >= MIN_LENGTH {
                 let sentence = format!("The mailbox of {name} grows: {length} of {capacity} messages.");
                 (Severity::Notice, sentence, "More messages arrive than the server handles.")
             } else {

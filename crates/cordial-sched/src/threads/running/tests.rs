@@ -61,7 +61,7 @@ impl Model {
 fn a_task_that_is_pushed_while_the_last_thread_exits_runs_once() {
     static BY_PUSHER: Count = Count::new(0);
     static BY_THREAD: Count = Count::new(0);
-    static BY_LAST_LOOK: Count = Count::new(0);
+    static BY_RECHECK: Count = Count::new(0);
     loom::model(|| {
         let model = Model::stopping(1);
         let exiting = {
@@ -70,13 +70,13 @@ fn a_task_that_is_pushed_while_the_last_thread_exits_runs_once() {
         };
         model.push();
         let by_pusher = model.take_if_all_have_exited();
-        let (by_thread, by_last_look) = exiting.join().unwrap();
+        let (by_thread, by_recheck) = exiting.join().unwrap();
         BY_PUSHER.fetch_add(by_pusher, Relaxed);
         BY_THREAD.fetch_add(by_thread, Relaxed);
-        BY_LAST_LOOK.fetch_add(by_last_look, Relaxed);
-        assert_eq!(by_pusher + by_thread + by_last_look, 1, "a task was lost, or run twice");
+        BY_RECHECK.fetch_add(by_recheck, Relaxed);
+        assert_eq!(by_pusher + by_thread + by_recheck, 1, "a task was lost, or run twice");
     });
-    assert_reached([("the pusher", &BY_PUSHER), ("the thread", &BY_THREAD), ("its recheck", &BY_LAST_LOOK)]);
+    assert_reached([("the pusher", &BY_PUSHER), ("the thread", &BY_THREAD), ("its recheck", &BY_RECHECK)]);
 }
 
 #[test]

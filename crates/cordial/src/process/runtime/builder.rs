@@ -6,7 +6,7 @@ use std::time::Duration;
 use cordial_sched::{Executor, Options};
 
 use super::handle::RuntimeHandle;
-use super::shared::Shared;
+use super::shared::RuntimeShared;
 use crate::error::BuildError;
 use crate::timeout::Timeout;
 use crate::unwind::PanicReports;
@@ -203,7 +203,7 @@ impl Builder {
         }
         let deprioritize_long_polls = long_polls == LongPolls::Deprioritize;
         let options = Options { workers, stall_after, max_threads, deprioritize_long_polls, check_threads };
-        let executor = Executor::start(options, Shared::new(workers, panics.into(), await_limit))?;
+        let executor = Executor::start(options, RuntimeShared::new(workers, panics.into(), await_limit))?;
         Ok(RuntimeHandle::new(executor))
     }
 }

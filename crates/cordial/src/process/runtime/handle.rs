@@ -12,7 +12,7 @@ use cordial_sched::{Executor, JoinHandle, Key, PollId, TaskRef};
 use super::poll_durations::PollBucket;
 use super::restart_limit_exits::RestartLimitExits;
 use super::roots::Roots;
-use super::shared::Shared;
+use super::shared::RuntimeShared;
 use crate::exit::{self, Exit, Refusal};
 use crate::pid::Pid;
 use crate::process::crashes::Crashes;
@@ -30,7 +30,7 @@ const BUILT_WITH: &str = "every executor of this crate is built with a `RuntimeS
 pub(crate) struct RuntimeHandle {
     executor: Executor,
     /// The hooks of the executor.
-    shared: Arc<Shared>,
+    shared: Arc<RuntimeShared>,
 }
 
 impl RuntimeHandle {
@@ -352,6 +352,6 @@ pub(crate) fn is_forked<T>(join: &JoinHandle<T>) -> bool {
 
 /// Returns the pid of the process whose output a join handle awaits. The output must not have been taken.
 pub(crate) fn pid_of<T>(join: &JoinHandle<T>) -> Pid {
-    let shared: &Shared = join.executor().hooks().expect(BUILT_WITH);
+    let shared: &RuntimeShared = join.executor().hooks().expect(BUILT_WITH);
     shared.pid(join.key().expect("a join handle is dropped once its output was taken"))
 }

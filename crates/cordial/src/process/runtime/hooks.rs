@@ -7,11 +7,11 @@ use cordial_sched::{Executor, Hooks, Key, StuckIoThreads, ThreadLimit};
 
 use super::context;
 use super::handle::RuntimeHandle;
-use super::shared::Shared;
+use super::shared::RuntimeShared;
 use crate::process::entry::EventSubject;
 use crate::telemetry;
 
-impl Hooks for Shared {
+impl Hooks for RuntimeShared {
     fn thread_started(&self, executor: &Executor) {
         context::adopt(RuntimeHandle::new(executor.clone()));
     }

@@ -27,7 +27,7 @@ pub(crate) use context::{
 };
 pub(crate) use handle::{RuntimeHandle, is_forked, pid_of};
 pub(crate) use roots::LiveRoot;
-pub(crate) use shared::Shared;
+pub(crate) use shared::RuntimeShared;
 
 pub(super) use context::{
     as_process, drop_spares, is_exiting, lineage_of_children, own_deadline, poll_own_deadline, spawner,

@@ -8,10 +8,10 @@ use crate::process::shutdown_notice::ShutdownNotice;
 ///
 /// Usually there is one root. Several run only if several threads call `run` at the same time, and then they share the notice.
 #[derive(Debug, Default)]
-pub(crate) struct Roots(Mutex<State>);
+pub(crate) struct Roots(Mutex<RootsState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct RootsState {
     n_live: usize,
     /// Given when a root is asked to shut down, when the last root has ended, and when the runtime is shut down.
     notice: Arc<ShutdownNotice>,
@@ -52,7 +52,7 @@ impl Roots {
         notice.give();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, RootsState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -23,7 +23,7 @@ use crate::unwind::{self, PanicReports};
 
 /// The state of one runtime. The scheduler holds it as the hooks that it calls.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct RuntimeShared {
     /// The part of every pid that names the runtime.
     number: NonZeroU32,
     pub(super) table: Table<entry::Entry>,
@@ -57,24 +57,24 @@ struct LongPollsOfLocation {
     durations: PollDurations,
 }
 
-impl Shared {
+impl RuntimeShared {
     /// Creates the state of a runtime with this number of threads, and installs the panic hook if this is the first runtime
     /// of the program.
-    pub(crate) fn new(threads: usize, panic_reports: PanicReports, await_limit: Timeout) -> Arc<Shared> {
-        Shared::with(threads, panic_reports, await_limit)
+    pub(crate) fn new(threads: usize, panic_reports: PanicReports, await_limit: Timeout) -> Arc<RuntimeShared> {
+        RuntimeShared::with(threads, panic_reports, await_limit)
     }
 
     /// Creates the state of a simulated runtime.
-    pub(crate) fn simulated() -> Arc<Shared> {
-        Shared::with(1, PanicReports::Simulation, Timeout::default())
+    pub(crate) fn simulated() -> Arc<RuntimeShared> {
+        RuntimeShared::with(1, PanicReports::Simulation, Timeout::default())
     }
 
-    fn with(threads: usize, panic_reports: PanicReports, await_limit: Timeout) -> Arc<Shared> {
+    fn with(threads: usize, panic_reports: PanicReports, await_limit: Timeout) -> Arc<RuntimeShared> {
         // Runtimes are numbered, so that a pid of one runtime is unknown in the others.
         static NUMBERS: AtomicU32 = AtomicU32::new(1);
         unwind::install_hook(telemetry::has_crash_subscriber);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Shared {
+        Arc::new(RuntimeShared {
             number: NonZeroU32::new(number).expect("a program starts fewer than 2^32 runtimes"),
             table: Table::new(threads),
             guardian_numbers: GuardianNumbers::default(),

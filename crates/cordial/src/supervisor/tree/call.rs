@@ -14,14 +14,14 @@ use crate::unwind;
 /// A call, with the channel for its reply. The queue needs no bound, since callers wait for
 /// replies.
 pub(super) enum TreeCall {
-    Start(Box<ChildSpec>, Caller, Starter),
+    Start(Box<ChildSpec>, Caller, PidReply),
     Terminate(Arc<str>, oneshot::Sender<Result<(), NotFound>>),
-    Restart(Arc<str>, Caller, Starter),
+    Restart(Arc<str>, Caller, PidReply),
     Delete(Arc<str>, oneshot::Sender<Result<(), DeleteError>>),
 }
 
 /// Sends the reply to a call that starts a child: the pid of the child.
-pub(super) type Starter = oneshot::Sender<Result<Pid, StartError>>;
+pub(super) type PidReply = oneshot::Sender<Result<Pid, StartError>>;
 
 /// The process that makes a call and waits for the reply; `None` for a thread outside a process.
 pub(super) type Caller = Option<Pid>;
@@ -37,8 +37,8 @@ impl TreeCall {
 }
 
 /// Replies to a call, unless its caller no longer waits.
-pub(super) fn reply<T>(caller: oneshot::Sender<T>, result: T) {
-    unwind::ignore_panic(|| caller.send(result));
+pub(super) fn reply<T>(reply_to: oneshot::Sender<T>, result: T) {
+    unwind::ignore_panic(|| reply_to.send(result));
 }
 
 /// The calls that the supervisor has not handled yet, in the order in which they arrived.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::call::Starter;
+use super::call::PidReply;
 use super::info::{ChildInfo, ChildKind, ChildState};
 use crate::pid::Pid;
 use crate::process::{ReportSlot, RuntimeHandle, StopReport};
@@ -17,7 +17,7 @@ pub(super) struct TreeChild {
     /// Why the present incarnation was started.
     start_cause: StartCause,
     /// The channel for the reply to the call that starts the child, while the start is delayed.
-    pub(super) starter: Option<Starter>,
+    pub(super) pid_reply: Option<PidReply>,
     /// Which attempt of a restart is the next one, or the present one. Set before the status is set to `RestartAt`.
     pub(super) attempt: Attempt,
     /// What handles see once the process has exited.
@@ -80,7 +80,7 @@ impl TreeChild {
             status: ChildStatus::Stopped,
             incarnation: 0,
             start_cause: StartCause::Added,
-            starter: None,
+            pid_reply: None,
             attempt: Attempt::First,
             after_exit: AfterExit::ByPolicy,
             started_at: None,

@@ -118,8 +118,8 @@ impl TreeState {
 
     /// Sends the result of a start to the caller that waits for it, if there is one.
     pub(super) fn reply_to_starter(&mut self, key: u32, result: Result<Pid, StartError>) {
-        if let Some(starter) = self.children[key].starter.take() {
-            reply(starter, result);
+        if let Some(pid_reply) = self.children[key].pid_reply.take() {
+            reply(pid_reply, result);
         }
     }
 }

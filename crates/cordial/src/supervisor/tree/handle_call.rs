@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::builder::check_significance;
-use super::call::{Starter, TreeCall, reply};
+use super::call::{PidReply, TreeCall, reply};
 use super::child::{ChildStatus, StartCause};
 use super::start_child::StartOutcome;
 use super::state::TreeState;
@@ -19,22 +19,22 @@ impl TreeState {
     /// Handles a call and replies to it. A caller that no longer waits does not receive the reply.
     pub(super) async fn handle_call(&mut self, call: TreeCall, signals: &mut ExitSignals) -> Result<(), StopReason> {
         match call {
-            TreeCall::Start(spec, _, starter) => match self.insert_new(*spec) {
+            TreeCall::Start(spec, _, pid_reply) => match self.insert_new(*spec) {
                 Ok(key) => {
                     let outcome = self.start_child(key, StartCause::Added, signals).await?;
-                    self.reply_start(key, outcome, starter);
+                    self.reply_start(key, outcome, pid_reply);
                 }
-                Err(error) => reply(starter, Err(error)),
+                Err(error) => reply(pid_reply, Err(error)),
             },
-            TreeCall::Terminate(id, caller) => reply(caller, self.terminate(&id, signals).await?),
-            TreeCall::Restart(id, _, starter) => match self.find_stopped(id) {
+            TreeCall::Terminate(id, reply_to) => reply(reply_to, self.terminate(&id, signals).await?),
+            TreeCall::Restart(id, _, pid_reply) => match self.find_stopped(id) {
                 Ok(key) => {
                     let outcome = self.start_child(key, StartCause::Called, signals).await?;
-                    self.reply_start(key, outcome, starter);
+                    self.reply_start(key, outcome, pid_reply);
                 }
-                Err(error) => reply(starter, Err(error)),
+                Err(error) => reply(pid_reply, Err(error)),
             },
-            TreeCall::Delete(id, caller) => reply(caller, self.delete(&id)),
+            TreeCall::Delete(id, reply_to) => reply(reply_to, self.delete(&id)),
         }
         Ok(())
     }
@@ -74,7 +74,7 @@ impl TreeState {
 
     /// Replies to the call that has started a child. If the start is delayed, keeps the channel and replies later. Removes a child
     /// that was added and has not started.
-    fn reply_start(&mut self, key: u32, outcome: StartOutcome, starter: Starter) {
+    fn reply_start(&mut self, key: u32, outcome: StartOutcome, pid_reply: PidReply) {
         let child = &mut self.children[key];
         let is_temporary = child.spec.restart == Restart::Temporary;
         let id = || child.spec.id.clone();
@@ -85,13 +85,13 @@ impl TreeState {
             StartOutcome::Failed(error) => (Err(error), false),
             StartOutcome::Terminated => (Err(StartError::Child { id: id(), exit: Exit::Shutdown(None) }), false),
             StartOutcome::Delayed => {
-                child.starter = Some(starter);
+                child.pid_reply = Some(pid_reply);
                 return;
             }
         };
         if !is_kept && child.start_cause() == StartCause::Added {
             self.children.remove(key);
         }
-        reply(starter, result);
+        reply(pid_reply, result);
     }
 }

@@ -180,13 +180,13 @@ impl TreeState {
         signals: &mut ExitSignals,
     ) -> Result<(), StopReason> {
         match call {
-            TreeCall::Start(spec, caller, starter) if self.waits_for(caller, starting) => {
+            TreeCall::Start(spec, caller, pid_reply) if self.waits_for(caller, starting) => {
                 let error = StartError::FromInit(spec.id.clone());
                 discard(spec);
-                reply(starter, Err(error));
+                reply(pid_reply, Err(error));
             }
-            TreeCall::Restart(id, caller, starter) if self.waits_for(caller, starting) => {
-                reply(starter, Err(StartError::FromInit(id)));
+            TreeCall::Restart(id, caller, pid_reply) if self.waits_for(caller, starting) => {
+                reply(pid_reply, Err(StartError::FromInit(id)));
             }
             TreeCall::Terminate(id, caller) if !self.calls.has_waiting(&id) => {
                 let result = match self.children.key(&id) {

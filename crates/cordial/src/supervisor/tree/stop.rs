@@ -87,7 +87,7 @@ impl TreeState {
         let child = &self.children[key];
         let is_starting = matches!(child.status, ChildStatus::Starting(_));
         // A call waits for the start of a child that is new.
-        let is_new = child.starter.is_some() && child.start_cause() == StartCause::Added;
+        let is_new = child.pid_reply.is_some() && child.start_cause() == StartCause::Added;
         self.stop_child(key, ChildStatus::Stopped, signals).await?;
         self.children[key].pace.iter_mut().for_each(Pace::start_over);
         // A child whose start was interrupted is removed by the code that started it, unless the start was delayed.
@@ -148,8 +148,8 @@ impl TreeState {
             self.children[key].after_exit = AfterExit::Removed;
             self.children.publish(key);
             // The call that waits for a delayed start is refused: a child may be waiting for it. Runs a waker.
-            let starter = self.children[key].starter.take();
-            unwind::ignore_panic(|| drop(starter));
+            let pid_reply = self.children[key].pid_reply.take();
+            unwind::ignore_panic(|| drop(pid_reply));
         }
         let restarting: Vec<u32> = self.children.restarting().map(|(key, _)| key).collect();
         restarting.into_iter().for_each(|key| self.children.set_status(key, ChildStatus::Stopped));
