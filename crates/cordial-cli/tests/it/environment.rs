@@ -45,6 +45,10 @@ fn commands_inherit_our_environment_and_get_four_variables() {
         let mut found: BTreeMap<&str, &str> = entries.iter().copied().collect();
         assert_eq!(found.len(), entries.len(), "a variable occurs twice: {text:?}");
         assert_ne!(found.remove("CORDIAL_RUN"), Some("other run"));
+        // As after `cd`.
+        let here = std::env::current_dir().unwrap();
+        let directories = [found.remove("PWD"), found.remove("OLDPWD")];
+        assert_eq!(directories, if options.is_empty() { [None, None] } else { [Some("/"), here.to_str()] });
         let expected = [
             ("CORDIAL_ATTEMPT", "1"),
             ("CORDIAL_INDEX", "1"),

@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{ChildStderr, ChildStdout};
+use std::process::{ChildStderr, ChildStdout, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -144,6 +144,9 @@ impl Spawner {
             let name = all.next().unwrap_or(program);
             let arguments: Vec<OsString> = all.map(OsStr::to_owned).collect();
             let mut command = self.config.command(program, &arguments, variables);
+            if let Some(workdir) = &self.config.workdir {
+                set_directory_names(&mut command, workdir);
+            }
             if let Some(filled) = filled {
                 command.stdin(filled.reader().try_clone()?);
             }
@@ -210,6 +213,17 @@ impl Spawner {
         // equal descriptors, `dup2` would do nothing, and `exec` would close the pipe.
         actions.add_dup2(writer.as_raw_fd(), output)?;
         Ok(Some((reader.into(), writer)))
+    }
+}
+
+/// Sets the variables that name the working directory and the one before, as `cd` does. A command that is no shell would take
+/// the inherited ones for true.
+fn set_directory_names(command: &mut Command, workdir: &Path) {
+    if let Ok(new) = std::path::absolute(workdir) {
+        command.env("PWD", new);
+    }
+    if let Ok(old) = std::env::current_dir() {
+        command.env("OLDPWD", old);
     }
 }
 
