@@ -27,6 +27,7 @@ use crate::output::{LineBatch, StdStream};
 use crate::remote::HostSlot;
 use crate::stop::token::StopLevel;
 use crate::system::{self, StandardError, WaitMode};
+use crate::text::display::ERASE_BAR;
 
 /// The pause before retrying a start that failed because too many processes or files exist.
 const SHORTAGE_RETRY_DELAY: Duration = Duration::from_millis(20);
@@ -336,8 +337,8 @@ impl Workers {
 fn show(command: &[u8]) {
     let mut line = [command, b"\n"].concat();
     if io::stderr().is_terminal() {
-        // Erases the progress bar, which the next tick redraws.
-        line.splice(0..0, *b"\r\x1b[2K");
+        // The next tick draws the bar again.
+        line.splice(0..0, ERASE_BAR.bytes());
     }
     let mut rest = &line[..];
     while !rest.is_empty() {

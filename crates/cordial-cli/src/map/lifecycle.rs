@@ -30,6 +30,7 @@ use crate::stop::token::{StopLevel, StopToken};
 use crate::system::{
     self, GroupTable, JobControl, LimitSignals, StandardError, StandardOutput, StopSignal, StopSignals,
 };
+use crate::text::display::ERASE_BAR;
 use crate::text::io_error;
 
 /// How long to wait for the threads that run commands after all commands were killed.
@@ -174,9 +175,9 @@ async fn announce_stop(grace: Duration, is_quiet: bool) {
     if is_quiet || !io::stderr().is_terminal() {
         return;
     }
-    // Erases the progress bar, which the next tick redraws.
+    // The next tick draws the bar again.
     let line = format!(
-        "\r\x1b[2Kcordial: stopping; running commands have {} to exit. Press Ctrl-C again to kill them\n",
+        "{ERASE_BAR}cordial: stopping; running commands have {} to exit. Press Ctrl-C again to kill them\n",
         humantime::format_duration(grace)
     );
     let write = async {

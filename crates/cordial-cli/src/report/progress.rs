@@ -9,15 +9,13 @@ use tokio::time::Instant;
 
 use crate::input::ValueCount;
 use crate::system;
+use crate::text::display::ERASE_BAR;
 
 /// The time between two updates of the bar.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
 
 /// The time between two lines.
 const LINE_INTERVAL: Duration = Duration::from_secs(30);
-
-/// Erases the row of the bar.
-pub(crate) const ERASE_ROW: &str = "\r\x1b[2K";
 
 /// The columns of the bar itself, which is shorter if the terminal is narrow.
 const BAR_COLUMNS: usize = 30;
@@ -121,10 +119,11 @@ impl ProgressDisplay {
         match &mut self.mode {
             DisplayMode::Hidden => None,
             DisplayMode::Bar { is_drawn } => {
-                // The width is asked for each time: a person may have resized the window.
+                // The width is asked for each time: a person may have resized the window. The cursor stays at the start of the
+                // row, so that `ERASE_BAR` finds it there after that.
                 let row = bar_row(counts, self.started.elapsed(), system::screen_size().columns);
                 // If standard error cannot be written, no bar is visible.
-                *is_drawn = io::stderr().write_all(format!("{ERASE_ROW}{row}").as_bytes()).is_ok();
+                *is_drawn = io::stderr().write_all(format!("{ERASE_BAR}{row}\r").as_bytes()).is_ok();
                 None
             }
             DisplayMode::Lines { next } => {
@@ -144,13 +143,13 @@ impl ProgressDisplay {
             && std::mem::take(is_drawn)
         {
             // If standard error cannot be written, no bar was visible.
-            let _ = io::stderr().write_all(ERASE_ROW.as_bytes());
+            let _ = io::stderr().write_all(ERASE_BAR.as_bytes());
         }
     }
 }
 
-/// Returns the row with the bar, which is shorter than the terminal is wide: a longer one would take two rows, of which
-/// only one would be erased.
+/// Returns the row with the bar, which is shorter than the terminal is wide: a longer one would take two rows, and the cursor
+/// would be in the second one.
 fn bar_row(counts: &ProgressCounts, elapsed: Duration, columns: usize) -> String {
     let done = counts.done();
     let numbers = match counts.total() {

@@ -10,6 +10,11 @@ const MAX_ITEM_CHARS: usize = 80;
 /// visible.
 const MAX_COMMAND_CHARS: usize = 240;
 
+/// Erases the progress bar, at whose start the cursor is. If the bar was drawn when the window was wider, the terminal may have
+/// moved its end to the rows below, which are erased as well. The blank is first, because some terminals keep a copy of the
+/// screen when it is erased from its first column on.
+pub(crate) const ERASE_BAR: &str = "\r \x1b[J\r";
+
 /// Returns an item in double quotes, with control characters escaped.
 pub(crate) fn quoted(bytes: &[u8]) -> String {
     // A character takes at most four bytes. One more than the limit is kept, so that `shortened` sees that it must cut.

@@ -95,7 +95,12 @@ fn the_bar_is_removed_before_output() {
     assert_eq!(status, 0);
     for n in 1..=3 {
         // The bar was erased before.
-        assert!(text.contains(&format!("\r\x1b[2Kline {n}\r\n")), "{text:?}");
+        assert!(text.contains(&format!("\r \x1b[J\rline {n}\r\n")), "{text:?}");
+    }
+    // The cursor stays at the start of the bar: if the window becomes narrower, all rows below it are part of the bar.
+    for bar in text.split("\x1b[J\r[").skip(1) {
+        let end = bar.find(['\r', '\n']).unwrap();
+        assert!(bar[end..].starts_with('\r') && !bar[end..].starts_with("\r\n"), "{text:?}");
     }
     // The bar, the numbers, the remaining time, and the rate.
     assert!(text.contains("[====================>         ] 2/3  1s left  "), "{text:?}");
@@ -122,7 +127,8 @@ fn the_bar_never_takes_two_rows() {
         let line = format!("stty cols {columns} rows 10; cordial map -c1 'sleep 0.3; exit {{}}' ::: 1 0 1 0");
         let (status, text) = Session::start(&line).end();
         assert_eq!(status, 2);
-        let rows: Vec<&str> = text.split(['\r', '\n']).filter_map(|row| row.strip_prefix("\x1b[2K")).collect();
+        let rows = text.split("\r \x1b[J\r").skip(1).map(|rest| rest.split(['\r', '\n']).next().unwrap());
+        let rows: Vec<&str> = rows.collect();
         let bars: Vec<&&str> = rows.iter().filter(|row| !row.starts_with("cordial: ")).collect();
         assert!(bars.iter().all(|row| row.chars().count() < columns), "{columns}: {bars:?}");
         // Of the numbers, the count of failed items is the last to be left out.
