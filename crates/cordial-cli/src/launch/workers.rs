@@ -221,7 +221,12 @@ impl Workers {
                 request = new.receiver.recv() => self.waiting_requests.lock().push_back(request?),
             }
         }
-        new.throttle.wait().await;
+        tokio::select! {
+            biased;
+            () = new.throttle.wait() => {}
+            // No more commands start, and the requests that remain are answered at once.
+            () = self.config.stop.wait_for(StopLevel::Drain) => {}
+        }
         new.throttle.record_start();
         // Only the thread that holds the lock of the new requests takes a waiting request.
         self.waiting_requests.lock().pop_front()

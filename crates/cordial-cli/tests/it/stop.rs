@@ -66,6 +66,34 @@ fn a_signal_stops_the_run_and_prints_a_summary() {
     }
 }
 
+/// No command runs, so that none needs the time of `--grace`.
+#[test]
+fn a_signal_stops_a_run_that_waits_before_it_starts_a_command() {
+    for options in [&["--delay", "1000s"][..], &["--memfree", "1000T"]] {
+        let dir = TestDir::new();
+        let script = format!("echo {{}}; touch {}/{{}}", dir.text());
+        let mut child = start(&[&["map", "--grace", "1000s", "-c1"][..], options, &[&script]].concat());
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(b"first\nsecond\n").unwrap();
+        if options[0] == "--delay" {
+            dir.wait_for("first");
+        } else {
+            // The handlers of the signals are installed before the first item is read.
+            wait_until("the items are read", || is_empty(&input));
+        }
+        send(&child, Signal::TERM);
+        let result = finish(child);
+        drop(input);
+        assert_eq!(result.status, 143, "{options:?}: {}", result.stderr);
+        assert!(!dir.path("second").exists(), "{options:?}");
+    }
+}
+
+/// Returns whether all bytes that were written to a pipe were read.
+fn is_empty(pipe: &impl std::os::fd::AsFd) -> bool {
+    rustix::io::ioctl_fionread(pipe).unwrap() == 0
+}
+
 #[test]
 fn a_signal_stops_a_run_that_waits_for_input() {
     let mut child = start(&["map", "-c", "1", "--", "echo"]);
