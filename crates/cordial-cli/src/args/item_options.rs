@@ -142,6 +142,30 @@ impl ItemOptions {
         self.max_args.or(self.max_replace_args)
     }
 
+    /// Returns the option with which a command may get more or fewer items than one, as it is written.
+    pub(crate) fn grouping(&self) -> Option<&'static str> {
+        let given = [
+            (self.max_args.is_some_and(|number| number != 1), "-n"),
+            (self.max_replace_args.is_some_and(|number| number != 1), "-N"),
+            (self.max_lines.is_some(), "-L"),
+            (self.optional_lines.is_some(), "-l"),
+            (self.context, "-X"),
+            (self.multiple, "-m"),
+            (self.xargs, "--xargs"),
+        ];
+        given.into_iter().find_map(|(is_given, option)| is_given.then_some(option))
+    }
+
+    /// Returns an option whose value can only be attached, and was left out.
+    pub(crate) fn without_value(&self) -> Option<&'static str> {
+        let given = [
+            (matches!(self.optional_lines, Some(None)), "-l"),
+            (matches!(self.optional_eof, Some(None)), "-e"),
+            (matches!(self.optional_replace, Some(None)), "-i"),
+        ];
+        given.into_iter().find_map(|(is_given, option)| is_given.then_some(option))
+    }
+
     /// Returns the value that ends a source.
     pub(crate) fn eof(&self) -> Option<&OsString> {
         self.eof.as_ref().or(self.optional_eof.as_ref().and_then(Option::as_ref))

@@ -50,7 +50,10 @@ impl GivenCommand {
         };
         let kind = if words.is_empty() {
             if arguments::may_group(&options.items) {
-                return Err("-n needs a command: without a command, each item is a command of its own".to_owned());
+                let option = options.items.grouping().unwrap_or("-n");
+                return Err(format!(
+                    "{option} needs a command, such as echo: without a command, each item is a command of its own"
+                ));
             }
             CommandKind::ItemIsLine(shell_for(&|_| true))
         } else if is_line {

@@ -120,7 +120,15 @@ impl Config {
         fleet::check(&options, command.calls_function())?;
         let is_searched = options.dry_run || options.remote.is_used() || options.fleet.nats.is_some();
         let program = match template.program().filter(|_| !is_searched) {
-            Some(name) => system::find_program(name, options.workdir.as_deref())?,
+            Some(name) => system::find_program(name, options.workdir.as_deref()).map_err(|message| {
+                match options.items.without_value() {
+                    Some(option) => {
+                        let value = String::from_utf8_lossy(name);
+                        format!("{message}; if it is the value of {option}, attach it: {option}{value}")
+                    }
+                    None => message,
+                }
+            })?,
             None => Program::Searched,
         };
         check_machine(&options)?;

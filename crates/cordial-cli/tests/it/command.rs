@@ -50,7 +50,14 @@ fn without_a_command_each_item_is_a_line_for_sh() {
             input: b"",
             status: 255,
             stdout: b"",
-            stderr: "cordial: -n needs a command: without a command, each item is a command of its own\n",
+            stderr: "cordial: -n needs a command, such as echo: without a command, each item is a command of its own\n",
+        },
+        Case {
+            args: &["map", "-m", "-s", "10"],
+            input: b"a\n",
+            status: 255,
+            stdout: b"",
+            stderr: "cordial: -m needs a command, such as echo: without a command, each item is a command of its own\n",
         },
     ]);
 }

@@ -60,6 +60,9 @@ fn wrong_usage_is_reported_with_status_255() {
         ),
         (&["map", "--joblog", "/dev/full", "true"], "cannot write the joblog /dev/full: No space left on device"),
         (&["map", "no-such-command"], "there is no program named \"no-such-command\" in any directory of PATH"),
+        (&["map", "--max-lines", "2", "echo"], "if it is the value of -l, attach it: -l2"),
+        (&["map", "--eof", "END", "echo"], "if it is the value of -e, attach it: -eEND"),
+        (&["map", "--replace", "+", "echo", "+"], "if it is the value of -i, attach it: -i+"),
         (
             &["map", "cat;echo", "x"],
             "\"cat;echo\" in any directory of PATH: with --shell, the words are a line for the shell",
