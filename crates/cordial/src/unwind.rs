@@ -108,6 +108,19 @@ pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Unwound> {
     outcome
 }
 
+/// Like `catch`, for a call that is not a part of every poll: the code that catches is not compiled again for each closure.
+pub(crate) fn catch_cold<R>(f: impl FnOnce() -> R) -> Result<R, Unwound> {
+    let (mut f, mut result) = (Some(f), None);
+    catch_dyn(&mut || result = f.take().map(|f| f()))?;
+    Ok(result.expect("the closure has returned"))
+}
+
+/// Like `catch_cold`, for a call without a result.
+#[cold]
+pub(crate) fn catch_dyn(call: &mut dyn FnMut()) -> Result<(), Unwound> {
+    catch(call)
+}
+
 /// Reads the payload of an unwinding that was caught. Not generic, so that it is compiled once and not again for each future of a user.
 #[cold]
 fn unwound(payload: Box<dyn Any + Send>) -> Unwound {
@@ -139,7 +152,12 @@ fn thread_name() -> String {
 /// Calls `f`, which runs a callback of the user, such as a waker or a subscriber. Discards a panic of `f`, so that the
 /// caller can go on.
 pub(crate) fn ignore_panic<R>(f: impl FnOnce() -> R) {
-    let _ = catch(|| drop(f()));
+    let mut f = Some(f);
+    let _ = catch_dyn(&mut || {
+        if let Some(f) = f.take() {
+            drop(f());
+        }
+    });
 }
 
 /// Calls `f`. If it panics, returns the message of the panic, which the hook ignores.

@@ -153,7 +153,7 @@ fn without_user_values(exit: Exit) -> Exit {
         }
         _ => return exit,
     };
-    let texts = unwind::catch(|| {
+    let texts = unwind::catch_cold(|| {
         let sources = sources(&**error).take(MAX_SOURCES).map(|source| cut(&source.to_string()));
         (cut(&error.to_string()), sources.collect())
     });

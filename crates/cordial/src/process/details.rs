@@ -22,7 +22,7 @@ impl Details {
 
     /// Calls the closure. Must not be called under a lock.
     pub(crate) fn lines(&self) -> Vec<String> {
-        unwind::catch(|| self.lines.as_ref().map(|lines| lines())).ok().flatten().unwrap_or_default()
+        unwind::catch_cold(|| self.lines.as_ref().map(|lines| lines())).ok().flatten().unwrap_or_default()
     }
 }
 

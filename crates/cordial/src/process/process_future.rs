@@ -149,7 +149,7 @@ where
                 Ok(Poll::Ready(())) => [None, None],
                 Err(unwound) => {
                     // The future is `None` already if its destructor has panicked.
-                    let dropped = unwind::catch(|| {
+                    let dropped = unwind::catch_cold(|| {
                         let _entered = this.span.as_deref().map(TaskSpan::enter);
                         this.future.set(None);
                     });
@@ -174,7 +174,7 @@ where
             reply = Some(ProcessReply { result: Some(result), _lineage: ended.lineage });
             // Dropping the last reference to a span runs a subscriber of the user.
             if let Some(span) = this.span.take() {
-                let _ = unwind::catch(|| drop(span));
+                let _ = unwind::catch_cold(|| drop(span));
             }
         });
         let Some(reply) = reply else {
@@ -247,7 +247,7 @@ fn end(
     }
     if telemetry::is_enabled(Level::ERROR) {
         // A subscriber that panics must not keep the links and monitors from being notified.
-        let _ = unwind::catch(|| {
+        let _ = unwind::catch_cold(|| {
             // A panic is reported in the span in which it happened, which may be one that the process has entered itself.
             let span_of_panic = span_of_panic.take();
             let _entered = (span.map(TaskSpan::enter), span_of_panic.as_ref().map(Span::enter));
@@ -264,11 +264,11 @@ fn end(
         order_by_start(runtime, pid, &rare.guardians);
         for peer in rare.links.into_iter().chain(rare.guardians.into_values()) {
             // A signal may run a waker of the user. If that panics, the remaining processes are still notified.
-            let _ = unwind::catch(|| runtime.signal(peer, Signal::LinkEnded { from: pid, exit: exit.clone() }));
+            let _ = unwind::catch_cold(|| runtime.signal(peer, Signal::LinkEnded { from: pid, exit: exit.clone() }));
         }
         for monitor in rare.monitors.into_values() {
             // An error means that the receiver was dropped.
-            let _ = unwind::catch(|| monitor.send(exit.clone()).is_ok());
+            let _ = unwind::catch_cold(|| monitor.send(exit.clone()).is_ok());
         }
         // Futures that wait for a request and outlive the process are ready.
         rare.shutdown_notice.iter().for_each(|notice| notice.give());

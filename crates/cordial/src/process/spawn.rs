@@ -292,7 +292,9 @@ impl Spawn {
         }
         // A subscriber that panics must not leave a process in the table that never starts.
         if telemetry::is_enabled(Level::TRACE) {
-            let _ = unwind::catch(|| telemetry::started(pid, self.label.as_deref(), self.spawned_at, caller, child_of));
+            let _ = unwind::catch_cold(|| {
+                telemetry::started(pid, self.label.as_deref(), self.spawned_at, caller, child_of)
+            });
         }
         if executor.is_closed() {
             // The thread that closed the executor may have killed all processes before this process

@@ -51,7 +51,7 @@ impl TaskSpan {
             return None;
         }
         let span =
-            unwind::catch(|| TaskSpan::within(span.unwrap_or_else(Span::current), pid, label, spawned_at)).ok()?;
+            unwind::catch_cold(|| TaskSpan::within(span.unwrap_or_else(Span::current), pid, label, spawned_at)).ok()?;
         (!span.span.is_none()).then(|| Box::new(span))
     }
 

@@ -1,6 +1,6 @@
 //! Calls that wait for themselves: a server that calls itself, and servers that call each other in a cycle.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeSet;
 
 use super::behavior::Server;
 use super::shared::{ServerShared, without_modules};
@@ -33,27 +33,29 @@ pub(super) fn emit(runtime: &RuntimeHandle, called: Pid) {
 /// Follows the calls backwards from `caller`: who waits for it, who waits for those, and so on, until `called` is found. Returns
 /// the cycle from `caller` to `caller`.
 fn find_cycle(runtime: &RuntimeHandle, caller: Pid, called: Pid) -> Option<Vec<Pid>> {
-    // For each process that waits: the server that it waits for.
-    let mut waits_for = BTreeMap::from([(caller, called)]);
-    let mut open = VecDeque::from([caller]);
-    while let Some(server) = open.pop_front() {
+    // The processes that wait, in the order in which they were found, each with the place in this list of the server that it waits for.
+    let mut found = vec![(caller, 0)];
+    let mut seen = BTreeSet::from([caller]);
+    let mut place = 0;
+    while let Some(&(server, _)) = found.get(place) {
         let serving = runtime.with(server, |entry| entry.serving().cloned()).flatten();
         for waiting in serving.iter().flat_map(|serving| serving.callers()) {
             if waiting == called {
                 let mut cycle = vec![caller, called];
-                let mut next = server;
-                while next != caller {
-                    cycle.push(next);
-                    next = waits_for[&next];
+                let mut next = place;
+                while next != 0 {
+                    let (server, its_server) = found[next];
+                    cycle.push(server);
+                    next = its_server;
                 }
                 cycle.push(caller);
                 return Some(cycle);
             }
-            if let std::collections::btree_map::Entry::Vacant(entry) = waits_for.entry(waiting) {
-                entry.insert(server);
-                open.push_back(waiting);
+            if seen.insert(waiting) {
+                found.push((waiting, place));
             }
         }
+        place += 1;
     }
     None
 }

@@ -158,7 +158,7 @@ impl<O> Completions<O> {
         // consumer then takes their replies in one batch. A panic of the waker is caught, because
         // the caller has more to do: it is a process that ends, or the timer.
         if let Some(consumer) = consumer {
-            let _ = unwind::catch(|| wake_last(consumer));
+            let _ = unwind::catch_cold(|| wake_last(consumer));
         }
     }
 

@@ -19,6 +19,7 @@
 
 mod child_counts;
 mod clock;
+mod due_children;
 mod events;
 mod exit_signals;
 mod factory;

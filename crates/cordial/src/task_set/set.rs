@@ -160,6 +160,11 @@ fn permit_in_turn(permits: Arc<Semaphore>) -> impl Future<Output = Option<OwnedS
     permit
 }
 
+/// Not generic, so that it is not compiled again for each type of set.
+fn sort_by_number(failed: &mut [(u64, Exit)]) {
+    failed.sort_unstable_by_key(|(number, _)| *number);
+}
+
 fn flatten<U, E: IntoExit>(result: Result<Result<U, E>, Exit>) -> Result<U, Exit> {
     result.and_then(|value| value.map_err(|error| Exit::from(error.into_boxed())))
 }
@@ -299,7 +304,7 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
         self.batch.clear();
         let refused = std::mem::take(&mut self.running).into_iter();
         self.failed.extend(refused.map(|(_, task)| (task.number, Exit::Refused(Refusal::Forked))));
-        self.failed.sort_by_key(|(number, _)| *number);
+        sort_by_number(&mut self.failed);
     }
 }
 

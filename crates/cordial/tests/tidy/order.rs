@@ -37,7 +37,7 @@ pub(crate) const ORDERS: &[Order] = &[
         "stream task_set", "supervisor", "server", "testing",
     ] },
     Order { folder: "cordial/src/process", rows: &[
-        "connection discard groups kind lineage outcome scope serving shutdown shutdown_notice spares supervision", "crashes details report shutdown_state", "child_slot guardian", "entry",
+        "discard", "connection groups kind lineage outcome scope serving shutdown shutdown_notice spares supervision", "crashes details report shutdown_state", "child_slot guardian", "entry",
         "signal", "runtime", "current exit_signal links monitors ownership requests traps wait_limit", "task_span", "process_future", "spawn",
         "inspect stop", "inspector", "program",
     ] },
@@ -49,7 +49,7 @@ pub(crate) const ORDERS: &[Order] = &[
         "async_stream", "constructors poll setters", "consume",
     ] },
     Order { folder: "cordial/src/supervisor", rows: &[
-        "restart clock intensity stop_reason kill_on_drop incarnation child_counts start_watch",
+        "restart clock due_children intensity stop_reason kill_on_drop incarnation child_counts start_watch",
         "pace start_reply", "factory strategy events exit_signals startable settle",
         "spawn serve nested server_child", "spec", "tasks/child_limit tasks/builder tasks/waiting_child", "tasks/restartable",
         "tasks/children tasks/start_restartable", "tasks/shared tasks/stop", "tasks/reservation tasks/server tasks/handle",

@@ -1,6 +1,5 @@
 //! The state of one runtime.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::panic::Location;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -17,6 +16,7 @@ use crate::process::crashes::Crashes;
 use crate::process::entry;
 use crate::process::groups::Groups;
 use crate::process::guardian::GuardianNumbers;
+use crate::sorted_map::SortedMap;
 use crate::telemetry;
 use crate::timeout::{CompactTimeout, Timeout};
 use crate::unwind::{self, PanicReports};
@@ -39,7 +39,7 @@ pub(crate) struct RuntimeShared {
     /// How long a task is awaited unless the await sets another limit.
     pub(super) await_limit: CompactTimeout,
     /// The reports of long polls, by spawn location.
-    long_polls: Mutex<BTreeMap<(&'static str, u32, u32), LongPollsOfLocation>>,
+    long_polls: Mutex<SortedMap<(&'static str, u32, u32), LongPollsOfLocation>>,
 }
 
 /// The shortest time between two reports of the end of a long poll, for each spawn location.
@@ -109,27 +109,28 @@ impl RuntimeShared {
     /// the first.
     pub(super) fn is_first_long_poll_of(&self, spawned_at: &'static Location<'static>) -> bool {
         let mut long_polls = self.long_polls.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_location = long_polls.entry(as_key(spawned_at)).or_default();
+        let of_location = reports_of(&mut long_polls, spawned_at);
         !std::mem::replace(&mut of_location.is_recorded, true)
     }
 
     /// Counts a poll of a process that was spawned at this location: it is about to return, and has lasted for this long.
     pub(super) fn poll_ended(&self, spawned_at: &'static Location<'static>, lasted: Duration) {
         let mut long_polls = self.long_polls.lock().unwrap_or_else(PoisonError::into_inner);
-        long_polls.entry(as_key(spawned_at)).or_default().durations.add(lasted);
+        reports_of(&mut long_polls, spawned_at).durations.add(lasted);
     }
 
     /// Returns how long the polls of the processes that were spawned at this location have lasted.
     pub(super) fn poll_durations(&self, file: &str, line: u32, column: u32) -> Vec<PollBucket> {
         let long_polls = self.long_polls.lock().unwrap_or_else(PoisonError::into_inner);
-        long_polls.get(&(file, line, column)).map(|of_location| of_location.durations.buckets()).unwrap_or_default()
+        let by_location: &SortedMap<(&str, u32, u32), LongPollsOfLocation> = &long_polls;
+        by_location.get((file, line, column)).map(|of_location| of_location.durations.buckets()).unwrap_or_default()
     }
 
     /// Records the end of a long poll, at this time on the coarse clock. If it is to be reported, returns how many were
     /// left out since the last report.
     pub(super) fn long_poll_ended(&self, spawned_at: &'static Location<'static>, now: u64) -> Option<u64> {
         let mut long_polls = self.long_polls.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_location = long_polls.entry(as_key(spawned_at)).or_default();
+        let of_location = reports_of(&mut long_polls, spawned_at);
         if of_location.reported_at.is_some_and(|reported_at| now.saturating_sub(reported_at) < REPORT_EVERY_MS) {
             of_location.n_left_out += 1;
             return None;
@@ -139,6 +140,14 @@ impl RuntimeShared {
     }
 }
 
-fn as_key(location: &'static Location<'static>) -> (&'static str, u32, u32) {
-    (location.file(), location.line(), location.column())
+/// Returns the reports for a spawn location. There are as many as locations, so a linear insertion is quick.
+fn reports_of<'a>(
+    long_polls: &'a mut SortedMap<(&'static str, u32, u32), LongPollsOfLocation>,
+    location: &'static Location<'static>,
+) -> &'a mut LongPollsOfLocation {
+    let key = (location.file(), location.line(), location.column());
+    if long_polls.get(key).is_none() {
+        long_polls.insert(key, LongPollsOfLocation::default());
+    }
+    long_polls.get_mut(key).expect("it was inserted if it was missing")
 }

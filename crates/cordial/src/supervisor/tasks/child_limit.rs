@@ -52,7 +52,7 @@ impl ChildLimit {
         if let Some(semaphore) = &self.0 {
             // A user's waker that panics interrupts `close`, which has already removed that waker from the queue. The
             // next attempt goes on with the other wakers, so the loop ends when the queue is empty.
-            while unwind::catch(|| semaphore.close()).is_err() {}
+            while unwind::catch_cold(|| semaphore.close()).is_err() {}
         }
     }
 

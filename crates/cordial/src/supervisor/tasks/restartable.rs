@@ -9,7 +9,7 @@
 //!            └─ terminate ─► Terminated ─ exit ─► removed
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::Location;
 use std::pin::pin;
@@ -28,6 +28,7 @@ use crate::process::{
     Admission, ChildRegistry, InactiveChild, InactiveState, Lineage, NextIncarnation, RuntimeHandle, Scope, Shutdown,
     discard,
 };
+use crate::supervisor::due_children::DueChildren;
 use crate::supervisor::factory::{Factory, InitResult};
 use crate::supervisor::pace::Pace;
 use crate::supervisor::restart::{Restart, RestartDecision};
@@ -65,7 +66,7 @@ struct RestartableTable {
     by_pid: BTreeMap<Pid, u32>,
     /// The children that have not finished starting, by the time of the next step of their watch. A child whose step was due
     /// before its process had entered the process table is left out until then.
-    starting: BTreeSet<(Duration, u32)>,
+    starting: DueChildren,
     admission: Admission,
 }
 
@@ -153,7 +154,7 @@ impl RestartableChildren {
         let table = RestartableTable {
             children: Slab::new(),
             by_pid: BTreeMap::new(),
-            starting: BTreeSet::new(),
+            starting: DueChildren::default(),
             admission: Admission::Open,
         };
         let (settle, watch_changed) = (Settle::new(runtime), Notify::new());
@@ -222,7 +223,7 @@ impl RestartableChildren {
     pub(super) async fn next_watch(&self, runtime: &RuntimeHandle) {
         let mut changed = pin!(self.watch_changed.notified());
         changed.as_mut().enable();
-        let due = self.lock().starting.first().map(|(due, _)| *due);
+        let due = self.lock().starting.first().map(|(due, ..)| due);
         match due {
             Some(due) => _ = select(changed, pin!(runtime.sleep(due.saturating_sub(self.settle.clock().now())))).await,
             None => changed.await,
@@ -235,9 +236,8 @@ impl RestartableChildren {
         let (now, mut slow) = (self.settle.clock().now(), Vec::new());
         let mut table = self.lock();
         let RestartableTable { children, starting, .. } = &mut *table;
-        while let Some(&(due, index)) = starting.first().filter(|(due, _)| *due <= now) {
+        while let Some((_, index, _)) = starting.pop_due(now) {
             let child = children.get_mut(index as usize).expect("a child that is removed is not watched");
-            starting.remove(&(due, index));
             // Otherwise the process is about to enter the process table, and `registered` adds the child again.
             let Some(pid) = child.pid else { continue };
             let watch = child.watch.as_mut().expect("a child in `starting` is watched");
@@ -250,7 +250,7 @@ impl RestartableChildren {
                 child.watch = None;
                 child.never_started();
             } else {
-                starting.insert((next, index));
+                starting.insert(next, index);
             }
         }
         slow
@@ -457,15 +457,15 @@ impl RestartableTable {
     fn watch_start(&mut self, index: u32, now: Duration) -> bool {
         let Some(child) = self.children.get_mut(index as usize) else { return false };
         let watch = child.watch.insert(StartWatch::new(child.start_timeout, now));
-        let entry = (watch.due(), index);
-        self.starting.insert(entry);
-        self.starting.first() == Some(&entry)
+        let due = watch.due();
+        self.starting.insert(due, index);
+        self.starting.is_first(due, index)
     }
 
     /// Ends the watch of a child, if it is watched.
     fn unwatch(&mut self, index: u32) {
         if let Some(watch) = self.children.get_mut(index as usize).and_then(|child| child.watch.take()) {
-            self.starting.remove(&(watch.due(), index));
+            self.starting.remove(watch.due(), index);
         }
     }
 }
@@ -487,7 +487,7 @@ impl ChildRegistry for RestartableChildren {
             child.pid = Some(pid);
             child.known_pid.get_or_insert(pid);
             by_pid.insert(pid, index);
-            let is_watched_again = child.watch.is_some_and(|watch| starting.insert((watch.due(), index)));
+            let is_watched_again = child.watch.is_some_and(|watch| starting.insert(watch.due(), index));
             (*admission, child.state, is_watched_again)
         };
         if is_watched_again {

@@ -3,7 +3,6 @@
 //! The first start of a child, and the exit of a child that is not started again, do not involve this process, unless the start
 //! takes long.
 
-use std::collections::BTreeSet;
 use std::panic::Location;
 use std::pin::pin;
 use std::sync::Arc;
@@ -24,6 +23,7 @@ use crate::error::StartError;
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
 use crate::process::{ExitReceiver, Shutdown, StopOutcome, StopReport, discard, end_with, stop_one};
+use crate::supervisor::due_children::DueChildren;
 use crate::supervisor::events::{emit_forced, gave_up};
 use crate::supervisor::exit_signals::ExitSignals;
 use crate::supervisor::incarnation::{Incarnation, Incarnations};
@@ -78,7 +78,7 @@ impl Serve for TasksServer {
             supervisor: signals.pid(),
             shared: &self.shared,
             children: &self.children,
-            delayed: BTreeSet::new(),
+            delayed: DueChildren::default(),
             stops: FuturesUnordered::new(),
         };
         match select(pin!(signals.wait_for_stop()), pin!(restarter.run(&mut self.exits))).await {
@@ -98,7 +98,7 @@ struct Restarter<'a> {
     children: &'a TaskChildren,
     /// The restarts that are delayed, by time, with the index of the child and its last process. Another child may have
     /// the index by then, with another process.
-    delayed: BTreeSet<(Duration, u32, Pid)>,
+    delayed: DueChildren,
     /// The stops of children whose start took too long.
     stops: FuturesUnordered<BoxFuture<'a, ()>>,
 }
@@ -115,8 +115,7 @@ impl Restarter<'_> {
     async fn run(&mut self, exits: &mut mpsc::UnboundedReceiver<RestartableExit>) -> StopReason {
         loop {
             let now = self.shared.clock.now();
-            while let Some(&(at, index, last)) = self.delayed.first().filter(|(at, ..)| *at <= now) {
-                self.delayed.remove(&(at, index, last));
+            while let Some((_, index, last)) = self.delayed.pop_due(now) {
                 if let Err(reason) = self.start(index, last, now) {
                     return reason;
                 }
@@ -164,7 +163,7 @@ impl Restarter<'_> {
             Some(Duration::ZERO) => self.start(exit.index, exit.pid, now),
             Some(delay) => {
                 self.children.restartable.delayed(exit.index);
-                self.delayed.insert((now.saturating_add(delay), exit.index, exit.pid));
+                self.delayed.insert_process(now.saturating_add(delay), exit.index, exit.pid);
                 Ok(())
             }
         }
@@ -255,7 +254,7 @@ impl Restarter<'_> {
         unwind::ignore_panic(|| telemetry::start_failed(&subject, &StartError::Refused(refusal.clone())));
         let exit = RestartableExit { index, pid: last, exit: Exit::Refused(refusal) };
         if let Some(delay) = self.schedule_restart(&exit, now)? {
-            self.delayed.insert((now.saturating_add(delay.max(DELAY_AFTER_REFUSAL)), index, last));
+            self.delayed.insert_process(now.saturating_add(delay.max(DELAY_AFTER_REFUSAL)), index, last);
         }
         Ok(())
     }

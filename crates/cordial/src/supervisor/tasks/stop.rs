@@ -6,7 +6,7 @@
 //!                   └─ done when each child has exited or is abandoned
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use crate::process::{
     ABANDON_AFTER, Admission, Polls, RuntimeHandle, Step, StopReport, Stopped, abandon, describe_one, discard,
     kill_one, monitor_on,
 };
+use crate::sorted_map::SortedMap;
 use crate::supervisor::clock::Clock;
 use crate::supervisor::events::emit_forced;
 use crate::supervisor::exit_signals::ExitSignals;
@@ -37,7 +38,7 @@ pub(super) async fn stop_children(signals: &mut ExitSignals, children: &TaskChil
     let mut has_killed_all = was_killed;
     if was_killed {
         // A supervisor that was killed before the stop kills its children, and does not report the kills.
-        stop.kill_all(children).for_each(discard);
+        discard(stop.kill_all(children));
     } else {
         stop.begin(children);
     }
@@ -64,11 +65,13 @@ struct ChildrenStop {
     runtime: RuntimeHandle,
     clock: Clock,
     /// The next step for each child that has a time limit, by the time of the step.
-    due: BTreeMap<(Duration, Step), Vec<DueChild>>,
+    due: SortedMap<(Duration, Step), Vec<DueChild>>,
     /// The children whose grace time has no limit.
     without_limit: Vec<Pid>,
-    killed: BTreeMap<Pid, Stopped>,
-    abandoned: BTreeMap<Pid, Stopped>,
+    /// Those that were killed. Some of them may have been abandoned since.
+    killed: Vec<Stopped>,
+    /// One that was abandoned is there twice if all children were killed after that.
+    abandoned: Vec<Stopped>,
 }
 
 /// A child for which a step is scheduled.
@@ -91,10 +94,10 @@ impl ChildrenStop {
         ChildrenStop {
             runtime: runtime.clone(),
             clock: Clock::new(runtime),
-            due: BTreeMap::new(),
+            due: SortedMap::default(),
             without_limit: Vec::new(),
-            killed: BTreeMap::new(),
-            abandoned: BTreeMap::new(),
+            killed: Vec::new(),
+            abandoned: Vec::new(),
         }
     }
 
@@ -115,13 +118,17 @@ impl ChildrenStop {
     }
 
     fn schedule(&mut self, now: Duration, after: Duration, step: Step, pid: Pid, polls: &Polls) {
-        self.due.entry((now.saturating_add(after), step)).or_default().push(DueChild { pid, poll: polls.of(pid) });
+        let (at, child) = ((now.saturating_add(after), step), DueChild { pid, poll: polls.of(pid) });
+        match self.due.get_mut(at) {
+            Some(children) => children.push(child),
+            None => _ = self.due.insert(at, vec![child]),
+        }
     }
 
     /// Waits until a step is due, or until each child has exited or is abandoned. Cancel safe.
     async fn wait(&self, children: &TaskChildren) -> StopProgress {
         let limit = async {
-            match self.due.first_key_value() {
+            match self.due.iter().next() {
                 Some(((at, _), _)) => {
                     self.runtime.sleep(at.saturating_sub(self.clock.now())).await;
                     StopProgress::StepDue
@@ -142,14 +149,16 @@ impl ChildrenStop {
     /// Takes the step that is due, for each of its children that has not exited, and schedules their next step. Only a
     /// child that is stuck is abandoned: one that waits for a thread gets more time.
     fn take_due_step(&mut self) {
-        let ((_, step), children) = self.due.pop_first().expect("a wait ends with `StepDue` only if there is one");
+        let first = self.due.iter().next().map(|(at, _)| at);
+        let first = first.and_then(|at| Some((at, self.due.remove(at)?)));
+        let ((_, step), children) = first.expect("a wait ends with `StepDue` only if there is one");
         let (now, polls) = (self.clock.now(), Polls::now(&self.runtime));
         for DueChild { pid, poll } in children {
             match step {
                 Step::Request { .. } => unreachable!("a request is never scheduled, since it is the first step"),
                 Step::Kill => {
                     let Some(killed) = kill_one(&self.runtime, pid, &polls) else { continue };
-                    self.killed.extend(killed.stopped.map(|stopped| (pid, stopped)));
+                    self.killed.extend(killed.stopped);
                 }
                 Step::Abandon => {
                     let Some(stopped) = describe_one(&self.runtime, pid, &polls) else { continue };
@@ -157,8 +166,7 @@ impl ChildrenStop {
                         self.schedule(now, ABANDON_AFTER, Step::Abandon, pid, &polls);
                         continue;
                     }
-                    self.killed.remove(&pid);
-                    self.abandoned.insert(pid, stopped);
+                    self.abandoned.push(stopped);
                     abandon(&self.runtime, pid);
                 }
             }
@@ -170,24 +178,27 @@ impl ChildrenStop {
 
     /// Kills all children at once. The step after the kill replaces their scheduled steps. Returns the children that
     /// were not exiting already.
-    fn kill_all(&mut self, children: &TaskChildren) -> impl Iterator<Item = (Pid, Stopped)> + use<> {
-        self.due.clear();
+    fn kill_all(&mut self, children: &TaskChildren) -> Vec<Stopped> {
+        self.due = SortedMap::default();
         self.without_limit.clear();
         let (now, polls) = (self.clock.now(), Polls::now(&self.runtime));
         let mut stopped = Vec::new();
         for pid in children.pids() {
             let Some(killed) = kill_one(&self.runtime, pid, &polls) else { continue };
-            stopped.extend(killed.stopped.map(|stopped| (pid, stopped)));
+            stopped.extend(killed.stopped);
             if let Some((after, next)) = Step::Kill.next() {
                 self.schedule(now, after, next, pid, &polls);
             }
         }
-        stopped.into_iter()
+        stopped
     }
 
     fn into_report(self) -> StopReport {
-        let ChildrenStop { killed, abandoned, .. } = self;
-        StopReport { killed: killed.into_values().collect(), abandoned: abandoned.into_values().collect() }
+        let ChildrenStop { mut killed, mut abandoned, .. } = self;
+        let mut pids: BTreeSet<Pid> = BTreeSet::new();
+        abandoned.retain(|stopped| pids.insert(stopped.pid));
+        killed.retain(|stopped| !pids.contains(&stopped.pid));
+        StopReport { killed, abandoned }
     }
 }
 

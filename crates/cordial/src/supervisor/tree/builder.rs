@@ -1,6 +1,6 @@
 //! The options of a supervisor, and its first children.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,10 +106,11 @@ impl SupervisorBuilder {
 
     /// Checks what the types cannot: the ids and the significant children.
     pub(super) fn check(&self) -> Result<(), StartError> {
-        let mut ids = BTreeSet::new();
+        // A map, because `BTreeMap` is compiled for these types anyway.
+        let mut ids: BTreeMap<Arc<str>, u32> = BTreeMap::new();
         for child in &self.children {
             check_significance(child, self.auto_shutdown)?;
-            if !ids.insert(child.id.clone()) {
+            if ids.insert(child.id.clone(), 0).is_some() {
                 return Err(StartError::DuplicateId(child.id.clone()));
             }
         }

@@ -1,6 +1,6 @@
 //! The table of a supervisor's children, in start order. Each change is published to the handles.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::{Index, IndexMut, RangeBounds};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use super::shared::TreeShared;
 use crate::pid::Pid;
 use crate::process::discard;
 use crate::sorted_map::SortedMap;
+use crate::supervisor::due_children::DueChildren;
 use crate::supervisor::spec::ChildSpec;
 
 /// The children of one supervisor. A key names one child from [`insert`](ChildTable::insert) to
@@ -20,15 +21,20 @@ pub(super) struct ChildTable {
     /// The keys by id, which is unique.
     keys: BTreeMap<Arc<str>, u32>,
     next_key: u32,
-    /// The children whose status is `Starting`.
-    starting: BTreeSet<u32>,
-    /// The children whose status is `RestartAt`.
-    restarting: BTreeSet<u32>,
-    /// The children of `restarting`, by the attempt and the time of their restart.
-    restart_times: BTreeSet<(Attempt, Duration, u32)>,
+    /// The children whose status is `Starting`, in start order.
+    starting: DueChildren,
+    /// The children whose status is `RestartAt`, in start order.
+    restarting: DueChildren,
+    /// The children of `restarting` whose next attempt is the first one, by the time of their restart.
+    first_attempts: DueChildren,
+    /// The children of `restarting` whose next attempt is a further one, by the time of their restart.
+    retries: DueChildren,
     /// Processes of removed children that were abandoned and may not have exited yet.
     abandoned: Vec<Pid>,
 }
+
+/// The time of a child in a set whose order is the start order.
+const ANY_TIME: Duration = Duration::ZERO;
 
 /// Keys come from `insert`. An exit can have the key of a removed child, and is checked with `get` first.
 const KEY_IS_VALID: &str = "a key is used only while its child is in the table";
@@ -40,9 +46,10 @@ impl ChildTable {
             children: SortedMap::default(),
             keys: BTreeMap::new(),
             next_key: 0,
-            starting: BTreeSet::new(),
-            restarting: BTreeSet::new(),
-            restart_times: BTreeSet::new(),
+            starting: DueChildren::default(),
+            restarting: DueChildren::default(),
+            first_attempts: DueChildren::default(),
+            retries: DueChildren::default(),
             abandoned: Vec::new(),
         };
         for spec in specs {
@@ -64,8 +71,8 @@ impl ChildTable {
     /// Removes a child. Its abandoned processes stay in `abandoned`.
     pub(super) fn remove(&mut self, key: u32) {
         self.shared.children.remove(key);
-        self.starting.remove(&key);
-        self.restarting.remove(&key);
+        self.starting.remove(ANY_TIME, key);
+        self.restarting.remove(ANY_TIME, key);
         let mut child = self.children.remove(key).expect(KEY_IS_VALID);
         if let ChildStatus::RestartAt(at) = child.status {
             self.forget_restart(at, key);
@@ -105,15 +112,19 @@ impl ChildTable {
             self.forget_restart(at, key);
         }
         match status {
-            ChildStatus::Starting(_) => _ = self.starting.insert(key),
-            _ => _ = self.starting.remove(&key),
+            ChildStatus::Starting(_) => _ = self.starting.insert(ANY_TIME, key),
+            _ => self.starting.remove(ANY_TIME, key),
         }
         match status {
             ChildStatus::RestartAt(at) => {
-                self.restarting.insert(key);
-                self.restart_times.insert((self[key].attempt, at, key));
+                self.restarting.insert(ANY_TIME, key);
+                let attempt = self[key].attempt;
+                match attempt {
+                    Attempt::First => self.first_attempts.insert(at, key),
+                    Attempt::Retry => self.retries.insert(at, key),
+                };
             }
-            _ => _ = self.restarting.remove(&key),
+            _ => self.restarting.remove(ANY_TIME, key),
         }
         if status == ChildStatus::Stopped
             && let Some(server) = &self[key].spec.server
@@ -125,7 +136,7 @@ impl ChildTable {
 
     /// Returns the children whose status is `RestartAt`, in start order.
     pub(super) fn restarting(&self) -> impl Iterator<Item = (u32, &TreeChild)> {
-        self.restarting.iter().map(|key| (*key, &self[*key]))
+        self.restarting.iter().map(|(_, key, _)| (key, &self[key]))
     }
 
     /// Returns the first child whose status is `RestartAt`, and the time of its restart.
@@ -138,21 +149,23 @@ impl ChildTable {
 
     /// Returns the first child whose status is `Starting`.
     pub(super) fn first_starting(&self) -> Option<u32> {
-        self.starting.first().copied()
+        self.starting.first().map(|(_, key, _)| key)
     }
 
     /// Returns the children whose status is `RestartAt` and whose next attempt is this one, in the order of the times of their
     /// restarts.
     pub(super) fn restarts(&self, attempt: Attempt) -> impl Iterator<Item = (Duration, u32)> {
-        let restarts = self.restart_times.range((attempt, Duration::ZERO, 0)..);
-        restarts.take_while(move |(of, ..)| *of == attempt).map(|&(_, at, key)| (at, key))
+        let restarts = match attempt {
+            Attempt::First => &self.first_attempts,
+            Attempt::Retry => &self.retries,
+        };
+        restarts.iter().map(|(at, key, _)| (at, key))
     }
 
     /// Removes the time of a restart. The attempt of the child may have changed since that time was set.
     fn forget_restart(&mut self, at: Duration, key: u32) {
-        for attempt in [Attempt::First, Attempt::Retry] {
-            self.restart_times.remove(&(attempt, at, key));
-        }
+        self.first_attempts.remove(at, key);
+        self.retries.remove(at, key);
     }
 
     /// Shows the present state of a child to the handles.

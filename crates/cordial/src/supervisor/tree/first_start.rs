@@ -89,7 +89,7 @@ impl TreeState {
             };
             self.emit_start_failed(signals.pid(), key, &error);
             if !self.schedule_next_attempt(key, &error, signals.pid()) {
-                let text = unwind::catch(|| format!("{error:#}"));
+                let text = unwind::catch_cold(|| format!("{error:#}"));
                 let text =
                     text.unwrap_or_else(|_| "a child failed to start, and its error panics when formatted".to_owned());
                 return Err((StopReason::StartFailed(text.into()), error));

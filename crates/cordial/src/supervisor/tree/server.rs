@@ -115,7 +115,7 @@ impl TreeServer {
             Either::Right(_) => Err((StopReason::Stopped, StartError::Refused(Refusal::SupervisorStopped))),
         };
         match started {
-            Ok(()) => match unwind::catch(|| reply.send(Ok(StartGuard::new(&self.incarnation)))) {
+            Ok(()) => match unwind::catch_cold(|| reply.send(Ok(StartGuard::new(&self.incarnation)))) {
                 Ok(Err(_dropped)) => Err(StopReason::Stopped),
                 // A user's waker that panics is not a reason to stop.
                 Ok(Ok(())) | Err(_) => Ok(()),

@@ -250,7 +250,7 @@ impl TreeState {
                     parent: Arc::downgrade(&self.shared) as Weak<_>,
                 };
                 let started =
-                    unwind::catch(|| nested.start(FactoryUse::of(spec.restart), position)).map_err(|unwound| {
+                    unwind::catch_cold(|| nested.start(FactoryUse::of(spec.restart), position)).map_err(|unwound| {
                         StartError::Child {
                             exit: unwound.into_start_failure(&spec.id, spec.spawned_at),
                             id: spec.id.clone(),

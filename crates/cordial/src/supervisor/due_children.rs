@@ -1,0 +1,52 @@
+//! Children in the order of a time.
+//!
+//! One type for all such sets, because `BTreeSet` is slow to compile, and is compiled again for each type of element.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::pid::Pid;
+
+/// The time at which something is due, the key of the child, and its process if that matters.
+pub(super) type DueChild = (Duration, u32, Pid);
+
+/// Children by a time, and then by their keys.
+#[derive(Debug, Default)]
+pub(super) struct DueChildren(BTreeSet<DueChild>);
+
+impl DueChildren {
+    /// Adds a child whose process does not matter. Returns whether it was not there before.
+    pub(super) fn insert(&mut self, at: Duration, key: u32) -> bool {
+        self.0.insert((at, key, Pid::NO_PROCESS))
+    }
+
+    /// Adds a child with its process.
+    pub(super) fn insert_process(&mut self, at: Duration, key: u32, pid: Pid) {
+        self.0.insert((at, key, pid));
+    }
+
+    /// Removes a child whose process does not matter.
+    pub(super) fn remove(&mut self, at: Duration, key: u32) {
+        self.0.remove(&(at, key, Pid::NO_PROCESS));
+    }
+
+    pub(super) fn first(&self) -> Option<DueChild> {
+        self.0.first().copied()
+    }
+
+    /// Returns whether this child, whose process does not matter, is the first one.
+    pub(super) fn is_first(&self, at: Duration, key: u32) -> bool {
+        self.first() == Some((at, key, Pid::NO_PROCESS))
+    }
+
+    /// Removes the first child, if its time is not after `now`.
+    pub(super) fn pop_due(&mut self, now: Duration) -> Option<DueChild> {
+        let first = self.first().filter(|(at, ..)| *at <= now)?;
+        self.0.remove(&first);
+        Some(first)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = DueChild> {
+        self.0.iter().copied()
+    }
+}
