@@ -115,7 +115,8 @@ where
         Ok(Ok(output)) => output,
         Ok(Err(exit)) => panic!("{}", with_crashes(format!("the root process {exit:#} (seed {seed})"), &runtime)),
         Err(Stalled) => {
-            let left: Vec<String> = describe_all(&runtime, &|_, _| true).iter().map(ToString::to_string).collect();
+            let left: Vec<String> =
+                describe_all(&runtime, None, &|_, _| true).iter().map(ToString::to_string).collect();
             // The processes are killed, so that their destructors run.
             let _ = simulation.block_on(stop_all(&runtime, &|_, _| true, Shutdown::BrutalKill, LateEnds::Await));
             let message = format!(

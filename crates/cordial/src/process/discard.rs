@@ -7,12 +7,12 @@ use crate::unwind::{self, Unwound};
 
 /// Drops a value of the user. A panic in its destructor is caught and emitted as the event `lost_panic`.
 pub(crate) fn discard<T>(value: T) {
-    report_panic(move || drop(value));
+    discard_in_place(&mut Some(value));
 }
 
 /// Like `discard`, but drops the value where it is, because it may be too large for the stack.
 pub(crate) fn discard_in_place<T>(value: &mut Option<T>) {
-    report_panic(|| *value = None);
+    report_panic(&mut || *value = None);
 }
 
 /// Like `discard`, for a value that may hold another such value, and so on: a long chain of them does not overflow the stack.
@@ -21,8 +21,47 @@ pub(crate) fn discard_in_turn<T: 'static>(value: T) {
     drop_in_turn(move || discard(value));
 }
 
-fn report_panic(call: impl FnOnce()) {
-    if let Err(Unwound::Panic(caught)) = unwind::catch(call) {
+/// Values of the user that are passed on together. If the list is dropped before, each value is discarded on its own: in a list of the
+/// standard library, a second destructor that panics while the first panic unwinds would abort the program.
+#[derive(Debug)]
+pub(crate) struct HeldValues<T>(Vec<T>);
+
+impl<T> HeldValues<T> {
+    pub(crate) fn new() -> HeldValues<T> {
+        HeldValues(Vec::new())
+    }
+
+    pub(crate) fn push(&mut self, value: T) {
+        self.0.push(value);
+    }
+
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [T] {
+        &mut self.0
+    }
+
+    /// Passes the values on.
+    pub(crate) fn into_vec(mut self) -> Vec<T> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+impl<T> FromIterator<T> for HeldValues<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(values: I) -> HeldValues<T> {
+        HeldValues(values.into_iter().collect())
+    }
+}
+
+impl<T> Drop for HeldValues<T> {
+    fn drop(&mut self) {
+        while let Some(last) = self.0.len().checked_sub(1) {
+            // In place, because a value may be too large for the stack.
+            report_panic(&mut || self.0.truncate(last));
+        }
+    }
+}
+
+fn report_panic(call: &mut dyn FnMut()) {
+    if let Err(Unwound::Panic(caught)) = unwind::catch_dyn(call) {
         unwind::ignore_panic(|| telemetry::lost_panic(&caught));
     }
 }

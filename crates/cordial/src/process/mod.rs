@@ -119,7 +119,7 @@ pub use shutdown::Shutdown;
 
 pub(crate) use child_slot::{Admission, ChildRegistry, ChildSlot, Parent};
 pub(crate) use current::is_ended_by_signal;
-pub(crate) use discard::{discard, discard_in_place, discard_in_turn};
+pub(crate) use discard::{HeldValues, discard, discard_in_place, discard_in_turn};
 pub(crate) use exit_signal::end_with;
 pub(crate) use groups::{GroupCounters, GroupCounts, GroupKey};
 pub(crate) use guardian::{ExitReceiver, Guardian, ShutdownRequest};
@@ -143,7 +143,7 @@ pub(crate) use spawn::{
 };
 pub(crate) use stop::{
     ABANDON_AFTER, LateEnds, Polls, Step, StopOutcome, abandon, describe_all, describe_one, kill_one, stop_all,
-    stop_in_order, stop_one,
+    stop_in_order, stop_one, stop_these,
 };
 pub(crate) use supervision::Supervise;
 pub(crate) use wait_limit::WaitLimit;

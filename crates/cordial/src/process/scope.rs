@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use cordial_sched::Instant;
 
+use super::discard::discard_in_place;
+
 /// The values and the deadline that are visible at one place.
 #[derive(Clone, Debug)]
 pub(crate) struct Scope(Arc<Inner>);
@@ -44,9 +46,32 @@ type Value = Arc<dyn Any + Send + Sync>;
 struct ValueNode {
     /// The address of the key.
     key: usize,
-    value: Value,
+    /// `None` only while the node is dropped.
+    value: Option<Value>,
     reach: Reach,
     outer: Option<Arc<ValueNode>>,
+}
+
+/// The last process of a scope drops the value, at a place where no destructor of the user may panic.
+impl Drop for ValueNode {
+    fn drop(&mut self) {
+        discard_in_place(&mut self.value);
+    }
+}
+
+impl ValueNode {
+    /// Returns the list without the value of `key`. A value that is hidden by an inner one of its key would stay in memory otherwise, and each
+    /// task that starts the next one in a scope of its own would make the list longer.
+    fn without(values: &Arc<ValueNode>, key: usize) -> Option<Arc<ValueNode>> {
+        if values.key == key {
+            return values.outer.clone();
+        }
+        if std::iter::successors(Some(values), |node| node.outer.as_ref()).all(|node| node.key != key) {
+            return Some(values.clone());
+        }
+        let outer = values.outer.as_ref().and_then(|outer| ValueNode::without(outer, key));
+        Some(Arc::new(ValueNode { key: values.key, value: values.value.clone(), reach: values.reach, outer }))
+    }
 }
 
 impl Scope {
@@ -56,7 +81,9 @@ impl Scope {
 
     /// Opens a scope with one more value inside of another one.
     pub(crate) fn with_value(outer: Option<&Scope>, key: usize, value: Value, reach: Reach) -> Scope {
-        let node = ValueNode { key, value, reach, outer: outer.and_then(|outer| outer.0.values.clone()) };
+        let values = outer.and_then(|outer| outer.0.values.as_ref());
+        let value = Some(value);
+        let node = ValueNode { key, value, reach, outer: values.and_then(|values| ValueNode::without(values, key)) };
         Scope::new(Some(Arc::new(node)), outer.and_then(Scope::deadline))
     }
 
@@ -82,7 +109,8 @@ impl Scope {
         let carried: Vec<&Arc<ValueNode>> = nodes.filter(|node| node.reach == Reach::SpawnsAndCalls).collect();
         let (innermost, others) = carried.split_first()?;
         let open = |scope: Option<&Scope>, node: &ValueNode| {
-            Scope::with_value(scope, node.key, node.value.clone(), node.reach)
+            let value = node.value.clone().expect("the node is not dropped");
+            Scope::with_value(scope, node.key, value, node.reach)
         };
         let mut scope = server.cloned();
         for node in others.iter().rev() {
@@ -104,6 +132,6 @@ impl Scope {
     /// Returns the innermost value of a key.
     pub(crate) fn value(&self, key: usize) -> Option<Value> {
         let mut nodes = std::iter::successors(self.0.values.as_ref(), |node| node.outer.as_ref());
-        nodes.find(|node| node.key == key).map(|node| node.value.clone())
+        nodes.find(|node| node.key == key).and_then(|node| node.value.clone())
     }
 }

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 use tokio::sync::mpsc;
 
+use super::discard::discard;
 use super::runtime::{RuntimeHandle, current, current_runtime};
 use crate::exit::Exit;
 use crate::pid::Pid;
@@ -91,5 +92,8 @@ impl Drop for Exits {
         let Some(id) = self.id else { return };
         let sender = self.runtime.with(self.own, |entry| entry.rare.as_mut().and_then(|rare| rare.traps.remove(id)));
         drop(sender);
+        while let Ok(exit) = self.exits.try_recv() {
+            discard(exit);
+        }
     }
 }

@@ -416,16 +416,19 @@ where
             return None;
         }
         self.woken.store(0, Ordering::Relaxed);
-        let (last, value, exit, unused, ticket) = {
+        let (last, value, exit, unused, message, ticket) = {
             let mut state = self.state.lock();
             let state = &mut *state;
             let last = std::mem::replace(&mut state.phase, Phase::Gone);
             let (value, exit) = (state.value.take(), state.exit.take());
             // The mailbox keeps the rest until it skips the call.
             let wait_limit = std::mem::replace(&mut state.wait_limit, WaitLimit::Never);
-            (last, value, exit, (state.waker.take(), wait_limit, state.message.take()), state.ticket.take())
+            (last, value, exit, (state.waker.take(), wait_limit), state.message.take(), state.ticket.take())
         };
         drop(unused);
+        if let Some(message) = message {
+            discard(message);
+        }
         if let Some(ticket) = ticket {
             drop(self.server.0.mailbox.withdraw(ticket));
         }

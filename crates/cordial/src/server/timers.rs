@@ -72,6 +72,13 @@ impl<T: Send> Cancel for Mutex<TimerTable<T>> {
     }
 }
 
+/// Discards each message on its own: two destructors that panic would abort the program.
+impl<T> Drop for TimerTable<T> {
+    fn drop(&mut self) {
+        std::mem::take(&mut self.timers).into_values().for_each(discard);
+    }
+}
+
 impl<T> TimerTable<T> {
     fn insert(&mut self, id: u64, scheduled: Scheduled<T>) {
         self.by_time.insert((scheduled.due, id));

@@ -4,6 +4,7 @@ use futures_core::Stream;
 use futures_util::StreamExt;
 
 use super::async_stream::AsyncStream;
+use crate::process::HeldValues;
 
 impl<S, F, O, T, E, P> AsyncStream<S, F, O, T, E, P>
 where
@@ -50,7 +51,12 @@ where
     /// ```
     #[must_use = "nothing runs before it is awaited, and only its output shows which items have failed"]
     pub async fn collect(self) -> Vec<Result<T, E>> {
-        StreamExt::collect(self).await
+        let mut results = HeldValues::new();
+        let mut stream = std::pin::pin!(self);
+        while let Some(result) = StreamExt::next(&mut stream).await {
+            results.push(result);
+        }
+        results.into_vec()
     }
 
     /// Returns all values and all failures, each in the order of the stream.
@@ -71,7 +77,7 @@ where
     /// ```
     #[must_use = "nothing runs before it is awaited, and only its output shows which items have failed"]
     pub async fn partition(self) -> (Vec<T>, Vec<E>) {
-        let (mut values, mut failures) = (Vec::new(), Vec::new());
+        let (mut values, mut failures) = (HeldValues::new(), HeldValues::new());
         let mut stream = std::pin::pin!(self);
         while let Some(result) = StreamExt::next(&mut stream).await {
             match result {
@@ -79,6 +85,6 @@ where
                 Err(failure) => failures.push(failure),
             }
         }
-        (values, failures)
+        (values.into_vec(), failures.into_vec())
     }
 }

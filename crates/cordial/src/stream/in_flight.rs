@@ -258,13 +258,12 @@ impl<I, O> InFlight<I, O> {
 
     /// Removes all items. Their processes run on.
     pub(super) fn detach_all(&mut self) {
-        if self.runtime.is_forked() {
-            // Another thread may have held the locks at the fork.
-            self.slots.clear();
-            return;
+        // In a forked process, another thread may have held the locks at the fork.
+        if !self.runtime.is_forked() {
+            self.completions.close();
+            self.deadlines.clear();
         }
-        self.completions.close();
-        self.deadlines.clear();
-        self.slots.clear();
+        // Inputs of the user: each on its own, because two destructors that panic would abort the program.
+        std::mem::take(&mut self.slots).into_iter().for_each(|(_, item)| discard(item));
     }
 }

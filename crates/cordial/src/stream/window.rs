@@ -10,6 +10,7 @@
 use std::collections::VecDeque;
 
 use super::options::Order;
+use crate::process::discard_in_place;
 
 /// The items that have started and whose results were not delivered yet.
 #[derive(Debug)]
@@ -88,11 +89,19 @@ impl<R> Window<R> {
     /// results come first, and running items are dropped.
     pub(super) fn cut(&mut self, idx: usize, last: R) {
         if self.order == Order::Input {
-            self.finished.truncate(idx - self.next);
+            self.truncate(idx - self.next);
         }
         self.finished.push_back(Some(last));
         self.n_finished = self.finished.iter().flatten().count();
         self.n_running = self.finished.len() - self.n_finished;
+    }
+
+    /// Drops all but the first `n` entries.
+    fn truncate(&mut self, n: usize) {
+        while self.finished.len() > n {
+            let mut last = self.finished.pop_back().flatten();
+            discard_in_place(&mut last);
+        }
     }
 
     /// Returns how many items have started: the index of the next one.
@@ -108,6 +117,13 @@ impl<R> Window<R> {
     /// Returns how many items are running, or wait to be delivered.
     pub(super) fn n_held(&self) -> usize {
         self.n_running + self.n_finished
+    }
+}
+
+/// Discards each result on its own: two destructors that panic would abort the program.
+impl<R> Drop for Window<R> {
+    fn drop(&mut self) {
+        self.truncate(0);
     }
 }
 

@@ -10,7 +10,7 @@ use futures_util::stream::FuturesUnordered;
 use super::deadline::Deadline;
 use super::handle::{Task, default_limit};
 use crate::exit::Exit;
-use crate::process::{capped, ends_at_this_await, named_limit};
+use crate::process::{HeldValues, capped, ends_at_this_await, named_limit};
 use crate::timeout::Timeout;
 
 impl<T: Send + 'static> Task<T> {
@@ -54,7 +54,7 @@ impl<T: Send + 'static> Task<T> {
 pub struct AwaitMany<T> {
     running: FuturesUnordered<Indexed<T>>,
     /// The values that have arrived, by index in the input. `None` once this future was ready.
-    values: Option<Vec<Option<T>>>,
+    values: Option<HeldValues<Option<T>>>,
     timeout: Timeout,
     /// Armed by the first poll that leaves a task pending.
     deadline: Option<Deadline>,
@@ -112,7 +112,7 @@ impl<T: Send> Future for AwaitMany<T> {
         let mut values = this.values.take().expect("polled again after it was ready");
         while let Poll::Ready(next) = this.running.poll_next_unpin(cx) {
             match next {
-                Some((idx, Ok(value))) => values[idx] = Some(value),
+                Some((idx, Ok(value))) => values.as_mut_slice()[idx] = Some(value),
                 Some((_, Err(exit))) => {
                     this.running.clear();
                     if ends_at_this_await(cx) {
@@ -121,7 +121,8 @@ impl<T: Send> Future for AwaitMany<T> {
                     return Poll::Ready(Err(exit));
                 }
                 None => {
-                    let values = values.into_iter().map(|value| value.expect("every task has returned a value"));
+                    let values =
+                        values.into_vec().into_iter().map(|value| value.expect("every task has returned a value"));
                     return Poll::Ready(Ok(values.collect()));
                 }
             }

@@ -12,7 +12,7 @@ use futures_util::stream::FuturesUnordered;
 use super::deadline::Deadline;
 use super::handle::{Task, default_limit};
 use crate::exit::Exit;
-use crate::process::{Shutdown, ends_at_this_await};
+use crate::process::{HeldValues, Shutdown, ends_at_this_await};
 use crate::timeout::Timeout;
 
 /// What [`Task::yield_many`] does with the tasks that still run when its timeout elapses.
@@ -169,7 +169,8 @@ enum WaitEnd {
 
 async fn yield_many<T: Send>(options: YieldManyOptions<'_, T>) -> Results<T> {
     let YieldManyOptions { tasks, timeout, limit, on_timeout } = options;
-    let mut results: Results<T> = tasks.iter().map(|_| None).collect();
+    let mut held: HeldValues<_> = tasks.iter().map(|_| None).collect();
+    let results = held.as_mut_slice();
     let limit = limit.min(tasks.iter().filter(|task| !task.is_taken()).count());
     let mut n_results = 0;
     // If no handle refers to a process, all results are known, and the deadline is never polled.
@@ -198,13 +199,13 @@ async fn yield_many<T: Send>(options: YieldManyOptions<'_, T>) -> Results<T> {
     drop(running);
     if wait_end == WaitEnd::TimeoutElapsed {
         // Processes that have exited do not time out: their results are about to arrive.
-        for (task, result) in tasks.iter_mut().zip(&mut results) {
+        for (task, result) in tasks.iter_mut().zip(&mut *results) {
             if result.is_none() && !task.is_taken() && task.is_finished() && n_results < limit {
                 *result = task.yield_for(Timeout::Infinity).await;
                 n_results += 1;
             }
         }
-        let running = tasks.iter_mut().zip(&mut results).filter(|(task, result)| result.is_none() && !task.is_taken());
+        let running = tasks.iter_mut().zip(&mut *results).filter(|(task, result)| result.is_none() && !task.is_taken());
         match on_timeout {
             OnTimeout::Nothing => {}
             OnTimeout::Ignore => running.for_each(|(task, result)| *result = task.take_or_detach()),
@@ -214,5 +215,5 @@ async fn yield_many<T: Send>(options: YieldManyOptions<'_, T>) -> Results<T> {
             }
         }
     }
-    results
+    held.into_vec()
 }

@@ -1,12 +1,11 @@
 //! The outcome of a whole set: its first value, all its values, or its end.
 
-use std::collections::HashSet;
 use std::future::poll_fn;
 
 use super::set::TaskSet;
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::{LateEnds, Shutdown, StopReport, stop_all};
+use crate::process::{HeldValues, LateEnds, Shutdown, StopReport, stop_these};
 
 impl<T, O: Send + 'static> TaskSet<T, O> {
     /// Waits for the first value. The other tasks are then asked to shut down.
@@ -19,12 +18,12 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
     ///
     /// Dropping the future drops the set: all tasks are asked to shut down.
     pub async fn first_ok(mut self) -> Result<T, Vec<Exit>> {
-        let mut exits = Vec::new();
+        let mut exits = HeldValues::new();
         loop {
             match self.next().await {
                 Some(Ok(value)) => return Ok(value),
                 Some(Err(exit)) => exits.push(exit),
-                None => return Err(exits),
+                None => return Err(exits.into_vec()),
             }
         }
     }
@@ -39,13 +38,14 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
     ///
     /// Dropping the future drops the set: all tasks are asked to shut down.
     pub async fn all(mut self) -> Result<Vec<T>, Exit> {
-        let mut values = Vec::with_capacity(self.len());
+        let mut values = HeldValues::new();
         while let Some((number, result)) = poll_fn(|cx| self.poll_any(cx)).await {
             match result {
                 Ok(value) => values.push((number, value)),
                 Err(exit) => return Err(exit),
             }
         }
+        let mut values = values.into_vec();
         values.sort_unstable_by_key(|(number, _)| *number);
         Ok(values.into_iter().map(|(_, value)| value).collect())
     }
@@ -59,8 +59,8 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
     pub async fn shutdown(self, grace: impl Into<Shutdown>) -> StopReport {
         let Some(runtime) = self.runtime.as_ref().filter(|_| !self.is_forked()) else { return StopReport::default() };
         let shutdown = grace.into();
-        let running: HashSet<Pid> = self.running.iter().map(|(_, task)| task.pid).collect();
-        let mut report = stop_all(runtime, &|pid, _| running.contains(&pid), shutdown, LateEnds::Await).await;
+        let running: Vec<Pid> = self.running.iter().map(|(_, task)| task.pid).collect();
+        let mut report = stop_these(runtime, &running, shutdown, LateEnds::Await).await;
         if shutdown == Shutdown::BrutalKill {
             // These were killed as requested.
             report.killed.clear();

@@ -209,3 +209,57 @@ fn destructors_run_in_the_scope_also_after_a_kill() {
         assert_eq!(*seen.lock().unwrap(), [Some("acme"), None, Some("dropped")]);
     });
 }
+
+/// The destructors of the values run where the last process of the scope ends.
+#[test]
+#[expect(clippy::async_yields_async, reason = "the handle is awaited outside of the scope")]
+fn a_panic_in_the_destructor_of_a_value_affects_no_process() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("planned panic of a destructor");
+        }
+    }
+    static FIRST: Inherited<Bomb> = Inherited::new();
+    static SECOND: Inherited<Bomb> = Inherited::new().carried_by_calls();
+    testing::run(async {
+        let start = async {
+            Task::spawn(async {
+                tokio::task::yield_now().await;
+                assert!(FIRST.get().is_some() && SECOND.get().is_some());
+                7
+            })
+        };
+        let task = FIRST.scope(Bomb, SECOND.scope(Bomb, start)).await;
+        let end = process::monitor(task.pid());
+        assert_eq!((task.await, end.await), (Ok(7), Exit::Normal));
+        FIRST.scope(Bomb, SECOND.scope(Bomb, async {})).await;
+    });
+}
+
+/// Each task of a chain starts the next one in a scope of its own, which hides the value of the scope before.
+#[test]
+fn a_hidden_value_is_dropped_with_its_scope() {
+    static HOP: Inherited<Arc<()>> = Inherited::new();
+    static ALL: Inherited<()> = Inherited::new();
+    const HOPS: usize = 100_000;
+    type Hop = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+    fn hop(n: usize, value: Arc<()>, done: mpsc::UnboundedSender<()>) -> Hop {
+        Box::pin(async move {
+            // One of this hop, which is hidden by now, and those of the test and of the future.
+            assert!(Arc::strong_count(&value) < 8, "hop {n}: {}", Arc::strong_count(&value));
+            assert!(ALL.get().is_some());
+            if n > 0 {
+                let next = hop(n - 1, value.clone(), done);
+                HOP.scope(value, async { Task::start(next) }).await;
+            } else {
+                done.send(()).unwrap();
+            }
+        })
+    }
+    testing::run(async {
+        let (done, mut is_done) = mpsc::unbounded_channel();
+        ALL.scope((), hop(HOPS, Arc::new(()), done)).await;
+        assert_eq!(is_done.recv().await, Some(()));
+    });
+}

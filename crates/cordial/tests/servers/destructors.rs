@@ -124,3 +124,52 @@ fn a_long_chain_of_answers_that_hold_calls_is_dropped_without_a_deep_stack() {
     };
     runtime.block_on(chain).unwrap();
 }
+
+struct Keep;
+
+impl Handle<Keep> for Plain {
+    type Reply = ();
+    async fn handle(&mut self, _: Keep, ctx: &mut Context<Self>) {
+        for _ in 0..2 {
+            ctx.send_after(SECOND, Carried(Bomb)).detach();
+        }
+    }
+}
+
+struct Hang;
+
+impl Handle<Hang> for Plain {
+    type Reply = ();
+    async fn handle(&mut self, _: Hang, _: &mut Context<Self>) {
+        pending().await
+    }
+}
+
+struct Carried(Bomb);
+
+impl Handle<Carried> for Plain {
+    type Reply = ();
+    async fn handle(&mut self, carried: Carried, _: &mut Context<Self>) {
+        std::mem::forget(carried);
+    }
+}
+
+#[test]
+fn messages_whose_destructors_panic_affect_neither_their_callers_nor_the_stop_of_the_server() {
+    testing::run(async {
+        let server = ServerRef::start(|| Plain);
+        server.call(Keep).await.unwrap();
+        assert!(server.stop().await.is_clean());
+        assert_eq!(server.ended().await, Exit::Normal);
+
+        let server = ServerRef::start(|| Plain);
+        server.cast(Hang).await.unwrap();
+        let mut calls = [(); 2].map(|()| server.call(Carried(Bomb)));
+        for call in &mut calls {
+            assert!(poll!(call).is_pending());
+        }
+        drop(calls);
+        let late = server.call(Carried(Bomb)).timeout(SECOND).await;
+        assert!(late.unwrap_err().is_timeout());
+    });
+}

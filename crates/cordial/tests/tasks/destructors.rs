@@ -6,7 +6,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cordial::{Exit, Runtime, Shutdown, Task, process, testing};
+use cordial::{Exit, Runtime, Shutdown, StreamTimeout, Task, TaskSet, process, testing};
 use futures::FutureExt;
 use tokio::sync::oneshot;
 use tracing::Level;
@@ -16,7 +16,7 @@ use crate::harness::seeds::{SECOND, for_each_seed};
 use crate::harness::subprocess;
 
 /// Panics when it is dropped.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Bomb(&'static str);
 
 impl Drop for Bomb {
@@ -148,6 +148,59 @@ fn a_panic_in_the_destructor_of_an_unused_value_is_emitted_and_affects_no_proces
     assert!(events::named(&emitted, "crash").is_empty(), "no process crashed: {emitted:?}");
 }
 
+/// Values that arrive one by one and are passed on together. A list of the standard library would abort the program.
+#[test]
+fn several_panics_in_destructors_of_values_that_are_held_are_all_emitted() {
+    if !subprocess::is_isolated(test_name!()) {
+        return;
+    }
+    async fn bomb_or_pending(n: u32) -> Bomb {
+        if n == 0 { pending().await } else { Bomb("boom") }
+    }
+    /// Polls a future before and after the bombs have arrived, and drops it.
+    async fn drop_late<F: Future>(future: F) {
+        let mut future = Box::pin(future);
+        for _ in 0..2 {
+            assert!((&mut future).now_or_never().is_none());
+            tokio::time::sleep(SECOND).await;
+        }
+    }
+    let emitted = events::capture(|| {
+        testing::run(async {
+            let tasks = || (0..3).map(|n| Task::spawn(bomb_or_pending(n)));
+            drop_late(Task::await_many(tasks())).await;
+            let late = Task::await_many(tasks()).timeout(SECOND).await;
+            assert!(matches!(late, Err(Exit::Timeout(_))));
+            drop_late(Task::yield_many(&mut tasks().collect::<Vec<_>>()).timeout(60 * SECOND)).await;
+            let mut set = TaskSet::new();
+            for n in 0..3 {
+                set.spawn(bomb_or_pending(n));
+            }
+            drop_late(set.all()).await;
+
+            let stream = || Task::async_stream(0..3, bomb_or_pending).max_concurrency(3);
+            let mut ordered = stream();
+            drop_late(ordered.next()).await;
+            drop(ordered);
+            drop_late(stream().unordered().collect()).await;
+            drop_late(stream().unordered().partition()).await;
+            let cut = stream().timeout(SECOND).on_timeout(StreamTimeout::EndStream).collect().await;
+            assert!(matches!(cut[..], [Err(Exit::Timeout(_))]));
+            let kept = Task::async_stream([Bomb("boom"), Bomb("boom")], |input| {
+                std::mem::forget(input);
+                pending::<()>()
+            });
+            let mut kept = kept.max_concurrency(2).zip_input_on_exit();
+            drop_late(kept.next()).await;
+            drop(kept);
+        });
+    });
+    assert_lost(&emitted, &["boom"; 18]);
+    // The item that has exceeded its timeout.
+    let crashes = events::named(&emitted, "crash");
+    assert_eq!(crashes.iter().map(|crash| crash.field("exit")).collect::<Vec<_>>(), ["was killed"]);
+}
+
 #[test]
 fn a_value_that_is_dropped_while_its_owner_unwinds_does_not_change_the_panic_report() {
     for_each_seed(|| async {
@@ -204,6 +257,19 @@ fn a_panic_in_the_destructor_of_an_unused_error_affects_no_process() {
         });
     });
     assert_lost(&emitted, &["boom"; 3]);
+}
+
+#[test]
+fn panics_in_the_destructors_of_exits_that_were_not_read_affect_no_process() {
+    for_each_seed(|| async {
+        let exits = process::trap_exits();
+        for _ in 0..2 {
+            let nasty = Exit::Error(Arc::new(Nasty(Bomb("boom"))));
+            Task::start_link(async { cordial::exit(nasty).await });
+        }
+        tokio::time::sleep(SECOND).await;
+        drop(exits);
+    });
 }
 
 #[test]

@@ -288,13 +288,27 @@ impl RuntimeHandle {
         self.shared.n_ended.fetch_max(ended, Ordering::Relaxed).max(ended).min(spawned)
     }
 
-    /// Returns the live processes for which `is_member` returns true, each after its callers: if they are signaled in
+    /// Calls `f` with those of `among` that are alive, or else with all live processes.
+    pub(crate) fn for_each_of(&self, among: Option<&[Pid]>, f: &mut dyn FnMut(Pid, &Entry)) {
+        match among {
+            None => self.for_each(f),
+            Some(pids) => pids.iter().for_each(|pid| _ = self.with(*pid, |entry| f(*pid, entry))),
+        }
+    }
+
+    /// Returns the live processes, or those of `among`, for which `is_member` returns true, each after its callers: if they are signaled in
     /// this order, each gets its signal before it sees the end of a process that it has spawned.
-    pub(crate) fn members(&self, is_member: &dyn Fn(Pid, &Entry) -> bool) -> Vec<Pid> {
-        let mut members = Vec::new();
-        self.for_each(&mut |pid, entry| members.extend(is_member(pid, entry).then(|| (entry.callers().len(), pid))));
-        members.sort_by_key(|(n_callers, _)| *n_callers);
-        members.into_iter().map(|(_, pid)| pid).collect()
+    pub(crate) fn members(&self, among: Option<&[Pid]>, is_member: &dyn Fn(Pid, &Entry) -> bool) -> Vec<Pid> {
+        // By the number of callers, which is small.
+        let mut members: Vec<Vec<Pid>> = Vec::new();
+        self.for_each_of(among, &mut |pid, entry| {
+            if is_member(pid, entry) {
+                let n_callers = entry.callers().len();
+                members.resize_with(members.len().max(n_callers + 1), Vec::new);
+                members[n_callers].push(pid);
+            }
+        });
+        members.concat()
     }
 
     /// Returns the processes whose current poll is long, and how long it has lasted.
@@ -339,7 +353,7 @@ impl RuntimeHandle {
     pub(crate) fn kill_all(&self) {
         let kill = |pid| self.apply(pid, Signal::Sent { from: None, reason: Exit::Killed });
         // All are killed before the first one is woken, so that none of them handles the exit of another.
-        let effects: Vec<Effect> = self.members(&|_, _| true).into_iter().map(kill).collect();
+        let effects: Vec<Effect> = self.members(None, &|_, _| true).into_iter().map(kill).collect();
         effects.into_iter().for_each(Effect::act);
     }
 }

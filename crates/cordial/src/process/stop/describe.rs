@@ -22,11 +22,15 @@ pub(crate) fn describe_one(runtime: &RuntimeHandle, pid: Pid, polls: &Polls) -> 
     runtime.with(pid, |entry| describe(pid, entry, polls))
 }
 
-/// Describes the processes for which `is_member` returns true.
-pub(crate) fn describe_all(runtime: &RuntimeHandle, is_member: &dyn Fn(Pid, &Entry) -> bool) -> Vec<Stopped> {
+/// Describes the live processes, or those of `among`, for which `is_member` returns true.
+pub(crate) fn describe_all(
+    runtime: &RuntimeHandle,
+    among: Option<&[Pid]>,
+    is_member: &dyn Fn(Pid, &Entry) -> bool,
+) -> Vec<Stopped> {
     let polls = Polls::now(runtime);
     let mut described = Vec::new();
-    runtime.for_each(&mut |pid, entry| {
+    runtime.for_each_of(among, &mut |pid, entry| {
         if is_member(pid, entry) {
             described.push(describe(pid, entry, &polls));
         }

@@ -34,6 +34,20 @@ pub(crate) enum LateEnds {
 /// Returns whether a stop applies to a process. Not a type parameter, so that the code of a stop is compiled once.
 pub(crate) type IsMember<'a> = &'a (dyn Fn(Pid, &Entry) -> bool + Sync);
 
+/// The processes that a stop applies to.
+#[derive(Clone, Copy)]
+struct Group<'a> {
+    /// `None`: every process of the runtime may be a member, so each step searches the table.
+    among: Option<&'a [Pid]>,
+    is_member: IsMember<'a>,
+}
+
+impl Group<'_> {
+    fn members(&self, runtime: &RuntimeHandle) -> Vec<Pid> {
+        runtime.members(self.among, self.is_member)
+    }
+}
+
 /// Stops every process for which `is_member` returns true, including those that are spawned during
 /// the stop. The whole group has one grace time.
 pub(crate) async fn stop_all(
@@ -42,15 +56,30 @@ pub(crate) async fn stop_all(
     shutdown: Shutdown,
     late_ends: LateEnds,
 ) -> StopReport {
+    stop_group(runtime, Group { among: None, is_member }, shutdown, late_ends).await
+}
+
+/// Stops these processes, with one grace time. Takes no longer if the runtime has many others, whose number does not matter.
+pub(crate) async fn stop_these(
+    runtime: &RuntimeHandle,
+    pids: &[Pid],
+    shutdown: Shutdown,
+    late_ends: LateEnds,
+) -> StopReport {
+    stop_group(runtime, Group { among: Some(pids), is_member: &|_, _| true }, shutdown, late_ends).await
+}
+
+async fn stop_group(runtime: &RuntimeHandle, group: Group<'_>, shutdown: Shutdown, late_ends: LateEnds) -> StopReport {
     let first = Step::first(shutdown);
-    if first != Step::Kill && until_gone(runtime, is_member, first, time_of(first)).await {
+    if first != Step::Kill && until_gone(runtime, group, first, time_of(first)).await {
         return StopReport::default();
     }
     // A process that is already exiting has ended in time, however short the grace time was.
-    let mut killed = describe_all(runtime, &|pid, entry| is_member(pid, entry) && !entry.shutdown.is_exiting());
+    let has_to_be_killed = |pid, entry: &Entry| (group.is_member)(pid, entry) && !entry.shutdown.is_exiting();
+    let mut killed = describe_all(runtime, group.among, &has_to_be_killed);
     let abandoned = match late_ends {
-        LateEnds::Await => kill_all(runtime, is_member, &mut std::iter::repeat(ABANDON_AFTER)).await,
-        LateEnds::Limit => kill_all(runtime, is_member, &mut [ABANDON_AFTER, FOR_LATE_ENDS].into_iter()).await,
+        LateEnds::Await => kill_all(runtime, group, &mut std::iter::repeat(ABANDON_AFTER)).await,
+        LateEnds::Limit => kill_all(runtime, group, &mut [ABANDON_AFTER, FOR_LATE_ENDS].into_iter()).await,
     };
     let pids: BTreeSet<Pid> = abandoned.iter().map(|stopped| stopped.pid).collect();
     killed.retain(|stopped| !pids.contains(&stopped.pid));
@@ -61,7 +90,8 @@ pub(crate) async fn stop_all(
 /// lists only the abandoned processes.
 pub(crate) async fn kill_group(runtime: &RuntimeHandle, is_member: IsMember<'_>, limit: Duration) -> StopReport {
     // Two rounds: a destructor that hangs begins after the kill, in a new poll.
-    let abandoned = kill_all(runtime, is_member, &mut [limit / 2; 2].into_iter()).await;
+    let group = Group { among: None, is_member };
+    let abandoned = kill_all(runtime, group, &mut [limit / 2; 2].into_iter()).await;
     StopReport { abandoned, ..StopReport::default() }
 }
 
@@ -69,15 +99,16 @@ pub(crate) async fn kill_group(runtime: &RuntimeHandle, is_member: IsMember<'_>,
 /// poll for a whole round. If there are no more rounds, the other members that are left wait for a thread, and end later.
 async fn kill_all(
     runtime: &RuntimeHandle,
-    is_member: IsMember<'_>,
+    group: Group<'_>,
     rounds: &mut (dyn Iterator<Item = Duration> + Send),
 ) -> Vec<Stopped> {
     let mut polls = Polls::now(runtime);
     // A guardian that waits for a stuck process abandons it after the same time, and ends a moment later.
     let mut stuck: SortedMap<Pid, PollId> = SortedMap::default();
     for round in rounds {
-        let is_awaited = |pid, entry: &Entry| stuck.get(pid).is_none() && is_member(pid, entry);
-        let have_ended = until_gone(runtime, &is_awaited, Step::Kill, Some(round)).await;
+        let is_awaited = |pid, entry: &Entry| stuck.get(pid).is_none() && (group.is_member)(pid, entry);
+        let awaited = Group { is_member: &is_awaited, ..group };
+        let have_ended = until_gone(runtime, awaited, Step::Kill, Some(round)).await;
         let before = std::mem::replace(&mut polls, Polls::now(runtime));
         if have_ended && stuck.iter().all(|(pid, poll)| polls.of(pid) == Some(*poll) || !runtime.is_alive(pid)) {
             break;
@@ -85,7 +116,7 @@ async fn kill_all(
         stuck = polls.iter().filter(|(pid, _)| polls.is_stuck(*pid, before.of(*pid))).collect();
     }
     let is_stuck = |pid| stuck.get(pid).is_some_and(|poll| polls.of(pid) == Some(*poll));
-    let abandoned = describe_all(runtime, &|pid, entry| is_stuck(pid) && is_member(pid, entry));
+    let abandoned = describe_all(runtime, group.among, &|pid, entry| is_stuck(pid) && (group.is_member)(pid, entry));
     for stopped in &abandoned {
         abandon(runtime, stopped.pid);
     }
@@ -99,10 +130,10 @@ fn time_of(step: Step) -> Option<Duration> {
 
 /// Takes a step for every member, also for newly spawned members, until no member is left. Returns
 /// `false` if `limit` passes before; `None` is no limit.
-async fn until_gone(runtime: &RuntimeHandle, is_member: IsMember<'_>, step: Step, limit: Option<Duration>) -> bool {
+async fn until_gone(runtime: &RuntimeHandle, group: Group<'_>, step: Step, limit: Option<Duration>) -> bool {
     let mut timer: Option<Timer> = limit.and_then(|limit| runtime.executor().timer(limit));
     loop {
-        let members = runtime.members(is_member);
+        let members = group.members(runtime);
         if members.is_empty() {
             return true;
         }
@@ -125,7 +156,7 @@ async fn until_gone(runtime: &RuntimeHandle, is_member: IsMember<'_>, step: Step
             None => Poll::Pending,
         });
         if let Either::Right(_) = select(std::pin::pin!(all_ended), limit_passed).await {
-            return runtime.members(is_member).is_empty();
+            return group.members(runtime).is_empty();
         }
     }
 }
