@@ -26,9 +26,10 @@ pub(crate) fn notice_forks() {
     FORK_GUARD.get_or_init(forkguard::new);
 }
 
-/// A lock for a few instructions that run no code of the user and take no other lock. To take it costs one atomic exchange, and to
-/// give it back a store: half of what a `Mutex` costs. In return, a thread that finds it taken is not woken when it is given back: the
-/// thread tries again and again, lets other threads run in between, and sleeps for a millisecond at a time if that does not help.
+/// A lock for a few instructions that run no code of the user and take no other lock, except others of this kind in a fixed order. To take
+/// it costs one atomic exchange, and to give it back a store: half of what a `Mutex` costs. In return, a thread that finds it taken is not
+/// woken when it is given back: the thread tries again and again, lets other threads run in between, and sleeps for a millisecond at a time
+/// if that does not help.
 pub struct SpinLock<T>(TryLock<T>);
 
 impl<T> SpinLock<T> {

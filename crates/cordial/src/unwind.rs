@@ -100,10 +100,10 @@ struct Resumed(Box<Caught>);
 #[inline]
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Unwound> {
     // If a destructor calls this while another panic unwinds, the record of that panic is kept for its own `catch`.
-    let outer = if std::thread::panicking() { hook::take_record() } else { None };
+    let outer = if std::thread::panicking() { hook::take_record().map(Box::new) } else { None };
     let outcome = hook::while_recording(|| catch_unwind(AssertUnwindSafe(f))).map_err(unwound);
-    if outer.is_some() {
-        hook::set_record(outer);
+    if let Some(outer) = outer {
+        hook::set_record(Some(*outer));
     }
     outcome
 }

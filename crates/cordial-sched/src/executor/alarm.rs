@@ -117,7 +117,7 @@ impl Executor {
         self.clear_alarm(task);
         let alarm = deadline.rounded(left);
         task.alarm().set(alarm.at);
-        let timeout = self.core().timeouts.arm_alarm(alarm.time(), task.clone());
+        let timeout = self.common().timeouts.arm_alarm(alarm.time(), task.clone());
         task.alarm().set_timeout(timeout.to_bits());
         Poll::Pending
     }
@@ -128,7 +128,7 @@ impl Executor {
         if let Some(timeout) = task.alarm().take()
             && !self.is_forked()
         {
-            self.core().timeouts.disarm_alarm(ArmedTimeout::from_bits(timeout), task);
+            self.common().timeouts.disarm_alarm(ArmedTimeout::from_bits(timeout), task);
         }
     }
 }

@@ -54,19 +54,26 @@ pub struct PollId {
 /// contend for one counter.
 struct LocalCount {
     core: Arc<dyn HasCore>,
+    /// Beside `core`, so that it is reached without a virtual call.
+    common: Arc<Common>,
+}
+
+/// What every spawn and every await needs of an executor.
+pub(super) struct Common {
+    pub(super) tasks: TaskAllocator,
+    pub(super) timeouts: Arc<Timeouts>,
+    pub(super) is_closed: AtomicBool,
+    /// Notices a fork. `None` in a simulation, which has no threads that a forked process could miss.
+    pub(super) fork_guard: Option<forkguard::Guard>,
 }
 
 /// The state of one executor.
 pub(super) struct Core {
+    pub(super) common: Arc<Common>,
     pub(super) scheduler: Scheduler,
-    pub(super) tasks: TaskAllocator,
-    pub(super) timeouts: Arc<Timeouts>,
     pub(super) dropped_timers: Arc<DroppedTimers>,
     pub(super) hooks: Arc<dyn Hooks>,
     pub(super) hook_calls: Arc<HookCalls>,
-    pub(super) is_closed: AtomicBool,
-    /// Notices a fork. `None` in a simulation, which has no threads that a forked process could miss.
-    pub(super) fork_guard: Option<forkguard::Guard>,
     pub(super) started: Instant,
     /// Started just before that.
     pub(super) tick_clock: TickClock,
@@ -76,7 +83,16 @@ pub(super) struct Core {
     pub(super) tokio_runtime: Mutex<Option<tokio::runtime::Runtime>>,
 }
 
-impl Core {
+impl Common {
+    pub(super) fn new(
+        tasks: TaskAllocator,
+        timeouts: Arc<Timeouts>,
+        fork_guard: Option<forkguard::Guard>,
+    ) -> Arc<Common> {
+        Arc::new(Common { tasks, timeouts, is_closed: AtomicBool::new(false), fork_guard })
+    }
+
+    #[inline]
     pub(super) fn is_forked(&self) -> bool {
         // A guard reports a fork only once, so a new clone is asked each time.
         self.fork_guard.as_ref().is_some_and(|guard| guard.clone().detected_fork())
@@ -91,13 +107,15 @@ pub(super) enum Scheduler {
 
 impl Executor {
     pub(super) fn of(core: Arc<Core>) -> Executor {
-        Executor { local: Arc::new(LocalCount { core }) }
+        let common = core.common.clone();
+        Executor { local: Arc::new(LocalCount { core, common }) }
     }
 
     /// Returns a handle whose clones have a counter of their own, for one more thread that starts tasks.
     #[must_use]
     pub fn with_local_count(&self) -> Executor {
-        Executor { local: Arc::new(LocalCount { core: self.local.core.clone() }) }
+        let LocalCount { core, common } = &*self.local;
+        Executor { local: Arc::new(LocalCount { core: core.clone(), common: common.clone() }) }
     }
 
     /// Returns the hooks, if they are of type `H`.
@@ -243,7 +261,7 @@ impl Executor {
     /// Returns whether [`close`](Executor::close) or [`refuse`](Executor::refuse) was called.
     #[inline]
     pub fn is_closed(&self) -> bool {
-        self.core().is_closed.load(Ordering::SeqCst)
+        self.common().is_closed.load(Ordering::SeqCst)
     }
 
     /// Returns whether the program has forked since the executor was started, so that this process has none of its threads, except
@@ -251,13 +269,13 @@ impl Executor {
     /// Reads one counter.
     #[inline]
     pub fn is_forked(&self) -> bool {
-        self.core().is_forked()
+        self.common().is_forked()
     }
 
     /// Marks the executor as closed, so that the layer above refuses new tasks. Running tasks
     /// continue.
     pub fn refuse(&self) {
-        self.core().is_closed.store(true, Ordering::SeqCst);
+        self.common().is_closed.store(true, Ordering::SeqCst);
     }
 
     /// Stops the threads once no task is ready. To be called after the layer above has cancelled every task.
@@ -284,7 +302,7 @@ impl Executor {
         });
         self.core().hook_calls.close();
         // Polls that have not returned may have timeouts, which still elapse.
-        self.core().timeouts.close();
+        self.common().timeouts.close();
         self.shut_down_tokio();
         n_in_poll
     }
@@ -318,9 +336,20 @@ impl Executor {
         }
     }
 
-    #[inline]
     pub(super) fn core(&self) -> &Core {
         self.local.core.core()
+    }
+
+    #[inline]
+    pub(super) fn common(&self) -> &Common {
+        &self.local.common
+    }
+
+    /// Returns whether both are handles on one executor.
+    #[inline]
+    #[must_use]
+    pub fn is_same(&self, other: &Executor) -> bool {
+        Arc::ptr_eq(&self.local.common, &other.local.common)
     }
 
     pub(crate) fn pool(&self) -> Option<&Arc<Pool>> {
@@ -340,7 +369,7 @@ impl Executor {
     /// Returns whether the calling thread is a worker of this executor.
     #[inline]
     pub fn is_own_worker(&self) -> bool {
-        schedule::is_worker_of(self.core().tasks.scheduler())
+        schedule::is_worker_of(self.common().tasks.scheduler())
     }
 }
 

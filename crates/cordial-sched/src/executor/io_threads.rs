@@ -38,7 +38,7 @@ pub(super) struct IoThread {
 impl LocalSchedule for IoThread {
     fn push(&self, task: Runnable, _: Placement) -> Result<(), Runnable> {
         let core = self.executor.core();
-        if task.scheduler() != core.tasks.scheduler() {
+        if task.scheduler() != core.common.tasks.scheduler() {
             return Err(task);
         }
         core.inject(task, &|| self.executor.clone());

@@ -7,11 +7,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::executor::handle::Executor;
+use crate::executor::wait_timeout::WaitTimeout;
 use crate::table::Key;
 use crate::task::header::Header;
 use crate::task::runnable::Runnable;
+use crate::task::task_ref::TaskRef;
 use crate::task::turns::drop_in_turn;
-use crate::timeout::ArmedTimeout;
 use crate::unwind;
 
 /// The handle on a task's output, with a timeout for the wait. Dropping it detaches the task, which runs on.
@@ -23,7 +24,7 @@ pub struct JoinHandle<T> {
     /// Keeps the executor alive, so that the task can still run and end.
     executor: Executor,
     take_output: fn(&mut Runnable) -> T,
-    timeout: Option<ArmedTimeout>,
+    timeout: WaitTimeout,
 }
 
 impl<T> JoinHandle<T> {
@@ -32,7 +33,7 @@ impl<T> JoinHandle<T> {
         executor: Executor,
         take_output: fn(&mut Runnable) -> T,
     ) -> JoinHandle<T> {
-        JoinHandle { header: Some(header), executor, take_output, timeout: None }
+        JoinHandle { header: Some(header), executor, take_output, timeout: WaitTimeout::NONE }
     }
 
     /// Returns the key of the task. `None` once the output was taken.
@@ -52,25 +53,22 @@ impl<T> JoinHandle<T> {
 
     /// Returns ready once `after` has passed since the first call, or since the first call after
     /// [`clear_timeout`](JoinHandle::clear_timeout). Never returns ready if that instant is beyond the range of the clock.
-    pub fn poll_timeout(&mut self, after: Duration, cx: &mut Context<'_>) -> Poll<()> {
-        let timeouts = &self.executor.core().timeouts;
-        if let Some(timeout) = self.timeout {
-            return timeouts.poll(timeout, cx);
-        }
-        if after.is_zero() {
-            return Poll::Ready(());
-        }
-        let deadline = self.executor.now().checked_add(after);
-        self.timeout = deadline.map(|deadline| timeouts.arm(deadline, cx.waker().clone()));
-        Poll::Pending
+    ///
+    /// `waiter` is the task that the calling thread polls, and its executor, if `cx` is that of its poll. If that is the executor of this
+    /// handle, a wait of a second or more is up to 20 milliseconds longer, as in [`Executor::deadline`], and costs much less.
+    pub fn poll_timeout(
+        &mut self,
+        after: Duration,
+        waiter: Option<(&Executor, &TaskRef)>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        self.timeout.poll(&self.executor, after, waiter, cx)
     }
 
     /// Disarms the timeout, because the wait is over or begins anew.
     pub fn clear_timeout(&mut self) {
-        if let Some(timeout) = self.timeout.take()
-            && !self.executor.is_forked()
-        {
-            self.executor.core().timeouts.disarm(timeout);
+        if !self.executor.is_forked() {
+            self.timeout.clear(&self.executor);
         }
     }
 }
@@ -84,16 +82,19 @@ impl<T> Future for JoinHandle<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let header = self.header.as_ref().expect("polled again after it was ready");
         let mut task = std::task::ready!(header.join.poll_join(cx));
-        // Dropped before the task is retired, because a header to which a reference is left may not be used again.
-        self.header = None;
+        // Before the task is retired, because a header to which a reference is left may not be used again.
+        task.keep_header(self.header.take());
         let output = (self.take_output)(&mut task);
-        task.retire();
+        task.retire_empty();
         Poll::Ready(output)
     }
 }
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
+        if self.header.is_none() && !self.timeout.is_armed() {
+            return;
+        }
         if self.executor.is_forked() {
             // Another thread may have held a lock of the task or of its timeout at the fork.
             std::mem::forget(self.header.take());

@@ -12,6 +12,7 @@
 //! | `dropped_timers` | what keeps timers that tokio no longer needs from waking its threads |
 //! | `start` | how an executor is made |
 //! | `alarm` | the limits of waits, of which a task has many |
+//! | `wait_timeout` | the limit of the wait for the output of one task |
 //! | `timer`, `join_handle`, `prepare` | what the methods of an executor return |
 //!
 //! `hooks` and `handle` are a cycle of two files: an executor calls its hooks, and they get a handle on it.
@@ -31,3 +32,4 @@ mod start;
 pub(crate) mod statistics;
 pub(crate) mod timer;
 mod timer_thread;
+mod wait_timeout;

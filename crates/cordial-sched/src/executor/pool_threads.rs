@@ -98,8 +98,8 @@ impl SysmonHooks for Executor {
     }
 
     fn trim(&self, is_all_asleep: &dyn Fn() -> bool) -> Option<Duration> {
-        self.core().timeouts.trim();
+        self.common().timeouts.trim();
         self.core().dropped_timers.forget();
-        self.core().tasks.trim(self.now().into_std(), is_all_asleep)
+        self.common().tasks.trim(self.now().into_std(), is_all_asleep)
     }
 }

@@ -45,7 +45,7 @@ impl Executor {
     /// If the index of `key` is larger than any that a table hands out.
     #[inline]
     pub fn reserve(&self, key: Key) -> Reserved {
-        Reserved(Unstarted(Some(self.core().tasks.allocate(key))))
+        Reserved(Unstarted(Some(self.common().tasks.allocate(key))))
     }
 
     /// Gives a task its future. It does not run before [`Prepared::start`].
@@ -88,8 +88,8 @@ impl Reserved {
 impl<T> Prepared<T> {
     /// Starts the task. `executor` must be the executor that has reserved it.
     pub fn start(self, executor: &Executor) -> JoinHandle<T> {
-        let task = self.task.take();
-        let header = task.header().clone();
+        let mut task = self.task.take();
+        let header = task.header_of_handle();
         schedule::queue(task, Placement::Next);
         JoinHandle::new(header, executor.clone(), self.take_output)
     }

@@ -7,14 +7,14 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use crate::executor::error::ExecutorError;
-use crate::executor::handle::{Core, Executor, Scheduler, real_now, spawn_boxed, tokio_has_no_context};
+use crate::executor::handle::{Common, Core, Executor, Scheduler, real_now, spawn_boxed, tokio_has_no_context};
 use crate::executor::hooks::Hooks;
 use crate::executor::io_threads::IoThread;
 use crate::executor::options::Options;
 use crate::executor::{pool_threads, timer_thread};
 use crate::io_watch::IoWatch;
 use crate::simulation::queue::SeededQueue;
-use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, Parker};
+use crate::sync::{AtomicUsize, Mutex, Ordering, Parker};
 use crate::task::allocator::TaskAllocator;
 use crate::task::schedule::{self, HeaderReuse};
 use crate::thread_limit::{self, ThreadsRefused};
@@ -64,15 +64,14 @@ impl Executor {
         let (sysmon, timer) = (Parker::new(), Parker::new());
         let core = Arc::new_cyclic(|core: &Weak<Core>| {
             tasks.scheduler().connect(core.clone());
+            let pool = pool_threads::new_pool(&options, tasks.scheduler(), &sysmon, core);
+            let timeouts = Timeouts::new(options.workers, timer.unparker().clone());
             Core {
-                scheduler: Scheduler::Threads(pool_threads::new_pool(&options, tasks.scheduler(), &sysmon, core)),
-                tasks,
-                timeouts: Timeouts::new(options.workers, timer.unparker().clone()),
+                common: Common::new(tasks, timeouts, Some(forkguard::new())),
+                scheduler: Scheduler::Threads(pool),
                 dropped_timers: Arc::default(),
                 hooks,
                 hook_calls: Arc::default(),
-                is_closed: AtomicBool::new(false),
-                fork_guard: Some(forkguard::new()),
                 tick_clock: TickClock::start(),
                 started: real_now(),
                 tokio: OnceLock::new(),
@@ -129,14 +128,11 @@ impl Executor {
         let core = Arc::new_cyclic(|core: &Weak<Core>| {
             tasks.scheduler().connect(core.clone());
             Core {
+                common: Common::new(tasks, Timeouts::simulated(), None),
                 scheduler: Scheduler::Simulated(queue),
-                tasks,
-                timeouts: Timeouts::simulated(),
                 dropped_timers: Arc::default(),
                 hooks,
                 hook_calls: Arc::default(),
-                is_closed: AtomicBool::new(false),
-                fork_guard: None,
                 tick_clock: TickClock::start(),
                 started,
                 tokio: OnceLock::from(runtime.handle().clone()),
@@ -144,7 +140,7 @@ impl Executor {
             }
         });
         later.set(Arc::downgrade(&core)).expect("set once");
-        spawn_boxed(runtime.handle(), core.timeouts.clone().sweep_simulated());
+        spawn_boxed(runtime.handle(), core.common.timeouts.clone().sweep_simulated());
         Ok((Executor::of(core), runtime))
     }
 }

@@ -30,7 +30,7 @@ impl Future for Timer {
         if self.executor.is_forked() {
             return Poll::Pending;
         }
-        let timeouts = &self.executor.core().timeouts;
+        let timeouts = &self.executor.common().timeouts;
         if let Some(armed) = self.armed {
             return timeouts.poll(armed, cx);
         }
@@ -45,7 +45,7 @@ impl Drop for Timer {
         if let Some(armed) = self.armed
             && !self.executor.is_forked()
         {
-            self.executor.core().timeouts.disarm(armed);
+            self.executor.common().timeouts.disarm(armed);
         }
     }
 }

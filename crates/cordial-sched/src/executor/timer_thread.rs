@@ -21,7 +21,7 @@ pub(super) fn start(executor: &Executor, io_watch: Arc<IoWatch>, parker: Parker)
         executor.hooks_dyn().thread_started(&executor);
         let io_threads = executor.tokio().metrics();
         let mut samples = IoThreadSamples::new(io_threads.num_workers(), Instant::now());
-        executor.core().timeouts.run_timer_thread(&parker, |now| {
+        executor.common().timeouts.run_timer_thread(&parker, |now| {
             let (next, stuck) = samples.sample(&io_watch, now, |thread| activity(&io_threads, thread));
             if let Some(stuck) = stuck {
                 executor.call_hooks_later(move |hooks| hooks.io_threads_stuck(stuck));

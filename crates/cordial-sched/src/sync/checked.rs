@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-pub(crate) use loom::sync::MutexGuard;
+use loom::sync::MutexGuard;
+
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
 /// Like `Mutex` in `real.rs`.
@@ -33,13 +34,17 @@ impl<T> SpinLock<T> {
         SpinLock(loom::sync::Mutex::new(value))
     }
 
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().expect("a model that panics has failed already")
+    }
+
     pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         self.0.try_lock().ok()
     }
 
     /// Never `None`, because time does not pass in a model.
     pub(crate) fn lock_for_a_second(&self) -> Option<MutexGuard<'_, T>> {
-        Some(self.0.lock().expect("a model that panics has failed already"))
+        Some(self.lock())
     }
 }
 

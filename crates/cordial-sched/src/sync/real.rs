@@ -1,10 +1,9 @@
 //! The backend for a program: std, crossbeam and try-lock.
 
-pub(crate) use std::sync::MutexGuard;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 pub(crate) use std::thread::sleep;
 
-use std::sync::TryLockError;
+use std::sync::{MutexGuard, TryLockError};
 use std::time::Duration;
 
 pub(crate) use crossbeam_utils::sync::{Parker, Unparker};

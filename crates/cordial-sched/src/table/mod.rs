@@ -16,12 +16,12 @@
 use std::cell::RefCell;
 use std::cmp::Ordering::{Equal, Greater, Less};
 use std::num::NonZeroU32;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, DerefMut};
 use std::sync::OnceLock;
 use std::thread::LocalKey;
 
 use crate::free_list::{FreeList, Magazine, Recycle};
-use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicU32, Ordering, SpinLock};
 
 /// With this many slots, the allocator usually maps a page on its own, as it does from 128 KiB on.
 /// Pages are never freed, and small pages between the tasks of a burst would keep the memory of
@@ -73,7 +73,7 @@ impl Key {
 struct Slot<V> {
     /// The latest generation handed out. Written only by the thread that took the index out of the free list.
     generation: AtomicU32,
-    value: Mutex<Option<V>>,
+    value: SpinLock<Option<V>>,
 }
 
 type Page<V> = Box<[Slot<V>]>;
@@ -274,13 +274,13 @@ impl<V> std::fmt::Debug for Table<V> {
     }
 }
 
-fn lock<V>(of: Option<(&Slot<V>, Key)>) -> Option<MutexGuard<'_, Option<V>>> {
+fn lock<V>(of: Option<(&Slot<V>, Key)>) -> Option<impl DerefMut<Target = Option<V>>> {
     of.map(|(slot, _)| slot.value.lock())
 }
 
 impl<V> Slot<V> {
     fn empty() -> Slot<V> {
-        Slot { generation: AtomicU32::new(0), value: Mutex::new(None) }
+        Slot { generation: AtomicU32::new(0), value: SpinLock::new(None) }
     }
 
     /// Returns the value if it belongs to `key`. It is read under the lock, so the generation is that of the value.

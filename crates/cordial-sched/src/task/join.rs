@@ -48,12 +48,12 @@
 
 use std::task::{Context, Poll, Waker};
 
-use crate::sync::{AtomicBool, AtomicU32, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicU32, Ordering, SpinLock};
 use crate::unwind;
 
 /// Where a finished task of type `T` waits for its handle.
 pub(crate) struct JoinSlot<T> {
-    state: Mutex<JoinState<T>>,
+    state: SpinLock<JoinState<T>>,
     /// Whether the state is `Finished`. Written under the lock.
     is_finished: AtomicBool,
     /// How often the task was woken by its own poll. Wraps. Written by the owner of the task only. It says nothing about the end of
@@ -72,7 +72,7 @@ enum JoinState<T> {
 impl<T> JoinSlot<T> {
     pub(crate) fn new() -> JoinSlot<T> {
         JoinSlot {
-            state: Mutex::new(JoinState::Running(None)),
+            state: SpinLock::new(JoinState::Running(None)),
             is_finished: AtomicBool::new(false),
             n_self_wakes: AtomicU32::new(0),
         }
@@ -109,22 +109,23 @@ impl<T> JoinSlot<T> {
         // Cloned before the lock is taken, and not at all if it is not needed.
         let mut waker = if self.is_finished() { None } else { Some(cx.waker().clone()) };
         let mut state = self.state.lock();
+        if let JoinState::Running(kept) = &mut *state {
+            std::mem::swap(&mut waker, kept);
+            drop(state);
+            drop(waker);
+            return Poll::Pending;
+        }
         match std::mem::replace(&mut *state, JoinState::Running(None)) {
-            JoinState::Running(mut previous) => {
-                std::mem::swap(&mut waker, &mut previous);
-                *state = JoinState::Running(previous);
-                drop(state);
-                drop(waker);
-                Poll::Pending
-            }
             JoinState::Finished(task) => {
                 self.is_finished.store(false, Ordering::Relaxed);
                 drop(state);
-                // If the destructor panics, the task must not be lost.
-                let _ = unwind::catch(|| drop(waker));
+                if waker.is_some() {
+                    // If the destructor panics, the task must not be lost.
+                    let _ = unwind::catch(|| drop(waker));
+                }
                 Poll::Ready(task)
             }
-            JoinState::Detached => unreachable!("the handle is polled, so it was not dropped"),
+            JoinState::Running(_) | JoinState::Detached => unreachable!("the handle is polled, so it was not dropped"),
         }
     }
 

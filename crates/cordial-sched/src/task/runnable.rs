@@ -33,6 +33,8 @@ struct Task {
     /// `None` if no task has used the box, or if the memory of the last future was not worth
     /// keeping.
     future: Option<DynFuture>,
+    /// The reference of the last join handle, for the next one: to count references costs two atomic operations.
+    spare_header: Option<Arc<Header<Runnable>>>,
 }
 
 impl Runnable {
@@ -40,7 +42,7 @@ impl Runnable {
     pub(crate) fn new(scheduler: SchedulerRef) -> Runnable {
         let header = Arc::new(Header::new());
         let waker = Waker::from(header.clone());
-        Runnable(Box::new(Task { header, waker, scheduler, future: None }))
+        Runnable(Box::new(Task { header, waker, scheduler, future: None, spare_header: None }))
     }
 
     /// Gives the task its future.
@@ -62,6 +64,20 @@ impl Runnable {
         &self.0.header
     }
 
+    /// Returns a reference to the header, for a join handle.
+    #[inline]
+    pub(crate) fn header_of_handle(&mut self) -> Arc<Header<Runnable>> {
+        self.0.spare_header.take().unwrap_or_else(|| self.0.header.clone())
+    }
+
+    /// Takes the reference of a join handle back, for the handle of the next task.
+    #[inline]
+    pub(crate) fn keep_header(&mut self, of_handle: Option<Arc<Header<Runnable>>>) {
+        if self.0.scheduler.header_reuse() == HeaderReuse::Eager {
+            self.0.spare_header = of_handle;
+        }
+    }
+
     #[inline]
     pub(crate) fn scheduler(&self) -> &SchedulerRef {
         &self.0.scheduler
@@ -81,12 +97,21 @@ impl Runnable {
         header.owner.put(self)
     }
 
-    /// Delivers the output of the future, which is ready, to the join handle, or drops it.
-    pub(crate) fn finish(self, delivery: Delivery) {
+    /// Delivers the output of the future, which is ready, to the join handle, or drops it. `left` may be a reference to the task, so that
+    /// none has to be counted.
+    pub(crate) fn finish(self, delivery: Delivery, left: Option<Arc<Header<Runnable>>>) {
         let without_handle = match delivery {
-            // As in `park`.
-            Delivery::Join => self.0.header.clone().join.finish(self),
-            Delivery::Discard => Some(self),
+            Delivery::Join => {
+                // A reference of this thread, because another thread may take the task and free it at once.
+                let left = left.filter(|left| Arc::ptr_eq(left, &self.0.header));
+                let header = left.unwrap_or_else(|| self.0.header.clone());
+                header.join.finish(self)
+            }
+            Delivery::Discard => {
+                // Before the task is retired, so that its header can be used again.
+                drop(left);
+                Some(self)
+            }
         };
         if let Some(task) = without_handle {
             task.retire();
@@ -99,7 +124,7 @@ impl Runnable {
         // User code: a panic of it is discarded.
         let _ = unwind::catch(|| future.clear());
         let delivery = future.delivery();
-        self.finish(delivery);
+        self.finish(delivery, None);
     }
 
     /// Takes the output.
@@ -119,9 +144,14 @@ impl Runnable {
     pub(crate) fn retire(mut self) {
         if let Some(future) = &mut self.0.future {
             future.clear();
-            if !future.is_worth_keeping() {
-                self.0.future = None;
-            }
+        }
+        self.retire_empty();
+    }
+
+    /// Like [`retire`](Runnable::retire), for a task whose output was taken.
+    pub(crate) fn retire_empty(mut self) {
+        if self.0.future.as_ref().is_some_and(|future| !future.is_worth_keeping()) {
+            self.0.future = None;
         }
         if self.0.scheduler.header_reuse() == HeaderReuse::Exact && !self.has_only_waker() {
             // The header is freed with the last waker to it.

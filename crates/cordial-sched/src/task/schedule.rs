@@ -124,6 +124,8 @@ struct ThreadContext {
     /// Whether tasks that are woken now go behind those that are ready.
     wakes_last: Cell<bool>,
     kept_headers: RefCell<KeptHeaders>,
+    /// The reference that the task which has just ended has left.
+    left: Cell<Option<Arc<Header<Runnable>>>>,
 }
 
 thread_local!(static CONTEXT: ThreadContext = const {
@@ -133,6 +135,7 @@ thread_local!(static CONTEXT: ThreadContext = const {
         is_woken: Cell::new(false),
         wakes_last: Cell::new(false),
         kept_headers: RefCell::new(KeptHeaders::new()),
+        left: Cell::new(None),
     }
 });
 
@@ -176,7 +179,8 @@ pub(crate) fn poll(mut runnable: Runnable, end: impl FnOnce()) {
         // A thread that ends may still poll tasks after its context was destroyed.
         .unwrap_or_else(|_| (runnable.poll(), false));
     if let Poll::Ready(delivery) = polled {
-        runnable.finish(delivery);
+        let left = CONTEXT.try_with(|context| context.left.take());
+        runnable.finish(delivery, left.ok().flatten());
         return end();
     }
     end();
@@ -190,6 +194,12 @@ pub(crate) fn poll(mut runnable: Runnable, end: impl FnOnce()) {
     if let Some(runnable) = runnable {
         queue(runnable, Placement::Last);
     }
+}
+
+/// Leaves a reference to the task that this thread polls, and that ends in this poll: the end of the task needs one.
+#[inline]
+pub(crate) fn leave_reference(header: Arc<Header<Runnable>>) {
+    let _ = CONTEXT.try_with(|context| context.left.set(Some(header)));
 }
 
 /// Puts a task into its slot. Returns the task if it was woken during the poll.

@@ -39,6 +39,13 @@ impl TaskRef {
         schedule::wake(&self.0);
     }
 
+    /// Leaves this reference to the end of the task, which the calling thread polls and which ends in this poll: it saves the counting of
+    /// another one.
+    #[inline]
+    pub fn leave(self) {
+        schedule::leave_reference(self.0);
+    }
+
     /// Wakes the task in two steps. The first one is short and can be made under a lock, so that the task need not be referred to after
     /// that; the second one, which may wake a thread, is to drop what this returns.
     #[inline]

@@ -182,7 +182,7 @@ fn a_handle_whose_wakers_have_panicking_destructors_lets_its_task_go() {
             output
         });
         let (of_timeout, of_join) = (Waker::from(Arc::new(Broken)), Waker::from(Arc::new(Broken)));
-        assert!(join.poll_timeout(Duration::from_secs(3600), &mut Context::from_waker(&of_timeout)).is_pending());
+        assert!(join.poll_timeout(Duration::from_secs(3600), None, &mut Context::from_waker(&of_timeout)).is_pending());
         assert!(poll_once(&mut join, &of_join).is_pending());
         // The handle has the last reference to each.
         drop((of_timeout, of_join));

@@ -185,16 +185,23 @@ where
         };
         // Called outside of `as_process`: values that the recipient drops and tasks that it wakes
         // do not see the ended process as the current process.
-        Poll::Ready(this.recipient.take().expect("a future is not polled again once it was ready").receive(reply))
+        let output = this.recipient.take().expect("a future is not polled again once it was ready").receive(reply);
+        if let Some(task) = this.task.take() {
+            task.leave();
+        }
+        Poll::Ready(output)
     }
 }
 
 /// Kills the process if its runtime has stopped, and returns whether it ends. The runtime kills all processes, but not at one
 /// moment: without this check, a process could handle the exit of another, as if only the other had been killed.
+#[inline]
 fn ends_with_runtime(runtime: &RuntimeHandle, pid: Pid) -> bool {
-    if !runtime.executor().is_closed() {
-        return false;
-    }
+    runtime.executor().is_closed() && is_killed_with_runtime(runtime, pid)
+}
+
+#[cold]
+fn is_killed_with_runtime(runtime: &RuntimeHandle, pid: Pid) -> bool {
     runtime.kill(pid);
     // A guardian is only notified.
     is_exiting()
@@ -216,14 +223,15 @@ fn end(
     unwound: [Option<Unwound>; 2],
 ) -> Ended {
     let mut entry = runtime.remove(pid).expect("a process is removed from the table only here, after its last poll");
-    let mut panics = unwound.into_iter().flatten().filter_map(|unwound| match unwound {
-        Unwound::Panic(caught) => Some(caught),
-        Unwound::Checkpoint => None,
+    let [first, second] = unwound.map(|unwound| match unwound {
+        Some(Unwound::Panic(caught)) => Some(caught),
+        Some(Unwound::Checkpoint) | None => None,
     });
+    let (panic, lost_panic) = if first.is_some() { (first, second) } else { (second, None) };
     let signaled = std::mem::replace(&mut entry.shutdown, ShutdownState::Running).into_exit();
     // A panic is never lost: it takes precedence over the exit that a signal has decided.
     let mut span_of_panic = None;
-    let exit = match (panics.next(), signaled) {
+    let exit = match (panic, signaled) {
         (Some(mut caught), overruled) => {
             span_of_panic = caught.span.take().filter(|span| !span.is_none());
             overruled.into_iter().for_each(discard_exit);
@@ -252,7 +260,7 @@ fn end(
             let span_of_panic = span_of_panic.take();
             let _entered = (span.map(TaskSpan::enter), span_of_panic.as_ref().map(Span::enter));
             telemetry::stopped(&EventSubject::of(&entry).subject(pid), &exit, age(runtime, &entry), entry.callers());
-            panics.for_each(|caught| telemetry::lost_panic(&caught));
+            lost_panic.into_iter().for_each(|caught| telemetry::lost_panic(&caught));
         });
     }
     let parent = entry.child_slot.take().map(|slot| slot.release(&exit));

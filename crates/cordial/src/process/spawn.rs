@@ -109,8 +109,18 @@ macro_rules! box_if_large {
 
 pub(crate) use box_if_large;
 
+/// A process that was begun: what its future needs, and the rest.
+struct Begun {
+    reserved: Reserved,
+    task: TaskRef,
+    span: Option<Box<TaskSpan>>,
+    scope: Option<Scope>,
+    origin: Origin,
+}
+
 /// Where a process comes from.
 struct Origin {
+    task: TaskRef,
     key: Key,
     pid: Pid,
     caller: Option<Pid>,
@@ -168,7 +178,7 @@ impl Spawn {
     /// paused.
     /// The caller emits the event.
     pub(crate) fn start<F, C, T>(
-        self,
+        &mut self,
         runtime: &RuntimeHandle,
         future: F,
         into_result: C,
@@ -188,7 +198,12 @@ impl Spawn {
     /// [`Refusal`] if the runtime is shut down or its table is full, the program has forked, this thread is ending, or tokio's clock is
     /// paused.
     /// The event is emitted here.
-    pub(crate) fn start_detached<F, R>(self, runtime: &RuntimeHandle, future: F, recipient: R) -> Result<Pid, Refusal>
+    pub(crate) fn start_detached<F, R>(
+        &mut self,
+        runtime: &RuntimeHandle,
+        future: F,
+        recipient: R,
+    ) -> Result<Pid, Refusal>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -202,7 +217,7 @@ impl Spawn {
     }
 
     fn start_for<F, C, T, R, S, J>(
-        mut self,
+        &mut self,
         runtime: &RuntimeHandle,
         future: F,
         into_result: C,
@@ -216,21 +231,18 @@ impl Spawn {
         R: Recipient<T> + Send + 'static,
     {
         let executor = runtime.executor();
-        let (reserved, origin) = self.reserve(runtime)?;
-        let (pid, task) = (origin.pid, reserved.task());
-        let is_linked = origin.linked_to.is_some();
-        let span = TaskSpan::new(pid, self.label.as_deref(), self.spawned_at, self.span.take().map(|span| *span));
-        let scope = std::mem::replace(&mut self.scope, InheritedScope::Whole).open();
-        let future = ProcessFuture::new(task.clone(), span, scope, future, into_result, recipient);
-        let prepared = prepare(executor, reserved, future);
-        self.register(runtime, task, origin);
+        let Begun { reserved, task, span, scope, origin } = self.begin(runtime)?;
+        let (pid, is_linked) = (origin.pid, origin.linked_to.is_some());
+        let prepared =
+            prepare(executor, reserved, ProcessFuture::new(task, span, scope, future, into_result, recipient));
+        self.register(runtime, origin);
         Ok(Spawned { pid, join: start(prepared, executor), is_linked })
     }
 
     // The rest is not generic, so that it is not compiled again for each future of a user.
 
-    /// Reserves a task for the process, and decides where the process comes from.
-    fn reserve(&self, runtime: &RuntimeHandle) -> Result<(Reserved, Origin), Refusal> {
+    /// Reserves a task for the process, and decides where the process comes from and what it inherits.
+    fn begin(&mut self, runtime: &RuntimeHandle) -> Result<Begun, Refusal> {
         let executor = runtime.executor();
         if executor.is_closed() {
             return Err(Refusal::RuntimeStopped);
@@ -254,13 +266,18 @@ impl Spawn {
             Ancestry::Caller => caller.and_then(|caller| lineage_of_children(runtime, caller)),
             Ancestry::Known(lineage) => lineage.clone(),
         };
-        Ok((executor.reserve(key), Origin { key, pid, caller, linked_to, lineage }))
+        let reserved = executor.reserve(key);
+        let task = reserved.task();
+        let span = TaskSpan::new(pid, self.label.as_deref(), self.spawned_at, self.span.take().map(|span| *span));
+        let scope = std::mem::replace(&mut self.scope, InheritedScope::Whole).open();
+        let origin = Origin { task: task.clone(), key, pid, caller, linked_to, lineage };
+        Ok(Begun { reserved, task, span, scope, origin })
     }
 
     /// Puts the process into the table. It must be started afterwards.
-    fn register(self, runtime: &RuntimeHandle, task: TaskRef, origin: Origin) {
+    fn register(&mut self, runtime: &RuntimeHandle, origin: Origin) {
         let executor = runtime.executor();
-        let Origin { key, pid, caller, linked_to, lineage } = origin;
+        let Origin { task, key, pid, caller, linked_to, lineage } = origin;
         let mut rare: Option<Box<Rare>> = None;
         if let Some(caller) = linked_to {
             rare.get_or_insert_default().links.insert(caller);
@@ -269,18 +286,18 @@ impl Spawn {
             rare.get_or_insert_default().label = self.label.clone();
         }
         if self.root_notice.is_some() {
-            rare.get_or_insert_default().root_notice = self.root_notice;
+            rare.get_or_insert_default().root_notice = self.root_notice.take();
         }
-        if let Some(guardian) = self.guardian {
+        if let Some(guardian) = self.guardian.take() {
             let (guardian, exits) = *guardian;
             let rare = rare.get_or_insert_default();
             rare.guardian = Some(Box::new(guardian));
             let id = rare.next_id();
             rare.traps.insert(id, exits);
         }
-        let (spawned_at, spawn_info) = (self.spawned_at, SpawnInfo::new(executor.coarse_now(), self.purpose));
+        let (spawned_at, spawn_info) = (self.spawned_at, SpawnInfo::new(runtime.coarse_now(caller), self.purpose));
         let parent = self.child_slot.as_ref().map(|slot| (slot.parent().clone(), slot.index()));
-        let child_slot = self.child_slot;
+        let child_slot = self.child_slot.take();
         runtime.occupy(key, || Entry::new(task, spawned_at, spawn_info, lineage, child_slot, rare));
         let child_of = parent.as_ref().map(|(parent, _)| (parent.pid, parent.incarnation));
         if let Some((parent, index)) = parent {

@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
-use cordial_sched::{Instant, PollId, Timer};
+use cordial_sched::{Deadline, Instant, PollId, Timer};
 
 use super::completions::NotifySlot;
 use crate::exit::TimedOut;
@@ -73,7 +73,9 @@ impl Deadlines {
 
     /// Starts the timeout of the process in this slot.
     pub(super) fn set_timeout(&self, slot: usize, pid: Pid, timeout: Duration) {
-        self.0.set(slot, timeout, DeadlineAction::Kill(pid, timeout));
+        // Not the exact clock, because each attempt of an item gets a timeout.
+        let at = self.0.runtime.executor().deadline(timeout).map(Deadline::time);
+        self.0.set(slot, at, DeadlineAction::Kill(pid, timeout));
     }
 
     /// Starts a timeout of zero: the process kills itself after its first poll, and is abandoned if that poll does not
@@ -82,12 +84,12 @@ impl Deadlines {
         let zero = Duration::ZERO;
         // The process may have exited already.
         let timed_out = timed_out(&self.0.runtime, pid, zero).unwrap_or_else(|| TimedOut::new(zero, pid, None, None));
-        self.0.set(slot, ABANDON_AFTER, DeadlineAction::Abandon(pid, None, timed_out));
+        self.0.set_after(slot, ABANDON_AFTER, DeadlineAction::Abandon(pid, None, timed_out));
     }
 
     /// Notifies this slot after the backoff.
     pub(super) fn set_backoff(&self, slot: usize, backoff: Duration) {
-        self.0.set(slot, backoff, DeadlineAction::Retry);
+        self.0.set_after(slot, backoff, DeadlineAction::Retry);
     }
 
     /// Cancels all deadlines.
@@ -138,8 +140,11 @@ impl Drop for Deadlines {
 }
 
 impl SharedDeadlines {
-    fn set(self: &Arc<SharedDeadlines>, slot: usize, after: Duration, action: DeadlineAction) {
-        let at = self.runtime.executor().now().checked_add(after);
+    fn set_after(self: &Arc<SharedDeadlines>, slot: usize, after: Duration, action: DeadlineAction) {
+        self.set(slot, self.runtime.executor().now().checked_add(after), action);
+    }
+
+    fn set(self: &Arc<SharedDeadlines>, slot: usize, at: Option<Instant>, action: DeadlineAction) {
         let mut state = self.lock();
         if state.slots.len() <= slot {
             state.slots.resize_with(slot + 1, || None);

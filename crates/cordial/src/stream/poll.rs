@@ -113,7 +113,8 @@ where
             let future = (self.f)(input);
             let sender = active.in_flight.next_attempt(slot);
             let runtime = active.in_flight.runtime();
-            let started = box_if_large!(future: Fut => self.start_attempt(runtime, spawn, future, poll_limit, sender));
+            let started =
+                box_if_large!(future: Fut => self.start_attempt(runtime, &mut spawn, future, poll_limit, sender));
             if is_first {
                 active.progress.count_start();
             } else {
@@ -129,7 +130,7 @@ where
     fn start_attempt<A>(
         &mut self,
         runtime: &RuntimeHandle,
-        spawn: Spawn,
+        spawn: &mut Spawn,
         future: A,
         poll_limit: PollLimit,
         sender: CompletionSender<A::Output>,

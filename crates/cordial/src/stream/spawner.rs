@@ -13,7 +13,13 @@ pub(crate) trait Spawner {
 
     /// Starts a process on `runtime`. `spawn` has the line that created the stream, and the label of the item. `recipient`
     /// receives the output of `future`.
-    fn spawn<F, R>(&mut self, runtime: &RuntimeHandle, spawn: Spawn, future: F, recipient: R) -> Result<Pid, Refusal>
+    fn spawn<F, R>(
+        &mut self,
+        runtime: &RuntimeHandle,
+        spawn: &mut Spawn,
+        future: F,
+        recipient: R,
+    ) -> Result<Pid, Refusal>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -34,7 +40,13 @@ impl Spawner for Unsupervised {
         Poll::Ready(())
     }
 
-    fn spawn<F, R>(&mut self, runtime: &RuntimeHandle, spawn: Spawn, future: F, recipient: R) -> Result<Pid, Refusal>
+    fn spawn<F, R>(
+        &mut self,
+        runtime: &RuntimeHandle,
+        spawn: &mut Spawn,
+        future: F,
+        recipient: R,
+    ) -> Result<Pid, Refusal>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,

@@ -70,8 +70,8 @@ impl TaskBuilder {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let spawn = self.into_spawn(Spawn::new(Location::caller()));
-        box_if_large!(future: F => spawn_here(spawn, future))
+        let mut spawn = self.into_spawn(Spawn::new(Location::caller()));
+        box_if_large!(future: F => spawn_here(&mut spawn, future))
     }
 
     /// Does the same as [`Task::spawn_link`], with these options.
@@ -81,8 +81,8 @@ impl TaskBuilder {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let spawn = self.into_spawn(Spawn::new(Location::caller()).linked());
-        box_if_large!(future: F => spawn_here(spawn, future))
+        let mut spawn = self.into_spawn(Spawn::new(Location::caller()).linked());
+        box_if_large!(future: F => spawn_here(&mut spawn, future))
     }
 
     /// Does the same as [`Task::start`], with these options.
@@ -92,8 +92,8 @@ impl TaskBuilder {
         F: Future + Send + 'static,
         F::Output: Outcome,
     {
-        let spawn = self.into_spawn(Spawn::new(Location::caller()));
-        box_if_large!(future: F => start_without_handle(spawn, future))
+        let mut spawn = self.into_spawn(Spawn::new(Location::caller()));
+        box_if_large!(future: F => start_without_handle(&mut spawn, future))
     }
 
     /// Does the same as [`Task::start_link`], with these options.
@@ -103,8 +103,8 @@ impl TaskBuilder {
         F: Future + Send + 'static,
         F::Output: Outcome,
     {
-        let spawn = self.into_spawn(Spawn::new(Location::caller()).linked());
-        box_if_large!(future: F => start_without_handle(spawn, future))
+        let mut spawn = self.into_spawn(Spawn::new(Location::caller()).linked());
+        box_if_large!(future: F => start_without_handle(&mut spawn, future))
     }
 
     fn into_spawn(self, mut spawn: Spawn) -> Spawn {

@@ -14,7 +14,9 @@ use cordial_sched::JoinHandle;
 
 use crate::exit::{Exit, IntoExit, Refusal};
 use crate::pid::Pid;
-use crate::process::{ProcessReply, RuntimeHandle, Spawned, SpawnedTask, is_forked, pid_of, unlink_from_caller};
+use crate::process::{
+    ProcessReply, RuntimeHandle, Spawned, SpawnedTask, is_forked, pid_of, unlink_from_caller, with_own_task,
+};
 
 /// A join handle whose result is a `T`, whatever the process itself returns.
 pub(super) trait PollJoin<T>: Send + Sync {
@@ -122,7 +124,7 @@ impl<T: Send> JoinControl for ProcessJoin<T> {
     }
 
     fn poll_timeout(&mut self, timeout: Duration, cx: &mut Context<'_>) -> Poll<()> {
-        self.join.poll_timeout(timeout, cx)
+        with_own_task(cx, |task, cx| self.join.poll_timeout(timeout, task, cx))
     }
 
     fn reset_timeout(&mut self) {
@@ -142,7 +144,7 @@ impl<T> Drop for ProcessJoin<T> {
     /// Asks an owned process to shut down. Removes the link first, so that the exit of the process does not end its
     /// spawner.
     fn drop(&mut self) {
-        if is_forked(&self.join) || self.join.is_finished() {
+        if self.join.is_finished() || is_forked(&self.join) {
             return;
         }
         self.remove_link();

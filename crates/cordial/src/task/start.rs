@@ -7,7 +7,7 @@ use super::handle::Task;
 use super::join::{Ownership, ProcessJoin};
 use crate::exit::{Exit, Refusal};
 use crate::pid::Pid;
-use crate::process::{Outcome, RuntimeHandle, Spawn, box_if_large, with_spawning_runtime};
+use crate::process::{InheritedScope, Outcome, RuntimeHandle, Spawn, box_if_large, with_spawning_runtime};
 use crate::telemetry;
 
 impl<T: Send + 'static> Task<T> {
@@ -41,8 +41,8 @@ impl<T: Send + 'static> Task<T> {
     where
         F: Future<Output = T> + Send + 'static,
     {
-        let spawn = Spawn::new(Location::caller());
-        box_if_large!(future: F => spawn_here(spawn, future))
+        let mut spawn = Spawn::new(Location::caller());
+        box_if_large!(future: F => spawn_here(&mut spawn, future))
     }
 
     /// Does the same as [`spawn`](Task::spawn), and links the task to the calling process: if the
@@ -74,8 +74,8 @@ impl<T: Send + 'static> Task<T> {
     where
         F: Future<Output = T> + Send + 'static,
     {
-        let spawn = Spawn::new(Location::caller()).linked();
-        box_if_large!(future: F => spawn_here(spawn, future))
+        let mut spawn = Spawn::new(Location::caller()).linked();
+        box_if_large!(future: F => spawn_here(&mut spawn, future))
     }
 
     /// Returns a task that already has its value. No process is started.
@@ -101,7 +101,7 @@ impl<T: Send + 'static> Task<T> {
     }
 
     /// Spawns a future on `runtime`, with the options in `spawn`.
-    pub(crate) fn spawn_on<F>(runtime: &RuntimeHandle, spawn: Spawn, ownership: Ownership, future: F) -> Task<T>
+    pub(crate) fn spawn_on<F>(runtime: &RuntimeHandle, spawn: &mut Spawn, ownership: Ownership, future: F) -> Task<T>
     where
         F: Future<Output = T> + Send + 'static,
     {
@@ -151,8 +151,8 @@ impl Task<()> {
         F: Future + Send + 'static,
         F::Output: Outcome,
     {
-        let spawn = Spawn::new(Location::caller());
-        box_if_large!(future: F => start_without_handle(spawn, future))
+        let mut spawn = Spawn::new(Location::caller());
+        box_if_large!(future: F => start_without_handle(&mut spawn, future))
     }
 
     /// Does the same as [`start`](Task::start), and links the new process to the calling one: if either exits with anything
@@ -181,13 +181,13 @@ impl Task<()> {
         F: Future + Send + 'static,
         F::Output: Outcome,
     {
-        let spawn = Spawn::new(Location::caller()).linked();
-        box_if_large!(future: F => start_without_handle(spawn, future))
+        let mut spawn = Spawn::new(Location::caller()).linked();
+        box_if_large!(future: F => start_without_handle(&mut spawn, future))
     }
 }
 
 /// Spawns a future on the runtime of this thread.
-pub(super) fn spawn_here<F>(spawn: Spawn, future: F) -> Task<F::Output>
+pub(super) fn spawn_here<F>(spawn: &mut Spawn, future: F) -> Task<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
@@ -197,13 +197,13 @@ where
         .unwrap_or_else(|refusal| Task::refused(spawned_at, None, refusal))
 }
 
-pub(super) fn start_without_handle<F>(spawn: Spawn, future: F) -> Pid
+pub(super) fn start_without_handle<F>(spawn: &mut Spawn, future: F) -> Pid
 where
     F: Future + Send + 'static,
     F::Output: Outcome,
 {
     let spawned_at = spawn.spawned_at;
-    let spawn = spawn.without_owner_in_scope();
+    spawn.scope = InheritedScope::Values;
     match with_spawning_runtime(|runtime| spawn.start(runtime, future, Outcome::into_result)).and_then(identity) {
         Ok(spawned) => spawned.pid,
         Err(refusal) => {

@@ -220,7 +220,7 @@ impl<T, O: Send + 'static> TaskSet<T, O> {
         self.n_spawned += 1;
         let entry = self.running.vacant_entry();
         let delivery = Delivery { arrivals: self.arrivals.clone(), slot: entry.key() };
-        let spawn = Spawn::new(spawned_at).purpose(Purpose::SetTask);
+        let mut spawn = Spawn::new(spawned_at).purpose(Purpose::SetTask);
         let started = match &self.runtime {
             Some(runtime) => spawn.start_detached(runtime, future, delivery),
             None => with_spawning_runtime(|runtime| {

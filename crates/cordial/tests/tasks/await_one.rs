@@ -4,14 +4,15 @@
 //! here. An await that times out drops the handle, so the task is asked to shut down (T-045). A task of `spawn_nolink` runs on
 //! instead (T-047): see `task_supervisor.rs`.
 
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, mpsc};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use cordial::{Exit, Runtime, Task, Timeout, process};
 use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
@@ -322,4 +323,29 @@ fn an_error_keeps_its_type() {
         let Err(Exit::Error(error)) = task.await else { panic!("expected an error") };
         assert_eq!(error.downcast_ref::<std::io::Error>().map(std::io::Error::kind), Some(std::io::ErrorKind::Other));
     });
+}
+
+/// On the real scheduler, the long waits of a process share one wake-up. A wait that goes on elsewhere is not reached by that.
+#[test]
+fn a_long_await_times_out_wherever_it_is_polled() {
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let begun = Instant::now();
+    let task = || Task::spawn(pending::<()>()).timeout(SECOND);
+    let awaited = async move {
+        let (own, mut sooner, mut moved, mut below, mut outside) =
+            (task().timeout(SECOND + SECOND / 10), task(), task(), task(), task());
+        for begun in [&mut sooner, &mut moved, &mut below, &mut outside] {
+            let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut *begun).poll(cx).is_pending())).await;
+            assert!(polled);
+        }
+        let moved = Task::spawn(moved).timeout(Timeout::Infinity).map(|answer| answer.unwrap());
+        let mut below: FuturesUnordered<_> = [below].into_iter().collect();
+        let (own, sooner, moved, below) = tokio::join!(own, sooner, moved, below.next());
+        ([own, sooner, moved, below.unwrap()], outside)
+    };
+    let (answers, outside) = runtime.block_on(awaited).unwrap();
+    for answer in answers.into_iter().chain([futures::executor::block_on(outside)]) {
+        assert!(matches!(answer, Err(Exit::Timeout(_))), "{answer:?}");
+    }
+    assert!(begun.elapsed() >= SECOND, "after {:?}", begun.elapsed());
 }

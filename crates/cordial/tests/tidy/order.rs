@@ -29,8 +29,8 @@ pub(crate) const ORDERS: &[Order] = &[
         "alarm turns future join slot", "header", "runnable + schedule + waker + kept_headers", "task_ref allocator",
     ] },
     Order { folder: "cordial-sched/src/executor", rows: &[
-        "error options statistics dropped_timers hook_calls", "hooks + handle", "alarm io_threads join_handle pool_threads timer timer_thread",
-        "prepare start",
+        "error options statistics dropped_timers hook_calls", "hooks + handle", "alarm io_threads pool_threads timer timer_thread wait_timeout",
+        "join_handle", "prepare start",
     ] },
     Order { folder: "cordial/src", rows: &[
         "pid sorted_map", "exit", "backoff error timeout unwind", "telemetry", "process", "inherited", "task",

@@ -21,7 +21,7 @@ fn run_task(tasks: &TaskAllocator) -> (usize, Waker) {
     });
     task.fill(future, Delivery::Discard);
     assert!(task.poll().is_ready());
-    task.finish(Delivery::Discard);
+    task.finish(Delivery::Discard, None);
     (address, kept.recv().expect("sent by the poll"))
 }
 

@@ -92,7 +92,7 @@ impl Runtime {
         F::Output: Send + 'static,
     {
         assert_may_block("Runtime::block_on");
-        let spawn = Spawn::new(Location::caller());
+        let mut spawn = Spawn::new(Location::caller());
         let spawned = box_if_large!(future: F => spawn.start(&self.handle, future, Ok)).map_err(Exit::Refused)?;
         block_on(spawned.join).take()
     }

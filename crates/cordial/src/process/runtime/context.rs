@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use cordial_sched::{Deadline, TaskRef};
+use cordial_sched::{Deadline, Executor, TaskRef};
 
 use super::default::{default_runtime, is_default_runtime_forked, started_default_runtime, try_default_runtime};
 use super::handle::RuntimeHandle;
@@ -67,24 +67,41 @@ impl ProcessContext {
         }
     }
 
+    // One call of `f`, so that it is compiled once: it may hold the future of a user.
+    #[inline]
     fn with_runtime<R>(&self, f: impl FnOnce(&RuntimeHandle) -> R) -> R {
-        if !self.is_borrowed.get()
+        let borrowed;
+        let runtime: &RuntimeHandle = if !self.is_borrowed.get()
             && let Some(own) = self.own.get()
         {
-            return f(own);
-        }
-        // Cloned, so that the cell is not borrowed while `f` runs: `f` may call `within`.
-        let borrowed = self.borrowed.borrow().clone();
-        match borrowed {
-            Some(borrowed) => f(&borrowed),
-            None => f(default_runtime()),
-        }
+            own
+        } else {
+            borrowed = self.borrowed();
+            match &borrowed {
+                Some(borrowed) => borrowed,
+                None => default_runtime(),
+            }
+        };
+        f(runtime)
+    }
+
+    /// Returns the runtime of the current call of `within`. Cloned, so that the cell is not borrowed while it is used: that may call
+    /// `within`.
+    #[cold]
+    fn borrowed(&self) -> Option<Rc<RuntimeHandle>> {
+        self.borrowed.borrow().clone()
     }
 
     /// Returns whether `cx` is that of the poll of the process.
     #[inline]
     fn is_own(&self, cx: &std::task::Context<'_>) -> bool {
         self.process.get().is_some() && self.waker.get() == cx.waker().data().addr()
+    }
+
+    /// Returns whether the process ends when its current poll returns.
+    #[inline]
+    fn is_exiting(&self) -> bool {
+        self.process.get().is_some() && self.task.borrow().as_ref().is_some_and(TaskRef::is_ending)
     }
 
     /// Returns whether the thread belongs to no runtime.
@@ -141,12 +158,21 @@ pub(in crate::process) fn spawner() -> Result<Option<Pid>, Refusal> {
 ///
 /// [`Refusal::ThreadEnding`] on a thread whose thread-locals are being destroyed, or are gone. No runtime is started for it.
 /// [`Refusal::Forked`] if the program has forked while the default runtime was starting.
+#[inline]
 pub(crate) fn with_spawning_runtime<R>(f: impl FnOnce(&RuntimeHandle) -> R) -> Result<R, Refusal> {
+    let (mut f, mut result) = (Some(f), None);
+    call_with_spawning_runtime(&mut |runtime| result = f.take().map(|f| f(runtime)))?;
+    Ok(result.expect("the function is called once"))
+}
+
+// Not generic, so that it is not compiled again for each future of a user.
+fn call_with_spawning_runtime(f: &mut dyn FnMut(&RuntimeHandle)) -> Result<(), Refusal> {
     let with = |context: &ProcessContext| {
         if context.uses_default_runtime() && is_default_runtime_forked() {
             return Err(Refusal::Forked);
         }
-        Ok(context.with_runtime(f))
+        context.with_runtime(f);
+        Ok(())
     };
     CONTEXT.try_with(with).unwrap_or(Err(Refusal::ThreadEnding))
 }
@@ -211,9 +237,7 @@ pub(super) fn within(runtime: RuntimeHandle, body: impl FnOnce()) {
 
 /// Returns whether the process that this thread polls ends when its current poll returns. Takes no lock.
 pub(in crate::process) fn is_exiting() -> bool {
-    with_context(|context| {
-        context.process.get().is_some() && context.task.borrow().as_ref().is_some_and(TaskRef::is_ending)
-    })
+    with_context(ProcessContext::is_exiting)
 }
 
 /// Returns whether the process that this thread polls ends at this await, because it was killed or its runtime has stopped.
@@ -222,13 +246,30 @@ pub(in crate::process) fn is_exiting() -> bool {
 /// `cx` is not that of the poll of the process. The process then drives the future itself, for example to block in a destructor.
 pub(crate) fn ends_at_this_await(cx: &std::task::Context<'_>) -> bool {
     with_context(|context| {
-        context.is_own(cx) && (is_exiting() || context.with_runtime(|runtime| runtime.executor().is_closed()))
+        context.is_own(cx) && (context.is_exiting() || context.with_runtime(|runtime| runtime.executor().is_closed()))
     })
 }
 
 /// Returns the task of the calling process.
 pub(crate) fn current_task() -> Option<TaskRef> {
     with_context(|context| context.task.borrow().clone())
+}
+
+/// Calls `f` with the task of the calling process and its executor, if `cx` is that of its poll. Then `f` must not run code of the user,
+/// except through that waker, which is ours.
+pub(crate) fn with_own_task<R>(
+    cx: &mut std::task::Context<'_>,
+    f: impl FnOnce(Option<(&Executor, &TaskRef)>, &mut std::task::Context<'_>) -> R,
+) -> R {
+    with_context(|context| {
+        if !context.is_own(cx) {
+            return f(None, cx);
+        }
+        context.with_runtime(|runtime| {
+            let task = context.task.borrow();
+            f(task.as_ref().map(|task| (runtime.executor(), task)), cx)
+        })
+    })
 }
 
 /// Returns the address of the task of the calling process, if `cx` is that of its poll.

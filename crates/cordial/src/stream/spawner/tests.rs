@@ -64,7 +64,13 @@ impl Spawner for LimitedSpawner {
         Poll::Pending
     }
 
-    fn spawn<F, R>(&mut self, runtime: &RuntimeHandle, spawn: Spawn, future: F, recipient: R) -> Result<Pid, Refusal>
+    fn spawn<F, R>(
+        &mut self,
+        runtime: &RuntimeHandle,
+        spawn: &mut Spawn,
+        future: F,
+        recipient: R,
+    ) -> Result<Pid, Refusal>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,

@@ -262,7 +262,7 @@ impl TaskSupervisor {
         F::Output: Send + 'static,
     {
         match self.shared().slot() {
-            Ok(slot) => Task::spawn_on(self.shared().runtime(), spawn.child_slot(slot), ownership, future),
+            Ok(slot) => Task::spawn_on(self.shared().runtime(), &mut spawn.child_slot(slot), ownership, future),
             Err(refusal) => Task::refused(spawn.spawned_at, Some(self.pid()), refusal),
         }
     }
@@ -292,7 +292,7 @@ impl TaskSupervisor {
     pub(super) fn start_detached<F, R>(
         &self,
         reservation: Option<Result<Reservation, Refusal>>,
-        spawn: Spawn,
+        spawn: &mut Spawn,
         future: F,
         recipient: R,
     ) -> Result<Pid, Refusal>
@@ -307,6 +307,7 @@ impl TaskSupervisor {
             None => self.shared().slot(),
         };
         let slot = slot.inspect_err(|refusal| self.shared().emit_refused(spawn.spawned_at, refusal))?;
-        spawn.child_slot(slot).start_detached(self.shared().runtime(), future, recipient)
+        spawn.child_slot = Some(slot);
+        spawn.start_detached(self.shared().runtime(), future, recipient)
     }
 }

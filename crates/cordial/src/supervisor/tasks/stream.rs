@@ -164,7 +164,7 @@ impl Spawner for Supervised {
         Poll::Ready(())
     }
 
-    fn spawn<F, R>(&mut self, _: &RuntimeHandle, spawn: Spawn, future: F, recipient: R) -> Result<Pid, Refusal>
+    fn spawn<F, R>(&mut self, _: &RuntimeHandle, spawn: &mut Spawn, future: F, recipient: R) -> Result<Pid, Refusal>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,

@@ -1,0 +1,93 @@
+//! The timeout of one wait for the output of a task.
+//!
+//! ```text
+//!             begins in the poll of a task, and is long ─► that of the task: it is woken by its alarm (`alarm.rs`)
+//!  no timeout                                                │ polled elsewhere
+//!             any other wait ──────────────────────────────► ▼ armed on its own
+//! ```
+//!
+//! Most waits are those of a task, which then neither reads an exact clock nor takes a lock.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::executor::handle::Executor;
+use crate::task::task_ref::TaskRef;
+use crate::timeout::ArmedTimeout;
+
+/// The timeout of one wait. One word, because programs keep long lists of join handles: 0 if there is none, the number of an armed timeout,
+/// or a deadline with `OF_TASK`.
+pub(super) struct WaitTimeout(u64);
+
+/// Set in a deadline of which the alarm of the waiting task takes care. The highest bit: no deadline is in 292 years, and the number of an
+/// armed timeout begins with the number of its shard, which is that of a worker.
+const OF_TASK: u64 = 1 << 63;
+
+impl WaitTimeout {
+    pub(super) const NONE: WaitTimeout = WaitTimeout(0);
+
+    /// Returns whether a timeout is armed on its own, to be disarmed.
+    #[inline]
+    pub(super) fn is_armed(&self) -> bool {
+        self.0 != 0 && self.0 & OF_TASK == 0
+    }
+
+    /// Returns ready once `after` has passed since the first call, or since the first call after [`clear`](WaitTimeout::clear). Never returns
+    /// ready if that instant is beyond the range of the clock.
+    ///
+    /// `waiter` is the task that the calling thread polls, and its executor, if `cx` is that of its poll.
+    pub(super) fn poll(
+        &mut self,
+        executor: &Executor,
+        after: Duration,
+        waiter: Option<(&Executor, &TaskRef)>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let task = waiter.filter(|(of, _)| of.is_same(executor)).map(|(_, task)| task);
+        if self.0 == 0 {
+            return self.begin(executor, after, task, cx);
+        }
+        if self.is_armed() {
+            return executor.common().timeouts.poll(ArmedTimeout::from_bits(self.0), cx);
+        }
+        let deadline = executor.deadline_from_bits(self.0 & !OF_TASK);
+        match task {
+            Some(task) => executor.poll_deadline(task, deadline),
+            // The wait has left its task.
+            None => {
+                self.0 = executor.common().timeouts.arm(deadline.time(), cx.waker().clone()).to_bits();
+                Poll::Pending
+            }
+        }
+    }
+
+    fn begin(
+        &mut self,
+        executor: &Executor,
+        after: Duration,
+        task: Option<&TaskRef>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let nanoseconds = u64::try_from(after.as_nanos()).ok();
+        let deadline = task.zip(nanoseconds).and_then(|(task, after)| executor.begin_long_wait(task, after));
+        if let Some(deadline) = deadline.filter(|deadline| deadline & OF_TASK == 0) {
+            self.0 = deadline | OF_TASK;
+            return Poll::Pending;
+        }
+        if after.is_zero() {
+            return Poll::Ready(());
+        }
+        if let Some(deadline) = executor.now().checked_add(after) {
+            self.0 = executor.common().timeouts.arm(deadline, cx.waker().clone()).to_bits();
+        }
+        Poll::Pending
+    }
+
+    /// Disarms the timeout: the wait is over, or begins anew. Must not be called in a forked process.
+    pub(super) fn clear(&mut self, executor: &Executor) {
+        let before = std::mem::replace(self, WaitTimeout::NONE);
+        if before.is_armed() {
+            executor.common().timeouts.disarm(ArmedTimeout::from_bits(before.0));
+        }
+    }
+}
