@@ -19,11 +19,14 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal};
 
+use crate::kernel::{proc_is_own, stat_column};
+
 /// How many times the processes are searched: one may start another while it is being killed.
 const PASSES: usize = 20;
 
-/// How long to wait for the processes that were killed in one pass. One that does not end hangs in the kernel.
-const UNTIL_DEAD: Duration = Duration::from_millis(50);
+/// How long to wait for each process that was killed in one pass. On a busy machine, one may need a while to get a core and end; one that
+/// has not ended after this time hangs in the kernel.
+const UNTIL_DEAD: Duration = Duration::from_millis(500);
 
 /// A process that is to be killed. Its descriptor never means another process; its number may be reused for one.
 struct Found {
@@ -52,12 +55,6 @@ pub(crate) fn kill_own() {
             add_tree(child, &mut |child| parent(child) == Some(own), found);
         }
     });
-}
-
-/// Returns whether `/proc` is that of the PID namespace of this process, which is not so after `unshare --fork --pid` without
-/// `--mount-proc`, or in a container with the `/proc` of its host.
-fn proc_is_own() -> bool {
-    fs::read_link("/proc/self").is_ok_and(|number| number.as_os_str() == own().to_string().as_str())
 }
 
 fn own() -> i32 {
@@ -114,9 +111,7 @@ fn ancestors() -> Vec<i32> {
 
 /// Returns the parent of a process.
 fn parent(os_pid: i32) -> Option<i32> {
-    let stat = fs::read_to_string(format!("/proc/{os_pid}/stat")).ok()?;
-    // The name of the program stands in parentheses, and may have some itself.
-    stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
+    stat_column(os_pid, 1)?.parse().ok()
 }
 
 /// Returns the children of a process, those of all of its threads.

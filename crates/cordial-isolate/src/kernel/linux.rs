@@ -1,24 +1,17 @@
 //! What the kernel of Linux offers and that of macOS does not, or offers in another way.
 
+use std::fs;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
-use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use rustix::net::SendFlags;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, set_parent_process_death_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, set_parent_process_death_signal};
 
 /// Sending to a socket whose other end is closed is an error, and does not send SIGPIPE.
 pub(crate) const NO_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
 
 /// The option of a pool that this system does not have.
 pub(crate) const MISSING_OPTION: Option<&str> = None;
-
-/// Returns the process that has made the socket pair of this socket. `None` if this is not a socket.
-///
-/// Not that of `rustix`, whose type for a process does not allow 0, which is a process of an outer PID namespace.
-pub(crate) fn maker_of(socket: impl AsFd) -> Option<i32> {
-    getsockopt(&socket, PeerCredentials).ok().map(|credentials| credentials.pid())
-}
 
 /// Lets this process get a signal when the thread that has started it ends.
 pub(crate) fn set_parent_death_signal(signal: Signal) -> io::Result<()> {
@@ -28,4 +21,29 @@ pub(crate) fn set_parent_death_signal(signal: Signal) -> io::Result<()> {
 /// Returns a descriptor that becomes readable when the process has exited.
 pub(crate) fn exit_descriptor(os_pid: Pid) -> Option<OwnedFd> {
     pidfd_open(os_pid, PidfdFlags::empty()).ok()
+}
+
+/// The flag of a process that is exiting (`PF_EXITING`), in the column of `stat` that has its flags.
+const EXITING: u32 = 4;
+const FLAGS: usize = 6;
+
+/// Returns whether a process has begun to exit: it is about to have an exit status, which nothing changes any more. On a busy machine,
+/// that may take a while. `false` where this cannot be known.
+pub(crate) fn is_exiting(os_pid: Pid) -> bool {
+    let flags = || stat_column(os_pid.as_raw_nonzero().get(), FLAGS)?.parse::<u32>().ok();
+    proc_is_own() && flags().is_some_and(|flags| flags & EXITING != 0)
+}
+
+/// Returns whether `/proc` is that of the PID namespace of this process, which is not so after `unshare --fork --pid` without
+/// `--mount-proc`, or in a container with the `/proc` of its host.
+pub(crate) fn proc_is_own() -> bool {
+    let own = getpid().as_raw_nonzero().get().to_string();
+    fs::read_link("/proc/self").is_ok_and(|number| number.as_os_str() == own.as_str())
+}
+
+/// Returns a column of the `stat` of a process. The state, which follows the name of the program, is column 0.
+pub(crate) fn stat_column(os_pid: i32, column: usize) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{os_pid}/stat")).ok()?;
+    // The name of the program stands in parentheses, and may have some itself.
+    stat.rsplit_once(") ")?.1.split(' ').nth(column).map(str::to_owned)
 }

@@ -1,9 +1,8 @@
 //! What the kernel of macOS offers instead of the functions of Linux.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
-use nix::sys::socket::{getsockopt, sockopt::LocalPeerPid};
 use rustix::net::SendFlags;
 use rustix::process::{Pid, Signal};
 
@@ -13,11 +12,6 @@ pub(crate) const NO_SIGNAL: SendFlags = SendFlags::empty();
 /// The option of a pool that this system does not have: its kernel does not keep limits for memory.
 pub(crate) const MISSING_OPTION: Option<&str> = Some("memory");
 
-/// Returns the process that has the other end of this socket. `None` if this is not a socket.
-pub(crate) fn maker_of(socket: impl AsFd) -> Option<i32> {
-    getsockopt(&socket, LocalPeerPid).ok()
-}
-
 /// Does nothing, because there is no such signal: a worker sees the end of its pool by the end of the socket.
 pub(crate) fn set_parent_death_signal(_signal: Signal) -> io::Result<()> {
     Ok(())
@@ -26,4 +20,9 @@ pub(crate) fn set_parent_death_signal(_signal: Signal) -> io::Result<()> {
 /// Returns `None`, because there is no such descriptor: the pool asks from time to time whether a worker has exited.
 pub(crate) fn exit_descriptor(_os_pid: Pid) -> Option<OwnedFd> {
     None
+}
+
+/// Returns `false`, because this is not known.
+pub(crate) fn is_exiting(_os_pid: Pid) -> bool {
+    false
 }

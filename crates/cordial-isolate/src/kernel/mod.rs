@@ -4,4 +4,6 @@
 #[cfg_attr(target_os = "macos", path = "macos.rs")]
 mod system;
 
-pub(crate) use system::{MISSING_OPTION, NO_SIGNAL, exit_descriptor, maker_of, set_parent_death_signal};
+pub(crate) use system::{MISSING_OPTION, NO_SIGNAL, exit_descriptor, is_exiting, set_parent_death_signal};
+#[cfg(target_os = "linux")]
+pub(crate) use system::{proc_is_own, stat_column};

@@ -88,7 +88,8 @@ impl PoolBuilder {
     }
 
     /// Sets the worker binary. Its `main` has to begin with [`cordial_isolate::main`](crate::main) or
-    /// [`cordial_isolate::init`](crate::init), with the same functions. Default: this program.
+    /// [`cordial_isolate::init`](crate::init), with the same functions. If it is a script, it has to begin that binary by `exec`. Default:
+    /// this program.
     pub fn program(mut self, path: impl Into<PathBuf>) -> PoolBuilder {
         self.config.program = Some(path.into());
         self

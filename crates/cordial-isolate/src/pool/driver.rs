@@ -205,21 +205,8 @@ impl Driver {
         let mut state = shared.lock();
         let mut idle_too_long = Vec::new();
         for (id, worker) in &mut state.workers {
-            match worker.end {
-                End::Asked { term_at } if term_at <= now => worker.terminate(),
-                End::Term { kill_at } | End::Retire { kill_at } | End::Broken { kill_at } if kill_at <= now => {
-                    worker.kill();
-                    // If only its group was left, nothing else wakes this thread to finish it.
-                    at(now);
-                }
-                _ => {}
-            }
-            match worker.end {
-                End::Asked { term_at: time }
-                | End::Term { kill_at: time }
-                | End::Retire { kill_at: time }
-                | End::Broken { kill_at: time } => at(time),
-                End::None | End::Killed => {}
+            if let Some(time) = worker.advance_end(now) {
+                at(time);
             }
             match worker.state {
                 WorkerState::Starting => {
@@ -535,8 +522,9 @@ impl Driver {
         if let Some(worker) = state.workers.get_mut(&id) {
             worker.enter(WorkerState::Ending);
         }
-        if call.is_some() && !was_ended {
-            state.counters.lost += 1;
+        if call.is_some() {
+            let counter = if was_ended { &mut state.counters.killed } else { &mut state.counters.lost };
+            *counter += 1;
         }
         drop(state);
         let cause = cause_of(cause, broken, &self.shared.config, memory, &mut self.oom_kills);

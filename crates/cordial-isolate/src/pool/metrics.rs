@@ -12,7 +12,7 @@ impl PoolStatistics {
     /// |---|---|
     /// | gauges `cordial_isolated_workers`, `cordial_isolated_resident_bytes` | worker processes, and their physical memory |
     /// | gauges `cordial_isolated_running_calls`, `cordial_isolated_queued_calls` | calls that run, and that wait for a worker |
-    /// | counters `cordial_isolated_calls_total`, `cordial_isolated_lost_calls_total`, `cordial_isolated_killed_calls_total` | calls: all, those that were lost with their worker, those whose task was killed |
+    /// | counters `cordial_isolated_calls_total`, `cordial_isolated_lost_calls_total`, `cordial_isolated_killed_calls_total` | calls: all, those that were lost with their worker, those that were killed with it |
     /// | counters `cordial_isolated_worker_starts_total`, `cordial_isolated_recycled_workers_total`, `cordial_isolated_failed_starts_total` | workers |
     pub fn record(&self, pool: &str) {
         let PoolStatistics { workers, queued, running, calls, lost, killed, started, recycled, failed_starts } = self;

@@ -18,7 +18,7 @@ use super::output::{Output, StdStream};
 use crate::descendants;
 use crate::init::Initialized;
 use crate::kernel;
-use crate::worker::{VARIABLE, WorkerSettings};
+use crate::worker::{VARIABLE, WorkerSettings, socket_number};
 
 /// The file of the running program. It still leads to the program that was started if that file was replaced or deleted.
 const THIS_PROGRAM: &str = "/proc/self/exe";
@@ -50,6 +50,7 @@ impl Process {
         let (ours, theirs) = UnixStream::pair()?;
         let settings = WorkerSettings {
             parent: rustix::process::getpid().as_raw_nonzero().get(),
+            socket: socket_number(&theirs)?,
             worker: NEXT_WORKER.fetch_add(1, Ordering::Relaxed),
             max_payload: config.max_payload,
             memory: config.memory,

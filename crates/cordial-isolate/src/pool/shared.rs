@@ -27,6 +27,7 @@ use super::clock::{later, now};
 use super::config::Config;
 use super::error::PoolError;
 use crate::frame::{Kind, Outgoing};
+use crate::kernel;
 
 /// How long processes that got SIGTERM have before they get SIGKILL.
 const AFTER_SIGTERM: Duration = Duration::from_millis(100);
@@ -458,6 +459,30 @@ impl Worker {
             self.broken = Some(reason.into());
         }
         self.enter(WorkerState::Ending);
+    }
+
+    /// Does what is due to end the worker, and returns when something else is due.
+    pub(super) fn advance_end(&mut self, now: Instant) -> Option<Instant> {
+        match self.end {
+            End::Asked { term_at } if term_at <= now => self.terminate(),
+            // The worker is dying, which has closed its socket: a kill would hide the cause.
+            End::Broken { kill_at } if kill_at <= now && kernel::is_exiting(self.os_pid) => {
+                self.end = End::Broken { kill_at: now + UNTIL_EXIT };
+            }
+            End::Term { kill_at } | End::Retire { kill_at } | End::Broken { kill_at } if kill_at <= now => {
+                self.kill();
+                // If only its group was left, nothing else wakes the thread of the pool to finish it.
+                return Some(now);
+            }
+            _ => {}
+        }
+        match self.end {
+            End::Asked { term_at: time }
+            | End::Term { kill_at: time }
+            | End::Retire { kill_at: time }
+            | End::Broken { kill_at: time } => Some(time),
+            End::None | End::Killed => None,
+        }
     }
 
     /// Returns whether the pool has ended the worker.

@@ -17,7 +17,8 @@ pub struct PoolStatistics {
     pub calls: u64,
     /// How many calls were lost with their worker: by a crash, a limit, or a kill from outside.
     pub lost: u64,
-    /// How many calls were killed because their task was killed.
+    /// How many calls were killed with their worker: their task was killed, or did not end in time after it was asked to shut down, as by the
+    /// limit of an await.
     pub killed: u64,
     /// How many workers were started.
     pub started: u64,

@@ -16,7 +16,7 @@ mod serve;
 
 use crate::functions::Functions;
 use role::Role;
-pub(crate) use role::{VARIABLE, WorkerSettings};
+pub(crate) use role::{VARIABLE, WorkerSettings, socket_number};
 
 /// Serves the functions if this process is a worker, and then never returns.
 pub(crate) fn serve_if_worker(functions: &Functions) {

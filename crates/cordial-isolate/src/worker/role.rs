@@ -1,7 +1,9 @@
 //! Whether this process is a worker, and of which pool.
 
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use rustix::io::fcntl_dupfd_cloexec;
@@ -21,6 +23,8 @@ const SOCKET_FROM: i32 = 3;
 pub(crate) struct WorkerSettings {
     /// The OS process of the pool.
     pub(crate) parent: i32,
+    /// The number that the system gives to the worker's end of the socket: no other socket of the machine has it.
+    pub(crate) socket: u64,
     /// The number of the worker, among all that this process has started: what the worker starts inherits the variable, and is found by it.
     pub(crate) worker: u64,
     /// The largest argument or result.
@@ -39,20 +43,21 @@ impl WorkerSettings {
 
     /// Returns the value of the environment variable.
     pub(crate) fn encode(&self) -> String {
-        let WorkerSettings { parent, worker, max_payload, memory, cpu_time } = self;
+        let WorkerSettings { parent, socket, worker, max_payload, memory, cpu_time } = self;
         let memory = memory.map_or_else(String::new, |bytes| bytes.to_string());
         let cpu_time = cpu_time.map_or_else(String::new, |limit| limit.as_nanos().to_string());
-        format!("{parent}:{worker}:{max_payload}:{memory}:{cpu_time}")
+        format!("{parent}:{socket}:{worker}:{max_payload}:{memory}:{cpu_time}")
     }
 
     fn decode(text: &str) -> Option<WorkerSettings> {
         let mut parts = text.split(':');
         let parent = parts.next()?.parse().ok()?;
+        let socket = parts.next()?.parse().ok()?;
         let worker = parts.next()?.parse().ok()?;
         let max_payload = parts.next()?.parse().ok()?;
         let memory = parts.next()?.parse().ok();
         let cpu_time = parts.next()?.parse().ok().map(Duration::from_nanos);
-        Some(WorkerSettings { parent, worker, max_payload, memory, cpu_time })
+        Some(WorkerSettings { parent, socket, worker, max_payload, memory, cpu_time })
     }
 }
 
@@ -68,18 +73,19 @@ pub(super) enum Role {
 const NO_SOCKET: &str =
     "standard input is not the socket of the pool any more; leave it as it is up to `cordial_isolate::init` or `main`";
 
-/// Its pool is gone, or has started another program that has started this one.
-const OTHER_PARENT: &str = "its parent is not the program with the pool: that one is gone, or has started a script that has to begin this program by `exec`";
+/// Its pool is gone, or has started another program that has started this one, also in another PID namespace.
+const OTHER_PARENT: &str = "its parent is not the program with the pool: that one is gone, or has started another program, which has to begin this one by `exec`, in the same PID namespace (no `unshare --fork`)";
 
 impl Role {
-    /// Returns the role of this process. A process is a worker if the environment variable names the process that has made the socket at
-    /// its standard input. A process that a worker starts has the variable too, and another standard input and parent.
+    /// Returns the role of this process. A process is a worker if the environment variable names the socket at its standard input. A process
+    /// that a worker starts has the variable too, and another standard input and parent. The process that has made the socket cannot be
+    /// compared: in another PID namespace, it has no number.
     pub(super) fn find() -> Role {
         let Some(settings) = std::env::var(VARIABLE).ok().as_deref().and_then(WorkerSettings::decode) else {
             return Role::NoWorker;
         };
-        match kernel::maker_of(stdin()) {
-            Some(maker) if maker == settings.parent => {}
+        match socket_number(stdin()) {
+            Ok(socket) if socket == settings.socket => {}
             // In a container, the pool may be the process that orphans get as their parent; these are in the group of a worker, or
             // have a session of their own.
             _ if parent() == Some(settings.parent) && getpgrp() == getpid() && getsid(None) != Ok(getpid()) => {
@@ -91,7 +97,7 @@ impl Role {
     }
 
     /// Prepares the process. Returns `Unable` if the parent is not the pool.
-    fn prepare(settings: WorkerSettings) -> std::io::Result<Role> {
+    fn prepare(settings: WorkerSettings) -> io::Result<Role> {
         let socket = fcntl_dupfd_cloexec(stdin(), SOCKET_FROM)?;
         dup2_stdin(File::open("/dev/null")?.as_fd())?;
         kernel::set_parent_death_signal(PARENT_DEATH)?;
@@ -103,6 +109,11 @@ impl Role {
         let _ = rustix::process::setpgid(None::<Pid>, Some(getpid()));
         Ok(Role::Worker(settings, socket))
     }
+}
+
+/// Returns the number that the system gives to a socket: it is the same for all of its descriptors, in all processes.
+pub(crate) fn socket_number(socket: impl AsFd) -> io::Result<u64> {
+    Ok(File::from(socket.as_fd().try_clone_to_owned()?).metadata()?.ino())
 }
 
 /// Returns the parent of this process; `None` if it is in another PID namespace.
@@ -121,7 +132,7 @@ mod tests {
     #[test]
     fn settings_come_back() {
         for (memory, cpu_time) in [(None, None), (Some(1 << 40), Some(Duration::from_millis(1500)))] {
-            let settings = WorkerSettings { parent: 7, worker: 3, max_payload: 64 << 20, memory, cpu_time };
+            let settings = WorkerSettings { parent: 7, socket: 9, worker: 3, max_payload: 64 << 20, memory, cpu_time };
             assert_eq!(WorkerSettings::decode(&settings.encode()), Some(settings));
         }
         assert_eq!(WorkerSettings::decode("nonsense"), None);

@@ -1,6 +1,7 @@
 //! The functions of the tests, most of which end badly.
 
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,7 +28,8 @@ pub(crate) const LEAVE: Function<Leaves, u32> = Function::new("leave");
 pub(crate) const JOIN_PARENT: Function<(), ()> = Function::new("join_parent");
 pub(crate) const PRINT: Function<usize, ()> = Function::new("print");
 pub(crate) const RESULT: Function<usize, Vec<u8>> = Function::new("result");
-pub(crate) const GRACEFUL: Function<u64, String> = Function::new("graceful");
+/// Creates this file once it has opted in to graceful shutdown.
+pub(crate) const GRACEFUL: Function<PathBuf, String> = Function::new("graceful");
 pub(crate) const CHECKPOINT: Function<(), ()> = Function::new("checkpoint");
 pub(crate) const OS_PID: Function<(), u32> = Function::new("os_pid");
 /// Writes a line to standard error, and then computes for ever.
@@ -35,6 +37,7 @@ pub(crate) const WORDS_AND_SPIN: Function<String, ()> = Function::new("words_and
 pub(crate) const UNENDED: Function<String, ()> = Function::new("unended");
 pub(crate) const WORDS: Function<String, ()> = Function::new("words");
 
+pub(crate) const WAIT_FOR_EVER: Function<(), ()> = Function::new("wait_for_ever");
 pub(crate) const TO_KILL: Function<(), ()> = Function::new("to_kill");
 pub(crate) const TO_STOP: Function<(), ()> = Function::new("to_stop");
 
@@ -119,9 +122,11 @@ pub(crate) fn functions() -> Functions {
         })
         .add_blocking(PRINT, print)
         .add_blocking(RESULT, |bytes| vec![7; bytes])
-        .add(GRACEFUL, |milliseconds| async move {
-            cordial::shutdown_requested().await;
-            tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+        .add(GRACEFUL, |opted_in| async move {
+            let requested = cordial::shutdown_requested();
+            std::fs::write(opted_in, "").expect("the folder is writable");
+            requested.await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
             "saved".to_owned()
         })
         .add_blocking(CHECKPOINT, |()| {
@@ -136,6 +141,7 @@ pub(crate) fn functions() -> Functions {
             unended(format!("{text}\n"));
             spin();
         })
+        .add(WAIT_FOR_EVER, |()| std::future::pending())
         .add(TO_KILL, |()| std::future::pending())
         .add(TO_STOP, |()| std::future::pending())
 }

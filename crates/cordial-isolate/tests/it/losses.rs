@@ -1,16 +1,20 @@
 //! Calls whose worker process is gone.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cordial::{Exit, Lost, LostCause, Shutdown, StreamTimeout};
-use cordial_isolate::Pool;
+use cordial_isolate::{Pool, WorkerActivity};
+use rustix::process::{Pid, Signal, kill_process, setpriority_process};
 
 use crate::functions::*;
 use crate::processes::is_running;
 
+const LONG: Duration = Duration::from_secs(60);
+
 /// The report of a call that is lost.
 async fn lost(task: cordial::Task<impl Send + std::fmt::Debug>) -> std::sync::Arc<Lost> {
-    match task.timeout(Duration::from_secs(20)).await {
+    match task.timeout(LONG).await {
         Err(Exit::Lost(lost)) => lost,
         other => panic!("expected `Exit::Lost`, not {other:?}"),
     }
@@ -98,11 +102,28 @@ fn a_timeout_kills_whatever_the_call_does() {
             let exit = pool.call(SPIN, ()).timeout(Duration::from_millis(50)).await.unwrap_err();
             assert!(exit.is_timeout(), "{exit}");
         }
-        assert_eq!(pool.call(SQUARE, 3).await, Ok(9), "another worker took its place");
+        assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9), "another worker took its place");
         let spins = pool.async_stream(SPIN, [(), ()]).timeout(Duration::from_millis(50));
         let results = spins.on_timeout(StreamTimeout::KillTask).collect().await;
         assert!(results.iter().all(|result| matches!(result, Err(Exit::Timeout(_)))), "{results:?}");
-        assert_eq!(pool.call(SQUARE, 3).await, Ok(9));
+        assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_call_that_does_not_end_in_time_is_counted_as_killed() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        let task = pool.call(SPIN, ());
+        until_running(&pool).await;
+        assert!(task.timeout(Duration::from_millis(1)).await.unwrap_err().is_timeout());
+        assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
+        while pool.statistics().killed == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!((pool.statistics().killed, pool.statistics().lost), (1, 0));
     })
     .unwrap();
 }
@@ -125,22 +146,80 @@ fn a_kill_needs_no_cooperation() {
     .unwrap();
 }
 
+/// Between the end of its socket and its exit status, a process may wait for a core.
+#[test]
+fn a_worker_that_takes_long_to_die_has_the_cause_of_its_death() {
+    cordial_isolate::test_main(functions());
+    let is_over = AtomicBool::new(false);
+    let causes = std::thread::scope(|scope| {
+        for _ in 0..2 * std::thread::available_parallelism().unwrap().get() {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let causes = cordial::run(async {
+            let pool = Pool::builder().workers(1).start().unwrap();
+            let mut causes = Vec::new();
+            for _ in 0..10 {
+                let task = pool.call(TO_KILL, ());
+                until_running(&pool).await;
+                let workers = pool.statistics().workers;
+                let worker = workers.iter().find(|worker| matches!(worker.activity, WorkerActivity::Running(_)));
+                let worker = Pid::from_raw(worker.unwrap().os_pid).unwrap();
+                for thread in std::fs::read_dir(format!("/proc/{}/task", worker.as_raw_nonzero())).unwrap().flatten() {
+                    let thread = thread.file_name().to_string_lossy().parse().ok().and_then(Pid::from_raw);
+                    let _ = setpriority_process(thread, 19);
+                }
+                kill_process(worker, Signal::KILL).unwrap();
+                causes.push(lost(task).await.cause().clone());
+            }
+            causes
+        });
+        is_over.store(true, Ordering::Relaxed);
+        causes
+    });
+    assert_eq!(causes.unwrap(), vec![LostCause::signal(9); 10]);
+}
+
 #[test]
 fn a_call_that_has_opted_in_has_the_grace_time() {
     cordial_isolate::test_main(functions());
     cordial::run(async {
         let pool = Pool::builder().workers(1).grace(Duration::from_secs(10)).start().unwrap();
-        let task = pool.call(GRACEFUL, 10);
-        until_running(&pool).await;
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        assert_eq!(task.shutdown(Duration::from_secs(10)).await, Some(Ok("saved".to_owned())));
-        let task = pool.call(WAIT, 60_000);
-        until_running(&pool).await;
-        assert_eq!(task.shutdown(Duration::from_secs(10)).await, None);
-        let task = pool.call(CHECKPOINT, ());
-        until_running(&pool).await;
-        assert_eq!(task.shutdown(Duration::from_secs(10)).await, None);
-        assert_eq!(pool.statistics().started, 1, "none of them was killed");
+        let opted_in = std::env::temp_dir().join(format!("cordial-isolate-opted-in-{}", std::process::id()));
+        let task = pool.call(GRACEFUL, opted_in.clone());
+        while !opted_in.exists() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        std::fs::remove_file(opted_in).unwrap();
+        assert_eq!(task.shutdown(Duration::from_secs(60)).await, Some(Ok("saved".to_owned())));
+        assert_eq!(pool.statistics().started, 1, "it was not killed");
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_call_that_has_not_opted_in_ends_at_its_next_await_or_checkpoint_and_its_worker_lives_on() {
+    cordial_isolate::test_main(functions());
+    cordial::run(async {
+        let pool = Pool::builder().workers(1).start().unwrap();
+        for function in [WAIT_FOR_EVER, CHECKPOINT] {
+            // On a busy machine, the 100 ms that such a call has may pass before it gets a core.
+            let mut was_killed = true;
+            for _ in 0..100 {
+                let worker = pool.call(OS_PID, ()).timeout(LONG).await.unwrap();
+                let task = pool.call(function, ());
+                until_running(&pool).await;
+                assert_eq!(task.shutdown(LONG).await, None);
+                was_killed = pool.call(OS_PID, ()).timeout(LONG).await.unwrap() != worker;
+                if !was_killed {
+                    break;
+                }
+            }
+            assert!(!was_killed, "{function:?} was killed each time");
+        }
     })
     .unwrap();
 }
@@ -158,7 +237,7 @@ fn what_a_worker_starts_ends_with_it() {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), gone).await.unwrap();
+        tokio::time::timeout(LONG, gone).await.unwrap();
     })
     .unwrap();
 }
@@ -168,8 +247,8 @@ fn much_output_holds_nothing_up() {
     cordial_isolate::test_main(functions());
     cordial::run(async {
         let pool = Pool::builder().workers(2).start().unwrap();
-        let print = pool.call(PRINT, 100_000_000).timeout(Duration::from_secs(60));
-        assert_eq!(pool.call(SQUARE, 3).await, Ok(9));
+        let print = pool.call(PRINT, 100_000_000).timeout(Duration::from_secs(600));
+        assert_eq!(pool.call(SQUARE, 3).timeout(LONG).await, Ok(9));
         print.await.unwrap();
         assert_eq!(pool.call(SQUARE, 4).await, Ok(16));
     })

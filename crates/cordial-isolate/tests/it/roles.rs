@@ -106,7 +106,16 @@ fn a_worker_whose_standard_input_was_replaced_says_so_and_runs_no_program() {
 
 #[test]
 fn a_worker_that_a_script_has_started_without_exec_says_so() {
-    is_refused("PROGRAM\nexit $?", "has to begin this program by `exec`");
+    is_refused("PROGRAM\nexit $?", "has to begin this one by `exec`");
+}
+
+#[test]
+fn a_worker_that_was_started_in_another_pid_namespace_says_so_and_runs_no_program() {
+    if std::env::var_os(ALONE).is_none() && !has_namespaces(&["--pid", "--fork", "true"]) {
+        return skip();
+    }
+    is_refused("exec unshare --pid --fork PROGRAM", "in the same PID namespace (no `unshare --fork`)");
+    is_refused("exec unshare --pid --fork --mount-proc PROGRAM", "in the same PID namespace (no `unshare --fork`)");
 }
 
 #[test]

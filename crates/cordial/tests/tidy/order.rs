@@ -67,7 +67,7 @@ pub(crate) const ORDERS: &[Order] = &[
     Order { folder: "cordial-http/src/serve", rows: &[
         "options polled_when_woken client_limits connections", "client_io events stream_executor", "connection serving", "accept", "builder",
     ] },
-    Order { folder: "cordial-isolate/src", rows: &["codec descendants kernel unwind", "function", "dispatch", "frame functions", "worker", "init", "pool"] },
+    Order { folder: "cordial-isolate/src", rows: &["codec kernel unwind", "descendants function", "dispatch", "frame functions", "worker", "init", "pool"] },
     Order { folder: "cordial-isolate/src/worker", rows: &["limits none role", "serve"] },
     Order { folder: "cordial-isolate/src/pool", rows: &[
         "call clock config error output statistics", "shared", "cause events metrics none process read_statistics run_call", "driver", "start", "handle", "builder",
