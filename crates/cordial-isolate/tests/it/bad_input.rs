@@ -54,7 +54,8 @@ fn workers_start_also_when_the_executable_was_deleted_or_replaced() {
     let copy = folder.join("program");
     if std::env::var_os(ALONE).is_none() {
         fs::create_dir_all(&folder).unwrap();
-        fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+        // Not by `fs::copy`: a process that another test starts meanwhile would have the copy open, and it could not be run.
+        assert!(Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&copy).status().unwrap().success());
         let output = alone(Some(&copy)).unwrap();
         fs::remove_dir_all(&folder).unwrap();
         return assert!(output.status.success(), "{output:?}");

@@ -1,7 +1,8 @@
 //! Calls that fail in every possible way, at the same time and beside calls that succeed. Each caller gets the right exit, the other
 //! calls are not affected, and no process and no descriptor is left in the end.
 //!
-//! `CORDIAL_ROUNDS=1000` sets how often each kind of failure occurs.
+//! `CORDIAL_ROUNDS=1000` sets how often each kind of failure occurs. `CORDIAL_ABORTING_PROGRAM` is the path of the example `crashes`, built with
+//! `panic = "abort"`, which cannot be a test: its worker then panics. Without it, a function does what such a panic does.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -17,6 +18,12 @@ use crate::processes::Children;
 
 /// The environment variable that is set in the inner process, which counts processes and descriptors.
 const OWN_PROCESS: &str = "CORDIAL_ISOLATE_TEST_MIX";
+
+/// The variable that has the path of a program whose panics abort.
+const ABORTING_PROGRAM: &str = "CORDIAL_ABORTING_PROGRAM";
+
+/// A function of that program.
+const PANIC_THERE: Function<(), ()> = Function::new("panic");
 
 const MEMORY: u64 = 256 << 20;
 const CPU_TIME: Duration = Duration::from_millis(100);
@@ -60,9 +67,22 @@ const KINDS: [Kind; 15] = [
     Kind::StoppedFromOutside,
 ];
 
-/// Makes a call go wrong in this way, and checks its exit. `scale` divides the sizes of large outputs and results.
-async fn go_wrong(pool: Pool, limited: Pool, kind: Kind, scale: usize) -> Result<(), String> {
-    const LONG: Duration = Duration::from_secs(120);
+/// What the calls of a mix run in. Cheap to clone.
+#[derive(Clone)]
+struct Mix {
+    pool: Pool,
+    /// Its workers have limits.
+    limited: Pool,
+    /// The panics of its workers abort.
+    aborting: Option<Pool>,
+    /// Divides the sizes of large outputs and results.
+    scale: usize,
+}
+
+/// Makes a call go wrong in this way, and checks its exit.
+async fn go_wrong(mix: Mix, kind: Kind, round: usize) -> Result<(), String> {
+    let Mix { pool, limited, aborting, scale } = mix;
+    const LONG: Duration = Duration::from_secs(600);
     let wrong = |got: &dyn std::fmt::Debug| Err(format!("{kind:?}: {got:?}"));
     let is_lost = |exit: &Exit, cause: &LostCause| matches!(exit, Exit::Lost(lost) if lost.cause() == cause);
     let check = |result: Result<(), Exit>, cause: LostCause| match &result {
@@ -87,21 +107,30 @@ async fn go_wrong(pool: Pool, limited: Pool, kind: Kind, scale: usize) -> Result
             Err(Exit::Panic(report)) if report.message() == "no luck" => Ok(()),
             other => wrong(&other),
         },
-        // `WORDS` writes this line to standard error and aborts, as a program that is built with `panic = "abort"` does.
-        Kind::PanicThatAborts => match pool.call(WORDS, "panicked at no luck".to_owned()).timeout(LONG).await {
-            Err(Exit::Lost(lost))
-                if *lost.cause() == LostCause::signal(6) && lost.stderr() == ["panicked at no luck"] =>
-            {
-                Ok(())
+        Kind::PanicThatAborts => {
+            let call = match aborting {
+                Some(aborting) => aborting.call(PANIC_THERE, ()),
+                // What such a program does after the panic hook.
+                None => pool.call(WORDS, "no luck".to_owned()),
+            };
+            match call.timeout(LONG).await {
+                Err(Exit::Lost(lost))
+                    if *lost.cause() == LostCause::signal(6) && lost.stderr().iter().any(|line| line == "no luck") =>
+                {
+                    Ok(())
+                }
+                other => wrong(&other),
             }
-            other => wrong(&other),
-        },
-        Kind::Grandchild => match pool.call(GRANDCHILD, ()).timeout(LONG).await {
-            // Whether the grandchild still runs is not checked: another call may have ended its worker meanwhile, and the grandchild
-            // with it.
-            Ok(_) => Ok(()),
-            other => wrong(&other),
-        },
+        }
+        // It ends with its worker, sooner or later: in the end, none is left.
+        Kind::Grandchild => {
+            let call = match round % 3 {
+                0 => pool.call(GRANDCHILD, ()),
+                1 => pool.call(LEAVE, Leaves::Session),
+                _ => pool.call(LEAVE, Leaves::Orphan),
+            };
+            call.timeout(LONG).await.map(drop).or_else(|exit| wrong(&exit))
+        }
         Kind::Output => match pool.call(PRINT, 100_000_000 / scale).timeout(LONG).await {
             Ok(()) => Ok(()),
             other => wrong(&other),
@@ -169,15 +198,17 @@ fn nothing_that_goes_wrong_affects_other_calls_and_nothing_is_left() {
         let build = || Pool::builder().workers(2).max_payload(MAX_PAYLOAD).grace(Duration::from_millis(100));
         let pool = build().start().unwrap();
         let limited = build().memory(MEMORY).cpu_time(CPU_TIME).start().unwrap();
+        let aborting = std::env::var_os(ABORTING_PROGRAM).map(|path| build().program(path).start().unwrap());
+        let mix = Mix { pool, limited, aborting, scale };
         let is_over = Arc::new(AtomicBool::new(false));
-        let neighbors = [pool.clone(), limited.clone()].map(|pool| {
+        let neighbors = [mix.pool.clone(), mix.limited.clone()].map(|pool| {
             let is_over = is_over.clone();
             Task::spawn(async move {
                 let mut failures = Vec::new();
                 let mut n = 0;
                 while !is_over.load(Ordering::SeqCst) {
                     n += 1;
-                    let result = pool.call(SQUARE, n).timeout(Duration::from_secs(120)).await;
+                    let result = pool.call(SQUARE, n).timeout(Duration::from_secs(600)).await;
                     if result != Ok(n * n) {
                         failures.push(format!("neighbor {n}: {result:?}"));
                     }
@@ -187,9 +218,9 @@ fn nothing_that_goes_wrong_affects_other_calls_and_nothing_is_left() {
         });
         let mut wrong = Vec::new();
         for round in 0..rounds {
-            let attempts = KINDS.map(|kind| (pool.clone(), limited.clone(), kind));
-            let results = Task::async_stream(attempts, |(pool, limited, kind)| go_wrong(pool, limited, kind, scale));
-            let results = results.max_concurrency(6).unordered().timeout(Duration::from_secs(300)).collect().await;
+            let attempts = KINDS.map(|kind| (mix.clone(), kind));
+            let results = Task::async_stream(attempts, move |(mix, kind)| go_wrong(mix, kind, round));
+            let results = results.max_concurrency(6).unordered().timeout(Duration::from_secs(3000)).collect().await;
             for result in results {
                 if let Err(message) = result.unwrap_or_else(|exit| Err(exit.to_string())) {
                     wrong.push(format!("round {round}: {message}"));
@@ -198,12 +229,12 @@ fn nothing_that_goes_wrong_affects_other_calls_and_nothing_is_left() {
         }
         is_over.store(true, Ordering::SeqCst);
         for neighbor in neighbors {
-            let (n, failures) = neighbor.timeout(Duration::from_secs(120)).await.unwrap();
+            let (n, failures) = neighbor.timeout(Duration::from_secs(600)).await.unwrap();
             assert!(n > 0);
             println!("{n} calls of a neighbor, {} of them failed", failures.len());
             wrong.extend(failures);
         }
-        for pool in [pool, limited] {
+        for pool in [Some(mix.pool), Some(mix.limited), mix.aborting].into_iter().flatten() {
             pool.stop().await;
             let statistics = pool.statistics();
             assert_eq!(statistics.workers.len(), 0);
