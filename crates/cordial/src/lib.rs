@@ -96,7 +96,7 @@
 //! | `restart`: a child is restarted | warn | supervisor, label, child, incarnation (the next one), spawned_at, reason, after_ms |
 //! | `restart_waits`: a restart waits for an abandoned process | warn | supervisor, label, child, incarnation (the next one), spawned_at, pid |
 //! | `slow_start`: a child has not finished starting; emitted while that lasts, after 5 s or half of its [`start_timeout`](ChildSpec::start_timeout), and then each time the duration has doubled | warn | supervisor, label, child, incarnation (this one), spawned_at, pid, lasted_ms (so far), timeout_ms |
-//! | `start_failed`: a child failed to start | error | supervisor, label, child, incarnation (this one), spawned_at, reason, backtrace (as in `crash`) |
+//! | `start_failed`: a child failed to start | error; debug if its process has crashed, because its `crash` event is the error | supervisor, label, child, incarnation (this one), spawned_at, reason, backtrace (as in `crash`) |
 //! | `give_up`: a supervisor exceeded its restart limit | error | supervisor, label, child, incarnation (the last one), spawned_at, reason, restarts, window |
 //! | `forced`: a supervisor had to kill or abandon a child | warn | pid, label, supervisor, spawned_at, how |
 //! | `item_timeout`: an attempt of an item of a stream has exceeded its timeout | warn | spawned_at, index (counted from 0), attempt (counted from 1), pid, limit_ms |

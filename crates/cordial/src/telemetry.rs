@@ -245,15 +245,29 @@ pub(crate) fn slow_start(child: &Child<'_>, pid: Pid, lasted: Duration, timeout:
         %spawned_at, %pid, lasted_ms, timeout_ms, "a child has not finished starting; its `init` awaits or computes");
 }
 
+/// A macro, because the level of an event is a constant.
+macro_rules! emit_start_failed {
+    ($level:expr, $child:expr, $reason:expr, $exit:expr) => {{
+        let Child { supervisor, label, child, spawned_at, incarnation } = *$child;
+        let (reason, backtrace) = ($reason, $exit.and_then(Exit::backtrace_text).map(trimmed));
+        event!(name: "start_failed", target: TARGET, $level, event = "start_failed", %supervisor, label, child,
+            incarnation, %spawned_at, reason = %format_args!("{reason:#}"), backtrace, "child failed to start");
+    }};
+}
+
 /// Emitted when a child has failed to start. The incarnation number is that of the incarnation that has not started.
+///
+/// Not an error if its process has crashed: then the `crash` event has said why, and one error is enough for one failure.
 pub(crate) fn start_failed(child: &Child<'_>, reason: &StartError) {
-    let Child { supervisor, label, child, spawned_at, incarnation } = *child;
-    let backtrace = match reason {
-        StartError::Child { exit, .. } => exit.backtrace_text().map(trimmed),
+    let exit = match reason {
+        StartError::Child { exit, .. } => Some(exit),
         _ => None,
     };
-    event!(name: "start_failed", target: TARGET, Level::ERROR, event = "start_failed", %supervisor, label, child,
-        incarnation, %spawned_at, reason = %format_args!("{reason:#}"), backtrace, "child failed to start");
+    if exit.is_some_and(|exit| exit.is_abnormal() && *exit != Exit::Killed) {
+        emit_start_failed!(Level::DEBUG, child, reason, exit);
+    } else {
+        emit_start_failed!(Level::ERROR, child, reason, exit);
+    }
 }
 
 /// Emitted when a supervisor gives up. The incarnation number is that of the incarnation that has ended or has not started. As many

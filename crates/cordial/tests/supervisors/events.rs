@@ -140,6 +140,9 @@ fn supervisors_emit_events() {
     assert!(failed.field("reason").contains("no luck") && failed.field("child") == "bad");
     assert_eq!(failed.field("incarnation"), "1");
     let crashes = events::named(&emitted, "crash");
+    // One error for one failure.
+    let of_failed: Vec<_> = crashes.iter().filter(|crash| crash.field("exit") == "no luck").collect();
+    assert_eq!((of_failed.len(), of_failed[0].level, failed.level), (1, Level::ERROR, Level::DEBUG));
     let of_child: Vec<_> = crashes.iter().filter(|crash| crash.field("label") == "a").collect();
     assert_eq!(of_child.iter().map(|crash| crash.field("incarnation")).collect::<Vec<_>>(), ["1", "2"]);
     assert!(of_child.iter().all(|crash| crash.field("supervisor") == restart.field("supervisor")));

@@ -186,6 +186,7 @@ fn a_start_that_lasts_emits_events() {
         assert!(slow.iter().all(|event| (event.field("child"), event.field("label")) == ("redis", "tree")));
         let [failed] = events::named(&emitted, "start_failed")[..] else { panic!("{emitted:?}") };
         assert!(failed.field("reason").contains("\"redis\" had not finished starting after 30s"));
+        assert_eq!(failed.level, tracing::Level::ERROR);
     }
 }
 
