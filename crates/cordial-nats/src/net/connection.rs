@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::cancellation::CancellationToken;
 use super::keep_alive::{KeepAliveGuard, KeepAliveKind, KeepAlives};
 use super::net_error::NetError;
-use super::thread::{Command, OutgoingMessage, RequestHandler};
+use super::thread::{Command, MessageHandler, OutgoingMessage, RequestHandler};
 
 /// How many messages of one subscription may wait. The server counts a client as too slow much earlier.
 const SUBSCRIPTION_CAPACITY: usize = 65_536;
@@ -37,11 +37,25 @@ impl std::fmt::Debug for Command {
     }
 }
 
-/// A subscription. Dropping it unsubscribes.
+/// A subscription whose messages wait in a channel. Dropping it unsubscribes.
 #[derive(Debug)]
 pub(crate) struct Subscription {
     messages: mpsc::Receiver<Message>,
-    drain: Option<oneshot::Sender<()>>,
+    handling: Handling,
+}
+
+/// A subscription whose messages are handled on the thread of the connection. Dropping it unsubscribes, and drops what is handled.
+#[derive(Debug)]
+pub(crate) struct Handling {
+    drain: mpsc::Sender<()>,
+}
+
+impl Handling {
+    /// Unsubscribes. What the server has sent before is still handled; then the handler is dropped.
+    pub(crate) fn drain(&self) {
+        // The channel is full after an earlier call.
+        let _ = self.drain.try_send(());
+    }
 }
 
 impl Subscription {
@@ -50,12 +64,9 @@ impl Subscription {
         self.messages.recv().await
     }
 
-    /// Unsubscribes. What the server has sent before still arrives, as far as it is on this machine: the client forgets the subscription
-    /// when it reads next, and does not wait until the server has answered.
-    pub(crate) fn drain(&mut self) {
-        if let Some(drain) = self.drain.take() {
-            let _ = drain.send(());
-        }
+    /// Unsubscribes. What the server has sent before still arrives.
+    pub(crate) fn drain(&self) {
+        self.handling.drain();
     }
 
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
@@ -198,11 +209,27 @@ impl Connection {
         capacity: usize,
     ) -> Result<Subscription, NetError> {
         let (to, messages) = mpsc::channel(capacity);
-        let (drain, drained) = oneshot::channel();
+        let pass_on = move |message| {
+            // The server drops messages as well, for a client that is too slow.
+            let _ = to.try_send(message);
+            None
+        };
+        let handling = self.handle(subject, queue, Box::new(pass_on)).await?;
+        Ok(Subscription { messages, handling })
+    }
+
+    /// Subscribes, and handles the messages on the thread of the connection.
+    pub(crate) async fn handle(
+        &self,
+        subject: String,
+        queue: Option<&str>,
+        handler: MessageHandler,
+    ) -> Result<Handling, NetError> {
+        let (drain, drained) = mpsc::channel(1);
         let (subscribed, wait) = oneshot::channel();
         let queue = queue.map(str::to_owned);
-        let _ = self.commands.send(Command::Subscribe { subject, queue, to, drain: drained, subscribed });
-        wait_subscribed(wait).await.map(|()| Subscription { messages, drain: Some(drain) })
+        let _ = self.commands.send(Command::Subscribe { subject, queue, handler, drain: drained, subscribed });
+        wait_subscribed(wait).await.map(|()| Handling { drain })
     }
 
     /// Answers requests on a subject, on the thread of the connection, until the returned sender is dropped.

@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::unconstrained;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::keep_alive::KeepAlives;
@@ -20,6 +21,10 @@ const SWEEP: Duration = Duration::from_millis(100);
 
 /// Computes the answer to a request. Runs on the thread of the connection, so it must not block.
 pub(crate) type RequestHandler = Arc<dyn Fn(&Message) -> Option<Bytes> + Send + Sync>;
+
+/// Takes each message of a subscription. Runs on the thread of the connection, so it must not block. What it returns is awaited there, beside
+/// later messages.
+pub(crate) type MessageHandler = Box<dyn FnMut(Message) -> Option<BoxFuture<'static, ()>> + Send>;
 
 /// A message to publish, without waiting for anything.
 #[derive(Debug)]
@@ -40,13 +45,12 @@ impl OutgoingMessage {
 
 pub(super) enum Command {
     Publish(OutgoingMessage),
-    /// Subscribes. Messages beyond the capacity of the channel are dropped, as the server does for a client that is too slow.
     Subscribe {
         subject: String,
         queue: Option<String>,
-        to: mpsc::Sender<Message>,
-        /// Requests to unsubscribe, and to pass on what the server has sent before.
-        drain: oneshot::Receiver<()>,
+        handler: MessageHandler,
+        /// Requests to unsubscribe, and to pass on what the server has sent before. Ends the subscription when its sender is dropped.
+        drain: mpsc::Receiver<()>,
         subscribed: oneshot::Sender<Result<(), String>>,
     },
     OnRequest {
@@ -114,7 +118,7 @@ async fn execute(client: &Client, command: Command, running: &mut Running) {
                 None => client.publish_with_headers(subject, headers, payload).await,
             };
         }
-        Command::Subscribe { subject, queue, to, drain, subscribed } => {
+        Command::Subscribe { subject, queue, handler, drain, subscribed } => {
             let subscriber = match queue {
                 Some(queue) => client.queue_subscribe(subject, queue).await,
                 None => client.subscribe(subject).await,
@@ -122,7 +126,7 @@ async fn execute(client: &Client, command: Command, running: &mut Running) {
             match subscriber {
                 Ok(subscriber) => {
                     let _ = subscribed.send(Ok(()));
-                    running.push(forward(subscriber, to, drain).boxed());
+                    running.push(forward(client.clone(), subscriber, handler, drain).boxed());
                 }
                 Err(error) => drop(subscribed.send(Err(error.to_string()))),
             }
@@ -148,25 +152,54 @@ async fn execute(client: &Client, command: Command, running: &mut Running) {
     }
 }
 
-/// Passes messages on until the receiver is dropped, or until the subscription is drained. Dropping the subscriber unsubscribes, which needs
-/// the runtime of this thread.
-async fn forward(mut subscriber: Subscriber, to: mpsc::Sender<Message>, mut drain: oneshot::Receiver<()>) {
-    let mut may_drain = true;
+/// Passes messages on until the subscription is dropped or has been drained. Dropping the subscriber unsubscribes, which needs the runtime of
+/// this thread.
+async fn forward(
+    client: Client,
+    mut subscriber: Subscriber,
+    mut handler: MessageHandler,
+    mut drain: mpsc::Receiver<()>,
+) {
+    let mut handled = Running::new();
+    let mut last = None;
     loop {
         tokio::select! {
-            () = to.closed() => return,
-            requested = &mut drain, if may_drain => {
-                may_drain = false;
-                if requested.is_ok() && subscriber.drain().await.is_err() {
-                    return;
-                }
-            }
-            message = subscriber.next() => match message {
-                Some(message) => drop(to.try_send(message)),
+            biased;
+            requested = drain.recv() => match requested {
+                Some(()) if last.is_none() => match unsubscribe(&client, &mut subscriber).await {
+                    Some(subscriber) => last = Some(subscriber),
+                    None => return,
+                },
+                Some(()) => {}
                 None => return,
             },
+            Some(()) = handled.next() => {}
+            message = subscriber.next() => match message {
+                Some(message) => handled.extend(handler(message)),
+                None => return,
+            },
+            Some(_) = next(&mut last) => break,
         }
     }
+    // The client has them all, and passes them on in order.
+    while let Some(Some(message)) = unconstrained(subscriber.next()).now_or_never() {
+        handled.extend(handler(message));
+    }
+    while handled.next().await.is_some() {}
+}
+
+/// Ends a subscription at the server, and not yet at this client. Returns a subscription to a message that the server sends after all those of
+/// the first one.
+///
+/// `Subscriber::drain` forgets the subscription when it reads next, and loses what arrives later. So the server gets the number of messages
+/// after which the subscription ends. It reads a number of more than nine digits as "at once", in each version from 2.9 to 2.15, and this
+/// client would count to it.
+async fn unsubscribe(client: &Client, subscriber: &mut Subscriber) -> Option<Subscriber> {
+    subscriber.unsubscribe_after(u64::MAX).await.ok()?;
+    let inbox = client.new_inbox();
+    let last = client.subscribe(inbox.clone()).await.ok()?;
+    client.publish(inbox, Bytes::new()).await.ok()?;
+    Some(last)
 }
 
 async fn answer_requests(

@@ -147,7 +147,7 @@ impl Serving {
     /// Unsubscribes from calls, and refuses those that were sent here before.
     async fn refuse_calls(&mut self) {
         let Serving { settings, node, calls, .. } = self;
-        for subscription in calls.iter_mut() {
+        for subscription in &*calls {
             subscription.drain();
         }
         let refuse = async {

@@ -2,14 +2,22 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(crate) struct Proxy {
     port: u16,
-    is_cut: Arc<AtomicBool>,
+    link: Arc<Link>,
+}
+
+#[derive(Default)]
+struct Link {
+    is_cut_to_server: AtomicBool,
+    is_cut_to_client: AtomicBool,
+    /// What the client has sent.
+    sent: Mutex<Vec<u8>>,
 }
 
 impl Proxy {
@@ -18,16 +26,21 @@ impl Proxy {
         let server = url.trim_start_matches("nats://").to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let is_cut = Arc::new(AtomicBool::new(false));
-        let cut = is_cut.clone();
+        let link = Arc::<Link>::default();
+        let links = link.clone();
         thread::spawn(move || {
             for client in listener.incoming() {
                 let (Ok(client), Ok(server)) = (client, TcpStream::connect(&server)) else { continue };
-                forward(client.try_clone().unwrap(), server.try_clone().unwrap(), cut.clone());
-                forward(server, client, cut.clone());
+                let link = links.clone();
+                forward(client.try_clone().unwrap(), server.try_clone().unwrap(), move |bytes| {
+                    link.sent.lock().unwrap().extend_from_slice(bytes);
+                    wait_mended(&link.is_cut_to_server);
+                });
+                let link = links.clone();
+                forward(server, client, move |_| wait_mended(&link.is_cut_to_client));
             }
         });
-        Proxy { port, is_cut }
+        Proxy { port, link }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -35,21 +48,42 @@ impl Proxy {
     }
 
     pub(crate) fn cut(&self) {
-        self.is_cut.store(true, Ordering::SeqCst);
+        self.link.is_cut_to_server.store(true, Ordering::SeqCst);
+        self.cut_to_client();
+    }
+
+    /// Stops what the server sends.
+    pub(crate) fn cut_to_client(&self) {
+        self.link.is_cut_to_client.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn mend(&self) {
-        self.is_cut.store(false, Ordering::SeqCst);
+        self.link.is_cut_to_server.store(false, Ordering::SeqCst);
+        self.link.is_cut_to_client.store(false, Ordering::SeqCst);
+    }
+
+    /// Waits until the client has sent this text so many times, for at most ten seconds.
+    pub(crate) fn wait_sent(&self, text: &str, n: usize) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while String::from_utf8_lossy(&self.link.sent.lock().unwrap()).matches(text).count() < n {
+            assert!(Instant::now() < deadline, "the client has not sent {text:?} {n} times");
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 
-fn forward(mut from: TcpStream, mut to: TcpStream, is_cut: Arc<AtomicBool>) {
+fn wait_mended(is_cut: &AtomicBool) {
+    while is_cut.load(Ordering::SeqCst) {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Forwards in small parts, which arrive one after another. `before` gets each of them first.
+fn forward(mut from: TcpStream, mut to: TcpStream, before: impl Fn(&[u8]) + Send + 'static) {
     thread::spawn(move || {
-        let mut buffer = [0; 65_536];
+        let mut buffer = [0; 4096];
         while let Ok(n) = from.read(&mut buffer) {
-            while is_cut.load(Ordering::SeqCst) {
-                thread::sleep(Duration::from_millis(5));
-            }
+            before(&buffer[..n]);
             if n == 0 || to.write_all(&buffer[..n]).is_err() {
                 break;
             }
