@@ -74,7 +74,7 @@ impl Cluster {
     {
         let spawned_at = Location::caller();
         let input = function.encode_input(&input);
-        let carried = self.shared.carried();
+        let carried = self.carried();
         let call = Call { shared: self.shared.clone(), name: function.name(), started: None, spawned_at };
         let run = async move {
             let bytes = call.run(function, input, carried).await?;

@@ -1,6 +1,6 @@
 //! `CancelOnDrop`: cancels a job that nothing waits for any more.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use cordial::{Task, shutdown_requested};
@@ -16,6 +16,9 @@ const TRY_FOR: Duration = Duration::from_secs(30);
 
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(300);
+
+/// How long the end of the program is delayed at most by a cancellation whose process has not begun.
+const LAST_CHANCE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Cancels a job when it is dropped, unless it was [disarmed](CancelOnDrop::disarm).
 pub(crate) struct CancelOnDrop {
@@ -39,6 +42,7 @@ impl Drop for CancelOnDrop {
         let Some(id) = self.id.take() else { return };
         let shared = self.shared.clone();
         let (cancelled, is_over) = oneshot::channel::<()>();
+        let (ended, last_chance) = mpsc::channel::<()>();
         // On the thread of the connection, which begins at once: the calling process, and its runtime, may be ending.
         self.shared.connection.run(async move {
             let tries = async {
@@ -47,12 +51,32 @@ impl Drop for CancelOnDrop {
                 }
             };
             let _ = timeout(TRY_FOR, tries).await;
-            drop(cancelled);
+            drop((cancelled, ended));
         });
         // At the end of the program, a process that waits for it has its grace time.
+        let last_chance = LastChance(Some(last_chance));
         Task::start(async move {
             let _graceful = shutdown_requested();
+            last_chance.disarm();
             let _ = is_over.await;
         });
+    }
+}
+
+/// Waits for the end of a cancellation when it is dropped. The program may end before the process has begun, and so before that has asked for
+/// grace time: then it is dropped without a poll.
+struct LastChance(Option<mpsc::Receiver<()>>);
+
+impl LastChance {
+    fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for LastChance {
+    fn drop(&mut self) {
+        if let Some(cancelled) = self.0.take() {
+            let _ = cancelled.recv_timeout(LAST_CHANCE_LIMIT);
+        }
     }
 }

@@ -35,14 +35,15 @@ use crate::wire::{State, end_of_call};
 #[derive(Clone)]
 pub struct Cluster {
     pub(crate) shared: Arc<ClusterShared>,
+    travels: Option<Functions>,
 }
 
+/// The state that all clones of a cluster share. Has no value of the user, because the thread of the connection may drop it.
 pub(crate) struct ClusterShared {
     pub(crate) connection: Connection,
     pub(crate) subjects: Subjects,
     pub(crate) streams: StreamOptions,
     pub(crate) lease: Duration,
-    travels: Option<Functions>,
     pub(crate) name: Arc<str>,
     /// Names the jobs of this program that have no key. Random.
     pub(crate) instance: Arc<str>,
@@ -108,7 +109,6 @@ impl Cluster {
             subjects,
             streams: options.streams,
             lease: options.lease,
-            travels: options.travels,
             name,
             instance,
             results: Arc::default(),
@@ -119,7 +119,7 @@ impl Cluster {
             look_up_turn: tokio::sync::Mutex::default(),
             ensured: Mutex::default(),
         };
-        Ok(Cluster { shared: Arc::new(shared) })
+        Ok(Cluster { shared: Arc::new(shared), travels: options.travels })
     }
 
     /// Returns the name of this program in the fleet.
@@ -127,9 +127,7 @@ impl Cluster {
     pub fn name(&self) -> &str {
         &self.shared.name
     }
-}
 
-impl ClusterShared {
     /// Returns what a call or a job of the calling process carries.
     pub(crate) fn carried(&self) -> Carried {
         match &self.travels {
@@ -137,7 +135,9 @@ impl ClusterShared {
             None => cordial_isolate::carried(),
         }
     }
+}
 
+impl ClusterShared {
     /// Makes the streams of a group and the common ones, unless this program has done so before.
     pub(crate) async fn ensure_streams(&self, group: &Arc<str>) -> Result<(), ConnectError> {
         let common = Arc::<str>::from("");

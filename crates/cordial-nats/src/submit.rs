@@ -99,7 +99,7 @@ impl Cluster {
             attempts: DEFAULT_ATTEMPTS,
             backoff: DEFAULT_BACKOFF,
             limit: SUBMIT_LIMIT,
-            carried: self.shared.carried(),
+            carried: self.carried(),
             spawned_at: std::panic::Location::caller(),
         }
     }
