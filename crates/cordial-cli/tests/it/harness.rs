@@ -57,16 +57,25 @@ pub(crate) fn shell(script: &str) -> RunOutput {
     finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
 }
 
-/// Waits until the binary exits, and returns its output.
+/// Waits until the binary exits, and returns its output, without its progress.
 pub(crate) fn finish(child: Child) -> RunOutput {
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
+    let stderr: String = stderr.split_inclusive('\n').filter(|line| !is_progress(line)).collect();
     assert!(!stderr.contains("panicked"), "{stderr}");
     RunOutput {
         status: output.status.code().unwrap_or_else(|| panic!("{}: {stderr}", output.status)),
         stdout: output.stdout,
         stderr,
     }
+}
+
+/// A run tells its progress every half a minute, and on a busy machine each run may take so long.
+pub(crate) fn is_progress(line: &str) -> bool {
+    let counts = line.strip_prefix("cordial: ").and_then(|line| line.split_once(" done, "));
+    counts.is_some_and(|(done, failed)| {
+        done.split(" of ").all(|n| n.parse::<u64>().is_ok()) && failed.contains(" failed")
+    })
 }
 
 /// Runs cases and compares outputs and statuses.
