@@ -6,11 +6,14 @@ use cordial_nats::{Cluster, ConnectError, Options};
 use tokio::time::{Instant, sleep};
 
 use crate::args::ServerOptions;
+use crate::text::shell_quote;
 
 /// A fleet, and the group of workers that runs commands.
 #[derive(Clone)]
 pub(crate) struct Fleet {
     pub(crate) cluster: Cluster,
+    /// The address of its server, as the user wrote it.
+    pub(crate) url: String,
     pub(crate) group: String,
 }
 
@@ -78,12 +81,24 @@ impl Fleet {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                return Err(format!(
-                    "no worker serves the group {:?}: start one with cordial worker --nats URL --group {} --allow-commands",
-                    self.group, self.group
-                ));
+                return Err(format!("no worker serves the group {:?}: {}", self.group, self.how_to_start()));
             }
             sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    /// Returns the name of a worker of the group that answers now. `None` if there is none, or if the server does not answer.
+    pub(super) async fn answering_worker(&self) -> Option<String> {
+        let nodes = self.cluster.nodes().await.ok()?;
+        nodes.into_iter().find(|node| node.group == self.group && !node.is_draining).map(|node| node.name)
+    }
+
+    /// Returns the advice how to start a worker.
+    pub(super) fn how_to_start(&self) -> String {
+        format!(
+            "start one with cordial worker --nats {} --group {} --allow-commands",
+            String::from_utf8_lossy(&shell_quote::quote(self.url.as_bytes())),
+            self.group
+        )
     }
 }

@@ -16,8 +16,10 @@ mod connect;
 mod files;
 mod run_command;
 mod worker;
+mod worker_watch;
 
 pub(crate) use archiver::Archiver;
 pub(crate) use command::{COMMAND, CommandFiles, CommandReply, CommandRequest, Ended, Output, SentFile};
 pub(crate) use connect::{Fleet, connect};
 pub(crate) use worker::run;
+pub(crate) use worker_watch::watch_workers;

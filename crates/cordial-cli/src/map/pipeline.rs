@@ -16,7 +16,7 @@ use std::time::Duration;
 use cordial::{Failure, Retry, Task, Timeout};
 use futures_core::Stream;
 use tokio::io::AsyncWrite;
-use tokio::sync::mpsc::Receiver;
+use tokio::sync::mpsc::{self, Receiver};
 use tokio::time::{self, MissedTickBehavior};
 
 use super::attempts::{ItemRun, ItemRunner, should_retry};
@@ -226,7 +226,12 @@ where
         OutputMode::LineBuffered { .. } => Format::Plain,
         OutputMode::Ungrouped => Format::Direct,
     };
-    if let Err(error) = print_results(results, &mut lines, format, &runner, printer).await {
+    let (to, mut messages) = mpsc::channel(1);
+    let _watch = common_files
+        .as_ref()
+        .filter(|_| !options.quiet)
+        .map(|(fleet, _)| Task::builder().label("workers of the fleet").spawn(fleet::watch_workers(fleet.clone(), to)));
+    if let Err(error) = print_results(results, &mut lines, &mut messages, format, &runner, printer).await {
         return report_output_error(&error, printer).await;
     }
     if let Some((fleet, files)) = common_files {
@@ -240,7 +245,7 @@ async fn connect_fleet(options: &MapOptions) -> Result<Option<Fleet>, String> {
     let Some(url) = &options.fleet.nats else { return Ok(None) };
     let cluster = fleet::connect(url, &options.fleet.server, None).await?;
     let group = options.fleet.fleet_group.clone().unwrap_or_else(|| "default".to_owned());
-    let fleet = Fleet { cluster, group };
+    let fleet = Fleet { cluster, url: url.clone(), group };
     fleet.wait_served().await?;
     Ok(Some(fleet))
 }
@@ -283,10 +288,11 @@ where
     }
 }
 
-/// Prints results until the stream ends.
+/// Prints results, and messages about the fleet, until the stream ends.
 async fn print_results<O, E>(
     results: impl Stream<Item = Result<Outcome, Failure<Arc<ItemRun>>>>,
     lines: &mut Option<Receiver<LineBatch>>,
+    messages: &mut Receiver<String>,
     format: Format,
     runner: &ItemRunner,
     printer: &mut Printer<O, E>,
@@ -298,6 +304,7 @@ where
     enum Next {
         Result(Option<Box<Result<Outcome, Failure<Arc<ItemRun>>>>>),
         Lines(LineBatch),
+        Message(String),
         /// Nothing else is ready.
         Flush,
         Tick,
@@ -320,6 +327,9 @@ where
             if is_buffered {
                 return Poll::Ready(Next::Flush);
             }
+            if let Poll::Ready(Some(message)) = messages.poll_recv(cx) {
+                return Poll::Ready(Next::Message(message));
+            }
             ticks.poll_tick(cx).map(|_| Next::Tick)
         })
         .await;
@@ -339,6 +349,7 @@ where
                 }
             }
             Next::Result(None) => break,
+            Next::Message(message) => printer.print_message(&message).await,
             Next::Flush => printer.flush().await?,
             Next::Tick => printer.tick().await,
         }

@@ -1,0 +1,49 @@
+//! Says when no worker of the group answers while commands wait, and when one answers again.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+
+use super::connect::Fleet;
+
+/// How often the workers are asked.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// How often they are asked after one time without an answer.
+const SHORT_PERIOD: Duration = Duration::from_millis(250);
+
+/// How long no worker has to be silent before the run says so: a busy machine may delay an answer.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// Asks the workers of a group for as long as the run lasts. Sends one message when they have become silent, and one when a worker answers again.
+pub(crate) async fn watch_workers(fleet: Fleet, messages: mpsc::Sender<String>) {
+    let mut answered = Instant::now();
+    let mut is_reported = false;
+    loop {
+        let is_silent = answered.elapsed() >= SILENCE;
+        sleep(if answered.elapsed() < PERIOD / 2 { PERIOD } else { SHORT_PERIOD }).await;
+        let message = match fleet.answering_worker().await {
+            Some(worker) => {
+                answered = Instant::now();
+                std::mem::take(&mut is_reported)
+                    .then(|| format!("the worker {worker} serves the group {:?} now; the commands go on", fleet.group))
+            }
+            // Without the server, nothing is known of the workers.
+            None if is_silent && !is_reported && fleet.cluster.is_served(&fleet.group).await.is_ok() => {
+                is_reported = true;
+                Some(format!(
+                    "no worker of the group {:?} answers, so the commands wait: {}",
+                    fleet.group,
+                    fleet.how_to_start()
+                ))
+            }
+            None => None,
+        };
+        if let Some(message) = message
+            && messages.send(message).await.is_err()
+        {
+            return;
+        }
+    }
+}
