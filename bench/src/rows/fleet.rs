@@ -1,8 +1,11 @@
 //! What does a durable job cost, to a bare client of NATS that does the same acknowledged steps?
 //!
 //! The steps: the job is published with a message id and acknowledged, pulled, its run is claimed and acknowledged, its result is published and
-//! acknowledged, the job is acknowledged, and the server publishes the result again to its submitter. The peer has no leases, functions or
-//! processes, and counts nothing. Without `nats-server`, the rows have no numbers.
+//! acknowledged, the job is acknowledged, and the server publishes the result again to its submitter. The streams have the same settings. The
+//! peer has no leases, functions or processes, and counts nothing. Without `nats-server`, the rows have no numbers.
+//!
+//! `cordial` keeps its client on a thread of its own, which renews leases while code of the user blocks every worker. Each message to and from
+//! this thread wakes another one. In the rows "on a thread", the client of the peer has one too.
 
 use std::collections::HashMap;
 use std::net::{TcpListener, TcpStream};
@@ -55,16 +58,55 @@ impl Drop for Server {
     }
 }
 
+/// Where the client of the peer runs.
+#[derive(Clone, Copy)]
+pub(crate) enum PeerClient {
+    /// On the runtime of the tasks that use it.
+    WithTasks,
+    /// On a thread of its own, as ours.
+    OnThread,
+}
+
 /// Seconds for each of `N` jobs, `AT_ONCE` of them in flight.
 pub(crate) fn jobs<const N: u64, const AT_ONCE: usize>(bench: &Bench) -> Pair {
+    compare(bench, N, AT_ONCE, PeerClient::WithTasks)
+}
+
+/// The same beside a peer whose client has a thread.
+pub(crate) fn jobs_on_thread<const N: u64, const AT_ONCE: usize>(bench: &Bench) -> Pair {
+    compare(bench, N, AT_ONCE, PeerClient::OnThread)
+}
+
+fn compare(bench: &Bench, n: u64, at_once: usize, place: PeerClient) -> Pair {
     let (Some(first), Some(second)) = (Server::start(), Server::start()) else {
         return Pair { ours: f64::NAN, peer: f64::NAN };
     };
     let url = first.url.clone();
-    let ours = bench.ours(async move { ours(&url, N, AT_ONCE).await });
+    let ours = bench.ours(async move { ours(&url, n, at_once).await });
     let url = second.url.clone();
-    let peer = bench.peer(async move { bare(&url, N, AT_ONCE).await });
+    let peer = bench.peer(async move {
+        let client = match place {
+            PeerClient::WithTasks => async_nats::connect(url).await.expect("the server is there"),
+            PeerClient::OnThread => connect_on_thread(url).await,
+        };
+        bare(client, n, at_once).await
+    });
     Pair { ours, peer }
+}
+
+/// Connects on a thread of its own, which ends with the program.
+#[expect(clippy::disallowed_methods, reason = "the peer has a thread")]
+async fn connect_on_thread(url: String) -> Client {
+    let (connected, client) = oneshot::channel();
+    std::thread::spawn(move || {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("the system has threads");
+        runtime.block_on(async {
+            let _ = connected.send(async_nats::connect(url).await.expect("the server is there"));
+            std::future::pending::<()>().await;
+        });
+    });
+    client.await.expect("it connects")
 }
 
 /// Jobs per second through a stream, `AT_ONCE` of them in flight.
@@ -133,18 +175,23 @@ async fn ask(client: &Client, subject: String, headers: Option<HeaderMap>, body:
     assert!(!answer.payload.windows(7).any(|part| part == b"\"error\""), "{:?}", answer.payload);
 }
 
-async fn bare(url: &str, n: u64, at_once: usize) -> f64 {
-    let client = async_nats::connect(url).await.expect("the server is there");
+async fn bare(client: Client, n: u64, at_once: usize) -> f64 {
     for (request, body) in [
-        ("STREAM.CREATE.jobs", r#"{"name": "jobs", "subjects": ["job.*"], "retention": "workqueue"}"#),
+        (
+            "STREAM.CREATE.jobs",
+            r#"{"name": "jobs", "subjects": ["job.*"], "retention": "workqueue", "discard": "new", "max_msgs_per_subject": 1,
+                "discard_new_per_subject": true}"#,
+        ),
         (
             "STREAM.CREATE.results",
-            r#"{"name": "results", "subjects": ["result.*", "claim.*"], "max_msgs_per_subject": 1,
+            r#"{"name": "results", "subjects": ["result.*", "claim.*"], "discard": "new", "max_msgs_per_subject": 1,
+                "discard_new_per_subject": true, "allow_direct": true, "max_age": 86400000000000,
                 "republish": {"src": "result.*", "dest": "done.{{wildcard(1)}}"}}"#,
         ),
         (
             "CONSUMER.DURABLE.CREATE.jobs.workers",
-            r#"{"stream_name": "jobs", "config": {"durable_name": "workers", "ack_policy": "explicit"}}"#,
+            r#"{"stream_name": "jobs", "config": {"durable_name": "workers", "ack_policy": "explicit",
+                "ack_wait": 10000000000, "max_ack_pending": -1}}"#,
         ),
     ] {
         ask(&client, format!("$JS.API.{request}"), None, body.to_owned()).await;
@@ -188,7 +235,7 @@ async fn work(client: Client, n: u64, at_once: usize) {
     let inbox = client.new_inbox();
     let mut jobs = client.subscribe(inbox.clone()).await.expect("the server answers");
     let pull = |n_jobs: usize| {
-        let body = format!(r#"{{"batch": {n_jobs}, "expires": 60000000000}}"#);
+        let body = format!(r#"{{"batch": {n_jobs}, "expires": 60000000000, "idle_heartbeat": 2000000000}}"#);
         client.publish_with_reply("$JS.API.CONSUMER.MSG.NEXT.jobs.workers", inbox.clone(), body.into())
     };
     pull(at_once).await.expect("it is sent");
@@ -198,6 +245,10 @@ async fn work(client: Client, n: u64, at_once: usize) {
         tokio::select! {
             job = jobs.next() => {
                 let job = job.expect("the connection is open");
+                if job.status.is_some() {
+                    // A heartbeat.
+                    continue;
+                }
                 let client = client.clone();
                 running.push(in_tokio(async move {
                     let number = job.subject.as_str().strip_prefix("job.").expect("a job").to_owned();

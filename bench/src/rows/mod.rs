@@ -189,7 +189,15 @@ pub(crate) const ALL: &[Row] = &[
         pairs: 5,
         ..Row::new("fleet: job to result, one at a time, to bare NATS", fleet::jobs::<500, 1>, Ratio(1.2, 1.0))
     },
+    Row {
+        pairs: 5,
+        ..Row::new("fleet: one at a time, to bare NATS on a thread", fleet::jobs_on_thread::<500, 1>, Ratio(1.2, 1.0))
+    },
     Row { pairs: 5, ..Row::new("fleet: jobs, 64 at a time, to bare NATS", fleet::jobs::<5000, 64>, Ratio(1.2, 1.0)) },
+    Row {
+        pairs: 5,
+        ..Row::new("fleet: 64 at a time, to bare NATS on a thread", fleet::jobs_on_thread::<5000, 64>, Ratio(1.2, 1.0))
+    },
     Row {
         unit: Unit::PerSecond,
         pairs: 5,
