@@ -159,6 +159,16 @@ impl Executor {
         }
     }
 
+    /// Returns the time as [`coarse_now_in_task`](Executor::coarse_now_in_task) does. `None` in a simulation and in a forked process, where
+    /// code has more to check than the time.
+    #[inline]
+    pub fn quick_now(&self) -> Option<u64> {
+        match &self.core().scheduler {
+            Scheduler::Threads(pool) if !self.is_forked() => Some(pool.idle.clock.read()),
+            _ => None,
+        }
+    }
+
     /// Returns the polls that have lasted for a millisecond or more: of which task, and for how long. The times may be up to
     /// two milliseconds too short.
     pub fn long_polls(&self) -> Vec<(Key, Duration)> {

@@ -202,8 +202,8 @@ impl Error for Exit {
     }
 }
 
-/// For tests: panics are equal if message and location are, errors if their texts are, timeouts if limit, task and
-/// number of other pending tasks are.
+/// For tests: panics are equal if message and location are, errors if their texts are, timeouts if limit, task,
+/// number of other pending tasks and what the task did are.
 impl PartialEq for Exit {
     fn eq(&self, other: &Exit) -> bool {
         match (self, other) {

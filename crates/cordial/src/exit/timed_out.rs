@@ -11,7 +11,7 @@ use crate::pid::Pid;
 #[derive(Clone, PartialEq, Eq)]
 pub struct TimedOut(Arc<Parts>);
 
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Parts {
     limit: Duration,
     pid: Pid,
@@ -19,22 +19,26 @@ struct Parts {
     spawned_at: Option<Location>,
     /// How many other tasks had not finished either, if several were awaited.
     others: usize,
+    /// What the task did when the timeout elapsed, if that is known.
+    state: Option<String>,
 }
 
 impl TimedOut {
     pub(crate) fn new(limit: Duration, pid: Pid, label: Option<Arc<str>>, spawned_at: Option<Location>) -> TimedOut {
-        TimedOut(Arc::new(Parts { limit, pid, label, spawned_at, others: 0 }))
+        TimedOut(Arc::new(Parts { limit, pid, label, spawned_at, others: 0, state: None }))
     }
 
     pub(crate) fn with_others(self, others: usize) -> TimedOut {
-        let Parts { limit, pid, label, spawned_at, .. } = &*self.0;
-        TimedOut(Arc::new(Parts {
-            limit: *limit,
-            pid: *pid,
-            label: label.clone(),
-            spawned_at: spawned_at.clone(),
-            others,
-        }))
+        TimedOut(Arc::new(Parts { others, ..self.into_parts() }))
+    }
+
+    /// Adds a part of a sentence that says what the task did when the timeout elapsed.
+    pub(crate) fn with_state(self, state: Option<String>) -> TimedOut {
+        TimedOut(Arc::new(Parts { state, ..self.into_parts() }))
+    }
+
+    fn into_parts(self) -> Parts {
+        Arc::unwrap_or_clone(self.0)
     }
 
     /// Returns the timeout that was exceeded.
@@ -64,16 +68,20 @@ impl TimedOut {
 
 impl fmt::Display for TimedOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Parts { limit, pid, label, spawned_at, others } = &*self.0;
+        let Parts { limit, pid, label, spawned_at, others, state } = &*self.0;
         write!(f, "took longer than its limit of {limit:?} (")?;
         match spawned_at {
             Some(location) => write_task(f, *pid, label.as_deref(), location)?,
-            None => write!(f, "process {pid}")?,
+            None => write_name(f, *pid, label.as_deref())?,
         }
         if *others > 0 {
             write!(f, ", and {others} more")?;
         }
-        f.write_str("); give it another limit with `.timeout(..)`, or `Timeout::Infinity` for none")
+        f.write_str(")")?;
+        if let Some(state) = state {
+            write!(f, ": {state}")?;
+        }
+        f.write_str("; give it another limit with `.timeout(..)`, or `Timeout::Infinity` for none")
     }
 }
 
@@ -90,9 +98,11 @@ pub(super) fn write_task(
     label: Option<&str>,
     spawned_at: &Location,
 ) -> fmt::Result {
-    write!(f, "process {pid}")?;
-    if let Some(label) = label {
-        write!(f, " {label:?}")?;
-    }
+    write_name(f, pid, label)?;
     write!(f, ", spawned at {spawned_at}")
+}
+
+fn write_name(f: &mut fmt::Formatter<'_>, pid: Pid, label: Option<&str>) -> fmt::Result {
+    write!(f, "process {pid}")?;
+    label.map_or(Ok(()), |label| write!(f, " {label:?}"))
 }

@@ -55,7 +55,12 @@ impl Spares {
     /// Takes all that is kept, to drop it.
     #[inline]
     pub(super) fn take_all(&self) -> Option<(Option<SpareCall>, Option<SpareCast>)> {
-        self.is_used.take().then(|| (self.call.take(), self.cast.take()))
+        if !self.is_used.take() {
+            return None;
+        }
+        let kept = (self.call.take(), self.cast.take());
+        // Usually what was kept has been taken again, for the message that the process waits for.
+        (kept.0.is_some() || kept.1.is_some()).then_some(kept)
     }
 }
 

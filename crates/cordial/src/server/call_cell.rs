@@ -249,7 +249,26 @@ where
     M: Send + 'static,
 {
     /// Begins the wait, and sends the message: `envelope`, which is the same call.
+    #[inline]
     fn send(
+        &self,
+        envelope: Arc<CallCell<S, M>>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Result<<S::Reply as Reply>::Value, Exit>> {
+        // Usually nothing has to be considered.
+        let Some(wait) = begin_long_wait(cx, self.limit.load(Ordering::Relaxed), &self.server.0.runtime) else {
+            return self.send_after_checks(envelope, cx);
+        };
+        self.wait_limit.store(wait.until, Ordering::Relaxed);
+        if self.woken.load(Ordering::Relaxed) != wait.waker {
+            self.begin_wait(None, None, cx);
+        }
+        self.send_at(Sent { at: wait.now, sender: Some(wait.process) }, envelope, cx)
+    }
+
+    /// As [`send`](CallCell::send), for any code, and with any limit.
+    #[inline(never)]
+    fn send_after_checks(
         &self,
         envelope: Arc<CallCell<S, M>>,
         cx: &mut TaskContext<'_>,
@@ -259,25 +278,27 @@ where
         if let Err(refusal) = shared.runtime.refuse_forked() {
             return self.fail_at(Exit::Refused(refusal), cx);
         }
-        let Sender { process: sender, carried, is_in_scope } = sender();
-        let limit = self.limit.load(Ordering::Relaxed);
-        // Usually the limit needs no calculation.
-        let long_wait = if is_in_scope { None } else { begin_long_wait(cx, limit, &shared.runtime) };
-        if let Some(bits) = long_wait {
-            self.wait_limit.store(bits, Ordering::Relaxed);
-            self.begin_wait(None, carried, cx);
-        } else {
-            let wait_limit = match capped(self.limit()) {
-                Timeout::After(Duration::ZERO) => return self.fail_at(self.timed_out(), cx),
-                Timeout::After(limit) => WaitLimit::begin(limit, &shared.runtime, cx),
-                Timeout::Infinity => WaitLimit::Never,
-            };
-            let bits = wait_limit.to_bits(&shared.runtime);
-            self.wait_limit.store(bits.unwrap_or(0), Ordering::Relaxed);
-            self.begin_wait(if bits.is_none() { Some(wait_limit) } else { None }, carried, cx);
-        }
+        let Sender { process: sender, carried, .. } = sender();
+        let wait_limit = match capped(self.limit()) {
+            Timeout::After(Duration::ZERO) => return self.fail_at(self.timed_out(), cx),
+            Timeout::After(limit) => WaitLimit::begin(limit, &shared.runtime, cx),
+            Timeout::Infinity => WaitLimit::Never,
+        };
+        let bits = wait_limit.to_bits(&shared.runtime);
+        self.wait_limit.store(bits.unwrap_or(0), Ordering::Relaxed);
+        self.begin_wait(if bits.is_none() { Some(wait_limit) } else { None }, carried, cx);
+        self.send_at(Sent { at: shared.runtime.coarse_now(sender), sender }, envelope, cx)
+    }
+
+    #[inline(always)]
+    fn send_at(
+        &self,
+        sent: Sent,
+        envelope: Arc<CallCell<S, M>>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Result<<S::Reply as Reply>::Value, Exit>> {
+        let (shared, sender) = (&self.server.0, sent.sender);
         self.progress.store(SENT, Ordering::Relaxed);
-        let sent = Sent { at: shared.runtime.coarse_now(sender), sender };
         let exit = match shared.mailbox.send(Item::Call(envelope), sent, WhenFull::Wait) {
             Ok(Accepted::Queued) => return Poll::Pending,
             Ok(Accepted::Waiting { ticket, is_first, .. }) => {
@@ -295,7 +316,7 @@ where
     }
 
     /// Takes the value, if the call was answered with one.
-    #[inline]
+    #[inline(always)]
     fn take_value(&self) -> Option<<S::Reply as Reply>::Value> {
         if self.server.0.runtime.is_forked() {
             return None;

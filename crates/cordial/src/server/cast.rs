@@ -16,8 +16,8 @@ use super::room::Room;
 use super::shared::{ServerRef, ServerShared, short_type_name};
 use crate::exit::Exit;
 use crate::process::{
-    WaitLimit, capped, discard, ends_at_this_await, keep_spare_cast, may_send_in_this_poll, named_limit, sender,
-    take_spare_cast,
+    Scope, WaitLimit, capped, discard, ends_at_this_await, keep_spare_cast, may_send_in_this_poll, named_limit,
+    quick_sender, sender, take_spare_cast,
 };
 use crate::timeout::Timeout;
 
@@ -127,6 +127,13 @@ where
         if self.waiting.is_some() {
             return self.wait(cx);
         }
+        // Usually nothing has to be considered.
+        if self.limit.is_none()
+            && self.message.is_some()
+            && let Some((sender, at)) = quick_sender(&self.server.0.runtime)
+        {
+            return self.send_at(Sent { at, sender: Some(sender) }, None, cx);
+        }
         // First, because a thread of the parent process may have held the lock of the mailbox at the fork.
         if let Err(refusal) = self.server.0.runtime.refuse_forked() {
             discard(self.message.take());
@@ -142,32 +149,9 @@ where
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let Some(message) = self.message.take() else { return Poll::Ready(Err(Exit::NoProcess)) };
-        let shared = &self.server.0;
         let (process, scope) = (sender.process, sender.carried.take());
-        let sent = Sent { at: shared.runtime.coarse_now(process), sender: process };
-        match shared.mailbox.send_unboxed(Message { message, scope }, sent, WhenFull::WaitForRoom) {
-            Ok(Accepted::Queued) => Poll::Ready(Ok(())),
-            Ok(Accepted::Waiting { ticket, is_first, room }) => {
-                if is_first {
-                    shared.emit_full(process, short_type_name::<M>());
-                }
-                let wait_limit = match capped(self.limit_or_default()) {
-                    Timeout::After(limit) => WaitLimit::begin(limit, &shared.runtime, cx),
-                    Timeout::Infinity => WaitLimit::Never,
-                };
-                self.waiting = Some(RoomWait { room: room.unwrap_or_default(), ticket, wait_limit });
-                self.wait(cx)
-            }
-            Err((message, reason)) => {
-                discard(message);
-                Poll::Ready(Err(match reason {
-                    NotSent::Stopped(exit) => exit,
-                    NotSent::ToItself(in_hand) => cycle::to_itself(shared, in_hand, short_type_name::<M>()),
-                    NotSent::Full => unreachable!("a cast waits for room"),
-                }))
-            }
-        }
+        let sent = Sent { at: self.server.0.runtime.coarse_now(process), sender: process };
+        self.send_at(sent, scope, cx)
     }
 
     fn set_limit(&mut self, limit: Timeout) {
@@ -196,6 +180,34 @@ where
             Err(other) => {
                 discard(other);
                 None
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn send_at(&mut self, sent: Sent, scope: Option<Scope>, cx: &mut TaskContext<'_>) -> Poll<Result<(), Exit>> {
+        let Some(message) = self.message.take() else { return Poll::Ready(Err(Exit::NoProcess)) };
+        let (shared, process) = (&self.server.0, sent.sender);
+        match shared.mailbox.send_unboxed(Message { message, scope }, sent, WhenFull::WaitForRoom) {
+            Ok(Accepted::Queued) => Poll::Ready(Ok(())),
+            Ok(Accepted::Waiting { ticket, is_first, room }) => {
+                if is_first {
+                    shared.emit_full(process, short_type_name::<M>());
+                }
+                let wait_limit = match capped(self.limit_or_default()) {
+                    Timeout::After(limit) => WaitLimit::begin(limit, &shared.runtime, cx),
+                    Timeout::Infinity => WaitLimit::Never,
+                };
+                self.waiting = Some(RoomWait { room: room.unwrap_or_default(), ticket, wait_limit });
+                self.wait(cx)
+            }
+            Err((message, reason)) => {
+                discard(message);
+                Poll::Ready(Err(match reason {
+                    NotSent::Stopped(exit) => exit,
+                    NotSent::ToItself(in_hand) => cycle::to_itself(shared, in_hand, short_type_name::<M>()),
+                    NotSent::Full => unreachable!("a cast waits for room"),
+                }))
             }
         }
     }

@@ -2,18 +2,22 @@
 
 use std::fmt;
 
+use cordial_sched::TaskRef;
+
 use super::envelope::{Item, Next};
 use super::requested::Requested;
 use super::shared::ServerRef;
 use super::timers::Timers;
 use crate::exit::Exit;
 use crate::pid::Pid;
-use crate::process::Exits;
+use crate::process::{Exits, current_task};
 
 /// What a server can do while it handles a message.
 pub struct Context<S> {
     pub(super) server: ServerRef<S>,
     pub(super) own: Pid,
+    /// The task of the process.
+    pub(super) task: Option<TaskRef>,
     pub(super) stop: Option<Exit>,
     pub(super) timers: Timers<Item<S>>,
     pub(super) exits: Option<Trap<S>>,
@@ -39,6 +43,7 @@ impl<S: Send + 'static> Context<S> {
         Context {
             server,
             own,
+            task: current_task(),
             stop: None,
             timers,
             exits: None,

@@ -46,7 +46,7 @@ impl<S: Server> ServerRef<S> {
     /// | answer | when |
     /// |---|---|
     /// | the reply | the handler, or the task of a [`Later`](crate::server::Later), has returned it |
-    /// | [`Exit::Timeout`] | the limit has passed |
+    /// | [`Exit::Timeout`] | the limit has passed. Its text says what the server was doing: the message in hand, its start, or the wait for a restart |
     /// | [`Exit::Refused`] | the server has stopped, or ends without a crash before it has answered |
     /// | [`Exit::Error`] | the server calls itself |
     /// | any other exit | the server, or the task of a `Later`, has ended with it while it handled the message; or the server has ended with it and is not restarted |

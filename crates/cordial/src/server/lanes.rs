@@ -8,6 +8,9 @@
 //! ```
 //!
 //! The order of the mailbox is the only order: a message is taken from its lane when its entry is the first one.
+//!
+//! What runs once for each message is inlined, here, in `mailbox` and in `next_message`: one function call for each of these steps took a
+//! seventh of the instructions of a cast.
 
 use std::any::{Any, TypeId};
 use std::collections::VecDeque;
@@ -47,7 +50,7 @@ struct MessagesOf<U>(VecDeque<U>);
 
 impl<U> MessagesOf<U> {
     /// Moves the first message to `to`, directly: a return value would be copied once more.
-    #[inline]
+    #[inline(always)]
     fn pop_to(&mut self, to: &mut Option<U>) {
         *to = self.0.pop_front();
         if self.0.is_empty() && self.0.capacity().saturating_mul(size_of::<U>()) > KEPT_BYTES {
@@ -66,6 +69,7 @@ impl<T, U: Unboxed<T>> Messages<T> for MessagesOf<U> {
 
 impl<T: 'static> Lanes<T> {
     /// Puts a message after the others of its type.
+    #[inline(always)]
     pub(super) fn push<U: Unboxed<T>>(&mut self, message: U) -> LaneIdx {
         let of_message = TypeId::of::<U>();
         let known = self.0.iter().position(|lane| lane.message == of_message);
@@ -79,6 +83,7 @@ impl<T: 'static> Lanes<T> {
     }
 
     /// Moves the first message of a lane to `to`. Returns whether the messages of the lane are of this type.
+    #[inline(always)]
     pub(super) fn pop_to<U: Unboxed<T>>(&mut self, LaneIdx(idx): LaneIdx, to: &mut Option<U>) -> bool {
         match messages_of::<T, U>(&mut self.0[idx]) {
             Some(messages) => {
@@ -95,6 +100,7 @@ impl<T: 'static> Lanes<T> {
     }
 }
 
+#[inline(always)]
 fn messages_of<T: 'static, U: Unboxed<T>>(lane: &mut Lane<T>) -> Option<&mut MessagesOf<U>> {
     let messages: &mut dyn Any = &mut *lane.messages;
     messages.downcast_mut()

@@ -8,10 +8,14 @@
 //!
 //! The lock is held for a few instructions, and never while code of the user runs. A process that waits is woken in two steps: under the
 //! lock it is taken out of its place, and it is queued when the lock is free.
+//!
+//! A process that takes the last message of the queue will wait next, so it asks to be woken at once, under the same lock. When it has
+//! handled that message, it waits without taking the lock again, unless a sender has woken it meanwhile.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::DerefMut;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use cordial_sched::{SpinLock, TaskRef, Woken};
@@ -38,6 +42,12 @@ pub(super) trait Envelope: Send {
 #[derive(Debug)]
 pub(super) struct Mailbox<T> {
     capacity: usize,
+    /// Whether the next message wakes the process. Relaxed: written under the lock. A sender that clears it wakes the process after that,
+    /// and the poll that follows sees it cleared.
+    is_receiver_waiting: AtomicBool,
+    /// Whether the message in hand was handled, which is then counted under the next lock. Set by the process that runs, and cleared under
+    /// the lock. Released by the process that has set it, so that who counts a message as handled sees what its handler has done.
+    is_in_hand_handled: AtomicBool,
     state: SpinLock<MailboxState<T>>,
 }
 
@@ -50,7 +60,6 @@ pub(super) struct MailboxState<T> {
     next_ticket: u64,
     /// The process that runs, once it has waited.
     receiver: Option<TaskRef>,
-    is_receiver_waiting: bool,
     /// The message in hand of a process that is about to end, and the calls that its tasks would have answered.
     failed: Vec<T>,
     pub(super) in_hand: Option<&'static str>,
@@ -62,6 +71,8 @@ pub(super) struct MailboxState<T> {
     /// The process that runs, or the last one.
     pub(super) pid: Pid,
     pub(super) is_running: bool,
+    /// Whether that process takes messages: `started` has returned.
+    pub(super) has_started: bool,
     /// The exit of the last process, or why none was started.
     pub(super) last_exit: Option<Exit>,
     stop_asked: StopAsked,
@@ -167,7 +178,6 @@ impl<T: Envelope + 'static> Mailbox<T> {
             waiting: BTreeMap::new(),
             next_ticket: 0,
             receiver: None,
-            is_receiver_waiting: false,
             failed: Vec::new(),
             in_hand: None,
             caller_in_hand: None,
@@ -176,12 +186,18 @@ impl<T: Envelope + 'static> Mailbox<T> {
             factory_owner: FactoryOwner::default(),
             pid: Pid::NO_PROCESS,
             is_running: false,
+            has_started: false,
             last_exit: None,
             stop_asked: StopAsked::No,
             is_closed: false,
             is_full_reported: false,
         };
-        Mailbox { capacity, state: SpinLock::new(state) }
+        Mailbox {
+            capacity,
+            is_receiver_waiting: AtomicBool::new(false),
+            is_in_hand_handled: AtomicBool::new(false),
+            state: SpinLock::new(state),
+        }
     }
 
     pub(super) fn capacity(&self) -> usize {
@@ -193,6 +209,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
     /// # Errors
     ///
     /// Why it was not taken, with the envelope.
+    #[inline(always)]
     pub(super) fn send(&self, envelope: T, sent: Sent, when_full: WhenFull) -> Result<Accepted, (T, NotSent)> {
         let _woken = {
             let mut state = self.lock();
@@ -201,7 +218,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
                 Ok(false) => return Ok(state.wait(envelope, sent, when_full)),
                 Err(reason) => return Err((envelope, reason)),
             }
-            state.wake_receiver()
+            self.wake_receiver(&state)
         };
         Ok(Accepted::Queued)
     }
@@ -211,6 +228,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
     /// # Errors
     ///
     /// Why it was not taken, with the message.
+    #[inline(always)]
     pub(super) fn send_unboxed<U: Unboxed<T>>(
         &self,
         message: U,
@@ -231,7 +249,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
                 }
                 Err(reason) => return Err((message, reason)),
             }
-            state.wake_receiver()
+            self.wake_receiver(state)
         };
         Ok(Accepted::Queued)
     }
@@ -243,18 +261,22 @@ impl<T: Envelope + 'static> Mailbox<T> {
 
     /// Takes the next message, for the process of the server, and counts the message that was in hand until now as handled.
     /// Returns an envelope, unless the message is of type `U` and was sent without a box: then it is moved to `unboxed`.
+    #[inline(always)]
     pub(super) fn poll_next<U: Unboxed<T>>(&self, unboxed: &mut Option<U>) -> Poll<Option<T>> {
+        if self.is_receiver_waiting.load(Ordering::Relaxed) {
+            self.is_in_hand_handled.store(true, Ordering::Release);
+            return Poll::Pending;
+        }
         let (envelope, room) = {
             let mut state = self.lock();
             let state = &mut *state;
-            if state.in_hand.take().is_some() {
-                state.handled += 1;
-            }
+            self.is_in_hand_handled.store(false, Ordering::Relaxed);
+            state.count_in_hand();
             let Some(&Queued { place, caller, .. }) = state.queue.front() else {
                 if state.receiver.is_none() {
                     state.receiver = current_task();
                 }
-                state.is_receiver_waiting = true;
+                self.is_receiver_waiting.store(true, Ordering::Relaxed);
                 return Poll::Pending;
             };
             state.queue.pop_front();
@@ -271,6 +293,9 @@ impl<T: Envelope + 'static> Mailbox<T> {
             }
             state.is_full_reported &= state.queue.len() > self.capacity / 2;
             let room = if state.waiting.is_empty() { None } else { state.admit_first() };
+            if state.queue.is_empty() && state.receiver.is_some() {
+                self.is_receiver_waiting.store(true, Ordering::Relaxed);
+            }
             (envelope, room)
         };
         if let Some(room) = room {
@@ -281,10 +306,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
 
     /// Records that the message in hand was handled, and that the process takes no more.
     pub(super) fn finish(&self) {
-        let mut state = self.lock();
-        if state.in_hand.take().is_some() {
-            state.handled += 1;
-        }
+        self.lock().count_in_hand();
     }
 
     /// Records that the message in hand was not handled, since its caller has given up.
@@ -297,9 +319,9 @@ impl<T: Envelope + 'static> Mailbox<T> {
     /// Records that a message which was not in the mailbox is in hand: that of a timer, or a trapped exit. Counts the message that was in hand until now as handled.
     pub(super) fn take_in_hand(&self, name: &'static str) {
         let mut state = self.lock();
-        if state.in_hand.replace(name).is_some() {
-            state.handled += 1;
-        }
+        self.is_in_hand_handled.store(false, Ordering::Relaxed);
+        state.count_in_hand();
+        state.in_hand = Some(name);
         state.caller_in_hand = None;
     }
 
@@ -310,9 +332,9 @@ impl<T: Envelope + 'static> Mailbox<T> {
 
     /// Begins the incarnation of the process `pid`, which gets the waiting messages. Does nothing if that incarnation has begun already.
     pub(super) fn begin(&self, pid: Pid) {
-        let mut state = self.lock();
+        let mut state = self.lock_and_count();
         if state.pid != pid {
-            state.begin(pid);
+            self.begin_with(&mut state, pid);
         }
     }
 
@@ -321,7 +343,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
         let mut state = self.lock();
         let is_first = state.pid == Pid::NO_PROCESS;
         if is_first {
-            state.begin(pid);
+            self.begin_with(&mut state, pid);
         }
         is_first
     }
@@ -335,7 +357,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
     pub(super) fn end(&self, pid: Pid, exit: &Exit, next: NextIncarnation) {
         // Dropped without the lock, because an exit may hold an error of the user.
         let (_replaced, failed, is_over) = {
-            let mut state = self.lock();
+            let mut state = self.lock_and_count();
             let replaced = state.last_exit.replace(exit.clone());
             if state.pid == pid {
                 state.in_hand = None;
@@ -415,7 +437,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
                 Stopper::Tree if state.is_running => state.stop_asked = StopAsked::Process,
                 Stopper::Tree => {}
             }
-            state.wake_receiver()
+            self.wake_receiver(&state)
         };
     }
 
@@ -440,7 +462,7 @@ impl<T: Envelope + 'static> Mailbox<T> {
 
     /// Returns the processes whose calls are in hand, are in the mailbox, or wait for room.
     pub(super) fn callers(&self) -> Vec<Pid> {
-        let state = self.lock();
+        let state = self.lock_and_count();
         let in_hand = state.in_hand.and(state.caller_in_hand);
         let queued = state.queue.iter().filter_map(|queued| queued.caller);
         let waiting = state.waiting.values().filter_map(|waiting| waiting.sent.sender);
@@ -451,7 +473,32 @@ impl<T: Envelope + 'static> Mailbox<T> {
 impl<T> Mailbox<T> {
     /// Calls `f` with the state, under the lock.
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut MailboxState<T>) -> R) -> R {
-        f(&mut self.lock())
+        f(&mut self.lock_and_count())
+    }
+
+    fn begin_with(&self, state: &mut MailboxState<T>, pid: Pid) {
+        self.is_receiver_waiting.store(false, Ordering::Relaxed);
+        state.begin(pid);
+    }
+
+    /// Wakes the process of the server, if it waits. To be dropped outside of the lock.
+    #[inline]
+    fn wake_receiver(&self, state: &MailboxState<T>) -> Option<Woken> {
+        if !self.is_receiver_waiting.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.is_receiver_waiting.store(false, Ordering::Relaxed);
+        state.receiver.as_ref().map(TaskRef::take_woken)
+    }
+
+    /// Takes the lock, and counts the message in hand if that was handled.
+    fn lock_and_count(&self) -> impl DerefMut<Target = MailboxState<T>> + '_ {
+        let mut state = self.lock();
+        if self.is_in_hand_handled.load(Ordering::Acquire) {
+            self.is_in_hand_handled.store(false, Ordering::Relaxed);
+            state.count_in_hand();
+        }
+        state
     }
 
     #[inline]
@@ -467,6 +514,7 @@ pub(super) fn exit_of_unanswered(exit: &Exit) -> Exit {
 
 impl<T> MailboxState<T> {
     /// Returns whether a message gets room at once. If not, its sender waits.
+    #[inline(always)]
     fn has_room(&self, capacity: usize, sender: Option<Pid>, when_full: WhenFull) -> Result<bool, NotSent> {
         if self.is_closed {
             return Err(NotSent::Stopped(self.exit_of_later_messages()));
@@ -508,24 +556,23 @@ impl<T> MailboxState<T> {
         self.envelopes.pop_front().expect("an entry of the mailbox stands for an envelope")
     }
 
-    /// Wakes the process of the server, if it waits. To be dropped outside of the lock.
+    /// Counts the message in hand, if there is one, as handled.
     #[inline]
-    fn wake_receiver(&mut self) -> Option<Woken> {
-        if !std::mem::take(&mut self.is_receiver_waiting) {
-            return None;
+    fn count_in_hand(&mut self) {
+        if self.in_hand.take().is_some() {
+            self.handled += 1;
         }
-        self.receiver.as_ref().map(TaskRef::take_woken)
     }
 
     fn begin(&mut self, pid: Pid) {
         self.pid = pid;
         self.is_running = true;
+        self.has_started = false;
         if self.stop_asked != StopAsked::Server(self.factory_owner.id()) {
             self.stop_asked = StopAsked::No;
         }
         self.is_closed = false;
         self.receiver = None;
-        self.is_receiver_waiting = false;
     }
 
     /// Returns the answer to the messages that are in the mailbox when it closes.

@@ -4,6 +4,8 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
+use cordial_sched::TaskRef;
+
 use super::behavior::Server;
 use super::context::{Context, Trap};
 use super::envelope::{Item, Next};
@@ -65,11 +67,17 @@ pub(super) fn take_other<S>(ctx: &mut Context<S>) -> Next<S> {
     ctx.next.take().expect("set by `next_of` when it returns false")
 }
 
+#[inline(always)]
 fn poll_next<S, U>(ctx: &mut Context<S>, cx: &mut TaskContext<'_>, unboxed: &mut Option<U>) -> Poll<bool>
 where
     S: Server,
     U: Unboxed<Item<S>>,
 {
+    if ctx.task.as_ref().is_some_and(TaskRef::is_ending) {
+        // The process was killed, or a linked one has ended it, in the poll that goes on. It ends when this poll returns: the messages
+        // that wait are for the next incarnation.
+        return Poll::Pending;
+    }
     if ctx.requested.is_given(cx) {
         let exit = if ctx.server.0.mailbox.is_stop_asked() { Exit::Normal } else { Exit::Shutdown(None) };
         ctx.next = Some(Next::Stop(exit));

@@ -100,6 +100,7 @@ impl<S: Server> Running<S> {
     async fn messages(&mut self) -> Exit {
         let Running { state, ctx } = self;
         let state = state.get_mut();
+        ctx.server.0.mailbox.with(|state| state.has_started = true);
         let mut next = next(ctx).await;
         loop {
             next = match next {

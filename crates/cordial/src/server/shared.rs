@@ -143,7 +143,26 @@ impl<S: Send + 'static> ServerShared<S> {
     pub(super) fn timed_out(&self, limit: Duration) -> Exit {
         let pid = self.mailbox.with(|state| state.pid);
         let known = timed_out(&self.runtime, pid, limit);
-        Exit::Timeout(known.unwrap_or_else(|| TimedOut::new(limit, pid, self.options.label.clone(), None)))
+        let known = known.unwrap_or_else(|| TimedOut::new(limit, pid, self.options.label.clone(), None));
+        Exit::Timeout(known.with_state(self.why_slow()))
+    }
+
+    /// Says why a message may have waited. `None` if the server waits for messages itself.
+    fn why_slow(&self) -> Option<String> {
+        let (is_running, has_started, in_hand, last_exit) =
+            self.mailbox.with(|state| (state.is_running, state.has_started, state.in_hand, state.last_exit.clone()));
+        if is_running && has_started {
+            let in_hand = without_modules(in_hand?);
+            return Some(format!("the server was handling `{in_hand}`"));
+        }
+        let now = if is_running {
+            "the server was starting, and its `started` had not returned"
+        } else if last_exit.is_some() {
+            "the server was waiting for its supervisor to restart it"
+        } else {
+            "no supervisor had started the server"
+        };
+        Some(last_exit.map_or_else(|| now.to_owned(), |exit| format!("{now}; its last process had ended: {exit}")))
     }
 
     /// Returns how events and errors name the server.

@@ -7,7 +7,7 @@ use cordial::{Exit, Refusal, Restart, Shutdown, Task, process, testing};
 use tokio::time::Instant;
 
 use crate::harness::children::{Log, settle};
-use crate::work::{Crash, SECOND, Say, Slow, Worker};
+use crate::work::{Crash, SECOND, Say, Slow, With, Worker};
 
 #[test]
 fn a_stop_finishes_the_message_in_hand_and_refuses_the_others() {
@@ -71,6 +71,22 @@ fn a_kill_runs_no_stopping_and_is_the_answer_of_all_that_wait() {
         });
         assert_eq!((in_hand, queued), (Err(Exit::Killed), Err(Exit::Killed)));
         assert_eq!(log.take(), "started");
+    });
+}
+
+#[test]
+fn a_server_that_is_killed_while_its_handler_computes_handles_no_further_message() {
+    testing::run(async {
+        let log = Log::default();
+        let server = Worker::builder(&log).restart(Restart::Permanent).start();
+        settle().await;
+        let killed = With(|ctx: &mut Context<Worker>| {
+            process::exit(ctx.pid(), Exit::Killed);
+            std::future::ready("computed")
+        });
+        let (killed, queued, last) = tokio::join!(server.call(killed), server.call(Say("a")), server.call(Say("bb")));
+        assert_eq!((killed, queued, last), (Ok("computed"), Ok(1), Ok(2)));
+        assert_eq!(log.take(), "started started a bb");
     });
 }
 

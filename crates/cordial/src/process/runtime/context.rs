@@ -104,6 +104,13 @@ impl ProcessContext {
         self.process.get().is_some() && self.task.borrow().as_ref().is_some_and(TaskRef::is_ending)
     }
 
+    /// Returns the process, if it is one of `runtime` and no scope is open.
+    #[inline]
+    fn usual_process(&self, runtime: &RuntimeHandle) -> Option<Pid> {
+        let process = self.process.get()?;
+        (process.runtime() == runtime.number() && self.scope.borrow().is_none()).then_some(process)
+    }
+
     /// Returns whether the thread belongs to no runtime.
     fn uses_default_runtime(&self) -> bool {
         !self.is_borrowed.get() && self.own.get().is_none()
@@ -278,14 +285,52 @@ pub(crate) fn own_waker_address(cx: &std::task::Context<'_>) -> Option<usize> {
     with_context(|context| context.is_own(cx).then(|| context.waker.get()))
 }
 
-/// Begins a wait of the calling process, whose runtime is `runtime`, with a limit of a second or more: it is woken at the deadline at the
-/// latest. Returns the deadline as a number. `None` if the limit is shorter, or `cx` is not that of the poll of the process.
+/// A wait with a limit of a second or more that the calling process has begun.
+pub(crate) struct LongWait {
+    pub(crate) process: Pid,
+    /// The address of the task of the process.
+    pub(crate) waker: usize,
+    /// The deadline, as a number. The process is woken then at the latest.
+    pub(crate) until: u64,
+    /// The time of the coarse clock.
+    pub(crate) now: u64,
+}
+
+/// Begins a wait with a limit of a second or more, if nothing about it is unusual. `None` if the limit is shorter, if a scope is open, if
+/// `cx` is not that of the poll of a process of `runtime`, in a simulation, and in a forked process.
 #[inline]
-pub(crate) fn begin_long_wait(cx: &std::task::Context<'_>, nanoseconds: u64, runtime: &RuntimeHandle) -> Option<u64> {
+pub(crate) fn begin_long_wait(
+    cx: &std::task::Context<'_>,
+    nanoseconds: u64,
+    runtime: &RuntimeHandle,
+) -> Option<LongWait> {
     with_context(|context| {
-        let is_own = context.is_own(cx) && context.process.get()?.runtime() == runtime.number();
+        let process = context.usual_process(runtime)?;
+        let waker = context.waker.get();
+        if waker != cx.waker().data().addr() {
+            return None;
+        }
         let task = context.task.borrow();
-        runtime.executor().begin_long_wait(task.as_ref().filter(|_| is_own)?, nanoseconds)
+        let now = runtime.executor().quick_now()?;
+        let until = runtime.executor().begin_long_wait(task.as_ref()?, nanoseconds)?;
+        Some(LongWait { process, waker, until, now })
+    })
+}
+
+/// Counts a message as [`may_send_in_this_poll`] does, if nothing about it is unusual, and returns its sender and the time of the coarse
+/// clock. `None`, and then nothing was counted, if the process may not send, if a scope is open, if the calling code is not a process of
+/// `runtime`, in a simulation, and in a forked process.
+#[inline]
+pub(crate) fn quick_sender(runtime: &RuntimeHandle) -> Option<(Pid, u64)> {
+    with_context(|context| {
+        let process = context.usual_process(runtime)?;
+        let sends = context.sends.get();
+        if sends >= SENDS_IN_A_POLL {
+            return None;
+        }
+        let now = runtime.executor().quick_now()?;
+        context.sends.set(sends + 1);
+        Some((process, now))
     })
 }
 

@@ -22,8 +22,8 @@ pub use poll_durations::PollBucket;
 pub(crate) use block_on::{assert_may_block, block_on};
 pub(crate) use context::{
     Sender, begin_long_wait, capped, current_runtime, current_scope, current_task, ends_at_this_await, enter_scope,
-    keep_spare_call, keep_spare_cast, may_send_in_this_poll, named_limit, own_waker_address, sender, take_spare_call,
-    take_spare_cast, with_current_runtime, with_own_task, with_spawning_runtime,
+    keep_spare_call, keep_spare_cast, may_send_in_this_poll, named_limit, own_waker_address, quick_sender, sender,
+    take_spare_call, take_spare_cast, with_current_runtime, with_own_task, with_spawning_runtime,
 };
 pub(crate) use handle::{RuntimeHandle, is_forked, pid_of};
 pub(crate) use roots::LiveRoot;
