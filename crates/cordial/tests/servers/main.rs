@@ -15,6 +15,7 @@ mod mailbox;
 mod mixed;
 mod model;
 mod observe;
+mod refused_starts;
 mod restarts;
 mod reuse;
 mod stops;

@@ -7,6 +7,7 @@ use super::info::{ChildInfo, ChildKind, ChildState};
 use crate::pid::Pid;
 use crate::process::{ReportSlot, RuntimeHandle, StopReport};
 use crate::supervisor::pace::Pace;
+use crate::supervisor::restart::Restart;
 use crate::supervisor::spec::{ChildSpec, ChildStart};
 
 /// One child of a supervisor.
@@ -45,7 +46,9 @@ pub(super) enum ChildStatus {
 /// Why an incarnation of a child is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StartCause {
-    /// The child is new.
+    /// The supervisor starts, and the child with it.
+    First,
+    /// A call of `start_child`.
     Added,
     /// A call of `restart_child`.
     Called,
@@ -79,7 +82,7 @@ impl TreeChild {
             spec,
             status: ChildStatus::Stopped,
             incarnation: 0,
-            start_cause: StartCause::Added,
+            start_cause: StartCause::First,
             pid_reply: None,
             attempt: Attempt::First,
             after_exit: AfterExit::ByPolicy,
@@ -100,10 +103,16 @@ impl TreeChild {
         self.started_at = None;
         self.start_cause = cause;
         self.after_exit = match cause {
-            StartCause::Added => AfterExit::Removed,
+            StartCause::First if self.is_tried_again() => AfterExit::Restarting,
+            StartCause::First | StartCause::Added => AfterExit::Removed,
             StartCause::Called => AfterExit::Stopped,
             StartCause::Restart => AfterExit::Restarting,
         };
+    }
+
+    /// Returns whether the child is tried again if it fails when its supervisor starts.
+    pub(super) fn is_tried_again(&self) -> bool {
+        self.pace.is_some() && self.spec.restart != Restart::Temporary
     }
 
     /// Records that the process has finished starting.

@@ -106,7 +106,7 @@ impl TreeState {
         self.not_started(key, cause);
         match cause {
             StartCause::Restart => self.restart_failed(key, error, signals).await,
-            StartCause::Added | StartCause::Called => {
+            StartCause::First | StartCause::Added | StartCause::Called => {
                 self.reply_to_starter(key, Err(error));
                 if cause == StartCause::Added {
                     self.children.remove(key);

@@ -67,7 +67,7 @@ impl TreeState {
     /// Starts a child for the first time. A child with a backoff is tried again until it has started.
     async fn start_first(&mut self, key: u32, signals: &mut ExitSignals) -> Result<(), StartFailure> {
         loop {
-            let mut outcome = self.start_child(key, StartCause::Added, signals).await.map_err(stopped)?;
+            let mut outcome = self.start_child(key, StartCause::First, signals).await.map_err(stopped)?;
             if let StartOutcome::Delayed = outcome {
                 outcome = match self.wait_for_child(key, signals).await.map_err(stopped)? {
                     Waited::Ended(outcome) => outcome,
@@ -107,7 +107,8 @@ impl TreeState {
         // Any other error, such as a duplicate id in a nested supervisor, would occur again.
         let can_heal = matches!(error, StartError::Child { .. } | StartError::TimedOut { .. });
         let child = &mut self.children[key];
-        let pace = child.pace.as_mut().filter(|_| can_heal && child.spec.restart != Restart::Temporary);
+        let is_tried_again = can_heal && child.is_tried_again();
+        let pace = child.pace.as_mut().filter(|_| is_tried_again);
         let Some(Ok(delay)) = pace.map(|pace| Pace::failed(pace, seed)) else { return false };
         self.shared.n_restarts.fetch_add(1, Ordering::Relaxed);
         let reason = exit_of(error.clone());
@@ -168,7 +169,7 @@ impl TreeState {
                     let error = self.advance_start(start, input, signals).await?;
                     match (error, other == key) {
                         (Some(error), true) => {
-                            self.not_started(key, StartCause::Added);
+                            self.not_started(key, StartCause::First);
                             return Ok(Waited::Ended(StartOutcome::Failed(error)));
                         }
                         (Some(error), false) => self.delayed_start_failed(other, error, signals).await?,
@@ -189,7 +190,7 @@ impl TreeState {
             return None;
         }
         self.process_gone(key, exit.at);
-        self.not_started(key, StartCause::Added);
+        self.not_started(key, StartCause::First);
         Some(StartError::Child { id: self.children[key].spec.id.clone(), exit: exit.exit.clone() })
     }
 }

@@ -163,9 +163,10 @@ impl TreeState {
     /// Sets the status of a child that has failed to start.
     pub(super) fn not_started(&mut self, key: u32, cause: StartCause) {
         let status = match cause {
-            StartCause::Added | StartCause::Called => ChildStatus::Stopped,
             // The next attempt is about to be scheduled.
             StartCause::Restart => ChildStatus::RestartAt(self.clock.now()),
+            StartCause::First if self.children[key].is_tried_again() => ChildStatus::RestartAt(self.clock.now()),
+            StartCause::First | StartCause::Added | StartCause::Called => ChildStatus::Stopped,
         };
         self.children.set_status(key, status);
     }
