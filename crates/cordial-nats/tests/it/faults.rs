@@ -9,7 +9,7 @@ use cordial_nats::{Cluster, Job};
 
 use crate::harness::{Server, Store, run_for, three_servers};
 use crate::namespaces::Namespace;
-use crate::processes::{BLOCK, LEASE, POISON, Process, RECORD, Record, options, results, runs};
+use crate::processes::{BLOCK, LEASE, LINGER, POISON, Process, RECORD, Record, options, results, runs};
 use crate::proxy::Proxy;
 
 pub(crate) fn rounds() -> u64 {
@@ -197,8 +197,13 @@ fn a_worker_that_stops_gives_its_jobs_back_at_once() {
     faults("SIGTERM of a worker", |round, url, log| async move {
         let cluster = Cluster::connect(options(&url)).await.unwrap();
         let mut first = Process::worker(&url, &format!("first-{round}"), 4);
-        let jobs = submit(&cluster, &log, 0..4, 1500).await;
+        let mut jobs = Vec::new();
+        for number in 0..4 {
+            let record = Record { log: log.display().to_string(), number, ms: 0 };
+            jobs.push(cluster.submit(LINGER, record).group("g").attempts(5).await.unwrap());
+        }
         wait_runs(&log, 4).await;
+        // On a busy machine, this takes longer than a function may sleep in a test.
         let _second = Process::worker(&url, &format!("second-{round}"), 4);
         first.signal("TERM");
         let started = Instant::now();

@@ -23,6 +23,8 @@ pub(crate) const LEASE: Duration = Duration::from_secs(2);
 
 /// Appends a line for each run to a file: what the function was asked for, and in which attempt. Then it sleeps, and returns its number.
 pub(crate) const RECORD: Function<Record, u64> = Function::new("record");
+/// Does the same, but its first run lasts until its worker is gone, and a later one does not sleep.
+pub(crate) const LINGER: Function<Record, u64> = Function::new("linger");
 /// Ends its own process, as a crash of the machine would.
 pub(crate) const POISON: Function<String, ()> = Function::new("poison");
 /// Blocks its thread.
@@ -46,6 +48,14 @@ pub(crate) fn functions() -> Functions {
             let attempt = cordial_nats::attempt().map_or(0, |attempt| attempt.number());
             append(&record.log, &format!("{} {attempt}", record.number));
             tokio::time::sleep(Duration::from_millis(record.ms)).await;
+            record.number
+        })
+        .add(LINGER, |record: Record| async move {
+            let attempt = cordial_nats::attempt().map_or(0, |attempt| attempt.number());
+            append(&record.log, &format!("{} {attempt}", record.number));
+            if attempt == 1 {
+                std::future::pending::<()>().await;
+            }
             record.number
         })
         .add(POISON, |log: String| async move {
