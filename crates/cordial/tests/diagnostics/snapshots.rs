@@ -23,6 +23,22 @@ fn a_snapshot_says_how_long_ago_a_process_crashed() {
 }
 
 #[test]
+fn texts_of_the_program_do_not_imitate_lines_of_a_snapshot() {
+    testing::run(async {
+        let forged = "\nforged <9.9.9>, 3.0s old\u{1b}[31m";
+        process::set_label(format!("label{forged}"));
+        process::set_details(move || vec![format!("detail{forged}")]);
+        let crashed = Task::start(async move { Err::<(), _>(format!("message{forged}")) });
+        process::monitor(crashed).await;
+        let text = process::snapshot().to_string();
+        for part in ["label\\nforged", "detail\\nforged", "message\n  | forged"] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+        assert!(!text.contains("\nforged") && !text.contains('\u{1b}'), "{text}");
+    });
+}
+
+#[test]
 fn a_simulation_has_no_signals() {
     testing::run(async {
         #[cfg(unix)]

@@ -60,7 +60,8 @@ impl fmt::Display for Snapshot {
         for crash in self.crashes.iter().rev().take(MAX_CRASHES).rev() {
             write!(f, "\ncrashed {} ago, {} old: ", RoundedDuration(crash.ago), RoundedDuration(crash.age))?;
             write_name(f, crash.label.as_deref(), &crash.spawned_at)?;
-            write!(f, " {}: {:#}", crash.pid, crash.exit)?;
+            write!(f, " {}: ", crash.pid)?;
+            write_message(f, &format!("{:#}", crash.exit))?;
         }
         Ok(())
     }
@@ -99,10 +100,13 @@ impl<'a> Forest<'a> {
                     write!(f, "\n{}", Indent(depth))?;
                     write_process(f, process)?;
                     for detail in &process.details {
-                        write!(f, "\n{}{detail}", Indent(depth + 1))?;
+                        write!(f, "\n{}", Indent(depth + 1))?;
+                        write_escaped(f, detail)?;
                     }
                     for child in process.supervises.iter().flat_map(|supervision| &supervision.inactive) {
-                        write!(f, "\n{}{}: ", Indent(depth + 1), child.id)?;
+                        write!(f, "\n{}", Indent(depth + 1))?;
+                        write_escaped(f, &child.id)?;
+                        f.write_str(": ")?;
                         match (child.state, child.restart_in.filter(|delay| !delay.is_zero())) {
                             (InactiveState::Restarting, Some(delay)) => {
                                 write!(f, "is restarted in {}", RoundedDuration(delay))?
@@ -174,16 +178,32 @@ fn write_process(f: &mut fmt::Formatter<'_>, process: &ProcessInfo) -> fmt::Resu
     process.in_poll.map_or(Ok(()), |lasted| write!(f, ", in a poll for {}", RoundedDuration(lasted)))
 }
 
-/// Writes the label of a process, or else its spawn location. Control characters of a label are escaped: a label may have come
-/// from a client, and must not imitate a line of the text.
+/// Writes the label of a process, or else its spawn location.
 fn write_name(f: &mut fmt::Formatter<'_>, label: Option<&str>, spawned_at: &impl fmt::Display) -> fmt::Result {
     match label {
-        Some(label) => label.chars().try_for_each(|c| match c.is_control() {
-            true => write!(f, "{}", c.escape_default()),
-            false => f.write_char(c),
-        }),
+        Some(label) => write_escaped(f, label),
         None => spawned_at.fmt(f),
     }
+}
+
+/// Writes a text of the program with its control characters escaped: it may have come from a client, and must not imitate a line of
+/// the snapshot.
+fn write_escaped(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    text.chars().try_for_each(|c| match c.is_control() {
+        true => write!(f, "{}", c.escape_default()),
+        false => f.write_char(c),
+    })
+}
+
+/// Writes the message of a crash. Its lines after the first one have a mark, so that they do not look like other lines of the snapshot.
+fn write_message(f: &mut fmt::Formatter<'_>, message: &str) -> fmt::Result {
+    for (index, line) in message.lines().enumerate() {
+        if index > 0 {
+            f.write_str("\n  | ")?;
+        }
+        write_escaped(f, line)?;
+    }
+    Ok(())
 }
 
 /// Displays a duration with one decimal at most.
