@@ -188,12 +188,10 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`ServeError`]: the path cannot be bound, or the token is too short.
+    /// [`ServeError`]: the path cannot be bound, `PATH.lock` is the file of another program, or the token is too short.
     #[cfg(unix)]
     pub fn serve_unix(self, path: impl AsRef<Path>) -> Result<Observer, ServeError> {
-        let path = path.as_ref();
-        let socket = crate::server::UnixSocket::bind(path);
-        let socket = socket.map_err(|error| ServeError::Bind { address: path.display().to_string(), error })?;
+        let socket = crate::server::UnixSocket::bind(path.as_ref())?;
         self.start(Listeners { tcp: None, unix: Some(socket) }, "cordial_observer".to_owned())
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// Why [`serve`](crate::serve) or a method of [`Builder`](crate::Builder) did not start the observer.
 #[non_exhaustive]
@@ -20,6 +21,13 @@ pub enum ServeError {
         /// The address, or the path of the socket.
         address: String,
         /// What the system says.
+        error: io::Error,
+    },
+    /// The file beside a UNIX socket, `PATH.lock`, cannot be locked: it is that of another program, or the system does not permit it.
+    Lock {
+        /// The path of the file.
+        path: PathBuf,
+        /// What is wrong with it.
         error: io::Error,
     },
     /// The address can be reached from other machines, and neither a token nor an authorizer was given.
@@ -61,6 +69,13 @@ impl fmt::Display for ServeError {
                 )
             }
             ServeError::Bind { address, .. } => write!(f, "the observer cannot listen on {address}"),
+            ServeError::Lock { path, .. } => {
+                write!(
+                    f,
+                    "the observer cannot use the file {} as the lock of its socket: remove the file if no other program needs it, or choose another path for the socket",
+                    path.display()
+                )
+            }
             ServeError::Unprotected { address } => {
                 write!(
                     f,
@@ -84,9 +99,10 @@ impl fmt::Display for ServeError {
 impl std::error::Error for ServeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            ServeError::Address { error, .. } | ServeError::Bind { error, .. } | ServeError::System { error, .. } => {
-                Some(error)
-            }
+            ServeError::Address { error, .. }
+            | ServeError::Bind { error, .. }
+            | ServeError::Lock { error, .. }
+            | ServeError::System { error, .. } => Some(error),
             ServeError::Unprotected { .. } | ServeError::WeakToken { .. } | ServeError::InvalidToken => None,
         }
     }

@@ -13,6 +13,10 @@ use crate::shared::ObserverShared;
 /// A running observer.
 ///
 /// Dropping it leaves the observer running until the program ends; to end it, call [`stop`](Observer::stop).
+///
+/// A process that was forked from the program has no thread of the observer: its [`dump`](Observer::dump) and its [`router`](Observer::router)
+/// answer with a sentence that says so. It does have the socket, so the address stays in use until it ends as well. So a program that forks, to become
+/// a daemon for example, starts its observer after the fork.
 #[derive(Debug)]
 pub struct Observer {
     shared: Arc<ObserverShared>,
@@ -69,12 +73,18 @@ impl Observer {
     /// crashes. Works on the calling thread, which may be any.
     #[must_use]
     pub fn dump(&self) -> String {
+        if let Some(sentence) = self.shared.forked() {
+            return format!("{sentence}\n");
+        }
         dump(&mut self.shared.collector(), &self.shared.identity)
     }
 
     /// Ends the observer: closes its listener and its connections, and ends its thread. Does not wait for that.
     pub fn stop(self) {
-        self.stop.send_replace(true);
+        // In a forked process there is nothing to stop.
+        if self.shared.forked().is_none() {
+            self.stop.send_replace(true);
+        }
     }
 }
 

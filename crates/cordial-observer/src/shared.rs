@@ -59,6 +59,8 @@ pub(crate) struct ObserverShared {
     pub(crate) thread: Handle,
     pub(crate) n_clients_dropped: AtomicU64,
     pub(crate) n_connections_refused: AtomicU64,
+    /// The OS process that has the thread of the observer.
+    os_pid: u32,
     collector: Mutex<Collector>,
 }
 
@@ -75,8 +77,18 @@ impl ObserverShared {
             thread,
             n_clients_dropped: AtomicU64::new(0),
             n_connections_refused: AtomicU64::new(0),
+            os_pid: std::process::id(),
             collector: Mutex::new(Collector::new(inspector)),
         }
+    }
+
+    /// Returns why nothing can be asked in this OS process, if it was forked from the one with the thread of the observer. That thread
+    /// may have held a lock at the fork, so this is asked before any lock is taken.
+    pub(crate) fn forked(&self) -> Option<String> {
+        let os_pid = self.os_pid;
+        (std::process::id() != os_pid).then(|| {
+            format!("this OS process was forked from {os_pid}, and the observer has stayed there: start another one after the fork")
+        })
     }
 
     /// Locks the collector. Ignores that the lock is poisoned: each change is one assignment, so a panic leaves the collector

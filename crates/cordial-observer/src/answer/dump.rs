@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::overview::Identity;
 use crate::collector::Collector;
-use crate::source::shown_label;
+use crate::source::{shown_label, visible};
 use crate::view::Severity;
 
 /// Returns the newest statistics, the warnings, the long polls, and the tree with the latest crashes. Control characters in texts of the
@@ -35,13 +35,13 @@ pub(crate) fn dump(collector: &mut Collector, identity: &Identity) -> String {
             Severity::Warning => "warning",
             Severity::Notice => "notice",
         };
-        line(format_args!("{severity}: {}", escaped(&warning.sentence)));
+        line(format_args!("{severity}: {}", visible(&warning.sentence)));
     }
     for poll in collector.long_polls() {
         let label = shown_label(poll.label.as_ref()).unwrap_or_default();
         line(format_args!(
             "long poll: {} {} spawned at {}, {:.1} s on thread {}",
-            escaped(&label),
+            visible(&label),
             poll.pid,
             poll.spawned_at,
             poll.lasted.as_secs_f64(),
@@ -49,23 +49,6 @@ pub(crate) fn dump(collector: &mut Collector, identity: &Identity) -> String {
         ));
     }
     let tree = collector.inspector.snapshot().to_string();
-    tree.lines().for_each(|of_tree| line(format_args!("{}", escaped(of_tree))));
+    tree.lines().for_each(|of_tree| line(format_args!("{}", visible(of_tree))));
     text
-}
-
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_hidden(c) { escaped.extend(c.escape_default()) } else { escaped.push(c) }
-    }
-    escaped
-}
-
-/// Returns whether a label with this character could look like another label. True for control characters, invisible characters, and
-/// characters that change the direction of the text around them, except for the two joiners, which scripts and emoji need.
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
-            | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
-            | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::source::shortened;
+use crate::source::{shortened, visible};
 use crate::view::AuditEntry;
 
 /// How many actions are kept.
@@ -48,7 +48,7 @@ impl AuditLog {
         if self.actions.len() == MAX_ACTIONS {
             self.actions.pop_front();
         }
-        let entry = self.entry(new, at_ms);
+        let entry = self.entry(NewEntry { who: text(&new.who), ..new }, at_ms);
         self.actions.push_back(entry);
         self.actions.back().expect("an entry was pushed")
     }
@@ -56,7 +56,7 @@ impl AuditLog {
     /// Adds a refused request. All refusals of one client and one kind share one entry while that entry is in the log. Returns the entry,
     /// and how many refusals it counts.
     pub(crate) fn push_refusal(&mut self, who: String, refused: Refused, at_ms: u64) -> (&AuditEntry, u64) {
-        let who = shortened(&who, MAX_TEXT);
+        let who = text(&who);
         let action = match refused {
             Refused::WrongToken => "session",
             Refused::Request(_) => "request",
@@ -72,9 +72,9 @@ impl AuditLog {
         entry.result = match refused {
             Refused::WrongToken if n == 1 => "a wrong token".to_owned(),
             Refused::WrongToken => format!("{n} wrong tokens"),
-            Refused::Request(sentence) if n == 1 => format!("refused: {}", shortened(&sentence, MAX_TEXT)),
+            Refused::Request(sentence) if n == 1 => format!("refused: {}", text(&sentence)),
             Refused::Request(sentence) => {
-                format!("{n} requests were refused, the last one: {}", shortened(&sentence, MAX_TEXT))
+                format!("{n} requests were refused, the last one: {}", text(&sentence))
             }
         };
         if self.refusals.len() == MAX_REFUSALS {
@@ -88,7 +88,8 @@ impl AuditLog {
     fn entry(&mut self, new: NewEntry, at_ms: u64) -> AuditEntry {
         self.n += 1;
         let NewEntry { who, action, pid, label, allowed, result } = new;
-        AuditEntry { n: self.n, at_ms, who: shortened(&who, MAX_TEXT), action, pid, label, allowed, result }
+        let (label, result) = (label.as_deref().map(visible), visible(&result));
+        AuditEntry { n: self.n, at_ms, who, action, pid, label, allowed, result }
     }
 
     /// Returns the entries, newest first.
@@ -98,6 +99,11 @@ impl AuditLog {
         entries.sort_by_key(|entry| std::cmp::Reverse((entry.at_ms, entry.n)));
         entries
     }
+}
+
+/// Returns a text of a client as it is kept. The program may print an entry: it is one line, without commands for a terminal.
+fn text(text: &str) -> String {
+    visible(&shortened(text, MAX_TEXT))
 }
 
 #[cfg(test)]

@@ -39,13 +39,20 @@ const HEADERS: &[(&str, &str)] = &[
 /// Checks the rules, and adds the headers to each answer.
 pub(super) async fn guard(State(shared): State<Arc<ObserverShared>>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    let mut response = match check(&parts, &shared.options.hosts) {
+    if let Some(sentence) = shared.forked() {
+        return with_headers(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, sentence).into_response());
+    }
+    let response = match check(&parts, &shared.options.hosts) {
         Ok(()) => next.run(Request::from_parts(parts, body)).await,
         Err(refusal) => {
             shared.audit_refusal(address(&parts), Refused::Request(refusal.sentence().to_owned()));
             refusal.into_response()
         }
     };
+    with_headers(response)
+}
+
+fn with_headers(mut response: Response) -> Response {
     for (name, value) in HEADERS {
         response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
@@ -82,7 +89,7 @@ fn host_of(parts: &Parts) -> Result<Authority, Refusal> {
         return Err(bad("the request has more than one Host header"));
     }
     let header = match header {
-        Some(value) => Some(Authority::try_from(value.as_bytes()).map_err(|_| bad("the Host header is not valid"))?),
+        Some(value) => Some(valid_host(value).ok_or_else(|| bad("the Host header is not valid"))?),
         None => None,
     };
     match (parts.uri.authority(), header) {
@@ -91,6 +98,14 @@ fn host_of(parts: &Parts) -> Result<Authority, Refusal> {
         (None, Some(header)) => Ok(header),
         (None, None) => Err(bad("the request has no Host header")),
     }
+}
+
+/// A `Host` header has no user, and its port is a number.
+fn valid_host(value: &HeaderValue) -> Option<Authority> {
+    let host = Authority::try_from(value.as_bytes()).ok()?;
+    let port = host.as_str().strip_prefix(host.host())?;
+    let is_port = |port: &str| port.is_empty() || port.parse::<u16>().is_ok();
+    (port.is_empty() || port.strip_prefix(':').is_some_and(is_port)).then_some(host)
 }
 
 /// Returns whether a client may reach the server by this name. The owner of a foreign site can let its name resolve to this machine, so

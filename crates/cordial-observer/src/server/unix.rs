@@ -2,10 +2,13 @@
 //!
 //! Two programs may start at the same moment with the same path. Each observer holds a lock on a file beside its socket, `PATH.lock`, from
 //! before it looks at the path until it has removed it. So a socket that is about to listen is not taken for one that was left behind.
+//!
+//! A lock has a text by which observers know it. A file without that text is the file of another program: if it is empty, it is locked, but
+//! neither changed nor removed, and otherwise the observer does not start.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -13,6 +16,8 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::error::ServeError;
 
 /// How many connections wait to be accepted.
 const BACKLOG: i32 = 128;
@@ -31,14 +36,18 @@ pub(crate) struct UnixSocket {
 
 impl UnixSocket {
     /// Binds a socket that only the user of the program may connect to. Replaces a socket to which nothing listens any more.
-    pub(crate) fn bind(path: &Path) -> io::Result<UnixSocket> {
+    pub(crate) fn bind(path: &Path) -> Result<UnixSocket, ServeError> {
         UnixSocket::bind_with(path, || ())
     }
 
     /// `is_bound` is called when the path is there and its permissions may still be those that the umask gives. Until the
     /// socket listens, no client can connect to it.
-    fn bind_with(path: &Path, is_bound: impl FnOnce()) -> io::Result<UnixSocket> {
+    fn bind_with(path: &Path, is_bound: impl FnOnce()) -> Result<UnixSocket, ServeError> {
         let lock = Lock::of(path)?;
+        UnixSocket::bind_locked(path, lock, is_bound).map_err(|error| refused(path, error))
+    }
+
+    fn bind_locked(path: &Path, lock: Lock, is_bound: impl FnOnce()) -> io::Result<UnixSocket> {
         let is_socket = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
         if is_socket && UnixStream::connect(path).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused) {
             fs::remove_file(path)?;
@@ -71,39 +80,86 @@ impl Drop for UnixSocket {
     }
 }
 
+fn refused(path: &Path, error: io::Error) -> ServeError {
+    ServeError::Bind { address: path.display().to_string(), error }
+}
+
+/// What the lock of an observer says.
+const MARK: &[u8] = b"the lock of a cordial-observer\n";
+
 /// Only one observer at a time has the lock of a path. The system releases it when the program ends.
 #[derive(Debug)]
 struct Lock {
     path: PathBuf,
-    /// Unlocks the file when it is dropped.
-    _file: Flock<File>,
+    /// Whether the file is that of an observer, and not of another program.
+    is_own: bool,
+    /// Unlocked when it is dropped, after the file was removed.
+    file: Flock<File>,
 }
 
 impl Lock {
-    fn of(socket: &Path) -> io::Result<Lock> {
-        let mut path = OsString::from(std::path::absolute(socket)?);
+    fn of(socket: &Path) -> Result<Lock, ServeError> {
+        let mut path = OsString::from(std::path::absolute(socket).map_err(|error| refused(socket, error))?);
         path.push(".lock");
         let path = PathBuf::from(path);
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
+        let failed = |error| ServeError::Lock { path: path.clone(), error };
         loop {
-            let locked = Flock::lock(options.open(&path)?, FlockArg::LockExclusiveNonblock);
-            let file = locked.map_err(|(_, errno)| match errno {
-                Errno::EWOULDBLOCK => io::Error::from(ErrorKind::AddrInUse),
-                errno => errno.into(),
+            let (file, is_new) = open(&path).map_err(failed)?;
+            let file = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
+                Errno::EWOULDBLOCK => refused(socket, ErrorKind::AddrInUse.into()),
+                errno => failed(errno.into()),
             })?;
             // Its last owner may have removed it meanwhile, so that the next observer would lock another file.
-            let (locked, named) = (file.metadata()?, fs::symlink_metadata(&path));
+            let (locked, named) = (file.metadata().map_err(failed)?, fs::symlink_metadata(&path));
             if named.is_ok_and(|named| (named.dev(), named.ino()) == (locked.dev(), locked.ino())) {
-                return Ok(Lock { path, _file: file });
+                let mut lock = Lock { path: path.clone(), is_own: is_new, file };
+                lock.know_or_mark().map_err(failed)?;
+                return Ok(lock);
             }
+        }
+    }
+
+    /// Marks a new file, and looks whose file it is otherwise.
+    fn know_or_mark(&mut self) -> io::Result<()> {
+        if self.is_own {
+            return self.file.write_all(MARK);
+        }
+        let foreign = || Err(io::Error::new(ErrorKind::AlreadyExists, "the file is that of another program"));
+        if !self.file.metadata()?.is_file() {
+            return foreign();
+        }
+        let mut text = Vec::new();
+        let limit = MARK.len() as u64 + 1;
+        Read::by_ref(&mut *self.file).take(limit).read_to_end(&mut text)?;
+        self.is_own = text == MARK;
+        if self.is_own || text.is_empty() { Ok(()) } else { foreign() }
+    }
+}
+
+/// Opens or creates a file, and returns whether it was created.
+fn open(path: &Path) -> io::Result<(File, bool)> {
+    let mut options = OpenOptions::new();
+    // A file of another program may also be a pipe, and is opened without waiting for its other end.
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    options.read(true).write(true).mode(0o600).custom_flags(flags.bits());
+    loop {
+        match options.create_new(true).open(path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            created => return Ok((created?, true)),
+        }
+        match options.create_new(false).open(path) {
+            // Its owner has removed it meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            opened => return Ok((opened?, false)),
         }
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        if self.is_own {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -114,6 +170,11 @@ mod tests {
     use std::os::unix::net::{UnixListener, UnixStream};
 
     use super::UnixSocket;
+    use crate::ServeError;
+
+    fn is_in_use(error: &ServeError) -> bool {
+        matches!(error, ServeError::Bind { error, .. } if error.kind() == ErrorKind::AddrInUse)
+    }
 
     #[test]
     fn no_client_connects_before_the_permissions_are_set() {
@@ -137,11 +198,11 @@ mod tests {
         // As a program that was killed leaves it.
         drop(UnixListener::bind(&path).unwrap());
         let first = UnixSocket::bind_with(&path, || {
-            assert_eq!(UnixSocket::bind(&path).unwrap_err().kind(), ErrorKind::AddrInUse);
+            assert!(is_in_use(&UnixSocket::bind(&path).unwrap_err()));
         });
         let first = first.unwrap();
         UnixStream::connect(&path).unwrap();
-        assert_eq!(UnixSocket::bind(&path).unwrap_err().kind(), ErrorKind::AddrInUse);
+        assert!(is_in_use(&UnixSocket::bind(&path).unwrap_err()));
         drop(first);
         UnixSocket::bind(&path).unwrap();
     }
@@ -155,6 +216,6 @@ mod tests {
         let _other = UnixListener::bind(&path).unwrap();
         drop(socket);
         UnixStream::connect(&path).unwrap();
-        assert_eq!(UnixSocket::bind(&path).unwrap_err().kind(), ErrorKind::AddrInUse);
+        assert!(is_in_use(&UnixSocket::bind(&path).unwrap_err()));
     }
 }

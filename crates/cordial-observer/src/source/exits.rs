@@ -52,5 +52,43 @@ pub(crate) fn backtrace_of(exit: &Exit) -> Option<String> {
     let Exit::Panic(report) = exit else {
         return exit.backtrace().map(|text| shortened(&text.to_string(), MAX_BACKTRACE));
     };
-    report.backtrace_text().map(|text| shortened(&text, MAX_BACKTRACE))
+    report.backtrace_text().map(|text| shortened(below_the_panic(&text), MAX_BACKTRACE))
+}
+
+/// The frames above the one of this function are those that handle the panic. The short backtraces of the standard library begin below it as well.
+const HANDLES_PANIC: &str = "__rust_end_short_backtrace";
+
+/// Functions through which code panics.
+const PANICS: [&str; 2] = ["rust_begin_unwind", "core::panicking::"];
+
+/// Returns the part of a backtrace that begins with the code that has panicked, or all of it if that is not found.
+fn below_the_panic(text: &str) -> &str {
+    let is_frame =
+        |line: &str| line.trim_start().split_once(':').is_some_and(|(number, _)| number.parse::<u32>().is_ok());
+    let is_of_panic = |line: &str| PANICS.iter().any(|function| line.contains(function));
+    let Some(handles) = text.find(HANDLES_PANIC) else { return text };
+    let mut begin = handles;
+    for line in text[handles..].split_inclusive('\n') {
+        if begin > handles && is_frame(line) && !is_of_panic(line) {
+            return &text[begin..];
+        }
+        begin += line.len();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::below_the_panic;
+
+    #[test]
+    fn a_backtrace_begins_with_the_code_that_has_panicked() {
+        let program = "  8: shop::pay\n       at shop.rs:34:5\n  9: main\n";
+        let text = format!(
+            "  0: record\n       at hook.rs:144:51\n  5: std::__rust_end_short_backtrace\n       at backtrace.rs:182:18\n  6: __rustc::rust_begin_unwind\n  7: core::panicking::panic_fmt\n       at panicking.rs:80:14\n{program}"
+        );
+        assert_eq!(below_the_panic(&text), program);
+        assert_eq!(below_the_panic(program), program);
+        assert_eq!(below_the_panic("  5: std::__rust_end_short_backtrace"), "  5: std::__rust_end_short_backtrace");
+    }
 }

@@ -7,7 +7,7 @@ use cordial::Pid;
 use cordial::process::{Activity, ProcessKind, ProcessState, ProcessSummary};
 
 use super::places::{PlaceId, Places};
-use super::texts::bounded_label;
+use super::texts::{bounded_label, name_in_sentence};
 use crate::view::{Kind, State};
 
 /// One process of a scan: about 100 bytes, because there may be a hundred thousand of them.
@@ -108,12 +108,9 @@ impl Row {
         matches!(self.kind, Kind::Supervisor | Kind::TaskSupervisor)
     }
 
-    /// Returns the label or, without one, the place; followed by the pid.
+    /// Returns the name of the process in a sentence.
     pub(crate) fn name(&self, places: &Places) -> String {
-        match &self.label {
-            Some(label) => format!("{label} {}", self.pid),
-            None => format!("{} {}", places.text(self.place), self.pid),
-        }
+        name_in_sentence(self.label.as_deref(), places.text(self.place), self.pid)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use cordial::Pid;
+
 /// How many bytes of a label are shown.
 const MAX_LABEL: usize = 400;
 
@@ -27,6 +29,36 @@ pub(crate) fn bounded_label(label: &Arc<str>) -> Arc<str> {
 /// Like [`bounded_label`], for an answer.
 pub(crate) fn shown_label(label: Option<&Arc<str>>) -> Option<String> {
     label.map(|label| shortened(label, MAX_LABEL))
+}
+
+/// How many bytes of a label a sentence has: what is said of the process should not be far from the beginning.
+const MAX_IN_SENTENCE: usize = 80;
+
+/// Returns the label of a process or, without one, its place; followed by its pid.
+pub(crate) fn name_in_sentence(label: Option<&str>, place: &str, pid: Pid) -> String {
+    match label {
+        Some(label) => format!("{} {pid}", shortened(label, MAX_IN_SENTENCE)),
+        None => format!("{place} {pid}"),
+    }
+}
+
+/// Returns a text whose characters can all be seen, so that a label can imitate neither another label nor a line: the others are shown as `\u{202e}` and
+/// the like.
+pub(crate) fn visible(text: &str) -> String {
+    let mut visible = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_hidden(c) { visible.extend(c.escape_default()) } else { visible.push(c) }
+    }
+    visible
+}
+
+/// Returns whether a label with this character could look like another label. True for control characters, invisible characters, and
+/// characters that change the direction of the text around them, except for the two joiners, which scripts and emoji need.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+            | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]

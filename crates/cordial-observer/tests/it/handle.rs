@@ -155,3 +155,50 @@ fn a_unix_socket_is_for_the_user_of_the_program() {
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     start().unwrap();
 }
+
+#[cfg(unix)]
+#[test]
+fn a_lock_that_is_the_file_of_another_program_is_neither_changed_nor_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, lock) = (folder.path().join("observer.sock"), folder.path().join("observer.sock.lock"));
+    let runtime = cordial::Runtime::builder().workers(1).build().unwrap();
+    let start = || Observer::builder().runtime(runtime.inspector()).serve_unix(&path);
+    let is_refused = || {
+        let error = start().unwrap_err();
+        assert!(matches!(error, ServeError::Lock { .. }), "{error:?}");
+        assert!(
+            error.to_string().contains("observer.sock.lock") && error.to_string().contains("remove the file"),
+            "{error}"
+        );
+        assert!(!path.exists());
+        std::error::Error::source(&error).unwrap().to_string()
+    };
+    std::fs::write(&lock, "4711\n").unwrap();
+    assert_eq!(is_refused(), "the file is that of another program");
+    assert_eq!(std::fs::read_to_string(&lock).unwrap(), "4711\n");
+    // Not the target of a link either, and no wait for the other end of a pipe.
+    std::fs::rename(&lock, folder.path().join("target")).unwrap();
+    std::os::unix::fs::symlink("target", &lock).unwrap();
+    is_refused();
+    assert_eq!(std::fs::read_to_string(&lock).unwrap(), "4711\n");
+    std::fs::remove_file(&lock).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, &lock, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+    assert_eq!(is_refused(), "the file is that of another program");
+    std::fs::remove_file(&lock).unwrap();
+    std::fs::create_dir(&lock).unwrap();
+    is_refused();
+    std::fs::remove_dir(&lock).unwrap();
+    // An empty file may be the lock of a program that runs this one: it is locked, and stays.
+    std::fs::write(&lock, "").unwrap();
+    let observer = start().unwrap();
+    assert!(matches!(start().unwrap_err(), ServeError::Bind { .. }));
+    observer.stop();
+    wait_until("the removal of the socket", || !path.exists());
+    assert_eq!(std::fs::read_to_string(&lock).unwrap(), "");
+    // What an observer leaves that was killed is removed by the next one.
+    std::fs::remove_file(&lock).unwrap();
+    std::fs::write(&lock, "the lock of a cordial-observer\n").unwrap();
+    let observer = start().unwrap();
+    observer.stop();
+    wait_until("the removal of the lock", || !lock.exists());
+}

@@ -10,5 +10,7 @@ mod detail;
 mod handle;
 mod many;
 mod origins;
+#[cfg(unix)]
+mod os_processes;
 mod stuck;
 mod tokens;

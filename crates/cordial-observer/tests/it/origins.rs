@@ -27,7 +27,15 @@ fn the_host_is_an_address_or_a_known_name() {
     let audit = client.json("/api/audit");
     let named = "not reached by the name 127.0.0.1.evil.example";
     assert!(audit["rows"][0]["result"].as_str().unwrap().contains(named), "the audit log has it: {audit}");
-    for host in ["", "a b", "user@localhost:1@2"] {
+    for host in [
+        "",
+        "a b",
+        "user@localhost:1@2",
+        "user@localhost",
+        "evil.example.com@localhost",
+        "localhost:http",
+        "localhost:99999",
+    ] {
         assert!([400, 403].contains(&status(host)), "{host:?}");
     }
 }
@@ -78,6 +86,19 @@ fn an_action_comes_from_the_page() {
     let refused = audit["rows"].as_array().unwrap().iter().find(|row| row["action"] == "request").unwrap();
     assert_eq!((refused["who"].as_str(), refused["allowed"].as_bool()), (Some("127.0.0.1"), Some(false)));
     assert_eq!(refused["result"], "10 requests were refused, the last one: the request comes from another site");
+}
+
+#[test]
+fn a_client_cannot_send_commands_for_the_terminal_of_who_prints_the_audit_log() {
+    let (sender, entries) = std::sync::mpsc::channel();
+    let program = Program::with(|builder| builder.on_action(move |entry| sender.send(entry.result.clone()).unwrap()));
+    // A byte that begins a command as ESC [ does, encoded as UTF-8, and the one that reverses the text after it.
+    let origin = "Origin: http://\u{9b}31m\u{202e}";
+    assert_eq!(program.client.post("/session", &[origin], "{}").status, 403);
+    let result = entries.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+    let shown = r"refused: the request comes from http://\u{9b}31m\u{202e}, and not from this observer";
+    assert_eq!(result, shown);
+    assert_eq!(program.client.json("/api/audit")["rows"][0]["result"], shown);
 }
 
 #[test]

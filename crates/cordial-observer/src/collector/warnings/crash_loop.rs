@@ -3,22 +3,28 @@
 use std::collections::HashMap;
 
 use super::warning_of::warning;
-use crate::collector::crash_log::CrashLog;
+use crate::collector::crash_log::{CrashLog, Logged};
+use crate::source::shortened;
 use crate::view::{Severity, Warning, WarningKind};
 
 /// This many crashes at one place within a minute are a loop.
 const MIN_CRASHES: usize = 5;
 const MINUTE_MS: u64 = 60_000;
 
+/// How much of the message of a crash is in the sentence, in bytes.
+const MAX_MESSAGE: usize = 120;
+
 pub(super) fn find(crashes: &CrashLog, now_ms: u64) -> Vec<Warning> {
-    let mut counts: HashMap<&str, usize> = HashMap::new();
+    let mut loops: HashMap<&str, (usize, &Logged)> = HashMap::new();
     let recent = crashes.newest_first().take_while(|logged| logged.at_ms + MINUTE_MS >= now_ms);
-    recent.for_each(|logged| *counts.entry(&logged.place).or_default() += 1);
-    let mut loops: Vec<(&str, usize)> = counts.into_iter().filter(|(_, n)| *n >= MIN_CRASHES).collect();
+    recent.for_each(|logged| loops.entry(&logged.place).or_insert((0, logged)).0 += 1);
     // The order of a hash map differs between scans. Sorted warnings do not change places on the page.
-    loops.sort_unstable();
-    let warning_of = |(place, n): (&str, usize)| {
-        let sentence = format!("{n} processes have crashed at {place} within a minute.");
+    let mut loops: Vec<_> = loops.into_iter().filter(|(_, (n, _))| *n >= MIN_CRASHES).collect();
+    loops.sort_unstable_by_key(|(place, _)| *place);
+    let warning_of = |(place, (n, newest)): (&str, (usize, &Logged))| {
+        let message = newest.view().message;
+        let message = shortened(message.lines().next().unwrap_or_default(), MAX_MESSAGE);
+        let sentence = format!("{n} processes crashed at {place} within a minute: {message}");
         let advice = "The same place fails again and again. The crash log has the messages and the backtraces.";
         let kind = (WarningKind::CrashLoop, Severity::Warning);
         Warning { place: Some(place.to_owned()), ..warning(kind, place.to_owned(), sentence, advice, "crashes") }

@@ -4,7 +4,7 @@ use cordial::process::LongPoll;
 
 use super::warning_of::{warning, warning_of};
 use crate::clock::in_ms;
-use crate::source::{Scan, shown_label};
+use crate::source::{Scan, name_in_sentence};
 use crate::view::{Severity, State, Warning, WarningKind};
 
 /// A poll that has lasted for this many milliseconds is a warning.
@@ -17,10 +17,7 @@ const CRITICAL_MS: u64 = 5000;
 pub(super) fn stuck(long_polls: &[LongPoll]) -> impl Iterator<Item = Warning> {
     long_polls.iter().filter(|poll| in_ms(poll.lasted) >= WARNING_MS).map(|poll| {
         let severity = if in_ms(poll.lasted) >= CRITICAL_MS { Severity::Critical } else { Severity::Warning };
-        let name = match shown_label(poll.label.as_ref()) {
-            Some(label) => format!("{label} {}", poll.pid),
-            None => format!("{} {}", poll.spawned_at, poll.pid),
-        };
+        let name = name_in_sentence(poll.label.as_deref(), &poll.spawned_at.to_string(), poll.pid);
         let sentence = format!("{name} has been in one poll for {:.1} s.", poll.lasted.as_secs_f64());
         let advice = "It computes or blocks without an await. Another thread runs the other tasks meanwhile.";
         let kind = (WarningKind::StuckPoll, severity);

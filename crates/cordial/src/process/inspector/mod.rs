@@ -89,10 +89,11 @@ impl Inspector {
         self.runtime.number().get()
     }
 
-    /// Returns whether the runtime was shut down or is being shut down: no process can be spawned on it any more.
+    /// Returns whether the runtime was shut down or is being shut down: no process can be spawned on it any more. That is also true in a process that was
+    /// forked from the one with the runtime.
     #[must_use]
     pub fn is_shut_down(&self) -> bool {
-        self.runtime.executor().is_closed()
+        self.runtime.is_forked() || self.runtime.executor().is_closed()
     }
 
     /// Takes a snapshot of all processes. For very many processes, [`visit`](Inspector::visit) is cheaper.

@@ -1,0 +1,149 @@
+//! Observers and what the operating system does to their program: a fork, and SIGUSR1. Each test runs itself again as such a program.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use axum::body::Body;
+use cordial::Runtime;
+use cordial_observer::Observer;
+use futures_util::FutureExt;
+use tower_service::Service;
+
+use crate::harness::Program;
+
+/// Tells this binary to be the program of a test.
+const CASE: &str = "CORDIAL_OBSERVER_CASE";
+
+/// What a program prints when it is ready for signals.
+const READY: &str = "ready";
+
+/// How long a forked process may take. It has none of the threads that end a test.
+const FORK_LIMIT: Duration = Duration::from_secs(60);
+
+fn is_program() -> bool {
+    std::env::var_os(CASE).is_some()
+}
+
+/// Starts this binary as the program of a test, with pipes.
+fn start(test: &str) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(CASE, "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Ends a forked process that hangs.
+#[expect(clippy::disallowed_methods, reason = "the limit must hold even if the library hangs")]
+fn limit_time_of_forked_process() {
+    std::thread::spawn(|| {
+        std::thread::sleep(FORK_LIMIT);
+        std::process::exit(99);
+    });
+}
+
+/// Ends the OS process: with status 0, or with 1 after a panic.
+struct ExitWhenDropped;
+
+impl Drop for ExitWhenDropped {
+    fn drop(&mut self) {
+        std::process::exit(i32::from(std::thread::panicking()));
+    }
+}
+
+/// What an observer of the parent process does in a forked one, and whether that one can have an observer of its own.
+fn use_observers_in_forked_process(observer: Observer) {
+    assert!(observer.dump().contains("was forked"), "{}", observer.dump());
+    let request = http::Request::get("/api/tasks").header("host", "localhost").body(Body::empty()).unwrap();
+    let answer = observer.router().call(request).now_or_never().expect("it does not wait for a thread of the parent");
+    assert_eq!(answer.unwrap().status(), 503);
+    observer.stop();
+    let own = Program::new();
+    assert_eq!(own.client.get("/api/tasks").status, 200);
+    assert!(own.observer.dump().contains(&format!("OS process {}", std::process::id())));
+}
+
+#[test]
+fn a_forked_process_gets_a_sentence_and_can_have_an_observer_of_its_own() {
+    if !is_program() {
+        let ran = start("os_processes::a_forked_process_gets_a_sentence_and_can_have_an_observer_of_its_own");
+        let output = ran.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        return;
+    }
+    let Program { runtime, observer, client } = Program::new();
+    match fork::fork().unwrap() {
+        fork::Fork::Child => {
+            limit_time_of_forked_process();
+            // The forked process must not go on with the test.
+            let _exit = ExitWhenDropped;
+            use_observers_in_forked_process(observer);
+        }
+        fork::Fork::Parent(child) => {
+            let status = fork::waitpid(child).unwrap();
+            assert!(fork::WIFEXITED(status) && fork::WEXITSTATUS(status) == 0, "{status}");
+            assert_eq!(client.get("/api/tasks").status, 200, "the observer of the parent goes on");
+            assert!(!observer.dump().contains("forked"));
+        }
+    }
+    drop(runtime);
+}
+
+#[test]
+fn each_observer_prints_its_program_for_each_sigusr1_and_one_text_after_the_other() {
+    if is_program() {
+        let runtimes: Vec<Runtime> = (0..2).map(|_| Runtime::builder().workers(1).build().unwrap()).collect();
+        let observers: Vec<Observer> = runtimes
+            .iter()
+            .zip(["first", "second"])
+            .map(|(runtime, name)| {
+                let builder = Observer::builder().runtime(runtime.inspector()).name(name).dump_on_sigusr1();
+                builder.serve("127.0.0.1:0").unwrap()
+            })
+            .collect();
+        let mut lines = std::io::stdin().lines();
+        writeln!(std::io::stdout(), "\n{READY}").unwrap();
+        lines.next();
+        let mut observers = observers.into_iter();
+        observers.next().unwrap().stop();
+        writeln!(std::io::stdout(), "\n{READY}").unwrap();
+        lines.next();
+        return;
+    }
+    let mut program =
+        start("os_processes::each_observer_prints_its_program_for_each_sigusr1_and_one_text_after_the_other");
+    let mut stdout = BufReader::new(program.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut stderr = BufReader::new(program.stderr.take().unwrap());
+    let pid = rustix::process::Pid::from_child(&program);
+    let signal = || rustix::process::kill_process(pid, rustix::process::Signal::USR1).unwrap();
+    let first_line = |name: &str| format!("{name}, OS process {}, observed for ", program.id());
+    // Each text has three lines: the program, its numbers, and its processes. The memory is known on Linux only.
+    let mut text = |n_texts: usize| {
+        let mut text = String::new();
+        while text.matches(" processes, 1 worker\n").count() < n_texts {
+            assert!(stderr.read_line(&mut text).unwrap() > 0, "{text}");
+        }
+        text
+    };
+    assert!(stdout.any(|line| line == READY));
+    for _ in 0..2 {
+        signal();
+        let text = text(2);
+        let starts: Vec<usize> = ["first", "second"].iter().map(|name| text.find(&first_line(name)).unwrap()).collect();
+        let end = text.find(" processes, 1 worker\n").unwrap();
+        assert!(end < starts[0].max(starts[1]), "one text is within the other: {text}");
+    }
+    writeln!(program.stdin.as_mut().unwrap()).unwrap();
+    assert!(stdout.any(|line| line == READY));
+    // One observer was stopped. The other one still prints, and the signal does not end the program.
+    signal();
+    assert!(text(1).contains(" processes, 1 worker\n"));
+    drop(program.stdin.take());
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).unwrap();
+    assert!(program.wait().unwrap().success(), "{rest}");
+}
