@@ -14,9 +14,9 @@ export function kindName(kind) {
   return KINDS[kind] ?? (kind ?? 'task').replaceAll('_', ' ');
 }
 
-/** A word for the state of a process, and how bad it is. */
+/** A word for the state of a process, and how bad it is. `short` is for where there is little room. */
 export function state(row) {
-  if (row.in_poll_ms >= 100) return { word: `in one poll for ${duration(row.in_poll_ms)}`, level: row.in_poll_ms >= 1000 ? 'critical' : 'warning', shape: 'running' };
+  if (row.in_poll_ms >= 100) return { word: `in one poll for ${duration(row.in_poll_ms)}`, short: `poll ${duration(row.in_poll_ms)}`, level: row.in_poll_ms >= 1000 ? 'critical' : 'warning', shape: 'running' };
   const states = {
     running: { word: row.worker === null || row.worker === undefined ? 'running' : `running on ${row.worker}`, level: 'busy' },
     waiting: { word: 'waiting', level: 'calm' },

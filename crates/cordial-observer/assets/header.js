@@ -1,7 +1,7 @@
 // The head of the page: which program, whether the data are fresh, what was dropped; and the names of the views.
 
 import { h, text, attribute, visible } from './dom.js';
-import { count, duration } from './format.js';
+import { count, duration, many } from './format.js';
 import { live } from './live.js';
 import * as route from './route.js';
 import * as theme from './theme.js';
@@ -23,6 +23,15 @@ export const VIEWS = [
 
 /** The view that a detail belongs to. */
 const PARENTS = { task: 'tasks', crash: 'crashes' };
+
+/** What the counters of dropped records count, for one and for many. */
+const DROPPED = {
+  crashes: ['crash', 'crashes'],
+  points: ['second of the history', 'seconds of the history'],
+  clients: ['client that did not read', 'clients that did not read'],
+  connections: ['connection', 'connections'],
+  tasks: ['process', 'processes'],
+};
 
 const THEMES = { system: 'Theme: system', light: 'Theme: light', dark: 'Theme: dark' };
 
@@ -69,7 +78,7 @@ export class Header {
   }
 
   showDropped(dropped) {
-    const parts = Object.entries(dropped).filter(([, n]) => n > 0).map(([what, n]) => `${count(n)} ${what.replaceAll('_', ' ')}`);
+    const parts = Object.entries(dropped).filter(([, n]) => n > 0).map(([what, n]) => many(n, ...(DROPPED[what] ?? [what, what])));
     this.dropped.hidden = parts.length === 0;
     text(this.dropped, `dropped: ${parts.join(', ')}`);
   }

@@ -14,11 +14,17 @@ const recent = new Map();
 /** What was said of each problem, by its key: the level. A sentence whose numbers rise is not said again. */
 let said = new Map();
 
-function link(warning) {
+/** Where a warning leads to. The place of a crash is not a place where tasks are spawned. */
+export function link(warning) {
   if (warning.pid) return route.task(warning.pid);
   if (warning.view === 'crashes') return route.to('crashes', null, { text: warning.place });
   if (warning.place) return route.to('tasks', null, { place: warning.place });
   return route.to('warnings');
+}
+
+/** The sentence of a warning, with its place as the page shows places. */
+export function sentence(warning) {
+  return warning.place ? warning.sentence.replaceAll(warning.place, place(warning.place)) : warning.sentence;
 }
 
 /** How bad a level is: 0 is the worst. */
@@ -26,11 +32,20 @@ function weight(level) {
   return ['critical', 'warning', 'notice'].indexOf(level);
 }
 
+/** How much of a label is in a sentence, in characters. */
+const LABEL_LENGTH = 60;
+
+function shortened(label) {
+  const letters = [...label];
+  return letters.length > LABEL_LENGTH ? `${letters.slice(0, LABEL_LENGTH).join('')}…` : label;
+}
+
 function longPoll(poll) {
-  const name = poll.label ?? poll.pid;
-  const worker = poll.worker === null || poll.worker === undefined ? '' : ` and holds worker ${poll.worker}`;
-  const sentence = `${name}, spawned at ${place(poll.place)}, has been in one poll for ${duration(poll.for_ms)}${worker}.`;
-  return { key: `poll ${poll.pid}`, level: poll.for_ms >= 1000 ? 'critical' : 'warning', sentence, href: route.task(poll.pid) };
+  const name = poll.label ? shortened(poll.label) : poll.pid;
+  const worker = poll.worker === null || poll.worker === undefined ? '' : ` It holds worker ${poll.worker}.`;
+  // The time first: a label may be long.
+  const words = `In one poll for ${duration(poll.for_ms)}: ${name}, spawned at ${place(poll.place)}.${worker}`;
+  return { key: `poll ${poll.pid}`, level: poll.for_ms >= 1000 ? 'critical' : 'warning', sentence: words, href: route.task(poll.pid) };
 }
 
 /** The problems of this moment, worst first. */
@@ -44,12 +59,12 @@ export function problems() {
   for (const poll of polls) found.push(longPoll(poll));
   for (const warning of warnings) {
     if (polling.has(warning.pid) && warning.kind === 'stuck_poll') continue;
-    found.push({ key: warning.kind === 'stuck_poll' ? `poll ${warning.pid}` : warning.id, level: warning.severity, sentence: warning.sentence, href: link(warning) });
+    found.push({ key: warning.kind === 'stuck_poll' ? `poll ${warning.pid}` : warning.id, level: warning.severity, sentence: sentence(warning), href: link(warning) });
   }
   const crashed = overview.crashes_last_minute ?? 0;
   if (crashed > 0 && !warnings.some((warning) => warning.view === 'crashes')) {
-    const sentence = `${many(crashed, 'task')} crashed in the last minute.`;
-    found.push({ key: 'crashes', level: 'warning', sentence, href: route.to('crashes') });
+    const words = `${many(crashed, 'task')} crashed in the last minute.`;
+    found.push({ key: 'crashes', level: 'warning', sentence: words, href: route.to('crashes') });
   }
   return found.sort((a, b) => weight(a.level) - weight(b.level));
 }
@@ -98,8 +113,8 @@ export function show(section) {
     found.unshift({ key: 'lost', level: 'critical', sentence: `${words}${old}`, href: route.to('overview') });
   }
   if (live.restartedAt && Date.now() - live.restartedAt < 30_000) {
-    const sentence = 'The program was restarted. Processes and history from before are gone.';
-    found.push({ key: 'restarted', level: 'warning', sentence, href: route.to('overview') });
+    const words = 'The program was restarted. Processes and history from before are gone.';
+    found.push({ key: 'restarted', level: 'warning', sentence: words, href: route.to('overview') });
   }
   speakNews(found);
   const shown = found.slice(0, NARROW.matches && route.current().view !== 'overview' ? 1 : SHOWN);

@@ -39,7 +39,7 @@ export class Table {
     });
     this.message = h('p', { class: 'empty', hidden: true });
     this.error = h('p', { class: 'filter-error', role: 'alert', hidden: true });
-    this.summary = h('p', { class: 'summary' });
+    this.summary = h('p', { class: 'summary' }, 'Loading…');
     this.head = h('div', { class: 'table-head', role: 'row' }, columns.map((column) => this.heading(column)));
     this.bar = h('form', { class: 'filters', role: 'search', onsubmit: (event) => event.preventDefault() }, title ? h('h2', {}, title) : null, filters, this.summary);
     for (const filter of filters) {

@@ -35,7 +35,7 @@ export function crashes({ parameters }) {
   const list = h('ol', { class: 'groups' });
   const none = h('p', { class: 'empty', hidden: true });
   const error = h('p', { class: 'filter-error', role: 'alert', hidden: true });
-  const summary = h('p', { class: 'summary' });
+  const summary = h('p', { class: 'summary' }, 'Loading…');
   const filter = textFilter('Filter by message, place or label');
   filter.value = parameters.text ?? '';
   filter.addEventListener('input', () => {

@@ -5,6 +5,7 @@ import { title } from './cells.js';
 import { h, keyed, text, attribute } from './dom.js';
 import { ago, duration, many, place } from './format.js';
 import { live } from './live.js';
+import { link, sentence } from './problems.js';
 import * as route from './route.js';
 
 /** A bar is full after this time. */
@@ -61,10 +62,9 @@ function makeWarning() {
 function fillWarning(item, warning) {
   item.className = `warning-row ${warning.severity}`;
   text(item.querySelector('.mark'), warning.severity === 'critical' ? '!' : '·');
-  text(item.parts.sentence, warning.sentence);
+  text(item.parts.sentence, sentence(warning));
   text(item.parts.advice, warning.advice);
-  const href = warning.pid ? route.task(warning.pid) : warning.place ? route.to('tasks', null, { place: warning.place }) : null;
-  attribute(item.parts.sentence, 'href', href);
+  attribute(item.parts.sentence, 'href', link(warning));
   const since = warning.since_at_ms ? ` since ${ago(warning.since_at_ms).replace(' ago', '')}` : '';
   text(item.parts.about, `${warning.kind.replaceAll('_', ' ')}${since}${warning.place ? ` · ${place(warning.place)}` : ''}`);
 }

@@ -9,6 +9,8 @@ import * as route from './route.js';
 
 const SPANS = { ten: { series: 'seconds', points: 600, title: '10 minutes' }, six: { series: 'long', points: 2160, title: '6 hours' } };
 const RELOAD_LONG_MS = 10_000;
+/** How many stand-ins are shown one by one: those with the longest polls. */
+const MOST_STAND_INS = 8;
 
 const CHARTS = [
   ['Live tasks', [{ name: 'live', title: '', kind: 'area' }], count],
@@ -87,13 +89,14 @@ export function overview() {
   let loaded = Date.now();
   const workers = h('ul', { class: 'workers' });
   const stand = h('span', { class: 'muted' });
+  const more = h('p', { class: 'muted', hidden: true });
   const busiest = h('ol', { class: 'busiest' });
   const nothing = h('p', { class: 'muted' }, 'No task has computed in the last second.');
   const states = new States();
   const charts = CHARTS.map(([title, lines, format, options]) => new Chart(title, lines, format, options));
   const choices = Object.entries(SPANS).map(([name, entry]) => h('button', { type: 'button', 'aria-pressed': String(entry === span), onclick: () => choose(name) }, entry.title));
   const element = h('div', { class: 'overview' },
-    h('section', { 'aria-labelledby': 'h-workers' }, h('h2', { id: 'h-workers' }, 'Workers ', stand), workers),
+    h('section', { 'aria-labelledby': 'h-workers' }, h('h2', { id: 'h-workers' }, 'Workers ', stand), workers, more),
     h('section', { 'aria-labelledby': 'h-busy' }, h('h2', { id: 'h-busy' }, 'Processes'), states.element, h('h3', {}, 'Busiest in the last second'), busiest, nothing),
     h('section', { 'aria-labelledby': 'h-time', class: 'wide' }, h('h2', { id: 'h-time' }, 'The last ', h('span', { class: 'segments', role: 'group', 'aria-label': 'Time span' }, choices)), h('div', { class: 'charts' }, charts.map((chart) => chart.element))));
 
@@ -111,7 +114,13 @@ export function overview() {
     }
     // Spare threads that sleep are a number in the heading.
     const shown = (now.workers ?? []).filter((worker) => worker.index < now.now.threads || worker.pid || worker.busy >= 0.005);
-    keyed(workers, shown, (worker) => worker.index, makeWorker, fillWorker);
+    const isStandIn = (worker) => worker.index >= now.now.threads;
+    const standIns = shown.filter(isStandIn).sort((a, b) => (b.since_ms ?? 0) - (a.since_ms ?? 0) || a.index - b.index);
+    const listed = [...shown.filter((worker) => !isStandIn(worker)), ...standIns.slice(0, MOST_STAND_INS)];
+    keyed(workers, listed, (worker) => worker.index, makeWorker, fillWorker);
+    const hidden = standIns.length - MOST_STAND_INS;
+    more.hidden = hidden <= 0;
+    text(more, `and ${many(hidden, 'more stand-in')}`);
     const parts = [count(now.now.threads)];
     if (now.now.stand_ins > 0) parts.push(many(now.now.stand_ins, 'stand-in'));
     if (now.now.queued > 0) parts.push(`${many(now.now.queued, 'task')} queued`);

@@ -10,6 +10,7 @@ import * as route from './route.js';
 import { Rows } from './rows.js';
 
 const PAGE = 100;
+const NARROW = matchMedia('(max-width: 48rem)');
 /** Branches that are seen for the first time are open, as long as the tree has no more rows than this. */
 const OPEN_AT_FIRST = 40;
 
@@ -117,7 +118,7 @@ export function tree() {
   let wantedPlace = left;
   let busy = false;
   let again = false;
-  const summary = h('p', { class: 'summary' });
+  const summary = h('p', { class: 'summary' }, 'Loading…');
   const error = h('p', { class: 'filter-error', role: 'alert', hidden: true });
   const none = h('p', { class: 'empty', hidden: true }, 'No process is alive.');
   const rows = new Rows({ role: 'tree', label: 'Supervision tree. Right opens a branch, Left closes it, Enter shows the process.', make, fill, range: () => refresh(), open: show, key, keyOf: (at) => nodeAt(at) && keyOf(...nodeAt(at)) });
@@ -174,11 +175,11 @@ export function tree() {
     label.classList.toggle('unnamed', !node.label && !node.child_id && !node.inactive_id);
     attribute(label, 'href', node.pid ? route.task(node.pid) : null);
     attribute(label, 'title', [node.pid, node.place].filter(Boolean).join(' · '));
-    text(number, node.children > 0 && !node.alike ? (node.below > node.children ? `${count(node.children)} (${count(node.below)} below)` : count(node.children)) : '');
+    text(number, node.children > 0 && !node.alike ? (node.below > node.children && !NARROW.matches ? `${count(node.children)} (${count(node.below)} below)` : count(node.children)) : '');
     text(restarts, node.restarts > 0 ? many(node.restarts, 'restart') : '');
     text(words, about(node));
     const told = node.inactive || node.alike ? { word: '', level: '' } : cells.state(node);
-    text(state, told.level === 'calm' ? '' : told.word);
+    text(state, told.level === 'calm' ? '' : NARROW.matches ? (told.short ?? told.word) : told.word);
     state.className = `state-word ${told.level}`;
     const idle = node.inactive || node.alike || !(node.busy_share >= 0.005);
     bar.element.classList.toggle('idle', idle);
@@ -272,7 +273,7 @@ export function tree() {
     }
     none.hidden = root.total > 0 || !root.loaded;
     rows.element.classList.toggle('none', !none.hidden);
-    text(summary, `${many(root.total, 'root')}, ${many(root.size, 'row')} shown`);
+    if (root.loaded) text(summary, `${many(root.total, 'root')}, ${many(root.size, 'row')} shown`);
     rows.resize(root.size);
     if (wantedPlace && rows.height && root.size > wantedPlace.active) {
       rows.element.scrollTop = wantedPlace.top;
@@ -297,19 +298,19 @@ export function tree() {
       for (const [index, child] of branch.parent.branches) if (child === branch) branch.parent.branches.delete(index);
       return;
     }
-    openNew(answer.rows);
+    openNew(answer.rows, !branch.parent && answer.matched === 1);
     branch.take(answer, open);
   }
 
-  /** Opens branches that were not there before, if they fit, so that the tree does not begin as one closed row. */
-  function openNew(nodes) {
+  /** Opens branches that were not there before, if they fit, and the only root in any case, so that the tree does not begin as one closed row. */
+  function openNew(nodes, isOnlyRoot) {
     let size = root.size;
     for (const node of nodes) {
       if (!node.pid || node.children === 0 || seen.has(node.pid)) continue;
       if (seen.size >= MOST_SEEN) seen.clear();
       seen.add(node.pid);
       size += node.children;
-      if (size > OPEN_AT_FIRST) return;
+      if (size > OPEN_AT_FIRST && !isOnlyRoot) return;
       open.add(node.pid);
       again = true;
     }

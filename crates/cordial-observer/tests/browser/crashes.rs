@@ -22,3 +22,19 @@ fn a_crash_appears_with_its_place() {
         page.wait_text(".facts", "tests/browser/program.rs:").await;
     });
 }
+
+#[test]
+fn a_place_that_crashes_again_and_again_leads_to_its_crashes() {
+    browse("", async |page, program| {
+        for n in 1..=5 {
+            program.tell(&format!("crash out of paper {n}"));
+        }
+        // The strip says what happened, and where, as the page shows places.
+        page.wait_text("#problems", "5 processes crashed at program.rs:").await;
+        page.wait_text("#problems", "out of paper").await;
+        page.go("#/warnings").await;
+        page.wait_text(".warning-row .sentence", "5 processes crashed at program.rs:").await;
+        page.value("(document.querySelector('.warning-row .sentence').click(), true)").await;
+        page.wait_text(".group-message", "out of paper").await;
+    });
+}

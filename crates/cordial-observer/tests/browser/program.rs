@@ -209,11 +209,13 @@ async fn obey(jobs: &TaskSupervisor, tree: &Supervisor, name: &str, rest: String
             };
             Task::start(task);
         }
-        // N tasks with the label `blocked` that never return from their poll, and need no processor.
+        // N tasks with the label `blocked`, or another one after the number, that never return from their poll, and need no processor.
         "block" => {
-            for _ in 0..rest.parse::<usize>().unwrap() {
-                Task::start(async {
-                    process::set_label("blocked");
+            let (n, label) = rest.split_once(' ').unwrap_or((&rest, "blocked"));
+            for _ in 0..n.parse::<usize>().unwrap() {
+                let label = label.to_owned();
+                Task::start(async move {
+                    process::set_label(label);
                     loop {
                         std::thread::park();
                     }
